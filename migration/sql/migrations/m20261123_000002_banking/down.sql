@@ -1,0 +1,10 @@
+DROP TABLE banking.customer_preferences;
+DROP TABLE banking.transactions;
+DROP TABLE banking.transfers;
+DROP TABLE banking.accounts;
+DROP SEQUENCE banking.account_number_sequence;
+DROP TABLE banking.customers;
+DROP SEQUENCE banking.customer_number_sequence;
+DROP TABLE banking.currencies;
+DROP DOMAIN banking.balance;
+DROP DOMAIN banking.amount;

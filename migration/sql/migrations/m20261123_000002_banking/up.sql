@@ -1,0 +1,199 @@
+-- Money is an unconstrained numeric in a domain: numeric(p, s) would round silently before any check sees the value.
+-- The upper bounds also refuse NaN and Infinity, which PostgreSQL sorts above every number.
+CREATE DOMAIN banking.amount AS numeric
+    CONSTRAINT amount_is_valid CHECK (VALUE > 0 AND VALUE < 1000000000000000000 AND scale(VALUE) <= 4);
+COMMENT ON DOMAIN banking.amount IS 'A positive amount of money in major units, below 10^18, with at most four decimals.';
+
+CREATE DOMAIN banking.balance AS numeric
+    CONSTRAINT balance_is_valid
+    CHECK (VALUE > -1000000000000000000 AND VALUE < 1000000000000000000 AND scale(VALUE) <= 4);
+COMMENT ON DOMAIN banking.balance IS 'A balance in major units, between -10^18 and 10^18, with at most four decimals.';
+
+CREATE TABLE banking.currencies (
+    currency_code text PRIMARY KEY CONSTRAINT currencies_code_is_iso CHECK (currency_code ~ '^[A-Z]{3}$'),
+    minor_units smallint NOT NULL CONSTRAINT currencies_minor_units_range CHECK (minor_units BETWEEN 0 AND 4),
+    -- The target of the accounts' foreign key: an account carries the decimals of its currency.
+    CONSTRAINT currencies_code_and_minor_units_key UNIQUE (currency_code, minor_units)
+);
+COMMENT ON TABLE banking.currencies IS 'The currencies of ISO 4217 and how many decimals each has.';
+COMMENT ON COLUMN banking.currencies.minor_units IS 'Decimals of an amount in this currency.';
+
+INSERT INTO banking.currencies (currency_code, minor_units) VALUES
+    ('AED', 2), ('AFN', 2), ('ALL', 2), ('AMD', 2), ('AOA', 2), ('ARS', 2), ('AUD', 2), ('AWG', 2), ('AZN', 2),
+    ('BAM', 2), ('BBD', 2), ('BDT', 2), ('BHD', 3), ('BIF', 0), ('BMD', 2), ('BND', 2), ('BOB', 2), ('BRL', 2),
+    ('BSD', 2), ('BTN', 2), ('BWP', 2), ('BYN', 2), ('BZD', 2), ('CAD', 2), ('CDF', 2), ('CHF', 2), ('CLF', 4),
+    ('CLP', 0), ('CNY', 2), ('COP', 2), ('CRC', 2), ('CUP', 2), ('CVE', 2), ('CZK', 2), ('DJF', 0), ('DKK', 2),
+    ('DOP', 2), ('DZD', 2), ('EGP', 2), ('ERN', 2), ('ETB', 2), ('EUR', 2), ('FJD', 2), ('FKP', 2), ('GBP', 2),
+    ('GEL', 2), ('GHS', 2), ('GIP', 2), ('GMD', 2), ('GNF', 0), ('GTQ', 2), ('GYD', 2), ('HKD', 2), ('HNL', 2),
+    ('HTG', 2), ('HUF', 2), ('IDR', 2), ('ILS', 2), ('INR', 2), ('IQD', 3), ('IRR', 2), ('ISK', 0), ('JMD', 2),
+    ('JOD', 3), ('JPY', 0), ('KES', 2), ('KGS', 2), ('KHR', 2), ('KMF', 0), ('KPW', 2), ('KRW', 0), ('KWD', 3),
+    ('KYD', 2), ('KZT', 2), ('LAK', 2), ('LBP', 2), ('LKR', 2), ('LRD', 2), ('LSL', 2), ('LYD', 3), ('MAD', 2),
+    ('MDL', 2), ('MGA', 2), ('MKD', 2), ('MMK', 2), ('MNT', 2), ('MOP', 2), ('MRU', 2), ('MUR', 2), ('MVR', 2),
+    ('MWK', 2), ('MXN', 2), ('MYR', 2), ('MZN', 2), ('NAD', 2), ('NGN', 2), ('NIO', 2), ('NOK', 2), ('NPR', 2),
+    ('NZD', 2), ('OMR', 3), ('PAB', 2), ('PEN', 2), ('PGK', 2), ('PHP', 2), ('PKR', 2), ('PLN', 2), ('PYG', 0),
+    ('QAR', 2), ('RON', 2), ('RSD', 2), ('RUB', 2), ('RWF', 0), ('SAR', 2), ('SBD', 2), ('SCR', 2), ('SDG', 2),
+    ('SEK', 2), ('SGD', 2), ('SHP', 2), ('SLE', 2), ('SOS', 2), ('SRD', 2), ('SSP', 2), ('STN', 2), ('SVC', 2),
+    ('SYP', 2), ('SZL', 2), ('THB', 2), ('TJS', 2), ('TMT', 2), ('TND', 3), ('TOP', 2), ('TRY', 2), ('TTD', 2),
+    ('TWD', 2), ('TZS', 2), ('UAH', 2), ('UGX', 0), ('USD', 2), ('UYI', 0), ('UYU', 2), ('UYW', 4), ('UZS', 2),
+    ('VED', 2), ('VES', 2), ('VND', 0), ('VUV', 0), ('WST', 2), ('XAF', 0), ('XCD', 2), ('XCG', 2), ('XOF', 0),
+    ('XPF', 0), ('YER', 2), ('ZAR', 2), ('ZMW', 2), ('ZWG', 2);
+
+-- lpad() would cut a longer number short, so the sequence ends where the width does.
+CREATE SEQUENCE banking.customer_number_sequence AS bigint MAXVALUE 9999999999;
+
+CREATE TABLE banking.customers (
+    customer_id uuid PRIMARY KEY,
+    customer_number text NOT NULL
+        DEFAULT 'C' || lpad(nextval('banking.customer_number_sequence')::text, 10, '0')
+        CONSTRAINT customers_customer_number_key UNIQUE,
+    first_name text NOT NULL CONSTRAINT customers_first_name_length CHECK (length(first_name) BETWEEN 1 AND 200),
+    last_name text NOT NULL CONSTRAINT customers_last_name_length CHECK (length(last_name) BETWEEN 1 AND 200),
+    email text CONSTRAINT customers_email_length CHECK (length(email) BETWEEN 3 AND 254),
+    phone_primary text CONSTRAINT customers_phone_primary_length CHECK (length(phone_primary) BETWEEN 1 AND 40),
+    phone_secondary text CONSTRAINT customers_phone_secondary_length CHECK (length(phone_secondary) BETWEEN 1 AND 40),
+    date_of_birth date,
+    customer_type text NOT NULL DEFAULT 'individual'
+        CONSTRAINT customers_type_is_known CHECK (customer_type IN ('individual', 'business')),
+    customer_status text NOT NULL DEFAULT 'active'
+        CONSTRAINT customers_status_is_known CHECK (customer_status IN ('active', 'inactive', 'suspended', 'closed')),
+    kyc_status text NOT NULL DEFAULT 'pending'
+        CONSTRAINT customers_kyc_status_is_known CHECK (kyc_status IN ('pending', 'verified', 'rejected', 'expired')),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE banking.customers IS 'The owners of accounts.';
+COMMENT ON COLUMN banking.customers.customer_number IS 'The number that people use; made by the database.';
+COMMENT ON COLUMN banking.customers.email IS 'As the customer wrote it; compared and unique without case.';
+
+CREATE UNIQUE INDEX customers_email_key ON banking.customers (lower(email));
+-- The order of the customer search and of its cursor.
+CREATE INDEX customers_created_at_index ON banking.customers (created_at DESC, customer_id DESC);
+
+CREATE SEQUENCE banking.account_number_sequence AS bigint MAXVALUE 999999999999;
+
+CREATE TABLE banking.accounts (
+    account_id uuid PRIMARY KEY,
+    customer_id uuid REFERENCES banking.customers (customer_id),
+    account_number text NOT NULL
+        DEFAULT 'NB' || lpad(nextval('banking.account_number_sequence')::text, 12, '0')
+        CONSTRAINT accounts_account_number_key UNIQUE,
+    account_type text NOT NULL
+        CONSTRAINT accounts_type_is_known CHECK (account_type IN ('checking', 'savings', 'business', 'system')),
+    account_status text NOT NULL DEFAULT 'active'
+        CONSTRAINT accounts_status_is_known CHECK (account_status IN ('active', 'frozen', 'closed')),
+    currency_code text NOT NULL,
+    minor_units smallint NOT NULL,
+    current_balance banking.balance NOT NULL DEFAULT 0,
+    held_balance banking.balance NOT NULL DEFAULT 0
+        CONSTRAINT accounts_held_balance_not_negative CHECK (held_balance >= 0),
+    overdraft_limit banking.balance DEFAULT 0
+        CONSTRAINT accounts_overdraft_limit_not_negative CHECK (overdraft_limit >= 0),
+    available_balance numeric GENERATED ALWAYS AS (current_balance - held_balance + overdraft_limit) STORED,
+    time_zone text NOT NULL DEFAULT 'UTC'
+        CONSTRAINT accounts_time_zone_is_known
+        CHECK (timezone(time_zone, '2000-01-01 00:00:00+00'::timestamptz) IS NOT NULL),
+    last_entry_number bigint NOT NULL DEFAULT 0,
+    last_entry_at timestamptz,
+    version bigint NOT NULL DEFAULT 1,
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    closed_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT accounts_currency_fkey FOREIGN KEY (currency_code, minor_units)
+        REFERENCES banking.currencies (currency_code, minor_units),
+    CONSTRAINT accounts_within_limit CHECK (available_balance >= 0),
+    CONSTRAINT accounts_decimals_fit_currency CHECK (
+        current_balance = round(current_balance, minor_units)
+        AND held_balance = round(held_balance, minor_units)
+        AND overdraft_limit = round(overdraft_limit, minor_units)
+    ),
+    -- Only the bank's own accounts have no owner and no limit.
+    CONSTRAINT accounts_system_has_no_owner CHECK ((account_type = 'system') = (customer_id IS NULL)),
+    CONSTRAINT accounts_system_has_no_limit CHECK ((account_type = 'system') = (overdraft_limit IS NULL)),
+    CONSTRAINT accounts_closed_at_zero CHECK (
+        account_status <> 'closed' OR (current_balance = 0 AND held_balance = 0)
+    ),
+    CONSTRAINT accounts_closed_has_a_time CHECK ((account_status = 'closed') = (closed_at IS NOT NULL))
+)
+-- Every transfer updates two rows here; the room keeps the new versions on the same page (heap-only updates).
+WITH (fillfactor = 50);
+COMMENT ON TABLE banking.accounts IS 'Accounts of customers and of the bank itself. Balances change only through the journal.';
+COMMENT ON COLUMN banking.accounts.current_balance IS 'Book balance: the sum of the account''s entries.';
+COMMENT ON COLUMN banking.accounts.held_balance IS 'Reserved by holds: part of the book balance that may not be spent.';
+COMMENT ON COLUMN banking.accounts.overdraft_limit IS 'How far below zero the account may go; null for the bank''s own accounts, which have no limit.';
+COMMENT ON COLUMN banking.accounts.available_balance IS 'What may be spent: book balance less holds plus overdraft limit; null without a limit.';
+COMMENT ON COLUMN banking.accounts.time_zone IS 'The zone whose days the statement and the daily summary use.';
+COMMENT ON COLUMN banking.accounts.last_entry_number IS 'Number of the newest entry; entries of an account are numbered without gaps from 1.';
+COMMENT ON COLUMN banking.accounts.version IS 'Moves with every change of the row; for optimistic locking.';
+
+CREATE INDEX accounts_customer_id_index ON banking.accounts (customer_id);
+
+CREATE TABLE banking.transfers (
+    transfer_id uuid PRIMARY KEY,
+    transfer_type text NOT NULL
+        CONSTRAINT transfers_type_is_known CHECK (
+            transfer_type IN ('transfer', 'deposit', 'withdrawal', 'interest', 'fee', 'adjustment')
+        ),
+    reference_number text NOT NULL
+        GENERATED ALWAYS AS ('TRF-' || upper(replace(transfer_id::text, '-', ''))) STORED,
+    from_account_id uuid NOT NULL REFERENCES banking.accounts (account_id),
+    to_account_id uuid NOT NULL REFERENCES banking.accounts (account_id),
+    from_entry_number bigint NOT NULL,
+    to_entry_number bigint NOT NULL,
+    amount banking.amount NOT NULL,
+    currency_code text NOT NULL,
+    description text NOT NULL DEFAULT ''
+        CONSTRAINT transfers_description_length CHECK (length(description) <= 500),
+    idempotency_key text
+        CONSTRAINT transfers_idempotency_key_length CHECK (length(idempotency_key) BETWEEN 1 AND 255),
+    request_hash bytea CONSTRAINT transfers_request_hash_length CHECK (octet_length(request_hash) = 32),
+    posted_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT transfers_accounts_differ CHECK (from_account_id <> to_account_id),
+    CONSTRAINT transfers_key_has_a_hash CHECK ((idempotency_key IS NULL) = (request_hash IS NULL))
+);
+COMMENT ON TABLE banking.transfers IS 'One row for each movement of money that happened: who to whom, how much, why. Append-only.';
+COMMENT ON COLUMN banking.transfers.reference_number IS 'For people; made from the identifier, so it is unique for ever.';
+COMMENT ON COLUMN banking.transfers.from_entry_number IS 'Number of the debit among the entries of from_account_id.';
+COMMENT ON COLUMN banking.transfers.to_entry_number IS 'Number of the credit among the entries of to_account_id.';
+COMMENT ON COLUMN banking.transfers.idempotency_key IS 'The caller''s key: one key, one transfer, however often it is asked for.';
+COMMENT ON COLUMN banking.transfers.request_hash IS 'SHA-256 of the request, so that a key used for another request is refused.';
+COMMENT ON COLUMN banking.transfers.posted_at IS 'When the money moved; the time of both entries.';
+
+CREATE UNIQUE INDEX transfers_idempotency_key_key ON banking.transfers (idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE banking.transactions (
+    transaction_id uuid PRIMARY KEY,
+    transfer_id uuid NOT NULL REFERENCES banking.transfers (transfer_id),
+    account_id uuid NOT NULL REFERENCES banking.accounts (account_id),
+    entry_number bigint NOT NULL CONSTRAINT transactions_entry_number_positive CHECK (entry_number > 0),
+    transaction_type text NOT NULL
+        CONSTRAINT transactions_type_is_known CHECK (transaction_type IN ('debit', 'credit')),
+    amount banking.amount NOT NULL,
+    currency_code text NOT NULL,
+    running_balance banking.balance NOT NULL,
+    description text NOT NULL DEFAULT '',
+    reference_number text NOT NULL
+        GENERATED ALWAYS AS ('TRF-' || upper(replace(transfer_id::text, '-', ''))) STORED,
+    transaction_date timestamptz NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE banking.transactions IS 'The journal: every entry of every account, a debit and a credit for each transfer. Append-only.';
+COMMENT ON COLUMN banking.transactions.entry_number IS 'Place among the account''s entries: 1, 2, 3 without a gap.';
+COMMENT ON COLUMN banking.transactions.transaction_type IS 'debit lowers the account''s balance, credit raises it.';
+COMMENT ON COLUMN banking.transactions.running_balance IS 'The account''s book balance after this entry.';
+COMMENT ON COLUMN banking.transactions.transaction_date IS 'When the money moved; never earlier than the entry before it.';
+
+-- Serves statements, daily summaries and receipts. Times of an account never go back, so this order is that of the numbers.
+CREATE UNIQUE INDEX transactions_account_and_date_key
+    ON banking.transactions (account_id, transaction_date, entry_number);
+
+CREATE TABLE banking.customer_preferences (
+    customer_id uuid PRIMARY KEY REFERENCES banking.customers (customer_id),
+    preferences jsonb NOT NULL DEFAULT '{}'
+        CONSTRAINT customer_preferences_is_an_object CHECK (jsonb_typeof(preferences) = 'object'),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE banking.customer_preferences IS 'A customer''s settings, a JSON object merged key by key.';

@@ -1,0 +1,1 @@
+DROP TABLE pooling.pool_stats;

@@ -1,0 +1,2 @@
+DROP TABLE concurrency.deadlock_log;
+DROP TABLE concurrency.mvcc_demo;

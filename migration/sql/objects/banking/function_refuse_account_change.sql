@@ -1,0 +1,16 @@
+-- Balances move only with entries, and accounts are closed, never deleted.
+CREATE OR REPLACE FUNCTION banking.refuse_account_change() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
+        RAISE EXCEPTION '% of banking.accounts is refused', TG_OP
+            USING ERRCODE = 'NB003', HINT = 'Close the account instead.';
+    END IF;
+    RAISE EXCEPTION '% of a balance in banking.accounts is refused: balances change only through the journal', TG_OP
+        USING ERRCODE = 'NB003',
+              HINT = 'Insert entries into banking.transactions; the balances follow them.';
+END
+$$;
+REVOKE ALL ON FUNCTION banking.refuse_account_change() FROM PUBLIC;

@@ -1,0 +1,12 @@
+-- Whoever changes an account's terms moves its version and its time, without having to remember it.
+CREATE OR REPLACE FUNCTION banking.touch_account() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.version := OLD.version + 1;
+    NEW.updated_at := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION banking.touch_account() FROM PUBLIC;

@@ -1,0 +1,3 @@
+CREATE OR REPLACE TRIGGER accounts_never_deleted
+    BEFORE DELETE OR TRUNCATE ON banking.accounts
+    FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_account_change();

@@ -1,0 +1,3 @@
+CREATE OR REPLACE TRIGGER transactions_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON banking.transactions
+    FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_journal_change();
