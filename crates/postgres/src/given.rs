@@ -1,0 +1,32 @@
+//! A server that runs already and whose URL was given.
+
+use std::time::Duration;
+
+use crate::server::Ownership;
+use crate::{LocalServer, StartError, probe, url_form};
+
+/// How long the given server may take to answer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+
+/// Connects once to learn the version, and hands the URL on.
+pub(crate) fn connect(url: &str, wanted: Option<u32>) -> Result<LocalServer, StartError> {
+    let parsed = url_form::parse(url)?;
+    let shown = url_form::without_password(&parsed);
+    let major =
+        probe::major_version(url, CONNECT_LIMIT).map_err(|reason| StartError::Unreachable {
+            url: shown.clone(),
+            reason,
+        })?;
+    let origin = format!("the server at {shown}");
+    match wanted {
+        Some(wanted) if wanted != major => Err(StartError::VersionNotAsked {
+            origin,
+            major,
+            wanted,
+        }),
+        _ if !crate::SUPPORTED_VERSIONS.contains(&major) => {
+            Err(StartError::VersionNotSupported { origin, major })
+        }
+        _ => Ok(LocalServer::new(parsed, major, origin, Ownership::Given)),
+    }
+}

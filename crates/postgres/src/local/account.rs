@@ -1,0 +1,98 @@
+//! The account that the server runs as.
+
+use std::io;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::unistd::{Uid, User};
+
+use crate::StartError;
+
+/// The accounts that a root owner's server may run as, the best first.
+const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
+
+/// An account of this machine, never root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    name: String,
+    user: u32,
+    group: u32,
+    /// Whether it is another account than ours.
+    switches: bool,
+}
+
+impl Account {
+    /// Our own account or, since PostgreSQL refuses to run as root, an unprivileged one for root.
+    pub(crate) fn of_server() -> Result<Self, StartError> {
+        let own = Uid::effective();
+        if !own.is_root() {
+            let name = User::from_uid(own).ok().flatten().map(|user| user.name);
+            return Ok(Self {
+                name: name.unwrap_or_else(|| own.to_string()),
+                user: own.as_raw(),
+                group: nix::unistd::Gid::effective().as_raw(),
+                switches: false,
+            });
+        }
+        UNPRIVILEGED
+            .into_iter()
+            .find_map(|name| User::from_name(name).ok().flatten())
+            .filter(|user| !user.uid.is_root())
+            .map(|user| Self {
+                name: user.name,
+                user: user.uid.as_raw(),
+                group: user.gid.as_raw(),
+                switches: true,
+            })
+            .ok_or(StartError::NoAccount)
+    }
+
+    /// The user id.
+    pub(crate) fn user(&self) -> u32 {
+        self.user
+    }
+
+    /// A command that runs as this account, in a process group of its own so that a Ctrl-C in the
+    /// owner's terminal does not reach it, and from a folder that every account can enter.
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        if self.switches {
+            command.uid(self.user).gid(self.group);
+        }
+        command.process_group(0).current_dir("/");
+        command
+    }
+
+    /// Gives the file or folder to this account.
+    pub(crate) fn give(&self, path: &Path) -> io::Result<()> {
+        if self.switches {
+            chown(path, Some(self.user), Some(self.group))?;
+        }
+        Ok(())
+    }
+
+    /// Whether this account can enter the folder, by trial: the rights on every folder above count.
+    pub(crate) fn can_enter(&self, folder: &Path) -> bool {
+        self.command("/bin/sh")
+            .args(["-c", "cd -- \"$1\"", "sh"])
+            .arg(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    }
+
+    /// Like [`can_enter`](Self::can_enter), with an error that says what to do.
+    pub(crate) fn must_enter(&self, folder: &Path) -> Result<(), StartError> {
+        if self.can_enter(folder) {
+            return Ok(());
+        }
+        Err(StartError::NotReachable {
+            path: folder.to_owned(),
+            account: self.name.clone(),
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! Starts the server and waits until it accepts connections.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::system;
+use crate::installation::Installation;
+use crate::{Listen, ServerOptions, StartError};
+
+use super::directory::ServerDirectory;
+use super::supervisor::Supervisor;
+use super::{Account, settings};
+
+/// How often another port is tried when somebody takes the free one before the server does.
+const PORT_ATTEMPTS: u32 = 5;
+
+/// The port that names the socket file; each server has a folder of its own for it.
+const SOCKET_PORT: u16 = 5432;
+
+/// What the server's log says, in the fixed language of its messages, when its port is taken.
+const PORT_TAKEN: &str = "could not create any TCP/IP sockets";
+
+/// Where the server takes connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// A port of 127.0.0.1.
+    Port(u16),
+    /// A socket in this folder, named by this port.
+    Socket(PathBuf, u16),
+}
+
+/// A server that accepts connections.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) server_id: u32,
+    pub(crate) address: Address,
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+pub(crate) fn free_port() -> io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// Starts the server on the initialised folder, on a port from `next_port` if it shall use TCP.
+pub(crate) fn launch(
+    options: &ServerOptions,
+    installation: &Installation,
+    directory: &ServerDirectory,
+    account: &Account,
+    mut next_port: impl FnMut() -> io::Result<u16>,
+) -> Result<Running, StartError> {
+    let program = installation.programs.join("postgres");
+    let mut attempt = 1;
+    loop {
+        let address = match options.listen {
+            Listen::TcpFreePort => Address::Port(
+                next_port().map_err(system("find a free port for", directory.path()))?,
+            ),
+            Listen::UnixSocket => Address::Socket(directory.socket(), SOCKET_PORT),
+        };
+        let arguments = arguments(options, &directory.data(), &address);
+        let mut supervisor = Supervisor::start(directory, account, &program, &arguments)?;
+        let outcome = match await_ready(options, directory, &mut supervisor) {
+            Ok(server_id) => {
+                return Ok(Running {
+                    supervisor,
+                    server_id,
+                    address,
+                });
+            }
+            Err(outcome) => outcome,
+        };
+        let log = directory.log_tail();
+        if attempt < PORT_ATTEMPTS && log.contains(PORT_TAKEN) {
+            supervisor.release();
+            // Else the next attempt's log would still say it.
+            let _ = fs::remove_file(directory.log());
+            attempt += 1;
+            continue;
+        }
+        supervisor.end();
+        return Err(StartError::Server { outcome, log });
+    }
+}
+
+fn arguments(options: &ServerOptions, data: &Path, address: &Address) -> Vec<OsString> {
+    let mut arguments = vec![OsString::from("-D"), data.into()];
+    arguments.extend(settings::arguments(options).into_iter().map(OsString::from));
+    let mut set = |name: &str, value: OsString| {
+        let mut setting = OsString::from(name);
+        setting.push("=");
+        setting.push(value);
+        arguments.extend([OsString::from("-c"), setting]);
+    };
+    match address {
+        Address::Port(port) => {
+            set("listen_addresses", Ipv4Addr::LOCALHOST.to_string().into());
+            set("unix_socket_directories", OsString::new());
+            set("port", port.to_string().into());
+        }
+        Address::Socket(folder, port) => {
+            set("listen_addresses", OsString::new());
+            set("unix_socket_directories", folder.into());
+            set("port", port.to_string().into());
+        }
+    }
+    arguments
+}
+
+/// Waits until the server says in its own file that it is ready, as `pg_ctl` does, and answers its
+/// process id. `Err` says how it ended instead.
+fn await_ready(
+    options: &ServerOptions,
+    directory: &ServerDirectory,
+    supervisor: &mut Supervisor,
+) -> Result<u32, String> {
+    let status_file = directory.data().join("postmaster.pid");
+    let deadline = Instant::now() + options.start_timeout;
+    loop {
+        let status = fs::read_to_string(&status_file).unwrap_or_default();
+        if let Some(server_id) = ready(&status) {
+            return Ok(server_id);
+        }
+        if let Some(outcome) = supervisor.outcome(directory) {
+            return Err(outcome);
+        }
+        if Instant::now() >= deadline {
+            let limit = options.start_timeout.as_secs();
+            return Err(format!("accepted no connections within {limit} s"));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The process id in the first line, if the eighth line says that the server is ready.
+fn ready(status: &str) -> Option<u32> {
+    let mut lines = status.lines();
+    let server_id = lines.next()?.trim().parse().ok()?;
+    (lines.nth(6)?.trim() == "ready").then_some(server_id)
+}

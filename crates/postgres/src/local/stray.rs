@@ -1,0 +1,72 @@
+//! A server whose supervisor is gone.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Each signal with the time the server gets to end after it: clients are cut off and all is
+/// written; nothing more is written; the system ends it.
+const STEPS: [(Signal, Duration); 3] = [
+    (Signal::SIGINT, Duration::from_secs(10)),
+    (Signal::SIGQUIT, Duration::from_secs(5)),
+    (Signal::SIGKILL, Duration::from_secs(5)),
+];
+
+/// Stops the server that runs on this data folder as this user, if there is one.
+pub(crate) fn stop(data: &Path, user: u32) {
+    let Some(process) = running(data, user) else {
+        return;
+    };
+    for (signal, limit) in STEPS {
+        let _ = kill(Pid::from_raw(process), signal);
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if !is_server(process, data, user) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The process id of the server that runs on this data folder as this user.
+pub(crate) fn running(data: &Path, user: u32) -> Option<i32> {
+    let file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let process = file.lines().next()?.trim().parse().ok()?;
+    is_server(process, data, user).then_some(process)
+}
+
+/// Whether the process is the server of this folder: after a restart of the machine its id may be
+/// anybody's, so that the arguments and the user must match.
+fn is_server(process: i32, data: &Path, user: u32) -> bool {
+    if process <= 1 {
+        return false;
+    }
+    let folder = Path::new("/proc").join(process.to_string());
+    if !Path::new("/proc/self").exists() {
+        return is_server_by_ps(process, data);
+    }
+    let same_user = fs::metadata(&folder).is_ok_and(|facts| facts.uid() == user);
+    let arguments = fs::read(folder.join("cmdline")).unwrap_or_default();
+    same_user
+        && arguments
+            .split(|byte| *byte == 0)
+            .any(|argument| argument == data.as_os_str().as_bytes())
+}
+
+/// The same where there is no `/proc`, such as on macOS, whose owners are never other users here.
+fn is_server_by_ps(process: i32, data: &Path) -> bool {
+    Command::new("ps")
+        .args(["-ww", "-o", "args=", "-p", &process.to_string()])
+        .output()
+        .is_ok_and(|output| {
+            String::from_utf8_lossy(&output.stdout).contains(&*data.to_string_lossy())
+        })
+}

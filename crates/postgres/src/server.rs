@@ -1,0 +1,150 @@
+//! A running server and who ends it.
+
+use std::fmt;
+use std::path::Path;
+
+use url::Url;
+
+use crate::local::LocalProcess;
+use crate::{StopError, url_form};
+
+/// A running PostgreSQL server.
+///
+/// One that this crate started is stopped, and its data removed, when this value is dropped or
+/// its process ends in whatever way. One that was given by URL is left as it is.
+#[must_use = "the server stops when this is dropped"]
+pub struct LocalServer {
+    url: Url,
+    major: u32,
+    origin: String,
+    ownership: Ownership,
+}
+
+/// A server that goes on after its owner's end; see [`LocalServer::keep`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptServer {
+    /// The URL of its database `postgres`, with the password.
+    pub url: String,
+    /// The process id of the server; `None` when it was given by URL or runs in a container.
+    pub process_id: Option<u32>,
+    /// A shell command that stops the server and removes its data; `None` when it was given by
+    /// URL.
+    pub stop_command: Option<String>,
+}
+
+/// What ends with the server.
+pub(crate) enum Ownership {
+    /// Nothing: the server was given.
+    Given,
+    /// Processes and a folder.
+    Process(LocalProcess),
+    /// A container.
+    #[cfg(feature = "container")]
+    Container(crate::container::RunningContainer),
+}
+
+impl LocalServer {
+    pub(crate) fn new(url: Url, major: u32, origin: String, ownership: Ownership) -> Self {
+        Self {
+            url,
+            major,
+            origin,
+            ownership,
+        }
+    }
+
+    /// The URL of the database `postgres` (of the given database, for a given URL), with the
+    /// password, as superuser. tokio-postgres, sqlx and libpq all read it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The URL of another database of this server, which need not exist yet.
+    #[must_use]
+    pub fn database_url(&self, database: &str) -> String {
+        url_form::with_database(&self.url, database).into()
+    }
+
+    /// The major version, such as 18.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.major
+    }
+
+    /// Where the server came from, for people.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The folder with the server's programs (`psql`, `pg_dump`, `pgbench` may be there too);
+    /// `None` when the server was given by URL or runs in a container.
+    #[must_use]
+    pub fn bin_directory(&self) -> Option<&Path> {
+        match &self.ownership {
+            Ownership::Process(process) => Some(process.programs()),
+            _ => None,
+        }
+    }
+
+    /// The process id of the server; `None` when it was given by URL or runs in a container.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        match &self.ownership {
+            Ownership::Process(process) => Some(process.server_id()),
+            _ => None,
+        }
+    }
+
+    /// Stops the server and removes its data, as dropping it does, and says how that went. Clients
+    /// that are still connected are cut off. Takes at most some 20 seconds, usually a tenth of one.
+    ///
+    /// # Errors
+    ///
+    /// The server still runs or something of it is left.
+    pub fn stop(self) -> Result<(), StopError> {
+        match self.ownership {
+            Ownership::Given => Ok(()),
+            Ownership::Process(process) => process.stop(),
+            #[cfg(feature = "container")]
+            Ownership::Container(container) => container.stop(),
+        }
+    }
+
+    /// Lets the server go on after its owner's end, and says how to reach and to stop it. Its data
+    /// is removed when it ends.
+    ///
+    /// # Errors
+    ///
+    /// The server's supervisor does not answer, so that the server would not be looked after.
+    pub fn keep(self) -> Result<KeptServer, StopError> {
+        let url = self.url.into();
+        let (process_id, stop_command) = match self.ownership {
+            Ownership::Given => (None, None),
+            Ownership::Process(process) => {
+                let server_id = process.server_id();
+                (Some(server_id), Some(process.keep()?))
+            }
+            #[cfg(feature = "container")]
+            Ownership::Container(container) => (None, Some(container.keep()?)),
+        };
+        Ok(KeptServer {
+            url,
+            process_id,
+            stop_command,
+        })
+    }
+}
+
+impl fmt::Debug for LocalServer {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("LocalServer")
+            .field("url", &url_form::without_password(&self.url))
+            .field("version", &self.major)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}

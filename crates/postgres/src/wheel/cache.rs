@@ -1,0 +1,82 @@
+//! The folder in which fetched programs are kept.
+
+use std::env;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+use tempfile::TempDir;
+
+use crate::error::system;
+use crate::{ServerOptions, StartError};
+
+/// How the names of unfinished folders begin.
+const DRAFT_PREFIX: &str = ".draft-";
+
+/// The cache folder, created if it is not there.
+pub(crate) fn choose(options: &ServerOptions) -> Result<PathBuf, StartError> {
+    let folder = options
+        .cache
+        .clone()
+        .or_else(|| variable(crate::CACHE_VARIABLE))
+        .or_else(usual_folder)
+        .ok_or(StartError::NoCache)?;
+    // Open to others to read, since the server of root runs as another account.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&folder)
+        .map_err(system("create the cache folder", &folder))?;
+    folder
+        .canonicalize()
+        .map_err(system("find the cache folder", &folder))
+}
+
+/// Waits for the lock of that name and holds it while the answer lives.
+pub(crate) fn lock(cache: &Path, name: &str) -> Result<File, StartError> {
+    let path = cache.join(format!("{name}.lock"));
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(system("open the lock", &path))?;
+    file.lock().map_err(system("lock", &path))?;
+    Ok(file)
+}
+
+/// A new folder to work in, removed at the end; older ones, left by killed processes, are removed
+/// before. Only for the holder of the lock.
+pub(crate) fn draft(cache: &Path) -> Result<TempDir, StartError> {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(DRAFT_PREFIX)
+        {
+            // Only space is lost when it stays.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    tempfile::Builder::new()
+        .prefix(DRAFT_PREFIX)
+        .permissions(Permissions::from_mode(0o755))
+        .tempdir_in(cache)
+        .map_err(system("create a folder in", cache))
+}
+
+fn usual_folder() -> Option<PathBuf> {
+    if Uid::effective().is_root() {
+        return Some(PathBuf::from("/var/cache/neobank"));
+    }
+    variable("XDG_CACHE_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("neobank"))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}

