@@ -1,0 +1,113 @@
+//! Reads a configuration from variables of the environment.
+
+use std::time::Duration;
+
+use super::{ConfigError, DatabaseConfig, Pooler, url};
+
+pub(super) fn read(
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<DatabaseConfig, ConfigError> {
+    // An empty variable counts as unset: that is how most deployment tools switch one off.
+    let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let mut config = location(&variable)?;
+    limits(&mut config, &variable)?;
+    if let Some(application_name) = variable("DB_APPLICATION_NAME") {
+        config.application_name = application_name;
+    }
+    if let Some(role) = variable("DB_ROLE") {
+        config.role = Some(role);
+    }
+    let mode = variable("DB_TLS_MODE");
+    if let Some(tls) = url::tls_mode(
+        "DB_TLS_MODE",
+        mode.as_deref(),
+        variable("DB_TLS_ROOT_CERTIFICATE"),
+    )? {
+        config.tls = tls;
+    }
+    if let Some(pooler) = variable("DB_POOLER") {
+        config.pooler = match pooler.as_str() {
+            "none" => Pooler::None,
+            "transaction" => Pooler::Transaction,
+            _ => {
+                return Err(ConfigError::invalid(
+                    "DB_POOLER",
+                    pooler,
+                    "none or transaction",
+                ));
+            }
+        };
+    }
+    config.validate()?;
+    Ok(config)
+}
+
+fn location(variable: &impl Fn(&str) -> Option<String>) -> Result<DatabaseConfig, ConfigError> {
+    if let Some(url) = variable("DATABASE_URL") {
+        if let Some(second) = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD"]
+            .into_iter()
+            .find(|name| variable(name).is_some())
+        {
+            return Err(ConfigError::Ambiguous {
+                first: "DATABASE_URL".to_owned(),
+                second: second.to_owned(),
+            });
+        }
+        return DatabaseConfig::from_url(&url);
+    }
+    let user =
+        variable("DB_USER").ok_or_else(|| ConfigError::missing("DATABASE_URL, or DB_USER"))?;
+    let database = variable("DB_NAME").ok_or_else(|| ConfigError::missing("DB_NAME"))?;
+    let host = variable("DB_HOST").unwrap_or_else(|| "localhost".to_owned());
+    let mut config = DatabaseConfig::new(vec![host], database, user);
+    if let Some(port) = variable("DB_PORT") {
+        let number = port.parse::<u16>().ok().filter(|number| *number > 0);
+        config.ports = vec![
+            number
+                .ok_or_else(|| ConfigError::invalid("DB_PORT", port, "a port from 1 to 65535"))?,
+        ];
+    }
+    if let Some(password) = variable("DB_PASSWORD") {
+        config = config.with_password(password);
+    }
+    Ok(config)
+}
+
+fn limits(
+    config: &mut DatabaseConfig,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<(), ConfigError> {
+    for (name, field) in [
+        ("DB_POOL_MIN", &mut config.pool_min),
+        ("DB_POOL_MAX", &mut config.pool_max),
+    ] {
+        if let Some(text) = variable(name) {
+            *field = text
+                .parse()
+                .map_err(|_| ConfigError::invalid(name, text, "a whole number"))?;
+        }
+    }
+    for (name, field) in [
+        ("DB_ACQUIRE_TIMEOUT", &mut config.acquire_timeout),
+        ("DB_CONNECT_TIMEOUT", &mut config.connect_timeout),
+        ("DB_IDLE_TIMEOUT", &mut config.idle_timeout),
+        ("DB_STATEMENT_TIMEOUT", &mut config.statement_timeout),
+        ("DB_LOCK_TIMEOUT", &mut config.lock_timeout),
+        (
+            "DB_IDLE_IN_TRANSACTION_TIMEOUT",
+            &mut config.idle_in_transaction_timeout,
+        ),
+        ("DB_COMMIT_TIMEOUT", &mut config.commit_timeout),
+    ] {
+        if let Some(text) = variable(name) {
+            *field = duration(name, &text)?;
+        }
+    }
+    Ok(())
+}
+
+fn duration(name: &str, text: &str) -> Result<Duration, ConfigError> {
+    humantime::parse_duration(text).map_err(|_| {
+        ConfigError::invalid(name, text, "a duration with its unit, such as 500ms or 2s")
+    })
+}

@@ -1,0 +1,296 @@
+//! The configuration of a pool: where the server is, who we are, and every limit.
+
+mod environment;
+mod error;
+mod url;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::ConfigError;
+
+use crate::secret::Secret;
+
+/// Where the server is, who connects, and every limit of the pool.
+///
+/// Made from a URL ([`DatabaseConfig::from_url`]) or from the environment ([`DatabaseConfig::from_environment`]), then
+/// changed field by field where needed. `Debug` hides the password.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use neobank_db::DatabaseConfig;
+///
+/// let mut config = DatabaseConfig::from_url("postgresql://teller:s3cret@localhost:5432/bank")?;
+/// config.pool_max = 8;
+/// config.acquire_timeout = Duration::from_millis(500);
+/// assert!(!format!("{config:?}").contains("s3cret"));
+/// # Ok::<(), neobank_db::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DatabaseConfig {
+    /// Hosts in the order in which they are tried: names, addresses, or folders of Unix sockets (beginning with `/`).
+    pub hosts: Vec<String>,
+    /// A port for each host, or one for all.
+    pub ports: Vec<u16>,
+    /// The database's name.
+    pub database: String,
+    /// The role that connects.
+    pub user: String,
+    password: Option<Secret>,
+    /// A role to act as from the start of each connection (`SET ROLE`), such as `neobank_app`.
+    pub role: Option<String>,
+    /// Shown in `pg_stat_activity` and in the server's log; at most 63 bytes.
+    pub application_name: String,
+    /// Connections opened at the start and kept when idle.
+    pub pool_min: usize,
+    /// Connections at most; at least 1.
+    pub pool_max: usize,
+    /// How long a caller waits for a connection before it gets [`DatabaseError::PoolTimeout`](crate::DatabaseError).
+    pub acquire_timeout: Duration,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// An idle connection above `pool_min` is closed after this long.
+    pub idle_timeout: Duration,
+    /// The server's limit on one statement.
+    pub statement_timeout: Duration,
+    /// The server's limit on one wait for a lock.
+    pub lock_timeout: Duration,
+    /// The server's limit on a transaction that does nothing.
+    pub idle_in_transaction_timeout: Duration,
+    /// How long `COMMIT` may take before its outcome counts as unknown.
+    pub commit_timeout: Duration,
+    /// How long a connection that a dropped future left behind may take to come back clean before it is closed.
+    pub recovery_timeout: Duration,
+    /// How the connection is protected.
+    pub tls: TlsMode,
+    /// What stands between us and the server.
+    pub pooler: Pooler,
+}
+
+/// How a connection is protected. There is no mode that encrypts without knowing to whom, or that falls back to plain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsMode {
+    /// Plain. The default for Unix sockets and for loopback addresses, and refused for none: a private network may do.
+    Disable,
+    /// TLS 1.2 or newer; the server's certificate must be trusted and carry its name. The default for every other host.
+    VerifyFull {
+        /// A PEM file of the authorities to trust; without one, those that the operating system trusts.
+        root_certificate: Option<PathBuf>,
+    },
+}
+
+/// What stands between us and the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pooler {
+    /// Nothing, or a pooler in session mode: timeouts are set as the connection starts, statements are prepared once.
+    None,
+    /// PgBouncer in transaction mode: no session state; timeouts are set in each transaction, nothing stays prepared.
+    Transaction,
+}
+
+impl DatabaseConfig {
+    /// A configuration from `postgresql://user:password@host:port/database?application_name=…&sslmode=…`.
+    ///
+    /// Known options: `sslmode` (`disable` or `verify-full`), `sslrootcert`, `application_name`, `connect_timeout` (in
+    /// seconds), `host` and `port` (for Unix sockets: `host=/folder`), `user`, `password`, `dbname`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the part that is missing or wrong, and never shows the password.
+    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
+        url::parse(url)
+    }
+
+    /// A configuration from the environment: `DATABASE_URL`, or `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and
+    /// `DB_PASSWORD`; and in both cases the limits `DB_POOL_MIN`, `DB_POOL_MAX`, `DB_ACQUIRE_TIMEOUT`,
+    /// `DB_CONNECT_TIMEOUT`, `DB_IDLE_TIMEOUT`, `DB_STATEMENT_TIMEOUT`, `DB_LOCK_TIMEOUT`,
+    /// `DB_IDLE_IN_TRANSACTION_TIMEOUT`, `DB_COMMIT_TIMEOUT` (durations such as `500ms` or `2s`), `DB_APPLICATION_NAME`,
+    /// `DB_ROLE`, `DB_TLS_MODE` (`disable`, `verify-full`), `DB_TLS_ROOT_CERTIFICATE` and `DB_POOLER` (`none`,
+    /// `transaction`).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the variable that is missing or wrong, and never shows the password.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        environment::read(|name| std::env::var(name).ok())
+    }
+
+    /// As [`DatabaseConfig::from_environment`], from any source of variables.
+    ///
+    /// # Errors
+    ///
+    /// As [`DatabaseConfig::from_environment`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use neobank_db::DatabaseConfig;
+    ///
+    /// let error = DatabaseConfig::from_variables(|name| match name {
+    ///     "DATABASE_URL" => Some("postgresql://teller@localhost/bank".to_owned()),
+    ///     "DB_POOL_MAX" => Some("many".to_owned()),
+    ///     _ => None,
+    /// })
+    /// .unwrap_err();
+    /// assert_eq!(error.to_string(), "DB_POOL_MAX is not a whole number: \"many\"");
+    /// ```
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        environment::read(variable)
+    }
+
+    /// The same configuration with a password.
+    #[must_use]
+    pub fn with_password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(Secret::new(password));
+        self
+    }
+
+    /// The same configuration, acting as another role.
+    #[must_use]
+    pub fn with_role(mut self, role: impl Into<String>) -> Self {
+        self.role = Some(role.into());
+        self
+    }
+
+    /// Holds every field against its limits, as [`Database::connect`](crate::Database::connect) does first.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first field that is wrong, and its value.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.hosts.is_empty() || self.hosts.iter().any(String::is_empty) {
+            return Err(ConfigError::missing("host"));
+        }
+        if self.ports.len() != 1 && self.ports.len() != self.hosts.len() {
+            return Err(ConfigError::invalid(
+                "port",
+                format!("{:?}", self.ports),
+                "one port, or one for each host",
+            ));
+        }
+        if self.database.is_empty() {
+            return Err(ConfigError::missing("database"));
+        }
+        if self.user.is_empty() {
+            return Err(ConfigError::missing("user"));
+        }
+        if self.pool_max == 0 {
+            return Err(ConfigError::invalid("pool_max", "0", "at least 1"));
+        }
+        if self.pool_min > self.pool_max {
+            return Err(ConfigError::invalid(
+                "pool_min",
+                self.pool_min.to_string(),
+                "at most pool_max",
+            ));
+        }
+        if self.application_name.len() > 63 {
+            return Err(ConfigError::invalid(
+                "application_name",
+                &self.application_name,
+                "at most 63 bytes",
+            ));
+        }
+        self.texts()
+            .try_for_each(|(field, text)| match text.contains('\0') {
+                true => Err(ConfigError::invalid(
+                    field,
+                    text,
+                    "a text without a NUL character",
+                )),
+                false => Ok(()),
+            })?;
+        self.durations()
+            .into_iter()
+            .try_for_each(|(field, duration)| {
+                // PostgreSQL holds its timeouts as milliseconds in 32 bits, and takes 0 for "no limit".
+                match duration.as_millis() {
+                    1..=2_147_483_647 => Ok(()),
+                    _ => Err(ConfigError::invalid(
+                        field,
+                        format!("{duration:?}"),
+                        "between 1 ms and 24 days",
+                    )),
+                }
+            })
+    }
+
+    pub(crate) fn new(hosts: Vec<String>, database: String, user: String) -> Self {
+        let tls = if hosts.iter().all(|host| is_local(host)) {
+            TlsMode::Disable
+        } else {
+            TlsMode::VerifyFull {
+                root_certificate: None,
+            }
+        };
+        Self {
+            hosts,
+            ports: vec![5432],
+            database,
+            user,
+            password: None,
+            role: None,
+            application_name: "neobank".to_owned(),
+            pool_min: 0,
+            pool_max: 10,
+            acquire_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(300),
+            statement_timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(5),
+            idle_in_transaction_timeout: Duration::from_secs(30),
+            commit_timeout: Duration::from_secs(30),
+            recovery_timeout: Duration::from_secs(2),
+            tls,
+            pooler: Pooler::None,
+        }
+    }
+
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.password.as_ref().map(Secret::expose)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("database", &self.database),
+            ("user", &self.user),
+            ("application_name", &self.application_name),
+        ]
+        .into_iter()
+        .map(|(field, text)| (field, text.as_str()))
+        .chain(self.role.as_deref().map(|role| ("role", role)))
+    }
+
+    fn durations(&self) -> [(&'static str, Duration); 8] {
+        [
+            ("acquire_timeout", self.acquire_timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("statement_timeout", self.statement_timeout),
+            ("lock_timeout", self.lock_timeout),
+            (
+                "idle_in_transaction_timeout",
+                self.idle_in_transaction_timeout,
+            ),
+            ("commit_timeout", self.commit_timeout),
+            ("recovery_timeout", self.recovery_timeout),
+        ]
+    }
+}
+
+/// Whether a host is this machine: a Unix socket's folder, or a loopback name or address.
+fn is_local(host: &str) -> bool {
+    host.starts_with('/')
+        || host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

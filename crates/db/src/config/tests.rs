@@ -1,0 +1,187 @@
+use super::*;
+
+fn from(variables: &[(&str, &str)]) -> Result<DatabaseConfig, ConfigError> {
+    DatabaseConfig::from_variables(|name| {
+        variables
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned())
+    })
+}
+
+#[test]
+fn url_gives_every_part() {
+    let config = DatabaseConfig::from_url(
+        "postgresql://te%20ller:p%40ss@db.example:6000/bank?application_name=core&connect_timeout=3",
+    )
+    .unwrap();
+    assert_eq!(config.user, "te ller");
+    assert_eq!(config.password(), Some("p@ss"));
+    assert_eq!(
+        (config.hosts, config.ports),
+        (vec!["db.example".to_owned()], vec![6000])
+    );
+    assert_eq!(config.database, "bank");
+    assert_eq!(config.application_name, "core");
+    assert_eq!(config.connect_timeout, Duration::from_secs(3));
+    assert_eq!(
+        config.tls,
+        TlsMode::VerifyFull {
+            root_certificate: None
+        }
+    );
+}
+
+#[test]
+fn local_hosts_need_no_tls_and_others_do() {
+    for host in ["localhost", "127.0.0.1", "[::1]", "%2Frun%2Fpostgresql"] {
+        let config = DatabaseConfig::from_url(&format!("postgresql://a@{host}/b")).unwrap();
+        assert_eq!(config.tls, TlsMode::Disable, "{host}");
+    }
+    let config = DatabaseConfig::from_url("postgresql://a@localhost,db.example/b").unwrap();
+    assert_ne!(config.tls, TlsMode::Disable);
+}
+
+#[test]
+fn socket_folder_as_an_option() {
+    let config =
+        DatabaseConfig::from_url("postgresql://postgres@/postgres?host=/run/db&port=6543").unwrap();
+    assert_eq!(
+        (config.hosts, config.ports),
+        (vec!["/run/db".to_owned()], vec![6543])
+    );
+}
+
+#[test]
+fn half_protected_modes_are_refused() {
+    for mode in ["allow", "prefer", "require", "verify-ca", "nonsense"] {
+        let error =
+            DatabaseConfig::from_url(&format!("postgresql://a@db.example/b?sslmode={mode}"))
+                .unwrap_err();
+        assert!(
+            error.to_string().contains("sslmode") && error.to_string().contains(mode),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_value_is_named_and_the_password_never() {
+    const PASSWORD: &str = "canary-7391";
+    let url = |rest: &str| format!("postgresql://teller:{PASSWORD}@{rest}");
+    for (url, named) in [
+        (url("localhost:0/bank"), "port"),
+        (url("localhost:port/bank"), "port"),
+        (url("localhost/bank?nonsense=1"), "nonsense"),
+        (
+            url("localhost/bank?connect_timeout=soon"),
+            "connect_timeout",
+        ),
+        (url("localhost/b%FF"), "database"),
+        (url("a,b/bank?port=1,2,3"), "port"),
+        (
+            format!("mysql://teller:{PASSWORD}@localhost/bank"),
+            "postgresql://",
+        ),
+        (format!("postgresql://:{PASSWORD}@localhost/bank"), "user"),
+        (
+            format!("postgresql://teller:{PASSWORD}@x@[::1/bank"),
+            "host",
+        ),
+    ] {
+        let error = DatabaseConfig::from_url(&url).unwrap_err();
+        assert!(error.to_string().contains(named), "{url}: {error}");
+        assert!(
+            !format!("{error} {error:?}").contains(PASSWORD),
+            "{error:?}"
+        );
+    }
+    let config = DatabaseConfig::from_url(&url("localhost/bank")).unwrap();
+    assert!(!format!("{config:?} {config:#?}").contains(PASSWORD));
+}
+
+#[test]
+fn environment_by_url_or_by_parts() {
+    let by_parts = from(&[
+        ("DB_HOST", "127.0.0.1"),
+        ("DB_PORT", "6000"),
+        ("DB_NAME", "bank"),
+        ("DB_USER", "teller"),
+        ("DB_PASSWORD", "s3cret"),
+        ("DB_POOL_MIN", "2"),
+        ("DB_POOL_MAX", "7"),
+        ("DB_ACQUIRE_TIMEOUT", "250ms"),
+        ("DB_LOCK_TIMEOUT", "1s"),
+        ("DB_POOLER", "transaction"),
+        ("DB_ROLE", "neobank_app"),
+        ("DB_APPLICATION_NAME", ""),
+    ])
+    .unwrap();
+    assert_eq!((by_parts.pool_min, by_parts.pool_max), (2, 7));
+    assert_eq!(by_parts.acquire_timeout, Duration::from_millis(250));
+    assert_eq!(by_parts.lock_timeout, Duration::from_secs(1));
+    assert_eq!(by_parts.password(), Some("s3cret"));
+    assert_eq!(by_parts.pooler, Pooler::Transaction);
+    assert_eq!(by_parts.role.as_deref(), Some("neobank_app"));
+    assert_eq!(by_parts.application_name, "neobank");
+
+    let by_url = from(&[
+        ("DATABASE_URL", "postgres://a@localhost/b"),
+        ("DB_TLS_MODE", "disable"),
+    ])
+    .unwrap();
+    assert_eq!(by_url.database, "b");
+}
+
+#[test]
+fn environment_names_what_is_wrong() {
+    for (variables, message) in [
+        (vec![], "DATABASE_URL, or DB_USER is missing"),
+        (vec![("DB_USER", "a")], "DB_NAME is missing"),
+        (
+            vec![
+                ("DATABASE_URL", "postgres://a@localhost/b"),
+                ("DB_HOST", "c"),
+            ],
+            "both DATABASE_URL and DB_HOST are set; unset one",
+        ),
+        (
+            vec![("DB_USER", "a"), ("DB_NAME", "b"), ("DB_POOL_MAX", "-1")],
+            "DB_POOL_MAX is not a whole number: \"-1\"",
+        ),
+        (
+            vec![("DB_USER", "a"), ("DB_NAME", "b"), ("DB_POOL_MAX", "0")],
+            "pool_max is not at least 1: \"0\"",
+        ),
+        (
+            vec![("DB_USER", "a"), ("DB_NAME", "b"), ("DB_POOL_MIN", "11")],
+            "pool_min is not at most pool_max: \"11\"",
+        ),
+        (
+            vec![
+                ("DB_USER", "a"),
+                ("DB_NAME", "b"),
+                ("DB_STATEMENT_TIMEOUT", "30"),
+            ],
+            "DB_STATEMENT_TIMEOUT is not a duration with its unit, such as 500ms or 2s: \"30\"",
+        ),
+        (
+            vec![
+                ("DB_USER", "a"),
+                ("DB_NAME", "b"),
+                ("DB_LOCK_TIMEOUT", "0s"),
+            ],
+            "lock_timeout is not between 1 ms and 24 days: \"0ns\"",
+        ),
+        (
+            vec![("DB_USER", "a"), ("DB_NAME", "b"), ("DB_PORT", "65536")],
+            "DB_PORT is not a port from 1 to 65535: \"65536\"",
+        ),
+        (
+            vec![("DB_USER", "a"), ("DB_NAME", "b"), ("DB_POOLER", "session")],
+            "DB_POOLER is not none or transaction: \"session\"",
+        ),
+    ] {
+        assert_eq!(from(&variables).unwrap_err().to_string(), message);
+    }
+}

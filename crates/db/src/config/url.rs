@@ -1,0 +1,181 @@
+//! Reads `postgresql://user:password@host:port/database?option=value`.
+
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+
+use super::{ConfigError, DatabaseConfig, TlsMode};
+
+/// The parts of a URL before defaults are filled in.
+#[derive(Default)]
+struct Parts {
+    user: Option<String>,
+    password: Option<String>,
+    hosts: Vec<String>,
+    ports: Vec<u16>,
+    database: Option<String>,
+    application_name: Option<String>,
+    connect_timeout: Option<Duration>,
+    ssl_mode: Option<String>,
+    ssl_root_certificate: Option<String>,
+}
+
+pub(super) fn parse(url: &str) -> Result<DatabaseConfig, ConfigError> {
+    let rest = url
+        .strip_prefix("postgresql://")
+        .or_else(|| url.strip_prefix("postgres://"))
+        .ok_or_else(|| ConfigError::url("it must begin with postgresql://"))?;
+    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, database) = location.split_once('/').unwrap_or((location, ""));
+
+    let mut parts = Parts::default();
+    if !database.is_empty() {
+        parts.database = Some(decode("database", database)?);
+    }
+    // The last @ ends the user's part, so that a password with a bare @ is not taken for a host and shown in an error.
+    let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    read_credentials(&mut parts, credentials)?;
+    read_hosts(&mut parts, hosts)?;
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        read_option(&mut parts, name, decode(name, value)?)?;
+    }
+    finish(parts)
+}
+
+/// The mode and the file of `sslmode` and `sslrootcert`, or of the variables that are named like them.
+pub(super) fn tls_mode(
+    field: &str,
+    mode: Option<&str>,
+    root_certificate: Option<String>,
+) -> Result<Option<TlsMode>, ConfigError> {
+    match mode {
+        None => Ok(root_certificate.map(|file| TlsMode::VerifyFull {
+            root_certificate: Some(file.into()),
+        })),
+        Some("disable") => Ok(Some(TlsMode::Disable)),
+        Some("verify-full") => Ok(Some(TlsMode::VerifyFull {
+            root_certificate: root_certificate.map(Into::into),
+        })),
+        Some(other) => Err(ConfigError::invalid(
+            field,
+            other,
+            "disable or verify-full (the modes between them do not prove who the server is)",
+        )),
+    }
+}
+
+fn read_credentials(parts: &mut Parts, credentials: &str) -> Result<(), ConfigError> {
+    let (user, password) = match credentials.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (credentials, None),
+    };
+    if !user.is_empty() {
+        parts.user = Some(decode("user", user)?);
+    }
+    parts.password = password
+        .map(|password| decode("password", password))
+        .transpose()?;
+    Ok(())
+}
+
+fn read_hosts(parts: &mut Parts, hosts: &str) -> Result<(), ConfigError> {
+    for host in hosts.split(',').filter(|host| !host.is_empty()) {
+        let (name, port) = match host.strip_prefix('[') {
+            // An IPv6 address stands in brackets, since it has colons of its own.
+            Some(bracketed) => {
+                let (address, port) = bracketed.split_once(']').ok_or_else(|| {
+                    ConfigError::invalid("host", host, "an address with its closing bracket")
+                })?;
+                (address, port.strip_prefix(':'))
+            }
+            None => match host.split_once(':') {
+                Some((name, port)) => (name, Some(port)),
+                None => (host, None),
+            },
+        };
+        parts.hosts.push(decode("host", name)?);
+        parts
+            .ports
+            .push(port.map_or(Ok(5432), |port| read_port("port", port))?);
+    }
+    Ok(())
+}
+
+fn read_option(parts: &mut Parts, name: &str, value: String) -> Result<(), ConfigError> {
+    match name {
+        "host" => parts.hosts = value.split(',').map(str::to_owned).collect(),
+        "port" => {
+            parts.ports = value
+                .split(',')
+                .map(|port| read_port("port", port))
+                .collect::<Result<_, _>>()?;
+        }
+        "user" => parts.user = Some(value),
+        "password" => parts.password = Some(value),
+        "dbname" => parts.database = Some(value),
+        "application_name" => parts.application_name = Some(value),
+        "sslmode" => parts.ssl_mode = Some(value),
+        "sslrootcert" => parts.ssl_root_certificate = Some(value),
+        "connect_timeout" => {
+            let seconds = value.parse().map_err(|_| {
+                ConfigError::invalid("connect_timeout", &value, "a whole number of seconds")
+            })?;
+            parts.connect_timeout = Some(Duration::from_secs(seconds));
+        }
+        _ => {
+            return Err(ConfigError::url(format!(
+                "the option {name:?} is not known; known are sslmode, sslrootcert, application_name, connect_timeout, \
+                 host, port, user, password and dbname"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn finish(parts: Parts) -> Result<DatabaseConfig, ConfigError> {
+    let user = parts.user.ok_or_else(|| ConfigError::missing("user"))?;
+    // As everywhere in PostgreSQL, the database is named like the user unless it is given.
+    let database = parts.database.unwrap_or_else(|| user.clone());
+    let hosts = if parts.hosts.is_empty() {
+        vec!["localhost".to_owned()]
+    } else {
+        parts.hosts
+    };
+    let mut config = DatabaseConfig::new(hosts, database, user);
+    if !parts.ports.is_empty() {
+        config.ports = parts.ports;
+    }
+    if let Some(password) = parts.password {
+        config = config.with_password(password);
+    }
+    if let Some(application_name) = parts.application_name {
+        config.application_name = application_name;
+    }
+    if let Some(connect_timeout) = parts.connect_timeout {
+        config.connect_timeout = connect_timeout;
+    }
+    if let Some(tls) = tls_mode(
+        "sslmode",
+        parts.ssl_mode.as_deref(),
+        parts.ssl_root_certificate,
+    )? {
+        config.tls = tls;
+    }
+    config.validate()?;
+    Ok(config)
+}
+
+fn read_port(field: &str, text: &str) -> Result<u16, ConfigError> {
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(ConfigError::invalid(field, text, "a port from 1 to 65535")),
+    }
+}
+
+fn decode(field: &str, text: &str) -> Result<String, ConfigError> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| ConfigError::url(format!("{field} is not UTF-8 after percent-decoding")))
+}

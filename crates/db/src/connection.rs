@@ -1,0 +1,194 @@
+//! One connection to the server.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::task::AbortHandle;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, NoTls};
+
+use crate::config::{DatabaseConfig, Pooler};
+use crate::error::DatabaseError;
+use crate::tls::Connector;
+
+/// A connection with what is known of its state.
+pub(crate) struct Connection {
+    client: Client,
+    /// Reads from and writes to the socket; aborting it closes the socket at once, whatever the server does.
+    task: AbortHandle,
+    connector: Connector,
+    /// The statements that are prepared on this connection, by their text.
+    prepared: Mutex<HashMap<&'static str, tokio_postgres::Statement>>,
+    /// Whether the server has said, after all that was sent, that no transaction is open.
+    pub(crate) clean: bool,
+    pub(crate) last_used: Instant,
+}
+
+impl Connection {
+    pub(crate) async fn open(
+        config: &DatabaseConfig,
+        connector: &Connector,
+    ) -> Result<Self, DatabaseError> {
+        let driver = driver_config(config);
+        let opening = async {
+            match connector {
+                Connector::Plain => driver
+                    .connect(NoTls)
+                    .await
+                    .map(|(client, connection)| (client, run(connection))),
+                Connector::Tls(tls) => driver
+                    .connect(tls.clone())
+                    .await
+                    .map(|(client, connection)| (client, run(connection))),
+            }
+        };
+        // The driver's own limit is for each address and only for the network; this one is for all of it.
+        let (client, task) = tokio::time::timeout(config.connect_timeout, opening)
+            .await
+            .map_err(|_| DatabaseError::Connect {
+                reason: format!("no answer within {:?}", config.connect_timeout),
+                server: None,
+            })?
+            .map_err(|error| DatabaseError::from_connect(&error))?;
+        Ok(Self {
+            client,
+            task,
+            connector: connector.clone(),
+            prepared: Mutex::default(),
+            clean: true,
+            last_used: Instant::now(),
+        })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The prepared form of a statement; prepared on first use.
+    pub(crate) async fn prepare(
+        &self,
+        sql: &'static str,
+        types: &[Type],
+    ) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
+        let known = self
+            .prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(sql)
+            .cloned();
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let statement = self.client.prepare_typed(sql, types).await?;
+        self.prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    /// Asks the server to cancel what this connection is running, and waits until the request has been delivered.
+    pub(crate) async fn cancel(&self) -> Result<(), tokio_postgres::Error> {
+        let token = self.client.cancel_token();
+        match &self.connector {
+            Connector::Plain => token.cancel_query(NoTls).await,
+            Connector::Tls(tls) => token.cancel_query(tls.clone()).await,
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("clean", &self.clean)
+            .finish_non_exhaustive()
+    }
+}
+
+fn run<S, T>(mut connection: tokio_postgres::Connection<S, T>) -> AbortHandle
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        loop {
+            match std::future::poll_fn(|context| connection.poll_message(context)).await {
+                None => return,
+                Some(Ok(tokio_postgres::AsyncMessage::Notice(notice))) => {
+                    tracing::debug!(
+                        sqlstate = notice.code().code(),
+                        "notice: {}",
+                        notice.message()
+                    );
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    // Whoever waits for an answer gets the error; an idle connection's end is only worth a line.
+                    tracing::debug!("connection ended: {error}");
+                    return;
+                }
+            }
+        }
+    })
+    .abort_handle()
+}
+
+fn driver_config(config: &DatabaseConfig) -> tokio_postgres::Config {
+    let mut driver = tokio_postgres::Config::new();
+    for host in &config.hosts {
+        driver.host(host);
+    }
+    for port in &config.ports {
+        driver.port(*port);
+    }
+    driver
+        .dbname(&config.database)
+        .user(&config.user)
+        .application_name(&config.application_name)
+        .connect_timeout(config.connect_timeout)
+        .keepalives_idle(std::time::Duration::from_secs(30))
+        .tcp_user_timeout(
+            config
+                .statement_timeout
+                .saturating_add(config.recovery_timeout),
+        )
+        .ssl_mode(match config.tls {
+            crate::config::TlsMode::Disable => tokio_postgres::config::SslMode::Disable,
+            crate::config::TlsMode::VerifyFull { .. } => tokio_postgres::config::SslMode::Require,
+        });
+    if let Some(password) = config.password() {
+        driver.password(password);
+    }
+    if config.pooler == Pooler::None {
+        driver.options(session_options(config));
+    }
+    driver
+}
+
+/// Settings for the whole session, as the server's command line options. A transaction pooler would drop or mix them.
+fn session_options(config: &DatabaseConfig) -> String {
+    let mut options = format!(
+        "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+        config.statement_timeout.as_millis(),
+        config.lock_timeout.as_millis(),
+        config.idle_in_transaction_timeout.as_millis(),
+    );
+    if let Some(role) = &config.role {
+        options.push_str(" -c role=");
+        for character in role.chars() {
+            if character.is_whitespace() || character == '\\' {
+                options.push('\\');
+            }
+            options.push(character);
+        }
+    }
+    options
+}

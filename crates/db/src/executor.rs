@@ -1,0 +1,131 @@
+//! Typed rows from any parameterised statement.
+
+use sea_orm::sea_query::ValueType;
+use sea_orm::{DbBackend, FromQueryResult, Statement, Value};
+use tokio_postgres::Row;
+
+use crate::error::DatabaseError;
+use crate::parameter::Parameter;
+use crate::row;
+use crate::session::{Place, refuse_session_statement};
+
+/// Runs statements: on the pool ([`Database`](crate::Database)), each as a transaction of its own, or inside a
+/// [`Transaction`](crate::Transaction) or a [`Savepoint`](crate::Savepoint).
+///
+/// # Example
+///
+/// ```
+/// use neobank_db::{Database, Executor, FromQueryResult, statement};
+///
+/// #[derive(FromQueryResult)]
+/// struct Currency {
+///     code: String,
+///     decimals: i32,
+/// }
+///
+/// async fn currencies(on: &impl Executor) -> Result<Vec<Currency>, neobank_db::DatabaseError> {
+///     on.fetch_many(statement(
+///         "SELECT code, decimals FROM (VALUES ('CZK', 2), ('JPY', 0)) AS c (code, decimals) WHERE decimals >= $1",
+///         [1.into()],
+///     ))
+///     .await
+/// }
+/// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let database = Database::connect(neobank_db::DatabaseConfig::from_url(server.url())?).await?;
+/// let found = currencies(&database).await?;
+/// assert_eq!((found[0].code.as_str(), found[0].decimals), ("CZK", 2));
+/// # Ok::<(), neobank_db::DatabaseError>(())
+/// # }).unwrap();
+/// ```
+pub trait Executor: Sync {
+    /// The rows as the driver has them; the typed functions below are made from it.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    fn query(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Vec<Row>, DatabaseError>> + Send;
+
+    /// Runs a statement and returns how many rows it touched.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    fn execute(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<u64, DatabaseError>> + Send;
+
+    /// Every row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::query`], and [`DatabaseError::Row`] when a row does not fit `T`.
+    fn fetch_many<T: FromQueryResult + Send>(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
+        async { self.query(statement).await?.iter().map(typed).collect() }
+    }
+
+    /// The first row, or `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::fetch_many`].
+    fn fetch_one<T: FromQueryResult + Send>(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Option<T>, DatabaseError>> + Send {
+        async { self.query(statement).await?.first().map(typed).transpose() }
+    }
+
+    /// The first column of the first row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::query`], [`DatabaseError::NoRow`], and [`DatabaseError::Row`] when the column does not fit `T`.
+    fn fetch_value<T: ValueType + Send>(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<T, DatabaseError>> + Send {
+        async {
+            row::first_value(
+                self.query(statement)
+                    .await?
+                    .first()
+                    .ok_or(DatabaseError::NoRow)?,
+            )
+        }
+    }
+}
+
+/// A statement from its text and its parameters `$1`, `$2`, …
+///
+/// The types are the values': an `i64` is sent as `bigint`, a text as `text`. Where the statement needs another type,
+/// cast: `$1::text::inet`.
+#[must_use]
+pub fn statement(sql: &str, parameters: impl IntoIterator<Item = Value>) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, parameters)
+}
+
+/// Checks that the statement may run here and makes its parameters ready.
+pub(crate) fn parameters(
+    statement: &mut Statement,
+    place: Place,
+) -> Result<Vec<Parameter>, DatabaseError> {
+    refuse_session_statement(&statement.sql, place)?;
+    let values = statement
+        .values
+        .take()
+        .map(|values| values.0)
+        .unwrap_or_default();
+    values.into_iter().map(Parameter::new).collect()
+}
+
+fn typed<T: FromQueryResult>(row: &Row) -> Result<T, DatabaseError> {
+    T::from_query_result(&row::query_result(row)?, "").map_err(DatabaseError::row)
+}

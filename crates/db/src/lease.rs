@@ -1,0 +1,190 @@
+//! A connection while somebody has it, and how it comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use deadpool::managed::Object;
+use tokio_postgres::Client;
+
+use crate::config::DatabaseConfig;
+use crate::connection::Connection;
+use crate::error::DatabaseError;
+use crate::manager::Manager;
+
+/// How much longer than the server's own limit the client waits, so that the server's answer wins.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A connection that its owner has for a while.
+///
+/// It goes back to the pool only when the server has said that no transaction is open. Otherwise, so after an error, a
+/// panic or a dropped future, it is recovered in the background: what it runs is cancelled, the transaction is rolled
+/// back, and if that takes longer than the limit the connection is closed. Either way its place in the pool is free
+/// again within the limit.
+pub(crate) struct Lease {
+    /// Taken out only by `drop`.
+    object: Option<Object<Manager>>,
+    state: AtomicU8,
+    statements_in_flight: AtomicUsize,
+    config: Arc<DatabaseConfig>,
+}
+
+/// The server has said that no transaction is open.
+const CLEAN: u8 = 0;
+/// A transaction may be open.
+const DIRTY: u8 = 1;
+/// `COMMIT` has been sent: it must not be cancelled.
+const COMMITTING: u8 = 2;
+/// The server does not answer: only closing helps.
+const BROKEN: u8 = 3;
+
+impl Lease {
+    pub(crate) fn new(object: Object<Manager>, config: Arc<DatabaseConfig>) -> Self {
+        Self {
+            object: Some(object),
+            state: AtomicU8::new(CLEAN),
+            statements_in_flight: AtomicUsize::new(0),
+            config,
+        }
+    }
+
+    /// # Panics
+    ///
+    /// Never: the connection is there until `drop`.
+    #[expect(
+        clippy::expect_used,
+        reason = "the connection is taken out by drop alone"
+    )]
+    pub(crate) fn connection(&self) -> &Connection {
+        self.object
+            .as_ref()
+            .expect("a lease has its connection until it is dropped")
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        self.connection().client()
+    }
+
+    pub(crate) fn config(&self) -> &DatabaseConfig {
+        &self.config
+    }
+
+    pub(crate) fn mark_dirty(&self) {
+        self.state.store(DIRTY, Ordering::Release);
+    }
+
+    pub(crate) fn mark_committing(&self) {
+        self.state.store(COMMITTING, Ordering::Release);
+    }
+
+    /// The server has answered that no transaction is open, and with it everything that was sent before.
+    pub(crate) fn mark_clean(&self) {
+        self.statements_in_flight.store(0, Ordering::Release);
+        self.state.store(CLEAN, Ordering::Release);
+    }
+
+    pub(crate) fn mark_broken(&self) {
+        self.state.store(BROKEN, Ordering::Release);
+    }
+
+    /// Waits for the answer to a statement, within the server's limit for it and some grace.
+    pub(crate) async fn answer<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseError> {
+        let limit = self.config.statement_timeout.saturating_add(GRACE);
+        // When this future is dropped before the answer, the count stays up and `drop` knows that something still runs.
+        self.statements_in_flight.fetch_add(1, Ordering::AcqRel);
+        let answer = tokio::time::timeout(limit, statement).await;
+        let _ =
+            self.statements_in_flight
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+                    count.checked_sub(1)
+                });
+        match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                let error = DatabaseError::from_driver(&error);
+                if matches!(error, DatabaseError::ConnectionLost { .. }) {
+                    self.mark_broken();
+                }
+                Err(error)
+            }
+            Err(_) => {
+                self.mark_broken();
+                Err(DatabaseError::NoAnswer { waited: limit })
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(mut object) = self.object.take() else {
+            return;
+        };
+        let state = *self.state.get_mut();
+        let in_flight = *self.statements_in_flight.get_mut() > 0;
+        match state {
+            CLEAN if !in_flight => {
+                object.clean = true;
+                object.last_used = Instant::now();
+                drop(object);
+            }
+            BROKEN => close(object),
+            _ => {
+                object.clean = false;
+                let cancel = in_flight && state != COMMITTING;
+                let limit = self.config.recovery_timeout;
+                match tokio::runtime::Handle::try_current() {
+                    Ok(runtime) => drop(runtime.spawn(recover(object, cancel, limit))),
+                    // Without a runtime nobody can ask the server, so nobody may have the connection again.
+                    Err(_) => close(object),
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Lease")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn recover(mut object: Object<Manager>, cancel: bool, limit: Duration) {
+    let rolled_back = tokio::time::timeout(limit, async {
+        // The answers come in order, so the one to ROLLBACK is the last: nothing else is under way after it.
+        // A cancel request that was delivered has arrived by then, so it cannot hit the next owner's statement.
+        if cancel {
+            object.cancel().await?;
+        }
+        object.client().batch_execute("ROLLBACK").await
+    })
+    .await;
+    match rolled_back {
+        Ok(Ok(())) => {
+            object.clean = true;
+            object.last_used = Instant::now();
+            drop(object);
+        }
+        Ok(Err(error)) => {
+            tracing::debug!("a connection was closed, since it could not be rolled back: {error}");
+            close(object);
+        }
+        Err(_) => {
+            tracing::warn!(
+                "a connection was closed, since the server did not answer within {limit:?}"
+            );
+            close(object);
+        }
+    }
+}
+
+/// Gives the place in the pool back at once and closes the socket; the server rolls back what was open.
+fn close(object: Object<Manager>) {
+    drop(Object::take(object));
+}

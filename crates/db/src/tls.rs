@@ -1,0 +1,86 @@
+//! The TLS side of a connection.
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::config::{ConfigError, TlsMode};
+
+/// How to open a connection: plain, or with the authorities already read.
+#[derive(Clone)]
+pub(crate) enum Connector {
+    Plain,
+    Tls(MakeRustlsConnect),
+}
+
+impl Connector {
+    pub(crate) fn new(mode: &TlsMode) -> Result<Self, ConfigError> {
+        match mode {
+            TlsMode::Disable => Ok(Self::Plain),
+            TlsMode::VerifyFull { root_certificate } => {
+                let roots = match root_certificate {
+                    Some(file) => from_file(
+                        &file.display().to_string(),
+                        CertificateDer::pem_file_iter(file),
+                    )?,
+                    None => from_operating_system()?,
+                };
+                let provider = rustls::crypto::ring::default_provider();
+                let config = ClientConfig::builder_with_provider(provider.into())
+                    .with_safe_default_protocol_versions()
+                    .map_err(|error| failure("the TLS library", error))?
+                    .with_root_certificates(roots)
+                    .with_no_client_auth();
+                Ok(Self::Tls(MakeRustlsConnect::new(config)))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Plain => "Plain",
+            Self::Tls(_) => "Tls",
+        })
+    }
+}
+
+fn from_file<E: std::fmt::Display>(
+    name: &str,
+    certificates: Result<impl Iterator<Item = Result<CertificateDer<'static>, E>>, E>,
+) -> Result<RootCertStore, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates.map_err(|error| failure(name, error))? {
+        let certificate = certificate.map_err(|error| failure(name, error))?;
+        roots
+            .add(certificate)
+            .map_err(|error| failure(name, error))?;
+    }
+    if roots.is_empty() {
+        return Err(failure(name, "there is no certificate in it"));
+    }
+    Ok(roots)
+}
+
+fn from_operating_system() -> Result<RootCertStore, ConfigError> {
+    const NAME: &str = "the operating system's store";
+    let mut roots = RootCertStore::empty();
+    // One certificate that cannot be read must not take the others away.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(failure(
+            NAME,
+            "there is no certificate in it; name a file with sslrootcert",
+        ));
+    }
+    Ok(roots)
+}
+
+fn failure(source_name: &str, reason: impl std::fmt::Display) -> ConfigError {
+    ConfigError::RootCertificate {
+        source_name: source_name.to_owned(),
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,520 @@
+//! Transactions and savepoints.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join};
+use sea_orm::Statement;
+use thiserror::Error;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::config::Pooler;
+use crate::error::{DatabaseError, is_aborted_transaction, proves_no_commit};
+use crate::executor::{Executor, parameters};
+use crate::lease::Lease;
+use crate::parameter::Parameter;
+use crate::session::Place;
+
+/// How isolated a transaction is from others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IsolationLevel {
+    /// Each statement sees what was committed before it began. Enough where rows are locked before they are decided on.
+    #[default]
+    ReadCommitted,
+    /// The whole transaction sees one snapshot (snapshot isolation).
+    RepeatableRead,
+    /// As if transactions ran one after another; be ready to run them again.
+    Serializable,
+}
+
+/// What a transaction is to be like.
+#[derive(Clone, Debug, Default)]
+pub struct TransactionOptions {
+    /// How isolated it is.
+    pub isolation: IsolationLevel,
+    /// Whether it may only read.
+    pub read_only: bool,
+    /// Its own limit on a wait for a lock, instead of the configuration's.
+    pub lock_timeout: Option<Duration>,
+    /// Its own limit on a statement, instead of the configuration's.
+    pub statement_timeout: Option<Duration>,
+}
+
+/// Why [`Database::transaction`](crate::Database::transaction) did not commit.
+#[derive(Debug, Error)]
+pub enum TransactionError<E> {
+    /// The work returned this; everything was rolled back.
+    #[error(transparent)]
+    Work(E),
+    /// The transaction did not start or did not commit; with
+    /// [`DatabaseError::CommitUnknown`] it may have committed all the same.
+    #[error(transparent)]
+    Database(DatabaseError),
+}
+
+impl<E: From<DatabaseError>> TransactionError<E> {
+    /// One error type, where the work's error can hold the database's.
+    pub fn into_work(self) -> E {
+        match self {
+            Self::Work(error) => error,
+            Self::Database(error) => error.into(),
+        }
+    }
+}
+
+/// A transaction. [`Transaction::commit`] keeps its work; dropped without that, everything is rolled back.
+///
+/// Statements run with [`Executor`]'s functions. They take `&self`, so several may be under way at once: they are sent
+/// one behind the other without waiting for answers, and the server runs them in that order.
+#[derive(Debug)]
+pub struct Transaction {
+    lease: Lease,
+    /// What must reach the server before the next statement: `BEGIN`, `SAVEPOINT`. It travels with it.
+    unsent: Mutex<String>,
+    savepoints: u32,
+}
+
+/// A statement that the server knows already, or its text where a pooler forbids that.
+#[derive(Clone, Debug)]
+pub struct Prepared(PreparedKind);
+
+#[derive(Clone, Debug)]
+enum PreparedKind {
+    Statement(tokio_postgres::Statement),
+    Text(&'static str, Vec<Type>),
+}
+
+/// Part of a transaction that can be undone alone. [`Savepoint::release`] keeps its work; dropped without that, the work
+/// since the savepoint is undone and the transaction around it stays usable.
+#[derive(Debug)]
+pub struct Savepoint<'a> {
+    transaction: &'a mut Transaction,
+    name: String,
+    open: bool,
+}
+
+impl Transaction {
+    pub(crate) fn new(lease: Lease, options: &TransactionOptions) -> Self {
+        let begin = begin_statement(&lease, options);
+        Self {
+            lease,
+            unsent: Mutex::new(begin),
+            savepoints: 0,
+        }
+    }
+
+    /// Makes the work durable.
+    ///
+    /// # Errors
+    ///
+    /// * [`DatabaseError::TransactionAborted`]: a statement had failed, so the server rolled everything back.
+    /// * [`DatabaseError::Server`]: the server refused the commit (a deferred constraint, a serialization failure);
+    ///   everything is rolled back.
+    /// * [`DatabaseError::CommitUnknown`]: the answer never came. Nobody but the database can tell what happened.
+    pub async fn commit(self) -> Result<(), DatabaseError> {
+        if self.has_not_begun() {
+            return Ok(());
+        }
+        self.send_commit().await
+    }
+
+    /// Sends statements and then the commit without waiting in between, and returns how many rows each touched.
+    ///
+    /// When one of them fails, nothing is committed.
+    ///
+    /// # Errors
+    ///
+    /// The error of the first statement that failed, else as [`Transaction::commit`].
+    pub async fn execute_and_commit(
+        self,
+        statements: &[(&Prepared, &[&(dyn ToSql + Sync)])],
+    ) -> Result<Vec<u64>, DatabaseError> {
+        let mut answers: Vec<BoxFuture<'_, Result<u64, DatabaseError>>> =
+            Vec::with_capacity(statements.len());
+        for (prepared, parameters) in statements {
+            answers.push(Box::pin(self.execute_prepared(prepared, parameters)));
+        }
+        let mut counts: Vec<Option<u64>> = vec![None; answers.len()];
+        // The first poll of each sends it. One that fails before it is sent must keep the commit from being sent.
+        for (answer, count) in answers.iter_mut().zip(&mut counts) {
+            if let Poll::Ready(sent) = poll_once(answer.as_mut()).await {
+                *count = Some(sent?);
+            }
+        }
+        let statements = async {
+            for (answer, count) in answers.iter_mut().zip(&mut counts) {
+                if count.is_none() {
+                    *count = Some(answer.as_mut().await?);
+                }
+            }
+            Ok(())
+        };
+        let mut commit = pin!(self.send_commit());
+        let sent = poll_once(commit.as_mut()).await;
+        let outcome: Result<(), DatabaseError> = statements.await;
+        let committed = match sent {
+            Poll::Ready(committed) => committed,
+            Poll::Pending => commit.await,
+        };
+        match (outcome, committed) {
+            // Both broke off together: the commit may have arrived.
+            (Err(_), Err(unknown @ DatabaseError::CommitUnknown { .. })) => Err(unknown),
+            (Err(error), _) | (Ok(()), Err(error)) => Err(error),
+            (Ok(()), Ok(())) => Ok(counts.into_iter().flatten().collect()),
+        }
+    }
+
+    /// Gives the work up.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::ConnectionLost`]; the server rolls back all the same.
+    pub async fn rollback(self) -> Result<(), DatabaseError> {
+        if self.has_not_begun() {
+            return Ok(());
+        }
+        self.lease
+            .answer(self.lease.client().batch_execute("ROLLBACK"))
+            .await?;
+        self.lease.mark_clean();
+        Ok(())
+    }
+
+    /// Begins a part that can be undone alone. Savepoints nest.
+    pub fn savepoint(&mut self) -> Savepoint<'_> {
+        self.savepoints = self.savepoints.wrapping_add(1);
+        let name = format!("neobank_{}", self.savepoints);
+        self.unsent().push_str(&format!("SAVEPOINT {name};"));
+        Savepoint {
+            transaction: self,
+            name,
+            open: true,
+        }
+    }
+
+    /// Runs `work` as a part that can be undone alone: kept when it returns `Ok`, undone when it returns `Err` or is
+    /// dropped. Either way the transaction stays usable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::transaction`](crate::Database::transaction).
+    pub async fn nested<T, E>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, TransactionError<E>> {
+        let savepoint = self.savepoint();
+        match work(savepoint.transaction).await {
+            Ok(value) => {
+                savepoint
+                    .release()
+                    .await
+                    .map_err(TransactionError::Database)?;
+                Ok(value)
+            }
+            Err(error) => {
+                savepoint
+                    .rollback()
+                    .await
+                    .map_err(TransactionError::Database)?;
+                Err(TransactionError::Work(error))
+            }
+        }
+    }
+
+    /// Prepares a statement once for each connection. Behind a transaction pooler it stays a text, which is sent with
+    /// its types each time.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::Server`] for a statement that the server cannot read.
+    pub async fn prepare(
+        &self,
+        sql: &'static str,
+        types: &[Type],
+    ) -> Result<Prepared, DatabaseError> {
+        match self.lease.config().pooler {
+            Pooler::None => {
+                // Sent before BEGIN where that has not been sent: preparing needs no transaction.
+                if !self.has_not_begun() {
+                    self.lease.mark_dirty();
+                }
+                let statement = self
+                    .lease
+                    .answer(self.lease.connection().prepare(sql, types))
+                    .await?;
+                Ok(Prepared(PreparedKind::Statement(statement)))
+            }
+            Pooler::Transaction => Ok(Prepared(PreparedKind::Text(sql, types.to_vec()))),
+        }
+    }
+
+    /// Runs a prepared statement and returns its rows. The first poll of the future sends it.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    pub async fn query_prepared(
+        &self,
+        prepared: &Prepared,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, DatabaseError> {
+        let client = self.lease.client();
+        match &prepared.0 {
+            PreparedKind::Statement(statement) => {
+                self.send(client.query(statement, parameters)).await
+            }
+            PreparedKind::Text(sql, types) => {
+                let typed: Vec<_> = parameters
+                    .iter()
+                    .copied()
+                    .zip(types.iter().cloned())
+                    .collect();
+                self.send(client.query_typed(sql, &typed)).await
+            }
+        }
+    }
+
+    /// Runs a prepared statement and returns how many rows it touched. The first poll of the future sends it.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    pub async fn execute_prepared(
+        &self,
+        prepared: &Prepared,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, DatabaseError> {
+        let client = self.lease.client();
+        match &prepared.0 {
+            PreparedKind::Statement(statement) => {
+                self.send(client.execute(statement, parameters)).await
+            }
+            PreparedKind::Text(sql, types) => {
+                let typed: Vec<_> = parameters
+                    .iter()
+                    .copied()
+                    .zip(types.iter().cloned())
+                    .collect();
+                self.send(client.execute_typed(sql, &typed)).await
+            }
+        }
+    }
+
+    /// Sends a statement behind what is unsent, without waiting in between, and waits for both answers.
+    async fn send<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseError> {
+        let unsent = std::mem::take(&mut *self.unsent());
+        if unsent.is_empty() {
+            return self.lease.answer(statement).await;
+        }
+        self.lease.mark_dirty();
+        self.lease
+            .answer(async {
+                // `join` polls the first future first, and a future's first poll sends: the order is kept.
+                let (prefix, answer) =
+                    join(self.lease.client().batch_execute(&unsent), statement).await;
+                prefix.and(answer)
+            })
+            .await
+    }
+
+    /// A statement inside an aborted transaction fails, and in one message the commit behind it is not even tried: that
+    /// is how an aborted transaction is told from a committed one, which the drivers do not do.
+    async fn send_commit(&self) -> Result<(), DatabaseError> {
+        self.lease.mark_committing();
+        let limit = self.lease.config().commit_timeout;
+        let commit = self.lease.client().batch_execute("SELECT; COMMIT");
+        match tokio::time::timeout(limit, commit).await {
+            Ok(Ok(())) => {
+                self.lease.mark_clean();
+                Ok(())
+            }
+            // From here on the connection is rolled back as it is dropped, which the server needs after a refusal.
+            Ok(Err(error)) if is_aborted_transaction(&error) => {
+                self.lease.mark_dirty();
+                Err(DatabaseError::TransactionAborted)
+            }
+            Ok(Err(error)) if proves_no_commit(&error) => {
+                self.lease.mark_dirty();
+                Err(DatabaseError::from_driver(&error))
+            }
+            Ok(Err(error)) => {
+                self.lease.mark_broken();
+                Err(DatabaseError::CommitUnknown {
+                    reason: DatabaseError::from_driver(&error).to_string(),
+                })
+            }
+            Err(_) => {
+                self.lease.mark_broken();
+                Err(DatabaseError::CommitUnknown {
+                    reason: format!("no answer within {limit:?}"),
+                })
+            }
+        }
+    }
+
+    fn has_not_begun(&self) -> bool {
+        self.unsent().starts_with("BEGIN")
+    }
+
+    fn unsent(&self) -> std::sync::MutexGuard<'_, String> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Executor for Transaction {
+    async fn query(&self, mut statement: Statement) -> Result<Vec<Row>, DatabaseError> {
+        let parameters = parameters(&mut statement, Place::Transaction)?;
+        let typed: Vec<_> = parameters.iter().map(Parameter::typed).collect();
+        self.send(self.lease.client().query_typed(&statement.sql, &typed))
+            .await
+    }
+
+    async fn execute(&self, mut statement: Statement) -> Result<u64, DatabaseError> {
+        let parameters = parameters(&mut statement, Place::Transaction)?;
+        let typed: Vec<_> = parameters.iter().map(Parameter::typed).collect();
+        self.send(self.lease.client().execute_typed(&statement.sql, &typed))
+            .await
+    }
+}
+
+impl Savepoint<'_> {
+    /// The transaction around it, to run statements on.
+    pub fn transaction(&mut self) -> &mut Transaction {
+        self.transaction
+    }
+
+    /// Keeps the work as part of the transaction around it.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::TransactionAborted`] when a statement since the savepoint had failed; its work is undone and the
+    /// transaction stays usable.
+    pub async fn release(mut self) -> Result<(), DatabaseError> {
+        if self.forget_unsent() {
+            return Ok(());
+        }
+        let release = format!("RELEASE SAVEPOINT {}", self.name);
+        let lease = &self.transaction.lease;
+        let answer = lease.client().batch_execute(&release);
+        let aborted = lease
+            .answer(async {
+                match answer.await {
+                    Err(error) if is_aborted_transaction(&error) => Ok(true),
+                    other => other.map(|()| false),
+                }
+            })
+            .await?;
+        if aborted {
+            self.rollback().await?;
+            return Err(DatabaseError::TransactionAborted);
+        }
+        self.open = false;
+        Ok(())
+    }
+
+    /// Undoes the work since the savepoint, and releases the locks it took.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::ConnectionLost`]: the whole transaction is lost with it.
+    pub async fn rollback(mut self) -> Result<(), DatabaseError> {
+        if self.forget_unsent() {
+            return Ok(());
+        }
+        let lease = &self.transaction.lease;
+        lease
+            .answer(lease.client().batch_execute(&self.undo()))
+            .await?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Whether nothing was sent since the savepoint, which then need not be sent either.
+    fn forget_unsent(&mut self) -> bool {
+        let begun = format!("SAVEPOINT {};", self.name);
+        let mut unsent = self.transaction.unsent();
+        let Some(position) = unsent.find(&begun) else {
+            return false;
+        };
+        unsent.truncate(position);
+        drop(unsent);
+        self.open = false;
+        true
+    }
+
+    fn undo(&self) -> String {
+        format!(
+            "ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}",
+            name = self.name
+        )
+    }
+}
+
+impl Drop for Savepoint<'_> {
+    fn drop(&mut self) {
+        if !self.open || self.forget_unsent() {
+            return;
+        }
+        // The first poll sends, so whatever the transaction does next comes behind it. The answer is of no interest: if
+        // this fails, the transaction is aborted and every later statement and the commit say so.
+        let undo = self.undo();
+        let mut sending = pin!(self.transaction.lease.client().batch_execute(&undo));
+        let _ = sending
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
+    let level = match options.isolation {
+        IsolationLevel::ReadCommitted => "READ COMMITTED",
+        IsolationLevel::RepeatableRead => "REPEATABLE READ",
+        IsolationLevel::Serializable => "SERIALIZABLE",
+    };
+    let access = if options.read_only {
+        "READ ONLY"
+    } else {
+        "READ WRITE"
+    };
+    // Explicit, so that defaults of the role or the database cannot weaken it.
+    let mut begin = format!("BEGIN ISOLATION LEVEL {level} {access};");
+    let config = lease.config();
+    let behind_pooler = config.pooler == Pooler::Transaction;
+    let mut set = |name: &str, own: Option<Duration>, general: Duration| {
+        if let Some(limit) = own.or(behind_pooler.then_some(general)) {
+            // PostgreSQL takes 0 for "no limit", which nobody asked for.
+            let milliseconds = limit.as_millis().clamp(1, 2_147_483_647);
+            begin.push_str(&format!("SET LOCAL {name} = {milliseconds};"));
+        }
+    };
+    set(
+        "statement_timeout",
+        options.statement_timeout,
+        config.statement_timeout,
+    );
+    set("lock_timeout", options.lock_timeout, config.lock_timeout);
+    set(
+        "idle_in_transaction_session_timeout",
+        None,
+        config.idle_in_transaction_timeout,
+    );
+    if let (true, Some(role)) = (behind_pooler, &config.role) {
+        begin.push_str(&format!(
+            "SET LOCAL ROLE \"{}\";",
+            role.replace('"', "\"\"")
+        ));
+    }
+    begin
+}
+
+async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}
