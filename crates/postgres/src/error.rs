@@ -120,8 +120,8 @@ pub enum StartError {
 
     /// The server's account cannot get at a folder.
     #[error(
-        "user `{account}`, as whom the server runs, cannot enter {}: choose a folder that others \
-         may enter too, such as one below /var",
+        "user `{account}`, as whom the server runs, cannot {need} {}: choose another folder, or \
+         give that user the right to",
         path.display()
     )]
     NotReachable {
@@ -129,6 +129,8 @@ pub enum StartError {
         path: PathBuf,
         /// The server's account.
         account: String,
+        /// What it needs to do there.
+        need: &'static str,
     },
 
     /// `initdb` failed.

@@ -42,11 +42,15 @@
 #[cfg(not(unix))]
 compile_error!("neobank-postgres needs Unix processes and signals: build it on Linux or macOS");
 
+#[cfg(feature = "container")]
+mod container;
 mod error;
 mod given;
 mod installation;
 mod local;
 mod options;
+mod outside_runtime;
+mod password;
 mod probe;
 mod server;
 mod url_form;

@@ -107,14 +107,15 @@ impl ServerOptions {
     }
 
     /// Sets a server parameter, such as `("deadlock_timeout", "100ms")`. It wins over the
-    /// parameters that this crate sets, of which `max_connections` is 200.
+    /// parameters that this crate sets, of which `max_connections` is 200, but not over the
+    /// addresses and the port, which follow from [`listen`](Self::listen).
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
         self
     }
 
     /// The folder in which the server gets a folder of its own for its data. It must exist, and
-    /// the server's account must be able to enter it. At first `/var/tmp` for durable servers and
+    /// the server's account (for root `postgres`, else `nobody`) must be able to write to it. At first `/var/tmp` for durable servers and
     /// the folder for temporary files for fast ones.
     pub fn data_directory_parent(mut self, parent: impl Into<PathBuf>) -> Self {
         self.parent = Some(parent.into());

@@ -1,25 +1,18 @@
 //! One short connection to a server, to learn whether it answers and which version it is.
 
 use std::io;
-use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 use tokio_postgres::{Config, NoTls};
 
+use crate::outside_runtime::outside_runtime;
+
 /// Connects once, without TLS, and answers the server's major version. `Err` has what went wrong.
-///
-/// It works in a thread of its own, since a caller may be inside an asynchronous runtime, where
-/// another one cannot be entered.
 pub(crate) fn major_version(url: &str, limit: Duration) -> Result<u32, String> {
     let config: Config = url.parse().map_err(|error| describe(&error))?;
-    thread::scope(|scope| {
-        scope
-            .spawn(|| run(&config, limit))
-            .join()
-            .unwrap_or_else(|_| Err("the connection's thread panicked".to_owned()))
-    })
+    outside_runtime(|| run(&config, limit))
 }
 
 fn run(config: &Config, limit: Duration) -> Result<u32, String> {

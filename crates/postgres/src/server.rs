@@ -40,7 +40,7 @@ pub(crate) enum Ownership {
     Process(LocalProcess),
     /// A container.
     #[cfg(feature = "container")]
-    Container(crate::container::RunningContainer),
+    Container(Box<crate::container::RunningContainer>),
 }
 
 impl LocalServer {

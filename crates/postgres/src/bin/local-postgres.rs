@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::thread;
 
 use clap::{Parser, ValueEnum};
@@ -16,6 +17,10 @@ struct Arguments {
     /// Where the server comes from.
     #[arg(long, value_enum, default_value = "automatic")]
     source: From,
+    /// In a container of this image, such as postgres:18.
+    #[cfg(feature = "container")]
+    #[arg(long, conflicts_with = "source")]
+    container: Option<String>,
     /// Without fsync, for tests.
     #[arg(long)]
     fast: bool,
@@ -40,8 +45,18 @@ enum From {
     Wheel,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nowhere else to say it.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let keep = arguments.keep;
     let server = arguments.options().start()?;
     let mut output = io::stdout();
@@ -81,6 +96,10 @@ impl Arguments {
         }
         if let Some(parent) = self.data_parent {
             options = options.data_directory_parent(parent);
+        }
+        #[cfg(feature = "container")]
+        if let Some(image) = self.container {
+            options = options.source(Source::Container { image });
         }
         for (name, value) in self.set {
             options = options.setting(name, value);

@@ -73,26 +73,33 @@ impl Account {
         Ok(())
     }
 
-    /// Whether this account can enter the folder, by trial: the rights on every folder above count.
-    pub(crate) fn can_enter(&self, folder: &Path) -> bool {
-        self.command("/bin/sh")
-            .args(["-c", "cd -- \"$1\"", "sh"])
+    /// Checks that this account can enter the folder.
+    pub(crate) fn must_enter(&self, folder: &Path) -> Result<(), StartError> {
+        self.must(folder, "enter", "cd -- \"$1\"")
+    }
+
+    /// Checks that this account can make and remove folders in the folder.
+    pub(crate) fn must_write(&self, folder: &Path) -> Result<(), StartError> {
+        self.must(folder, "write to", "cd -- \"$1\" && test -w .")
+    }
+
+    /// Finds out by trial, as the rights on every folder above count.
+    fn must(&self, folder: &Path, need: &'static str, script: &str) -> Result<(), StartError> {
+        let status = self
+            .command("/bin/sh")
+            .args(["-c", script, "sh"])
             .arg(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    }
-
-    /// Like [`can_enter`](Self::can_enter), with an error that says what to do.
-    pub(crate) fn must_enter(&self, folder: &Path) -> Result<(), StartError> {
-        if self.can_enter(folder) {
+            .status();
+        if status.is_ok_and(|status| status.success()) {
             return Ok(());
         }
         Err(StartError::NotReachable {
             path: folder.to_owned(),
             account: self.name.clone(),
+            need,
         })
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::system;
 use crate::installation::Installation;
 use crate::url_form::SUPERUSER;
-use crate::{Durability, ServerOptions, StartError};
+use crate::{Durability, ServerOptions, StartError, password};
 
 use super::Account;
 use super::directory::ServerDirectory;
@@ -23,7 +23,10 @@ pub(crate) fn initialise(
     directory: &ServerDirectory,
     account: &Account,
 ) -> Result<String, StartError> {
-    let password = random_password(directory)?;
+    let password = password::random().map_err(system(
+        "make a password for the server in",
+        directory.path(),
+    ))?;
     let password_file = directory.path().join("password");
     fs::write(&password_file, &password)
         .and_then(|()| account.give(&password_file))
@@ -77,18 +80,6 @@ fn await_success(
     let log = directory.log_tail();
     supervisor.end();
     Err(StartError::Initialise { outcome, log })
-}
-
-/// 128 random bits in hexadecimal, which needs no escaping in a URL.
-fn random_password(directory: &ServerDirectory) -> Result<String, StartError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(std::io::Error::other)
-        .map_err(system(
-            "make a password for the server in",
-            directory.path(),
-        ))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn joined(option: &str, value: OsString) -> OsString {

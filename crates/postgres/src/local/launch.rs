@@ -145,3 +145,37 @@ fn ready(status: &str) -> Option<u32> {
     let server_id = lines.next()?.trim().parse().ok()?;
     (lines.nth(6)?.trim() == "ready").then_some(server_id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::initialise::initialise;
+    use crate::{Durability, installation};
+
+    #[test]
+    fn another_port_is_tried_when_somebody_took_the_first() {
+        let options = ServerOptions::new().durability(Durability::Fast);
+        let installation = installation::find(None).unwrap();
+        let account = Account::of_server().unwrap();
+        let directory = ServerDirectory::create(Path::new("/tmp"), &account).unwrap();
+        initialise(&options, &installation, &directory, &account).unwrap();
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let free = free_port().unwrap();
+        let mut ports = [taken.local_addr().unwrap().port(), free].into_iter();
+        let running = launch(&options, &installation, &directory, &account, || {
+            ports.next().ok_or_else(|| io::ErrorKind::NotFound.into())
+        });
+        let running = running.unwrap();
+        assert_eq!(running.address, Address::Port(free));
+        running.supervisor.end();
+        assert!(!directory.path().exists());
+    }
+
+    #[test]
+    fn reads_the_status_of_the_server() {
+        let status = "42\n/data\n1\n5432\n\n127.0.0.1\n  1 2\nready   \n";
+        assert_eq!(ready(status), Some(42));
+        assert_eq!(ready(&status.replace("ready", "starting")), None);
+        assert_eq!(ready("42\n/data\n"), None);
+    }
+}

@@ -6,7 +6,7 @@ mod initialise;
 mod launch;
 mod parent;
 mod process;
-mod settings;
+pub(crate) mod settings;
 mod stray;
 mod supervisor;
 mod sweep;

@@ -13,24 +13,26 @@ const ON_DISK: &str = "/var/tmp";
 /// For files that need not last; in memory on many machines.
 const TEMPORARY: &str = "/tmp";
 
-/// The folder that was asked for, else one that suits the durability and that the server's account
-/// can enter: the own folder for temporary files of root may be closed to it.
+/// The folder that was asked for, else one that suits the durability. The server's account must be
+/// able to write to it, since it is the supervisor, under that account, that removes the folder of a
+/// server whose owner was killed.
 pub(crate) fn choose(options: &ServerOptions, account: &Account) -> Result<PathBuf, StartError> {
     if let Some(parent) = &options.parent {
         let parent = parent
             .canonicalize()
             .map_err(crate::error::system("find the folder", parent))?;
-        account.must_enter(&parent)?;
+        account.must_write(&parent)?;
         return Ok(parent);
     }
     let parent = match options.durability {
         Durability::Durable => PathBuf::from(ON_DISK),
         Durability::Fast => env::temp_dir().canonicalize().unwrap_or_default(),
     };
-    if account.can_enter(&parent) {
+    // The folder for temporary files of root may be closed to others.
+    if account.must_write(&parent).is_ok() {
         return Ok(parent);
     }
     let parent = PathBuf::from(TEMPORARY);
-    account.must_enter(&parent)?;
+    account.must_write(&parent)?;
     Ok(parent)
 }

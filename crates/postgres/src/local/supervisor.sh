@@ -31,6 +31,12 @@ stop_command() {
     done
 }
 
+# The locks go last: a folder without them would never be known for a stale one.
+remove() {
+    rm -rf "$directory/data"
+    rm -rf "$directory"
+}
+
 trap 'stop_command 3<&- &' TERM INT
 
 # It can do all the stopping by itself, so that killing the main shell does not save the command.
@@ -43,7 +49,7 @@ trap 'stop_command 3<&- &' TERM INT
         esac
     done
     stop_command
-    rm -rf "$directory"
+    remove
 ) &
 watcher=$!
 exec 3<&-
@@ -64,4 +70,4 @@ echo "$status" >"$directory/exit-status.draft" &&
 
 # The folder has the log, which the owner may want to read: it stays until the owner is gone.
 await "$watcher"
-[ "$status" -eq 11 ] || rm -rf "$directory"
+[ "$status" -eq 11 ] || remove

