@@ -57,7 +57,7 @@ pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, statement};
 pub use sea_orm::{FromQueryResult, Statement, Value};
 pub use transaction::{
-    IsolationLevel, Savepoint, Transaction, TransactionError, TransactionOptions,
+    IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions, in_order,
 };
 
 /// The driver's types that the pipelined statements of [`Transaction`] speak.

@@ -473,6 +473,23 @@ impl Drop for Savepoint<'_> {
     }
 }
 
+/// Runs two statements of one transaction one behind the other, without waiting in between.
+///
+/// Both are sent before either is answered, so together they cost one round trip. When the first fails, the server refuses
+/// the second too.
+///
+/// # Errors
+///
+/// The first's error, else the second's.
+pub async fn in_order<A, B>(
+    first: impl Future<Output = Result<A, DatabaseError>>,
+    second: impl Future<Output = Result<B, DatabaseError>>,
+) -> Result<(A, B), DatabaseError> {
+    // `join` polls the first future first, and a future's first poll sends.
+    let (first, second) = join(first, second).await;
+    Ok((first?, second?))
+}
+
 fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
     let level = match options.isolation {
         IsolationLevel::ReadCommitted => "READ COMMITTED",

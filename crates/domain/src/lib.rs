@@ -1,1 +1,31 @@
-//! neobank-domain.
+//! The bank's core: customers, accounts, and the one way in which money moves.
+//!
+//! * [`Ledger`]: transfers, postings and adjustments; alone or thousands at once; every one of them goes through the same
+//!   four steps: lock and read, [`decide`](ledger::decide) in pure Rust, write, commit.
+//! * [`customers`], [`accounts`], [`preferences`]: the bank's master data.
+//! * [`statements`]: an account's entries, newest first, and its days.
+//! * [`audit`]: holds the whole of the books against every promise made about them.
+//! * [`import`]: a bank's year from CSV files.
+//!
+//! The functions that read take any [`Executor`](neobank_db::Executor): the pool, a transaction or a savepoint.
+//!
+//! Balances change only through the journal. The database enforces that too: see `docs/ARCHITECTURE.md`.
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
+pub mod accounts;
+pub mod audit;
+pub mod customers;
+mod ids;
+// pub mod import;
+pub mod ledger;
+mod money;
+pub mod preferences;
+pub mod statements;
+mod text;
+
+pub use accounts::{Account, AccountStatus, AccountType};
+pub use customers::Customer;
+pub use ids::{AccountId, CustomerId, TransactionId, TransferId};
+pub use ledger::{Ledger, LedgerError, PostingRequest, Receipt, Refusal, Request, TransferRequest};
+pub use money::{Currency, Money, MoneyError};

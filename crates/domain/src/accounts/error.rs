@@ -1,0 +1,86 @@
+use neobank_db::DatabaseError;
+use thiserror::Error;
+
+use super::{AccountStatus, AccountType};
+use crate::{AccountId, Currency, CustomerId, Money};
+
+/// Why an account was not opened or changed. Nothing was changed, whatever the reason.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// There is no such account.
+    #[error("unknown account: {account}")]
+    UnknownAccount {
+        /// What was asked for.
+        account: AccountId,
+    },
+    /// The owner does not exist.
+    #[error("unknown customer: {customer}")]
+    UnknownCustomer {
+        /// What was given.
+        customer: CustomerId,
+    },
+    /// The account exists already.
+    #[error("account {account} exists already")]
+    AlreadyOpen {
+        /// Its identifier.
+        account: AccountId,
+    },
+    /// Customers have no accounts of this kind.
+    #[error("a customer's account cannot be of type {account_type}")]
+    AccountType {
+        /// What was given.
+        account_type: AccountType,
+    },
+    /// The overdraft limit is negative, or in another currency than the account.
+    #[error("an account in {currency} cannot have an overdraft limit of {limit}")]
+    OverdraftLimit {
+        /// What was given.
+        limit: Money,
+        /// The account's currency.
+        currency: Currency,
+    },
+    /// The account is further below zero than the new limit allows.
+    #[error("account {account} is at {balance}, below an overdraft limit of {limit}")]
+    BelowLimit {
+        /// The account.
+        account: AccountId,
+        /// Its book balance.
+        balance: Money,
+        /// The limit that was asked for.
+        limit: Money,
+    },
+    /// The time zone is not in the IANA database.
+    #[error("unknown time zone: {time_zone:?}")]
+    TimeZone {
+        /// What was given.
+        time_zone: String,
+    },
+    /// The account's status does not allow it.
+    #[error("account {account} is {status}")]
+    Status {
+        /// The account.
+        account: AccountId,
+        /// What it is.
+        status: AccountStatus,
+    },
+    /// Only an empty account can be closed.
+    #[error("account {account} cannot be closed: its balance is {balance} and {held} is held")]
+    NotEmpty {
+        /// The account.
+        account: AccountId,
+        /// Its book balance.
+        balance: Money,
+        /// What is reserved.
+        held: Money,
+    },
+    /// The bank's own accounts are not opened, frozen, closed or limited by anybody.
+    #[error("account {account} is one of the bank's own")]
+    SystemAccount {
+        /// The account.
+        account: AccountId,
+    },
+    /// The database failed or refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}

@@ -1,0 +1,156 @@
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use crate::{AccountId, Currency, CustomerId, Money};
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Identifies it.
+    pub account_id: AccountId,
+    /// Its owner; `None` for the bank's own accounts.
+    pub customer_id: Option<CustomerId>,
+    /// The number that people use; made by the database.
+    pub account_number: String,
+    /// What kind it is.
+    pub account_type: AccountType,
+    /// Whether it may move.
+    pub status: AccountStatus,
+    /// The book balance: the sum of its entries.
+    pub current_balance: Money,
+    /// What may be spent: book balance less holds plus overdraft limit. `None` for the bank's own accounts, which have no
+    /// limit.
+    pub available_balance: Option<Money>,
+    /// The part of the book balance that is reserved.
+    pub held_balance: Money,
+    /// How far below zero it may go. `None` for the bank's own accounts.
+    pub overdraft_limit: Option<Money>,
+    /// The zone whose days its statements use, as in the IANA database.
+    pub time_zone: String,
+    /// How many entries it has.
+    pub last_entry_number: i64,
+    /// Moves with every change; for optimistic locking.
+    pub version: i64,
+    /// When it was opened.
+    pub opened_at: DateTime<Utc>,
+    /// When it was closed.
+    pub closed_at: Option<DateTime<Utc>>,
+}
+
+/// What an account is opened with.
+///
+/// # Example
+///
+/// ```
+/// use neobank_domain::accounts::NewAccount;
+/// use neobank_domain::{AccountType, Currency, CustomerId};
+///
+/// let mut account = NewAccount::new(CustomerId::new(), AccountType::Checking, Currency::from_code("CZK")?);
+/// account.time_zone = "Europe/Prague".to_owned();
+/// # Ok::<(), neobank_domain::MoneyError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccount {
+    /// Its identifier; made here, so that opening it again is refused.
+    pub account_id: AccountId,
+    /// Its owner.
+    pub customer_id: CustomerId,
+    /// What kind it is; not [`AccountType::System`].
+    pub account_type: AccountType,
+    /// Its currency, for ever.
+    pub currency: Currency,
+    /// How far below zero it may go; in its currency, not negative.
+    pub overdraft_limit: Money,
+    /// The zone whose days its statements use, as in the IANA database.
+    pub time_zone: String,
+    /// When it was opened, for accounts that are brought in; now, when there is none.
+    pub opened_at: Option<DateTime<Utc>>,
+}
+
+/// What kind an account is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AccountType {
+    /// For everyday payments.
+    Checking,
+    /// For savings.
+    Savings,
+    /// For a business.
+    Business,
+    /// The bank's own.
+    System,
+}
+
+/// Whether an account may move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AccountStatus {
+    /// It may.
+    Active,
+    /// Not for now.
+    Frozen,
+    /// Never again.
+    Closed,
+}
+
+impl NewAccount {
+    /// An account without an overdraft, whose days are those of UTC.
+    #[must_use]
+    pub fn new(customer_id: CustomerId, account_type: AccountType, currency: Currency) -> Self {
+        Self {
+            account_id: AccountId::new(),
+            customer_id,
+            account_type,
+            currency,
+            overdraft_limit: Money::zero(currency),
+            time_zone: "UTC".to_owned(),
+            opened_at: None,
+        }
+    }
+}
+
+impl AccountType {
+    /// The name in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Checking => "checking",
+            Self::Savings => "savings",
+            Self::Business => "business",
+            Self::System => "system",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Checking, Self::Savings, Self::Business, Self::System].into_iter().find(|known| known.name() == name)
+    }
+}
+
+impl AccountStatus {
+    /// The name in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Frozen => "frozen",
+            Self::Closed => "closed",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Active, Self::Frozen, Self::Closed].into_iter().find(|known| known.name() == name)
+    }
+}
+
+impl fmt::Display for AccountType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl fmt::Display for AccountStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}

@@ -1,0 +1,269 @@
+//! The statements on `banking.accounts`. None of them touches a balance.
+
+use chrono::{DateTime, Utc};
+use neobank_db::{DatabaseError, ErrorClass, Executor, FromQueryResult, Value, statement};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::{Account, AccountError, AccountStatus, AccountType, NewAccount};
+use crate::{AccountId, Currency, CustomerId, Money};
+
+/// Every column that an [`Account`] is made of.
+const COLUMNS: &str = "account_id, customer_id, account_number, account_type, account_status, currency_code, \
+     current_balance::numeric, available_balance, held_balance::numeric, overdraft_limit::numeric, time_zone, \
+     last_entry_number, version, opened_at, closed_at";
+
+/// How often a change is tried again when the account changed between the attempt and the look at why it failed.
+const ATTEMPTS_MAX: u32 = 3;
+
+#[derive(FromQueryResult)]
+struct AccountRow {
+    account_id: Uuid,
+    customer_id: Option<Uuid>,
+    account_number: String,
+    account_type: String,
+    account_status: String,
+    currency_code: String,
+    current_balance: Decimal,
+    available_balance: Option<Decimal>,
+    held_balance: Decimal,
+    overdraft_limit: Option<Decimal>,
+    time_zone: String,
+    last_entry_number: i64,
+    version: i64,
+    opened_at: DateTime<Utc>,
+    closed_at: Option<DateTime<Utc>>,
+}
+
+/// Opens an account, at zero. The first one in a currency also opens the bank's own accounts in it.
+///
+/// # Errors
+///
+/// [`AccountError`]: the owner is unknown, the type or the limit is not a customer's, the time zone is unknown, or the
+/// account exists.
+pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, AccountError> {
+    if new.account_type == AccountType::System {
+        return Err(AccountError::AccountType { account_type: new.account_type });
+    }
+    check_limit(new.overdraft_limit, new.currency)?;
+    if new.time_zone.contains('\0') {
+        return Err(AccountError::TimeZone { time_zone: new.time_zone.clone() });
+    }
+    on.execute(statement("SELECT banking.open_system_accounts($1)", [new.currency.code().into()])).await?;
+    let sql = format!(
+        "INSERT INTO banking.accounts
+             (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit, time_zone, opened_at)
+         SELECT $1, $2, $3, currency.currency_code, currency.minor_units, $5, $6, coalesce($7, clock_timestamp())
+         FROM banking.currencies AS currency
+         WHERE currency.currency_code = $4
+         RETURNING {COLUMNS}"
+    );
+    let parameters: [Value; 7] = [
+        new.account_id.as_uuid().into(),
+        new.customer_id.as_uuid().into(),
+        new.account_type.name().into(),
+        new.currency.code().into(),
+        new.overdraft_limit.amount().into(),
+        new.time_zone.as_str().into(),
+        new.opened_at.into(),
+    ];
+    match on.fetch_one::<AccountRow>(statement(&sql, parameters)).await {
+        Ok(row) => account(row.ok_or(DatabaseError::NoRow)?),
+        Err(error) => Err(why_not_opened(new, error)),
+    }
+}
+
+/// The account with this identifier, or `None`.
+///
+/// # Errors
+///
+/// [`AccountError::Database`].
+pub async fn find(on: &impl Executor, account: AccountId) -> Result<Option<Account>, AccountError> {
+    let sql = format!("SELECT {COLUMNS} FROM banking.accounts WHERE account_id = $1");
+    let row = on.fetch_one(statement(&sql, [account.as_uuid().into()])).await?;
+    row.map(self::account).transpose()
+}
+
+/// The account with this number, or `None`.
+///
+/// # Errors
+///
+/// [`AccountError::Database`].
+pub async fn find_by_number(on: &impl Executor, number: &str) -> Result<Option<Account>, AccountError> {
+    if number.contains('\0') {
+        return Ok(None);
+    }
+    let sql = format!("SELECT {COLUMNS} FROM banking.accounts WHERE account_number = $1");
+    let row = on.fetch_one(statement(&sql, [number.into()])).await?;
+    row.map(account).transpose()
+}
+
+/// A customer's accounts, the oldest first.
+///
+/// # Errors
+///
+/// [`AccountError::Database`].
+pub async fn list_by_customer(on: &impl Executor, customer: CustomerId) -> Result<Vec<Account>, AccountError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM banking.accounts WHERE customer_id = $1 ORDER BY opened_at, account_id");
+    let rows: Vec<AccountRow> = on.fetch_many(statement(&sql, [customer.as_uuid().into()])).await?;
+    rows.into_iter().map(account).collect()
+}
+
+/// Stops every movement on an account until it is unfrozen.
+///
+/// # Errors
+///
+/// [`AccountError::Status`] unless it is active, [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`].
+pub async fn freeze(on: &impl Executor, account: AccountId) -> Result<Account, AccountError> {
+    change_status(on, account, AccountStatus::Active, AccountStatus::Frozen).await
+}
+
+/// Lets a frozen account move again.
+///
+/// # Errors
+///
+/// [`AccountError::Status`] unless it is frozen, [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`].
+pub async fn unfreeze(on: &impl Executor, account: AccountId) -> Result<Account, AccountError> {
+    change_status(on, account, AccountStatus::Frozen, AccountStatus::Active).await
+}
+
+/// Closes an active account for ever. Its entries stay.
+///
+/// # Errors
+///
+/// [`AccountError::NotEmpty`] unless its balance is zero and nothing is held, [`AccountError::Status`] unless it is active,
+/// [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`].
+pub async fn close(on: &impl Executor, account: AccountId) -> Result<Account, AccountError> {
+    change_status(on, account, AccountStatus::Active, AccountStatus::Closed).await
+}
+
+/// Agrees on how far below zero an account may go.
+///
+/// # Errors
+///
+/// [`AccountError::OverdraftLimit`] for a negative limit or one in another currency, [`AccountError::BelowLimit`] when the
+/// account is further below zero already, [`AccountError::Status`] when it is closed, [`AccountError::UnknownAccount`],
+/// [`AccountError::SystemAccount`].
+pub async fn set_overdraft_limit(
+    on: &impl Executor,
+    account: AccountId,
+    limit: Money,
+) -> Result<Account, AccountError> {
+    let sql = format!(
+        "UPDATE banking.accounts SET overdraft_limit = $2
+         WHERE account_id = $1 AND currency_code = $3 AND account_type <> 'system' AND account_status <> 'closed'
+           AND current_balance - held_balance + $2 >= 0 AND $2 >= 0
+         RETURNING {COLUMNS}"
+    );
+    let parameters: [Value; 3] =
+        [account.as_uuid().into(), limit.amount().into(), limit.currency().code().into()];
+    change(on, account, statement(&sql, parameters), |found| {
+        check_limit(limit, found.current_balance.currency())?;
+        if found.status == AccountStatus::Closed {
+            return Err(AccountError::Status { account, status: found.status });
+        }
+        let after = found.current_balance.checked_sub(found.held_balance).and_then(|free| free.checked_add(limit));
+        if after.is_ok_and(|after| after.amount() < Decimal::ZERO) {
+            return Err(AccountError::BelowLimit { account, balance: found.current_balance, limit });
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn change_status(
+    on: &impl Executor,
+    account: AccountId,
+    from: AccountStatus,
+    to: AccountStatus,
+) -> Result<Account, AccountError> {
+    let sql = format!(
+        "UPDATE banking.accounts
+         SET account_status = $3, closed_at = CASE WHEN $3 = 'closed' THEN clock_timestamp() END
+         WHERE account_id = $1 AND account_status = $2 AND account_type <> 'system'
+           AND ($3 <> 'closed' OR (current_balance = 0 AND held_balance = 0))
+         RETURNING {COLUMNS}"
+    );
+    let parameters: [Value; 3] = [account.as_uuid().into(), from.name().into(), to.name().into()];
+    change(on, account, statement(&sql, parameters), |found| {
+        if found.status != from {
+            return Err(AccountError::Status { account, status: found.status });
+        }
+        if to == AccountStatus::Closed && !(found.current_balance.is_zero() && found.held_balance.is_zero()) {
+            return Err(AccountError::NotEmpty {
+                account,
+                balance: found.current_balance,
+                held: found.held_balance,
+            });
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Runs a conditional update; when it met no row, looks for the condition that failed.
+async fn change(
+    on: &impl Executor,
+    account: AccountId,
+    update: neobank_db::Statement,
+    why_not: impl Fn(&Account) -> Result<(), AccountError> + Send,
+) -> Result<Account, AccountError> {
+    for _ in 0..ATTEMPTS_MAX {
+        if let Some(row) = on.fetch_one::<AccountRow>(update.clone()).await? {
+            return self::account(row);
+        }
+        let found = find(on, account).await?.ok_or(AccountError::UnknownAccount { account })?;
+        if found.account_type == AccountType::System {
+            return Err(AccountError::SystemAccount { account });
+        }
+        why_not(&found)?;
+    }
+    Err(DatabaseError::NoRow.into())
+}
+
+fn check_limit(limit: Money, currency: Currency) -> Result<(), AccountError> {
+    if limit.currency() != currency || limit.amount() < Decimal::ZERO {
+        return Err(AccountError::OverdraftLimit { limit, currency });
+    }
+    Ok(())
+}
+
+fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
+    let server = error.server();
+    match (error.class(), error.constraint(), server.map(|server| server.sqlstate.as_str())) {
+        (ErrorClass::UniqueViolation, Some("accounts_pkey"), _) => {
+            AccountError::AlreadyOpen { account: new.account_id }
+        }
+        (ErrorClass::ForeignKeyViolation, Some("accounts_customer_id_fkey"), _) => {
+            AccountError::UnknownCustomer { customer: new.customer_id }
+        }
+        // The zone's check asks PostgreSQL itself, which answers with an invalid parameter.
+        (_, _, Some("22023")) => AccountError::TimeZone { time_zone: new.time_zone.clone() },
+        _ => error.into(),
+    }
+}
+
+fn account(row: AccountRow) -> Result<Account, AccountError> {
+    let unreadable = |name: &str| DatabaseError::Row {
+        reason: format!("{name} of account {} holds a value that this version does not know", row.account_id),
+    };
+    let currency = Currency::from_code(&row.currency_code).map_err(|_| unreadable("currency_code"))?;
+    let money = |name: &str, amount| Money::new(amount, currency).map_err(|_| unreadable(name));
+    Ok(Account {
+        account_id: row.account_id.into(),
+        customer_id: row.customer_id.map(Into::into),
+        account_type: AccountType::from_name(&row.account_type).ok_or_else(|| unreadable("account_type"))?,
+        status: AccountStatus::from_name(&row.account_status).ok_or_else(|| unreadable("account_status"))?,
+        current_balance: money("current_balance", row.current_balance)?,
+        available_balance: row.available_balance.map(|amount| money("available_balance", amount)).transpose()?,
+        held_balance: money("held_balance", row.held_balance)?,
+        overdraft_limit: row.overdraft_limit.map(|amount| money("overdraft_limit", amount)).transpose()?,
+        account_number: row.account_number,
+        time_zone: row.time_zone,
+        last_entry_number: row.last_entry_number,
+        version: row.version,
+        opened_at: row.opened_at,
+        closed_at: row.closed_at,
+    })
+}

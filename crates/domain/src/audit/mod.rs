@@ -1,0 +1,28 @@
+//! Holds the whole of the books against every promise made about them.
+
+use neobank_db::{DatabaseError, Executor, FromQueryResult, statement};
+
+/// A promise that does not hold. There should never be one.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Breach {
+    /// The promise.
+    pub check_name: String,
+    /// The account, entry, transfer, currency or guard that breaks it.
+    pub subject: String,
+    /// What was found.
+    pub detail: String,
+}
+
+/// Every breach, in one snapshot; none means that the books are right. Reads every entry, so it takes as long as there
+/// are many.
+///
+/// Entries of a transfer sum to zero; a balance is the sum of the account's entries and the last running balance; the
+/// accounts of a currency sum to zero; no account is below its limit; entries are numbered without a gap; the guards of
+/// the journal are in place; and more: see `banking.audit()`.
+///
+/// # Errors
+///
+/// [`DatabaseError`] when the database fails; the statement's limit may be too short for large books.
+pub async fn breaches(on: &impl Executor) -> Result<Vec<Breach>, DatabaseError> {
+    on.fetch_many(statement("SELECT check_name, subject, detail FROM banking.audit()", [])).await
+}

@@ -1,0 +1,11 @@
+//! Customers: find, search, create, update.
+
+mod error;
+mod model;
+mod repository;
+mod search;
+
+pub use error::CustomerError;
+pub use model::{Customer, CustomerStatus, CustomerType, CustomerUpdate, KycStatus, NewCustomer};
+pub use repository::{create, find, find_by_email, update};
+pub use search::{CustomerCursor, CustomerFilter, CustomerPage, search};

@@ -1,0 +1,200 @@
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::CustomerId;
+
+/// A customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// Identifies it.
+    pub customer_id: CustomerId,
+    /// The number that people use; made by the database.
+    pub customer_number: String,
+    /// Given name; for a business, whatever goes before the last part of its name.
+    pub first_name: String,
+    /// Family name.
+    pub last_name: String,
+    /// As the customer wrote it.
+    pub email: Option<String>,
+    /// The telephone number to call first.
+    pub phone_primary: Option<String>,
+    /// Another one.
+    pub phone_secondary: Option<String>,
+    /// Date of birth.
+    pub date_of_birth: Option<NaiveDate>,
+    /// What kind it is.
+    pub customer_type: CustomerType,
+    /// Where it stands.
+    pub status: CustomerStatus,
+    /// How far its identity is known.
+    pub kyc_status: KycStatus,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it was changed last.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What a customer is created with.
+///
+/// # Example
+///
+/// ```
+/// use neobank_domain::customers::NewCustomer;
+///
+/// let mut customer = NewCustomer::individual("Ada", "Lovelace");
+/// customer.email = Some("Ada@example.org".to_owned());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCustomer {
+    /// Its identifier; made here, so that creating it again is refused.
+    pub customer_id: CustomerId,
+    /// 1 to 200 characters.
+    pub first_name: String,
+    /// 1 to 200 characters.
+    pub last_name: String,
+    /// 3 to 254 characters with an `@` between them; unique without case.
+    pub email: Option<String>,
+    /// 1 to 40 characters.
+    pub phone_primary: Option<String>,
+    /// 1 to 40 characters.
+    pub phone_secondary: Option<String>,
+    /// Date of birth.
+    pub date_of_birth: Option<NaiveDate>,
+    /// What kind it is.
+    pub customer_type: CustomerType,
+}
+
+/// What may be changed of a customer. A field that is `None` stays as it is; an inner `None` takes the value away.
+///
+/// Read from JSON, a field that may not be changed is an error that names it.
+///
+/// # Example
+///
+/// ```
+/// use neobank_domain::customers::CustomerUpdate;
+///
+/// let update: CustomerUpdate = serde_json::from_str(r#"{"phone_primary": null, "customer_status": "inactive"}"#)?;
+/// assert_eq!(update.phone_primary, Some(None));
+/// let error = serde_json::from_str::<CustomerUpdate>(r#"{"customer_number": "C1"}"#).unwrap_err();
+/// assert!(error.to_string().contains("customer_number"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerUpdate {
+    /// 1 to 200 characters.
+    #[serde(default)]
+    pub first_name: Option<String>,
+    /// 1 to 200 characters.
+    #[serde(default)]
+    pub last_name: Option<String>,
+    /// 3 to 254 characters with an `@` between them; unique without case.
+    #[serde(default, deserialize_with = "given")]
+    pub email: Option<Option<String>>,
+    /// 1 to 40 characters.
+    #[serde(default, deserialize_with = "given")]
+    pub phone_primary: Option<Option<String>>,
+    /// 1 to 40 characters.
+    #[serde(default, deserialize_with = "given")]
+    pub phone_secondary: Option<Option<String>>,
+    /// Where it stands.
+    #[serde(default)]
+    pub customer_status: Option<CustomerStatus>,
+    /// How far its identity is known.
+    #[serde(default)]
+    pub kyc_status: Option<KycStatus>,
+}
+
+macro_rules! named {
+    ($(#[$documentation:meta])* $type:ident { $($(#[$variant_documentation:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum $type {
+            $($(#[$variant_documentation])* #[serde(rename = $name)] $variant),+
+        }
+
+        impl $type {
+            /// The name in the database.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+
+            pub(crate) fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.pad(self.name())
+            }
+        }
+    };
+}
+
+named!(
+    /// What kind a customer is.
+    CustomerType {
+        /// A person.
+        Individual = "individual",
+        /// A business.
+        Business = "business",
+    }
+);
+named!(
+    /// Where a customer stands.
+    CustomerStatus {
+        /// Served.
+        Active = "active",
+        /// Not heard of for long.
+        Inactive = "inactive",
+        /// Not served for now.
+        Suspended = "suspended",
+        /// A customer no more.
+        Closed = "closed",
+    }
+);
+named!(
+    /// How far a customer's identity is known.
+    KycStatus {
+        /// Not looked at yet.
+        Pending = "pending",
+        /// Known.
+        Verified = "verified",
+        /// Refused.
+        Rejected = "rejected",
+        /// To be looked at again.
+        Expired = "expired",
+    }
+);
+
+impl NewCustomer {
+    /// A person, of whom the name is known.
+    #[must_use]
+    pub fn individual(first_name: impl Into<String>, last_name: impl Into<String>) -> Self {
+        Self {
+            customer_id: CustomerId::new(),
+            first_name: first_name.into(),
+            last_name: last_name.into(),
+            email: None,
+            phone_primary: None,
+            phone_secondary: None,
+            date_of_birth: None,
+            customer_type: CustomerType::Individual,
+        }
+    }
+}
+
+/// Tells `null`, which takes a value away, from a field that is not there.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}

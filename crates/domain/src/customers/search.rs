@@ -1,0 +1,174 @@
+//! Searching customers, page by page.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use neobank_db::{Executor, statement};
+use sea_orm::sea_query::extension::postgres::PgExpr;
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Order, PostgresQueryBuilder, Query, SelectStatement};
+use uuid::Uuid;
+
+use super::repository::{COLUMNS, CUSTOMERS, CustomerRow, customer};
+use super::{Customer, CustomerError, CustomerStatus, CustomerType};
+
+/// Which customers to find. Every condition that is given must hold; without any, all are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerFilter {
+    /// Part of the e-mail address, in whatever case. `%`, `_` and `\` stand for themselves.
+    pub email: Option<String>,
+    /// Part of either telephone number. `%`, `_` and `\` stand for themselves.
+    pub phone: Option<String>,
+    /// Where the customer stands.
+    pub status: Option<CustomerStatus>,
+    /// What kind it is.
+    pub customer_type: Option<CustomerType>,
+    /// How many at most, from 1 to [`CustomerFilter::LIMIT_MAX`].
+    pub limit: u32,
+    /// Where the page before ended.
+    pub after: Option<CustomerCursor>,
+    /// How many to pass over. A cursor is steadier and faster: an offset shifts when customers come and go.
+    pub offset: u32,
+}
+
+/// One page of customers, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerPage {
+    /// The customers.
+    pub customers: Vec<Customer>,
+    /// Where to go on; `None` after the last page.
+    pub next: Option<CustomerCursor>,
+}
+
+/// A place in the list of customers that stays when others come and go. Travels as a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CustomerCursor {
+    created_at: DateTime<Utc>,
+    customer_id: Uuid,
+}
+
+impl CustomerFilter {
+    /// The most customers on one page.
+    pub const LIMIT_MAX: u32 = 1_000;
+}
+
+impl Default for CustomerFilter {
+    fn default() -> Self {
+        Self { email: None, phone: None, status: None, customer_type: None, limit: 100, after: None, offset: 0 }
+    }
+}
+
+/// Finds customers, the newest first.
+///
+/// # Errors
+///
+/// [`CustomerError::Invalid`] for a limit out of range or a text with a NUL character, [`CustomerError::Database`].
+pub async fn search(on: &impl Executor, filter: &CustomerFilter) -> Result<CustomerPage, CustomerError> {
+    check(filter)?;
+    let (sql, values) = query(filter).build(PostgresQueryBuilder);
+    let rows: Vec<CustomerRow> = on.fetch_many(statement(&sql, values)).await?;
+    let mut customers = rows.into_iter().map(customer).collect::<Result<Vec<_>, _>>()?;
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    // One more than the page was asked for, to know whether there is a next one.
+    let next = (customers.len() > limit).then(|| limit.checked_sub(1)).flatten().and_then(|last| customers.get(last));
+    let next = next.map(|last| CustomerCursor {
+        created_at: last.created_at,
+        customer_id: last.customer_id.as_uuid(),
+    });
+    customers.truncate(limit);
+    Ok(CustomerPage { customers, next })
+}
+
+/// The search as a query, for those who want to see or to extend it.
+#[must_use]
+fn query(filter: &CustomerFilter) -> SelectStatement {
+    let mut query = Query::select();
+    query
+        .columns(COLUMNS)
+        .from(CUSTOMERS)
+        .order_by("created_at", Order::Desc)
+        .order_by("customer_id", Order::Desc)
+        .limit(u64::from(filter.limit).saturating_add(1));
+    if let Some(email) = &filter.email {
+        query.and_where(Expr::col("email").ilike(contains(email)));
+    }
+    if let Some(phone) = &filter.phone {
+        query.and_where(
+            Expr::col("phone_primary").like(contains(phone)).or(Expr::col("phone_secondary").like(contains(phone))),
+        );
+    }
+    if let Some(status) = filter.status {
+        query.and_where(Expr::col("customer_status").eq(status.name()));
+    }
+    if let Some(customer_type) = filter.customer_type {
+        query.and_where(Expr::col("customer_type").eq(customer_type.name()));
+    }
+    if let Some(after) = filter.after {
+        query.and_where(
+            Expr::tuple([Expr::col("created_at"), Expr::col("customer_id")])
+                .lt(Expr::tuple([Expr::val(after.created_at), Expr::val(after.customer_id)])),
+        );
+    }
+    if filter.offset > 0 {
+        query.offset(u64::from(filter.offset));
+    }
+    query
+}
+
+/// A pattern for texts that contain this one, whatever it is made of.
+fn contains(text: &str) -> LikeExpr {
+    let mut pattern = String::from("%");
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    LikeExpr::new(pattern).escape('\\')
+}
+
+fn check(filter: &CustomerFilter) -> Result<(), CustomerError> {
+    if !(1..=CustomerFilter::LIMIT_MAX).contains(&filter.limit) {
+        return Err(CustomerError::Invalid {
+            field: "limit",
+            value: filter.limit.to_string(),
+            reason: format!("it must lie between 1 and {}", CustomerFilter::LIMIT_MAX),
+        });
+    }
+    for (field, text) in [("email", &filter.email), ("phone", &filter.phone)] {
+        if let Some(text) = text.as_ref().filter(|text| text.as_str().find('\0').is_some()) {
+            return Err(CustomerError::Invalid {
+                field,
+                value: text.clone(),
+                reason: "it has a NUL character".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for CustomerCursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.created_at.timestamp_micros(), self.customer_id.simple())
+    }
+}
+
+impl FromStr for CustomerCursor {
+    type Err = CustomerError;
+
+    fn from_str(text: &str) -> Result<Self, CustomerError> {
+        let parse = || {
+            let (created_at, customer_id) = text.split_once('.')?;
+            Some(Self {
+                created_at: DateTime::from_timestamp_micros(created_at.parse().ok()?)?,
+                customer_id: customer_id.parse().ok()?,
+            })
+        };
+        parse().ok_or_else(|| CustomerError::Invalid {
+            field: "cursor",
+            value: text.to_owned(),
+            reason: "it does not come from a page".to_owned(),
+        })
+    }
+}

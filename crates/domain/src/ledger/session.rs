@@ -1,0 +1,330 @@
+//! The ledger's statements: the edges around the decision.
+//!
+//! Lock doctrine: accounts are locked by one statement in the order of their identifiers, which every writer keeps, so
+//! that two of them can never wait for each other. `FOR NO KEY UPDATE` lets the foreign keys of other tables pass. The
+//! keys are looked up by a statement of its own behind it: a statement that waits for a lock still sees the snapshot from
+//! before the wait, and a transfer that committed meanwhile under the same key would be missed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use neobank_db::driver::{FromSql, Row, ToSql, Type};
+use neobank_db::{DatabaseError, Prepared, Transaction, in_order};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::decision::{AccountState, Books, KnownTransfer, NewTransfer};
+use super::receipt::{EntryReceipt, Receipt};
+use super::request::TransferType;
+use crate::accounts::AccountStatus;
+use crate::{AccountId, Currency, Money};
+
+const LOCK_ACCOUNTS: &str = "\
+SELECT account_id, account_number, currency_code, account_status, current_balance::numeric, held_balance::numeric,
+       overdraft_limit::numeric, last_entry_number, last_entry_at, version, clock_timestamp() AS now
+FROM banking.accounts
+WHERE account_id = ANY ($1)
+ORDER BY account_id
+FOR NO KEY UPDATE";
+
+const READ_KNOWN: &str = "\
+SELECT transfer.idempotency_key, transfer.request_hash, transfer.transfer_id, transfer.transfer_type,
+       transfer.amount::numeric, transfer.currency_code, transfer.posted_at,
+       debit.transaction_id AS debit_id, transfer.from_account_id, transfer.from_entry_number,
+       debit.running_balance::numeric AS from_balance,
+       credit.transaction_id AS credit_id, transfer.to_account_id, transfer.to_entry_number,
+       credit.running_balance::numeric AS to_balance
+FROM banking.transfers AS transfer
+JOIN banking.transactions AS debit
+    ON debit.account_id = transfer.from_account_id AND debit.transaction_date = transfer.posted_at
+    AND debit.entry_number = transfer.from_entry_number
+JOIN banking.transactions AS credit
+    ON credit.account_id = transfer.to_account_id AND credit.transaction_date = transfer.posted_at
+    AND credit.entry_number = transfer.to_entry_number
+WHERE transfer.idempotency_key = ANY ($1)";
+
+const INSERT_TRANSFERS: &str = "\
+INSERT INTO banking.transfers
+    (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
+     amount, currency_code, description, idempotency_key, request_hash, posted_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[],
+                     $7::numeric[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::timestamptz[])";
+
+const INSERT_ENTRIES: &str = "\
+INSERT INTO banking.transactions
+    (transaction_id, transfer_id, account_id, entry_number, transaction_type, amount, currency_code,
+     running_balance, description, transaction_date)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::text[],
+                     $8::numeric[], $9::text[], $10::timestamptz[])";
+
+/// The statements, ready on one connection.
+pub(super) struct Session {
+    lock_accounts: Prepared,
+    read_known: Prepared,
+    insert_transfers: Prepared,
+    insert_entries: Prepared,
+}
+
+/// The columns of new transfers, as the arrays that one statement takes.
+#[derive(Default)]
+pub(super) struct TransferColumns {
+    transfer_id: Vec<Uuid>,
+    transfer_type: Vec<&'static str>,
+    from_account_id: Vec<Uuid>,
+    to_account_id: Vec<Uuid>,
+    from_entry_number: Vec<i64>,
+    to_entry_number: Vec<i64>,
+    amount: Vec<Decimal>,
+    currency_code: Vec<&'static str>,
+    description: Vec<String>,
+    idempotency_key: Vec<Option<String>>,
+    request_hash: Vec<Option<Vec<u8>>>,
+    posted_at: Vec<DateTime<Utc>>,
+}
+
+/// The columns of new entries, as the arrays that one statement takes.
+#[derive(Default)]
+pub(super) struct EntryColumns {
+    transaction_id: Vec<Uuid>,
+    transfer_id: Vec<Uuid>,
+    account_id: Vec<Uuid>,
+    entry_number: Vec<i64>,
+    transaction_type: Vec<&'static str>,
+    amount: Vec<Decimal>,
+    currency_code: Vec<&'static str>,
+    running_balance: Vec<Decimal>,
+    description: Vec<String>,
+    transaction_date: Vec<DateTime<Utc>>,
+}
+
+impl Session {
+    /// Prepares what is not prepared yet; on a connection that did this before, it sends nothing.
+    pub(super) async fn prepare(transaction: &Transaction) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            lock_accounts: transaction.prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY]).await?,
+            read_known: transaction.prepare(READ_KNOWN, &[Type::TEXT_ARRAY]).await?,
+            insert_transfers: transaction.prepare(INSERT_TRANSFERS, TRANSFER_TYPES).await?,
+            insert_entries: transaction.prepare(INSERT_ENTRIES, ENTRY_TYPES).await?,
+        })
+    }
+
+    /// Locks the accounts and reads what the decision needs, in one round trip.
+    pub(super) async fn lock_and_read(
+        &self,
+        transaction: &Transaction,
+        accounts: &[AccountId],
+        keys: &[String],
+    ) -> Result<Books, DatabaseError> {
+        let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+        let accounts: [&(dyn ToSql + Sync); 1] = [&accounts];
+        let locked = transaction.query_prepared(&self.lock_accounts, &accounts);
+        let (locked, known) = if keys.is_empty() {
+            (locked.await?, Vec::new())
+        } else {
+            let keys: [&(dyn ToSql + Sync); 1] = [&keys];
+            // Sent one behind the other: the second runs after the locks are there.
+            in_order(locked, transaction.query_prepared(&self.read_known, &keys)).await?
+        };
+        let now = locked.first().map_or(Ok(DateTime::UNIX_EPOCH), |row| column(row, "now"))?;
+        Ok(Books {
+            accounts: locked.iter().map(account_state).collect::<Result<BTreeMap<_, _>, _>>()?,
+            known: known.iter().map(known_transfer).collect::<Result<HashMap<_, _>, _>>()?,
+            now,
+        })
+    }
+
+    /// Writes and commits in one round trip.
+    pub(super) async fn write_and_commit(
+        &self,
+        transaction: Transaction,
+        transfers: &TransferColumns,
+        entries: &EntryColumns,
+    ) -> Result<(), DatabaseError> {
+        transaction
+            .execute_and_commit(&[
+                (&self.insert_transfers, &transfers.parameters()),
+                (&self.insert_entries, &entries.parameters()),
+            ])
+            .await?;
+        Ok(())
+    }
+
+    /// Writes in one round trip, inside somebody's transaction.
+    pub(super) async fn write(
+        &self,
+        transaction: &Transaction,
+        transfers: &TransferColumns,
+        entries: &EntryColumns,
+    ) -> Result<(), DatabaseError> {
+        let (transfers, entries) = (transfers.parameters(), entries.parameters());
+        in_order(
+            transaction.execute_prepared(&self.insert_transfers, &transfers),
+            transaction.execute_prepared(&self.insert_entries, &entries),
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+const TRANSFER_TYPES: &[Type] = &[
+    Type::UUID_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::UUID_ARRAY,
+    Type::UUID_ARRAY,
+    Type::INT8_ARRAY,
+    Type::INT8_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::BYTEA_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+];
+
+const ENTRY_TYPES: &[Type] = &[
+    Type::UUID_ARRAY,
+    Type::UUID_ARRAY,
+    Type::UUID_ARRAY,
+    Type::INT8_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+];
+
+/// The rows of new transfers as columns.
+pub(super) fn columns(new: Vec<NewTransfer>) -> (TransferColumns, EntryColumns) {
+    let mut transfers = TransferColumns::default();
+    let mut entries = EntryColumns::default();
+    for transfer in new {
+        let NewTransfer { receipt, description, debit_description, credit_description, key } = transfer;
+        entries.push(&receipt, &receipt.debit, "debit", debit_description);
+        entries.push(&receipt, &receipt.credit, "credit", credit_description);
+        transfers.push(&receipt, description, key);
+    }
+    (transfers, entries)
+}
+
+impl TransferColumns {
+    fn push(&mut self, receipt: &Receipt, description: String, key: Option<(String, [u8; 32])>) {
+        let (key, hash) = key.map(|(key, hash)| (key, hash.to_vec())).unzip();
+        self.transfer_id.push(receipt.transfer_id.as_uuid());
+        self.transfer_type.push(receipt.transfer_type.name());
+        self.from_account_id.push(receipt.debit.account_id.as_uuid());
+        self.to_account_id.push(receipt.credit.account_id.as_uuid());
+        self.from_entry_number.push(receipt.debit.entry_number);
+        self.to_entry_number.push(receipt.credit.entry_number);
+        self.amount.push(receipt.amount.amount());
+        self.currency_code.push(receipt.amount.currency().code());
+        self.description.push(description);
+        self.idempotency_key.push(key);
+        self.request_hash.push(hash);
+        self.posted_at.push(receipt.posted_at);
+    }
+
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 12] {
+        [
+            &self.transfer_id,
+            &self.transfer_type,
+            &self.from_account_id,
+            &self.to_account_id,
+            &self.from_entry_number,
+            &self.to_entry_number,
+            &self.amount,
+            &self.currency_code,
+            &self.description,
+            &self.idempotency_key,
+            &self.request_hash,
+            &self.posted_at,
+        ]
+    }
+}
+
+impl EntryColumns {
+    fn push(&mut self, receipt: &Receipt, entry: &EntryReceipt, transaction_type: &'static str, description: String) {
+        self.transaction_id.push(entry.transaction_id.as_uuid());
+        self.transfer_id.push(receipt.transfer_id.as_uuid());
+        self.account_id.push(entry.account_id.as_uuid());
+        self.entry_number.push(entry.entry_number);
+        self.transaction_type.push(transaction_type);
+        self.amount.push(receipt.amount.amount());
+        self.currency_code.push(receipt.amount.currency().code());
+        self.running_balance.push(entry.running_balance.amount());
+        self.description.push(description);
+        self.transaction_date.push(receipt.posted_at);
+    }
+
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 10] {
+        [
+            &self.transaction_id,
+            &self.transfer_id,
+            &self.account_id,
+            &self.entry_number,
+            &self.transaction_type,
+            &self.amount,
+            &self.currency_code,
+            &self.running_balance,
+            &self.description,
+            &self.transaction_date,
+        ]
+    }
+}
+
+fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> {
+    let account_id = AccountId::from(column::<Uuid>(row, "account_id")?);
+    let state = AccountState {
+        account_id,
+        account_number: column(row, "account_number")?,
+        currency: currency(row)?,
+        status: AccountStatus::from_name(column(row, "account_status")?)
+            .ok_or_else(|| unreadable("account_status"))?,
+        balance: column(row, "current_balance")?,
+        held: column(row, "held_balance")?,
+        overdraft_limit: column(row, "overdraft_limit")?,
+        last_entry_number: column(row, "last_entry_number")?,
+        last_entry_at: column(row, "last_entry_at")?,
+        version: column(row, "version")?,
+    };
+    Ok((account_id, state))
+}
+
+fn known_transfer(row: &Row) -> Result<(String, KnownTransfer), DatabaseError> {
+    let currency = currency(row)?;
+    let money = |name| {
+        column::<Decimal>(row, name).and_then(|amount| Money::new(amount, currency).map_err(|_| unreadable(name)))
+    };
+    let entry = |id, account, number, balance| {
+        Ok::<_, DatabaseError>(EntryReceipt {
+            transaction_id: column::<Uuid>(row, id)?.into(),
+            account_id: column::<Uuid>(row, account)?.into(),
+            entry_number: column(row, number)?,
+            running_balance: money(balance)?,
+        })
+    };
+    let receipt = Receipt {
+        transfer_id: column::<Uuid>(row, "transfer_id")?.into(),
+        transfer_type: TransferType::from_name(column(row, "transfer_type")?)
+            .ok_or_else(|| unreadable("transfer_type"))?,
+        amount: money("amount")?,
+        debit: entry("debit_id", "from_account_id", "from_entry_number", "from_balance")?,
+        credit: entry("credit_id", "to_account_id", "to_entry_number", "to_balance")?,
+        posted_at: column(row, "posted_at")?,
+    };
+    let request_hash =
+        column::<&[u8]>(row, "request_hash")?.try_into().map_err(|_| unreadable("request_hash"))?;
+    Ok((column(row, "idempotency_key")?, KnownTransfer { request_hash, receipt }))
+}
+
+fn currency(row: &Row) -> Result<Currency, DatabaseError> {
+    Currency::from_code(column(row, "currency_code")?).map_err(|_| unreadable("currency_code"))
+}
+
+fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, DatabaseError> {
+    row.try_get(name).map_err(|error| DatabaseError::Row { reason: error.to_string() })
+}
+
+fn unreadable(name: &str) -> DatabaseError {
+    DatabaseError::Row { reason: format!("{name} holds a value that this version does not know") }
+}

@@ -1,0 +1,155 @@
+//! Customers' preferences: a JSON object each, merged key by key.
+
+use std::collections::BTreeMap;
+
+use neobank_db::{DatabaseError, ErrorClass, Executor, FromQueryResult, statement};
+use serde_json::{Map, Value};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::CustomerId;
+
+/// The most customers in one call.
+pub const CUSTOMERS_MAX: usize = 50_000;
+
+/// Preferences to merge into a customer's: a key that is given replaces the one that was there, others stay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PreferenceUpdate {
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// The keys and their new values.
+    pub preferences: Map<String, Value>,
+}
+
+/// Why preferences were not merged. Nothing was changed, whatever the reason.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum PreferenceError {
+    /// These customers do not exist.
+    #[error("unknown customers: {}", .customers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    UnknownCustomers {
+        /// Who was named and is not there.
+        customers: Vec<CustomerId>,
+    },
+    /// More customers than one statement takes.
+    #[error("{customers} customers at once are more than the limit of {limit}")]
+    TooMany {
+        /// How many were given.
+        customers: usize,
+        /// [`CUSTOMERS_MAX`].
+        limit: usize,
+    },
+    /// A text in the preferences that PostgreSQL cannot hold.
+    #[error("the preferences of customer {customer} have a NUL character")]
+    HasNul {
+        /// Whose.
+        customer: CustomerId,
+    },
+    /// The database failed or refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+#[derive(FromQueryResult)]
+struct Stored {
+    preferences: Value,
+}
+
+#[derive(FromQueryResult)]
+struct Id {
+    customer_id: Uuid,
+}
+
+/// Merges many customers' preferences in one statement, and returns how many customers were changed. A customer that is
+/// named twice is merged in the order of the list.
+///
+/// # Errors
+///
+/// [`PreferenceError`]; nothing was changed.
+///
+/// # Example
+///
+/// ```no_run
+/// use neobank_domain::preferences::{self, PreferenceUpdate};
+/// # async fn example(database: neobank_db::Database, customer_id: neobank_domain::CustomerId) -> Result<(), Box<dyn std::error::Error>> {
+/// let update = PreferenceUpdate {
+///     customer_id,
+///     preferences: serde_json::from_str(r#"{"language": "cs", "paper": false}"#)?,
+/// };
+/// let changed = preferences::merge(&database, &[update]).await?;
+/// assert_eq!(changed, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub async fn merge(on: &impl Executor, updates: &[PreferenceUpdate]) -> Result<u64, PreferenceError> {
+    if updates.len() > CUSTOMERS_MAX {
+        return Err(PreferenceError::TooMany { customers: updates.len(), limit: CUSTOMERS_MAX });
+    }
+    let merged = merge_in_order(updates)?;
+    let ids: Vec<Uuid> = merged.keys().map(|customer| customer.as_uuid()).collect();
+    let values: Vec<Value> = merged.values().cloned().map(Value::Object).collect();
+    // In the order of the keys, so that two calls with the same customers cannot wait for each other.
+    let sql = "INSERT INTO banking.customer_preferences AS stored (customer_id, preferences)
+         SELECT given.customer_id, given.preferences
+         FROM unnest($1::uuid[], $2::jsonb[]) AS given (customer_id, preferences)
+         ORDER BY given.customer_id
+         ON CONFLICT (customer_id) DO UPDATE
+         SET preferences = stored.preferences || excluded.preferences, updated_at = clock_timestamp()";
+    match on.execute(statement(sql, [ids.clone().into(), values.into()])).await {
+        Ok(changed) => Ok(changed),
+        Err(error) if error.class() == ErrorClass::ForeignKeyViolation => Err(unknown(on, ids, error).await),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A customer's preferences; empty when nothing was ever kept.
+///
+/// # Errors
+///
+/// [`PreferenceError::Database`].
+pub async fn find(on: &impl Executor, customer: CustomerId) -> Result<Map<String, Value>, PreferenceError> {
+    let sql = "SELECT preferences FROM banking.customer_preferences WHERE customer_id = $1";
+    let stored: Option<Stored> = on.fetch_one(statement(sql, [customer.as_uuid().into()])).await?;
+    match stored.map(|stored| stored.preferences) {
+        Some(Value::Object(preferences)) => Ok(preferences),
+        // The table's check lets nothing but objects in.
+        _ => Ok(Map::new()),
+    }
+}
+
+/// One object for each customer; later keys replace earlier ones, as `||` does in the database.
+fn merge_in_order(
+    updates: &[PreferenceUpdate],
+) -> Result<BTreeMap<CustomerId, Map<String, Value>>, PreferenceError> {
+    let mut merged: BTreeMap<CustomerId, Map<String, Value>> = BTreeMap::new();
+    for update in updates {
+        if update.preferences.iter().any(|(key, value)| key.contains('\0') || has_nul(value)) {
+            return Err(PreferenceError::HasNul { customer: update.customer_id });
+        }
+        let preferences = update.preferences.iter().map(|(key, value)| (key.clone(), value.clone()));
+        merged.entry(update.customer_id).or_default().extend(preferences);
+    }
+    Ok(merged)
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(object) => object.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
+async fn unknown(on: &impl Executor, ids: Vec<Uuid>, error: DatabaseError) -> PreferenceError {
+    let sql = "SELECT given.customer_id FROM unnest($1::uuid[]) AS given (customer_id)
+         WHERE NOT EXISTS (SELECT FROM banking.customers AS c WHERE c.customer_id = given.customer_id)
+         ORDER BY given.customer_id";
+    match on.fetch_many::<Id>(statement(sql, [ids.into()])).await {
+        Ok(missing) if !missing.is_empty() => PreferenceError::UnknownCustomers {
+            customers: missing.into_iter().map(|id| id.customer_id.into()).collect(),
+        },
+        // Inside a transaction that the refusal has aborted nothing more can be asked.
+        _ => error.into(),
+    }
+}

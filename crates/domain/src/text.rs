@@ -1,0 +1,36 @@
+//! Texts that people give, before they reach the database.
+
+/// What is wrong with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextProblem {
+    Empty,
+    TooLong { limit: usize },
+    /// PostgreSQL cannot hold a NUL character.
+    HasNul,
+}
+
+impl std::fmt::Display for TextProblem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => formatter.write_str("it is empty"),
+            Self::TooLong { limit } => write!(formatter, "it has more than {limit} characters"),
+            Self::HasNul => formatter.write_str("it has a NUL character"),
+        }
+    }
+}
+
+/// Checks a text of 1 to `limit` characters, as the database counts them.
+pub(crate) fn required(text: &str, limit: usize) -> Result<(), TextProblem> {
+    if text.is_empty() { Err(TextProblem::Empty) } else { optional(text, limit) }
+}
+
+/// Checks a text of at most `limit` characters.
+pub(crate) fn optional(text: &str, limit: usize) -> Result<(), TextProblem> {
+    if text.contains('\0') {
+        return Err(TextProblem::HasNul);
+    }
+    if text.chars().nth(limit).is_some() {
+        return Err(TextProblem::TooLong { limit });
+    }
+    Ok(())
+}
