@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls};
 
+use crate::address::Address;
 use crate::config::{DatabaseConfig, Pooler};
 use crate::error::DatabaseError;
 use crate::tls::Connector;
@@ -17,7 +18,8 @@ pub(crate) struct Connection {
     client: Client,
     /// Reads from and writes to the socket; aborting it closes the socket at once, whatever the server does.
     task: AbortHandle,
-    connector: Connector,
+    /// Where a cancel request is sent and can be waited for.
+    cancel_at: Option<Address>,
     /// The statements that are prepared on this connection, by their text.
     prepared: Mutex<HashMap<&'static str, tokio_postgres::Statement>>,
     /// Whether the server has said, after all that was sent, that no transaction is open.
@@ -26,11 +28,30 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Connects to the first address that answers.
     pub(crate) async fn open(
         config: &DatabaseConfig,
         connector: &Connector,
     ) -> Result<Self, DatabaseError> {
-        let driver = driver_config(config);
+        let mut failure = DatabaseError::Connect {
+            reason: "no host is given".to_owned(),
+            server: None,
+        };
+        for address in Address::all(&config.hosts, &config.ports) {
+            match Self::open_at(config, connector, address).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn open_at(
+        config: &DatabaseConfig,
+        connector: &Connector,
+        address: Address,
+    ) -> Result<Self, DatabaseError> {
+        let driver = driver_config(config, &address);
         let opening = async {
             match connector {
                 Connector::Plain => driver
@@ -43,18 +64,23 @@ impl Connection {
                     .map(|(client, connection)| (client, run(connection))),
             }
         };
-        // The driver's own limit is for each address and only for the network; this one is for all of it.
+        // The driver's own limit is for each address that a name stands for, and only for the network.
         let (client, task) = tokio::time::timeout(config.connect_timeout, opening)
             .await
             .map_err(|_| DatabaseError::Connect {
-                reason: format!("no answer within {:?}", config.connect_timeout),
+                reason: format!(
+                    "no answer from {} within {:?}",
+                    address.host, config.connect_timeout
+                ),
                 server: None,
             })?
             .map_err(|error| DatabaseError::from_connect(&error))?;
         Ok(Self {
             client,
             task,
-            connector: connector.clone(),
+            // Behind TLS or a pooler nobody can tell when a cancel request has arrived.
+            cancel_at: (matches!(connector, Connector::Plain) && config.pooler == Pooler::None)
+                .then_some(address),
             prepared: Mutex::default(),
             clean: true,
             last_used: Instant::now(),
@@ -88,12 +114,15 @@ impl Connection {
         Ok(statement)
     }
 
-    /// Asks the server to cancel what this connection is running, and waits until the request has been delivered.
-    pub(crate) async fn cancel(&self) -> Result<(), tokio_postgres::Error> {
-        let token = self.client.cancel_token();
-        match &self.connector {
-            Connector::Plain => token.cancel_query(NoTls).await,
-            Connector::Tls(tls) => token.cancel_query(tls.clone()).await,
+    /// Cancels what this connection is running, and waits until the request cannot hit anything later.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be known whether the request has arrived: then nobody may use the connection again.
+    pub(crate) async fn cancel(&self) -> Result<(), String> {
+        match &self.cancel_at {
+            Some(address) => address.cancel_and_wait(&self.client.cancel_token()).await,
+            None => Err("its arrival could not be waited for".to_owned()),
         }
     }
 }
@@ -141,15 +170,11 @@ where
     .abort_handle()
 }
 
-fn driver_config(config: &DatabaseConfig) -> tokio_postgres::Config {
+fn driver_config(config: &DatabaseConfig, address: &Address) -> tokio_postgres::Config {
     let mut driver = tokio_postgres::Config::new();
-    for host in &config.hosts {
-        driver.host(host);
-    }
-    for port in &config.ports {
-        driver.port(*port);
-    }
     driver
+        .host(&address.host)
+        .port(address.port)
         .dbname(&config.database)
         .user(&config.user)
         .application_name(&config.application_name)

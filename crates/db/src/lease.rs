@@ -73,6 +73,12 @@ impl Lease {
         self.state.store(DIRTY, Ordering::Release);
     }
 
+    /// The server has answered everything that was sent, but a transaction may be open.
+    pub(crate) fn mark_answered(&self) {
+        self.statements_in_flight.store(0, Ordering::Release);
+        self.state.store(DIRTY, Ordering::Release);
+    }
+
     pub(crate) fn mark_committing(&self) {
         self.state.store(COMMITTING, Ordering::Release);
     }
@@ -157,12 +163,15 @@ impl std::fmt::Debug for Lease {
 
 async fn recover(mut object: Object<Manager>, cancel: bool, limit: Duration) {
     let rolled_back = tokio::time::timeout(limit, async {
-        // The answers come in order, so the one to ROLLBACK is the last: nothing else is under way after it.
-        // A cancel request that was delivered has arrived by then, so it cannot hit the next owner's statement.
         if cancel {
             object.cancel().await?;
         }
-        object.client().batch_execute("ROLLBACK").await
+        // The answers come in order, so the one to ROLLBACK is the last: nothing else is under way after it.
+        object
+            .client()
+            .batch_execute("ROLLBACK")
+            .await
+            .map_err(|error| error.to_string())
     })
     .await;
     match rolled_back {

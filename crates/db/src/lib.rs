@@ -36,6 +36,7 @@
 //! # }).unwrap();
 //! ```
 
+mod address;
 mod config;
 mod connection;
 mod database;
@@ -57,7 +58,8 @@ pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, statement};
 pub use sea_orm::{FromQueryResult, Statement, Value};
 pub use transaction::{
-    IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions, in_order,
+    IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions,
+    in_order,
 };
 
 /// The driver's types that the pipelined statements of [`Transaction`] speak.

@@ -338,11 +338,11 @@ impl Transaction {
             }
             // From here on the connection is rolled back as it is dropped, which the server needs after a refusal.
             Ok(Err(error)) if is_aborted_transaction(&error) => {
-                self.lease.mark_dirty();
+                self.lease.mark_answered();
                 Err(DatabaseError::TransactionAborted)
             }
             Ok(Err(error)) if proves_no_commit(&error) => {
-                self.lease.mark_dirty();
+                self.lease.mark_answered();
                 Err(DatabaseError::from_driver(&error))
             }
             Ok(Err(error)) => {

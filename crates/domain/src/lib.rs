@@ -11,7 +11,10 @@
 //!
 //! Balances change only through the journal. The database enforces that too: see `docs/ARCHITECTURE.md`.
 
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)
+)]
 
 pub mod accounts;
 pub mod audit;

@@ -4,7 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextProblem {
     Empty,
-    TooLong { limit: usize },
+    TooLong {
+        limit: usize,
+    },
     /// PostgreSQL cannot hold a NUL character.
     HasNul,
 }
@@ -21,7 +23,11 @@ impl std::fmt::Display for TextProblem {
 
 /// Checks a text of 1 to `limit` characters, as the database counts them.
 pub(crate) fn required(text: &str, limit: usize) -> Result<(), TextProblem> {
-    if text.is_empty() { Err(TextProblem::Empty) } else { optional(text, limit) }
+    if text.is_empty() {
+        Err(TextProblem::Empty)
+    } else {
+        optional(text, limit)
+    }
 }
 
 /// Checks a text of at most `limit` characters.

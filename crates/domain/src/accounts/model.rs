@@ -123,7 +123,9 @@ impl AccountType {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Checking, Self::Savings, Self::Business, Self::System].into_iter().find(|known| known.name() == name)
+        [Self::Checking, Self::Savings, Self::Business, Self::System]
+            .into_iter()
+            .find(|known| known.name() == name)
     }
 }
 
@@ -139,7 +141,9 @@ impl AccountStatus {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Active, Self::Frozen, Self::Closed].into_iter().find(|known| known.name() == name)
+        [Self::Active, Self::Frozen, Self::Closed]
+            .into_iter()
+            .find(|known| known.name() == name)
     }
 }
 

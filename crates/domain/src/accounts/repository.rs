@@ -43,13 +43,21 @@ struct AccountRow {
 /// account exists.
 pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, AccountError> {
     if new.account_type == AccountType::System {
-        return Err(AccountError::AccountType { account_type: new.account_type });
+        return Err(AccountError::AccountType {
+            account_type: new.account_type,
+        });
     }
     check_limit(new.overdraft_limit, new.currency)?;
     if new.time_zone.contains('\0') {
-        return Err(AccountError::TimeZone { time_zone: new.time_zone.clone() });
+        return Err(AccountError::TimeZone {
+            time_zone: new.time_zone.clone(),
+        });
     }
-    on.execute(statement("SELECT banking.open_system_accounts($1)", [new.currency.code().into()])).await?;
+    on.execute(statement(
+        "SELECT banking.open_system_accounts($1)",
+        [new.currency.code().into()],
+    ))
+    .await?;
     let sql = format!(
         "INSERT INTO banking.accounts
              (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit, time_zone, opened_at)
@@ -67,7 +75,10 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
         new.time_zone.as_str().into(),
         new.opened_at.into(),
     ];
-    match on.fetch_one::<AccountRow>(statement(&sql, parameters)).await {
+    match on
+        .fetch_one::<AccountRow>(statement(&sql, parameters))
+        .await
+    {
         Ok(row) => account(row.ok_or(DatabaseError::NoRow)?),
         Err(error) => Err(why_not_opened(new, error)),
     }
@@ -80,7 +91,9 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
 /// [`AccountError::Database`].
 pub async fn find(on: &impl Executor, account: AccountId) -> Result<Option<Account>, AccountError> {
     let sql = format!("SELECT {COLUMNS} FROM banking.accounts WHERE account_id = $1");
-    let row = on.fetch_one(statement(&sql, [account.as_uuid().into()])).await?;
+    let row = on
+        .fetch_one(statement(&sql, [account.as_uuid().into()]))
+        .await?;
     row.map(self::account).transpose()
 }
 
@@ -89,7 +102,10 @@ pub async fn find(on: &impl Executor, account: AccountId) -> Result<Option<Accou
 /// # Errors
 ///
 /// [`AccountError::Database`].
-pub async fn find_by_number(on: &impl Executor, number: &str) -> Result<Option<Account>, AccountError> {
+pub async fn find_by_number(
+    on: &impl Executor,
+    number: &str,
+) -> Result<Option<Account>, AccountError> {
     if number.contains('\0') {
         return Ok(None);
     }
@@ -103,10 +119,16 @@ pub async fn find_by_number(on: &impl Executor, number: &str) -> Result<Option<A
 /// # Errors
 ///
 /// [`AccountError::Database`].
-pub async fn list_by_customer(on: &impl Executor, customer: CustomerId) -> Result<Vec<Account>, AccountError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM banking.accounts WHERE customer_id = $1 ORDER BY opened_at, account_id");
-    let rows: Vec<AccountRow> = on.fetch_many(statement(&sql, [customer.as_uuid().into()])).await?;
+pub async fn list_by_customer(
+    on: &impl Executor,
+    customer: CustomerId,
+) -> Result<Vec<Account>, AccountError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM banking.accounts WHERE customer_id = $1 ORDER BY opened_at, account_id"
+    );
+    let rows: Vec<AccountRow> = on
+        .fetch_many(statement(&sql, [customer.as_uuid().into()]))
+        .await?;
     rows.into_iter().map(account).collect()
 }
 
@@ -156,16 +178,29 @@ pub async fn set_overdraft_limit(
            AND current_balance - held_balance + $2 >= 0 AND $2 >= 0
          RETURNING {COLUMNS}"
     );
-    let parameters: [Value; 3] =
-        [account.as_uuid().into(), limit.amount().into(), limit.currency().code().into()];
+    let parameters: [Value; 3] = [
+        account.as_uuid().into(),
+        limit.amount().into(),
+        limit.currency().code().into(),
+    ];
     change(on, account, statement(&sql, parameters), |found| {
         check_limit(limit, found.current_balance.currency())?;
         if found.status == AccountStatus::Closed {
-            return Err(AccountError::Status { account, status: found.status });
+            return Err(AccountError::Status {
+                account,
+                status: found.status,
+            });
         }
-        let after = found.current_balance.checked_sub(found.held_balance).and_then(|free| free.checked_add(limit));
+        let after = found
+            .current_balance
+            .checked_sub(found.held_balance)
+            .and_then(|free| free.checked_add(limit));
         if after.is_ok_and(|after| after.amount() < Decimal::ZERO) {
-            return Err(AccountError::BelowLimit { account, balance: found.current_balance, limit });
+            return Err(AccountError::BelowLimit {
+                account,
+                balance: found.current_balance,
+                limit,
+            });
         }
         Ok(())
     })
@@ -185,12 +220,21 @@ async fn change_status(
            AND ($3 <> 'closed' OR (current_balance = 0 AND held_balance = 0))
          RETURNING {COLUMNS}"
     );
-    let parameters: [Value; 3] = [account.as_uuid().into(), from.name().into(), to.name().into()];
+    let parameters: [Value; 3] = [
+        account.as_uuid().into(),
+        from.name().into(),
+        to.name().into(),
+    ];
     change(on, account, statement(&sql, parameters), |found| {
         if found.status != from {
-            return Err(AccountError::Status { account, status: found.status });
+            return Err(AccountError::Status {
+                account,
+                status: found.status,
+            });
         }
-        if to == AccountStatus::Closed && !(found.current_balance.is_zero() && found.held_balance.is_zero()) {
+        if to == AccountStatus::Closed
+            && !(found.current_balance.is_zero() && found.held_balance.is_zero())
+        {
             return Err(AccountError::NotEmpty {
                 account,
                 balance: found.current_balance,
@@ -213,7 +257,9 @@ async fn change(
         if let Some(row) = on.fetch_one::<AccountRow>(update.clone()).await? {
             return self::account(row);
         }
-        let found = find(on, account).await?.ok_or(AccountError::UnknownAccount { account })?;
+        let found = find(on, account)
+            .await?
+            .ok_or(AccountError::UnknownAccount { account })?;
         if found.account_type == AccountType::System {
             return Err(AccountError::SystemAccount { account });
         }
@@ -231,34 +277,54 @@ fn check_limit(limit: Money, currency: Currency) -> Result<(), AccountError> {
 
 fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
     let server = error.server();
-    match (error.class(), error.constraint(), server.map(|server| server.sqlstate.as_str())) {
-        (ErrorClass::UniqueViolation, Some("accounts_pkey"), _) => {
-            AccountError::AlreadyOpen { account: new.account_id }
-        }
+    match (
+        error.class(),
+        error.constraint(),
+        server.map(|server| server.sqlstate.as_str()),
+    ) {
+        (ErrorClass::UniqueViolation, Some("accounts_pkey"), _) => AccountError::AlreadyOpen {
+            account: new.account_id,
+        },
         (ErrorClass::ForeignKeyViolation, Some("accounts_customer_id_fkey"), _) => {
-            AccountError::UnknownCustomer { customer: new.customer_id }
+            AccountError::UnknownCustomer {
+                customer: new.customer_id,
+            }
         }
         // The zone's check asks PostgreSQL itself, which answers with an invalid parameter.
-        (_, _, Some("22023")) => AccountError::TimeZone { time_zone: new.time_zone.clone() },
+        (_, _, Some("22023")) => AccountError::TimeZone {
+            time_zone: new.time_zone.clone(),
+        },
         _ => error.into(),
     }
 }
 
 fn account(row: AccountRow) -> Result<Account, AccountError> {
     let unreadable = |name: &str| DatabaseError::Row {
-        reason: format!("{name} of account {} holds a value that this version does not know", row.account_id),
+        reason: format!(
+            "{name} of account {} holds a value that this version does not know",
+            row.account_id
+        ),
     };
-    let currency = Currency::from_code(&row.currency_code).map_err(|_| unreadable("currency_code"))?;
+    let currency =
+        Currency::from_code(&row.currency_code).map_err(|_| unreadable("currency_code"))?;
     let money = |name: &str, amount| Money::new(amount, currency).map_err(|_| unreadable(name));
     Ok(Account {
         account_id: row.account_id.into(),
         customer_id: row.customer_id.map(Into::into),
-        account_type: AccountType::from_name(&row.account_type).ok_or_else(|| unreadable("account_type"))?,
-        status: AccountStatus::from_name(&row.account_status).ok_or_else(|| unreadable("account_status"))?,
+        account_type: AccountType::from_name(&row.account_type)
+            .ok_or_else(|| unreadable("account_type"))?,
+        status: AccountStatus::from_name(&row.account_status)
+            .ok_or_else(|| unreadable("account_status"))?,
         current_balance: money("current_balance", row.current_balance)?,
-        available_balance: row.available_balance.map(|amount| money("available_balance", amount)).transpose()?,
+        available_balance: row
+            .available_balance
+            .map(|amount| money("available_balance", amount))
+            .transpose()?,
         held_balance: money("held_balance", row.held_balance)?,
-        overdraft_limit: row.overdraft_limit.map(|amount| money("overdraft_limit", amount)).transpose()?,
+        overdraft_limit: row
+            .overdraft_limit
+            .map(|amount| money("overdraft_limit", amount))
+            .transpose()?,
         account_number: row.account_number,
         time_zone: row.time_zone,
         last_entry_number: row.last_entry_number,

@@ -24,5 +24,9 @@ pub struct Breach {
 ///
 /// [`DatabaseError`] when the database fails; the statement's limit may be too short for large books.
 pub async fn breaches(on: &impl Executor) -> Result<Vec<Breach>, DatabaseError> {
-    on.fetch_many(statement("SELECT check_name, subject, detail FROM banking.audit()", [])).await
+    on.fetch_many(statement(
+        "SELECT check_name, subject, detail FROM banking.audit()",
+        [],
+    ))
+    .await
 }

@@ -53,7 +53,10 @@ pub(super) struct CustomerRow {
 /// # Errors
 ///
 /// [`CustomerError::Database`].
-pub async fn find(on: &impl Executor, customer: CustomerId) -> Result<Option<Customer>, CustomerError> {
+pub async fn find(
+    on: &impl Executor,
+    customer: CustomerId,
+) -> Result<Option<Customer>, CustomerError> {
     let condition = Expr::col("customer_id").eq(customer.as_uuid());
     find_where(on, condition).await
 }
@@ -63,7 +66,10 @@ pub async fn find(on: &impl Executor, customer: CustomerId) -> Result<Option<Cus
 /// # Errors
 ///
 /// [`CustomerError::Database`].
-pub async fn find_by_email(on: &impl Executor, email: &str) -> Result<Option<Customer>, CustomerError> {
+pub async fn find_by_email(
+    on: &impl Executor,
+    email: &str,
+) -> Result<Option<Customer>, CustomerError> {
     if email.contains('\0') {
         return Ok(None);
     }
@@ -93,15 +99,22 @@ pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, C
         ("date_of_birth", new.date_of_birth.into()),
         ("customer_type", new.customer_type.name().into()),
     ];
-    let (columns, values): (Vec<_>, Vec<_>) = values.into_iter().map(|(name, value)| (name, value.into())).unzip();
+    let (columns, values): (Vec<_>, Vec<_>) = values
+        .into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .unzip();
     let mut insert = Query::insert();
-    insert.into_table(CUSTOMERS).columns(columns).values_panic(values).returning(Query::returning().columns(COLUMNS));
+    insert
+        .into_table(CUSTOMERS)
+        .columns(columns)
+        .values_panic(values)
+        .returning(Query::returning().columns(COLUMNS));
     let (sql, values) = insert.build(PostgresQueryBuilder);
     match on.fetch_one::<CustomerRow>(statement(&sql, values)).await {
         Ok(row) => customer(row.ok_or(DatabaseError::NoRow)?),
-        Err(error) if is_violated(&error, "customers_pkey") => {
-            Err(CustomerError::AlreadyExists { customer: new.customer_id })
-        }
+        Err(error) if is_violated(&error, "customers_pkey") => Err(CustomerError::AlreadyExists {
+            customer: new.customer_id,
+        }),
         Err(error) => Err(why_not_written(error, new.email.as_deref())),
     }
 }
@@ -138,13 +151,19 @@ pub async fn update(
 
 pub(super) fn customer(row: CustomerRow) -> Result<Customer, CustomerError> {
     let unreadable = |name: &str| DatabaseError::Row {
-        reason: format!("{name} of customer {} holds a value that this version does not know", row.customer_id),
+        reason: format!(
+            "{name} of customer {} holds a value that this version does not know",
+            row.customer_id
+        ),
     };
     Ok(Customer {
         customer_id: row.customer_id.into(),
-        customer_type: CustomerType::from_name(&row.customer_type).ok_or_else(|| unreadable("customer_type"))?,
-        status: CustomerStatus::from_name(&row.customer_status).ok_or_else(|| unreadable("customer_status"))?,
-        kyc_status: KycStatus::from_name(&row.kyc_status).ok_or_else(|| unreadable("kyc_status"))?,
+        customer_type: CustomerType::from_name(&row.customer_type)
+            .ok_or_else(|| unreadable("customer_type"))?,
+        status: CustomerStatus::from_name(&row.customer_status)
+            .ok_or_else(|| unreadable("customer_status"))?,
+        kyc_status: KycStatus::from_name(&row.kyc_status)
+            .ok_or_else(|| unreadable("kyc_status"))?,
         customer_number: row.customer_number,
         first_name: row.first_name,
         last_name: row.last_name,
@@ -157,10 +176,19 @@ pub(super) fn customer(row: CustomerRow) -> Result<Customer, CustomerError> {
     })
 }
 
-async fn find_where(on: &impl Executor, condition: Expr) -> Result<Option<Customer>, CustomerError> {
-    let (sql, values) =
-        Query::select().columns(COLUMNS).from(CUSTOMERS).and_where(condition).build(PostgresQueryBuilder);
-    on.fetch_one::<CustomerRow>(statement(&sql, values)).await?.map(customer).transpose()
+async fn find_where(
+    on: &impl Executor,
+    condition: Expr,
+) -> Result<Option<Customer>, CustomerError> {
+    let (sql, values) = Query::select()
+        .columns(COLUMNS)
+        .from(CUSTOMERS)
+        .and_where(condition)
+        .build(PostgresQueryBuilder);
+    on.fetch_one::<CustomerRow>(statement(&sql, values))
+        .await?
+        .map(customer)
+        .transpose()
 }
 
 fn changes(update: &CustomerUpdate) -> Result<Vec<(&'static str, Expr)>, CustomerError> {
@@ -184,7 +212,10 @@ fn changes(update: &CustomerUpdate) -> Result<Vec<(&'static str, Expr)>, Custome
         check_email(email.as_deref())?;
         values.push(("email", email.clone().into()));
     }
-    for (field, phone) in [("phone_primary", phone_primary), ("phone_secondary", phone_secondary)] {
+    for (field, phone) in [
+        ("phone_primary", phone_primary),
+        ("phone_secondary", phone_secondary),
+    ] {
         if let Some(phone) = phone {
             check_phone(field, phone.as_deref())?;
             values.push((field, phone.clone().into()));
@@ -204,29 +235,41 @@ fn check_name(field: &'static str, name: &str) -> Result<(), CustomerError> {
 }
 
 fn check_phone(field: &'static str, phone: Option<&str>) -> Result<(), CustomerError> {
-    phone.map_or(Ok(()), |phone| text::required(phone, 40).map_err(|problem| invalid(field, phone, problem)))
+    phone.map_or(Ok(()), |phone| {
+        text::required(phone, 40).map_err(|problem| invalid(field, phone, problem))
+    })
 }
 
 fn check_email(email: Option<&str>) -> Result<(), CustomerError> {
     let Some(email) = email else { return Ok(()) };
     text::required(email, 254).map_err(|problem| invalid("email", email, problem))?;
     // Whether mail arrives is found out by sending some; this only catches what cannot be an address.
-    let is_address = email.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    if !is_address || email.chars().any(|character| character.is_whitespace() || character.is_control()) {
+    let is_address = email
+        .split_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    if !is_address
+        || email
+            .chars()
+            .any(|character| character.is_whitespace() || character.is_control())
+    {
         return Err(invalid("email", email, "it is not an e-mail address"));
     }
     Ok(())
 }
 
 fn invalid(field: &'static str, value: &str, reason: impl std::fmt::Display) -> CustomerError {
-    CustomerError::Invalid { field, value: value.to_owned(), reason: reason.to_string() }
+    CustomerError::Invalid {
+        field,
+        value: value.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 fn why_not_written(error: DatabaseError, email: Option<&str>) -> CustomerError {
     match email {
-        Some(email) if is_violated(&error, "customers_email_key") => {
-            CustomerError::EmailTaken { email: email.to_owned() }
-        }
+        Some(email) if is_violated(&error, "customers_email_key") => CustomerError::EmailTaken {
+            email: email.to_owned(),
+        },
         _ => error.into(),
     }
 }

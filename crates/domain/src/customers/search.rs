@@ -6,7 +6,9 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use neobank_db::{Executor, statement};
 use sea_orm::sea_query::extension::postgres::PgExpr;
-use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Order, PostgresQueryBuilder, Query, SelectStatement};
+use sea_orm::sea_query::{
+    Expr, ExprTrait, LikeExpr, Order, PostgresQueryBuilder, Query, SelectStatement,
+};
 use uuid::Uuid;
 
 use super::repository::{COLUMNS, CUSTOMERS, CustomerRow, customer};
@@ -54,7 +56,15 @@ impl CustomerFilter {
 
 impl Default for CustomerFilter {
     fn default() -> Self {
-        Self { email: None, phone: None, status: None, customer_type: None, limit: 100, after: None, offset: 0 }
+        Self {
+            email: None,
+            phone: None,
+            status: None,
+            customer_type: None,
+            limit: 100,
+            after: None,
+            offset: 0,
+        }
     }
 }
 
@@ -63,14 +73,23 @@ impl Default for CustomerFilter {
 /// # Errors
 ///
 /// [`CustomerError::Invalid`] for a limit out of range or a text with a NUL character, [`CustomerError::Database`].
-pub async fn search(on: &impl Executor, filter: &CustomerFilter) -> Result<CustomerPage, CustomerError> {
+pub async fn search(
+    on: &impl Executor,
+    filter: &CustomerFilter,
+) -> Result<CustomerPage, CustomerError> {
     check(filter)?;
     let (sql, values) = query(filter).build(PostgresQueryBuilder);
     let rows: Vec<CustomerRow> = on.fetch_many(statement(&sql, values)).await?;
-    let mut customers = rows.into_iter().map(customer).collect::<Result<Vec<_>, _>>()?;
+    let mut customers = rows
+        .into_iter()
+        .map(customer)
+        .collect::<Result<Vec<_>, _>>()?;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     // One more than the page was asked for, to know whether there is a next one.
-    let next = (customers.len() > limit).then(|| limit.checked_sub(1)).flatten().and_then(|last| customers.get(last));
+    let next = (customers.len() > limit)
+        .then(|| limit.checked_sub(1))
+        .flatten()
+        .and_then(|last| customers.get(last));
     let next = next.map(|last| CustomerCursor {
         created_at: last.created_at,
         customer_id: last.customer_id.as_uuid(),
@@ -94,7 +113,9 @@ fn query(filter: &CustomerFilter) -> SelectStatement {
     }
     if let Some(phone) = &filter.phone {
         query.and_where(
-            Expr::col("phone_primary").like(contains(phone)).or(Expr::col("phone_secondary").like(contains(phone))),
+            Expr::col("phone_primary")
+                .like(contains(phone))
+                .or(Expr::col("phone_secondary").like(contains(phone))),
         );
     }
     if let Some(status) = filter.status {
@@ -105,8 +126,10 @@ fn query(filter: &CustomerFilter) -> SelectStatement {
     }
     if let Some(after) = filter.after {
         query.and_where(
-            Expr::tuple([Expr::col("created_at"), Expr::col("customer_id")])
-                .lt(Expr::tuple([Expr::val(after.created_at), Expr::val(after.customer_id)])),
+            Expr::tuple([Expr::col("created_at"), Expr::col("customer_id")]).lt(Expr::tuple([
+                Expr::val(after.created_at),
+                Expr::val(after.customer_id),
+            ])),
         );
     }
     if filter.offset > 0 {
@@ -137,7 +160,10 @@ fn check(filter: &CustomerFilter) -> Result<(), CustomerError> {
         });
     }
     for (field, text) in [("email", &filter.email), ("phone", &filter.phone)] {
-        if let Some(text) = text.as_ref().filter(|text| text.as_str().find('\0').is_some()) {
+        if let Some(text) = text
+            .as_ref()
+            .filter(|text| text.as_str().find('\0').is_some())
+        {
             return Err(CustomerError::Invalid {
                 field,
                 value: text.clone(),
@@ -150,7 +176,12 @@ fn check(filter: &CustomerFilter) -> Result<(), CustomerError> {
 
 impl fmt::Display for CustomerCursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}.{}", self.created_at.timestamp_micros(), self.customer_id.simple())
+        write!(
+            formatter,
+            "{}.{}",
+            self.created_at.timestamp_micros(),
+            self.customer_id.simple()
+        )
     }
 }
 

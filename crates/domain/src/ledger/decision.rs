@@ -7,7 +7,10 @@ use rust_decimal::Decimal;
 
 use super::receipt::{EntryReceipt, Outcome, Receipt};
 use super::refusal::Refusal;
-use super::request::{AdjustmentRequest, Direction, PostingRequest, Request, SystemAccount, TransferRequest, TransferType};
+use super::request::{
+    AdjustmentRequest, Direction, PostingRequest, Request, SystemAccount, TransferRequest,
+    TransferType,
+};
 use crate::accounts::AccountStatus;
 use crate::text;
 use crate::{AccountId, Currency, Money, TransactionId, TransferId};
@@ -165,14 +168,19 @@ impl Books {
     fn decide_one(&self, identified: &Identified<'_>) -> Result<Verdict, Refusal> {
         let request = identified.request;
         check_texts(request)?;
-        let key = request.idempotency_key().map(|key| (key.to_owned(), request.hash()));
+        let key = request
+            .idempotency_key()
+            .map(|key| (key.to_owned(), request.hash()));
         if let Some((key, hash)) = &key
             && let Some(known) = self.known.get(key)
         {
             return if known.request_hash == *hash {
                 Ok(Verdict::Known(known.receipt.clone()))
             } else {
-                Err(Refusal::KeyReused { key: key.clone(), first: known.receipt.transfer_id })
+                Err(Refusal::KeyReused {
+                    key: key.clone(),
+                    first: known.receipt.transfer_id,
+                })
             };
         }
         let movement = match request {
@@ -192,11 +200,17 @@ impl Books {
 
     fn transfer(&self, request: &TransferRequest) -> Result<Movement, Refusal> {
         if request.from == request.to {
-            return Err(Refusal::SameAccount { account: request.from });
+            return Err(Refusal::SameAccount {
+                account: request.from,
+            });
         }
         require_positive(request.amount)?;
         for account in [request.from, request.to] {
-            if self.active(account, request.amount.currency())?.overdraft_limit.is_none() {
+            if self
+                .active(account, request.amount.currency())?
+                .overdraft_limit
+                .is_none()
+            {
                 return Err(Refusal::SystemAccount { account });
             }
         }
@@ -212,8 +226,14 @@ impl Books {
     fn posting(&self, request: &PostingRequest) -> Result<Movement, Refusal> {
         require_positive(request.amount)?;
         let system = request.kind.system_account().id(request.amount.currency());
-        if self.active(request.account, request.amount.currency())?.overdraft_limit.is_none() {
-            return Err(Refusal::SystemAccount { account: request.account });
+        if self
+            .active(request.account, request.amount.currency())?
+            .overdraft_limit
+            .is_none()
+        {
+            return Err(Refusal::SystemAccount {
+                account: request.account,
+            });
         }
         let (from, to) = match request.direction {
             Direction::Credit => (system, request.account),
@@ -233,7 +253,9 @@ impl Books {
         let currency = request.new_balance.currency();
         let account = self.active(request.account, currency)?;
         if account.overdraft_limit.is_none() {
-            return Err(Refusal::SystemAccount { account: request.account });
+            return Err(Refusal::SystemAccount {
+                account: request.account,
+            });
         }
         if account.version != request.expected_version {
             return Err(Refusal::StaleVersion {
@@ -244,7 +266,10 @@ impl Books {
         }
         let change = request.new_balance.checked_sub(account.balance()?)?;
         if change.is_zero() {
-            return Err(Refusal::BalanceUnchanged { account: request.account, balance: request.new_balance });
+            return Err(Refusal::BalanceUnchanged {
+                account: request.account,
+                balance: request.new_balance,
+            });
         }
         let system = SystemAccount::Adjustment.id(currency);
         let (from, to, amount) = if change.is_positive() {
@@ -252,11 +277,21 @@ impl Books {
         } else {
             (request.account, system, change.negated())
         };
-        Ok(Movement { transfer_type: TransferType::Adjustment, from, to, amount, event_time: None })
+        Ok(Movement {
+            transfer_type: TransferType::Adjustment,
+            from,
+            to,
+            amount,
+            event_time: None,
+        })
     }
 
     /// The two entries of a movement, or why the balances do not allow it.
-    fn entries(&self, identified: &Identified<'_>, movement: &Movement) -> Result<Receipt, Refusal> {
+    fn entries(
+        &self,
+        identified: &Identified<'_>,
+        movement: &Movement,
+    ) -> Result<Receipt, Refusal> {
         let from = self.active(movement.from, movement.amount.currency())?;
         let to = self.active(movement.to, movement.amount.currency())?;
         let posted_at = self.time_of(movement, from, to)?;
@@ -280,21 +315,37 @@ impl Books {
     ) -> Result<DateTime<Utc>, Refusal> {
         let now = self.now.trunc_subsecs(6);
         let Some(event_time) = movement.event_time else {
-            return Ok([from.last_entry_at, to.last_entry_at].into_iter().flatten().fold(now, DateTime::max));
+            return Ok([from.last_entry_at, to.last_entry_at]
+                .into_iter()
+                .flatten()
+                .fold(now, DateTime::max));
         };
         for account in [from, to] {
             let earliest = account.last_entry_at.unwrap_or(EVENT_TIME_MIN);
             if event_time < earliest || event_time > now {
-                return Err(Refusal::EventTime { account: account.account_id, event_time, earliest, latest: now });
+                return Err(Refusal::EventTime {
+                    account: account.account_id,
+                    event_time,
+                    earliest,
+                    latest: now,
+                });
             }
         }
         Ok(event_time)
     }
 
     fn active(&self, account_id: AccountId, currency: Currency) -> Result<&AccountState, Refusal> {
-        let account = self.accounts.get(&account_id).ok_or(Refusal::UnknownAccount { account: account_id })?;
+        let account = self
+            .accounts
+            .get(&account_id)
+            .ok_or(Refusal::UnknownAccount {
+                account: account_id,
+            })?;
         if account.status != AccountStatus::Active {
-            return Err(Refusal::NotActive { account: account_id, status: account.status });
+            return Err(Refusal::NotActive {
+                account: account_id,
+                status: account.status,
+            });
         }
         if account.currency != currency {
             return Err(Refusal::CurrencyMismatch {
@@ -308,8 +359,13 @@ impl Books {
 
     fn describe(&self, request: &Request, direction: &str, other: AccountId) -> String {
         let description = request.description();
-        let Request::Transfer(_) = request else { return description.to_owned() };
-        let number = self.accounts.get(&other).map_or("", |account| account.account_number.as_str());
+        let Request::Transfer(_) = request else {
+            return description.to_owned();
+        };
+        let number = self
+            .accounts
+            .get(&other)
+            .map_or("", |account| account.account_number.as_str());
         match description {
             "" => format!("Transfer {direction} {number}"),
             _ => format!("Transfer {direction} {number}: {description}"),
@@ -327,7 +383,10 @@ impl Books {
             }
         }
         if let Some((key, request_hash)) = &transfer.key {
-            let known = KnownTransfer { request_hash: *request_hash, receipt: transfer.receipt.clone() };
+            let known = KnownTransfer {
+                request_hash: *request_hash,
+                receipt: transfer.receipt.clone(),
+            };
             self.known.insert(key.clone(), known);
         }
     }
@@ -339,7 +398,9 @@ impl AccountState {
     }
 
     fn require_available(&self, requested: Money) -> Result<(), Refusal> {
-        let Some(limit) = self.overdraft_limit else { return Ok(()) };
+        let Some(limit) = self.overdraft_limit else {
+            return Ok(());
+        };
         let overflow = || Refusal::Overflow {
             account: self.account_id,
             balance: Money::zero(self.currency),
@@ -362,7 +423,11 @@ impl AccountState {
 
     fn entry(&self, transaction_id: TransactionId, change: Money) -> Result<EntryReceipt, Refusal> {
         let balance = self.balance()?;
-        let overflow = || Refusal::Overflow { account: self.account_id, balance, amount: change };
+        let overflow = || Refusal::Overflow {
+            account: self.account_id,
+            balance,
+            amount: change,
+        };
         Ok(EntryReceipt {
             transaction_id,
             account_id: self.account_id,
@@ -373,17 +438,27 @@ impl AccountState {
 }
 
 fn check_texts(request: &Request) -> Result<(), Refusal> {
-    text::optional(request.description(), DESCRIPTION_LENGTH_MAX)
-        .map_err(|problem| Refusal::Text { field: "description", reason: problem.to_string() })?;
+    text::optional(request.description(), DESCRIPTION_LENGTH_MAX).map_err(|problem| {
+        Refusal::Text {
+            field: "description",
+            reason: problem.to_string(),
+        }
+    })?;
     if let Some(key) = request.idempotency_key() {
-        text::required(key, IDEMPOTENCY_KEY_LENGTH_MAX)
-            .map_err(|problem| Refusal::Text { field: "idempotency_key", reason: problem.to_string() })?;
+        text::required(key, IDEMPOTENCY_KEY_LENGTH_MAX).map_err(|problem| Refusal::Text {
+            field: "idempotency_key",
+            reason: problem.to_string(),
+        })?;
     }
     Ok(())
 }
 
 fn require_positive(amount: Money) -> Result<(), Refusal> {
-    if amount.is_positive() { Ok(()) } else { Err(Refusal::AmountNotPositive { amount }) }
+    if amount.is_positive() {
+        Ok(())
+    } else {
+        Err(Refusal::AmountNotPositive { amount })
+    }
 }
 
 #[cfg(test)]

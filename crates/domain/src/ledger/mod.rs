@@ -19,14 +19,15 @@ use std::collections::BTreeSet;
 use neobank_db::{Database, DatabaseError, ErrorClass, Transaction};
 
 pub use decision::{
-    AccountState, Books, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX, Identified, KnownTransfer,
-    NewTransfer, decide,
+    AccountState, Books, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX, Identified,
+    KnownTransfer, NewTransfer, decide,
 };
 pub use error::LedgerError;
 pub use receipt::{EntryReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber};
 pub use refusal::Refusal;
 pub use request::{
-    AdjustmentRequest, Direction, PostingKind, PostingRequest, Request, SystemAccount, TransferRequest, TransferType,
+    AdjustmentRequest, Direction, PostingKind, PostingRequest, Request, SystemAccount,
+    TransferRequest, TransferType,
 };
 
 use crate::{AccountId, TransactionId, TransferId};
@@ -113,7 +114,11 @@ impl Ledger {
         let mut races = 0;
         loop {
             match self.attempt(&group).await {
-                Err(LedgerError::Database(error)) if is_key_race(&error) && races < KEY_RACES_MAX => races = next(races),
+                Err(LedgerError::Database(error))
+                    if is_key_race(&error) && races < KEY_RACES_MAX =>
+                {
+                    races = next(races)
+                }
                 other => return other,
             }
         }
@@ -167,19 +172,31 @@ impl Ledger {
     async fn attempt(&self, group: &Group<'_>) -> Result<Vec<Outcome>, LedgerError> {
         let transaction = self.database.begin().await?;
         let session = Session::prepare(&transaction).await?;
-        let books = session.lock_and_read(&transaction, &group.accounts, &group.keys).await?;
-        let Decision { outcomes, transfers } = decide(books, &group.requests);
+        let books = session
+            .lock_and_read(&transaction, &group.accounts, &group.keys)
+            .await?;
+        let Decision {
+            outcomes,
+            transfers,
+        } = decide(books, &group.requests);
         if transfers.is_empty() {
             transaction.rollback().await?;
             return Ok(outcomes);
         }
-        let identifiers: Vec<_> = transfers.iter().map(|transfer| transfer.receipt.transfer_id).collect();
+        let identifiers: Vec<_> = transfers
+            .iter()
+            .map(|transfer| transfer.receipt.transfer_id)
+            .collect();
         let (transfers, entries) = columns(transfers);
-        match session.write_and_commit(transaction, &transfers, &entries).await {
+        match session
+            .write_and_commit(transaction, &transfers, &entries)
+            .await
+        {
             Ok(()) => Ok(outcomes),
-            Err(DatabaseError::CommitUnknown { reason }) => {
-                Err(LedgerError::Unknown { reason, transfers: identifiers })
-            }
+            Err(DatabaseError::CommitUnknown { reason }) => Err(LedgerError::Unknown {
+                reason,
+                transfers: identifiers,
+            }),
             Err(error) => Err(error.into()),
         }
     }
@@ -195,12 +212,18 @@ struct Group<'a> {
 impl<'a> Group<'a> {
     fn new(requests: &'a [Request]) -> Result<Self, LedgerError> {
         if requests.len() > Ledger::REQUESTS_MAX {
-            return Err(LedgerError::TooManyRequests { requests: requests.len(), limit: Ledger::REQUESTS_MAX });
+            return Err(LedgerError::TooManyRequests {
+                requests: requests.len(),
+                limit: Ledger::REQUESTS_MAX,
+            });
         }
         let accounts: BTreeSet<_> = requests.iter().flat_map(Request::accounts).collect();
         // A key with a NUL is refused by the decision; the server could not even be asked for it.
-        let keys: BTreeSet<_> =
-            requests.iter().filter_map(Request::idempotency_key).filter(|key| !key.contains('\0')).collect();
+        let keys: BTreeSet<_> = requests
+            .iter()
+            .filter_map(Request::idempotency_key)
+            .filter(|key| !key.contains('\0'))
+            .collect();
         Ok(Self {
             requests: requests
                 .iter()
@@ -217,12 +240,20 @@ impl<'a> Group<'a> {
     }
 }
 
-async fn attempt_in(transaction: &mut Transaction, group: &Group<'_>) -> Result<Vec<Outcome>, DatabaseError> {
+async fn attempt_in(
+    transaction: &mut Transaction,
+    group: &Group<'_>,
+) -> Result<Vec<Outcome>, DatabaseError> {
     let session = Session::prepare(transaction).await?;
     let mut savepoint = transaction.savepoint();
     let inner = savepoint.transaction();
-    let books = session.lock_and_read(inner, &group.accounts, &group.keys).await?;
-    let Decision { outcomes, transfers } = decide(books, &group.requests);
+    let books = session
+        .lock_and_read(inner, &group.accounts, &group.keys)
+        .await?;
+    let Decision {
+        outcomes,
+        transfers,
+    } = decide(books, &group.requests);
     if transfers.is_empty() {
         // Also lets the locks go.
         savepoint.rollback().await?;

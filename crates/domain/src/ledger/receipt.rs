@@ -115,7 +115,9 @@ impl std::str::FromStr for ReferenceNumber {
             .filter(|digits| digits.len() == 32)
             .and_then(|digits| digits.parse::<TransferId>().ok())
             .map(Self)
-            .ok_or_else(|| NotAReferenceNumber { text: text.to_owned() })
+            .ok_or_else(|| NotAReferenceNumber {
+                text: text.to_owned(),
+            })
     }
 }
 

@@ -92,7 +92,9 @@ pub enum Refusal {
         balance: Money,
     },
     /// The time of the event lies before the account's last entry, or in the future.
-    #[error("account {account} cannot have an entry at {event_time}: it must lie between {earliest} and {latest}")]
+    #[error(
+        "account {account} cannot have an entry at {event_time}: it must lie between {earliest} and {latest}"
+    )]
     EventTime {
         /// The account.
         account: AccountId,

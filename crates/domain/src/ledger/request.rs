@@ -123,7 +123,13 @@ impl TransferRequest {
     /// A transfer without a description and without a key.
     #[must_use]
     pub const fn new(from: AccountId, to: AccountId, amount: Money) -> Self {
-        Self { from, to, amount, description: String::new(), idempotency_key: None }
+        Self {
+            from,
+            to,
+            amount,
+            description: String::new(),
+            idempotency_key: None,
+        }
     }
 
     /// The same transfer with a description.
@@ -156,8 +162,21 @@ impl PostingRequest {
 
     /// A posting without a description, a key or a time of its own.
     #[must_use]
-    pub const fn new(account: AccountId, kind: PostingKind, direction: Direction, amount: Money) -> Self {
-        Self { account, kind, direction, amount, description: String::new(), idempotency_key: None, event_time: None }
+    pub const fn new(
+        account: AccountId,
+        kind: PostingKind,
+        direction: Direction,
+        amount: Money,
+    ) -> Self {
+        Self {
+            account,
+            kind,
+            direction,
+            amount,
+            description: String::new(),
+            idempotency_key: None,
+            event_time: None,
+        }
     }
 
     /// The same posting with a description.
@@ -215,9 +234,16 @@ impl TransferType {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Transfer, Self::Deposit, Self::Withdrawal, Self::Interest, Self::Fee, Self::Adjustment]
-            .into_iter()
-            .find(|known| known.name() == name)
+        [
+            Self::Transfer,
+            Self::Deposit,
+            Self::Withdrawal,
+            Self::Interest,
+            Self::Fee,
+            Self::Adjustment,
+        ]
+        .into_iter()
+        .find(|known| known.name() == name)
     }
 }
 
@@ -251,10 +277,14 @@ impl Request {
     pub fn accounts(&self) -> [AccountId; 2] {
         match self {
             Self::Transfer(transfer) => [transfer.from, transfer.to],
-            Self::Posting(posting) => [posting.account, posting.kind.system_account().id(posting.amount.currency())],
-            Self::Adjustment(adjustment) => {
-                [adjustment.account, SystemAccount::Adjustment.id(adjustment.new_balance.currency())]
-            }
+            Self::Posting(posting) => [
+                posting.account,
+                posting.kind.system_account().id(posting.amount.currency()),
+            ],
+            Self::Adjustment(adjustment) => [
+                adjustment.account,
+                SystemAccount::Adjustment.id(adjustment.new_balance.currency()),
+            ],
         }
     }
 
@@ -303,7 +333,13 @@ impl Request {
                 });
                 part(posting.account.as_uuid().as_bytes());
                 part(posting.amount.to_string().as_bytes());
-                part(posting.event_time.map(|time| time.timestamp_micros().to_string()).unwrap_or_default().as_bytes());
+                part(
+                    posting
+                        .event_time
+                        .map(|time| time.timestamp_micros().to_string())
+                        .unwrap_or_default()
+                        .as_bytes(),
+                );
             }
             Self::Adjustment(adjustment) => {
                 part(b"adjustment");

@@ -101,9 +101,13 @@ impl Session {
     /// Prepares what is not prepared yet; on a connection that did this before, it sends nothing.
     pub(super) async fn prepare(transaction: &Transaction) -> Result<Self, DatabaseError> {
         Ok(Self {
-            lock_accounts: transaction.prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY]).await?,
+            lock_accounts: transaction
+                .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
+                .await?,
             read_known: transaction.prepare(READ_KNOWN, &[Type::TEXT_ARRAY]).await?,
-            insert_transfers: transaction.prepare(INSERT_TRANSFERS, TRANSFER_TYPES).await?,
+            insert_transfers: transaction
+                .prepare(INSERT_TRANSFERS, TRANSFER_TYPES)
+                .await?,
             insert_entries: transaction.prepare(INSERT_ENTRIES, ENTRY_TYPES).await?,
         })
     }
@@ -125,10 +129,18 @@ impl Session {
             // Sent one behind the other: the second runs after the locks are there.
             in_order(locked, transaction.query_prepared(&self.read_known, &keys)).await?
         };
-        let now = locked.first().map_or(Ok(DateTime::UNIX_EPOCH), |row| column(row, "now"))?;
+        let now = locked
+            .first()
+            .map_or(Ok(DateTime::UNIX_EPOCH), |row| column(row, "now"))?;
         Ok(Books {
-            accounts: locked.iter().map(account_state).collect::<Result<BTreeMap<_, _>, _>>()?,
-            known: known.iter().map(known_transfer).collect::<Result<HashMap<_, _>, _>>()?,
+            accounts: locked
+                .iter()
+                .map(account_state)
+                .collect::<Result<BTreeMap<_, _>, _>>()?,
+            known: known
+                .iter()
+                .map(known_transfer)
+                .collect::<Result<HashMap<_, _>, _>>()?,
             now,
         })
     }
@@ -199,7 +211,13 @@ pub(super) fn columns(new: Vec<NewTransfer>) -> (TransferColumns, EntryColumns) 
     let mut transfers = TransferColumns::default();
     let mut entries = EntryColumns::default();
     for transfer in new {
-        let NewTransfer { receipt, description, debit_description, credit_description, key } = transfer;
+        let NewTransfer {
+            receipt,
+            description,
+            debit_description,
+            credit_description,
+            key,
+        } = transfer;
         entries.push(&receipt, &receipt.debit, "debit", debit_description);
         entries.push(&receipt, &receipt.credit, "credit", credit_description);
         transfers.push(&receipt, description, key);
@@ -212,7 +230,8 @@ impl TransferColumns {
         let (key, hash) = key.map(|(key, hash)| (key, hash.to_vec())).unzip();
         self.transfer_id.push(receipt.transfer_id.as_uuid());
         self.transfer_type.push(receipt.transfer_type.name());
-        self.from_account_id.push(receipt.debit.account_id.as_uuid());
+        self.from_account_id
+            .push(receipt.debit.account_id.as_uuid());
         self.to_account_id.push(receipt.credit.account_id.as_uuid());
         self.from_entry_number.push(receipt.debit.entry_number);
         self.to_entry_number.push(receipt.credit.entry_number);
@@ -243,7 +262,13 @@ impl TransferColumns {
 }
 
 impl EntryColumns {
-    fn push(&mut self, receipt: &Receipt, entry: &EntryReceipt, transaction_type: &'static str, description: String) {
+    fn push(
+        &mut self,
+        receipt: &Receipt,
+        entry: &EntryReceipt,
+        transaction_type: &'static str,
+        description: String,
+    ) {
         self.transaction_id.push(entry.transaction_id.as_uuid());
         self.transfer_id.push(receipt.transfer_id.as_uuid());
         self.account_id.push(entry.account_id.as_uuid());
@@ -293,7 +318,8 @@ fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> 
 fn known_transfer(row: &Row) -> Result<(String, KnownTransfer), DatabaseError> {
     let currency = currency(row)?;
     let money = |name| {
-        column::<Decimal>(row, name).and_then(|amount| Money::new(amount, currency).map_err(|_| unreadable(name)))
+        column::<Decimal>(row, name)
+            .and_then(|amount| Money::new(amount, currency).map_err(|_| unreadable(name)))
     };
     let entry = |id, account, number, balance| {
         Ok::<_, DatabaseError>(EntryReceipt {
@@ -308,13 +334,30 @@ fn known_transfer(row: &Row) -> Result<(String, KnownTransfer), DatabaseError> {
         transfer_type: TransferType::from_name(column(row, "transfer_type")?)
             .ok_or_else(|| unreadable("transfer_type"))?,
         amount: money("amount")?,
-        debit: entry("debit_id", "from_account_id", "from_entry_number", "from_balance")?,
-        credit: entry("credit_id", "to_account_id", "to_entry_number", "to_balance")?,
+        debit: entry(
+            "debit_id",
+            "from_account_id",
+            "from_entry_number",
+            "from_balance",
+        )?,
+        credit: entry(
+            "credit_id",
+            "to_account_id",
+            "to_entry_number",
+            "to_balance",
+        )?,
         posted_at: column(row, "posted_at")?,
     };
-    let request_hash =
-        column::<&[u8]>(row, "request_hash")?.try_into().map_err(|_| unreadable("request_hash"))?;
-    Ok((column(row, "idempotency_key")?, KnownTransfer { request_hash, receipt }))
+    let request_hash = column::<&[u8]>(row, "request_hash")?
+        .try_into()
+        .map_err(|_| unreadable("request_hash"))?;
+    Ok((
+        column(row, "idempotency_key")?,
+        KnownTransfer {
+            request_hash,
+            receipt,
+        },
+    ))
 }
 
 fn currency(row: &Row) -> Result<Currency, DatabaseError> {
@@ -322,9 +365,13 @@ fn currency(row: &Row) -> Result<Currency, DatabaseError> {
 }
 
 fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, DatabaseError> {
-    row.try_get(name).map_err(|error| DatabaseError::Row { reason: error.to_string() })
+    row.try_get(name).map_err(|error| DatabaseError::Row {
+        reason: error.to_string(),
+    })
 }
 
 fn unreadable(name: &str) -> DatabaseError {
-    DatabaseError::Row { reason: format!("{name} holds a value that this version does not know") }
+    DatabaseError::Row {
+        reason: format!("{name} holds a value that this version does not know"),
+    }
 }

@@ -32,12 +32,16 @@ impl Currency {
             .ok()
             .and_then(|position| CURRENCIES.get(position))
             .map(|&(code, minor_units)| Self { code, minor_units })
-            .ok_or_else(|| MoneyError::UnknownCurrency { code: code.to_owned() })
+            .ok_or_else(|| MoneyError::UnknownCurrency {
+                code: code.to_owned(),
+            })
     }
 
     /// Every currency, by code.
     pub fn all() -> impl Iterator<Item = Self> {
-        CURRENCIES.iter().map(|&(code, minor_units)| Self { code, minor_units })
+        CURRENCIES
+            .iter()
+            .map(|&(code, minor_units)| Self { code, minor_units })
     }
 
     /// Its three letters.

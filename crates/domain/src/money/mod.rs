@@ -52,7 +52,10 @@ impl Money {
         }
         // Only adds zeros, and there is room for them below the limit.
         exact.rescale(currency.minor_units());
-        Ok(Self { amount: exact, currency })
+        Ok(Self {
+            amount: exact,
+            currency,
+        })
     }
 
     /// An amount from a text: an optional minus, digits, and optionally a point and digits. Nothing else is read: no
@@ -62,12 +65,15 @@ impl Money {
     ///
     /// [`MoneyError::NotANumber`] for any other text, else as [`Money::new`].
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
-        let malformed = || MoneyError::NotANumber { text: text.to_owned() };
+        let malformed = || MoneyError::NotANumber {
+            text: text.to_owned(),
+        };
         let (whole, fraction) = match text.strip_prefix('-').unwrap_or(text).split_once('.') {
             Some((whole, fraction)) => (whole, Some(fraction)),
             None => (text.strip_prefix('-').unwrap_or(text), None),
         };
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole) || !fraction.is_none_or(digits) {
             return Err(malformed());
         }
@@ -121,11 +127,17 @@ impl Money {
     /// [`MoneyError::CurrencyMismatch`], [`MoneyError::OutOfRange`].
     pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
         if self.currency != other.currency {
-            return Err(MoneyError::CurrencyMismatch { left: self.currency, right: other.currency });
+            return Err(MoneyError::CurrencyMismatch {
+                left: self.currency,
+                right: other.currency,
+            });
         }
         match self.amount.checked_add(other.amount) {
             Some(sum) => Self::new(sum, self.currency),
-            None => Err(MoneyError::OutOfRange { amount: other.amount, currency: self.currency }),
+            None => Err(MoneyError::OutOfRange {
+                amount: other.amount,
+                currency: self.currency,
+            }),
         }
     }
 
@@ -146,7 +158,10 @@ impl Money {
         if !amount.is_zero() {
             amount.set_sign_negative(amount.is_sign_positive());
         }
-        Self { amount, currency: self.currency }
+        Self {
+            amount,
+            currency: self.currency,
+        }
     }
 }
 

@@ -10,17 +10,49 @@ fn koruna() -> Currency {
 fn currencies_are_in_order_and_found() {
     let all: Vec<_> = Currency::all().collect();
     assert!(all.is_sorted_by(|a, b| a.code() < b.code()));
-    assert!(all.iter().all(|currency| Currency::from_code(currency.code()) == Ok(*currency)));
-    assert!(["", "CZ", "czk", "XXX", "CZKK", "ČZK"].iter().all(|code| Currency::from_code(code).is_err()));
+    assert!(
+        all.iter()
+            .all(|currency| Currency::from_code(currency.code()) == Ok(*currency))
+    );
+    assert!(
+        ["", "CZ", "czk", "XXX", "CZKK", "ČZK"]
+            .iter()
+            .all(|code| Currency::from_code(code).is_err())
+    );
 }
 
 #[test]
 fn texts_that_are_not_amounts() {
     for text in [
-        "", "-", ".", "1.", ".5", "+1", "1e3", "1_000", "1,5", " 1", "1 ", "NaN", "inf", "Infinity", "0x1", "١", "1.2.3",
-        "--1", "1-", "\u{2212}1", "99999999999999999999999999999999",
+        "",
+        "-",
+        ".",
+        "1.",
+        ".5",
+        "+1",
+        "1e3",
+        "1_000",
+        "1,5",
+        " 1",
+        "1 ",
+        "NaN",
+        "inf",
+        "Infinity",
+        "0x1",
+        "١",
+        "1.2.3",
+        "--1",
+        "1-",
+        "\u{2212}1",
+        "99999999999999999999999999999999",
     ] {
-        assert!(matches!(Money::parse(text, koruna()), Err(MoneyError::NotANumber { .. })), "{text:?}");
+        assert!(
+            matches!(
+                Money::parse(text, koruna()),
+                Err(MoneyError::NotANumber { .. })
+            ),
+            "{text:?}"
+        );
     }
 }
 
@@ -28,16 +60,37 @@ fn texts_that_are_not_amounts() {
 fn decimals_and_limits_are_kept() {
     let yen = Currency::from_code("JPY").unwrap();
     let dinar = Currency::from_code("KWD").unwrap();
-    assert!(matches!(Money::parse("0.001", koruna()), Err(MoneyError::TooManyDecimals { .. })));
-    assert!(matches!(Money::parse("1.5", yen), Err(MoneyError::TooManyDecimals { .. })));
-    assert_eq!(Money::parse("1.500", koruna()).unwrap().to_string(), "1.50 CZK");
+    assert!(matches!(
+        Money::parse("0.001", koruna()),
+        Err(MoneyError::TooManyDecimals { .. })
+    ));
+    assert!(matches!(
+        Money::parse("1.5", yen),
+        Err(MoneyError::TooManyDecimals { .. })
+    ));
+    assert_eq!(
+        Money::parse("1.500", koruna()).unwrap().to_string(),
+        "1.50 CZK"
+    );
     assert_eq!(Money::parse("1.0", yen).unwrap().to_string(), "1 JPY");
-    assert_eq!(Money::parse("0.125", dinar).unwrap().to_string(), "0.125 KWD");
+    assert_eq!(
+        Money::parse("0.125", dinar).unwrap().to_string(),
+        "0.125 KWD"
+    );
     assert_eq!(Money::parse("-0", koruna()).unwrap(), Money::zero(koruna()));
     assert!(Money::parse("999999999999999999.99", koruna()).is_ok());
-    assert!(matches!(Money::parse("1000000000000000000", koruna()), Err(MoneyError::OutOfRange { .. })));
-    assert!(matches!(Money::parse("-1000000000000000000", koruna()), Err(MoneyError::OutOfRange { .. })));
-    assert!(matches!(Money::parse("0.00000000000000000000000000001", koruna()), Err(MoneyError::NotANumber { .. })));
+    assert!(matches!(
+        Money::parse("1000000000000000000", koruna()),
+        Err(MoneyError::OutOfRange { .. })
+    ));
+    assert!(matches!(
+        Money::parse("-1000000000000000000", koruna()),
+        Err(MoneyError::OutOfRange { .. })
+    ));
+    assert!(matches!(
+        Money::parse("0.00000000000000000000000000001", koruna()),
+        Err(MoneyError::NotANumber { .. })
+    ));
 }
 
 #[test]
@@ -45,9 +98,18 @@ fn sums_stay_in_their_currency_and_range() {
     let yen = Money::parse("1", Currency::from_code("JPY").unwrap()).unwrap();
     let most = Money::parse("999999999999999999.99", koruna()).unwrap();
     let cent = Money::parse("0.01", koruna()).unwrap();
-    assert!(matches!(most.checked_add(yen), Err(MoneyError::CurrencyMismatch { .. })));
-    assert!(matches!(most.checked_add(cent), Err(MoneyError::OutOfRange { .. })));
-    assert!(matches!(most.negated().checked_sub(cent), Err(MoneyError::OutOfRange { .. })));
+    assert!(matches!(
+        most.checked_add(yen),
+        Err(MoneyError::CurrencyMismatch { .. })
+    ));
+    assert!(matches!(
+        most.checked_add(cent),
+        Err(MoneyError::OutOfRange { .. })
+    ));
+    assert!(matches!(
+        most.negated().checked_sub(cent),
+        Err(MoneyError::OutOfRange { .. })
+    ));
     assert_eq!(most.checked_sub(most).unwrap(), Money::zero(koruna()));
 }
 

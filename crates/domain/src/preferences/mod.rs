@@ -81,9 +81,15 @@ struct Id {
 /// # Ok(())
 /// # }
 /// ```
-pub async fn merge(on: &impl Executor, updates: &[PreferenceUpdate]) -> Result<u64, PreferenceError> {
+pub async fn merge(
+    on: &impl Executor,
+    updates: &[PreferenceUpdate],
+) -> Result<u64, PreferenceError> {
     if updates.len() > CUSTOMERS_MAX {
-        return Err(PreferenceError::TooMany { customers: updates.len(), limit: CUSTOMERS_MAX });
+        return Err(PreferenceError::TooMany {
+            customers: updates.len(),
+            limit: CUSTOMERS_MAX,
+        });
     }
     let merged = merge_in_order(updates)?;
     let ids: Vec<Uuid> = merged.keys().map(|customer| customer.as_uuid()).collect();
@@ -95,9 +101,14 @@ pub async fn merge(on: &impl Executor, updates: &[PreferenceUpdate]) -> Result<u
          ORDER BY given.customer_id
          ON CONFLICT (customer_id) DO UPDATE
          SET preferences = stored.preferences || excluded.preferences, updated_at = clock_timestamp()";
-    match on.execute(statement(sql, [ids.clone().into(), values.into()])).await {
+    match on
+        .execute(statement(sql, [ids.clone().into(), values.into()]))
+        .await
+    {
         Ok(changed) => Ok(changed),
-        Err(error) if error.class() == ErrorClass::ForeignKeyViolation => Err(unknown(on, ids, error).await),
+        Err(error) if error.class() == ErrorClass::ForeignKeyViolation => {
+            Err(unknown(on, ids, error).await)
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -107,9 +118,14 @@ pub async fn merge(on: &impl Executor, updates: &[PreferenceUpdate]) -> Result<u
 /// # Errors
 ///
 /// [`PreferenceError::Database`].
-pub async fn find(on: &impl Executor, customer: CustomerId) -> Result<Map<String, Value>, PreferenceError> {
+pub async fn find(
+    on: &impl Executor,
+    customer: CustomerId,
+) -> Result<Map<String, Value>, PreferenceError> {
     let sql = "SELECT preferences FROM banking.customer_preferences WHERE customer_id = $1";
-    let stored: Option<Stored> = on.fetch_one(statement(sql, [customer.as_uuid().into()])).await?;
+    let stored: Option<Stored> = on
+        .fetch_one(statement(sql, [customer.as_uuid().into()]))
+        .await?;
     match stored.map(|stored| stored.preferences) {
         Some(Value::Object(preferences)) => Ok(preferences),
         // The table's check lets nothing but objects in.
@@ -123,11 +139,23 @@ fn merge_in_order(
 ) -> Result<BTreeMap<CustomerId, Map<String, Value>>, PreferenceError> {
     let mut merged: BTreeMap<CustomerId, Map<String, Value>> = BTreeMap::new();
     for update in updates {
-        if update.preferences.iter().any(|(key, value)| key.contains('\0') || has_nul(value)) {
-            return Err(PreferenceError::HasNul { customer: update.customer_id });
+        if update
+            .preferences
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value))
+        {
+            return Err(PreferenceError::HasNul {
+                customer: update.customer_id,
+            });
         }
-        let preferences = update.preferences.iter().map(|(key, value)| (key.clone(), value.clone()));
-        merged.entry(update.customer_id).or_default().extend(preferences);
+        let preferences = update
+            .preferences
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()));
+        merged
+            .entry(update.customer_id)
+            .or_default()
+            .extend(preferences);
     }
     Ok(merged)
 }
@@ -136,7 +164,9 @@ fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(values) => values.iter().any(has_nul),
-        Value::Object(object) => object.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        Value::Object(object) => object
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
     }
 }
@@ -147,7 +177,10 @@ async fn unknown(on: &impl Executor, ids: Vec<Uuid>, error: DatabaseError) -> Pr
          ORDER BY given.customer_id";
     match on.fetch_many::<Id>(statement(sql, [ids.into()])).await {
         Ok(missing) if !missing.is_empty() => PreferenceError::UnknownCustomers {
-            customers: missing.into_iter().map(|id| id.customer_id.into()).collect(),
+            customers: missing
+                .into_iter()
+                .map(|id| id.customer_id.into())
+                .collect(),
         },
         // Inside a transaction that the refusal has aborted nothing more can be asked.
         _ => error.into(),

@@ -82,12 +82,17 @@ pub async fn daily_summary(
     days: Days,
 ) -> Result<DailySummary, StatementError> {
     check_range(date, date.succ_opt().unwrap_or(date))?;
-    let parameters = [account.as_uuid().into(), date.into(), (days == Days::OfAccount).into()];
+    let parameters = [
+        account.as_uuid().into(),
+        date.into(),
+        (days == Days::OfAccount).into(),
+    ];
     let row: SummaryRow = on
         .fetch_one(statement(SUMMARY, parameters))
         .await?
         .ok_or(StatementError::UnknownAccount { account })?;
-    let currency = Currency::from_code(&row.currency_code).map_err(|_| unreadable("currency_code"))?;
+    let currency =
+        Currency::from_code(&row.currency_code).map_err(|_| unreadable("currency_code"))?;
     Ok(DailySummary {
         account_id: account,
         date,

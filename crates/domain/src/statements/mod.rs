@@ -72,7 +72,14 @@ impl StatementRequest {
     /// The first 100 entries of a range, in days of the account.
     #[must_use]
     pub const fn between(from: NaiveDate, to: NaiveDate) -> Self {
-        Self { from, to, days: Days::OfAccount, limit: 100, after: None, offset: 0 }
+        Self {
+            from,
+            to,
+            days: Days::OfAccount,
+            limit: 100,
+            after: None,
+            offset: 0,
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), StatementError> {
@@ -80,7 +87,10 @@ impl StatementRequest {
         if (1..=Self::LIMIT_MAX).contains(&self.limit) {
             Ok(())
         } else {
-            Err(StatementError::Limit { limit: self.limit, limit_max: Self::LIMIT_MAX })
+            Err(StatementError::Limit {
+                limit: self.limit,
+                limit_max: Self::LIMIT_MAX,
+            })
         }
     }
 }
@@ -97,7 +107,12 @@ pub(crate) fn check_range(from: NaiveDate, to: NaiveDate) -> Result<(), Statemen
 
 impl fmt::Display for StatementCursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}.{}", self.posted_at.timestamp_micros(), self.entry_number)
+        write!(
+            formatter,
+            "{}.{}",
+            self.posted_at.timestamp_micros(),
+            self.entry_number
+        )
     }
 }
 
@@ -112,6 +127,8 @@ impl FromStr for StatementCursor {
                 entry_number: entry_number.parse().ok()?,
             })
         };
-        parse().ok_or_else(|| StatementError::Cursor { text: text.to_owned() })
+        parse().ok_or_else(|| StatementError::Cursor {
+            text: text.to_owned(),
+        })
     }
 }

@@ -141,9 +141,9 @@ pub async fn page(
 ) -> Result<StatementPage, StatementError> {
     request.check()?;
     // Without a cursor the page begins behind everything: at the end of time that both sides know.
-    let (before, before_number) = request
-        .after
-        .map_or((END_OF_TIME, i64::MAX), |cursor| (cursor.posted_at, cursor.entry_number));
+    let (before, before_number) = request.after.map_or((END_OF_TIME, i64::MAX), |cursor| {
+        (cursor.posted_at, cursor.entry_number)
+    });
     let parameters: [Value; 8] = [
         account.as_uuid().into(),
         request.from.into(),
@@ -155,16 +155,33 @@ pub async fn page(
         i64::from(request.offset).into(),
     ];
     let rows: Vec<PageRow> = on.fetch_many(statement(PAGE, parameters)).await?;
-    let first = rows.first().ok_or(StatementError::UnknownAccount { account })?;
-    let currency = Currency::from_code(&first.currency_code).map_err(|_| unreadable("currency_code"))?;
-    let balance =
-        |amount: Option<Decimal>| amount.map_or(Ok(Money::zero(currency)), |amount| money(amount, currency));
-    let (opening_balance, closing_balance) = (balance(first.opening_balance)?, balance(first.closing_balance)?);
+    let first = rows
+        .first()
+        .ok_or(StatementError::UnknownAccount { account })?;
+    let currency =
+        Currency::from_code(&first.currency_code).map_err(|_| unreadable("currency_code"))?;
+    let balance = |amount: Option<Decimal>| {
+        amount.map_or(Ok(Money::zero(currency)), |amount| money(amount, currency))
+    };
+    let (opening_balance, closing_balance) = (
+        balance(first.opening_balance)?,
+        balance(first.closing_balance)?,
+    );
     let (starts_at, ends_at) = (first.starts_at, first.ends_at);
-    let mut entries =
-        rows.into_iter().filter_map(|row| entry(row, currency).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let mut entries = rows
+        .into_iter()
+        .filter_map(|row| entry(row, currency).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
     let next = cut(&mut entries, request.limit);
-    Ok(StatementPage { account_id: account, opening_balance, closing_balance, starts_at, ends_at, entries, next })
+    Ok(StatementPage {
+        account_id: account,
+        opening_balance,
+        closing_balance,
+        starts_at,
+        ends_at,
+        entries,
+        next,
+    })
 }
 
 /// The year 9999's end, within what PostgreSQL and our dates hold.
@@ -180,7 +197,10 @@ fn cut(entries: &mut Vec<Entry>, limit: u32) -> Option<StatementCursor> {
         return None;
     }
     entries.truncate(limit);
-    entries.last().map(|last| StatementCursor { posted_at: last.posted_at, entry_number: last.entry_number })
+    entries.last().map(|last| StatementCursor {
+        posted_at: last.posted_at,
+        entry_number: last.entry_number,
+    })
 }
 
 fn entry(row: PageRow, currency: Currency) -> Result<Option<Entry>, StatementError> {
@@ -224,9 +244,13 @@ fn entry(row: PageRow, currency: Currency) -> Result<Option<Entry>, StatementErr
 }
 
 pub(super) fn money(amount: Decimal, currency: Currency) -> Result<Money, DatabaseError> {
-    Money::new(amount, currency).map_err(|error| DatabaseError::Row { reason: error.to_string() })
+    Money::new(amount, currency).map_err(|error| DatabaseError::Row {
+        reason: error.to_string(),
+    })
 }
 
 pub(super) fn unreadable(name: &str) -> DatabaseError {
-    DatabaseError::Row { reason: format!("{name} holds a value that this version does not know") }
+    DatabaseError::Row {
+        reason: format!("{name} holds a value that this version does not know"),
+    }
 }

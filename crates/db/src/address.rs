@@ -1,0 +1,81 @@
+//! Where a connection leads, and how a cancel request gets there.
+
+use std::path::Path;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_postgres::{CancelToken, NoTls};
+
+/// One server: a host with its port, or the folder of its Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl Address {
+    /// The addresses of a configuration, in the order in which they are tried.
+    pub(crate) fn all(hosts: &[String], ports: &[u16]) -> Vec<Self> {
+        let last = ports.last().copied().unwrap_or(5432);
+        let ports = ports.iter().copied().chain(std::iter::repeat(last));
+        hosts
+            .iter()
+            .cloned()
+            .zip(ports)
+            .map(|(host, port)| Self { host, port })
+            .collect()
+    }
+
+    /// Sends a cancel request over a plain connection and waits until the server has dealt with it.
+    ///
+    /// The driver's own function does not wait, and a request that arrives late cancels whatever the connection runs next.
+    /// The server closes the request's connection only after it has signalled the backend, so the end of the stream is the
+    /// proof: the signal is there before anything that is sent from now on.
+    pub(crate) async fn cancel_and_wait(&self, token: &CancelToken) -> Result<(), String> {
+        let text = |error: std::io::Error| error.to_string();
+        if self.host.starts_with('/') {
+            let socket = Path::new(&self.host).join(format!(".s.PGSQL.{}", self.port));
+            send_and_wait(UnixStream::connect(socket).await.map_err(text)?, token).await
+        } else {
+            send_and_wait(
+                TcpStream::connect((self.host.as_str(), self.port))
+                    .await
+                    .map_err(text)?,
+                token,
+            )
+            .await
+        }
+    }
+}
+
+async fn send_and_wait<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    token: &CancelToken,
+) -> Result<(), String> {
+    token
+        .cancel_query_raw(&mut stream, NoTls)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut nothing = Vec::new();
+    // A reset instead of an orderly end is an end too.
+    let _ = stream.read_to_end(&mut nothing).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_port_serves_all_hosts() {
+        let hosts = ["a".to_owned(), "b".to_owned()];
+        let ports = |ports: &[u16]| {
+            Address::all(&hosts, ports)
+                .iter()
+                .map(|address| address.port)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ports(&[1]), [1, 1]);
+        assert_eq!(ports(&[1, 2]), [1, 2]);
+    }
+}

@@ -1,0 +1,163 @@
+//! One test's bank.
+
+use neobank_db::{Database, DatabaseConfig, Executor, statement};
+use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::customers::{self, NewCustomer};
+use neobank_domain::{
+    Account, AccountId, AccountType, Currency, CustomerId, Ledger, Money, PostingRequest, audit,
+};
+
+use super::server;
+
+/// A migrated database of its own, dropped with this value.
+pub(crate) struct TestBank {
+    pub(crate) database: Database,
+    pub(crate) ledger: Ledger,
+    pub(crate) version: u32,
+    url: String,
+    name: String,
+}
+
+impl TestBank {
+    /// A bank on the server of this major version.
+    pub(crate) async fn on(version: u32) -> Self {
+        let (url, name) = server::new_database(version).await;
+        let mut config = DatabaseConfig::from_url(&url)
+            .unwrap()
+            .with_role("neobank_app");
+        config.pool_max = 40;
+        config.acquire_timeout = std::time::Duration::from_secs(30);
+        let database = Database::connect(config).await.unwrap();
+        Self {
+            ledger: Ledger::new(database.clone()),
+            database,
+            version,
+            url,
+            name,
+        }
+    }
+
+    /// The superuser's URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The configuration of an application: the role `neobank_app`, and whatever the test changes.
+    pub(crate) fn config(&self) -> DatabaseConfig {
+        DatabaseConfig::from_url(&self.url)
+            .unwrap()
+            .with_role("neobank_app")
+    }
+
+    /// The database as its superuser, past every privilege.
+    pub(crate) async fn superuser(&self) -> Database {
+        Database::connect(DatabaseConfig::from_url(&self.url).unwrap())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn customer(&self) -> CustomerId {
+        customers::create(&self.database, &NewCustomer::individual("Ada", "Lovelace"))
+            .await
+            .unwrap()
+            .customer_id
+    }
+
+    /// A checking account with this balance, which came from outside.
+    pub(crate) async fn account(&self, balance: Money) -> AccountId {
+        let new = NewAccount::new(
+            self.customer().await,
+            AccountType::Checking,
+            balance.currency(),
+        );
+        let account = accounts::open(&self.database, &new)
+            .await
+            .unwrap()
+            .account_id;
+        if balance.is_positive() {
+            self.ledger
+                .submit(PostingRequest::deposit(account, balance))
+                .await
+                .unwrap();
+        }
+        account
+    }
+
+    pub(crate) async fn find(&self, account: AccountId) -> Account {
+        accounts::find(&self.database, account)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    pub(crate) async fn balance(&self, account: AccountId) -> Money {
+        self.find(account).await.current_balance
+    }
+
+    /// Fails the test when any promise about the books is broken.
+    pub(crate) async fn assert_sound(&self) {
+        let breaches = audit::breaches(&self.database).await.unwrap();
+        assert!(breaches.is_empty(), "the auditor found: {breaches:#?}");
+    }
+
+    /// Everything in the tables of money, as one text: equal texts mean that nothing changed.
+    pub(crate) async fn fingerprint(&self) -> String {
+        let sql = "SELECT coalesce((SELECT string_agg(a::text, E'\\n' ORDER BY a.account_id) FROM banking.accounts AS a), '')
+                || '/' || coalesce((SELECT string_agg(t::text, E'\\n' ORDER BY t.transfer_id) FROM banking.transfers AS t), '')
+                || '/' || coalesce((SELECT string_agg(e::text, E'\\n' ORDER BY e.transaction_id)
+                                    FROM banking.transactions AS e), '')";
+        self.database.fetch_value(statement(sql, [])).await.unwrap()
+    }
+
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        self.database
+            .fetch_value(statement(&format!("SELECT count(*) FROM {table}"), []))
+            .await
+            .unwrap()
+    }
+}
+
+impl Drop for TestBank {
+    fn drop(&mut self) {
+        self.database.close();
+        server::drop_database(self.version, &self.name);
+    }
+}
+
+/// An amount in koruna.
+pub(crate) fn czk(text: &str) -> Money {
+    Money::parse(text, Currency::from_code("CZK").unwrap()).unwrap()
+}
+
+pub(super) async fn migrate(url: &str) {
+    let sql = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migration/sql");
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let mut migrations: Vec<_> = std::fs::read_dir(sql.join("migrations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    migrations.sort();
+    for migration in migrations {
+        client
+            .batch_execute(&std::fs::read_to_string(migration.join("up.sql")).unwrap())
+            .await
+            .unwrap();
+    }
+    let readme = std::fs::read_to_string(sql.join("README.md")).unwrap();
+    for line in readme
+        .lines()
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
+    {
+        let name = line.split('`').nth(1).unwrap();
+        client
+            .batch_execute(
+                &std::fs::read_to_string(sql.join("objects").join(format!("{name}.sql"))).unwrap(),
+            )
+            .await
+            .unwrap();
+    }
+}

@@ -1,0 +1,34 @@
+//! A bank of its own for each test.
+//!
+//! Both servers start once for the test binary and stop with it. The schema is rolled out once into a template; each test
+//! gets a clone of it, and connects as a member of `neobank_app` does in production: with that role's privileges alone.
+
+mod bank;
+mod counting_proxy;
+mod server;
+
+pub(crate) use bank::{TestBank, czk};
+pub(crate) use counting_proxy::CountingProxy;
+
+/// Makes a test of each function for PostgreSQL 15 and one for 18. The functions take a [`TestBank`].
+macro_rules! on_both_versions {
+    ($($test:ident),+ $(,)?) => {
+        mod postgres_15 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($crate::harness::TestBank::on(15).await).await;
+                }
+            )+
+        }
+
+        mod postgres_18 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($crate::harness::TestBank::on(18).await).await;
+                }
+            )+
+        }
+    };
+}

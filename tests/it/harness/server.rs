@@ -1,0 +1,84 @@
+//! The two servers, each with a template of the migrated database.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use neobank_postgres::{Durability, LocalServer, ServerOptions};
+use tokio_postgres::NoTls;
+
+const TEMPLATE: &str = "neobank_template";
+
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// The server of a major version; started, and its template made, by whoever asks first.
+pub(crate) fn server(version: u32) -> &'static LocalServer {
+    static POSTGRES_15: OnceLock<LocalServer> = OnceLock::new();
+    static POSTGRES_18: OnceLock<LocalServer> = OnceLock::new();
+    let server = match version {
+        15 => &POSTGRES_15,
+        18 => &POSTGRES_18,
+        _ => panic!("there is no server of version {version} in these tests"),
+    };
+    server.get_or_init(|| {
+        let server = ServerOptions::default()
+            .version(Some(version))
+            .durability(Durability::Fast)
+            // A deadlock must be seen in tests, and soon.
+            .setting("deadlock_timeout", "50ms")
+            .setting("max_connections", "400")
+            .start()
+            .unwrap_or_else(|error| {
+                panic!("PostgreSQL {version} is needed for these tests: {error}")
+            });
+        assert_eq!(
+            server.version(),
+            version,
+            "the server is not of the version that was asked for"
+        );
+        let url = server.database_url(TEMPLATE);
+        on_a_thread(async {
+            administer(&server, &format!("CREATE DATABASE {TEMPLATE}")).await;
+            crate::harness::bank::migrate(&url).await;
+        });
+        server
+    })
+}
+
+/// A new database with the migrated schema; its URL is the superuser's.
+pub(crate) async fn new_database(version: u32) -> (String, String) {
+    let server = tokio::task::spawn_blocking(move || server(version))
+        .await
+        .unwrap();
+    let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    administer(
+        server,
+        &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"),
+    )
+    .await;
+    (server.database_url(&name), name)
+}
+
+/// Drops a test's database, whoever is still connected.
+pub(crate) fn drop_database(version: u32, name: &str) {
+    let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    on_a_thread(administer(server(version), &sql));
+}
+
+async fn administer(server: &LocalServer, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+        .batch_execute(sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+}
+
+/// Runs a future to its end from a place that has no runtime, or that may not block the one it has.
+fn on_a_thread(work: impl Future<Output = ()> + Send) {
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(work))
+            .join()
+            .unwrap();
+    });
+}

@@ -1,0 +1,1 @@
+//! The journal in the database: who may do what.

@@ -1,0 +1,231 @@
+//! B7: a caller's key makes a transfer happen once.
+
+use futures_util::future::join_all;
+use neobank_db::{Database, ErrorClass, IsolationLevel, TransactionOptions};
+use neobank_domain::ledger::{Outcome, Request};
+use neobank_domain::{Ledger, LedgerError, PostingRequest, Refusal, TransferRequest};
+
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    same_key_and_request_give_the_first_receipt,
+    same_key_and_another_request_is_refused,
+    within_one_list_too,
+    within_one_transaction_too,
+    sixty_four_at_once_happen_once,
+    one_key_on_different_accounts_at_once_happens_once,
+    a_refused_request_leaves_its_key_free,
+    a_snapshot_that_cannot_see_the_other_fails_clearly,
+);
+
+async fn same_key_and_request_give_the_first_receipt(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let request = TransferRequest::new(from, to, czk("60"))
+        .described("Rent")
+        .with_key("rent");
+    let first = bank.ledger.transfer(request.clone()).await.unwrap();
+    bank.ledger
+        .transfer(TransferRequest::new(from, to, czk("40")))
+        .await
+        .unwrap();
+    let before = bank.fingerprint().await;
+    // The money is gone and later balances differ: the answer is that of then.
+    for _ in 0..3 {
+        assert_eq!(bank.ledger.transfer(request.clone()).await.unwrap(), first);
+    }
+    // From another process too.
+    let other = Ledger::new(Database::connect(bank.config()).await.unwrap());
+    assert_eq!(other.transfer(request.clone()).await.unwrap(), first);
+    // The same number written otherwise is the same request.
+    assert_eq!(
+        bank.ledger
+            .transfer(
+                TransferRequest::new(from, to, czk("60.00"))
+                    .described("Rent")
+                    .with_key("rent")
+            )
+            .await
+            .unwrap(),
+        first
+    );
+    assert_eq!(bank.fingerprint().await, before);
+}
+
+async fn same_key_and_another_request_is_refused(bank: TestBank) {
+    let (from, to) = (
+        bank.account(czk("100")).await,
+        bank.account(czk("100")).await,
+    );
+    let other = bank.account(czk("100")).await;
+    let first = bank
+        .ledger
+        .transfer(TransferRequest::new(from, to, czk("1")).with_key("k"))
+        .await
+        .unwrap();
+    let before = bank.fingerprint().await;
+    let others: Vec<Request> = vec![
+        TransferRequest::new(from, to, czk("2"))
+            .with_key("k")
+            .into(),
+        TransferRequest::new(to, from, czk("1"))
+            .with_key("k")
+            .into(),
+        TransferRequest::new(from, other, czk("1"))
+            .with_key("k")
+            .into(),
+        TransferRequest::new(other, to, czk("1"))
+            .with_key("k")
+            .into(),
+        TransferRequest::new(from, to, czk("1"))
+            .described("x")
+            .with_key("k")
+            .into(),
+        PostingRequest::deposit(to, czk("1")).with_key("k").into(),
+    ];
+    for request in others {
+        let refused = bank.ledger.submit(request.clone()).await.unwrap_err();
+        let LedgerError::Refused(Refusal::KeyReused {
+            key,
+            first: used_for,
+        }) = refused
+        else {
+            panic!("{request:?}: {refused:?}")
+        };
+        assert_eq!((key.as_str(), used_for), ("k", first.transfer_id));
+    }
+    assert_eq!(bank.fingerprint().await, before);
+}
+
+async fn within_one_list_too(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let request = Request::from(TransferRequest::new(from, to, czk("1")).with_key("a"));
+    let another = Request::from(TransferRequest::new(from, to, czk("2")).with_key("a"));
+    let outcomes = bank
+        .ledger
+        .submit_all(&[request.clone(), request.clone(), another])
+        .await
+        .unwrap();
+    let [
+        Outcome::Posted(first),
+        Outcome::Replayed(second),
+        Outcome::Refused(Refusal::KeyReused { .. }),
+    ] = outcomes.as_slice()
+    else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(first, second);
+    assert_eq!(bank.balance(to).await, czk("1"));
+    bank.assert_sound().await;
+}
+
+async fn within_one_transaction_too(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let request = TransferRequest::new(from, to, czk("1")).with_key("a");
+    let mut transaction = bank.database.begin().await.unwrap();
+    let first = Ledger::transfer_in(&mut transaction, request.clone())
+        .await
+        .unwrap();
+    let second = Ledger::transfer_in(&mut transaction, request)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(first, second);
+    assert_eq!(bank.balance(to).await, czk("1"));
+}
+
+async fn sixty_four_at_once_happen_once(bank: TestBank) {
+    let (from, to) = (
+        bank.account(czk("1000")).await,
+        bank.account(czk("0")).await,
+    );
+    for key in 0..20 {
+        let request = TransferRequest::new(from, to, czk("1")).with_key(format!("key {key}"));
+        let receipts = join_all((0..64).map(|_| bank.ledger.transfer(request.clone()))).await;
+        let first = receipts[0].as_ref().unwrap();
+        assert!(
+            receipts
+                .iter()
+                .all(|receipt| receipt.as_ref().unwrap() == first)
+        );
+    }
+    assert_eq!(bank.balance(to).await, czk("20"));
+    bank.assert_sound().await;
+}
+
+/// The accounts' locks cannot order these, so they meet at the unique index.
+async fn one_key_on_different_accounts_at_once_happens_once(bank: TestBank) {
+    let mut pairs = Vec::new();
+    for _ in 0..16 {
+        pairs.push((bank.account(czk("100")).await, bank.account(czk("0")).await));
+    }
+    for round in 0..10 {
+        let attempts = pairs.iter().map(|(from, to)| {
+            bank.ledger.transfer(
+                TransferRequest::new(*from, *to, czk("1")).with_key(format!("round {round}")),
+            )
+        });
+        let outcomes = join_all(attempts).await;
+        let posted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(posted, 1, "{outcomes:?}");
+        for outcome in outcomes {
+            assert!(
+                matches!(
+                    outcome,
+                    Ok(_) | Err(LedgerError::Refused(Refusal::KeyReused { .. }))
+                ),
+                "{outcome:?}"
+            );
+        }
+    }
+    bank.assert_sound().await;
+}
+
+async fn a_refused_request_leaves_its_key_free(bank: TestBank) {
+    let (from, to) = (bank.account(czk("0")).await, bank.account(czk("0")).await);
+    let request = TransferRequest::new(from, to, czk("5")).with_key("later");
+    assert!(bank.ledger.transfer(request.clone()).await.is_err());
+    bank.ledger
+        .submit(PostingRequest::deposit(from, czk("5")))
+        .await
+        .unwrap();
+    assert!(bank.ledger.transfer(request).await.is_ok());
+    assert_eq!(bank.balance(to).await, czk("5"));
+}
+
+/// A repeatable-read transaction whose snapshot is older than the key can never see it: it must fail, not loop or post.
+async fn a_snapshot_that_cannot_see_the_other_fails_clearly(bank: TestBank) {
+    use neobank_db::{Executor, statement};
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let (other_from, other_to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let options = TransactionOptions {
+        isolation: IsolationLevel::RepeatableRead,
+        ..Default::default()
+    };
+    let mut transaction = bank.database.begin_with(options).await.unwrap();
+    transaction
+        .fetch_value::<i32>(statement("SELECT 1", []))
+        .await
+        .unwrap();
+    bank.ledger
+        .transfer(TransferRequest::new(other_from, other_to, czk("1")).with_key("k"))
+        .await
+        .unwrap();
+    let failed = Ledger::transfer_in(
+        &mut transaction,
+        TransferRequest::new(from, to, czk("1")).with_key("k"),
+    )
+    .await;
+    let Err(LedgerError::Database(error)) = failed else {
+        panic!("{failed:?}")
+    };
+    assert!(
+        matches!(
+            error.class(),
+            ErrorClass::UniqueViolation | ErrorClass::SerializationFailure
+        ),
+        "{error:?}"
+    );
+    transaction.commit().await.unwrap();
+    assert_eq!(bank.balance(to).await, czk("0"));
+    bank.assert_sound().await;
+}

@@ -1,0 +1,8 @@
+//! The ledger: transfers, refusals, idempotency, batches, adjustments, and many at once.
+
+mod adjustment;
+mod batch;
+mod concurrency;
+mod idempotency;
+mod refusal;
+mod transfer;

@@ -1,0 +1,240 @@
+//! B6: one transfer, alone or inside the caller's transaction.
+
+use neobank_db::{Executor, TransactionError, statement};
+use neobank_domain::ledger::TransferType;
+use neobank_domain::{Ledger, LedgerError, Refusal, TransferRequest};
+
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    moves_money_and_leaves_two_entries,
+    costs_two_round_trips,
+    takes_no_more_than_four_round_trips_when_nothing_is_prepared,
+    uses_the_overdraft_to_its_limit,
+    inside_a_transaction_is_durable_with_it,
+    inside_a_transaction_a_refusal_leaves_it_usable,
+    inside_a_transaction_a_failure_leaves_it_usable,
+    references_are_unique,
+);
+
+async fn moves_money_and_leaves_two_entries(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("5")).await);
+    let receipt = bank
+        .ledger
+        .transfer(TransferRequest::new(from, to, czk("30.50")).described("Rent"))
+        .await
+        .unwrap();
+
+    assert_eq!(receipt.transfer_type, TransferType::Transfer);
+    assert_eq!(receipt.debit.running_balance, czk("69.50"));
+    assert_eq!(receipt.credit.running_balance, czk("35.50"));
+    assert_eq!(bank.balance(from).await, czk("69.50"));
+    assert_eq!(bank.balance(to).await, czk("35.50"));
+    assert_eq!(bank.find(from).await.available_balance, Some(czk("69.50")));
+    let described: String = bank
+        .database
+        .fetch_value(statement(
+            "SELECT string_agg(format('%s %s %s %s %s', transaction_type, amount, running_balance, entry_number,
+                               description), E'\\n' ORDER BY transaction_type DESC)
+             FROM banking.transactions WHERE transfer_id = $1",
+            [receipt.transfer_id.as_uuid().into()],
+        ))
+        .await
+        .unwrap();
+    let (from, to) = (
+        bank.find(from).await.account_number,
+        bank.find(to).await.account_number,
+    );
+    assert_eq!(
+        described,
+        format!(
+            "debit 30.50 69.50 2 Transfer to {to}: Rent\ncredit 30.50 35.50 2 Transfer from {from}: Rent"
+        )
+    );
+    let reference: String = bank
+        .database
+        .fetch_value(statement(
+            "SELECT reference_number FROM banking.transfers WHERE transfer_id = $1",
+            [receipt.transfer_id.as_uuid().into()],
+        ))
+        .await
+        .unwrap();
+    assert_eq!(reference, receipt.reference_number().to_string());
+    bank.assert_sound().await;
+}
+
+/// Counts what goes to the server: the round trips are those of a proxy between us and it.
+async fn costs_two_round_trips(bank: TestBank) {
+    let trips = round_trips(&bank, 5).await;
+    assert_eq!(trips, [2, 2, 2, 2], "after the first");
+}
+
+async fn takes_no_more_than_four_round_trips_when_nothing_is_prepared(bank: TestBank) {
+    // Behind a transaction pooler nothing is ever prepared, and the limits travel in each transaction.
+    let trips = round_trips_with(&bank, 3, |config| {
+        config.pooler = neobank_db::Pooler::Transaction
+    })
+    .await;
+    assert_eq!(trips, [2, 2, 2]);
+}
+
+async fn round_trips(bank: &TestBank, transfers: usize) -> Vec<u32> {
+    round_trips_with(bank, transfers, |_| ()).await.split_off(1)
+}
+
+async fn round_trips_with(
+    bank: &TestBank,
+    transfers: usize,
+    change: impl FnOnce(&mut neobank_db::DatabaseConfig),
+) -> Vec<u32> {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let proxy = crate::harness::CountingProxy::before(bank.config()).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    config.pool_max = 1;
+    change(&mut config);
+    let ledger = Ledger::new(neobank_db::Database::connect(config).await.unwrap());
+    let mut trips = Vec::new();
+    for _ in 0..transfers {
+        let before = proxy.round_trips();
+        ledger
+            .transfer(TransferRequest::new(from, to, czk("1")).with_key(format!("{trips:?}")))
+            .await
+            .unwrap();
+        trips.push(proxy.round_trips() - before);
+    }
+    trips
+}
+
+async fn uses_the_overdraft_to_its_limit(bank: TestBank) {
+    let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+    neobank_domain::accounts::set_overdraft_limit(&bank.database, from, czk("50"))
+        .await
+        .unwrap();
+    assert_eq!(bank.find(from).await.available_balance, Some(czk("60")));
+    bank.ledger
+        .transfer(TransferRequest::new(from, to, czk("60")))
+        .await
+        .unwrap();
+    assert_eq!(bank.balance(from).await, czk("-50"));
+    let refused = bank
+        .ledger
+        .transfer(TransferRequest::new(from, to, czk("0.01")))
+        .await
+        .unwrap_err();
+    let LedgerError::Refused(Refusal::InsufficientFunds {
+        available,
+        requested,
+        ..
+    }) = refused
+    else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((available, requested), (czk("0"), czk("0.01")));
+    bank.assert_sound().await;
+}
+
+async fn inside_a_transaction_is_durable_with_it(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let mut transaction = bank.database.begin().await.unwrap();
+    Ledger::transfer_in(&mut transaction, TransferRequest::new(from, to, czk("10")))
+        .await
+        .unwrap();
+    transaction.rollback().await.unwrap();
+    assert_eq!(bank.balance(from).await, czk("100"));
+
+    let mut transaction = bank.database.begin().await.unwrap();
+    let receipt = Ledger::transfer_in(&mut transaction, TransferRequest::new(from, to, czk("10")))
+        .await
+        .unwrap();
+    assert_eq!(
+        bank.balance(from).await,
+        czk("100"),
+        "before the commit nobody else sees it"
+    );
+    transaction.commit().await.unwrap();
+    assert_eq!(receipt.debit.running_balance, czk("90"));
+    assert_eq!(bank.balance(from).await, czk("90"));
+    bank.assert_sound().await;
+}
+
+async fn inside_a_transaction_a_refusal_leaves_it_usable(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let outcome = bank
+        .database
+        .transaction(async |transaction| {
+            Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("1"))).await?;
+            let refused =
+                Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("1000"))).await;
+            assert!(matches!(
+                refused,
+                Err(LedgerError::Refused(Refusal::InsufficientFunds { .. }))
+            ));
+            Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("2"))).await?;
+            Ok::<_, LedgerError>(())
+        })
+        .await;
+    assert!(outcome.is_ok(), "{outcome:?}");
+    assert_eq!(bank.balance(to).await, czk("3"));
+    bank.assert_sound().await;
+}
+
+/// A statement of the transfer fails, not only its decision: the row is locked for longer than the limit.
+async fn inside_a_transaction_a_failure_leaves_it_usable(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let other = bank.account(czk("0")).await;
+    let holder = bank.database.begin().await.unwrap();
+    holder
+        .execute(statement(
+            "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE",
+            [other.as_uuid().into()],
+        ))
+        .await
+        .unwrap();
+    let options = neobank_db::TransactionOptions {
+        lock_timeout: Some(std::time::Duration::from_millis(50)),
+        ..Default::default()
+    };
+    let outcome = bank
+        .database
+        .transaction_with(options, async |transaction| {
+            Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("1"))).await?;
+            let failed =
+                Ledger::transfer_in(transaction, TransferRequest::new(from, other, czk("1"))).await;
+            let Err(LedgerError::Database(error)) = failed else {
+                panic!("{failed:?}")
+            };
+            assert_eq!(error.class(), neobank_db::ErrorClass::LockTimeout);
+            Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("2"))).await?;
+            Ok::<_, LedgerError>(())
+        })
+        .await
+        .map_err(TransactionError::into_work);
+    assert!(outcome.is_ok(), "{outcome:?}");
+    holder.rollback().await.unwrap();
+    assert_eq!(bank.balance(to).await, czk("3"));
+    assert_eq!(bank.balance(other).await, czk("0"));
+    bank.assert_sound().await;
+}
+
+async fn references_are_unique(bank: TestBank) {
+    let (from, to) = (
+        bank.account(czk("1000")).await,
+        bank.account(czk("0")).await,
+    );
+    let requests: Vec<_> = (0..500)
+        .map(|_| TransferRequest::new(from, to, czk("1")).into())
+        .collect();
+    let outcomes = bank.ledger.submit_all(&requests).await.unwrap();
+    let references: std::collections::HashSet<_> = outcomes
+        .into_iter()
+        .map(|outcome| {
+            outcome
+                .into_receipt()
+                .unwrap()
+                .reference_number()
+                .to_string()
+        })
+        .collect();
+    assert_eq!(references.len(), 500);
+}
