@@ -148,3 +148,14 @@ impl fmt::Debug for LocalServer {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn can_be_shared_by_the_tests_of_a_process() {
+        fn shared<T: Send + Sync>() {}
+        shared::<LocalServer>();
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -74,9 +74,10 @@ impl Owner {
         }
     }
 
-    /// A fast server below the given arguments.
-    pub(crate) fn fast(arguments: &[&str]) -> Self {
-        Self::start(command(arguments).arg("--fast"))
+    /// An owner of a fast server whose folder is in `parent`. With a parent of its own, no start of
+    /// another test clears away what this one leaves.
+    pub(crate) fn fast(parent: &Path) -> Self {
+        Self::start(command(&["--fast", "--data-parent"]).arg(parent))
     }
 
     /// Sends the signal to the owner's whole group, as Ctrl-C does.

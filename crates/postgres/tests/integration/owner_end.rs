@@ -1,27 +1,32 @@
 //! The server ends with its owner, however that ends.
 
 use std::panic;
+use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::helper::{Owner, command_deaf_to_interrupts};
+use crate::helper::{Owner, command, command_deaf_to_interrupts};
 use crate::query::query;
 use crate::stale::supervisors;
-use crate::world::{await_gone, fast, is_running, server_folder, server_process};
+use crate::world::{
+    END_LIMIT, await_gone, fast, is_running, names, open_folder, server_folder, server_process,
+};
 
 #[test]
 fn killed() {
-    let mut owner = Owner::fast(&[]);
+    let parent = open_folder();
+    let mut owner = Owner::fast(parent.path());
     owner.kill();
     await_gone(owner.server, &owner.folder);
 }
 
 #[test]
 fn interrupted_from_the_terminal() {
-    let mut owner = Owner::fast(&[]);
+    let parent = open_folder();
+    let mut owner = Owner::fast(parent.path());
     owner.signal_group(Signal::SIGINT);
     owner.wait();
     await_gone(owner.server, &owner.folder);
@@ -43,7 +48,8 @@ fn panicked() {
 
 #[test]
 fn killed_while_a_client_works() {
-    let mut owner = Owner::fast(&[]);
+    let parent = open_folder();
+    let mut owner = Owner::fast(parent.path());
     let url = owner.url.clone();
     let client = thread::spawn(move || query(&url, "SELECT pg_sleep(60)"));
     owner.kill();
@@ -53,7 +59,8 @@ fn killed_while_a_client_works() {
 
 #[test]
 fn killed_after_its_supervisor() {
-    let mut owner = Owner::fast(&[]);
+    let parent = open_folder();
+    let mut owner = Owner::fast(parent.path());
     // The server's parent goes; the process that watches the owner stays.
     kill(Pid::from_raw(supervisors(owner.server)[0]), Signal::SIGKILL).unwrap();
     owner.kill();
@@ -94,4 +101,31 @@ fn server_that_crashed_is_cleared_away() {
     assert!(folder.join("server.log").exists());
     server.stop().unwrap();
     assert!(!folder.exists());
+}
+
+#[test]
+fn killed_at_any_moment_of_its_start() {
+    let parent = open_folder();
+    for tenths in 0..8 {
+        let mut owner = command(&["--fast", "--data-parent"])
+            .arg(parent.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(Duration::from_millis(100 * tenths));
+        owner.kill().unwrap();
+        owner.wait().unwrap();
+    }
+    // In the moments without a supervisor it is the next start that clears away.
+    let server = fast().data_directory_parent(parent.path()).start().unwrap();
+    server.stop().unwrap();
+    let deadline = Instant::now() + END_LIMIT;
+    while !names(parent.path()).is_empty() {
+        assert!(
+            Instant::now() < deadline,
+            "left: {:?}",
+            names(parent.path())
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
 }

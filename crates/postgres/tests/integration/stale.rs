@@ -29,7 +29,7 @@ fn parent(process: i32) -> Option<i32> {
 
 /// A server that nobody looks after any more.
 fn orphan(parent: &Path) -> Owner {
-    let mut owner = Owner::fast(&["--data-parent", parent.to_str().unwrap()]);
+    let mut owner = Owner::fast(parent);
     for supervisor in supervisors(owner.server) {
         kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
     }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::query::query;
 
 /// How long anything may take to end; it takes a fraction of a second on an idle machine.
-pub(crate) const END_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// A server of this test's own, whatever the environment gives to other tests.
 pub(crate) fn fast() -> ServerOptions {
