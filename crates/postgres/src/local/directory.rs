@@ -4,6 +4,9 @@ use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::Uid;
 
 use crate::StartError;
 use crate::error::system;
@@ -12,6 +15,12 @@ use super::{Account, stray};
 
 /// How the names of servers' folders begin.
 const PREFIX: &str = "neobank-postgres-";
+
+/// How the names of folders begin whose locks are not held yet.
+const DRAFT_PREFIX: &str = ".neobank-postgres-";
+
+/// How old a draft is at least when its maker must be dead: making it takes milliseconds.
+const STALE_DRAFT: Duration = Duration::from_secs(3600);
 
 /// Held by the process that started the server.
 const OWNER_LOCK: &str = "owner.lock";
@@ -36,7 +45,7 @@ impl ServerDirectory {
     pub(crate) fn create(parent: &Path, account: &Account) -> Result<Self, StartError> {
         // Others look only at folders with the final name: it gets that when its locks are held.
         let draft = tempfile::Builder::new()
-            .prefix(".neobank-postgres-")
+            .prefix(DRAFT_PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(system("create a folder in", parent))?;
@@ -71,7 +80,7 @@ impl ServerDirectory {
         let name = path.file_name()?.to_string_lossy();
         // Not following links: what a link names is not ours.
         let facts = fs::symlink_metadata(path).ok()?;
-        if !is_name(&name) || !facts.is_dir() || facts.uid() != account.user() {
+        if !name.starts_with(PREFIX) || !facts.is_dir() || facts.uid() != account.user() {
             return None;
         }
         Some(Self {
@@ -124,16 +133,32 @@ impl ServerDirectory {
     /// Stops a server that still runs here and removes the folder with everything in it.
     pub(crate) fn destroy(&self) -> io::Result<()> {
         stray::stop(&self.data(), self.user);
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        // The locks go last: a folder without them would never be known for a stale one.
+        remove(&self.data())?;
+        remove(&self.path)
     }
 }
 
-/// Whether a file name is one of a server's folder.
-pub(crate) fn is_name(name: &str) -> bool {
-    name.starts_with(PREFIX)
+/// Removes the folder if it is a draft, of our or the server's account, whose maker must be dead.
+pub(crate) fn remove_stale_draft(path: &Path, account: &Account) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let Ok(facts) = fs::symlink_metadata(path) else {
+        return;
+    };
+    let ours = [account.user(), Uid::effective().as_raw()].contains(&facts.uid());
+    let age = facts.modified().ok().and_then(|time| time.elapsed().ok());
+    if name.starts_with(DRAFT_PREFIX) && facts.is_dir() && ours && age > Some(STALE_DRAFT) {
+        // Left to the next time otherwise.
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+/// Removes a folder with everything in it, if it is there.
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A new file, locked.

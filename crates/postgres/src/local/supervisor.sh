@@ -31,10 +31,15 @@ stop_command() {
     done
 }
 
-# The locks go last: a folder without them would never be known for a stale one.
+# Removes the folder. A child of the command may outlive it for a moment and still write, hence the
+# rounds. The locks go last: a folder without them would never be known for a stale one.
 remove() {
-    rm -rf "$directory/data"
-    rm -rf "$directory"
+    rounds=0
+    while [ -d "$directory" ] && [ "$rounds" -lt 100 ]; do
+        rm -rf "$directory/data" && rm -rf "$directory"
+        [ -d "$directory" ] && sleep 0.05
+        rounds=$((rounds + 1))
+    done
 }
 
 trap 'stop_command 3<&- &' TERM INT

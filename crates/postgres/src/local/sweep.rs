@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Account;
-use super::directory::{ServerDirectory, is_name};
+use super::directory::{ServerDirectory, remove_stale_draft};
 
 /// Stops stray servers and removes stale folders in `parent` that belong to the account.
 ///
@@ -12,9 +12,10 @@ use super::directory::{ServerDirectory, is_name};
 /// cannot be removed now is left to the next time.
 pub(crate) fn sweep(parent: &Path, account: &Account) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| is_name(&entry.file_name().to_string_lossy())) {
+    for entry in entries {
         if let Some(stale) = ServerDirectory::adopt_stale(&entry.path(), account) {
             let _ = stale.destroy();
         }
+        remove_stale_draft(&entry.path(), account);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -87,4 +87,26 @@ fn living_servers_and_other_folders_are_left_alone() {
     assert_eq!(query(living.url(), "SELECT 1").unwrap(), "1");
     living.stop().unwrap();
     assert_eq!(names(parent.path()), ["neobank-postgres-mine", "something"]);
+}
+
+#[test]
+fn draft_is_removed_after_an_hour() {
+    let parent = open_folder();
+    let [old, new] = [".neobank-postgres-old", ".neobank-postgres-new"].map(|name| {
+        let folder = parent.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        folder
+    });
+    let two_hours_ago = SystemTime::now() - Duration::from_secs(7200);
+    fs::File::open(&old)
+        .unwrap()
+        .set_modified(two_hours_ago)
+        .unwrap();
+    fast()
+        .data_directory_parent(parent.path())
+        .start()
+        .unwrap()
+        .stop()
+        .unwrap();
+    assert!(!old.exists() && new.exists());
 }
