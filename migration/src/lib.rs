@@ -1,1 +1,42 @@
-//! Migrations.
+//! The schemas `banking`, `pooling` and `concurrency`, and how they are rolled out.
+//!
+//! Two kinds of SQL make a [`Schema`]: [`SqlMigration`]s, each applied once and in order, and [`Object`]s (functions,
+//! triggers, grants), each a file that is applied again whenever its content changes. [`Rollout`] brings a database there:
+//!
+//! * Two roll-outs at once are safe: the second waits for the first, then finds nothing to do.
+//! * Each migration is a transaction of its own; what fails leaves nothing behind.
+//! * No statement waits long for a lock: while it waits, every query behind it waits too. It gives up, lets the others
+//!   pass, and tries again.
+//! * What was applied is remembered with its SHA-256: a migration that was edited later is reported, and nothing is rolled
+//!   out on top of it.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use neobank_migration::{Rollout, RolloutOptions};
+//!
+//! # async fn example() -> Result<(), neobank_migration::RolloutError> {
+//! let rollout = Rollout::connect("postgresql://postgres@localhost/bank", RolloutOptions::default()).await?;
+//! for step in rollout.plan().await? {
+//!     println!("-- {}\n{}", step.title, step.sql);
+//! }
+//! let report = rollout.up().await?;
+//! println!("{} migrations and {} objects applied", report.migrations.len(), report.objects.len());
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod lock;
+mod neobank;
+mod records;
+mod rollout;
+mod schema;
+mod session;
+mod status;
+
+pub use error::RolloutError;
+pub use neobank::schema;
+pub use rollout::{PlannedStep, Report, Rollout, RolloutOptions};
+pub use schema::{Object, Schema, SqlMigration};
+pub use status::{MigrationState, MigrationStatus, ObjectState, ObjectStatus, Status};

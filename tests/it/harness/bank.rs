@@ -7,6 +7,8 @@ use neobank_domain::{
     Account, AccountId, AccountType, Currency, CustomerId, Ledger, Money, PostingRequest, audit,
 };
 
+use neobank_migration::{Rollout, RolloutOptions};
+
 use super::server;
 
 /// A migrated database of its own, dropped with this value.
@@ -131,33 +133,10 @@ pub(crate) fn czk(text: &str) -> Money {
 }
 
 pub(super) async fn migrate(url: &str) {
-    let sql = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migration/sql");
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+    Rollout::connect(url, RolloutOptions::default())
+        .await
+        .unwrap()
+        .up()
         .await
         .unwrap();
-    tokio::spawn(connection);
-    let mut migrations: Vec<_> = std::fs::read_dir(sql.join("migrations"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    migrations.sort();
-    for migration in migrations {
-        client
-            .batch_execute(&std::fs::read_to_string(migration.join("up.sql")).unwrap())
-            .await
-            .unwrap();
-    }
-    let readme = std::fs::read_to_string(sql.join("README.md")).unwrap();
-    for line in readme
-        .lines()
-        .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
-    {
-        let name = line.split('`').nth(1).unwrap();
-        client
-            .batch_execute(
-                &std::fs::read_to_string(sql.join("objects").join(format!("{name}.sql"))).unwrap(),
-            )
-            .await
-            .unwrap();
-    }
 }

@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use sea_orm_migration::DbErr;
+use sea_orm_migration::sea_orm::RuntimeErr;
+use thiserror::Error;
+
+/// Why a roll-out stopped. Steps before the one that failed stay; the one that failed left nothing.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RolloutError {
+    /// The URL cannot be read. It is not shown, since it may hold a password.
+    #[error("the database URL cannot be read: {reason}")]
+    Url {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The server cannot be reached.
+    #[error("no connection to the database: {reason}")]
+    Connect {
+        /// What the network or the server said.
+        reason: String,
+    },
+    /// Another roll-out has not ended in time.
+    #[error(
+        "another roll-out has been running on this database for {waited:?}; try again when it has ended"
+    )]
+    Busy {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The connection does not keep its session, so the lock of the roll-out is worth nothing.
+    #[error(
+        "the roll-out's lock was lost: connect to the server directly, not through a transaction pooler such as \
+         PgBouncer in transaction mode"
+    )]
+    LockLost,
+    /// Applied migrations differ from those in the code.
+    #[error("nothing was rolled out: {}", .problems.join("; "))]
+    Inconsistent {
+        /// What differs, one sentence each.
+        problems: Vec<String>,
+    },
+    /// A table stayed locked through every attempt.
+    #[error(
+        "{step} was not applied: after {attempts} attempts of {lock_timeout:?} each, somebody still holds a lock that it \
+         needs; nothing of it is left behind"
+    )]
+    Locked {
+        /// The migration or the objects.
+        step: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// How long each attempt waited for the lock.
+        lock_timeout: Duration,
+    },
+    /// The server refused a step.
+    #[error("{step} failed: {reason}; nothing of it is left behind")]
+    Step {
+        /// The migration or the objects.
+        step: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// The database failed between the steps.
+    #[error("the database failed: {reason}")]
+    Database {
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl RolloutError {
+    pub(crate) fn database(error: &DbErr) -> Self {
+        Self::Database {
+            reason: reason(error),
+        }
+    }
+}
+
+/// The server's own message with its SQLSTATE, without the driver's words around it.
+pub(crate) fn reason(error: &DbErr) -> String {
+    let Some(server) = server_error(error) else {
+        return error.to_string();
+    };
+    let Some(server) = server.as_database_error() else {
+        return server.to_string();
+    };
+    match server.code() {
+        Some(code) => format!("{} (SQLSTATE {code})", server.message()),
+        None => server.message().to_owned(),
+    }
+}
+
+/// The five characters of the server's error.
+pub(crate) fn sqlstate(error: &DbErr) -> Option<String> {
+    server_error(error)?
+        .as_database_error()?
+        .code()
+        .map(std::borrow::Cow::into_owned)
+}
+
+fn server_error(error: &DbErr) -> Option<&sea_orm_migration::sea_orm::sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}

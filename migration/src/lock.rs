@@ -1,0 +1,69 @@
+//! One roll-out at a time.
+
+use std::time::{Duration, Instant};
+
+use sea_orm_migration::sea_orm::ConnectionTrait;
+
+use crate::error::RolloutError;
+use crate::session::value;
+
+/// The key of the advisory lock: the letters `neobank` and a number, as one 64-bit number.
+const KEY: i64 = i64::from_be_bytes(*b"neobank\x01");
+
+/// How often the lock is asked for. A statement that waits in the server would hold a snapshot, and `CREATE INDEX
+/// CONCURRENTLY` of the other roll-out would wait for that for ever.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes the lock, or says that another roll-out runs.
+pub(crate) async fn acquire(
+    on: &impl ConnectionTrait,
+    patience: Duration,
+) -> Result<(), RolloutError> {
+    let started = Instant::now();
+    loop {
+        let granted = value::<bool>(
+            on,
+            "SELECT pg_catalog.pg_try_advisory_lock($1)",
+            [KEY.into()],
+        )
+        .await;
+        if granted
+            .map_err(|error| RolloutError::database(&error))?
+            .unwrap_or(false)
+        {
+            return Ok(());
+        }
+        if started.elapsed() >= patience {
+            return Err(RolloutError::Busy {
+                waited: started.elapsed(),
+            });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Checks that this very session still has the lock: behind a transaction pooler another one would answer.
+pub(crate) async fn check(on: &impl ConnectionTrait) -> Result<(), RolloutError> {
+    const HELD: &str = "SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_locks
+        WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() AND granted
+          AND ((classid::bigint << 32) | objid::bigint) = $1 AND objsubid = 1
+    )";
+    let held = value::<bool>(on, HELD, [KEY.into()])
+        .await
+        .map_err(|error| RolloutError::database(&error))?;
+    if held == Some(true) {
+        Ok(())
+    } else {
+        Err(RolloutError::LockLost)
+    }
+}
+
+/// Lets the lock go. When that fails the session is gone, and the lock with it.
+pub(crate) async fn release(on: &impl ConnectionTrait) {
+    if let Err(error) =
+        value::<bool>(on, "SELECT pg_catalog.pg_advisory_unlock($1)", [KEY.into()]).await
+    {
+        tracing::debug!("the roll-out's lock ends with its session: {error}");
+    }
+}

@@ -1,0 +1,138 @@
+//! The bank's own schema: the list of its files. The order of objects is the order in which they need each other.
+
+use crate::schema::{Object, Schema, SqlMigration};
+
+macro_rules! migration {
+    ($name:literal) => {
+        SqlMigration {
+            name: $name,
+            up: include_str!(concat!("../sql/migrations/", $name, "/up.sql")),
+            down: include_str!(concat!("../sql/migrations/", $name, "/down.sql")),
+            transactional: true,
+        }
+    };
+}
+
+macro_rules! object {
+    ($name:literal since $since:literal, $drop:literal) => {
+        Object {
+            name: $name,
+            since: $since,
+            create: include_str!(concat!("../sql/objects/", $name, ".sql")),
+            drop: $drop,
+        }
+    };
+}
+
+/// The schema of this version.
+#[must_use]
+pub fn schema() -> Schema {
+    Schema {
+        names: vec!["banking", "pooling", "concurrency"],
+        migrations: vec![
+            migration!("m20261123_000001_schemas"),
+            migration!("m20261123_000002_banking"),
+            migration!("m20261123_000003_pooling"),
+            migration!("m20261123_000004_concurrency"),
+        ],
+        objects: objects(),
+    }
+}
+
+#[rustfmt::skip]
+fn objects() -> Vec<Object> {
+    vec![
+        object!("banking/function_refuse_journal_change" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.refuse_journal_change()"),
+        object!("banking/trigger_transfers_append_only" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS transfers_append_only ON banking.transfers"),
+        object!("banking/trigger_transactions_append_only" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS transactions_append_only ON banking.transactions"),
+        object!("banking/function_refuse_account_change" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.refuse_account_change()"),
+        object!("banking/trigger_accounts_balance_follows_journal" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS accounts_balance_follows_journal ON banking.accounts"),
+        object!("banking/trigger_accounts_open_empty" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS accounts_open_empty ON banking.accounts"),
+        object!("banking/trigger_accounts_never_deleted" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS accounts_never_deleted ON banking.accounts"),
+        object!("banking/function_guard_system_account" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.guard_system_account()"),
+        object!("banking/trigger_accounts_guard_system_insert" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS accounts_guard_system_insert ON banking.accounts"),
+        object!("banking/trigger_accounts_guard_system_update" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS accounts_guard_system_update ON banking.accounts"),
+        object!("banking/function_touch_account" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.touch_account()"),
+        object!("banking/trigger_accounts_touch" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS accounts_touch ON banking.accounts"),
+        object!("banking/function_touch_customer" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.touch_customer()"),
+        object!("banking/trigger_customers_touch" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS customers_touch ON banking.customers"),
+        object!("banking/function_apply_entries" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.apply_entries()"),
+        object!("banking/trigger_transactions_apply_entries" since "m20261123_000002_banking",
+            "DROP TRIGGER IF EXISTS transactions_apply_entries ON banking.transactions"),
+        object!("banking/function_uuid_v7" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.uuid_v7()"),
+        object!("banking/function_system_account_id" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.system_account_id(text, text)"),
+        object!("banking/function_open_system_accounts" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.open_system_accounts(text)"),
+        object!("banking/function_update_account_optimistic" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.update_account_optimistic(uuid, numeric, bigint)"),
+        object!("banking/function_audit" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.audit()"),
+        object!("banking/grants" since "m20261123_000002_banking",
+            "REVOKE ALL ON ALL TABLES IN SCHEMA banking FROM neobank_app, neobank_read; REVOKE ALL ON ALL SEQUENCES IN SCHEMA banking FROM neobank_app; REVOKE ALL ON ALL FUNCTIONS IN SCHEMA banking FROM neobank_app, neobank_read"),
+        object!("pooling/grants" since "m20261123_000003_pooling",
+            "REVOKE ALL ON ALL TABLES IN SCHEMA pooling FROM neobank_app, neobank_read"),
+        object!("concurrency/grants" since "m20261123_000004_concurrency",
+            "REVOKE ALL ON ALL TABLES IN SCHEMA concurrency FROM neobank_app, neobank_read"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_in_the_list() {
+        let listed: BTreeSet<String> = schema()
+            .objects
+            .iter()
+            .map(|object| format!("{}.sql", object.name))
+            .collect();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/objects");
+        let mut found = BTreeSet::new();
+        for folder in std::fs::read_dir(root).unwrap() {
+            let folder = folder.unwrap();
+            for file in std::fs::read_dir(folder.path()).unwrap() {
+                let schema = folder.file_name().into_string().unwrap();
+                found.insert(format!(
+                    "{schema}/{}",
+                    file.unwrap().file_name().into_string().unwrap()
+                ));
+            }
+        }
+        assert_eq!(listed, found);
+    }
+
+    #[test]
+    fn names_are_in_order_and_unique() {
+        let schema = schema();
+        assert!(schema.migrations.is_sorted_by(|a, b| a.name < b.name));
+        let names: BTreeSet<_> = schema.objects.iter().map(|object| object.name).collect();
+        assert_eq!(names.len(), schema.objects.len());
+        let needed = schema.objects.iter().map(|object| object.since);
+        assert!(needed.into_iter().all(|since| {
+            schema
+                .migrations
+                .iter()
+                .any(|migration| migration.name == since)
+        }));
+    }
+}

@@ -1,0 +1,102 @@
+//! The one connection of a roll-out.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sea_orm_migration::sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sea_orm_migration::sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, Statement, Value,
+};
+
+use crate::error::RolloutError;
+
+/// How long opening the connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a URL leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) options: PgConnectOptions,
+    pub(crate) database: String,
+    pub(crate) is_local: bool,
+}
+
+impl Target {
+    pub(crate) fn new(url: &str) -> Result<Self, RolloutError> {
+        let options = PgConnectOptions::from_str(url).map_err(|error| RolloutError::Url {
+            reason: without_url(&error.to_string(), url),
+        })?;
+        let is_local = options.get_socket().is_some()
+            || options.get_host().starts_with('/')
+            || options.get_host() == "localhost"
+            || options
+                .get_host()
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback());
+        // The driver would fall back to plain text without a word; on the way to another machine that is no default.
+        let says_tls = url.contains("sslmode=") || url.contains("ssl-mode=");
+        let options = if is_local || says_tls {
+            options
+        } else {
+            options.ssl_mode(PgSslMode::VerifyFull)
+        };
+        let database = options
+            .get_database()
+            .unwrap_or(options.get_username())
+            .to_owned();
+        Ok(Self {
+            options: options.application_name("neobank migrate"),
+            database,
+            is_local,
+        })
+    }
+
+    /// Opens a pool of exactly one connection that is never replaced by itself: the session's lock lives on it.
+    pub(crate) async fn connect(&self) -> Result<DatabaseConnection, RolloutError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .connect_with(self.options.clone())
+            .await
+            .map_err(|error| RolloutError::Connect {
+                reason: error.to_string(),
+            })?;
+        Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+    }
+}
+
+/// One row's first column, or `None` without a row.
+pub(crate) async fn value<T: sea_orm_migration::sea_orm::TryGetable>(
+    on: &impl ConnectionTrait,
+    sql: &str,
+    parameters: impl IntoIterator<Item = Value>,
+) -> Result<Option<T>, DbErr> {
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, parameters);
+    on.query_one_raw(statement)
+        .await?
+        .map(|row| row.try_get_by_index(0))
+        .transpose()
+}
+
+/// Runs a statement with parameters.
+pub(crate) async fn execute(
+    on: &impl ConnectionTrait,
+    sql: &str,
+    parameters: impl IntoIterator<Item = Value>,
+) -> Result<(), DbErr> {
+    on.execute_raw(Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        sql,
+        parameters,
+    ))
+    .await
+    .map(drop)
+}
+
+fn without_url(text: &str, url: &str) -> String {
+    text.replace(url, "(the URL)")
+}
