@@ -1,6 +1,5 @@
 //! Up, down, fresh, status and plan.
 
-use std::future::Future;
 use std::time::Duration;
 
 use sea_orm_migration::sea_orm::{
@@ -61,6 +60,20 @@ pub struct PlannedStep {
     pub sql: String,
 }
 
+/// What one step does in its transaction; a value, because a step that met a lock is run again.
+enum Work<'a> {
+    Up(&'a SqlMigration),
+    Down {
+        migration: &'a SqlMigration,
+        objects: Vec<&'a Object>,
+    },
+    Objects {
+        dropped: Vec<(String, String)>,
+        applied: Vec<&'a Object>,
+    },
+    DropEverything(String),
+}
+
 impl Default for RolloutOptions {
     fn default() -> Self {
         Self {
@@ -116,7 +129,8 @@ impl Rollout {
     ///
     /// [`RolloutError`]; the steps before the one that failed stay.
     pub async fn up(&self) -> Result<Report, RolloutError> {
-        self.under_lock(async || self.climb().await).await
+        self.lock().await?;
+        self.unlock(self.climb().await).await
     }
 
     /// Takes the last `steps` migrations back, with the objects that stand on them.
@@ -125,15 +139,8 @@ impl Rollout {
     ///
     /// [`RolloutError`]; the steps before the one that failed stay.
     pub async fn down(&self, steps: usize) -> Result<Report, RolloutError> {
-        self.under_lock(async || {
-            let status = self.consistent().await?;
-            let mut report = Report::default();
-            for migration in self.applied(&status).into_iter().rev().take(steps) {
-                self.descend(migration, &mut report).await?;
-            }
-            Ok(report)
-        })
-        .await
+        self.lock().await?;
+        self.unlock(self.descend(steps).await).await
     }
 
     /// Drops the schemas with everything in them, and rolls out anew. **All data is lost.**
@@ -142,18 +149,8 @@ impl Rollout {
     ///
     /// [`RolloutError`].
     pub async fn fresh(&self) -> Result<Report, RolloutError> {
-        self.under_lock(async || {
-            let sql = self.drop_everything();
-            self.step(
-                "dropping the schemas",
-                async |transaction: &DatabaseTransaction| {
-                    transaction.execute_unprepared(&sql).await.map(drop)
-                },
-            )
-            .await?;
-            self.climb().await
-        })
-        .await
+        self.lock().await?;
+        self.unlock(self.start_anew().await).await
     }
 
     /// What [`Rollout::up`] would do. Changes nothing.
@@ -224,43 +221,22 @@ impl Rollout {
         if dropped.is_empty() && applied.is_empty() {
             return Ok(report);
         }
-        self.step(
-            "the functions, triggers and grants",
-            async |transaction: &DatabaseTransaction| {
-                for (name, sql) in &dropped {
-                    transaction.execute_unprepared(sql).await?;
-                    records::remove_object(transaction, name).await?;
-                }
-                for object in &applied {
-                    transaction
-                        .execute_unprepared(object.create)
-                        .await
-                        .map_err(|error| named(object.name, error))?;
-                    records::put_object(transaction, object).await?;
-                }
-                Ok(())
-            },
-        )
-        .await?;
-        report.dropped = dropped.into_iter().map(|(name, _)| name).collect();
+        report.dropped = dropped.iter().map(|(name, _)| name.clone()).collect();
         report.objects = applied
-            .into_iter()
+            .iter()
             .map(|object| object.name.to_owned())
             .collect();
+        self.step(
+            "the functions, triggers and grants",
+            &Work::Objects { dropped, applied },
+        )
+        .await?;
         Ok(report)
     }
 
     async fn ascend(&self, migration: &SqlMigration) -> Result<(), RolloutError> {
         if migration.transactional {
-            return self
-                .step(
-                    &title(migration),
-                    async |transaction: &DatabaseTransaction| {
-                        migration.up(&SchemaManager::new(transaction)).await?;
-                        records::add_migration(transaction, migration).await
-                    },
-                )
-                .await;
+            return self.step(&title(migration), &Work::Up(migration)).await;
         }
         lock::check(&self.connection).await?;
         let failed = |error: DbErr| RolloutError::Step {
@@ -276,40 +252,36 @@ impl Rollout {
             .map_err(failed)
     }
 
-    async fn descend(
-        &self,
-        migration: &SqlMigration,
-        report: &mut Report,
-    ) -> Result<(), RolloutError> {
-        let objects = self.standing_on(migration, &self.status().await?);
+    async fn descend(&self, steps: usize) -> Result<Report, RolloutError> {
+        let status = self.consistent().await?;
+        let mut report = Report::default();
+        for migration in self.applied(&status).into_iter().rev().take(steps) {
+            let objects = self.standing_on(migration, &self.status().await?);
+            report
+                .dropped
+                .extend(objects.iter().map(|object| object.name.to_owned()));
+            report.migrations.push(migration.name.to_owned());
+            self.step(&title(migration), &Work::Down { migration, objects })
+                .await?;
+        }
+        Ok(report)
+    }
+
+    async fn start_anew(&self) -> Result<Report, RolloutError> {
         self.step(
-            &title(migration),
-            async |transaction: &DatabaseTransaction| {
-                for object in &objects {
-                    transaction.execute_unprepared(object.drop).await?;
-                    records::remove_object(transaction, object.name).await?;
-                }
-                migration.down(&SchemaManager::new(transaction)).await?;
-                records::remove_migration(transaction, migration.name).await
-            },
+            "dropping the schemas",
+            &Work::DropEverything(self.drop_everything()),
         )
         .await?;
-        report
-            .dropped
-            .extend(objects.into_iter().map(|object| object.name.to_owned()));
-        report.migrations.push(migration.name.to_owned());
-        Ok(())
+        self.climb().await
     }
 
     /// Runs one step as a transaction; when it meets a locked table, lets the others pass and tries again.
-    async fn step<W>(&self, name: &str, work: W) -> Result<(), RolloutError>
-    where
-        W: AsyncFn(&DatabaseTransaction) -> Result<(), DbErr>,
-    {
+    async fn step(&self, name: &str, work: &Work<'_>) -> Result<(), RolloutError> {
         let mut pause = self.options.lock_pause;
         for attempt in 1..=self.options.lock_attempts.max(1) {
             lock::check(&self.connection).await?;
-            match self.attempt(&work).await {
+            match self.attempt(work).await {
                 Ok(()) => return Ok(()),
                 Err(error) if sqlstate(&error).as_deref() == Some("55P03") => {
                     tracing::info!("{name} met a locked table (attempt {attempt})");
@@ -333,14 +305,11 @@ impl Rollout {
         })
     }
 
-    async fn attempt(
-        &self,
-        work: &impl AsyncFn(&DatabaseTransaction) -> Result<(), DbErr>,
-    ) -> Result<(), DbErr> {
+    async fn attempt(&self, work: &Work<'_>) -> Result<(), DbErr> {
         let transaction = self.connection.begin().await?;
         let worked = async {
             transaction.execute_unprepared(&self.limits()).await?;
-            work(&transaction).await?;
+            work.run(&transaction).await?;
             // The driver's commit answers Ok for a transaction that the server rolls back; this statement would not.
             transaction.execute_unprepared("SELECT").await.map(drop)
         }
@@ -366,23 +335,19 @@ impl Rollout {
                 .clamp(1, 2_147_483_647)
         );
         if let Some(limit) = self.options.statement_timeout {
-            sql.push_str(&format!(
-                "SET LOCAL statement_timeout = {};",
-                limit.as_millis().clamp(1, 2_147_483_647)
-            ));
+            let milliseconds = limit.as_millis().clamp(1, 2_147_483_647);
+            sql.push_str(&format!("SET LOCAL statement_timeout = {milliseconds};"));
         }
         sql
     }
 
-    async fn under_lock<W, F>(&self, work: W) -> Result<Report, RolloutError>
-    where
-        W: FnOnce() -> F,
-        F: Future<Output = Result<Report, RolloutError>>,
-    {
-        lock::acquire(&self.connection, self.options.patience).await?;
-        let report = work().await;
+    async fn lock(&self) -> Result<(), RolloutError> {
+        lock::acquire(&self.connection, self.options.patience).await
+    }
+
+    async fn unlock<T>(&self, outcome: Result<T, RolloutError>) -> Result<T, RolloutError> {
         lock::release(&self.connection).await;
-        report
+        outcome
     }
 
     async fn records(&self) -> Result<Records, RolloutError> {
@@ -488,6 +453,40 @@ impl Rollout {
                 )
             })
             .collect()
+    }
+}
+
+impl Work<'_> {
+    async fn run(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        match self {
+            Self::Up(migration) => {
+                migration.up(&SchemaManager::new(transaction)).await?;
+                records::add_migration(transaction, migration).await
+            }
+            Self::Down { migration, objects } => {
+                for object in objects {
+                    transaction.execute_unprepared(object.drop).await?;
+                    records::remove_object(transaction, object.name).await?;
+                }
+                migration.down(&SchemaManager::new(transaction)).await?;
+                records::remove_migration(transaction, migration.name).await
+            }
+            Self::Objects { dropped, applied } => {
+                for (name, sql) in dropped {
+                    transaction.execute_unprepared(sql).await?;
+                    records::remove_object(transaction, name).await?;
+                }
+                for object in applied {
+                    transaction
+                        .execute_unprepared(object.create)
+                        .await
+                        .map_err(|error| named(object.name, error))?;
+                    records::put_object(transaction, object).await?;
+                }
+                Ok(())
+            }
+            Self::DropEverything(sql) => transaction.execute_unprepared(sql).await.map(drop),
+        }
     }
 }
 
