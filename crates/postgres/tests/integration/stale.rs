@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
@@ -9,7 +10,7 @@ use nix::unistd::Pid;
 
 use crate::helper::Owner;
 use crate::query::query;
-use crate::world::{fast, is_running, names, open_folder};
+use crate::world::{END_LIMIT, fast, is_running, names, open_folder};
 
 /// The supervising processes of a server, its parent first. From `/proc`, so on Linux only.
 pub(crate) fn supervisors(server: i32) -> Vec<i32> {
@@ -30,10 +31,17 @@ fn parent(process: i32) -> Option<i32> {
 /// A server that nobody looks after any more.
 fn orphan(parent: &Path) -> Owner {
     let mut owner = Owner::fast(parent);
-    for supervisor in supervisors(owner.server) {
-        kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    let supervisors = supervisors(owner.server);
+    for supervisor in &supervisors {
+        kill(Pid::from_raw(*supervisor), Signal::SIGKILL).unwrap();
     }
     owner.kill();
+    // On a busy machine a killed process lives on, with its lock, until it gets its turn to die.
+    let deadline = Instant::now() + END_LIMIT;
+    while supervisors.iter().any(|supervisor| is_running(*supervisor)) {
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(10));
+    }
     owner
 }
 
