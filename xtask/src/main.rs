@@ -1,11 +1,16 @@
 //! The workspace's own commands: `cargo xtask --help`.
 #![allow(
+    clippy::doc_markdown,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command talks to its user"
 )]
 
+mod demo;
+mod files;
+mod import;
 mod migrate;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -21,6 +26,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start a server, replay a real bank's year through the ledger and compare every balance
+    Demo(demo::DemoArguments),
+    /// Import a bank's history from CSV files
+    Import(import::ImportArguments),
     /// Roll the schema out on a database, take it back, or tell how far it is
     Migrate(migrate::MigrateArguments),
 }
@@ -28,6 +37,8 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Import(arguments) => import::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
     };
     outcome.unwrap_or_else(|error| {

@@ -20,7 +20,7 @@ pub mod accounts;
 pub mod audit;
 pub mod customers;
 mod ids;
-// pub mod import;
+pub mod import;
 pub mod ledger;
 mod money;
 pub mod preferences;

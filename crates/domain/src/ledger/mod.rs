@@ -111,17 +111,13 @@ impl Ledger {
     /// [`LedgerError::Database`]; in each but the second, none of them was carried out.
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
         let group = Group::new(requests)?;
-        let mut races = 0;
-        loop {
+        for _ in 0..KEY_RACES_MAX {
             match self.attempt(&group).await {
-                Err(LedgerError::Database(error))
-                    if is_key_race(&error) && races < KEY_RACES_MAX =>
-                {
-                    races = next(races)
-                }
+                Err(LedgerError::Database(error)) if is_key_race(&error) => {}
                 other => return other,
             }
         }
+        self.attempt(&group).await
     }
 
     /// As [`Ledger::transfer`], as a part of the caller's transaction: durable when that commits. A refusal undoes only
@@ -160,13 +156,13 @@ impl Ledger {
         requests: &[Request],
     ) -> Result<Vec<Outcome>, LedgerError> {
         let group = Group::new(requests)?;
-        let mut races = 0;
-        loop {
+        for _ in 0..KEY_RACES_MAX {
             match attempt_in(transaction, &group).await {
-                Err(error) if is_key_race(&error) && races < KEY_RACES_MAX => races = next(races),
+                Err(error) if is_key_race(&error) => {}
                 other => return Ok(other?),
             }
         }
+        Ok(attempt_in(transaction, &group).await?)
     }
 
     async fn attempt(&self, group: &Group<'_>) -> Result<Vec<Outcome>, LedgerError> {
@@ -274,8 +270,4 @@ fn single(outcomes: Vec<Outcome>) -> Result<Receipt, LedgerError> {
 
 fn is_key_race(error: &DatabaseError) -> bool {
     error.class() == ErrorClass::UniqueViolation && error.constraint() == Some(KEY_CONSTRAINT)
-}
-
-fn next(races: usize) -> usize {
-    races.saturating_add(1)
 }

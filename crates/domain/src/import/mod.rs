@@ -1,0 +1,21 @@
+//! A bank's history from CSV files, through the ledger.
+//!
+//! Three files: customers, accounts, and transactions with the balance that the bank itself recorded after each. All of
+//! them are read and checked before anything is written, and everything is written in one transaction, so a bad line
+//! leaves nothing behind. Each transaction goes through the same engine as any other, and the import stops at the first
+//! running balance that differs from the bank's own.
+//!
+//! Identifiers and idempotency keys are made from the name of the source and the identifiers in the files, so importing
+//! the same files again changes nothing.
+
+mod compare;
+mod error;
+mod line;
+mod read;
+mod run;
+
+pub use compare::{Comparison, Difference, compare};
+pub use error::ImportError;
+pub use line::{AccountLine, CustomerLine, TransactionLine};
+pub use read::{History, Sources};
+pub use run::{ImportReport, run};

@@ -1,0 +1,57 @@
+//! `cargo xtask demo`: a real bank's year through the ledger, on a server of its own.
+
+mod books;
+mod replay;
+mod server;
+mod statement;
+mod transfers;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::bail;
+use clap::Args;
+
+/// Starts a server, rolls the schema out, replays a real bank's year and compares every balance, then lets many
+/// transfers run at once.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Leave the server running and print how to reach and to stop it
+    #[arg(long)]
+    keep: bool,
+    /// Use this server instead of starting one; a database is made on it
+    #[arg(long, env = "NEOBANK_DEMO_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// The major version of the server to start; the newest that is found, when there is none
+    #[arg(long)]
+    postgres: Option<u32>,
+    /// Tasks that transfer at once
+    #[arg(long, default_value_t = 32)]
+    tasks: usize,
+    /// Transfers of all tasks together
+    #[arg(long, default_value_t = 5_000)]
+    transfers: usize,
+}
+
+pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let server = server::start(arguments.database_url, arguments.postgres).await?;
+    let database = server::roll_out(&server).await?;
+
+    let replayed = replay::run(&database).await?;
+    books::show(&database).await?;
+    statement::show(&database, &replayed).await?;
+    transfers::run(&database, &replayed, arguments.tasks, arguments.transfers).await?;
+    let breaches = books::audit(&database).await?;
+
+    println!("\nDone in {:.1} s.", started.elapsed().as_secs_f64());
+    if !replayed.all_equal || breaches > 0 {
+        bail!("the books are not as they must be");
+    }
+    server::end(server, arguments.keep)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn heading(text: &str) {
+    println!("\n{text}");
+}
