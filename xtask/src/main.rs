@@ -11,6 +11,7 @@ mod files;
 mod import;
 mod migrate;
 mod progress;
+mod test;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ enum Command {
     Import(import::ImportArguments),
     /// Roll the schema out on a database, take it back, or tell how far it is
     Migrate(migrate::MigrateArguments),
+    /// Install what the tests need and run all of them, on PostgreSQL 15 and 18
+    Test(test::TestArguments),
 }
 
 #[tokio::main]
@@ -40,6 +43,7 @@ async fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Import(arguments) => import::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
+        Command::Test(arguments) => test::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -1,0 +1,38 @@
+//! `cargo xtask test`: everything that the tests need, then the tests.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::files::project_root;
+
+/// Sees to it that PostgreSQL 15 and 18 can be had, then runs every test and every example of the workspace.
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Handed on to `cargo test`, such as the name of a test
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
+    let install = project_root().join("scripts/install-servers");
+    let status = Command::new(&install)
+        .status()
+        .with_context(|| format!("cannot run {}", install.display()))?;
+    if !status.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(project_root())
+        .args(["test", "--workspace"])
+        .args(&arguments.rest)
+        .status()
+        .context("cannot run cargo test")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
