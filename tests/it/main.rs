@@ -14,5 +14,9 @@
 #[macro_use]
 mod harness;
 
+mod accounts;
+mod customers;
 mod journal;
 mod ledger;
+mod money;
+mod preferences;

@@ -1,5 +1,7 @@
 //! Texts that people give, before they reach the database.
 
+use chrono::{DateTime, Datelike, Utc};
+
 /// What is wrong with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextProblem {
@@ -39,4 +41,10 @@ pub(crate) fn optional(text: &str, limit: usize) -> Result<(), TextProblem> {
         return Err(TextProblem::TooLong { limit });
     }
     Ok(())
+}
+
+/// Reads the microseconds since 1970 of a cursor: a moment in the years 1 to 9999, which every side can hold.
+pub(crate) fn moment(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(text.parse().ok()?)
+        .filter(|moment| (1..=9999).contains(&moment.year()))
 }

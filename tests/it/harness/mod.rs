@@ -5,10 +5,12 @@
 
 mod bank;
 mod counting_proxy;
+mod explain;
 mod server;
 
 pub(crate) use bank::{TestBank, czk};
 pub(crate) use counting_proxy::CountingProxy;
+pub(crate) use explain::explain;
 
 /// Makes a test of each function for PostgreSQL 15 and one for 18. The functions take a [`TestBank`].
 macro_rules! on_both_versions {

@@ -32,7 +32,8 @@ pub enum AccountError {
         /// What was given.
         account_type: AccountType,
     },
-    /// The overdraft limit is negative, or in another currency than the account.
+    /// The overdraft limit is negative, in another currency than the account, or so high that more could be spent than
+    /// any amount is.
     #[error("an account in {currency} cannot have an overdraft limit of {limit}")]
     OverdraftLimit {
         /// What was given.
@@ -50,7 +51,7 @@ pub enum AccountError {
         /// The limit that was asked for.
         limit: Money,
     },
-    /// The time zone is not in the IANA database.
+    /// The time zone is not in the IANA database, or not named in full there: `UTC`, or an area and a place.
     #[error("unknown time zone: {time_zone:?}")]
     TimeZone {
         /// What was given.

@@ -62,7 +62,7 @@ pub struct NewAccount {
     pub currency: Currency,
     /// How far below zero it may go; in its currency, not negative.
     pub overdraft_limit: Money,
-    /// The zone whose days its statements use, as in the IANA database.
+    /// The zone whose days its statements use, as in the IANA database: `UTC`, or an area and a place.
     pub time_zone: String,
     /// When it was opened, for accounts that are brought in; now, when there is none.
     pub opened_at: Option<DateTime<Utc>>,

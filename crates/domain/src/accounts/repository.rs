@@ -53,16 +53,12 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
             time_zone: new.time_zone.clone(),
         });
     }
-    on.execute(statement(
-        "SELECT banking.open_system_accounts($1)",
-        [new.currency.code().into()],
-    ))
-    .await?;
+    // One statement, so that a refusal leaves nothing behind, the bank's own accounts included.
     let sql = format!(
         "INSERT INTO banking.accounts
              (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit, time_zone, opened_at)
          SELECT $1, $2, $3, currency.currency_code, currency.minor_units, $5, $6, coalesce($7, clock_timestamp())
-         FROM banking.currencies AS currency
+         FROM banking.currencies AS currency, banking.open_system_accounts(currency.currency_code)
          WHERE currency.currency_code = $4
          RETURNING {COLUMNS}"
     );
@@ -172,10 +168,11 @@ pub async fn set_overdraft_limit(
     account: AccountId,
     limit: Money,
 ) -> Result<Account, AccountError> {
+    let too_much = Money::limit();
     let sql = format!(
         "UPDATE banking.accounts SET overdraft_limit = $2
          WHERE account_id = $1 AND currency_code = $3 AND account_type <> 'system' AND account_status <> 'closed'
-           AND current_balance - held_balance + $2 >= 0 AND $2 >= 0
+           AND $2 >= 0 AND current_balance - held_balance + $2 >= 0 AND current_balance - held_balance + $2 < {too_much}
          RETURNING {COLUMNS}"
     );
     let parameters: [Value; 3] = [
@@ -195,14 +192,19 @@ pub async fn set_overdraft_limit(
             .current_balance
             .checked_sub(found.held_balance)
             .and_then(|free| free.checked_add(limit));
-        if after.is_ok_and(|after| after.amount() < Decimal::ZERO) {
-            return Err(AccountError::BelowLimit {
+        match after {
+            Ok(after) if after.amount() < Decimal::ZERO => Err(AccountError::BelowLimit {
                 account,
                 balance: found.current_balance,
                 limit,
-            });
+            }),
+            Ok(_) => Ok(()),
+            // What may be spent would be more than any amount.
+            Err(_) => Err(AccountError::OverdraftLimit {
+                limit,
+                currency: found.current_balance.currency(),
+            }),
         }
-        Ok(())
     })
     .await
 }
@@ -276,6 +278,9 @@ fn check_limit(limit: Money, currency: Currency) -> Result<(), AccountError> {
 }
 
 fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
+    let time_zone = || AccountError::TimeZone {
+        time_zone: new.time_zone.clone(),
+    };
     let server = error.server();
     match (
         error.class(),
@@ -290,10 +295,9 @@ fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
                 customer: new.customer_id,
             }
         }
-        // The zone's check asks PostgreSQL itself, which answers with an invalid parameter.
-        (_, _, Some("22023")) => AccountError::TimeZone {
-            time_zone: new.time_zone.clone(),
-        },
+        (ErrorClass::CheckViolation, Some("accounts_time_zone_is_a_name"), _) => time_zone(),
+        // Whether there is a zone of that name is asked of PostgreSQL itself, which answers with an invalid parameter.
+        (_, _, Some("22023")) => time_zone(),
         _ => error.into(),
     }
 }

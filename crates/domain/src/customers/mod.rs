@@ -8,4 +8,4 @@ mod search;
 pub use error::CustomerError;
 pub use model::{Customer, CustomerStatus, CustomerType, CustomerUpdate, KycStatus, NewCustomer};
 pub use repository::{create, find, find_by_email, update};
-pub use search::{CustomerCursor, CustomerFilter, CustomerPage, search};
+pub use search::{CustomerCursor, CustomerFilter, CustomerPage, search, search_query};

@@ -1,6 +1,6 @@
 //! The statements on `banking.customers`.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use neobank_db::{DatabaseError, ErrorClass, Executor, FromQueryResult, Value, statement};
 use sea_orm::sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query};
 use uuid::Uuid;
@@ -89,6 +89,7 @@ pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, C
     check_email(new.email.as_deref())?;
     check_phone("phone_primary", new.phone_primary.as_deref())?;
     check_phone("phone_secondary", new.phone_secondary.as_deref())?;
+    check_date_of_birth(new.date_of_birth)?;
     let values: [(&str, Value); 8] = [
         ("customer_id", new.customer_id.as_uuid().into()),
         ("first_name", new.first_name.as_str().into()),
@@ -238,6 +239,18 @@ fn check_phone(field: &'static str, phone: Option<&str>) -> Result<(), CustomerE
     phone.map_or(Ok(()), |phone| {
         text::required(phone, 40).map_err(|problem| invalid(field, phone, problem))
     })
+}
+
+/// Dates that the database and its readers agree on.
+fn check_date_of_birth(date: Option<NaiveDate>) -> Result<(), CustomerError> {
+    match date {
+        Some(date) if !(1..=9999).contains(&date.year()) => Err(invalid(
+            "date_of_birth",
+            &date.to_string(),
+            "its year must lie between 1 and 9999",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_email(email: Option<&str>) -> Result<(), CustomerError> {

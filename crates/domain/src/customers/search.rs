@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::repository::{COLUMNS, CUSTOMERS, CustomerRow, customer};
 use super::{Customer, CustomerError, CustomerStatus, CustomerType};
+use crate::text;
 
 /// Which customers to find. Every condition that is given must hold; without any, all are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub async fn search(
     filter: &CustomerFilter,
 ) -> Result<CustomerPage, CustomerError> {
     check(filter)?;
-    let (sql, values) = query(filter).build(PostgresQueryBuilder);
+    let (sql, values) = search_query(filter).build(PostgresQueryBuilder);
     let rows: Vec<CustomerRow> = on.fetch_many(statement(&sql, values)).await?;
     let mut customers = rows
         .into_iter()
@@ -98,9 +99,10 @@ pub async fn search(
     Ok(CustomerPage { customers, next })
 }
 
-/// The search as a query, for those who want to see or to extend it.
+/// The search as a query, for those who want to see or to extend it. It asks for one customer more than the limit, which
+/// tells whether there is a next page.
 #[must_use]
-fn query(filter: &CustomerFilter) -> SelectStatement {
+pub fn search_query(filter: &CustomerFilter) -> SelectStatement {
     let mut query = Query::select();
     query
         .columns(COLUMNS)
@@ -148,7 +150,9 @@ fn contains(text: &str) -> LikeExpr {
         pattern.push(character);
     }
     pattern.push('%');
-    LikeExpr::new(pattern).escape('\\')
+    // No ESCAPE: the backslash is PostgreSQL's own, and sea-query writes the clause of an ILIKE in parentheses, which the
+    // server cannot read.
+    LikeExpr::new(pattern)
 }
 
 fn check(filter: &CustomerFilter) -> Result<(), CustomerError> {
@@ -192,7 +196,7 @@ impl FromStr for CustomerCursor {
         let parse = || {
             let (created_at, customer_id) = text.split_once('.')?;
             Some(Self {
-                created_at: DateTime::from_timestamp_micros(created_at.parse().ok()?)?,
+                created_at: text::moment(created_at)?,
                 customer_id: customer_id.parse().ok()?,
             })
         };

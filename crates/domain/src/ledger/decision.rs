@@ -428,11 +428,21 @@ impl AccountState {
             balance,
             amount: change,
         };
+        let running_balance = balance.checked_add(change).map_err(|_| overflow())?;
+        // What may be spent after it must be an amount too.
+        if let Some(limit) = self.overdraft_limit {
+            running_balance
+                .amount()
+                .checked_sub(self.held)
+                .and_then(|unreserved| unreserved.checked_add(limit))
+                .and_then(|available| Money::new(available, self.currency).ok())
+                .ok_or_else(overflow)?;
+        }
         Ok(EntryReceipt {
             transaction_id,
             account_id: self.account_id,
             entry_number: self.last_entry_number.checked_add(1).ok_or_else(overflow)?,
-            running_balance: balance.checked_add(change).map_err(|_| overflow())?,
+            running_balance,
         })
     }
 }

@@ -115,7 +115,7 @@ pub enum Refusal {
         /// What was asked for.
         requested: Money,
     },
-    /// The balance would grow beyond 10^18.
+    /// The balance, or what may be spent, would grow beyond 10^18.
     #[error("account {account} cannot take {amount} on top of {balance}")]
     Overflow {
         /// The account.

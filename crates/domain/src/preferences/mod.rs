@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use neobank_db::{DatabaseError, ErrorClass, Executor, FromQueryResult, statement};
+use neobank_db::{DatabaseError, Executor, FromQueryResult, statement};
 use serde_json::{Map, Value};
 use thiserror::Error;
 use uuid::Uuid;
@@ -56,8 +56,9 @@ struct Stored {
 }
 
 #[derive(FromQueryResult)]
-struct Id {
-    customer_id: Uuid,
+struct Merged {
+    changed: i64,
+    missing: Vec<Uuid>,
 }
 
 /// Merges many customers' preferences in one statement, and returns how many customers were changed. A customer that is
@@ -94,24 +95,39 @@ pub async fn merge(
     let merged = merge_in_order(updates)?;
     let ids: Vec<Uuid> = merged.keys().map(|customer| customer.as_uuid()).collect();
     let values: Vec<Value> = merged.values().cloned().map(Value::Object).collect();
-    // In the order of the keys, so that two calls with the same customers cannot wait for each other.
-    let sql = "INSERT INTO banking.customer_preferences AS stored (customer_id, preferences)
-         SELECT given.customer_id, given.preferences
-         FROM unnest($1::uuid[], $2::jsonb[]) AS given (customer_id, preferences)
-         ORDER BY given.customer_id
-         ON CONFLICT (customer_id) DO UPDATE
-         SET preferences = stored.preferences || excluded.preferences, updated_at = clock_timestamp()";
-    match on
-        .execute(statement(sql, [ids.clone().into(), values.into()]))
-        .await
-    {
-        Ok(changed) => Ok(changed),
-        Err(error) if error.class() == ErrorClass::ForeignKeyViolation => {
-            Err(unknown(on, ids, error).await)
-        }
-        Err(error) => Err(error.into()),
+    let merged: Merged = on
+        .fetch_one(statement(MERGE, [ids.into(), values.into()]))
+        .await?
+        .ok_or(DatabaseError::NoRow)?;
+    if merged.missing.is_empty() {
+        return Ok(u64::try_from(merged.changed).unwrap_or_default());
     }
+    Err(PreferenceError::UnknownCustomers {
+        customers: merged.missing.into_iter().map(Into::into).collect(),
+    })
 }
+
+/// Looks for unknown customers itself, because a foreign key's error would name one and end the caller's transaction.
+/// In the order of the keys, so that two calls with the same customers cannot wait for each other.
+const MERGE: &str = "\
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::jsonb[]) AS given (customer_id, preferences)
+),
+missing AS (
+    SELECT given.customer_id FROM given
+    WHERE NOT EXISTS (SELECT FROM banking.customers AS customer WHERE customer.customer_id = given.customer_id)
+),
+merged AS (
+    INSERT INTO banking.customer_preferences AS stored (customer_id, preferences)
+    SELECT given.customer_id, given.preferences FROM given
+    WHERE NOT EXISTS (SELECT FROM missing)
+    ORDER BY given.customer_id
+    ON CONFLICT (customer_id) DO UPDATE
+    SET preferences = stored.preferences || excluded.preferences, updated_at = clock_timestamp()
+    RETURNING stored.customer_id
+)
+SELECT (SELECT count(*) FROM merged) AS changed,
+       ARRAY(SELECT missing.customer_id FROM missing ORDER BY missing.customer_id) AS missing";
 
 /// A customer's preferences; empty when nothing was ever kept.
 ///
@@ -168,21 +184,5 @@ fn has_nul(value: &Value) -> bool {
             .iter()
             .any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
-    }
-}
-
-async fn unknown(on: &impl Executor, ids: Vec<Uuid>, error: DatabaseError) -> PreferenceError {
-    let sql = "SELECT given.customer_id FROM unnest($1::uuid[]) AS given (customer_id)
-         WHERE NOT EXISTS (SELECT FROM banking.customers AS c WHERE c.customer_id = given.customer_id)
-         ORDER BY given.customer_id";
-    match on.fetch_many::<Id>(statement(sql, [ids.into()])).await {
-        Ok(missing) if !missing.is_empty() => PreferenceError::UnknownCustomers {
-            customers: missing
-                .into_iter()
-                .map(|id| id.customer_id.into())
-                .collect(),
-        },
-        // Inside a transaction that the refusal has aborted nothing more can be asked.
-        _ => error.into(),
     }
 }

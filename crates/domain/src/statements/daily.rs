@@ -34,8 +34,8 @@ SELECT day.currency_code, totals.transaction_count, totals.total_credits, totals
        coalesce(closing.running_balance::numeric, 0) AS closing_balance
 FROM (
     SELECT account.account_id, account.currency_code,
-           $2::date::timestamp AT TIME ZONE zone.name AS starts_at,
-           ($2::date + 1)::timestamp AT TIME ZONE zone.name AS ends_at
+           banking.start_of_day($2, zone.name) AS starts_at,
+           banking.start_of_day($2 + 1, zone.name) AS ends_at
     FROM banking.accounts AS account,
          LATERAL (SELECT CASE WHEN $3 THEN account.time_zone ELSE 'UTC' END AS name) AS zone
     WHERE account.account_id = $1
@@ -73,7 +73,7 @@ struct SummaryRow {
 ///
 /// # Errors
 ///
-/// [`StatementError::UnknownAccount`], [`StatementError::Range`] for a day outside the years 1 to 9998,
+/// [`StatementError::UnknownAccount`], [`StatementError::Range`] for a day outside the years 1 to 9999, or the last of them,
 /// [`StatementError::Database`].
 pub async fn daily_summary(
     on: &impl Executor,

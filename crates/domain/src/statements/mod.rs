@@ -16,6 +16,8 @@ pub use daily::{DailySummary, daily_summary};
 pub use error::StatementError;
 pub use page::{Entry, EntryType, StatementPage, page};
 
+use crate::text;
+
 /// Whose days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Days {
@@ -123,7 +125,7 @@ impl FromStr for StatementCursor {
         let parse = || {
             let (posted_at, entry_number) = text.split_once('.')?;
             Some(Self {
-                posted_at: DateTime::from_timestamp_micros(posted_at.parse().ok()?)?,
+                posted_at: text::moment(posted_at)?,
                 entry_number: entry_number.parse().ok()?,
             })
         };

@@ -87,8 +87,8 @@ SELECT range.currency_code, range.starts_at, range.ends_at,
        entry.running_balance::numeric, entry.description, entry.transaction_date
 FROM (
     SELECT account.account_id, account.currency_code,
-           $2::date::timestamp AT TIME ZONE zone.name AS starts_at,
-           $3::date::timestamp AT TIME ZONE zone.name AS ends_at
+           banking.start_of_day($2, zone.name) AS starts_at,
+           banking.start_of_day($3, zone.name) AS ends_at
     FROM banking.accounts AS account,
          LATERAL (SELECT CASE WHEN $4 THEN account.time_zone ELSE 'UTC' END AS name) AS zone
     WHERE account.account_id = $1

@@ -51,7 +51,7 @@ CREATE TABLE banking.customers (
     email text CONSTRAINT customers_email_length CHECK (length(email) BETWEEN 3 AND 254),
     phone_primary text CONSTRAINT customers_phone_primary_length CHECK (length(phone_primary) BETWEEN 1 AND 40),
     phone_secondary text CONSTRAINT customers_phone_secondary_length CHECK (length(phone_secondary) BETWEEN 1 AND 40),
-    date_of_birth date,
+    date_of_birth date CONSTRAINT customers_date_of_birth_is_finite CHECK (isfinite(date_of_birth)),
     customer_type text NOT NULL DEFAULT 'individual'
         CONSTRAINT customers_type_is_known CHECK (customer_type IN ('individual', 'business')),
     customer_status text NOT NULL DEFAULT 'active'
@@ -90,18 +90,23 @@ CREATE TABLE banking.accounts (
         CONSTRAINT accounts_overdraft_limit_not_negative CHECK (overdraft_limit >= 0),
     available_balance numeric GENERATED ALWAYS AS (current_balance - held_balance + overdraft_limit) STORED,
     time_zone text NOT NULL DEFAULT 'UTC'
+        -- PostgreSQL also takes abbreviations, whose meaning is a setting, and POSIX formulas, which match almost any text.
+        CONSTRAINT accounts_time_zone_is_a_name
+        CHECK (time_zone ~ '^(UTC|[A-Z][A-Za-z_-]*(/[A-Z][A-Za-z_-]*)+|Etc/GMT([+]([0-9]|1[0-2])|-([0-9]|1[0-4])))$')
         CONSTRAINT accounts_time_zone_is_known
         CHECK (timezone(time_zone, '2000-01-01 00:00:00+00'::timestamptz) IS NOT NULL),
     last_entry_number bigint NOT NULL DEFAULT 0,
     last_entry_at timestamptz,
     version bigint NOT NULL DEFAULT 1,
-    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    closed_at timestamptz,
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        CONSTRAINT accounts_opened_at_is_finite CHECK (isfinite(opened_at)),
+    closed_at timestamptz CONSTRAINT accounts_closed_at_is_finite CHECK (isfinite(closed_at)),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT accounts_currency_fkey FOREIGN KEY (currency_code, minor_units)
         REFERENCES banking.currencies (currency_code, minor_units),
-    CONSTRAINT accounts_within_limit CHECK (available_balance >= 0),
+    -- The upper bound keeps what may be spent an amount of money, whatever the overdraft limit.
+    CONSTRAINT accounts_within_limit CHECK (available_balance >= 0 AND available_balance < 1000000000000000000),
     CONSTRAINT accounts_decimals_fit_currency CHECK (
         current_balance = round(current_balance, minor_units)
         AND held_balance = round(held_balance, minor_units)
@@ -147,7 +152,11 @@ CREATE TABLE banking.transfers (
     idempotency_key text
         CONSTRAINT transfers_idempotency_key_length CHECK (length(idempotency_key) BETWEEN 1 AND 255),
     request_hash bytea CONSTRAINT transfers_request_hash_length CHECK (octet_length(request_hash) = 32),
-    posted_at timestamptz NOT NULL,
+    posted_at timestamptz NOT NULL
+        -- Bounds in which clients can read it; infinity would stop its accounts for ever, since times never go back.
+        CONSTRAINT transfers_posted_at_range CHECK (
+            posted_at >= '0001-01-01 00:00:00+00' AND posted_at < '10000-01-01 00:00:00+00'
+        ),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT transfers_accounts_differ CHECK (from_account_id <> to_account_id),
     CONSTRAINT transfers_key_has_a_hash CHECK ((idempotency_key IS NULL) = (request_hash IS NULL))

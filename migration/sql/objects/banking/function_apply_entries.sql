@@ -12,9 +12,10 @@ DECLARE
     v_accounts bigint;
     v_matching bigint;
     v_applied bigint;
+    v_latest timestamptz;
 BEGIN
-    SELECT count(*), count(DISTINCT entry.transfer_id), count(DISTINCT entry.account_id)
-    INTO v_entries, v_transfers, v_accounts
+    SELECT count(*), count(DISTINCT entry.transfer_id), count(DISTINCT entry.account_id), max(entry.transaction_date)
+    INTO v_entries, v_transfers, v_accounts, v_latest
     FROM new_entries AS entry;
 
     -- A transfer names its two entries by account and number, so both must be here, equal, and no third can ever come.
@@ -36,6 +37,20 @@ BEGIN
                 v_entries, v_transfers, v_matching
             USING ERRCODE = 'NB001',
                   HINT = 'Insert the debit and the credit of a transfer in one statement, as the transfer names them.';
+    END IF;
+
+    -- Times never go back, so one entry in the future would drag every later one there. Only a clock that was set back
+    -- leaves accounts whose last entry lies ahead of it; nothing goes further ahead than those.
+    IF v_latest > clock_timestamp() THEN
+        IF v_latest > (
+            SELECT coalesce(max(account.last_entry_at), '-infinity')
+            FROM banking.accounts AS account
+            WHERE account.account_id IN (SELECT entry.account_id FROM new_entries AS entry)
+        ) THEN
+            RAISE EXCEPTION 'entries lie in the future: %', v_latest
+                USING ERRCODE = 'NB002',
+                      HINT = 'Take the time from clock_timestamp() after locking the accounts.';
+        END IF;
     END IF;
 
     WITH chained AS (
@@ -80,7 +95,7 @@ BEGIN
         last_entry_number = movements.last_number,
         last_entry_at = movements.last_date,
         version = account.version + movements.entries,
-        updated_at = clock_timestamp()
+        updated_at = greatest(clock_timestamp(), account.updated_at + interval '1 microsecond')
     FROM movements
     WHERE account.account_id = movements.account_id
       AND movements.unbroken

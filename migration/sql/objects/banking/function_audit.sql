@@ -111,9 +111,9 @@ AS $$
       AND NOT coalesce(per_account.current_balance - per_account.held_balance + per_account.overdraft_limit >= 0
                        AND per_account.current_balance < 1000000000000000000, false)
     UNION ALL
-    SELECT 'closed account is empty', per_account.account_number, format('balance %s', per_account.current_balance)
+    SELECT 'closed account is empty', per_account.account_number, format('balance %s, held %s', per_account.current_balance, per_account.held_balance)
     FROM per_account
-    WHERE per_account.account_status = 'closed' AND per_account.current_balance <> 0
+    WHERE per_account.account_status = 'closed' AND (per_account.current_balance <> 0 OR per_account.held_balance <> 0)
     UNION ALL
     SELECT 'accounts of a currency sum to zero', account.currency_code, sum(account.current_balance)::text
     FROM banking.accounts AS account
@@ -121,18 +121,22 @@ AS $$
     HAVING sum(account.current_balance) <> 0
     UNION ALL
     -- Books can only be trusted while their guards stand.
-    SELECT 'guard is in place', guard.name, 'the trigger is missing or disabled'
-    FROM unnest(ARRAY[
-        'transactions_apply_entries', 'transactions_append_only', 'transfers_append_only',
-        'accounts_balance_follows_journal', 'accounts_open_empty', 'accounts_never_deleted',
-        'accounts_guard_system_insert', 'accounts_guard_system_update'
-    ]) AS guard (name)
+    SELECT 'guard is in place', guard.name, 'the trigger is missing, disabled or another one'
+    FROM (VALUES
+        ('transactions_apply_entries', 'banking.transactions', 'banking.apply_entries()'),
+        ('transactions_append_only', 'banking.transactions', 'banking.refuse_journal_change()'),
+        ('transfers_append_only', 'banking.transfers', 'banking.refuse_journal_change()'),
+        ('accounts_balance_follows_journal', 'banking.accounts', 'banking.refuse_account_change()'),
+        ('accounts_open_empty', 'banking.accounts', 'banking.refuse_account_change()'),
+        ('accounts_never_deleted', 'banking.accounts', 'banking.refuse_account_change()'),
+        ('accounts_closed_for_ever', 'banking.accounts', 'banking.refuse_account_change()'),
+        ('accounts_guard_system_insert', 'banking.accounts', 'banking.guard_system_account()'),
+        ('accounts_guard_system_update', 'banking.accounts', 'banking.guard_system_account()')
+    ) AS guard (name, on_table, calls)
     WHERE NOT EXISTS (
         SELECT FROM pg_catalog.pg_trigger AS trigger
         WHERE trigger.tgname = guard.name AND trigger.tgenabled IN ('O', 'A')
-          AND trigger.tgrelid IN (
-              'banking.transactions'::regclass, 'banking.transfers'::regclass, 'banking.accounts'::regclass
-          )
+          AND trigger.tgrelid = to_regclass(guard.on_table) AND trigger.tgfoid = to_regprocedure(guard.calls)
     )
 $$;
 REVOKE ALL ON FUNCTION banking.audit() FROM PUBLIC;

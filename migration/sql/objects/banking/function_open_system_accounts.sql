@@ -13,6 +13,7 @@ AS $$
     FROM banking.currencies AS currency,
          unnest(ARRAY['external', 'interest', 'fees', 'adjustment']) AS purpose (name)
     WHERE currency.currency_code = p_currency_code
-    ON CONFLICT (account_id) DO NOTHING
+    -- Without a target: whoever opens them at the same moment may be met at the index of the numbers first.
+    ON CONFLICT DO NOTHING
 $$;
 REVOKE ALL ON FUNCTION banking.open_system_accounts(text) FROM PUBLIC;

@@ -1,4 +1,4 @@
--- Balances move only with entries, and accounts are closed, never deleted.
+-- Balances move only with entries; accounts are closed, never deleted, and what is closed stays so.
 CREATE OR REPLACE FUNCTION banking.refuse_account_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -7,6 +7,10 @@ BEGIN
     IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
         RAISE EXCEPTION '% of banking.accounts is refused', TG_OP
             USING ERRCODE = 'NB003', HINT = 'Close the account instead.';
+    END IF;
+    IF TG_NAME = 'accounts_closed_for_ever' THEN
+        RAISE EXCEPTION 'account % is closed for ever', OLD.account_number
+            USING ERRCODE = 'NB003', HINT = 'Open a new account.';
     END IF;
     RAISE EXCEPTION '% of a balance in banking.accounts is refused: balances change only through the journal', TG_OP
         USING ERRCODE = 'NB003',

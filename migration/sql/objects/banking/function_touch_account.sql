@@ -5,7 +5,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     NEW.version := OLD.version + 1;
-    NEW.updated_at := clock_timestamp();
+    -- Two updates within one tick of the clock must still move the time forward.
+    NEW.updated_at := greatest(clock_timestamp(), OLD.updated_at + interval '1 microsecond');
     RETURN NEW;
 END
 $$;

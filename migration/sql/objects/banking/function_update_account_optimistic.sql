@@ -32,6 +32,12 @@ BEGIN
         RETURN QUERY SELECT false, v_account.version, format('System account: %s', p_account_id);
         RETURN;
     END IF;
+    IF NOT EXISTS (
+        SELECT FROM banking.accounts
+        WHERE account_id = banking.system_account_id('adjustment', v_account.currency_code)
+    ) THEN
+        PERFORM banking.open_system_accounts(v_account.currency_code);
+    END IF;
     PERFORM FROM banking.accounts
     WHERE account_id IN (p_account_id, banking.system_account_id('adjustment', v_account.currency_code))
     ORDER BY account_id

@@ -27,4 +27,8 @@ GRANT EXECUTE ON FUNCTION
     banking.open_system_accounts(text),
     banking.update_account_optimistic(uuid, numeric, bigint)
     TO neobank_app;
-GRANT EXECUTE ON FUNCTION banking.system_account_id(text, text), banking.audit() TO neobank_app, neobank_read;
+GRANT EXECUTE ON FUNCTION
+    banking.system_account_id(text, text),
+    banking.start_of_day(date, text),
+    banking.audit()
+    TO neobank_app, neobank_read;

@@ -1,0 +1,6 @@
+-- A closed account stays as it is; whoever comes back gets a new one.
+CREATE OR REPLACE TRIGGER accounts_closed_for_ever
+    BEFORE UPDATE OF account_type, account_status, overdraft_limit, time_zone, customer_id, opened_at, closed_at
+    ON banking.accounts
+    FOR EACH ROW WHEN (OLD.account_status = 'closed')
+    EXECUTE FUNCTION banking.refuse_account_change();

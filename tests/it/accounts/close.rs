@@ -1,0 +1,148 @@
+//! Only an empty account is closed, also while money is on its way to it.
+
+use futures_util::future::join;
+use neobank_db::{Executor, statement};
+use neobank_domain::accounts::{self, AccountError, AccountStatus};
+use neobank_domain::{LedgerError, Refusal, TransferRequest};
+
+use super::{opened, wanted};
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    only_at_zero,
+    never_with_money_that_comes_in_meanwhile,
+    waits_for_a_transfer_that_is_under_way
+);
+
+async fn only_at_zero(bank: TestBank) {
+    let account = bank.account(czk("0.01")).await;
+    let error = accounts::close(&bank.database, account).await.unwrap_err();
+    assert!(
+        matches!(error, AccountError::NotEmpty { account: named, balance, held }
+            if named == account && balance == czk("0.01") && held == czk("0")),
+        "{error:?}"
+    );
+    let other = bank.account(czk("0")).await;
+    accounts::set_overdraft_limit(&bank.database, account, czk("1"))
+        .await
+        .unwrap();
+    bank.ledger
+        .transfer(TransferRequest::new(account, other, czk("0.02")))
+        .await
+        .unwrap();
+    let error = accounts::close(&bank.database, account).await.unwrap_err();
+    assert!(
+        matches!(error, AccountError::NotEmpty { balance, .. } if balance == czk("-0.01")),
+        "{error:?}"
+    );
+    bank.ledger
+        .transfer(TransferRequest::new(other, account, czk("0.01")))
+        .await
+        .unwrap();
+    let closed = accounts::close(&bank.database, account).await.unwrap();
+    assert_eq!(
+        (closed.status, closed.version),
+        (AccountStatus::Closed, bank.find(account).await.version)
+    );
+    assert!(
+        closed
+            .closed_at
+            .is_some_and(|time| time >= closed.opened_at)
+    );
+    // What was held against it counts too.
+    let held = opened(&bank, &wanted(&bank, "CZK").await).await.account_id;
+    accounts::set_overdraft_limit(&bank.database, held, czk("5"))
+        .await
+        .unwrap();
+    let superuser = bank.superuser().await;
+    superuser
+        .transaction(async |transaction| {
+            transaction
+                .execute(statement(
+                    "SET LOCAL session_replication_role = replica",
+                    [],
+                ))
+                .await?;
+            let sql = "UPDATE banking.accounts SET held_balance = 1 WHERE account_id = $1";
+            transaction
+                .execute(statement(sql, [held.as_uuid().into()]))
+                .await
+        })
+        .await
+        .unwrap();
+    let error = accounts::close(&bank.database, held).await.unwrap_err();
+    assert!(
+        matches!(error, AccountError::NotEmpty { held, .. } if held == czk("1")),
+        "{error:?}"
+    );
+    bank.assert_sound().await;
+}
+
+async fn never_with_money_that_comes_in_meanwhile(bank: TestBank) {
+    let payer = bank.account(czk("1000")).await;
+    for round in 0..60 {
+        let account = opened(&bank, &wanted(&bank, "CZK").await).await.account_id;
+        let pay = async {
+            if round % 3 == 0 {
+                tokio::time::sleep(std::time::Duration::from_micros(
+                    u64::from(round as u32) * 50,
+                ))
+                .await;
+            }
+            bank.ledger
+                .transfer(TransferRequest::new(payer, account, czk("1")))
+                .await
+        };
+        let close = async {
+            if round % 3 == 1 {
+                tokio::time::sleep(std::time::Duration::from_micros(
+                    u64::from(round as u32) * 50,
+                ))
+                .await;
+            }
+            accounts::close(&bank.database, account).await
+        };
+        let found = match join(pay, close).await {
+            (Ok(_), Err(AccountError::NotEmpty { balance, .. })) => {
+                assert_eq!(balance, czk("1"));
+                (AccountStatus::Active, czk("1"))
+            }
+            (Err(LedgerError::Refused(Refusal::NotActive { status, .. })), Ok(_)) => {
+                assert_eq!(status, AccountStatus::Closed);
+                (AccountStatus::Closed, czk("0"))
+            }
+            other => panic!("round {round}: {other:?}"),
+        };
+        let account = bank.find(account).await;
+        assert_eq!((account.status, account.current_balance), found);
+    }
+    bank.assert_sound().await;
+}
+
+/// The moment that matters, held open: the money is posted, but not committed, while the close looks at the balance.
+async fn waits_for_a_transfer_that_is_under_way(bank: TestBank) {
+    let payer = bank.account(czk("10")).await;
+    let account = opened(&bank, &wanted(&bank, "CZK").await).await.account_id;
+    let mut transaction = bank.database.begin().await.unwrap();
+    neobank_domain::Ledger::transfer_in(
+        &mut transaction,
+        TransferRequest::new(payer, account, czk("1")),
+    )
+    .await
+    .unwrap();
+    let (committed, closed) = join(
+        async {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            transaction.commit().await
+        },
+        accounts::close(&bank.database, account),
+    )
+    .await;
+    committed.unwrap();
+    assert!(
+        matches!(closed, Err(AccountError::NotEmpty { balance, .. }) if balance == czk("1")),
+        "{closed:?}"
+    );
+    assert_eq!(bank.find(account).await.status, AccountStatus::Active);
+    bank.assert_sound().await;
+}

@@ -1,0 +1,78 @@
+//! Accounts are found by identifier, by number, and by their customer.
+
+use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::{AccountId, CustomerId};
+
+use super::{opened, wanted};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    by_identifier_and_number,
+    a_customers_accounts_the_oldest_first
+);
+
+async fn by_identifier_and_number(bank: TestBank) {
+    let account = opened(&bank, &wanted(&bank, "CZK").await).await;
+    let number = &account.account_number;
+    assert_eq!(
+        accounts::find_by_number(&bank.database, number)
+            .await
+            .unwrap()
+            .as_ref(),
+        Some(&account)
+    );
+    for other in ["", "NB", "nb000000000001", "%", "NB00000000000_", "a\0b"] {
+        assert_eq!(
+            accounts::find_by_number(&bank.database, other)
+                .await
+                .unwrap(),
+            None,
+            "{other:?}"
+        );
+    }
+    assert_eq!(
+        accounts::find(&bank.database, AccountId::new())
+            .await
+            .unwrap(),
+        None
+    );
+    let external = accounts::find_by_number(&bank.database, "SYS-EXTERNAL-CZK")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (
+            external.customer_id,
+            external.available_balance,
+            external.overdraft_limit
+        ),
+        (None, None, None)
+    );
+}
+
+async fn a_customers_accounts_the_oldest_first(bank: TestBank) {
+    let first = wanted(&bank, "CZK").await;
+    let mut expected = Vec::new();
+    for (year, currency) in [(1995, "CZK"), (1993, "EUR"), (1994, "CZK"), (1993, "JPY")] {
+        let new = NewAccount {
+            customer_id: first.customer_id,
+            opened_at: Some(format!("{year}-01-01T00:00:00Z").parse().unwrap()),
+            ..wanted(&bank, currency).await
+        };
+        expected.push(opened(&bank, &new).await);
+    }
+    opened(&bank, &wanted(&bank, "CZK").await).await;
+    expected.sort_by_key(|account| (account.opened_at, account.account_id));
+    assert_eq!(
+        accounts::list_by_customer(&bank.database, first.customer_id)
+            .await
+            .unwrap(),
+        expected
+    );
+    assert_eq!(
+        accounts::list_by_customer(&bank.database, CustomerId::new())
+            .await
+            .unwrap(),
+        []
+    );
+}

@@ -1,0 +1,23 @@
+//! B5: accounts are opened, found, frozen, limited and closed.
+
+mod close;
+mod find;
+mod life;
+mod limit;
+mod open;
+mod system;
+
+use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::{Account, AccountType, Currency};
+
+use crate::harness::TestBank;
+
+/// A checking account that a new customer would open.
+pub(crate) async fn wanted(bank: &TestBank, currency: &str) -> NewAccount {
+    let currency = Currency::from_code(currency).unwrap();
+    NewAccount::new(bank.customer().await, AccountType::Checking, currency)
+}
+
+pub(crate) async fn opened(bank: &TestBank, new: &NewAccount) -> Account {
+    accounts::open(&bank.database, new).await.unwrap()
+}

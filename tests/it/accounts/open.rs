@@ -1,0 +1,250 @@
+//! An account is opened once, at zero, for a customer.
+
+use futures_util::future::join_all;
+use neobank_domain::accounts::{self, AccountError, AccountStatus, NewAccount};
+use neobank_domain::{AccountType, Currency, CustomerId, Money};
+
+use super::{opened, wanted};
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    each_type_opens_at_zero,
+    the_banks_own_type_is_refused,
+    an_unknown_customer_leaves_nothing_behind,
+    opening_again_is_refused,
+    time_zones_are_full_names,
+    limits_are_in_the_currency_and_not_negative,
+    the_first_in_a_currency_opens_the_banks_own,
+    many_firsts_at_once,
+    numbers_are_made_by_the_database,
+);
+
+async fn each_type_opens_at_zero(bank: TestBank) {
+    for account_type in [
+        AccountType::Checking,
+        AccountType::Savings,
+        AccountType::Business,
+    ] {
+        let new = NewAccount {
+            account_type,
+            overdraft_limit: czk("12.50"),
+            time_zone: "Europe/Prague".to_owned(),
+            opened_at: Some("1993-01-01T00:00:00Z".parse().unwrap()),
+            ..wanted(&bank, "CZK").await
+        };
+        let account = opened(&bank, &new).await;
+        assert_eq!(
+            (
+                account.account_id,
+                account.customer_id,
+                account.account_type,
+                account.status
+            ),
+            (
+                new.account_id,
+                Some(new.customer_id),
+                account_type,
+                AccountStatus::Active
+            )
+        );
+        assert_eq!(
+            (account.current_balance, account.held_balance),
+            (czk("0"), czk("0"))
+        );
+        assert_eq!(
+            (account.overdraft_limit, account.available_balance),
+            (Some(czk("12.50")), Some(czk("12.50")))
+        );
+        assert_eq!(
+            (account.time_zone.as_str(), account.opened_at),
+            ("Europe/Prague", new.opened_at.unwrap())
+        );
+        assert_eq!(
+            (
+                account.last_entry_number,
+                account.version,
+                account.closed_at
+            ),
+            (0, 1, None)
+        );
+        assert_eq!(bank.find(account.account_id).await, account);
+    }
+    bank.assert_sound().await;
+}
+
+async fn the_banks_own_type_is_refused(bank: TestBank) {
+    let new = NewAccount {
+        account_type: AccountType::System,
+        ..wanted(&bank, "CZK").await
+    };
+    let error = accounts::open(&bank.database, &new).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            AccountError::AccountType {
+                account_type: AccountType::System
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(bank.count("banking.accounts").await, 0);
+}
+
+async fn an_unknown_customer_leaves_nothing_behind(bank: TestBank) {
+    let unknown = CustomerId::new();
+    let new = NewAccount {
+        customer_id: unknown,
+        ..wanted(&bank, "CZK").await
+    };
+    let error = accounts::open(&bank.database, &new).await.unwrap_err();
+    assert!(
+        matches!(error, AccountError::UnknownCustomer { customer } if customer == unknown),
+        "{error:?}"
+    );
+    assert_eq!(bank.count("banking.accounts").await, 0);
+}
+
+async fn opening_again_is_refused(bank: TestBank) {
+    let new = wanted(&bank, "CZK").await;
+    let account = opened(&bank, &new).await;
+    let again = NewAccount {
+        overdraft_limit: czk("1000"),
+        ..new.clone()
+    };
+    let error = accounts::open(&bank.database, &again).await.unwrap_err();
+    assert!(
+        matches!(error, AccountError::AlreadyOpen { account } if account == new.account_id),
+        "{error:?}"
+    );
+    assert_eq!(bank.find(new.account_id).await, account);
+}
+
+/// Abbreviations mean what a setting says, and POSIX formulas can be almost any text: neither is a zone for ever.
+async fn time_zones_are_full_names(bank: TestBank) {
+    for time_zone in [
+        "",
+        " ",
+        "Nowhere/Nowhere",
+        "Europe/Prag",
+        "europe/prague",
+        "CEST",
+        "IST",
+        "EST",
+        "XYZ-3",
+        "Foo/Bar1",
+        "UTC+3",
+        "<+03>-3",
+        "+02:00",
+        "2",
+        "EST5EDT",
+        "UTC ",
+        "a\0b",
+        "'; SELECT 1 --",
+        "/etc/passwd",
+        "../UTC",
+        "Etc/GMT+99",
+    ] {
+        let new = NewAccount {
+            time_zone: time_zone.to_owned(),
+            ..wanted(&bank, "CZK").await
+        };
+        let outcome = accounts::open(&bank.database, &new).await;
+        assert!(
+            matches!(&outcome, Err(AccountError::TimeZone { time_zone: given }) if given == time_zone),
+            "{time_zone:?}: {outcome:?}"
+        );
+    }
+    assert_eq!(bank.count("banking.accounts").await, 0);
+    for time_zone in [
+        "UTC",
+        "Europe/Prague",
+        "Pacific/Kiritimati",
+        "America/St_Johns",
+        "America/Argentina/Buenos_Aires",
+        "America/Port-au-Prince",
+        "America/North_Dakota/New_Salem",
+        "Etc/GMT+12",
+        "Etc/UTC",
+    ] {
+        let new = NewAccount {
+            time_zone: time_zone.to_owned(),
+            ..wanted(&bank, "CZK").await
+        };
+        assert_eq!(opened(&bank, &new).await.time_zone, time_zone);
+    }
+}
+
+async fn limits_are_in_the_currency_and_not_negative(bank: TestBank) {
+    let euro = Money::parse("1", Currency::from_code("EUR").unwrap()).unwrap();
+    for limit in [czk("-0.01"), euro] {
+        let new = NewAccount {
+            overdraft_limit: limit,
+            ..wanted(&bank, "CZK").await
+        };
+        let error = accounts::open(&bank.database, &new).await.unwrap_err();
+        assert!(
+            matches!(error, AccountError::OverdraftLimit { limit: given, currency }
+                if given == limit && currency.code() == "CZK"),
+            "{error:?}"
+        );
+    }
+    assert_eq!(bank.count("banking.accounts").await, 0);
+}
+
+async fn the_first_in_a_currency_opens_the_banks_own(bank: TestBank) {
+    opened(&bank, &wanted(&bank, "CZK").await).await;
+    assert_eq!(
+        bank.count("banking.accounts WHERE account_type = 'system'")
+            .await,
+        4
+    );
+    opened(&bank, &wanted(&bank, "CZK").await).await;
+    assert_eq!(
+        bank.count("banking.accounts WHERE account_type = 'system'")
+            .await,
+        4
+    );
+    opened(&bank, &wanted(&bank, "KWD").await).await;
+    assert_eq!(
+        bank.count("banking.accounts WHERE account_type = 'system' AND currency_code = 'KWD' AND minor_units = 3
+            AND overdraft_limit IS NULL AND customer_id IS NULL").await,
+        4
+    );
+}
+
+async fn many_firsts_at_once(bank: TestBank) {
+    for currency in ["CZK", "EUR", "JPY"] {
+        let mut wanted_accounts = Vec::new();
+        for _ in 0..24 {
+            wanted_accounts.push(wanted(&bank, currency).await);
+        }
+        let outcomes = join_all(
+            wanted_accounts
+                .iter()
+                .map(|new| accounts::open(&bank.database, new)),
+        )
+        .await;
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        let own = format!(
+            "banking.accounts WHERE account_type = 'system' AND currency_code = '{currency}'"
+        );
+        assert_eq!(bank.count(&own).await, 4);
+    }
+    bank.assert_sound().await;
+}
+
+async fn numbers_are_made_by_the_database(bank: TestBank) {
+    let mut numbers = std::collections::HashSet::new();
+    for _ in 0..10 {
+        let number = opened(&bank, &wanted(&bank, "CZK").await)
+            .await
+            .account_number;
+        let digits = number.strip_prefix("NB").unwrap();
+        assert!(
+            digits.len() == 12 && digits.bytes().all(|digit| digit.is_ascii_digit()),
+            "{number}"
+        );
+        numbers.insert(number);
+    }
+    assert_eq!(numbers.len(), 10);
+}

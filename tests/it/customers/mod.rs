@@ -1,0 +1,32 @@
+//! B4: customers are found, searched, created and updated.
+
+mod find;
+mod search;
+mod search_plan;
+mod search_text;
+mod update;
+
+use neobank_domain::customers::{self, NewCustomer};
+use neobank_domain::{Customer, CustomerId};
+
+use crate::harness::TestBank;
+
+/// A customer with this e-mail address and this first telephone number.
+pub(crate) fn person(email: &str, phone: &str) -> NewCustomer {
+    NewCustomer {
+        email: Some(email.to_owned()),
+        phone_primary: Some(phone.to_owned()),
+        ..NewCustomer::individual("Ada", "Lovelace")
+    }
+}
+
+pub(crate) async fn created(bank: &TestBank, new: &NewCustomer) -> Customer {
+    customers::create(&bank.database, new).await.unwrap()
+}
+
+pub(crate) async fn found(bank: &TestBank, customer: CustomerId) -> Customer {
+    customers::find(&bank.database, customer)
+        .await
+        .unwrap()
+        .unwrap()
+}

@@ -1,0 +1,120 @@
+//! The search as SQL: its text is known, it runs, and its pages come from the index.
+
+use neobank_db::{Executor, statement};
+use neobank_domain::customers::{self, CustomerFilter, CustomerStatus, CustomerType, search_query};
+use sea_orm::sea_query::PostgresQueryBuilder;
+
+use super::{created, person};
+use crate::harness::{TestBank, explain};
+
+on_both_versions!(
+    the_text_of_the_search_is_known_and_runs,
+    a_page_behind_a_cursor_comes_from_the_index,
+);
+
+fn everything() -> CustomerFilter {
+    CustomerFilter {
+        email: Some(r"a%_\".to_owned()),
+        phone: Some("42".to_owned()),
+        status: Some(CustomerStatus::Active),
+        customer_type: Some(CustomerType::Individual),
+        limit: 10,
+        after: Some(
+            "253402214400000000.ffffffffffff7fffbfffffffffffffff"
+                .parse()
+                .unwrap(),
+        ),
+        offset: 0,
+    }
+}
+
+async fn the_text_of_the_search_is_known_and_runs(bank: TestBank) {
+    let filters = [
+        ("without a filter", CustomerFilter::default()),
+        ("everything", everything()),
+        (
+            "second of two with an offset",
+            CustomerFilter {
+                offset: 1,
+                limit: 1,
+                ..Default::default()
+            },
+        ),
+    ];
+    let text: String = filters
+        .iter()
+        .map(|(name, filter)| {
+            let (sql, values) = search_query(filter).build(PostgresQueryBuilder);
+            let values: Vec<_> = values
+                .iter()
+                .map(|value| format!("  {value:?}\n"))
+                .collect();
+            format!("-- {name}\n{sql}\n{}", values.concat())
+        })
+        .collect();
+    insta::assert_snapshot!("customer_search", text);
+
+    let first = created(&bank, &person(r"xA%_\x@example.org", "42")).await;
+    let second = created(&bank, &person("other@example.org", "42")).await;
+    for ((name, filter), expected) in
+        filters
+            .iter()
+            .zip([vec![&second, &first], vec![&first], vec![&first]])
+    {
+        let (sql, values) = search_query(filter).build(PostgresQueryBuilder);
+        let rows = bank.database.query(statement(&sql, values)).await.unwrap();
+        assert_eq!(rows.len(), expected.len(), "{name}");
+        let page = customers::search(&bank.database, filter).await.unwrap();
+        assert_eq!(
+            page.customers.iter().collect::<Vec<_>>(),
+            expected,
+            "{name}"
+        );
+    }
+}
+
+async fn a_page_behind_a_cursor_comes_from_the_index(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    superuser
+        .execute(statement(
+            "INSERT INTO banking.customers (customer_id, first_name, last_name, created_at)
+             SELECT gen_random_uuid(), 'A', 'B', timestamptz '2020-01-01' + n * interval '1 second'
+             FROM generate_series(1, 20000) AS n",
+            [],
+        ))
+        .await
+        .unwrap();
+    superuser
+        .execute(statement("ANALYZE banking.customers", []))
+        .await
+        .unwrap();
+    let mut filter = CustomerFilter {
+        limit: 50,
+        offset: 9_000,
+        ..Default::default()
+    };
+    let next = customers::search(&bank.database, &filter)
+        .await
+        .unwrap()
+        .next;
+    filter = CustomerFilter {
+        limit: 50,
+        after: next,
+        ..Default::default()
+    };
+    let (sql, values) = search_query(&filter).build(PostgresQueryBuilder);
+    let plan = explain(&bank.database, statement(&sql, values)).await;
+    assert!(
+        plan.contains("Index Scan using customers_created_at_index"),
+        "{plan}"
+    );
+    assert!(
+        plan.contains("Index Cond: (ROW(created_at, customer_id) <"),
+        "{plan}"
+    );
+    assert!(
+        !plan.contains("Sort") && !plan.contains("Seq Scan"),
+        "{plan}"
+    );
+    assert!(plan.contains("rows=51"), "{plan}");
+}

@@ -1,0 +1,96 @@
+//! What is typed into a search stands for itself.
+
+use neobank_domain::customers::{self, CustomerError, CustomerFilter};
+
+use super::{created, person};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    special_characters_stand_for_themselves,
+    a_nul_is_a_clear_error,
+);
+
+async fn special_characters_stand_for_themselves(bank: TestBank) {
+    let texts = [
+        "plain",
+        "per%cent",
+        "under_score",
+        r"back\slash",
+        r"both\%",
+        "o'brien",
+        "quo\"te",
+        "dol$1lar",
+        "žluťoučký",
+        "日本語",
+        "🏦",
+        "a--b",
+        "a;b",
+        "percent",
+        "underXscore",
+    ];
+    for text in texts {
+        created(&bank, &person(&format!("{text}@example.org"), text)).await;
+    }
+    let needles = [
+        "%", "_", r"\", r"\\", r"\%", "'", "''", "\"", "$1", "--", ";", "ž", "本", "🏦", "r%c",
+        "r_s", "k\\s", "%%", "", "plain",
+    ];
+    for needle in needles {
+        let by_email = CustomerFilter {
+            email: Some(needle.to_owned()),
+            ..Default::default()
+        };
+        let by_phone = CustomerFilter {
+            phone: Some(needle.to_owned()),
+            ..Default::default()
+        };
+        for filter in [by_email, by_phone] {
+            let page = customers::search(&bank.database, &filter).await.unwrap();
+            let mut found: Vec<_> = page
+                .customers
+                .into_iter()
+                .map(|customer| customer.phone_primary.unwrap())
+                .collect();
+            found.sort_unstable();
+            let mut expected: Vec<_> = texts
+                .into_iter()
+                .filter(|text| text.contains(needle))
+                .collect();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{needle:?}: {filter:?}");
+        }
+    }
+}
+
+async fn a_nul_is_a_clear_error(bank: TestBank) {
+    let text = || Some("a\0b".to_owned());
+    for (field, filter) in [
+        (
+            "email",
+            CustomerFilter {
+                email: text(),
+                ..Default::default()
+            },
+        ),
+        (
+            "phone",
+            CustomerFilter {
+                phone: text(),
+                ..Default::default()
+            },
+        ),
+    ] {
+        let error = customers::search(&bank.database, &filter)
+            .await
+            .unwrap_err();
+        let CustomerError::Invalid {
+            field: found,
+            value,
+            ..
+        } = error
+        else {
+            panic!("{error:?}")
+        };
+        assert_eq!((found, value.as_str()), (field, "a\0b"));
+    }
+}

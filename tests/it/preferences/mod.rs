@@ -1,0 +1,30 @@
+//! B11: preferences are merged key by key, many customers at once.
+
+mod concurrency;
+mod merge;
+mod refusal;
+
+use neobank_domain::CustomerId;
+use neobank_domain::preferences::{self, PreferenceUpdate};
+use serde_json::{Map, Value};
+
+use crate::harness::TestBank;
+
+/// An update from JSON.
+pub(crate) fn update(customer_id: CustomerId, preferences: Value) -> PreferenceUpdate {
+    PreferenceUpdate {
+        customer_id,
+        preferences: object(preferences),
+    }
+}
+
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        other => panic!("not an object: {other}"),
+    }
+}
+
+pub(crate) async fn kept(bank: &TestBank, customer: CustomerId) -> Value {
+    Value::Object(preferences::find(&bank.database, customer).await.unwrap())
+}
