@@ -8,6 +8,7 @@
 
 mod demo;
 mod files;
+mod generate;
 mod import;
 mod migrate;
 mod progress;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Start a server, replay a real bank's year through the ledger and compare every balance
     Demo(demo::DemoArguments),
+    /// Write the entities and the schema reference from a migrated database
+    Generate(generate::GenerateArguments),
     /// Import a bank's history from CSV files
     Import(import::ImportArguments),
     /// Roll the schema out on a database, take it back, or tell how far it is
@@ -41,6 +44,7 @@ enum Command {
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Generate(arguments) => generate::run(arguments).await,
         Command::Import(arguments) => import::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Test(arguments) => test::run(&arguments),

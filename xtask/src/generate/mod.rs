@@ -1,0 +1,67 @@
+//! `cargo xtask generate`: the entities and the schema reference, from a migrated database.
+
+mod diagram;
+mod entities;
+mod output;
+mod reference;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use neobank_db::{Database, DatabaseConfig, Executor, statement};
+use neobank_migration::{Rollout, RolloutOptions};
+use neobank_postgres::{Durability, LocalServer, ServerOptions};
+
+use output::Files;
+
+/// The schemas that are generated, each a module of the entity crate and a page of the reference.
+const SCHEMAS: [&str; 3] = ["banking", "pooling", "concurrency"];
+
+/// The scratch database on the scratch server.
+const DATABASE: &str = "neobank_generate";
+
+/// Writes the entities and the schema reference anew from a migrated scratch database.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    /// Write nothing; fail when a file is not as it would be written
+    #[arg(long)]
+    check: bool,
+    /// The major version of the scratch server; what is written is the same for each
+    #[arg(long)]
+    postgres: Option<u32>,
+}
+
+pub(crate) async fn run(arguments: GenerateArguments) -> anyhow::Result<ExitCode> {
+    let version = arguments.postgres;
+    let server = tokio::task::spawn_blocking(move || {
+        ServerOptions::default()
+            .durability(Durability::Fast)
+            .version(version)
+            .start()
+    })
+    .await??;
+    let (url, database) = migrated_database(&server).await?;
+
+    let mut files = Files::default();
+    entities::generate(&url, &database, &mut files).await?;
+    reference::generate(&database, &mut files).await?;
+    if arguments.check {
+        files.check()
+    } else {
+        files.write()
+    }
+}
+
+async fn migrated_database(server: &LocalServer) -> anyhow::Result<(String, Database)> {
+    let administrator = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
+    administrator
+        .execute(statement(&format!("CREATE DATABASE {DATABASE}"), []))
+        .await?;
+    let url = server.database_url(DATABASE);
+    Rollout::connect(&url, RolloutOptions::default())
+        .await?
+        .up()
+        .await?;
+    let database = Database::connect(DatabaseConfig::from_url(&url)?).await?;
+    Ok((url, database))
+}
