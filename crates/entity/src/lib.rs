@@ -17,8 +17,16 @@
 //! assert!(query.build(DbBackend::Postgres).to_string().contains(r#"FROM "banking"."accounts""#));
 //! ```
 
-#![allow(missing_docs, unreachable_pub, reason = "the modules are generated; docs/schema tells what the columns mean")]
-#![allow(clippy::all, unused_qualifications, reason = "the modules are generated")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "the modules are generated; docs/schema tells what the columns mean"
+)]
+#![allow(
+    clippy::all,
+    unused_qualifications,
+    reason = "the modules are generated"
+)]
 
 pub mod banking;
 pub mod concurrency;

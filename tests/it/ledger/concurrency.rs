@@ -1,1 +1,7 @@
-//! Many transfers at once.
+//! Many at once on few accounts: nobody waits in a circle, nothing is lost, nothing happens twice.
+
+mod control;
+mod directions;
+mod mixture;
+mod random;
+mod storm;

@@ -72,7 +72,7 @@ async fn costs_two_round_trips(bank: TestBank) {
 async fn takes_no_more_than_four_round_trips_when_nothing_is_prepared(bank: TestBank) {
     // Behind a transaction pooler nothing is ever prepared, and the limits travel in each transaction.
     let trips = round_trips_with(&bank, 3, |config| {
-        config.pooler = neobank_db::Pooler::Transaction
+        config.pooler = neobank_db::Pooler::Transaction;
     })
     .await;
     assert_eq!(trips, [2, 2, 2]);

@@ -13,9 +13,6 @@ const COLUMNS: &str = "account_id, customer_id, account_number, account_type, ac
      current_balance::numeric, available_balance, held_balance::numeric, overdraft_limit::numeric, time_zone, \
      last_entry_number, version, opened_at, closed_at";
 
-/// How often a change is tried again when the account changed between the attempt and the look at why it failed.
-const ATTEMPTS_MAX: u32 = 3;
-
 #[derive(FromQueryResult)]
 struct AccountRow {
     account_id: Uuid,
@@ -33,6 +30,13 @@ struct AccountRow {
     version: i64,
     opened_at: DateTime<Utc>,
     closed_at: Option<DateTime<Utc>>,
+}
+
+#[derive(FromQueryResult)]
+struct ChangedRow {
+    #[sea_orm(nested)]
+    account: AccountRow,
+    changed: bool,
 }
 
 /// Opens an account, at zero. The first one in a currency also opens the bank's own accounts in it.
@@ -168,44 +172,47 @@ pub async fn set_overdraft_limit(
     account: AccountId,
     limit: Money,
 ) -> Result<Account, AccountError> {
-    let too_much = Money::limit();
-    let sql = format!(
-        "UPDATE banking.accounts SET overdraft_limit = $2
-         WHERE account_id = $1 AND currency_code = $3 AND account_type <> 'system' AND account_status <> 'closed'
-           AND $2 >= 0 AND current_balance - held_balance + $2 >= 0 AND current_balance - held_balance + $2 < {too_much}
-         RETURNING {COLUMNS}"
-    );
-    let parameters: [Value; 3] = [
-        account.as_uuid().into(),
+    let values: [Value; 3] = [
         limit.amount().into(),
         limit.currency().code().into(),
+        Money::limit().into(),
     ];
-    change(on, account, statement(&sql, parameters), |found| {
-        check_limit(limit, found.current_balance.currency())?;
-        if found.status == AccountStatus::Closed {
-            return Err(AccountError::Status {
-                account,
-                status: found.status,
-            });
-        }
-        let after = found
-            .current_balance
-            .checked_sub(found.held_balance)
-            .and_then(|free| free.checked_add(limit));
-        match after {
-            Ok(after) if after.amount() < Decimal::ZERO => Err(AccountError::BelowLimit {
-                account,
-                balance: found.current_balance,
-                limit,
-            }),
-            Ok(_) => Ok(()),
-            // What may be spent would be more than any amount.
-            Err(_) => Err(AccountError::OverdraftLimit {
-                limit,
-                currency: found.current_balance.currency(),
-            }),
-        }
-    })
+    let condition = "found.currency_code = $3 AND found.account_status <> 'closed' AND $2 >= 0
+        AND found.current_balance - found.held_balance + $2 >= 0
+        AND found.current_balance - found.held_balance + $2 < $4";
+    change(
+        on,
+        account,
+        "overdraft_limit = $2",
+        condition,
+        values,
+        |found| {
+            check_limit(limit, found.current_balance.currency())?;
+            if found.status == AccountStatus::Closed {
+                return Err(AccountError::Status {
+                    account,
+                    status: found.status,
+                });
+            }
+            let after = found
+                .current_balance
+                .checked_sub(found.held_balance)
+                .and_then(|free| free.checked_add(limit));
+            match after {
+                Ok(after) if after.amount() < Decimal::ZERO => Err(AccountError::BelowLimit {
+                    account,
+                    balance: found.current_balance,
+                    limit,
+                }),
+                Ok(_) => Ok(()),
+                // What may be spent would be more than any amount.
+                Err(_) => Err(AccountError::OverdraftLimit {
+                    limit,
+                    currency: found.current_balance.currency(),
+                }),
+            }
+        },
+    )
     .await
 }
 
@@ -215,19 +222,12 @@ async fn change_status(
     from: AccountStatus,
     to: AccountStatus,
 ) -> Result<Account, AccountError> {
-    let sql = format!(
-        "UPDATE banking.accounts
-         SET account_status = $3, closed_at = CASE WHEN $3 = 'closed' THEN clock_timestamp() END
-         WHERE account_id = $1 AND account_status = $2 AND account_type <> 'system'
-           AND ($3 <> 'closed' OR (current_balance = 0 AND held_balance = 0))
-         RETURNING {COLUMNS}"
-    );
-    let parameters: [Value; 3] = [
-        account.as_uuid().into(),
-        from.name().into(),
-        to.name().into(),
-    ];
-    change(on, account, statement(&sql, parameters), |found| {
+    let values: [Value; 2] = [from.name().into(), to.name().into()];
+    let assignments =
+        "account_status = $3, closed_at = CASE WHEN $3 = 'closed' THEN clock_timestamp() END";
+    let condition = "found.account_status = $2
+        AND ($3 <> 'closed' OR (found.current_balance = 0 AND found.held_balance = 0))";
+    change(on, account, assignments, condition, values, |found| {
         if found.status != from {
             return Err(AccountError::Status {
                 account,
@@ -248,25 +248,48 @@ async fn change_status(
     .await
 }
 
-/// Runs a conditional update; when it met no row, looks for the condition that failed.
+/// Locks the account, changes it when the condition holds, and answers what it is then. One statement, so the reason for
+/// a change that was not made is the account as it stood at that moment, whoever else is changing it.
+///
+/// The condition is on `found`, which is the newest version of the row once its lock is granted; the one that is updated
+/// is looked for with the older snapshot of the statement, and by its identifier alone.
 async fn change(
     on: &impl Executor,
     account: AccountId,
-    update: neobank_db::Statement,
+    assignments: &str,
+    condition: &str,
+    values: impl IntoIterator<Item = Value>,
     why_not: impl Fn(&Account) -> Result<(), AccountError> + Send,
 ) -> Result<Account, AccountError> {
-    for _ in 0..ATTEMPTS_MAX {
-        if let Some(row) = on.fetch_one::<AccountRow>(update.clone()).await? {
-            return self::account(row);
-        }
-        let found = find(on, account)
-            .await?
-            .ok_or(AccountError::UnknownAccount { account })?;
-        if found.account_type == AccountType::System {
-            return Err(AccountError::SystemAccount { account });
-        }
-        why_not(&found)?;
+    let sql = format!(
+        "WITH found AS (
+             SELECT * FROM banking.accounts WHERE account_id = $1 FOR NO KEY UPDATE
+         ),
+         changed AS (
+             UPDATE banking.accounts AS account SET {assignments}
+             FROM found
+             WHERE account.account_id = found.account_id AND found.account_type <> 'system' AND {condition}
+             RETURNING account.*
+         )
+         SELECT {COLUMNS}, true AS changed FROM changed
+         UNION ALL
+         SELECT {COLUMNS}, false FROM found WHERE NOT EXISTS (SELECT FROM changed)"
+    );
+    let parameters = std::iter::once(account.as_uuid().into()).chain(values);
+    let Some(row) = on
+        .fetch_one::<ChangedRow>(statement(&sql, parameters))
+        .await?
+    else {
+        return Err(AccountError::UnknownAccount { account });
+    };
+    let after = self::account(row.account)?;
+    if row.changed {
+        return Ok(after);
     }
+    if after.account_type == AccountType::System {
+        return Err(AccountError::SystemAccount { account });
+    }
+    why_not(&after)?;
     Err(DatabaseError::NoRow.into())
 }
 

@@ -5,6 +5,9 @@ CREATE OR REPLACE FUNCTION banking.apply_entries() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+-- The plans are made once for a session, perhaps on an empty table or for a large batch, and kept: they must fit both. So
+-- transfers are looked up one by one, accounts by the list of those that move, and neither is ever read as a whole.
+SET enable_seqscan = off
 AS $$
 DECLARE
     v_entries bigint;
@@ -22,7 +25,9 @@ BEGIN
     SELECT count(*)
     INTO v_matching
     FROM new_entries AS entry
-    JOIN banking.transfers AS transfer ON transfer.transfer_id = entry.transfer_id
+    CROSS JOIN LATERAL (
+        SELECT * FROM banking.transfers AS named WHERE named.transfer_id = entry.transfer_id OFFSET 0
+    ) AS transfer
     WHERE entry.amount = transfer.amount
       AND entry.currency_code = transfer.currency_code
       AND entry.transaction_date = transfer.posted_at
@@ -98,6 +103,7 @@ BEGIN
         updated_at = greatest(clock_timestamp(), account.updated_at + interval '1 microsecond')
     FROM movements
     WHERE account.account_id = movements.account_id
+      AND account.account_id = ANY (ARRAY(SELECT entry.account_id FROM new_entries AS entry))
       AND movements.unbroken
       AND account.account_status = 'active'
       AND account.currency_code = movements.currency_code
