@@ -16,6 +16,7 @@ mod harness;
 
 mod accounts;
 mod customers;
+mod database;
 mod journal;
 mod ledger;
 mod money;

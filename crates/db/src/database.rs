@@ -94,7 +94,7 @@ impl Database {
 
     /// A transaction that its owner commits; dropped without that, it is rolled back. `READ COMMITTED`.
     ///
-    /// `BEGIN` travels with the first statement, so this costs no round trip.
+    /// Sends nothing: `BEGIN` goes with the first statement.
     ///
     /// # Errors
     ///

@@ -26,6 +26,7 @@ pub(crate) struct Lease {
     object: Option<Object<Manager>>,
     state: AtomicU8,
     statements_in_flight: AtomicUsize,
+    statements_sent: AtomicUsize,
     config: Arc<DatabaseConfig>,
 }
 
@@ -44,6 +45,7 @@ impl Lease {
             object: Some(object),
             state: AtomicU8::new(CLEAN),
             statements_in_flight: AtomicUsize::new(0),
+            statements_sent: AtomicUsize::new(0),
             config,
         }
     }
@@ -67,6 +69,11 @@ impl Lease {
 
     pub(crate) fn config(&self) -> &DatabaseConfig {
         &self.config
+    }
+
+    /// How many statements were sent so far.
+    pub(crate) fn statements_sent(&self) -> usize {
+        self.statements_sent.load(Ordering::Acquire)
     }
 
     pub(crate) fn mark_dirty(&self) {
@@ -101,6 +108,7 @@ impl Lease {
         let limit = self.config.statement_timeout.saturating_add(GRACE);
         // When this future is dropped before the answer, the count stays up and `drop` knows that something still runs.
         self.statements_in_flight.fetch_add(1, Ordering::AcqRel);
+        self.statements_sent.fetch_add(1, Ordering::AcqRel);
         let answer = tokio::time::timeout(limit, statement).await;
         let _ =
             self.statements_in_flight

@@ -37,6 +37,7 @@
 //! ```
 
 mod address;
+mod begin;
 mod config;
 mod connection;
 mod database;

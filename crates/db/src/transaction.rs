@@ -12,6 +12,7 @@ use thiserror::Error;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::begin::{Begin, Turn};
 use crate::config::Pooler;
 use crate::error::{DatabaseError, is_aborted_transaction, proves_no_commit};
 use crate::executor::{Executor, parameters};
@@ -74,7 +75,9 @@ impl<E: From<DatabaseError>> TransactionError<E> {
 #[derive(Debug)]
 pub struct Transaction {
     lease: Lease,
-    /// What must reach the server before the next statement: `BEGIN`, `SAVEPOINT`. It travels with it.
+    begin: Begin,
+    begin_statement: String,
+    /// Savepoints that were made since the last statement; they travel with the next one.
     unsent: Mutex<String>,
     savepoints: u32,
 }
@@ -103,7 +106,9 @@ impl Transaction {
         let begin = begin_statement(&lease, options);
         Self {
             lease,
-            unsent: Mutex::new(begin),
+            begin: Begin::new(),
+            begin_statement: begin,
+            unsent: Mutex::default(),
             savepoints: 0,
         }
     }
@@ -117,7 +122,7 @@ impl Transaction {
     ///   everything is rolled back.
     /// * [`DatabaseError::CommitUnknown`]: the answer never came. Nobody but the database can tell what happened.
     pub async fn commit(self) -> Result<(), DatabaseError> {
-        if self.has_not_begun() {
+        if self.begin.is_unsent() {
             return Ok(());
         }
         self.send_commit().await
@@ -134,6 +139,10 @@ impl Transaction {
         self,
         statements: &[(&Prepared, &[&(dyn ToSql + Sync)])],
     ) -> Result<Vec<u64>, DatabaseError> {
+        if !self.begin.is_begun() {
+            self.begin_and_wait().await?;
+        }
+        let sent_before = self.lease.statements_sent();
         let mut answers: Vec<BoxFuture<'_, Result<u64, DatabaseError>>> =
             Vec::with_capacity(statements.len());
         for (prepared, parameters) in statements {
@@ -145,6 +154,12 @@ impl Transaction {
             if let Poll::Ready(sent) = poll_once(answer.as_mut()).await {
                 *count = Some(sent?);
             }
+        }
+        // Nothing may ever run behind the commit.
+        if self.lease.statements_sent().wrapping_sub(sent_before) != answers.len() {
+            return Err(DatabaseError::Parameter {
+                reason: "a statement was not sent".to_owned(),
+            });
         }
         let statements = async {
             for (answer, count) in answers.iter_mut().zip(&mut counts) {
@@ -175,7 +190,7 @@ impl Transaction {
     ///
     /// [`DatabaseError::ConnectionLost`]; the server rolls back all the same.
     pub async fn rollback(self) -> Result<(), DatabaseError> {
-        if self.has_not_begun() {
+        if self.begin.is_unsent() {
             return Ok(());
         }
         self.lease
@@ -240,7 +255,7 @@ impl Transaction {
         match self.lease.config().pooler {
             Pooler::None => {
                 // Sent before BEGIN where that has not been sent: preparing needs no transaction.
-                if !self.has_not_begun() {
+                if !self.begin.is_unsent() {
                     self.lease.mark_dirty();
                 }
                 let statement = self
@@ -253,12 +268,16 @@ impl Transaction {
         }
     }
 
-    /// Runs a prepared statement and returns its rows. The first poll of the future sends it.
+    /// Runs a prepared statement that changes no data (it may lock) and returns its rows. `BEGIN` travels with it, and the
+    /// first poll of the future sends both.
+    ///
+    /// It must change nothing, because it runs on its own when the `BEGIN` in front of it fails; that failure is returned
+    /// all the same.
     ///
     /// # Errors
     ///
     /// [`DatabaseError`]: what the server refused, or how the connection failed.
-    pub async fn query_prepared(
+    pub async fn read_prepared(
         &self,
         prepared: &Prepared,
         parameters: &[&(dyn ToSql + Sync)],
@@ -266,7 +285,8 @@ impl Transaction {
         let client = self.lease.client();
         match &prepared.0 {
             PreparedKind::Statement(statement) => {
-                self.send(client.query(statement, parameters)).await
+                self.send_with_begin(client.query(statement, parameters))
+                    .await
             }
             PreparedKind::Text(sql, types) => {
                 let typed: Vec<_> = parameters
@@ -274,12 +294,13 @@ impl Transaction {
                     .copied()
                     .zip(types.iter().cloned())
                     .collect();
-                self.send(client.query_typed(sql, &typed)).await
+                self.send_with_begin(client.query_typed(sql, &typed)).await
             }
         }
     }
 
-    /// Runs a prepared statement and returns how many rows it touched. The first poll of the future sends it.
+    /// Runs a prepared statement and returns how many rows it touched. In a transaction that has begun, the first poll of the
+    /// future sends it.
     ///
     /// # Errors
     ///
@@ -305,22 +326,74 @@ impl Transaction {
         }
     }
 
-    /// Sends a statement behind what is unsent, without waiting in between, and waits for both answers.
+    /// Waits until the transaction has begun, then sends a statement and waits for its answer.
     async fn send<T>(
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
-        let unsent = std::mem::take(&mut *self.unsent());
-        if unsent.is_empty() {
+        if !self.begin.is_begun() {
+            self.begin_and_wait().await?;
+        }
+        self.send_with_savepoints(statement).await
+    }
+
+    /// Sends a statement that changes nothing, and `BEGIN` in front of it if need be, without waiting in between.
+    async fn send_with_begin<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseError> {
+        match self.begin.turn()? {
+            Turn::Follow => self.send_with_savepoints(statement).await,
+            Turn::Send(beginning) => {
+                let prefix = format!(
+                    "{}{}",
+                    self.begin_statement,
+                    std::mem::take(&mut *self.unsent())
+                );
+                self.lease.mark_dirty();
+                self.lease
+                    .answer(async {
+                        // `join` polls the first future first, and a future's first poll sends: the order is kept.
+                        let (begun, answer) =
+                            join(self.lease.client().batch_execute(&prefix), statement).await;
+                        begun?;
+                        beginning.succeed();
+                        answer
+                    })
+                    .await
+            }
+        }
+    }
+
+    async fn begin_and_wait(&self) -> Result<(), DatabaseError> {
+        match self.begin.turn()? {
+            Turn::Follow => self.begin.answered().await,
+            Turn::Send(beginning) => {
+                self.lease.mark_dirty();
+                self.lease
+                    .answer(self.lease.client().batch_execute(&self.begin_statement))
+                    .await?;
+                beginning.succeed();
+                Ok(())
+            }
+        }
+    }
+
+    /// A savepoint that fails leaves the transaction aborted, and the statement behind it fails with it; so these may
+    /// travel together.
+    async fn send_with_savepoints<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseError> {
+        let savepoints = std::mem::take(&mut *self.unsent());
+        if savepoints.is_empty() {
             return self.lease.answer(statement).await;
         }
-        self.lease.mark_dirty();
         self.lease
             .answer(async {
-                // `join` polls the first future first, and a future's first poll sends: the order is kept.
-                let (prefix, answer) =
-                    join(self.lease.client().batch_execute(&unsent), statement).await;
-                prefix.and(answer)
+                let (made, answer) =
+                    join(self.lease.client().batch_execute(&savepoints), statement).await;
+                made.and(answer)
             })
             .await
     }
@@ -358,10 +431,6 @@ impl Transaction {
                 })
             }
         }
-    }
-
-    fn has_not_begun(&self) -> bool {
-        self.unsent().starts_with("BEGIN")
     }
 
     fn unsent(&self) -> std::sync::MutexGuard<'_, String> {

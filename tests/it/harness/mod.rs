@@ -5,11 +5,13 @@
 
 mod bank;
 mod counting_proxy;
+mod cutting_proxy;
 mod explain;
 mod server;
 
 pub(crate) use bank::{TestBank, czk};
 pub(crate) use counting_proxy::CountingProxy;
+pub(crate) use cutting_proxy::CuttingProxy;
 pub(crate) use explain::explain;
 
 /// Makes a test of each function for PostgreSQL 15 and one for 18. The functions take a [`TestBank`].

@@ -121,13 +121,13 @@ impl Session {
     ) -> Result<Books, DatabaseError> {
         let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
         let accounts: [&(dyn ToSql + Sync); 1] = [&accounts];
-        let locked = transaction.query_prepared(&self.lock_accounts, &accounts);
+        let locked = transaction.read_prepared(&self.lock_accounts, &accounts);
         let (locked, known) = if keys.is_empty() {
             (locked.await?, Vec::new())
         } else {
             let keys: [&(dyn ToSql + Sync); 1] = [&keys];
             // Sent one behind the other: the second runs after the locks are there.
-            in_order(locked, transaction.query_prepared(&self.read_known, &keys)).await?
+            in_order(locked, transaction.read_prepared(&self.read_known, &keys)).await?
         };
         let now = locked
             .first()

@@ -1,0 +1,211 @@
+//! B1, B2: what the configuration says is in force, and nothing else stays on a connection.
+
+use std::time::Duration;
+
+use neobank_db::{
+    Database, DatabaseError, ErrorClass, Executor, IsolationLevel, Pooler, TransactionOptions,
+    statement,
+};
+
+use super::{insert, noted, notes};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    transaction_commands_are_refused,
+    limits_are_in_force,
+    limits_of_one_transaction_end_with_it,
+    isolation_and_access_are_in_force_whatever_the_defaults,
+    role_and_name_are_in_force,
+    idle_connections_are_closed_down_to_the_minimum,
+    two_hundred_callers_share_four_connections,
+);
+
+async fn transaction_commands_are_refused(bank: TestBank) {
+    let database = notes(&bank, 1).await;
+    for sql in [
+        "BEGIN",
+        "COMMIT",
+        "SET statement_timeout = 0",
+        "/* a */ rollback",
+        "LISTEN x",
+    ] {
+        let error = database.execute(statement(sql, [])).await.unwrap_err();
+        assert!(
+            matches!(error, DatabaseError::SessionStatement { .. }),
+            "{sql}: {error:?}"
+        );
+    }
+    let transaction = database.begin().await.unwrap();
+    transaction.execute(insert("kept")).await.unwrap();
+    assert!(transaction.execute(statement("COMMIT", [])).await.is_err());
+    transaction.rollback().await.unwrap();
+    assert!(!noted(&bank, "kept").await);
+}
+
+async fn limits_are_in_force(bank: TestBank) {
+    notes(&bank, 1).await;
+    for pooler in [Pooler::None, Pooler::Transaction] {
+        let mut config = bank.config();
+        config.pooler = pooler;
+        config.statement_timeout = Duration::from_millis(80);
+        config.lock_timeout = Duration::from_millis(30);
+        config.idle_in_transaction_timeout = Duration::from_millis(120);
+        let database = Database::connect(config).await.unwrap();
+        let error = database
+            .execute(statement("SELECT pg_sleep(5)", []))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.class(),
+            ErrorClass::StatementCancelled,
+            "{pooler:?} {error:?}"
+        );
+
+        let holder = bank.superuser().await.begin().await.unwrap();
+        holder
+            .execute(statement("LOCK TABLE scratch.note", []))
+            .await
+            .unwrap();
+        let error = database.execute(insert("waits")).await.unwrap_err();
+        assert_eq!(
+            error.class(),
+            ErrorClass::LockTimeout,
+            "{pooler:?} {error:?}"
+        );
+        holder.rollback().await.unwrap();
+
+        let transaction = database.begin().await.unwrap();
+        transaction
+            .execute(statement("SELECT 1", []))
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert!(
+            transaction
+                .execute(statement("SELECT 1", []))
+                .await
+                .is_err(),
+            "{pooler:?}"
+        );
+        drop(transaction);
+        database.execute(statement("SELECT 1", [])).await.unwrap();
+    }
+}
+
+async fn limits_of_one_transaction_end_with_it(bank: TestBank) {
+    let database = notes(&bank, 1).await;
+    let options = TransactionOptions {
+        statement_timeout: Some(Duration::from_millis(50)),
+        ..Default::default()
+    };
+    let transaction = database.begin_with(options).await.unwrap();
+    let error = transaction
+        .execute(statement("SELECT pg_sleep(5)", []))
+        .await
+        .unwrap_err();
+    assert_eq!(error.class(), ErrorClass::StatementCancelled);
+    drop(transaction);
+    database
+        .execute(statement("SELECT pg_sleep(0.2)", []))
+        .await
+        .unwrap();
+}
+
+async fn isolation_and_access_are_in_force_whatever_the_defaults(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    let name: String = superuser
+        .fetch_value(statement("SELECT current_database()", []))
+        .await
+        .unwrap();
+    for setting in [
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_read_only = on",
+    ] {
+        superuser
+            .execute(statement(
+                &format!("ALTER DATABASE {name} SET {setting}"),
+                [],
+            ))
+            .await
+            .unwrap();
+    }
+    let database = Database::connect(bank.config()).await.unwrap();
+    for (isolation, shown) in [
+        (IsolationLevel::ReadCommitted, "read committed"),
+        (IsolationLevel::RepeatableRead, "repeatable read"),
+        (IsolationLevel::Serializable, "serializable"),
+    ] {
+        for read_only in [true, false] {
+            let options = TransactionOptions {
+                isolation,
+                read_only,
+                ..Default::default()
+            };
+            let transaction = database.begin_with(options).await.unwrap();
+            let sql = "SELECT current_setting('transaction_isolation') || ' ' || current_setting('transaction_read_only')";
+            let found: String = transaction.fetch_value(statement(sql, [])).await.unwrap();
+            assert_eq!(
+                found,
+                format!("{shown} {}", if read_only { "on" } else { "off" })
+            );
+        }
+    }
+}
+
+async fn role_and_name_are_in_force(bank: TestBank) {
+    bank.superuser()
+        .await
+        .execute(statement("CREATE ROLE \"odd \\ \"\" role\"", []))
+        .await
+        .ok();
+    for pooler in [Pooler::None, Pooler::Transaction] {
+        let mut config = neobank_db::DatabaseConfig::from_url(bank.url())
+            .unwrap()
+            .with_role("odd \\ \" role");
+        config.pooler = pooler;
+        config.application_name = "teller's desk".to_owned();
+        let database = Database::connect(config).await.unwrap();
+        let sql = "SELECT current_user || '/' || current_setting('application_name')";
+        let found: String = database.fetch_value(statement(sql, [])).await.unwrap();
+        assert_eq!(found, "odd \\ \" role/teller's desk", "{pooler:?}");
+    }
+}
+
+async fn idle_connections_are_closed_down_to_the_minimum(bank: TestBank) {
+    let mut config = bank.config();
+    config.pool_min = 2;
+    config.pool_max = 6;
+    config.idle_timeout = Duration::from_millis(100);
+    let database = Database::connect(config).await.unwrap();
+    assert_eq!(database.status().open, 2);
+    let mut out = Vec::new();
+    for _ in 0..6 {
+        out.push(database.begin().await.unwrap());
+    }
+    drop(out);
+    assert_eq!(database.status().open, 6);
+    for _ in 0..200 {
+        if database.status().open == 2 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{:?}", database.status());
+}
+
+async fn two_hundred_callers_share_four_connections(bank: TestBank) {
+    let database = notes(&bank, 4).await;
+    let mut running = tokio::task::JoinSet::new();
+    for caller in 0..200 {
+        let database = database.clone();
+        running.spawn(async move { database.execute(insert(&format!("caller {caller}"))).await });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap().unwrap();
+    }
+    let kept: i64 = database
+        .fetch_value(statement("SELECT count(*) FROM scratch.note", []))
+        .await
+        .unwrap();
+    assert_eq!((kept, database.status().open), (200, 4));
+}

@@ -1,0 +1,82 @@
+//! B2: a server that says nothing more keeps no place in the pool.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use neobank_db::{Database, DatabaseError, Executor, statement};
+
+use super::{assert_all_come_back, insert, noted, notes};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    a_stopped_backend_gives_its_place_back,
+    a_peer_that_accepts_and_never_answers_is_given_up,
+    a_server_that_is_not_there_is_named,
+);
+
+fn signal(signal: &str, process: i32) {
+    let status = Command::new("kill")
+        .args([signal, &process.to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+async fn a_stopped_backend_gives_its_place_back(bank: TestBank) {
+    let database = notes(&bank, 1).await;
+    let process: i32 = database
+        .fetch_value(statement("SELECT pg_backend_pid()", []))
+        .await
+        .unwrap();
+    signal("-STOP", process);
+    let outcome = tokio::time::timeout(
+        Duration::from_millis(50),
+        database.execute(insert("unheard")),
+    )
+    .await;
+    assert!(outcome.is_err(), "the backend is stopped");
+    // While it is still stopped, the only place of the pool is free again.
+    let started = Instant::now();
+    database.execute(insert("heard")).await.unwrap();
+    let waited = started.elapsed();
+    signal("-CONT", process);
+    assert!(waited < Duration::from_secs(4), "{waited:?}");
+    assert!(noted(&bank, "heard").await);
+    assert_all_come_back(&database).await;
+}
+
+async fn a_peer_that_accepts_and_never_answers_is_given_up(bank: TestBank) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = bank.config();
+    config.hosts = vec!["127.0.0.1".to_owned()];
+    config.ports = vec![listener.local_addr().unwrap().port()];
+    config.connect_timeout = Duration::from_millis(200);
+    let started = Instant::now();
+    let error = Database::connect(config).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Connect { .. }), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+async fn a_server_that_is_not_there_is_named(bank: TestBank) {
+    let mut config = bank.config().with_password("canary-5512");
+    config.hosts = vec!["127.0.0.1".to_owned(), config.hosts[0].clone()];
+    let real = config.ports[0];
+    config.ports = vec![1, real];
+    // The first host refuses, the second is the server: with the wrong password.
+    let error = Database::connect(config.clone()).await.unwrap_err();
+    assert_eq!(
+        error.class(),
+        neobank_db::ErrorClass::InvalidAuthorization,
+        "{error:?}"
+    );
+    assert!(!format!("{error} {error:?}").contains("canary"));
+    config = bank.config();
+    config.hosts.insert(0, "127.0.0.1".to_owned());
+    config.ports.insert(0, 1);
+    Database::connect(config)
+        .await
+        .unwrap()
+        .execute(statement("SELECT 1", []))
+        .await
+        .unwrap();
+}

@@ -1,0 +1,105 @@
+//! A proxy that cuts the connection around a commit, or spoils a `BEGIN`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use neobank_db::DatabaseConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const FORWARD: u8 = 0;
+const BEFORE: u8 = 1;
+const AFTER: u8 = 2;
+const SPOIL: u8 = 3;
+
+pub(crate) struct CuttingProxy {
+    port: u16,
+    mode: Arc<AtomicU8>,
+}
+
+impl CuttingProxy {
+    /// A proxy for any number of connections to the server of this configuration.
+    pub(crate) async fn before(config: &DatabaseConfig) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mode = Arc::new(AtomicU8::new(FORWARD));
+        let (host, server_port) = (config.hosts[0].clone(), config.ports[0]);
+        let shared = Arc::clone(&mode);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect((host.as_str(), server_port))
+                    .await
+                    .unwrap();
+                tokio::spawn(forward(client, server, Arc::clone(&shared)));
+            }
+        });
+        Self { port, mode }
+    }
+
+    pub(crate) fn stand_before(&self, config: &mut DatabaseConfig) {
+        config.hosts = vec!["127.0.0.1".to_owned()];
+        config.ports = vec![self.port];
+    }
+
+    /// Drops the next commit, and the connection with it; the server never sees it.
+    pub(crate) fn cut_before_commit(&self) {
+        self.mode.store(BEFORE, Ordering::SeqCst);
+    }
+
+    /// Lets the next commit through, waits until the server has answered it, and drops the answer and the connection.
+    pub(crate) fn cut_after_commit(&self) {
+        self.mode.store(AFTER, Ordering::SeqCst);
+    }
+
+    /// Puts a statement that fails in the place of the next `BEGIN`, as a cancel request that comes astray would.
+    pub(crate) fn spoil_begin(&self) {
+        self.mode.store(SPOIL, Ordering::SeqCst);
+    }
+}
+
+/// The bytes with a failing statement in the place of the `BEGIN` that they start with.
+fn spoiled(message: &[u8]) -> Vec<u8> {
+    let length = u32::from_be_bytes(message[1..5].try_into().unwrap()) as usize;
+    let failing = b"SELECT 1/0\0";
+    let mut bytes = vec![b'Q'];
+    bytes.extend((failing.len() as u32 + 4).to_be_bytes());
+    bytes.extend(failing);
+    bytes.extend(&message[1 + length..]);
+    bytes
+}
+
+async fn forward(mut client: TcpStream, mut server: TcpStream, mode: Arc<AtomicU8>) {
+    let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut from_client) => match read {
+                Ok(length) if length > 0 => {
+                    let message = &from_client[..length];
+                    let is_commit = message.windows(8).any(|word| word == b"; COMMIT");
+                    let cut = if is_commit { mode.swap(FORWARD, Ordering::SeqCst) } else { FORWARD };
+                    if cut == BEFORE {
+                        return;
+                    }
+                    let is_begin = message.starts_with(b"Q") && message[5..].starts_with(b"BEGIN");
+                    let spoil = is_begin && mode.compare_exchange(SPOIL, FORWARD, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+                    let bytes = if spoil { spoiled(message) } else { message.to_vec() };
+                    server.write_all(&bytes).await.unwrap();
+                    if cut == AFTER {
+                        // The answer proves that the commit is done; nobody gets it.
+                        let _ = server.read(&mut from_server).await;
+                        return;
+                    }
+                }
+                _ => return,
+            },
+            read = server.read(&mut from_server) => match read {
+                Ok(length) if length > 0 => {
+                    if client.write_all(&from_server[..length]).await.is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            },
+        }
+    }
+}
