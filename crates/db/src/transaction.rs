@@ -125,6 +125,9 @@ impl Transaction {
         if self.begin.is_unsent() {
             return Ok(());
         }
+        if !self.begin.is_begun() {
+            return Err(DatabaseError::TransactionAborted);
+        }
         self.send_commit().await
     }
 
