@@ -30,8 +30,8 @@ pub enum RolloutError {
     },
     /// The connection does not keep its session, so the lock of the roll-out is worth nothing.
     #[error(
-        "the roll-out's lock was lost: connect to the server directly, not through a transaction pooler such as \
-         PgBouncer in transaction mode"
+        "the roll-out's lock was lost, and nothing more was done: connect to the server directly, not through a transaction \
+         pooler such as PgBouncer in transaction mode"
     )]
     LockLost,
     /// Applied migrations differ from those in the code.
@@ -59,6 +59,36 @@ pub enum RolloutError {
         /// The migration or the objects.
         step: String,
         /// What the server said.
+        reason: String,
+    },
+    /// The server refused a statement of a migration that is not a transaction.
+    #[error(
+        "{step} failed: {reason}; it is not a transaction, so what it did before stays, and it begins anew the next time"
+    )]
+    PartOfStep {
+        /// The migration.
+        step: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// A migration contains `COMMIT` or `ROLLBACK`.
+    #[error(
+        "{step} ends its transaction by itself: take COMMIT and ROLLBACK out of its SQL; what it committed stays, and it \
+         does not count as applied"
+    )]
+    TransactionEnded {
+        /// The migration or the objects.
+        step: String,
+    },
+    /// The connection broke during a commit.
+    #[error(
+        "whether {step} was applied is not known, since the connection broke while it was committed ({reason}): ask for \
+         the status, or just try again"
+    )]
+    Unknown {
+        /// The migration or the objects.
+        step: String,
+        /// What the network said.
         reason: String,
     },
     /// The database failed between the steps.

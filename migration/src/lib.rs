@@ -1,7 +1,8 @@
 //! The schemas `banking`, `pooling` and `concurrency`, and how they are rolled out.
 //!
 //! Two kinds of SQL make a [`Schema`]: [`SqlMigration`]s, each applied once and in order, and [`Object`]s (functions,
-//! triggers, grants), each a file that is applied again whenever its content changes. [`Rollout`] brings a database there:
+//! triggers, views, grants), each a file that is applied again whenever its content changes or it is gone. [`Rollout`]
+//! brings a database there:
 //!
 //! * Two roll-outs at once are safe: the second waits for the first, then finds nothing to do.
 //! * Each migration is a transaction of its own; what fails leaves nothing behind.
@@ -28,15 +29,23 @@
 
 mod error;
 mod lock;
+mod migrator;
 mod neobank;
+mod options;
+mod plan;
 mod records;
+mod report;
 mod rollout;
 mod schema;
 mod session;
 mod status;
+mod step;
 
 pub use error::RolloutError;
+pub use migrator::Migrator;
 pub use neobank::schema;
-pub use rollout::{PlannedStep, Report, Rollout, RolloutOptions};
+pub use options::RolloutOptions;
+pub use report::Report;
+pub use rollout::{PlannedStep, Rollout};
 pub use schema::{Object, Schema, SqlMigration};
 pub use status::{MigrationState, MigrationStatus, ObjectState, ObjectStatus, Status};

@@ -59,10 +59,12 @@ pub(crate) async fn check(on: &impl ConnectionTrait) -> Result<(), RolloutError>
     }
 }
 
-/// Lets the lock go. When that fails the session is gone, and the lock with it.
+/// Lets the lock go, also when a caller who gave up half-way left it taken twice. When that fails the session is gone, and
+/// the lock with it.
 pub(crate) async fn release(on: &impl ConnectionTrait) {
-    if let Err(error) =
-        value::<bool>(on, "SELECT pg_catalog.pg_advisory_unlock($1)", [KEY.into()]).await
+    if let Err(error) = on
+        .execute_unprepared("SELECT pg_catalog.pg_advisory_unlock_all()")
+        .await
     {
         tracing::debug!("the roll-out's lock ends with its session: {error}");
     }

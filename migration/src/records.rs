@@ -1,12 +1,15 @@
 //! What the database remembers of earlier roll-outs: the schema `migration`.
 
+use std::collections::BTreeSet;
+
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use crate::schema::{Object, SqlMigration};
-use crate::session::{execute, value};
+use crate::session::value;
 
-/// The tables, in a schema of their own: migrations make the others. Everybody may read how far a database is.
-const INSTALL: &str = "\
+/// The tables, in a schema of their own: migrations make the others. Everybody may read how far a database is. To be run
+/// under the roll-out's lock: `IF NOT EXISTS` alone is no protection against another session that does the same.
+pub(crate) const INSTALL: &str = "\
 CREATE SCHEMA IF NOT EXISTS migration;
 COMMENT ON SCHEMA migration IS 'What was rolled out on this database.';
 CREATE TABLE IF NOT EXISTS migration.seaql_migrations (
@@ -26,11 +29,15 @@ COMMENT ON TABLE migration.checksums IS 'What each migration and object was like
 GRANT USAGE ON SCHEMA migration TO PUBLIC;
 GRANT SELECT ON migration.seaql_migrations, migration.checksums TO PUBLIC;";
 
-/// What was applied, in the order of names.
+/// What is there, each list in the order of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Records {
+    /// Whether the tables of this module are there.
+    pub(crate) installed: bool,
     pub(crate) migrations: Vec<Record>,
     pub(crate) objects: Vec<Record>,
+    /// The functions, triggers and views that the catalog lists, named as objects are.
+    pub(crate) catalog: BTreeSet<String>,
 }
 
 /// One thing that was applied.
@@ -42,97 +49,106 @@ pub(crate) struct Record {
     pub(crate) drop_sql: Option<String>,
 }
 
-/// Makes the tables unless they are there. To be run under the roll-out's lock: `IF NOT EXISTS` alone is no protection
-/// against another session that does the same.
-pub(crate) async fn install(on: &impl ConnectionTrait) -> Result<(), DbErr> {
-    if are_installed(on).await? {
-        return Ok(());
-    }
-    on.execute_unprepared(INSTALL).await.map(drop)
-}
-
 /// Reads what was applied; nothing, when nothing was ever rolled out.
 pub(crate) async fn read(on: &impl ConnectionTrait) -> Result<Records, DbErr> {
     if !are_installed(on).await? {
         return Ok(Records::default());
     }
-    let migrations = "SELECT m.version, c.sha256, c.drop_sql
-         FROM migration.seaql_migrations AS m
-         LEFT JOIN migration.checksums AS c ON c.kind = 'migration' AND c.name = m.version
-         ORDER BY m.version";
-    let objects = "SELECT c.name, c.sha256, c.drop_sql FROM migration.checksums AS c
-         WHERE c.kind = 'object' ORDER BY c.name";
     Ok(Records {
-        migrations: records(on, migrations).await?,
-        objects: records(on, objects).await?,
+        installed: true,
+        migrations: records(on, MIGRATIONS).await?,
+        objects: records(on, OBJECTS).await?,
+        catalog: names(on, CATALOG).await?,
     })
 }
 
-pub(crate) async fn add_migration(
-    on: &impl ConnectionTrait,
-    migration: &SqlMigration,
-) -> Result<(), DbErr> {
-    let sql = "INSERT INTO migration.seaql_migrations (version, applied_at)
-         VALUES ($1, extract(epoch FROM clock_timestamp())::bigint)";
-    execute(on, sql, [migration.name.into()]).await?;
-    put(on, "migration", migration.name, &migration.checksum(), None).await
-}
+const MIGRATIONS: &str = "SELECT m.version, c.sha256, c.drop_sql
+    FROM migration.seaql_migrations AS m
+    LEFT JOIN migration.checksums AS c ON c.kind = 'migration' AND c.name = m.version
+    ORDER BY m.version COLLATE \"C\"";
 
-pub(crate) async fn remove_migration(on: &impl ConnectionTrait, name: &str) -> Result<(), DbErr> {
-    execute(
-        on,
-        "DELETE FROM migration.seaql_migrations WHERE version = $1",
-        [name.into()],
+const OBJECTS: &str = "SELECT c.name, c.sha256, c.drop_sql FROM migration.checksums AS c
+    WHERE c.kind = 'object' ORDER BY c.name COLLATE \"C\"";
+
+const CATALOG: &str = "SELECT n.nspname || '/' || o.name AS name FROM (
+        SELECT pronamespace AS schema, 'function_' || proname AS name FROM pg_catalog.pg_proc
+        UNION SELECT c.relnamespace, 'trigger_' || t.tgname
+            FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
+        UNION SELECT relnamespace, 'view_' || relname FROM pg_catalog.pg_class WHERE relkind IN ('v', 'm')
+    ) AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.schema
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')";
+
+/// Remembers a migration.
+pub(crate) fn add_migration(migration: &SqlMigration) -> String {
+    format!(
+        "INSERT INTO migration.seaql_migrations (version, applied_at)
+    VALUES ({}, extract(epoch FROM clock_timestamp())::bigint);
+{}",
+        literal(migration.name),
+        put("migration", migration.name, &migration.checksum(), "NULL"),
     )
-    .await?;
-    remove(on, "migration", name).await
 }
 
-pub(crate) async fn put_object(on: &impl ConnectionTrait, object: &Object) -> Result<(), DbErr> {
+/// Forgets a migration.
+pub(crate) fn remove_migration(name: &str) -> String {
+    format!(
+        "DELETE FROM migration.seaql_migrations WHERE version = {};
+{}",
+        literal(name),
+        remove("migration", name)
+    )
+}
+
+/// Remembers an object, and how to drop it when the code no longer knows it.
+pub(crate) fn put_object(object: &Object) -> String {
     put(
-        on,
         "object",
         object.name,
         &object.checksum(),
-        Some(object.drop),
+        &literal(object.drop),
     )
-    .await
 }
 
-pub(crate) async fn remove_object(on: &impl ConnectionTrait, name: &str) -> Result<(), DbErr> {
-    remove(on, "object", name).await
+/// Forgets an object.
+pub(crate) fn remove_object(name: &str) -> String {
+    remove("object", name)
 }
 
-async fn put(
-    on: &impl ConnectionTrait,
-    kind: &str,
-    name: &str,
-    sha256: &str,
-    drop_sql: Option<&str>,
-) -> Result<(), DbErr> {
-    let sql = "INSERT INTO migration.checksums (kind, name, sha256, drop_sql) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (kind, name) DO UPDATE
-         SET sha256 = excluded.sha256, drop_sql = excluded.drop_sql, applied_at = clock_timestamp()";
-    let drop_sql = drop_sql.map(str::to_owned);
-    execute(
-        on,
-        sql,
-        [kind.into(), name.into(), sha256.into(), drop_sql.into()],
+/// Remembers of an object that it is there, and no longer that it is as it should be: it is applied again.
+pub(crate) fn distrust_object(name: &str) -> String {
+    format!(
+        "UPDATE migration.checksums SET sha256 = '' WHERE kind = 'object' AND name = {};",
+        literal(name)
     )
-    .await
 }
 
-async fn remove(on: &impl ConnectionTrait, kind: &str, name: &str) -> Result<(), DbErr> {
-    execute(
-        on,
-        "DELETE FROM migration.checksums WHERE kind = $1 AND name = $2",
-        [kind.into(), name.into()],
+fn put(kind: &str, name: &str, sha256: &str, drop_sql: &str) -> String {
+    format!(
+        "INSERT INTO migration.checksums (kind, name, sha256, drop_sql)
+    VALUES ({}, {}, {}, {drop_sql})
+    ON CONFLICT (kind, name) DO UPDATE
+    SET sha256 = excluded.sha256, drop_sql = excluded.drop_sql, applied_at = clock_timestamp();",
+        literal(kind),
+        literal(name),
+        literal(sha256),
     )
-    .await
+}
+
+fn remove(kind: &str, name: &str) -> String {
+    format!(
+        "DELETE FROM migration.checksums WHERE kind = {} AND name = {};",
+        literal(kind),
+        literal(name)
+    )
+}
+
+/// A text as SQL. Every step sees to it that a backslash is nothing special (`standard_conforming_strings`).
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 async fn are_installed(on: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    // Asks the catalog rather than the table: without it, that would be an error, also for whoever may only look.
+    // The catalog is asked rather than the table: without it, that would be an error, also for whoever may only look.
     let sql = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'migration' AND c.relname = 'checksums'
@@ -153,4 +169,11 @@ fn record(row: &QueryResult) -> Result<Record, DbErr> {
         sha256: row.try_get_by_index(1)?,
         drop_sql: row.try_get_by_index(2)?,
     })
+}
+
+async fn names(on: &impl ConnectionTrait, sql: &str) -> Result<BTreeSet<String>, DbErr> {
+    let rows = on
+        .query_all_raw(Statement::from_string(DbBackend::Postgres, sql))
+        .await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }

@@ -26,15 +26,27 @@ pub struct SqlMigration {
     pub up: &'static str,
     /// Brings it back.
     pub down: &'static str,
-    /// Whether each way is a transaction. `CREATE INDEX CONCURRENTLY` cannot be in one: such a migration is a single
-    /// statement that may be run again (`IF NOT EXISTS`).
+    /// Whether each way is a transaction. `CREATE INDEX CONCURRENTLY` cannot be in one; such a migration
+    ///
+    /// * is sent statement by statement: between two of them stands the line `-- next statement`;
+    /// * may be run again after it failed half-way. `IF NOT EXISTS` is not enough for that, since a build that failed
+    ///   leaves an index that is there and invalid: `DROP INDEX CONCURRENTLY IF EXISTS` comes first;
+    /// * waits for locks without the limit of [`lock_timeout`](crate::RolloutOptions::lock_timeout), so it is no place
+    ///   for a statement that production would have to wait behind.
     pub transactional: bool,
 }
 
+/// What stands between two statements of a migration that is not a transaction.
+const NEXT_STATEMENT: &str = "-- next statement";
+
 /// A function, a trigger, a view or grants: replaced as a whole when its text changes.
+///
+/// The file's name says what it is: `function_<name>`, `trigger_<name>` and `view_<name>` must exist in the schema after
+/// which their folder is called, and are applied again when they do not; `grants` are applied again after every migration
+/// and after every other object, since whatever is made anew has lost its privileges.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Its name: schema and file.
+    /// Its name: schema and file, such as `banking/function_audit`.
     pub name: &'static str,
     /// The migration that it needs.
     pub since: &'static str,
@@ -57,19 +69,11 @@ impl MigrationName for SqlMigration {
 #[async_trait::async_trait]
 impl MigrationTrait for SqlMigration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .get_connection()
-            .execute_unprepared(self.up)
-            .await
-            .map(drop)
+        self.send(manager, self.up).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .get_connection()
-            .execute_unprepared(self.down)
-            .await
-            .map(drop)
+        self.send(manager, self.down).await
     }
 
     fn use_transaction(&self) -> Option<bool> {
@@ -82,12 +86,48 @@ impl SqlMigration {
     pub(crate) fn checksum(&self) -> String {
         checksum(&[self.up, self.down])
     }
+
+    /// One of its two ways, as it is sent to the server.
+    pub(crate) fn statements(&self, sql: &'static str) -> Vec<&'static str> {
+        if self.transactional {
+            vec![sql]
+        } else {
+            sql.split(NEXT_STATEMENT).collect()
+        }
+    }
+
+    async fn send(&self, manager: &SchemaManager<'_>, sql: &'static str) -> Result<(), DbErr> {
+        for statement in self.statements(sql) {
+            manager
+                .get_connection()
+                .execute_unprepared(statement)
+                .await?;
+        }
+        Ok(())
+    }
 }
 
 impl Object {
+    /// What is remembered of it.
     pub(crate) fn checksum(&self) -> String {
-        checksum(&[self.create])
+        checksum(&[self.create, self.drop])
     }
+}
+
+/// Whether an object of this name is a file of privileges.
+pub(crate) fn is_grants(name: &str) -> bool {
+    file(name).starts_with("grants")
+}
+
+/// Whether an object of this name is something that the catalog lists.
+pub(crate) fn is_in_the_catalog(name: &str) -> bool {
+    ["function_", "trigger_", "view_"]
+        .iter()
+        .any(|kind| file(name).starts_with(kind))
+}
+
+fn file(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }
 
 fn checksum(texts: &[&str]) -> String {

@@ -35,7 +35,9 @@ impl Target {
                 .parse::<std::net::IpAddr>()
                 .is_ok_and(|address| address.is_loopback());
         // The driver would fall back to plain text without a word; on the way to another machine that is no default.
-        let says_tls = url.contains("sslmode=") || url.contains("ssl-mode=");
+        let says_tls = url.split_once('?').is_some_and(|(_, parameters)| {
+            parameters.contains("sslmode=") || parameters.contains("ssl-mode=")
+        });
         let options = if is_local || says_tls {
             options
         } else {
@@ -80,21 +82,6 @@ pub(crate) async fn value<T: sea_orm_migration::sea_orm::TryGetable>(
         .await?
         .map(|row| row.try_get_by_index(0))
         .transpose()
-}
-
-/// Runs a statement with parameters.
-pub(crate) async fn execute(
-    on: &impl ConnectionTrait,
-    sql: &str,
-    parameters: impl IntoIterator<Item = Value>,
-) -> Result<(), DbErr> {
-    on.execute_raw(Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        sql,
-        parameters,
-    ))
-    .await
-    .map(drop)
 }
 
 fn without_url(text: &str, url: &str) -> String {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::records::{Record, Records};
-use crate::schema::Schema;
+use crate::schema::{Object, Schema, is_grants, is_in_the_catalog};
 
 /// How far a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,51 +56,23 @@ pub enum ObjectState {
     Current,
     /// Not there yet.
     Pending,
-    /// There, but the code has changed since.
+    /// There, but to be applied again: the code has changed since, or privileges that came before something new.
     Changed,
+    /// Applied, but gone from the database since: to be applied again.
+    Lost,
     /// There, but no longer in the code: to be dropped.
     Removed,
 }
 
 impl Status {
     pub(crate) fn new(schema: &Schema, records: &Records) -> Self {
-        let last_applied = records.migrations.last().map(|record| record.name.as_str());
-        let mut migrations: Vec<_> = schema
-            .migrations
+        let migrations = migrations(schema, records);
+        let goes_up = migrations
             .iter()
-            .map(|migration| {
-                let state = match find(&records.migrations, migration.name) {
-                    Some(Record {
-                        sha256: Some(sha256),
-                        ..
-                    }) if *sha256 != migration.checksum() => MigrationState::Edited,
-                    Some(_) => MigrationState::Applied,
-                    None if Some(migration.name) < last_applied => MigrationState::OutOfOrder,
-                    None => MigrationState::Pending,
-                };
-                MigrationStatus {
-                    name: migration.name.to_owned(),
-                    state,
-                }
-            })
-            .collect();
-        let is_known = |name: &str| {
-            schema
-                .migrations
-                .iter()
-                .any(|migration| migration.name == name)
-        };
-        let missing = records
-            .migrations
-            .iter()
-            .filter(|record| !is_known(&record.name));
-        migrations.extend(missing.map(|record| MigrationStatus {
-            name: record.name.clone(),
-            state: MigrationState::Missing,
-        }));
+            .any(|migration| migration.state == MigrationState::Pending);
         Self {
+            objects: objects(schema, records, goes_up),
             migrations,
-            objects: objects(schema, records),
         }
     }
 
@@ -140,23 +112,52 @@ impl Status {
     }
 }
 
-fn objects(schema: &Schema, records: &Records) -> Vec<ObjectStatus> {
+fn migrations(schema: &Schema, records: &Records) -> Vec<MigrationStatus> {
+    let last_applied = records.migrations.last().map(|record| record.name.as_str());
+    let known = schema.migrations.iter().map(|migration| {
+        let state = match find(&records.migrations, migration.name) {
+            Some(Record {
+                sha256: Some(sha256),
+                ..
+            }) if *sha256 != migration.checksum() => MigrationState::Edited,
+            Some(_) => MigrationState::Applied,
+            None if Some(migration.name) < last_applied => MigrationState::OutOfOrder,
+            None => MigrationState::Pending,
+        };
+        (migration.name, state)
+    });
+    let is_known = |name: &str| schema.migrations.iter().any(|known| known.name == name);
+    let missing = records
+        .migrations
+        .iter()
+        .filter(|record| !is_known(&record.name))
+        .map(|record| (record.name.as_str(), MigrationState::Missing));
+    known
+        .chain(missing)
+        .map(|(name, state)| MigrationStatus {
+            name: name.to_owned(),
+            state,
+        })
+        .collect()
+}
+
+fn objects(schema: &Schema, records: &Records, goes_up: bool) -> Vec<ObjectStatus> {
     let mut objects: Vec<_> = schema
         .objects
         .iter()
-        .map(|object| {
-            let state = match find(&records.objects, object.name) {
-                Some(record) if record.sha256 == Some(object.checksum()) => ObjectState::Current,
-                Some(_) => ObjectState::Changed,
-                None => ObjectState::Pending,
-            };
-            ObjectStatus {
-                name: object.name.to_owned(),
-                state,
-            }
+        .map(|object| ObjectStatus {
+            name: object.name.to_owned(),
+            state: object_state(object, records),
         })
         .collect();
-    let is_known = |name: &str| schema.objects.iter().any(|object| object.name == name);
+    if goes_up || objects.iter().any(|o| o.state != ObjectState::Current) {
+        for object in objects.iter_mut().filter(|o| is_grants(&o.name)) {
+            if object.state == ObjectState::Current {
+                object.state = ObjectState::Changed;
+            }
+        }
+    }
+    let is_known = |name: &str| schema.objects.iter().any(|known| known.name == name);
     let removed = records
         .objects
         .iter()
@@ -166,6 +167,17 @@ fn objects(schema: &Schema, records: &Records) -> Vec<ObjectStatus> {
         state: ObjectState::Removed,
     }));
     objects
+}
+
+fn object_state(object: &Object, records: &Records) -> ObjectState {
+    match find(&records.objects, object.name) {
+        None => ObjectState::Pending,
+        Some(record) if record.sha256 != Some(object.checksum()) => ObjectState::Changed,
+        Some(_) if is_in_the_catalog(object.name) && !records.catalog.contains(object.name) => {
+            ObjectState::Lost
+        }
+        Some(_) => ObjectState::Current,
+    }
 }
 
 fn find<'a>(records: &'a [Record], name: &str) -> Option<&'a Record> {
@@ -190,6 +202,7 @@ impl fmt::Display for ObjectState {
             Self::Current => "current",
             Self::Pending => "pending",
             Self::Changed => "changed: to be applied again",
+            Self::Lost => "LOST: gone from the database, to be applied again",
             Self::Removed => "removed: to be dropped",
         })
     }

@@ -1,0 +1,223 @@
+//! The steps of a roll-out as text. `up` and `down` run these very texts, so a plan shows exactly what they would do.
+
+use std::fmt::Write as _;
+
+use crate::records::{self, INSTALL, Record, Records};
+use crate::report::Report;
+use crate::schema::{Object, Schema, SqlMigration, is_grants};
+use crate::status::{MigrationState, ObjectState, Status};
+
+/// What succeeds or fails as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) title: String,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) transactional: bool,
+    /// What is told when it has succeeded.
+    pub(crate) report: Report,
+}
+
+/// What is sent to the server at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// What it is, for an error to name.
+    pub(crate) name: String,
+    pub(crate) sql: String,
+}
+
+/// Every pending migration, then every object that is due.
+pub(crate) fn up(schema: &Schema, records: &Records, status: &Status) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if !records.installed {
+        let mut step = Step::new("the tables of the roll-out itself");
+        step.add("schema migration", INSTALL);
+        steps.push(step);
+    }
+    let pending = in_state(schema, status, MigrationState::Pending);
+    steps.extend(pending.map(|migration| ascend(migration, records)));
+    steps.extend(objects(schema, records, status));
+    steps
+}
+
+/// The last applied migrations, each with the objects that stand on it.
+pub(crate) fn down(schema: &Schema, records: &Records, status: &Status, steps: usize) -> Vec<Step> {
+    let mut left = records.objects.clone();
+    let applied: Vec<_> = in_state(schema, status, MigrationState::Applied).collect();
+    let last = applied.into_iter().rev().take(steps);
+    last.map(|migration| descend(migration, schema, &mut left))
+        .collect()
+}
+
+/// Every schema with all that is in it.
+pub(crate) fn drop_everything(schema: &Schema) -> Step {
+    let mut step = Step::new("dropping the schemas");
+    for name in schema.names.iter().copied().chain(["migration"]) {
+        let quoted = name.replace('"', "\"\"");
+        step.add(
+            &format!("schema {name}"),
+            &format!("DROP SCHEMA IF EXISTS \"{quoted}\" CASCADE;"),
+        );
+    }
+    step
+}
+
+fn ascend(migration: &SqlMigration, records: &Records) -> Step {
+    let mut step = Step::new(&format!("migration {}", migration.name));
+    step.transactional = migration.transactional;
+    for statement in migration.statements(migration.up) {
+        step.add(migration.name, statement);
+    }
+    step.add("its record", &records::add_migration(migration));
+    step.distrust_grants(&records.objects);
+    step.report.migrations.push(migration.name.to_owned());
+    step
+}
+
+fn descend(migration: &SqlMigration, schema: &Schema, left: &mut Vec<Record>) -> Step {
+    let mut step = Step::new(&format!("migration {} down", migration.name));
+    step.transactional = migration.transactional;
+    let needs_it = |record: &Record| match place(schema, record) {
+        Some(place) => schema.objects[place].since >= migration.name,
+        // What the code no longer knows may stand on anything.
+        None => true,
+    };
+    let (mut standing, others): (Vec<_>, Vec<_>) = left.drain(..).partition(needs_it);
+    *left = others;
+    in_order_of_dropping(schema, &mut standing);
+    for object in &standing {
+        step.drop_object(object);
+        step.report.dropped.push(object.name.clone());
+    }
+    for statement in migration.statements(migration.down) {
+        step.add(migration.name, statement);
+    }
+    step.add("its record", &records::remove_migration(migration.name));
+    step.distrust_grants(left);
+    step.report.migrations.push(migration.name.to_owned());
+    step
+}
+
+fn objects(schema: &Schema, records: &Records, status: &Status) -> Option<Step> {
+    let mut step = Step::new("the functions, triggers, views and grants");
+    let state = |name: &str| {
+        status
+            .objects
+            .iter()
+            .find(|o| o.name == name)
+            .map(|o| o.state)
+    };
+    let is_removed = |record: &&Record| state(&record.name) == Some(ObjectState::Removed);
+    let mut removed: Vec<_> = records.objects.iter().filter(is_removed).cloned().collect();
+    in_order_of_dropping(schema, &mut removed);
+    for object in &removed {
+        step.drop_object(object);
+        step.report.dropped.push(object.name.clone());
+    }
+    let is_due = |object: &&Object| state(object.name) != Some(ObjectState::Current);
+    for object in schema.objects.iter().filter(is_due) {
+        let recorded = records.objects.iter().find(|r| r.name == object.name);
+        // Another way to drop it means that it was another thing, such as a function of other parameters.
+        if let Some(other) = recorded.filter(|r| r.drop_sql.as_deref() != Some(object.drop)) {
+            step.drop_object(other);
+        }
+        step.add(object.name, object.create);
+        step.add("its record", &records::put_object(object));
+        step.report.objects.push(object.name.to_owned());
+    }
+    (!step.parts.is_empty()).then_some(step)
+}
+
+impl Step {
+    /// The whole step as a script.
+    pub(crate) fn script(&self, limits: &str) -> String {
+        let mut script = String::new();
+        let mut line = |text: &str| {
+            // A string takes everything.
+            let _ = writeln!(script, "{text}");
+        };
+        if self.transactional {
+            line("BEGIN;");
+            line(limits);
+        }
+        for part in &self.parts {
+            let sql = part.sql.trim();
+            line(sql);
+            if !sql.ends_with(';') {
+                line(";");
+            }
+        }
+        if self.transactional {
+            line("COMMIT;");
+        }
+        script
+    }
+
+    fn new(title: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            parts: Vec::new(),
+            transactional: true,
+            report: Report::default(),
+        }
+    }
+
+    fn add(&mut self, name: &str, sql: &str) {
+        self.parts.push(Part {
+            name: name.to_owned(),
+            sql: sql.to_owned(),
+        });
+    }
+
+    fn drop_object(&mut self, object: &Record) {
+        if let Some(sql) = &object.drop_sql {
+            self.add(&format!("dropping {}", object.name), sql);
+        }
+        self.add("its record", &records::remove_object(&object.name));
+    }
+
+    /// A table or a function that is made anew has lost its privileges, whatever the file of the grants was like before.
+    fn distrust_grants(&mut self, objects: &[Record]) {
+        for grants in objects.iter().filter(|object| is_grants(&object.name)) {
+            self.add(
+                "the record of the grants",
+                &records::distrust_object(&grants.name),
+            );
+        }
+    }
+}
+
+fn in_state<'a>(
+    schema: &'a Schema,
+    status: &'a Status,
+    state: MigrationState,
+) -> impl Iterator<Item = &'a SqlMigration> {
+    // The states come in the order of the migrations.
+    let states = status.migrations.iter().map(|migration| migration.state);
+    let pairs = schema.migrations.iter().zip(states);
+    pairs.filter(move |(_, s)| *s == state).map(|(m, _)| m)
+}
+
+/// What needs others comes before them: what the code knows in the reverse of its order; before that what it no longer
+/// knows, triggers first and functions last.
+fn in_order_of_dropping(schema: &Schema, objects: &mut [Record]) {
+    let rank = |name: &str| {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        match file.split('_').next() {
+            Some("trigger") => 0,
+            Some("view") => 1,
+            Some("function") => 3,
+            _ => 2,
+        }
+    };
+    objects.sort_by_key(|object| match place(schema, object) {
+        Some(place) => (1, schema.objects.len() - place),
+        None => (0, rank(&object.name)),
+    });
+}
+
+fn place(schema: &Schema, record: &Record) -> Option<usize> {
+    schema
+        .objects
+        .iter()
+        .position(|object| object.name == record.name)
+}
