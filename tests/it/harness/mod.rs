@@ -6,12 +6,14 @@
 mod bank;
 mod counting_proxy;
 mod cutting_proxy;
+mod empty;
 mod explain;
 mod server;
 
 pub(crate) use bank::{TestBank, czk};
 pub(crate) use counting_proxy::CountingProxy;
 pub(crate) use cutting_proxy::CuttingProxy;
+pub(crate) use empty::EmptyDatabase;
 pub(crate) use explain::explain;
 
 /// Makes a test of each function for PostgreSQL 15 and one for 18. The functions take a [`TestBank`].
@@ -31,6 +33,29 @@ macro_rules! on_both_versions {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
                     super::$test($crate::harness::TestBank::on(18).await).await;
+                }
+            )+
+        }
+    };
+}
+
+/// As `on_both_versions!`, for functions that take an [`EmptyDatabase`].
+macro_rules! on_empty_databases {
+    ($($test:ident),+ $(,)?) => {
+        mod postgres_15 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($crate::harness::EmptyDatabase::on(15).await).await;
+                }
+            )+
+        }
+
+        mod postgres_18 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test($crate::harness::EmptyDatabase::on(18).await).await;
                 }
             )+
         }

@@ -58,6 +58,20 @@ pub(crate) async fn new_database(version: u32) -> (String, String) {
     (server.database_url(&name), name)
 }
 
+/// A new database with nothing in it; its URL is the superuser's.
+pub(crate) async fn empty_database(version: u32) -> (String, String) {
+    let server = tokio::task::spawn_blocking(move || server(version))
+        .await
+        .unwrap();
+    let name = format!("empty_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    administer(
+        server,
+        &format!("CREATE DATABASE {name} TEMPLATE template0"),
+    )
+    .await;
+    (server.database_url(&name), name)
+}
+
 /// Drops a test's database, whoever is still connected.
 pub(crate) fn drop_database(version: u32, name: &str) {
     let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");

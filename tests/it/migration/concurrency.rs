@@ -1,0 +1,164 @@
+//! Two roll-outs at once, and a roll-out beside production.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use neobank_db::{Executor, statement};
+use neobank_migration::RolloutError;
+
+use super::{FIRST, SECOND, bank, rollout, shop};
+use crate::harness::EmptyDatabase;
+
+on_empty_databases!(
+    eight_at_once_give_one_schema,
+    production_is_not_queued_behind_a_roll_out,
+    a_table_that_stays_locked_is_an_error_that_leaves_nothing,
+    a_roll_out_that_is_killed_leaves_the_way_free,
+    a_roll_out_that_waits_too_long_says_so,
+);
+
+async fn eight_at_once_give_one_schema(database: EmptyDatabase) {
+    let rollouts = join_all((0..8).map(|_| bank(&database))).await;
+    let reports = join_all(rollouts.iter().map(|rollout| rollout.up())).await;
+    let worked = reports
+        .iter()
+        .filter(|report| !report.as_ref().unwrap().migrations.is_empty())
+        .count();
+    assert_eq!(worked, 1, "{reports:?}");
+    let alone = EmptyDatabase::on(database.version).await;
+    bank(&alone).await.up().await.unwrap();
+    assert!(database.dump() == alone.dump(), "the schema differs");
+    // It can be spawned: its future is Send.
+    let rollout = bank(&database).await;
+    tokio::spawn(async move { rollout.up().await })
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+async fn production_is_not_queued_behind_a_roll_out(database: EmptyDatabase) {
+    rollout(&database, &shop(&[FIRST], &[]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    let superuser = database.superuser().await;
+    let holder = superuser.begin().await.unwrap();
+    holder
+        .execute(statement("SELECT id FROM shop.item", []))
+        .await
+        .unwrap();
+    // ALTER TABLE needs the table alone, and everybody who comes after it would wait behind it.
+    let migrating = {
+        let rollout = rollout(&database, &shop(&[FIRST, SECOND], &[])).await;
+        tokio::spawn(async move { rollout.up().await })
+    };
+    let mut longest = Duration::ZERO;
+    let until = Instant::now() + Duration::from_millis(600);
+    while Instant::now() < until {
+        let started = Instant::now();
+        superuser
+            .execute(statement("SELECT id FROM shop.item", []))
+            .await
+            .unwrap();
+        longest = longest.max(started.elapsed());
+    }
+    assert!(
+        longest < Duration::from_secs(1),
+        "a query waited {longest:?} behind a roll-out of 100 ms"
+    );
+    assert!(!migrating.is_finished());
+    holder.rollback().await.unwrap();
+    assert_eq!(migrating.await.unwrap().unwrap().migrations, ["m2_second"]);
+}
+
+async fn a_table_that_stays_locked_is_an_error_that_leaves_nothing(database: EmptyDatabase) {
+    rollout(&database, &shop(&[FIRST], &[]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    let before = database.dump();
+    let holder = database.superuser().await.begin().await.unwrap();
+    holder
+        .execute(statement("SELECT id FROM shop.item", []))
+        .await
+        .unwrap();
+    let mut options = neobank_migration::RolloutOptions {
+        schema: shop(&[FIRST, SECOND], &[]),
+        lock_timeout: Duration::from_millis(30),
+        lock_attempts: 3,
+        ..Default::default()
+    };
+    options.lock_pause = Duration::from_millis(10);
+    let rollout = neobank_migration::Rollout::connect(&database.url, options)
+        .await
+        .unwrap();
+    let error = rollout.up().await.unwrap_err();
+    assert!(
+        matches!(&error, RolloutError::Locked { attempts: 3, .. }),
+        "{error:?}"
+    );
+    holder.rollback().await.unwrap();
+    assert!(database.dump() == before, "the schema differs");
+    rollout.up().await.unwrap();
+}
+
+async fn a_roll_out_that_is_killed_leaves_the_way_free(database: EmptyDatabase) {
+    rollout(&database, &shop(&[FIRST], &[]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    let slow = neobank_migration::SqlMigration {
+        up: "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(30)",
+        ..SECOND
+    };
+    let killed = {
+        let rollout = rollout(&database, &shop(&[FIRST, slow], &[])).await;
+        tokio::spawn(async move { rollout.up().await })
+    };
+    let superuser = database.superuser().await;
+    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'neobank migrate' AND query LIKE '%pg_sleep%'";
+    for _ in 0..500 {
+        if superuser
+            .fetch_value::<i64>(statement(kill, []))
+            .await
+            .unwrap()
+            > 0
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(killed.await.unwrap().is_err());
+    let report = rollout(&database, &shop(&[FIRST, SECOND], &[]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    assert_eq!(report.migrations, ["m2_second"]);
+}
+
+async fn a_roll_out_that_waits_too_long_says_so(database: EmptyDatabase) {
+    let superuser = database.superuser().await;
+    let other = superuser.begin().await.unwrap();
+    // The key of the roll-out's lock: "neobank" and a one.
+    let key = i64::from_be_bytes(*b"neobank\x01");
+    other
+        .execute(statement("SELECT pg_advisory_xact_lock($1)", [key.into()]))
+        .await
+        .unwrap();
+    let options = neobank_migration::RolloutOptions {
+        patience: Duration::from_millis(200),
+        ..Default::default()
+    };
+    let rollout = neobank_migration::Rollout::connect(&database.url, options)
+        .await
+        .unwrap();
+    let error = rollout.up().await.unwrap_err();
+    assert!(matches!(error, RolloutError::Busy { .. }), "{error:?}");
+    other.rollback().await.unwrap();
+    rollout.up().await.unwrap();
+}

@@ -1,0 +1,59 @@
+//! The roll-out of the schema.
+
+mod bookkeeping;
+mod command;
+mod concurrency;
+mod round_trip;
+
+use neobank_migration::{Object, Rollout, RolloutOptions, Schema, SqlMigration};
+
+use crate::harness::EmptyDatabase;
+
+/// A roll-out of the bank's own schema.
+pub(crate) async fn bank(database: &EmptyDatabase) -> Rollout {
+    Rollout::connect(&database.url, RolloutOptions::default())
+        .await
+        .unwrap()
+}
+
+/// A roll-out of another schema, which does not wait long.
+pub(crate) async fn rollout(database: &EmptyDatabase, schema: &Schema) -> Rollout {
+    let options = RolloutOptions {
+        schema: schema.clone(),
+        lock_timeout: std::time::Duration::from_millis(100),
+        lock_attempts: 8,
+        lock_pause: std::time::Duration::from_millis(50),
+        ..RolloutOptions::default()
+    };
+    Rollout::connect(&database.url, options).await.unwrap()
+}
+
+pub(crate) const FIRST: SqlMigration = SqlMigration {
+    name: "m1_first",
+    up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY)",
+    down: "DROP TABLE shop.item; DROP SCHEMA shop",
+    transactional: true,
+};
+
+pub(crate) const SECOND: SqlMigration = SqlMigration {
+    name: "m2_second",
+    up: "ALTER TABLE shop.item ADD COLUMN price integer",
+    down: "ALTER TABLE shop.item DROP COLUMN price",
+    transactional: true,
+};
+
+pub(crate) const FUNCTION: Object = Object {
+    name: "shop/one",
+    since: "m1_first",
+    create: "CREATE OR REPLACE FUNCTION shop.one() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    drop: "DROP FUNCTION IF EXISTS shop.one()",
+};
+
+/// A small schema of these parts.
+pub(crate) fn shop(migrations: &[SqlMigration], objects: &[Object]) -> Schema {
+    Schema {
+        names: vec!["shop"],
+        migrations: migrations.to_vec(),
+        objects: objects.to_vec(),
+    }
+}
