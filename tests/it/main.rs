@@ -22,3 +22,4 @@ mod journal;
 mod ledger;
 mod money;
 mod preferences;
+mod statements;
