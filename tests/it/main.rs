@@ -15,11 +15,9 @@
 mod harness;
 
 mod accounts;
-mod audit;
 mod customers;
 mod database;
 mod journal;
 mod ledger;
 mod money;
 mod preferences;
-mod statements;

@@ -61,6 +61,10 @@ async fn accounts_are_neither_deleted_nor_truncated(bank: TestBank) {
         assert_refused(&bank, &bank.database, sql, "42501").await;
         assert_refused(&bank, &superuser, sql, "NB003").await;
     }
+    // Not only because the journal would go with them.
+    let alone = "DROP TRIGGER transactions_append_only ON banking.transactions; \
+         DROP TRIGGER transfers_append_only ON banking.transfers; TRUNCATE banking.accounts CASCADE";
+    assert_refused(&bank, &superuser, alone, "NB003").await;
     assert_refused(&bank, &superuser, "DELETE FROM banking.customers", "23503").await;
     assert_refused(
         &bank,
