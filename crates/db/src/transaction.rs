@@ -153,10 +153,25 @@ impl Transaction {
         }
         let mut counts: Vec<Option<u64>> = vec![None; answers.len()];
         // The first poll of each sends it. One that fails before it is sent must keep the commit from being sent.
-        for (answer, count) in answers.iter_mut().zip(&mut counts) {
-            if let Poll::Ready(sent) = poll_once(answer.as_mut()).await {
-                *count = Some(sent?);
+        let mut failed = None;
+        for (place, (answer, count)) in answers.iter_mut().zip(&mut counts).enumerate() {
+            match poll_once(answer.as_mut()).await {
+                Poll::Ready(Ok(rows)) => *count = Some(rows),
+                Poll::Ready(Err(error)) => {
+                    failed = Some((place, error));
+                    break;
+                }
+                Poll::Pending => {}
             }
+        }
+        if let Some((place, error)) = failed {
+            // A quick server has answered that the transaction is aborted before the answer that says why was looked at.
+            for (answer, count) in answers.iter_mut().zip(&counts).take(place) {
+                if count.is_none() {
+                    answer.as_mut().await?;
+                }
+            }
+            return Err(error);
         }
         // Nothing may ever run behind the commit.
         if self.lease.statements_sent().wrapping_sub(sent_before) != answers.len() {

@@ -4,5 +4,6 @@ mod adjustment;
 mod batch;
 mod concurrency;
 mod idempotency;
+mod plans;
 mod refusal;
 mod transfer;

@@ -1,7 +1,7 @@
 //! One day of an account.
 
 use chrono::NaiveDate;
-use neobank_db::{Executor, FromQueryResult, statement};
+use neobank_db::{Executor, FromQueryResult, Statement, statement};
 use rust_decimal::Decimal;
 
 use super::page::{money, unreadable};
@@ -81,14 +81,8 @@ pub async fn daily_summary(
     date: NaiveDate,
     days: Days,
 ) -> Result<DailySummary, StatementError> {
-    check_range(date, date.succ_opt().unwrap_or(date))?;
-    let parameters = [
-        account.as_uuid().into(),
-        date.into(),
-        (days == Days::OfAccount).into(),
-    ];
     let row: SummaryRow = on
-        .fetch_one(statement(SUMMARY, parameters))
+        .fetch_one(daily_summary_query(account, date, days)?)
         .await?
         .ok_or(StatementError::UnknownAccount { account })?;
     let currency =
@@ -102,4 +96,23 @@ pub async fn daily_summary(
         opening_balance: money(row.opening_balance, currency)?,
         closing_balance: money(row.closing_balance, currency)?,
     })
+}
+
+/// The summary as a statement, for those who want to see how it is carried out.
+///
+/// # Errors
+///
+/// [`StatementError::Range`].
+pub fn daily_summary_query(
+    account: AccountId,
+    date: NaiveDate,
+    days: Days,
+) -> Result<Statement, StatementError> {
+    check_range(date, date.succ_opt().unwrap_or(date))?;
+    let parameters = [
+        account.as_uuid().into(),
+        date.into(),
+        (days == Days::OfAccount).into(),
+    ];
+    Ok(statement(SUMMARY, parameters))
 }

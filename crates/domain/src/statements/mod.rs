@@ -12,9 +12,9 @@ use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-pub use daily::{DailySummary, daily_summary};
+pub use daily::{DailySummary, daily_summary, daily_summary_query};
 pub use error::StatementError;
-pub use page::{Entry, EntryType, StatementPage, page};
+pub use page::{Entry, EntryType, StatementPage, page, page_query};
 
 use crate::text;
 

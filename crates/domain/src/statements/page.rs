@@ -1,7 +1,7 @@
 //! One page of a statement, with the balances around the whole range.
 
 use chrono::{DateTime, Utc};
-use neobank_db::{DatabaseError, Executor, FromQueryResult, Value, statement};
+use neobank_db::{DatabaseError, Executor, FromQueryResult, Statement, Value, statement};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -139,22 +139,7 @@ pub async fn page(
     account: AccountId,
     request: &StatementRequest,
 ) -> Result<StatementPage, StatementError> {
-    request.check()?;
-    // Without a cursor the page begins behind everything: at the end of time that both sides know.
-    let (before, before_number) = request.after.map_or((END_OF_TIME, i64::MAX), |cursor| {
-        (cursor.posted_at, cursor.entry_number)
-    });
-    let parameters: [Value; 8] = [
-        account.as_uuid().into(),
-        request.from.into(),
-        request.to.into(),
-        (request.days == Days::OfAccount).into(),
-        before.into(),
-        before_number.into(),
-        i64::from(request.limit).saturating_add(1).into(),
-        i64::from(request.offset).into(),
-    ];
-    let rows: Vec<PageRow> = on.fetch_many(statement(PAGE, parameters)).await?;
+    let rows: Vec<PageRow> = on.fetch_many(page_query(account, request)?).await?;
     let first = rows
         .first()
         .ok_or(StatementError::UnknownAccount { account })?;
@@ -182,6 +167,34 @@ pub async fn page(
         entries,
         next,
     })
+}
+
+/// The page as a statement, for those who want to see how it is carried out. It asks for one entry more than the limit,
+/// which tells whether there is a next page.
+///
+/// # Errors
+///
+/// [`StatementError::Range`], [`StatementError::Limit`].
+pub fn page_query(
+    account: AccountId,
+    request: &StatementRequest,
+) -> Result<Statement, StatementError> {
+    request.check()?;
+    // Without a cursor the page begins behind everything: at the end of time that both sides know.
+    let (before, before_number) = request.after.map_or((END_OF_TIME, i64::MAX), |cursor| {
+        (cursor.posted_at, cursor.entry_number)
+    });
+    let parameters: [Value; 8] = [
+        account.as_uuid().into(),
+        request.from.into(),
+        request.to.into(),
+        (request.days == Days::OfAccount).into(),
+        before.into(),
+        before_number.into(),
+        i64::from(request.limit).saturating_add(1).into(),
+        i64::from(request.offset).into(),
+    ];
+    Ok(statement(PAGE, parameters))
 }
 
 /// The year 9999's end, within what PostgreSQL and our dates hold.

@@ -114,7 +114,7 @@ async fn fate(ledger: &Ledger, number: u64, accounts: &[AccountId], counts: &mut
     let mut open = false;
     loop {
         let attempt = ledger.submit(request(number, accounts));
-        let outcome = if random.below(8) == 0 {
+        let outcome = if random.below(16) == 0 {
             let patience = Duration::from_micros(random.below(20_000));
             tokio::time::timeout(patience, attempt).await.ok()
         } else {
@@ -147,7 +147,7 @@ async fn fate(ledger: &Ledger, number: u64, accounts: &[AccountId], counts: &mut
     }
 }
 
-/// Ends a busy backend some ten times a second.
+/// Ends a busy backend four times a second.
 async fn kill_now_and_then(superuser: Database, over: Arc<AtomicBool>) -> u64 {
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM (
                    SELECT pid FROM pg_stat_activity
@@ -156,7 +156,7 @@ async fn kill_now_and_then(superuser: Database, over: Arc<AtomicBool>) -> u64 {
                ) AS victim";
     let mut kills = 0;
     while !over.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
         kills += superuser
             .fetch_value::<i64>(statement(sql, []))
             .await

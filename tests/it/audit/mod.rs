@@ -1,0 +1,285 @@
+//! The auditor: silent on sound books, and naming each promise that is broken.
+
+use neobank_db::{Database, DatabaseError, Executor, Transaction, statement};
+use neobank_domain::{TransferRequest, audit};
+
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    a_sound_bank_has_no_breach,
+    every_broken_promise_is_named,
+    a_guard_that_is_gone_or_changed_is_named,
+);
+
+async fn a_sound_bank_has_no_breach(bank: TestBank) {
+    assert_eq!(audit::breaches(&bank.database).await.unwrap(), []);
+    let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+    bank.ledger
+        .transfer(TransferRequest::new(from, to, czk("10")))
+        .await
+        .unwrap();
+    neobank_domain::accounts::close(&bank.database, from)
+        .await
+        .unwrap();
+    assert_eq!(audit::breaches(&bank.database).await.unwrap(), []);
+}
+
+/// What breaks one promise, past every guard, and the checks that must see it. `A` and `B` are accounts with balances of
+/// 70 and 30, `T` is the transfer between them: entry 2 of `A` and entry 1 of `B`.
+const BREAKS: &[(&str, &[&str])] = &[
+    (
+        "UPDATE banking.transactions SET amount = amount + 1 WHERE transfer_id = T AND transaction_type = 'debit'",
+        &[
+            "transfer sums to zero",
+            "transfer has its entries",
+            "running balance is the one before plus the entry",
+            "balance is the sum of the entries",
+        ],
+    ),
+    (
+        "DELETE FROM banking.transactions WHERE transfer_id = T AND transaction_type = 'credit'",
+        &[
+            "transfer sums to zero",
+            "transfer has its entries",
+            "balance is the sum of the entries",
+            "balance is the last running balance",
+            "account knows its last entry",
+        ],
+    ),
+    ("DELETE FROM banking.transactions WHERE transfer_id = T", &[
+        "transfer has its entries",
+        "balance is the sum of the entries",
+        "balance is the last running balance",
+        "account knows its last entry",
+    ]),
+    ("UPDATE banking.transfers SET amount = 31 WHERE transfer_id = T", &["transfer has its entries"]),
+    ("UPDATE banking.transfers SET posted_at = posted_at - interval '1 second' WHERE transfer_id = T", &["transfer has its entries"]),
+    ("UPDATE banking.transfers SET to_account_id = C WHERE transfer_id = T", &["transfer has its entries"]),
+    ("DELETE FROM banking.transfers WHERE transfer_id = T", &["entry has its transfer"]),
+    (
+        "UPDATE banking.transactions SET currency_code = 'EUR' WHERE transfer_id = T AND transaction_type = 'credit'",
+        &["entry is on an account of its currency", "transfer has its entries"],
+    ),
+    (
+        "UPDATE banking.transactions SET amount = 30.001 WHERE transfer_id = T; UPDATE banking.transfers SET amount = 30.001 WHERE transfer_id = T",
+        &[
+            "entry is on an account of its currency",
+            "running balance is the one before plus the entry",
+            "balance is the sum of the entries",
+        ],
+    ),
+    (
+        "ALTER DOMAIN banking.amount DROP CONSTRAINT amount_is_valid;
+         UPDATE banking.transactions SET amount = -30 WHERE transfer_id = T; UPDATE banking.transfers SET amount = -30 WHERE transfer_id = T",
+        &[
+            "amount is a positive number",
+            "running balance is the one before plus the entry",
+            "balance is the sum of the entries",
+        ],
+    ),
+    (
+        "ALTER DOMAIN banking.amount DROP CONSTRAINT amount_is_valid;
+         UPDATE banking.transactions SET amount = 'NaN' WHERE transfer_id = T; UPDATE banking.transfers SET amount = 'NaN' WHERE transfer_id = T",
+        &[
+            "amount is a positive number",
+            "transfer sums to zero",
+            "running balance is the one before plus the entry",
+            "balance is the sum of the entries",
+        ],
+    ),
+    (
+        "UPDATE banking.transactions SET running_balance = 69 WHERE transfer_id = T AND transaction_type = 'debit'",
+        &["running balance is the one before plus the entry", "balance is the last running balance"],
+    ),
+    (
+        "UPDATE banking.transactions SET running_balance = 99 WHERE account_id = A AND entry_number = 1",
+        &["running balance is the one before plus the entry"],
+    ),
+    (
+        "UPDATE banking.transactions SET entry_number = 3 WHERE transfer_id = T AND account_id = A; UPDATE banking.transfers SET from_entry_number = 3 WHERE transfer_id = T",
+        &["entries are numbered without a gap"],
+    ),
+    (
+        "UPDATE banking.transactions SET transaction_date = '1990-01-01' WHERE transfer_id = T; UPDATE banking.transfers SET posted_at = '1990-01-01' WHERE transfer_id = T",
+        &["times of an account never go back", "account knows its last entry"],
+    ),
+    (
+        "UPDATE banking.accounts SET current_balance = 71 WHERE account_id = A",
+        &["balance is the sum of the entries", "balance is the last running balance", "accounts of a currency sum to zero"],
+    ),
+    ("UPDATE banking.accounts SET last_entry_number = 9 WHERE account_id = A", &["account knows its last entry"]),
+    ("UPDATE banking.accounts SET last_entry_at = NULL WHERE account_id = A", &["account knows its last entry"]),
+    (
+        "ALTER TABLE banking.accounts DROP CONSTRAINT accounts_within_limit; UPDATE banking.accounts SET held_balance = 70.01 WHERE account_id = A",
+        &["account is within its limit"],
+    ),
+    (
+        "ALTER TABLE banking.accounts DROP CONSTRAINT accounts_closed_at_zero;
+         UPDATE banking.accounts SET account_status = 'closed', closed_at = now() WHERE account_id = A",
+        &["closed account is empty"],
+    ),
+    (
+        "ALTER TABLE banking.accounts DROP CONSTRAINT accounts_closed_at_zero;
+         UPDATE banking.accounts SET account_status = 'closed', closed_at = now(), overdraft_limit = 1, held_balance = 1 WHERE account_id = C",
+        &["closed account is empty"],
+    ),
+];
+
+/// Every name that the auditor can say, the guards' aside.
+const CHECKS: [&str; 14] = [
+    "transfer sums to zero",
+    "transfer has its entries",
+    "entry has its transfer",
+    "entry is on an account of its currency",
+    "amount is a positive number",
+    "running balance is the one before plus the entry",
+    "entries are numbered without a gap",
+    "times of an account never go back",
+    "balance is the sum of the entries",
+    "balance is the last running balance",
+    "account knows its last entry",
+    "account is within its limit",
+    "closed account is empty",
+    "accounts of a currency sum to zero",
+];
+
+async fn every_broken_promise_is_named(bank: TestBank) {
+    let (a, b, c) = (
+        bank.account(czk("100")).await,
+        bank.account(czk("0")).await,
+        bank.account(czk("0")).await,
+    );
+    let transfer = bank
+        .ledger
+        .transfer(TransferRequest::new(a, b, czk("30")))
+        .await
+        .unwrap()
+        .transfer_id;
+    let superuser = bank.superuser().await;
+    let mut said = std::collections::BTreeSet::new();
+    for (break_it, expected) in BREAKS {
+        let sql = break_it
+            .replace("= T", &format!("= '{transfer}'"))
+            .replace("= A", &format!("= '{a}'"))
+            .replace("= C", &format!("= '{c}'"));
+        let found = after(&superuser, &sql).await;
+        for check in *expected {
+            assert!(
+                found.iter().any(|name| name == check),
+                "{check} was not said after: {sql}\n{found:?}"
+            );
+        }
+        assert!(!found.is_empty(), "nothing was said after: {sql}");
+        said.extend(found);
+        assert_eq!(
+            audit::breaches(&superuser).await.unwrap(),
+            [],
+            "not rolled back: {sql}"
+        );
+    }
+    assert_eq!(said.iter().map(String::as_str).collect::<Vec<_>>(), {
+        let mut all = CHECKS;
+        all.sort_unstable();
+        all
+    });
+}
+
+/// The names of the checks that see what these statements did; then everything is rolled back.
+async fn after(superuser: &Database, sql: &str) -> Vec<String> {
+    let transaction = superuser.begin().await.unwrap();
+    run(&transaction, "SET LOCAL session_replication_role = replica")
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    for sql in sql.split(';') {
+        run(&transaction, sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    let names = audit::breaches(&transaction)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|breach| breach.check_name)
+        .collect();
+    transaction.rollback().await.unwrap();
+    names
+}
+
+async fn run(transaction: &Transaction, sql: &str) -> Result<u64, DatabaseError> {
+    transaction.execute(statement(sql, [])).await
+}
+
+async fn a_guard_that_is_gone_or_changed_is_named(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    let guards = [
+        ("transactions_apply_entries", "transactions"),
+        ("transactions_append_only", "transactions"),
+        ("transfers_append_only", "transfers"),
+        ("accounts_balance_follows_journal", "accounts"),
+        ("accounts_open_empty", "accounts"),
+        ("accounts_never_deleted", "accounts"),
+        ("accounts_closed_for_ever", "accounts"),
+        ("accounts_guard_system_insert", "accounts"),
+        ("accounts_guard_system_update", "accounts"),
+    ];
+    let of_tables = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgname NOT LIKE '%\\_touch'
+                     AND tgrelid IN ('banking.transactions'::regclass, 'banking.transfers'::regclass, 'banking.accounts'::regclass)";
+    let count: i64 = superuser
+        .fetch_value(statement(of_tables, []))
+        .await
+        .unwrap();
+    assert_eq!(
+        count,
+        guards.len() as i64,
+        "a guard is missing from this test"
+    );
+    for (guard, table) in guards {
+        let other = if table == "accounts" {
+            "transfers"
+        } else {
+            "accounts"
+        };
+        let on_another_table = format!(
+            "DROP TRIGGER {guard} ON banking.{table};
+             CREATE TRIGGER {guard} BEFORE DELETE ON banking.{other} FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_journal_change()"
+        );
+        let calling_another = format!(
+            "DROP TRIGGER {guard} ON banking.{table};
+             CREATE TRIGGER {guard} BEFORE DELETE ON banking.{table} FOR EACH STATEMENT
+             EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"
+        );
+        for sql in [
+            format!("ALTER TABLE banking.{table} DISABLE TRIGGER {guard}"),
+            format!("ALTER TABLE banking.{table} ENABLE REPLICA TRIGGER {guard}"),
+            format!("DROP TRIGGER {guard} ON banking.{table}"),
+            on_another_table,
+            calling_another,
+        ] {
+            let transaction = superuser.begin().await.unwrap();
+            for sql in sql.split(';') {
+                run(&transaction, sql)
+                    .await
+                    .unwrap_or_else(|error| panic!("{sql}: {error}"));
+            }
+            let found = audit::breaches(&transaction).await.unwrap();
+            let found: Vec<_> = found
+                .iter()
+                .map(|breach| (breach.check_name.as_str(), breach.subject.as_str()))
+                .collect();
+            assert_eq!(found, [("guard is in place", guard)], "{sql}");
+            transaction.rollback().await.unwrap();
+        }
+    }
+    // Its function gone with it, the auditor still speaks.
+    let transaction = superuser.begin().await.unwrap();
+    run(
+        &transaction,
+        "DROP FUNCTION banking.apply_entries() CASCADE",
+    )
+    .await
+    .unwrap();
+    let found = audit::breaches(&transaction).await.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].subject, "transactions_apply_entries");
+    transaction.rollback().await.unwrap();
+}

@@ -1,0 +1,380 @@
+//! Entries written by hand, by the application's role: only those that continue the books get in.
+
+use neobank_db::{Executor, statement};
+use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::{AccountId, AccountType, Currency, TransferRequest};
+
+use super::assert_refused;
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(what_does_not_fit_is_refused, what_fits_gets_in);
+
+/// The books: accounts `A` (entries 1 and 2, balance 90) and `B` (entry 1, balance 10).
+struct Books {
+    a: AccountId,
+    b: AccountId,
+    frozen: AccountId,
+    euro: AccountId,
+    old_transfer: String,
+}
+
+/// A transfer of 5 from `A` to `B` with its two entries, as two statements; each test changes something in it.
+#[derive(Clone)]
+struct Hand {
+    amount: &'static str,
+    currency: &'static str,
+    from: AccountId,
+    to: AccountId,
+    numbers: [i64; 2],
+    entry_numbers: [i64; 2],
+    entry_amounts: [&'static str; 2],
+    balances: [&'static str; 2],
+    types: [&'static str; 2],
+    entry_accounts: [AccountId; 2],
+    entry_currency: &'static str,
+    posted_at: &'static str,
+    entry_time: &'static str,
+}
+
+impl Hand {
+    const fn of(books: &Books) -> Self {
+        Self {
+            amount: "5",
+            currency: "CZK",
+            from: books.a,
+            to: books.b,
+            numbers: [3, 2],
+            entry_numbers: [3, 2],
+            entry_amounts: ["5", "5"],
+            balances: ["85", "15"],
+            types: ["debit", "credit"],
+            entry_accounts: [books.a, books.b],
+            entry_currency: "CZK",
+            posted_at: "now()",
+            entry_time: "now()",
+        }
+    }
+
+    fn transfer(&self) -> String {
+        format!(
+            "INSERT INTO banking.transfers (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number,
+                 to_entry_number, amount, currency_code, posted_at)
+             VALUES ('00000000-0000-7000-8000-000000000001', 'transfer', '{}', '{}', {}, {}, {}, '{}', {})",
+            self.from, self.to, self.numbers[0], self.numbers[1], self.amount, self.currency, self.posted_at
+        )
+    }
+
+    fn row(&self, side: usize) -> String {
+        format!(
+            "(gen_random_uuid(), '00000000-0000-7000-8000-000000000001', '{}', {}, '{}', {}, '{}', {}, {})",
+            self.entry_accounts[side],
+            self.entry_numbers[side],
+            self.types[side],
+            self.entry_amounts[side],
+            self.entry_currency,
+            self.balances[side],
+            self.entry_time
+        )
+    }
+
+    fn sql(&self) -> String {
+        format!(
+            "{}; {} {}, {}",
+            self.transfer(),
+            ENTRIES,
+            self.row(0),
+            self.row(1)
+        )
+    }
+}
+
+const ENTRIES: &str = "INSERT INTO banking.transactions (transaction_id, transfer_id, account_id, entry_number, transaction_type, \
+     amount, currency_code, running_balance, transaction_date) VALUES";
+
+async fn books(bank: &TestBank) -> Books {
+    let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let receipt = bank
+        .ledger
+        .transfer(TransferRequest::new(a, b, czk("10")))
+        .await
+        .unwrap();
+    let frozen = bank.account(czk("10")).await;
+    accounts::freeze(&bank.database, frozen).await.unwrap();
+    let new = NewAccount::new(
+        bank.customer().await,
+        AccountType::Checking,
+        Currency::from_code("EUR").unwrap(),
+    );
+    let euro = accounts::open(&bank.database, &new)
+        .await
+        .unwrap()
+        .account_id;
+    Books {
+        a,
+        b,
+        frozen,
+        euro,
+        old_transfer: receipt.transfer_id.to_string(),
+    }
+}
+
+async fn what_does_not_fit_is_refused(bank: TestBank) {
+    let books = books(&bank).await;
+    let superuser = bank.superuser().await;
+    let base = Hand::of(&books);
+    let with = |change: &dyn Fn(&mut Hand)| {
+        let mut hand = base.clone();
+        change(&mut hand);
+        hand.sql()
+    };
+    let single = |side| format!("{}; {ENTRIES} {}", base.transfer(), base.row(side));
+    let cases = [
+        (
+            "unbalanced",
+            with(&|h| {
+                h.entry_amounts[1] = "6";
+                h.balances[1] = "16";
+            }),
+            "NB001",
+        ),
+        (
+            "both sides of another amount",
+            with(&|h| {
+                h.entry_amounts = ["6", "6"];
+                h.balances = ["84", "16"];
+            }),
+            "NB001",
+        ),
+        ("the debit alone, so in two statements", single(0), "NB001"),
+        ("the credit alone", single(1), "NB001"),
+        (
+            "three entries",
+            format!("{}, {}", base.sql(), base.row(1)),
+            "23505",
+        ),
+        (
+            "the credit twice",
+            format!(
+                "{}; {ENTRIES} {}, {}, {}",
+                base.transfer(),
+                base.row(0),
+                base.row(1),
+                {
+                    let mut h = base.clone();
+                    h.entry_numbers[1] = 3;
+                    h.balances[1] = "20";
+                    h.row(1)
+                }
+            ),
+            "NB001",
+        ),
+        (
+            "two credits",
+            with(&|h| {
+                h.types = ["credit", "credit"];
+                h.balances[0] = "95";
+            }),
+            "NB001",
+        ),
+        (
+            "the sides exchanged",
+            with(&|h| {
+                h.types = ["credit", "debit"];
+                h.balances = ["95", "5"];
+            }),
+            "NB001",
+        ),
+        (
+            "on other accounts than the transfer's",
+            with(&|h| {
+                h.entry_accounts = [books.b, books.a];
+                h.entry_numbers = [2, 3];
+                h.balances = ["5", "95"];
+            }),
+            "NB001",
+        ),
+        (
+            "other numbers than the transfer's",
+            with(&|h| h.entry_numbers = [4, 2]),
+            "NB001",
+        ),
+        (
+            "a gap",
+            with(&|h| {
+                h.numbers = [4, 2];
+                h.entry_numbers = [4, 2];
+            }),
+            "NB002",
+        ),
+        (
+            "a number that is taken",
+            with(&|h| {
+                h.numbers = [2, 2];
+                h.entry_numbers = [2, 2];
+            }),
+            "NB002",
+        ),
+        (
+            "number zero",
+            with(&|h| {
+                h.numbers = [0, 2];
+                h.entry_numbers = [0, 2];
+            }),
+            "23514",
+        ),
+        (
+            "a wrong running balance",
+            with(&|h| h.balances[0] = "86"),
+            "NB002",
+        ),
+        (
+            "a wrong running balance of the payee",
+            with(&|h| h.balances[1] = "15.01"),
+            "NB002",
+        ),
+        (
+            "more than there is",
+            with(&|h| {
+                h.amount = "91";
+                h.entry_amounts = ["91", "91"];
+                h.balances = ["-1", "101"];
+            }),
+            "23514",
+        ),
+        (
+            "another currency than the transfer's",
+            with(&|h| h.entry_currency = "EUR"),
+            "NB001",
+        ),
+        (
+            "another currency than the accounts'",
+            with(&|h| {
+                h.currency = "EUR";
+                h.entry_currency = "EUR";
+            }),
+            "NB002",
+        ),
+        (
+            "to an account in another currency",
+            with(&|h| {
+                h.to = books.euro;
+                h.numbers[1] = 1;
+                h.entry_accounts[1] = books.euro;
+                h.entry_numbers[1] = 1;
+                h.balances[1] = "5";
+            }),
+            "NB002",
+        ),
+        (
+            "more decimals than the currency has",
+            with(&|h| {
+                h.amount = "0.001";
+                h.entry_amounts = ["0.001", "0.001"];
+                h.balances = ["89.999", "10.001"];
+            }),
+            "NB002",
+        ),
+        (
+            "to a frozen account",
+            with(&|h| {
+                h.to = books.frozen;
+                h.numbers[1] = 2;
+                h.entry_accounts[1] = books.frozen;
+                h.entry_numbers[1] = 2;
+                h.balances[1] = "15";
+            }),
+            "NB002",
+        ),
+        (
+            "from a frozen account",
+            with(&|h| {
+                h.from = books.frozen;
+                h.numbers[0] = 2;
+                h.entry_accounts[0] = books.frozen;
+                h.entry_numbers[0] = 2;
+                h.balances[0] = "5";
+            }),
+            "NB002",
+        ),
+        (
+            "back-dated",
+            with(&|h| {
+                h.posted_at = "timestamptz '2001-01-01'";
+                h.entry_time = h.posted_at;
+            }),
+            "NB002",
+        ),
+        (
+            "in the future",
+            with(&|h| {
+                h.posted_at = "now() + interval '1 hour'";
+                h.entry_time = h.posted_at;
+            }),
+            "NB002",
+        ),
+        (
+            "at another time than the transfer",
+            with(&|h| h.entry_time = "now() + interval '1 microsecond'"),
+            "NB001",
+        ),
+        (
+            "to itself",
+            {
+                let mut h = base.clone();
+                h.to = h.from;
+                h.transfer()
+            },
+            "23514",
+        ),
+        (
+            "from nobody",
+            {
+                let mut h = base.clone();
+                h.from = AccountId::new();
+                h.transfer()
+            },
+            "23503",
+        ),
+        (
+            "a transfer that is not there",
+            format!("{ENTRIES} {}, {}", base.row(0), base.row(1)),
+            "23503",
+        ),
+        (
+            "a third entry of an old transfer",
+            format!(
+                "{ENTRIES} {}",
+                base.row(0)
+                    .replace("00000000-0000-7000-8000-000000000001", &books.old_transfer)
+            ),
+            "NB001",
+        ),
+        (
+            "an old transfer again",
+            format!("{ENTRIES} {}, {}", base.row(0), base.row(1))
+                .replace("00000000-0000-7000-8000-000000000001", &books.old_transfer),
+            "NB001",
+        ),
+    ];
+    for (name, sql, sqlstate) in cases {
+        for database in [&bank.database, &superuser] {
+            assert_refused(&bank, database, &format!("/* {name} */ {sql}"), sqlstate).await;
+        }
+    }
+    bank.assert_sound().await;
+}
+
+/// The control: the same statements with nothing wrong in them.
+async fn what_fits_gets_in(bank: TestBank) {
+    let books = books(&bank).await;
+    let transaction = bank.database.begin().await.unwrap();
+    for sql in Hand::of(&books).sql().split(';') {
+        transaction.execute(statement(sql, [])).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(
+        (bank.balance(books.a).await, bank.balance(books.b).await),
+        (czk("85"), czk("15"))
+    );
+    bank.assert_sound().await;
+}

@@ -1,0 +1,93 @@
+//! What is not an amount of money does not get into a column of money.
+
+use super::assert_refused;
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(no_column_takes_what_is_no_amount, times_are_within_bounds);
+
+async fn no_column_takes_what_is_no_amount(bank: TestBank) {
+    let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+    let superuser = bank.superuser().await;
+    let bad = [
+        "'NaN'",
+        "'Infinity'",
+        "'-Infinity'",
+        "0.00001",
+        "1000000000000000000",
+        "-1000000000000000000",
+        "1e30",
+        "NULL",
+    ];
+    for value in bad {
+        let sqlstate = if value == "NULL" { "23502" } else { "23514" };
+        let transfer = format!(
+            "INSERT INTO banking.transfers (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number,
+                 to_entry_number, amount, currency_code, posted_at)
+             VALUES (gen_random_uuid(), 'transfer', '{from}', '{to}', 2, 1, {value}, 'CZK', now())"
+        );
+        let entry = |amount: &str, balance: &str| {
+            format!(
+                "INSERT INTO banking.transactions (transaction_id, transfer_id, account_id, entry_number, transaction_type, amount,
+                     currency_code, running_balance, transaction_date)
+                 SELECT gen_random_uuid(), transfer_id, '{from}', 2, 'debit', {amount}, 'CZK', {balance}, now() FROM banking.transfers LIMIT 1"
+            )
+        };
+        for sql in [transfer, entry(value, "1"), entry("1", value)] {
+            assert_refused(&bank, &bank.database, &sql, sqlstate).await;
+            assert_refused(&bank, &superuser, &sql, sqlstate).await;
+        }
+        // No limit at all is the bank's own.
+        let limit = format!(
+            "UPDATE banking.accounts SET overdraft_limit = {value} WHERE account_id = '{from}'"
+        );
+        assert_refused(&bank, &bank.database, &limit, "23514").await;
+        for column in ["current_balance", "held_balance"] {
+            let sql = format!(
+                "SET LOCAL session_replication_role = replica; UPDATE banking.accounts SET {column} = {value} WHERE account_id = '{from}'"
+            );
+            assert_refused(&bank, &superuser, &sql, sqlstate).await;
+        }
+    }
+    for amount in ["0", "-1"] {
+        let sql = format!("SELECT CAST({amount} AS banking.amount)");
+        assert_refused(&bank, &bank.database, &sql, "23514").await;
+    }
+    // A fraction of the currency's smallest unit, which the domain would let in.
+    let limit =
+        format!("UPDATE banking.accounts SET overdraft_limit = 0.001 WHERE account_id = '{from}'");
+    assert_refused(&bank, &bank.database, &limit, "23514").await;
+    let limit = format!(
+        "UPDATE banking.accounts SET overdraft_limit = 999999999999999999.99 WHERE account_id = '{from}'"
+    );
+    assert_refused(&bank, &bank.database, &limit, "23514").await;
+}
+
+async fn times_are_within_bounds(bank: TestBank) {
+    let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+    for time in [
+        "infinity",
+        "-infinity",
+        "0001-12-31 00:00:00+00 BC",
+        "10000-01-01 00:00:00+00",
+    ] {
+        let sql = format!(
+            "INSERT INTO banking.transfers (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number,
+                 to_entry_number, amount, currency_code, posted_at)
+             VALUES (gen_random_uuid(), 'transfer', '{from}', '{to}', 2, 1, 1, 'CZK', '{time}')"
+        );
+        assert_refused(&bank, &bank.database, &sql, "23514").await;
+    }
+    for column in ["opened_at", "closed_at"] {
+        let sql = format!(
+            "UPDATE banking.accounts SET {column} = 'infinity' WHERE account_id = '{from}'"
+        );
+        let sqlstate = if column == "opened_at" {
+            "42501"
+        } else {
+            "23514"
+        };
+        assert_refused(&bank, &bank.database, &sql, sqlstate).await;
+    }
+    let sql = "INSERT INTO banking.customers (customer_id, first_name, last_name, date_of_birth) VALUES (gen_random_uuid(), 'a', 'b', '-infinity')";
+    assert_refused(&bank, &bank.database, sql, "23514").await;
+}

@@ -1,0 +1,196 @@
+//! What the roles of applications and of readers may not do.
+
+use neobank_db::{Database, Executor, statement};
+use neobank_domain::ledger::SystemAccount;
+
+use super::assert_refused;
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    the_application_makes_no_account_without_a_limit,
+    the_application_does_not_touch_the_banks_own,
+    the_application_is_not_the_owner,
+    functions_are_for_those_they_are_granted_to,
+    readers_read,
+);
+
+async fn the_application_makes_no_account_without_a_limit(bank: TestBank) {
+    let account = bank.account(czk("0")).await;
+    let insert = |account_type: &str, customer: &str, limit: &str| {
+        format!(
+            "INSERT INTO banking.accounts (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit)
+             SELECT gen_random_uuid(), {customer}, '{account_type}', 'CZK', 2, {limit} FROM banking.accounts WHERE account_id = '{account}'"
+        )
+    };
+    for (sql, sqlstate) in [
+        (insert("system", "NULL", "NULL"), "42501"),
+        (insert("system", "customer_id", "0"), "42501"),
+        (insert("checking", "customer_id", "NULL"), "23514"),
+        (insert("checking", "NULL", "0"), "23514"),
+        (insert("checking", "customer_id", "-1"), "23514"),
+        (insert("loan", "customer_id", "0"), "23514"),
+        (
+            format!(
+                "UPDATE banking.accounts SET overdraft_limit = NULL WHERE account_id = '{account}'"
+            ),
+            "23514",
+        ),
+        (
+            format!(
+                "UPDATE banking.accounts SET overdraft_limit = -1 WHERE account_id = '{account}'"
+            ),
+            "23514",
+        ),
+        (
+            format!(
+                "UPDATE banking.accounts SET account_type = 'system' WHERE account_id = '{account}'"
+            ),
+            "42501",
+        ),
+    ] {
+        assert_refused(&bank, &bank.database, &sql, sqlstate).await;
+    }
+}
+
+async fn the_application_does_not_touch_the_banks_own(bank: TestBank) {
+    bank.account(czk("10")).await;
+    let external = SystemAccount::External.id(czk("0").currency());
+    for change in [
+        "account_status = 'frozen'",
+        "account_status = 'closed', closed_at = now()",
+        "overdraft_limit = 5",
+        "overdraft_limit = overdraft_limit",
+        "time_zone = 'Europe/Prague'",
+        "closed_at = now()",
+    ] {
+        let sql = format!("UPDATE banking.accounts SET {change} WHERE account_id = '{external}'");
+        assert_refused(&bank, &bank.database, &sql, "42501").await;
+    }
+}
+
+async fn the_application_is_not_the_owner(bank: TestBank) {
+    bank.account(czk("10")).await;
+    for sql in [
+        "ALTER TABLE banking.transactions DISABLE TRIGGER ALL",
+        "ALTER TABLE banking.accounts DISABLE TRIGGER accounts_balance_follows_journal",
+        "DROP TRIGGER transactions_apply_entries ON banking.transactions",
+        "CREATE TRIGGER mine BEFORE INSERT ON banking.transactions FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_journal_change()",
+        "CREATE RULE mine AS ON INSERT TO banking.transactions DO INSTEAD NOTHING",
+        "ALTER TABLE banking.accounts DROP CONSTRAINT accounts_within_limit",
+        "ALTER DOMAIN banking.amount DROP CONSTRAINT amount_is_valid",
+        "CREATE OR REPLACE FUNCTION banking.apply_entries() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+        "CREATE TABLE banking.mine ()",
+        "CREATE TABLE public.mine ()",
+        "DROP TABLE banking.transactions",
+        "DROP SCHEMA banking CASCADE",
+        "SET LOCAL session_replication_role = replica",
+        "SELECT setval('banking.account_number_sequence', 1)",
+        "CREATE TEMPORARY TABLE mine () INHERITS (banking.transactions)",
+        "INSERT INTO banking.currencies VALUES ('XXX', 2)",
+        "UPDATE banking.customers SET customer_number = 'C1'",
+        "UPDATE banking.customers SET created_at = now()",
+    ] {
+        assert_refused(&bank, &bank.database, sql, "42501").await;
+    }
+    // Granting what one does not have is a warning in PostgreSQL, and grants nothing.
+    let grant = bank
+        .database
+        .execute(statement("GRANT UPDATE ON banking.accounts TO PUBLIC", []))
+        .await;
+    let granted: bool = bank
+        .database
+        .fetch_value(statement(
+            "SELECT has_table_privilege('neobank_read', 'banking.accounts', 'UPDATE')",
+            [],
+        ))
+        .await
+        .unwrap();
+    assert!(!granted, "{grant:?}");
+}
+
+async fn functions_are_for_those_they_are_granted_to(bank: TestBank) {
+    let sql = "SELECT string_agg(p.proname || ' ' || r.rolname, ', ' ORDER BY p.proname, r.rolname)
+               FROM pg_proc AS p, pg_roles AS r
+               WHERE p.pronamespace = 'banking'::regnamespace AND r.rolname IN ('neobank_app', 'neobank_read')
+                 AND has_function_privilege(r.oid, p.oid, 'EXECUTE')";
+    let granted: String = bank.database.fetch_value(statement(sql, [])).await.unwrap();
+    assert_eq!(
+        granted,
+        "audit neobank_app, audit neobank_read, open_system_accounts neobank_app, start_of_day neobank_app, \
+         start_of_day neobank_read, system_account_id neobank_app, system_account_id neobank_read, \
+         update_account_optimistic neobank_app, uuid_v7 neobank_app"
+    );
+    // Whoever is neither has nothing, also not by PUBLIC.
+    let superuser = bank.superuser().await;
+    let sql = "SELECT count(*) FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS granted
+               WHERE p.pronamespace IN ('banking'::regnamespace) AND granted.grantee = 0";
+    assert_eq!(
+        superuser
+            .fetch_value::<i64>(statement(sql, []))
+            .await
+            .unwrap(),
+        0
+    );
+    // Those that act as their owner name the schemas they look into, and nobody's own comes before.
+    let sql = "SELECT count(*) FROM pg_proc AS p WHERE p.pronamespace = 'banking'::regnamespace
+                 AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)";
+    assert_eq!(
+        superuser
+            .fetch_value::<i64>(statement(sql, []))
+            .await
+            .unwrap(),
+        0
+    );
+    // The one that acts as its owner opens accounts that are known, once, and none for texts that are no currency.
+    for text in ["XXX", "", "czk", "'; DROP TABLE banking.accounts; --"] {
+        let before = bank.fingerprint().await;
+        let sql = "SELECT banking.open_system_accounts($1)::text";
+        bank.database
+            .execute(statement(sql, [text.into()]))
+            .await
+            .unwrap();
+        assert_eq!(bank.fingerprint().await, before, "{text}");
+    }
+}
+
+async fn readers_read(bank: TestBank) {
+    bank.account(czk("10")).await;
+    let mut config = bank.config();
+    config.role = Some("neobank_read".to_owned());
+    let reader = Database::connect(config).await.unwrap();
+    for table in [
+        "customers",
+        "accounts",
+        "transfers",
+        "transactions",
+        "currencies",
+        "customer_preferences",
+    ] {
+        reader
+            .execute(statement(&format!("SELECT * FROM banking.{table}"), []))
+            .await
+            .unwrap();
+        assert_refused(
+            &bank,
+            &reader,
+            &format!("INSERT INTO banking.{table} DEFAULT VALUES"),
+            "42501",
+        )
+        .await;
+        assert_refused(
+            &bank,
+            &reader,
+            &format!("DELETE FROM banking.{table}"),
+            "42501",
+        )
+        .await;
+    }
+    assert_refused(
+        &bank,
+        &reader,
+        "SELECT banking.open_system_accounts('EUR')",
+        "42501",
+    )
+    .await;
+    assert_eq!(neobank_domain::audit::breaches(&reader).await.unwrap(), []);
+}
