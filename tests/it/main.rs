@@ -15,6 +15,7 @@
 mod harness;
 
 mod accounts;
+mod audit;
 mod customers;
 mod database;
 mod import;
@@ -23,3 +24,4 @@ mod ledger;
 mod migration;
 mod money;
 mod preferences;
+mod statements;
