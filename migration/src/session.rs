@@ -87,3 +87,67 @@ pub(crate) async fn value<T: sea_orm_migration::sea_orm::TryGetable>(
 fn without_url(text: &str, url: &str) -> String {
     text.replace(url, "(the URL)")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sockets_and_loopback_addresses_are_local() {
+        for local in [
+            "postgresql://owner@localhost/bank",
+            "postgresql://owner@127.0.0.1:5433/bank",
+            "postgresql://owner@127.9.9.9/bank",
+            "postgresql://owner@[::1]/bank",
+            "postgresql://owner@%2Frun%2Fpostgresql/bank",
+            "postgresql:///bank?host=/run/postgresql",
+        ] {
+            assert!(Target::new(local).unwrap().is_local, "{local}");
+        }
+        for far in [
+            "postgresql://owner@bank.example/bank",
+            "postgresql://owner@0.0.0.0/bank",
+            "postgresql://owner@10.0.0.1/bank",
+            "postgresql://owner@localhost.bank.example/bank",
+            "postgresql://owner@localhost/bank?host=bank.example",
+            "postgresql://owner@127.0.0.1/bank?hostaddr=10.0.0.1",
+            "postgresql://localhost@bank.example/localhost",
+        ] {
+            assert!(!Target::new(far).unwrap().is_local, "{far}");
+        }
+    }
+
+    #[test]
+    fn another_machine_is_reached_by_verified_tls_unless_the_url_says_otherwise() {
+        let mode = |url: &str| format!("{:?}", Target::new(url).unwrap().options.get_ssl_mode());
+        assert_eq!(mode("postgresql://owner@bank.example/bank"), "VerifyFull");
+        // A password that looks like a parameter is none.
+        assert_eq!(
+            mode("postgresql://owner:sslmode=disable@bank.example/bank"),
+            "VerifyFull"
+        );
+        assert_eq!(
+            mode("postgresql://owner@bank.example/bank?sslmode=require"),
+            "Require"
+        );
+        assert_eq!(mode("postgresql://owner@localhost/bank"), "Prefer");
+    }
+
+    #[test]
+    fn no_error_shows_the_password() {
+        for url in [
+            "postgresql://owner:canary@bank.example:port/bank",
+            "postgresql://owner:canary@/bank?port=canary",
+            "owner:canary@bank.example",
+            "postgresql://owner:canary%FF@bank.example/bank",
+            "postgresql://owner:canary@bank.example/bank?sslmode=canary",
+        ] {
+            if let Err(error) = Target::new(url) {
+                let shown = format!("{error} {error:?}");
+                assert!(!shown.contains("canary@"), "{shown}");
+            }
+        }
+        let target = Target::new("postgresql://owner:canary@localhost/bank").unwrap();
+        assert!(!format!("{target:?}").contains("canary"), "{target:?}");
+    }
+}
