@@ -32,7 +32,7 @@ GRANT SELECT ON migration.seaql_migrations, migration.checksums TO PUBLIC;";
 /// What is there, each list in the order of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Records {
-    /// Whether the tables of this module are there.
+    /// Whether the tables of this roll-out are there.
     pub(crate) installed: bool,
     pub(crate) migrations: Vec<Record>,
     pub(crate) objects: Vec<Record>,
@@ -51,8 +51,8 @@ pub(crate) struct Record {
 
 /// Reads what was applied; nothing, when nothing was ever rolled out.
 pub(crate) async fn read(on: &impl ConnectionTrait) -> Result<Records, DbErr> {
-    if !are_installed(on).await? {
-        return Ok(Records::default());
+    if !is_there(on, "checksums").await? {
+        return read_of_others(on).await;
     }
     Ok(Records {
         installed: true,
@@ -61,6 +61,21 @@ pub(crate) async fn read(on: &impl ConnectionTrait) -> Result<Records, DbErr> {
         catalog: names(on, CATALOG).await?,
     })
 }
+
+/// What sea-orm-migration itself remembers when it was there first.
+async fn read_of_others(on: &impl ConnectionTrait) -> Result<Records, DbErr> {
+    if !is_there(on, "seaql_migrations").await? {
+        return Ok(Records::default());
+    }
+    Ok(Records {
+        migrations: records(on, MIGRATIONS_OF_OTHERS).await?,
+        ..Records::default()
+    })
+}
+
+const MIGRATIONS_OF_OTHERS: &str =
+    "SELECT version, NULL::text, NULL::text FROM migration.seaql_migrations
+    ORDER BY version COLLATE \"C\"";
 
 const MIGRATIONS: &str = "SELECT m.version, c.sha256, c.drop_sql
     FROM migration.seaql_migrations AS m
@@ -147,13 +162,13 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-async fn are_installed(on: &impl ConnectionTrait) -> Result<bool, DbErr> {
+async fn is_there(on: &impl ConnectionTrait, table: &str) -> Result<bool, DbErr> {
     // The catalog is asked rather than the table: without it, that would be an error, also for whoever may only look.
     let sql = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'migration' AND c.relname = 'checksums'
+        WHERE n.nspname = 'migration' AND c.relname = $1
     )";
-    Ok(value::<bool>(on, sql, []).await? == Some(true))
+    Ok(value::<bool>(on, sql, [table.into()]).await? == Some(true))
 }
 
 async fn records(on: &impl ConnectionTrait, sql: &str) -> Result<Vec<Record>, DbErr> {

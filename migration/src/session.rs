@@ -1,5 +1,6 @@
 //! The one connection of a roll-out.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::error::RolloutError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a URL leads.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) options: PgConnectOptions,
     pub(crate) database: String,
@@ -68,6 +69,17 @@ impl Target {
                 reason: error.to_string(),
             })?;
         Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+    }
+}
+
+/// The driver's own form would show the password.
+impl fmt::Debug for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Target")
+            .field("database", &self.database)
+            .field("is_local", &self.is_local)
+            .finish_non_exhaustive()
     }
 }
 

@@ -230,6 +230,8 @@ async fn status_needs_no_rights(database: EmptyDatabase) {
         !format!("{refused} {refused:?}").contains("canary"),
         "{refused:?}"
     );
+    let shown = format!("{:?}", connect().await);
+    assert!(!shown.contains("canary"), "{shown}");
 }
 
 async fn a_migration_outside_a_transaction(database: EmptyDatabase) {

@@ -3,6 +3,9 @@
 mod bookkeeping;
 mod command;
 mod concurrency;
+mod drift;
+mod embedded;
+mod hazards;
 mod round_trip;
 
 use neobank_migration::{Object, Rollout, RolloutOptions, Schema, SqlMigration};

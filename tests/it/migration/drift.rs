@@ -1,0 +1,177 @@
+//! Objects that are gone, or that something new has left behind.
+
+use neobank_db::{Executor, statement};
+use neobank_migration::{Object, ObjectState, SqlMigration};
+
+use super::{FIRST, rollout, shop};
+use crate::harness::EmptyDatabase;
+
+on_empty_databases!(
+    a_trigger_that_went_with_its_table_is_made_again,
+    privileges_come_back_with_a_table,
+    privileges_reach_a_new_table,
+    a_function_of_other_parameters_replaces_the_old_one,
+    what_the_code_no_longer_knows_does_not_stand_in_the_way_down,
+    removed_objects_are_dropped_before_what_they_need,
+);
+
+const GUARD: Object = Object {
+    name: "shop/function_guard",
+    since: "m1_first",
+    create: "CREATE OR REPLACE FUNCTION shop.guard() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN RAISE EXCEPTION ''guarded''; END'",
+    drop: "DROP FUNCTION IF EXISTS shop.guard()",
+};
+
+const TRIGGER: Object = Object {
+    name: "shop/trigger_item_guard",
+    since: "m1_first",
+    create: "CREATE OR REPLACE TRIGGER item_guard BEFORE DELETE ON shop.item
+             FOR EACH ROW EXECUTE FUNCTION shop.guard()",
+    drop: "DROP TRIGGER IF EXISTS item_guard ON shop.item",
+};
+
+const GRANTS: Object = Object {
+    name: "shop/grants",
+    since: "m1_first",
+    create: "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO PUBLIC",
+    drop: "REVOKE ALL ON ALL TABLES IN SCHEMA shop FROM PUBLIC",
+};
+
+const ORDERS: SqlMigration = SqlMigration {
+    name: "m2_orders",
+    up: "CREATE TABLE shop.orders (id integer PRIMARY KEY)",
+    down: "DROP TABLE shop.orders",
+    transactional: true,
+};
+
+async fn a_trigger_that_went_with_its_table_is_made_again(database: EmptyDatabase) {
+    let rollout = rollout(&database, &shop(&[FIRST], &[GUARD, TRIGGER, GRANTS])).await;
+    rollout.up().await.unwrap();
+    let whole = database.dump();
+    let sql = "DROP TABLE shop.item; CREATE TABLE shop.item (id integer PRIMARY KEY)";
+    run(&database, sql).await;
+
+    let status = rollout.status().await.unwrap();
+    assert!(!status.is_current());
+    let states: Vec<_> = status.objects.iter().map(|object| object.state).collect();
+    // The grants follow whatever is made anew.
+    assert_eq!(
+        states,
+        [
+            ObjectState::Current,
+            ObjectState::Lost,
+            ObjectState::Changed
+        ]
+    );
+    let report = rollout.up().await.unwrap();
+    assert_eq!(report.objects, ["shop/trigger_item_guard", "shop/grants"]);
+    assert_eq!(database.dump(), whole);
+    assert!(rollout.status().await.unwrap().is_current());
+}
+
+async fn privileges_come_back_with_a_table(database: EmptyDatabase) {
+    let rollout = rollout(&database, &shop(&[FIRST, ORDERS], &[GUARD, GRANTS])).await;
+    rollout.up().await.unwrap();
+    let whole = database.dump();
+    assert!(whole.contains("GRANT SELECT ON TABLE shop.orders TO PUBLIC"));
+    rollout.down(1).await.unwrap();
+    let report = rollout.up().await.unwrap();
+    assert_eq!(
+        report.objects,
+        ["shop/grants"],
+        "and nothing that did not change"
+    );
+    assert_eq!(database.dump(), whole);
+}
+
+async fn privileges_reach_a_new_table(database: EmptyDatabase) {
+    rollout(&database, &shop(&[FIRST], &[GRANTS]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    let newer = rollout(&database, &shop(&[FIRST, ORDERS], &[GRANTS])).await;
+    newer.up().await.unwrap();
+    assert!(
+        database
+            .dump()
+            .contains("GRANT SELECT ON TABLE shop.orders TO PUBLIC")
+    );
+    assert!(newer.status().await.unwrap().is_current());
+}
+
+async fn a_function_of_other_parameters_replaces_the_old_one(database: EmptyDatabase) {
+    let one = Object {
+        name: "shop/function_price",
+        since: "m1_first",
+        create: "CREATE OR REPLACE FUNCTION shop.price(a integer) RETURNS integer LANGUAGE sql AS 'SELECT a'",
+        drop: "DROP FUNCTION IF EXISTS shop.price(integer)",
+    };
+    let two = Object {
+        create: "CREATE OR REPLACE FUNCTION shop.price(a bigint) RETURNS bigint LANGUAGE sql AS 'SELECT a'",
+        drop: "DROP FUNCTION IF EXISTS shop.price(bigint)",
+        ..one.clone()
+    };
+    rollout(&database, &shop(&[FIRST], &[one]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    rollout(&database, &shop(&[FIRST], &[two]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    let sql =
+        "SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE proname = 'price'";
+    assert_eq!(text(&database, sql).await, "shop.price(bigint)");
+}
+
+async fn what_the_code_no_longer_knows_does_not_stand_in_the_way_down(database: EmptyDatabase) {
+    let view = Object {
+        name: "shop/view_open_orders",
+        since: "m2_orders",
+        create: "CREATE OR REPLACE VIEW shop.open_orders AS SELECT id FROM shop.orders",
+        drop: "DROP VIEW IF EXISTS shop.open_orders",
+    };
+    rollout(&database, &shop(&[FIRST, ORDERS], &[view]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    let newer = rollout(&database, &shop(&[FIRST, ORDERS], &[])).await;
+    let report = newer.down(1).await.unwrap();
+    assert_eq!(report.dropped, ["shop/view_open_orders"]);
+    assert!(newer.status().await.unwrap().objects.is_empty());
+}
+
+async fn removed_objects_are_dropped_before_what_they_need(database: EmptyDatabase) {
+    rollout(&database, &shop(&[FIRST], &[GUARD, TRIGGER]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    // The trigger needs the function, and comes after it in the alphabet.
+    let report = rollout(&database, &shop(&[FIRST], &[]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    assert_eq!(
+        report.dropped,
+        ["shop/trigger_item_guard", "shop/function_guard"]
+    );
+}
+
+async fn run(database: &EmptyDatabase, script: &str) {
+    let superuser = database.superuser().await;
+    for sql in script.split("; ") {
+        superuser.execute(statement(sql, [])).await.unwrap();
+    }
+}
+
+async fn text(database: &EmptyDatabase, sql: &str) -> String {
+    let superuser = database.superuser().await;
+    superuser.fetch_value(statement(sql, [])).await.unwrap()
+}

@@ -1,0 +1,195 @@
+//! Migrations that go wrong in ways that a server does not report by itself, and callers that give up.
+
+use std::time::{Duration, Instant};
+
+use neobank_db::{Executor, statement};
+use neobank_migration::{MigrationState, Rollout, RolloutError, RolloutOptions, SqlMigration};
+
+use super::{FIRST, SECOND, rollout, shop};
+use crate::harness::EmptyDatabase;
+
+on_empty_databases!(
+    a_migration_that_commits_is_refused,
+    without_its_lock_a_roll_out_stops,
+    what_fails_at_the_commit_leaves_nothing,
+    a_statement_that_runs_too_long_is_stopped,
+    an_index_whose_build_failed_is_built_again,
+    two_callers_of_one_value_take_turns,
+    a_caller_who_gave_up_leaves_the_way_free,
+    a_deadlock_is_tried_again,
+);
+
+async fn a_migration_that_commits_is_refused(database: EmptyDatabase) {
+    for end in ["COMMIT", "ROLLBACK"] {
+        let up = format!("CREATE TABLE shop.half (id integer); {end}");
+        let ending = SqlMigration {
+            up: String::leak(up),
+            ..SECOND
+        };
+        let rollout = rollout(&database, &shop(&[FIRST, ending], &[])).await;
+        let error = rollout.up().await.unwrap_err();
+        assert!(
+            matches!(&error, RolloutError::TransactionEnded { step } if step.contains("m2_second")),
+            "{end}: {error:?}"
+        );
+        let state = rollout.status().await.unwrap().migrations[1].state;
+        assert_eq!(state, MigrationState::Pending, "{end}");
+        let sql = "DROP TABLE IF EXISTS shop.half";
+        let superuser = database.superuser().await;
+        superuser.execute(statement(sql, [])).await.unwrap();
+    }
+}
+
+/// What happens behind a pooler that gives each transaction another session.
+async fn without_its_lock_a_roll_out_stops(database: EmptyDatabase) {
+    let letting_go = SqlMigration {
+        up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer); SELECT pg_advisory_unlock_all()",
+        ..FIRST
+    };
+    let rollout = rollout(&database, &shop(&[letting_go, SECOND], &[])).await;
+    let error = rollout.up().await.unwrap_err();
+    assert!(matches!(error, RolloutError::LockLost), "{error:?}");
+    assert!(error.to_string().contains("connect to the server directly"));
+    let status = rollout.status().await.unwrap();
+    assert_eq!(status.migrations[1].state, MigrationState::Pending);
+}
+
+async fn what_fails_at_the_commit_leaves_nothing(database: EmptyDatabase) {
+    let doubled = SqlMigration {
+        up: "ALTER TABLE shop.item ADD COLUMN price integer UNIQUE DEFERRABLE INITIALLY DEFERRED;
+             INSERT INTO shop.item (id, price) VALUES (1, 5), (2, 5)",
+        ..SECOND
+    };
+    let rollout = rollout(&database, &shop(&[FIRST, doubled], &[])).await;
+    let error = rollout.up().await.unwrap_err();
+    assert!(
+        matches!(&error, RolloutError::Step { reason, .. } if reason.contains("23505")),
+        "{error:?}"
+    );
+    let status = rollout.status().await.unwrap();
+    assert_eq!(status.migrations[1].state, MigrationState::Pending);
+    assert!(!database.dump().contains("price"));
+}
+
+async fn a_statement_that_runs_too_long_is_stopped(database: EmptyDatabase) {
+    let slow = SqlMigration {
+        up: "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(20)",
+        ..SECOND
+    };
+    let options = RolloutOptions {
+        schema: shop(&[FIRST, slow], &[]),
+        statement_timeout: Some(Duration::from_millis(200)),
+        ..RolloutOptions::default()
+    };
+    let started = Instant::now();
+    let rollout = Rollout::connect(&database.url, options).await.unwrap();
+    let error = rollout.up().await.unwrap_err();
+    assert!(error.to_string().contains("57014"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(!database.dump().contains("price"));
+}
+
+async fn an_index_whose_build_failed_is_built_again(database: EmptyDatabase) {
+    let index = SqlMigration {
+        name: "m2_index",
+        up: "DROP INDEX CONCURRENTLY IF EXISTS shop.item_price_key;
+             -- next statement
+             CREATE UNIQUE INDEX CONCURRENTLY item_price_key ON shop.item (price)",
+        down: "DROP INDEX CONCURRENTLY IF EXISTS shop.item_price_key",
+        transactional: false,
+    };
+    let priced = SqlMigration {
+        up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY, price integer);
+             INSERT INTO shop.item VALUES (1, 5), (2, 5)",
+        ..FIRST
+    };
+    let superuser = database.superuser().await;
+    let rollout = rollout(&database, &shop(&[priced, index], &[])).await;
+    let error = rollout.up().await.unwrap_err();
+    let RolloutError::PartOfStep { step, reason } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(step.contains("m2_index") && reason.contains("23505"));
+    let state = rollout.status().await.unwrap().migrations[1].state;
+    assert_eq!(state, MigrationState::Pending);
+
+    let mend = "UPDATE shop.item SET price = id";
+    superuser.execute(statement(mend, [])).await.unwrap();
+    rollout.up().await.unwrap();
+    let valid =
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = 'shop.item_price_key'::regclass";
+    let is_valid: bool = superuser.fetch_value(statement(valid, [])).await.unwrap();
+    assert!(is_valid);
+    assert_eq!(rollout.down(1).await.unwrap().migrations, ["m2_index"]);
+}
+
+async fn two_callers_of_one_value_take_turns(database: EmptyDatabase) {
+    let rollout = rollout(&database, &shop(&[FIRST, SECOND], &[])).await;
+    let (one, two) = tokio::join!(rollout.up(), rollout.up());
+    assert_eq!(
+        one.unwrap().migrations.len() + two.unwrap().migrations.len(),
+        2
+    );
+}
+
+async fn a_caller_who_gave_up_leaves_the_way_free(database: EmptyDatabase) {
+    let slow = SqlMigration {
+        up: "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(1)",
+        ..SECOND
+    };
+    let schema = shop(&[FIRST, slow], &[]);
+    let given_up = rollout(&database, &schema).await;
+    let limit = Duration::from_millis(700);
+    let outcome = tokio::time::timeout(limit, given_up.up()).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    // The value still works, and has let go of the lock after that.
+    let status = given_up.status().await.unwrap();
+    assert_eq!(status.migrations[1].state, MigrationState::Pending);
+    assert_eq!(given_up.up().await.unwrap().migrations, ["m2_second"]);
+    assert_eq!(given_up.down(1).await.unwrap().migrations, ["m2_second"]);
+
+    let outcome = tokio::time::timeout(limit, given_up.up()).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    drop(given_up);
+    let other = rollout(&database, &schema).await;
+    assert_eq!(other.up().await.unwrap().migrations, ["m2_second"]);
+}
+
+async fn a_deadlock_is_tried_again(database: EmptyDatabase) {
+    let two_tables = SqlMigration {
+        up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY);
+             CREATE TABLE shop.orders (id integer PRIMARY KEY)",
+        ..FIRST
+    };
+    let both = SqlMigration {
+        // Its second lock comes late, so that the other session has time to take its own.
+        up: "LOCK TABLE shop.item; SELECT pg_sleep(1); LOCK TABLE shop.orders",
+        ..SECOND
+    };
+    rollout(&database, &shop(std::slice::from_ref(&two_tables), &[]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    let options = RolloutOptions {
+        schema: shop(&[two_tables, both], &[]),
+        lock_timeout: Duration::from_secs(20),
+        lock_pause: Duration::from_millis(50),
+        ..RolloutOptions::default()
+    };
+    let rollout = Rollout::connect(&database.url, options).await.unwrap();
+    let migrating = tokio::spawn(async move { rollout.up().await });
+    let superuser = database.superuser().await;
+    let other = superuser.begin().await.unwrap();
+    // The other session never checks for a deadlock, so it is the roll-out that is given up.
+    for sql in [
+        "SET LOCAL deadlock_timeout = '1min'",
+        "LOCK TABLE shop.orders",
+        "LOCK TABLE shop.item",
+    ] {
+        other.execute(statement(sql, [])).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    other.rollback().await.unwrap();
+    assert_eq!(migrating.await.unwrap().unwrap().migrations, ["m2_second"]);
+}
