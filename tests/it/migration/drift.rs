@@ -10,6 +10,7 @@ on_empty_databases!(
     a_trigger_that_went_with_its_table_is_made_again,
     privileges_come_back_with_a_table,
     privileges_reach_a_new_table,
+    privileges_reach_a_new_table_after_a_failure,
     a_function_of_other_parameters_replaces_the_old_one,
     what_the_code_no_longer_knows_does_not_stand_in_the_way_down,
     removed_objects_are_dropped_before_what_they_need,
@@ -99,6 +100,28 @@ async fn privileges_reach_a_new_table(database: EmptyDatabase) {
             .contains("GRANT SELECT ON TABLE shop.orders TO PUBLIC")
     );
     assert!(newer.status().await.unwrap().is_current());
+}
+
+/// The migration stays, the objects do not; nothing but the record tells the next roll-out that privileges are missing.
+async fn privileges_reach_a_new_table_after_a_failure(database: EmptyDatabase) {
+    rollout(&database, &shop(&[FIRST], &[GRANTS]))
+        .await
+        .up()
+        .await
+        .unwrap();
+    let failing = Object {
+        create: "SELECT 1 / 0",
+        ..GUARD
+    };
+    let newer = rollout(&database, &shop(&[FIRST, ORDERS], &[failing, GRANTS])).await;
+    newer.up().await.unwrap_err();
+    let mended = rollout(&database, &shop(&[FIRST, ORDERS], &[GRANTS])).await;
+    assert_eq!(mended.up().await.unwrap().objects, ["shop/grants"]);
+    assert!(
+        database
+            .dump()
+            .contains("GRANT SELECT ON TABLE shop.orders TO PUBLIC")
+    );
 }
 
 async fn a_function_of_other_parameters_replaces_the_old_one(database: EmptyDatabase) {
