@@ -78,6 +78,11 @@ impl Begin {
         *self.state.borrow() == State::Begun
     }
 
+    /// Whether it is known that the `BEGIN` failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        *self.state.borrow() == State::Failed
+    }
+
     /// Waits for the answer to a `BEGIN` that another statement has sent.
     ///
     /// # Errors

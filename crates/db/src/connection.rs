@@ -1,7 +1,8 @@
 //! One connection to the server.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tokio::task::AbortHandle;
@@ -18,13 +19,24 @@ pub(crate) struct Connection {
     client: Client,
     /// Reads from and writes to the socket; aborting it closes the socket at once, whatever the server does.
     task: AbortHandle,
+    heard: Arc<Heard>,
     /// Where a cancel request is sent and can be waited for.
     cancel_at: Option<Address>,
+    connector: Connector,
     /// The statements that are prepared on this connection, by their text.
     prepared: Mutex<HashMap<&'static str, tokio_postgres::Statement>>,
     /// Whether the server has said, after all that was sent, that no transaction is open.
     pub(crate) clean: bool,
     pub(crate) last_used: Instant,
+}
+
+/// What the server said without having been asked.
+#[derive(Default)]
+struct Heard {
+    /// Why it ended the session.
+    end: OnceLock<DatabaseError>,
+    /// The wait for a standby was cancelled since this was last asked.
+    not_replicated: AtomicBool,
 }
 
 impl Connection {
@@ -52,16 +64,17 @@ impl Connection {
         address: Address,
     ) -> Result<Self, DatabaseError> {
         let driver = driver_config(config, &address);
+        let heard = Arc::<Heard>::default();
         let opening = async {
             match connector {
                 Connector::Plain => driver
                     .connect(NoTls)
                     .await
-                    .map(|(client, connection)| (client, run(connection))),
+                    .map(|(client, connection)| (client, run(connection, Arc::clone(&heard)))),
                 Connector::Tls(tls) => driver
                     .connect(tls.clone())
                     .await
-                    .map(|(client, connection)| (client, run(connection))),
+                    .map(|(client, connection)| (client, run(connection, Arc::clone(&heard)))),
             }
         };
         // The driver's own limit is for each address that a name stands for, and only for the network.
@@ -78,6 +91,8 @@ impl Connection {
         Ok(Self {
             client,
             task,
+            heard,
+            connector: connector.clone(),
             // Behind TLS or a pooler nobody can tell when a cancel request has arrived.
             cancel_at: (matches!(connector, Connector::Plain) && config.pooler == Pooler::None)
                 .then_some(address),
@@ -114,6 +129,26 @@ impl Connection {
         Ok(statement)
     }
 
+    /// Lets every prepared statement go; they are prepared anew when they are next used.
+    ///
+    /// Needed after a change of a table, when the server refuses the plans that were made before it.
+    pub(crate) fn forget_prepared(&self) {
+        self.prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Why the server ended the session, if it has said so.
+    pub(crate) fn end(&self) -> Option<DatabaseError> {
+        self.heard.end.get().cloned()
+    }
+
+    /// Whether a wait for a standby was cancelled since this was last asked.
+    pub(crate) fn take_not_replicated(&self) -> bool {
+        self.heard.not_replicated.swap(false, Ordering::AcqRel)
+    }
+
     /// Cancels what this connection is running, and waits until the request cannot hit anything later.
     ///
     /// # Errors
@@ -122,7 +157,13 @@ impl Connection {
     pub(crate) async fn cancel(&self) -> Result<(), String> {
         match &self.cancel_at {
             Some(address) => address.cancel_and_wait(&self.client.cancel_token()).await,
-            None => Err("its arrival could not be waited for".to_owned()),
+            None => {
+                if let Connector::Tls(tls) = &self.connector {
+                    // The server's statement should end; the connection is closed in any case.
+                    let _ = self.client.cancel_token().cancel_query(tls.clone()).await;
+                }
+                Err("the arrival of its cancel request cannot be waited for".to_owned())
+            }
         }
     }
 }
@@ -142,7 +183,7 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-fn run<S, T>(mut connection: tokio_postgres::Connection<S, T>) -> AbortHandle
+fn run<S, T>(mut connection: tokio_postgres::Connection<S, T>, heard: Arc<Heard>) -> AbortHandle
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
@@ -152,6 +193,10 @@ where
             match std::future::poll_fn(|context| connection.poll_message(context)).await {
                 None => return,
                 Some(Ok(tokio_postgres::AsyncMessage::Notice(notice))) => {
+                    // The warning has no SQLSTATE of its own and its text is translated; this name never is.
+                    if notice.routine() == Some("SyncRepWaitForLSN") {
+                        heard.not_replicated.store(true, Ordering::Release);
+                    }
                     tracing::debug!(
                         sqlstate = notice.code().code(),
                         "notice: {}",
@@ -162,6 +207,9 @@ where
                 Some(Err(error)) => {
                     // Whoever waits for an answer gets the error; an idle connection's end is only worth a line.
                     tracing::debug!("connection ended: {error}");
+                    if error.as_db_error().is_some() {
+                        let _ = heard.end.set(DatabaseError::from_driver(&error));
+                    }
                     return;
                 }
             }

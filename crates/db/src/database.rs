@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use crate::config::{DatabaseConfig, Pooler};
 use crate::error::DatabaseError;
-use crate::executor::{Executor, parameters};
+use crate::executor::{Executor, parameters, typed};
 use crate::lease::Lease;
 use crate::manager::Manager;
 use crate::session::Place;
@@ -55,7 +55,8 @@ impl Database {
         let pool = Pool::builder(manager)
             .max_size(config.pool_max)
             .wait_timeout(Some(config.acquire_timeout))
-            .create_timeout(Some(config.connect_timeout))
+            // Opening has its own limit for each host.
+            .create_timeout(None)
             .recycle_timeout(Some(config.recovery_timeout))
             // The connection used last comes first, so that those above the need grow idle and are closed.
             .queue_mode(QueueMode::Lifo)
@@ -237,8 +238,8 @@ impl Database {
                 // The task ends with the last clone of the pool.
                 let Some(pool) = pool.upgrade() else { return };
                 let mut may_close = pool.status().size.saturating_sub(keep);
-                pool.retain(|_, metrics| {
-                    let close = may_close > 0 && metrics.last_used() > idle_timeout;
+                pool.retain(|connection, _| {
+                    let close = may_close > 0 && connection.last_used.elapsed() > idle_timeout;
                     may_close = may_close.saturating_sub(usize::from(close));
                     !close
                 });
@@ -257,17 +258,13 @@ impl Executor for Database {
             return Ok(rows);
         }
         let parameters = parameters(&mut statement, Place::Pool)?;
-        let typed: Vec<_> = parameters
-            .iter()
-            .map(crate::parameter::Parameter::typed)
-            .collect();
         let lease = self.acquire().await?;
-        lease.mark_dirty();
-        let rows = lease
-            .answer(lease.client().query_typed(&statement.sql, &typed))
-            .await;
-        settle(&lease, &rows);
-        rows
+        let client = lease.client();
+        alone(
+            &lease,
+            client.query_typed(&statement.sql, &typed(&parameters)),
+        )
+        .await
     }
 
     async fn execute(&self, mut statement: Statement) -> Result<u64, DatabaseError> {
@@ -278,24 +275,29 @@ impl Executor for Database {
             return Ok(count);
         }
         let parameters = parameters(&mut statement, Place::Pool)?;
-        let typed: Vec<_> = parameters
-            .iter()
-            .map(crate::parameter::Parameter::typed)
-            .collect();
         let lease = self.acquire().await?;
-        lease.mark_dirty();
-        let count = lease
-            .answer(lease.client().execute_typed(&statement.sql, &typed))
-            .await;
-        settle(&lease, &count);
-        count
+        let client = lease.client();
+        alone(
+            &lease,
+            client.execute_typed(&statement.sql, &typed(&parameters)),
+        )
+        .await
     }
 }
 
-/// A statement on its own that was answered leaves no transaction open. After anything else the connection is recovered
-/// before somebody has it again.
-fn settle<T>(lease: &Lease, answer: &Result<T, DatabaseError>) {
-    if answer.is_ok() {
+/// Runs a statement on its own. Once the server has answered, whatever it was, no transaction is open; after anything
+/// else the connection is recovered before somebody has it again.
+async fn alone<T>(
+    lease: &Lease,
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, DatabaseError> {
+    lease.mark_dirty();
+    let answer = lease.answer(statement).await;
+    if matches!(answer, Ok(_) | Err(DatabaseError::Server(_))) {
         lease.mark_clean();
     }
+    if answer.is_ok() && lease.connection().take_not_replicated() {
+        return Err(DatabaseError::CommittedNotReplicated);
+    }
+    answer
 }

@@ -51,6 +51,8 @@ pub enum DatabaseError {
     ConnectionLost {
         /// What was seen.
         reason: String,
+        /// The server's own reason, when it gave one before it ended the session.
+        server: Option<Box<ServerError>>,
     },
     /// The server did not answer within the statement's limit and some grace; the connection has been closed.
     #[error("the server did not answer within {waited:?}")]
@@ -67,6 +69,10 @@ pub enum DatabaseError {
         /// What was seen instead of an answer.
         reason: String,
     },
+    /// The commit is durable on this server, and was not confirmed by the standby that it waits for, because somebody
+    /// cancelled the wait. If this server is lost before the standby has it, so is the transaction.
+    #[error("the transaction is committed, but the standby has not confirmed it")]
+    CommittedNotReplicated,
     /// A statement that must return one row returned none.
     #[error("the statement returned no row")]
     NoRow,
@@ -172,9 +178,13 @@ impl DatabaseError {
             Self::Connect {
                 server: Some(server),
                 ..
+            }
+            | Self::ConnectionLost {
+                server: Some(server),
+                ..
             } => server.class(),
             Self::Connect { server: None, .. }
-            | Self::ConnectionLost { .. }
+            | Self::ConnectionLost { server: None, .. }
             | Self::NoAnswer { .. } => ErrorClass::ConnectionLost,
             _ => ErrorClass::Other,
         }
@@ -186,6 +196,10 @@ impl DatabaseError {
         match self {
             Self::Server(server)
             | Self::Connect {
+                server: Some(server),
+                ..
+            }
+            | Self::ConnectionLost {
                 server: Some(server),
                 ..
             } => Some(server),
@@ -206,23 +220,34 @@ impl DatabaseError {
             Some(server) if server.severity() == "ERROR" || is_error(server) => {
                 Self::Server(Box::new(ServerError::from(server)))
             }
-            Some(server) => Self::ConnectionLost {
-                reason: ServerError::from(server).to_string(),
-            },
-            None if error.is_closed() => Self::ConnectionLost {
-                reason: "closed".to_owned(),
-            },
+            Some(server) => {
+                let server = ServerError::from(server);
+                Self::ConnectionLost {
+                    reason: server.to_string(),
+                    server: Some(Box::new(server)),
+                }
+            }
+            None if error.is_closed() => Self::lost("closed"),
             None => match std::error::Error::source(error) {
-                Some(source) if source.is::<std::io::Error>() => Self::ConnectionLost {
-                    reason: source.to_string(),
+                Some(source) => match source.downcast_ref::<std::io::Error>() {
+                    // The driver could not write the message, so nothing was sent.
+                    Some(io) if io.kind() == std::io::ErrorKind::InvalidInput => Self::Parameter {
+                        reason: source.to_string(),
+                    },
+                    Some(io) => Self::lost(io),
+                    None => Self::Parameter {
+                        reason: format!("{error}: {source}"),
+                    },
                 },
-                Some(source) => Self::Parameter {
-                    reason: format!("{error}: {source}"),
-                },
-                None => Self::ConnectionLost {
-                    reason: error.to_string(),
-                },
+                None => Self::lost(error),
             },
+        }
+    }
+
+    pub(crate) fn lost(reason: impl fmt::Display) -> Self {
+        Self::ConnectionLost {
+            reason: reason.to_string(),
+            server: None,
         }
     }
 
@@ -273,6 +298,13 @@ impl ServerError {
                 _ => ErrorClass::Other,
             },
         }
+    }
+}
+
+impl ServerError {
+    /// Whether a prepared statement no longer fits its tables (0A000), or is not there any more (26000).
+    pub(crate) fn is_stale_plan(&self) -> bool {
+        matches!(self.sqlstate.as_str(), "0A000" | "26000")
     }
 }
 

@@ -3,6 +3,7 @@
 use sea_orm::sea_query::ValueType;
 use sea_orm::{DbBackend, FromQueryResult, Statement, Value};
 use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::error::DatabaseError;
 use crate::parameter::Parameter;
@@ -68,7 +69,7 @@ pub trait Executor: Sync {
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
-        async { self.query(statement).await?.iter().map(typed).collect() }
+        async { self.query(statement).await?.iter().map(read).collect() }
     }
 
     /// The first row, or `None` when there is none.
@@ -80,7 +81,7 @@ pub trait Executor: Sync {
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Option<T>, DatabaseError>> + Send {
-        async { self.query(statement).await?.first().map(typed).transpose() }
+        async { self.query(statement).await?.first().map(read).transpose() }
     }
 
     /// The first column of the first row.
@@ -117,6 +118,11 @@ pub(crate) fn parameters(
     statement: &mut Statement,
     place: Place,
 ) -> Result<Vec<Parameter>, DatabaseError> {
+    if statement.sql.contains('\0') {
+        return Err(DatabaseError::Parameter {
+            reason: "the statement's text holds a NUL character".to_owned(),
+        });
+    }
     refuse_session_statement(&statement.sql, place)?;
     let values = statement
         .values
@@ -126,6 +132,11 @@ pub(crate) fn parameters(
     values.into_iter().map(Parameter::new).collect()
 }
 
-fn typed<T: FromQueryResult>(row: &Row) -> Result<T, DatabaseError> {
+/// The parameters as the driver takes them.
+pub(crate) fn typed(parameters: &[Parameter]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    parameters.iter().map(Parameter::typed).collect()
+}
+
+fn read<T: FromQueryResult>(row: &Row) -> Result<T, DatabaseError> {
     T::from_query_result(&row::query_result(row)?, "").map_err(DatabaseError::row)
 }

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
-use crate::error::DatabaseError;
+use crate::error::{DatabaseError, ServerError};
 use crate::manager::Manager;
 
 /// How much longer than the server's own limit the client waits, so that the server's answer wins.
@@ -27,6 +27,8 @@ pub(crate) struct Lease {
     state: AtomicU8,
     statements_in_flight: AtomicUsize,
     statements_sent: AtomicUsize,
+    /// How long an answer is waited for: the server's own limit and some grace.
+    answer_limit: Duration,
     config: Arc<DatabaseConfig>,
 }
 
@@ -46,6 +48,7 @@ impl Lease {
             state: AtomicU8::new(CLEAN),
             statements_in_flight: AtomicUsize::new(0),
             statements_sent: AtomicUsize::new(0),
+            answer_limit: config.statement_timeout.saturating_add(GRACE),
             config,
         }
     }
@@ -69,6 +72,17 @@ impl Lease {
 
     pub(crate) fn config(&self) -> &DatabaseConfig {
         &self.config
+    }
+
+    /// Waits longer for answers, where the server's own limit is set longer too.
+    pub(crate) fn wait_at_least(&mut self, statement_timeout: Duration) {
+        self.answer_limit = self
+            .answer_limit
+            .max(statement_timeout.saturating_add(GRACE));
+    }
+
+    pub(crate) fn answer_limit(&self) -> Duration {
+        self.answer_limit
     }
 
     /// How many statements were sent so far.
@@ -105,7 +119,15 @@ impl Lease {
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
-        let limit = self.config.statement_timeout.saturating_add(GRACE);
+        self.answer_within(self.answer_limit, statement).await
+    }
+
+    /// As [`Lease::answer`], within another limit.
+    pub(crate) async fn answer_within<T>(
+        &self,
+        limit: Duration,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseError> {
         // When this future is dropped before the answer, the count stays up and `drop` knows that something still runs.
         self.statements_in_flight.fetch_add(1, Ordering::AcqRel);
         self.statements_sent.fetch_add(1, Ordering::AcqRel);
@@ -117,16 +139,31 @@ impl Lease {
                 });
         match answer {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                let error = DatabaseError::from_driver(&error);
-                if matches!(error, DatabaseError::ConnectionLost { .. }) {
-                    self.mark_broken();
-                }
-                Err(error)
-            }
+            Ok(Err(error)) => Err(self.failure(&error)),
             Err(_) => {
                 self.mark_broken();
                 Err(DatabaseError::NoAnswer { waited: limit })
+            }
+        }
+    }
+
+    /// What a failed statement means for the connection.
+    fn failure(&self, error: &tokio_postgres::Error) -> DatabaseError {
+        let failure = DatabaseError::from_driver(error);
+        match failure {
+            DatabaseError::ConnectionLost { .. } => {
+                self.mark_broken();
+                // The server may have told its reason before anybody asked.
+                match self.connection().end() {
+                    Some(end) if failure.server().is_none() => end,
+                    _ => failure,
+                }
+            }
+            _ => {
+                if failure.server().is_some_and(ServerError::is_stale_plan) {
+                    self.connection().forget_prepared();
+                }
+                failure
             }
         }
     }

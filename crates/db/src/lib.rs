@@ -44,6 +44,7 @@ mod database;
 mod error;
 mod executor;
 mod lease;
+mod lexer;
 mod manager;
 mod parameter;
 mod row;

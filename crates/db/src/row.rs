@@ -1,7 +1,10 @@
 //! The driver's rows as sea-orm's, so that its entities can be read from them.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use rust_decimal::Decimal;
 use sea_orm::sea_query::ValueType;
 use sea_orm::{ProxyRow, QueryResult, Value};
 use tokio_postgres::Row;
@@ -66,17 +69,27 @@ fn value(row: &Row, index: usize) -> Result<Value, DatabaseError> {
         }
         Type::BYTEA => Value::Bytes(get(row, index)?),
         Type::UUID => Value::Uuid(get(row, index)?),
-        Type::NUMERIC => Value::Decimal(get(row, index)?),
+        Type::NUMERIC => Value::Decimal(get::<Exact>(row, index)?.map(|exact| exact.0)),
         Type::TIMESTAMPTZ => Value::ChronoDateTimeUtc(get(row, index)?),
         Type::TIMESTAMP => Value::ChronoDateTime(get(row, index)?),
         Type::DATE => Value::ChronoDate(get(row, index)?),
-        Type::TIME => Value::ChronoTime(get(row, index)?),
+        Type::TIME => Value::ChronoTime(get::<TimeOfDay>(row, index)?.map(|time| time.0)),
         Type::JSON | Type::JSONB => {
             Value::Json(get::<serde_json::Value>(row, index)?.map(Box::new))
         }
         Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::NAME_ARRAY => {
             get::<Vec<String>>(row, index)?.into()
         }
+        Type::BOOL_ARRAY => get::<Vec<bool>>(row, index)?.into(),
+        Type::INT2_ARRAY => get::<Vec<i16>>(row, index)?.into(),
+        Type::FLOAT4_ARRAY => get::<Vec<f32>>(row, index)?.into(),
+        Type::FLOAT8_ARRAY => get::<Vec<f64>>(row, index)?.into(),
+        Type::NUMERIC_ARRAY => get::<Vec<Exact>>(row, index)?
+            .map(|all| all.into_iter().map(|exact| exact.0).collect::<Vec<_>>())
+            .into(),
+        Type::DATE_ARRAY => get::<Vec<NaiveDate>>(row, index)?.into(),
+        Type::TIMESTAMPTZ_ARRAY => get::<Vec<DateTime<Utc>>>(row, index)?.into(),
+        Type::BYTEA_ARRAY => get::<Vec<Vec<u8>>>(row, index)?.into(),
         Type::INT4_ARRAY => get::<Vec<i32>>(row, index)?.into(),
         Type::INT8_ARRAY => get::<Vec<i64>>(row, index)?.into(),
         Type::UUID_ARRAY => get::<Vec<uuid::Uuid>>(row, index)?.into(),
@@ -91,9 +104,71 @@ fn value(row: &Row, index: usize) -> Result<Value, DatabaseError> {
 }
 
 fn get<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<Option<T>, DatabaseError> {
-    row.try_get(index)
-        .map_err(|error| match std::error::Error::source(&error) {
-            Some(source) => DatabaseError::row(format!("{error}: {source}")),
-            None => DatabaseError::row(error),
-        })
+    row.try_get(index).map_err(|error| {
+        let name = row.columns().get(index).map_or("?", |column| column.name());
+        match Error::source(&error) {
+            Some(source) => DatabaseError::row(format!("column {name:?}: {source}")),
+            None => DatabaseError::row(format!("column {name:?}: {error}")),
+        }
+    })
+}
+
+/// A numeric that fits without rounding: `rust_decimal` would round silently what has too many digits for it.
+struct Exact(Decimal);
+
+impl<'a> FromSql<'a> for Exact {
+    fn from_sql(column: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let value = Decimal::from_sql(column, raw)?;
+        // Six groups of four digits always fit; only the rare wide ones are looked at.
+        let is_narrow = raw.len() <= 8 + 6 * 2 && value.scale() < 28;
+        if is_narrow || significant_digits(raw) == Some(digits(value)) {
+            Ok(Self(value))
+        } else {
+            Err("it has more digits than a Decimal can hold".into())
+        }
+    }
+
+    fn accepts(column: &Type) -> bool {
+        *column == Type::NUMERIC
+    }
+}
+
+/// A time before midnight: 24:00 would be read as 00:00.
+struct TimeOfDay(NaiveTime);
+
+impl<'a> FromSql<'a> for TimeOfDay {
+    fn from_sql(column: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        const DAY: i64 = 86_400_000_000;
+        let microseconds = <[u8; 8]>::try_from(raw).map(i64::from_be_bytes)?;
+        if microseconds == DAY {
+            return Err("24:00 is not a time of a day".into());
+        }
+        Ok(Self(NaiveTime::from_sql(column, raw)?))
+    }
+
+    fn accepts(column: &Type) -> bool {
+        *column == Type::TIME
+    }
+}
+
+/// The digits of a numeric without the zeros around them, from PostgreSQL's binary form: a count, a weight, a sign, a
+/// scale and then groups of four digits, each in 16 bits (`numeric_send` in the server's source).
+fn significant_digits(raw: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    for group in raw.get(8..)?.chunks_exact(2) {
+        text.push_str(&format!(
+            "{:04}",
+            u16::from_be_bytes(group.try_into().ok()?)
+        ));
+    }
+    Some(text.trim_matches('0').to_owned())
+}
+
+fn digits(value: Decimal) -> String {
+    value
+        .mantissa()
+        .unsigned_abs()
+        .to_string()
+        .trim_matches('0')
+        .to_owned()
 }

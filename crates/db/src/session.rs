@@ -1,6 +1,7 @@
 //! Statements that would change the state of a connection behind its back.
 
 use crate::error::DatabaseError;
+use crate::lexer::{Token, tokens};
 
 /// Where a statement is to run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -9,78 +10,104 @@ pub(crate) enum Place {
     Transaction,
 }
 
-/// Refuses what would open or end a transaction, or leave a setting to the connection's next owner.
+/// Refuses what would open or end a transaction, or leave something to the connection's next owner: a setting, a lock, a
+/// temporary table, a prepared statement, a cursor.
 ///
-/// The extended protocol takes one statement a message, so its first words tell what it is.
+/// The extended protocol takes one statement a message, so its first words tell what it is. What functions do inside the
+/// server cannot be seen from here.
 ///
 /// # Errors
 ///
-/// [`DatabaseError::SessionStatement`] names the command.
+/// [`DatabaseError::SessionStatement`] names the command, or the function.
 pub(crate) fn refuse_session_statement(sql: &str, place: Place) -> Result<(), DatabaseError> {
-    let (first, rest) = next_word(sql);
-    let (second, _) = next_word(rest);
-    let refused = match first.to_ascii_uppercase().as_str() {
-        "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE"
-        | "DISCARD" | "LISTEN" | "UNLISTEN" => true,
-        "PREPARE" => second.eq_ignore_ascii_case("TRANSACTION"),
+    let tokens = tokens(sql);
+    match refused_command(&tokens, place).or_else(|| refused_call(&tokens)) {
+        Some(command) => Err(DatabaseError::SessionStatement { command }),
+        None => Ok(()),
+    }
+}
+
+fn refused_command(tokens: &[Token<'_>], place: Place) -> Option<String> {
+    let mut words = tokens.iter().map(Token::keyword);
+    // The server takes empty statements in front of the one.
+    let first = words.find(|word| word.as_deref() != Some(";"))??;
+    let second = words.next().flatten().unwrap_or_default();
+    let has = |sequence: &[&str]| has_sequence(tokens, sequence);
+    let refused = match first.as_str() {
+        "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release"
+        | "discard" | "listen" | "unlisten" | "prepare" | "deallocate" | "reset" | "load" => true,
         // SET LOCAL ends with the transaction; SET CONSTRAINTS and SET TRANSACTION too.
-        "SET" => {
+        "set" => {
             place == Place::Pool
-                || !["LOCAL", "CONSTRAINTS", "TRANSACTION"]
-                    .iter()
-                    .any(|word| second.eq_ignore_ascii_case(word))
+                || !["local", "constraints", "transaction"].contains(&second.as_str())
         }
-        "RESET" => true,
+        "create" => is_temporary(tokens) && !has(&["on", "commit", "drop"]),
+        "declare" => has(&["with", "hold"]),
+        "select" | "with" => has(&["into", "temp"]) || has(&["into", "temporary"]),
         _ => false,
     };
-    if refused {
-        Err(DatabaseError::SessionStatement {
-            command: first.to_ascii_uppercase(),
-        })
-    } else {
-        Ok(())
-    }
+    refused.then(|| first.to_ascii_uppercase())
 }
 
-/// The next word after white space and comments, and what follows it.
-fn next_word(sql: &str) -> (&str, &str) {
-    let sql = skip_blank(sql);
-    let end = sql
-        .find(|character: char| !character.is_ascii_alphabetic())
-        .unwrap_or(sql.len());
-    sql.split_at(end)
+/// `CREATE [OR REPLACE] [GLOBAL | LOCAL] TEMP`.
+fn is_temporary(tokens: &[Token<'_>]) -> bool {
+    tokens
+        .iter()
+        .filter_map(Token::keyword)
+        .skip_while(|word| word == ";")
+        .skip(1)
+        .find(|word| !["or", "replace", "global", "local"].contains(&word.as_str()))
+        .is_some_and(|word| word == "temp" || word == "temporary")
 }
 
-fn skip_blank(mut sql: &str) -> &str {
-    loop {
-        let trimmed = sql.trim_start();
-        sql = if let Some(comment) = trimmed.strip_prefix("--") {
-            comment.split_once('\n').map_or("", |(_, rest)| rest)
-        } else if let Some(comment) = trimmed.strip_prefix("/*") {
-            skip_block_comment(comment)
-        } else {
-            return trimmed;
+/// A function of the server whose effect outlives the transaction.
+fn refused_call(tokens: &[Token<'_>]) -> Option<String> {
+    tokens.windows(2).enumerate().find_map(|(place, pair)| {
+        let [name, Token::Symbol('(')] = pair else {
+            return None;
         };
-    }
+        let name = name.name()?;
+        let refused = match name.as_str() {
+            "set_config" => !is_local(tokens.get(place + 2..).unwrap_or_default()),
+            "pg_advisory_lock"
+            | "pg_advisory_lock_shared"
+            | "pg_try_advisory_lock"
+            | "pg_try_advisory_lock_shared"
+            | "pg_advisory_unlock"
+            | "pg_advisory_unlock_shared"
+            | "pg_advisory_unlock_all" => true,
+            _ => false,
+        };
+        refused.then_some(name)
+    })
 }
 
-/// Block comments nest in PostgreSQL.
-fn skip_block_comment(mut comment: &str) -> &str {
+/// Whether the last argument of a call is the word `true`, alone.
+fn is_local(arguments: &[Token<'_>]) -> bool {
     let mut depth = 1_usize;
-    while depth > 0 {
-        let opened = comment.find("/*").unwrap_or(usize::MAX);
-        let Some(closed) = comment.find("*/") else {
-            return "";
-        };
-        let (position, change) = if opened < closed {
-            (opened, 1)
-        } else {
-            (closed, -1)
-        };
-        depth = depth.saturating_add_signed(change);
-        comment = comment.get(position + 2..).unwrap_or_default();
+    let mut last: Vec<&Token<'_>> = Vec::new();
+    for token in arguments {
+        match token {
+            Token::Symbol('(') => depth += 1,
+            Token::Symbol(')') => depth -= 1,
+            _ => {}
+        }
+        match token {
+            _ if depth == 0 => break,
+            Token::Symbol(',') if depth == 1 => last.clear(),
+            _ => last.push(token),
+        }
     }
-    comment
+    matches!(last.as_slice(), [only] if only.keyword().as_deref() == Some("true"))
+}
+
+fn has_sequence(tokens: &[Token<'_>], sequence: &[&str]) -> bool {
+    tokens.windows(sequence.len()).any(|window| {
+        window
+            .iter()
+            .zip(sequence)
+            .all(|(token, word)| token.keyword().as_deref() == Some(word))
+    })
 }
 
 #[cfg(test)]
@@ -129,13 +156,72 @@ mod tests {
     }
 
     #[test]
+    fn what_would_stay_on_the_connection_is_refused_everywhere() {
+        for sql in [
+            ";COMMIT",
+            "/**/;  COMMIT",
+            "; ; -- x\r COMMIT",
+            "--x\rCOMMIT",
+            "DEALLOCATE ALL",
+            "PREPARE x AS SELECT 1",
+            "SELECT set_config('a.b', '1', false)",
+            "SELECT set_config('a.b', '1', $1)",
+            "SELECT \"set_config\"('a.b', '1', 'false')",
+            "SELECT set_config('a.b', f(1, true), false)",
+            "SELECT set_config('a.b', '1', true), pg_catalog.SET_CONFIG('a.b', '1', not true)",
+            "SELECT pg_advisory_lock(1)",
+            "SELECT Pg_Try_Advisory_Lock (1)",
+            "WITH x AS (SELECT pg_advisory_unlock_all()) SELECT 1",
+            "CREATE TEMP TABLE x (y int)",
+            "create local temporary table x (y int) ON COMMIT DELETE ROWS",
+            "CREATE OR REPLACE TEMP VIEW x AS SELECT 1",
+            "SELECT 1 AS x INTO TEMPORARY TABLE y",
+            "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+            "LOAD 'auto_explain'",
+        ] {
+            assert!(refused(sql, Place::Pool), "{sql}");
+            assert!(refused(sql, Place::Transaction), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_ends_with_the_transaction_passes_in_one() {
+        for sql in [
+            "SELECT set_config('a.b', '1', true)",
+            "SELECT set_config('a.b', f(1, 'x)'), TRUE )",
+            "CREATE TEMP TABLE x ON COMMIT DROP AS SELECT 1",
+            "DECLARE c CURSOR FOR SELECT 1",
+            "SELECT pg_advisory_xact_lock(1)",
+            "SELECT pg_try_advisory_xact_lock_shared(1, 2)",
+        ] {
+            assert!(!refused(sql, Place::Transaction), "{sql}");
+        }
+    }
+
+    #[test]
+    fn words_in_texts_names_and_comments_mean_nothing() {
+        for sql in [
+            "SELECT 'pg_advisory_lock(1)', E'\\' set_config(', $$ COMMIT; set_config( $$, $a$ $$ pg_advisory_lock(1) $a$",
+            "SELECT \"pg_advisory_lock\" FROM t -- pg_advisory_lock(1)",
+            "SELECT pg_advisory_lock FROM t /* pg_advisory_lock(1) */",
+            "SELECT \"temp\", hold, temporary FROM t",
+            "INSERT INTO temp VALUES (1)",
+            "INSERT INTO temp (x) SELECT 1",
+        ] {
+            assert!(!refused(sql, Place::Pool), "{sql}");
+        }
+    }
+
+    #[test]
     fn other_statements_pass() {
         for sql in [
             "SELECT 1",
             "beginning",
             "INSERT INTO t VALUES (1)",
-            "PREPARE x AS SELECT 1",
             "",
+            ";",
+            "'",
+            "$a$",
             "/*",
             "--",
             "/* a",

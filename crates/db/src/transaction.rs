@@ -15,9 +15,8 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::begin::{Begin, Turn};
 use crate::config::Pooler;
 use crate::error::{DatabaseError, is_aborted_transaction, proves_no_commit};
-use crate::executor::{Executor, parameters};
+use crate::executor::{Executor, parameters, typed};
 use crate::lease::Lease;
-use crate::parameter::Parameter;
 use crate::session::Place;
 
 /// How isolated a transaction is from others.
@@ -102,7 +101,10 @@ pub struct Savepoint<'a> {
 }
 
 impl Transaction {
-    pub(crate) fn new(lease: Lease, options: &TransactionOptions) -> Self {
+    pub(crate) fn new(mut lease: Lease, options: &TransactionOptions) -> Self {
+        if let Some(limit) = options.statement_timeout {
+            lease.wait_at_least(limit);
+        }
         let begin = begin_statement(&lease, options);
         Self {
             lease,
@@ -120,6 +122,8 @@ impl Transaction {
     /// * [`DatabaseError::TransactionAborted`]: a statement had failed, so the server rolled everything back.
     /// * [`DatabaseError::Server`]: the server refused the commit (a deferred constraint, a serialization failure);
     ///   everything is rolled back.
+    /// * [`DatabaseError::ConnectionLost`]: the connection was gone before the commit was sent; everything is rolled back.
+    /// * [`DatabaseError::CommittedNotReplicated`]: it is durable here, but the wait for the standby was cancelled.
     /// * [`DatabaseError::CommitUnknown`]: the answer never came. Nobody but the database can tell what happened.
     pub async fn commit(self) -> Result<(), DatabaseError> {
         if self.begin.is_unsent() {
@@ -145,11 +149,16 @@ impl Transaction {
         if !self.begin.is_begun() {
             self.begin_and_wait().await?;
         }
+        // The limit of a statement may not pass while the answer to the commit behind it is still waited for.
+        let limit = self
+            .lease
+            .answer_limit()
+            .saturating_add(self.lease.config().commit_timeout);
         let sent_before = self.lease.statements_sent();
         let mut answers: Vec<BoxFuture<'_, Result<u64, DatabaseError>>> =
             Vec::with_capacity(statements.len());
         for (prepared, parameters) in statements {
-            answers.push(Box::pin(self.execute_prepared(prepared, parameters)));
+            answers.push(Box::pin(self.execute_within(limit, prepared, parameters)));
         }
         let mut counts: Vec<Option<u64>> = vec![None; answers.len()];
         // The first poll of each sends it. One that fails before it is sent must keep the commit from being sent.
@@ -195,10 +204,21 @@ impl Transaction {
             Poll::Pending => commit.await,
         };
         match (outcome, committed) {
-            // Both broke off together: the commit may have arrived.
-            (Err(_), Err(unknown @ DatabaseError::CommitUnknown { .. })) => Err(unknown),
-            (Err(error), _) | (Ok(()), Err(error)) => Err(error),
             (Ok(()), Ok(())) => Ok(counts.into_iter().flatten().collect()),
+            (Ok(()), Err(error)) => Err(error),
+            // The commit may have arrived, or did, whatever was seen of the statements in front of it.
+            (
+                Err(_),
+                Err(
+                    error @ (DatabaseError::CommitUnknown { .. }
+                    | DatabaseError::CommittedNotReplicated),
+                ),
+            ) => Err(error),
+            (Err(error), Ok(())) => Err(DatabaseError::CommitUnknown {
+                reason: error.to_string(),
+            }),
+            // Nothing was committed; the statement's error tells why.
+            (Err(error), Err(_)) => Err(error),
         }
     }
 
@@ -300,6 +320,7 @@ impl Transaction {
         prepared: &Prepared,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, DatabaseError> {
+        prepared.check(parameters)?;
         let client = self.lease.client();
         match &prepared.0 {
             PreparedKind::Statement(statement) => {
@@ -328,10 +349,22 @@ impl Transaction {
         prepared: &Prepared,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, DatabaseError> {
+        self.execute_within(self.lease.answer_limit(), prepared, parameters)
+            .await
+    }
+
+    async fn execute_within(
+        &self,
+        limit: Duration,
+        prepared: &Prepared,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, DatabaseError> {
+        prepared.check(parameters)?;
         let client = self.lease.client();
         match &prepared.0 {
             PreparedKind::Statement(statement) => {
-                self.send(client.execute(statement, parameters)).await
+                self.send_within(limit, client.execute(statement, parameters))
+                    .await
             }
             PreparedKind::Text(sql, types) => {
                 let typed: Vec<_> = parameters
@@ -339,7 +372,8 @@ impl Transaction {
                     .copied()
                     .zip(types.iter().cloned())
                     .collect();
-                self.send(client.execute_typed(sql, &typed)).await
+                self.send_within(limit, client.execute_typed(sql, &typed))
+                    .await
             }
         }
     }
@@ -349,10 +383,18 @@ impl Transaction {
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
+        self.send_within(self.lease.answer_limit(), statement).await
+    }
+
+    async fn send_within<T>(
+        &self,
+        limit: Duration,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseError> {
         if !self.begin.is_begun() {
             self.begin_and_wait().await?;
         }
-        self.send_with_savepoints(statement).await
+        self.send_with_savepoints(limit, statement).await
     }
 
     /// Sends a statement that changes nothing, and `BEGIN` in front of it if need be, without waiting in between.
@@ -361,7 +403,15 @@ impl Transaction {
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
         match self.begin.turn()? {
-            Turn::Follow => self.send_with_savepoints(statement).await,
+            Turn::Follow => {
+                let answer = self
+                    .send_with_savepoints(self.lease.answer_limit(), statement)
+                    .await?;
+                if self.begin.has_failed() {
+                    return Err(DatabaseError::TransactionAborted);
+                }
+                Ok(answer)
+            }
             Turn::Send(beginning) => {
                 let prefix = format!(
                     "{}{}",
@@ -385,7 +435,14 @@ impl Transaction {
 
     async fn begin_and_wait(&self) -> Result<(), DatabaseError> {
         match self.begin.turn()? {
-            Turn::Follow => self.begin.answered().await,
+            Turn::Follow => {
+                // Whoever sent it may have stopped looking at its answer.
+                let limit = self.lease.answer_limit();
+                let Ok(answered) = tokio::time::timeout(limit, self.begin.answered()).await else {
+                    return Err(DatabaseError::NoAnswer { waited: limit });
+                };
+                answered
+            }
             Turn::Send(beginning) => {
                 self.lease.mark_dirty();
                 self.lease
@@ -401,14 +458,15 @@ impl Transaction {
     /// travel together.
     async fn send_with_savepoints<T>(
         &self,
+        limit: Duration,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
         let savepoints = std::mem::take(&mut *self.unsent());
         if savepoints.is_empty() {
-            return self.lease.answer(statement).await;
+            return self.lease.answer_within(limit, statement).await;
         }
         self.lease
-            .answer(async {
+            .answer_within(limit, async {
                 let (made, answer) =
                     join(self.lease.client().batch_execute(&savepoints), statement).await;
                 made.and(answer)
@@ -419,12 +477,22 @@ impl Transaction {
     /// A statement inside an aborted transaction fails, and in one message the commit behind it is not even tried: that
     /// is how an aborted transaction is told from a committed one, which the drivers do not do.
     async fn send_commit(&self) -> Result<(), DatabaseError> {
+        let connection = self.lease.connection();
+        if connection.client().is_closed() {
+            self.lease.mark_broken();
+            return Err(connection
+                .end()
+                .unwrap_or_else(|| DatabaseError::lost("closed before the commit was sent")));
+        }
         self.lease.mark_committing();
         let limit = self.lease.config().commit_timeout;
-        let commit = self.lease.client().batch_execute("SELECT; COMMIT");
+        let commit = connection.client().batch_execute("SELECT; COMMIT");
         match tokio::time::timeout(limit, commit).await {
             Ok(Ok(())) => {
                 self.lease.mark_clean();
+                if connection.take_not_replicated() {
+                    return Err(DatabaseError::CommittedNotReplicated);
+                }
                 Ok(())
             }
             // From here on the connection is rolled back as it is dropped, which the server needs after a refusal.
@@ -456,18 +524,37 @@ impl Transaction {
     }
 }
 
+impl Prepared {
+    /// The driver's own words for a wrong number of parameters look like those for a lost connection.
+    fn check(&self, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), DatabaseError> {
+        let wanted = match &self.0 {
+            PreparedKind::Statement(statement) => statement.params().len(),
+            PreparedKind::Text(_, types) => types.len(),
+        };
+        if parameters.len() == wanted {
+            return Ok(());
+        }
+        Err(DatabaseError::Parameter {
+            reason: format!(
+                "the statement takes {wanted} parameters and {} were given",
+                parameters.len()
+            ),
+        })
+    }
+}
+
 impl Executor for Transaction {
     async fn query(&self, mut statement: Statement) -> Result<Vec<Row>, DatabaseError> {
         let parameters = parameters(&mut statement, Place::Transaction)?;
-        let typed: Vec<_> = parameters.iter().map(Parameter::typed).collect();
-        self.send(self.lease.client().query_typed(&statement.sql, &typed))
+        let client = self.lease.client();
+        self.send(client.query_typed(&statement.sql, &typed(&parameters)))
             .await
     }
 
     async fn execute(&self, mut statement: Statement) -> Result<u64, DatabaseError> {
         let parameters = parameters(&mut statement, Place::Transaction)?;
-        let typed: Vec<_> = parameters.iter().map(Parameter::typed).collect();
-        self.send(self.lease.client().execute_typed(&statement.sql, &typed))
+        let client = self.lease.client();
+        self.send(client.execute_typed(&statement.sql, &typed(&parameters)))
             .await
     }
 }
@@ -483,12 +570,14 @@ impl Savepoint<'_> {
     /// # Errors
     ///
     /// [`DatabaseError::TransactionAborted`] when a statement since the savepoint had failed; its work is undone and the
-    /// transaction stays usable.
+    /// transaction stays usable (unless this future is dropped before its end).
     pub async fn release(mut self) -> Result<(), DatabaseError> {
         if self.forget_unsent() {
             return Ok(());
         }
         let release = format!("RELEASE SAVEPOINT {}", self.name);
+        // From the first poll on it is sent, and nothing may be sent for this savepoint again.
+        self.open = false;
         let lease = &self.transaction.lease;
         let answer = lease.client().batch_execute(&release);
         let aborted = lease
@@ -503,7 +592,6 @@ impl Savepoint<'_> {
             self.rollback().await?;
             return Err(DatabaseError::TransactionAborted);
         }
-        self.open = false;
         Ok(())
     }
 
@@ -516,12 +604,12 @@ impl Savepoint<'_> {
         if self.forget_unsent() {
             return Ok(());
         }
+        // From the first poll on it is sent, and nothing may be sent for this savepoint again.
+        self.open = false;
         let lease = &self.transaction.lease;
         lease
             .answer(lease.client().batch_execute(&self.undo()))
-            .await?;
-        self.open = false;
-        Ok(())
+            .await
     }
 
     /// Whether nothing was sent since the savepoint, which then need not be sent either.

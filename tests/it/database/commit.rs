@@ -1,5 +1,7 @@
 //! B2: a commit tells the truth.
 
+use std::time::Duration;
+
 use neobank_db::{
     Database, DatabaseError, ErrorClass, Executor, IsolationLevel, TransactionError,
     TransactionOptions, statement,
@@ -18,6 +20,8 @@ on_both_versions!(
     cut_off_after_it_is_durable_is_unknown,
     of_a_killed_backend_is_never_ok,
     written_and_committed_at_once_all_or_nothing,
+    answered_late_is_never_a_definite_failure,
+    on_a_connection_that_is_gone_is_a_definite_failure,
     after_a_begin_that_failed_nothing_runs,
 );
 
@@ -248,6 +252,60 @@ async fn written_and_committed_at_once_all_or_nothing(bank: TestBank) {
     assert!(noted(&bank, "first").await && noted(&bank, "second").await);
 }
 
+/// The limit of a statement passes while the answer to the commit is on its way: the work stands.
+async fn answered_late_is_never_a_definite_failure(bank: TestBank) {
+    use neobank_db::driver::{ToSql, Type};
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    notes(&bank, 1).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    config.statement_timeout = Duration::from_millis(200);
+    let database = Database::connect(config).await.unwrap();
+    let transaction = database.begin().await.unwrap();
+    let prepared = transaction
+        .prepare("INSERT INTO scratch.note (text) VALUES ($1)", &[Type::TEXT])
+        .await
+        .unwrap();
+    transaction
+        .execute(statement("SELECT 1", []))
+        .await
+        .unwrap();
+    // Longer than the statement's limit and its grace, shorter than the commit's.
+    proxy.delay_answer_to_commit(Duration::from_secs(6));
+    let late: [&(dyn ToSql + Sync); 1] = [&"late"];
+    let outcome = transaction.execute_and_commit(&[(&prepared, &late)]).await;
+    assert!(
+        matches!(outcome, Ok(_) | Err(DatabaseError::CommitUnknown { .. })),
+        "{outcome:?}"
+    );
+    assert!(noted(&bank, "late").await);
+}
+
+/// Nothing was sent, so there is nothing to be unsure about; and the reason is the server's own.
+async fn on_a_connection_that_is_gone_is_a_definite_failure(bank: TestBank) {
+    let database = notes(&bank, 1).await;
+    let superuser = bank.superuser().await;
+    let transaction = database.begin().await.unwrap();
+    transaction.execute(insert("gone")).await.unwrap();
+    let process: i32 = transaction
+        .fetch_value(statement("SELECT pg_backend_pid()", []))
+        .await
+        .unwrap();
+    let sql = "SELECT pg_terminate_backend($1, 5000)";
+    superuser
+        .execute(statement(sql, [process.into()]))
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let error = transaction.commit().await.unwrap_err();
+    assert!(
+        matches!(error, DatabaseError::ConnectionLost { .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.class(), ErrorClass::ServerUnavailable, "{error:?}");
+    assert!(!noted(&bank, "gone").await);
+}
+
 /// A statement that had been sent behind a `BEGIN` which then failed would run, and stay, on its own.
 async fn after_a_begin_that_failed_nothing_runs(bank: TestBank) {
     use neobank_db::driver::Type;
@@ -284,6 +342,21 @@ async fn after_a_begin_that_failed_nothing_runs(bank: TestBank) {
         .unwrap();
     assert!(transaction.read_prepared(&prepared, &[]).await.is_err());
     assert!(transaction.execute(insert("third")).await.is_err());
+    drop(transaction);
+
+    // Nor does a read that follows the one with the BEGIN say that all is well.
+    proxy.spoil_begin();
+    let transaction = database.begin().await.unwrap();
+    let prepared = transaction
+        .prepare("SELECT 1", &[] as &[Type])
+        .await
+        .unwrap();
+    let (first, second) = futures_util::future::join(
+        transaction.read_prepared(&prepared, &[]),
+        transaction.read_prepared(&prepared, &[]),
+    )
+    .await;
+    assert!(first.is_err() && second.is_err(), "{first:?} {second:?}");
     drop(transaction);
 
     super::assert_all_come_back(&database).await;

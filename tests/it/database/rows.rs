@@ -17,6 +17,7 @@ on_both_versions!(
     nulls_travel_both_ways,
     arrays_travel_both_ways,
     what_cannot_be_read_is_named,
+    what_cannot_be_sent_is_named,
     one_many_and_none,
     entities_run_on_the_pool_and_in_a_transaction,
 );
@@ -126,6 +127,33 @@ async fn arrays_travel_both_ways(bank: TestBank) {
         .await
         .unwrap();
     assert_eq!(found, ids);
+    #[derive(Debug, FromQueryResult)]
+    struct Arrays {
+        a: Vec<bool>,
+        b: Vec<i16>,
+        c: Vec<f64>,
+        d: Vec<Decimal>,
+        e: Vec<NaiveDate>,
+        f: Vec<DateTime<Utc>>,
+    }
+    let found: Arrays = bank
+        .database
+        .fetch_one(statement(
+            "SELECT '{t,f}'::bool[] AS a, '{1,-2}'::smallint[] AS b, '{0.5}'::float8[] AS c, '{1.05}'::numeric[] AS d,
+                    '{1993-01-01}'::date[] AS e, '{1993-01-01 00:00+00}'::timestamptz[] AS f",
+            [],
+        ))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (found.a, found.b, found.c),
+        (vec![true, false], vec![1, -2], vec![0.5])
+    );
+    assert_eq!(
+        (found.d, found.e.len(), found.f.len()),
+        (vec![Decimal::new(105, 2)], 1, 1)
+    );
     let sum: Decimal = bank
         .database
         .fetch_value(statement(
@@ -139,7 +167,11 @@ async fn arrays_travel_both_ways(bank: TestBank) {
 
 async fn what_cannot_be_read_is_named(bank: TestBank) {
     for (sql, named) in [
-        ("SELECT 'NaN'::numeric AS poison", "0"),
+        ("SELECT 'NaN'::numeric AS poison", "poison"),
+        // Both would be read as another value, without a word.
+        ("SELECT 1.00000000000000000000000000001 AS fine", "fine"),
+        ("SELECT 79228162514264337593543950335.5 AS wide", "wide"),
+        ("SELECT '24:00'::time AS midnight", "midnight"),
         ("SELECT '1 day'::interval AS span", "span"),
         ("SELECT '127.0.0.1'::inet AS address", "address"),
         ("SELECT 1 AS twice, 2 AS twice", "twice"),
@@ -161,6 +193,34 @@ async fn what_cannot_be_read_is_named(bank: TestBank) {
         .fetch_value::<i32>(statement("SELECT 1", []))
         .await
         .unwrap();
+}
+
+async fn what_cannot_be_sent_is_named(bank: TestBank) {
+    use neobank_db::driver::{ToSql, Type};
+    let nul = bank.database.execute(statement("SELECT 'a\0b'", [])).await;
+    assert!(
+        matches!(nul, Err(DatabaseError::Parameter { .. })),
+        "{nul:?}"
+    );
+    let nul = bank
+        .database
+        .execute(statement("SELECT $1", ["a\0b".into()]))
+        .await;
+    assert!(nul.is_err());
+    let transaction = bank.database.begin().await.unwrap();
+    let prepared = transaction
+        .prepare("SELECT $1::int", &[Type::INT4])
+        .await
+        .unwrap();
+    let two: [&(dyn ToSql + Sync); 2] = [&1, &2];
+    for parameters in [&[][..], &two[..]] {
+        let outcome = transaction.execute_prepared(&prepared, parameters).await;
+        assert!(
+            matches!(outcome, Err(DatabaseError::Parameter { .. })),
+            "{outcome:?}"
+        );
+    }
+    transaction.commit().await.unwrap();
 }
 
 async fn one_many_and_none(bank: TestBank) {

@@ -1,5 +1,8 @@
 //! B2: savepoints.
 
+use std::task::{Context, Waker};
+
+use futures_util::future::BoxFuture;
 use neobank_db::{DatabaseError, Executor, in_order, statement};
 
 use super::{insert, noted, notes};
@@ -11,6 +14,7 @@ on_both_versions!(
     an_error_inside_leaves_the_outer_usable,
     release_after_a_swallowed_error_is_an_error,
     one_in_which_nothing_ran,
+    a_rollback_that_is_dropped_leaves_the_outer_usable,
     statements_sent_together_keep_their_order,
 );
 
@@ -136,6 +140,36 @@ async fn one_in_which_nothing_ran(bank: TestBank) {
         .await
         .unwrap();
     assert_eq!(database.status().idle, 1);
+}
+
+async fn a_rollback_that_is_dropped_leaves_the_outer_usable(bank: TestBank) {
+    let database = notes(&bank, 1).await;
+    for release in [false, true] {
+        let mut transaction = database.begin().await.unwrap();
+        let text = format!("inner {release}");
+        let mut savepoint = transaction.savepoint();
+        savepoint
+            .transaction()
+            .execute(insert(&text))
+            .await
+            .unwrap();
+        {
+            let mut ending: BoxFuture<'_, Result<(), DatabaseError>> = if release {
+                Box::pin(savepoint.release())
+            } else {
+                Box::pin(savepoint.rollback())
+            };
+            let polled = ending
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "it was sent and not answered");
+        }
+        let outer = format!("outer {release}");
+        transaction.execute(insert(&outer)).await.unwrap();
+        transaction.commit().await.unwrap();
+        assert!(noted(&bank, &outer).await);
+        assert_eq!(noted(&bank, &text).await, release);
+    }
 }
 
 async fn statements_sent_together_keep_their_order(bank: TestBank) {

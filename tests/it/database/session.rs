@@ -14,6 +14,11 @@ on_both_versions!(
     transaction_commands_are_refused,
     limits_are_in_force,
     limits_of_one_transaction_end_with_it,
+    a_longer_limit_of_one_transaction_holds,
+    the_server_s_reason_for_ending_a_session_is_told,
+    nothing_of_one_owner_reaches_the_next,
+    a_statement_that_was_prepared_before_a_change_of_its_table_is_prepared_anew,
+    a_statement_behind_a_begin_that_nobody_waits_for_is_bounded,
     isolation_and_access_are_in_force_whatever_the_defaults,
     role_and_name_are_in_force,
     idle_connections_are_closed_down_to_the_minimum,
@@ -109,6 +114,126 @@ async fn limits_of_one_transaction_end_with_it(bank: TestBank) {
         .execute(statement("SELECT pg_sleep(0.2)", []))
         .await
         .unwrap();
+}
+
+async fn a_longer_limit_of_one_transaction_holds(bank: TestBank) {
+    let mut config = bank.config();
+    config.statement_timeout = Duration::from_millis(100);
+    let database = Database::connect(config).await.unwrap();
+    let options = TransactionOptions {
+        statement_timeout: Some(Duration::from_secs(20)),
+        ..Default::default()
+    };
+    let transaction = database.begin_with(options).await.unwrap();
+    // Longer than the general limit with all its grace.
+    transaction
+        .execute(statement("SELECT pg_sleep(5.5)", []))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+}
+
+async fn the_server_s_reason_for_ending_a_session_is_told(bank: TestBank) {
+    let mut config = bank.config();
+    config.idle_in_transaction_timeout = Duration::from_millis(100);
+    let database = Database::connect(config).await.unwrap();
+    let transaction = database.begin().await.unwrap();
+    let select = || statement("SELECT 1", []);
+    transaction.execute(select()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let error = transaction.execute(select()).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::TransactionTimeout, "{error:?}");
+    assert!(error.to_string().contains("25P03"), "{error}");
+}
+
+async fn nothing_of_one_owner_reaches_the_next(bank: TestBank) {
+    let database = notes(&bank, 1).await;
+    for sql in [
+        ";COMMIT",
+        "--x\rCOMMIT",
+        "DEALLOCATE ALL",
+        "PREPARE x AS SELECT 1",
+        "SELECT set_config('statement_timeout', '0', false)",
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_catalog . pg_try_advisory_lock_shared /* a */ (1)",
+        "CREATE TEMPORARY TABLE note (text text)",
+        "SELECT 1 AS x INTO TEMP y",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+    ] {
+        let refused = |outcome: Result<u64, DatabaseError>| {
+            assert!(
+                matches!(outcome, Err(DatabaseError::SessionStatement { .. })),
+                "{sql}: {outcome:?}"
+            );
+        };
+        refused(database.execute(statement(sql, [])).await);
+        let transaction = database.begin().await.unwrap();
+        refused(transaction.execute(statement(sql, [])).await);
+        transaction.execute(insert(sql)).await.unwrap();
+        transaction.rollback().await.unwrap();
+        assert!(!noted(&bank, sql).await);
+    }
+    let transaction = database.begin().await.unwrap();
+    for sql in [
+        "SELECT set_config('lock_timeout', '77', true)",
+        "SELECT pg_advisory_xact_lock(1)",
+        "SELECT 'set_config(pg_advisory_lock(1)', \"text\" FROM scratch.note",
+    ] {
+        transaction.execute(statement(sql, [])).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let left: String = database
+        .fetch_value(statement("SELECT current_setting('lock_timeout')", []))
+        .await
+        .unwrap();
+    assert_ne!(left, "77ms");
+}
+
+async fn a_statement_that_was_prepared_before_a_change_of_its_table_is_prepared_anew(
+    bank: TestBank,
+) {
+    let database = notes(&bank, 1).await;
+    let read = async || {
+        let transaction = database.begin().await?;
+        let all = transaction
+            .prepare("SELECT * FROM scratch.note", &[])
+            .await?;
+        let rows = transaction.read_prepared(&all, &[]).await.map(|_| ());
+        transaction.rollback().await?;
+        rows
+    };
+    read().await.unwrap();
+    bank.superuser()
+        .await
+        .execute(statement(
+            "ALTER TABLE scratch.note ADD COLUMN more integer",
+            [],
+        ))
+        .await
+        .unwrap();
+    let first = read().await;
+    assert!(first.is_err(), "the server was expected to refuse the plan");
+    read().await.unwrap();
+}
+
+async fn a_statement_behind_a_begin_that_nobody_waits_for_is_bounded(bank: TestBank) {
+    use std::future::Future;
+    let mut config = bank.config();
+    config.statement_timeout = Duration::from_millis(100);
+    let database = Database::connect(config).await.unwrap();
+    let transaction = database.begin().await.unwrap();
+    let mut left = std::pin::pin!(transaction.execute(statement("SELECT 1", [])));
+    let polled = left
+        .as_mut()
+        .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(polled.is_pending());
+    let second = tokio::time::timeout(
+        Duration::from_secs(8),
+        transaction.execute(statement("SELECT 2", [])),
+    )
+    .await
+    .expect("the limit of a statement");
+    assert!(second.is_err(), "{second:?}");
 }
 
 async fn isolation_and_access_are_in_force_whatever_the_defaults(bank: TestBank) {

@@ -12,6 +12,7 @@ on_both_versions!(
     a_stopped_backend_gives_its_place_back,
     a_peer_that_accepts_and_never_answers_is_given_up,
     a_server_that_is_not_there_is_named,
+    a_silent_first_host_leaves_the_second_its_time,
 );
 
 fn signal(signal: &str, process: i32) {
@@ -73,6 +74,20 @@ async fn a_server_that_is_not_there_is_named(bank: TestBank) {
     config = bank.config();
     config.hosts.insert(0, "127.0.0.1".to_owned());
     config.ports.insert(0, 1);
+    Database::connect(config)
+        .await
+        .unwrap()
+        .execute(statement("SELECT 1", []))
+        .await
+        .unwrap();
+}
+
+async fn a_silent_first_host_leaves_the_second_its_time(bank: TestBank) {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = bank.config();
+    config.hosts.insert(0, "127.0.0.1".to_owned());
+    config.ports.insert(0, silent.local_addr().unwrap().port());
+    config.connect_timeout = Duration::from_millis(500);
     Database::connect(config)
         .await
         .unwrap()

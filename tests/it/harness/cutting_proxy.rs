@@ -1,7 +1,8 @@
 //! A proxy that cuts the connection around a commit, or spoils a `BEGIN`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use neobank_db::DatabaseConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +16,7 @@ const SPOIL: u8 = 3;
 pub(crate) struct CuttingProxy {
     port: u16,
     mode: Arc<AtomicU8>,
+    answer_delay: Arc<AtomicU64>,
 }
 
 impl CuttingProxy {
@@ -24,16 +26,22 @@ impl CuttingProxy {
         let port = listener.local_addr().unwrap().port();
         let mode = Arc::new(AtomicU8::new(FORWARD));
         let (host, server_port) = (config.hosts[0].clone(), config.ports[0]);
-        let shared = Arc::clone(&mode);
+        let answer_delay = Arc::new(AtomicU64::new(0));
+        let shared = (Arc::clone(&mode), Arc::clone(&answer_delay));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect((host.as_str(), server_port))
                     .await
                     .unwrap();
-                tokio::spawn(forward(client, server, Arc::clone(&shared)));
+                let (mode, delay) = shared.clone();
+                tokio::spawn(forward(client, server, mode, delay));
             }
         });
-        Self { port, mode }
+        Self {
+            port,
+            mode,
+            answer_delay,
+        }
     }
 
     pub(crate) fn stand_before(&self, config: &mut DatabaseConfig) {
@@ -49,6 +57,12 @@ impl CuttingProxy {
     /// Lets the next commit through, waits until the server has answered it, and drops the answer and the connection.
     pub(crate) fn cut_after_commit(&self) {
         self.mode.store(AFTER, Ordering::SeqCst);
+    }
+
+    /// Lets the next commit through, and keeps back for this long whatever the server answers from then on.
+    pub(crate) fn delay_answer_to_commit(&self, delay: Duration) {
+        let milliseconds = u64::try_from(delay.as_millis()).unwrap();
+        self.answer_delay.store(milliseconds, Ordering::SeqCst);
     }
 
     /// Puts a statement that fails in the place of the next `BEGIN`, as a cancel request that comes astray would.
@@ -68,7 +82,12 @@ fn spoiled(message: &[u8]) -> Vec<u8> {
     bytes
 }
 
-async fn forward(mut client: TcpStream, mut server: TcpStream, mode: Arc<AtomicU8>) {
+async fn forward(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    mode: Arc<AtomicU8>,
+    answer_delay: Arc<AtomicU64>,
+) {
     let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
         tokio::select! {
@@ -88,6 +107,9 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, mode: Arc<AtomicU
                         // The answer proves that the commit is done; nobody gets it.
                         let _ = server.read(&mut from_server).await;
                         return;
+                    }
+                    if is_commit {
+                        tokio::time::sleep(Duration::from_millis(answer_delay.swap(0, Ordering::SeqCst))).await;
                     }
                 }
                 _ => return,

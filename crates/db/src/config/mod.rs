@@ -196,6 +196,14 @@ impl DatabaseConfig {
                 "at most 63 bytes",
             ));
         }
+        // PostgreSQL takes this for "no other role", so the session would have its own role's privileges.
+        if self
+            .role
+            .as_deref()
+            .is_some_and(|role| role.eq_ignore_ascii_case("none"))
+        {
+            return Err(ConfigError::invalid("role", "none", "a role"));
+        }
         self.texts()
             .try_for_each(|(field, text)| match text.contains('\0') {
                 true => Err(ConfigError::invalid(

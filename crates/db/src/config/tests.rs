@@ -185,3 +185,47 @@ fn environment_names_what_is_wrong() {
         assert_eq!(from(&variables).unwrap_err().to_string(), message);
     }
 }
+
+/// A password with a bare `/`, `?`, `@` or `#` ends the part before it somewhere else than its owner thinks.
+#[test]
+fn no_part_of_a_password_shows_wherever_it_was_cut() {
+    for password in [
+        "canary/7391",
+        "canary?7391",
+        "73/91canary",
+        "7391?canary=x",
+        "73/canary@91",
+        "7391?sslmode=canary",
+        "7391?port=canary&",
+    ] {
+        for rest in [
+            "localhost/bank",
+            "localhost:6000/bank?sslmode=disable",
+            "localhost",
+        ] {
+            let url = format!("postgresql://teller:{password}@{rest}");
+            let shown = match DatabaseConfig::from_url(&url) {
+                Ok(config) => format!("{config:?}"),
+                Err(error) => format!("{error} {error:?}"),
+            };
+            assert!(
+                !shown.contains("canary") && !shown.contains("73"),
+                "{url}: {shown}"
+            );
+        }
+    }
+    let config =
+        DatabaseConfig::from_url("postgresql://a:b@localhost/c?application_name=d@e").unwrap();
+    assert_eq!(config.application_name, "d@e");
+    let config =
+        DatabaseConfig::from_url("postgresql://localhost/c?user=a&application_name=d@e").unwrap();
+    assert_eq!(config.application_name, "d@e");
+}
+
+#[test]
+fn the_role_none_is_not_a_role() {
+    let config = DatabaseConfig::from_url("postgresql://a@localhost/b")
+        .unwrap()
+        .with_role("none");
+    assert!(config.validate().unwrap_err().to_string().contains("role"));
+}

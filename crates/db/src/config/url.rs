@@ -27,7 +27,23 @@ pub(super) fn parse(url: &str) -> Result<DatabaseConfig, ConfigError> {
         .ok_or_else(|| ConfigError::url("it must begin with postgresql://"))?;
     let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = location.split_once('/').unwrap_or((location, ""));
+    // A bare / or ? in a password ends the part before it, and what follows would be shown as a port or an option.
+    if database.contains('@') {
+        return Err(cut_password());
+    }
+    match read(authority, database, query) {
+        Err(_) if !authority.contains('@') && query.contains('@') => Err(cut_password()),
+        other => other,
+    }
+}
 
+fn cut_password() -> ConfigError {
+    ConfigError::url(
+        "a / or ? in the user's name or the password, and an @ behind the host, must be percent-encoded: %2F, %3F, %40",
+    )
+}
+
+fn read(authority: &str, database: &str, query: &str) -> Result<DatabaseConfig, ConfigError> {
     let mut parts = Parts::default();
     if !database.is_empty() {
         parts.database = Some(decode("database", database)?);
