@@ -6,6 +6,8 @@ mod rows;
 mod savepoint;
 mod session;
 mod silent_peer;
+mod standby;
+mod tls;
 
 use neobank_db::{Database, Executor, statement};
 

@@ -1,0 +1,113 @@
+//! B2: a commit that waits for a standby which is not there.
+
+use std::time::Duration;
+
+use neobank_db::{Database, DatabaseConfig, DatabaseError, Executor, statement};
+use neobank_postgres::{Durability, LocalServer, ServerOptions};
+
+/// A server of its own, since the setting is one of the whole server.
+async fn without_its_standby(version: u32) -> LocalServer {
+    tokio::task::spawn_blocking(move || {
+        ServerOptions::default()
+            .version(Some(version))
+            .durability(Durability::Fast)
+            .setting("synchronous_standby_names", "gone")
+            .setting("synchronous_commit", "on")
+            .start()
+            .unwrap()
+    })
+    .await
+    .unwrap()
+}
+
+async fn cancelled_waits_are_told(version: u32) {
+    let server = without_its_standby(version).await;
+    let mut config = DatabaseConfig::from_url(server.url()).unwrap();
+    config.commit_timeout = Duration::from_secs(20);
+    let database = Database::connect(config).await.unwrap();
+    // Not waiting is a choice of each transaction; here it makes the table.
+    let transaction = database.begin().await.unwrap();
+    for sql in [
+        "SET LOCAL synchronous_commit = local",
+        "CREATE TABLE public.note (text text)",
+    ] {
+        transaction.execute(statement(sql, [])).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+
+    let insert = |text: &str| statement("INSERT INTO public.note VALUES ($1)", [text.into()]);
+    let transaction = database.begin().await.unwrap();
+    transaction.execute(insert("committed")).await.unwrap();
+    let (outcome, ()) = tokio::join!(transaction.commit(), cancel_the_wait(&database));
+    assert!(
+        matches!(outcome, Err(DatabaseError::CommittedNotReplicated)),
+        "{outcome:?}"
+    );
+    let (outcome, ()) = tokio::join!(
+        database.execute(insert("on its own")),
+        cancel_the_wait(&database)
+    );
+    assert!(
+        matches!(outcome, Err(DatabaseError::CommittedNotReplicated)),
+        "{outcome:?}"
+    );
+    let count = || statement("SELECT count(*) FROM public.note", []);
+    assert_eq!(database.fetch_value::<i64>(count()).await.unwrap(), 2);
+    // The next to have the connection hears nothing of it.
+    let transaction = database.begin().await.unwrap();
+    transaction.execute(count()).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+async fn waits_end_with_their_limit(version: u32) {
+    let server = without_its_standby(version).await;
+    let mut config = DatabaseConfig::from_url(server.url()).unwrap();
+    config.commit_timeout = Duration::from_millis(300);
+    let database = Database::connect(config).await.unwrap();
+    let transaction = database.begin().await.unwrap();
+    transaction
+        .execute(statement("CREATE TABLE public.note (text text)", []))
+        .await
+        .unwrap();
+    // No limit of the server's holds here, so the client must have its own.
+    let outcome = tokio::time::timeout(Duration::from_secs(5), transaction.commit())
+        .await
+        .expect("the limit of a commit");
+    assert!(
+        matches!(outcome, Err(DatabaseError::CommitUnknown { .. })),
+        "{outcome:?}"
+    );
+}
+
+async fn cancel_the_wait(database: &Database) {
+    let sql =
+        "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    for _ in 0..500 {
+        let cancelled: i64 = database.fetch_value(statement(sql, [])).await.unwrap();
+        if cancelled > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nobody waits for the standby");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_waits_are_told_by_postgres_15() {
+    cancelled_waits_are_told(15).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_waits_are_told_by_postgres_18() {
+    cancelled_waits_are_told(18).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waits_end_with_their_limit_on_postgres_15() {
+    waits_end_with_their_limit(15).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waits_end_with_their_limit_on_postgres_18() {
+    waits_end_with_their_limit(18).await;
+}
