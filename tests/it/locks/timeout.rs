@@ -82,20 +82,26 @@ async fn the_set_has_one_limit(bank: TestBank) {
     // Each of the first is free after most of the time; a limit for each alone would wait for all of them.
     let mut all: Vec<_> = (0..4).map(|number| name(&number.to_string())).collect();
     all.sort_by_key(locks::LockName::key);
-    let mut holders = JoinSet::new();
-    for (place, name) in all.iter().cloned().enumerate() {
+    let mut transactions = Vec::new();
+    for name in &all {
         let mut holder = bank.database.begin().await.unwrap();
-        locks::lock(&mut holder, &[name], SECOND).await.unwrap();
-        holders.spawn(async move {
-            tokio::time::sleep(Duration::from_millis(200) * (place as u32 + 1)).await;
-            holder.commit().await.unwrap();
-        });
+        locks::lock(&mut holder, std::slice::from_ref(name), SECOND)
+            .await
+            .unwrap();
+        transactions.push(holder);
     }
     let mut transaction = bank.database.begin().await.unwrap();
     transaction
         .execute(statement("SELECT 1", []))
         .await
         .unwrap();
+    let mut holders = JoinSet::new();
+    for (place, holder) in transactions.into_iter().enumerate() {
+        holders.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(200) * (place as u32 + 1)).await;
+            holder.commit().await.unwrap();
+        });
+    }
     let started = Instant::now();
     let refused = locks::lock(&mut transaction, &all, Duration::from_millis(300)).await;
     assert_accurate(started.elapsed());

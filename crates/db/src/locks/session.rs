@@ -85,6 +85,7 @@ impl SessionLock {
         options: &SessionLockOptions,
     ) -> Result<Self, LockError> {
         options.validate()?;
+        answer::milliseconds(options.timeout)?;
         if database.config().pooler == Pooler::Transaction {
             return Err(pooler(
                 "the configuration says that there is a pooler in transaction mode",

@@ -45,7 +45,10 @@ BEGIN
                 clock_timestamp() + make_interval(secs => p_time_to_live_ms / 1000.0))
         RETURNING expires_at INTO v_taken.lease_expires_at;
     END IF;
-    RETURN QUERY SELECT v_taken.*;
+    RETURN QUERY SELECT
+        v_taken.outcome, v_taken.namespace, v_taken.identifier, v_taken.fencing_token, v_taken.holders,
+        v_taken.other_namespace, v_taken.other_identifier, v_taken.other_key,
+        v_taken.lease_holder, v_taken.lease_expires_at;
 END
 $$;
 REVOKE ALL ON FUNCTION concurrency.acquire_lease(text, text, uuid, integer, integer) FROM PUBLIC;
