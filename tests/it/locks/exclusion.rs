@@ -8,13 +8,14 @@ use neobank_db::locks::{self, LockError, SessionLock};
 use neobank_db::{Database, Executor, Transaction, statement};
 use tokio::task::JoinSet;
 
-use super::{assert_no_lock_left, counters, name, repetitions, within};
+use super::{assert_no_lock_left, counters, name, repetitions, tell, within};
 use crate::harness::TestBank;
 
 on_both_versions!(
     transactions_are_never_two_inside,
     sessions_are_never_two_inside,
     all_three_kinds_keep_each_other_out,
+    stricter_defaults_change_nothing,
 );
 
 const TASKS: usize = 32;
@@ -113,7 +114,11 @@ async fn transactions_are_never_two_inside(bank: TestBank) {
         });
     }
     let tokens: Vec<i64> = tasks.join_all().await.into_iter().flatten().collect();
-    println!("{} sections in {:?}", tokens.len(), started.elapsed());
+    tell(&format!(
+        "{} sections in {:?}",
+        tokens.len(),
+        started.elapsed()
+    ));
     detector.assert_never_two();
     assert_counted(&bank.database, TASKS * sections).await;
     assert_without_gap(tokens);
@@ -214,5 +219,44 @@ async fn all_three_kinds_keep_each_other_out(bank: TestBank) {
     detector.assert_never_two();
     assert_counted(&bank.database, 9 * sections).await;
     assert_without_gap(tokens);
+    assert_no_lock_left(&bank).await;
+}
+
+async fn stricter_defaults_change_nothing(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    for setting in [
+        "default_transaction_isolation = ''serializable''",
+        "default_transaction_read_only = on",
+    ] {
+        let sql = format!(
+            "DO $$ BEGIN SET LOCAL transaction_read_only = off;
+                EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$"
+        );
+        superuser.execute(statement(&sql, [])).await.unwrap();
+    }
+    let database = Database::connect(bank.config()).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for _ in 0..6 {
+        let database = database.clone();
+        tasks.spawn(async move {
+            let long = Duration::from_secs(20);
+            for _ in 0..5 {
+                let names = [name("one")];
+                let lock = loop {
+                    match SessionLock::acquire(&database, &names, &within(long)).await {
+                        Err(LockError::Leased { .. }) => {}
+                        outcome => break outcome.unwrap(),
+                    }
+                };
+                lock.release().await.unwrap();
+                let mut lease = locks::LockLease::acquire(&database, &names[0], long, long)
+                    .await
+                    .unwrap();
+                lease.renew(&database, long).await.unwrap();
+                lease.release(&database).await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
     assert_no_lock_left(&bank).await;
 }

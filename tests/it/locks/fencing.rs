@@ -82,8 +82,13 @@ async fn a_write_behind_the_next_holder_is_always_refused(bank: TestBank) {
         let first = session_lock(&bank.database, "a").await;
         let token = first.fencing_token(&name("a")).unwrap();
         let database = bank.database.clone();
+        let (next_is_there, until_next) = tokio::sync::oneshot::channel();
         let writing = tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_micros(round * 150)).await;
+            // Somewhere around the change of holders, and in the last rounds behind it for certain.
+            tokio::time::sleep(Duration::from_micros(round * 300)).await;
+            if round >= 50 {
+                until_next.await.unwrap();
+            }
             let write = database.begin().await?;
             locks::check_fencing_token(&write, &name("a"), token).await?;
             write
@@ -95,9 +100,13 @@ async fn a_write_behind_the_next_holder_is_always_refused(bank: TestBank) {
             write.commit().await?;
             Ok::<_, LockError>(())
         });
+        if round < 5 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         drop(first);
         let next = session_lock(&bank.database, "a").await;
         let newest = next.fencing_token(&name("a")).unwrap().number();
+        let _ = next_is_there.send(());
         // From here on nothing older than this may be written.
         bank.database
             .execute(statement(
@@ -125,7 +134,7 @@ async fn a_write_behind_the_next_holder_is_always_refused(bank: TestBank) {
         next.release().await.unwrap();
     }
     assert!(
-        refused > 0 && refused < 60,
+        refused >= 10 && refused < 60,
         "the race was one-sided: {refused} of 60 refused"
     );
 

@@ -47,6 +47,12 @@ pub(crate) fn repetitions(variable: &str, usual: usize) -> usize {
     std::env::var(variable).map_or(usual, |number| number.parse().unwrap())
 }
 
+/// Shows a figure to whoever runs the tests with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "it is for people")]
+pub(crate) fn tell(figure: &str) {
+    println!("{figure}");
+}
+
 /// A table of numbers that an application may write.
 pub(crate) async fn counters(bank: &TestBank) {
     let superuser = bank.superuser().await;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use neobank_db::locks::{self, FencingToken, LockError, SessionLock, held_locks};
 use neobank_db::{Database, Executor, statement};
 
-use super::{assert_no_lock_left, counters, name, session_lock, until_waiting, watcher, within};
+use super::{
+    assert_no_lock_left, counters, name, session_lock, tell, until_waiting, watcher, within,
+};
 use crate::harness::{StallingProxy, TestBank};
 
 on_both_versions!(
@@ -32,7 +34,7 @@ async fn replaced(bank: &TestBank, last: FencingToken, since: Instant) -> Sessio
     .unwrap();
     let waited = since.elapsed();
     assert!(waited < BOUND, "{waited:?}");
-    println!("replaced after {waited:?}");
+    tell(&format!("replaced after {waited:?}"));
     assert!(next.fencing_token(&name("a")).unwrap() > last);
     next
 }

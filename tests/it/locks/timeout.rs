@@ -8,7 +8,7 @@ use neobank_db::locks::{self, LockError, SessionLock};
 use neobank_db::{Database, Executor, Transaction, TransactionOptions, statement};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{assert_no_lock_left, name, repetitions, within};
+use super::{assert_no_lock_left, name, repetitions, tell, within};
 use crate::harness::TestBank;
 
 on_both_versions!(
@@ -235,7 +235,7 @@ async fn short_ones_leave_no_lock_in_a_transaction(bank: TestBank) {
     for churn in churning {
         churn.await.unwrap();
     }
-    println!("timeouts and grants of each: {outcomes:?}");
+    tell(&format!("timeouts and grants of each: {outcomes:?}"));
     assert_no_lock_left(&bank).await;
 }
 
@@ -272,6 +272,6 @@ async fn short_ones_leave_no_lock_in_a_session(bank: TestBank) {
     for churn in churning {
         churn.await.unwrap();
     }
-    println!("timeouts and grants of each: {outcomes:?}");
+    tell(&format!("timeouts and grants of each: {outcomes:?}"));
     assert_no_lock_left(&bank).await;
 }

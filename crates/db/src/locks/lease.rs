@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use sea_orm::Statement;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::answer;
@@ -28,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// ```
 /// use std::time::Duration;
 /// use neobank_db::{Database, DatabaseConfig, locks};
-/// use neobank_db::locks::{LockError, LockLease, LockName};
+/// use neobank_db::locks::{LockLease, LockName};
 ///
 /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
 /// # let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -45,7 +47,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// locks::check_fencing_token(&transaction, &name, lease.fencing_token()).await?;
 /// transaction.commit().await?;
 /// lease.release(&database).await?;
-/// # Ok::<(), LockError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
@@ -80,26 +82,21 @@ impl LockLease {
             let remaining = timeout.saturating_sub(started.elapsed());
             let wait = remaining.min(database.config().statement_timeout / 2);
             let sent = Instant::now();
-            let rows = database
-                .query(statement(
-                    ACQUIRE,
-                    [
-                        name.namespace().into(),
-                        name.identifier().into(),
-                        holder.into(),
-                        time_to_live_ms.into(),
-                        answer::milliseconds(wait)?.into(),
-                    ],
-                ))
-                .await?;
-            match answer::read(&rows, started.elapsed()) {
+            let parameters = [
+                name.namespace().into(),
+                name.identifier().into(),
+                holder.into(),
+                time_to_live_ms.into(),
+                answer::milliseconds(wait)?.into(),
+            ];
+            let row = row(database, statement(ACQUIRE, parameters)).await?;
+            match answer::read(std::slice::from_ref(&row), started.elapsed()) {
                 Ok(granted) => {
-                    let row = rows.first().ok_or(DatabaseError::NoRow)?;
                     return Ok(Self {
                         name: name.clone(),
                         holder,
                         token: granted.fencing_token(name).ok_or(DatabaseError::NoRow)?,
-                        expires_at: answer::get(row, "lease_expires_at")?,
+                        expires_at: answer::get(&row, "lease_expires_at")?,
                         valid_until: sent + time_to_live,
                     });
                 }
@@ -132,8 +129,7 @@ impl LockLease {
             answer::milliseconds(time_to_live)?.into(),
         ];
         let sent = Instant::now();
-        let rows = database.query(statement(RENEW, parameters)).await?;
-        let row = rows.first().ok_or(DatabaseError::NoRow)?;
+        let row = row(database, statement(RENEW, parameters)).await?;
         let renewed: Option<DateTime<Utc>> = row.try_get(0).map_err(DatabaseError::row)?;
         self.expires_at = renewed.ok_or_else(ended)?;
         self.valid_until = sent + time_to_live;
@@ -152,7 +148,8 @@ impl LockLease {
             self.name.identifier().into(),
             self.token.number().into(),
         ];
-        if database.fetch_value(statement(RELEASE, parameters)).await? {
+        let row = row(database, statement(RELEASE, parameters)).await?;
+        if row.try_get(0).map_err(DatabaseError::row)? {
             Ok(())
         } else {
             Err(ended())
@@ -188,6 +185,14 @@ impl LockLease {
     pub fn valid_until(&self) -> Instant {
         self.valid_until
     }
+}
+
+/// In a transaction of its own, which says what it is like: the database's or the role's defaults may be stricter.
+async fn row(database: &Database, statement: Statement) -> Result<Row, DatabaseError> {
+    let transaction = database.begin().await?;
+    let rows = transaction.query(statement).await?;
+    transaction.commit().await?;
+    rows.into_iter().next().ok_or(DatabaseError::NoRow)
 }
 
 fn ended() -> LockError {

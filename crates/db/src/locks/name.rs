@@ -25,7 +25,7 @@ const CUSTOMER: &str = "customer";
 /// use neobank_db::locks::LockName;
 ///
 /// let name = LockName::new("day-end", "Praha 1")?;
-/// assert_eq!(name.key(), -9126577053936391614);
+/// assert_eq!(name.key(), -7_739_581_703_192_819_560);
 /// assert_eq!(
 ///     LockName::new("day-end", "").unwrap_err().to_string(),
 ///     "the identifier of a lock is \"\": it must have between 1 and 255 characters"

@@ -1,6 +1,7 @@
 //! Locks that a connection of their own holds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -54,12 +55,12 @@ const MARKER: &str = "neobank.session_lock";
 /// let name = LockName::new("report", "month")?;
 /// let lock = SessionLock::acquire(&database, &[name], &SessionLockOptions::default()).await?;
 /// tokio::select! {
-///     reason = lock.lost() => return Err(LockError::Lost { reason }),
+///     reason = lock.lost() => return Err(LockError::Lost { reason }.into()),
 ///     () = write_the_report() => {}
 /// }
 /// lock.release().await?;
 /// # async fn write_the_report() {}
-/// # Ok::<(), LockError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 #[derive(Debug)]
@@ -94,6 +95,7 @@ impl SessionLock {
         let config = session_config(database.config(), options);
         let opening = Opening {
             connection: Some(Connection::open(&config, database.connector()).await?),
+            waiting: AtomicBool::new(false),
             limit: config.recovery_timeout,
         };
         let marker = Uuid::now_v7().to_string();
@@ -212,6 +214,8 @@ impl Drop for SessionLock {
 struct Opening {
     /// Taken out only by `finish` and `drop`.
     connection: Option<Connection>,
+    /// Whether a statement was sent and not answered.
+    waiting: AtomicBool,
     limit: Duration,
 }
 
@@ -236,6 +240,8 @@ impl Opening {
             "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting($1, true)";
         const CLAIM: &str = "SELECT
             pg_catalog.set_config($1, $2, false),
+            pg_catalog.set_config('default_transaction_isolation', 'read committed', false),
+            pg_catalog.set_config('default_transaction_read_only', 'off', false),
             pg_catalog.set_config('idle_session_timeout', $3, false),
             pg_catalog.set_config('idle_in_transaction_session_timeout', $3, false),
             CASE WHEN pg_catalog.version() LIKE '%linux%'
@@ -333,10 +339,12 @@ impl Opening {
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, DatabaseError> {
         let connection = self.connection()?;
-        tokio::time::timeout(limit, connection.client().query_typed(sql, parameters))
+        self.waiting.store(true, Ordering::Release);
+        let answer = tokio::time::timeout(limit, connection.client().query_typed(sql, parameters))
             .await
-            .map_err(|_| DatabaseError::NoAnswer { waited: limit })?
-            .map_err(|error| DatabaseError::from_driver(&error))
+            .map_err(|_| DatabaseError::NoAnswer { waited: limit })?;
+        self.waiting.store(false, Ordering::Release);
+        answer.map_err(|error| DatabaseError::from_driver(&error))
     }
 }
 
@@ -345,6 +353,9 @@ impl Drop for Opening {
         let Some(connection) = self.connection.take() else {
             return;
         };
+        if !*self.waiting.get_mut() {
+            return;
+        }
         // The server does not look at its socket while it waits for a lock.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let limit = self.limit;

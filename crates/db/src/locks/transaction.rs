@@ -68,7 +68,7 @@ impl TransactionLocks {
 /// first.commit().await?;
 /// locks::lock(&mut second, &names[1..], Duration::from_millis(20)).await?;
 /// second.commit().await?;
-/// # Ok::<(), LockError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 pub async fn lock(
