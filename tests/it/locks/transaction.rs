@@ -14,6 +14,7 @@ on_both_versions!(
     they_end_with_the_transaction,
     a_savepoint_takes_them_back,
     a_set_is_taken_whole_or_not_at_all,
+    they_are_the_servers_advisory_locks,
     trying_does_not_wait,
     the_same_lock_again_is_granted,
     a_reader_cannot_lock,
@@ -82,6 +83,41 @@ async fn a_set_is_taken_whole_or_not_at_all(bank: TestBank) {
     locks::lock(&mut other, &[], SECOND).await.unwrap();
     other.commit().await.unwrap();
     assert_no_lock_left(&bank).await;
+}
+
+/// The registry's row keeps two of ours apart as well; this is without it.
+async fn they_are_the_servers_advisory_locks(bank: TestBank) {
+    let stranger = bank.database.begin().await.unwrap();
+    let key = name("a").key();
+    stranger
+        .execute(statement("SELECT pg_advisory_xact_lock($1)", [key.into()]))
+        .await
+        .unwrap();
+    let mut transaction = bank.database.begin().await.unwrap();
+    let names = [name("a")];
+    let refused = locks::lock(&mut transaction, &names, Duration::from_millis(30)).await;
+    assert!(
+        matches!(&refused, Err(LockError::Timeout { holders, .. }) if holders.len() == 1),
+        "{refused:?}"
+    );
+    assert!(
+        locks::try_lock(&mut transaction, &names)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    stranger.commit().await.unwrap();
+    locks::lock(&mut transaction, &names, SECOND).await.unwrap();
+    let granted: bool = bank
+        .database
+        .fetch_value(statement(
+            "SELECT pg_try_advisory_xact_lock($1)",
+            [key.into()],
+        ))
+        .await
+        .unwrap();
+    assert!(!granted);
+    transaction.commit().await.unwrap();
 }
 
 async fn trying_does_not_wait(bank: TestBank) {
