@@ -21,6 +21,7 @@ mod database;
 mod import;
 mod journal;
 mod ledger;
+mod locks;
 mod migration;
 mod money;
 mod preferences;

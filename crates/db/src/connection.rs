@@ -149,6 +149,11 @@ impl Connection {
         self.heard.not_replicated.swap(false, Ordering::AcqRel)
     }
 
+    /// Closes the socket at once, whoever else still has this connection.
+    pub(crate) fn close(&self) {
+        self.task.abort();
+    }
+
     /// Cancels what this connection is running, and waits until the request cannot hit anything later.
     ///
     /// # Errors

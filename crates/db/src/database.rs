@@ -197,6 +197,11 @@ impl Database {
         self.pool.close();
     }
 
+    /// How connections outside of the pool are opened.
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.pool.manager().connector
+    }
+
     pub(crate) async fn acquire(&self) -> Result<Lease, DatabaseError> {
         let started = Instant::now();
         match self.pool.get().await {

@@ -5,6 +5,7 @@
 //!   [`Executor::fetch_many`], [`Executor::fetch_one`], [`Executor::execute`]. SeaORM's entities run on both as well.
 //! * [`Database::transaction`]: commits on `Ok`, rolls back on `Err`, on a panic and when the caller's future is
 //!   dropped. Savepoints nest with [`Transaction::nested`].
+//! * [`locks`]: named locks between processes, for a transaction, a session or a time, with fencing tokens.
 //! * [`DatabaseError`]: one error, with [`ErrorClass`] made from the SQLSTATE alone, never from a text.
 //!
 //! # What cannot happen here
@@ -45,6 +46,7 @@ mod error;
 mod executor;
 mod lease;
 mod lexer;
+pub mod locks;
 mod manager;
 mod parameter;
 mod row;
@@ -58,6 +60,7 @@ pub use config::{ConfigError, DatabaseConfig, Pooler, TlsMode};
 pub use database::{Database, PoolStatus};
 pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, statement};
+pub use locks::{LockError, LockName, SessionLock};
 pub use sea_orm::{FromQueryResult, Statement, Value};
 pub use transaction::{
     IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions,

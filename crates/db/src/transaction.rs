@@ -519,6 +519,11 @@ impl Transaction {
         }
     }
 
+    /// How long the answer to a statement is waited for.
+    pub(crate) fn answer_limit(&self) -> Duration {
+        self.lease.answer_limit()
+    }
+
     fn unsent(&self) -> std::sync::MutexGuard<'_, String> {
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -625,6 +630,24 @@ impl Savepoint<'_> {
         true
     }
 
+    /// As [`Savepoint::release`], without waiting for the answer: if this fails, the transaction is aborted and every later
+    /// statement and the commit say so.
+    pub(crate) fn release_unanswered(mut self) {
+        if self.forget_unsent() {
+            return;
+        }
+        self.open = false;
+        self.send_unanswered(&format!("RELEASE SAVEPOINT {}", self.name));
+    }
+
+    /// The first poll sends, so whatever the transaction does next comes behind it.
+    fn send_unanswered(&self, sql: &str) {
+        let mut sending = pin!(self.transaction.lease.client().batch_execute(sql));
+        let _ = sending
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+    }
+
     fn undo(&self) -> String {
         format!(
             "ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}",
@@ -638,13 +661,9 @@ impl Drop for Savepoint<'_> {
         if !self.open || self.forget_unsent() {
             return;
         }
-        // The first poll sends, so whatever the transaction does next comes behind it. The answer is of no interest: if
-        // this fails, the transaction is aborted and every later statement and the commit say so.
-        let undo = self.undo();
-        let mut sending = pin!(self.transaction.lease.client().batch_execute(&undo));
-        let _ = sending
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()));
+        // The answer is of no interest: if this fails, the transaction is aborted and every later statement and the commit
+        // say so.
+        self.send_unanswered(&self.undo());
     }
 }
 

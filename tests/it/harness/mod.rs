@@ -9,12 +9,16 @@ mod cutting_proxy;
 mod empty;
 mod explain;
 mod server;
+mod sharing_proxy;
+mod stalling_proxy;
 
 pub(crate) use bank::{TestBank, czk};
 pub(crate) use counting_proxy::CountingProxy;
 pub(crate) use cutting_proxy::CuttingProxy;
 pub(crate) use empty::EmptyDatabase;
 pub(crate) use explain::explain;
+pub(crate) use sharing_proxy::SharingProxy;
+pub(crate) use stalling_proxy::StallingProxy;
 
 /// Makes a test of each function for PostgreSQL 15 and one for 18. The functions take a [`TestBank`].
 macro_rules! on_both_versions {

@@ -1,0 +1,56 @@
+//! Who holds which lock.
+
+use chrono::{DateTime, Utc};
+
+use super::answer::get;
+use super::error::LockError;
+use super::name::LockName;
+use crate::executor::{Executor, statement};
+
+/// A lock that a server process holds or waits for. Leases are not among them: they are rows of `concurrency.lock_leases`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldLock {
+    /// The key that the server locks.
+    pub key: i64,
+    /// Its name; none for an advisory lock that was not taken by name, and while a first holder's transaction runs.
+    pub name: Option<LockName>,
+    /// The server process.
+    pub process_id: i32,
+    /// `ExclusiveLock`, or `ShareLock` for a lock that was not taken by name.
+    pub mode: String,
+    /// Whether it holds the lock, or waits for it.
+    pub granted: bool,
+    /// Since when it waits. None when it holds the lock, and for a moment after the wait began.
+    pub waiting_since: Option<DateTime<Utc>>,
+}
+
+/// All advisory locks of this database with one key of 64 bits: holders first, then who waits, in their order.
+///
+/// # Errors
+///
+/// [`LockError::Database`].
+pub async fn held_locks(on: &impl Executor) -> Result<Vec<HeldLock>, LockError> {
+    const HELD: &str =
+        "SELECT lock_key, namespace, identifier, process_id, mode, granted, waiting_since
+        FROM concurrency.v_held_locks
+        ORDER BY lock_key, granted DESC, waiting_since, process_id";
+    on.query(statement(HELD, []))
+        .await?
+        .iter()
+        .map(|row| {
+            let namespace: Option<String> = get(row, "namespace")?;
+            let identifier: Option<String> = get(row, "identifier")?;
+            Ok(HeldLock {
+                key: get(row, "lock_key")?,
+                name: namespace
+                    .zip(identifier)
+                    .map(|(namespace, identifier)| LockName::from_parts(namespace, identifier)),
+                process_id: get(row, "process_id")?,
+                mode: get(row, "mode")?,
+                granted: get(row, "granted")?,
+                waiting_since: get(row, "waiting_since")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,150 @@
+//! Locks that a transaction holds.
+
+use std::time::{Duration, Instant};
+
+use super::answer::{self, Granted};
+use super::error::LockError;
+use super::name::LockName;
+use super::token::FencingToken;
+use crate::error::DatabaseError;
+use crate::executor::{Executor, statement};
+use crate::transaction::Transaction;
+
+/// What a transaction holds from one call of [`lock`]. It is a receipt: the locks end with the transaction, or when a
+/// savepoint from before them is rolled back.
+#[derive(Clone, Debug)]
+pub struct TransactionLocks(Granted);
+
+impl TransactionLocks {
+    /// The names in the order in which they were locked, each once.
+    pub fn names(&self) -> impl Iterator<Item = &LockName> {
+        self.0.names()
+    }
+
+    /// This holder's number of a name; none for a name that is not in the set.
+    ///
+    /// It counts once the transaction has committed: the number of one that was rolled back is given again.
+    #[must_use]
+    pub fn fencing_token(&self, name: &LockName) -> Option<FencingToken> {
+        self.0.fencing_token(name)
+    }
+}
+
+/// Locks all these names until the transaction ends, or none of them. Waits for at most `timeout`, for all together.
+///
+/// One round trip. The names are locked in the order of their keys, each once; a lock that the transaction has already is
+/// granted again. `lock_timeout` is as before afterwards. When the future is dropped before its end, the transaction keeps
+/// none of these locks and goes on, behind the wait that is under way in the server.
+///
+/// The transaction must be `READ WRITE`, since each acquisition is counted. And it should be `READ COMMITTED`: the stricter
+/// levels read what was there before the wait, so a lock that was waited for is refused with a serialization failure, and
+/// the transaction has to run again.
+///
+/// # Errors
+///
+/// [`LockError`]; after [`LockError::Database`] with a class of
+/// [`StatementCancelled`](crate::ErrorClass::StatementCancelled) or [`Deadlock`](crate::ErrorClass::Deadlock) too, the
+/// transaction goes on as if this had not been called.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use neobank_db::{Database, DatabaseConfig, locks};
+/// use neobank_db::locks::{LockError, LockName};
+///
+/// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
+/// # let runtime = tokio::runtime::Runtime::new().unwrap();
+/// # runtime.block_on(async {
+/// # neobank_migration::Rollout::connect(server.url(), Default::default()).await.unwrap().up().await.unwrap();
+/// let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
+/// let names = [LockName::new("branch", "Praha 1")?, LockName::new("branch", "Brno 2")?];
+/// let mut first = database.begin().await?;
+/// locks::lock(&mut first, &names, Duration::from_secs(3)).await?;
+///
+/// let mut second = database.begin().await?;
+/// let refused = locks::lock(&mut second, &names[1..], Duration::from_millis(20)).await;
+/// assert!(matches!(refused, Err(LockError::Timeout { .. })));
+/// first.commit().await?;
+/// locks::lock(&mut second, &names[1..], Duration::from_millis(20)).await?;
+/// second.commit().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub async fn lock(
+    transaction: &mut Transaction,
+    names: &[LockName],
+    timeout: Duration,
+) -> Result<TransactionLocks, LockError> {
+    take(transaction, names, timeout, false).await
+}
+
+/// As [`lock`], and refuses a name that comes before one that the transaction holds already: in the order of keys, nobody
+/// who takes locks so ever deadlocks with another who does.
+///
+/// It reads all locks of the server, so it costs more than [`lock`].
+///
+/// # Errors
+///
+/// [`LockError::OutOfOrder`], and as [`lock`].
+pub async fn lock_in_order(
+    transaction: &mut Transaction,
+    names: &[LockName],
+    timeout: Duration,
+) -> Result<TransactionLocks, LockError> {
+    take(transaction, names, timeout, true).await
+}
+
+/// As [`lock`] without waiting: `None` when somebody else has one of them.
+///
+/// # Errors
+///
+/// [`LockError::Collision`], [`LockError::Database`].
+pub async fn try_lock(
+    transaction: &mut Transaction,
+    names: &[LockName],
+) -> Result<Option<TransactionLocks>, LockError> {
+    match take(transaction, names, Duration::ZERO, false).await {
+        Ok(locks) => Ok(Some(locks)),
+        Err(LockError::Timeout { .. } | LockError::Leased { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn take(
+    transaction: &mut Transaction,
+    names: &[LockName],
+    timeout: Duration,
+    in_order: bool,
+) -> Result<TransactionLocks, LockError> {
+    const TAKE: &str = "SELECT * FROM concurrency.take_locks($1, $2, $3, $4)";
+    // Past this limit the connection would be given up.
+    if timeout >= transaction.answer_limit() {
+        return Err(LockError::TimeoutTooLong { timeout });
+    }
+    let (namespaces, identifiers) = answer::parts(names);
+    let parameters = [
+        namespaces.into(),
+        identifiers.into(),
+        answer::milliseconds(timeout)?.into(),
+        in_order.into(),
+    ];
+    let started = Instant::now();
+    // Undoes the statement when this future is dropped, and when it fails in a way that the function does not handle.
+    let mut savepoint = transaction.savepoint();
+    match savepoint
+        .transaction()
+        .query(statement(TAKE, parameters))
+        .await
+    {
+        Ok(rows) => {
+            savepoint.release_unanswered();
+            Ok(TransactionLocks(answer::read(&rows, started.elapsed())?))
+        }
+        Err(error @ DatabaseError::Server(_)) => {
+            savepoint.rollback().await?;
+            Err(answer::failure(error, timeout))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE concurrency.lock_leases;
+DROP TABLE concurrency.lock_names;

@@ -1,0 +1,25 @@
+CREATE TABLE concurrency.lock_names (
+    lock_key bigint PRIMARY KEY,
+    namespace text NOT NULL CONSTRAINT lock_names_namespace_length CHECK (length(namespace) BETWEEN 1 AND 63),
+    identifier text NOT NULL CONSTRAINT lock_names_identifier_length CHECK (length(identifier) BETWEEN 1 AND 255),
+    fencing_token bigint NOT NULL DEFAULT 0 CONSTRAINT lock_names_fencing_token_range CHECK (fencing_token >= 0),
+    first_used_at timestamptz NOT NULL DEFAULT clock_timestamp()
+-- Each acquisition updates its row in place.
+) WITH (fillfactor = 80);
+COMMENT ON TABLE concurrency.lock_names IS 'Every name that was ever locked, by the key of its advisory lock. A row is never deleted: its fencing token would begin anew.';
+COMMENT ON COLUMN concurrency.lock_names.lock_key IS 'The key: concurrency.lock_key(namespace, identifier).';
+COMMENT ON COLUMN concurrency.lock_names.namespace IS 'What kind of thing is locked, such as customer.';
+COMMENT ON COLUMN concurrency.lock_names.identifier IS 'Which of them.';
+COMMENT ON COLUMN concurrency.lock_names.fencing_token IS 'The newest holder''s number; each holder has a higher one than the holder before.';
+
+CREATE TABLE concurrency.lock_leases (
+    lock_key bigint PRIMARY KEY REFERENCES concurrency.lock_names (lock_key),
+    holder uuid NOT NULL,
+    fencing_token bigint NOT NULL,
+    acquired_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamptz NOT NULL
+) WITH (fillfactor = 80);
+COMMENT ON TABLE concurrency.lock_leases IS 'Names that are held for a time, without a connection.';
+COMMENT ON COLUMN concurrency.lock_leases.holder IS 'Whoever holds it, as it calls itself.';
+COMMENT ON COLUMN concurrency.lock_leases.fencing_token IS 'The holder''s number, to be checked where its work is written.';
+COMMENT ON COLUMN concurrency.lock_leases.expires_at IS 'From when on anybody else may have it, by the database''s clock.';

@@ -1,0 +1,159 @@
+//! Fencing tokens: a write and the next holder never pass each other.
+
+use std::time::Duration;
+
+use neobank_db::locks::{self, FencingToken, LockError, SessionLock};
+use neobank_db::{ErrorClass, Executor, statement};
+
+use super::{counters, name, session_lock, within};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    the_next_holder_waits_for_a_write_that_was_checked,
+    a_token_of_nobody_is_refused,
+    a_write_behind_the_next_holder_is_always_refused,
+);
+
+async fn the_next_holder_waits_for_a_write_that_was_checked(bank: TestBank) {
+    counters(&bank).await;
+    let first = session_lock(&bank.database, "a").await;
+    let token = first.fencing_token(&name("a")).unwrap();
+    let write = bank.database.begin().await.unwrap();
+    locks::check_fencing_token(&write, &name("a"), token)
+        .await
+        .unwrap();
+    // The lock is lost in the middle of the write.
+    drop(first);
+    let short = within(Duration::from_millis(300));
+    let refused = SessionLock::acquire(&bank.database, &[name("a")], &short).await;
+    assert!(
+        matches!(&refused, Err(LockError::Timeout { holders, .. }) if holders.is_empty()),
+        "{refused:?}"
+    );
+    let database = bank.database.clone();
+    let next = tokio::spawn(async move { session_lock(&database, "a").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!next.is_finished());
+    write
+        .execute(statement(
+            "UPDATE scratch.counter SET sections = 1 WHERE id = 1",
+            [],
+        ))
+        .await
+        .unwrap();
+    write.commit().await.unwrap();
+    let next = next.await.unwrap();
+    assert_eq!(
+        next.fencing_token(&name("a")).unwrap().number(),
+        token.number() + 1
+    );
+    let late = bank.database.begin().await.unwrap();
+    let refused = locks::check_fencing_token(&late, &name("a"), token).await;
+    assert!(matches!(refused, Err(LockError::StaleToken { .. })));
+}
+
+async fn a_token_of_nobody_is_refused(bank: TestBank) {
+    let transaction = bank.database.begin().await.unwrap();
+    let refused =
+        locks::check_fencing_token(&transaction, &name("never"), FencingToken::new(1)).await;
+    assert!(
+        matches!(refused, Err(LockError::StaleToken { newest: None, .. })),
+        "{refused:?}"
+    );
+    let lock = session_lock(&bank.database, "a").await;
+    let token = lock.fencing_token(&name("a")).unwrap().number();
+    for other in [token - 1, token + 1, i64::MIN, i64::MAX] {
+        let refused =
+            locks::check_fencing_token(&transaction, &name("a"), FencingToken::new(other)).await;
+        assert!(
+            matches!(refused, Err(LockError::StaleToken { .. })),
+            "{refused:?}"
+        );
+    }
+    locks::check_fencing_token(&transaction, &name("a"), FencingToken::new(token))
+        .await
+        .unwrap();
+}
+
+async fn a_write_behind_the_next_holder_is_always_refused(bank: TestBank) {
+    counters(&bank).await;
+    let mut refused = 0;
+    for round in 0..60_u64 {
+        let first = session_lock(&bank.database, "a").await;
+        let token = first.fencing_token(&name("a")).unwrap();
+        let database = bank.database.clone();
+        let (next_is_there, until_next) = tokio::sync::oneshot::channel();
+        let writing = tokio::spawn(async move {
+            // Somewhere around the change of holders, and in the last rounds behind it for certain.
+            tokio::time::sleep(Duration::from_micros(round * 300)).await;
+            if round >= 50 {
+                until_next.await.unwrap();
+            }
+            let write = database.begin().await?;
+            locks::check_fencing_token(&write, &name("a"), token).await?;
+            write
+                .execute(statement(
+                    "UPDATE scratch.counter SET sections = $1 WHERE id = 1",
+                    [token.number().into()],
+                ))
+                .await?;
+            write.commit().await?;
+            Ok::<_, LockError>(())
+        });
+        if round < 5 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        drop(first);
+        let next = session_lock(&bank.database, "a").await;
+        let newest = next.fencing_token(&name("a")).unwrap().number();
+        let _ = next_is_there.send(());
+        // From here on nothing older than this may be written.
+        bank.database
+            .execute(statement(
+                "UPDATE scratch.counter SET sections = $1 WHERE id = 1",
+                [newest.into()],
+            ))
+            .await
+            .unwrap();
+        match writing.await.unwrap() {
+            Err(LockError::StaleToken { .. }) => refused += 1,
+            outcome => outcome.unwrap(),
+        }
+        let written: i64 = bank
+            .database
+            .fetch_value(statement(
+                "SELECT sections FROM scratch.counter WHERE id = 1",
+                [],
+            ))
+            .await
+            .unwrap();
+        assert_eq!(
+            written, newest,
+            "round {round}: an old holder wrote over the new one"
+        );
+        next.release().await.unwrap();
+    }
+    assert!(
+        (10..60).contains(&refused),
+        "the race was one-sided: {refused} of 60 refused"
+    );
+
+    // Under a snapshot the change shows as a serialization failure, and never as a write.
+    let first = session_lock(&bank.database, "a").await;
+    let token = first.fencing_token(&name("a")).unwrap();
+    let options = neobank_db::TransactionOptions {
+        isolation: neobank_db::IsolationLevel::RepeatableRead,
+        ..Default::default()
+    };
+    let late = bank.database.begin_with(options).await.unwrap();
+    late.execute(statement("SELECT 1 FROM scratch.counter", []))
+        .await
+        .unwrap();
+    first.release().await.unwrap();
+    let _next = session_lock(&bank.database, "a").await;
+    let refused = locks::check_fencing_token(&late, &name("a"), token).await;
+    let Err(LockError::Database(error)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(error.class(), ErrorClass::SerializationFailure);
+}

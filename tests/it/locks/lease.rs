@@ -1,0 +1,207 @@
+//! Leases: names that are held for a time.
+
+use std::time::{Duration, Instant};
+
+use neobank_db::locks::{self, LockError, LockLease, SessionLock};
+use neobank_db::{Executor, statement};
+use tokio::task::JoinSet;
+
+use super::{assert_no_lock_left, name, session_lock, within};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    one_holder_at_a_time,
+    one_that_has_expired_is_taken_over,
+    renewing_holds_it_longer,
+    locks_and_leases_keep_each_other_out,
+    many_at_once_get_it_one_after_another,
+    limits_of_time,
+);
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(150);
+
+async fn one_holder_at_a_time(bank: TestBank) {
+    let lease = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
+        .await
+        .unwrap();
+    assert_eq!(lease.fencing_token().number(), 1);
+    assert_eq!(lease.name(), &name("a"));
+    let started = Instant::now();
+    let refused = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT).await;
+    assert!(started.elapsed() >= SHORT);
+    let Err(LockError::Leased {
+        name: of,
+        holder,
+        expires_at,
+    }) = refused
+    else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        (of, holder, expires_at),
+        (name("a"), lease.holder(), lease.expires_at())
+    );
+    lease.clone().release(&bank.database).await.unwrap();
+    assert!(matches!(
+        lease.release(&bank.database).await,
+        Err(LockError::Lost { .. })
+    ));
+    let next = LockLease::acquire(&bank.database, &name("a"), MINUTE, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(next.fencing_token().number(), 2);
+    assert_no_lock_left(&bank).await;
+}
+
+async fn one_that_has_expired_is_taken_over(bank: TestBank) {
+    let mut lease = LockLease::acquire(&bank.database, &name("a"), SHORT, SHORT)
+        .await
+        .unwrap();
+    let started = Instant::now();
+    // It waits for the end, and no longer.
+    let next = LockLease::acquire(&bank.database, &name("a"), MINUTE, MINUTE)
+        .await
+        .unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(
+        Instant::now() >= lease.valid_until(),
+        "taken before its end"
+    );
+    assert!(next.fencing_token() > lease.fencing_token());
+    assert!(matches!(
+        lease.renew(&bank.database, MINUTE).await,
+        Err(LockError::Lost { .. })
+    ));
+    let write = bank.database.begin().await.unwrap();
+    let refused = locks::check_fencing_token(&write, &name("a"), lease.fencing_token()).await;
+    assert!(matches!(refused, Err(LockError::StaleToken { .. })));
+    locks::check_fencing_token(&write, &name("a"), next.fencing_token())
+        .await
+        .unwrap();
+    drop(write);
+    assert!(matches!(
+        lease.release(&bank.database).await,
+        Err(LockError::Lost { .. })
+    ));
+    // The old one's release has not taken the new one's away.
+    next.release(&bank.database).await.unwrap();
+}
+
+async fn renewing_holds_it_longer(bank: TestBank) {
+    let half = Duration::from_millis(500);
+    let mut lease = LockLease::acquire(&bank.database, &name("a"), half, SHORT)
+        .await
+        .unwrap();
+    for _ in 0..4 {
+        tokio::time::sleep(SHORT).await;
+        let before = (lease.expires_at(), lease.valid_until());
+        lease.renew(&bank.database, half).await.unwrap();
+        assert!(lease.expires_at() > before.0 && lease.valid_until() > before.1);
+        let refused = LockLease::acquire(&bank.database, &name("a"), half, Duration::ZERO).await;
+        assert!(
+            matches!(refused, Err(LockError::Leased { .. })),
+            "{refused:?}"
+        );
+    }
+    // Once it has ended it is not renewed, although nobody has taken it.
+    tokio::time::sleep(half + SHORT).await;
+    assert!(matches!(
+        lease.renew(&bank.database, half).await,
+        Err(LockError::Lost { .. })
+    ));
+}
+
+async fn locks_and_leases_keep_each_other_out(bank: TestBank) {
+    let lease = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
+        .await
+        .unwrap();
+    let mut transaction = bank.database.begin().await.unwrap();
+    let refused = locks::lock(&mut transaction, &[name("a")], SHORT).await;
+    assert!(
+        matches!(refused, Err(LockError::Leased { .. })),
+        "{refused:?}"
+    );
+    assert!(
+        locks::try_lock(&mut transaction, &[name("a")])
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let refused = SessionLock::acquire(&bank.database, &[name("a")], &within(SHORT)).await;
+    assert!(
+        matches!(refused, Err(LockError::Leased { .. })),
+        "{refused:?}"
+    );
+    assert_no_lock_left(&bank).await;
+    lease.release(&bank.database).await.unwrap();
+
+    let session = session_lock(&bank.database, "a").await;
+    let refused = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT).await;
+    assert!(
+        matches!(refused, Err(LockError::Timeout { .. })),
+        "{refused:?}"
+    );
+    session.release().await.unwrap();
+    locks::lock(&mut transaction, &[name("a")], SHORT)
+        .await
+        .unwrap();
+    let refused = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT).await;
+    assert!(
+        matches!(refused, Err(LockError::Timeout { .. })),
+        "{refused:?}"
+    );
+    transaction.commit().await.unwrap();
+    LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
+        .await
+        .unwrap();
+}
+
+async fn many_at_once_get_it_one_after_another(bank: TestBank) {
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let database = bank.database.clone();
+        tasks.spawn(async move {
+            let mut held = Vec::new();
+            for _ in 0..5 {
+                let lease = LockLease::acquire(&database, &name("a"), MINUTE, MINUTE)
+                    .await
+                    .unwrap();
+                let from = Instant::now();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                held.push((lease.fencing_token().number(), from, Instant::now()));
+                lease.release(&database).await.unwrap();
+            }
+            held
+        });
+    }
+    let mut held: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+    held.sort_unstable_by_key(|(token, ..)| *token);
+    assert!(held.iter().map(|(token, ..)| *token).eq(1..=40));
+    assert!(
+        held.windows(2).all(|pair| pair[0].2 <= pair[1].1),
+        "two held it at once"
+    );
+    let leases: i64 = bank
+        .database
+        .fetch_value(statement(
+            "SELECT count(*) FROM concurrency.lock_leases",
+            [],
+        ))
+        .await
+        .unwrap();
+    assert_eq!(leases, 0);
+}
+
+async fn limits_of_time(bank: TestBank) {
+    for time_to_live in [Duration::ZERO, Duration::MAX] {
+        let refused = LockLease::acquire(&bank.database, &name("a"), time_to_live, SHORT).await;
+        assert!(refused.is_err(), "{refused:?}");
+    }
+    let mut lease = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
+        .await
+        .unwrap();
+    assert!(lease.renew(&bank.database, Duration::ZERO).await.is_err());
+    assert!(lease.renew(&bank.database, Duration::MAX).await.is_err());
+    lease.release(&bank.database).await.unwrap();
+}

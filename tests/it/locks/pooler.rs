@@ -1,0 +1,107 @@
+//! Behind a pooler in transaction mode a session holds nothing.
+
+use std::time::Duration;
+
+use neobank_db::locks::{self, LockError, SessionLock, SessionLockOptions};
+use neobank_db::{Database, Pooler};
+
+use super::{assert_no_lock_left, name, session_lock};
+use crate::harness::{SharingProxy, TestBank};
+
+on_both_versions!(
+    a_declared_one_is_refused,
+    two_holders_on_one_server_session_are_noticed,
+    a_session_that_changes_is_noticed,
+    transactions_lock_behind_one,
+);
+
+async fn acquire(database: &Database, identifier: &str) -> Result<SessionLock, LockError> {
+    SessionLock::acquire(
+        database,
+        &[name(identifier)],
+        &SessionLockOptions::default(),
+    )
+    .await
+}
+
+async fn a_declared_one_is_refused(bank: TestBank) {
+    let mut config = bank.config();
+    config.pooler = Pooler::Transaction;
+    let database = Database::connect(config).await.unwrap();
+    let refused = acquire(&database, "a").await;
+    assert!(
+        matches!(refused, Err(LockError::Pooler { .. })),
+        "{refused:?}"
+    );
+}
+
+/// A pool behind a pooler that nobody declared, with as many server connections.
+async fn pooled(bank: &TestBank, size: usize) -> Database {
+    let mut config = bank.config();
+    let proxy = SharingProxy::before(&config, size).await;
+    proxy.stand_before(&mut config);
+    config.pool_min = size;
+    config.pool_max = size;
+    Database::connect(config).await.unwrap()
+}
+
+async fn two_holders_on_one_server_session_are_noticed(bank: TestBank) {
+    let database = pooled(&bank, 1).await;
+    // Alone it looks like a connection of its own.
+    let first = acquire(&database, "a").await.unwrap();
+    // The server would grant the same lock to the same session again.
+    for identifier in ["a", "b"] {
+        let refused = acquire(&database, identifier).await;
+        assert!(
+            matches!(refused, Err(LockError::Pooler { .. })),
+            "{refused:?}"
+        );
+    }
+    assert!(!first.is_lost());
+    first.release().await.unwrap();
+    assert_no_lock_left(&bank).await;
+}
+
+async fn a_session_that_changes_is_noticed(bank: TestBank) {
+    let database = pooled(&bank, 2).await;
+    for _ in 0..4 {
+        let refused = acquire(&database, "a").await;
+        assert!(
+            matches!(refused, Err(LockError::Pooler { .. })),
+            "{refused:?}"
+        );
+        assert_no_lock_left(&bank).await;
+    }
+    // Nobody else is kept out by what was tried.
+    session_lock(&bank.database, "a")
+        .await
+        .release()
+        .await
+        .unwrap();
+}
+
+async fn transactions_lock_behind_one(bank: TestBank) {
+    let mut config = bank.config();
+    config.pooler = Pooler::Transaction;
+    let database = Database::connect(config).await.unwrap();
+    let mut holder = database.begin().await.unwrap();
+    locks::lock(&mut holder, &[name("a")], Duration::from_secs(1))
+        .await
+        .unwrap();
+    let mut other = database.begin().await.unwrap();
+    assert!(
+        locks::try_lock(&mut other, &[name("a")])
+            .await
+            .unwrap()
+            .is_none()
+    );
+    holder.commit().await.unwrap();
+    assert!(
+        locks::try_lock(&mut other, &[name("a")])
+            .await
+            .unwrap()
+            .is_some()
+    );
+    other.commit().await.unwrap();
+    assert_no_lock_left(&bank).await;
+}

@@ -1,0 +1,240 @@
+//! Locks that end with their transaction.
+
+use std::time::Duration;
+
+use neobank_db::locks::{self, LockError, held_locks};
+use neobank_db::{
+    DatabaseError, ErrorClass, Executor, IsolationLevel, TransactionOptions, statement,
+};
+
+use super::{assert_no_lock_left, name};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    they_end_with_the_transaction,
+    a_savepoint_takes_them_back,
+    a_set_is_taken_whole_or_not_at_all,
+    they_are_the_servers_advisory_locks,
+    trying_does_not_wait,
+    the_same_lock_again_is_granted,
+    a_reader_cannot_lock,
+    a_snapshot_from_before_the_wait_is_refused,
+    a_token_of_a_transaction_that_was_rolled_back_is_given_again,
+    it_costs_one_round_trip,
+);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn they_end_with_the_transaction(bank: TestBank) {
+    for commit in [true, false] {
+        let mut transaction = bank.database.begin().await.unwrap();
+        let locks = locks::lock(&mut transaction, &[name("a"), name("b"), name("a")], SECOND)
+            .await
+            .unwrap();
+        let mut names: Vec<_> = locks.names().cloned().collect();
+        assert!(names.is_sorted_by_key(locks::LockName::key));
+        names.sort_by_key(|name| name.identifier().to_owned());
+        assert_eq!(names, [name("a"), name("b")]);
+        assert!(locks.fencing_token(&name("c")).is_none());
+        assert_eq!(held_locks(&bank.database).await.unwrap().len(), 2);
+        if commit {
+            transaction.commit().await.unwrap();
+        } else {
+            drop(transaction);
+        }
+        assert_no_lock_left(&bank).await;
+    }
+}
+
+async fn a_savepoint_takes_them_back(bank: TestBank) {
+    let mut transaction = bank.database.begin().await.unwrap();
+    locks::lock(&mut transaction, &[name("outer")], SECOND)
+        .await
+        .unwrap();
+    let undone = transaction
+        .nested(async |inner| {
+            locks::lock(inner, &[name("inner")], SECOND).await?;
+            assert_eq!(held_locks(inner).await?.len(), 2);
+            Err::<(), LockError>(DatabaseError::NoRow.into())
+        })
+        .await;
+    assert!(undone.is_err());
+    assert_eq!(held_locks(&transaction).await.unwrap().len(), 1);
+    transaction.commit().await.unwrap();
+    assert_no_lock_left(&bank).await;
+}
+
+async fn a_set_is_taken_whole_or_not_at_all(bank: TestBank) {
+    let mut holder = bank.database.begin().await.unwrap();
+    let all: Vec<_> = (0..20).map(|number| name(&number.to_string())).collect();
+    locks::lock(&mut holder, &all[13..14], SECOND)
+        .await
+        .unwrap();
+    let mut other = bank.database.begin().await.unwrap();
+    let refused = locks::lock(&mut other, &all, Duration::from_millis(30)).await;
+    let Err(LockError::Timeout { name, holders, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((name, holders.len()), (all[13].clone(), 1));
+    assert_eq!(held_locks(&bank.database).await.unwrap().len(), 1);
+    holder.commit().await.unwrap();
+    locks::lock(&mut other, &all, SECOND).await.unwrap();
+    assert_eq!(held_locks(&bank.database).await.unwrap().len(), 20);
+    locks::lock(&mut other, &[], SECOND).await.unwrap();
+    other.commit().await.unwrap();
+    assert_no_lock_left(&bank).await;
+}
+
+/// The registry's row keeps two of ours apart as well; this is without it.
+async fn they_are_the_servers_advisory_locks(bank: TestBank) {
+    let stranger = bank.database.begin().await.unwrap();
+    let key = name("a").key();
+    stranger
+        .execute(statement("SELECT pg_advisory_xact_lock($1)", [key.into()]))
+        .await
+        .unwrap();
+    let mut transaction = bank.database.begin().await.unwrap();
+    let names = [name("a")];
+    let refused = locks::lock(&mut transaction, &names, Duration::from_millis(30)).await;
+    assert!(
+        matches!(&refused, Err(LockError::Timeout { holders, .. }) if holders.len() == 1),
+        "{refused:?}"
+    );
+    assert!(
+        locks::try_lock(&mut transaction, &names)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    stranger.commit().await.unwrap();
+    locks::lock(&mut transaction, &names, SECOND).await.unwrap();
+    let granted: bool = bank
+        .database
+        .fetch_value(statement(
+            "SELECT pg_try_advisory_xact_lock($1)",
+            [key.into()],
+        ))
+        .await
+        .unwrap();
+    assert!(!granted);
+    transaction.commit().await.unwrap();
+}
+
+async fn trying_does_not_wait(bank: TestBank) {
+    let mut holder = bank.database.begin().await.unwrap();
+    assert!(
+        locks::try_lock(&mut holder, &[name("a")])
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let mut other = bank.database.begin().await.unwrap();
+    let started = std::time::Instant::now();
+    for _ in 0..20 {
+        assert!(
+            locks::try_lock(&mut other, &[name("b"), name("a")])
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+    assert!(started.elapsed() < SECOND);
+    assert_eq!(held_locks(&other).await.unwrap().len(), 1);
+    holder.commit().await.unwrap();
+    assert!(
+        locks::try_lock(&mut other, &[name("a")])
+            .await
+            .unwrap()
+            .is_some()
+    );
+    other.commit().await.unwrap();
+}
+
+async fn the_same_lock_again_is_granted(bank: TestBank) {
+    let mut transaction = bank.database.begin().await.unwrap();
+    let first = locks::lock(&mut transaction, &[name("a")], SECOND)
+        .await
+        .unwrap();
+    let second = locks::lock(&mut transaction, &[name("a")], SECOND)
+        .await
+        .unwrap();
+    assert!(first.fencing_token(&name("a")) < second.fencing_token(&name("a")));
+    transaction.commit().await.unwrap();
+    assert_no_lock_left(&bank).await;
+}
+
+async fn a_reader_cannot_lock(bank: TestBank) {
+    let options = TransactionOptions {
+        read_only: true,
+        ..TransactionOptions::default()
+    };
+    let mut transaction = bank.database.begin_with(options).await.unwrap();
+    let refused = locks::lock(&mut transaction, &[name("a")], SECOND).await;
+    let Err(LockError::Database(error)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(error.class(), ErrorClass::ReadOnly);
+    assert_eq!(held_locks(&transaction).await.unwrap(), []);
+    transaction.commit().await.unwrap();
+}
+
+async fn a_snapshot_from_before_the_wait_is_refused(bank: TestBank) {
+    for level in [IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {
+        let options = TransactionOptions {
+            isolation: level,
+            ..TransactionOptions::default()
+        };
+        let mut late = bank.database.begin_with(options).await.unwrap();
+        late.fetch_value::<i64>(statement("SELECT count(*) FROM concurrency.lock_names", []))
+            .await
+            .unwrap();
+        let mut holder = bank.database.begin().await.unwrap();
+        locks::lock(&mut holder, &[name("a")], SECOND)
+            .await
+            .unwrap();
+        holder.commit().await.unwrap();
+        let refused = locks::lock(&mut late, &[name("a")], SECOND).await;
+        let Err(LockError::Database(error)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(error.class(), ErrorClass::SerializationFailure);
+        assert_eq!(held_locks(&late).await.unwrap(), []);
+    }
+}
+
+async fn a_token_of_a_transaction_that_was_rolled_back_is_given_again(bank: TestBank) {
+    for commit in [false, true] {
+        let mut transaction = bank.database.begin().await.unwrap();
+        let locks = locks::lock(&mut transaction, &[name("a")], SECOND)
+            .await
+            .unwrap();
+        assert_eq!(locks.fencing_token(&name("a")).unwrap().number(), 1);
+        if commit {
+            transaction.commit().await.unwrap();
+        }
+    }
+}
+
+async fn it_costs_one_round_trip(bank: TestBank) {
+    let proxy = crate::harness::CountingProxy::before(bank.config()).await;
+    let mut config = bank.config();
+    config.pool_max = 1;
+    proxy.stand_before(&mut config);
+    let database = neobank_db::Database::connect(config).await.unwrap();
+    let mut transaction = database.begin().await.unwrap();
+    transaction
+        .execute(statement("SELECT 1", []))
+        .await
+        .unwrap();
+    let before = proxy.round_trips();
+    locks::lock(&mut transaction, &[name("a"), name("b"), name("c")], SECOND)
+        .await
+        .unwrap();
+    // The end of its savepoint travels with the next statement.
+    transaction
+        .execute(statement("SELECT 1", []))
+        .await
+        .unwrap();
+    assert_eq!(proxy.round_trips() - before, 2);
+    transaction.commit().await.unwrap();
+}
