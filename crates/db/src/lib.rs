@@ -47,6 +47,7 @@ mod lease;
 mod lexer;
 mod manager;
 mod parameter;
+pub mod pool;
 mod row;
 mod seaorm;
 mod secret;
