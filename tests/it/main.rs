@@ -23,5 +23,6 @@ mod journal;
 mod ledger;
 mod migration;
 mod money;
+mod pool;
 mod preferences;
 mod statements;

@@ -35,6 +35,8 @@ use state::{Direction, Right, Room, Trial};
 const GAIN_NEEDED: f64 = 0.25;
 /// A gain below this is as good as none, however small the growth was.
 const GAIN_LEAST: f64 = 0.02;
+/// Fewer connections cannot do more than this times the work; by so much, it is the load that has changed.
+const GAIN_CREDIBLE: f64 = 1.3;
 /// Fewer connections may lose this part of the best throughput.
 const LOSS_TOLERATED: f64 = 0.03;
 
@@ -154,19 +156,25 @@ fn under_pressure(
         return (size, Reason::NothingCompletes);
     }
     state.forget_another_regime(size);
-    let blocked = match growth(seen, state, limits) {
-        Ok(larger) => {
-            state.start_trial(Direction::Up, size);
-            return (larger, Reason::CallersWait);
-        }
-        Err(blocked) => blocked,
-    };
+    let growth = growth(seen, state, limits);
     let smaller = size - (size / 8).max(1).min(size);
-    if smaller >= floor && state.may_be_enough(smaller) {
+    let may_try_fewer = smaller >= floor && state.may_be_enough(smaller);
+    // Fewer did the same work a moment ago: that is the way to go on.
+    if may_try_fewer && state.is_on_the_way_down() {
         state.start_trial(Direction::Down, size);
         return (smaller, Reason::TryingFewer);
     }
-    (size, blocked)
+    match growth {
+        Ok(larger) => {
+            state.start_trial(Direction::Up, size);
+            (larger, Reason::CallersWait)
+        }
+        Err(_) if may_try_fewer && state.is_under_lasting_pressure(limits) => {
+            state.start_trial(Direction::Down, size);
+            (smaller, Reason::TryingFewer)
+        }
+        Err(blocked) => (size, blocked),
+    }
 }
 
 /// The larger size to try, or what speaks against any.
@@ -216,12 +224,13 @@ fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usiz
         };
         return (size, reason);
     }
+    let chance = state.chance(&trial);
     // What was found out bounds the sizes that are tried from both sides, so that there is an end to it.
     match trial.direction {
         Direction::Up => {
             let grown_by = (size as f64 - trial.from as f64) / trial.from.max(1) as f64;
             let needed = (grown_by * GAIN_NEEDED).max(GAIN_LEAST);
-            if after >= before * (1.0 + needed) {
+            if after >= before * (1.0 + needed + chance) {
                 state.remember_too_few(trial.from, here, limits);
                 return (size, Reason::GrowthKept);
             }
@@ -229,7 +238,12 @@ fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usiz
             (trial.from.min(state.allowed_now(limits)), Reason::GrowthUndone)
         }
         Direction::Down => {
-            if after >= trial.best * (1.0 - LOSS_TOLERATED) {
+            if after > trial.best * GAIN_CREDIBLE {
+                // No smaller size does that much; the load has become another one.
+                state.forget_everything();
+                return (size, Reason::FewerSuffice);
+            }
+            if after >= trial.best * (1.0 - LOSS_TOLERATED - chance / 2.0) {
                 state.remember_too_many(trial.from, here, limits);
                 return (size, Reason::FewerSuffice);
             }

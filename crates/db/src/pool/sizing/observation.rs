@@ -62,7 +62,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limits with the usual eagerness: a cool-down of 4 windows, 30 quiet windows for a step down, 120 windows of memory,
+    /// Limits with the usual eagerness: a cool-down of 4 windows, 30 quiet windows for a step down, 240 windows of memory,
     /// and waits of 2 ms tolerated; one instance, and nothing known of the server's processors.
     #[must_use]
     pub fn new(floor: usize, ceiling: usize) -> Self {
@@ -74,7 +74,7 @@ impl Limits {
             wait_tolerated: Duration::from_millis(2),
             cool_down: 4,
             quiet: 30,
-            memory: 120,
+            memory: 240,
         }
     }
 

@@ -17,7 +17,7 @@ pub struct State {
     /// The size after the last decision; another one is somebody else's doing.
     expected: Option<usize>,
     measured: Measured,
-    /// The best throughput measured since the pressure began.
+    /// The best throughput since the sizes that are tried began to fall.
     best: f64,
     too_many: Option<Finding>,
     too_few: Option<Finding>,
@@ -36,6 +36,8 @@ pub(super) struct Trial {
     pub(super) throughput: f64,
     /// The best throughput at any size lately.
     pub(super) best: f64,
+    /// How many were counted for it.
+    completed: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +108,8 @@ struct Ceiling {
 
 /// A measurement of fewer than this many is mostly chance: its relative error is the root of 1 / n, so one part in ten.
 const COMPLETED_ENOUGH: u64 = 100;
-/// As many are needed to tell sizes apart that lie near each other: one part in twenty.
-const COMPLETED_FOR_SMALL_STEPS: u64 = 400;
+/// As many are needed to tell sizes apart that lie near each other: one part in 25.
+const COMPLETED_FOR_SMALL_STEPS: u64 = 600;
 /// How far what one connection does may change before findings are about another load.
 const REGIME: f64 = 0.3;
 const MEMORY_DOUBLINGS: u32 = 3;
@@ -285,15 +287,35 @@ impl State {
         self.measured.windows_under_pressure * 2 > self.measured.windows
     }
 
+    /// Whether the last trial was of fewer connections, and they did the same work.
+    pub(super) fn is_on_the_way_down(&self) -> bool {
+        self.best > 0.0
+    }
+
+    /// Whether callers have waited in every window for some time: what is asked for is surely more than what is done.
+    pub(super) fn is_under_lasting_pressure(&self, limits: &Limits) -> bool {
+        self.measured.windows >= limits.cool_down.saturating_mul(3)
+    }
+
     pub(super) fn start_trial(&mut self, direction: Direction, from: usize) {
         let throughput = self.throughput();
-        self.best = self.best.max(throughput);
+        self.best = match direction {
+            Direction::Up => 0.0,
+            Direction::Down => self.best.max(throughput),
+        };
         self.trial = Some(Trial {
             direction,
             from,
             throughput,
             best: self.best,
+            completed: self.measured.completed,
         });
+    }
+
+    /// By how much two equal throughputs differ by chance: the relative standard error of the quotient of two counts.
+    pub(super) fn chance(&self, trial: &Trial) -> f64 {
+        let inverse = |count: u64| 1.0 / count.max(1) as f64;
+        (inverse(trial.completed) + inverse(self.measured.completed)).sqrt()
     }
 
     /// `size` brings nothing that `right`, the size to go on with, does not bring at this throughput.
@@ -304,6 +326,7 @@ impl State {
     /// `size` does less than `right`, the size to go on with, does at this throughput.
     pub(super) fn remember_too_few(&mut self, size: usize, right: Right, limits: &Limits) {
         self.too_few = Some(Finding::new(size, right, self.too_few, limits));
+        self.best = 0.0;
     }
 
     /// Whether a smaller size was not seen to be too small.
@@ -313,6 +336,13 @@ impl State {
             .is_some_and(|found| found.left > 0 && size <= found.size)
     }
 
+    /// Lets go of every finding.
+    pub(super) fn forget_everything(&mut self) {
+        self.too_many = None;
+        self.too_few = None;
+        self.best = 0.0;
+    }
+
     /// Lets go of findings that were made while a connection did much more or less in a second.
     pub(super) fn forget_another_regime(&mut self, size: usize) {
         let rate = self.throughput() / size.max(1) as f64;
@@ -320,9 +350,6 @@ impl State {
             if finding.is_some_and(|found| (rate - found.rate).abs() > found.rate * REGIME) {
                 *finding = None;
             }
-        }
-        if self.too_many.is_none() && self.too_few.is_none() {
-            self.best = 0.0;
         }
     }
 
@@ -335,9 +362,12 @@ impl State {
 impl Finding {
     fn new(size: usize, right: Right, before: Option<Self>, limits: &Limits) -> Self {
         let longest = limits.memory.saturating_mul(1 << MEMORY_DOUBLINGS);
-        let memory = before.map_or(limits.memory, |before| {
-            before.memory.saturating_mul(2).min(longest)
-        });
+        let memory = match before {
+            // It was forgotten, tried again, and still brings nothing.
+            Some(before) if before.left == 0 => before.memory.saturating_mul(2).min(longest),
+            Some(before) => before.memory,
+            None => limits.memory,
+        };
         Self {
             size,
             rate: right.throughput / right.size.max(1) as f64,

@@ -73,7 +73,8 @@ fn a_knee_is_found_from_below_and_from_above() {
     for start in [1, 7, 20, 33, 64] {
         let decisions = run(start, 400, &Limits::new(1, 64), knee);
         assert!((18..=24).contains(&last(&decisions)), "{start}: {decisions:?}");
-        assert!(changes(&decisions[300..]) <= 2, "{start}: {decisions:?}");
+        // One trial up and one down, when what was found out is old.
+        assert!(changes(&decisions[300..]) <= 4, "{start}: {decisions:?}");
     }
 }
 
@@ -161,7 +162,8 @@ fn a_budget_that_falls_is_followed_at_once_and_not_chased_up_again() {
     decisions.truncate(50);
     assert!(decisions.iter().all(|(size, _)| *size <= 40));
     assert_eq!(last(&decisions), 39);
-    assert!(changes(&decisions[20..]) <= 1, "{decisions:?}");
+    // One trial of fewer, and back.
+    assert!(changes(&decisions[20..]) <= 2, "{decisions:?}");
 }
 
 #[test]
