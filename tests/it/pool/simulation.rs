@@ -33,8 +33,8 @@ fn assert_good(name: &str, most_changes: usize) {
         println!("{told}");
         assert!(found >= 0.9 * best, "too slow: {told}");
         assert!(changes(settled) <= most_changes, "it oscillates: {told}");
-        // What was found out is tried again after minutes: one trial up and one down.
-        assert!(changes(end) <= 8, "it does not come to rest: {told}");
+        // At most one search, of a few trials that are undone, when what was found out is old.
+        assert!(changes(end) <= 12, "it does not come to rest: {told}");
         // What the server said at the end of one second is followed in the next.
         for pair in seconds.windows(2) {
             assert!(pair[1].size <= pair[0].budget, "above the budget: {told}");
@@ -49,7 +49,7 @@ fn a_step() {
 
 #[test]
 fn bursts() {
-    assert_good("burst", 20);
+    assert_good("burst", 30);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_ramp() {
 
 #[test]
 fn a_lock_storm() {
-    assert_good("lock storm", 24);
+    assert_good("lock storm", 30);
     let scenario = scenario("lock storm");
     let seconds = simulate(&scenario, Size::Automatic, 1);
     let storm = &seconds[245..360];

@@ -208,13 +208,16 @@ fn growth(seen: &Observation, state: &State, limits: &Limits) -> Result<usize, R
 fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usize, Reason) {
     state.trial = None;
     let (before, after) = (trial.throughput, state.throughput());
+    let waiting = trial.waiting.max(state.waiting());
     let here = Right {
         size,
         throughput: after,
+        waiting,
     };
     let there = Right {
         size: trial.from,
         throughput: before,
+        waiting,
     };
     if !state.mostly_under_pressure() {
         // The load has fallen, or the pool is large enough: no size was shown to be wrong.

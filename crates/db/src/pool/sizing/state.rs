@@ -38,6 +38,8 @@ pub(super) struct Trial {
     pub(super) best: f64,
     /// How many were counted for it.
     completed: u64,
+    /// Callers that waited, averaged.
+    pub(super) waiting: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub(super) enum Direction {
 pub(super) struct Right {
     pub(super) size: usize,
     pub(super) throughput: f64,
+    /// Callers that waited, averaged.
+    pub(super) waiting: f64,
 }
 
 /// The distance to a size that brought nothing.
@@ -69,6 +73,8 @@ struct Measured {
     windows_under_pressure: u32,
     seconds: f64,
     completed: u64,
+    /// Callers that waited, times seconds.
+    waited: f64,
 }
 
 /// A size that was seen not to be right.
@@ -77,6 +83,8 @@ struct Finding {
     size: usize,
     /// What one connection did per second at the size that was right, to see when the load has become another one.
     rate: f64,
+    /// Callers that waited when it was found, averaged.
+    waiting: f64,
     /// Windows for which it counts still.
     left: u32,
     /// Windows for which it counted when it was found.
@@ -112,6 +120,8 @@ const COMPLETED_ENOUGH: u64 = 100;
 const COMPLETED_FOR_SMALL_STEPS: u64 = 600;
 /// How far what one connection does may change before findings are about another load.
 const REGIME: f64 = 0.3;
+/// How many times more callers may wait before findings are about another load.
+const PRESSURE: f64 = 4.0;
 const MEMORY_DOUBLINGS: u32 = 3;
 const QUIET_DOUBLINGS: u32 = 4;
 /// A step down that was wrong is forgotten by half after this many times the quiet that a step needs.
@@ -262,11 +272,13 @@ impl State {
                 measured.windows_under_pressure /= 2;
                 measured.completed /= 2;
                 measured.seconds /= 2.0;
+                measured.waited /= 2.0;
             }
         }
         measured.windows += 1;
         measured.windows_under_pressure += u32::from(under_pressure);
         measured.seconds += seen.elapsed.as_secs_f64();
+        measured.waited += seen.waiting * seen.elapsed.as_secs_f64();
         measured.completed = measured.completed.saturating_add(seen.completed);
     }
 
@@ -309,7 +321,17 @@ impl State {
             throughput,
             best: self.best,
             completed: self.measured.completed,
+            waiting: self.waiting(),
         });
+    }
+
+    /// Callers that waited since the size last changed, averaged.
+    pub(super) fn waiting(&self) -> f64 {
+        if self.measured.seconds > 0.0 {
+            self.measured.waited / self.measured.seconds
+        } else {
+            0.0
+        }
     }
 
     /// By how much two equal throughputs differ by chance: the relative standard error of the quotient of two counts.
@@ -343,11 +365,16 @@ impl State {
         self.best = 0.0;
     }
 
-    /// Lets go of findings that were made while a connection did much more or less in a second.
+    /// Lets go of findings that were made while a connection did much more or less in a second, or while so few callers
+    /// waited, held against now, that the load may have decided the throughput, and not the size.
     pub(super) fn forget_another_regime(&mut self, size: usize) {
         let rate = self.throughput() / size.max(1) as f64;
+        let waiting = self.waiting();
         for finding in [&mut self.too_many, &mut self.too_few] {
-            if finding.is_some_and(|found| (rate - found.rate).abs() > found.rate * REGIME) {
+            if finding.is_some_and(|found| {
+                (rate - found.rate).abs() > found.rate * REGIME
+                    || waiting > found.waiting * PRESSURE + size as f64 * 0.5
+            }) {
                 *finding = None;
             }
         }
@@ -371,6 +398,7 @@ impl Finding {
         Self {
             size,
             rate: right.throughput / right.size.max(1) as f64,
+            waiting: right.waiting,
             left: memory,
             memory,
         }
