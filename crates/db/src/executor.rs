@@ -45,6 +45,7 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    #[track_caller]
     fn query(
         &self,
         statement: Statement,
@@ -55,6 +56,7 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    #[track_caller]
     fn execute(
         &self,
         statement: Statement,
@@ -65,11 +67,14 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// As [`Executor::query`], and [`DatabaseError::Row`] when a row does not fit `T`.
+    #[track_caller]
     fn fetch_many<T: FromQueryResult + Send>(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
-        async { self.query(statement).await?.iter().map(read).collect() }
+        // Called here and not inside, so that the caller's place in the source is known.
+        let rows = self.query(statement);
+        async { rows.await?.iter().map(read).collect() }
     }
 
     /// The first row, or `None` when there is none.
@@ -77,11 +82,13 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// As [`Executor::fetch_many`].
+    #[track_caller]
     fn fetch_one<T: FromQueryResult + Send>(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Option<T>, DatabaseError>> + Send {
-        async { self.query(statement).await?.first().map(read).transpose() }
+        let rows = self.query(statement);
+        async { rows.await?.first().map(read).transpose() }
     }
 
     /// The first column of the first row.
@@ -89,18 +96,13 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// As [`Executor::query`], [`DatabaseError::NoRow`], and [`DatabaseError::Row`] when the column does not fit `T`.
+    #[track_caller]
     fn fetch_value<T: ValueType + Send>(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<T, DatabaseError>> + Send {
-        async {
-            row::first_value(
-                self.query(statement)
-                    .await?
-                    .first()
-                    .ok_or(DatabaseError::NoRow)?,
-            )
-        }
+        let rows = self.query(statement);
+        async { row::first_value(rows.await?.first().ok_or(DatabaseError::NoRow)?) }
     }
 }
 

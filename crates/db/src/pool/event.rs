@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
+use super::sizing::Reason;
+
 /// Events kept for a listener that is slow; older ones are lost to it.
 pub(crate) const KEPT: usize = 1024;
 
@@ -60,6 +62,8 @@ pub enum PoolEvent {
         from: usize,
         /// Connections at most, from now on.
         to: usize,
+        /// Why, when the pool did it by itself.
+        reason: Option<Reason>,
     },
 }
 

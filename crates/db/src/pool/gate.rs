@@ -145,10 +145,6 @@ impl Gate {
         }
     }
 
-    pub(crate) fn waiters_max(&self) -> usize {
-        self.waiters_max
-    }
-
     /// What happened since this was last called.
     pub(crate) fn take_window(&self) -> GateWindow {
         let now = Instant::now();

@@ -4,6 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::histogram::Durations;
+use super::monitor::Counted;
+use crate::config::DatabaseConfig;
+use crate::database::PoolStatus;
 
 /// What a pool did since it was opened, and does now.
 ///
@@ -68,6 +71,24 @@ pub enum MeasuredValue {
 }
 
 impl PoolMetrics {
+    pub(crate) fn new(config: &DatabaseConfig, status: &PoolStatus, counted: Counted) -> Self {
+        Self {
+            pool_name: config.application_name.clone(),
+            used: status.open.saturating_sub(status.idle),
+            idle: status.idle,
+            max: status.size,
+            idle_min: config.pool_min,
+            idle_max: status.size,
+            pending_requests: status.waiting,
+            timeouts: counted.timeouts,
+            create_time: counted.creates,
+            wait_time: counted.waits,
+            use_time: counted.holds,
+            statements: counted.statements,
+            statement_time: counted.statement_time,
+        }
+    }
+
     /// Every metric under its OpenTelemetry name. All have the attribute `db.client.connection.pool.name`, whose value is
     /// [`PoolMetrics::pool_name`].
     #[must_use]

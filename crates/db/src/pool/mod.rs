@@ -7,9 +7,10 @@
 //!   [`Database::statement_patterns`](crate::Database::statement_patterns).
 //! * [`decide`] says how large the pool is to be; with [`DatabaseConfig::auto_size`](crate::DatabaseConfig::auto_size) it
 //!   is asked every second and obeyed.
-//! * [`record_sample`] keeps samples in the table `pooling.pool_stats`.
+//! * [`Sampler`] and [`record_samples`] keep samples in the table `pooling.pool_stats`.
 
 mod auto_size;
+mod connections;
 mod event;
 mod gate;
 mod histogram;
@@ -29,16 +30,14 @@ pub use histogram::Durations;
 pub use holder::Holder;
 pub use metrics::{MeasuredValue, Measurement, PoolMetrics};
 pub use pattern::StatementPattern;
-pub use sample::{Recorder, delete_samples, record_sample, record_samples};
+pub use sample::{Recorder, Sampler, delete_samples, record_samples};
 pub use sizing::{Decision, Limits, Observation, Reason, ServerLoad, State, decide};
 pub use timeout::{Advice, PoolReport};
 
 pub(crate) use auto_size::Sizer;
-pub(crate) use gate::{Gate, Permit, Refusal};
-pub(crate) use holder::Hold;
-pub(crate) use monitor::{Life, Monitor, Running};
-pub(crate) use opener::Opener;
-pub(crate) use timeout::NAMED;
+pub(crate) use connections::{Connections, Taken};
+pub(crate) use monitor::{Counted, Life, Monitor, Running};
+pub(crate) use opener::{Later, Opener};
 
 /// A duration for people, in whole milliseconds.
 fn rounded(duration: std::time::Duration) -> String {

@@ -11,6 +11,7 @@ use super::event::{CloseReason, ConnectionId, KEPT, PoolEvent, PoolEvents};
 use super::histogram::{Durations, Histogram};
 use super::holder::{Hold, Holders};
 use super::pattern::{Pattern, Patterns};
+use super::sizing::Reason;
 
 /// Counts, measures and tells what happens in a pool.
 #[derive(Debug)]
@@ -126,9 +127,10 @@ impl Monitor {
         self.tell(PoolEvent::TimedOut { waited });
     }
 
-    pub(crate) fn resized(&self, from: usize, to: usize, reason: &str) {
-        tracing::info!(from, to, reason, "the pool's size was changed");
-        self.tell(PoolEvent::Resized { from, to });
+    pub(crate) fn resized(&self, from: usize, to: usize, reason: Option<Reason>) {
+        let name = reason.map_or("by hand", Reason::name);
+        tracing::info!(from, to, reason = name, "the pool's size was changed");
+        self.tell(PoolEvent::Resized { from, to, reason });
     }
 
     pub(crate) fn statement(self: &Arc<Self>, hold: &Arc<Hold>, sql: &str) -> Running {

@@ -4,9 +4,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use tokio::sync::Notify;
+use crate::error::DatabaseError;
 
 /// Connections that are being opened at a time. A server that comes back is not met by everybody at once.
 const AT_ONCE: usize = 4;
@@ -28,7 +29,7 @@ struct State {
     /// How often in a row opening has failed.
     failures: u32,
     not_before: Option<Instant>,
-    last_failure: Option<String>,
+    last_failure: Option<DatabaseError>,
 }
 
 /// The right to open one connection.
@@ -70,13 +71,8 @@ impl Opener {
     }
 
     /// Why the last connection could not be opened; `None` since one could.
-    pub(crate) fn last_failure(&self) -> Option<String> {
+    pub(crate) fn last_failure(&self) -> Option<DatabaseError> {
         self.lock().last_failure.clone()
-    }
-
-    /// When the pause after the last failure is over; `None` when there is none.
-    pub(crate) fn pause_ends(&self) -> Option<Instant> {
-        self.lock().not_before
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -97,11 +93,11 @@ impl Opening<'_> {
         }
     }
 
-    pub(crate) fn failed(self, reason: String) {
+    pub(crate) fn failed(self, error: DatabaseError) {
         let mut state = self.opener.lock();
         state.failures = state.failures.saturating_add(1);
         state.not_before = Some(Instant::now() + pause(state.failures, chance()));
-        state.last_failure = Some(reason);
+        state.last_failure = Some(error);
     }
 }
 
@@ -147,7 +143,7 @@ mod tests {
     async fn after_a_failure_one_tries_and_only_after_a_pause() {
         let opener = Opener::default();
         for failure in 1..=20 {
-            opener.start().unwrap().failed("refused".to_owned());
+            opener.start().unwrap().failed(DatabaseError::PoolClosed);
             let later = opener.start().unwrap_err().at.unwrap();
             let wait = later - Instant::now();
             assert!(wait <= PAUSE_LONGEST, "{failure}: {wait:?}");
@@ -156,9 +152,12 @@ mod tests {
             assert_eq!(opener.start().unwrap_err(), Later { at: None });
             drop(only);
         }
-        assert_eq!(opener.last_failure().unwrap(), "refused");
+        assert!(matches!(
+            opener.last_failure(),
+            Some(DatabaseError::PoolClosed)
+        ));
         opener.start().unwrap().succeeded();
-        assert_eq!(opener.last_failure(), None);
+        assert!(opener.last_failure().is_none());
         let all: Vec<_> = (0..AT_ONCE).map(|_| opener.start()).collect();
         assert!(all.iter().all(Result::is_ok));
     }

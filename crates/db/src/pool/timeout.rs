@@ -11,8 +11,6 @@ use super::holder::Holder;
 pub struct PoolReport {
     /// Those that have held a connection longest, five at most.
     pub holders: Vec<Holder>,
-    /// Callers that may wait at a time.
-    pub waiters_max: usize,
     /// What is most likely the matter, and what to do about it.
     pub advice: Advice,
 }
@@ -35,8 +33,6 @@ pub enum Advice {
     },
     /// Most connections are being rolled back, because their owners went away in the middle.
     Recovering,
-    /// As many callers wait already as may.
-    TooManyCallers,
     /// Every connection is busy.
     Busy,
 }
@@ -97,9 +93,6 @@ impl fmt::Display for Advice {
             Self::Recovering => formatter.write_str(
                 "connections are being rolled back after their owners went away: look for callers with a limit that is \
                  too short",
-            ),
-            Self::TooManyCallers => formatter.write_str(
-                "more callers wait than may: slow them down where they come from",
             ),
             Self::Busy => formatter.write_str(
                 "every connection is busy: look whether the server's processors are saturated; if they are not, the pool is \
@@ -169,7 +162,6 @@ mod tests {
     fn a_report_says_who_where_how_long_and_what() {
         let report = PoolReport {
             holders: vec![holder(Some("SELECT ?"), false, 5250), holder(None, false, 40)],
-            waiters_max: 10,
             advice: Advice::HeldIdle,
         };
         let text = report.to_string();
