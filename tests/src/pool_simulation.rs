@@ -16,7 +16,7 @@ const TICK: f64 = 0.01;
 const FIXED_SIZES: [usize; 14] = [2, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 64];
 
 /// A load and a server, as they go on in time.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// A short name.
     pub name: &'static str,
@@ -305,13 +305,16 @@ pub fn throughput(scenario: &Scenario, seconds: &[Second]) -> f64 {
     measured.iter().map(|second| second.completed).sum::<u64>() as f64 / measured.len() as f64
 }
 
-/// The fixed size with the best throughput, and that throughput.
+/// The fixed size with the best throughput, and that throughput. A size above the budget of any second does not count.
 #[must_use]
 pub fn best_fixed(scenario: &Scenario, seed: u64) -> (usize, f64) {
     let limits = (scenario.limits)();
+    let seconds = simulate(scenario, Size::Fixed(1), seed);
+    let budget = seconds.iter().map(|second| second.budget).min();
+    let budget = budget.unwrap_or(usize::MAX);
     FIXED_SIZES
         .into_iter()
-        .filter(|size| *size <= limits.ceiling)
+        .filter(|size| *size <= limits.ceiling.min(budget))
         .map(|size| {
             let seconds = simulate(scenario, Size::Fixed(size), seed);
             (size, throughput(scenario, &seconds))

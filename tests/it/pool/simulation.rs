@@ -80,6 +80,7 @@ fn a_knee_that_moves() {
 
 #[test]
 fn a_budget_that_others_take() {
+    assert_good("budget", 30);
     let scenario = scenario("budget");
     let seconds = simulate(&scenario, Size::Automatic, 1);
     for pair in seconds.windows(2) {
