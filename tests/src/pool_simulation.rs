@@ -45,6 +45,8 @@ pub struct Server {
     pub knee: f64,
     /// How much slower everything is at twice the knee: 1 means half as fast as at the knee.
     pub contention: f64,
+    /// What each further session costs all others even below the knee, as in Gunther's law; 0 for a sharp knee.
+    pub softness: f64,
     /// Whether sessions above the knee wait for locks, and can be seen to.
     pub locks: bool,
     /// Connections of others, out of 97.
@@ -160,6 +162,19 @@ pub fn scenarios() -> Vec<Scenario> {
             limits,
         },
         Scenario {
+            name: "soft knee",
+            story: "every session slows the others down a little, so that throughput rises ever more slowly up to 40",
+            seconds: 600,
+            warm_up: 200,
+            acquire_timeout: 2.0,
+            arrivals: |_| 500.0,
+            server: |_| Server {
+                softness: 0.08,
+                ..Server::with_knee(40.0)
+            },
+            limits,
+        },
+        Scenario {
             name: "budget",
             story: "others take most of the server's connections for three minutes; two instances share the rest",
             seconds: 600,
@@ -190,6 +205,7 @@ impl Server {
             hold: 0.05,
             knee,
             contention: 0.8,
+            softness: 0.0,
             locks: false,
             others: 10,
         }
@@ -199,7 +215,9 @@ impl Server {
     fn speed(&self, sessions: usize) -> f64 {
         let sessions = sessions.max(1) as f64;
         let above = ((sessions - self.knee) / self.knee).max(0.0);
-        (self.knee / sessions).min(1.0) / (1.0 + self.contention * above)
+        (self.knee / sessions).min(1.0)
+            / (1.0 + self.contention * above)
+            / (1.0 + self.softness * (sessions - 1.0))
     }
 
     fn load(&self, sessions: usize) -> ServerLoad {

@@ -11,9 +11,7 @@ use crate::config::{DatabaseConfig, Pooler};
 use crate::error::DatabaseError;
 use crate::executor::{Executor, parameters, typed};
 use crate::lease::Lease;
-use crate::pool::{
-    Connections, Counted, Holder, PoolEvents, PoolMetrics, Sizer, StatementPattern,
-};
+use crate::pool::{Connections, Counted, Holder, PoolEvents, PoolMetrics, Sizer, StatementPattern};
 use crate::session::Place;
 use crate::transaction::{Transaction, TransactionError, TransactionOptions};
 
@@ -118,11 +116,7 @@ impl Database {
     #[must_use]
     pub fn metrics(&self) -> PoolMetrics {
         let status = self.status();
-        PoolMetrics::new(
-            &self.config,
-            &status,
-            self.connections.monitor.counted(),
-        )
+        PoolMetrics::new(&self.config, &status, self.connections.monitor.counted())
     }
 
     /// What happens in the pool from now on.

@@ -51,11 +51,7 @@ impl managed::Manager for Manager {
         }
     }
 
-    async fn recycle(
-        &self,
-        connection: &mut Connection,
-        _: &Metrics,
-    ) -> RecycleResult<OpenError> {
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<OpenError> {
         connection.closing(CloseReason::Broken);
         if !connection.clean {
             return Err(RecycleError::message(

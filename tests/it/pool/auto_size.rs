@@ -44,7 +44,9 @@ fn load(database: &Database, callers: usize, sql: &'static str) -> (Arc<AtomicBo
 }
 
 async fn waiting_callers_make_it_grow_and_never_above_its_bounds(empty: EmptyDatabase) {
-    let database = Database::connect(sizing(&empty, "growing", 12)).await.unwrap();
+    let database = Database::connect(sizing(&empty, "growing", 12))
+        .await
+        .unwrap();
     assert_eq!(database.status().size, 4);
     let watcher = empty.superuser().await;
     let mut events = database.events();
@@ -86,7 +88,10 @@ async fn sessions_that_wait_for_a_lock_do_not(empty: EmptyDatabase) {
     let size = database.status().size;
     stop.store(true, Ordering::Relaxed);
     while running.join_next().await.is_some() {}
-    assert!(size <= 4, "it grew to {size} for callers that wait for a lock");
+    assert!(
+        size <= 4,
+        "it grew to {size} for callers that wait for a lock"
+    );
     holder.rollback().await.unwrap();
 }
 
@@ -144,9 +149,17 @@ async fn a_role_without_privileges_sees_enough(empty: EmptyDatabase) {
 
 async fn it_ends_with_the_pool(empty: EmptyDatabase) {
     let watcher = empty.superuser().await;
-    let database = Database::connect(sizing(&empty, "ending", 4)).await.unwrap();
+    let database = Database::connect(sizing(&empty, "ending", 4))
+        .await
+        .unwrap();
     database.execute(statement("SELECT 1", [])).await.unwrap();
-    until("it asks the server", async || sessions(&watcher, "ending").await == 2).await;
+    until("it asks the server", async || {
+        sessions(&watcher, "ending").await == 2
+    })
+    .await;
     drop(database);
-    until("nothing is left", async || sessions(&watcher, "ending").await == 0).await;
+    until("nothing is left", async || {
+        sessions(&watcher, "ending").await == 0
+    })
+    .await;
 }

@@ -28,15 +28,27 @@ async fn a_connections_life_is_told(empty: EmptyDatabase) {
     let Some(PoolEvent::InUse { connection: 1, .. }) = events.next().await else {
         panic!("the first connection was opened with the pool")
     };
-    let Some(PoolEvent::Idle { connection: 1, held }) = events.next().await else {
+    let Some(PoolEvent::Idle {
+        connection: 1,
+        held,
+    }) = events.next().await
+    else {
         panic!("it came back")
     };
     assert!(held >= Duration::from_millis(20));
-    let Some(PoolEvent::Closed { connection: 1, reason: CloseReason::Unused, .. }) = events.next().await else {
+    let Some(PoolEvent::Closed {
+        connection: 1,
+        reason: CloseReason::Unused,
+        ..
+    }) = events.next().await
+    else {
         panic!("it was closed after a while")
     };
     let broken = database
-        .execute(statement("SELECT pg_terminate_backend(pg_backend_pid())", []))
+        .execute(statement(
+            "SELECT pg_terminate_backend(pg_backend_pid())",
+            [],
+        ))
         .await;
     assert!(broken.is_err());
     let mut told = Vec::new();
@@ -47,21 +59,43 @@ async fn a_connections_life_is_told(empty: EmptyDatabase) {
         told.len() >= 4
     })
     .await;
-    assert!(matches!(told[0], PoolEvent::Opened { connection: 2, .. }), "{told:?}");
-    assert!(told.iter().any(|event| matches!(
-        event,
-        PoolEvent::Closed { connection: 2, reason: CloseReason::Broken, .. }
-    )), "{told:?}");
+    assert!(
+        matches!(told[0], PoolEvent::Opened { connection: 2, .. }),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().any(|event| matches!(
+            event,
+            PoolEvent::Closed {
+                connection: 2,
+                reason: CloseReason::Broken,
+                ..
+            }
+        )),
+        "{told:?}"
+    );
     database.resize(1);
     drop(database);
     while let Some(event) = events.next().await {
         told.push(event);
     }
-    assert!(matches!(told.last(), Some(PoolEvent::Resized { from: 2, to: 1, reason: None })), "{told:?}");
+    assert!(
+        matches!(
+            told.last(),
+            Some(PoolEvent::Resized {
+                from: 2,
+                to: 1,
+                reason: None
+            })
+        ),
+        "{told:?}"
+    );
 }
 
 async fn waits_holds_and_statements_are_measured(empty: EmptyDatabase) {
-    let database = Database::connect(config(&empty, "measured", 1)).await.unwrap();
+    let database = Database::connect(config(&empty, "measured", 1))
+        .await
+        .unwrap();
     let before = database.metrics();
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..10 {
@@ -89,7 +123,9 @@ async fn waits_holds_and_statements_are_measured(empty: EmptyDatabase) {
 }
 
 async fn every_kind_of_statement_is_counted_under_its_pattern(empty: EmptyDatabase) {
-    let database = Database::connect(config(&empty, "patterns", 2)).await.unwrap();
+    let database = Database::connect(config(&empty, "patterns", 2))
+        .await
+        .unwrap();
     for number in 0..5_i32 {
         database
             .execute(statement("SELECT $1::int", [number.into()]))
@@ -103,12 +139,27 @@ async fn every_kind_of_statement_is_counted_under_its_pattern(empty: EmptyDataba
     let transaction = database.begin().await.unwrap();
     let types = [neobank_db::driver::Type::INT4];
     let prepared = transaction.prepare("SELECT $1 + 1", &types).await.unwrap();
-    transaction.read_prepared(&prepared, &[&1_i32]).await.unwrap();
-    transaction.execute_prepared(&prepared, &[&1_i32]).await.unwrap();
-    assert!(transaction.execute(statement("SELECT 1 / 0", [])).await.is_err());
+    transaction
+        .read_prepared(&prepared, &[&1_i32])
+        .await
+        .unwrap();
+    transaction
+        .execute_prepared(&prepared, &[&1_i32])
+        .await
+        .unwrap();
+    assert!(
+        transaction
+            .execute(statement("SELECT 1 / 0", []))
+            .await
+            .is_err()
+    );
     transaction.rollback().await.unwrap();
     let slow = database.execute(statement("SELECT pg_sleep(60)", []));
-    assert!(tokio::time::timeout(Duration::from_millis(30), slow).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(30), slow)
+            .await
+            .is_err()
+    );
     let patterns = database.statement_patterns();
     let mut counts: Vec<_> = patterns
         .iter()
@@ -125,11 +176,17 @@ async fn every_kind_of_statement_is_counted_under_its_pattern(empty: EmptyDataba
             ("SELECT pg_sleep(?)", 0, 1),
         ]
     );
-    assert!(patterns.iter().all(|one| one.max <= one.total && one.max > Duration::ZERO));
+    assert!(
+        patterns
+            .iter()
+            .all(|one| one.max <= one.total && one.max > Duration::ZERO)
+    );
 }
 
 async fn the_place_that_took_a_connection_is_known_whatever_took_it(empty: EmptyDatabase) {
-    let database = Database::connect(config(&empty, "placed", 4)).await.unwrap();
+    let database = Database::connect(config(&empty, "placed", 4))
+        .await
+        .unwrap();
     let sleep = || statement("SELECT 1 FROM pg_sleep(0.3)", []);
     let line = line!();
     let all = async {
@@ -141,14 +198,20 @@ async fn the_place_that_took_a_connection_is_known_whatever_took_it(empty: Empty
         )
     };
     let look = async {
-        until("four are taken", async || database.leak_suspects(Duration::ZERO).len() == 4).await;
+        until("four are taken", async || {
+            database.leak_suspects(Duration::ZERO).len() == 4
+        })
+        .await;
         database.leak_suspects(Duration::ZERO)
     };
     let (_, holders) = tokio::join!(all, look);
     let mut places: Vec<_> = holders.into_iter().map(|holder| holder.taken_at).collect();
     places.sort();
     for (place, line) in places.iter().zip(line + 3..) {
-        assert!(place.contains(&format!("it/pool/monitor.rs:{line}:")), "{places:?}");
+        assert!(
+            place.contains(&format!("it/pool/monitor.rs:{line}:")),
+            "{places:?}"
+        );
     }
 }
 
@@ -174,12 +237,27 @@ async fn metrics_have_open_telemetrys_names(empty: EmptyDatabase) {
     assert_eq!(
         found,
         [
-            ("db.client.connection.count", Some("used"), "{connection}", 1),
-            ("db.client.connection.count", Some("idle"), "{connection}", 1),
+            (
+                "db.client.connection.count",
+                Some("used"),
+                "{connection}",
+                1
+            ),
+            (
+                "db.client.connection.count",
+                Some("idle"),
+                "{connection}",
+                1
+            ),
             ("db.client.connection.max", None, "{connection}", 5),
             ("db.client.connection.idle.min", None, "{connection}", 2),
             ("db.client.connection.idle.max", None, "{connection}", 5),
-            ("db.client.connection.pending_requests", None, "{request}", 0),
+            (
+                "db.client.connection.pending_requests",
+                None,
+                "{request}",
+                0
+            ),
             ("db.client.connection.timeouts", None, "{timeout}", 0),
             ("db.client.connection.create_time", None, "s", 2),
             ("db.client.connection.wait_time", None, "s", 3),
@@ -187,8 +265,16 @@ async fn metrics_have_open_telemetrys_names(empty: EmptyDatabase) {
         ]
     );
     let text = metrics.to_prometheus();
-    assert!(text.contains("db_client_connection_max{db_client_connection_pool_name=\"te\\\"ller\"} 5\n"), "{text}");
-    assert!(text.contains("# TYPE db_client_connection_wait_time_seconds histogram\n"), "{text}");
+    assert!(
+        text.contains(
+            "db_client_connection_max{db_client_connection_pool_name=\"te\\\"ller\"} 5\n"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("# TYPE db_client_connection_wait_time_seconds histogram\n"),
+        "{text}"
+    );
     assert!(text.contains("db_client_connection_wait_time_seconds_count{db_client_connection_pool_name=\"te\\\"ller\"} 3\n"), "{text}");
     drop(held);
 }

@@ -21,7 +21,9 @@ on_empty_databases!(
 );
 
 async fn never_more_sessions_than_the_size(empty: EmptyDatabase) {
-    let database = Database::connect(config(&empty, "gated", 16)).await.unwrap();
+    let database = Database::connect(config(&empty, "gated", 16))
+        .await
+        .unwrap();
     let watcher = empty.superuser().await;
     for size in [5, 12, 3] {
         assert_eq!(database.resize(size), size);
@@ -61,7 +63,9 @@ async fn never_more_sessions_than_the_size(empty: EmptyDatabase) {
 async fn a_lower_size_closes_what_is_idle_at_once_and_the_rest_as_it_comes_back(
     empty: EmptyDatabase,
 ) {
-    let database = Database::connect(config(&empty, "lowered", 10)).await.unwrap();
+    let database = Database::connect(config(&empty, "lowered", 10))
+        .await
+        .unwrap();
     let watcher = empty.superuser().await;
     let mut events = database.events();
     let mut held = Vec::new();
@@ -71,7 +75,11 @@ async fn a_lower_size_closes_what_is_idle_at_once_and_the_rest_as_it_comes_back(
     held.truncate(6);
     until("four are idle", async || database.status().idle == 4).await;
     assert_eq!(database.resize(4), 4);
-    assert_eq!(database.status().open, 6, "the idle ones are gone, nobody's is taken away");
+    assert_eq!(
+        database.status().open,
+        6,
+        "the idle ones are gone, nobody's is taken away"
+    );
     until("the server has closed them", async || {
         sessions(&watcher, "lowered").await == 6
     })
@@ -104,7 +112,9 @@ async fn a_lower_size_closes_what_is_idle_at_once_and_the_rest_as_it_comes_back(
 }
 
 async fn a_higher_size_lets_waiting_callers_in_at_once(empty: EmptyDatabase) {
-    let database = Database::connect(config(&empty, "raised", 8)).await.unwrap();
+    let database = Database::connect(config(&empty, "raised", 8))
+        .await
+        .unwrap();
     database.resize(1);
     let held = database.begin().await.unwrap();
     let mut waiting = JoinSet::new();
@@ -173,7 +183,9 @@ async fn too_many_waiting_callers_are_sent_away_at_once(empty: EmptyDatabase) {
 }
 
 async fn a_dropped_caller_loses_no_connection(empty: EmptyDatabase) {
-    let database = Database::connect(config(&empty, "dropped", 3)).await.unwrap();
+    let database = Database::connect(config(&empty, "dropped", 3))
+        .await
+        .unwrap();
     let mut callers = JoinSet::new();
     for number in 0..300_u64 {
         let database = database.clone();

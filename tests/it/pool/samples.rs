@@ -26,7 +26,8 @@ struct Sample {
 }
 
 async fn samples(bank: &TestBank, pool: &str) -> Vec<Sample> {
-    let sql = "SELECT client_connections, server_connections, server_active, server_idle, max_wait_ms,
+    let sql =
+        "SELECT client_connections, server_connections, server_active, server_idle, max_wait_ms,
                       avg_query_time_ms, total_requests
                FROM pooling.pool_stats WHERE pool_name = $1 ORDER BY stat_id";
     bank.database
@@ -58,20 +59,40 @@ async fn a_sample_says_what_happened_since_the_one_before(bank: TestBank) {
         panic!("{found:?}")
     };
     assert_eq!((before.total_requests, before.avg_query_time_ms), (0, None));
-    assert_eq!((before.server_connections, before.server_active, before.server_idle), (1, 0, 1));
-    assert_eq!((after.server_connections, after.server_active, after.server_idle), (2, 1, 1));
+    assert_eq!(
+        (
+            before.server_connections,
+            before.server_active,
+            before.server_idle
+        ),
+        (1, 0, 1)
+    );
+    assert_eq!(
+        (
+            after.server_connections,
+            after.server_active,
+            after.server_idle
+        ),
+        (2, 1, 1)
+    );
     assert_eq!(after.client_connections, 1);
     assert!((100..1000).contains(&after.max_wait_ms), "{after:?}");
     // Two of 100 ms, and the sample before.
     assert_eq!(after.total_requests, 3);
-    assert!(after.avg_query_time_ms.is_some_and(|mean| mean > 60.0), "{after:?}");
+    assert!(
+        after.avg_query_time_ms.is_some_and(|mean| mean > 60.0),
+        "{after:?}"
+    );
 }
 
 async fn a_recorder_samples_until_it_is_dropped(bank: TestBank) {
     let database = pool(&bank, "recorded").await;
     let day = Duration::from_secs(86_400);
     let recorder = record_samples(&database, Duration::from_millis(20), day);
-    until("three samples are there", async || samples(&bank, "recorded").await.len() >= 3).await;
+    until("three samples are there", async || {
+        samples(&bank, "recorded").await.len() >= 3
+    })
+    .await;
     drop(recorder);
     tokio::time::sleep(Duration::from_millis(100)).await;
     let count = samples(&bank, "recorded").await.len();
@@ -90,7 +111,9 @@ async fn old_samples_are_deleted_in_batches(bank: TestBank) {
         .await
         .unwrap();
     let database = pool(&bank, "keeper").await;
-    let deleted = delete_samples(&database, Duration::from_secs(48 * 3600)).await.unwrap();
+    let deleted = delete_samples(&database, Duration::from_secs(48 * 3600))
+        .await
+        .unwrap();
     assert_eq!(deleted, 12_000 - 48);
     assert_eq!(samples(&bank, "aged").await.len(), 48);
     assert_eq!(database.metrics().statements, 3, "5,000 at a time");

@@ -79,6 +79,11 @@ fn a_knee_that_moves() {
 }
 
 #[test]
+fn a_knee_that_is_soft() {
+    assert_good("soft knee", 30);
+}
+
+#[test]
 fn a_budget_that_others_take() {
     assert_good("budget", 30);
     let scenario = scenario("budget");
@@ -87,7 +92,10 @@ fn a_budget_that_others_take() {
         assert!(pair[1].size <= pair[0].budget, "above the budget");
     }
     assert_eq!(seconds[300].size, 10, "a half of 97 - 77");
-    assert!(seconds[599].size > 30, "it comes back when others have gone");
+    assert!(
+        seconds[599].size > 30,
+        "it comes back when others have gone"
+    );
     assert!(changes(&seconds[120..]) <= 16);
 }
 

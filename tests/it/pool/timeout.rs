@@ -44,14 +44,24 @@ async fn a_leak_is_named_with_its_place(empty: EmptyDatabase) {
     let (error, advice) = timed_out(&database).await;
     assert_eq!(advice, Advice::HeldIdle);
     let text = error.to_string();
-    assert!(text.contains(&format!("it/pool/timeout.rs:{first_line}:")), "{text}");
-    assert!(text.contains("running nothing since: SELECT ?::text"), "{text}");
+    assert!(
+        text.contains(&format!("it/pool/timeout.rs:{first_line}:")),
+        "{text}"
+    );
+    assert!(
+        text.contains("running nothing since: SELECT ?::text"),
+        "{text}"
+    );
     assert!(text.contains("has sent no statement"), "{text}");
     assert!(text.contains("look for a leak"), "{text}");
     assert!(!text.contains("1234-5678"), "{text}");
     let suspects = database.leak_suspects(Duration::from_millis(150));
     assert_eq!(suspects.len(), 2);
-    assert!(suspects[0].taken_at.contains(&format!("timeout.rs:{first_line}:")));
+    assert!(
+        suspects[0]
+            .taken_at
+            .contains(&format!("timeout.rs:{first_line}:"))
+    );
     assert!(suspects[0].held >= Duration::from_millis(150));
     assert!(database.leak_suspects(Duration::from_secs(60)).is_empty());
     drop((leaked, second));
@@ -60,7 +70,10 @@ async fn a_leak_is_named_with_its_place(empty: EmptyDatabase) {
 async fn a_lock_that_all_wait_for_is_named_with_its_statement(empty: EmptyDatabase) {
     let superuser = empty.superuser().await;
     superuser
-        .execute(statement("CREATE TABLE hot (row int PRIMARY KEY, value int)", []))
+        .execute(statement(
+            "CREATE TABLE hot (row int PRIMARY KEY, value int)",
+            [],
+        ))
         .await
         .unwrap();
     superuser
@@ -84,7 +97,12 @@ async fn a_lock_that_all_wait_for_is_named_with_its_statement(empty: EmptyDataba
         });
     }
     until("all are in use", async || {
-        database.leak_suspects(Duration::ZERO).iter().filter(|one| one.running.is_some()).count() == 3
+        database
+            .leak_suspects(Duration::ZERO)
+            .iter()
+            .filter(|one| one.running.is_some())
+            .count()
+            == 3
     })
     .await;
     let (error, advice) = timed_out(&database).await;
@@ -113,7 +131,8 @@ async fn a_server_that_refuses_is_named_and_not_stormed_when_it_is_back(empty: E
 
     let sql = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
     administration.execute(statement(&sql, [])).await.unwrap();
-    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'refused'";
+    let sql =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'refused'";
     administration.execute(statement(sql, [])).await.unwrap();
     let mut callers = tokio::task::JoinSet::new();
     let until_when = tokio::time::Instant::now() + Duration::from_secs(2);
@@ -138,7 +157,10 @@ async fn a_server_that_refuses_is_named_and_not_stormed_when_it_is_back(empty: E
         attempts += usize::from(matches!(event, PoolEvent::OpenFailed { .. }));
     }
     // One at a time, after pauses of 10 to 20 ms, 20 to 40 ms, ... up to a second.
-    assert!((3..=20).contains(&attempts), "{attempts} attempts in two seconds");
+    assert!(
+        (3..=20).contains(&attempts),
+        "{attempts} attempts in two seconds"
+    );
     let named = reasons.iter().filter(|error| match error {
         DatabaseError::Connect { .. } => true,
         DatabaseError::PoolTimeout { report, .. } => {
@@ -146,7 +168,11 @@ async fn a_server_that_refuses_is_named_and_not_stormed_when_it_is_back(empty: E
         }
         _ => false,
     });
-    assert!(named.count() * 10 >= reasons.len() * 9, "{:?}", reasons.last());
+    assert!(
+        named.count() * 10 >= reasons.len() * 9,
+        "{:?}",
+        reasons.last()
+    );
 
     let sql = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true");
     administration.execute(statement(&sql, [])).await.unwrap();

@@ -91,7 +91,10 @@ fn table(comparisons: &[Comparison]) -> Table {
             one.best_size.to_string(),
             format!("{:.0}", one.best),
             format!("{:.0}", one.found),
-            format!("{:.1} %", 100.0 * one.found / one.best.max(f64::MIN_POSITIVE)),
+            format!(
+                "{:.1} %",
+                100.0 * one.found / one.best.max(f64::MIN_POSITIVE)
+            ),
             one.end_size.to_string(),
             one.changes.to_string(),
         ]);

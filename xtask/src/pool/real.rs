@@ -9,8 +9,8 @@ use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_postgres::{Durability, ServerOptions};
 use tokio::task::JoinSet;
 
-use super::plot::{self, Line, Panel, Plot};
 use super::Comparison;
+use super::plot::{self, Line, Panel, Plot};
 
 const CALLERS: usize = 64;
 const LARGEST: usize = 48;

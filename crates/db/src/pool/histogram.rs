@@ -165,8 +165,14 @@ mod tests {
         for microseconds in (0..5000).chain([65_535, 65_536, 999_999, 3_600_000_000]) {
             let bucket = bucket_of(microseconds);
             assert!(microseconds <= upper_bound(bucket), "{microseconds}");
-            assert!(bucket == 0 || microseconds > upper_bound(bucket - 1), "{microseconds}");
-            assert!(upper_bound(bucket) <= microseconds + microseconds / 8, "{microseconds}");
+            assert!(
+                bucket == 0 || microseconds > upper_bound(bucket - 1),
+                "{microseconds}"
+            );
+            assert!(
+                upper_bound(bucket) <= microseconds + microseconds / 8,
+                "{microseconds}"
+            );
         }
         assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
     }

@@ -136,7 +136,9 @@ impl Hold {
     }
 
     fn lock(&self) -> MutexGuard<'_, Statement> {
-        self.statement.lock().unwrap_or_else(PoisonError::into_inner)
+        self.statement
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -106,12 +106,37 @@ impl PoolMetrics {
             value: MeasuredValue::Histogram(durations.clone()),
         };
         vec![
-            gauge("db.client.connection.count", "{connection}", Some("used"), self.used),
-            gauge("db.client.connection.count", "{connection}", Some("idle"), self.idle),
+            gauge(
+                "db.client.connection.count",
+                "{connection}",
+                Some("used"),
+                self.used,
+            ),
+            gauge(
+                "db.client.connection.count",
+                "{connection}",
+                Some("idle"),
+                self.idle,
+            ),
             gauge("db.client.connection.max", "{connection}", None, self.max),
-            gauge("db.client.connection.idle.min", "{connection}", None, self.idle_min),
-            gauge("db.client.connection.idle.max", "{connection}", None, self.idle_max),
-            gauge("db.client.connection.pending_requests", "{request}", None, self.pending_requests),
+            gauge(
+                "db.client.connection.idle.min",
+                "{connection}",
+                None,
+                self.idle_min,
+            ),
+            gauge(
+                "db.client.connection.idle.max",
+                "{connection}",
+                None,
+                self.idle_max,
+            ),
+            gauge(
+                "db.client.connection.pending_requests",
+                "{request}",
+                None,
+                self.pending_requests,
+            ),
             Measurement {
                 name: "db.client.connection.timeouts",
                 unit: "{timeout}",
@@ -130,7 +155,11 @@ impl PoolMetrics {
     pub fn to_prometheus(&self) -> String {
         let mut text = String::new();
         let mut described = "";
-        let pool = self.pool_name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let pool = self
+            .pool_name
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
         for measurement in self.measurements() {
             let name = measurement.name.replace('.', "_");
             let labels = match measurement.state {
@@ -163,9 +192,8 @@ impl PoolMetrics {
 }
 
 /// The same bounds each time, whatever was measured: Prometheus adds them up by bound.
-const BOUNDS_MILLISECONDS: [u64; 13] = [
-    1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000,
-];
+const BOUNDS_MILLISECONDS: [u64; 13] =
+    [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 
 fn write_histogram(
     text: &mut String,
@@ -188,7 +216,11 @@ fn write_histogram(
     }
     let count = durations.count();
     writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}")?;
-    writeln!(text, "{name}_sum{{{labels}}} {}", durations.sum().as_secs_f64())?;
+    writeln!(
+        text,
+        "{name}_sum{{{labels}}} {}",
+        durations.sum().as_secs_f64()
+    )?;
     writeln!(text, "{name}_count{{{labels}}} {count}")
 }
 

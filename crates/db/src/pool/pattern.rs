@@ -92,9 +92,7 @@ impl Patterns {
             .values()
             .map(|pattern| pattern.snapshot())
             .collect();
-        all.sort_by(|one, other| {
-            (other.total, &one.pattern).cmp(&(one.total, &other.pattern))
-        });
+        all.sort_by(|one, other| (other.total, &one.pattern).cmp(&(one.total, &other.pattern)));
         all
     }
 
@@ -119,7 +117,11 @@ impl Pattern {
     }
 
     pub(crate) fn record(&self, took: Duration, answered: bool) {
-        let counter = if answered { &self.count } else { &self.abandoned };
+        let counter = if answered {
+            &self.count
+        } else {
+            &self.abandoned
+        };
         counter.fetch_add(1, Ordering::Relaxed);
         let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
@@ -210,9 +212,11 @@ fn spaced(words: &[String]) -> String {
 
 /// Words in front of a parenthesis that are no function.
 fn takes_space(word: &str) -> bool {
-    ["in", "values", "as", "and", "or", "not", "exists", "on", "using", "over", "filter"]
-        .iter()
-        .any(|keyword| word.eq_ignore_ascii_case(keyword))
+    [
+        "in", "values", "as", "and", "or", "not", "exists", "on", "using", "over", "filter",
+    ]
+    .iter()
+    .any(|keyword| word.eq_ignore_ascii_case(keyword))
 }
 
 #[cfg(test)]
@@ -238,7 +242,10 @@ mod tests {
                 "SELECT count(*), $$secret$$ || E'se\\'cret' FROM \"odd name\"",
                 "SELECT count(*), ? || ? FROM \"odd name\"",
             ),
-            ("SELECT $1::bigint + 2::bigint", "SELECT ?::bigint + ?::bigint"),
+            (
+                "SELECT $1::bigint + 2::bigint",
+                "SELECT ?::bigint + ?::bigint",
+            ),
             ("", ""),
         ] {
             assert_eq!(normalise(sql), pattern);
@@ -255,7 +262,11 @@ mod tests {
             "SELECT 1 -- secret",
             "SELECT 'a' 'secret",
         ] {
-            assert!(!normalise(sql).contains("secret"), "{sql}: {}", normalise(sql));
+            assert!(
+                !normalise(sql).contains("secret"),
+                "{sql}: {}",
+                normalise(sql)
+            );
         }
     }
 
@@ -263,15 +274,17 @@ mod tests {
     fn patterns_and_texts_are_bounded() {
         let patterns = Patterns::default();
         for number in 0..3 * TEXTS_MAX {
-            patterns.of(&format!("SELECT {number} FROM t{}", number % 900)).record(
-                Duration::from_millis(1),
-                true,
-            );
+            patterns
+                .of(&format!("SELECT {number} FROM t{}", number % 900))
+                .record(Duration::from_millis(1), true);
         }
         let all = patterns.all();
         assert_eq!(all.len(), PATTERNS_MAX + 1);
         assert_eq!(&*all[0].pattern, "(other statements)");
-        assert_eq!(all.iter().map(|one| one.count).sum::<u64>() as usize, 3 * TEXTS_MAX);
+        assert_eq!(
+            all.iter().map(|one| one.count).sum::<u64>() as usize,
+            3 * TEXTS_MAX
+        );
         assert!(patterns.lock().by_text.len() <= TEXTS_MAX);
     }
 

@@ -46,9 +46,10 @@ impl Sampler {
         let waits = now.waits.since(&self.before.waits);
         let max_wait = i64::try_from(waits.percentile(100).as_millis()).unwrap_or(i64::MAX);
         let statements = now.statements.saturating_sub(self.before.statements);
-        let time = now.statement_time.saturating_sub(self.before.statement_time);
-        let mean = (statements > 0)
-            .then(|| time.div_f64(statements as f64).as_secs_f64() * 1000.0);
+        let time = now
+            .statement_time
+            .saturating_sub(self.before.statement_time);
+        let mean = (statements > 0).then(|| time.div_f64(statements as f64).as_secs_f64() * 1000.0);
         self.database
             .execute(statement(
                 "INSERT INTO pooling.pool_stats (pool_name, client_connections, server_connections, server_active, \

@@ -54,16 +54,17 @@ impl Advice {
         if most(holders.iter().filter(|holder| holder.recovering).count()) {
             return Self::Recovering;
         }
-        let is_idle = |holder: &&Holder| holder.running.is_none() && holder.held >= acquire_timeout / 2;
+        let is_idle =
+            |holder: &&Holder| holder.running.is_none() && holder.held >= acquire_timeout / 2;
         if most(holders.iter().filter(is_idle).count()) {
             return Self::HeldIdle;
         }
         let running = holders.iter().filter(|holder| holder.running.is_some());
         let longest = running.max_by_key(|holder| holder.running);
         if let Some(statement) = longest.and_then(|holder| holder.statement.clone()) {
-            let same = holders
-                .iter()
-                .filter(|holder| holder.running.is_some() && holder.statement.as_ref() == Some(&statement));
+            let same = holders.iter().filter(|holder| {
+                holder.running.is_some() && holder.statement.as_ref() == Some(&statement)
+            });
             if holders.len() > 1 && most(same.count()) {
                 return Self::SameStatement {
                     statement: statement.to_string(),
@@ -143,7 +144,10 @@ mod tests {
         let third = holder(Some("DELETE FROM t"), true, 90);
         let mut recovering = idle.clone();
         recovering.recovering = true;
-        assert_eq!(advice(&[idle.clone(), idle.clone(), busy.clone()]), Advice::HeldIdle);
+        assert_eq!(
+            advice(&[idle.clone(), idle.clone(), busy.clone()]),
+            Advice::HeldIdle
+        );
         assert_eq!(advice(&[recovering, busy.clone()]), Advice::Recovering);
         let same = Advice::SameStatement {
             statement: "SELECT ?".to_owned(),
@@ -161,11 +165,22 @@ mod tests {
     #[test]
     fn a_report_says_who_where_how_long_and_what() {
         let report = PoolReport {
-            holders: vec![holder(Some("SELECT ?"), false, 5250), holder(None, false, 40)],
+            holders: vec![
+                holder(Some("SELECT ?"), false, 5250),
+                holder(None, false, 40),
+            ],
             advice: Advice::HeldIdle,
         };
         let text = report.to_string();
-        assert!(text.contains("held longest: src/teller.rs:7:9 for 5.25s, running nothing since: SELECT ?; "), "{text}");
-        assert!(text.ends_with("src/teller.rs:7:9 for 40ms, has sent no statement"), "{text}");
+        assert!(
+            text.contains(
+                "held longest: src/teller.rs:7:9 for 5.25s, running nothing since: SELECT ?; "
+            ),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("src/teller.rs:7:9 for 40ms, has sent no statement"),
+            "{text}"
+        );
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! * It grows when callers wait and the server is neither saturated nor full of sessions that wait for locks; at most to
 //!   twice the size at once.
-//! * It measures the throughput before and after. A growth of which less than a quarter arrives as throughput is undone,
+//! * It measures the throughput before and after. A growth of which less than a tenth arrives as throughput is undone,
 //!   and that size is not tried again for a while; sizes in between are, so that the knee is found by halving.
 //! * When callers wait and growing does not help, it tries fewer connections and keeps the smaller size if that does the
 //!   same work. So it comes back to a knee that has moved down.
@@ -32,7 +32,7 @@ pub use state::State;
 use state::{Direction, Right, Room, Trial};
 
 /// Of a growth by some part, at least this part of it must arrive as throughput.
-const GAIN_NEEDED: f64 = 0.25;
+const GAIN_NEEDED: f64 = 0.1;
 /// A gain below this is as good as none, however small the growth was.
 const GAIN_LEAST: f64 = 0.02;
 /// Fewer connections cannot do more than this times the work; by so much, it is the load that has changed.
@@ -189,7 +189,10 @@ fn growth(seen: &Observation, state: &State, limits: &Limits) -> Result<usize, R
         if server.lock_waiters > 0 && server.lock_waiters * 5 >= seen.in_use_max {
             return Err(Reason::WaitingForLocks);
         }
-        if limits.cores.is_some_and(|cores| state.running() >= cores as f64) {
+        if limits
+            .cores
+            .is_some_and(|cores| state.running() >= cores as f64)
+        {
             return Err(Reason::ServerSaturated);
         }
     }
@@ -233,12 +236,15 @@ fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usiz
         Direction::Up => {
             let grown_by = (size as f64 - trial.from as f64) / trial.from.max(1) as f64;
             let needed = (grown_by * GAIN_NEEDED).max(GAIN_LEAST);
-            if after >= before * (1.0 + needed + chance) {
+            if after >= before * (1.0 + needed + chance / 2.0) {
                 state.remember_too_few(trial.from, here, limits);
                 return (size, Reason::GrowthKept);
             }
             state.remember_too_many(size, there, limits);
-            (trial.from.min(state.allowed_now(limits)), Reason::GrowthUndone)
+            (
+                trial.from.min(state.allowed_now(limits)),
+                Reason::GrowthUndone,
+            )
         }
         Direction::Down => {
             if after > trial.best * GAIN_CREDIBLE {
@@ -251,7 +257,10 @@ fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usiz
                 return (size, Reason::FewerSuffice);
             }
             state.remember_too_few(size, there, limits);
-            (trial.from.min(state.allowed_now(limits)), Reason::FewerUndone)
+            (
+                trial.from.min(state.allowed_now(limits)),
+                Reason::FewerUndone,
+            )
         }
     }
 }

@@ -77,14 +77,18 @@ impl fmt::Display for Reason {
             Self::CallersWait => "callers wait and the server has room",
             Self::GrowthKept => "the larger size helped",
             Self::GrowthUndone => "the larger size brought no throughput",
-            Self::TryingFewer => "callers wait and more connections do not help; fewer may do the same work",
+            Self::TryingFewer => {
+                "callers wait and more connections do not help; fewer may do the same work"
+            }
             Self::FewerSuffice => "fewer connections do the same work",
             Self::FewerUndone => "fewer connections did less work",
             Self::Unused => "part of the pool was not used for a long time",
             Self::BudgetFell => "the server has fewer connections for this pool",
             Self::BelowFloor => "the pool was smaller than its least size",
             Self::AtCeiling => "callers wait, and the pool is as large as it may be",
-            Self::KneeKnown => "callers wait, and more connections were seen to bring no throughput",
+            Self::KneeKnown => {
+                "callers wait, and more connections were seen to bring no throughput"
+            }
             Self::ServerSaturated => "callers wait, and every processor of the server is busy",
             Self::WaitingForLocks => "callers wait, and sessions in the server wait for locks",
             Self::NothingCompletes => "callers wait, and no connection comes back",

@@ -114,8 +114,8 @@ struct Ceiling {
     lowest_age: u32,
 }
 
-/// A measurement of fewer than this many is mostly chance: its relative error is the root of 1 / n, so one part in ten.
-const COMPLETED_ENOUGH: u64 = 100;
+/// A measurement of fewer than this many is mostly chance: its relative error is the root of 1 / n, so one part in 16.
+const COMPLETED_ENOUGH: u64 = 250;
 /// As many are needed to tell sizes apart that lie near each other: one part in 25.
 const COMPLETED_FOR_SMALL_STEPS: u64 = 600;
 /// How far what one connection does may change before findings are about another load.

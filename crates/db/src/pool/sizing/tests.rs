@@ -61,7 +61,11 @@ fn last(decisions: &[(usize, Reason)]) -> usize {
 #[test]
 fn waiting_callers_make_it_grow_as_long_as_that_helps() {
     let decisions = run(2, 60, &Limits::new(1, 64), |_, size| busy(size));
-    assert_eq!(decisions.last(), Some(&(64, Reason::AtCeiling)), "{decisions:?}");
+    assert_eq!(
+        decisions.last(),
+        Some(&(64, Reason::AtCeiling)),
+        "{decisions:?}"
+    );
 }
 
 #[test]
@@ -72,7 +76,10 @@ fn a_knee_is_found_from_below_and_from_above() {
     };
     for start in [1, 7, 20, 33, 64] {
         let decisions = run(start, 400, &Limits::new(1, 64), knee);
-        assert!((18..=24).contains(&last(&decisions)), "{start}: {decisions:?}");
+        assert!(
+            (18..=24).contains(&last(&decisions)),
+            "{start}: {decisions:?}"
+        );
         // One trial up and one down, when what was found out is old.
         assert!(changes(&decisions[300..]) <= 4, "{start}: {decisions:?}");
     }
@@ -91,8 +98,15 @@ fn locks_in_the_server_keep_it_from_growing() {
         ..busy(size)
     };
     let decisions = run(10, 200, &Limits::new(8, 64), locked);
-    assert!(decisions.iter().all(|(size, _)| *size <= 10), "{decisions:?}");
-    assert!(decisions.iter().any(|(_, reason)| *reason == Reason::WaitingForLocks));
+    assert!(
+        decisions.iter().all(|(size, _)| *size <= 10),
+        "{decisions:?}"
+    );
+    assert!(
+        decisions
+            .iter()
+            .any(|(_, reason)| *reason == Reason::WaitingForLocks)
+    );
 }
 
 #[test]
@@ -131,14 +145,19 @@ fn constant_timeouts_do_not_make_it_grow_for_ever() {
 
 #[test]
 fn nothing_that_comes_back_is_called_by_its_name() {
-    let leaked = |_: usize, size: usize| Observation { completed: 0, ..busy(size) };
+    let leaked = |_: usize, size: usize| Observation {
+        completed: 0,
+        ..busy(size)
+    };
     let decisions = run(5, 50, &Limits::new(1, 50), leaked);
     assert_eq!(decisions.last(), Some(&(5, Reason::NothingCompletes)));
 }
 
 #[test]
 fn it_shrinks_slowly_and_stops_above_its_use() {
-    let decisions = run(40, 1500, &Limits::new(2, 50), |_, size| quiet(size, 8.min(size)));
+    let decisions = run(40, 1500, &Limits::new(2, 50), |_, size| {
+        quiet(size, 8.min(size))
+    });
     assert_eq!(last(&decisions), 10);
     let limits = Limits::new(2, 50);
     let first = decisions.iter().position(|(size, _)| *size < 40).unwrap();
@@ -151,14 +170,32 @@ fn it_shrinks_slowly_and_stops_above_its_use() {
 
 #[test]
 fn a_budget_that_falls_is_followed_at_once_and_not_chased_up_again() {
-    let limits = Limits { instances: 2, ..Limits::new(4, 64) };
-    let server = |others| Some(ServerLoad { running: 1, lock_waiters: 0, connections_max: 97, others });
+    let limits = Limits {
+        instances: 2,
+        ..Limits::new(4, 64)
+    };
+    let server = |others| {
+        Some(ServerLoad {
+            running: 1,
+            lock_waiters: 0,
+            connections_max: 97,
+            others,
+        })
+    };
     let mut decisions = run(10, 100, &limits, |window, size| Observation {
         // Two connections of others come and go all the time.
-        server: server(if window < 50 { 17 + 2 * (window % 2) } else { 95 }),
+        server: server(if window < 50 {
+            17 + 2 * (window % 2)
+        } else {
+            95
+        }),
         ..busy(size)
     });
-    assert_eq!(decisions[50], (1, Reason::BudgetFell), "even below the floor");
+    assert_eq!(
+        decisions[50],
+        (1, Reason::BudgetFell),
+        "even below the floor"
+    );
     decisions.truncate(50);
     assert!(decisions.iter().all(|(size, _)| *size <= 40));
     assert_eq!(last(&decisions), 39);
@@ -176,7 +213,11 @@ fn a_regular_burst_stops_to_be_shrunk_away() {
             quiet(size, if window % 100 < 10 { 30 } else { 4 })
         }
     });
-    assert!(changes(&decisions[4000..]) <= 12, "{}", changes(&decisions[4000..]));
+    assert!(
+        changes(&decisions[4000..]) <= 12,
+        "{}",
+        changes(&decisions[4000..])
+    );
 }
 
 fn observation() -> impl Strategy<Value = Observation> {
@@ -188,33 +229,41 @@ fn observation() -> impl Strategy<Value = Observation> {
         0..3_u64,
         prop::option::of((0..20_usize, 0..20_usize, 0..120_usize, 0..120_usize)),
     )
-        .prop_map(|(used, waiting, wait, completed, timeouts, server)| Observation {
-            elapsed: Duration::from_secs(1),
-            size: 0,
-            in_use: used as f64,
-            in_use_max: used,
-            waiting,
-            wait_p95: Duration::from_millis(wait),
-            hold_mean: Duration::from_millis(10),
-            completed,
-            timeouts,
-            server: server.map(|(running, lock_waiters, connections_max, others)| ServerLoad {
-                running,
-                lock_waiters,
-                connections_max,
-                others,
-            }),
-        })
+        .prop_map(
+            |(used, waiting, wait, completed, timeouts, server)| Observation {
+                elapsed: Duration::from_secs(1),
+                size: 0,
+                in_use: used as f64,
+                in_use_max: used,
+                waiting,
+                wait_p95: Duration::from_millis(wait),
+                hold_mean: Duration::from_millis(10),
+                completed,
+                timeouts,
+                server: server.map(
+                    |(running, lock_waiters, connections_max, others)| ServerLoad {
+                        running,
+                        lock_waiters,
+                        connections_max,
+                        others,
+                    },
+                ),
+            },
+        )
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (0..10_usize, 0..60_usize, 1..4_usize, prop::option::of(1..32_usize)).prop_map(
-        |(floor, more, instances, cores)| Limits {
+    (
+        0..10_usize,
+        0..60_usize,
+        1..4_usize,
+        prop::option::of(1..32_usize),
+    )
+        .prop_map(|(floor, more, instances, cores)| Limits {
             instances,
             cores,
             ..Limits::new(floor, (floor + more).max(1))
-        },
-    )
+        })
 }
 
 proptest! {
