@@ -85,6 +85,7 @@ impl Database {
     ///
     /// A larger size lets waiting callers in at once. A smaller one closes idle connections at once and the others as they
     /// come back; nobody's connection is taken away. A pool that finds its size by itself goes on from there.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn resize(&self, size: usize) -> usize {
         let (from, to) = self.connections.resize(size);
         if from != to {

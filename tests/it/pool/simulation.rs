@@ -1,5 +1,11 @@
 //! X3: the size that is found by itself, on a simulated server with a knee, under every kind of load.
 
+#![allow(
+    clippy::float_arithmetic,
+    clippy::print_stdout,
+    reason = "rates, told to whoever asks; no money is near"
+)]
+
 use neobank_db::pool::Reason;
 use neobank_tests::pool_simulation::{
     Scenario, Size, best_fixed, changes, scenarios, simulate, throughput,

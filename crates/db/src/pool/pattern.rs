@@ -282,8 +282,8 @@ mod tests {
         assert_eq!(all.len(), PATTERNS_MAX + 1);
         assert_eq!(&*all[0].pattern, "(other statements)");
         assert_eq!(
-            all.iter().map(|one| one.count).sum::<u64>() as usize,
-            3 * TEXTS_MAX
+            all.iter().map(|one| one.count).sum::<u64>(),
+            3 * TEXTS_MAX as u64
         );
         assert!(patterns.lock().by_text.len() <= TEXTS_MAX);
     }

@@ -217,7 +217,7 @@ async fn permits_are_conserved_in_a_hundred_thousand_operations() {
                 random ^= random >> 7;
                 random ^= random << 17;
                 if operation % 97 == 0 {
-                    gate.resize(1 + (random % MOST as u64) as usize, |_| ());
+                    gate.resize(1 + usize::try_from(random % MOST as u64).unwrap(), |_| ());
                 }
                 let acquiring = gate.acquire(LONG);
                 let outcome = match random % 4 {

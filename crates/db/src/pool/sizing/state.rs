@@ -165,10 +165,9 @@ impl State {
             self.restart();
         }
         self.age = self.age.saturating_add(1);
-        for finding in [&mut self.too_many, &mut self.too_few] {
-            if let Some(found) = finding {
-                found.left = found.left.saturating_sub(1);
-            }
+        let findings = [&mut self.too_many, &mut self.too_few];
+        for found in findings.into_iter().flatten() {
+            found.left = found.left.saturating_sub(1);
         }
         self.observe_ceiling(seen, limits);
         self.observe_quiet(seen, limits);

@@ -161,7 +161,7 @@ fn it_shrinks_slowly_and_stops_above_its_use() {
     assert_eq!(last(&decisions), 10);
     let limits = Limits::new(2, 50);
     let first = decisions.iter().position(|(size, _)| *size < 40).unwrap();
-    assert!(first as u32 >= limits.quiet - 1);
+    assert!(first >= limits.quiet as usize - 1);
     for pair in decisions.windows(2) {
         assert!(pair[0].0 - pair[1].0 <= 4, "a step of more than a tenth");
     }
