@@ -1,5 +1,5 @@
-//! What the integration tests in `it/` share with the workspace's commands, and the README's examples, so that they are
-//! compiled.
+//! What the integration tests in `it/` share with the workspace's commands, and the examples of the README and of
+//! `docs/`, so that they are compiled.
 #![allow(
     clippy::float_arithmetic,
     clippy::cast_possible_truncation,
@@ -11,3 +11,6 @@ pub mod pool_simulation;
 
 #[doc = include_str!("../../README.md")]
 mod readme {}
+
+#[doc = include_str!("../../docs/pool.md")]
+mod pool_page {}

@@ -223,7 +223,6 @@ impl Connections {
         }
         self.monitor.timed_out(waited);
         let status = self.gate.status();
-        let holders = self.monitor.holders.longer_than(Duration::ZERO, usize::MAX);
         let (in_use, pool_max) = (status.in_use, status.size);
         match refusal {
             Refusal::Overloaded { waiting } => DatabaseError::PoolOverloaded {
@@ -232,6 +231,7 @@ impl Connections {
                 waiting,
             },
             _ => {
+                let holders = self.monitor.holders.longer_than(Duration::ZERO, usize::MAX);
                 let last_failure = self.opener.last_failure().map(|error| error.to_string());
                 let advice =
                     Advice::for_holders(&holders, last_failure, self.config.acquire_timeout);
