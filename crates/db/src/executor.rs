@@ -1,5 +1,6 @@
 //! Typed rows from any parameterised statement.
 
+use futures_util::FutureExt;
 use sea_orm::sea_query::ValueType;
 use sea_orm::{DbBackend, FromQueryResult, Statement, Value};
 use tokio_postgres::Row;
@@ -72,9 +73,9 @@ pub trait Executor: Sync {
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
-        // Called here and not inside, so that the caller's place in the source is known.
-        let rows = self.query(statement);
-        async { rows.await?.iter().map(read).collect() }
+        // Called here and not inside a block, so that the caller's place in the source is known.
+        self.query(statement)
+            .map(|rows| rows?.iter().map(read).collect())
     }
 
     /// The first row, or `None` when there is none.
@@ -87,8 +88,8 @@ pub trait Executor: Sync {
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Option<T>, DatabaseError>> + Send {
-        let rows = self.query(statement);
-        async { rows.await?.first().map(read).transpose() }
+        self.query(statement)
+            .map(|rows| rows?.first().map(read).transpose())
     }
 
     /// The first column of the first row.
@@ -101,8 +102,8 @@ pub trait Executor: Sync {
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<T, DatabaseError>> + Send {
-        let rows = self.query(statement);
-        async { row::first_value(rows.await?.first().ok_or(DatabaseError::NoRow)?) }
+        self.query(statement)
+            .map(|rows| row::first_value(rows?.first().ok_or(DatabaseError::NoRow)?))
     }
 }
 

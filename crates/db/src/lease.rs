@@ -59,25 +59,21 @@ impl Lease {
         clippy::expect_used,
         reason = "the connection is taken out by drop alone"
     )]
-    pub(crate) fn connection(&self) -> &Connection {
+    fn taken(&self) -> &Taken {
         self.taken
             .as_ref()
             .expect("a lease has its connection until it is dropped")
-            .connection()
     }
 
-    /// Sends a statement, and counts it under its pattern.
-    pub(crate) async fn observed<T>(&self, sql: &str, sending: impl Future<Output = T>) -> T {
-        let running = self
-            .taken
-            .as_ref()
-            .map(|taken| taken.monitor.statement(&taken.hold, sql));
-        let answer = sending.await;
-        // Not reached when this future is dropped before the answer.
-        if let Some(running) = running {
-            Running::answered(running);
-        }
-        answer
+    pub(crate) fn connection(&self) -> &Connection {
+        self.taken().connection()
+    }
+
+    /// A statement that is about to be sent. It is counted under its pattern when the result is dropped: as answered after
+    /// [`Running::answered`], else as given up.
+    pub(crate) fn statement(&self, sql: &str) -> Running {
+        let taken = self.taken();
+        taken.monitor.statement(&taken.hold, sql)
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -37,7 +37,8 @@ impl managed::Manager for Manager {
     async fn create(&self) -> Result<Connection, OpenError> {
         let opening = self.opener.start().map_err(OpenError::Later)?;
         let started = Instant::now();
-        match Connection::open(&self.config, &self.connector).await {
+        // On the heap: this future is large, seldom needed, and part of every future that takes a connection.
+        match Box::pin(Connection::open(&self.config, &self.connector)).await {
             Ok(mut connection) => {
                 opening.succeeded();
                 connection.life = Some(self.monitor.opened(started.elapsed()));
@@ -64,7 +65,7 @@ impl managed::Manager for Manager {
         if connection.last_used.elapsed() > CHECK_AFTER_IDLE {
             let answer = tokio::time::timeout(
                 self.config.recovery_timeout,
-                connection.client().check_connection(),
+                Box::pin(connection.client().check_connection()),
             )
             .await;
             match answer {

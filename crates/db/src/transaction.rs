@@ -324,8 +324,12 @@ impl Transaction {
         let client = self.lease.client();
         match &prepared.0 {
             PreparedKind::Statement(sql, statement) => {
-                let sending = self.send_with_begin(client.query(statement, parameters));
-                self.lease.observed(sql, sending).await
+                let running = self.lease.statement(sql);
+                let answer = self
+                    .send_with_begin(client.query(statement, parameters))
+                    .await;
+                running.answered();
+                answer
             }
             PreparedKind::Text(sql, types) => {
                 let typed: Vec<_> = parameters
@@ -333,8 +337,10 @@ impl Transaction {
                     .copied()
                     .zip(types.iter().cloned())
                     .collect();
-                let sending = self.send_with_begin(client.query_typed(sql, &typed));
-                self.lease.observed(sql, sending).await
+                let running = self.lease.statement(sql);
+                let answer = self.send_with_begin(client.query_typed(sql, &typed)).await;
+                running.answered();
+                answer
             }
         }
     }
@@ -364,8 +370,12 @@ impl Transaction {
         let client = self.lease.client();
         match &prepared.0 {
             PreparedKind::Statement(sql, statement) => {
-                let sending = self.send_within(limit, client.execute(statement, parameters));
-                self.lease.observed(sql, sending).await
+                let running = self.lease.statement(sql);
+                let answer = self
+                    .send_within(limit, client.execute(statement, parameters))
+                    .await;
+                running.answered();
+                answer
             }
             PreparedKind::Text(sql, types) => {
                 let typed: Vec<_> = parameters
@@ -373,8 +383,12 @@ impl Transaction {
                     .copied()
                     .zip(types.iter().cloned())
                     .collect();
-                let sending = self.send_within(limit, client.execute_typed(sql, &typed));
-                self.lease.observed(sql, sending).await
+                let running = self.lease.statement(sql);
+                let answer = self
+                    .send_within(limit, client.execute_typed(sql, &typed))
+                    .await;
+                running.answered();
+                answer
             }
         }
     }
@@ -549,16 +563,22 @@ impl Executor for Transaction {
         let parameters = parameters(&mut statement, Place::Transaction)?;
         let client = self.lease.client();
         let typed = typed(&parameters);
-        let sending = self.send(client.query_typed(&statement.sql, &typed));
-        self.lease.observed(&statement.sql, sending).await
+        let running = self.lease.statement(&statement.sql);
+        let answer = self.send(client.query_typed(&statement.sql, &typed)).await;
+        running.answered();
+        answer
     }
 
     async fn execute(&self, mut statement: Statement) -> Result<u64, DatabaseError> {
         let parameters = parameters(&mut statement, Place::Transaction)?;
         let client = self.lease.client();
         let typed = typed(&parameters);
-        let sending = self.send(client.execute_typed(&statement.sql, &typed));
-        self.lease.observed(&statement.sql, sending).await
+        let running = self.lease.statement(&statement.sql);
+        let answer = self
+            .send(client.execute_typed(&statement.sql, &typed))
+            .await;
+        running.answered();
+        answer
     }
 }
 
