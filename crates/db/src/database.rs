@@ -332,7 +332,7 @@ impl Database {
         alone(
             &lease,
             &statement.sql,
-            client.query_typed(&statement.sql, &typed(&parameters)),
+            Box::pin(client.query_typed(&statement.sql, &typed(&parameters))),
         )
         .await
     }
@@ -356,7 +356,7 @@ impl Database {
         alone(
             &lease,
             &statement.sql,
-            client.execute_typed(&statement.sql, &typed(&parameters)),
+            Box::pin(client.execute_typed(&statement.sql, &typed(&parameters))),
         )
         .await
     }

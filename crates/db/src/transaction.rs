@@ -326,7 +326,7 @@ impl Transaction {
             PreparedKind::Statement(sql, statement) => {
                 let running = self.lease.statement(sql);
                 let answer = self
-                    .send_with_begin(client.query(statement, parameters))
+                    .send_with_begin(Box::pin(client.query(statement, parameters)))
                     .await;
                 running.answered();
                 answer
@@ -338,7 +338,9 @@ impl Transaction {
                     .zip(types.iter().cloned())
                     .collect();
                 let running = self.lease.statement(sql);
-                let answer = self.send_with_begin(client.query_typed(sql, &typed)).await;
+                let answer = self
+                    .send_with_begin(Box::pin(client.query_typed(sql, &typed)))
+                    .await;
                 running.answered();
                 answer
             }
@@ -372,7 +374,7 @@ impl Transaction {
             PreparedKind::Statement(sql, statement) => {
                 let running = self.lease.statement(sql);
                 let answer = self
-                    .send_within(limit, client.execute(statement, parameters))
+                    .send_within(limit, Box::pin(client.execute(statement, parameters)))
                     .await;
                 running.answered();
                 answer
@@ -385,7 +387,7 @@ impl Transaction {
                     .collect();
                 let running = self.lease.statement(sql);
                 let answer = self
-                    .send_within(limit, client.execute_typed(sql, &typed))
+                    .send_within(limit, Box::pin(client.execute_typed(sql, &typed)))
                     .await;
                 running.answered();
                 answer
@@ -394,6 +396,8 @@ impl Transaction {
     }
 
     /// Waits until the transaction has begun, then sends a statement and waits for its answer.
+    ///
+    /// Statements come here on the heap, because each function on the way would hold the driver's large future twice.
     async fn send<T>(
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -564,7 +568,9 @@ impl Executor for Transaction {
         let client = self.lease.client();
         let typed = typed(&parameters);
         let running = self.lease.statement(&statement.sql);
-        let answer = self.send(client.query_typed(&statement.sql, &typed)).await;
+        let answer = self
+            .send(Box::pin(client.query_typed(&statement.sql, &typed)))
+            .await;
         running.answered();
         answer
     }
@@ -575,7 +581,7 @@ impl Executor for Transaction {
         let typed = typed(&parameters);
         let running = self.lease.statement(&statement.sql);
         let answer = self
-            .send(client.execute_typed(&statement.sql, &typed))
+            .send(Box::pin(client.execute_typed(&statement.sql, &typed)))
             .await;
         running.answered();
         answer
