@@ -24,5 +24,6 @@ mod ledger;
 mod locks;
 mod migration;
 mod money;
+mod pool;
 mod preferences;
 mod statements;

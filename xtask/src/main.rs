@@ -3,6 +3,7 @@
     clippy::doc_markdown,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::float_arithmetic,
     reason = "a command talks to its user"
 )]
 
@@ -11,6 +12,7 @@ mod files;
 mod generate;
 mod import;
 mod migrate;
+mod pool;
 mod progress;
 mod test;
 
@@ -36,6 +38,8 @@ enum Command {
     Import(import::ImportArguments),
     /// Roll the schema out on a database, take it back, or tell how far it is
     Migrate(migrate::MigrateArguments),
+    /// Hold the size that the pool finds by itself against fixed sizes, and draw it
+    Pool(pool::PoolArguments),
     /// Install what the tests need and run all of them, on PostgreSQL 15 and 18
     Test(test::TestArguments),
 }
@@ -47,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(arguments).await,
         Command::Import(arguments) => import::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
+        Command::Pool(arguments) => pool::run(arguments).await,
         Command::Test(arguments) => test::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {

@@ -12,6 +12,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::address::Address;
 use crate::config::{DatabaseConfig, Pooler};
 use crate::error::DatabaseError;
+use crate::pool::{CloseReason, Life};
 use crate::tls::Connector;
 
 /// A connection with what is known of its state.
@@ -28,6 +29,8 @@ pub(crate) struct Connection {
     /// Whether the server has said, after all that was sent, that no transaction is open.
     pub(crate) clean: bool,
     pub(crate) last_used: Instant,
+    /// Set by the pool, which counts connections.
+    pub(crate) life: Option<Life>,
 }
 
 /// What the server said without having been asked.
@@ -99,6 +102,7 @@ impl Connection {
             prepared: Mutex::default(),
             clean: true,
             last_used: Instant::now(),
+            life: None,
         })
     }
 
@@ -137,6 +141,13 @@ impl Connection {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+    }
+
+    /// Why it will have been closed, should it be closed now.
+    pub(crate) fn closing(&mut self, reason: CloseReason) {
+        if let Some(life) = &mut self.life {
+            life.closing(reason);
+        }
     }
 
     /// Why the server ended the session, if it has said so.

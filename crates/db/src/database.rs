@@ -1,9 +1,9 @@
 //! The pool.
 
+use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use deadpool::managed::{Pool, PoolError, QueueMode, TimeoutType};
 use sea_orm::Statement;
 use tokio_postgres::Row;
 
@@ -11,7 +11,7 @@ use crate::config::{DatabaseConfig, Pooler};
 use crate::error::DatabaseError;
 use crate::executor::{Executor, parameters, typed};
 use crate::lease::Lease;
-use crate::manager::Manager;
+use crate::pool::{Connections, Counted, Holder, PoolEvents, PoolMetrics, Sizer, StatementPattern};
 use crate::session::Place;
 use crate::tls::Connector;
 use crate::transaction::{Transaction, TransactionError, TransactionOptions};
@@ -21,7 +21,7 @@ use crate::transaction::{Transaction, TransactionError, TransactionOptions};
 /// See the [crate](crate) for an example.
 #[derive(Clone, Debug)]
 pub struct Database {
-    pool: Pool<Manager>,
+    connections: Connections,
     config: Arc<DatabaseConfig>,
 }
 
@@ -29,8 +29,10 @@ pub struct Database {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStatus {
-    /// Connections at most.
+    /// Connections at most, whatever the size: `pool_max`.
     pub max: usize,
+    /// Connections at most now. A pool that finds its size by itself, or that was resized, may be smaller than `max`.
+    pub size: usize,
     /// Connections that are open.
     pub open: usize,
     /// Open connections that nobody has.
@@ -48,30 +50,14 @@ impl Database {
     /// cannot be reached.
     pub async fn connect(config: DatabaseConfig) -> Result<Self, DatabaseError> {
         config.validate()?;
-        let manager = Manager {
-            connector: Connector::new(&config.tls)?,
-            config: config.clone(),
-        };
-        let pool = Pool::builder(manager)
-            .max_size(config.pool_max)
-            .wait_timeout(Some(config.acquire_timeout))
-            // Opening has its own limit for each host.
-            .create_timeout(None)
-            .recycle_timeout(Some(config.recovery_timeout))
-            // The connection used last comes first, so that those above the need grow idle and are closed.
-            .queue_mode(QueueMode::Lifo)
-            .runtime(deadpool::Runtime::Tokio1)
-            .build()
-            .map_err(|error| DatabaseError::Connect {
-                reason: error.to_string(),
-                server: None,
-            })?;
+        let config = Arc::new(config);
         let database = Self {
-            pool,
-            config: Arc::new(config),
+            connections: Connections::new(Arc::clone(&config), Sizer::first_size(&config))?,
+            config,
         };
         database.open_minimum().await?;
         database.close_idle_connections_from_now_on();
+        Sizer::start(&database.connections, &database.config);
         Ok(database)
     }
 
@@ -84,13 +70,95 @@ impl Database {
     /// What the pool is doing now.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
-        let status = self.pool.status();
+        let gate = self.connections.gate.status();
+        let stored = self.connections.stored();
         PoolStatus {
-            max: status.max_size,
-            open: status.size,
-            idle: status.available,
-            waiting: status.waiting,
+            max: self.config.pool_max,
+            size: gate.size,
+            open: stored.open,
+            idle: stored.idle,
+            waiting: gate.waiting,
         }
+    }
+
+    /// Changes how many connections there may be from now on, and returns the size in force: at least 1 and at most
+    /// `pool_max`.
+    ///
+    /// A larger size lets waiting callers in at once. A smaller one closes idle connections at once and the others as they
+    /// come back; nobody's connection is taken away. A pool that finds its size by itself goes on from there.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
+    pub fn resize(&self, size: usize) -> usize {
+        let (from, to) = self.connections.resize(size);
+        if from != to {
+            self.connections.monitor.resized(from, to, None);
+        }
+        to
+    }
+
+    /// What the pool has counted and measured since it was opened, under OpenTelemetry's names.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use neobank_db::{Database, DatabaseConfig, Executor, statement};
+    ///
+    /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
+    /// database.execute(statement("SELECT 1", [])).await?;
+    /// let metrics = database.metrics();
+    /// assert_eq!((metrics.used, metrics.idle), (0, 1));
+    /// assert!(metrics.use_time.count() > 0 && metrics.use_time.percentile(95) > std::time::Duration::ZERO);
+    /// let text = metrics.to_prometheus();
+    /// assert!(text.contains("db_client_connection_count{db_client_connection_pool_name=\"neobank\",\
+    ///                        db_client_connection_state=\"idle\"} 1"));
+    /// # Ok::<(), neobank_db::DatabaseError>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> PoolMetrics {
+        let status = self.status();
+        PoolMetrics::new(&self.config, &status, self.connections.monitor.counted())
+    }
+
+    /// What happens in the pool from now on.
+    #[must_use]
+    pub fn events(&self) -> PoolEvents {
+        self.connections.monitor.listen()
+    }
+
+    /// Those that have held a connection for at least this long, the longest first: where they took it, and the pattern of
+    /// the statement that runs, or ran last.
+    #[must_use]
+    pub fn leak_suspects(&self, threshold: Duration) -> Vec<Holder> {
+        self.connections
+            .monitor
+            .holders
+            .longer_than(threshold, usize::MAX)
+    }
+
+    /// The kinds of statement that ran, without their values, those that took most time together first; 501 at most.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use neobank_db::{Database, DatabaseConfig, Executor, statement};
+    ///
+    /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
+    /// for number in [1, 2, 3] {
+    ///     database.execute(statement(&format!("SELECT {number} WHERE 'a' IN ('b', 'c')"), [])).await?;
+    /// }
+    /// let patterns = database.statement_patterns();
+    /// assert_eq!(&*patterns[0].pattern, "SELECT ? WHERE ? IN (?)");
+    /// assert_eq!(patterns[0].count, 3);
+    /// # Ok::<(), neobank_db::DatabaseError>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn statement_patterns(&self) -> Vec<StatementPattern> {
+        self.connections.monitor.patterns.all()
     }
 
     /// A transaction that its owner commits; dropped without that, it is rolled back. `READ COMMITTED`.
@@ -99,9 +167,10 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`DatabaseError::PoolTimeout`], [`DatabaseError::Connect`].
-    pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
-        self.begin_with(TransactionOptions::default()).await
+    /// [`DatabaseError::PoolTimeout`], [`DatabaseError::PoolOverloaded`], [`DatabaseError::Connect`].
+    #[track_caller]
+    pub fn begin(&self) -> impl Future<Output = Result<Transaction, DatabaseError>> + Send {
+        self.begin_at(TransactionOptions::default(), Location::caller())
     }
 
     /// As [`Database::begin`], with an isolation level, read only, or limits of its own.
@@ -109,11 +178,12 @@ impl Database {
     /// # Errors
     ///
     /// As [`Database::begin`].
-    pub async fn begin_with(
+    #[track_caller]
+    pub fn begin_with(
         &self,
         options: TransactionOptions,
-    ) -> Result<Transaction, DatabaseError> {
-        Ok(Transaction::new(self.acquire().await?, &options))
+    ) -> impl Future<Output = Result<Transaction, DatabaseError>> + Send {
+        self.begin_at(options, Location::caller())
     }
 
     /// Runs `work` in a transaction: commits when it returns `Ok`, rolls back when it returns `Err`, panics, or when the
@@ -151,12 +221,12 @@ impl Database {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub async fn transaction<T, E>(
+    #[track_caller]
+    pub fn transaction<T, E>(
         &self,
         work: impl AsyncFnOnce(&mut Transaction) -> Result<T, E>,
-    ) -> Result<T, TransactionError<E>> {
-        self.transaction_with(TransactionOptions::default(), work)
-            .await
+    ) -> impl Future<Output = Result<T, TransactionError<E>>> {
+        self.transaction_at(TransactionOptions::default(), work, Location::caller())
     }
 
     /// As [`Database::transaction`], with an isolation level, read only, or limits of its own.
@@ -164,13 +234,42 @@ impl Database {
     /// # Errors
     ///
     /// As [`Database::transaction`].
-    pub async fn transaction_with<T, E>(
+    #[track_caller]
+    pub fn transaction_with<T, E>(
         &self,
         options: TransactionOptions,
         work: impl AsyncFnOnce(&mut Transaction) -> Result<T, E>,
+    ) -> impl Future<Output = Result<T, TransactionError<E>>> {
+        self.transaction_at(options, work, Location::caller())
+    }
+
+    /// Closes the pool: idle connections at once, the others as they come back. Waiting and later callers get
+    /// [`DatabaseError::PoolClosed`].
+    pub fn close(&self) {
+        self.connections.close();
+    }
+
+    pub(crate) fn counted(&self) -> Counted {
+        self.connections.monitor.counted()
+    }
+
+    async fn begin_at(
+        &self,
+        options: TransactionOptions,
+        location: &'static Location<'static>,
+    ) -> Result<Transaction, DatabaseError> {
+        let lease = self.connections.take(location).await?;
+        Ok(Transaction::new(lease, &options))
+    }
+
+    async fn transaction_at<T, E>(
+        &self,
+        options: TransactionOptions,
+        work: impl AsyncFnOnce(&mut Transaction) -> Result<T, E>,
+        location: &'static Location<'static>,
     ) -> Result<T, TransactionError<E>> {
         let mut transaction = self
-            .begin_with(options)
+            .begin_at(options, location)
             .await
             .map_err(TransactionError::Database)?;
         match work(&mut transaction).await {
@@ -191,49 +290,21 @@ impl Database {
         }
     }
 
-    /// Closes the pool: idle connections at once, the others as they come back. Waiting and later callers get
-    /// [`DatabaseError::PoolClosed`].
-    pub fn close(&self) {
-        self.pool.close();
-    }
-
     /// How connections outside of the pool are opened.
     pub(crate) fn connector(&self) -> &Connector {
-        &self.pool.manager().connector
-    }
-
-    pub(crate) async fn acquire(&self) -> Result<Lease, DatabaseError> {
-        let started = Instant::now();
-        match self.pool.get().await {
-            Ok(object) => Ok(Lease::new(object, Arc::clone(&self.config))),
-            Err(PoolError::Backend(error)) => Err(error),
-            Err(PoolError::Closed) => Err(DatabaseError::PoolClosed),
-            Err(PoolError::Timeout(TimeoutType::Wait)) => {
-                let status = self.pool.status();
-                Err(DatabaseError::PoolTimeout {
-                    waited: started.elapsed(),
-                    in_use: status.size.saturating_sub(status.available),
-                    pool_max: status.max_size,
-                    waiting: status.waiting,
-                })
-            }
-            Err(other) => Err(DatabaseError::Connect {
-                reason: other.to_string(),
-                server: None,
-            }),
-        }
+        self.connections.connector()
     }
 
     async fn open_minimum(&self) -> Result<(), DatabaseError> {
         let mut opened = Vec::new();
         for _ in 0..self.config.pool_min.max(1) {
-            opened.push(self.acquire().await?);
+            opened.push(self.connections.take(Location::caller()).await?);
         }
         Ok(())
     }
 
     fn close_idle_connections_from_now_on(&self) {
-        let pool = self.pool.weak();
+        let pool = self.connections.downgrade();
         let idle_timeout = self.config.idle_timeout;
         let keep = self.config.pool_min;
         let pause = (idle_timeout / 2).clamp(Duration::from_millis(10), Duration::from_secs(30));
@@ -242,51 +313,76 @@ impl Database {
                 tokio::time::sleep(pause).await;
                 // The task ends with the last clone of the pool.
                 let Some(pool) = pool.upgrade() else { return };
-                let mut may_close = pool.status().size.saturating_sub(keep);
-                pool.retain(|connection, _| {
-                    let close = may_close > 0 && connection.last_used.elapsed() > idle_timeout;
-                    may_close = may_close.saturating_sub(usize::from(close));
-                    !close
-                });
+                pool.close_unused(idle_timeout, keep);
             }
         });
     }
-}
 
-impl Executor for Database {
-    async fn query(&self, mut statement: Statement) -> Result<Vec<Row>, DatabaseError> {
+    async fn query_at(
+        &self,
+        mut statement: Statement,
+        location: &'static Location<'static>,
+    ) -> Result<Vec<Row>, DatabaseError> {
         if self.config.pooler == Pooler::Transaction {
             // Only a transaction can carry the limits through a transaction pooler.
-            let transaction = self.begin().await?;
+            let transaction = self
+                .begin_at(TransactionOptions::default(), location)
+                .await?;
             let rows = transaction.query(statement).await?;
             transaction.commit().await?;
             return Ok(rows);
         }
         let parameters = parameters(&mut statement, Place::Pool)?;
-        let lease = self.acquire().await?;
+        let lease = self.connections.take(location).await?;
         let client = lease.client();
         alone(
             &lease,
-            client.query_typed(&statement.sql, &typed(&parameters)),
+            &statement.sql,
+            Box::pin(client.query_typed(&statement.sql, &typed(&parameters))),
         )
         .await
     }
 
-    async fn execute(&self, mut statement: Statement) -> Result<u64, DatabaseError> {
+    async fn execute_at(
+        &self,
+        mut statement: Statement,
+        location: &'static Location<'static>,
+    ) -> Result<u64, DatabaseError> {
         if self.config.pooler == Pooler::Transaction {
-            let transaction = self.begin().await?;
+            let transaction = self
+                .begin_at(TransactionOptions::default(), location)
+                .await?;
             let count = transaction.execute(statement).await?;
             transaction.commit().await?;
             return Ok(count);
         }
         let parameters = parameters(&mut statement, Place::Pool)?;
-        let lease = self.acquire().await?;
+        let lease = self.connections.take(location).await?;
         let client = lease.client();
         alone(
             &lease,
-            client.execute_typed(&statement.sql, &typed(&parameters)),
+            &statement.sql,
+            Box::pin(client.execute_typed(&statement.sql, &typed(&parameters))),
         )
         .await
+    }
+}
+
+impl Executor for Database {
+    #[track_caller]
+    fn query(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Vec<Row>, DatabaseError>> + Send {
+        self.query_at(statement, Location::caller())
+    }
+
+    #[track_caller]
+    fn execute(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<u64, DatabaseError>> + Send {
+        self.execute_at(statement, Location::caller())
     }
 }
 
@@ -294,10 +390,13 @@ impl Executor for Database {
 /// else the connection is recovered before somebody has it again.
 async fn alone<T>(
     lease: &Lease,
+    sql: &str,
     statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, DatabaseError> {
     lease.mark_dirty();
+    let running = lease.statement(sql);
     let answer = lease.answer(statement).await;
+    running.answered();
     if matches!(answer, Ok(_) | Err(DatabaseError::Server(_))) {
         lease.mark_clean();
     }
@@ -305,4 +404,27 @@ async fn alone<T>(
         return Err(DatabaseError::CommittedNotReplicated);
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How large the future is that a function makes, in bytes. Each caller's own future holds it, some of them twice; in
+    /// a debug build a test overflowed its stack when these were a half larger.
+    fn size<'a, F: Future>(_: impl FnOnce(&'a Database) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn futures_are_small() {
+        let take = size(|database| database.connections.take(Location::caller()));
+        let begin = size(Database::begin);
+        let execute = size(|database| database.execute(crate::statement("", [])));
+        let sizes = (take, begin, execute);
+        assert!(
+            take <= 2400 && begin <= 2500 && execute <= 3500,
+            "{sizes:?}"
+        );
+    }
 }

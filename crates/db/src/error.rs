@@ -7,6 +7,7 @@ use thiserror::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
 use crate::config::ConfigError;
+use crate::pool::PoolReport;
 
 /// Why a statement, a transaction or a connection failed.
 ///
@@ -27,7 +28,7 @@ pub enum DatabaseError {
     },
     /// Every connection was in use for longer than [`DatabaseConfig::acquire_timeout`](crate::DatabaseConfig).
     #[error(
-        "no connection became free within {waited:?}: {in_use} of {pool_max} are in use and {waiting} callers wait"
+        "no connection became free within {waited:?}: {in_use} of {pool_max} are in use and {waiting} callers wait; {report}"
     )]
     PoolTimeout {
         /// How long the caller waited.
@@ -37,6 +38,20 @@ pub enum DatabaseError {
         /// Connections at most.
         pool_max: usize,
         /// Callers that were waiting.
+        waiting: usize,
+        /// Who has the connections, and what to do.
+        report: Box<PoolReport>,
+    },
+    /// As many callers waited already as may: [`DatabaseConfig::waiters_max`](crate::DatabaseConfig).
+    #[error(
+        "too many callers wait for a connection: {waiting}, and {in_use} of {pool_max} are in use; send fewer callers"
+    )]
+    PoolOverloaded {
+        /// Connections in use.
+        in_use: usize,
+        /// Connections at most.
+        pool_max: usize,
+        /// Callers that wait.
         waiting: usize,
     },
     /// The pool has been closed.

@@ -1,5 +1,6 @@
 //! Typed rows from any parameterised statement.
 
+use futures_util::FutureExt;
 use sea_orm::sea_query::ValueType;
 use sea_orm::{DbBackend, FromQueryResult, Statement, Value};
 use tokio_postgres::Row;
@@ -45,6 +46,7 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    #[track_caller]
     fn query(
         &self,
         statement: Statement,
@@ -55,6 +57,7 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    #[track_caller]
     fn execute(
         &self,
         statement: Statement,
@@ -65,11 +68,14 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// As [`Executor::query`], and [`DatabaseError::Row`] when a row does not fit `T`.
+    #[track_caller]
     fn fetch_many<T: FromQueryResult + Send>(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
-        async { self.query(statement).await?.iter().map(read).collect() }
+        // Called here and not inside a block, so that the caller's place in the source is known.
+        self.query(statement)
+            .map(|rows| rows?.iter().map(read).collect())
     }
 
     /// The first row, or `None` when there is none.
@@ -77,11 +83,13 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// As [`Executor::fetch_many`].
+    #[track_caller]
     fn fetch_one<T: FromQueryResult + Send>(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Option<T>, DatabaseError>> + Send {
-        async { self.query(statement).await?.first().map(read).transpose() }
+        self.query(statement)
+            .map(|rows| rows?.first().map(read).transpose())
     }
 
     /// The first column of the first row.
@@ -89,18 +97,13 @@ pub trait Executor: Sync {
     /// # Errors
     ///
     /// As [`Executor::query`], [`DatabaseError::NoRow`], and [`DatabaseError::Row`] when the column does not fit `T`.
+    #[track_caller]
     fn fetch_value<T: ValueType + Send>(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<T, DatabaseError>> + Send {
-        async {
-            row::first_value(
-                self.query(statement)
-                    .await?
-                    .first()
-                    .ok_or(DatabaseError::NoRow)?,
-            )
-        }
+        self.query(statement)
+            .map(|rows| row::first_value(rows?.first().ok_or(DatabaseError::NoRow)?))
     }
 }
 

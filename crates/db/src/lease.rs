@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::Object;
 use tokio_postgres::Client;
 
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
 use crate::error::{DatabaseError, ServerError};
-use crate::manager::Manager;
+use crate::pool::{CloseReason, Running, Taken};
 
 /// How much longer than the server's own limit the client waits, so that the server's answer wins.
 const GRACE: Duration = Duration::from_secs(5);
@@ -23,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// again within the limit.
 pub(crate) struct Lease {
     /// Taken out only by `drop`.
-    object: Option<Object<Manager>>,
+    taken: Option<Taken>,
     state: AtomicU8,
     statements_in_flight: AtomicUsize,
     statements_sent: AtomicUsize,
@@ -42,9 +41,9 @@ const COMMITTING: u8 = 2;
 const BROKEN: u8 = 3;
 
 impl Lease {
-    pub(crate) fn new(object: Object<Manager>, config: Arc<DatabaseConfig>) -> Self {
+    pub(crate) fn new(taken: Taken, config: Arc<DatabaseConfig>) -> Self {
         Self {
-            object: Some(object),
+            taken: Some(taken),
             state: AtomicU8::new(CLEAN),
             statements_in_flight: AtomicUsize::new(0),
             statements_sent: AtomicUsize::new(0),
@@ -60,10 +59,21 @@ impl Lease {
         clippy::expect_used,
         reason = "the connection is taken out by drop alone"
     )]
-    pub(crate) fn connection(&self) -> &Connection {
-        self.object
+    fn taken(&self) -> &Taken {
+        self.taken
             .as_ref()
             .expect("a lease has its connection until it is dropped")
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        self.taken().connection()
+    }
+
+    /// A statement that is about to be sent. It is counted under its pattern when the result is dropped: as answered after
+    /// [`Running::answered`], else as given up.
+    pub(crate) fn statement(&self, sql: &str) -> Running {
+        let taken = self.taken();
+        taken.monitor.statement(&taken.hold, sql)
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -171,26 +181,27 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(mut object) = self.object.take() else {
+        let Some(mut taken) = self.taken.take() else {
             return;
         };
         let state = *self.state.get_mut();
         let in_flight = *self.statements_in_flight.get_mut() > 0;
         match state {
             CLEAN if !in_flight => {
-                object.clean = true;
-                object.last_used = Instant::now();
-                drop(object);
+                give_back(taken);
             }
-            BROKEN => close(object),
+            BROKEN => taken.close(CloseReason::Broken),
             _ => {
-                object.clean = false;
+                if let Some(connection) = taken.connection_mut() {
+                    connection.clean = false;
+                }
+                taken.hold.recovers();
                 let cancel = in_flight && state != COMMITTING;
                 let limit = self.config.recovery_timeout;
                 match tokio::runtime::Handle::try_current() {
-                    Ok(runtime) => drop(runtime.spawn(recover(object, cancel, limit))),
+                    Ok(runtime) => drop(runtime.spawn(recover(taken, cancel, limit))),
                     // Without a runtime nobody can ask the server, so nobody may have the connection again.
-                    Err(_) => close(object),
+                    Err(_) => taken.close(CloseReason::NotRecovered),
                 }
             }
         }
@@ -206,13 +217,14 @@ impl std::fmt::Debug for Lease {
     }
 }
 
-async fn recover(mut object: Object<Manager>, cancel: bool, limit: Duration) {
+async fn recover(taken: Taken, cancel: bool, limit: Duration) {
     let rolled_back = tokio::time::timeout(limit, async {
         if cancel {
-            object.cancel().await?;
+            taken.connection().cancel().await?;
         }
         // The answers come in order, so the one to ROLLBACK is the last: nothing else is under way after it.
-        object
+        taken
+            .connection()
             .client()
             .batch_execute("ROLLBACK")
             .await
@@ -221,24 +233,25 @@ async fn recover(mut object: Object<Manager>, cancel: bool, limit: Duration) {
     .await;
     match rolled_back {
         Ok(Ok(())) => {
-            object.clean = true;
-            object.last_used = Instant::now();
-            drop(object);
+            give_back(taken);
         }
         Ok(Err(error)) => {
             tracing::debug!("a connection was closed, since it could not be rolled back: {error}");
-            close(object);
+            taken.close(CloseReason::NotRecovered);
         }
         Err(_) => {
             tracing::warn!(
                 "a connection was closed, since the server did not answer within {limit:?}"
             );
-            close(object);
+            taken.close(CloseReason::NotRecovered);
         }
     }
 }
 
-/// Gives the place in the pool back at once and closes the socket; the server rolls back what was open.
-fn close(object: Object<Manager>) {
-    drop(Object::take(object));
+/// The server has said that no transaction is open.
+fn give_back(mut taken: Taken) {
+    if let Some(connection) = taken.connection_mut() {
+        connection.clean = true;
+        connection.last_used = Instant::now();
+    }
 }

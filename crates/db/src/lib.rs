@@ -49,6 +49,7 @@ mod lexer;
 pub mod locks;
 mod manager;
 mod parameter;
+pub mod pool;
 mod row;
 mod seaorm;
 mod secret;

@@ -1,5 +1,6 @@
 //! Opens and checks connections for the pool.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
@@ -7,6 +8,7 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
 use crate::error::DatabaseError;
+use crate::pool::{CloseReason, Later, Monitor, Opener};
 use crate::tls::Connector;
 
 /// An idle connection may have been cut by a firewall or a failover without a word; after this long it is asked first.
@@ -16,21 +18,42 @@ const CHECK_AFTER_IDLE: Duration = Duration::from_secs(30);
 pub(crate) struct Manager {
     pub(crate) config: DatabaseConfig,
     pub(crate) connector: Connector,
+    pub(crate) monitor: Arc<Monitor>,
+    pub(crate) opener: Arc<Opener>,
+}
+
+/// Why no connection was opened.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// Too many are being opened, or the last attempt failed a moment ago.
+    Later(Later),
+    Failed(DatabaseError),
 }
 
 impl managed::Manager for Manager {
     type Type = Connection;
-    type Error = DatabaseError;
+    type Error = OpenError;
 
-    async fn create(&self) -> Result<Connection, DatabaseError> {
-        Connection::open(&self.config, &self.connector).await
+    async fn create(&self) -> Result<Connection, OpenError> {
+        let opening = self.opener.start().map_err(OpenError::Later)?;
+        let started = Instant::now();
+        // On the heap: this future is large, seldom needed, and part of every future that takes a connection.
+        match Box::pin(Connection::open(&self.config, &self.connector)).await {
+            Ok(mut connection) => {
+                opening.succeeded();
+                connection.life = Some(self.monitor.opened(started.elapsed()));
+                Ok(connection)
+            }
+            Err(error) => {
+                self.monitor.open_failed(&error.to_string());
+                opening.failed(error.clone());
+                Err(OpenError::Failed(error))
+            }
+        }
     }
 
-    async fn recycle(
-        &self,
-        connection: &mut Connection,
-        _: &Metrics,
-    ) -> RecycleResult<DatabaseError> {
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<OpenError> {
+        connection.closing(CloseReason::Broken);
         if !connection.clean {
             return Err(RecycleError::message(
                 "the state of its transaction is not known",
@@ -42,16 +65,17 @@ impl managed::Manager for Manager {
         if connection.last_used.elapsed() > CHECK_AFTER_IDLE {
             let answer = tokio::time::timeout(
                 self.config.recovery_timeout,
-                connection.client().check_connection(),
+                Box::pin(connection.client().check_connection()),
             )
             .await;
             match answer {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(DatabaseError::from_driver(&error).into()),
+                Ok(Err(error)) => return Err(RecycleError::message(error.to_string())),
                 Err(_) => return Err(RecycleError::message("no answer")),
             }
         }
         connection.last_used = Instant::now();
+        connection.closing(CloseReason::PoolClosed);
         Ok(())
     }
 }

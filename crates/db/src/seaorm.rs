@@ -20,6 +20,7 @@ impl From<DatabaseError> for DbErr {
             | DatabaseError::ConnectionLost { .. }
             | DatabaseError::NoAnswer { .. }
             | DatabaseError::PoolClosed
+            | DatabaseError::PoolOverloaded { .. }
             | DatabaseError::PoolTimeout { .. } => Self::Conn(text),
             _ => Self::Query(text),
         }

@@ -87,7 +87,7 @@ pub struct Prepared(PreparedKind);
 
 #[derive(Clone, Debug)]
 enum PreparedKind {
-    Statement(tokio_postgres::Statement),
+    Statement(&'static str, tokio_postgres::Statement),
     Text(&'static str, Vec<Type>),
 }
 
@@ -300,7 +300,7 @@ impl Transaction {
                     .lease
                     .answer(self.lease.connection().prepare(sql, types))
                     .await?;
-                Ok(Prepared(PreparedKind::Statement(statement)))
+                Ok(Prepared(PreparedKind::Statement(sql, statement)))
             }
             Pooler::Transaction => Ok(Prepared(PreparedKind::Text(sql, types.to_vec()))),
         }
@@ -323,9 +323,13 @@ impl Transaction {
         prepared.check(parameters)?;
         let client = self.lease.client();
         match &prepared.0 {
-            PreparedKind::Statement(statement) => {
-                self.send_with_begin(client.query(statement, parameters))
-                    .await
+            PreparedKind::Statement(sql, statement) => {
+                let running = self.lease.statement(sql);
+                let answer = self
+                    .send_with_begin(Box::pin(client.query(statement, parameters)))
+                    .await;
+                running.answered();
+                answer
             }
             PreparedKind::Text(sql, types) => {
                 let typed: Vec<_> = parameters
@@ -333,7 +337,12 @@ impl Transaction {
                     .copied()
                     .zip(types.iter().cloned())
                     .collect();
-                self.send_with_begin(client.query_typed(sql, &typed)).await
+                let running = self.lease.statement(sql);
+                let answer = self
+                    .send_with_begin(Box::pin(client.query_typed(sql, &typed)))
+                    .await;
+                running.answered();
+                answer
             }
         }
     }
@@ -362,9 +371,13 @@ impl Transaction {
         prepared.check(parameters)?;
         let client = self.lease.client();
         match &prepared.0 {
-            PreparedKind::Statement(statement) => {
-                self.send_within(limit, client.execute(statement, parameters))
-                    .await
+            PreparedKind::Statement(sql, statement) => {
+                let running = self.lease.statement(sql);
+                let answer = self
+                    .send_within(limit, Box::pin(client.execute(statement, parameters)))
+                    .await;
+                running.answered();
+                answer
             }
             PreparedKind::Text(sql, types) => {
                 let typed: Vec<_> = parameters
@@ -372,13 +385,19 @@ impl Transaction {
                     .copied()
                     .zip(types.iter().cloned())
                     .collect();
-                self.send_within(limit, client.execute_typed(sql, &typed))
-                    .await
+                let running = self.lease.statement(sql);
+                let answer = self
+                    .send_within(limit, Box::pin(client.execute_typed(sql, &typed)))
+                    .await;
+                running.answered();
+                answer
             }
         }
     }
 
     /// Waits until the transaction has begun, then sends a statement and waits for its answer.
+    ///
+    /// Statements come here on the heap, because each function on the way would hold the driver's large future twice.
     async fn send<T>(
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -533,7 +552,7 @@ impl Prepared {
     /// The driver's own words for a wrong number of parameters look like those for a lost connection.
     fn check(&self, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), DatabaseError> {
         let wanted = match &self.0 {
-            PreparedKind::Statement(statement) => statement.params().len(),
+            PreparedKind::Statement(_, statement) => statement.params().len(),
             PreparedKind::Text(_, types) => types.len(),
         };
         if parameters.len() == wanted {
@@ -552,15 +571,25 @@ impl Executor for Transaction {
     async fn query(&self, mut statement: Statement) -> Result<Vec<Row>, DatabaseError> {
         let parameters = parameters(&mut statement, Place::Transaction)?;
         let client = self.lease.client();
-        self.send(client.query_typed(&statement.sql, &typed(&parameters)))
-            .await
+        let typed = typed(&parameters);
+        let running = self.lease.statement(&statement.sql);
+        let answer = self
+            .send(Box::pin(client.query_typed(&statement.sql, &typed)))
+            .await;
+        running.answered();
+        answer
     }
 
     async fn execute(&self, mut statement: Statement) -> Result<u64, DatabaseError> {
         let parameters = parameters(&mut statement, Place::Transaction)?;
         let client = self.lease.client();
-        self.send(client.execute_typed(&statement.sql, &typed(&parameters)))
-            .await
+        let typed = typed(&parameters);
+        let running = self.lease.statement(&statement.sql);
+        let answer = self
+            .send(Box::pin(client.execute_typed(&statement.sql, &typed)))
+            .await;
+        running.answered();
+        answer
     }
 }
 

@@ -159,10 +159,10 @@ async fn a_rollback_that_is_dropped_leaves_the_outer_usable(bank: TestBank) {
             } else {
                 Box::pin(savepoint.rollback())
             };
-            let polled = ending
+            // Sent by this; a quick server may even have answered.
+            let _ = ending
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
-            assert!(polled.is_pending(), "it was sent and not answered");
         }
         let outer = format!("outer {release}");
         transaction.execute(insert(&outer)).await.unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{ConfigError, DatabaseConfig, Pooler, url};
+use crate::pool::AutoSize;
 
 pub(super) fn read(
     variable: impl Fn(&str) -> Option<String>,
@@ -80,6 +81,7 @@ fn limits(
     for (name, field) in [
         ("DB_POOL_MIN", &mut config.pool_min),
         ("DB_POOL_MAX", &mut config.pool_max),
+        ("DB_POOL_WAITERS_MAX", &mut config.waiters_max),
     ] {
         if let Some(text) = variable(name) {
             *field = text
@@ -102,6 +104,12 @@ fn limits(
         if let Some(text) = variable(name) {
             *field = duration(name, &text)?;
         }
+    }
+    if let Some(text) = variable("DB_POOL_AUTO_SIZE") {
+        config.auto_size = Some(AutoSize {
+            interval: duration("DB_POOL_AUTO_SIZE", &text)?,
+            ..AutoSize::default()
+        });
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 pub use error::ConfigError;
 
+use crate::pool::AutoSize;
 use crate::secret::Secret;
 
 /// Where the server is, who connects, and every limit of the pool.
@@ -48,6 +49,12 @@ pub struct DatabaseConfig {
     pub pool_min: usize,
     /// Connections at most; at least 1.
     pub pool_max: usize,
+    /// Callers that may wait for a connection at a time; any further one gets
+    /// [`DatabaseError::PoolOverloaded`](crate::DatabaseError) at once.
+    pub waiters_max: usize,
+    /// Whether the pool finds its size by itself between `pool_min` and `pool_max`, and how. Without it, it may always be
+    /// as large as `pool_max`.
+    pub auto_size: Option<AutoSize>,
     /// How long a caller waits for a connection before it gets [`DatabaseError::PoolTimeout`](crate::DatabaseError).
     pub acquire_timeout: Duration,
     /// How long opening a connection may take.
@@ -107,9 +114,9 @@ impl DatabaseConfig {
     }
 
     /// A configuration from the environment: `DATABASE_URL`, or `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and
-    /// `DB_PASSWORD`; and in both cases the limits `DB_POOL_MIN`, `DB_POOL_MAX`, `DB_ACQUIRE_TIMEOUT`,
+    /// `DB_PASSWORD`; and in both cases the limits `DB_POOL_MIN`, `DB_POOL_MAX`, `DB_POOL_WAITERS_MAX`, `DB_ACQUIRE_TIMEOUT`,
     /// `DB_CONNECT_TIMEOUT`, `DB_IDLE_TIMEOUT`, `DB_STATEMENT_TIMEOUT`, `DB_LOCK_TIMEOUT`,
-    /// `DB_IDLE_IN_TRANSACTION_TIMEOUT`, `DB_COMMIT_TIMEOUT` (durations such as `500ms` or `2s`), `DB_APPLICATION_NAME`,
+    /// `DB_IDLE_IN_TRANSACTION_TIMEOUT`, `DB_COMMIT_TIMEOUT`, `DB_POOL_AUTO_SIZE` (durations such as `500ms` or `2s`), `DB_APPLICATION_NAME`,
     /// `DB_ROLE`, `DB_TLS_MODE` (`disable`, `verify-full`), `DB_TLS_ROOT_CERTIFICATE` and `DB_POOLER` (`none`,
     /// `transaction`).
     ///
@@ -189,6 +196,16 @@ impl DatabaseConfig {
                 "at most pool_max",
             ));
         }
+        if self
+            .auto_size
+            .is_some_and(|auto| auto.interval < Duration::from_millis(10) || auto.instances == 0)
+        {
+            return Err(ConfigError::invalid(
+                "auto_size",
+                format!("{:?}", self.auto_size),
+                "an interval of at least 10 ms, and at least 1 instance",
+            ));
+        }
         if self.application_name.len() > 63 {
             return Err(ConfigError::invalid(
                 "application_name",
@@ -246,6 +263,8 @@ impl DatabaseConfig {
             application_name: "neobank".to_owned(),
             pool_min: 0,
             pool_max: 10,
+            waiters_max: 10_000,
+            auto_size: None,
             acquire_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(300),

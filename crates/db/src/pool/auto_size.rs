@@ -1,0 +1,210 @@
+//! The pool asks how it does, and the server how that does, and changes its size by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_postgres::types::Type;
+
+use super::connections::{Connections, WeakConnections};
+use super::monitor::Counted;
+use super::sizing::{Limits, Observation, ServerLoad, State, decide};
+use crate::config::DatabaseConfig;
+use crate::connection::Connection;
+use crate::error::DatabaseError;
+use crate::tls::Connector;
+
+/// How a pool finds its size by itself, between `pool_min` and `pool_max`.
+///
+/// It keeps one connection more to the server, for one short question in each interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AutoSize {
+    /// From one decision to the next; a second is usual. Changes are four intervals apart or more.
+    pub interval: Duration,
+    /// Processes that share the server's connections in equal parts, this one included. Sessions with the same
+    /// `application_name` count as theirs; all other sessions as somebody else's.
+    pub instances: usize,
+    /// Processors of the server, where they are known.
+    pub server_cores: Option<usize>,
+}
+
+impl Default for AutoSize {
+    /// Every second, alone, on a server of unknown size.
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(1),
+            instances: 1,
+            server_cores: None,
+        }
+    }
+}
+
+/// What a pool that finds its size by itself begins with, at most.
+const FIRST_SIZE: usize = 4;
+
+/// The loop that observes, decides and applies.
+pub(crate) struct Sizer {
+    pool: WeakConnections,
+    config: Arc<DatabaseConfig>,
+    auto: AutoSize,
+    connection: Option<Connection>,
+    before: Counted,
+    state: State,
+}
+
+/// One row, from what every role may see; cheap, since it reads one view in shared memory once and takes no lock.
+const QUESTION: &str = "
+SELECT current_setting('max_connections')::bigint
+           - current_setting('superuser_reserved_connections')::bigint
+           - coalesce(current_setting('reserved_connections', true)::bigint, 0) AS connections_max,
+       count(*) FILTER (WHERE state = 'active' AND wait_event IS NULL AND pid <> pg_backend_pid()) AS running,
+       count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waiters,
+       count(*) FILTER (WHERE application_name IS DISTINCT FROM $1) AS others
+FROM pg_stat_activity
+WHERE usesysid IS NOT NULL AND datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'";
+
+/// The server answers in a millisecond, or its answer is of no use.
+const QUESTION_LIMIT: Duration = Duration::from_secs(1);
+
+impl Sizer {
+    /// The size to begin with.
+    pub(crate) fn first_size(config: &DatabaseConfig) -> usize {
+        match config.auto_size {
+            Some(_) => config.pool_min.max(FIRST_SIZE).min(config.pool_max),
+            None => config.pool_max,
+        }
+    }
+
+    /// Starts the loop; it ends with the pool.
+    pub(crate) fn start(connections: &Connections, config: &Arc<DatabaseConfig>) {
+        let Some(auto) = config.auto_size else {
+            return;
+        };
+        let mut sizer = Self {
+            pool: connections.downgrade(),
+            config: Arc::clone(config),
+            auto,
+            connection: None,
+            before: connections.monitor.counted(),
+            state: State::default(),
+        };
+        let _ = connections.gate.take_window();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(sizer.auto.interval);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                if !sizer.step().await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Observes, decides and applies once; `false` when the pool is gone.
+    async fn step(&mut self) -> bool {
+        // The pool is not held while the server is asked, so that it can go meanwhile.
+        let server = match self.ask().await {
+            Ok(server) => Some(server),
+            Err(error) => {
+                self.connection = None;
+                tracing::debug!("the server did not say how it does: {error}");
+                None
+            }
+        };
+        let Some(pool) = self.pool.upgrade() else {
+            return false;
+        };
+        let window = pool.gate.take_window();
+        let now = pool.monitor.counted();
+        let waits = now.waits.since(&self.before.waits);
+        let holds = now.holds.since(&self.before.holds);
+        let size = pool.gate.status().size;
+        let seen = Observation {
+            elapsed: window.elapsed,
+            size,
+            in_use: window.in_use_mean,
+            in_use_max: window.in_use_max,
+            waiting: window.waiting_mean,
+            wait_p95: waits.percentile(95),
+            hold_mean: holds.mean(),
+            completed: holds.count(),
+            timeouts: now.timeouts.saturating_sub(self.before.timeouts),
+            server,
+        };
+        self.before = now;
+        let decision = decide(&seen, &self.state, &self.limits());
+        if decision.size != size {
+            let (from, to) = pool.resize(decision.size);
+            pool.monitor.resized(from, to, Some(decision.reason));
+        }
+        self.state = decision.state;
+        true
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            instances: self.auto.instances.max(1),
+            cores: self.auto.server_cores,
+            ..Limits::new(self.config.pool_min.max(1), self.config.pool_max)
+        }
+    }
+
+    async fn ask(&mut self) -> Result<ServerLoad, DatabaseError> {
+        let connection = match self.connection.take() {
+            Some(connection) if !connection.client().is_closed() => connection,
+            _ => {
+                let connector = Connector::new(&self.config.tls)?;
+                Connection::open(&self.config, &connector).await?
+            }
+        };
+        let asked = tokio::time::timeout(
+            QUESTION_LIMIT,
+            question(&connection, &self.config.application_name),
+        )
+        .await;
+        let mut load = match asked {
+            Ok(Ok(load)) => load,
+            Ok(Err(error)) => return Err(DatabaseError::from_driver(&error)),
+            Err(_) => {
+                return Err(DatabaseError::NoAnswer {
+                    waited: QUESTION_LIMIT,
+                });
+            }
+        };
+        // Each instance keeps a connection for this question.
+        load.connections_max = load.connections_max.saturating_sub(self.auto.instances);
+        self.connection = Some(connection);
+        Ok(load)
+    }
+}
+
+/// As the login role itself: a role that was switched to may not see the sessions of the one that logged in.
+async fn question(
+    connection: &Connection,
+    application_name: &str,
+) -> Result<ServerLoad, tokio_postgres::Error> {
+    let client = connection.client();
+    client
+        .batch_execute(
+            "BEGIN READ ONLY; SET LOCAL ROLE NONE; SET LOCAL statement_timeout = 900; SET LOCAL lock_timeout = 100",
+        )
+        .await?;
+    let rows = client
+        .query_typed(QUESTION, &[(&application_name, Type::TEXT)])
+        .await?;
+    client.batch_execute("COMMIT").await?;
+    let count = |column: usize| -> Result<usize, tokio_postgres::Error> {
+        let value: i64 = match rows.first() {
+            Some(row) => row.try_get(column)?,
+            None => 0,
+        };
+        Ok(usize::try_from(value).unwrap_or(0))
+    };
+    Ok(ServerLoad {
+        connections_max: count(0)?,
+        running: count(1)?,
+        lock_waiters: count(2)?,
+        others: count(3)?,
+    })
+}

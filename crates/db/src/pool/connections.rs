@@ -1,0 +1,317 @@
+//! The connections of a pool, and how one is taken and comes back.
+
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::managed::{Object, Pool, PoolError, QueueMode, WeakPool};
+use tokio::time::Instant;
+
+use super::event::CloseReason;
+use super::gate::{Gate, Permit, Refusal};
+use super::holder::Hold;
+use super::monitor::Monitor;
+use super::opener::Opener;
+use super::timeout::{Advice, NAMED, PoolReport};
+use crate::config::DatabaseConfig;
+use crate::connection::Connection;
+use crate::error::DatabaseError;
+use crate::lease::Lease;
+use crate::manager::{Manager, OpenError};
+use crate::tls::Connector;
+
+/// The connections of one pool. Cheap to clone.
+///
+/// The store underneath has room for `pool_max` connections; the gate in front of it decides how many there are. The
+/// store's own resizing is not used: it does not lower the limit while fewer connections exist than the new size allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    store: Pool<Manager>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) monitor: Arc<Monitor>,
+    opener: Arc<Opener>,
+    config: Arc<DatabaseConfig>,
+}
+
+/// As [`Connections`], without keeping them open.
+#[derive(Debug)]
+pub(crate) struct WeakConnections {
+    store: WeakPool<Manager>,
+    gate: Arc<Gate>,
+    monitor: Arc<Monitor>,
+    opener: Arc<Opener>,
+    config: Arc<DatabaseConfig>,
+}
+
+/// A connection that somebody has, and the right to have it. Dropped, it goes back to the pool, which will close it
+/// unless it is clean.
+pub(crate) struct Taken {
+    /// Both are taken out only at the end.
+    object: Option<Object<Manager>>,
+    permit: Option<Permit>,
+    pub(crate) hold: Arc<Hold>,
+    pub(crate) monitor: Arc<Monitor>,
+    opener: Arc<Opener>,
+}
+
+/// How many connections there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored {
+    pub(crate) open: usize,
+    pub(crate) idle: usize,
+}
+
+impl Connections {
+    /// No connection is opened yet.
+    pub(crate) fn new(config: Arc<DatabaseConfig>, size: usize) -> Result<Self, DatabaseError> {
+        let monitor = Monitor::new();
+        let opener = Arc::new(Opener::default());
+        let manager = Manager {
+            connector: Connector::new(&config.tls)?,
+            config: DatabaseConfig::clone(&config),
+            monitor: Arc::clone(&monitor),
+            opener: Arc::clone(&opener),
+        };
+        let store = Pool::builder(manager)
+            .max_size(config.pool_max)
+            .wait_timeout(Some(config.acquire_timeout))
+            // Opening has its own limit for each host.
+            .create_timeout(None)
+            .recycle_timeout(Some(config.recovery_timeout))
+            // The connection used last comes first, so that those above the need grow idle and are closed.
+            .queue_mode(QueueMode::Lifo)
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| DatabaseError::Connect {
+                reason: error.to_string(),
+                server: None,
+            })?;
+        Ok(Self {
+            store,
+            gate: Gate::new(size, config.waiters_max),
+            monitor,
+            opener,
+            config,
+        })
+    }
+
+    /// How connections outside of the pool are opened.
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.store.manager().connector
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakConnections {
+        WeakConnections {
+            store: self.store.weak(),
+            gate: Arc::clone(&self.gate),
+            monitor: Arc::clone(&self.monitor),
+            opener: Arc::clone(&self.opener),
+            config: Arc::clone(&self.config),
+        }
+    }
+
+    /// A connection for whoever is at `location`.
+    pub(crate) async fn take(
+        &self,
+        location: &'static Location<'static>,
+    ) -> Result<Lease, DatabaseError> {
+        let started = Instant::now();
+        let permit = self
+            .gate
+            .acquire(self.config.acquire_timeout)
+            .await
+            .map_err(|refusal| self.refused(refusal, started.elapsed()))?;
+        loop {
+            // Listened to before asking, so that nothing is missed in between.
+            let mut changed = pin!(self.opener.changed());
+            changed.as_mut().enable();
+            let later = match self.store.get().await {
+                Ok(object) => {
+                    let id = object.life.as_ref().map_or(0, |life| life.id());
+                    let hold = self.monitor.taken(id, started.elapsed(), location);
+                    let taken = Taken {
+                        object: Some(object),
+                        permit: Some(permit),
+                        hold,
+                        monitor: Arc::clone(&self.monitor),
+                        opener: Arc::clone(&self.opener),
+                    };
+                    return Ok(Lease::new(taken, Arc::clone(&self.config)));
+                }
+                Err(PoolError::Backend(OpenError::Later(later))) => later,
+                Err(PoolError::Backend(OpenError::Failed(error))) => return Err(error),
+                Err(PoolError::Closed) => return Err(DatabaseError::PoolClosed),
+                Err(other) => {
+                    return Err(DatabaseError::Connect {
+                        reason: format!("{other:?}"),
+                        server: None,
+                    });
+                }
+            };
+            let deadline = started + self.config.acquire_timeout;
+            let until = later.at.map_or(deadline, |at| at.min(deadline));
+            if tokio::time::timeout_at(until, changed).await.is_err() && Instant::now() >= deadline
+            {
+                // Nothing was the matter with the others' use of the pool; connections could not be opened.
+                let waited = started.elapsed();
+                return Err(match self.opener.last_failure() {
+                    Some(failure) => {
+                        self.monitor.timed_out(waited);
+                        failure
+                    }
+                    None => self.refused(Refusal::TimedOut, waited),
+                });
+            }
+        }
+    }
+
+    /// Changes how many connections there may be, and closes idle ones that are too many. Returns what is in force.
+    pub(crate) fn resize(&self, size: usize) -> (usize, usize) {
+        let to = size.clamp(1, self.config.pool_max);
+        let from = self.gate.status().size;
+        let closing = self.gate.resize(to, |idle_allowed| {
+            let stored = self.stored();
+            let mut may_close = stored.idle.saturating_sub(idle_allowed);
+            self.close_idle(CloseReason::AboveSize, |_| {
+                let close = may_close > 0;
+                may_close = may_close.saturating_sub(1);
+                close
+            })
+        });
+        drop(closing);
+        (from, to)
+    }
+
+    pub(crate) fn stored(&self) -> Stored {
+        let status = self.store.status();
+        Stored {
+            open: status.size,
+            idle: status.available,
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.gate.close();
+        self.store.close();
+    }
+
+    /// Closes connections that have been idle for too long, down to `keep`.
+    pub(crate) fn close_unused(&self, idle_timeout: Duration, keep: usize) {
+        let mut may_close = self.stored().open.saturating_sub(keep);
+        drop(self.close_idle(CloseReason::Unused, |connection| {
+            let close = may_close > 0 && connection.last_used.elapsed() > idle_timeout;
+            may_close = may_close.saturating_sub(usize::from(close));
+            close
+        }));
+    }
+
+    fn close_idle(
+        &self,
+        reason: CloseReason,
+        mut is_to_close: impl FnMut(&Connection) -> bool,
+    ) -> Vec<Connection> {
+        let mut removed = self
+            .store
+            .retain(|connection, _| !is_to_close(connection))
+            .removed;
+        for connection in &mut removed {
+            connection.closing(reason);
+        }
+        removed
+    }
+
+    /// What a caller is told that the gate did not let in.
+    fn refused(&self, refusal: Refusal, waited: Duration) -> DatabaseError {
+        if refusal == Refusal::Closed {
+            return DatabaseError::PoolClosed;
+        }
+        self.monitor.timed_out(waited);
+        let status = self.gate.status();
+        let (in_use, pool_max) = (status.in_use, status.size);
+        match refusal {
+            Refusal::Overloaded { waiting } => DatabaseError::PoolOverloaded {
+                in_use,
+                pool_max,
+                waiting,
+            },
+            _ => {
+                let holders = self.monitor.holders.longer_than(Duration::ZERO, usize::MAX);
+                let last_failure = self.opener.last_failure().map(|error| error.to_string());
+                let advice =
+                    Advice::for_holders(&holders, last_failure, self.config.acquire_timeout);
+                DatabaseError::PoolTimeout {
+                    waited,
+                    in_use,
+                    pool_max,
+                    waiting: status.waiting,
+                    report: Box::new(PoolReport {
+                        holders: holders.into_iter().take(NAMED).collect(),
+                        advice,
+                    }),
+                }
+            }
+        }
+    }
+}
+
+impl WeakConnections {
+    /// `None` when the last owner of the pool is gone.
+    pub(crate) fn upgrade(&self) -> Option<Connections> {
+        Some(Connections {
+            store: self.store.upgrade()?,
+            gate: Arc::clone(&self.gate),
+            monitor: Arc::clone(&self.monitor),
+            opener: Arc::clone(&self.opener),
+            config: Arc::clone(&self.config),
+        })
+    }
+}
+
+impl Taken {
+    /// # Panics
+    ///
+    /// Never: the connection is there until `close` or `drop`.
+    #[expect(
+        clippy::expect_used,
+        reason = "the connection is taken out at the end alone"
+    )]
+    pub(crate) fn connection(&self) -> &Connection {
+        self.object
+            .as_ref()
+            .expect("a connection is there until it is given back")
+    }
+
+    pub(crate) fn connection_mut(&mut self) -> Option<&mut Connection> {
+        self.object.as_deref_mut()
+    }
+
+    /// Gives the place in the pool back at once and closes the socket; the server rolls back what was open.
+    pub(crate) fn close(mut self, reason: CloseReason) {
+        if let Some(object) = self.object.take() {
+            close(object, reason);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.monitor.given_back(&self.hold);
+        // First the connection, then the permit: whoever gets the permit finds the connection.
+        match (self.object.take(), self.permit.take()) {
+            (Some(object), Some(permit)) => {
+                if let Some(surplus) = permit.give_back(object, drop) {
+                    close(surplus, CloseReason::AboveSize);
+                }
+            }
+            (_, permit) => drop(permit),
+        }
+        self.opener.connection_came_back();
+    }
+}
+
+fn close(object: Object<Manager>, reason: CloseReason) {
+    let mut connection = Object::take(object);
+    connection.closing(reason);
+    drop(connection);
+}

@@ -1,0 +1,137 @@
+//! Samples of the pool in the table `pooling.pool_stats`, for a limited time.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::monitor::Counted;
+use crate::database::Database;
+use crate::error::DatabaseError;
+use crate::executor::{Executor, statement};
+
+/// Takes samples of one pool; each says what happened since the one before.
+#[derive(Debug)]
+pub struct Sampler {
+    database: Database,
+    before: Counted,
+}
+
+/// A task that takes samples until this is dropped.
+#[derive(Debug)]
+pub struct Recorder(JoinHandle<()>);
+
+/// Rows that one statement deletes at most, so that none takes long.
+const BATCH: i64 = 5000;
+
+impl Sampler {
+    /// The first sample says what happened from now on.
+    #[must_use]
+    pub fn new(database: &Database) -> Self {
+        Self {
+            database: database.clone(),
+            before: database.counted(),
+        }
+    }
+
+    /// Adds a row to `pooling.pool_stats`. Its longest wait is at most an eighth too high.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`]: what the server refused, or why there was no connection.
+    pub async fn record(&mut self) -> Result<(), DatabaseError> {
+        let now = self.database.counted();
+        let status = self.database.status();
+        let in_use = status.open.saturating_sub(status.idle);
+        let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        let waits = now.waits.since(&self.before.waits);
+        let max_wait = i64::try_from(waits.percentile(100).as_millis()).unwrap_or(i64::MAX);
+        let statements = now.statements.saturating_sub(self.before.statements);
+        let time = now
+            .statement_time
+            .saturating_sub(self.before.statement_time);
+        let mean = mean_milliseconds(time, statements);
+        self.database
+            .execute(statement(
+                "INSERT INTO pooling.pool_stats (pool_name, client_connections, server_connections, server_active, \
+                 server_idle, max_wait_ms, avg_query_time_ms, total_requests) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                [
+                    self.database.config().application_name.clone().into(),
+                    number(in_use + status.waiting).into(),
+                    number(status.open).into(),
+                    number(in_use).into(),
+                    number(status.idle).into(),
+                    max_wait.into(),
+                    mean.into(),
+                    i64::try_from(now.statements).unwrap_or(i64::MAX).into(),
+                ],
+            ))
+            .await?;
+        self.before = now;
+        Ok(())
+    }
+}
+
+#[expect(
+    clippy::float_arithmetic,
+    reason = "the column holds a mean; no money is near"
+)]
+fn mean_milliseconds(time: Duration, statements: u64) -> Option<f64> {
+    (statements > 0).then(|| time.as_secs_f64() * 1000.0 / statements as f64)
+}
+
+/// Deletes samples, whatever pool they are of, that are older than `keep`. Returns how many; each statement deletes 5,000
+/// at most.
+///
+/// # Errors
+///
+/// [`DatabaseError`]: what the server refused, or why there was no connection. What was deleted before stays deleted.
+pub async fn delete_samples(database: &Database, keep: Duration) -> Result<u64, DatabaseError> {
+    let mut deleted = 0;
+    loop {
+        let batch = database
+            .execute(statement(
+                "DELETE FROM pooling.pool_stats WHERE stat_id IN (
+                     SELECT stat_id FROM pooling.pool_stats
+                     WHERE collected_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)",
+                [keep.as_secs_f64().into(), BATCH.into()],
+            ))
+            .await?;
+        deleted += batch;
+        if batch < BATCH.unsigned_abs() {
+            return Ok(deleted);
+        }
+    }
+}
+
+/// Takes a sample in every interval, and deletes those that are older than `keep` once an hour, until the [`Recorder`] is
+/// dropped. A sample that fails is lost, with a line in the log.
+///
+/// Must be called on a Tokio runtime.
+#[must_use]
+pub fn record_samples(database: &Database, interval: Duration, keep: Duration) -> Recorder {
+    let mut sampler = Sampler::new(database);
+    Recorder(tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let mut cleaned: Option<std::time::Instant> = None;
+        loop {
+            ticks.tick().await;
+            if let Err(error) = sampler.record().await {
+                tracing::warn!("a sample of the pool was lost: {error}");
+            }
+            if cleaned.is_none_or(|at| at.elapsed() >= Duration::from_secs(3600)) {
+                cleaned = Some(std::time::Instant::now());
+                if let Err(error) = delete_samples(&sampler.database, keep).await {
+                    tracing::warn!("old samples of the pool were not deleted: {error}");
+                }
+            }
+        }
+    }))
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

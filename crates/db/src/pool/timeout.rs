@@ -1,0 +1,186 @@
+//! What a caller is told that got no connection.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::holder::Holder;
+
+/// Why there was no connection: who has them, and what to do. No parameter's value is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolReport {
+    /// Those that have held a connection longest, five at most.
+    pub holders: Vec<Holder>,
+    /// What is most likely the matter, and what to do about it.
+    pub advice: Advice,
+}
+
+/// What is most likely the matter with a pool whose callers wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Connections cannot be opened.
+    CannotOpen {
+        /// What the network or the server said last.
+        reason: String,
+    },
+    /// Most connections are held by owners that run no statement: leaked, or held over slow work elsewhere.
+    HeldIdle,
+    /// Most connections run the same kind of statement, which may be waiting for a lock.
+    SameStatement {
+        /// Its pattern.
+        statement: String,
+    },
+    /// Most connections are being rolled back, because their owners went away in the middle.
+    Recovering,
+    /// Every connection is busy.
+    Busy,
+}
+
+/// Holders named in a report.
+pub(crate) const NAMED: usize = 5;
+
+impl Advice {
+    /// Judges by those that hold a connection.
+    pub(crate) fn for_holders(
+        holders: &[Holder],
+        last_failure: Option<String>,
+        acquire_timeout: Duration,
+    ) -> Self {
+        let most = |count: usize| count > 0 && count * 2 >= holders.len();
+        if let Some(reason) = last_failure {
+            return Self::CannotOpen { reason };
+        }
+        if most(holders.iter().filter(|holder| holder.recovering).count()) {
+            return Self::Recovering;
+        }
+        let is_idle =
+            |holder: &&Holder| holder.running.is_none() && holder.held >= acquire_timeout / 2;
+        if most(holders.iter().filter(is_idle).count()) {
+            return Self::HeldIdle;
+        }
+        let running = holders.iter().filter(|holder| holder.running.is_some());
+        let longest = running.max_by_key(|holder| holder.running);
+        if let Some(statement) = longest.and_then(|holder| holder.statement.clone()) {
+            let same = holders.iter().filter(|holder| {
+                holder.running.is_some() && holder.statement.as_ref() == Some(&statement)
+            });
+            if holders.len() > 1 && most(same.count()) {
+                return Self::SameStatement {
+                    statement: statement.to_string(),
+                };
+            }
+        }
+        Self::Busy
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CannotOpen { reason } => write!(
+                formatter,
+                "connections cannot be opened ({reason}): look at the server and the network first"
+            ),
+            Self::HeldIdle => formatter.write_str(
+                "connections are held by owners that run nothing: look for a leak, or for slow work elsewhere inside a \
+                 transaction; a larger pool does not help",
+            ),
+            Self::SameStatement { statement } => write!(
+                formatter,
+                "most connections run the same statement: look for a lock that it waits for, or for its plan; a larger \
+                 pool does not help ({statement})"
+            ),
+            Self::Recovering => formatter.write_str(
+                "connections are being rolled back after their owners went away: look for callers with a limit that is \
+                 too short",
+            ),
+            Self::Busy => formatter.write_str(
+                "every connection is busy: look whether the server's processors are saturated; if they are not, the pool is \
+                 too small",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for PoolReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.advice.fmt(formatter)?;
+        if !self.holders.is_empty() {
+            formatter.write_str("; held longest: ")?;
+            for (place, holder) in self.holders.iter().enumerate() {
+                let separator = if place == 0 { "" } else { "; " };
+                write!(formatter, "{separator}{holder}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(statement: Option<&str>, running: bool, held: u64) -> Holder {
+        Holder {
+            connection: 1,
+            taken_at: "src/teller.rs:7:9".to_owned(),
+            held: Duration::from_millis(held),
+            statement: statement.map(std::sync::Arc::from),
+            running: running.then_some(Duration::from_millis(held)),
+            recovering: false,
+        }
+    }
+
+    fn advice(holders: &[Holder]) -> Advice {
+        Advice::for_holders(holders, None, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn each_advice_has_its_case() {
+        let idle = holder(Some("SELECT ?"), false, 5000);
+        let busy = holder(Some("SELECT ?"), true, 900);
+        let other = holder(Some("UPDATE t SET a = ?"), true, 100);
+        let third = holder(Some("DELETE FROM t"), true, 90);
+        let mut recovering = idle.clone();
+        recovering.recovering = true;
+        assert_eq!(
+            advice(&[idle.clone(), idle.clone(), busy.clone()]),
+            Advice::HeldIdle
+        );
+        assert_eq!(advice(&[recovering, busy.clone()]), Advice::Recovering);
+        let same = Advice::SameStatement {
+            statement: "SELECT ?".to_owned(),
+        };
+        assert_eq!(advice(&[busy.clone(), busy.clone(), other.clone()]), same);
+        assert_eq!(advice(&[busy, other, third]), Advice::Busy);
+        assert_eq!(advice(&[]), Advice::Busy);
+        let reason = "connection refused".to_owned();
+        assert_eq!(
+            Advice::for_holders(&[idle], Some(reason.clone()), Duration::from_secs(1)),
+            Advice::CannotOpen { reason }
+        );
+    }
+
+    #[test]
+    fn a_report_says_who_where_how_long_and_what() {
+        let report = PoolReport {
+            holders: vec![
+                holder(Some("SELECT ?"), false, 5250),
+                holder(None, false, 40),
+            ],
+            advice: Advice::HeldIdle,
+        };
+        let text = report.to_string();
+        assert!(
+            text.contains(
+                "held longest: src/teller.rs:7:9 for 5.25s, running nothing since: SELECT ?; "
+            ),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("src/teller.rs:7:9 for 40ms, has sent no statement"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! The size that the pool finds by itself, on a real server. How good it is, is measured by `cargo xtask pool`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use neobank_db::pool::{AutoSize, PoolEvent, Reason};
+use neobank_db::{Database, DatabaseConfig, Executor, statement};
+use tokio::task::JoinSet;
+
+use super::{config, sessions, until};
+use crate::harness::EmptyDatabase;
+
+on_empty_databases!(
+    waiting_callers_make_it_grow_and_never_above_its_bounds,
+    sessions_that_wait_for_a_lock_do_not,
+    what_others_take_is_given_up,
+    a_role_without_privileges_sees_enough,
+    it_ends_with_the_pool,
+);
+
+fn sizing(empty: &EmptyDatabase, name: &str, pool_max: usize) -> DatabaseConfig {
+    let mut config = config(empty, name, pool_max);
+    config.auto_size = Some(AutoSize {
+        interval: Duration::from_millis(50),
+        ..AutoSize::default()
+    });
+    config
+}
+
+/// Callers that run this statement one after the other until they are told to stop.
+fn load(database: &Database, callers: usize, sql: &'static str) -> (Arc<AtomicBool>, JoinSet<()>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut running = JoinSet::new();
+    for _ in 0..callers {
+        let (database, stop) = (database.clone(), Arc::clone(&stop));
+        running.spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                let _ = database.execute(statement(sql, [])).await;
+            }
+        });
+    }
+    (stop, running)
+}
+
+async fn waiting_callers_make_it_grow_and_never_above_its_bounds(empty: EmptyDatabase) {
+    let database = Database::connect(sizing(&empty, "growing", 12))
+        .await
+        .unwrap();
+    assert_eq!(database.status().size, 4);
+    let watcher = empty.superuser().await;
+    let mut events = database.events();
+    // Sleeping costs the server nothing, so that every connection helps.
+    let (stop, mut running) = load(&database, 40, "SELECT pg_sleep(0.01)");
+    until("it has grown", async || database.status().size == 12).await;
+    for _ in 0..20 {
+        // One more, for the question to the server.
+        assert!(sessions(&watcher, "growing").await <= 13);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    while running.join_next().await.is_some() {}
+    let mut reasons = Vec::new();
+    while let Some(event) = events.try_next() {
+        if let PoolEvent::Resized { reason, .. } = event {
+            reasons.push(reason.unwrap());
+        }
+    }
+    assert_eq!(reasons[0], Reason::CallersWait, "{reasons:?}");
+}
+
+async fn sessions_that_wait_for_a_lock_do_not(empty: EmptyDatabase) {
+    let superuser = empty.superuser().await;
+    superuser
+        .execute(statement("CREATE TABLE hot (value int)", []))
+        .await
+        .unwrap();
+    let holder = superuser.begin().await.unwrap();
+    holder
+        .execute(statement("LOCK TABLE hot", []))
+        .await
+        .unwrap();
+    let mut config = sizing(&empty, "waiting", 30);
+    config.lock_timeout = Duration::from_millis(30);
+    let database = Database::connect(config).await.unwrap();
+    let (stop, mut running) = load(&database, 40, "SELECT value FROM hot");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let size = database.status().size;
+    stop.store(true, Ordering::Relaxed);
+    while running.join_next().await.is_some() {}
+    assert!(
+        size <= 4,
+        "it grew to {size} for callers that wait for a lock"
+    );
+    holder.rollback().await.unwrap();
+}
+
+async fn what_others_take_is_given_up(empty: EmptyDatabase) {
+    let mut config = sizing(&empty, "yielding", 200);
+    let capacity: i64 = empty
+        .superuser()
+        .await
+        .fetch_value(statement(
+            "SELECT current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint",
+            [],
+        ))
+        .await
+        .unwrap();
+    // As if fifty instances shared the server.
+    config.auto_size = Some(AutoSize {
+        instances: 50,
+        ..config.auto_size.unwrap()
+    });
+    config.pool_min = 20;
+    let database = Database::connect(config).await.unwrap();
+    assert_eq!(database.status().size, 20);
+    until("it keeps to its part", async || {
+        database.status().size as i64 <= capacity / 50
+    })
+    .await;
+    until("the rest is closed", async || {
+        database.status().open as i64 <= capacity / 50
+    })
+    .await;
+    database.execute(statement("SELECT 1", [])).await.unwrap();
+}
+
+/// A role that may see nothing of other roles' sessions still learns of its own and counts the others'.
+async fn a_role_without_privileges_sees_enough(empty: EmptyDatabase) {
+    let superuser = empty.superuser().await;
+    for sql in [
+        "DROP ROLE IF EXISTS humble",
+        "DROP ROLE IF EXISTS humbler",
+        "CREATE ROLE humble LOGIN PASSWORD 'humble'",
+        "CREATE ROLE humbler",
+        "GRANT humbler TO humble",
+    ] {
+        let _ = superuser.execute(statement(sql, [])).await;
+    }
+    let mut config = sizing(&empty, "humble", 10).with_password("humble");
+    config.user = "humble".to_owned();
+    config.role = Some("humbler".to_owned());
+    let database = Database::connect(config).await.unwrap();
+    let (stop, mut running) = load(&database, 30, "SELECT pg_sleep(0.01)");
+    until("it has grown", async || database.status().size == 10).await;
+    stop.store(true, Ordering::Relaxed);
+    while running.join_next().await.is_some() {}
+}
+
+async fn it_ends_with_the_pool(empty: EmptyDatabase) {
+    let watcher = empty.superuser().await;
+    let database = Database::connect(sizing(&empty, "ending", 4))
+        .await
+        .unwrap();
+    database.execute(statement("SELECT 1", [])).await.unwrap();
+    until("it asks the server", async || {
+        sessions(&watcher, "ending").await == 2
+    })
+    .await;
+    drop(database);
+    until("nothing is left", async || {
+        sessions(&watcher, "ending").await == 0
+    })
+    .await;
+}

@@ -1,0 +1,201 @@
+//! A real server under real load: every fixed size in turn, then the size that the pool finds by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use neobank_db::pool::AutoSize;
+use neobank_db::{Database, DatabaseConfig, Executor, statement};
+use neobank_postgres::{Durability, ServerOptions};
+use tokio::task::JoinSet;
+
+use super::Comparison;
+use super::plot::{self, Line, Panel, Plot};
+
+const CALLERS: usize = 64;
+const LARGEST: usize = 48;
+const FIXED: [usize; 8] = [1, 2, 4, 6, 8, 12, 24, 48];
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// A wait of 10 ms, as for another service, and about as much work for a processor: two processors are busy with some
+/// four to eight of these.
+const WORK: [&str; 2] = [
+    "SELECT pg_sleep(0.01)",
+    "SELECT sum(number) FROM generate_series(1, 50000) AS number",
+];
+
+pub(crate) async fn run(seconds: u64) -> anyhow::Result<(Comparison, Plot)> {
+    let server = tokio::task::spawn_blocking(|| {
+        ServerOptions::default()
+            .durability(Durability::Fast)
+            .start()
+    })
+    .await??;
+    let mut config = DatabaseConfig::from_url(server.url())?;
+    config.acquire_timeout = Duration::from_secs(10);
+    config.pool_max = LARGEST;
+    let mut best = (0, 0.0);
+    for size in FIXED {
+        let database = Database::connect(config.clone()).await?;
+        database.resize(size);
+        let load = Load::start(&database);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let rate = load.rate_over(Duration::from_secs(seconds)).await;
+        load.stop().await?;
+        println!("fixed size {size:>2}: {rate:.0} transactions/s");
+        if rate > best.1 {
+            best = (size, rate);
+        }
+    }
+    config.auto_size = Some(AutoSize {
+        interval: INTERVAL,
+        ..AutoSize::default()
+    });
+    let database = Database::connect(config).await?;
+    let load = Load::start(&database);
+    let watched = watch(&database, &load, seconds * 4 + 30, seconds * 4).await;
+    load.stop().await?;
+    let comparison = Comparison {
+        name: "real".to_owned(),
+        best_size: best.0,
+        best: best.1,
+        found: watched.rate,
+        end_size: database.status().size,
+        changes: watched.changes,
+    };
+    let title = format!(
+        "real server, {CALLERS} callers, each transaction a wait of 10 ms and some work; best fixed size {} with {:.0}/s",
+        best.0, best.1
+    );
+    Ok((comparison, watched.plot(title)))
+}
+
+struct Load {
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+    callers: JoinSet<Result<(), neobank_db::DatabaseError>>,
+}
+
+impl Load {
+    fn start(database: &Database) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = Arc::new(AtomicU64::new(0));
+        let mut callers = JoinSet::new();
+        for _ in 0..CALLERS {
+            let (database, stop, done) = (database.clone(), Arc::clone(&stop), Arc::clone(&done));
+            callers.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let transaction = database.begin().await?;
+                    for sql in WORK {
+                        transaction.execute(statement(sql, [])).await?;
+                    }
+                    transaction.commit().await?;
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            });
+        }
+        Self {
+            stop,
+            done,
+            callers,
+        }
+    }
+
+    fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    async fn rate_over(&self, time: Duration) -> f64 {
+        let (started, before) = (Instant::now(), self.done());
+        tokio::time::sleep(time).await;
+        (self.done() - before) as f64 / started.elapsed().as_secs_f64()
+    }
+
+    async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        while let Some(ended) = self.callers.join_next().await {
+            ended??;
+        }
+        Ok(())
+    }
+}
+
+struct Watched {
+    /// Seconds, transactions per second, size, in use, waiting, wait p95 in milliseconds.
+    points: Vec<[f64; 6]>,
+    rate: f64,
+    changes: usize,
+}
+
+/// Looks every half second; the rate is that of the last seconds.
+async fn watch(database: &Database, load: &Load, seconds: u64, last: u64) -> Watched {
+    let started = Instant::now();
+    let mut points = Vec::new();
+    let mut before = (Instant::now(), load.done(), database.metrics());
+    let mut measured = None;
+    let mut sizes = Vec::new();
+    while started.elapsed() < Duration::from_secs(seconds) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let (now, done, metrics) = (Instant::now(), load.done(), database.metrics());
+        let waits = metrics.wait_time.since(&before.2.wait_time);
+        points.push([
+            started.elapsed().as_secs_f64(),
+            (done - before.1) as f64 / (now - before.0).as_secs_f64(),
+            metrics.max as f64,
+            metrics.used as f64,
+            metrics.pending_requests as f64,
+            waits.percentile(95).as_secs_f64() * 1000.0,
+        ]);
+        if measured.is_none() && started.elapsed() >= Duration::from_secs(seconds - last) {
+            measured = Some((now, done));
+        }
+        if measured.is_some() {
+            sizes.push(metrics.max);
+        }
+        before = (now, done, metrics);
+    }
+    let (from, done) = measured.unwrap_or((started, 0));
+    Watched {
+        points,
+        rate: (load.done() - done) as f64 / from.elapsed().as_secs_f64(),
+        changes: sizes.windows(2).filter(|pair| pair[0] != pair[1]).count(),
+    }
+}
+
+impl Watched {
+    fn plot(&self, title: String) -> Plot {
+        let line = |name, colour, value: &dyn Fn(&[f64; 6]) -> f64| Line {
+            name,
+            colour,
+            points: self
+                .points
+                .iter()
+                .map(|point| (point[0], value(point)))
+                .collect(),
+        };
+        Plot {
+            title,
+            panels: vec![
+                Panel {
+                    label: "transactions per second",
+                    lines: vec![line("served", plot::GREEN, &|point| point[1])],
+                },
+                Panel {
+                    label: "connections",
+                    lines: vec![
+                        line("size", plot::BLUE, &|point| point[2]),
+                        line("in use", plot::GREY, &|point| point[3]),
+                    ],
+                },
+                Panel {
+                    label: "callers that wait, and their wait (p95, ms)",
+                    lines: vec![
+                        line("waiting", plot::GREY, &|point| point[4]),
+                        line("p95", plot::ORANGE, &|point| point[5]),
+                    ],
+                },
+            ],
+        }
+    }
+}
