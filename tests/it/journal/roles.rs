@@ -85,7 +85,7 @@ async fn the_application_is_not_the_owner(bank: TestBank) {
         "DROP SCHEMA banking CASCADE",
         "SET LOCAL session_replication_role = replica",
         "SELECT setval('banking.account_number_sequence', 1)",
-        "CREATE TEMPORARY TABLE mine () INHERITS (banking.transactions)",
+        "CREATE TEMPORARY TABLE mine () INHERITS (banking.transactions) ON COMMIT DROP",
         "INSERT INTO banking.currencies VALUES ('XXX', 2)",
         "UPDATE banking.customers SET customer_number = 'C1'",
         "UPDATE banking.customers SET created_at = now()",

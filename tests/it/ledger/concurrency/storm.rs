@@ -125,7 +125,14 @@ async fn fate(ledger: &Ledger, number: u64, accounts: &[AccountId], counts: &mut
             Some(Ok(receipt)) => return Fate::Acknowledged(receipt.transfer_id),
             Some(Err(LedgerError::Refused(_))) => return Fate::Refused,
             Some(Err(LedgerError::Database(error))) => {
-                assert_eq!(error.class(), ErrorClass::ConnectionLost, "{error:?}");
+                let class = error.class();
+                assert!(
+                    matches!(
+                        class,
+                        ErrorClass::ConnectionLost | ErrorClass::ServerUnavailable
+                    ),
+                    "{error:?}"
+                );
                 counts.failed += 1;
                 true
             }
