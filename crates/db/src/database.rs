@@ -272,22 +272,8 @@ impl Database {
             .begin_at(options, location)
             .await
             .map_err(TransactionError::Database)?;
-        match work(&mut transaction).await {
-            Ok(value) => {
-                transaction
-                    .commit()
-                    .await
-                    .map_err(TransactionError::Database)?;
-                Ok(value)
-            }
-            Err(error) => {
-                // The work's own error tells more than a failure to roll back, which the server does by itself anyway.
-                if let Err(rollback) = transaction.rollback().await {
-                    tracing::debug!("the rollback after an error failed: {rollback}");
-                }
-                Err(TransactionError::Work(error))
-            }
-        }
+        let outcome = work(&mut transaction).await;
+        end(transaction, outcome).await
     }
 
     /// How connections outside of the pool are opened.
@@ -383,6 +369,29 @@ impl Executor for Database {
         statement: Statement,
     ) -> impl Future<Output = Result<u64, DatabaseError>> + Send {
         self.execute_at(statement, Location::caller())
+    }
+}
+
+/// Commits when the work is done, and rolls back when it failed.
+pub(crate) async fn end<T, E>(
+    transaction: Transaction,
+    outcome: Result<T, E>,
+) -> Result<T, TransactionError<E>> {
+    match outcome {
+        Ok(value) => {
+            transaction
+                .commit()
+                .await
+                .map_err(TransactionError::Database)?;
+            Ok(value)
+        }
+        Err(error) => {
+            // The work's own error tells more than a failure to roll back, which the server does by itself anyway.
+            if let Err(rollback) = transaction.rollback().await {
+                tracing::debug!("the rollback after an error failed: {rollback}");
+            }
+            Err(TransactionError::Work(error))
+        }
     }
 }
 

@@ -39,6 +39,7 @@
 
 mod address;
 mod begin;
+mod chance;
 mod config;
 mod connection;
 mod database;
@@ -50,6 +51,7 @@ pub mod locks;
 mod manager;
 mod parameter;
 pub mod pool;
+mod retry;
 mod row;
 mod seaorm;
 mod secret;
@@ -62,6 +64,7 @@ pub use database::{Database, PoolStatus};
 pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, statement};
 pub use locks::{LockError, LockName, SessionLock};
+pub use retry::{HoldsDatabaseError, RetryError, RetryPolicy, TransactionCommand};
 pub use sea_orm::{FromQueryResult, Statement, Value};
 pub use transaction::{
     IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions,

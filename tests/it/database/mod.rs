@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod commit;
+mod retry;
 mod rows;
 mod savepoint;
 mod session;

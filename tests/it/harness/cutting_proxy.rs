@@ -12,6 +12,7 @@ const FORWARD: u8 = 0;
 const BEFORE: u8 = 1;
 const AFTER: u8 = 2;
 const SPOIL: u8 = 3;
+const BETWEEN: u8 = 4;
 
 pub(crate) struct CuttingProxy {
     port: u16,
@@ -59,6 +60,11 @@ impl CuttingProxy {
         self.mode.store(AFTER, Ordering::SeqCst);
     }
 
+    /// Lets the next commit through, and cuts the connection at once, whether the server has dealt with it or not.
+    pub(crate) fn cut_during_commit(&self) {
+        self.mode.store(BETWEEN, Ordering::SeqCst);
+    }
+
     /// Lets the next commit through, and keeps back for this long whatever the server answers from then on.
     pub(crate) fn delay_answer_to_commit(&self, delay: Duration) {
         let milliseconds = u64::try_from(delay.as_millis()).unwrap();
@@ -103,6 +109,9 @@ async fn forward(
                     let spoil = is_begin && mode.compare_exchange(SPOIL, FORWARD, Ordering::SeqCst, Ordering::SeqCst).is_ok();
                     let bytes = if spoil { spoiled(message) } else { message.to_vec() };
                     server.write_all(&bytes).await.unwrap();
+                    if cut == BETWEEN {
+                        return;
+                    }
                     if cut == AFTER {
                         // The answer proves that the commit is done; nobody gets it.
                         let _ = server.read(&mut from_server).await;

@@ -2,6 +2,7 @@
 
 mod adjustment;
 mod batch;
+mod certainty;
 mod concurrency;
 mod idempotency;
 mod plans;

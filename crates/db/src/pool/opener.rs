@@ -1,6 +1,6 @@
 //! How fast connections are opened: never all at once, and slower while the server refuses.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use crate::chance::chance;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -115,12 +115,6 @@ fn pause(failures: u32, chance: u32) -> Duration {
     let doubled = 1_u32 << failures.saturating_sub(1).min(10);
     let longest = PAUSE_FIRST.saturating_mul(doubled).min(PAUSE_LONGEST);
     longest / 2 + longest / 2 * chance.min(1023) / 1024
-}
-
-/// The standard library's random keys are chance enough to keep instances from trying in step.
-fn chance() -> u32 {
-    let number = RandomState::new().build_hasher().finish();
-    u32::try_from(number % 1024).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-use neobank_db::DatabaseError;
+use neobank_db::{DatabaseError, HoldsDatabaseError};
 use thiserror::Error;
 
-use super::Refusal;
+use super::{Outcome, Refusal};
 use crate::{MoneyError, TransferId};
 
 /// Why the ledger gave no receipt.
@@ -19,14 +19,22 @@ pub enum LedgerError {
         /// [`Ledger::REQUESTS_MAX`](super::Ledger::REQUESTS_MAX).
         limit: usize,
     },
-    /// The commit was sent and its answer never came. The money moved, or it did not: the transfers with these
-    /// identifiers exist, or they do not. Asking again under the same idempotency key is safe.
+    /// The commit was sent, its answer never came, and for [`Ledger::certainty_limit`](super::Ledger::certainty_limit)
+    /// the database could not be asked. The money moved, or it did not: the transfers with these identifiers exist, or
+    /// they do not. Asking again under the same idempotency key is safe.
     #[error("the commit's outcome is not known: {reason}")]
     Unknown {
         /// What was seen instead of an answer.
         reason: String,
         /// The transfers that exist if the commit happened.
         transfers: Vec<TransferId>,
+    },
+    /// Carried out and durable on this server, but the standby it waits for has not confirmed it, because somebody
+    /// cancelled the wait: it is lost if this server is lost first.
+    #[error("carried out, but the standby has not confirmed it")]
+    NotReplicated {
+        /// What became of each request.
+        outcomes: Vec<Outcome>,
     },
     /// The database failed or refused; nothing was changed.
     #[error(transparent)]
@@ -36,5 +44,14 @@ pub enum LedgerError {
 impl From<MoneyError> for LedgerError {
     fn from(error: MoneyError) -> Self {
         Self::Refused(error.into())
+    }
+}
+
+impl HoldsDatabaseError for LedgerError {
+    fn database_error(&self) -> Option<&DatabaseError> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! The database holds every entry against its account and its transfer as it comes in and moves the balances itself, so a
 //! mistake here is an error there and not a wrong balance.
 
+mod certainty;
 mod decision;
 mod error;
 mod receipt;
@@ -15,8 +16,9 @@ mod request;
 mod session;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use neobank_db::{Database, DatabaseError, ErrorClass, Transaction};
+use neobank_db::{Database, DatabaseError, ErrorClass, RetryPolicy, Transaction};
 
 pub use decision::{
     AccountState, Books, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX, Identified,
@@ -31,6 +33,7 @@ pub use request::{
 };
 
 use crate::{AccountId, TransactionId, TransferId};
+use certainty::Certainty;
 use session::{Session, columns};
 
 /// Moves money.
@@ -87,8 +90,10 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Refused`] with the reason, [`LedgerError::Unknown`] when nobody but the database knows the outcome,
-    /// [`LedgerError::Database`] for a failure that changed nothing.
+    /// [`LedgerError::Refused`] with the reason, [`LedgerError::Database`] for a failure that changed nothing,
+    /// [`LedgerError::NotReplicated`]. A commit whose answer was lost is looked into until its outcome is known, and the
+    /// transfer is made anew if it did not happen; only when the database cannot be asked for
+    /// [`Ledger::certainty_limit`] does [`LedgerError::Unknown`] come back.
     pub async fn transfer(&self, request: TransferRequest) -> Result<Receipt, LedgerError> {
         self.submit(request).await
     }
@@ -111,13 +116,46 @@ impl Ledger {
     /// [`LedgerError::Database`]; in each but the second, none of them was carried out.
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
         let group = Group::new(requests)?;
-        for _ in 0..KEY_RACES_MAX {
+        let pauses = RetryPolicy::default();
+        let (mut key_races, mut attempts) = (0, 1);
+        loop {
             match self.attempt(&group).await {
-                Err(LedgerError::Database(error)) if is_key_race(&error) => {}
-                other => return other,
+                Ok(outcomes) => return Ok(outcomes),
+                Err(Failure::Database(error))
+                    if is_key_race(&error) && key_races < KEY_RACES_MAX =>
+                {
+                    key_races += 1;
+                }
+                Err(Failure::Database(error))
+                    if pauses.retries(error.class()) && attempts < pauses.attempts_max =>
+                {
+                    tokio::time::sleep(pauses.pause(attempts)).await;
+                    attempts += 1;
+                }
+                Err(Failure::Database(error)) => return Err(error.into()),
+                Err(Failure::NotReplicated(outcomes)) => {
+                    return Err(LedgerError::NotReplicated { outcomes });
+                }
+                Err(Failure::Unknown {
+                    reason,
+                    outcomes,
+                    transfers,
+                }) => match certainty::resolve(&self.database, &group.accounts, &transfers).await {
+                    Certainty::Committed => return Ok(outcomes),
+                    Certainty::Aborted if attempts < pauses.attempts_max => attempts += 1,
+                    Certainty::Aborted => return Err(DatabaseError::TransactionAborted.into()),
+                    Certainty::Unknown => return Err(LedgerError::Unknown { reason, transfers }),
+                },
             }
         }
-        self.attempt(&group).await
+    }
+
+    /// How long a commit without an answer is looked into before [`LedgerError::Unknown`] is returned: the
+    /// configuration's limit of an idle transaction and the one of a wait for a lock, since by then the server itself has
+    /// ended a session that nobody speaks to any more.
+    #[must_use]
+    pub fn certainty_limit(&self) -> Duration {
+        certainty::limit(self.database.config())
     }
 
     /// As [`Ledger::transfer`], as a part of the caller's transaction: durable when that commits. A refusal undoes only
@@ -165,7 +203,7 @@ impl Ledger {
         Ok(attempt_in(transaction, &group).await?)
     }
 
-    async fn attempt(&self, group: &Group<'_>) -> Result<Vec<Outcome>, LedgerError> {
+    async fn attempt(&self, group: &Group<'_>) -> Result<Vec<Outcome>, Failure> {
         let transaction = self.database.begin().await?;
         let session = Session::prepare(&transaction).await?;
         let books = session
@@ -189,12 +227,34 @@ impl Ledger {
             .await
         {
             Ok(()) => Ok(outcomes),
-            Err(DatabaseError::CommitUnknown { reason }) => Err(LedgerError::Unknown {
+            Err(DatabaseError::CommitUnknown { reason }) => Err(Failure::Unknown {
                 reason,
+                outcomes,
                 transfers: identifiers,
             }),
+            Err(DatabaseError::CommittedNotReplicated) => Err(Failure::NotReplicated(outcomes)),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Why an attempt did not end with its outcomes.
+enum Failure {
+    /// Nothing was changed.
+    Database(DatabaseError),
+    /// These are the outcomes, if the standby gets them.
+    NotReplicated(Vec<Outcome>),
+    /// These are the outcomes, if the transfers are there.
+    Unknown {
+        reason: String,
+        outcomes: Vec<Outcome>,
+        transfers: Vec<TransferId>,
+    },
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
     }
 }
 

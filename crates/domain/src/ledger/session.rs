@@ -17,7 +17,7 @@ use super::decision::{AccountState, Books, KnownTransfer, NewTransfer};
 use super::receipt::{EntryReceipt, Receipt};
 use super::request::TransferType;
 use crate::accounts::AccountStatus;
-use crate::{AccountId, Currency, Money};
+use crate::{AccountId, Currency, Money, TransferId};
 
 const LOCK_ACCOUNTS: &str = "\
 SELECT account_id, account_number, currency_code, account_status, current_balance::numeric, held_balance::numeric,
@@ -50,6 +50,8 @@ CROSS JOIN LATERAL (
     WHERE t.account_id = transfer.to_account_id AND t.transaction_date = transfer.posted_at
       AND t.entry_number = transfer.to_entry_number OFFSET 0
 ) AS credit";
+
+const COUNT_TRANSFERS: &str = "SELECT count(*) FROM banking.transfers WHERE transfer_id = ANY ($1)";
 
 const INSERT_TRANSFERS: &str = "\
 INSERT INTO banking.transfers
@@ -151,6 +153,31 @@ impl Session {
                 .collect::<Result<HashMap<_, _>, _>>()?,
             now,
         })
+    }
+
+    /// How many of the transfers are there, once nobody else holds the accounts any more.
+    pub(super) async fn count_transfers(
+        transaction: &Transaction,
+        accounts: &[AccountId],
+        transfers: &[TransferId],
+    ) -> Result<usize, DatabaseError> {
+        let lock = transaction
+            .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
+            .await?;
+        let count = transaction
+            .prepare(COUNT_TRANSFERS, &[Type::UUID_ARRAY])
+            .await?;
+        let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+        let transfers: Vec<Uuid> = transfers.iter().map(|id| id.as_uuid()).collect();
+        let (accounts, transfers): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 1]) =
+            ([&accounts], [&transfers]);
+        let (_, counted) = in_order(
+            transaction.read_prepared(&lock, &accounts),
+            transaction.read_prepared(&count, &transfers),
+        )
+        .await?;
+        let counted: i64 = column(counted.first().ok_or(DatabaseError::NoRow)?, "count")?;
+        Ok(usize::try_from(counted).unwrap_or(0))
     }
 
     /// Writes and commits in one round trip.

@@ -1,0 +1,94 @@
+//! X1: a commit whose answer was lost is known all the same.
+
+use neobank_db::{Database, Executor, statement};
+use neobank_domain::{Ledger, LedgerError, Money, TransferRequest};
+
+use crate::harness::{CuttingProxy, TestBank, czk};
+
+on_both_versions!(
+    commits_without_an_answer_happen_once,
+    without_a_database_to_ask_the_doubt_is_told,
+);
+
+/// A third is cut off before the commit arrives, a third after it is durable, a third in between. No key helps here.
+async fn commits_without_an_answer_happen_once(bank: TestBank) {
+    let transfers: u64 =
+        std::env::var("NEOBANK_UNKNOWN_COMMITS").map_or(90, |number| number.parse().unwrap());
+    let (from, to) = (
+        bank.account(czk("100000")).await,
+        bank.account(czk("0")).await,
+    );
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    for number in 0..transfers {
+        match number % 3 {
+            0 => proxy.cut_before_commit(),
+            1 => proxy.cut_after_commit(),
+            _ => proxy.cut_during_commit(),
+        }
+        let before = bank.balance(to).await;
+        let receipt = ledger
+            .transfer(TransferRequest::new(from, to, czk("1")))
+            .await
+            .unwrap();
+        let after = bank.balance(to).await;
+        assert_eq!(after, before.checked_add(czk("1")).unwrap());
+        assert_eq!(receipt.credit.running_balance, after);
+        let sql = "SELECT count(*) FROM banking.transfers WHERE transfer_id = $1";
+        let there: i64 = bank
+            .database
+            .fetch_value(statement(sql, [receipt.transfer_id.as_uuid().into()]))
+            .await
+            .unwrap();
+        assert_eq!(there, 1);
+    }
+    let moved = Money::parse(&transfers.to_string(), czk("0").currency()).unwrap();
+    assert_eq!(bank.balance(to).await, moved);
+    bank.assert_sound().await;
+}
+
+async fn without_a_database_to_ask_the_doubt_is_told(bank: TestBank) {
+    use std::time::Duration;
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    config.idle_in_transaction_timeout = Duration::from_millis(300);
+    config.lock_timeout = Duration::from_millis(300);
+    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    // Somebody else has the account from the commit on, so nobody can be sure that the transaction has ended.
+    let stranger = bank.superuser().await;
+    let transaction = stranger.begin().await.unwrap();
+    proxy.cut_after_commit();
+    let lock = async {
+        let sql = "SELECT 1 FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
+        transaction
+            .execute(statement(sql, [from.as_uuid().into()]))
+            .await
+            .unwrap();
+    };
+    let transfer = ledger.transfer(TransferRequest::new(from, to, czk("1")));
+    let (outcome, ()) = tokio::join!(transfer, async {
+        // The transfer has its locks first.
+        while bank
+            .count("banking.transfers WHERE to_account_id IS NOT NULL")
+            .await
+            < 2
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        lock.await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    });
+    match outcome {
+        Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers.len(), 1),
+        // It was quicker than the stranger.
+        Ok(_) => {}
+        other => panic!("{other:?}"),
+    }
+    transaction.rollback().await.unwrap();
+    assert_eq!(bank.balance(to).await, czk("1"));
+    bank.assert_sound().await;
+}
