@@ -16,6 +16,7 @@ mod harness;
 
 mod accounts;
 mod audit;
+mod cli;
 mod customers;
 mod database;
 mod import;
@@ -24,6 +25,7 @@ mod ledger;
 mod locks;
 mod migration;
 mod money;
+mod ops;
 mod pool;
 mod preferences;
 mod statements;

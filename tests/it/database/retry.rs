@@ -90,6 +90,7 @@ async fn table(bank: &TestBank, sql: &str) -> Database {
     database
 }
 
+#[expect(clippy::print_stdout, reason = "how often they tried is for people")]
 async fn every_increment_of_eight_writers_counts(bank: TestBank) {
     const EACH: u32 = 25;
     let database = table(&bank, "CREATE TABLE scratch.counter AS SELECT 0 AS n").await;

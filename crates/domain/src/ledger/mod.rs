@@ -117,20 +117,20 @@ impl Ledger {
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
         let group = Group::new(requests)?;
         let pauses = RetryPolicy::default();
-        let (mut key_races, mut attempts) = (0, 1);
+        let (mut key_races, mut attempts) = (0_usize, 1_u32);
         loop {
             match self.attempt(&group).await {
                 Ok(outcomes) => return Ok(outcomes),
                 Err(Failure::Database(error))
                     if is_key_race(&error) && key_races < KEY_RACES_MAX =>
                 {
-                    key_races += 1;
+                    key_races = key_races.saturating_add(1);
                 }
                 Err(Failure::Database(error))
                     if pauses.retries(error.class()) && attempts < pauses.attempts_max =>
                 {
                     tokio::time::sleep(pauses.pause(attempts)).await;
-                    attempts += 1;
+                    attempts = attempts.saturating_add(1);
                 }
                 Err(Failure::Database(error)) => return Err(error.into()),
                 Err(Failure::NotReplicated(outcomes)) => {
@@ -142,7 +142,9 @@ impl Ledger {
                     transfers,
                 }) => match certainty::resolve(&self.database, &group.accounts, &transfers).await {
                     Certainty::Committed => return Ok(outcomes),
-                    Certainty::Aborted if attempts < pauses.attempts_max => attempts += 1,
+                    Certainty::Aborted if attempts < pauses.attempts_max => {
+                        attempts = attempts.saturating_add(1);
+                    }
                     Certainty::Aborted => return Err(DatabaseError::TransactionAborted.into()),
                     Certainty::Unknown => return Err(LedgerError::Unknown { reason, transfers }),
                 },

@@ -1,0 +1,1 @@
+//! Monitoring of PostgreSQL that tells the truth.

@@ -1,0 +1,1 @@
+//! The operator's command, run as its user runs it.

@@ -1,0 +1,1 @@
+//! Every question of the ops crate, asked of live servers in live scenarios.
