@@ -35,6 +35,7 @@ pub fn schema() -> Schema {
             migration!("m20261123_000003_pooling"),
             migration!("m20261123_000004_concurrency"),
             migration!("m20261123_000005_locks"),
+            migration!("m20261123_000006_transaction_outcomes"),
         ],
         objects: objects(),
     }
@@ -115,6 +116,8 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS concurrency.release_customer_lock(uuid)"),
         object!("concurrency/grants_locks" since "m20261123_000005_locks",
             "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA concurrency FROM neobank_app, neobank_read"),
+        object!("concurrency/grants_outcomes" since "m20261123_000006_transaction_outcomes",
+            "REVOKE ALL ON concurrency.transaction_outcomes FROM neobank_app, neobank_read"),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::Statement;
 use tokio_postgres::Row;
@@ -11,7 +11,9 @@ use crate::config::{DatabaseConfig, Pooler};
 use crate::error::DatabaseError;
 use crate::executor::{Executor, parameters, typed};
 use crate::lease::Lease;
-use crate::pool::{Connections, Counted, Holder, PoolEvents, PoolMetrics, Sizer, StatementPattern};
+use crate::pool::{
+    Connections, Counted, Holder, Monitor, PoolEvents, PoolMetrics, Sizer, StatementPattern,
+};
 use crate::session::Place;
 use crate::tls::Connector;
 use crate::transaction::{Transaction, TransactionError, TransactionOptions};
@@ -23,6 +25,8 @@ use crate::transaction::{Transaction, TransactionError, TransactionOptions};
 pub struct Database {
     connections: Connections,
     config: Arc<DatabaseConfig>,
+    /// Of everything that is asked through this handle.
+    deadline: Option<Instant>,
 }
 
 /// What the pool is doing at one moment.
@@ -54,6 +58,7 @@ impl Database {
         let database = Self {
             connections: Connections::new(Arc::clone(&config), Sizer::first_size(&config))?,
             config,
+            deadline: None,
         };
         database.open_minimum().await?;
         database.close_idle_connections_from_now_on();
@@ -118,7 +123,13 @@ impl Database {
     #[must_use]
     pub fn metrics(&self) -> PoolMetrics {
         let status = self.status();
-        PoolMetrics::new(&self.config, &status, self.connections.monitor.counted())
+        let monitor = self.monitor();
+        PoolMetrics::new(
+            &self.config,
+            &status,
+            monitor.counted(),
+            monitor.retries.all(),
+        )
     }
 
     /// What happens in the pool from now on.
@@ -243,6 +254,53 @@ impl Database {
         self.transaction_at(options, work, Location::caller())
     }
 
+    /// A handle on the same pool, whose every call is to be over by then: the deadline travels with it to whatever is given
+    /// the handle, a [`Ledger`](https://docs.rs/neobank-domain) as well as [`Database::retry`].
+    ///
+    /// The wait for a connection ends by then, with [`DatabaseError::PoolTimeout`]; before each statement the server's
+    /// `statement_timeout` and `lock_timeout` are set to what is left, in the same message; nothing is sent after the
+    /// deadline, and no commit, so that [`DatabaseError::DeadlineExceeded`] always means that nothing was changed. A commit
+    /// that was sent in time is waited for, and a silent server for a second longer than the deadline. Statements that run
+    /// on the handle itself run in a transaction of their own, which costs them two more round trips.
+    ///
+    /// A handle that has a deadline keeps it where that is earlier.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use neobank_db::{Database, DatabaseConfig, DatabaseError, Executor, statement};
+    ///
+    /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
+    /// let in_a_hurry = database.with_deadline(Instant::now() + Duration::from_millis(100));
+    /// let late = in_a_hurry.execute(statement("SELECT pg_sleep(60)", [])).await;
+    /// assert!(matches!(late, Err(DatabaseError::DeadlineExceeded { .. })));
+    /// # Ok::<(), DatabaseError>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> Self {
+        let mut handle = self.clone();
+        handle.deadline = Some(self.deadline.map_or(deadline, |own| own.min(deadline)));
+        handle
+    }
+
+    /// The deadline of this handle.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// A handle on the same pool without a deadline, for what must be done even late.
+    #[must_use]
+    pub fn without_deadline(&self) -> Self {
+        let mut handle = self.clone();
+        handle.deadline = None;
+        handle
+    }
+
     /// Closes the pool: idle connections at once, the others as they come back. Waiting and later callers get
     /// [`DatabaseError::PoolClosed`].
     pub fn close(&self) {
@@ -253,12 +311,21 @@ impl Database {
         self.connections.monitor.counted()
     }
 
+    pub(crate) fn monitor(&self) -> &Monitor {
+        &self.connections.monitor
+    }
+
+    /// Whether only a transaction can carry the limits of a statement: behind a transaction pooler, and with a deadline.
+    fn needs_transaction(&self) -> bool {
+        self.config.pooler == Pooler::Transaction || self.deadline.is_some()
+    }
+
     async fn begin_at(
         &self,
         options: TransactionOptions,
         location: &'static Location<'static>,
     ) -> Result<Transaction, DatabaseError> {
-        let lease = self.connections.take(location).await?;
+        let lease = self.connections.take(location, self.deadline).await?;
         Ok(Transaction::new(lease, &options))
     }
 
@@ -284,7 +351,7 @@ impl Database {
     async fn open_minimum(&self) -> Result<(), DatabaseError> {
         let mut opened = Vec::new();
         for _ in 0..self.config.pool_min.max(1) {
-            opened.push(self.connections.take(Location::caller()).await?);
+            opened.push(self.connections.take(Location::caller(), None).await?);
         }
         Ok(())
     }
@@ -309,8 +376,7 @@ impl Database {
         mut statement: Statement,
         location: &'static Location<'static>,
     ) -> Result<Vec<Row>, DatabaseError> {
-        if self.config.pooler == Pooler::Transaction {
-            // Only a transaction can carry the limits through a transaction pooler.
+        if self.needs_transaction() {
             let transaction = self
                 .begin_at(TransactionOptions::default(), location)
                 .await?;
@@ -319,7 +385,7 @@ impl Database {
             return Ok(rows);
         }
         let parameters = parameters(&mut statement, Place::Pool)?;
-        let lease = self.connections.take(location).await?;
+        let lease = self.connections.take(location, None).await?;
         let client = lease.client();
         alone(
             &lease,
@@ -334,7 +400,7 @@ impl Database {
         mut statement: Statement,
         location: &'static Location<'static>,
     ) -> Result<u64, DatabaseError> {
-        if self.config.pooler == Pooler::Transaction {
+        if self.needs_transaction() {
             let transaction = self
                 .begin_at(TransactionOptions::default(), location)
                 .await?;
@@ -343,7 +409,7 @@ impl Database {
             return Ok(count);
         }
         let parameters = parameters(&mut statement, Place::Pool)?;
-        let lease = self.connections.take(location).await?;
+        let lease = self.connections.take(location, None).await?;
         let client = lease.client();
         alone(
             &lease,
@@ -427,7 +493,7 @@ mod tests {
 
     #[test]
     fn futures_are_small() {
-        let take = size(|database| database.connections.take(Location::caller()));
+        let take = size(|database| database.connections.take(Location::caller(), None));
         let begin = size(Database::begin);
         let execute = size(|database| database.execute(crate::statement("", [])));
         let sizes = (take, begin, execute);

@@ -75,6 +75,14 @@ pub enum DatabaseError {
         /// How long the answer was waited for.
         waited: Duration,
     },
+    /// The [deadline](crate::Database::with_deadline) passed; nothing was committed.
+    #[error("the deadline passed before {before}")]
+    DeadlineExceeded {
+        /// What was not done, or not done in time.
+        before: String,
+        /// The server's own answer, when it was the server that noticed.
+        server: Option<Box<ServerError>>,
+    },
     /// The commit of a transaction in which a statement had failed: the server rolled everything back.
     #[error("the transaction was rolled back, because a statement in it had failed")]
     TransactionAborted,
@@ -178,6 +186,8 @@ pub enum ErrorClass {
     InvalidAuthorization,
     /// 08xxx, or the connection broke.
     ConnectionLost,
+    /// The caller's own deadline passed.
+    DeadlineExceeded,
     /// 22xxx: a value that its type cannot hold.
     InvalidData,
     /// Everything else.
@@ -201,6 +211,7 @@ impl DatabaseError {
             Self::Connect { server: None, .. }
             | Self::ConnectionLost { server: None, .. }
             | Self::NoAnswer { .. } => ErrorClass::ConnectionLost,
+            Self::DeadlineExceeded { .. } => ErrorClass::DeadlineExceeded,
             _ => ErrorClass::Other,
         }
     }
@@ -215,6 +226,10 @@ impl DatabaseError {
                 ..
             }
             | Self::ConnectionLost {
+                server: Some(server),
+                ..
+            }
+            | Self::DeadlineExceeded {
                 server: Some(server),
                 ..
             } => Some(server),
@@ -262,6 +277,13 @@ impl DatabaseError {
     pub(crate) fn lost(reason: impl fmt::Display) -> Self {
         Self::ConnectionLost {
             reason: reason.to_string(),
+            server: None,
+        }
+    }
+
+    pub(crate) fn deadline(before: impl fmt::Display) -> Self {
+        Self::DeadlineExceeded {
+            before: before.to_string(),
             server: None,
         }
     }

@@ -8,11 +8,14 @@ use tokio_postgres::Client;
 
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
-use crate::error::{DatabaseError, ServerError};
+use crate::error::{DatabaseError, ErrorClass, ServerError};
 use crate::pool::{CloseReason, Running, Taken};
 
 /// How much longer than the server's own limit the client waits, so that the server's answer wins.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The same for the owner's own deadline.
+const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 
 /// A connection that its owner has for a while.
 ///
@@ -28,6 +31,8 @@ pub(crate) struct Lease {
     statements_sent: AtomicUsize,
     /// How long an answer is waited for: the server's own limit and some grace.
     answer_limit: Duration,
+    /// The owner's own.
+    deadline: Option<Instant>,
     config: Arc<DatabaseConfig>,
 }
 
@@ -41,13 +46,18 @@ const COMMITTING: u8 = 2;
 const BROKEN: u8 = 3;
 
 impl Lease {
-    pub(crate) fn new(taken: Taken, config: Arc<DatabaseConfig>) -> Self {
+    pub(crate) fn new(
+        taken: Taken,
+        config: Arc<DatabaseConfig>,
+        deadline: Option<Instant>,
+    ) -> Self {
         Self {
             taken: Some(taken),
             state: AtomicU8::new(CLEAN),
             statements_in_flight: AtomicUsize::new(0),
             statements_sent: AtomicUsize::new(0),
             answer_limit: config.statement_timeout.saturating_add(GRACE),
+            deadline,
             config,
         }
     }
@@ -92,7 +102,29 @@ impl Lease {
     }
 
     pub(crate) fn answer_limit(&self) -> Duration {
-        self.answer_limit
+        match self.deadline {
+            None => self.answer_limit,
+            Some(deadline) => deadline
+                .saturating_duration_since(Instant::now())
+                .saturating_add(DEADLINE_GRACE)
+                .min(self.answer_limit),
+        }
+    }
+
+    /// What is left until the owner's deadline; `None` without one.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::DeadlineExceeded`] when nothing is left.
+    pub(crate) fn time_left(&self, before: &str) -> Result<Option<Duration>, DatabaseError> {
+        let Some(deadline) = self.deadline else {
+            return Ok(None);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(DatabaseError::deadline(before));
+        }
+        Ok(Some(left))
     }
 
     /// How many statements were sent so far.
@@ -129,7 +161,7 @@ impl Lease {
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
-        self.answer_within(self.answer_limit, statement).await
+        self.answer_within(self.answer_limit(), statement).await
     }
 
     /// As [`Lease::answer`], within another limit.
@@ -149,11 +181,36 @@ impl Lease {
                 });
         match answer {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.failure(&error)),
+            Ok(Err(error)) => Err(self.late(self.failure(&error))),
             Err(_) => {
                 self.mark_broken();
-                Err(DatabaseError::NoAnswer { waited: limit })
+                Err(self.late(DatabaseError::NoAnswer { waited: limit }))
             }
+        }
+    }
+
+    /// The deadline, where it is the cause of an error.
+    fn late(&self, error: DatabaseError) -> DatabaseError {
+        let passed = self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now());
+        match error {
+            DatabaseError::NoAnswer { .. } if passed => {
+                DatabaseError::deadline("the server answered")
+            }
+            DatabaseError::Server(server)
+                if passed
+                    && matches!(
+                        server.class(),
+                        ErrorClass::StatementCancelled | ErrorClass::LockTimeout
+                    ) =>
+            {
+                DatabaseError::DeadlineExceeded {
+                    before: "the statement ended".to_owned(),
+                    server: Some(server),
+                }
+            }
+            other => other,
         }
     }
 

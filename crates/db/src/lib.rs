@@ -49,6 +49,7 @@ mod lease;
 mod lexer;
 pub mod locks;
 mod manager;
+mod outcome;
 mod parameter;
 pub mod pool;
 mod retry;
@@ -64,7 +65,8 @@ pub use database::{Database, PoolStatus};
 pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, statement};
 pub use locks::{LockError, LockName, SessionLock};
-pub use retry::{HoldsDatabaseError, RetryError, RetryPolicy, TransactionCommand};
+pub use outcome::delete_outcomes;
+pub use retry::{HoldsDatabaseError, RetryCount, RetryError, RetryPolicy, TransactionCommand};
 pub use sea_orm::{FromQueryResult, Statement, Value};
 pub use transaction::{
     IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions,

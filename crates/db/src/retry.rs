@@ -1,84 +1,23 @@
 //! A transaction that is run again when the server asks for it.
 
+mod counts;
+mod policy;
+
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
 
-use crate::chance::chance;
 use crate::database::{Database, end};
 use crate::error::{DatabaseError, ErrorClass};
 use crate::executor::{Executor, statement};
+use crate::outcome::{self, Outcome};
 use crate::transaction::{Transaction, TransactionError, TransactionOptions};
 
-/// When a transaction is run again, how often, and after what pause.
-///
-/// # Example
-///
-/// ```
-/// use std::time::Duration;
-/// use neobank_db::{ErrorClass, RetryPolicy};
-///
-/// let policy = RetryPolicy::default().also(ErrorClass::LockTimeout);
-/// assert!(policy.retries(ErrorClass::Deadlock) && policy.retries(ErrorClass::LockTimeout));
-/// assert!(!policy.retries(ErrorClass::UniqueViolation));
-/// assert!(policy.pause(1) <= policy.pause_first && policy.pause(40) <= policy.pause_longest);
-/// ```
-#[derive(Clone, Debug)]
-pub struct RetryPolicy {
-    /// Attempts at most, the first among them; at least 1.
-    pub attempts_max: u32,
-    /// The longest pause before the second attempt; it doubles with each.
-    pub pause_first: Duration,
-    /// No pause is longer than this.
-    pub pause_longest: Duration,
-    /// No attempt begins later than this after the first.
-    pub deadline: Duration,
-    classes: Vec<ErrorClass>,
-}
-
-impl Default for RetryPolicy {
-    /// Serialization failures (40001) and deadlocks (40P01): in both the server has rolled back and asks for another
-    /// attempt (PostgreSQL's manual, 13.5). Ten attempts within 30 seconds, pauses from 5 ms to a second.
-    fn default() -> Self {
-        Self {
-            attempts_max: 10,
-            pause_first: Duration::from_millis(5),
-            pause_longest: Duration::from_secs(1),
-            deadline: Duration::from_secs(30),
-            classes: vec![ErrorClass::SerializationFailure, ErrorClass::Deadlock],
-        }
-    }
-}
-
-impl RetryPolicy {
-    /// The same policy, for another class of errors too.
-    ///
-    /// A unique violation may be a race that the next attempt does not meet, or a mistake that it meets again; a lock
-    /// timeout may end, or not. That is the caller's to know.
-    #[must_use]
-    pub fn also(mut self, class: ErrorClass) -> Self {
-        self.classes.push(class);
-        self
-    }
-
-    /// Whether a transaction that failed in this way is run again.
-    #[must_use]
-    pub fn retries(&self, class: ErrorClass) -> bool {
-        self.classes.contains(&class)
-    }
-
-    /// A pause after so many failed attempts: any time from nothing to the doubled first one (full jitter, as in Brooker,
-    /// "Exponential Backoff And Jitter", AWS 2015).
-    #[must_use]
-    pub fn pause(&self, attempts: u32) -> Duration {
-        let doubled = 1_u32 << attempts.saturating_sub(1).min(20);
-        let longest = self
-            .pause_first
-            .saturating_mul(doubled)
-            .min(self.pause_longest);
-        longest.saturating_mul(chance()) / 1023
-    }
-}
+pub use counts::RetryCount;
+pub(crate) use counts::{Next, RetryCounts};
+pub use policy::RetryPolicy;
 
 /// A transaction as a value that can run again, from its start: what it decides is decided anew in each attempt.
 pub trait TransactionCommand: Send {
@@ -142,8 +81,10 @@ pub struct RetryError<E: std::error::Error + 'static> {
 impl Database {
     /// Runs a command in a transaction, and again in a new one when the server asks for it.
     ///
-    /// A commit whose outcome is not known is not run again: it may have happened. Each new attempt is told to `tracing`
-    /// with the name and the SQLSTATE, and each deadlock is written to `concurrency.deadlock_log`, where that is there.
+    /// A commit whose answer was lost is not run again, since it may have happened; but
+    /// [`RetryPolicy::with_outcome_rows`] finds out. Each new attempt is told to `tracing` and counted in
+    /// [`Database::metrics`] by the name and the SQLSTATE, and each deadlock is written to `concurrency.deadlock_log`,
+    /// where that is there. On a handle [with a deadline](Database::with_deadline) no attempt begins after it.
     ///
     /// # Errors
     ///
@@ -193,40 +134,94 @@ impl Database {
         let started = Instant::now();
         let mut attempts = 1;
         loop {
-            let outcome = match self.begin_with(command.options()).await {
-                Ok(mut transaction) => {
-                    let done = command.run(&mut transaction, attempts).await;
-                    end(transaction, done).await
-                }
-                Err(error) => Err(TransactionError::Database(error)),
-            };
-            let error = match outcome {
+            let failed = match self.attempt(policy, command, attempts).await {
                 Ok(value) => return Ok(value),
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            let failure = error.database_error();
-            let class = failure.map_or(ErrorClass::Other, DatabaseError::class);
-            let sqlstate = failure
-                .and_then(DatabaseError::server)
-                .map_or("", |server| server.sqlstate.as_str());
-            if class == ErrorClass::Deadlock {
-                self.log_deadlock(name, failure).await;
-            }
             let pause = policy.pause(attempts);
             let is_over = attempts >= policy.attempts_max
-                || started.elapsed().saturating_add(pause) > policy.deadline;
-            if is_over || !policy.retries(class) {
-                tracing::debug!(transaction = name, sqlstate, attempts, "given up");
+                || started.elapsed().saturating_add(pause) > policy.deadline
+                || self
+                    .deadline()
+                    .is_some_and(|deadline| Instant::now() + pause >= deadline);
+            let next = if !is_over && failed.is_to_run_again(policy) {
+                Next::RunAgain
+            } else {
+                Next::GivenUp
+            };
+            self.note(
+                name,
+                failed.error.database_error(),
+                failed.lost_commit,
+                next,
+            )
+            .await;
+            if next == Next::GivenUp {
                 return Err(RetryError {
                     name,
                     attempts,
                     elapsed: started.elapsed(),
-                    error,
+                    error: failed.error,
                 });
             }
-            tracing::debug!(transaction = name, sqlstate, attempts, ?pause, "run again");
             tokio::time::sleep(pause).await;
             attempts += 1;
+        }
+    }
+
+    /// Counts and logs an error after which a transaction is run again by other means than [`Database::retry`].
+    pub async fn note_retry(&self, name: &'static str, error: &DatabaseError) {
+        let lost_commit = matches!(error, DatabaseError::CommitUnknown { .. });
+        self.note(name, Some(error), lost_commit, Next::RunAgain)
+            .await;
+    }
+
+    async fn attempt<C: TransactionCommand>(
+        &self,
+        policy: &RetryPolicy,
+        command: &mut C,
+        number: u32,
+    ) -> Result<C::Output, Failed<C::Error>> {
+        let options = command.options();
+        let writes_row = policy.outcome_rows && !options.read_only;
+        let mut transaction = self.begin_with(options).await?;
+        let done = command.run(&mut transaction, number).await;
+        let value = match done {
+            Ok(value) if writes_row && transaction.is_begun() => value,
+            done => return Ok(end(transaction, done).await?),
+        };
+        let attempt = Uuid::now_v7();
+        let reason = match commit_with_row(transaction, attempt, command.name()).await {
+            Ok(()) => return Ok(value),
+            Err(DatabaseError::CommitUnknown { reason }) => reason,
+            Err(error) => return Err(error.into()),
+        };
+        match outcome::resolve(self, attempt, command.name()).await {
+            Outcome::Committed => Ok(value),
+            Outcome::Aborted => Err(Failed {
+                error: TransactionError::Database(DatabaseError::lost(reason)),
+                lost_commit: true,
+            }),
+            Outcome::Unknown => Err(DatabaseError::CommitUnknown { reason }.into()),
+        }
+    }
+
+    async fn note(
+        &self,
+        name: &'static str,
+        failure: Option<&DatabaseError>,
+        lost_commit: bool,
+        next: Next,
+    ) {
+        let sqlstate = match failure.and_then(DatabaseError::server) {
+            _ if lost_commit => "lost",
+            Some(server) => server.sqlstate.as_str(),
+            None => "",
+        };
+        self.monitor().retries.count(name, sqlstate, next);
+        tracing::debug!(transaction = name, sqlstate, ?next, "a transaction failed");
+        if failure.map(DatabaseError::class) == Some(ErrorClass::Deadlock) {
+            self.log_deadlock(name, failure).await;
         }
     }
 
@@ -249,5 +244,60 @@ impl Database {
         if let Err(error) = Executor::execute(self, insert).await {
             tracing::debug!("a deadlock could not be logged: {error}");
         }
+    }
+}
+
+/// Why an attempt did not commit.
+struct Failed<E> {
+    error: TransactionError<E>,
+    /// The commit did not arrive, so that it can be run again whatever the error's class.
+    lost_commit: bool,
+}
+
+impl<E: HoldsDatabaseError> Failed<E> {
+    fn is_to_run_again(&self, policy: &RetryPolicy) -> bool {
+        let class = self.error.database_error().map(DatabaseError::class);
+        self.lost_commit || class.is_some_and(|class| policy.retries(class))
+    }
+}
+
+impl<E> From<TransactionError<E>> for Failed<E> {
+    fn from(error: TransactionError<E>) -> Self {
+        Self {
+            error,
+            lost_commit: false,
+        }
+    }
+}
+
+impl<E> From<DatabaseError> for Failed<E> {
+    fn from(error: DatabaseError) -> Self {
+        TransactionError::Database(error).into()
+    }
+}
+
+/// The row and the commit travel together.
+async fn commit_with_row(
+    transaction: Transaction,
+    attempt: Uuid,
+    name: &str,
+) -> Result<(), DatabaseError> {
+    let types = [Type::UUID, Type::TEXT];
+    let prepared = transaction.prepare(outcome::RECORD, &types).await;
+    let recorded = match prepared {
+        Ok(record) => {
+            transaction
+                .execute_and_commit(&[(&record, &[&attempt, &name])])
+                .await
+        }
+        Err(error) => Err(error),
+    };
+    match recorded {
+        Ok(_) => Ok(()),
+        // The row met a transaction in which a statement had failed.
+        Err(DatabaseError::Server(server)) if server.sqlstate == "25P02" => {
+            Err(DatabaseError::TransactionAborted)
+        }
+        Err(error) => Err(error),
     }
 }

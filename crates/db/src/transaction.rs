@@ -79,6 +79,9 @@ pub struct Transaction {
     /// Savepoints that were made since the last statement; they travel with the next one.
     unsent: Mutex<String>,
     savepoints: u32,
+    /// The server's own, in force where the deadline leaves more.
+    statement_timeout: Duration,
+    lock_timeout: Duration,
 }
 
 /// A statement that the server knows already, or its text where a pooler forbids that.
@@ -106,7 +109,14 @@ impl Transaction {
             lease.wait_at_least(limit);
         }
         let begin = begin_statement(&lease, options);
+        let config = lease.config();
+        let statement_timeout = options
+            .statement_timeout
+            .unwrap_or(config.statement_timeout);
+        let lock_timeout = options.lock_timeout.unwrap_or(config.lock_timeout);
         Self {
+            statement_timeout,
+            lock_timeout,
             lease,
             begin: Begin::new(),
             begin_statement: begin,
@@ -132,7 +142,13 @@ impl Transaction {
         if !self.begin.is_begun() {
             return Err(DatabaseError::TransactionAborted);
         }
+        self.lease.time_left("the commit was sent")?;
         self.send_commit().await
+    }
+
+    /// Whether the server has answered the `BEGIN`.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.begin.is_begun()
     }
 
     /// Sends statements and then the commit without waiting in between, and returns how many rows each touched.
@@ -432,8 +448,9 @@ impl Transaction {
                 Ok(answer)
             }
             Turn::Send(beginning) => {
+                let limits = self.limits()?;
                 let prefix = format!(
-                    "{}{}",
+                    "{}{}{limits}",
                     self.begin_statement,
                     std::mem::take(&mut *self.unsent())
                 );
@@ -480,17 +497,35 @@ impl Transaction {
         limit: Duration,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
-        let savepoints = std::mem::take(&mut *self.unsent());
-        if savepoints.is_empty() {
+        let limits = self.limits()?;
+        let prefix = std::mem::take(&mut *self.unsent()) + &limits;
+        if prefix.is_empty() {
             return self.lease.answer_within(limit, statement).await;
         }
         self.lease
             .answer_within(limit, async {
                 let (made, answer) =
-                    join(self.lease.client().batch_execute(&savepoints), statement).await;
+                    join(self.lease.client().batch_execute(&prefix), statement).await;
                 made.and(answer)
             })
             .await
+    }
+
+    /// What makes the server keep the owner's deadline; nothing without one.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::DeadlineExceeded`] when it has passed.
+    fn limits(&self) -> Result<String, DatabaseError> {
+        let Some(left) = self.lease.time_left("the statement was sent")? else {
+            return Ok(String::new());
+        };
+        // Rounded up, so that the deadline has passed when the server says so.
+        let left = left.saturating_add(Duration::from_millis(1));
+        Ok(
+            set_local("statement_timeout", self.statement_timeout.min(left))
+                + &set_local("lock_timeout", self.lock_timeout.min(left)),
+        )
     }
 
     /// A statement inside an aborted transaction fails, and in one message the commit behind it is not even tried: that
@@ -730,9 +765,7 @@ fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
     let behind_pooler = config.pooler == Pooler::Transaction;
     let mut set = |name: &str, own: Option<Duration>, general: Duration| {
         if let Some(limit) = own.or(behind_pooler.then_some(general)) {
-            // PostgreSQL takes 0 for "no limit", which nobody asked for.
-            let milliseconds = limit.as_millis().clamp(1, 2_147_483_647);
-            begin.push_str(&format!("SET LOCAL {name} = {milliseconds};"));
+            begin.push_str(&set_local(name, limit));
         }
     };
     set(
@@ -753,6 +786,12 @@ fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
         ));
     }
     begin
+}
+
+fn set_local(name: &str, limit: Duration) -> String {
+    // PostgreSQL takes 0 for "no limit", which nobody asked for.
+    let milliseconds = limit.as_millis().clamp(1, 2_147_483_647);
+    format!("SET LOCAL {name} = {milliseconds};")
 }
 
 async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {

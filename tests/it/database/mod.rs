@@ -2,6 +2,9 @@
 
 mod cancellation;
 mod commit;
+mod deadline;
+mod dropped;
+mod outcome;
 mod retry;
 mod rows;
 mod savepoint;

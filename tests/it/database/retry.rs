@@ -18,6 +18,7 @@ use crate::harness::TestBank;
 on_both_versions!(
     every_increment_of_eight_writers_counts,
     no_pair_is_skewed,
+    pairs_are_skewed_where_nobody_keeps_writers_apart,
     a_deadlock_is_run_again_and_logged,
     what_the_policy_does_not_name_is_not_run_again,
 );
@@ -27,7 +28,7 @@ const WRITERS: usize = 8;
 const SERIALIZABLE: IsolationLevel = IsolationLevel::Serializable;
 
 /// A command from its parts.
-struct Command<W> {
+pub(super) struct Command<W> {
     name: &'static str,
     isolation: IsolationLevel,
     work: W,
@@ -61,7 +62,7 @@ where
     }
 }
 
-fn command<T, W>(name: &'static str, isolation: IsolationLevel, work: W) -> Command<W>
+pub(super) fn command<T, W>(name: &'static str, isolation: IsolationLevel, work: W) -> Command<W>
 where
     W: for<'a> FnMut(&'a mut Transaction, u32) -> BoxFuture<'a, Result<T, DatabaseError>>,
 {
@@ -130,18 +131,30 @@ async fn every_increment_of_eight_writers_counts(bank: TestBank) {
 
 /// Of each pair one must stay on call; each writer sees both on and sends one home.
 async fn no_pair_is_skewed(bank: TestBank) {
+    assert_eq!(skewed_pairs(&bank, SERIALIZABLE).await, 0);
+}
+
+/// The control: so the test above would see one.
+async fn pairs_are_skewed_where_nobody_keeps_writers_apart(bank: TestBank) {
+    let skewed = skewed_pairs(&bank, IsolationLevel::ReadCommitted).await;
+    assert!(skewed > 0);
+}
+
+async fn skewed_pairs(bank: &TestBank, isolation: IsolationLevel) -> i64 {
     let database = table(
-        &bank,
+        bank,
         "CREATE TABLE scratch.doctor AS SELECT pair, one, true AS on_call
          FROM generate_series(1, 20) AS pair, generate_series(0, 1) AS one",
     )
     .await;
     let mut writers = JoinSet::new();
+    let together = Arc::new(Barrier::new(WRITERS));
     for writer in 0..WRITERS {
-        let database = database.clone();
+        let (database, together) = (database.clone(), Arc::clone(&together));
         writers.spawn(async move {
             for pair in 1..=20_i32 {
-                let mut leave = command("leave", SERIALIZABLE, |transaction, _| {
+                together.wait().await;
+                let mut leave = command("leave", isolation, |transaction, _| {
                     Box::pin(async move {
                         let both = "SELECT count(*) FROM scratch.doctor WHERE pair = $1 AND on_call";
                         let on_call: i64 = transaction
@@ -165,8 +178,7 @@ async fn no_pair_is_skewed(bank: TestBank) {
     let sql = "SELECT count(*) FROM (
                    SELECT pair FROM scratch.doctor GROUP BY pair HAVING count(*) FILTER (WHERE on_call) <> 1
                ) AS wrong";
-    let wrong: i64 = database.fetch_value(statement(sql, [])).await.unwrap();
-    assert_eq!(wrong, 0);
+    database.fetch_value(statement(sql, [])).await.unwrap()
 }
 
 async fn a_deadlock_is_run_again_and_logged(bank: TestBank) {
@@ -210,6 +222,20 @@ async fn a_deadlock_is_run_again_and_logged(bank: TestBank) {
                WHERE query_text = 'cross' AND jsonb_array_length(lock_info -> 'waits') >= 2";
     let logged: i64 = database.fetch_value(statement(sql, [])).await.unwrap();
     assert_eq!(logged, 1);
+    let metrics = database.metrics();
+    let count = &metrics.retries[0];
+    assert_eq!(
+        (
+            count.transaction,
+            &*count.sqlstate,
+            count.retries,
+            count.failures
+        ),
+        ("cross", "40P01", 1, 0)
+    );
+    let line = "neobank_transaction_retries_total{db_client_connection_pool_name=\"neobank\",\
+                transaction=\"cross\",sqlstate=\"40P01\"} 1\n";
+    assert!(metrics.to_prometheus().contains(line));
 }
 
 async fn what_the_policy_does_not_name_is_not_run_again(bank: TestBank) {

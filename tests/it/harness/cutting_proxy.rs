@@ -13,6 +13,10 @@ const BEFORE: u8 = 1;
 const AFTER: u8 = 2;
 const SPOIL: u8 = 3;
 const BETWEEN: u8 = 4;
+const LATE: u8 = 5;
+
+/// How late a commit arrives that is kept back.
+const LATENESS: Duration = Duration::from_millis(300);
 
 pub(crate) struct CuttingProxy {
     port: u16,
@@ -65,6 +69,11 @@ impl CuttingProxy {
         self.mode.store(BETWEEN, Ordering::SeqCst);
     }
 
+    /// Cuts the client off at the next commit, which arrives at the server all the same, a while later.
+    pub(crate) fn cut_and_commit_late(&self) {
+        self.mode.store(LATE, Ordering::SeqCst);
+    }
+
     /// Lets the next commit through, and keeps back for this long whatever the server answers from then on.
     pub(crate) fn delay_answer_to_commit(&self, delay: Duration) {
         let milliseconds = u64::try_from(delay.as_millis()).unwrap();
@@ -103,6 +112,14 @@ async fn forward(
                     let is_commit = message.windows(8).any(|word| word == b"; COMMIT");
                     let cut = if is_commit { mode.swap(FORWARD, Ordering::SeqCst) } else { FORWARD };
                     if cut == BEFORE {
+                        return;
+                    }
+                    if cut == LATE {
+                        drop(client);
+                        tokio::time::sleep(LATENESS).await;
+                        server.write_all(&from_client[..length]).await.unwrap();
+                        // Until the server has dealt with it.
+                        let _ = server.read(&mut from_server).await;
                         return;
                     }
                     let is_begin = message.starts_with(b"Q") && message[5..].starts_with(b"BEGIN");

@@ -111,15 +111,25 @@ impl Connections {
         }
     }
 
-    /// A connection for whoever is at `location`.
+    /// A connection for whoever is at `location`, until `deadline` if there is one.
     pub(crate) async fn take(
         &self,
         location: &'static Location<'static>,
+        deadline: Option<std::time::Instant>,
     ) -> Result<Lease, DatabaseError> {
         let started = Instant::now();
+        let limit = match deadline {
+            None => self.config.acquire_timeout,
+            Some(deadline) => deadline
+                .saturating_duration_since(std::time::Instant::now())
+                .min(self.config.acquire_timeout),
+        };
+        if limit.is_zero() {
+            return Err(DatabaseError::deadline("a connection was asked for"));
+        }
         let permit = self
             .gate
-            .acquire(self.config.acquire_timeout)
+            .acquire(limit)
             .await
             .map_err(|refusal| self.refused(refusal, started.elapsed()))?;
         loop {
@@ -137,7 +147,7 @@ impl Connections {
                         monitor: Arc::clone(&self.monitor),
                         opener: Arc::clone(&self.opener),
                     };
-                    return Ok(Lease::new(taken, Arc::clone(&self.config)));
+                    return Ok(Lease::new(taken, Arc::clone(&self.config), deadline));
                 }
                 Err(PoolError::Backend(OpenError::Later(later))) => later,
                 Err(PoolError::Backend(OpenError::Failed(error))) => return Err(error),
@@ -149,10 +159,9 @@ impl Connections {
                     });
                 }
             };
-            let deadline = started + self.config.acquire_timeout;
-            let until = later.at.map_or(deadline, |at| at.min(deadline));
-            if tokio::time::timeout_at(until, changed).await.is_err() && Instant::now() >= deadline
-            {
+            let last = started + limit;
+            let until = later.at.map_or(last, |at| at.min(last));
+            if tokio::time::timeout_at(until, changed).await.is_err() && Instant::now() >= last {
                 // Nothing was the matter with the others' use of the pool; connections could not be opened.
                 let waited = started.elapsed();
                 return Err(match self.opener.last_failure() {

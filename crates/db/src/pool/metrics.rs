@@ -7,6 +7,7 @@ use super::histogram::Durations;
 use super::monitor::Counted;
 use crate::config::DatabaseConfig;
 use crate::database::PoolStatus;
+use crate::retry::RetryCount;
 
 /// What a pool did since it was opened, and does now.
 ///
@@ -42,6 +43,8 @@ pub struct PoolMetrics {
     pub statements: u64,
     /// The time of all statements together, from sending to the answer.
     pub statement_time: Duration,
+    /// How often transactions were run again, or given up, by their name and SQLSTATE.
+    pub retries: Vec<RetryCount>,
 }
 
 /// One value of a metric.
@@ -71,7 +74,12 @@ pub enum MeasuredValue {
 }
 
 impl PoolMetrics {
-    pub(crate) fn new(config: &DatabaseConfig, status: &PoolStatus, counted: Counted) -> Self {
+    pub(crate) fn new(
+        config: &DatabaseConfig,
+        status: &PoolStatus,
+        counted: Counted,
+        retries: Vec<RetryCount>,
+    ) -> Self {
         Self {
             pool_name: config.application_name.clone(),
             used: status.open.saturating_sub(status.idle),
@@ -86,6 +94,7 @@ impl PoolMetrics {
             use_time: counted.holds,
             statements: counted.statements,
             statement_time: counted.statement_time,
+            retries,
         }
     }
 
@@ -150,16 +159,13 @@ impl PoolMetrics {
     }
 
     /// The metrics in Prometheus' text format: points become underscores, durations are in seconds, counters end in
-    /// `_total`.
+    /// `_total`. Also `neobank_transaction_retries_total` and `neobank_transaction_failures_total` by the transaction's
+    /// name and the SQLSTATE.
     #[must_use]
     pub fn to_prometheus(&self) -> String {
         let mut text = String::new();
         let mut described = "";
-        let pool = self
-            .pool_name
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n");
+        let pool = escaped(&self.pool_name);
         for measurement in self.measurements() {
             let name = measurement.name.replace('.', "_");
             let labels = match measurement.state {
@@ -187,8 +193,33 @@ impl PoolMetrics {
                 }
             };
         }
+        self.write_retries(&mut text, &pool);
         text
     }
+
+    fn write_retries(&self, text: &mut String, pool: &str) {
+        let mut write = |name: &str, value: fn(&RetryCount) -> u64| {
+            describe(text, !self.retries.is_empty(), name, "counter");
+            for count in &self.retries {
+                let _ = writeln!(
+                    text,
+                    "{name}{{db_client_connection_pool_name=\"{pool}\",transaction=\"{}\",sqlstate=\"{}\"}} {}",
+                    escaped(count.transaction),
+                    escaped(&count.sqlstate),
+                    value(count)
+                );
+            }
+        };
+        write("neobank_transaction_retries_total", |count| count.retries);
+        write("neobank_transaction_failures_total", |count| count.failures);
+    }
+}
+
+fn escaped(label: &str) -> String {
+    label
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 /// The same bounds each time, whatever was measured: Prometheus adds them up by bound.

@@ -12,6 +12,7 @@ use super::histogram::{Durations, Histogram};
 use super::holder::{Hold, Holders};
 use super::pattern::{Pattern, Patterns};
 use super::sizing::Reason;
+use crate::retry::RetryCounts;
 
 /// Counts, measures and tells what happens in a pool.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Monitor {
     events: broadcast::Sender<PoolEvent>,
     pub(crate) holders: Holders,
     pub(crate) patterns: Patterns,
+    pub(crate) retries: RetryCounts,
     waits: Histogram,
     holds: Histogram,
     creates: Histogram,
@@ -64,6 +66,7 @@ impl Monitor {
             events: broadcast::Sender::new(KEPT),
             holders: Holders::default(),
             patterns: Patterns::default(),
+            retries: RetryCounts::default(),
             waits: Histogram::new(),
             holds: Histogram::new(),
             creates: Histogram::new(),

@@ -129,6 +129,7 @@ impl Ledger {
                 Err(Failure::Database(error))
                     if pauses.retries(error.class()) && attempts < pauses.attempts_max =>
                 {
+                    self.database.note_retry("ledger", &error).await;
                     tokio::time::sleep(pauses.pause(attempts)).await;
                     attempts = attempts.saturating_add(1);
                 }

@@ -4,3 +4,4 @@ pub mod deadlock_log;
 pub mod lock_leases;
 pub mod lock_names;
 pub mod mvcc_demo;
+pub mod transaction_outcomes;

@@ -19,10 +19,14 @@ pub(crate) struct Owner {
     pub(crate) server: i32,
 }
 
-/// The command, with an environment that says nothing about servers.
+/// The command, with an environment that says nothing about servers. It hears Ctrl-C as below a terminal, also when the
+/// tests themselves run in the background of a shell, where it would be ignored.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_local-postgres"));
-    without_variables(&mut command).args(arguments);
+    let mut command = Command::new("env");
+    without_variables(&mut command)
+        .arg("--default-signal=INT")
+        .arg(env!("CARGO_BIN_EXE_local-postgres"))
+        .args(arguments);
     command
 }
 

@@ -1,0 +1,106 @@
+//! What became of a transaction, by its own word.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::error::DatabaseError;
+use crate::executor::{Executor, statement};
+use crate::retry::RetryPolicy;
+
+/// Written by the transaction itself, as the last thing before its commit.
+pub(crate) const RECORD: &str =
+    "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
+     VALUES ($1, $2, true)";
+
+/// Whoever still asks for a row asks within [`limit`]; a younger one could be deleted under their eyes, and its
+/// transaction be taken for one that did not happen.
+const KEEP_LEAST: Duration = Duration::from_secs(3600);
+
+/// Each statement deletes this many at most, so that none runs for long.
+const BATCH: i64 = 5000;
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Committed,
+    /// It did not happen, and never will.
+    Aborted,
+    /// The database could not be asked in time.
+    Unknown,
+}
+
+/// Deletes what is known of transactions that ended longer than `keep` ago. Returns how many rows.
+///
+/// `keep` is raised to an hour where it is less: by then nobody looks for an answer any more.
+///
+/// # Errors
+///
+/// [`DatabaseError`]: what the server refused, or why there was no connection. What was deleted before stays deleted.
+pub async fn delete_outcomes(database: &Database, keep: Duration) -> Result<u64, DatabaseError> {
+    let mut deleted = 0;
+    loop {
+        let batch = database
+            .execute(statement(
+                "DELETE FROM concurrency.transaction_outcomes WHERE attempt_id IN (
+                     SELECT attempt_id FROM concurrency.transaction_outcomes
+                     WHERE recorded_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)",
+                [keep.max(KEEP_LEAST).as_secs_f64().into(), BATCH.into()],
+            ))
+            .await?;
+        deleted += batch;
+        if batch < BATCH.unsigned_abs() {
+            return Ok(deleted);
+        }
+    }
+}
+
+/// Finds out, past the caller's deadline if need be: an answer that is late is worth more than a doubt.
+///
+/// A row that the attempt wrote and has not committed is waited for. Where there is none, a row is put in its place, and
+/// the attempt, should it still be on its way, runs into it: it can never commit after it was said not to have happened.
+pub(crate) async fn resolve(database: &Database, attempt: Uuid, name: &str) -> Outcome {
+    let database = database.without_deadline();
+    let started = Instant::now();
+    let limit = limit(&database);
+    let pauses = RetryPolicy::default();
+    for number in 1.. {
+        match ask(&database, attempt, name).await {
+            Ok(true) => return Outcome::Committed,
+            Ok(false) => return Outcome::Aborted,
+            Err(error) => tracing::debug!(number, "a commit is still not known: {error}"),
+        }
+        if started.elapsed() > limit {
+            break;
+        }
+        tokio::time::sleep(pauses.pause(number).max(pauses.pause_first)).await;
+    }
+    Outcome::Unknown
+}
+
+/// By then the server itself has ended a session that nobody speaks to any more, and a wait for its row is over.
+fn limit(database: &Database) -> Duration {
+    let config = database.config();
+    config
+        .idle_in_transaction_timeout
+        .saturating_add(config.lock_timeout)
+}
+
+/// The row is looked for after the insertion, and not in the same statement: that would not see a row which was
+/// committed while it waited.
+async fn ask(database: &Database, attempt: Uuid, name: &str) -> Result<bool, DatabaseError> {
+    database
+        .execute(statement(
+            "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
+             VALUES ($1, $2, false) ON CONFLICT (attempt_id) DO NOTHING",
+            [attempt.into(), name.into()],
+        ))
+        .await?;
+    database
+        .fetch_value(statement(
+            "SELECT committed FROM concurrency.transaction_outcomes WHERE attempt_id = $1",
+            [attempt.into()],
+        ))
+        .await
+}

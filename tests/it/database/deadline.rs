@@ -1,0 +1,208 @@
+//! B1 and X1: a deadline that travels with the handle to the server.
+
+use std::time::{Duration, Instant};
+
+use neobank_db::{
+    Database, DatabaseError, ErrorClass, Executor, IsolationLevel, RetryPolicy, statement,
+};
+use neobank_domain::{Ledger, LedgerError, TransferRequest};
+
+use super::retry::command;
+use super::{assert_all_come_back, assert_nothing_left, insert, noted, notes};
+use crate::harness::{StallingProxy, TestBank, czk};
+
+on_both_versions!(
+    a_statement_ends_on_the_server,
+    a_wait_for_a_lock_ends,
+    a_wait_for_a_connection_ends,
+    no_commit_is_sent_after_it,
+    the_servers_limits_shrink_with_it_and_stay_with_the_transaction,
+    a_silent_server_is_not_waited_for,
+    it_reaches_the_ledger,
+    it_ends_the_retries,
+    the_earlier_one_holds,
+);
+
+/// Longer than any test may take.
+const LONG: Duration = Duration::from_secs(60);
+
+fn soon(database: &Database) -> Database {
+    database.with_deadline(Instant::now() + Duration::from_millis(300))
+}
+
+fn assert_exceeded<T: std::fmt::Debug>(outcome: &Result<T, DatabaseError>, started: Instant) {
+    match outcome {
+        Err(error) => assert_eq!(error.class(), ErrorClass::DeadlineExceeded, "{error:?}"),
+        Ok(_) => panic!("{outcome:?}"),
+    }
+    let took = started.elapsed();
+    assert!(
+        took >= Duration::from_millis(300) && took < LONG / 2,
+        "{took:?}"
+    );
+}
+
+async fn a_statement_ends_on_the_server(bank: TestBank) {
+    let database = notes(&bank, 2).await;
+    let sleep = || statement("SELECT pg_sleep(60)", []);
+    let started = Instant::now();
+    assert_exceeded(&soon(&database).execute(sleep()).await, started);
+    let transaction = soon(&database).begin().await.unwrap();
+    transaction.execute(insert("gone")).await.unwrap();
+    assert_exceeded(&transaction.execute(sleep()).await, started);
+    drop(transaction);
+    assert_all_come_back(&database).await;
+    assert_nothing_left(&bank).await;
+    assert!(!noted(&bank, "gone").await);
+    // The connections are the same: the server ended the statements, nobody had to close them.
+    assert_eq!(database.status().open, 1);
+}
+
+async fn a_wait_for_a_lock_ends(bank: TestBank) {
+    let database = notes(&bank, 3).await;
+    let holder = database.begin().await.unwrap();
+    let lock = "LOCK TABLE scratch.note IN ACCESS EXCLUSIVE MODE";
+    holder.execute(statement(lock, [])).await.unwrap();
+    let started = Instant::now();
+    assert_exceeded(&soon(&database).execute(insert("gone")).await, started);
+    holder.rollback().await.unwrap();
+    assert!(!noted(&bank, "gone").await);
+}
+
+async fn a_wait_for_a_connection_ends(bank: TestBank) {
+    let database = notes(&bank, 1).await;
+    let holder = database.begin().await.unwrap();
+    let started = Instant::now();
+    let late = soon(&database).begin().await;
+    assert!(
+        matches!(late, Err(DatabaseError::PoolTimeout { waited, .. }) if waited < LONG),
+        "{late:?}"
+    );
+    // The pool's own limit is five seconds.
+    assert!(started.elapsed() < Duration::from_secs(4));
+    let passed = database.with_deadline(Instant::now()).begin().await;
+    assert!(matches!(
+        passed,
+        Err(DatabaseError::DeadlineExceeded { .. })
+    ));
+    holder.rollback().await.unwrap();
+}
+
+async fn no_commit_is_sent_after_it(bank: TestBank) {
+    let database = notes(&bank, 2).await;
+    let started = Instant::now();
+    let transaction = soon(&database).begin().await.unwrap();
+    transaction.execute(insert("late")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(320)).await;
+    assert_exceeded(&transaction.execute(insert("later")).await, started);
+    assert_exceeded(&transaction.commit().await, started);
+    assert_all_come_back(&database).await;
+    assert!(!noted(&bank, "late").await);
+    let in_time = database.with_deadline(Instant::now() + LONG);
+    in_time.execute(insert("in time")).await.unwrap();
+    assert!(noted(&bank, "in time").await);
+}
+
+async fn the_servers_limits_shrink_with_it_and_stay_with_the_transaction(bank: TestBank) {
+    let database = notes(&bank, 1).await;
+    let limits = || {
+        statement(
+            "SELECT (SELECT setting::integer FROM pg_settings WHERE name = 'statement_timeout')
+             + 1000000 * (SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout')",
+            [],
+        )
+    };
+    let usual: i64 = database.fetch_value(limits()).await.unwrap();
+    let mut transaction = database
+        .with_deadline(Instant::now() + Duration::from_secs(4))
+        .begin()
+        .await
+        .unwrap();
+    let mut last = i64::MAX;
+    for _ in 0..3 {
+        let now: i64 = transaction.fetch_value(limits()).await.unwrap();
+        assert!(now / 1_000_000 <= 4001 && now % 1_000_000 <= 4001, "{now}");
+        assert!(now < last, "{now} after {last}");
+        last = now;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Also below a savepoint that is undone.
+    let savepoint = transaction.savepoint();
+    savepoint.rollback().await.unwrap();
+    let now: i64 = transaction.fetch_value(limits()).await.unwrap();
+    assert!(now < last);
+    transaction.commit().await.unwrap();
+    let after: i64 = database.fetch_value(limits()).await.unwrap();
+    assert_eq!(after, usual);
+}
+
+async fn a_silent_server_is_not_waited_for(bank: TestBank) {
+    notes(&bank, 1).await;
+    let proxy = StallingProxy::before(&bank.config()).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    config.recovery_timeout = Duration::from_secs(1);
+    let database = Database::connect(config).await.unwrap();
+    proxy.fall_silent();
+    let started = Instant::now();
+    let late = soon(&database).execute(insert("silent")).await;
+    assert_exceeded(&late, started);
+    // The statement's own limit, with its grace, is far longer.
+    assert!(started.elapsed() < Duration::from_secs(10), "{late:?}");
+}
+
+async fn it_reaches_the_ledger(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let holder = bank.database.begin().await.unwrap();
+    let lock = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
+    holder
+        .execute(statement(lock, [from.as_uuid().into()]))
+        .await
+        .unwrap();
+    let started = Instant::now();
+    let ledger = Ledger::new(soon(&bank.database));
+    let late = ledger
+        .transfer(TransferRequest::new(from, to, czk("1")))
+        .await;
+    match late {
+        Err(LedgerError::Database(error)) => assert_exceeded(&Err::<(), _>(error), started),
+        other => panic!("{other:?}"),
+    }
+    holder.rollback().await.unwrap();
+    assert_eq!(bank.balance(to).await, czk("0"));
+    let in_time = Ledger::new(bank.database.with_deadline(Instant::now() + LONG));
+    in_time
+        .transfer(TransferRequest::new(from, to, czk("1")))
+        .await
+        .unwrap();
+    assert_eq!(bank.balance(to).await, czk("1"));
+    bank.assert_sound().await;
+}
+
+async fn it_ends_the_retries(bank: TestBank) {
+    let database = notes(&bank, 2).await;
+    let mut divide = command("divide", IsolationLevel::ReadCommitted, |transaction, _| {
+        Box::pin(async move { transaction.execute(statement("SELECT 1 / 0", [])).await })
+    });
+    let mut policy = RetryPolicy::default().also(ErrorClass::InvalidData);
+    policy.attempts_max = u32::MAX;
+    policy.deadline = LONG;
+    let started = Instant::now();
+    let error = soon(&database)
+        .retry(&policy, &mut divide)
+        .await
+        .unwrap_err();
+    assert!(error.attempts > 1, "{error}");
+    assert!(started.elapsed() < LONG / 2, "{error}");
+}
+
+async fn the_earlier_one_holds(bank: TestBank) {
+    let first = Instant::now() + LONG;
+    let handle = bank.database.with_deadline(first);
+    let later = handle.with_deadline(first + LONG);
+    let sooner = handle.with_deadline(first - Duration::from_secs(1));
+    assert_eq!(later.deadline(), Some(first));
+    assert_eq!(sooner.deadline(), Some(first - Duration::from_secs(1)));
+    assert_eq!(sooner.without_deadline().deadline(), None);
+    assert_eq!(bank.database.deadline(), None);
+}

@@ -1,0 +1,171 @@
+//! X1: a transaction of any kind whose commit was not answered, found out by the row that it wrote itself.
+
+use std::time::Duration;
+
+use neobank_db::{
+    Database, DatabaseError, Executor, IsolationLevel, RetryPolicy, TransactionError,
+    delete_outcomes, statement,
+};
+
+use super::retry::command;
+use super::{assert_nothing_left, insert, notes};
+use crate::harness::{CuttingProxy, TestBank};
+
+on_both_versions!(
+    commits_without_an_answer_happen_once,
+    a_commit_that_arrives_late_after_it_was_given_up_changes_nothing,
+    without_rows_the_doubt_is_told,
+    a_swallowed_error_does_not_commit,
+    old_rows_are_deleted_and_young_ones_kept,
+);
+
+fn certain() -> RetryPolicy {
+    RetryPolicy::default().with_outcome_rows()
+}
+
+/// A pool behind a proxy, over the table of notes, here without its key: nothing but the row keeps a note from being
+/// written twice.
+async fn behind(bank: &TestBank) -> (Database, CuttingProxy) {
+    notes(bank, 2).await;
+    let drop_key = statement("ALTER TABLE scratch.note DROP CONSTRAINT note_pkey", []);
+    bank.superuser().await.execute(drop_key).await.unwrap();
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    (Database::connect(config).await.unwrap(), proxy)
+}
+
+async fn count(bank: &TestBank, sql: &str) -> i64 {
+    let superuser = bank.superuser().await;
+    superuser.fetch_value(statement(sql, [])).await.unwrap()
+}
+
+/// Writes the text and returns the number of the attempt that did.
+async fn note(
+    database: &Database,
+    policy: &RetryPolicy,
+    text: &str,
+) -> Result<u32, TransactionError<DatabaseError>> {
+    let mut note = command(
+        "note",
+        IsolationLevel::ReadCommitted,
+        |transaction, attempt| {
+            let text = text.to_owned();
+            Box::pin(async move {
+                transaction.execute(insert(&text)).await?;
+                Ok(attempt)
+            })
+        },
+    );
+    database
+        .retry(policy, &mut note)
+        .await
+        .map_err(|error| error.error)
+}
+
+async fn commits_without_an_answer_happen_once(bank: TestBank) {
+    let commits: usize =
+        std::env::var("NEOBANK_UNKNOWN_COMMITS").map_or(90, |number| number.parse().unwrap());
+    let (database, proxy) = behind(&bank).await;
+    let mut run_again = 0;
+    for number in 0..commits {
+        match number % 3 {
+            0 => proxy.cut_before_commit(),
+            1 => proxy.cut_after_commit(),
+            _ => proxy.cut_during_commit(),
+        }
+        let attempts = note(&database, &certain(), &number.to_string())
+            .await
+            .unwrap();
+        match number % 3 {
+            0 => assert_eq!(attempts, 2),
+            1 => assert_eq!(attempts, 1),
+            _ => {}
+        }
+        run_again += u64::from(attempts - 1);
+    }
+    let written = count(&bank, "SELECT count(*) FROM scratch.note").await;
+    let different = count(&bank, "SELECT count(DISTINCT text) FROM scratch.note").await;
+    assert_eq!((written, different), (commits as i64, commits as i64));
+    let lost: u64 = database
+        .metrics()
+        .retries
+        .iter()
+        .filter(|count| count.sqlstate == "lost")
+        .map(|count| count.retries)
+        .sum();
+    assert_eq!(lost, run_again);
+    let sql = "SELECT count(*) FROM concurrency.transaction_outcomes WHERE committed";
+    assert_eq!(count(&bank, sql).await, written);
+    assert_nothing_left(&bank).await;
+}
+
+async fn a_commit_that_arrives_late_after_it_was_given_up_changes_nothing(bank: TestBank) {
+    let (database, proxy) = behind(&bank).await;
+    proxy.cut_and_commit_late();
+    assert_eq!(note(&database, &certain(), "late").await.unwrap(), 2);
+    // The first attempt ends when its commit arrives, and finds that it was given up.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_nothing_left(&bank).await;
+    assert_eq!(count(&bank, "SELECT count(*) FROM scratch.note").await, 1);
+    let sql = "SELECT count(*) FILTER (WHERE committed) * 10 + count(*) FROM concurrency.transaction_outcomes";
+    assert_eq!(count(&bank, sql).await, 12);
+}
+
+async fn without_rows_the_doubt_is_told(bank: TestBank) {
+    let (database, proxy) = behind(&bank).await;
+    proxy.cut_after_commit();
+    let outcome = note(&database, &RetryPolicy::default(), "once").await;
+    assert!(
+        matches!(
+            outcome,
+            Err(TransactionError::Database(
+                DatabaseError::CommitUnknown { .. }
+            ))
+        ),
+        "{outcome:?}"
+    );
+    assert_eq!(count(&bank, "SELECT count(*) FROM scratch.note").await, 1);
+}
+
+async fn a_swallowed_error_does_not_commit(bank: TestBank) {
+    let (database, _proxy) = behind(&bank).await;
+    let mut swallow = command(
+        "swallow",
+        IsolationLevel::ReadCommitted,
+        |transaction, _| {
+            Box::pin(async move {
+                transaction.execute(insert("gone")).await?;
+                let _ = transaction.execute(statement("SELECT 1 / 0", [])).await;
+                Ok(())
+            })
+        },
+    );
+    for _ in 0..2 {
+        let error = database.retry(&certain(), &mut swallow).await.unwrap_err();
+        assert!(
+            matches!(
+                error.error,
+                TransactionError::Database(DatabaseError::TransactionAborted)
+            ),
+            "{error}"
+        );
+        // The second time the statement of the row is known to the connection.
+        note(&database, &certain(), "kept").await.unwrap();
+    }
+    let sql = "SELECT count(*) FROM scratch.note WHERE text = 'gone'";
+    assert_eq!(count(&bank, sql).await, 0);
+}
+
+async fn old_rows_are_deleted_and_young_ones_kept(bank: TestBank) {
+    let sql = "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed, recorded_at)
+               SELECT gen_random_uuid(), 'old', true, clock_timestamp() - make_interval(mins => n * 10)
+               FROM generate_series(1, 6000) AS n";
+    let superuser = bank.superuser().await;
+    superuser.execute(statement(sql, [])).await.unwrap();
+    // A minute is too short: somebody may still ask.
+    let deleted = delete_outcomes(&bank.database, Duration::from_secs(60))
+        .await
+        .unwrap();
+    assert_eq!(deleted, 5995);
+}
