@@ -102,14 +102,33 @@ async fn commits_without_an_answer_happen_once(bank: TestBank) {
 
 async fn a_commit_that_arrives_late_after_it_was_given_up_changes_nothing(bank: TestBank) {
     let (database, proxy) = behind(&bank).await;
-    proxy.cut_and_commit_late();
-    assert_eq!(note(&database, &certain(), "late").await.unwrap(), 2);
+    let mut notes = 0;
+    let mut attempts = 1;
+    // The row travels in front of the commit. Where it alone arrives in time, the commit behind it is waited for, and
+    // holds; so another one is tried.
+    while attempts == 1 && notes < 50 {
+        proxy.cut_and_commit_late();
+        let text = notes.to_string();
+        attempts = note(&database, &certain(), &text).await.unwrap();
+        notes += 1;
+    }
+    assert_eq!(attempts, 2);
     // The first attempt ends when its commit arrives, and finds that it was given up.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_nothing_left(&bank).await;
-    assert_eq!(count(&bank, "SELECT count(*) FROM scratch.note").await, 1);
-    let sql = "SELECT count(*) FILTER (WHERE committed) * 10 + count(*) FROM concurrency.transaction_outcomes";
-    assert_eq!(count(&bank, sql).await, 12);
+    assert_eq!(
+        count(&bank, "SELECT count(*) FROM scratch.note").await,
+        notes
+    );
+    let rows = "SELECT count(*) FROM concurrency.transaction_outcomes";
+    assert_eq!(
+        count(&bank, &format!("{rows} WHERE committed")).await,
+        notes
+    );
+    assert_eq!(
+        count(&bank, &format!("{rows} WHERE NOT committed")).await,
+        1
+    );
 }
 
 async fn without_rows_the_doubt_is_told(bank: TestBank) {

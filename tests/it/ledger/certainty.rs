@@ -7,6 +7,7 @@ use crate::harness::{CuttingProxy, TestBank, czk};
 
 on_both_versions!(
     commits_without_an_answer_happen_once,
+    a_commit_that_arrives_late_is_waited_for,
     without_a_database_to_ask_the_doubt_is_told,
 );
 
@@ -46,6 +47,25 @@ async fn commits_without_an_answer_happen_once(bank: TestBank) {
     }
     let moved = Money::parse(&transfers.to_string(), czk("0").currency()).unwrap();
     assert_eq!(bank.balance(to).await, moved);
+    bank.assert_sound().await;
+}
+
+/// The accounts are locked for as long as the commit is on its way, so nobody can take it for lost before it arrives.
+async fn a_commit_that_arrives_late_is_waited_for(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    for number in 1..=5 {
+        proxy.cut_and_commit_late();
+        let receipt = ledger
+            .transfer(TransferRequest::new(from, to, czk("1")))
+            .await
+            .unwrap();
+        assert_eq!(receipt.credit.running_balance, czk(&number.to_string()));
+        assert_eq!(bank.balance(to).await, czk(&number.to_string()));
+    }
     bank.assert_sound().await;
 }
 
