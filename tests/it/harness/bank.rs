@@ -111,6 +111,19 @@ impl TestBank {
         self.database.fetch_value(statement(sql, [])).await.unwrap()
     }
 
+    /// How many deadlocks the server itself has counted in this database. It counts with a delay of up to a second, so
+    /// whoever looks for none waits for that first.
+    pub(crate) async fn deadlocks(&self) -> i64 {
+        let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        let superuser = self.superuser().await;
+        superuser.fetch_value(statement(sql, [])).await.unwrap()
+    }
+
+    pub(crate) async fn assert_no_deadlock(&self) {
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        assert_eq!(self.deadlocks().await, 0);
+    }
+
     /// How many rows a table has.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         self.database

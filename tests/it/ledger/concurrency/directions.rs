@@ -35,6 +35,7 @@ async fn assert_balances(
         assert_eq!(bank.balance(*account).await, expected[account]);
     }
     bank.assert_sound().await;
+    bank.assert_no_deadlock().await;
 }
 
 async fn accounts(bank: &TestBank, count: usize, balance: Money) -> Arc<[AccountId]> {

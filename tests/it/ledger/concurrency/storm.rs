@@ -97,6 +97,7 @@ async fn every_acknowledged_transfer_is_there_once(bank: TestBank) {
     report(bank.version, took, &tally, &counts, kills);
     assert_balances(&bank, &accounts, &there).await;
     bank.assert_sound().await;
+    bank.assert_no_deadlock().await;
     assert_every_connection_came_back(&bank.database).await;
     assert!(
         kills > 0
