@@ -22,7 +22,7 @@ pub(crate) struct Owner {
 /// The command, with an environment that says nothing about servers. It hears Ctrl-C as below a terminal, also when the
 /// tests themselves run in the background of a shell, where it would be ignored.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new("env");
+    let mut command = Command::new("/usr/bin/env");
     without_variables(&mut command)
         .arg("--default-signal=INT")
         .arg(env!("CARGO_BIN_EXE_local-postgres"))
