@@ -1,1 +1,0 @@
-//! The operator's command, run as its user runs it.
