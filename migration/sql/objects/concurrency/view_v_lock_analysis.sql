@@ -7,21 +7,34 @@ WITH RECURSIVE session AS MATERIALIZED (
         activity.pid, activity.leader_pid, activity.usename, activity.application_name, activity.backend_type, activity.state,
         activity.xact_start, activity.query_start, activity.wait_event, activity.query
     FROM pg_catalog.pg_stat_activity AS activity
+), all_locks AS MATERIALIZED (
+    SELECT
+        held.pid, held.virtualtransaction, held.locktype, held.database, held.relation, held.page, held.tuple,
+        held.virtualxid, held.transactionid, held.classid, held.objid, held.objsubid, held.mode, held.granted, held.waitstart
+    FROM pg_catalog.pg_locks AS held
+    WHERE held.mode <> 'SIReadLock'
+), prepared_transaction AS MATERIALIZED (
+    -- It has no process; its locks are known by the virtual transaction that has its transaction's own lock.
+    SELECT held.virtualtransaction, known.transaction::text AS transaction_id, known.gid, known.prepared, known.owner,
+        known.database
+    FROM pg_catalog.pg_prepared_xacts AS known
+    JOIN all_locks AS held ON held.transactionid = known.transaction AND held.pid IS NULL
+        AND held.locktype = 'transactionid'
 ), lock AS MATERIALIZED (
-    -- A parallel worker's locks are its leader's, as pg_blocking_pids sees them. A prepared transaction has no process:
-    -- there its identifier is behind the slash.
+    -- A parallel worker's locks are its leader's, as pg_blocking_pids sees them.
     SELECT
         coalesce(session.leader_pid, held.pid, 0) AS pid,
-        CASE WHEN held.pid IS NULL THEN pg_catalog.split_part(held.virtualtransaction, '/', 2) END AS prepared,
+        prepared_transaction.transaction_id AS prepared,
         pg_catalog.concat_ws(
             ':', held.locktype, held.database, held.relation, held.page, held.tuple, held.virtualxid, held.transactionid,
             held.classid, held.objid, held.objsubid
         ) AS object,
         held.locktype, held.database, held.relation, held.page, held.tuple, held.classid, held.objid, held.objsubid,
         held.mode, held.granted, held.waitstart
-    FROM pg_catalog.pg_locks AS held
+    FROM all_locks AS held
     LEFT JOIN session ON session.pid = held.pid
-    WHERE held.mode <> 'SIReadLock'
+    LEFT JOIN prepared_transaction ON held.pid IS NULL
+        AND prepared_transaction.virtualtransaction = held.virtualtransaction
 ), lock_waiter AS MATERIALIZED (
     SELECT
         oldest.*,
@@ -199,7 +212,7 @@ LEFT JOIN lock_waiter ON lock_waiter.pid = shown.waiter
 LEFT JOIN snapshot_waiter ON snapshot_waiter.pid = shown.waiter
 LEFT JOIN session AS blocked ON blocked.pid = shown.waiter
 LEFT JOIN session AS blocking ON blocking.pid = shown.blocker
-LEFT JOIN pg_catalog.pg_prepared_xacts AS prepared ON prepared.transaction::text = (- shown.blocker)::text
+LEFT JOIN prepared_transaction AS prepared ON prepared.transaction_id = (- shown.blocker)::text
 LEFT JOIN root ON root.node = shown.waiter
 LEFT JOIN cycle_member ON cycle_member.node = shown.waiter
 LEFT JOIN row_lock ON row_lock.pid = shown.waiter
