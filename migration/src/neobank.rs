@@ -118,6 +118,10 @@ fn objects() -> Vec<Object> {
             "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA concurrency FROM neobank_app, neobank_read"),
         object!("concurrency/grants_outcomes" since "m20261123_000006_transaction_outcomes",
             "REVOKE ALL ON concurrency.transaction_outcomes FROM neobank_app, neobank_read"),
+        object!("concurrency/view_v_lock_analysis" since "m20261123_000005_locks",
+            "DROP VIEW IF EXISTS concurrency.v_lock_analysis"),
+        object!("concurrency/grants_ops" since "m20261123_000005_locks",
+            "REVOKE ALL ON concurrency.v_lock_analysis FROM neobank_app, neobank_read"),
     ]
 }
 

@@ -20,6 +20,7 @@
 //!
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
+pub mod blocking;
 pub mod connections;
 mod error;
 mod monitor;

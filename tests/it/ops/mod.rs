@@ -1,7 +1,9 @@
 //! Every question of the ops crate, asked of live servers in live scenarios.
 
+mod blocking;
 mod connections;
 mod monitor;
+mod session;
 
 use std::time::Duration;
 
