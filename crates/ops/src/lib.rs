@@ -1,1 +1,3 @@
 //! Monitoring of PostgreSQL that tells the truth.
+
+pub mod isolation;

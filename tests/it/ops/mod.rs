@@ -1,1 +1,3 @@
 //! Every question of the ops crate, asked of live servers in live scenarios.
+
+mod isolation;
