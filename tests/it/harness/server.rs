@@ -25,7 +25,8 @@ pub(crate) fn server(version: u32) -> &'static LocalServer {
             .durability(Durability::Fast)
             // A deadlock must be seen in tests, and soon.
             .setting("deadlock_timeout", "50ms")
-            .setting("max_connections", "400")
+            .setting("max_connections", "600")
+            .setting("max_prepared_transactions", "50")
             .start()
             .unwrap_or_else(|error| {
                 panic!("PostgreSQL {version} is needed for these tests: {error}")

@@ -78,16 +78,23 @@ BEGIN
                 version.ctid,
                 version.xmin,
                 version.xmax,
-                NOT EXISTS (SELECT FROM own WHERE transactionid = version.xmin),
+                NOT part.is_own,
                 NULL::boolean,
                 pg_current_snapshot()::text,
                 true,
-                CASE WHEN EXISTS (SELECT FROM own WHERE transactionid = version.xmin) THEN 'own' ELSE 'committed' END,
+                CASE WHEN part.is_own THEN 'own' ELSE 'committed' END,
                 CASE WHEN version.xmax = '0' THEN 'none' END,
                 CASE WHEN version.xmax = '0' THEN ARRAY[]::text[] END,
                 NULL::tid,
                 'visible rows'
             FROM %s AS version
+            CROSS JOIN LATERAL (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS number) AS next
+            -- Under way and visible: it is the transaction's own, also where a released savepoint has no lock any more.
+            CROSS JOIN LATERAL (
+                SELECT EXISTS (SELECT FROM own WHERE transactionid = version.xmin) OR coalesce(pg_xact_status((next.number
+                    + (version.xmin::text::bigint - next.number %% 4294967296 + 6442450944) %% 4294967296 - 2147483648
+                    )::text::xid8) = 'in progress', false) AS is_own
+            ) AS part
             WHERE %s
             ORDER BY version.ctid
             $query$, v_name, v_range);
@@ -96,7 +103,7 @@ BEGIN
 
     RETURN QUERY EXECUTE format($query$
         -- 768: both hint bits of xmin, which is how "frozen" is written. 512: xmin aborted. 256: xmin committed.
-        -- 2048: xmax means nothing. 1024: xmax committed. 4096: xmax is a group of transactions. 128: they only lock;
+        -- 2048: xmax means nothing any more. 1024: xmax committed. 4096: xmax is a group of transactions. 128: they only lock;
         -- so they did before 9.3, when of 4096, 64 and 16 only 64 is set. 80: both bits of the lock's strength.
         WITH own AS MATERIALIZED (
             SELECT transactionid AS number FROM pg_locks
@@ -134,15 +141,19 @@ BEGIN
             WHERE NOT item.is_unmarked AND NOT item.is_group
         ), known AS (
             -- The number with its epoch is the one nearest to the next one that will be given.
-            SELECT part.number, pg_xact_status((next.number
-                + (part.number::text::bigint - next.number %% 4294967296 + 6442450944) %% 4294967296 - 2147483648
-                )::text::xid8) AS status
+            SELECT
+                part.number,
+                pg_xact_status(whole.number) AS status,
+                pg_visible_in_snapshot(whole.number, pg_current_snapshot()) AS in_snapshot
             FROM (
-                SELECT t_xmin AS number FROM item WHERE bits & 768 = 0
+                SELECT t_xmin AS number FROM item WHERE bits & 768 <> 768
                 UNION
                 SELECT number FROM marker WHERE NOT is_known_committed
             ) AS part
             CROSS JOIN (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS number) AS next
+            CROSS JOIN LATERAL (SELECT (next.number
+                + (part.number::text::bigint - next.number %% 4294967296 + 6442450944) %% 4294967296 - 2147483648
+                )::text::xid8 AS number) AS whole
         ), marked AS (
             SELECT
                 marker.place,
@@ -169,26 +180,51 @@ BEGIN
                     WHEN item.bits & 256 <> 0 THEN 'committed'
                     ELSE coalesce(known.status, 'unknown')
                 END AS creator,
-                coalesce(marked.remover, 'none') AS remover,
-                coalesce(marked.lockers, ARRAY[]::text[]) AS lockers
+                CASE
+                    WHEN marked.remover IS NOT NULL THEN marked.remover
+                    -- Rolled back, and somebody has noticed.
+                    WHEN item.is_unmarked AND item.t_xmax <> '0' AND NOT item.only_locks AND NOT item.is_group THEN 'aborted'
+                    ELSE 'none'
+                END AS remover,
+                coalesce(marked.lockers, ARRAY[]::text[]) AS lockers,
+                EXISTS (SELECT FROM seen WHERE seen.place = item.place AND seen.number = item.t_xmin) AS visible,
+                coalesce(known.in_snapshot, true) AS in_snapshot
             FROM item
             LEFT JOIN known ON known.number = item.t_xmin
             LEFT JOIN marked ON marked.place = item.place
+        ), creators AS (
+            -- A released savepoint has no lock any more, so its transaction is told by what it sees and what it does not.
+            SELECT
+                told.*,
+                CASE
+                    WHEN told.creator = 'in progress' AND (told.visible OR told.remover = 'own') THEN 'own'
+                    ELSE told.creator
+                END AS maker
+            FROM told
+        ), removers AS (
+            SELECT
+                creators.*,
+                CASE
+                    WHEN creators.remover = 'in progress' AND (creators.maker = 'own' OR NOT creators.visible
+                        AND creators.maker IN ('frozen', 'committed') AND creators.in_snapshot) THEN 'own'
+                    ELSE creators.remover
+                END AS taker
+            FROM creators
         )
         SELECT
             told.place,
             told.t_xmin,
             told.t_xmax,
-            told.creator IN ('frozen', 'committed'),
-            CASE WHEN told.remover <> 'none' THEN told.remover = 'committed' END,
+            told.maker IN ('frozen', 'committed'),
+            CASE WHEN told.taker <> 'none' THEN told.taker = 'committed' END,
             pg_current_snapshot()::text,
-            EXISTS (SELECT FROM seen WHERE seen.place = told.place AND seen.number = told.t_xmin),
-            told.creator,
-            told.remover,
+            told.visible,
+            told.maker,
+            told.taker,
             told.lockers,
-            CASE WHEN told.remover <> 'none' AND told.t_ctid NOT IN (told.place, '(4294967295,65533)') THEN told.t_ctid END,
+            CASE WHEN told.taker <> 'none' AND told.t_ctid NOT IN (told.place, '(4294967295,65533)') THEN told.t_ctid END,
             'pages'
-        FROM told
+        FROM removers AS told
         ORDER BY told.place
         $query$, p_first_page, v_pages, v_inspector, v_name, v_name, v_range);
 END
