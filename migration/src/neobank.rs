@@ -122,6 +122,10 @@ fn objects() -> Vec<Object> {
             "DROP VIEW IF EXISTS concurrency.v_lock_analysis"),
         object!("concurrency/grants_ops" since "m20261123_000005_locks",
             "REVOKE ALL ON concurrency.v_lock_analysis FROM neobank_app, neobank_read"),
+        object!("concurrency/function_show_mvcc_info" since "m20261123_000004_concurrency",
+            "DROP FUNCTION IF EXISTS concurrency.show_mvcc_info(text, bigint, integer)"),
+        object!("concurrency/grants_mvcc" since "m20261123_000004_concurrency",
+            "REVOKE ALL ON FUNCTION concurrency.show_mvcc_info(text, bigint, integer) FROM neobank_app, neobank_read"),
     ]
 }
 

@@ -23,17 +23,21 @@
 pub mod blocking;
 pub mod connections;
 mod error;
+pub mod isolation;
 mod monitor;
+pub mod mvcc;
 #[cfg(test)]
 mod readable;
 mod section;
 mod server_version;
+mod table_name;
 mod thresholds;
 
 pub use error::OpsError;
 pub use monitor::{Monitor, MonitorLimits, build};
 pub use section::{Cause, Reason, Section};
 pub use server_version::ServerVersion;
+pub use table_name::TableName;
 pub use thresholds::{
     CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
     StatementThresholds, Thresholds, TransactionThresholds,

@@ -2,7 +2,9 @@
 
 mod blocking;
 mod connections;
+mod isolation;
 mod monitor;
+mod mvcc;
 mod session;
 
 use std::time::Duration;
