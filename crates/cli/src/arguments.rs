@@ -2,7 +2,9 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{account, audit, completions, customer, man, migrate, statement, transfer};
+use crate::commands::{
+    account, audit, completions, customer, man, migrate, ops, serve_metrics, statement, transfer,
+};
 use crate::nagios::Range;
 use crate::output::Color;
 
@@ -78,6 +80,11 @@ pub(crate) enum Command {
     Audit(audit::AuditArguments),
     /// Roll the schema out, take it back, or tell how far it is
     Migrate(migrate::MigrateArguments),
+    /// What the server does: connections, locks and more, with checks for Nagios and Icinga
+    #[command(subcommand)]
+    Ops(ops::OpsCommand),
+    /// Give Prometheus the figures of every subject, until it is stopped
+    ServeMetrics(serve_metrics::ServeMetricsArguments),
     /// Print what a shell needs to complete this command
     Completions(completions::CompletionsArguments),
     /// Write the manual pages
@@ -122,6 +129,8 @@ impl Command {
             Self::Statement(_) => "statement",
             Self::Audit(_) => "audit",
             Self::Migrate(arguments) => arguments.name(),
+            Self::Ops(command) => command.name(),
+            Self::ServeMetrics(_) => "serve-metrics",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -132,6 +141,7 @@ impl Command {
         match self {
             Self::Audit(arguments) => Some(arguments.check),
             Self::Migrate(arguments) => arguments.check(),
+            Self::Ops(command) => command.check(),
             _ => None,
         }
     }

@@ -13,7 +13,6 @@ on_both_versions!(
     customers_are_found_and_changed
 );
 
-/// The environment of an application: the role that has its privileges.
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
@@ -230,7 +229,7 @@ async fn statements_go_on_page_by_page(bank: TestBank) {
         let arguments = ["withdraw", "--account", &account, "--amount", &amount];
         assert_eq!(run(bank.url(), &arguments).await.code, 0);
     }
-    let mut arguments = vec![
+    let arguments = [
         "statement",
         &account,
         "--from",
@@ -248,9 +247,7 @@ async fn statements_go_on_page_by_page(bank: TestBank) {
     assert_eq!(first["entries"][0]["movement"]["amount"], "-4.00");
     let (mut seen, mut next) = (2, text(&first["next"]).to_owned());
     loop {
-        arguments.truncate(10);
-        arguments.extend(["--after", &next]);
-        let page = data(bank.url(), &arguments).await;
+        let page = data(bank.url(), &[&arguments[..], &["--after", &next]].concat()).await;
         seen += page["entries"].as_array().unwrap().len();
         match page["next"].as_str() {
             Some(cursor) => next = cursor.to_owned(),
@@ -258,7 +255,7 @@ async fn statements_go_on_page_by_page(bank: TestBank) {
         }
     }
     assert_eq!(seen, 5);
-    let shown = run(bank.url(), &arguments[..10]).await;
+    let shown = run(bank.url(), &arguments).await;
     assert!(
         shown.out.contains("there are more: --after"),
         "{}",

@@ -7,6 +7,8 @@ pub(crate) mod completions;
 pub(crate) mod customer;
 pub(crate) mod man;
 pub(crate) mod migrate;
+pub(crate) mod ops;
+pub(crate) mod serve_metrics;
 pub(crate) mod statement;
 pub(crate) mod transfer;
 mod views;
@@ -30,6 +32,8 @@ pub(crate) async fn run(
         Command::Statement(arguments) => statement::run(arguments, connection).await,
         Command::Audit(_) => audit::run(connection).await,
         Command::Migrate(arguments) => migrate::run(arguments, connection).await,
+        Command::Ops(command) => ops::run(command, connection).await,
+        Command::ServeMetrics(arguments) => serve_metrics::run(arguments, connection).await,
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),
     }
