@@ -118,6 +118,14 @@ fn objects() -> Vec<Object> {
             "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA concurrency FROM neobank_app, neobank_read"),
         object!("concurrency/grants_outcomes" since "m20261123_000006_transaction_outcomes",
             "REVOKE ALL ON concurrency.transaction_outcomes FROM neobank_app, neobank_read"),
+        object!("concurrency/view_v_lock_analysis" since "m20261123_000005_locks",
+            "DROP VIEW IF EXISTS concurrency.v_lock_analysis"),
+        object!("concurrency/grants_ops" since "m20261123_000005_locks",
+            "REVOKE ALL ON concurrency.v_lock_analysis FROM neobank_app, neobank_read"),
+        object!("concurrency/function_show_mvcc_info" since "m20261123_000004_concurrency",
+            "DROP FUNCTION IF EXISTS concurrency.show_mvcc_info(text, bigint, integer)"),
+        object!("concurrency/grants_mvcc" since "m20261123_000004_concurrency",
+            "REVOKE ALL ON FUNCTION concurrency.show_mvcc_info(text, bigint, integer) FROM neobank_app, neobank_read"),
     ]
 }
 

@@ -1,2 +1,7 @@
-//! The operator's command.
-fn main() {}
+//! The operator's command; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    neobank_cli::main(std::env::args_os())
+}

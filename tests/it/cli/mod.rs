@@ -1,1 +1,7 @@
-//! The operator's command, run as its user runs it.
+//! The operator's command, run as its user runs it: as a process of its own.
+
+mod check;
+mod daily;
+mod output;
+mod program;
+mod rollout;

@@ -1,1 +1,37 @@
 //! Every question of the ops crate, asked of live servers in live scenarios.
+
+mod blocking;
+mod connections;
+mod isolation;
+mod monitor;
+mod mvcc;
+mod session;
+
+use std::time::Duration;
+
+use neobank_db::DatabaseConfig;
+use neobank_ops::{Monitor, MonitorLimits};
+
+/// A monitor as the superuser. Its limits are generous, because the machine that tests run on is loaded.
+async fn monitor_of(url: &str) -> Monitor {
+    Monitor::connect(
+        DatabaseConfig::from_url(url).unwrap(),
+        MonitorLimits::default()
+            .with_statement_timeout(Duration::from_secs(60))
+            .with_lock_timeout(Duration::from_secs(30)),
+    )
+    .await
+    .unwrap()
+}
+
+/// Polls until `found` gives something.
+async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(value) = found().await {
+            return value;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "never seen: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,251 @@
+//! Who waits for whom, as a graph: its roots, its cycles, and the few edges that are worth showing.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Nodes are numbers from 0; each has its blockers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Graph {
+    /// Whether each is hard.
+    blockers: Vec<BTreeMap<usize, bool>>,
+}
+
+/// One that a node waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Blocker {
+    pub(crate) node: usize,
+    /// It has what the node wants; otherwise it is before the node in the queue.
+    pub(crate) is_hard: bool,
+}
+
+/// What follows from the graph, for each node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Analysis {
+    /// Nodes at the ends of all ways from here, which wait for nobody; none for a node that waits for nobody itself.
+    pub(crate) roots: Vec<BTreeSet<usize>>,
+    /// Each cycle's nodes.
+    pub(crate) cycles: Vec<Cycle>,
+    /// The number of its cycle.
+    pub(crate) cycle_of: Vec<Option<usize>>,
+    /// Cycles that the node waits for without being part of them.
+    pub(crate) behind: Vec<BTreeSet<usize>>,
+    /// Edges worth showing: those to holders, and for who only queues, those to the front of the queue.
+    pub(crate) shown: Vec<Vec<Blocker>>,
+    /// How many shown edges there are at least to a root, or to a cycle that waits for nobody else.
+    pub(crate) depth: Vec<usize>,
+}
+
+/// Nodes that wait for each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cycle {
+    pub(crate) nodes: BTreeSet<usize>,
+    /// There is a cycle of holders alone among them: no change of a queue's order can undo it.
+    pub(crate) is_certain: bool,
+}
+
+impl Graph {
+    /// A graph of as many nodes.
+    pub(crate) fn new(nodes: usize) -> Self {
+        Self {
+            blockers: vec![BTreeMap::new(); nodes],
+        }
+    }
+
+    /// Adds an edge. Of two between the same nodes the hard one counts.
+    pub(crate) fn block(&mut self, waiter: usize, by: Blocker) {
+        *self.blockers[waiter].entry(by.node).or_default() |= by.is_hard;
+    }
+
+    /// In the order of their numbers.
+    pub(crate) fn blockers(&self, waiter: usize) -> impl Iterator<Item = Blocker> {
+        self.blockers[waiter].iter().map(|(node, is_hard)| Blocker {
+            node: *node,
+            is_hard: *is_hard,
+        })
+    }
+
+    fn waits(&self, node: usize) -> bool {
+        !self.blockers[node].is_empty()
+    }
+
+    pub(crate) fn analyse(&self) -> Analysis {
+        let all: Vec<Vec<usize>> = self.edges(|_| true);
+        let hard = self.edges(|blocker| blocker.is_hard);
+        let components = components(&all);
+        let certain: BTreeSet<usize> = components_of_cycles(&hard, &self::components(&hard))
+            .flat_map(|nodes| nodes.iter().copied())
+            .collect();
+        let mut cycles = Vec::new();
+        let mut cycle_of = vec![None; all.len()];
+        for nodes in components_of_cycles(&all, &components) {
+            for node in nodes {
+                cycle_of[*node] = Some(cycles.len());
+            }
+            cycles.push(Cycle {
+                nodes: nodes.iter().copied().collect(),
+                is_certain: nodes.iter().any(|node| certain.contains(node)),
+            });
+        }
+        let (roots, behind) = self.ends(&components, &cycle_of);
+        let shown: Vec<Vec<Blocker>> = (0..all.len()).map(|node| self.shown(node)).collect();
+        let depth = depths(&shown, &roots, &cycle_of);
+        Analysis {
+            roots,
+            cycles,
+            cycle_of,
+            behind,
+            shown,
+            depth,
+        }
+    }
+
+    fn edges(&self, wanted: impl Fn(&Blocker) -> bool) -> Vec<Vec<usize>> {
+        (0..self.blockers.len())
+            .map(|node| {
+                self.blockers(node)
+                    .filter(&wanted)
+                    .map(|blocker| blocker.node)
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// The roots of each node, and the cycles that it is behind. Components come with those that they wait for first.
+    fn ends(
+        &self,
+        components: &[Vec<usize>],
+        cycle_of: &[Option<usize>],
+    ) -> (Vec<BTreeSet<usize>>, Vec<BTreeSet<usize>>) {
+        let mut roots = vec![BTreeSet::new(); self.blockers.len()];
+        let mut behind = vec![BTreeSet::new(); self.blockers.len()];
+        for nodes in components {
+            let (mut own_roots, mut own_behind) = (BTreeSet::new(), BTreeSet::new());
+            for blocker in nodes.iter().flat_map(|node| self.blockers(*node)) {
+                if nodes.contains(&blocker.node) {
+                    continue;
+                }
+                if !self.waits(blocker.node) {
+                    own_roots.insert(blocker.node);
+                }
+                own_roots.extend(&roots[blocker.node]);
+                own_behind.extend(cycle_of[blocker.node]);
+                own_behind.extend(&behind[blocker.node]);
+            }
+            for node in nodes {
+                roots[*node].clone_from(&own_roots);
+                behind[*node].clone_from(&own_behind);
+            }
+        }
+        (roots, behind)
+    }
+
+    /// Everyone in a queue waits for everyone before them: n waiters on one row make n²/2 edges that say the same. So who
+    /// waits for a holder is shown with the holders; who only queues, with those that are before everyone else.
+    fn shown(&self, node: usize) -> Vec<Blocker> {
+        let hard: Vec<Blocker> = self.blockers(node).filter(|by| by.is_hard).collect();
+        if !hard.is_empty() {
+            return hard;
+        }
+        let queue = &self.blockers[node];
+        let is_at_the_front = |by: &Blocker| {
+            !self
+                .blockers(by.node)
+                .any(|before| !before.is_hard && queue.contains_key(&before.node))
+        };
+        let front: Vec<Blocker> = self.blockers(node).filter(is_at_the_front).collect();
+        if front.is_empty() {
+            return self.blockers(node).collect();
+        }
+        front
+    }
+}
+
+/// The strongly connected components, each behind those that it has edges to (Kosaraju's algorithm, without recursion).
+fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut reversed = vec![Vec::new(); edges.len()];
+    for (from, targets) in edges.iter().enumerate() {
+        for to in targets {
+            reversed[*to].push(from);
+        }
+    }
+    let mut seen = vec![false; edges.len()];
+    let mut order = Vec::with_capacity(edges.len());
+    for start in 0..edges.len() {
+        finish(start, &reversed, &mut seen, &mut order);
+    }
+    let mut seen = vec![false; edges.len()];
+    order
+        .into_iter()
+        .rev()
+        .filter_map(|start| {
+            let mut found = Vec::new();
+            finish(start, edges, &mut seen, &mut found);
+            (!found.is_empty()).then_some(found)
+        })
+        .collect()
+}
+
+/// Adds what can be reached from `start` to `order`, each node when everything behind it is done.
+fn finish(start: usize, edges: &[Vec<usize>], seen: &mut [bool], order: &mut Vec<usize>) {
+    if std::mem::replace(&mut seen[start], true) {
+        return;
+    }
+    let mut path = vec![(start, 0)];
+    while let Some((node, next)) = path.pop() {
+        match edges[node].get(next) {
+            None => order.push(node),
+            Some(&to) => {
+                path.push((node, next + 1));
+                if !std::mem::replace(&mut seen[to], true) {
+                    path.push((to, 0));
+                }
+            }
+        }
+    }
+}
+
+fn components_of_cycles<'a>(
+    edges: &'a [Vec<usize>],
+    components: &'a [Vec<usize>],
+) -> impl Iterator<Item = &'a Vec<usize>> {
+    components.iter().filter(|nodes| match nodes.as_slice() {
+        [alone] => edges[*alone].contains(alone),
+        _ => true,
+    })
+}
+
+/// The distances along shown edges, from the roots and from the cycles that wait for nobody else.
+fn depths(
+    shown: &[Vec<Blocker>],
+    roots: &[BTreeSet<usize>],
+    cycle_of: &[Option<usize>],
+) -> Vec<usize> {
+    let mut waiters = vec![Vec::new(); shown.len()];
+    for (waiter, blockers) in shown.iter().enumerate() {
+        for blocker in blockers {
+            waiters[blocker.node].push(waiter);
+        }
+    }
+    let mut depth: Vec<Option<usize>> = (0..shown.len())
+        .map(|node| {
+            let is_end =
+                shown[node].is_empty() || (cycle_of[node].is_some() && roots[node].is_empty());
+            is_end.then_some(0)
+        })
+        .collect();
+    let mut queue: VecDeque<usize> = (0..shown.len())
+        .filter(|node| depth[*node].is_some())
+        .collect();
+    while let Some(node) = queue.pop_front() {
+        let next = depth[node].map_or(1, |depth| depth + 1);
+        for waiter in &waiters[node] {
+            if depth[*waiter].is_none() {
+                depth[*waiter] = Some(next);
+                queue.push_back(*waiter);
+            }
+        }
+    }
+    depth.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+#[cfg(test)]
+mod tests;

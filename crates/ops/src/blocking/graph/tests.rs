@@ -1,0 +1,199 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn graph(nodes: usize, hard: &[(usize, usize)], soft: &[(usize, usize)]) -> Graph {
+    let mut graph = Graph::new(nodes);
+    for (edges, is_hard) in [(hard, true), (soft, false)] {
+        for (waiter, node) in edges {
+            graph.block(
+                *waiter,
+                Blocker {
+                    node: *node,
+                    is_hard,
+                },
+            );
+        }
+    }
+    graph
+}
+
+fn set(nodes: &[usize]) -> BTreeSet<usize> {
+    nodes.iter().copied().collect()
+}
+
+#[test]
+fn a_chain_has_one_root() {
+    let found = graph(3, &[(1, 0), (2, 1)], &[]).analyse();
+    assert_eq!(found.roots, [set(&[]), set(&[0]), set(&[0])]);
+    assert_eq!(found.depth, [0, 1, 2]);
+    assert!(found.cycles.is_empty());
+}
+
+#[test]
+fn a_hot_row_is_shown_with_as_many_edges_as_waiters() {
+    const WAITERS: usize = 300;
+    let mut hot = Graph::new(WAITERS + 1);
+    hot.block(
+        1,
+        Blocker {
+            node: 0,
+            is_hard: true,
+        },
+    );
+    for waiter in 2..=WAITERS {
+        for before in 1..waiter {
+            hot.block(
+                waiter,
+                Blocker {
+                    node: before,
+                    is_hard: before == 1,
+                },
+            );
+        }
+    }
+    let found = hot.analyse();
+    assert_eq!(found.shown.iter().map(Vec::len).sum::<usize>(), WAITERS);
+    assert!(found.roots[1..].iter().all(|roots| *roots == set(&[0])));
+    assert!(found.depth[2..].iter().all(|depth| *depth == 2));
+}
+
+#[test]
+fn who_only_queues_is_shown_behind_the_front() {
+    // 0 reads; 1 wants to change the table, 2 too, 3 wants to read: it waits for the queue alone.
+    let found = graph(4, &[(1, 0), (2, 0)], &[(2, 1), (3, 1), (3, 2)]).analyse();
+    assert_eq!(
+        found.shown[2],
+        [Blocker {
+            node: 0,
+            is_hard: true
+        }]
+    );
+    assert_eq!(
+        found.shown[3],
+        [Blocker {
+            node: 1,
+            is_hard: false
+        }]
+    );
+    assert_eq!(found.roots[3], set(&[0]));
+}
+
+#[test]
+fn a_cycle_that_also_waits_on_an_outside_root_is_a_cycle() {
+    // 1 and 2 wait for each other, 1 for 0 too; 3 is behind the cycle.
+    let found = graph(4, &[(1, 2), (2, 1), (1, 0), (3, 2)], &[]).analyse();
+    assert_eq!(
+        found.cycles,
+        [Cycle {
+            nodes: set(&[1, 2]),
+            is_certain: true
+        }]
+    );
+    assert_eq!(found.roots, [set(&[]), set(&[0]), set(&[0]), set(&[0])]);
+    assert_eq!(found.behind[3], set(&[0]));
+    assert_eq!(found.depth, [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_cycle_through_a_queue_may_be_undone() {
+    let found = graph(2, &[(0, 1)], &[(1, 0)]).analyse();
+    assert_eq!(
+        found.cycles,
+        [Cycle {
+            nodes: set(&[0, 1]),
+            is_certain: false
+        }]
+    );
+    let also_hard = graph(3, &[(0, 1), (1, 2), (2, 1)], &[(1, 0)]).analyse();
+    assert_eq!(
+        also_hard.cycles,
+        [Cycle {
+            nodes: set(&[0, 1, 2]),
+            is_certain: true
+        }]
+    );
+}
+
+#[test]
+fn a_long_chain_does_not_overflow_the_stack() {
+    let edges: Vec<(usize, usize)> = (1..20_000).map(|node| (node, node - 1)).collect();
+    let found = graph(20_000, &edges, &[]).analyse();
+    assert_eq!(found.roots[19_999], set(&[0]));
+    assert_eq!(found.depth[19_999], 19_999);
+}
+
+/// What can be reached from each node over one edge or more, the slow way.
+fn reach(graph: &Graph, nodes: usize, hard_only: bool) -> Vec<BTreeSet<usize>> {
+    let direct = |node: usize| {
+        graph
+            .blockers(node)
+            .filter(|by| by.is_hard || !hard_only)
+            .map(|by| by.node)
+            .collect::<BTreeSet<_>>()
+    };
+    let mut reached: Vec<BTreeSet<usize>> = (0..nodes).map(direct).collect();
+    for _ in 0..nodes {
+        for node in 0..nodes {
+            let further: BTreeSet<usize> = reached[node]
+                .iter()
+                .flat_map(|next| reached[*next].clone())
+                .collect();
+            reached[node].extend(further);
+        }
+    }
+    reached
+}
+
+proptest! {
+    #[test]
+    fn it_agrees_with_the_definition(
+        nodes in 1_usize..9,
+        edges in proptest::collection::vec((0_usize..9, 0_usize..9, any::<bool>()), 0..25),
+    ) {
+        let mut given = Graph::new(nodes);
+        for (waiter, node, is_hard) in edges {
+            if waiter < nodes && node < nodes && waiter != node {
+                given.block(waiter, Blocker { node, is_hard });
+            }
+        }
+        let found = given.analyse();
+        let reached = reach(&given, nodes, false);
+        let hard = reach(&given, nodes, true);
+        for node in 0..nodes {
+            let ends: BTreeSet<usize> =
+                reached[node].iter().copied().filter(|end| !given.waits(*end)).collect();
+            prop_assert_eq!(&found.roots[node], &ends);
+            let is_in_cycle = reached[node].contains(&node);
+            prop_assert_eq!(found.cycle_of[node].is_some(), is_in_cycle);
+            if let Some(cycle) = found.cycle_of[node] {
+                let together: BTreeSet<usize> =
+                    (0..nodes).filter(|other| reached[node].contains(other) && reached[*other].contains(&node)).collect();
+                prop_assert_eq!(&found.cycles[cycle].nodes, &together);
+                prop_assert_eq!(found.cycles[cycle].is_certain, together.iter().any(|one| hard[*one].contains(one)));
+            }
+            // Nothing is shown that is not there, and nobody who waits is shown without a reason.
+            prop_assert!(found.shown[node].iter().all(|shown| given.blockers(node).any(|by| by == *shown)));
+            prop_assert_eq!(found.shown[node].is_empty(), !given.waits(node));
+        }
+    }
+
+    /// One more reader that nobody waits for and that waits for nobody changes nothing for the others.
+    #[test]
+    fn an_innocent_node_changes_nothing(
+        edges in proptest::collection::vec((0_usize..6, 0_usize..6, any::<bool>()), 0..15),
+    ) {
+        let build = |nodes: usize| {
+            let mut graph = Graph::new(nodes);
+            for (waiter, node, is_hard) in edges.iter().filter(|(waiter, node, _)| waiter != node) {
+                graph.block(*waiter, Blocker { node: *node, is_hard: *is_hard });
+            }
+            graph.analyse()
+        };
+        let (without, with) = (build(6), build(7));
+        prop_assert_eq!(&with.roots[..6], &without.roots[..]);
+        prop_assert_eq!(&with.shown[..6], &without.shown[..]);
+        prop_assert_eq!(&with.depth[..6], &without.depth[..]);
+        prop_assert_eq!(with.cycles, without.cycles);
+    }
+}

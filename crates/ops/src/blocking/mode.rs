@@ -1,0 +1,65 @@
+//! The modes of locks, and which of them exclude each other.
+
+/// The modes from the weakest to the strongest, as the server writes them.
+const MODES: [&str; 8] = [
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+];
+
+/// Whether two modes cannot be held at the same time by two transactions: table 13.2 of PostgreSQL's manual. A mode that
+/// is not known excludes every other.
+#[must_use]
+pub fn conflict(one: &str, other: &str) -> bool {
+    let place = |mode: &str| MODES.iter().position(|known| *known == mode);
+    let (Some(one), Some(other)) = (place(one), place(other)) else {
+        return true;
+    };
+    let (weaker, stronger) = (one.min(other), one.max(other));
+    match stronger {
+        // Readers are in nobody's way but AccessExclusive's, row lockers in Exclusive's too.
+        0..=2 => false,
+        3 => weaker == 3,
+        4 => weaker == 2 || weaker == 3,
+        5 => weaker >= 2,
+        6 => weaker >= 1,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table as the manual prints it: what each mode conflicts with, by number.
+    const MANUAL: [&[usize]; 8] = [
+        &[7],
+        &[6, 7],
+        &[4, 5, 6, 7],
+        &[3, 4, 5, 6, 7],
+        &[2, 3, 5, 6, 7],
+        &[2, 3, 4, 5, 6, 7],
+        &[1, 2, 3, 4, 5, 6, 7],
+        &[0, 1, 2, 3, 4, 5, 6, 7],
+    ];
+
+    #[test]
+    fn it_is_the_manuals_table() {
+        for (one, conflicting) in MANUAL.iter().enumerate() {
+            for other in 0..8 {
+                let expected = conflicting.contains(&other);
+                assert_eq!(
+                    conflict(MODES[one], MODES[other]),
+                    expected,
+                    "{one} {other}"
+                );
+            }
+        }
+        assert!(conflict("NewLock", "AccessShareLock"));
+    }
+}

@@ -1,0 +1,95 @@
+//! Everybody who waits for a lock or is waited for.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use neobank_db::{FromQueryResult, Statement};
+
+use crate::error::OpsError;
+use crate::monitor::Monitor;
+use crate::section::Section;
+
+/// Sessions whose waits are followed at most, those that have waited longest first: asking who blocks whom keeps the
+/// server's lock tables to itself for a moment, once for each of them.
+pub const WAITERS_MAX: i64 = 1_000;
+
+/// One session or prepared transaction as the server told of it.
+#[derive(Clone, Debug, FromQueryResult)]
+pub(super) struct ParticipantRow {
+    pub(super) pid: i32,
+    pub(super) prepared_transaction_id: Option<String>,
+    pub(super) prepared_name: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) application_name: Option<String>,
+    pub(super) client_address: Option<String>,
+    pub(super) backend_type: Option<String>,
+    pub(super) state: Option<String>,
+    pub(super) query: Option<String>,
+    pub(super) transaction_started_at: Option<DateTime<Utc>>,
+    pub(super) wait: Option<String>,
+    pub(super) waiting_since: Option<DateTime<Utc>>,
+    pub(super) waiting_seconds: Option<f64>,
+    pub(super) lock_object: Option<String>,
+    pub(super) lock_type: Option<String>,
+    pub(super) lock_mode: Option<String>,
+    pub(super) lock_database: Option<String>,
+    pub(super) relation_schema: Option<String>,
+    pub(super) relation_name: Option<String>,
+    pub(super) relation_id: Option<i64>,
+    pub(super) page: Option<i32>,
+    pub(super) tuple: Option<i16>,
+    pub(super) advisory_key: Option<i64>,
+    pub(super) advisory_pair: Option<String>,
+    pub(super) blockers: Vec<i32>,
+    /// `[{"object": …, "mode": …}]`, of locks that somebody waits for.
+    pub(super) held: serde_json::Value,
+    pub(super) lock_waiters_total: i64,
+}
+
+/// The text of the question: everybody who waits, with `pg_blocking_pids` and `pg_safe_snapshot_blocking_pids`, and
+/// everybody who is waited for. A text, because sea-query has no `DISTINCT ON` together with materialized parts.
+#[must_use]
+pub fn statement() -> Statement {
+    neobank_db::statement(include_str!("participants.sql"), [WAITERS_MAX.into()])
+}
+
+/// The text of the question for the names of advisory keys, from `concurrency.lock_names`.
+#[must_use]
+pub fn lock_names_statement(keys: &[i64]) -> Statement {
+    neobank_db::statement(
+        "SELECT lock_key, namespace, identifier FROM concurrency.lock_names WHERE lock_key = ANY ($1)",
+        [keys.to_vec().into()],
+    )
+}
+
+#[derive(Clone, Debug, FromQueryResult)]
+struct LockNameRow {
+    lock_key: i64,
+    namespace: String,
+    identifier: String,
+}
+
+impl Monitor {
+    pub(super) async fn participants(&self) -> Result<Section<Vec<ParticipantRow>>, OpsError> {
+        self.section(statement()).await
+    }
+
+    /// The names behind advisory keys; a key without one has none here. Empty where the registry is not installed, or may
+    /// not be read.
+    pub(super) async fn lock_names(
+        &self,
+        keys: &[i64],
+    ) -> Result<BTreeMap<i64, (String, String)>, OpsError> {
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let rows: Section<Vec<LockNameRow>> = self.section(lock_names_statement(keys)).await?;
+        Ok(rows
+            .into_value()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|row| (row.lock_key, (row.namespace, row.identifier)))
+            .collect())
+    }
+}

@@ -1,0 +1,64 @@
+//! What to do about somebody who keeps others waiting, ready to be copied.
+
+use super::report::{Class, Who};
+
+pub(super) fn class(
+    is_waiting: bool,
+    is_prepared: bool,
+    backend_type: Option<&str>,
+    state: Option<&str>,
+) -> Class {
+    match (is_waiting, is_prepared, backend_type, state) {
+        (true, ..) => Class::Waiting,
+        (_, true, ..) => Class::PreparedTransaction,
+        (_, _, Some("autovacuum worker"), _) => Class::Autovacuum,
+        (_, _, _, Some("active" | "fastpath function call")) => Class::Active,
+        (_, _, _, Some("idle in transaction" | "idle in transaction (aborted)")) => {
+            Class::IdleInTransaction
+        }
+        (_, _, _, Some("idle")) => Class::IdleWithSessionLock,
+        (_, _, Some("client backend") | None, _) => Class::Unknown,
+        (_, _, Some(_), _) => Class::Background,
+    }
+}
+
+/// The texts are the view `concurrency.v_lock_analysis`' too; a test holds them against each other.
+pub(super) fn remedy(class: Class, who: &Who) -> String {
+    match (class, who) {
+        (Class::PreparedTransaction, Who::PreparedTransaction { name }) => {
+            let name = name.replace('\'', "''");
+            format!(
+                "Decide it in its database: COMMIT PREPARED '{name}'; or ROLLBACK PREPARED '{name}';"
+            )
+        }
+        (_, Who::PreparedTransaction { .. }) => String::new(),
+        (class, Who::Session { process_id }) => match class {
+            Class::Waiting => "It waits itself: look at its root, or at its cycle.".to_owned(),
+            Class::Active => {
+                format!(
+                    "Let it finish, or end its statement: SELECT pg_catalog.pg_cancel_backend({process_id});"
+                )
+            }
+            Class::IdleInTransaction => format!(
+                "End the transaction where it was left open, or the session: SELECT pg_catalog.pg_terminate_backend({process_id});"
+            ),
+            Class::IdleWithSessionLock => format!(
+                "Free the session's lock where it was taken, or end the session: SELECT pg_catalog.pg_terminate_backend({process_id});"
+            ),
+            Class::Autovacuum => {
+                "It gives way by itself, unless it prevents a wraparound: then let it finish."
+                    .to_owned()
+            }
+            Class::Background => "It is the server's own: let it finish.".to_owned(),
+            Class::Unknown | Class::PreparedTransaction => {
+                "What it does is hidden from this role: ask with the privileges of pg_monitor."
+                    .to_owned()
+            }
+        },
+    }
+}
+
+pub(super) const CERTAIN_CYCLE: &str =
+    "The server ends one of them after deadlock_timeout; take these locks in one order everywhere.";
+pub(super) const UNCERTAIN_CYCLE: &str =
+    "The server changes the order of the queue, or ends one of them, after deadlock_timeout.";

@@ -1,0 +1,304 @@
+//! The one connection that asks every question.
+
+use std::time::Duration;
+
+use neobank_db::{
+    Database, DatabaseConfig, DatabaseError, Executor, FromQueryResult, Statement, Transaction,
+    TransactionOptions, in_order, statement,
+};
+use sea_query::{PostgresQueryBuilder, QueryStatementWriter};
+
+use crate::error::OpsError;
+use crate::section::{Reason, Section};
+use crate::server_version::ServerVersion;
+
+/// Asks questions over one bounded connection, so that watching a server cannot hurt it.
+///
+/// Every question is a transaction of its own, since the server shows one and the same state of its sessions throughout a
+/// transaction. It is read only, waits for a lock no longer than [`MonitorLimits::lock_timeout`], runs no longer than
+/// [`MonitorLimits::statement_timeout`], finds functions and tables in `pg_catalog` alone where a name has no schema, and
+/// uses neither parallel workers nor compiled plans. Questions that are asked at the same time wait for each other.
+///
+/// # Example
+///
+/// ```
+/// use neobank_db::DatabaseConfig;
+/// use neobank_ops::{Monitor, MonitorLimits};
+///
+/// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let monitor = Monitor::connect(DatabaseConfig::from_url(server.url())?, MonitorLimits::default()).await?;
+/// assert!(monitor.server_version().major() >= 15);
+/// # Ok::<(), neobank_ops::OpsError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    database: Database,
+    version: ServerVersion,
+    limits: MonitorLimits,
+}
+
+/// How long a question may keep the server, and a caller the monitor, busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MonitorLimits {
+    /// The server's limit on a question: 5 s unless changed; 1 ms to 24 days.
+    pub statement_timeout: Duration,
+    /// The server's limit on a wait for a lock: 100 ms unless changed; at least 1 ms, below `statement_timeout`, so that
+    /// a question that queues behind a change of a table is out of the queue before anybody queues behind it for long.
+    pub lock_timeout: Duration,
+    /// How long a question waits for those before it: 30 s unless changed.
+    pub turn_timeout: Duration,
+}
+
+impl MonitorLimits {
+    const MILLISECONDS_MAX: u128 = 2_147_483_647;
+
+    /// The same limits with another one on each question.
+    #[must_use]
+    pub const fn with_statement_timeout(mut self, limit: Duration) -> Self {
+        self.statement_timeout = limit;
+        self
+    }
+
+    /// The same limits with another one on the wait for a lock.
+    #[must_use]
+    pub const fn with_lock_timeout(mut self, limit: Duration) -> Self {
+        self.lock_timeout = limit;
+        self
+    }
+
+    /// The same limits with another one on the wait for a turn.
+    #[must_use]
+    pub const fn with_turn_timeout(mut self, limit: Duration) -> Self {
+        self.turn_timeout = limit;
+        self
+    }
+
+    fn check(&self) -> Result<(), OpsError> {
+        let show = |limit: Duration| format!("{limit:?}");
+        if !(1..=Self::MILLISECONDS_MAX).contains(&self.statement_timeout.as_millis()) {
+            return Err(OpsError::invalid(
+                "statement_timeout",
+                &show(self.statement_timeout),
+                "between 1 ms and 24 days",
+            ));
+        }
+        if self.lock_timeout.as_millis() == 0 || self.lock_timeout >= self.statement_timeout {
+            return Err(OpsError::invalid(
+                "lock_timeout",
+                &show(self.lock_timeout),
+                format!(
+                    "at least 1 ms and below statement_timeout, which is {:?}",
+                    self.statement_timeout
+                ),
+            ));
+        }
+        if !(1..=Self::MILLISECONDS_MAX).contains(&self.turn_timeout.as_millis()) {
+            return Err(OpsError::invalid(
+                "turn_timeout",
+                &show(self.turn_timeout),
+                "between 1 ms and 24 days",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Default for MonitorLimits {
+    fn default() -> Self {
+        Self {
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_millis(100),
+            turn_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Monitor {
+    /// As what the monitor's own session is shown in `pg_stat_activity`.
+    pub const APPLICATION_NAME: &'static str = "neobank-ops";
+
+    /// Connects, and asks for the server's version.
+    ///
+    /// Host, database, user, TLS and pooler are the configuration's; its pool becomes one connection, and its limits are
+    /// replaced by `limits`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpsError::Invalid`] for limits that cannot be used, [`OpsError::Database`] when the server cannot be reached,
+    /// [`OpsError::UnsupportedVersion`] below PostgreSQL 15.
+    pub async fn connect(
+        mut config: DatabaseConfig,
+        limits: MonitorLimits,
+    ) -> Result<Self, OpsError> {
+        limits.check()?;
+        config.application_name = Self::APPLICATION_NAME.to_owned();
+        config.pool_min = 0;
+        config.pool_max = 1;
+        config.auto_size = None;
+        config.acquire_timeout = limits.turn_timeout;
+        config.statement_timeout = limits.statement_timeout;
+        config.lock_timeout = limits.lock_timeout;
+        let database = Database::connect(config).await?;
+        let number: i32 = database
+            .fetch_value(statement(
+                "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4",
+                [],
+            ))
+            .await?;
+        Ok(Self {
+            database,
+            version: ServerVersion::from_number(u32::try_from(number).unwrap_or_default())?,
+            limits,
+        })
+    }
+
+    /// The server's version, as it was when the monitor connected.
+    #[must_use]
+    pub const fn server_version(&self) -> ServerVersion {
+        self.version
+    }
+
+    /// How it was connected.
+    #[must_use]
+    pub fn config(&self) -> &DatabaseConfig {
+        self.database.config()
+    }
+
+    /// A monitor over the same connection whose questions have other limits, for those that take their time, such as an
+    /// exact measure of a table.
+    ///
+    /// # Errors
+    ///
+    /// [`OpsError::Invalid`]. The wait for a turn stays what it was.
+    pub fn with_limits(&self, limits: MonitorLimits) -> Result<Self, OpsError> {
+        limits.check()?;
+        Ok(Self {
+            limits,
+            ..self.clone()
+        })
+    }
+
+    /// The rows of an answer; for questions without which there is nothing to report.
+    ///
+    /// # Errors
+    ///
+    /// [`OpsError::Database`].
+    pub async fn fetch<T: FromQueryResult + Send>(
+        &self,
+        question: Statement,
+    ) -> Result<Vec<T>, OpsError> {
+        Ok(self.ask(question).await?)
+    }
+
+    /// The rows of an answer, or why the server does not give them.
+    ///
+    /// # Errors
+    ///
+    /// [`OpsError::Database`] for what is no matter of this question alone: a lost connection, a row that cannot be read.
+    pub async fn section<T: FromQueryResult + Send>(
+        &self,
+        question: Statement,
+    ) -> Result<Section<Vec<T>>, OpsError> {
+        match self.ask(question).await {
+            Ok(rows) => Ok(Section::available(rows)),
+            Err(error) => match Reason::of(&error) {
+                Some(reason) => Ok(Section::NotAvailable { reason }),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    /// A read-only transaction with the monitor's limits, for the few questions that take several statements on one
+    /// session. The other questions wait until it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`OpsError::Database`].
+    pub async fn transaction(&self) -> Result<Transaction, OpsError> {
+        Ok(self.begin().await?)
+    }
+
+    async fn begin(&self) -> Result<Transaction, DatabaseError> {
+        self.database
+            .begin_with(TransactionOptions {
+                read_only: true,
+                lock_timeout: Some(self.limits.lock_timeout),
+                statement_timeout: Some(self.limits.statement_timeout),
+                ..TransactionOptions::default()
+            })
+            .await
+    }
+
+    async fn ask<T: FromQueryResult + Send>(
+        &self,
+        question: Statement,
+    ) -> Result<Vec<T>, DatabaseError> {
+        let transaction = self.begin().await?;
+        let answer = in_order(
+            transaction.query(statement(SETTINGS, [])),
+            transaction.fetch_many(question),
+        )
+        .await;
+        match answer {
+            Ok((_, rows)) => {
+                transaction.commit().await?;
+                Ok(rows)
+            }
+            Err(error) => {
+                // The server ends the transaction by itself when this does not arrive.
+                let _ = transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Compiling a plan takes longer than these questions, and a monitor takes no workers from the bank.
+const SETTINGS: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), \
+    pg_catalog.set_config('jit', 'off', true), \
+    pg_catalog.set_config('max_parallel_workers_per_gather', '0', true)";
+
+/// A statement of sea-query, written for PostgreSQL with its parameters.
+#[must_use]
+pub fn build(query: &impl QueryStatementWriter) -> Statement {
+    let (text, values) = query.build(PostgresQueryBuilder);
+    statement(&text, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_cannot_protect_the_server_are_refused() {
+        let good = MonitorLimits::default();
+        assert!(good.check().is_ok());
+        let second = Duration::from_secs(1);
+        for (limits, field) in [
+            (
+                good.with_statement_timeout(Duration::ZERO),
+                "statement_timeout",
+            ),
+            (
+                good.with_statement_timeout(Duration::MAX),
+                "statement_timeout",
+            ),
+            (good.with_lock_timeout(Duration::ZERO), "lock_timeout"),
+            (
+                good.with_lock_timeout(second)
+                    .with_statement_timeout(second),
+                "lock_timeout",
+            ),
+            (good.with_turn_timeout(Duration::ZERO), "turn_timeout"),
+        ] {
+            let error = limits.check().unwrap_err();
+            assert!(
+                matches!(&error, OpsError::Invalid { field: wrong, .. } if wrong == field),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Statements as snapshots show them: a line for each part, and the parameters below.
+
+use neobank_db::Statement;
+
+/// Breaks the line in front of the words that begin a part. Texts within the statement are not looked at: what is compared
+/// is still the whole statement.
+pub(crate) fn readable(statement: &Statement) -> String {
+    let mut text = statement
+        .sql
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    for word in [
+        "FROM ",
+        "WHERE ",
+        "LEFT JOIN ",
+        "INNER JOIN ",
+        "CROSS JOIN ",
+        "GROUP BY ",
+        "HAVING ",
+        "ORDER BY ",
+        "LIMIT ",
+        "UNION ",
+        "AND ",
+        "SELECT ",
+        "WITH ",
+    ] {
+        text = text.replace(&format!(" {word}"), &format!("\n{word}"));
+        text = text.replace(&format!("({word}"), &format!("(\n{word}"));
+    }
+    text = text.replace(", ", ",\n    ");
+    let values = statement
+        .values
+        .as_ref()
+        .map(|values| values.0.as_slice())
+        .unwrap_or_default();
+    for (number, value) in values.iter().enumerate() {
+        text.push_str(&format!("\n-- ${}: {value}", number + 1));
+    }
+    text
+}

@@ -1,0 +1,161 @@
+//! A part of a report: what was found, or why nothing could be.
+
+use neobank_db::{DatabaseError, ErrorClass};
+use serde::{Deserialize, Serialize};
+
+/// What one question gave, or why it could not be answered. A report goes on with its other sections.
+///
+/// # Example
+///
+/// ```
+/// use neobank_ops::{Cause, Reason, Section};
+///
+/// let found = Section::Available { value: vec![1, 2] };
+/// assert_eq!(serde_json::to_string(&found)?, r#"{"status":"available","value":[1,2]}"#);
+/// let missing = Section::<Vec<i32>>::not_available(Cause::InsufficientPrivilege, "permission denied");
+/// assert_eq!(
+///     serde_json::to_string(&missing)?,
+///     r#"{"status":"not_available","reason":{"cause":"insufficient_privilege","detail":"permission denied"}}"#
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Section<T> {
+    /// The answer.
+    Available {
+        /// What was found.
+        value: T,
+    },
+    /// "n/a".
+    NotAvailable {
+        /// Why there is no answer.
+        reason: Reason,
+    },
+}
+
+/// Why a section has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// For programs.
+    pub cause: Cause,
+    /// For people; often the server's own words, which may be translated.
+    pub detail: String,
+}
+
+/// The kinds of reason, made from the SQLSTATE alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// 42501: the role may not see it. `pg_monitor` is enough for most questions.
+    InsufficientPrivilege,
+    /// 55P03: a table was locked for longer than the monitor's `lock_timeout`.
+    LockTimeout,
+    /// 57014: the answer took longer than the monitor's `statement_timeout`.
+    StatementTimeout,
+    /// 3F000, 42P01, 42703, 42704 or 42883: an extension, or this project's own schema, is not installed here.
+    Missing,
+    /// 55000: it is installed but cannot work now, such as an extension that the server does not preload.
+    NotReady,
+    /// The server's version or its settings do not have it.
+    Unsupported,
+    /// There is nothing to judge by yet, such as no sample.
+    NoData,
+}
+
+impl<T> Section<T> {
+    /// The answer.
+    pub const fn available(value: T) -> Self {
+        Self::Available { value }
+    }
+
+    /// "n/a", and why.
+    pub fn not_available(cause: Cause, detail: impl Into<String>) -> Self {
+        Self::NotAvailable {
+            reason: Reason {
+                cause,
+                detail: detail.into(),
+            },
+        }
+    }
+
+    /// The answer, if there is one.
+    pub const fn value(&self) -> Option<&T> {
+        match self {
+            Self::Available { value } => Some(value),
+            Self::NotAvailable { .. } => None,
+        }
+    }
+
+    /// The answer, if there is one.
+    pub fn into_value(self) -> Option<T> {
+        match self {
+            Self::Available { value } => Some(value),
+            Self::NotAvailable { .. } => None,
+        }
+    }
+
+    /// Why there is no answer.
+    pub const fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Available { .. } => None,
+            Self::NotAvailable { reason } => Some(reason),
+        }
+    }
+
+    /// Something else made of the answer; the reason stays.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Section<U> {
+        match self {
+            Self::Available { value } => Section::Available {
+                value: change(value),
+            },
+            Self::NotAvailable { reason } => Section::NotAvailable { reason },
+        }
+    }
+
+    /// Something else made of the answer, which may be missing in its turn.
+    pub fn and_then<U>(self, change: impl FnOnce(T) -> Section<U>) -> Section<U> {
+        match self {
+            Self::Available { value } => change(value),
+            Self::NotAvailable { reason } => Section::NotAvailable { reason },
+        }
+    }
+}
+
+impl Reason {
+    /// The reason in a failure that keeps no other question from being answered; none for the others.
+    pub(crate) fn of(error: &DatabaseError) -> Option<Self> {
+        let DatabaseError::Server(server) = error else {
+            return None;
+        };
+        let cause = match (error.class(), server.sqlstate.as_str()) {
+            (ErrorClass::InsufficientPrivilege, _) => Cause::InsufficientPrivilege,
+            (ErrorClass::LockTimeout, _) => Cause::LockTimeout,
+            (ErrorClass::StatementCancelled, _) => Cause::StatementTimeout,
+            (_, "3F000" | "42P01" | "42703" | "42704" | "42883") => Cause::Missing,
+            (_, "55000") => Cause::NotReady,
+            _ => return None,
+        };
+        Some(Self {
+            cause,
+            detail: server.message.clone(),
+        })
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.detail)
+    }
+}
+
+impl<T> Section<T> {
+    /// The only row of an answer that always has one.
+    pub(crate) fn of_first(rows: Vec<T>) -> Self {
+        match rows.into_iter().next() {
+            Some(row) => Self::available(row),
+            None => Self::not_available(Cause::NoData, "the server gave no row"),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn refusal(text: &str) -> String {
+    Thresholds::from_toml(text).unwrap_err().to_string()
+}
+
+#[test]
+fn the_defaults_are_good_and_can_be_read_back() {
+    let defaults = Thresholds::default();
+    defaults.check().unwrap();
+    assert_eq!(
+        Thresholds::from_toml(&defaults.to_toml()).unwrap(),
+        defaults
+    );
+    assert_eq!(Thresholds::from_toml("").unwrap(), defaults);
+    insta::assert_snapshot!("thresholds", defaults.to_toml());
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_value() {
+    assert_eq!(
+        refusal("[connections]\nidle_seconds = -1"),
+        "connections.idle_seconds is -1, but must be a whole number that is not negative"
+    );
+    assert_eq!(
+        refusal("[connections]\nidle_seconds = \"5 min\""),
+        "connections.idle_seconds is \"5 min\", but must be a whole number that is not negative"
+    );
+    assert_eq!(
+        refusal("connections = 7"),
+        "connections is 7, but must be a table of thresholds"
+    );
+    assert_eq!(
+        refusal("[connections]\nusage_warning_percent = 95"),
+        "connections.usage_warning_percent is 95, but must be at most connections.usage_critical_percent, which is 90"
+    );
+    assert_eq!(
+        refusal("[cache]\nhit_warning_percent = 80"),
+        "cache.hit_warning_percent is 80, but must be at least cache.hit_critical_percent, which is 90"
+    );
+    assert_eq!(
+        refusal("[cache]\nhit_percent = 80"),
+        "cache.hit_percent (set to 80) is not a threshold; known here are: blocks_min, hit_critical_percent, hit_warning_percent"
+    );
+    assert!(refusal("[caches]").starts_with("caches (set to {"));
+    assert!(
+        refusal("[cache").starts_with("the thresholds cannot be read: TOML parse error at line 1")
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("thresholds.toml");
+    let error = Thresholds::from_file(&path).unwrap_err().to_string();
+    assert!(error.contains(&*path.to_string_lossy()), "{error}");
+    std::fs::write(&path, "[locks]\nwait_warning_milliseconds = 5").unwrap();
+    let thresholds = Thresholds::from_file(&path).unwrap();
+    assert_eq!(thresholds.locks.wait_warning_milliseconds, 5);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in ".{0,200}") {
+        let _ = Thresholds::from_toml(&text);
+    }
+
+    /// Each threshold is taken within its range, and refused by its name outside of it.
+    #[test]
+    fn every_range_is_kept(number in 0_u64..=5_000_000_000_000, place in 0_usize..100) {
+        let bounds = Thresholds::default().bounds();
+        let bound = &bounds[place % bounds.len()];
+        let text = format!("[{}]\n{} = {number}", bound.group, bound.field);
+        let outcome = Thresholds::from_toml(&text);
+        if !bound.range.contains(&number) {
+            let error = outcome.unwrap_err().to_string();
+            let named = format!("{}.{} is {number}, but must be a whole", bound.group, bound.field);
+            prop_assert!(error.starts_with(&named), "{error}");
+        } else if !bound.field.contains("_warning_") && !bound.field.contains("_critical_") {
+            prop_assert!(outcome.is_ok());
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! C2: who blocks whom. Ten scenarios of real sessions, each with exactly the right edges and roots, from Rust and from
+//! `concurrency.v_lock_analysis`, and compared with the server's own word.
+
+mod cycles;
+mod names;
+mod scenarios;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use neobank_ops::Monitor;
+use neobank_ops::blocking::{BlockingReport, Class, EdgeKind, Who};
+
+use super::monitor_of;
+use super::session::Session;
+use crate::harness::TestBank;
+
+/// The sessions of a scenario, by a letter each.
+struct Scene {
+    bank: TestBank,
+    monitor: Monitor,
+    observer: Session,
+    sessions: BTreeMap<char, Session>,
+}
+
+impl Scene {
+    /// As many sessions, A, B and so on, and a table of accounts 1 to 9 with a table beside it.
+    async fn of(bank: TestBank, letters: &str) -> Self {
+        let observer = Session::open(bank.url()).await;
+        observer
+            .run(
+                "CREATE TABLE public.account (id int PRIMARY KEY, balance int NOT NULL);
+                  INSERT INTO public.account SELECT n, 100 FROM generate_series(1, 9) AS n;
+                  CREATE TABLE public.other (id int PRIMARY KEY);
+                  INSERT INTO public.other VALUES (1)",
+            )
+            .await;
+        let mut sessions = BTreeMap::new();
+        for letter in letters.chars() {
+            sessions.insert(letter, Session::open(bank.url()).await);
+        }
+        let monitor = monitor_of(bank.url()).await;
+        Self {
+            bank,
+            monitor,
+            observer,
+            sessions,
+        }
+    }
+
+    /// Runs statements to their end.
+    async fn run(&self, letter: char, sql: &str) {
+        self.sessions[&letter].run(sql).await;
+    }
+
+    /// Runs statements that come to wait.
+    async fn wait(&self, letter: char, sql: &str) {
+        self.sessions[&letter].wait(&self.observer, sql).await;
+    }
+
+    /// The report of those whom this scenario is about: other tests' sessions on the same server are left out.
+    async fn report(&self) -> BlockingReport {
+        let mut report = self.monitor.blocking().await.unwrap().into_value().unwrap();
+        let is_ours = |who: &Who| self.letter(who) != "?";
+        report.edges.retain(|edge| is_ours(&edge.waiter));
+        report.roots.retain(|root| is_ours(&root.who));
+        report
+            .cycles
+            .retain(|cycle| cycle.members.iter().any(is_ours));
+        report
+    }
+
+    /// The letter of a session, or the name of a prepared transaction.
+    fn letter(&self, who: &Who) -> String {
+        match who {
+            Who::Session { process_id } => {
+                let found = self
+                    .sessions
+                    .iter()
+                    .find(|(_, session)| session.pid == *process_id);
+                found.map_or("?".to_owned(), |(letter, _)| letter.to_string())
+            }
+            Who::PreparedTransaction { name } if name.starts_with(&self.gid("")) => name.clone(),
+            Who::PreparedTransaction { .. } => "?".to_owned(),
+        }
+    }
+
+    /// The name of a prepared transaction of this test alone: names are the whole server's.
+    fn gid(&self, name: &str) -> String {
+        format!("{}-{name}", self.observer.pid)
+    }
+
+    /// Every edge as `B<A`, or `B<~A` when B only queues behind A.
+    async fn edges(&self) -> BTreeSet<String> {
+        let report = self.report().await;
+        let edges = report.edges.iter().map(|edge| {
+            let sign = if edge.kind == EdgeKind::Queues {
+                "<~"
+            } else {
+                "<"
+            };
+            format!(
+                "{}{sign}{}",
+                self.letter(&edge.waiter),
+                self.letter(&edge.blocker)
+            )
+        });
+        edges.collect()
+    }
+
+    /// Holds everything against what is expected: edges, roots and cycles, from Rust, from the view, and from the server.
+    async fn expect(&self, edges: &str, roots: &str, cycles: &[&str]) {
+        let expected: BTreeSet<String> = edges.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(self.edges().await, expected);
+        let report = self.report().await;
+        let found: BTreeSet<String> = report
+            .roots
+            .iter()
+            .map(|root| self.letter(&root.who))
+            .collect();
+        assert_eq!(found, roots.split_whitespace().map(str::to_owned).collect());
+        let found: Vec<String> = report
+            .cycles
+            .iter()
+            .map(|cycle| cycle.members.iter().map(|who| self.letter(who)).collect())
+            .collect();
+        assert_eq!(found, cycles);
+        self.expect_the_servers_word(&report).await;
+        self.expect_the_view(&report).await;
+    }
+
+    /// As many blockers for each waiter as `pg_blocking_pids` names.
+    async fn expect_the_servers_word(&self, report: &BlockingReport) {
+        let sql = "SELECT waiter.pid, (SELECT count(DISTINCT b) FROM unnest(pg_catalog.pg_blocking_pids(waiter.pid)
+                       || pg_catalog.pg_safe_snapshot_blocking_pids(waiter.pid)) AS b)
+                   FROM pg_catalog.pg_stat_activity AS waiter
+                   WHERE pg_catalog.cardinality(pg_catalog.pg_blocking_pids(waiter.pid)
+                       || pg_catalog.pg_safe_snapshot_blocking_pids(waiter.pid)) > 0 AND datname = current_database()";
+        let server: BTreeMap<i32, usize> = self
+            .observer
+            .rows(sql)
+            .await
+            .iter()
+            .map(|row| (row.get(0), usize::try_from(row.get::<_, i64>(1)).unwrap()))
+            .collect();
+        let ours = report
+            .participants
+            .iter()
+            .filter_map(|participant| match &participant.who {
+                Who::Session { process_id } if self.letter(&participant.who) != "?" => participant
+                    .wait
+                    .as_ref()
+                    .map(|wait| (*process_id, wait.blockers_total)),
+                _ => None,
+            });
+        assert_eq!(ours.collect::<BTreeMap<_, _>>(), server);
+    }
+
+    /// The view's rows are the report's edges.
+    async fn expect_the_view(&self, report: &BlockingReport) {
+        let sql = "SELECT blocked_pid, blocked_mode, blocking_pid, blocking_prepared, blocking_mode, edge, lock_type,
+                relation_schema, relation_name, page, tuple, advisory_key, lock_namespace, lock_identifier, blocking_class, remedy, root_pids,
+                in_cycle, blocked_duration IS NOT NULL AS has_duration, blocked_user, blocking_user, blocking_query
+            FROM concurrency.v_lock_analysis";
+        let mut view = BTreeSet::new();
+        for row in self.observer.rows(sql).await {
+            let who = match row.get::<_, Option<String>>("blocking_prepared") {
+                Some(name) => Who::PreparedTransaction { name },
+                None => Who::Session {
+                    process_id: row.get("blocking_pid"),
+                },
+            };
+            let waiter = Who::Session {
+                process_id: row.get("blocked_pid"),
+            };
+            if self.letter(&waiter) == "?" {
+                continue;
+            }
+            assert!(row.get::<_, bool>("has_duration"));
+            view.insert(format!(
+                "{waiter} {:?} {who} {:?} {} {:?} {:?}.{:?} {:?} {:?} {:?} {:?} {:?} {} {} {:?} {} {:?} {:?} {:?}",
+                row.get::<_, Option<String>>("blocked_mode"),
+                row.get::<_, Option<String>>("blocking_mode").unwrap_or_default(),
+                row.get::<_, String>("edge"),
+                row.get::<_, Option<String>>("lock_type"),
+                row.get::<_, Option<String>>("relation_schema"),
+                row.get::<_, Option<String>>("relation_name"),
+                row.get::<_, Option<i32>>("page"),
+                row.get::<_, Option<i16>>("tuple"),
+                row.get::<_, Option<i64>>("advisory_key"),
+                row.get::<_, Option<String>>("lock_namespace"),
+                row.get::<_, Option<String>>("lock_identifier"),
+                row.get::<_, String>("blocking_class"),
+                row.get::<_, String>("remedy"),
+                row.get::<_, Vec<i32>>("root_pids").into_iter().collect::<BTreeSet<_>>(),
+                row.get::<_, bool>("in_cycle"),
+                row.get::<_, Option<String>>("blocked_user"),
+                row.get::<_, Option<String>>("blocking_user"),
+                row.get::<_, Option<String>>("blocking_query"),
+            ));
+        }
+        let ours = report.edges.iter().map(|edge| {
+            let waiter = report.participant(&edge.waiter).unwrap();
+            let blocker = report.participant(&edge.blocker).unwrap();
+            let wait = waiter.wait.as_ref().unwrap();
+            let lock = wait.lock.as_ref();
+            let roots = wait.roots.iter().map(|root| match root {
+                Who::Session { process_id } => *process_id,
+                Who::PreparedTransaction { .. } => 0,
+            });
+            format!(
+                "{} {:?} {} {:?} {} {:?} {:?}.{:?} {:?} {:?} {:?} {:?} {:?} {} {} {:?} {} {:?} {:?} {:?}",
+                edge.waiter,
+                edge.wanted_mode,
+                edge.blocker,
+                edge.blocking_modes.join(", "),
+                word(edge.kind),
+                lock.map(|lock| &lock.lock_type),
+                lock.and_then(|lock| lock.relation_schema.as_ref()),
+                lock.and_then(|lock| lock.relation_name.as_ref()),
+                lock.and_then(|lock| lock.page),
+                lock.and_then(|lock| lock.tuple),
+                lock.and_then(|lock| lock.advisory_key),
+                lock.and_then(|lock| lock.lock_namespace.as_ref()),
+                lock.and_then(|lock| lock.lock_identifier.as_ref()),
+                word(blocker.class),
+                blocker.remedy,
+                roots.collect::<BTreeSet<_>>(),
+                wait.cycle.is_some(),
+                waiter.username,
+                blocker.username,
+                blocker.query,
+            )
+        });
+        assert_eq!(ours.collect::<BTreeSet<_>>(), view);
+    }
+
+    /// What a session does that others wait for.
+    async fn class(&self, letter: char) -> Class {
+        let report = self.report().await;
+        let who = Who::Session {
+            process_id: self.sessions[&letter].pid,
+        };
+        report.participant(&who).unwrap().class
+    }
+
+    /// Adds a reader who disturbs nobody, sessions that do nothing, and a session that waits in another database; nothing
+    /// may change.
+    async fn expect_the_same_with_bystanders(&self) {
+        let (edges, report) = (self.edges().await, self.report().await);
+        let reader = Session::open(self.bank.url()).await;
+        reader.run("BEGIN; SELECT count(*) FROM public.other").await;
+        let idle = Session::open(self.bank.url()).await;
+        let elsewhere = TestBank::on(self.bank.version).await;
+        let (holder, waiter) = (
+            Session::open(elsewhere.url()).await,
+            Session::open(elsewhere.url()).await,
+        );
+        holder
+            .run("BEGIN; SELECT pg_advisory_xact_lock(1), pg_advisory_xact_lock(42)")
+            .await;
+        waiter
+            .wait(&self.observer, "BEGIN; SELECT pg_advisory_xact_lock(1)")
+            .await;
+        assert_eq!(self.edges().await, edges);
+        let now = self.report().await;
+        let roots = |report: &BlockingReport| {
+            let counts = |root: &neobank_ops::blocking::RootBlocker| {
+                (root.who.clone(), root.waiters_directly, root.waiters_in_all)
+            };
+            report.roots.iter().map(counts).collect::<Vec<_>>()
+        };
+        assert_eq!(roots(&now), roots(&report));
+        assert_eq!(now.cycles, report.cycles);
+        self.expect_the_view(&now).await;
+        drop((reader, idle, holder, waiter));
+    }
+}
+
+/// As JSON and the view write it.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value)
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
+}

@@ -1,0 +1,347 @@
+//! Waits without a cycle.
+
+use neobank_ops::blocking::{Class, EdgeKind};
+
+use super::Scene;
+use crate::harness::TestBank;
+use crate::ops::session::Session;
+
+on_both_versions!(
+    nobody_waits,
+    a_chain_of_rows,
+    a_queue_behind_a_change_of_a_table,
+    a_share_lock_with_an_innocent_reader,
+    an_idle_holder_of_an_advisory_lock,
+    a_prepared_transaction,
+    an_index_built_concurrently,
+    a_safe_snapshot,
+    a_hot_row_with_a_hundred_waiters,
+);
+
+async fn nobody_waits(bank: TestBank) {
+    let scene = Scene::of(bank, "A").await;
+    scene
+        .run('A', "BEGIN; UPDATE public.account SET balance = 1")
+        .await;
+    scene.expect("", "", &[]).await;
+}
+
+async fn a_chain_of_rows(bank: TestBank) {
+    let scene = Scene::of(bank, "ABC").await;
+    scene
+        .run(
+            'A',
+            "BEGIN; UPDATE public.account SET balance = 1 WHERE id = 1",
+        )
+        .await;
+    scene
+        .run(
+            'B',
+            "BEGIN; UPDATE public.account SET balance = 2 WHERE id = 2",
+        )
+        .await;
+    scene
+        .wait('B', "UPDATE public.account SET balance = 2 WHERE id = 1")
+        .await;
+    scene
+        .wait(
+            'C',
+            "BEGIN; UPDATE public.account SET balance = 3 WHERE id = 2",
+        )
+        .await;
+    scene.expect("B<A C<B", "A", &[]).await;
+    assert_eq!(scene.class('A').await, Class::IdleInTransaction);
+    assert_eq!(scene.class('B').await, Class::Waiting);
+    let report = scene.report().await;
+    assert_eq!(
+        (
+            report.roots[0].waiters_directly,
+            report.roots[0].waiters_in_all
+        ),
+        (1, 2)
+    );
+    let wait = |pid: i32| {
+        let found = report
+            .participants
+            .iter()
+            .find(|one| one.who.to_string() == pid.to_string());
+        found.and_then(|one| one.wait.clone()).unwrap()
+    };
+    let (b, c) = (
+        wait(scene.sessions[&'B'].pid),
+        wait(scene.sessions[&'C'].pid),
+    );
+    assert_eq!((b.depth, c.depth), (1, 2));
+    assert_eq!(
+        b.lock.unwrap().to_string(),
+        "row (0,1) of \"public\".\"account\""
+    );
+    // B has waited for longer than C has, and neither as long as it is since their transactions began.
+    assert!(b.seconds.unwrap() >= c.seconds.unwrap());
+    scene.expect_the_same_with_bystanders().await;
+}
+
+async fn a_queue_behind_a_change_of_a_table(bank: TestBank) {
+    let scene = Scene::of(bank, "ABCDE").await;
+    scene.run('A', "BEGIN; SELECT * FROM public.account").await;
+    scene
+        .wait(
+            'B',
+            "BEGIN; ALTER TABLE public.account ADD COLUMN note text",
+        )
+        .await;
+    scene.wait('C', "BEGIN; SELECT * FROM public.account").await;
+    scene.expect("B<A C<~B", "A", &[]).await;
+    // D wants what B wants, and E queues behind both: it is shown behind the front.
+    scene.wait('D', "BEGIN; LOCK TABLE public.account").await;
+    scene.wait('E', "BEGIN; SELECT * FROM public.account").await;
+    scene.expect("B<A C<~B D<A E<~B", "A", &[]).await;
+    let report = scene.report().await;
+    let queued = report
+        .edges
+        .iter()
+        .find(|edge| edge.kind == EdgeKind::Queues)
+        .unwrap();
+    assert_eq!(queued.wanted_mode.as_deref(), Some("AccessShareLock"));
+    assert_eq!(queued.blocking_modes, ["AccessExclusiveLock"]);
+    scene.expect_the_same_with_bystanders().await;
+}
+
+async fn a_share_lock_with_an_innocent_reader(bank: TestBank) {
+    let scene = Scene::of(bank, "ABD").await;
+    scene.run('D', "BEGIN; SELECT * FROM public.account").await;
+    scene
+        .run('A', "BEGIN; LOCK TABLE public.account IN SHARE MODE")
+        .await;
+    scene.run('B', "BEGIN; SELECT * FROM public.account").await;
+    scene
+        .wait('B', "UPDATE public.account SET balance = 2 WHERE id = 1")
+        .await;
+    scene.expect("B<A", "A", &[]).await;
+    let report = scene.report().await;
+    assert_eq!(
+        report.edges[0].wanted_mode.as_deref(),
+        Some("RowExclusiveLock")
+    );
+    assert_eq!(report.edges[0].blocking_modes, ["ShareLock"]);
+    // One more reader changes nothing.
+    let reader = Session::open(scene.bank.url()).await;
+    reader.run("BEGIN; SELECT * FROM public.account").await;
+    scene.expect("B<A", "A", &[]).await;
+    scene.expect_the_same_with_bystanders().await;
+}
+
+async fn an_idle_holder_of_an_advisory_lock(bank: TestBank) {
+    let scene = Scene::of(bank, "AB").await;
+    scene.run('A', "SELECT pg_advisory_lock(42)").await;
+    scene
+        .wait('B', "BEGIN; SELECT pg_advisory_xact_lock(42)")
+        .await;
+    scene.expect("B<A", "A", &[]).await;
+    assert_eq!(scene.class('A').await, Class::IdleWithSessionLock);
+    scene.expect_the_same_with_bystanders().await;
+}
+
+async fn a_prepared_transaction(bank: TestBank) {
+    let scene = Scene::of(bank, "ABC").await;
+    let gid = scene.gid("it's \\ \"prepared\"\n🏦");
+    let literal = gid.replace('\'', "''");
+    // C's is innocent: it holds another row of the same table.
+    let innocent = scene.gid("innocent").replace('\'', "''");
+    scene
+        .run('C', &format!("BEGIN; UPDATE public.account SET balance = 3 WHERE id = 3; PREPARE TRANSACTION '{innocent}'"))
+        .await;
+    scene
+        .run('A', &format!("BEGIN; UPDATE public.account SET balance = 1 WHERE id = 1; PREPARE TRANSACTION '{literal}'"))
+        .await;
+    scene
+        .wait(
+            'B',
+            "BEGIN; UPDATE public.account SET balance = 2 WHERE id = 1",
+        )
+        .await;
+    let report = scene.report().await;
+    let edges: Vec<_> = report
+        .edges
+        .iter()
+        .map(|edge| (scene.letter(&edge.waiter), scene.letter(&edge.blocker)))
+        .collect();
+    assert_eq!(edges, [("B".to_owned(), gid.clone())]);
+    assert_eq!(scene.letter(&report.roots[0].who), gid);
+    let root = report.participant(&report.roots[0].who).unwrap();
+    assert_eq!(
+        (root.class, root.username.as_deref()),
+        (Class::PreparedTransaction, Some("postgres"))
+    );
+    let database = root.database.clone().unwrap();
+    scene.expect_the_view(&report).await;
+    scene.expect_the_servers_word(&report).await;
+    // A table's lock that two prepared transactions share.
+    scene
+        .wait('A', "BEGIN; LOCK TABLE public.account IN SHARE MODE")
+        .await;
+    let report = scene.report().await;
+    let mut edges: Vec<_> = report
+        .edges
+        .iter()
+        .map(|edge| (scene.letter(&edge.waiter), scene.letter(&edge.blocker)))
+        .collect();
+    edges.sort();
+    let edge = |waiter: &str, blocker: &str| (waiter.to_owned(), blocker.to_owned());
+    let mut expected = [
+        edge("A", "B"),
+        edge("A", &gid),
+        edge("A", &scene.gid("innocent")),
+        edge("B", &gid),
+    ];
+    expected.sort();
+    assert_eq!(edges, expected);
+    scene.expect_the_view(&report).await;
+    // The remedy is a statement that works.
+    let remedy = &root.remedy;
+    let rollback = remedy.split(" or ").nth(1).unwrap();
+    assert!(rollback.starts_with("ROLLBACK PREPARED '"), "{remedy}");
+    scene.observer.run(rollback).await;
+    scene
+        .observer
+        .run(&format!("ROLLBACK PREPARED '{innocent}'"))
+        .await;
+    let own = scene.observer.rows("SELECT current_database()::text").await[0].get::<_, String>(0);
+    assert_eq!(database, own);
+    crate::ops::until("nobody waits for the prepared transaction", async || {
+        let report = scene.report().await;
+        report
+            .edges
+            .iter()
+            .all(|edge| scene.letter(&edge.blocker).len() == 1)
+            .then_some(())
+    })
+    .await;
+}
+
+async fn an_index_built_concurrently(bank: TestBank) {
+    let scene = Scene::of(bank, "AB").await;
+    scene
+        .run(
+            'A',
+            "BEGIN; UPDATE public.account SET balance = 1 WHERE id = 1",
+        )
+        .await;
+    scene
+        .wait(
+            'B',
+            "CREATE INDEX CONCURRENTLY account_balance ON public.account (balance)",
+        )
+        .await;
+    scene.expect("B<A", "A", &[]).await;
+    let report = scene.report().await;
+    let waiter = report.participant(&report.edges[0].waiter).unwrap();
+    let lock = waiter.wait.as_ref().unwrap().lock.as_ref().unwrap();
+    assert_eq!(lock.lock_type, "virtualxid");
+    scene.expect_the_same_with_bystanders().await;
+}
+
+async fn a_safe_snapshot(bank: TestBank) {
+    let scene = Scene::of(bank, "ABC").await;
+    scene.run('A', "BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE public.account SET balance = 1 WHERE id = 1").await;
+    // C is serializable too, but read only, and so in nobody's way.
+    scene
+        .run(
+            'C',
+            "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY; SELECT * FROM public.account",
+        )
+        .await;
+    scene
+        .wait(
+            'B',
+            "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE; SELECT * FROM public.account",
+        )
+        .await;
+    scene.expect("B<A", "A", &[]).await;
+    let report = scene.report().await;
+    assert_eq!(report.edges[0].kind, EdgeKind::SafeSnapshot);
+    scene.expect_the_same_with_bystanders().await;
+}
+
+async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
+    const WAITERS: usize = 100;
+    let scene = Scene::of(bank, "AB").await;
+    scene
+        .run(
+            'A',
+            "BEGIN; UPDATE public.account SET balance = 1 WHERE id = 1",
+        )
+        .await;
+    scene
+        .wait('B', "UPDATE public.account SET balance = 1 WHERE id = 1")
+        .await;
+    let mut crowd = Vec::new();
+    for _ in 1..WAITERS {
+        let session = Session::open(scene.bank.url()).await;
+        drop(session.send("UPDATE public.account SET balance = 1 WHERE id = 1"));
+        crowd.push(session);
+    }
+    let (root, first) = (scene.sessions[&'A'].pid, scene.sessions[&'B'].pid);
+    let edges = crate::ops::until("a hundred waiters", async || {
+        let report = scene
+            .monitor
+            .blocking()
+            .await
+            .unwrap()
+            .into_value()
+            .unwrap();
+        let root = report
+            .roots
+            .iter()
+            .find(|one| one.who.to_string() == root.to_string())?;
+        (root.waiters_in_all == WAITERS).then_some(report)
+    })
+    .await;
+    let ours: Vec<(String, String)> = edges
+        .edges
+        .iter()
+        .map(|edge| (edge.waiter.to_string(), edge.blocker.to_string()))
+        .filter(|(waiter, _)| {
+            *waiter == first.to_string()
+                || crowd
+                    .iter()
+                    .any(|session| session.pid.to_string() == *waiter)
+        })
+        .collect();
+    // As many edges as waiters: the first waits for A, everybody else for the first.
+    assert_eq!(ours.len(), WAITERS);
+    for (waiter, blocker) in &ours {
+        let expected = if *waiter == first.to_string() {
+            root
+        } else {
+            first
+        };
+        assert_eq!(*blocker, expected.to_string());
+    }
+    let counted = edges
+        .participants
+        .iter()
+        .filter_map(|one| one.wait.as_ref())
+        .map(|wait| wait.blockers_total)
+        .max();
+    assert!(
+        counted.unwrap() >= WAITERS - 1,
+        "the server's own list has the whole queue"
+    );
+    let view = scene
+        .observer
+        .rows(&format!("SELECT blocked_pid, blocking_pid, root_pids FROM concurrency.v_lock_analysis WHERE {root} = ANY (root_pids)"))
+        .await;
+    assert_eq!(view.len(), WAITERS);
+    for row in view {
+        let expected = if row.get::<_, i32>(0) == first {
+            root
+        } else {
+            first
+        };
+        assert_eq!(
+            (row.get::<_, i32>(1), row.get::<_, Vec<i32>>(2)),
+            (expected, vec![root])
+        );
+    }
+}

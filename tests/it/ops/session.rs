@@ -1,0 +1,76 @@
+//! Real sessions that hold and wait.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Error, NoTls};
+
+/// A session of its own, which ends with this value.
+pub(super) struct Session {
+    client: std::sync::Arc<Client>,
+    pub(super) pid: i32,
+    connection: JoinHandle<()>,
+}
+
+impl Session {
+    /// Deadlocks are not looked for within the time of a test.
+    pub(super) async fn open(url: &str) -> Self {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        let connection = tokio::spawn(async {
+            let _ = connection.await;
+        });
+        client
+            .batch_execute("SET deadlock_timeout = '10min'")
+            .await
+            .unwrap();
+        let pid = client
+            .query_one("SELECT pg_backend_pid()", &[])
+            .await
+            .unwrap()
+            .get(0);
+        Self {
+            client: std::sync::Arc::new(client),
+            pid,
+            connection,
+        }
+    }
+
+    pub(super) async fn run(&self, sql: &str) {
+        tokio::time::timeout(Duration::from_secs(60), self.client.batch_execute(sql))
+            .await
+            .unwrap_or_else(|_| panic!("{sql}: it waits"))
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// Sends statements that are to wait, or to fail, and does not wait for their end.
+    pub(super) fn send(&self, sql: &str) -> JoinHandle<Result<(), Error>> {
+        let (client, sql) = (std::sync::Arc::clone(&self.client), sql.to_owned());
+        tokio::spawn(async move { client.batch_execute(&sql).await })
+    }
+
+    /// Sends statements and comes back when the session waits for a lock, or for a safe snapshot.
+    pub(super) async fn wait(&self, observer: &Self, sql: &str) {
+        drop(self.send(sql));
+        let waits = "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid = $1 AND NOT granted)
+            OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND wait_event = 'SafeSnapshot')";
+        super::until(sql, async || {
+            let row = observer
+                .client
+                .query_one(waits, &[&self.pid])
+                .await
+                .unwrap();
+            row.get::<_, bool>(0).then_some(())
+        })
+        .await;
+    }
+
+    pub(super) async fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
+        self.client.query(sql, &[]).await.unwrap()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
