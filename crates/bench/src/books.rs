@@ -65,6 +65,16 @@ impl Books {
         Ok(books)
     }
 
+    /// Accounts that are there already.
+    pub(crate) async fn of_copy(options: &Options, host: &Host) -> Result<Self, BenchError> {
+        let database = Database::connect(host.application(options.connections)?).await?;
+        Ok(Self {
+            ledger: Ledger::new(database.clone()),
+            database,
+            transfers: 0,
+        })
+    }
+
     async fn post(&mut self, requests: Vec<Request>) -> Result<(), BenchError> {
         let outcomes = self.ledger.submit_all(&requests).await?;
         let posted = outcomes

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_migration::{Rollout, RolloutOptions};
@@ -11,7 +13,7 @@ use crate::error::BenchError;
 use crate::options::Options;
 
 pub(crate) struct Host {
-    server: LocalServer,
+    server: Arc<LocalServer>,
     name: String,
     /// The superuser's URL of the database.
     pub(crate) url: String,
@@ -33,15 +35,46 @@ impl Host {
             .await?
             .up()
             .await?;
-        let mut config = DatabaseConfig::from_url(&url)?;
-        config.statement_timeout = std::time::Duration::from_secs(3_600);
         Ok(Self {
             process: server.process_id(),
-            superuser: Database::connect(config).await?,
-            server,
+            superuser: superuser(&url).await?,
+            server: Arc::new(server),
             name,
             url,
         })
+    }
+
+    /// A copy of the database, on the same server; nobody may be connected to this one.
+    pub(crate) async fn copy(&self) -> Result<Self, BenchError> {
+        static COPIES: AtomicU32 = AtomicU32::new(0);
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}_{number}", self.name);
+        self.administer(&format!("CREATE DATABASE {name} TEMPLATE {}", self.name))
+            .await?;
+        let url = self.server.database_url(&name);
+        Ok(Self {
+            superuser: superuser(&url).await?,
+            server: Arc::clone(&self.server),
+            process: self.process,
+            name,
+            url,
+        })
+    }
+
+    pub(crate) async fn drop_database(&self) -> Result<(), BenchError> {
+        self.superuser.close();
+        self.administer(&format!(
+            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+            self.name
+        ))
+        .await
+    }
+
+    async fn administer(&self, sql: &str) -> Result<(), BenchError> {
+        let administrator = superuser(self.server.url()).await?;
+        administrator.execute(statement(sql, [])).await?;
+        administrator.close();
+        Ok(())
     }
 
     /// The configuration of an application: with its privileges, on as many connections.
@@ -84,16 +117,21 @@ impl Host {
     }
 
     pub(crate) async fn end(self) -> Result<(), BenchError> {
-        self.superuser.close();
-        let administrator = Database::connect(DatabaseConfig::from_url(self.server.url())?).await?;
-        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        administrator.execute(statement(&drop, [])).await?;
-        let server = self.server;
+        self.drop_database().await?;
+        let Some(server) = Arc::into_inner(self.server) else {
+            return Err(BenchError::other("the server", "is still in use"));
+        };
         match tokio::task::spawn_blocking(move || server.stop()).await {
             Ok(stopped) => Ok(stopped?),
             Err(panicked) => Err(BenchError::other("the server", panicked)),
         }
     }
+}
+
+async fn superuser(url: &str) -> Result<Database, BenchError> {
+    let mut config = DatabaseConfig::from_url(url)?;
+    config.statement_timeout = std::time::Duration::from_secs(3_600);
+    Ok(Database::connect(config).await?)
 }
 
 async fn start(options: &Options) -> Result<LocalServer, BenchError> {

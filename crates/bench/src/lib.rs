@@ -29,6 +29,7 @@
 
 mod books;
 mod choice;
+mod costs;
 mod error;
 mod host;
 mod latency;
@@ -43,6 +44,7 @@ mod way;
 use std::time::Duration;
 
 pub use choice::Choice;
+pub use costs::{Cost, Costs, costs};
 pub use error::BenchError;
 pub use options::Options;
 pub use report::{Comparison, Latency, Line, Report};

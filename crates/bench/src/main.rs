@@ -8,14 +8,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use neobank_bench::{Options, run};
+use neobank_bench::{BenchError, Options, costs, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = Options::parse();
-    let json = options.json;
-    match run(options).await {
-        Ok(report) if json => println!("{}", report.to_json()),
+    match report(Options::parse()).await {
         Ok(report) => println!("{report}"),
         Err(error) => {
             eprintln!("error: {error}");
@@ -23,4 +20,17 @@ async fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+async fn report(options: Options) -> Result<String, BenchError> {
+    if let Some(rounds) = options.costs {
+        return Ok(costs(options, rounds).await?.to_string());
+    }
+    let json = options.json;
+    let report = run(options).await?;
+    Ok(if json {
+        report.to_json()
+    } else {
+        report.to_string()
+    })
 }

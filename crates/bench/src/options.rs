@@ -57,6 +57,9 @@ pub struct Options {
     /// Postings in one call of the batches, and rows in one COPY
     #[arg(long, default_value_t = 10_000)]
     pub batch_size: usize,
+    /// Instead of the ways, measure what each part of the schema costs, in so many rounds
+    #[arg(long)]
+    pub costs: Option<usize>,
     /// The report as JSON
     #[arg(long)]
     pub json: bool,

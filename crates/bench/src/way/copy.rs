@@ -94,22 +94,22 @@ async fn prepare(
         .collect();
     let outcomes = books.ledger.submit_all(&postings).await?;
     books.transfers += outcomes.len() as u64;
-    // Identifiers begin with the time, so those of the last batch are the greatest.
-    let last = format!(
-        "SELECT transfer_id FROM banking.transfers ORDER BY transfer_id DESC LIMIT {}",
-        options.batch_size
+    let identifiers: Vec<String> = outcomes
+        .into_iter()
+        .filter_map(|outcome| outcome.into_receipt().ok())
+        .map(|receipt| receipt.transfer_id.to_string())
+        .collect();
+    // COPY takes no parameters; these are our own.
+    let batch = format!("ANY ('{{{}}}'::uuid[])", identifiers.join(","));
+    let transfers = format!(
+        "SELECT {TRANSFERS} FROM banking.transfers WHERE transfer_id = {batch} ORDER BY transfer_id"
+    );
+    let entries = format!(
+        "SELECT {ENTRIES} FROM banking.transactions WHERE transfer_id = {batch} ORDER BY transaction_id"
     );
     Ok(Batch {
-        transfers: read(
-            client,
-            &format!("SELECT {TRANSFERS} FROM banking.transfers WHERE transfer_id IN ({last}) ORDER BY transfer_id"),
-        )
-        .await?,
-        entries: read(
-            client,
-            &format!("SELECT {ENTRIES} FROM banking.transactions WHERE transfer_id IN ({last}) ORDER BY transaction_id"),
-        )
-        .await?,
+        transfers: read(client, &transfers).await?,
+        entries: read(client, &entries).await?,
     })
 }
 
