@@ -2,6 +2,7 @@
 //!
 //! * [`Ledger`]: transfers, postings and adjustments; alone or thousands at once; every one of them goes through the same
 //!   four steps: lock and read, [`decide`](ledger::decide) in pure Rust, write, commit.
+//! * [`GatheredLedger`]: the same for many callers at once, who share a transaction while the one before commits.
 //! * [`customers`], [`accounts`], [`preferences`]: the bank's master data.
 //! * [`statements`]: an account's entries, newest first, and its days.
 //! * [`audit`]: holds the whole of the books against every promise made about them.
@@ -30,5 +31,7 @@ mod text;
 pub use accounts::{Account, AccountStatus, AccountType};
 pub use customers::Customer;
 pub use ids::{AccountId, CustomerId, TransactionId, TransferId};
-pub use ledger::{Ledger, LedgerError, PostingRequest, Receipt, Refusal, Request, TransferRequest};
+pub use ledger::{
+    GatheredLedger, Ledger, LedgerError, PostingRequest, Receipt, Refusal, Request, TransferRequest,
+};
 pub use money::{Currency, Money, MoneyError};

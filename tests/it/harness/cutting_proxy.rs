@@ -1,7 +1,7 @@
 //! A proxy that cuts the connection around a commit, or spoils a `BEGIN`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use neobank_db::DatabaseConfig;
@@ -14,6 +14,7 @@ const AFTER: u8 = 2;
 const SPOIL: u8 = 3;
 const BETWEEN: u8 = 4;
 const LATE: u8 = 5;
+const FOR_GOOD: u8 = 6;
 
 /// How late a commit arrives that is kept back.
 const LATENESS: Duration = Duration::from_millis(300);
@@ -32,14 +33,18 @@ impl CuttingProxy {
         let mode = Arc::new(AtomicU8::new(FORWARD));
         let (host, server_port) = (config.hosts[0].clone(), config.ports[0]);
         let answer_delay = Arc::new(AtomicU64::new(0));
-        let shared = (Arc::clone(&mode), Arc::clone(&answer_delay));
+        let closed = Arc::new(AtomicBool::new(false));
+        let shared = (Arc::clone(&mode), Arc::clone(&answer_delay), closed);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if shared.2.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let server = TcpStream::connect((host.as_str(), server_port))
                     .await
                     .unwrap();
-                let (mode, delay) = shared.clone();
-                tokio::spawn(forward(client, server, mode, delay));
+                let (mode, delay, closed) = shared.clone();
+                tokio::spawn(forward(client, server, mode, delay, closed));
             }
         });
         Self {
@@ -62,6 +67,11 @@ impl CuttingProxy {
     /// Lets the next commit through, waits until the server has answered it, and drops the answer and the connection.
     pub(crate) fn cut_after_commit(&self) {
         self.mode.store(AFTER, Ordering::SeqCst);
+    }
+
+    /// As [`CuttingProxy::cut_after_commit`], and lets no connection through any more, old or new.
+    pub(crate) fn cut_after_commit_for_good(&self) {
+        self.mode.store(FOR_GOOD, Ordering::SeqCst);
     }
 
     /// Lets the next commit through, and cuts the connection at once, whether the server has dealt with it or not.
@@ -102,6 +112,7 @@ async fn forward(
     mut server: TcpStream,
     mode: Arc<AtomicU8>,
     answer_delay: Arc<AtomicU64>,
+    closed: Arc<AtomicBool>,
 ) {
     let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
@@ -129,7 +140,10 @@ async fn forward(
                     if cut == BETWEEN {
                         return;
                     }
-                    if cut == AFTER {
+                    if cut == FOR_GOOD {
+                        closed.store(true, Ordering::SeqCst);
+                    }
+                    if cut == AFTER || cut == FOR_GOOD {
                         // The answer proves that the commit is done; nobody gets it.
                         let _ = server.read(&mut from_server).await;
                         return;

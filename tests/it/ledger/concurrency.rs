@@ -3,5 +3,5 @@
 mod control;
 mod directions;
 mod mixture;
-mod random;
+pub(super) mod random;
 mod storm;

@@ -4,6 +4,7 @@ mod adjustment;
 mod batch;
 mod certainty;
 mod concurrency;
+mod gather;
 mod idempotency;
 mod plans;
 mod refusal;

@@ -19,6 +19,19 @@ pub enum LedgerError {
         /// [`Ledger::REQUESTS_MAX`](super::Ledger::REQUESTS_MAX).
         limit: usize,
     },
+    /// As many requests wait for a [`GatheredLedger`](super::GatheredLedger) already as may; nothing was changed. Send
+    /// fewer, or later.
+    #[error("{waiting} requests wait already, and no more than {limit} may")]
+    Overloaded {
+        /// How many waited.
+        waiting: usize,
+        /// [`GatherOptions::waiting_max`](super::gather::GatherOptions::waiting_max).
+        limit: usize,
+    },
+    /// What drives a [`GatheredLedger`](super::GatheredLedger) was stopped before the request was begun, because its runtime was
+    /// shut down; nothing was changed.
+    #[error("the ledger was stopped before the request was begun")]
+    Stopped,
     /// The commit was sent, its answer never came, and for [`Ledger::certainty_limit`](super::Ledger::certainty_limit)
     /// the database could not be asked. The money moved, or it did not: the transfers with these identifiers exist, or
     /// they do not. Asking again under the same idempotency key is safe.

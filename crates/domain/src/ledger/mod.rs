@@ -10,21 +10,23 @@
 mod certainty;
 mod decision;
 mod error;
+pub mod gather;
+mod group;
 mod receipt;
 mod refusal;
 mod request;
 mod session;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use neobank_db::{Database, DatabaseError, ErrorClass, RetryPolicy, Transaction};
+use neobank_db::{Database, DatabaseError, Transaction};
 
 pub use decision::{
     AccountState, Books, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX, Identified,
     KnownTransfer, NewTransfer, decide,
 };
 pub use error::LedgerError;
+pub use gather::GatheredLedger;
 pub use receipt::{EntryReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber};
 pub use refusal::Refusal;
 pub use request::{
@@ -32,8 +34,7 @@ pub use request::{
     TransferRequest, TransferType,
 };
 
-use crate::{AccountId, TransactionId, TransferId};
-use certainty::Certainty;
+use group::{Group, KEY_RACES_MAX, is_key_race};
 use session::{Session, columns};
 
 /// Moves money.
@@ -60,15 +61,6 @@ use session::{Session, columns};
 pub struct Ledger {
     database: Database,
 }
-
-/// How often a group is decided anew because another session used one of its keys at the same moment.
-///
-/// Each time the other session has committed, so its transfer is found and the next attempt does not meet it again; a
-/// group of n keys can meet n of them, but not many do.
-const KEY_RACES_MAX: usize = 16;
-
-/// The unique index of the callers' keys.
-const KEY_CONSTRAINT: &str = "transfers_idempotency_key_key";
 
 impl Ledger {
     /// The most requests in one call. A transaction locks each account and holds each request in memory.
@@ -116,41 +108,10 @@ impl Ledger {
     /// [`LedgerError::Database`]; in each but the second, none of them was carried out.
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
         let group = Group::new(requests)?;
-        let pauses = RetryPolicy::default();
-        let (mut key_races, mut attempts) = (0_usize, 1_u32);
-        loop {
-            match self.attempt(&group).await {
-                Ok(outcomes) => return Ok(outcomes),
-                Err(Failure::Database(error))
-                    if is_key_race(&error) && key_races < KEY_RACES_MAX =>
-                {
-                    key_races = key_races.saturating_add(1);
-                }
-                Err(Failure::Database(error))
-                    if pauses.retries(error.class()) && attempts < pauses.attempts_max =>
-                {
-                    self.database.note_retry("ledger", &error).await;
-                    tokio::time::sleep(pauses.pause(attempts)).await;
-                    attempts = attempts.saturating_add(1);
-                }
-                Err(Failure::Database(error)) => return Err(error.into()),
-                Err(Failure::NotReplicated(outcomes)) => {
-                    return Err(LedgerError::NotReplicated { outcomes });
-                }
-                Err(Failure::Unknown {
-                    reason,
-                    outcomes,
-                    transfers,
-                }) => match certainty::resolve(&self.database, &group.accounts, &transfers).await {
-                    Certainty::Committed => return Ok(outcomes),
-                    Certainty::Aborted if attempts < pauses.attempts_max => {
-                        attempts = attempts.saturating_add(1);
-                    }
-                    Certainty::Aborted => return Err(DatabaseError::TransactionAborted.into()),
-                    Certainty::Unknown => return Err(LedgerError::Unknown { reason, transfers }),
-                },
-            }
-        }
+        let everyone = || (0..group.requests.len()).collect();
+        group::run(&self.database, &group, everyone)
+            .await
+            .map_err(LedgerError::from)
     }
 
     /// How long a commit without an answer is looked into before [`LedgerError::Unknown`] is returned: the
@@ -205,98 +166,6 @@ impl Ledger {
         }
         Ok(attempt_in(transaction, &group).await?)
     }
-
-    async fn attempt(&self, group: &Group<'_>) -> Result<Vec<Outcome>, Failure> {
-        let transaction = self.database.begin().await?;
-        let session = Session::prepare(&transaction).await?;
-        let books = session
-            .lock_and_read(&transaction, &group.accounts, &group.keys)
-            .await?;
-        let Decision {
-            outcomes,
-            transfers,
-        } = decide(books, &group.requests);
-        if transfers.is_empty() {
-            transaction.rollback().await?;
-            return Ok(outcomes);
-        }
-        let identifiers: Vec<_> = transfers
-            .iter()
-            .map(|transfer| transfer.receipt.transfer_id)
-            .collect();
-        let (transfers, entries) = columns(transfers);
-        match session
-            .write_and_commit(transaction, &transfers, &entries)
-            .await
-        {
-            Ok(()) => Ok(outcomes),
-            Err(DatabaseError::CommitUnknown { reason }) => Err(Failure::Unknown {
-                reason,
-                outcomes,
-                transfers: identifiers,
-            }),
-            Err(DatabaseError::CommittedNotReplicated) => Err(Failure::NotReplicated(outcomes)),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// Why an attempt did not end with its outcomes.
-enum Failure {
-    /// Nothing was changed.
-    Database(DatabaseError),
-    /// These are the outcomes, if the standby gets them.
-    NotReplicated(Vec<Outcome>),
-    /// These are the outcomes, if the transfers are there.
-    Unknown {
-        reason: String,
-        outcomes: Vec<Outcome>,
-        transfers: Vec<TransferId>,
-    },
-}
-
-impl From<DatabaseError> for Failure {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
-    }
-}
-
-/// Requests with what deciding and writing needs of them, the same in every attempt.
-struct Group<'a> {
-    requests: Vec<Identified<'a>>,
-    accounts: Vec<AccountId>,
-    keys: Vec<String>,
-}
-
-impl<'a> Group<'a> {
-    fn new(requests: &'a [Request]) -> Result<Self, LedgerError> {
-        if requests.len() > Ledger::REQUESTS_MAX {
-            return Err(LedgerError::TooManyRequests {
-                requests: requests.len(),
-                limit: Ledger::REQUESTS_MAX,
-            });
-        }
-        let accounts: BTreeSet<_> = requests.iter().flat_map(Request::accounts).collect();
-        // A key with a NUL is refused by the decision; the server could not even be asked for it.
-        let keys: BTreeSet<_> = requests
-            .iter()
-            .filter_map(Request::idempotency_key)
-            .filter(|key| !key.contains('\0'))
-            .collect();
-        Ok(Self {
-            requests: requests
-                .iter()
-                .map(|request| Identified {
-                    request,
-                    transfer_id: TransferId::new(),
-                    debit_id: TransactionId::new(),
-                    credit_id: TransactionId::new(),
-                })
-                .collect(),
-            accounts: accounts.into_iter().collect(),
-            keys: keys.into_iter().map(str::to_owned).collect(),
-        })
-    }
 }
 
 async fn attempt_in(
@@ -329,8 +198,4 @@ fn single(outcomes: Vec<Outcome>) -> Result<Receipt, LedgerError> {
         Some(outcome) => Ok(outcome.into_receipt()?),
         None => Err(DatabaseError::NoRow.into()),
     }
-}
-
-fn is_key_race(error: &DatabaseError) -> bool {
-    error.class() == ErrorClass::UniqueViolation && error.constraint() == Some(KEY_CONSTRAINT)
 }

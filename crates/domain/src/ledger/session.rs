@@ -5,7 +5,7 @@
 //! keys are looked up by a statement of its own behind it: a statement that waits for a lock still sees the snapshot from
 //! before the wait, and a transfer that committed meanwhile under the same key would be missed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use neobank_db::driver::{FromSql, Row, ToSql, Type};
@@ -50,6 +50,18 @@ CROSS JOIN LATERAL (
     WHERE t.account_id = transfer.to_account_id AND t.transaction_date = transfer.posted_at
       AND t.entry_number = transfer.to_entry_number OFFSET 0
 ) AS credit";
+
+/// Those of the accounts whose rows somebody else has locked.
+const LOCKED_BY_OTHERS: &str = "\
+SELECT account.account_id
+FROM banking.accounts AS account
+WHERE account.account_id = ANY ($1)
+  AND account.account_id <> ALL (ARRAY(
+      SELECT free.account_id FROM banking.accounts AS free
+      WHERE free.account_id = ANY ($1)
+      ORDER BY free.account_id
+      FOR NO KEY UPDATE SKIP LOCKED
+  ))";
 
 const COUNT_TRANSFERS: &str = "SELECT count(*) FROM banking.transfers WHERE transfer_id = ANY ($1)";
 
@@ -178,6 +190,21 @@ impl Session {
         .await?;
         let counted: i64 = column(counted.first().ok_or(DatabaseError::NoRow)?, "count")?;
         Ok(usize::try_from(counted).unwrap_or(0))
+    }
+
+    /// Which of the accounts somebody else has locked at this moment; the others are locked afterwards.
+    pub(super) async fn locked_by_others(
+        transaction: &Transaction,
+        accounts: &[AccountId],
+    ) -> Result<HashSet<AccountId>, DatabaseError> {
+        let find = transaction
+            .prepare(LOCKED_BY_OTHERS, &[Type::UUID_ARRAY])
+            .await?;
+        let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+        let rows = transaction.read_prepared(&find, &[&accounts]).await?;
+        rows.iter()
+            .map(|row| Ok(column::<Uuid>(row, "account_id")?.into()))
+            .collect()
     }
 
     /// Writes and commits in one round trip.

@@ -1,0 +1,147 @@
+//! The bank's accounts, and what must be true of them in the end.
+
+use indicatif::ProgressBar;
+use neobank_db::{Database, Executor, statement};
+use neobank_domain::ledger::Outcome;
+use neobank_domain::{Currency, Ledger, Money, PostingRequest, Request, TransferRequest, audit};
+
+use crate::choice::{Choice, Chooser, account};
+use crate::error::BenchError;
+use crate::host::Host;
+use crate::options::Options;
+
+/// Of every account at the start, so that nobody ever runs out of money.
+const FUNDS: &str = "1000000000.00";
+const CHUNK: u32 = 10_000;
+
+pub(crate) struct Books {
+    pub(crate) database: Database,
+    pub(crate) ledger: Ledger,
+    /// Transfers that there must be in the end.
+    pub(crate) transfers: u64,
+}
+
+impl Books {
+    /// Opens the accounts, pays into each, and fills the journal.
+    pub(crate) async fn open(
+        options: &Options,
+        host: &Host,
+        progress: &ProgressBar,
+    ) -> Result<Self, BenchError> {
+        progress.set_message(format!("{} accounts", options.accounts));
+        open_accounts(options.accounts, host).await?;
+        let database = Database::connect(host.application(options.connections)?).await?;
+        let mut books = Self {
+            ledger: Ledger::new(database.clone()),
+            database,
+            transfers: 0,
+        };
+        let funds = Money::parse(FUNDS, currency()?)?;
+        let mut first = 0;
+        while first < options.accounts {
+            let chunk = first..options.accounts.min(first + CHUNK);
+            first = chunk.end;
+            let deposits =
+                chunk.map(|number| PostingRequest::deposit(account(number), funds).into());
+            books.post(deposits.collect()).await?;
+        }
+        let mut chooser = Chooser::new(Choice::Random, options.accounts, 0);
+        while books.entries() < options.journal {
+            progress.set_message(format!(
+                "{} of {} entries",
+                books.entries(),
+                options.journal
+            ));
+            let transfers = (0..CHUNK).map(|_| {
+                let (from, to) = chooser.pair();
+                Ok::<Request, BenchError>(transfer(from, to, None)?.into())
+            });
+            books.post(transfers.collect::<Result<_, _>>()?).await?;
+        }
+        host.superuser
+            .execute(statement("VACUUM (ANALYZE)", []))
+            .await?;
+        host.superuser.execute(statement("CHECKPOINT", [])).await?;
+        Ok(books)
+    }
+
+    /// Accounts that are there already.
+    pub(crate) async fn of_copy(options: &Options, host: &Host) -> Result<Self, BenchError> {
+        let database = Database::connect(host.application(options.connections)?).await?;
+        Ok(Self {
+            ledger: Ledger::new(database.clone()),
+            database,
+            transfers: 0,
+        })
+    }
+
+    async fn post(&mut self, requests: Vec<Request>) -> Result<(), BenchError> {
+        let outcomes = self.ledger.submit_all(&requests).await?;
+        let posted = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Posted(_)));
+        self.transfers += posted.count() as u64;
+        Ok(())
+    }
+
+    fn entries(&self) -> u64 {
+        self.transfers * 2
+    }
+
+    /// Looks at every row, and returns how many entries there are.
+    pub(crate) async fn check(&self) -> Result<u64, BenchError> {
+        let transfers: i64 = self
+            .database
+            .fetch_value(statement("SELECT count(*) FROM banking.transfers", []))
+            .await?;
+        let transfers = u64::try_from(transfers).unwrap_or(0);
+        if transfers != self.transfers {
+            return Err(BenchError::Unsound(format!(
+                "{} transfers were acknowledged, and {transfers} are there",
+                self.transfers
+            )));
+        }
+        let breaches = audit::breaches(&self.database).await?;
+        if let Some(breach) = breaches.first() {
+            return Err(BenchError::Unsound(format!(
+                "{} breaches, the first: {breach:?}",
+                breaches.len()
+            )));
+        }
+        Ok(self.entries())
+    }
+}
+
+pub(crate) fn currency() -> Result<Currency, BenchError> {
+    Ok(Currency::from_code("EUR")?)
+}
+
+/// A cent from one account to another.
+pub(crate) fn transfer(
+    from: u32,
+    to: u32,
+    key: Option<String>,
+) -> Result<TransferRequest, BenchError> {
+    let cent = Money::parse("0.01", currency()?)?;
+    let mut request = TransferRequest::new(account(from), account(to), cent);
+    request.idempotency_key = key;
+    Ok(request)
+}
+
+async fn open_accounts(accounts: u32, host: &Host) -> Result<(), BenchError> {
+    for sql in [
+        "SELECT FROM banking.open_system_accounts('EUR')".to_owned(),
+        "INSERT INTO banking.customers (customer_id, first_name, last_name)
+         VALUES ('01900000-0000-7000-8000-000000000000', 'Ada', 'Lovelace')"
+            .to_owned(),
+        format!(
+            "INSERT INTO banking.accounts (account_id, customer_id, account_type, currency_code, minor_units)
+             SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(number), 12, '0'))::uuid,
+                    '01900000-0000-7000-8000-000000000000', 'checking', 'EUR', 2
+             FROM generate_series(0, {accounts} - 1) AS number"
+        ),
+    ] {
+        host.superuser.execute(statement(&sql, [])).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! What each index, constraint, trigger and column of the money tables costs: each is dropped in a copy of the database, and
+//! the same load is measured with it and without it in turn.
+
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::ProgressBar;
+use neobank_db::{Executor, statement};
+use serde::Serialize;
+
+use crate::books::Books;
+use crate::choice::Choice;
+use crate::error::BenchError;
+use crate::host::Host;
+use crate::options::Options;
+use crate::way::{self, Way};
+
+/// A part of the schema, and what takes it away.
+const PARTS: &[(&str, &str)] = &[
+    ("everything is there", ""),
+    ("foreign keys of the entries", "ALTER TABLE banking.transactions DROP CONSTRAINT IF EXISTS transactions_transfer_id_fkey, DROP CONSTRAINT IF EXISTS transactions_account_id_fkey"),
+    ("foreign keys of the transfers", "ALTER TABLE banking.transfers DROP CONSTRAINT IF EXISTS transfers_from_account_id_fkey, DROP CONSTRAINT IF EXISTS transfers_to_account_id_fkey"),
+    ("all four foreign keys", "ALTER TABLE banking.transactions DROP CONSTRAINT IF EXISTS transactions_transfer_id_fkey, DROP CONSTRAINT IF EXISTS transactions_account_id_fkey;
+        ALTER TABLE banking.transfers DROP CONSTRAINT IF EXISTS transfers_from_account_id_fkey, DROP CONSTRAINT IF EXISTS transfers_to_account_id_fkey"),
+    ("trigger that holds the transfers against accounts", "DROP TRIGGER IF EXISTS transfers_name_accounts ON banking.transfers"),
+    ("trigger that applies entries, and with it the balances", "DROP TRIGGER transactions_apply_entries ON banking.transactions"),
+    ("primary key of the entries", "ALTER TABLE banking.transactions DROP CONSTRAINT transactions_pkey"),
+    ("index of account and date", "DROP INDEX banking.transactions_account_and_date_key"),
+    ("index of the callers' keys", "DROP INDEX banking.transfers_idempotency_key_key"),
+    ("reference numbers that are stored", "ALTER TABLE banking.transactions DROP COLUMN reference_number; ALTER TABLE banking.transfers DROP COLUMN reference_number"),
+    ("created_at of transfers and entries", "ALTER TABLE banking.transactions DROP COLUMN created_at; ALTER TABLE banking.transfers DROP COLUMN created_at"),
+    ("checks of transfers and entries", "DO $$ DECLARE c record; BEGIN FOR c IN SELECT conrelid::regclass AS on_table, conname FROM pg_constraint
+        WHERE contype = 'c' AND conrelid IN ('banking.transfers'::regclass, 'banking.transactions'::regclass)
+        LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.on_table, c.conname); END LOOP; END $$"),
+    ("checks of accounts", "DO $$ DECLARE c record; BEGIN FOR c IN SELECT conname FROM pg_constraint
+        WHERE contype = 'c' AND conrelid = 'banking.accounts'::regclass
+        LOOP EXECUTE format('ALTER TABLE banking.accounts DROP CONSTRAINT %I', c.conname); END LOOP; END $$"),
+    ("domains around numeric", "ALTER TABLE banking.transactions ALTER amount TYPE numeric, ALTER running_balance TYPE numeric;
+        ALTER TABLE banking.transfers ALTER amount TYPE numeric"),
+];
+
+/// What each part costs.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Costs {
+    /// The server's major version.
+    pub postgres: u32,
+    /// Callers at once, on random accounts.
+    pub callers: usize,
+    /// A line for each part.
+    pub parts: Vec<Cost>,
+}
+
+/// What is measured without a part; medians of the rounds.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Cost {
+    /// What is taken away.
+    pub without: String,
+    /// Transfers each second, to those with everything in the same round.
+    pub throughput_ratio: f64,
+    /// The server's processor time for each transfer, in microseconds; steadier than throughput where others use the machine.
+    pub server_microseconds: f64,
+    /// Bytes of WAL for each transfer.
+    pub wal_bytes: f64,
+}
+
+struct Sample {
+    throughput: f64,
+    server_microseconds: f64,
+    wal_bytes: f64,
+}
+
+/// Measures what each part of the schema costs the gathered ledger, with the greatest number of callers in the options.
+///
+/// # Errors
+///
+/// As [`run`](crate::run).
+pub async fn costs(options: Options, rounds: usize) -> Result<Costs, BenchError> {
+    options.check()?;
+    let progress = crate::progress(options.quiet);
+    let host = Host::start(&options).await?;
+    let measured = measure_parts(&options, rounds, &host, &progress).await;
+    progress.finish_and_clear();
+    let postgres = host.version();
+    let ended = host.end().await;
+    let parts = measured?;
+    ended?;
+    Ok(Costs {
+        postgres,
+        callers: most_callers(&options),
+        parts,
+    })
+}
+
+fn most_callers(options: &Options) -> usize {
+    options.callers.iter().copied().max().unwrap_or(1)
+}
+
+async fn measure_parts(
+    options: &Options,
+    rounds: usize,
+    host: &Host,
+    progress: &ProgressBar,
+) -> Result<Vec<Cost>, BenchError> {
+    let books = Books::open(options, host, progress).await?;
+    // A database is copied only when nobody is connected to it.
+    books.database.close();
+    drop(books);
+    host.superuser.close();
+    let mut samples: Vec<Vec<Sample>> = PARTS.iter().map(|_| Vec::new()).collect();
+    for round in 1..=rounds {
+        for ((name, sql), samples) in PARTS.iter().zip(&mut samples) {
+            progress.set_message(format!("round {round} of {rounds}, without: {name}"));
+            let copy = host.copy().await?;
+            let sample = without(sql, options, &copy).await;
+            copy.drop_database().await?;
+            samples.push(sample?);
+        }
+    }
+    let everything: Vec<f64> = samples
+        .first()
+        .map(|samples| samples.iter().map(|one| one.throughput).collect())
+        .unwrap_or_default();
+    Ok(PARTS
+        .iter()
+        .zip(&samples)
+        .map(|((name, _), samples)| {
+            let ratios = samples.iter().zip(&everything);
+            Cost {
+                without: (*name).to_owned(),
+                throughput_ratio: median(ratios.map(|(one, all)| one.throughput / all)),
+                server_microseconds: median(samples.iter().map(|one| one.server_microseconds)),
+                wal_bytes: median(samples.iter().map(|one| one.wal_bytes)),
+            }
+        })
+        .collect())
+}
+
+async fn without(sql: &str, options: &Options, host: &Host) -> Result<Sample, BenchError> {
+    for part in sql.split_inclusive(";\n").filter(|part| !part.is_empty()) {
+        host.superuser.execute(statement(part, [])).await?;
+    }
+    let mut books = Books::of_copy(options, host).await?;
+    let callers = most_callers(options);
+    let line = way::measure(
+        Way::Gathered,
+        Choice::Random,
+        callers,
+        options,
+        host,
+        &mut books,
+    )
+    .await?;
+    books.database.close();
+    Ok(Sample {
+        throughput: line.throughput,
+        server_microseconds: 1e6 * line.server_cpu.unwrap_or(0.0) / line.throughput.max(1.0),
+        wal_bytes: line.wal_bytes,
+    })
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+impl fmt::Display for Costs {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN).set_header([
+            "without",
+            "throughput, with everything = 1",
+            "server CPU, µs a transfer",
+            "WAL, bytes a transfer",
+        ]);
+        for part in &self.parts {
+            table.add_row([
+                part.without.clone(),
+                format!("{:.2}", part.throughput_ratio),
+                format!("{:.1}", part.server_microseconds),
+                format!("{:.0}", part.wal_bytes),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        writeln!(
+            formatter,
+            "PostgreSQL {}, gathered, {} callers, random accounts",
+            self.postgres, self.callers
+        )?;
+        write!(formatter, "{table}")
+    }
+}

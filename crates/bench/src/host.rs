@@ -1,0 +1,160 @@
+//! The server, and a database of our own on it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use neobank_db::{Database, DatabaseConfig, Executor, statement};
+use neobank_migration::{Rollout, RolloutOptions};
+use neobank_postgres::{Durability, LocalServer, ServerOptions, Source};
+
+use crate::error::BenchError;
+use crate::options::Options;
+
+pub(crate) struct Host {
+    server: Arc<LocalServer>,
+    name: String,
+    /// The superuser's URL of the database.
+    pub(crate) url: String,
+    pub(crate) superuser: Database,
+    /// The server's first process, where it is ours.
+    pub(crate) process: Option<u32>,
+}
+
+impl Host {
+    pub(crate) async fn start(options: &Options) -> Result<Self, BenchError> {
+        let server = start(options).await?;
+        let name = format!("neobank_bench_{}", std::process::id());
+        let administrator = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
+        administrator
+            .execute(statement(&format!("CREATE DATABASE {name}"), []))
+            .await?;
+        let url = server.database_url(&name);
+        Rollout::connect(&url, RolloutOptions::default())
+            .await?
+            .up()
+            .await?;
+        Ok(Self {
+            process: server.process_id(),
+            superuser: superuser(&url).await?,
+            server: Arc::new(server),
+            name,
+            url,
+        })
+    }
+
+    /// A copy of the database, on the same server; nobody may be connected to this one.
+    pub(crate) async fn copy(&self) -> Result<Self, BenchError> {
+        static COPIES: AtomicU32 = AtomicU32::new(0);
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}_{number}", self.name);
+        self.administer(&format!("CREATE DATABASE {name} TEMPLATE {}", self.name))
+            .await?;
+        let url = self.server.database_url(&name);
+        Ok(Self {
+            superuser: superuser(&url).await?,
+            server: Arc::clone(&self.server),
+            process: self.process,
+            name,
+            url,
+        })
+    }
+
+    pub(crate) async fn drop_database(&self) -> Result<(), BenchError> {
+        self.superuser.close();
+        self.administer(&format!(
+            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+            self.name
+        ))
+        .await
+    }
+
+    async fn administer(&self, sql: &str) -> Result<(), BenchError> {
+        let administrator = superuser(self.server.url()).await?;
+        administrator.execute(statement(sql, [])).await?;
+        administrator.close();
+        Ok(())
+    }
+
+    /// The configuration of an application: with its privileges, on as many connections.
+    pub(crate) fn application(&self, connections: usize) -> Result<DatabaseConfig, BenchError> {
+        let mut config = DatabaseConfig::from_url(&self.url)?.with_role("neobank_app");
+        config.application_name = "neobank bench".to_owned();
+        config.pool_max = connections;
+        config.waiters_max = 200_000;
+        config.acquire_timeout = std::time::Duration::from_secs(60);
+        config.lock_timeout = std::time::Duration::from_secs(60);
+        config.statement_timeout = std::time::Duration::from_secs(300);
+        config.idle_in_transaction_timeout = std::time::Duration::from_secs(300);
+        Ok(config)
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.server.version()
+    }
+
+    pub(crate) fn origin(&self) -> &str {
+        self.server.origin()
+    }
+
+    /// A program of PostgreSQL: beside the server, or in `PATH`.
+    pub(crate) fn program(&self, name: &'static str) -> Result<PathBuf, BenchError> {
+        let beside = self
+            .server
+            .bin_directory()
+            .map(|directory| directory.join(name));
+        beside
+            .into_iter()
+            .chain([PathBuf::from(name)])
+            .find(|program| {
+                Command::new(program)
+                    .arg("--version")
+                    .output()
+                    .is_ok_and(|output| output.status.success())
+            })
+            .ok_or(BenchError::NoProgram { program: name })
+    }
+
+    pub(crate) async fn end(self) -> Result<(), BenchError> {
+        self.drop_database().await?;
+        let Some(server) = Arc::into_inner(self.server) else {
+            return Err(BenchError::other("the server", "is still in use"));
+        };
+        match tokio::task::spawn_blocking(move || server.stop()).await {
+            Ok(stopped) => Ok(stopped?),
+            Err(panicked) => Err(BenchError::other("the server", panicked)),
+        }
+    }
+}
+
+async fn superuser(url: &str) -> Result<Database, BenchError> {
+    let mut config = DatabaseConfig::from_url(url)?;
+    config.statement_timeout = std::time::Duration::from_secs(3_600);
+    Ok(Database::connect(config).await?)
+}
+
+async fn start(options: &Options) -> Result<LocalServer, BenchError> {
+    let most = options.connections
+        + options
+            .callers
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or(0)
+            .min(1_000);
+    let mut server = ServerOptions::default()
+        .durability(Durability::Durable)
+        .version(options.server.postgres)
+        .setting("max_connections", (most + 50).to_string());
+    for (name, value) in &options.server.settings {
+        server = server.setting(name, value);
+    }
+    if let Some(url) = &options.server.url {
+        server = server.source(Source::Url(url.clone()));
+    }
+    match tokio::task::spawn_blocking(move || server.start()).await {
+        Ok(started) => Ok(started?),
+        Err(panicked) => Err(BenchError::other("the server", panicked)),
+    }
+}

@@ -1,0 +1,56 @@
+//! Latencies of many tasks, in little memory.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::report::Latency;
+
+/// Tasks share so many histograms: a histogram for each of thousands would be most of the client's memory.
+const SHARDS: usize = 8;
+/// Longer ones count as this: nobody waits longer.
+const LONGEST: Duration = Duration::from_secs(120);
+
+pub(crate) struct Latencies {
+    shards: Vec<Mutex<Histogram<u64>>>,
+}
+
+impl Latencies {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::new(empty())).collect(),
+        }
+    }
+
+    pub(crate) fn record(&self, task: usize, took: Duration) {
+        if let Some(shard) = self.shards.get(task % SHARDS) {
+            let microseconds = u64::try_from(took.min(LONGEST).as_micros()).unwrap_or(u64::MAX);
+            shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .saturating_record(microseconds);
+        }
+    }
+
+    pub(crate) fn summary(&self) -> Latency {
+        let mut all = empty();
+        for shard in &self.shards {
+            // Both have the same bounds.
+            let _ = all.add(&*shard.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        Latency {
+            count: all.len(),
+            p50: all.value_at_quantile(0.50),
+            p95: all.value_at_quantile(0.95),
+            p99: all.value_at_quantile(0.99),
+            max: all.max(),
+        }
+    }
+}
+
+fn empty() -> Histogram<u64> {
+    let longest = u64::try_from(LONGEST.as_micros()).unwrap_or(u64::MAX);
+    #[expect(clippy::expect_used, reason = "the bounds are constants that it takes")]
+    Histogram::new_with_bounds(1, longest, 3).expect("from a microsecond to two minutes")
+}

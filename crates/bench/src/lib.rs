@@ -1,0 +1,117 @@
+//! What moving money costs on a server: NeoBank's ledger beside the classic way, a stored function and `COPY`.
+//!
+//! [`run`] makes a database of its own on a server that is given by URL or started here, opens accounts, and lets callers
+//! move money between them, in each [`Way`] in turn. It returns a [`Report`] with throughput, latencies, sizes of groups, bytes
+//! of WAL and round trips for each transfer, and the processor time of client and server. At the end it holds the
+//! whole of the books against every promise: a broken one is an error, and a fast wrong ledger gets no figures.
+//!
+//! Figures of different machines, or of different runs on a machine that others use, cannot be compared; those of one run can.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use clap::Parser;
+//! use neobank_bench::{Options, run};
+//!
+//! # async fn example() -> Result<(), neobank_bench::BenchError> {
+//! let options = Options::parse_from(["bench", "--callers", "1,64", "--seconds", "5"]);
+//! let report = run(options).await?;
+//! println!("{report}");
+//! println!("{}", report.to_json());
+//! # Ok(())
+//! # }
+//! ```
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::float_arithmetic,
+    reason = "figures for people, not money"
+)]
+
+mod books;
+mod choice;
+mod costs;
+mod error;
+mod host;
+mod latency;
+mod load;
+mod measured;
+mod options;
+mod processes;
+mod report;
+mod round_trips;
+mod way;
+
+use std::time::Duration;
+
+pub use choice::Choice;
+pub use costs::{Cost, Costs, costs};
+pub use error::BenchError;
+pub use options::Options;
+pub use report::{Comparison, Latency, Line, Report};
+pub use way::Way;
+
+use books::Books;
+use host::Host;
+use indicatif::{ProgressBar, ProgressStyle};
+use report::Machine;
+
+/// Measures what the options ask for.
+///
+/// # Errors
+///
+/// [`BenchError`]: the options cannot be, the server or one of its programs is not there, the database refused something,
+/// or the books are wrong afterwards.
+pub async fn run(options: Options) -> Result<Report, BenchError> {
+    options.check()?;
+    let progress = progress(options.quiet);
+    progress.set_message("a server");
+    let host = Host::start(&options).await?;
+    let measured = measure(&options, &host, &progress).await;
+    progress.finish_and_clear();
+    let ended = host.end().await;
+    let report = measured?;
+    ended?;
+    Ok(report)
+}
+
+async fn measure(
+    options: &Options,
+    host: &Host,
+    progress: &ProgressBar,
+) -> Result<Report, BenchError> {
+    let mut lines = Vec::new();
+    let mut books = Books::open(options, host, progress).await?;
+    for choice in &options.choices {
+        for way in &options.ways {
+            // Neither has callers that could choose an account.
+            if *way == Way::Copy && lines.iter().any(|line: &Line| line.way == Way::Copy) {
+                continue;
+            }
+            for callers in way.callers(options) {
+                progress.set_message(format!("{way}, {choice}, {callers} callers"));
+                lines.push(way::measure(*way, *choice, callers, options, host, &mut books).await?);
+            }
+        }
+    }
+    progress.set_message("every promise about the books");
+    let entries = books.check().await?;
+    Ok(Report {
+        machine: Machine::of(host, options),
+        comparisons: report::compare(&lines),
+        lines,
+        entries,
+    })
+}
+
+fn progress(quiet: bool) -> ProgressBar {
+    let bar = if quiet {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new_spinner()
+    };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

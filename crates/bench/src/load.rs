@@ -1,0 +1,211 @@
+//! Callers: each asks again when it is answered, or they come at a rate whatever happens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use neobank_db::Database;
+use neobank_domain::accounts;
+use neobank_domain::statements::{self, Days, StatementRequest};
+use tokio::task::JoinSet;
+
+use crate::choice::{Choice, Chooser, account};
+use crate::error::BenchError;
+use crate::host::Host;
+use crate::latency::Latencies;
+use crate::measured::{Moment, Used};
+use crate::options::Options;
+
+/// One call that moves money.
+pub(crate) trait Mover: Send + Sync + 'static {
+    /// Moves a cent; `key` is the caller's.
+    fn transfer(
+        &self,
+        from: u32,
+        to: u32,
+        key: Option<String>,
+    ) -> impl Future<Output = Result<(), BenchError>> + Send;
+}
+
+/// What was measured.
+pub(crate) struct Loaded {
+    /// While it was measured.
+    pub(crate) transfers: u64,
+    /// Those before and after included.
+    pub(crate) transfers_ever: u64,
+    pub(crate) used: Used,
+    pub(crate) latencies: Latencies,
+    pub(crate) balances: Latencies,
+    pub(crate) pages: Latencies,
+}
+
+struct Shared<M> {
+    mover: M,
+    database: Database,
+    phase: AtomicU8,
+    done: AtomicU64,
+    ever: AtomicU64,
+    latencies: Latencies,
+    balances: Latencies,
+    pages: Latencies,
+    choice: Choice,
+    accounts: u32,
+    reads: u8,
+    keys: bool,
+}
+
+const WARM_UP: u8 = 0;
+const MEASURED: u8 = 1;
+const OVER: u8 = 2;
+
+/// Callers that wait at a rate which cannot be served; beyond them, arrivals are dropped and the run says so.
+const BACKLOG_MAX: usize = 20_000;
+
+pub(crate) async fn load<M: Mover>(
+    mover: M,
+    choice: Choice,
+    callers: usize,
+    options: &Options,
+    host: &Host,
+    database: &Database,
+) -> Result<Loaded, BenchError> {
+    let shared = Arc::new(Shared {
+        mover,
+        database: database.clone(),
+        phase: AtomicU8::new(WARM_UP),
+        done: AtomicU64::new(0),
+        ever: AtomicU64::new(0),
+        latencies: Latencies::new(),
+        balances: Latencies::new(),
+        pages: Latencies::new(),
+        choice,
+        accounts: options.accounts,
+        reads: options.reads,
+        keys: !options.no_keys,
+    });
+    let mut tasks = JoinSet::new();
+    match options.rate {
+        None => {
+            for caller in 0..callers {
+                tasks.spawn(ask_again(Arc::clone(&shared), caller));
+            }
+        }
+        Some(rate) => drop(tasks.spawn(come_at(Arc::clone(&shared), rate))),
+    }
+    tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
+    let before = Moment::now(host).await?;
+    shared.phase.store(MEASURED, Ordering::Release);
+    tokio::time::sleep(options.window()).await;
+    shared.phase.store(OVER, Ordering::Release);
+    let transfers = shared.done.load(Ordering::Acquire);
+    let used = before.used_since(host).await?;
+    while let Some(task) = tasks.join_next().await {
+        task.map_err(|panicked| BenchError::other("a caller", panicked))??;
+    }
+    let Some(shared) = Arc::into_inner(shared) else {
+        return Err(BenchError::other("the callers", "are still there"));
+    };
+    Ok(Loaded {
+        transfers,
+        transfers_ever: shared.ever.into_inner(),
+        used,
+        latencies: shared.latencies,
+        balances: shared.balances,
+        pages: shared.pages,
+    })
+}
+
+async fn ask_again<M: Mover>(shared: Arc<Shared<M>>, caller: usize) -> Result<(), BenchError> {
+    let mut chooser = Chooser::new(shared.choice, shared.accounts, caller as u64 + 1);
+    while shared.phase.load(Ordering::Acquire) != OVER {
+        let started = Instant::now();
+        shared.call(caller, started, &mut chooser).await?;
+    }
+    Ok(())
+}
+
+/// Latencies count from the moment when a caller was to come, so that one that comes late counts as one that waited.
+async fn come_at<M: Mover>(shared: Arc<Shared<M>>, rate: u32) -> Result<(), BenchError> {
+    let started = Instant::now();
+    let mut chooser = Chooser::new(shared.choice, shared.accounts, 1);
+    let mut calls = JoinSet::new();
+    let mut came = 0_usize;
+    while shared.phase.load(Ordering::Acquire) != OVER {
+        let due = (started.elapsed().as_secs_f64() * f64::from(rate)).round();
+        while (came as f64) < due {
+            let at = started + Duration::from_secs_f64(came as f64 / f64::from(rate));
+            came += 1;
+            if calls.len() >= BACKLOG_MAX {
+                return Err(BenchError::other(
+                    "the rate",
+                    format!("{BACKLOG_MAX} callers wait, so {rate} a second are far too many"),
+                ));
+            }
+            let mut own = Chooser::new(shared.choice, shared.accounts, chooser.one().into());
+            let shared = Arc::clone(&shared);
+            calls.spawn(async move { shared.call(came, at, &mut own).await });
+        }
+        while let Some(call) = calls.try_join_next() {
+            call.map_err(|panicked| BenchError::other("a caller", panicked))??;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    while let Some(call) = calls.join_next().await {
+        call.map_err(|panicked| BenchError::other("a caller", panicked))??;
+    }
+    Ok(())
+}
+
+impl<M: Mover> Shared<M> {
+    async fn call(
+        &self,
+        caller: usize,
+        started: Instant,
+        chooser: &mut Chooser,
+    ) -> Result<(), BenchError> {
+        let latencies = if chooser.percent(self.reads) {
+            self.read(chooser).await?
+        } else {
+            let (from, to) = chooser.pair();
+            let key = self.keys.then(|| uuid::Uuid::now_v7().simple().to_string());
+            self.mover.transfer(from, to, key).await?;
+            self.ever.fetch_add(1, Ordering::Relaxed);
+            if self.phase.load(Ordering::Acquire) == MEASURED {
+                self.done.fetch_add(1, Ordering::Relaxed);
+            }
+            &self.latencies
+        };
+        if self.phase.load(Ordering::Acquire) == MEASURED {
+            latencies.record(caller, started.elapsed());
+        }
+        Ok(())
+    }
+
+    /// A balance and a page in turn, by chance.
+    async fn read(&self, chooser: &mut Chooser) -> Result<&Latencies, BenchError> {
+        let account = account(chooser.one());
+        if chooser.percent(50) {
+            accounts::find(&self.database, account)
+                .await
+                .map_err(|error| BenchError::other("a balance", error))?;
+            return Ok(&self.balances);
+        }
+        statements::page(&self.database, account, &whole())
+            .await
+            .map_err(|error| BenchError::other("a statement", error))?;
+        Ok(&self.pages)
+    }
+}
+
+/// The newest hundred entries.
+fn whole() -> StatementRequest {
+    let day = |year| chrono_day(year);
+    StatementRequest {
+        days: Days::OfUtc,
+        ..StatementRequest::between(day(2000), day(2200))
+    }
+}
+
+fn chrono_day(year: i32) -> chrono::NaiveDate {
+    chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default()
+}

@@ -1,0 +1,51 @@
+//! What is read before and after: counters of the server and of processes.
+
+use std::time::{Duration, Instant};
+
+use neobank_db::{DatabaseError, Executor, statement};
+
+use crate::host::Host;
+use crate::processes;
+
+/// Counters at one moment.
+pub(crate) struct Moment {
+    at: Instant,
+    wal: i64,
+    client: Option<Duration>,
+    server: Option<Duration>,
+}
+
+/// What happened between two moments.
+pub(crate) struct Used {
+    pub(crate) elapsed: Duration,
+    pub(crate) wal_bytes: i64,
+    /// Of one processor, so 1.5 is one and a half.
+    pub(crate) client_cpu: Option<f64>,
+    pub(crate) server_cpu: Option<f64>,
+}
+
+impl Moment {
+    pub(crate) async fn now(host: &Host) -> Result<Self, DatabaseError> {
+        let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint";
+        Ok(Self {
+            wal: host.superuser.fetch_value(statement(sql, [])).await?,
+            client: processes::own_time(),
+            server: host.process.and_then(processes::server_time),
+            at: Instant::now(),
+        })
+    }
+
+    pub(crate) async fn used_since(self, host: &Host) -> Result<Used, DatabaseError> {
+        let now = Self::now(host).await?;
+        let elapsed = now.at - self.at;
+        let share = |before: Option<Duration>, after: Option<Duration>| {
+            Some((after?.checked_sub(before?)?).as_secs_f64() / elapsed.as_secs_f64())
+        };
+        Ok(Used {
+            elapsed,
+            wal_bytes: now.wal - self.wal,
+            client_cpu: share(self.client, now.client),
+            server_cpu: share(self.server, now.server),
+        })
+    }
+}

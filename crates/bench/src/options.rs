@@ -1,0 +1,141 @@
+use std::time::Duration;
+
+use clap::Args;
+use clap::Parser;
+use neobank_domain::Ledger;
+
+use crate::choice::Choice;
+use crate::error::BenchError;
+use crate::way::Way;
+
+/// What to measure.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "bench", about = "Measure what moving money costs")]
+pub struct Options {
+    /// What runs
+    #[command(flatten)]
+    pub server: ServerOptions,
+    /// Accounts to move money between, from 2
+    #[arg(long, default_value_t = 10_000)]
+    pub accounts: u32,
+    /// Entries to put into the journal first
+    #[arg(long, default_value_t = 0)]
+    pub journal: u64,
+    /// Callers at once; several numbers are measured one after the other
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 256])]
+    pub callers: Vec<usize>,
+    /// Seconds that each line of the report takes
+    #[arg(long, default_value_t = 5)]
+    pub seconds: u64,
+    /// Seconds before each of them that do not count
+    #[arg(long, default_value_t = 1)]
+    pub warm_up: u64,
+    /// Which accounts
+    #[arg(long = "accounts-chosen", value_enum, value_delimiter = ',', default_values_t = [Choice::Random, Choice::Hot])]
+    pub choices: Vec<Choice>,
+    /// How money is moved
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Way::Classic, Way::Function, Way::Single, Way::Gathered, Way::Copy, Way::Batch])]
+    pub ways: Vec<Way>,
+    /// Of a hundred calls, how many read instead: a balance and a page of a statement in turn
+    #[arg(long, default_value_t = 0)]
+    pub reads: u8,
+    /// Callers come at this many a second, whether they are served or not, instead of asking again when they are served
+    #[arg(long)]
+    pub rate: Option<u32>,
+    /// Without a caller's key on each transfer
+    #[arg(long)]
+    pub no_keys: bool,
+    /// Connections of those ways that take one for each caller
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// Lanes of the gathered way
+    #[arg(long, default_value_t = 1)]
+    pub lanes: usize,
+    /// Requests in a group at most
+    #[arg(long, default_value_t = 1_000)]
+    pub group_size: usize,
+    /// Postings in one call of the batches, and rows in one COPY
+    #[arg(long, default_value_t = 10_000)]
+    pub batch_size: usize,
+    /// Instead of the ways, measure what each part of the schema costs, in so many rounds
+    #[arg(long)]
+    pub costs: Option<usize>,
+    /// The report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Without progress
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Which server.
+#[derive(Clone, Debug, Args)]
+pub struct ServerOptions {
+    /// A server that runs, as a role that may create databases and roles; else one is started here, with durable commits
+    #[arg(long, env = "NEOBANK_BENCH_URL", hide_env_values = true)]
+    pub url: Option<String>,
+    /// The major version of the server that is started here
+    #[arg(long)]
+    pub postgres: Option<u32>,
+    /// A setting of the server that is started here, such as `shared_buffers=1GB`
+    #[arg(long = "set", value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "a name, =, and a value".to_owned())
+}
+
+impl Options {
+    /// How long each line takes.
+    #[must_use]
+    pub const fn window(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), BenchError> {
+        let wrong = |option, value: String, wanted| {
+            Err(BenchError::Option {
+                option,
+                value,
+                wanted,
+            })
+        };
+        if self.accounts < 2 || self.accounts > 10_000_000 {
+            return wrong(
+                "--accounts",
+                self.accounts.to_string(),
+                "from 2 to 10,000,000",
+            );
+        }
+        if let Some(callers) = self.callers.iter().find(|n| !(1..=100_000).contains(*n)) {
+            return wrong("--callers", callers.to_string(), "from 1 to 100,000");
+        }
+        if !(1..=86_400).contains(&self.seconds) {
+            return wrong("--seconds", self.seconds.to_string(), "from 1 to 86,400");
+        }
+        if self.reads > 99 {
+            return wrong("--reads", self.reads.to_string(), "from 0 to 99");
+        }
+        if self.rate == Some(0) {
+            return wrong("--rate", "0".to_owned(), "at least 1 a second");
+        }
+        if !(1..=10_000).contains(&self.connections) {
+            return wrong(
+                "--connections",
+                self.connections.to_string(),
+                "from 1 to 10,000",
+            );
+        }
+        if !(1..=Ledger::REQUESTS_MAX).contains(&self.batch_size) {
+            return wrong(
+                "--batch-size",
+                self.batch_size.to_string(),
+                "from 1 to 50,000",
+            );
+        }
+        Ok(())
+    }
+}

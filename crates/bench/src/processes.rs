@@ -1,0 +1,79 @@
+//! What processes used, from Linux's `/proc`.
+
+use std::fs;
+use std::time::Duration;
+
+/// The kernel counts processor time in hundredths of a second for everybody (`USER_HZ`), on all platforms that Rust runs on.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Processor time of this process and of those it has waited for; `None` where there is no `/proc`.
+pub(crate) fn own_time() -> Option<Duration> {
+    time(&fs::read_to_string("/proc/self/stat").ok()?, true)
+}
+
+/// Processor time of a server: its first process, those that have ended, and those that run.
+pub(crate) fn server_time(process: u32) -> Option<Duration> {
+    let first = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut sum = time(&first, true)?;
+    for entry in fs::read_dir("/proc").ok()?.flatten() {
+        // Others come and go while we look.
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        if field(&stat, 1) == Some(u64::from(process)) {
+            sum += time(&stat, false)?;
+        }
+    }
+    Some(sum)
+}
+
+/// The most memory that this process has had in use since [`forget_peak`], in bytes.
+pub(crate) fn peak_memory() -> Option<u64> {
+    memory("VmHWM:")
+}
+
+/// Memory in use now, in bytes.
+pub(crate) fn memory_now() -> Option<u64> {
+    memory("VmRSS:")
+}
+
+/// Starts [`peak_memory`] anew.
+pub(crate) fn forget_peak() {
+    // Where it cannot be written, the peak is that of the whole run.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
+fn memory(name: &str) -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// User and system time, and those of children that were waited for.
+fn time(stat: &str, with_children: bool) -> Option<Duration> {
+    let last = if with_children { 14 } else { 12 };
+    let ticks: u64 = (11..=last)
+        .map(|number| field(stat, number))
+        .sum::<Option<u64>>()?;
+    Some(TICK * u32::try_from(ticks).ok()?)
+}
+
+/// A number after the name in parentheses, which may hold anything; 0 is the state.
+fn field(stat: &str, number: usize) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(number)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_line_of_stat() {
+        let stat = "42 (a) b) S 7 42 42 0 -1 4194560 1 2 3 4 100 50 25 5 20 0 1 0 9";
+        assert_eq!(field(stat, 1), Some(7));
+        assert_eq!(time(stat, false), Some(Duration::from_millis(1_500)));
+        assert_eq!(time(stat, true), Some(Duration::from_millis(1_800)));
+    }
+}

@@ -1,0 +1,184 @@
+//! A request between its caller, who may go away, and the group that may have taken it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
+
+use neobank_db::DatabaseError;
+use tokio::sync::oneshot;
+
+use super::super::decision::Identified;
+use super::super::error::LedgerError;
+use super::super::receipt::Outcome;
+use super::super::request::Request;
+use super::counts::Counts;
+use crate::{TransactionId, TransferId};
+
+/// What a caller gets.
+pub(super) type Answer = Result<Outcome, LedgerError>;
+
+/// Nobody has decided on it.
+const WAITING: u8 = 0;
+/// A group decides on it, or has decided: it can no longer be taken back.
+const CLAIMED: u8 = 1;
+/// Its caller took it back.
+const WITHDRAWN: u8 = 2;
+/// Its deadline had passed when a group wanted to decide on it.
+const LATE: u8 = 3;
+
+/// A request, as its caller and its group see it.
+pub(super) struct Member {
+    request: Request,
+    transfer_id: TransferId,
+    debit_id: TransactionId,
+    credit_id: TransactionId,
+    deadline: Option<Instant>,
+    state: AtomicU8,
+}
+
+/// A member in the queue or in a group. Dropped without an answer, it leaves its caller to conclude from the state.
+pub(super) struct Place {
+    member: Arc<Member>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The caller's end. Dropped, it takes the request back where that is still possible.
+pub(super) struct Waiter<'a> {
+    member: Arc<Member>,
+    answer: oneshot::Receiver<Answer>,
+    counts: &'a Counts,
+}
+
+impl Member {
+    /// Gives a request its identifiers, which stay the same in every attempt.
+    pub(super) fn enlist(
+        request: Request,
+        deadline: Option<Instant>,
+        counts: &Counts,
+    ) -> (Place, Waiter<'_>) {
+        let member = Arc::new(Self {
+            request,
+            transfer_id: TransferId::new(),
+            debit_id: TransactionId::new(),
+            credit_id: TransactionId::new(),
+            deadline,
+            state: AtomicU8::new(WAITING),
+        });
+        let (sender, receiver) = oneshot::channel();
+        let place = Place {
+            member: Arc::clone(&member),
+            answer: sender,
+        };
+        let waiter = Waiter {
+            member,
+            answer: receiver,
+            counts,
+        };
+        (place, waiter)
+    }
+
+    fn moves(&self, from: u8, to: u8) -> bool {
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+}
+
+impl Place {
+    /// Whether the request takes part in the attempt that is about to decide; if so, it can no longer be taken back.
+    ///
+    /// Asked again in a later attempt, which there is only when the one before has changed nothing.
+    pub(super) fn claim(&self, now: Instant) -> bool {
+        let member = &self.member;
+        if member.is_late(now) {
+            let _ = member.moves(WAITING, LATE) || member.moves(CLAIMED, LATE);
+            return false;
+        }
+        member.moves(WAITING, CLAIMED) || member.state.load(Ordering::Acquire) == CLAIMED
+    }
+
+    /// Whether nobody wants it any more.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.member.state.load(Ordering::Acquire), WITHDRAWN | LATE)
+    }
+
+    pub(super) fn request(&self) -> &Request {
+        &self.member.request
+    }
+
+    pub(super) fn identified(&self) -> Identified<'_> {
+        Identified {
+            request: &self.member.request,
+            transfer_id: self.member.transfer_id,
+            debit_id: self.member.debit_id,
+            credit_id: self.member.credit_id,
+        }
+    }
+
+    /// Tells the caller, if it still listens.
+    pub(super) fn answer(self, answer: Answer) {
+        self.close();
+        let _ = self.answer.send(answer);
+    }
+
+    /// Nothing is to be taken back any more, whether anybody has decided on it or not.
+    pub(super) fn close(&self) {
+        let _ = self.member.moves(WAITING, CLAIMED);
+    }
+}
+
+impl Waiter<'_> {
+    /// Waits for the answer; until the deadline at most, unless the request can no longer be taken back.
+    pub(super) async fn answer(mut self) -> Answer {
+        if let Some(deadline) = self.member.deadline {
+            match tokio::time::timeout_at(deadline.into(), &mut self.answer).await {
+                Ok(answer) => return answer.unwrap_or_else(|_| self.unanswered()),
+                Err(_) if self.withdraw() => return Err(exceeded()),
+                Err(_) => {}
+            }
+        }
+        (&mut self.answer)
+            .await
+            .unwrap_or_else(|_| self.unanswered())
+    }
+
+    /// What is known when whoever had the request has let it go without a word.
+    fn unanswered(&self) -> Answer {
+        match self.member.state.load(Ordering::Acquire) {
+            CLAIMED => Err(LedgerError::Unknown {
+                reason: "the task that carried it out has ended".to_owned(),
+                transfers: vec![self.member.transfer_id],
+            }),
+            LATE => Err(exceeded()),
+            _ => Err(LedgerError::Stopped),
+        }
+    }
+
+    fn withdraw(&self) -> bool {
+        let withdrawn = self.member.moves(WAITING, WITHDRAWN);
+        if withdrawn {
+            self.counts.withdrawn();
+        }
+        withdrawn
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
+
+fn exceeded() -> LedgerError {
+    LedgerError::Database(DatabaseError::DeadlineExceeded {
+        before: "the request was decided on".to_owned(),
+        server: None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

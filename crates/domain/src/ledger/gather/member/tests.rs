@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{AccountId, Currency, Money, TransferRequest};
+
+fn request() -> Request {
+    let amount = Money::parse("1", Currency::from_code("EUR").unwrap()).unwrap();
+    TransferRequest::new(AccountId::new(), AccountId::new(), amount).into()
+}
+
+fn withdrawn(counts: &Counts) -> u64 {
+    counts.metrics(0, 0).withdrawn
+}
+
+#[tokio::test]
+async fn a_place_that_is_let_go_tells_its_caller_what_is_known() {
+    let counts = Counts::default();
+    let (place, waiter) = Member::enlist(request(), None, &counts);
+    drop(place);
+    assert!(matches!(waiter.answer().await, Err(LedgerError::Stopped)));
+
+    // This is how it ends when a group panics: the transfer may have happened.
+    let (place, waiter) = Member::enlist(request(), None, &counts);
+    assert!(place.claim(Instant::now()));
+    let identifier = place.identified().transfer_id;
+    drop(place);
+    match waiter.answer().await {
+        Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers, [identifier]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_withdraws_what_nobody_has_decided_on() {
+    let counts = Counts::default();
+    let (place, waiter) = Member::enlist(request(), None, &counts);
+    assert!(!place.is_over());
+    drop(waiter);
+    assert!(place.is_over() && !place.claim(Instant::now()));
+    assert_eq!(withdrawn(&counts), 1);
+
+    let (place, waiter) = Member::enlist(request(), None, &counts);
+    assert!(place.claim(Instant::now()));
+    drop(waiter);
+    assert!(!place.is_over() && place.claim(Instant::now()));
+    assert_eq!(withdrawn(&counts), 1);
+}
+
+#[tokio::test]
+async fn a_deadline_holds_until_the_request_is_decided_on() {
+    let counts = Counts::default();
+    let soon = Instant::now() + Duration::from_millis(20);
+    let is_exceeded = |answer: &Answer| {
+        matches!(
+            answer,
+            Err(LedgerError::Database(
+                DatabaseError::DeadlineExceeded { .. }
+            ))
+        )
+    };
+    let (place, waiter) = Member::enlist(request(), Some(soon), &counts);
+    assert!(is_exceeded(&waiter.answer().await));
+    assert!(place.is_over());
+
+    // Found late by its group.
+    let (place, waiter) = Member::enlist(request(), Some(soon), &counts);
+    assert!(!place.claim(Instant::now()) && place.is_over());
+    drop(place);
+    assert!(is_exceeded(&waiter.answer().await));
+
+    // Decided on in time: its caller waits for the commit.
+    let later = Instant::now() + Duration::from_millis(20);
+    let (place, waiter) = Member::enlist(request(), Some(later), &counts);
+    assert!(place.claim(Instant::now()));
+    let answer = tokio::join!(waiter.answer(), async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        place.answer(Err(LedgerError::Stopped));
+    });
+    assert!(matches!(answer.0, Err(LedgerError::Stopped)));
+}

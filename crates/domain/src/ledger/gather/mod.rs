@@ -1,0 +1,140 @@
+//! Many callers, one transaction: requests that arrive while a group commits make up the next group.
+//!
+//! A [`Ledger`] gives each call a transaction of its own, and so a hot account no more than one transfer per commit. Here
+//! concurrent callers share the commit, and a hot account costs no more than a cold one. Nobody is made to wait for
+//! others to come: a request that finds the ledger idle begins at once, alone.
+//!
+//! * Requests are taken in the order in which they arrived, and those of one group are decided in that order. Groups of
+//!   two lanes may overtake each other; with one lane, the default, none does.
+//! * Each caller gets its own outcome and its own error. When a statement fails, the group is halved until the request is
+//!   found that makes it fail; the others are carried out.
+//! * A caller that goes away withdraws its request, unless that has been decided on: then it runs fully.
+//! * A task drives each lane while there is something to do, and ends when there is not.
+//!
+//! A group waits for the locks of all its accounts. Whoever holds an account's lock from outside for long therefore holds
+//! up the lane, for at most [`lock_timeout`](neobank_db::DatabaseConfig::lock_timeout); then the requests for the accounts
+//! that are still locked get that error, and the others go on.
+
+mod counts;
+mod lane;
+mod member;
+mod options;
+mod part;
+mod queue;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use self::member::Member;
+use self::queue::Queue;
+use super::{Ledger, LedgerError, Receipt, Request, TransferRequest};
+
+pub use counts::GatherMetrics;
+pub use options::{GatherOptions, GatherOptionsError};
+
+/// A ledger whose concurrent callers share transactions. Cheap to clone; all clones share the queue.
+///
+/// # Example
+///
+/// ```no_run
+/// use neobank_domain::{GatheredLedger, Ledger, LedgerError, TransferRequest};
+///
+/// # async fn example(ledger: Ledger, requests: Vec<TransferRequest>) -> Result<(), LedgerError> {
+/// let gathered = GatheredLedger::new(&ledger);
+/// let callers: Vec<_> = requests
+///     .into_iter()
+///     .map(|request| {
+///         let gathered = gathered.clone();
+///         tokio::spawn(async move { gathered.transfer(request).await })
+///     })
+///     .collect();
+/// for caller in callers {
+///     match caller.await.expect("the caller did not panic") {
+///         Ok(receipt) => println!("{}", receipt.reference_number()),
+///         Err(LedgerError::Refused(reason)) => println!("refused: {reason}"),
+///         Err(other) => return Err(other),
+///     }
+/// }
+/// println!("{} transfers for each commit", gathered.metrics().mean_size());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct GatheredLedger {
+    queue: Arc<Queue>,
+    deadline: Option<Instant>,
+}
+
+impl GatheredLedger {
+    /// Gathers the callers of a ledger, with the default limits.
+    ///
+    /// A deadline of the ledger's database becomes the callers' own.
+    #[must_use]
+    pub fn new(ledger: &Ledger) -> Self {
+        Self::of(ledger, GatherOptions::default())
+    }
+
+    /// As [`GatheredLedger::new`], with other limits.
+    ///
+    /// # Errors
+    ///
+    /// [`GatherOptionsError`] names the limit that cannot be.
+    pub fn with_options(
+        ledger: &Ledger,
+        options: GatherOptions,
+    ) -> Result<Self, GatherOptionsError> {
+        options.validate()?;
+        Ok(Self::of(ledger, options))
+    }
+
+    fn of(ledger: &Ledger, options: GatherOptions) -> Self {
+        let database = ledger.database();
+        Self {
+            deadline: database.deadline(),
+            // One caller's deadline is not that of the others in its group.
+            queue: Arc::new(Queue::new(database.without_deadline(), options)),
+        }
+    }
+
+    /// A handle on the same queue whose every call is to be over by then.
+    ///
+    /// A request that has not been decided on by its deadline is not carried out, and its caller gets
+    /// [`DeadlineExceeded`](neobank_db::DatabaseError::DeadlineExceeded) then. One that has been decided on is waited for,
+    /// also beyond the deadline, because it will be committed. A handle that has a deadline keeps it where that is earlier.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> Self {
+        Self {
+            queue: Arc::clone(&self.queue),
+            deadline: Some(self.deadline.map_or(deadline, |own| own.min(deadline))),
+        }
+    }
+
+    /// Moves an amount from one account to another, durably, in one transaction with whoever else asks meanwhile.
+    ///
+    /// A caller that drops this future before the request is decided on withdraws it; after that it runs fully.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::transfer`], each caller its own; and [`LedgerError::Overloaded`] at once when
+    /// [`GatherOptions::waiting_max`] requests wait already, [`LedgerError::Stopped`] when the runtime was shut down.
+    pub async fn transfer(&self, request: TransferRequest) -> Result<Receipt, LedgerError> {
+        self.submit(request).await
+    }
+
+    /// As [`GatheredLedger::transfer`], for a request of any kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`GatheredLedger::transfer`].
+    pub async fn submit(&self, request: impl Into<Request>) -> Result<Receipt, LedgerError> {
+        let (place, waiter) = Member::enlist(request.into(), self.deadline, &self.queue.counts);
+        self.queue.enter(place)?;
+        Ok(waiter.answer().await?.into_receipt()?)
+    }
+
+    /// What was gathered since this ledger was made.
+    #[must_use]
+    pub fn metrics(&self) -> GatherMetrics {
+        self.queue.metrics()
+    }
+}

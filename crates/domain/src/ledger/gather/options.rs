@@ -1,0 +1,80 @@
+//! The limits of gathering, and why each is there.
+
+use thiserror::Error;
+
+use super::super::Ledger;
+
+/// How callers are gathered.
+///
+/// # Example
+///
+/// ```
+/// use neobank_domain::ledger::gather::GatherOptions;
+///
+/// let mut options = GatherOptions::default();
+/// options.waiting_max = 500;
+/// assert!(options.validate().is_ok());
+/// options.lanes = 0;
+/// assert_eq!(options.validate().unwrap_err().to_string(), "lanes cannot be 0: from 1 to 64");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatherOptions {
+    /// Requests in one transaction at most. Larger groups cost less for each transfer, but hold their locks longer, and
+    /// each caller waits for the whole of its group: beyond a thousand the gain was seen to be small.
+    pub group_size_max: usize,
+    /// Requests that may wait for a group to take them; any further one gets
+    /// [`LedgerError::Overloaded`](super::super::LedgerError::Overloaded) at once. Without a limit a database that
+    /// has become slow would fill the memory, and answer callers that have long stopped waiting.
+    pub waiting_max: usize,
+    /// Groups that may be under way at the same time, each on a connection of its own. A second lane makes use of a server
+    /// with many processors, or of a slow network, where accounts are many; a hot account gains nothing by it.
+    pub lanes: usize,
+}
+
+/// A limit that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{limit} cannot be {value}: from 1 to {most}")]
+pub struct GatherOptionsError {
+    /// The field.
+    pub limit: &'static str,
+    /// Its value.
+    pub value: usize,
+    /// The largest value that it can have.
+    pub most: usize,
+}
+
+/// More callers than this are more than one process can have on any server.
+const WAITING_MOST: usize = 1_000_000;
+/// More lanes than this only wait for each other.
+const LANES_MOST: usize = 64;
+
+impl Default for GatherOptions {
+    fn default() -> Self {
+        Self {
+            group_size_max: 1_000,
+            waiting_max: 10_000,
+            lanes: 1,
+        }
+    }
+}
+
+impl GatherOptions {
+    /// Holds every limit against what it can be.
+    ///
+    /// # Errors
+    ///
+    /// [`GatherOptionsError`] names the first that cannot be.
+    pub fn validate(&self) -> Result<(), GatherOptionsError> {
+        [
+            ("group_size_max", self.group_size_max, Ledger::REQUESTS_MAX),
+            ("waiting_max", self.waiting_max, WAITING_MOST),
+            ("lanes", self.lanes, LANES_MOST),
+        ]
+        .into_iter()
+        .find(|(_, value, most)| !(1..=*most).contains(value))
+        .map_or(Ok(()), |(limit, value, most)| {
+            Err(GatherOptionsError { limit, value, most })
+        })
+    }
+}

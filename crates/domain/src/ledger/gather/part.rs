@@ -1,0 +1,186 @@
+//! Carries a group out, and finds those in it that make the others fail.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use neobank_db::{Database, DatabaseError, ErrorClass};
+
+use super::super::error::LedgerError;
+use super::super::group::{self, Failure, Group};
+use super::super::receipt::Outcome;
+use super::super::request::Request;
+use super::super::session::Session;
+use super::member::{Answer, Place};
+use super::queue::Queue;
+use crate::{AccountId, TransferId};
+
+/// Gives each request of a group its answer.
+///
+/// When the database refuses what the group does, its halves are tried in turn, until what is refused is one request. The
+/// search ends after the time that one statement and one wait for a lock may take; those who are left get the error.
+pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
+    let config = queue.database.config();
+    let search_limit = config.statement_timeout.saturating_add(config.lock_timeout);
+    let started = Instant::now();
+    let mut parts = vec![group];
+    while let Some(part) = parts.pop() {
+        let Err((part, error)) = try_part(&queue.database, part).await else {
+            continue;
+        };
+        if part.len() <= 1 || !may_be_one_request(&error) || started.elapsed() > search_limit {
+            refuse(part, &error);
+            continue;
+        }
+        queue.counts.split();
+        let (first, second) = split(&queue.database, part, &error).await;
+        // The last is taken first.
+        parts.push(second);
+        parts.push(first);
+    }
+}
+
+/// One transaction. When it failed and nothing was changed, the requests come back without an answer.
+async fn try_part(
+    database: &Database,
+    part: Vec<Place>,
+) -> Result<(), (Vec<Place>, DatabaseError)> {
+    if part.is_empty() {
+        return Ok(());
+    }
+    let mut chosen = Vec::new();
+    let outcome = {
+        let group = Group::of(part.iter().map(Place::identified).collect());
+        group::run(database, &group, || {
+            let now = Instant::now();
+            let claimed = part.iter().enumerate().filter(|(_, one)| one.claim(now));
+            chosen = claimed.map(|(number, _)| number).collect();
+            chosen.clone()
+        })
+        .await
+    };
+    let answers: Vec<Answer> = match outcome {
+        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Err(Failure::NotReplicated(outcomes)) => not_replicated(outcomes),
+        Err(Failure::Unknown {
+            reason,
+            outcomes,
+            transfers,
+        }) => unknown(&reason, outcomes, transfers),
+        Err(Failure::Database(error)) => return Err((part, error)),
+    };
+    let mut places: Vec<Option<Place>> = part.into_iter().map(Some).collect();
+    for (number, answer) in chosen.into_iter().zip(answers) {
+        if let Some(place) = places.get_mut(number).and_then(Option::take) {
+            place.answer(answer);
+        }
+    }
+    Ok(())
+}
+
+/// Two parts of a group that failed, in the order of arrival; empty ones are possible.
+async fn split(
+    database: &Database,
+    mut part: Vec<Place>,
+    error: &DatabaseError,
+) -> (Vec<Place>, Vec<Place>) {
+    if error.class() == ErrorClass::LockTimeout
+        && let Ok(free) = free_accounts(database, &part).await
+    {
+        let is_free = |place: &Place| {
+            let accounts = place.request().accounts();
+            accounts.iter().all(|account| free.contains(account))
+        };
+        let (free, locked): (Vec<_>, Vec<_>) = part.into_iter().partition(is_free);
+        if !locked.is_empty() {
+            // They have waited as long as one may.
+            refuse(locked, error);
+            return (free, Vec::new());
+        }
+        part = free;
+    }
+    let second = part.split_off(part.len() / 2);
+    (part, second)
+}
+
+/// The accounts of these requests that nobody has locked now, those that do not exist among them.
+async fn free_accounts(
+    database: &Database,
+    part: &[Place],
+) -> Result<HashSet<AccountId>, DatabaseError> {
+    let accounts: HashSet<_> = part
+        .iter()
+        .map(Place::request)
+        .flat_map(Request::accounts)
+        .collect();
+    let transaction = database.begin().await?;
+    let listed: Vec<_> = accounts.iter().copied().collect();
+    let locked = Session::locked_by_others(&transaction, &listed).await?;
+    transaction.rollback().await?;
+    Ok(accounts.difference(&locked).copied().collect())
+}
+
+/// Whether it can be that the others would succeed without one of them.
+fn may_be_one_request(error: &DatabaseError) -> bool {
+    match error {
+        DatabaseError::Server(server) => !matches!(
+            server.class(),
+            ErrorClass::ReadOnly
+                | ErrorClass::InsufficientResources
+                | ErrorClass::TooManyConnections
+                | ErrorClass::ServerUnavailable
+                | ErrorClass::TransactionTimeout
+                | ErrorClass::ConnectionLost
+        ),
+        DatabaseError::Parameter { .. } | DatabaseError::Row { .. } => true,
+        _ => false,
+    }
+}
+
+fn refuse(part: Vec<Place>, error: &DatabaseError) {
+    for place in part {
+        place.answer(Err(error.clone().into()));
+    }
+}
+
+/// Only those whose money moved here depend on the standby.
+fn not_replicated(outcomes: Vec<Outcome>) -> Vec<Answer> {
+    let posted = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Posted(receipt) => Some(receipt.transfer_id),
+        _ => None,
+    });
+    let posted: HashSet<_> = posted.collect();
+    outcomes
+        .into_iter()
+        .map(|outcome| match moved_by(&outcome, &posted) {
+            Some(_) => Err(LedgerError::NotReplicated {
+                outcomes: vec![outcome],
+            }),
+            None => Ok(outcome),
+        })
+        .collect()
+}
+
+/// A refusal is true either way, and so is the receipt of an earlier transfer.
+fn unknown(reason: &str, outcomes: Vec<Outcome>, transfers: Vec<TransferId>) -> Vec<Answer> {
+    let transfers: HashSet<_> = transfers.into_iter().collect();
+    outcomes
+        .into_iter()
+        .map(|outcome| match moved_by(&outcome, &transfers) {
+            Some(transfer) => Err(LedgerError::Unknown {
+                reason: reason.to_owned(),
+                transfers: vec![transfer],
+            }),
+            None => Ok(outcome),
+        })
+        .collect()
+}
+
+/// The transfer behind an outcome, if it is one of these.
+fn moved_by(outcome: &Outcome, transfers: &HashSet<TransferId>) -> Option<TransferId> {
+    match outcome {
+        Outcome::Posted(receipt) | Outcome::Replayed(receipt) => {
+            transfers.get(&receipt.transfer_id).copied()
+        }
+        Outcome::Refused(_) => None,
+    }
+}

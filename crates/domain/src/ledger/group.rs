@@ -1,0 +1,194 @@
+//! One group of requests on its way through one transaction: attempts, and attempts again.
+
+use std::collections::BTreeSet;
+
+use neobank_db::{Database, DatabaseError, ErrorClass, RetryPolicy};
+
+use super::Ledger;
+use super::certainty::{self, Certainty};
+use super::decision::{Decision, Identified, decide};
+use super::error::LedgerError;
+use super::receipt::Outcome;
+use super::request::Request;
+use super::session::{Session, columns};
+use crate::{AccountId, TransactionId, TransferId};
+
+/// How often a group is decided anew because another session used one of its keys at the same moment.
+///
+/// Each time the other session has committed, so its transfer is found and the next attempt does not meet it again; a
+/// group of n keys can meet n of them, but not many do.
+pub(super) const KEY_RACES_MAX: usize = 16;
+
+/// The unique index of the callers' keys.
+const KEY_CONSTRAINT: &str = "transfers_idempotency_key_key";
+
+/// Requests with what deciding and writing needs of them, the same in every attempt.
+pub(super) struct Group<'a> {
+    pub(super) requests: Vec<Identified<'a>>,
+    pub(super) accounts: Vec<AccountId>,
+    pub(super) keys: Vec<String>,
+}
+
+/// Why a group did not end with its outcomes.
+pub(super) enum Failure {
+    /// Nothing was changed.
+    Database(DatabaseError),
+    /// These are the outcomes, if the standby gets them.
+    NotReplicated(Vec<Outcome>),
+    /// These are the outcomes, if the transfers are there.
+    Unknown {
+        reason: String,
+        outcomes: Vec<Outcome>,
+        transfers: Vec<TransferId>,
+    },
+}
+
+impl<'a> Group<'a> {
+    /// The requests of one call, with new identifiers.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::TooManyRequests`].
+    pub(super) fn new(requests: &'a [Request]) -> Result<Self, LedgerError> {
+        if requests.len() > Ledger::REQUESTS_MAX {
+            return Err(LedgerError::TooManyRequests {
+                requests: requests.len(),
+                limit: Ledger::REQUESTS_MAX,
+            });
+        }
+        let identified = requests.iter().map(|request| Identified {
+            request,
+            transfer_id: TransferId::new(),
+            debit_id: TransactionId::new(),
+            credit_id: TransactionId::new(),
+        });
+        Ok(Self::of(identified.collect()))
+    }
+
+    /// Requests that have their identifiers.
+    pub(super) fn of(requests: Vec<Identified<'a>>) -> Self {
+        let asked = || requests.iter().map(|identified| identified.request);
+        let accounts: BTreeSet<_> = asked().flat_map(Request::accounts).collect();
+        // A key with a NUL is refused by the decision; the server could not even be asked for it.
+        let keys: BTreeSet<_> = asked()
+            .filter_map(Request::idempotency_key)
+            .filter(|key| !key.contains('\0'))
+            .collect();
+        Self {
+            accounts: accounts.into_iter().collect(),
+            keys: keys.into_iter().map(str::to_owned).collect(),
+            requests,
+        }
+    }
+}
+
+/// Carries a group out in one transaction, and in another one when the server asks for it or the commit got lost.
+///
+/// In each attempt `choose` is asked under the locks which requests take part, by their places; the outcomes are theirs,
+/// in that order. From then on nobody can leave.
+pub(super) async fn run(
+    database: &Database,
+    group: &Group<'_>,
+    mut choose: impl FnMut() -> Vec<usize>,
+) -> Result<Vec<Outcome>, Failure> {
+    let pauses = RetryPolicy::default();
+    let (mut key_races, mut attempts) = (0_usize, 1_u32);
+    loop {
+        match attempt(database, group, &mut choose).await {
+            Ok(outcomes) => return Ok(outcomes),
+            Err(Failure::Database(error)) if is_key_race(&error) && key_races < KEY_RACES_MAX => {
+                key_races = key_races.saturating_add(1);
+            }
+            Err(Failure::Database(error))
+                if pauses.retries(error.class()) && attempts < pauses.attempts_max =>
+            {
+                database.note_retry("ledger", &error).await;
+                tokio::time::sleep(pauses.pause(attempts)).await;
+                attempts = attempts.saturating_add(1);
+            }
+            Err(Failure::Unknown {
+                reason,
+                outcomes,
+                transfers,
+            }) => match certainty::resolve(database, &group.accounts, &transfers).await {
+                Certainty::Committed => return Ok(outcomes),
+                Certainty::Aborted if attempts < pauses.attempts_max => {
+                    attempts = attempts.saturating_add(1);
+                }
+                Certainty::Aborted => return Err(DatabaseError::TransactionAborted.into()),
+                Certainty::Unknown => {
+                    return Err(Failure::Unknown {
+                        reason,
+                        outcomes,
+                        transfers,
+                    });
+                }
+            },
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+async fn attempt(
+    database: &Database,
+    group: &Group<'_>,
+    choose: &mut impl FnMut() -> Vec<usize>,
+) -> Result<Vec<Outcome>, Failure> {
+    let transaction = database.begin().await?;
+    let session = Session::prepare(&transaction).await?;
+    let books = session
+        .lock_and_read(&transaction, &group.accounts, &group.keys)
+        .await?;
+    let chosen: Vec<_> = choose()
+        .into_iter()
+        .filter_map(|place| group.requests.get(place).cloned())
+        .collect();
+    let Decision {
+        outcomes,
+        transfers,
+    } = decide(books, &chosen);
+    if transfers.is_empty() {
+        transaction.rollback().await?;
+        return Ok(outcomes);
+    }
+    let identifiers: Vec<_> = transfers
+        .iter()
+        .map(|transfer| transfer.receipt.transfer_id)
+        .collect();
+    let (transfers, entries) = columns(transfers);
+    match session
+        .write_and_commit(transaction, &transfers, &entries)
+        .await
+    {
+        Ok(()) => Ok(outcomes),
+        Err(DatabaseError::CommitUnknown { reason }) => Err(Failure::Unknown {
+            reason,
+            outcomes,
+            transfers: identifiers,
+        }),
+        Err(DatabaseError::CommittedNotReplicated) => Err(Failure::NotReplicated(outcomes)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn is_key_race(error: &DatabaseError) -> bool {
+    error.class() == ErrorClass::UniqueViolation && error.constraint() == Some(KEY_CONSTRAINT)
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Failure> for LedgerError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Database(error) => Self::Database(error),
+            Failure::NotReplicated(outcomes) => Self::NotReplicated { outcomes },
+            Failure::Unknown {
+                reason, transfers, ..
+            } => Self::Unknown { reason, transfers },
+        }
+    }
+}

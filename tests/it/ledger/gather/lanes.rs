@@ -1,0 +1,128 @@
+//! Several lanes, and writers outside of them, on the same few accounts.
+
+use std::sync::Arc;
+
+use neobank_db::{Executor, statement};
+use neobank_domain::ledger::gather::GatherOptions;
+use neobank_domain::{AccountId, GatheredLedger, LedgerError, TransferRequest};
+
+use super::super::concurrency::random::Random;
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    lanes_never_wait_in_a_circle,
+    a_key_asked_for_in_every_lane_moves_money_once,
+    limits_that_cannot_be_are_refused,
+);
+
+fn lanes(bank: &TestBank, lanes: usize, group_size_max: usize) -> GatheredLedger {
+    let mut options = GatherOptions::default();
+    options.lanes = lanes;
+    options.group_size_max = group_size_max;
+    GatheredLedger::with_options(&bank.ledger, options).unwrap()
+}
+
+async fn deadlocks(bank: &TestBank) -> i64 {
+    let sql = "SELECT count(*) FROM concurrency.deadlock_log";
+    bank.superuser()
+        .await
+        .fetch_value(statement(sql, []))
+        .await
+        .unwrap()
+}
+
+async fn lanes_never_wait_in_a_circle(bank: TestBank) {
+    let mut accounts = Vec::new();
+    for _ in 0..6 {
+        accounts.push(bank.account(czk("300")).await);
+    }
+    let accounts: Arc<[AccountId]> = accounts.into();
+    let gathered = lanes(&bank, 4, 8);
+    let tasks: Vec<_> = (0..48)
+        .map(|task| {
+            let (gathered, ledger) = (gathered.clone(), bank.ledger.clone());
+            let accounts = Arc::clone(&accounts);
+            tokio::spawn(async move {
+                let mut random = Random::new(task);
+                for _ in 0..25 {
+                    let (from, to) = random.pair(&accounts);
+                    let request = TransferRequest::new(from, to, czk("1"));
+                    // Every fourth writer is outside of the lanes.
+                    match task % 4 {
+                        0 => ledger.transfer(request).await,
+                        _ => gathered.transfer(request).await,
+                    }
+                    .unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(
+        bank.count("banking.transfers WHERE transfer_type = 'transfer'")
+            .await,
+        1_200
+    );
+    assert_eq!(deadlocks(&bank).await, 0);
+    assert_eq!(gathered.metrics().requests, 900);
+    bank.assert_sound().await;
+}
+
+async fn a_key_asked_for_in_every_lane_moves_money_once(bank: TestBank) {
+    let (from, to) = (bank.account(czk("500")).await, bank.account(czk("0")).await);
+    let others: Vec<(AccountId, AccountId)> = {
+        let mut pairs = vec![(from, to)];
+        for _ in 0..3 {
+            pairs.push((bank.account(czk("500")).await, bank.account(czk("0")).await));
+        }
+        pairs
+    };
+    let gathered = lanes(&bank, 4, 16);
+    // The same keys on different accounts, so that no lock keeps the lanes apart: one of them wins each key.
+    let callers: Vec<_> = (0..400_usize)
+        .map(|number| {
+            let (from, to) = others[number % 4];
+            let key = format!("key {}", (number * 7) / 4 % 50);
+            let request = TransferRequest::new(from, to, czk("1")).with_key(key);
+            let gathered = gathered.clone();
+            tokio::spawn(async move { gathered.transfer(request).await })
+        })
+        .collect();
+    let (mut receipts, mut reused) = (std::collections::HashSet::new(), 0);
+    for caller in callers {
+        match caller.await.unwrap() {
+            Ok(receipt) => {
+                receipts.insert(receipt.transfer_id);
+            }
+            Err(LedgerError::Refused(neobank_domain::Refusal::KeyReused { .. })) => reused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(receipts.len(), 50);
+    assert!(reused > 0);
+    assert_eq!(
+        bank.count("banking.transfers WHERE idempotency_key LIKE 'key %'")
+            .await,
+        50
+    );
+    bank.assert_sound().await;
+}
+
+async fn limits_that_cannot_be_are_refused(bank: TestBank) {
+    for (limit, change) in [
+        (
+            "group_size_max",
+            (|options| options.group_size_max = 0) as fn(&mut GatherOptions),
+        ),
+        ("group_size_max", |options| options.group_size_max = 50_001),
+        ("waiting_max", |options| options.waiting_max = 0),
+        ("lanes", |options| options.lanes = 65),
+    ] {
+        let mut options = GatherOptions::default();
+        change(&mut options);
+        let error = GatheredLedger::with_options(&bank.ledger, options).unwrap_err();
+        assert_eq!(error.limit, limit);
+    }
+}
