@@ -1,7 +1,10 @@
 //! Every question of the ops crate, asked of live servers in live scenarios.
 
+mod activity;
 mod blocking;
 mod connections;
+mod deadlocks;
+mod health;
 mod monitor;
 mod session;
 
