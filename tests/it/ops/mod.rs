@@ -6,6 +6,8 @@ mod connections;
 mod deadlocks;
 mod health;
 mod monitor;
+mod privileges;
+mod scale;
 mod session;
 
 use std::time::Duration;

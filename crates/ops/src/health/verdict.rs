@@ -59,15 +59,16 @@ pub enum PoolVerdict {
 /// The verdict on a pool. What keeps callers waiting is looked for in the order in which more connections would do harm.
 #[must_use]
 pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerdict {
-    let samples_min = i128::from(thresholds.samples_min);
-    if i128::from(facts.samples) < samples_min {
-        return PoolVerdict::Unknown;
-    }
     let is_share = |part: i64, of: i64, percent: u64| {
         of > 0 && i128::from(part) * 100 >= i128::from(of) * i128::from(percent)
     };
+    // The sessions alone show it, and a pool that leaks has no connection to write its samples with.
     if facts.held > 0 && is_share(facts.held, facts.busy, thresholds.held_percent) {
         return PoolVerdict::Leak;
+    }
+    let samples_min = i128::from(thresholds.samples_min);
+    if i128::from(facts.samples) < samples_min {
+        return PoolVerdict::Unknown;
     }
     let callers_wait = facts.waiting_samples > 0
         && is_share(
@@ -294,6 +295,7 @@ mod tests {
                 ),
                 PoolVerdict::TooLarge => prop_assert!(facts.waiting_samples == 0 && idle > 2),
                 PoolVerdict::Unknown => prop_assert!(samples < 3),
+                PoolVerdict::Leak => prop_assert!(facts.held > 0),
                 _ => prop_assert!(samples >= 3),
             }
         }

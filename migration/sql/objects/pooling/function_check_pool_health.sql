@@ -65,8 +65,9 @@ WITH fact AS MATERIALIZED (
     ) AS live ON live.application_name = pool.pool_name
 ), judged AS MATERIALIZED (
     SELECT fact.*, CASE
-        WHEN fact.samples < p_samples_min THEN 'unknown'
+        -- The sessions alone show it, and a pool that leaks has no connection to write its samples with.
         WHEN fact.held > 0 AND fact.held * 100 >= fact.busy * p_held_percent THEN 'leak'
+        WHEN fact.samples < p_samples_min THEN 'unknown'
         WHEN fact.waiting_samples > 0 AND fact.waiting_samples * 100 >= fact.samples * p_waiting_samples_percent THEN
             CASE WHEN fact.lock_waiting > 0 AND fact.lock_waiting * 100 >= fact.busy * p_lock_waiting_percent
                 THEN 'contention' ELSE 'too_small' END
