@@ -20,6 +20,7 @@
 //!
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
+pub mod bloat;
 pub mod connections;
 mod error;
 pub mod isolation;

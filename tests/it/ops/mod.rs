@@ -1,5 +1,6 @@
 //! Every question of the ops crate, asked of live servers in live scenarios.
 
+mod bloat;
 mod connections;
 mod isolation;
 mod monitor;
