@@ -24,6 +24,8 @@ pub mod blocking;
 pub mod connections;
 mod error;
 mod monitor;
+pub mod pgbouncer;
+pub mod pool_size;
 #[cfg(test)]
 mod readable;
 mod section;
