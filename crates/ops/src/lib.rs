@@ -26,6 +26,7 @@ mod error;
 mod monitor;
 pub mod pgbouncer;
 pub mod pool_size;
+pub mod pooler;
 #[cfg(test)]
 mod readable;
 mod section;
