@@ -96,6 +96,8 @@ fn objects() -> Vec<Object> {
             "REVOKE ALL ON ALL TABLES IN SCHEMA pooling FROM neobank_app, neobank_read"),
         object!("pooling/function_calculate_pool_size" since "m20261123_000003_pooling",
             "DROP FUNCTION IF EXISTS pooling.calculate_pool_size"),
+        object!("pooling/function_generate_pgbouncer_config" since "m20261123_000003_pooling",
+            "DROP FUNCTION IF EXISTS pooling.generate_pgbouncer_config(jsonb)"),
         object!("pooling/grants_pooler" since "m20261123_000003_pooling",
             "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pooling FROM neobank_app, neobank_read"),
         object!("concurrency/grants" since "m20261123_000004_concurrency",

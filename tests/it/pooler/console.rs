@@ -13,7 +13,7 @@ on_both_versions!(pages_are_read, samples_are_kept_and_deleted);
 async fn pages_are_read(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |_| ()).await;
     let database = connect(&config).await;
-    let mut transaction = database.begin().await.unwrap();
+    let transaction = database.begin().await.unwrap();
     let _: i32 = transaction
         .fetch_value(statement("SELECT 1", []))
         .await

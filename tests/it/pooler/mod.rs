@@ -2,6 +2,7 @@
 
 mod check;
 mod console;
+mod generator;
 mod locks;
 mod names;
 mod size;
