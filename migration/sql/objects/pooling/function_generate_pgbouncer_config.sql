@@ -172,6 +172,8 @@ BEGIN
 
     -- The settings in their order; a null leaves its line out. Texts that somebody gave have the name of their field.
     FOR v_row IN
+        SELECT l.key, l.value, l.field
+        FROM (
         SELECT * FROM (VALUES
             (1, 'listen_addr', coalesce(v_config ->> 'listen_addr', ''), CASE WHEN v_config ->> 'listen_addr' IS NOT NULL THEN 'listen_addr' END),
             (2, 'listen_port', v_config ->> 'listen_port', NULL),
@@ -212,7 +214,8 @@ BEGIN
         UNION ALL
         SELECT 32, f.key, coalesce(f.value, ''), 'further.' || f.key
         FROM jsonb_each_text(v_config -> 'further') AS f (key, value)
-        ORDER BY place, key COLLATE "C"
+        ) AS l (place, key, value, field)
+        ORDER BY l.place, l.key COLLATE "C"
     LOOP
         IF v_row.key = ANY (v_keys) THEN
             RAISE EXCEPTION '% is "%", but must be set by its own field', v_row.field, v_row.value
