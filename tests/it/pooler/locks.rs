@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use neobank_db::Pooler;
 use neobank_db::locks::{self, LockError, SessionLock, SessionLockOptions};
 
 use super::{before, connect, drop_user};
 use crate::harness::TestBank;
 use crate::locks::name;
 
-on_both_versions!(sessions_may_not_lock, transactions_lock_each_other_out);
+on_both_versions!(
+    sessions_may_not_lock,
+    a_client_that_is_alone_and_was_not_told_is_refused,
+    transactions_lock_each_other_out,
+);
 
 async fn sessions_may_not_lock(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |_| ()).await;
@@ -49,5 +54,26 @@ async fn transactions_lock_each_other_out(bank: TestBank) {
     );
     other.commit().await.unwrap();
     drop((database, pgbouncer));
+    drop_user(&bank, &config).await;
+}
+
+/// The configuration says that there is no pooler, and PgBouncer was told to swallow the options that would give it away.
+async fn a_client_that_is_alone_and_was_not_told_is_refused(bank: TestBank) {
+    let (pgbouncer, mut config) = super::before_with_text(&bank, |text| {
+        text.replace("extra_float_digits", "extra_float_digits, options")
+    })
+    .await;
+    config.pooler = Pooler::None;
+    let refused = SessionLock::acquire(
+        &connect(&config).await,
+        &[name("a")],
+        &SessionLockOptions::default(),
+    )
+    .await;
+    assert!(
+        matches!(refused, Err(LockError::Pooler { .. })),
+        "{refused:?}"
+    );
+    drop(pgbouncer);
     drop_user(&bank, &config).await;
 }
