@@ -1,0 +1,178 @@
+//! `pgbouncer.ini`: the function in SQL writes what the builder in Rust writes.
+
+use neobank_db::{DatabaseError, Executor, statement};
+use neobank_ops::pgbouncer::{
+    AuthQuery, ClientTls, PgbouncerConfig, PgbouncerVersion, PoolDatabase, PoolMode,
+};
+
+use crate::harness::TestBank;
+
+on_both_versions!(
+    both_functions_write_the_same,
+    both_functions_refuse_the_same,
+    without_an_input_it_is_this_database,
+);
+
+async fn ask(bank: &TestBank, config: &PgbouncerConfig) -> Result<String, DatabaseError> {
+    let json = serde_json::to_value(config).unwrap();
+    bank.database
+        .fetch_value(statement(
+            "SELECT pooling.generate_pgbouncer_config($1)",
+            [json.into()],
+        ))
+        .await
+}
+
+fn simple(version: PgbouncerVersion) -> PgbouncerConfig {
+    let mut config = PgbouncerConfig::new(version, PoolDatabase::new("bank", "127.0.0.1", 5432));
+    config.budget.max_connections = 400;
+    config
+}
+
+/// Every second bit of `choice` switches a field on.
+fn chosen(version: PgbouncerVersion, choice: u32) -> PgbouncerConfig {
+    let mut config = simple(version);
+    let is = |bit: u32| choice & (1 << bit) != 0;
+    if is(0) {
+        config.databases.push(PoolDatabase {
+            name: "Copy_2.x-y".to_owned(),
+            host: "/run/a 'b'".to_owned(),
+            port: 5433,
+            database: " ž;it's %d \"x\" #1\\ ".to_owned(),
+            pool_size: Some(7),
+        });
+    }
+    if is(1) {
+        config.auth_query = Some(AuthQuery {
+            user: "looks up".to_owned(),
+            query: is(2).then(|| "SELECT a, b FROM x.look($1)".to_owned()),
+            database: (is(3) && version > PgbouncerVersion::OLDEST).then(|| "bank".to_owned()),
+        });
+    }
+    if is(4) {
+        config.auth_hba_file = Some("/etc/hba; conf".to_owned());
+        config.max_db_connections = Some(30);
+    }
+    if is(5) {
+        config.pool_mode = PoolMode::Session;
+        config.max_prepared_statements = 0;
+    }
+    if is(6) {
+        config.client_tls = Some(ClientTls {
+            cert_file: "/c".to_owned(),
+            key_file: "/k".to_owned(),
+        });
+        config.server_tls_ca_file = Some("/ca".to_owned());
+    }
+    if is(7) {
+        config.admin_users = vec!["a".to_owned(), "ž'b;".to_owned()];
+        config.unix_socket_dir = Some("/run".to_owned());
+        config.listen_addr = None;
+    }
+    if is(8) {
+        config.further.insert("verbose".to_owned(), "1".to_owned());
+        config
+            .further
+            .insert("stats_period".to_owned(), "30".to_owned());
+        config.pidfile = Some("/pid".to_owned());
+        config.logfile = Some("/log".to_owned());
+    }
+    config
+}
+
+async fn both_functions_write_the_same(bank: TestBank) {
+    for version in PgbouncerVersion::all() {
+        for choice in (0..512).step_by(37).chain([511]) {
+            let config = chosen(version, choice);
+            let text = config
+                .ini()
+                .unwrap_or_else(|error| panic!("{choice}: {error}"));
+            assert_eq!(
+                ask(&bank, &config).await.unwrap(),
+                text,
+                "{version} {choice}"
+            );
+        }
+    }
+}
+
+async fn both_functions_refuse_the_same(bank: TestBank) {
+    let newest = PgbouncerVersion::NEWEST;
+    type Change = fn(&mut PgbouncerConfig);
+    let changes: [Change; 24] = [
+        |config| config.databases.clear(),
+        |config| config.databases[0].name = "pgbouncer".to_owned(),
+        |config| config.databases[0].name = "a b".to_owned(),
+        |config| config.databases[0].name = "*".to_owned(),
+        |config| config.databases.push(config.databases[0].clone()),
+        |config| config.databases[0].database = "a\nb".to_owned(),
+        |config| config.databases[0].database = "ž".repeat(32),
+        |config| config.databases[0].host = String::new(),
+        |config| config.databases[0].port = 0,
+        |config| config.databases[0].pool_size = Some(0),
+        |config| config.users = 0,
+        |config| config.pool_size = 0,
+        |config| config.listen_port = 0,
+        |config| config.max_client_conn = 0,
+        |config| config.users = 1000,
+        |config| config.budget.instances = 17,
+        |config| config.file_descriptors = 1000,
+        |config| config.listen_addr = None,
+        |config| config.admin_users = vec!["a,b".to_owned()],
+        |config| config.auth_file = " /a".to_owned(),
+        |config| config.pidfile = Some("/a\n[databases]".to_owned()),
+        |config| {
+            config
+                .further
+                .insert("pool_mode".to_owned(), "statement".to_owned());
+        },
+        |config| {
+            config
+                .further
+                .insert("no_such_key".to_owned(), "1".to_owned());
+        },
+        |config| {
+            config.version = PgbouncerVersion::OLDEST;
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut config = simple(newest);
+        change(&mut config);
+        let refusal = config.ini().unwrap_err().to_string();
+        match ask(&bank, &config).await {
+            Err(DatabaseError::Server(server)) => {
+                assert_eq!(server.sqlstate, "22023", "{number}: {server}");
+                // Both begin with the name of the field, or with the figures.
+                let first = |text: &str| text.split(' ').next().map(str::to_owned);
+                assert_eq!(
+                    first(&server.message),
+                    first(&refusal),
+                    "{number}: {server} and {refusal}"
+                );
+            }
+            other => panic!("{number}: {other:?} where Rust says {refusal}"),
+        }
+    }
+}
+
+async fn without_an_input_it_is_this_database(bank: TestBank) {
+    let text: String = bank
+        .database
+        .fetch_value(statement("SELECT pooling.generate_pgbouncer_config()", []))
+        .await
+        .unwrap();
+    let database: String = bank
+        .database
+        .fetch_value(statement("SELECT current_database()::text", []))
+        .await
+        .unwrap();
+    assert!(text.contains(&format!("dbname='{database}'")), "{text}");
+    let refused = bank
+        .database
+        .fetch_value::<String>(statement(
+            "SELECT pooling.generate_pgbouncer_config('{\"pool_sice\": 3}')",
+            [],
+        ))
+        .await;
+    assert!(refused.unwrap_err().to_string().contains("pool_sice"));
+}
