@@ -36,6 +36,7 @@ pub fn schema() -> Schema {
             migration!("m20261123_000004_concurrency"),
             migration!("m20261123_000005_locks"),
             migration!("m20261123_000006_transaction_outcomes"),
+            migration!("m20261123_000007_journal_without_foreign_keys"),
         ],
         objects: objects(),
     }
@@ -88,6 +89,10 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS banking.open_system_accounts(text)"),
         object!("banking/function_update_account_optimistic" since "m20261123_000002_banking",
             "DROP FUNCTION IF EXISTS banking.update_account_optimistic(uuid, numeric, bigint)"),
+        object!("banking/function_check_transfers" since "m20261123_000007_journal_without_foreign_keys",
+            "DROP FUNCTION IF EXISTS banking.check_transfers()"),
+        object!("banking/trigger_transfers_name_accounts" since "m20261123_000007_journal_without_foreign_keys",
+            "DROP TRIGGER IF EXISTS transfers_name_accounts ON banking.transfers"),
         object!("banking/function_audit" since "m20261123_000002_banking",
             "DROP FUNCTION IF EXISTS banking.audit()"),
         object!("banking/grants" since "m20261123_000002_banking",

@@ -55,6 +55,10 @@ const BREAKS: &[(&str, &[&str])] = &[
     ("UPDATE banking.transfers SET amount = 31 WHERE transfer_id = T", &["transfer has its entries"]),
     ("UPDATE banking.transfers SET posted_at = posted_at - interval '1 second' WHERE transfer_id = T", &["transfer has its entries"]),
     ("UPDATE banking.transfers SET to_account_id = C WHERE transfer_id = T", &["transfer has its entries"]),
+    (
+        "UPDATE banking.transfers SET to_account_id = gen_random_uuid() WHERE transfer_id = T",
+        &["transfer has its entries", "transfer names accounts that exist"],
+    ),
     ("DELETE FROM banking.transfers WHERE transfer_id = T", &["entry has its transfer"]),
     (
         "UPDATE banking.transactions SET currency_code = 'EUR' WHERE transfer_id = T AND transaction_type = 'credit'",

@@ -336,9 +336,18 @@ async fn what_does_not_fit_is_refused(bank: TestBank) {
             "23503",
         ),
         (
+            "to nobody",
+            {
+                let mut h = base.clone();
+                h.to = AccountId::new();
+                h.transfer()
+            },
+            "23503",
+        ),
+        (
             "a transfer that is not there",
             format!("{ENTRIES} {}, {}", base.row(0), base.row(1)),
-            "23503",
+            "NB001",
         ),
         (
             "a third entry of an old transfer",

@@ -5,7 +5,11 @@ use neobank_domain::{Ledger, Request, TransferRequest};
 
 use crate::harness::{TestBank, czk};
 
-on_both_versions!(the_journal_is_never_read_as_a_whole);
+on_both_versions!(
+    the_journal_is_never_read_as_a_whole,
+    a_large_group_costs_no_more_for_each_than_a_small_one,
+    updates_of_accounts_stay_on_their_page,
+);
 
 #[derive(Debug, FromQueryResult)]
 struct Reads {
@@ -72,6 +76,63 @@ async fn the_journal_is_never_read_as_a_whole(bank: TestBank) {
         "{before:?} {after:?}"
     );
     assert_eq!(after.sequential, before.sequential, "{before:?} {after:?}");
+}
+
+/// Rows of accounts and entries that were looked at, by whatever means.
+async fn rows_fetched(database: &Database) -> i64 {
+    let sql = "SELECT sum(idx_tup_fetch + seq_tup_read)::bigint FROM pg_stat_user_tables
+               WHERE schemaname = 'banking' AND relname IN ('accounts', 'transfers', 'transactions')";
+    database.fetch_value(statement(sql, [])).await.unwrap()
+}
+
+/// On a connection that made its plans for single transfers.
+async fn a_large_group_costs_no_more_for_each_than_a_small_one(bank: TestBank) {
+    let mut accounts = Vec::new();
+    for _ in 0..200 {
+        accounts.push(bank.account(czk("10")).await);
+    }
+    let mut config = bank.config();
+    config.pool_max = 1;
+    let database = Database::connect(config).await.unwrap();
+    let ledger = Ledger::new(database.clone());
+    for _ in 0..10 {
+        let request = TransferRequest::new(accounts[0], accounts[1], czk("1"));
+        ledger.transfer(request).await.unwrap();
+    }
+    flush(&database).await;
+    let before = rows_fetched(&bank.superuser().await).await;
+    let all: Vec<Request> = accounts
+        .windows(2)
+        .map(|pair| TransferRequest::new(pair[0], pair[1], czk("0.01")).into())
+        .collect();
+    ledger.submit_all(&all).await.unwrap();
+    flush(&database).await;
+    let fetched = rows_fetched(&bank.superuser().await).await - before;
+    // Each transfer has two accounts, which are locked, looked up for the transfer, and updated, and a row of its own.
+    assert!(fetched <= 199 * 9, "{fetched} rows for 199 transfers");
+    bank.assert_sound().await;
+}
+
+async fn updates_of_accounts_stay_on_their_page(bank: TestBank) {
+    let (from, to) = (
+        bank.account(czk("1000")).await,
+        bank.account(czk("0")).await,
+    );
+    let mut config = bank.config();
+    config.pool_max = 1;
+    let database = Database::connect(config).await.unwrap();
+    let ledger = Ledger::new(database.clone());
+    for _ in 0..300 {
+        let request = TransferRequest::new(from, to, czk("1"));
+        ledger.transfer(request).await.unwrap();
+    }
+    flush(&database).await;
+    let sql = "SELECT (n_tup_upd || ' ' || n_tup_hot_upd) FROM pg_stat_user_tables
+               WHERE schemaname = 'banking' AND relname = 'accounts'";
+    let counted: String = database.fetch_value(statement(sql, [])).await.unwrap();
+    let (updates, hot) = counted.split_once(' ').unwrap();
+    let (updates, hot): (i64, i64) = (updates.parse().unwrap(), hot.parse().unwrap());
+    assert!(updates >= 600 && hot == updates, "{hot} of {updates}");
 }
 
 /// Sends the counts of this pool's one connection to where others see them.

@@ -50,8 +50,6 @@ pub enum Relation {
         on_delete = "NoAction"
     )]
     Customers,
-    #[sea_orm(has_many = "super::transactions::Entity")]
-    Transactions,
 }
 
 impl Related<super::currencies::Entity> for Entity {
@@ -63,12 +61,6 @@ impl Related<super::currencies::Entity> for Entity {
 impl Related<super::customers::Entity> for Entity {
     fn to() -> RelationDef {
         Relation::Customers.def()
-    }
-}
-
-impl Related<super::transactions::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Transactions.def()
     }
 }
 

@@ -28,35 +28,6 @@ pub struct Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::accounts::Entity",
-        from = "Column::AccountId",
-        to = "super::accounts::Column::AccountId",
-        on_update = "NoAction",
-        on_delete = "NoAction"
-    )]
-    Accounts,
-    #[sea_orm(
-        belongs_to = "super::transfers::Entity",
-        from = "Column::TransferId",
-        to = "super::transfers::Column::TransferId",
-        on_update = "NoAction",
-        on_delete = "NoAction"
-    )]
-    Transfers,
-}
-
-impl Related<super::accounts::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Accounts.def()
-    }
-}
-
-impl Related<super::transfers::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Transfers.def()
-    }
-}
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

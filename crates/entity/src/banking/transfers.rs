@@ -29,31 +29,6 @@ pub struct Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::accounts::Entity",
-        from = "Column::FromAccountId",
-        to = "super::accounts::Column::AccountId",
-        on_update = "NoAction",
-        on_delete = "NoAction"
-    )]
-    Accounts2,
-    #[sea_orm(
-        belongs_to = "super::accounts::Entity",
-        from = "Column::ToAccountId",
-        to = "super::accounts::Column::AccountId",
-        on_update = "NoAction",
-        on_delete = "NoAction"
-    )]
-    Accounts1,
-    #[sea_orm(has_many = "super::transactions::Entity")]
-    Transactions,
-}
-
-impl Related<super::transactions::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Transactions.def()
-    }
-}
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -6,8 +6,11 @@ LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 -- The plans are made once for a session, perhaps on an empty table or for a large batch, and kept: they must fit both. So
--- transfers are looked up one by one, accounts by the list of those that move, and neither is ever read as a whole.
+-- transfers and accounts are looked up one by one by their keys, and neither is ever read as a whole.
 SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
 AS $$
 DECLARE
     v_entries bigint;
@@ -103,7 +106,6 @@ BEGIN
         updated_at = greatest(clock_timestamp(), account.updated_at + interval '1 microsecond')
     FROM movements
     WHERE account.account_id = movements.account_id
-      AND account.account_id = ANY (ARRAY(SELECT entry.account_id FROM new_entries AS entry))
       AND movements.unbroken
       AND account.account_status = 'active'
       AND account.currency_code = movements.currency_code

@@ -60,6 +60,12 @@ AS $$
     FROM banking.transactions AS entry
     WHERE NOT EXISTS (SELECT FROM banking.transfers AS t WHERE t.transfer_id = entry.transfer_id)
     UNION ALL
+    SELECT 'transfer names accounts that exist', transfer.transfer_id::text,
+           format('from %s, to %s', transfer.from_account_id, transfer.to_account_id)
+    FROM banking.transfers AS transfer
+    WHERE NOT EXISTS (SELECT FROM banking.accounts AS payer WHERE payer.account_id = transfer.from_account_id)
+       OR NOT EXISTS (SELECT FROM banking.accounts AS payee WHERE payee.account_id = transfer.to_account_id)
+    UNION ALL
     SELECT 'entry is on an account of its currency', entry.transaction_id::text,
            format('entry in %s, account %s', entry.currency_code, coalesce(account.currency_code, 'missing'))
     FROM banking.transactions AS entry
@@ -125,6 +131,7 @@ AS $$
     FROM (VALUES
         ('transactions_apply_entries', 'banking.transactions', 'banking.apply_entries()'),
         ('transactions_append_only', 'banking.transactions', 'banking.refuse_journal_change()'),
+        ('transfers_name_accounts', 'banking.transfers', 'banking.check_transfers()'),
         ('transfers_append_only', 'banking.transfers', 'banking.refuse_journal_change()'),
         ('accounts_balance_follows_journal', 'banking.accounts', 'banking.refuse_account_change()'),
         ('accounts_open_empty', 'banking.accounts', 'banking.refuse_account_change()'),

@@ -1,0 +1,33 @@
+-- In the place of two foreign keys: a transfer names accounts that are there. Accounts are never deleted and never get
+-- another identifier, so one look, without a lock, is enough for ever.
+-- SECURITY DEFINER, as a foreign key asks nobody for the privilege to see the accounts.
+CREATE OR REPLACE FUNCTION banking.check_transfers() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- As in apply_entries(): the plan is kept, so it must fit a table that grows.
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_transfers bigint;
+    v_named bigint;
+BEGIN
+    SELECT count(*) INTO v_transfers FROM new_transfers AS transfer;
+    SELECT count(*)
+    INTO v_named
+    FROM new_transfers AS transfer
+    CROSS JOIN LATERAL (
+        SELECT FROM banking.accounts AS account WHERE account.account_id = transfer.from_account_id OFFSET 0
+    ) AS payer
+    CROSS JOIN LATERAL (
+        SELECT FROM banking.accounts AS account WHERE account.account_id = transfer.to_account_id OFFSET 0
+    ) AS payee;
+    IF v_named <> v_transfers THEN
+        RAISE EXCEPTION 'transfers name accounts that are not there: % of % do', v_transfers - v_named, v_transfers
+            USING ERRCODE = 'foreign_key_violation', SCHEMA = 'banking', TABLE = 'transfers',
+                  CONSTRAINT = 'transfers_name_accounts';
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION banking.check_transfers() FROM PUBLIC;
