@@ -27,6 +27,7 @@ pub(crate) fn server(version: u32) -> &'static LocalServer {
             .setting("deadlock_timeout", "50ms")
             .setting("max_connections", "600")
             .setting("max_prepared_transactions", "50")
+            .setting("shared_preload_libraries", "pg_stat_statements")
             .start()
             .unwrap_or_else(|error| {
                 panic!("PostgreSQL {version} is needed for these tests: {error}")

@@ -1,10 +1,15 @@
 //! Every question of the ops crate, asked of live servers in live scenarios.
 
+mod activity;
 mod blocking;
 mod connections;
+mod deadlocks;
+mod health;
 mod isolation;
 mod monitor;
 mod mvcc;
+mod privileges;
+mod scale;
 mod session;
 
 use std::time::Duration;

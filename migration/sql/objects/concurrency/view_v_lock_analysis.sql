@@ -136,7 +136,15 @@ WITH RECURSIVE session AS MATERIALIZED (
     FROM back
     JOIN among_waiters ON among_waiters.blocker = back.node
 ), cycle_member AS MATERIALIZED (
-    SELECT DISTINCT ahead.node FROM ahead JOIN back ON back.start = ahead.start AND back.node = ahead.node
+    SELECT DISTINCT member.node, cycle.pids
+    FROM ahead AS member
+    JOIN back ON back.start = member.start AND back.node = member.node
+    CROSS JOIN LATERAL (
+        SELECT pg_catalog.array_agg(other.node::integer ORDER BY other.node)
+        FROM ahead AS other
+        JOIN back AS other_back ON other_back.start = other.start AND other_back.node = other.node
+        WHERE other.start = member.start
+    ) AS cycle (pids)
 ), root AS MATERIALIZED (
     SELECT behind_root.node, pg_catalog.array_agg(greatest(behind_root.root, 0)::integer ORDER BY behind_root.root DESC) AS pids
     FROM behind_root
@@ -206,7 +214,7 @@ SELECT
         ELSE 'What it does is hidden from this role: ask with the privileges of pg_monitor.'
     END AS remedy,
     coalesce(root.pids, '{}') AS root_pids,
-    cycle_member.node IS NOT NULL AS in_cycle
+    coalesce(cycle_member.pids, '{}') AS cycle_pids
 FROM shown
 LEFT JOIN lock_waiter ON lock_waiter.pid = shown.waiter
 LEFT JOIN snapshot_waiter ON snapshot_waiter.pid = shown.waiter
@@ -243,4 +251,4 @@ COMMENT ON COLUMN concurrency.v_lock_analysis.blocked_duration IS 'Since the wai
 COMMENT ON COLUMN concurrency.v_lock_analysis.blocking_pid IS '0: the prepared transaction in blocking_prepared.';
 COMMENT ON COLUMN concurrency.v_lock_analysis.edge IS 'holds: has what is wanted. queues: is before the waiter in the queue. safe_snapshot: a serializable transaction that a DEFERRABLE one waits for.';
 COMMENT ON COLUMN concurrency.v_lock_analysis.root_pids IS 'Who waits for nobody at the end of all ways from the waiter; empty when there are only cycles.';
-COMMENT ON COLUMN concurrency.v_lock_analysis.in_cycle IS 'The waiter is one of several that wait for each other.';
+COMMENT ON COLUMN concurrency.v_lock_analysis.cycle_pids IS 'All who wait for each other, the waiter among them; empty when it is in no cycle.';
