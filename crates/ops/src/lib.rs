@@ -21,6 +21,7 @@
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
 pub mod activity;
+pub mod bloat;
 pub mod blocking;
 pub mod connections;
 pub mod deadlocks;

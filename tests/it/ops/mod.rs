@@ -1,6 +1,7 @@
 //! Every question of the ops crate, asked of live servers in live scenarios.
 
 mod activity;
+mod bloat;
 mod blocking;
 mod connections;
 mod deadlocks;
