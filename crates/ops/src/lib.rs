@@ -30,6 +30,8 @@ pub mod health;
 pub mod isolation;
 mod monitor;
 pub mod mvcc;
+pub mod pgbouncer;
+pub mod pool_size;
 #[cfg(test)]
 mod readable;
 mod section;
