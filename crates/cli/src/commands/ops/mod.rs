@@ -3,11 +3,18 @@
 //! Every subject gives a [`Part`], and a part is all that is needed: text, JSON, a check, a section of the HTML report and
 //! the metrics are made from it.
 
+mod activity;
+mod bloat;
 mod connections;
+mod deadlocks;
+mod health;
+mod idle;
 mod isolation;
 mod locks;
 mod mvcc;
 mod part;
+mod pgbouncer;
+mod pool_size;
 mod report;
 
 pub(crate) use part::{Bar, Chart, Part};
@@ -30,6 +37,24 @@ pub(crate) enum OpsCommand {
     Connections(SubjectArguments),
     /// Who blocks whom: roots, cycles, waits and what to do about them
     Locks(SubjectArguments),
+    /// Connections that do nothing, and those of them that hold a transaction open
+    Idle(SubjectArguments),
+    /// Deadlocks that happened, and those that could
+    Deadlocks(SubjectArguments),
+    /// What is the matter with the server and its pools, and what to do about it
+    Health(SubjectArguments),
+    /// Transactions that have been open for long
+    Transactions(SubjectArguments),
+    /// The statements that cost most time, from pg_stat_statements
+    Statements(SubjectArguments),
+    /// How much is found in the server's buffers
+    Cache(SubjectArguments),
+    /// What of tables and indexes holds nothing, estimated with a margin
+    Bloat(BloatArguments),
+    /// How many connections a pool should have, and which bound says so
+    PoolSize(pool_size::PoolSizeArguments),
+    /// Print a pgbouncer.ini for a version of PgBouncer, held against what the server has
+    Pgbouncer(pgbouncer::PgbouncerArguments),
     /// The versions of a table's rows: who made and removed them, and who sees them
     Mvcc(mvcc::MvccArguments),
     /// Execute ten anomalies at each isolation level, in a scratch schema, and show what happened beside what is documented
@@ -46,6 +71,15 @@ pub(crate) struct SubjectArguments {
     pub(crate) monitoring: MonitoringArguments,
     #[command(flatten)]
     pub(crate) check: CheckArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BloatArguments {
+    /// Only this schema; can be given several times
+    #[arg(long, value_name = "NAME")]
+    schema: Vec<String>,
+    #[command(flatten)]
+    subject: SubjectArguments,
 }
 
 /// How the server is asked, and what is judged by.
@@ -69,6 +103,15 @@ impl OpsCommand {
         match self {
             Self::Connections(_) => "ops connections",
             Self::Locks(_) => "ops locks",
+            Self::Idle(_) => "ops idle",
+            Self::Deadlocks(_) => "ops deadlocks",
+            Self::Health(_) => "ops health",
+            Self::Transactions(_) => "ops transactions",
+            Self::Statements(_) => "ops statements",
+            Self::Cache(_) => "ops cache",
+            Self::Bloat(_) => "ops bloat",
+            Self::PoolSize(_) => "ops pool-size",
+            Self::Pgbouncer(_) => "ops pgbouncer",
             Self::Mvcc(_) => "ops mvcc",
             Self::Isolation => "ops isolation",
             Self::Report(_) => "ops report",
@@ -78,7 +121,15 @@ impl OpsCommand {
 
     pub(crate) const fn check(&self) -> Option<CheckArguments> {
         match self {
-            Self::Connections(arguments) | Self::Locks(arguments) => Some(arguments.check),
+            Self::Connections(arguments)
+            | Self::Locks(arguments)
+            | Self::Idle(arguments)
+            | Self::Deadlocks(arguments)
+            | Self::Health(arguments)
+            | Self::Transactions(arguments)
+            | Self::Statements(arguments)
+            | Self::Cache(arguments) => Some(arguments.check),
+            Self::Bloat(arguments) => Some(arguments.subject.check),
             Self::Report(arguments) => Some(arguments.check),
             _ => None,
         }
@@ -91,18 +142,47 @@ pub(crate) async fn run(
 ) -> Result<Answer, CommandError> {
     let name = command.name();
     match command {
-        OpsCommand::Connections(arguments) => {
-            let (monitor, thresholds) = arguments.monitoring.open(connection).await?;
-            connections::part(&monitor, &thresholds).await?.answer(name)
-        }
-        OpsCommand::Locks(arguments) => {
-            let (monitor, thresholds) = arguments.monitoring.open(connection).await?;
-            locks::part(&monitor, &thresholds).await?.answer(name)
-        }
+        OpsCommand::PoolSize(arguments) => pool_size::run(name, arguments),
+        OpsCommand::Pgbouncer(arguments) => pgbouncer::run(name, arguments),
         OpsCommand::Mvcc(arguments) => mvcc::run(name, arguments, connection).await,
         OpsCommand::Isolation => isolation::run(name, connection).await,
         OpsCommand::Report(arguments) => report::run(name, arguments, connection).await,
         OpsCommand::Thresholds => Ok(Answer::script(name, Thresholds::default().to_toml())),
+        OpsCommand::Connections(arguments)
+        | OpsCommand::Locks(arguments)
+        | OpsCommand::Idle(arguments)
+        | OpsCommand::Deadlocks(arguments)
+        | OpsCommand::Health(arguments)
+        | OpsCommand::Transactions(arguments)
+        | OpsCommand::Statements(arguments)
+        | OpsCommand::Cache(arguments)
+        | OpsCommand::Bloat(BloatArguments {
+            subject: arguments, ..
+        }) => {
+            let (monitor, thresholds) = arguments.monitoring.open(connection).await?;
+            subject(command, &monitor, &thresholds).await?.answer(name)
+        }
+    }
+}
+
+async fn subject(
+    command: &OpsCommand,
+    monitor: &Monitor,
+    thresholds: &Thresholds,
+) -> Result<Part, OpsError> {
+    match command {
+        OpsCommand::Connections(_) => connections::part(monitor, thresholds).await,
+        OpsCommand::Idle(_) => idle::part(monitor, thresholds).await,
+        OpsCommand::Deadlocks(_) => deadlocks::part(monitor, thresholds).await,
+        OpsCommand::Health(_) => health::part(monitor, thresholds).await,
+        OpsCommand::Transactions(_) => activity::transactions(monitor, thresholds).await,
+        OpsCommand::Statements(_) => activity::statements(monitor, thresholds).await,
+        OpsCommand::Cache(_) => activity::cache(monitor, thresholds).await,
+        OpsCommand::Bloat(arguments) => {
+            let schemas = (!arguments.schema.is_empty()).then_some(arguments.schema.as_slice());
+            bloat::of_schemas(monitor, schemas).await
+        }
+        _ => locks::part(monitor, thresholds).await,
     }
 }
 
@@ -113,7 +193,14 @@ pub(crate) async fn parts(
 ) -> Result<Vec<Part>, OpsError> {
     Ok(vec![
         connections::part(monitor, thresholds).await?,
+        idle::part(monitor, thresholds).await?,
         locks::part(monitor, thresholds).await?,
+        deadlocks::part(monitor, thresholds).await?,
+        health::part(monitor, thresholds).await?,
+        activity::transactions(monitor, thresholds).await?,
+        activity::statements(monitor, thresholds).await?,
+        activity::cache(monitor, thresholds).await?,
+        bloat::part(monitor, thresholds).await?,
     ])
 }
 
