@@ -2,6 +2,7 @@
 
 mod check;
 mod daily;
+mod ops;
 mod output;
 mod program;
 mod rollout;
