@@ -20,9 +20,12 @@
 //!
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
+mod arrays;
 pub mod bloat;
 pub mod connections;
 mod error;
+pub mod horizon;
+pub mod indexes;
 pub mod isolation;
 mod monitor;
 pub mod mvcc;
@@ -32,6 +35,7 @@ mod section;
 mod server_version;
 mod table_name;
 mod thresholds;
+pub mod wraparound;
 
 pub use error::OpsError;
 pub use monitor::{Monitor, MonitorLimits, build};

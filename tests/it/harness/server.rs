@@ -27,6 +27,8 @@ pub(crate) fn server(version: u32) -> &'static LocalServer {
             .setting("deadlock_timeout", "50ms")
             .setting("max_connections", "600")
             .setting("max_prepared_transactions", "50")
+            // Replication slots hold the horizon of old rows.
+            .setting("wal_level", "logical")
             .start()
             .unwrap_or_else(|error| {
                 panic!("PostgreSQL {version} is needed for these tests: {error}")

@@ -2,6 +2,8 @@
 
 mod bloat;
 mod connections;
+mod horizon;
+mod indexes;
 mod isolation;
 mod monitor;
 mod mvcc;
