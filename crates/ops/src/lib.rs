@@ -21,12 +21,15 @@
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
 pub mod activity;
+mod arrays;
 pub mod bloat;
 pub mod blocking;
 pub mod connections;
 pub mod deadlocks;
 mod error;
 pub mod health;
+pub mod horizon;
+pub mod indexes;
 pub mod isolation;
 mod monitor;
 pub mod mvcc;
@@ -38,6 +41,7 @@ mod section;
 mod server_version;
 mod table_name;
 mod thresholds;
+pub mod wraparound;
 
 pub use error::OpsError;
 pub use monitor::{Monitor, MonitorLimits, build};
