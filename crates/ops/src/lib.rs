@@ -35,6 +35,7 @@ mod monitor;
 pub mod mvcc;
 pub mod pgbouncer;
 pub mod pool_size;
+pub mod pooler;
 #[cfg(test)]
 mod readable;
 mod section;

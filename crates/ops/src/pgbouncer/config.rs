@@ -128,7 +128,7 @@ pub struct ServerBudget {
     pub reserved_connections: u32,
     /// Connections that others need, past PgBouncer.
     pub other_connections: u32,
-    /// PgBouncers with this file before the same server; at least 1.
+    /// Poolers with this file before the same server; at least 1.
     pub instances: u32,
 }
 

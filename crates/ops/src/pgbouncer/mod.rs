@@ -5,6 +5,7 @@
 
 mod budget;
 mod config;
+mod console;
 mod error;
 mod hba;
 mod ini;
@@ -14,6 +15,9 @@ mod values;
 mod version;
 
 pub use config::{AuthQuery, ClientTls, PgbouncerConfig, PoolDatabase, PoolMode, ServerBudget};
+pub use console::{
+    PgbouncerConsole, ShowClient, ShowDatabase, ShowPool, ShowServer, ShowSetting, ShowStats,
+};
 pub use error::PgbouncerError;
 pub use hba::{HbaRule, HbaSource, hba_file};
 pub use setting::{has_setting, settings};

@@ -140,6 +140,7 @@ fn settings_of_newer_versions_are_refused() {
 
 #[test]
 fn budgets_name_their_figures() {
+    let mut zero = config("1.25");
     let mut config = config("1.25");
     config.users = 4;
     assert_eq!(
@@ -171,7 +172,6 @@ fn budgets_name_their_figures() {
         config.ini(),
         Err(PgbouncerError::TooManyConnections { needed: 125, .. })
     ));
-    let mut zero = super::tests::config("1.25");
     zero.pool_size = 0;
     assert_eq!(
         zero.ini().unwrap_err().to_string(),

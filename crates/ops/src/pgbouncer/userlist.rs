@@ -15,7 +15,7 @@ pub struct PgbouncerUser {
 }
 
 impl PgbouncerUser {
-    /// PgBouncer's own buffers.
+    /// Within the buffers of every version.
     const NAME_MAX: usize = 63;
     const SECRET_MAX: usize = 1023;
 
