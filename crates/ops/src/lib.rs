@@ -23,6 +23,7 @@
 pub mod blocking;
 pub mod connections;
 mod error;
+pub mod live;
 mod monitor;
 #[cfg(test)]
 mod readable;
