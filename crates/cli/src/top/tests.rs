@@ -1,0 +1,1 @@
+//! Frames and keys, without a terminal and without a server.
