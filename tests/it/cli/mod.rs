@@ -1,1 +1,3 @@
 //! The operator's command, run as its user runs it.
+
+mod top;

@@ -50,6 +50,8 @@ pub struct BlockingLine {
     pub wait_milliseconds: Option<i64>,
     /// The lock that it waits for.
     pub lock: Option<String>,
+    /// In which mode it wants it.
+    pub mode: Option<String>,
     /// Its role.
     pub username: Option<String>,
     /// Its database.
@@ -159,7 +161,8 @@ fn described(person: &Participant) -> BlockingLine {
     let lock = wait.and_then(|wait| wait.lock.as_ref());
     BlockingLine {
         wait_milliseconds: wait.and_then(|wait| wait.seconds).and_then(milliseconds),
-        lock: lock.map(|lock| format!("{lock} {}", lock.mode)),
+        lock: lock.map(ToString::to_string),
+        mode: lock.map(|lock| lock.mode.clone()),
         username: person.username.clone(),
         database: person.database.clone(),
         application_name: person.application_name.clone(),

@@ -98,10 +98,10 @@ pub fn statement() -> Statement {
     )
 }
 
-/// How long ago a column's time was, by the clock and not by the transaction's start.
+/// How long ago a column's time was, by the clock and not by the transaction's start; none stays none.
 fn milliseconds_since(column: &'static str) -> Expr {
     Expr::cust_with_expr(
-        "GREATEST(0, EXTRACT(epoch FROM pg_catalog.clock_timestamp() - $1) * 1000)::pg_catalog.int8",
+        "(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - $1) * 1000)::pg_catalog.int8",
         Expr::col(column),
     )
 }

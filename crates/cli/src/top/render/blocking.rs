@@ -31,7 +31,7 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
             Constraint::Length(12),
             Constraint::Length(12),
             Constraint::Length(10),
-            Constraint::Length(38),
+            Constraint::Length(40),
             Constraint::Min(20),
         ],
     )

@@ -12,6 +12,9 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Paragraph, Wrap};
 
+use neobank_ops::live::SessionRow;
+
+use super::sample::BlockingLine;
 use super::state::{State, View};
 use super::text::{one_line, or_dash};
 
@@ -66,41 +69,50 @@ fn notice(frame: &mut Frame<'_>, area: Rect, text: &str) {
 /// The chosen line in full.
 fn render_detail(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let (title, text) = match state.view {
-        View::Blocking => match state.blocking().get(state.chosen_index()) {
-            Some(line) => (
-                format!(" {} {} ", line.place, one_line(&line.name)),
-                format!(
-                    "{}\n{}",
-                    or_dash(line.statement.as_deref()),
-                    one_line(&line.remedy)
-                ),
-            ),
-            None => Default::default(),
-        },
-        _ => match state.chosen_session() {
-            Some(session) => (
-                format!(
-                    " {} from {} ",
-                    session.process_id,
-                    session
-                        .client_address
-                        .as_deref()
-                        .map_or("this machine".to_owned(), one_line)
-                ),
-                or_dash(session.statement.as_deref()),
-            ),
-            None => Default::default(),
-        },
+        View::Blocking => state
+            .blocking()
+            .get(state.chosen_index())
+            .map_or_else(Default::default, |line| blocking_detail(line)),
+        _ => state
+            .chosen_session()
+            .map_or_else(Default::default, session_detail),
     };
     let block = Block::new()
         .borders(Borders::TOP)
         .border_style(QUIET)
         .title(title);
-    let text: Vec<Line<'_>> = text.lines().map(Line::from).collect();
     frame.render_widget(
         Paragraph::new(text).wrap(Wrap { trim: true }).block(block),
         area,
     );
+}
+
+fn session_detail(session: &SessionRow) -> (String, Vec<Line<'static>>) {
+    let address = session.client_address.as_deref();
+    let title = format!(
+        " {} {} from {} ",
+        session.process_id,
+        or_dash(session.backend_type.as_deref()),
+        address.map_or("a socket of its machine".to_owned(), one_line)
+    );
+    (
+        title,
+        vec![Line::from(or_dash(session.statement.as_deref()))],
+    )
+}
+
+fn blocking_detail(line: &BlockingLine) -> (String, Vec<Line<'static>>) {
+    let title = format!(" {} {} ", one_line(&line.name), line.place);
+    let mut text = vec![Line::from(or_dash(line.statement.as_deref()))];
+    if let Some(lock) = &line.lock {
+        let mode = or_dash(line.mode.as_deref());
+        text.push(Line::styled(
+            format!("wants {mode} on {}", one_line(lock)),
+            WARNING,
+        ));
+    }
+    text.push(Line::styled(one_line(&line.remedy), GOOD));
+    (title, text)
 }
 
 /// The style of a session's state.

@@ -66,11 +66,15 @@ fn row(session: &SessionRow) -> Row<'static> {
                 .statement_age_milliseconds
                 .map_or("-".to_owned(), age),
         ),
-        Cell::new(or_dash(session.statement.as_deref())).style(if is_idle {
-            QUIET
+        if session.is_own {
+            Cell::new("(this view)").style(QUIET)
         } else {
-            Style::new()
-        }),
+            Cell::new(or_dash(session.statement.as_deref())).style(if is_idle {
+                QUIET
+            } else {
+                Style::new()
+            })
+        },
     ])
 }
 
