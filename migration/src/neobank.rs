@@ -120,8 +120,18 @@ fn objects() -> Vec<Object> {
             "REVOKE ALL ON concurrency.transaction_outcomes FROM neobank_app, neobank_read"),
         object!("concurrency/view_v_lock_analysis" since "m20261123_000005_locks",
             "DROP VIEW IF EXISTS concurrency.v_lock_analysis"),
+        object!("concurrency/function_detect_deadlock_risk" since "m20261123_000005_locks",
+            "DROP FUNCTION IF EXISTS concurrency.detect_deadlock_risk()"),
         object!("concurrency/grants_ops" since "m20261123_000005_locks",
             "REVOKE ALL ON concurrency.v_lock_analysis FROM neobank_app, neobank_read"),
+        object!("pooling/view_v_connection_analysis" since "m20261123_000003_pooling",
+            "DROP VIEW IF EXISTS pooling.v_connection_analysis"),
+        object!("pooling/view_v_idle_connections" since "m20261123_000003_pooling",
+            "DROP VIEW IF EXISTS pooling.v_idle_connections"),
+        object!("pooling/function_check_pool_health" since "m20261123_000003_pooling",
+            "DROP FUNCTION IF EXISTS pooling.check_pool_health(double precision, bigint, bigint, bigint, bigint, double precision, bigint, bigint, bigint, bigint, bigint, double precision, double precision)"),
+        object!("pooling/grants_ops" since "m20261123_000003_pooling",
+            "REVOKE ALL ON pooling.v_connection_analysis, pooling.v_idle_connections FROM neobank_app, neobank_read"),
     ]
 }
 

@@ -20,9 +20,12 @@
 //!
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
+pub mod activity;
 pub mod blocking;
 pub mod connections;
+pub mod deadlocks;
 mod error;
+pub mod health;
 pub mod live;
 mod monitor;
 #[cfg(test)]

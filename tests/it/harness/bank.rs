@@ -132,7 +132,7 @@ pub(crate) fn czk(text: &str) -> Money {
     Money::parse(text, Currency::from_code("CZK").unwrap()).unwrap()
 }
 
-pub(super) async fn migrate(url: &str) {
+pub(crate) async fn migrate(url: &str) {
     Rollout::connect(url, RolloutOptions::default())
         .await
         .unwrap()

@@ -1,8 +1,13 @@
 //! Every question of the ops crate, asked of live servers in live scenarios.
 
+mod activity;
 mod blocking;
 mod connections;
+mod deadlocks;
+mod health;
 mod monitor;
+mod privileges;
+mod scale;
 mod session;
 
 use std::time::Duration;

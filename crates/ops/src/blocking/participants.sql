@@ -3,18 +3,32 @@ WITH session AS MATERIALIZED (
         activity.client_addr, activity.backend_type, activity.state, activity.state_change, activity.xact_start,
         activity.query_start, activity.wait_event, activity.query
     FROM pg_catalog.pg_stat_activity AS activity
+), all_locks AS MATERIALIZED (
+    SELECT
+        held.pid, held.virtualtransaction, held.locktype, held.database, held.relation, held.page, held.tuple,
+        held.virtualxid, held.transactionid, held.classid, held.objid, held.objsubid, held.mode, held.granted, held.waitstart
+    FROM pg_catalog.pg_locks AS held
+    WHERE held.mode <> 'SIReadLock'
+), prepared_transaction AS MATERIALIZED (
+    -- It has no process; its locks are known by the virtual transaction that has its transaction's own lock.
+    SELECT held.virtualtransaction, known.transaction::text AS transaction_id, known.gid, known.prepared, known.owner,
+        known.database
+    FROM pg_catalog.pg_prepared_xacts AS known
+    JOIN all_locks AS held ON held.transactionid = known.transaction AND held.pid IS NULL
+        AND held.locktype = 'transactionid'
 ), lock AS MATERIALIZED (
-    -- A parallel worker's locks are its leader's, as pg_blocking_pids sees them. A prepared transaction has no process:
-    -- there its identifier is behind the slash.
-    SELECT coalesce(session.leader_pid, held.pid, 0) AS pid,
-        CASE WHEN held.pid IS NULL THEN pg_catalog.split_part(held.virtualtransaction, '/', 2) END AS prepared,
+    -- A parallel worker's locks are its leader's, as pg_blocking_pids sees them.
+    SELECT
+        coalesce(session.leader_pid, held.pid, 0) AS pid,
+        prepared_transaction.transaction_id AS prepared,
         pg_catalog.concat_ws(':', held.locktype, held.database, held.relation, held.page, held.tuple, held.virtualxid,
             held.transactionid, held.classid, held.objid, held.objsubid) AS object,
         held.locktype, held.database, held.relation, held.page, held.tuple, held.classid, held.objid, held.objsubid,
         held.mode, held.granted, held.waitstart
-    FROM pg_catalog.pg_locks AS held
+    FROM all_locks AS held
     LEFT JOIN session ON session.pid = held.pid
-    WHERE held.mode <> 'SIReadLock'
+    LEFT JOIN prepared_transaction ON held.pid IS NULL
+        AND prepared_transaction.virtualtransaction = held.virtualtransaction
 ), waiter AS MATERIALIZED (
     SELECT oldest.*, pg_catalog.pg_blocking_pids(oldest.pid) AS blockers
     FROM (
@@ -99,7 +113,7 @@ SELECT
     (SELECT pg_catalog.count(DISTINCT lock.pid) FROM lock WHERE NOT lock.granted) AS lock_waiters_total
 FROM involved
 LEFT JOIN session ON session.pid = involved.pid
-LEFT JOIN pg_catalog.pg_prepared_xacts AS prepared ON prepared.transaction::text = involved.prepared
+LEFT JOIN prepared_transaction AS prepared ON prepared.transaction_id = involved.prepared
 LEFT JOIN waiter ON waiter.pid = involved.pid AND involved.prepared IS NULL
 LEFT JOIN snapshot_waiter ON snapshot_waiter.pid = involved.pid AND involved.prepared IS NULL
 LEFT JOIN hold ON hold.pid = involved.pid AND hold.prepared IS NOT DISTINCT FROM involved.prepared

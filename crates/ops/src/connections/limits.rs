@@ -1,7 +1,7 @@
 //! How many connections the server takes, and how many of them are taken.
 
 use neobank_db::{FromQueryResult, Statement};
-use sea_query::{Expr, ExprTrait, Func, Query};
+use sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use serde::Serialize;
 
 use crate::error::OpsError;
@@ -26,6 +26,11 @@ pub struct ConnectionLimitsRow {
 /// The text of the question: one row.
 #[must_use]
 pub fn statement(version: ServerVersion) -> Statement {
+    build(&select(version))
+}
+
+/// The question, to be asked together with others.
+pub(crate) fn select(version: ServerVersion) -> SelectStatement {
     let superuser = setting("superuser_reserved_connections");
     let reserved = if version.major() >= 16 {
         superuser.add(setting("reserved_connections"))
@@ -37,16 +42,15 @@ pub fn statement(version: ServerVersion) -> Statement {
         .from(("pg_catalog", "pg_stat_activity"))
         .and_where(Expr::col("backend_type").eq("client backend"))
         .take();
-    build(
-        Query::select()
-            .expr_as(setting("max_connections"), "max_connections")
-            .expr_as(reserved.clone(), "reserved_connections")
-            .expr_as(
-                setting("max_connections").sub(reserved),
-                "usable_connections",
-            )
-            .expr_as(used, "used_connections"),
-    )
+    Query::select()
+        .expr_as(setting("max_connections"), "max_connections")
+        .expr_as(reserved.clone(), "reserved_connections")
+        .expr_as(
+            setting("max_connections").sub(reserved),
+            "usable_connections",
+        )
+        .expr_as(used, "used_connections")
+        .take()
 }
 
 impl Monitor {

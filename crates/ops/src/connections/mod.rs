@@ -1,5 +1,11 @@
 //! Who is connected, for what, and how many more may be.
 
+mod analysis;
+mod idle;
 mod limits;
 
+pub(crate) use analysis::age;
+pub use analysis::{ConnectionRow, statement as connection_analysis_statement};
+pub use idle::{IDLE_MAX, IdleConnectionRow, statement as idle_connections_statement};
+pub(crate) use limits::select as connection_limits;
 pub use limits::{ConnectionLimitsRow, statement as connection_limits_statement};

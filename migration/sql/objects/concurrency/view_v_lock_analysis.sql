@@ -7,21 +7,34 @@ WITH RECURSIVE session AS MATERIALIZED (
         activity.pid, activity.leader_pid, activity.usename, activity.application_name, activity.backend_type, activity.state,
         activity.xact_start, activity.query_start, activity.wait_event, activity.query
     FROM pg_catalog.pg_stat_activity AS activity
+), all_locks AS MATERIALIZED (
+    SELECT
+        held.pid, held.virtualtransaction, held.locktype, held.database, held.relation, held.page, held.tuple,
+        held.virtualxid, held.transactionid, held.classid, held.objid, held.objsubid, held.mode, held.granted, held.waitstart
+    FROM pg_catalog.pg_locks AS held
+    WHERE held.mode <> 'SIReadLock'
+), prepared_transaction AS MATERIALIZED (
+    -- It has no process; its locks are known by the virtual transaction that has its transaction's own lock.
+    SELECT held.virtualtransaction, known.transaction::text AS transaction_id, known.gid, known.prepared, known.owner,
+        known.database
+    FROM pg_catalog.pg_prepared_xacts AS known
+    JOIN all_locks AS held ON held.transactionid = known.transaction AND held.pid IS NULL
+        AND held.locktype = 'transactionid'
 ), lock AS MATERIALIZED (
-    -- A parallel worker's locks are its leader's, as pg_blocking_pids sees them. A prepared transaction has no process:
-    -- there its identifier is behind the slash.
+    -- A parallel worker's locks are its leader's, as pg_blocking_pids sees them.
     SELECT
         coalesce(session.leader_pid, held.pid, 0) AS pid,
-        CASE WHEN held.pid IS NULL THEN pg_catalog.split_part(held.virtualtransaction, '/', 2) END AS prepared,
+        prepared_transaction.transaction_id AS prepared,
         pg_catalog.concat_ws(
             ':', held.locktype, held.database, held.relation, held.page, held.tuple, held.virtualxid, held.transactionid,
             held.classid, held.objid, held.objsubid
         ) AS object,
         held.locktype, held.database, held.relation, held.page, held.tuple, held.classid, held.objid, held.objsubid,
         held.mode, held.granted, held.waitstart
-    FROM pg_catalog.pg_locks AS held
+    FROM all_locks AS held
     LEFT JOIN session ON session.pid = held.pid
-    WHERE held.mode <> 'SIReadLock'
+    LEFT JOIN prepared_transaction ON held.pid IS NULL
+        AND prepared_transaction.virtualtransaction = held.virtualtransaction
 ), lock_waiter AS MATERIALIZED (
     SELECT
         oldest.*,
@@ -123,7 +136,15 @@ WITH RECURSIVE session AS MATERIALIZED (
     FROM back
     JOIN among_waiters ON among_waiters.blocker = back.node
 ), cycle_member AS MATERIALIZED (
-    SELECT DISTINCT ahead.node FROM ahead JOIN back ON back.start = ahead.start AND back.node = ahead.node
+    SELECT DISTINCT member.node, cycle.pids
+    FROM ahead AS member
+    JOIN back ON back.start = member.start AND back.node = member.node
+    CROSS JOIN LATERAL (
+        SELECT pg_catalog.array_agg(other.node::integer ORDER BY other.node)
+        FROM ahead AS other
+        JOIN back AS other_back ON other_back.start = other.start AND other_back.node = other.node
+        WHERE other.start = member.start
+    ) AS cycle (pids)
 ), root AS MATERIALIZED (
     SELECT behind_root.node, pg_catalog.array_agg(greatest(behind_root.root, 0)::integer ORDER BY behind_root.root DESC) AS pids
     FROM behind_root
@@ -193,13 +214,13 @@ SELECT
         ELSE 'What it does is hidden from this role: ask with the privileges of pg_monitor.'
     END AS remedy,
     coalesce(root.pids, '{}') AS root_pids,
-    cycle_member.node IS NOT NULL AS in_cycle
+    coalesce(cycle_member.pids, '{}') AS cycle_pids
 FROM shown
 LEFT JOIN lock_waiter ON lock_waiter.pid = shown.waiter
 LEFT JOIN snapshot_waiter ON snapshot_waiter.pid = shown.waiter
 LEFT JOIN session AS blocked ON blocked.pid = shown.waiter
 LEFT JOIN session AS blocking ON blocking.pid = shown.blocker
-LEFT JOIN pg_catalog.pg_prepared_xacts AS prepared ON prepared.transaction::text = (- shown.blocker)::text
+LEFT JOIN prepared_transaction AS prepared ON prepared.transaction_id = (- shown.blocker)::text
 LEFT JOIN root ON root.node = shown.waiter
 LEFT JOIN cycle_member ON cycle_member.node = shown.waiter
 LEFT JOIN row_lock ON row_lock.pid = shown.waiter
@@ -230,4 +251,4 @@ COMMENT ON COLUMN concurrency.v_lock_analysis.blocked_duration IS 'Since the wai
 COMMENT ON COLUMN concurrency.v_lock_analysis.blocking_pid IS '0: the prepared transaction in blocking_prepared.';
 COMMENT ON COLUMN concurrency.v_lock_analysis.edge IS 'holds: has what is wanted. queues: is before the waiter in the queue. safe_snapshot: a serializable transaction that a DEFERRABLE one waits for.';
 COMMENT ON COLUMN concurrency.v_lock_analysis.root_pids IS 'Who waits for nobody at the end of all ways from the waiter; empty when there are only cycles.';
-COMMENT ON COLUMN concurrency.v_lock_analysis.in_cycle IS 'The waiter is one of several that wait for each other.';
+COMMENT ON COLUMN concurrency.v_lock_analysis.cycle_pids IS 'All who wait for each other, the waiter among them; empty when it is in no cycle.';

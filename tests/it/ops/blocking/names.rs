@@ -30,9 +30,13 @@ async fn an_advisory_key_is_told_by_its_name(bank: TestBank) {
     let name = LockName::new("end of day", "Praha \"1\"").unwrap();
     // The name is known from its first use on.
     let mut first = scene.bank.database.begin().await.unwrap();
-    let _ = locks::lock(&mut first, [&name], Duration::from_secs(5))
-        .await
-        .unwrap();
+    let _ = locks::lock(
+        &mut first,
+        std::slice::from_ref(&name),
+        Duration::from_secs(5),
+    )
+    .await
+    .unwrap();
     first.commit().await.unwrap();
     let key = name.key();
     scene

@@ -1,0 +1,67 @@
+//! How often what was asked for was in the buffers.
+
+use chrono::{DateTime, Utc};
+use neobank_db::{FromQueryResult, Statement};
+use sea_query::{Expr, ExprTrait, Func, Order, Query};
+use serde::Serialize;
+
+use crate::error::OpsError;
+use crate::monitor::{Monitor, build};
+use crate::section::Section;
+
+/// The blocks that a database's sessions asked for, since its statistics began.
+#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[non_exhaustive]
+pub struct CacheRow {
+    /// The database; none for what all databases share.
+    pub database: Option<String>,
+    /// Found in the server's own buffers.
+    pub blocks_hit: i64,
+    /// Asked of the operating system, which may have had them in its own cache.
+    pub blocks_read: i64,
+    /// The share that was found; none when nothing was asked for.
+    pub hit_percent: Option<f64>,
+    /// When the statistics began; none when they were never reset.
+    pub counted_since: Option<DateTime<Utc>>,
+}
+
+/// The text of the question.
+#[must_use]
+pub fn statement() -> Statement {
+    let hit = || Expr::col("blks_hit").cast_as("float8");
+    let all = Expr::col("blks_hit").add(Expr::col("blks_read"));
+    let share = hit().mul(100).div(Func::cust("nullif").arg(all).arg(0));
+    build(
+        Query::select()
+            .expr_as(Expr::col("datname").cast_as("text"), "database")
+            .expr_as(Expr::col("blks_hit"), "blocks_hit")
+            .expr_as(Expr::col("blks_read"), "blocks_read")
+            .expr_as(share, "hit_percent")
+            .expr_as(Expr::col("stats_reset"), "counted_since")
+            .from(("pg_catalog", "pg_stat_database"))
+            .order_by("blks_read", Order::Desc)
+            .order_by("datid", Order::Asc),
+    )
+}
+
+impl Monitor {
+    /// The share of blocks that were found in the buffers, for each database, those that read most first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`].
+    pub async fn cache_hits(&self) -> Result<Section<Vec<CacheRow>>, OpsError> {
+        self.section(statement()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readable::readable;
+
+    #[test]
+    fn the_text_is_what_was_looked_at() {
+        insta::assert_snapshot!("cache_hits", readable(&statement()));
+    }
+}

@@ -1,0 +1,13 @@
+//! What the server is busy with.
+
+mod cache;
+mod statements;
+mod transactions;
+
+pub use cache::{CacheRow, statement as cache_hits_statement};
+pub use statements::{
+    STATEMENTS_MAX, StatementRow, schema_statement, statement as slow_statements_statement,
+};
+pub use transactions::{
+    TRANSACTIONS_MAX, TransactionRow, statement as long_transactions_statement,
+};

@@ -1,0 +1,111 @@
+//! Transactions that stay open.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use neobank_db::{FromQueryResult, Statement};
+use sea_query::{Expr, ExprTrait, Func, Order, Query};
+use serde::Serialize;
+
+use crate::connections::age;
+use crate::error::OpsError;
+use crate::monitor::{Monitor, build};
+use crate::section::Section;
+
+/// Transactions that are shown at most, the oldest first.
+pub const TRANSACTIONS_MAX: u64 = 1_000;
+
+/// A transaction that stays open, whether it works, waits or does nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[non_exhaustive]
+pub struct TransactionRow {
+    /// Its server process.
+    pub process_id: i32,
+    /// Its role.
+    pub username: Option<String>,
+    /// Its database.
+    pub database: Option<String>,
+    /// What the program calls itself.
+    pub application_name: Option<String>,
+    /// Such as `client backend` or `autovacuum worker`.
+    pub backend_type: Option<String>,
+    /// Such as `idle in transaction`; of a client's `active` one, see `wait_event_type`.
+    pub state: Option<String>,
+    /// What it waits for, such as `Lock`.
+    pub wait_event_type: Option<String>,
+    /// What it waits for.
+    pub wait_event: Option<String>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Its age: since the transaction began, however short its statements are.
+    pub transaction_seconds: f64,
+    /// Since its last statement began.
+    pub statement_seconds: Option<f64>,
+    /// Since its state changed: of one that does nothing, for how long.
+    pub state_seconds: Option<f64>,
+    /// How many transactions have begun since the oldest whose rows it can still see: they are not cleaned up.
+    pub held_back_transactions: Option<i32>,
+    /// The statement that it runs, or ran last.
+    pub query: Option<String>,
+}
+
+/// The text of the question, for transactions that are at least as old.
+#[must_use]
+pub fn statement(at_least: Duration) -> Statement {
+    let mut query = Query::select();
+    query.expr_as(Expr::col("pid"), "process_id");
+    for (column, name) in [
+        ("usename", "username"),
+        ("datname", "database"),
+        ("application_name", "application_name"),
+    ] {
+        query.expr_as(Expr::col(column).cast_as("text"), name);
+    }
+    build(
+        query
+            .columns(["backend_type", "state", "wait_event_type", "wait_event"])
+            .expr_as(Expr::col("xact_start"), "started_at")
+            .expr_as(age("xact_start"), "transaction_seconds")
+            .expr_as(age("query_start"), "statement_seconds")
+            .expr_as(age("state_change"), "state_seconds")
+            .expr_as(
+                Func::cust("pg_catalog.age").arg(Expr::col("backend_xmin")),
+                "held_back_transactions",
+            )
+            .column("query")
+            .from(("pg_catalog", "pg_stat_activity"))
+            .and_where(age("xact_start").gte(at_least.as_secs_f64()))
+            .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
+            .order_by("xact_start", Order::Asc)
+            .order_by("pid", Order::Asc)
+            .limit(TRANSACTIONS_MAX),
+    )
+}
+
+impl Monitor {
+    /// Transactions that are at least as old, the oldest first: those that work and those that were left open.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`].
+    pub async fn long_transactions(
+        &self,
+        at_least: Duration,
+    ) -> Result<Section<Vec<TransactionRow>>, OpsError> {
+        self.section(statement(at_least)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readable::readable;
+
+    #[test]
+    fn the_text_is_what_was_looked_at() {
+        insta::assert_snapshot!(
+            "long_transactions",
+            readable(&statement(Duration::from_secs(60)))
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Deadlocks that happened: by our own log, and by the server's count.
+
+use chrono::{DateTime, Utc};
+use neobank_db::{FromQueryResult, Statement};
+use sea_query::{Expr, ExprTrait, Order, Query};
+use serde::Serialize;
+
+use crate::error::OpsError;
+use crate::monitor::{Monitor, build};
+use crate::section::Section;
+
+/// Rows of the log that are read at most, the newest first.
+pub const LOGGED_MAX: u64 = 1_000;
+
+/// One deadlock that a transaction of ours was the victim of: a row of `concurrency.deadlock_log`.
+#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[non_exhaustive]
+pub struct DeadlockRow {
+    /// Its number.
+    pub log_id: i64,
+    /// When it was logged.
+    pub deadlock_time: DateTime<Utc>,
+    /// The victim's server process, where it is known.
+    pub process_id: Option<i32>,
+    /// The victim: the name of its transaction.
+    pub query_text: Option<String>,
+    /// `{"waits": […]}`: what each side waited for, in the server's words.
+    pub lock_info: Option<serde_json::Value>,
+    /// What became of the victim.
+    pub resolution: Option<String>,
+}
+
+/// Deadlocks of a database by the server's own count, whoever met them.
+#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[non_exhaustive]
+pub struct DeadlockCountRow {
+    /// The database's name.
+    pub database: String,
+    /// Since the statistics began.
+    pub deadlocks: i64,
+    /// When they began; none when they were never reset.
+    pub counted_since: Option<DateTime<Utc>>,
+}
+
+/// The text of the question for the log of the last hours, the newest first.
+#[must_use]
+pub fn statement(window_hours: u32) -> Statement {
+    build(
+        Query::select()
+            .columns([
+                "log_id",
+                "deadlock_time",
+                "process_id",
+                "query_text",
+                "lock_info",
+                "resolution",
+            ])
+            .from(("concurrency", "deadlock_log"))
+            .and_where(Expr::col("deadlock_time").gt(Expr::cust_with_values(
+                "pg_catalog.clock_timestamp() - pg_catalog.make_interval(hours => $1)",
+                [i32::try_from(window_hours).unwrap_or(i32::MAX)],
+            )))
+            .order_by("deadlock_time", Order::Desc)
+            .order_by("log_id", Order::Desc)
+            .limit(LOGGED_MAX),
+    )
+}
+
+/// The text of the question for the server's count.
+#[must_use]
+pub fn count_statement() -> Statement {
+    build(
+        Query::select()
+            .expr_as(Expr::col("datname").cast_as("text"), "database")
+            .column("deadlocks")
+            .expr_as(Expr::col("stats_reset"), "counted_since")
+            .from(("pg_catalog", "pg_stat_database"))
+            .and_where(Expr::col("datname").is_not_null())
+            .order_by("deadlocks", Order::Desc)
+            .order_by("datname", Order::Asc),
+    )
+}
+
+impl Monitor {
+    /// Deadlocks that our own transactions met in the last hours, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`OpsError::Invalid`] for no hours, or more than ten years of them; else as [`Monitor::section`].
+    pub async fn deadlocks(
+        &self,
+        window_hours: u32,
+    ) -> Result<Section<Vec<DeadlockRow>>, OpsError> {
+        if !(1..=87_600).contains(&window_hours) {
+            return Err(OpsError::invalid(
+                "window_hours",
+                &window_hours,
+                "between 1 and 87600",
+            ));
+        }
+        self.section(statement(window_hours)).await
+    }
+
+    /// Deadlocks by the server's own count, for each database.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`].
+    pub async fn deadlock_counts(&self) -> Result<Section<Vec<DeadlockCountRow>>, OpsError> {
+        self.section(count_statement()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readable::readable;
+
+    #[test]
+    fn the_texts_are_what_was_looked_at() {
+        insta::assert_snapshot!("deadlocks", readable(&statement(24)));
+        insta::assert_snapshot!("deadlock_counts", readable(&count_statement()));
+    }
+}

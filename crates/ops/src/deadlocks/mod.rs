@@ -1,0 +1,11 @@
+//! Deadlocks: those that happened, and those that may come.
+
+mod log;
+mod orders;
+mod risk;
+
+pub use log::{
+    DeadlockCountRow, DeadlockRow, LOGGED_MAX, count_statement, statement as deadlocks_statement,
+};
+pub use orders::{LockOrder, LockOrderHistory, PAIRS_MAX, statement as lock_orders_statement};
+pub use risk::{DeadlockRisk, RiskKind, RiskLevel};

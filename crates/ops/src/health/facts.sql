@@ -1,0 +1,36 @@
+SELECT
+    pool.pool_name,
+    pool.samples,
+    pool.waiting_samples,
+    pool.longest_wait_ms,
+    pool.peak_active,
+    pool.peak_connections,
+    coalesce(live.busy, 0) AS busy,
+    coalesce(live.lock_waiting, 0) AS lock_waiting,
+    coalesce(live.held, 0) AS held
+FROM (
+    SELECT
+        sample.pool_name,
+        pg_catalog.count(*) AS samples,
+        pg_catalog.count(*) FILTER (WHERE sample.max_wait_ms >= $2) AS waiting_samples,
+        pg_catalog.max(sample.max_wait_ms) AS longest_wait_ms,
+        pg_catalog.max(sample.server_active) AS peak_active,
+        pg_catalog.max(sample.server_connections) AS peak_connections
+    FROM pooling.pool_stats AS sample
+    WHERE sample.collected_at >= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)
+    GROUP BY sample.pool_name
+) AS pool
+LEFT JOIN (
+    SELECT
+        activity.application_name,
+        pg_catalog.count(*) FILTER (WHERE activity.state <> 'idle') AS busy,
+        pg_catalog.count(*) FILTER (WHERE activity.wait_event_type = 'Lock') AS lock_waiting,
+        pg_catalog.count(*) FILTER (
+            WHERE activity.state IN ('idle in transaction', 'idle in transaction (aborted)')
+                AND activity.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3)
+        ) AS held
+    FROM pg_catalog.pg_stat_activity AS activity
+    WHERE activity.backend_type = 'client backend' AND activity.datname = pg_catalog.current_database()
+    GROUP BY activity.application_name
+) AS live ON live.application_name = pool.pool_name
+ORDER BY pool.pool_name

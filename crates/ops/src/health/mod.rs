@@ -1,0 +1,61 @@
+//! Whether the pools, and the server's places for connections, are as they should be.
+
+mod facts;
+mod server;
+mod verdict;
+
+pub use facts::{PoolFacts, statement as pool_facts_statement};
+pub use server::{ServerFacts, statement as server_facts_statement};
+pub use verdict::{HealthCheck, PoolVerdict, Status, check_pool, check_server, verdict};
+
+use crate::error::OpsError;
+use crate::monitor::Monitor;
+use crate::section::{Cause, Section};
+use crate::thresholds::Thresholds;
+
+impl Monitor {
+    /// A verdict on each pool that wrote samples to `pooling.pool_stats`, whose name is the `application_name` of its
+    /// connections. The samples say whether callers waited; the server's sessions at this moment say why.
+    ///
+    /// # Errors
+    ///
+    /// [`OpsError::Invalid`] for thresholds out of their range; else as [`Monitor::section`].
+    pub async fn pool_health(
+        &self,
+        thresholds: &Thresholds,
+    ) -> Result<Section<Vec<HealthCheck>>, OpsError> {
+        thresholds.check()?;
+        let facts = self
+            .section::<PoolFacts>(facts::statement(&thresholds.pool_health))
+            .await?;
+        Ok(facts.and_then(|facts| {
+            if facts.is_empty() {
+                let detail = format!(
+                    "no pool wrote a sample to pooling.pool_stats within {} s",
+                    thresholds.pool_health.window_seconds
+                );
+                return Section::not_available(Cause::NoData, detail);
+            }
+            let check = |facts: &PoolFacts| check_pool(facts, &thresholds.pool_health);
+            Section::available(facts.iter().map(check).collect())
+        }))
+    }
+
+    /// How full the server is, and how many transactions were left open.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::pool_health`].
+    pub async fn server_health(
+        &self,
+        thresholds: &Thresholds,
+    ) -> Result<Section<Vec<HealthCheck>>, OpsError> {
+        thresholds.check()?;
+        let facts = self
+            .section::<ServerFacts>(server::statement(self.server_version(), thresholds))
+            .await?;
+        Ok(facts
+            .and_then(Section::of_first)
+            .map(|facts| check_server(&facts, thresholds)))
+    }
+}

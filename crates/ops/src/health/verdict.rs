@@ -1,0 +1,313 @@
+//! From what is known to a verdict: pure functions.
+
+use serde::Serialize;
+
+use super::facts::PoolFacts;
+use super::server::ServerFacts;
+use crate::thresholds::{PoolHealthThresholds, Thresholds};
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HealthCheck {
+    /// What was looked at: `pool <its name>`, `connection_utilization`, `idle_in_transaction`.
+    pub check_name: String,
+    /// How bad it is.
+    pub status: Status,
+    /// On a pool.
+    pub verdict: Option<PoolVerdict>,
+    /// What was seen.
+    pub current_value: String,
+    /// What to do.
+    pub recommendation: String,
+}
+
+/// How bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// There is not enough to judge by.
+    Unknown,
+    /// Somebody should look.
+    Warning,
+    /// Callers suffer, or soon will.
+    Critical,
+}
+
+/// What is the matter with a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PoolVerdict {
+    /// Nothing.
+    Healthy,
+    /// Callers wait, and its sessions work: more connections would help.
+    TooSmall,
+    /// Callers wait, and its sessions wait for locks: more connections would only wait too.
+    Contention,
+    /// Its sessions have transactions open in which nothing is done: a connection that somebody forgot to give back, or
+    /// holds over something slow.
+    Leak,
+    /// Most of its connections were never used.
+    TooLarge,
+    /// There are too few samples.
+    Unknown,
+}
+
+/// The verdict on a pool. What keeps callers waiting is looked for in the order in which more connections would do harm.
+#[must_use]
+pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerdict {
+    let is_share = |part: i64, of: i64, percent: u64| {
+        of > 0 && i128::from(part) * 100 >= i128::from(of) * i128::from(percent)
+    };
+    // The sessions alone show it, and a pool that leaks has no connection to write its samples with.
+    if facts.held > 0 && is_share(facts.held, facts.busy, thresholds.held_percent) {
+        return PoolVerdict::Leak;
+    }
+    let samples_min = i128::from(thresholds.samples_min);
+    if i128::from(facts.samples) < samples_min {
+        return PoolVerdict::Unknown;
+    }
+    let callers_wait = facts.waiting_samples > 0
+        && is_share(
+            facts.waiting_samples,
+            facts.samples,
+            thresholds.waiting_samples_percent,
+        );
+    if callers_wait {
+        let locked = facts.lock_waiting > 0
+            && is_share(
+                facts.lock_waiting,
+                facts.busy,
+                thresholds.lock_waiting_percent,
+            );
+        return if locked {
+            PoolVerdict::Contention
+        } else {
+            PoolVerdict::TooSmall
+        };
+    }
+    let unused = i64::from(facts.peak_connections) - i64::from(facts.peak_active);
+    let is_little_used = i128::from(facts.peak_active) * 100
+        <= i128::from(facts.peak_connections) * i128::from(thresholds.use_low_percent);
+    // Waits now and then are no reason to take connections away.
+    let nobody_waited = facts.waiting_samples == 0;
+    if nobody_waited
+        && is_little_used
+        && i128::from(unused) > i128::from(thresholds.spare_connections)
+    {
+        return PoolVerdict::TooLarge;
+    }
+    PoolVerdict::Healthy
+}
+
+/// The line about a pool. The texts are `pooling.check_pool_health()`'s too; a test holds them against each other.
+#[must_use]
+pub fn check_pool(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> HealthCheck {
+    let verdict = verdict(facts, thresholds);
+    let (status, recommendation) = match verdict {
+        PoolVerdict::Healthy => (Status::Ok, "Nothing to do."),
+        PoolVerdict::TooSmall => (
+            Status::Critical,
+            "Callers wait for connections that are at work: make the pool larger, as far as the server allows.",
+        ),
+        PoolVerdict::Contention => (
+            Status::Critical,
+            "Its sessions wait for locks: look at who blocks whom; more connections would only wait too.",
+        ),
+        PoolVerdict::Leak => (
+            Status::Critical,
+            "Its transactions are held open with nothing done: find who does not give connections back, or holds them over something slow.",
+        ),
+        PoolVerdict::TooLarge => (
+            Status::Warning,
+            "Most of its connections are never used: make the pool smaller, and leave the places to others.",
+        ),
+        PoolVerdict::Unknown => (
+            Status::Unknown,
+            "There are too few samples: record them, or wait for them.",
+        ),
+    };
+    HealthCheck {
+        check_name: format!("pool {}", facts.pool_name),
+        status,
+        verdict: Some(verdict),
+        current_value: format!(
+            "{} of {} samples with waiting callers, {} ms at most; {} of {} connections in use at most; now {} busy, {} of them waiting for locks, {} held",
+            facts.waiting_samples,
+            facts.samples,
+            facts.longest_wait_ms,
+            facts.peak_active,
+            facts.peak_connections,
+            facts.busy,
+            facts.lock_waiting,
+            facts.held
+        ),
+        recommendation: recommendation.to_owned(),
+    }
+}
+
+/// The lines about the server.
+#[must_use]
+pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthCheck> {
+    let reaches = |percent: u64| {
+        i128::from(facts.used_connections) * 100
+            >= i128::from(facts.usable_connections) * i128::from(percent)
+    };
+    let (status, recommendation) = if reaches(thresholds.connections.usage_critical_percent) {
+        (
+            Status::Critical,
+            "Make pools smaller, or put a pooler in front: soon nobody can connect.",
+        )
+    } else if reaches(thresholds.connections.usage_warning_percent) {
+        (
+            Status::Warning,
+            "Make pools smaller, or put a pooler in front.",
+        )
+    } else {
+        (Status::Ok, "Nothing to do.")
+    };
+    let utilization = HealthCheck {
+        check_name: "connection_utilization".to_owned(),
+        status,
+        verdict: None,
+        current_value: format!(
+            "{} of {} usable",
+            facts.used_connections, facts.usable_connections
+        ),
+        recommendation: recommendation.to_owned(),
+    };
+    let (status, recommendation) = if facts.idle_in_transaction_critical > 0 {
+        (
+            Status::Critical,
+            "End these transactions: they hold locks, and keep dead rows from being cleaned up.",
+        )
+    } else if facts.idle_in_transaction > 0 {
+        (Status::Warning, "Look at who left these transactions open.")
+    } else {
+        (Status::Ok, "Nothing to do.")
+    };
+    let left_open = HealthCheck {
+        check_name: "idle_in_transaction".to_owned(),
+        status,
+        verdict: None,
+        current_value: facts.idle_in_transaction.to_string(),
+        recommendation: recommendation.to_owned(),
+    };
+    vec![utilization, left_open]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn facts() -> PoolFacts {
+        PoolFacts {
+            pool_name: "teller".to_owned(),
+            samples: 10,
+            peak_active: 8,
+            peak_connections: 10,
+            busy: 8,
+            ..PoolFacts::default()
+        }
+    }
+
+    fn of(change: impl FnOnce(&mut PoolFacts)) -> PoolVerdict {
+        let mut facts = facts();
+        change(&mut facts);
+        verdict(&facts, &PoolHealthThresholds::default())
+    }
+
+    #[test]
+    fn every_verdict_is_reached() {
+        assert_eq!(of(|_| {}), PoolVerdict::Healthy);
+        assert_eq!(of(|facts| facts.waiting_samples = 5), PoolVerdict::TooSmall);
+        assert_eq!(of(|facts| facts.waiting_samples = 4), PoolVerdict::Healthy);
+        assert_eq!(
+            of(|facts| (facts.waiting_samples, facts.lock_waiting) = (5, 2)),
+            PoolVerdict::Contention
+        );
+        assert_eq!(
+            of(|facts| (facts.waiting_samples, facts.lock_waiting) = (5, 1)),
+            PoolVerdict::TooSmall
+        );
+        assert_eq!(
+            of(|facts| (facts.waiting_samples, facts.lock_waiting, facts.held) = (5, 4, 4)),
+            PoolVerdict::Leak
+        );
+        assert_eq!(of(|facts| facts.held = 3), PoolVerdict::Healthy);
+        assert_eq!(of(|facts| facts.peak_active = 2), PoolVerdict::TooLarge);
+        assert_eq!(
+            of(|facts| (facts.peak_active, facts.waiting_samples) = (2, 1)),
+            PoolVerdict::Healthy
+        );
+        assert_eq!(
+            of(|facts| (facts.peak_active, facts.peak_connections) = (0, 2)),
+            PoolVerdict::Healthy
+        );
+        assert_eq!(
+            of(|facts| (facts.samples, facts.waiting_samples) = (2, 2)),
+            PoolVerdict::Unknown
+        );
+    }
+
+    #[test]
+    fn the_server_is_judged_by_its_usable_places() {
+        let statuses = |used, left_open, critical| {
+            let facts = ServerFacts {
+                usable_connections: 100,
+                used_connections: used,
+                idle_in_transaction: left_open,
+                idle_in_transaction_critical: critical,
+            };
+            let found = check_server(&facts, &Thresholds::default());
+            (found[0].status, found[1].status)
+        };
+        assert_eq!(statuses(69, 0, 0), (Status::Ok, Status::Ok));
+        assert_eq!(statuses(70, 1, 0), (Status::Warning, Status::Warning));
+        assert_eq!(statuses(90, 2, 1), (Status::Critical, Status::Critical));
+    }
+
+    proptest! {
+        /// More connections are never advised where sessions wait for locks or are held, and never fewer where callers wait.
+        #[test]
+        fn no_advice_does_harm(
+            samples in 0_i64..100, waiting in 0_i64..100, active in 0_i32..100, idle in 0_i32..100, busy in 0_i64..100,
+            locked in 0_i64..100, held in 0_i64..100,
+        ) {
+            let facts = PoolFacts {
+                samples,
+                waiting_samples: waiting.min(samples),
+                peak_active: active,
+                peak_connections: active + idle,
+                busy,
+                lock_waiting: locked.min(busy),
+                held: held.min(busy),
+                ..PoolFacts::default()
+            };
+            match verdict(&facts, &PoolHealthThresholds::default()) {
+                PoolVerdict::TooSmall => prop_assert!(
+                    facts.waiting_samples > 0 && facts.lock_waiting * 4 <= busy && facts.held * 2 <= busy
+                ),
+                PoolVerdict::TooLarge => prop_assert!(facts.waiting_samples == 0 && idle > 2),
+                PoolVerdict::Unknown => prop_assert!(samples < 3),
+                PoolVerdict::Leak => prop_assert!(facts.held > 0),
+                _ => prop_assert!(samples >= 3),
+            }
+        }
+
+        #[test]
+        fn no_number_makes_it_panic(numbers in any::<[i64; 6]>(), peaks in any::<[i32; 2]>()) {
+            let [samples, waiting_samples, longest_wait_ms, busy, lock_waiting, held] = numbers;
+            let facts = PoolFacts {
+                pool_name: String::new(), samples, waiting_samples, longest_wait_ms, peak_active: peaks[0],
+                peak_connections: peaks[1], busy, lock_waiting, held,
+            };
+            let _ = check_pool(&facts, &PoolHealthThresholds::default());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+-- Verdicts on the pools that write samples to pooling.pool_stats, on the server's places for connections, and on
+-- transactions that were left open. The same answer as the ops crate's Monitor::pool_health and Monitor::server_health give,
+-- with the same defaults.
+CREATE OR REPLACE FUNCTION pooling.check_pool_health(
+    p_window_seconds double precision DEFAULT 300,
+    p_samples_min bigint DEFAULT 3,
+    p_wait_milliseconds bigint DEFAULT 100,
+    p_waiting_samples_percent bigint DEFAULT 50,
+    p_lock_waiting_percent bigint DEFAULT 25,
+    p_held_seconds double precision DEFAULT 5,
+    p_held_percent bigint DEFAULT 50,
+    p_use_low_percent bigint DEFAULT 25,
+    p_spare_connections bigint DEFAULT 2,
+    p_usage_warning_percent bigint DEFAULT 70,
+    p_usage_critical_percent bigint DEFAULT 90,
+    p_idle_warning_seconds double precision DEFAULT 30,
+    p_idle_critical_seconds double precision DEFAULT 300
+)
+RETURNS TABLE (
+    check_name text,
+    status text,
+    current_value text,
+    recommendation text,
+    verdict text
+)
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+WITH fact AS MATERIALIZED (
+    SELECT
+        pool.pool_name,
+        pool.samples,
+        pool.waiting_samples,
+        pool.longest_wait_ms,
+        pool.peak_active,
+        pool.peak_connections,
+        coalesce(live.busy, 0) AS busy,
+        coalesce(live.lock_waiting, 0) AS lock_waiting,
+        coalesce(live.held, 0) AS held
+    FROM (
+        SELECT
+            sample.pool_name,
+            pg_catalog.count(*) AS samples,
+            pg_catalog.count(*) FILTER (WHERE sample.max_wait_ms >= p_wait_milliseconds) AS waiting_samples,
+            pg_catalog.max(sample.max_wait_ms) AS longest_wait_ms,
+            pg_catalog.max(sample.server_active) AS peak_active,
+            pg_catalog.max(sample.server_connections) AS peak_connections
+        FROM pooling.pool_stats AS sample
+        WHERE sample.collected_at >= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => p_window_seconds)
+        GROUP BY sample.pool_name
+    ) AS pool
+    LEFT JOIN (
+        SELECT
+            activity.application_name,
+            pg_catalog.count(*) FILTER (WHERE activity.state <> 'idle') AS busy,
+            pg_catalog.count(*) FILTER (WHERE activity.wait_event_type = 'Lock') AS lock_waiting,
+            pg_catalog.count(*) FILTER (
+                WHERE activity.state IN ('idle in transaction', 'idle in transaction (aborted)')
+                    AND activity.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => p_held_seconds)
+            ) AS held
+        FROM pg_catalog.pg_stat_activity AS activity
+        WHERE activity.backend_type = 'client backend' AND activity.datname = pg_catalog.current_database()
+        GROUP BY activity.application_name
+    ) AS live ON live.application_name = pool.pool_name
+), judged AS MATERIALIZED (
+    SELECT fact.*, CASE
+        -- The sessions alone show it, and a pool that leaks has no connection to write its samples with.
+        WHEN fact.held > 0 AND fact.held * 100 >= fact.busy * p_held_percent THEN 'leak'
+        WHEN fact.samples < p_samples_min THEN 'unknown'
+        WHEN fact.waiting_samples > 0 AND fact.waiting_samples * 100 >= fact.samples * p_waiting_samples_percent THEN
+            CASE WHEN fact.lock_waiting > 0 AND fact.lock_waiting * 100 >= fact.busy * p_lock_waiting_percent
+                THEN 'contention' ELSE 'too_small' END
+        WHEN fact.waiting_samples = 0
+            AND fact.peak_active * 100::bigint <= fact.peak_connections * p_use_low_percent
+            AND fact.peak_connections - fact.peak_active > p_spare_connections THEN 'too_large'
+        ELSE 'healthy'
+    END AS verdict
+    FROM fact
+), place AS MATERIALIZED (
+    SELECT
+        current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+            - coalesce(current_setting('reserved_connections', true)::integer, 0) AS usable,
+        (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend') AS used,
+        (SELECT count(*) FROM pg_catalog.pg_stat_activity
+            WHERE state IN ('idle in transaction', 'idle in transaction (aborted)')
+                AND state_change <= clock_timestamp() - make_interval(secs => p_idle_warning_seconds)) AS left_open,
+        (SELECT count(*) FROM pg_catalog.pg_stat_activity
+            WHERE state IN ('idle in transaction', 'idle in transaction (aborted)')
+                AND state_change <= clock_timestamp() - make_interval(secs => p_idle_critical_seconds)) AS left_open_critical
+)
+SELECT
+    'connection_utilization',
+    CASE WHEN place.used * 100 >= place.usable * p_usage_critical_percent THEN 'CRITICAL'
+        WHEN place.used * 100 >= place.usable * p_usage_warning_percent THEN 'WARNING'
+        ELSE 'OK' END,
+    format('%s of %s usable', place.used, place.usable),
+    CASE WHEN place.used * 100 >= place.usable * p_usage_critical_percent
+            THEN 'Make pools smaller, or put a pooler in front: soon nobody can connect.'
+        WHEN place.used * 100 >= place.usable * p_usage_warning_percent
+            THEN 'Make pools smaller, or put a pooler in front.'
+        ELSE 'Nothing to do.' END,
+    NULL
+FROM place
+UNION ALL
+SELECT
+    'idle_in_transaction',
+    CASE WHEN place.left_open_critical > 0 THEN 'CRITICAL' WHEN place.left_open > 0 THEN 'WARNING' ELSE 'OK' END,
+    place.left_open::text,
+    CASE WHEN place.left_open_critical > 0
+            THEN 'End these transactions: they hold locks, and keep dead rows from being cleaned up.'
+        WHEN place.left_open > 0 THEN 'Look at who left these transactions open.'
+        ELSE 'Nothing to do.' END,
+    NULL
+FROM place
+UNION ALL
+SELECT
+    format('pool %s', judged.pool_name),
+    CASE judged.verdict WHEN 'healthy' THEN 'OK' WHEN 'unknown' THEN 'UNKNOWN' WHEN 'too_large' THEN 'WARNING' ELSE 'CRITICAL' END,
+    format(
+        '%s of %s samples with waiting callers, %s ms at most; %s of %s connections in use at most; now %s busy, %s of them waiting for locks, %s held',
+        judged.waiting_samples, judged.samples, judged.longest_wait_ms, judged.peak_active, judged.peak_connections,
+        judged.busy, judged.lock_waiting, judged.held
+    ),
+    CASE judged.verdict
+        WHEN 'healthy' THEN 'Nothing to do.'
+        WHEN 'too_small' THEN
+            'Callers wait for connections that are at work: make the pool larger, as far as the server allows.'
+        WHEN 'contention' THEN
+            'Its sessions wait for locks: look at who blocks whom; more connections would only wait too.'
+        WHEN 'leak' THEN
+            'Its transactions are held open with nothing done: find who does not give connections back, or holds them over something slow.'
+        WHEN 'too_large' THEN
+            'Most of its connections are never used: make the pool smaller, and leave the places to others.'
+        ELSE 'There are too few samples: record them, or wait for them.'
+    END,
+    judged.verdict
+FROM judged
+$$;
+COMMENT ON FUNCTION pooling.check_pool_health(double precision, bigint, bigint, bigint, bigint, double precision, bigint, bigint, bigint, bigint, bigint, double precision, double precision) IS 'Verdicts on pools, connections and transactions that were left open.';
+REVOKE ALL ON FUNCTION pooling.check_pool_health(double precision, bigint, bigint, bigint, bigint, double precision, bigint, bigint, bigint, bigint, bigint, double precision, double precision) FROM PUBLIC;

@@ -1,0 +1,138 @@
+//! Long transactions, cache hits, slow statements.
+
+use std::time::Duration;
+
+use neobank_ops::Cause;
+
+use super::session::Session;
+use super::{monitor_of, until};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    a_long_transaction_of_short_statements_is_long,
+    the_share_of_hits_is_a_share,
+    statements_are_found_wherever_the_extension_is,
+    without_the_extension_there_is_a_reason,
+);
+
+async fn a_long_transaction_of_short_statements_is_long(bank: TestBank) {
+    let (long, young) = (
+        Session::open(bank.url()).await,
+        Session::open(bank.url()).await,
+    );
+    long.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+        .await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    long.run("SELECT 'still here'").await;
+    young.run("BEGIN; SELECT 1").await;
+    let monitor = monitor_of(bank.url()).await;
+    let rows = monitor
+        .long_transactions(Duration::from_millis(1100))
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    let row = rows.iter().find(|row| row.process_id == long.pid).unwrap();
+    assert!(
+        row.transaction_seconds >= 1.1
+            && row.statement_seconds.unwrap() < row.transaction_seconds - 1.0,
+        "{row:?}"
+    );
+    assert_eq!(
+        (row.state.as_deref(), row.query.as_deref()),
+        (Some("idle in transaction"), Some("SELECT 'still here'"))
+    );
+    assert!(
+        row.held_back_transactions.unwrap() >= 1,
+        "its snapshot holds rows back: {row:?}"
+    );
+    assert!(rows.iter().all(|row| row.transaction_seconds >= 1.1));
+    assert!(rows.is_sorted_by(|one, next| one.started_at <= next.started_at));
+    let all = monitor
+        .long_transactions(Duration::ZERO)
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    assert!(all.iter().any(|row| row.process_id == young.pid));
+}
+
+async fn the_share_of_hits_is_a_share(bank: TestBank) {
+    let session = Session::open(bank.url()).await;
+    session.run("CREATE TABLE public.t AS SELECT n FROM generate_series(1, 10000) AS n; SELECT count(*) FROM public.t").await;
+    let own = session.rows("SELECT current_database()::text").await[0].get::<_, String>(0);
+    drop(session);
+    let monitor = monitor_of(bank.url()).await;
+    until("the statistics of what was read", async || {
+        let rows = monitor.cache_hits().await.unwrap().into_value().unwrap();
+        let row = rows
+            .into_iter()
+            .find(|row| row.database.as_deref() == Some(&own))?;
+        let (hit, read) = (row.blocks_hit as f64, row.blocks_read as f64);
+        if hit == 0.0 {
+            return None;
+        }
+        assert!(
+            (row.hit_percent.unwrap() - 100.0 * hit / (hit + read)).abs() < 0.01,
+            "{row:?}"
+        );
+        Some(())
+    })
+    .await;
+}
+
+async fn statements_are_found_wherever_the_extension_is(bank: TestBank) {
+    let session = Session::open(bank.url()).await;
+    session
+        .run("CREATE SCHEMA \"Ops \"\"x\"\".y\"; CREATE EXTENSION pg_stat_statements SCHEMA \"Ops \"\"x\"\".y\"")
+        .await;
+    for number in 0..3 {
+        session
+            .run(&format!("SELECT {number} AS counted_here"))
+            .await;
+    }
+    session.run("SELECT pg_sleep(0.3) AS the_slow_one").await;
+    let monitor = monitor_of(bank.url()).await;
+    let rows = monitor
+        .slow_statements(100)
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    let counted = rows
+        .iter()
+        .find(|row| row.query.as_deref() == Some("SELECT $1 AS counted_here"))
+        .unwrap();
+    assert_eq!((counted.calls, counted.rows), (3, 3));
+    let slow = rows
+        .iter()
+        .find(|row| {
+            row.query
+                .as_deref()
+                .is_some_and(|text| text.contains("the_slow_one"))
+        })
+        .unwrap();
+    assert!(
+        slow.mean_milliseconds >= 300.0 && slow.total_milliseconds >= slow.mean_milliseconds,
+        "{slow:?}"
+    );
+    assert!(rows.is_sorted_by(|one, next| one.total_milliseconds >= next.total_milliseconds));
+    assert_eq!(
+        monitor
+            .slow_statements(1)
+            .await
+            .unwrap()
+            .into_value()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+async fn without_the_extension_there_is_a_reason(bank: TestBank) {
+    let monitor = monitor_of(bank.url()).await;
+    let section = monitor.slow_statements(10).await.unwrap();
+    let reason = section.reason().unwrap();
+    assert_eq!(reason.cause, Cause::Missing);
+    assert!(reason.detail.contains("pg_stat_statements"), "{reason}");
+}

@@ -1,0 +1,271 @@
+//! P6: the verdicts on a pool, each driven by a load that causes it.
+
+use std::time::Duration;
+
+use neobank_db::pool::Sampler;
+use neobank_db::{Database, Executor, statement};
+use neobank_ops::health::{HealthCheck, PoolVerdict, Status};
+use neobank_ops::{Cause, Monitor, Thresholds};
+use tokio::task::JoinHandle;
+
+use super::session::Session;
+use super::{monitor_of, until};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    a_pool_without_samples_has_no_verdict,
+    a_pool_that_does_its_work_is_healthy,
+    a_pool_whose_callers_wait_for_work_is_too_small,
+    a_pool_whose_sessions_wait_for_locks_has_contention,
+    a_pool_whose_transactions_are_held_leaks,
+    a_pool_that_is_hardly_used_is_too_large,
+    the_servers_places_are_judged,
+);
+
+/// A pool of four under a load, with what it takes to judge it.
+struct Pool {
+    bank: TestBank,
+    database: Database,
+    sampler: Sampler,
+    monitor: Monitor,
+    load: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    async fn of(bank: TestBank) -> Self {
+        let mut config = bank.config();
+        config.application_name = "teller's \"pool\"".to_owned();
+        config.pool_max = 4;
+        config.acquire_timeout = Duration::from_secs(60);
+        config.lock_timeout = Duration::from_secs(60);
+        config.statement_timeout = Duration::from_secs(60);
+        config.idle_in_transaction_timeout = Duration::from_secs(60);
+        let database = Database::connect(config).await.unwrap();
+        Self {
+            sampler: Sampler::new(&database),
+            monitor: monitor_of(bank.url()).await,
+            database,
+            bank,
+            load: Vec::new(),
+        }
+    }
+
+    /// Callers that run a statement again and again, each in a transaction, and hold it for a while without work.
+    fn load(&mut self, callers: usize, sql: &'static str, hold: Duration) {
+        for _ in 0..callers {
+            let database = self.database.clone();
+            self.load.push(tokio::spawn(async move {
+                while let Ok(transaction) = database.begin().await {
+                    if transaction.query(statement(sql, [])).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(hold).await;
+                    let _ = transaction.rollback().await;
+                }
+            }));
+        }
+    }
+
+    fn thresholds() -> Thresholds {
+        let mut thresholds = Thresholds::default();
+        thresholds.pool_health.held_seconds = 1;
+        thresholds
+    }
+
+    /// The verdict in Rust, and the same in SQL.
+    async fn check(&self) -> HealthCheck {
+        let thresholds = Self::thresholds();
+        let own = self
+            .monitor
+            .pool_health(&thresholds)
+            .await
+            .unwrap()
+            .into_value()
+            .unwrap();
+        assert_eq!(own.len(), 1, "{own:?}");
+        own.into_iter().next().unwrap()
+    }
+
+    /// Samples until the verdict is the one that is expected, in Rust and in SQL.
+    async fn expect(&mut self, verdict: PoolVerdict, status: Status) {
+        let asker = Session::open(self.bank.url()).await;
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(90);
+        loop {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            // A pool without a free connection writes no sample either.
+            if let Ok(recorded) =
+                tokio::time::timeout(Duration::from_secs(2), self.sampler.record()).await
+            {
+                recorded.unwrap();
+            }
+            let check = self.check().await;
+            let rows = asker
+                .rows("SELECT check_name, status, recommendation, verdict FROM pooling.check_pool_health(p_held_seconds => 1) WHERE check_name LIKE 'pool %'")
+                .await;
+            let text = |column: usize| rows[0].get::<_, String>(column);
+            let word = |value: serde_json::Value| value.as_str().unwrap().to_owned();
+            let is_it = check.verdict == Some(verdict)
+                && text(3) == word(serde_json::to_value(verdict).unwrap());
+            if is_it {
+                assert_eq!(check.check_name, "pool teller's \"pool\"");
+                assert_eq!(check.status, status);
+                assert_eq!(
+                    (text(0), text(1), text(2)),
+                    (
+                        check.check_name,
+                        word(serde_json::to_value(status).unwrap()),
+                        check.recommendation
+                    )
+                );
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "never {verdict:?}: {check:?}, in SQL {}",
+                text(3)
+            );
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.load.iter().for_each(JoinHandle::abort);
+        self.database.close();
+    }
+}
+
+async fn a_pool_without_samples_has_no_verdict(bank: TestBank) {
+    let mut pool = Pool::of(bank).await;
+    let section = pool
+        .monitor
+        .pool_health(&Thresholds::default())
+        .await
+        .unwrap();
+    assert_eq!(section.reason().unwrap().cause, Cause::NoData);
+    pool.sampler.record().await.unwrap();
+    let check = pool.check().await;
+    assert_eq!(
+        (check.verdict, check.status),
+        (Some(PoolVerdict::Unknown), Status::Unknown)
+    );
+    let mut thresholds = Thresholds::default();
+    thresholds.pool_health.samples_min = 0;
+    let error = pool.monitor.pool_health(&thresholds).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("pool_health.samples_min is 0, but must be"),
+        "{error}"
+    );
+}
+
+async fn a_pool_that_does_its_work_is_healthy(bank: TestBank) {
+    let mut pool = Pool::of(bank).await;
+    pool.load(2, "SELECT 1", Duration::from_millis(1));
+    pool.expect(PoolVerdict::Healthy, Status::Ok).await;
+}
+
+async fn a_pool_whose_callers_wait_for_work_is_too_small(bank: TestBank) {
+    let mut pool = Pool::of(bank).await;
+    pool.load(24, "SELECT pg_sleep(0.2)", Duration::ZERO);
+    pool.expect(PoolVerdict::TooSmall, Status::Critical).await;
+}
+
+async fn a_pool_whose_sessions_wait_for_locks_has_contention(bank: TestBank) {
+    let mut pool = Pool::of(bank).await;
+    // Each has the lock for a while: the others wait for it, and callers for the others.
+    pool.load(
+        24,
+        "SELECT pg_advisory_xact_lock(7), pg_sleep(0.2)",
+        Duration::ZERO,
+    );
+    pool.expect(PoolVerdict::Contention, Status::Critical).await;
+}
+
+async fn a_pool_whose_transactions_are_held_leaks(bank: TestBank) {
+    let mut pool = Pool::of(bank).await;
+    pool.sampler.record().await.unwrap();
+    pool.load(24, "SELECT 1", Duration::from_secs(20));
+    pool.expect(PoolVerdict::Leak, Status::Critical).await;
+}
+
+async fn a_pool_that_is_hardly_used_is_too_large(bank: TestBank) {
+    let mut pool = Pool::of(bank).await;
+    // Four connections for a moment; then nobody comes.
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let transaction = pool.database.begin().await.unwrap();
+        transaction.query(statement("SELECT 1", [])).await.unwrap();
+        held.push(transaction);
+    }
+    for transaction in held {
+        transaction.rollback().await.unwrap();
+    }
+    until("the connections come back", async || {
+        (pool.database.status().idle == 4).then_some(())
+    })
+    .await;
+    pool.sampler = Sampler::new(&pool.database);
+    pool.expect(PoolVerdict::TooLarge, Status::Warning).await;
+}
+
+async fn the_servers_places_are_judged(bank: TestBank) {
+    let monitor = monitor_of(bank.url()).await;
+    let open = Session::open(bank.url()).await;
+    open.run("BEGIN").await;
+    let mut thresholds = Thresholds::default();
+    thresholds.connections.usage_warning_percent = 1;
+    thresholds.connections.usage_critical_percent = 100;
+    thresholds.transactions.idle_warning_seconds = 0;
+    thresholds.transactions.idle_critical_seconds = 86_400;
+    let mut crowd = Vec::new();
+    for _ in 0..8 {
+        crowd.push(Session::open(bank.url()).await);
+    }
+    let checks = monitor
+        .server_health(&thresholds)
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    let found: Vec<_> = checks
+        .iter()
+        .map(|check| (&*check.check_name, check.status))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("connection_utilization", Status::Warning),
+            ("idle_in_transaction", Status::Warning)
+        ]
+    );
+    thresholds.transactions.idle_critical_seconds = 0;
+    let checks = monitor
+        .server_health(&thresholds)
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    assert_eq!(checks[1].status, Status::Critical);
+    let sql = "SELECT check_name, status, recommendation FROM pooling.check_pool_health(
+                   p_usage_warning_percent => 1, p_usage_critical_percent => 100, p_idle_warning_seconds => 0, p_idle_critical_seconds => 0)
+               WHERE verdict IS NULL ORDER BY check_name";
+    let rows = crowd[0].rows(sql).await;
+    let theirs: Vec<(String, String, String)> = rows
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect();
+    let ours: Vec<(String, String, String)> = checks
+        .into_iter()
+        .map(|check| {
+            let status = serde_json::to_value(check.status)
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .to_owned();
+            (check.check_name, status, check.recommendation)
+        })
+        .collect();
+    assert_eq!(ours, theirs);
+}

@@ -1,0 +1,215 @@
+//! Every question by roles that may see little: sections without an answer, never an error of the whole.
+
+use std::time::Duration;
+
+use neobank_db::DatabaseConfig;
+use neobank_ops::blocking::Class;
+use neobank_ops::{Cause, Monitor, MonitorLimits, OpsError, Section, Thresholds};
+
+use super::session::Session;
+use crate::harness::TestBank;
+
+on_both_versions!(
+    a_plain_role_gets_what_anybody_may_see,
+    a_role_with_pg_monitor_sees_everything_of_the_server,
+    a_database_with_a_hostile_name_is_asked_as_any_other,
+);
+
+/// A role of the test's own, whose name nobody would choose, and a monitor that acts as it.
+async fn monitor_as(bank: &TestBank, grant: &str) -> (Monitor, String) {
+    let session = Session::open(bank.url()).await;
+    let role = format!("o'role \"{}\".é", session.pid);
+    let quoted = format!("\"{}\"", role.replace('"', "\"\""));
+    session.run(&format!("CREATE ROLE {quoted}")).await;
+    if !grant.is_empty() {
+        session.run(&format!("GRANT {grant} TO {quoted}")).await;
+    }
+    let config = DatabaseConfig::from_url(bank.url())
+        .unwrap()
+        .with_role(role);
+    let limits = MonitorLimits::default().with_statement_timeout(Duration::from_secs(60));
+    (Monitor::connect(config, limits).await.unwrap(), quoted)
+}
+
+fn cause<T: std::fmt::Debug>(section: Result<Section<T>, OpsError>) -> Option<Cause> {
+    section.unwrap().reason().map(|reason| reason.cause)
+}
+
+async fn scene(bank: &TestBank) -> (Session, Session) {
+    let (holder, waiter) = (
+        Session::open(bank.url()).await,
+        Session::open(bank.url()).await,
+    );
+    holder
+        .run("CREATE TABLE public.account (id int); BEGIN; LOCK TABLE public.account")
+        .await;
+    waiter
+        .wait(
+            &Session::open(bank.url()).await,
+            "BEGIN; SELECT * FROM public.account",
+        )
+        .await;
+    (holder, waiter)
+}
+
+async fn a_plain_role_gets_what_anybody_may_see(bank: TestBank) {
+    let (holder, waiter) = scene(&bank).await;
+    let (monitor, role) = monitor_as(&bank, "").await;
+    // Who blocks whom is open to everybody; what they do is not.
+    let report = monitor.blocking().await.unwrap().into_value().unwrap();
+    let edge = report
+        .edges
+        .iter()
+        .find(|edge| edge.waiter.to_string() == waiter.pid.to_string())
+        .unwrap();
+    assert_eq!(edge.blocker.to_string(), holder.pid.to_string());
+    let blocker = report.participant(&edge.blocker).unwrap();
+    assert_eq!(
+        (blocker.class, blocker.state.as_deref()),
+        (Class::Unknown, None)
+    );
+    assert!(blocker.remedy.contains("pg_monitor"));
+    let groups = monitor
+        .connection_analysis()
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    assert!(groups.iter().any(|group| group.hidden > 0));
+    let idle = monitor
+        .idle_connections(Duration::ZERO)
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    assert!(idle.iter().all(|row| row.process_id != holder.pid));
+    // The bank's own tables are not.
+    assert_eq!(
+        cause(monitor.deadlocks(1).await),
+        Some(Cause::InsufficientPrivilege)
+    );
+    assert_eq!(
+        cause(monitor.pool_health(&Thresholds::default()).await),
+        Some(Cause::InsufficientPrivilege)
+    );
+    assert_eq!(
+        cause(monitor.slow_statements(5).await),
+        Some(Cause::Missing)
+    );
+    for answered in [
+        cause(monitor.connection_limits().await),
+        cause(monitor.server_health(&Thresholds::default()).await),
+        cause(monitor.deadlock_counts().await),
+        cause(monitor.deadlock_risks().await),
+        cause(monitor.lock_orders().await),
+        cause(monitor.long_transactions(Duration::ZERO).await),
+        cause(monitor.cache_hits().await),
+    ] {
+        assert_eq!(answered, None);
+    }
+    drop(monitor);
+    drop_role(&bank, &role).await;
+}
+
+async fn a_role_with_pg_monitor_sees_everything_of_the_server(bank: TestBank) {
+    let (holder, waiter) = scene(&bank).await;
+    let (monitor, role) = monitor_as(&bank, "pg_monitor").await;
+    let report = monitor.blocking().await.unwrap().into_value().unwrap();
+    let of = |session: &Session| {
+        let found = report
+            .participants
+            .iter()
+            .find(|one| one.who.to_string() == session.pid.to_string());
+        found.unwrap().clone()
+    };
+    assert_eq!(of(&holder).class, Class::IdleInTransaction);
+    assert_eq!(
+        of(&waiter).query.as_deref(),
+        Some("BEGIN; SELECT * FROM public.account")
+    );
+    let groups = monitor
+        .connection_analysis()
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    assert!(groups.iter().all(|group| group.hidden == 0));
+    let idle = monitor
+        .idle_connections(Duration::ZERO)
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    assert!(idle.iter().any(|row| row.process_id == holder.pid));
+    let long = monitor
+        .long_transactions(Duration::ZERO)
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    assert!(long.iter().any(|row| row.process_id == holder.pid));
+    // It may read what the bank grants it, and that is another role's to grant.
+    assert_eq!(
+        cause(monitor.deadlocks(1).await),
+        Some(Cause::InsufficientPrivilege)
+    );
+    Session::open(bank.url())
+        .await
+        .run(&format!("GRANT neobank_read TO {role}"))
+        .await;
+    assert_eq!(cause(monitor.deadlocks(1).await), None);
+    assert_eq!(
+        cause(monitor.pool_health(&Thresholds::default()).await),
+        Some(Cause::NoData)
+    );
+    drop(monitor);
+    drop_role(&bank, &role).await;
+}
+
+async fn drop_role(bank: &TestBank, role: &str) {
+    let session = Session::open(bank.url()).await;
+    session.run(&format!("DROP ROLE {role}")).await;
+}
+
+async fn a_database_with_a_hostile_name_is_asked_as_any_other(bank: TestBank) {
+    let session = Session::open(bank.url()).await;
+    let name = format!("a \"b\".c'; --\n{} é", session.pid);
+    let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+    session
+        .run(&format!("CREATE DATABASE {quoted} TEMPLATE template0"))
+        .await;
+    let mut config = DatabaseConfig::from_url(bank.url()).unwrap();
+    config.database.clone_from(&name);
+    let limits = MonitorLimits::default().with_statement_timeout(Duration::from_secs(60));
+    let monitor = Monitor::connect(config.clone(), limits).await.unwrap();
+    let client = neobank_db::Database::connect(config).await.unwrap();
+    let held = client.begin().await.unwrap();
+    neobank_db::Executor::execute(&held, neobank_db::statement("SELECT 1", []))
+        .await
+        .unwrap();
+    let groups = monitor
+        .connection_analysis()
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    let group = groups
+        .iter()
+        .find(|group| group.database.as_deref() == Some(&name))
+        .unwrap();
+    assert_eq!((group.total_connections, group.idle_in_transaction), (1, 1));
+    let hits = monitor.cache_hits().await.unwrap().into_value().unwrap();
+    assert!(
+        hits.iter()
+            .any(|row| row.database.as_deref() == Some(&name))
+    );
+    assert_eq!(cause(monitor.blocking().await), None);
+    assert_eq!(cause(monitor.deadlock_risks().await), None);
+    assert_eq!(cause(monitor.deadlocks(1).await), Some(Cause::Missing));
+    held.rollback().await.unwrap();
+    client.close();
+    drop((client, monitor));
+    session
+        .run(&format!("DROP DATABASE {quoted} WITH (FORCE)"))
+        .await;
+}
