@@ -132,6 +132,16 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS pooling.check_pool_health(double precision, bigint, bigint, bigint, bigint, double precision, bigint, bigint, bigint, bigint, bigint, double precision, double precision)"),
         object!("pooling/grants_ops" since "m20261123_000003_pooling",
             "REVOKE ALL ON pooling.v_connection_analysis, pooling.v_idle_connections FROM neobank_app, neobank_read"),
+        object!("concurrency/function_table_bloat" since "m20261123_000004_concurrency",
+            "DROP FUNCTION IF EXISTS concurrency.table_bloat(text[])"),
+        object!("concurrency/view_v_table_bloat" since "m20261123_000004_concurrency",
+            "DROP VIEW IF EXISTS concurrency.v_table_bloat"),
+        object!("concurrency/grants_bloat" since "m20261123_000004_concurrency",
+            "REVOKE ALL ON concurrency.v_table_bloat FROM neobank_app, neobank_read; REVOKE ALL ON FUNCTION concurrency.table_bloat(text[]) FROM neobank_app, neobank_read"),
+        object!("concurrency/function_show_mvcc_info" since "m20261123_000004_concurrency",
+            "DROP FUNCTION IF EXISTS concurrency.show_mvcc_info(text, bigint, integer)"),
+        object!("concurrency/grants_mvcc" since "m20261123_000004_concurrency",
+            "REVOKE ALL ON FUNCTION concurrency.show_mvcc_info(text, bigint, integer) FROM neobank_app, neobank_read"),
     ]
 }
 

@@ -21,23 +21,32 @@
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
 pub mod activity;
+mod arrays;
+pub mod bloat;
 pub mod blocking;
 pub mod connections;
 pub mod deadlocks;
 mod error;
 pub mod health;
+pub mod horizon;
+pub mod indexes;
+pub mod isolation;
 pub mod live;
 mod monitor;
+pub mod mvcc;
 #[cfg(test)]
 mod readable;
 mod section;
 mod server_version;
+mod table_name;
 mod thresholds;
+pub mod wraparound;
 
 pub use error::OpsError;
 pub use monitor::{Monitor, MonitorLimits, build};
 pub use section::{Cause, Reason, Section};
 pub use server_version::ServerVersion;
+pub use table_name::TableName;
 pub use thresholds::{
     CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
     StatementThresholds, Thresholds, TransactionThresholds,

@@ -1,11 +1,16 @@
 //! Every question of the ops crate, asked of live servers in live scenarios.
 
 mod activity;
+mod bloat;
 mod blocking;
 mod connections;
 mod deadlocks;
 mod health;
+mod horizon;
+mod indexes;
+mod isolation;
 mod monitor;
+mod mvcc;
 mod privileges;
 mod scale;
 mod session;

@@ -1,0 +1,146 @@
+//! The exact space in one table, on demand, by the extension `pgstattuple`.
+
+use neobank_db::{DatabaseError, Executor, FromQueryResult, Statement, statement};
+use serde::Serialize;
+
+use crate::error::OpsError;
+use crate::monitor::Monitor;
+use crate::section::{Cause, Reason, Section};
+use crate::table_name::{TableName, quoted};
+
+/// How a table is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Every page is read: exact, and as long as a sequential scan takes.
+    Exact,
+    /// Pages that hold only rows that everybody sees are not read but taken from the free space map.
+    Approximate,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[non_exhaustive]
+pub struct MeasuredTable {
+    /// The file.
+    pub size_bytes: i64,
+    /// Live rows.
+    pub live_tuples: i64,
+    /// Their bytes.
+    pub live_bytes: i64,
+    /// Dead row versions.
+    pub dead_tuples: i64,
+    /// Their bytes.
+    pub dead_bytes: i64,
+    /// Free bytes.
+    pub free_bytes: i64,
+    /// `live_bytes` of the file.
+    pub live_percent: f64,
+    /// `dead_bytes` of the file.
+    pub dead_percent: f64,
+    /// `free_bytes` of the file.
+    pub free_percent: f64,
+    /// How much of the table was read: 100 for [`Measure::Exact`].
+    pub scanned_percent: f64,
+}
+
+/// Where the extension is.
+#[derive(Clone, Debug, FromQueryResult)]
+pub(super) struct Home {
+    pub(super) schema_name: String,
+}
+
+/// The text of the question; the extension is in this schema. No row when there is no such table.
+#[must_use]
+pub fn question(table: &TableName, measure: Measure, extension_schema: &str) -> Statement {
+    let home = quoted(extension_schema);
+    let (function, columns) = match measure {
+        Measure::Exact => (
+            "pgstattuple",
+            "measured.tuple_count AS live_tuples, measured.tuple_len AS live_bytes, measured.tuple_percent AS live_percent,
+             measured.free_space AS free_bytes, measured.free_percent AS free_percent, 100::pg_catalog.float8 AS scanned_percent",
+        ),
+        Measure::Approximate => (
+            "pgstattuple_approx",
+            "measured.approx_tuple_count AS live_tuples, measured.approx_tuple_len AS live_bytes,
+             measured.approx_tuple_percent AS live_percent, measured.approx_free_space AS free_bytes,
+             measured.approx_free_percent AS free_percent, measured.scanned_percent AS scanned_percent",
+        ),
+    };
+    let sql = format!(
+        "SELECT measured.table_len AS size_bytes, measured.dead_tuple_count AS dead_tuples,
+            measured.dead_tuple_len AS dead_bytes, measured.dead_tuple_percent AS dead_percent, {columns}
+        FROM pg_catalog.pg_class AS class
+        JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+        CROSS JOIN LATERAL {home}.{function}(class.oid::pg_catalog.regclass) AS measured
+        WHERE space.nspname = $1 AND class.relname = $2"
+    );
+    statement(
+        &sql,
+        [table.schema.as_str().into(), table.table.as_str().into()],
+    )
+}
+
+/// The text of the question where the extension is.
+#[must_use]
+pub fn home() -> Statement {
+    statement(
+        "SELECT space.nspname::pg_catalog.text AS schema_name
+        FROM pg_catalog.pg_extension AS extension
+        JOIN pg_catalog.pg_namespace AS space ON space.oid = extension.extnamespace
+        WHERE extension.extname = 'pgstattuple'",
+        [],
+    )
+}
+
+impl Monitor {
+    /// Measures a table. It takes as long as reading the table does: use [`Monitor::with_limits`] for a large one.
+    ///
+    /// Needs the extension `pgstattuple`, and the role `pg_stat_scan_tables` or a superuser.
+    ///
+    /// # Errors
+    ///
+    /// [`OpsError::Invalid`] for a table that is not there, else as [`Monitor::section`].
+    pub async fn measure_table(
+        &self,
+        table: &TableName,
+        measure: Measure,
+    ) -> Result<Section<MeasuredTable>, OpsError> {
+        let transaction = self.transaction().await?;
+        let Some(home) = transaction.fetch_one::<Home>(home()).await? else {
+            return Ok(Section::not_available(
+                Cause::Missing,
+                "the extension pgstattuple is not installed",
+            ));
+        };
+        let found: Result<Option<MeasuredTable>, DatabaseError> = transaction
+            .fetch_one(question(table, measure, &home.schema_name))
+            .await;
+        match found {
+            Ok(Some(measured)) => Ok(Section::available(measured)),
+            Ok(None) => Err(OpsError::invalid("table", table, "a table that is there")),
+            Err(error) => match Reason::of(&error) {
+                Some(reason) => Ok(Section::NotAvailable { reason }),
+                None => Err(error.into()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readable::readable;
+
+    #[test]
+    fn the_texts_quote_every_name() {
+        let table = TableName::new("a\"b", "c'; DROP TABLE d; --");
+        for (name, measure) in [
+            ("measure_exact", Measure::Exact),
+            ("measure_approximate", Measure::Approximate),
+        ] {
+            insta::assert_snapshot!(name, readable(&question(&table, measure, "in\"side")));
+        }
+        insta::assert_snapshot!("measure_home", readable(&home()));
+    }
+}

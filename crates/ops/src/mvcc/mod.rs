@@ -1,0 +1,235 @@
+//! The versions of rows: who made them, who removed or locks them, and who sees them.
+//!
+//! A snapshot and a transaction's number cannot tell: the server's own functions call a number visible that was rolled back,
+//! do not know savepoints, and a row's `xmax` may be a lock. So a version's own header is read where that is allowed (the
+//! extension `pageinspect`, and a superuser), and whether it is visible is left to the server.
+
+mod question;
+mod version;
+
+use neobank_db::Executor;
+use serde::Serialize;
+
+pub use version::{Creator, Locker, Remover, RowLock, RowVersion};
+
+use question::{PageRow, TableFacts, VisibleRow};
+use version::{Header, Member};
+
+use crate::error::OpsError;
+use crate::monitor::Monitor;
+use crate::section::{Cause, Reason, Section};
+use crate::table_name::TableName;
+
+/// Which pages of a table are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    /// The first; 0 is the table's first.
+    pub first: u32,
+    /// How many: 1 to [`Pages::COUNT_MAX`].
+    pub count: u32,
+}
+
+impl Pages {
+    /// So many at most: some millions of row versions.
+    pub const COUNT_MAX: u32 = 10_000;
+}
+
+impl Default for Pages {
+    /// The first hundred.
+    fn default() -> Self {
+        Self {
+            first: 0,
+            count: 100,
+        }
+    }
+}
+
+/// The row versions of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RowVersions {
+    /// The table.
+    pub table: TableName,
+    /// How many pages it has.
+    pub page_count: i64,
+    /// Nothing when pages were read, so that every version is there. Otherwise why they were not: then only versions that
+    /// are visible are there, and what their system columns cannot tell is missing.
+    pub pages_not_read: Option<Reason>,
+    /// The snapshot, as `pg_current_snapshot()` writes it.
+    pub snapshot: String,
+    /// In the order of their places.
+    pub versions: Vec<RowVersion>,
+}
+
+/// The row versions of a table, as the transaction sees them that `on` is.
+///
+/// Assigns no transaction number.
+///
+/// # Errors
+///
+/// * [`OpsError::Invalid`] for a table that is not there or has no rows of its own, and for pages out of their limits.
+/// * [`OpsError::Database`] for what the server refuses.
+///
+/// # Example
+///
+/// ```
+/// use neobank_db::{Database, DatabaseConfig, Executor, statement};
+/// use neobank_ops::TableName;
+/// use neobank_ops::mvcc::{self, Creator, Pages};
+///
+/// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
+/// # database.execute(statement("CREATE TABLE public.shown (value integer)", [])).await?;
+/// let transaction = database.begin().await?;
+/// transaction.execute(statement("INSERT INTO public.shown VALUES (1)", [])).await?;
+/// let rows = mvcc::row_versions(&transaction, &TableName::new("public", "shown"), Pages::default()).await?;
+/// assert_eq!(rows.versions[0].creator, Creator::Own);
+/// # Ok::<(), neobank_ops::OpsError>(())
+/// # }).unwrap();
+/// ```
+pub async fn row_versions(
+    on: &impl Executor,
+    table: &TableName,
+    pages: Pages,
+) -> Result<RowVersions, OpsError> {
+    check(pages)?;
+    let facts: TableFacts = on
+        .fetch_one(question::facts(table))
+        .await?
+        .ok_or_else(|| OpsError::invalid("table", table, "a table that is there"))?;
+    if !["r", "m", "t"].contains(&facts.kind.as_str()) {
+        return Err(OpsError::invalid(
+            "table",
+            table,
+            "a table, a materialized view or a partition",
+        ));
+    }
+    let found = RowVersions {
+        table: table.clone(),
+        page_count: facts.page_count,
+        pages_not_read: not_read(&facts),
+        snapshot: facts.snapshot,
+        versions: Vec::new(),
+    };
+    match (facts.inspector_schema, &found.pages_not_read) {
+        (Some(inspector), None) => {
+            let question = question::pages(table, pages, facts.page_count, &inspector);
+            let rows: Vec<PageRow> = on.fetch_many(question).await?;
+            from_pages(found, rows)
+        }
+        _ => {
+            let rows: Vec<VisibleRow> = on.fetch_many(question::visible_rows(table, pages)).await?;
+            Ok(from_visible_rows(found, rows))
+        }
+    }
+}
+
+impl Monitor {
+    /// The row versions of a table, as a transaction sees them that begins now.
+    ///
+    /// # Errors
+    ///
+    /// As [`row_versions`]; a privilege that is missing and a lock are no errors but reasons.
+    pub async fn row_versions(
+        &self,
+        table: &TableName,
+        pages: Pages,
+    ) -> Result<Section<RowVersions>, OpsError> {
+        let transaction = self.transaction().await?;
+        match row_versions(&transaction, table, pages).await {
+            Ok(found) => Ok(Section::available(found)),
+            Err(OpsError::Database(error)) => match Reason::of(&error) {
+                Some(reason) => Ok(Section::NotAvailable { reason }),
+                None => Err(error.into()),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn check(pages: Pages) -> Result<(), OpsError> {
+    if (1..=Pages::COUNT_MAX).contains(&pages.count) {
+        return Ok(());
+    }
+    Err(OpsError::invalid(
+        "pages.count",
+        &pages.count,
+        format!("between 1 and {}", Pages::COUNT_MAX),
+    ))
+}
+
+fn not_read(facts: &TableFacts) -> Option<Reason> {
+    let (cause, detail) = match (&facts.inspector_schema, facts.is_superuser) {
+        (Some(_), true) => return None,
+        (None, _) => (Cause::Missing, "the extension pageinspect is not installed"),
+        (Some(_), false) => (
+            Cause::InsufficientPrivilege,
+            "only a superuser may read pages",
+        ),
+    };
+    Some(Reason {
+        cause,
+        detail: detail.to_owned(),
+    })
+}
+
+fn from_pages(mut found: RowVersions, rows: Vec<PageRow>) -> Result<RowVersions, OpsError> {
+    for row in rows {
+        let members: Option<Vec<Member>> = row
+            .members
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|error| unreadable(&error))?;
+        found.snapshot = row.snapshot;
+        let header = Header {
+            place: row.place,
+            xmin: xid(row.xmin),
+            xmin_status: row.xmin_status,
+            xmin_is_own: row.xmin_is_own,
+            xmin_in_snapshot: row.xmin_in_snapshot,
+            xmax: xid(row.xmax),
+            members: members.unwrap_or_default(),
+            bits: row.bits,
+            more_bits: row.more_bits,
+            next: row.next,
+            visible: row.visible,
+        };
+        found.versions.push(header.read());
+    }
+    Ok(found)
+}
+
+/// Visible, so it is the transaction's own or committed; an xmax may be anything.
+fn from_visible_rows(mut found: RowVersions, rows: Vec<VisibleRow>) -> RowVersions {
+    for row in rows {
+        found.snapshot = row.snapshot;
+        let is_unmarked = row.xmax == 0;
+        found.versions.push(RowVersion {
+            place: row.place,
+            xmin: xid(row.xmin),
+            xmax: xid(row.xmax),
+            creator: if row.xmin_is_own {
+                Creator::Own
+            } else {
+                Creator::Committed
+            },
+            remover: is_unmarked.then_some(Remover::Nobody),
+            lockers: is_unmarked.then(Vec::new),
+            newer_version: None,
+            visible: true,
+        });
+    }
+    found
+}
+
+/// Numbers of transactions have 32 bits, so all of them fit.
+fn xid(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or_default()
+}
+
+fn unreadable(error: &serde_json::Error) -> OpsError {
+    OpsError::Database(neobank_db::DatabaseError::Row {
+        reason: error.to_string(),
+    })
+}

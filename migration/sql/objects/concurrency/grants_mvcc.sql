@@ -1,0 +1,2 @@
+-- It reads a table with the privileges of who asks.
+GRANT EXECUTE ON FUNCTION concurrency.show_mvcc_info(text, bigint, integer) TO neobank_app, neobank_read;

@@ -1,0 +1,144 @@
+//! C6: the isolation levels, executed.
+
+use std::time::Duration;
+
+use neobank_db::{Database, DatabaseConfig, Executor, statement};
+use neobank_ops::isolation::{self, Anomaly, Answer, IsolationError, Level, Outcome};
+
+use crate::harness::{EmptyDatabase, TestBank};
+use crate::pool::until;
+
+mod everywhere {
+    use super::{
+        a_run_that_is_given_up_takes_its_schema_back, every_cell_is_as_postgresql_documents,
+        what_is_observed_follows_the_level_and_not_the_expectation,
+    };
+    on_empty_databases!(
+        every_cell_is_as_postgresql_documents,
+        what_is_observed_follows_the_level_and_not_the_expectation,
+        a_run_that_is_given_up_takes_its_schema_back,
+    );
+}
+
+on_both_versions!(a_role_that_may_not_create_is_told_so);
+
+async fn every_cell_is_as_postgresql_documents(empty: EmptyDatabase) {
+    let report = isolation::run(&config(&empty)).await.unwrap();
+    assert_eq!(report.cells.len(), 40, "{report}");
+    assert_eq!(report.surprises().count(), 0, "{report}");
+    assert_eq!(report.server_version / 10_000, empty.version as i32);
+    // Written by hand, apart from the code's own expectation: what happens at each level, in Hermitage's order.
+    let table: Vec<String> = Anomaly::ALL
+        .iter()
+        .map(|anomaly| {
+            let cells = Level::ALL.map(|level| {
+                match &report.cell(*anomaly, level).unwrap().observed {
+                    Outcome::Occurred => "occurs",
+                    Outcome::Prevented => "-",
+                    Outcome::PreventedWith { sqlstate } => sqlstate,
+                }
+                .to_owned()
+            });
+            format!("{} {}", anomaly.code(), cells.join(" "))
+        })
+        .collect();
+    assert_eq!(
+        table,
+        [
+            "G0 - - 40001 40001",
+            "G1a - - - -",
+            "G1b - - - -",
+            "G1c - - - 40001",
+            "OTV - - 40001 40001",
+            "PMP occurs occurs - -",
+            "P4 occurs occurs 40001 40001",
+            "G-single occurs occurs - -",
+            "G2-item occurs occurs occurs 40001",
+            "G2 occurs occurs occurs 40001",
+        ]
+    );
+    // The waits were seen, and only where there is something to wait for.
+    for cell in &report.cells {
+        let waits = cell
+            .steps
+            .iter()
+            .filter(|step| step.answer == Answer::Waits);
+        let expected = matches!(
+            cell.anomaly,
+            Anomaly::DirtyWrite | Anomaly::ObservedTransactionVanishes | Anomaly::LostUpdate
+        );
+        assert_eq!(waits.count(), usize::from(expected), "{cell:#?}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["cells"][3]["observed"]["sqlstate"], "40001");
+    assert!(
+        report
+            .to_string()
+            .contains("0 of them not as PostgreSQL documents")
+    );
+    assert_eq!(scratch_schemas(&empty.superuser().await).await, 0);
+}
+
+/// The column of SERIALIZABLE, carried out at READ COMMITTED: eight cells change, so nobody copied the expectation.
+async fn what_is_observed_follows_the_level_and_not_the_expectation(empty: EmptyDatabase) {
+    let mut changed = Vec::new();
+    for anomaly in Anomaly::ALL {
+        let cell = isolation::observe(&config(&empty), anomaly, Level::ReadCommitted)
+            .await
+            .unwrap();
+        if cell.observed != anomaly.expected(Level::Serializable) {
+            changed.push(anomaly.code());
+        }
+    }
+    assert_eq!(
+        changed,
+        ["G0", "G1c", "OTV", "PMP", "P4", "G-single", "G2-item", "G2"]
+    );
+}
+
+async fn a_run_that_is_given_up_takes_its_schema_back(empty: EmptyDatabase) {
+    let watcher = empty.superuser().await;
+    let config = config(&empty);
+    let run = tokio::spawn(async move { isolation::run(&config).await });
+    until("it has begun", async || {
+        scratch_schemas(&watcher).await == 1
+    })
+    .await;
+    run.abort();
+    assert!(run.await.is_err_and(|error| error.is_cancelled()));
+    until("its schema is gone", async || {
+        scratch_schemas(&watcher).await == 0
+    })
+    .await;
+    until("its sessions are gone", async || {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                   AND application_name LIKE 'neobank%isolation%'";
+        watcher
+            .fetch_value::<i64>(statement(sql, []))
+            .await
+            .unwrap()
+            == 0
+    })
+    .await;
+}
+
+async fn a_role_that_may_not_create_is_told_so(bank: TestBank) {
+    let refused = isolation::run(&bank.config()).await.unwrap_err();
+    let IsolationError::NotAllowed { role, .. } = &refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(role, "neobank_app");
+    assert!(refused.to_string().contains("GRANT CREATE ON DATABASE"));
+}
+
+fn config(empty: &EmptyDatabase) -> DatabaseConfig {
+    let mut config = DatabaseConfig::from_url(&empty.url).unwrap();
+    config.acquire_timeout = Duration::from_secs(20);
+    config
+}
+
+async fn scratch_schemas(watcher: &Database) -> i64 {
+    let sql =
+        "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'neobank!_isolation!_%' ESCAPE '!'";
+    watcher.fetch_value(statement(sql, [])).await.unwrap()
+}
