@@ -31,6 +31,7 @@ pub mod health;
 pub mod horizon;
 pub mod indexes;
 pub mod isolation;
+pub mod live;
 mod monitor;
 pub mod mvcc;
 pub mod pgbouncer;

@@ -6,3 +6,4 @@ mod ops;
 mod output;
 mod program;
 mod rollout;
+mod top;
