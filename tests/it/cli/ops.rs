@@ -22,7 +22,7 @@ on_both_versions!(
     sizes_and_files_are_computed
 );
 
-const SUBJECTS: [&str; 9] = [
+const SUBJECTS: [&str; 11] = [
     "connections",
     "idle",
     "locks",
@@ -32,6 +32,8 @@ const SUBJECTS: [&str; 9] = [
     "statements",
     "cache",
     "bloat",
+    "indexes",
+    "vacuum",
 ];
 
 async fn a_blocked_session_is_shown_and_checked(bank: TestBank) {

@@ -9,6 +9,7 @@ mod connections;
 mod deadlocks;
 mod health;
 mod idle;
+mod indexes;
 mod isolation;
 mod locks;
 mod mvcc;
@@ -16,6 +17,7 @@ mod part;
 mod pgbouncer;
 mod pool_size;
 mod report;
+mod vacuum;
 
 pub(crate) use part::{Bar, Chart, Part};
 pub(crate) use report::ReportArguments;
@@ -50,7 +52,11 @@ pub(crate) enum OpsCommand {
     /// How much is found in the server's buffers
     Cache(SubjectArguments),
     /// What of tables and indexes holds nothing, estimated with a margin
-    Bloat(BloatArguments),
+    Bloat(SchemasArguments),
+    /// Indexes that are invalid, doubled or not used
+    Indexes(SchemasArguments),
+    /// Who keeps old rows from being cleaned away, and how far the end of transaction numbers is
+    Vacuum(SubjectArguments),
     /// How many connections a pool should have, and which bound says so
     PoolSize(pool_size::PoolSizeArguments),
     /// Print a pgbouncer.ini for a version of PgBouncer, held against what the server has
@@ -74,7 +80,7 @@ pub(crate) struct SubjectArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct BloatArguments {
+pub(crate) struct SchemasArguments {
     /// Only this schema; can be given several times
     #[arg(long, value_name = "NAME")]
     schema: Vec<String>,
@@ -98,6 +104,12 @@ pub(crate) struct MonitoringArguments {
     question_timeout: u64,
 }
 
+impl SchemasArguments {
+    fn schemas(&self) -> Option<&[String]> {
+        (!self.schema.is_empty()).then_some(self.schema.as_slice())
+    }
+}
+
 impl OpsCommand {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
@@ -110,6 +122,8 @@ impl OpsCommand {
             Self::Statements(_) => "ops statements",
             Self::Cache(_) => "ops cache",
             Self::Bloat(_) => "ops bloat",
+            Self::Indexes(_) => "ops indexes",
+            Self::Vacuum(_) => "ops vacuum",
             Self::PoolSize(_) => "ops pool-size",
             Self::Pgbouncer(_) => "ops pgbouncer",
             Self::Mvcc(_) => "ops mvcc",
@@ -128,8 +142,9 @@ impl OpsCommand {
             | Self::Health(arguments)
             | Self::Transactions(arguments)
             | Self::Statements(arguments)
-            | Self::Cache(arguments) => Some(arguments.check),
-            Self::Bloat(arguments) => Some(arguments.subject.check),
+            | Self::Cache(arguments)
+            | Self::Vacuum(arguments) => Some(arguments.check),
+            Self::Bloat(arguments) | Self::Indexes(arguments) => Some(arguments.subject.check),
             Self::Report(arguments) => Some(arguments.check),
             _ => None,
         }
@@ -156,7 +171,11 @@ pub(crate) async fn run(
         | OpsCommand::Transactions(arguments)
         | OpsCommand::Statements(arguments)
         | OpsCommand::Cache(arguments)
-        | OpsCommand::Bloat(BloatArguments {
+        | OpsCommand::Vacuum(arguments)
+        | OpsCommand::Indexes(SchemasArguments {
+            subject: arguments, ..
+        })
+        | OpsCommand::Bloat(SchemasArguments {
             subject: arguments, ..
         }) => {
             let (monitor, thresholds) = arguments.monitoring.open(connection).await?;
@@ -178,10 +197,9 @@ async fn subject(
         OpsCommand::Transactions(_) => activity::transactions(monitor, thresholds).await,
         OpsCommand::Statements(_) => activity::statements(monitor, thresholds).await,
         OpsCommand::Cache(_) => activity::cache(monitor, thresholds).await,
-        OpsCommand::Bloat(arguments) => {
-            let schemas = (!arguments.schema.is_empty()).then_some(arguments.schema.as_slice());
-            bloat::of_schemas(monitor, schemas).await
-        }
+        OpsCommand::Vacuum(_) => vacuum::part(monitor, thresholds).await,
+        OpsCommand::Bloat(arguments) => bloat::of_schemas(monitor, arguments.schemas()).await,
+        OpsCommand::Indexes(arguments) => indexes::of_schemas(monitor, arguments.schemas()).await,
         _ => locks::part(monitor, thresholds).await,
     }
 }
@@ -201,6 +219,8 @@ pub(crate) async fn parts(
         activity::statements(monitor, thresholds).await?,
         activity::cache(monitor, thresholds).await?,
         bloat::part(monitor, thresholds).await?,
+        indexes::part(monitor, thresholds).await?,
+        vacuum::part(monitor, thresholds).await?,
     ])
 }
 

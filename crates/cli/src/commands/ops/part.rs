@@ -157,6 +157,14 @@ pub(crate) fn word(value: impl Serialize) -> String {
         .unwrap_or_default()
 }
 
+/// The name of a variant that is a tagged object in the contract, for people.
+pub(crate) fn word_of(value: impl Serialize, tag: &str) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|object| object.get(tag)?.as_str().map(|name| name.replace('_', " ")))
+        .unwrap_or_default()
+}
+
 /// A statement in one line, cut where a table would get too wide; JSON has the whole of it.
 pub(crate) fn short(statement: &str) -> String {
     const LENGTH_MAX: usize = 80;
