@@ -129,6 +129,8 @@ fn objects() -> Vec<Object> {
             "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA concurrency FROM neobank_app, neobank_read"),
         object!("concurrency/grants_outcomes" since "m20261123_000006_transaction_outcomes",
             "REVOKE ALL ON concurrency.transaction_outcomes FROM neobank_app, neobank_read"),
+        object!("concurrency/function_analyse_locks" since "m20261123_000005_locks",
+            "DROP FUNCTION IF EXISTS concurrency.analyse_locks()"),
         object!("concurrency/view_v_lock_analysis" since "m20261123_000005_locks",
             "DROP VIEW IF EXISTS concurrency.v_lock_analysis"),
         object!("concurrency/function_detect_deadlock_risk" since "m20261123_000005_locks",

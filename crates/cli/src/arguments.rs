@@ -7,6 +7,7 @@ use crate::commands::{
 };
 use crate::nagios::Range;
 use crate::output::Color;
+use crate::top::TopOptions;
 
 /// NeoBank's operator command: what a bank's database does, and the bank's daily work.
 ///
@@ -83,6 +84,8 @@ pub(crate) enum Command {
     /// What the server does: connections, locks and more, with checks for Nagios and Icinga
     #[command(subcommand)]
     Ops(ops::OpsCommand),
+    /// Show live what the server does: sessions, who blocks whom, pools and rates
+    Top(TopOptions),
     /// Give Prometheus the figures of every subject, until it is stopped
     ServeMetrics(serve_metrics::ServeMetricsArguments),
     /// Print what a shell needs to complete this command
@@ -130,6 +133,7 @@ impl Command {
             Self::Audit(_) => "audit",
             Self::Migrate(arguments) => arguments.name(),
             Self::Ops(command) => command.name(),
+            Self::Top(_) => "top",
             Self::ServeMetrics(_) => "serve-metrics",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

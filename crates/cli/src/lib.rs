@@ -16,5 +16,6 @@ mod metrics;
 mod nagios;
 mod output;
 mod program;
+pub mod top;
 
 pub use program::main;

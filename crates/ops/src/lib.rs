@@ -21,13 +21,17 @@
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
 pub mod activity;
+mod arrays;
 pub mod bloat;
 pub mod blocking;
 pub mod connections;
 pub mod deadlocks;
 mod error;
 pub mod health;
+pub mod horizon;
+pub mod indexes;
 pub mod isolation;
+pub mod live;
 mod monitor;
 pub mod mvcc;
 pub mod pgbouncer;
@@ -39,6 +43,7 @@ mod section;
 mod server_version;
 mod table_name;
 mod thresholds;
+pub mod wraparound;
 
 pub use error::OpsError;
 pub use monitor::{Monitor, MonitorLimits, build};

@@ -2,6 +2,8 @@
 
 mod check;
 mod daily;
+mod ops;
 mod output;
 mod program;
 mod rollout;
+mod top;

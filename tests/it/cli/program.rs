@@ -64,7 +64,6 @@ pub(super) async fn run(url: &str, arguments: &[&str]) -> Run {
 }
 
 /// Runs it with `--json` and gives the answer's `data`.
-#[track_caller]
 pub(super) async fn data(url: &str, arguments: &[&str]) -> Value {
     let arguments = [arguments, &["--json"]].concat();
     run(url, &arguments).await.data()

@@ -28,6 +28,8 @@ pub(crate) fn server(version: u32) -> &'static LocalServer {
             .setting("max_connections", "600")
             .setting("max_prepared_transactions", "50")
             .setting("shared_preload_libraries", "pg_stat_statements")
+            // Replication slots hold the horizon of old rows.
+            .setting("wal_level", "logical")
             .start()
             .unwrap_or_else(|error| {
                 panic!("PostgreSQL {version} is needed for these tests: {error}")

@@ -6,6 +6,8 @@ mod blocking;
 mod connections;
 mod deadlocks;
 mod health;
+mod horizon;
+mod indexes;
 mod isolation;
 mod monitor;
 mod mvcc;

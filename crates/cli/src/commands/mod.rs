@@ -13,10 +13,13 @@ pub(crate) mod statement;
 pub(crate) mod transfer;
 mod views;
 
+use std::io::ErrorKind;
+
 use crate::arguments::Command;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::Answer;
+use crate::top::{self, TopError, TopOptions};
 
 /// Does what a command asks for.
 pub(crate) async fn run(
@@ -33,8 +36,23 @@ pub(crate) async fn run(
         Command::Audit(_) => audit::run(connection).await,
         Command::Migrate(arguments) => migrate::run(arguments, connection).await,
         Command::Ops(command) => ops::run(command, connection).await,
+        Command::Top(options) => live(options, connection).await,
         Command::ServeMetrics(arguments) => serve_metrics::run(arguments, connection).await,
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),
+    }
+}
+
+/// The live view draws by itself.
+async fn live(options: &TopOptions, connection: &Connection) -> Result<Answer, CommandError> {
+    match top::run(options.clone(), connection.config("top")?).await {
+        Ok(()) => Ok(Answer::script("top", String::new())),
+        Err(TopError::Ops(error)) => Err(error.into()),
+        Err(TopError::NoTerminal) => Err(CommandError::usage(TopError::NoTerminal.to_string())),
+        // Who reads `--once` through a pager may leave early.
+        Err(TopError::Terminal(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            Ok(Answer::script("top", String::new()))
+        }
+        Err(error) => Err(CommandError::failed("terminal", error)),
     }
 }

@@ -102,7 +102,6 @@ const fn suffix(unit: Unit) -> &'static str {
         Unit::Count => "",
         Unit::Percent => "_percent",
         Unit::Seconds => "_seconds",
-        Unit::Bytes => "_bytes",
     }
 }
 

@@ -30,8 +30,6 @@ pub(crate) enum Unit {
     Percent,
     /// Seconds.
     Seconds,
-    /// Bytes.
-    Bytes,
 }
 
 impl Measure {
@@ -95,7 +93,6 @@ impl Unit {
             Self::Count => "",
             Self::Percent => "%",
             Self::Seconds => "s",
-            Self::Bytes => "B",
         }
     }
 }

@@ -32,12 +32,12 @@ impl Range {
         }
     }
 
-    /// Alerts at this value and below it.
-    pub(crate) const fn up_to(end: f64) -> Self {
+    /// Alerts below this value.
+    pub(crate) const fn at_least(start: f64) -> Self {
         Self {
-            start: f64::NEG_INFINITY,
-            end,
-            inside: true,
+            start,
+            end: f64::INFINITY,
+            inside: false,
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn own_ranges() {
         assert!(Range::from(5.0).alerts(5.0) && !Range::from(5.0).alerts(4.9));
-        assert!(Range::up_to(5.0).alerts(5.0) && !Range::up_to(5.0).alerts(5.1));
+        assert!(Range::at_least(5.0).alerts(4.9) && !Range::at_least(5.0).alerts(5.0));
         assert!(Range::above(0.0).alerts(1.0) && !Range::above(0.0).alerts(0.0));
     }
 

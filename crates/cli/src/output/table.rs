@@ -156,6 +156,9 @@ mod tests {
         let text = render(&sample(), colored);
         assert!(text.contains("\u{1b}[32mok\u{1b}[0m"), "{text:?}");
         assert!(text.contains("a\\u{1b}[2J"), "{text:?}");
-        assert!(text.contains("-1000.00 CZK\u{1b}["), "{text:?}");
+        assert!(
+            text.contains("\u{1b}[38;5;9m -1000.00 CZK \u{1b}[39m"),
+            "{text:?}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use neobank_db::{DatabaseError, Executor, FromQueryResult, Statement};
 use serde::Serialize;
 
 use super::exact::{Home, home};
-use super::tables::texts;
+use crate::arrays::texts;
 use crate::error::OpsError;
 use crate::monitor::Monitor;
 use crate::section::{Cause, Reason, Section};

@@ -1,9 +1,9 @@
 //! How much of each table's file holds nothing: an estimate.
 
-use neobank_db::{FromQueryResult, Statement, Value};
-use sea_orm::sea_query::ArrayType;
+use neobank_db::{FromQueryResult, Statement};
 use serde::Serialize;
 
+use crate::arrays::texts;
 use crate::error::OpsError;
 use crate::monitor::Monitor;
 use crate::section::Section;
@@ -63,11 +63,6 @@ pub struct TableBloatRow {
 #[must_use]
 pub fn statement(schemas: Option<&[String]>) -> Statement {
     neobank_db::statement(include_str!("tables.sql"), [texts(schemas)])
-}
-
-pub(super) fn texts(schemas: Option<&[String]>) -> Value {
-    let texts = schemas.map(|schemas| Box::new(schemas.iter().cloned().map(Value::from).collect()));
-    Value::Array(ArrayType::String, texts)
 }
 
 impl Monitor {

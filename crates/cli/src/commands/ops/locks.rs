@@ -5,7 +5,7 @@ use std::time::Duration;
 use neobank_ops::blocking::{AwaitedLock, BlockingReport, Participant};
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
-use super::part::{Bar, Chart, Findings, Part, count, short};
+use super::part::{Bar, Chart, Findings, Part, count, seconds, short, word};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Cell, Mood, Table, cell, optional};
 
@@ -168,7 +168,7 @@ fn waits(report: &BlockingReport) -> Table {
             cell(&edge.waiter),
             optional(wait.and_then(|wait| wait.seconds).map(seconds)),
             cell(&edge.blocker),
-            cell(kind(edge)),
+            cell(word(edge.kind)),
             optional(wait.and_then(|wait| wait.lock.as_ref()).map(lock)),
             optional(edge.wanted_mode.as_ref()),
             optional(one.username.as_ref()),
@@ -176,13 +176,6 @@ fn waits(report: &BlockingReport) -> Table {
         ]);
     }
     table
-}
-
-fn kind(edge: &neobank_ops::blocking::BlockingEdge) -> String {
-    serde_json::to_value(edge.kind)
-        .ok()
-        .and_then(|name| name.as_str().map(|name| name.replace('_', " ")))
-        .unwrap_or_default()
 }
 
 fn charts(report: &BlockingReport) -> Vec<Chart> {
@@ -240,8 +233,4 @@ fn longest_wait(report: &BlockingReport) -> f64 {
         .iter()
         .filter_map(|one| one.wait.as_ref()?.seconds)
         .fold(0.0, f64::max)
-}
-
-fn seconds(seconds: f64) -> String {
-    format!("{seconds:.1} s")
 }

@@ -3,9 +3,9 @@
 use clap::Args;
 use neobank_ops::mvcc::{Pages, RowVersion, RowVersions};
 use neobank_ops::{Section, TableName};
-use serde::Serialize;
 
 use super::MonitoringArguments;
+use super::part::word;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::{Answer, Block, Cell, Mood, Table, cell, optional};
@@ -100,12 +100,4 @@ fn row(version: &RowVersion) -> [Cell; 8] {
         optional(version.newer_version.as_ref()),
         cell(visible).mood(mood),
     ]
-}
-
-/// The name in the contract, for people.
-fn word(value: impl Serialize) -> String {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|name| name.as_str().map(|name| name.replace('_', " ")))
-        .unwrap_or_default()
 }

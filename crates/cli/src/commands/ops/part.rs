@@ -1,11 +1,13 @@
 //! One subject of monitoring, with all that can be shown of it.
 
+use std::time::Duration;
+
 use neobank_ops::Section;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::CommandError;
-use crate::nagios::{Check, Measure};
+use crate::nagios::{Check, Measure, Range};
 use crate::output::{Answer, Block, Mood};
 
 /// One subject.
@@ -85,6 +87,39 @@ impl Part {
         }
     }
 
+    /// Several questions of one subject: each keeps its own title, its data under its name, and its figures.
+    pub(crate) fn join(name: &'static str, title: &'static str, parts: Vec<Self>) -> Self {
+        let mut joined = Self {
+            name,
+            title,
+            data: Value::Null,
+            blocks: Vec::new(),
+            charts: Vec::new(),
+            check: Check::new(name, "", Vec::new()),
+        };
+        let mut data = serde_json::Map::new();
+        let (mut summaries, mut unknown) = (Vec::new(), Vec::new());
+        for part in parts {
+            joined.blocks.push(Block::Title(part.title.to_owned()));
+            joined.blocks.extend(part.blocks);
+            joined.charts.extend(part.charts);
+            let prefixed = part.check.measures.into_iter().map(|mut measure| {
+                measure.label = format!("{}_{}", part.name, measure.label);
+                measure
+            });
+            joined.check.measures.extend(prefixed);
+            match part.check.unknown {
+                Some(reason) => unknown.push(format!("{} n/a: {reason}", part.name)),
+                None => summaries.push(part.check.summary),
+            }
+            data.insert(part.name.to_owned(), part.data);
+        }
+        joined.check.summary = summaries.join("; ");
+        joined.check.unknown = (!unknown.is_empty()).then(|| unknown.join("; "));
+        joined.data = Value::Object(data);
+        joined
+    }
+
     /// Whether there is an answer.
     pub(crate) const fn is_available(&self) -> bool {
         self.check.unknown.is_none()
@@ -102,6 +137,32 @@ impl Part {
 /// A number of things as a measure has it; what is beyond four billion is four billion.
 pub(crate) fn count(number: impl TryInto<u32>) -> f64 {
     f64::from(number.try_into().unwrap_or(u32::MAX))
+}
+
+/// Seconds for people.
+pub(crate) fn seconds(seconds: f64) -> String {
+    format!("{seconds:.1} s")
+}
+
+/// Alerts from this many seconds on.
+pub(crate) fn seconds_from(limit: u64) -> Option<Range> {
+    Some(Range::from(Duration::from_secs(limit).as_secs_f64()))
+}
+
+/// The name in the contract, for people.
+pub(crate) fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|name| name.as_str().map(|name| name.replace('_', " ")))
+        .unwrap_or_default()
+}
+
+/// The name of a variant that is a tagged object in the contract, for people.
+pub(crate) fn word_of(value: impl Serialize, tag: &str) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|object| object.get(tag)?.as_str().map(|name| name.replace('_', " ")))
+        .unwrap_or_default()
 }
 
 /// A statement in one line, cut where a table would get too wide; JSON has the whole of it.

@@ -11,7 +11,7 @@ use crate::arguments::CheckArguments;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::html;
-use crate::nagios::Check;
+use crate::nagios::{Check, Severity};
 use crate::output::{Answer, Block};
 
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ fn check(parts: &[Part]) -> Check {
         if let Some(reason) = &part.check.unknown {
             unknown.push(format!("{}: {reason}", part.name));
         }
-        if worst.is_none_or(|worst| worst.check.severity() < part.check.severity()) {
+        if worst.is_none_or(|worst| rank(worst) < rank(part)) {
             worst = Some(part);
         }
     }
@@ -87,4 +87,14 @@ fn check(parts: &[Part]) -> Check {
     let mut check = Check::new("report", summary, measures);
     check.unknown = (!unknown.is_empty()).then(|| unknown.join("; "));
     check
+}
+
+/// What is known to be wrong comes before what is not known.
+fn rank(part: &Part) -> u8 {
+    match part.check.severity() {
+        Severity::Ok => 0,
+        Severity::Unknown => 1,
+        Severity::Warning => 2,
+        Severity::Critical => 3,
+    }
 }

@@ -1,0 +1,132 @@
+//! `neobank top`: a live view of sessions, of who blocks whom, of pools and rates.
+//!
+//! [`sample()`] asks the server, `state` holds what is shown, `update` says what a key does, `render` draws; none of the
+//! last three knows of a terminal or of a server. `screen` puts them together.
+
+mod render;
+mod sample;
+mod screen;
+mod state;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tree;
+mod update;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use clap::Args;
+use neobank_db::DatabaseConfig;
+use neobank_ops::{Monitor, MonitorLimits, OpsError};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use thiserror::Error;
+
+pub use sample::{BlockingLine, Places, Sample, sample};
+use state::{State, View};
+
+/// How `neobank top` is run.
+#[derive(Args, Clone, Debug)]
+pub struct TopOptions {
+    /// Seconds between two looks at the server.
+    #[arg(long, short = 'n', default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub interval: u64,
+    /// Show only lines in which all these words are found.
+    #[arg(long, short, default_value = "")]
+    pub filter: String,
+    /// Print one screen of each list as plain text, and end: for files and for tickets.
+    #[arg(long)]
+    pub once: bool,
+    /// The width of the plain text, in characters.
+    #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(80..=400), requires = "once")]
+    pub width: u16,
+}
+
+/// Why the view ended.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TopError {
+    /// The server cannot be asked.
+    #[error(transparent)]
+    Ops(#[from] OpsError),
+    /// The terminal does not work.
+    #[error("the terminal: {0}")]
+    Terminal(#[from] std::io::Error),
+    /// Standard input and output are not a terminal.
+    #[error("a live view needs a terminal; --once prints one screen as plain text")]
+    NoTerminal,
+    /// A part of the program failed.
+    #[error("a part of the view failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Shows the server live until the user quits; with [`TopOptions::once`], prints it.
+///
+/// The terminal is as it was before when this comes back, and when it panics.
+///
+/// # Errors
+///
+/// [`TopError`].
+pub async fn run(options: TopOptions, config: DatabaseConfig) -> Result<(), TopError> {
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !options.once && !is_terminal {
+        return Err(TopError::NoTerminal);
+    }
+    let monitor = Monitor::connect(config, MonitorLimits::default()).await?;
+    let mut state = State::new(server_name(&monitor), Duration::from_secs(options.interval));
+    state.filter.clone_from(&options.filter);
+    if options.once {
+        let text = once(&monitor, state, options.width).await?;
+        return Ok(std::io::stdout().lock().write_all(text.as_bytes())?);
+    }
+    screen::run(monitor, state).await
+}
+
+fn server_name(monitor: &Monitor) -> String {
+    let config = monitor.config();
+    let version = monitor.server_version();
+    format!(
+        "PostgreSQL {}.{}  {}@{}/{}",
+        version.major(),
+        version.minor(),
+        config.user,
+        config.hosts.join(","),
+        config.database
+    )
+}
+
+/// Each list as text, of two samples, so that there are rates.
+async fn once(monitor: &Monitor, mut state: State, width: u16) -> Result<String, TopError> {
+    state.sampled(sample(monitor).await?);
+    tokio::time::sleep(state.interval).await;
+    state.sampled(sample(monitor).await?);
+    let mut text = String::new();
+    for view in [View::Sessions, View::Blocking, View::Pools] {
+        state.view = view;
+        let lines = u16::try_from(state.processes().len()).unwrap_or(u16::MAX);
+        text.push_str(&plain(&state, width, lines.clamp(3, LINES_MAX) + 12)?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// Lines of each list in plain text.
+const LINES_MAX: u16 = 500;
+
+/// A frame as text, without colours.
+fn plain(state: &State, width: u16, height: u16) -> Result<String, std::io::Error> {
+    let never = |error| std::io::Error::other(format!("{error:?}"));
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(never)?;
+    terminal
+        .draw(|frame| render::render(frame, state))
+        .map_err(never)?;
+    let buffer = terminal.backend().buffer();
+    let mut text = String::new();
+    for line in buffer.content.chunks(usize::from(width.max(1))) {
+        let line: String = line.iter().map(ratatui::buffer::Cell::symbol).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    Ok(text)
+}

@@ -1,0 +1,123 @@
+//! The loop between the terminal, the server and the state.
+
+use crossterm::event::{Event, EventStream};
+use futures_util::StreamExt as _;
+use neobank_ops::live::{SignalOutcome, Target};
+use neobank_ops::{Monitor, OpsError, Section};
+use ratatui::DefaultTerminal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use super::TopError;
+use super::render::render;
+use super::sample::{Sample, sample};
+use super::state::State;
+use super::update::Effect;
+
+/// The terminal as it was, whatever happens: on return and on error by this value, on a panic by the hook of
+/// [`ratatui::try_init`].
+struct Restored(DefaultTerminal);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+/// What was going on outside the state.
+enum Answer {
+    Sampled(Result<Box<Sample>, OpsError>),
+    Signalled(Target, Result<Section<SignalOutcome>, OpsError>),
+}
+
+/// Shows and obeys until the user quits, or the process is told to end.
+pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopError> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    let mut terminal = Restored(ratatui::try_init()?);
+    let mut events = EventStream::new();
+    let mut work = Work::new(monitor);
+    work.sample();
+    let mut due = tokio::time::Instant::now() + state.interval;
+    loop {
+        terminal.0.draw(|frame| render(frame, &state))?;
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(Event::Key(key))) => match state.pressed(key) {
+                    Some(Effect::Quit) => return Ok(()),
+                    Some(Effect::Refresh) => work.sample(),
+                    Some(Effect::Send(signal, target)) => work.send(signal, target),
+                    None => {}
+                },
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(()),
+            },
+            Some(answer) = work.tasks.join_next() => match answer? {
+                Answer::Sampled(sample) => {
+                    work.is_sampling = false;
+                    match sample {
+                        // Who pauses wants to read what is there.
+                        Ok(_) if state.is_paused => {}
+                        Ok(sample) => state.sampled(*sample),
+                        Err(error) => state.problem = Some(error.to_string()),
+                    }
+                }
+                Answer::Signalled(target, outcome) => {
+                    state.signalled(&target, words(outcome));
+                    work.sample();
+                }
+            },
+            () = tokio::time::sleep_until(due) => {
+                due = tokio::time::Instant::now() + state.interval;
+                if !state.is_paused {
+                    work.sample();
+                }
+            }
+            _ = terminated.recv() => return Ok(()),
+            _ = hung_up.recv() => return Ok(()),
+        }
+    }
+}
+
+/// What is asked of the server: one sample at a time.
+struct Work {
+    monitor: Monitor,
+    tasks: JoinSet<Answer>,
+    is_sampling: bool,
+}
+
+impl Work {
+    fn new(monitor: Monitor) -> Self {
+        Self {
+            monitor,
+            tasks: JoinSet::new(),
+            is_sampling: false,
+        }
+    }
+
+    fn sample(&mut self) {
+        if !self.is_sampling {
+            self.is_sampling = true;
+            let monitor = self.monitor.clone();
+            self.tasks
+                .spawn(async move { Answer::Sampled(sample(&monitor).await.map(Box::new)) });
+        }
+    }
+
+    fn send(&mut self, signal: neobank_ops::live::Signal, target: Target) {
+        let monitor = self.monitor.clone();
+        self.tasks.spawn(async move {
+            let outcome = monitor.signal(signal, &target).await;
+            Answer::Signalled(target, outcome)
+        });
+    }
+}
+
+fn words(outcome: Result<Section<SignalOutcome>, OpsError>) -> Result<SignalOutcome, String> {
+    match outcome {
+        Ok(Section::Available { value }) => Ok(value),
+        Ok(Section::NotAvailable { reason }) => Err(reason.detail),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,60 @@
+SELECT
+    space.nspname::pg_catalog.text AS schema_name,
+    owner.relname::pg_catalog.text AS table_name,
+    class.relname::pg_catalog.text AS index_name,
+    method.amname::pg_catalog.text AS method,
+    CASE WHEN NOT held.is_locked THEN pg_catalog.pg_relation_size(class.oid) END AS size_bytes,
+    entry.indisvalid AS is_valid,
+    entry.indisready AS is_ready,
+    EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build
+            WHERE build.relid = owner.oid AND build.datname = pg_catalog.current_database()
+              AND build.index_relid IN (0, class.oid)) AS is_being_built,
+    entry.indisunique AS is_unique,
+    (SELECT pg_catalog.min(rule.conname::pg_catalog.text) FROM pg_catalog.pg_constraint AS rule
+     WHERE rule.conindid = class.oid) AS constraint_name,
+    entry.indisreplident AS is_replica_identity,
+    entry.indisclustered AS is_clustered,
+    class.relispartition AS is_of_partition,
+    ARRAY(SELECT pg_catalog.concat(part.text, ' ', entry.indclass[part.place - 1], ' ', entry.indcollation[part.place - 1], ' ',
+                                   entry.indoption[part.place - 1])
+          FROM pg_catalog.generate_series(1, entry.indnkeyatts) AS place
+          CROSS JOIN LATERAL (SELECT place, CASE
+              WHEN entry.indkey[place - 1] <> 0 THEN (
+                  SELECT pg_catalog.quote_ident(field.attname) FROM pg_catalog.pg_attribute AS field
+                  WHERE field.attrelid = owner.oid AND field.attnum = entry.indkey[place - 1])
+              WHEN NOT held.is_locked THEN pg_catalog.pg_get_indexdef(class.oid, place, false)
+              ELSE pg_catalog.concat('unknown:', class.oid)
+          END AS text) AS part
+          ORDER BY part.place) AS keys,
+    ARRAY(SELECT pg_catalog.quote_ident(field.attname)
+          FROM pg_catalog.generate_series(entry.indnkeyatts + 1, entry.indnatts) AS place
+          JOIN pg_catalog.pg_attribute AS field ON field.attrelid = owner.oid AND field.attnum = entry.indkey[place - 1]
+          ORDER BY place) AS included,
+    CASE
+        WHEN entry.indpred IS NULL THEN NULL
+        WHEN NOT held.is_locked THEN pg_catalog.pg_get_expr(entry.indpred, entry.indrelid)
+        ELSE pg_catalog.concat('unknown:', class.oid)
+    END AS predicate,
+    pg_catalog.pg_stat_get_numscans(class.oid) AS scans,
+    {last_scan} AS last_scan,
+    (SELECT pg_catalog.pg_stat_get_db_stat_reset_time(oid) FROM pg_catalog.pg_database
+     WHERE datname = pg_catalog.current_database()) AS counted_since,
+    pg_catalog.pg_is_in_recovery()
+        OR EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical')
+        OR EXISTS (SELECT FROM pg_catalog.pg_stat_replication) AS has_standbys
+FROM pg_catalog.pg_index AS entry
+JOIN pg_catalog.pg_class AS class ON class.oid = entry.indexrelid AND class.relkind = 'i'
+JOIN pg_catalog.pg_class AS owner ON owner.oid = entry.indrelid AND owner.relkind IN ('r', 'm') AND owner.relpersistence <> 't'
+JOIN pg_catalog.pg_am AS method ON method.oid = class.relam
+JOIN pg_catalog.pg_namespace AS space ON space.oid = owner.relnamespace
+-- Sizes and expressions of what somebody wants for himself would be waited for.
+CROSS JOIN LATERAL (SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_locks AS lock
+    WHERE lock.locktype = 'relation' AND lock.mode = 'AccessExclusiveLock' AND lock.relation IN (class.oid, owner.oid)
+      AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+      AND lock.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+) AS is_locked) AS held
+WHERE CASE WHEN $1 IS NULL
+           THEN NOT pg_catalog.starts_with(space.nspname, 'pg_') AND space.nspname <> 'information_schema'
+           ELSE space.nspname = ANY ($1) END
+ORDER BY schema_name, table_name, index_name

@@ -1,0 +1,271 @@
+//! Which indexes are worth a look, and what speaks against dropping them.
+
+use serde::Serialize;
+
+use super::facts::IndexRow;
+
+/// An index that is worth a look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct IndexFinding {
+    /// The index.
+    pub index: IndexRow,
+    /// What is wrong with it.
+    pub problem: IndexProblem,
+    /// What it does besides helping queries; while there is anything, it must stay.
+    pub needed_for: Vec<IndexUse>,
+    /// What to know before it is dropped.
+    pub caveats: Vec<String>,
+}
+
+/// What is wrong with an index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "problem", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum IndexProblem {
+    /// A build of it failed: it helps nobody, and writes may still pay for it.
+    Invalid,
+    /// Another one is the same.
+    Duplicate {
+        /// The other.
+        of: String,
+    },
+    /// Another one begins with the same keys, and can do all that this one does, if more slowly.
+    Prefix {
+        /// The other.
+        of: String,
+    },
+    /// No query used it since the counters began.
+    Unused,
+}
+
+/// What an index does besides helping queries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "use", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum IndexUse {
+    /// It refuses equal rows.
+    Unique,
+    /// It stands for a constraint.
+    Constraint {
+        /// The constraint.
+        name: String,
+    },
+    /// Logical replication tells rows apart by it.
+    ReplicaIdentity,
+    /// It belongs to the index of a partitioned table.
+    Partition,
+}
+
+impl IndexFinding {
+    /// Whether nothing but queries would miss it.
+    #[must_use]
+    pub fn is_removable(&self) -> bool {
+        self.needed_for.is_empty()
+    }
+}
+
+/// What is wrong with these indexes: for each the first thing only, in the order of [`IndexProblem`].
+#[must_use]
+pub fn findings(indexes: &[IndexRow]) -> Vec<IndexFinding> {
+    indexes
+        .iter()
+        .filter_map(|index| {
+            let problem = problem(index, indexes)?;
+            Some(IndexFinding {
+                needed_for: uses(index),
+                caveats: caveats(index, &problem),
+                index: index.clone(),
+                problem,
+            })
+        })
+        .collect()
+}
+
+fn problem(index: &IndexRow, all: &[IndexRow]) -> Option<IndexProblem> {
+    if !index.is_valid {
+        return (!index.is_being_built).then_some(IndexProblem::Invalid);
+    }
+    let mut others = all
+        .iter()
+        .filter(|other| other.is_valid && is_beside(index, other));
+    if let Some(other) = others
+        .clone()
+        .find(|other| is_same(index, other) && is_to_stay(other, index))
+    {
+        return Some(IndexProblem::Duplicate {
+            of: other.index_name.clone(),
+        });
+    }
+    if let Some(other) = others.find(|other| is_prefix(index, other)) {
+        return Some(IndexProblem::Prefix {
+            of: other.index_name.clone(),
+        });
+    }
+    (index.scans == 0).then_some(IndexProblem::Unused)
+}
+
+/// Another index of the same kind on the same rows of the same table.
+fn is_beside(index: &IndexRow, other: &IndexRow) -> bool {
+    index.index_name != other.index_name
+        && (&index.schema_name, &index.table_name) == (&other.schema_name, &other.table_name)
+        && index.method == other.method
+        && index.predicate == other.predicate
+}
+
+fn is_same(index: &IndexRow, other: &IndexRow) -> bool {
+    index.keys == other.keys && index.included == other.included
+}
+
+/// Of two that are the same, the one that does more stays; if they do as much, the one whose name comes first.
+fn is_to_stay(one: &IndexRow, other: &IndexRow) -> bool {
+    let rank = |index: &IndexRow| {
+        (
+            !index.is_of_partition,
+            index.constraint_name.is_none(),
+            !index.is_replica_identity,
+            !index.is_unique,
+            index.index_name.clone(),
+        )
+    };
+    rank(one) < rank(other)
+}
+
+/// Only a B-tree finds rows by its first keys as well as by all of them. One that is unique, or carries columns along that the
+/// other has not, is not replaced by a longer one.
+fn is_prefix(index: &IndexRow, other: &IndexRow) -> bool {
+    let has = |column: &String| {
+        other.included.contains(column)
+            || other
+                .keys
+                .iter()
+                .any(|key| key.rsplitn(4, ' ').last() == Some(column))
+    };
+    index.method == "btree"
+        && !index.is_unique
+        && index.keys.len() < other.keys.len()
+        && other.keys.starts_with(&index.keys)
+        && index.included.iter().all(has)
+}
+
+fn uses(index: &IndexRow) -> Vec<IndexUse> {
+    let constraint = index
+        .constraint_name
+        .as_ref()
+        .map(|name| IndexUse::Constraint { name: name.clone() });
+    [
+        index.is_unique.then_some(IndexUse::Unique),
+        constraint,
+        index
+            .is_replica_identity
+            .then_some(IndexUse::ReplicaIdentity),
+        index.is_of_partition.then_some(IndexUse::Partition),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn caveats(index: &IndexRow, problem: &IndexProblem) -> Vec<String> {
+    let mut caveats = Vec::new();
+    if *problem == IndexProblem::Unused {
+        caveats.push(match index.counted_since {
+            Some(since) => format!("scans are counted since {since:?}"),
+            None => {
+                "nobody knows since when scans are counted: the counters begin anew after a crash"
+                    .to_owned()
+            }
+        });
+        if index.has_standbys {
+            caveats.push("queries on standbys may use it, and are not counted here".to_owned());
+        }
+    }
+    if index.is_clustered {
+        caveats.push("CLUSTER keeps the table in its order".to_owned());
+    }
+    caveats
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn index(name: &str, keys: &[&str]) -> IndexRow {
+        IndexRow {
+            schema_name: "s".to_owned(),
+            table_name: "t".to_owned(),
+            index_name: name.to_owned(),
+            method: "btree".to_owned(),
+            size_bytes: Some(8192),
+            is_valid: true,
+            is_ready: true,
+            is_being_built: false,
+            is_unique: false,
+            constraint_name: None,
+            is_replica_identity: false,
+            is_clustered: false,
+            is_of_partition: false,
+            keys: keys.iter().map(|key| format!("{key} 1 0 0")).collect(),
+            included: Vec::new(),
+            predicate: None,
+            scans: 1,
+            last_scan: None,
+            counted_since: None,
+            has_standbys: false,
+        }
+    }
+
+    #[test]
+    fn included_columns_must_be_in_the_longer_one() {
+        let mut short = index("short", &["a"]);
+        short.included = vec!["c".to_owned()];
+        let found = findings(&[short.clone(), index("long", &["a", "b"])]);
+        assert_eq!(found, []);
+        let found = findings(&[short, index("longer", &["a", "b", "c"])]);
+        assert_eq!(
+            found[0].problem,
+            IndexProblem::Prefix {
+                of: "longer".to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn one_that_is_being_built_is_no_finding() {
+        let mut half = index("half", &["a"]);
+        half.is_valid = false;
+        assert_eq!(findings(&[half.clone()])[0].problem, IndexProblem::Invalid);
+        half.is_being_built = true;
+        assert_eq!(findings(&[half]), []);
+    }
+
+    proptest! {
+        /// Whatever is dropped that is called removable and redundant, some index with all its keys stays.
+        #[test]
+        fn what_is_redundant_is_never_all_there_is(
+            shapes in prop::collection::vec((1..4_usize, any::<bool>(), any::<bool>()), 1..8)
+        ) {
+            let all: Vec<IndexRow> = shapes
+                .iter()
+                .enumerate()
+                .map(|(number, (length, is_unique, is_constraint))| {
+                    let mut one = index(&format!("i{number}"), &["a", "b", "c"][..*length]);
+                    one.is_unique = *is_unique || *is_constraint;
+                    one.constraint_name = is_constraint.then(|| format!("c{number}"));
+                    one
+                })
+                .collect();
+            let dropped: Vec<String> = findings(&all)
+                .into_iter()
+                .filter(IndexFinding::is_removable)
+                .map(|finding| finding.index.index_name)
+                .collect();
+            let left: Vec<&IndexRow> = all.iter().filter(|one| !dropped.contains(&one.index_name)).collect();
+            for one in &all {
+                prop_assert!(left.iter().any(|other| other.keys.starts_with(&one.keys)));
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What all databases have done since their statistics began, and how much of it in a second.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use neobank_db::{FromQueryResult, Statement};
+use sea_query::{Expr, ExprTrait, Func, Query};
+use serde::Serialize;
+
+use crate::error::OpsError;
+use crate::monitor::{Monitor, build};
+use crate::section::Section;
+
+/// The counters of `pg_stat_database`, summed over all databases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
+pub struct CountersRow {
+    /// When they were read.
+    pub taken_at: DateTime<Utc>,
+    /// When the statistics of any database were last begun anew; none for never.
+    pub reset_at: Option<DateTime<Utc>>,
+    /// Transactions that were committed.
+    pub commits: i64,
+    /// Transactions that were rolled back.
+    pub rollbacks: i64,
+    /// Rows that scans went over.
+    pub rows_returned: i64,
+    /// Rows that were found by an index.
+    pub rows_fetched: i64,
+    /// Rows inserted, updated and deleted.
+    pub rows_written: i64,
+    /// Blocks that were not in the server's buffers.
+    pub blocks_read: i64,
+    /// Blocks that were in the server's buffers.
+    pub blocks_hit: i64,
+    /// Deadlocks that the server ended.
+    pub deadlocks: i64,
+    /// Bytes written to temporary files.
+    pub temporary_bytes: i64,
+}
+
+/// What happened between two readings, for each second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rates {
+    /// Transactions that were committed.
+    pub commits: u64,
+    /// Transactions that were rolled back.
+    pub rollbacks: u64,
+    /// Rows that scans went over.
+    pub rows_returned: u64,
+    /// Rows that were found by an index.
+    pub rows_fetched: u64,
+    /// Rows inserted, updated and deleted.
+    pub rows_written: u64,
+    /// Blocks that were not in the server's buffers.
+    pub blocks_read: u64,
+    /// Blocks that were in the server's buffers.
+    pub blocks_hit: u64,
+    /// Bytes written to temporary files.
+    pub temporary_bytes: u64,
+    /// Deadlocks between the two readings, not for each second.
+    pub deadlocks: u64,
+}
+
+/// The text of the question: one row.
+#[must_use]
+pub fn statement() -> Statement {
+    let mut query = Query::select();
+    query
+        .expr_as(Expr::cust("pg_catalog.clock_timestamp()"), "taken_at")
+        .expr_as(Func::max(Expr::col("stats_reset")), "reset_at");
+    for (sum, name) in [
+        ("xact_commit", "commits"),
+        ("xact_rollback", "rollbacks"),
+        ("tup_returned", "rows_returned"),
+        ("tup_fetched", "rows_fetched"),
+        ("tup_inserted + tup_updated + tup_deleted", "rows_written"),
+        ("blks_read", "blocks_read"),
+        ("blks_hit", "blocks_hit"),
+        ("deadlocks", "deadlocks"),
+        ("temp_bytes", "temporary_bytes"),
+    ] {
+        let sum = Func::coalesce([Expr::from(Func::sum(Expr::cust(sum))), Expr::val(0_i64)]);
+        query.expr_as(Expr::from(sum).cast_as("int8"), name);
+    }
+    build(query.from(("pg_catalog", "pg_stat_database")))
+}
+
+impl Monitor {
+    /// What all databases have done so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`].
+    pub async fn counters(&self) -> Result<Section<CountersRow>, OpsError> {
+        let rows = self.section(statement()).await?;
+        Ok(rows.and_then(Section::of_first))
+    }
+}
+
+impl CountersRow {
+    /// What happened for each second since an earlier reading. None when there is nothing to compare: no time went by,
+    /// statistics were begun anew, or a database was dropped with its share.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Option<Rates> {
+        let elapsed = (self.taken_at - earlier.taken_at).to_std().ok()?;
+        if elapsed < Self::ELAPSED_MIN || self.reset_at != earlier.reset_at {
+            return None;
+        }
+        let counted = |counter: fn(&Self) -> i64| {
+            let now = counter(self);
+            u64::try_from(now.checked_sub(counter(earlier))?).ok()
+        };
+        let rate = |counter: fn(&Self) -> i64| {
+            let rate = u128::from(counted(counter)?) * 1_000 / elapsed.as_millis();
+            u64::try_from(rate).ok()
+        };
+        Some(Rates {
+            commits: rate(|row| row.commits)?,
+            rollbacks: rate(|row| row.rollbacks)?,
+            rows_returned: rate(|row| row.rows_returned)?,
+            rows_fetched: rate(|row| row.rows_fetched)?,
+            rows_written: rate(|row| row.rows_written)?,
+            blocks_read: rate(|row| row.blocks_read)?,
+            blocks_hit: rate(|row| row.blocks_hit)?,
+            temporary_bytes: rate(|row| row.temporary_bytes)?,
+            deadlocks: counted(|row| row.deadlocks)?,
+        })
+    }
+
+    /// A rate over less than this is noise.
+    const ELAPSED_MIN: Duration = Duration::from_millis(50);
+}
+
+impl Rates {
+    /// The share of blocks that were in the buffers, in percent; none when no block was asked for.
+    #[must_use]
+    pub fn hit_percent(&self) -> Option<u64> {
+        let all = self.blocks_hit.checked_add(self.blocks_read)?;
+        self.blocks_hit.checked_mul(100)?.checked_div(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::readable::readable;
+
+    fn at(milliseconds: i64, commits: i64) -> CountersRow {
+        CountersRow {
+            taken_at: DateTime::UNIX_EPOCH + TimeDelta::milliseconds(milliseconds),
+            commits,
+            ..CountersRow::default()
+        }
+    }
+
+    #[test]
+    fn the_text_is_what_was_looked_at() {
+        insta::assert_snapshot!("live_counters", readable(&statement()));
+    }
+
+    #[test]
+    fn a_rate_is_for_each_second() {
+        assert_eq!(at(3_000, 700).since(&at(1_000, 100)).unwrap().commits, 300);
+        assert_eq!(
+            at(1_500, 700).since(&at(1_000, 100)).unwrap().commits,
+            1_200
+        );
+    }
+
+    #[test]
+    fn nothing_is_made_up_where_nothing_can_be_compared() {
+        assert_eq!(
+            at(1_000, 700).since(&at(1_000, 100)),
+            None,
+            "no time went by"
+        );
+        assert_eq!(
+            at(1_000, 700).since(&at(2_000, 100)),
+            None,
+            "time went back"
+        );
+        assert_eq!(
+            at(2_000, 100).since(&at(1_000, 700)),
+            None,
+            "a database was dropped"
+        );
+        let reset = CountersRow {
+            reset_at: Some(DateTime::UNIX_EPOCH),
+            ..at(2_000, 700)
+        };
+        assert_eq!(reset.since(&at(1_000, 100)), None, "begun anew");
+    }
+
+    #[test]
+    fn the_share_of_hits_needs_blocks() {
+        let rates = |blocks_hit, blocks_read| Rates {
+            blocks_hit,
+            blocks_read,
+            ..Rates::default()
+        };
+        assert_eq!(rates(99, 1).hit_percent(), Some(99));
+        assert_eq!(rates(0, 0).hit_percent(), None);
+        assert_eq!(rates(u64::MAX, 1).hit_percent(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_reading_panics(first in any::<(i32, i64)>(), second in any::<(i32, i64)>()) {
+            let _ = at(first.0.into(), first.1).since(&at(second.0.into(), second.1));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What a live view shows again and again: sessions, counters for rates, and the two signals to a session.
+
+mod counters;
+mod sessions;
+mod signal;
+
+pub use counters::{CountersRow, Rates, statement as counters_statement};
+pub use sessions::{
+    SESSIONS_MAX, STATEMENT_LENGTH_MAX, SessionRow, statement as sessions_statement,
+};
+pub use signal::{Signal, SignalOutcome, Target, statement as signal_statement};

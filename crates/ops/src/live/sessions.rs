@@ -1,0 +1,129 @@
+//! Every session that works in a database, as it is now.
+
+use chrono::{DateTime, Utc};
+use neobank_db::{FromQueryResult, Statement};
+use sea_query::{Expr, ExprTrait, Func, NullOrdering, Order, Query};
+use serde::Serialize;
+
+use crate::error::OpsError;
+use crate::monitor::{Monitor, build};
+use crate::section::Section;
+
+/// How many sessions one answer has at most; those with the oldest transactions come first. No screen is longer.
+pub const SESSIONS_MAX: u64 = 2_000;
+
+/// How many characters of a statement one answer has at most.
+pub const STATEMENT_LENGTH_MAX: i32 = 2_000;
+
+/// A session. What the role may not see of it is none, and its statement is `<insufficient privilege>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
+pub struct SessionRow {
+    /// Its server process.
+    pub process_id: i32,
+    /// True for the monitor's own.
+    pub is_own: bool,
+    /// When it connected; with the process it names the session, since the server uses numbers again.
+    pub backend_start: Option<DateTime<Utc>>,
+    /// Its role.
+    pub username: Option<String>,
+    /// Its database.
+    pub database: Option<String>,
+    /// What it calls itself; it can say anything.
+    pub application_name: Option<String>,
+    /// From where it is connected; none for a Unix socket.
+    pub client_address: Option<String>,
+    /// Such as `client backend`.
+    pub backend_type: Option<String>,
+    /// Such as `idle in transaction`.
+    pub state: Option<String>,
+    /// The kind of its wait, such as `Lock`.
+    pub wait_event_type: Option<String>,
+    /// Its wait, such as `transactionid`.
+    pub wait_event: Option<String>,
+    /// The age of its transaction.
+    pub transaction_age_milliseconds: Option<i64>,
+    /// The age of its statement; none when it runs none.
+    pub statement_age_milliseconds: Option<i64>,
+    /// For how long it is in its state.
+    pub state_age_milliseconds: Option<i64>,
+    /// When its statement, or its last one, began.
+    pub statement_started_at: Option<DateTime<Utc>>,
+    /// The statement that it runs, or ran last, with its values; cut after [`STATEMENT_LENGTH_MAX`].
+    pub statement: Option<String>,
+}
+
+/// The text of the question: at most [`SESSIONS_MAX`] rows.
+#[must_use]
+pub fn statement() -> Statement {
+    build(
+        Query::select()
+            .expr_as(Expr::col("pid"), "process_id")
+            .expr_as(Expr::cust("pid = pg_catalog.pg_backend_pid()"), "is_own")
+            .column("backend_start")
+            .expr_as(Expr::col("usename").cast_as("text"), "username")
+            .expr_as(Expr::col("datname").cast_as("text"), "database")
+            .column("application_name")
+            .expr_as(
+                Func::cust("pg_catalog.host").arg(Expr::col("client_addr")),
+                "client_address",
+            )
+            .column("backend_type")
+            .column("state")
+            .column("wait_event_type")
+            .column("wait_event")
+            .expr_as(
+                milliseconds_since("xact_start"),
+                "transaction_age_milliseconds",
+            )
+            .expr_as(
+                Expr::cust_with_expr(
+                    "CASE WHEN state <> 'idle' AND state NOT LIKE 'idle in%' THEN $1 END",
+                    milliseconds_since("query_start"),
+                ),
+                "statement_age_milliseconds",
+            )
+            .expr_as(milliseconds_since("state_change"), "state_age_milliseconds")
+            .expr_as(Expr::col("query_start"), "statement_started_at")
+            .expr_as(
+                Func::cust("pg_catalog.left")
+                    .arg(Expr::col("query"))
+                    .arg(STATEMENT_LENGTH_MAX),
+                "statement",
+            )
+            .from(("pg_catalog", "pg_stat_activity"))
+            .and_where(Expr::col("datid").is_not_null())
+            .order_by_with_nulls("xact_start", Order::Asc, NullOrdering::Last)
+            .order_by("pid", Order::Asc)
+            .limit(SESSIONS_MAX),
+    )
+}
+
+/// How long ago a column's time was, by the clock and not by the transaction's start; none stays none.
+fn milliseconds_since(column: &'static str) -> Expr {
+    Expr::cust_with_expr(
+        "(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - $1) * 1000)::pg_catalog.int8",
+        Expr::col(column),
+    )
+}
+
+impl Monitor {
+    /// Every session that works in a database, of all databases.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`].
+    pub async fn sessions(&self) -> Result<Section<Vec<SessionRow>>, OpsError> {
+        self.section(statement()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readable::readable;
+
+    #[test]
+    fn the_text_is_what_was_looked_at() {
+        insta::assert_snapshot!("live_sessions", readable(&statement()));
+    }
+}

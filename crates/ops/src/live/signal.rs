@@ -1,0 +1,118 @@
+//! Cancelling a statement and ending a session, so that nobody else is hit.
+
+use chrono::{DateTime, Utc};
+use neobank_db::{FromQueryResult, Statement};
+use serde::Serialize;
+
+use crate::error::OpsError;
+use crate::monitor::Monitor;
+use crate::section::Section;
+
+/// What is done to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// `pg_cancel_backend`: its statement ends with an error, the session stays.
+    Cancel,
+    /// `pg_terminate_backend`: the session ends, and its transaction is rolled back.
+    Terminate,
+}
+
+/// A session as somebody looked at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Target {
+    /// Its server process.
+    pub process_id: i32,
+    /// When it connected: the server uses numbers of processes again.
+    pub backend_start: DateTime<Utc>,
+    /// When the statement began that was looked at. A cancellation is for this statement alone.
+    pub statement_started_at: Option<DateTime<Utc>>,
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalOutcome {
+    /// The server has sent it; the session obeys at its next opportunity.
+    Sent,
+    /// The session has ended, or its number belongs to another one now: nothing was sent.
+    Gone,
+    /// The statement to cancel is over: nothing was sent.
+    StatementOver,
+    /// The session is the monitor's own: nothing was sent.
+    OwnSession,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct OutcomeRow {
+    outcome: String,
+}
+
+/// The text: the target is looked for and hit in one statement. A text, because in sea-query nothing says that a function
+/// with an effect is called last.
+#[must_use]
+pub fn statement(signal: Signal, target: &Target) -> Statement {
+    match signal {
+        Signal::Cancel => neobank_db::statement(
+            "SELECT CASE WHEN activity.pid = pg_catalog.pg_backend_pid() THEN 'own'
+                WHEN activity.state IS DISTINCT FROM 'active' OR activity.query_start IS DISTINCT FROM $3 THEN 'over'
+                WHEN pg_catalog.pg_cancel_backend(activity.pid) THEN 'sent' ELSE 'gone' END AS outcome
+            FROM pg_catalog.pg_stat_activity AS activity WHERE activity.pid = $1 AND activity.backend_start = $2",
+            [
+                target.process_id.into(),
+                target.backend_start.into(),
+                target.statement_started_at.into(),
+            ],
+        ),
+        Signal::Terminate => neobank_db::statement(
+            "SELECT CASE WHEN activity.pid = pg_catalog.pg_backend_pid() THEN 'own'
+                WHEN pg_catalog.pg_terminate_backend(activity.pid) THEN 'sent' ELSE 'gone' END AS outcome
+            FROM pg_catalog.pg_stat_activity AS activity WHERE activity.pid = $1 AND activity.backend_start = $2",
+            [target.process_id.into(), target.backend_start.into()],
+        ),
+    }
+}
+
+impl Monitor {
+    /// Sends a signal to the session that was looked at, and to no other: process and start are compared in the statement
+    /// that sends it. The role needs `pg_signal_backend`, or to be a member of the session's role.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`]; a missing privilege is a section without answer.
+    pub async fn signal(
+        &self,
+        signal: Signal,
+        target: &Target,
+    ) -> Result<Section<SignalOutcome>, OpsError> {
+        let rows: Section<Vec<OutcomeRow>> = self.section(statement(signal, target)).await?;
+        Ok(
+            rows.map(|rows| match rows.first().map(|row| row.outcome.as_str()) {
+                Some("sent") => SignalOutcome::Sent,
+                Some("over") => SignalOutcome::StatementOver,
+                Some("own") => SignalOutcome::OwnSession,
+                _ => SignalOutcome::Gone,
+            }),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readable::readable;
+
+    #[test]
+    fn the_texts_are_what_was_looked_at() {
+        let target = Target {
+            process_id: 4711,
+            backend_start: DateTime::UNIX_EPOCH,
+            statement_started_at: Some(DateTime::UNIX_EPOCH),
+        };
+        insta::assert_snapshot!("live_cancel", readable(&statement(Signal::Cancel, &target)));
+        insta::assert_snapshot!(
+            "live_terminate",
+            readable(&statement(Signal::Terminate, &target))
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! Indexes that cost more than they help.
+
+use neobank_db::{Executor, statement};
+use neobank_ops::indexes::{IndexFinding, IndexProblem, IndexUse};
+use neobank_ops::{Monitor, MonitorLimits};
+
+use super::monitor_of;
+use crate::harness::{EmptyDatabase, TestBank};
+
+mod everywhere {
+    use super::{each_problem_is_found, hostile_names_are_found, one_that_is_used_is_not_unused};
+    on_empty_databases!(
+        each_problem_is_found,
+        one_that_is_used_is_not_unused,
+        hostile_names_are_found,
+    );
+}
+
+on_both_versions!(
+    the_banks_own_indexes_are_not_redundant,
+    a_plain_role_sees_the_same
+);
+
+async fn each_problem_is_found(empty: EmptyDatabase) {
+    let database = empty.superuser().await;
+    for sql in [
+        "CREATE SCHEMA s",
+        "CREATE TABLE s.t (id integer PRIMARY KEY, a integer, b text, c text, d integer UNIQUE)",
+        "INSERT INTO s.t SELECT n, n % 3, n::text, n::text, n FROM generate_series(1, 100) AS n",
+        "CREATE INDEX a_b ON s.t (a, b)",
+        "CREATE INDEX a ON s.t (a)",
+        "CREATE INDEX a_again ON s.t (a)",
+        // The same columns, and yet not the same.
+        "CREATE INDEX a_down ON s.t (a DESC)",
+        "CREATE INDEX b_pattern ON s.t (b text_pattern_ops)",
+        "CREATE INDEX b ON s.t (b)",
+        "CREATE INDEX b_c ON s.t (b COLLATE \"C\")",
+        "CREATE INDEX b_partial ON s.t (b) WHERE a = 1",
+        "CREATE INDEX b_hash ON s.t USING hash (b)",
+        "CREATE INDEX c_lower ON s.t (lower(c))",
+        "CREATE INDEX c_upper ON s.t (upper(c))",
+        "CREATE INDEX c_lower_again ON s.t (lower(c))",
+        // The same as a constraint's.
+        "CREATE UNIQUE INDEX d_again ON s.t (d)",
+        "CREATE INDEX d_plain ON s.t (d)",
+        "CREATE UNIQUE INDEX id_a ON s.t (id) INCLUDE (a)",
+    ] {
+        run(&database, sql).await;
+    }
+    let failed = database
+        .execute(statement(
+            "CREATE UNIQUE INDEX CONCURRENTLY broken ON s.t (a)",
+            [],
+        ))
+        .await;
+    assert!(failed.is_err());
+    let monitor = monitor_of(&empty.url).await;
+    // The error is told before the build is over.
+    let found = super::until("the build has ended", async || {
+        let found = findings(&monitor, "s").await;
+        let has_ended = found.iter().any(|one| one.index.index_name == "broken");
+        has_ended.then_some(found)
+    })
+    .await;
+    let told: Vec<String> = found
+        .iter()
+        .map(|finding| {
+            let problem = match &finding.problem {
+                IndexProblem::Invalid => "invalid".to_owned(),
+                IndexProblem::Duplicate { of } => format!("= {of}"),
+                IndexProblem::Prefix { of } => format!("< {of}"),
+                IndexProblem::Unused => "unused".to_owned(),
+                _ => panic!(),
+            };
+            let stays = if finding.is_removable() {
+                ""
+            } else {
+                " (stays)"
+            };
+            format!("{} {problem}{stays}", finding.index.index_name)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "a < a_b",
+            "a_again = a",
+            "a_b unused",
+            "a_down unused",
+            "b unused",
+            "b_c unused",
+            "b_hash unused",
+            "b_partial unused",
+            "b_pattern unused",
+            "broken invalid (stays)",
+            "c_lower unused",
+            "c_lower_again = c_lower",
+            "c_upper unused",
+            "d_again = t_d_key (stays)",
+            "d_plain = d_again",
+            "id_a unused (stays)",
+            "t_d_key unused (stays)",
+            "t_pkey unused (stays)",
+        ]
+    );
+    let primary = &found.last().unwrap().needed_for;
+    assert!(primary.contains(&IndexUse::Unique));
+    assert!(primary.contains(&IndexUse::Constraint {
+        name: "t_pkey".to_owned()
+    }));
+    let down = found
+        .iter()
+        .find(|one| one.index.index_name == "a_down")
+        .unwrap();
+    assert!(down.caveats[0].contains("counted"), "{down:?}");
+}
+
+async fn one_that_is_used_is_not_unused(empty: EmptyDatabase) {
+    let database = empty.superuser().await;
+    for sql in [
+        "CREATE SCHEMA s",
+        "CREATE TABLE s.t AS SELECT n FROM generate_series(1, 1000) AS n",
+        "CREATE INDEX used ON s.t (n)",
+        "CREATE INDEX never ON s.t ((n + 1)) WHERE n > 5",
+    ] {
+        run(&database, sql).await;
+    }
+    let monitor = monitor_of(&empty.url).await;
+    let transaction = database.begin().await.unwrap();
+    run(&transaction, "SET LOCAL enable_seqscan = off").await;
+    run(&transaction, "SELECT FROM s.t WHERE n = 5").await;
+    run(&transaction, "SELECT pg_stat_force_next_flush()").await;
+    transaction.commit().await.unwrap();
+    super::until("the scan is counted", async || {
+        (findings(&monitor, "s").await.len() == 1).then_some(())
+    })
+    .await;
+    let index = monitor
+        .indexes(Some(&["s".to_owned()]))
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    assert_eq!(index[1].last_scan.is_some(), empty.version >= 16);
+    assert_eq!(index[0].predicate.as_deref(), Some("(n > 5)"));
+    run(&database, "SELECT pg_stat_reset()").await;
+    let found = super::until("the counters are reset", async || {
+        let found = findings(&monitor, "s").await;
+        (found.len() == 2).then_some(found)
+    })
+    .await;
+    assert!(found[0].index.counted_since.is_some());
+    // Locked for somebody alone: told without its size, and without waiting.
+    let holder = database.begin().await.unwrap();
+    run(&holder, "DROP INDEX s.used").await;
+    let bounded = Monitor::connect(
+        neobank_db::DatabaseConfig::from_url(&empty.url).unwrap(),
+        MonitorLimits::default(),
+    )
+    .await
+    .unwrap();
+    let section = bounded.indexes(Some(&["s".to_owned()])).await.unwrap();
+    let rows = section.value().unwrap_or_else(|| panic!("{section:?}"));
+    assert_eq!([rows[0].size_bytes, rows[1].size_bytes], [None, None]);
+}
+
+async fn hostile_names_are_found(empty: EmptyDatabase) {
+    let database = empty.superuser().await;
+    let schema = "sch.\"em'a\n$$ž";
+    let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
+    for sql in [
+        format!("CREATE SCHEMA {quoted}"),
+        format!("CREATE TABLE {quoted}.\"t 1\" (\"a 1\" integer, \"a 1 0 0\" integer)"),
+        format!("CREATE INDEX \"i'1\" ON {quoted}.\"t 1\" (\"a 1\")"),
+        format!("CREATE INDEX \"i'2\" ON {quoted}.\"t 1\" (\"a 1\", \"a 1 0 0\")"),
+    ] {
+        run(&database, &sql).await;
+    }
+    let found = findings(&monitor_of(&empty.url).await, schema).await;
+    assert_eq!(found.len(), 2);
+    assert_eq!(
+        found[0].problem,
+        IndexProblem::Prefix {
+            of: "i'2".to_owned()
+        }
+    );
+}
+
+/// Our own schema, looked at by our own monitor.
+async fn the_banks_own_indexes_are_not_redundant(bank: TestBank) {
+    let monitor = monitor_of(bank.url()).await;
+    let found = monitor
+        .index_findings(None)
+        .await
+        .unwrap()
+        .into_value()
+        .unwrap();
+    let redundant: Vec<_> = found
+        .iter()
+        .filter(|finding| finding.problem != IndexProblem::Unused && finding.is_removable())
+        .map(|finding| (&finding.index.index_name, &finding.problem))
+        .collect();
+    assert_eq!(redundant, []);
+}
+
+async fn a_plain_role_sees_the_same(bank: TestBank) {
+    let plain = Monitor::connect(bank.config(), MonitorLimits::default())
+        .await
+        .unwrap();
+    let names = async |monitor: &Monitor| {
+        let rows = monitor.indexes(None).await.unwrap().into_value().unwrap();
+        rows.into_iter()
+            .map(|row| row.index_name)
+            .collect::<Vec<_>>()
+    };
+    let seen = names(&plain).await;
+    assert!(!seen.is_empty());
+    assert_eq!(seen, names(&monitor_of(bank.url()).await).await);
+}
+
+async fn findings(monitor: &Monitor, schema: &str) -> Vec<IndexFinding> {
+    let section = monitor
+        .index_findings(Some(&[schema.to_owned()]))
+        .await
+        .unwrap();
+    section
+        .value()
+        .unwrap_or_else(|| panic!("{section:?}"))
+        .clone()
+}
+
+async fn run(on: &impl Executor, sql: &str) {
+    if let Err(error) = on.execute(statement(sql, [])).await {
+        panic!("{sql}: {error}");
+    }
+}
