@@ -1,3 +1,5 @@
 //! `neobank`: what a bank's database does, and the bank's daily work, from a terminal.
 
+pub mod report;
+mod text;
 pub mod top;
