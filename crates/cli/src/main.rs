@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use neobank_cli::{report, top};
+use neobank_cli::{metrics, report, top};
 use neobank_db::DatabaseConfig;
 
 #[derive(Parser)]
@@ -19,6 +19,8 @@ enum Command {
     Top(top::TopOptions),
     /// Everything that can be asked of the server, as one HTML page.
     Report(report::ReportOptions),
+    /// Metrics of the server, for Prometheus.
+    ServeMetrics(metrics::MetricsOptions),
 }
 
 #[tokio::main]
@@ -37,6 +39,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let config = DatabaseConfig::from_environment()?;
     match command {
         Command::Top(options) => Ok(top::run(options, config).await?),
+        Command::ServeMetrics(options) => Ok(metrics::run(options, config).await?),
         Command::Report(options) => Ok(report::run(options, config).await?),
     }
 }

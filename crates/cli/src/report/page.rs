@@ -213,11 +213,8 @@ mod tests {
             assert!(!page.contains(bad), "{bad:?}");
         }
         // Wherever the text stands, its quotes cannot end an attribute.
-        assert_eq!(
-            page.matches("alert(1)").count(),
-            page.matches("&lt;script&gt;alert(1)&lt;/script&gt;")
-                .count()
-        );
+        let escaped = page.matches("&lt;script&gt;alert(1)&lt;/script").count();
+        assert_eq!(page.matches("alert(1)").count(), escaped);
         assert!(page.contains("onerror=&quot;alert('1')&quot;"));
     }
 

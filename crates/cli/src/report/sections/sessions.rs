@@ -3,7 +3,7 @@
 use neobank_ops::activity::TransactionRow;
 use neobank_ops::blocking::BlockingReport;
 use neobank_ops::connections::{ConnectionLimitsRow, ConnectionRow, IdleConnectionRow};
-use neobank_ops::deadlocks::{DeadlockRisk, DeadlockRow, RiskLevel};
+use neobank_ops::deadlocks::{DeadlockRisk, DeadlockRow, RiskKind, RiskLevel};
 use neobank_ops::health::{HealthCheck, Status};
 use neobank_ops::{Section, Thresholds};
 
@@ -148,7 +148,11 @@ pub(in crate::report) fn blocking(report: &BlockingReport, thresholds: &Threshol
                 or_dash(line.state.clone()),
                 or_dash(line.lock.clone()),
                 or_dash(line.statement.clone()),
-                line.remedy.clone(),
+                if line.depth == 0 {
+                    line.remedy.clone()
+                } else {
+                    String::new()
+                },
             ]
         })
         .collect();
@@ -224,8 +228,8 @@ pub(in crate::report) fn deadlock_risks(risks: Vec<DeadlockRisk>) -> Answer {
         .into_iter()
         .map(|risk| {
             vec![
-                format!("{:?}", risk.risk),
-                format!("{:?}", risk.level),
+                risk_kind(risk.risk).to_owned(),
+                risk_level(risk.level).to_owned(),
                 risk.first.to_string(),
                 risk.first_locks,
                 risk.second.to_string(),
@@ -251,6 +255,22 @@ pub(in crate::report) fn deadlock_risks(risks: Vec<DeadlockRisk>) -> Answer {
             "pairs of sessions could end in a deadlock.",
         ),
     )
+}
+
+const fn risk_kind(kind: RiskKind) -> &'static str {
+    match kind {
+        RiskKind::Cycle => "wait for each other",
+        RiskKind::HoldAndWait => "holds and waits",
+        RiskKind::LockOrderInversion => "locks in another order",
+    }
+}
+
+const fn risk_level(level: RiskLevel) -> &'static str {
+    match level {
+        RiskLevel::Certain => "certain",
+        RiskLevel::High => "high",
+        RiskLevel::Medium => "medium",
+    }
 }
 
 pub(in crate::report) fn transactions(
