@@ -14,7 +14,7 @@ mod of_a_bank {
     on_both_versions!(every_part_is_answered);
 
     async fn every_part_is_answered(bank: TestBank) {
-        let page = page_of(&bank.url, None).await;
+        let page = page_of(bank.url()).await;
         for part in [
             "connections",
             "health",
@@ -55,25 +55,21 @@ mod of_strangers {
         ] {
             superuser.execute(statement(&sql, [])).await.unwrap();
         }
-        let page = page_of(&database.url, None).await;
+        let page = page_of(&database.url).await;
         assert!(!page.contains("<script"));
         assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
     }
 
     async fn what_is_missing_says_why(database: EmptyDatabase) {
-        let page = page_of(&database.url, None).await;
+        let page = page_of(&database.url).await;
         assert!(page.contains("Not answered"));
         assert!(page.contains("n/a: the extension pg_stat_statements is not installed"));
         assert!(page.contains("n/a: relation &quot;concurrency.deadlock_log&quot; does not exist"));
     }
 }
 
-async fn page_of(url: &str, role: Option<&str>) -> String {
+async fn page_of(url: &str) -> String {
     let config = DatabaseConfig::from_url(url).unwrap();
-    let config = match role {
-        Some(role) => config.with_role(role),
-        None => config,
-    };
     let limits = MonitorLimits::default()
         .with_statement_timeout(Duration::from_secs(60))
         .with_lock_timeout(Duration::from_secs(30));
