@@ -1,6 +1,3 @@
 //! `neobank`: what a bank's database does, and the bank's daily work, from a terminal.
 
-pub mod metrics;
-pub mod report;
-mod text;
 pub mod top;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use neobank_cli::{metrics, report, top};
+use neobank_cli::top;
 use neobank_db::DatabaseConfig;
 
 #[derive(Parser)]
@@ -17,10 +17,6 @@ struct Arguments {
 enum Command {
     /// A live view of sessions, of who blocks whom, of pools and rates.
     Top(top::TopOptions),
-    /// Everything that can be asked of the server, as one HTML page.
-    Report(report::ReportOptions),
-    /// Metrics of the server, for Prometheus.
-    ServeMetrics(metrics::MetricsOptions),
 }
 
 #[tokio::main]
@@ -39,7 +35,5 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let config = DatabaseConfig::from_environment()?;
     match command {
         Command::Top(options) => Ok(top::run(options, config).await?),
-        Command::ServeMetrics(options) => Ok(metrics::run(options, config).await?),
-        Command::Report(options) => Ok(report::run(options, config).await?),
     }
 }

@@ -1,5 +1,3 @@
 //! The operator's command, run as its user runs it.
 
-mod metrics;
-mod report;
 mod top;

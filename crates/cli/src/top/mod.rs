@@ -4,12 +4,13 @@
 //! last three knows of a terminal or of a server. `screen` puts them together.
 
 mod render;
-pub(crate) mod sample;
+mod sample;
 mod screen;
 mod state;
 #[cfg(test)]
 mod tests;
 
+mod text;
 mod tree;
 mod update;
 

@@ -86,7 +86,7 @@ pub async fn sample(monitor: &Monitor) -> Result<Sample, OpsError> {
 }
 
 /// A report as lines: roots first, waiters below them.
-pub(crate) fn lines(report: &BlockingReport) -> Vec<BlockingLine> {
+pub(super) fn lines(report: &BlockingReport) -> Vec<BlockingLine> {
     let roots: Vec<Who> = report.roots.iter().map(|root| root.who.clone()).collect();
     let cycles: Vec<Vec<Who>> = report
         .cycles

@@ -5,9 +5,9 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::widgets::{Cell, Paragraph, Row, Table, TableState};
 
 use super::{BAD, CHOSEN, GOOD, STRONG, state_name, state_style};
-use crate::text::{age, one_line, or_dash};
 use crate::top::sample::BlockingLine;
 use crate::top::state::State;
+use crate::top::text::{age, one_line, or_dash};
 
 /// Deeper lines stand at the same place: the screen is only so wide.
 const DEPTH_SHOWN_MAX: usize = 8;

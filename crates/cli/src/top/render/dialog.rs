@@ -7,8 +7,8 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use super::{BAD, STRONG, state_name};
-use crate::text::or_dash;
 use crate::top::state::{Confirmation, State};
+use crate::top::text::or_dash;
 
 pub(super) fn render(frame: &mut Frame<'_>, state: &State) {
     if let Some(confirmation) = &state.confirmation {

@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Sparkline};
 
 use super::{BAD, CHOSEN, GOOD, QUIET, STRONG, WARNING};
-use crate::text::{count, one_line};
 use crate::top::state::{State, View};
+use crate::top::text::{count, one_line};
 
 const CHART_WIDTH: u16 = 30;
 

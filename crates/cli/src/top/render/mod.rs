@@ -16,7 +16,7 @@ use neobank_ops::live::SessionRow;
 
 use super::sample::BlockingLine;
 use super::state::{State, View};
-use crate::text::{one_line, or_dash};
+use super::text::{one_line, or_dash};
 
 const HEADER_HEIGHT: u16 = 4;
 const DETAIL_HEIGHT: u16 = 6;

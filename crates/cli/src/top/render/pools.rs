@@ -6,8 +6,8 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Row, Table, TableState};
 
 use super::{BAD, CHOSEN, GOOD, QUIET, STRONG, WARNING};
-use crate::text::{age, or_dash};
 use crate::top::state::{Pool, State};
+use crate::top::text::{age, or_dash};
 
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let table = Table::new(

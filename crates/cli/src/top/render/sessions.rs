@@ -6,8 +6,8 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Row, Table, TableState};
 
 use super::{CHOSEN, QUIET, STRONG, state_name, state_style};
-use crate::text::{age, or_dash};
 use crate::top::state::State;
+use crate::top::text::{age, or_dash};
 use neobank_ops::live::SessionRow;
 
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {

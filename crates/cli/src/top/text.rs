@@ -2,7 +2,7 @@
 
 /// A text in one line: white space becomes one blank, and what a terminal would obey, or would show in another order than
 /// it is, is written out as `\u{1b}`.
-pub(crate) fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     let mut is_gap = false;
     for character in text.chars() {
@@ -24,7 +24,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// As [`one_line`], of a text that may be missing.
-pub(crate) fn or_dash(text: Option<&str>) -> String {
+pub(super) fn or_dash(text: Option<&str>) -> String {
     match text.map(one_line) {
         Some(line) if !line.is_empty() => line,
         _ => "-".to_owned(),
@@ -49,7 +49,7 @@ const fn is_obeyed(character: char) -> bool {
 }
 
 /// An age in at most six characters: `87ms`, `5.2s`, `3m12s`, `4h07m`, `12d3h`.
-pub(crate) fn age(milliseconds: i64) -> String {
+pub(super) fn age(milliseconds: i64) -> String {
     let milliseconds = milliseconds.max(0);
     let (seconds, minutes, hours) = (
         milliseconds / 1_000,
@@ -67,7 +67,7 @@ pub(crate) fn age(milliseconds: i64) -> String {
 }
 
 /// A count in at most five characters: `999`, `12.3k`, `4.5M`.
-pub(crate) fn count(number: u64) -> String {
+pub(super) fn count(number: u64) -> String {
     for (unit, name) in [
         (1_000_000_000_000, "T"),
         (1_000_000_000, "G"),
