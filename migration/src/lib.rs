@@ -31,6 +31,7 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+mod confirmation;
 mod error;
 mod lock;
 mod migrator;
@@ -45,6 +46,7 @@ mod session;
 mod status;
 mod step;
 
+pub use confirmation::Confirmation;
 pub use error::RolloutError;
 pub use migrator::Migrator;
 pub use neobank::schema;
@@ -52,4 +54,4 @@ pub use options::RolloutOptions;
 pub use report::Report;
 pub use rollout::{PlannedStep, Rollout};
 pub use schema::{Object, Schema, SqlMigration};
-pub use status::{MigrationState, MigrationStatus, ObjectState, ObjectStatus, Status};
+pub use status::{MigrationState, MigrationStatus, ObjectState, ObjectStatus, Status, Verdict};

@@ -14,6 +14,17 @@ pub struct Status {
     pub objects: Vec<ObjectStatus>,
 }
 
+/// The whole of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is nothing to do.
+    Current,
+    /// There is something to do.
+    Pending,
+    /// Something forbids a roll-out.
+    Wrong,
+}
+
 /// One migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationStatus {
@@ -86,6 +97,32 @@ impl Status {
                 .objects
                 .iter()
                 .all(|object| object.state == ObjectState::Current)
+    }
+
+    /// How many migrations and objects a roll-out would apply, apply again or drop.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        let migrations = self
+            .migrations
+            .iter()
+            .filter(|migration| migration.state == MigrationState::Pending);
+        let objects = self
+            .objects
+            .iter()
+            .filter(|object| object.state != ObjectState::Current);
+        migrations.count() + objects.count()
+    }
+
+    /// The whole of it in a word.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if !self.problems().is_empty() {
+            Verdict::Wrong
+        } else if self.is_current() {
+            Verdict::Current
+        } else {
+            Verdict::Pending
+        }
     }
 
     /// What forbids a roll-out, one sentence each.

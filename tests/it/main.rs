@@ -27,5 +27,6 @@ mod migration;
 mod money;
 mod ops;
 mod pool;
+mod pooler;
 mod preferences;
 mod statements;

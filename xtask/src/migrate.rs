@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use neobank_migration::{PlannedStep, Report, Rollout, RolloutOptions, Status};
+use neobank_migration::{
+    Confirmation, PlannedStep, Report, Rollout, RolloutOptions, Status, Verdict,
+};
 
 /// Rolls the schema out.
 #[derive(Debug, Args)]
@@ -63,19 +65,11 @@ pub(crate) async fn run(arguments: MigrateArguments) -> anyhow::Result<ExitCode>
     match arguments.command {
         MigrateCommand::Up => print_report("applied", &rollout.up().await?),
         MigrateCommand::Down { steps } => {
-            confirm(
-                &rollout,
-                arguments.yes,
-                &format!("takes the last {steps} migrations back, with their data"),
-            )?;
+            confirm(Confirmation::for_down(&rollout, steps), arguments.yes)?;
             print_report("taken back", &rollout.down(steps).await?);
         }
         MigrateCommand::Fresh => {
-            confirm(
-                &rollout,
-                arguments.yes,
-                "drops every schema of the bank, with all data",
-            )?;
+            confirm(Confirmation::for_fresh(&rollout), arguments.yes)?;
             print_report("applied", &rollout.fresh().await?);
         }
         MigrateCommand::Plan { down: None } => print_plan(&rollout.plan().await?),
@@ -86,40 +80,26 @@ pub(crate) async fn run(arguments: MigrateArguments) -> anyhow::Result<ExitCode>
 }
 
 /// Asks for the database's name before its data is destroyed, unless it is on this machine.
-fn confirm(rollout: &Rollout, yes: bool, what: &str) -> anyhow::Result<()> {
-    if yes || rollout.is_local() {
+fn confirm(confirmation: Option<Confirmation>, yes: bool) -> anyhow::Result<()> {
+    let Some(confirmation) = confirmation.filter(|_| !yes) else {
         return Ok(());
-    }
-    let database = rollout.database();
+    };
     if !std::io::stdin().is_terminal() {
-        bail!(
-            "this {what} on {database:?}, which is not local: say --yes to do it without being asked"
-        );
+        bail!("{}", confirmation.unasked());
     }
-    eprint!(
-        "This {what} on {database:?}, which is not local.\nType the database's name to go on: "
-    );
+    eprint!("{}", confirmation.question());
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
-    if answer.trim_end_matches(['\r', '\n']) != database {
-        bail!("that is not its name; nothing was changed");
+    if !confirmation.accepts(&answer) {
+        bail!("{}", Confirmation::refused());
     }
     Ok(())
 }
 
 fn print_report(done: &str, report: &Report) {
-    for migration in &report.migrations {
-        println!("{done}: {migration}");
-    }
-    for object in &report.dropped {
-        println!("dropped: {object}");
-    }
-    for object in &report.objects {
-        println!("applied: {object}");
-    }
-    if *report == Report::default() {
-        println!("nothing to do");
+    for line in report.lines(done) {
+        println!("{line}");
     }
 }
 
@@ -145,13 +125,12 @@ fn print_status(status: &Status) -> ExitCode {
     for object in &status.objects {
         println!("{:width$}  {}", object.name, object.state);
     }
-    let problems = status.problems();
-    for problem in &problems {
+    for problem in status.problems() {
         eprintln!("problem: {problem}");
     }
-    match (problems.is_empty(), status.is_current()) {
-        (false, _) => ExitCode::from(2),
-        (true, false) => ExitCode::from(1),
-        (true, true) => ExitCode::SUCCESS,
+    match status.verdict() {
+        Verdict::Wrong => ExitCode::from(2),
+        Verdict::Pending => ExitCode::from(1),
+        Verdict::Current => ExitCode::SUCCESS,
     }
 }

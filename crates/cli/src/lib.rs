@@ -1,3 +1,21 @@
 //! `neobank`: what a bank's database does, and the bank's daily work, from a terminal.
+//!
+//! [`main`] is the whole program. `arguments` says what can be asked for, `commands` has a file for each answer, `output`
+//! shows an answer as tables or as JSON of a versioned contract, and `nagios` as a line for a monitoring system.
+//!
+//! Nothing of an answer is printed before it is whole: a command that fails prints nothing on standard output.
 
+mod arguments;
+mod commands;
+mod connection;
+mod error;
+mod exit;
+mod html;
+mod logging;
+mod metrics;
+mod nagios;
+mod output;
+mod program;
 pub mod top;
+
+pub use program::main;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use tokio::io::AsyncReadExt;
 use tokio::task::AbortHandle;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls};
@@ -158,6 +159,22 @@ impl Connection {
     /// Whether a wait for a standby was cancelled since this was last asked.
     pub(crate) fn take_not_replicated(&self) -> bool {
         self.heard.not_replicated.swap(false, Ordering::AcqRel)
+    }
+
+    /// The process id that the other side announced at the start: the backend's, or one that a pooler made up. None behind
+    /// TLS. The driver keeps it to itself, but writes its request to cancel, where it stands, wherever it is told to.
+    pub(crate) async fn announced_process_id(&self) -> Option<i32> {
+        const LENGTH_CODE_PROCESS_AND_KEY: usize = 16;
+        if !matches!(self.connector, Connector::Plain) {
+            return None;
+        }
+        let (near, mut far) = tokio::io::duplex(LENGTH_CODE_PROCESS_AND_KEY);
+        let token = self.client.cancel_token();
+        token.cancel_query_raw(near, NoTls).await.ok()?;
+        let mut request = [0; LENGTH_CODE_PROCESS_AND_KEY];
+        far.read_exact(&mut request).await.ok()?;
+        let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = request;
+        Some(i32::from_be_bytes([a, b, c, d]))
     }
 
     /// Closes the socket at once, whoever else still has this connection.

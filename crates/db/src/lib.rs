@@ -43,6 +43,7 @@ mod chance;
 mod config;
 mod connection;
 mod database;
+mod direct;
 mod error;
 mod executor;
 mod lease;
@@ -62,6 +63,7 @@ mod transaction;
 
 pub use config::{ConfigError, DatabaseConfig, Pooler, TlsMode};
 pub use database::{Database, PoolStatus};
+pub use direct::{DirectConnection, DirectStatement, TextRow};
 pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, statement};
 pub use locks::{LockError, LockName, SessionLock};

@@ -34,6 +34,9 @@ pub mod isolation;
 pub mod live;
 mod monitor;
 pub mod mvcc;
+pub mod pgbouncer;
+pub mod pool_size;
+pub mod pooler;
 #[cfg(test)]
 mod readable;
 mod section;

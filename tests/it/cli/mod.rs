@@ -1,3 +1,9 @@
-//! The operator's command, run as its user runs it.
+//! The operator's command, run as its user runs it: as a process of its own.
 
+mod check;
+mod daily;
+mod ops;
+mod output;
+mod program;
+mod rollout;
 mod top;

@@ -8,6 +8,7 @@ mod counting_proxy;
 mod cutting_proxy;
 mod empty;
 mod explain;
+mod pgbouncer;
 mod server;
 mod sharing_proxy;
 mod stalling_proxy;
@@ -17,6 +18,7 @@ pub(crate) use counting_proxy::CountingProxy;
 pub(crate) use cutting_proxy::CuttingProxy;
 pub(crate) use empty::EmptyDatabase;
 pub(crate) use explain::explain;
+pub(crate) use pgbouncer::Pgbouncer;
 pub(crate) use sharing_proxy::SharingProxy;
 pub(crate) use stalling_proxy::StallingProxy;
 

@@ -40,9 +40,8 @@ async fn scene(bank: &TestBank) -> (Session, Session) {
         Session::open(bank.url()).await,
         Session::open(bank.url()).await,
     );
-    holder
-        .run("CREATE TABLE public.account (id int); BEGIN; LOCK TABLE public.account")
-        .await;
+    holder.run("CREATE TABLE public.account (id int)").await;
+    holder.run("BEGIN; LOCK TABLE public.account").await;
     waiter
         .wait(
             &Session::open(bank.url()).await,

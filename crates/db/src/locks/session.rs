@@ -253,6 +253,13 @@ impl Opening {
         if known.is_some_and(|marker| !marker.is_empty()) {
             return Err(pooler("the server session has another lock already"));
         }
+        // Whether a pooler keeps its sessions apart cannot be seen by a client that is alone.
+        let announced = self.connection()?.announced_process_id().await;
+        if announced.is_some_and(|announced| announced != process_id) {
+            return Err(pooler(
+                "somebody between here and the server made up the process id",
+            ));
+        }
         let silence = format!("{}ms", options.release_after.as_millis());
         self.row(
             limit,

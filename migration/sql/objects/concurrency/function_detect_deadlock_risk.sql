@@ -11,8 +11,9 @@ RETURNS TABLE (
     risk text
 )
 LANGUAGE sql
-STABLE
+VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 WITH RECURSIVE edge AS MATERIALIZED (
     SELECT analysis.blocked_pid, analysis.blocked_mode, analysis.blocking_pid, analysis.blocking_mode, analysis.edge,

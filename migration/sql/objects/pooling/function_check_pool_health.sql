@@ -24,8 +24,9 @@ RETURNS TABLE (
     verdict text
 )
 LANGUAGE sql
-STABLE
+VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 WITH fact AS MATERIALIZED (
     SELECT

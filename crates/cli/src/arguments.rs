@@ -1,0 +1,152 @@
+//! What can be asked for.
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::commands::{
+    account, audit, completions, customer, man, migrate, ops, serve_metrics, statement, transfer,
+};
+use crate::nagios::Range;
+use crate::output::Color;
+use crate::top::TopOptions;
+
+/// NeoBank's operator command: what a bank's database does, and the bank's daily work.
+///
+/// The database is the one of --url, or of the environment: DATABASE_URL, or DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD.
+/// DB_ROLE, DB_TLS_MODE, DB_POOLER and every limit of the connection come from the environment too.
+///
+/// Exit codes: 0 done, 1 refused, failed or not as it should be, 2 wrong usage. With --check: 0 ok, 1 warning, 2 critical,
+/// 3 unknown.
+#[derive(Debug, Parser)]
+#[command(name = "neobank", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: GlobalArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args)]
+pub(crate) struct GlobalArguments {
+    /// The database, as postgresql://user@host:port/name; other users of this machine can see it, so leave the password
+    /// to DB_PASSWORD
+    #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
+    pub(crate) url: Option<String>,
+    /// Print JSON of a versioned contract, also for errors
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) json: bool,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Everywhere"
+    )]
+    pub(crate) color: Color,
+    /// Tell on standard error what is done; twice and thrice tell more
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
+    pub(crate) verbose: u8,
+}
+
+/// The URL may hold a password.
+impl std::fmt::Debug for GlobalArguments {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("GlobalArguments")
+            .field("json", &self.json)
+            .field("color", &self.color)
+            .field("verbose", &self.verbose)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Customers: create, show, find, update
+    #[command(subcommand)]
+    Customer(customer::CustomerCommand),
+    /// Accounts: open, show, list, freeze, unfreeze, close
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Move money from one account to another
+    Transfer(transfer::TransferArguments),
+    /// Take money in from outside the bank
+    Deposit(transfer::PostingArguments),
+    /// Pay money out of the bank
+    Withdraw(transfer::PostingArguments),
+    /// Print an account's entries, newest first, with the balances around them
+    Statement(statement::StatementArguments),
+    /// Hold the whole of the books against every promise made about them
+    Audit(audit::AuditArguments),
+    /// Roll the schema out, take it back, or tell how far it is
+    Migrate(migrate::MigrateArguments),
+    /// What the server does: connections, locks and more, with checks for Nagios and Icinga
+    #[command(subcommand)]
+    Ops(ops::OpsCommand),
+    /// Show live what the server does: sessions, who blocks whom, pools and rates
+    Top(TopOptions),
+    /// Give Prometheus the figures of every subject, until it is stopped
+    ServeMetrics(serve_metrics::ServeMetricsArguments),
+    /// Print what a shell needs to complete this command
+    Completions(completions::CompletionsArguments),
+    /// Write the manual pages
+    Man(man::ManArguments),
+}
+
+/// Answers as a plugin of Nagios or Icinga.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct CheckArguments {
+    /// Print one line and performance data for Nagios or Icinga; the exit code is 0 ok, 1 warning, 2 critical, 3 unknown
+    #[arg(long, help_heading = "Monitoring", conflicts_with = "json")]
+    pub(crate) check: bool,
+    /// Warn outside of this range, such as 10, 5:10, ~:10 or @5:10; means the first figure of the performance data
+    #[arg(
+        long,
+        requires = "check",
+        value_name = "RANGE",
+        allow_hyphen_values = true,
+        help_heading = "Monitoring"
+    )]
+    pub(crate) warning: Option<Range>,
+    /// Critical outside of this range
+    #[arg(
+        long,
+        requires = "check",
+        value_name = "RANGE",
+        allow_hyphen_values = true,
+        help_heading = "Monitoring"
+    )]
+    pub(crate) critical: Option<Range>,
+}
+
+impl Command {
+    /// Its name in the contract.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Customer(command) => command.name(),
+            Self::Account(command) => command.name(),
+            Self::Transfer(_) => "transfer",
+            Self::Deposit(_) => "deposit",
+            Self::Withdraw(_) => "withdraw",
+            Self::Statement(_) => "statement",
+            Self::Audit(_) => "audit",
+            Self::Migrate(arguments) => arguments.name(),
+            Self::Ops(command) => command.name(),
+            Self::Top(_) => "top",
+            Self::ServeMetrics(_) => "serve-metrics",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+
+    /// How it is to be checked, for those that can be.
+    pub(crate) const fn check(&self) -> Option<CheckArguments> {
+        match self {
+            Self::Audit(arguments) => Some(arguments.check),
+            Self::Migrate(arguments) => arguments.check(),
+            Self::Ops(command) => command.check(),
+            _ => None,
+        }
+    }
+}

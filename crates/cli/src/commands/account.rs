@@ -1,0 +1,194 @@
+//! `neobank account`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use neobank_db::Executor;
+use neobank_domain::accounts::{self, AccountStatus, NewAccount};
+use neobank_domain::{Account, AccountId, AccountType, Currency, Money};
+use serde_json::json;
+
+use super::customer;
+use super::views::AccountView;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Answer, Block, Mood, Table, cell, optional};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Open an account, at zero
+    Open(OpenArguments),
+    /// Show one account
+    Show(Named),
+    /// List a customer's accounts, the oldest first
+    List {
+        /// The customer's identifier or e-mail address
+        customer: String,
+    },
+    /// Let an account not move for now
+    Freeze(Named),
+    /// Let a frozen account move again
+    Unfreeze(Named),
+    /// Close an empty account for ever
+    Close(Named),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenArguments {
+    /// The owner's identifier or e-mail address
+    #[arg(long)]
+    customer: String,
+    /// What kind it is
+    #[arg(long = "type", value_enum, default_value = "checking")]
+    account_type: Kind,
+    /// The account's currency, for ever: a code of ISO 4217, such as CZK
+    #[arg(long, value_parser = Currency::from_code)]
+    currency: Currency,
+    /// How far below zero it may go, in its currency
+    #[arg(long, value_name = "NUMBER")]
+    overdraft_limit: Option<String>,
+    /// The zone whose days its statements use, as in the IANA database
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    time_zone: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The account's identifier or number
+    account: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Checking,
+    Savings,
+    Business,
+}
+
+impl AccountCommand {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "account open",
+            Self::Show(_) => "account show",
+            Self::List { .. } => "account list",
+            Self::Freeze(_) => "account freeze",
+            Self::Unfreeze(_) => "account unfreeze",
+            Self::Close(_) => "account close",
+        }
+    }
+}
+
+pub(crate) async fn run(
+    command: &AccountCommand,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    let database = connection.open("account").await?;
+    let name = command.name();
+    let account = match command {
+        AccountCommand::Open(arguments) => open(&database, arguments).await?,
+        AccountCommand::List { customer } => return list(name, &database, customer).await,
+        AccountCommand::Show(named) => find(&database, &named.account).await?,
+        AccountCommand::Freeze(named) => {
+            accounts::freeze(&database, identifier(&database, named).await?).await?
+        }
+        AccountCommand::Unfreeze(named) => {
+            accounts::unfreeze(&database, identifier(&database, named).await?).await?
+        }
+        AccountCommand::Close(named) => {
+            accounts::close(&database, identifier(&database, named).await?).await?
+        }
+    };
+    let data = json!({ "account": AccountView::from(&account) });
+    Answer::new(name, data, vec![Block::Fields(fields(&account))])
+}
+
+/// The account with this identifier or number.
+pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Account, CommandError> {
+    let found = match named.parse::<AccountId>() {
+        Ok(account) => accounts::find(on, account).await?,
+        Err(_) => accounts::find_by_number(on, named).await?,
+    };
+    found.ok_or_else(|| {
+        CommandError::failed("unknown_account", format!("unknown account: {named:?}"))
+    })
+}
+
+async fn identifier(on: &impl Executor, named: &Named) -> Result<AccountId, CommandError> {
+    Ok(find(on, &named.account).await?.account_id)
+}
+
+async fn open(on: &impl Executor, arguments: &OpenArguments) -> Result<Account, CommandError> {
+    let limit = match &arguments.overdraft_limit {
+        Some(number) => Money::parse(number, arguments.currency)?,
+        None => Money::zero(arguments.currency),
+    };
+    let account_type = match arguments.account_type {
+        Kind::Checking => AccountType::Checking,
+        Kind::Savings => AccountType::Savings,
+        Kind::Business => AccountType::Business,
+    };
+    let owner = customer::find(on, &arguments.customer).await?.customer_id;
+    let mut new = NewAccount::new(owner, account_type, arguments.currency);
+    new.overdraft_limit = limit;
+    new.time_zone.clone_from(&arguments.time_zone);
+    Ok(accounts::open(on, &new).await?)
+}
+
+async fn list(name: &'static str, on: &impl Executor, owner: &str) -> Result<Answer, CommandError> {
+    let owner = customer::find(on, owner).await?.customer_id;
+    let found = accounts::list_by_customer(on, owner).await?;
+    let mut table = Table::new(
+        &[
+            "Number",
+            "Type",
+            "Status",
+            ">Balance",
+            ">Available",
+            ">Entries",
+            "Identifier",
+        ],
+        "the customer has no accounts",
+    );
+    for account in &found {
+        table.row([
+            cell(&account.account_number),
+            cell(account.account_type),
+            cell(account.status).mood(mood(account.status)),
+            cell(account.current_balance),
+            optional(account.available_balance),
+            cell(account.last_entry_number),
+            cell(account.account_id),
+        ]);
+    }
+    let views: Vec<_> = found.iter().map(AccountView::from).collect();
+    Answer::new(
+        name,
+        json!({ "accounts": views }),
+        vec![Block::Table(table)],
+    )
+}
+
+fn fields(account: &Account) -> Vec<(&'static str, crate::output::Cell)> {
+    vec![
+        ("identifier", cell(account.account_id)),
+        ("number", cell(&account.account_number)),
+        ("customer", optional(account.customer_id)),
+        ("type", cell(account.account_type)),
+        ("status", cell(account.status).mood(mood(account.status))),
+        ("balance", cell(account.current_balance)),
+        ("available", optional(account.available_balance)),
+        ("held", cell(account.held_balance)),
+        ("overdraft limit", optional(account.overdraft_limit)),
+        ("time zone", cell(&account.time_zone)),
+        ("entries", cell(account.last_entry_number)),
+        ("version", cell(account.version)),
+        ("opened", cell(account.opened_at)),
+        ("closed", optional(account.closed_at)),
+    ]
+}
+
+const fn mood(status: AccountStatus) -> Mood {
+    match status {
+        AccountStatus::Active => Mood::Good,
+        AccountStatus::Frozen => Mood::Warning,
+        _ => Mood::Plain,
+    }
+}

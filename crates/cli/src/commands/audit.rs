@@ -1,0 +1,61 @@
+//! `neobank audit`.
+
+use clap::Args;
+use neobank_domain::audit::{self, Breach};
+use serde_json::{Value, json};
+
+use crate::arguments::CheckArguments;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::nagios::{Check, Measure, Range, Unit};
+use crate::output::{Answer, Block, Mood, Table, cell};
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArguments {
+    #[command(flatten)]
+    pub(crate) check: CheckArguments,
+}
+
+pub(crate) async fn run(connection: &Connection) -> Result<Answer, CommandError> {
+    let database = connection.open("audit").await?;
+    let breaches = audit::breaches(&database).await?;
+    let mut table = Table::new(
+        &["Promise", "Broken by", "What was found"],
+        "the auditor found no breach of any promise",
+    );
+    for breach in &breaches {
+        table.row([
+            cell(&breach.check_name).mood(Mood::Bad),
+            cell(&breach.subject),
+            cell(&breach.detail),
+        ]);
+    }
+    let views: Vec<Value> = breaches.iter().map(view).collect();
+    let answer = Answer::new(
+        "audit",
+        json!({ "breaches": views }),
+        vec![Block::Table(table)],
+    )?;
+    Ok(answer
+        .failed_if(!breaches.is_empty())
+        .with_check(check(&breaches)))
+}
+
+fn view(breach: &Breach) -> Value {
+    json!({ "promise": breach.check_name, "subject": breach.subject, "detail": breach.detail })
+}
+
+/// One breach is one too many.
+fn check(breaches: &[Breach]) -> Check {
+    let count = u32::try_from(breaches.len()).unwrap_or(u32::MAX);
+    let summary = match breaches.first() {
+        None => "no breach of any promise".to_owned(),
+        Some(first) => format!(
+            "{count} breaches, the first: {} ({})",
+            first.check_name, first.subject
+        ),
+    };
+    let measure = Measure::new("breaches", f64::from(count), Unit::Count)
+        .limits(None, Some(Range::above(0.0)));
+    Check::new("audit", summary, vec![measure])
+}

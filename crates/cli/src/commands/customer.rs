@@ -1,0 +1,310 @@
+//! `neobank customer`.
+
+use chrono::NaiveDate;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand, ValueEnum};
+use neobank_db::Executor;
+use neobank_domain::CustomerId;
+use neobank_domain::customers::{
+    self, Customer, CustomerCursor, CustomerFilter, CustomerStatus, CustomerType, CustomerUpdate,
+    KycStatus, NewCustomer,
+};
+use serde_json::json;
+
+use super::views::CustomerView;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Answer, Block, Mood, Table, cell, optional};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CustomerCommand {
+    /// Create a customer
+    Create(CreateArguments),
+    /// Show one customer
+    Show {
+        /// The identifier, or the e-mail address in whatever case
+        customer: String,
+    },
+    /// Find customers, the newest first
+    Find(FindArguments),
+    /// Change a customer
+    Update(UpdateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArguments {
+    /// Given name; for a business, whatever goes before the last part of its name
+    #[arg(long)]
+    first_name: String,
+    /// Family name
+    #[arg(long)]
+    last_name: String,
+    /// E-mail address, unique in whatever case
+    #[arg(long)]
+    email: Option<String>,
+    /// The telephone number to call first
+    #[arg(long)]
+    phone: Option<String>,
+    /// Another telephone number
+    #[arg(long)]
+    second_phone: Option<String>,
+    /// Date of birth, as 1815-12-10
+    #[arg(long, value_name = "DATE")]
+    born: Option<NaiveDate>,
+    /// What kind it is
+    #[arg(long = "type", default_value = "individual", value_parser = customer_type())]
+    customer_type: CustomerType,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FindArguments {
+    /// Part of the e-mail address, in whatever case
+    #[arg(long)]
+    email: Option<String>,
+    /// Part of a telephone number
+    #[arg(long)]
+    phone: Option<String>,
+    /// Where the customer stands
+    #[arg(long, value_parser = customer_status())]
+    status: Option<CustomerStatus>,
+    /// What kind it is
+    #[arg(long = "type", value_parser = customer_type())]
+    customer_type: Option<CustomerType>,
+    /// How many at most
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    /// Where the page before ended, as it was printed there
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArguments {
+    /// The identifier, or the e-mail address in whatever case
+    customer: String,
+    #[arg(long)]
+    first_name: Option<String>,
+    #[arg(long)]
+    last_name: Option<String>,
+    #[arg(long)]
+    email: Option<String>,
+    /// The telephone number to call first
+    #[arg(long)]
+    phone: Option<String>,
+    /// Another telephone number
+    #[arg(long)]
+    second_phone: Option<String>,
+    /// Where the customer stands
+    #[arg(long, value_parser = customer_status())]
+    status: Option<CustomerStatus>,
+    /// How far its identity is known
+    #[arg(long, value_parser = kyc_status())]
+    kyc: Option<KycStatus>,
+    /// Take a value away; can be given several times
+    #[arg(long, value_name = "FIELD", value_enum)]
+    clear: Vec<Clearable>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Clearable {
+    Email,
+    Phone,
+    SecondPhone,
+}
+
+impl CustomerCommand {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "customer create",
+            Self::Show { .. } => "customer show",
+            Self::Find(_) => "customer find",
+            Self::Update(_) => "customer update",
+        }
+    }
+}
+
+pub(crate) async fn run(
+    command: &CustomerCommand,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    let database = connection.open("customer").await?;
+    let name = command.name();
+    match command {
+        CustomerCommand::Create(arguments) => one(
+            name,
+            &customers::create(&database, &arguments.customer()).await?,
+        ),
+        CustomerCommand::Show { customer } => one(name, &find(&database, customer).await?),
+        CustomerCommand::Find(arguments) => page(name, &database, arguments).await,
+        CustomerCommand::Update(arguments) => {
+            let update = arguments.update()?;
+            let customer = find(&database, &arguments.customer).await?.customer_id;
+            one(
+                name,
+                &customers::update(&database, customer, &update).await?,
+            )
+        }
+    }
+}
+
+/// The customer with this identifier or e-mail address.
+pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Customer, CommandError> {
+    let found = match named.parse::<CustomerId>() {
+        Ok(customer) => customers::find(on, customer).await?,
+        Err(_) => customers::find_by_email(on, named).await?,
+    };
+    found.ok_or_else(|| {
+        CommandError::failed("unknown_customer", format!("unknown customer: {named:?}"))
+    })
+}
+
+async fn page(
+    name: &'static str,
+    on: &impl Executor,
+    arguments: &FindArguments,
+) -> Result<Answer, CommandError> {
+    let after = arguments
+        .after
+        .as_deref()
+        .map(str::parse::<CustomerCursor>)
+        .transpose()?;
+    let filter = CustomerFilter {
+        email: arguments.email.clone(),
+        phone: arguments.phone.clone(),
+        status: arguments.status,
+        customer_type: arguments.customer_type,
+        limit: arguments.limit,
+        after,
+        offset: 0,
+    };
+    let page = customers::search(on, &filter).await?;
+    let next = page.next.map(|cursor| cursor.to_string());
+    let mut table = Table::new(
+        &[
+            "Number",
+            "Name",
+            "E-mail",
+            "Phone",
+            "Type",
+            "Status",
+            "KYC",
+            "Identifier",
+        ],
+        "no customer is like that",
+    );
+    for customer in &page.customers {
+        table.row([
+            cell(&customer.customer_number),
+            cell(format!("{} {}", customer.first_name, customer.last_name)),
+            optional(customer.email.as_ref()),
+            optional(customer.phone_primary.as_ref()),
+            cell(customer.customer_type),
+            cell(customer.status).mood(mood(customer.status)),
+            cell(customer.kyc_status),
+            cell(customer.customer_id),
+        ]);
+    }
+    let mut blocks = vec![Block::Table(table)];
+    if let Some(next) = &next {
+        blocks.push(Block::Note(format!("there are more: --after {next}")));
+    }
+    let views: Vec<_> = page.customers.iter().map(CustomerView::from).collect();
+    Answer::new(name, json!({ "customers": views, "next": next }), blocks)
+}
+
+fn one(name: &'static str, customer: &Customer) -> Result<Answer, CommandError> {
+    let fields = vec![
+        ("identifier", cell(customer.customer_id)),
+        ("number", cell(&customer.customer_number)),
+        (
+            "name",
+            cell(format!("{} {}", customer.first_name, customer.last_name)),
+        ),
+        ("e-mail", optional(customer.email.as_ref())),
+        ("phone", optional(customer.phone_primary.as_ref())),
+        ("second phone", optional(customer.phone_secondary.as_ref())),
+        ("born", optional(customer.date_of_birth)),
+        ("type", cell(customer.customer_type)),
+        ("status", cell(customer.status).mood(mood(customer.status))),
+        ("KYC", cell(customer.kyc_status)),
+        ("created", cell(customer.created_at)),
+        ("updated", cell(customer.updated_at)),
+    ];
+    let view = CustomerView::from(customer);
+    Answer::new(
+        name,
+        json!({ "customer": view }),
+        vec![Block::Fields(fields)],
+    )
+}
+
+const fn mood(status: CustomerStatus) -> Mood {
+    match status {
+        CustomerStatus::Active => Mood::Good,
+        CustomerStatus::Suspended => Mood::Bad,
+        _ => Mood::Warning,
+    }
+}
+
+impl CreateArguments {
+    fn customer(&self) -> NewCustomer {
+        let mut new = NewCustomer::individual(&self.first_name, &self.last_name);
+        new.email.clone_from(&self.email);
+        new.phone_primary.clone_from(&self.phone);
+        new.phone_secondary.clone_from(&self.second_phone);
+        new.date_of_birth = self.born;
+        new.customer_type = self.customer_type;
+        new
+    }
+}
+
+impl UpdateArguments {
+    fn update(&self) -> Result<CustomerUpdate, CommandError> {
+        Ok(CustomerUpdate {
+            first_name: self.first_name.clone(),
+            last_name: self.last_name.clone(),
+            email: self.clearable("email", &self.email, Clearable::Email)?,
+            phone_primary: self.clearable("phone", &self.phone, Clearable::Phone)?,
+            phone_secondary: self.clearable(
+                "second-phone",
+                &self.second_phone,
+                Clearable::SecondPhone,
+            )?,
+            customer_status: self.status,
+            kyc_status: self.kyc,
+        })
+    }
+
+    fn clearable(
+        &self,
+        field: &str,
+        value: &Option<String>,
+        clearable: Clearable,
+    ) -> Result<Option<Option<String>>, CommandError> {
+        match (value, self.clear.contains(&clearable)) {
+            (Some(value), true) => Err(CommandError::usage(format!(
+                "--{field} {value:?} and --clear {field} cannot both hold"
+            ))),
+            (Some(value), false) => Ok(Some(Some(value.clone()))),
+            (None, true) => Ok(Some(None)),
+            (None, false) => Ok(None),
+        }
+    }
+}
+
+fn customer_type() -> impl TypedValueParser<Value = CustomerType> {
+    PossibleValuesParser::new(["individual", "business"]).try_map(named)
+}
+
+fn customer_status() -> impl TypedValueParser<Value = CustomerStatus> {
+    PossibleValuesParser::new(["active", "inactive", "suspended", "closed"]).try_map(named)
+}
+
+fn kyc_status() -> impl TypedValueParser<Value = KycStatus> {
+    PossibleValuesParser::new(["pending", "verified", "rejected", "expired"]).try_map(named)
+}
+
+/// The domain's own reading of a name.
+fn named<T: serde::de::DeserializeOwned>(name: String) -> Result<T, serde_json::Error> {
+    serde_json::from_value(name.into())
+}

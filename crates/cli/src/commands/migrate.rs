@@ -1,0 +1,219 @@
+//! `neobank migrate`: talks to the person; the work is in `neobank-migration`.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use neobank_migration::{
+    Confirmation, PlannedStep, Report, Rollout, RolloutOptions, Status, Verdict,
+};
+use serde_json::{Value, json};
+
+use crate::arguments::CheckArguments;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::nagios::{Check, Measure, Range, Unit};
+use crate::output::{Answer, Block, Mood, Table, cell};
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArguments {
+    /// How long a statement waits for a lock, in milliseconds; queries behind it wait as long
+    #[arg(
+        long,
+        default_value_t = 2_000,
+        global = true,
+        value_name = "MILLISECONDS"
+    )]
+    lock_timeout: u64,
+    /// How long a statement may run, in milliseconds; without it, the server's setting holds
+    #[arg(long, global = true, value_name = "MILLISECONDS")]
+    statement_timeout: Option<u64>,
+    /// Do not ask before something is destroyed on a database that is not local
+    #[arg(long, global = true)]
+    yes: bool,
+    #[command(subcommand)]
+    command: MigrateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum MigrateCommand {
+    /// Apply every pending migration and every changed function, trigger and grant
+    Up,
+    /// Take the last migrations back; their data is lost
+    Down {
+        /// How many
+        #[arg(default_value_t = 1)]
+        steps: usize,
+    },
+    /// Tell how far the database is; the exit code is 1 when something is pending or wrong
+    Status {
+        #[command(flatten)]
+        check: CheckArguments,
+    },
+    /// Print the SQL that `up` would run, and change nothing
+    Plan {
+        /// Print what taking back this many migrations would run instead
+        #[arg(long, value_name = "STEPS")]
+        down: Option<usize>,
+    },
+    /// Drop the schemas with all their data and roll out anew
+    Fresh,
+}
+
+impl MigrateArguments {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.command {
+            MigrateCommand::Up => "migrate up",
+            MigrateCommand::Down { .. } => "migrate down",
+            MigrateCommand::Status { .. } => "migrate status",
+            MigrateCommand::Plan { .. } => "migrate plan",
+            MigrateCommand::Fresh => "migrate fresh",
+        }
+    }
+
+    pub(crate) const fn check(&self) -> Option<CheckArguments> {
+        match self.command {
+            MigrateCommand::Status { check } => Some(check),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) async fn run(
+    arguments: &MigrateArguments,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    let options = RolloutOptions {
+        lock_timeout: Duration::from_millis(arguments.lock_timeout.max(1)),
+        statement_timeout: arguments.statement_timeout.map(Duration::from_millis),
+        ..RolloutOptions::default()
+    };
+    let rollout = Rollout::connect(&connection.as_url()?, options).await?;
+    let name = arguments.name();
+    match arguments.command {
+        MigrateCommand::Up => report(name, "applied", &rollout.up().await?),
+        MigrateCommand::Down { steps } => {
+            confirm(Confirmation::for_down(&rollout, steps), arguments.yes)?;
+            report(name, "taken back", &rollout.down(steps).await?)
+        }
+        MigrateCommand::Fresh => {
+            confirm(Confirmation::for_fresh(&rollout), arguments.yes)?;
+            report(name, "applied", &rollout.fresh().await?)
+        }
+        MigrateCommand::Plan { down: None } => plan(name, &rollout.plan().await?),
+        MigrateCommand::Plan { down: Some(steps) } => plan(name, &rollout.plan_down(steps).await?),
+        MigrateCommand::Status { .. } => status(name, &rollout.status().await?),
+    }
+}
+
+/// Asks for the database's name before its data is destroyed, unless it is on this machine.
+fn confirm(confirmation: Option<Confirmation>, yes: bool) -> Result<(), CommandError> {
+    let Some(confirmation) = confirmation.filter(|_| !yes) else {
+        return Ok(());
+    };
+    let not_read = |error: std::io::Error| CommandError::failed("not_confirmed", error);
+    if !std::io::stdin().is_terminal() {
+        return Err(CommandError::failed(
+            "not_confirmed",
+            confirmation.unasked(),
+        ));
+    }
+    let mut errors = std::io::stderr().lock();
+    errors
+        .write_all(confirmation.question().as_bytes())
+        .and_then(|()| errors.flush())
+        .map_err(not_read)?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(not_read)?;
+    if confirmation.accepts(&answer) {
+        Ok(())
+    } else {
+        Err(CommandError::failed(
+            "not_confirmed",
+            Confirmation::refused(),
+        ))
+    }
+}
+
+fn report(name: &'static str, done: &str, report: &Report) -> Result<Answer, CommandError> {
+    let data = json!({
+        "migrations": report.migrations,
+        "objects_applied": report.objects,
+        "objects_dropped": report.dropped,
+    });
+    let text = report.lines(done).join("\n");
+    Answer::new(name, data, vec![Block::Text(text)])
+}
+
+fn plan(name: &'static str, steps: &[PlannedStep]) -> Result<Answer, CommandError> {
+    let views: Vec<Value> = steps
+        .iter()
+        .map(|step| json!({ "title": step.title, "sql": step.sql }))
+        .collect();
+    let blocks = if steps.is_empty() {
+        vec![Block::Note("-- nothing to do".to_owned())]
+    } else {
+        let text = |step: &PlannedStep| format!("-- {}\n{}", step.title, step.sql.trim_end());
+        steps.iter().map(text).map(Block::Text).collect()
+    };
+    Answer::new(name, json!({ "steps": views }), blocks)
+}
+
+fn status(name: &'static str, status: &Status) -> Result<Answer, CommandError> {
+    let mut table = Table::new(&["Migration or object", "State"], "nothing is known");
+    let mut states = Vec::new();
+    let migrations = status
+        .migrations
+        .iter()
+        .map(|one| ("migration", one.name.as_str(), one.state.to_string()));
+    let objects = status
+        .objects
+        .iter()
+        .map(|one| ("object", one.name.as_str(), one.state.to_string()));
+    for (kind, name, state) in migrations.chain(objects) {
+        let mood = match state.as_str() {
+            "applied" | "current" => Mood::Good,
+            "pending" => Mood::Warning,
+            _ => Mood::Bad,
+        };
+        states.push(json!({ "kind": kind, "name": name, "state": state }));
+        table.row([cell(name), cell(state).mood(mood)]);
+    }
+    let problems = status.problems();
+    let verdict = match status.verdict() {
+        Verdict::Current => "current",
+        Verdict::Pending => "pending",
+        Verdict::Wrong => "wrong",
+    };
+    let mut blocks = vec![Block::Table(table)];
+    blocks.extend(
+        problems
+            .iter()
+            .map(|problem| Block::Note(format!("problem: {problem}"))),
+    );
+    let data = json!({ "verdict": verdict, "problems": problems, "states": states });
+    Ok(Answer::new(name, data, blocks)?
+        .failed_if(status.verdict() != Verdict::Current)
+        .with_check(check(status)))
+}
+
+/// Something pending warns; something wrong is critical.
+fn check(status: &Status) -> Check {
+    let problems = status.problems();
+    let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    let pending = status.pending();
+    let summary = match (problems.first(), pending) {
+        (Some(first), _) => first.clone(),
+        (None, 0) => "the schema is current".to_owned(),
+        (None, pending) => format!("{pending} migrations or objects are pending"),
+    };
+    let measures = vec![
+        Measure::new("pending", count(pending), Unit::Count).limits(Some(Range::above(0.0)), None),
+        Measure::new("problems", count(problems.len()), Unit::Count)
+            .limits(None, Some(Range::above(0.0))),
+    ];
+    Check::new("migrate status", summary, measures)
+}

@@ -1,0 +1,235 @@
+//! `neobank ops transactions`, `statements` and `cache`.
+
+use std::time::Duration;
+
+use neobank_ops::activity::{CacheRow, StatementRow, TransactionRow};
+use neobank_ops::{Monitor, OpsError, Thresholds};
+
+use super::part::{Bar, Chart, Findings, Part, count, seconds, seconds_from, short};
+use crate::nagios::{Measure, Range, Unit};
+use crate::output::{Block, Mood, Table, cell, optional};
+
+/// Statements that are shown.
+const STATEMENTS: u64 = 20;
+/// Bars of a chart at most.
+const BARS_MAX: usize = 10;
+
+pub(super) async fn transactions(
+    monitor: &Monitor,
+    thresholds: &Thresholds,
+) -> Result<Part, OpsError> {
+    let at_least = Duration::from_secs(thresholds.transactions.long_warning_seconds);
+    let section = monitor.long_transactions(at_least).await?;
+    Ok(Part::of(
+        "transactions",
+        "Long transactions",
+        &section,
+        |rows| long(rows, thresholds),
+    ))
+}
+
+pub(super) async fn statements(
+    monitor: &Monitor,
+    thresholds: &Thresholds,
+) -> Result<Part, OpsError> {
+    let section = monitor.slow_statements(STATEMENTS).await?;
+    Ok(Part::of(
+        "statements",
+        "Statements that cost most",
+        &section,
+        |rows| slow(rows, thresholds),
+    ))
+}
+
+pub(super) async fn cache(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
+    let section = monitor.cache_hits().await?;
+    Ok(Part::of("cache", "Buffer cache", &section, |rows| {
+        hits(rows, thresholds)
+    }))
+}
+
+fn long(rows: &[TransactionRow], thresholds: &Thresholds) -> Findings {
+    let mut table = Table::new(
+        &[
+            "Process",
+            "User",
+            "Database",
+            "Application",
+            "State",
+            ">Transaction",
+            ">In state",
+            ">Holds back",
+            "Statement",
+        ],
+        "no transaction has been open for that long",
+    );
+    for row in rows {
+        table.row([
+            cell(row.process_id),
+            optional(row.username.as_ref()),
+            optional(row.database.as_ref()),
+            optional(row.application_name.as_ref()),
+            optional(row.state.as_ref()),
+            cell(seconds(row.transaction_seconds)).mood(Mood::Warning),
+            optional(row.state_seconds.map(seconds)),
+            optional(row.held_back_transactions),
+            optional(row.query.as_deref().map(short)),
+        ]);
+    }
+    let longest = rows
+        .iter()
+        .map(|row| row.transaction_seconds)
+        .fold(0.0, f64::max);
+    let limit = thresholds.transactions.long_warning_seconds;
+    let summary = format!(
+        "{} transactions are open for {limit} s or longer",
+        rows.len()
+    );
+    Findings {
+        blocks: vec![Block::Table(table)],
+        charts: Vec::new(),
+        summary,
+        measures: vec![
+            Measure::new("longest", longest, Unit::Seconds).limits(
+                seconds_from(limit),
+                seconds_from(thresholds.transactions.long_critical_seconds),
+            ),
+            Measure::new("long", count(rows.len()), Unit::Count),
+        ],
+    }
+}
+
+fn slow(rows: &[StatementRow], thresholds: &Thresholds) -> Findings {
+    let mut table = Table::new(
+        &[
+            "Statement",
+            ">Calls",
+            ">Total ms",
+            ">Mean ms",
+            ">Longest ms",
+            ">Rows",
+        ],
+        "no statements were counted",
+    );
+    for row in rows {
+        table.row([
+            optional(row.query.as_deref().map(short)),
+            cell(row.calls),
+            cell(format!("{:.1}", row.total_milliseconds)),
+            cell(format!("{:.2}", row.mean_milliseconds)),
+            cell(format!("{:.1}", row.max_milliseconds)),
+            cell(row.rows),
+        ]);
+    }
+    let calls_min = i64::try_from(thresholds.statements.calls_min).unwrap_or(i64::MAX);
+    let slowest = rows
+        .iter()
+        .filter(|row| row.calls >= calls_min)
+        .map(|row| row.mean_milliseconds)
+        .fold(0.0, f64::max);
+    Findings {
+        blocks: vec![Block::Table(table)],
+        charts: bars(
+            "Time of all calls together",
+            "ms",
+            None,
+            rows.iter().map(|row| {
+                let label = row.query.as_deref().map(short).unwrap_or_default();
+                (label, row.total_milliseconds)
+            }),
+        ),
+        summary: format!("the slowest takes {slowest:.1} ms on average"),
+        measures: vec![
+            Measure::new("slowest_mean_milliseconds", slowest, Unit::Count).limits(
+                Some(Range::from(count(
+                    thresholds.statements.mean_warning_milliseconds,
+                ))),
+                Some(Range::from(count(
+                    thresholds.statements.mean_critical_milliseconds,
+                ))),
+            ),
+        ],
+    }
+}
+
+fn hits(rows: &[CacheRow], thresholds: &Thresholds) -> Findings {
+    let mut table = Table::new(
+        &[
+            "Database",
+            ">Blocks hit",
+            ">Blocks read",
+            ">Hits",
+            "Counted since",
+        ],
+        "no databases",
+    );
+    for row in rows {
+        table.row([
+            optional(row.database.as_ref()),
+            cell(row.blocks_hit),
+            cell(row.blocks_read),
+            optional(row.hit_percent.map(|percent| format!("{percent:.1} %"))),
+            optional(row.counted_since),
+        ]);
+    }
+    let blocks_min = i64::try_from(thresholds.cache.blocks_min).unwrap_or(i64::MAX);
+    let worst = rows
+        .iter()
+        .filter(|row| row.blocks_hit.saturating_add(row.blocks_read) >= blocks_min)
+        .filter_map(|row| row.hit_percent)
+        .min_by(f64::total_cmp);
+    let measure = |percent| {
+        Measure::new("hits", percent, Unit::Percent).limits(
+            Some(Range::at_least(count(thresholds.cache.hit_warning_percent))),
+            Some(Range::at_least(count(
+                thresholds.cache.hit_critical_percent,
+            ))),
+        )
+    };
+    Findings {
+        blocks: vec![Block::Table(table)],
+        charts: bars(
+            "Blocks that were found in the buffers",
+            "%",
+            Some(100.0),
+            rows.iter().filter_map(|row| {
+                Some((
+                    row.database
+                        .clone()
+                        .unwrap_or_else(|| "(shared)".to_owned()),
+                    row.hit_percent?,
+                ))
+            }),
+        ),
+        summary: match worst {
+            Some(percent) => format!("the worst database finds {percent:.1} % in the buffers"),
+            None => "too few blocks were asked for to judge".to_owned(),
+        },
+        measures: worst.map(measure).into_iter().collect(),
+    }
+}
+
+fn bars(
+    title: &str,
+    unit: &'static str,
+    end: Option<f64>,
+    values: impl Iterator<Item = (String, f64)>,
+) -> Vec<Chart> {
+    let bars: Vec<_> = values
+        .take(BARS_MAX)
+        .map(|(label, value)| Bar {
+            label,
+            value,
+            mood: Mood::Plain,
+        })
+        .collect();
+    if bars.is_empty() {
+        return Vec::new();
+    }
+    vec![Chart {
+        title: title.to_owned(),
+        unit,
+        end,
+        bars,
+    }]
+}

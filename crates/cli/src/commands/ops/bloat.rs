@@ -1,0 +1,156 @@
+//! `neobank ops bloat`.
+
+use neobank_ops::bloat::indexes::IndexBloatRow;
+use neobank_ops::bloat::tables::TableBloatRow;
+use neobank_ops::{Monitor, OpsError, Thresholds};
+
+use super::part::{Bar, Chart, Findings, Part, count};
+use crate::nagios::{Measure, Unit};
+use crate::output::{Block, Cell, Mood, Table, cell};
+
+/// Tables and indexes that are shown, those with most bloat first; JSON has all of them.
+const SHOWN_MAX: usize = 25;
+/// Bars at most.
+const BARS_MAX: usize = 10;
+
+pub(super) async fn part(monitor: &Monitor, _: &Thresholds) -> Result<Part, OpsError> {
+    of_schemas(monitor, None).await
+}
+
+/// Of these schemas; of all but the server's own without any.
+pub(super) async fn of_schemas(
+    monitor: &Monitor,
+    schemas: Option<&[String]>,
+) -> Result<Part, OpsError> {
+    let tables = monitor.table_bloat(schemas).await?;
+    let indexes = monitor.index_bloat(schemas).await?;
+    Ok(Part::join(
+        "bloat",
+        "Bloat (estimated)",
+        vec![
+            Part::of("tables", "Tables", &tables, |rows| of_tables(rows)),
+            Part::of("indexes", "B-tree indexes", &indexes, |rows| {
+                of_indexes(rows)
+            }),
+        ],
+    ))
+}
+
+fn of_tables(rows: &[TableBloatRow]) -> Findings {
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.bloat_bytes));
+    let mut table = Table::new(
+        &[
+            "Table",
+            ">Size",
+            ">Bloat",
+            ">Bloat %",
+            ">Free %",
+            ">Dead rows",
+            "Confidence",
+        ],
+        "no tables",
+    );
+    for row in rows.iter().take(SHOWN_MAX) {
+        table.row([
+            cell(format!("{}.{}", row.schema_name, row.table_name)),
+            cell(bytes(row.size_bytes)),
+            cell(bytes(row.bloat_bytes)),
+            percent(row.bloat_percent, row.margin_percent),
+            cell(format!("{:.1}", row.free_percent)),
+            cell(row.dead_tuples),
+            confidence(row.is_confident, &row.doubts),
+        ]);
+    }
+    let sizes = rows.iter().map(|row| {
+        let name = format!("{}.{}", row.schema_name, row.table_name);
+        (name, row.bloat_bytes, row.bloat_percent)
+    });
+    findings("tables", table, sizes.collect())
+}
+
+fn of_indexes(rows: &[IndexBloatRow]) -> Findings {
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.bloat_bytes));
+    let mut table = Table::new(
+        &["Index", ">Size", ">Bloat", ">Bloat %", "Confidence"],
+        "no indexes",
+    );
+    for row in rows.iter().take(SHOWN_MAX) {
+        table.row([
+            cell(format!("{}.{}", row.schema_name, row.index_name)),
+            cell(bytes(row.size_bytes)),
+            cell(bytes(row.bloat_bytes)),
+            percent(row.bloat_percent, row.margin_percent),
+            confidence(row.is_confident, &row.doubts),
+        ]);
+    }
+    let sizes = rows.iter().map(|row| {
+        let name = format!("{}.{}", row.schema_name, row.index_name);
+        (name, row.bloat_bytes, row.bloat_percent)
+    });
+    findings("indexes", table, sizes.collect())
+}
+
+fn findings(what: &str, table: Table, sizes: Vec<(String, i64, f64)>) -> Findings {
+    let total = sizes
+        .iter()
+        .map(|(_, bytes, _)| *bytes)
+        .fold(0, i64::saturating_add);
+    let summary = format!("{} of bloat in {} {what}", bytes(total), sizes.len());
+    let bars: Vec<_> = sizes
+        .into_iter()
+        .filter(|(_, bytes, _)| *bytes > 0)
+        .take(BARS_MAX)
+        .map(|(label, _, value)| Bar {
+            label,
+            value,
+            mood: Mood::Plain,
+        })
+        .collect();
+    let chart = Chart {
+        title: format!("Share of bloat, {what}"),
+        unit: "%",
+        end: Some(100.0),
+        bars,
+    };
+    // Kilobytes keep a large database within what a count can hold.
+    Findings {
+        blocks: vec![Block::Note(summary.clone()), Block::Table(table)],
+        charts: if chart.bars.is_empty() {
+            Vec::new()
+        } else {
+            vec![chart]
+        },
+        summary,
+        measures: vec![Measure::new(
+            &format!("{what}_kilobytes"),
+            count(total / 1024),
+            Unit::Count,
+        )],
+    }
+}
+
+fn percent(percent: f64, margin: f64) -> Cell {
+    cell(format!("{percent:.1} ± {margin:.1}"))
+}
+
+fn confidence(is_confident: bool, doubts: &[String]) -> Cell {
+    if is_confident {
+        cell("confident").mood(Mood::Good)
+    } else {
+        cell(format!("in doubt: {}", doubts.join("; "))).mood(Mood::Warning)
+    }
+}
+
+/// As people read sizes, rounded down.
+fn bytes(bytes: i64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let mut rest = bytes;
+    let mut unit = 0;
+    while rest.abs() >= 10_240 && unit + 1 < UNITS.len() {
+        rest /= 1024;
+        unit += 1;
+    }
+    format!("{rest} {}", UNITS.get(unit).copied().unwrap_or_default())
+}

@@ -1,0 +1,61 @@
+//! `neobank ops health`.
+
+use neobank_ops::health::{HealthCheck, Status};
+use neobank_ops::{Monitor, OpsError, Thresholds};
+
+use super::part::{Findings, Part, count, word};
+use crate::nagios::{Measure, Range, Unit};
+use crate::output::{Block, Mood, Table, cell, optional};
+
+pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
+    let server = monitor.server_health(thresholds).await?;
+    let pools = monitor.pool_health(thresholds).await?;
+    Ok(Part::join(
+        "health",
+        "Health of the server and of the pools",
+        vec![
+            Part::of("server", "Server", &server, |checks| findings(checks)),
+            Part::of("pools", "Pools", &pools, |checks| findings(checks)),
+        ],
+    ))
+}
+
+fn findings(checks: &[HealthCheck]) -> Findings {
+    let mut table = Table::new(
+        &["Check", "Status", "Verdict", "Now", "What to do"],
+        "there are no samples",
+    );
+    for check in checks {
+        let mood = match check.status {
+            Status::Ok => Mood::Good,
+            Status::Critical => Mood::Bad,
+            _ => Mood::Warning,
+        };
+        table.row([
+            cell(&check.check_name),
+            cell(word(check.status)).mood(mood),
+            optional(check.verdict.map(word)),
+            cell(&check.current_value),
+            cell(&check.recommendation),
+        ]);
+    }
+    let with = |status: Status| count(checks.iter().filter(|check| check.status == status).count());
+    let worst = checks.iter().max_by_key(|check| check.status);
+    let summary = match worst {
+        Some(worst) if worst.status != Status::Ok => {
+            format!("{}: {}", worst.check_name, worst.current_value)
+        }
+        _ => format!("{} checks, nothing wrong", checks.len()),
+    };
+    Findings {
+        blocks: vec![Block::Table(table)],
+        charts: Vec::new(),
+        summary,
+        measures: vec![
+            Measure::new("warnings", with(Status::Warning), Unit::Count)
+                .limits(Some(Range::above(0.0)), None),
+            Measure::new("criticals", with(Status::Critical), Unit::Count)
+                .limits(None, Some(Range::above(0.0))),
+        ],
+    }
+}

@@ -1,0 +1,58 @@
+//! `neobank ops isolation`.
+
+use neobank_ops::isolation::{self, Anomaly, IsolationError, IsolationReport, Level};
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Answer, Block, Mood, Table, cell};
+
+pub(super) async fn run(
+    name: &'static str,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    let report = isolation::run(&connection.config("isolation")?)
+        .await
+        .map_err(failure)?;
+    let surprises = report.surprises().count();
+    let blocks = vec![
+        Block::Table(matrix(&report)),
+        Block::Note(format!(
+            "{} cells were observed on server version {}, {surprises} of them not as PostgreSQL documents",
+            report.cells.len(),
+            report.server_version
+        )),
+    ];
+    Ok(Answer::new(name, report, blocks)?.failed_if(surprises > 0))
+}
+
+fn matrix(report: &IsolationReport) -> Table {
+    let mut table = Table::new(
+        &[
+            "Anomaly",
+            "READ UNCOMMITTED",
+            "READ COMMITTED",
+            "REPEATABLE READ",
+            "SERIALIZABLE",
+        ],
+        "nothing was observed",
+    );
+    for anomaly in Anomaly::ALL {
+        let cells = Level::ALL.map(|level| match report.cell(anomaly, level) {
+            Some(found) if found.is_as_expected() => cell(&found.observed),
+            Some(found) => {
+                cell(format!("{} (NOT {})", found.observed, found.expected)).mood(Mood::Bad)
+            }
+            None => cell("-"),
+        });
+        table.row([cell(anomaly)].into_iter().chain(cells));
+    }
+    table
+}
+
+fn failure(error: IsolationError) -> CommandError {
+    match error {
+        IsolationError::Database(error) => error.into(),
+        IsolationError::NotAllowed { .. } => CommandError::failed("privilege", error),
+        other => CommandError::failed("isolation", other),
+    }
+}

@@ -1,0 +1,236 @@
+//! `neobank ops locks`.
+
+use std::time::Duration;
+
+use neobank_ops::blocking::{AwaitedLock, BlockingReport, Participant};
+use neobank_ops::{Monitor, OpsError, Thresholds};
+
+use super::part::{Bar, Chart, Findings, Part, count, seconds, short, word};
+use crate::nagios::{Measure, Range, Unit};
+use crate::output::{Block, Cell, Mood, Table, cell, optional};
+
+/// Waiters in the chart at most.
+const BARS_MAX: usize = 12;
+
+pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
+    let section = monitor.blocking().await?;
+    Ok(Part::of(
+        "locks",
+        "Locks: who blocks whom",
+        &section,
+        |report| findings(report, thresholds),
+    ))
+}
+
+fn findings(report: &BlockingReport, thresholds: &Thresholds) -> Findings {
+    let longest = longest_wait(report);
+    let certain = report
+        .cycles
+        .iter()
+        .filter(|cycle| cycle.is_certain)
+        .count();
+    let mut blocks = vec![Block::Fields(vec![
+        ("waiting sessions", cell(report.lock_waiters_total)),
+        ("longest wait", cell(seconds(longest))),
+        ("roots", cell(report.roots.len())),
+        (
+            "cycles",
+            cell(report.cycles.len()).mood(if certain > 0 { Mood::Bad } else { Mood::Plain }),
+        ),
+    ])];
+    if report.edges.is_empty() {
+        blocks.push(Block::Note("nobody waits for a lock".to_owned()));
+    } else {
+        blocks.push(Block::Table(roots(report)));
+        blocks.extend(cycles(report));
+        blocks.push(Block::Table(waits(report)));
+    }
+    let milliseconds = |limit: u64| Some(Range::from(Duration::from_millis(limit).as_secs_f64()));
+    Findings {
+        blocks,
+        charts: charts(report),
+        summary: summary(report, longest, certain),
+        measures: vec![
+            Measure::new("longest_wait", longest, Unit::Seconds).limits(
+                milliseconds(thresholds.locks.wait_warning_milliseconds),
+                milliseconds(thresholds.locks.wait_critical_milliseconds),
+            ),
+            Measure::new("waiting", count(report.lock_waiters_total), Unit::Count),
+            Measure::new("roots", count(report.roots.len()), Unit::Count),
+            Measure::new("deadlocks", count(certain), Unit::Count)
+                .limits(None, Some(Range::above(0.0))),
+        ],
+    }
+}
+
+fn summary(report: &BlockingReport, longest: f64, certain: usize) -> String {
+    let mut summary = match report.roots.first() {
+        _ if report.edges.is_empty() => "nobody waits for a lock".to_owned(),
+        Some(root) => format!(
+            "{} sessions wait, the longest for {}; {} keeps {} waiting",
+            report.lock_waiters_total,
+            seconds(longest),
+            root.who,
+            root.waiters_in_all
+        ),
+        None => format!("{} sessions wait", report.lock_waiters_total),
+    };
+    if certain > 0 {
+        summary.push_str(&format!("; {certain} deadlocks"));
+    }
+    summary
+}
+
+fn roots(report: &BlockingReport) -> Table {
+    let mut table = Table::new(
+        &[
+            "Root blocker",
+            ">Waiters",
+            ">Longest wait",
+            "User",
+            "Application",
+            "State",
+            "Statement",
+            "What to do",
+        ],
+        "nobody is at the root: those who wait, wait for each other",
+    );
+    for root in &report.roots {
+        let Some(one) = report.participant(&root.who) else {
+            continue;
+        };
+        table.row([
+            cell(&root.who).mood(Mood::Bad),
+            cell(root.waiters_in_all),
+            optional(root.longest_wait_seconds.map(seconds)),
+            optional(one.username.as_ref()),
+            optional(one.application_name.as_ref()),
+            optional(one.state.as_ref()),
+            statement(one),
+            cell(&one.remedy),
+        ]);
+    }
+    table
+}
+
+fn cycles(report: &BlockingReport) -> Vec<Block> {
+    report
+        .cycles
+        .iter()
+        .map(|cycle| {
+            let members: Vec<_> = cycle.members.iter().map(ToString::to_string).collect();
+            let what = if cycle.is_certain {
+                "deadlock"
+            } else {
+                "cycle in the queue"
+            };
+            Block::Note(format!(
+                "{what} of {}: {}",
+                members.join(" and "),
+                cycle.remedy
+            ))
+        })
+        .collect()
+}
+
+/// Each waiter below what it waits for: the nearer to a root, the further up.
+fn waits(report: &BlockingReport) -> Table {
+    let mut table = Table::new(
+        &[
+            "Waiter",
+            ">Waits",
+            "For",
+            "Kind",
+            "Lock",
+            "Wanted",
+            "User",
+            "Statement",
+        ],
+        "nobody waits",
+    );
+    let mut edges: Vec<_> = report.edges.iter().collect();
+    edges.sort_by_key(|edge| {
+        let wait = report
+            .participant(&edge.waiter)
+            .and_then(|one| one.wait.as_ref());
+        (
+            wait.map_or(usize::MAX, |wait| wait.depth),
+            edge.blocker.clone(),
+            edge.waiter.clone(),
+        )
+    });
+    for edge in edges {
+        let Some(one) = report.participant(&edge.waiter) else {
+            continue;
+        };
+        let wait = one.wait.as_ref();
+        table.row([
+            cell(&edge.waiter),
+            optional(wait.and_then(|wait| wait.seconds).map(seconds)),
+            cell(&edge.blocker),
+            cell(word(edge.kind)),
+            optional(wait.and_then(|wait| wait.lock.as_ref()).map(lock)),
+            optional(edge.wanted_mode.as_ref()),
+            optional(one.username.as_ref()),
+            statement(one),
+        ]);
+    }
+    table
+}
+
+fn charts(report: &BlockingReport) -> Vec<Chart> {
+    let mut waiting: Vec<_> = report
+        .participants
+        .iter()
+        .filter_map(|one| Some((one, one.wait.as_ref()?.seconds?)))
+        .collect();
+    waiting.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let bars: Vec<_> = waiting
+        .into_iter()
+        .take(BARS_MAX)
+        .map(|(one, seconds)| Bar {
+            label: one.who.to_string(),
+            value: seconds,
+            mood: Mood::Warning,
+        })
+        .collect();
+    if bars.is_empty() {
+        return Vec::new();
+    }
+    vec![Chart {
+        title: "How long sessions have waited".to_owned(),
+        unit: "s",
+        end: None,
+        bars,
+    }]
+}
+
+fn lock(lock: &AwaitedLock) -> String {
+    let table = lock.relation_name.as_ref().map(|table| {
+        let schema = lock.relation_schema.as_deref().unwrap_or_default();
+        format!("{schema}.{table}")
+    });
+    let advisory = match (&lock.lock_namespace, &lock.lock_identifier) {
+        (Some(namespace), Some(identifier)) => Some(format!("{namespace}/{identifier}")),
+        _ => lock
+            .advisory_key
+            .map(|key| key.to_string())
+            .or_else(|| lock.advisory_pair.clone()),
+    };
+    match table.or(advisory) {
+        Some(object) => format!("{} {object}", lock.lock_type),
+        None => lock.lock_type.clone(),
+    }
+}
+
+fn statement(one: &Participant) -> Cell {
+    optional(one.query.as_deref().map(short))
+}
+
+fn longest_wait(report: &BlockingReport) -> f64 {
+    report
+        .participants
+        .iter()
+        .filter_map(|one| one.wait.as_ref()?.seconds)
+        .fold(0.0, f64::max)
+}

@@ -1,0 +1,103 @@
+//! `neobank ops mvcc`.
+
+use clap::Args;
+use neobank_ops::mvcc::{Pages, RowVersion, RowVersions};
+use neobank_ops::{Section, TableName};
+
+use super::MonitoringArguments;
+use super::part::word;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Answer, Block, Cell, Mood, Table, cell, optional};
+
+#[derive(Debug, Args)]
+pub(crate) struct MvccArguments {
+    /// The table's schema, without quotes, whatever characters are in it
+    schema: String,
+    /// The table's name in it
+    table: String,
+    /// The first page to look at
+    #[arg(long, default_value_t = 0)]
+    first_page: u32,
+    /// How many pages to look at
+    #[arg(long, default_value_t = 100)]
+    pages: u32,
+    #[command(flatten)]
+    monitoring: MonitoringArguments,
+}
+
+pub(super) async fn run(
+    name: &'static str,
+    arguments: &MvccArguments,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    let (monitor, _) = arguments.monitoring.open(connection).await?;
+    let table = TableName::new(&arguments.schema, &arguments.table);
+    let pages = Pages {
+        first: arguments.first_page,
+        count: arguments.pages,
+    };
+    let section = monitor.row_versions(&table, pages).await?;
+    let blocks = match &section {
+        Section::Available { value } => blocks(value),
+        Section::NotAvailable { reason } => vec![Block::Note(format!("n/a: {reason}"))],
+    };
+    let failed = section.value().is_none();
+    Ok(Answer::new(name, &section, blocks)?.failed_if(failed))
+}
+
+fn blocks(found: &RowVersions) -> Vec<Block> {
+    let mut table = Table::new(
+        &[
+            "Place",
+            ">xmin",
+            "Made by",
+            ">xmax",
+            "Removed by",
+            "Locked by",
+            "Newer version",
+            "Visible",
+        ],
+        "there are no row versions on these pages",
+    );
+    for version in &found.versions {
+        table.row(row(version));
+    }
+    let mut blocks = vec![
+        Block::Fields(vec![
+            ("table", cell(&found.table)),
+            ("pages", cell(found.page_count)),
+            ("snapshot", cell(&found.snapshot)),
+        ]),
+        Block::Table(table),
+    ];
+    if let Some(reason) = &found.pages_not_read {
+        blocks.push(Block::Note(format!(
+            "only visible versions are shown, since the pages were not read: {reason}"
+        )));
+    }
+    blocks
+}
+
+fn row(version: &RowVersion) -> [Cell; 8] {
+    let lockers = version.lockers.as_ref().map(|lockers| {
+        let one =
+            |locker: &neobank_ops::mvcc::Locker| format!("{} {}", locker.xid, word(locker.mode));
+        lockers.iter().map(one).collect::<Vec<_>>().join(", ")
+    });
+    let (visible, mood) = if version.visible {
+        ("yes", Mood::Good)
+    } else {
+        ("no", Mood::Warning)
+    };
+    [
+        cell(&version.place),
+        cell(version.xmin),
+        cell(word(version.creator)),
+        cell(version.xmax),
+        optional(version.remover.map(word)),
+        optional(lockers.filter(|lockers| !lockers.is_empty())),
+        optional(version.newer_version.as_ref()),
+        cell(visible).mood(mood),
+    ]
+}

@@ -1,0 +1,89 @@
+//! `neobank ops pool-size`: computed, not asked of a server.
+
+use clap::Args;
+use neobank_ops::pool_size::{PoolSize, PoolSizeInput, pool_size};
+
+use super::part::word;
+use crate::error::CommandError;
+use crate::output::{Answer, Block, Mood, Table, cell};
+
+#[derive(Debug, Args)]
+pub(crate) struct PoolSizeArguments {
+    /// The server's max_connections
+    #[arg(long, value_name = "COUNT")]
+    max_connections: u32,
+    /// How long a transaction holds a connection on average, in milliseconds
+    #[arg(long, value_name = "MILLISECONDS", allow_hyphen_values = true)]
+    mean_hold: f64,
+    /// Transactions a second that all instances together are to do
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
+    transactions_per_second: f64,
+    /// Physical cores of the database's machine
+    #[arg(long, value_name = "COUNT")]
+    cores: Option<u32>,
+    /// Instances that share the server, each with a pool of this size
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    instances: u32,
+    /// Connections that others need: monitoring, migrations, people
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    other_connections: u32,
+    /// Threads or tasks of an instance that use connections at a time
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    threads: u32,
+    /// Connections that one of them holds at a time at most
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    connections_per_thread: u32,
+}
+
+pub(super) fn run(
+    name: &'static str,
+    arguments: &PoolSizeArguments,
+) -> Result<Answer, CommandError> {
+    let mut input = PoolSizeInput::new(
+        arguments.max_connections,
+        arguments.mean_hold,
+        arguments.transactions_per_second,
+    );
+    input.physical_cores = arguments.cores;
+    input.instances = arguments.instances;
+    input.other_connections = arguments.other_connections;
+    input.threads = arguments.threads;
+    input.connections_per_thread = arguments.connections_per_thread;
+    let size = pool_size(&input).map_err(|error| CommandError::failed("pool_size", error))?;
+    let blocks = blocks(&size);
+    Answer::new(name, size, blocks)
+}
+
+fn blocks(size: &PoolSize) -> Vec<Block> {
+    let mut table = Table::new(
+        &["Bound", "Kind", ">Connections", "Formula", "Source"],
+        "no bounds",
+    );
+    for bound in &size.bounds {
+        let mood = if bound.name == size.binds {
+            Mood::Warning
+        } else {
+            Mood::Plain
+        };
+        table.row([
+            cell(bound.name.as_str()).mood(mood),
+            cell(word(bound.kind)),
+            cell(bound.connections),
+            cell(bound.formula),
+            cell(bound.source),
+        ]);
+    }
+    let (met, mood) = if size.demand_is_met {
+        ("met", Mood::Good)
+    } else {
+        ("NOT met: more is asked for than the server has", Mood::Bad)
+    };
+    vec![
+        Block::Fields(vec![
+            ("connections for each instance", cell(size.size)),
+            ("the bound that binds", cell(size.binds.as_str())),
+            ("demand", cell(met).mood(mood)),
+        ]),
+        Block::Table(table),
+    ]
+}

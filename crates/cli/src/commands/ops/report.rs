@@ -1,0 +1,100 @@
+//! `neobank ops report`.
+
+use std::path::PathBuf;
+
+use chrono::Utc;
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::{MonitoringArguments, Part};
+use crate::arguments::CheckArguments;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::html;
+use crate::nagios::{Check, Severity};
+use crate::output::{Answer, Block};
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Also write it as one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) monitoring: MonitoringArguments,
+    #[command(flatten)]
+    pub(crate) check: CheckArguments,
+}
+
+pub(super) async fn run(
+    name: &'static str,
+    arguments: &ReportArguments,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    let (monitor, thresholds) = arguments.monitoring.open(connection).await?;
+    let parts = super::parts(&monitor, &thresholds).await?;
+    let about = html::About {
+        database: monitor.config().database.clone(),
+        host: monitor.config().hosts.join(", "),
+        server_version: monitor.server_version().to_string(),
+        generated_at: Utc::now(),
+    };
+    let mut blocks: Vec<Block> = Vec::new();
+    for part in &parts {
+        blocks.push(Block::Title(part.title.to_owned()));
+        blocks.extend(part.blocks.iter().cloned());
+    }
+    if let Some(file) = &arguments.html {
+        let page = html::page(&about, &parts);
+        std::fs::write(file, page).map_err(|error| {
+            CommandError::failed("file", format!("{}: {error}", file.display()))
+        })?;
+        blocks.push(Block::Note(format!("written to {}", file.display())));
+    }
+    let check = check(&parts);
+    let sections: Map<String, Value> = parts
+        .into_iter()
+        .map(|part| (part.name.to_owned(), part.data))
+        .collect();
+    let data = json!({
+        "server_version": about.server_version,
+        "database": about.database,
+        "sections": sections,
+    });
+    Ok(Answer::new(name, data, blocks)?.with_check(check))
+}
+
+/// The worst of all parts, each with its figures under its own name.
+fn check(parts: &[Part]) -> Check {
+    let mut measures = Vec::new();
+    let mut unknown = Vec::new();
+    let mut worst: Option<&Part> = None;
+    for part in parts {
+        for measure in &part.check.measures {
+            let mut measure = measure.clone();
+            measure.label = format!("{}_{}", part.name, measure.label);
+            measures.push(measure);
+        }
+        if let Some(reason) = &part.check.unknown {
+            unknown.push(format!("{}: {reason}", part.name));
+        }
+        if worst.is_none_or(|worst| rank(worst) < rank(part)) {
+            worst = Some(part);
+        }
+    }
+    let summary = worst.map_or_else(String::new, |part| {
+        format!("{}: {}", part.name, part.check.summary)
+    });
+    let mut check = Check::new("report", summary, measures);
+    check.unknown = (!unknown.is_empty()).then(|| unknown.join("; "));
+    check
+}
+
+/// What is known to be wrong comes before what is not known.
+fn rank(part: &Part) -> u8 {
+    match part.check.severity() {
+        Severity::Ok => 0,
+        Severity::Unknown => 1,
+        Severity::Warning => 2,
+        Severity::Critical => 3,
+    }
+}

@@ -1,0 +1,166 @@
+//! `neobank transfer`, `deposit` and `withdraw`: the ledger's requests.
+
+use clap::Args;
+use neobank_db::Database;
+use neobank_domain::ledger::{Outcome, Receipt, Request};
+use neobank_domain::{Ledger, LedgerError, PostingRequest, TransferRequest};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::account;
+use super::amount::Amount;
+use super::views::ReceiptView;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Answer, Block, Mood, cell};
+
+#[derive(Debug, Args)]
+pub(crate) struct TransferArguments {
+    /// The account that pays: its identifier or number
+    #[arg(long, value_name = "ACCOUNT")]
+    from: String,
+    /// The account that is paid: its identifier or number
+    #[arg(long, value_name = "ACCOUNT")]
+    to: String,
+    #[command(flatten)]
+    movement: Movement,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PostingArguments {
+    /// The account: its identifier or number
+    #[arg(long)]
+    account: String,
+    #[command(flatten)]
+    movement: Movement,
+}
+
+#[derive(Debug, Args)]
+struct Movement {
+    /// How much, with its currency, such as "250.00 CZK"
+    #[arg(long, allow_hyphen_values = true)]
+    amount: Amount,
+    /// The idempotency key: under one key the money moves once, however often it is asked for; made up when none is given
+    #[arg(long)]
+    key: Option<String>,
+    /// Why, for people
+    #[arg(long, default_value = "")]
+    description: String,
+}
+
+pub(crate) async fn transfer(
+    arguments: &TransferArguments,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    let movement = &arguments.movement;
+    let amount = movement.amount.money()?;
+    let database = connection.open("transfer").await?;
+    let from = account::find(&database, &arguments.from).await?.account_id;
+    let to = account::find(&database, &arguments.to).await?.account_id;
+    let key = movement.key();
+    let request = TransferRequest::new(from, to, amount)
+        .described(&movement.description)
+        .with_key(&key);
+    submit("transfer", database, request.into(), &key).await
+}
+
+pub(crate) async fn deposit(
+    arguments: &PostingArguments,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    post("deposit", arguments, connection, PostingRequest::deposit).await
+}
+
+pub(crate) async fn withdraw(
+    arguments: &PostingArguments,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    post(
+        "withdraw",
+        arguments,
+        connection,
+        PostingRequest::withdrawal,
+    )
+    .await
+}
+
+async fn post(
+    name: &'static str,
+    arguments: &PostingArguments,
+    connection: &Connection,
+    request: impl FnOnce(neobank_domain::AccountId, neobank_domain::Money) -> PostingRequest,
+) -> Result<Answer, CommandError> {
+    let movement = &arguments.movement;
+    let amount = movement.amount.money()?;
+    let database = connection.open(name).await?;
+    let account = account::find(&database, &arguments.account).await?;
+    let key = movement.key();
+    let request = request(account.account_id, amount)
+        .described(&movement.description)
+        .with_key(&key);
+    submit(name, database, request.into(), &key).await
+}
+
+async fn submit(
+    name: &'static str,
+    database: Database,
+    request: Request,
+    key: &str,
+) -> Result<Answer, CommandError> {
+    let outcome = match Ledger::new(database).submit_all(&[request]).await {
+        Ok(outcomes) => outcomes.into_iter().next(),
+        Err(error @ (LedgerError::Unknown { .. } | LedgerError::NotReplicated { .. })) => {
+            let mut told = CommandError::from(error);
+            told.message
+                .push_str(&format!("; asking again with --key {key:?} is safe"));
+            return Err(told);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match outcome {
+        Some(Outcome::Posted(receipt)) => receipt_answer(name, &receipt, "posted", key),
+        Some(Outcome::Replayed(receipt)) => receipt_answer(name, &receipt, "replayed", key),
+        Some(Outcome::Refused(refusal)) => Err(refusal.into()),
+        _ => Err(CommandError::failed("ledger", "the ledger gave no outcome")),
+    }
+}
+
+fn receipt_answer(
+    name: &'static str,
+    receipt: &Receipt,
+    outcome: &'static str,
+    key: &str,
+) -> Result<Answer, CommandError> {
+    let shown = match outcome {
+        "posted" => cell("posted").mood(Mood::Good),
+        _ => cell("replayed: this key moved the money before, and it did not move again")
+            .mood(Mood::Warning),
+    };
+    let fields = vec![
+        ("outcome", shown),
+        ("reference", cell(receipt.reference_number())),
+        ("type", cell(receipt.transfer_type)),
+        ("amount", cell(receipt.amount)),
+        ("from", cell(receipt.debit.account_id)),
+        ("  balance after it", cell(receipt.debit.running_balance)),
+        ("to", cell(receipt.credit.account_id)),
+        ("  balance after it", cell(receipt.credit.running_balance)),
+        ("posted", cell(receipt.posted_at)),
+        ("key", cell(key)),
+    ];
+    let view = ReceiptView::new(receipt, outcome, key);
+    Answer::new(
+        name,
+        json!({ "receipt": view }),
+        vec![Block::Fields(fields)],
+    )
+}
+
+impl Movement {
+    /// Without a key of the caller's, one that can be given the next time when the outcome stays unknown.
+    fn key(&self) -> String {
+        self.key
+            .clone()
+            .unwrap_or_else(|| format!("neobank-{}", Uuid::now_v7()))
+    }
+}

@@ -1,0 +1,178 @@
+//! The shapes of the contract, as the operator's guide documents them.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use neobank_domain::customers::{Customer, CustomerStatus, CustomerType, KycStatus};
+use neobank_domain::ledger::{EntryReceipt, Receipt};
+use neobank_domain::statements::Entry;
+use neobank_domain::{Account, Money};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// An amount: digits as a text, since numbers of JSON lose them in many programs.
+#[derive(Debug, Serialize)]
+pub(super) struct MoneyView {
+    amount: String,
+    currency: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct CustomerView {
+    customer_id: Uuid,
+    customer_number: String,
+    first_name: String,
+    last_name: String,
+    email: Option<String>,
+    phone_primary: Option<String>,
+    phone_secondary: Option<String>,
+    date_of_birth: Option<NaiveDate>,
+    customer_type: CustomerType,
+    status: CustomerStatus,
+    kyc_status: KycStatus,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct AccountView {
+    account_id: Uuid,
+    account_number: String,
+    customer_id: Option<Uuid>,
+    account_type: &'static str,
+    status: &'static str,
+    current_balance: MoneyView,
+    available_balance: Option<MoneyView>,
+    held_balance: MoneyView,
+    overdraft_limit: Option<MoneyView>,
+    time_zone: String,
+    entries: i64,
+    version: i64,
+    opened_at: DateTime<Utc>,
+    closed_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ReceiptView {
+    /// `posted`, or `replayed` for a request whose key was seen before.
+    outcome: &'static str,
+    transfer_id: Uuid,
+    reference_number: String,
+    transfer_type: &'static str,
+    amount: MoneyView,
+    idempotency_key: String,
+    debit: SideView,
+    credit: SideView,
+    posted_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+struct SideView {
+    account_id: Uuid,
+    transaction_id: Uuid,
+    entry_number: i64,
+    balance: MoneyView,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct EntryView {
+    transaction_id: Uuid,
+    transfer_id: Uuid,
+    reference_number: String,
+    entry_number: i64,
+    /// With its sign: negative when the account lost.
+    movement: MoneyView,
+    balance: MoneyView,
+    description: String,
+    posted_at: DateTime<Utc>,
+}
+
+impl From<Money> for MoneyView {
+    fn from(money: Money) -> Self {
+        Self {
+            amount: money.amount().to_string(),
+            currency: money.currency().code(),
+        }
+    }
+}
+
+impl From<&Customer> for CustomerView {
+    fn from(customer: &Customer) -> Self {
+        Self {
+            customer_id: customer.customer_id.as_uuid(),
+            customer_number: customer.customer_number.clone(),
+            first_name: customer.first_name.clone(),
+            last_name: customer.last_name.clone(),
+            email: customer.email.clone(),
+            phone_primary: customer.phone_primary.clone(),
+            phone_secondary: customer.phone_secondary.clone(),
+            date_of_birth: customer.date_of_birth,
+            customer_type: customer.customer_type,
+            status: customer.status,
+            kyc_status: customer.kyc_status,
+            created_at: customer.created_at,
+            updated_at: customer.updated_at,
+        }
+    }
+}
+
+impl From<&Account> for AccountView {
+    fn from(account: &Account) -> Self {
+        Self {
+            account_id: account.account_id.as_uuid(),
+            account_number: account.account_number.clone(),
+            customer_id: account.customer_id.map(neobank_domain::CustomerId::as_uuid),
+            account_type: account.account_type.name(),
+            status: account.status.name(),
+            current_balance: account.current_balance.into(),
+            available_balance: account.available_balance.map(Into::into),
+            held_balance: account.held_balance.into(),
+            overdraft_limit: account.overdraft_limit.map(Into::into),
+            time_zone: account.time_zone.clone(),
+            entries: account.last_entry_number,
+            version: account.version,
+            opened_at: account.opened_at,
+            closed_at: account.closed_at,
+        }
+    }
+}
+
+impl ReceiptView {
+    pub(super) fn new(receipt: &Receipt, outcome: &'static str, key: &str) -> Self {
+        Self {
+            outcome,
+            transfer_id: receipt.transfer_id.as_uuid(),
+            reference_number: receipt.reference_number().to_string(),
+            transfer_type: receipt.transfer_type.name(),
+            amount: receipt.amount.into(),
+            idempotency_key: key.to_owned(),
+            debit: (&receipt.debit).into(),
+            credit: (&receipt.credit).into(),
+            posted_at: receipt.posted_at,
+        }
+    }
+}
+
+impl From<&EntryReceipt> for SideView {
+    fn from(side: &EntryReceipt) -> Self {
+        Self {
+            account_id: side.account_id.as_uuid(),
+            transaction_id: side.transaction_id.as_uuid(),
+            entry_number: side.entry_number,
+            balance: side.running_balance.into(),
+        }
+    }
+}
+
+impl From<&Entry> for EntryView {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            transaction_id: entry.transaction_id.as_uuid(),
+            transfer_id: entry.transfer_id.as_uuid(),
+            reference_number: entry.reference_number().to_string(),
+            entry_number: entry.entry_number,
+            movement: entry.movement().into(),
+            balance: entry.running_balance.into(),
+            description: entry.description.clone(),
+            posted_at: entry.posted_at,
+        }
+    }
+}

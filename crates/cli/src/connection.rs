@@ -1,0 +1,228 @@
+//! Where the database is: `--url`, or the environment as the rest of the project reads it.
+
+use neobank_db::{ConfigError, Database, DatabaseConfig, TlsMode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::error::CommandError;
+
+/// How the database is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    /// The URL of the command line, which wins over the environment.
+    url: Option<GivenUrl>,
+}
+
+/// May hold a password.
+#[derive(Clone)]
+struct GivenUrl(String);
+
+impl std::fmt::Debug for GivenUrl {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("(hidden)")
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(url: Option<String>) -> Self {
+        Self {
+            url: url.map(GivenUrl),
+        }
+    }
+
+    /// The configuration, for a session that says what it is for.
+    pub(crate) fn config(&self, command: &str) -> Result<DatabaseConfig, CommandError> {
+        let mut config = self.read(|name| std::env::var(name).ok())?;
+        if std::env::var_os("DB_APPLICATION_NAME").is_none_or(|name| name.is_empty()) {
+            config.application_name = format!("neobank {command}");
+        }
+        // One command does one thing after another.
+        config.pool_min = 0;
+        config.pool_max = config.pool_max.clamp(1, POOL_MAX);
+        config.auto_size = None;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// A pool for one command.
+    pub(crate) async fn open(&self, command: &str) -> Result<Database, CommandError> {
+        Ok(Database::connect(self.config(command)?).await?)
+    }
+
+    /// As a URL, for the roll-out, which has a driver of its own.
+    pub(crate) fn as_url(&self) -> Result<String, CommandError> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if let Some(GivenUrl(url)) = &self.url {
+            self.read(variable)?;
+            return Ok(with_password(url, variable("DB_PASSWORD")));
+        }
+        let config = self.read(variable)?;
+        match variable("DATABASE_URL") {
+            Some(url) => Ok(url),
+            None => Ok(compose(&config, variable("DB_PASSWORD").as_deref())),
+        }
+    }
+
+    fn read(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<DatabaseConfig, CommandError> {
+        let Some(GivenUrl(url)) = &self.url else {
+            return Ok(DatabaseConfig::from_variables(variable)?);
+        };
+        let config = DatabaseConfig::from_variables(|name| match name {
+            "DATABASE_URL" => Some(url.clone()),
+            "DB_HOST" | "DB_PORT" | "DB_NAME" | "DB_USER" | "DB_PASSWORD" => None,
+            other => variable(other),
+        });
+        let config = config.map_err(|error| match error {
+            ConfigError::Missing { field } => {
+                CommandError::usage(format!("--url: {field} is missing"))
+            }
+            other => other.into(),
+        })?;
+        Ok(
+            match variable("DB_PASSWORD").filter(|password| !password.is_empty()) {
+                Some(password) if !has_password(url) => config.with_password(password),
+                _ => config,
+            },
+        )
+    }
+}
+
+/// Connections of a command at most: one works, one may be recovered, one asks what became of a commit.
+const POOL_MAX: usize = 3;
+
+/// Whether a URL names a password, before or after its `?`.
+fn has_password(url: &str) -> bool {
+    let (location, options) = url.split_once('?').unwrap_or((url, ""));
+    let authority = location
+        .split_once("://")
+        .map_or(location, |(_, rest)| rest);
+    let in_authority = authority
+        .rsplit_once('@')
+        .is_some_and(|(credentials, _)| credentials.contains(':'));
+    in_authority
+        || options
+            .split('&')
+            .any(|option| option.starts_with("password="))
+}
+
+fn with_password(url: &str, password: Option<String>) -> String {
+    match password {
+        Some(password) if !has_password(url) => {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            format!("{url}{separator}password={}", encoded(&password))
+        }
+        _ => url.to_owned(),
+    }
+}
+
+/// Everything of a configuration that says where the server is, with every part encoded.
+fn compose(config: &DatabaseConfig, password: Option<&str>) -> String {
+    let host = config.hosts.first().map_or("localhost", String::as_str);
+    let port = config.ports.first().copied().unwrap_or(5432);
+    let credentials = match password {
+        Some(password) => format!("{}:{}", encoded(&config.user), encoded(password)),
+        None => encoded(&config.user),
+    };
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.split('.').map(encoded).collect::<Vec<_>>().join(".")
+    };
+    let database = encoded(&config.database);
+    let options = match &config.tls {
+        TlsMode::Disable => "?sslmode=disable".to_owned(),
+        TlsMode::VerifyFull { root_certificate } => match root_certificate {
+            Some(file) => format!(
+                "?sslmode=verify-full&sslrootcert={}",
+                encoded(&file.to_string_lossy())
+            ),
+            None => "?sslmode=verify-full".to_owned(),
+        },
+        _ => String::new(),
+    };
+    format!("postgresql://{credentials}@{host}:{port}/{database}{options}")
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str, variables: &[(&str, &str)]) -> Result<DatabaseConfig, CommandError> {
+        Connection::new(Some(url.to_owned())).read(|name| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_environment() {
+        let environment = [
+            ("DATABASE_URL", "postgresql://other@elsewhere/other"),
+            ("DB_HOST", "elsewhere"),
+            ("DB_STATEMENT_TIMEOUT", "7s"),
+        ];
+        let config = read("postgresql://teller@localhost/bank", &environment).unwrap();
+        assert_eq!(
+            (config.user.as_str(), config.database.as_str()),
+            ("teller", "bank")
+        );
+        assert_eq!(config.statement_timeout.as_secs(), 7);
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_seen() {
+        assert!(has_password("postgresql://teller:secret@localhost/bank"));
+        assert!(has_password(
+            "postgresql://localhost/bank?user=a&password=b"
+        ));
+        assert!(!has_password("postgresql://teller@localhost:5432/bank"));
+        assert_eq!(
+            with_password("postgresql://teller@localhost/bank", Some("a&b".to_owned())),
+            "postgresql://teller@localhost/bank?password=a%26b"
+        );
+    }
+
+    #[test]
+    fn a_composed_url_is_read_as_it_was_meant() {
+        let variable = |name: &str| match name {
+            "DB_HOST" => Some("db.bank.example".to_owned()),
+            "DB_PORT" => Some("6543".to_owned()),
+            "DB_NAME" => Some("na/me".to_owned()),
+            "DB_USER" => Some("us@er".to_owned()),
+            _ => None,
+        };
+        let config = DatabaseConfig::from_variables(variable).unwrap();
+        let url = compose(&config, Some("p:a/s?s#"));
+        let read = DatabaseConfig::from_url(&url).unwrap();
+        assert_eq!(
+            (read.hosts, read.ports, read.database, read.user),
+            (
+                config.hosts.clone(),
+                config.ports.clone(),
+                "na/me".to_owned(),
+                "us@er".to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn no_error_shows_the_password() {
+        for url in [
+            "postgresql://owner:canary@bank.example:port/bank",
+            "postgresql://owner:canary@/bank?port=canary2",
+            "owner:canary@bank.example",
+        ] {
+            let error = read(url, &[]).unwrap_err();
+            assert!(!format!("{error:?}").contains("canary@"), "{error:?}");
+        }
+        assert!(!format!("{:?}", Connection::new(Some("canary".to_owned()))).contains("canary"));
+    }
+}

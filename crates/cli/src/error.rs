@@ -1,0 +1,200 @@
+//! One error for every command: what went wrong, in words and as a name for programs.
+
+use neobank_db::{ConfigError, DatabaseError, ErrorClass};
+use neobank_domain::accounts::AccountError;
+use neobank_domain::customers::CustomerError;
+use neobank_domain::statements::StatementError;
+use neobank_domain::{LedgerError, MoneyError, Refusal};
+use neobank_migration::RolloutError;
+use neobank_ops::OpsError;
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::output::redact;
+
+/// Why a command gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct CommandError {
+    /// A name that stays the same, for programs.
+    pub(crate) kind: &'static str,
+    /// For people.
+    pub(crate) message: String,
+    #[serde(skip)]
+    pub(crate) exit: Exit,
+}
+
+impl CommandError {
+    /// The caller asked for something that cannot be.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self {
+            kind: "usage",
+            message: message.into(),
+            exit: Exit::Usage,
+        }
+    }
+
+    /// The same without a URL in it.
+    pub(crate) fn redacted(&self) -> Self {
+        Self {
+            message: redact(&self.message),
+            ..self.clone()
+        }
+    }
+
+    /// It was refused or failed.
+    pub(crate) fn failed(kind: &'static str, message: impl ToString) -> Self {
+        Self {
+            kind,
+            message: message.to_string(),
+            exit: Exit::Failed,
+        }
+    }
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        Self {
+            kind: "configuration",
+            message: error.to_string(),
+            exit: Exit::Usage,
+        }
+    }
+}
+
+impl From<DatabaseError> for CommandError {
+    fn from(error: DatabaseError) -> Self {
+        let kind = match (&error, error.class()) {
+            (DatabaseError::Config(config), _) => return config.clone().into(),
+            (_, ErrorClass::InvalidAuthorization) => "authorization",
+            (DatabaseError::Connect { .. }, _) => "connection",
+            (_, ErrorClass::InsufficientPrivilege) => "privilege",
+            (_, ErrorClass::LockTimeout) => "lock_timeout",
+            (_, ErrorClass::StatementCancelled) => "statement_timeout",
+            _ => "database",
+        };
+        Self::failed(kind, error)
+    }
+}
+
+impl From<MoneyError> for CommandError {
+    fn from(error: MoneyError) -> Self {
+        Self::failed("amount", error)
+    }
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        Self::failed(refusal_kind(&refusal), refusal)
+    }
+}
+
+impl From<LedgerError> for CommandError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Refused(refusal) => refusal.into(),
+            LedgerError::Database(error) => error.into(),
+            LedgerError::Unknown { .. } => Self::failed("outcome_unknown", error),
+            LedgerError::NotReplicated { .. } => Self::failed("not_replicated", error),
+            other => Self::failed("ledger", other),
+        }
+    }
+}
+
+impl From<AccountError> for CommandError {
+    fn from(error: AccountError) -> Self {
+        let kind = match error {
+            AccountError::Database(error) => return error.into(),
+            AccountError::UnknownAccount { .. } => "unknown_account",
+            AccountError::UnknownCustomer { .. } => "unknown_customer",
+            AccountError::AlreadyOpen { .. } => "already_exists",
+            AccountError::AccountType { .. } => "account_type",
+            AccountError::OverdraftLimit { .. } => "overdraft_limit",
+            AccountError::BelowLimit { .. } => "below_limit",
+            AccountError::TimeZone { .. } => "time_zone",
+            AccountError::Status { .. } => "account_status",
+            AccountError::NotEmpty { .. } => "not_empty",
+            AccountError::SystemAccount { .. } => "system_account",
+            _ => "account",
+        };
+        Self::failed(kind, error)
+    }
+}
+
+impl From<CustomerError> for CommandError {
+    fn from(error: CustomerError) -> Self {
+        let kind = match error {
+            CustomerError::Database(error) => return error.into(),
+            CustomerError::UnknownCustomer { .. } => "unknown_customer",
+            CustomerError::AlreadyExists { .. } => "already_exists",
+            CustomerError::EmailTaken { .. } => "email_taken",
+            CustomerError::Invalid { .. } => "invalid",
+            CustomerError::EmptyUpdate => "empty_update",
+            _ => "customer",
+        };
+        Self::failed(kind, error)
+    }
+}
+
+impl From<StatementError> for CommandError {
+    fn from(error: StatementError) -> Self {
+        let kind = match error {
+            StatementError::Database(error) => return error.into(),
+            StatementError::UnknownAccount { .. } => "unknown_account",
+            StatementError::Range { .. } => "range",
+            StatementError::Limit { .. } => "limit",
+            StatementError::Cursor { .. } => "cursor",
+            _ => "statement",
+        };
+        Self::failed(kind, error)
+    }
+}
+
+impl From<RolloutError> for CommandError {
+    fn from(error: RolloutError) -> Self {
+        let kind = match error {
+            RolloutError::Url { .. } => return Self::usage(error.to_string()),
+            RolloutError::Connect { .. } => "connection",
+            RolloutError::Busy { .. } => "busy",
+            RolloutError::Inconsistent { .. } => "inconsistent",
+            RolloutError::Locked { .. } => "lock_timeout",
+            RolloutError::Unknown { .. } => "outcome_unknown",
+            _ => "rollout",
+        };
+        Self::failed(kind, error)
+    }
+}
+
+impl From<OpsError> for CommandError {
+    fn from(error: OpsError) -> Self {
+        match error {
+            OpsError::Config(error) => error.into(),
+            OpsError::Database(error) => error.into(),
+            OpsError::Invalid { .. }
+            | OpsError::UnknownThreshold { .. }
+            | OpsError::ThresholdFile { .. } => Self::usage(error.to_string()),
+            OpsError::UnsupportedVersion { .. } => Self::failed("unsupported_version", error),
+            other => Self::failed("ops", other),
+        }
+    }
+}
+
+const fn refusal_kind(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Amount(_) => "amount",
+        Refusal::Text { .. } => "text",
+        Refusal::KeyReused { .. } => "key_reused",
+        Refusal::SameAccount { .. } => "same_account",
+        Refusal::AmountNotPositive { .. } => "amount_not_positive",
+        Refusal::SystemAccount { .. } => "system_account",
+        Refusal::UnknownAccount { .. } => "unknown_account",
+        Refusal::NotActive { .. } => "not_active",
+        Refusal::CurrencyMismatch { .. } => "currency_mismatch",
+        Refusal::StaleVersion { .. } => "stale_version",
+        Refusal::BalanceUnchanged { .. } => "balance_unchanged",
+        Refusal::EventTime { .. } => "event_time",
+        Refusal::InsufficientFunds { .. } => "insufficient_funds",
+        Refusal::Overflow { .. } => "overflow",
+        _ => "refused",
+    }
+}

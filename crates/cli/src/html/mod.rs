@@ -1,0 +1,172 @@
+//! One page of HTML that needs nothing else: no script, no font, no picture from anywhere.
+
+mod blocks;
+mod chart;
+mod style;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use maud::{DOCTYPE, Markup, html};
+
+use crate::commands::ops::Part;
+use crate::nagios::Severity;
+use crate::output::printable;
+
+/// What the page is about.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) database: String,
+    pub(crate) host: String,
+    pub(crate) server_version: String,
+    pub(crate) generated_at: DateTime<Utc>,
+}
+
+/// The page. Whatever comes from the database is escaped, and the page may load nothing, so that it cannot do anything.
+pub(crate) fn page(about: &About, parts: &[Part]) -> String {
+    let title = format!("NeoBank: {}", printable(&about.database));
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                meta name="referrer" content="no-referrer";
+                title { (title) }
+                style { (maud::PreEscaped(style::STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (title) }
+                    p {
+                        "PostgreSQL " (printable(&about.server_version)) " on " (printable(&about.host)) ", "
+                        time { (about.generated_at.to_rfc3339_opts(SecondsFormat::Secs, true)) }
+                    }
+                    nav aria-label="Sections" {
+                        @for part in parts {
+                            a href=(format!("#{}", part.name)) { (badge(part)) " " (part.title) }
+                        }
+                    }
+                }
+                main { @for part in parts { (section(part)) } }
+            }
+        }
+    }
+    .into_string()
+}
+
+fn section(part: &Part) -> Markup {
+    html! {
+        section id=(part.name) {
+            h2 { (part.title) " " (badge(part)) }
+            @if part.is_available() { p { (printable(&part.check.summary)) } }
+            @for chart in &part.charts { (chart::svg(chart)) }
+            @for block in &part.blocks { (blocks::block(block)) }
+        }
+    }
+}
+
+/// A word, so that nobody has to see its colour.
+fn badge(part: &Part) -> Markup {
+    let (class, word) = match part.check.severity() {
+        Severity::Ok => ("good", "ok"),
+        Severity::Warning => ("warning", "warning"),
+        Severity::Critical => ("bad", "critical"),
+        Severity::Unknown => ("unknown", "n/a"),
+    };
+    html! { span class=(format!("badge {class}")) { (word) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use neobank_ops::{Cause, Section};
+
+    use super::*;
+    use crate::commands::ops::{Bar, Chart};
+    use crate::nagios::Check;
+    use crate::output::{Block, Mood, Table, cell};
+
+    const HOSTILE: &str = "</td><script>alert(1)</script>\" onload='x' & \u{202e}";
+
+    fn hostile_part() -> Part {
+        let mut table = Table::new(&["Name", ">Amount"], "none");
+        table.row([cell(HOSTILE), cell("1").mood(Mood::Bad)]);
+        Part {
+            name: "locks",
+            title: "Locks",
+            data: serde_json::Value::Null,
+            blocks: vec![
+                Block::Table(table),
+                Block::Note(HOSTILE.to_owned()),
+                Block::Text(HOSTILE.to_owned()),
+                Block::Fields(vec![("field", cell(HOSTILE))]),
+                Block::Title(HOSTILE.to_owned()),
+            ],
+            charts: vec![Chart {
+                title: HOSTILE.to_owned(),
+                unit: "s",
+                end: None,
+                bars: vec![
+                    Bar {
+                        label: HOSTILE.to_owned(),
+                        value: 3.0,
+                        mood: Mood::Warning,
+                    },
+                    Bar {
+                        label: "none".to_owned(),
+                        value: f64::NAN,
+                        mood: Mood::Plain,
+                    },
+                    Bar {
+                        label: "far".to_owned(),
+                        value: f64::INFINITY,
+                        mood: Mood::Plain,
+                    },
+                ],
+            }],
+            check: Check::new("locks", HOSTILE, Vec::new()),
+        }
+    }
+
+    fn about() -> About {
+        About {
+            database: HOSTILE.to_owned(),
+            host: HOSTILE.to_owned(),
+            server_version: "18.1".to_owned(),
+            generated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn whatever_comes_from_the_database_is_text() {
+        let page = page(&about(), &[hostile_part()]);
+        assert!(!page.contains("<script"), "{page}");
+        assert!(!page.contains("onload='x' & "), "{page}");
+        assert!(!page.contains('\u{202e}'), "{page}");
+        assert!(page.contains("&lt;script&gt;"), "{page}");
+        assert!(!page.contains("NaN") && !page.contains("inf\""), "{page}");
+    }
+
+    #[test]
+    fn nothing_comes_from_elsewhere() {
+        let page = page(&about(), &[hostile_part()]);
+        for outside in ["http://", "https://", "src=", "url(", "@import", "<link"] {
+            assert!(!page.contains(outside), "{outside}: {page}");
+        }
+        assert!(page.contains("prefers-color-scheme: dark") && page.contains("name=\"viewport\""));
+    }
+
+    #[test]
+    fn what_is_missing_says_why() {
+        let section = Section::<Vec<u8>>::not_available(
+            Cause::InsufficientPrivilege,
+            "permission denied for <view>",
+        );
+        let part = Part::of("bloat", "Bloat", &section, |_| unreachable!());
+        let page = page(&about(), &[part]);
+        assert!(
+            page.contains("n/a: permission denied for &lt;view&gt;"),
+            "{page}"
+        );
+        assert!(page.contains("badge unknown"), "{page}");
+    }
+}

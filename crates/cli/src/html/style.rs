@@ -1,0 +1,20 @@
+//! How the page looks: light or dark as the reader's system is, and readable on a phone.
+
+pub(super) const STYLE: &str = "\
+:root{color-scheme:light dark;--text:#1b1f24;--page:#fff;--faint:#59636e;--line:#d1d9e0;--bar:#3b6fb6;\
+--good:#1a7f37;--warning:#9a6700;--bad:#cf222e;--unknown:#59636e}\
+@media (prefers-color-scheme: dark){:root{--text:#e6edf3;--page:#0d1117;--faint:#9198a1;--line:#3d444d;--bar:#6ea8fe;\
+--good:#3fb950;--warning:#d29922;--bad:#f85149;--unknown:#9198a1}}\
+body{margin:0 auto;max-width:72rem;padding:1rem;font:1rem/1.5 system-ui,sans-serif;color:var(--text);background:var(--page)}\
+h1{font-size:1.4rem;margin:0;overflow-wrap:anywhere}h2{font-size:1.15rem;margin:2rem 0 .25rem;border-top:1px solid var(--line);padding-top:1rem}\
+header p{color:var(--faint);margin:.25rem 0}p{overflow-wrap:anywhere}\
+nav{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem}a{color:inherit}\
+.badge{font-size:.8rem;font-weight:600;border:1px solid;border-radius:1rem;padding:0 .5rem;white-space:nowrap}\
+.good{color:var(--good)}.warning{color:var(--warning)}.bad{color:var(--bad)}.unknown{color:var(--unknown)}\
+.wide{overflow-x:auto;margin:.75rem 0}table{border-collapse:collapse;font-size:.9rem;min-width:100%}\
+th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid var(--line)}\
+th{color:var(--faint);font-weight:600;white-space:nowrap}.right{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dt{color:var(--faint)}dd{margin:0;overflow-wrap:anywhere}\
+pre{overflow-x:auto}figure{margin:1rem 0;max-width:40rem}figcaption{color:var(--faint);font-size:.9rem}\
+svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:var(--text)}\
+svg .track{fill:var(--line)}svg .bar{fill:var(--bar)}svg .bar.good{fill:var(--good)}svg .bar.warning{fill:var(--warning)}svg .bar.bad{fill:var(--bad)}";

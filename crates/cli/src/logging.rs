@@ -1,0 +1,19 @@
+//! Traces on standard error, as many as were asked for.
+
+use tracing_subscriber::filter::LevelFilter;
+
+/// Sends traces of this verbosity to standard error; without, only warnings.
+pub(crate) fn start(verbosity: u8, colored: bool) {
+    let level = match verbosity {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    // A second start, as in tests, changes nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(colored)
+        .try_init();
+}

@@ -1,0 +1,104 @@
+//! A server of HTTP for one page.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::encode;
+use super::source::Source;
+
+/// Connections at a time; Prometheus needs one. Others wait to be accepted.
+const CONNECTIONS_MAX: usize = 16;
+
+/// How long a client may take to send its request.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection may stay, so that no silent client keeps its place.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The pause after a connection could not be accepted, because the machine is out of something.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers until the program is told to stop.
+pub(crate) async fn serve(listener: TcpListener, source: Source) -> std::io::Result<()> {
+    let source = Arc::new(source);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return Ok(());
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            interrupted = tokio::signal::ctrl_c() => return interrupted,
+            _ = terminated.recv() => return Ok(()),
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let source = Arc::clone(&source);
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(CONNECTION_TIMEOUT, answer(stream, source)).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("a connection was not accepted: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn answer(stream: TcpStream, source: Arc<Source>) {
+    let service = service_fn(move |request| {
+        let source = Arc::clone(&source);
+        async move { Ok::<_, Infallible>(page(&request, &source).await) }
+    });
+    let outcome = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = outcome {
+        tracing::debug!("a connection ended early: {error}");
+    }
+}
+
+async fn page(request: &Request<Incoming>, source: &Source) -> Response<Full<Bytes>> {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET | &Method::HEAD, "/metrics") => match source.scrape().await {
+            Ok(text) => response(StatusCode::OK, encode::CONTENT_TYPE, text),
+            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        },
+        (&Method::GET | &Method::HEAD, "/") => {
+            plain(StatusCode::OK, "the figures are at /metrics\n")
+        }
+        (&Method::GET | &Method::HEAD, _) => {
+            plain(StatusCode::NOT_FOUND, "there is only /metrics\n")
+        }
+        _ => plain(StatusCode::METHOD_NOT_ALLOWED, "there is only GET\n"),
+    }
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    response(status, "text/plain; charset=utf-8", text.to_owned())
+}
+
+fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

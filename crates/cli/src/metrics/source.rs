@@ -1,0 +1,74 @@
+//! Gathers what a scrape is to show.
+
+use std::time::{Duration, Instant};
+
+use neobank_db::DatabaseConfig;
+use neobank_ops::{Monitor, MonitorLimits, OpsError, Thresholds};
+use tokio::sync::Mutex;
+
+use super::encode::{self, Scrapes};
+use crate::commands::ops::{self, Part};
+use crate::output::redact;
+
+/// Asks the database, one scrape after another.
+#[derive(Debug)]
+pub(crate) struct Source {
+    config: DatabaseConfig,
+    limits: MonitorLimits,
+    thresholds: Thresholds,
+    timeout: Duration,
+    /// The monitor of the scrape before; a new one after a failure.
+    monitor: Mutex<Option<Monitor>>,
+    scrapes: Scrapes,
+}
+
+impl Source {
+    pub(crate) fn new(
+        config: DatabaseConfig,
+        limits: MonitorLimits,
+        thresholds: Thresholds,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            config,
+            limits,
+            thresholds,
+            timeout,
+            monitor: Mutex::new(None),
+            scrapes: Scrapes::default(),
+        }
+    }
+
+    /// The text of one scrape, within the limit of time and a little. A failure is part of the text.
+    pub(super) async fn scrape(&self) -> Result<String, std::fmt::Error> {
+        let started = Instant::now();
+        self.scrapes.total.inc();
+        let parts = match tokio::time::timeout(self.timeout, self.parts()).await {
+            Ok(Ok(parts)) => Some(parts),
+            Ok(Err(error)) => {
+                tracing::warn!("the scrape failed: {}", redact(&error.to_string()));
+                None
+            }
+            Err(_) => {
+                tracing::warn!("the scrape took longer than {:?}", self.timeout);
+                None
+            }
+        };
+        if parts.is_none() {
+            self.scrapes.failed.inc();
+        }
+        encode::text(parts.as_deref(), &self.scrapes, started.elapsed())
+    }
+
+    async fn parts(&self) -> Result<Vec<Part>, OpsError> {
+        let mut kept = self.monitor.lock().await;
+        // Taken out, so that a scrape that fails or is given up leaves none behind.
+        let monitor = match kept.take() {
+            Some(monitor) => monitor,
+            None => Monitor::connect(self.config.clone(), self.limits).await?,
+        };
+        let parts = ops::parts(&monitor, &self.thresholds).await?;
+        *kept = Some(monitor);
+        Ok(parts)
+    }
+}

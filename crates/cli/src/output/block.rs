@@ -1,0 +1,95 @@
+//! The parts of an answer for people. Nothing here is printable yet: texts are as they came from the database.
+
+/// One part of an answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Block {
+    /// The name of what follows.
+    Title(String),
+    /// A sentence.
+    Note(String),
+    /// Lines that are shown as they are, such as SQL.
+    Text(String),
+    /// Names with a value each.
+    Fields(Vec<(&'static str, Cell)>),
+    /// Rows.
+    Table(Table),
+}
+
+/// Rows below a header.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    /// The columns.
+    pub(crate) columns: Vec<Column>,
+    /// The rows, each as long as there are columns.
+    pub(crate) rows: Vec<Vec<Cell>>,
+    /// What is shown instead of a table without rows.
+    pub(crate) empty: &'static str,
+}
+
+/// A column's name and the side that its texts keep to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) right: bool,
+}
+
+/// One text, and what to think of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    pub(crate) text: String,
+    pub(crate) mood: Mood,
+}
+
+/// What to think of a text; a colour on a terminal that has colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Nothing.
+    Plain,
+    /// As it should be.
+    Good,
+    /// To be looked at.
+    Warning,
+    /// Wrong.
+    Bad,
+}
+
+impl Table {
+    /// A table of these columns; those whose name begins with `>` keep to the right.
+    pub(crate) fn new(columns: &[&'static str], empty: &'static str) -> Self {
+        let column = |name: &&'static str| match name.strip_prefix('>') {
+            Some(name) => Column { name, right: true },
+            None => Column { name, right: false },
+        };
+        Self {
+            columns: columns.iter().map(column).collect(),
+            rows: Vec::new(),
+            empty,
+        }
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+}
+
+/// A text without a mood.
+pub(crate) fn cell(text: impl ToString) -> Cell {
+    Cell {
+        text: text.to_string(),
+        mood: Mood::Plain,
+    }
+}
+
+/// A text, or a dash where there is none.
+pub(crate) fn optional(text: Option<impl ToString>) -> Cell {
+    text.map_or_else(|| cell("-"), cell)
+}
+
+impl Cell {
+    /// The same text with a mood.
+    pub(crate) const fn mood(mut self, mood: Mood) -> Self {
+        self.mood = mood;
+        self
+    }
+}

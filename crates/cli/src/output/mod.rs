@@ -1,0 +1,84 @@
+//! How an answer is shown: tables for people, JSON for programs.
+
+mod block;
+mod contract;
+mod printable;
+mod redact;
+mod table;
+mod terminal;
+
+pub(crate) use block::{Block, Cell, Mood, Table, cell, optional};
+pub(crate) use contract::{answer_as_json, error_as_json};
+pub(crate) use printable::printable;
+pub(crate) use redact::redact;
+pub(crate) use table::render;
+pub(crate) use terminal::{Color, Terminal};
+
+use serde::Serialize;
+
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::nagios::Check;
+
+/// What a command found, for programs and for people.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The command's name in the contract, such as `account show`.
+    pub(crate) command: &'static str,
+    /// As the operator's guide documents it.
+    pub(crate) data: serde_json::Value,
+    /// The same for people.
+    pub(crate) blocks: Vec<Block>,
+    /// Whether what was found is as it should be.
+    pub(crate) exit: Exit,
+    /// The same for a monitoring system, where the command can be one of its checks.
+    pub(crate) check: Option<Check>,
+    /// A text that is printed as it is instead of all that, such as a shell's script.
+    pub(crate) script: Option<String>,
+}
+
+impl Answer {
+    /// An answer that is as it should be.
+    pub(crate) fn new(
+        command: &'static str,
+        data: impl Serialize,
+        blocks: Vec<Block>,
+    ) -> Result<Self, CommandError> {
+        let data = serde_json::to_value(data)
+            .map_err(|error| CommandError::failed("json", format!("{command}: {error}")))?;
+        Ok(Self {
+            command,
+            data,
+            blocks,
+            exit: Exit::Done,
+            check: None,
+            script: None,
+        })
+    }
+
+    /// The same answer, which can be a check.
+    pub(crate) fn with_check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
+    }
+
+    /// A script, which is printed as it is.
+    pub(crate) const fn script(command: &'static str, text: String) -> Self {
+        Self {
+            command,
+            data: serde_json::Value::Null,
+            script: Some(text),
+            blocks: Vec::new(),
+            exit: Exit::Done,
+            check: None,
+        }
+    }
+
+    /// The same answer, where something is not as it should be.
+    pub(crate) const fn failed_if(mut self, wrong: bool) -> Self {
+        if wrong {
+            self.exit = Exit::Failed;
+        }
+        self
+    }
+}

@@ -1,0 +1,59 @@
+//! Texts from the database must not steer the terminal that they are shown on.
+
+/// The text with everything that a terminal would obey, or that would show it in another order than it is, written out as
+/// `\u{1b}`. A line break becomes `\n`, a tab `\t`.
+pub(crate) fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_obeyed(character) {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+/// Control characters of C0 and C1, and the characters of Unicode that change direction, break lines or are not seen.
+pub(crate) const fn is_obeyed(character: char) -> bool {
+    matches!(
+        character,
+        '\u{0}'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sequences_for_the_terminal_are_written_out() {
+        assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(printable("\u{9b}31m\r\n\t\0"), "\\u{9b}31m\\r\\n\\t\\u{0}");
+        assert_eq!(printable("pay\u{202e}elor"), "pay\\u{202e}elor");
+        assert_eq!(printable("Dvořák 你好"), "Dvořák 你好");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_obeyed_is_left(text in any::<String>()) {
+            prop_assert!(!printable(&text).chars().any(is_obeyed));
+        }
+
+        #[test]
+        fn harmless_texts_stay(text in "[a-zA-Z0-9 čřžß\\-_.]{0,40}") {
+            prop_assert_eq!(printable(&text), text);
+        }
+    }
+}

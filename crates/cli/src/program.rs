@@ -1,0 +1,138 @@
+//! From the command line to the exit code.
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind as UsageKind;
+
+use crate::arguments::{Arguments, Command};
+use crate::commands;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::logging;
+use crate::nagios::{self, Severity};
+use crate::output::{
+    Answer, Color, Terminal, answer_as_json, error_as_json, printable, redact, render,
+};
+
+/// The whole program: reads the arguments (the first is the program's name), does what they ask for, prints the answer and
+/// returns the exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match Arguments::try_parse_from(&arguments) {
+        Ok(read) => run(read),
+        Err(error) => misread(&error, &arguments),
+    }
+}
+
+fn run(arguments: Arguments) -> ExitCode {
+    let errors = Terminal::of_errors(arguments.global.color);
+    logging::start(arguments.global.verbose, errors.colored);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = CommandError::failed("runtime", format!("no threads: {error}"));
+            return failed(&arguments, &error);
+        }
+    };
+    let connection = Connection::new(arguments.global.url.clone());
+    let outcome = runtime.block_on(commands::run(&arguments.command, &connection));
+    // What still waits for the network has no one to answer to.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(answer) => answered(&arguments, &answer),
+        Err(error) => failed(&arguments, &error),
+    }
+}
+
+fn answered(arguments: &Arguments, answer: &Answer) -> ExitCode {
+    if let (Some(asked), Some(check)) = (asked_check(&arguments.command), &answer.check) {
+        let check = check.clone().with_limits(asked.warning, asked.critical);
+        return printed(&check.line(), check.severity().into());
+    }
+    let text = if let Some(script) = &answer.script {
+        script.clone()
+    } else if arguments.global.json {
+        answer_as_json(answer.command, &answer.data)
+    } else {
+        render(&answer.blocks, Terminal::of_output(arguments.global.color))
+    };
+    printed(&text, answer.exit.into())
+}
+
+fn failed(arguments: &Arguments, error: &CommandError) -> ExitCode {
+    let command = arguments.command.name();
+    if asked_check(&arguments.command).is_some() {
+        return printed(&nagios::unknown(command, error), Severity::Unknown.into());
+    }
+    let text = if arguments.global.json {
+        error_as_json(command, &error.redacted())
+    } else {
+        format!("error: {}\n", printable(&redact(&error.message)))
+    };
+    told(&text);
+    error.exit.into()
+}
+
+fn asked_check(command: &Command) -> Option<crate::arguments::CheckArguments> {
+    command.check().filter(|arguments| arguments.check)
+}
+
+/// What the reader of the command line could not read, or a page of help that was asked for.
+fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let asked = matches!(
+        error.kind(),
+        UsageKind::DisplayHelp | UsageKind::DisplayVersion
+    );
+    let terminal = if asked {
+        Terminal::of_output(Color::Auto)
+    } else {
+        Terminal::of_errors(Color::Auto)
+    };
+    let page = error.render();
+    let page = if terminal.colored {
+        page.ansi().to_string()
+    } else {
+        page.to_string()
+    };
+    if asked {
+        return printed(&page, Exit::Done.into());
+    }
+    let page = redact(&page);
+    // A monitoring system takes the exit code 2 of a misspelt option for a critical state.
+    if arguments.iter().any(|argument| argument == "--check") {
+        let line = page.lines().next().unwrap_or("wrong usage");
+        let error = CommandError::usage(line.to_owned());
+        return printed(&nagios::unknown("usage", &error), Severity::Unknown.into());
+    }
+    told(&page);
+    Exit::Usage.into()
+}
+
+/// Prints on standard output. A reader who left has seen enough; any other failure is one of the command.
+fn printed(text: &str, code: ExitCode) -> ExitCode {
+    let mut output = std::io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Ok(()) => code,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => code,
+        Err(error) => {
+            told(&format!("error: the answer cannot be printed: {error}\n"));
+            Exit::Failed.into()
+        }
+    }
+}
+
+/// Prints on standard error; where that is closed, there is nobody to tell.
+fn told(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

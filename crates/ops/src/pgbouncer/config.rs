@@ -1,0 +1,201 @@
+//! What the files are made from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::PgbouncerVersion;
+
+/// What `pgbouncer.ini` is made from. Made with [`PgbouncerConfig::new`], then changed field by field. As JSON it is the
+/// parameter of the SQL function `pooling.generate_pgbouncer_config`, which writes the same text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PgbouncerConfig {
+    /// The PgBouncer that is to read the file.
+    pub version: PgbouncerVersion,
+    /// When a client gives its server connection back.
+    pub pool_mode: PoolMode,
+    /// The databases that clients may name; at least one.
+    pub databases: Vec<PoolDatabase>,
+    /// How many users connect to each database: each has a pool of its own there. At least 1.
+    pub users: u32,
+    /// Connections of one pool; at least 1, because 0 means no limit from 1.24 on.
+    pub pool_size: u32,
+    /// Connections that a pool keeps open.
+    pub min_pool_size: u32,
+    /// Further connections of a pool, for clients that have waited for 3 s.
+    pub reserve_pool_size: u32,
+    /// Connections of all pools of a database together at most; none for no limit.
+    pub max_db_connections: Option<u32>,
+    /// Clients at most; at least 1.
+    pub max_client_conn: u32,
+    /// Named prepared statements that each server connection keeps, for drivers that need them. This project's own driver
+    /// sends none in transaction mode, so 0 is enough for it. Above 0 it needs PgBouncer 1.21 and transaction mode.
+    pub max_prepared_statements: u32,
+    /// The address to listen on; none for Unix sockets alone.
+    pub listen_addr: Option<String>,
+    /// The port, also of the Unix socket; at least 1.
+    pub listen_port: u16,
+    /// The folder of the Unix socket; none for TCP alone.
+    pub unix_socket_dir: Option<String>,
+    /// The file of users and secrets.
+    pub auth_file: String,
+    /// The file of who may connect from where; without one, everybody with a password may.
+    pub auth_hba_file: Option<String>,
+    /// Where users that are not in `auth_file` are looked up.
+    pub auth_query: Option<AuthQuery>,
+    /// Users who may do everything on the console.
+    pub admin_users: Vec<String>,
+    /// Users who may look at the console.
+    pub stats_users: Vec<String>,
+    /// The certificate for clients; without one they connect in plain.
+    pub client_tls: Option<ClientTls>,
+    /// A PEM file of the authorities that a server's certificate must be signed by; without one, servers are connected to
+    /// in plain.
+    pub server_tls_ca_file: Option<String>,
+    /// The file of the process id.
+    pub pidfile: Option<String>,
+    /// The file of the log; without one it goes to the error output.
+    pub logfile: Option<String>,
+    /// Further settings of the section `[pgbouncer]`. Those that are written in any case cannot be here.
+    pub further: BTreeMap<String, String>,
+    /// What the server has for the pools.
+    pub budget: ServerBudget,
+    /// The limit of PgBouncer's process on open files (`ulimit -n`).
+    pub file_descriptors: u32,
+}
+
+/// When a client gives its server connection back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PoolMode {
+    /// When it disconnects.
+    Session,
+    /// When its transaction ends.
+    Transaction,
+}
+
+/// A database that clients may name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolDatabase {
+    /// The name that clients say: of letters, digits and `_`, `.`, `-`.
+    pub name: String,
+    /// The server: a name, an address, or the folder of a Unix socket.
+    pub host: String,
+    /// Its port; at least 1.
+    pub port: u16,
+    /// The database's name on the server, which may have any character but those of control.
+    pub database: String,
+    /// Connections of one pool, if not [`PgbouncerConfig::pool_size`].
+    pub pool_size: Option<u32>,
+}
+
+/// Where users that are not in the file are looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthQuery {
+    /// Who looks: a user of `auth_file` who may run the query.
+    pub user: String,
+    /// The query with `$1` for the user's name; without one, a query on `pg_authid` that honours `VALID UNTIL`, and cannot
+    /// be led astray by a `search_path`.
+    pub query: Option<String>,
+    /// The database to look in, from 1.19 on; without one, the database that the client wants.
+    pub database: Option<String>,
+}
+
+/// The certificate that clients see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientTls {
+    /// A PEM file of the certificate.
+    pub cert_file: String,
+    /// A PEM file of its key.
+    pub key_file: String,
+}
+
+/// What the server has for the pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerBudget {
+    /// The server's `max_connections`.
+    pub max_connections: u32,
+    /// The server's `superuser_reserved_connections`.
+    pub superuser_reserved_connections: u32,
+    /// The server's `reserved_connections` (PostgreSQL 16 and newer).
+    pub reserved_connections: u32,
+    /// Connections that others need, past PgBouncer.
+    pub other_connections: u32,
+    /// Poolers with this file before the same server; at least 1.
+    pub instances: u32,
+}
+
+impl PgbouncerConfig {
+    /// A configuration in transaction mode for one database, one user, a pool of 20 and 1,000 clients on the loopback
+    /// address, before a server with PostgreSQL's own defaults.
+    #[must_use]
+    pub fn new(version: PgbouncerVersion, database: PoolDatabase) -> Self {
+        let follows = version >= PgbouncerVersion::PREPARED_STATEMENTS;
+        Self {
+            version,
+            pool_mode: PoolMode::Transaction,
+            databases: vec![database],
+            users: 1,
+            pool_size: 20,
+            min_pool_size: 0,
+            reserve_pool_size: 5,
+            max_db_connections: None,
+            max_client_conn: 1000,
+            max_prepared_statements: if follows { 200 } else { 0 },
+            listen_addr: Some("127.0.0.1".to_owned()),
+            listen_port: 6432,
+            unix_socket_dir: None,
+            auth_file: "/etc/pgbouncer/userlist.txt".to_owned(),
+            auth_hba_file: None,
+            auth_query: None,
+            admin_users: Vec::new(),
+            stats_users: Vec::new(),
+            client_tls: None,
+            server_tls_ca_file: None,
+            pidfile: None,
+            logfile: None,
+            further: BTreeMap::new(),
+            budget: ServerBudget {
+                max_connections: 100,
+                superuser_reserved_connections: 3,
+                reserved_connections: 0,
+                other_connections: 0,
+                instances: 1,
+            },
+            file_descriptors: 65_536,
+        }
+    }
+}
+
+impl PoolDatabase {
+    /// A database that clients call as the server does.
+    #[must_use]
+    pub fn new(name: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
+        let name = name.into();
+        Self {
+            database: name.clone(),
+            name,
+            host: host.into(),
+            port,
+            pool_size: None,
+        }
+    }
+}
+
+impl PoolMode {
+    /// As PgBouncer writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+        }
+    }
+}

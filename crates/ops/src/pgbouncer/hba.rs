@@ -1,0 +1,104 @@
+//! The HBA file: who may connect from where.
+
+use std::net::IpAddr;
+
+use super::{PgbouncerError, values};
+
+/// A line of the HBA file: who may connect from where, with a password (SCRAM). Whom no line names is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HbaRule {
+    /// The databases as clients name them; empty for all.
+    pub databases: Vec<String>,
+    /// The users; empty for all.
+    pub users: Vec<String>,
+    /// From where.
+    pub from: HbaSource,
+}
+
+/// From where a client may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HbaSource {
+    /// Through the Unix socket.
+    Socket,
+    /// From a network, in plain or with TLS.
+    Network {
+        /// Its first address.
+        address: IpAddr,
+        /// The bits of it that count.
+        bits: u8,
+    },
+    /// From a network, with TLS alone.
+    NetworkTls {
+        /// Its first address.
+        address: IpAddr,
+        /// The bits of it that count.
+        bits: u8,
+    },
+}
+
+/// The text of the HBA file. PgBouncer leaves out a line that it cannot read, and says so in its log alone.
+///
+/// # Errors
+///
+/// [`PgbouncerError::Invalid`].
+///
+/// # Example
+///
+/// ```
+/// use neobank_ops::pgbouncer::{HbaRule, HbaSource, hba_file};
+///
+/// let rule = HbaRule { databases: vec!["bank".into()], users: vec![], from: HbaSource::Socket };
+/// assert_eq!(hba_file(&[rule])?, "local \"bank\" all scram-sha-256\n");
+/// # Ok::<(), neobank_ops::pgbouncer::PgbouncerError>(())
+/// ```
+pub fn hba_file(rules: &[HbaRule]) -> Result<String, PgbouncerError> {
+    let mut text = String::new();
+    for rule in rules {
+        let (kind, address) = match rule.from {
+            HbaSource::Socket => ("local", String::new()),
+            HbaSource::Network { address, bits } => ("host", network(address, bits)?),
+            HbaSource::NetworkTls { address, bits } => ("hostssl", network(address, bits)?),
+        };
+        text.push_str(&format!(
+            "{kind} {} {}{address} scram-sha-256\n",
+            names("hba.databases", &rule.databases)?,
+            names("hba.users", &rule.users)?,
+        ));
+    }
+    Ok(text)
+}
+
+fn names(field: &str, names: &[String]) -> Result<String, PgbouncerError> {
+    if names.is_empty() {
+        return Ok("all".to_owned());
+    }
+    let quoted: Result<Vec<_>, _> = names
+        .iter()
+        .map(|name| values::double_quoted(field, name, 63))
+        .collect();
+    Ok(quoted?.join(","))
+}
+
+fn network(address: IpAddr, bits: u8) -> Result<String, PgbouncerError> {
+    let outside = match address {
+        IpAddr::V4(address) => match bits {
+            0..=32 => u128::from(u32::from(address).checked_shl(u32::from(bits)).unwrap_or(0)),
+            _ => 1,
+        },
+        IpAddr::V6(address) => match bits {
+            0..=128 => u128::from(address)
+                .checked_shl(u32::from(bits))
+                .unwrap_or(0),
+            _ => 1,
+        },
+    };
+    if outside != 0 {
+        return Err(PgbouncerError::invalid(
+            "hba.from",
+            &format!("{address}/{bits}"),
+            "the first address of a network and its bits",
+        ));
+    }
+    Ok(format!(" {address}/{bits}"))
+}

@@ -1,0 +1,62 @@
+//! Answers as a plugin of Nagios or Icinga.
+
+use neobank_db::{Executor, statement};
+
+use super::program::run;
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(a_breach_is_critical, what_cannot_be_found_out_is_unknown);
+
+async fn a_breach_is_critical(bank: TestBank) {
+    bank.account(czk("10")).await;
+    let sound = run(bank.url(), &["audit", "--check"]).await;
+    assert_eq!(sound.code, 0);
+    assert_eq!(
+        sound.out,
+        "NEOBANK AUDIT OK - no breach of any promise | breaches=0;;0;0\n"
+    );
+    // Past every guard, as only a superuser can be.
+    let superuser = bank.superuser().await;
+    superuser
+        .transaction(async |transaction| {
+            for sql in [
+                "SET LOCAL session_replication_role = replica",
+                "UPDATE banking.accounts SET current_balance = current_balance + 1 WHERE account_type = 'checking'",
+            ] {
+                transaction.execute(statement(sql, [])).await?;
+            }
+            Ok::<_, neobank_db::DatabaseError>(())
+        })
+        .await
+        .unwrap();
+    let broken = run(bank.url(), &["audit", "--check"]).await;
+    assert_eq!(broken.code, 2, "{}", broken.out);
+    assert!(
+        broken.out.starts_with("NEOBANK AUDIT CRITICAL - ") && broken.out.contains("breaches="),
+        "{}",
+        broken.out
+    );
+    assert_eq!(broken.out.lines().count(), 1);
+    let lenient = run(
+        bank.url(),
+        &["audit", "--check", "--critical", "100", "--warning", "0"],
+    );
+    assert_eq!(lenient.await.code, 1);
+    let plain = run(bank.url(), &["audit"]).await;
+    assert_eq!(plain.code, 1, "{}", plain.out);
+    assert!(plain.out.contains("Broken by"), "{}", plain.out);
+}
+
+async fn what_cannot_be_found_out_is_unknown(bank: TestBank) {
+    let nowhere = "postgresql://nobody@127.0.0.1:1/nowhere";
+    let unreachable = run(nowhere, &["audit", "--check"]).await;
+    assert_eq!(unreachable.code, 3);
+    assert!(
+        unreachable.out.starts_with("NEOBANK AUDIT UNKNOWN - "),
+        "{}",
+        unreachable.out
+    );
+    let misspelt = run(bank.url(), &["audit", "--check", "--warnin", "5"]).await;
+    assert_eq!(misspelt.code, 3, "{}", misspelt.out);
+    assert!(misspelt.out.contains("UNKNOWN"), "{}", misspelt.out);
+}

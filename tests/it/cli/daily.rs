@@ -1,0 +1,354 @@
+//! Customers, accounts, transfers and statements from the command line.
+
+use serde_json::{Value, json};
+
+use super::program::{data, run};
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    a_day_at_the_bank,
+    every_refusal_is_readable_and_changes_nothing,
+    a_key_moves_money_once,
+    statements_go_on_page_by_page,
+    customers_are_found_and_changed
+);
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+async fn open(bank: &TestBank, deposit: &str) -> String {
+    bank.account(czk(deposit)).await.to_string()
+}
+
+async fn a_day_at_the_bank(bank: TestBank) {
+    let url = bank.url();
+    let ada = data(
+        url,
+        &[
+            "customer",
+            "create",
+            "--first-name",
+            "Ada",
+            "--last-name",
+            "Lovelace",
+            "--email",
+            "Ada@example.org",
+            "--born",
+            "1815-12-10",
+        ],
+    )
+    .await;
+    assert_eq!(ada["customer"]["email"], "Ada@example.org");
+    assert_eq!(ada["customer"]["date_of_birth"], "1815-12-10");
+    let shown = data(url, &["customer", "show", "ADA@EXAMPLE.ORG"]).await;
+    assert_eq!(shown, ada);
+
+    let mut numbers = Vec::new();
+    for kind in ["checking", "savings"] {
+        let opened = data(
+            url,
+            &[
+                "account",
+                "open",
+                "--customer",
+                "ada@example.org",
+                "--type",
+                kind,
+                "--currency",
+                "CZK",
+                "--time-zone",
+                "Europe/Prague",
+                "--overdraft-limit",
+                "10.5",
+            ],
+        )
+        .await;
+        assert_eq!(
+            opened["account"]["overdraft_limit"],
+            json!({ "amount": "10.50", "currency": "CZK" })
+        );
+        numbers.push(text(&opened["account"]["account_number"]).to_owned());
+    }
+    let deposit = ["deposit", "--account", &numbers[0], "--amount", "100 CZK"];
+    let deposited = data(url, &deposit).await;
+    assert_eq!(
+        deposited["receipt"]["credit"]["balance"]["amount"],
+        "100.00"
+    );
+    let transfer = run(
+        url,
+        &[
+            "transfer",
+            "--from",
+            &numbers[0],
+            "--to",
+            &numbers[1],
+            "--amount",
+            "30.50 CZK",
+            "--description",
+            "Savings",
+        ],
+    )
+    .await;
+    assert_eq!(transfer.code, 0, "{}", transfer.err);
+    for part in ["posted", "TRF-", "30.50 CZK", "69.50 CZK", "neobank-"] {
+        assert!(transfer.out.contains(part), "{}", transfer.out);
+    }
+    let list = run(url, &["account", "list", "ada@example.org"]).await;
+    assert!(
+        list.out.contains("69.50 CZK") && list.out.contains("80.00 CZK"),
+        "{}",
+        list.out
+    );
+    let frozen = data(url, &["account", "freeze", &numbers[1]]).await;
+    assert_eq!(frozen["account"]["status"], "frozen");
+    let thawed = data(url, &["account", "unfreeze", &numbers[1]]).await;
+    assert_eq!(thawed["account"]["status"], "active");
+    let closed = run(url, &["account", "close", &numbers[1]]).await;
+    assert_eq!(closed.code, 1);
+    assert!(closed.err.contains("30.50 CZK"), "{}", closed.err);
+    let withdraw = ["withdraw", "--account", &numbers[1], "--amount", "30.5 CZK"];
+    assert_eq!(run(url, &withdraw).await.code, 0);
+    let closed = data(url, &["account", "close", &numbers[1]]).await;
+    assert_eq!(closed["account"]["status"], "closed");
+    let audit = data(url, &["audit"]).await;
+    assert_eq!(audit, json!({ "breaches": [] }));
+    bank.assert_sound().await;
+}
+
+async fn every_refusal_is_readable_and_changes_nothing(bank: TestBank) {
+    let (rich, poor) = (open(&bank, "100").await, open(&bank, "0").await);
+    let frozen = open(&bank, "5").await;
+    run(bank.url(), &["account", "freeze", &frozen]).await;
+    let nobody = neobank_domain::AccountId::new().to_string();
+    let before = bank.fingerprint().await;
+    let long = "x".repeat(501);
+    for (from, to, amount, description, kind, part) in [
+        (
+            &rich,
+            &rich,
+            "1 CZK",
+            "",
+            "same_account",
+            "cannot pay itself",
+        ),
+        (&rich, &poor, "0 CZK", "", "amount_not_positive", "0.00 CZK"),
+        (
+            &rich,
+            &poor,
+            "-5 CZK",
+            "",
+            "amount_not_positive",
+            "-5.00 CZK",
+        ),
+        (&rich, &poor, "1.005 CZK", "", "amount", "more decimals"),
+        (&rich, &poor, "1e3 CZK", "", "amount", "1e3"),
+        (
+            &rich,
+            &poor,
+            "9999999999999999999 CZK",
+            "",
+            "amount",
+            "10^18",
+        ),
+        (&rich, &poor, "1 EUR", "", "currency_mismatch", "is in CZK"),
+        (&rich, &frozen, "1 CZK", "", "not_active", "is frozen"),
+        (
+            &rich,
+            &nobody,
+            "1 CZK",
+            "",
+            "unknown_account",
+            nobody.as_str(),
+        ),
+        (
+            &poor,
+            &rich,
+            "7.25 CZK",
+            "",
+            "insufficient_funds",
+            "0.00 CZK available, 7.25 CZK",
+        ),
+        (&rich, &poor, "1 CZK", long.as_str(), "text", "500"),
+    ] {
+        let arguments = [
+            "transfer",
+            "--from",
+            from,
+            "--to",
+            to,
+            "--amount",
+            amount,
+            "--description",
+            description,
+        ];
+        let plain = run(bank.url(), &arguments).await;
+        assert_eq!(plain.code, 1, "{kind}: {}", plain.err);
+        assert_eq!(plain.out, "", "{kind}");
+        assert!(
+            plain.err.starts_with("error: ") && plain.err.contains(part),
+            "{kind}: {}",
+            plain.err
+        );
+        let told = run(bank.url(), &[&arguments[..], &["--json"]].concat()).await;
+        assert_eq!(told.code, 1);
+        let error: Value = serde_json::from_str(&told.err).unwrap();
+        assert_eq!(error["contract"], 1);
+        assert_eq!(error["command"], "transfer");
+        assert_eq!(error["error"]["kind"], kind, "{error}");
+    }
+    assert_eq!(bank.fingerprint().await, before);
+}
+
+async fn a_key_moves_money_once(bank: TestBank) {
+    let (from, to) = (open(&bank, "100").await, open(&bank, "0").await);
+    let arguments = [
+        "transfer", "--from", &from, "--to", &to, "--amount", "40 CZK", "--key", "rent-11",
+    ];
+    let first = data(bank.url(), &arguments).await;
+    let second = data(bank.url(), &arguments).await;
+    assert_eq!(first["receipt"]["outcome"], "posted");
+    assert_eq!(second["receipt"]["outcome"], "replayed");
+    assert_eq!(
+        first["receipt"]["reference_number"],
+        second["receipt"]["reference_number"]
+    );
+    let mut other = arguments;
+    other[6] = "41 CZK";
+    let refused = run(bank.url(), &[&other[..], &["--json"]].concat()).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("key_reused"), "{}", refused.err);
+    assert_eq!(bank.balance(from.parse().unwrap()).await, czk("60"));
+}
+
+async fn statements_go_on_page_by_page(bank: TestBank) {
+    let account = open(&bank, "100").await;
+    for number in 1..=4 {
+        let amount = format!("{number} CZK");
+        let arguments = ["withdraw", "--account", &account, "--amount", &amount];
+        assert_eq!(run(bank.url(), &arguments).await.code, 0);
+    }
+    let arguments = [
+        "statement",
+        &account,
+        "--from",
+        "2020-01-01",
+        "--to",
+        "2100-01-01",
+        "--limit",
+        "2",
+        "--time-zone",
+        "utc",
+    ];
+    let first = data(bank.url(), &arguments).await;
+    assert_eq!(first["opening_balance"]["amount"], "0.00");
+    assert_eq!(first["closing_balance"]["amount"], "90.00");
+    assert_eq!(first["entries"][0]["movement"]["amount"], "-4.00");
+    let (mut seen, mut next) = (2, text(&first["next"]).to_owned());
+    loop {
+        let page = data(bank.url(), &[&arguments[..], &["--after", &next]].concat()).await;
+        seen += page["entries"].as_array().unwrap().len();
+        match page["next"].as_str() {
+            Some(cursor) => next = cursor.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(seen, 5);
+    let shown = run(bank.url(), &arguments).await;
+    assert!(
+        shown.out.contains("there are more: --after"),
+        "{}",
+        shown.out
+    );
+    for (wrong, kind) in [
+        (["--from", "2026-02-01", "--to", "2026-01-01"], "range"),
+        (["--after", "nonsense", "--to", "2100-01-01"], "cursor"),
+        (["--limit", "0", "--to", "2100-01-01"], "limit"),
+    ] {
+        let mut arguments = vec!["statement", &account, "--json"];
+        arguments.extend(wrong);
+        if !wrong.contains(&"--from") {
+            arguments.extend(["--from", "2020-01-01"]);
+        }
+        let refused = run(bank.url(), &arguments).await;
+        assert_eq!(refused.code, 1, "{}", refused.err);
+        assert!(
+            refused.err.contains(&format!("{kind:?}")),
+            "{}",
+            refused.err
+        );
+    }
+}
+
+async fn customers_are_found_and_changed(bank: TestBank) {
+    let url = bank.url();
+    for (name, email) in [("Ada", "ada@example.org"), ("Bob", "b_b@example.org")] {
+        let arguments = [
+            "customer",
+            "create",
+            "--first-name",
+            name,
+            "--last-name",
+            "X",
+            "--email",
+            email,
+        ];
+        data(url, &arguments).await;
+    }
+    let found = data(url, &["customer", "find", "--email", "B_B"]).await;
+    assert_eq!(found["customers"].as_array().unwrap().len(), 1);
+    let page = data(url, &["customer", "find", "--limit", "1"]).await;
+    let rest = ["customer", "find", "--after", text(&page["next"])];
+    assert_eq!(data(url, &rest).await["customers"][0]["first_name"], "Ada");
+
+    let update = [
+        "customer",
+        "update",
+        "ada@example.org",
+        "--phone",
+        "+420 1",
+        "--status",
+        "suspended",
+        "--kyc",
+        "verified",
+    ];
+    let changed = data(url, &update).await;
+    assert_eq!(changed["customer"]["phone_primary"], "+420 1");
+    assert_eq!(changed["customer"]["status"], "suspended");
+    let cleared = data(
+        url,
+        &["customer", "update", "ada@example.org", "--clear", "phone"],
+    )
+    .await;
+    assert_eq!(cleared["customer"]["phone_primary"], Value::Null);
+    for (arguments, code, part) in [
+        (
+            &["customer", "update", "ada@example.org"][..],
+            1,
+            "no field",
+        ),
+        (
+            &[
+                "customer",
+                "update",
+                "ada@example.org",
+                "--email",
+                "B_B@EXAMPLE.ORG",
+            ],
+            1,
+            "belongs to another",
+        ),
+        (
+            &["customer", "show", "who@example.org"],
+            1,
+            "who@example.org",
+        ),
+        (&["customer", "find", "--status", "sleepy"], 2, "sleepy"),
+        (&["customer", "find", "--limit", "0"], 1, "limit"),
+    ] {
+        let refused = run(url, arguments).await;
+        assert_eq!(refused.code, code, "{arguments:?}: {}", refused.err);
+        assert!(refused.err.contains(part), "{arguments:?}: {}", refused.err);
+    }
+}

@@ -1,0 +1,359 @@
+//! What the server does, from the command line: as text, JSON, a check, a page and metrics.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Child;
+use std::time::Duration;
+
+use neobank_db::{Executor, statement};
+use serde_json::Value;
+
+use super::program::{Run, data, neobank, run};
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    a_blocked_session_is_shown_and_checked,
+    every_subject_answers_whoever_asks,
+    thresholds_come_from_one_file,
+    a_report_is_one_page,
+    prometheus_gets_its_figures,
+    names_are_taken_as_they_are,
+    isolation_levels_are_executed,
+    sizes_and_files_are_computed
+);
+
+const SUBJECTS: [&str; 11] = [
+    "connections",
+    "idle",
+    "locks",
+    "deadlocks",
+    "health",
+    "transactions",
+    "statements",
+    "cache",
+    "bloat",
+    "indexes",
+    "vacuum",
+];
+
+async fn a_blocked_session_is_shown_and_checked(bank: TestBank) {
+    let account = bank.account(czk("10")).await;
+    let sql = "SELECT 1 FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
+    let lock = || statement(sql, [account.as_uuid().into()]);
+    let mut config = bank.config();
+    config.application_name = "the innocent".to_owned();
+    config.lock_timeout = Duration::from_secs(120);
+    config.statement_timeout = Duration::from_secs(120);
+    let database = neobank_db::Database::connect(config).await.unwrap();
+    let holder = database.begin().await.unwrap();
+    holder.execute(lock()).await.unwrap();
+    let waiting = tokio::spawn({
+        let (database, lock) = (database.clone(), lock());
+        async move {
+            let waiter = database.begin().await.unwrap();
+            waiter.execute(lock).await.unwrap();
+            waiter.rollback().await.unwrap();
+        }
+    });
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let found = loop {
+        let found = data(bank.url(), &["ops", "locks"]).await;
+        let mine = found["value"]["participants"].as_array().unwrap().iter();
+        let mine = mine.filter(|one| one["application_name"] == "the innocent");
+        if mine.count() == 2 {
+            break found;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "never seen: {found}"
+        );
+    };
+    assert!(!found["value"]["roots"].as_array().unwrap().is_empty());
+    let shown = run(bank.url(), &["ops", "locks"]).await;
+    assert!(shown.out.contains("the innocent"), "{}", shown.out);
+    let check = [
+        "ops",
+        "locks",
+        "--check",
+        "--warning",
+        "~:-1",
+        "--critical",
+        "1000",
+    ];
+    let warned = run(bank.url(), &check).await;
+    assert_eq!(warned.code, 1, "{}", warned.out);
+    assert!(
+        warned.out.starts_with("NEOBANK LOCKS WARNING - ")
+            && warned.out.contains("| longest_wait="),
+        "{}",
+        warned.out
+    );
+    let check = ["ops", "locks", "--check", "--critical", "@0:100000"];
+    assert_eq!(run(bank.url(), &check).await.code, 2);
+    holder.rollback().await.unwrap();
+    waiting.await.unwrap();
+}
+
+/// A superuser, a role of `pg_monitor`, and one that may see nothing of others.
+async fn every_subject_answers_whoever_asks(bank: TestBank) {
+    for role in ["", "pg_monitor", "neobank_read"] {
+        for subject in SUBJECTS {
+            let as_role = |extra: &[&str]| -> Run {
+                let arguments = [&["ops", subject][..], extra].concat();
+                let mut command = neobank(bank.url(), &arguments);
+                command.env("DB_ROLE", role).output().unwrap().into()
+            };
+            let plain = as_role(&[]);
+            assert!(plain.code <= 1, "{role} {subject}: {}", plain.err);
+            assert!(
+                plain.code == 0 || plain.out.contains("n/a: "),
+                "{role} {subject}: {}{}",
+                plain.out,
+                plain.err
+            );
+            let json = as_role(&["--json"]);
+            assert_eq!(json.json()["command"], format!("ops {subject}"));
+            let check = as_role(&["--check"]);
+            assert!(
+                check.out.starts_with("NEOBANK ") && check.out.lines().count() == 1,
+                "{role} {subject}: {}{}",
+                check.out,
+                check.err
+            );
+            assert!((0..=3).contains(&check.code));
+            assert_eq!(
+                plain.code == 1,
+                check.out.contains("n/a") || check.code == 3 || check.out.contains("not available"),
+                "{role} {subject}: {}\n{}",
+                plain.out,
+                check.out
+            );
+        }
+    }
+}
+
+async fn thresholds_come_from_one_file(bank: TestBank) {
+    let printed = run(bank.url(), &["ops", "thresholds"]).await;
+    assert_eq!(printed.code, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("thresholds.toml");
+    let path = file.to_str().unwrap();
+    let check = ["ops", "connections", "--check", "--thresholds", path];
+    std::fs::write(&file, &printed.out).unwrap();
+    assert_eq!(run(bank.url(), &check).await.code, 0);
+    std::fs::write(
+        &file,
+        "[connections]\nusage_warning_percent = 1\nusage_critical_percent = 100\n",
+    )
+    .unwrap();
+    let open: Vec<_> = futures_util::future::join_all((0..8).map(|_| bank.database.begin())).await;
+    for transaction in &open {
+        let transaction = transaction.as_ref().unwrap();
+        transaction
+            .execute(statement("SELECT 1", []))
+            .await
+            .unwrap();
+    }
+    let warned = run(bank.url(), &check).await;
+    assert_eq!(warned.code, 1, "{}", warned.out);
+    assert!(warned.out.contains("limits_usage="), "{}", warned.out);
+    drop(open);
+    std::fs::write(&file, "[connections]\nusage_warning_percent = 1000\n").unwrap();
+    let wrong = run(bank.url(), &check[..2]).await;
+    assert_eq!(wrong.code, 0);
+    let wrong = run(bank.url(), &["ops", "connections", "--thresholds", path]).await;
+    assert_eq!(wrong.code, 2, "{}", wrong.err);
+    assert!(
+        wrong.err.contains("usage_warning_percent") && wrong.err.contains("1000"),
+        "{}",
+        wrong.err
+    );
+    assert_eq!(run(bank.url(), &check).await.code, 3);
+}
+
+async fn a_report_is_one_page(bank: TestBank) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.html");
+    let path = file.to_str().unwrap();
+    let report = data(bank.url(), &["ops", "report", "--html", path]).await;
+    let sections = report["sections"].as_object().unwrap();
+    let page = std::fs::read_to_string(&file).unwrap();
+    for subject in SUBJECTS {
+        assert!(sections.contains_key(subject), "{subject}");
+        assert!(page.contains(&format!("id=\"{subject}\"")), "{subject}");
+    }
+    assert!(page.contains("<svg") && page.contains("prefers-color-scheme: dark"));
+    for outside in ["http://", "https://", "<script", "src="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let nowhere = folder.path().join("none").join("report.html");
+    let refused = run(
+        bank.url(),
+        &["ops", "report", "--html", nowhere.to_str().unwrap()],
+    )
+    .await;
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.err.contains(nowhere.to_str().unwrap()),
+        "{}",
+        refused.err
+    );
+}
+
+/// Ends the program with the test, however that ends.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Server {
+    fn start(url: &str) -> (Self, String) {
+        let arguments = [
+            "serve-metrics",
+            "--listen",
+            "127.0.0.1:0",
+            "--scrape-timeout",
+            "60000",
+        ];
+        let mut child = neobank(url, &arguments).spawn().unwrap();
+        let mut line = String::new();
+        let errors = child.stderr.take().unwrap();
+        let mut errors = BufReader::new(errors);
+        errors.read_line(&mut line).unwrap();
+        // Whoever does not read may keep the other from writing.
+        std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
+        let address = line.trim().rsplit("http://").next().unwrap();
+        let address = address.trim_end_matches("/metrics").to_owned();
+        (Self(child), address)
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(120)))
+        .unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+async fn prometheus_gets_its_figures(bank: TestBank) {
+    let (_server, address) = Server::start(bank.url());
+    for scrape in 1..=2 {
+        let text = get(&address, "/metrics");
+        for part in [
+            "HTTP/1.1 200",
+            "application/openmetrics-text",
+            "neobank_up 1.0",
+            "neobank_connections_limits_usage_percent ",
+            "neobank_section_state{section=\"locks\"} ",
+            &format!("neobank_scrapes_total {scrape}"),
+            "neobank_scrape_failures_total 0",
+            "# EOF",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    assert!(get(&address, "/other").starts_with("HTTP/1.1 404"));
+    // A database that is not there is told by a metric, and the server goes on.
+    let (_server, address) = Server::start("postgresql://nobody:canary@127.0.0.1:1/nowhere");
+    let text = get(&address, "/metrics");
+    assert!(
+        text.contains("HTTP/1.1 200") && text.contains("neobank_up 0.0"),
+        "{text}"
+    );
+    assert!(text.contains("neobank_scrape_failures_total 1"), "{text}");
+    assert!(!text.contains("section_state{"), "{text}");
+    let taken = run(bank.url(), &["serve-metrics", "--listen", &address]).await;
+    assert_eq!(taken.code, 1);
+    assert!(taken.err.contains(&address), "{}", taken.err);
+}
+
+async fn names_are_taken_as_they_are(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    for sql in [
+        "CREATE SCHEMA \"a.\"\"b\ng\"",
+        "CREATE TABLE \"a.\"\"b\ng\".\"'; DROP TABLE x; --\" AS SELECT 1 AS one",
+    ] {
+        superuser.execute(statement(sql, [])).await.unwrap();
+    }
+    let arguments = ["ops", "mvcc", "a.\"b\ng", "'; DROP TABLE x; --"];
+    let found = data(bank.url(), &arguments).await;
+    let versions = found["value"]["versions"].as_array().unwrap();
+    assert_eq!(versions.len(), 1);
+    assert_eq!(versions[0]["visible"], Value::Bool(true));
+    let shown = run(bank.url(), &arguments).await;
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    let none = run(bank.url(), &["ops", "mvcc", "a", "b"]).await;
+    assert_eq!(none.code, 2, "{}", none.err);
+    assert!(none.err.contains("a.b"), "{}", none.err);
+}
+
+async fn isolation_levels_are_executed(bank: TestBank) {
+    let report = data(bank.url(), &["ops", "isolation"]).await;
+    let cells = report["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 40);
+    assert!(
+        cells
+            .iter()
+            .all(|cell| cell["observed"] == cell["expected"])
+    );
+    let mut command = neobank(bank.url(), &["ops", "isolation"]);
+    let refused: Run = command
+        .env("DB_ROLE", "neobank_read")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("neobank_read"), "{}", refused.err);
+}
+
+async fn sizes_and_files_are_computed(bank: TestBank) {
+    let size = [
+        "ops",
+        "pool-size",
+        "--max-connections",
+        "100",
+        "--mean-hold",
+        "5",
+        "--transactions-per-second",
+        "1000",
+        "--cores",
+        "8",
+    ];
+    let computed = data(bank.url(), &size).await;
+    assert!(computed["size"].as_u64().unwrap() > 0, "{computed}");
+    let shown = run(bank.url(), &size).await;
+    assert!(shown.out.contains("the bound that binds"), "{}", shown.out);
+    let mut wrong = size;
+    wrong[5] = "0";
+    let refused = run(bank.url(), &wrong).await;
+    assert_eq!(refused.code, 1, "{}", refused.err);
+    assert!(refused.err.contains("mean_hold"), "{}", refused.err);
+    let file = [
+        "ops",
+        "pgbouncer",
+        "--target-version",
+        "1.18",
+        "--database",
+        "bank",
+        "--host",
+    ];
+    let written = run(bank.url(), &[&file[..], &["db.example"]].concat()).await;
+    assert!(
+        written.out.contains("[pgbouncer]"),
+        "{}{}",
+        written.out,
+        written.err
+    );
+    let refused = run(bank.url(), &[&file[..], &["a'\n; evil = 1"]].concat()).await;
+    assert_eq!(refused.code, 1, "{}", refused.out);
+    assert!(!refused.err.contains("\n; evil"), "{}", refused.err);
+}

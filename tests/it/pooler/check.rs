@@ -1,0 +1,74 @@
+//! The check at the start, before the real things.
+
+use neobank_db::{Executor, Pooler, statement};
+use neobank_ops::pgbouncer::PoolMode;
+use neobank_ops::pooler::{Between, NamedStatements, inspect};
+
+use super::{before, drop_user};
+use crate::harness::TestBank;
+
+on_both_versions!(
+    nothing_is_seen_where_nothing_is,
+    transaction_mode_is_seen,
+    session_mode_is_seen,
+    statement_mode_is_seen,
+);
+
+async fn nothing_is_seen_where_nothing_is(bank: TestBank) {
+    let found = inspect(&bank.config()).await.unwrap();
+    assert_eq!(found, Between::Nothing);
+}
+
+async fn transaction_mode_is_seen(bank: TestBank) {
+    for size in [1, 2, 10] {
+        let (pgbouncer, config) = before(&bank, |config| config.pool_size = size).await;
+        let found = inspect(&config).await.unwrap();
+        // Debian's 1.18 lets names through; from 1.21 on, PgBouncer gives its own.
+        let statements = match crate::harness::Pgbouncer::version().starts_with("PgBouncer 1.18") {
+            true => NamedStatements::Mixed,
+            false => NamedStatements::Followed,
+        };
+        assert_eq!(found, Between::TransactionPooler { statements }, "{size}");
+        assert!(found.objection(Pooler::None).is_some());
+        assert_eq!(found.objection(Pooler::Transaction), None);
+        // Nothing stays on the server's side: neither a statement nor a transaction.
+        let database = super::connect(&config).await;
+        let left: i64 = database
+            .fetch_value(statement(
+                "SELECT count(*) FROM pg_catalog.pg_prepared_statements WHERE statement LIKE '%neobank_pooler_probe%' \
+                 AND statement NOT LIKE '%pg_prepared_statements%'",
+                [],
+            ))
+            .await
+            .unwrap();
+        if statements == NamedStatements::Mixed {
+            assert_eq!(left, 0);
+        }
+        database.close();
+        drop(pgbouncer);
+        drop_user(&bank, &config).await;
+    }
+}
+
+async fn session_mode_is_seen(bank: TestBank) {
+    let (pgbouncer, config) = before(&bank, |config| {
+        config.pool_mode = PoolMode::Session;
+        config.max_prepared_statements = 0;
+    })
+    .await;
+    assert_eq!(inspect(&config).await.unwrap(), Between::SessionPooler);
+    drop(pgbouncer);
+    drop_user(&bank, &config).await;
+}
+
+async fn statement_mode_is_seen(bank: TestBank) {
+    let (pgbouncer, config) = super::before_with_text(&bank, |text| {
+        text.replace("pool_mode = transaction", "pool_mode = statement")
+    })
+    .await;
+    let found = inspect(&config).await.unwrap();
+    assert_eq!(found, Between::StatementPooler);
+    assert!(found.objection(Pooler::Transaction).is_some());
+    drop(pgbouncer);
+    drop_user(&bank, &config).await;
+}
