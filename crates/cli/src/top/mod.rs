@@ -9,6 +9,7 @@ mod screen;
 mod state;
 #[cfg(test)]
 mod tests;
+
 mod text;
 mod tree;
 mod update;

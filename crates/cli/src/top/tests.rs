@@ -328,7 +328,7 @@ fn lists_are_sorted_and_filtered() {
     );
     press(&mut state, "\u{1b}");
     assert_eq!(order(&state).len(), 6);
-    press(&mut state, "2/advisory\n");
+    press(&mut state, "2/customer\n");
     let names: Vec<_> = state
         .blocking()
         .iter()

@@ -1,4 +1,4 @@
-//! Texts from the database, made fit for one line of a terminal that must not obey them.
+//! Texts from the database, made fit for one line that obeys nothing, and short figures.
 
 /// A text in one line: white space becomes one blank, and what a terminal would obey, or would show in another order than
 /// it is, is written out as `\u{1b}`.

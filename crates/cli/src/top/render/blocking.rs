@@ -26,7 +26,7 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let table = Table::new(
         lines.into_iter().map(row),
         [
-            Constraint::Length(26),
+            Constraint::Length(34),
             Constraint::Length(7),
             Constraint::Length(12),
             Constraint::Length(12),
