@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(
             (read.hosts, read.ports, read.database, read.user),
             (
-                config.hosts.clone(),
+                config.hosts,
                 config.ports.clone(),
                 "na/me".to_owned(),
                 "us@er".to_owned()
