@@ -206,7 +206,7 @@ mod tests {
             (read.hosts, read.ports, read.database, read.user),
             (
                 config.hosts,
-                config.ports.clone(),
+                config.ports,
                 "na/me".to_owned(),
                 "us@er".to_owned()
             )
