@@ -130,10 +130,11 @@ const BREAKS: &[(&str, &[&str])] = &[
 ];
 
 /// Every name that the auditor can say, the guards' aside.
-const CHECKS: [&str; 14] = [
+const CHECKS: [&str; 15] = [
     "transfer sums to zero",
     "transfer has its entries",
     "entry has its transfer",
+    "transfer names accounts that exist",
     "entry is on an account of its currency",
     "amount is a positive number",
     "running balance is the one before plus the entry",
@@ -219,6 +220,7 @@ async fn a_guard_that_is_gone_or_changed_is_named(bank: TestBank) {
         ("transactions_apply_entries", "transactions"),
         ("transactions_append_only", "transactions"),
         ("transfers_append_only", "transfers"),
+        ("transfers_name_accounts", "transfers"),
         ("accounts_balance_follows_journal", "accounts"),
         ("accounts_open_empty", "accounts"),
         ("accounts_never_deleted", "accounts"),
