@@ -1,7 +1,7 @@
 //! From the command line to the exit code.
 
 use std::ffi::OsString;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -30,7 +30,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(arguments: Arguments) -> ExitCode {
     let errors = Terminal::of_errors(arguments.global.color);
-    logging::start(arguments.global.verbose, errors.colored);
+    if !owns_the_terminal(&arguments.command) {
+        logging::start(arguments.global.verbose, errors.colored);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -50,6 +52,12 @@ fn run(arguments: Arguments) -> ExitCode {
         Ok(answer) => answered(&arguments, &answer),
         Err(error) => failed(&arguments, &error),
     }
+}
+
+/// A line of the log in the middle of a live view would spoil it; a log that goes to a file would not.
+fn owns_the_terminal(command: &Command) -> bool {
+    let is_live = matches!(command, Command::Top(options) if !options.once);
+    is_live && std::io::stderr().is_terminal()
 }
 
 fn answered(arguments: &Arguments, answer: &Answer) -> ExitCode {

@@ -47,11 +47,34 @@ pub(crate) fn page(about: &About, parts: &[Part]) -> String {
                         }
                     }
                 }
-                main { @for part in parts { (section(part)) } }
+                main {
+                    (verdict(parts))
+                    @for part in parts { (section(part)) }
+                }
             }
         }
     }
     .into_string()
+}
+
+/// What needs attention, the worst first, before anything has to be read.
+fn verdict(parts: &[Part]) -> Markup {
+    let of = |severity| {
+        let with = move |part: &&Part| part.check.severity() == severity;
+        parts.iter().filter(with)
+    };
+    let urgent: Vec<_> = of(Severity::Critical)
+        .chain(of(Severity::Warning))
+        .collect();
+    html! {
+        section id="attention" {
+            h2 { "What needs attention" }
+            @if urgent.is_empty() { p { "Nothing, as far as could be asked." } }
+            @for part in urgent {
+                p { (badge(part)) " " a href=(format!("#{}", part.name)) { (part.title) } ": " (printable(&part.check.summary)) }
+            }
+        }
+    }
 }
 
 fn section(part: &Part) -> Markup {
@@ -82,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::commands::ops::{Bar, Chart};
-    use crate::nagios::Check;
+    use crate::nagios::{Check, Measure, Range, Unit};
     use crate::output::{Block, Mood, Table, cell};
 
     const HOSTILE: &str = "</td><script>alert(1)</script>\" onload='x' & \u{202e}";
@@ -134,6 +157,28 @@ mod tests {
             server_version: "18.1".to_owned(),
             generated_at: DateTime::UNIX_EPOCH,
         }
+    }
+
+    #[test]
+    fn what_needs_attention_is_told_first() {
+        let with = |name: &'static str, title: &'static str, value: f64| {
+            let mut part = hostile_part();
+            (part.name, part.title) = (name, title);
+            let limit = |text: &str| text.parse::<Range>().ok();
+            let measure = Measure::new("waits", value, Unit::Count).limits(limit("1"), limit("2"));
+            part.check = Check::new(name, "the summary", vec![measure]);
+            part
+        };
+        let parts = [
+            with("calm", "Calm", 0.0),
+            with("warm", "Warm", 1.5),
+            with("hot", "Hot", 5.0),
+        ];
+        let page = page(&about(), &parts);
+        let start = page.find("What needs attention").unwrap();
+        let told = page[start..].split("</section>").next().unwrap();
+        let (hot, warm) = (told.find("#hot").unwrap(), told.find("#warm").unwrap());
+        assert!(hot < warm && !told.contains("#calm"), "{told}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ enum Answer {
 pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopError> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut hung_up = signal(SignalKind::hangup())?;
-    let mut terminal = Restored(ratatui::try_init()?);
+    let mut terminal = Restored(ratatui::try_init().inspect_err(|_| ratatui::restore())?);
     let mut events = EventStream::new();
     let mut work = Work::new(monitor);
     work.sample();
