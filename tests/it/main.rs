@@ -7,6 +7,8 @@
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
+    clippy::float_arithmetic,
+    clippy::print_stdout,
     clippy::needless_pass_by_value,
     reason = "a test fails by panicking"
 )]
