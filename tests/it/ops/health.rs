@@ -174,6 +174,7 @@ async fn a_pool_whose_callers_wait_for_work_is_too_small(bank: TestBank) {
 
 async fn a_pool_whose_sessions_wait_for_locks_has_contention(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
+    pool.sampler.record().await.unwrap();
     // Each has the lock for a while: the others wait for it, and callers for the others.
     pool.load(
         24,

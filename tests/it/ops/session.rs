@@ -50,10 +50,11 @@ impl Session {
 
     /// Sends statements and comes back when the session waits for a lock, or for a safe snapshot.
     pub(super) async fn wait(&self, observer: &Self, sql: &str) {
-        drop(self.send(sql));
+        let sent = self.send(sql);
         let waits = "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid = $1 AND NOT granted)
             OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND wait_event = 'SafeSnapshot')";
         super::until(sql, async || {
+            assert!(!sent.is_finished(), "it does not wait: {sql}");
             let row = observer
                 .client
                 .query_one(waits, &[&self.pid])

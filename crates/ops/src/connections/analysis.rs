@@ -4,6 +4,7 @@ use neobank_db::{FromQueryResult, Statement};
 use sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SimpleExpr};
 use serde::Serialize;
 
+use super::limits::is_client;
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
@@ -86,7 +87,7 @@ pub fn statement() -> Statement {
             .expr_as(Func::max(age("state_change")), "longest_in_state_seconds")
             .expr_as(Func::max(age("xact_start")), "oldest_transaction_seconds")
             .from(("pg_catalog", "pg_stat_activity"))
-            .and_where(Expr::col("backend_type").eq("client backend"))
+            .and_where(is_client())
             .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
             .group_by_columns(["usename", "datname", "application_name", "client_addr"])
             .order_by(Alias::new("total_connections"), Order::Desc)

@@ -40,7 +40,7 @@ pub(crate) fn select(version: ServerVersion) -> SelectStatement {
     let used = Query::select()
         .expr(Func::count(Expr::cust("*")))
         .from(("pg_catalog", "pg_stat_activity"))
-        .and_where(Expr::col("backend_type").eq("client backend"))
+        .and_where(is_client())
         .take();
     Query::select()
         .expr_as(setting("max_connections"), "max_connections")
@@ -77,6 +77,15 @@ impl Monitor {
         let rows = self.section(statement(self.server_version())).await?;
         Ok(rows.and_then(Section::of_first))
     }
+}
+
+/// Whether a row of `pg_stat_activity` is a client's session. From a role that may not see it, the server hides what kind
+/// it is, but not whose; its own processes have no role.
+pub(crate) fn is_client() -> Expr {
+    let hidden = Expr::col("backend_type").is_null();
+    Expr::col("backend_type")
+        .eq("client backend")
+        .or(hidden.and(Expr::col("usesysid").is_not_null()))
 }
 
 /// A setting of the server that is a number without a unit.

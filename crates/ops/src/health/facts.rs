@@ -26,6 +26,8 @@ pub struct PoolFacts {
     pub lock_waiting: i64,
     /// Those that have a transaction open and have done nothing for as long as counts.
     pub held: i64,
+    /// The pool's sessions whose state the monitor's role may not see.
+    pub hidden: i64,
 }
 
 /// The text of the question.

@@ -7,7 +7,8 @@ SELECT
     pool.peak_connections,
     coalesce(live.busy, 0) AS busy,
     coalesce(live.lock_waiting, 0) AS lock_waiting,
-    coalesce(live.held, 0) AS held
+    coalesce(live.held, 0) AS held,
+    coalesce(live.hidden, 0) AS hidden
 FROM (
     SELECT
         sample.pool_name,
@@ -28,9 +29,11 @@ LEFT JOIN (
         pg_catalog.count(*) FILTER (
             WHERE activity.state IN ('idle in transaction', 'idle in transaction (aborted)')
                 AND activity.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3)
-        ) AS held
+        ) AS held,
+        pg_catalog.count(*) FILTER (WHERE activity.state IS NULL) AS hidden
     FROM pg_catalog.pg_stat_activity AS activity
-    WHERE activity.backend_type = 'client backend' AND activity.datname = pg_catalog.current_database()
+    WHERE (activity.backend_type = 'client backend' OR (activity.backend_type IS NULL AND activity.usesysid IS NOT NULL))
+        AND activity.datname = pg_catalog.current_database()
     GROUP BY activity.application_name
 ) AS live ON live.application_name = pool.pool_name
 ORDER BY pool.pool_name

@@ -52,7 +52,7 @@ pub enum PoolVerdict {
     Leak,
     /// Most of its connections were never used.
     TooLarge,
-    /// There are too few samples.
+    /// There are too few samples, or its sessions are hidden from the role.
     Unknown,
 }
 
@@ -85,6 +85,9 @@ pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerd
             );
         return if locked {
             PoolVerdict::Contention
+        } else if facts.hidden > 0 {
+            // What they wait for cannot be told then, and more connections might only wait too.
+            PoolVerdict::Unknown
         } else {
             PoolVerdict::TooSmall
         };
@@ -127,7 +130,7 @@ pub fn check_pool(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> Healt
         ),
         PoolVerdict::Unknown => (
             Status::Unknown,
-            "There are too few samples: record them, or wait for them.",
+            "There are too few samples, or its sessions are hidden from this role: record samples, and ask with the privileges of pg_monitor.",
         ),
     };
     HealthCheck {
@@ -256,6 +259,14 @@ mod tests {
     }
 
     #[test]
+    fn no_advice_is_given_on_sessions_that_are_hidden() {
+        assert_eq!(
+            of(|facts| (facts.waiting_samples, facts.hidden) = (5, 4)),
+            PoolVerdict::Unknown
+        );
+    }
+
+    #[test]
     fn the_server_is_judged_by_its_usable_places() {
         let statuses = |used, left_open, critical| {
             let facts = ServerFacts {
@@ -277,7 +288,7 @@ mod tests {
         #[test]
         fn no_advice_does_harm(
             samples in 0_i64..100, waiting in 0_i64..100, active in 0_i32..100, idle in 0_i32..100, busy in 0_i64..100,
-            locked in 0_i64..100, held in 0_i64..100,
+            locked in 0_i64..100, held in 0_i64..100, hidden in 0_i64..2,
         ) {
             let facts = PoolFacts {
                 samples,
@@ -287,6 +298,7 @@ mod tests {
                 busy,
                 lock_waiting: locked.min(busy),
                 held: held.min(busy),
+                hidden,
                 ..PoolFacts::default()
             };
             match verdict(&facts, &PoolHealthThresholds::default()) {
@@ -294,18 +306,18 @@ mod tests {
                     facts.waiting_samples > 0 && facts.lock_waiting * 4 <= busy && facts.held * 2 <= busy
                 ),
                 PoolVerdict::TooLarge => prop_assert!(facts.waiting_samples == 0 && idle > 2),
-                PoolVerdict::Unknown => prop_assert!(samples < 3),
+                PoolVerdict::Unknown => prop_assert!(samples < 3 || facts.hidden > 0),
                 PoolVerdict::Leak => prop_assert!(facts.held > 0),
                 _ => prop_assert!(samples >= 3),
             }
         }
 
         #[test]
-        fn no_number_makes_it_panic(numbers in any::<[i64; 6]>(), peaks in any::<[i32; 2]>()) {
-            let [samples, waiting_samples, longest_wait_ms, busy, lock_waiting, held] = numbers;
+        fn no_number_makes_it_panic(numbers in any::<[i64; 7]>(), peaks in any::<[i32; 2]>()) {
+            let [samples, waiting_samples, longest_wait_ms, busy, lock_waiting, held, hidden] = numbers;
             let facts = PoolFacts {
                 pool_name: String::new(), samples, waiting_samples, longest_wait_ms, peak_active: peaks[0],
-                peak_connections: peaks[1], busy, lock_waiting, held,
+                peak_connections: peaks[1], busy, lock_waiting, held, hidden,
             };
             let _ = check_pool(&facts, &PoolHealthThresholds::default());
         }

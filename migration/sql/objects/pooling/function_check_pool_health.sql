@@ -38,7 +38,8 @@ WITH fact AS MATERIALIZED (
         pool.peak_connections,
         coalesce(live.busy, 0) AS busy,
         coalesce(live.lock_waiting, 0) AS lock_waiting,
-        coalesce(live.held, 0) AS held
+        coalesce(live.held, 0) AS held,
+        coalesce(live.hidden, 0) AS hidden
     FROM (
         SELECT
             sample.pool_name,
@@ -59,9 +60,11 @@ WITH fact AS MATERIALIZED (
             pg_catalog.count(*) FILTER (
                 WHERE activity.state IN ('idle in transaction', 'idle in transaction (aborted)')
                     AND activity.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => p_held_seconds)
-            ) AS held
+            ) AS held,
+            pg_catalog.count(*) FILTER (WHERE activity.state IS NULL) AS hidden
         FROM pg_catalog.pg_stat_activity AS activity
-        WHERE activity.backend_type = 'client backend' AND activity.datname = pg_catalog.current_database()
+        WHERE (activity.backend_type = 'client backend' OR (activity.backend_type IS NULL AND activity.usesysid IS NOT NULL))
+            AND activity.datname = pg_catalog.current_database()
         GROUP BY activity.application_name
     ) AS live ON live.application_name = pool.pool_name
 ), judged AS MATERIALIZED (
@@ -71,7 +74,9 @@ WITH fact AS MATERIALIZED (
         WHEN fact.samples < p_samples_min THEN 'unknown'
         WHEN fact.waiting_samples > 0 AND fact.waiting_samples * 100 >= fact.samples * p_waiting_samples_percent THEN
             CASE WHEN fact.lock_waiting > 0 AND fact.lock_waiting * 100 >= fact.busy * p_lock_waiting_percent
-                THEN 'contention' ELSE 'too_small' END
+                THEN 'contention'
+            -- What they wait for cannot be told then, and more connections might only wait too.
+            WHEN fact.hidden > 0 THEN 'unknown' ELSE 'too_small' END
         WHEN fact.waiting_samples = 0
             AND fact.peak_active * 100::bigint <= fact.peak_connections * p_use_low_percent
             AND fact.peak_connections - fact.peak_active > p_spare_connections THEN 'too_large'
@@ -82,7 +87,8 @@ WITH fact AS MATERIALIZED (
     SELECT
         current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
             - coalesce(current_setting('reserved_connections', true)::integer, 0) AS usable,
-        (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend') AS used,
+        (SELECT count(*) FROM pg_catalog.pg_stat_activity
+            WHERE backend_type = 'client backend' OR (backend_type IS NULL AND usesysid IS NOT NULL)) AS used,
         (SELECT count(*) FROM pg_catalog.pg_stat_activity
             WHERE state IN ('idle in transaction', 'idle in transaction (aborted)')
                 AND state_change <= clock_timestamp() - make_interval(secs => p_idle_warning_seconds)) AS left_open,
@@ -133,7 +139,7 @@ SELECT
             'Its transactions are held open with nothing done: find who does not give connections back, or holds them over something slow.'
         WHEN 'too_large' THEN
             'Most of its connections are never used: make the pool smaller, and leave the places to others.'
-        ELSE 'There are too few samples: record them, or wait for them.'
+        ELSE 'There are too few samples, or its sessions are hidden from this role: record samples, and ask with the privileges of pg_monitor.'
     END,
     judged.verdict
 FROM judged
