@@ -205,8 +205,8 @@ mod tests {
         assert_eq!(
             (read.hosts, read.ports, read.database, read.user),
             (
-                config.hosts.clone(),
-                config.ports.clone(),
+                config.hosts,
+                config.ports,
                 "na/me".to_owned(),
                 "us@er".to_owned()
             )

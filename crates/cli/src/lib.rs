@@ -5,6 +5,13 @@
 //!
 //! Nothing of an answer is printed before it is whole: a command that fails prints nothing on standard output.
 
+#![allow(
+    clippy::doc_markdown,
+    clippy::needless_pass_by_value,
+    reason = "help texts are read on a terminal; what is shown is taken as it comes"
+)]
+#![cfg_attr(test, allow(clippy::float_arithmetic))]
+
 mod arguments;
 mod commands;
 mod connection;
