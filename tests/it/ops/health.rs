@@ -92,12 +92,7 @@ impl Pool {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(90);
         loop {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            // A pool without a free connection writes no sample either.
-            if let Ok(recorded) =
-                tokio::time::timeout(Duration::from_secs(2), self.sampler.record()).await
-            {
-                recorded.unwrap();
-            }
+            self.sampler.record().await.unwrap();
             let check = self.check().await;
             let rows = asker
                 .rows("SELECT check_name, status, recommendation, verdict FROM pooling.check_pool_health(p_held_seconds => 1) WHERE check_name LIKE 'pool %'")
@@ -174,7 +169,6 @@ async fn a_pool_whose_callers_wait_for_work_is_too_small(bank: TestBank) {
 
 async fn a_pool_whose_sessions_wait_for_locks_has_contention(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
-    pool.sampler.record().await.unwrap();
     // Each has the lock for a while: the others wait for it, and callers for the others.
     pool.load(
         24,
@@ -186,7 +180,6 @@ async fn a_pool_whose_sessions_wait_for_locks_has_contention(bank: TestBank) {
 
 async fn a_pool_whose_transactions_are_held_leaks(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
-    pool.sampler.record().await.unwrap();
     pool.load(24, "SELECT 1", Duration::from_secs(20));
     pool.expect(PoolVerdict::Leak, Status::Critical).await;
 }

@@ -10,9 +10,14 @@ use crate::error::DatabaseError;
 use crate::executor::{Executor, statement};
 
 /// Takes samples of one pool; each says what happened since the one before.
+///
+/// They are written on a connection of its own: a pool that nobody gets a connection from is the one whose samples matter
+/// most.
 #[derive(Debug)]
 pub struct Sampler {
     database: Database,
+    /// Opened by the first sample.
+    own: Option<Database>,
     before: Counted,
 }
 
@@ -29,6 +34,7 @@ impl Sampler {
     pub fn new(database: &Database) -> Self {
         Self {
             database: database.clone(),
+            own: None,
             before: database.counted(),
         }
     }
@@ -50,7 +56,8 @@ impl Sampler {
             .statement_time
             .saturating_sub(self.before.statement_time);
         let mean = mean_milliseconds(time, statements);
-        self.database
+        self.own()
+            .await?
             .execute(statement(
                 "INSERT INTO pooling.pool_stats (pool_name, client_connections, server_connections, server_active, \
                  server_idle, max_wait_ms, avg_query_time_ms, total_requests) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -68,6 +75,32 @@ impl Sampler {
             .await?;
         self.before = now;
         Ok(())
+    }
+
+    async fn delete_older_than(&mut self, keep: Duration) -> Result<u64, DatabaseError> {
+        let own = self.own().await?;
+        delete_samples(&own, keep).await
+    }
+
+    /// A pool of one, named apart so that nobody takes it for the one that is watched.
+    async fn own(&mut self) -> Result<Database, DatabaseError> {
+        if let Some(own) = &self.own {
+            return Ok(own.clone());
+        }
+        let mut config = self.database.config().clone();
+        config.application_name = "neobank samples".to_owned();
+        (config.pool_min, config.pool_max) = (0, 1);
+        config.auto_size = None;
+        let own = Database::connect(config).await?;
+        Ok(self.own.insert(own).clone())
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        if let Some(own) = &self.own {
+            own.close();
+        }
     }
 }
 
@@ -122,7 +155,7 @@ pub fn record_samples(database: &Database, interval: Duration, keep: Duration) -
             }
             if cleaned.is_none_or(|at| at.elapsed() >= Duration::from_secs(3600)) {
                 cleaned = Some(std::time::Instant::now());
-                if let Err(error) = delete_samples(&sampler.database, keep).await {
+                if let Err(error) = sampler.delete_older_than(keep).await {
                     tracing::warn!("old samples of the pool were not deleted: {error}");
                 }
             }
