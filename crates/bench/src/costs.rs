@@ -83,11 +83,11 @@ struct Sample {
 /// # Errors
 ///
 /// As [`run`](crate::run).
-pub async fn costs(options: Options, rounds: usize) -> Result<Costs, BenchError> {
+pub async fn costs(options: &Options) -> Result<Costs, BenchError> {
     options.check()?;
     let progress = crate::progress(options.quiet);
-    let host = Host::start(&options).await?;
-    let measured = measure_parts(&options, rounds, &host, &progress).await;
+    let host = Host::start(options).await?;
+    let measured = measure_parts(options, &host, &progress).await;
     progress.finish_and_clear();
     let postgres = host.version();
     let ended = host.end().await;
@@ -95,18 +95,13 @@ pub async fn costs(options: Options, rounds: usize) -> Result<Costs, BenchError>
     ended?;
     Ok(Costs {
         postgres,
-        callers: most_callers(&options),
+        callers: options.most_callers(),
         parts,
     })
 }
 
-fn most_callers(options: &Options) -> usize {
-    options.callers.iter().copied().max().unwrap_or(1)
-}
-
 async fn measure_parts(
     options: &Options,
-    rounds: usize,
     host: &Host,
     progress: &ProgressBar,
 ) -> Result<Vec<Cost>, BenchError> {
@@ -116,6 +111,7 @@ async fn measure_parts(
     drop(books);
     host.superuser.close();
     let mut samples: Vec<Vec<Sample>> = PARTS.iter().map(|_| Vec::new()).collect();
+    let rounds = options.rounds;
     for round in 1..=rounds {
         for ((name, sql), samples) in PARTS.iter().zip(&mut samples) {
             progress.set_message(format!("round {round} of {rounds}, without: {name}"));
@@ -149,7 +145,7 @@ async fn without(sql: &str, options: &Options, host: &Host) -> Result<Sample, Be
         host.superuser.execute(statement(part, [])).await?;
     }
     let mut books = Books::of_copy(options, host).await?;
-    let callers = most_callers(options);
+    let callers = options.most_callers();
     let line = way::measure(
         Way::Gathered,
         Choice::Random,
@@ -167,7 +163,7 @@ async fn without(sql: &str, options: &Options, host: &Host) -> Result<Sample, Be
     })
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)

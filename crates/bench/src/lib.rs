@@ -7,15 +7,19 @@
 //!
 //! Figures of different machines, or of different runs on a machine that others use, cannot be compared; those of one run can.
 //!
+//! [`costs`] measures what each part of the schema costs, [`growth`] how cost grows with the journal, and [`knee`] latency
+//! against offered load.
+//!
 //! # Example
 //!
 //! ```no_run
-//! use clap::Parser;
+//! use clap::{Args, Command, FromArgMatches};
 //! use neobank_bench::{Options, run};
 //!
-//! # async fn example() -> Result<(), neobank_bench::BenchError> {
-//! let options = Options::parse_from(["bench", "--callers", "1,64", "--seconds", "5"]);
-//! let report = run(options).await?;
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let arguments = ["bench", "--callers", "1,64", "--seconds", "5"];
+//! let matches = Options::augment_args(Command::new("bench")).get_matches_from(arguments);
+//! let report = run(&Options::from_arg_matches(&matches)?).await?;
 //! println!("{report}");
 //! println!("{}", report.to_json());
 //! # Ok(())
@@ -31,11 +35,14 @@ mod books;
 mod choice;
 mod costs;
 mod error;
+mod growth;
 mod host;
+mod knee;
 mod latency;
 mod load;
 mod measured;
 mod options;
+mod plot;
 mod processes;
 mod report;
 mod round_trips;
@@ -46,7 +53,9 @@ use std::time::Duration;
 pub use choice::Choice;
 pub use costs::{Cost, Costs, costs};
 pub use error::BenchError;
-pub use options::Options;
+pub use growth::{Growth, Size, growth};
+pub use knee::{Knee, Step, knee};
+pub use options::{Options, ServerOptions, Subject};
 pub use report::{Comparison, Latency, Line, Report};
 pub use way::Way;
 
@@ -61,12 +70,12 @@ use report::Machine;
 ///
 /// [`BenchError`]: the options cannot be, the server or one of its programs is not there, the database refused something,
 /// or the books are wrong afterwards.
-pub async fn run(options: Options) -> Result<Report, BenchError> {
+pub async fn run(options: &Options) -> Result<Report, BenchError> {
     options.check()?;
     let progress = progress(options.quiet);
     progress.set_message("a server");
-    let host = Host::start(&options).await?;
-    let measured = measure(&options, &host, &progress).await;
+    let host = Host::start(options).await?;
+    let measured = measure(options, &host, &progress).await;
     progress.finish_and_clear();
     let ended = host.end().await;
     let report = measured?;

@@ -1,17 +1,34 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
-use clap::Parser;
+use clap::{Args, ValueEnum};
 use neobank_domain::Ledger;
+use neobank_domain::statements::StatementRequest;
 
 use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::way::Way;
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Subject {
+    /// The ways to move money, side by side
+    #[default]
+    Ways,
+    /// What each part of the schema costs
+    Costs,
+    /// How cost grows with the journal
+    Growth,
+    /// Latency against offered load, and where it bends
+    Knee,
+}
+
 /// What to measure.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "bench", about = "Measure what moving money costs")]
+#[derive(Clone, Debug, Args)]
 pub struct Options {
+    /// What is measured
+    #[arg(value_enum, default_value_t)]
+    pub subject: Subject,
     /// What runs
     #[command(flatten)]
     pub server: ServerOptions,
@@ -57,22 +74,31 @@ pub struct Options {
     /// Postings in one call of the batches, and rows in one COPY
     #[arg(long, default_value_t = 10_000)]
     pub batch_size: usize,
-    /// Instead of the ways, measure what each part of the schema costs, in so many rounds
-    #[arg(long)]
-    pub costs: Option<usize>,
-    /// The report as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How often costs and growth are measured in turns; the medians are reported
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// Entries in the journals that growth compares
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 1_000_000, 10_000_000])]
+    pub journals: Vec<u64>,
+    /// The rates that the knee is looked for at, in percent of what as many callers get who ask again when served
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 25, 40, 50, 60, 70, 80, 90, 100, 110])]
+    pub loads: Vec<u32>,
+    /// Entries of a statement's page, where pages are read
+    #[arg(long, default_value_t = 20)]
+    pub page: u32,
+    /// Write the plot of growth or of the knee into this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     /// Without progress
     #[arg(long)]
     pub quiet: bool,
 }
 
 /// Which server.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Default, Args)]
 pub struct ServerOptions {
-    /// A server that runs, as a role that may create databases and roles; else one is started here, with durable commits
-    #[arg(long, env = "NEOBANK_BENCH_URL", hide_env_values = true)]
+    /// A server that runs, as a role that may create databases and roles; else one is started here, with durable commits.
+    #[arg(skip)]
     pub url: Option<String>,
     /// The major version of the server that is started here
     #[arg(long)]
@@ -80,6 +106,17 @@ pub struct ServerOptions {
     /// A setting of the server that is started here, such as `shared_buffers=1GB`
     #[arg(long = "set", value_parser = setting)]
     pub settings: Vec<(String, String)>,
+}
+
+/// The URL may hold a password.
+impl std::fmt::Debug for ServerOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ServerOptions")
+            .field("postgres", &self.postgres)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
@@ -93,6 +130,11 @@ impl Options {
     #[must_use]
     pub const fn window(&self) -> Duration {
         Duration::from_secs(self.seconds)
+    }
+
+    /// The greatest number of callers.
+    pub(crate) fn most_callers(&self) -> usize {
+        self.callers.iter().copied().max().unwrap_or(1)
     }
 
     pub(crate) fn check(&self) -> Result<(), BenchError> {
@@ -118,6 +160,18 @@ impl Options {
         }
         if self.reads > 99 {
             return wrong("--reads", self.reads.to_string(), "from 0 to 99");
+        }
+        if let Some(load) = self.loads.iter().find(|load| !(1..=1_000).contains(*load)) {
+            return wrong("--loads", load.to_string(), "from 1 to 1,000 percent");
+        }
+        if let Some(journal) = self.journals.iter().find(|size| **size > 1_000_000_000) {
+            return wrong("--journals", journal.to_string(), "up to 1,000,000,000");
+        }
+        if !(1..=100).contains(&self.rounds) {
+            return wrong("--rounds", self.rounds.to_string(), "from 1 to 100");
+        }
+        if !(1..=StatementRequest::LIMIT_MAX).contains(&self.page) {
+            return wrong("--page", self.page.to_string(), "from 1 to 10,000");
         }
         if self.rate == Some(0) {
             return wrong("--rate", "0".to_owned(), "at least 1 a second");

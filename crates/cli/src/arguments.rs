@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, audit, completions, customer, man, migrate, ops, serve_metrics, statement, transfer,
+    account, audit, bench, completions, customer, man, migrate, ops, serve_metrics, statement, transfer,
 };
 use crate::nagios::Range;
 use crate::output::Color;
@@ -88,6 +88,11 @@ pub(crate) enum Command {
     Top(TopOptions),
     /// Give Prometheus the figures of every subject, until it is stopped
     ServeMetrics(serve_metrics::ServeMetricsArguments),
+    /// Measure what moving money costs on a server: --url, or one that is started for it
+    ///
+    /// It makes a database of its own there, and drops it in the end; it never takes a server from the environment. Every promise
+    /// about the books is checked at the end; if one is broken, there are no figures.
+    Bench(Box<neobank_bench::Options>),
     /// Print what a shell needs to complete this command
     Completions(completions::CompletionsArguments),
     /// Write the manual pages
@@ -135,6 +140,7 @@ impl Command {
             Self::Ops(command) => command.name(),
             Self::Top(_) => "top",
             Self::ServeMetrics(_) => "serve-metrics",
+            Self::Bench(_) => "bench",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }

@@ -62,6 +62,11 @@ impl Connection {
         }
     }
 
+    /// The same, but of the command line alone.
+    pub(crate) fn given_as_url(&self) -> Result<Option<String>, CommandError> {
+        self.url.is_some().then(|| self.as_url()).transpose()
+    }
+
     fn read(
         &self,
         variable: impl Fn(&str) -> Option<String>,

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 mod amount;
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod customer;
 pub(crate) mod man;
@@ -38,6 +39,7 @@ pub(crate) async fn run(
         Command::Ops(command) => ops::run(command, connection).await,
         Command::Top(options) => live(options, connection).await,
         Command::ServeMetrics(arguments) => serve_metrics::run(arguments, connection).await,
+        Command::Bench(options) => bench::run(options, connection).await,
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),
     }

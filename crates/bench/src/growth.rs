@@ -1,0 +1,240 @@
+//! How cost grows with the journal: the same load on books of different ages, in turns.
+
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use crate::books::Books;
+use crate::choice::Choice;
+use crate::costs::median;
+use crate::error::BenchError;
+use crate::host::Host;
+use crate::load::load;
+use crate::options::Options;
+use crate::report::{Latency, Line};
+use crate::way::engine::Single;
+use crate::way::{self, Way};
+
+/// Readers at once: more would measure how they queue for the processors.
+const READERS: usize = 2;
+
+/// The ledger with journals of different lengths.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Growth {
+    /// The server's major version.
+    pub postgres: u32,
+    /// Accounts.
+    pub accounts: u32,
+    /// Callers at once, on random accounts.
+    pub callers: usize,
+    /// Entries of a page.
+    pub page: u32,
+    /// A line for each length, the first of which the others are compared with.
+    pub sizes: Vec<Size>,
+    /// Entries that were looked at in the end, in all journals.
+    pub entries: u64,
+}
+
+/// One length of the journal; medians of the rounds.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Size {
+    /// Entries before anything was measured.
+    pub journal: u64,
+    /// Transfers each second, gathered.
+    pub throughput: f64,
+    /// The same, with that of the first line as 1, in the same round.
+    pub throughput_ratio: f64,
+    /// Of a caller of a transfer, in microseconds.
+    pub transfer_p99: f64,
+    /// Half of the pages were not slower, in microseconds.
+    pub page_p50: f64,
+    /// 99 of a hundred pages were not slower, in microseconds.
+    pub page_p99: f64,
+    /// The same, with that of the first line as 1, in the same round.
+    pub page_p99_ratio: f64,
+}
+
+struct Journal {
+    entries: u64,
+    host: Host,
+    books: Books,
+    rounds: Vec<Round>,
+}
+
+struct Round {
+    line: Line,
+    pages: Latency,
+}
+
+/// Measures throughput, and the latency of a statement's page, with journals of the lengths in the options.
+///
+/// # Errors
+///
+/// As [`run`](crate::run).
+pub async fn growth(options: &Options) -> Result<Growth, BenchError> {
+    options.check()?;
+    let progress = crate::progress(options.quiet);
+    let host = Host::start(options).await?;
+    let mut journals = Vec::new();
+    let measured = measure(options, &host, &mut journals, &progress).await;
+    progress.finish_and_clear();
+    for journal in journals {
+        journal.books.database.close();
+        journal.host.drop_database().await?;
+    }
+    let ended = host.end().await;
+    let growth = measured?;
+    ended?;
+    if let Some(file) = &options.svg {
+        crate::plot::growth(&growth, file)?;
+    }
+    Ok(growth)
+}
+
+async fn measure(
+    options: &Options,
+    host: &Host,
+    journals: &mut Vec<Journal>,
+    progress: &ProgressBar,
+) -> Result<Growth, BenchError> {
+    host.superuser.close();
+    for entries in &options.journals {
+        let copy = host.copy().await?;
+        let filled = Options {
+            journal: *entries,
+            ..options.clone()
+        };
+        let books = Books::open(&filled, &copy, progress).await?;
+        journals.push(Journal {
+            entries: *entries,
+            host: copy,
+            books,
+            rounds: Vec::new(),
+        });
+    }
+    for round in 1..=options.rounds {
+        for journal in journals.iter_mut() {
+            progress.set_message(format!(
+                "round {round} of {}, {} entries",
+                options.rounds, journal.entries
+            ));
+            let measured = measure_round(options, journal).await?;
+            journal.rounds.push(measured);
+        }
+    }
+    let mut entries = 0;
+    for journal in journals.iter() {
+        progress.set_message(format!("every promise, {} entries", journal.entries));
+        entries += journal.books.check().await?;
+    }
+    Ok(Growth {
+        postgres: host.version(),
+        accounts: options.accounts,
+        callers: options.most_callers(),
+        page: options.page,
+        sizes: sizes(journals),
+        entries,
+    })
+}
+
+async fn measure_round(options: &Options, journal: &mut Journal) -> Result<Round, BenchError> {
+    let (host, books) = (&journal.host, &mut journal.books);
+    let callers = options.most_callers();
+    let line = way::measure(
+        Way::Gathered,
+        Choice::Random,
+        callers,
+        options,
+        host,
+        books,
+    )
+    .await?;
+    let reading = Options {
+        reads: 100,
+        ..options.clone()
+    };
+    let idle = Single::new(&books.database);
+    let read = load(
+        idle,
+        Choice::Random,
+        READERS,
+        &reading,
+        host,
+        &books.database,
+    )
+    .await?;
+    Ok(Round {
+        line,
+        pages: read.pages.summary(),
+    })
+}
+
+fn sizes(journals: &[Journal]) -> Vec<Size> {
+    let first: &[Round] = journals.first().map_or(&[], |journal| &journal.rounds);
+    let transfer_p99 = |round: &Round| round.line.latency.map_or(0.0, |all| all.p99 as f64);
+    journals
+        .iter()
+        .map(|journal| {
+            let rounds = || journal.rounds.iter();
+            let beside = || rounds().zip(first);
+            Size {
+                journal: journal.entries,
+                throughput: median(rounds().map(|round| round.line.throughput)),
+                throughput_ratio: median(
+                    beside().map(|(one, first)| one.line.throughput / first.line.throughput),
+                ),
+                transfer_p99: median(rounds().map(transfer_p99)),
+                page_p50: median(rounds().map(|round| round.pages.p50 as f64)),
+                page_p99: median(rounds().map(|round| round.pages.p99 as f64)),
+                page_p99_ratio: median(
+                    beside().map(|(one, first)| one.pages.p99 as f64 / first.pages.p99 as f64),
+                ),
+            }
+        })
+        .collect()
+}
+
+impl fmt::Display for Growth {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN).set_header([
+            "entries before",
+            "transfers a second",
+            "first = 1",
+            "transfer p99 ms",
+            "page p50 ms",
+            "page p99 ms",
+            "first = 1",
+        ]);
+        for size in &self.sizes {
+            let milliseconds = |microseconds: f64| format!("{:.2}", microseconds / 1_000.0);
+            table.add_row([
+                size.journal.to_string(),
+                format!("{:.0}", size.throughput),
+                format!("{:.2}", size.throughput_ratio),
+                milliseconds(size.transfer_p99),
+                milliseconds(size.page_p50),
+                milliseconds(size.page_p99),
+                format!("{:.2}", size.page_p99_ratio),
+            ]);
+        }
+        for column in table.column_iter_mut() {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        writeln!(
+            formatter,
+            "PostgreSQL {}, gathered, {} callers, {} random accounts; pages of {} entries, {READERS} readers",
+            self.postgres, self.callers, self.accounts, self.page
+        )?;
+        writeln!(formatter, "{table}")?;
+        write!(
+            formatter,
+            "every promise about the books holds: {} entries were looked at",
+            self.entries
+        )
+    }
+}

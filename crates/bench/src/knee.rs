@@ -1,0 +1,235 @@
+//! Latency against offered load: callers come at a rate, whether those before them were served or not.
+
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use crate::books::Books;
+use crate::choice::Choice;
+use crate::error::BenchError;
+use crate::host::Host;
+use crate::load::load;
+use crate::options::Options;
+use crate::report::Latency;
+use crate::way::engine::Gathered;
+use crate::way::{self, Way};
+
+/// A rate is served when this share of it is, in percent: the first and last callers of a window belong to its neighbours.
+const SERVED_PERCENT: f64 = 97.0;
+/// Beyond the knee, 99 of a hundred callers wait up to this many times as long as at the lowest rate, or longer.
+const BEND: f64 = 4.0;
+
+/// Latency of the gathered ledger at rising rates.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Knee {
+    /// The server's major version.
+    pub postgres: u32,
+    /// Which accounts.
+    pub choice: Choice,
+    /// Callers of the closed loop, who ask again when they are served.
+    pub callers: usize,
+    /// What those got each second.
+    pub capacity: f64,
+    /// A line for each rate.
+    pub steps: Vec<Step>,
+    /// The highest rate that was served, and whose p99 is less than four times that of the lowest; no rate before it failed.
+    pub knee: Option<u32>,
+    /// Entries that were looked at in the end.
+    pub entries: u64,
+}
+
+/// One rate.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Step {
+    /// Callers that came each second.
+    pub offered: u32,
+    /// Callers that were served each second.
+    pub served: f64,
+    /// Callers that were sent away, because 20,000 waited already.
+    pub dropped: u64,
+    /// From when they were to come until they were served.
+    pub latency: Latency,
+}
+
+/// Measures latency at the rates in the options.
+///
+/// # Errors
+///
+/// As [`run`](crate::run).
+pub async fn knee(options: &Options) -> Result<Knee, BenchError> {
+    options.check()?;
+    let progress = crate::progress(options.quiet);
+    let host = Host::start(options).await?;
+    let measured = measure(options, &host, &progress).await;
+    progress.finish_and_clear();
+    let ended = host.end().await;
+    let knee = measured?;
+    ended?;
+    if let Some(file) = &options.svg {
+        crate::plot::knee(&knee, file)?;
+    }
+    Ok(knee)
+}
+
+async fn measure(
+    options: &Options,
+    host: &Host,
+    progress: &ProgressBar,
+) -> Result<Knee, BenchError> {
+    let choice = options.choices.first().copied().unwrap_or(Choice::Random);
+    let callers = options.most_callers();
+    let mut books = Books::open(options, host, progress).await?;
+    progress.set_message("what callers get who ask again");
+    let closed = Options {
+        rate: None,
+        ..options.clone()
+    };
+    let capacity = way::measure(Way::Gathered, choice, callers, &closed, host, &mut books)
+        .await?
+        .throughput;
+    let mut steps = Vec::new();
+    for percent in &options.loads {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate of a whole number of callers"
+        )]
+        let rate = (capacity * f64::from(*percent) / 100.0).max(1.0) as u32;
+        progress.set_message(format!("{rate} a second"));
+        steps.push(step(options, rate, choice, host, &mut books).await?);
+    }
+    progress.set_message("every promise about the books");
+    Ok(Knee {
+        postgres: host.version(),
+        choice,
+        callers,
+        capacity,
+        knee: find(&steps),
+        steps,
+        entries: books.check().await?,
+    })
+}
+
+async fn step(
+    options: &Options,
+    rate: u32,
+    choice: Choice,
+    host: &Host,
+    books: &mut Books,
+) -> Result<Step, BenchError> {
+    let offered = Options {
+        rate: Some(rate),
+        ..options.clone()
+    };
+    let database =
+        neobank_db::Database::connect(host.application(options.lanes + 1)?).await?;
+    let mover = Gathered::new(&database, options)?;
+    let loaded = load(mover, choice, 1, &offered, host, &books.database).await?;
+    database.close();
+    books.transfers += loaded.transfers_ever;
+    Ok(Step {
+        offered: rate,
+        served: loaded.transfers as f64 / loaded.used.elapsed.as_secs_f64(),
+        dropped: loaded.dropped,
+        latency: loaded.latencies.summary(),
+    })
+}
+
+fn find(steps: &[Step]) -> Option<u32> {
+    let mut steps = steps.to_vec();
+    steps.sort_by_key(|step| step.offered);
+    let lowest = steps.first()?.latency.p99 as f64;
+    steps
+        .iter()
+        .take_while(|step| {
+            step.served >= f64::from(step.offered) * SERVED_PERCENT / 100.0
+                && step.latency.p99 as f64 <= lowest * BEND
+        })
+        .last()
+        .map(|step| step.offered)
+}
+
+impl fmt::Display for Knee {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN).set_header([
+            "offered a second",
+            "served a second",
+            "sent away",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+            "max ms",
+        ]);
+        for step in &self.steps {
+            let milliseconds = |microseconds: u64| format!("{:.2}", microseconds as f64 / 1_000.0);
+            table.add_row([
+                step.offered.to_string(),
+                format!("{:.0}", step.served),
+                step.dropped.to_string(),
+                milliseconds(step.latency.p50),
+                milliseconds(step.latency.p95),
+                milliseconds(step.latency.p99),
+                milliseconds(step.latency.max),
+            ]);
+        }
+        for column in table.column_iter_mut() {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        writeln!(
+            formatter,
+            "PostgreSQL {}, gathered, {} accounts; {} callers who ask again when served get {:.0} a second",
+            self.postgres, self.choice, self.callers, self.capacity
+        )?;
+        writeln!(formatter, "{table}")?;
+        match self.knee {
+            Some(knee) => writeln!(formatter, "the knee: {knee} a second")?,
+            None => writeln!(formatter, "no knee: the lowest rate was not served")?,
+        }
+        write!(
+            formatter,
+            "every promise about the books holds: {} entries were looked at",
+            self.entries
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offered: u32, served: f64, p99: u64) -> Step {
+        let latency = Latency {
+            count: 1,
+            p50: p99,
+            p95: p99,
+            p99,
+            max: p99,
+        };
+        Step {
+            offered,
+            served,
+            dropped: 0,
+            latency,
+        }
+    }
+
+    #[test]
+    fn the_knee_is_the_last_rate_before_callers_wait_for_each_other() {
+        let steps = [
+            at(100, 100.0, 10),
+            at(200, 199.0, 12),
+            at(300, 297.0, 39),
+            at(400, 398.0, 41),
+            at(500, 499.0, 12),
+        ];
+        assert_eq!(find(&steps), Some(300));
+        assert_eq!(find(&[at(100, 100.0, 10), at(200, 190.0, 11)]), Some(100));
+        assert_eq!(find(&[at(100, 90.0, 10)]), None);
+        assert_eq!(find(&[]), None);
+    }
+}

@@ -1,0 +1,37 @@
+//! `neobank bench`.
+
+use std::io::IsTerminal as _;
+
+use neobank_bench::{BenchError, Options, Subject};
+use serde::Serialize;
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Answer, Block};
+
+pub(crate) async fn run(
+    options: &Options,
+    connection: &Connection,
+) -> Result<Answer, CommandError> {
+    let mut options = options.clone();
+    // Only a server that was named is put under load, not one that the environment happens to name.
+    options.server.url = connection.given_as_url()?;
+    options.quiet |= !std::io::stderr().is_terminal();
+    match options.subject {
+        Subject::Ways => answer(neobank_bench::run(&options).await),
+        Subject::Costs => answer(neobank_bench::costs(&options).await),
+        Subject::Growth => answer(neobank_bench::growth(&options).await),
+        Subject::Knee => answer(neobank_bench::knee(&options).await),
+    }
+}
+
+fn answer(
+    measured: Result<impl Serialize + ToString, BenchError>,
+) -> Result<Answer, CommandError> {
+    let measured = measured.map_err(|error| match error {
+        BenchError::Option { .. } => CommandError::usage(error.to_string()),
+        error => CommandError::failed("bench", error),
+    })?;
+    let text = measured.to_string();
+    Answer::new("bench", measured, vec![Block::Text(text)])
+}
