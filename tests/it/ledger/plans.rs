@@ -132,7 +132,11 @@ async fn updates_of_accounts_stay_on_their_page(bank: TestBank) {
     let counted: String = database.fetch_value(statement(sql, [])).await.unwrap();
     let (updates, hot) = counted.split_once(' ').unwrap();
     let (updates, hot): (i64, i64) = (updates.parse().unwrap(), hot.parse().unwrap());
-    assert!(updates >= 600 && hot == updates, "{hot} of {updates}");
+    // A page that somebody else's snapshot keeps from being tidied up, such as that of an ANALYZE, costs a few moves.
+    assert!(
+        updates >= 600 && hot * 100 >= updates * 97,
+        "{hot} of {updates}"
+    );
 }
 
 /// Sends the counts of this pool's one connection to where others see them.
