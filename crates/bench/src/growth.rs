@@ -144,15 +144,7 @@ async fn measure(
 async fn measure_round(options: &Options, journal: &mut Journal) -> Result<Round, BenchError> {
     let (host, books) = (&journal.host, &mut journal.books);
     let callers = options.most_callers();
-    let line = way::measure(
-        Way::Gathered,
-        Choice::Random,
-        callers,
-        options,
-        host,
-        books,
-    )
-    .await?;
+    let line = way::measure(Way::Gathered, Choice::Random, callers, options, host, books).await?;
     let reading = Options {
         reads: 100,
         ..options.clone()

@@ -125,8 +125,7 @@ async fn step(
         rate: Some(rate),
         ..options.clone()
     };
-    let database =
-        neobank_db::Database::connect(host.application(options.lanes + 1)?).await?;
+    let database = neobank_db::Database::connect(host.application(options.lanes + 1)?).await?;
     let mover = Gathered::new(&database, options)?;
     let loaded = load(mover, choice, 1, &offered, host, &books.database).await?;
     database.close();

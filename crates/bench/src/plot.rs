@@ -15,6 +15,8 @@ const ORANGE: RGBColor = RGBColor(0xc9, 0x74, 0x1a);
 const RED: RGBColor = RGBColor(0xc0, 0x39, 0x2b);
 const FONT: (&str, i32) = ("sans-serif", 14);
 
+/// A figure of the latencies, in microseconds.
+type Pick = fn(&crate::Latency) -> u64;
 type Picture<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Writes the plot of how cost grows with the journal.
@@ -22,7 +24,8 @@ pub(crate) fn growth(growth: &Growth, file: &Path) -> Result<(), BenchError> {
     written(file, |picture| {
         let (left, right) = picture.split_horizontally(SIZE.0 / 2);
         let throughput = growth.sizes.iter().map(|size| size.throughput);
-        let pages = |pick: fn(&crate::Size) -> f64| growth.sizes.iter().map(move |size| pick(size) / 1e3);
+        let pages =
+            |pick: fn(&crate::Size) -> f64| growth.sizes.iter().map(move |size| pick(size) / 1e3);
         by_size(
             &left,
             growth,
@@ -44,7 +47,12 @@ pub(crate) fn growth(growth: &Growth, file: &Path) -> Result<(), BenchError> {
 /// Writes the plot of latency against offered load.
 pub(crate) fn knee(knee: &Knee, file: &Path) -> Result<(), BenchError> {
     written(file, |picture| {
-        let latest = knee.steps.iter().map(|step| step.offered).max().unwrap_or(1);
+        let latest = knee
+            .steps
+            .iter()
+            .map(|step| step.offered)
+            .max()
+            .unwrap_or(1);
         let longest = knee.steps.iter().map(|step| step.latency.p99).max();
         let longest = longest.unwrap_or(1) as f64 / 1e3;
         let shortest = knee.steps.iter().map(|step| step.latency.p50).min();
@@ -72,7 +80,7 @@ pub(crate) fn knee(knee: &Knee, file: &Path) -> Result<(), BenchError> {
             .y_label_formatter(&|value| short(*value))
             .draw()
             .map_err(failed)?;
-        let curves: [(&str, RGBColor, fn(&crate::Latency) -> u64); 2] =
+        let curves: [(&str, RGBColor, Pick); 2] =
             [("p50", BLUE, |all| all.p50), ("p99", ORANGE, |all| all.p99)];
         for (name, colour, pick) in curves {
             let points = knee.steps.iter().map(|step| {
@@ -105,7 +113,9 @@ fn by_size(
     curves: &[(&str, RGBColor, Vec<f64>)],
 ) -> Result<(), BenchError> {
     let most = curves.iter().flat_map(|(_, _, values)| values);
-    let most = most.fold(0.0, |most: f64, value| most.max(*value)).max(0.01);
+    let most = most
+        .fold(0.0, |most: f64, value| most.max(*value))
+        .max(0.01);
     let longest = growth.sizes.iter().map(|size| size.journal).max();
     let longest = (longest.unwrap_or(0) as f64).max(1.0);
     let mut chart = ChartBuilder::on(picture)
@@ -122,7 +132,13 @@ fn by_size(
         .x_labels(6)
         .x_desc("entries in the journal")
         .x_label_formatter(&|value| thousands(*value))
-        .y_label_formatter(&|value| if most < 100.0 { short(*value) } else { thousands(*value) })
+        .y_label_formatter(&|value| {
+            if most < 100.0 {
+                short(*value)
+            } else {
+                thousands(*value)
+            }
+        })
         .draw()
         .map_err(failed)?;
     for (name, colour, values) in curves {

@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, audit, bench, completions, customer, man, migrate, ops, serve_metrics, statement, transfer,
+    account, audit, completions, customer, man, migrate, ops, serve_metrics, statement, transfer,
 };
 use crate::nagios::Range;
 use crate::output::Color;

@@ -43,6 +43,9 @@ pub struct TransactionOptions {
     pub lock_timeout: Option<Duration>,
     /// Its own limit on a statement, instead of the configuration's.
     pub statement_timeout: Option<Duration>,
+    /// Whether prepared statements keep one plan, whatever their parameters are. The server makes a plan anew for each list of
+    /// another length otherwise, which costs more than it gains where there is only one good plan.
+    pub keep_plans: bool,
 }
 
 /// Why [`Database::transaction`](crate::Database::transaction) did not commit.
@@ -761,6 +764,9 @@ fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
     };
     // Explicit, so that defaults of the role or the database cannot weaken it.
     let mut begin = format!("BEGIN ISOLATION LEVEL {level} {access};");
+    if options.keep_plans {
+        begin.push_str("SET LOCAL plan_cache_mode = force_generic_plan;");
+    }
     let config = lease.config();
     let behind_pooler = config.pooler == Pooler::Transaction;
     let mut set = |name: &str, own: Option<Duration>, general: Duration| {

@@ -1,5 +1,6 @@
 //! The operator's command, run as its user runs it: as a process of its own.
 
+mod bench;
 mod check;
 mod daily;
 mod ops;

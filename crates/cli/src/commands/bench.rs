@@ -25,9 +25,7 @@ pub(crate) async fn run(
     }
 }
 
-fn answer(
-    measured: Result<impl Serialize + ToString, BenchError>,
-) -> Result<Answer, CommandError> {
+fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Answer, CommandError> {
     let measured = measured.map_err(|error| match error {
         BenchError::Option { .. } => CommandError::usage(error.to_string()),
         error => CommandError::failed("bench", error),

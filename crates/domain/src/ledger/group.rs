@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use neobank_db::{Database, DatabaseError, ErrorClass, RetryPolicy};
+use neobank_db::{Database, DatabaseError, ErrorClass, RetryPolicy, TransactionOptions};
 
 use super::Ledger;
 use super::certainty::{self, Certainty};
@@ -134,7 +134,11 @@ async fn attempt(
     group: &Group<'_>,
     choose: &mut impl FnMut() -> Vec<usize>,
 ) -> Result<Vec<Outcome>, Failure> {
-    let transaction = database.begin().await?;
+    let options = TransactionOptions {
+        keep_plans: true,
+        ..TransactionOptions::default()
+    };
+    let transaction = database.begin_with(options).await?;
     let session = Session::prepare(&transaction).await?;
     let books = session
         .lock_and_read(&transaction, &group.accounts, &group.keys)
