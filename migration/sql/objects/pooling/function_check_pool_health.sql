@@ -77,14 +77,21 @@ WITH fact AS MATERIALIZED (
     ) AS live ON live.pool_name = pool.pool_name COLLATE pg_catalog."C"
 ), judged AS MATERIALIZED (
     SELECT fact.*, CASE
-        -- The sessions alone show it, and a pool that leaks has no connection to write its samples with.
-        WHEN fact.held > 0 AND fact.held * 100 >= fact.busy * p_held_percent THEN 'leak'
+        -- Held transactions that fill the pool show it, however few the samples are; fewer of them harm only callers that wait.
+        WHEN fact.held > 0 AND (
+            fact.held * 100 >= greatest(fact.peak_connections, fact.busy) * p_held_percent
+            OR (fact.waiting_samples > 0 AND fact.waiting_samples * 100 >= fact.samples * p_waiting_samples_percent
+                AND fact.held * 100 >= fact.busy * p_held_percent)
+        ) THEN 'leak'
         WHEN fact.samples < p_samples_min THEN 'unknown'
         WHEN fact.waiting_samples > 0 AND fact.waiting_samples * 100 >= fact.samples * p_waiting_samples_percent THEN
             CASE WHEN fact.lock_waiting > 0 AND fact.lock_waiting * 100 >= fact.busy * p_lock_waiting_percent
                 THEN 'contention'
             -- What they wait for cannot be told then, and more connections might only wait too.
-            WHEN fact.hidden > 0 THEN 'unknown' ELSE 'too_small' END
+            WHEN fact.hidden > 0 THEN 'unknown'
+            -- The samples are of minutes: what kept callers waiting may be over, or the pool cannot connect.
+            WHEN fact.busy = 0 OR fact.busy * 2 < fact.peak_active THEN 'unknown'
+            ELSE 'too_small' END
         WHEN fact.waiting_samples = 0
             AND fact.peak_active * 100::bigint <= fact.peak_connections * p_use_low_percent
             AND fact.peak_connections - fact.peak_active > p_spare_connections THEN 'too_large'
@@ -147,7 +154,9 @@ SELECT
             'Its transactions are held open with nothing done: find who does not give connections back, or holds them over something slow.'
         WHEN 'too_large' THEN
             'Most of its connections are never used: make the pool smaller, and leave the places to others.'
-        ELSE 'There are too few samples, or its sessions are hidden from this role: record samples, and ask with the privileges of pg_monitor.'
+        ELSE CASE WHEN judged.samples >= p_samples_min AND judged.hidden = 0 THEN
+            'Callers waited, but too few of its sessions are at work now to say why: ask again while callers wait, and see whether it can connect.'
+        ELSE 'There are too few samples, or its sessions are hidden from this role: record samples, and ask with the privileges of pg_monitor.' END
     END,
     judged.verdict
 FROM judged
