@@ -1,6 +1,6 @@
 -- Verdicts on the pools that write samples to pooling.pool_stats, on the server's places for connections, and on
 -- transactions that were left open. The same answer as the ops crate's Monitor::pool_health and Monitor::server_health give,
--- with the same defaults.
+-- with the same defaults and the same ranges.
 CREATE OR REPLACE FUNCTION pooling.check_pool_health(
     p_window_seconds double precision DEFAULT 300,
     p_samples_min bigint DEFAULT 3,
@@ -23,11 +23,41 @@ RETURNS TABLE (
     recommendation text,
     verdict text
 )
-LANGUAGE sql
+LANGUAGE plpgsql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
+DECLARE
+    v_field record;
+BEGIN
+FOR v_field IN
+    SELECT * FROM (VALUES
+        (1, 'window_seconds', p_window_seconds, 1, 2678400),
+        (2, 'samples_min', p_samples_min, 1, 10000),
+        (3, 'wait_milliseconds', p_wait_milliseconds, 1, 2678400000),
+        (4, 'waiting_samples_percent', p_waiting_samples_percent, 1, 100),
+        (5, 'lock_waiting_percent', p_lock_waiting_percent, 1, 100),
+        (6, 'held_seconds', p_held_seconds, 1, 2678400),
+        (7, 'held_percent', p_held_percent, 1, 100),
+        (8, 'use_low_percent', p_use_low_percent, 1, 100),
+        (9, 'spare_connections', p_spare_connections, 0, 10000),
+        (10, 'usage_warning_percent', p_usage_warning_percent, 1, 100),
+        (11, 'usage_critical_percent', p_usage_critical_percent, 1, 100),
+        (12, 'idle_warning_seconds', p_idle_warning_seconds, 0, 2678400),
+        (13, 'idle_critical_seconds', p_idle_critical_seconds, 0, 2678400)
+    ) AS f (place, name, number, least, most)
+    ORDER BY f.place
+LOOP
+    -- NaN is above every other number here.
+    IF (v_field.number BETWEEN v_field.least AND v_field.most) IS NOT TRUE THEN
+        RAISE EXCEPTION '% is %, but must be between % and %',
+                v_field.name, coalesce(v_field.number::text, 'null'), v_field.least, v_field.most
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END LOOP;
+
+RETURN QUERY
 WITH fact AS MATERIALIZED (
     SELECT
         pool.pool_name,
@@ -159,7 +189,8 @@ SELECT
         ELSE 'There are too few samples, or its sessions are hidden from this role: record samples, and ask with the privileges of pg_monitor.' END
     END,
     judged.verdict
-FROM judged
+FROM judged;
+END
 $$;
 COMMENT ON FUNCTION pooling.check_pool_health(double precision, bigint, bigint, bigint, bigint, double precision, bigint, bigint, bigint, bigint, bigint, double precision, double precision) IS 'Verdicts on pools, connections and transactions that were left open.';
 REVOKE ALL ON FUNCTION pooling.check_pool_health(double precision, bigint, bigint, bigint, bigint, double precision, bigint, bigint, bigint, bigint, bigint, double precision, double precision) FROM PUBLIC;
