@@ -205,6 +205,11 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
         )
     } else if facts.idle_in_transaction > 0 {
         (Status::Warning, "Look at who left these transactions open.")
+    } else if facts.hidden > 0 {
+        (
+            Status::Unknown,
+            "Sessions are hidden from this role: ask with the privileges of pg_monitor.",
+        )
     } else {
         (Status::Ok, "Nothing to do.")
     };
@@ -212,7 +217,14 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
         check_name: "idle_in_transaction".to_owned(),
         status,
         verdict: None,
-        current_value: facts.idle_in_transaction.to_string(),
+        current_value: if facts.hidden > 0 {
+            format!(
+                "{}, and {} sessions are hidden",
+                facts.idle_in_transaction, facts.hidden
+            )
+        } else {
+            facts.idle_in_transaction.to_string()
+        },
         recommendation: recommendation.to_owned(),
     };
     vec![utilization, left_open]
@@ -333,19 +345,21 @@ mod tests {
 
     #[test]
     fn the_server_is_judged_by_its_usable_places() {
-        let statuses = |used, left_open, critical| {
+        let statuses = |used, hidden, left_open, critical| {
             let facts = ServerFacts {
                 usable_connections: 100,
                 used_connections: used,
+                hidden,
                 idle_in_transaction: left_open,
                 idle_in_transaction_critical: critical,
             };
             let found = check_server(&facts, &Thresholds::default());
             (found[0].status, found[1].status)
         };
-        assert_eq!(statuses(69, 0, 0), (Status::Ok, Status::Ok));
-        assert_eq!(statuses(70, 1, 0), (Status::Warning, Status::Warning));
-        assert_eq!(statuses(90, 2, 1), (Status::Critical, Status::Critical));
+        assert_eq!(statuses(69, 0, 0, 0), (Status::Ok, Status::Ok));
+        assert_eq!(statuses(70, 1, 1, 0), (Status::Warning, Status::Warning));
+        assert_eq!(statuses(90, 1, 2, 1), (Status::Critical, Status::Critical));
+        assert_eq!(statuses(69, 1, 0, 0), (Status::Ok, Status::Unknown));
     }
 
     proptest! {

@@ -133,7 +133,9 @@ WITH fact AS MATERIALIZED (
         current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
             - coalesce(current_setting('reserved_connections', true)::integer, 0) AS usable,
         (SELECT count(*) FROM pg_catalog.pg_stat_activity
-            WHERE backend_type = 'client backend' OR (backend_type IS NULL AND usesysid IS NOT NULL)) AS used,
+            WHERE backend_type = 'client backend' OR (backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL)) AS used,
+        (SELECT count(*) FROM pg_catalog.pg_stat_activity
+            WHERE backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL) AS hidden,
         (SELECT count(*) FROM pg_catalog.pg_stat_activity
             WHERE state IN ('idle in transaction', 'idle in transaction (aborted)')
                 AND state_change <= clock_timestamp() - make_interval(secs => p_idle_warning_seconds)) AS left_open,
@@ -157,11 +159,14 @@ FROM place
 UNION ALL
 SELECT
     'idle_in_transaction',
-    CASE WHEN place.left_open_critical > 0 THEN 'CRITICAL' WHEN place.left_open > 0 THEN 'WARNING' ELSE 'OK' END,
-    place.left_open::text,
+    CASE WHEN place.left_open_critical > 0 THEN 'CRITICAL' WHEN place.left_open > 0 THEN 'WARNING'
+        WHEN place.hidden > 0 THEN 'UNKNOWN' ELSE 'OK' END,
+    CASE WHEN place.hidden > 0 THEN format('%s, and %s sessions are hidden', place.left_open, place.hidden)
+        ELSE place.left_open::text END,
     CASE WHEN place.left_open_critical > 0
             THEN 'End these transactions: they hold locks, and keep dead rows from being cleaned up.'
         WHEN place.left_open > 0 THEN 'Look at who left these transactions open.'
+        WHEN place.hidden > 0 THEN 'Sessions are hidden from this role: ask with the privileges of pg_monitor.'
         ELSE 'Nothing to do.' END,
     NULL
 FROM place
