@@ -41,6 +41,7 @@ pub mod pooler;
 mod readable;
 mod section;
 mod server_version;
+mod sight;
 mod table_name;
 mod thresholds;
 pub mod wraparound;

@@ -86,10 +86,12 @@ impl Pool {
         own.into_iter().next().unwrap()
     }
 
-    /// Samples until the verdict is the one that is expected, in Rust and in SQL.
+    /// Samples until the verdict is the one that is expected, in Rust and in SQL, three times one after the other: a verdict
+    /// that comes and goes is none.
     async fn expect(&mut self, verdict: PoolVerdict, status: Status) {
         let asker = Session::open(self.bank.url()).await;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(90);
+        let mut times = 0;
         loop {
             tokio::time::sleep(Duration::from_millis(200)).await;
             self.sampler.record().await.unwrap();
@@ -112,8 +114,13 @@ impl Pool {
                         check.recommendation
                     )
                 );
-                return;
+                times += 1;
+                if times == 3 {
+                    return;
+                }
+                continue;
             }
+            times = 0;
             assert!(
                 tokio::time::Instant::now() < deadline,
                 "never {verdict:?}: {check:?}, in SQL {}",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use neobank_db::DatabaseConfig;
 use neobank_ops::blocking::Class;
+use neobank_ops::health::Status;
 use neobank_ops::{Cause, Monitor, MonitorLimits, OpsError, Section, Thresholds};
 
 use super::session::Session;
@@ -75,13 +76,34 @@ async fn a_plain_role_gets_what_anybody_may_see(bank: TestBank) {
         .into_value()
         .unwrap();
     assert!(groups.iter().any(|group| group.hidden > 0));
-    let idle = monitor
-        .idle_connections(Duration::ZERO)
+    // The server hides these without an error: an empty answer would be taken for a sound server.
+    assert_eq!(
+        cause(monitor.idle_connections(Duration::ZERO).await),
+        Some(Cause::InsufficientPrivilege)
+    );
+    assert_eq!(
+        cause(monitor.long_transactions(Duration::ZERO).await),
+        Some(Cause::InsufficientPrivilege)
+    );
+    let health = monitor
+        .server_health(&Thresholds::default())
         .await
         .unwrap()
         .into_value()
         .unwrap();
-    assert!(idle.iter().all(|row| row.process_id != holder.pid));
+    assert_eq!(
+        (&*health[1].check_name, health[1].status),
+        ("idle_in_transaction", Status::Unknown)
+    );
+    let asker = Session::open(bank.url()).await;
+    asker.run("SET ROLE neobank_read").await;
+    let row = &asker
+        .rows("SELECT status, recommendation FROM pooling.check_pool_health() WHERE check_name = 'idle_in_transaction'")
+        .await[0];
+    assert_eq!(
+        (row.get::<_, String>(0), row.get::<_, String>(1)),
+        ("UNKNOWN".to_owned(), health[1].recommendation.clone())
+    );
     // The bank's own tables are not.
     assert_eq!(
         cause(monitor.deadlocks(1).await),
@@ -101,7 +123,6 @@ async fn a_plain_role_gets_what_anybody_may_see(bank: TestBank) {
         cause(monitor.deadlock_counts().await),
         cause(monitor.deadlock_risks().await),
         cause(monitor.lock_orders().await),
-        cause(monitor.long_transactions(Duration::ZERO).await),
         cause(monitor.cache_hits().await),
     ] {
         assert_eq!(answered, None);

@@ -84,6 +84,7 @@ pub fn statement(at_least: Duration) -> Statement {
 
 impl Monitor {
     /// Transactions that are at least as old, the oldest first: those that work and those that were left open.
+    /// Not available to a role without the privileges of `pg_read_all_stats`, from which the server hides what others do.
     ///
     /// # Errors
     ///
@@ -92,7 +93,7 @@ impl Monitor {
         &self,
         at_least: Duration,
     ) -> Result<Section<Vec<TransactionRow>>, OpsError> {
-        self.section(statement(at_least)).await
+        self.session_details(statement(at_least)).await
     }
 }
 

@@ -78,8 +78,8 @@ pub fn statement(at_least: Duration) -> Statement {
 }
 
 impl Monitor {
-    /// Connections of clients that have done nothing for at least as long, the longest first. Those whose state the role
-    /// may not see are left out.
+    /// Connections of clients that have done nothing for at least as long, the longest first. Not available to a
+    /// role without the privileges of `pg_read_all_stats`, from which the server hides what others do.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Monitor {
         &self,
         at_least: Duration,
     ) -> Result<Section<Vec<IdleConnectionRow>>, OpsError> {
-        self.section(statement(at_least)).await
+        self.session_details(statement(at_least)).await
     }
 }
 

@@ -80,12 +80,19 @@ impl Monitor {
 }
 
 /// Whether a row of `pg_stat_activity` is a client's session. From a role that may not see it, the server hides what kind
-/// it is, but not whose; its own processes have no role.
+/// it is, but not whose; its own processes have no role, or (as the launcher of logical replication) no database.
 pub(crate) fn is_client() -> Expr {
-    let hidden = Expr::col("backend_type").is_null();
     Expr::col("backend_type")
         .eq("client backend")
-        .or(hidden.and(Expr::col("usesysid").is_not_null()))
+        .or(is_hidden_client())
+}
+
+/// Whether it is a client's session that the role may not see.
+pub(crate) fn is_hidden_client() -> Expr {
+    Expr::col("backend_type")
+        .is_null()
+        .and(Expr::col("usesysid").is_not_null())
+        .and(Expr::col("datid").is_not_null())
 }
 
 /// A setting of the server that is a number without a unit.

@@ -7,5 +7,5 @@ mod limits;
 pub(crate) use analysis::age;
 pub use analysis::{ConnectionRow, statement as connection_analysis_statement};
 pub use idle::{IDLE_MAX, IdleConnectionRow, statement as idle_connections_statement};
-pub(crate) use limits::select as connection_limits;
 pub use limits::{ConnectionLimitsRow, statement as connection_limits_statement};
+pub(crate) use limits::{is_hidden_client, select as connection_limits};

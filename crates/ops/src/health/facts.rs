@@ -8,7 +8,7 @@ use crate::thresholds::PoolHealthThresholds;
 /// What a pool's samples and its sessions say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
 pub struct PoolFacts {
-    /// The pool, which is its connections' `application_name`.
+    /// The pool: its connections' `application_name`, or `pgbouncer:database/user` of a pool of PgBouncer.
     pub pool_name: String,
     /// Samples in the window.
     pub samples: i64,
@@ -20,7 +20,7 @@ pub struct PoolFacts {
     pub peak_active: i32,
     /// Connections open at most.
     pub peak_connections: i32,
-    /// The pool's sessions now that run a statement or have a transaction open.
+    /// The pool's sessions now that run a statement or have a transaction open, without the one that asks.
     pub busy: i64,
     /// Those that wait for a lock.
     pub lock_waiting: i64,

@@ -23,17 +23,25 @@ FROM (
 ) AS pool
 LEFT JOIN (
     SELECT
-        activity.application_name,
+        named.pool_name,
         pg_catalog.count(*) FILTER (WHERE activity.state <> 'idle') AS busy,
         pg_catalog.count(*) FILTER (WHERE activity.wait_event_type = 'Lock') AS lock_waiting,
         pg_catalog.count(*) FILTER (
             WHERE activity.state IN ('idle in transaction', 'idle in transaction (aborted)')
                 AND activity.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3)
         ) AS held,
-        pg_catalog.count(*) FILTER (WHERE activity.state IS NULL) AS hidden
+        pg_catalog.count(*) FILTER (WHERE activity.backend_type IS NULL) AS hidden
     FROM pg_catalog.pg_stat_activity AS activity
-    WHERE (activity.backend_type = 'client backend' OR (activity.backend_type IS NULL AND activity.usesysid IS NOT NULL))
-        AND activity.datname = pg_catalog.current_database()
-    GROUP BY activity.application_name
-) AS live ON live.application_name = pool.pool_name
+    -- A pool of PgBouncer is known by database and user, because its sessions call themselves what its clients do.
+    CROSS JOIN LATERAL (VALUES
+        (CASE WHEN activity.datname = pg_catalog.current_database() AND activity.application_name NOT LIKE 'pgbouncer:%'
+            THEN activity.application_name COLLATE pg_catalog."C" END),
+        (('pgbouncer:' || activity.datname || '/' || activity.usename) COLLATE pg_catalog."C")
+    ) AS named (pool_name)
+    WHERE (activity.backend_type = 'client backend'
+            OR (activity.backend_type IS NULL AND activity.usesysid IS NOT NULL AND activity.datid IS NOT NULL))
+        AND activity.pid <> pg_catalog.pg_backend_pid()
+        AND named.pool_name IS NOT NULL
+    GROUP BY named.pool_name
+) AS live ON live.pool_name = pool.pool_name COLLATE pg_catalog."C"
 ORDER BY pool.pool_name

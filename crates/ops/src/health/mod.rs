@@ -17,6 +17,10 @@ impl Monitor {
     /// A verdict on each pool that wrote samples to `pooling.pool_stats`, whose name is the `application_name` of its
     /// connections. The samples say whether callers waited; the server's sessions at this moment say why.
     ///
+    /// A pool of PgBouncer is named `pgbouncer:database/user`, and its sessions are all that user's in that database, those
+    /// that came past PgBouncer among them. Where PgBouncer calls the database by another name than the server, or the name
+    /// was cut at 100 characters, no session is found, and the verdict is unknown while callers wait.
+    ///
     /// # Errors
     ///
     /// [`OpsError::Invalid`] for thresholds out of their range; else as [`Monitor::section`].

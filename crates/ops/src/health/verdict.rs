@@ -43,16 +43,16 @@ pub enum Status {
 pub enum PoolVerdict {
     /// Nothing.
     Healthy,
-    /// Callers wait, and its sessions work: more connections would help.
+    /// Callers wait, and its sessions work at this moment: more connections would help.
     TooSmall,
     /// Callers wait, and its sessions wait for locks: more connections would only wait too.
     Contention,
-    /// Its sessions have transactions open in which nothing is done: a connection that somebody forgot to give back, or
-    /// holds over something slow.
+    /// Its sessions have transactions open in which nothing is done, and callers wait for them or they fill the pool: a
+    /// connection that somebody forgot to give back, or holds over something slow.
     Leak,
     /// Most of its connections were never used.
     TooLarge,
-    /// There are too few samples, or its sessions are hidden from the role.
+    /// There are too few samples, its sessions are hidden from the role, or callers waited and the sessions do not say why.
     Unknown,
 }
 
@@ -62,20 +62,22 @@ pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerd
     let is_share = |part: i64, of: i64, percent: u64| {
         of > 0 && i128::from(part) * 100 >= i128::from(of) * i128::from(percent)
     };
-    // The sessions alone show it, and a pool that leaks has no connection to write its samples with.
-    if facts.held > 0 && is_share(facts.held, facts.busy, thresholds.held_percent) {
-        return PoolVerdict::Leak;
-    }
-    let samples_min = i128::from(thresholds.samples_min);
-    if i128::from(facts.samples) < samples_min {
-        return PoolVerdict::Unknown;
-    }
     let callers_wait = facts.waiting_samples > 0
         && is_share(
             facts.waiting_samples,
             facts.samples,
             thresholds.waiting_samples_percent,
         );
+    // Held transactions that fill the pool show it, however few the samples are; fewer of them harm only callers that wait.
+    let pool_size = i64::from(facts.peak_connections).max(facts.busy);
+    let fill_the_pool = is_share(facts.held, pool_size, thresholds.held_percent);
+    let are_most = is_share(facts.held, facts.busy, thresholds.held_percent);
+    if facts.held > 0 && (fill_the_pool || (callers_wait && are_most)) {
+        return PoolVerdict::Leak;
+    }
+    if has_too_few_samples(facts, thresholds) {
+        return PoolVerdict::Unknown;
+    }
     if callers_wait {
         let locked = facts.lock_waiting > 0
             && is_share(
@@ -85,7 +87,7 @@ pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerd
             );
         return if locked {
             PoolVerdict::Contention
-        } else if facts.hidden > 0 {
+        } else if facts.hidden > 0 || !is_at_work(facts) {
             // What they wait for cannot be told then, and more connections might only wait too.
             PoolVerdict::Unknown
         } else {
@@ -104,6 +106,16 @@ pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerd
         return PoolVerdict::TooLarge;
     }
     PoolVerdict::Healthy
+}
+
+fn has_too_few_samples(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> bool {
+    i128::from(facts.samples) < i128::from(thresholds.samples_min)
+}
+
+/// Whether the pool is used at this moment about as it was when it was used most. The samples are of minutes: what kept
+/// callers waiting may be over, and a pool that cannot connect has waiting callers and no sessions.
+fn is_at_work(facts: &PoolFacts) -> bool {
+    facts.busy > 0 && i128::from(facts.busy) * 2 >= i128::from(facts.peak_active)
 }
 
 /// The line about a pool. The texts are `pooling.check_pool_health()`'s too; a test holds them against each other.
@@ -127,6 +139,10 @@ pub fn check_pool(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> Healt
         PoolVerdict::TooLarge => (
             Status::Warning,
             "Most of its connections are never used: make the pool smaller, and leave the places to others.",
+        ),
+        PoolVerdict::Unknown if !has_too_few_samples(facts, thresholds) && facts.hidden == 0 => (
+            Status::Unknown,
+            "Callers waited, but too few of its sessions are at work now to say why: ask again while callers wait, and see whether it can connect.",
         ),
         PoolVerdict::Unknown => (
             Status::Unknown,
@@ -189,6 +205,11 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
         )
     } else if facts.idle_in_transaction > 0 {
         (Status::Warning, "Look at who left these transactions open.")
+    } else if facts.hidden > 0 {
+        (
+            Status::Unknown,
+            "Sessions are hidden from this role: ask with the privileges of pg_monitor.",
+        )
     } else {
         (Status::Ok, "Nothing to do.")
     };
@@ -196,7 +217,14 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
         check_name: "idle_in_transaction".to_owned(),
         status,
         verdict: None,
-        current_value: facts.idle_in_transaction.to_string(),
+        current_value: if facts.hidden > 0 {
+            format!(
+                "{}, and {} sessions are hidden",
+                facts.idle_in_transaction, facts.hidden
+            )
+        } else {
+            facts.idle_in_transaction.to_string()
+        },
         recommendation: recommendation.to_owned(),
     };
     vec![utilization, left_open]
@@ -243,6 +271,8 @@ mod tests {
             PoolVerdict::Leak
         );
         assert_eq!(of(|facts| facts.held = 3), PoolVerdict::Healthy);
+        assert_eq!(of(|facts| facts.held = 4), PoolVerdict::Healthy);
+        assert_eq!(of(|facts| facts.held = 5), PoolVerdict::Leak);
         assert_eq!(of(|facts| facts.peak_active = 2), PoolVerdict::TooLarge);
         assert_eq!(
             of(|facts| (facts.peak_active, facts.waiting_samples) = (2, 1)),
@@ -259,6 +289,53 @@ mod tests {
     }
 
     #[test]
+    fn one_held_transaction_in_a_large_pool_is_no_leak_while_nobody_waits() {
+        let of_twenty = |change: fn(&mut PoolFacts)| {
+            of(|facts| {
+                (facts.peak_connections, facts.peak_active) = (20, 19);
+                (facts.busy, facts.held) = (1, 1);
+                change(facts);
+            })
+        };
+        assert_eq!(of_twenty(|_| {}), PoolVerdict::Healthy);
+        assert_eq!(
+            of_twenty(|facts| facts.waiting_samples = 1),
+            PoolVerdict::Healthy
+        );
+        assert_eq!(
+            of_twenty(|facts| facts.waiting_samples = 5),
+            PoolVerdict::Leak
+        );
+        assert_eq!(
+            of_twenty(|facts| (facts.samples, facts.busy, facts.held) = (1, 10, 10)),
+            PoolVerdict::Leak
+        );
+    }
+
+    #[test]
+    fn what_is_over_is_no_reason_for_a_larger_pool() {
+        let waited = |busy, hidden| {
+            let mut facts = facts();
+            (facts.waiting_samples, facts.busy, facts.hidden) = (10, busy, hidden);
+            check_pool(&facts, &PoolHealthThresholds::default())
+        };
+        for busy in [0, 3] {
+            let check = waited(busy, 0);
+            assert_eq!(
+                (check.verdict, check.status),
+                (Some(PoolVerdict::Unknown), Status::Unknown)
+            );
+            assert!(
+                check
+                    .recommendation
+                    .contains("ask again while callers wait")
+            );
+            assert!(waited(busy, 1).recommendation.contains("pg_monitor"));
+        }
+        assert_eq!(waited(4, 0).verdict, Some(PoolVerdict::TooSmall));
+    }
+
+    #[test]
     fn no_advice_is_given_on_sessions_that_are_hidden() {
         assert_eq!(
             of(|facts| (facts.waiting_samples, facts.hidden) = (5, 4)),
@@ -268,23 +345,26 @@ mod tests {
 
     #[test]
     fn the_server_is_judged_by_its_usable_places() {
-        let statuses = |used, left_open, critical| {
+        let statuses = |used, hidden, left_open, critical| {
             let facts = ServerFacts {
                 usable_connections: 100,
                 used_connections: used,
+                hidden,
                 idle_in_transaction: left_open,
                 idle_in_transaction_critical: critical,
             };
             let found = check_server(&facts, &Thresholds::default());
             (found[0].status, found[1].status)
         };
-        assert_eq!(statuses(69, 0, 0), (Status::Ok, Status::Ok));
-        assert_eq!(statuses(70, 1, 0), (Status::Warning, Status::Warning));
-        assert_eq!(statuses(90, 2, 1), (Status::Critical, Status::Critical));
+        assert_eq!(statuses(69, 0, 0, 0), (Status::Ok, Status::Ok));
+        assert_eq!(statuses(70, 1, 1, 0), (Status::Warning, Status::Warning));
+        assert_eq!(statuses(90, 1, 2, 1), (Status::Critical, Status::Critical));
+        assert_eq!(statuses(69, 1, 0, 0), (Status::Ok, Status::Unknown));
     }
 
     proptest! {
-        /// More connections are never advised where sessions wait for locks or are held, and never fewer where callers wait.
+        /// More connections are never advised where sessions wait for locks, are held or do not work at this moment, and never
+        /// fewer where callers wait.
         #[test]
         fn no_advice_does_harm(
             samples in 0_i64..100, waiting in 0_i64..100, active in 0_i32..100, idle in 0_i32..100, busy in 0_i64..100,
@@ -304,10 +384,16 @@ mod tests {
             match verdict(&facts, &PoolHealthThresholds::default()) {
                 PoolVerdict::TooSmall => prop_assert!(
                     facts.waiting_samples > 0 && facts.lock_waiting * 4 <= busy && facts.held * 2 <= busy
+                        && busy > 0 && busy * 2 >= i64::from(active) && hidden == 0
                 ),
                 PoolVerdict::TooLarge => prop_assert!(facts.waiting_samples == 0 && idle > 2),
-                PoolVerdict::Unknown => prop_assert!(samples < 3 || facts.hidden > 0),
-                PoolVerdict::Leak => prop_assert!(facts.held > 0),
+                PoolVerdict::Unknown => prop_assert!(
+                    samples < 3 || (facts.waiting_samples > 0 && (hidden > 0 || busy * 2 < i64::from(active).max(1)))
+                ),
+                PoolVerdict::Leak => prop_assert!(
+                    facts.held > 0
+                        && (facts.waiting_samples > 0 || facts.held * 2 >= i64::from(facts.peak_connections).max(busy))
+                ),
                 _ => prop_assert!(samples >= 3),
             }
         }

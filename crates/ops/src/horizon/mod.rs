@@ -44,11 +44,6 @@ pub struct HorizonReport {
     pub sees_session_details: bool,
 }
 
-#[derive(Clone, Debug, FromQueryResult)]
-struct Sight {
-    sees_session_details: bool,
-}
-
 /// The text of the question: a row for each holder but the asking session itself, the oldest first.
 #[must_use]
 pub fn holders() -> Statement {
@@ -88,11 +83,11 @@ impl Monitor {
     /// # }).unwrap();
     /// ```
     pub async fn horizon(&self) -> Result<Section<HorizonReport>, OpsError> {
-        let sight: Vec<Sight> = self.fetch(sight()).await?;
+        let sees_session_details = self.sees_session_details().await?;
         let holders = self.section(holders()).await?;
         Ok(holders.map(|holders| HorizonReport {
             holders,
-            sees_session_details: sight.iter().any(|one| one.sees_session_details),
+            sees_session_details,
         }))
     }
 }

@@ -44,7 +44,7 @@ thresholds! {
         waiting_samples_percent: 50, in 1..=100, "The share of samples with waiting callers from which on the pool is not healthy, in percent.";
         lock_waiting_percent: 25, in 1..=100, "The share of the pool's busy sessions that wait for locks from which on it is contention, in percent.";
         held_seconds: 5, in 1..=SECONDS_MAX, "A transaction that did nothing for this long counts as held, or leaked, in seconds.";
-        held_percent: 50, in 1..=100, "The share of the pool's busy sessions that are held from which on it is a leak, in percent.";
+        held_percent: 50, in 1..=100, "The share of the pool's connections, or of its busy sessions while callers wait, that are held from which on it is a leak, in percent.";
         use_low_percent: 25, in 1..=100, "A pool that never used more than this share of its connections is too large, in percent.";
         spare_connections: 2, in 0..=10_000, "Connections that may be open without use before a pool is called too large.";
     }

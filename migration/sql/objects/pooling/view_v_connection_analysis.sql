@@ -19,8 +19,9 @@ SELECT
     pg_catalog.max(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - activity.state_change)) AS max_seconds_in_current_state,
     pg_catalog.max(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - activity.xact_start)) AS oldest_transaction_seconds
 FROM pg_catalog.pg_stat_activity AS activity
--- From a role that may not see a session, the server hides what kind it is, but not whose; its own processes have no role.
-WHERE (activity.backend_type = 'client backend' OR (activity.backend_type IS NULL AND activity.usesysid IS NOT NULL))
+-- From a role that may not see a session, the server hides what kind it is, but not whose; its own processes have no role,
+-- or (as the launcher of logical replication) no database.
+WHERE (activity.backend_type = 'client backend' OR (activity.backend_type IS NULL AND activity.usesysid IS NOT NULL AND activity.datid IS NOT NULL))
     AND activity.pid <> pg_catalog.pg_backend_pid()
 GROUP BY activity.usename, activity.datname, activity.application_name, activity.client_addr
 ORDER BY total_connections DESC, username, database, activity.application_name, client_address;

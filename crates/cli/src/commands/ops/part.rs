@@ -100,6 +100,7 @@ impl Part {
         let mut data = serde_json::Map::new();
         let (mut summaries, mut unknown) = (Vec::new(), Vec::new());
         for part in parts {
+            let is_judged = !part.check.measures.is_empty();
             joined.blocks.push(Block::Title(part.title.to_owned()));
             joined.blocks.extend(part.blocks);
             joined.charts.extend(part.charts);
@@ -109,7 +110,13 @@ impl Part {
             });
             joined.check.measures.extend(prefixed);
             match part.check.unknown {
-                Some(reason) => unknown.push(format!("{} n/a: {reason}", part.name)),
+                Some(reason) => {
+                    unknown.push(format!("{} n/a: {reason}", part.name));
+                    // What was found beside it may be worse.
+                    if is_judged {
+                        summaries.push(part.check.summary);
+                    }
+                }
                 None => summaries.push(part.check.summary),
             }
             data.insert(part.name.to_owned(), part.data);
