@@ -105,13 +105,14 @@ WITH RECURSIVE taken AS MATERIALIZED (
     GROUP BY relation.relation_id
 ), layout AS (
     -- Field by field, in the order in which they lie in a row. rest: where the next field begins, modulo 8; null when that
-    -- differs from row to row. slack: how far the bytes may be off.
+    -- differs from row to row. slack: how far the bytes may be off. full_part: the part of rows without a null.
     SELECT
         field.*,
         0 AS place,
         0::pg_catalog.float8 AS bytes,
         0 AS rest,
-        0::pg_catalog.float8 AS slack
+        0::pg_catalog.float8 AS slack,
+        1::pg_catalog.float8 AS full_part
     FROM field
     UNION ALL
     SELECT
@@ -128,7 +129,8 @@ WITH RECURSIVE taken AS MATERIALIZED (
         END,
         layout.slack + this.presence * (
             CASE WHEN layout.rest IS NULL THEN (this.alignment - 1) / 2.0 ELSE 0 END
-            + CASE WHEN this.is_fixed THEN 0 ELSE 0.5 END)
+            + CASE WHEN this.is_fixed THEN 0 ELSE 0.5 END),
+        layout.full_part * this.presence
     FROM layout
     CROSS JOIN LATERAL (
         SELECT
@@ -143,19 +145,15 @@ WITH RECURSIVE taken AS MATERIALIZED (
                 END)::pg_catalog.float8 AS bytes
     ) AS padding
     WHERE layout.place < layout.field_count
-), row_size AS (
+), row_size AS MATERIALIZED (
     SELECT
         layout.*,
         layout.rest IS NOT NULL AND layout.slack = 0 AS is_exact,
         -- The header, with the bitmap of nulls in the rows that have one, and the end of the row on a multiple of 8.
-        24 + (1 - nulls.none) * (((23 + (layout.field_count + 7) / 8 + 7) / 8) * 8 - 24)
+        24 + (1 - layout.full_part) * (((23 + (layout.field_count + 7) / 8 + 7) / 8) * 8 - 24)
             + layout.bytes + coalesce((8 - layout.rest) % 8, 3.5) AS row_bytes,
         layout.slack + CASE WHEN layout.rest IS NULL THEN 3.5 ELSE 0 END AS row_slack
     FROM layout
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN layout.has_dropped_field OR 0 = ANY (layout.presences) THEN 0
-            ELSE (SELECT pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(one))) FROM pg_catalog.unnest(layout.presences) AS one) END AS none
-    ) AS nulls
     WHERE layout.place = layout.field_count
 ), counted AS (
     SELECT
