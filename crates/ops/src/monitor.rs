@@ -9,7 +9,7 @@ use neobank_db::{
 use sea_query::{PostgresQueryBuilder, QueryStatementWriter};
 
 use crate::error::OpsError;
-use crate::section::{Reason, Section};
+use crate::section::{Cause, Reason, Section};
 use crate::server_version::ServerVersion;
 
 /// Asks questions over one bounded connection, so that watching a server cannot hurt it.
@@ -209,6 +209,22 @@ impl Monitor {
                 None => Err(error.into()),
             },
         }
+    }
+
+    /// As [`Monitor::section`], and asks once more when a lock was waited for in vain: a question that passes over what is
+    /// locked sees the second time the lock that was asked for after it had looked.
+    pub(crate) async fn section_past_locks<T: FromQueryResult + Send>(
+        &self,
+        question: Statement,
+    ) -> Result<Section<Vec<T>>, OpsError> {
+        let section = self.section(question.clone()).await?;
+        if section
+            .reason()
+            .is_some_and(|reason| reason.cause == Cause::LockTimeout)
+        {
+            return self.section(question).await;
+        }
+        Ok(section)
     }
 
     /// A read-only transaction with the monitor's limits, for the few questions that take several statements on one

@@ -1,6 +1,7 @@
 //! C7: bloat, estimated where it is known how well, and measured.
 #![allow(clippy::float_arithmetic, reason = "an estimate is a fraction")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
@@ -14,12 +15,14 @@ use crate::harness::{EmptyDatabase, TestBank};
 mod everywhere {
     use super::{
         a_table_that_is_locked_is_not_waited_for, hostile_names_are_measured,
-        indexes_are_estimated_too, where_it_is_confident_it_is_within_five_points,
+        indexes_are_estimated_too, what_changed_since_is_doubted,
+        where_it_is_confident_it_is_within_five_points,
     };
     on_empty_databases!(
         where_it_is_confident_it_is_within_five_points,
         hostile_names_are_measured,
         indexes_are_estimated_too,
+        what_changed_since_is_doubted,
         a_table_that_is_locked_is_not_waited_for,
     );
 }
@@ -346,6 +349,72 @@ async fn indexes_are_estimated_too(empty: EmptyDatabase) {
     assert!(
         matches!(monitor.measure_index(&nothing).await, Err(OpsError::Invalid { field, .. }) if field == "index")
     );
+}
+
+/// Rows that changed in a way the statistics do not show: what happens, and the doubt that must be told.
+async fn what_changed_since_is_doubted(empty: EmptyDatabase) {
+    let database = prepare(&empty).await;
+    for sql in [
+        "CREATE TABLE shapes.grown (a bigint NOT NULL, b text NOT NULL) WITH (autovacuum_enabled = false)",
+        "INSERT INTO shapes.grown SELECT n, repeat('x', 100) FROM generate_series(1, 50000) AS n",
+        "CREATE TABLE shapes.emptied (n bigint NOT NULL, part integer NOT NULL) WITH (autovacuum_enabled = false)",
+        "INSERT INTO shapes.emptied SELECT n, n % 1000 FROM generate_series(1, 100000) AS n",
+        "CREATE UNIQUE INDEX all_rows ON shapes.emptied (n)",
+        "CREATE UNIQUE INDEX few_rows ON shapes.emptied (n) WHERE part = 1",
+        "SELECT pg_stat_force_next_flush()",
+        "VACUUM (ANALYZE) shapes.grown",
+        "VACUUM (ANALYZE) shapes.emptied",
+    ] {
+        run(&database, sql).await;
+    }
+    let monitor = monitor_of(&empty.url).await;
+    let of = |found: &[TableBloatRow]| {
+        found
+            .iter()
+            .find(|one| one.table_name == "grown")
+            .unwrap()
+            .clone()
+    };
+    assert!(of(&estimates(&monitor).await).is_confident);
+    let fresh = doubts_of_indexes(&monitor).await;
+    assert_eq!(fresh["all_rows"], Vec::<String>::new());
+    assert_eq!(fresh["few_rows"], ["few entries were in the sample"]);
+    for sql in [
+        "UPDATE shapes.grown SET b = repeat('x', 1280) WHERE a % 100 < 9",
+        "DELETE FROM shapes.emptied WHERE n % 2 = 0",
+        "SELECT pg_stat_force_next_flush()",
+        "ANALYZE shapes.emptied",
+    ] {
+        run(&database, sql).await;
+    }
+    assert_eq!(
+        of(&estimates(&monitor).await).doubts,
+        ["statistics are stale"]
+    );
+    assert_eq!(doubts_of_indexes(&monitor).await["all_rows"], ["dead rows"]);
+    // A vacuum makes the file and what is remembered of its size equal, and the widths stay unknown.
+    for sql in ["VACUUM shapes.grown", "VACUUM (ANALYZE) shapes.emptied"] {
+        run(&database, sql).await;
+    }
+    assert_eq!(
+        of(&estimates(&monitor).await).doubts,
+        ["statistics are stale"]
+    );
+    assert_eq!(
+        doubts_of_indexes(&monitor).await["all_rows"],
+        Vec::<String>::new()
+    );
+}
+
+async fn doubts_of_indexes(monitor: &Monitor) -> BTreeMap<String, Vec<String>> {
+    let found = monitor
+        .index_bloat(Some(&["shapes".to_owned()]))
+        .await
+        .unwrap();
+    let rows = found.into_value().unwrap();
+    rows.into_iter()
+        .map(|row| (row.index_name, row.doubts))
+        .collect()
 }
 
 async fn hostile_names_are_measured(empty: EmptyDatabase) {

@@ -99,7 +99,7 @@ impl Monitor {
         &self,
         schemas: Option<&[String]>,
     ) -> Result<Section<Vec<IndexBloatRow>>, OpsError> {
-        self.section(statement(schemas)).await
+        self.section_past_locks(statement(schemas)).await
     }
 
     /// Measures a B-tree by reading all of it; its name is given as a table's would be.

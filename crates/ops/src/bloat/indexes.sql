@@ -1,5 +1,12 @@
 -- An estimate from statistics alone: no index is read and no lock is waited for. $1: the schemas; null for all of users'.
-WITH tree AS MATERIALIZED (
+WITH taken AS MATERIALIZED (
+    -- The size of a relation that somebody wants for himself would be waited for.
+    SELECT lock.relation AS relation_id
+    FROM pg_catalog.pg_locks AS lock
+    WHERE lock.locktype = 'relation' AND lock.mode = 'AccessExclusiveLock'
+      AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+      AND lock.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+), tree AS MATERIALIZED (
     SELECT
         class.oid AS index_id,
         owner.oid AS table_id,
@@ -17,19 +24,26 @@ WITH tree AS MATERIALIZED (
         CASE WHEN held.is_locked THEN class.relpages * pg_catalog.current_setting('block_size')::pg_catalog.int8
              ELSE pg_catalog.pg_relation_size(class.oid) END AS size_bytes,
         coalesce(pg_catalog.pg_stat_get_last_analyze_time(owner.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(owner.oid)) AS last_analyzed,
-        pg_catalog.pg_stat_get_mod_since_analyze(owner.oid) > 0.1 * greatest(owner.reltuples, 0) AS is_stale
+        pg_catalog.pg_stat_get_mod_since_analyze(owner.oid) AS changes_since_analyze,
+        pg_catalog.pg_stat_get_dead_tuples(owner.oid) AS dead_rows,
+        -- How many entries of a partial index were in the sample that counted them; null where all rows were, or all are entries.
+        CASE WHEN entry.indpred IS NOT NULL AND sample.rows < owner.reltuples
+             THEN sample.rows * greatest(class.reltuples, 0) / owner.reltuples END AS sampled_entries
     FROM pg_catalog.pg_index AS entry
     JOIN pg_catalog.pg_class AS class ON class.oid = entry.indexrelid AND class.relkind = 'i'
     JOIN pg_catalog.pg_am AS method ON method.oid = class.relam AND method.amname = 'btree'
     JOIN pg_catalog.pg_class AS owner ON owner.oid = entry.indrelid AND owner.relpersistence <> 't' AND owner.relkind <> 't'
     JOIN pg_catalog.pg_namespace AS space ON space.oid = owner.relnamespace
-    CROSS JOIN LATERAL (SELECT EXISTS (
-        SELECT FROM pg_catalog.pg_locks AS lock
-        WHERE lock.locktype = 'relation' AND lock.mode = 'AccessExclusiveLock'
-          AND lock.relation IN (class.oid, owner.oid)
-          AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-          AND lock.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
-    ) AS is_locked) AS held
+    CROSS JOIN LATERAL (SELECT
+        class.oid IN (SELECT taken.relation_id FROM taken) OR owner.oid IN (SELECT taken.relation_id FROM taken) AS is_locked
+    ) AS held
+    -- An analyze reads 300 rows for each step of the largest target of a column.
+    CROSS JOIN LATERAL (SELECT CASE WHEN entry.indpred IS NOT NULL THEN (
+        SELECT 300.0::pg_catalog.float8 * pg_catalog.max(coalesce(nullif(attribute.attstattarget, -1),
+            pg_catalog.current_setting('default_statistics_target')::pg_catalog.int4))
+        FROM pg_catalog.pg_attribute AS attribute
+        WHERE attribute.attrelid = owner.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    ) END AS rows) AS sample
     WHERE CASE WHEN $1 IS NULL
                THEN NOT pg_catalog.starts_with(space.nspname, 'pg_') AND space.nspname <> 'information_schema'
                ELSE space.nspname = ANY ($1) END
@@ -104,33 +118,54 @@ WITH tree AS MATERIALIZED (
         CASE WHEN told.leaf_bytes > 0 THEN least(greatest(100 * (1 - told.used_bytes / told.leaf_bytes), 0), 100) ELSE 0 END AS free_percent,
         least(greatest(told.size_bytes - told.page_size * (1 + pg_catalog.ceil(pg_catalog.ceil(greatest(told.entries, 0) / told.entries_per_leaf)
             * (1 + (told.entry_bytes + 4) / told.room))), 0), told.size_bytes) AS bloat_bytes,
-        2 + CASE WHEN told.leaf_bytes > 0 THEN 100 * greatest(told.entries, 0) * told.entry_slack / told.leaf_bytes ELSE 0 END AS margin_percent,
+        2 + CASE WHEN told.leaf_bytes > 0 THEN 100 * greatest(told.entries, 0) * told.entry_slack / told.leaf_bytes ELSE 0 END AS width_margin,
+        -- Entries of dead rows stay until a vacuum, and those of later rows are not counted.
+        CASE WHEN told.leaf_bytes > 0 THEN 100 * (told.dead_rows + told.changes_since_analyze) * (told.entry_bytes + 4) / told.leaf_bytes
+             ELSE 0 END AS change_margin,
+        -- Twice the standard deviation of a count in a sample.
+        CASE WHEN told.sampled_entries IS NULL THEN 0
+             ELSE least(200 / pg_catalog.sqrt(greatest(told.sampled_entries, 1)), 100) END AS sample_margin,
         pg_catalog.array_remove(ARRAY[
             CASE WHEN told.is_locked THEN 'the table is locked' END,
             CASE WHEN NOT told.is_valid THEN 'the index is not valid' END,
             CASE WHEN told.last_analyzed IS NULL OR told.entries < 0 THEN 'never analyzed' END,
             CASE WHEN told.lacks_statistics THEN 'statistics are missing or may not be read' END,
-            CASE WHEN told.is_stale THEN 'statistics are stale' END,
+            CASE WHEN told.dead_rows > 0.02 * greatest(told.entries, 0) THEN 'dead rows' END,
+            CASE WHEN told.changes_since_analyze > 0.02 * greatest(told.entries, 0) THEN 'statistics are stale' END,
             CASE WHEN NOT told.is_unique AND NOT told.has_distinct_field THEN 'equal entries are merged' END,
             CASE WHEN told.used_bytes > 1.05 * told.leaf_bytes AND told.size_bytes > 2 * told.page_size
                  THEN 'statistics contradict the size' END
         ], NULL) AS doubts
     FROM told
+    -- An index that was dropped meanwhile has no size.
+    WHERE told.size_bytes IS NOT NULL
+), weighed AS (
+    SELECT
+        judged.*,
+        judged.width_margin + judged.change_margin + judged.sample_margin AS margin_percent,
+        judged.doubts
+            || CASE WHEN judged.width_margin > 5 THEN ARRAY['the width of entries varies too much'] END
+            || CASE WHEN judged.width_margin <= 5 AND judged.width_margin + judged.sample_margin > 5
+                    THEN ARRAY['few entries were in the sample'] END
+            || CASE WHEN judged.width_margin + judged.sample_margin <= 5
+                     AND judged.width_margin + judged.change_margin + judged.sample_margin > 5
+                     AND NOT judged.doubts && ARRAY['dead rows', 'statistics are stale']
+                    THEN ARRAY['statistics are stale'] END AS all_doubts
+    FROM judged
 )
 SELECT
-    judged.schema_name::pg_catalog.text AS schema_name,
-    judged.table_name::pg_catalog.text AS table_name,
-    judged.index_name::pg_catalog.text AS index_name,
-    judged.size_bytes::pg_catalog.int8 AS size_bytes,
-    judged.fillfactor::pg_catalog.int4 AS fillfactor,
-    greatest(judged.entries, 0)::pg_catalog.int8 AS entries,
-    judged.entry_bytes::pg_catalog.float8 AS entry_bytes,
-    judged.free_percent::pg_catalog.float8 AS free_percent,
-    judged.bloat_bytes::pg_catalog.int8 AS bloat_bytes,
-    coalesce(100 * judged.bloat_bytes / nullif(judged.size_bytes, 0), 0)::pg_catalog.float8 AS bloat_percent,
-    judged.margin_percent::pg_catalog.float8 AS margin_percent,
-    pg_catalog.cardinality(judged.doubts) = 0 AND judged.margin_percent <= 5 AS is_confident,
-    CASE WHEN judged.margin_percent > 5 THEN judged.doubts || 'the width of entries varies too much'::pg_catalog.text
-         ELSE judged.doubts END AS doubts
-FROM judged
-ORDER BY judged.bloat_bytes DESC, judged.schema_name, judged.index_name
+    weighed.schema_name::pg_catalog.text AS schema_name,
+    weighed.table_name::pg_catalog.text AS table_name,
+    weighed.index_name::pg_catalog.text AS index_name,
+    weighed.size_bytes::pg_catalog.int8 AS size_bytes,
+    weighed.fillfactor::pg_catalog.int4 AS fillfactor,
+    greatest(weighed.entries, 0)::pg_catalog.int8 AS entries,
+    weighed.entry_bytes::pg_catalog.float8 AS entry_bytes,
+    weighed.free_percent::pg_catalog.float8 AS free_percent,
+    weighed.bloat_bytes::pg_catalog.int8 AS bloat_bytes,
+    coalesce(100 * weighed.bloat_bytes / nullif(weighed.size_bytes, 0), 0)::pg_catalog.float8 AS bloat_percent,
+    weighed.margin_percent::pg_catalog.float8 AS margin_percent,
+    pg_catalog.cardinality(weighed.all_doubts) = 0 AS is_confident,
+    weighed.all_doubts AS doubts
+FROM weighed
+ORDER BY weighed.bloat_bytes DESC, weighed.schema_name, weighed.index_name

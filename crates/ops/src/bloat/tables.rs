@@ -92,7 +92,7 @@ impl Monitor {
         &self,
         schemas: Option<&[String]>,
     ) -> Result<Section<Vec<TableBloatRow>>, OpsError> {
-        self.section(statement(schemas)).await
+        self.section_past_locks(statement(schemas)).await
     }
 }
 

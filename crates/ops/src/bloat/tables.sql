@@ -1,5 +1,12 @@
 -- An estimate from statistics alone: no table is read and no lock is waited for. $1: the schemas; null for all of users'.
-WITH RECURSIVE relation AS MATERIALIZED (
+WITH RECURSIVE taken AS MATERIALIZED (
+    -- The size of a relation that somebody wants for himself would be waited for.
+    SELECT lock.relation AS relation_id
+    FROM pg_catalog.pg_locks AS lock
+    WHERE lock.locktype = 'relation' AND lock.mode = 'AccessExclusiveLock'
+      AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+      AND lock.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+), relation AS MATERIALIZED (
     SELECT
         class.oid AS relation_id,
         space.nspname AS schema_name,
@@ -11,7 +18,7 @@ WITH RECURSIVE relation AS MATERIALIZED (
         CASE WHEN held.is_locked THEN class.relpages * pg_catalog.current_setting('block_size')::pg_catalog.int8
              ELSE pg_catalog.pg_relation_size(class.oid) END AS size_bytes,
         CASE WHEN held.is_locked OR class.reltoastrelid = 0 THEN 0
-             ELSE pg_catalog.pg_relation_size(class.reltoastrelid) END AS toast_bytes,
+             ELSE coalesce(pg_catalog.pg_relation_size(class.reltoastrelid), 0) END AS toast_bytes,
         class.reltuples,
         class.relpages,
         pg_catalog.pg_stat_get_live_tuples(class.oid) AS live_tuples,
@@ -25,14 +32,10 @@ WITH RECURSIVE relation AS MATERIALIZED (
     FROM pg_catalog.pg_class AS class
     JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
     JOIN pg_catalog.pg_am AS method ON method.oid = class.relam AND method.amname = 'heap'
-    -- The size of a table that somebody wants for himself would be waited for.
-    CROSS JOIN LATERAL (SELECT EXISTS (
-        SELECT FROM pg_catalog.pg_locks AS lock
-        WHERE lock.locktype = 'relation' AND lock.mode = 'AccessExclusiveLock'
-          AND lock.relation IN (class.oid, nullif(class.reltoastrelid, 0))
-          AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-          AND lock.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
-    ) AS is_locked) AS held
+    CROSS JOIN LATERAL (SELECT
+        class.oid IN (SELECT taken.relation_id FROM taken)
+            OR class.reltoastrelid IN (SELECT taken.relation_id FROM taken) AS is_locked
+    ) AS held
     WHERE class.relkind IN ('r', 'm') AND class.relpersistence <> 't'
       AND CASE WHEN $1 IS NULL
                THEN NOT pg_catalog.starts_with(space.nspname, 'pg_') AND space.nspname <> 'information_schema'
@@ -43,15 +46,15 @@ WITH RECURSIVE relation AS MATERIALIZED (
         pg_catalog.count(*)::pg_catalog.int4 AS field_count,
         pg_catalog.array_agg(shape.width ORDER BY attribute.attnum) AS widths,
         pg_catalog.array_agg(CASE
-            WHEN attribute.attisdropped THEN 1
+            WHEN kept.is_absent THEN 1
             -- A value of up to 126 bytes has a short header, and stands anywhere.
             WHEN attribute.attlen < 0 AND shape.width < 127 THEN 1
             ELSE CASE attribute.attalign WHEN 'd' THEN 8 WHEN 'i' THEN 4 WHEN 's' THEN 2 ELSE 1 END
         END ORDER BY attribute.attnum) AS alignments,
-        pg_catalog.array_agg(attribute.attlen > 0 AND NOT attribute.attisdropped ORDER BY attribute.attnum) AS are_fixed,
-        pg_catalog.array_agg(CASE WHEN attribute.attisdropped THEN 0 ELSE 1 - coalesce(known.null_frac, 0) END
+        pg_catalog.array_agg(attribute.attlen > 0 AND NOT kept.is_absent ORDER BY attribute.attnum) AS are_fixed,
+        pg_catalog.array_agg(CASE WHEN kept.is_absent THEN 0 ELSE 1 - coalesce(known.null_frac, 0) END
                   ORDER BY attribute.attnum) AS presences,
-        pg_catalog.bool_or(NOT attribute.attisdropped AND known.avg_width IS NULL
+        pg_catalog.bool_or(NOT kept.is_absent AND known.avg_width IS NULL
                 AND (attribute.attlen < 0 OR NOT attribute.attnotnull)) AS lacks_statistics,
         pg_catalog.bool_or(attribute.attisdropped) AS has_dropped_field,
         pg_catalog.bool_or(attribute.atthasmissing) AS has_late_field
@@ -60,22 +63,25 @@ WITH RECURSIVE relation AS MATERIALIZED (
     LEFT JOIN pg_catalog.pg_stats AS known
         ON known.schemaname = relation.schema_name AND known.tablename = relation.table_name
        AND known.attname = attribute.attname AND NOT known.inherited
+    -- A generated column that is virtual is a null in every row.
+    CROSS JOIN LATERAL (SELECT attribute.attisdropped OR attribute.attgenerated = 'v' AS is_absent) AS kept
     -- The statistics cut the mean of varying widths down to a whole number: half a byte on average.
     CROSS JOIN LATERAL (SELECT (CASE
-        WHEN attribute.attisdropped THEN 0
+        WHEN kept.is_absent THEN 0
         WHEN attribute.attlen > 0 THEN attribute.attlen
         ELSE coalesce(known.avg_width, 32) + 0.5
     END)::pg_catalog.float8 AS width) AS shape
     GROUP BY relation.relation_id
 ), layout AS (
     -- Field by field, in the order in which they lie in a row. rest: where the next field begins, modulo 8; null when that
-    -- differs from row to row. slack: how far the bytes may be off.
+    -- differs from row to row. slack: how far the bytes may be off. full_part: the part of rows without a null.
     SELECT
         field.*,
         0 AS place,
         0::pg_catalog.float8 AS bytes,
         0 AS rest,
-        0::pg_catalog.float8 AS slack
+        0::pg_catalog.float8 AS slack,
+        1::pg_catalog.float8 AS full_part
     FROM field
     UNION ALL
     SELECT
@@ -92,7 +98,8 @@ WITH RECURSIVE relation AS MATERIALIZED (
         END,
         layout.slack + this.presence * (
             CASE WHEN layout.rest IS NULL THEN (this.alignment - 1) / 2.0 ELSE 0 END
-            + CASE WHEN this.is_fixed THEN 0 ELSE 0.5 END)
+            + CASE WHEN this.is_fixed THEN 0 ELSE 0.5 END),
+        layout.full_part * this.presence
     FROM layout
     CROSS JOIN LATERAL (
         SELECT
@@ -107,19 +114,15 @@ WITH RECURSIVE relation AS MATERIALIZED (
                 END)::pg_catalog.float8 AS bytes
     ) AS padding
     WHERE layout.place < layout.field_count
-), row_size AS (
+), row_size AS MATERIALIZED (
     SELECT
         layout.*,
         layout.rest IS NOT NULL AND layout.slack = 0 AS is_exact,
         -- The header, with the bitmap of nulls in the rows that have one, and the end of the row on a multiple of 8.
-        24 + (1 - nulls.none) * (((23 + (layout.field_count + 7) / 8 + 7) / 8) * 8 - 24)
+        24 + (1 - layout.full_part) * (((23 + (layout.field_count + 7) / 8 + 7) / 8) * 8 - 24)
             + layout.bytes + coalesce((8 - layout.rest) % 8, 3.5) AS row_bytes,
         layout.slack + CASE WHEN layout.rest IS NULL THEN 3.5 ELSE 0 END AS row_slack
     FROM layout
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN layout.has_dropped_field OR 0 = ANY (layout.presences) THEN 0
-            ELSE (SELECT pg_catalog.exp(pg_catalog.sum(pg_catalog.ln(one))) FROM pg_catalog.unnest(layout.presences) AS one) END AS none
-    ) AS nulls
     WHERE layout.place = layout.field_count
 ), counted AS (
     SELECT
@@ -154,16 +157,24 @@ WITH RECURSIVE relation AS MATERIALIZED (
               used.size_bytes) AS free_bytes,
         least(used.dead_tuples * used.row_bytes, used.size_bytes) AS dead_bytes,
         least(greatest(used.size_bytes - pg_catalog.ceil(used.live / used.rows_per_page) * used.page_size, 0), used.size_bytes) AS bloat_bytes,
+        -- Of rows that changed since, neither the width nor whether they are still there is known.
+        CASE WHEN used.size_bytes = 0 THEN 0
+             ELSE 100 * used.changes_since_analyze * used.row_bytes / used.size_bytes END AS change_margin,
         -- One point for what sampling leaves open.
         1 + CASE WHEN used.size_bytes = 0 THEN 0 ELSE
             100 * ((used.live + used.dead_tuples) * used.row_slack + (used.pointer_bytes_max - used.pointer_bytes_min) / 2)
-            / used.size_bytes END AS margin_percent,
+            / used.size_bytes END AS width_margin,
         pg_catalog.array_remove(ARRAY[
             CASE WHEN used.is_locked THEN 'the table is locked' END,
             CASE WHEN used.last_analyzed IS NULL THEN 'never analyzed' END,
             CASE WHEN NOT used.may_read AND used.lacks_statistics THEN 'statistics may not be read'
                  WHEN used.lacks_statistics THEN 'statistics are missing' END,
-            CASE WHEN used.changes_since_analyze > 0.1 * (used.live + used.dead_tuples) THEN 'statistics are stale'
+            CASE WHEN used.changes_since_analyze > 0.1 * (used.live + used.dead_tuples)
+                   OR used.changes_since_analyze > 0 AND pg_catalog.abs(used.pages - used.relpages) > 0.02 * used.relpages
+                   -- A vacuum counts the pages anew, so that they no longer tell how the file grew.
+                   OR used.changes_since_analyze > 0.02 * (used.live + used.dead_tuples)
+                      AND greatest(used.last_vacuum, used.last_autovacuum) > used.last_analyzed
+                 THEN 'statistics are stale'
                  WHEN used.changes_since_analyze > 0 AND used.last_analyzed < pg_catalog.clock_timestamp() - interval '30 days'
                  THEN 'statistics are old' END,
             CASE WHEN used.has_dropped_field THEN 'a column was dropped' END,
@@ -171,28 +182,38 @@ WITH RECURSIVE relation AS MATERIALIZED (
             CASE WHEN used.used_bytes + used.pointer_bytes_min > 1.05 * used.size_bytes THEN 'statistics contradict the size' END
         ], NULL) AS doubts
     FROM used
+    -- A table that was dropped meanwhile has no size.
+    WHERE used.size_bytes IS NOT NULL
+), judged AS (
+    SELECT
+        told.*,
+        told.width_margin + told.change_margin AS margin_percent,
+        told.doubts
+            || CASE WHEN told.width_margin > 5 THEN ARRAY['the width of rows varies too much']
+                    WHEN told.width_margin + told.change_margin > 5 AND NOT 'statistics are stale' = ANY (told.doubts)
+                    THEN ARRAY['statistics are stale'] END AS all_doubts
+    FROM told
 )
 SELECT
-    told.schema_name::pg_catalog.text AS schema_name,
-    told.table_name::pg_catalog.text AS table_name,
-    told.size_bytes::pg_catalog.int8 AS size_bytes,
-    told.toast_bytes::pg_catalog.int8 AS toast_bytes,
-    told.fillfactor::pg_catalog.int4 AS fillfactor,
-    told.live::pg_catalog.int8 AS live_tuples,
-    told.dead_tuples::pg_catalog.int8 AS dead_tuples,
-    told.row_bytes::pg_catalog.float8 AS row_bytes,
-    told.free_bytes::pg_catalog.int8 AS free_bytes,
-    told.dead_bytes::pg_catalog.int8 AS dead_bytes,
-    told.bloat_bytes::pg_catalog.int8 AS bloat_bytes,
-    coalesce(100 * told.free_bytes / nullif(told.size_bytes, 0), 0)::pg_catalog.float8 AS free_percent,
-    coalesce(100 * told.dead_bytes / nullif(told.size_bytes, 0), 0)::pg_catalog.float8 AS dead_percent,
-    coalesce(100 * told.bloat_bytes / nullif(told.size_bytes, 0), 0)::pg_catalog.float8 AS bloat_percent,
-    told.margin_percent::pg_catalog.float8 AS margin_percent,
-    pg_catalog.cardinality(told.doubts) = 0 AND told.margin_percent <= 5 AS is_confident,
-    CASE WHEN told.margin_percent > 5 THEN told.doubts || 'the width of rows varies too much'::pg_catalog.text
-         ELSE told.doubts END AS doubts,
-    told.last_analyzed,
-    told.last_vacuum,
-    told.last_autovacuum
-FROM told
-ORDER BY told.bloat_bytes DESC, told.schema_name, told.table_name
+    judged.schema_name::pg_catalog.text AS schema_name,
+    judged.table_name::pg_catalog.text AS table_name,
+    judged.size_bytes::pg_catalog.int8 AS size_bytes,
+    judged.toast_bytes::pg_catalog.int8 AS toast_bytes,
+    judged.fillfactor::pg_catalog.int4 AS fillfactor,
+    judged.live::pg_catalog.int8 AS live_tuples,
+    judged.dead_tuples::pg_catalog.int8 AS dead_tuples,
+    judged.row_bytes::pg_catalog.float8 AS row_bytes,
+    judged.free_bytes::pg_catalog.int8 AS free_bytes,
+    judged.dead_bytes::pg_catalog.int8 AS dead_bytes,
+    judged.bloat_bytes::pg_catalog.int8 AS bloat_bytes,
+    coalesce(100 * judged.free_bytes / nullif(judged.size_bytes, 0), 0)::pg_catalog.float8 AS free_percent,
+    coalesce(100 * judged.dead_bytes / nullif(judged.size_bytes, 0), 0)::pg_catalog.float8 AS dead_percent,
+    coalesce(100 * judged.bloat_bytes / nullif(judged.size_bytes, 0), 0)::pg_catalog.float8 AS bloat_percent,
+    judged.margin_percent::pg_catalog.float8 AS margin_percent,
+    pg_catalog.cardinality(judged.all_doubts) = 0 AS is_confident,
+    judged.all_doubts AS doubts,
+    judged.last_analyzed,
+    judged.last_vacuum,
+    judged.last_autovacuum
+FROM judged
+ORDER BY judged.bloat_bytes DESC, judged.schema_name, judged.table_name

@@ -23,7 +23,10 @@ pub(super) struct TableFacts {
 /// One row, or none when there is no such table.
 pub(super) fn facts(table: &TableName) -> Statement {
     statement(
-        "SELECT relation.relkind::pg_catalog.text AS kind,
+        // A table that was dropped meanwhile has no size.
+        "SELECT found.kind, found.page_count, found.inspector_schema, found.is_superuser, found.snapshot
+        FROM (
+        SELECT relation.relkind::pg_catalog.text AS kind,
             pg_catalog.pg_relation_size(relation.oid) / pg_catalog.current_setting('block_size')::pg_catalog.int8 AS page_count,
             (SELECT home.nspname FROM pg_catalog.pg_extension AS extension
              JOIN pg_catalog.pg_namespace AS home ON home.oid = extension.extnamespace
@@ -32,7 +35,9 @@ pub(super) fn facts(table: &TableName) -> Statement {
             pg_catalog.pg_current_snapshot()::pg_catalog.text AS snapshot
         FROM pg_catalog.pg_class AS relation
         JOIN pg_catalog.pg_namespace AS space ON space.oid = relation.relnamespace
-        WHERE space.nspname = $1 AND relation.relname = $2",
+        WHERE space.nspname = $1 AND relation.relname = $2
+        ) AS found
+        WHERE found.page_count IS NOT NULL",
         [table.schema.as_str().into(), table.table.as_str().into()],
     )
 }
