@@ -5,13 +5,18 @@ use neobank_ops::indexes::{IndexFinding, IndexProblem, IndexUse};
 use neobank_ops::{Monitor, MonitorLimits};
 
 use super::monitor_of;
+use super::session::Session;
 use crate::harness::{EmptyDatabase, TestBank};
 
 mod everywhere {
-    use super::{each_problem_is_found, hostile_names_are_found, one_that_is_used_is_not_unused};
+    use super::{
+        each_problem_is_found, hostile_names_are_found, one_that_is_being_rebuilt_has_not_failed,
+        one_that_is_used_is_not_unused,
+    };
     on_empty_databases!(
         each_problem_is_found,
         one_that_is_used_is_not_unused,
+        one_that_is_being_rebuilt_has_not_failed,
         hostile_names_are_found,
     );
 }
@@ -162,6 +167,51 @@ async fn one_that_is_used_is_not_unused(empty: EmptyDatabase) {
     let section = bounded.indexes(Some(&["s".to_owned()])).await.unwrap();
     let rows = section.value().unwrap_or_else(|| panic!("{section:?}"));
     assert_eq!([rows[0].size_bytes, rows[1].size_bytes], [None, None]);
+}
+
+/// Dropping what is being built would be the worst advice.
+async fn one_that_is_being_rebuilt_has_not_failed(empty: EmptyDatabase) {
+    let database = empty.superuser().await;
+    for sql in [
+        "CREATE SCHEMA s",
+        "CREATE TABLE s.t (id integer PRIMARY KEY, a integer)",
+        "CREATE INDEX a ON s.t (a)",
+        "CREATE TABLE s.referrer (t integer CONSTRAINT a_foreign_key REFERENCES s.t)",
+    ] {
+        run(&database, sql).await;
+    }
+    let (old, rebuilder) = (
+        Session::open(&empty.url).await,
+        Session::open(&empty.url).await,
+    );
+    old.run("BEGIN; INSERT INTO s.t VALUES (1, 1)").await;
+    let rebuilt = rebuilder.send("REINDEX TABLE CONCURRENTLY s.t");
+    let monitor = monitor_of(&empty.url).await;
+    let found = super::until("there are indexes that are not valid yet", async || {
+        let found = findings(&monitor, "s").await;
+        let indexes = database
+            .fetch_value::<i64>(statement(
+                "SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indrelid = 's.t'::regclass",
+                [],
+            ))
+            .await
+            .unwrap();
+        (indexes == 2).then_some(found)
+    })
+    .await;
+    assert!(
+        !found.iter().any(|one| one.problem == IndexProblem::Invalid),
+        "{found:?}"
+    );
+    let primary = found.iter().find(|one| one.index.index_name == "t_pkey");
+    assert!(
+        primary.unwrap().needed_for.contains(&IndexUse::Constraint {
+            name: "t_pkey".to_owned()
+        }),
+        "{primary:?}"
+    );
+    old.run("COMMIT").await;
+    rebuilt.await.unwrap().unwrap();
 }
 
 async fn hostile_names_are_found(empty: EmptyDatabase) {

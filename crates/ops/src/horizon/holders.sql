@@ -19,6 +19,8 @@ CROSS JOIN LATERAL (SELECT CASE
     ELSE activity.backend_xid
 END AS number) AS oldest
 WHERE oldest.number IS NOT NULL AND activity.pid <> pg_catalog.pg_backend_pid()
+    -- The server leaves those out that VACUUM; not those that VACUUM FULL or ANALYZE.
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_vacuum AS vacuum WHERE vacuum.pid = activity.pid)
 UNION ALL
 SELECT
     'prepared_transaction', prepared.gid, NULL, prepared.database::pg_catalog.text, prepared.owner::pg_catalog.text, NULL, 'prepared',
@@ -28,12 +30,14 @@ SELECT
 FROM pg_catalog.pg_prepared_xacts AS prepared
 UNION ALL
 SELECT
-    'replication_slot', slot.slot_name::pg_catalog.text, slot.active_pid, slot.database::pg_catalog.text, NULL, NULL,
+    -- Of no one database: a logical slot keeps the catalogs' old rows of all of them.
+    'replication_slot', slot.slot_name::pg_catalog.text, slot.active_pid, NULL, NULL, NULL,
     CASE WHEN slot.active THEN 'active' ELSE 'inactive' END,
     pg_catalog.age(held.number)::pg_catalog.int8,
     NULL,
     held.is_catalog_only
 FROM pg_catalog.pg_replication_slots AS slot
 CROSS JOIN LATERAL (VALUES (slot.xmin, false), (slot.catalog_xmin, true)) AS held (number, is_catalog_only)
-WHERE held.number IS NOT NULL
+-- A slot that was given up holds nothing, although it still says what it held.
+WHERE held.number IS NOT NULL AND slot.wal_status IS DISTINCT FROM 'lost'
 ORDER BY age_transactions DESC, kind, identity

@@ -1,3 +1,13 @@
+WITH taken AS MATERIALIZED (
+    SELECT
+        lock.relation,
+        pg_catalog.bool_or(lock.mode = 'AccessExclusiveLock') AS wholly,
+        pg_catalog.bool_or(lock.granted AND lock.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'AccessExclusiveLock')) AS to_build
+    FROM pg_catalog.pg_locks AS lock
+    WHERE lock.locktype = 'relation' AND lock.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+        AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+    GROUP BY lock.relation
+)
 SELECT
     space.nspname::pg_catalog.text AS schema_name,
     owner.relname::pg_catalog.text AS table_name,
@@ -6,12 +16,16 @@ SELECT
     CASE WHEN NOT held.is_locked THEN pg_catalog.pg_relation_size(class.oid) END AS size_bytes,
     entry.indisvalid AS is_valid,
     entry.indisready AS is_ready,
-    EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build
-            WHERE build.relid = owner.oid AND build.datname = pg_catalog.current_database()
-              AND build.index_relid IN (0, class.oid)) AS is_being_built,
+    -- REINDEX builds indexes that the progress does not name, and a role may not see the progress of others: whoever builds
+    -- also holds a lock on the table.
+    coalesce(of_table.to_build, false)
+        OR EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build
+                   WHERE build.relid = owner.oid AND build.datname = pg_catalog.current_database()) AS is_being_built,
     entry.indisunique AS is_unique,
-    (SELECT pg_catalog.min(rule.conname::pg_catalog.text) FROM pg_catalog.pg_constraint AS rule
-     WHERE rule.conindid = class.oid) AS constraint_name,
+    -- By the table, which has an index; a foreign key names the other table's index too.
+    (SELECT rule.conname::pg_catalog.text FROM pg_catalog.pg_constraint AS rule
+     WHERE rule.conrelid = owner.oid AND rule.conindid = class.oid AND rule.contype IN ('p', 'u', 'x')
+     LIMIT 1) AS constraint_name,
     entry.indisreplident AS is_replica_identity,
     entry.indisclustered AS is_clustered,
     class.relispartition AS is_of_partition,
@@ -48,12 +62,11 @@ JOIN pg_catalog.pg_class AS owner ON owner.oid = entry.indrelid AND owner.relkin
 JOIN pg_catalog.pg_am AS method ON method.oid = class.relam
 JOIN pg_catalog.pg_namespace AS space ON space.oid = owner.relnamespace
 -- Sizes and expressions of what somebody wants for himself would be waited for.
-CROSS JOIN LATERAL (SELECT EXISTS (
-    SELECT FROM pg_catalog.pg_locks AS lock
-    WHERE lock.locktype = 'relation' AND lock.mode = 'AccessExclusiveLock' AND lock.relation IN (class.oid, owner.oid)
-      AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-      AND lock.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
-) AS is_locked) AS held
+LEFT JOIN taken AS of_table ON of_table.relation = owner.oid
+LEFT JOIN taken AS of_index ON of_index.relation = class.oid
+CROSS JOIN LATERAL (
+    SELECT coalesce(of_table.wholly, false) OR coalesce(of_index.wholly, false) AS is_locked
+) AS held
 WHERE CASE WHEN $1 IS NULL
            THEN NOT pg_catalog.starts_with(space.nspname, 'pg_') AND space.nspname <> 'information_schema'
            ELSE space.nspname = ANY ($1) END
