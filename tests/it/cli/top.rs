@@ -157,7 +157,8 @@ async fn a_sample_tells_sessions_blocking_places_and_counters(database: EmptyDat
         sample.counters.value().unwrap(),
         before.counters.value().unwrap(),
     );
-    assert!(now.commits >= earlier.commits && now.taken_at > earlier.taken_at);
+    // Other tests drop their databases, and their commits with them: the sum may fall.
+    assert!(now.commits > 0 && now.taken_at > earlier.taken_at);
 }
 
 async fn a_cancellation_hits_the_statement_that_was_looked_at(database: EmptyDatabase) {
