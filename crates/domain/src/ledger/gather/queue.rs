@@ -1,6 +1,6 @@
 //! Where requests wait, and who drives them.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use neobank_db::Database;
@@ -11,6 +11,7 @@ use super::counts::{Counts, GatherMetrics};
 use super::lane::Lane;
 use super::member::Place;
 use super::options::GatherOptions;
+use crate::AccountId;
 
 /// Requests in the order of their arrival. A lane is started when one arrives and ends when none is left.
 pub(super) struct Queue {
@@ -24,6 +25,15 @@ pub(super) struct Queue {
 struct State {
     waiting: VecDeque<Place>,
     lanes: usize,
+    /// The accounts of the groups that are under way: another lane would only wait for their locks.
+    busy: HashSet<AccountId>,
+}
+
+/// Requests that one lane carries out together.
+pub(super) struct Taken {
+    pub(super) places: Vec<Place>,
+    /// Nobody else takes requests for these until they are released.
+    pub(super) accounts: Vec<AccountId>,
 }
 
 impl Queue {
@@ -56,8 +66,10 @@ impl Queue {
             self.counts.overloaded();
             return Err(LedgerError::Overloaded { waiting, limit });
         }
+        // Another lane has something to do only where the locks of those under way are not in its way.
+        let starts = state.lanes == 0
+            || (state.lanes < self.options.lanes && !state.is_busy(&place, &HashSet::new()));
         state.waiting.push_back(place);
-        let starts = state.lanes < self.options.lanes;
         if starts {
             state.lanes = state.lanes.saturating_add(1);
         }
@@ -69,23 +81,52 @@ impl Queue {
         Ok(())
     }
 
-    /// The next group, those first that came first; or `None`, and then the lane that asked counts no longer.
-    pub(super) fn take(&self) -> Option<Vec<Place>> {
+    /// The next group; or `None`, and then the lane that asked counts no longer.
+    ///
+    /// Those first that came first, but for accounts that are busy: a request for one of them waits, and so do those behind
+    /// it that share an account with it. So the requests of an account are carried out in the order of their arrival.
+    pub(super) fn take(&self) -> Option<Taken> {
         let mut state = self.state();
-        let mut group = Vec::new();
-        while group.len() < self.options.group_size_max {
+        let (mut places, mut passed) = (Vec::new(), Vec::new());
+        let mut behind = HashSet::new();
+        while places.len() < self.options.group_size_max {
             let Some(place) = state.waiting.pop_front() else {
                 break;
             };
-            if !place.is_over() {
-                group.push(place);
+            if place.is_over() {
+                continue;
+            }
+            if state.is_busy(&place, &behind) {
+                behind.extend(place.request().accounts());
+                passed.push(place);
+            } else {
+                places.push(place);
             }
         }
-        if group.is_empty() {
+        while let Some(place) = passed.pop() {
+            state.waiting.push_front(place);
+        }
+        if places.is_empty() {
             state.lanes = state.lanes.saturating_sub(1);
             return None;
         }
-        Some(group)
+        let accounts: HashSet<_> = places
+            .iter()
+            .flat_map(|place| place.request().accounts())
+            .collect();
+        state.busy.extend(&accounts);
+        Some(Taken {
+            places,
+            accounts: accounts.into_iter().collect(),
+        })
+    }
+
+    /// A group is over; requests for its accounts can be taken again.
+    pub(super) fn release(&self, accounts: &[AccountId]) {
+        let mut state = self.state();
+        for account in accounts {
+            state.busy.remove(account);
+        }
     }
 
     /// A lane was dropped before its end, so its runtime is shutting down. Those who wait are told as their places are
@@ -109,6 +150,15 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_busy(&self, place: &Place, behind: &HashSet<AccountId>) -> bool {
+        let accounts = place.request().accounts();
+        accounts
+            .iter()
+            .any(|account| self.busy.contains(account) || behind.contains(account))
     }
 }
 
