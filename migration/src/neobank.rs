@@ -79,6 +79,8 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS banking.apply_entries()"),
         object!("banking/trigger_transactions_apply_entries" since "m20261123_000002_banking",
             "DROP TRIGGER IF EXISTS transactions_apply_entries ON banking.transactions"),
+        object!("banking/function_post_transfers" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.post_transfers"),
         object!("banking/function_uuid_v7" since "m20261123_000002_banking",
             "DROP FUNCTION IF EXISTS banking.uuid_v7()"),
         object!("banking/function_system_account_id" since "m20261123_000002_banking",

@@ -66,7 +66,7 @@ pub struct Options {
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
     /// Lanes of the gathered way
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 2)]
     pub lanes: usize,
     /// Requests in a group at most
     #[arg(long, default_value_t = 1_000)]

@@ -5,6 +5,7 @@ mod append_only;
 mod attacker;
 mod entries;
 mod money;
+mod post_transfers;
 mod roles;
 
 use neobank_db::{Database, Executor, statement};

@@ -10,7 +10,7 @@ use super::decision::{Decision, Identified, decide};
 use super::error::LedgerError;
 use super::receipt::Outcome;
 use super::request::Request;
-use super::session::{Session, columns};
+use super::session::{Session, TransferColumns};
 use crate::{AccountId, TransactionId, TransferId};
 
 /// How often a group is decided anew because another session used one of its keys at the same moment.
@@ -159,11 +159,8 @@ async fn attempt(
         .iter()
         .map(|transfer| transfer.receipt.transfer_id)
         .collect();
-    let (transfers, entries) = columns(transfers);
-    match session
-        .write_and_commit(transaction, &transfers, &entries)
-        .await
-    {
+    let transfers = TransferColumns::of(transfers);
+    match session.write_and_commit(transaction, &transfers).await {
         Ok(()) => Ok(outcomes),
         Err(DatabaseError::CommitUnknown { reason }) => Err(Failure::Unknown {
             reason,

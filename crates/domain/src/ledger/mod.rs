@@ -35,7 +35,7 @@ pub use request::{
 };
 
 use group::{Group, KEY_RACES_MAX, is_key_race};
-use session::{Session, columns};
+use session::{Session, TransferColumns};
 
 /// Moves money.
 ///
@@ -187,8 +187,8 @@ async fn attempt_in(
         savepoint.rollback().await?;
         return Ok(outcomes);
     }
-    let (transfers, entries) = columns(transfers);
-    session.write(inner, &transfers, &entries).await?;
+    let transfers = TransferColumns::of(transfers);
+    session.write(inner, &transfers).await?;
     savepoint.release().await?;
     Ok(outcomes)
 }

@@ -65,26 +65,15 @@ WHERE account.account_id = ANY ($1)
 
 const COUNT_TRANSFERS: &str = "SELECT count(*) FROM banking.transfers WHERE transfer_id = ANY ($1)";
 
-const INSERT_TRANSFERS: &str = "\
-INSERT INTO banking.transfers
-    (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
-     amount, currency_code, description, idempotency_key, request_hash, posted_at)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[],
-                     $7::numeric[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::timestamptz[])";
-
-const INSERT_ENTRIES: &str = "\
-INSERT INTO banking.transactions
-    (transaction_id, transfer_id, account_id, entry_number, transaction_type, amount, currency_code,
-     running_balance, description, transaction_date)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::text[],
-                     $8::numeric[], $9::text[], $10::timestamptz[])";
+/// One row for each transfer; the function makes its two entries and the balances.
+const POST_TRANSFERS: &str = "\
+SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 /// The statements, ready on one connection.
 pub(super) struct Session {
     lock_accounts: Prepared,
     read_known: Prepared,
-    insert_transfers: Prepared,
-    insert_entries: Prepared,
+    post_transfers: Prepared,
 }
 
 /// The columns of new transfers, as the arrays that one statement takes.
@@ -92,31 +81,24 @@ pub(super) struct Session {
 pub(super) struct TransferColumns {
     transfer_id: Vec<Uuid>,
     transfer_type: Vec<&'static str>,
-    from_account_id: Vec<Uuid>,
-    to_account_id: Vec<Uuid>,
-    from_entry_number: Vec<i64>,
-    to_entry_number: Vec<i64>,
     amount: Vec<Decimal>,
     currency_code: Vec<&'static str>,
     description: Vec<String>,
     idempotency_key: Vec<Option<String>>,
     request_hash: Vec<Option<Vec<u8>>>,
     posted_at: Vec<DateTime<Utc>>,
+    debit: EntryColumns,
+    credit: EntryColumns,
 }
 
-/// The columns of new entries, as the arrays that one statement takes.
+/// The columns of one side of new transfers.
 #[derive(Default)]
-pub(super) struct EntryColumns {
-    transaction_id: Vec<Uuid>,
-    transfer_id: Vec<Uuid>,
+struct EntryColumns {
     account_id: Vec<Uuid>,
     entry_number: Vec<i64>,
-    transaction_type: Vec<&'static str>,
-    amount: Vec<Decimal>,
-    currency_code: Vec<&'static str>,
     running_balance: Vec<Decimal>,
+    transaction_id: Vec<Uuid>,
     description: Vec<String>,
-    transaction_date: Vec<DateTime<Utc>>,
 }
 
 impl Session {
@@ -127,10 +109,7 @@ impl Session {
                 .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
                 .await?,
             read_known: transaction.prepare(READ_KNOWN, &[Type::TEXT_ARRAY]).await?,
-            insert_transfers: transaction
-                .prepare(INSERT_TRANSFERS, TRANSFER_TYPES)
-                .await?,
-            insert_entries: transaction.prepare(INSERT_ENTRIES, ENTRY_TYPES).await?,
+            post_transfers: transaction.prepare(POST_TRANSFERS, POST_TYPES).await?,
         })
     }
 
@@ -212,13 +191,9 @@ impl Session {
         &self,
         transaction: Transaction,
         transfers: &TransferColumns,
-        entries: &EntryColumns,
     ) -> Result<(), DatabaseError> {
         transaction
-            .execute_and_commit(&[
-                (&self.insert_transfers, &transfers.parameters()),
-                (&self.insert_entries, &entries.parameters()),
-            ])
+            .execute_and_commit(&[(&self.post_transfers, &transfers.parameters())])
             .await?;
         Ok(())
     }
@@ -228,134 +203,98 @@ impl Session {
         &self,
         transaction: &Transaction,
         transfers: &TransferColumns,
-        entries: &EntryColumns,
     ) -> Result<(), DatabaseError> {
-        let (transfers, entries) = (transfers.parameters(), entries.parameters());
-        in_order(
-            transaction.execute_prepared(&self.insert_transfers, &transfers),
-            transaction.execute_prepared(&self.insert_entries, &entries),
-        )
-        .await?;
+        let parameters = transfers.parameters();
+        transaction
+            .execute_prepared(&self.post_transfers, &parameters)
+            .await?;
         Ok(())
     }
 }
 
-const TRANSFER_TYPES: &[Type] = &[
+const POST_TYPES: &[Type] = &[
     Type::UUID_ARRAY,
     Type::TEXT_ARRAY,
-    Type::UUID_ARRAY,
-    Type::UUID_ARRAY,
-    Type::INT8_ARRAY,
-    Type::INT8_ARRAY,
     Type::NUMERIC_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::BYTEA_ARRAY,
     Type::TIMESTAMPTZ_ARRAY,
-];
-
-const ENTRY_TYPES: &[Type] = &[
-    Type::UUID_ARRAY,
-    Type::UUID_ARRAY,
     Type::UUID_ARRAY,
     Type::INT8_ARRAY,
-    Type::TEXT_ARRAY,
     Type::NUMERIC_ARRAY,
+    Type::UUID_ARRAY,
     Type::TEXT_ARRAY,
+    Type::UUID_ARRAY,
+    Type::INT8_ARRAY,
     Type::NUMERIC_ARRAY,
+    Type::UUID_ARRAY,
     Type::TEXT_ARRAY,
-    Type::TIMESTAMPTZ_ARRAY,
 ];
 
-/// The rows of new transfers as columns.
-pub(super) fn columns(new: Vec<NewTransfer>) -> (TransferColumns, EntryColumns) {
-    let mut transfers = TransferColumns::default();
-    let mut entries = EntryColumns::default();
-    for transfer in new {
+impl TransferColumns {
+    /// The rows of new transfers as columns.
+    pub(super) fn of(new: Vec<NewTransfer>) -> Self {
+        let mut columns = Self::default();
+        for transfer in new {
+            columns.push(transfer);
+        }
+        columns
+    }
+
+    fn push(&mut self, new: NewTransfer) {
         let NewTransfer {
             receipt,
             description,
             debit_description,
             credit_description,
             key,
-        } = transfer;
-        entries.push(&receipt, &receipt.debit, "debit", debit_description);
-        entries.push(&receipt, &receipt.credit, "credit", credit_description);
-        transfers.push(&receipt, description, key);
-    }
-    (transfers, entries)
-}
-
-impl TransferColumns {
-    fn push(&mut self, receipt: &Receipt, description: String, key: Option<(String, [u8; 32])>) {
+        } = new;
         let (key, hash) = key.map(|(key, hash)| (key, hash.to_vec())).unzip();
         self.transfer_id.push(receipt.transfer_id.as_uuid());
         self.transfer_type.push(receipt.transfer_type.name());
-        self.from_account_id
-            .push(receipt.debit.account_id.as_uuid());
-        self.to_account_id.push(receipt.credit.account_id.as_uuid());
-        self.from_entry_number.push(receipt.debit.entry_number);
-        self.to_entry_number.push(receipt.credit.entry_number);
         self.amount.push(receipt.amount.amount());
         self.currency_code.push(receipt.amount.currency().code());
         self.description.push(description);
         self.idempotency_key.push(key);
         self.request_hash.push(hash);
         self.posted_at.push(receipt.posted_at);
+        self.debit.push(&receipt.debit, debit_description);
+        self.credit.push(&receipt.credit, credit_description);
     }
 
-    fn parameters(&self) -> [&(dyn ToSql + Sync); 12] {
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 18] {
         [
             &self.transfer_id,
             &self.transfer_type,
-            &self.from_account_id,
-            &self.to_account_id,
-            &self.from_entry_number,
-            &self.to_entry_number,
             &self.amount,
             &self.currency_code,
             &self.description,
             &self.idempotency_key,
             &self.request_hash,
             &self.posted_at,
+            &self.debit.account_id,
+            &self.debit.entry_number,
+            &self.debit.running_balance,
+            &self.debit.transaction_id,
+            &self.debit.description,
+            &self.credit.account_id,
+            &self.credit.entry_number,
+            &self.credit.running_balance,
+            &self.credit.transaction_id,
+            &self.credit.description,
         ]
     }
 }
 
 impl EntryColumns {
-    fn push(
-        &mut self,
-        receipt: &Receipt,
-        entry: &EntryReceipt,
-        transaction_type: &'static str,
-        description: String,
-    ) {
-        self.transaction_id.push(entry.transaction_id.as_uuid());
-        self.transfer_id.push(receipt.transfer_id.as_uuid());
+    fn push(&mut self, entry: &EntryReceipt, description: String) {
         self.account_id.push(entry.account_id.as_uuid());
         self.entry_number.push(entry.entry_number);
-        self.transaction_type.push(transaction_type);
-        self.amount.push(receipt.amount.amount());
-        self.currency_code.push(receipt.amount.currency().code());
         self.running_balance.push(entry.running_balance.amount());
+        self.transaction_id.push(entry.transaction_id.as_uuid());
         self.description.push(description);
-        self.transaction_date.push(receipt.posted_at);
-    }
-
-    fn parameters(&self) -> [&(dyn ToSql + Sync); 10] {
-        [
-            &self.transaction_id,
-            &self.transfer_id,
-            &self.account_id,
-            &self.entry_number,
-            &self.transaction_type,
-            &self.amount,
-            &self.currency_code,
-            &self.running_balance,
-            &self.description,
-            &self.transaction_date,
-        ]
     }
 }
 

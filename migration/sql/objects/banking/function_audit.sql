@@ -145,5 +145,13 @@ AS $$
         WHERE trigger.tgname = guard.name AND trigger.tgenabled IN ('O', 'A')
           AND trigger.tgrelid = to_regclass(guard.on_table) AND trigger.tgfoid = to_regprocedure(guard.calls)
     )
+    UNION ALL
+    SELECT 'application cannot change a balance', role.name, format('may update banking.accounts.%I', role.column_name)
+    FROM (
+        SELECT role.name, column_name
+        FROM (VALUES ('neobank_app'), ('neobank_read')) AS role (name)
+        CROSS JOIN (VALUES ('current_balance'), ('held_balance'), ('last_entry_number')) AS guarded (column_name)
+    ) AS role
+    WHERE has_column_privilege(role.name, 'banking.accounts', role.column_name, 'UPDATE')
 $$;
 REVOKE ALL ON FUNCTION banking.audit() FROM PUBLIC;

@@ -22,6 +22,10 @@ GRANT INSERT (customer_id, preferences), UPDATE (preferences, updated_at)
     ON banking.customer_preferences TO neobank_app;
 
 GRANT EXECUTE ON FUNCTION
+    banking.post_transfers(
+        uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
+        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+    ),
     banking.uuid_v7(),
     banking.system_account_id(text, text),
     banking.open_system_accounts(text),

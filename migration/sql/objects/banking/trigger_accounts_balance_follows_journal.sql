@@ -1,6 +1,8 @@
--- apply_entries() updates the balances from inside a trigger; any other writer is at depth 0 and is refused.
+-- apply_entries() updates the balances from inside a trigger, post_transfers() with its setting; any other writer is at
+-- depth 0 without it and is refused, the owner too. The application has no privilege to get this far.
 CREATE OR REPLACE TRIGGER accounts_balance_follows_journal
     BEFORE UPDATE OF current_balance, held_balance, last_entry_number, last_entry_at, account_id, currency_code, minor_units
     ON banking.accounts
-    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0)
+    FOR EACH STATEMENT
+    WHEN (pg_trigger_depth() = 0 AND current_setting('neobank.posting', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION banking.refuse_account_change();

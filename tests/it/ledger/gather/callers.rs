@@ -25,7 +25,7 @@ async fn two_thousand_at_once(bank: TestBank) {
     for _ in 0..20 {
         accounts.push(bank.account(czk("1000")).await);
     }
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let mut random = Random::new(2_000);
     let callers: Vec<_> = (0..2_000)
         .map(|number| {
@@ -54,7 +54,7 @@ async fn two_thousand_at_once(bank: TestBank) {
 
 async fn those_who_go_away_disturb_nobody(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let gate = Gate::close(&bank).await;
     // Also the one whose group waits for its lock.
     let first = first_group(&gathered, &gate).await;
@@ -95,7 +95,7 @@ async fn those_who_go_away_at_any_moment_leave_the_books_right(bank: TestBank) {
         }
         accounts
     };
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let callers: Vec<_> = (0..600)
         .map(|number| {
             let mut random = Random::new(number);
@@ -136,6 +136,7 @@ async fn those_who_go_away_at_any_moment_leave_the_books_right(bank: TestBank) {
 async fn more_than_may_wait_are_told_at_once(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let mut options = GatherOptions::default();
+    options.lanes = 1;
     options.waiting_max = 10;
     let gathered = GatheredLedger::with_options(&bank.ledger, options).unwrap();
     let gate = Gate::close(&bank).await;
@@ -184,7 +185,7 @@ fn assert_exceeded(outcome: &Result<neobank_domain::Receipt, LedgerError>) {
 
 async fn a_deadline_is_kept_while_the_group_waits(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let gate = Gate::close(&bank).await;
     let started = Instant::now();
     let hurried = gathered.with_deadline(started + Duration::from_millis(200));
@@ -220,7 +221,7 @@ async fn a_deadline_is_kept_while_the_group_waits(bank: TestBank) {
 async fn a_deadline_of_the_database_is_the_callers(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let passed = bank.database.with_deadline(Instant::now());
-    let gathered = GatheredLedger::new(&neobank_domain::Ledger::new(passed));
+    let gathered = one_lane(&neobank_domain::Ledger::new(passed));
     assert_exceeded(
         &gathered
             .transfer(TransferRequest::new(from, to, czk("1")))
@@ -239,7 +240,7 @@ async fn a_deadline_of_the_database_is_the_callers(bank: TestBank) {
 /// The task that drives the lane lives in the runtime of the caller that came first.
 async fn a_runtime_that_is_shut_down_strands_nobody(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let gate = Gate::close(&bank).await;
     let other = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -41,7 +41,7 @@ async fn what_the_database_refuses_is_found_and_the_others_are_carried_out(bank:
     );
     let poisoned = bank.account(czk("0")).await;
     poison(&bank, poisoned, "23514").await;
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let is_poisoned = |number: usize| [0, 17, 18, 63, 99].contains(&number);
     let requests = (0..100).map(|number| {
         let to = if is_poisoned(number) { poisoned } else { to };
@@ -78,7 +78,7 @@ async fn a_lock_that_somebody_keeps_fails_only_those_who_need_it(bank: TestBank)
     let mut config = bank.config();
     config.lock_timeout = Duration::from_millis(400);
     let ledger = Ledger::new(Database::connect(config).await.unwrap());
-    let gathered = GatheredLedger::new(&ledger);
+    let gathered = one_lane(&ledger);
     let stranger = bank.database.begin().await.unwrap();
     lock(&stranger, locked).await;
     let callers: Vec<_> = (0..40)
@@ -108,7 +108,7 @@ async fn what_concerns_everybody_is_told_to_everybody_at_once(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     // No room on the disk.
     poison(&bank, to, "53100").await;
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let requests = vec![TransferRequest::new(from, to, czk("1")); 50];
     let outcomes = as_one_group(&bank, &gathered, requests).await;
     for outcome in outcomes {

@@ -19,7 +19,7 @@ on_both_versions!(
 
 async fn a_lone_caller_has_a_group_of_its_own(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     for number in 1..=10 {
         let receipt = gathered
             .transfer(TransferRequest::new(from, to, czk("2")))
@@ -44,7 +44,7 @@ async fn callers_share_a_group_in_the_order_of_their_arrival(bank: TestBank) {
         bank.account(czk("1000")).await,
         bank.account(czk("0")).await,
     );
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let requests = (1..=200)
         .map(|number| TransferRequest::new(from, to, czk(&number.to_string())))
         .collect();
@@ -77,7 +77,7 @@ async fn a_group_costs_two_round_trips(bank: TestBank) {
     proxy.stand_before(&mut config);
     config.pool_max = 1;
     let ledger = Ledger::new(Database::connect(config).await.unwrap());
-    let gathered = GatheredLedger::new(&ledger);
+    let gathered = one_lane(&ledger);
     let keyed =
         |number: usize| TransferRequest::new(from, to, czk("1")).with_key(format!("trip {number}"));
     // Prepares the statements.
@@ -93,7 +93,7 @@ async fn a_group_costs_two_round_trips(bank: TestBank) {
 async fn each_caller_has_its_own_outcome(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let stranger = AccountId::new();
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let known = gathered
         .transfer(TransferRequest::new(from, to, czk("5")).with_key("known"))
         .await
@@ -146,7 +146,7 @@ async fn each_caller_has_its_own_outcome(bank: TestBank) {
 
 async fn a_key_that_repeats_in_a_group_moves_money_once(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let keyed = |amount: &str| TransferRequest::new(from, to, czk(amount)).with_key("rent");
     let requests = vec![keyed("10"), keyed("10"), keyed("11"), keyed("10")];
     let outcomes = as_one_group(&bank, &gathered, requests).await;
@@ -165,6 +165,7 @@ async fn a_key_that_repeats_in_a_group_moves_money_once(bank: TestBank) {
 async fn groups_have_a_largest_size(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let mut options = GatherOptions::default();
+    options.lanes = 1;
     options.group_size_max = 10;
     let gathered = GatheredLedger::with_options(&bank.ledger, options).unwrap();
     let requests = vec![TransferRequest::new(from, to, czk("1")); 35];
@@ -182,7 +183,7 @@ async fn the_same_promises_hold_behind_a_transaction_pooler(bank: TestBank) {
     let mut config = bank.config();
     config.pooler = neobank_db::Pooler::Transaction;
     let ledger = Ledger::new(Database::connect(config).await.unwrap());
-    let gathered = GatheredLedger::new(&ledger);
+    let gathered = one_lane(&ledger);
     let gate = Gate::close(&bank).await;
     let first = first_group(&gathered, &gate).await;
     let callers: Vec<_> = (0..30)

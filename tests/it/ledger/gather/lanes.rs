@@ -7,10 +7,12 @@ use neobank_domain::ledger::gather::GatherOptions;
 use neobank_domain::{AccountId, GatheredLedger, LedgerError, TransferRequest};
 
 use super::super::concurrency::random::Random;
+use super::{Gate, first_group, until};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
     lanes_never_wait_in_a_circle,
+    a_lane_leaves_to_another_what_is_its,
     a_key_asked_for_in_every_lane_moves_money_once,
     limits_that_cannot_be_are_refused,
 );
@@ -67,6 +69,36 @@ async fn lanes_never_wait_in_a_circle(bank: TestBank) {
     );
     assert_eq!(deadlocks(&bank).await, 0);
     assert_eq!(gathered.metrics().requests, 900);
+    bank.assert_sound().await;
+}
+
+/// While one lane waits for a lock, another carries out what has nothing to do with it; and what has waits behind it, so
+/// that an account's requests keep their order.
+async fn a_lane_leaves_to_another_what_is_its(bank: TestBank) {
+    let (between, last) = (bank.account(czk("0")).await, bank.account(czk("0")).await);
+    let (from, to) = (bank.account(czk("9")).await, bank.account(czk("0")).await);
+    let gathered = GatheredLedger::new(&bank.ledger);
+    let gate = Gate::close(&bank).await;
+    let paid = gate.to;
+    let first = first_group(&gathered, &gate).await;
+    let move_on = |from, to| gathered.transfer(TransferRequest::new(from, to, czk("1")));
+    // Each of these has money only when the one before it was carried out.
+    let chain = async { tokio::join!(move_on(paid, between), move_on(between, last)) };
+    let free = async {
+        for number in 1..=5 {
+            let receipt = move_on(from, to).await.unwrap();
+            assert_eq!(receipt.debit.entry_number, number + 1);
+        }
+        until(|| gathered.metrics().lanes == 1).await;
+        assert_eq!(gathered.metrics().waiting, 2);
+        gate.open().await;
+    };
+    let ((one, two), ()) = tokio::join!(chain, free);
+    first.await.unwrap().unwrap();
+    assert_eq!(one.unwrap().credit.entry_number, 1);
+    assert_eq!(two.unwrap().debit.entry_number, 2);
+    assert_eq!(bank.balance(last).await, czk("1"));
+    assert_eq!(gathered.metrics().groups, 7);
     bank.assert_sound().await;
 }
 

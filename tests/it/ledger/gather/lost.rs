@@ -25,7 +25,7 @@ async fn behind(bank: &TestBank, proxy: &CuttingProxy) -> GatheredLedger {
     config.idle_in_transaction_timeout = Duration::from_secs(2);
     config.lock_timeout = Duration::from_secs(2);
     config.connect_timeout = Duration::from_millis(500);
-    GatheredLedger::new(&Ledger::new(Database::connect(config).await.unwrap()))
+    one_lane(&Ledger::new(Database::connect(config).await.unwrap()))
 }
 
 async fn there(bank: &TestBank) -> HashMap<String, TransferId> {
@@ -112,7 +112,7 @@ async fn groups_whose_backend_is_killed_tell_each_caller_the_truth(bank: TestBan
     for _ in 0..4 {
         accounts.push(bank.account(czk("5000")).await);
     }
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = one_lane(&bank.ledger);
     let over = Arc::new(AtomicBool::new(false));
     let killer = tokio::spawn(kill(bank.superuser().await, Arc::clone(&over)));
     let tasks: Vec<_> = (0..24_u64)

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use neobank_db::{Executor, Transaction, statement};
-use neobank_domain::{AccountId, GatheredLedger, LedgerError, Receipt, TransferRequest};
+use neobank_domain::ledger::gather::GatherOptions;
+use neobank_domain::{AccountId, GatheredLedger, Ledger, LedgerError, Receipt, TransferRequest};
 
 use crate::harness::{TestBank, czk};
 
@@ -36,6 +37,13 @@ impl Gate {
     async fn open(self) {
         self.holder.rollback().await.unwrap();
     }
+}
+
+/// One group at a time, so that a test can say who is in it.
+fn one_lane(ledger: &Ledger) -> GatheredLedger {
+    let mut options = GatherOptions::default();
+    options.lanes = 1;
+    GatheredLedger::with_options(ledger, options).unwrap()
 }
 
 async fn lock(transaction: &Transaction, account: AccountId) {

@@ -28,7 +28,7 @@ impl Lane {
     }
 
     pub(super) async fn drive(mut self) {
-        while let Some(group) = self.queue.take() {
+        while let Some(group) = self.queue.take(&std::mem::take(&mut self.accounts)) {
             self.queue.counts.group(group.places.len());
             self.accounts = group.accounts;
             // A group that panics drops its places, which tells its callers; the next one is not concerned.
@@ -39,24 +39,18 @@ impl Lane {
             {
                 tracing::error!("a group of requests has panicked");
             }
-            self.release();
             // Those who were just answered may have a next request: let them ask, instead of taking the few that did not
             // have to wait. Without them it costs nothing.
             tokio::task::yield_now().await;
         }
         self.ended = true;
     }
-
-    fn release(&mut self) {
-        self.queue.release(&std::mem::take(&mut self.accounts));
-    }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
         if !self.ended {
-            self.release();
-            self.queue.abandon_lane();
+            self.queue.abandon_lane(&self.accounts);
         }
     }
 }

@@ -29,10 +29,10 @@ struct State {
     busy: HashSet<AccountId>,
 }
 
-/// Requests that one lane carries out together.
+/// Requests that one lane carries out together, and their accounts: nobody else takes requests for them until this lane
+/// takes its next group.
 pub(super) struct Taken {
     pub(super) places: Vec<Place>,
-    /// Nobody else takes requests for these until they are released.
     pub(super) accounts: Vec<AccountId>,
 }
 
@@ -85,8 +85,12 @@ impl Queue {
     ///
     /// Those first that came first, but for accounts that are busy: a request for one of them waits, and so do those behind
     /// it that share an account with it. So the requests of an account are carried out in the order of their arrival.
-    pub(super) fn take(&self) -> Option<Taken> {
+    ///
+    /// `over` are the accounts of the lane's last group. They become free only now: a lane that started in between would
+    /// take the few who ask for them first, and the others would wait for two groups.
+    pub(super) fn take(&self, over: &[AccountId]) -> Option<Taken> {
         let mut state = self.state();
+        state.release(over);
         let (mut places, mut passed) = (Vec::new(), Vec::new());
         let mut behind = HashSet::new();
         while places.len() < self.options.group_size_max {
@@ -121,19 +125,12 @@ impl Queue {
         })
     }
 
-    /// A group is over; requests for its accounts can be taken again.
-    pub(super) fn release(&self, accounts: &[AccountId]) {
-        let mut state = self.state();
-        for account in accounts {
-            state.busy.remove(account);
-        }
-    }
-
     /// A lane was dropped before its end, so its runtime is shutting down. Those who wait are told as their places are
     /// dropped; whoever comes next starts a lane where it runs itself.
-    pub(super) fn abandon_lane(&self) {
+    pub(super) fn abandon_lane(&self, over: &[AccountId]) {
         let waiting = {
             let mut state = self.state();
+            state.release(over);
             state.lanes = state.lanes.saturating_sub(1);
             std::mem::take(&mut state.waiting)
         };
@@ -154,6 +151,12 @@ impl Queue {
 }
 
 impl State {
+    fn release(&mut self, accounts: &[AccountId]) {
+        for account in accounts {
+            self.busy.remove(account);
+        }
+    }
+
     fn is_busy(&self, place: &Place, behind: &HashSet<AccountId>) -> bool {
         let accounts = place.request().accounts();
         accounts

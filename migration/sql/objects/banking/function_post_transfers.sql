@@ -1,0 +1,161 @@
+-- The ledger's way into the journal: from one row for each transfer it makes the transfer, its debit, its credit and the
+-- new balances, so that they belong together by construction and no trigger has to look for the other half. What can
+-- still be wrong, the chain of each account's entries, is held against the accounts as apply_entries() does it for
+-- everybody who inserts rows.
+-- SECURITY DEFINER, because the application itself may not touch a balance. The setting, which only counts for those who
+-- may, keeps the triggers from doing the same work again.
+CREATE OR REPLACE FUNCTION banking.post_transfers(
+    p_transfer_id uuid[],
+    p_transfer_type text[],
+    p_amount numeric[],
+    p_currency_code text[],
+    p_description text[],
+    p_idempotency_key text[],
+    p_request_hash bytea[],
+    p_posted_at timestamptz[],
+    p_from_account_id uuid[],
+    p_from_entry_number bigint[],
+    p_from_balance numeric[],
+    p_debit_id uuid[],
+    p_debit_description text[],
+    p_to_account_id uuid[],
+    p_to_entry_number bigint[],
+    p_to_balance numeric[],
+    p_credit_id uuid[],
+    p_credit_description text[]
+) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET neobank.posting = 'on'
+-- The plan is made once for a session, perhaps on an empty table or for a large batch, and kept: it must fit both. So
+-- accounts are looked up one by one by their key, and never read as a whole.
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+    v_latest timestamptz;
+    v_accounts bigint;
+    v_applied bigint;
+BEGIN
+    -- Times never go back, so one entry in the future would drag every later one there. Only a clock that was set back
+    -- leaves accounts whose last entry lies ahead of it; nothing goes further ahead than those.
+    SELECT max(posted_at) INTO v_latest FROM unnest(p_posted_at) AS posted_at;
+    IF v_latest > clock_timestamp() THEN
+        IF v_latest > (
+            SELECT coalesce(max(account.last_entry_at), '-infinity')
+            FROM banking.accounts AS account
+            WHERE account.account_id = ANY (p_from_account_id || p_to_account_id)
+        ) THEN
+            RAISE EXCEPTION 'entries lie in the future: %', v_latest
+                USING ERRCODE = 'NB002',
+                      HINT = 'Take the time from clock_timestamp() after locking the accounts.';
+        END IF;
+    END IF;
+
+    WITH given AS MATERIALIZED (
+        SELECT *
+        FROM unnest(
+            p_transfer_id, p_transfer_type, p_amount, p_currency_code, p_description, p_idempotency_key,
+            p_request_hash, p_posted_at, p_from_account_id, p_from_entry_number, p_from_balance, p_debit_id,
+            p_debit_description, p_to_account_id, p_to_entry_number, p_to_balance, p_credit_id, p_credit_description
+        ) AS given (
+            transfer_id, transfer_type, amount, currency_code, description, idempotency_key,
+            request_hash, posted_at, from_account_id, from_entry_number, from_balance, debit_id,
+            debit_description, to_account_id, to_entry_number, to_balance, credit_id, credit_description
+        )
+    ),
+    new_transfers AS (
+        INSERT INTO banking.transfers
+            (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
+             amount, currency_code, description, idempotency_key, request_hash, posted_at)
+        SELECT transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
+               amount, currency_code, description, idempotency_key, request_hash, posted_at
+        FROM given
+    ),
+    new_entries AS (
+        INSERT INTO banking.transactions
+            (transaction_id, transfer_id, account_id, entry_number, transaction_type, amount, currency_code,
+             running_balance, description, transaction_date)
+        SELECT debit_id, transfer_id, from_account_id, from_entry_number, 'debit', amount, currency_code,
+               from_balance, debit_description, posted_at
+        FROM given
+        UNION ALL
+        SELECT credit_id, transfer_id, to_account_id, to_entry_number, 'credit', amount, currency_code,
+               to_balance, credit_description, posted_at
+        FROM given
+    ),
+    chained AS (
+        SELECT entry.*,
+               lag(entry.entry_number) OVER by_number AS number_before,
+               lag(entry.running_balance) OVER by_number AS balance_before,
+               lag(entry.posted_at) OVER by_number AS date_before,
+               lead(entry.entry_number) OVER by_number IS NULL AS is_last
+        FROM (
+            SELECT from_account_id AS account_id, from_entry_number AS entry_number, from_balance AS running_balance,
+                   -amount AS movement, currency_code, posted_at
+            FROM given
+            UNION ALL
+            SELECT to_account_id, to_entry_number, to_balance, amount, currency_code, posted_at
+            FROM given
+        ) AS entry
+        WINDOW by_number AS (PARTITION BY entry.account_id ORDER BY entry.entry_number)
+    ),
+    movements AS (
+        SELECT chained.account_id,
+               count(*) AS entries,
+               min(chained.entry_number) AS first_number,
+               max(chained.entry_number) AS last_number,
+               min(chained.posted_at) AS first_date,
+               max(chained.posted_at) AS last_date,
+               min(chained.currency_code) AS currency_code,
+               max(scale(chained.movement)) AS decimals,
+               sum(chained.movement) AS movement,
+               bool_and(
+                   chained.number_before IS NULL
+                   OR (
+                       chained.entry_number = chained.number_before + 1
+                       AND chained.running_balance = chained.balance_before + chained.movement
+                       AND chained.posted_at >= chained.date_before
+                   )
+               )
+               AND min(chained.currency_code) = max(chained.currency_code) AS unbroken,
+               max(chained.running_balance) FILTER (WHERE chained.is_last) AS last_balance
+        FROM chained
+        GROUP BY chained.account_id
+    ),
+    applied AS (
+        UPDATE banking.accounts AS account
+        SET current_balance = movements.last_balance,
+            last_entry_number = movements.last_number,
+            last_entry_at = movements.last_date,
+            version = account.version + movements.entries,
+            updated_at = greatest(clock_timestamp(), account.updated_at + interval '1 microsecond')
+        FROM movements
+        WHERE account.account_id = movements.account_id
+          AND movements.unbroken
+          AND account.account_status = 'active'
+          AND account.currency_code = movements.currency_code
+          AND account.minor_units >= movements.decimals
+          AND account.last_entry_number + 1 = movements.first_number
+          AND account.current_balance + movements.movement = movements.last_balance
+          AND (account.last_entry_at IS NULL OR account.last_entry_at <= movements.first_date)
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM movements), (SELECT count(*) FROM applied)
+    INTO v_accounts, v_applied;
+
+    IF v_applied <> v_accounts THEN
+        RAISE EXCEPTION 'entries do not continue their accounts: % of % accounts fit', v_applied, v_accounts
+            USING ERRCODE = 'NB002',
+                  HINT = 'Lock the accounts first; number the entries on from last_entry_number without a gap; '
+                         'let each running balance be the one before plus the entry, in the account''s currency, '
+                         'at a time no earlier than the entry before, on active accounts only.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION banking.post_transfers(
+    uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
+    uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+) FROM PUBLIC;

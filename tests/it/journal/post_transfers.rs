@@ -1,0 +1,387 @@
+//! The ledger's own way into the journal, called by hand with the application's role: only what continues the books.
+
+use neobank_db::{Database, Executor, statement};
+use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::{AccountId, AccountType, Currency, TransferRequest};
+
+use super::assert_refused;
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    what_does_not_continue_the_books_is_refused,
+    what_continues_the_books_gets_in,
+    its_setting_opens_no_other_door,
+    a_role_without_the_privilege_cannot_post,
+);
+
+/// The arguments of a call that is right: 5 from `A` to `B`, then 7 back. Each test changes something in it.
+#[derive(Clone)]
+struct Call(Vec<(&'static str, String)>);
+
+impl Call {
+    fn of(a: AccountId, b: AccountId) -> Self {
+        let ids = |last: [u8; 2]| {
+            let [first, second] =
+                last.map(|last| format!("00000000-0000-7000-8000-0000000000{last:02x}"));
+            format!("'{{{first},{second}}}'")
+        };
+        Self(vec![
+            ("p_transfer_id", ids([1, 2])),
+            ("p_transfer_type", "'{transfer,transfer}'".to_owned()),
+            ("p_amount", "'{5,7}'".to_owned()),
+            ("p_currency_code", "'{CZK,CZK}'".to_owned()),
+            ("p_description", "'{\"\",\"\"}'".to_owned()),
+            ("p_idempotency_key", "'{NULL,NULL}'".to_owned()),
+            ("p_request_hash", "'{NULL,NULL}'".to_owned()),
+            ("p_posted_at", "ARRAY[now(), now()]".to_owned()),
+            ("p_from_account_id", format!("'{{{a},{b}}}'")),
+            ("p_from_entry_number", "'{3,3}'".to_owned()),
+            ("p_from_balance", "'{85,8}'".to_owned()),
+            ("p_debit_id", ids([3, 4])),
+            ("p_debit_description", "'{\"\",\"\"}'".to_owned()),
+            ("p_to_account_id", format!("'{{{b},{a}}}'")),
+            ("p_to_entry_number", "'{2,4}'".to_owned()),
+            ("p_to_balance", "'{15,92}'".to_owned()),
+            ("p_credit_id", ids([5, 6])),
+            ("p_credit_description", "'{\"\",\"\"}'".to_owned()),
+        ])
+    }
+
+    fn with(&self, changes: &[(&str, &str)]) -> String {
+        let mut call = self.clone();
+        for (name, value) in changes {
+            let argument = call.0.iter_mut().find(|(known, _)| known == name);
+            argument.unwrap().1 = (*value).to_owned();
+        }
+        call.sql()
+    }
+
+    fn sql(&self) -> String {
+        let arguments: Vec<_> = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name} => {value}"))
+            .collect();
+        format!("SELECT banking.post_transfers({})", arguments.join(", "))
+    }
+}
+
+/// `A` has the entries 1 and 2 and a balance of 90; `B` has entry 1 and a balance of 10.
+async fn books(bank: &TestBank) -> (AccountId, AccountId) {
+    let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let request = TransferRequest::new(a, b, czk("10"));
+    bank.ledger.transfer(request).await.unwrap();
+    (a, b)
+}
+
+async fn what_does_not_continue_the_books_is_refused(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let superuser = bank.superuser().await;
+    let frozen = bank.account(czk("10")).await;
+    accounts::freeze(&bank.database, frozen).await.unwrap();
+    let euro = Currency::from_code("EUR").unwrap();
+    let new = NewAccount::new(bank.customer().await, AccountType::Checking, euro);
+    let euro = accounts::open(&bank.database, &new).await.unwrap();
+    let call = Call::of(a, b);
+    let both = |first: AccountId, second: AccountId| format!("'{{{first},{second}}}'");
+    let cases: Vec<(&str, String, &str)> = vec![
+        (
+            "a gap",
+            call.with(&[
+                ("p_from_entry_number", "'{4,3}'"),
+                ("p_to_entry_number", "'{2,5}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "a gap inside",
+            call.with(&[("p_to_entry_number", "'{2,5}'")]),
+            "NB002",
+        ),
+        (
+            "a number twice",
+            call.with(&[("p_to_entry_number", "'{2,3}'")]),
+            "23505",
+        ),
+        (
+            "a number that is taken",
+            call.with(&[
+                ("p_from_entry_number", "'{2,3}'"),
+                ("p_to_entry_number", "'{2,3}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "number zero",
+            call.with(&[("p_from_entry_number", "'{0,3}'")]),
+            "23514",
+        ),
+        (
+            "a wrong balance at the end",
+            call.with(&[("p_to_balance", "'{15,93}'")]),
+            "NB002",
+        ),
+        (
+            "a wrong balance in between",
+            call.with(&[("p_from_balance", "'{86,8}'")]),
+            "NB002",
+        ),
+        (
+            "a wrong balance of the payee",
+            call.with(&[("p_to_balance", "'{15.01,92}'")]),
+            "NB002",
+        ),
+        (
+            "balances that are off by the same",
+            call.with(&[
+                ("p_from_balance", "'{86,8}'"),
+                ("p_to_balance", "'{15,93}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "another amount",
+            call.with(&[("p_amount", "'{6,7}'")]),
+            "NB002",
+        ),
+        (
+            "more than there is",
+            call.with(&[
+                ("p_amount", "'{91,7}'"),
+                ("p_from_balance", "'{-1,94}'"),
+                ("p_to_balance", "'{101,6}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "an amount of zero",
+            call.with(&[("p_amount", "'{0,7}'")]),
+            "23514",
+        ),
+        (
+            "an amount below zero",
+            call.with(&[("p_amount", "'{-5,7}'")]),
+            "23514",
+        ),
+        (
+            "not a number",
+            call.with(&[("p_amount", "'{NaN,7}'")]),
+            "23514",
+        ),
+        (
+            "no amount",
+            call.with(&[("p_amount", "'{NULL,7}'")]),
+            "23502",
+        ),
+        (
+            "an amount too few",
+            call.with(&[("p_amount", "'{5}'")]),
+            "23502",
+        ),
+        (
+            "no balance",
+            call.with(&[("p_to_balance", "'{15,NULL}'")]),
+            "23502",
+        ),
+        (
+            "a transfer too many",
+            call.with(&[("p_posted_at", "ARRAY[now(), now(), now()]")]),
+            "23502",
+        ),
+        (
+            "another currency",
+            call.with(&[("p_currency_code", "'{EUR,CZK}'")]),
+            "NB002",
+        ),
+        (
+            "both in another currency",
+            call.with(&[("p_currency_code", "'{EUR,EUR}'")]),
+            "NB002",
+        ),
+        (
+            "more decimals than the currency has",
+            call.with(&[
+                ("p_amount", "'{5.001,7.001}'"),
+                ("p_from_balance", "'{84.999,8}'"),
+                ("p_to_balance", "'{15.001,92}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "to an account in another currency",
+            call.with(&[
+                ("p_to_account_id", &both(euro.account_id, a)),
+                ("p_to_entry_number", "'{1,4}'"),
+                ("p_to_balance", "'{5,92}'"),
+                ("p_from_entry_number", "'{3,2}'"),
+                ("p_from_balance", "'{85,3}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "to a frozen account",
+            call.with(&[
+                ("p_to_account_id", &both(frozen, a)),
+                ("p_from_entry_number", "'{3,2}'"),
+                ("p_from_balance", "'{85,3}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "from a frozen account",
+            call.with(&[
+                ("p_from_account_id", &both(frozen, b)),
+                ("p_from_entry_number", "'{2,3}'"),
+                ("p_from_balance", "'{5,8}'"),
+                ("p_to_entry_number", "'{2,3}'"),
+                ("p_to_balance", "'{15,97}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "from nobody",
+            call.with(&[
+                ("p_from_account_id", &both(AccountId::new(), b)),
+                ("p_from_entry_number", "'{1,3}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "to nobody",
+            call.with(&[("p_to_account_id", &both(AccountId::new(), a))]),
+            "NB002",
+        ),
+        (
+            "to itself",
+            call.with(&[("p_to_account_id", &both(a, a))]),
+            "23514",
+        ),
+        (
+            "back-dated",
+            call.with(&[("p_posted_at", "ARRAY[timestamptz '2001-01-01', now()]")]),
+            "NB002",
+        ),
+        (
+            "back-dated behind the other",
+            call.with(&[(
+                "p_posted_at",
+                "ARRAY[now(), now() - interval '1 microsecond']",
+            )]),
+            "NB002",
+        ),
+        (
+            "in the future",
+            call.with(&[("p_posted_at", "ARRAY[now(), now() + interval '1 hour']")]),
+            "NB002",
+        ),
+        (
+            "at infinity",
+            call.with(&[("p_posted_at", "ARRAY[now(), timestamptz 'infinity']")]),
+            "NB002",
+        ),
+        (
+            "a kind that is not known",
+            call.with(&[("p_transfer_type", "'{gift,transfer}'")]),
+            "23514",
+        ),
+        (
+            "a key without a hash",
+            call.with(&[("p_idempotency_key", "'{k,NULL}'")]),
+            "23514",
+        ),
+        (
+            "a key twice",
+            call.with(&[
+                ("p_idempotency_key", "'{k,k}'"),
+                ("p_request_hash", "ARRAY[sha256(''), sha256('')]"),
+            ]),
+            "23505",
+        ),
+        (
+            "a transfer's identifier twice",
+            call.with(&[(
+                "p_transfer_id",
+                "'{00000000-0000-7000-8000-000000000001,00000000-0000-7000-8000-000000000001}'",
+            )]),
+            "23505",
+        ),
+        (
+            "a description that is too long",
+            call.with(&[("p_description", "ARRAY[repeat('x', 501), '']")]),
+            "23514",
+        ),
+    ];
+    for (name, sql, sqlstate) in cases {
+        for database in [&bank.database, &superuser] {
+            assert_refused(&bank, database, &format!("/* {name} */ {sql}"), sqlstate).await;
+        }
+    }
+    bank.assert_sound().await;
+}
+
+/// The control: the same call with nothing wrong in it. And one of nothing at all.
+async fn what_continues_the_books_gets_in(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let transaction = bank.database.begin().await.unwrap();
+    let call = Call::of(a, b).sql();
+    transaction.execute(statement(&call, [])).await.unwrap();
+    let empty: Vec<_> = Call::of(a, b).0;
+    let empty = Call(
+        empty
+            .into_iter()
+            .map(|(name, _)| (name, "'{}'".to_owned()))
+            .collect(),
+    );
+    transaction
+        .execute(statement(&empty.sql(), []))
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(
+        (bank.balance(a).await, bank.balance(b).await),
+        (czk("92"), czk("8"))
+    );
+    bank.assert_sound().await;
+}
+
+/// The application may set what keeps the triggers from looking twice: they look all the same.
+async fn its_setting_opens_no_other_door(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let transfer = format!(
+        "SET LOCAL neobank.posting = 'on';
+         INSERT INTO banking.transfers (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number,
+             to_entry_number, amount, currency_code, posted_at)
+         VALUES ('00000000-0000-7000-8000-000000000001', 'transfer', '{a}', '{b}', 3, 2, 5, 'CZK', now())"
+    );
+    let nobody = transfer.replace(&b.to_string(), &AccountId::new().to_string());
+    assert_refused(&bank, &bank.database, &nobody, "23503").await;
+    let alone = format!(
+        "{transfer};
+         INSERT INTO banking.transactions (transaction_id, transfer_id, account_id, entry_number, transaction_type,
+             amount, currency_code, running_balance, transaction_date)
+         VALUES (gen_random_uuid(), '00000000-0000-7000-8000-000000000001', '{b}', 2, 'credit', 5, 'CZK', 15, now())"
+    );
+    assert_refused(&bank, &bank.database, &alone, "NB001").await;
+    let balance = format!(
+        "SET LOCAL neobank.posting = 'on';
+         UPDATE banking.accounts SET current_balance = 1000 WHERE account_id = '{a}'"
+    );
+    assert_refused(&bank, &bank.database, &balance, "42501").await;
+    // A role that somebody has given this privilege is reported.
+    let superuser = bank.superuser().await;
+    let grant = "GRANT UPDATE (current_balance) ON banking.accounts TO neobank_app";
+    superuser.execute(statement(grant, [])).await.unwrap();
+    let breaches = neobank_domain::audit::breaches(&superuser).await.unwrap();
+    assert_eq!(breaches.len(), 1, "{breaches:?}");
+    let revoke = "REVOKE UPDATE (current_balance) ON banking.accounts FROM neobank_app";
+    superuser.execute(statement(revoke, [])).await.unwrap();
+    bank.assert_sound().await;
+}
+
+async fn a_role_without_the_privilege_cannot_post(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let mut config = bank.config();
+    config.role = Some("neobank_read".to_owned());
+    let reader = Database::connect(config).await.unwrap();
+    assert_refused(&bank, &reader, &Call::of(a, b).sql(), "42501").await;
+}
