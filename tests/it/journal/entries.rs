@@ -242,6 +242,31 @@ async fn what_does_not_fit_is_refused(bank: TestBank) {
             "23514",
         ),
         (
+            "more than there is, and back again",
+            {
+                let first = with(&|h| {
+                    h.amount = "91";
+                    h.entry_amounts = ["91", "91"];
+                    h.balances = ["-1", "101"];
+                });
+                let back = with(&|h| {
+                    (h.from, h.to) = (books.b, books.a);
+                    h.numbers = [3, 4];
+                    h.amount = "91";
+                    h.entry_amounts = ["91", "91"];
+                    h.entry_accounts = [books.b, books.a];
+                    h.entry_numbers = [3, 4];
+                    h.balances = ["10", "90"];
+                })
+                .replace("8000-000000000001", "8000-000000000002");
+                let (first_transfer, first_entries) = first.split_once("; ").unwrap();
+                let (back_transfer, back_entries) = back.split_once("; ").unwrap();
+                let back_rows = back_entries.strip_prefix(ENTRIES).unwrap();
+                format!("{first_transfer}; {back_transfer}; {first_entries}, {back_rows}")
+            },
+            "NB002",
+        ),
+        (
             "another currency than the transfer's",
             with(&|h| h.entry_currency = "EUR"),
             "NB001",

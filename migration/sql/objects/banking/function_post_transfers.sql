@@ -121,7 +121,8 @@ BEGIN
                    )
                )
                AND min(chained.currency_code) = max(chained.currency_code) AS unbroken,
-               max(chained.running_balance) FILTER (WHERE chained.is_last) AS last_balance
+               max(chained.running_balance) FILTER (WHERE chained.is_last) AS last_balance,
+               min(chained.running_balance) AS lowest_balance
         FROM chained
         GROUP BY chained.account_id
     ),
@@ -141,6 +142,9 @@ BEGIN
           AND account.last_entry_number + 1 = movements.first_number
           AND account.current_balance + movements.movement = movements.last_balance
           AND (account.last_entry_at IS NULL OR account.last_entry_at <= movements.first_date)
+          -- The account's own check sees only where the balance ends, not what it came through.
+          AND (movements.lowest_balance = movements.last_balance
+               OR coalesce(movements.lowest_balance - account.held_balance + account.overdraft_limit >= 0, true))
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM movements), (SELECT count(*) FROM applied)
@@ -151,7 +155,7 @@ BEGIN
             USING ERRCODE = 'NB002',
                   HINT = 'Lock the accounts first; number the entries on from last_entry_number without a gap; '
                          'let each running balance be the one before plus the entry, in the account''s currency, '
-                         'at a time no earlier than the entry before, on active accounts only.';
+                         'at a time no earlier than the entry before, on active accounts only, within their limit.';
     END IF;
 END
 $$;

@@ -7,7 +7,7 @@ use neobank_domain::ledger::gather::GatherOptions;
 use neobank_domain::{AccountId, GatheredLedger, LedgerError, TransferRequest};
 
 use super::super::concurrency::random::Random;
-use super::{Gate, first_group, until, with_key};
+use super::{Gate, first_group, one_lane, until, with_key};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(

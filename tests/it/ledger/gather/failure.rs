@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use neobank_db::{Database, ErrorClass, Executor, statement};
-use neobank_domain::{AccountId, GatheredLedger, Ledger, LedgerError, TransferRequest};
+use neobank_domain::{AccountId, Ledger, LedgerError, TransferRequest};
 
-use super::{as_one_group, lock, until};
+use super::{as_one_group, lock, one_lane, until};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(

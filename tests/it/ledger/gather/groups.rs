@@ -4,7 +4,7 @@ use neobank_db::Database;
 use neobank_domain::ledger::gather::GatherOptions;
 use neobank_domain::{AccountId, GatheredLedger, Ledger, LedgerError, Refusal, TransferRequest};
 
-use super::{Gate, as_one_group, first_group, until};
+use super::{Gate, as_one_group, first_group, one_lane, until};
 use crate::harness::{CountingProxy, TestBank, czk};
 
 on_both_versions!(

@@ -10,7 +10,7 @@ use neobank_db::{Database, ErrorClass, Executor, statement};
 use neobank_domain::{GatheredLedger, Ledger, LedgerError, Refusal, TransferId, TransferRequest};
 
 use super::super::concurrency::random::Random;
-use super::{Gate, first_group, until};
+use super::{Gate, first_group, one_lane, until};
 use crate::harness::{CuttingProxy, TestBank, czk};
 
 on_both_versions!(
