@@ -18,8 +18,8 @@ use crate::way::{self, Way};
 /// A part of the schema, and what takes it away; or one that was there before, and what brings it back.
 const PARTS: &[(&str, &str)] = &[
     ("nothing: everything is there", ""),
-    ("the trigger that holds transfers against accounts", "DROP TRIGGER transfers_name_accounts ON banking.transfers"),
-    ("the trigger that applies entries, and the balances with it", "DROP TRIGGER transactions_apply_entries ON banking.transactions"),
+    ("the triggers of the journal, which pass the ledger over", "DROP TRIGGER transactions_apply_entries ON banking.transactions;
+        DROP TRIGGER transfers_name_accounts ON banking.transfers"),
     ("the primary key of the entries", "ALTER TABLE banking.transactions DROP CONSTRAINT transactions_pkey"),
     ("the index of account and date", "DROP INDEX banking.transactions_account_and_date_key"),
     ("the index of the callers' keys", "DROP INDEX banking.transfers_idempotency_key_key"),
@@ -38,9 +38,7 @@ const PARTS: &[(&str, &str)] = &[
     ("nothing, but with the two foreign keys of the entries that were dropped", "ALTER TABLE banking.transactions
         ADD FOREIGN KEY (transfer_id) REFERENCES banking.transfers (transfer_id),
         ADD FOREIGN KEY (account_id) REFERENCES banking.accounts (account_id)"),
-    ("the trigger that holds transfers against accounts, but with all four foreign keys that were dropped",
-        "DROP TRIGGER transfers_name_accounts ON banking.transfers;
-        ALTER TABLE banking.transfers ADD FOREIGN KEY (from_account_id) REFERENCES banking.accounts (account_id),
+    ("nothing, but with all four foreign keys that were dropped", "ALTER TABLE banking.transfers ADD FOREIGN KEY (from_account_id) REFERENCES banking.accounts (account_id),
         ADD FOREIGN KEY (to_account_id) REFERENCES banking.accounts (account_id);
         ALTER TABLE banking.transactions ADD FOREIGN KEY (transfer_id) REFERENCES banking.transfers (transfer_id),
         ADD FOREIGN KEY (account_id) REFERENCES banking.accounts (account_id)"),
