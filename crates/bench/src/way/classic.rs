@@ -5,6 +5,7 @@
 //! anything else would be slower.
 
 use rust_decimal::Decimal;
+use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, SqlxPostgresConnector, Statement,
@@ -55,6 +56,8 @@ impl Classic {
         let options: PgConnectOptions = url
             .parse()
             .map_err(|error| BenchError::other("classic", error))?;
+        // Slow ones are what is measured here; told one by one they would bury the table.
+        let options = options.disable_statement_logging();
         let connections = u32::try_from(connections).unwrap_or(u32::MAX);
         let pool = PgPoolOptions::new()
             .max_connections(connections)

@@ -106,6 +106,13 @@ pub(crate) async fn measure(
         Way::Batch => batch::measure(choice, options, host, books).await?,
         Way::Copy => copy::measure(choice, options, host, books).await?,
     };
+    if line.throughput <= 0.0 {
+        // A line of zeros would look like a measurement.
+        return Err(BenchError::other(
+            "measuring",
+            format!("{way} moved nothing in {} seconds", options.seconds),
+        ));
+    }
     line.round_trips = trips.map(|trips| trips / line.group_size.unwrap_or(1.0).max(1.0));
     line.peak_memory = processes::peak_memory();
     line.memory = processes::memory_now();
