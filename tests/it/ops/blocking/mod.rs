@@ -1,6 +1,7 @@
 //! C2: who blocks whom. Ten scenarios of real sessions, each with exactly the right edges and roots, from Rust and from
 //! `concurrency.v_lock_analysis`, and compared with the server's own word.
 
+mod apply;
 mod cycles;
 mod names;
 mod scenarios;
