@@ -227,14 +227,40 @@ impl Monitor {
         Ok(section)
     }
 
-    /// A read-only transaction with the monitor's limits, for the few questions that take several statements on one
-    /// session. The other questions wait until it ends.
+    /// A transaction as every question has one, for the few that take several statements on one session. The other
+    /// questions wait until it ends.
     ///
     /// # Errors
     ///
     /// [`OpsError::Database`].
     pub async fn transaction(&self) -> Result<Transaction, OpsError> {
-        Ok(self.begin().await?)
+        let transaction = self.begin().await?;
+        transaction.query(statement(SETTINGS, [])).await?;
+        Ok(transaction)
+    }
+
+    /// What several statements in one transaction say, or why the server does not let one of them answer.
+    pub(crate) async fn in_transaction<T>(
+        &self,
+        ask: impl AsyncFnOnce(&Transaction) -> Result<T, OpsError>,
+    ) -> Result<Section<T>, OpsError> {
+        let answer = match self.transaction().await {
+            Ok(transaction) => {
+                let answer = ask(&transaction).await;
+                // The server ends the transaction by itself when this does not arrive.
+                let _ = transaction.rollback().await;
+                answer
+            }
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(value) => Ok(Section::available(value)),
+            Err(OpsError::Database(error)) => match Reason::of(&error) {
+                Some(reason) => Ok(Section::NotAvailable { reason }),
+                None => Err(error.into()),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     async fn begin(&self) -> Result<Transaction, DatabaseError> {

@@ -7,15 +7,15 @@ use std::time::Duration;
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_ops::bloat::exact::{Measure, MeasuredTable};
 use neobank_ops::bloat::tables::TableBloatRow;
-use neobank_ops::{Cause, Monitor, OpsError, TableName};
+use neobank_ops::{Cause, Monitor, MonitorLimits, OpsError, TableName};
 
 use super::monitor_of;
 use crate::harness::{EmptyDatabase, TestBank};
 
 mod everywhere {
     use super::{
-        a_table_that_is_locked_is_not_waited_for, hostile_names_are_measured,
-        indexes_are_estimated_too, what_changed_since_is_doubted,
+        a_measure_that_takes_too_long_is_given_up, a_table_that_is_locked_is_not_waited_for,
+        hostile_names_are_measured, indexes_are_estimated_too, what_changed_since_is_doubted,
         where_it_is_confident_it_is_within_five_points,
     };
     on_empty_databases!(
@@ -24,6 +24,7 @@ mod everywhere {
         indexes_are_estimated_too,
         what_changed_since_is_doubted,
         a_table_that_is_locked_is_not_waited_for,
+        a_measure_that_takes_too_long_is_given_up,
     );
 }
 
@@ -461,7 +462,7 @@ async fn a_table_that_is_locked_is_not_waited_for(empty: EmptyDatabase) {
     run(&holder, "LOCK TABLE shapes.locked IN ACCESS EXCLUSIVE MODE").await;
     let monitor = Monitor::connect(
         DatabaseConfig::from_url(&empty.url).unwrap(),
-        neobank_ops::MonitorLimits::default(),
+        MonitorLimits::default(),
     )
     .await
     .unwrap();
@@ -476,6 +477,31 @@ async fn a_table_that_is_locked_is_not_waited_for(empty: EmptyDatabase) {
         .await
         .unwrap();
     assert_eq!(measured.reason().unwrap().cause, Cause::LockTimeout);
+}
+
+async fn a_measure_that_takes_too_long_is_given_up(empty: EmptyDatabase) {
+    let database = prepare(&empty).await;
+    run(
+        &database,
+        "CREATE TABLE shapes.long AS SELECT n FROM generate_series(1, 300000) AS n",
+    )
+    .await;
+    run(&database, "CREATE INDEX long_n ON shapes.long (n)").await;
+    let hasty = MonitorLimits::default()
+        .with_lock_timeout(Duration::from_millis(1))
+        .with_statement_timeout(Duration::from_millis(2));
+    let monitor = monitor_of(&empty.url).await.with_limits(hasty).unwrap();
+    let name = |name| TableName::new("shapes", name);
+    let table = monitor.measure_table(&name("long"), Measure::Exact).await;
+    let index = monitor.measure_index(&name("long_n")).await;
+    let causes = [
+        table.unwrap().reason().unwrap().cause,
+        index.unwrap().reason().unwrap().cause,
+    ];
+    assert_eq!(causes, [Cause::StatementTimeout; 2]);
+    // The one connection is as good as before.
+    let monitor = monitor.with_limits(MonitorLimits::default()).unwrap();
+    assert_eq!(estimates(&monitor).await.len(), 1);
 }
 
 async fn the_view_says_the_same(bank: TestBank) {
@@ -522,7 +548,7 @@ async fn a_plain_role_is_told_what_is_missing(bank: TestBank) {
     ] {
         run(&superuser, sql).await;
     }
-    let monitor = Monitor::connect(bank.config(), neobank_ops::MonitorLimits::default())
+    let monitor = Monitor::connect(bank.config(), MonitorLimits::default())
         .await
         .unwrap();
     let found = estimates(&monitor).await;

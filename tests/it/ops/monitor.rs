@@ -23,6 +23,7 @@ struct Settings {
     lock_timeout: String,
     search_path: String,
     jit: String,
+    parallel_workers: String,
     process_id: i32,
 }
 
@@ -34,6 +35,7 @@ fn settings() -> Statement {
                 current_setting('lock_timeout') AS lock_timeout,
                 current_setting('search_path') AS search_path,
                 current_setting('jit') AS jit,
+                current_setting('max_parallel_workers_per_gather') AS parallel_workers,
                 pg_backend_pid() AS process_id",
         [],
     )
@@ -48,17 +50,13 @@ async fn it_is_one_read_only_session_with_limits(database: EmptyDatabase) {
     let mut processes = Vec::new();
     for _ in 0..3 {
         let row: Settings = monitor.fetch(settings()).await.unwrap().remove(0);
-        assert_eq!(row.application_name, "neobank-ops");
-        assert_eq!(row.transaction_read_only, "on");
-        assert_eq!(
-            (&*row.statement_timeout, &*row.lock_timeout),
-            ("5s", "100ms")
-        );
-        assert_eq!(
-            (&*row.search_path, &*row.jit),
-            ("pg_catalog, pg_temp", "off")
-        );
+        expect_bounds(&row);
         processes.push(row.process_id);
+        // Questions that take several statements, such as an exact measure.
+        let transaction = monitor.transaction().await.unwrap();
+        let row: Option<Settings> = transaction.fetch_one(settings()).await.unwrap();
+        expect_bounds(row.as_ref().unwrap());
+        transaction.rollback().await.unwrap();
     }
     let (first, second) = tokio::join!(
         monitor.fetch::<Settings>(settings()),
@@ -85,6 +83,19 @@ async fn it_is_one_read_only_session_with_limits(database: EmptyDatabase) {
     assert!(
         matches!(&write, OpsError::Database(error) if error.server().unwrap().sqlstate == "25006"),
         "{write}"
+    );
+}
+
+fn expect_bounds(row: &Settings) {
+    assert_eq!(row.application_name, "neobank-ops");
+    assert_eq!(row.transaction_read_only, "on");
+    assert_eq!(
+        (&*row.statement_timeout, &*row.lock_timeout),
+        ("5s", "100ms")
+    );
+    assert_eq!(
+        (&*row.search_path, &*row.jit, &*row.parallel_workers),
+        ("pg_catalog, pg_temp", "off", "0")
     );
 }
 

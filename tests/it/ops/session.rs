@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, NoTls};
+
+/// Whoever has it is alone with transactions that last and want, or keep others from, safe snapshots: these are waited for
+/// across databases, so that two tests' waits would become one cycle.
+pub(super) async fn safe_snapshots() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}
 
 /// A session of its own, which ends with this value.
 pub(super) struct Session {

@@ -1,11 +1,11 @@
 //! The exact space in one table, on demand, by the extension `pgstattuple`.
 
-use neobank_db::{DatabaseError, Executor, FromQueryResult, Statement, statement};
+use neobank_db::{Executor, FromQueryResult, Statement, statement};
 use serde::Serialize;
 
 use crate::error::OpsError;
 use crate::monitor::Monitor;
-use crate::section::{Cause, Reason, Section};
+use crate::section::{Cause, Section};
 use crate::table_name::{TableName, quoted};
 
 /// How a table is measured.
@@ -46,8 +46,8 @@ pub struct MeasuredTable {
 
 /// Where the extension is.
 #[derive(Clone, Debug, FromQueryResult)]
-pub(super) struct Home {
-    pub(super) schema_name: String,
+struct Home {
+    schema_name: String,
 }
 
 /// The text of the question; the extension is in this schema. No row when there is no such table.
@@ -106,24 +106,32 @@ impl Monitor {
         table: &TableName,
         measure: Measure,
     ) -> Result<Section<MeasuredTable>, OpsError> {
-        let transaction = self.transaction().await?;
-        let Some(home) = transaction.fetch_one::<Home>(home()).await? else {
-            return Ok(Section::not_available(
-                Cause::Missing,
-                "the extension pgstattuple is not installed",
-            ));
-        };
-        let found: Result<Option<MeasuredTable>, DatabaseError> = transaction
-            .fetch_one(question(table, measure, &home.schema_name))
-            .await;
-        match found {
-            Ok(Some(measured)) => Ok(Section::available(measured)),
-            Ok(None) => Err(OpsError::invalid("table", table, "a table that is there")),
-            Err(error) => match Reason::of(&error) {
-                Some(reason) => Ok(Section::NotAvailable { reason }),
-                None => Err(error.into()),
-            },
-        }
+        self.measured(|home| question(table, measure, home))
+            .await?
+            .ok_or_else(|| OpsError::invalid("table", table, "a table that is there"))
+    }
+
+    /// What the extension says; none where it finds nothing to measure.
+    pub(super) async fn measured<T: FromQueryResult + Send>(
+        &self,
+        question: impl FnOnce(&str) -> Statement,
+    ) -> Result<Option<Section<T>>, OpsError> {
+        let measured = self
+            .in_transaction(async |transaction| {
+                let Some(home) = transaction.fetch_one::<Home>(home()).await? else {
+                    return Ok(Some(Section::not_available(
+                        Cause::Missing,
+                        "the extension pgstattuple is not installed",
+                    )));
+                };
+                let found = transaction.fetch_one(question(&home.schema_name)).await?;
+                Ok(found.map(Section::available))
+            })
+            .await?;
+        Ok(match measured {
+            Section::Available { value } => value,
+            Section::NotAvailable { reason } => Some(Section::NotAvailable { reason }),
+        })
     }
 }
 

@@ -1,13 +1,12 @@
 //! How much of each index holds nothing: an estimate, and the exact figures of one index on demand.
 
-use neobank_db::{DatabaseError, Executor, FromQueryResult, Statement};
+use neobank_db::{FromQueryResult, Statement};
 use serde::Serialize;
 
-use super::exact::{Home, home};
 use crate::arrays::texts;
 use crate::error::OpsError;
 use crate::monitor::Monitor;
-use crate::section::{Cause, Reason, Section};
+use crate::section::Section;
 use crate::table_name::{TableName, quoted};
 
 /// A B-tree index, and what the statistics say of the space in its leaves.
@@ -113,24 +112,9 @@ impl Monitor {
         &self,
         index: &TableName,
     ) -> Result<Section<MeasuredIndex>, OpsError> {
-        let transaction = self.transaction().await?;
-        let Some(home) = transaction.fetch_one::<Home>(home()).await? else {
-            return Ok(Section::not_available(
-                Cause::Missing,
-                "the extension pgstattuple is not installed",
-            ));
-        };
-        let found: Result<Option<MeasuredIndex>, DatabaseError> = transaction
-            .fetch_one(measure(index, &home.schema_name))
-            .await;
-        match found {
-            Ok(Some(measured)) => Ok(Section::available(measured)),
-            Ok(None) => Err(OpsError::invalid("index", index, "an index that is there")),
-            Err(error) => match Reason::of(&error) {
-                Some(reason) => Ok(Section::NotAvailable { reason }),
-                None => Err(error.into()),
-            },
-        }
+        self.measured(|home| measure(index, home))
+            .await?
+            .ok_or_else(|| OpsError::invalid("index", index, "an index that is there"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::{Analysis, Blocker, Graph};
+use super::graph::{Analysis, Blocker, Cycle, Graph};
 use super::mode::conflict;
 use super::participants::ParticipantRow;
 use super::remedy;
@@ -71,8 +71,8 @@ impl<'a> People<'a> {
             for pid in &row.blockers {
                 match self.sessions.get(pid) {
                     Some(&node) => {
-                        let is_hard = !self.only_queues(waiter, node);
-                        graph.block(waiter, Blocker { node, is_hard });
+                        let kind = self.kind(waiter, node);
+                        graph.block(waiter, Blocker { node, kind });
                     }
                     // 0 stands for all prepared transactions together.
                     None => {
@@ -82,7 +82,7 @@ impl<'a> People<'a> {
                                     waiter,
                                     Blocker {
                                         node,
-                                        is_hard: true,
+                                        kind: EdgeKind::Holds,
                                     },
                                 );
                             }
@@ -94,12 +94,19 @@ impl<'a> People<'a> {
         graph
     }
 
-    /// Whether the blocker is before the waiter in the queue for the same lock, and has nothing that is in its way.
-    fn only_queues(&self, waiter: usize, blocker: usize) -> bool {
+    fn kind(&self, waiter: usize, blocker: usize) -> EdgeKind {
         let wanted = &self.rows[waiter].lock_object;
-        wanted.is_some()
-            && self.rows[blocker].lock_object == *wanted
-            && self.conflicting_modes(waiter, blocker).is_empty()
+        if wanted.is_none() {
+            return EdgeKind::SafeSnapshot;
+        }
+        // It is before the waiter in the queue for the same lock, and has nothing that is in its way.
+        let only_queues = self.rows[blocker].lock_object == *wanted
+            && self.conflicting_modes(waiter, blocker).is_empty();
+        if only_queues {
+            EdgeKind::Queues
+        } else {
+            EdgeKind::Holds
+        }
     }
 
     /// The modes in which the blocker holds what the waiter wants, as far as they exclude its wish.
@@ -151,13 +158,18 @@ impl<'a> People<'a> {
                     .map(|node| self.who[*node].clone())
                     .collect(),
                 is_certain: cycle.is_certain,
-                remedy: if cycle.is_certain {
-                    remedy::CERTAIN_CYCLE.to_owned()
-                } else {
-                    remedy::UNCERTAIN_CYCLE.to_owned()
-                },
+                is_ended_by_server: cycle.snapshot_waiters.is_empty(),
+                remedy: self.remedy_of_cycle(cycle),
             })
             .collect()
+    }
+
+    fn remedy_of_cycle(&self, cycle: &Cycle) -> String {
+        if cycle.snapshot_waiters.is_empty() {
+            return remedy::of_lock_cycle(cycle.is_certain).to_owned();
+        }
+        let readers = cycle.snapshot_waiters.iter();
+        remedy::of_snapshot_cycle(readers.map(|node| self.rows[*node].pid))
     }
 
     fn edges(&self, found: &Analysis) -> Vec<BlockingEdge> {
@@ -172,18 +184,15 @@ impl<'a> People<'a> {
 
     fn edge(&self, waiter: usize, by: Blocker) -> BlockingEdge {
         let row = &self.rows[waiter];
-        let (kind, blocking_modes) = match (&row.lock_object, by.is_hard) {
-            (None, _) => (EdgeKind::SafeSnapshot, Vec::new()),
-            (_, true) => (EdgeKind::Holds, self.conflicting_modes(waiter, by.node)),
-            (_, false) => (
-                EdgeKind::Queues,
-                self.rows[by.node].lock_mode.iter().cloned().collect(),
-            ),
+        let blocking_modes = match by.kind {
+            EdgeKind::SafeSnapshot => Vec::new(),
+            EdgeKind::Holds => self.conflicting_modes(waiter, by.node),
+            EdgeKind::Queues => self.rows[by.node].lock_mode.iter().cloned().collect(),
         };
         BlockingEdge {
             waiter: self.who[waiter].clone(),
             blocker: self.who[by.node].clone(),
-            kind,
+            kind: by.kind,
             wanted_mode: row.lock_mode.clone(),
             blocking_modes,
         }

@@ -2,19 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::report::EdgeKind;
+
 /// Nodes are numbers from 0; each has its blockers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
-    /// Whether each is hard.
-    blockers: Vec<BTreeMap<usize, bool>>,
+    /// In which way each is waited for.
+    blockers: Vec<BTreeMap<usize, EdgeKind>>,
 }
 
 /// One that a node waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Blocker {
     pub(crate) node: usize,
-    /// It has what the node wants; otherwise it is before the node in the queue.
-    pub(crate) is_hard: bool,
+    pub(crate) kind: EdgeKind,
+}
+
+impl Blocker {
+    /// No other order of a queue takes it out of the way.
+    fn is_hard(&self) -> bool {
+        self.kind != EdgeKind::Queues
+    }
 }
 
 /// What follows from the graph, for each node.
@@ -38,8 +46,11 @@ pub(crate) struct Analysis {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cycle {
     pub(crate) nodes: BTreeSet<usize>,
-    /// There is a cycle of holders alone among them: no change of a queue's order can undo it.
+    /// No change of a queue's order undoes it: there is a cycle of holders alone among them, or one through a safe snapshot.
     pub(crate) is_certain: bool,
+    /// Those of them that wait for another of them with a safe snapshot. The server looks for cycles among locks alone, so
+    /// that it neither ends a cycle through such a wait nor changes a queue for it.
+    pub(crate) snapshot_waiters: BTreeSet<usize>,
 }
 
 impl Graph {
@@ -52,14 +63,17 @@ impl Graph {
 
     /// Adds an edge. Of two between the same nodes the hard one counts.
     pub(crate) fn block(&mut self, waiter: usize, by: Blocker) {
-        *self.blockers[waiter].entry(by.node).or_default() |= by.is_hard;
+        let kind = self.blockers[waiter].entry(by.node).or_insert(by.kind);
+        if by.is_hard() {
+            *kind = by.kind;
+        }
     }
 
     /// In the order of their numbers.
     pub(crate) fn blockers(&self, waiter: usize) -> impl Iterator<Item = Blocker> {
-        self.blockers[waiter].iter().map(|(node, is_hard)| Blocker {
+        self.blockers[waiter].iter().map(|(node, kind)| Blocker {
             node: *node,
-            is_hard: *is_hard,
+            kind: *kind,
         })
     }
 
@@ -69,7 +83,7 @@ impl Graph {
 
     pub(crate) fn analyse(&self) -> Analysis {
         let all: Vec<Vec<usize>> = self.edges(|_| true);
-        let hard = self.edges(|blocker| blocker.is_hard);
+        let hard = self.edges(Blocker::is_hard);
         let components = components(&all);
         let certain: BTreeSet<usize> = components_of_cycles(&hard, &self::components(&hard))
             .flat_map(|nodes| nodes.iter().copied())
@@ -80,9 +94,12 @@ impl Graph {
             for node in nodes {
                 cycle_of[*node] = Some(cycles.len());
             }
+            let snapshot_waiters = self.snapshot_waiters(nodes);
             cycles.push(Cycle {
                 nodes: nodes.iter().copied().collect(),
-                is_certain: nodes.iter().any(|node| certain.contains(node)),
+                is_certain: !snapshot_waiters.is_empty()
+                    || nodes.iter().any(|node| certain.contains(node)),
+                snapshot_waiters,
             });
         }
         let (roots, behind) = self.ends(&components, &cycle_of);
@@ -106,6 +123,16 @@ impl Graph {
                     .map(|blocker| blocker.node)
                     .collect()
             })
+            .collect()
+    }
+
+    fn snapshot_waiters(&self, cycle: &[usize]) -> BTreeSet<usize> {
+        let waits_in_the_cycle =
+            |by: Blocker| by.kind == EdgeKind::SafeSnapshot && cycle.contains(&by.node);
+        cycle
+            .iter()
+            .copied()
+            .filter(|node| self.blockers(*node).any(waits_in_the_cycle))
             .collect()
     }
 
@@ -141,7 +168,7 @@ impl Graph {
     /// Everyone in a queue waits for everyone before them: n waiters on one row make n²/2 edges that say the same. So who
     /// waits for a holder is shown with the holders; who only queues, with those that are before everyone else.
     fn shown(&self, node: usize) -> Vec<Blocker> {
-        let hard: Vec<Blocker> = self.blockers(node).filter(|by| by.is_hard).collect();
+        let hard: Vec<Blocker> = self.blockers(node).filter(Blocker::is_hard).collect();
         if !hard.is_empty() {
             return hard;
         }
@@ -149,7 +176,7 @@ impl Graph {
         let is_at_the_front = |by: &Blocker| {
             !self
                 .blockers(by.node)
-                .any(|before| !before.is_hard && queue.contains_key(&before.node))
+                .any(|before| !before.is_hard() && queue.contains_key(&before.node))
         };
         let front: Vec<Blocker> = self.blockers(node).filter(is_at_the_front).collect();
         if front.is_empty() {

@@ -58,7 +58,23 @@ pub(super) fn remedy(class: Class, who: &Who) -> String {
     }
 }
 
-pub(super) const CERTAIN_CYCLE: &str =
-    "The server ends one of them after deadlock_timeout; take these locks in one order everywhere.";
-pub(super) const UNCERTAIN_CYCLE: &str =
-    "The server changes the order of the queue, or ends one of them, after deadlock_timeout.";
+/// A cycle among locks alone, which the server looks for.
+pub(super) const fn of_lock_cycle(is_certain: bool) -> &'static str {
+    if is_certain {
+        "The server ends one of them after deadlock_timeout; take these locks in one order everywhere."
+    } else {
+        "The server changes the order of the queue, or ends one of them, after deadlock_timeout."
+    }
+}
+
+/// A cycle through waits for safe snapshots. Ending such a reader loses nothing, since its transaction is read only;
+/// cancelling its statement alone would leave it the lock that it has.
+pub(super) fn of_snapshot_cycle(readers: impl Iterator<Item = i32>) -> String {
+    let calls: Vec<String> = readers
+        .map(|process_id| format!("SELECT pg_catalog.pg_terminate_backend({process_id});"))
+        .collect();
+    format!(
+        "The server does not look for cycles through a wait for a safe snapshot. End the reader, whose transaction changes nothing: {}",
+        calls.join(" ")
+    )
+}

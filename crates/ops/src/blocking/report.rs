@@ -58,9 +58,12 @@ pub struct RootBlocker {
 pub struct WaitCycle {
     /// Its members.
     pub members: Vec<Who>,
-    /// True: each waits for a lock that the next one holds, a certain deadlock. False: some of them only queue, and the
-    /// server may let them pass by another order of the queue.
+    /// True: each waits for a lock that the next one holds, or for a safe snapshot: a certain deadlock. False: some of them
+    /// only queue, and the server may let them pass by another order of the queue.
     pub is_certain: bool,
+    /// True: the server looks for such a cycle after `deadlock_timeout` and ends it. False: a wait for a safe snapshot is
+    /// among them, which the server's search does not follow, so that it goes on until somebody ends it.
+    pub is_ended_by_server: bool,
     /// What to do.
     pub remedy: String,
 }

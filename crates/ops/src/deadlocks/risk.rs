@@ -32,6 +32,8 @@ pub struct DeadlockRisk {
 pub enum RiskKind {
     /// Both are in a cycle of waits, of two, three or more.
     Cycle,
+    /// Both are in a cycle of waits that goes through a wait for a safe snapshot: the server does not look for it.
+    UnendingCycle,
     /// The first waits while somebody waits for what it has: one more wait makes a cycle.
     HoldAndWait,
     /// Each has what the other one wants next, if not the same row of it: with other rows this would be a deadlock.
@@ -46,7 +48,7 @@ pub enum RiskLevel {
     Medium,
     /// It may come of what there is.
     High,
-    /// It is there; the server has only not looked yet.
+    /// It is there; the server has only not looked yet, or never does.
     Certain,
 }
 
@@ -97,6 +99,7 @@ fn risk_of_edge(report: &BlockingReport, edge: &BlockingEdge) -> Option<Deadlock
         others.any(|other| other.blocker == edge.waiter && other.kind != EdgeKind::Queues)
     };
     let (risk, level) = match cycle {
+        Some(cycle) if !cycle.is_ended_by_server => (RiskKind::UnendingCycle, RiskLevel::Certain),
         Some(cycle) if cycle.is_certain => (RiskKind::Cycle, RiskLevel::Certain),
         Some(_) => (RiskKind::Cycle, RiskLevel::High),
         None if is_waited_for() => (RiskKind::HoldAndWait, RiskLevel::Medium),

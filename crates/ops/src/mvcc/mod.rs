@@ -136,15 +136,8 @@ impl Monitor {
         table: &TableName,
         pages: Pages,
     ) -> Result<Section<RowVersions>, OpsError> {
-        let transaction = self.transaction().await?;
-        match row_versions(&transaction, table, pages).await {
-            Ok(found) => Ok(Section::available(found)),
-            Err(OpsError::Database(error)) => match Reason::of(&error) {
-                Some(reason) => Ok(Section::NotAvailable { reason }),
-                None => Err(error.into()),
-            },
-            Err(error) => Err(error),
-        }
+        self.in_transaction(async |transaction| row_versions(transaction, table, pages).await)
+            .await
     }
 }
 

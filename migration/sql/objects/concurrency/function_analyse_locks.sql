@@ -57,9 +57,10 @@ WITH RECURSIVE session AS MATERIALIZED (
     JOIN all_locks AS held ON held.transactionid = known.transaction AND held.pid IS NULL
         AND held.locktype = 'transactionid'
 ), lock AS MATERIALIZED (
-    -- A parallel worker's locks are its leader's, as pg_blocking_pids sees them.
+    -- A parallel query's worker has its leader's locks, as pg_blocking_pids sees them. Workers that apply changes in parallel
+    -- have a leader too, and lock on their own.
     SELECT
-        coalesce(session.leader_pid, held.pid, 0) AS pid,
+        coalesce(CASE WHEN session.backend_type = 'parallel worker' THEN session.leader_pid END, held.pid, 0) AS pid,
         prepared_transaction.transaction_id AS prepared,
         pg_catalog.concat_ws(
             ':', held.locktype, held.database, held.relation, held.page, held.tuple, held.virtualxid, held.transactionid,

@@ -1,4 +1,5 @@
--- Pairs of sessions that wait, or may come to wait, for each other: those in a cycle, those that hold what somebody waits
+-- Pairs of sessions that wait, or may come to wait, for each other: those in a cycle, or in one that the server does not
+-- look for because a wait for a safe snapshot is in it (unending_cycle), those that hold what somebody waits
 -- for while they wait themselves, and those that take the same two locks in different orders. From the lock tables alone;
 -- the same answer as the ops crate's Monitor::deadlock_risks gives.
 CREATE OR REPLACE FUNCTION concurrency.detect_deadlock_risk()
@@ -66,11 +67,22 @@ SELECT
     CASE WHEN edge.edge = 'queues' THEN pg_catalog.format('wants %s', edge.blocking_mode)
         ELSE pg_catalog.format('has %s', coalesce(edge.blocking_mode, 'a snapshot')) END,
     CASE WHEN NOT own.is_in_cycle THEN 'MEDIUM'
+        WHEN own.is_unending THEN 'CERTAIN'
         WHEN EXISTS (SELECT FROM ahead WHERE ahead.start = ahead.node AND ahead.start = ANY (edge.cycle_pids)) THEN 'CERTAIN'
         ELSE 'HIGH' END,
-    CASE WHEN own.is_in_cycle THEN 'cycle' ELSE 'hold_and_wait' END
+    CASE WHEN own.is_unending THEN 'unending_cycle' WHEN own.is_in_cycle THEN 'cycle' ELSE 'hold_and_wait' END
 FROM edge
-CROSS JOIN LATERAL (SELECT edge.blocking_pid = ANY (edge.cycle_pids)) AS own (is_in_cycle)
+-- The server looks for cycles among locks alone: it neither ends a cycle through a safe snapshot nor changes a queue for it.
+CROSS JOIN LATERAL (
+    SELECT edge.blocking_pid = ANY (edge.cycle_pids),
+        edge.blocking_pid = ANY (edge.cycle_pids) AND EXISTS (
+            SELECT
+            FROM edge AS snapshot
+            WHERE snapshot.edge = 'safe_snapshot'
+                AND snapshot.blocked_pid = ANY (edge.cycle_pids)
+                AND snapshot.blocking_pid = ANY (edge.cycle_pids)
+        )
+) AS own (is_in_cycle, is_unending)
 WHERE own.is_in_cycle
     OR EXISTS (SELECT FROM edge AS behind WHERE behind.blocking_pid = edge.blocked_pid AND behind.edge <> 'queues')
 UNION ALL

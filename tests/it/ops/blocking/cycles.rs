@@ -1,13 +1,18 @@
 //! Sessions that wait for each other, before the server looks for that.
 
+use std::time::Duration;
+
 use super::Scene;
 use crate::harness::TestBank;
+use crate::ops::session::safe_snapshots;
+use crate::ops::until;
 
 on_both_versions!(
     a_deadlock_before_it_is_detected,
     a_cycle_of_three,
     a_cycle_that_also_waits_on_an_outside_root,
     a_cycle_through_a_queue,
+    a_cycle_through_a_safe_snapshot_that_nobody_ends,
 );
 
 async fn a_deadlock_before_it_is_detected(bank: TestBank) {
@@ -86,4 +91,43 @@ async fn a_cycle_through_a_queue(bank: TestBank) {
     scene.wait('A', "SELECT * FROM public.other").await;
     scene.expect("A<B B<~C C<A", "", &["ABC"]).await;
     assert!(!scene.is_certain('A').await);
+}
+
+async fn a_cycle_through_a_safe_snapshot_that_nobody_ends(bank: TestBank) {
+    let _alone = safe_snapshots().await;
+    let scene = Scene::of(bank, "ABC").await;
+    for letter in ['A', 'B', 'C'] {
+        scene.run(letter, "SET deadlock_timeout = '10ms'").await;
+    }
+    scene
+        .run(
+            'A',
+            "BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE public.account SET balance = 1 WHERE id = 1",
+        )
+        .await;
+    scene.run('B', "SELECT pg_advisory_lock(42)").await;
+    scene
+        .wait(
+            'B',
+            "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE; SELECT * FROM public.account",
+        )
+        .await;
+    scene.wait('A', "SELECT pg_advisory_xact_lock(42)").await;
+    scene
+        .wait('C', "BEGIN; SELECT pg_advisory_xact_lock(42)")
+        .await;
+    // Each server process has looked for a deadlock many times over, and has found none.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    scene.expect("A<B B<A C<B", "", &["AB"]).await;
+    let cycle = scene.cycle('A').await;
+    assert!(cycle.is_certain && !cycle.is_ended_by_server);
+    scene.expect_the_same_with_bystanders().await;
+    // The remedy is a statement that works.
+    let (_, statement) = cycle.remedy.split_once(": ").unwrap();
+    scene.observer.run(statement).await;
+    until("A goes on, and C waits for it", async || {
+        let edges = scene.edges().await;
+        edges.into_iter().eq(["C<A".to_owned()]).then_some(())
+    })
+    .await;
 }

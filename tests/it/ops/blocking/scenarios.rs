@@ -4,7 +4,7 @@ use neobank_ops::blocking::{Class, EdgeKind};
 
 use super::Scene;
 use crate::harness::TestBank;
-use crate::ops::session::Session;
+use crate::ops::session::{Session, safe_snapshots};
 
 on_both_versions!(
     nobody_waits,
@@ -242,6 +242,7 @@ async fn an_index_built_concurrently(bank: TestBank) {
 }
 
 async fn a_safe_snapshot(bank: TestBank) {
+    let _alone = safe_snapshots().await;
     let scene = Scene::of(bank, "ABC").await;
     scene.run('A', "BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE public.account SET balance = 1 WHERE id = 1").await;
     // C is serializable too, but read only, and so in nobody's way.

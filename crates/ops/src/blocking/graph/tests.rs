@@ -4,18 +4,30 @@ use super::*;
 
 fn graph(nodes: usize, hard: &[(usize, usize)], soft: &[(usize, usize)]) -> Graph {
     let mut graph = Graph::new(nodes);
-    for (edges, is_hard) in [(hard, true), (soft, false)] {
+    for (edges, kind) in [(hard, EdgeKind::Holds), (soft, EdgeKind::Queues)] {
         for (waiter, node) in edges {
-            graph.block(
-                *waiter,
-                Blocker {
-                    node: *node,
-                    is_hard,
-                },
-            );
+            graph.block(*waiter, Blocker { node: *node, kind });
         }
     }
     graph
+}
+
+/// A cycle among locks alone.
+fn cycle(nodes: &[usize], is_certain: bool) -> Cycle {
+    Cycle {
+        nodes: set(nodes),
+        is_certain,
+        snapshot_waiters: set(&[]),
+    }
+}
+
+/// Every kind of wait.
+fn kinds() -> impl Strategy<Value = EdgeKind> {
+    prop_oneof![
+        Just(EdgeKind::Holds),
+        Just(EdgeKind::Queues),
+        Just(EdgeKind::SafeSnapshot),
+    ]
 }
 
 fn set(nodes: &[usize]) -> BTreeSet<usize> {
@@ -38,7 +50,7 @@ fn a_hot_row_is_shown_with_as_many_edges_as_waiters() {
         1,
         Blocker {
             node: 0,
-            is_hard: true,
+            kind: EdgeKind::Holds,
         },
     );
     for waiter in 2..=WAITERS {
@@ -47,7 +59,11 @@ fn a_hot_row_is_shown_with_as_many_edges_as_waiters() {
                 waiter,
                 Blocker {
                     node: before,
-                    is_hard: before == 1,
+                    kind: if before == 1 {
+                        EdgeKind::Holds
+                    } else {
+                        EdgeKind::Queues
+                    },
                 },
             );
         }
@@ -66,14 +82,14 @@ fn who_only_queues_is_shown_behind_the_front() {
         found.shown[2],
         [Blocker {
             node: 0,
-            is_hard: true
+            kind: EdgeKind::Holds
         }]
     );
     assert_eq!(
         found.shown[3],
         [Blocker {
             node: 1,
-            is_hard: false
+            kind: EdgeKind::Queues
         }]
     );
     assert_eq!(found.roots[3], set(&[0]));
@@ -83,13 +99,7 @@ fn who_only_queues_is_shown_behind_the_front() {
 fn a_cycle_that_also_waits_on_an_outside_root_is_a_cycle() {
     // 1 and 2 wait for each other, 1 for 0 too; 3 is behind the cycle.
     let found = graph(4, &[(1, 2), (2, 1), (1, 0), (3, 2)], &[]).analyse();
-    assert_eq!(
-        found.cycles,
-        [Cycle {
-            nodes: set(&[1, 2]),
-            is_certain: true
-        }]
-    );
+    assert_eq!(found.cycles, [cycle(&[1, 2], true)]);
     assert_eq!(found.roots, [set(&[]), set(&[0]), set(&[0]), set(&[0])]);
     assert_eq!(found.behind[3], set(&[0]));
     assert_eq!(found.depth, [0, 1, 2, 3]);
@@ -98,21 +108,34 @@ fn a_cycle_that_also_waits_on_an_outside_root_is_a_cycle() {
 #[test]
 fn a_cycle_through_a_queue_may_be_undone() {
     let found = graph(2, &[(0, 1)], &[(1, 0)]).analyse();
-    assert_eq!(
-        found.cycles,
-        [Cycle {
-            nodes: set(&[0, 1]),
-            is_certain: false
-        }]
-    );
+    assert_eq!(found.cycles, [cycle(&[0, 1], false)]);
     let also_hard = graph(3, &[(0, 1), (1, 2), (2, 1)], &[(1, 0)]).analyse();
-    assert_eq!(
-        also_hard.cycles,
-        [Cycle {
-            nodes: set(&[0, 1, 2]),
-            is_certain: true
-        }]
-    );
+    assert_eq!(also_hard.cycles, [cycle(&[0, 1, 2], true)]);
+}
+
+#[test]
+fn a_cycle_through_a_safe_snapshot_is_certain_and_nobody_ends_it() {
+    // 1 wants a safe snapshot and waits for 0; 0 waits for what 1 has, or queues behind 2, who does.
+    for (hard, soft) in [
+        (&[(0, 1)][..], &[][..]),
+        (&[(2, 1)][..], &[(0, 2)][..]),
+        (&[(0, 1), (0, 2), (2, 0)][..], &[][..]),
+    ] {
+        let mut given = graph(4, hard, soft);
+        let kind = EdgeKind::SafeSnapshot;
+        given.block(1, Blocker { node: 0, kind });
+        given.block(3, Blocker { node: 0, kind });
+        let found = given.analyse().cycles;
+        assert_eq!(found.len(), 1);
+        assert!(found[0].is_certain);
+        // 3 waits for the cycle and is not in it.
+        assert_eq!(found[0].snapshot_waiters, set(&[1]));
+    }
+    // Outside of a cycle such a wait changes nothing about it.
+    let mut given = graph(3, &[(0, 2)], &[(2, 0)]);
+    let kind = EdgeKind::SafeSnapshot;
+    given.block(1, Blocker { node: 0, kind });
+    assert_eq!(given.analyse().cycles, [cycle(&[0, 2], false)]);
 }
 
 #[test]
@@ -128,7 +151,7 @@ fn reach(graph: &Graph, nodes: usize, hard_only: bool) -> Vec<BTreeSet<usize>> {
     let direct = |node: usize| {
         graph
             .blockers(node)
-            .filter(|by| by.is_hard || !hard_only)
+            .filter(|by| by.is_hard() || !hard_only)
             .map(|by| by.node)
             .collect::<BTreeSet<_>>()
     };
@@ -149,12 +172,12 @@ proptest! {
     #[test]
     fn it_agrees_with_the_definition(
         nodes in 1_usize..9,
-        edges in proptest::collection::vec((0_usize..9, 0_usize..9, any::<bool>()), 0..25),
+        edges in proptest::collection::vec((0_usize..9, 0_usize..9, kinds()), 0..25),
     ) {
         let mut given = Graph::new(nodes);
-        for (waiter, node, is_hard) in edges {
+        for (waiter, node, kind) in edges {
             if waiter < nodes && node < nodes && waiter != node {
-                given.block(waiter, Blocker { node, is_hard });
+                given.block(waiter, Blocker { node, kind });
             }
         }
         let found = given.analyse();
@@ -170,7 +193,13 @@ proptest! {
                 let together: BTreeSet<usize> =
                     (0..nodes).filter(|other| reached[node].contains(other) && reached[*other].contains(&node)).collect();
                 prop_assert_eq!(&found.cycles[cycle].nodes, &together);
-                prop_assert_eq!(found.cycles[cycle].is_certain, together.iter().any(|one| hard[*one].contains(one)));
+                let reads = |one: &usize| {
+                    given.blockers(*one).any(|by| by.kind == EdgeKind::SafeSnapshot && together.contains(&by.node))
+                };
+                let readers: BTreeSet<usize> = together.iter().copied().filter(reads).collect();
+                let is_certain = !readers.is_empty() || together.iter().any(|one| hard[*one].contains(one));
+                prop_assert_eq!(found.cycles[cycle].is_certain, is_certain);
+                prop_assert_eq!(&found.cycles[cycle].snapshot_waiters, &readers);
             }
             // Nothing is shown that is not there, and nobody who waits is shown without a reason.
             prop_assert!(found.shown[node].iter().all(|shown| given.blockers(node).any(|by| by == *shown)));
@@ -181,12 +210,12 @@ proptest! {
     /// One more reader that nobody waits for and that waits for nobody changes nothing for the others.
     #[test]
     fn an_innocent_node_changes_nothing(
-        edges in proptest::collection::vec((0_usize..6, 0_usize..6, any::<bool>()), 0..15),
+        edges in proptest::collection::vec((0_usize..6, 0_usize..6, kinds()), 0..15),
     ) {
         let build = |nodes: usize| {
             let mut graph = Graph::new(nodes);
-            for (waiter, node, is_hard) in edges.iter().filter(|(waiter, node, _)| waiter != node) {
-                graph.block(*waiter, Blocker { node: *node, is_hard: *is_hard });
+            for (waiter, node, kind) in edges.iter().filter(|(waiter, node, _)| waiter != node) {
+                graph.block(*waiter, Blocker { node: *node, kind: *kind });
             }
             graph.analyse()
         };
