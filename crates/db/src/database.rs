@@ -316,8 +316,15 @@ impl Database {
     }
 
     /// Whether only a transaction can carry the limits of a statement: behind a transaction pooler, and with a deadline.
-    fn needs_transaction(&self) -> bool {
+    pub(crate) fn needs_transaction(&self) -> bool {
         self.config.pooler == Pooler::Transaction || self.deadline.is_some()
+    }
+
+    pub(crate) async fn lease(
+        &self,
+        location: &'static Location<'static>,
+    ) -> Result<Lease, DatabaseError> {
+        self.connections.take(location, self.deadline).await
     }
 
     async fn begin_at(
@@ -325,7 +332,7 @@ impl Database {
         options: TransactionOptions,
         location: &'static Location<'static>,
     ) -> Result<Transaction, DatabaseError> {
-        let lease = self.connections.take(location, self.deadline).await?;
+        let lease = self.lease(location).await?;
         Ok(Transaction::new(lease, &options))
     }
 

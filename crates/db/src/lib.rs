@@ -38,6 +38,7 @@
 //! ```
 
 mod address;
+mod alone;
 mod begin;
 mod chance;
 mod config;
@@ -61,6 +62,7 @@ mod session;
 mod tls;
 mod transaction;
 
+pub use alone::{Alone, Written};
 pub use config::{ConfigError, DatabaseConfig, Pooler, TlsMode};
 pub use database::{Database, PoolStatus};
 pub use direct::{DirectConnection, DirectStatement, TextRow};

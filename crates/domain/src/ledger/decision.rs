@@ -108,7 +108,8 @@ const EVENT_TIME_MIN: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596
     None => DateTime::UNIX_EPOCH,
 };
 
-/// Decides on requests in their order: each sees the balances that those before it left.
+/// Decides on requests in their order: each sees the balances that those before it left. The books are then as they will be
+/// when the decision is written.
 ///
 /// # Example
 ///
@@ -120,8 +121,8 @@ const EVENT_TIME_MIN: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596
 /// let (from, to) = (AccountId::new(), AccountId::new());
 /// let amount = Money::parse("10", Currency::from_code("EUR")?)?;
 /// let request = Request::from(TransferRequest::new(from, to, amount));
-/// let books = Books { accounts: BTreeMap::new(), known: HashMap::new(), now: chrono::Utc::now() };
-/// let decision = decide(books, &[Identified {
+/// let mut books = Books { accounts: BTreeMap::new(), known: HashMap::new(), now: chrono::Utc::now() };
+/// let decision = decide(&mut books, &[Identified {
 ///     request: &request,
 ///     transfer_id: TransferId::new(),
 ///     debit_id: TransactionId::new(),
@@ -131,7 +132,7 @@ const EVENT_TIME_MIN: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596
 /// # Ok::<(), neobank_domain::MoneyError>(())
 /// ```
 #[must_use]
-pub fn decide(mut books: Books, requests: &[Identified<'_>]) -> Decision {
+pub fn decide(books: &mut Books, requests: &[Identified<'_>]) -> Decision {
     let mut decision = Decision::default();
     for identified in requests {
         let outcome = match books.decide_one(identified) {

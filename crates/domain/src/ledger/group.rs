@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use neobank_db::{Database, DatabaseError, ErrorClass, RetryPolicy, TransactionOptions};
+use neobank_db::{DatabaseError, ErrorClass, RetryPolicy, TransactionOptions};
 
 use super::Ledger;
 use super::certainty::{self, Certainty};
 use super::decision::{Decision, Identified, decide};
 use super::error::LedgerError;
+use super::memory::Visit;
 use super::receipt::Outcome;
 use super::request::Request;
 use super::session::{Session, TransferColumns};
+use super::unlocked;
 use crate::{AccountId, TransactionId, TransferId};
 
 /// How often a group is decided anew because another session used one of its keys at the same moment.
@@ -80,21 +82,46 @@ impl<'a> Group<'a> {
             requests,
         }
     }
+
+    /// The requests in these places.
+    pub(super) fn chosen(&self, places: Vec<usize>) -> Vec<Identified<'a>> {
+        places
+            .into_iter()
+            .filter_map(|place| self.requests.get(place).cloned())
+            .collect()
+    }
 }
 
-/// Carries a group out in one transaction, and in another one when the server asks for it or the commit got lost.
+/// Carries a group out in one transaction: first on what is remembered of the accounts, where that makes sense, and under
+/// locks when it was wrong; in another one when the server asks for it or the commit got lost.
 ///
-/// In each attempt `choose` is asked under the locks which requests take part, by their places; the outcomes are theirs,
-/// in that order. From then on nobody can leave.
+/// In each attempt `choose` is asked just before the decision which requests take part, by their places; the outcomes are
+/// theirs, in that order. From then on nobody can leave.
 pub(super) async fn run(
-    database: &Database,
+    ledger: &Ledger,
     group: &Group<'_>,
     mut choose: impl FnMut() -> Vec<usize>,
 ) -> Result<Vec<Outcome>, Failure> {
+    let visit = ledger.memory.visit(&group.accounts);
+    if visit.may_guess()
+        && let Some(outcomes) = unlocked::attempt(ledger, group, &visit, &mut choose).await?
+    {
+        return Ok(outcomes);
+    }
+    run_under_locks(ledger, group, &visit, choose).await
+}
+
+async fn run_under_locks(
+    ledger: &Ledger,
+    group: &Group<'_>,
+    visit: &Visit<'_>,
+    mut choose: impl FnMut() -> Vec<usize>,
+) -> Result<Vec<Outcome>, Failure> {
+    let database = &ledger.database;
     let pauses = RetryPolicy::default();
     let (mut key_races, mut attempts) = (0_usize, 1_u32);
     loop {
-        match attempt(database, group, &mut choose).await {
+        match attempt(ledger, group, visit, &mut choose).await {
             Ok(outcomes) => return Ok(outcomes),
             Err(Failure::Database(error)) if is_key_race(&error) && key_races < KEY_RACES_MAX => {
                 key_races = key_races.saturating_add(1);
@@ -110,8 +137,8 @@ pub(super) async fn run(
                 reason,
                 outcomes,
                 transfers,
-            }) => match certainty::resolve(database, &group.accounts, &transfers).await {
-                Certainty::Committed => return Ok(outcomes),
+            }) => match certainty::resolve(database, &group.accounts, &transfers, None).await {
+                Certainty::Committed(_) => return Ok(outcomes),
                 Certainty::Aborted if attempts < pauses.attempts_max => {
                     attempts = attempts.saturating_add(1);
                 }
@@ -130,29 +157,28 @@ pub(super) async fn run(
 }
 
 async fn attempt(
-    database: &Database,
+    ledger: &Ledger,
     group: &Group<'_>,
+    visit: &Visit<'_>,
     choose: &mut impl FnMut() -> Vec<usize>,
 ) -> Result<Vec<Outcome>, Failure> {
     let options = TransactionOptions {
         keep_plans: true,
         ..TransactionOptions::default()
     };
-    let transaction = database.begin_with(options).await?;
+    let transaction = ledger.database.begin_with(options).await?;
     let session = Session::prepare(&transaction).await?;
-    let books = session
+    let mut books = session
         .lock_and_read(&transaction, &group.accounts, &group.keys)
         .await?;
-    let chosen: Vec<_> = choose()
-        .into_iter()
-        .filter_map(|place| group.requests.get(place).cloned())
-        .collect();
+    let chosen = group.chosen(choose());
     let Decision {
         outcomes,
         transfers,
-    } = decide(books, &chosen);
+    } = decide(&mut books, &chosen);
     if transfers.is_empty() {
         transaction.rollback().await?;
+        visit.keep(books.accounts);
         return Ok(outcomes);
     }
     let identifiers: Vec<_> = transfers
@@ -161,7 +187,10 @@ async fn attempt(
         .collect();
     let transfers = TransferColumns::of(transfers);
     match session.write_and_commit(transaction, &transfers).await {
-        Ok(()) => Ok(outcomes),
+        Ok(()) => {
+            visit.keep(books.accounts);
+            Ok(outcomes)
+        }
         Err(DatabaseError::CommitUnknown { reason }) => Err(Failure::Unknown {
             reason,
             outcomes,

@@ -2,7 +2,9 @@
 //!
 //! Every movement, one or thousands, is a list of requests: **lock and read** the accounts, **decide** in pure Rust
 //! ([`decide`]), **write**, **commit**. A single transfer is the list of length one. It costs two round trips to the
-//! server: `BEGIN`, the locks and the look-up of keys travel together, and so do the writes and the commit.
+//! server: `BEGIN`, the locks and the look-up of keys travel together, and so do the writes and the commit. Accounts
+//! that the ledger has seen before need neither be locked nor read: it decides on what it remembers, and writing and
+//! committing is one round trip, in which the database refuses a memory that was wrong; then the locks are taken after all.
 //!
 //! The database holds every entry against its account and its transfer as it comes in and moves the balances itself, so a
 //! mistake here is an error there and not a wrong balance.
@@ -12,11 +14,14 @@ mod decision;
 mod error;
 pub mod gather;
 mod group;
+mod memory;
 mod receipt;
 mod refusal;
 mod request;
 mod session;
+mod unlocked;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use neobank_db::{Database, DatabaseError, Transaction};
@@ -27,12 +32,15 @@ pub use decision::{
 };
 pub use error::LedgerError;
 pub use gather::GatheredLedger;
+pub use memory::MemoryMetrics;
 pub use receipt::{EntryReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber};
 pub use refusal::Refusal;
 pub use request::{
     AdjustmentRequest, Direction, PostingKind, PostingRequest, Request, SystemAccount,
     TransferRequest, TransferType,
 };
+
+use memory::Memory;
 
 use group::{Group, KEY_RACES_MAX, is_key_race};
 use session::{Session, TransferColumns};
@@ -60,16 +68,57 @@ use session::{Session, TransferColumns};
 #[derive(Clone, Debug)]
 pub struct Ledger {
     database: Database,
+    memory: Arc<Memory>,
 }
 
 impl Ledger {
     /// The most requests in one call. A transaction locks each account and holds each request in memory.
     pub const REQUESTS_MAX: usize = 50_000;
 
-    /// A ledger on a database.
+    /// Accounts that a ledger remembers, unless [`Ledger::remembering`] says otherwise. Each takes some 300 bytes.
+    pub const REMEMBERED: usize = 65_536;
+
+    /// A ledger on a database. Clones share what it remembers of accounts, so one for the whole process is best.
     #[must_use]
-    pub const fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database) -> Self {
+        Self {
+            database,
+            memory: Arc::new(Memory::new(Self::REMEMBERED)),
+        }
+    }
+
+    /// The same ledger with another limit on the accounts that it remembers.
+    ///
+    /// What is remembered of an account need not be locked and read before it is decided on: the database holds the decision
+    /// against what is there, and refuses it when another process has moved the account meanwhile. With 0 every decision is
+    /// made under locks, which is better only where other processes move the same accounts all the time; the ledger
+    /// notices that by itself, and then tries seldom.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use neobank_db::{Database, DatabaseConfig};
+    /// use neobank_domain::Ledger;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let database = Database::connect(DatabaseConfig::from_environment()?).await?;
+    /// let ledger = Ledger::new(database).remembering(1_000_000);
+    /// println!("{:?}", ledger.memory());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn remembering(self, accounts: usize) -> Self {
+        Self {
+            memory: Arc::new(Memory::new(accounts)),
+            ..self
+        }
+    }
+
+    /// How the groups of requests were decided so far.
+    #[must_use]
+    pub fn memory(&self) -> MemoryMetrics {
+        self.memory.metrics()
     }
 
     /// The database that it works on.
@@ -78,7 +127,14 @@ impl Ledger {
         &self.database
     }
 
-    /// Moves an amount from one account to another, durably, in two round trips.
+    pub(crate) fn without_deadline(&self) -> Self {
+        Self {
+            database: self.database.without_deadline(),
+            memory: Arc::clone(&self.memory),
+        }
+    }
+
+    /// Moves an amount from one account to another, durably: in one round trip where the accounts are remembered, else in two.
     ///
     /// # Errors
     ///
@@ -109,7 +165,7 @@ impl Ledger {
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
         let group = Group::new(requests)?;
         let everyone = || (0..group.requests.len()).collect();
-        group::run(&self.database, &group, everyone)
+        group::run(self, &group, everyone)
             .await
             .map_err(LedgerError::from)
     }
@@ -175,13 +231,13 @@ async fn attempt_in(
     let session = Session::prepare(transaction).await?;
     let mut savepoint = transaction.savepoint();
     let inner = savepoint.transaction();
-    let books = session
+    let mut books = session
         .lock_and_read(inner, &group.accounts, &group.keys)
         .await?;
     let Decision {
         outcomes,
         transfers,
-    } = decide(books, &group.requests);
+    } = decide(&mut books, &group.requests);
     if transfers.is_empty() {
         // Also lets the locks go.
         savepoint.rollback().await?;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use neobank_db::driver::{FromSql, Row, ToSql, Type};
-use neobank_db::{DatabaseError, Prepared, Transaction, in_order};
+use neobank_db::{Alone, DatabaseError, Prepared, Transaction, Written, in_order};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -26,6 +26,16 @@ FROM banking.accounts
 WHERE account_id = ANY ($1)
 ORDER BY account_id
 FOR NO KEY UPDATE";
+
+/// Without a lock. As in [`READ_KNOWN`], so that the plan fits one account and many.
+const READ_ACCOUNTS: &str = "\
+SELECT account.account_id, account.account_number, account.currency_code, account.account_status,
+       account.current_balance::numeric, account.held_balance::numeric, account.overdraft_limit::numeric,
+       account.last_entry_number, account.last_entry_at, account.version
+FROM unnest($1::uuid[]) AS wanted (account_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM banking.accounts AS a WHERE a.account_id = wanted.account_id OFFSET 0
+) AS account";
 
 /// A connection keeps the plan of a prepared statement that it made on nearly empty tables, where reading them whole is
 /// cheapest, while they grow. `LATERAL` with `OFFSET 0` leaves it nothing but to look each row up.
@@ -63,11 +73,21 @@ WHERE account.account_id = ANY ($1)
       FOR NO KEY UPDATE SKIP LOCKED
   ))";
 
-const COUNT_TRANSFERS: &str = "SELECT count(*) FROM banking.transfers WHERE transfer_id = ANY ($1)";
+const FIND_TRANSFERS: &str =
+    "SELECT transfer_id, posted_at FROM banking.transfers WHERE transfer_id = ANY ($1)";
+
+/// Changes nothing, but moves the account's version.
+const MOVE_VERSION: &str =
+    "UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id = $1";
 
 /// One row for each transfer; the function makes its two entries and the balances.
 const POST_TRANSFERS: &str = "\
 SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+
+/// The same from what was not locked: at the server's time, and only as long as nothing has changed.
+const POST_UNLOCKED: &str = "\
+SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                              true, $19, $20, $21, $22) AS now";
 
 /// The statements, ready on one connection.
 pub(super) struct Session {
@@ -146,29 +166,46 @@ impl Session {
         })
     }
 
-    /// How many of the transfers are there, once nobody else holds the accounts any more.
-    pub(super) async fn count_transfers(
+    /// Which of the transfers are there, and when they were posted, once nobody else holds the accounts any more.
+    pub(super) async fn find_transfers(
         transaction: &Transaction,
         accounts: &[AccountId],
         transfers: &[TransferId],
-    ) -> Result<usize, DatabaseError> {
+    ) -> Result<HashMap<TransferId, DateTime<Utc>>, DatabaseError> {
         let lock = transaction
             .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
             .await?;
-        let count = transaction
-            .prepare(COUNT_TRANSFERS, &[Type::UUID_ARRAY])
+        let find = transaction
+            .prepare(FIND_TRANSFERS, &[Type::UUID_ARRAY])
             .await?;
         let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
         let transfers: Vec<Uuid> = transfers.iter().map(|id| id.as_uuid()).collect();
         let (accounts, transfers): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 1]) =
             ([&accounts], [&transfers]);
-        let (_, counted) = in_order(
+        let (_, found) = in_order(
             transaction.read_prepared(&lock, &accounts),
-            transaction.read_prepared(&count, &transfers),
+            transaction.read_prepared(&find, &transfers),
         )
         .await?;
-        let counted: i64 = column(counted.first().ok_or(DatabaseError::NoRow)?, "count")?;
-        Ok(usize::try_from(counted).unwrap_or(0))
+        found
+            .iter()
+            .map(|row| {
+                let transfer_id = column::<Uuid>(row, "transfer_id")?;
+                Ok((transfer_id.into(), column(row, "posted_at")?))
+            })
+            .collect()
+    }
+
+    /// Moves an account's version, so that whatever waits for the one before never comes.
+    pub(super) async fn move_version(
+        transaction: &Transaction,
+        account: AccountId,
+    ) -> Result<(), DatabaseError> {
+        let touch = transaction.prepare(MOVE_VERSION, &[Type::UUID]).await?;
+        transaction
+            .execute_prepared(&touch, &[&account.as_uuid()])
+            .await?;
+        Ok(())
     }
 
     /// Which of the accounts somebody else has locked at this moment; the others are locked afterwards.
@@ -211,6 +248,56 @@ impl Session {
         Ok(())
     }
 }
+
+/// Reads accounts without a lock; what is not there is left out.
+pub(super) async fn read_unlocked(
+    alone: Alone<'_>,
+    accounts: &[AccountId],
+) -> Result<Vec<(AccountId, AccountState)>, DatabaseError> {
+    let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+    let rows = alone
+        .read(READ_ACCOUNTS, &[Type::UUID_ARRAY], &[&accounts])
+        .await?;
+    rows.iter().map(account_state).collect()
+}
+
+/// Writes what was decided without a lock, and commits it, in one round trip.
+pub(super) async fn write_unlocked(
+    alone: Alone<'_>,
+    transfers: &TransferColumns,
+    conditions: &Conditions,
+) -> Result<Written, DatabaseError> {
+    let (guard, version) = (conditions.guard.as_uuid(), conditions.guard_version);
+    // Nobody was refused, most of the time.
+    let witnesses = (!conditions.witnesses.is_empty()).then_some(&conditions.witnesses);
+    let versions = witnesses.map(|_| &conditions.witness_versions);
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = transfers.parameters().to_vec();
+    parameters.extend([
+        &guard as &(dyn ToSql + Sync),
+        &version,
+        &witnesses,
+        &versions,
+    ]);
+    let types = [POST_TYPES, CONDITION_TYPES].concat();
+    alone.write(POST_UNLOCKED, &types, &parameters).await
+}
+
+/// The server's time in what [`write_unlocked`] returned.
+pub(super) fn time_of(written: &Written) -> Result<DateTime<Utc>, DatabaseError> {
+    column(written.rows.first().ok_or(DatabaseError::NoRow)?, "now")
+}
+
+/// What must still be so when a decision that was made without a lock is written.
+pub(super) struct Conditions {
+    /// An account that moves money; whoever moves its version keeps the decision from ever being written.
+    pub(super) guard: AccountId,
+    pub(super) guard_version: i64,
+    /// The accounts of requests that were refused.
+    pub(super) witnesses: Vec<Uuid>,
+    pub(super) witness_versions: Vec<i64>,
+}
+
+const CONDITION_TYPES: &[Type] = &[Type::UUID, Type::INT8, Type::UUID_ARRAY, Type::INT8_ARRAY];
 
 const POST_TYPES: &[Type] = &[
     Type::UUID_ARRAY,

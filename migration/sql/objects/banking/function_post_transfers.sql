@@ -1,9 +1,19 @@
 -- The ledger's way into the journal: from one row for each transfer it makes the transfer, its debit, its credit and the
 -- new balances, so that they belong together by construction and no trigger has to look for the other half. What can
 -- still be wrong, the chain of each account's entries, is held against the accounts as apply_entries() does it for
--- everybody who inserts rows.
+-- everybody who inserts rows. Nothing is written before that fits, so that a caller may also try what it only remembers
+-- of the accounts, without a lock (docs/decisions/0009-decide-on-what-is-remembered.md), and needs three things more:
+-- * p_from_now: each p_posted_at is only the earliest time that is right; this clock's time is taken where it is later.
+--   The function returns that time.
+-- * p_guard_account_id and p_guard_version: one of the accounts, which must still have this version when its balance
+--   moves. A caller that lost the answer moves the version, and knows that its call cannot come any more.
+-- * p_witness_account_id and p_witness_version: accounts that some request was refused for, and their versions.
 -- SECURITY DEFINER, because the application itself may not touch a balance. The setting, which only counts for those who
 -- may, keeps the triggers from doing the same work again.
+DROP FUNCTION IF EXISTS banking.post_transfers(
+    uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
+    uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+);
 CREATE OR REPLACE FUNCTION banking.post_transfers(
     p_transfer_id uuid[],
     p_transfer_type text[],
@@ -22,27 +32,35 @@ CREATE OR REPLACE FUNCTION banking.post_transfers(
     p_to_entry_number bigint[],
     p_to_balance numeric[],
     p_credit_id uuid[],
-    p_credit_description text[]
-) RETURNS void
+    p_credit_description text[],
+    p_from_now boolean DEFAULT false,
+    p_guard_account_id uuid DEFAULT NULL,
+    p_guard_version bigint DEFAULT NULL,
+    p_witness_account_id uuid[] DEFAULT NULL,
+    p_witness_version bigint[] DEFAULT NULL
+) RETURNS timestamptz
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET neobank.posting = 'on'
 -- The plan is made once for a session, perhaps on an empty table or for a large batch, and kept: it must fit both. So
 -- accounts are looked up one by one by their key, and never read as a whole.
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
 DECLARE
+    v_now timestamptz := clock_timestamp();
     v_latest timestamptz;
+    v_witnesses bigint;
     v_accounts bigint;
     v_applied bigint;
 BEGIN
     -- Times never go back, so one entry in the future would drag every later one there. Only a clock that was set back
     -- leaves accounts whose last entry lies ahead of it; nothing goes further ahead than those.
     SELECT max(posted_at) INTO v_latest FROM unnest(p_posted_at) AS posted_at;
-    IF v_latest > clock_timestamp() THEN
+    IF v_latest > v_now THEN
         IF v_latest > (
             SELECT coalesce(max(account.last_entry_at), '-infinity')
             FROM banking.accounts AS account
@@ -54,8 +72,26 @@ BEGIN
         END IF;
     END IF;
 
+    IF p_witness_account_id IS NOT NULL THEN
+        SELECT count(*)
+        INTO v_witnesses
+        FROM unnest(p_witness_account_id, p_witness_version) AS witness (account_id, version)
+        CROSS JOIN LATERAL (
+            SELECT FROM banking.accounts AS account
+            WHERE account.account_id = witness.account_id AND account.version = witness.version OFFSET 0
+        ) AS unchanged;
+        IF v_witnesses <> cardinality(p_witness_account_id) THEN
+            RAISE EXCEPTION 'accounts have changed: % of % are as they were',
+                    v_witnesses, cardinality(p_witness_account_id)
+                USING ERRCODE = 'NB002', HINT = 'Read the accounts and decide again.';
+        END IF;
+    END IF;
+
     WITH given AS MATERIALIZED (
-        SELECT *
+        SELECT transfer_id, transfer_type, amount, currency_code, description, idempotency_key, request_hash,
+               CASE WHEN p_from_now THEN greatest(posted_at, v_now) ELSE posted_at END AS posted_at,
+               from_account_id, from_entry_number, from_balance, debit_id, debit_description,
+               to_account_id, to_entry_number, to_balance, credit_id, credit_description
         FROM unnest(
             p_transfer_id, p_transfer_type, p_amount, p_currency_code, p_description, p_idempotency_key,
             p_request_hash, p_posted_at, p_from_account_id, p_from_entry_number, p_from_balance, p_debit_id,
@@ -65,26 +101,6 @@ BEGIN
             request_hash, posted_at, from_account_id, from_entry_number, from_balance, debit_id,
             debit_description, to_account_id, to_entry_number, to_balance, credit_id, credit_description
         )
-    ),
-    new_transfers AS (
-        INSERT INTO banking.transfers
-            (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
-             amount, currency_code, description, idempotency_key, request_hash, posted_at)
-        SELECT transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
-               amount, currency_code, description, idempotency_key, request_hash, posted_at
-        FROM given
-    ),
-    new_entries AS (
-        INSERT INTO banking.transactions
-            (transaction_id, transfer_id, account_id, entry_number, transaction_type, amount, currency_code,
-             running_balance, description, transaction_date)
-        SELECT debit_id, transfer_id, from_account_id, from_entry_number, 'debit', amount, currency_code,
-               from_balance, debit_description, posted_at
-        FROM given
-        UNION ALL
-        SELECT credit_id, transfer_id, to_account_id, to_entry_number, 'credit', amount, currency_code,
-               to_balance, credit_description, posted_at
-        FROM given
     ),
     chained AS (
         SELECT entry.*,
@@ -125,6 +141,8 @@ BEGIN
                min(chained.running_balance) AS lowest_balance
         FROM chained
         GROUP BY chained.account_id
+        -- The order in which every writer locks accounts.
+        ORDER BY chained.account_id
     ),
     applied AS (
         UPDATE banking.accounts AS account
@@ -145,7 +163,32 @@ BEGIN
           -- The account's own check sees only where the balance ends, not what it came through.
           AND (movements.lowest_balance = movements.last_balance
                OR coalesce(movements.lowest_balance - account.held_balance + account.overdraft_limit >= 0, true))
+          AND (account.version = p_guard_version OR account.account_id IS DISTINCT FROM p_guard_account_id)
         RETURNING 1
+    ),
+    -- Rows that are written and then rolled back would stay in the journal's tables until a vacuum.
+    fitting AS MATERIALIZED (
+        SELECT given.* FROM given WHERE (SELECT count(*) FROM applied) = (SELECT count(*) FROM movements)
+    ),
+    new_transfers AS (
+        INSERT INTO banking.transfers
+            (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
+             amount, currency_code, description, idempotency_key, request_hash, posted_at)
+        SELECT transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
+               amount, currency_code, description, idempotency_key, request_hash, posted_at
+        FROM fitting
+    ),
+    new_entries AS (
+        INSERT INTO banking.transactions
+            (transaction_id, transfer_id, account_id, entry_number, transaction_type, amount, currency_code,
+             running_balance, description, transaction_date)
+        SELECT debit_id, transfer_id, from_account_id, from_entry_number, 'debit', amount, currency_code,
+               from_balance, debit_description, posted_at
+        FROM fitting
+        UNION ALL
+        SELECT credit_id, transfer_id, to_account_id, to_entry_number, 'credit', amount, currency_code,
+               to_balance, credit_description, posted_at
+        FROM fitting
     )
     SELECT (SELECT count(*) FROM movements), (SELECT count(*) FROM applied)
     INTO v_accounts, v_applied;
@@ -157,9 +200,11 @@ BEGIN
                          'let each running balance be the one before plus the entry, in the account''s currency, '
                          'at a time no earlier than the entry before, on active accounts only, within their limit.';
     END IF;
+    RETURN v_now;
 END
 $$;
 REVOKE ALL ON FUNCTION banking.post_transfers(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
-    uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+    uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
+    boolean, uuid, bigint, uuid[], bigint[]
 ) FROM PUBLIC;

@@ -24,7 +24,8 @@ GRANT INSERT (customer_id, preferences), UPDATE (preferences, updated_at)
 GRANT EXECUTE ON FUNCTION
     banking.post_transfers(
         uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
-        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
+        boolean, uuid, bigint, uuid[], bigint[]
     ),
     banking.uuid_v7(),
     banking.system_account_id(text, text),

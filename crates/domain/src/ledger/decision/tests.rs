@@ -328,10 +328,10 @@ proptest! {
         balances in proptest::collection::vec(0_i64..3_000, 4),
         limits in proptest::collection::vec(0_i64..500, 4),
     ) {
-        let (books, mut model) = beginning(&balances, &limits);
+        let (mut books, mut model) = beginning(&balances, &limits);
         let total: i64 = model.balances.values().sum();
         let requests: Vec<Request> = steps.iter().map(request).collect();
-        let decision = decide(books, &identify(&requests));
+        let decision = decide(&mut books, &identify(&requests));
 
         let expected: Vec<Expected> = steps.iter().map(|step| model.expect(step)).collect();
         let outcomes: Vec<Expected> = decision.outcomes.iter().map(seen).collect();
@@ -364,15 +364,12 @@ proptest! {
         let (books, _) = beginning(&balances, &[0; 4]);
         let requests: Vec<Request> = steps.iter().map(request).collect();
         let identified = identify(&requests);
-        let together = decide(books.clone(), &identified);
+        let together = decide(&mut books.clone(), &identified);
 
         let mut alone = Decision::default();
         let mut books = books;
         for one in &identified {
-            let decision = decide(books.clone(), std::slice::from_ref(one));
-            for transfer in &decision.transfers {
-                books.remember(transfer);
-            }
+            let decision = decide(&mut books, std::slice::from_ref(one));
             alone.outcomes.extend(decision.outcomes);
             alone.transfers.extend(decision.transfers);
         }
@@ -389,7 +386,7 @@ proptest! {
         }
         if let Ok(amount) = Money::new(Decimal::from_i128_with_scale(i128::from(amount), 2), koruna()) {
             let request = Request::from(TransferRequest::new(account(0), account(1), amount));
-            let decision = decide(books, &identify(std::slice::from_ref(&request)));
+            let decision = decide(&mut books, &identify(std::slice::from_ref(&request)));
             prop_assert_eq!(decision.outcomes.len(), 1);
         }
     }
@@ -401,7 +398,7 @@ fn what_is_held_cannot_be_spent() {
     books.accounts.get_mut(&account(0)).unwrap().held = Decimal::new(400, 2);
     let requests = [601, 600]
         .map(|minor| Request::from(TransferRequest::new(account(0), account(1), money(minor))));
-    let outcomes = decide(books, &identify(&requests)).outcomes;
+    let outcomes = decide(&mut books, &identify(&requests)).outcomes;
     assert_eq!(
         outcomes[0],
         Outcome::Refused(Refusal::InsufficientFunds {

@@ -89,11 +89,10 @@ impl GatheredLedger {
     }
 
     fn of(ledger: &Ledger, options: GatherOptions) -> Self {
-        let database = ledger.database();
         Self {
-            deadline: database.deadline(),
+            deadline: ledger.database.deadline(),
             // One caller's deadline is not that of the others in its group.
-            queue: Arc::new(Queue::new(database.without_deadline(), options)),
+            queue: Arc::new(Queue::new(ledger.without_deadline(), options)),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use neobank_db::{Database, DatabaseError, ErrorClass};
 
+use super::super::Ledger;
 use super::super::error::LedgerError;
 use super::super::group::{self, Failure, Group};
 use super::super::receipt::Outcome;
@@ -19,12 +20,13 @@ use crate::{AccountId, TransferId};
 /// When the database refuses what the group does, its halves are tried in turn, until what is refused is one request. The
 /// search ends after the time that one statement and one wait for a lock may take; those who are left get the error.
 pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
-    let config = queue.database.config();
+    let ledger = &queue.ledger;
+    let config = ledger.database.config();
     let search_limit = config.statement_timeout.saturating_add(config.lock_timeout);
     let started = Instant::now();
     let mut parts = vec![group];
     while let Some(part) = parts.pop() {
-        let Err((part, error)) = try_part(&queue.database, part).await else {
+        let Err((part, error)) = try_part(ledger, part).await else {
             continue;
         };
         if part.len() <= 1 || !may_be_one_request(&error) || started.elapsed() > search_limit {
@@ -32,7 +34,7 @@ pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
             continue;
         }
         queue.counts.split();
-        let (first, second) = split(&queue.database, part, &error).await;
+        let (first, second) = split(&ledger.database, part, &error).await;
         // The last is taken first.
         parts.push(second);
         parts.push(first);
@@ -41,7 +43,7 @@ pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
 
 /// One transaction. When it failed and nothing was changed, the requests come back without an answer.
 async fn try_part(
-    database: &Database,
+    ledger: &Ledger,
     part: Vec<Place>,
 ) -> Result<(), (Vec<Place>, DatabaseError)> {
     if part.is_empty() {
@@ -50,7 +52,7 @@ async fn try_part(
     let mut chosen = Vec::new();
     let outcome = {
         let group = Group::of(part.iter().map(Place::identified).collect());
-        group::run(database, &group, || {
+        group::run(ledger, &group, || {
             let now = Instant::now();
             let claimed = part.iter().enumerate().filter(|(_, one)| one.claim(now));
             chosen = claimed.map(|(number, _)| number).collect();

@@ -3,9 +3,9 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use neobank_db::Database;
 use tokio::runtime::Handle;
 
+use super::super::Ledger;
 use super::super::error::LedgerError;
 use super::counts::{Counts, GatherMetrics};
 use super::lane::Lane;
@@ -15,7 +15,7 @@ use crate::AccountId;
 
 /// Requests in the order of their arrival. A lane is started when one arrives and ends when none is left.
 pub(super) struct Queue {
-    pub(super) database: Database,
+    pub(super) ledger: Ledger,
     options: GatherOptions,
     state: Mutex<State>,
     pub(super) counts: Counts,
@@ -37,9 +37,9 @@ pub(super) struct Taken {
 }
 
 impl Queue {
-    pub(super) fn new(database: Database, options: GatherOptions) -> Self {
+    pub(super) fn new(ledger: Ledger, options: GatherOptions) -> Self {
         Self {
-            database,
+            ledger,
             options,
             state: Mutex::default(),
             counts: Counts::default(),

@@ -1,0 +1,122 @@
+use rust_decimal::Decimal;
+
+use super::*;
+use crate::Currency;
+use crate::accounts::AccountStatus;
+
+fn account(number: u128) -> AccountId {
+    uuid::Uuid::from_u128(number).into()
+}
+
+fn state(number: u128, last_entry_number: i64) -> AccountState {
+    AccountState {
+        account_id: account(number),
+        account_number: format!("NB{number}"),
+        currency: Currency::from_code("CZK").unwrap(),
+        status: AccountStatus::Active,
+        balance: Decimal::ONE_HUNDRED,
+        held: Decimal::ZERO,
+        overdraft_limit: Some(Decimal::ZERO),
+        last_entry_number,
+        last_entry_at: None,
+        version: last_entry_number + 1,
+    }
+}
+
+fn states(numbers: impl IntoIterator<Item = u128>) -> BTreeMap<AccountId, AccountState> {
+    numbers
+        .into_iter()
+        .map(|number| (account(number), state(number, 7)))
+        .collect()
+}
+
+#[test]
+fn what_is_kept_is_recalled_once() {
+    let memory = Memory::new(100);
+    let accounts = [account(1), account(2), account(3)];
+    let visit = memory.visit(&accounts);
+    assert!(visit.may_guess() && visit.recall().is_empty());
+    visit.keep(states([1, 2]));
+    assert_eq!(memory.metrics().accounts, 2);
+    assert_eq!(visit.recall(), states([1, 2]));
+    assert!(
+        visit.recall().is_empty(),
+        "whoever recalls an account has it alone"
+    );
+    assert_eq!(memory.metrics().accounts, 0);
+}
+
+#[test]
+fn nobody_guesses_or_keeps_what_another_group_has_under_way() {
+    let memory = Memory::new(100);
+    let (both, one, other) = ([account(1), account(2)], [account(1)], [account(3)]);
+    let first = memory.visit(&both);
+    let second = memory.visit(&one);
+    assert!(first.may_guess() && !second.may_guess() && memory.visit(&other).may_guess());
+    first.keep(states([1, 2]));
+    assert_eq!(memory.metrics().accounts, 1, "only account 2 is its own");
+    drop(first);
+    second.keep(states([1]));
+    assert_eq!(memory.metrics().accounts, 2);
+    drop(second);
+    assert!(memory.visit(&both).may_guess());
+    assert!(
+        memory.state().busy.is_empty(),
+        "nothing is left of those who went"
+    );
+}
+
+#[test]
+fn the_limit_holds_and_what_was_used_last_stays() {
+    let memory = Memory::new(10);
+    for number in 1..1_000 {
+        let accounts = [account(number), account(0)];
+        let visit = memory.visit(&accounts);
+        let mut known = visit.recall();
+        assert_eq!(known.contains_key(&account(0)), number > 1);
+        known.extend(states([number, 0]));
+        visit.keep(known);
+        assert!(memory.metrics().accounts <= 10);
+    }
+    let nothing = Memory::new(0);
+    let accounts = [account(1)];
+    let visit = nothing.visit(&accounts);
+    assert!(!visit.may_guess());
+    visit.keep(states([1]));
+    assert_eq!(nothing.metrics().accounts, 0);
+}
+
+#[test]
+fn a_newer_state_replaces_an_old_one() {
+    let memory = Memory::new(4);
+    let accounts = [account(1), account(2), account(3)];
+    let visit = memory.visit(&accounts);
+    // The first two fill the young half and become old.
+    visit.keep(states([1, 2]));
+    visit.keep(BTreeMap::from([(account(1), state(1, 8))]));
+    assert_eq!(visit.recall()[&account(1)], state(1, 8));
+    assert!(visit.recall().is_empty());
+}
+
+#[test]
+fn doubt_doubles_up_to_a_limit_and_ends_with_a_right_guess() {
+    let memory = Memory::new(10);
+    let accounts = [account(1)];
+    let locked_until_next_guess = || {
+        let mut locked = 0;
+        while !memory.visit(&accounts).may_guess() {
+            locked += 1;
+            assert!(locked < 1_000);
+        }
+        locked
+    };
+    assert_eq!(locked_until_next_guess(), 0);
+    for expected in [1, 3, 7, 15, 31, 63, 63, 63] {
+        memory.visit(&accounts).was_wrong();
+        assert_eq!(locked_until_next_guess(), expected);
+    }
+    memory.visit(&accounts).was_right();
+    assert_eq!(locked_until_next_guess(), 0);
+    memory.visit(&accounts).was_wrong();
+    assert_eq!(locked_until_next_guess(), 1);
+}

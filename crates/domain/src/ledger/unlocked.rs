@@ -1,0 +1,239 @@
+//! One attempt without locks: decided on what is remembered of the accounts, or was read just now, and written in one round
+//! trip by a statement that the database refuses when anything has changed.
+//!
+//! What is written is right, because `banking.post_transfers()` lets in only what continues the accounts as they are under
+//! its locks, so it is what a decision under locks would have written. What is refused is right, because the same statement
+//! looks whether the accounts of those requests are as they were. Requests that depend on more than that are decided
+//! under locks: adjustments on the version, events of the past on the clock.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use neobank_db::{Alone, DatabaseError, RetryPolicy};
+
+use super::Ledger;
+use super::certainty::{self, Certainty};
+use super::decision::{AccountState, Books, Decision, Identified, NewTransfer, decide};
+use super::group::{Failure, Group};
+use super::memory::Visit;
+use super::receipt::{Outcome, Receipt};
+use super::refusal::Refusal;
+use super::request::Request;
+use super::session::{self, Conditions, TransferColumns};
+use crate::AccountId;
+
+/// The outcomes; or `None` when nothing was changed and it takes locks to decide.
+pub(super) async fn attempt(
+    ledger: &Ledger,
+    group: &Group<'_>,
+    visit: &Visit<'_>,
+    choose: &mut impl FnMut() -> Vec<usize>,
+) -> Result<Option<Vec<Outcome>>, Failure> {
+    let Some(alone) = ledger.database.alone() else {
+        visit.was_undecided();
+        return Ok(None);
+    };
+    if !group.requests.iter().all(|one| needs_no_lock(one.request)) {
+        visit.was_undecided();
+        return Ok(None);
+    }
+    let accounts = match recall_and_read(alone, group, visit).await {
+        Ok(accounts) => accounts,
+        Err(error) => {
+            visit.was_undecided();
+            return refused(ledger, error).await;
+        }
+    };
+    let mut books = Books {
+        accounts,
+        known: HashMap::new(),
+        // The server takes its own time where this, or an account's last entry, is earlier.
+        now: DateTime::UNIX_EPOCH,
+    };
+    let chosen = group.chosen(choose());
+    let Decision {
+        mut outcomes,
+        transfers,
+    } = decide(&mut books, &chosen);
+    let Some(conditions) = conditions(&books.accounts, &chosen, &outcomes, &transfers) else {
+        visit.was_undecided();
+        return Ok(None);
+    };
+    let identifiers: Vec<_> = transfers
+        .iter()
+        .map(|transfer| transfer.receipt.transfer_id)
+        .collect();
+    let columns = TransferColumns::of(transfers);
+    let (reason, committed) = match session::write_unlocked(alone, &columns, &conditions).await {
+        Ok(written) => match session::time_of(&written) {
+            Ok(now) => {
+                visit.was_right();
+                settle(&mut outcomes, &mut books, |receipt| receipt.posted_at.max(now));
+                visit.keep(books.accounts);
+                if written.replicated {
+                    return Ok(Some(outcomes));
+                }
+                return Err(Failure::NotReplicated(outcomes));
+            }
+            // It is committed, and the times can be looked up.
+            Err(error) => (error.to_string(), true),
+        },
+        Err(DatabaseError::CommitUnknown { reason }) => (reason, false),
+        Err(error) => {
+            visit.was_wrong();
+            return refused(ledger, error).await;
+        }
+    };
+    let database = &ledger.database;
+    let guard = (!committed).then_some(conditions.guard);
+    match certainty::resolve(database, &group.accounts, &identifiers, guard).await {
+        Certainty::Committed(times) => {
+            settle(&mut outcomes, &mut books, |receipt| {
+                let posted_at = times.get(&receipt.transfer_id).copied();
+                posted_at.unwrap_or(receipt.posted_at)
+            });
+            Ok(Some(outcomes))
+        }
+        Certainty::Aborted => Ok(None),
+        Certainty::Unknown => Err(Failure::Unknown {
+            reason,
+            outcomes,
+            transfers: identifiers,
+        }),
+    }
+}
+
+/// Whether the balances, and what the database holds against them, are all that a request depends on.
+fn needs_no_lock(request: &Request) -> bool {
+    match request {
+        Request::Transfer(_) => true,
+        Request::Posting(posting) => posting.event_time.is_none(),
+        Request::Adjustment(_) => false,
+    }
+}
+
+/// Whether a refusal depends on what is in the books; of the others the request itself is the reason.
+const fn depends_on_accounts(refusal: &Refusal) -> bool {
+    !matches!(
+        refusal,
+        Refusal::Text { .. }
+            | Refusal::KeyReused { .. }
+            | Refusal::SameAccount { .. }
+            | Refusal::AmountNotPositive { .. }
+    )
+}
+
+async fn recall_and_read(
+    alone: Alone<'_>,
+    group: &Group<'_>,
+    visit: &Visit<'_>,
+) -> Result<BTreeMap<AccountId, AccountState>, DatabaseError> {
+    let mut accounts = visit.recall();
+    let missing: Vec<_> = group
+        .accounts
+        .iter()
+        .filter(|account| !accounts.contains_key(account))
+        .copied()
+        .collect();
+    if !missing.is_empty() {
+        accounts.extend(session::read_unlocked(alone, &missing).await?);
+    }
+    Ok(accounts)
+}
+
+/// What must be so when the decision is written; `None` when there is nothing to write, or nothing that could be asked.
+fn conditions(
+    accounts: &BTreeMap<AccountId, AccountState>,
+    chosen: &[Identified<'_>],
+    outcomes: &[Outcome],
+    transfers: &[NewTransfer],
+) -> Option<Conditions> {
+    let first = &transfers.first()?.receipt;
+    // One side of every transfer is a customer's, whose version can be moved.
+    let guard = [&first.debit, &first.credit]
+        .into_iter()
+        .find_map(|entry| {
+            let account = accounts.get(&entry.account_id)?;
+            account.overdraft_limit?;
+            // The versions of today, less one for each entry since the first.
+            let entries = account
+                .last_entry_number
+                .checked_sub(entry.entry_number)?
+                .checked_add(1)?;
+            Some((account.account_id, account.version.checked_sub(entries)?))
+        })?;
+    let refused = chosen.iter().zip(outcomes).filter(
+        |(_, outcome)| matches!(outcome, Outcome::Refused(refusal) if depends_on_accounts(refusal)),
+    );
+    let mut witnesses: Vec<AccountId> = refused
+        .flat_map(|(one, _)| one.request.accounts())
+        .collect();
+    witnesses.sort_unstable();
+    witnesses.dedup();
+    let entries = if witnesses.is_empty() {
+        HashMap::new()
+    } else {
+        entries_of(transfers)
+    };
+    let witness_versions = witnesses
+        .iter()
+        .map(|account| {
+            let moved = entries.get(account).copied().unwrap_or(0);
+            accounts.get(account)?.version.checked_sub(moved)
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Conditions {
+        guard: guard.0,
+        guard_version: guard.1,
+        witnesses: witnesses.into_iter().map(AccountId::as_uuid).collect(),
+        witness_versions,
+    })
+}
+
+/// How many entries each account gets.
+fn entries_of(transfers: &[NewTransfer]) -> HashMap<AccountId, i64> {
+    let mut entries = HashMap::new();
+    for NewTransfer { receipt, .. } in transfers {
+        for entry in [&receipt.debit, &receipt.credit] {
+            let count: &mut i64 = entries.entry(entry.account_id).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    entries
+}
+
+/// Puts the time into the receipts and the books at which the server posted the transfers.
+fn settle(
+    outcomes: &mut [Outcome],
+    books: &mut Books,
+    time: impl Fn(&Receipt) -> DateTime<Utc>,
+) {
+    for outcome in outcomes {
+        // A replayed one is of this group too: none was known before.
+        if let Outcome::Posted(receipt) | Outcome::Replayed(receipt) = outcome {
+            receipt.posted_at = time(receipt);
+            for entry in [&receipt.debit, &receipt.credit] {
+                if let Some(account) = books.accounts.get_mut(&entry.account_id) {
+                    account.last_entry_at = account.last_entry_at.max(Some(receipt.posted_at));
+                }
+            }
+        }
+    }
+}
+
+/// A definite refusal: another attempt, under locks, finds out whose it is. Without a connection there is no other.
+async fn refused(
+    ledger: &Ledger,
+    error: DatabaseError,
+) -> Result<Option<Vec<Outcome>>, Failure> {
+    match &error {
+        DatabaseError::Server(server) => {
+            if RetryPolicy::default().retries(server.class()) {
+                ledger.database.note_retry("ledger", &error).await;
+            }
+            Ok(None)
+        }
+        DatabaseError::ConnectionLost { .. } | DatabaseError::Parameter { .. } => Ok(None),
+        _ => Err(error.into()),
+    }
+}
