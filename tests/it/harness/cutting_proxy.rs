@@ -1,5 +1,7 @@
-//! A proxy that cuts the connection around a commit, or spoils a `BEGIN`.
+//! A proxy that cuts the connection around a commit, or spoils a `BEGIN`. A statement of the ledger's that is a transaction of
+//! its own counts as a commit too.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +20,9 @@ const FOR_GOOD: u8 = 6;
 
 /// How late a commit arrives that is kept back.
 const LATENESS: Duration = Duration::from_millis(300);
+
+/// In the text of the statement that posts and commits.
+const POSTS_ALONE: &[u8] = b"true, $19";
 
 pub(crate) struct CuttingProxy {
     port: u16,
@@ -96,6 +101,37 @@ impl CuttingProxy {
     }
 }
 
+/// Looks for the ledger's statement that posts and commits: where it is prepared, under a name, and where it is run.
+#[derive(Default)]
+struct Statements {
+    posting: HashSet<Vec<u8>>,
+}
+
+impl Statements {
+    fn is_run_in(&mut self, bytes: &[u8]) -> bool {
+        let (mut rest, mut is_run) = (bytes, false);
+        while rest.len() >= 5 {
+            let length = u32::from_be_bytes(rest[1..5].try_into().unwrap()) as usize;
+            let body = &rest[5..rest.len().min(1 + length)];
+            let mut texts = body.split(|byte| *byte == 0);
+            let (first, second) = (texts.next(), texts.next());
+            match (rest[0], first, second) {
+                (b'P', Some(name), Some(sql)) if contains(sql, POSTS_ALONE) => {
+                    self.posting.insert(name.to_vec());
+                }
+                (b'B', _, Some(name)) => is_run |= self.posting.contains(name),
+                _ => {}
+            }
+            rest = rest.get(1 + length..).unwrap_or_default();
+        }
+        is_run
+    }
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|word| word == text)
+}
+
 /// The bytes with a failing statement in the place of the `BEGIN` that they start with.
 fn spoiled(message: &[u8]) -> Vec<u8> {
     let length = u32::from_be_bytes(message[1..5].try_into().unwrap()) as usize;
@@ -115,12 +151,13 @@ async fn forward(
     closed: Arc<AtomicBool>,
 ) {
     let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
+    let mut statements = Statements::default();
     loop {
         tokio::select! {
             read = client.read(&mut from_client) => match read {
                 Ok(length) if length > 0 => {
                     let message = &from_client[..length];
-                    let is_commit = message.windows(8).any(|word| word == b"; COMMIT");
+                    let is_commit = contains(message, b"; COMMIT") | statements.is_run_in(message);
                     let cut = if is_commit { mode.swap(FORWARD, Ordering::SeqCst) } else { FORWARD };
                     if cut == BEFORE {
                         return;

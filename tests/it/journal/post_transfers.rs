@@ -101,7 +101,7 @@ async fn what_does_not_continue_the_books_is_refused(bank: TestBank) {
         (
             "a number twice",
             call.with(&[("p_to_entry_number", "'{2,3}'")]),
-            "23505",
+            "NB002",
         ),
         (
             "a number that is taken",
@@ -114,7 +114,7 @@ async fn what_does_not_continue_the_books_is_refused(bank: TestBank) {
         (
             "number zero",
             call.with(&[("p_from_entry_number", "'{0,3}'")]),
-            "23514",
+            "NB002",
         ),
         (
             "a wrong balance at the end",
@@ -156,37 +156,37 @@ async fn what_does_not_continue_the_books_is_refused(bank: TestBank) {
         (
             "an amount of zero",
             call.with(&[("p_amount", "'{0,7}'")]),
-            "23514",
+            "NB002",
         ),
         (
             "an amount below zero",
             call.with(&[("p_amount", "'{-5,7}'")]),
-            "23514",
+            "NB002",
         ),
         (
             "not a number",
             call.with(&[("p_amount", "'{NaN,7}'")]),
-            "23514",
+            "NB002",
         ),
         (
             "no amount",
             call.with(&[("p_amount", "'{NULL,7}'")]),
-            "23502",
+            "NB002",
         ),
         (
             "an amount too few",
             call.with(&[("p_amount", "'{5}'")]),
-            "23502",
+            "NB002",
         ),
         (
             "no balance",
             call.with(&[("p_to_balance", "'{15,NULL}'")]),
-            "23502",
+            "NB002",
         ),
         (
             "a transfer too many",
             call.with(&[("p_posted_at", "ARRAY[now(), now(), now()]")]),
-            "23502",
+            "NB002",
         ),
         (
             "another currency",
@@ -254,7 +254,7 @@ async fn what_does_not_continue_the_books_is_refused(bank: TestBank) {
         (
             "to itself",
             call.with(&[("p_to_account_id", &both(a, a))]),
-            "23514",
+            "NB002",
         ),
         (
             "back-dated",

@@ -1,18 +1,30 @@
 //! X1: a commit whose answer was lost is known all the same.
 
-use neobank_db::{Database, Executor, statement};
-use neobank_domain::{Ledger, LedgerError, Money, TransferRequest};
+use std::time::{Duration, Instant};
+
+use neobank_db::{Database, DatabaseError, Executor, statement};
+use neobank_domain::{GatheredLedger, Ledger, LedgerError, Money, TransferRequest};
 
 use crate::harness::{CuttingProxy, TestBank, czk};
 
 on_both_versions!(
     commits_without_an_answer_happen_once,
+    commits_under_locks_without_an_answer_happen_once,
+    a_statement_that_arrives_late_finds_nothing_to_do,
     a_commit_that_arrives_late_is_waited_for,
     without_a_database_to_ask_the_doubt_is_told,
 );
 
 /// A third is cut off before the commit arrives, a third after it is durable, a third in between. No key helps here.
 async fn commits_without_an_answer_happen_once(bank: TestBank) {
+    lose_answers(bank, Ledger::REMEMBERED).await;
+}
+
+async fn commits_under_locks_without_an_answer_happen_once(bank: TestBank) {
+    lose_answers(bank, 0).await;
+}
+
+async fn lose_answers(bank: TestBank, remembered: usize) {
     let transfers: u64 =
         std::env::var("NEOBANK_UNKNOWN_COMMITS").map_or(90, |number| number.parse().unwrap());
     let (from, to) = (
@@ -22,7 +34,7 @@ async fn commits_without_an_answer_happen_once(bank: TestBank) {
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();
     proxy.stand_before(&mut config);
-    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    let ledger = Ledger::new(Database::connect(config).await.unwrap()).remembering(remembered);
     for number in 0..transfers {
         match number % 3 {
             0 => proxy.cut_before_commit(),
@@ -47,6 +59,50 @@ async fn commits_without_an_answer_happen_once(bank: TestBank) {
     }
     let moved = Money::parse(&transfers.to_string(), czk("0").currency()).unwrap();
     assert_eq!(bank.balance(to).await, moved);
+    // Each was lost once on its first way.
+    let memory = ledger.memory();
+    assert_eq!(memory.right + memory.wrong, 0, "{memory:?}");
+    assert_eq!(memory.under_locks > 0, remembered == 0, "{memory:?}");
+    bank.assert_sound().await;
+}
+
+/// What was decided without a lock can arrive after everybody has looked for it. Its caller was told that nothing had
+/// happened, because its deadline had passed; so nothing must happen any more.
+async fn a_statement_that_arrives_late_finds_nothing_to_do(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    let gathered = GatheredLedger::new(&ledger);
+    let request = move || TransferRequest::new(from, to, czk("1"));
+    for number in 1..=5 {
+        gathered.transfer(request()).await.unwrap();
+        proxy.cut_and_commit_late();
+        // Whoever looks for the transfer waits for this lock until the deadline has passed.
+        let stranger = bank.database.begin().await.unwrap();
+        let lock = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
+        let lock = statement(lock, [from.as_uuid().into()]);
+        stranger.execute(lock).await.unwrap();
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let hurried = gathered.with_deadline(deadline);
+        let transfer = tokio::spawn(async move { hurried.transfer(request()).await });
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        stranger.rollback().await.unwrap();
+        let outcome = transfer.await.unwrap();
+        assert!(
+            matches!(
+                outcome,
+                Err(LedgerError::Database(
+                    DatabaseError::DeadlineExceeded { .. }
+                ))
+            ),
+            "{outcome:?}"
+        );
+        // By now it has arrived.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(bank.balance(to).await, czk(&number.to_string()));
+    }
     bank.assert_sound().await;
 }
 
@@ -70,7 +126,6 @@ async fn a_commit_that_arrives_late_is_waited_for(bank: TestBank) {
 }
 
 async fn without_a_database_to_ask_the_doubt_is_told(bank: TestBank) {
-    use std::time::Duration;
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();

@@ -8,7 +8,8 @@ use crate::harness::{TestBank, czk};
 
 on_both_versions!(
     moves_money_and_leaves_two_entries,
-    costs_two_round_trips,
+    costs_one_round_trip,
+    costs_two_round_trips_under_locks,
     takes_no_more_than_four_round_trips_when_nothing_is_prepared,
     uses_the_overdraft_to_its_limit,
     inside_a_transaction_is_durable_with_it,
@@ -64,28 +65,38 @@ async fn moves_money_and_leaves_two_entries(bank: TestBank) {
 }
 
 /// Counts what goes to the server: the round trips are those of a proxy between us and it.
-async fn costs_two_round_trips(bank: TestBank) {
-    let trips = round_trips(&bank, 5).await;
-    assert_eq!(trips, [2, 2, 2, 2], "after the first");
+async fn costs_one_round_trip(bank: TestBank) {
+    let trips = round_trips(&bank, 5, |_| ()).await;
+    assert_eq!(trips[1..], [1, 1, 1, 1], "after the first");
+}
+
+async fn costs_two_round_trips_under_locks(bank: TestBank) {
+    let trips = round_trips_of(&bank, 5, |_| (), |ledger| ledger.remembering(0)).await;
+    assert_eq!(trips[1..], [2, 2, 2, 2], "after the first");
 }
 
 async fn takes_no_more_than_four_round_trips_when_nothing_is_prepared(bank: TestBank) {
     // Behind a transaction pooler nothing is ever prepared, and the limits travel in each transaction.
-    let trips = round_trips_with(&bank, 3, |config| {
+    let trips = round_trips(&bank, 3, |config| {
         config.pooler = neobank_db::Pooler::Transaction;
     })
     .await;
     assert_eq!(trips, [2, 2, 2]);
 }
 
-async fn round_trips(bank: &TestBank, transfers: usize) -> Vec<u32> {
-    round_trips_with(bank, transfers, |_| ()).await.split_off(1)
-}
-
-async fn round_trips_with(
+async fn round_trips(
     bank: &TestBank,
     transfers: usize,
     change: impl FnOnce(&mut neobank_db::DatabaseConfig),
+) -> Vec<u32> {
+    round_trips_of(bank, transfers, change, |ledger| ledger).await
+}
+
+async fn round_trips_of(
+    bank: &TestBank,
+    transfers: usize,
+    change: impl FnOnce(&mut neobank_db::DatabaseConfig),
+    kind: impl FnOnce(Ledger) -> Ledger,
 ) -> Vec<u32> {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let proxy = crate::harness::CountingProxy::before(bank.config()).await;
@@ -93,7 +104,8 @@ async fn round_trips_with(
     proxy.stand_before(&mut config);
     config.pool_max = 1;
     change(&mut config);
-    let ledger = Ledger::new(neobank_db::Database::connect(config).await.unwrap());
+    let database = neobank_db::Database::connect(config).await.unwrap();
+    let ledger = kind(Ledger::new(database));
     let mut trips = Vec::new();
     for _ in 0..transfers {
         let before = proxy.round_trips();

@@ -31,6 +31,25 @@ pub(super) struct Group<'a> {
     pub(super) keys: Vec<String>,
 }
 
+/// Which requests of a group take part in an attempt, asked just before they are decided on.
+pub(super) trait Claims {
+    /// Their places. From now on none of them can be taken back.
+    fn claim(&mut self) -> Vec<usize>;
+    /// The attempt has changed nothing, so that they can be taken back again.
+    fn give_back(&mut self);
+}
+
+/// All of so many, and nobody takes one back.
+pub(super) struct Everyone(pub(super) usize);
+
+impl Claims for Everyone {
+    fn claim(&mut self) -> Vec<usize> {
+        (0..self.0).collect()
+    }
+
+    fn give_back(&mut self) {}
+}
+
 /// Why a group did not end with its outcomes.
 pub(super) enum Failure {
     /// Nothing was changed.
@@ -95,33 +114,33 @@ impl<'a> Group<'a> {
 /// Carries a group out in one transaction: first on what is remembered of the accounts, where that makes sense, and under
 /// locks when it was wrong; in another one when the server asks for it or the commit got lost.
 ///
-/// In each attempt `choose` is asked just before the decision which requests take part, by their places; the outcomes are
-/// theirs, in that order. From then on nobody can leave.
+/// The outcomes are those of the requests that were claimed last, in that order.
 pub(super) async fn run(
     ledger: &Ledger,
     group: &Group<'_>,
-    mut choose: impl FnMut() -> Vec<usize>,
+    claims: &mut impl Claims,
 ) -> Result<Vec<Outcome>, Failure> {
     let visit = ledger.memory.visit(&group.accounts);
-    if visit.may_guess()
-        && let Some(outcomes) = unlocked::attempt(ledger, group, &visit, &mut choose).await?
-    {
-        return Ok(outcomes);
+    if visit.may_guess() {
+        if let Some(outcomes) = unlocked::attempt(ledger, group, &visit, claims).await? {
+            return Ok(outcomes);
+        }
+        claims.give_back();
     }
-    run_under_locks(ledger, group, &visit, choose).await
+    run_under_locks(ledger, group, &visit, claims).await
 }
 
 async fn run_under_locks(
     ledger: &Ledger,
     group: &Group<'_>,
     visit: &Visit<'_>,
-    mut choose: impl FnMut() -> Vec<usize>,
+    claims: &mut impl Claims,
 ) -> Result<Vec<Outcome>, Failure> {
     let database = &ledger.database;
     let pauses = RetryPolicy::default();
     let (mut key_races, mut attempts) = (0_usize, 1_u32);
     loop {
-        match attempt(ledger, group, visit, &mut choose).await {
+        match attempt(ledger, group, visit, claims).await {
             Ok(outcomes) => return Ok(outcomes),
             Err(Failure::Database(error)) if is_key_race(&error) && key_races < KEY_RACES_MAX => {
                 key_races = key_races.saturating_add(1);
@@ -160,7 +179,7 @@ async fn attempt(
     ledger: &Ledger,
     group: &Group<'_>,
     visit: &Visit<'_>,
-    choose: &mut impl FnMut() -> Vec<usize>,
+    claims: &mut impl Claims,
 ) -> Result<Vec<Outcome>, Failure> {
     let options = TransactionOptions {
         keep_plans: true,
@@ -171,7 +190,7 @@ async fn attempt(
     let mut books = session
         .lock_and_read(&transaction, &group.accounts, &group.keys)
         .await?;
-    let chosen = group.chosen(choose());
+    let chosen = group.chosen(claims.claim());
     let Decision {
         outcomes,
         transfers,

@@ -42,7 +42,7 @@ pub use request::{
 
 use memory::Memory;
 
-use group::{Group, KEY_RACES_MAX, is_key_race};
+use group::{Everyone, Group, KEY_RACES_MAX, is_key_race};
 use session::{Session, TransferColumns};
 
 /// Moves money.
@@ -164,8 +164,8 @@ impl Ledger {
     /// [`LedgerError::Database`]; in each but the second, none of them was carried out.
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
         let group = Group::new(requests)?;
-        let everyone = || (0..group.requests.len()).collect();
-        group::run(self, &group, everyone)
+        let mut everyone = Everyone(group.requests.len());
+        group::run(self, &group, &mut everyone)
             .await
             .map_err(LedgerError::from)
     }

@@ -14,7 +14,7 @@ use neobank_db::{Alone, DatabaseError, RetryPolicy};
 use super::Ledger;
 use super::certainty::{self, Certainty};
 use super::decision::{AccountState, Books, Decision, Identified, NewTransfer, decide};
-use super::group::{Failure, Group};
+use super::group::{Claims, Failure, Group};
 use super::memory::Visit;
 use super::receipt::{Outcome, Receipt};
 use super::refusal::Refusal;
@@ -27,7 +27,7 @@ pub(super) async fn attempt(
     ledger: &Ledger,
     group: &Group<'_>,
     visit: &Visit<'_>,
-    choose: &mut impl FnMut() -> Vec<usize>,
+    claims: &mut impl Claims,
 ) -> Result<Option<Vec<Outcome>>, Failure> {
     let Some(alone) = ledger.database.alone() else {
         visit.was_undecided();
@@ -50,7 +50,7 @@ pub(super) async fn attempt(
         // The server takes its own time where this, or an account's last entry, is earlier.
         now: DateTime::UNIX_EPOCH,
     };
-    let chosen = group.chosen(choose());
+    let chosen = group.chosen(claims.claim());
     let Decision {
         mut outcomes,
         transfers,

@@ -4,7 +4,7 @@
 -- everybody who inserts rows. Nothing is written before that fits, so that a caller may also try what it only remembers
 -- of the accounts, without a lock (docs/decisions/0009-decide-on-what-is-remembered.md), and needs three things more:
 -- * p_from_now: each p_posted_at is only the earliest time that is right; this clock's time is taken where it is later.
---   The function returns that time.
+--   The function returns that time. It does not wait for locks then, since a guess that has to wait is wrong.
 -- * p_guard_account_id and p_guard_version: one of the accounts, which must still have this version when its balance
 --   moves. A caller that lost the answer moves the version, and knows that its call cannot come any more.
 -- * p_witness_account_id and p_witness_version: accounts that some request was refused for, and their versions.
@@ -52,6 +52,8 @@ SET enable_mergejoin = off
 AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
+    v_lock_timeout text;
+    v_ignored text;
     v_latest timestamptz;
     v_witnesses bigint;
     v_accounts bigint;
@@ -70,6 +72,11 @@ BEGIN
                 USING ERRCODE = 'NB002',
                       HINT = 'Take the time from clock_timestamp() after locking the accounts.';
         END IF;
+    END IF;
+
+    IF p_from_now THEN
+        v_lock_timeout := current_setting('lock_timeout');
+        v_ignored := set_config('lock_timeout', '1ms', true);
     END IF;
 
     IF p_witness_account_id IS NOT NULL THEN
@@ -199,6 +206,9 @@ BEGIN
                   HINT = 'Lock the accounts first; number the entries on from last_entry_number without a gap; '
                          'let each running balance be the one before plus the entry, in the account''s currency, '
                          'at a time no earlier than the entry before, on active accounts only, within their limit.';
+    END IF;
+    IF p_from_now THEN
+        v_ignored := set_config('lock_timeout', v_lock_timeout, true);
     END IF;
     RETURN v_now;
 END

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use neobank_db::DatabaseError;
 use tokio::sync::oneshot;
@@ -25,6 +25,11 @@ const CLAIMED: u8 = 1;
 const WITHDRAWN: u8 = 2;
 /// Its deadline had passed when a group wanted to decide on it.
 const LATE: u8 = 3;
+/// As [`CLAIMED`], and its caller has gone: it is withdrawn should the group give it back.
+const ABANDONED: u8 = 4;
+
+/// How long a caller whose deadline has passed waits before it looks again whether its request was given back.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A request, as its caller and its group see it.
 pub(super) struct Member {
@@ -98,7 +103,15 @@ impl Place {
             let _ = member.moves(WAITING, LATE) || member.moves(CLAIMED, LATE);
             return false;
         }
-        member.moves(WAITING, CLAIMED) || member.state.load(Ordering::Acquire) == CLAIMED
+        member.moves(WAITING, CLAIMED)
+            || matches!(member.state.load(Ordering::Acquire), CLAIMED | ABANDONED)
+    }
+
+    /// The group has not changed anything yet, and will decide later: until then the request can be taken back.
+    pub(super) fn give_back(&self, counts: &Counts) {
+        if !self.member.moves(CLAIMED, WAITING) && self.member.moves(ABANDONED, WITHDRAWN) {
+            counts.withdrawn();
+        }
     }
 
     /// Whether nobody wants it any more.
@@ -135,10 +148,13 @@ impl Waiter<'_> {
     /// Waits for the answer; until the deadline at most, unless the request can no longer be taken back.
     pub(super) async fn answer(mut self) -> Answer {
         if let Some(deadline) = self.member.deadline {
-            match tokio::time::timeout_at(deadline.into(), &mut self.answer).await {
-                Ok(answer) => return answer.unwrap_or_else(|_| self.unanswered()),
-                Err(_) if self.withdraw() => return Err(exceeded()),
-                Err(_) => {}
+            let mut patience = deadline.saturating_duration_since(Instant::now());
+            loop {
+                match tokio::time::timeout(patience, &mut self.answer).await {
+                    Ok(answer) => return answer.unwrap_or_else(|_| self.unanswered()),
+                    Err(_) if self.withdraw() => return Err(exceeded()),
+                    Err(_) => patience = LOOK_AGAIN,
+                }
             }
         }
         (&mut self.answer)
@@ -149,7 +165,7 @@ impl Waiter<'_> {
     /// What is known when whoever had the request has let it go without a word.
     fn unanswered(&self) -> Answer {
         match self.member.state.load(Ordering::Acquire) {
-            CLAIMED => Err(LedgerError::Unknown {
+            CLAIMED | ABANDONED => Err(LedgerError::Unknown {
                 reason: "the task that carried it out has ended".to_owned(),
                 transfers: vec![self.member.transfer_id],
             }),
@@ -169,7 +185,8 @@ impl Waiter<'_> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.withdraw();
+        // Between the two it can be given back.
+        let _ = self.withdraw() || self.member.moves(CLAIMED, ABANDONED) || self.withdraw();
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use neobank_db::{Database, DatabaseError, ErrorClass};
 
-use super::super::Ledger;
 use super::super::error::LedgerError;
-use super::super::group::{self, Failure, Group};
+use super::super::group::{self, Claims, Failure, Group};
 use super::super::receipt::Outcome;
 use super::super::request::Request;
 use super::super::session::Session;
+use super::counts::Counts;
 use super::member::{Answer, Place};
 use super::queue::Queue;
 use crate::{AccountId, TransferId};
@@ -20,13 +20,13 @@ use crate::{AccountId, TransferId};
 /// When the database refuses what the group does, its halves are tried in turn, until what is refused is one request. The
 /// search ends after the time that one statement and one wait for a lock may take; those who are left get the error.
 pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
-    let ledger = &queue.ledger;
-    let config = ledger.database.config();
+    let database = &queue.ledger.database;
+    let config = database.config();
     let search_limit = config.statement_timeout.saturating_add(config.lock_timeout);
     let started = Instant::now();
     let mut parts = vec![group];
     while let Some(part) = parts.pop() {
-        let Err((part, error)) = try_part(ledger, part).await else {
+        let Err((part, error)) = try_part(queue, part).await else {
             continue;
         };
         if part.len() <= 1 || !may_be_one_request(&error) || started.elapsed() > search_limit {
@@ -34,7 +34,7 @@ pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
             continue;
         }
         queue.counts.split();
-        let (first, second) = split(&ledger.database, part, &error).await;
+        let (first, second) = split(database, part, &error).await;
         // The last is taken first.
         parts.push(second);
         parts.push(first);
@@ -43,22 +43,21 @@ pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
 
 /// One transaction. When it failed and nothing was changed, the requests come back without an answer.
 async fn try_part(
-    ledger: &Ledger,
+    queue: &Queue,
     part: Vec<Place>,
 ) -> Result<(), (Vec<Place>, DatabaseError)> {
     if part.is_empty() {
         return Ok(());
     }
-    let mut chosen = Vec::new();
-    let outcome = {
+    let (outcome, chosen) = {
         let group = Group::of(part.iter().map(Place::identified).collect());
-        group::run(ledger, &group, || {
-            let now = Instant::now();
-            let claimed = part.iter().enumerate().filter(|(_, one)| one.claim(now));
-            chosen = claimed.map(|(number, _)| number).collect();
-            chosen.clone()
-        })
-        .await
+        let mut claimed = Claimed {
+            places: &part,
+            counts: &queue.counts,
+            chosen: Vec::new(),
+        };
+        let outcome = group::run(&queue.ledger, &group, &mut claimed).await;
+        (outcome, claimed.chosen)
     };
     let answers: Vec<Answer> = match outcome {
         Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
@@ -77,6 +76,31 @@ async fn try_part(
         }
     }
     Ok(())
+}
+
+/// Those of a part that nobody has taken back.
+struct Claimed<'a> {
+    places: &'a [Place],
+    counts: &'a Counts,
+    chosen: Vec<usize>,
+}
+
+impl Claims for Claimed<'_> {
+    fn claim(&mut self) -> Vec<usize> {
+        let now = Instant::now();
+        let claimed = self.places.iter().enumerate();
+        let claimed = claimed.filter(|(_, place)| place.claim(now));
+        self.chosen = claimed.map(|(number, _)| number).collect();
+        self.chosen.clone()
+    }
+
+    fn give_back(&mut self) {
+        for number in self.chosen.drain(..) {
+            if let Some(place) = self.places.get(number) {
+                place.give_back(self.counts);
+            }
+        }
+    }
 }
 
 /// Two parts of a group that failed, in the order of arrival; empty ones are possible.

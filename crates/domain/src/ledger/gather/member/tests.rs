@@ -47,6 +47,35 @@ async fn a_caller_that_goes_away_withdraws_what_nobody_has_decided_on() {
 }
 
 #[tokio::test]
+async fn what_is_given_back_can_be_taken_back() {
+    let counts = Counts::default();
+    let (place, waiter) = Member::enlist(request(), None, &counts);
+    assert!(place.claim(Instant::now()));
+    place.give_back(&counts);
+    assert!(place.claim(Instant::now()), "by the next attempt");
+    place.give_back(&counts);
+    drop(waiter);
+    assert!(place.is_over() && !place.claim(Instant::now()));
+
+    // Its caller went while it was claimed.
+    let (place, waiter) = Member::enlist(request(), None, &counts);
+    assert!(place.claim(Instant::now()));
+    drop(waiter);
+    place.give_back(&counts);
+    assert!(place.is_over() && !place.claim(Instant::now()));
+
+    // Its deadline passed while it was claimed.
+    let soon = Instant::now() + Duration::from_millis(10);
+    let (place, waiter) = Member::enlist(request(), Some(soon), &counts);
+    assert!(place.claim(Instant::now()));
+    let (answer, ()) = tokio::join!(waiter.answer(), async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        place.give_back(&counts);
+    });
+    assert!(answer.is_err() && place.is_over());
+}
+
+#[tokio::test]
 async fn a_deadline_holds_until_the_request_is_decided_on() {
     let counts = Counts::default();
     let soon = Instant::now() + Duration::from_millis(20);
