@@ -37,6 +37,7 @@ pub fn schema() -> Schema {
             migration!("m20261123_000005_locks"),
             migration!("m20261123_000006_transaction_outcomes"),
             migration!("m20261123_000007_journal_without_foreign_keys"),
+            migration!("m20261128_000008_time_zone_checked_when_set"),
         ],
         objects: objects(),
     }
@@ -95,6 +96,10 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS banking.check_transfers()"),
         object!("banking/trigger_transfers_name_accounts" since "m20261123_000007_journal_without_foreign_keys",
             "DROP TRIGGER IF EXISTS transfers_name_accounts ON banking.transfers"),
+        object!("banking/function_check_time_zone" since "m20261128_000008_time_zone_checked_when_set",
+            "DROP FUNCTION IF EXISTS banking.check_time_zone()"),
+        object!("banking/trigger_accounts_check_time_zone" since "m20261128_000008_time_zone_checked_when_set",
+            "DROP TRIGGER IF EXISTS accounts_check_time_zone ON banking.accounts"),
         object!("banking/function_audit" since "m20261123_000002_banking",
             "DROP FUNCTION IF EXISTS banking.audit()"),
         object!("banking/grants" since "m20261123_000002_banking",

@@ -84,9 +84,7 @@ impl Alone<'_> {
             if lease.client().is_closed() {
                 lease.mark_broken();
                 let end = lease.connection().end();
-                return Err(
-                    end.unwrap_or_else(|| DatabaseError::lost("closed before it was sent"))
-                );
+                return Err(end.unwrap_or_else(|| DatabaseError::lost("closed before it was sent")));
             }
             send(&lease, sql, &statement, parameters).await
         }

@@ -12,6 +12,9 @@ on_both_versions!(
     what_continues_the_books_gets_in,
     its_setting_opens_no_other_door,
     a_role_without_the_privilege_cannot_post,
+    a_guess_gets_in_only_while_its_conditions_hold,
+    a_guess_is_posted_at_the_servers_time_and_waits_for_nobody,
+    whoever_waited_is_held_against_what_the_other_left,
 );
 
 /// The arguments of a call that is right: 5 from `A` to `B`, then 7 back. Each test changes something in it.
@@ -54,6 +57,12 @@ impl Call {
             argument.unwrap().1 = (*value).to_owned();
         }
         call.sql()
+    }
+
+    /// The call of somebody who decided without a lock.
+    fn guess(&self, conditions: &str) -> String {
+        let call = self.with(&[("p_posted_at", "'{2000-01-01,2000-01-01}'")]);
+        call.replace("post_transfers(", &format!("post_transfers({conditions}, "))
     }
 
     fn sql(&self) -> String {
@@ -384,4 +393,121 @@ async fn a_role_without_the_privilege_cannot_post(bank: TestBank) {
     config.role = Some("neobank_read".to_owned());
     let reader = Database::connect(config).await.unwrap();
     assert_refused(&bank, &reader, &Call::of(a, b).sql(), "42501").await;
+}
+
+async fn a_guess_gets_in_only_while_its_conditions_hold(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let witness = bank.account(czk("3")).await;
+    let version = async |account| bank.find(account).await.version;
+    let (of_a, of_witness) = (version(a).await, version(witness).await);
+    let call = Call::of(a, b);
+    let guard = format!("p_from_now => true, p_guard_account_id => '{a}', p_guard_version => ");
+    let witnesses = format!(
+        "{guard} {of_a}, p_witness_account_id => '{{{witness},{b}}}', p_witness_version => "
+    );
+    let of_b = version(b).await;
+    for conditions in [
+        format!("{guard} {}", of_a - 1),
+        format!("{guard} {}", of_a + 1),
+        format!("{guard} NULL"),
+        format!("{witnesses} '{{{},{of_b}}}'", of_witness + 1),
+        format!("{witnesses} '{{{of_witness},{}}}'", of_b - 1),
+        format!("{witnesses} '{{{of_witness}}}'"),
+        format!("{witnesses} NULL"),
+    ] {
+        let sql = call.guess(&conditions);
+        assert_refused(&bank, &bank.database, &sql, "NB002").await;
+    }
+    // Moving the version is all that it takes to keep a call from getting in, now and ever.
+    let touch = format!(
+        "UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id = '{a}'"
+    );
+    bank.database.execute(statement(&touch, [])).await.unwrap();
+    let late = call.guess(&format!("{guard} {of_a}"));
+    assert_refused(&bank, &bank.database, &late, "NB002").await;
+    let of_a = version(a).await;
+    let right = call.guess(&format!(
+        "{guard} {of_a}, p_witness_account_id => '{{{witness},{b}}}', p_witness_version => '{{{of_witness},{of_b}}}'"
+    ));
+    bank.database.execute(statement(&right, [])).await.unwrap();
+    assert_eq!(bank.balance(a).await, czk("92"));
+    bank.assert_sound().await;
+}
+
+async fn a_guess_is_posted_at_the_servers_time_and_waits_for_nobody(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let call = Call::of(a, b).guess("p_from_now => true");
+    let holder = bank.database.begin().await.unwrap();
+    let lock = format!("SELECT FROM banking.accounts WHERE account_id = '{b}' FOR NO KEY UPDATE");
+    holder.execute(statement(&lock, [])).await.unwrap();
+    assert_refused(&bank, &bank.database, &call, "55P03").await;
+    holder.rollback().await.unwrap();
+
+    let transaction = bank.database.begin().await.unwrap();
+    let setting = "SELECT current_setting('lock_timeout')";
+    let before: String = transaction
+        .fetch_value(statement(setting, []))
+        .await
+        .unwrap();
+    let posted_at: chrono::DateTime<chrono::Utc> =
+        transaction.fetch_value(statement(&call, [])).await.unwrap();
+    let after: String = transaction
+        .fetch_value(statement(setting, []))
+        .await
+        .unwrap();
+    assert_eq!(before, after);
+    transaction.commit().await.unwrap();
+    let there = bank
+        .count(&format!(
+            "banking.transactions WHERE transaction_date = '{}'",
+            posted_at.to_rfc3339()
+        ))
+        .await;
+    assert_eq!(there, 4);
+    bank.assert_sound().await;
+}
+
+/// The balances are held against the row as it is under its lock, not as it was when the statement began.
+async fn whoever_waited_is_held_against_what_the_other_left(bank: TestBank) {
+    for commits in [true, false] {
+        let (a, b) = books(&bank).await;
+        let first = bank.database.begin().await.unwrap();
+        let moved = TransferRequest::new(a, b, czk("1"));
+        let mut first = first;
+        neobank_domain::Ledger::transfer_in(&mut first, moved)
+            .await
+            .unwrap();
+        let call = Call::of(a, b).sql().replace(
+            "00000000-0000-7000-8000",
+            &format!("00000000-0000-7000-8{:03}", u8::from(commits)),
+        );
+        let database = bank.database.clone();
+        let second = tokio::spawn(async move { database.execute(statement(&call, [])).await });
+        let waits =
+            "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let superuser = bank.superuser().await;
+        while superuser
+            .fetch_value::<i64>(statement(&format!("SELECT count(*) FROM {waits}"), []))
+            .await
+            .unwrap()
+            == 0
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        if commits {
+            first.commit().await.unwrap();
+        } else {
+            first.rollback().await.unwrap();
+        }
+        let outcome = second.await.unwrap();
+        if commits {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.server().unwrap().sqlstate, "NB002");
+            assert_eq!(bank.balance(a).await, czk("89"));
+        } else {
+            outcome.unwrap();
+            assert_eq!(bank.balance(a).await, czk("92"));
+        }
+        bank.assert_sound().await;
+    }
 }

@@ -6,6 +6,7 @@ mod certainty;
 mod concurrency;
 mod gather;
 mod idempotency;
+mod memory;
 mod plans;
 mod refusal;
 mod transfer;

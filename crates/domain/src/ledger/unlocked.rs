@@ -68,7 +68,9 @@ pub(super) async fn attempt(
         Ok(written) => match session::time_of(&written) {
             Ok(now) => {
                 visit.was_right();
-                settle(&mut outcomes, &mut books, |receipt| receipt.posted_at.max(now));
+                settle(&mut outcomes, &mut books, |receipt| {
+                    receipt.posted_at.max(now)
+                });
                 visit.keep(books.accounts);
                 if written.replicated {
                     return Ok(Some(outcomes));
@@ -203,11 +205,7 @@ fn entries_of(transfers: &[NewTransfer]) -> HashMap<AccountId, i64> {
 }
 
 /// Puts the time into the receipts and the books at which the server posted the transfers.
-fn settle(
-    outcomes: &mut [Outcome],
-    books: &mut Books,
-    time: impl Fn(&Receipt) -> DateTime<Utc>,
-) {
+fn settle(outcomes: &mut [Outcome], books: &mut Books, time: impl Fn(&Receipt) -> DateTime<Utc>) {
     for outcome in outcomes {
         // A replayed one is of this group too: none was known before.
         if let Outcome::Posted(receipt) | Outcome::Replayed(receipt) = outcome {
@@ -222,10 +220,7 @@ fn settle(
 }
 
 /// A definite refusal: another attempt, under locks, finds out whose it is. Without a connection there is no other.
-async fn refused(
-    ledger: &Ledger,
-    error: DatabaseError,
-) -> Result<Option<Vec<Outcome>>, Failure> {
+async fn refused(ledger: &Ledger, error: DatabaseError) -> Result<Option<Vec<Outcome>>, Failure> {
     match &error {
         DatabaseError::Server(server) => {
             if RetryPolicy::default().retries(server.class()) {

@@ -196,6 +196,8 @@ BEGIN
         SELECT credit_id, transfer_id, to_account_id, to_entry_number, 'credit', amount, currency_code,
                to_balance, credit_description, posted_at
         FROM fitting
+        -- In the order of the statements' index, which many entries then touch page by page.
+        ORDER BY 3, 4
     )
     SELECT (SELECT count(*) FROM movements), (SELECT count(*) FROM applied)
     INTO v_accounts, v_applied;

@@ -146,8 +146,15 @@ async fn groups_whose_backend_is_killed_tell_each_caller_the_truth(bank: TestBan
         accounts.push(bank.account(czk("50000")).await);
     }
     let gathered = one_lane(&bank.ledger);
-    let (over, kills) = (Arc::new(AtomicBool::new(false)), Arc::<AtomicI64>::default());
-    let killer = kill(bank.superuser().await, Arc::clone(&over), Arc::clone(&kills));
+    let (over, kills) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::<AtomicI64>::default(),
+    );
+    let killer = kill(
+        bank.superuser().await,
+        Arc::clone(&over),
+        Arc::clone(&kills),
+    );
     let killer = tokio::spawn(killer);
     let tasks: Vec<_> = (0..24_u64)
         .map(|task| {

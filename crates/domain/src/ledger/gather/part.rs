@@ -42,10 +42,7 @@ pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
 }
 
 /// One transaction. When it failed and nothing was changed, the requests come back without an answer.
-async fn try_part(
-    queue: &Queue,
-    part: Vec<Place>,
-) -> Result<(), (Vec<Place>, DatabaseError)> {
+async fn try_part(queue: &Queue, part: Vec<Place>) -> Result<(), (Vec<Place>, DatabaseError)> {
     if part.is_empty() {
         return Ok(());
     }
