@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use neobank_db::driver::{ToSql, Type};
 use neobank_db::{Database, DatabaseConfig, DatabaseError, Executor, statement};
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
@@ -51,8 +52,19 @@ async fn cancelled_waits_are_told(version: u32) {
         matches!(outcome, Err(DatabaseError::CommittedNotReplicated)),
         "{outcome:?}"
     );
+    let alone = database.alone().unwrap();
+    let text: &(dyn ToSql + Sync) = &"alone";
+    let (written, ()) = tokio::join!(
+        alone.write(
+            "INSERT INTO public.note VALUES ($1)",
+            &[Type::TEXT],
+            &[text]
+        ),
+        cancel_the_wait(&database)
+    );
+    assert!(!written.unwrap().replicated);
     let count = || statement("SELECT count(*) FROM public.note", []);
-    assert_eq!(database.fetch_value::<i64>(count()).await.unwrap(), 2);
+    assert_eq!(database.fetch_value::<i64>(count()).await.unwrap(), 3);
     // The next to have the connection hears nothing of it.
     let transaction = database.begin().await.unwrap();
     transaction.execute(count()).await.unwrap();

@@ -75,8 +75,9 @@ BEGIN
     END IF;
 
     IF p_from_now THEN
+        -- Enough for those who make room in the same tables, not for those who hold an account.
         v_lock_timeout := current_setting('lock_timeout');
-        v_ignored := set_config('lock_timeout', '1ms', true);
+        v_ignored := set_config('lock_timeout', '10ms', true);
     END IF;
 
     IF p_witness_account_id IS NOT NULL THEN
