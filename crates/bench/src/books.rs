@@ -61,7 +61,7 @@ impl Books {
         host.superuser
             .execute(statement("VACUUM (ANALYZE)", []))
             .await?;
-        host.superuser.execute(statement("CHECKPOINT", [])).await?;
+        host.settle().await?;
         Ok(books)
     }
 

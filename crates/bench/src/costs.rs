@@ -12,6 +12,7 @@ use crate::books::Books;
 use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::host::Host;
+use crate::median::median;
 use crate::options::Options;
 use crate::way::{self, Way};
 
@@ -44,6 +45,9 @@ const PARTS: &[(&str, &str)] = &[
         ADD FOREIGN KEY (account_id) REFERENCES banking.accounts (account_id)"),
 ];
 
+/// Without [`Options::rounds`].
+const ROUNDS: usize = 3;
+
 /// What each part costs.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -52,6 +56,8 @@ pub struct Costs {
     pub postgres: u32,
     /// Callers at once, on random accounts.
     pub callers: usize,
+    /// How often each part was measured.
+    pub rounds: usize,
     /// A line for each part.
     pub parts: Vec<Cost>,
 }
@@ -94,6 +100,7 @@ pub async fn costs(options: &Options) -> Result<Costs, BenchError> {
     Ok(Costs {
         postgres,
         callers: options.most_callers(),
+        rounds: options.rounds_or(ROUNDS),
         parts,
     })
 }
@@ -109,7 +116,7 @@ async fn measure_parts(
     drop(books);
     host.superuser.close();
     let mut samples: Vec<Vec<Sample>> = PARTS.iter().map(|_| Vec::new()).collect();
-    let rounds = options.rounds;
+    let rounds = options.rounds_or(ROUNDS);
     for round in 1..=rounds {
         for ((name, sql), samples) in PARTS.iter().zip(&mut samples) {
             progress.set_message(format!("round {round} of {rounds}, without: {name}"));
@@ -161,12 +168,6 @@ async fn without(sql: &str, options: &Options, host: &Host) -> Result<Sample, Be
     })
 }
 
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
-}
-
 impl fmt::Display for Costs {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
@@ -189,8 +190,8 @@ impl fmt::Display for Costs {
         }
         writeln!(
             formatter,
-            "PostgreSQL {}, gathered, {} callers, random accounts",
-            self.postgres, self.callers
+            "PostgreSQL {}, gathered, {} callers, random accounts; rounds in turns: {}, of which these are medians",
+            self.postgres, self.callers, self.rounds
         )?;
         write!(formatter, "{table}")
     }

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::books::Books;
 use crate::choice::Choice;
-use crate::costs::median;
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::load::load;
+use crate::median::median;
 use crate::options::Options;
 use crate::report::{Latency, Line};
 use crate::way::engine::Single;
@@ -19,6 +19,9 @@ use crate::way::{self, Way};
 
 /// Readers at once: more would measure how they queue for the processors.
 const READERS: usize = 2;
+
+/// Without [`Options::rounds`].
+const ROUNDS: usize = 3;
 
 /// The ledger with journals of different lengths.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +35,8 @@ pub struct Growth {
     pub callers: usize,
     /// Entries of a page.
     pub page: u32,
+    /// How often each length was measured.
+    pub rounds: usize,
     /// A line for each length, the first of which the others are compared with.
     pub sizes: Vec<Size>,
     /// Entries that were looked at in the end, in all journals.
@@ -116,11 +121,12 @@ async fn measure(
             rounds: Vec::new(),
         });
     }
-    for round in 1..=options.rounds {
+    let rounds = options.rounds_or(ROUNDS);
+    for round in 1..=rounds {
         for journal in journals.iter_mut() {
             progress.set_message(format!(
-                "round {round} of {}, {} entries",
-                options.rounds, journal.entries
+                "round {round} of {rounds}, {} entries",
+                journal.entries
             ));
             let measured = measure_round(options, journal).await?;
             journal.rounds.push(measured);
@@ -136,6 +142,7 @@ async fn measure(
         accounts: options.accounts,
         callers: options.most_callers(),
         page: options.page,
+        rounds,
         sizes: sizes(journals),
         entries,
     })
@@ -150,6 +157,7 @@ async fn measure_round(options: &Options, journal: &mut Journal) -> Result<Round
         ..options.clone()
     };
     let idle = Single::new(&books.database);
+    host.settle().await?;
     let read = load(
         idle,
         Choice::Random,
@@ -219,8 +227,8 @@ impl fmt::Display for Growth {
         }
         writeln!(
             formatter,
-            "PostgreSQL {}, gathered, {} callers, {} random accounts; pages of {} entries, {READERS} readers",
-            self.postgres, self.callers, self.accounts, self.page
+            "PostgreSQL {}, gathered, {} callers, {} random accounts; pages of {} entries, {READERS} readers; rounds in turns: {}, of which these are medians",
+            self.postgres, self.callers, self.accounts, self.page, self.rounds
         )?;
         writeln!(formatter, "{table}")?;
         write!(

@@ -19,6 +19,9 @@ pub struct Report {
     pub lines: Vec<Line>,
     /// How the ways compare.
     pub comparisons: Vec<Comparison>,
+    /// How often each line was measured: figures are medians, and comparisons medians of those within each round; only peaks
+    /// are the highest.
+    pub rounds: usize,
     /// Entries in the journal in the end, every one of which was looked at.
     pub entries: u64,
 }
@@ -225,8 +228,18 @@ impl fmt::Display for Report {
         let machine = &self.machine;
         writeln!(
             formatter,
-            "PostgreSQL {} from {}, {} processors, {} accounts, {} entries before",
-            machine.postgres, machine.origin, machine.processors, machine.accounts, machine.journal
+            "PostgreSQL {} from {}, {} processors, {} accounts, {} entries before; rounds: {}{}",
+            machine.postgres,
+            machine.origin,
+            machine.processors,
+            machine.accounts,
+            machine.journal,
+            self.rounds,
+            if self.rounds > 1 {
+                ", in turns, of which these are medians"
+            } else {
+                ""
+            }
         )?;
         writeln!(formatter, "{}", self.table())?;
         for comparison in &self.comparisons {

@@ -52,12 +52,9 @@ impl std::fmt::Display for Way {
 }
 
 impl Way {
-    /// With how many callers it is measured.
-    pub(crate) fn callers(self, options: &Options) -> Vec<usize> {
-        match self {
-            Self::Batch | Self::Copy => vec![1],
-            _ => options.callers.clone(),
-        }
+    /// Whether it writes by the thousand, which leaves the server with work for later: vacuum, and dirty pages.
+    pub(crate) const fn is_bulk(self) -> bool {
+        matches!(self, Self::Batch | Self::Copy)
     }
 }
 
@@ -70,6 +67,7 @@ pub(crate) async fn measure(
     host: &Host,
     books: &mut Books,
 ) -> Result<Line, BenchError> {
+    host.settle().await?;
     processes::forget_peak();
     let connections = callers.min(options.connections);
     let trips = match way {
