@@ -42,7 +42,7 @@ pub(crate) fn memory_now() -> Option<u64> {
 pub(crate) struct ServerMemory {
     /// Of all of its processes, what they share counted once.
     pub(crate) all: u64,
-    /// What each of them has for itself.
+    /// What they made for themselves, without buffers and files.
     pub(crate) private: u64,
 }
 
@@ -78,7 +78,7 @@ fn shares(rollup: &str) -> Option<ServerMemory> {
     let of = |name: &str| kibibytes(rollup, name);
     Some(ServerMemory {
         all: of("Pss:")?,
-        private: of("Private_Clean:")? + of("Private_Dirty:")?,
+        private: of("Pss_Anon:")?,
     })
 }
 
@@ -120,11 +120,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_processes_share_is_in_neither_of_their_own() {
+    fn buffers_are_not_what_a_process_made_for_itself() {
         let rollup = "5560 7ffd rollup\nRss: 900 kB\nPss: 500 kB\nPss_Anon: 90 kB\nPrivate_Clean: 20 kB\nPrivate_Dirty: 80 kB\n";
         let memory = ServerMemory {
             all: 500 * 1024,
-            private: 100 * 1024,
+            private: 90 * 1024,
         };
         assert_eq!(shares(rollup), Some(memory));
         assert_eq!(shares("Rss: 900 kB"), None);

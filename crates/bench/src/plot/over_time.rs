@@ -12,11 +12,12 @@ use crate::soak::{Sample, Soak};
 const HEIGHT: u32 = 900;
 const MIB: f64 = 1_048_576.0;
 
-type Read = fn(&Sample) -> Option<f64>;
+/// A name, a colour, and what is read from a sample.
+type Reading = (&'static str, RGBColor, fn(&Sample) -> Option<f64>);
 
 /// Writes the plot of a long run.
 pub(crate) fn soak(soak: &Soak, file: &Path) -> Result<(), BenchError> {
-    let panels: [(&str, &[(&'static str, RGBColor, Read)]); 6] = [
+    let panels: [(&str, &[Reading]); 6] = [
         (
             "Transfers a second",
             &[("gathered", BLUE, |sample| Some(sample.throughput))],
@@ -33,10 +34,8 @@ pub(crate) fn soak(soak: &Soak, file: &Path) -> Result<(), BenchError> {
         (
             "Memory, MiB",
             &[
-                ("server, shared once", ORANGE, |sample| {
-                    mebibytes(sample.server_memory?)
-                }),
-                ("server, not shared", GREEN, |sample| {
+                ("server", ORANGE, |sample| mebibytes(sample.server_memory?)),
+                ("server without buffers", GREEN, |sample| {
                     mebibytes(sample.server_private_memory?)
                 }),
                 ("client", BLUE, |sample| mebibytes(sample.client_memory?)),
@@ -72,7 +71,7 @@ pub(crate) fn soak(soak: &Soak, file: &Path) -> Result<(), BenchError> {
 fn panel(
     picture: &Picture<'_>,
     caption: &str,
-    lines: &[(&'static str, RGBColor, Read)],
+    lines: &[Reading],
     soak: &Soak,
 ) -> Result<(), BenchError> {
     let lines: Vec<Curve> = lines

@@ -31,7 +31,7 @@ pub struct Sample {
     pub client_memory: Option<u64>,
     /// Memory of all processes of a server that was started here, in bytes; what they share is counted once.
     pub server_memory: Option<u64>,
-    /// The part of it that they do not share.
+    /// The part of it that they made for themselves: without buffers and files.
     pub server_private_memory: Option<u64>,
     /// Bytes of the accounts, without their indexes.
     pub table_bytes: u64,

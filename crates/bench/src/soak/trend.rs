@@ -66,7 +66,7 @@ const THINGS: &[Thing] = &[
         read: |sample| sample.server_memory.map(mebibytes),
     },
     Thing {
-        name: "server's memory, not shared",
+        name: "server's memory without buffers",
         unit: "MiB",
         slack: Some(16.0),
         read: |sample| sample.server_private_memory.map(mebibytes),
