@@ -39,39 +39,51 @@ impl Books {
         let funds = Money::parse(FUNDS, currency()?)?;
         let mut first = 0;
         while first < options.accounts {
+            progress.set_message(format!("{first} of {} accounts", options.accounts));
             let chunk = first..options.accounts.min(first + CHUNK);
             first = chunk.end;
             let deposits =
                 chunk.map(|number| PostingRequest::deposit(account(number), funds).into());
             books.post(deposits.collect()).await?;
         }
-        let mut chooser = Chooser::new(Choice::Random, options.accounts, 0);
-        while books.entries() < options.journal {
-            progress.set_message(format!(
-                "{} of {} entries",
-                books.entries(),
-                options.journal
-            ));
+        books.fill(options.journal, options, host, progress).await?;
+        Ok(books)
+    }
+
+    /// Fills the journal up to so many entries, and leaves the server at rest.
+    pub(crate) async fn fill(
+        &mut self,
+        journal: u64,
+        options: &Options,
+        host: &Host,
+        progress: &ProgressBar,
+    ) -> Result<(), BenchError> {
+        let mut chooser = Chooser::new(Choice::Random, options.accounts, self.transfers);
+        while self.entries() < journal {
+            progress.set_message(format!("{} of {journal} entries", self.entries()));
             let transfers = (0..CHUNK).map(|_| {
                 let (from, to) = chooser.pair();
                 Ok::<Request, BenchError>(transfer(from, to, None)?.into())
             });
-            books.post(transfers.collect::<Result<_, _>>()?).await?;
+            self.post(transfers.collect::<Result<_, _>>()?).await?;
         }
         host.superuser
             .execute(statement("VACUUM (ANALYZE)", []))
             .await?;
-        host.settle().await?;
-        Ok(books)
+        host.settle().await
     }
 
-    /// Accounts that are there already.
-    pub(crate) async fn of_copy(options: &Options, host: &Host) -> Result<Self, BenchError> {
+    /// Accounts that are there already, and transfers.
+    pub(crate) async fn of_copy(
+        options: &Options,
+        host: &Host,
+        transfers: u64,
+    ) -> Result<Self, BenchError> {
         let database = Database::connect(host.application(options.connections)?).await?;
         Ok(Self {
             ledger: Ledger::new(database.clone()),
             database,
-            transfers: 0,
+            transfers,
         })
     }
 
@@ -143,5 +155,8 @@ async fn open_accounts(accounts: u32, host: &Host) -> Result<(), BenchError> {
     ] {
         host.superuser.execute(statement(&sql, [])).await?;
     }
+    host.superuser
+        .execute(statement("ANALYZE banking.accounts", []))
+        .await?;
     Ok(())
 }

@@ -149,7 +149,7 @@ async fn without(sql: &str, options: &Options, host: &Host) -> Result<Sample, Be
     for part in sql.split(";\n").filter(|part| !part.is_empty()) {
         host.superuser.execute(statement(part, [])).await?;
     }
-    let mut books = Books::of_copy(options, host).await?;
+    let mut books = Books::of_copy(options, host, 0).await?;
     let callers = options.most_callers();
     let line = way::measure(
         Way::Gathered,

@@ -37,7 +37,7 @@ pub struct Growth {
     pub page: u32,
     /// How often each length was measured.
     pub rounds: usize,
-    /// A line for each length, the first of which the others are compared with.
+    /// A line for each length; the shortest is first, and the others are compared with it.
     pub sizes: Vec<Size>,
     /// Entries that were looked at in the end, in all journals.
     pub entries: u64,
@@ -107,19 +107,15 @@ async fn measure(
     progress: &ProgressBar,
 ) -> Result<Growth, BenchError> {
     host.superuser.close();
-    for entries in &options.journals {
-        let copy = host.copy().await?;
-        let filled = Options {
-            journal: *entries,
-            ..options.clone()
+    let mut lengths = options.journals.clone();
+    lengths.sort_unstable();
+    lengths.dedup();
+    for entries in lengths {
+        let next = match journals.last_mut() {
+            None => first(options, host, entries, progress).await?,
+            Some(shorter) => longer(options, shorter, entries, progress).await?,
         };
-        let books = Books::open(&filled, &copy, progress).await?;
-        journals.push(Journal {
-            entries: *entries,
-            host: copy,
-            books,
-            rounds: Vec::new(),
-        });
+        journals.push(next);
     }
     let rounds = options.rounds_or(ROUNDS);
     for round in 1..=rounds {
@@ -145,6 +141,49 @@ async fn measure(
         rounds,
         sizes: sizes(journals),
         entries,
+    })
+}
+
+async fn first(
+    options: &Options,
+    host: &Host,
+    entries: u64,
+    progress: &ProgressBar,
+) -> Result<Journal, BenchError> {
+    let host = host.copy().await?;
+    let filled = Options {
+        journal: entries,
+        ..options.clone()
+    };
+    Ok(Journal {
+        entries,
+        books: Books::open(&filled, &host, progress).await?,
+        host,
+        rounds: Vec::new(),
+    })
+}
+
+/// Goes on from a copy: each journal begins with the one before, and nobody waits for the same rows twice.
+async fn longer(
+    options: &Options,
+    shorter: &mut Journal,
+    entries: u64,
+    progress: &ProgressBar,
+) -> Result<Journal, BenchError> {
+    progress.set_message(format!("a copy of {} entries", shorter.entries));
+    shorter.books.database.close();
+    shorter.host.superuser.close();
+    let host = shorter.host.copy().await?;
+    let transfers = shorter.books.transfers;
+    shorter.host.reconnect().await?;
+    shorter.books = Books::of_copy(options, &shorter.host, transfers).await?;
+    let mut books = Books::of_copy(options, &host, transfers).await?;
+    books.fill(entries, options, &host, progress).await?;
+    Ok(Journal {
+        entries,
+        host,
+        books,
+        rounds: Vec::new(),
     })
 }
 

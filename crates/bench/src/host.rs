@@ -65,6 +65,12 @@ impl Host {
         })
     }
 
+    /// The same database, after a copy for which nobody was connected.
+    pub(crate) async fn reconnect(&mut self) -> Result<(), BenchError> {
+        self.superuser = superuser(&self.url).await?;
+        Ok(())
+    }
+
     pub(crate) async fn drop_database(&self) -> Result<(), BenchError> {
         self.superuser.close();
         self.administer(&format!(

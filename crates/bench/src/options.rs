@@ -84,7 +84,7 @@ pub struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1_000_000, 10_000_000])]
     pub journals: Vec<u64>,
     /// The rates that the knee is looked for at, in percent of what as many callers get who ask again when served
-    #[arg(long, value_delimiter = ',', default_values_t = [10, 25, 40, 50, 60, 70, 80, 90, 100, 110])]
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 25, 40, 50, 60, 70, 80, 90, 100, 110, 125, 150])]
     pub loads: Vec<u32>,
     /// By how many percent the last third of a soak may exceed the first before something counts as growing
     #[arg(long, default_value_t = 20, value_name = "PERCENT")]

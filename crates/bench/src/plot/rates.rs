@@ -57,8 +57,9 @@ pub(crate) fn knee(knee: &Knee, file: &Path) -> Result<(), BenchError> {
             .label_style(FONT)
             .axis_desc_style(FONT)
             .light_line_style(TRANSPARENT)
+            .y_labels(12)
             .x_desc("transfers offered a second")
-            .y_desc("milliseconds (each line is a multiple)")
+            .y_desc("milliseconds, logarithmic")
             .x_label_formatter(&|value| thousands(*value))
             .y_label_formatter(&|value| short(*value))
             .draw()
@@ -70,7 +71,11 @@ pub(crate) fn knee(knee: &Knee, file: &Path) -> Result<(), BenchError> {
             chart
                 .draw_series([PathElement::new(ends, RED.stroke_width(2))])
                 .map_err(failed)?
-                .label(format!("the knee: {at} a second"))
+                .label(if knee.bends {
+                    format!("the knee: {at} a second")
+                } else {
+                    format!("no knee up to {at} a second")
+                })
                 .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RED.stroke_width(2)));
         }
         legend(&mut chart, SeriesLabelPosition::UpperLeft)
