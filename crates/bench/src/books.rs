@@ -19,6 +19,8 @@ pub(crate) struct Books {
     pub(crate) ledger: Ledger,
     /// Transfers that there must be in the end.
     pub(crate) transfers: u64,
+    /// Of them, those that paid into the accounts at the start.
+    deposits: u64,
 }
 
 impl Books {
@@ -35,6 +37,7 @@ impl Books {
             ledger: Ledger::new(database.clone()),
             database,
             transfers: 0,
+            deposits: 0,
         };
         let funds = Money::parse(FUNDS, currency()?)?;
         let mut first = 0;
@@ -46,11 +49,12 @@ impl Books {
                 chunk.map(|number| PostingRequest::deposit(account(number), funds).into());
             books.post(deposits.collect()).await?;
         }
+        books.deposits = books.transfers;
         books.fill(options.journal, options, host, progress).await?;
         Ok(books)
     }
 
-    /// Fills the journal up to so many entries, and leaves the server at rest.
+    /// Fills the journal up to so many entries beside those of the deposits, and leaves the server at rest.
     pub(crate) async fn fill(
         &mut self,
         journal: u64,
@@ -59,8 +63,8 @@ impl Books {
         progress: &ProgressBar,
     ) -> Result<(), BenchError> {
         let mut chooser = Chooser::new(Choice::Random, options.accounts, self.transfers);
-        while self.entries() < journal {
-            progress.set_message(format!("{} of {journal} entries", self.entries()));
+        while self.filled() < journal {
+            progress.set_message(format!("{} of {journal} entries", self.filled()));
             let transfers = (0..CHUNK).map(|_| {
                 let (from, to) = chooser.pair();
                 Ok::<Request, BenchError>(transfer(from, to, None)?.into())
@@ -73,17 +77,14 @@ impl Books {
         host.settle().await
     }
 
-    /// Accounts that are there already, and transfers.
-    pub(crate) async fn of_copy(
-        options: &Options,
-        host: &Host,
-        transfers: u64,
-    ) -> Result<Self, BenchError> {
+    /// Those of a copy of their database, or of the same one again.
+    pub(crate) async fn copied(&self, options: &Options, host: &Host) -> Result<Self, BenchError> {
         let database = Database::connect(host.application(options.connections)?).await?;
         Ok(Self {
             ledger: Ledger::new(database.clone()),
             database,
-            transfers,
+            transfers: self.transfers,
+            deposits: self.deposits,
         })
     }
 
@@ -96,8 +97,13 @@ impl Books {
         Ok(())
     }
 
-    fn entries(&self) -> u64 {
+    /// Entries in the journal.
+    pub(crate) fn entries(&self) -> u64 {
         self.transfers * 2
+    }
+
+    fn filled(&self) -> u64 {
+        self.entries() - self.deposits * 2
     }
 
     /// Looks at every row, and returns how many entries there are.

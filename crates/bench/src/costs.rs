@@ -113,7 +113,6 @@ async fn measure_parts(
     let books = Books::open(options, host, progress).await?;
     // A database is copied only when nobody is connected to it.
     books.database.close();
-    drop(books);
     host.superuser.close();
     let mut samples: Vec<Vec<Sample>> = PARTS.iter().map(|_| Vec::new()).collect();
     let rounds = options.rounds_or(ROUNDS);
@@ -121,7 +120,7 @@ async fn measure_parts(
         for ((name, sql), samples) in PARTS.iter().zip(&mut samples) {
             progress.set_message(format!("round {round} of {rounds}, without: {name}"));
             let copy = host.copy().await?;
-            let sample = without(sql, options, &copy).await;
+            let sample = without(sql, options, &copy, &books).await;
             copy.drop_database().await?;
             samples.push(sample?);
         }
@@ -145,11 +144,16 @@ async fn measure_parts(
         .collect())
 }
 
-async fn without(sql: &str, options: &Options, host: &Host) -> Result<Sample, BenchError> {
+async fn without(
+    sql: &str,
+    options: &Options,
+    host: &Host,
+    books: &Books,
+) -> Result<Sample, BenchError> {
     for part in sql.split(";\n").filter(|part| !part.is_empty()) {
         host.superuser.execute(statement(part, [])).await?;
     }
-    let mut books = Books::of_copy(options, host, 0).await?;
+    let mut books = books.copied(options, host).await?;
     let callers = options.most_callers();
     let line = way::measure(
         Way::Gathered,

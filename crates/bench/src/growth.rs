@@ -47,8 +47,10 @@ pub struct Growth {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Size {
-    /// Entries before anything was measured.
+    /// Entries that were put into the journal, beside the deposits.
     pub journal: u64,
+    /// Entries in the journal before anything was measured.
+    pub entries: u64,
     /// Transfers each second, gathered.
     pub throughput: f64,
     /// The same, with that of the first line as 1, in the same round.
@@ -64,6 +66,7 @@ pub struct Size {
 }
 
 struct Journal {
+    asked: u64,
     entries: u64,
     host: Host,
     books: Books,
@@ -147,44 +150,44 @@ async fn measure(
 async fn first(
     options: &Options,
     host: &Host,
-    entries: u64,
+    asked: u64,
     progress: &ProgressBar,
 ) -> Result<Journal, BenchError> {
     let host = host.copy().await?;
     let filled = Options {
-        journal: entries,
+        journal: asked,
         ..options.clone()
     };
-    Ok(Journal {
-        entries,
-        books: Books::open(&filled, &host, progress).await?,
-        host,
-        rounds: Vec::new(),
-    })
+    let books = Books::open(&filled, &host, progress).await?;
+    Ok(journal(asked, host, books))
 }
 
 /// Goes on from a copy: each journal begins with the one before, and nobody waits for the same rows twice.
 async fn longer(
     options: &Options,
     shorter: &mut Journal,
-    entries: u64,
+    asked: u64,
     progress: &ProgressBar,
 ) -> Result<Journal, BenchError> {
     progress.set_message(format!("a copy of {} entries", shorter.entries));
     shorter.books.database.close();
     shorter.host.superuser.close();
     let host = shorter.host.copy().await?;
-    let transfers = shorter.books.transfers;
     shorter.host.reconnect().await?;
-    shorter.books = Books::of_copy(options, &shorter.host, transfers).await?;
-    let mut books = Books::of_copy(options, &host, transfers).await?;
-    books.fill(entries, options, &host, progress).await?;
-    Ok(Journal {
-        entries,
+    shorter.books = shorter.books.copied(options, &shorter.host).await?;
+    let mut books = shorter.books.copied(options, &host).await?;
+    books.fill(asked, options, &host, progress).await?;
+    Ok(journal(asked, host, books))
+}
+
+fn journal(asked: u64, host: Host, books: Books) -> Journal {
+    Journal {
+        asked,
+        entries: books.entries(),
         host,
         books,
         rounds: Vec::new(),
-    })
+    }
 }
 
 async fn measure_round(options: &Options, journal: &mut Journal) -> Result<Round, BenchError> {
@@ -221,7 +224,8 @@ fn sizes(journals: &[Journal]) -> Vec<Size> {
             let rounds = || journal.rounds.iter();
             let beside = || rounds().zip(first);
             Size {
-                journal: journal.entries,
+                journal: journal.asked,
+                entries: journal.entries,
                 throughput: median(rounds().map(|round| round.line.throughput)),
                 throughput_ratio: median(
                     beside().map(|(one, first)| one.line.throughput / first.line.throughput),
@@ -252,7 +256,7 @@ impl fmt::Display for Growth {
         for size in &self.sizes {
             let milliseconds = |microseconds: f64| format!("{:.2}", microseconds / 1_000.0);
             table.add_row([
-                size.journal.to_string(),
+                size.entries.to_string(),
                 format!("{:.0}", size.throughput),
                 format!("{:.2}", size.throughput_ratio),
                 milliseconds(size.transfer_p99),

@@ -37,7 +37,7 @@ pub struct Options {
     /// Accounts to move money between, from 2
     #[arg(long, default_value_t = 10_000)]
     pub accounts: u32,
-    /// Entries to put into the journal first
+    /// Entries to put into the journal first, beside a deposit for each account
     #[arg(long, default_value_t = 0)]
     pub journal: u64,
     /// Callers at once; several numbers are measured one after the other
@@ -80,7 +80,7 @@ pub struct Options {
     /// costs and growth 3]
     #[arg(long)]
     pub rounds: Option<usize>,
-    /// Entries in the journals that growth compares
+    /// Entries in the journals that growth compares, beside a deposit for each account
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1_000_000, 10_000_000])]
     pub journals: Vec<u64>,
     /// The rates that the knee is looked for at, in percent of what as many callers get who ask again when served

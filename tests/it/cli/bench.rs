@@ -233,7 +233,7 @@ async fn growth_and_the_knee_are_measured_and_drawn(database: EmptyDatabase) {
             "--callers",
             "4",
             "--journals",
-            "0,20000",
+            "20000,0",
             "--rounds",
             "1",
         ][..],
@@ -245,6 +245,8 @@ async fn growth_and_the_knee_are_measured_and_drawn(database: EmptyDatabase) {
     let sizes = growth["sizes"].as_array().unwrap();
     assert_eq!(sizes[0]["throughput_ratio"], 1.0);
     assert_eq!(sizes[1]["journal"], 20_000);
+    // 20 accounts were paid into, and each transfer has two entries.
+    assert_eq!([&sizes[0]["entries"], &sizes[1]["entries"]], [40, 20_040]);
     assert!(growth["entries"].as_u64().unwrap() > 20_000);
 
     let knee = [

@@ -21,7 +21,7 @@ pub(crate) fn growth(growth: &Growth, file: &Path) -> Result<(), BenchError> {
             points: growth
                 .sizes
                 .iter()
-                .map(|size| (size.journal as f64, pick(size)))
+                .map(|size| (size.entries as f64, pick(size)))
                 .collect(),
         };
         by_size(
