@@ -62,14 +62,9 @@ impl Books {
         host: &Host,
         progress: &ProgressBar,
     ) -> Result<(), BenchError> {
-        let mut chooser = Chooser::new(Choice::Random, options.accounts, self.transfers);
         while self.filled() < journal {
             progress.set_message(format!("{} of {journal} entries", self.filled()));
-            let transfers = (0..CHUNK).map(|_| {
-                let (from, to) = chooser.pair();
-                Ok::<Request, BenchError>(transfer(from, to, None)?.into())
-            });
-            self.post(transfers.collect::<Result<_, _>>()?).await?;
+            self.post_random(CHUNK, options).await?;
         }
         host.superuser
             .execute(statement("VACUUM (ANALYZE)", []))
@@ -86,6 +81,26 @@ impl Books {
             transfers: self.transfers,
             deposits: self.deposits,
         })
+    }
+
+    /// Lets the server finish what was before, and then writes to as many pages as a line will: the first write to a page after
+    /// a checkpoint logs the whole page, which slow ways would pay with more of each transfer than fast ones.
+    pub(crate) async fn settle(
+        &mut self,
+        options: &Options,
+        host: &Host,
+    ) -> Result<(), BenchError> {
+        host.settle().await?;
+        self.post_random(options.accounts.min(CHUNK), options).await
+    }
+
+    async fn post_random(&mut self, transfers: u32, options: &Options) -> Result<(), BenchError> {
+        let mut chooser = Chooser::new(Choice::Random, options.accounts, self.transfers);
+        let transfers = (0..transfers).map(|_| {
+            let (from, to) = chooser.pair();
+            Ok::<Request, BenchError>(transfer(from, to, None)?.into())
+        });
+        self.post(transfers.collect::<Result<_, _>>()?).await
     }
 
     async fn post(&mut self, requests: Vec<Request>) -> Result<(), BenchError> {

@@ -131,7 +131,7 @@ async fn step(
     };
     let database = neobank_db::Database::connect(host.application(options.lanes + 1)?).await?;
     let mover = Gathered::new(&database, options)?;
-    host.settle().await?;
+    books.settle(options, host).await?;
     let loaded = load(mover, choice, 1, &offered, host, &books.database).await?;
     database.close();
     books.transfers += loaded.transfers_ever;

@@ -95,6 +95,7 @@ async fn measure(
     let database = Database::connect(host.application(options.lanes + 1)?).await?;
     let mover = Gathered::new(&database, options)?;
     let ledger = mover.ledger();
+    books.settle(options, host).await?;
     let mut running = Running::start(mover, choice, callers, options, &books.database);
     tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
     running.measure();

@@ -67,7 +67,7 @@ pub(crate) async fn measure(
     host: &Host,
     books: &mut Books,
 ) -> Result<Line, BenchError> {
-    host.settle().await?;
+    books.settle(options, host).await?;
     processes::forget_peak();
     let connections = callers.min(options.connections);
     let trips = match way {
