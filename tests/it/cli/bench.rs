@@ -13,7 +13,10 @@ use crate::harness::EmptyDatabase;
 on_empty_databases!(
     every_way_moves_money_and_the_books_are_checked,
     rounds_take_turns_and_bulk_ways_come_last,
+    callers_come_at_a_rate_and_groups_have_a_limit,
     growth_and_the_knee_are_measured_and_drawn,
+    every_part_of_the_schema_has_its_cost,
+    every_option_is_explained,
     a_soak_shows_that_nothing_grows,
     a_soak_fails_where_somebody_holds_the_accounts_old_versions,
     what_cannot_be_is_said_before_anything_is_started,
@@ -194,6 +197,18 @@ async fn hold_snapshot(config: DatabaseConfig) -> Result<Transaction, DatabaseEr
 
 async fn what_cannot_be_is_said_before_anything_is_started(database: EmptyDatabase) {
     let url = &database.url;
+    let set = run(url, &["bench", "--set", "shared_buffers"]).await;
+    assert_eq!(set.code, 2, "{}", set.err);
+    let set = [
+        "bench",
+        "--postgres",
+        "15",
+        "--set",
+        "shared_buffers=nonsense",
+    ];
+    let set = run(url, &set).await;
+    assert_eq!(set.code, 1, "{}", set.err);
+    assert!(set.err.contains("shared_buffers"), "{}", set.err);
     for (arguments, wanted) in [
         (&["--rounds", "0"][..], "--rounds cannot be 0"),
         (&["soak", "--seconds", "2"], "--seconds cannot be 2"),
@@ -216,6 +231,101 @@ async fn what_cannot_be_is_said_before_anything_is_started(database: EmptyDataba
         let wrong = run(url, &[&["bench", "--url", url][..], arguments].concat()).await;
         assert_eq!(wrong.code, 2, "{arguments:?}: {}", wrong.err);
         assert!(wrong.err.contains(wanted), "{arguments:?}: {}", wrong.err);
+    }
+}
+
+async fn callers_come_at_a_rate_and_groups_have_a_limit(database: EmptyDatabase) {
+    let url = &database.url;
+    let bench = [
+        &[
+            "bench",
+            "--url",
+            url,
+            "--callers",
+            "8",
+            "--ways",
+            "gathered",
+        ][..],
+        &["--accounts-chosen", "random", "--journal", "20000"],
+        &["--no-keys", "--lanes", "1", "--group-size", "2"],
+        &["--connections", "3", "--quiet"],
+        &SMALL,
+    ]
+    .concat();
+    let report = data(url, &bench).await;
+    let line = &report["lines"][0];
+    let size = line["group_size"].as_f64().unwrap();
+    assert!(size > 1.0 && size <= 2.0, "{line}");
+    assert!(report["entries"].as_u64().unwrap() > 20_040, "{report}");
+    let rated = [&bench[..], &["--rate", "40"]].concat();
+    let report = data(url, &rated).await;
+    let throughput = report["lines"][0]["throughput"].as_f64().unwrap();
+    // However fast the machine is, no more come; a slow one may serve fewer.
+    assert!(throughput > 0.0 && throughput <= 60.0, "{report}");
+}
+
+async fn every_part_of_the_schema_has_its_cost(database: EmptyDatabase) {
+    let url = &database.url;
+    let costs = [
+        &["bench", "costs", "--url", url, "--callers", "4"][..],
+        &["--rounds", "1"],
+        &SMALL,
+    ]
+    .concat();
+    let costs = data(url, &costs).await;
+    assert_eq!(costs["rounds"], 1);
+    let parts = costs["parts"].as_array().unwrap();
+    assert!(parts.len() > 10, "{costs}");
+    assert_eq!(parts[0]["throughput_ratio"], 1.0);
+    for part in parts {
+        assert!(part["throughput_ratio"].as_f64().unwrap() > 0.0, "{part}");
+        assert!(part["wal_bytes"].as_f64().unwrap() > 100.0, "{part}");
+    }
+}
+
+async fn every_option_is_explained(database: EmptyDatabase) {
+    let help = run(&database.url, &["bench", "--help"]).await;
+    assert_eq!(help.code, 0, "{}", help.err);
+    let lines: Vec<&str> = help.out.lines().collect();
+    for option in [
+        "--postgres",
+        "--set",
+        "--accounts",
+        "--journal",
+        "--callers",
+        "--seconds",
+        "--warm-up",
+        "--accounts-chosen",
+        "--ways",
+        "--reads",
+        "--rate",
+        "--no-keys",
+        "--connections",
+        "--lanes",
+        "--group-size",
+        "--batch-size",
+        "--rounds",
+        "--journals",
+        "--loads",
+        "--tolerance",
+        "--page",
+        "--svg",
+        "--quiet",
+    ] {
+        let place = lines.iter().position(|line| {
+            line.trim_start()
+                .strip_prefix(option)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        });
+        let place = place.unwrap_or_else(|| panic!("{option} is not in {}", help.out));
+        let explained = lines[place + 1].trim();
+        assert!(
+            explained.len() > 10 && !explained.starts_with("--"),
+            "{option}: {explained}"
+        );
+    }
+    for subject in ["ways", "costs", "growth", "knee", "soak"] {
+        assert!(help.out.contains(&format!("- {subject}:")), "{subject}");
     }
 }
 
@@ -297,6 +407,8 @@ async fn a_server_is_never_taken_from_the_environment(database: EmptyDatabase) {
             "1",
             "--ways",
             "single",
+            "--set",
+            "shared_buffers=16MB",
         ][..],
         &SMALL,
     ]
