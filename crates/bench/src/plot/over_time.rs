@@ -96,7 +96,7 @@ fn panel(
         .caption(caption, CAPTION)
         .x_label_area_size(44)
         .y_label_area_size(56)
-        .build_cartesian_2d(0_f64..soak.seconds, 0_f64..most * 1.45)
+        .build_cartesian_2d(0_f64..soak.seconds, 0_f64..most * 1.6)
         .map_err(failed)?;
     chart
         .configure_mesh()

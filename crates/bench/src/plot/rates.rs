@@ -38,6 +38,9 @@ pub(crate) fn knee(knee: &Knee, file: &Path) -> Result<(), BenchError> {
         let latest = points().fold(1.0, |most: f64, (x, _)| most.max(*x));
         let longest = points().fold(0.01, |most: f64, (_, y)| most.max(*y)) * 1.4;
         let shortest = points().fold(longest, |least: f64, (_, y)| least.min(*y)) * 0.7;
+        let latencies = (shortest..longest)
+            .log_scale()
+            .with_key_points(one_two_five(shortest, longest));
         let mut chart = ChartBuilder::on(picture)
             .margin(12)
             .margin_right(24)
@@ -50,14 +53,13 @@ pub(crate) fn knee(knee: &Knee, file: &Path) -> Result<(), BenchError> {
             )
             .x_label_area_size(44)
             .y_label_area_size(66)
-            .build_cartesian_2d(0_f64..latest * 1.05, (shortest..longest).log_scale())
+            .build_cartesian_2d(0_f64..latest * 1.05, latencies)
             .map_err(failed)?;
         chart
             .configure_mesh()
             .label_style(FONT)
             .axis_desc_style(FONT)
             .light_line_style(TRANSPARENT)
-            .y_labels(12)
             .x_desc("transfers offered a second")
             .y_desc("milliseconds, logarithmic")
             .x_label_formatter(&|value| thousands(*value))
@@ -78,6 +80,24 @@ pub(crate) fn knee(knee: &Knee, file: &Path) -> Result<(), BenchError> {
                 })
                 .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], RED.stroke_width(2)));
         }
-        legend(&mut chart, SeriesLabelPosition::UpperLeft)
+        legend(&mut chart, SeriesLabelPosition::LowerRight)
     })
+}
+
+/// Round numbers, three in each power of ten.
+fn one_two_five(least: f64, most: f64) -> Vec<f64> {
+    (-3..7)
+        .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)))
+        .filter(|value| (least..=most).contains(value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_two_five;
+
+    #[test]
+    fn labels_are_round_and_within() {
+        assert_eq!(one_two_five(0.7, 60.0), [1.0, 2.0, 5.0, 10.0, 20.0, 50.0]);
+    }
 }
