@@ -19,6 +19,8 @@ pub(crate) struct Books {
     pub(crate) ledger: Ledger,
     /// Transfers that there must be in the end.
     pub(crate) transfers: u64,
+    /// Of them, those that paid into the accounts at the start.
+    deposits: u64,
 }
 
 impl Books {
@@ -32,47 +34,73 @@ impl Books {
         open_accounts(options.accounts, host).await?;
         let database = Database::connect(host.application(options.connections)?).await?;
         let mut books = Self {
-            ledger: Ledger::new(database.clone()),
+            ledger: Ledger::new(database.clone()).remembering(options.remembered),
             database,
             transfers: 0,
+            deposits: 0,
         };
         let funds = Money::parse(FUNDS, currency()?)?;
         let mut first = 0;
         while first < options.accounts {
+            progress.set_message(format!("{first} of {} accounts", options.accounts));
             let chunk = first..options.accounts.min(first + CHUNK);
             first = chunk.end;
             let deposits =
                 chunk.map(|number| PostingRequest::deposit(account(number), funds).into());
             books.post(deposits.collect()).await?;
         }
-        let mut chooser = Chooser::new(Choice::Random, options.accounts, 0);
-        while books.entries() < options.journal {
-            progress.set_message(format!(
-                "{} of {} entries",
-                books.entries(),
-                options.journal
-            ));
-            let transfers = (0..CHUNK).map(|_| {
-                let (from, to) = chooser.pair();
-                Ok::<Request, BenchError>(transfer(from, to, None)?.into())
-            });
-            books.post(transfers.collect::<Result<_, _>>()?).await?;
+        books.deposits = books.transfers;
+        books.fill(options.journal, options, host, progress).await?;
+        Ok(books)
+    }
+
+    /// Fills the journal up to so many entries beside those of the deposits, and leaves the server at rest.
+    pub(crate) async fn fill(
+        &mut self,
+        journal: u64,
+        options: &Options,
+        host: &Host,
+        progress: &ProgressBar,
+    ) -> Result<(), BenchError> {
+        while self.filled() < journal {
+            progress.set_message(format!("{} of {journal} entries", self.filled()));
+            self.post_random(CHUNK, options).await?;
         }
         host.superuser
             .execute(statement("VACUUM (ANALYZE)", []))
             .await?;
-        host.superuser.execute(statement("CHECKPOINT", [])).await?;
-        Ok(books)
+        host.settle().await
     }
 
-    /// Accounts that are there already.
-    pub(crate) async fn of_copy(options: &Options, host: &Host) -> Result<Self, BenchError> {
+    /// Those of a copy of their database, or of the same one again.
+    pub(crate) async fn copied(&self, options: &Options, host: &Host) -> Result<Self, BenchError> {
         let database = Database::connect(host.application(options.connections)?).await?;
         Ok(Self {
-            ledger: Ledger::new(database.clone()),
+            ledger: Ledger::new(database.clone()).remembering(options.remembered),
             database,
-            transfers: 0,
+            transfers: self.transfers,
+            deposits: self.deposits,
         })
+    }
+
+    /// Lets the server finish what was before, and then writes to as many pages as a line will: the first write to a page after
+    /// a checkpoint logs the whole page, which slow ways would pay with more of each transfer than fast ones.
+    pub(crate) async fn settle(
+        &mut self,
+        options: &Options,
+        host: &Host,
+    ) -> Result<(), BenchError> {
+        host.settle().await?;
+        self.post_random(options.accounts.min(CHUNK), options).await
+    }
+
+    async fn post_random(&mut self, transfers: u32, options: &Options) -> Result<(), BenchError> {
+        let mut chooser = Chooser::new(Choice::Random, options.accounts, self.transfers);
+        let transfers = (0..transfers).map(|_| {
+            let (from, to) = chooser.pair();
+            Ok::<Request, BenchError>(transfer(from, to, None)?.into())
+        });
+        self.post(transfers.collect::<Result<_, _>>()?).await
     }
 
     async fn post(&mut self, requests: Vec<Request>) -> Result<(), BenchError> {
@@ -84,8 +112,13 @@ impl Books {
         Ok(())
     }
 
-    fn entries(&self) -> u64 {
+    /// Entries in the journal.
+    pub(crate) fn entries(&self) -> u64 {
         self.transfers * 2
+    }
+
+    fn filled(&self) -> u64 {
+        self.entries() - self.deposits * 2
     }
 
     /// Looks at every row, and returns how many entries there are.
@@ -143,5 +176,8 @@ async fn open_accounts(accounts: u32, host: &Host) -> Result<(), BenchError> {
     ] {
         host.superuser.execute(statement(&sql, [])).await?;
     }
+    host.superuser
+        .execute(statement("ANALYZE banking.accounts", []))
+        .await?;
     Ok(())
 }

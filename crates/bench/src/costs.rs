@@ -12,6 +12,7 @@ use crate::books::Books;
 use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::host::Host;
+use crate::median::median;
 use crate::options::Options;
 use crate::way::{self, Way};
 
@@ -33,6 +34,10 @@ const PARTS: &[(&str, &str)] = &[
     ("the checks of accounts", "DO $$ DECLARE c record; BEGIN FOR c IN SELECT conname FROM pg_constraint
         WHERE contype = 'c' AND conrelid = 'banking.accounts'::regclass
         LOOP EXECUTE format('ALTER TABLE banking.accounts DROP CONSTRAINT %I', c.conname); END LOOP; END $$"),
+    ("the checks of an account's time zone", "ALTER TABLE banking.accounts DROP CONSTRAINT IF EXISTS accounts_time_zone_is_a_name,
+        DROP CONSTRAINT IF EXISTS accounts_time_zone_is_known"),
+    ("the room for new versions in the pages of accounts", "ALTER TABLE banking.accounts SET (fillfactor = 100);
+VACUUM (FULL, ANALYZE) banking.accounts"),
     ("the domains around numeric", "ALTER TABLE banking.transactions ALTER amount TYPE numeric, ALTER running_balance TYPE numeric;
         ALTER TABLE banking.transfers ALTER amount TYPE numeric"),
     ("nothing, but with the two foreign keys of the entries that were dropped", "ALTER TABLE banking.transactions
@@ -44,6 +49,9 @@ const PARTS: &[(&str, &str)] = &[
         ADD FOREIGN KEY (account_id) REFERENCES banking.accounts (account_id)"),
 ];
 
+/// Without [`Options::rounds`].
+const ROUNDS: usize = 3;
+
 /// What each part costs.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -52,6 +60,8 @@ pub struct Costs {
     pub postgres: u32,
     /// Callers at once, on random accounts.
     pub callers: usize,
+    /// How often each part was measured.
+    pub rounds: usize,
     /// A line for each part.
     pub parts: Vec<Cost>,
 }
@@ -94,6 +104,7 @@ pub async fn costs(options: &Options) -> Result<Costs, BenchError> {
     Ok(Costs {
         postgres,
         callers: options.most_callers(),
+        rounds: options.rounds_or(ROUNDS),
         parts,
     })
 }
@@ -106,15 +117,14 @@ async fn measure_parts(
     let books = Books::open(options, host, progress).await?;
     // A database is copied only when nobody is connected to it.
     books.database.close();
-    drop(books);
     host.superuser.close();
     let mut samples: Vec<Vec<Sample>> = PARTS.iter().map(|_| Vec::new()).collect();
-    let rounds = options.rounds;
+    let rounds = options.rounds_or(ROUNDS);
     for round in 1..=rounds {
         for ((name, sql), samples) in PARTS.iter().zip(&mut samples) {
             progress.set_message(format!("round {round} of {rounds}, without: {name}"));
             let copy = host.copy().await?;
-            let sample = without(sql, options, &copy).await;
+            let sample = without(sql, options, &copy, &books).await;
             copy.drop_database().await?;
             samples.push(sample?);
         }
@@ -138,11 +148,16 @@ async fn measure_parts(
         .collect())
 }
 
-async fn without(sql: &str, options: &Options, host: &Host) -> Result<Sample, BenchError> {
+async fn without(
+    sql: &str,
+    options: &Options,
+    host: &Host,
+    books: &Books,
+) -> Result<Sample, BenchError> {
     for part in sql.split(";\n").filter(|part| !part.is_empty()) {
         host.superuser.execute(statement(part, [])).await?;
     }
-    let mut books = Books::of_copy(options, host).await?;
+    let mut books = books.copied(options, host).await?;
     let callers = options.most_callers();
     let line = way::measure(
         Way::Gathered,
@@ -159,12 +174,6 @@ async fn without(sql: &str, options: &Options, host: &Host) -> Result<Sample, Be
         server_microseconds: 1e6 * line.server_cpu.unwrap_or(0.0) / line.throughput.max(1.0),
         wal_bytes: line.wal_bytes,
     })
-}
-
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 impl fmt::Display for Costs {
@@ -189,8 +198,8 @@ impl fmt::Display for Costs {
         }
         writeln!(
             formatter,
-            "PostgreSQL {}, gathered, {} callers, random accounts",
-            self.postgres, self.callers
+            "PostgreSQL {}, gathered, {} callers, random accounts; rounds in turns: {}, of which these are medians",
+            self.postgres, self.callers, self.rounds
         )?;
         write!(formatter, "{table}")
     }

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::books::Books;
 use crate::choice::Choice;
-use crate::costs::median;
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::load::load;
+use crate::median::median;
 use crate::options::Options;
 use crate::report::{Latency, Line};
 use crate::way::engine::Single;
@@ -19,6 +19,9 @@ use crate::way::{self, Way};
 
 /// Readers at once: more would measure how they queue for the processors.
 const READERS: usize = 2;
+
+/// Without [`Options::rounds`].
+const ROUNDS: usize = 3;
 
 /// The ledger with journals of different lengths.
 #[derive(Clone, Debug, Serialize)]
@@ -32,7 +35,9 @@ pub struct Growth {
     pub callers: usize,
     /// Entries of a page.
     pub page: u32,
-    /// A line for each length, the first of which the others are compared with.
+    /// How often each length was measured.
+    pub rounds: usize,
+    /// A line for each length; the shortest is first, and the others are compared with it.
     pub sizes: Vec<Size>,
     /// Entries that were looked at in the end, in all journals.
     pub entries: u64,
@@ -42,8 +47,10 @@ pub struct Growth {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Size {
-    /// Entries before anything was measured.
+    /// Entries that were put into the journal, beside the deposits.
     pub journal: u64,
+    /// Entries in the journal before anything was measured.
+    pub entries: u64,
     /// Transfers each second, gathered.
     pub throughput: f64,
     /// The same, with that of the first line as 1, in the same round.
@@ -59,6 +66,7 @@ pub struct Size {
 }
 
 struct Journal {
+    asked: u64,
     entries: u64,
     host: Host,
     books: Books,
@@ -102,25 +110,22 @@ async fn measure(
     progress: &ProgressBar,
 ) -> Result<Growth, BenchError> {
     host.superuser.close();
-    for entries in &options.journals {
-        let copy = host.copy().await?;
-        let filled = Options {
-            journal: *entries,
-            ..options.clone()
+    let mut lengths = options.journals.clone();
+    lengths.sort_unstable();
+    lengths.dedup();
+    for entries in lengths {
+        let next = match journals.last_mut() {
+            None => first(options, host, entries, progress).await?,
+            Some(shorter) => longer(options, shorter, entries, progress).await?,
         };
-        let books = Books::open(&filled, &copy, progress).await?;
-        journals.push(Journal {
-            entries: *entries,
-            host: copy,
-            books,
-            rounds: Vec::new(),
-        });
+        journals.push(next);
     }
-    for round in 1..=options.rounds {
+    let rounds = options.rounds_or(ROUNDS);
+    for round in 1..=rounds {
         for journal in journals.iter_mut() {
             progress.set_message(format!(
-                "round {round} of {}, {} entries",
-                options.rounds, journal.entries
+                "round {round} of {rounds}, {} entries",
+                journal.entries
             ));
             let measured = measure_round(options, journal).await?;
             journal.rounds.push(measured);
@@ -136,9 +141,53 @@ async fn measure(
         accounts: options.accounts,
         callers: options.most_callers(),
         page: options.page,
+        rounds,
         sizes: sizes(journals),
         entries,
     })
+}
+
+async fn first(
+    options: &Options,
+    host: &Host,
+    asked: u64,
+    progress: &ProgressBar,
+) -> Result<Journal, BenchError> {
+    let host = host.copy().await?;
+    let filled = Options {
+        journal: asked,
+        ..options.clone()
+    };
+    let books = Books::open(&filled, &host, progress).await?;
+    Ok(journal(asked, host, books))
+}
+
+/// Goes on from a copy: each journal begins with the one before, and nobody waits for the same rows twice.
+async fn longer(
+    options: &Options,
+    shorter: &mut Journal,
+    asked: u64,
+    progress: &ProgressBar,
+) -> Result<Journal, BenchError> {
+    progress.set_message(format!("a copy of {} entries", shorter.entries));
+    shorter.books.database.close();
+    shorter.host.superuser.close();
+    let host = shorter.host.copy().await?;
+    shorter.host.reconnect().await?;
+    shorter.books = shorter.books.copied(options, &shorter.host).await?;
+    let mut books = shorter.books.copied(options, &host).await?;
+    books.fill(asked, options, &host, progress).await?;
+    Ok(journal(asked, host, books))
+}
+
+fn journal(asked: u64, host: Host, books: Books) -> Journal {
+    Journal {
+        asked,
+        entries: books.entries(),
+        host,
+        books,
+        rounds: Vec::new(),
+    }
 }
 
 async fn measure_round(options: &Options, journal: &mut Journal) -> Result<Round, BenchError> {
@@ -149,7 +198,8 @@ async fn measure_round(options: &Options, journal: &mut Journal) -> Result<Round
         reads: 100,
         ..options.clone()
     };
-    let idle = Single::new(&books.database);
+    let idle = Single::new(&books.database, options);
+    host.settle().await?;
     let read = load(
         idle,
         Choice::Random,
@@ -174,7 +224,8 @@ fn sizes(journals: &[Journal]) -> Vec<Size> {
             let rounds = || journal.rounds.iter();
             let beside = || rounds().zip(first);
             Size {
-                journal: journal.entries,
+                journal: journal.asked,
+                entries: journal.entries,
                 throughput: median(rounds().map(|round| round.line.throughput)),
                 throughput_ratio: median(
                     beside().map(|(one, first)| one.line.throughput / first.line.throughput),
@@ -205,7 +256,7 @@ impl fmt::Display for Growth {
         for size in &self.sizes {
             let milliseconds = |microseconds: f64| format!("{:.2}", microseconds / 1_000.0);
             table.add_row([
-                size.journal.to_string(),
+                size.entries.to_string(),
                 format!("{:.0}", size.throughput),
                 format!("{:.2}", size.throughput_ratio),
                 milliseconds(size.transfer_p99),
@@ -219,8 +270,8 @@ impl fmt::Display for Growth {
         }
         writeln!(
             formatter,
-            "PostgreSQL {}, gathered, {} callers, {} random accounts; pages of {} entries, {READERS} readers",
-            self.postgres, self.callers, self.accounts, self.page
+            "PostgreSQL {}, gathered, {} callers, {} random accounts; pages of {} entries, {READERS} readers; rounds in turns: {}, of which these are medians",
+            self.postgres, self.callers, self.accounts, self.page, self.rounds
         )?;
         writeln!(formatter, "{table}")?;
         write!(

@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use neobank_db::{Database, DatabaseConfig, Executor, statement};
+use neobank_db::{Database, DatabaseConfig, ErrorClass, Executor, statement};
 use neobank_migration::{Rollout, RolloutOptions};
 use neobank_postgres::{Durability, LocalServer, ServerOptions, Source};
 
 use crate::error::BenchError;
 use crate::options::Options;
+
+/// The server's own vacuum is waited for so long before a measurement; a throttled one takes hours for a great table.
+const VACUUMS_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) struct Host {
     server: Arc<LocalServer>,
@@ -61,6 +65,12 @@ impl Host {
         })
     }
 
+    /// The same database, after a copy for which nobody was connected.
+    pub(crate) async fn reconnect(&mut self) -> Result<(), BenchError> {
+        self.superuser = superuser(&self.url).await?;
+        Ok(())
+    }
+
     pub(crate) async fn drop_database(&self) -> Result<(), BenchError> {
         self.superuser.close();
         self.administer(&format!(
@@ -83,11 +93,34 @@ impl Host {
         config.application_name = "neobank bench".to_owned();
         config.pool_max = connections;
         config.waiters_max = 200_000;
-        config.acquire_timeout = std::time::Duration::from_secs(60);
-        config.lock_timeout = std::time::Duration::from_secs(60);
-        config.statement_timeout = std::time::Duration::from_secs(300);
-        config.idle_in_transaction_timeout = std::time::Duration::from_secs(300);
+        config.acquire_timeout = Duration::from_secs(60);
+        config.lock_timeout = Duration::from_secs(60);
+        // The books are checked in one statement, however long the journal is.
+        config.statement_timeout = Duration::from_secs(3_600);
+        config.idle_in_transaction_timeout = Duration::from_secs(300);
         Ok(config)
+    }
+
+    /// Lets the server write down and clean up what came before, so that it does not do so in what is measured next.
+    pub(crate) async fn settle(&self) -> Result<(), BenchError> {
+        match self.superuser.execute(statement("CHECKPOINT", [])).await {
+            Err(error) if error.class() != ErrorClass::InsufficientPrivilege => {
+                return Err(error.into());
+            }
+            // Who may not ask for one measures with what the server has left to write.
+            _ => {}
+        }
+        let vacuums = "SELECT count(*) FROM pg_catalog.pg_stat_activity
+                       WHERE backend_type = 'autovacuum worker' AND datname = current_database()";
+        let started = Instant::now();
+        while started.elapsed() < VACUUMS_MAX {
+            let running: i64 = self.superuser.fetch_value(statement(vacuums, [])).await?;
+            if running == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
     }
 
     pub(crate) fn version(&self) -> u32 {
@@ -130,7 +163,7 @@ impl Host {
 
 async fn superuser(url: &str) -> Result<Database, BenchError> {
     let mut config = DatabaseConfig::from_url(url)?;
-    config.statement_timeout = std::time::Duration::from_secs(3_600);
+    config.statement_timeout = Duration::from_secs(3_600);
     Ok(Database::connect(config).await?)
 }
 

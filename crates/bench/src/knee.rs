@@ -37,6 +37,8 @@ pub struct Knee {
     pub steps: Vec<Step>,
     /// The highest rate that was served, and whose p99 is less than four times that of the lowest; no rate before it failed.
     pub knee: Option<u32>,
+    /// Whether a higher rate than that was offered; else the knee may lie anywhere beyond.
+    pub bends: bool,
     /// Entries that were looked at in the end.
     pub entries: u64,
 }
@@ -103,12 +105,14 @@ async fn measure(
         steps.push(step(options, rate, choice, host, &mut books).await?);
     }
     progress.set_message("every promise about the books");
+    let knee = find(&steps);
     Ok(Knee {
         postgres: host.version(),
         choice,
         callers,
         capacity,
-        knee: find(&steps),
+        knee,
+        bends: steps.iter().any(|step| Some(step.offered) > knee),
         steps,
         entries: books.check().await?,
     })
@@ -127,6 +131,7 @@ async fn step(
     };
     let database = neobank_db::Database::connect(host.application(options.lanes + 1)?).await?;
     let mover = Gathered::new(&database, options)?;
+    books.settle(options, host).await?;
     let loaded = load(mover, choice, 1, &offered, host, &books.database).await?;
     database.close();
     books.transfers += loaded.transfers_ever;
@@ -186,7 +191,11 @@ impl fmt::Display for Knee {
         )?;
         writeln!(formatter, "{table}")?;
         match self.knee {
-            Some(knee) => writeln!(formatter, "the knee: {knee} a second")?,
+            Some(knee) if self.bends => writeln!(formatter, "the knee: {knee} a second")?,
+            Some(knee) => writeln!(
+                formatter,
+                "no knee up to {knee} a second, the highest rate offered: try more by --loads"
+            )?,
             None => writeln!(formatter, "no knee: the lowest rate was not served")?,
         }
         write!(

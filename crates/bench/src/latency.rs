@@ -34,10 +34,21 @@ impl Latencies {
     }
 
     pub(crate) fn summary(&self) -> Latency {
+        self.sum(|_| ())
+    }
+
+    /// The same, and starts anew.
+    pub(crate) fn take(&self) -> Latency {
+        self.sum(Histogram::reset)
+    }
+
+    fn sum(&self, after: fn(&mut Histogram<u64>)) -> Latency {
         let mut all = empty();
         for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             // Both have the same bounds.
-            let _ = all.add(&*shard.lock().unwrap_or_else(PoisonError::into_inner));
+            let _ = all.add(&*shard);
+            after(&mut shard);
         }
         Latency {
             count: all.len(),

@@ -8,7 +8,8 @@
 //! Figures of different machines, or of different runs on a machine that others use, cannot be compared; those of one run can.
 //!
 //! [`costs`] measures what each part of the schema costs, [`growth`] how cost grows with the journal, and [`knee`] latency
-//! against offered load.
+//! against offered load;
+//! [`soak`] shows whether anything grows in the long run.
 //!
 //! # Example
 //!
@@ -41,11 +42,15 @@ mod knee;
 mod latency;
 mod load;
 mod measured;
+mod median;
 mod options;
+mod plan;
 mod plot;
 mod processes;
 mod report;
 mod round_trips;
+mod rounds;
+mod soak;
 mod way;
 
 use std::time::Duration;
@@ -57,6 +62,7 @@ pub use growth::{Growth, Size, growth};
 pub use knee::{Knee, Step, knee};
 pub use options::{Options, ServerOptions, Subject};
 pub use report::{Comparison, Latency, Line, Report};
+pub use soak::{Sample, Soak, Trend, soak};
 pub use way::Way;
 
 use books::Books;
@@ -80,6 +86,9 @@ pub async fn run(options: &Options) -> Result<Report, BenchError> {
     let ended = host.end().await;
     let report = measured?;
     ended?;
+    if let Some(file) = &options.svg {
+        plot::ways(&report, file)?;
+    }
     Ok(report)
 }
 
@@ -88,17 +97,18 @@ async fn measure(
     host: &Host,
     progress: &ProgressBar,
 ) -> Result<Report, BenchError> {
-    let mut lines = Vec::new();
     let mut books = Books::open(options, host, progress).await?;
-    for choice in &options.choices {
-        for way in &options.ways {
-            // Neither has callers that could choose an account.
-            if *way == Way::Copy && lines.iter().any(|line: &Line| line.way == Way::Copy) {
-                continue;
-            }
-            for callers in way.callers(options) {
-                progress.set_message(format!("{way}, {choice}, {callers} callers"));
-                lines.push(way::measure(*way, *choice, callers, options, host, &mut books).await?);
+    let mut rounds: Vec<Vec<Line>> = vec![Vec::new(); options.rounds_or(1)];
+    let count = rounds.len();
+    // What bulk ways leave to the server would fall into the lines of whoever comes next.
+    for plan in [plan::single(options), plan::bulk(options)] {
+        for (number, lines) in (1..).zip(&mut rounds) {
+            for (way, choice, callers) in &plan {
+                progress.set_message(format!(
+                    "round {number} of {count}: {way}, {choice}, {callers} callers"
+                ));
+                let line = way::measure(*way, *choice, *callers, options, host, &mut books);
+                lines.push(line.await?);
             }
         }
     }
@@ -106,8 +116,9 @@ async fn measure(
     let entries = books.check().await?;
     Ok(Report {
         machine: Machine::of(host, options),
-        comparisons: report::compare(&lines),
-        lines,
+        comparisons: rounds::comparisons(&rounds),
+        lines: rounds::lines(&rounds),
+        rounds: count,
         entries,
     })
 }

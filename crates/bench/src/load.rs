@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use neobank_db::Database;
 use neobank_domain::accounts;
 use neobank_domain::statements::{self, Days, StatementRequest};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::choice::{Choice, Chooser, account};
 use crate::error::BenchError;
@@ -15,6 +15,7 @@ use crate::host::Host;
 use crate::latency::Latencies;
 use crate::measured::{Moment, Used};
 use crate::options::Options;
+use crate::report::Latency;
 
 /// One call that moves money.
 pub(crate) trait Mover: Send + Sync + 'static {
@@ -73,44 +74,15 @@ pub(crate) async fn load<M: Mover>(
     host: &Host,
     database: &Database,
 ) -> Result<Loaded, BenchError> {
-    let shared = Arc::new(Shared {
-        mover,
-        database: database.clone(),
-        phase: AtomicU8::new(WARM_UP),
-        done: AtomicU64::new(0),
-        ever: AtomicU64::new(0),
-        dropped: AtomicU64::new(0),
-        latencies: Latencies::new(),
-        balances: Latencies::new(),
-        pages: Latencies::new(),
-        choice,
-        accounts: options.accounts,
-        reads: options.reads,
-        page: options.page,
-        keys: !options.no_keys,
-    });
-    let mut tasks = JoinSet::new();
-    match options.rate {
-        None => {
-            for caller in 0..callers {
-                tasks.spawn(ask_again(Arc::clone(&shared), caller));
-            }
-        }
-        Some(rate) => drop(tasks.spawn(come_at(Arc::clone(&shared), rate))),
-    }
+    let running = Running::start(mover, choice, callers, options, database);
     tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
     let before = Moment::now(host).await?;
-    shared.phase.store(MEASURED, Ordering::Release);
+    running.measure();
     tokio::time::sleep(options.window()).await;
-    shared.phase.store(OVER, Ordering::Release);
-    let transfers = shared.done.load(Ordering::Acquire);
+    running.stop();
+    let transfers = running.transfers();
     let used = before.used_since(host).await?;
-    while let Some(task) = tasks.join_next().await {
-        task.map_err(|panicked| BenchError::other("a caller", panicked))??;
-    }
-    let Some(shared) = Arc::into_inner(shared) else {
-        return Err(BenchError::other("the callers", "are still there"));
-    };
+    let shared = running.end().await?;
     Ok(Loaded {
         transfers,
         transfers_ever: shared.ever.into_inner(),
@@ -120,6 +92,89 @@ pub(crate) async fn load<M: Mover>(
         balances: shared.balances,
         pages: shared.pages,
     })
+}
+
+/// Callers that are under way. They warm up until [`measure`](Self::measure), and go on until [`stop`](Self::stop).
+pub(crate) struct Running<M> {
+    shared: Arc<Shared<M>>,
+    tasks: JoinSet<Result<(), BenchError>>,
+}
+
+impl<M: Mover> Running<M> {
+    pub(crate) fn start(
+        mover: M,
+        choice: Choice,
+        callers: usize,
+        options: &Options,
+        database: &Database,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            mover,
+            database: database.clone(),
+            phase: AtomicU8::new(WARM_UP),
+            done: AtomicU64::new(0),
+            ever: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            latencies: Latencies::new(),
+            balances: Latencies::new(),
+            pages: Latencies::new(),
+            choice,
+            accounts: options.accounts,
+            reads: options.reads,
+            page: options.page,
+            keys: !options.no_keys,
+        });
+        let mut tasks = JoinSet::new();
+        match options.rate {
+            None => {
+                for caller in 0..callers {
+                    tasks.spawn(ask_again(Arc::clone(&shared), caller));
+                }
+            }
+            Some(rate) => drop(tasks.spawn(come_at(Arc::clone(&shared), rate))),
+        }
+        Self { shared, tasks }
+    }
+
+    pub(crate) fn measure(&self) {
+        self.shared.phase.store(MEASURED, Ordering::Release);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.shared.phase.store(OVER, Ordering::Release);
+    }
+
+    /// Transfers while it was measured.
+    pub(crate) fn transfers(&self) -> u64 {
+        self.shared.done.load(Ordering::Acquire)
+    }
+
+    /// Latencies since this was last asked.
+    pub(crate) fn take_latencies(&self) -> Latency {
+        self.shared.latencies.take()
+    }
+
+    /// An error of a caller; without one, all are still there.
+    pub(crate) fn check(&mut self) -> Result<(), BenchError> {
+        self.tasks.try_join_next().map_or(Ok(()), ended)
+    }
+
+    /// Waits for the answers to what was asked, and returns how many transfers there were, from the first to the last.
+    pub(crate) async fn finish(self) -> Result<u64, BenchError> {
+        Ok(self.end().await?.ever.into_inner())
+    }
+
+    async fn end(mut self) -> Result<Shared<M>, BenchError> {
+        while let Some(task) = self.tasks.join_next().await {
+            ended(task)?;
+        }
+        Arc::into_inner(self.shared)
+            .ok_or_else(|| BenchError::other("the callers", "are still there"))
+    }
+}
+
+fn ended(task: Result<Result<(), BenchError>, JoinError>) -> Result<(), BenchError> {
+    task.map_err(|panicked| BenchError::other("a caller", panicked))?
 }
 
 async fn ask_again<M: Mover>(shared: Arc<Shared<M>>, caller: usize) -> Result<(), BenchError> {
@@ -151,12 +206,12 @@ async fn come_at<M: Mover>(shared: Arc<Shared<M>>, rate: u32) -> Result<(), Benc
             calls.spawn(async move { shared.call(came, at, &mut own).await });
         }
         while let Some(call) = calls.try_join_next() {
-            call.map_err(|panicked| BenchError::other("a caller", panicked))??;
+            ended(call)?;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     while let Some(call) = calls.join_next().await {
-        call.map_err(|panicked| BenchError::other("a caller", panicked))??;
+        ended(call)?;
     }
     Ok(())
 }

@@ -21,6 +21,8 @@ pub enum Subject {
     Growth,
     /// Latency against offered load, and where it bends
     Knee,
+    /// Whether anything grows in the long run: try --seconds 600
+    Soak,
 }
 
 /// What to measure.
@@ -35,7 +37,7 @@ pub struct Options {
     /// Accounts to move money between, from 2
     #[arg(long, default_value_t = 10_000)]
     pub accounts: u32,
-    /// Entries to put into the journal first
+    /// Entries to put into the journal first, beside a deposit for each account
     #[arg(long, default_value_t = 0)]
     pub journal: u64,
     /// Callers at once; several numbers are measured one after the other
@@ -68,25 +70,32 @@ pub struct Options {
     /// Lanes of the gathered way
     #[arg(long, default_value_t = 2)]
     pub lanes: usize,
+    /// Accounts that the ledger remembers, so that it need not lock and read them first; 0 locks always
+    #[arg(long, default_value_t = Ledger::REMEMBERED)]
+    pub remembered: usize,
     /// Requests in a group at most
     #[arg(long, default_value_t = 1_000)]
     pub group_size: usize,
     /// Postings in one call of the batches, and rows in one COPY
     #[arg(long, default_value_t = 10_000)]
     pub batch_size: usize,
-    /// How often costs and growth are measured in turns; the medians are reported
-    #[arg(long, default_value_t = 3)]
-    pub rounds: usize,
-    /// Entries in the journals that growth compares
+    /// How often everything is measured in turns; reported are medians, and of comparisons those of each round's own [default: 1, of
+    /// costs and growth 3]
+    #[arg(long)]
+    pub rounds: Option<usize>,
+    /// Entries in the journals that growth compares, beside a deposit for each account
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1_000_000, 10_000_000])]
     pub journals: Vec<u64>,
     /// The rates that the knee is looked for at, in percent of what as many callers get who ask again when served
-    #[arg(long, value_delimiter = ',', default_values_t = [10, 25, 40, 50, 60, 70, 80, 90, 100, 110])]
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 25, 40, 50, 60, 70, 80, 90, 100, 110, 125, 150])]
     pub loads: Vec<u32>,
+    /// By how many percent the last third of a soak may exceed the first before something counts as growing
+    #[arg(long, default_value_t = 20, value_name = "PERCENT")]
+    pub tolerance: u32,
     /// Entries of a statement's page, where pages are read
     #[arg(long, default_value_t = 20)]
     pub page: u32,
-    /// Write the plot of growth or of the knee into this file, as SVG
+    /// Draw what was measured into this file, as SVG; all subjects but costs
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Without progress
@@ -132,6 +141,11 @@ impl Options {
         Duration::from_secs(self.seconds)
     }
 
+    /// How often everything is measured, with what a subject takes unless told.
+    pub(crate) fn rounds_or(&self, default: usize) -> usize {
+        self.rounds.unwrap_or(default)
+    }
+
     /// The greatest number of callers.
     pub(crate) fn most_callers(&self) -> usize {
         self.callers.iter().copied().max().unwrap_or(1)
@@ -158,6 +172,13 @@ impl Options {
         if !(1..=86_400).contains(&self.seconds) {
             return wrong("--seconds", self.seconds.to_string(), "from 1 to 86,400");
         }
+        if self.tolerance > 1_000_000 {
+            return wrong(
+                "--tolerance",
+                self.tolerance.to_string(),
+                "up to 1,000,000 percent",
+            );
+        }
         if self.reads > 99 {
             return wrong("--reads", self.reads.to_string(), "from 0 to 99");
         }
@@ -167,8 +188,8 @@ impl Options {
         if let Some(journal) = self.journals.iter().find(|size| **size > 1_000_000_000) {
             return wrong("--journals", journal.to_string(), "up to 1,000,000,000");
         }
-        if !(1..=100).contains(&self.rounds) {
-            return wrong("--rounds", self.rounds.to_string(), "from 1 to 100");
+        if let Some(rounds) = self.rounds.filter(|rounds| !(1..=100).contains(rounds)) {
+            return wrong("--rounds", rounds.to_string(), "from 1 to 100");
         }
         if !(1..=StatementRequest::LIMIT_MAX).contains(&self.page) {
             return wrong("--page", self.page.to_string(), "from 1 to 10,000");

@@ -37,6 +37,51 @@ pub(crate) fn memory_now() -> Option<u64> {
     memory("VmRSS:")
 }
 
+/// Memory of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServerMemory {
+    /// Of all of its processes, what they share counted once.
+    pub(crate) all: u64,
+    /// What they made for themselves, without buffers and files.
+    pub(crate) private: u64,
+}
+
+/// Memory of a server: its first process and those that run; `None` where the kernel does not say, or not to us.
+///
+/// These are proportional set sizes: what processes share, above all the server's buffers, is divided among those that have
+/// touched it, so that the sum has it once. The sum of resident sizes would have it once for each process.
+pub(crate) fn server_memory(process: u32) -> Option<ServerMemory> {
+    let mut memory = proportional(process)?;
+    for entry in fs::read_dir("/proc").ok()?.flatten() {
+        // Others come and go while we look.
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        if field(&stat, 1) != Some(u64::from(process)) {
+            continue;
+        }
+        let name = entry.file_name();
+        let child = name.to_str().and_then(|name| name.parse().ok());
+        if let Some(child) = child.and_then(proportional) {
+            memory.all += child.all;
+            memory.private += child.private;
+        }
+    }
+    Some(memory)
+}
+
+fn proportional(process: u32) -> Option<ServerMemory> {
+    shares(&fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?)
+}
+
+fn shares(rollup: &str) -> Option<ServerMemory> {
+    let of = |name: &str| kibibytes(rollup, name);
+    Some(ServerMemory {
+        all: of("Pss:")?,
+        private: of("Pss_Anon:")?,
+    })
+}
+
 /// Starts [`peak_memory`] anew.
 pub(crate) fn forget_peak() {
     // Where it cannot be written, the peak is that of the whole run.
@@ -45,7 +90,12 @@ pub(crate) fn forget_peak() {
 
 fn memory(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    kibibytes(&status, name)
+}
+
+/// A line of a name and kibibytes, in bytes.
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -68,6 +118,17 @@ fn field(stat: &str, number: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buffers_are_not_what_a_process_made_for_itself() {
+        let rollup = "5560 7ffd rollup\nRss: 900 kB\nPss: 500 kB\nPss_Anon: 90 kB\nPrivate_Clean: 20 kB\nPrivate_Dirty: 80 kB\n";
+        let memory = ServerMemory {
+            all: 500 * 1024,
+            private: 90 * 1024,
+        };
+        assert_eq!(shares(rollup), Some(memory));
+        assert_eq!(shares("Rss: 900 kB"), None);
+    }
 
     #[test]
     fn reads_a_line_of_stat() {

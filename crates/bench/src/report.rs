@@ -1,6 +1,7 @@
 use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
+use neobank_domain::ledger::MemoryMetrics;
 use serde::Serialize;
 
 use crate::choice::Choice;
@@ -19,6 +20,9 @@ pub struct Report {
     pub lines: Vec<Line>,
     /// How the ways compare.
     pub comparisons: Vec<Comparison>,
+    /// How often each line was measured: figures are medians, and comparisons medians of those within each round; only peaks
+    /// are the highest.
+    pub rounds: usize,
     /// Entries in the journal in the end, every one of which was looked at.
     pub entries: u64,
 }
@@ -59,6 +63,8 @@ pub struct Line {
     pub pages: Option<Latency>,
     /// Transfers in a transaction, on average, where they share one.
     pub group_size: Option<f64>,
+    /// Transactions that were decided on what the ledger remembered, without a lock, and were right; of 1.
+    pub remembered: Option<f64>,
     /// Bytes of WAL for each transfer; those of everything else on the server are in it.
     pub wal_bytes: f64,
     /// Round trips for each transfer.
@@ -123,6 +129,7 @@ impl Line {
             balances: None,
             pages: None,
             group_size: None,
+            remembered: None,
             wal_bytes: used.wal_bytes as f64 / done.max(1.0),
             round_trips: None,
             client_cpu: used.client_cpu,
@@ -134,6 +141,12 @@ impl Line {
 
     pub(crate) fn with_latency(mut self, latency: Latency) -> Self {
         self.latency = Some(latency);
+        self
+    }
+
+    pub(crate) fn with_memory(mut self, memory: MemoryMetrics) -> Self {
+        let all = memory.right + memory.under_locks + memory.wrong;
+        self.remembered = (all > 0).then(|| memory.right as f64 / all as f64);
         self
     }
 
@@ -225,8 +238,18 @@ impl fmt::Display for Report {
         let machine = &self.machine;
         writeln!(
             formatter,
-            "PostgreSQL {} from {}, {} processors, {} accounts, {} entries before",
-            machine.postgres, machine.origin, machine.processors, machine.accounts, machine.journal
+            "PostgreSQL {} from {}, {} processors, {} accounts, {} entries before; rounds: {}{}",
+            machine.postgres,
+            machine.origin,
+            machine.processors,
+            machine.accounts,
+            machine.journal,
+            self.rounds,
+            if self.rounds > 1 {
+                ", in turns, of which these are medians"
+            } else {
+                ""
+            }
         )?;
         writeln!(formatter, "{}", self.table())?;
         for comparison in &self.comparisons {
@@ -253,6 +276,7 @@ impl Report {
             "p99 ms",
             "max ms",
             "group",
+            "no locks",
             "WAL bytes",
             "round trips",
             "client CPU",
@@ -279,6 +303,7 @@ impl Report {
                 milliseconds(|one| one.p99),
                 milliseconds(|one| one.max),
                 number(line.group_size, 1),
+                number(line.remembered, 3),
                 format!("{:.0}", line.wal_bytes),
                 number(line.round_trips, 3),
                 number(line.client_cpu, 2),

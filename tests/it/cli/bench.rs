@@ -1,11 +1,25 @@
 //! `neobank bench`, on a small scale: that it measures, checks and cleans up, not how fast anything is.
 
-use super::program::{data, run};
+use std::time::Duration;
+
+use neobank_db::{
+    Database, DatabaseConfig, DatabaseError, Executor, IsolationLevel, Transaction,
+    TransactionOptions, statement,
+};
+
+use super::program::{Run, data, neobank, run};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
     every_way_moves_money_and_the_books_are_checked,
+    rounds_take_turns_and_bulk_ways_come_last,
+    callers_come_at_a_rate_and_groups_have_a_limit,
     growth_and_the_knee_are_measured_and_drawn,
+    every_part_of_the_schema_has_its_cost,
+    every_option_is_explained,
+    a_soak_shows_that_nothing_grows,
+    a_soak_fails_where_somebody_holds_the_accounts_old_versions,
+    what_cannot_be_is_said_before_anything_is_started,
     a_server_is_never_taken_from_the_environment,
 );
 
@@ -50,6 +64,271 @@ async fn every_way_moves_money_and_the_books_are_checked(database: EmptyDatabase
     assert!(report["entries"].as_u64().unwrap() > 40);
 }
 
+/// Bulk ways are asked for first, and measured last all the same.
+async fn rounds_take_turns_and_bulk_ways_come_last(database: EmptyDatabase) {
+    let url = &database.url;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ways.svg").to_str().unwrap().to_owned();
+    let bench = [
+        &["bench", "--url", url, "--callers", "2", "--rounds", "2"][..],
+        &["--ways", "copy,batch,gathered,classic", "--svg", &file],
+        &["--accounts-chosen", "zipf", "--reads", "20", "--page", "3"],
+        &SMALL,
+    ]
+    .concat();
+    let report = data(url, &bench).await;
+    let ways: Vec<&str> = report["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["way"].as_str().unwrap())
+        .collect();
+    assert_eq!(ways, ["gathered", "classic", "copy", "batch"]);
+    assert_eq!(report["rounds"], 2);
+    let compared = report["comparisons"].as_array().unwrap();
+    let compared: Vec<&str> = compared
+        .iter()
+        .map(|comparison| comparison["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        compared,
+        [
+            "zipf, 2 callers: gathered to classic",
+            "zipf, 2 callers: gathered to classic's best",
+            "zipf: batch to COPY of the same rows",
+        ]
+    );
+    let reads = report["lines"][0]["pages"]["count"].as_u64().unwrap();
+    assert!(reads > 0, "{report}");
+    let drawn = std::fs::read_to_string(&file).unwrap();
+    for text in ["gathered", "classic", "2 callers", "×"] {
+        assert!(drawn.contains(text), "{text} is not in {drawn}");
+    }
+}
+
+async fn a_soak_shows_that_nothing_grows(database: EmptyDatabase) {
+    let url = &database.url;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("soak.svg").to_str().unwrap().to_owned();
+    // A machine that others use gets slower by any factor meanwhile: only what is measured is looked at here.
+    let soak = [
+        &["bench", "soak", "--url", url, "--callers", "4"][..],
+        &["--tolerance", "1000000", "--svg", &file],
+        &["--accounts", "20", "--seconds", "3", "--warm-up", "0"],
+    ]
+    .concat();
+    let soak = data(url, &soak).await;
+    assert_eq!(soak["grows"], false, "{soak}");
+    let samples = soak["samples"].as_array().unwrap();
+    assert!((3..=7).contains(&samples.len()), "{soak}");
+    for sample in samples {
+        assert!(sample["client_memory"].as_u64().unwrap() > 1_000_000);
+        assert!(sample["table_bytes"].as_u64().unwrap() >= 8192);
+        assert!(sample["index_bytes"].as_u64().unwrap() >= 8192);
+    }
+    let sum = |name: &str| samples.iter().map(|one| one[name].as_f64().unwrap()).sum();
+    let throughput: f64 = sum("throughput");
+    assert!(throughput > 0.0, "{soak}");
+    assert!(
+        samples.iter().any(|one| one["heap_only"].is_number()),
+        "{soak}"
+    );
+    let trends = soak["trends"].as_array().unwrap();
+    let limited = |name: &str| {
+        let trend = trends.iter().find(|trend| trend["name"] == name).unwrap();
+        trend["limit"].is_number()
+    };
+    assert!(limited("accounts table") && limited("client's memory") && limited("latency, p99"));
+    assert!(!limited("throughput"));
+    let drawn = std::fs::read_to_string(&file).unwrap();
+    assert!(drawn.contains("Dead rows of accounts"), "{drawn}");
+}
+
+/// A transaction with an old snapshot keeps every version of every account, so the table grows; that is seen and told.
+async fn a_soak_fails_where_somebody_holds_the_accounts_old_versions(database: EmptyDatabase) {
+    let url = database.url.clone();
+    let soak = [
+        &["bench", "soak", "--url", &url, "--callers", "32"][..],
+        &["--accounts", "20", "--seconds", "8", "--warm-up", "0"],
+    ]
+    .concat();
+    let child = neobank(&url, &soak).spawn().unwrap();
+    let own = format!("/neobank_bench_{}", child.id());
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let holder = loop {
+        let config = DatabaseConfig::from_url(&format!("{server}{own}")).unwrap();
+        // The command makes its database in its own time, and tells if it cannot.
+        match hold_snapshot(config).await {
+            Ok(holder) => break holder,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let run = Run::from(output.await.unwrap());
+    drop(holder);
+    assert_eq!(run.code, 1, "{}{}", run.out, run.err);
+    let grows = run
+        .out
+        .lines()
+        .find(|line| line.starts_with("grows by more than 20 %: "));
+    assert!(
+        grows.is_some_and(|line| line.contains("accounts table")),
+        "{}",
+        run.out
+    );
+    assert!(
+        run.out.contains("every promise about the books holds"),
+        "{}",
+        run.out
+    );
+}
+
+async fn hold_snapshot(config: DatabaseConfig) -> Result<Transaction, DatabaseError> {
+    let database = Database::connect(config).await?;
+    let options = TransactionOptions {
+        isolation: IsolationLevel::RepeatableRead,
+        ..TransactionOptions::default()
+    };
+    let holder = database.begin_with(options).await?;
+    let sql = "SELECT 1 / count(*) FROM banking.transfers";
+    holder.execute(statement(sql, [])).await?;
+    Ok(holder)
+}
+
+async fn what_cannot_be_is_said_before_anything_is_started(database: EmptyDatabase) {
+    let url = &database.url;
+    let set = run(url, &["bench", "--set", "shared_buffers"]).await;
+    assert_eq!(set.code, 2, "{}", set.err);
+    let set = [
+        "bench",
+        "--postgres",
+        "15",
+        "--set",
+        "shared_buffers=nonsense",
+    ];
+    let set = run(url, &set).await;
+    assert_eq!(set.code, 1, "{}", set.err);
+    assert!(set.err.contains("shared_buffers"), "{}", set.err);
+    for (arguments, wanted) in [
+        (&["--rounds", "0"][..], "--rounds cannot be 0"),
+        (&["soak", "--seconds", "2"], "--seconds cannot be 2"),
+        (
+            &["soak", "--tolerance", "2000000"],
+            "--tolerance cannot be 2000000",
+        ),
+        (&["--reads", "100"], "--reads cannot be 100"),
+        (&["--callers", "0"], "--callers cannot be 0"),
+        (&["--rate", "0"], "--rate cannot be 0"),
+        (&["--page", "0"], "--page cannot be 0"),
+        (&["--batch-size", "0"], "--batch-size cannot be 0"),
+        (&["--connections", "0"], "--connections cannot be 0"),
+        (&["knee", "--loads", "0"], "--loads cannot be 0"),
+        (
+            &["growth", "--journals", "2000000000"],
+            "--journals cannot be 2000000000",
+        ),
+    ] {
+        let wrong = run(url, &[&["bench", "--url", url][..], arguments].concat()).await;
+        assert_eq!(wrong.code, 2, "{arguments:?}: {}", wrong.err);
+        assert!(wrong.err.contains(wanted), "{arguments:?}: {}", wrong.err);
+    }
+}
+
+async fn callers_come_at_a_rate_and_groups_have_a_limit(database: EmptyDatabase) {
+    let url = &database.url;
+    let bench = [
+        &[
+            "bench",
+            "--url",
+            url,
+            "--callers",
+            "8",
+            "--ways",
+            "gathered",
+        ][..],
+        &["--accounts-chosen", "random", "--journal", "20000"],
+        &["--no-keys", "--lanes", "1", "--group-size", "2"],
+        &["--connections", "3", "--quiet"],
+        &SMALL,
+    ]
+    .concat();
+    let report = data(url, &bench).await;
+    let line = &report["lines"][0];
+    let size = line["group_size"].as_f64().unwrap();
+    assert!(size > 1.0 && size <= 2.0, "{line}");
+    assert!(report["entries"].as_u64().unwrap() > 20_040, "{report}");
+    let rated = [&bench[..], &["--rate", "40"]].concat();
+    let report = data(url, &rated).await;
+    let throughput = report["lines"][0]["throughput"].as_f64().unwrap();
+    // However fast the machine is, no more come; a slow one may serve fewer.
+    assert!(throughput > 0.0 && throughput <= 60.0, "{report}");
+}
+
+async fn every_part_of_the_schema_has_its_cost(database: EmptyDatabase) {
+    let url = &database.url;
+    let costs = [
+        &["bench", "costs", "--url", url, "--callers", "4"][..],
+        &["--rounds", "1"],
+        &SMALL,
+    ]
+    .concat();
+    let costs = data(url, &costs).await;
+    assert_eq!(costs["rounds"], 1);
+    let parts = costs["parts"].as_array().unwrap();
+    assert!(parts.len() > 10, "{costs}");
+    assert_eq!(parts[0]["throughput_ratio"], 1.0);
+    for part in parts {
+        assert!(part["throughput_ratio"].as_f64().unwrap() > 0.0, "{part}");
+        assert!(part["wal_bytes"].as_f64().unwrap() > 100.0, "{part}");
+    }
+}
+
+async fn every_option_is_explained(database: EmptyDatabase) {
+    let help = run(&database.url, &["bench", "--help"]).await;
+    assert_eq!(help.code, 0, "{}", help.err);
+    let lines: Vec<&str> = help.out.lines().collect();
+    for option in [
+        "--postgres",
+        "--set",
+        "--accounts",
+        "--journal",
+        "--callers",
+        "--seconds",
+        "--warm-up",
+        "--accounts-chosen",
+        "--ways",
+        "--reads",
+        "--rate",
+        "--no-keys",
+        "--connections",
+        "--lanes",
+        "--group-size",
+        "--batch-size",
+        "--rounds",
+        "--journals",
+        "--loads",
+        "--tolerance",
+        "--page",
+        "--svg",
+        "--quiet",
+    ] {
+        let place = lines.iter().position(|line| {
+            line.trim_start()
+                .strip_prefix(option)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        });
+        let place = place.unwrap_or_else(|| panic!("{option} is not in {}", help.out));
+        let explained = lines[place + 1].trim();
+        assert!(
+            explained.len() > 10 && !explained.starts_with("--"),
+            "{option}: {explained}"
+        );
+    }
+    for subject in ["ways", "costs", "growth", "knee", "soak"] {
+        assert!(help.out.contains(&format!("- {subject}:")), "{subject}");
+    }
+}
+
 async fn growth_and_the_knee_are_measured_and_drawn(database: EmptyDatabase) {
     let url = &database.url;
     let folder = tempfile::tempdir().unwrap();
@@ -64,7 +343,7 @@ async fn growth_and_the_knee_are_measured_and_drawn(database: EmptyDatabase) {
             "--callers",
             "4",
             "--journals",
-            "0,20000",
+            "20000,0",
             "--rounds",
             "1",
         ][..],
@@ -76,6 +355,8 @@ async fn growth_and_the_knee_are_measured_and_drawn(database: EmptyDatabase) {
     let sizes = growth["sizes"].as_array().unwrap();
     assert_eq!(sizes[0]["throughput_ratio"], 1.0);
     assert_eq!(sizes[1]["journal"], 20_000);
+    // 20 accounts were paid into, and each transfer has two entries.
+    assert_eq!([&sizes[0]["entries"], &sizes[1]["entries"]], [40, 20_040]);
     assert!(growth["entries"].as_u64().unwrap() > 20_000);
 
     let knee = [
@@ -126,6 +407,8 @@ async fn a_server_is_never_taken_from_the_environment(database: EmptyDatabase) {
             "1",
             "--ways",
             "single",
+            "--set",
+            "shared_buffers=16MB",
         ][..],
         &SMALL,
     ]

@@ -72,6 +72,8 @@ pub(crate) async fn measure(
     };
     let mut line = Line::new(Way::Copy, choice, 1, copied, &used).with_latency(latencies.summary());
     line.group_size = Some(options.batch_size as f64);
+    let sql = "DROP TABLE bench.transfers, bench.transactions";
+    host.superuser.execute(statement(sql, [])).await?;
     Ok(line)
 }
 

@@ -12,8 +12,12 @@ use crate::options::Options;
 pub(crate) struct Single(Ledger);
 
 impl Single {
-    pub(crate) fn new(database: &Database) -> Self {
-        Self(Ledger::new(database.clone()))
+    pub(crate) fn new(database: &Database, options: &Options) -> Self {
+        Self(Ledger::new(database.clone()).remembering(options.remembered))
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.0.clone()
     }
 }
 
@@ -24,7 +28,7 @@ impl Mover for Single {
     }
 }
 
-pub(crate) struct Gathered(GatheredLedger);
+pub(crate) struct Gathered(GatheredLedger, Ledger);
 
 impl Gathered {
     pub(crate) fn new(database: &Database, options: &Options) -> Result<Self, BenchError> {
@@ -32,9 +36,9 @@ impl Gathered {
         limits.group_size_max = options.group_size;
         limits.lanes = options.lanes;
         limits.waiting_max = 200_000;
-        let ledger = Ledger::new(database.clone());
+        let ledger = Ledger::new(database.clone()).remembering(options.remembered);
         GatheredLedger::with_options(&ledger, limits)
-            .map(Self)
+            .map(|gathered| Self(gathered, ledger))
             .map_err(|error| BenchError::Option {
                 option: error.limit,
                 value: error.value.to_string(),
@@ -44,6 +48,10 @@ impl Gathered {
 
     pub(crate) fn ledger(&self) -> GatheredLedger {
         self.0.clone()
+    }
+
+    pub(crate) fn memory(&self) -> Ledger {
+        self.1.clone()
     }
 }
 

@@ -52,12 +52,9 @@ impl std::fmt::Display for Way {
 }
 
 impl Way {
-    /// With how many callers it is measured.
-    pub(crate) fn callers(self, options: &Options) -> Vec<usize> {
-        match self {
-            Self::Batch | Self::Copy => vec![1],
-            _ => options.callers.clone(),
-        }
+    /// Whether it writes by the thousand, which leaves the server with work for later: vacuum, and dirty pages.
+    pub(crate) const fn is_bulk(self) -> bool {
+        matches!(self, Self::Batch | Self::Copy)
     }
 }
 
@@ -70,6 +67,7 @@ pub(crate) async fn measure(
     host: &Host,
     books: &mut Books,
 ) -> Result<Line, BenchError> {
+    books.settle(options, host).await?;
     processes::forget_peak();
     let connections = callers.min(options.connections);
     let trips = match way {
@@ -87,18 +85,20 @@ pub(crate) async fn measure(
         }
         Way::Single => {
             let database = Database::connect(host.application(connections)?).await?;
-            let mover = engine::Single::new(&database);
+            let mover = engine::Single::new(&database, options);
+            let ledger = mover.ledger();
             let loaded = load(mover, choice, callers, options, host, &books.database).await?;
             database.close();
-            finished(way, choice, callers, &loaded, books)
+            finished(way, choice, callers, &loaded, books).with_memory(ledger.memory())
         }
         Way::Gathered => {
             let database = Database::connect(host.application(options.lanes + 1)?).await?;
             let mover = engine::Gathered::new(&database, options)?;
-            let gathered = mover.ledger();
+            let (gathered, ledger) = (mover.ledger(), mover.memory());
             let loaded = load(mover, choice, callers, options, host, &books.database).await?;
             database.close();
             let mut line = finished(way, choice, callers, &loaded, books);
+            line = line.with_memory(ledger.memory());
             line.group_size = Some(gathered.metrics().mean_size());
             line
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::connection::Connection;
 use crate::error::CommandError;
+use crate::exit::Exit;
 use crate::output::{Answer, Block};
 
 pub(crate) async fn run(
@@ -22,6 +23,15 @@ pub(crate) async fn run(
         Subject::Costs => answer(neobank_bench::costs(&options).await),
         Subject::Growth => answer(neobank_bench::growth(&options).await),
         Subject::Knee => answer(neobank_bench::knee(&options).await),
+        Subject::Soak => {
+            let soak = neobank_bench::soak(&options).await;
+            let grows = soak.as_ref().is_ok_and(|soak| soak.grows);
+            let mut answer = answer(soak)?;
+            if grows {
+                answer.exit = Exit::Failed;
+            }
+            Ok(answer)
+        }
     }
 }
 

@@ -1,0 +1,112 @@
+//! Plots, as SVG: on a background of their own, so that they can be read on a dark page too.
+
+mod by_size;
+mod over_time;
+mod rates;
+mod ways;
+
+use std::path::Path;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use crate::error::BenchError;
+
+pub(crate) use by_size::growth;
+pub(crate) use over_time::soak;
+pub(crate) use rates::knee;
+pub(crate) use ways::ways;
+
+const WIDTH: u32 = 860;
+const BLUE: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
+const ORANGE: RGBColor = RGBColor(0xc9, 0x74, 0x1a);
+const GREEN: RGBColor = RGBColor(0x2e, 0x8b, 0x57);
+const GREY: RGBColor = RGBColor(0x6b, 0x72, 0x80);
+const RED: RGBColor = RGBColor(0xc0, 0x39, 0x2b);
+const FONT: (&str, i32) = ("sans-serif", 14);
+const CAPTION: (&str, i32) = ("sans-serif", 16);
+
+type Picture<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// A name, a colour and points.
+struct Curve {
+    name: &'static str,
+    colour: RGBColor,
+    points: Vec<(f64, f64)>,
+}
+
+fn curves<'a, X, Y>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
+    curves: Vec<Curve>,
+    point_size: u32,
+) -> Result<(), BenchError>
+where
+    X: Ranged<ValueType = f64>,
+    Y: Ranged<ValueType = f64>,
+{
+    for Curve {
+        name,
+        colour,
+        points,
+    } in curves
+    {
+        chart
+            .draw_series(
+                LineSeries::new(points, colour.stroke_width(2).filled()).point_size(point_size),
+            )
+            .map_err(failed)?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+    }
+    Ok(())
+}
+
+fn legend<'a, X: Ranged, Y: Ranged>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
+    position: SeriesLabelPosition,
+) -> Result<(), BenchError> {
+    chart
+        .configure_series_labels()
+        .position(position)
+        .label_font(FONT)
+        .margin(8)
+        .background_style(WHITE.mix(0.85))
+        .border_style(GREY.mix(0.4))
+        .draw()
+        .map_err(failed)
+}
+
+fn written(
+    file: &Path,
+    height: u32,
+    draw: impl FnOnce(&Picture<'_>) -> Result<(), BenchError>,
+) -> Result<(), BenchError> {
+    let mut text = String::new();
+    {
+        let picture = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
+        picture.fill(&WHITE).map_err(failed)?;
+        draw(&picture)?;
+        picture.present().map_err(failed)?;
+    }
+    std::fs::write(file, text)
+        .map_err(|error| BenchError::other("the plot", format!("{}: {error}", file.display())))
+}
+
+fn thousands(value: f64) -> String {
+    if value >= 1e6 {
+        format!("{} M", short(value / 1e6))
+    } else if value >= 1e3 {
+        format!("{} k", short(value / 1e3))
+    } else {
+        short(value)
+    }
+}
+
+fn short(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn failed(error: impl std::fmt::Display) -> BenchError {
+    BenchError::other("the plot", error)
+}
