@@ -126,6 +126,9 @@ mod tests {
     #[test]
     fn the_texts_stay_as_they_are() {
         insta::assert_snapshot!("index_bloat", readable(&statement(None)));
+        let function =
+            include_str!("../../../../migration/sql/objects/concurrency/function_index_bloat.sql");
+        assert!(function.contains(include_str!("indexes.sql").trim_end()));
         let index = TableName::new("a\"b", "c'; DROP TABLE d; --");
         insta::assert_snapshot!("measure_index", readable(&measure(&index, "in\"side")));
     }
