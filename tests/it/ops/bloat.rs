@@ -552,7 +552,11 @@ async fn the_views_say_the_same(bank: TestBank) {
             })
             .collect();
         assert_eq!(by_view, by_builder);
-        assert!(by_view.iter().any(|row| row.starts_with(&format!("{one} "))));
+        assert!(
+            by_view
+                .iter()
+                .any(|row| row.starts_with(&format!("{one} ")))
+        );
         // An application may look too.
         let sql = format!("SELECT count(*) FROM concurrency.{view}");
         let seen: i64 = bank
@@ -575,8 +579,12 @@ async fn the_schemas_functions_are_within_five_points(bank: TestBank) {
         ("emptied", "DELETE FROM shapes.emptied WHERE n < 19000"),
     ] {
         for sql in [
-            format!("CREATE TABLE shapes.{name} (n bigint NOT NULL, id uuid NOT NULL, m bigint NOT NULL) WITH (autovacuum_enabled = false)"),
-            format!("INSERT INTO shapes.{name} SELECT n, gen_random_uuid(), n FROM generate_series(1, 20000) AS n"),
+            format!(
+                "CREATE TABLE shapes.{name} (n bigint NOT NULL, id uuid NOT NULL, m bigint NOT NULL) WITH (autovacuum_enabled = false)"
+            ),
+            format!(
+                "INSERT INTO shapes.{name} SELECT n, gen_random_uuid(), n FROM generate_series(1, 20000) AS n"
+            ),
             format!("CREATE UNIQUE INDEX {name}_n ON shapes.{name} (n)"),
             format!("CREATE UNIQUE INDEX {name}_id ON shapes.{name} (id, n)"),
             then.to_owned(),

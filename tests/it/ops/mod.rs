@@ -14,6 +14,7 @@ mod mvcc;
 mod privileges;
 mod scale;
 mod session;
+mod untracked;
 
 use std::time::Duration;
 

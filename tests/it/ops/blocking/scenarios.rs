@@ -176,6 +176,7 @@ async fn a_prepared_transaction(bank: TestBank) {
     let database = root.database.clone().unwrap();
     scene.expect_the_view(&report).await;
     scene.expect_the_servers_word(&report).await;
+    scene.expect_the_same_with_bystanders().await;
     // A table's lock that two prepared transactions share.
     scene
         .wait('A', "BEGIN; LOCK TABLE public.account IN SHARE MODE")
@@ -266,7 +267,7 @@ async fn a_safe_snapshot(bank: TestBank) {
 
 async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
     const WAITERS: usize = 100;
-    let scene = Scene::of(bank, "AB").await;
+    let mut scene = Scene::of(bank, "AB").await;
     scene
         .run(
             'A',
@@ -276,11 +277,10 @@ async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
     scene
         .wait('B', "UPDATE public.account SET balance = 1 WHERE id = 1")
         .await;
-    let mut crowd = Vec::new();
-    for _ in 1..WAITERS {
+    for letter in ('一'..).take(WAITERS - 1) {
         let session = Session::open(scene.bank.url()).await;
         drop(session.send("UPDATE public.account SET balance = 1 WHERE id = 1"));
-        crowd.push(session);
+        scene.sessions.insert(letter, session);
     }
     let (root, first) = (scene.sessions[&'A'].pid, scene.sessions[&'B'].pid);
     let edges = crate::ops::until("a hundred waiters", async || {
@@ -303,10 +303,8 @@ async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
         .iter()
         .map(|edge| (edge.waiter.to_string(), edge.blocker.to_string()))
         .filter(|(waiter, _)| {
-            *waiter == first.to_string()
-                || crowd
-                    .iter()
-                    .any(|session| session.pid.to_string() == *waiter)
+            let mut sessions = scene.sessions.values();
+            sessions.any(|session| session.pid.to_string() == *waiter)
         })
         .collect();
     // As many edges as waiters: the first waits for A, everybody else for the first.
@@ -345,4 +343,5 @@ async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
             (expected, vec![root])
         );
     }
+    scene.expect_the_same_with_bystanders().await;
 }

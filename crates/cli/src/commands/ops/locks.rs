@@ -5,7 +5,7 @@ use std::time::Duration;
 use neobank_ops::blocking::{AwaitedLock, BlockingReport, Participant};
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
-use super::part::{Bar, Chart, Findings, Part, count, seconds, short, word};
+use super::part::{Bar, Chart, Findings, Part, count, counted, seconds, short, word};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Cell, Mood, Table, cell, optional};
 
@@ -67,16 +67,16 @@ fn summary(report: &BlockingReport, longest: f64, certain: usize) -> String {
     let mut summary = match report.roots.first() {
         _ if report.edges.is_empty() => "nobody waits for a lock".to_owned(),
         Some(root) => format!(
-            "{} sessions wait, the longest for {}; {} keeps {} waiting",
-            report.lock_waiters_total,
+            "{}, the longest for {}; {} keeps {} waiting",
+            counted(report.lock_waiters_total, "session waits", "sessions wait"),
             seconds(longest),
             root.who,
             root.waiters_in_all
         ),
-        None => format!("{} sessions wait", report.lock_waiters_total),
+        None => counted(report.lock_waiters_total, "session waits", "sessions wait"),
     };
     if certain > 0 {
-        summary.push_str(&format!("; {certain} deadlocks"));
+        summary.push_str(&format!("; {}", counted(certain, "deadlock", "deadlocks")));
     }
     summary
 }

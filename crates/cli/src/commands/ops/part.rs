@@ -1,5 +1,6 @@
 //! One subject of monitoring, with all that can be shown of it.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use neobank_ops::Section;
@@ -127,6 +128,17 @@ impl Part {
         joined
     }
 
+    /// The same part, unknown where it would be well, because these sessions do not tell what they do.
+    #[must_use]
+    pub(crate) fn without_untracked(mut self, sessions: usize) -> Self {
+        if sessions > 0 {
+            let reason = untracked(sessions);
+            self.blocks.push(Block::Note(reason.clone()));
+            self.check.unknown = Some(reason);
+        }
+        self
+    }
+
     /// Whether there is an answer.
     pub(crate) const fn is_available(&self) -> bool {
         self.check.unknown.is_none()
@@ -139,6 +151,24 @@ impl Part {
             .failed_if(!available)
             .with_check(self.check))
     }
+}
+
+/// That nobody knows what these sessions do.
+pub(crate) fn untracked(sessions: usize) -> String {
+    format!(
+        "nobody knows what {}: track_activities is off",
+        counted(sessions, "session does", "sessions do")
+    )
+}
+
+/// A number with the words behind it: those for one, or those for any other number.
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(
+    number: N,
+    one: &str,
+    many: &str,
+) -> String {
+    let words = if number == N::from(1) { one } else { many };
+    format!("{number} {words}")
 }
 
 /// A number of things as a measure has it; what is beyond four billion is four billion.

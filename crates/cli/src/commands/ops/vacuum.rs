@@ -4,7 +4,7 @@ use neobank_ops::horizon::HorizonReport;
 use neobank_ops::wraparound::{AgeLevel, DatabaseAgeRow, STOP_AGE};
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
-use super::part::{Bar, Chart, Findings, Part, count, seconds, word};
+use super::part::{Bar, Chart, Findings, Part, count, counted, seconds, word};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Mood, Table, cell, optional};
 
@@ -68,7 +68,17 @@ fn holders(report: &HorizonReport) -> Findings {
     Findings {
         blocks,
         charts: Vec::new(),
-        summary: format!("{} hold old row versions back", report.holders.len()),
+        summary: match report.holders.len() {
+            0 => "nobody holds old row versions back".to_owned(),
+            number => format!(
+                "{} old row versions back",
+                counted(
+                    number,
+                    "transaction or slot holds",
+                    "transactions and slots hold"
+                )
+            ),
+        },
         measures: vec![Measure::new(
             "oldest_transactions",
             count(oldest.unwrap_or_default()),
