@@ -4,6 +4,7 @@ mod check;
 mod console;
 mod generator;
 mod locks;
+mod monitoring;
 mod names;
 mod size;
 mod transfers;

@@ -1,4 +1,4 @@
--- Bloat of the B-trees on the tables in these schemas: an estimate, and how far it can be trusted. The body is the text of
+-- Bloat of the 1,000 largest B-trees on the tables in these schemas: an estimate, and how far it can be trusted. The body is the text of
 -- crates/ops/src/bloat/indexes.sql; a test holds the two together.
 CREATE OR REPLACE FUNCTION concurrency.index_bloat(p_schemas text[] DEFAULT NULL)
 RETURNS TABLE (
@@ -71,6 +71,9 @@ WITH taken AS MATERIALIZED (
     WHERE CASE WHEN $1 IS NULL
                THEN NOT pg_catalog.starts_with(space.nspname, 'pg_') AND space.nspname <> 'information_schema'
                ELSE space.nspname = ANY ($1) END
+    -- The largest: a smaller index has less to give back than any of these.
+    ORDER BY size_bytes DESC NULLS LAST, class.oid
+    LIMIT 1000
 ), field AS (
     SELECT
         tree.index_id,
@@ -194,5 +197,5 @@ SELECT
 FROM weighed
 ORDER BY weighed.bloat_bytes DESC, weighed.schema_name, weighed.index_name
 $$;
-COMMENT ON FUNCTION concurrency.index_bloat(text[]) IS 'Bloat of the B-trees on the tables in these schemas (null: all but the system''s): an estimate, and how far it can be trusted.';
+COMMENT ON FUNCTION concurrency.index_bloat(text[]) IS 'Bloat of the 1,000 largest B-trees on the tables in these schemas (null: all but the system''s): an estimate, and how far it can be trusted.';
 REVOKE ALL ON FUNCTION concurrency.index_bloat(text[]) FROM PUBLIC;

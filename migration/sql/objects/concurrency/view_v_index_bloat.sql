@@ -13,7 +13,7 @@ SELECT
     bloat.is_confident,
     bloat.doubts
 FROM concurrency.index_bloat() AS bloat;
-COMMENT ON VIEW concurrency.v_index_bloat IS 'Bloat of all B-trees but the system''s: an estimate, and how far it can be trusted.';
+COMMENT ON VIEW concurrency.v_index_bloat IS 'Bloat of the 1,000 largest B-trees, without the system''s: an estimate, and how far it can be trusted.';
 COMMENT ON COLUMN concurrency.v_index_bloat.entries IS 'Entries, as the last vacuum or analyze counted them.';
 COMMENT ON COLUMN concurrency.v_index_bloat.free_percent IS 'Of the leaves, free for new entries; what the fillfactor reserves is in it.';
 COMMENT ON COLUMN concurrency.v_index_bloat.bloat_percent IS 'Of the file, what a rebuild would give back.';

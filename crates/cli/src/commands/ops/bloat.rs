@@ -1,14 +1,14 @@
 //! `neobank ops bloat`.
 
-use neobank_ops::bloat::indexes::IndexBloatRow;
-use neobank_ops::bloat::tables::TableBloatRow;
+use neobank_ops::bloat::indexes::{INDEXES_MAX, IndexBloatRow};
+use neobank_ops::bloat::tables::{TABLES_MAX, TableBloatRow};
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
 use super::part::{Bar, Chart, Findings, Part, count};
 use crate::nagios::{Measure, Unit};
 use crate::output::{Block, Cell, Mood, Table, cell};
 
-/// Tables and indexes that are shown, those with most bloat first; JSON has all of them.
+/// Tables and indexes that are shown, those with most bloat first; JSON has every one that was looked at.
 const SHOWN_MAX: usize = 25;
 /// Bars at most.
 const BARS_MAX: usize = 10;
@@ -66,7 +66,7 @@ fn of_tables(rows: &[TableBloatRow]) -> Findings {
         let name = format!("{}.{}", row.schema_name, row.table_name);
         (name, row.bloat_bytes, row.bloat_percent)
     });
-    findings("tables", table, sizes.collect())
+    findings("tables", TABLES_MAX, table, sizes.collect())
 }
 
 fn of_indexes(rows: &[IndexBloatRow]) -> Findings {
@@ -89,15 +89,20 @@ fn of_indexes(rows: &[IndexBloatRow]) -> Findings {
         let name = format!("{}.{}", row.schema_name, row.index_name);
         (name, row.bloat_bytes, row.bloat_percent)
     });
-    findings("indexes", table, sizes.collect())
+    findings("indexes", INDEXES_MAX, table, sizes.collect())
 }
 
-fn findings(what: &str, table: Table, sizes: Vec<(String, i64, f64)>) -> Findings {
+fn findings(what: &str, most: usize, table: Table, sizes: Vec<(String, i64, f64)>) -> Findings {
     let total = sizes
         .iter()
         .map(|(_, bytes, _)| *bytes)
         .fold(0, i64::saturating_add);
-    let summary = format!("{} of bloat in {} {what}", bytes(total), sizes.len());
+    let which = if sizes.len() < most {
+        ""
+    } else {
+        "the largest "
+    };
+    let summary = format!("{} of bloat in {which}{} {what}", bytes(total), sizes.len());
     let bars: Vec<_> = sizes
         .into_iter()
         .filter(|(_, bytes, _)| *bytes > 0)
