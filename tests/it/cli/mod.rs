@@ -8,3 +8,4 @@ mod output;
 pub(crate) mod program;
 mod rollout;
 mod top;
+mod unknown;

@@ -2,6 +2,7 @@
 
 mod check;
 mod console;
+mod files;
 mod generator;
 mod locks;
 mod monitoring;

@@ -154,7 +154,7 @@ async fn isolation_levels_are_executed_through_it(bank: TestBank) {
     assert_eq!(config.pooler, Pooler::Transaction);
     let report = isolation::run(&config).await.unwrap();
     assert_eq!(report.cells.len(), 40);
-    assert!(report.cells.iter().all(|cell| cell.observed == cell.expected));
+    assert_eq!(report.surprises().count(), 0, "{report}");
     drop(pgbouncer);
     drop_user_with_grants(&bank, &config).await;
 }
