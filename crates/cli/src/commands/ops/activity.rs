@@ -11,6 +11,8 @@ use crate::output::{Block, Mood, Table, cell, optional};
 
 /// Statements that are shown.
 const STATEMENTS: u64 = 20;
+/// What all databases have in common, such as the catalog of databases itself.
+const SHARED: &str = "(shared)";
 /// Bars of a chart at most.
 const BARS_MAX: usize = 10;
 
@@ -171,7 +173,7 @@ fn hits(rows: &[CacheRow], thresholds: &Thresholds) -> Findings {
     );
     for row in rows {
         table.row([
-            optional(row.database.as_ref()),
+            cell(row.database.as_deref().unwrap_or(SHARED)),
             cell(row.blocks_hit),
             cell(row.blocks_read),
             optional(row.hit_percent.map(|percent| format!("{percent:.1} %"))),
@@ -200,9 +202,7 @@ fn hits(rows: &[CacheRow], thresholds: &Thresholds) -> Findings {
             Some(100.0),
             rows.iter().filter_map(|row| {
                 Some((
-                    row.database
-                        .clone()
-                        .unwrap_or_else(|| "(shared)".to_owned()),
+                    row.database.clone().unwrap_or_else(|| SHARED.to_owned()),
                     row.hit_percent?,
                 ))
             }),

@@ -2,9 +2,9 @@
 
 use neobank_ops::bloat::indexes::{INDEXES_MAX, IndexBloatRow};
 use neobank_ops::bloat::tables::{TABLES_MAX, TableBloatRow};
-use neobank_ops::{Monitor, OpsError, Thresholds};
+use neobank_ops::{Monitor, OpsError, TableName, Thresholds};
 
-use super::part::{Bar, Chart, Findings, Part, count};
+use super::part::{Bar, Chart, Findings, Part, bytes, count};
 use crate::nagios::{Measure, Unit};
 use crate::output::{Block, Cell, Mood, Table, cell};
 
@@ -48,10 +48,12 @@ fn of_tables(rows: &[TableBloatRow]) -> Findings {
             ">Free %",
             ">Dead rows",
             "Confidence",
+            "What to do",
         ],
-        "no tables",
+        "no table has anything to give back",
     );
-    for row in rows.iter().take(SHOWN_MAX) {
+    let with_bloat = rows.iter().filter(|row| row.bloat_bytes > 0);
+    for row in with_bloat.take(SHOWN_MAX) {
         table.row([
             cell(format!("{}.{}", row.schema_name, row.table_name)),
             cell(bytes(row.size_bytes)),
@@ -60,6 +62,7 @@ fn of_tables(rows: &[TableBloatRow]) -> Findings {
             cell(format!("{:.1}", row.free_percent)),
             cell(row.dead_tuples),
             confidence(row.is_confident, &row.doubts),
+            cell(table_remedy(row)),
         ]);
     }
     let sizes = rows.iter().map(|row| {
@@ -73,16 +76,25 @@ fn of_indexes(rows: &[IndexBloatRow]) -> Findings {
     let mut rows: Vec<_> = rows.iter().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.bloat_bytes));
     let mut table = Table::new(
-        &["Index", ">Size", ">Bloat", ">Bloat %", "Confidence"],
-        "no indexes",
+        &[
+            "Index",
+            ">Size",
+            ">Bloat",
+            ">Bloat %",
+            "Confidence",
+            "What to do",
+        ],
+        "no index has anything to give back",
     );
-    for row in rows.iter().take(SHOWN_MAX) {
+    let with_bloat = rows.iter().filter(|row| row.bloat_bytes > 0);
+    for row in with_bloat.take(SHOWN_MAX) {
         table.row([
             cell(format!("{}.{}", row.schema_name, row.index_name)),
             cell(bytes(row.size_bytes)),
             cell(bytes(row.bloat_bytes)),
             percent(row.bloat_percent, row.margin_percent),
             confidence(row.is_confident, &row.doubts),
+            cell(index_remedy(row)),
         ]);
     }
     let sizes = rows.iter().map(|row| {
@@ -137,7 +149,41 @@ fn findings(what: &str, most: usize, table: Table, sizes: Vec<(String, i64, f64)
 }
 
 fn percent(percent: f64, margin: f64) -> Cell {
-    cell(format!("{percent:.1} ± {margin:.1}"))
+    if margin < 100.0 {
+        cell(format!("{percent:.1} ± {margin:.1}"))
+    } else {
+        cell("not known")
+    }
+}
+
+/// From this share on it is worth a rewrite: less comes back by itself as rows are written.
+const WORTH_PERCENT: f64 = 30.0;
+/// Below this, nobody would notice.
+const WORTH_BYTES: i64 = 1 << 20;
+
+/// Dead rows are cleaned first; a rewrite is worth it for a large share of a file of some size, where that is sure.
+fn table_remedy(row: &TableBloatRow) -> String {
+    let name = TableName::new(&row.schema_name, &row.table_name);
+    if row.dead_tuples > row.live_tuples / 5 {
+        return format!("VACUUM (ANALYZE) {name};");
+    }
+    let is_worth_it = row.bloat_percent >= WORTH_PERCENT && row.bloat_bytes >= WORTH_BYTES;
+    match (is_worth_it, row.is_confident) {
+        (false, _) => "Nothing: new rows fill it.".to_owned(),
+        (true, true) => format!("VACUUM (FULL) {name}; nobody can read it meanwhile"),
+        (true, false) => format!("First make sure: ANALYZE {name};"),
+    }
+}
+
+fn index_remedy(row: &IndexBloatRow) -> String {
+    let table = TableName::new(&row.schema_name, &row.table_name);
+    let name = TableName::new(&row.schema_name, &row.index_name);
+    let is_worth_it = row.bloat_percent >= WORTH_PERCENT && row.bloat_bytes >= WORTH_BYTES;
+    match (is_worth_it, row.is_confident) {
+        (false, _) => "Nothing: new entries fill it.".to_owned(),
+        (true, true) => format!("REINDEX INDEX CONCURRENTLY {name};"),
+        (true, false) => format!("First make sure: VACUUM (ANALYZE) {table};"),
+    }
 }
 
 fn confidence(is_confident: bool, doubts: &[String]) -> Cell {
@@ -146,16 +192,4 @@ fn confidence(is_confident: bool, doubts: &[String]) -> Cell {
     } else {
         cell(format!("in doubt: {}", doubts.join("; "))).mood(Mood::Warning)
     }
-}
-
-/// As people read sizes, rounded down.
-fn bytes(bytes: i64) -> String {
-    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
-    let mut rest = bytes;
-    let mut unit = 0;
-    while rest.abs() >= 10_240 && unit + 1 < UNITS.len() {
-        rest /= 1024;
-        unit += 1;
-    }
-    format!("{rest} {}", UNITS.get(unit).copied().unwrap_or_default())
 }

@@ -155,7 +155,7 @@ fn findings(limits: &ConnectionLimitsRow, thresholds: &Thresholds) -> Findings {
             unit: "",
             end: Some(count(limits.usable_connections)),
             bars: vec![Bar {
-                label: "used of the usable ones".to_owned(),
+                label: format!("used, of {} usable", limits.usable_connections),
                 value: count(limits.used_connections),
                 mood,
             }],

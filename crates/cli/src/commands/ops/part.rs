@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use neobank_ops::Section;
+use neobank_ops::{Cause, Reason, Section};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -81,9 +81,9 @@ impl Part {
                 name,
                 title,
                 data,
-                blocks: vec![Block::Note(format!("n/a: {reason}"))],
+                blocks: vec![Block::Note(format!("n/a: {}", why(reason)))],
                 charts: Vec::new(),
-                check: Check::not_available(name, reason.to_string()),
+                check: Check::not_available(name, why(reason)),
             },
         }
     }
@@ -151,6 +151,31 @@ impl Part {
             .failed_if(!available)
             .with_check(self.check))
     }
+}
+
+/// A reason in the server's words, and what to do where those do not say.
+fn why(reason: &Reason) -> String {
+    match reason.cause {
+        Cause::LockTimeout => {
+            format!("{reason}: somebody has locked what is asked for; see neobank ops locks")
+        }
+        Cause::StatementTimeout => {
+            format!("{reason}: it took longer than --question-timeout")
+        }
+        _ => reason.to_string(),
+    }
+}
+
+/// As people read sizes, rounded down.
+pub(crate) fn bytes(bytes: i64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let mut rest = bytes;
+    let mut unit = 0;
+    while rest.abs() >= 10_240 && unit + 1 < UNITS.len() {
+        rest /= 1024;
+        unit += 1;
+    }
+    format!("{rest} {}", UNITS.get(unit).copied().unwrap_or_default())
 }
 
 /// That nobody knows what these sessions do.

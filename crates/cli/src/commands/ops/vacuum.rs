@@ -8,6 +8,8 @@ use super::part::{Bar, Chart, Findings, Part, count, counted, seconds, word};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Mood, Table, cell, optional};
 
+/// Holders that are shown, the oldest first; JSON has all of them.
+const HOLDERS_MAX: usize = 10;
 /// Bars at most.
 const BARS_MAX: usize = 12;
 
@@ -45,7 +47,7 @@ fn holders(report: &HorizonReport) -> Findings {
         ],
         "nobody",
     );
-    for row in &report.holders {
+    for row in report.holders.iter().take(HOLDERS_MAX) {
         table.row([
             cell(row.kind.replace('_', " ")),
             cell(&row.identity),
@@ -59,6 +61,12 @@ fn holders(report: &HorizonReport) -> Findings {
     }
     let oldest = report.holders.iter().map(|row| row.age_transactions).max();
     let mut blocks = vec![Block::Table(table)];
+    if report.holders.len() > HOLDERS_MAX {
+        blocks.push(Block::Note(format!(
+            "the oldest {HOLDERS_MAX} of {}",
+            report.holders.len()
+        )));
+    }
     if !report.sees_session_details {
         blocks.push(Block::Note(
             "the role may not see states and times of other roles' sessions; pg_monitor is enough"
