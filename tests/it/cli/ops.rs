@@ -327,6 +327,37 @@ async fn what_is_advised_works(bank: TestBank) {
         let once: std::collections::BTreeSet<String> = lines.collect();
         once.into_iter().collect()
     };
+    // Nothing of it is large enough to wake somebody, unless the file of thresholds says so.
+    session.run(&format!("VACUUM (ANALYZE) {table}")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("thresholds.toml");
+    let check = [
+        "ops",
+        "bloat",
+        "--check",
+        "--thresholds",
+        file.to_str().unwrap(),
+    ];
+    for (text, code) in [
+        ("", 0),
+        (
+            "[bloat]\nsize_min_mebibytes = 1\nshare_warning_percent = 50",
+            1,
+        ),
+        (
+            "[bloat]\nsize_min_mebibytes = 1\nshare_warning_percent = 50\nshare_critical_percent = 60",
+            2,
+        ),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let found = run(bank.url(), &check).await;
+        assert_eq!(found.code, code, "{text}: {}", found.out);
+    }
+    let sql = format!(
+        "INSERT INTO {table} SELECT n, '' FROM generate_series(80001, 90000) AS n; DELETE FROM {table} WHERE n > 80000"
+    );
+    session.run(&sql).await;
+    session.run("SELECT pg_stat_force_next_flush()").await;
     // Dead rows first, then the space.
     for (start, is_gone) in [("VACUUM (ANALYZE)", false), ("VACUUM (FULL)", true)] {
         let found = advice("bloat", start).await;

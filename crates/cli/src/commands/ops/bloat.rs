@@ -5,7 +5,7 @@ use neobank_ops::bloat::tables::{TABLES_MAX, TableBloatRow};
 use neobank_ops::{Monitor, OpsError, TableName, Thresholds};
 
 use super::part::{Bar, Chart, Findings, Part, bytes, count};
-use crate::nagios::{Measure, Unit};
+use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Cell, Mood, Table, cell};
 
 /// Tables and indexes that are shown, those with most bloat first; JSON has every one that was looked at.
@@ -13,13 +13,14 @@ const SHOWN_MAX: usize = 25;
 /// Bars at most.
 const BARS_MAX: usize = 10;
 
-pub(super) async fn part(monitor: &Monitor, _: &Thresholds) -> Result<Part, OpsError> {
-    of_schemas(monitor, None).await
+pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
+    of_schemas(monitor, thresholds, None).await
 }
 
 /// Of these schemas; of all but the server's own without any.
 pub(super) async fn of_schemas(
     monitor: &Monitor,
+    thresholds: &Thresholds,
     schemas: Option<&[String]>,
 ) -> Result<Part, OpsError> {
     let tables = monitor.table_bloat(schemas).await?;
@@ -28,15 +29,17 @@ pub(super) async fn of_schemas(
         "bloat",
         "Bloat (estimated)",
         vec![
-            Part::of("tables", "Tables", &tables, |rows| of_tables(rows)),
+            Part::of("tables", "Tables", &tables, |rows| {
+                of_tables(rows, thresholds)
+            }),
             Part::of("indexes", "B-tree indexes", &indexes, |rows| {
-                of_indexes(rows)
+                of_indexes(rows, thresholds)
             }),
         ],
     ))
 }
 
-fn of_tables(rows: &[TableBloatRow]) -> Findings {
+fn of_tables(rows: &[TableBloatRow], thresholds: &Thresholds) -> Findings {
     let mut rows: Vec<_> = rows.iter().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.bloat_bytes));
     let mut table = Table::new(
@@ -69,10 +72,15 @@ fn of_tables(rows: &[TableBloatRow]) -> Findings {
         let name = format!("{}.{}", row.schema_name, row.table_name);
         (name, row.bloat_bytes, row.bloat_percent)
     });
-    findings("tables", TABLES_MAX, table, sizes.collect())
+    let judged = rows
+        .iter()
+        .filter(|row| row.is_confident)
+        .map(|row| (row.size_bytes, row.bloat_percent));
+    let worst = worst(judged, thresholds);
+    findings("tables", TABLES_MAX, table, sizes.collect(), worst)
 }
 
-fn of_indexes(rows: &[IndexBloatRow]) -> Findings {
+fn of_indexes(rows: &[IndexBloatRow], thresholds: &Thresholds) -> Findings {
     let mut rows: Vec<_> = rows.iter().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.bloat_bytes));
     let mut table = Table::new(
@@ -101,10 +109,34 @@ fn of_indexes(rows: &[IndexBloatRow]) -> Findings {
         let name = format!("{}.{}", row.schema_name, row.index_name);
         (name, row.bloat_bytes, row.bloat_percent)
     });
-    findings("indexes", INDEXES_MAX, table, sizes.collect())
+    let judged = rows
+        .iter()
+        .filter(|row| row.is_confident)
+        .map(|row| (row.size_bytes, row.bloat_percent));
+    let worst = worst(judged, thresholds);
+    findings("indexes", INDEXES_MAX, table, sizes.collect(), worst)
 }
 
-fn findings(what: &str, most: usize, table: Table, sizes: Vec<(String, i64, f64)>) -> Findings {
+/// The largest share of bloat among those that are large enough to be judged.
+fn worst(judged: impl Iterator<Item = (i64, f64)>, thresholds: &Thresholds) -> Measure {
+    let least = i64::try_from(thresholds.bloat.size_min_mebibytes).unwrap_or(i64::MAX);
+    let share = judged
+        .filter(|(size_bytes, _)| size_bytes >> 20 >= least)
+        .map(|(_, percent)| percent)
+        .fold(0.0, f64::max);
+    Measure::new("worst", share, Unit::Percent).limits(
+        Some(Range::from(count(thresholds.bloat.share_warning_percent))),
+        Some(Range::from(count(thresholds.bloat.share_critical_percent))),
+    )
+}
+
+fn findings(
+    what: &str,
+    most: usize,
+    table: Table,
+    sizes: Vec<(String, i64, f64)>,
+    worst: Measure,
+) -> Findings {
     let total = sizes
         .iter()
         .map(|(_, bytes, _)| *bytes)
@@ -140,11 +172,14 @@ fn findings(what: &str, most: usize, table: Table, sizes: Vec<(String, i64, f64)
             vec![chart]
         },
         summary,
-        measures: vec![Measure::new(
-            &format!("{what}_kilobytes"),
-            count(total / 1024),
-            Unit::Count,
-        )],
+        measures: vec![
+            worst,
+            Measure::new(
+                &format!("{what}_kilobytes"),
+                count(total / 1024),
+                Unit::Count,
+            ),
+        ],
     }
 }
 

@@ -199,7 +199,9 @@ async fn subject(
         OpsCommand::Statements(_) => activity::statements(monitor, thresholds).await,
         OpsCommand::Cache(_) => activity::cache(monitor, thresholds).await,
         OpsCommand::Vacuum(_) => vacuum::part(monitor, thresholds).await,
-        OpsCommand::Bloat(arguments) => bloat::of_schemas(monitor, arguments.schemas()).await,
+        OpsCommand::Bloat(arguments) => {
+            bloat::of_schemas(monitor, thresholds, arguments.schemas()).await
+        }
         OpsCommand::Indexes(arguments) => indexes::of_schemas(monitor, arguments.schemas()).await,
         _ => locks::part(monitor, thresholds).await,
     }

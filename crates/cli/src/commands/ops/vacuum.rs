@@ -13,7 +13,7 @@ const HOLDERS_MAX: usize = 10;
 /// Bars at most.
 const BARS_MAX: usize = 12;
 
-pub(super) async fn part(monitor: &Monitor, _: &Thresholds) -> Result<Part, OpsError> {
+pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
     let horizon = monitor.horizon().await?;
     let ages = monitor.database_ages().await?;
     Ok(Part::join(
@@ -27,13 +27,13 @@ pub(super) async fn part(monitor: &Monitor, _: &Thresholds) -> Result<Part, OpsE
                 "horizon",
                 "Who holds old row versions back",
                 &horizon,
-                holders,
+                |report| holders(report, thresholds),
             ),
         ],
     ))
 }
 
-fn holders(report: &HorizonReport) -> Findings {
+fn holders(report: &HorizonReport, thresholds: &Thresholds) -> Findings {
     let mut table = Table::new(
         &[
             "Kind",
@@ -87,11 +87,21 @@ fn holders(report: &HorizonReport) -> Findings {
                 )
             ),
         },
-        measures: vec![Measure::new(
-            "oldest_transactions",
-            count(oldest.unwrap_or_default()),
-            Unit::Count,
-        )],
+        measures: vec![
+            Measure::new(
+                "oldest_transactions",
+                count(oldest.unwrap_or_default()),
+                Unit::Count,
+            )
+            .limits(
+                Some(Range::from(count(
+                    thresholds.vacuum.held_warning_transactions,
+                ))),
+                Some(Range::from(count(
+                    thresholds.vacuum.held_critical_transactions,
+                ))),
+            ),
+        ],
     }
 }
 
