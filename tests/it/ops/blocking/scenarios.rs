@@ -143,13 +143,21 @@ async fn an_idle_holder_of_an_advisory_lock(bank: TestBank) {
 }
 
 async fn a_prepared_transaction(bank: TestBank) {
-    let scene = Scene::of(bank, "ABC").await;
+    let scene = Scene::of(bank, "ABCD").await;
     let gid = scene.gid("it's \\ \"prepared\"\n🏦");
     let literal = gid.replace('\'', "''");
     // C's is innocent: it holds another row of the same table.
     let innocent = scene.gid("innocent").replace('\'', "''");
     scene
         .run('C', &format!("BEGIN; UPDATE public.account SET balance = 3 WHERE id = 3; PREPARE TRANSACTION '{innocent}'"))
+        .await;
+    // D's has only read the table, and keeps nobody from anything but a change of the table.
+    let reader = scene.gid("reader");
+    scene
+        .run(
+            'D',
+            &format!("BEGIN; SELECT * FROM public.account; PREPARE TRANSACTION '{reader}'"),
+        )
         .await;
     scene
         .run('A', &format!("BEGIN; UPDATE public.account SET balance = 1 WHERE id = 1; PREPARE TRANSACTION '{literal}'"))
@@ -206,6 +214,10 @@ async fn a_prepared_transaction(bank: TestBank) {
     scene
         .observer
         .run(&format!("ROLLBACK PREPARED '{innocent}'"))
+        .await;
+    scene
+        .observer
+        .run(&format!("ROLLBACK PREPARED '{reader}'"))
         .await;
     let own = scene.observer.rows("SELECT current_database()::text").await[0].get::<_, String>(0);
     assert_eq!(database, own);
