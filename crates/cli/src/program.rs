@@ -63,7 +63,7 @@ fn owns_the_terminal(command: &Command) -> bool {
 fn answered(arguments: &Arguments, answer: &Answer) -> ExitCode {
     if let (Some(asked), Some(check)) = (asked_check(&arguments.command), &answer.check) {
         let check = check.clone().with_limits(asked.warning, asked.critical);
-        return printed(&check.line(), check.severity().into());
+        return checked(&check.line(), check.severity());
     }
     let text = if let Some(script) = &answer.script {
         script.clone()
@@ -78,7 +78,9 @@ fn answered(arguments: &Arguments, answer: &Answer) -> ExitCode {
 fn failed(arguments: &Arguments, error: &CommandError) -> ExitCode {
     let command = arguments.command.name();
     if asked_check(&arguments.command).is_some() {
-        return printed(&nagios::unknown(command, error), Severity::Unknown.into());
+        // As in front of the line of a check that could be done.
+        let service = command.strip_prefix("ops ").unwrap_or(command);
+        return checked(&nagios::unknown(service, error), Severity::Unknown);
     }
     let text = if arguments.global.json {
         error_as_json(command, &error.redacted())
@@ -118,14 +120,24 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if arguments.iter().any(|argument| argument == "--check") {
         let line = page.lines().next().unwrap_or("wrong usage");
         let error = CommandError::usage(line.to_owned());
-        return printed(&nagios::unknown("usage", &error), Severity::Unknown.into());
+        return checked(&nagios::unknown("usage", &error), Severity::Unknown);
     }
     told(&page);
     Exit::Usage.into()
 }
 
-/// Prints on standard output. A reader who left has seen enough; any other failure is one of the command.
+/// Prints the line of a check. One that nobody could read is unknown: another failure's exit code would be a warning.
+fn checked(line: &str, severity: Severity) -> ExitCode {
+    printed_or(line, severity.into(), Severity::Unknown.into())
+}
+
+/// Prints on standard output; what cannot be printed is a failure of the command.
 fn printed(text: &str, code: ExitCode) -> ExitCode {
+    printed_or(text, code, Exit::Failed.into())
+}
+
+/// Prints on standard output. A reader who left has seen enough.
+fn printed_or(text: &str, code: ExitCode, failure: ExitCode) -> ExitCode {
     let mut output = std::io::stdout().lock();
     match output
         .write_all(text.as_bytes())
@@ -135,7 +147,7 @@ fn printed(text: &str, code: ExitCode) -> ExitCode {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => code,
         Err(error) => {
             told(&format!("error: the answer cannot be printed: {error}\n"));
-            Exit::Failed.into()
+            failure
         }
     }
 }

@@ -52,6 +52,6 @@ pub use section::{Cause, Reason, Section};
 pub use server_version::ServerVersion;
 pub use table_name::TableName;
 pub use thresholds::{
-    CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
-    StatementThresholds, Thresholds, TransactionThresholds,
+    BloatThresholds, CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
+    StatementThresholds, Thresholds, TransactionThresholds, VacuumThresholds,
 };

@@ -5,6 +5,7 @@ mod check;
 mod daily;
 mod ops;
 mod output;
-mod program;
+pub(crate) mod program;
 mod rollout;
 mod top;
+mod unknown;

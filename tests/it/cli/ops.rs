@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::program::{Run, data, neobank, run};
 use crate::harness::{TestBank, czk};
+use crate::ops::session::Session;
 
 on_both_versions!(
     a_blocked_session_is_shown_and_checked,
@@ -18,6 +19,7 @@ on_both_versions!(
     a_report_is_one_page,
     prometheus_gets_its_figures,
     names_are_taken_as_they_are,
+    what_is_advised_works,
     isolation_levels_are_executed,
     sizes_and_files_are_computed
 );
@@ -294,6 +296,96 @@ async fn names_are_taken_as_they_are(bank: TestBank) {
     let none = run(bank.url(), &["ops", "mvcc", "a", "b"]).await;
     assert_eq!(none.code, 2, "{}", none.err);
     assert!(none.err.contains("a.b"), "{}", none.err);
+}
+
+/// What stands in the last column is copied into psql: it must be a statement that helps, whatever the names are.
+async fn what_is_advised_works(bank: TestBank) {
+    let session = Session::open(bank.url()).await;
+    let table = r#""a.""b".";' DROP TABLE x; --""#;
+    for sql in [
+        r#"CREATE SCHEMA "a.""b""#.to_owned(),
+        format!(
+            "CREATE TABLE {table} (n bigint PRIMARY KEY, body text NOT NULL) WITH (autovacuum_enabled = false)"
+        ),
+        format!(
+            "INSERT INTO {table} SELECT n, repeat('x', 40) FROM generate_series(1, 80000) AS n"
+        ),
+        format!(r#"CREATE INDEX "the same" ON {table} (n)"#),
+        format!("DELETE FROM {table} WHERE n % 4 > 0"),
+        "SELECT pg_stat_force_next_flush()".to_owned(),
+    ] {
+        session.run(&sql).await;
+    }
+    let advice = async |subject: &str, start: &str| -> Vec<String> {
+        let shown = run(bank.url(), &["ops", subject, "--schema", "a.\"b"]).await;
+        assert_eq!(shown.code, 0, "{}", shown.err);
+        let lines = shown.out.lines().filter_map(|line| {
+            let from = line.find(start)?;
+            let to = line.rfind(';')?;
+            line.get(from..to).map(str::to_owned)
+        });
+        let once: std::collections::BTreeSet<String> = lines.collect();
+        once.into_iter().collect()
+    };
+    // Nothing of it is large enough to wake somebody, unless the file of thresholds says so.
+    session.run(&format!("VACUUM (ANALYZE) {table}")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("thresholds.toml");
+    let check = [
+        "ops",
+        "bloat",
+        "--check",
+        "--thresholds",
+        file.to_str().unwrap(),
+    ];
+    for (text, code) in [
+        ("", 0),
+        (
+            "[bloat]\nsize_min_mebibytes = 1\nshare_warning_percent = 50",
+            1,
+        ),
+        (
+            "[bloat]\nsize_min_mebibytes = 1\nshare_warning_percent = 50\nshare_critical_percent = 60",
+            2,
+        ),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let found = run(bank.url(), &check).await;
+        assert_eq!(found.code, code, "{text}: {}", found.out);
+    }
+    let sql = format!(
+        "INSERT INTO {table} SELECT n, '' FROM generate_series(80001, 90000) AS n; DELETE FROM {table} WHERE n > 80000"
+    );
+    session.run(&sql).await;
+    session.run("SELECT pg_stat_force_next_flush()").await;
+    // Dead rows first, then the space.
+    for (start, is_gone) in [("VACUUM (ANALYZE)", false), ("VACUUM (FULL)", true)] {
+        let found = advice("bloat", start).await;
+        assert_eq!(found.len(), 1, "{start}: {found:?}");
+        session.run(&found[0]).await;
+        session.run(&format!("ANALYZE {table}")).await;
+        session.run("SELECT pg_stat_force_next_flush()").await;
+        assert_eq!(advice("bloat", start).await, Vec::<String>::new());
+        assert_eq!(advice("bloat", "VACUUM (FULL)").await.is_empty(), is_gone);
+    }
+    let same = advice("indexes", "DROP INDEX CONCURRENTLY").await;
+    assert_eq!(same, [r#"DROP INDEX CONCURRENTLY "a.""b"."the same""#]);
+    session.run(&same[0]).await;
+    assert!(advice("indexes", "DROP INDEX").await.is_empty());
+    // The one that the constraint needs is counted, and nothing is advised.
+    let shown = run(bank.url(), &["ops", "indexes", "--schema", "a.\"b"]).await;
+    assert!(
+        shown.out.contains("1 index is used by no query"),
+        "{}",
+        shown.out
+    );
+    session.run(&format!("INSERT INTO {table} SELECT n, '' FROM generate_series(100000, 300000) AS n; DELETE FROM {table} WHERE n % 5 > 0")).await;
+    session.run("SELECT pg_stat_force_next_flush()").await;
+    session.run(&format!("VACUUM (ANALYZE) {table}")).await;
+    let again = advice("bloat", "REINDEX INDEX CONCURRENTLY").await;
+    assert_eq!(again.len(), 1, "{again:?}");
+    session.run(&again[0]).await;
+    assert!(advice("bloat", "REINDEX").await.is_empty());
 }
 
 async fn isolation_levels_are_executed(bank: TestBank) {

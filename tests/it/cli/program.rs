@@ -8,7 +8,7 @@ use serde_json::Value;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_neobank-under-test");
 
 /// The command on a database, in an environment with nothing else of the project in it.
-pub(super) fn neobank(url: &str, arguments: &[&str]) -> Command {
+pub(crate) fn neobank(url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     for (name, _) in std::env::vars() {
         if name.starts_with("DB_") || name == "DATABASE_URL" || name == "NO_COLOR" {
@@ -25,23 +25,23 @@ pub(super) fn neobank(url: &str, arguments: &[&str]) -> Command {
 }
 
 /// What came of one run.
-pub(super) struct Run {
-    pub(super) code: i32,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Run {
     /// The answer's `data`; the run must have ended well.
     #[track_caller]
-    pub(super) fn data(&self) -> Value {
+    pub(crate) fn data(&self) -> Value {
         assert_eq!(self.code, 0, "{}{}", self.out, self.err);
         self.json()["data"].clone()
     }
 
     /// The whole answer.
     #[track_caller]
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
     }
 }
@@ -57,14 +57,14 @@ impl From<Output> for Run {
 }
 
 /// Runs it to its end, off the test's own threads.
-pub(super) async fn run(url: &str, arguments: &[&str]) -> Run {
+pub(crate) async fn run(url: &str, arguments: &[&str]) -> Run {
     let mut command = neobank(url, arguments);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
     output.await.unwrap().into()
 }
 
 /// Runs it with `--json` and gives the answer's `data`.
-pub(super) async fn data(url: &str, arguments: &[&str]) -> Value {
+pub(crate) async fn data(url: &str, arguments: &[&str]) -> Value {
     let arguments = [arguments, &["--json"]].concat();
     run(url, &arguments).await.data()
 }

@@ -18,7 +18,7 @@ pub(crate) use counting_proxy::CountingProxy;
 pub(crate) use cutting_proxy::CuttingProxy;
 pub(crate) use empty::EmptyDatabase;
 pub(crate) use explain::explain;
-pub(crate) use pgbouncer::Pgbouncer;
+pub(crate) use pgbouncer::{LOOPBACK, Pgbouncer};
 pub(crate) use sharing_proxy::SharingProxy;
 pub(crate) use stalling_proxy::StallingProxy;
 

@@ -1,7 +1,7 @@
 //! A real PgBouncer on generated files, for one test.
 
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -20,6 +20,12 @@ pub(crate) struct Pgbouncer {
     folder: TempDir,
     port: u16,
 }
+
+/// From this machine, not through the socket.
+pub(crate) const LOOPBACK: HbaSource = HbaSource::Network {
+    address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)),
+    bits: 8,
+};
 
 /// Debian's `nobody`: PgBouncer refuses to run as root.
 const NOBODY: u32 = 65_534;
@@ -56,6 +62,23 @@ impl Pgbouncer {
         change: impl FnOnce(&mut PgbouncerConfig),
         edit: impl FnOnce(String) -> String,
     ) -> Self {
+        let anybody = [HbaSource::Socket, LOOPBACK].map(|from| HbaRule {
+            databases: Vec::new(),
+            users: Vec::new(),
+            from,
+        });
+        Self::start_with_rules(server, database, users, &anybody, change, edit)
+    }
+
+    /// As [`Self::start_with_text`], for those alone whom these rules name.
+    pub(crate) fn start_with_rules(
+        server: &DatabaseConfig,
+        database: &str,
+        users: &[PgbouncerUser],
+        rules: &[HbaRule],
+        change: impl FnOnce(&mut PgbouncerConfig),
+        edit: impl FnOnce(String) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name).display().to_string();
         let port = free_port();
@@ -75,22 +98,10 @@ impl Pgbouncer {
             Self::CONSOLE_USER,
             Self::CONSOLE_PASSWORD,
         ));
-        let rules = [
-            HbaSource::Socket,
-            HbaSource::Network {
-                address: "127.0.0.0".parse().unwrap(),
-                bits: 8,
-            },
-        ]
-        .map(|from| HbaRule {
-            databases: Vec::new(),
-            users: Vec::new(),
-            from,
-        });
         for (name, text) in [
             ("pgbouncer.ini", edit(config.ini().unwrap())),
             ("userlist.txt", userlist(&users).unwrap()),
-            ("hba.conf", hba_file(&rules).unwrap()),
+            ("hba.conf", hba_file(rules).unwrap()),
         ] {
             std::fs::write(folder.path().join(name), text).unwrap();
         }

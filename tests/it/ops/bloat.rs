@@ -1,7 +1,8 @@
 //! C7: bloat, estimated where it is known how well, and measured.
 #![allow(clippy::float_arithmetic, reason = "an estimate is a fraction")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::time::Duration;
 
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
@@ -28,7 +29,11 @@ mod everywhere {
     );
 }
 
-on_both_versions!(the_view_says_the_same, a_plain_role_is_told_what_is_missing);
+on_both_versions!(
+    the_views_say_the_same,
+    the_schemas_functions_are_within_five_points,
+    a_plain_role_is_told_what_is_missing,
+);
 
 /// Tables by name: columns, an expression for each row's values, the number of rows, and what happens then. Whether the
 /// estimate must be confident at the end.
@@ -504,39 +509,120 @@ async fn a_measure_that_takes_too_long_is_given_up(empty: EmptyDatabase) {
     assert_eq!(estimates(&monitor).await.len(), 1);
 }
 
-async fn the_view_says_the_same(bank: TestBank) {
+async fn the_views_say_the_same(bank: TestBank) {
     let superuser = bank.superuser().await;
     for table in ["customers", "accounts", "transactions", "transfers"] {
         run(&superuser, &format!("ANALYZE banking.{table}")).await;
     }
     let monitor = monitor_of(bank.url()).await;
-    let by_builder = monitor
-        .table_bloat(None)
-        .await
-        .unwrap()
-        .into_value()
-        .unwrap();
-    let sql = "SELECT table_name, size_bytes, free_percent, is_confident FROM concurrency.v_table_bloat ORDER BY table_name";
-    let rows = superuser.query(statement(sql, [])).await.unwrap();
-    let mut by_view: Vec<(String, i64, f64, bool)> = rows
-        .iter()
-        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
-        .collect();
-    let mut expected: Vec<_> = by_builder
-        .iter()
-        .map(|row| {
-            let name = TableName::new(&row.schema_name, &row.table_name).to_string();
-            (name, row.size_bytes, row.free_percent, row.is_confident)
-        })
-        .collect();
-    by_view.sort_by(|a, b| a.0.cmp(&b.0));
-    expected.sort_by(|a, b| a.0.cmp(&b.0));
-    assert_eq!(by_view, expected);
-    assert!(by_view.iter().any(|row| row.0 == "banking.accounts"));
-    // An application may look too.
-    let sql = "SELECT count(*) FROM concurrency.v_table_bloat WHERE status = 'OK'";
-    let seen: i64 = bank.database.fetch_value(statement(sql, [])).await.unwrap();
-    assert_eq!(seen as usize, by_view.len());
+    let tables = monitor.table_bloat(None).await.unwrap();
+    let tables = tables.into_value().unwrap().into_iter().map(|row| {
+        let name = TableName::new(&row.schema_name, &row.table_name);
+        told(name, row.size_bytes, row.bloat_percent, row.doubts)
+    });
+    let indexes = monitor.index_bloat(None).await.unwrap();
+    let indexes = indexes.into_value().unwrap().into_iter().map(|row| {
+        let name = TableName::new(&row.schema_name, &row.index_name);
+        told(name, row.size_bytes, row.bloat_percent, row.doubts)
+    });
+    for (view, column, by_builder, one) in [
+        (
+            "v_table_bloat",
+            "table_name",
+            tables.collect::<BTreeSet<_>>(),
+            "banking.accounts",
+        ),
+        (
+            "v_index_bloat",
+            "index_name",
+            indexes.collect(),
+            "banking.accounts_pkey",
+        ),
+    ] {
+        let sql = format!(
+            "SELECT {column}, size_bytes, bloat_percent, doubts, is_confident FROM concurrency.{view}"
+        );
+        let rows = superuser.query(statement(&sql, [])).await.unwrap();
+        let by_view: BTreeSet<String> = rows
+            .iter()
+            .map(|row| {
+                let doubts: Vec<String> = row.get(3);
+                assert_eq!(row.get::<_, bool>(4), doubts.is_empty());
+                told(row.get::<_, String>(0), row.get(1), row.get(2), doubts)
+            })
+            .collect();
+        assert_eq!(by_view, by_builder);
+        assert!(
+            by_view
+                .iter()
+                .any(|row| row.starts_with(&format!("{one} ")))
+        );
+        // An application may look too.
+        let sql = format!("SELECT count(*) FROM concurrency.{view}");
+        let seen: i64 = bank
+            .database
+            .fetch_value(statement(&sql, []))
+            .await
+            .unwrap();
+        assert_eq!(seen as usize, by_view.len());
+    }
+}
+
+/// What SQL users get, held against what the server's own extension measures, all in SQL.
+async fn the_schemas_functions_are_within_five_points(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    run(&superuser, "CREATE EXTENSION pgstattuple SCHEMA pg_catalog").await;
+    run(&superuser, "CREATE SCHEMA shapes").await;
+    for (name, then) in [
+        ("whole", ""),
+        ("thinned", "DELETE FROM shapes.thinned WHERE n % 3 > 0"),
+        ("emptied", "DELETE FROM shapes.emptied WHERE n < 19000"),
+    ] {
+        for sql in [
+            format!(
+                "CREATE TABLE shapes.{name} (n bigint NOT NULL, id uuid NOT NULL, m bigint NOT NULL) WITH (autovacuum_enabled = false)"
+            ),
+            format!(
+                "INSERT INTO shapes.{name} SELECT n, gen_random_uuid(), n FROM generate_series(1, 20000) AS n"
+            ),
+            format!("CREATE UNIQUE INDEX {name}_n ON shapes.{name} (n)"),
+            format!("CREATE UNIQUE INDEX {name}_id ON shapes.{name} (id, n)"),
+            then.to_owned(),
+            "SELECT pg_stat_force_next_flush()".to_owned(),
+            format!("VACUUM (ANALYZE) shapes.{name}"),
+        ] {
+            run(&superuser, &sql).await;
+        }
+    }
+    let tables = "SELECT told.table_name, told.free_percent + told.dead_percent,
+            100 * (measured.free_space + measured.dead_tuple_len)::float8 / measured.table_len,
+            told.bloat_percent, told.is_confident
+        FROM concurrency.table_bloat(ARRAY['shapes']) AS told
+        CROSS JOIN LATERAL pgstattuple(format('%I.%I', told.schema_name, told.table_name)::regclass) AS measured";
+    let indexes = "SELECT told.index_name, told.free_percent,
+            100 - measured.avg_leaf_density * measured.leaf_pages
+                / (measured.leaf_pages + measured.empty_pages + measured.deleted_pages),
+            told.bloat_percent, told.is_confident
+        FROM concurrency.index_bloat(ARRAY['shapes']) AS told
+        CROSS JOIN LATERAL pgstatindex(format('%I.%I', told.schema_name, told.index_name)::regclass) AS measured";
+    for (sql, expected) in [(tables, 3), (indexes, 6)] {
+        let rows = superuser.query(statement(sql, [])).await.unwrap();
+        assert_eq!(rows.len(), expected);
+        for row in rows {
+            let (name, told, measured): (String, f64, f64) = (row.get(0), row.get(1), row.get(2));
+            assert!(row.get::<_, bool>(4), "{name} is doubted");
+            assert!(
+                (told - measured).abs() <= 5.0,
+                "{name}: {told} told, {measured} measured"
+            );
+            let bloat: f64 = row.get(3);
+            assert_eq!(bloat > 40.0, !name.starts_with("whole"), "{name}: {bloat}");
+        }
+    }
+}
+
+fn told(name: impl Display, size_bytes: i64, bloat_percent: f64, doubts: Vec<String>) -> String {
+    format!("{name} {size_bytes} {bloat_percent} {doubts:?}")
 }
 
 async fn a_plain_role_is_told_what_is_missing(bank: TestBank) {

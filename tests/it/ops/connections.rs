@@ -195,7 +195,7 @@ async fn idle_is_since_the_state_changed(bank: TestBank) {
         ("idle in transaction", Some("SELECT 'last'"))
     );
     assert!(
-        open_row.transaction_seconds.unwrap() >= open_row.idle_seconds + 0.5,
+        open_row.transaction_seconds.unwrap() >= open_row.idle_seconds.unwrap() + 0.5,
         "{open_row:?}"
     );
     assert!(

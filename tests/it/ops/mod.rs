@@ -12,8 +12,10 @@ mod isolation;
 mod monitor;
 mod mvcc;
 mod privileges;
+pub(crate) mod questions;
 mod scale;
-mod session;
+pub(crate) mod session;
+mod untracked;
 
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use neobank_db::DatabaseConfig;
 use neobank_ops::{Monitor, MonitorLimits};
 
 /// A monitor as the superuser. Its limits are generous, because the machine that tests run on is loaded.
-async fn monitor_of(url: &str) -> Monitor {
+pub(crate) async fn monitor_of(url: &str) -> Monitor {
     Monitor::connect(
         DatabaseConfig::from_url(url).unwrap(),
         MonitorLimits::default()

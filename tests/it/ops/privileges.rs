@@ -5,14 +5,16 @@ use std::time::Duration;
 use neobank_db::DatabaseConfig;
 use neobank_ops::blocking::Class;
 use neobank_ops::health::Status;
-use neobank_ops::{Cause, Monitor, MonitorLimits, OpsError, Section, Thresholds};
+use neobank_ops::{Cause, Monitor, MonitorLimits, OpsError, Section, TableName, Thresholds};
 
+use super::questions::{Subjects, questions};
 use super::session::Session;
 use crate::harness::TestBank;
 
 on_both_versions!(
     a_plain_role_gets_what_anybody_may_see,
     a_role_with_pg_monitor_sees_everything_of_the_server,
+    every_question_is_answered_or_says_why,
     a_database_with_a_hostile_name_is_asked_as_any_other,
 );
 
@@ -184,6 +186,61 @@ async fn a_role_with_pg_monitor_sees_everything_of_the_server(bank: TestBank) {
     );
     drop(monitor);
     drop_role(&bank, &role).await;
+}
+
+/// No role makes a question fail: those that a role may not ask are n/a, each for its own reason, and the others are not.
+async fn every_question_is_answered_or_says_why(bank: TestBank) {
+    let session = Session::open(bank.url()).await;
+    session
+        .run("CREATE EXTENSION pgstattuple; CREATE EXTENSION pageinspect; CREATE EXTENSION pg_stat_statements")
+        .await;
+    let subjects = Subjects {
+        table: TableName::new("banking", "currencies"),
+        index: TableName::new("banking", "currencies_pkey"),
+        thresholds: Thresholds::default(),
+    };
+    for (grant, expected) in [
+        (
+            "",
+            &[
+                ("deadlocks", Cause::InsufficientPrivilege),
+                ("idle_connections", Cause::InsufficientPrivilege),
+                ("long_transactions", Cause::InsufficientPrivilege),
+                ("measure_index", Cause::InsufficientPrivilege),
+                ("measure_table", Cause::InsufficientPrivilege),
+                ("pool_health", Cause::InsufficientPrivilege),
+                ("row_versions", Cause::InsufficientPrivilege),
+            ][..],
+        ),
+        (
+            "pg_monitor",
+            &[
+                ("deadlocks", Cause::InsufficientPrivilege),
+                ("pool_health", Cause::InsufficientPrivilege),
+                ("row_versions", Cause::InsufficientPrivilege),
+            ],
+        ),
+        (
+            "pg_monitor, neobank_read",
+            &[("pool_health", Cause::NoData)],
+        ),
+    ] {
+        let (monitor, role) = monitor_as(&bank, grant).await;
+        let mut not_available = Vec::new();
+        for (question, ask) in questions(&monitor, &subjects) {
+            let reason = ask()
+                .await
+                .unwrap_or_else(|error| panic!("{grant}: {question}: {error}"));
+            if let Some(reason) = reason {
+                assert!(!reason.detail.is_empty());
+                not_available.push((question, reason.cause));
+            }
+        }
+        not_available.sort_by_key(|one| one.0);
+        assert_eq!(not_available, expected, "{grant}");
+        drop(monitor);
+        drop_role(&bank, &role).await;
+    }
 }
 
 async fn drop_role(bank: &TestBank, role: &str) {

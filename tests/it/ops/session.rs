@@ -8,21 +8,21 @@ use tokio_postgres::{Client, Error, NoTls};
 
 /// Whoever has it is alone with transactions that last and want, or keep others from, safe snapshots: these are waited for
 /// across databases, so that two tests' waits would become one cycle.
-pub(super) async fn safe_snapshots() -> MutexGuard<'static, ()> {
+pub(crate) async fn safe_snapshots() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::const_new(());
     TURN.lock().await
 }
 
 /// A session of its own, which ends with this value.
-pub(super) struct Session {
+pub(crate) struct Session {
     client: std::sync::Arc<Client>,
-    pub(super) pid: i32,
+    pub(crate) pid: i32,
     connection: JoinHandle<()>,
 }
 
 impl Session {
     /// Deadlocks are not looked for within the time of a test.
-    pub(super) async fn open(url: &str) -> Self {
+    pub(crate) async fn open(url: &str) -> Self {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
         let connection = tokio::spawn(async {
             let _ = connection.await;
@@ -43,7 +43,7 @@ impl Session {
         }
     }
 
-    pub(super) async fn run(&self, sql: &str) {
+    pub(crate) async fn run(&self, sql: &str) {
         tokio::time::timeout(Duration::from_secs(60), self.client.batch_execute(sql))
             .await
             .unwrap_or_else(|_| panic!("{sql}: it waits"))
@@ -51,13 +51,13 @@ impl Session {
     }
 
     /// Sends statements that are to wait, or to fail, and does not wait for their end.
-    pub(super) fn send(&self, sql: &str) -> JoinHandle<Result<(), Error>> {
+    pub(crate) fn send(&self, sql: &str) -> JoinHandle<Result<(), Error>> {
         let (client, sql) = (std::sync::Arc::clone(&self.client), sql.to_owned());
         tokio::spawn(async move { client.batch_execute(&sql).await })
     }
 
     /// Sends statements and comes back when the session waits for a lock, or for a safe snapshot.
-    pub(super) async fn wait(&self, observer: &Self, sql: &str) {
+    pub(crate) async fn wait(&self, observer: &Self, sql: &str) {
         let sent = self.send(sql);
         let waits = "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid = $1 AND NOT granted)
             OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND wait_event = 'SafeSnapshot')";
@@ -73,7 +73,7 @@ impl Session {
         .await;
     }
 
-    pub(super) async fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
         self.client.query(sql, &[]).await.unwrap()
     }
 }

@@ -2,8 +2,10 @@
 
 mod check;
 mod console;
+mod files;
 mod generator;
 mod locks;
+mod monitoring;
 mod names;
 mod size;
 mod transfers;

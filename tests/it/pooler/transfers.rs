@@ -3,14 +3,12 @@
 use neobank_db::{Executor, statement};
 use neobank_domain::{Ledger, TransferRequest};
 use neobank_ops::pgbouncer::{PgbouncerConsole, PgbouncerUser};
-use neobank_ops::{Monitor, MonitorLimits};
 
 use super::{before, connect, drop_user};
 use crate::harness::{Pgbouncer, TestBank, czk};
 
 on_both_versions!(
     move_money_and_keep_every_promise,
-    monitoring_works_through_it,
     many_clients_never_get_each_others_answers,
     a_wrong_password_is_refused,
     users_are_looked_up,
@@ -58,20 +56,6 @@ async fn move_money_and_keep_every_promise(bank: TestBank) {
         .count();
     assert!(ours <= 2, "{servers:#?}");
     drop((ledger, pgbouncer));
-    drop_user(&bank, &config).await;
-}
-
-async fn monitoring_works_through_it(bank: TestBank) {
-    let (pgbouncer, config) = before(&bank, |_| ()).await;
-    let monitor = Monitor::connect(config.clone(), MonitorLimits::default())
-        .await
-        .unwrap();
-    assert_eq!(monitor.server_version().major(), bank.version);
-    let limits = monitor.connection_limits().await.unwrap();
-    assert!(limits.value().is_some(), "{limits:?}");
-    let blocking = monitor.blocking().await.unwrap();
-    assert!(blocking.value().is_some(), "{blocking:?}");
-    drop((monitor, pgbouncer));
     drop_user(&bank, &config).await;
 }
 

@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::commands::ops::Part;
 use crate::nagios::Severity;
-use crate::output::printable;
+use crate::output::{Block, printable};
 
 /// What the page is about.
 #[derive(Clone, Debug)]
@@ -65,13 +65,20 @@ fn verdict(parts: &[Part]) -> Markup {
     };
     let urgent: Vec<_> = of(Severity::Critical)
         .chain(of(Severity::Warning))
+        .chain(of(Severity::Unknown))
         .collect();
     html! {
         section id="attention" {
             h2 { "What needs attention" }
-            @if urgent.is_empty() { p { "Nothing, as far as could be asked." } }
+            @if urgent.is_empty() { p { "Nothing." } }
             @for part in urgent {
-                p { (badge(part)) " " a href=(format!("#{}", part.name)) { (part.title) } ": " (printable(&part.check.summary)) }
+                p {
+                    (badge(part)) " " a href=(format!("#{}", part.name)) { (part.title) } ": "
+                    @match &part.check.unknown {
+                        Some(reason) if part.check.severity() == Severity::Unknown => (printable(reason)),
+                        _ => (printable(&part.check.summary)),
+                    }
+                }
             }
         }
     }
@@ -81,8 +88,13 @@ fn section(part: &Part) -> Markup {
     html! {
         section id=(part.name) {
             h2 { (part.title) " " (badge(part)) }
-            @if part.is_available() { p { (printable(&part.check.summary)) } }
-            @for chart in &part.charts { (chart::svg(chart)) }
+            // A note in front says the same in other words.
+            @if part.is_available() && !matches!(part.blocks.first(), Some(Block::Note(_))) {
+                p { (printable(&part.check.summary)) }
+            }
+            @if !part.charts.is_empty() {
+                div class="charts" { @for chart in &part.charts { (chart::svg(chart)) } }
+            }
             @for block in &part.blocks { (blocks::block(block)) }
         }
     }
@@ -106,7 +118,7 @@ mod tests {
     use super::*;
     use crate::commands::ops::{Bar, Chart};
     use crate::nagios::{Check, Measure, Range, Unit};
-    use crate::output::{Block, Mood, Table, cell};
+    use crate::output::{Mood, Table, cell};
 
     const HOSTILE: &str = "</td><script>alert(1)</script>\" onload='x' & \u{202e}";
 
@@ -169,7 +181,10 @@ mod tests {
             part.check = Check::new(name, "the summary", vec![measure]);
             part
         };
+        let mut dark = with("dark", "Dark", 0.0);
+        dark.check.unknown = Some("nobody may look".to_owned());
         let parts = [
+            dark,
             with("calm", "Calm", 0.0),
             with("warm", "Warm", 1.5),
             with("hot", "Hot", 5.0),
@@ -178,7 +193,11 @@ mod tests {
         let start = page.find("What needs attention").unwrap();
         let told = page[start..].split("</section>").next().unwrap();
         let (hot, warm) = (told.find("#hot").unwrap(), told.find("#warm").unwrap());
-        assert!(hot < warm && !told.contains("#calm"), "{told}");
+        let dark = told.find("nobody may look").unwrap();
+        assert!(
+            hot < warm && warm < dark && !told.contains("#calm"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ nav{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem}a{color:inherit}\
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid var(--line)}\
 th{color:var(--faint);font-weight:600;white-space:nowrap}.right{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dt{color:var(--faint)}dd{margin:0;overflow-wrap:anywhere}\
-pre{overflow-x:auto}figure{margin:1rem 0;max-width:40rem}figcaption{color:var(--faint);font-size:.9rem}\
+h3{font-size:1rem;margin:1.25rem 0 .25rem}pre{overflow-x:auto}\
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,28rem),1fr));gap:0 2rem}figure{margin:.75rem 0;max-width:40rem}figcaption{color:var(--faint);font-size:.9rem}\
 svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:var(--text)}\
 svg .track{fill:var(--line)}svg .bar{fill:var(--bar)}svg .bar.good{fill:var(--good)}svg .bar.warning{fill:var(--warning)}svg .bar.bad{fill:var(--bad)}";

@@ -71,7 +71,7 @@ impl Measure {
         let number = |number: Option<f64>| number.map(|n| n.to_string()).unwrap_or_default();
         // U: the guidelines' word for a value that could not be found out.
         let value = if self.value.is_finite() {
-            format!("{}{}", self.value, self.unit.symbol())
+            format!("{}{}", rounded(self.value), self.unit.symbol())
         } else {
             "U".to_owned()
         };
@@ -95,6 +95,13 @@ impl Unit {
             Self::Seconds => "s",
         }
     }
+}
+
+/// To thousandths: a millisecond, or what no graph shows. The limits are held against the whole figure.
+#[allow(clippy::float_arithmetic, reason = "a figure, no money")]
+fn rounded(value: f64) -> f64 {
+    let rounded = (value * 1000.0).round() / 1000.0;
+    if rounded.is_finite() { rounded } else { value }
 }
 
 /// A label may hold anything but `=`, and a quote only twice.
@@ -126,6 +133,10 @@ mod tests {
             usage.performance_data(),
             "'connection usage'=42.5%;@75:;@90:;0;100"
         );
+        let hits = Measure::new("hits", 99.973_837_083, Unit::Percent);
+        assert_eq!(hits.performance_data(), "hits=99.974%;;;0;100");
+        let endless = Measure::new("endless", f64::MAX, Unit::Count);
+        assert!(endless.performance_data().starts_with("endless=17976"));
         let waiting = Measure::new("waiting", 3.0, Unit::Count);
         assert_eq!(waiting.performance_data(), "waiting=3;;;0");
         let hostile = Measure::new("a'b=c|d\n", f64::NAN, Unit::Seconds);

@@ -51,12 +51,13 @@ pub(crate) struct Sizer {
     state: State,
 }
 
-/// One row, from what every role may see; cheap, since it reads one view in shared memory once and takes no lock.
+/// One row, from what every role may see; cheap, since it reads one view in shared memory once and takes no lock. A session
+/// whose activities are not tracked (`disabled`) still shows what it waits for, and one that waits for nothing is at work.
 const QUESTION: &str = "
 SELECT current_setting('max_connections')::bigint
            - current_setting('superuser_reserved_connections')::bigint
            - coalesce(current_setting('reserved_connections', true)::bigint, 0) AS connections_max,
-       count(*) FILTER (WHERE state = 'active' AND wait_event IS NULL AND pid <> pg_backend_pid()) AS running,
+       count(*) FILTER (WHERE state IN ('active', 'disabled') AND wait_event IS NULL AND pid <> pg_backend_pid()) AS running,
        count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waiters,
        count(*) FILTER (WHERE application_name IS DISTINCT FROM $1) AS others
 FROM pg_stat_activity

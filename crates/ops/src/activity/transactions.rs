@@ -7,7 +7,7 @@ use neobank_db::{FromQueryResult, Statement};
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
-use crate::connections::age;
+use crate::connections::{UNTRACKED, age};
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
@@ -35,10 +35,10 @@ pub struct TransactionRow {
     pub wait_event_type: Option<String>,
     /// What it waits for.
     pub wait_event: Option<String>,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// Its age: since the transaction began, however short its statements are.
-    pub transaction_seconds: f64,
+    /// When it began; none where `track_activities` is off, so that nobody knows.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Its age: since the transaction began, however short its statements are; none where it is not tracked.
+    pub transaction_seconds: Option<f64>,
     /// Since its last statement began.
     pub statement_seconds: Option<f64>,
     /// Since its state changed: of one that does nothing, for how long.
@@ -49,9 +49,17 @@ pub struct TransactionRow {
     pub query: Option<String>,
 }
 
-/// The text of the question, for transactions that are at least as old.
+/// The text of the question, for transactions that are at least as old, and for those whose age nobody knows.
 #[must_use]
 pub fn statement(at_least: Duration) -> Statement {
+    // Whose activities are not tracked still has the lock that every transaction has on itself.
+    let own_lock = Query::select()
+        .expr(Expr::cust("1"))
+        .from(("pg_catalog", "pg_locks"))
+        .and_where(Expr::col(("pg_locks", "locktype")).eq("virtualxid"))
+        .and_where(Expr::col(("pg_locks", "granted")))
+        .and_where(Expr::col(("pg_locks", "pid")).equals(("pg_stat_activity", "pid")))
+        .take();
     let mut query = Query::select();
     query.expr_as(Expr::col("pid"), "process_id");
     for (column, name) in [
@@ -74,7 +82,11 @@ pub fn statement(at_least: Duration) -> Statement {
             )
             .column("query")
             .from(("pg_catalog", "pg_stat_activity"))
-            .and_where(age("xact_start").gte(at_least.as_secs_f64()))
+            .and_where(
+                age("xact_start")
+                    .gte(at_least.as_secs_f64())
+                    .or(Expr::col("state").eq(UNTRACKED).and(Expr::exists(own_lock))),
+            )
             .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
             .order_by("xact_start", Order::Asc)
             .order_by("pid", Order::Asc)
@@ -83,7 +95,8 @@ pub fn statement(at_least: Duration) -> Statement {
 }
 
 impl Monitor {
-    /// Transactions that are at least as old, the oldest first: those that work and those that were left open.
+    /// Transactions that are at least as old, the oldest first: those that work and those that were left open. At the end,
+    /// those whose age nobody knows, because `track_activities` is off for their sessions.
     /// Not available to a role without the privileges of `pg_read_all_stats`, from which the server hides what others do.
     ///
     /// # Errors

@@ -59,7 +59,10 @@ pub struct MeasuredIndex {
     pub fragmented_percent: f64,
 }
 
-/// The text of the question: a row for each B-tree, those first that would give back most.
+/// Indexes that are looked at most: the largest, since a smaller one has less to give back.
+pub const INDEXES_MAX: usize = 1_000;
+
+/// The text of the question: a row for each of the [`INDEXES_MAX`] largest B-trees, those first that would give back most.
 ///
 /// Without schemas, all but the system's.
 #[must_use]
@@ -89,7 +92,7 @@ pub fn measure(index: &TableName, extension_schema: &str) -> Statement {
 }
 
 impl Monitor {
-    /// How much of each B-tree holds nothing. Reads no index and waits for none.
+    /// How much of each B-tree holds nothing, of the [`INDEXES_MAX`] largest. Reads no index and waits for none.
     ///
     /// # Errors
     ///
@@ -126,6 +129,10 @@ mod tests {
     #[test]
     fn the_texts_stay_as_they_are() {
         insta::assert_snapshot!("index_bloat", readable(&statement(None)));
+        let function =
+            include_str!("../../../../migration/sql/objects/concurrency/function_index_bloat.sql");
+        assert!(function.contains(include_str!("indexes.sql").trim_end()));
+        assert!(function.contains(&format!("\n    LIMIT {INDEXES_MAX}\n")));
         let index = TableName::new("a\"b", "c'; DROP TABLE d; --");
         insta::assert_snapshot!("measure_index", readable(&measure(&index, "in\"side")));
     }

@@ -57,7 +57,11 @@ pub struct TableBloatRow {
     pub last_autovacuum: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// The text of the question: a row for each ordinary table and materialized view, those first that would give back most.
+/// Tables that are looked at most: the largest, since a smaller one has less to give back.
+pub const TABLES_MAX: usize = 1_000;
+
+/// The text of the question: a row for each of the [`TABLES_MAX`] largest ordinary tables and materialized views, those first
+/// that would give back most.
 ///
 /// Without schemas, all but the system's.
 #[must_use]
@@ -66,7 +70,7 @@ pub fn statement(schemas: Option<&[String]>) -> Statement {
 }
 
 impl Monitor {
-    /// How much of each table's file holds nothing. Reads no table and waits for none: a table that somebody has locked, or
+    /// How much of each table's file holds nothing, of the [`TABLES_MAX`] largest. Reads no table and waits for none: a table that somebody has locked, or
     /// wants to lock, for himself alone is told with the size that the catalog remembers, and a doubt.
     ///
     /// # Errors
@@ -110,5 +114,6 @@ mod tests {
         let function =
             include_str!("../../../../migration/sql/objects/concurrency/function_table_bloat.sql");
         assert!(function.contains(include_str!("tables.sql").trim_end()));
+        assert!(function.contains(&format!("\n    LIMIT {TABLES_MAX}\n")));
     }
 }

@@ -1,6 +1,7 @@
 //! What to do about somebody who keeps others waiting, ready to be copied.
 
 use super::report::{Class, Who};
+use crate::connections::UNTRACKED;
 
 pub(super) fn class(
     is_waiting: bool,
@@ -17,6 +18,7 @@ pub(super) fn class(
             Class::IdleInTransaction
         }
         (_, _, _, Some("idle")) => Class::IdleWithSessionLock,
+        (_, _, Some("client backend"), Some(UNTRACKED)) => Class::Untracked,
         (_, _, Some("client backend") | None, _) => Class::Unknown,
         (_, _, Some(_), _) => Class::Background,
     }
@@ -50,6 +52,9 @@ pub(super) fn remedy(class: Class, who: &Who) -> String {
                     .to_owned()
             }
             Class::Background => "It is the server's own: let it finish.".to_owned(),
+            Class::Untracked => format!(
+                "What it does is not tracked: switch track_activities on for it, or end the session: SELECT pg_catalog.pg_terminate_backend({process_id});"
+            ),
             Class::Unknown | Class::PreparedTransaction => {
                 "What it does is hidden from this role: ask with the privileges of pg_monitor."
                     .to_owned()

@@ -146,6 +146,8 @@ pub enum Class {
     Autovacuum,
     /// Another process of the server's own.
     Background,
+    /// The server does not track what it does, because `track_activities` is off for it.
+    Untracked,
     /// The role may not see it, or it has ended meanwhile.
     Unknown,
 }

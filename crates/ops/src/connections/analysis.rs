@@ -31,8 +31,11 @@ pub struct ConnectionRow {
     pub idle_in_transaction: i64,
     /// The same, after an error.
     pub aborted: i64,
-    /// In a state that is none of these (a function call of the old protocol, tracking switched off).
+    /// In a state that is none of these, such as a function call of the old protocol.
     pub other: i64,
+    /// Whose state the server does not track, because `track_activities` is off for them: they are in none of these counts,
+    /// and their transactions in none of the ages.
+    pub untracked: i64,
     /// Whose state the monitor's role may not see.
     pub hidden: i64,
     /// That wait for a lock; those that the role may not see are not counted.
@@ -45,6 +48,9 @@ pub struct ConnectionRow {
     pub oldest_transaction_seconds: Option<f64>,
 }
 
+/// The state of a session whose activities the server does not track.
+pub(crate) const UNTRACKED: &str = "disabled";
+
 /// The text of the question; without the monitor's own session.
 #[must_use]
 pub fn statement() -> Statement {
@@ -54,6 +60,7 @@ pub fn statement() -> Statement {
         "idle",
         "idle in transaction",
         "idle in transaction (aborted)",
+        UNTRACKED,
     ];
     let mut query = Query::select();
     for (column, name) in [
@@ -75,6 +82,7 @@ pub fn statement() -> Statement {
             .expr_as(state("idle in transaction"), "idle_in_transaction")
             .expr_as(state("idle in transaction (aborted)"), "aborted")
             .expr_as(count_where(Expr::col("state").is_not_in(known)), "other")
+            .expr_as(state(UNTRACKED), "untracked")
             .expr_as(count_where(Expr::col("state").is_null()), "hidden")
             .expr_as(
                 count_where(Expr::col("wait_event_type").eq("Lock")),

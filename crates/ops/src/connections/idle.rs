@@ -7,7 +7,7 @@ use neobank_db::{FromQueryResult, Statement};
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
-use super::analysis::age;
+use super::analysis::{UNTRACKED, age};
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
@@ -15,7 +15,7 @@ use crate::section::Section;
 /// Connections that are shown at most, those that were idle longest first.
 pub const IDLE_MAX: u64 = 1_000;
 
-/// A connection that does nothing.
+/// A connection that does nothing, or of which nobody can say whether it does.
 #[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
 #[non_exhaustive]
 pub struct IdleConnectionRow {
@@ -29,19 +29,29 @@ pub struct IdleConnectionRow {
     pub application_name: Option<String>,
     /// From where; none for a Unix socket.
     pub client_address: Option<String>,
-    /// `idle`, `idle in transaction` or `idle in transaction (aborted)`.
+    /// `idle`, `idle in transaction` or `idle in transaction (aborted)`; `disabled` where `track_activities` is off, so that
+    /// nobody knows whether it does nothing.
     pub state: String,
-    /// Since when.
-    pub state_change: DateTime<Utc>,
-    /// For how long it has done nothing.
-    pub idle_seconds: f64,
-    /// The age of its transaction, which may have begun long before; none outside of one.
+    /// Since when; none where it is not tracked.
+    pub state_change: Option<DateTime<Utc>>,
+    /// For how long it has done nothing; none where it is not tracked.
+    pub idle_seconds: Option<f64>,
+    /// The age of its transaction, which may have begun long before; none outside of one, and where it is not tracked.
     pub transaction_seconds: Option<f64>,
     /// The statement that it ran last.
     pub query: Option<String>,
 }
 
-/// The text of the question, for connections that have done nothing for at least as long.
+impl IdleConnectionRow {
+    /// Whether the server tracks what it does.
+    #[must_use]
+    pub fn is_tracked(&self) -> bool {
+        self.state != UNTRACKED
+    }
+}
+
+/// The text of the question, for connections that have done nothing for at least as long, and for those that are not
+/// tracked.
 #[must_use]
 pub fn statement(at_least: Duration) -> Statement {
     let mut query = Query::select();
@@ -65,12 +75,17 @@ pub fn statement(at_least: Duration) -> Statement {
             .column("query")
             .from(("pg_catalog", "pg_stat_activity"))
             .and_where(Expr::col("backend_type").eq("client backend"))
-            .and_where(Expr::col("state").is_in([
-                "idle",
-                "idle in transaction",
-                "idle in transaction (aborted)",
-            ]))
-            .and_where(age("state_change").gte(at_least.as_secs_f64()))
+            .and_where(
+                Expr::col("state")
+                    .is_in([
+                        "idle",
+                        "idle in transaction",
+                        "idle in transaction (aborted)",
+                    ])
+                    .and(age("state_change").gte(at_least.as_secs_f64()))
+                    .or(Expr::col("state").eq(UNTRACKED)),
+            )
+            .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
             .order_by("state_change", Order::Asc)
             .order_by("pid", Order::Asc)
             .limit(IDLE_MAX),
@@ -78,7 +93,8 @@ pub fn statement(at_least: Duration) -> Statement {
 }
 
 impl Monitor {
-    /// Connections of clients that have done nothing for at least as long, the longest first. Not available to a
+    /// Connections of clients that have done nothing for at least as long, the longest first, and at the end those of which
+    /// nobody knows, because `track_activities` is off for them. Not available to a
     /// role without the privileges of `pg_read_all_stats`, from which the server hides what others do.
     ///
     /// # Errors

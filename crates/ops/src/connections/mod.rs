@@ -4,8 +4,8 @@ mod analysis;
 mod idle;
 mod limits;
 
-pub(crate) use analysis::age;
 pub use analysis::{ConnectionRow, statement as connection_analysis_statement};
+pub(crate) use analysis::{UNTRACKED, age};
 pub use idle::{IDLE_MAX, IdleConnectionRow, statement as idle_connections_statement};
 pub use limits::{ConnectionLimitsRow, statement as connection_limits_statement};
 pub(crate) use limits::{is_hidden_client, select as connection_limits};

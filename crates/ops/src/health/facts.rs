@@ -26,7 +26,7 @@ pub struct PoolFacts {
     pub lock_waiting: i64,
     /// Those that have a transaction open and have done nothing for as long as counts.
     pub held: i64,
-    /// The pool's sessions whose state the monitor's role may not see.
+    /// The pool's sessions whose state the monitor's role may not see, or nobody knows, because `track_activities` is off.
     pub hidden: i64,
 }
 

@@ -24,13 +24,13 @@ FROM (
 LEFT JOIN (
     SELECT
         named.pool_name,
-        pg_catalog.count(*) FILTER (WHERE activity.state <> 'idle') AS busy,
+        pg_catalog.count(*) FILTER (WHERE activity.state NOT IN ('idle', 'disabled')) AS busy,
         pg_catalog.count(*) FILTER (WHERE activity.wait_event_type = 'Lock') AS lock_waiting,
         pg_catalog.count(*) FILTER (
             WHERE activity.state IN ('idle in transaction', 'idle in transaction (aborted)')
                 AND activity.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3)
         ) AS held,
-        pg_catalog.count(*) FILTER (WHERE activity.backend_type IS NULL) AS hidden
+        pg_catalog.count(*) FILTER (WHERE activity.backend_type IS NULL OR activity.state = 'disabled') AS hidden
     FROM pg_catalog.pg_stat_activity AS activity
     -- A pool of PgBouncer is known by database and user, because its sessions call themselves what its clients do.
     CROSS JOIN LATERAL (VALUES

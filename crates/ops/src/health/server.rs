@@ -4,7 +4,7 @@ use neobank_db::{FromQueryResult, Statement};
 use sea_query::{Expr, ExprTrait, Func, Query};
 use serde::Serialize;
 
-use crate::connections::{connection_limits, is_hidden_client};
+use crate::connections::{UNTRACKED, connection_limits, is_hidden_client};
 use crate::monitor::build;
 use crate::server_version::ServerVersion;
 use crate::thresholds::Thresholds;
@@ -18,13 +18,15 @@ pub struct ServerFacts {
     pub used_connections: i64,
     /// Those of them whose state the monitor's role may not see.
     pub hidden: i64,
+    /// Those of them whose state nobody knows, because `track_activities` is off.
+    pub untracked: i64,
     /// Transactions that were left open for as long as a warning takes.
     pub idle_in_transaction: i64,
     /// Transactions that were left open for as long as is critical.
     pub idle_in_transaction_critical: i64,
 }
 
-/// The text of the question: the limits of connections with three counts more.
+/// The text of the question: the limits of connections with four counts more.
 #[must_use]
 pub fn statement(version: ServerVersion, thresholds: &Thresholds) -> Statement {
     let left_open = |seconds: u64| {
@@ -45,9 +47,17 @@ pub fn statement(version: ServerVersion, thresholds: &Thresholds) -> Statement {
         .from(("pg_catalog", "pg_stat_activity"))
         .and_where(is_hidden_client())
         .take();
+    let untracked = Query::select()
+        .expr(Func::count(Expr::cust("*")))
+        .from(("pg_catalog", "pg_stat_activity"))
+        .and_where(Expr::col("state").eq(UNTRACKED))
+        .and_where(Expr::col("backend_type").eq("client backend"))
+        .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
+        .take();
     build(
         connection_limits(version)
             .expr_as(hidden, "hidden")
+            .expr_as(untracked, "untracked")
             .expr_as(
                 left_open(thresholds.transactions.idle_warning_seconds),
                 "idle_in_transaction",

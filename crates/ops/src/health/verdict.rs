@@ -52,7 +52,8 @@ pub enum PoolVerdict {
     Leak,
     /// Most of its connections were never used.
     TooLarge,
-    /// There are too few samples, its sessions are hidden from the role, or callers waited and the sessions do not say why.
+    /// There are too few samples, its sessions are hidden from the role or not tracked, or callers waited and the sessions do
+    /// not say why.
     Unknown,
 }
 
@@ -146,7 +147,7 @@ pub fn check_pool(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> Healt
         ),
         PoolVerdict::Unknown => (
             Status::Unknown,
-            "There are too few samples, or its sessions are hidden from this role: record samples, and ask with the privileges of pg_monitor.",
+            "There are too few samples, or its sessions do not show what they do: record samples, ask with the privileges of pg_monitor, and see whether track_activities is on.",
         ),
     };
     HealthCheck {
@@ -210,6 +211,11 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
             Status::Unknown,
             "Sessions are hidden from this role: ask with the privileges of pg_monitor.",
         )
+    } else if facts.untracked > 0 {
+        (
+            Status::Unknown,
+            "What sessions do is not tracked: switch track_activities on for them.",
+        )
     } else {
         (Status::Ok, "Nothing to do.")
     };
@@ -217,14 +223,16 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
         check_name: "idle_in_transaction".to_owned(),
         status,
         verdict: None,
-        current_value: if facts.hidden > 0 {
-            format!(
-                "{}, and {} sessions are hidden",
-                facts.idle_in_transaction, facts.hidden
-            )
-        } else {
-            facts.idle_in_transaction.to_string()
-        },
+        current_value: [
+            (facts.hidden, "sessions are hidden"),
+            (facts.untracked, "sessions are not tracked"),
+        ]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .fold(
+            facts.idle_in_transaction.to_string(),
+            |text, (number, what)| format!("{text}, and {number} {what}"),
+        ),
         recommendation: recommendation.to_owned(),
     };
     vec![utilization, left_open]
@@ -345,21 +353,26 @@ mod tests {
 
     #[test]
     fn the_server_is_judged_by_its_usable_places() {
-        let statuses = |used, hidden, left_open, critical| {
+        let statuses = |used, hidden, untracked, left_open, critical| {
             let facts = ServerFacts {
                 usable_connections: 100,
                 used_connections: used,
                 hidden,
+                untracked,
                 idle_in_transaction: left_open,
                 idle_in_transaction_critical: critical,
             };
             let found = check_server(&facts, &Thresholds::default());
             (found[0].status, found[1].status)
         };
-        assert_eq!(statuses(69, 0, 0, 0), (Status::Ok, Status::Ok));
-        assert_eq!(statuses(70, 1, 1, 0), (Status::Warning, Status::Warning));
-        assert_eq!(statuses(90, 1, 2, 1), (Status::Critical, Status::Critical));
-        assert_eq!(statuses(69, 1, 0, 0), (Status::Ok, Status::Unknown));
+        assert_eq!(statuses(69, 0, 0, 0, 0), (Status::Ok, Status::Ok));
+        assert_eq!(statuses(70, 1, 1, 1, 0), (Status::Warning, Status::Warning));
+        assert_eq!(
+            statuses(90, 1, 1, 2, 1),
+            (Status::Critical, Status::Critical)
+        );
+        assert_eq!(statuses(69, 1, 0, 0, 0), (Status::Ok, Status::Unknown));
+        assert_eq!(statuses(69, 0, 1, 0, 0), (Status::Ok, Status::Unknown));
     }
 
     proptest! {

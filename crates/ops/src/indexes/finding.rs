@@ -1,5 +1,7 @@
 //! Which indexes are worth a look, and what speaks against dropping them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::facts::IndexRow;
@@ -68,10 +70,14 @@ impl IndexFinding {
 /// What is wrong with these indexes: for each the first thing only, in the order of [`IndexProblem`].
 #[must_use]
 pub fn findings(indexes: &[IndexRow]) -> Vec<IndexFinding> {
+    let mut of_tables: BTreeMap<_, Vec<&IndexRow>> = BTreeMap::new();
+    for index in indexes {
+        of_tables.entry(table(index)).or_default().push(index);
+    }
     indexes
         .iter()
         .filter_map(|index| {
-            let problem = problem(index, indexes)?;
+            let problem = problem(index, of_tables.get(&table(index))?)?;
             Some(IndexFinding {
                 needed_for: uses(index),
                 caveats: caveats(index, &problem),
@@ -82,12 +88,17 @@ pub fn findings(indexes: &[IndexRow]) -> Vec<IndexFinding> {
         .collect()
 }
 
-fn problem(index: &IndexRow, all: &[IndexRow]) -> Option<IndexProblem> {
+fn table(index: &IndexRow) -> (&str, &str) {
+    (&index.schema_name, &index.table_name)
+}
+
+fn problem(index: &IndexRow, of_table: &[&IndexRow]) -> Option<IndexProblem> {
     if !index.is_valid {
         return (!index.is_being_built).then_some(IndexProblem::Invalid);
     }
-    let mut others = all
+    let mut others = of_table
         .iter()
+        .copied()
         .filter(|other| other.is_valid && is_beside(index, other));
     if let Some(other) = others
         .clone()
@@ -105,10 +116,9 @@ fn problem(index: &IndexRow, all: &[IndexRow]) -> Option<IndexProblem> {
     (index.scans == 0).then_some(IndexProblem::Unused)
 }
 
-/// Another index of the same kind on the same rows of the same table.
+/// Another index of the same kind on the same rows.
 fn is_beside(index: &IndexRow, other: &IndexRow) -> bool {
     index.index_name != other.index_name
-        && (&index.schema_name, &index.table_name) == (&other.schema_name, &other.table_name)
         && index.method == other.method
         && index.predicate == other.predicate
 }

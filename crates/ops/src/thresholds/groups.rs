@@ -7,6 +7,15 @@ const SECONDS_MAX: u64 = 31 * 24 * 3600;
 const MILLISECONDS_MAX: u64 = SECONDS_MAX * 1000;
 
 thresholds! {
+    /// Space that holds nothing.
+    BloatThresholds, "bloat" {
+        share_warning_percent: 60, in 1..=100, "A warning from this share of a table or an index that a rewrite would give back on, in percent.";
+        share_critical_percent: 90, in 1..=100, "Critical from this share of a table or an index that a rewrite would give back on, in percent.";
+        size_min_mebibytes: 100, in 1..=1_000_000_000, "Tables and indexes that are smaller are not judged, in mebibytes; nor those whose estimate is in doubt.";
+    }
+}
+
+thresholds! {
     /// Buffers of the server.
     CacheThresholds, "cache" {
         hit_warning_percent: 98, in 0..=100, "A warning below this share of blocks that were found in the buffers, in percent.";
@@ -66,5 +75,13 @@ thresholds! {
         long_critical_seconds: 600, in 0..=SECONDS_MAX, "Critical from this age of a transaction on, in seconds.";
         idle_warning_seconds: 30, in 0..=SECONDS_MAX, "A warning when a transaction did nothing for this long, in seconds.";
         idle_critical_seconds: 300, in 0..=SECONDS_MAX, "Critical when a transaction did nothing for this long, in seconds.";
+    }
+}
+
+thresholds! {
+    /// What holds a vacuum back.
+    VacuumThresholds, "vacuum" {
+        held_warning_transactions: 1_000_000, in 1..=2_000_000_000, "A warning when somebody has held old row versions back for this many transactions.";
+        held_critical_transactions: 20_000_000, in 1..=2_000_000_000, "Critical when somebody has held old row versions back for this many transactions.";
     }
 }

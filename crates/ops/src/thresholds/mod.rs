@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use groups::{
-    CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
-    StatementThresholds, TransactionThresholds,
+    BloatThresholds, CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
+    StatementThresholds, TransactionThresholds, VacuumThresholds,
 };
 
 use crate::error::OpsError;
@@ -37,6 +37,8 @@ use group::Bound;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Thresholds {
+    /// Space that holds nothing.
+    pub bloat: BloatThresholds,
     /// Buffers.
     pub cache: CacheThresholds,
     /// The server's connections.
@@ -49,6 +51,8 @@ pub struct Thresholds {
     pub statements: StatementThresholds,
     /// Transactions that stay open.
     pub transactions: TransactionThresholds,
+    /// What holds a vacuum back.
+    pub vacuum: VacuumThresholds,
 }
 
 impl Thresholds {
@@ -120,12 +124,14 @@ impl Thresholds {
 
     fn bounds(&self) -> Vec<Bound> {
         [
+            self.bloat.bounds(),
             self.cache.bounds(),
             self.connections.bounds(),
             self.locks.bounds(),
             self.pool_health.bounds(),
             self.statements.bounds(),
             self.transactions.bounds(),
+            self.vacuum.bounds(),
         ]
         .concat()
     }

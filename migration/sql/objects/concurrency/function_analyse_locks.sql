@@ -248,6 +248,9 @@ SELECT
             pg_catalog.replace(coalesce(prepared.gid, (- shown.blocker)::text), '''', ''''''))
         WHEN 'autovacuum' THEN 'It gives way by itself, unless it prevents a wraparound: then let it finish.'
         WHEN 'background' THEN 'It is the server''s own: let it finish.'
+        WHEN 'untracked' THEN pg_catalog.format(
+            'What it does is not tracked: switch track_activities on for it, or end the session: SELECT pg_catalog.pg_terminate_backend(%s);',
+            shown.blocker)
         ELSE 'What it does is hidden from this role: ask with the privileges of pg_monitor.'
     END AS remedy,
     coalesce(root.pids, '{}') AS root_pids,
@@ -278,6 +281,7 @@ CROSS JOIN LATERAL (
         WHEN blocking.state IN ('active', 'fastpath function call') THEN 'active'
         WHEN blocking.state IN ('idle in transaction', 'idle in transaction (aborted)') THEN 'idle_in_transaction'
         WHEN blocking.state = 'idle' THEN 'idle_with_session_lock'
+        WHEN blocking.backend_type = 'client backend' AND blocking.state = 'disabled' THEN 'untracked'
         WHEN coalesce(blocking.backend_type, 'client backend') = 'client backend' THEN 'unknown'
         ELSE 'background'
     END

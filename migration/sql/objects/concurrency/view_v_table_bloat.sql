@@ -24,7 +24,7 @@ SELECT
     bloat.doubts,
     bloat.last_analyzed
 FROM concurrency.table_bloat() AS bloat;
-COMMENT ON VIEW concurrency.v_table_bloat IS 'Bloat of all tables but the system''s: an estimate, and how far it can be trusted.';
+COMMENT ON VIEW concurrency.v_table_bloat IS 'Bloat of the 1,000 largest tables, without the system''s: an estimate, and how far it can be trusted.';
 COMMENT ON COLUMN concurrency.v_table_bloat.dead_tuple_ratio IS 'Percent of the row versions that are dead. After a vacuum it is 0, however empty the file is.';
 COMMENT ON COLUMN concurrency.v_table_bloat.status IS 'Whether dead rows are worth a vacuum; it says nothing of bloat.';
 COMMENT ON COLUMN concurrency.v_table_bloat.free_percent IS 'Of the file, free for new rows; what the fillfactor reserves is in it.';

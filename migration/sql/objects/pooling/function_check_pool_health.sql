@@ -85,13 +85,13 @@ WITH fact AS MATERIALIZED (
     LEFT JOIN (
         SELECT
             named.pool_name,
-            pg_catalog.count(*) FILTER (WHERE activity.state <> 'idle') AS busy,
+            pg_catalog.count(*) FILTER (WHERE activity.state NOT IN ('idle', 'disabled')) AS busy,
             pg_catalog.count(*) FILTER (WHERE activity.wait_event_type = 'Lock') AS lock_waiting,
             pg_catalog.count(*) FILTER (
                 WHERE activity.state IN ('idle in transaction', 'idle in transaction (aborted)')
                     AND activity.state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => p_held_seconds)
             ) AS held,
-            pg_catalog.count(*) FILTER (WHERE activity.backend_type IS NULL) AS hidden
+            pg_catalog.count(*) FILTER (WHERE activity.backend_type IS NULL OR activity.state = 'disabled') AS hidden
         FROM pg_catalog.pg_stat_activity AS activity
         -- A pool of PgBouncer is known by database and user, because its sessions call themselves what its clients do.
         CROSS JOIN LATERAL (VALUES
@@ -137,6 +137,8 @@ WITH fact AS MATERIALIZED (
         (SELECT count(*) FROM pg_catalog.pg_stat_activity
             WHERE backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL) AS hidden,
         (SELECT count(*) FROM pg_catalog.pg_stat_activity
+            WHERE state = 'disabled' AND backend_type = 'client backend' AND pid <> pg_backend_pid()) AS untracked,
+        (SELECT count(*) FROM pg_catalog.pg_stat_activity
             WHERE state IN ('idle in transaction', 'idle in transaction (aborted)')
                 AND state_change <= clock_timestamp() - make_interval(secs => p_idle_warning_seconds)) AS left_open,
         (SELECT count(*) FROM pg_catalog.pg_stat_activity
@@ -160,13 +162,15 @@ UNION ALL
 SELECT
     'idle_in_transaction',
     CASE WHEN place.left_open_critical > 0 THEN 'CRITICAL' WHEN place.left_open > 0 THEN 'WARNING'
-        WHEN place.hidden > 0 THEN 'UNKNOWN' ELSE 'OK' END,
-    CASE WHEN place.hidden > 0 THEN format('%s, and %s sessions are hidden', place.left_open, place.hidden)
-        ELSE place.left_open::text END,
+        WHEN place.hidden > 0 OR place.untracked > 0 THEN 'UNKNOWN' ELSE 'OK' END,
+    place.left_open::text
+        || CASE WHEN place.hidden > 0 THEN format(', and %s sessions are hidden', place.hidden) ELSE '' END
+        || CASE WHEN place.untracked > 0 THEN format(', and %s sessions are not tracked', place.untracked) ELSE '' END,
     CASE WHEN place.left_open_critical > 0
             THEN 'End these transactions: they hold locks, and keep dead rows from being cleaned up.'
         WHEN place.left_open > 0 THEN 'Look at who left these transactions open.'
         WHEN place.hidden > 0 THEN 'Sessions are hidden from this role: ask with the privileges of pg_monitor.'
+        WHEN place.untracked > 0 THEN 'What sessions do is not tracked: switch track_activities on for them.'
         ELSE 'Nothing to do.' END,
     NULL
 FROM place
@@ -191,7 +195,7 @@ SELECT
             'Most of its connections are never used: make the pool smaller, and leave the places to others.'
         ELSE CASE WHEN judged.samples >= p_samples_min AND judged.hidden = 0 THEN
             'Callers waited, but too few of its sessions are at work now to say why: ask again while callers wait, and see whether it can connect.'
-        ELSE 'There are too few samples, or its sessions are hidden from this role: record samples, and ask with the privileges of pg_monitor.' END
+        ELSE 'There are too few samples, or its sessions do not show what they do: record samples, ask with the privileges of pg_monitor, and see whether track_activities is on.' END
     END,
     judged.verdict
 FROM judged;

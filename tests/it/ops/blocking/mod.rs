@@ -281,35 +281,75 @@ impl Scene {
         self.cycle(letter).await.is_certain
     }
 
-    /// Adds a reader who disturbs nobody, sessions that do nothing, and a session that waits in another database; nothing
-    /// may change.
+    /// Adds readers who disturb nobody, of the table that is fought for where that lets anybody read it, sessions that do
+    /// nothing, and sessions that hold, wait and lock the same in another database; nothing may change.
     async fn expect_the_same_with_bystanders(&self) {
-        let (edges, report) = (self.edges().await, self.report().await);
+        let before = self.told().await;
         let reader = Session::open(self.bank.url()).await;
         reader.run("BEGIN; SELECT count(*) FROM public.other").await;
+        let rival = Session::open(self.bank.url()).await;
+        rival.run("SET lock_timeout = '50ms'").await;
+        // Where it would have to wait, it gives up and stands by in an aborted transaction.
+        let _ = rival
+            .send("BEGIN; SELECT count(*) FROM public.account")
+            .await
+            .unwrap();
         let idle = Session::open(self.bank.url()).await;
         let elsewhere = TestBank::on(self.bank.version).await;
         let (holder, waiter) = (
             Session::open(elsewhere.url()).await,
             Session::open(elsewhere.url()).await,
         );
+        // The template's tables have the same numbers in both databases.
         holder
-            .run("BEGIN; SELECT pg_advisory_xact_lock(1), pg_advisory_xact_lock(42)")
+            .run("BEGIN; SELECT pg_advisory_xact_lock(1), pg_advisory_xact_lock(42); LOCK TABLE banking.accounts")
             .await;
         waiter
-            .wait(&self.observer, "BEGIN; SELECT pg_advisory_xact_lock(1)")
+            .wait(
+                &self.observer,
+                "BEGIN; SELECT pg_advisory_xact_lock(42); SELECT 1",
+            )
             .await;
-        assert_eq!(self.edges().await, edges);
+        assert_eq!(self.told().await, before);
         let now = self.report().await;
-        let roots = |report: &BlockingReport| {
-            let counts = |root: &neobank_ops::blocking::RootBlocker| {
-                (root.who.clone(), root.waiters_directly, root.waiters_in_all)
-            };
-            report.roots.iter().map(counts).collect::<Vec<_>>()
-        };
-        assert_eq!(roots(&now), roots(&report));
+        let of_bystanders: Vec<_> = now
+            .participants
+            .iter()
+            .filter(|one| {
+                [reader.pid, rival.pid, idle.pid]
+                    .map(|pid| Who::Session { process_id: pid })
+                    .contains(&one.who)
+            })
+            .collect();
+        assert!(of_bystanders.is_empty(), "{of_bystanders:?}");
         self.expect_the_view(&now).await;
-        drop((reader, idle, holder, waiter));
+        drop((reader, rival, idle, holder, waiter));
+    }
+
+    /// All that is said of the scenario but the times: each edge with its locks, each root with its waiters and its remedy,
+    /// each cycle.
+    async fn told(&self) -> BTreeSet<String> {
+        let report = self.report().await;
+        let mut told = BTreeSet::new();
+        for edge in &report.edges {
+            told.insert(format!(
+                "{:?} {} {} {:?} {:?}",
+                edge.kind, edge.waiter, edge.blocker, edge.wanted_mode, edge.blocking_modes
+            ));
+        }
+        for root in &report.roots {
+            let remedy = report.participant(&root.who).map(|one| &one.remedy);
+            told.insert(format!(
+                "root {} {} {} {remedy:?}",
+                root.who, root.waiters_directly, root.waiters_in_all
+            ));
+        }
+        for cycle in &report.cycles {
+            if cycle.members.iter().any(|who| self.letter(who) != "?") {
+                told.insert(format!("{cycle:?}"));
+            }
+        }
+        told
     }
 }
 

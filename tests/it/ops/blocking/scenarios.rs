@@ -143,13 +143,21 @@ async fn an_idle_holder_of_an_advisory_lock(bank: TestBank) {
 }
 
 async fn a_prepared_transaction(bank: TestBank) {
-    let scene = Scene::of(bank, "ABC").await;
+    let scene = Scene::of(bank, "ABCD").await;
     let gid = scene.gid("it's \\ \"prepared\"\n🏦");
     let literal = gid.replace('\'', "''");
     // C's is innocent: it holds another row of the same table.
     let innocent = scene.gid("innocent").replace('\'', "''");
     scene
         .run('C', &format!("BEGIN; UPDATE public.account SET balance = 3 WHERE id = 3; PREPARE TRANSACTION '{innocent}'"))
+        .await;
+    // D's has only read the table, and keeps nobody from anything but a change of the table.
+    let reader = scene.gid("reader");
+    scene
+        .run(
+            'D',
+            &format!("BEGIN; SELECT * FROM public.account; PREPARE TRANSACTION '{reader}'"),
+        )
         .await;
     scene
         .run('A', &format!("BEGIN; UPDATE public.account SET balance = 1 WHERE id = 1; PREPARE TRANSACTION '{literal}'"))
@@ -176,6 +184,7 @@ async fn a_prepared_transaction(bank: TestBank) {
     let database = root.database.clone().unwrap();
     scene.expect_the_view(&report).await;
     scene.expect_the_servers_word(&report).await;
+    scene.expect_the_same_with_bystanders().await;
     // A table's lock that two prepared transactions share.
     scene
         .wait('A', "BEGIN; LOCK TABLE public.account IN SHARE MODE")
@@ -205,6 +214,10 @@ async fn a_prepared_transaction(bank: TestBank) {
     scene
         .observer
         .run(&format!("ROLLBACK PREPARED '{innocent}'"))
+        .await;
+    scene
+        .observer
+        .run(&format!("ROLLBACK PREPARED '{reader}'"))
         .await;
     let own = scene.observer.rows("SELECT current_database()::text").await[0].get::<_, String>(0);
     assert_eq!(database, own);
@@ -266,7 +279,7 @@ async fn a_safe_snapshot(bank: TestBank) {
 
 async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
     const WAITERS: usize = 100;
-    let scene = Scene::of(bank, "AB").await;
+    let mut scene = Scene::of(bank, "AB").await;
     scene
         .run(
             'A',
@@ -276,11 +289,10 @@ async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
     scene
         .wait('B', "UPDATE public.account SET balance = 1 WHERE id = 1")
         .await;
-    let mut crowd = Vec::new();
-    for _ in 1..WAITERS {
+    for letter in ('一'..).take(WAITERS - 1) {
         let session = Session::open(scene.bank.url()).await;
         drop(session.send("UPDATE public.account SET balance = 1 WHERE id = 1"));
-        crowd.push(session);
+        scene.sessions.insert(letter, session);
     }
     let (root, first) = (scene.sessions[&'A'].pid, scene.sessions[&'B'].pid);
     let edges = crate::ops::until("a hundred waiters", async || {
@@ -303,10 +315,8 @@ async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
         .iter()
         .map(|edge| (edge.waiter.to_string(), edge.blocker.to_string()))
         .filter(|(waiter, _)| {
-            *waiter == first.to_string()
-                || crowd
-                    .iter()
-                    .any(|session| session.pid.to_string() == *waiter)
+            let mut sessions = scene.sessions.values();
+            sessions.any(|session| session.pid.to_string() == *waiter)
         })
         .collect();
     // As many edges as waiters: the first waits for A, everybody else for the first.
@@ -345,4 +355,5 @@ async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
             (expected, vec![root])
         );
     }
+    scene.expect_the_same_with_bystanders().await;
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 use neobank_ops::activity::{CacheRow, StatementRow, TransactionRow};
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
-use super::part::{Bar, Chart, Findings, Part, count, seconds, seconds_from, short};
+use super::part::{Bar, Chart, Findings, Part, count, counted, seconds, seconds_from, short};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Mood, Table, cell, optional};
 
 /// Statements that are shown.
 const STATEMENTS: u64 = 20;
+/// What all databases have in common, such as the catalog of databases itself.
+const SHARED: &str = "(shared)";
 /// Bars of a chart at most.
 const BARS_MAX: usize = 10;
 
@@ -20,12 +22,13 @@ pub(super) async fn transactions(
 ) -> Result<Part, OpsError> {
     let at_least = Duration::from_secs(thresholds.transactions.long_warning_seconds);
     let section = monitor.long_transactions(at_least).await?;
-    Ok(Part::of(
-        "transactions",
-        "Long transactions",
-        &section,
-        |rows| long(rows, thresholds),
-    ))
+    let untracked = section.value().map_or(0, |rows| {
+        rows.iter().filter(|row| row.started_at.is_none()).count()
+    });
+    let part = Part::of("transactions", "Long transactions", &section, |rows| {
+        long(rows, thresholds)
+    });
+    Ok(part.without_untracked(untracked))
 }
 
 pub(super) async fn statements(
@@ -70,7 +73,7 @@ fn long(rows: &[TransactionRow], thresholds: &Thresholds) -> Findings {
             optional(row.database.as_ref()),
             optional(row.application_name.as_ref()),
             optional(row.state.as_ref()),
-            cell(seconds(row.transaction_seconds)).mood(Mood::Warning),
+            optional(row.transaction_seconds.map(seconds)).mood(Mood::Warning),
             optional(row.state_seconds.map(seconds)),
             optional(row.held_back_transactions),
             optional(row.query.as_deref().map(short)),
@@ -78,12 +81,17 @@ fn long(rows: &[TransactionRow], thresholds: &Thresholds) -> Findings {
     }
     let longest = rows
         .iter()
-        .map(|row| row.transaction_seconds)
+        .filter_map(|row| row.transaction_seconds)
         .fold(0.0, f64::max);
+    let open = rows.iter().filter(|row| row.started_at.is_some()).count();
     let limit = thresholds.transactions.long_warning_seconds;
     let summary = format!(
-        "{} transactions are open for {limit} s or longer",
-        rows.len()
+        "{} for {limit} s or longer",
+        counted(
+            open,
+            "transaction has been open",
+            "transactions have been open"
+        )
     );
     Findings {
         blocks: vec![Block::Table(table)],
@@ -94,7 +102,7 @@ fn long(rows: &[TransactionRow], thresholds: &Thresholds) -> Findings {
                 seconds_from(limit),
                 seconds_from(thresholds.transactions.long_critical_seconds),
             ),
-            Measure::new("long", count(rows.len()), Unit::Count),
+            Measure::new("long", count(open), Unit::Count),
         ],
     }
 }
@@ -165,7 +173,7 @@ fn hits(rows: &[CacheRow], thresholds: &Thresholds) -> Findings {
     );
     for row in rows {
         table.row([
-            optional(row.database.as_ref()),
+            cell(row.database.as_deref().unwrap_or(SHARED)),
             cell(row.blocks_hit),
             cell(row.blocks_read),
             optional(row.hit_percent.map(|percent| format!("{percent:.1} %"))),
@@ -194,9 +202,7 @@ fn hits(rows: &[CacheRow], thresholds: &Thresholds) -> Findings {
             Some(100.0),
             rows.iter().filter_map(|row| {
                 Some((
-                    row.database
-                        .clone()
-                        .unwrap_or_else(|| "(shared)".to_owned()),
+                    row.database.clone().unwrap_or_else(|| SHARED.to_owned()),
                     row.hit_percent?,
                 ))
             }),

@@ -3,7 +3,7 @@
 use neobank_ops::connections::{ConnectionLimitsRow, ConnectionRow};
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
-use super::part::{Bar, Chart, Findings, Part, count, seconds};
+use super::part::{Bar, Chart, Findings, Part, count, counted, seconds};
 use crate::nagios::{Measure, Range, Severity, Unit};
 use crate::output::{Block, Mood, Table, cell, optional};
 
@@ -65,8 +65,21 @@ fn who(rows: &[ConnectionRow]) -> Findings {
             optional(row.oldest_transaction_seconds.map(seconds)),
         ]);
     }
-    let sum =
-        |of: fn(&ConnectionRow) -> i64| count(rows.iter().map(of).fold(0, i64::saturating_add));
+    let total = |of: fn(&ConnectionRow) -> i64| rows.iter().map(of).fold(0, i64::saturating_add);
+    let sum = |of: fn(&ConnectionRow) -> i64| count(total(of));
+    let mut blocks = vec![Block::Table(table)];
+    let (hidden, untracked) = (total(|row| row.hidden), total(|row| row.untracked));
+    if hidden > 0 {
+        blocks.push(Block::Note(format!(
+            "{} from this role, and in none of these states: ask with the privileges of pg_monitor",
+            counted(hidden, "connection is hidden", "connections are hidden")
+        )));
+    }
+    if untracked > 0 {
+        blocks.push(Block::Note(super::part::untracked(
+            usize::try_from(untracked).unwrap_or_default(),
+        )));
+    }
     let bars = rows.iter().take(BARS_MAX).map(|row| Bar {
         label: row
             .application_name
@@ -84,13 +97,18 @@ fn who(rows: &[ConnectionRow]) -> Findings {
         bars: bars.collect(),
     };
     Findings {
-        blocks: vec![Block::Table(table)],
+        blocks,
         charts: if rows.is_empty() {
             Vec::new()
         } else {
             vec![chart]
         },
-        summary: format!("{} groups", rows.len()),
+        summary: format!(
+            "{} active, {} idle, {} idle in a transaction",
+            total(|row| row.active),
+            total(|row| row.idle),
+            total(|row| row.idle_in_transaction.saturating_add(row.aborted))
+        ),
         measures: vec![
             Measure::new("active", sum(|row| row.active), Unit::Count),
             Measure::new("idle", sum(|row| row.idle), Unit::Count),
@@ -137,7 +155,7 @@ fn findings(limits: &ConnectionLimitsRow, thresholds: &Thresholds) -> Findings {
             unit: "",
             end: Some(count(limits.usable_connections)),
             bars: vec![Bar {
-                label: "used of the usable ones".to_owned(),
+                label: format!("used, of {} usable", limits.usable_connections),
                 value: count(limits.used_connections),
                 mood,
             }],

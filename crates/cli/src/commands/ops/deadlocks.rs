@@ -3,7 +3,7 @@
 use neobank_ops::deadlocks::{DeadlockCountRow, DeadlockRisk, DeadlockRow, RiskLevel};
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
-use super::part::{Findings, Part, count, short, word};
+use super::part::{Findings, Part, count, counted, short, word};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Mood, Table, cell, optional};
 
@@ -20,7 +20,7 @@ pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<P
                 logged(rows, thresholds)
             }),
             Part::of("counts", "Counted by the server", &counts, |rows| {
-                counted(rows)
+                by_server(rows)
             }),
             Part::of("risks", "Risks now", &risks, |rows| risky(rows)),
         ],
@@ -41,7 +41,10 @@ fn logged(rows: &[DeadlockRow], thresholds: &Thresholds) -> Findings {
         ]);
     }
     let hours = thresholds.locks.deadlock_window_hours;
-    let summary = format!("{} deadlocks in {hours} h", rows.len());
+    let summary = format!(
+        "{} in {hours} h",
+        counted(rows.len(), "deadlock", "deadlocks")
+    );
     Findings {
         blocks: vec![Block::Note(summary.clone()), Block::Table(table)],
         charts: Vec::new(),
@@ -57,7 +60,7 @@ fn logged(rows: &[DeadlockRow], thresholds: &Thresholds) -> Findings {
     }
 }
 
-fn counted(rows: &[DeadlockCountRow]) -> Findings {
+fn by_server(rows: &[DeadlockCountRow]) -> Findings {
     let mut table = Table::new(&["Database", ">Deadlocks", "Counted since"], "no databases");
     for row in rows {
         table.row([
@@ -103,7 +106,10 @@ fn risky(rows: &[DeadlockRisk]) -> Findings {
     Findings {
         blocks: vec![Block::Table(table)],
         charts: Vec::new(),
-        summary: format!("{} risks now, {certain} of them certain", rows.len()),
+        summary: format!(
+            "{} now, {certain} of them certain",
+            counted(rows.len(), "risk", "risks")
+        ),
         measures: vec![
             Measure::new("risks", count(rows.len()), Unit::Count),
             Measure::new("certain", count(certain), Unit::Count)

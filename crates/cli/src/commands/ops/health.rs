@@ -28,7 +28,11 @@ fn judged(name: &'static str, title: &'static str, section: &Section<Vec<HealthC
         .value()
         .and_then(|checks| checks.iter().find(is_unknown))
     {
-        part.check.unknown = Some(format!("{}: {}", check.check_name, check.recommendation));
+        part.check.unknown = Some(format!(
+            "{}: {}",
+            check.check_name.replace('_', " "),
+            check.recommendation
+        ));
     }
     part
 }
@@ -45,7 +49,7 @@ fn findings(checks: &[HealthCheck]) -> Findings {
             _ => Mood::Warning,
         };
         table.row([
-            cell(&check.check_name),
+            cell(check.check_name.replace('_', " ")),
             cell(word(check.status)).mood(mood),
             optional(check.verdict.map(word)),
             cell(&check.current_value),
@@ -56,7 +60,12 @@ fn findings(checks: &[HealthCheck]) -> Findings {
     let worst = checks.iter().max_by_key(|check| check.status);
     let summary = match worst {
         Some(worst) if worst.status != Status::Ok => {
-            format!("{}: {}", worst.check_name, worst.current_value)
+            format!(
+                "{}: {}. {}",
+                worst.check_name.replace('_', " "),
+                worst.current_value,
+                worst.recommendation.trim_end_matches('.')
+            )
         }
         _ => format!("{} checks, nothing wrong", checks.len()),
     };

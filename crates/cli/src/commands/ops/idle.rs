@@ -5,24 +5,29 @@ use std::time::Duration;
 use neobank_ops::connections::IdleConnectionRow;
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
-use super::part::{Findings, Part, count, seconds, seconds_from, short};
+use super::part::{Findings, Part, count, counted, seconds, seconds_from, short};
 use crate::nagios::{Measure, Unit};
 use crate::output::{Block, Mood, Table, cell, optional};
 
 pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
     let at_least = Duration::from_secs(thresholds.connections.idle_seconds);
     let section = monitor.idle_connections(at_least).await?;
-    Ok(Part::of("idle", "Idle connections", &section, |rows| {
+    let untracked = section.value().map_or(0, |rows| {
+        rows.iter().filter(|row| !row.is_tracked()).count()
+    });
+    let part = Part::of("idle", "Idle connections", &section, |rows| {
         findings(rows, thresholds)
-    }))
+    });
+    Ok(part.without_untracked(untracked))
 }
 
 fn findings(rows: &[IdleConnectionRow], thresholds: &Thresholds) -> Findings {
+    let idle = rows.iter().filter(|row| row.is_tracked()).count();
     let in_transaction = |row: &&IdleConnectionRow| row.transaction_seconds.is_some();
     let longest = rows
         .iter()
         .filter(in_transaction)
-        .map(|row| row.idle_seconds)
+        .filter_map(|row| row.idle_seconds)
         .fold(0.0, f64::max);
     let open = rows.iter().filter(in_transaction).count();
     let mut table = Table::new(
@@ -40,7 +45,7 @@ fn findings(rows: &[IdleConnectionRow], thresholds: &Thresholds) -> Findings {
         "no connection has been idle for that long",
     );
     for row in rows {
-        let mood = if in_transaction(&row) {
+        let mood = if in_transaction(&row) || !row.is_tracked() {
             Mood::Warning
         } else {
             Mood::Plain
@@ -52,7 +57,7 @@ fn findings(rows: &[IdleConnectionRow], thresholds: &Thresholds) -> Findings {
             optional(row.application_name.as_ref()),
             optional(row.client_address.as_ref()),
             cell(&row.state).mood(mood),
-            cell(seconds(row.idle_seconds)),
+            optional(row.idle_seconds.map(seconds)),
             optional(row.transaction_seconds.map(seconds)),
             optional(row.query.as_deref().map(short)),
         ]);
@@ -61,22 +66,25 @@ fn findings(rows: &[IdleConnectionRow], thresholds: &Thresholds) -> Findings {
     Findings {
         blocks: vec![
             Block::Note(format!(
-                "idle for {limit} s or longer: {}, in a transaction: {open}",
-                rows.len()
+                "idle for {limit} s or longer: {idle}, in a transaction: {open}"
             )),
             Block::Table(table),
         ],
         charts: Vec::new(),
         summary: format!(
-            "{} connections are idle for {limit} s or longer, {open} of them in a transaction",
-            rows.len()
+            "{} for {limit} s or longer, {open} in a transaction",
+            counted(
+                idle,
+                "connection has been idle",
+                "connections have been idle"
+            )
         ),
         measures: vec![
             Measure::new("longest_in_transaction", longest, Unit::Seconds).limits(
                 seconds_from(thresholds.transactions.idle_warning_seconds),
                 seconds_from(thresholds.transactions.idle_critical_seconds),
             ),
-            Measure::new("idle", count(rows.len()), Unit::Count),
+            Measure::new("idle", count(idle), Unit::Count),
             Measure::new("in_transaction", count(open), Unit::Count),
         ],
     }

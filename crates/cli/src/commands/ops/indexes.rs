@@ -1,9 +1,9 @@
 //! `neobank ops indexes`.
 
 use neobank_ops::indexes::{IndexFinding, IndexProblem};
-use neobank_ops::{Monitor, OpsError, Thresholds};
+use neobank_ops::{Monitor, OpsError, TableName, Thresholds};
 
-use super::part::{Findings, Part, count, word_of};
+use super::part::{Findings, Part, bytes, count, counted, word_of};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Mood, Table, cell, optional};
 
@@ -31,14 +31,26 @@ fn findings(found: &[IndexFinding]) -> Findings {
             "Index",
             "Table",
             "Problem",
-            ">Bytes",
+            ">Size",
             ">Scans",
             "Needed for",
-            "Before it is dropped",
+            "Mind",
+            "What to do",
         ],
-        "every index is used, valid and alone",
+        "every index is valid, alone, and used or needed",
     );
-    for finding in found {
+    let is_quiet = |finding: &&IndexFinding| {
+        finding.problem == IndexProblem::Unused && !finding.is_removable()
+    };
+    let mut shown: Vec<_> = found.iter().filter(|finding| !is_quiet(finding)).collect();
+    shown.sort_by_key(|finding| {
+        (
+            finding.problem != IndexProblem::Invalid,
+            !finding.is_removable(),
+            std::cmp::Reverse(finding.index.size_bytes),
+        )
+    });
+    for finding in &shown {
         let mood = match finding.problem {
             IndexProblem::Invalid => Mood::Bad,
             _ if finding.is_removable() => Mood::Warning,
@@ -50,17 +62,26 @@ fn findings(found: &[IndexFinding]) -> Findings {
             .map(|one| word_of(one, "use"))
             .collect();
         table.row([
+            cell(name(finding)),
             cell(format!(
                 "{}.{}",
-                finding.index.schema_name, finding.index.index_name
+                finding.index.schema_name, finding.index.table_name
             )),
-            cell(&finding.index.table_name),
             cell(problem(&finding.problem)).mood(mood),
-            optional(finding.index.size_bytes),
+            optional(finding.index.size_bytes.map(bytes)),
             cell(finding.index.scans),
             optional(Some(uses.join(", ")).filter(|uses| !uses.is_empty())),
-            cell(finding.caveats.join("; ")),
+            optional(Some(finding.caveats.join("; ")).filter(|caveats| !caveats.is_empty())),
+            cell(remedy(finding)),
         ]);
+    }
+    let quiet = found.len() - shown.len();
+    let mut blocks = vec![Block::Table(table)];
+    if quiet > 0 {
+        blocks.push(Block::Note(format!(
+            "{} by no query, but needed for uniqueness or a constraint: nothing to do",
+            counted(quiet, "index is used", "indexes are used")
+        )));
     }
     let removable = found
         .iter()
@@ -71,17 +92,37 @@ fn findings(found: &[IndexFinding]) -> Findings {
         .filter(|finding| finding.problem == IndexProblem::Invalid)
         .count();
     Findings {
-        blocks: vec![Block::Table(table)],
+        blocks,
         charts: Vec::new(),
         summary: format!(
-            "{} findings, {removable} indexes that nothing but queries would miss, {invalid} invalid",
-            found.len()
+            "{} that nothing but queries would miss, {invalid} invalid",
+            counted(removable, "index", "indexes")
         ),
         measures: vec![
             Measure::new("removable", count(removable), Unit::Count),
             Measure::new("invalid", count(invalid), Unit::Count)
                 .limits(Some(Range::above(0.0)), None),
         ],
+    }
+}
+
+fn name(finding: &IndexFinding) -> String {
+    format!("{}.{}", finding.index.schema_name, finding.index.index_name)
+}
+
+/// A statement to copy.
+fn remedy(finding: &IndexFinding) -> String {
+    let index = TableName::new(&finding.index.schema_name, &finding.index.index_name);
+    if finding.problem == IndexProblem::Invalid {
+        format!("Build it again: REINDEX INDEX CONCURRENTLY {index};")
+    } else if finding.is_removable() && finding.problem == IndexProblem::Unused {
+        format!(
+            "If it stays unused for as long as your rarest work: DROP INDEX CONCURRENTLY {index};"
+        )
+    } else if finding.is_removable() {
+        format!("DROP INDEX CONCURRENTLY {index};")
+    } else {
+        "Drop what needs it first.".to_owned()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use neobank_ops::blocking::{AwaitedLock, BlockingReport, Participant};
+use neobank_ops::blocking::{BlockingReport, Participant};
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
-use super::part::{Bar, Chart, Findings, Part, count, seconds, short, word};
+use super::part::{Bar, Chart, Findings, Part, count, counted, seconds, short, word};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Cell, Mood, Table, cell, optional};
 
@@ -67,16 +67,16 @@ fn summary(report: &BlockingReport, longest: f64, certain: usize) -> String {
     let mut summary = match report.roots.first() {
         _ if report.edges.is_empty() => "nobody waits for a lock".to_owned(),
         Some(root) => format!(
-            "{} sessions wait, the longest for {}; {} keeps {} waiting",
-            report.lock_waiters_total,
+            "{}, the longest for {}; {} keeps {} waiting",
+            counted(report.lock_waiters_total, "session waits", "sessions wait"),
             seconds(longest),
             root.who,
             root.waiters_in_all
         ),
-        None => format!("{} sessions wait", report.lock_waiters_total),
+        None => counted(report.lock_waiters_total, "session waits", "sessions wait"),
     };
     if certain > 0 {
-        summary.push_str(&format!("; {certain} deadlocks"));
+        summary.push_str(&format!("; {}", counted(certain, "deadlock", "deadlocks")));
     }
     summary
 }
@@ -133,7 +133,7 @@ fn cycles(report: &BlockingReport) -> Vec<Block> {
         .collect()
 }
 
-/// Each waiter below what it waits for: the nearer to a root, the further up.
+/// Those behind one root together, the nearer to it the further up; those behind cycles alone come last.
 fn waits(report: &BlockingReport) -> Table {
     let mut table = Table::new(
         &[
@@ -144,6 +144,7 @@ fn waits(report: &BlockingReport) -> Table {
             "Lock",
             "Wanted",
             "User",
+            "Application",
             "Statement",
         ],
         "nobody waits",
@@ -153,7 +154,12 @@ fn waits(report: &BlockingReport) -> Table {
         let wait = report
             .participant(&edge.waiter)
             .and_then(|one| one.wait.as_ref());
+        let root = wait.and_then(|wait| {
+            let first = wait.roots.first()?;
+            report.roots.iter().position(|root| root.who == *first)
+        });
         (
+            root.unwrap_or(usize::MAX),
             wait.map_or(usize::MAX, |wait| wait.depth),
             edge.blocker.clone(),
             edge.waiter.clone(),
@@ -169,9 +175,10 @@ fn waits(report: &BlockingReport) -> Table {
             optional(wait.and_then(|wait| wait.seconds).map(seconds)),
             cell(&edge.blocker),
             cell(word(edge.kind)),
-            optional(wait.and_then(|wait| wait.lock.as_ref()).map(lock)),
+            optional(wait.and_then(|wait| wait.lock.as_ref())),
             optional(edge.wanted_mode.as_ref()),
             optional(one.username.as_ref()),
+            optional(one.application_name.as_ref()),
             statement(one),
         ]);
     }
@@ -189,7 +196,10 @@ fn charts(report: &BlockingReport) -> Vec<Chart> {
         .into_iter()
         .take(BARS_MAX)
         .map(|(one, seconds)| Bar {
-            label: one.who.to_string(),
+            label: match &one.application_name {
+                Some(name) => format!("{} {name}", one.who),
+                None => one.who.to_string(),
+            },
             value: seconds,
             mood: Mood::Warning,
         })
@@ -203,24 +213,6 @@ fn charts(report: &BlockingReport) -> Vec<Chart> {
         end: None,
         bars,
     }]
-}
-
-fn lock(lock: &AwaitedLock) -> String {
-    let table = lock.relation_name.as_ref().map(|table| {
-        let schema = lock.relation_schema.as_deref().unwrap_or_default();
-        format!("{schema}.{table}")
-    });
-    let advisory = match (&lock.lock_namespace, &lock.lock_identifier) {
-        (Some(namespace), Some(identifier)) => Some(format!("{namespace}/{identifier}")),
-        _ => lock
-            .advisory_key
-            .map(|key| key.to_string())
-            .or_else(|| lock.advisory_pair.clone()),
-    };
-    match table.or(advisory) {
-        Some(object) => format!("{} {object}", lock.lock_type),
-        None => lock.lock_type.clone(),
-    }
 }
 
 fn statement(one: &Participant) -> Cell {

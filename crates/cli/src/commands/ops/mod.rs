@@ -94,11 +94,12 @@ pub(crate) struct MonitoringArguments {
     /// A file of thresholds, as `neobank ops thresholds` prints one
     #[arg(long, value_name = "FILE", help_heading = "Monitoring")]
     thresholds: Option<PathBuf>,
-    /// How long one question may take on the server, in milliseconds
+    /// How long one question may take on the server, in milliseconds: 2 to 86400000
     #[arg(
         long,
         value_name = "MILLISECONDS",
         default_value_t = 5_000,
+        value_parser = clap::value_parser!(u64).range(2..=86_400_000),
         help_heading = "Monitoring"
     )]
     question_timeout: u64,
@@ -198,7 +199,9 @@ async fn subject(
         OpsCommand::Statements(_) => activity::statements(monitor, thresholds).await,
         OpsCommand::Cache(_) => activity::cache(monitor, thresholds).await,
         OpsCommand::Vacuum(_) => vacuum::part(monitor, thresholds).await,
-        OpsCommand::Bloat(arguments) => bloat::of_schemas(monitor, arguments.schemas()).await,
+        OpsCommand::Bloat(arguments) => {
+            bloat::of_schemas(monitor, thresholds, arguments.schemas()).await
+        }
         OpsCommand::Indexes(arguments) => indexes::of_schemas(monitor, arguments.schemas()).await,
         _ => locks::part(monitor, thresholds).await,
     }
@@ -235,8 +238,12 @@ impl MonitoringArguments {
 
     /// The limits of each question.
     pub(crate) fn limits(&self) -> MonitorLimits {
-        MonitorLimits::default()
-            .with_statement_timeout(Duration::from_millis(self.question_timeout))
+        let question = Duration::from_millis(self.question_timeout);
+        let limits = MonitorLimits::default();
+        // Below the question's own limit, however short that is.
+        limits
+            .with_lock_timeout(limits.lock_timeout.min(question / 2))
+            .with_statement_timeout(question)
     }
 
     async fn open(&self, connection: &Connection) -> Result<(Monitor, Thresholds), CommandError> {

@@ -1,8 +1,9 @@
 //! One subject of monitoring, with all that can be shown of it.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use neobank_ops::Section;
+use neobank_ops::{Cause, Reason, Section};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -80,9 +81,9 @@ impl Part {
                 name,
                 title,
                 data,
-                blocks: vec![Block::Note(format!("n/a: {reason}"))],
+                blocks: vec![Block::Note(format!("n/a: {}", why(reason)))],
                 charts: Vec::new(),
-                check: Check::not_available(name, reason.to_string()),
+                check: Check::not_available(name, why(reason)),
             },
         }
     }
@@ -127,6 +128,17 @@ impl Part {
         joined
     }
 
+    /// The same part, unknown where it would be well, because these sessions do not tell what they do.
+    #[must_use]
+    pub(crate) fn without_untracked(mut self, sessions: usize) -> Self {
+        if sessions > 0 {
+            let reason = untracked(sessions);
+            self.blocks.push(Block::Note(reason.clone()));
+            self.check.unknown = Some(reason);
+        }
+        self
+    }
+
     /// Whether there is an answer.
     pub(crate) const fn is_available(&self) -> bool {
         self.check.unknown.is_none()
@@ -139,6 +151,49 @@ impl Part {
             .failed_if(!available)
             .with_check(self.check))
     }
+}
+
+/// A reason in the server's words, and what to do where those do not say.
+fn why(reason: &Reason) -> String {
+    match reason.cause {
+        Cause::LockTimeout => {
+            format!("{reason}: somebody has locked what is asked for; see neobank ops locks")
+        }
+        Cause::StatementTimeout => {
+            format!("{reason}: it took longer than --question-timeout")
+        }
+        _ => reason.to_string(),
+    }
+}
+
+/// As people read sizes, rounded down.
+pub(crate) fn bytes(bytes: i64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let mut rest = bytes;
+    let mut unit = 0;
+    while rest.abs() >= 10_240 && unit + 1 < UNITS.len() {
+        rest /= 1024;
+        unit += 1;
+    }
+    format!("{rest} {}", UNITS.get(unit).copied().unwrap_or_default())
+}
+
+/// That nobody knows what these sessions do.
+pub(crate) fn untracked(sessions: usize) -> String {
+    format!(
+        "nobody knows what {}: track_activities is off",
+        counted(sessions, "session does", "sessions do")
+    )
+}
+
+/// A number with the words behind it: those for one, or those for any other number.
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(
+    number: N,
+    one: &str,
+    many: &str,
+) -> String {
+    let words = if number == N::from(1) { one } else { many };
+    format!("{number} {words}")
 }
 
 /// A number of things as a measure has it; what is beyond four billion is four billion.

@@ -4,14 +4,16 @@ use neobank_ops::horizon::HorizonReport;
 use neobank_ops::wraparound::{AgeLevel, DatabaseAgeRow, STOP_AGE};
 use neobank_ops::{Monitor, OpsError, Thresholds};
 
-use super::part::{Bar, Chart, Findings, Part, count, seconds, word};
+use super::part::{Bar, Chart, Findings, Part, count, counted, seconds, word};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Mood, Table, cell, optional};
 
+/// Holders that are shown, the oldest first; JSON has all of them.
+const HOLDERS_MAX: usize = 10;
 /// Bars at most.
 const BARS_MAX: usize = 12;
 
-pub(super) async fn part(monitor: &Monitor, _: &Thresholds) -> Result<Part, OpsError> {
+pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
     let horizon = monitor.horizon().await?;
     let ages = monitor.database_ages().await?;
     Ok(Part::join(
@@ -25,13 +27,13 @@ pub(super) async fn part(monitor: &Monitor, _: &Thresholds) -> Result<Part, OpsE
                 "horizon",
                 "Who holds old row versions back",
                 &horizon,
-                holders,
+                |report| holders(report, thresholds),
             ),
         ],
     ))
 }
 
-fn holders(report: &HorizonReport) -> Findings {
+fn holders(report: &HorizonReport, thresholds: &Thresholds) -> Findings {
     let mut table = Table::new(
         &[
             "Kind",
@@ -45,7 +47,7 @@ fn holders(report: &HorizonReport) -> Findings {
         ],
         "nobody",
     );
-    for row in &report.holders {
+    for row in report.holders.iter().take(HOLDERS_MAX) {
         table.row([
             cell(row.kind.replace('_', " ")),
             cell(&row.identity),
@@ -59,6 +61,12 @@ fn holders(report: &HorizonReport) -> Findings {
     }
     let oldest = report.holders.iter().map(|row| row.age_transactions).max();
     let mut blocks = vec![Block::Table(table)];
+    if report.holders.len() > HOLDERS_MAX {
+        blocks.push(Block::Note(format!(
+            "the oldest {HOLDERS_MAX} of {}",
+            report.holders.len()
+        )));
+    }
     if !report.sees_session_details {
         blocks.push(Block::Note(
             "the role may not see states and times of other roles' sessions; pg_monitor is enough"
@@ -68,12 +76,32 @@ fn holders(report: &HorizonReport) -> Findings {
     Findings {
         blocks,
         charts: Vec::new(),
-        summary: format!("{} hold old row versions back", report.holders.len()),
-        measures: vec![Measure::new(
-            "oldest_transactions",
-            count(oldest.unwrap_or_default()),
-            Unit::Count,
-        )],
+        summary: match report.holders.len() {
+            0 => "nobody holds old row versions back".to_owned(),
+            number => format!(
+                "{} old row versions back",
+                counted(
+                    number,
+                    "transaction or slot holds",
+                    "transactions and slots hold"
+                )
+            ),
+        },
+        measures: vec![
+            Measure::new(
+                "oldest_transactions",
+                count(oldest.unwrap_or_default()),
+                Unit::Count,
+            )
+            .limits(
+                Some(Range::from(count(
+                    thresholds.vacuum.held_warning_transactions,
+                ))),
+                Some(Range::from(count(
+                    thresholds.vacuum.held_critical_transactions,
+                ))),
+            ),
+        ],
     }
 }
 

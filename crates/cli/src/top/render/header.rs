@@ -75,7 +75,11 @@ fn connections_line(state: &State) -> Line<'static> {
         ("idle in transaction", counts.in_transaction, WARNING),
         ("aborted", counts.aborted, BAD),
         ("waiting for locks", counts.waiting_for_locks, BAD),
+        ("not known", counts.other, WARNING),
     ] {
+        if name == "not known" && number == 0 {
+            continue;
+        }
         let style = if number == 0 { QUIET } else { style };
         spans.push(Span::styled(format!("   {name} {number}"), style));
     }

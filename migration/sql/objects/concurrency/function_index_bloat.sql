@@ -1,0 +1,201 @@
+-- Bloat of the 1,000 largest B-trees on the tables in these schemas: an estimate, and how far it can be trusted. The body is the text of
+-- crates/ops/src/bloat/indexes.sql; a test holds the two together.
+CREATE OR REPLACE FUNCTION concurrency.index_bloat(p_schemas text[] DEFAULT NULL)
+RETURNS TABLE (
+    schema_name text,
+    table_name text,
+    index_name text,
+    size_bytes bigint,
+    fillfactor integer,
+    entries bigint,
+    entry_bytes double precision,
+    free_percent double precision,
+    bloat_bytes bigint,
+    bloat_percent double precision,
+    margin_percent double precision,
+    is_confident boolean,
+    doubts text[]
+)
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+-- Otherwise a change of a table that begins meanwhile is waited for, and everybody after it waits too.
+SET lock_timeout = '100ms'
+AS $$
+-- An estimate from statistics alone: no index is read and no lock is waited for. $1: the schemas; null for all of users'.
+WITH taken AS MATERIALIZED (
+    -- The size of a relation that somebody wants for himself would be waited for.
+    SELECT lock.relation AS relation_id
+    FROM pg_catalog.pg_locks AS lock
+    WHERE lock.locktype = 'relation' AND lock.mode = 'AccessExclusiveLock'
+      AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+      AND lock.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+), tree AS MATERIALIZED (
+    SELECT
+        class.oid AS index_id,
+        owner.oid AS table_id,
+        space.nspname AS schema_name,
+        owner.relname AS table_name,
+        class.relname AS index_name,
+        entry.indkey::pg_catalog.int2[] AS keys,
+        entry.indisunique AS is_unique,
+        entry.indisvalid AS is_valid,
+        class.reltuples AS entries,
+        pg_catalog.current_setting('block_size')::pg_catalog.float8 AS page_size,
+        coalesce((SELECT option.option_value::pg_catalog.int4 FROM pg_catalog.pg_options_to_table(class.reloptions) AS option
+                  WHERE option.option_name = 'fillfactor'), 90) AS fillfactor,
+        held.is_locked,
+        CASE WHEN held.is_locked THEN class.relpages * pg_catalog.current_setting('block_size')::pg_catalog.int8
+             ELSE pg_catalog.pg_relation_size(class.oid) END AS size_bytes,
+        coalesce(pg_catalog.pg_stat_get_last_analyze_time(owner.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(owner.oid)) AS last_analyzed,
+        pg_catalog.pg_stat_get_mod_since_analyze(owner.oid) AS changes_since_analyze,
+        pg_catalog.pg_stat_get_dead_tuples(owner.oid) AS dead_rows,
+        -- How many entries of a partial index were in the sample that counted them; null where all rows were, or all are entries.
+        CASE WHEN entry.indpred IS NOT NULL AND sample.rows < owner.reltuples
+             THEN sample.rows * greatest(class.reltuples, 0) / owner.reltuples END AS sampled_entries
+    FROM pg_catalog.pg_index AS entry
+    JOIN pg_catalog.pg_class AS class ON class.oid = entry.indexrelid AND class.relkind = 'i'
+    JOIN pg_catalog.pg_am AS method ON method.oid = class.relam AND method.amname = 'btree'
+    JOIN pg_catalog.pg_class AS owner ON owner.oid = entry.indrelid AND owner.relpersistence <> 't' AND owner.relkind <> 't'
+    JOIN pg_catalog.pg_namespace AS space ON space.oid = owner.relnamespace
+    CROSS JOIN LATERAL (SELECT
+        class.oid IN (SELECT taken.relation_id FROM taken) OR owner.oid IN (SELECT taken.relation_id FROM taken) AS is_locked
+    ) AS held
+    -- An analyze reads 300 rows for each step of the largest target of a column.
+    CROSS JOIN LATERAL (SELECT CASE WHEN entry.indpred IS NOT NULL THEN (
+        SELECT 300.0::pg_catalog.float8 * pg_catalog.max(coalesce(nullif(attribute.attstattarget, -1),
+            pg_catalog.current_setting('default_statistics_target')::pg_catalog.int4))
+        FROM pg_catalog.pg_attribute AS attribute
+        WHERE attribute.attrelid = owner.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    ) END AS rows) AS sample
+    WHERE CASE WHEN $1 IS NULL
+               THEN NOT pg_catalog.starts_with(space.nspname, 'pg_') AND space.nspname <> 'information_schema'
+               ELSE space.nspname = ANY ($1) END
+    -- The largest: a smaller index has less to give back than any of these.
+    ORDER BY size_bytes DESC NULLS LAST, class.oid
+    LIMIT 1000
+), field AS (
+    SELECT
+        tree.index_id,
+        attribute.attnum AS place,
+        attribute.attlen > 0 AS is_fixed,
+        CASE WHEN attribute.attlen < 0 THEN 1
+             ELSE CASE attribute.attalign WHEN 'd' THEN 8 WHEN 'i' THEN 4 WHEN 's' THEN 2 ELSE 1 END END AS alignment,
+        (CASE WHEN attribute.attlen > 0 THEN attribute.attlen ELSE coalesce(known.avg_width, 32) + 0.5 END)::pg_catalog.float8 AS width,
+        1 - coalesce(known.null_frac, 0) AS presence,
+        known.n_distinct = -1 AS is_distinct,
+        known.avg_width IS NULL AND attribute.attlen < 0 AS lacks_statistics
+    FROM tree
+    JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = tree.index_id AND attribute.attnum > 0
+    LEFT JOIN pg_catalog.pg_attribute AS source
+        ON source.attrelid = tree.table_id AND source.attnum = tree.keys[attribute.attnum - 1] AND source.attnum > 0
+    -- The statistics of an expression are under the index's own name.
+    LEFT JOIN pg_catalog.pg_stats AS known
+        ON known.schemaname = tree.schema_name AND NOT known.inherited
+       AND known.tablename = CASE WHEN source.attnum IS NULL THEN tree.index_name ELSE tree.table_name END
+       AND known.attname = coalesce(source.attname, attribute.attname)
+), shape AS (
+    SELECT
+        field.index_id,
+        pg_catalog.bool_or(field.lacks_statistics) AS lacks_statistics,
+        coalesce(pg_catalog.bool_or(field.is_distinct), false) AS has_distinct_field,
+        pg_catalog.sum(field.presence * field.width) AS bytes,
+        pg_catalog.sum(CASE WHEN field.is_fixed THEN 0 ELSE 0.5 END) AS slack,
+        pg_catalog.sum(CASE WHEN field.place > 1 THEN (field.alignment - 1) / 2.0 ELSE 0 END) AS padding,
+        -- Fields that keep each other aligned.
+        pg_catalog.bool_and(field.is_fixed AND field.width::pg_catalog.int4 % 8 = 0)
+            OR pg_catalog.bool_and(field.is_fixed AND field.width::pg_catalog.int4 % field.alignment = 0)
+            AND pg_catalog.count(DISTINCT field.alignment) = 1 AS is_even,
+        pg_catalog.bool_and(field.presence = 1) AS is_full
+    FROM field
+    GROUP BY field.index_id
+), entry AS (
+    SELECT
+        tree.*,
+        shape.lacks_statistics,
+        shape.has_distinct_field,
+        CASE
+            WHEN shape.is_even AND shape.is_full THEN pg_catalog.ceil((8 + shape.bytes) / 8) * 8
+            ELSE 8 + shape.bytes + CASE WHEN shape.is_even THEN 0 ELSE shape.padding END + 3.5 + CASE WHEN shape.is_full THEN 0 ELSE 4 END
+        END AS entry_bytes,
+        CASE
+            WHEN shape.is_even AND shape.is_full THEN 0
+            ELSE shape.slack + CASE WHEN shape.is_even THEN 0 ELSE shape.padding END + 3.5 + CASE WHEN shape.is_full THEN 0 ELSE 4 END
+        END AS entry_slack
+    FROM tree
+    JOIN shape USING (index_id)
+), leaf AS (
+    SELECT
+        entry.*,
+        -- A page has a header of 24 bytes and an end of 16; the first page holds no entries, and inner pages point to the leaves.
+        entry.page_size - 40 AS room,
+        greatest((entry.size_bytes / entry.page_size - 1) * (1 - (entry.entry_bytes + 4) / (entry.page_size - 40)), 0) AS leaves
+    FROM entry
+), told AS (
+    SELECT
+        leaf.*,
+        leaf.leaves * leaf.room AS leaf_bytes,
+        -- Each leaf repeats where the next one begins.
+        (greatest(leaf.entries, 0) + leaf.leaves) * (leaf.entry_bytes + 4) AS used_bytes,
+        greatest(pg_catalog.floor(leaf.room * leaf.fillfactor / 100 / (leaf.entry_bytes + 4)) - 1, 1) AS entries_per_leaf
+    FROM leaf
+), judged AS (
+    SELECT
+        told.*,
+        CASE WHEN told.leaf_bytes > 0 THEN least(greatest(100 * (1 - told.used_bytes / told.leaf_bytes), 0), 100) ELSE 0 END AS free_percent,
+        least(greatest(told.size_bytes - told.page_size * (1 + pg_catalog.ceil(pg_catalog.ceil(greatest(told.entries, 0) / told.entries_per_leaf)
+            * (1 + (told.entry_bytes + 4) / told.room))), 0), told.size_bytes) AS bloat_bytes,
+        2 + CASE WHEN told.leaf_bytes > 0 THEN 100 * greatest(told.entries, 0) * told.entry_slack / told.leaf_bytes ELSE 0 END AS width_margin,
+        -- Entries of dead rows stay until a vacuum, and those of later rows are not counted.
+        CASE WHEN told.leaf_bytes > 0 THEN 100 * (told.dead_rows + told.changes_since_analyze) * (told.entry_bytes + 4) / told.leaf_bytes
+             ELSE 0 END AS change_margin,
+        -- Twice the standard deviation of a count in a sample.
+        CASE WHEN told.sampled_entries IS NULL THEN 0
+             ELSE least(200 / pg_catalog.sqrt(greatest(told.sampled_entries, 1)), 100) END AS sample_margin,
+        pg_catalog.array_remove(ARRAY[
+            CASE WHEN told.is_locked THEN 'the table is locked' END,
+            CASE WHEN NOT told.is_valid THEN 'the index is not valid' END,
+            CASE WHEN told.last_analyzed IS NULL OR told.entries < 0 THEN 'never analyzed' END,
+            CASE WHEN told.lacks_statistics THEN 'statistics are missing or may not be read' END,
+            CASE WHEN told.dead_rows > 0.02 * greatest(told.entries, 0) THEN 'dead rows' END,
+            CASE WHEN told.changes_since_analyze > 0.02 * greatest(told.entries, 0) THEN 'statistics are stale' END,
+            CASE WHEN NOT told.is_unique AND NOT told.has_distinct_field THEN 'equal entries are merged' END,
+            CASE WHEN told.used_bytes > 1.05 * told.leaf_bytes AND told.size_bytes > 2 * told.page_size
+                 THEN 'statistics contradict the size' END
+        ], NULL) AS doubts
+    FROM told
+    -- An index that was dropped meanwhile has no size.
+    WHERE told.size_bytes IS NOT NULL
+), weighed AS (
+    SELECT
+        judged.*,
+        judged.width_margin + judged.change_margin + judged.sample_margin AS margin_percent,
+        judged.doubts
+            || CASE WHEN judged.width_margin > 5 THEN ARRAY['the width of entries varies too much'] END
+            || CASE WHEN judged.width_margin <= 5 AND judged.width_margin + judged.sample_margin > 5
+                    THEN ARRAY['few entries were in the sample'] END
+            || CASE WHEN judged.width_margin + judged.sample_margin <= 5
+                     AND judged.width_margin + judged.change_margin + judged.sample_margin > 5
+                     AND NOT judged.doubts && ARRAY['dead rows', 'statistics are stale']
+                    THEN ARRAY['statistics are stale'] END AS all_doubts
+    FROM judged
+)
+SELECT
+    weighed.schema_name::pg_catalog.text AS schema_name,
+    weighed.table_name::pg_catalog.text AS table_name,
+    weighed.index_name::pg_catalog.text AS index_name,
+    weighed.size_bytes::pg_catalog.int8 AS size_bytes,
+    weighed.fillfactor::pg_catalog.int4 AS fillfactor,
+    greatest(weighed.entries, 0)::pg_catalog.int8 AS entries,
+    weighed.entry_bytes::pg_catalog.float8 AS entry_bytes,
+    weighed.free_percent::pg_catalog.float8 AS free_percent,
+    weighed.bloat_bytes::pg_catalog.int8 AS bloat_bytes,
+    coalesce(100 * weighed.bloat_bytes / nullif(weighed.size_bytes, 0), 0)::pg_catalog.float8 AS bloat_percent,
+    weighed.margin_percent::pg_catalog.float8 AS margin_percent,
+    pg_catalog.cardinality(weighed.all_doubts) = 0 AS is_confident,
+    weighed.all_doubts AS doubts
+FROM weighed
+ORDER BY weighed.bloat_bytes DESC, weighed.schema_name, weighed.index_name
+$$;
+COMMENT ON FUNCTION concurrency.index_bloat(text[]) IS 'Bloat of the 1,000 largest B-trees on the tables in these schemas (null: all but the system''s): an estimate, and how far it can be trusted.';
+REVOKE ALL ON FUNCTION concurrency.index_bloat(text[]) FROM PUBLIC;

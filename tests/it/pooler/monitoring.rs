@@ -1,0 +1,168 @@
+//! Every question of monitoring through PgBouncer in transaction mode: each answer is the one that comes past it.
+
+use neobank_db::{Database, DatabaseConfig, Executor, Pooler, statement};
+use neobank_ops::{Cause, Monitor, MonitorLimits, TableName, Thresholds, isolation};
+
+use super::{before, connect, drop_user};
+use crate::harness::TestBank;
+use crate::ops::monitor_of;
+use crate::ops::questions::{IN_SQL, Subjects, questions};
+use crate::ops::session::Session;
+
+on_both_versions!(
+    every_question_is_answered_through_it,
+    questions_at_once_do_not_meet,
+    isolation_levels_are_executed_through_it,
+);
+
+fn subjects() -> Subjects {
+    Subjects {
+        table: TableName::new("banking", "currencies"),
+        index: TableName::new("banking", "currencies_pkey"),
+        thresholds: Thresholds::default(),
+    }
+}
+
+/// One who waits, one who holds, a sample, and what measures exactly; the user may see it all.
+async fn scene(bank: &TestBank, config: &DatabaseConfig) -> (Session, Session) {
+    let (holder, waiter) = (
+        Session::open(bank.url()).await,
+        Session::open(bank.url()).await,
+    );
+    holder
+        .run(&format!(
+            "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pgstattuple; CREATE EXTENSION pageinspect;
+             GRANT pg_monitor, pg_stat_scan_tables TO \"{}\";
+             INSERT INTO pooling.pool_stats (pool_name, client_connections, server_connections, server_active, server_idle, max_wait_ms,
+                 total_requests)
+             VALUES ('teller', 9, 4, 4, 0, 200, 1)",
+            config.user
+        ))
+        .await;
+    holder
+        .run("BEGIN; LOCK TABLE banking.customers IN SHARE MODE")
+        .await;
+    waiter
+        .wait(
+            &Session::open(bank.url()).await,
+            "UPDATE banking.customers SET phone_primary = NULL",
+        )
+        .await;
+    (holder, waiter)
+}
+
+async fn every_question_is_answered_through_it(bank: TestBank) {
+    let (pgbouncer, config) = before(&bank, |_| ()).await;
+    let (holder, waiter) = scene(&bank, &config).await;
+    let limits = MonitorLimits::default();
+    let through = Monitor::connect(config.clone(), limits).await.unwrap();
+    let past = monitor_of(bank.url()).await;
+    let (subjects, mut answered) = (subjects(), 0);
+    for (question, ask) in questions(&through, &subjects) {
+        let reason = ask().await.unwrap();
+        // The pages of a table are a superuser's alone, and then only visible rows are told.
+        assert_eq!(reason, None, "{question}");
+        answered += 1;
+    }
+    assert!(answered >= 25, "{answered}");
+    // Who blocks whom is the same from both sides.
+    let edges = async |monitor: &Monitor| {
+        let report = monitor.blocking().await.unwrap().into_value().unwrap();
+        let mut edges = report.edges;
+        edges.retain(|edge| edge.waiter.to_string() == waiter.pid.to_string());
+        edges
+    };
+    let found = edges(&through).await;
+    assert_eq!(found, edges(&past).await);
+    assert_eq!(found[0].blocker.to_string(), holder.pid.to_string());
+    // In SQL, each statement in a transaction of its own, as psql and Grafana send them.
+    let database = connect(&config).await;
+    let own = Database::connect(DatabaseConfig::from_url(bank.url()).unwrap())
+        .await
+        .unwrap();
+    for (name, sql) in IN_SQL {
+        let count = format!("SELECT count(*) FROM ({sql}) AS answer");
+        let rows: i64 = database
+            .fetch_value(statement(&count, []))
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let is_steady = ["bloat", "mvcc", "size", "config"]
+            .iter()
+            .any(|part| name.contains(part));
+        if is_steady {
+            let directly: i64 = own.fetch_value(statement(&count, [])).await.unwrap();
+            assert_eq!(rows, directly, "{name}");
+            assert!(rows > 0, "{name}");
+        }
+    }
+    // Nothing stays in the server's sessions that the next client would get.
+    let left: String = database
+        .fetch_value(statement(
+            "SELECT concat_ws(' ', current_setting('jit'), current_setting('transaction_read_only'), current_setting('lock_timeout'))",
+            [],
+        ))
+        .await
+        .unwrap();
+    assert!(!left.contains("100ms") && left.contains("off "), "{left}");
+    drop((database, own, through, past, holder, waiter, pgbouncer));
+    drop_user_with_grants(&bank, &config).await;
+}
+
+/// Two server connections for eight monitors.
+async fn questions_at_once_do_not_meet(bank: TestBank) {
+    let (pgbouncer, config) = before(&bank, |_| ()).await;
+    let (holder, waiter) = scene(&bank, &config).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (config, waiter) = (config.clone(), waiter.pid);
+        tasks.spawn(async move {
+            let monitor = Monitor::connect(config, MonitorLimits::default())
+                .await
+                .unwrap();
+            let subjects = subjects();
+            for (question, ask) in questions(&monitor, &subjects) {
+                let reason = ask().await.unwrap();
+                // On a machine under load, an answer may come too late; it must never be another one.
+                let cause = reason.map(|reason| reason.cause);
+                assert!(
+                    matches!(cause, None | Some(Cause::StatementTimeout)),
+                    "{question}: {cause:?}"
+                );
+            }
+            let report = monitor.blocking().await.unwrap().into_value().unwrap();
+            let waits = |one: &neobank_ops::blocking::Participant| {
+                one.who.to_string() == waiter.to_string() && one.wait.is_some()
+            };
+            assert!(report.participants.iter().any(waits));
+        });
+    }
+    tasks.join_all().await;
+    drop((holder, waiter, pgbouncer));
+    drop_user_with_grants(&bank, &config).await;
+}
+
+/// Its sessions are transactions, so that it works behind PgBouncer as well.
+async fn isolation_levels_are_executed_through_it(bank: TestBank) {
+    let (pgbouncer, config) = before(&bank, |config| config.pool_size = 6).await;
+    Session::open(bank.url())
+        .await
+        .run(&format!(
+            "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO %I', current_database(), '{}'); END $$",
+            config.user
+        ))
+        .await;
+    assert_eq!(config.pooler, Pooler::Transaction);
+    let report = isolation::run(&config).await.unwrap();
+    assert_eq!(report.cells.len(), 40);
+    assert_eq!(report.surprises().count(), 0, "{report}");
+    drop(pgbouncer);
+    drop_user_with_grants(&bank, &config).await;
+}
+
+async fn drop_user_with_grants(bank: &TestBank, config: &DatabaseConfig) {
+    Session::open(bank.url())
+        .await
+        .run(&format!("DROP OWNED BY \"{}\"", config.user))
+        .await;
+    drop_user(bank, config).await;
+}
