@@ -72,6 +72,28 @@ impl Books {
         host.settle().await
     }
 
+    /// Lets a ledger see every account once, as one that has run for a while has, up to as many as it remembers.
+    pub(crate) async fn acquaint(
+        &mut self,
+        ledger: &Ledger,
+        options: &Options,
+    ) -> Result<(), BenchError> {
+        let cent = Money::parse("0.01", currency()?)?;
+        let accounts = usize::try_from(options.accounts).unwrap_or(usize::MAX);
+        let known = u32::try_from(options.remembered.min(accounts)).unwrap_or(0);
+        let mut first = 0;
+        while first < known {
+            let chunk = first..known.min(first + CHUNK);
+            first = chunk.end;
+            let postings: Vec<Request> = chunk
+                .map(|number| PostingRequest::deposit(account(number), cent).into())
+                .collect();
+            self.transfers += postings.len() as u64;
+            ledger.submit_all(&postings).await?;
+        }
+        Ok(())
+    }
+
     /// Those of a copy of their database, or of the same one again.
     pub(crate) async fn copied(&self, options: &Options, host: &Host) -> Result<Self, BenchError> {
         let database = Database::connect(host.application(options.connections)?).await?;

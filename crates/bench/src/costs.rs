@@ -34,8 +34,6 @@ const PARTS: &[(&str, &str)] = &[
     ("the checks of accounts", "DO $$ DECLARE c record; BEGIN FOR c IN SELECT conname FROM pg_constraint
         WHERE contype = 'c' AND conrelid = 'banking.accounts'::regclass
         LOOP EXECUTE format('ALTER TABLE banking.accounts DROP CONSTRAINT %I', c.conname); END LOOP; END $$"),
-    ("the checks of an account's time zone", "ALTER TABLE banking.accounts DROP CONSTRAINT IF EXISTS accounts_time_zone_is_a_name,
-        DROP CONSTRAINT IF EXISTS accounts_time_zone_is_known"),
     ("the room for new versions in the pages of accounts", "ALTER TABLE banking.accounts SET (fillfactor = 100);
 VACUUM (FULL, ANALYZE) banking.accounts"),
     ("the domains around numeric", "ALTER TABLE banking.transactions ALTER amount TYPE numeric, ALTER running_balance TYPE numeric;

@@ -227,6 +227,7 @@ async fn a_guard_that_is_gone_or_changed_is_named(bank: TestBank) {
         ("accounts_closed_for_ever", "accounts"),
         ("accounts_guard_system_insert", "accounts"),
         ("accounts_guard_system_update", "accounts"),
+        ("accounts_valid_terms", "accounts"),
     ];
     let of_tables = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgname NOT LIKE '%\\_touch'
                      AND tgrelid IN ('banking.transactions'::regclass, 'banking.transfers'::regclass, 'banking.accounts'::regclass)";

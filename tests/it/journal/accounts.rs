@@ -1,5 +1,6 @@
 //! Balances follow the journal and nothing else; accounts are never deleted.
 
+use neobank_db::{Executor, statement};
 use neobank_domain::ledger::SystemAccount;
 
 use super::assert_refused;
@@ -8,6 +9,7 @@ use crate::harness::{TestBank, czk};
 on_both_versions!(
     nothing_changes_a_balance_around_the_journal,
     accounts_are_neither_deleted_nor_truncated,
+    what_an_account_is_must_make_sense,
     accounts_are_not_opened_with_a_balance,
 );
 
@@ -101,4 +103,46 @@ async fn accounts_are_not_opened_with_a_balance(bank: TestBank) {
     }
     let external = SystemAccount::External.id(czk("0").currency());
     assert_eq!(bank.balance(external).await, czk("-10"));
+}
+
+/// Whoever writes it, the owner included.
+async fn what_an_account_is_must_make_sense(bank: TestBank) {
+    let account = bank.account(czk("0")).await;
+    let superuser = bank.superuser().await;
+    let breaking = [
+        ("account_type = 'gold'", "accounts_type_is_known"),
+        ("account_status = 'asleep'", "accounts_status_is_known"),
+        ("held_balance = -1", "accounts_held_balance_not_negative"),
+        (
+            "overdraft_limit = -1",
+            "accounts_overdraft_limit_not_negative",
+        ),
+        ("time_zone = 'CET'", "accounts_time_zone_is_a_name"),
+        ("time_zone = 'Europe/Prag'", "22023"),
+        ("opened_at = '-infinity'", "accounts_opened_at_is_finite"),
+        (
+            "account_status = 'closed', closed_at = 'infinity'",
+            "accounts_closed_at_is_finite",
+        ),
+        ("customer_id = NULL", "accounts_system_has_no_owner"),
+        ("overdraft_limit = NULL", "accounts_system_has_no_limit"),
+        ("account_status = 'closed'", "accounts_closed_has_a_time"),
+        ("closed_at = now()", "accounts_closed_has_a_time"),
+    ];
+    // The guard of balances stands before the checks of what is held.
+    let setting = "SET LOCAL neobank.posting = 'on'";
+    for (change, expected) in breaking {
+        let transaction = superuser.begin().await.unwrap();
+        transaction.execute(statement(setting, [])).await.unwrap();
+        let sql = format!("UPDATE banking.accounts SET {change} WHERE account_id = '{account}'");
+        let error = transaction.execute(statement(&sql, [])).await.unwrap_err();
+        let found = error
+            .constraint()
+            .unwrap_or(&error.server().unwrap().sqlstate)
+            .to_owned();
+        assert_eq!(found, expected, "{change}: {error:?}");
+    }
+    let sensible = "account_status = 'closed', closed_at = now(), time_zone = 'Europe/Prague'";
+    let sql = format!("UPDATE banking.accounts SET {sensible} WHERE account_id = '{account}'");
+    assert_eq!(superuser.execute(statement(&sql, [])).await.unwrap(), 1);
 }

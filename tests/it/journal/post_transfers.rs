@@ -15,6 +15,7 @@ on_both_versions!(
     a_guess_gets_in_only_while_its_conditions_hold,
     a_guess_is_posted_at_the_servers_time_and_waits_for_nobody,
     whoever_waited_is_held_against_what_the_other_left,
+    one_alone_is_held_against_the_same_as_many,
 );
 
 /// The arguments of a call that is right: 5 from `A` to `B`, then 7 back. Each test changes something in it.
@@ -48,6 +49,23 @@ impl Call {
             ("p_credit_id", ids([5, 6])),
             ("p_credit_description", "'{\"\",\"\"}'".to_owned()),
         ])
+    }
+
+    /// The first of the two alone, for which the function has a shorter way.
+    fn first(&self) -> Self {
+        let first = |value: &String| {
+            let inner = value.trim_start_matches("'{").trim_end_matches("}'");
+            match inner.split_once(',') {
+                Some((first, _)) if inner.len() < value.len() => format!("'{{{first}}}'"),
+                _ => "ARRAY[now()]".to_owned(),
+            }
+        };
+        Self(
+            self.0
+                .iter()
+                .map(|(name, value)| (*name, first(value)))
+                .collect(),
+        )
     }
 
     fn with(&self, changes: &[(&str, &str)]) -> String {
@@ -510,4 +528,170 @@ async fn whoever_waited_is_held_against_what_the_other_left(bank: TestBank) {
         }
         bank.assert_sound().await;
     }
+}
+
+async fn one_alone_is_held_against_the_same_as_many(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let frozen = bank.account(czk("10")).await;
+    accounts::freeze(&bank.database, frozen).await.unwrap();
+    let call = Call::of(a, b).first();
+    let nobody = AccountId::new();
+    let to = |account: AccountId| format!("'{{{account}}}'");
+    let version = bank.find(a).await.version;
+    let guard = format!("p_from_now => true, p_guard_account_id => '{a}', p_guard_version => ");
+    let guarded = |version: i64| {
+        let call = call.with(&[("p_posted_at", "'{2000-01-01}'")]);
+        call.replace(
+            "post_transfers(",
+            &format!("post_transfers({guard} {version}, "),
+        )
+    };
+    let cases = [
+        (
+            "a gap",
+            call.with(&[("p_from_entry_number", "'{4}'")]),
+            "NB002",
+        ),
+        (
+            "a gap of the payee",
+            call.with(&[("p_to_entry_number", "'{3}'")]),
+            "NB002",
+        ),
+        (
+            "a wrong balance",
+            call.with(&[("p_from_balance", "'{84}'")]),
+            "NB002",
+        ),
+        (
+            "a wrong balance of the payee",
+            call.with(&[("p_to_balance", "'{16}'")]),
+            "NB002",
+        ),
+        (
+            "another amount",
+            call.with(&[("p_amount", "'{6}'")]),
+            "NB002",
+        ),
+        ("no amount", call.with(&[("p_amount", "'{NULL}'")]), "NB002"),
+        (
+            "not a number",
+            call.with(&[("p_amount", "'{NaN}'")]),
+            "NB002",
+        ),
+        (
+            "nothing moves",
+            call.with(&[
+                ("p_amount", "'{0}'"),
+                ("p_from_balance", "'{90}'"),
+                ("p_to_balance", "'{10}'"),
+            ]),
+            "23514",
+        ),
+        (
+            "backwards",
+            call.with(&[
+                ("p_amount", "'{-5}'"),
+                ("p_from_balance", "'{95}'"),
+                ("p_to_balance", "'{5}'"),
+            ]),
+            "23514",
+        ),
+        (
+            "more than there is",
+            call.with(&[
+                ("p_amount", "'{91}'"),
+                ("p_from_balance", "'{-1}'"),
+                ("p_to_balance", "'{101}'"),
+            ]),
+            "23514",
+        ),
+        (
+            "more decimals than the currency has",
+            call.with(&[
+                ("p_amount", "'{5.001}'"),
+                ("p_from_balance", "'{84.999}'"),
+                ("p_to_balance", "'{15.001}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "another currency",
+            call.with(&[("p_currency_code", "'{EUR}'")]),
+            "NB002",
+        ),
+        (
+            "from nobody",
+            call.with(&[("p_from_account_id", &to(nobody))]),
+            "NB002",
+        ),
+        (
+            "to nobody",
+            call.with(&[("p_to_account_id", &to(nobody))]),
+            "NB002",
+        ),
+        (
+            "to one that is frozen",
+            call.with(&[("p_to_account_id", &to(frozen)), ("p_to_balance", "'{15}'")]),
+            "NB002",
+        ),
+        (
+            "to itself",
+            call.with(&[
+                ("p_to_account_id", &to(a)),
+                ("p_to_entry_number", "'{4}'"),
+                ("p_to_balance", "'{90}'"),
+            ]),
+            "NB002",
+        ),
+        (
+            "before the last entry",
+            call.with(&[("p_posted_at", "'{2001-01-01}'")]),
+            "NB002",
+        ),
+        (
+            "in the future",
+            call.with(&[("p_posted_at", "ARRAY[now() + interval '1 day']")]),
+            "NB002",
+        ),
+        (
+            "no time",
+            call.with(&[("p_posted_at", "'{NULL}'")]),
+            "NB002",
+        ),
+        (
+            "a kind that is not known",
+            call.with(&[("p_transfer_type", "'{gift}'")]),
+            "23514",
+        ),
+        (
+            "a balance too many",
+            call.with(&[("p_to_balance", "'{15,15}'")]),
+            "NB002",
+        ),
+        (
+            "a time too many",
+            call.with(&[("p_posted_at", "ARRAY[now(), now()]")]),
+            "NB002",
+        ),
+        (
+            "a key too many",
+            call.with(&[("p_idempotency_key", "'{NULL,x}'")]),
+            "NB002",
+        ),
+        ("a guard that has moved", guarded(version + 1), "NB002"),
+    ];
+    let superuser = bank.superuser().await;
+    for (name, sql, sqlstate) in cases {
+        for database in [&bank.database, &superuser] {
+            assert_refused(&bank, database, &format!("/* {name} */ {sql}"), sqlstate).await;
+        }
+    }
+    // The control: the same with nothing wrong in it.
+    let right = guarded(version);
+    bank.database.execute(statement(&right, [])).await.unwrap();
+    assert_eq!(
+        (bank.balance(a).await, bank.balance(b).await),
+        (czk("85"), czk("15"))
+    );
+    bank.assert_sound().await;
 }

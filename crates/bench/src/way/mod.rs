@@ -87,6 +87,7 @@ pub(crate) async fn measure(
             let database = Database::connect(host.application(connections)?).await?;
             let mover = engine::Single::new(&database, options);
             let ledger = mover.ledger();
+            books.acquaint(&ledger, options).await?;
             let loaded = load(mover, choice, callers, options, host, &books.database).await?;
             database.close();
             finished(way, choice, callers, &loaded, books).with_memory(ledger.memory())
@@ -95,6 +96,7 @@ pub(crate) async fn measure(
             let database = Database::connect(host.application(options.lanes + 1)?).await?;
             let mover = engine::Gathered::new(&database, options)?;
             let (gathered, ledger) = (mover.ledger(), mover.memory());
+            books.acquaint(&ledger, options).await?;
             let loaded = load(mover, choice, callers, options, host, &books.database).await?;
             database.close();
             let mut line = finished(way, choice, callers, &loaded, books);

@@ -27,12 +27,13 @@ WHERE account_id = ANY ($1)
 ORDER BY account_id
 FOR NO KEY UPDATE";
 
-/// Without a lock. As in [`READ_KNOWN`], so that the plan fits one account and many.
+/// Without a lock. As in [`READ_KNOWN`], so that the plan fits one account and many. In a sub-select the server cannot see how long
+/// the list is; where it can, it makes a plan anew for each short one.
 const READ_ACCOUNTS: &str = "\
 SELECT account.account_id, account.account_number, account.currency_code, account.account_status,
        account.current_balance::numeric, account.held_balance::numeric, account.overdraft_limit::numeric,
        account.last_entry_number, account.last_entry_at, account.version
-FROM unnest($1::uuid[]) AS wanted (account_id)
+FROM unnest((SELECT $1::uuid[])) AS wanted (account_id)
 CROSS JOIN LATERAL (
     SELECT * FROM banking.accounts AS a WHERE a.account_id = wanted.account_id OFFSET 0
 ) AS account";

@@ -139,7 +139,7 @@ AS $$
         ('accounts_closed_for_ever', 'banking.accounts', 'banking.refuse_account_change()'),
         ('accounts_guard_system_insert', 'banking.accounts', 'banking.guard_system_account()'),
         ('accounts_guard_system_update', 'banking.accounts', 'banking.guard_system_account()'),
-        ('accounts_check_time_zone', 'banking.accounts', 'banking.check_time_zone()')
+        ('accounts_valid_terms', 'banking.accounts', 'banking.check_account_terms()')
     ) AS guard (name, on_table, calls)
     WHERE NOT EXISTS (
         SELECT FROM pg_catalog.pg_trigger AS trigger

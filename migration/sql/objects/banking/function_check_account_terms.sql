@@ -1,0 +1,35 @@
+-- In the place of checks of the table on what an account is: the server holds every check against every version of a row and
+-- prepares all of them anew for each statement, so that each transfer paid for looks at a time zone that it does not touch. What
+-- is agreed with a customer is set once, and seldom changed. The checks that a balance can break are still the table's.
+CREATE OR REPLACE FUNCTION banking.check_account_terms() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_broken text;
+BEGIN
+    v_broken := CASE
+        WHEN NOT NEW.account_type IN ('checking', 'savings', 'business', 'system') THEN 'accounts_type_is_known'
+        WHEN NOT NEW.account_status IN ('active', 'frozen', 'closed') THEN 'accounts_status_is_known'
+        WHEN NEW.held_balance < 0 THEN 'accounts_held_balance_not_negative'
+        WHEN NEW.overdraft_limit < 0 THEN 'accounts_overdraft_limit_not_negative'
+        -- PostgreSQL also takes abbreviations, whose meaning is a setting, and POSIX formulas, which match almost any text.
+        WHEN NEW.time_zone !~ '^(UTC|[A-Z][A-Za-z_-]*(/[A-Z][A-Za-z_-]*)+|Etc/GMT([+]([0-9]|1[0-2])|-([0-9]|1[0-4])))$'
+            THEN 'accounts_time_zone_is_a_name'
+        -- Fails with 22023 where there is no such zone.
+        WHEN timezone(NEW.time_zone, '2000-01-01 00:00:00+00'::timestamptz) IS NULL THEN 'accounts_time_zone_is_known'
+        WHEN NOT isfinite(NEW.opened_at) THEN 'accounts_opened_at_is_finite'
+        WHEN NOT isfinite(NEW.closed_at) THEN 'accounts_closed_at_is_finite'
+        -- Only the bank's own accounts have no owner and no limit.
+        WHEN (NEW.account_type = 'system') <> (NEW.customer_id IS NULL) THEN 'accounts_system_has_no_owner'
+        WHEN (NEW.account_type = 'system') <> (NEW.overdraft_limit IS NULL) THEN 'accounts_system_has_no_limit'
+        WHEN (NEW.account_status = 'closed') <> (NEW.closed_at IS NOT NULL) THEN 'accounts_closed_has_a_time'
+    END;
+    IF v_broken IS NOT NULL THEN
+        RAISE EXCEPTION 'account % breaks %', NEW.account_number, v_broken
+            USING ERRCODE = 'check_violation', SCHEMA = 'banking', TABLE = 'accounts', CONSTRAINT = v_broken;
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION banking.check_account_terms() FROM PUBLIC;
