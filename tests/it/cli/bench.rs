@@ -58,7 +58,14 @@ async fn every_way_moves_money_and_the_books_are_checked(database: EmptyDatabase
             .unwrap()
     };
     let counted = [trips("classic", 1), trips("single", 1)];
-    assert_eq!(counted, [6.0, 2.0]);
+    assert_eq!(counted, [6.0, 1.0]);
+    let locks = ["--ways", "single", "--remembered", "0"];
+    let locks = data(url, &[&bench[..], &locks].concat()).await;
+    let line = &locks["lines"][0];
+    assert_eq!(
+        (line["round_trips"].as_f64(), line["remembered"].as_f64()),
+        (Some(2.0), Some(0.0))
+    );
     assert!(trips("gathered", 4) < 2.0);
     // 20 accounts were paid into, and each transfer has two entries.
     assert!(report["entries"].as_u64().unwrap() > 40);
