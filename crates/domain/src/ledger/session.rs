@@ -77,9 +77,9 @@ WHERE account.account_id = ANY ($1)
 const FIND_TRANSFERS: &str =
     "SELECT transfer_id, posted_at FROM banking.transfers WHERE transfer_id = ANY ($1)";
 
-/// Changes nothing, but moves the account's version.
-const MOVE_VERSION: &str =
-    "UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id = $1";
+/// Changes nothing, but moves the account's version. A closed account has had its last entry, and refuses every change.
+const MOVE_VERSION: &str = "\
+UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id = $1 AND account_status <> 'closed'";
 
 /// One row for each transfer; the function makes its two entries and the balances.
 const POST_TRANSFERS: &str = "\

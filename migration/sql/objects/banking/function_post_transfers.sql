@@ -96,7 +96,7 @@ BEGIN
         END IF;
     END IF;
 
-    -- The same for one transfer, which needs no chain: half of the time of a lone call is to start and end the statement below.
+    -- The same for one transfer, which needs no chain, and for which starting the statement below would cost most.
     IF cardinality(p_transfer_id) = 1 AND cardinality(p_transfer_type) = 1 AND cardinality(p_amount) = 1
        AND cardinality(p_currency_code) = 1 AND cardinality(p_description) = 1 AND cardinality(p_idempotency_key) = 1
        AND cardinality(p_request_hash) = 1 AND cardinality(p_posted_at) = 1 AND cardinality(p_from_account_id) = 1
