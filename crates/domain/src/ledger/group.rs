@@ -1,6 +1,7 @@
 //! One group of requests on its way through one transaction: attempts, and attempts again.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use neobank_db::{DatabaseError, ErrorClass, RetryPolicy, TransactionOptions};
 
@@ -31,12 +32,22 @@ pub(super) struct Group<'a> {
     pub(super) keys: Vec<String>,
 }
 
-/// Which requests of a group take part in an attempt, asked just before they are decided on.
+/// Which requests of a group take part in an attempt, asked just before they are decided on; and what others do meanwhile.
 pub(super) trait Claims {
     /// Their places. From now on none of them can be taken back.
     fn claim(&mut self) -> Vec<usize>;
     /// The attempt has changed nothing, so that they can be taken back again.
     fn give_back(&mut self);
+    /// What the group's statement holds until it has ended, for one that follows it to wait for.
+    fn turn(&self) -> Option<i64>;
+    /// The turn of a group that this one may be decided behind, on what that one leaves.
+    fn after(&self) -> Option<i64>;
+    /// The group's statement is on its way: another group may be decided on what it leaves.
+    fn sent(&mut self);
+    /// How long the server took to write, and how long the answer took beyond that.
+    fn took(&mut self, writing: Duration, rest: Duration);
+    /// Returns when the group that this one follows has ended.
+    fn predecessor(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// All of so many, and nobody takes one back.
@@ -48,6 +59,20 @@ impl Claims for Everyone {
     }
 
     fn give_back(&mut self) {}
+
+    fn turn(&self) -> Option<i64> {
+        None
+    }
+
+    fn after(&self) -> Option<i64> {
+        None
+    }
+
+    fn sent(&mut self) {}
+
+    fn took(&mut self, _: Duration, _: Duration) {}
+
+    async fn predecessor(&mut self) {}
 }
 
 /// Why a group did not end with its outcomes.
@@ -120,13 +145,17 @@ pub(super) async fn run(
     group: &Group<'_>,
     claims: &mut impl Claims,
 ) -> Result<Vec<Outcome>, Failure> {
-    let visit = ledger.memory.visit(&group.accounts);
+    let visit = ledger
+        .memory
+        .visit(&group.accounts, claims.after().is_some());
     if visit.may_guess() {
         if let Some(outcomes) = unlocked::attempt(ledger, group, &visit, claims).await? {
             return Ok(outcomes);
         }
         claims.give_back();
     }
+    // Its requests came first.
+    claims.predecessor().await;
     run_under_locks(ledger, group, &visit, claims).await
 }
 

@@ -38,6 +38,9 @@ struct State {
     /// What was used lately. When it is half of the limit, it becomes old, and what is old is forgotten.
     young: HashMap<AccountId, AccountState>,
     old: HashMap<AccountId, AccountState>,
+    /// What groups leave whose statements are on their way, by the number of their visit.
+    promised: Vec<(u64, BTreeMap<AccountId, AccountState>)>,
+    visits: u64,
     doubt: Doubt,
     metrics: MemoryMetrics,
 }
@@ -55,8 +58,17 @@ const DOUBT_MAX: u32 = 6;
 /// A group's accounts, while it is under way.
 pub(super) struct Visit<'a> {
     memory: &'a Memory,
+    number: u64,
     accounts: &'a [AccountId],
     may_guess: bool,
+}
+
+/// What a group is decided on without a lock.
+#[derive(Default)]
+pub(super) struct Recalled {
+    pub(super) accounts: BTreeMap<AccountId, AccountState>,
+    /// One of those that are as another group will leave them, if its statement succeeds, and its version then.
+    pub(super) promised: Option<(AccountId, i64)>,
 }
 
 impl Memory {
@@ -67,23 +79,26 @@ impl Memory {
         }
     }
 
-    /// The group under way with these accounts, each once.
-    pub(super) fn visit<'a>(&'a self, accounts: &'a [AccountId]) -> Visit<'a> {
+    /// The group under way with these accounts, each once; `follows` if it may be decided on what another one promises.
+    pub(super) fn visit<'a>(&'a self, accounts: &'a [AccountId], follows: bool) -> Visit<'a> {
         let mut state = self.state();
-        let mut is_alone = true;
+        let mut is_known = true;
         for account in accounts {
-            let users = state.busy.entry(*account).or_default();
-            is_alone &= *users == 0;
-            *users = users.saturating_add(1);
+            let users = state.busy.get(account).copied().unwrap_or(0);
+            // Otherwise another group of this process holds the locks, or is about to: a guess would be wrong.
+            is_known &= users == 0 || (follows && users == 1 && state.is_promised(account));
+            state.busy.insert(*account, users.saturating_add(1));
         }
-        // Another group of this process holds the locks, or is about to: a guess would be wrong.
-        let may_guess = self.limit > 0 && is_alone && state.doubt.passes();
+        let may_guess = self.limit > 0 && is_known && state.doubt.passes();
+        state.visits = state.visits.wrapping_add(1);
+        let number = state.visits;
         if !may_guess {
             state.metrics.under_locks = state.metrics.under_locks.saturating_add(1);
         }
         drop(state);
         Visit {
             memory: self,
+            number,
             accounts,
             may_guess,
         }
@@ -108,15 +123,31 @@ impl Visit<'_> {
         self.may_guess
     }
 
-    /// What is remembered of the accounts; it is forgotten here until it is kept again, so that whatever goes wrong meanwhile
-    /// leaves nothing behind that is wrong.
-    pub(super) fn recall(&self) -> BTreeMap<AccountId, AccountState> {
+    /// What is remembered of the accounts, or promised; it is forgotten here until it is kept again, so that whatever goes
+    /// wrong meanwhile leaves nothing behind that is wrong.
+    pub(super) fn recall(&self) -> Recalled {
         let mut state = self.memory.state();
-        let recalled = self.accounts.iter().filter_map(|account| {
+        let mut recalled = Recalled::default();
+        for account in self.accounts {
             let (young, old) = (state.young.remove(account), state.old.remove(account));
-            Some((*account, young.or(old)?))
-        });
-        recalled.collect()
+            if let Some(promised) = state.take_promised(account) {
+                recalled.promised = Some((*account, promised.version));
+                recalled.accounts.insert(*account, promised);
+            } else if let Some(remembered) = young.or(old) {
+                recalled.accounts.insert(*account, remembered);
+            }
+        }
+        recalled
+    }
+
+    /// Lets the next group be decided on the accounts as this one will leave them.
+    pub(super) fn promise(&self, accounts: BTreeMap<AccountId, AccountState>) {
+        self.memory.state().promised.push((self.number, accounts));
+    }
+
+    /// Promises no longer, and returns the accounts that nobody has recalled.
+    pub(super) fn take_back(&self) -> BTreeMap<AccountId, AccountState> {
+        self.memory.state().take_back(self.number)
     }
 
     /// Remembers the accounts as a commit has left them.
@@ -140,10 +171,12 @@ impl Visit<'_> {
         state.metrics.right = state.metrics.right.saturating_add(1);
     }
 
-    /// The guess was wrong.
-    pub(super) fn was_wrong(&self) {
+    /// The guess was wrong; `is_own_fault` unless it was the promise of another group.
+    pub(super) fn was_wrong(&self, is_own_fault: bool) {
         let mut state = self.memory.state();
-        state.doubt = state.doubt.grown();
+        if is_own_fault {
+            state.doubt = state.doubt.grown();
+        }
         state.metrics.wrong = state.metrics.wrong.saturating_add(1);
     }
 
@@ -165,6 +198,7 @@ impl Drop for Visit<'_> {
                 }
             }
         }
+        let _ = state.take_back(self.number);
     }
 }
 
@@ -174,6 +208,21 @@ impl State {
         if self.young.len() >= limit.div_ceil(2) {
             self.old = std::mem::take(&mut self.young);
         }
+    }
+
+    fn is_promised(&self, account: &AccountId) -> bool {
+        let mut promises = self.promised.iter();
+        promises.any(|(_, accounts)| accounts.contains_key(account))
+    }
+
+    fn take_promised(&mut self, account: &AccountId) -> Option<AccountState> {
+        let mut promises = self.promised.iter_mut();
+        promises.find_map(|(_, accounts)| accounts.remove(account))
+    }
+
+    fn take_back(&mut self, visit: u64) -> BTreeMap<AccountId, AccountState> {
+        let place = self.promised.iter().position(|(own, _)| *own == visit);
+        place.map_or_else(BTreeMap::new, |place| self.promised.swap_remove(place).1)
     }
 }
 

@@ -6,6 +6,7 @@
 //! before the wait, and a transfer that committed meanwhile under the same key would be missed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use neobank_db::driver::{FromSql, Row, ToSql, Type};
@@ -88,7 +89,8 @@ SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
 /// The same from what was not locked: at the server's time, and only as long as nothing has changed.
 const POST_UNLOCKED: &str = "\
 SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                              true, $19, $20, $21, $22) AS now";
+                              true, $19, $20, $21, $22, $23, $24, $25, $26) AS now,
+       clock_timestamp() AS written";
 
 /// The statements, ready on one connection.
 pub(super) struct Session {
@@ -272,20 +274,33 @@ pub(super) async fn write_unlocked(
     // Nobody was refused, most of the time.
     let witnesses = (!conditions.witnesses.is_empty()).then_some(&conditions.witnesses);
     let versions = witnesses.map(|_| &conditions.witness_versions);
+    let after = conditions.after.as_ref();
+    let (after_account, after_version) = after
+        .map(|after| (after.account.as_uuid(), after.version))
+        .unzip();
+    let after = after.map(|after| after.turn);
     let mut parameters: Vec<&(dyn ToSql + Sync)> = transfers.parameters().to_vec();
     parameters.extend([
         &guard as &(dyn ToSql + Sync),
         &version,
         &witnesses,
         &versions,
+        &conditions.turn,
+        &after,
+        &after_account,
+        &after_version,
     ]);
     let types = [POST_TYPES, CONDITION_TYPES].concat();
     alone.write(POST_UNLOCKED, &types, &parameters).await
 }
 
-/// The server's time in what [`write_unlocked`] returned.
-pub(super) fn time_of(written: &Written) -> Result<DateTime<Utc>, DatabaseError> {
-    column(written.rows.first().ok_or(DatabaseError::NoRow)?, "now")
+/// The server's time in what [`write_unlocked`] returned, and how long the server took until it could commit.
+pub(super) fn time_of(written: &Written) -> Result<(DateTime<Utc>, Duration), DatabaseError> {
+    let row = written.rows.first().ok_or(DatabaseError::NoRow)?;
+    let now: DateTime<Utc> = column(row, "now")?;
+    let written: DateTime<Utc> = column(row, "written")?;
+    // Negative when the server's clock was set back meanwhile.
+    Ok((now, (written - now).to_std().unwrap_or_default()))
 }
 
 /// What must still be so when a decision that was made without a lock is written.
@@ -296,9 +311,31 @@ pub(super) struct Conditions {
     /// The accounts of requests that were refused.
     pub(super) witnesses: Vec<Uuid>,
     pub(super) witness_versions: Vec<i64>,
+    /// What the statement holds until it has ended, for one that follows it to wait for.
+    pub(super) turn: Option<i64>,
+    /// The statement that this one follows.
+    pub(super) after: Option<After>,
 }
 
-const CONDITION_TYPES: &[Type] = &[Type::UUID, Type::INT8, Type::UUID_ARRAY, Type::INT8_ARRAY];
+/// A statement that is on its way, and may have ended.
+pub(super) struct After {
+    /// What it holds until it has ended.
+    pub(super) turn: i64,
+    /// An account that it moves, and the version that this has then.
+    pub(super) account: AccountId,
+    pub(super) version: i64,
+}
+
+const CONDITION_TYPES: &[Type] = &[
+    Type::UUID,
+    Type::INT8,
+    Type::UUID_ARRAY,
+    Type::INT8_ARRAY,
+    Type::INT8,
+    Type::INT8,
+    Type::UUID,
+    Type::INT8,
+];
 
 const POST_TYPES: &[Type] = &[
     Type::UUID_ARRAY,

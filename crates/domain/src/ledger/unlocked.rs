@@ -7,19 +7,21 @@
 //! under locks: adjustments on the version, events of the past on the clock.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join;
 use neobank_db::{Alone, DatabaseError, RetryPolicy};
 
 use super::Ledger;
 use super::certainty::{self, Certainty};
 use super::decision::{AccountState, Books, Decision, Identified, NewTransfer, decide};
 use super::group::{Claims, Failure, Group};
-use super::memory::Visit;
+use super::memory::{Recalled, Visit};
 use super::receipt::{Outcome, Receipt};
 use super::refusal::Refusal;
 use super::request::Request;
-use super::session::{self, Conditions, TransferColumns};
+use super::session::{self, After, Conditions, TransferColumns};
 use crate::AccountId;
 
 /// The outcomes; or `None` when nothing was changed and it takes locks to decide.
@@ -37,8 +39,8 @@ pub(super) async fn attempt(
         visit.was_undecided();
         return Ok(None);
     }
-    let accounts = match recall_and_read(alone, group, visit).await {
-        Ok(accounts) => accounts,
+    let Recalled { accounts, promised } = match recall_and_read(alone, group, visit).await {
+        Ok(recalled) => recalled,
         Err(error) => {
             visit.was_undecided();
             return refused(ledger, error).await;
@@ -55,18 +57,41 @@ pub(super) async fn attempt(
         mut outcomes,
         transfers,
     } = decide(&mut books, &chosen);
-    let Some(conditions) = conditions(&books.accounts, &chosen, &outcomes, &transfers) else {
+    let Some(mut conditions) = conditions(&books.accounts, &chosen, &outcomes, &transfers) else {
         visit.was_undecided();
         return Ok(None);
     };
+    conditions.turn = claims.turn();
+    conditions.after = claims
+        .after()
+        .zip(promised)
+        .map(|(turn, (account, version))| After {
+            turn,
+            account,
+            version,
+        });
     let identifiers: Vec<_> = transfers
         .iter()
         .map(|transfer| transfer.receipt.transfer_id)
         .collect();
     let columns = TransferColumns::of(transfers);
-    let (reason, committed) = match session::write_unlocked(alone, &columns, &conditions).await {
+    let started = Instant::now();
+    // `join` polls the first future first, and a future's first poll sends.
+    let (written, ()) = join(
+        session::write_unlocked(alone, &columns, &conditions),
+        async {
+            // The connection writes to its socket before a group that follows can do so on another one.
+            tokio::task::yield_now().await;
+            visit.promise(std::mem::take(&mut books.accounts));
+            claims.sent();
+        },
+    )
+    .await;
+    books.accounts = visit.take_back();
+    let (reason, committed) = match written {
         Ok(written) => match session::time_of(&written) {
-            Ok(now) => {
+            Ok((now, writing)) => {
+                claims.took(writing, started.elapsed().saturating_sub(writing));
                 visit.was_right();
                 settle(&mut outcomes, &mut books, |receipt| {
                     receipt.posted_at.max(now)
@@ -82,7 +107,7 @@ pub(super) async fn attempt(
         },
         Err(DatabaseError::CommitUnknown { reason }) => (reason, false),
         Err(error) => {
-            visit.was_wrong();
+            visit.was_wrong(promised.is_none());
             return refused(ledger, error).await;
         }
     };
@@ -129,18 +154,19 @@ async fn recall_and_read(
     alone: Alone<'_>,
     group: &Group<'_>,
     visit: &Visit<'_>,
-) -> Result<BTreeMap<AccountId, AccountState>, DatabaseError> {
-    let mut accounts = visit.recall();
+) -> Result<Recalled, DatabaseError> {
+    let mut recalled = visit.recall();
     let missing: Vec<_> = group
         .accounts
         .iter()
-        .filter(|account| !accounts.contains_key(account))
+        .filter(|account| !recalled.accounts.contains_key(account))
         .copied()
         .collect();
     if !missing.is_empty() {
-        accounts.extend(session::read_unlocked(alone, &missing).await?);
+        let read = session::read_unlocked(alone, &missing).await?;
+        recalled.accounts.extend(read);
     }
-    Ok(accounts)
+    Ok(recalled)
 }
 
 /// What must be so when the decision is written; `None` when there is nothing to write, or nothing that could be asked.
@@ -189,6 +215,8 @@ fn conditions(
         guard_version: guard.1,
         witnesses: witnesses.into_iter().map(AccountId::as_uuid).collect(),
         witness_versions,
+        turn: None,
+        after: None,
     })
 }
 

@@ -14,6 +14,11 @@ DROP FUNCTION IF EXISTS banking.post_transfers(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
     uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
 );
+DROP FUNCTION IF EXISTS banking.post_transfers(
+    uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
+    uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
+    boolean, uuid, bigint, uuid[], bigint[]
+);
 CREATE OR REPLACE FUNCTION banking.post_transfers(
     p_transfer_id uuid[],
     p_transfer_type text[],
@@ -37,7 +42,11 @@ CREATE OR REPLACE FUNCTION banking.post_transfers(
     p_guard_account_id uuid DEFAULT NULL,
     p_guard_version bigint DEFAULT NULL,
     p_witness_account_id uuid[] DEFAULT NULL,
-    p_witness_version bigint[] DEFAULT NULL
+    p_witness_version bigint[] DEFAULT NULL,
+    p_turn bigint DEFAULT NULL,
+    p_after bigint DEFAULT NULL,
+    p_after_account_id uuid DEFAULT NULL,
+    p_after_version bigint DEFAULT NULL
 ) RETURNS timestamptz
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -55,11 +64,31 @@ DECLARE
     v_lock_timeout text;
     v_ignored text;
     v_latest timestamptz;
-    v_posted_at timestamptz;
+    v_one_at timestamptz;
+    v_count integer;
+    v_step text;
     v_witnesses bigint;
     v_accounts bigint;
     v_applied bigint;
 BEGIN
+    IF p_after IS NOT NULL THEN
+        -- Not before the call in front has begun, so that the time of this one is later. Some milliseconds at most: that one may
+        -- have failed.
+        FOR v_try IN 1..10 LOOP
+            EXIT WHEN NOT pg_try_advisory_lock_shared(p_after);
+            PERFORM pg_advisory_unlock_shared(p_after);
+            EXIT WHEN EXISTS (
+                SELECT FROM banking.accounts AS account
+                WHERE account.account_id = p_after_account_id AND account.version >= p_after_version
+            );
+            PERFORM pg_sleep(0.0005);
+        END LOOP;
+        v_now := clock_timestamp();
+    END IF;
+    IF p_turn IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(p_turn);
+    END IF;
+
     -- Times never go back, so one entry in the future would drag every later one there. Only a clock that was set back
     -- leaves accounts whose last entry lies ahead of it; nothing goes further ahead than those.
     SELECT max(posted_at) INTO v_latest FROM unnest(p_posted_at) AS posted_at;
@@ -81,186 +110,195 @@ BEGIN
         v_ignored := set_config('lock_timeout', '10ms', true);
     END IF;
 
-    IF p_witness_account_id IS NOT NULL THEN
-        SELECT count(*)
-        INTO v_witnesses
-        FROM unnest(p_witness_account_id, p_witness_version) AS witness (account_id, version)
-        CROSS JOIN LATERAL (
-            SELECT FROM banking.accounts AS account
-            WHERE account.account_id = witness.account_id AND account.version = witness.version OFFSET 0
-        ) AS unchanged;
-        IF v_witnesses <> cardinality(p_witness_account_id) THEN
-            RAISE EXCEPTION 'accounts have changed: % of % are as they were',
-                    v_witnesses, cardinality(p_witness_account_id)
-                USING ERRCODE = 'NB002', HINT = 'Read the accounts and decide again.';
-        END IF;
-    END IF;
-
-    -- The same for one transfer, which needs no chain, and for which starting the statement below would cost most.
-    IF cardinality(p_transfer_id) = 1 AND cardinality(p_transfer_type) = 1 AND cardinality(p_amount) = 1
-       AND cardinality(p_currency_code) = 1 AND cardinality(p_description) = 1 AND cardinality(p_idempotency_key) = 1
-       AND cardinality(p_request_hash) = 1 AND cardinality(p_posted_at) = 1 AND cardinality(p_from_account_id) = 1
-       AND cardinality(p_from_entry_number) = 1 AND cardinality(p_from_balance) = 1 AND cardinality(p_debit_id) = 1
-       AND cardinality(p_debit_description) = 1 AND cardinality(p_to_account_id) = 1 AND cardinality(p_to_entry_number) = 1
-       AND cardinality(p_to_balance) = 1 AND cardinality(p_credit_id) = 1 AND cardinality(p_credit_description) = 1
+    v_count := cardinality(p_transfer_id);
+    IF (v_count = ALL (ARRAY[
+           cardinality(p_transfer_type), cardinality(p_amount), cardinality(p_currency_code), cardinality(p_description),
+           cardinality(p_idempotency_key), cardinality(p_request_hash), cardinality(p_posted_at),
+           cardinality(p_from_account_id), cardinality(p_from_entry_number), cardinality(p_from_balance),
+           cardinality(p_debit_id), cardinality(p_debit_description), cardinality(p_to_account_id),
+           cardinality(p_to_entry_number), cardinality(p_to_balance), cardinality(p_credit_id),
+           cardinality(p_credit_description)
+       ])) IS NOT TRUE
     THEN
-        v_posted_at := CASE WHEN p_from_now THEN greatest(p_posted_at[1], v_now) ELSE p_posted_at[1] END;
-        UPDATE banking.accounts AS account
-        SET current_balance = side.balance,
-            last_entry_number = side.entry_number,
-            last_entry_at = v_posted_at,
-            version = account.version + 1,
-            updated_at = greatest(clock_timestamp(), account.updated_at + interval '1 microsecond')
-        FROM (
-            SELECT p_from_account_id[1] AS account_id, p_from_entry_number[1] AS entry_number,
-                   p_from_balance[1] AS balance, -p_amount[1] AS movement
-            UNION ALL
-            SELECT p_to_account_id[1], p_to_entry_number[1], p_to_balance[1], p_amount[1]
-            -- The order in which every writer locks accounts.
-            ORDER BY account_id
-        ) AS side
-        WHERE account.account_id = side.account_id
-          AND account.account_status = 'active'
-          AND account.currency_code = p_currency_code[1]
-          AND account.minor_units >= scale(side.movement)
-          AND account.last_entry_number + 1 = side.entry_number
-          AND account.current_balance + side.movement = side.balance
-          AND (account.last_entry_at IS NULL OR account.last_entry_at <= v_posted_at)
-          AND (account.version = p_guard_version OR account.account_id IS DISTINCT FROM p_guard_account_id);
-        GET DIAGNOSTICS v_applied = ROW_COUNT;
-        v_accounts := 2;
-        IF v_applied = v_accounts THEN
+        RAISE EXCEPTION 'arrays of different lengths' USING ERRCODE = 'NB002';
+    END IF;
+    v_one_at := CASE WHEN p_from_now THEN greatest(p_posted_at[1], v_now) ELSE p_posted_at[1] END;
+
+    -- Rows that are written and then rolled back stay in the journal's tables until a vacuum, so the balances go first. But
+    -- behind another call the rows are what can be written while that still holds the accounts.
+    FOREACH v_step IN ARRAY CASE WHEN p_after IS NULL THEN ARRAY['balances', 'rows'] ELSE ARRAY['rows', 'balances'] END
+    LOOP
+        IF v_step = 'rows' AND v_count = 1 THEN
             INSERT INTO banking.transfers
                 (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
                  amount, currency_code, description, idempotency_key, request_hash, posted_at)
             VALUES (p_transfer_id[1], p_transfer_type[1], p_from_account_id[1], p_to_account_id[1],
                     p_from_entry_number[1], p_to_entry_number[1], p_amount[1], p_currency_code[1], p_description[1],
-                    p_idempotency_key[1], p_request_hash[1], v_posted_at);
+                    p_idempotency_key[1], p_request_hash[1], v_one_at);
             INSERT INTO banking.transactions
                 (transaction_id, transfer_id, account_id, entry_number, transaction_type, amount, currency_code,
                  running_balance, description, transaction_date)
             VALUES (p_debit_id[1], p_transfer_id[1], p_from_account_id[1], p_from_entry_number[1], 'debit',
-                    p_amount[1], p_currency_code[1], p_from_balance[1], p_debit_description[1], v_posted_at),
+                    p_amount[1], p_currency_code[1], p_from_balance[1], p_debit_description[1], v_one_at),
                    (p_credit_id[1], p_transfer_id[1], p_to_account_id[1], p_to_entry_number[1], 'credit',
-                    p_amount[1], p_currency_code[1], p_to_balance[1], p_credit_description[1], v_posted_at);
-        END IF;
-    ELSE
-        WITH given AS MATERIALIZED (
-            SELECT transfer_id, transfer_type, amount, currency_code, description, idempotency_key, request_hash,
-                   CASE WHEN p_from_now THEN greatest(posted_at, v_now) ELSE posted_at END AS posted_at,
-                   from_account_id, from_entry_number, from_balance, debit_id, debit_description,
-                   to_account_id, to_entry_number, to_balance, credit_id, credit_description
-            FROM unnest(
-                p_transfer_id, p_transfer_type, p_amount, p_currency_code, p_description, p_idempotency_key,
-                p_request_hash, p_posted_at, p_from_account_id, p_from_entry_number, p_from_balance, p_debit_id,
-                p_debit_description, p_to_account_id, p_to_entry_number, p_to_balance, p_credit_id, p_credit_description
-            ) AS given (
-                transfer_id, transfer_type, amount, currency_code, description, idempotency_key,
-                request_hash, posted_at, from_account_id, from_entry_number, from_balance, debit_id,
-                debit_description, to_account_id, to_entry_number, to_balance, credit_id, credit_description
-            )
-        ),
-        chained AS (
-            SELECT entry.*,
-                   lag(entry.entry_number) OVER by_number AS number_before,
-                   lag(entry.running_balance) OVER by_number AS balance_before,
-                   lag(entry.posted_at) OVER by_number AS date_before,
-                   lead(entry.entry_number) OVER by_number IS NULL AS is_last
-            FROM (
-                SELECT from_account_id AS account_id, from_entry_number AS entry_number, from_balance AS running_balance,
-                       -amount AS movement, currency_code, posted_at
-                FROM given
-                UNION ALL
-                SELECT to_account_id, to_entry_number, to_balance, amount, currency_code, posted_at
-                FROM given
-            ) AS entry
-            WINDOW by_number AS (PARTITION BY entry.account_id ORDER BY entry.entry_number)
-        ),
-        movements AS (
-            SELECT chained.account_id,
-                   count(*) AS entries,
-                   min(chained.entry_number) AS first_number,
-                   max(chained.entry_number) AS last_number,
-                   min(chained.posted_at) AS first_date,
-                   max(chained.posted_at) AS last_date,
-                   min(chained.currency_code) AS currency_code,
-                   max(scale(chained.movement)) AS decimals,
-                   sum(chained.movement) AS movement,
-                   bool_and(
-                       chained.number_before IS NULL
-                       OR (
-                           chained.entry_number = chained.number_before + 1
-                           AND chained.running_balance = chained.balance_before + chained.movement
-                           AND chained.posted_at >= chained.date_before
-                       )
-                   )
-                   AND min(chained.currency_code) = max(chained.currency_code) AS unbroken,
-                   max(chained.running_balance) FILTER (WHERE chained.is_last) AS last_balance,
-                   min(chained.running_balance) AS lowest_balance
-            FROM chained
-            GROUP BY chained.account_id
-            -- The order in which every writer locks accounts.
-            ORDER BY chained.account_id
-        ),
-        applied AS (
-            UPDATE banking.accounts AS account
-            SET current_balance = movements.last_balance,
-                last_entry_number = movements.last_number,
-                last_entry_at = movements.last_date,
-                version = account.version + movements.entries,
-                updated_at = greatest(clock_timestamp(), account.updated_at + interval '1 microsecond')
-            FROM movements
-            WHERE account.account_id = movements.account_id
-              AND movements.unbroken
-              AND account.account_status = 'active'
-              AND account.currency_code = movements.currency_code
-              AND account.minor_units >= movements.decimals
-              AND account.last_entry_number + 1 = movements.first_number
-              AND account.current_balance + movements.movement = movements.last_balance
-              AND (account.last_entry_at IS NULL OR account.last_entry_at <= movements.first_date)
-              -- The account's own check sees only where the balance ends, not what it came through.
-              AND (movements.lowest_balance = movements.last_balance
-                   OR coalesce(movements.lowest_balance - account.held_balance + account.overdraft_limit >= 0, true))
-              AND (account.version = p_guard_version OR account.account_id IS DISTINCT FROM p_guard_account_id)
-            RETURNING 1
-        ),
-        -- Rows that are written and then rolled back would stay in the journal's tables until a vacuum.
-        fitting AS MATERIALIZED (
-            SELECT given.* FROM given WHERE (SELECT count(*) FROM applied) = (SELECT count(*) FROM movements)
-        ),
-        new_transfers AS (
+                    p_amount[1], p_currency_code[1], p_to_balance[1], p_credit_description[1], v_one_at);
+            CONTINUE;
+        ELSIF v_step = 'rows' THEN
             INSERT INTO banking.transfers
                 (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
                  amount, currency_code, description, idempotency_key, request_hash, posted_at)
-            SELECT transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
-                   amount, currency_code, description, idempotency_key, request_hash, posted_at
-            FROM fitting
-        ),
-        new_entries AS (
+            SELECT p_transfer_id[n], p_transfer_type[n], p_from_account_id[n], p_to_account_id[n],
+                   p_from_entry_number[n], p_to_entry_number[n], p_amount[n], p_currency_code[n], p_description[n],
+                   p_idempotency_key[n], p_request_hash[n],
+                   CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END
+            FROM generate_series(1, v_count) AS n;
             INSERT INTO banking.transactions
-                (transaction_id, transfer_id, account_id, entry_number, transaction_type, amount, currency_code,
+                (account_id, entry_number, transaction_id, transfer_id, transaction_type, amount, currency_code,
                  running_balance, description, transaction_date)
-            SELECT debit_id, transfer_id, from_account_id, from_entry_number, 'debit', amount, currency_code,
-                   from_balance, debit_description, posted_at
-            FROM fitting
+            SELECT p_from_account_id[n], p_from_entry_number[n], p_debit_id[n], p_transfer_id[n], 'debit', p_amount[n],
+                   p_currency_code[n], p_from_balance[n], p_debit_description[n],
+                   CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END
+            FROM generate_series(1, v_count) AS n
             UNION ALL
-            SELECT credit_id, transfer_id, to_account_id, to_entry_number, 'credit', amount, currency_code,
-                   to_balance, credit_description, posted_at
-            FROM fitting
+            SELECT p_to_account_id[n], p_to_entry_number[n], p_credit_id[n], p_transfer_id[n], 'credit', p_amount[n],
+                   p_currency_code[n], p_to_balance[n], p_credit_description[n],
+                   CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END
+            FROM generate_series(1, v_count) AS n
             -- In the order of the statements' index, which many entries then touch page by page.
-            ORDER BY 3, 4
-        )
-        SELECT (SELECT count(*) FROM movements), (SELECT count(*) FROM applied)
-        INTO v_accounts, v_applied;
-    END IF;
+            ORDER BY 1, 2;
+            CONTINUE;
+        END IF;
 
-    IF v_applied <> v_accounts THEN
-        RAISE EXCEPTION 'entries do not continue their accounts: % of % accounts fit', v_applied, v_accounts
-            USING ERRCODE = 'NB002',
-                  HINT = 'Lock the accounts first; number the entries on from last_entry_number without a gap; '
-                         'let each running balance be the one before plus the entry, in the account''s currency, '
-                         'at a time no earlier than the entry before, on active accounts only, within their limit.';
-    END IF;
+        IF p_after IS NOT NULL THEN
+            -- Until the call in front has ended. The statements after this one see what it has done.
+            v_ignored := set_config('lock_timeout', '100ms', true);
+            PERFORM pg_advisory_lock_shared(p_after);
+            PERFORM pg_advisory_unlock_shared(p_after);
+            v_ignored := set_config('lock_timeout', '10ms', true);
+        END IF;
+
+        IF p_witness_account_id IS NOT NULL THEN
+            SELECT count(*)
+            INTO v_witnesses
+            FROM unnest(p_witness_account_id, p_witness_version) AS witness (account_id, version)
+            CROSS JOIN LATERAL (
+                SELECT FROM banking.accounts AS account
+                WHERE account.account_id = witness.account_id AND account.version = witness.version OFFSET 0
+            ) AS unchanged;
+            IF v_witnesses <> cardinality(p_witness_account_id) THEN
+                RAISE EXCEPTION 'accounts have changed: % of % are as they were',
+                        v_witnesses, cardinality(p_witness_account_id)
+                    USING ERRCODE = 'NB002', HINT = 'Read the accounts and decide again.';
+            END IF;
+        END IF;
+
+        -- One transfer needs no chain, and for it starting the statement for many would cost most.
+        IF v_count = 1 THEN
+            UPDATE banking.accounts AS account
+            SET current_balance = side.balance,
+                last_entry_number = side.entry_number,
+                last_entry_at = v_one_at,
+                version = account.version + 1,
+                updated_at = greatest(clock_timestamp(), account.updated_at + interval '1 microsecond')
+            FROM (
+                SELECT p_from_account_id[1] AS account_id, p_from_entry_number[1] AS entry_number,
+                       p_from_balance[1] AS balance, -p_amount[1] AS movement
+                UNION ALL
+                SELECT p_to_account_id[1], p_to_entry_number[1], p_to_balance[1], p_amount[1]
+                -- The order in which every writer locks accounts.
+                ORDER BY account_id
+            ) AS side
+            WHERE account.account_id = side.account_id
+              AND account.account_status = 'active'
+              AND account.currency_code = p_currency_code[1]
+              AND account.minor_units >= scale(side.movement)
+              AND account.last_entry_number + 1 = side.entry_number
+              AND account.current_balance + side.movement = side.balance
+              AND (account.last_entry_at IS NULL OR account.last_entry_at <= v_one_at)
+              AND (account.version = p_guard_version OR account.account_id IS DISTINCT FROM p_guard_account_id);
+            GET DIAGNOSTICS v_applied = ROW_COUNT;
+            v_accounts := 2;
+        ELSE
+            WITH chained AS (
+                SELECT entry.*,
+                       lag(entry.entry_number) OVER by_number AS number_before,
+                       lag(entry.running_balance) OVER by_number AS balance_before,
+                       lag(entry.posted_at) OVER by_number AS date_before,
+                       lead(entry.entry_number) OVER by_number IS NULL AS is_last
+                FROM (
+                    SELECT p_from_account_id[n] AS account_id, p_from_entry_number[n] AS entry_number,
+                           p_from_balance[n] AS running_balance, -p_amount[n] AS movement,
+                           p_currency_code[n] AS currency_code,
+                           CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END AS posted_at
+                    FROM generate_series(1, v_count) AS n
+                    UNION ALL
+                    SELECT p_to_account_id[n], p_to_entry_number[n], p_to_balance[n], p_amount[n], p_currency_code[n],
+                           CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END
+                    FROM generate_series(1, v_count) AS n
+                ) AS entry
+                WINDOW by_number AS (PARTITION BY entry.account_id ORDER BY entry.entry_number)
+            ),
+            movements AS (
+                SELECT chained.account_id,
+                       count(*) AS entries,
+                       min(chained.entry_number) AS first_number,
+                       max(chained.entry_number) AS last_number,
+                       min(chained.posted_at) AS first_date,
+                       max(chained.posted_at) AS last_date,
+                       min(chained.currency_code) AS currency_code,
+                       max(scale(chained.movement)) AS decimals,
+                       sum(chained.movement) AS movement,
+                       bool_and(
+                           chained.number_before IS NULL
+                           OR (
+                               chained.entry_number = chained.number_before + 1
+                               AND chained.running_balance = chained.balance_before + chained.movement
+                               AND chained.posted_at >= chained.date_before
+                           )
+                       )
+                       AND min(chained.currency_code) = max(chained.currency_code) AS unbroken,
+                       max(chained.running_balance) FILTER (WHERE chained.is_last) AS last_balance,
+                       min(chained.running_balance) AS lowest_balance
+                FROM chained
+                GROUP BY chained.account_id
+                -- The order in which every writer locks accounts.
+                ORDER BY chained.account_id
+            ),
+            applied AS (
+                UPDATE banking.accounts AS account
+                SET current_balance = movements.last_balance,
+                    last_entry_number = movements.last_number,
+                    last_entry_at = movements.last_date,
+                    version = account.version + movements.entries,
+                    updated_at = greatest(clock_timestamp(), account.updated_at + interval '1 microsecond')
+                FROM movements
+                WHERE account.account_id = movements.account_id
+                  AND movements.unbroken
+                  AND account.account_status = 'active'
+                  AND account.currency_code = movements.currency_code
+                  AND account.minor_units >= movements.decimals
+                  AND account.last_entry_number + 1 = movements.first_number
+                  AND account.current_balance + movements.movement = movements.last_balance
+                  AND (account.last_entry_at IS NULL OR account.last_entry_at <= movements.first_date)
+                  -- The account's own check sees only where the balance ends, not what it came through.
+                  AND (movements.lowest_balance = movements.last_balance
+                       OR coalesce(movements.lowest_balance - account.held_balance + account.overdraft_limit >= 0, true))
+                  AND (account.version = p_guard_version OR account.account_id IS DISTINCT FROM p_guard_account_id)
+                RETURNING 1
+            )
+            SELECT (SELECT count(*) FROM movements), (SELECT count(*) FROM applied)
+            INTO v_accounts, v_applied;
+        END IF;
+
+        IF v_applied <> v_accounts THEN
+            RAISE EXCEPTION 'entries do not continue their accounts: % of % accounts fit', v_applied, v_accounts
+                USING ERRCODE = 'NB002',
+                      HINT = 'Lock the accounts first; number the entries on from last_entry_number without a gap; '
+                             'let each running balance be the one before plus the entry, in the account''s currency, '
+                             'at a time no earlier than the entry before, on active accounts only, within their limit.';
+        END IF;
+    END LOOP;
+
     IF p_from_now THEN
         v_ignored := set_config('lock_timeout', v_lock_timeout, true);
     END IF;
@@ -270,5 +308,5 @@ $$;
 REVOKE ALL ON FUNCTION banking.post_transfers(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
     uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
-    boolean, uuid, bigint, uuid[], bigint[]
+    boolean, uuid, bigint, uuid[], bigint[], bigint, bigint, uuid, bigint
 ) FROM PUBLIC;

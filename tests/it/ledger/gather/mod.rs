@@ -2,6 +2,7 @@
 
 mod callers;
 mod failure;
+mod following;
 mod groups;
 mod lanes;
 mod lost;

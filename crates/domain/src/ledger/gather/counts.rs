@@ -11,6 +11,7 @@ pub(super) struct Counts {
     requests: AtomicU64,
     largest: AtomicUsize,
     sizes: [AtomicU64; SIZES],
+    followed: AtomicU64,
     splits: AtomicU64,
     withdrawn: AtomicU64,
     /// Whether something was withdrawn that may still be in the queue.
@@ -30,6 +31,8 @@ pub struct GatherMetrics {
     pub largest: usize,
     /// How many groups had from `.0` to twice as many requests, for each power of two that occurred.
     pub sizes: Vec<(u64, u64)>,
+    /// Groups that were decided on what another one was to leave whose statement was still on its way.
+    pub followed: u64,
     /// How often a group was taken apart because a request made it fail.
     pub splits: u64,
     /// Requests that their callers took back before they were decided on.
@@ -70,6 +73,10 @@ impl Counts {
         }
     }
 
+    pub(super) fn followed(&self) {
+        add(&self.followed, 1);
+    }
+
     pub(super) fn split(&self) {
         add(&self.splits, 1);
     }
@@ -99,6 +106,7 @@ impl Counts {
                 .map(|(power, count)| (1_u64 << power, read(count)))
                 .filter(|(_, count)| *count > 0)
                 .collect(),
+            followed: read(&self.followed),
             splits: read(&self.splits),
             withdrawn: read(&self.withdrawn),
             overloaded: read(&self.overloaded),

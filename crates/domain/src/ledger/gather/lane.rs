@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use super::part;
-use super::queue::Queue;
-use crate::AccountId;
+use super::part::{self, Follows};
+use super::queue::{Over, Queue};
 
 /// A lane of a queue. However it ends, those who wait are taken care of.
 pub(super) struct Lane {
     queue: Arc<Queue>,
-    /// Those of the group that is under way.
-    accounts: Vec<AccountId>,
+    /// The group that is under way.
+    group: Option<Over>,
     /// The queue knows that it has ended.
     ended: bool,
 }
@@ -22,17 +21,21 @@ impl Lane {
     pub(super) const fn new(queue: Arc<Queue>) -> Self {
         Self {
             queue,
-            accounts: Vec::new(),
+            group: None,
             ended: false,
         }
     }
 
     pub(super) async fn drive(mut self) {
-        while let Some(group) = self.queue.take(&std::mem::take(&mut self.accounts)) {
-            self.queue.counts.group(group.places.len());
-            self.accounts = group.accounts;
+        while let Some(taken) = self.queue.take(self.group.take()) {
+            self.queue.counts.group(taken.places.len());
+            self.group = Some(Over {
+                group: taken.number,
+                accounts: taken.accounts,
+            });
+            let follows = Follows::new(taken.number, taken.predecessor);
             // A group that panics drops its places, which tells its callers; the next one is not concerned.
-            if AssertUnwindSafe(part::carry_out(&self.queue, group.places))
+            if AssertUnwindSafe(part::carry_out(&self.queue, taken.places, follows))
                 .catch_unwind()
                 .await
                 .is_err()
@@ -50,7 +53,7 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         if !self.ended {
-            self.queue.abandon_lane(&self.accounts);
+            self.queue.abandon_lane(self.group.take());
         }
     }
 }

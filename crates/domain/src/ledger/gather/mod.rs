@@ -20,6 +20,7 @@ mod counts;
 mod lane;
 mod member;
 mod options;
+mod pace;
 mod part;
 mod queue;
 

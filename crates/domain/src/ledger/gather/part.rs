@@ -1,7 +1,8 @@
 //! Carries a group out, and finds those in it that make the others fail.
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use neobank_db::{Database, DatabaseError, ErrorClass};
 
@@ -10,25 +11,26 @@ use super::super::group::{self, Claims, Failure, Group};
 use super::super::receipt::Outcome;
 use super::super::request::Request;
 use super::super::session::Session;
-use super::counts::Counts;
 use super::member::{Answer, Place};
-use super::queue::Queue;
+use super::queue::{Predecessor, Queue};
 use crate::{AccountId, TransferId};
 
 /// Gives each request of a group its answer.
 ///
 /// When the database refuses what the group does, its halves are tried in turn, until what is refused is one request. The
 /// search ends after the time that one statement and one wait for a lock may take; those who are left get the error.
-pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
+pub(super) async fn carry_out(queue: &Arc<Queue>, group: Vec<Place>, mut follows: Follows) {
     let database = &queue.ledger.database;
     let config = database.config();
     let search_limit = config.statement_timeout.saturating_add(config.lock_timeout);
     let started = Instant::now();
     let mut parts = vec![group];
     while let Some(part) = parts.pop() {
-        let Err((part, error)) = try_part(queue, part).await else {
+        let Err((part, error)) = try_part(queue, part, &mut follows).await else {
             continue;
         };
+        // What comes first is no longer all that the group does to its accounts.
+        follows.is_whole = false;
         if part.len() <= 1 || !may_be_one_request(&error) || started.elapsed() > search_limit {
             refuse(part, &error);
             continue;
@@ -42,16 +44,21 @@ pub(super) async fn carry_out(queue: &Queue, group: Vec<Place>) {
 }
 
 /// One transaction. When it failed and nothing was changed, the requests come back without an answer.
-async fn try_part(queue: &Queue, part: Vec<Place>) -> Result<(), (Vec<Place>, DatabaseError)> {
+async fn try_part(
+    queue: &Arc<Queue>,
+    part: Vec<Place>,
+    follows: &mut Follows,
+) -> Result<(), (Vec<Place>, DatabaseError)> {
     if part.is_empty() {
         return Ok(());
     }
     let (outcome, chosen) = {
         let group = Group::of(part.iter().map(Place::identified).collect());
         let mut claimed = Claimed {
+            queue,
             places: &part,
-            counts: &queue.counts,
             chosen: Vec::new(),
+            follows,
         };
         let outcome = group::run(&queue.ledger, &group, &mut claimed).await;
         (outcome, claimed.chosen)
@@ -77,9 +84,28 @@ async fn try_part(queue: &Queue, part: Vec<Place>) -> Result<(), (Vec<Place>, Da
 
 /// Those of a part that nobody has taken back.
 struct Claimed<'a> {
+    queue: &'a Arc<Queue>,
     places: &'a [Place],
-    counts: &'a Counts,
     chosen: Vec<usize>,
+    follows: &'a mut Follows,
+}
+
+/// How a group is related to others that are under way.
+pub(super) struct Follows {
+    group: u64,
+    predecessor: Option<Predecessor>,
+    /// Whether the group is carried out as one.
+    is_whole: bool,
+}
+
+impl Follows {
+    pub(super) const fn new(group: u64, predecessor: Option<Predecessor>) -> Self {
+        Self {
+            group,
+            predecessor,
+            is_whole: true,
+        }
+    }
 }
 
 impl Claims for Claimed<'_> {
@@ -94,8 +120,37 @@ impl Claims for Claimed<'_> {
     fn give_back(&mut self) {
         for number in self.chosen.drain(..) {
             if let Some(place) = self.places.get(number) {
-                place.give_back(self.counts);
+                place.give_back(&self.queue.counts);
             }
+        }
+        self.queue.unsent(self.follows.group);
+    }
+
+    fn turn(&self) -> Option<i64> {
+        Some(self.queue.turn(self.follows.group))
+    }
+
+    fn after(&self) -> Option<i64> {
+        let predecessor = self.follows.predecessor.as_ref()?;
+        Some(self.queue.turn(predecessor.group))
+    }
+
+    fn sent(&mut self) {
+        if self.follows.is_whole {
+            self.queue.sent(self.follows.group);
+        }
+    }
+
+    fn took(&mut self, writing: Duration, rest: Duration) {
+        let size = self.chosen.len();
+        let follows = self.follows.predecessor.is_some();
+        self.queue.took(size, follows, writing, rest);
+    }
+
+    async fn predecessor(&mut self) {
+        if let Some(predecessor) = self.follows.predecessor.take() {
+            // It is dropped, not sent to.
+            let _ = predecessor.ended.await;
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Where requests wait, and who drives them.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use super::super::Ledger;
 use super::super::error::LedgerError;
@@ -11,12 +13,15 @@ use super::counts::{Counts, GatherMetrics};
 use super::lane::Lane;
 use super::member::Place;
 use super::options::GatherOptions;
+use super::pace::Pace;
 use crate::AccountId;
 
 /// Requests in the order of their arrival. A lane is started when one arrives and ends when none is left.
 pub(super) struct Queue {
     pub(super) ledger: Ledger,
     options: GatherOptions,
+    /// The turns of this queue's groups begin here, so that no other queue has the same.
+    first_turn: i64,
     state: Mutex<State>,
     pub(super) counts: Counts,
 }
@@ -25,14 +30,43 @@ pub(super) struct Queue {
 struct State {
     waiting: VecDeque<Place>,
     lanes: usize,
-    /// The accounts of the groups that are under way: another lane would only wait for their locks.
-    busy: HashSet<AccountId>,
+    /// The accounts of the groups that are under way, and by which: another lane would only wait for their locks.
+    busy: HashMap<AccountId, u64>,
+    under_way: HashMap<u64, UnderWay>,
+    groups: u64,
+    pace: Pace,
+}
+
+/// A group that a lane is carrying out.
+struct UnderWay {
+    size: usize,
+    /// Its statement is on its way, so that another group can be decided on what it leaves.
+    sent: bool,
+    /// The one that follows it, and what tells that one, by being dropped, that this one has ended.
+    follower: Option<(u64, oneshot::Sender<()>)>,
+    /// The one that it follows has not ended.
+    follows: bool,
 }
 
 /// Requests that one lane carries out together, and their accounts: nobody else takes requests for them until this lane
-/// takes its next group.
+/// takes its next group, unless it follows this one.
 pub(super) struct Taken {
+    pub(super) number: u64,
     pub(super) places: Vec<Place>,
+    pub(super) accounts: Vec<AccountId>,
+    pub(super) predecessor: Option<Predecessor>,
+}
+
+/// The group that another one follows.
+pub(super) struct Predecessor {
+    pub(super) group: u64,
+    /// Is dropped by the other end when that group has ended.
+    pub(super) ended: oneshot::Receiver<()>,
+}
+
+/// The lane's group that has ended.
+pub(super) struct Over {
+    pub(super) group: u64,
     pub(super) accounts: Vec<AccountId>,
 }
 
@@ -41,6 +75,7 @@ impl Queue {
         Self {
             ledger,
             options,
+            first_turn: first_turn(),
             state: Mutex::default(),
             counts: Counts::default(),
         }
@@ -66,9 +101,8 @@ impl Queue {
             self.counts.overloaded();
             return Err(LedgerError::Overloaded { waiting, limit });
         }
-        // Another lane has something to do only where the locks of those under way are not in its way.
         let starts = state.lanes == 0
-            || (state.lanes < self.options.lanes && !state.is_busy(&place, &HashSet::new()));
+            || (state.lanes < self.options.lanes && state.has_work_in(&place, waiting));
         state.waiting.push_back(place);
         if starts {
             state.lanes = state.lanes.saturating_add(1);
@@ -84,53 +118,83 @@ impl Queue {
     /// The next group; or `None`, and then the lane that asked counts no longer.
     ///
     /// Those first that came first, but for accounts that are busy: a request for one of them waits, and so do those behind
-    /// it that share an account with it. So the requests of an account are carried out in the order of their arrival.
+    /// it that share an account with it. So the requests of an account are carried out in the order of their arrival. When
+    /// all wait for accounts of one group whose statement is on its way, and they are many, they follow it.
     ///
-    /// `over` are the accounts of the lane's last group. They become free only now: a lane that started in between would
+    /// `over` is the lane's last group. Its accounts become free only now: a lane that started in between would
     /// take the few who ask for them first, and the others would wait for two groups.
-    pub(super) fn take(&self, over: &[AccountId]) -> Option<Taken> {
+    pub(super) fn take(&self, over: Option<Over>) -> Option<Taken> {
         let mut state = self.state();
-        state.release(over);
-        let (mut places, mut passed) = (Vec::new(), Vec::new());
-        let mut behind = HashSet::new();
-        while places.len() < self.options.group_size_max {
-            let Some(place) = state.waiting.pop_front() else {
-                break;
-            };
-            if place.is_over() {
-                continue;
-            }
-            if state.is_busy(&place, &behind) {
-                behind.extend(place.request().accounts());
-                passed.push(place);
-            } else {
-                places.push(place);
-            }
+        if let Some(over) = over {
+            state.release(&over);
         }
-        while let Some(place) = passed.pop() {
+        let most = self
+            .options
+            .group_size_max
+            .min(state.share(self.options.lanes));
+        let Selected {
+            places,
+            passed,
+            leader,
+        } = state.select(most);
+        for place in passed.into_iter().rev() {
             state.waiting.push_front(place);
         }
         if places.is_empty() {
             state.lanes = state.lanes.saturating_sub(1);
             return None;
         }
-        let accounts: HashSet<_> = places
-            .iter()
-            .flat_map(|place| place.request().accounts())
-            .collect();
-        state.busy.extend(&accounts);
-        Some(Taken {
-            places,
-            accounts: accounts.into_iter().collect(),
-        })
+        if leader.is_some() {
+            self.counts.followed();
+        }
+        Some(state.begin(places, leader))
+    }
+
+    /// The key of the advisory lock that a group's statement holds.
+    pub(super) const fn turn(&self, group: u64) -> i64 {
+        self.first_turn.wrapping_add(group.cast_signed())
+    }
+
+    /// A group's statement is on its way; whoever waits for its accounts may follow it.
+    pub(super) fn sent(self: &Arc<Self>, group: u64) {
+        let mut state = self.state();
+        let Some(under_way) = state.under_way.get_mut(&group) else {
+            return;
+        };
+        under_way.sent = true;
+        let starts = state.lanes < self.options.lanes
+            && state
+                .waiting
+                .front()
+                .is_some_and(|place| state.has_work_in(place, state.waiting.len()));
+        let runtime = Handle::try_current();
+        if let (true, Ok(runtime)) = (starts, runtime) {
+            state.lanes = state.lanes.saturating_add(1);
+            drop(state);
+            drop(runtime.spawn(Lane::new(Arc::clone(self)).drive()));
+        }
+    }
+
+    /// What a group's statement would have left is no longer to be relied on.
+    pub(super) fn unsent(&self, group: u64) {
+        if let Some(under_way) = self.state().under_way.get_mut(&group) {
+            under_way.sent = false;
+        }
+    }
+
+    /// How long a group's statement took; see [`Pace`].
+    pub(super) fn took(&self, size: usize, follows: bool, writing: Duration, rest: Duration) {
+        self.state().pace.note(size, follows, writing, rest);
     }
 
     /// A lane was dropped before its end, so its runtime is shutting down. Those who wait are told as their places are
     /// dropped; whoever comes next starts a lane where it runs itself.
-    pub(super) fn abandon_lane(&self, over: &[AccountId]) {
+    pub(super) fn abandon_lane(&self, over: Option<Over>) {
         let waiting = {
             let mut state = self.state();
-            state.release(over);
+            if let Some(over) = over {
+                state.release(&over);
+            }
             state.lanes = state.lanes.saturating_sub(1);
             std::mem::take(&mut state.waiting)
         };
@@ -150,18 +214,176 @@ impl Queue {
     }
 }
 
+/// What [`State::select`] found.
+struct Selected {
+    places: Vec<Place>,
+    /// The others that it looked at, in their order.
+    passed: Vec<Place>,
+    /// The group that the places follow.
+    leader: Option<u64>,
+}
+
+/// Whom a request waits for.
+enum Wait {
+    Nobody,
+    /// Only for a group that it may follow.
+    Follow(u64),
+    Others,
+}
+
+/// By chance, so that the turns of two queues do not meet; if they did, one would wait a moment too long.
+fn first_turn() -> i64 {
+    uuid::Uuid::now_v7().as_u64_pair().1.cast_signed()
+}
+
 impl State {
-    fn release(&mut self, accounts: &[AccountId]) {
-        for account in accounts {
-            self.busy.remove(account);
+    fn release(&mut self, over: &Over) {
+        for account in &over.accounts {
+            if self.busy.get(account) == Some(&over.group) {
+                self.busy.remove(account);
+            }
+        }
+        let follower = self.under_way.remove(&over.group);
+        if let Some((follower, _)) = follower.and_then(|group| group.follower)
+            && let Some(follower) = self.under_way.get_mut(&follower)
+        {
+            follower.follows = false;
         }
     }
 
-    fn is_busy(&self, place: &Place, behind: &HashSet<AccountId>) -> bool {
-        let accounts = place.request().accounts();
-        accounts
+    /// Registers a group.
+    fn begin(&mut self, places: Vec<Place>, leader: Option<u64>) -> Taken {
+        self.groups = self.groups.wrapping_add(1);
+        let number = self.groups;
+        let accounts: HashSet<_> = places
             .iter()
-            .any(|account| self.busy.contains(account) || behind.contains(account))
+            .flat_map(|place| place.request().accounts())
+            .collect();
+        for account in &accounts {
+            self.busy.insert(*account, number);
+        }
+        let predecessor = leader.and_then(|leader| {
+            let (sender, receiver) = oneshot::channel();
+            self.under_way.get_mut(&leader)?.follower = Some((number, sender));
+            Some(Predecessor {
+                group: leader,
+                ended: receiver,
+            })
+        });
+        let under_way = UnderWay {
+            size: places.len(),
+            sent: false,
+            follower: None,
+            follows: predecessor.is_some(),
+        };
+        self.under_way.insert(number, under_way);
+        Taken {
+            number,
+            places,
+            accounts: accounts.into_iter().collect(),
+            predecessor,
+        }
+    }
+
+    /// Takes from those who wait: who waits for nobody, or else all who may follow one group, if that is worth it.
+    fn select(&mut self, most: usize) -> Selected {
+        let (mut free, mut following, mut passed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut leader = None;
+        // The accounts of those who are not taken, in either case and when others follow.
+        let (mut behind, mut behind_others) = (HashSet::new(), HashSet::new());
+        while free.len() < most && !(free.is_empty() && following.len() >= most) {
+            let Some(place) = self.waiting.pop_front() else {
+                break;
+            };
+            if place.is_over() {
+                continue;
+            }
+            let accounts = place.request().accounts();
+            let place = (free.len() + following.len() + passed.len(), place);
+            let is_behind = |set: &HashSet<AccountId>| accounts.iter().any(|one| set.contains(one));
+            match self.wait(&accounts) {
+                _ if is_behind(&behind_others) => {
+                    behind.extend(accounts);
+                    behind_others.extend(accounts);
+                    passed.push(place);
+                }
+                Wait::Nobody if !is_behind(&behind) => free.push(place),
+                Wait::Nobody => {
+                    behind.extend(accounts);
+                    following.push(place);
+                }
+                Wait::Follow(group) if leader.is_none_or(|leader| leader == group) => {
+                    leader = Some(group);
+                    behind.extend(accounts);
+                    following.push(place);
+                }
+                Wait::Follow(_) | Wait::Others => {
+                    behind.extend(accounts);
+                    behind_others.extend(accounts);
+                    passed.push(place);
+                }
+            }
+        }
+        let follow = leader
+            .filter(|leader| free.is_empty() && following.len() >= self.least_behind(*leader));
+        let places = if follow.is_some() {
+            following
+        } else {
+            passed.append(&mut following);
+            passed.sort_unstable_by_key(|(number, _)| *number);
+            free
+        };
+        let without_number =
+            |places: Vec<(usize, Place)>| places.into_iter().map(|(_, place)| place);
+        Selected {
+            places: without_number(places).collect(),
+            passed: without_number(passed).collect(),
+            leader: follow,
+        }
+    }
+
+    fn wait(&self, accounts: &[AccountId]) -> Wait {
+        let mut groups = accounts.iter().filter_map(|account| self.busy.get(account));
+        let Some(first) = groups.next() else {
+            return Wait::Nobody;
+        };
+        if groups.all(|group| group == first) && self.may_be_followed(*first) {
+            Wait::Follow(*first)
+        } else {
+            Wait::Others
+        }
+    }
+
+    fn may_be_followed(&self, group: u64) -> bool {
+        self.under_way
+            .get(&group)
+            .is_some_and(|group| group.sent && group.follower.is_none() && !group.follows)
+    }
+
+    /// Whether another lane would find something to do in a request, with so many waiting before it.
+    fn has_work_in(&self, place: &Place, waiting: usize) -> bool {
+        match self.wait(&place.request().accounts()) {
+            Wait::Nobody => true,
+            Wait::Follow(group) => waiting >= self.least_behind(group),
+            Wait::Others => false,
+        }
+    }
+
+    /// How many requests at least are worth to follow a group; fewer wait until it has ended.
+    fn least_behind(&self, group: u64) -> usize {
+        let least = self.pace.least();
+        let half = self.under_way.get(&group).map_or(0, |group| group.size / 2);
+        least.max(half)
+    }
+
+    /// How many requests a lane takes at most, so that as many are left for a group that follows or runs beside.
+    fn share(&self, lanes: usize) -> usize {
+        if lanes < 2 {
+            return usize::MAX;
+        }
+        let under_way = self.under_way.values().map(|group| group.size);
+        let all = under_way.fold(self.waiting.len(), usize::saturating_add);
+        all.div_ceil(2).max(self.pace.least())
     }
 }
 

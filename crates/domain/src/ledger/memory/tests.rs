@@ -34,13 +34,13 @@ fn states(numbers: impl IntoIterator<Item = u128>) -> BTreeMap<AccountId, Accoun
 fn what_is_kept_is_recalled_once() {
     let memory = Memory::new(100);
     let accounts = [account(1), account(2), account(3)];
-    let visit = memory.visit(&accounts);
-    assert!(visit.may_guess() && visit.recall().is_empty());
+    let visit = memory.visit(&accounts, false);
+    assert!(visit.may_guess() && visit.recall().accounts.is_empty());
     visit.keep(states([1, 2]));
     assert_eq!(memory.metrics().accounts, 2);
-    assert_eq!(visit.recall(), states([1, 2]));
+    assert_eq!(visit.recall().accounts, states([1, 2]));
     assert!(
-        visit.recall().is_empty(),
+        visit.recall().accounts.is_empty(),
         "whoever recalls an account has it alone"
     );
     assert_eq!(memory.metrics().accounts, 0);
@@ -50,16 +50,16 @@ fn what_is_kept_is_recalled_once() {
 fn nobody_guesses_or_keeps_what_another_group_has_under_way() {
     let memory = Memory::new(100);
     let (both, one, other) = ([account(1), account(2)], [account(1)], [account(3)]);
-    let first = memory.visit(&both);
-    let second = memory.visit(&one);
-    assert!(first.may_guess() && !second.may_guess() && memory.visit(&other).may_guess());
+    let first = memory.visit(&both, false);
+    let second = memory.visit(&one, false);
+    assert!(first.may_guess() && !second.may_guess() && memory.visit(&other, false).may_guess());
     first.keep(states([1, 2]));
     assert_eq!(memory.metrics().accounts, 1, "only account 2 is its own");
     drop(first);
     second.keep(states([1]));
     assert_eq!(memory.metrics().accounts, 2);
     drop(second);
-    assert!(memory.visit(&both).may_guess());
+    assert!(memory.visit(&both, false).may_guess());
     assert!(
         memory.state().busy.is_empty(),
         "nothing is left of those who went"
@@ -67,12 +67,60 @@ fn nobody_guesses_or_keeps_what_another_group_has_under_way() {
 }
 
 #[test]
+fn what_is_promised_is_recalled_by_who_follows_and_kept_by_nobody_else() {
+    let memory = Memory::new(100);
+    let (both, one) = ([account(1), account(2)], [account(1), account(3)]);
+    let first = memory.visit(&both, false);
+    assert!(!memory.visit(&one, true).may_guess(), "nothing is promised");
+    first.promise(states([1, 2]));
+    assert!(!memory.visit(&one, false).may_guess());
+    let second = memory.visit(&one, true);
+    assert!(second.may_guess());
+    let third = memory.visit(&one, true);
+    assert!(!third.may_guess(), "two are under way with account 1");
+    drop(third);
+    let recalled = second.recall();
+    assert!(recalled.promised == Some((account(1), 8)) && recalled.accounts == states([1]));
+    first.keep(first.take_back());
+    drop(first);
+    assert_eq!(memory.metrics().accounts, 1, "account 1 has moved on");
+    second.keep(states([1, 3]));
+    assert_eq!(memory.metrics().accounts, 3);
+    assert!(memory.state().promised.is_empty());
+}
+
+#[test]
+fn a_promise_ends_with_its_group() {
+    let memory = Memory::new(100);
+    let accounts = [account(1)];
+    let first = memory.visit(&accounts, false);
+    first.promise(states([1]));
+    let second = memory.visit(&accounts, true);
+    drop(first);
+    assert!(memory.state().promised.is_empty());
+    let recalled = second.recall();
+    assert!(
+        recalled.promised.is_none() && recalled.accounts.is_empty(),
+        "it reads"
+    );
+}
+
+#[test]
+fn a_promise_that_was_not_kept_is_not_the_followers_fault() {
+    let memory = Memory::new(100);
+    let accounts = [account(1)];
+    memory.visit(&accounts, true).was_wrong(false);
+    assert!(memory.visit(&accounts, false).may_guess());
+    assert_eq!(memory.metrics().wrong, 1);
+}
+
+#[test]
 fn the_limit_holds_and_what_was_used_last_stays() {
     let memory = Memory::new(10);
     for number in 1..1_000 {
         let accounts = [account(number), account(0)];
-        let visit = memory.visit(&accounts);
-        let mut known = visit.recall();
+        let visit = memory.visit(&accounts, false);
+        let mut known = visit.recall().accounts;
         assert_eq!(known.contains_key(&account(0)), number > 1);
         known.extend(states([number, 0]));
         visit.keep(known);
@@ -80,7 +128,7 @@ fn the_limit_holds_and_what_was_used_last_stays() {
     }
     let nothing = Memory::new(0);
     let accounts = [account(1)];
-    let visit = nothing.visit(&accounts);
+    let visit = nothing.visit(&accounts, false);
     assert!(!visit.may_guess());
     visit.keep(states([1]));
     assert_eq!(nothing.metrics().accounts, 0);
@@ -90,12 +138,12 @@ fn the_limit_holds_and_what_was_used_last_stays() {
 fn a_newer_state_replaces_an_old_one() {
     let memory = Memory::new(4);
     let accounts = [account(1), account(2), account(3)];
-    let visit = memory.visit(&accounts);
+    let visit = memory.visit(&accounts, false);
     // The first two fill the young half and become old.
     visit.keep(states([1, 2]));
     visit.keep(BTreeMap::from([(account(1), state(1, 8))]));
-    assert_eq!(visit.recall()[&account(1)], state(1, 8));
-    assert!(visit.recall().is_empty());
+    assert_eq!(visit.recall().accounts[&account(1)], state(1, 8));
+    assert!(visit.recall().accounts.is_empty());
 }
 
 #[test]
@@ -104,7 +152,7 @@ fn doubt_doubles_up_to_a_limit_and_ends_with_a_right_guess() {
     let accounts = [account(1)];
     let locked_until_next_guess = || {
         let mut locked = 0;
-        while !memory.visit(&accounts).may_guess() {
+        while !memory.visit(&accounts, false).may_guess() {
             locked += 1;
             assert!(locked < 1_000);
         }
@@ -112,11 +160,11 @@ fn doubt_doubles_up_to_a_limit_and_ends_with_a_right_guess() {
     };
     assert_eq!(locked_until_next_guess(), 0);
     for expected in [1, 3, 7, 15, 31, 63, 63, 63] {
-        memory.visit(&accounts).was_wrong();
+        memory.visit(&accounts, false).was_wrong(true);
         assert_eq!(locked_until_next_guess(), expected);
     }
-    memory.visit(&accounts).was_right();
+    memory.visit(&accounts, false).was_right();
     assert_eq!(locked_until_next_guess(), 0);
-    memory.visit(&accounts).was_wrong();
+    memory.visit(&accounts, false).was_wrong(true);
     assert_eq!(locked_until_next_guess(), 1);
 }

@@ -1,0 +1,193 @@
+//! Groups for a hot account that are decided on what the group before will leave, while that is still on its way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::join_all;
+use neobank_db::{Database, Executor, statement};
+use neobank_domain::{
+    AccountId, GatheredLedger, Ledger, LedgerError, Money, PostingRequest, Receipt, Refusal,
+    TransferRequest,
+};
+
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    who_follows_continues_what_is_not_committed_yet,
+    a_refusal_on_a_promise_is_right,
+    a_stranger_breaks_promises_and_nothing_else,
+    a_key_that_was_used_breaks_a_promise_and_nothing_else,
+);
+
+/// Callers of the hot account: enough that a group of half of them is worth a commit of its own.
+const CALLERS: usize = 400;
+
+async fn rich(bank: &TestBank, number: usize) -> Vec<AccountId> {
+    let mut accounts = Vec::new();
+    for _ in 0..number {
+        accounts.push(bank.account(czk("100000")).await);
+    }
+    accounts
+}
+
+/// All at once, in this order, whatever their outcomes are.
+async fn all_at_once(
+    gathered: &GatheredLedger,
+    requests: impl IntoIterator<Item = TransferRequest>,
+) -> Vec<Result<Receipt, LedgerError>> {
+    // Each future is polled for the first time in turn, and so it arrives in turn.
+    join_all(
+        requests
+            .into_iter()
+            .map(|request| gathered.transfer(request)),
+    )
+    .await
+}
+
+/// Whether the entries of the account that all pay have the order in which the requests came.
+fn assert_in_order(outcomes: &[Result<Receipt, LedgerError>], before: i64) -> i64 {
+    let mut last = before;
+    for outcome in outcomes {
+        let receipt = outcome.as_ref().unwrap();
+        let number = receipt.credit.entry_number;
+        assert!(number > last, "{number} came behind {last}");
+        last = number;
+    }
+    last
+}
+
+async fn who_follows_continues_what_is_not_committed_yet(bank: TestBank) {
+    let payers = rich(&bank, 20).await;
+    let hot = bank.account(czk("0")).await;
+    let gathered = GatheredLedger::new(&bank.ledger);
+    let mut last = 0;
+    for round in 0..30 {
+        let requests = (0..CALLERS).map(|number| {
+            let key = format!("{round} {number}");
+            TransferRequest::new(payers[number % 20], hot, czk("1")).with_key(key)
+        });
+        let outcomes = all_at_once(&gathered, requests).await;
+        last = assert_in_order(&outcomes, last);
+    }
+    assert_eq!(last, 30 * CALLERS as i64, "nobody else paid");
+    assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
+    let (metrics, memory) = (gathered.metrics(), bank.ledger.memory());
+    assert!(metrics.followed > 0, "{metrics:?}");
+    assert!(memory.right > 10 * memory.wrong, "{memory:?}");
+    bank.assert_no_deadlock().await;
+    bank.assert_sound().await;
+}
+
+/// The money that a follower pays with comes from the group that is on its way.
+async fn a_refusal_on_a_promise_is_right(bank: TestBank) {
+    let payers = rich(&bank, 20).await;
+    let hot = bank.account(czk("0")).await;
+    let gathered = GatheredLedger::new(&bank.ledger);
+    let mut expected = Money::zero(czk("0").currency());
+    for _ in 0..20 {
+        // Each third pays more out than came in.
+        let requests: Vec<_> = (0..CALLERS)
+            .map(|number| match number % 3 {
+                0 => TransferRequest::new(payers[number % 20], hot, czk("1")),
+                1 => TransferRequest::new(hot, payers[number % 20], czk("1")),
+                _ => TransferRequest::new(hot, payers[number % 20], czk("2")),
+            })
+            .collect();
+        let outcomes = all_at_once(&gathered, requests.clone()).await;
+        for (request, outcome) in requests.iter().zip(outcomes) {
+            let comes_in = request.to == hot;
+            match outcome {
+                Ok(_) if comes_in => expected = expected.checked_add(request.amount).unwrap(),
+                Ok(_) => expected = expected.checked_sub(request.amount).unwrap(),
+                // Decided in the order of arrival, so exactly those are refused that the balance does not allow.
+                Err(LedgerError::Refused(Refusal::InsufficientFunds { available, .. })) => {
+                    assert_eq!(available, expected);
+                    assert!(available.amount() < request.amount.amount());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(bank.balance(hot).await, expected);
+    let metrics = gathered.metrics();
+    assert!(metrics.followed > 0, "{metrics:?}");
+    bank.assert_sound().await;
+}
+
+async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
+    let payers = rich(&bank, 20).await;
+    let hot = bank.account(czk("0")).await;
+    let gathered = GatheredLedger::new(&bank.ledger);
+    let stranger = Ledger::new(Database::connect(bank.config()).await.unwrap());
+    let stop = Arc::new(AtomicBool::new(false));
+    let disturbing = {
+        let stop = Arc::clone(&stop);
+        tokio::spawn(async move {
+            let mut deposits = 0_i64;
+            while !stop.load(Ordering::Relaxed) {
+                let deposit = PostingRequest::deposit(hot, czk("1"));
+                stranger.submit(deposit).await.unwrap();
+                deposits += 1;
+                tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+            }
+            deposits
+        })
+    };
+    let (mut last, mut rounds) = (0, 0_i64);
+    let seen = || gathered.metrics().followed > 20 && bank.ledger.memory().wrong > 10;
+    while !seen() && rounds < 500 {
+        rounds += 1;
+        let pays = |number| TransferRequest::new(payers[number % 20], hot, czk("1"));
+        let outcomes = all_at_once(&gathered, (0..CALLERS).map(pays)).await;
+        last = assert_in_order(&outcomes, last);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let deposits = disturbing.await.unwrap();
+    // Otherwise this test has seen nothing.
+    assert!(
+        seen(),
+        "{:?} {:?}",
+        gathered.metrics(),
+        bank.ledger.memory()
+    );
+    let all = deposits + rounds * CALLERS as i64;
+    assert_eq!(bank.balance(hot).await, czk(&all.to_string()));
+    bank.assert_no_deadlock().await;
+    bank.assert_sound().await;
+}
+
+async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
+    let payers = rich(&bank, 20).await;
+    let hot = bank.account(czk("0")).await;
+    let gathered = GatheredLedger::new(&bank.ledger);
+    for round in 0..40 {
+        // One of each round was there in the round before.
+        let requests = (0..CALLERS).map(|number| {
+            let key = match (number, round) {
+                (200, 1..) => format!("{} 100", round - 1),
+                _ => format!("{round} {number}"),
+            };
+            let payer = if number == 200 { 100 } else { number };
+            TransferRequest::new(payers[payer % 20], hot, czk("1")).with_key(key)
+        });
+        for outcome in all_at_once(&gathered, requests).await {
+            outcome.unwrap();
+        }
+    }
+    let transfers = bank
+        .count("banking.transfers WHERE transfer_type = 'transfer'")
+        .await;
+    assert_eq!(transfers, 40 * CALLERS as i64 - 39);
+    let (metrics, memory) = (gathered.metrics(), bank.ledger.memory());
+    assert!(
+        metrics.followed > 0 && memory.wrong > 0,
+        "{metrics:?} {memory:?}"
+    );
+    // Whoever follows writes its rows first.
+    let sql = "SELECT count(*) FROM banking.transactions AS entry
+               WHERE NOT EXISTS (SELECT FROM banking.transfers AS transfer
+                                 WHERE transfer.transfer_id = entry.transfer_id)";
+    let without: i64 = bank.database.fetch_value(statement(sql, [])).await.unwrap();
+    assert_eq!(without, 0);
+    bank.assert_sound().await;
+}
