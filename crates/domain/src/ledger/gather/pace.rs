@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Fewer requests are not worth a transaction of their own where they could share one.
-const FEWEST: usize = 48;
+const FEWEST: usize = 24;
 
 /// What was seen of the groups' statements.
 ///

@@ -376,14 +376,15 @@ impl State {
         least.max(half)
     }
 
-    /// How many requests a lane takes at most, so that as many are left for a group that follows or runs beside.
+    /// How many requests a lane takes at most: half, where that leaves enough for a group that follows or runs beside.
     fn share(&self, lanes: usize) -> usize {
-        if lanes < 2 {
-            return usize::MAX;
-        }
         let under_way = self.under_way.values().map(|group| group.size);
         let all = under_way.fold(self.waiting.len(), usize::saturating_add);
-        all.div_ceil(2).max(self.pace.least())
+        let half = all.div_ceil(2);
+        if lanes < 2 || half < self.pace.least() {
+            return usize::MAX;
+        }
+        half
     }
 }
 
