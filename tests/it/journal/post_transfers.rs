@@ -16,6 +16,9 @@ on_both_versions!(
     a_guess_is_posted_at_the_servers_time_and_waits_for_nobody,
     whoever_waited_is_held_against_what_the_other_left,
     one_alone_is_held_against_the_same_as_many,
+    arrays_of_different_lengths_are_refused,
+    whoever_follows_waits_for_the_one_in_front,
+    whoever_follows_one_that_never_comes_leaves_nothing_behind,
 );
 
 /// The arguments of a call that is right: 5 from `A` to `B`, then 7 back. Each test changes something in it.
@@ -693,5 +696,120 @@ async fn one_alone_is_held_against_the_same_as_many(bank: TestBank) {
         (bank.balance(a).await, bank.balance(b).await),
         (czk("85"), czk("15"))
     );
+    bank.assert_sound().await;
+}
+
+async fn arrays_of_different_lengths_are_refused(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    for call in [Call::of(a, b), Call::of(a, b).first()] {
+        for (name, value) in &call.0 {
+            let longer = match value.trim_start_matches("'{").trim_end_matches("}'") {
+                inner if inner.len() < value.len() => format!("'{{{inner},NULL}}'"),
+                _ => "ARRAY[now(), now(), now()]".to_owned(),
+            };
+            for other in [longer.as_str(), "'{}'", "NULL"] {
+                let sql = format!("/* {name} */ {}", call.with(&[(name, other)]));
+                assert_refused(&bank, &bank.database, &sql, "NB002").await;
+            }
+        }
+    }
+    bank.assert_sound().await;
+}
+
+/// What continues the books once [`Call::of`] is there.
+fn next(a: AccountId, b: AccountId) -> Call {
+    let mut call = Call::of(a, b);
+    for (name, value) in &mut call.0 {
+        match *name {
+            "p_from_entry_number" => "'{5,5}'".clone_into(value),
+            "p_from_balance" => "'{87,6}'".clone_into(value),
+            "p_to_entry_number" => "'{4,6}'".clone_into(value),
+            "p_to_balance" => "'{13,94}'".clone_into(value),
+            _ => *value = value.replace("-7000-8000-", "-7000-8001-"),
+        }
+    }
+    call
+}
+
+/// Advisory locks of anybody in this database.
+async fn advisory_locks(bank: &TestBank) -> i64 {
+    let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let superuser = bank.superuser().await;
+    superuser.fetch_value(statement(sql, [])).await.unwrap()
+}
+
+async fn whoever_follows_waits_for_the_one_in_front(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let version = bank.find(a).await.version;
+    for commits in [false, true] {
+        // It waits for a moment only, which can be over on a busy machine before anybody has seen it wait.
+        for attempt in 0.. {
+            assert!(attempt < 100, "it was never seen to wait and succeed");
+            let front = bank.database.begin().await.unwrap();
+            let turn = Call::of(a, b).guess("p_from_now => true, p_turn => 77");
+            front.execute(statement(&turn, [])).await.unwrap();
+            let after = format!(
+                "p_from_now => true, p_after => 77, p_after_account_id => '{a}', p_after_version => {}",
+                version + 2
+            );
+            let call = next(a, b).guess(&after);
+            let database = bank.database.clone();
+            let behind = tokio::spawn(async move { database.execute(statement(&call, [])).await });
+            while advisory_locks(&bank).await < 2 && !behind.is_finished() {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+            let waited = !behind.is_finished();
+            if !(commits && waited) {
+                front.rollback().await.unwrap();
+            } else {
+                front.commit().await.unwrap();
+            }
+            let outcome = behind.await.unwrap();
+            if !waited {
+                assert_eq!(outcome.unwrap_err().server().unwrap().sqlstate, "55P03");
+                continue;
+            }
+            if commits && outcome.is_ok() {
+                break;
+            }
+            let error = outcome.unwrap_err();
+            let sqlstate = error.server().unwrap().sqlstate.as_str();
+            // The commit came, and too late.
+            if commits && sqlstate == "55P03" {
+                bank.database
+                    .execute(statement(&next(a, b).guess("p_from_now => true"), []))
+                    .await
+                    .unwrap();
+                break;
+            }
+            if !commits && sqlstate == "NB002" {
+                break;
+            }
+            assert_eq!(sqlstate, "55P03");
+        }
+    }
+    assert_eq!(
+        (bank.balance(a).await, bank.balance(b).await),
+        (czk("94"), czk("6"))
+    );
+    assert_eq!(advisory_locks(&bank).await, 0);
+    bank.assert_sound().await;
+}
+
+async fn whoever_follows_one_that_never_comes_leaves_nothing_behind(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let after = format!(
+        "p_from_now => true, p_turn => 78, p_after => 77, p_after_account_id => '{a}', p_after_version => 1000"
+    );
+    let call = next(a, b).guess(&after);
+    assert_refused(&bank, &bank.database, &call, "NB002").await;
+    let transaction = bank.database.begin().await.unwrap();
+    let turn = "SELECT pg_advisory_xact_lock(77)";
+    transaction.execute(statement(turn, [])).await.unwrap();
+    assert_refused(&bank, &bank.database, &call, "55P03").await;
+    assert_eq!(advisory_locks(&bank).await, 1, "the one in front");
+    transaction.rollback().await.unwrap();
+    assert_eq!(advisory_locks(&bank).await, 0);
     bank.assert_sound().await;
 }
