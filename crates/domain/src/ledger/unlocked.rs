@@ -5,13 +5,15 @@
 //! its locks, so it is what a decision under locks would have written. What is refused is right, because the same statement
 //! looks whether the accounts of those requests are as they were. Requests that depend on more than that are decided
 //! under locks: adjustments on the version, events of the past on the clock.
+//!
+//! What another group will leave is remembered too, while its statement is on its way: then this one's waits for its end.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
-use neobank_db::{Alone, DatabaseError, RetryPolicy};
+use neobank_db::{Alone, DatabaseError, RetryPolicy, Written};
 
 use super::Ledger;
 use super::certainty::{self, Certainty};
@@ -62,32 +64,14 @@ pub(super) async fn attempt(
         return Ok(None);
     };
     conditions.turn = claims.turn();
-    conditions.after = claims
-        .after()
-        .zip(promised)
-        .map(|(turn, (account, version))| After {
-            turn,
-            account,
-            version,
-        });
+    conditions.after = after(claims, promised);
     let identifiers: Vec<_> = transfers
         .iter()
         .map(|transfer| transfer.receipt.transfer_id)
         .collect();
     let columns = TransferColumns::of(transfers);
     let started = Instant::now();
-    // `join` polls the first future first, and a future's first poll sends.
-    let (written, ()) = join(
-        session::write_unlocked(alone, &columns, &conditions),
-        async {
-            // The connection writes to its socket before a group that follows can do so on another one.
-            tokio::task::yield_now().await;
-            visit.promise(std::mem::take(&mut books.accounts));
-            claims.sent();
-        },
-    )
-    .await;
-    books.accounts = visit.take_back();
+    let written = send(alone, &columns, &conditions, visit, &mut books, claims).await;
     let (reason, committed) = match written {
         Ok(written) => match session::time_of(&written) {
             Ok((now, writing)) => {
@@ -111,9 +95,10 @@ pub(super) async fn attempt(
             return refused(ledger, error).await;
         }
     };
-    let database = &ledger.database;
     let guard = (!committed).then_some(conditions.guard);
-    match certainty::resolve(database, &group.accounts, &identifiers, guard).await {
+    let certainty =
+        certainty::resolve(&ledger.database, &group.accounts, &identifiers, guard).await;
+    match certainty {
         Certainty::Committed(times) => {
             settle(&mut outcomes, &mut books, |receipt| {
                 let posted_at = times.get(&receipt.transfer_id).copied();
@@ -128,6 +113,41 @@ pub(super) async fn attempt(
             transfers: identifiers,
         }),
     }
+}
+
+/// Sends the statement, and lets the next group be decided on what it will leave while its answer is waited for.
+async fn send(
+    alone: Alone<'_>,
+    columns: &TransferColumns,
+    conditions: &Conditions,
+    visit: &Visit<'_>,
+    books: &mut Books,
+    claims: &mut impl Claims,
+) -> Result<Written, DatabaseError> {
+    let statement = session::write_unlocked(alone, columns, conditions);
+    if conditions.turn.is_none() {
+        return statement.await;
+    }
+    let promise = async {
+        // The connection writes to its socket before a group that follows can do so on another one.
+        tokio::task::yield_now().await;
+        visit.promise(std::mem::take(&mut books.accounts));
+        claims.sent();
+    };
+    // `join` polls the first future first, and a future's first poll sends.
+    let (written, ()) = join(statement, promise).await;
+    books.accounts = visit.take_back();
+    written
+}
+
+/// The statement in front, where something was recalled that it will leave.
+fn after(claims: &impl Claims, promised: Option<(AccountId, i64)>) -> Option<After> {
+    let (turn, (account, version)) = claims.after().zip(promised)?;
+    Some(After {
+        turn,
+        account,
+        version,
+    })
 }
 
 /// Whether the balances, and what the database holds against them, are all that a request depends on.

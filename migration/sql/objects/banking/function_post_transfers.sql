@@ -8,6 +8,10 @@
 -- * p_guard_account_id and p_guard_version: one of the accounts, which must still have this version when its balance
 --   moves. A caller that lost the answer moves the version, and knows that its call cannot come any more.
 -- * p_witness_account_id and p_witness_version: accounts that some request was refused for, and their versions.
+-- And a call may follow one that is on its way in another session (docs/decisions/0011-a-group-may-follow-one-on-its-way.md):
+-- * p_turn: the key of an advisory lock that this call holds until its transaction ends.
+-- * p_after: the turn of the call in front; p_after_account_id and p_after_version: an account as that one will leave it, so
+--   that it is known to have ended when nobody has its turn.
 -- SECURITY DEFINER, because the application itself may not touch a balance. The setting, which only counts for those who
 -- may, keeps the triggers from doing the same work again.
 DROP FUNCTION IF EXISTS banking.post_transfers(

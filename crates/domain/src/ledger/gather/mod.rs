@@ -4,9 +4,11 @@
 //! concurrent callers share the commit, and a hot account costs no more than a cold one. Nobody is made to wait for
 //! others to come: a request that finds the ledger idle begins at once, alone.
 //!
-//! * Requests are taken in the order in which they arrived, and those of one group are decided in that order. Two lanes
-//!   never have requests for the same account: such a request waits for the lane that has the account, and so does what
-//!   comes after it for its accounts. So the requests for an account are carried out in the order of their arrival.
+//! * Requests are taken in the order in which they arrived, and those of one group are decided in that order. A request for
+//!   an account that another lane has under way waits for it, and so does what comes after it for its accounts. So the
+//!   requests for an account are carried out in the order of their arrival.
+//! * Where all wait for one group, as those of a hot account do, they follow it once its statement is on its way: they are
+//!   decided on what it will leave, and the database lets their statement in only behind it.
 //! * Each caller gets its own outcome and its own error. When a statement fails, the group is halved until the request is
 //!   found that makes it fail; the others are carried out.
 //! * A caller that goes away withdraws its request, unless that has been decided on: then it runs fully.

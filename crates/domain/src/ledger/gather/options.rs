@@ -27,9 +27,10 @@ pub struct GatherOptions {
     /// [`LedgerError::Overloaded`](super::super::LedgerError::Overloaded) at once. Without a limit a database that
     /// has become slow would fill the memory, and answer callers that have long stopped waiting.
     pub waiting_max: usize,
-    /// Groups that may be under way at the same time, each on a connection of its own, and never two for one account: so
-    /// they do not wait for each other, and a hot account gains nothing by a second. Two were seen to be faster than one
-    /// also where client and server share two processors; each processor more of the server makes use of another.
+    /// Groups that may be under way at the same time, each on a connection of its own. Two were seen to be faster than one
+    /// also where client and server share two processors; each processor more of the server makes use of another, unless all
+    /// callers want one account: of such groups there are two, of which the second follows the first. With 1 no group
+    /// follows another.
     pub lanes: usize,
 }
 
