@@ -15,7 +15,7 @@ on_both_versions!(
 );
 
 /// From now on the database refuses every entry of an account, whoever writes it.
-async fn poison(bank: &TestBank, account: AccountId, sqlstate: &str) {
+pub(super) async fn poison(bank: &TestBank, account: AccountId, sqlstate: &str) {
     let superuser = bank.superuser().await;
     let name = account.as_uuid().simple().to_string();
     for sql in [

@@ -17,6 +17,7 @@ on_both_versions!(
     a_refusal_on_a_promise_is_right,
     a_stranger_breaks_promises_and_nothing_else,
     a_key_that_was_used_breaks_a_promise_and_nothing_else,
+    who_follows_a_group_that_is_taken_apart_comes_after_all_of_it,
 );
 
 /// Callers of the hot account: enough that a group of half of them is worth a commit of its own.
@@ -189,5 +190,40 @@ async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
                                  WHERE transfer.transfer_id = entry.transfer_id)";
     let without: i64 = bank.database.fetch_value(statement(sql, [])).await.unwrap();
     assert_eq!(without, 0);
+    bank.assert_sound().await;
+}
+
+async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: TestBank) {
+    let payers = rich(&bank, 20).await;
+    let poisoned = bank.account(czk("100000")).await;
+    super::failure::poison(&bank, poisoned, "23514").await;
+    let hot = bank.account(czk("0")).await;
+    let gathered = GatheredLedger::new(&bank.ledger);
+    let mut last = 0;
+    for round in 0..30 {
+        let is_poisoned = |number| round % 3 == 2 && [60, 150].contains(&number);
+        let requests = (0..CALLERS).map(|number| {
+            let payer = if is_poisoned(number) {
+                poisoned
+            } else {
+                payers[number % 20]
+            };
+            TransferRequest::new(payer, hot, czk("1"))
+        });
+        let (failed, carried_out): (Vec<_>, Vec<_>) = all_at_once(&gathered, requests)
+            .await
+            .into_iter()
+            .enumerate()
+            .partition(|(number, _)| is_poisoned(*number));
+        assert!(failed.iter().all(|(_, outcome)| outcome.is_err()));
+        let carried_out: Vec<_> = carried_out
+            .into_iter()
+            .map(|(_, outcome)| outcome)
+            .collect();
+        last = assert_in_order(&carried_out, last);
+    }
+    let metrics = gathered.metrics();
+    assert!(metrics.followed > 0 && metrics.splits > 0, "{metrics:?}");
+    assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
     bank.assert_sound().await;
 }
