@@ -300,7 +300,8 @@ pub(super) fn time_of(written: &Written) -> Result<(DateTime<Utc>, Duration), Da
     let now: DateTime<Utc> = column(row, "now")?;
     let written: DateTime<Utc> = column(row, "written")?;
     // Negative when the server's clock was set back meanwhile.
-    Ok((now, (written - now).to_std().unwrap_or_default()))
+    let writing = written.signed_duration_since(now);
+    Ok((now, writing.to_std().unwrap_or_default()))
 }
 
 /// What must still be so when a decision that was made without a lock is written.

@@ -18,6 +18,7 @@ on_both_versions!(
     a_stranger_breaks_promises_and_nothing_else,
     a_key_that_was_used_breaks_a_promise_and_nothing_else,
     who_follows_a_group_that_is_taken_apart_comes_after_all_of_it,
+    killed_backends_break_promises_and_nothing_else,
 );
 
 /// Callers of the hot account: enough that a group of half of them is worth a commit of its own.
@@ -225,5 +226,71 @@ async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: Tes
     let metrics = gathered.metrics();
     assert!(metrics.followed > 0 && metrics.splits > 0, "{metrics:?}");
     assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
+    bank.assert_sound().await;
+}
+
+/// The answers of leaders and of followers are lost, before and after their commits.
+async fn killed_backends_break_promises_and_nothing_else(bank: TestBank) {
+    let payers = rich(&bank, 20).await;
+    let hot = bank.account(czk("0")).await;
+    let gathered = GatheredLedger::new(&bank.ledger);
+    let superuser = bank.superuser().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let killing = {
+        let stop = Arc::clone(&stop);
+        tokio::spawn(async move {
+            let sql = "SELECT count(pg_terminate_backend(pid)) FROM (
+                           SELECT pid FROM pg_stat_activity
+                           WHERE datname = current_database() AND pid <> pg_backend_pid()
+                             AND state = 'active' AND query LIKE '%post_transfers%'
+                           ORDER BY random() LIMIT 1
+                       ) AS victim";
+            let mut killed = 0_i64;
+            while !stop.load(Ordering::Relaxed) {
+                killed += superuser
+                    .fetch_value::<i64>(statement(sql, []))
+                    .await
+                    .unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            }
+            killed
+        })
+    };
+    let mut acknowledged = Vec::new();
+    for round in 0..60 {
+        let requests = (0..CALLERS).map(|number| {
+            TransferRequest::new(payers[number % 20], hot, czk("1"))
+                .with_key(format!("killed {round} {number}"))
+        });
+        for (number, outcome) in all_at_once(&gathered, requests)
+            .await
+            .into_iter()
+            .enumerate()
+        {
+            match outcome {
+                Ok(receipt) => acknowledged.push(receipt.transfer_id),
+                // Whatever is said of it, asking again under its key tells.
+                Err(LedgerError::Database(_) | LedgerError::Unknown { .. }) => {
+                    let again = TransferRequest::new(payers[number % 20], hot, czk("1"))
+                        .with_key(format!("killed {round} {number}"));
+                    if let Ok(receipt) = gathered.transfer(again).await {
+                        acknowledged.push(receipt.transfer_id);
+                    }
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let killed = killing.await.unwrap();
+    let metrics = gathered.metrics();
+    assert!(killed > 0 && metrics.followed > 0, "{killed} {metrics:?}");
+    let unique: std::collections::HashSet<_> = acknowledged.iter().collect();
+    assert_eq!(unique.len(), acknowledged.len(), "one key, one transfer");
+    let there = bank
+        .count("banking.transfers WHERE idempotency_key LIKE 'killed %'")
+        .await;
+    assert_eq!(there, acknowledged.len() as i64);
+    assert_eq!(bank.balance(hot).await, czk(&there.to_string()));
     bank.assert_sound().await;
 }

@@ -23,17 +23,17 @@ impl Pace {
         // What starting a statement costs would make the requests of small ones look expensive.
         if size >= FEWEST && !follows {
             let requests = u32::try_from(size).unwrap_or(u32::MAX);
-            self.writing = smoothed(self.writing, writing / requests);
+            let each = writing.checked_div(requests).unwrap_or_default();
+            self.writing = smoothed(self.writing, each);
         }
     }
 
     /// How many requests are worth a group of their own.
     pub(super) fn least(&self) -> usize {
-        if self.writing.is_zero() {
-            return usize::MAX;
-        }
-        let commit_in_requests = self.rest.as_nanos() / self.writing.as_nanos();
-        usize::try_from(commit_in_requests).map_or(usize::MAX, |requests| requests.max(FEWEST))
+        let commit_in_requests = self.rest.as_nanos().checked_div(self.writing.as_nanos());
+        commit_in_requests
+            .and_then(|requests| usize::try_from(requests).ok())
+            .map_or(usize::MAX, |requests| requests.max(FEWEST))
     }
 }
 
@@ -42,7 +42,8 @@ fn smoothed(mean: Duration, newest: Duration) -> Duration {
     if mean.is_zero() {
         return newest;
     }
-    (mean.saturating_mul(3).saturating_add(newest)) / 4
+    let sum = mean.saturating_mul(3).saturating_add(newest);
+    sum.checked_div(4).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -291,7 +291,10 @@ impl State {
         let mut leader = None;
         // The accounts of those who are not taken, in either case and when others follow.
         let (mut behind, mut behind_others) = (HashSet::new(), HashSet::new());
-        while free.len() < most && !(free.is_empty() && following.len() >= most) {
+        for number in 0_usize.. {
+            if free.len() >= most || (free.is_empty() && following.len() >= most) {
+                break;
+            }
             let Some(place) = self.waiting.pop_front() else {
                 break;
             };
@@ -299,7 +302,7 @@ impl State {
                 continue;
             }
             let accounts = place.request().accounts();
-            let place = (free.len() + following.len() + passed.len(), place);
+            let place = (number, place);
             let is_behind = |set: &HashSet<AccountId>| accounts.iter().any(|one| set.contains(one));
             match self.wait(&accounts) {
                 _ if is_behind(&behind_others) => {
