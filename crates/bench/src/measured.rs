@@ -24,6 +24,41 @@ pub(crate) struct Used {
     pub(crate) server_cpu: Option<f64>,
 }
 
+/// The sum of several stretches, with work in between that does not count.
+#[derive(Default)]
+pub(crate) struct Stretches {
+    elapsed: Duration,
+    wal_bytes: i64,
+    client_seconds: Option<f64>,
+    server_seconds: Option<f64>,
+}
+
+impl Stretches {
+    pub(crate) fn add(&mut self, used: &Used) {
+        let seconds = used.elapsed.as_secs_f64();
+        let add =
+            |sum: Option<f64>, share: Option<f64>| Some(sum.unwrap_or(0.0) + share? * seconds);
+        self.elapsed += used.elapsed;
+        self.wal_bytes += used.wal_bytes;
+        self.client_seconds = add(self.client_seconds, used.client_cpu);
+        self.server_seconds = add(self.server_seconds, used.server_cpu);
+    }
+
+    pub(crate) const fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    pub(crate) fn used(&self) -> Used {
+        let share = |seconds: Option<f64>| Some(seconds? / self.elapsed.as_secs_f64());
+        Used {
+            elapsed: self.elapsed,
+            wal_bytes: self.wal_bytes,
+            client_cpu: share(self.client_seconds),
+            server_cpu: share(self.server_seconds),
+        }
+    }
+}
+
 impl Moment {
     pub(crate) async fn now(host: &Host) -> Result<Self, DatabaseError> {
         let sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint";

@@ -9,7 +9,7 @@ use crate::choice::{Choice, Chooser, account};
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::latency::Latencies;
-use crate::measured::Moment;
+use crate::measured::{Moment, Stretches};
 use crate::options::Options;
 use crate::report::Line;
 use crate::way::Way;
@@ -23,18 +23,22 @@ pub(crate) async fn measure(
     let mut chooser = Chooser::new(choice, options.accounts, 3);
     let warm_up = Instant::now();
     while warm_up.elapsed() < Duration::from_secs(options.warm_up) {
-        books.transfers += post(&mut chooser, options, books).await?;
+        let postings = postings(&mut chooser, options)?;
+        books.transfers += books.ledger.submit_all(&postings).await?.len() as u64;
     }
     let latencies = Latencies::new();
-    let mut posted = 0;
-    let moment = Moment::now(host).await?;
-    let started = Instant::now();
-    while started.elapsed() < options.window() {
-        let call = Instant::now();
-        posted += post(&mut chooser, options, books).await?;
-        latencies.record(0, call.elapsed());
+    let (mut posted, mut stretches) = (0, Stretches::default());
+    // As those of COPY, what is posted is made between the measured parts.
+    while stretches.elapsed() < options.window() {
+        let postings = postings(&mut chooser, options)?;
+        let moment = Moment::now(host).await?;
+        let started = Instant::now();
+        let outcomes = books.ledger.submit_all(&postings).await?;
+        latencies.record(0, started.elapsed());
+        stretches.add(&moment.used_since(host).await?);
+        posted += outcomes.len() as u64;
     }
-    let used = moment.used_since(host).await?;
+    let used = stretches.used();
     books.transfers += posted;
     let mut line =
         Line::new(Way::Batch, choice, 1, posted, &used).with_latency(latencies.summary());
@@ -42,16 +46,13 @@ pub(crate) async fn measure(
     Ok(line)
 }
 
-async fn post(chooser: &mut Chooser, options: &Options, books: &Books) -> Result<u64, BenchError> {
+fn postings(chooser: &mut Chooser, options: &Options) -> Result<Vec<Request>, BenchError> {
     let cent = Money::parse("0.01", currency()?)?;
-    let postings: Vec<Request> = (0..options.batch_size)
-        .map(|_| {
-            let mut posting = PostingRequest::deposit(account(chooser.pair().0), cent);
-            posting.idempotency_key =
-                (!options.no_keys).then(|| uuid::Uuid::now_v7().simple().to_string());
-            posting.into()
-        })
-        .collect();
-    let outcomes = books.ledger.submit_all(&postings).await?;
-    Ok(outcomes.len() as u64)
+    let postings = (0..options.batch_size).map(|_| {
+        let mut posting = PostingRequest::deposit(account(chooser.pair().0), cent);
+        posting.idempotency_key =
+            (!options.no_keys).then(|| uuid::Uuid::now_v7().simple().to_string());
+        posting.into()
+    });
+    Ok(postings.collect())
 }

@@ -14,7 +14,7 @@ use crate::choice::{Choice, Chooser, account};
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::latency::Latencies;
-use crate::measured::Moment;
+use crate::measured::{Moment, Stretches};
 use crate::options::Options;
 use crate::report::Line;
 use crate::way::Way;
@@ -47,29 +47,18 @@ pub(crate) async fn measure(
     let client = connect(host).await?;
     let mut chooser = Chooser::new(choice, options.accounts, 4);
     let latencies = Latencies::new();
-    let (mut copied, mut busy, mut wal) = (0_u64, std::time::Duration::ZERO, 0);
-    let (mut client_time, mut server_time) = (0.0, 0.0);
+    let (mut copied, mut stretches) = (0_u64, Stretches::default());
     // The rows are made between the measured parts, by the ledger itself.
-    while busy < options.window() {
+    while stretches.elapsed() < options.window() {
         let batch = prepare(&client, &mut chooser, options, books).await?;
         let moment = Moment::now(host).await?;
         let started = Instant::now();
         copy(&client, batch).await?;
-        let took = started.elapsed();
-        let used = moment.used_since(host).await?;
-        latencies.record(0, took);
-        busy += took;
-        wal += used.wal_bytes;
-        client_time += used.client_cpu.unwrap_or(0.0) * used.elapsed.as_secs_f64();
-        server_time += used.server_cpu.unwrap_or(0.0) * used.elapsed.as_secs_f64();
+        latencies.record(0, started.elapsed());
+        stretches.add(&moment.used_since(host).await?);
         copied += options.batch_size as u64;
     }
-    let used = crate::measured::Used {
-        elapsed: busy,
-        wal_bytes: wal,
-        client_cpu: Some(client_time / busy.as_secs_f64()),
-        server_cpu: host.process.map(|_| server_time / busy.as_secs_f64()),
-    };
+    let used = stretches.used();
     let mut line = Line::new(Way::Copy, choice, 1, copied, &used).with_latency(latencies.summary());
     line.group_size = Some(options.batch_size as f64);
     let sql = "DROP TABLE bench.transfers, bench.transactions";
