@@ -9,6 +9,7 @@ on_both_versions!(
     the_journal_is_never_read_as_a_whole,
     a_large_group_costs_no_more_for_each_than_a_small_one,
     updates_of_accounts_stay_on_their_page,
+    an_analyze_of_the_journal_reads_a_small_sample,
 );
 
 #[derive(Debug, FromQueryResult)]
@@ -146,4 +147,15 @@ async fn flush(database: &Database) {
         .await
         .unwrap();
     database.execute(statement("SELECT 1", [])).await.unwrap();
+}
+
+/// While it reads its sample, it keeps the old versions of accounts from being pruned.
+async fn an_analyze_of_the_journal_reads_a_small_sample(bank: TestBank) {
+    let large = bank
+        .count(
+            "pg_attribute WHERE attrelid IN ('banking.transfers'::regclass, 'banking.transactions'::regclass)
+             AND attnum > 0 AND NOT attisdropped AND attstattarget IS DISTINCT FROM 10",
+        )
+        .await;
+    assert_eq!(large, 0, "columns whose statistics are finer than the migration wants");
 }
