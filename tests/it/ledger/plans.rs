@@ -157,5 +157,8 @@ async fn an_analyze_of_the_journal_reads_a_small_sample(bank: TestBank) {
              AND attnum > 0 AND NOT attisdropped AND attstattarget IS DISTINCT FROM 10",
         )
         .await;
-    assert_eq!(large, 0, "columns whose statistics are finer than the migration wants");
+    assert_eq!(
+        large, 0,
+        "columns whose statistics are finer than the migration wants"
+    );
 }
