@@ -38,12 +38,14 @@ struct State {
     /// What was used lately. When it is half of the limit, it becomes old, and what is old is forgotten.
     young: HashMap<AccountId, AccountState>,
     old: HashMap<AccountId, AccountState>,
-    /// What groups leave whose statements are on their way, by the number of their visit.
-    promised: Vec<(u64, BTreeMap<AccountId, AccountState>)>,
+    promised: Vec<Promise>,
     visits: u64,
     doubt: Doubt,
     metrics: MemoryMetrics,
 }
+
+/// The number of a visit, and what its group leaves, whose statement is on its way.
+type Promise = (u64, BTreeMap<AccountId, AccountState>);
 
 /// How far memory is worth a try: where others move the same accounts, it is wrong again and again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,11 +85,12 @@ impl Memory {
     pub(super) fn visit<'a>(&'a self, accounts: &'a [AccountId], follows: bool) -> Visit<'a> {
         let mut state = self.state();
         let mut is_known = true;
+        let State { busy, promised, .. } = &mut *state;
         for account in accounts {
-            let users = state.busy.get(account).copied().unwrap_or(0);
+            let users = busy.entry(*account).or_default();
             // Otherwise another group of this process holds the locks, or is about to: a guess would be wrong.
-            is_known &= users == 0 || (follows && users == 1 && state.is_promised(account));
-            state.busy.insert(*account, users.saturating_add(1));
+            is_known &= *users == 0 || (follows && *users == 1 && is_promised(promised, account));
+            *users = users.saturating_add(1);
         }
         let may_guess = self.limit > 0 && is_known && state.doubt.passes();
         state.visits = state.visits.wrapping_add(1);
@@ -210,11 +213,6 @@ impl State {
         }
     }
 
-    fn is_promised(&self, account: &AccountId) -> bool {
-        let mut promises = self.promised.iter();
-        promises.any(|(_, accounts)| accounts.contains_key(account))
-    }
-
     fn take_promised(&mut self, account: &AccountId) -> Option<AccountState> {
         let mut promises = self.promised.iter_mut();
         promises.find_map(|(_, accounts)| accounts.remove(account))
@@ -224,6 +222,11 @@ impl State {
         let place = self.promised.iter().position(|(own, _)| *own == visit);
         place.map_or_else(BTreeMap::new, |place| self.promised.swap_remove(place).1)
     }
+}
+
+fn is_promised(promises: &[Promise], account: &AccountId) -> bool {
+    let mut promises = promises.iter();
+    promises.any(|(_, accounts)| accounts.contains_key(account))
 }
 
 impl Doubt {

@@ -68,6 +68,7 @@ DECLARE
     v_lock_timeout text;
     v_ignored text;
     v_latest timestamptz;
+    v_earliest timestamptz;
     v_one_at timestamptz;
     v_count integer;
     v_step text;
@@ -126,7 +127,9 @@ BEGIN
     THEN
         RAISE EXCEPTION 'arrays of different lengths' USING ERRCODE = 'NB002';
     END IF;
-    v_one_at := CASE WHEN p_from_now THEN greatest(p_posted_at[1], v_now) ELSE p_posted_at[1] END;
+    -- NULL, which greatest() passes over, for those who know their time.
+    v_earliest := CASE WHEN p_from_now THEN v_now END;
+    v_one_at := greatest(p_posted_at[1], v_earliest);
 
     -- Rows that are written and then rolled back stay in the journal's tables until a vacuum, so the balances go first. But
     -- behind another call the rows are what can be written while that still holds the accounts.
@@ -154,19 +157,19 @@ BEGIN
             SELECT p_transfer_id[n], p_transfer_type[n], p_from_account_id[n], p_to_account_id[n],
                    p_from_entry_number[n], p_to_entry_number[n], p_amount[n], p_currency_code[n], p_description[n],
                    p_idempotency_key[n], p_request_hash[n],
-                   CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END
+                   greatest(p_posted_at[n], v_earliest)
             FROM generate_series(1, v_count) AS n;
             INSERT INTO banking.transactions
                 (account_id, entry_number, transaction_id, transfer_id, transaction_type, amount, currency_code,
                  running_balance, description, transaction_date)
             SELECT p_from_account_id[n], p_from_entry_number[n], p_debit_id[n], p_transfer_id[n], 'debit', p_amount[n],
                    p_currency_code[n], p_from_balance[n], p_debit_description[n],
-                   CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END
+                   greatest(p_posted_at[n], v_earliest)
             FROM generate_series(1, v_count) AS n
             UNION ALL
             SELECT p_to_account_id[n], p_to_entry_number[n], p_credit_id[n], p_transfer_id[n], 'credit', p_amount[n],
                    p_currency_code[n], p_to_balance[n], p_credit_description[n],
-                   CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END
+                   greatest(p_posted_at[n], v_earliest)
             FROM generate_series(1, v_count) AS n
             -- In the order of the statements' index, which many entries then touch page by page.
             ORDER BY 1, 2;
@@ -233,11 +236,11 @@ BEGIN
                     SELECT p_from_account_id[n] AS account_id, p_from_entry_number[n] AS entry_number,
                            p_from_balance[n] AS running_balance, -p_amount[n] AS movement,
                            p_currency_code[n] AS currency_code,
-                           CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END AS posted_at
+                           greatest(p_posted_at[n], v_earliest) AS posted_at
                     FROM generate_series(1, v_count) AS n
                     UNION ALL
                     SELECT p_to_account_id[n], p_to_entry_number[n], p_to_balance[n], p_amount[n], p_currency_code[n],
-                           CASE WHEN p_from_now THEN greatest(p_posted_at[n], v_now) ELSE p_posted_at[n] END
+                           greatest(p_posted_at[n], v_earliest)
                     FROM generate_series(1, v_count) AS n
                 ) AS entry
                 WINDOW by_number AS (PARTITION BY entry.account_id ORDER BY entry.entry_number)

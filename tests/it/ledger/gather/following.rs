@@ -24,12 +24,14 @@ on_both_versions!(
 /// Callers of the hot account: enough that a group of half of them is worth a commit of its own.
 const CALLERS: usize = 400;
 
-async fn rich(bank: &TestBank, number: usize) -> Vec<AccountId> {
-    let mut accounts = Vec::new();
-    for _ in 0..number {
-        accounts.push(bank.account(czk("100000")).await);
+/// Twenty who can pay, whom they pay, and a ledger that gathers them.
+async fn crowd(bank: &TestBank) -> (Vec<AccountId>, AccountId, GatheredLedger) {
+    let mut payers = Vec::new();
+    for _ in 0..20 {
+        payers.push(bank.account(czk("100000")).await);
     }
-    accounts
+    let hot = bank.account(czk("0")).await;
+    (payers, hot, GatheredLedger::new(&bank.ledger))
 }
 
 /// All at once, in this order, whatever their outcomes are.
@@ -59,9 +61,7 @@ fn assert_in_order(outcomes: &[Result<Receipt, LedgerError>], before: i64) -> i6
 }
 
 async fn who_follows_continues_what_is_not_committed_yet(bank: TestBank) {
-    let payers = rich(&bank, 20).await;
-    let hot = bank.account(czk("0")).await;
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let (payers, hot, gathered) = crowd(&bank).await;
     let mut last = 0;
     for round in 0..30 {
         let requests = (0..CALLERS).map(|number| {
@@ -82,9 +82,7 @@ async fn who_follows_continues_what_is_not_committed_yet(bank: TestBank) {
 
 /// The money that a follower pays with comes from the group that is on its way.
 async fn a_refusal_on_a_promise_is_right(bank: TestBank) {
-    let payers = rich(&bank, 20).await;
-    let hot = bank.account(czk("0")).await;
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let (payers, hot, gathered) = crowd(&bank).await;
     let mut expected = Money::zero(czk("0").currency());
     for _ in 0..20 {
         // Each third pays more out than came in.
@@ -117,9 +115,7 @@ async fn a_refusal_on_a_promise_is_right(bank: TestBank) {
 }
 
 async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
-    let payers = rich(&bank, 20).await;
-    let hot = bank.account(czk("0")).await;
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let (payers, hot, gathered) = crowd(&bank).await;
     let stranger = Ledger::new(Database::connect(bank.config()).await.unwrap());
     let stop = Arc::new(AtomicBool::new(false));
     let disturbing = {
@@ -159,9 +155,7 @@ async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
 }
 
 async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
-    let payers = rich(&bank, 20).await;
-    let hot = bank.account(czk("0")).await;
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let (payers, hot, gathered) = crowd(&bank).await;
     for round in 0..40 {
         // One of each round was there in the round before.
         let requests = (0..CALLERS).map(|number| {
@@ -195,11 +189,9 @@ async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
 }
 
 async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: TestBank) {
-    let payers = rich(&bank, 20).await;
+    let (payers, hot, gathered) = crowd(&bank).await;
     let poisoned = bank.account(czk("100000")).await;
     super::failure::poison(&bank, poisoned, "23514").await;
-    let hot = bank.account(czk("0")).await;
-    let gathered = GatheredLedger::new(&bank.ledger);
     let mut last = 0;
     for round in 0..30 {
         let is_poisoned = |number| round % 3 == 2 && [60, 150].contains(&number);
@@ -231,9 +223,7 @@ async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: Tes
 
 /// The answers of leaders and of followers are lost, before and after their commits.
 async fn killed_backends_break_promises_and_nothing_else(bank: TestBank) {
-    let payers = rich(&bank, 20).await;
-    let hot = bank.account(czk("0")).await;
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let (payers, hot, gathered) = crowd(&bank).await;
     let superuser = bank.superuser().await;
     let stop = Arc::new(AtomicBool::new(false));
     let killing = {
