@@ -89,7 +89,7 @@ async fn waits_end_with_their_limit(version: u32) {
 async fn cancel_the_wait(database: &Database) {
     let sql =
         "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         let cancelled: i64 = database.fetch_value(statement(sql, [])).await.unwrap();
         if cancelled > 0 {
             return;

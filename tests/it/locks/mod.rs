@@ -91,7 +91,7 @@ pub(crate) async fn assert_no_lock_left(bank: &TestBank) {
 /// Waits until as many processes wait for locks.
 pub(crate) async fn until_waiting(bank: &TestBank, count: usize) {
     let watcher = watcher(bank).await;
-    for _ in 0..500 {
+    for _ in 0..12_000 {
         let held = held_locks(&watcher).await.unwrap();
         if held.iter().filter(|lock| !lock.granted).count() >= count {
             return;

@@ -121,7 +121,7 @@ async fn a_roll_out_that_is_killed_leaves_the_way_free(database: EmptyDatabase) 
     let superuser = database.superuser().await;
     let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
          WHERE datname = current_database() AND application_name = 'neobank migrate' AND query LIKE '%pg_sleep%'";
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         if superuser
             .fetch_value::<i64>(statement(kill, []))
             .await

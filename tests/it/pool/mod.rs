@@ -31,13 +31,14 @@ pub(crate) async fn sessions(watcher: &Database, name: &str) -> i64 {
         .unwrap()
 }
 
-/// Waits until this is true, and fails when it is not within five seconds.
+/// Waits until this is true, and fails when it is not within a minute: a machine that has much
+/// else to do is slow, and no test is about that.
 pub(crate) async fn until(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         if is_true().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not within five seconds: {what}");
+    panic!("not within a minute: {what}");
 }
