@@ -90,21 +90,15 @@ struct Sample {
 ///
 /// As [`run`](crate::run).
 pub async fn costs(options: &Options) -> Result<Costs, BenchError> {
-    options.check()?;
-    let progress = crate::progress(options.quiet);
-    let host = Host::start(options).await?;
-    let measured = measure_parts(options, &host, &progress).await;
-    progress.finish_and_clear();
-    let postgres = host.version();
-    let ended = host.end().await;
-    let parts = measured?;
-    ended?;
-    Ok(Costs {
-        postgres,
-        callers: options.most_callers(),
-        rounds: options.rounds_or(ROUNDS),
-        parts,
+    crate::on_host(options, async |host, progress| {
+        Ok(Costs {
+            postgres: host.version(),
+            callers: options.most_callers(),
+            rounds: options.rounds_or(ROUNDS),
+            parts: measure_parts(options, host, progress).await?,
+        })
     })
+    .await
 }
 
 async fn measure_parts(

@@ -84,19 +84,16 @@ struct Round {
 ///
 /// As [`run`](crate::run).
 pub async fn growth(options: &Options) -> Result<Growth, BenchError> {
-    options.check()?;
-    let progress = crate::progress(options.quiet);
-    let host = Host::start(options).await?;
-    let mut journals = Vec::new();
-    let measured = measure(options, &host, &mut journals, &progress).await;
-    progress.finish_and_clear();
-    for journal in journals {
-        journal.books.database.close();
-        journal.host.drop_database().await?;
-    }
-    let ended = host.end().await;
-    let growth = measured?;
-    ended?;
+    let growth = crate::on_host(options, async |host, progress| {
+        let mut journals = Vec::new();
+        let measured = measure(options, host, &mut journals, progress).await;
+        for journal in journals {
+            journal.books.database.close();
+            journal.host.drop_database().await?;
+        }
+        measured
+    })
+    .await?;
     if let Some(file) = &options.svg {
         crate::plot::growth(&growth, file)?;
     }

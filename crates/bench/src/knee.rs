@@ -63,14 +63,10 @@ pub struct Step {
 ///
 /// As [`run`](crate::run).
 pub async fn knee(options: &Options) -> Result<Knee, BenchError> {
-    options.check()?;
-    let progress = crate::progress(options.quiet);
-    let host = Host::start(options).await?;
-    let measured = measure(options, &host, &progress).await;
-    progress.finish_and_clear();
-    let ended = host.end().await;
-    let knee = measured?;
-    ended?;
+    let knee = crate::on_host(options, async |host, progress| {
+        measure(options, host, progress).await
+    })
+    .await?;
     if let Some(file) = &options.svg {
         crate::plot::knee(&knee, file)?;
     }
@@ -129,11 +125,11 @@ async fn step(
         rate: Some(rate),
         ..options.clone()
     };
-    let database = neobank_db::Database::connect(host.application(options.lanes + 1)?).await?;
-    let mover = Gathered::new(&database, options)?;
+    let mover = Gathered::connect(host, options).await?;
+    let gathered = mover.clone();
     books.settle(options, host).await?;
     let loaded = load(mover, choice, 1, &offered, host, &books.database).await?;
-    database.close();
+    gathered.close();
     books.transfers += loaded.transfers_ever;
     Ok(Step {
         offered: rate,

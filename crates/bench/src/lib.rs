@@ -77,15 +77,10 @@ use report::Machine;
 /// [`BenchError`]: the options cannot be, the server or one of its programs is not there, the database refused something,
 /// or the books are wrong afterwards.
 pub async fn run(options: &Options) -> Result<Report, BenchError> {
-    options.check()?;
-    let progress = progress(options.quiet);
-    progress.set_message("a server");
-    let host = Host::start(options).await?;
-    let measured = measure(options, &host, &progress).await;
-    progress.finish_and_clear();
-    let ended = host.end().await;
-    let report = measured?;
-    ended?;
+    let report = on_host(options, async |host, progress| {
+        measure(options, host, progress).await
+    })
+    .await?;
     if let Some(file) = &options.svg {
         plot::ways(&report, file)?;
     }
@@ -121,6 +116,23 @@ async fn measure(
         rounds: count,
         entries,
     })
+}
+
+/// Measures on a server of its own or on the one that is named, and takes away again what was made there, also after a failure.
+async fn on_host<T>(
+    options: &Options,
+    measure: impl AsyncFnOnce(&Host, &ProgressBar) -> Result<T, BenchError>,
+) -> Result<T, BenchError> {
+    options.check()?;
+    let progress = progress(options.quiet);
+    progress.set_message("a server");
+    let host = Host::start(options).await?;
+    let measured = measure(&host, &progress).await;
+    progress.finish_and_clear();
+    let ended = host.end().await;
+    let measured = measured?;
+    ended?;
+    Ok(measured)
 }
 
 fn progress(quiet: bool) -> ProgressBar {

@@ -70,6 +70,9 @@ pub struct Options {
     /// Lanes of the gathered way
     #[arg(long, default_value_t = 2)]
     pub lanes: usize,
+    /// Gathered ledgers beside each other on the same accounts, as of so many processes; callers take turns among them
+    #[arg(long, default_value_t = 1)]
+    pub instances: usize,
     /// Accounts that the ledger remembers, so that it need not lock and read them first; 0 locks always
     #[arg(long, default_value_t = Ledger::REMEMBERED)]
     pub remembered: usize,
@@ -203,6 +206,9 @@ impl Options {
                 self.connections.to_string(),
                 "from 1 to 10,000",
             );
+        }
+        if !(1..=64).contains(&self.instances) {
+            return wrong("--instances", self.instances.to_string(), "from 1 to 64");
         }
         if !(1..=Ledger::REQUESTS_MAX).contains(&self.batch_size) {
             return wrong(

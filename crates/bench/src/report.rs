@@ -1,7 +1,7 @@
 use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
-use neobank_domain::ledger::MemoryMetrics;
+use neobank_domain::Ledger;
 use serde::Serialize;
 
 use crate::choice::Choice;
@@ -144,9 +144,13 @@ impl Line {
         self
     }
 
-    pub(crate) fn with_memory(mut self, memory: MemoryMetrics) -> Self {
-        let all = memory.right + memory.under_locks + memory.wrong;
-        self.remembered = (all > 0).then(|| memory.right as f64 / all as f64);
+    pub(crate) fn with_memory<'a>(mut self, ledgers: impl IntoIterator<Item = &'a Ledger>) -> Self {
+        let (mut right, mut all) = (0, 0);
+        for memory in ledgers.into_iter().map(Ledger::memory) {
+            right += memory.right;
+            all += memory.right + memory.under_locks + memory.wrong;
+        }
+        self.remembered = (all > 0).then(|| right as f64 / all as f64);
         self
     }
 

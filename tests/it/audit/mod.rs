@@ -4,9 +4,11 @@ use neobank_db::{Database, DatabaseError, Executor, Transaction, statement};
 use neobank_domain::{TransferRequest, audit};
 
 use crate::harness::{TestBank, czk};
+use crate::pool::until;
 
 on_both_versions!(
     a_sound_bank_has_no_breach,
+    the_auditor_looks_at_one_moment,
     every_broken_promise_is_named,
     a_guard_that_is_gone_or_changed_is_named,
 );
@@ -22,6 +24,32 @@ async fn a_sound_bank_has_no_breach(bank: TestBank) {
         .await
         .unwrap();
     assert_eq!(audit::breaches(&bank.database).await.unwrap(), []);
+}
+
+/// All its looks at the journal are looks at the same moment of it, however long they take.
+async fn the_auditor_looks_at_one_moment(bank: TestBank) {
+    bank.account(czk("10")).await;
+    let superuser = bank.superuser().await;
+    let holder = superuser.begin().await.unwrap();
+    run(&holder, "LOCK TABLE banking.accounts").await.unwrap();
+    let database = bank.database.clone();
+    let auditor = tokio::spawn(async move { audit::breaches(&database).await });
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'banking.accounts'::regclass)";
+    let watcher = bank.superuser().await;
+    until("the auditor waits for the accounts", async || {
+        watcher.fetch_value(statement(waits, [])).await.unwrap()
+    })
+    .await;
+    // What comes after it began is not its matter, even if it breaks everything.
+    for sql in [
+        "SET LOCAL session_replication_role = replica",
+        "UPDATE banking.accounts SET current_balance = current_balance + 1 WHERE account_type = 'checking'",
+    ] {
+        run(&holder, sql).await.unwrap();
+    }
+    holder.commit().await.unwrap();
+    assert_eq!(auditor.await.unwrap().unwrap(), []);
+    assert_ne!(audit::breaches(&superuser).await.unwrap(), []);
 }
 
 /// What breaks one promise, past every guard, and the checks that must see it. `A` and `B` are accounts with balances of

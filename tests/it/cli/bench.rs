@@ -15,10 +15,12 @@ on_empty_databases!(
     rounds_take_turns_and_bulk_ways_come_last,
     callers_come_at_a_rate_and_groups_have_a_limit,
     growth_and_the_knee_are_measured_and_drawn,
+    instances_do_not_share_what_they_remember,
     every_part_of_the_schema_has_its_cost,
     every_option_is_explained,
     a_soak_shows_that_nothing_grows,
     a_soak_fails_where_somebody_holds_the_accounts_old_versions,
+    a_soak_with_unsound_books_fails_and_shows_what_it_saw,
     what_cannot_be_is_said_before_anything_is_started,
     a_server_is_never_taken_from_the_environment,
 );
@@ -159,20 +161,7 @@ async fn a_soak_fails_where_somebody_holds_the_accounts_old_versions(database: E
         &["--accounts", "20", "--seconds", "8", "--warm-up", "0"],
     ]
     .concat();
-    let child = neobank(&url, &soak).spawn().unwrap();
-    let own = format!("/neobank_bench_{}", child.id());
-    let (server, _) = url.rsplit_once('/').unwrap();
-    let holder = loop {
-        let config = DatabaseConfig::from_url(&format!("{server}{own}")).unwrap();
-        // The command makes its database in its own time, and tells if it cannot.
-        match hold_snapshot(config).await {
-            Ok(holder) => break holder,
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    };
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-    let run = Run::from(output.await.unwrap());
-    drop(holder);
+    let (run, _holder) = run_and_meanwhile(&url, &soak, hold_snapshot).await;
     assert_eq!(run.code, 1, "{}{}", run.out, run.err);
     let grows = run
         .out
@@ -188,6 +177,59 @@ async fn a_soak_fails_where_somebody_holds_the_accounts_old_versions(database: E
         "{}",
         run.out
     );
+}
+
+/// What was seen over a long time is not lost when the books do not hold in the end.
+async fn a_soak_with_unsound_books_fails_and_shows_what_it_saw(database: EmptyDatabase) {
+    let url = database.url.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("soak.svg").to_str().unwrap().to_owned();
+    let soak = [
+        &["bench", "soak", "--url", &url, "--callers", "4"][..],
+        &["--tolerance", "1000000", "--svg", &file],
+        &["--accounts", "20", "--seconds", "3", "--warm-up", "0"],
+    ]
+    .concat();
+    let (run, ()) = run_and_meanwhile(&url, &soak, take_a_guard_away).await;
+    assert_eq!(run.code, 1, "{}{}", run.out, run.err);
+    for text in [
+        "nothing grows by more than 1000000 %",
+        "THE BOOKS ARE NOT KNOWN TO BE SOUND",
+        "transfers_append_only",
+    ] {
+        assert!(run.out.contains(text), "{text} is not in {}", run.out);
+    }
+    assert!(std::fs::exists(&file).unwrap());
+}
+
+/// Runs the command, and once its database has transfers, this in it.
+async fn run_and_meanwhile<T>(
+    url: &str,
+    arguments: &[&str],
+    meanwhile: impl AsyncFn(DatabaseConfig) -> Result<T, DatabaseError>,
+) -> (Run, T) {
+    let mut child = neobank(url, arguments).spawn().unwrap();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let own = format!("{server}/neobank_bench_{}", child.id());
+    let done = loop {
+        // The command makes its database in its own time, and tells if it cannot.
+        match meanwhile(DatabaseConfig::from_url(&own).unwrap()).await {
+            Ok(done) => break done,
+            Err(error) => assert!(child.try_wait().unwrap().is_none(), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    (Run::from(output.await.unwrap()), done)
+}
+
+async fn take_a_guard_away(config: DatabaseConfig) -> Result<(), DatabaseError> {
+    let database = Database::connect(config).await?;
+    let sql = "SELECT 1 / count(*) FROM banking.transfers";
+    database.execute(statement(sql, [])).await?;
+    let sql = "ALTER TABLE banking.transfers DISABLE TRIGGER transfers_append_only";
+    database.execute(statement(sql, [])).await?;
+    Ok(())
 }
 
 async fn hold_snapshot(config: DatabaseConfig) -> Result<Transaction, DatabaseError> {
@@ -228,6 +270,7 @@ async fn what_cannot_be_is_said_before_anything_is_started(database: EmptyDataba
         (&["--rate", "0"], "--rate cannot be 0"),
         (&["--page", "0"], "--page cannot be 0"),
         (&["--batch-size", "0"], "--batch-size cannot be 0"),
+        (&["--instances", "0"], "--instances cannot be 0"),
         (&["--connections", "0"], "--connections cannot be 0"),
         (&["knee", "--loads", "0"], "--loads cannot be 0"),
         (
@@ -271,6 +314,23 @@ async fn callers_come_at_a_rate_and_groups_have_a_limit(database: EmptyDatabase)
     assert!(throughput > 0.0 && throughput <= 60.0, "{report}");
 }
 
+/// Each moves the accounts that the others remember, as processes do.
+async fn instances_do_not_share_what_they_remember(database: EmptyDatabase) {
+    let url = &database.url;
+    let bench = [
+        &["bench", "--url", url, "--callers", "8"][..],
+        &["--ways", "gathered", "--accounts-chosen", "hot"],
+        &SMALL,
+    ]
+    .concat();
+    let remembered = async |instances| {
+        let report = data(url, &[&bench[..], &["--instances", instances]].concat()).await;
+        report["lines"][0]["remembered"].as_f64().unwrap()
+    };
+    let (alone, beside) = (remembered("1").await, remembered("2").await);
+    assert!(alone > 0.8 && beside < 0.5, "{alone} and {beside}");
+}
+
 async fn every_part_of_the_schema_has_its_cost(database: EmptyDatabase) {
     let url = &database.url;
     let costs = [
@@ -296,6 +356,7 @@ async fn every_option_is_explained(database: EmptyDatabase) {
     let lines: Vec<&str> = help.out.lines().collect();
     for option in [
         "--postgres",
+        "--instances",
         "--set",
         "--accounts",
         "--journal",

@@ -2,10 +2,14 @@
 
 use neobank_db::{Executor, statement};
 
-use super::program::run;
+use super::program::{Run, neobank, run};
 use crate::harness::{TestBank, czk};
 
-on_both_versions!(a_breach_is_critical, what_cannot_be_found_out_is_unknown);
+on_both_versions!(
+    a_breach_is_critical,
+    what_cannot_be_found_out_is_unknown,
+    an_audit_may_take_long_unless_it_is_told_otherwise,
+);
 
 async fn a_breach_is_critical(bank: TestBank) {
     bank.account(czk("10")).await;
@@ -59,4 +63,20 @@ async fn what_cannot_be_found_out_is_unknown(bank: TestBank) {
     let misspelt = run(bank.url(), &["audit", "--check", "--warnin", "5"]).await;
     assert_eq!(misspelt.code, 3, "{}", misspelt.out);
     assert!(misspelt.out.contains("UNKNOWN"), "{}", misspelt.out);
+}
+
+async fn an_audit_may_take_long_unless_it_is_told_otherwise(bank: TestBank) {
+    // An auditor that finds its own limit.
+    let sql = "CREATE OR REPLACE FUNCTION banking.audit() RETURNS TABLE (check_name text, subject text, detail text)
+               LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+               AS $$ SELECT 'limit', current_setting('statement_timeout'), '' $$";
+    let superuser = bank.superuser().await;
+    superuser.execute(statement(sql, [])).await.unwrap();
+    for (told, limit) in [(None, "1d"), (Some("7s"), "7s")] {
+        let mut command = neobank(bank.url(), &["audit", "--json"]);
+        command.envs(told.map(|limit| ("DB_STATEMENT_TIMEOUT", limit)));
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let audit = Run::from(output.await.unwrap()).json();
+        assert_eq!(audit["data"]["breaches"][0]["subject"], limit, "{audit}");
+    }
 }

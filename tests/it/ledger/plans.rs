@@ -161,4 +161,11 @@ async fn an_analyze_of_the_journal_reads_a_small_sample(bank: TestBank) {
         large, 0,
         "columns whose statistics are finer than the migration wants"
     );
+    let unhurried = bank
+        .count(
+            "pg_class WHERE oid IN ('banking.transfers'::regclass, 'banking.transactions'::regclass)
+             AND 'autovacuum_vacuum_cost_limit=2000' = ANY (reloptions)",
+        )
+        .await;
+    assert_eq!(unhurried, 2, "an autovacuum naps while it holds a snapshot");
 }

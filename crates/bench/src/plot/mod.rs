@@ -35,6 +35,51 @@ struct Curve {
     points: Vec<(f64, f64)>,
 }
 
+/// Several curves over the same range, both axes from zero, so that a small change looks small.
+struct Panel {
+    caption: String,
+    x_name: &'static str,
+    y_name: &'static str,
+    x_end: f64,
+    point_size: u32,
+    curves: Vec<Curve>,
+}
+
+impl Panel {
+    fn draw(self, picture: &Picture<'_>) -> Result<(), BenchError> {
+        let points = self.curves.iter().flat_map(|curve| &curve.points);
+        let most = points.fold(0.01, |most: f64, (_, y)| most.max(*y));
+        let several = self.curves.len() > 1;
+        let mut chart = ChartBuilder::on(picture)
+            .margin(10)
+            .margin_right(20)
+            .caption(&self.caption, CAPTION)
+            .x_label_area_size(44)
+            .y_label_area_size(66)
+            // The legend has room above.
+            .build_cartesian_2d(0_f64..self.x_end, 0_f64..most * 1.5)
+            .map_err(failed)?;
+        chart
+            .configure_mesh()
+            .label_style(FONT)
+            .axis_desc_style(FONT)
+            .light_line_style(TRANSPARENT)
+            .x_labels(6)
+            .y_labels(6)
+            .x_desc(self.x_name)
+            .y_desc(self.y_name)
+            .x_label_formatter(&|value| thousands(*value))
+            .y_label_formatter(&|value| thousands(*value))
+            .draw()
+            .map_err(failed)?;
+        curves(&mut chart, self.curves, self.point_size)?;
+        if several {
+            legend(&mut chart, SeriesLabelPosition::UpperRight)?;
+        }
+        Ok(())
+    }
+}
+
 fn curves<'a, X, Y>(
     chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
     curves: Vec<Curve>,

@@ -1,11 +1,8 @@
 use std::path::Path;
 
-use plotters::prelude::*;
+use plotters::style::RGBColor;
 
-use super::{
-    BLUE, CAPTION, Curve, FONT, GREEN, ORANGE, Picture, curves, failed, legend, short, thousands,
-    written,
-};
+use super::{BLUE, Curve, GREEN, ORANGE, Panel, written};
 use crate::error::BenchError;
 use crate::soak::{Sample, Soak};
 
@@ -17,13 +14,15 @@ type Reading = (&'static str, RGBColor, fn(&Sample) -> Option<f64>);
 
 /// Writes the plot of a long run.
 pub(crate) fn soak(soak: &Soak, file: &Path) -> Result<(), BenchError> {
-    let panels: [(&str, &[Reading]); 6] = [
+    let panels: [(&str, &'static str, &[Reading]); 6] = [
         (
-            "Transfers a second",
+            "Throughput",
+            "transfers a second",
             &[("gathered", BLUE, |sample| Some(sample.throughput))],
         ),
         (
-            "Latency, milliseconds",
+            "Latency",
+            "milliseconds",
             &[
                 ("p99", ORANGE, |sample| {
                     Some(sample.latency.p99 as f64 / 1e3)
@@ -32,7 +31,8 @@ pub(crate) fn soak(soak: &Soak, file: &Path) -> Result<(), BenchError> {
             ],
         ),
         (
-            "Memory, MiB",
+            "Memory",
+            "MiB",
             &[
                 ("server", ORANGE, |sample| mebibytes(sample.server_memory?)),
                 ("server without buffers", GREEN, |sample| {
@@ -42,7 +42,8 @@ pub(crate) fn soak(soak: &Soak, file: &Path) -> Result<(), BenchError> {
             ],
         ),
         (
-            "Accounts, MiB",
+            "Accounts",
+            "MiB",
             &[
                 ("table", ORANGE, |sample| mebibytes(sample.table_bytes)),
                 ("indexes", BLUE, |sample| mebibytes(sample.index_bytes)),
@@ -50,31 +51,37 @@ pub(crate) fn soak(soak: &Soak, file: &Path) -> Result<(), BenchError> {
         ),
         (
             "Dead rows of accounts, and requests waiting",
+            "rows, requests",
             &[
                 ("dead rows", ORANGE, |sample| Some(sample.dead_rows as f64)),
                 ("waiting", BLUE, |sample| Some(sample.waiting as f64)),
             ],
         ),
         (
-            "Heap-only updates of accounts, %",
+            "Heap-only updates of accounts",
+            "%",
             &[("heap-only", BLUE, |sample| Some(sample.heap_only? * 100.0))],
         ),
     ];
     written(file, HEIGHT, |picture| {
-        for (area, (caption, lines)) in picture.split_evenly((3, 2)).iter().zip(panels) {
-            panel(area, caption, lines, soak)?;
+        for (area, (caption, y_name, readings)) in picture.split_evenly((3, 2)).iter().zip(panels) {
+            let panel = Panel {
+                caption: caption.to_owned(),
+                x_name: "seconds",
+                y_name,
+                x_end: soak.seconds,
+                point_size: 0,
+                curves: curves(readings, soak),
+            };
+            panel.draw(area)?;
         }
         Ok(())
     })
 }
 
-fn panel(
-    picture: &Picture<'_>,
-    caption: &str,
-    lines: &[Reading],
-    soak: &Soak,
-) -> Result<(), BenchError> {
-    let lines: Vec<Curve> = lines
+/// Without what was never there.
+fn curves(readings: &[Reading], soak: &Soak) -> Vec<Curve> {
+    readings
         .iter()
         .map(|(name, colour, read)| Curve {
             name,
@@ -85,36 +92,8 @@ fn panel(
                 .filter_map(|sample| Some((sample.seconds, read(sample)?)))
                 .collect(),
         })
-        .filter(|line| !line.points.is_empty())
-        .collect();
-    let points = lines.iter().flat_map(|line| &line.points);
-    let most = points.fold(0.01, |most: f64, (_, y)| most.max(*y));
-    let several = lines.len() > 1;
-    let mut chart = ChartBuilder::on(picture)
-        .margin(10)
-        .margin_right(20)
-        .caption(caption, CAPTION)
-        .x_label_area_size(44)
-        .y_label_area_size(56)
-        .build_cartesian_2d(0_f64..soak.seconds, 0_f64..most * 1.6)
-        .map_err(failed)?;
-    chart
-        .configure_mesh()
-        .label_style(FONT)
-        .axis_desc_style(FONT)
-        .light_line_style(TRANSPARENT)
-        .x_labels(7)
-        .y_labels(6)
-        .x_desc("seconds")
-        .x_label_formatter(&|value| short(*value))
-        .y_label_formatter(&|value| thousands(*value))
-        .draw()
-        .map_err(failed)?;
-    curves(&mut chart, lines, 0)?;
-    if several {
-        legend(&mut chart, SeriesLabelPosition::UpperRight)?;
-    }
-    Ok(())
+        .filter(|curve| !curve.points.is_empty())
+        .collect()
 }
 
 #[expect(

@@ -7,7 +7,6 @@ mod trend;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use neobank_db::Database;
 use serde::Serialize;
 
 use self::sample::Sampler;
@@ -51,19 +50,21 @@ pub struct Soak {
     pub trends: Vec<Trend>,
     /// Whether something grows that must not.
     pub grows: bool,
-    /// Entries that were looked at in the end.
-    pub entries: u64,
+    /// Entries that were looked at in the end; none when the books are not known to be sound.
+    pub entries: Option<u64>,
+    /// Why they are not: a broken promise, or whatever kept the audit from its end.
+    pub unsound: Option<String>,
 }
 
 /// Lets callers move money for long, and compares the last third of that time with the first.
 ///
-/// Something that grows is no error: it is in [`Soak::grows`].
+/// Something that grows is no error: it is in [`Soak::grows`]. Neither are books that are not known to be sound, since what was
+/// seen over a long time would be lost with them: they are in [`Soak::unsound`].
 ///
 /// # Errors
 ///
 /// As [`run`](crate::run).
 pub async fn soak(options: &Options) -> Result<Soak, BenchError> {
-    options.check()?;
     if options.seconds < SECONDS_MIN {
         return Err(BenchError::Option {
             option: "--seconds",
@@ -71,13 +72,17 @@ pub async fn soak(options: &Options) -> Result<Soak, BenchError> {
             wanted: "at least 3, a sample for each third; 600 show more",
         });
     }
-    let progress = crate::progress(options.quiet);
-    let host = Host::start(options).await?;
-    let measured = measure(options, &host, &progress).await;
-    progress.finish_and_clear();
-    let ended = host.end().await;
-    let soak = measured?;
-    ended?;
+    let mut seen: Option<Soak> = None;
+    let ended = crate::on_host(options, async |host, progress| {
+        seen = Some(measure(options, host, progress).await?);
+        Ok(())
+    })
+    .await;
+    // A database that could not be looked at can often not be dropped either, and for the same reason.
+    if seen.as_ref().is_none_or(|soak| soak.unsound.is_none()) {
+        ended?;
+    }
+    let soak = seen.ok_or_else(|| BenchError::other("the soak", "was not measured"))?;
     if let Some(file) = &options.svg {
         crate::plot::soak(&soak, file)?;
     }
@@ -92,14 +97,12 @@ async fn measure(
     let choice = options.choices.first().copied().unwrap_or(Choice::Random);
     let callers = options.most_callers();
     let mut books = Books::open(options, host, progress).await?;
-    let database = Database::connect(host.application(options.lanes + 1)?).await?;
-    let mover = Gathered::new(&database, options)?;
-    let ledger = mover.ledger();
+    let gathered = Gathered::connect(host, options).await?;
     books.settle(options, host).await?;
-    let mut running = Running::start(mover, choice, callers, options, &books.database);
+    let mut running = Running::start(gathered.clone(), choice, callers, options, &books.database);
     tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
     running.measure();
-    let mut sampler = Sampler::start(host, &running, ledger).await?;
+    let mut sampler = Sampler::start(host, &running, gathered.clone()).await?;
     let started = Instant::now();
     let interval = (options.window() / SAMPLES_MAX).max(INTERVAL_MIN);
     let mut samples: Vec<Sample> = Vec::new();
@@ -118,9 +121,13 @@ async fn measure(
     let seconds = started.elapsed().as_secs_f64();
     drop(sampler);
     books.transfers += running.finish().await?;
-    database.close();
+    gathered.close();
     progress.set_message("every promise about the books");
     let trends = trend::trends(&samples, options.tolerance);
+    let (entries, unsound) = match books.check().await {
+        Ok(entries) => (Some(entries), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
     Ok(Soak {
         postgres: host.version(),
         choice,
@@ -131,6 +138,7 @@ async fn measure(
         grows: trends.iter().any(|trend| trend.grows),
         trends,
         samples,
-        entries: books.check().await?,
+        entries,
+        unsound,
     })
 }

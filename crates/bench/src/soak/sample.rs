@@ -1,7 +1,6 @@
 use std::time::Instant;
 
 use neobank_db::{Executor, statement};
-use neobank_domain::GatheredLedger;
 use serde::Serialize;
 
 use crate::error::BenchError;
@@ -9,6 +8,7 @@ use crate::host::Host;
 use crate::load::{Mover, Running};
 use crate::processes;
 use crate::report::Latency;
+use crate::way::engine::Gathered;
 
 /// Sizes, dead rows, updates, and those of them that were heap-only.
 const ACCOUNTS: &str = "\
@@ -46,7 +46,7 @@ pub struct Sample {
 
 /// Looks at everything, again and again.
 pub(super) struct Sampler {
-    ledger: GatheredLedger,
+    gathered: Gathered,
     started: Instant,
     before: Before,
 }
@@ -62,13 +62,13 @@ impl Sampler {
     pub(super) async fn start<M: Mover>(
         host: &Host,
         running: &Running<M>,
-        ledger: GatheredLedger,
+        gathered: Gathered,
     ) -> Result<Self, BenchError> {
         let [_, _, _, updates, heap_only] = accounts(host).await?;
         let started = Instant::now();
         running.take_latencies();
         Ok(Self {
-            ledger,
+            gathered,
             started,
             before: Before {
                 at: started,
@@ -100,7 +100,7 @@ impl Sampler {
             seconds: (now.at - self.started).as_secs_f64(),
             throughput: since(now.transfers, before.transfers) / (now.at - before.at).as_secs_f64(),
             latency: running.take_latencies(),
-            waiting: self.ledger.metrics().waiting,
+            waiting: self.gathered.waiting(),
             client_memory: processes::memory_now(),
             server_memory: server.map(|server| server.all),
             server_private_memory: server.map(|server| server.private),

@@ -65,10 +65,16 @@ impl fmt::Display for Soak {
         } else {
             writeln!(formatter, "nothing grows by more than {} %", self.tolerance)?;
         }
-        write!(
-            formatter,
-            "every promise about the books holds: {} entries were looked at",
-            self.entries
-        )
+        match (self.entries, &self.unsound) {
+            (Some(entries), None) => write!(
+                formatter,
+                "every promise about the books holds: {entries} entries were looked at"
+            ),
+            (_, reason) => write!(
+                formatter,
+                "THE BOOKS ARE NOT KNOWN TO BE SOUND: {}",
+                reason.as_deref().unwrap_or("they were not looked at")
+            ),
+        }
     }
 }

@@ -90,18 +90,19 @@ pub(crate) async fn measure(
             books.acquaint(&ledger, options).await?;
             let loaded = load(mover, choice, callers, options, host, &books.database).await?;
             database.close();
-            finished(way, choice, callers, &loaded, books).with_memory(ledger.memory())
+            finished(way, choice, callers, &loaded, books).with_memory([&ledger])
         }
         Way::Gathered => {
-            let database = Database::connect(host.application(options.lanes + 1)?).await?;
-            let mover = engine::Gathered::new(&database, options)?;
-            let (gathered, ledger) = (mover.ledger(), mover.memory());
-            books.acquaint(&ledger, options).await?;
+            let mover = engine::Gathered::connect(host, options).await?;
+            for ledger in mover.ledgers() {
+                books.acquaint(ledger, options).await?;
+            }
+            let gathered = mover.clone();
             let loaded = load(mover, choice, callers, options, host, &books.database).await?;
-            database.close();
+            gathered.close();
             let mut line = finished(way, choice, callers, &loaded, books);
-            line = line.with_memory(ledger.memory());
-            line.group_size = Some(gathered.metrics().mean_size());
+            line = line.with_memory(gathered.ledgers());
+            line.group_size = Some(gathered.mean_size());
             line
         }
         Way::Function => function::measure(choice, callers, options, host, books).await?,

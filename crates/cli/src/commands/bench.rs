@@ -25,9 +25,11 @@ pub(crate) async fn run(
         Subject::Knee => answer(neobank_bench::knee(&options).await),
         Subject::Soak => {
             let soak = neobank_bench::soak(&options).await;
-            let grows = soak.as_ref().is_ok_and(|soak| soak.grows);
+            let failed = soak
+                .as_ref()
+                .is_ok_and(|soak| soak.grows || soak.unsound.is_some());
             let mut answer = answer(soak)?;
-            if grows {
+            if failed {
                 answer.exit = Exit::Failed;
             }
             Ok(answer)

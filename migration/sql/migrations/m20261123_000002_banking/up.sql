@@ -148,7 +148,9 @@ CREATE TABLE banking.transfers (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT transfers_accounts_differ CHECK (from_account_id <> to_account_id),
     CONSTRAINT transfers_key_has_a_hash CHECK ((idempotency_key IS NULL) = (request_hash IS NULL))
-);
+)
+-- See the statistics below.
+WITH (autovacuum_vacuum_cost_limit = 2000);
 COMMENT ON TABLE banking.transfers IS 'One row for each movement of money that happened: who to whom, how much, why. Append-only.';
 COMMENT ON COLUMN banking.transfers.reference_number IS 'For people; made from the identifier, so it is unique for ever.';
 COMMENT ON COLUMN banking.transfers.from_entry_number IS 'Number of the debit among the entries of from_account_id.';
@@ -176,7 +178,9 @@ CREATE TABLE banking.transactions (
         GENERATED ALWAYS AS ('TRF-' || upper(encode(uuid_send(transfer_id), 'hex') COLLATE "C")) STORED,
     transaction_date timestamptz NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+)
+-- See the statistics below.
+WITH (autovacuum_vacuum_cost_limit = 2000);
 COMMENT ON TABLE banking.transactions IS 'The journal: every entry of every account, a debit and a credit for each transfer. Append-only.';
 COMMENT ON COLUMN banking.transactions.entry_number IS 'Place among the account''s entries: 1, 2, 3 without a gap.';
 COMMENT ON COLUMN banking.transactions.transaction_type IS 'debit lowers the account''s balance, credit raises it.';
@@ -189,7 +193,8 @@ CREATE UNIQUE INDEX transactions_account_and_date_key
 
 -- An ANALYZE holds its snapshot while it reads its sample, and no version of an account that is newer may be pruned until it ends:
 -- with the default of 30,000 rows for some seconds, in which the accounts of a busy ledger grow to ten times their size. The
--- journal's queries go through its indexes and need no finer statistics (docs/benchmarks.md, "Whether anything grows").
+-- journal's queries go through its indexes and need no finer statistics, and its autovacuum may do ten times as much as others
+-- between two naps, of which nearly all the time of such an ANALYZE consists (docs/benchmarks.md, "Whether anything grows").
 DO $$
 DECLARE
     v_column record;

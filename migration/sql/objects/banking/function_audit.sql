@@ -1,45 +1,24 @@
 -- Holds the whole of the books against every promise made about them, in one snapshot. No row means no breach.
 CREATE OR REPLACE FUNCTION banking.audit() RETURNS TABLE (check_name text, subject text, detail text)
-LANGUAGE sql
+LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+-- Sorts and joins of large books in few passes over the disk.
+SET work_mem = '64MB'
 AS $$
-    WITH signed AS (
-        SELECT entry.*,
-               CASE entry.transaction_type WHEN 'credit' THEN entry.amount ELSE -entry.amount END AS movement
-        FROM banking.transactions AS entry
-    ),
-    chained AS (
-        SELECT signed.*,
-               lag(signed.running_balance, 1, 0::numeric) OVER by_number AS balance_before,
-               lag(signed.entry_number, 1, 0::bigint) OVER by_number AS number_before,
-               lag(signed.transaction_date) OVER by_number AS date_before
-        FROM signed
-        WINDOW by_number AS (PARTITION BY signed.account_id ORDER BY signed.entry_number)
-    ),
-    per_account AS (
-        SELECT account.account_id, account.account_number, account.account_type, account.account_status,
-               account.current_balance, account.held_balance, account.overdraft_limit, account.available_balance,
-               account.last_entry_number, account.last_entry_at,
-               coalesce(sum(signed.movement), 0) AS entries_sum,
-               count(signed.transaction_id) AS entries,
-               coalesce((array_agg(signed.running_balance ORDER BY signed.entry_number DESC)
-                         FILTER (WHERE signed.transaction_id IS NOT NULL))[1], 0) AS last_running_balance,
-               max(signed.transaction_date) AS last_date
-        FROM banking.accounts AS account
-        LEFT JOIN signed ON signed.account_id = account.account_id
-        GROUP BY account.account_id
-    ),
-    per_transfer AS (
-        SELECT signed.transfer_id, sum(signed.movement) AS total, count(*) AS entries
-        FROM signed
-        GROUP BY signed.transfer_id
-    )
-    SELECT 'transfer sums to zero', per_transfer.transfer_id::text,
-           format('%s entries sum to %s', per_transfer.entries, per_transfer.total)
-    FROM per_transfer
-    WHERE per_transfer.total IS DISTINCT FROM 0 OR per_transfer.entries <> 2
-    UNION ALL
+BEGIN
+    -- A statement for each look at the journal: what one has sorted leaves the disk before the next begins, and each may use
+    -- several processors. Being STABLE, all of them see the snapshot of the caller's statement.
+    RETURN QUERY
+    SELECT 'transfer sums to zero', entry.transfer_id::text,
+           format('%s entries sum to %s', count(*),
+                  sum(CASE entry.transaction_type WHEN 'credit' THEN entry.amount ELSE -entry.amount END))
+    FROM banking.transactions AS entry
+    GROUP BY entry.transfer_id
+    HAVING sum(CASE entry.transaction_type WHEN 'credit' THEN entry.amount ELSE -entry.amount END) IS DISTINCT FROM 0
+        OR count(*) <> 2;
+
+    RETURN QUERY
     SELECT 'transfer has its entries', transfer.transfer_id::text,
            format('debit %s, credit %s', coalesce(debit.transaction_id::text, 'missing'),
                   coalesce(credit.transaction_id::text, 'missing'))
@@ -54,44 +33,84 @@ AS $$
         AND credit.account_id = transfer.to_account_id AND credit.entry_number = transfer.to_entry_number
         AND credit.amount = transfer.amount AND credit.currency_code = transfer.currency_code
         AND credit.transaction_date = transfer.posted_at
-    WHERE debit.transaction_id IS NULL OR credit.transaction_id IS NULL
-    UNION ALL
+    WHERE debit.transaction_id IS NULL OR credit.transaction_id IS NULL;
+
+    RETURN QUERY
     SELECT 'entry has its transfer', entry.transaction_id::text, format('transfer %s is missing', entry.transfer_id)
     FROM banking.transactions AS entry
-    WHERE NOT EXISTS (SELECT FROM banking.transfers AS t WHERE t.transfer_id = entry.transfer_id)
-    UNION ALL
+    WHERE NOT EXISTS (SELECT FROM banking.transfers AS t WHERE t.transfer_id = entry.transfer_id);
+
+    RETURN QUERY
     SELECT 'transfer names accounts that exist', transfer.transfer_id::text,
            format('from %s, to %s', transfer.from_account_id, transfer.to_account_id)
     FROM banking.transfers AS transfer
-    WHERE NOT EXISTS (SELECT FROM banking.accounts AS payer WHERE payer.account_id = transfer.from_account_id)
-       OR NOT EXISTS (SELECT FROM banking.accounts AS payee WHERE payee.account_id = transfer.to_account_id)
-    UNION ALL
-    SELECT 'entry is on an account of its currency', entry.transaction_id::text,
-           format('entry in %s, account %s', entry.currency_code, coalesce(account.currency_code, 'missing'))
-    FROM banking.transactions AS entry
-    LEFT JOIN banking.accounts AS account ON account.account_id = entry.account_id
-    WHERE account.currency_code IS DISTINCT FROM entry.currency_code
-       OR entry.amount IS DISTINCT FROM round(entry.amount, account.minor_units)
-    UNION ALL
-    SELECT 'amount is a positive number', entry.transaction_id::text, entry.amount::text
-    FROM banking.transactions AS entry
-    WHERE NOT (entry.amount > 0 AND entry.amount < 1000000000000000000)
-    UNION ALL
-    SELECT 'running balance is the one before plus the entry', chained.transaction_id::text,
-           format('%s is not %s plus %s', chained.running_balance, chained.balance_before, chained.movement)
-    FROM chained
-    WHERE chained.running_balance IS DISTINCT FROM chained.balance_before + chained.movement
-    UNION ALL
-    SELECT 'entries are numbered without a gap', chained.transaction_id::text,
-           format('%s follows %s', chained.entry_number, chained.number_before)
-    FROM chained
-    WHERE chained.entry_number IS DISTINCT FROM chained.number_before + 1
-    UNION ALL
-    SELECT 'times of an account never go back', chained.transaction_id::text,
-           format('%s follows %s', chained.transaction_date, chained.date_before)
-    FROM chained
-    WHERE chained.transaction_date < chained.date_before
-    UNION ALL
+    LEFT JOIN banking.accounts AS payer ON payer.account_id = transfer.from_account_id
+    LEFT JOIN banking.accounts AS payee ON payee.account_id = transfer.to_account_id
+    WHERE payer.account_id IS NULL OR payee.account_id IS NULL;
+
+    RETURN QUERY
+    SELECT breach.check_name, entry.transaction_id::text, breach.detail
+    FROM (
+        SELECT entry.transaction_id, entry.currency_code, account.currency_code AS account_currency_code, entry.amount,
+               entry.currency_code IS NOT DISTINCT FROM account.currency_code
+                   AND entry.amount IS NOT DISTINCT FROM round(entry.amount, account.minor_units) AS is_of_its_currency,
+               entry.amount > 0 AND entry.amount < 1000000000000000000 AS is_positive
+        FROM banking.transactions AS entry
+        LEFT JOIN banking.accounts AS account ON account.account_id = entry.account_id
+    ) AS entry
+    CROSS JOIN LATERAL (VALUES
+        ('entry is on an account of its currency', entry.is_of_its_currency,
+         format('entry in %s, account %s', entry.currency_code, coalesce(entry.account_currency_code, 'missing'))),
+        ('amount is a positive number', entry.is_positive, entry.amount::text)
+    ) AS breach (check_name, holds, detail)
+    WHERE NOT (entry.is_of_its_currency AND entry.is_positive)
+      AND NOT breach.holds;
+
+    RETURN QUERY
+    SELECT breach.check_name, entry.transaction_id::text, breach.detail
+    FROM (
+        SELECT chained.*,
+               chained.running_balance IS NOT DISTINCT FROM chained.balance_before + chained.movement AS adds_up,
+               chained.entry_number = chained.number_before + 1 AS is_next,
+               coalesce(chained.transaction_date >= chained.date_before, true) AS is_in_time
+        FROM (
+            SELECT entry.transaction_id, entry.entry_number, entry.running_balance, entry.transaction_date,
+                   CASE entry.transaction_type WHEN 'credit' THEN entry.amount ELSE -entry.amount END AS movement,
+                   lag(entry.running_balance, 1, 0::numeric) OVER by_number AS balance_before,
+                   lag(entry.entry_number, 1, 0::bigint) OVER by_number AS number_before,
+                   lag(entry.transaction_date) OVER by_number AS date_before
+            FROM banking.transactions AS entry
+            WINDOW by_number AS (PARTITION BY entry.account_id ORDER BY entry.entry_number)
+        ) AS chained
+    ) AS entry
+    CROSS JOIN LATERAL (VALUES
+        ('running balance is the one before plus the entry', entry.adds_up,
+         format('%s is not %s plus %s', entry.running_balance, entry.balance_before, entry.movement)),
+        ('entries are numbered without a gap', entry.is_next,
+         format('%s follows %s', entry.entry_number, entry.number_before)),
+        ('times of an account never go back', entry.is_in_time,
+         format('%s follows %s', entry.transaction_date, entry.date_before))
+    ) AS breach (check_name, holds, detail)
+    WHERE NOT (entry.adds_up AND entry.is_next AND entry.is_in_time)
+      AND NOT breach.holds;
+
+    RETURN QUERY
+    WITH summed AS (
+        SELECT entry.account_id, count(*) AS entries, max(entry.entry_number) AS last_number, max(entry.transaction_date) AS last_date,
+               sum(CASE entry.transaction_type WHEN 'credit' THEN entry.amount ELSE -entry.amount END) AS entries_sum
+        FROM banking.transactions AS entry
+        GROUP BY entry.account_id
+    ),
+    per_account AS (
+        SELECT account.account_number, account.account_type, account.account_status, account.current_balance,
+               account.held_balance, account.overdraft_limit, account.last_entry_number, account.last_entry_at,
+               coalesce(summed.entries, 0) AS entries, coalesce(summed.entries_sum, 0) AS entries_sum, summed.last_date,
+               coalesce(last_entry.running_balance, 0) AS last_running_balance
+        FROM banking.accounts AS account
+        LEFT JOIN summed ON summed.account_id = account.account_id
+        LEFT JOIN banking.transactions AS last_entry
+            ON last_entry.account_id = summed.account_id AND last_entry.entry_number = summed.last_number
+    )
     SELECT 'balance is the sum of the entries', per_account.account_number,
            format('balance %s, entries sum to %s', per_account.current_balance, per_account.entries_sum)
     FROM per_account
@@ -124,8 +143,9 @@ AS $$
     SELECT 'accounts of a currency sum to zero', account.currency_code, sum(account.current_balance)::text
     FROM banking.accounts AS account
     GROUP BY account.currency_code
-    HAVING sum(account.current_balance) <> 0
-    UNION ALL
+    HAVING sum(account.current_balance) <> 0;
+
+    RETURN QUERY
     -- Books can only be trusted while their guards stand.
     SELECT 'guard is in place', guard.name, 'the trigger is missing, disabled or another one'
     FROM (VALUES
@@ -153,6 +173,7 @@ AS $$
         FROM (VALUES ('neobank_app'), ('neobank_read')) AS role (name)
         CROSS JOIN (VALUES ('current_balance'), ('held_balance'), ('last_entry_number')) AS guarded (column_name)
     ) AS role
-    WHERE has_column_privilege(role.name, 'banking.accounts', role.column_name, 'UPDATE')
+    WHERE has_column_privilege(role.name, 'banking.accounts', role.column_name, 'UPDATE');
+END
 $$;
 REVOKE ALL ON FUNCTION banking.audit() FROM PUBLIC;
