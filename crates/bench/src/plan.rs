@@ -21,10 +21,8 @@ pub(crate) fn single(options: &Options) -> Plan {
 /// The ways that write by the thousand.
 pub(crate) fn bulk(options: &Options) -> Plan {
     let mut plan = Plan::new();
-    for (place, choice) in options.choices.iter().enumerate() {
+    for choice in &options.choices {
         let ways = options.ways.iter().filter(|way| way.is_bulk());
-        // The same rows cost COPY the same, whichever accounts they name.
-        let ways = ways.filter(|way| **way != Way::Copy || place == 0);
         plan.extend(ways.map(|way| (*way, *choice, 1)));
     }
     plan

@@ -219,7 +219,7 @@ fn alone(line: &Line, lines: &[Line]) -> Vec<Comparison> {
 fn to_copy(line: &Line, lines: &[Line]) -> Vec<Comparison> {
     lines
         .iter()
-        .find(|other| other.way == Way::Copy)
+        .find(|other| other.way == Way::Copy && other.choice == line.choice)
         .map(|copy| Comparison {
             name: format!("{}: batch to COPY of the same rows", line.choice),
             ratio: line.throughput / copy.throughput,

@@ -41,8 +41,8 @@ async fn every_way_moves_money_and_the_books_are_checked(database: EmptyDatabase
     let bench = [&["bench", "--url", url, "--callers", "1,4"][..], &SMALL].concat();
     let report = data(url, &bench).await;
     let lines = report["lines"].as_array().unwrap();
-    // Batches have one caller, and COPY no choice of accounts either.
-    assert_eq!(lines.len(), 4 * 2 * 2 + 2 + 1, "{report}");
+    // Batches and COPY have one caller.
+    assert_eq!(lines.len(), 4 * 2 * 2 + 2 + 2, "{report}");
     for line in lines {
         assert!(line["throughput"].as_f64().unwrap() > 0.0, "{line}");
         assert!(line["wal_bytes"].as_f64().unwrap() > 100.0, "{line}");
