@@ -155,7 +155,8 @@ async fn a_statement_that_waits_for_a_lock_is_cancelled_on_the_server(bank: Test
         assert_all_come_back(&database).await;
     }
     // Only the holder is left; nobody waits in the server for a caller that is gone.
-    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE wait_event_type = 'Lock' AND datname = current_database()";
     assert_eq!(
         bank.database
             .fetch_value::<i64>(statement(waiting, []))
