@@ -48,6 +48,12 @@ async fn all_at_once(
     .await
 }
 
+/// Whether there is another round: at least so many, and more where late answers look like commits that are better shared, as on
+/// a machine with much else to do, until a group has followed.
+fn goes_on(round: usize, least: usize, gathered: &GatheredLedger) -> bool {
+    round < least || (round < 500 && gathered.metrics().followed == 0)
+}
+
 /// Whether the entries of the account that all pay have the order in which the requests came.
 fn assert_in_order(outcomes: &[Result<Receipt, LedgerError>], before: i64) -> i64 {
     let mut last = before;
@@ -62,16 +68,17 @@ fn assert_in_order(outcomes: &[Result<Receipt, LedgerError>], before: i64) -> i6
 
 async fn who_follows_continues_what_is_not_committed_yet(bank: TestBank) {
     let (payers, hot, gathered) = crowd(&bank).await;
-    let mut last = 0;
-    for round in 0..30 {
+    let (mut last, mut round) = (0, 0);
+    while goes_on(round, 30, &gathered) {
         let requests = (0..CALLERS).map(|number| {
             let key = format!("{round} {number}");
             TransferRequest::new(payers[number % 20], hot, czk("1")).with_key(key)
         });
         let outcomes = all_at_once(&gathered, requests).await;
         last = assert_in_order(&outcomes, last);
+        round += 1;
     }
-    assert_eq!(last, 30 * CALLERS as i64, "nobody else paid");
+    assert_eq!(last, (round * CALLERS) as i64, "nobody else paid");
     assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
     let (metrics, memory) = (gathered.metrics(), bank.ledger.memory());
     assert!(metrics.followed > 0, "{metrics:?}");
@@ -132,7 +139,7 @@ async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
         })
     };
     let (mut last, mut rounds) = (0, 0_i64);
-    let seen = || gathered.metrics().followed > 20 && bank.ledger.memory().wrong > 10;
+    let seen = || gathered.metrics().followed > 0 && bank.ledger.memory().wrong > 10;
     while !seen() && rounds < 500 {
         rounds += 1;
         let pays = |number| TransferRequest::new(payers[number % 20], hot, czk("1"));
@@ -156,7 +163,8 @@ async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
 
 async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
     let (payers, hot, gathered) = crowd(&bank).await;
-    for round in 0..40 {
+    let mut round = 0;
+    while goes_on(round, 40, &gathered) {
         // One of each round was there in the round before.
         let requests = (0..CALLERS).map(|number| {
             let key = match (number, round) {
@@ -169,11 +177,12 @@ async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
         for outcome in all_at_once(&gathered, requests).await {
             outcome.unwrap();
         }
+        round += 1;
     }
     let transfers = bank
         .count("banking.transfers WHERE transfer_type = 'transfer'")
         .await;
-    assert_eq!(transfers, 40 * CALLERS as i64 - 39);
+    assert_eq!(transfers, (round * CALLERS - (round - 1)) as i64);
     let (metrics, memory) = (gathered.metrics(), bank.ledger.memory());
     assert!(
         metrics.followed > 0 && memory.wrong > 0,
