@@ -91,7 +91,9 @@ async fn who_follows_continues_what_is_not_committed_yet(bank: TestBank) {
 async fn a_refusal_on_a_promise_is_right(bank: TestBank) {
     let (payers, hot, gathered) = crowd(&bank).await;
     let mut expected = Money::zero(czk("0").currency());
-    for _ in 0..20 {
+    let mut round = 0;
+    while goes_on(round, 20, &gathered) {
+        round += 1;
         // Each third pays more out than came in.
         let requests: Vec<_> = (0..CALLERS)
             .map(|number| match number % 3 {
@@ -201,8 +203,8 @@ async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: Tes
     let (payers, hot, gathered) = crowd(&bank).await;
     let poisoned = bank.account(czk("100000")).await;
     super::failure::poison(&bank, poisoned, "23514").await;
-    let mut last = 0;
-    for round in 0..30 {
+    let (mut last, mut round) = (0, 0);
+    while goes_on(round, 30, &gathered) {
         let is_poisoned = |number| round % 3 == 2 && [60, 150].contains(&number);
         let requests = (0..CALLERS).map(|number| {
             let payer = if is_poisoned(number) {
@@ -223,6 +225,7 @@ async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: Tes
             .map(|(_, outcome)| outcome)
             .collect();
         last = assert_in_order(&carried_out, last);
+        round += 1;
     }
     let metrics = gathered.metrics();
     assert!(metrics.followed > 0 && metrics.splits > 0, "{metrics:?}");
