@@ -7,7 +7,9 @@ mod ways;
 
 use std::path::Path;
 
+use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
 use crate::error::BenchError;
@@ -59,16 +61,9 @@ impl Panel {
             // The legend has room above.
             .build_cartesian_2d(0_f64..self.x_end, 0_f64..most * 1.5)
             .map_err(failed)?;
-        chart
-            .configure_mesh()
-            .label_style(FONT)
-            .axis_desc_style(FONT)
-            .light_line_style(TRANSPARENT)
+        axes(&mut chart, self.x_name, self.y_name)
             .x_labels(6)
             .y_labels(6)
-            .x_desc(self.x_name)
-            .y_desc(self.y_name)
-            .x_label_formatter(&|value| thousands(*value))
             .y_label_formatter(&|value| thousands(*value))
             .draw()
             .map_err(failed)?;
@@ -78,6 +73,26 @@ impl Panel {
         }
         Ok(())
     }
+}
+
+/// Both axes with their names; whoever draws them says how they are divided.
+fn axes<'a, 'b, X, Y>(
+    chart: &'b mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
+    x_name: &str,
+    y_name: &str,
+) -> MeshStyle<'a, 'b, X, Y, SVGBackend<'a>>
+where
+    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    let mut mesh = chart.configure_mesh();
+    mesh.label_style(FONT)
+        .axis_desc_style(FONT)
+        .light_line_style(TRANSPARENT)
+        .x_desc(x_name)
+        .y_desc(y_name)
+        .x_label_formatter(&|value| thousands(*value));
+    mesh
 }
 
 fn curves<'a, X, Y>(

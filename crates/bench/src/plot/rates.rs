@@ -2,9 +2,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::{
-    BLUE, CAPTION, Curve, FONT, ORANGE, RED, curves, failed, legend, short, thousands, written,
-};
+use super::{BLUE, CAPTION, Curve, ORANGE, RED, axes, curves, failed, legend, short, written};
 use crate::Latency;
 use crate::error::BenchError;
 use crate::knee::Knee;
@@ -55,14 +53,8 @@ pub(crate) fn knee(knee: &Knee, file: &Path) -> Result<(), BenchError> {
             .y_label_area_size(66)
             .build_cartesian_2d(0_f64..latest * 1.05, latencies)
             .map_err(failed)?;
-        chart
-            .configure_mesh()
-            .label_style(FONT)
-            .axis_desc_style(FONT)
-            .light_line_style(TRANSPARENT)
-            .x_desc("transfers offered a second")
-            .y_desc("milliseconds, logarithmic")
-            .x_label_formatter(&|value| thousands(*value))
+        let (x_name, y_name) = ("transfers offered a second", "milliseconds, logarithmic");
+        axes(&mut chart, x_name, y_name)
             .y_label_formatter(&|value| short(*value))
             .draw()
             .map_err(failed)?;
