@@ -118,6 +118,31 @@ pub enum StartError {
     )]
     NoAccount,
 
+    /// Root may not become the server's account, as in a user namespace that has only root.
+    #[error(
+        "cannot run a program as user `{account}`, as whom the server would run: {source}. In a \
+         user namespace map that user too, or run this as another user than root"
+    )]
+    NoSwitch {
+        /// The server's account.
+        account: String,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A Unix socket cannot lie in the folder for data.
+    #[error(
+        "no Unix socket can lie below {}: {reason}. Choose another folder for the data, or listen \
+         on a TCP port",
+        path.display()
+    )]
+    SocketFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// The server's account cannot get at a folder.
     #[error(
         "user `{account}`, as whom the server runs, cannot {need} {}: choose another folder, or \

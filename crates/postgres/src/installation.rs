@@ -33,7 +33,8 @@ const USUAL_FOLDERS: [&str; 6] = [
 pub(crate) fn find(wanted: Option<u32>) -> Result<Installation, StartError> {
     let preferred = env::var_os(crate::BINARIES_VARIABLE)
         .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from);
+        // The server is started from another folder than the caller's.
+        .map(|folder| std::path::absolute(&folder).unwrap_or_else(|_| folder.into()));
     find_among(wanted, preferred.as_deref(), candidates())
 }
 
@@ -124,7 +125,9 @@ fn candidates() -> Vec<PathBuf> {
     let configured = pg_config().into_iter();
     let usual = USUAL_FOLDERS.into_iter().flat_map(matching_folders);
     let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).filter(|folder| folder.join("initdb").is_file());
+    let on_path = env::split_paths(&path)
+        .filter_map(|folder| std::path::absolute(folder).ok())
+        .filter(|folder| folder.join("initdb").is_file());
     let mut folders: Vec<PathBuf> = Vec::new();
     for folder in configured.chain(usual).chain(on_path) {
         if !folders.contains(&folder) {

@@ -5,6 +5,7 @@ mod running;
 
 pub(crate) use running::RunningContainer;
 
+use std::env;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,9 @@ use crate::{Durability, LocalServer, ServerOptions, StartError, password, probe,
 /// The port of the server inside of the container.
 const PORT: u16 = 5432;
 
+/// The shared memory of the container in bytes: the engine's 64 MB are too few for parallel queries.
+const SHARED_MEMORY: i64 = 256 << 20;
+
 /// How long one attempt to connect may take.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -28,6 +32,11 @@ pub(crate) fn start(options: &ServerOptions, image: &str) -> Result<LocalServer,
         image: image.to_owned(),
         reason,
     };
+    if let Some(host) = env::var("DOCKER_HOST").ok().filter(|host| is_far(host)) {
+        return Err(failed(format!(
+            "DOCKER_HOST is {host}, and a container of another machine cannot be reached from here"
+        )));
+    }
     let password = password::random().map_err(|error| failed(error.to_string()))?;
     let request = request(options, image, &password);
     let running = RunningContainer::start(request).map_err(failed)?;
@@ -77,8 +86,20 @@ fn publish_locally(host: &mut HostConfig) {
         host_ip: Some("127.0.0.1".to_owned()),
         host_port: Some(String::new()),
     };
+    host.shm_size = Some(SHARED_MEMORY);
     host.publish_all_ports = Some(false);
     host.port_bindings = Some([(format!("{PORT}/tcp"), Some(vec![binding]))].into());
+}
+
+/// Whether the address of an engine leads to another machine, on whose 127.0.0.1 the container's
+/// port would be published.
+fn is_far(engine: &str) -> bool {
+    let Some((scheme, rest)) = engine.split_once("://") else {
+        return false;
+    };
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let here = ["localhost", "127.", "[::1]"];
+    !matches!(scheme, "unix" | "npipe") && !here.iter().any(|name| host.starts_with(name))
 }
 
 /// Connects again and again: what an image logs when it is ready differs, and the official one
@@ -116,6 +137,22 @@ fn name_and_tag(image: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn engines_of_other_machines_are_far() {
+        for far in ["tcp://10.0.0.1:2376", "ssh://me@host", "http://host:2375"] {
+            assert!(is_far(far), "{far}");
+        }
+        for near in [
+            "",
+            "unix:///run/docker.sock",
+            "tcp://127.0.0.1:2375",
+            "tcp://localhost:2375",
+            "tcp://[::1]:2375",
+        ] {
+            assert!(!is_far(near), "{near}");
+        }
+    }
 
     #[test]
     fn tag_is_found_behind_a_registry_with_a_port() {

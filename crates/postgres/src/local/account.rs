@@ -1,5 +1,6 @@
 //! The account that the server runs as.
 
+use std::fs;
 use std::io;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -54,6 +55,35 @@ impl Account {
         self.user
     }
 
+    /// User and group id if it is another account than ours.
+    pub(crate) fn switched(&self) -> Option<(u32, u32)> {
+        self.switches.then_some((self.user, self.group))
+    }
+
+    /// Removes a folder with everything in it, if it is there, with the rights of this account.
+    ///
+    /// The account can put a symbolic link in the place of any folder on the way, so that root
+    /// would remove what the account may not.
+    pub(crate) fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        if !self.switches {
+            return match fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        let output = self
+            .command("/bin/rm")
+            .args(["-rf", "--"])
+            .arg(folder)
+            .stdin(Stdio::null())
+            .output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(said.trim().to_owned()))
+    }
+
     /// A command that runs as this account, in a process group of its own so that a Ctrl-C in the
     /// owner's terminal does not reach it, and from a folder that every account can enter.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -92,8 +122,12 @@ impl Account {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .status();
-        if status.is_ok_and(|status| status.success()) {
+            .status()
+            .map_err(|source| StartError::NoSwitch {
+                account: self.name.clone(),
+                source,
+            })?;
+        if status.success() {
             return Ok(());
         }
         Err(StartError::NotReachable {

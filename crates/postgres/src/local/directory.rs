@@ -1,8 +1,8 @@
 //! The folder of one server, and the locks by which others see whether anybody looks after it.
 
 use std::fs::{self, File, Permissions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use nix::unistd::Uid;
 use crate::StartError;
 use crate::error::system;
 
+use super::folder::Folder;
 use super::{Account, stray};
 
 /// How the names of servers' folders begin.
@@ -25,8 +26,27 @@ const STALE_DRAFT: Duration = Duration::from_secs(3600);
 /// Held by the process that started the server.
 const OWNER_LOCK: &str = "owner.lock";
 
-/// Held by the supervisor and whoever started it.
+/// Held by the supervisor and the process that started it.
 const SUPERVISOR_LOCK: &str = "supervisor.lock";
+
+/// The file from which `initdb` reads the superuser's password.
+const PASSWORD: &str = "password";
+
+/// The file into which `initdb` and the server write.
+const LOG: &str = "server.log";
+
+/// The file into which the supervisor writes how its command ended.
+const EXIT_STATUS: &str = "exit-status";
+
+/// The longest path of a Unix socket that every supported system takes, in bytes: macOS allows 103,
+/// Linux 107.
+const SOCKET_PATH_MAX: usize = 103;
+
+/// How many bytes of the log are shown.
+const LOG_BYTES: u64 = 4096;
+
+/// How many bytes a file of a few short lines may have.
+const STATUS_BYTES: u64 = 4096;
 
 /// A server's folder: data, socket, log and locks in one place.
 ///
@@ -35,28 +55,42 @@ const SUPERVISOR_LOCK: &str = "supervisor.lock";
 #[derive(Debug)]
 pub(crate) struct ServerDirectory {
     path: PathBuf,
-    user: u32,
+    folder: Folder,
+    account: Account,
     _owner: File,
     supervisor: File,
 }
 
 impl ServerDirectory {
-    /// Makes a new folder in `parent` that only the account (and root) can enter.
-    pub(crate) fn create(parent: &Path, account: &Account) -> Result<Self, StartError> {
+    /// Makes a new folder in `parent` that only the account (and root) can enter, with the
+    /// superuser's password in it.
+    ///
+    /// All that root writes is written before the account gets the folder: afterwards a name in it
+    /// can lead anywhere.
+    pub(crate) fn create(
+        parent: &Path,
+        account: &Account,
+        password: &str,
+    ) -> Result<Self, StartError> {
         // Others look only at folders with the final name: it gets that when its locks are held.
         let draft = tempfile::Builder::new()
             .prefix(DRAFT_PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(system("create a folder in", parent))?;
-        let owner = held(&draft.path().join(OWNER_LOCK))?;
-        let supervisor = held(&draft.path().join(SUPERVISOR_LOCK))?;
+        let prepare = |error| system("prepare the folder", draft.path())(error);
+        let folder = Folder::open(draft.path()).map_err(prepare)?;
+        let owner = held(&folder, draft.path(), OWNER_LOCK)?;
+        let supervisor = held(&folder, draft.path(), SUPERVISOR_LOCK)?;
         let socket = draft.path().join("socket");
-        fs::create_dir(&socket)
+        write_password(&folder, account, password)
+            .and_then(|()| fs::create_dir(&socket))
             .and_then(|()| fs::set_permissions(&socket, Permissions::from_mode(0o700)))
             .and_then(|()| account.give(&socket))
+            // The system's cleaner of old temporary files leaves a locked folder alone.
+            .and_then(|()| folder.handle().lock_shared())
             .and_then(|()| account.give(draft.path()))
-            .map_err(system("prepare the folder", draft.path()))?;
+            .map_err(prepare)?;
         let name = draft
             .path()
             .file_name()
@@ -68,7 +102,8 @@ impl ServerDirectory {
         let _ = draft.keep();
         Ok(Self {
             path,
-            user: account.user(),
+            folder,
+            account: account.clone(),
             _owner: owner,
             supervisor,
         })
@@ -83,11 +118,13 @@ impl ServerDirectory {
         if !name.starts_with(PREFIX) || !facts.is_dir() || facts.uid() != account.user() {
             return None;
         }
+        let folder = Folder::open(path).ok()?;
         Some(Self {
             path: path.to_owned(),
-            user: account.user(),
-            _owner: free(&path.join(OWNER_LOCK))?,
-            supervisor: free(&path.join(SUPERVISOR_LOCK))?,
+            account: account.clone(),
+            _owner: free(&folder, OWNER_LOCK)?,
+            supervisor: free(&folder, SUPERVISOR_LOCK)?,
+            folder,
         })
     }
 
@@ -97,7 +134,7 @@ impl ServerDirectory {
 
     /// The user id of the server's account.
     pub(crate) fn user(&self) -> u32 {
-        self.user
+        self.account.user()
     }
 
     /// The folder of the database cluster.
@@ -110,14 +147,37 @@ impl ServerDirectory {
         self.path.join("socket")
     }
 
-    /// What `initdb` and the server write.
-    pub(crate) fn log(&self) -> PathBuf {
-        self.path.join("server.log")
+    /// The file with the superuser's password, until `initdb` has read it.
+    pub(crate) fn password(&self) -> PathBuf {
+        self.path.join(PASSWORD)
     }
 
-    /// How the supervised command ended; written by the supervisor.
-    pub(crate) fn exit_status(&self) -> PathBuf {
-        self.path.join("exit-status")
+    /// Removes the file with the password.
+    pub(crate) fn remove_password(&self) -> io::Result<()> {
+        self.folder.remove(PASSWORD)
+    }
+
+    /// Removes what `initdb` and the server wrote into the log.
+    pub(crate) fn remove_log(&self) {
+        let _ = self.folder.remove(LOG);
+    }
+
+    /// How the supervised command ended, as the supervisor wrote it; `None` while it runs.
+    pub(crate) fn exit_status(&self) -> Option<String> {
+        let read = |name| self.folder.tail_of(&[], name, self.user(), STATUS_BYTES);
+        read(EXIT_STATUS).ok()
+    }
+
+    /// Removes the exit status of a command before.
+    pub(crate) fn remove_exit_status(&self) {
+        let _ = self.folder.remove(EXIT_STATUS);
+    }
+
+    /// The server's own file with its process id and its state, empty if there is none.
+    pub(crate) fn server_status(&self) -> String {
+        self.folder
+            .tail_of(&["data"], "postmaster.pid", self.user(), STATUS_BYTES)
+            .unwrap_or_default()
     }
 
     /// The held lock, to be handed to a supervisor.
@@ -125,18 +185,64 @@ impl ServerDirectory {
         self.supervisor.try_clone()
     }
 
-    /// The last lines of the log.
+    /// The locked folder, to be handed to a supervisor.
+    pub(crate) fn folder_lock(&self) -> io::Result<File> {
+        self.folder.handle().try_clone()
+    }
+
+    /// The last lines of the log; where there are none, how much room the disk has left.
     pub(crate) fn log_tail(&self) -> String {
-        tail(&self.log()).unwrap_or_else(|error| format!("(no log: {error})"))
+        match self.folder.tail_of(&[], LOG, self.user(), LOG_BYTES) {
+            Ok(text) if !text.trim().is_empty() => last_lines(&text),
+            Ok(_) => format!("(the log is empty; {})", self.room()),
+            Err(error) => format!("(no log: {error}; {})", self.room()),
+        }
+    }
+
+    /// How much room the disk of the folder has left, in words.
+    fn room(&self) -> String {
+        match nix::sys::statvfs::fstatvfs(self.folder.handle()) {
+            Ok(facts) => {
+                let bytes = facts
+                    .blocks_available()
+                    .saturating_mul(facts.fragment_size());
+                let shown = self.path.display();
+                format!("the disk of {shown} has {} kB left", bytes / 1024)
+            }
+            Err(error) => format!("the disk of {} says: {error}", self.path.display()),
+        }
     }
 
     /// Stops a server that still runs here and removes the folder with everything in it.
     pub(crate) fn destroy(&self) -> io::Result<()> {
-        stray::stop(&self.data(), self.user);
+        stray::stop(self);
         // The locks go last: a folder without them would never be known for a stale one.
-        remove(&self.data())?;
-        remove(&self.path)
+        self.account.remove_folder(&self.data())?;
+        self.account.remove_folder(&self.path)
     }
+}
+
+/// Fails if a Unix socket of a server cannot lie in a folder of `parent`.
+pub(crate) fn check_socket_path(parent: &Path) -> Result<(), StartError> {
+    let refuse = |reason: String| StartError::SocketFolder {
+        path: parent.to_owned(),
+        reason,
+    };
+    // As long as every name: the prefix with six random characters.
+    let socket = parent.join(format!("{PREFIX}123456/socket/.s.PGSQL.5432"));
+    let length = socket.as_os_str().len();
+    if length > SOCKET_PATH_MAX {
+        return Err(refuse(format!(
+            "the path of the socket would have {length} bytes, and systems take \
+             {SOCKET_PATH_MAX}"
+        )));
+    }
+    if parent.as_os_str().as_encoded_bytes().contains(&b',') {
+        return Err(refuse(
+            "its name has a comma, which separates hosts in PostgreSQL's URLs".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Removes the folder if it is a draft, of our or the server's account, whose maker must be dead.
@@ -153,41 +259,112 @@ pub(crate) fn remove_stale_draft(path: &Path, account: &Account) {
     }
 }
 
-/// Removes a folder with everything in it, if it is there.
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+fn write_password(folder: &Folder, account: &Account, password: &str) -> io::Result<()> {
+    let mut file = folder.create(PASSWORD)?;
+    file.write_all(password.as_bytes())?;
+    match account.switched() {
+        Some((user, group)) => fchown(&file, Some(user), Some(group)),
+        None => Ok(()),
     }
 }
 
 /// A new file, locked.
-fn held(path: &Path) -> Result<File, StartError> {
-    let file = File::create_new(path).map_err(system("create", path))?;
+fn held(folder: &Folder, path: &Path, name: &str) -> Result<File, StartError> {
+    let path = path.join(name);
+    let file = folder.create(name).map_err(system("create", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            Err(system("lock", path)(io::ErrorKind::WouldBlock.into()))
+            Err(system("lock", &path)(io::ErrorKind::WouldBlock.into()))
         }
-        Err(TryLockError::Error(error)) => Err(system("lock", path)(error)),
+        Err(TryLockError::Error(error)) => Err(system("lock", &path)(error)),
     }
 }
 
-/// The file, locked, if nobody else holds its lock.
-fn free(path: &Path) -> Option<File> {
-    let file = File::open(path).ok()?;
+/// The file, locked, if no other process holds its lock.
+fn free(folder: &Folder, name: &str) -> Option<File> {
+    let file = folder.regular(name).ok()?;
     file.try_lock().ok()?;
     Some(file)
 }
 
-/// The last lines of a file, at most 4 KiB of them.
-fn tail(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(4096)))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
+/// The last twenty lines.
+fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn open_folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).unwrap();
+        folder
+    }
+
+    #[test]
+    fn password_belongs_to_the_account_alone() {
+        let account = Account::of_server().unwrap();
+        let parent = open_folder();
+        let directory = ServerDirectory::create(parent.path(), &account, "secret").unwrap();
+        let facts = fs::symlink_metadata(directory.password()).unwrap();
+        assert_eq!(facts.uid(), account.user());
+        assert_eq!(facts.mode() & 0o7777, 0o600);
+        assert_eq!(fs::read_to_string(directory.password()).unwrap(), "secret");
+        directory.remove_password().unwrap();
+        directory.destroy().unwrap();
+        assert!(!directory.path().exists());
+    }
+
+    /// What the account can do to its own folder while root still uses it.
+    #[test]
+    fn folder_replaced_by_a_link_leads_root_nowhere() {
+        let account = Account::of_server().unwrap();
+        let parent = open_folder();
+        let directory = ServerDirectory::create(parent.path(), &account, "secret").unwrap();
+        let root_only = tempfile::tempdir().unwrap();
+        let data = root_only.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::write(root_only.path().join(LOG), "confidential").unwrap();
+        fs::write(root_only.path().join(EXIT_STATUS), "confidential").unwrap();
+        fs::rename(directory.path(), parent.path().join("moved")).unwrap();
+        symlink(root_only.path(), directory.path()).unwrap();
+        assert!(!directory.log_tail().contains("confidential"));
+        assert_eq!(directory.exit_status(), None);
+        directory.remove_log();
+        directory.remove_exit_status();
+        if Uid::effective().is_root() {
+            // As the account, which may not enter the folder.
+            directory.destroy().unwrap_err();
+        }
+        assert!(data.exists() && root_only.path().join(LOG).exists());
+        assert!(root_only.path().join(EXIT_STATUS).exists());
+        assert!(ServerDirectory::adopt_stale(directory.path(), &account).is_none());
+    }
+
+    #[test]
+    fn socket_path_has_a_limit_and_no_comma() {
+        check_socket_path(Path::new("/var/tmp")).unwrap();
+        let long = Path::new("/").join("x".repeat(60));
+        let error = check_socket_path(&long).unwrap_err().to_string();
+        assert!(error.contains("would have 106 bytes"), "{error}");
+        let error = check_socket_path(Path::new("/a,b"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("comma"), "{error}");
+    }
+
+    #[test]
+    fn folder_is_locked_against_cleaners() {
+        let account = Account::of_server().unwrap();
+        let parent = open_folder();
+        let directory = ServerDirectory::create(parent.path(), &account, "secret").unwrap();
+        let cleaner = File::open(directory.path()).unwrap();
+        assert!(matches!(cleaner.try_lock(), Err(TryLockError::WouldBlock)));
+        directory.destroy().unwrap();
+    }
 }

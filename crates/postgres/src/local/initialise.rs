@@ -1,20 +1,19 @@
 //! Creates the files of a database cluster.
 
 use std::ffi::OsString;
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::system;
 use crate::installation::Installation;
 use crate::url_form::SUPERUSER;
-use crate::{Durability, ServerOptions, StartError, password};
+use crate::{Durability, ServerOptions, StartError};
 
 use super::Account;
 use super::directory::ServerDirectory;
 use super::supervisor::Supervisor;
 
-/// Runs `initdb` and answers the superuser's password.
+/// Runs `initdb`, which gives the superuser the password that lies in the folder.
 ///
 /// The locale is C with UTF-8 text: the only one that sorts alike on every machine and version.
 pub(crate) fn initialise(
@@ -22,23 +21,17 @@ pub(crate) fn initialise(
     installation: &Installation,
     directory: &ServerDirectory,
     account: &Account,
-) -> Result<String, StartError> {
-    let password = password::random().map_err(system(
-        "make a password for the server in",
-        directory.path(),
-    ))?;
-    let password_file = directory.path().join("password");
-    fs::write(&password_file, &password)
-        .and_then(|()| account.give(&password_file))
-        .map_err(system("write", &password_file))?;
+) -> Result<(), StartError> {
     let mut arguments = arguments(options);
     arguments.push(joined("--pgdata=", directory.data().into()));
-    arguments.push(joined("--pwfile=", password_file.clone().into()));
+    arguments.push(joined("--pwfile=", directory.password().into()));
     let program = installation.programs.join("initdb");
     let supervisor = Supervisor::start(directory, account, &program, &arguments)?;
-    let result = await_success(options, directory, supervisor);
-    fs::remove_file(&password_file).map_err(system("remove", &password_file))?;
-    result.map(|()| password)
+    // What `initdb` said goes before what is wrong with the password's file.
+    await_success(options, directory, supervisor)?;
+    directory
+        .remove_password()
+        .map_err(system("remove", &directory.password()))
 }
 
 fn arguments(options: &ServerOptions) -> Vec<OsString> {

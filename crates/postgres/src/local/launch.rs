@@ -1,12 +1,13 @@
 //! Starts the server and waits until it accepts connections.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::statvfs::statvfs;
 
 use crate::error::system;
 use crate::installation::Installation;
@@ -21,6 +22,12 @@ const PORT_ATTEMPTS: u32 = 5;
 
 /// The port that names the socket file; each server has a folder of its own for it.
 const SOCKET_PORT: u16 = 5432;
+
+/// Where Linux keeps POSIX shared memory.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// The least size of it, in bytes, that serves parallel queries.
+const SHARED_MEMORY_MIN: u64 = 256 << 20;
 
 /// What the server's log says, in the fixed language of its messages, when its port is taken.
 const PORT_TAKEN: &str = "could not create any TCP/IP sockets";
@@ -81,7 +88,7 @@ pub(crate) fn launch(
         if attempt < PORT_ATTEMPTS && log.contains(PORT_TAKEN) {
             supervisor.release();
             // Else the next attempt's log would still say it.
-            let _ = fs::remove_file(directory.log());
+            directory.remove_log();
             attempt += 1;
             continue;
         }
@@ -90,8 +97,24 @@ pub(crate) fn launch(
     }
 }
 
+/// The arguments by which a server with little shared memory keeps the segments of parallel queries
+/// in files of its data folder: containers often have 64 MB, which one such query can fill.
+fn shared_memory(place: &Path) -> impl Iterator<Item = &'static str> {
+    let is_small = statvfs(place).is_ok_and(|facts| {
+        facts.blocks().saturating_mul(facts.fragment_size()) < SHARED_MEMORY_MIN
+    });
+    let arguments: &[&str] = if is_small {
+        &["-c", "dynamic_shared_memory_type=mmap"]
+    } else {
+        &[]
+    };
+    arguments.iter().copied()
+}
+
 fn arguments(options: &ServerOptions, data: &Path, address: &Address) -> Vec<OsString> {
     let mut arguments = vec![OsString::from("-D"), data.into()];
+    // Before the options, whose own word wins.
+    arguments.extend(shared_memory(Path::new(SHARED_MEMORY)).map(OsString::from));
     arguments.extend(settings::arguments(options).into_iter().map(OsString::from));
     let mut set = |name: &str, value: OsString| {
         let mut setting = OsString::from(name);
@@ -121,11 +144,9 @@ fn await_ready(
     directory: &ServerDirectory,
     supervisor: &mut Supervisor,
 ) -> Result<u32, String> {
-    let status_file = directory.data().join("postmaster.pid");
     let deadline = Instant::now() + options.start_timeout;
     loop {
-        let status = fs::read_to_string(&status_file).unwrap_or_default();
-        if let Some(server_id) = ready(&status) {
+        if let Some(server_id) = ready(&directory.server_status()) {
             return Ok(server_id);
         }
         if let Some(outcome) = supervisor.outcome(directory) {
@@ -157,7 +178,7 @@ mod tests {
         let options = ServerOptions::new().durability(Durability::Fast);
         let installation = installation::find(None).unwrap();
         let account = Account::of_server().unwrap();
-        let directory = ServerDirectory::create(Path::new("/tmp"), &account).unwrap();
+        let directory = ServerDirectory::create(Path::new("/tmp"), &account, "secret").unwrap();
         initialise(&options, &installation, &directory, &account).unwrap();
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let free = free_port().unwrap();
@@ -169,6 +190,16 @@ mod tests {
         assert_eq!(running.address, Address::Port(free));
         running.supervisor.end();
         assert!(!directory.path().exists());
+    }
+
+    #[test]
+    fn small_shared_memory_is_left_alone() {
+        // A file system of the kernel without any blocks.
+        assert_eq!(
+            shared_memory(Path::new("/proc")).collect::<Vec<_>>(),
+            ["-c", "dynamic_shared_memory_type=mmap"]
+        );
+        assert_eq!(shared_memory(Path::new("/nowhere")).count(), 0);
     }
 
     #[test]

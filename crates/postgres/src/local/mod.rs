@@ -2,6 +2,7 @@
 
 mod account;
 mod directory;
+mod folder;
 mod initialise;
 mod launch;
 mod parent;
@@ -14,9 +15,10 @@ mod sweep;
 pub(crate) use account::Account;
 pub(crate) use process::LocalProcess;
 
+use crate::error::system;
 use crate::installation::Installation;
 use crate::server::Ownership;
-use crate::{LocalServer, ServerOptions, StartError, url_form};
+use crate::{Listen, LocalServer, ServerOptions, StartError, password, url_form};
 
 use directory::ServerDirectory;
 
@@ -28,20 +30,24 @@ pub(crate) fn start(
     let account = Account::of_server()?;
     account.must_enter(&installation.programs)?;
     let parent = parent::choose(options, &account)?;
+    if options.listen == Listen::UnixSocket {
+        directory::check_socket_path(&parent)?;
+    }
     sweep::sweep(&parent, &account);
-    let directory = ServerDirectory::create(&parent, &account)?;
+    let password =
+        password::random().map_err(system("make a password for a server in", &parent))?;
+    let directory = ServerDirectory::create(&parent, &account, &password)?;
     let started =
-        initialise::initialise(options, installation, &directory, &account).and_then(|password| {
-            let running = launch::launch(
+        initialise::initialise(options, installation, &directory, &account).and_then(|()| {
+            launch::launch(
                 options,
                 installation,
                 &directory,
                 &account,
                 launch::free_port,
-            )?;
-            Ok((running, password))
+            )
         });
-    let (running, password) = match started {
+    let running = match started {
         Ok(started) => started,
         Err(error) => {
             // Mostly done already; the first error is the one to tell.

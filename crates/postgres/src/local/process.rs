@@ -68,7 +68,7 @@ impl LocalProcess {
         supervisor.end();
         // The supervisor has done all of this, unless it was killed.
         let removed = self.directory.destroy();
-        if let Some(process) = stray::running(&self.directory.data(), self.directory.user()) {
+        if let Some(process) = stray::running(&self.directory) {
             return Err(StopError::StillRunning { process });
         }
         removed.map_err(|source| StopError::Remove {

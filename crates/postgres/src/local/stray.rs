@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::directory::ServerDirectory;
+
 /// Each signal with the time the server gets to end after it: clients are cut off and all is
 /// written; nothing more is written; the system ends it.
 const STEPS: [(Signal, Duration); 3] = [
@@ -19,11 +21,12 @@ const STEPS: [(Signal, Duration); 3] = [
     (Signal::SIGKILL, Duration::from_secs(5)),
 ];
 
-/// Stops the server that runs on this data folder as this user, if there is one.
-pub(crate) fn stop(data: &Path, user: u32) {
-    let Some(process) = running(data, user) else {
+/// Stops the server that runs in this folder as the folder's account, if there is one.
+pub(crate) fn stop(directory: &ServerDirectory) {
+    let Some(process) = running(directory) else {
         return;
     };
+    let (data, user) = (&directory.data(), directory.user());
     for (signal, limit) in STEPS {
         let _ = kill(Pid::from_raw(process), signal);
         let deadline = Instant::now() + limit;
@@ -36,11 +39,11 @@ pub(crate) fn stop(data: &Path, user: u32) {
     }
 }
 
-/// The process id of the server that runs on this data folder as this user.
-pub(crate) fn running(data: &Path, user: u32) -> Option<i32> {
-    let file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
-    let process = file.lines().next()?.trim().parse().ok()?;
-    is_server(process, data, user).then_some(process)
+/// The process id of the server that runs in this folder as the folder's account.
+pub(crate) fn running(directory: &ServerDirectory) -> Option<i32> {
+    let status = directory.server_status();
+    let process = status.lines().next()?.trim().parse().ok()?;
+    is_server(process, &directory.data(), directory.user()).then_some(process)
 }
 
 /// Whether the process is the server of this folder: after a restart of the machine its id may be

@@ -1,7 +1,6 @@
 //! A small shell process between owner and server that outlives the owner to stop the server.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
@@ -39,8 +38,11 @@ impl Supervisor {
         let lock = directory
             .supervisor_lock()
             .map_err(system("share the lock of", directory.path()))?;
+        let folder = directory
+            .folder_lock()
+            .map_err(system("share the lock of", directory.path()))?;
         // Left by a command before, and taken for the end of this one otherwise.
-        let _ = fs::remove_file(directory.exit_status());
+        directory.remove_exit_status();
         let mut process = account
             .command(shell)
             .args([
@@ -57,7 +59,8 @@ impl Supervisor {
             .env_remove("PGPORT")
             .stdin(Stdio::piped())
             .stdout(lock)
-            .stderr(Stdio::null())
+            // The supervisor keeps the folder locked after its owner; it writes nothing there.
+            .stderr(folder)
             .spawn()
             .map_err(system("run", shell))?;
         let control = process.stdin.take();
@@ -71,7 +74,7 @@ impl Supervisor {
 
     /// How the command ended; `None` while it runs.
     pub(crate) fn outcome(&mut self, directory: &ServerDirectory) -> Option<String> {
-        if let Ok(status) = fs::read_to_string(directory.exit_status()) {
+        if let Some(status) = directory.exit_status() {
             return Some(describe(status.trim()));
         }
         match self.process.try_wait() {

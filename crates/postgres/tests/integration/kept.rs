@@ -1,5 +1,6 @@
 //! Servers that outlive their owner on request.
 
+use std::fs::{File, TryLockError};
 use std::process::Command;
 
 use crate::helper::command;
@@ -30,6 +31,10 @@ fn goes_on_until_its_stop_command() {
         .stop()
         .unwrap();
     assert_eq!(query(url, "SELECT 1").unwrap(), "1");
+    // The system's cleaner of old temporary files passes over locked folders.
+    let cleaner = File::open(&folder).unwrap();
+    assert!(matches!(cleaner.try_lock(), Err(TryLockError::WouldBlock)));
+    drop(cleaner);
     assert!(
         Command::new("sh")
             .args(["-c", stop])

