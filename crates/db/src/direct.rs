@@ -1,20 +1,31 @@
 //! One connection outside of any pool, for consoles and for probes of what stands between us and the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::SimpleQueryMessage;
+use sea_orm::{
+    DatabaseConnection, DatabaseConnectionType, DbBackend, DbErr, ProxyDatabaseConnection,
+    ProxyDatabaseTrait, ProxyExecResult, ProxyRow, Statement,
+};
+use tokio_postgres::{Row, SimpleQueryMessage};
 
 use crate::config::{DatabaseConfig, Pooler};
 use crate::connection::Connection;
 use crate::error::DatabaseError;
+use crate::executor::{Executor, convert, typed};
+use crate::row::proxy_row;
 use crate::tls::Connector;
 
-/// A connection of its own, which is closed with this value. It sets nothing in the session, so that it also opens where
-/// there is no PostgreSQL behind, as on the console of PgBouncer. Statements have no limit in the server but the one of
-/// the role; here each has [`DatabaseConfig::statement_timeout`], after which the connection is closed.
+/// A connection outside of any pool, closed when this value is dropped.
+///
+/// Opened by [`DirectConnection::open`] it sets nothing in the session, so that it also opens where there is no PostgreSQL
+/// behind, as on the console of PgBouncer. Opened by [`DirectConnection::open_session`] its session has the role and the
+/// limits of the configuration, as a pool's connections have. Either way the client waits
+/// [`DatabaseConfig::statement_timeout`] for the answer to each statement, and closes the connection after that;
+/// [`DirectConnection::without_limit`] lifts this limit.
 pub struct DirectConnection {
     connection: Connection,
-    limit: Duration,
+    limit: Option<Duration>,
 }
 
 impl std::fmt::Debug for DirectConnection {
@@ -59,15 +70,62 @@ impl DirectConnection {
     ///
     /// [`DatabaseError::Config`], [`DatabaseError::Connect`].
     pub async fn open(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
-        config.validate()?;
         let mut config = config.clone();
         // Without it the session's limits travel as options, which a pooler refuses or forgets.
         config.pooler = Pooler::Transaction;
-        let connection = Connection::open(&config, &Connector::new(&config.tls)?).await?;
+        Self::open_session(&config).await
+    }
+
+    /// Opens a connection whose session has the role and the limits of the configuration, as those of a pool have.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::Config`], [`DatabaseError::Connect`].
+    pub async fn open_session(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
+        config.validate()?;
+        let connection = Connection::open(config, &Connector::new(&config.tls)?).await?;
         Ok(Self {
             connection,
-            limit: config.statement_timeout,
+            limit: Some(config.statement_timeout),
         })
+    }
+
+    /// The same connection, without the client's limit on each statement. The server's own limit remains.
+    #[must_use]
+    pub const fn without_limit(mut self) -> Self {
+        self.limit = None;
+        self
+    }
+
+    /// Whether the connection is closed, by this side or the other.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.connection.client().is_closed()
+    }
+
+    /// Runs any number of statements in the simple query protocol, also `BEGIN`, `COMMIT` and settings of the session. The
+    /// server runs them as one transaction unless they say otherwise.
+    ///
+    /// The text is sent as it is: never put a value into it that is not the program's own.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`]: what the server refused, or [`DatabaseError::NoAnswer`].
+    pub async fn batch(&self, sql: &str) -> Result<(), DatabaseError> {
+        self.limited(self.connection.client().batch_execute(sql))
+            .await
+    }
+
+    /// The connection as SeaORM's, for what takes nothing else, such as its migrations' `SchemaManager`. Statements without
+    /// parameters are sent as [`DirectConnection::batch`] sends them.
+    ///
+    /// SeaORM's own transactions hide whether their `BEGIN` and `COMMIT` succeeded; here a failure of these closes the
+    /// connection, so that the next statement fails. Send them by [`DirectConnection::batch`] to have the error.
+    #[must_use]
+    pub fn into_sea_orm(self: Arc<Self>) -> DatabaseConnection {
+        let shared: Arc<Box<dyn ProxyDatabaseTrait>> = Arc::new(Box::new(Shared(self)));
+        let connection = ProxyDatabaseConnection::new(DbBackend::Postgres, shared);
+        DatabaseConnectionType::ProxyDatabaseConnection(Arc::new(connection)).into()
     }
 
     /// Sends a text in the simple query protocol, and returns the rows of all its statements.
@@ -131,13 +189,98 @@ impl DirectConnection {
         &self,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
-        match tokio::time::timeout(self.limit, work).await {
-            Ok(answer) => answer.map_err(|error| DatabaseError::from_driver(&error)),
-            Err(_) => {
-                self.connection.close();
-                Err(DatabaseError::NoAnswer { waited: self.limit })
+        let answer = match self.limit {
+            None => work.await,
+            Some(limit) => match tokio::time::timeout(limit, work).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    self.connection.close();
+                    return Err(DatabaseError::NoAnswer { waited: limit });
+                }
+            },
+        };
+        answer.map_err(|error| {
+            let failure = DatabaseError::from_driver(&error);
+            match (&failure, self.connection.end()) {
+                // The server may have told its reason before this statement was sent.
+                (DatabaseError::ConnectionLost { server: None, .. }, Some(end)) => end,
+                _ => failure,
             }
+        })
+    }
+}
+
+impl Executor for DirectConnection {
+    async fn query(&self, mut statement: Statement) -> Result<Vec<Row>, DatabaseError> {
+        let parameters = convert(&mut statement)?;
+        let client = self.connection.client();
+        self.limited(client.query_typed(&statement.sql, &typed(&parameters)))
+            .await
+    }
+
+    async fn execute(&self, mut statement: Statement) -> Result<u64, DatabaseError> {
+        let parameters = convert(&mut statement)?;
+        let client = self.connection.client();
+        self.limited(client.execute_typed(&statement.sql, &typed(&parameters)))
+            .await
+    }
+}
+
+/// A direct connection behind SeaORM's.
+#[derive(Debug)]
+struct Shared(Arc<DirectConnection>);
+
+impl Shared {
+    /// Runs a command whose failure SeaORM has no way to hear of.
+    async fn command(&self, sql: &str) {
+        if let Err(error) = self.0.batch(sql).await {
+            tracing::error!("{sql} failed, so the connection is closed: {error}");
+            self.0.connection.close();
         }
+    }
+}
+
+#[async_trait::async_trait]
+impl ProxyDatabaseTrait for Shared {
+    async fn query(&self, statement: Statement) -> Result<Vec<ProxyRow>, DbErr> {
+        let rows = Executor::query(&*self.0, statement).await?;
+        let rows: Result<Vec<ProxyRow>, DatabaseError> = rows.iter().map(proxy_row).collect();
+        Ok(rows?)
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<ProxyExecResult, DbErr> {
+        let has_parameters = statement
+            .values
+            .as_ref()
+            .is_some_and(|values| !values.0.is_empty());
+        let rows = if has_parameters {
+            Executor::execute(&*self.0, statement).await?
+        } else {
+            self.0.batch(&statement.sql).await?;
+            0
+        };
+        Ok(ProxyExecResult::new(0, rows))
+    }
+
+    async fn begin(&self) {
+        self.command("BEGIN").await;
+    }
+
+    async fn commit(&self) {
+        self.command("COMMIT").await;
+    }
+
+    async fn rollback(&self) {
+        self.command("ROLLBACK").await;
+    }
+
+    /// A transaction was dropped, and here the server cannot be asked to end it.
+    fn start_rollback(&self) {
+        self.0.connection.close();
+    }
+
+    async fn ping(&self) -> Result<(), DbErr> {
+        Ok(self.0.batch("").await?)
     }
 }
 

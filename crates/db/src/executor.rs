@@ -121,12 +121,21 @@ pub(crate) fn parameters(
     statement: &mut Statement,
     place: Place,
 ) -> Result<Vec<Parameter>, DatabaseError> {
+    refuse_session_statement(&statement.sql, place)?;
+    convert(statement)
+}
+
+/// Makes the parameters of a statement ready.
+///
+/// # Errors
+///
+/// [`DatabaseError::Parameter`].
+pub(crate) fn convert(statement: &mut Statement) -> Result<Vec<Parameter>, DatabaseError> {
     if statement.sql.contains('\0') {
         return Err(DatabaseError::Parameter {
             reason: "the statement's text holds a NUL character".to_owned(),
         });
     }
-    refuse_session_statement(&statement.sql, place)?;
     let values = statement
         .values
         .take()

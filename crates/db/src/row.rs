@@ -17,6 +17,13 @@ use crate::error::DatabaseError;
 /// [`DatabaseError::Row`] for a column whose type is not supported or whose value does not fit (a numeric that is not a
 /// number), and when two columns have the same name, since one would hide the other.
 pub(crate) fn query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
+    Ok(proxy_row(row)?.into())
+}
+
+/// # Errors
+///
+/// As [`query_result`].
+pub(crate) fn proxy_row(row: &Row) -> Result<ProxyRow, DatabaseError> {
     let mut values = BTreeMap::new();
     for (index, column) in row.columns().iter().enumerate() {
         if values
@@ -29,7 +36,7 @@ pub(crate) fn query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
             )));
         }
     }
-    Ok(ProxyRow::new(values).into())
+    Ok(ProxyRow::new(values))
 }
 
 /// The first column alone.
