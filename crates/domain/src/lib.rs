@@ -20,6 +20,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod customers;
+mod error;
 mod ids;
 pub mod import;
 pub mod ledger;
@@ -30,8 +31,10 @@ mod text;
 
 pub use accounts::{Account, AccountStatus, AccountType};
 pub use customers::Customer;
+pub use error::{Error, ErrorKind};
 pub use ids::{AccountId, CustomerId, TransactionId, TransferId};
 pub use ledger::{
     GatheredLedger, Ledger, LedgerError, PostingRequest, Receipt, Refusal, Request, TransferRequest,
 };
 pub use money::{Currency, Money, MoneyError};
+pub use text::shortened;

@@ -2,6 +2,31 @@
 
 use chrono::{DateTime, Datelike, Utc};
 
+/// The most characters of an input that an error message repeats.
+const SHOWN_MAX: usize = 80;
+
+/// Returns an input as error messages repeat it: its first 80 characters, and the length of the whole when it has more.
+///
+/// # Example
+///
+/// ```
+/// use neobank_domain::shortened;
+///
+/// assert_eq!(shortened("12.505"), "12.505");
+/// assert_eq!(shortened(&"9".repeat(300_000)), format!("{}… (300000 bytes)", "9".repeat(80)));
+/// ```
+#[must_use]
+pub fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!(
+            "{}… ({} bytes)",
+            text.get(..end).unwrap_or_default(),
+            text.len()
+        ),
+        None => text.to_owned(),
+    }
+}
+
 /// What is wrong with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextProblem {

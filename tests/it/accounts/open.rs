@@ -17,6 +17,7 @@ on_both_versions!(
     the_first_in_a_currency_opens_the_banks_own,
     many_firsts_at_once,
     numbers_are_made_by_the_database,
+    a_withdrawn_currency_is_not_opened,
 );
 
 async fn each_type_opens_at_zero(bank: TestBank) {
@@ -245,4 +246,17 @@ async fn numbers_are_made_by_the_database(bank: TestBank) {
         numbers.insert(number);
     }
     assert_eq!(numbers.len(), 10);
+}
+
+async fn a_withdrawn_currency_is_not_opened(bank: TestBank) {
+    let new = NewAccount {
+        currency: Currency::from_code("HRK").unwrap(),
+        ..wanted(&bank, "CZK").await
+    };
+    let error = accounts::open(&bank.database, &new).await.unwrap_err();
+    assert!(
+        matches!(&error, AccountError::WithdrawnCurrency { currency } if currency.code() == "HRK"),
+        "{error:?}"
+    );
+    assert_eq!(bank.count("banking.accounts").await, 0);
 }

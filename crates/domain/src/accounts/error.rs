@@ -57,6 +57,12 @@ pub enum AccountError {
         /// What was given.
         time_zone: String,
     },
+    /// Accounts are opened in active currencies only.
+    #[error("no account can be opened in {currency}: the currency was withdrawn")]
+    WithdrawnCurrency {
+        /// What was given.
+        currency: Currency,
+    },
     /// The account's status does not allow it.
     #[error("account {account} is {status}")]
     Status {

@@ -1,3 +1,4 @@
+use serde::Serialize;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -5,7 +6,7 @@ use chrono::{DateTime, Utc};
 use crate::{AccountId, Currency, CustomerId, Money};
 
 /// An account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Identifies it.
     pub account_id: AccountId,
@@ -46,8 +47,8 @@ pub struct Account {
 /// use neobank_domain::accounts::NewAccount;
 /// use neobank_domain::{AccountType, Currency, CustomerId};
 ///
-/// let mut account = NewAccount::new(CustomerId::new(), AccountType::Checking, Currency::from_code("CZK")?);
-/// account.time_zone = "Europe/Prague".to_owned();
+/// let account = NewAccount::new(CustomerId::new(), AccountType::Checking, Currency::from_code("CZK")?)
+///     .with_time_zone("Europe/Prague");
 /// # Ok::<(), neobank_domain::MoneyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +70,8 @@ pub struct NewAccount {
 }
 
 /// What kind an account is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AccountType {
     /// For everyday payments.
@@ -83,7 +85,8 @@ pub enum AccountType {
 }
 
 /// Whether an account may move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AccountStatus {
     /// It may.
@@ -107,6 +110,27 @@ impl NewAccount {
             time_zone: "UTC".to_owned(),
             opened_at: None,
         }
+    }
+
+    /// The same with a limit below zero, in the account's currency.
+    #[must_use]
+    pub const fn with_overdraft_limit(mut self, limit: Money) -> Self {
+        self.overdraft_limit = limit;
+        self
+    }
+
+    /// The same with the zone whose days its statements use: `UTC`, or an area and a place of the IANA database.
+    #[must_use]
+    pub fn with_time_zone(mut self, time_zone: impl Into<String>) -> Self {
+        self.time_zone = time_zone.into();
+        self
+    }
+
+    /// The same, opened at a time in the past: for accounts that are brought in.
+    #[must_use]
+    pub const fn with_opened_at(mut self, opened_at: DateTime<Utc>) -> Self {
+        self.opened_at = Some(opened_at);
+        self
     }
 }
 

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{Account, AccountError, AccountStatus, AccountType, NewAccount};
-use crate::{AccountId, Currency, CustomerId, Money};
+use crate::{AccountId, Currency, CustomerId, Money, shortened};
 
 /// Every column that an [`Account`] is made of.
 const COLUMNS: &str = "account_id, customer_id, account_number, account_type, account_status, currency_code, \
@@ -51,10 +51,15 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
             account_type: new.account_type,
         });
     }
+    if !new.currency.is_active() {
+        return Err(AccountError::WithdrawnCurrency {
+            currency: new.currency,
+        });
+    }
     check_limit(new.overdraft_limit, new.currency)?;
     if new.time_zone.contains('\0') {
         return Err(AccountError::TimeZone {
-            time_zone: new.time_zone.clone(),
+            time_zone: shortened(&new.time_zone),
         });
     }
     // One statement, so that a refusal leaves nothing behind, the bank's own accounts included.
@@ -302,7 +307,7 @@ fn check_limit(limit: Money, currency: Currency) -> Result<(), AccountError> {
 
 fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
     let time_zone = || AccountError::TimeZone {
-        time_zone: new.time_zone.clone(),
+        time_zone: shortened(&new.time_zone),
     };
     let server = error.server();
     match (

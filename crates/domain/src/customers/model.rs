@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::CustomerId;
 
 /// A customer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Customer {
     /// Identifies it.
     pub customer_id: CustomerId,
@@ -43,8 +43,7 @@ pub struct Customer {
 /// ```
 /// use neobank_domain::customers::NewCustomer;
 ///
-/// let mut customer = NewCustomer::individual("Ada", "Lovelace");
-/// customer.email = Some("Ada@example.org".to_owned());
+/// let customer = NewCustomer::individual("Ada", "Lovelace").with_email("Ada@example.org");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCustomer {
@@ -191,6 +190,34 @@ impl NewCustomer {
             date_of_birth: None,
             customer_type: CustomerType::Individual,
         }
+    }
+
+    /// The same with an e-mail address: 3 to 254 characters, unique without case.
+    #[must_use]
+    pub fn with_email(mut self, email: impl Into<String>) -> Self {
+        self.email = Some(email.into());
+        self
+    }
+
+    /// The same with the telephone number to call first.
+    #[must_use]
+    pub fn with_phone(mut self, phone: impl Into<String>) -> Self {
+        self.phone_primary = Some(phone.into());
+        self
+    }
+
+    /// The same with a date of birth.
+    #[must_use]
+    pub const fn with_date_of_birth(mut self, date: NaiveDate) -> Self {
+        self.date_of_birth = Some(date);
+        self
+    }
+
+    /// The same as another kind of customer.
+    #[must_use]
+    pub const fn with_type(mut self, customer_type: CustomerType) -> Self {
+        self.customer_type = customer_type;
+        self
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a caller gets for a request.
 
+use serde::Serialize;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -8,7 +9,7 @@ use super::{Refusal, TransferType};
 use crate::{AccountId, Money, TransactionId, TransferId};
 
 /// Proof that money moved. The same request under the same key gets the same receipt again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {
     /// Identifies the transfer.
     pub transfer_id: TransferId,
@@ -25,7 +26,7 @@ pub struct Receipt {
 }
 
 /// One side of a receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct EntryReceipt {
     /// Identifies the entry.
     pub transaction_id: TransactionId,
@@ -38,7 +39,8 @@ pub struct EntryReceipt {
 }
 
 /// What became of one request of several.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", content = "details", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// The money moved.
@@ -101,6 +103,13 @@ impl From<TransferId> for ReferenceNumber {
     }
 }
 
+/// Its text.
+impl Serialize for ReferenceNumber {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for ReferenceNumber {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "TRF-{:X}", self.0.as_uuid().simple())
@@ -116,7 +125,7 @@ impl std::str::FromStr for ReferenceNumber {
             .and_then(|digits| digits.parse::<TransferId>().ok())
             .map(Self)
             .ok_or_else(|| NotAReferenceNumber {
-                text: text.to_owned(),
+                text: crate::text::shortened(text),
             })
     }
 }

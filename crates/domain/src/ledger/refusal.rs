@@ -1,6 +1,7 @@
 //! Why the ledger refuses a request.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::accounts::AccountStatus;
@@ -9,7 +10,8 @@ use crate::{AccountId, Currency, Money, MoneyError, TransferId};
 /// Why a request was refused. Nothing was changed by it.
 ///
 /// When several reasons hold, the one that stands first here is given.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "details", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Refusal {
     /// The amount is not one: too many decimals, out of range.
@@ -24,7 +26,7 @@ pub enum Refusal {
         reason: String,
     },
     /// The key was used before, for another request.
-    #[error("the idempotency key {key:?} was used for another request: {first}")]
+    #[error("the idempotency key {key:?} was used for another request: {} ({first})", super::ReferenceNumber::from(*.first))]
     KeyReused {
         /// The caller's key.
         key: String,

@@ -1,5 +1,6 @@
 //! What can be asked of the ledger.
 
+use serde::Serialize;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -102,7 +103,8 @@ pub enum SystemAccount {
 }
 
 /// What a transfer is called in `banking.transfers`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TransferType {
     /// Between customers' accounts.

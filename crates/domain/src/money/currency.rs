@@ -1,8 +1,14 @@
 use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::MoneyError;
+use crate::text::shortened;
 
-/// A currency of ISO 4217. Small and cheap to copy.
+/// A currency of ISO 4217, active or withdrawn. Small and cheap to copy.
+///
+/// Withdrawn currencies can be read, because archives have amounts in them; accounts are opened in active ones only.
 ///
 /// # Example
 ///
@@ -21,27 +27,38 @@ pub struct Currency {
 }
 
 impl Currency {
-    /// The currency with a code of three capital letters.
+    /// The currency with a code of three capital letters, withdrawn ones among them.
     ///
     /// # Errors
     ///
     /// [`MoneyError::UnknownCurrency`] for any other text.
     pub fn from_code(code: &str) -> Result<Self, MoneyError> {
-        CURRENCIES
-            .binary_search_by_key(&code, |(known, _)| known)
-            .ok()
-            .and_then(|position| CURRENCIES.get(position))
+        find(CURRENCIES, code)
+            .or_else(|| find(WITHDRAWN, code))
             .map(|&(code, minor_units)| Self { code, minor_units })
             .ok_or_else(|| MoneyError::UnknownCurrency {
-                code: code.to_owned(),
+                code: shortened(code),
             })
     }
 
-    /// Every currency, by code.
+    /// Every active currency, by code.
     pub fn all() -> impl Iterator<Item = Self> {
         CURRENCIES
             .iter()
             .map(|&(code, minor_units)| Self { code, minor_units })
+    }
+
+    /// Every withdrawn currency that can be read, by code.
+    pub fn withdrawn() -> impl Iterator<Item = Self> {
+        WITHDRAWN
+            .iter()
+            .map(|&(code, minor_units)| Self { code, minor_units })
+    }
+
+    /// Whether accounts can be opened in it: it has not been withdrawn.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        find(CURRENCIES, self.code).is_some()
     }
 
     /// Its three letters.
@@ -54,6 +71,38 @@ impl Currency {
     #[must_use]
     pub const fn minor_units(self) -> u32 {
         self.minor_units
+    }
+}
+
+fn find(
+    currencies: &'static [(&'static str, u32)],
+    code: &str,
+) -> Option<&'static (&'static str, u32)> {
+    currencies
+        .binary_search_by_key(&code, |(known, _)| known)
+        .ok()
+        .and_then(|position| currencies.get(position))
+}
+
+impl FromStr for Currency {
+    type Err = MoneyError;
+
+    fn from_str(code: &str) -> Result<Self, MoneyError> {
+        Self::from_code(code)
+    }
+}
+
+/// Its code.
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code)
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = String::deserialize(deserializer)?;
+        Self::from_code(&code).map_err(serde::de::Error::custom)
     }
 }
 
@@ -96,4 +145,15 @@ const CURRENCIES: &[(&str, u32)] = &[
     ("UYI", 0), ("UYU", 2), ("UYW", 4), ("UZS", 2), ("VED", 2), ("VES", 2), ("VND", 0),
     ("VUV", 0), ("WST", 2), ("XAF", 0), ("XCD", 2), ("XCG", 2), ("XOF", 0), ("XPF", 0),
     ("YER", 2), ("ZAR", 2), ("ZMW", 2), ("ZWG", 2),
+];
+
+/// Currencies that were withdrawn, and their decimals, in the order of their codes: readable in archives.
+#[rustfmt::skip]
+const WITHDRAWN: &[(&str, u32)] = &[
+    ("AFA", 2), ("ANG", 2), ("ATS", 2), ("AZM", 2), ("BEF", 0), ("BGL", 2), ("BGN", 2),
+    ("BYR", 0), ("CSD", 2), ("CSK", 2), ("CUC", 2), ("CYP", 2), ("DEM", 2), ("EEK", 2),
+    ("ESP", 0), ("FIM", 2), ("FRF", 2), ("GHC", 2), ("GRD", 0), ("HRK", 2), ("IEP", 2),
+    ("ITL", 0), ("LTL", 2), ("LUF", 0), ("LVL", 2), ("MRO", 2), ("MTL", 2), ("MZM", 2),
+    ("NLG", 2), ("PLZ", 2), ("PTE", 0), ("RUR", 2), ("SIT", 2), ("SKK", 2), ("SLL", 2),
+    ("STD", 2), ("TMM", 2), ("TRL", 0), ("VEB", 2), ("VEF", 2), ("ZMK", 2), ("ZWL", 2),
 ];

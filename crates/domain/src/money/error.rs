@@ -1,16 +1,24 @@
 use rust_decimal::Decimal;
+use serde::Serialize;
 use thiserror::Error;
 
 use super::Currency;
 
 /// Why a number is not an amount of money.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MoneyError {
-    /// Not an optional minus, digits, and optionally a point and digits; or more digits than any amount has.
+    /// Not a number by the rule of [`Money::parse`](super::Money::parse), or more digits than any amount has.
     #[error("not an amount: {text:?}")]
     NotANumber {
-        /// What was given.
+        /// What was given, cut to a length.
+        text: String,
+    },
+    /// An amount without its currency.
+    #[error("an amount has a number and a currency, such as \"250.00 CZK\", not {text:?}")]
+    NoCurrency {
+        /// What was given, cut to a length.
         text: String,
     },
     /// A fraction of the currency's minor unit.
@@ -40,7 +48,7 @@ pub enum MoneyError {
     /// No currency of ISO 4217.
     #[error("unknown currency: {code:?}")]
     UnknownCurrency {
-        /// What was given.
+        /// What was given, cut to a length.
         code: String,
     },
 }

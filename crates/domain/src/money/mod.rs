@@ -3,9 +3,14 @@
 mod currency;
 mod error;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::str::FromStr;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::text::shortened;
 
 pub use currency::Currency;
 pub use error::MoneyError;
@@ -24,9 +29,16 @@ pub use error::MoneyError;
 /// let price = Money::parse("12.5", koruna)?;
 /// assert_eq!(price.to_string(), "12.50 CZK");
 /// assert!(matches!(Money::parse("12.505", koruna), Err(MoneyError::TooManyDecimals { .. })));
+/// // As text with its currency, in order, and as JSON.
+/// assert_eq!("12.50 CZK".parse::<Money>()?, price);
+/// assert!(price > Money::zero(koruna));
+/// let json = serde_json::to_string(&price).unwrap();
+/// assert_eq!(json, r#"{"amount":"12.50","currency":"CZK"}"#);
 /// # Ok::<(), MoneyError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// Amounts of different currencies are neither less, equal nor greater: [`PartialOrd`] gives `None` for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Money {
     amount: Decimal,
     currency: Currency,
@@ -36,6 +48,9 @@ pub struct Money {
 const LIMIT: Decimal = Decimal::from_parts(0xA764_0000, 0x0DE0_B6B3, 0, false, 0);
 
 impl Money {
+    /// The most bytes of a text that [`Money::parse`] reads: an amount of the highest precision with room for zeros.
+    pub const TEXT_MAX: usize = 100;
+
     /// An amount of `amount` major units.
     ///
     /// # Errors
@@ -58,16 +73,25 @@ impl Money {
         })
     }
 
-    /// An amount from a text: an optional minus, digits, and optionally a point and digits. Nothing else is read: no
-    /// exponent, no separator, no plus.
+    /// An amount from a text, by one rule:
+    ///
+    /// 1. At most [`Money::TEXT_MAX`] bytes; the length is checked before anything else.
+    /// 2. An optional minus, one or more digits, and optionally a point with one or more digits. No exponent, no
+    ///    separator, no plus, no space.
+    /// 3. Zeros before the first digit and after the last decimal mean nothing: `0012.5000` is `12.5`.
+    /// 4. The number is an amount of the currency as [`Money::new`] says. Zero and negative numbers are amounts; whether
+    ///    they may move is for the ledger to say.
     ///
     /// # Errors
     ///
     /// [`MoneyError::NotANumber`] for any other text, else as [`Money::new`].
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let malformed = || MoneyError::NotANumber {
-            text: text.to_owned(),
+            text: shortened(text),
         };
+        if text.len() > Self::TEXT_MAX {
+            return Err(malformed());
+        }
         let (whole, fraction) = match text.strip_prefix('-').unwrap_or(text).split_once('.') {
             Some((whole, fraction)) => (whole, Some(fraction)),
             None => (text.strip_prefix('-').unwrap_or(text), None),
@@ -78,7 +102,11 @@ impl Money {
             return Err(malformed());
         }
         // More digits than fit are an error here, not a rounded number.
-        let amount = Decimal::from_str_exact(text).map_err(|_| malformed())?;
+        let whole = whole.trim_start_matches('0');
+        let fraction = fraction.unwrap_or_default().trim_end_matches('0');
+        let sign = if text.starts_with('-') { "-" } else { "" };
+        let amount = Decimal::from_str_exact(&format!("{sign}0{whole}.{fraction}0"))
+            .map_err(|_| malformed())?;
         Self::new(amount, currency)
     }
 
@@ -162,6 +190,39 @@ impl Money {
             amount,
             currency: self.currency,
         }
+    }
+}
+
+/// By amount, within one currency.
+impl PartialOrd for Money {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self.currency == other.currency).then(|| self.amount.cmp(&other.amount))
+    }
+}
+
+/// Reads what `Display` writes: the number as [`Money::parse`] does, a space, and the currency's code.
+impl FromStr for Money {
+    type Err = MoneyError;
+
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        let (number, code) = text.split_once(' ').ok_or_else(|| MoneyError::NoCurrency {
+            text: shortened(text),
+        })?;
+        Self::parse(number, Currency::from_code(code)?)
+    }
+}
+
+/// Reads an object of `amount` (a text, because numbers of JSON lose digits in many programs) and `currency`.
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "Money", deny_unknown_fields)]
+        struct Parts {
+            amount: String,
+            currency: Currency,
+        }
+        let parts = Parts::deserialize(deserializer)?;
+        Self::parse(&parts.amount, parts.currency).map_err(serde::de::Error::custom)
     }
 }
 

@@ -57,6 +57,59 @@ fn texts_that_are_not_amounts() {
 }
 
 #[test]
+fn zeros_at_the_end_mean_nothing_and_the_length_is_checked_first() {
+    let zeros = "0".repeat(30);
+    let amount = Money::parse(&format!("{zeros}12.5{zeros}"), koruna()).unwrap();
+    assert_eq!(amount.to_string(), "12.50 CZK");
+    assert!(Money::parse("0.00", koruna()).unwrap().is_zero());
+    for long in ["9".repeat(300_000), format!("1.{}", "0".repeat(50_000_000))] {
+        let error = Money::parse(&long, koruna()).unwrap_err();
+        assert!(matches!(error, MoneyError::NotANumber { .. }));
+        assert!(error.to_string().len() < 150, "{}", error.to_string().len());
+    }
+    let error = Currency::from_code(&"K".repeat(50_000_000)).unwrap_err();
+    assert!(error.to_string().len() < 150);
+}
+
+#[test]
+fn amounts_are_read_as_they_are_written_and_ordered_within_a_currency() {
+    let amount = |text: &str| text.parse::<Money>();
+    assert_eq!(amount("-12.50 CZK").unwrap().to_string(), "-12.50 CZK");
+    assert!(amount("9 CZK").unwrap() < amount("10 CZK").unwrap());
+    assert_eq!(
+        amount("9 CZK")
+            .unwrap()
+            .partial_cmp(&amount("9 EUR").unwrap()),
+        None
+    );
+    assert!(matches!(amount("9"), Err(MoneyError::NoCurrency { .. })));
+    let json = serde_json::to_string(&amount("0.10 EUR").unwrap()).unwrap();
+    assert_eq!(json, r#"{"amount":"0.10","currency":"EUR"}"#);
+    assert_eq!(
+        serde_json::from_str::<Money>(&json).unwrap(),
+        amount("0.1 EUR").unwrap()
+    );
+    for wrong in [
+        r#"{"amount":"0.105","currency":"EUR"}"#,
+        r#"{"amount":"0.1","currency":"XXX"}"#,
+        r#"{"amount":0.1,"currency":"EUR"}"#,
+    ] {
+        assert!(serde_json::from_str::<Money>(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn withdrawn_currencies_are_read_and_not_among_the_active() {
+    let withdrawn: Vec<_> = Currency::withdrawn().collect();
+    assert!(withdrawn.is_sorted_by(|a, b| a.code() < b.code()));
+    assert!(withdrawn.iter().all(|currency| !currency.is_active()));
+    let kuna: Money = "7.53 HRK".parse().unwrap();
+    assert_eq!(kuna.to_string(), "7.53 HRK");
+    assert!(Currency::all().all(|currency| currency.is_active()));
+    assert!(Currency::from_code("BGN").is_ok_and(|lev| !lev.is_active()));
+}
+
+#[test]
 fn decimals_and_limits_are_kept() {
     let yen = Currency::from_code("JPY").unwrap();
     let dinar = Currency::from_code("KWD").unwrap();

@@ -3,13 +3,14 @@
 use chrono::NaiveDate;
 use neobank_db::{Executor, FromQueryResult, Statement, statement};
 use rust_decimal::Decimal;
+use serde::Serialize;
 
 use super::page::{money, unreadable};
 use super::{Days, StatementError, check_range};
 use crate::{AccountId, Currency, Money};
 
 /// What happened on one day of an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DailySummary {
     /// The account.
     pub account_id: AccountId,

@@ -11,6 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Serialize, Serializer};
 
 pub use daily::{DailySummary, daily_summary, daily_summary_query};
 pub use error::StatementError;
@@ -36,11 +37,9 @@ pub enum Days {
 /// use chrono::NaiveDate;
 /// use neobank_domain::statements::{Days, StatementRequest};
 ///
-/// let january = StatementRequest {
-///     days: Days::OfUtc,
-///     limit: 50,
-///     ..StatementRequest::between("1993-01-01".parse()?, "1993-02-01".parse()?)
-/// };
+/// let january = StatementRequest::through("1993-01-01".parse()?, "1993-01-31".parse()?)
+///     .with_days(Days::OfUtc)
+///     .with_limit(50);
 /// assert_eq!(january.to, NaiveDate::from_ymd_opt(1993, 2, 1).unwrap());
 /// # Ok::<(), chrono::ParseError>(())
 /// ```
@@ -71,6 +70,12 @@ impl StatementRequest {
     /// The most entries on one page.
     pub const LIMIT_MAX: u32 = 10_000;
 
+    /// The first 100 entries of the days from the first to the last, both included, in days of the account.
+    #[must_use]
+    pub fn through(first: NaiveDate, last: NaiveDate) -> Self {
+        Self::between(first, last.succ_opt().unwrap_or(last))
+    }
+
     /// The first 100 entries of a range, in days of the account.
     #[must_use]
     pub const fn between(from: NaiveDate, to: NaiveDate) -> Self {
@@ -82,6 +87,27 @@ impl StatementRequest {
             after: None,
             offset: 0,
         }
+    }
+
+    /// The same with the days of another zone.
+    #[must_use]
+    pub const fn with_days(mut self, days: Days) -> Self {
+        self.days = days;
+        self
+    }
+
+    /// The same with another number of entries at most.
+    #[must_use]
+    pub const fn with_limit(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// The same from where the page before ended.
+    #[must_use]
+    pub const fn with_after(mut self, after: Option<StatementCursor>) -> Self {
+        self.after = after;
+        self
     }
 
     pub(crate) fn check(&self) -> Result<(), StatementError> {
@@ -107,6 +133,13 @@ pub(crate) fn check_range(from: NaiveDate, to: NaiveDate) -> Result<(), Statemen
     Ok(())
 }
 
+/// Its text.
+impl Serialize for StatementCursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for StatementCursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -130,7 +163,7 @@ impl FromStr for StatementCursor {
             })
         };
         parse().ok_or_else(|| StatementError::Cursor {
-            text: text.to_owned(),
+            text: text::shortened(text),
         })
     }
 }

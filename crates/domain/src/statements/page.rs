@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use neobank_db::{DatabaseError, Executor, FromQueryResult, Statement, Value, statement};
 use rust_decimal::Decimal;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Days, StatementCursor, StatementError, StatementRequest};
@@ -12,7 +13,7 @@ use crate::{AccountId, Currency, Money, TransactionId, TransferId};
 /// One page of a statement: entries, the newest first, and the balances at both ends of the range.
 ///
 /// The closing balance is the opening balance plus credits less debits of **all** entries in the range, on whichever pages.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatementPage {
     /// The account.
     pub account_id: AccountId,
@@ -31,7 +32,7 @@ pub struct StatementPage {
 }
 
 /// One entry of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// Identifies it.
     pub transaction_id: TransactionId,
@@ -52,7 +53,8 @@ pub struct Entry {
 }
 
 /// Whether an account gained or lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EntryType {
     /// The balance rose.
     Credit,
