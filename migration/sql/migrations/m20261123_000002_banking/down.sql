@@ -1,4 +1,5 @@
 DROP TABLE banking.customer_preferences;
+DROP TABLE banking.unfinished_transfers;
 DROP TABLE banking.transactions;
 DROP TABLE banking.transfers;
 DROP TABLE banking.accounts;
@@ -6,5 +7,6 @@ DROP SEQUENCE banking.account_number_sequence;
 DROP TABLE banking.customers;
 DROP SEQUENCE banking.customer_number_sequence;
 DROP TABLE banking.currencies;
+DROP DOMAIN banking.entry_description;
 DROP DOMAIN banking.balance;
 DROP DOMAIN banking.amount;

@@ -9,6 +9,11 @@ CREATE DOMAIN banking.balance AS numeric
     CHECK (VALUE > -1000000000000000000 AND VALUE < 1000000000000000000 AND scale(VALUE) <= 4);
 COMMENT ON DOMAIN banking.balance IS 'A balance in major units, between -10^18 and 10^18, with at most four decimals.';
 
+-- A domain rather than a check of the table: the server prepares each of those anew for every statement.
+CREATE DOMAIN banking.entry_description AS text
+    CONSTRAINT entry_description_length CHECK (octet_length(VALUE) <= 4000);
+COMMENT ON DOMAIN banking.entry_description IS 'The text of an entry on a statement: at most 4000 bytes.';
+
 CREATE TABLE banking.currencies (
     currency_code text PRIMARY KEY CONSTRAINT currencies_code_is_iso CHECK (currency_code ~ '^[A-Z]{3}$'),
     minor_units smallint NOT NULL CONSTRAINT currencies_minor_units_range CHECK (minor_units BETWEEN 0 AND 4),
@@ -51,15 +56,19 @@ CREATE TABLE banking.customers (
     email text CONSTRAINT customers_email_length CHECK (length(email) BETWEEN 3 AND 254),
     phone_primary text CONSTRAINT customers_phone_primary_length CHECK (length(phone_primary) BETWEEN 1 AND 40),
     phone_secondary text CONSTRAINT customers_phone_secondary_length CHECK (length(phone_secondary) BETWEEN 1 AND 40),
-    date_of_birth date CONSTRAINT customers_date_of_birth_is_finite CHECK (isfinite(date_of_birth)),
+    -- The latest day is checked by a trigger: check_customer().
+    date_of_birth date
+        CONSTRAINT customers_date_of_birth_range CHECK (date_of_birth >= '1850-01-01' AND date_of_birth < '2200-01-01'),
     customer_type text NOT NULL DEFAULT 'individual'
         CONSTRAINT customers_type_is_known CHECK (customer_type IN ('individual', 'business')),
     customer_status text NOT NULL DEFAULT 'active'
         CONSTRAINT customers_status_is_known CHECK (customer_status IN ('active', 'inactive', 'suspended', 'closed')),
     kyc_status text NOT NULL DEFAULT 'pending'
         CONSTRAINT customers_kyc_status_is_known CHECK (kyc_status IN ('pending', 'verified', 'rejected', 'expired')),
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        CONSTRAINT customers_created_at_range CHECK (created_at >= '1970-01-01 00:00:00+00' AND created_at < '2200-01-01 00:00:00+00'),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        CONSTRAINT customers_updated_at_range CHECK (updated_at >= '1970-01-01 00:00:00+00' AND updated_at < '2200-01-01 00:00:00+00')
 );
 COMMENT ON TABLE banking.customers IS 'The owners of accounts.';
 COMMENT ON COLUMN banking.customers.customer_number IS 'The number that people use; made by the database.';
@@ -172,7 +181,7 @@ CREATE TABLE banking.transactions (
     amount banking.amount NOT NULL,
     currency_code text NOT NULL,
     running_balance banking.balance NOT NULL,
-    description text NOT NULL DEFAULT '',
+    description banking.entry_description NOT NULL DEFAULT '',
     reference_number text NOT NULL
         -- Of the digits themselves and in the C collation: as text, in the database's collation, it costs eight times as much.
         GENERATED ALWAYS AS ('TRF-' || upper(encode(uuid_send(transfer_id), 'hex') COLLATE "C")) STORED,
@@ -210,11 +219,21 @@ BEGIN
 END
 $$;
 
+CREATE TABLE banking.unfinished_transfers (
+    transfer_id uuid PRIMARY KEY
+);
+COMMENT ON TABLE banking.unfinished_transfers IS 'Transfers inserted by hand in a transaction that has not committed yet; a deferred trigger requires their entries and deletes the row.';
+
 CREATE TABLE banking.customer_preferences (
     customer_id uuid PRIMARY KEY REFERENCES banking.customers (customer_id),
     preferences jsonb NOT NULL DEFAULT '{}'
-        CONSTRAINT customer_preferences_is_an_object CHECK (jsonb_typeof(preferences) = 'object'),
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        CONSTRAINT customer_preferences_is_an_object CHECK (jsonb_typeof(preferences) = 'object')
+        CONSTRAINT customer_preferences_size CHECK (octet_length(preferences::text) <= 1000000),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        CONSTRAINT customer_preferences_created_at_range
+        CHECK (created_at >= '1970-01-01 00:00:00+00' AND created_at < '2200-01-01 00:00:00+00'),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        CONSTRAINT customer_preferences_updated_at_range
+        CHECK (updated_at >= '1970-01-01 00:00:00+00' AND updated_at < '2200-01-01 00:00:00+00')
 );
 COMMENT ON TABLE banking.customer_preferences IS 'A customer''s settings, a JSON object merged key by key.';

@@ -9,6 +9,8 @@ CREATE TABLE pooling.pool_stats (
     avg_query_time_ms double precision,
     total_requests bigint NOT NULL CONSTRAINT pool_stats_total_requests_range CHECK (total_requests >= 0),
     collected_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        CONSTRAINT pool_stats_collected_at_range
+        CHECK (collected_at >= '1970-01-01 00:00:00+00' AND collected_at < '2200-01-01 00:00:00+00')
 );
 COMMENT ON TABLE pooling.pool_stats IS 'Samples of connection pools, taken from the pool itself or from PgBouncer.';
 COMMENT ON COLUMN pooling.pool_stats.client_connections IS 'Callers that hold or wait for a connection.';

@@ -4,6 +4,8 @@ CREATE TABLE concurrency.lock_names (
     identifier text NOT NULL CONSTRAINT lock_names_identifier_length CHECK (length(identifier) BETWEEN 1 AND 255),
     fencing_token bigint NOT NULL DEFAULT 0 CONSTRAINT lock_names_fencing_token_range CHECK (fencing_token >= 0),
     first_used_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        CONSTRAINT lock_names_first_used_at_range
+        CHECK (first_used_at >= '1970-01-01 00:00:00+00' AND first_used_at < '2200-01-01 00:00:00+00')
 -- Each acquisition updates its row in place.
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE concurrency.lock_names IS 'Every name that was ever locked, by the key of its advisory lock. A row is never deleted: its fencing token would begin anew.';
@@ -16,8 +18,12 @@ CREATE TABLE concurrency.lock_leases (
     lock_key bigint PRIMARY KEY REFERENCES concurrency.lock_names (lock_key),
     holder uuid NOT NULL,
     fencing_token bigint NOT NULL,
-    acquired_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    acquired_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        CONSTRAINT lock_leases_acquired_at_range
+        CHECK (acquired_at >= '1970-01-01 00:00:00+00' AND acquired_at < '2200-01-01 00:00:00+00'),
     expires_at timestamptz NOT NULL
+        CONSTRAINT lock_leases_expires_at_range
+        CHECK (expires_at >= '1970-01-01 00:00:00+00' AND expires_at < '2200-01-01 00:00:00+00')
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE concurrency.lock_leases IS 'Names that are held for a time, without a connection.';
 COMMENT ON COLUMN concurrency.lock_leases.holder IS 'Whoever holds it, as it calls itself.';

@@ -10,7 +10,7 @@ DECLARE
 BEGIN
     v_broken := CASE
         WHEN NOT NEW.account_type IN ('checking', 'savings', 'business', 'system') THEN 'accounts_type_is_known'
-        WHEN NOT NEW.account_status IN ('active', 'frozen', 'closed') THEN 'accounts_status_is_known'
+        WHEN NOT NEW.account_status IN ('active', 'frozen', 'blocked', 'closed') THEN 'accounts_status_is_known'
         WHEN NEW.held_balance < 0 THEN 'accounts_held_balance_not_negative'
         WHEN NEW.overdraft_limit < 0 THEN 'accounts_overdraft_limit_not_negative'
         -- PostgreSQL also takes abbreviations, whose meaning is a setting, and POSIX formulas, which match almost any text.
@@ -18,8 +18,12 @@ BEGIN
             THEN 'accounts_time_zone_is_a_name'
         -- Fails with 22023 where there is no such zone.
         WHEN timezone(NEW.time_zone, '2000-01-01 00:00:00+00'::timestamptz) IS NULL THEN 'accounts_time_zone_is_known'
-        WHEN NOT isfinite(NEW.opened_at) THEN 'accounts_opened_at_is_finite'
-        WHEN NOT isfinite(NEW.closed_at) THEN 'accounts_closed_at_is_finite'
+        -- A day of tolerance, for clocks that were set back.
+        WHEN NOT (NEW.opened_at >= '0001-01-01 00:00:00+00' AND NEW.opened_at <= clock_timestamp() + interval '1 day')
+            THEN 'accounts_opened_at_range'
+        WHEN NOT (NEW.closed_at >= NEW.opened_at - interval '1 day'
+                  AND NEW.closed_at <= clock_timestamp() + interval '1 day')
+            THEN 'accounts_closed_at_range'
         -- Only the bank's own accounts have no owner and no limit.
         WHEN (NEW.account_type = 'system') <> (NEW.customer_id IS NULL) THEN 'accounts_system_has_no_owner'
         WHEN (NEW.account_type = 'system') <> (NEW.overdraft_limit IS NULL) THEN 'accounts_system_has_no_limit'

@@ -1,4 +1,6 @@
--- An account without a limit is a licence to make money, so only the schema's owner opens one (open_system_accounts()).
+-- An account without a limit can create money, so only the schema's owner opens one (open_system_accounts()), and only
+-- under the identifier and the number that are reserved for it. No other account ever has a reserved one: postings find
+-- the bank's own accounts by their identifiers alone.
 CREATE OR REPLACE FUNCTION banking.guard_system_account() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -7,6 +9,15 @@ BEGIN
     IF NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'USAGE') THEN
         RAISE EXCEPTION '% may not open or change a system account', current_user
             USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'Use banking.open_system_accounts(currency).';
+    END IF;
+    IF NOT banking.is_system_account(
+        NEW.account_id, NEW.account_number, NEW.account_type, NEW.currency_code, NEW.customer_id, NEW.overdraft_limit
+    ) THEN
+        RAISE EXCEPTION 'account % (%) uses an identifier or a number that is reserved for the bank''s own accounts',
+                NEW.account_id, NEW.account_number
+            USING ERRCODE = 'check_violation', SCHEMA = 'banking', TABLE = 'accounts',
+                  CONSTRAINT = 'accounts_identifier_is_reserved',
                   HINT = 'Use banking.open_system_accounts(currency).';
     END IF;
     RETURN NEW;

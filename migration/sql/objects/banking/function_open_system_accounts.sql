@@ -1,19 +1,42 @@
--- Opens the bank's own accounts in a currency, once; the other side of money that enters or leaves the bank.
+-- Opens the bank's own accounts in a currency, once; the other side of money that enters or leaves the bank. Fails with
+-- NB004 when another account has one of their identifiers or numbers. Does nothing for a currency that is not known.
 CREATE OR REPLACE FUNCTION banking.open_system_accounts(p_currency_code text) RETURNS void
-LANGUAGE sql
+LANGUAGE plpgsql
 VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO banking.accounts
-        (account_id, account_number, account_type, currency_code, minor_units, overdraft_limit)
-    SELECT banking.system_account_id(purpose.name, currency.currency_code),
-           'SYS-' || upper(purpose.name) || '-' || currency.currency_code,
-           'system', currency.currency_code, currency.minor_units, NULL
-    FROM banking.currencies AS currency,
-         unnest(ARRAY['external', 'interest', 'fees', 'adjustment']) AS purpose (name)
-    WHERE currency.currency_code = p_currency_code
-    -- Without a target: whoever opens them at the same moment may be met at the index of the numbers first.
-    ON CONFLICT DO NOTHING
+DECLARE
+    v_minor_units smallint;
+    v_own bigint;
+BEGIN
+    SELECT currency.minor_units INTO v_minor_units
+    FROM banking.currencies AS currency WHERE currency.currency_code = p_currency_code;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    FOR v_try IN 1..2 LOOP
+        SELECT count(*) INTO v_own
+        FROM unnest(ARRAY['external', 'interest', 'fees', 'adjustment']) AS purpose (name)
+        JOIN banking.accounts AS account
+            ON account.account_id = banking.system_account_id(purpose.name, p_currency_code)
+        WHERE banking.is_system_account(account.account_id, account.account_number, account.account_type,
+                                        account.currency_code, account.customer_id, account.overdraft_limit);
+        IF v_own = 4 THEN
+            RETURN;
+        END IF;
+        EXIT WHEN v_try = 2;
+        INSERT INTO banking.accounts
+            (account_id, account_number, account_type, currency_code, minor_units, overdraft_limit)
+        SELECT banking.system_account_id(purpose.name, p_currency_code),
+               'SYS-' || upper(purpose.name) || '-' || p_currency_code,
+               'system', p_currency_code, v_minor_units, NULL
+        FROM unnest(ARRAY['external', 'interest', 'fees', 'adjustment']) AS purpose (name)
+        -- Without a target: another session that opens them at the same moment may be met at the numbers' index first.
+        ON CONFLICT DO NOTHING;
+    END LOOP;
+    RAISE EXCEPTION 'another account has an identifier or a number of the bank''s own accounts in %', p_currency_code
+        USING ERRCODE = 'NB004', HINT = 'Run banking.audit(); it names the account.';
+END
 $$;
 REVOKE ALL ON FUNCTION banking.open_system_accounts(text) FROM PUBLIC;

@@ -1,5 +1,6 @@
 -- Sets a balance when the caller saw the newest version of the account. The difference becomes an adjustment:
--- a transfer against the bank's adjustment account, so that the journal tells of it and the books stay at zero.
+-- a transfer against the bank's adjustment account, so that the journal shows it and the books stay at zero.
+-- SECURITY DEFINER, because the application itself may not insert into the journal.
 CREATE OR REPLACE FUNCTION banking.update_account_optimistic(
     p_account_id uuid,
     p_new_balance numeric,
@@ -7,6 +8,7 @@ CREATE OR REPLACE FUNCTION banking.update_account_optimistic(
 )
 RETURNS TABLE (success boolean, new_version bigint, error_message text)
 LANGUAGE plpgsql
+SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -1,5 +1,9 @@
--- What the application and the readers may do. The journal: insert and read. Balances: read. Nothing: delete.
+-- What the application and the readers may do. The journal and balances: read. Nothing: delete.
+-- What an earlier version granted.
+REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA banking FROM neobank_app, neobank_read;
 GRANT SELECT ON ALL TABLES IN SCHEMA banking TO neobank_app, neobank_read;
+-- It is empty between transactions.
+REVOKE ALL ON banking.unfinished_transfers FROM neobank_app, neobank_read;
 GRANT USAGE ON SEQUENCE banking.customer_number_sequence, banking.account_number_sequence TO neobank_app;
 
 GRANT INSERT (customer_id, first_name, last_name, email, phone_primary, phone_secondary, date_of_birth,
@@ -11,14 +15,9 @@ GRANT INSERT (account_id, customer_id, account_type, currency_code, minor_units,
     ON banking.accounts TO neobank_app;
 GRANT UPDATE (account_status, overdraft_limit, time_zone, closed_at) ON banking.accounts TO neobank_app;
 
-GRANT INSERT (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number, to_entry_number,
-              amount, currency_code, description, idempotency_key, request_hash, posted_at)
-    ON banking.transfers TO neobank_app;
-GRANT INSERT (transaction_id, transfer_id, account_id, entry_number, transaction_type, amount, currency_code,
-              running_balance, description, transaction_date)
-    ON banking.transactions TO neobank_app;
+-- Nothing may be inserted into the journal but by functions, which write both entries of each transfer.
 
-GRANT INSERT (customer_id, preferences), UPDATE (preferences, updated_at)
+GRANT INSERT (customer_id, preferences), UPDATE (preferences)
     ON banking.customer_preferences TO neobank_app;
 
 GRANT EXECUTE ON FUNCTION
@@ -35,5 +34,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
     banking.system_account_id(text, text),
     banking.start_of_day(date, text),
-    banking.audit()
+    banking.audit(),
+    banking.audit_guards(),
+    banking.is_system_account(uuid, text, text, text, uuid, numeric)
     TO neobank_app, neobank_read;

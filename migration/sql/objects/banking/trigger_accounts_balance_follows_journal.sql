@@ -6,3 +6,4 @@ CREATE OR REPLACE TRIGGER accounts_balance_follows_journal
     FOR EACH STATEMENT
     WHEN (pg_trigger_depth() = 0 AND current_setting('neobank.posting', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION banking.refuse_account_change();
+ALTER TABLE banking.accounts ENABLE ALWAYS TRIGGER accounts_balance_follows_journal;

@@ -4,3 +4,4 @@ CREATE OR REPLACE TRIGGER accounts_closed_for_ever
     ON banking.accounts
     FOR EACH ROW WHEN (OLD.account_status = 'closed')
     EXECUTE FUNCTION banking.refuse_account_change();
+ALTER TABLE banking.accounts ENABLE ALWAYS TRIGGER accounts_closed_for_ever;

@@ -6,3 +6,4 @@ CREATE OR REPLACE TRIGGER accounts_open_empty
         OR NEW.last_entry_number <> 0 OR NEW.last_entry_at IS NOT NULL
     )
     EXECUTE FUNCTION banking.refuse_account_change();
+ALTER TABLE banking.accounts ENABLE ALWAYS TRIGGER accounts_open_empty;

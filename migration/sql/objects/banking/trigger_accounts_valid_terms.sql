@@ -4,3 +4,4 @@ CREATE OR REPLACE TRIGGER accounts_valid_terms
                                opened_at, closed_at
     ON banking.accounts
     FOR EACH ROW EXECUTE FUNCTION banking.check_account_terms();
+ALTER TABLE banking.accounts ENABLE ALWAYS TRIGGER accounts_valid_terms;

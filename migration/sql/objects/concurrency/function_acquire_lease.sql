@@ -1,5 +1,6 @@
 -- Holds a name for a time, without a connection: until p_time_to_live_ms from now by the database's clock.
--- Returns one row as concurrency.take_locks does, with the lease's own end where it was granted.
+-- Returns one row as concurrency.take_locks does, with the lease's own end where it was granted. p_holder is the holder's
+-- secret, which renews and releases the lease; others see lease_holder, its hash.
 CREATE OR REPLACE FUNCTION concurrency.acquire_lease(
     p_namespace text,
     p_identifier text,
@@ -39,9 +40,9 @@ BEGIN
     SELECT * INTO STRICT v_taken
     FROM concurrency.take_locks(ARRAY[p_namespace], ARRAY[p_identifier], p_timeout_ms);
     IF v_taken.outcome = 'granted' THEN
-        v_taken.lease_holder := p_holder;
+        v_taken.lease_holder := concurrency.lease_holder(p_holder);
         INSERT INTO concurrency.lock_leases (lock_key, holder, fencing_token, expires_at)
-        VALUES (concurrency.lock_key(p_namespace, p_identifier), p_holder, v_taken.fencing_token,
+        VALUES (concurrency.lock_key(p_namespace, p_identifier), v_taken.lease_holder, v_taken.fencing_token,
                 clock_timestamp() + make_interval(secs => p_time_to_live_ms / 1000.0))
         RETURNING expires_at INTO v_taken.lease_expires_at;
     END IF;

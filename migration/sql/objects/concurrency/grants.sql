@@ -1,3 +1,6 @@
 GRANT SELECT ON ALL TABLES IN SCHEMA concurrency TO neobank_app, neobank_read;
-GRANT INSERT ON concurrency.deadlock_log TO neobank_app;
-GRANT INSERT, UPDATE, DELETE ON concurrency.mvcc_demo TO neobank_app;
+-- What an earlier version granted.
+REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA concurrency FROM neobank_app, neobank_read;
+-- Not the time, which the database writes.
+GRANT INSERT (process_id, transaction_id, query_text, lock_info, resolution) ON concurrency.deadlock_log TO neobank_app;
+GRANT INSERT (value, version), UPDATE (value, version), DELETE ON concurrency.mvcc_demo TO neobank_app;

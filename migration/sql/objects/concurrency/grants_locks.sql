@@ -5,8 +5,8 @@ GRANT EXECUTE ON FUNCTION
     concurrency.take_locks(text[], text[], integer, boolean),
     concurrency.check_fencing_token(text, text),
     concurrency.acquire_lease(text, text, uuid, integer, integer),
-    concurrency.renew_lease(text, text, bigint, integer),
-    concurrency.release_lease(text, text, bigint),
+    concurrency.renew_lease(text, text, uuid, bigint, integer),
+    concurrency.release_lease(text, text, uuid, bigint),
     concurrency.acquire_customer_lock(uuid, integer),
     concurrency.release_customer_lock(uuid)
     TO neobank_app;

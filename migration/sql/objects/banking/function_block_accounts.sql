@@ -1,0 +1,23 @@
+-- A customer who is suspended or closed has blocked accounts: no money moves to or from them. When the customer is served
+-- again, the accounts are active again. Frozen and closed accounts stay as they are. The accounts are locked in the order
+-- of their identifiers, as by every writer.
+-- SECURITY DEFINER, since a change of the customer must reach the accounts for every role.
+CREATE OR REPLACE FUNCTION banking.block_accounts() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_from text := CASE WHEN NEW.customer_status IN ('suspended', 'closed') THEN 'active' ELSE 'blocked' END;
+    v_to text := CASE WHEN NEW.customer_status IN ('suspended', 'closed') THEN 'blocked' ELSE 'active' END;
+BEGIN
+    PERFORM FROM banking.accounts AS account
+    WHERE account.customer_id = NEW.customer_id AND account.account_status = v_from
+    ORDER BY account.account_id
+    FOR NO KEY UPDATE;
+    UPDATE banking.accounts AS account SET account_status = v_to
+    WHERE account.customer_id = NEW.customer_id AND account.account_status = v_from;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION banking.block_accounts() FROM PUBLIC;

@@ -1,0 +1,26 @@
+-- What is known of a customer makes sense. Rules of texts, and the latest day of birth, which moves with the clock and so
+-- cannot be a check of the table.
+CREATE OR REPLACE FUNCTION banking.check_customer() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_broken text;
+BEGIN
+    v_broken := CASE
+        WHEN NEW.first_name ~ '[[:cntrl:]]' OR NEW.first_name !~ '[^[:space:]]' THEN 'customers_first_name_is_a_name'
+        WHEN NEW.last_name ~ '[[:cntrl:]]' OR NEW.last_name !~ '[^[:space:]]' THEN 'customers_last_name_is_a_name'
+        WHEN NEW.email !~ '^[^@[:space:][:cntrl:]]+@[^[:space:][:cntrl:]]+$' THEN 'customers_email_is_an_address'
+        WHEN NEW.phone_primary !~ '^[0-9 +()./-]*[0-9][0-9 +()./-]*$' THEN 'customers_phone_primary_is_a_number'
+        WHEN NEW.phone_secondary !~ '^[0-9 +()./-]*[0-9][0-9 +()./-]*$' THEN 'customers_phone_secondary_is_a_number'
+        -- One day more than today in UTC: it may be tomorrow already where the customer was born.
+        WHEN NEW.date_of_birth > (clock_timestamp() AT TIME ZONE 'UTC')::date + 1 THEN 'customers_date_of_birth_range'
+    END;
+    IF v_broken IS NOT NULL THEN
+        RAISE EXCEPTION 'customer % breaks %', NEW.customer_number, v_broken
+            USING ERRCODE = 'check_violation', SCHEMA = 'banking', TABLE = 'customers', CONSTRAINT = v_broken;
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION banking.check_customer() FROM PUBLIC;
