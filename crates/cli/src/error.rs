@@ -107,6 +107,7 @@ impl From<AccountError> for CommandError {
             AccountError::Database(error) => return error.into(),
             AccountError::UnknownAccount { .. } => "unknown_account",
             AccountError::UnknownCustomer { .. } => "unknown_customer",
+            AccountError::CustomerNotServed { .. } => "customer_not_served",
             AccountError::AlreadyOpen { .. } => "already_exists",
             AccountError::AccountType { .. } => "account_type",
             AccountError::OverdraftLimit { .. } => "overdraft_limit",

@@ -19,7 +19,7 @@ pub(crate) const RECORD: &str =
 const KEEP_LEAST: Duration = Duration::from_secs(3600);
 
 /// Each statement deletes this many at most, so that none runs for long.
-const BATCH: i64 = 5000;
+const BATCH: i32 = 5000;
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,15 +42,13 @@ pub async fn delete_outcomes(database: &Database, keep: Duration) -> Result<u64,
     let mut deleted = 0;
     loop {
         let batch = database
-            .execute(statement(
-                "DELETE FROM concurrency.transaction_outcomes WHERE attempt_id IN (
-                     SELECT attempt_id FROM concurrency.transaction_outcomes
-                     WHERE recorded_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)",
+            .fetch_value::<i64>(statement(
+                "SELECT concurrency.delete_outcomes($1, $2)",
                 [keep.max(KEEP_LEAST).as_secs_f64().into(), BATCH.into()],
             ))
             .await?;
-        deleted += batch;
-        if batch < BATCH.unsigned_abs() {
+        deleted += batch.unsigned_abs();
+        if batch < i64::from(BATCH) {
             return Ok(deleted);
         }
     }

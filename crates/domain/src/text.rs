@@ -36,6 +36,9 @@ pub(crate) enum TextProblem {
     },
     /// PostgreSQL cannot hold a NUL character.
     HasNul,
+    /// Such as ESC, which a terminal obeys.
+    HasControl,
+    Blank,
 }
 
 impl std::fmt::Display for TextProblem {
@@ -44,6 +47,8 @@ impl std::fmt::Display for TextProblem {
             Self::Empty => formatter.write_str("it is empty"),
             Self::TooLong { limit } => write!(formatter, "it has more than {limit} characters"),
             Self::HasNul => formatter.write_str("it has a NUL character"),
+            Self::HasControl => formatter.write_str("it has a control character"),
+            Self::Blank => formatter.write_str("it has nothing but spaces"),
         }
     }
 }
@@ -66,6 +71,24 @@ pub(crate) fn optional(text: &str, limit: usize) -> Result<(), TextProblem> {
         return Err(TextProblem::TooLong { limit });
     }
     Ok(())
+}
+
+/// Checks a text of at most `limit` characters for people, on one line.
+pub(crate) fn printable(text: &str, limit: usize) -> Result<(), TextProblem> {
+    optional(text, limit)?;
+    if text.chars().any(char::is_control) {
+        return Err(TextProblem::HasControl);
+    }
+    Ok(())
+}
+
+/// Checks a name of 1 to `limit` characters, not all of them spaces.
+pub(crate) fn name(text: &str, limit: usize) -> Result<(), TextProblem> {
+    required(text, limit)?;
+    if text.chars().all(char::is_whitespace) {
+        return Err(TextProblem::Blank);
+    }
+    printable(text, limit)
 }
 
 /// Reads the microseconds since 1970 of a cursor: a moment in the years 1 to 9999, which every side can hold.

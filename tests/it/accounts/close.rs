@@ -58,14 +58,14 @@ async fn only_at_zero(bank: TestBank) {
     superuser
         .transaction(async |transaction| {
             transaction
-                .execute(statement(
-                    "SET LOCAL session_replication_role = replica",
-                    [],
-                ))
+                .execute(statement(crate::harness::GUARDS_OFF, []))
                 .await?;
             let sql = "UPDATE banking.accounts SET held_balance = 1 WHERE account_id = $1";
             transaction
                 .execute(statement(sql, [held.as_uuid().into()]))
+                .await?;
+            transaction
+                .execute(statement(crate::harness::GUARDS_ON, []))
                 .await
         })
         .await

@@ -7,7 +7,9 @@ use crate::harness::{TestBank, czk};
 
 on_both_versions!(
     nobody_freezes_closes_or_limits_them,
-    their_identifiers_are_the_databases
+    their_identifiers_are_the_databases,
+    their_identifiers_and_numbers_are_reserved,
+    a_foreign_account_in_their_place_is_an_error,
 );
 
 async fn nobody_freezes_closes_or_limits_them(bank: TestBank) {
@@ -53,4 +55,63 @@ async fn their_identifiers_are_the_databases(bank: TestBank) {
             assert_eq!(id, system.id(currency).as_uuid(), "{purpose} {currency}");
         }
     }
+}
+
+/// The attack: an account with the identifier that the first deposit in the currency will take from.
+async fn their_identifiers_and_numbers_are_reserved(bank: TestBank) {
+    use neobank_db::{Executor, statement};
+    let customer = bank.customer().await.as_uuid();
+    let insert = "INSERT INTO banking.accounts (account_id, customer_id, account_type, currency_code, minor_units)
+                  VALUES (banking.system_account_id($1, 'EUR'), $2, 'checking', 'EUR', 2)";
+    let superuser = bank.superuser().await;
+    for purpose in ["external", "interest", "fees", "adjustment"] {
+        let parameters = || [purpose.into(), customer.into()];
+        let error = bank.database.execute(statement(insert, parameters())).await;
+        assert_eq!(error.unwrap_err().server().unwrap().sqlstate, "42501");
+        let error = superuser.execute(statement(insert, parameters())).await;
+        assert_eq!(
+            error.unwrap_err().constraint(),
+            Some("accounts_identifier_is_reserved")
+        );
+    }
+    for number in ["SYS-EXTERNAL-EUR", "SYS-X"] {
+        let sql = "INSERT INTO banking.accounts (account_id, customer_id, account_number, account_type, currency_code, minor_units)
+                   VALUES (gen_random_uuid(), $2, $1, 'checking', 'EUR', 2)";
+        let error = superuser
+            .execute(statement(sql, [number.into(), customer.into()]))
+            .await;
+        assert_eq!(
+            error.unwrap_err().constraint(),
+            Some("accounts_identifier_is_reserved")
+        );
+    }
+    bank.assert_sound().await;
+}
+
+/// As an older version let it in.
+async fn a_foreign_account_in_their_place_is_an_error(bank: TestBank) {
+    use neobank_db::{Executor, statement};
+    let customer = bank.customer().await.as_uuid();
+    let superuser = bank.superuser().await;
+    let insert = "INSERT INTO banking.accounts (account_id, customer_id, account_type, currency_code, minor_units)
+                  VALUES (banking.system_account_id('external', 'EUR'), $1, 'checking', 'EUR', 2)";
+    for (sql, parameters) in [
+        (crate::harness::GUARDS_OFF, vec![]),
+        (insert, vec![customer.into()]),
+        (crate::harness::GUARDS_ON, vec![]),
+    ] {
+        superuser.execute(statement(sql, parameters)).await.unwrap();
+    }
+    let open = "SELECT banking.open_system_accounts('EUR')::text";
+    let error = bank
+        .database
+        .execute(statement(open, []))
+        .await
+        .unwrap_err();
+    assert_eq!(error.server().unwrap().sqlstate, "NB004");
+    let breaches = neobank_domain::audit::breaches(&bank.database)
+        .await
+        .unwrap();
+    assert_eq!(breaches.len(), 1, "{breaches:?}");
+    assert_eq!(breaches[0].check_name, "system account is the bank's own");
 }

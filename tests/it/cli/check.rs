@@ -24,8 +24,9 @@ async fn a_breach_is_critical(bank: TestBank) {
     superuser
         .transaction(async |transaction| {
             for sql in [
-                "SET LOCAL session_replication_role = replica",
+                crate::harness::GUARDS_OFF,
                 "UPDATE banking.accounts SET current_balance = current_balance + 1 WHERE account_type = 'checking'",
+                crate::harness::GUARDS_ON,
             ] {
                 transaction.execute(statement(sql, [])).await?;
             }

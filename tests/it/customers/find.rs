@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use chrono::NaiveDate;
 use futures_util::future::join_all;
+use neobank_db::Executor;
 use neobank_domain::CustomerId;
 use neobank_domain::customers::{
     self, CustomerError, CustomerStatus, CustomerType, KycStatus, NewCustomer,
@@ -25,7 +26,7 @@ on_both_versions!(
 async fn what_was_given_is_found(bank: TestBank) {
     let new = NewCustomer {
         phone_secondary: Some("+420 222".to_owned()),
-        date_of_birth: NaiveDate::from_ymd_opt(1815, 12, 10),
+        date_of_birth: NaiveDate::from_ymd_opt(1850, 1, 1),
         customer_type: CustomerType::Business,
         ..person("Ada@Example.org", "+420 111")
     };
@@ -252,6 +253,36 @@ async fn invalid_values_name_field_and_value(bank: TestBank) {
         ),
         (
             "date_of_birth",
+            "1849-01-01".to_owned(),
+            with(&|new| new.date_of_birth = date(1849)),
+        ),
+        (
+            "date_of_birth",
+            "2199-01-01".to_owned(),
+            with(&|new| new.date_of_birth = date(2199)),
+        ),
+        (
+            "first_name",
+            " ".to_owned(),
+            with(&|new| new.first_name = " ".to_owned()),
+        ),
+        (
+            "last_name",
+            "\u{1b}[2J".to_owned(),
+            with(&|new| new.last_name = "\u{1b}[2J".to_owned()),
+        ),
+        (
+            "phone_primary",
+            "abc".to_owned(),
+            with(&|new| new.phone_primary = Some("abc".to_owned())),
+        ),
+        (
+            "phone_secondary",
+            "+".to_owned(),
+            with(&|new| new.phone_secondary = Some("+".to_owned())),
+        ),
+        (
+            "date_of_birth",
             "-9999-01-01".to_owned(),
             with(&|new| new.date_of_birth = date(-9_999)),
         ),
@@ -269,6 +300,47 @@ async fn invalid_values_name_field_and_value(bank: TestBank) {
         assert_eq!((found, given), (field, value));
     }
     assert_eq!(bank.count("banking.customers").await, 0);
+    // Who writes SQL is refused too.
+    for (column, value, constraint) in [
+        ("first_name", "' '", "customers_first_name_is_a_name"),
+        ("last_name", "E'\\x1b[2J'", "customers_last_name_is_a_name"),
+        ("email", "'nowhere'", "customers_email_is_an_address"),
+        (
+            "phone_primary",
+            "'abc'",
+            "customers_phone_primary_is_a_number",
+        ),
+        (
+            "phone_secondary",
+            "'+'",
+            "customers_phone_secondary_is_a_number",
+        ),
+        (
+            "date_of_birth",
+            "'2199-01-01'",
+            "customers_date_of_birth_range",
+        ),
+    ] {
+        let names = match column {
+            "first_name" => "last_name".to_owned(),
+            "last_name" => "first_name".to_owned(),
+            _ => "last_name, first_name".to_owned(),
+        };
+        let given = if names.contains(',') {
+            "'a', 'b'"
+        } else {
+            "'a'"
+        };
+        let sql = format!(
+            "INSERT INTO banking.customers (customer_id, {names}, {column}) VALUES (gen_random_uuid(), {given}, {value})"
+        );
+        let error = bank
+            .database
+            .execute(neobank_db::statement(&sql, []))
+            .await
+            .unwrap_err();
+        assert_eq!(error.constraint(), Some(constraint), "{sql}: {error:?}");
+    }
     // At the limit, counted in characters and not in bytes.
     let at_the_limit = with(&|new| new.first_name = wide.clone());
     assert_eq!(created(&bank, &at_the_limit).await.first_name, wide);

@@ -4,6 +4,7 @@ mod find;
 mod search;
 mod search_plan;
 mod search_text;
+mod suspended;
 mod update;
 
 use neobank_domain::customers::{self, NewCustomer};

@@ -1,5 +1,6 @@
 //! What is typed into a search stands for itself.
 
+use neobank_db::{Executor, statement};
 use neobank_domain::customers::{self, CustomerError, CustomerFilter};
 
 use super::{created, person};
@@ -29,7 +30,15 @@ async fn special_characters_stand_for_themselves(bank: TestBank) {
         "underXscore",
     ];
     for text in texts {
-        created(&bank, &person(&format!("{text}@example.org"), text)).await;
+        created(&bank, &person(&format!("{text}@example.org"), "1")).await;
+    }
+    // Telephone numbers that older rules let in.
+    let superuser = bank.superuser().await;
+    for sql in [
+        "ALTER TABLE banking.customers DISABLE TRIGGER customers_valid_terms",
+        "UPDATE banking.customers SET phone_primary = split_part(email, '@', 1)",
+    ] {
+        superuser.execute(statement(sql, [])).await.unwrap();
     }
     let needles = [
         "%", "_", r"\", r"\\", r"\%", "'", "''", "\"", "$1", "--", ";", "ž", "本", "🏦", "r%c",

@@ -140,6 +140,31 @@ impl Drop for TestBank {
     }
 }
 
+/// Disables every guard of the books, as only their owner can; one statement.
+pub(crate) const GUARDS_OFF: &str = "DO $$BEGIN
+    ALTER TABLE banking.accounts DISABLE TRIGGER USER;
+    ALTER TABLE banking.customers DISABLE TRIGGER USER;
+    ALTER TABLE banking.transfers DISABLE TRIGGER USER;
+    ALTER TABLE banking.transactions DISABLE TRIGGER USER;
+END$$";
+
+/// Enables them again, as they were.
+pub(crate) const GUARDS_ON: &str = "DO $$
+DECLARE
+    v_guard record;
+BEGIN
+    FOR v_guard IN
+        SELECT tgname, tgrelid::regclass AS of,
+               CASE WHEN tgname LIKE '%\\_touch' OR tgname IN ('transactions_apply_entries', 'transfers_name_accounts')
+                    THEN 'ENABLE' ELSE 'ENABLE ALWAYS' END AS how
+        FROM pg_trigger
+        WHERE NOT tgisinternal AND tgrelid IN ('banking.accounts'::regclass, 'banking.customers'::regclass,
+                                               'banking.transfers'::regclass, 'banking.transactions'::regclass)
+    LOOP
+        EXECUTE format('ALTER TABLE %s %s TRIGGER %I', v_guard.of, v_guard.how, v_guard.tgname);
+    END LOOP;
+END$$";
+
 /// An amount in koruna.
 pub(crate) fn czk(text: &str) -> Money {
     Money::parse(text, Currency::from_code("CZK").unwrap()).unwrap()

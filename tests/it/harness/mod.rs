@@ -13,7 +13,7 @@ mod server;
 mod sharing_proxy;
 mod stalling_proxy;
 
-pub(crate) use bank::{TestBank, czk, migrate};
+pub(crate) use bank::{GUARDS_OFF, GUARDS_ON, TestBank, czk, migrate};
 pub(crate) use counting_proxy::CountingProxy;
 pub(crate) use cutting_proxy::CuttingProxy;
 pub(crate) use empty::EmptyDatabase;

@@ -119,10 +119,10 @@ async fn what_an_account_is_must_make_sense(bank: TestBank) {
         ),
         ("time_zone = 'CET'", "accounts_time_zone_is_a_name"),
         ("time_zone = 'Europe/Prag'", "22023"),
-        ("opened_at = '-infinity'", "accounts_opened_at_is_finite"),
+        ("opened_at = '-infinity'", "accounts_opened_at_range"),
         (
             "account_status = 'closed', closed_at = 'infinity'",
-            "accounts_closed_at_is_finite",
+            "accounts_closed_at_range",
         ),
         ("customer_id = NULL", "accounts_system_has_no_owner"),
         ("overdraft_limit = NULL", "accounts_system_has_no_limit"),

@@ -61,11 +61,46 @@ async fn objects_of_the_same_names_change_nothing(bank: TestBank) {
                     (gen_random_uuid(), '00000000-0000-7000-8000-000000000001', '{to}', 1, 'credit', {credited}, 'CZK', {payee_balance}, now())"
         )
     };
+    // The owner may insert; what the attacker has put into his path changes nothing either.
     for (sql, sqlstate) in [
-        (format!("{path}; {}; {}", transfer("1"), entries("1", "99", "1000", "1000")), "NB001"),
-        (format!("{path}; {}; {}", transfer("1"), entries("1", "100", "1", "1")), "NB002"),
-        (format!("{path}; {}; {}", transfer("0.001"), entries("0.001", "99.999", "0.001", "0.001")), "NB002"),
-        (format!("{path}; {}; {}", transfer("500"), entries("500", "-400", "500", "500")), "23514"),
+        (
+            format!(
+                "{path}; {}; {}",
+                transfer("1"),
+                entries("1", "99", "1000", "1000")
+            ),
+            "NB001",
+        ),
+        (
+            format!(
+                "{path}; {}; {}",
+                transfer("1"),
+                entries("1", "100", "1", "1")
+            ),
+            "NB002",
+        ),
+        (
+            format!(
+                "{path}; {}; {}",
+                transfer("0.001"),
+                entries("0.001", "99.999", "0.001", "0.001")
+            ),
+            "NB002",
+        ),
+        (
+            format!(
+                "{path}; {}; {}",
+                transfer("500"),
+                entries("500", "-400", "500", "500")
+            ),
+            "23514",
+        ),
+    ] {
+        assert_refused(&bank, &superuser, &sql, sqlstate).await;
+    }
+    for (sql, sqlstate) in [
+        (format!("{path}; {}", transfer("1")), "42501"),
+        (format!("{path}; {}", entries("1", "99", "1", "1")), "42501"),
         (format!("{path}; INSERT INTO banking.accounts (account_id, account_type, currency_code, minor_units, overdraft_limit)
             VALUES (gen_random_uuid(), 'system', 'CZK', 2, NULL)"), "42501"),
         (format!("{path}; UPDATE banking.accounts SET current_balance = 1000000 WHERE account_id = '{to}'"), "42501"),

@@ -231,13 +231,14 @@ async fn times_never_go_back_when_the_clock_does(bank: TestBank) {
     superuser
         .transaction(async |transaction| {
             for sql in [
-                "SET LOCAL session_replication_role = replica",
+                crate::harness::GUARDS_OFF,
                 "UPDATE banking.transactions SET transaction_date = transaction_date + interval '1 hour'
                  WHERE transfer_id = (SELECT max(transfer_id::text)::uuid FROM banking.transfers)",
                 "UPDATE banking.transfers SET posted_at = posted_at + interval '1 hour'
                  WHERE transfer_id = (SELECT max(transfer_id::text)::uuid FROM banking.transfers)",
                 "UPDATE banking.accounts SET last_entry_at = last_entry_at + interval '1 hour'
                  WHERE account_type = 'checking'",
+                crate::harness::GUARDS_ON,
             ] {
                 transaction.execute(statement(sql, [])).await?;
             }

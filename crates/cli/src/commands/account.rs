@@ -188,7 +188,7 @@ fn fields(account: &Account) -> Vec<(&'static str, crate::output::Cell)> {
 const fn mood(status: AccountStatus) -> Mood {
     match status {
         AccountStatus::Active => Mood::Good,
-        AccountStatus::Frozen => Mood::Warning,
+        AccountStatus::Frozen | AccountStatus::Blocked => Mood::Warning,
         _ => Mood::Plain,
     }
 }

@@ -53,10 +53,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct LockLease {
     name: LockName,
+    secret: Secret,
     holder: Uuid,
     token: FencingToken,
     expires_at: DateTime<Utc>,
     valid_until: Instant,
+}
+
+/// What renews and releases a lease; the database keeps its hash alone.
+#[derive(Clone, Copy)]
+struct Secret(Uuid);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret")
+    }
 }
 
 impl LockLease {
@@ -75,7 +86,7 @@ impl LockLease {
         timeout: Duration,
     ) -> Result<Self, LockError> {
         const ACQUIRE: &str = "SELECT * FROM concurrency.acquire_lease($1, $2, $3, $4, $5)";
-        let holder = Uuid::now_v7();
+        let secret = Secret(Uuid::new_v4());
         let time_to_live_ms = answer::milliseconds(time_to_live)?;
         let started = Instant::now();
         loop {
@@ -85,7 +96,7 @@ impl LockLease {
             let parameters = [
                 name.namespace().into(),
                 name.identifier().into(),
-                holder.into(),
+                secret.0.into(),
                 time_to_live_ms.into(),
                 answer::milliseconds(wait)?.into(),
             ];
@@ -94,7 +105,8 @@ impl LockLease {
                 Ok(granted) => {
                     return Ok(Self {
                         name: name.clone(),
-                        holder,
+                        secret,
+                        holder: answer::get(&row, "lease_holder")?,
                         token: granted.fencing_token(name).ok_or(DatabaseError::NoRow)?,
                         expires_at: answer::get(&row, "lease_expires_at")?,
                         valid_until: sent + time_to_live,
@@ -121,10 +133,11 @@ impl LockLease {
         database: &Database,
         time_to_live: Duration,
     ) -> Result<(), LockError> {
-        const RENEW: &str = "SELECT concurrency.renew_lease($1, $2, $3, $4)";
+        const RENEW: &str = "SELECT concurrency.renew_lease($1, $2, $3, $4, $5)";
         let parameters = [
             self.name.namespace().into(),
             self.name.identifier().into(),
+            self.secret.0.into(),
             self.token.number().into(),
             answer::milliseconds(time_to_live)?.into(),
         ];
@@ -142,10 +155,11 @@ impl LockLease {
     ///
     /// [`LockError::Lost`] when it had ended: somebody else may have had the name since.
     pub async fn release(self, database: &Database) -> Result<(), LockError> {
-        const RELEASE: &str = "SELECT concurrency.release_lease($1, $2, $3)";
+        const RELEASE: &str = "SELECT concurrency.release_lease($1, $2, $3, $4)";
         let parameters = [
             self.name.namespace().into(),
             self.name.identifier().into(),
+            self.secret.0.into(),
             self.token.number().into(),
         ];
         let row = row(database, statement(RELEASE, parameters)).await?;
@@ -162,7 +176,7 @@ impl LockLease {
         &self.name
     }
 
-    /// This holder, made anew for each lease.
+    /// This holder's public name, another one for each lease.
     #[must_use]
     pub fn holder(&self) -> Uuid {
         self.holder

@@ -20,6 +20,12 @@ pub enum AccountError {
         /// What was given.
         customer: CustomerId,
     },
+    /// The owner is suspended or closed as a customer.
+    #[error("customer {customer} is suspended or closed")]
+    CustomerNotServed {
+        /// What was given.
+        customer: CustomerId,
+    },
     /// The account exists already.
     #[error("account {account} exists already")]
     AlreadyOpen {

@@ -93,6 +93,8 @@ pub enum AccountStatus {
     Active,
     /// Not for now.
     Frozen,
+    /// Not while its owner is suspended or closed as a customer.
+    Blocked,
     /// Never again.
     Closed,
 }
@@ -160,12 +162,13 @@ impl AccountStatus {
         match self {
             Self::Active => "active",
             Self::Frozen => "frozen",
+            Self::Blocked => "blocked",
             Self::Closed => "closed",
         }
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Active, Self::Frozen, Self::Closed]
+        [Self::Active, Self::Frozen, Self::Blocked, Self::Closed]
             .into_iter()
             .find(|known| known.name() == name)
     }

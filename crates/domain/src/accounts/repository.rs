@@ -43,7 +43,7 @@ struct ChangedRow {
 ///
 /// # Errors
 ///
-/// [`AccountError`]: the owner is unknown, the type or the limit is not a customer's, the time zone is unknown, or the
+/// [`AccountError`]: the owner is unknown, suspended or closed, the type or the limit is not a customer's, the time zone is unknown, or the
 /// account exists.
 pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, AccountError> {
     if new.account_type == AccountType::System {
@@ -146,7 +146,7 @@ pub async fn freeze(on: &impl Executor, account: AccountId) -> Result<Account, A
     change_status(on, account, AccountStatus::Active, AccountStatus::Frozen).await
 }
 
-/// Lets a frozen account move again.
+/// Lets a frozen account move again; blocked, while its owner is suspended or closed as a customer.
 ///
 /// # Errors
 ///
@@ -320,6 +320,11 @@ fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
         },
         (ErrorClass::ForeignKeyViolation, Some("accounts_customer_id_fkey"), _) => {
             AccountError::UnknownCustomer {
+                customer: new.customer_id,
+            }
+        }
+        (ErrorClass::CheckViolation, Some("accounts_customer_is_served"), _) => {
+            AccountError::CustomerNotServed {
                 customer: new.customer_id,
             }
         }

@@ -1,4 +1,4 @@
-//! Holds the whole of the books against every promise made about them.
+//! Checks the whole of the books against every promise made about them.
 
 use neobank_db::{DatabaseError, Executor, FromQueryResult, statement};
 
@@ -18,7 +18,8 @@ pub struct Breach {
 ///
 /// Entries of a transfer sum to zero; a balance is the sum of the account's entries and the last running balance; the
 /// accounts of a currency sum to zero; no account is below its limit; entries are numbered without a gap; the guards of
-/// the journal are in place; and more: see `banking.audit()`.
+/// the journal are in place, and no role but the owner may change what they guard; and more: see `banking.audit()`.
+/// What it cannot see stands in `docs/tampering.md`.
 ///
 /// # Errors
 ///

@@ -49,17 +49,17 @@ pub struct Customer {
 pub struct NewCustomer {
     /// Its identifier; made here, so that creating it again is refused.
     pub customer_id: CustomerId,
-    /// 1 to 200 characters.
+    /// 1 to 200 characters, not all of them spaces and no control characters.
     pub first_name: String,
-    /// 1 to 200 characters.
+    /// 1 to 200 characters, not all of them spaces and no control characters.
     pub last_name: String,
     /// 3 to 254 characters with an `@` between them; unique without case.
     pub email: Option<String>,
-    /// 1 to 40 characters.
+    /// 1 to 40 characters: digits, spaces and `+ ( ) . / -`, with a digit at least.
     pub phone_primary: Option<String>,
-    /// 1 to 40 characters.
+    /// 1 to 40 characters: digits, spaces and `+ ( ) . / -`, with a digit at least.
     pub phone_secondary: Option<String>,
-    /// Date of birth.
+    /// Date of birth, from 1850 to today.
     pub date_of_birth: Option<NaiveDate>,
     /// What kind it is.
     pub customer_type: CustomerType,
@@ -83,19 +83,19 @@ pub struct NewCustomer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerUpdate {
-    /// 1 to 200 characters.
+    /// 1 to 200 characters, not all of them spaces and no control characters.
     #[serde(default)]
     pub first_name: Option<String>,
-    /// 1 to 200 characters.
+    /// 1 to 200 characters, not all of them spaces and no control characters.
     #[serde(default)]
     pub last_name: Option<String>,
     /// 3 to 254 characters with an `@` between them; unique without case.
     #[serde(default, deserialize_with = "given")]
     pub email: Option<Option<String>>,
-    /// 1 to 40 characters.
+    /// 1 to 40 characters: digits, spaces and `+ ( ) . / -`, with a digit at least.
     #[serde(default, deserialize_with = "given")]
     pub phone_primary: Option<Option<String>>,
-    /// 1 to 40 characters.
+    /// 1 to 40 characters: digits, spaces and `+ ( ) . / -`, with a digit at least.
     #[serde(default, deserialize_with = "given")]
     pub phone_secondary: Option<Option<String>>,
     /// Where it stands.
@@ -156,9 +156,9 @@ named!(
         Active = "active",
         /// Not heard of for long.
         Inactive = "inactive",
-        /// Not served for now.
+        /// Not served for now: its accounts are blocked.
         Suspended = "suspended",
-        /// A customer no more.
+        /// A customer no more: its accounts are blocked.
         Closed = "closed",
     }
 );

@@ -1,6 +1,6 @@
 //! The statements on `banking.customers`.
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use neobank_db::{DatabaseError, ErrorClass, Executor, FromQueryResult, Value, statement};
 use sea_orm::sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query};
 use uuid::Uuid;
@@ -10,6 +10,9 @@ use super::{
 };
 use crate::CustomerId;
 use crate::text;
+
+/// The most characters of a value that an error shows.
+const VALUE_SHOWN_MAX: usize = 1_000;
 
 /// The table.
 pub(super) const CUSTOMERS: (&str, &str) = ("banking", "customers");
@@ -232,23 +235,35 @@ fn changes(update: &CustomerUpdate) -> Result<Vec<(&'static str, Expr)>, Custome
 }
 
 fn check_name(field: &'static str, name: &str) -> Result<(), CustomerError> {
-    text::required(name, 200).map_err(|problem| invalid(field, name, problem))
+    text::name(name, 200).map_err(|problem| invalid(field, name, problem))
 }
 
 fn check_phone(field: &'static str, phone: Option<&str>) -> Result<(), CustomerError> {
     phone.map_or(Ok(()), |phone| {
-        text::required(phone, 40).map_err(|problem| invalid(field, phone, problem))
+        text::required(phone, 40).map_err(|problem| invalid(field, phone, problem))?;
+        let is_number = phone.chars().any(|c| c.is_ascii_digit())
+            && phone
+                .chars()
+                .all(|c| c.is_ascii_digit() || " +()./-".contains(c));
+        if is_number {
+            return Ok(());
+        }
+        let reason = "it is not a telephone number: digits, spaces and + ( ) . / - alone";
+        Err(invalid(field, phone, reason))
     })
 }
 
-/// Dates that the database and its readers agree on.
+/// Checks a day of birth: from the year 1850 to today, or tomorrow, which it may be already where the customer was born.
 fn check_date_of_birth(date: Option<NaiveDate>) -> Result<(), CustomerError> {
+    let latest = Utc::now().date_naive().checked_add_days(Days::new(1));
     match date {
-        Some(date) if !(1..=9999).contains(&date.year()) => Err(invalid(
-            "date_of_birth",
-            &date.to_string(),
-            "its year must lie between 1 and 9999",
-        )),
+        Some(date) if date.year() < 1850 || latest.is_some_and(|latest| date > latest) => {
+            Err(invalid(
+                "date_of_birth",
+                &date.to_string(),
+                "it must lie between 1850-01-01 and today",
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -273,7 +288,7 @@ fn check_email(email: Option<&str>) -> Result<(), CustomerError> {
 fn invalid(field: &'static str, value: &str, reason: impl std::fmt::Display) -> CustomerError {
     CustomerError::Invalid {
         field,
-        value: value.to_owned(),
+        value: value.chars().take(VALUE_SHOWN_MAX).collect(),
         reason: reason.to_string(),
     }
 }

@@ -449,7 +449,7 @@ impl AccountState {
 }
 
 fn check_texts(request: &Request) -> Result<(), Refusal> {
-    text::optional(request.description(), DESCRIPTION_LENGTH_MAX).map_err(|problem| {
+    text::printable(request.description(), DESCRIPTION_LENGTH_MAX).map_err(|problem| {
         Refusal::Text {
             field: "description",
             reason: problem.to_string(),

@@ -123,7 +123,7 @@ merged AS (
     WHERE NOT EXISTS (SELECT FROM missing)
     ORDER BY given.customer_id
     ON CONFLICT (customer_id) DO UPDATE
-    SET preferences = stored.preferences || excluded.preferences, updated_at = clock_timestamp()
+    SET preferences = stored.preferences || excluded.preferences
     RETURNING stored.customer_id
 )
 SELECT (SELECT count(*) FROM merged) AS changed,
