@@ -6,3 +6,4 @@ pub mod customer_preferences;
 pub mod customers;
 pub mod transactions;
 pub mod transfers;
+pub mod unfinished_transfers;
