@@ -2,11 +2,9 @@
 
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, AccountError, NewAccount};
-use neobank_domain::customers::{self, CustomerUpdate};
+use neobank_domain::customers::{self, CustomerStatus, CustomerUpdate};
 use neobank_domain::ledger::{LedgerError, Refusal};
-use neobank_domain::{
-    AccountId, AccountStatus, AccountType, CustomerId, CustomerStatus, TransferRequest,
-};
+use neobank_domain::{AccountId, AccountStatus, AccountType, CustomerId, TransferRequest};
 
 use crate::harness::{TestBank, czk};
 

@@ -17,6 +17,7 @@ on_both_versions!(
     without_rows_the_doubt_is_told,
     a_swallowed_error_does_not_commit,
     old_rows_are_deleted_and_young_ones_kept,
+    the_application_deletes_no_young_row,
 );
 
 fn certain() -> RetryPolicy {
@@ -187,4 +188,26 @@ async fn old_rows_are_deleted_and_young_ones_kept(bank: TestBank) {
         .await
         .unwrap();
     assert_eq!(deleted, 5995);
+}
+
+/// Without its row a transaction that has committed would be taken for one that never happened.
+async fn the_application_deletes_no_young_row(bank: TestBank) {
+    let insert =
+        "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
+                  VALUES (gen_random_uuid(), 'young', true)";
+    bank.database.execute(statement(insert, [])).await.unwrap();
+    for sql in [
+        "DELETE FROM concurrency.transaction_outcomes",
+        "UPDATE concurrency.transaction_outcomes SET committed = false",
+    ] {
+        let error = bank.database.execute(statement(sql, [])).await.unwrap_err();
+        assert_eq!(error.server().unwrap().sqlstate, "42501", "{sql}");
+    }
+    let delete = "SELECT concurrency.delete_outcomes(-1000000, 1000)";
+    let deleted: i64 = bank
+        .database
+        .fetch_value(statement(delete, []))
+        .await
+        .unwrap();
+    assert_eq!(deleted, 0);
 }

@@ -16,6 +16,7 @@ on_both_versions!(
     locks_and_leases_keep_each_other_out,
     many_at_once_get_it_one_after_another,
     limits_of_time,
+    only_its_holder_renews_and_releases_it,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -203,5 +204,31 @@ async fn limits_of_time(bank: TestBank) {
         .unwrap();
     assert!(lease.renew(&bank.database, Duration::ZERO).await.is_err());
     assert!(lease.renew(&bank.database, Duration::MAX).await.is_err());
+    lease.release(&bank.database).await.unwrap();
+}
+
+/// The holder's public name, the name and the token are there for everybody to read; they release nothing.
+async fn only_its_holder_renews_and_releases_it(bank: TestBank) {
+    let lease = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
+        .await
+        .unwrap();
+    let renew = "SELECT concurrency.renew_lease($1, $2, $3, $4, 60000) IS NOT NULL";
+    let release = "SELECT concurrency.release_lease($1, $2, $3, $4)";
+    for sql in [renew, release] {
+        let done: bool = bank
+            .database
+            .fetch_value(statement(
+                sql,
+                [
+                    lease.name().namespace().into(),
+                    lease.name().identifier().into(),
+                    lease.holder().into(),
+                    lease.fencing_token().number().into(),
+                ],
+            ))
+            .await
+            .unwrap();
+        assert!(!done, "{sql}");
+    }
     lease.release(&bank.database).await.unwrap();
 }

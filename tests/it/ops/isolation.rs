@@ -20,7 +20,10 @@ mod everywhere {
     );
 }
 
-on_both_versions!(a_role_that_may_not_create_is_told_so);
+on_both_versions!(
+    a_role_that_may_not_create_is_told_so,
+    what_the_function_documents_happens,
+);
 
 async fn every_cell_is_as_postgresql_documents(empty: EmptyDatabase) {
     let report = isolation::run(&config(&empty)).await.unwrap();
@@ -141,4 +144,45 @@ async fn scratch_schemas(watcher: &Database) -> i64 {
     let sql =
         "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'neobank!_isolation!_%' ESCAPE '!'";
     watcher.fetch_value(statement(sql, [])).await.unwrap()
+}
+
+/// The function of the schema says what is documented; here it is compared with what happens on this server.
+async fn what_the_function_documents_happens(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    let report = isolation::run(superuser.config()).await.unwrap();
+    for (phenomenon, anomalies) in [
+        (
+            "Dirty Read",
+            [Anomaly::AbortedRead, Anomaly::IntermediateRead],
+        ),
+        (
+            "Non-repeatable Read",
+            [Anomaly::ReadSkew, Anomaly::LostUpdate],
+        ),
+        ("Phantom Read", [Anomaly::PredicateManyPreceders; 2]),
+        (
+            "Serialization Anomaly",
+            [Anomaly::WriteSkew, Anomaly::AntiDependencyCycle],
+        ),
+    ] {
+        for (level, name) in Level::ALL.iter().zip([
+            "READ UNCOMMITTED",
+            "READ COMMITTED",
+            "REPEATABLE READ",
+            "SERIALIZABLE",
+        ]) {
+            let sql = "SELECT allowed FROM concurrency.demonstrate_isolation_levels()
+                       WHERE isolation_level = $1 AND phenomenon = $2 AND example LIKE 'Documented: %'";
+            let allowed: bool = bank
+                .database
+                .fetch_value(statement(sql, [name.into(), phenomenon.into()]))
+                .await
+                .unwrap();
+            for anomaly in anomalies {
+                let cell = report.cell(anomaly, *level).unwrap();
+                let occurred = cell.observed == Outcome::Occurred;
+                assert_eq!(allowed, occurred, "{phenomenon}, {anomaly:?}, {name}");
+            }
+        }
+    }
 }
