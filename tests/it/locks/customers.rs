@@ -134,8 +134,8 @@ async fn what_it_refuses(bank: TestBank) {
             "take_locks(ARRAY['a'], ARRAY[repeat('b', 256)], 1)",
             "23514",
         ),
-        ("renew_lease('a', 'b', NULL, 1)", "22004"),
-        ("release_lease('a', 'b', NULL)", "22004"),
+        ("renew_lease('a', 'b', NULL, 1, 1)", "22004"),
+        ("release_lease('a', 'b', NULL, 1)", "22004"),
         ("acquire_lease('a', 'b', NULL, 1)", "22004"),
         ("acquire_lease('a', 'b', gen_random_uuid(), 0)", "22023"),
     ] {
