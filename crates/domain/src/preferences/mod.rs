@@ -45,6 +45,16 @@ pub enum PreferenceError {
         /// Whose.
         customer: CustomerId,
     },
+    /// A number that a JSON value cannot hold exactly: 2^53 or more, and not a 64-bit integer.
+    #[error(
+        "the preferences of customer {customer} have a number that cannot be kept exactly: {number}; use a text"
+    )]
+    Number {
+        /// Whose.
+        customer: CustomerId,
+        /// The number, rounded.
+        number: String,
+    },
     /// The database failed or refused.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -164,6 +174,12 @@ fn merge_in_order(
                 customer: update.customer_id,
             });
         }
+        if let Some(number) = update.preferences.values().find_map(inexact) {
+            return Err(PreferenceError::Number {
+                customer: update.customer_id,
+                number,
+            });
+        }
         let preferences = update
             .preferences
             .iter()
@@ -184,5 +200,53 @@ fn has_nul(value: &Value) -> bool {
             .iter()
             .any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
+    }
+}
+
+/// The least number from which on a 64-bit float skips integers: 2^53.
+const INEXACT_FROM: f64 = 9_007_199_254_740_992.0;
+
+/// A number that was rounded, or may have been, when it was read from a text.
+fn inexact(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) if number.is_f64() => number
+            .as_f64()
+            .filter(|float| float.abs() >= INEXACT_FROM)
+            .map(|_| number.to_string()),
+        Value::Array(values) => values.iter().find_map(inexact),
+        Value::Object(object) => object.values().find_map(inexact),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_would_be_rounded_is_refused() {
+        let merge = |json: &str| {
+            merge_in_order(&[PreferenceUpdate {
+                customer_id: CustomerId::new(),
+                preferences: serde_json::from_str(json).unwrap(),
+            }])
+        };
+        for json in [
+            r#"{"a": 123456789012345678901234567890}"#,
+            r#"{"a": [{"b": -123456789012345678901234567890}]}"#,
+            r#"{"a": 1e300}"#,
+        ] {
+            let refused = merge(json);
+            assert!(
+                matches!(refused, Err(PreferenceError::Number { .. })),
+                "{json}: {refused:?}"
+            );
+        }
+        for json in [
+            r#"{"a": 18446744073709551615}"#,
+            r#"{"a": [-9223372036854775808, 0.1]}"#,
+        ] {
+            assert!(merge(json).is_ok(), "{json}");
+        }
     }
 }
