@@ -30,12 +30,11 @@ impl Host {
     pub(crate) async fn start(options: &Options) -> Result<Self, BenchError> {
         let server = start(options).await?;
         let name = format!("neobank_bench_{}", std::process::id());
-        let administrator = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
-        administrator
-            .execute(statement(&format!("CREATE DATABASE {name}"), []))
-            .await?;
+        let owner = server
+            .create_database(&name)
+            .map_err(|error| BenchError::other("the database", error))?;
         let url = server.database_url(&name);
-        Rollout::connect(&url, RolloutOptions::default())
+        Rollout::connect(&owner, RolloutOptions::default())
             .await?
             .up()
             .await?;

@@ -158,6 +158,15 @@ pub enum StartError {
         need: &'static str,
     },
 
+    /// A database could not be created on the server that runs.
+    #[error("cannot create the database `{database}`: {reason}")]
+    Database {
+        /// The database.
+        database: String,
+        /// What the server said.
+        reason: String,
+    },
+
     /// `initdb` failed.
     #[error("initdb failed ({outcome}). Its last lines:\n{log}")]
     Initialise {

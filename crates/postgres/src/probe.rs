@@ -12,16 +12,16 @@ use crate::outside_runtime::outside_runtime;
 /// Connects once, without TLS, and answers the server's major version. `Err` has what went wrong.
 pub(crate) fn major_version(url: &str, limit: Duration) -> Result<u32, String> {
     let config: Config = url.parse().map_err(|error| describe(&error))?;
-    outside_runtime(|| run(&config, limit))
+    outside_runtime(|| within(limit, ask(&config)))
 }
 
-fn run(config: &Config, limit: Duration) -> Result<u32, String> {
+fn within<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error: io::Error| error.to_string())?;
     runtime.block_on(async {
-        timeout(limit, ask(config))
+        timeout(limit, work)
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {} s", limit.as_secs())))
     })
@@ -45,6 +45,28 @@ async fn ask(config: &Config) -> Result<u32, String> {
         .parse::<u32>()
         .map(|number| number / 10_000)
         .map_err(|error| format!("server_version_num is {number}: {error}"))
+}
+
+/// Runs the statements, each a transaction of its own, without TLS. `Err` has what went wrong.
+pub(crate) fn execute(url: &str, statements: &[String], limit: Duration) -> Result<(), String> {
+    let config: Config = url.parse().map_err(|error| describe(&error))?;
+    let work = async {
+        let (client, connection) = config
+            .connect(NoTls)
+            .await
+            .map_err(|error| describe(&error))?;
+        let connection = tokio::spawn(connection);
+        for statement in statements {
+            client
+                .batch_execute(statement)
+                .await
+                .map_err(|error| describe(&error))?;
+        }
+        drop(client);
+        let _ = connection.await;
+        Ok(())
+    };
+    outside_runtime(|| within(limit, work))
 }
 
 /// The error with its causes: tokio-postgres keeps the telling part in the cause.

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use url::Url;
 
 use crate::local::LocalProcess;
-use crate::{StopError, url_form};
+use crate::{StartError, StopError, password, probe, url_form};
 
 /// A running PostgreSQL server.
 ///
@@ -18,6 +20,8 @@ pub struct LocalServer {
     major: u32,
     origin: String,
     ownership: Ownership,
+    /// Of the role [`OWNER`], once that is there.
+    owner_password: Mutex<Option<String>>,
 }
 
 /// A server that goes on after its owner's end; see [`LocalServer::keep`].
@@ -31,6 +35,12 @@ pub struct KeptServer {
     /// URL.
     pub stop_command: Option<String>,
 }
+
+/// The ordinary role that owns the databases of [`LocalServer::create_database`].
+const OWNER: &str = "neobank_owner";
+
+/// How long creating a database may take; a busy machine needs some seconds.
+const DATABASE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What ends with the server.
 pub(crate) enum Ownership {
@@ -50,6 +60,7 @@ impl LocalServer {
             major,
             origin,
             ownership,
+            owner_password: Mutex::new(None),
         }
     }
 
@@ -64,6 +75,48 @@ impl LocalServer {
     #[must_use]
     pub fn database_url(&self, database: &str) -> String {
         url_form::with_database(&self.url, database).into()
+    }
+
+    /// Creates a database that an ordinary role owns, and returns that role's URL of it.
+    ///
+    /// The role may log in and create roles, and nothing more: what a managed server gives to the
+    /// owner of a bank's database. All databases that this value creates have the same owner. On a
+    /// server that was given by URL the role of that URL creates and owns the database.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Database`]: the server refused it, for example because it exists.
+    pub fn create_database(&self, database: &str) -> Result<String, StartError> {
+        let failed = |reason| StartError::Database {
+            database: database.to_owned(),
+            reason,
+        };
+        let create = format!("CREATE DATABASE {}", quoted(database));
+        let execute = |statement| probe::execute(self.url(), &[statement], DATABASE_LIMIT);
+        if matches!(self.ownership, Ownership::Given) {
+            execute(create).map_err(failed)?;
+            return Ok(self.database_url(database));
+        }
+        let password = self.owner_password().map_err(failed)?;
+        execute(format!("{create} OWNER {OWNER}")).map_err(failed)?;
+        let url = url_form::with_database(&self.url, database);
+        Ok(url_form::with_role(&url, OWNER, &password).into())
+    }
+
+    /// Creates the role [`OWNER`] with the first call, and returns its password.
+    fn owner_password(&self) -> Result<String, String> {
+        let mut known = self
+            .owner_password
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(password) = known.as_ref() {
+            return Ok(password.clone());
+        }
+        let password = password::random().map_err(|error| error.to_string())?;
+        let create = format!("CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{password}'");
+        probe::execute(self.url(), &[create], DATABASE_LIMIT)?;
+        *known = Some(password.clone());
+        Ok(password)
     }
 
     /// The major version, such as 18.
@@ -135,6 +188,11 @@ impl LocalServer {
             stop_command,
         })
     }
+}
+
+/// The identifier as SQL text.
+fn quoted(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 impl fmt::Debug for LocalServer {

@@ -43,6 +43,15 @@ pub(crate) fn with_database(url: &Url, database: &str) -> Url {
     other
 }
 
+/// The URL of the same database for another role, which has this password.
+pub(crate) fn with_role(url: &Url, role: &str, password: &str) -> Url {
+    let mut other = url.clone();
+    // Neither fails for a URL that has a host.
+    let _ = other.set_username(role);
+    let _ = other.set_password(Some(password));
+    other
+}
+
 /// The URL without its password, for messages.
 pub(crate) fn without_password(url: &Url) -> String {
     let mut shown = url.clone();

@@ -39,11 +39,9 @@ pub(crate) fn server(version: u32) -> &'static LocalServer {
             version,
             "the server is not of the version that was asked for"
         );
-        let url = server.database_url(TEMPLATE);
-        on_a_thread(async {
-            administer(&server, &format!("CREATE DATABASE {TEMPLATE}")).await;
-            crate::harness::bank::migrate(&url).await;
-        });
+        // An ordinary role owns the schema, as on a managed server.
+        let url = server.create_database(TEMPLATE).unwrap();
+        on_a_thread(crate::harness::bank::migrate(&url));
         server
     })
 }

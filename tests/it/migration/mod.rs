@@ -6,6 +6,7 @@ mod concurrency;
 mod drift;
 mod embedded;
 mod hazards;
+mod ordinary_owner;
 mod round_trip;
 
 use neobank_migration::{Object, Rollout, RolloutOptions, Schema, SqlMigration};

@@ -45,11 +45,9 @@ pub(super) async fn roll_out(server: &LocalServer) -> anyhow::Result<Database> {
             [],
         ))
         .await?;
-    administrator
-        .execute(statement(&format!("CREATE DATABASE {DATABASE}"), []))
-        .await?;
-    let url = server.database_url(DATABASE);
-    let report = Rollout::connect(&url, RolloutOptions::default())
+    // As on a managed server: its owner is an ordinary role.
+    let owner = server.create_database(DATABASE)?;
+    let report = Rollout::connect(&owner, RolloutOptions::default())
         .await?
         .up()
         .await?;
@@ -60,6 +58,7 @@ pub(super) async fn roll_out(server: &LocalServer) -> anyhow::Result<Database> {
     );
 
     // Acts as the role that an application has: it can insert into the journal, and touch no balance.
+    let url = server.database_url(DATABASE);
     let mut config = DatabaseConfig::from_url(&url)?.with_role("neobank_app");
     config.application_name = "neobank demo".to_owned();
     config.pool_max = 16;

@@ -53,11 +53,7 @@ pub(crate) async fn run(arguments: GenerateArguments) -> anyhow::Result<ExitCode
 }
 
 async fn migrated_database(server: &LocalServer) -> anyhow::Result<(String, Database)> {
-    let administrator = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
-    administrator
-        .execute(statement(&format!("CREATE DATABASE {DATABASE}"), []))
-        .await?;
-    let url = server.database_url(DATABASE);
+    let url = server.create_database(DATABASE)?;
     Rollout::connect(&url, RolloutOptions::default())
         .await?
         .up()

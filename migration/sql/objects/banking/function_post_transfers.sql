@@ -55,7 +55,6 @@ CREATE OR REPLACE FUNCTION banking.post_transfers(
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET neobank.posting = 'on'
 -- The plan is made once for a session, perhaps on an empty table or for a large batch, and kept: it must fit both. So
 -- accounts are looked up one by one by their key, and never read as a whole.
 SET plan_cache_mode = force_generic_plan
@@ -75,6 +74,8 @@ DECLARE
     v_witnesses bigint;
     v_accounts bigint;
     v_applied bigint;
+    -- Set here and not in the function's definition, which only a superuser could create. An error takes it back.
+    v_posting text := set_config('neobank.posting', 'on', true);
 BEGIN
     IF p_after IS NOT NULL THEN
         -- Not before the call in front has begun, so that the time of this one is later. Some milliseconds at most: that one may
@@ -309,6 +310,7 @@ BEGIN
     IF p_from_now THEN
         v_ignored := set_config('lock_timeout', v_lock_timeout, true);
     END IF;
+    v_posting := set_config('neobank.posting', 'off', true);
     RETURN v_now;
 END
 $$;

@@ -1,0 +1,54 @@
+//! The schema as rolled out by a role that may log in and create roles, and nothing more.
+
+use neobank_db::{Executor, statement};
+
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    functions_of_the_schema_run_with_the_rights_of_an_ordinary_role,
+    balances_are_refused_to_the_owner_who_names_the_setting_of_another_call,
+);
+
+async fn functions_of_the_schema_run_with_the_rights_of_an_ordinary_role(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    let owners = "SELECT string_agg(DISTINCT owner.rolname, ', ')
+         FROM pg_catalog.pg_proc AS function
+         JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = function.pronamespace
+         JOIN pg_catalog.pg_roles AS owner ON owner.oid = function.proowner
+         WHERE namespace.nspname IN ('banking', 'pooling', 'concurrency')";
+    let owners: String = superuser.fetch_value(statement(owners, [])).await.unwrap();
+    assert_eq!(owners, "neobank_owner");
+    let rights = "SELECT rolsuper OR rolcreatedb OR rolreplication OR rolbypassrls
+         FROM pg_catalog.pg_roles WHERE rolname = 'neobank_owner'";
+    let privileged: bool = superuser.fetch_value(statement(rights, [])).await.unwrap();
+    assert!(!privileged);
+}
+
+/// post_transfers() gives its own setting back: what runs after it in the same transaction is
+/// checked like every other writer.
+async fn balances_are_refused_to_the_owner_who_names_the_setting_of_another_call(bank: TestBank) {
+    let account = bank.account(czk("100.00")).await;
+    let superuser = bank.superuser().await;
+    let mut transaction = superuser.begin().await.unwrap();
+    let posted = "SELECT current_setting('neobank.posting', true) FROM banking.post_transfers(
+             '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+             '{}', '{}', '{}', '{}')";
+    let setting: String = transaction
+        .fetch_value(statement(posted, []))
+        .await
+        .unwrap();
+    assert_eq!(setting, "off");
+    let refused = transaction
+        .execute(statement(
+            "UPDATE banking.accounts SET current_balance = 1 WHERE account_id = $1",
+            [account.as_uuid().into()],
+        ))
+        .await
+        .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("balances change only through the journal"),
+        "{refused}"
+    );
+}
