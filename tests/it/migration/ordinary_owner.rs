@@ -29,7 +29,7 @@ async fn functions_of_the_schema_run_with_the_rights_of_an_ordinary_role(bank: T
 async fn balances_are_refused_to_the_owner_who_names_the_setting_of_another_call(bank: TestBank) {
     let account = bank.account(czk("100.00")).await;
     let superuser = bank.superuser().await;
-    let mut transaction = superuser.begin().await.unwrap();
+    let transaction = superuser.begin().await.unwrap();
     let posted = "SELECT current_setting('neobank.posting', true) FROM banking.post_transfers(
              '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
              '{}', '{}', '{}', '{}')";

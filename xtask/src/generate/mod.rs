@@ -8,7 +8,7 @@ mod reference;
 use std::process::ExitCode;
 
 use clap::Args;
-use neobank_db::{Database, DatabaseConfig, Executor, statement};
+use neobank_db::{Database, DatabaseConfig};
 use neobank_migration::{Rollout, RolloutOptions};
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
