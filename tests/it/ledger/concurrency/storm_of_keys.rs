@@ -12,8 +12,8 @@ use futures_util::future::join_all;
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::ledger::Request;
 use neobank_domain::{
-    AccountId, GatheredLedger, Ledger, LedgerError, Money, PostingRequest, Receipt, Refusal,
-    TransferId, TransferRequest,
+    AccountId, GatheredLedger, Ledger, LedgerError, PostingRequest, Receipt, Refusal, TransferId,
+    TransferRequest,
 };
 use rust_decimal::Decimal;
 
