@@ -58,7 +58,7 @@ pub enum ImportError {
         /// The account as the file names it.
         account: String,
         /// Why.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// A running balance differs from the one that the bank recorded.
     #[error(

@@ -346,7 +346,7 @@ fn check(line: &TransactionLine, outcome: Outcome) -> Result<(), ImportError> {
         .map_err(|refusal| ImportError::Refused {
             line: line.line,
             account: line.account.clone(),
-            refusal,
+            refusal: Box::new(refusal),
         })?;
     let entry = if receipt.debit.account_id == line.account_id {
         receipt.debit
