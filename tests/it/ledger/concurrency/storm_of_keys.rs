@@ -38,8 +38,16 @@ async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
         bank.account(czk("1000000")).await,
         bank.account(czk("1000000")).await,
     ];
-    let other_process = Ledger::new(Database::connect(bank.config()).await.unwrap());
-    let ledgers = [bank.ledger.clone(), other_process];
+    let mut config = bank.config();
+    // Each caller has a connection for itself, and many wait for the same accounts.
+    config.pool_max = 40;
+    config.acquire_timeout = std::time::Duration::from_secs(60);
+    config.lock_timeout = std::time::Duration::from_secs(30);
+    let databases = [
+        Database::connect(config.clone()).await.unwrap(),
+        Database::connect(config).await.unwrap(),
+    ];
+    let ledgers = databases.map(Ledger::new);
     let gathered = ledgers.each_ref().map(GatheredLedger::new);
     for round in 0..keys.div_ceil(4) {
         let mut requests = Vec::new();
