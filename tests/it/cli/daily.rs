@@ -39,12 +39,12 @@ async fn a_day_at_the_bank(bank: TestBank) {
             "--email",
             "Ada@example.org",
             "--born",
-            "1815-12-10",
+            "1985-12-10",
         ],
     )
     .await;
     assert_eq!(ada["customer"]["email"], "Ada@example.org");
-    assert_eq!(ada["customer"]["date_of_birth"], "1815-12-10");
+    assert_eq!(ada["customer"]["date_of_birth"], "1985-12-10");
     let shown = data(url, &["customer", "show", "ADA@EXAMPLE.ORG"]).await;
     assert_eq!(shown, ada);
 

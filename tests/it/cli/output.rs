@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use neobank_db::{Executor, statement};
+
 use super::program::{Run, neobank, run};
 use crate::harness::{TestBank, czk};
 
@@ -25,14 +27,16 @@ async fn hostile_names_steer_no_terminal(bank: TestBank) {
         "--email",
         "h@x.org",
     ];
-    for (extra, code) in [(&[][..], 0), (&["--json"], 1)] {
-        let made = run(bank.url(), &[&arguments[..], extra].concat()).await;
-        assert_eq!(made.code, code, "{}", made.err);
-    }
     let obeyed = |text: &str| {
         text.chars()
             .any(|c| (c.is_control() && c != '\n') || c == '\u{202e}')
     };
+    for extra in [&[][..], &["--json"]] {
+        let refused = run(bank.url(), &[&arguments[..], extra].concat()).await;
+        assert_eq!(refused.code, 1, "{}", refused.err);
+        assert!(!obeyed(&refused.err), "{:?}", refused.err);
+    }
+    name_a_customer_past_the_checks(&bank, hostile).await;
     for extra in [&[][..], &["--json"], &["--color", "never"]] {
         let shown = run(bank.url(), &[&["customer", "find"][..], extra].concat()).await;
         assert_eq!(shown.code, 0, "{}", shown.err);
@@ -50,6 +54,23 @@ async fn hostile_names_steer_no_terminal(bank: TestBank) {
     let mut unwanted = neobank(bank.url(), &["customer", "find"]);
     let unwanted: Run = unwanted.env("NO_COLOR", "1").output().unwrap().into();
     assert!(!unwanted.out.contains('\u{1b}'), "{:?}", unwanted.out);
+}
+
+/// As a row from before the database refused such names.
+async fn name_a_customer_past_the_checks(bank: &TestBank, name: &str) {
+    let customer = bank.customer().await;
+    let superuser = bank.superuser().await;
+    let guard = |change: &str| {
+        let sql = format!("ALTER TABLE banking.customers {change} TRIGGER customers_valid_terms");
+        statement(&sql, [])
+    };
+    superuser.execute(guard("DISABLE")).await.unwrap();
+    let rename = "UPDATE banking.customers SET first_name = $1 WHERE customer_id = $2";
+    superuser
+        .execute(statement(rename, [name.into(), customer.as_uuid().into()]))
+        .await
+        .unwrap();
+    superuser.execute(guard("ENABLE ALWAYS")).await.unwrap();
 }
 
 async fn secrets_are_never_shown(bank: TestBank) {

@@ -270,7 +270,7 @@ fn files(customers: &str, accounts: &str, transactions: &str) -> Result<History,
 async fn optional_columns_are_kept_and_days_are_those_of_the_accounts_zone(bank: TestBank) {
     let read = |transactions: &str| {
         files(
-            "customer_id,date_of_birth,first_name,last_name,email,sex\n7,1815-12-10,Ada,Lovelace,ada@example.org,F\n",
+            "customer_id,date_of_birth,first_name,last_name,email,sex\n7,1985-12-10,Ada,Lovelace,ada@example.org,F\n",
             "account_id,customer_id,opened_on,account_type,currency,time_zone\n\
              1,7,1993-01-01,savings,EUR,America/New_York\n2,7,1993-01-01,,EUR,Asia/Tokyo\n3,7,1993-01-01,,,\n",
             &format!("{HEADER}{transactions}"),

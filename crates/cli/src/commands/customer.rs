@@ -48,7 +48,7 @@ pub(crate) struct CreateArguments {
     /// Another telephone number
     #[arg(long)]
     second_phone: Option<String>,
-    /// Date of birth, as 1815-12-10
+    /// Date of birth, as 1985-12-10
     #[arg(long, value_name = "DATE")]
     born: Option<NaiveDate>,
     /// What kind it is
