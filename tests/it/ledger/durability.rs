@@ -81,16 +81,28 @@ impl Bank {
 
     /// Ends the wait of one commit for the standby.
     async fn end_a_wait(&self, how: &str) {
-        let sql =
-            format!("SELECT count({how}(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+        let sql = format!(
+            "SELECT coalesce(max(pid), 0) FROM (
+                 SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND {how}(pid)
+             ) AS ended"
+        );
+        let is_there = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
         for _ in 0..6_000 {
-            let ended: i64 = self
+            let ended: i32 = self
                 .superuser
                 .fetch_value(statement(&sql, []))
                 .await
                 .unwrap();
-            if ended > 0 {
+            if ended > 0 && how == "pg_cancel_backend" {
                 return;
+            }
+            // A session that is ended is seen to wait for a moment more.
+            while ended > 0 {
+                let there = statement(is_there, [ended.into()]);
+                if self.superuser.fetch_value::<i64>(there).await.unwrap() == 0 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -128,6 +128,10 @@ pub(crate) const IN_SQL: &[(&str, &str)] = &[
         "SELECT * FROM concurrency.detect_deadlock_risk()",
     ),
     (
+        "concurrency.demonstrate_isolation_levels",
+        "SELECT * FROM concurrency.demonstrate_isolation_levels()",
+    ),
+    (
         "concurrency.v_held_locks",
         "SELECT * FROM concurrency.v_held_locks",
     ),
@@ -174,10 +178,12 @@ pub(crate) const IN_SQL: &[(&str, &str)] = &[
 ];
 
 /// What the schema has beside questions: these act.
-const ACTS: [&str; 8] = [
+const ACTS: [&str; 10] = [
     "concurrency.acquire_customer_lock",
     "concurrency.acquire_lease",
     "concurrency.check_fencing_token",
+    "concurrency.delete_outcomes",
+    "concurrency.lease_holder",
     "concurrency.lock_key",
     "concurrency.release_customer_lock",
     "concurrency.release_lease",

@@ -14,7 +14,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use neobank_db::{Database, DatabaseConfig, DatabaseError, RetryPolicy};
+use neobank_db::{
+    Database, DatabaseConfig, DatabaseError, Executor, RetryPolicy, Transaction, statement,
+};
 
 use super::session::Session;
 use crate::{AccountId, TransferId};
@@ -52,6 +54,8 @@ pub(super) async fn resolve(
     let started = Instant::now();
     let limit = limit(database.config());
     let pauses = RetryPolicy::default();
+    // What an attempt found stays true, also when a later one gets no answer.
+    let mut unconfirmed = None;
     for attempt in 1.. {
         let is_last = started.elapsed() > limit;
         match ask(&database, accounts, transfers, guard).await {
@@ -70,6 +74,7 @@ pub(super) async fn resolve(
                         attempt,
                         "a commit is there, but not known to be on the standby"
                     );
+                    unconfirmed = Some(times);
                 }
                 Standby::Cancelled | Standby::Silent => {
                     return Certainty::Committed {
@@ -85,7 +90,10 @@ pub(super) async fn resolve(
         }
         tokio::time::sleep(pauses.pause(attempt).max(pauses.pause_first)).await;
     }
-    Certainty::Unknown
+    unconfirmed.map_or(Certainty::Unknown, |times| Certainty::Committed {
+        times,
+        replicated: false,
+    })
 }
 
 /// The transfers that are there, and when they were posted.
@@ -111,20 +119,51 @@ async fn ask(
 ) -> Result<Found, DatabaseError> {
     let transaction = database.begin().await?;
     let times = Session::find_transfers(&transaction, accounts, transfers).await?;
-    let mut standby = Standby::Confirmed;
-    match guard {
-        Some(guard) if times.is_empty() => {
-            Session::move_version(&transaction, guard).await?;
-            transaction.commit().await?;
-        }
-        _ if times.is_empty() => transaction.rollback().await?,
-        // The commit whose answer was lost may not have reached the standby; this one has what came before it.
-        _ => match Session::commit_durably(transaction).await {
-            Ok(()) => {}
-            Err(DatabaseError::CommittedNotReplicated) => standby = Standby::Cancelled,
-            Err(DatabaseError::CommitUnknown { .. }) => standby = Standby::Silent,
-            Err(error) => return Err(error),
-        },
-    }
+    let standby = if times.is_empty() {
+        keep_away(transaction, guard).await?;
+        Standby::Confirmed
+    } else {
+        confirm(transaction).await
+    };
     Ok(Found { times, standby })
+}
+
+/// Ends a transaction that found nothing, so that the guarded statement cannot come any more.
+async fn keep_away(
+    transaction: Transaction,
+    guard: Option<AccountId>,
+) -> Result<(), DatabaseError> {
+    let Some(guard) = guard else {
+        return transaction.rollback().await;
+    };
+    Session::move_version(&transaction, guard).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Waits until the standbys have what the transaction found, where the server waits for any.
+///
+/// The transfers are there whatever fails here.
+async fn confirm(transaction: Transaction) -> Standby {
+    match waits_for_standbys(&transaction).await {
+        // What can be seen is on this server's disk: posting commits with a flush.
+        Ok(false) => {
+            // The connection is looked after whether this fails or not.
+            let _ = transaction.rollback().await;
+            Standby::Confirmed
+        }
+        // The commit whose answer was lost may not have reached the standby; this one has what came before it.
+        Ok(true) => match Session::commit_durably(transaction).await {
+            Ok(()) => Standby::Confirmed,
+            Err(DatabaseError::CommittedNotReplicated) => Standby::Cancelled,
+            Err(_) => Standby::Silent,
+        },
+        Err(_) => Standby::Silent,
+    }
+}
+
+async fn waits_for_standbys(transaction: &Transaction) -> Result<bool, DatabaseError> {
+    let sql = "SELECT pg_catalog.current_setting('synchronous_standby_names') \
+               OPERATOR(pg_catalog.<>) ''";
+    transaction.fetch_value(statement(sql, [])).await
 }
