@@ -82,9 +82,10 @@ impl Bank {
     /// Ends the wait of one commit for the standby.
     async fn end_a_wait(&self, how: &str) {
         let sql = format!(
-            "SELECT coalesce(max(pid), 0) FROM (
-                 SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND {how}(pid)
-             ) AS ended"
+            "WITH waiting AS MATERIALIZED (
+                 SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'
+             )
+             SELECT coalesce(max(pid) FILTER (WHERE {how}(pid)), 0) FROM waiting"
         );
         let is_there = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
         for _ in 0..6_000 {
