@@ -184,7 +184,12 @@ async fn every_refusal_is_readable_and_changes_nothing(bank: TestBank) {
             description,
         ];
         let plain = run(bank.url(), &arguments).await;
-        assert_eq!(plain.code, 1, "{kind}: {}", plain.err);
+        let code = match kind {
+            "amount" | "text" => 2,
+            "unknown_account" => 3,
+            _ => 1,
+        };
+        assert_eq!(plain.code, code, "{kind}: {}", plain.err);
         assert_eq!(plain.out, "", "{kind}");
         assert!(
             plain.err.starts_with("error: ") && plain.err.contains(part),
@@ -192,8 +197,9 @@ async fn every_refusal_is_readable_and_changes_nothing(bank: TestBank) {
             plain.err
         );
         let told = run(bank.url(), &[&arguments[..], &["--json"]].concat()).await;
-        assert_eq!(told.code, 1);
-        let error: Value = serde_json::from_str(&told.err).unwrap();
+        assert_eq!(told.code, code);
+        assert_eq!(told.err, "", "{kind}");
+        let error = told.json();
         assert_eq!(error["contract"], 1);
         assert_eq!(error["command"], "transfer");
         assert_eq!(error["error"]["kind"], kind, "{error}");
@@ -218,7 +224,7 @@ async fn a_key_moves_money_once(bank: TestBank) {
     other[6] = "41 CZK";
     let refused = run(bank.url(), &[&other[..], &["--json"]].concat()).await;
     assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("key_reused"), "{}", refused.err);
+    assert!(refused.out.contains("key_reused"), "{}", refused.out);
     assert_eq!(bank.balance(from.parse().unwrap()).await, czk("60"));
 }
 
@@ -272,11 +278,11 @@ async fn statements_go_on_page_by_page(bank: TestBank) {
             arguments.extend(["--from", "2020-01-01"]);
         }
         let refused = run(bank.url(), &arguments).await;
-        assert_eq!(refused.code, 1, "{}", refused.err);
+        assert_eq!(refused.code, 2, "{}", refused.out);
         assert!(
-            refused.err.contains(&format!("{kind:?}")),
+            refused.out.contains(&format!("{kind:?}")),
             "{}",
-            refused.err
+            refused.out
         );
     }
 }

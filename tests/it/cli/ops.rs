@@ -194,7 +194,7 @@ async fn a_report_is_one_page(bank: TestBank) {
         &["ops", "report", "--html", nowhere.to_str().unwrap()],
     )
     .await;
-    assert_eq!(refused.code, 1);
+    assert_eq!(refused.code, 7);
     assert!(
         refused.err.contains(nowhere.to_str().unwrap()),
         "{}",
@@ -235,11 +235,16 @@ impl Server {
 }
 
 fn get(address: &str, path: &str) -> String {
+    get_as(address, path, "application/openmetrics-text")
+}
+
+fn get_as(address: &str, path: &str, accept: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(120)))
         .unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -264,6 +269,13 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
         }
     }
     assert!(get(&address, "/other").starts_with("HTTP/1.1 404"));
+    let plain = get_as(&address, "/metrics", "text/plain; version=0.0.4");
+    assert!(plain.contains("text/plain; version=0.0.4"), "{plain}");
+    assert!(
+        plain.contains("# TYPE neobank_scrapes_total counter"),
+        "{plain}"
+    );
+    assert!(!plain.contains("# EOF"), "{plain}");
     // A database that is not there is told by a metric, and the server goes on.
     let (_server, address) = Server::start("postgresql://nobody:canary@127.0.0.1:1/nowhere");
     let text = get(&address, "/metrics");
@@ -274,7 +286,7 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
     assert!(text.contains("neobank_scrape_failures_total 1"), "{text}");
     assert!(!text.contains("section_state{"), "{text}");
     let taken = run(bank.url(), &["serve-metrics", "--listen", &address]).await;
-    assert_eq!(taken.code, 1);
+    assert_eq!(taken.code, 7);
     assert!(taken.err.contains(&address), "{}", taken.err);
 }
 
@@ -403,7 +415,7 @@ async fn isolation_levels_are_executed(bank: TestBank) {
         .output()
         .unwrap()
         .into();
-    assert_eq!(refused.code, 1);
+    assert_eq!(refused.code, 6);
     assert!(refused.err.contains("neobank_read"), "{}", refused.err);
 }
 
@@ -427,7 +439,7 @@ async fn sizes_and_files_are_computed(bank: TestBank) {
     let mut wrong = size;
     wrong[5] = "0";
     let refused = run(bank.url(), &wrong).await;
-    assert_eq!(refused.code, 1, "{}", refused.err);
+    assert_eq!(refused.code, 2, "{}", refused.err);
     assert!(refused.err.contains("mean_hold"), "{}", refused.err);
     let file = [
         "ops",
@@ -446,6 +458,6 @@ async fn sizes_and_files_are_computed(bank: TestBank) {
         written.err
     );
     let refused = run(bank.url(), &[&file[..], &["a'\n; evil = 1"]].concat()).await;
-    assert_eq!(refused.code, 1, "{}", refused.out);
+    assert_eq!(refused.code, 2, "{}", refused.out);
     assert!(!refused.err.contains("\n; evil"), "{}", refused.err);
 }

@@ -78,7 +78,7 @@ async fn pages_and_scripts_are_written(database: EmptyDatabase) {
     }
     let file = tempfile::NamedTempFile::new().unwrap();
     let wrong = run(&database.url, &["man", file.path().to_str().unwrap()]).await;
-    assert_eq!(wrong.code, 1);
+    assert_eq!(wrong.code, 7);
     assert!(
         wrong.err.contains(file.path().to_str().unwrap()),
         "{}",

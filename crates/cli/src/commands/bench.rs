@@ -30,7 +30,7 @@ pub(crate) async fn run(
                 .is_ok_and(|soak| soak.grows || soak.unsound.is_some());
             let mut answer = answer(soak)?;
             if failed {
-                answer.exit = Exit::Failed;
+                answer.exit = Exit::Rejected;
             }
             Ok(answer)
         }

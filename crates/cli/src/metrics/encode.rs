@@ -15,8 +15,74 @@ use crate::nagios::{Severity, Unit};
 type Labels = Vec<(&'static str, String)>;
 type FloatGauge = Gauge<f64, AtomicU64>;
 
-/// What the format is called in an answer.
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// A format in which figures can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Prometheus' text format 0.0.4, which every scraper reads.
+    Text,
+    /// OpenMetrics 1.0.0, for clients that ask for it.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format that an `Accept` header prefers; the text format where it names neither.
+    pub(super) fn accepted(accept: Option<&str>) -> Self {
+        let quality = |wanted: &str| {
+            let ranges = accept.unwrap_or_default().split(',');
+            ranges
+                .filter_map(|range| {
+                    let mut parts = range.split(';').map(str::trim);
+                    let is_wanted = parts.next()?.eq_ignore_ascii_case(wanted);
+                    let weight = parts
+                        .find_map(|part| part.strip_prefix("q="))
+                        .map_or(Some(1.0), |weight| weight.parse::<f64>().ok());
+                    is_wanted.then_some(weight).flatten()
+                })
+                .fold(0.0, f64::max)
+        };
+        let open_metrics = quality("application/openmetrics-text");
+        if open_metrics > 0.0 && open_metrics >= quality("text/plain") {
+            Self::OpenMetrics
+        } else {
+            Self::Text
+        }
+    }
+
+    /// Its name in an answer.
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// A text of OpenMetrics in this format. In the text format 0.0.4 a counter's family has the name of its sample, and
+    /// there is no end mark and no unit.
+    pub(super) fn of_open_metrics(self, text: String) -> String {
+        if self == Self::OpenMetrics {
+            return text;
+        }
+        let counters: Vec<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+            .map(str::to_owned)
+            .collect();
+        let mut plain = String::with_capacity(text.len());
+        for line in text.lines() {
+            let renamed = ["# HELP ", "# TYPE "].into_iter().find_map(|start| {
+                let (name, rest) = line.strip_prefix(start)?.split_once(' ')?;
+                let is_counter = counters.iter().any(|counter| counter == name);
+                is_counter.then(|| format!("{start}{name}_total {rest}"))
+            });
+            if line == "# EOF" || line.starts_with("# UNIT ") {
+                continue;
+            }
+            plain.push_str(renamed.as_deref().unwrap_or(line));
+            plain.push('\n');
+        }
+        plain
+    }
+}
 
 /// How the scrapes went so far.
 #[derive(Clone, Debug, Default)]
@@ -151,5 +217,41 @@ mod tests {
         let text = text(None, &Scrapes::default(), Duration::ZERO).unwrap();
         assert!(text.contains("neobank_up 0.0"), "{text}");
         assert!(!text.contains("locks"), "{text}");
+    }
+
+    #[test]
+    fn the_format_is_the_one_that_is_asked_for() {
+        for (accept, format) in [
+            (None, Format::Text),
+            (Some("*/*"), Format::Text),
+            (Some("text/plain; version=0.0.4"), Format::Text),
+            (Some("application/openmetrics-text"), Format::OpenMetrics),
+            (
+                Some(
+                    "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;\
+                     q=0.5,*/*;q=0.1",
+                ),
+                Format::OpenMetrics,
+            ),
+            (
+                Some("application/openmetrics-text;q=0.2, text/plain;q=0.9"),
+                Format::Text,
+            ),
+            (Some("application/openmetrics-text;q=0"), Format::Text),
+        ] {
+            assert_eq!(Format::accepted(accept), format, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn the_text_format_names_a_counter_as_its_sample() {
+        let text = text(None, &Scrapes::default(), Duration::ZERO).unwrap();
+        let plain = Format::Text.of_open_metrics(text);
+        assert!(
+            plain.contains("# TYPE neobank_scrapes_total counter\n"),
+            "{plain}"
+        );
+        assert!(plain.contains("# TYPE neobank_up gauge\n"), "{plain}");
+        assert!(!plain.contains("# EOF"), "{plain}");
     }
 }

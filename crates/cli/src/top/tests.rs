@@ -210,6 +210,11 @@ fn before_the_first_sample_and_without_a_privilege_it_says_so() {
     );
     state.problem = Some("the connection was lost".to_owned());
     assert!(frame(&state).contains("OLD: the connection was lost"));
+    state.waiting = Some(Duration::from_secs(8));
+    let narrow = plain(&state, 80, 24).unwrap();
+    assert!(narrow.contains("no answer for 8 s"), "{narrow}");
+    state.waiting = Some(Duration::from_secs(1));
+    assert!(!frame(&state).contains("no answer"));
 }
 
 #[test]
