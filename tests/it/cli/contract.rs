@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::program::{Run, neobank, run};
-use crate::harness::{EmptyDatabase, TestBank};
+use crate::harness::TestBank;
 
 on_both_versions!(
     json_is_one_document_on_standard_output_whatever_happens,
@@ -11,13 +11,11 @@ on_both_versions!(
     a_check_answers_with_the_codes_of_a_plugin
 );
 
-on_empty_databases!(commands_before_the_rollout_answer_with_one_document);
-
 /// Nothing listens there.
 const NOWHERE: &str = "postgresql://teller:canary@127.0.0.1:1/nowhere";
 
 #[track_caller]
-fn document(run: &Run, command: &str) -> Value {
+pub(super) fn document(run: &Run, command: &str) -> Value {
     assert_eq!(run.err, "", "{command}");
     let document: Value = serde_json::from_str(&run.out)
         .unwrap_or_else(|error| panic!("{command}: {error}: {:?}", run.out));
@@ -123,18 +121,4 @@ async fn a_check_answers_with_the_codes_of_a_plugin(bank: TestBank) {
     let elsewhere = ["audit", "--check", "-H", "192.0.2.1", "-t", "1"];
     let unreachable = run(bank.url(), &elsewhere).await;
     assert_eq!(unreachable.code, 3, "{}", unreachable.out);
-}
-
-async fn commands_before_the_rollout_answer_with_one_document(database: EmptyDatabase) {
-    for (command, arguments) in [
-        ("audit", &["audit"][..]),
-        ("customer find", &["customer", "find"]),
-        ("ops deadlocks", &["ops", "deadlocks"]),
-        ("ops health", &["ops", "health"]),
-        ("migrate status", &["migrate", "status"]),
-    ] {
-        let found = run(&database.url, &[arguments, &["--json"]].concat()).await;
-        assert_ne!(found.code, 0, "{command}");
-        document(&found, command);
-    }
 }

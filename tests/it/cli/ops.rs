@@ -1,5 +1,6 @@
 //! What the server does, from the command line: as text, JSON, a check, a page and metrics.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Child;
@@ -251,6 +252,46 @@ fn get_as(address: &str, path: &str, accept: &str) -> String {
     text
 }
 
+/// The rules of Prometheus' own linter that names and help texts can break.
+#[track_caller]
+fn lint(text: &str) {
+    let (mut helps, mut series) = (HashSet::new(), HashSet::new());
+    let mut kinds = HashMap::new();
+    for line in text.lines() {
+        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' ')) {
+            assert!(helps.insert(help), "a help text twice: {line}");
+            assert!(!help.is_empty(), "{name}");
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|l| l.split_once(' '))
+        {
+            assert!(kinds.insert(name, kind).is_none(), "a type twice: {line}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+            for unit in [
+                "milli", "kilo", "mega", "percent", "minutes", "hours", "gauge",
+            ] {
+                assert!(!name.contains(unit), "no base unit: {line}");
+            }
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            assert!(
+                name.starts_with("neobank_") && name.chars().all(plain),
+                "{line}"
+            );
+            let words: Vec<_> = name.split('_').collect();
+            assert!(
+                words.windows(2).all(|pair| pair[0] != pair[1]),
+                "a word twice: {line}"
+            );
+        } else if !line.is_empty() {
+            let (one, value) = line.rsplit_once(' ').unwrap();
+            let name = one.split('{').next().unwrap();
+            assert!(kinds.contains_key(name), "no type: {line}");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(series.insert(one), "a series twice: {line}");
+        }
+    }
+    assert!(kinds.len() > 30 && kinds.len() == helps.len(), "{text}");
+}
+
 async fn prometheus_gets_its_figures(bank: TestBank) {
     let (_server, address) = Server::start(bank.url());
     for scrape in 1..=2 {
@@ -259,7 +300,11 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
             "HTTP/1.1 200",
             "application/openmetrics-text",
             "neobank_up 1.0",
-            "neobank_connections_limits_usage_percent ",
+            "neobank_connections_usage_ratio ",
+            "neobank_build_info{version=",
+            "neobank_server_info{version=",
+            "neobank_transactions_committed_total ",
+            "neobank_sessions{database=",
             "neobank_section_state{section=\"locks\"} ",
             &format!("neobank_scrapes_total {scrape}"),
             "neobank_scrape_failures_total 0",
@@ -276,6 +321,7 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
         "{plain}"
     );
     assert!(!plain.contains("# EOF"), "{plain}");
+    lint(plain.split_once("\r\n\r\n").unwrap().1);
     // A database that is not there is told by a metric, and the server goes on.
     let (_server, address) = Server::start("postgresql://nobody:canary@127.0.0.1:1/nowhere");
     let text = get(&address, "/metrics");

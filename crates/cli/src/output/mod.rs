@@ -7,7 +7,7 @@ mod redact;
 mod table;
 mod terminal;
 
-pub(crate) use block::{Block, Cell, Mood, Table, cell, optional};
+pub(crate) use block::{Block, Cell, Column, Mood, Table, cell, optional};
 pub(crate) use contract::{answer_as_json, error_as_json};
 pub(crate) use printable::printable;
 pub(crate) use redact::redact;

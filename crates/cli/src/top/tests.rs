@@ -189,7 +189,10 @@ fn frames_are_what_was_looked_at() {
 
 #[test]
 fn a_screen_of_the_usual_size_has_room_for_what_matters() {
-    insta::assert_snapshot!("sessions_80x24", plain(&shown(), 80, 24).unwrap());
+    let mut state = shown();
+    insta::assert_snapshot!("sessions_80x24", plain(&state, 80, 24).unwrap());
+    press(&mut state, "2v");
+    insta::assert_snapshot!("blocking_80x24", plain(&state, 80, 24).unwrap());
 }
 
 #[test]

@@ -46,16 +46,16 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "neobank transfer",
         &[
-            "neobank transfer --from NB000000000001 --to NB000000000002 --amount 12.50CZK --key rent-2026-11",
+            "neobank transfer --from NB000000000001 --to NB000000000002 --amount \"12.50 CZK\" --key rent-2026-11",
         ],
     ),
     (
         "neobank deposit",
-        &["neobank deposit --account NB000000000001 --amount 100CZK"],
+        &["neobank deposit --account NB000000000001 --amount \"100 CZK\""],
     ),
     (
         "neobank withdraw",
-        &["neobank withdraw --account NB000000000001 --amount 100CZK --json"],
+        &["neobank withdraw --account NB000000000001 --amount \"100 CZK\" --json"],
     ),
     (
         "neobank statement",
@@ -209,10 +209,16 @@ pub(super) fn examples() -> impl Iterator<Item = &'static str> {
     EXAMPLES.iter().flat_map(|(_, lines)| lines.iter().copied())
 }
 
-/// The words of an example, none of which is quoted.
+/// The words of an example, as a shell splits them.
 #[cfg(test)]
 pub(super) fn words(line: &str) -> Vec<&str> {
-    line.split(' ').collect()
+    let parts = line.split('"').enumerate();
+    parts
+        .flat_map(|(number, part)| match number % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        })
+        .collect()
 }
 
 fn examples_of(name: &str) -> Vec<&'static str> {

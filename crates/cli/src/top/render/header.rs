@@ -8,13 +8,11 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Sparkline};
 
-use super::{BAD, CHOSEN, GOOD, QUIET, STRONG, WARNING};
+use super::{BAD, CHOSEN, GOOD, QUIET, STRONG, WARNING, WIDE_FROM};
 use crate::top::state::{State, View};
 use crate::top::text::{count, one_line};
 
 const CHART_WIDTH: u16 = 30;
-/// Below this width lines give up what matters least, so that nothing is cut.
-const WIDE_FROM: u16 = 110;
 /// An answer that takes no longer is not late.
 const LATE_FROM: Duration = Duration::from_secs(3);
 
@@ -96,6 +94,7 @@ fn connections_line(state: &State, is_narrow: bool) -> Line<'static> {
         let name = match name {
             "idle in transaction" if is_narrow => "in tx",
             "waiting for locks" if is_narrow => "waiting",
+            "not known" if is_narrow => "n/a",
             other => other,
         };
         spans.push(Span::styled(format!("   {name} {number}"), style));
