@@ -46,6 +46,13 @@ fn run(arguments: Arguments) -> ExitCode {
             return failed(&arguments, &error);
         }
     };
+    if arguments.global.json && asked_check(&arguments.command).is_some() {
+        // The reader of the command line misses it where --json stands before the command.
+        let error =
+            CommandError::usage("--check prints a line for a monitoring system: not with --json");
+        let document = error_as_json(arguments.command.name(), &error);
+        return printed(&document, Severity::Unknown.into());
+    }
     let outcome = runtime.block_on(outcome(&arguments));
     // What still waits for the network has no one to answer to.
     runtime.shutdown_background();

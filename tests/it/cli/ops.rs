@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Child;
 use std::time::Duration;
 
@@ -189,6 +190,8 @@ async fn a_report_is_one_page(bank: TestBank) {
     for outside in ["http://", "https://", "<script", "src="] {
         assert!(!page.contains(outside), "{outside}");
     }
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "statements may hold customers' data");
     let nowhere = folder.path().join("none").join("report.html");
     let refused = run(
         bank.url(),

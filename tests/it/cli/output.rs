@@ -15,6 +15,10 @@ on_both_versions!(
 
 async fn hostile_names_steer_no_terminal(bank: TestBank) {
     let hostile = "A\u{1b}[2J\u{9b}31m\u{202e}\nB";
+    let obeyed = |text: &str| {
+        text.chars()
+            .any(|c| (c.is_control() && c != '\n') || c == '\u{202e}')
+    };
     let arguments = [
         "customer",
         "create",
@@ -25,29 +29,53 @@ async fn hostile_names_steer_no_terminal(bank: TestBank) {
         "--email",
         "h@x.org",
     ];
-    for (extra, code) in [(&[][..], 0), (&["--json"], 1)] {
-        let made = run(bank.url(), &[&arguments[..], extra].concat()).await;
-        assert_eq!(made.code, code, "{}", made.err);
+    // A name like this is refused, and the refusal repeats it.
+    for extra in [&[][..], &["--json"]] {
+        let refused = run(bank.url(), &[&arguments[..], extra].concat()).await;
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(!obeyed(&refused.err) && !obeyed(&refused.out));
     }
-    let obeyed = |text: &str| {
-        text.chars()
-            .any(|c| (c.is_control() && c != '\n') || c == '\u{202e}')
-    };
+    // Control characters are not stored at all; what turns the direction of writing is.
+    let turned = "A\u{202e}B";
+    let account = bank.account(czk("1")).await.to_string();
+    let deposit = ["deposit", "--account", &account, "--amount", "1 CZK"];
+    let deposited = run(
+        bank.url(),
+        &[&deposit[..], &["--description", turned]].concat(),
+    )
+    .await;
+    assert_eq!(deposited.code, 0, "{}", deposited.err);
+    let statement = [
+        "statement",
+        &account,
+        "--from",
+        "2020-01-01",
+        "--to",
+        "2100-01-01",
+    ];
     for extra in [&[][..], &["--json"], &["--color", "never"]] {
-        let shown = run(bank.url(), &[&["customer", "find"][..], extra].concat()).await;
+        let shown = run(bank.url(), &[&statement[..], extra].concat()).await;
         assert_eq!(shown.code, 0, "{}", shown.err);
         assert!(!obeyed(&shown.out), "{:?}", shown.out);
     }
-    let read = run(bank.url(), &["customer", "find", "--json"])
+    let read = run(bank.url(), &[&statement[..], &["--json"]].concat())
         .await
         .data();
-    assert_eq!(read["customers"][0]["first_name"], hostile);
+    let entries = read["entries"].as_array().unwrap();
+    assert!(
+        entries.iter().any(|entry| entry["description"] == turned),
+        "{read}"
+    );
     let error = run(bank.url(), &["customer", "show", hostile]).await;
     assert!(!obeyed(&error.err), "{:?}", error.err);
-    let colored = run(bank.url(), &["customer", "find", "--color", "always"]).await;
+    let colored = run(
+        bank.url(),
+        &[&statement[..], &["--color", "always"]].concat(),
+    )
+    .await;
     assert!(colored.out.contains("\u{1b}["), "{:?}", colored.out);
     assert!(!colored.out.contains("\u{1b}[2J"), "{:?}", colored.out);
-    let mut unwanted = neobank(bank.url(), &["customer", "find"]);
+    let mut unwanted = neobank(bank.url(), &statement);
     let unwanted: Run = unwanted.env("NO_COLOR", "1").output().unwrap().into();
     assert!(!unwanted.out.contains('\u{1b}'), "{:?}", unwanted.out);
 }
