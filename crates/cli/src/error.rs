@@ -224,6 +224,7 @@ const fn refusal_kind(refusal: &Refusal) -> &'static str {
         Refusal::StaleVersion { .. } => "stale_version",
         Refusal::BalanceUnchanged { .. } => "balance_unchanged",
         Refusal::EventTime { .. } => "event_time",
+        Refusal::LeapSecond { .. } => "leap_second",
         Refusal::InsufficientFunds { .. } => "insufficient_funds",
         Refusal::Overflow { .. } => "overflow",
         _ => "refused",

@@ -1,10 +1,12 @@
 //! Where a connection leads, and how a cancel request gets there.
 
 use std::path::Path;
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::AsyncReadExt;
 use tokio_postgres::{CancelToken, NoTls};
+
+use crate::socket::Endpoint;
 
 /// One server: a host with its port, or the folder of its Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,18 @@ impl Address {
             .collect()
     }
 
+    /// The network addresses behind it, in the resolver's order.
+    pub(crate) async fn endpoints(&self) -> std::io::Result<Vec<Endpoint>> {
+        if self.host.starts_with('/') {
+            let name = format!(".s.PGSQL.{}", self.port);
+            return Ok(vec![Endpoint::Unix(Path::new(&self.host).join(name))]);
+        }
+        let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+        Ok(addresses.map(Endpoint::Tcp).collect())
+    }
+}
+
+impl Endpoint {
     /// Sends a cancel request over a plain connection and waits until the server has dealt with it.
     ///
     /// The driver's own function does not wait, and a request that arrives late cancels whatever the connection runs next.
@@ -33,34 +47,20 @@ impl Address {
     /// proof: the signal is there before anything that is sent from now on.
     pub(crate) async fn cancel_and_wait(&self, token: &CancelToken) -> Result<(), String> {
         let text = |error: std::io::Error| error.to_string();
-        if self.host.starts_with('/') {
-            let socket = Path::new(&self.host).join(format!(".s.PGSQL.{}", self.port));
-            send_and_wait(UnixStream::connect(socket).await.map_err(text)?, token).await
-        } else {
-            send_and_wait(
-                TcpStream::connect((self.host.as_str(), self.port))
-                    .await
-                    .map_err(text)?,
-                token,
-            )
+        let mut stream = self.connect(CANCEL_LIMIT).await.map_err(text)?;
+        token
+            .cancel_query_raw(&mut stream, NoTls)
             .await
-        }
+            .map_err(|error| error.to_string())?;
+        let mut nothing = Vec::new();
+        // A reset instead of an orderly end is an end too.
+        let _ = stream.read_to_end(&mut nothing).await;
+        Ok(())
     }
 }
 
-async fn send_and_wait<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    token: &CancelToken,
-) -> Result<(), String> {
-    token
-        .cancel_query_raw(&mut stream, NoTls)
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut nothing = Vec::new();
-    // A reset instead of an orderly end is an end too.
-    let _ = stream.read_to_end(&mut nothing).await;
-    Ok(())
-}
+/// How long the network may keep a cancel request unacknowledged.
+pub(crate) const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

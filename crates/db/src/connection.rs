@@ -1,19 +1,22 @@
 //! One connection to the server.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 use tokio::task::AbortHandle;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::address::Address;
-use crate::config::{DatabaseConfig, Pooler};
+use crate::address::{Address, CANCEL_LIMIT};
+use crate::config::{ChannelBinding, DatabaseConfig, Pooler, ServerRole, TargetSessionAttrs};
 use crate::error::DatabaseError;
 use crate::pool::{CloseReason, Life};
+use crate::socket::{Endpoint, Guarded, GuardedTls, Socket};
 use crate::tls::Connector;
 
 /// A connection with what is known of its state.
@@ -22,14 +25,18 @@ pub(crate) struct Connection {
     /// Reads from and writes to the socket; aborting it closes the socket at once, whatever the server does.
     task: AbortHandle,
     heard: Arc<Heard>,
-    /// Where a cancel request is sent and can be waited for.
-    cancel_at: Option<Address>,
+    /// Whether the arrival of a cancel request can be waited for.
+    can_wait_for_cancel: bool,
+    host: String,
+    /// Where it leads, and where cancel requests go: another address of the host may be another server.
+    endpoint: Endpoint,
     connector: Connector,
     /// The statements that are prepared on this connection, by their text.
     prepared: Mutex<HashMap<&'static str, tokio_postgres::Statement>>,
     /// Whether the server has said, after all that was sent, that no transaction is open.
     pub(crate) clean: bool,
     pub(crate) last_used: Instant,
+    opened: Instant,
     /// Set by the pool, which counts connections.
     pub(crate) life: Option<Life>,
 }
@@ -41,70 +48,264 @@ struct Heard {
     end: OnceLock<DatabaseError>,
     /// The wait for a standby was cancelled since this was last asked.
     not_replicated: AtomicBool,
+    /// A write was refused because it, or the session, is read only.
+    refused_write: AtomicBool,
+    /// `REPORTED`, `IN_RECOVERY` and `READ_ONLY`.
+    role: AtomicU8,
+}
+
+const REPORTED: u8 = 1;
+const IN_RECOVERY: u8 = 2;
+const READ_ONLY: u8 = 4;
+
+/// How old a connection to a server that is not preferred gets before the preferred one is looked for again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+impl Heard {
+    /// Keeps what the server reports of itself; PostgreSQL does so again whenever it changes.
+    fn note_role<S, T>(&self, connection: &tokio_postgres::Connection<S, T>)
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let Some(in_recovery) = connection.parameter("in_hot_standby") else {
+            return;
+        };
+        let mut role = REPORTED;
+        if in_recovery == "on" {
+            role |= IN_RECOVERY;
+        }
+        if connection.parameter("default_transaction_read_only") == Some("on") {
+            role |= READ_ONLY;
+        }
+        self.role.store(role, Ordering::Release);
+    }
+}
+
+/// The failure to tell of two: that of a server that answered, else the later one.
+fn worse(before: Option<DatabaseError>, now: DatabaseError) -> DatabaseError {
+    match before {
+        Some(before) if before.server().is_some() && now.server().is_none() => before,
+        _ => now,
+    }
+}
+
+fn tls_connect(
+    tls: &MakeRustlsConnect,
+    host: &str,
+) -> <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect {
+    let Ok(connect) = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls.clone(), host);
+    connect
 }
 
 impl Connection {
-    /// Connects to the first address that answers.
+    /// Connects to the first address whose server is of the kind that the configuration wants.
+    ///
+    /// Each address of each host has [`DatabaseConfig::connect_timeout`] of its own, so that one that swallows everything
+    /// leaves the others their time. The last failure is returned, or the first where the server itself gave the reason.
     pub(crate) async fn open(
         config: &DatabaseConfig,
         connector: &Connector,
     ) -> Result<Self, DatabaseError> {
-        let mut failure = DatabaseError::Connect {
-            reason: "no host is given".to_owned(),
-            server: None,
-        };
+        let wanted = config.target_session_attrs;
+        match Self::open_first(config, connector, wanted).await {
+            // A preference that no host meets is given up.
+            Err(_) if wanted.is_preference() && config.hosts.len() > 1 => {
+                Self::open_first(config, connector, TargetSessionAttrs::Any).await
+            }
+            other => other,
+        }
+    }
+
+    async fn open_first(
+        config: &DatabaseConfig,
+        connector: &Connector,
+        wanted: TargetSessionAttrs,
+    ) -> Result<Self, DatabaseError> {
+        let mut failure: Option<DatabaseError> = None;
         for address in Address::all(&config.hosts, &config.ports) {
-            match Self::open_at(config, connector, address).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => failure = error,
+            let named = |reason: String| DatabaseError::Connect {
+                reason: format!("{}: {reason}", address.host),
+                server: None,
+            };
+            let found = tokio::time::timeout(config.connect_timeout, address.endpoints()).await;
+            let endpoints = match found {
+                Ok(Ok(endpoints)) => endpoints,
+                Ok(Err(error)) => {
+                    failure = Some(worse(failure, named(error.to_string())));
+                    continue;
+                }
+                Err(_) => {
+                    failure = Some(worse(
+                        failure,
+                        named("its name was not resolved".to_owned()),
+                    ));
+                    continue;
+                }
+            };
+            for endpoint in endpoints {
+                match Self::open_at(config, connector, &address, endpoint, wanted).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => failure = Some(worse(failure, error)),
+                }
             }
         }
-        Err(failure)
+        Err(failure.unwrap_or_else(|| DatabaseError::Connect {
+            reason: "no host has an address".to_owned(),
+            server: None,
+        }))
     }
 
     async fn open_at(
         config: &DatabaseConfig,
         connector: &Connector,
-        address: Address,
+        address: &Address,
+        endpoint: Endpoint,
+        wanted: TargetSessionAttrs,
     ) -> Result<Self, DatabaseError> {
-        let driver = driver_config(config, &address);
-        let heard = Arc::<Heard>::default();
+        let failed = |reason: String| DatabaseError::Connect {
+            reason,
+            server: None,
+        };
+        let opening = Self::open_endpoint(config, connector, address, endpoint.clone());
+        let asks = match wanted {
+            TargetSessionAttrs::Any => false,
+            preference if preference.is_preference() => config.hosts.len() > 1,
+            _ => true,
+        };
         let opening = async {
-            match connector {
-                Connector::Plain => driver
-                    .connect(NoTls)
+            let connection = opening.await?;
+            if asks {
+                let role = connection.ask_role().await?;
+                if let Some(objection) = wanted.objection(role) {
+                    return Err(failed(format!(
+                        "{} is not wanted: {objection}",
+                        address.host
+                    )));
+                }
+            }
+            Ok(connection)
+        };
+        match tokio::time::timeout(config.connect_timeout, opening).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(failed(format!(
+                "no answer from {} ({endpoint}) within {:?}",
+                address.host, config.connect_timeout
+            ))),
+        }
+    }
+
+    async fn open_endpoint(
+        config: &DatabaseConfig,
+        connector: &Connector,
+        address: &Address,
+        endpoint: Endpoint,
+    ) -> Result<Self, DatabaseError> {
+        let driver = driver_config(config);
+        let heard = Arc::<Heard>::default();
+        let user_timeout = config
+            .statement_timeout
+            .saturating_add(config.recovery_timeout);
+        let socket =
+            endpoint
+                .connect(user_timeout)
+                .await
+                .map_err(|error| DatabaseError::Connect {
+                    reason: format!("{} ({endpoint}): {error}", address.host),
+                    server: None,
+                })?;
+        let allowed = config.allowed_auth_methods();
+        let opened = match connector {
+            Connector::Plain => driver
+                .connect_raw(Guarded::new(socket, allowed), NoTls)
+                .await
+                .map(|(client, connection)| (client, run(connection, Arc::clone(&heard)))),
+            Connector::Tls(tls) => {
+                let tls = GuardedTls {
+                    tls: tls_connect(tls, &address.host),
+                    allowed,
+                };
+                driver
+                    .connect_raw(socket, tls)
                     .await
-                    .map(|(client, connection)| (client, run(connection, Arc::clone(&heard)))),
-                Connector::Tls(tls) => driver
-                    .connect(tls.clone())
-                    .await
-                    .map(|(client, connection)| (client, run(connection, Arc::clone(&heard)))),
+                    .map(|(client, connection)| (client, run(connection, Arc::clone(&heard))))
             }
         };
-        // The driver's own limit is for each address that a name stands for, and only for the network.
-        let (client, task) = tokio::time::timeout(config.connect_timeout, opening)
-            .await
-            .map_err(|_| DatabaseError::Connect {
-                reason: format!(
-                    "no answer from {} within {:?}",
-                    address.host, config.connect_timeout
-                ),
-                server: None,
-            })?
-            .map_err(|error| DatabaseError::from_connect(&error))?;
+        let (client, task) = opened.map_err(|error| DatabaseError::from_connect(&error))?;
         Ok(Self {
             client,
             task,
             heard,
             connector: connector.clone(),
             // Behind TLS or a pooler nobody can tell when a cancel request has arrived.
-            cancel_at: (matches!(connector, Connector::Plain) && config.pooler == Pooler::None)
-                .then_some(address),
+            can_wait_for_cancel: matches!(connector, Connector::Plain)
+                && config.pooler == Pooler::None,
+            host: address.host.clone(),
+            endpoint,
             prepared: Mutex::default(),
             clean: true,
             last_used: Instant::now(),
+            opened: Instant::now(),
             life: None,
         })
+    }
+
+    /// What the server is. PostgreSQL reports it without being asked; a pooler may not.
+    async fn ask_role(&self) -> Result<ServerRole, DatabaseError> {
+        if let Some(role) = self.server_role() {
+            return Ok(role);
+        }
+        let messages = self
+            .client
+            .simple_query(
+                "SELECT pg_catalog.pg_is_in_recovery(), \
+                 pg_catalog.current_setting('default_transaction_read_only')",
+            )
+            .await
+            .map_err(|error| DatabaseError::from_connect(&error))?;
+        let row = messages.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let row = row.ok_or(DatabaseError::NoRow)?;
+        Ok(ServerRole {
+            in_recovery: row.get(0) == Some("t"),
+            read_only: row.get(1) == Some("on"),
+        })
+    }
+
+    /// What the server last reported to be; `None` where it does not, as behind a pooler.
+    pub(crate) fn server_role(&self) -> Option<ServerRole> {
+        let reported = self.heard.role.load(Ordering::Acquire);
+        (reported & REPORTED != 0).then_some(ServerRole {
+            in_recovery: reported & IN_RECOVERY != 0,
+            read_only: reported & READ_ONLY != 0,
+        })
+    }
+
+    /// Whether the pool should look for another server: this one refused a write as read only and was no primary, or it is
+    /// not of the kind that is wanted (any more).
+    pub(crate) fn is_misplaced(&self, config: &DatabaseConfig) -> bool {
+        let role = self.server_role();
+        let refused = self.heard.refused_write.load(Ordering::Acquire);
+        if refused && role.is_none_or(|role| role.in_recovery || role.read_only) {
+            return true;
+        }
+        let wanted = config.target_session_attrs;
+        let objects = role.is_some_and(|role| wanted.objection(role).is_some());
+        match wanted {
+            // Where only a standby answers it is used, and a primary looked for again and again.
+            TargetSessionAttrs::PreferPrimary => {
+                objects && config.hosts.len() > 1 && self.opened.elapsed() > LOOK_AGAIN_AFTER
+            }
+            TargetSessionAttrs::PreferStandby => false,
+            _ => objects,
+        }
+    }
+
+    /// Notes that the server refused to write, because it, or the session, is read only.
+    pub(crate) fn note_refused_write(&self) {
+        self.heard.refused_write.store(true, Ordering::Release);
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -188,16 +389,19 @@ impl Connection {
     ///
     /// When it cannot be known whether the request has arrived: then nobody may use the connection again.
     pub(crate) async fn cancel(&self) -> Result<(), String> {
-        match &self.cancel_at {
-            Some(address) => address.cancel_and_wait(&self.client.cancel_token()).await,
-            None => {
-                if let Connector::Tls(tls) = &self.connector {
-                    // The server's statement should end; the connection is closed in any case.
-                    let _ = self.client.cancel_token().cancel_query(tls.clone()).await;
-                }
-                Err("the arrival of its cancel request cannot be waited for".to_owned())
+        let token = self.client.cancel_token();
+        if self.can_wait_for_cancel {
+            return self.endpoint.cancel_and_wait(&token).await;
+        }
+        if let Connector::Tls(tls) = &self.connector {
+            // The server's statement should end; the connection is closed in any case.
+            if let Ok(socket) = self.endpoint.connect(CANCEL_LIMIT).await {
+                let _ = token
+                    .cancel_query_raw(socket, tls_connect(tls, &self.host))
+                    .await;
             }
         }
+        Err("the arrival of its cancel request cannot be waited for".to_owned())
     }
 }
 
@@ -221,9 +425,15 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
+    heard.note_role(&connection);
     tokio::spawn(async move {
         loop {
-            match std::future::poll_fn(|context| connection.poll_message(context)).await {
+            let message = std::future::poll_fn(|context| {
+                let message = connection.poll_message(context);
+                heard.note_role(&connection);
+                message
+            });
+            match message.await {
                 None => return,
                 Some(Ok(tokio_postgres::AsyncMessage::Notice(notice))) => {
                     // The warning has no SQLSTATE of its own and its text is translated; this name never is.
@@ -251,21 +461,17 @@ where
     .abort_handle()
 }
 
-fn driver_config(config: &DatabaseConfig, address: &Address) -> tokio_postgres::Config {
+fn driver_config(config: &DatabaseConfig) -> tokio_postgres::Config {
     let mut driver = tokio_postgres::Config::new();
     driver
-        .host(&address.host)
-        .port(address.port)
         .dbname(&config.database)
         .user(&config.user)
         .application_name(&config.application_name)
-        .connect_timeout(config.connect_timeout)
-        .keepalives_idle(std::time::Duration::from_secs(30))
-        .tcp_user_timeout(
-            config
-                .statement_timeout
-                .saturating_add(config.recovery_timeout),
-        )
+        .channel_binding(match config.channel_binding {
+            ChannelBinding::Disable => tokio_postgres::config::ChannelBinding::Disable,
+            ChannelBinding::Prefer => tokio_postgres::config::ChannelBinding::Prefer,
+            ChannelBinding::Require => tokio_postgres::config::ChannelBinding::Require,
+        })
         .ssl_mode(match config.tls {
             crate::config::TlsMode::Disable => tokio_postgres::config::SslMode::Disable,
             crate::config::TlsMode::VerifyFull { .. } => tokio_postgres::config::SslMode::Require,

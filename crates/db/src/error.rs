@@ -144,6 +144,8 @@ pub struct ServerError {
     pub column: Option<String>,
     /// The constraint that was violated.
     pub constraint: Option<String>,
+    /// The function of the server's source that raised it; never translated.
+    pub routine: Option<String>,
 }
 
 /// What kind of failure it is, and so what a caller can do about it. Made from the SQLSTATE alone.
@@ -174,7 +176,8 @@ pub enum ErrorClass {
     JournalRefused,
     /// 42501.
     InsufficientPrivilege,
-    /// 25006: the transaction, or the whole server, is read only.
+    /// 25006, or a transaction that wanted to write on a standby (0A000): the transaction, or the whole server, is read
+    /// only.
     ReadOnly,
     /// 53300: too many connections.
     TooManyConnections,
@@ -294,7 +297,10 @@ impl DatabaseError {
             .map(|server| Box::new(ServerError::from(server)));
         let reason = match (&server, std::error::Error::source(error)) {
             (Some(server), _) => server.to_string(),
-            (None, Some(source)) => format!("{error}: {source}"),
+            (None, Some(source)) => match crate::tls::plain_words(source) {
+                Some(words) => words,
+                None => format!("{error}: {source}"),
+            },
             (None, None) => error.to_string(),
         };
         Self::Connect { reason, server }
@@ -325,6 +331,10 @@ impl ServerError {
             "NB001" | "NB002" | "NB003" => ErrorClass::JournalRefused,
             "42501" => ErrorClass::InsufficientPrivilege,
             "25006" => ErrorClass::ReadOnly,
+            // During recovery the check of a setting refuses READ WRITE and SERIALIZABLE with this code.
+            "0A000" if self.routine.as_deref().is_some_and(is_check_of_a_setting) => {
+                ErrorClass::ReadOnly
+            }
             "53300" => ErrorClass::TooManyConnections,
             "57P01" | "57P02" | "57P03" | "57P05" => ErrorClass::ServerUnavailable,
             other => match other.get(..2) {
@@ -360,6 +370,7 @@ impl From<&DbError> for ServerError {
             table: owned(error.table()),
             column: owned(error.column()),
             constraint: owned(error.constraint()),
+            routine: owned(error.routine()),
         }
     }
 }
@@ -378,6 +389,10 @@ impl fmt::Debug for ServerError {
             .field("constraint", &self.constraint)
             .finish_non_exhaustive()
     }
+}
+
+fn is_check_of_a_setting(routine: &str) -> bool {
+    matches!(routine, "call_bool_check_hook" | "call_enum_check_hook")
 }
 
 /// Whether the error came from a transaction that the server had already given up.

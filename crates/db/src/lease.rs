@@ -227,6 +227,9 @@ impl Lease {
                 }
             }
             _ => {
+                if failure.class() == ErrorClass::ReadOnly {
+                    self.connection().note_refused_write();
+                }
                 if failure.server().is_some_and(ServerError::is_stale_plan) {
                     self.connection().forget_prepared();
                 }

@@ -59,11 +59,14 @@ mod row;
 mod seaorm;
 mod secret;
 mod session;
+mod socket;
 mod tls;
 mod transaction;
 
 pub use alone::{Alone, Written};
-pub use config::{ConfigError, DatabaseConfig, Pooler, TlsMode};
+pub use config::{
+    AuthMethods, ChannelBinding, ConfigError, DatabaseConfig, Pooler, TargetSessionAttrs, TlsMode,
+};
 pub use database::{Database, PoolStatus};
 pub use direct::{DirectConnection, DirectStatement, TextRow};
 pub use error::{DatabaseError, ErrorClass, ServerError};

@@ -62,6 +62,10 @@ impl managed::Manager for Manager {
         if connection.client().is_closed() {
             return Err(RecycleError::message("closed"));
         }
+        if connection.is_misplaced(&self.config) {
+            connection.closing(CloseReason::WrongServer);
+            return Err(RecycleError::message("another server is wanted"));
+        }
         if connection.last_used.elapsed() > CHECK_AFTER_IDLE {
             let answer = tokio::time::timeout(
                 self.config.recovery_timeout,

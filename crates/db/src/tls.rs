@@ -47,6 +47,31 @@ impl std::fmt::Debug for Connector {
     }
 }
 
+/// What a certificate lacks that was refused, where the library's own words name only its rule.
+pub(crate) fn plain_words(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let io = error.downcast_ref::<std::io::Error>();
+    let inner = io.and_then(std::io::Error::get_ref)?;
+    let rustls::Error::InvalidCertificate(fault) = inner.downcast_ref::<rustls::Error>()? else {
+        return None;
+    };
+    let rustls::CertificateError::Other(other) = fault else {
+        return None;
+    };
+    let shown = format!("{other:?}");
+    let advice = if shown.contains("CaUsedAsEndEntity") {
+        "it is an authority's own (CA:TRUE), as openssl req -x509 makes it; let it sign a certificate of the server's own \
+         that has the host's name as subjectAltName, and give the authority's as sslrootcert"
+    } else if shown.contains("UnsupportedCertVersion") {
+        "it is of X.509 version 1, without extensions; make it again with subjectAltName=DNS:<the host's name> \
+         (openssl x509 -req -extfile …), which makes it version 3"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "the server's certificate cannot be verified ({shown}): {advice}"
+    ))
+}
+
 fn from_file<E: std::fmt::Display>(
     name: &str,
     certificates: Result<impl Iterator<Item = Result<CertificateDer<'static>, E>>, E>,

@@ -757,13 +757,18 @@ fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
         IsolationLevel::RepeatableRead => "REPEATABLE READ",
         IsolationLevel::Serializable => "SERIALIZABLE",
     };
-    let access = if options.read_only {
-        "READ ONLY"
-    } else {
-        "READ WRITE"
+    let on_standby = lease
+        .connection()
+        .server_role()
+        .is_some_and(|role| role.in_recovery);
+    let access = match (options.read_only, on_standby) {
+        (true, _) => " READ ONLY",
+        // A standby refuses the words themselves, even where only reads follow.
+        (false, true) => "",
+        (false, false) => " READ WRITE",
     };
     // Explicit, so that defaults of the role or the database cannot weaken it.
-    let mut begin = format!("BEGIN ISOLATION LEVEL {level} {access};");
+    let mut begin = format!("BEGIN ISOLATION LEVEL {level}{access};");
     if options.keep_plans {
         begin.push_str("SET LOCAL plan_cache_mode = force_generic_plan;");
     }

@@ -1,5 +1,7 @@
 //! Customers, accounts, transfers and statements from the command line.
 
+use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::{AccountType, Ledger, PostingRequest};
 use serde_json::{Value, json};
 
 use super::program::{data, run};
@@ -10,7 +12,9 @@ on_both_versions!(
     every_refusal_is_readable_and_changes_nothing,
     a_key_moves_money_once,
     statements_go_on_page_by_page,
-    customers_are_found_and_changed
+    customers_are_found_and_changed,
+    a_statement_of_a_day_has_that_day_by_the_accounts_clocks,
+    a_rejection_names_the_numbers_that_were_typed,
 );
 
 fn text(value: &Value) -> &str {
@@ -35,12 +39,12 @@ async fn a_day_at_the_bank(bank: TestBank) {
             "--email",
             "Ada@example.org",
             "--born",
-            "1915-12-10",
+            "1985-12-10",
         ],
     )
     .await;
     assert_eq!(ada["customer"]["email"], "Ada@example.org");
-    assert_eq!(ada["customer"]["date_of_birth"], "1915-12-10");
+    assert_eq!(ada["customer"]["date_of_birth"], "1985-12-10");
     let shown = data(url, &["customer", "show", "ADA@EXAMPLE.ORG"]).await;
     assert_eq!(shown, ada);
 
@@ -357,4 +361,84 @@ async fn customers_are_found_and_changed(bank: TestBank) {
         assert_eq!(refused.code, code, "{arguments:?}: {}", refused.err);
         assert!(refused.err.contains(part), "{arguments:?}: {}", refused.err);
     }
+}
+
+async fn a_statement_of_a_day_has_that_day_by_the_accounts_clocks(bank: TestBank) {
+    let customer = bank.customer().await;
+    let new = NewAccount::new(customer, AccountType::Checking, czk("0").currency())
+        .with_time_zone("Asia/Kathmandu")
+        .with_opened_at("2020-01-01T00:00:00Z".parse().unwrap());
+    let account = accounts::open(&bank.database, &new).await.unwrap();
+    // 23:50 of the last day of February there, five minutes past midnight of the next.
+    for (amount, time) in [
+        ("1.00", "2024-02-29T18:05:00Z"),
+        ("0.50", "2024-02-29T18:20:00Z"),
+    ] {
+        let request = PostingRequest::deposit(account.account_id, czk(amount));
+        let ledger = Ledger::new(bank.database.clone());
+        ledger
+            .submit(request.at(time.parse().unwrap()))
+            .await
+            .unwrap();
+    }
+    let number = account.account_number.as_str();
+    let statement = |range: &[&'static str]| [&["statement", number], range].concat();
+    for range in [
+        &["--day", "2024-02-29"][..],
+        &["--from", "2024-02-29", "--to", "2024-02-29"],
+        &["--month", "2024-02"],
+    ] {
+        let found = data(bank.url(), &statement(range)).await;
+        assert_eq!(found["entries"].as_array().unwrap().len(), 1, "{found}");
+        assert_eq!(
+            found["entries"][0]["local_time"],
+            "2024-02-29T23:50:00+05:45"
+        );
+        assert_eq!(found["last_day"], "2024-02-29");
+    }
+    let utc = ["--day", "2024-02-29", "--time-zone", "utc"];
+    let shown = run(bank.url(), &statement(&utc)).await;
+    for time in ["2024-02-29 18:05:00 +00:00", "2024-02-29 18:20:00 +00:00"] {
+        assert!(shown.out.contains(time), "{}", shown.out);
+    }
+    let csv = run(bank.url(), &statement(&["--month", "2024-03", "--csv"])).await;
+    let lines: Vec<_> = csv.out.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", csv.out);
+    assert!(
+        lines[1].starts_with(&format!("{number},2,2024-03-01T00:05:00+05:45,TRF-"))
+            && lines[1].ends_with(",0.50,1.50,CZK"),
+        "{}",
+        csv.out
+    );
+    for wrong in [&[][..], &["--month", "2024-13"], &["--from", "2024-01-01"]] {
+        assert_eq!(
+            run(bank.url(), &statement(wrong)).await.code,
+            2,
+            "{wrong:?}"
+        );
+    }
+}
+
+async fn a_rejection_names_the_numbers_that_were_typed(bank: TestBank) {
+    let (from, to) = (open(&bank, "1").await, open(&bank, "0").await);
+    let mut numbers = Vec::new();
+    for account in [&from, &to] {
+        let shown = data(bank.url(), &["account", "show", account]).await;
+        numbers.push(text(&shown["account"]["account_number"]).to_owned());
+    }
+    let arguments = |amount| {
+        let (from, to) = (numbers[0].as_str(), numbers[1].as_str());
+        ["transfer", "--from", from, "--to", to, "--amount", amount]
+    };
+    let refused = run(bank.url(), &arguments("2 CZK")).await;
+    let named = format!("{} ({from})", numbers[0]);
+    assert!(refused.err.contains(&named), "{}", refused.err);
+    let posted = data(bank.url(), &arguments("1 CZK")).await;
+    assert_eq!(
+        posted["receipt"]["credit"]["account_number"],
+        numbers[1].as_str()
+    );
+    let emptied = run(bank.url(), &["account", "close", &numbers[1]]).await;
+    let named = format!("{} ({to})", numbers[1]);
+    assert!(emptied.err.contains(&named), "{}", emptied.err);
 }

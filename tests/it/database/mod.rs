@@ -9,6 +9,7 @@ mod outcome;
 mod retry;
 mod rows;
 mod savepoint;
+mod servers;
 mod session;
 mod silent_peer;
 mod standby;

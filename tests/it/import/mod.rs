@@ -3,8 +3,9 @@
 use std::io::Read;
 
 use neobank_db::{Executor, statement};
-use neobank_domain::import::{self, History, ImportError, ImportReport, Sources};
-use neobank_domain::{Currency, Refusal};
+use neobank_domain::accounts::AccountType;
+use neobank_domain::import::{self, History, ImportError, ImportOptions, ImportReport, Sources};
+use neobank_domain::{Currency, Refusal, accounts, customers};
 
 use crate::harness::{TestBank, czk};
 
@@ -14,6 +15,9 @@ on_both_versions!(
     a_balance_that_differs_undoes_the_whole_file,
     a_refused_line_is_named_and_undoes_the_whole_file,
     bad_files_are_refused_before_anything_is_written,
+    a_longer_file_of_the_same_source_goes_on_and_widens_a_limit,
+    optional_columns_are_kept_and_days_are_those_of_the_accounts_zone,
+    every_wrong_line_is_told_and_doubled_columns_and_unknown_operations_are_refused,
 );
 
 const CUSTOMERS: &str = "customer_id,date_of_birth\n7,1970-01-01\n8,\n";
@@ -115,6 +119,7 @@ async fn a_balance_that_differs_undoes_the_whole_file(bank: TestBank) {
         line,
         recorded,
         running,
+        ..
     } = error
     else {
         panic!("{error:?}")
@@ -133,10 +138,8 @@ async fn a_refused_line_is_named_and_undoes_the_whole_file(bank: TestBank) {
     assert!(
         matches!(
             &error,
-            ImportError::Refused {
-                line: 3,
-                refusal: Refusal::InsufficientFunds { .. }
-            }
+            ImportError::Refused { line: 3, refusal, .. }
+                if matches!(**refusal, Refusal::InsufficientFunds { .. })
         ),
         "{error:?}"
     );
@@ -225,5 +228,117 @@ async fn bad_files_are_refused_before_anything_is_written(bank: TestBank) {
         error.to_string(),
         "customers: the column date_of_birth is missing"
     );
+    assert_eq!(bank.count("banking.customers").await, 0);
+}
+
+async fn a_longer_file_of_the_same_source_goes_on_and_widens_a_limit(bank: TestBank) {
+    let first = "a,1,1993-01-02,100.00,100.00,,\nb,1,1993-01-03,-150.00,-50.00,,\n";
+    import::run(&bank.database, &history(first).unwrap(), |_| ())
+        .await
+        .unwrap();
+    let longer = format!("{first}c,1,1993-01-04,-250.00,-300.00,,\n");
+    let report = import::run(&bank.database, &history(&longer).unwrap(), |_| ())
+        .await
+        .unwrap();
+    assert_eq!((report.posted, report.replayed), (1, 2));
+    let account = bank.find(import::account_id("test", "1")).await;
+    assert_eq!(account.current_balance, czk("-300"));
+    assert_eq!(account.overdraft_limit, Some(czk("300")));
+    // A rejection names the account as the file does.
+    let wrong = format!("{longer}d,1,1993-01-05,-1.00,5.00,,\n");
+    let error = import::run(&bank.database, &history(&wrong).unwrap(), |_| ())
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("transactions, line 5, account \"1\": "),
+        "{error}"
+    );
+    bank.assert_sound().await;
+}
+
+fn files(customers: &str, accounts: &str, transactions: &str) -> Result<History, Vec<ImportError>> {
+    let sources = Sources {
+        customers: customers.as_bytes(),
+        accounts: accounts.as_bytes(),
+        transactions: transactions.as_bytes(),
+    };
+    History::read_all(sources, &ImportOptions::new("zones", koruna()))
+}
+
+async fn optional_columns_are_kept_and_days_are_those_of_the_accounts_zone(bank: TestBank) {
+    let read = |transactions: &str| {
+        files(
+            "customer_id,date_of_birth,first_name,last_name,email,sex\n7,1985-12-10,Ada,Lovelace,ada@example.org,F\n",
+            "account_id,customer_id,opened_on,account_type,currency,time_zone\n\
+             1,7,1993-01-01,savings,EUR,America/New_York\n2,7,1993-01-01,,EUR,Asia/Tokyo\n3,7,1993-01-01,,,\n",
+            &format!("{HEADER}{transactions}"),
+        )
+        .unwrap()
+    };
+    // In the order of the days, which is not that of the moments at which they begin.
+    let history = read(
+        "a,1,1993-01-02,1.00,1.00,,\nb,2,1993-01-02,2.00,2.00,,\nc,3,1993-01-02,3.00,3.00,,\n",
+    );
+    assert_eq!(
+        history.warnings,
+        ["customers: the column \"sex\" is not used"]
+    );
+    for _ in 0..2 {
+        import::run(&bank.database, &history, |_| ()).await.unwrap();
+    }
+    let customer = customers::find_by_email(&bank.database, "ada@example.org")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(customer.first_name, "Ada");
+    assert_eq!(customer.customer_id, import::customer_id("zones", "7"));
+    let account = bank.find(import::account_id("zones", "1")).await;
+    assert_eq!(account.account_type, AccountType::Savings);
+    assert_eq!(account.current_balance.to_string(), "1.00 EUR");
+    assert_eq!(account.opened_at.to_rfc3339(), "1993-01-01T05:00:00+00:00");
+    for (source_id, posted_at) in [
+        ("1", "1993-01-02T05:00:00+00:00"),
+        ("2", "1993-01-01T15:00:00+00:00"),
+        ("3", "1993-01-02T00:00:00+00:00"),
+    ] {
+        let account = import::account_id("zones", source_id);
+        let sql = "SELECT transaction_date FROM banking.transactions WHERE account_id = $1";
+        let found: chrono::DateTime<chrono::Utc> = bank
+            .database
+            .fetch_value(statement(sql, [account.as_uuid().into()]))
+            .await
+            .unwrap();
+        assert_eq!(found.to_rfc3339(), posted_at, "{source_id}");
+    }
+    let listed = accounts::list_by_customer(&bank.database, customer.customer_id).await;
+    assert_eq!(listed.unwrap().len(), 3);
+    bank.assert_sound().await;
+}
+
+async fn every_wrong_line_is_told_and_doubled_columns_and_unknown_operations_are_refused(
+    bank: TestBank,
+) {
+    let wrong = format!(
+        "{HEADER}a,1,1993-01-02,1.005,1.00,,\nb,1,1993-13-02,1.00,1.00,,\nc,1,1993-01-02,1.00,1.00,barter,\n"
+    );
+    let problems = files(CUSTOMERS, ACCOUNTS, &wrong).unwrap_err();
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    for (line, field) in [(2, "movement"), (3, "date"), (4, "operation")] {
+        let start = format!("transactions, line {line}, field {field}: ");
+        assert!(told[line - 2].starts_with(&start), "{told:?}");
+    }
+    let doubled = "customer_id,date_of_birth,customer_id\n7,,8\n";
+    let problems = files(doubled, ACCOUNTS, HEADER).unwrap_err();
+    assert!(
+        matches!(&problems[0], ImportError::DoubledColumn { column, .. } if column == "customer_id"),
+        "{problems:?}"
+    );
+    // A field of any length is repeated in part only.
+    let long = format!("{HEADER}a,1,1993-01-02,{},1.00,,\n", "9".repeat(5_000_000));
+    let problems = files(CUSTOMERS, ACCOUNTS, &long).unwrap_err();
+    assert!(problems[0].to_string().len() < 500);
     assert_eq!(bank.count("banking.customers").await, 0);
 }

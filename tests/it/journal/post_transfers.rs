@@ -19,6 +19,10 @@ on_both_versions!(
     arrays_of_different_lengths_are_refused,
     whoever_follows_waits_for_the_one_in_front,
     whoever_follows_one_that_never_comes_leaves_nothing_behind,
+    whoever_follows_one_that_another_call_replaced_is_refused,
+    a_stranger_with_all_the_locks_stops_nobody,
+    a_cancelled_wait_leaves_no_lock_behind,
+    what_a_database_says_of_plans_and_names_does_not_count,
 );
 
 /// The arguments of a call that is right: 5 from `A` to `B`, then 7 back. Each test changes something in it.
@@ -410,23 +414,90 @@ async fn a_role_without_the_privilege_cannot_post(bank: TestBank) {
 
 async fn a_guess_gets_in_only_while_its_conditions_hold(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let witness = bank.account(czk("3")).await;
+    let witness = bank.account(czk("4")).await;
+    let used = TransferRequest::new(witness, bank.account(czk("0")).await, czk("1"));
+    bank.ledger.transfer(used.with_key("used")).await.unwrap();
     let version = async |account| bank.find(account).await.version;
     let (of_a, of_witness) = (version(a).await, version(witness).await);
     let call = Call::of(a, b);
     let guard = format!("p_from_now => true, p_guard_account_id => '{a}', p_guard_version => ");
-    let witnesses = format!(
-        "{guard} {of_a}, p_witness_account_id => '{{{witness},{b}}}', p_witness_version => "
-    );
     let of_b = version(b).await;
+    // As the accounts are when the call has moved its own: two entries on `b`, which then has 8.
+    let witnesses = |versions: &str, balances: &str, held: &str, limits: &str, statuses: &str| {
+        format!(
+            "p_witness_account_id => '{{{witness},{b}}}', p_witness_version => {versions}, \
+             p_witness_balance => '{balances}', p_witness_held => '{held}', \
+             p_witness_limit => '{limits}', p_witness_status => '{statuses}'"
+        )
+    };
+    let versions = format!("'{{{of_witness},{}}}'", of_b + 2);
+    let as_they_will_be = witnesses(&versions, "{3,8}", "{0,0}", "{0,0}", "{active,active}");
+    let changed = |one: String| format!("{guard} {of_a}, {one}");
     for conditions in [
         format!("{guard} {}", of_a - 1),
         format!("{guard} {}", of_a + 1),
         format!("{guard} NULL"),
-        format!("{witnesses} '{{{},{of_b}}}'", of_witness + 1),
-        format!("{witnesses} '{{{of_witness},{}}}'", of_b - 1),
-        format!("{witnesses} '{{{of_witness}}}'"),
-        format!("{witnesses} NULL"),
+        changed(
+            as_they_will_be.replace(&versions, &format!("'{{{},{}}}'", of_witness + 1, of_b + 2)),
+        ),
+        changed(as_they_will_be.replace(&versions, &format!("'{{{of_witness},{of_b}}}'"))),
+        changed(as_they_will_be.replace(&versions, &format!("'{{{of_witness}}}'"))),
+        changed(as_they_will_be.replace(&versions, "NULL")),
+        // The version that is expected, and another account than was expected.
+        changed(witnesses(
+            &versions,
+            "{2,8}",
+            "{0,0}",
+            "{0,0}",
+            "{active,active}",
+        )),
+        changed(witnesses(
+            &versions,
+            "{3,15}",
+            "{0,0}",
+            "{0,0}",
+            "{active,active}",
+        )),
+        changed(witnesses(
+            &versions,
+            "{3,8}",
+            "{1,0}",
+            "{0,0}",
+            "{active,active}",
+        )),
+        changed(witnesses(
+            &versions,
+            "{3,8}",
+            "{0,0}",
+            "{5,0}",
+            "{active,active}",
+        )),
+        changed(witnesses(
+            &versions,
+            "{3,8}",
+            "{0,0}",
+            "{NULL,0}",
+            "{active,active}",
+        )),
+        changed(witnesses(
+            &versions,
+            "{3,8}",
+            "{0,0}",
+            "{0,0}",
+            "{frozen,active}",
+        )),
+        changed(witnesses(
+            &versions,
+            "{3}",
+            "{0,0}",
+            "{0,0}",
+            "{active,active}",
+        )),
+        // A key that has a transfer.
+        changed(format!(
+            "{as_they_will_be}, p_unused_key => '{{unused,used}}'"
+        )),
+        changed("p_unused_key => '{used}'".to_owned()),
     ] {
         let sql = call.guess(&conditions);
         assert_refused(&bank, &bank.database, &sql, "NB002").await;
@@ -440,7 +511,7 @@ async fn a_guess_gets_in_only_while_its_conditions_hold(bank: TestBank) {
     assert_refused(&bank, &bank.database, &late, "NB002").await;
     let of_a = version(a).await;
     let right = call.guess(&format!(
-        "{guard} {of_a}, p_witness_account_id => '{{{witness},{b}}}', p_witness_version => '{{{of_witness},{of_b}}}'"
+        "{guard} {of_a}, {as_they_will_be}, p_unused_key => '{{unused}}'"
     ));
     bank.database.execute(statement(&right, [])).await.unwrap();
     assert_eq!(bank.balance(a).await, czk("92"));
@@ -723,6 +794,9 @@ fn next(a: AccountId, b: AccountId) -> Call {
     call
 }
 
+/// Behind the call that [`Call::of`] is, whose turn is 77.
+const BEHIND: &str = "p_after => 77, p_after_transfer_id => '00000000-0000-7000-8000-000000000001'";
+
 /// Advisory locks of anybody in this database.
 async fn advisory_locks(bank: &TestBank) -> i64 {
     let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
@@ -733,7 +807,6 @@ async fn advisory_locks(bank: &TestBank) -> i64 {
 
 async fn whoever_follows_waits_for_the_one_in_front(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let version = bank.find(a).await.version;
     for commits in [false, true] {
         // It waits for a moment only, which can be over on a busy machine before anybody has seen it wait.
         for attempt in 0.. {
@@ -741,11 +814,7 @@ async fn whoever_follows_waits_for_the_one_in_front(bank: TestBank) {
             let front = bank.database.begin().await.unwrap();
             let turn = Call::of(a, b).guess("p_from_now => true, p_turn => 77");
             front.execute(statement(&turn, [])).await.unwrap();
-            let after = format!(
-                "p_from_now => true, p_after => 77, p_after_account_id => '{a}', p_after_version => {}",
-                version + 2
-            );
-            let call = next(a, b).guess(&after);
+            let call = next(a, b).guess(&format!("p_from_now => true, {BEHIND}"));
             let database = bank.database.clone();
             let behind = tokio::spawn(async move { database.execute(statement(&call, [])).await });
             while advisory_locks(&bank).await < 2 && !behind.is_finished() {
@@ -759,7 +828,7 @@ async fn whoever_follows_waits_for_the_one_in_front(bank: TestBank) {
             }
             let outcome = behind.await.unwrap();
             if !waited {
-                assert_eq!(outcome.unwrap_err().server().unwrap().sqlstate, "55P03");
+                assert_eq!(outcome.unwrap_err().server().unwrap().sqlstate, "NB002");
                 continue;
             }
             if commits && outcome.is_ok() {
@@ -767,18 +836,16 @@ async fn whoever_follows_waits_for_the_one_in_front(bank: TestBank) {
             }
             let error = outcome.unwrap_err();
             let sqlstate = error.server().unwrap().sqlstate.as_str();
+            assert_eq!(sqlstate, "NB002");
             // The commit came, and too late.
-            if commits && sqlstate == "55P03" {
+            if commits {
                 bank.database
                     .execute(statement(&next(a, b).guess("p_from_now => true"), []))
                     .await
                     .unwrap();
                 break;
             }
-            if !commits && sqlstate == "NB002" {
-                break;
-            }
-            assert_eq!(sqlstate, "55P03");
+            break;
         }
     }
     assert_eq!(
@@ -791,17 +858,113 @@ async fn whoever_follows_waits_for_the_one_in_front(bank: TestBank) {
 
 async fn whoever_follows_one_that_never_comes_leaves_nothing_behind(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let after = format!(
-        "p_from_now => true, p_turn => 78, p_after => 77, p_after_account_id => '{a}', p_after_version => 1000"
-    );
-    let call = next(a, b).guess(&after);
+    let call = next(a, b).guess(&format!("p_from_now => true, p_turn => 78, {BEHIND}"));
     assert_refused(&bank, &bank.database, &call, "NB002").await;
     let transaction = bank.database.begin().await.unwrap();
     let turn = "SELECT pg_advisory_xact_lock(77)";
     transaction.execute(statement(turn, [])).await.unwrap();
-    assert_refused(&bank, &bank.database, &call, "55P03").await;
+    assert_refused(&bank, &bank.database, &call, "NB002").await;
     assert_eq!(advisory_locks(&bank).await, 1, "the one in front");
     transaction.rollback().await.unwrap();
     assert_eq!(advisory_locks(&bank).await, 0);
+    bank.assert_sound().await;
+}
+
+/// The accounts are exactly as the call in front was to leave them, and it was another one that left them so.
+async fn whoever_follows_one_that_another_call_replaced_is_refused(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let other = Call::of(a, b).guess("p_from_now => true, p_turn => 77");
+    let other = other.replace("-7000-8000-", "-7000-8002-");
+    bank.database.execute(statement(&other, [])).await.unwrap();
+    let behind = next(a, b).guess(&format!("p_from_now => true, {BEHIND}"));
+    assert_refused(&bank, &bank.database, &behind, "NB002").await;
+    let alone = next(a, b).guess("p_from_now => true");
+    bank.database.execute(statement(&alone, [])).await.unwrap();
+    bank.assert_sound().await;
+}
+
+async fn a_stranger_with_all_the_locks_stops_nobody(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let stranger = bank.database.begin().await.unwrap();
+    let locks = "SELECT pg_advisory_xact_lock(key) FROM unnest('{77,78}'::bigint[]) AS key";
+    stranger.execute(statement(locks, [])).await.unwrap();
+    let front = Call::of(a, b).guess("p_from_now => true, p_turn => 77");
+    bank.database.execute(statement(&front, [])).await.unwrap();
+    let behind = next(a, b).guess(&format!("p_from_now => true, p_turn => 78, {BEHIND}"));
+    bank.database.execute(statement(&behind, [])).await.unwrap();
+    stranger.rollback().await.unwrap();
+    assert_eq!(bank.balance(a).await, czk("94"));
+    bank.assert_sound().await;
+}
+
+async fn a_cancelled_wait_leaves_no_lock_behind(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let mut config = bank.config();
+    config.pool_max = 1;
+    let database = Database::connect(config).await.unwrap();
+    let superuser = bank.superuser().await;
+    let front = bank.database.begin().await.unwrap();
+    let turn = "SELECT pg_advisory_xact_lock(77)";
+    front.execute(statement(turn, [])).await.unwrap();
+    let call = next(a, b).guess(&format!("p_from_now => true, p_turn => 78, {BEHIND}"));
+    let mut cancelled = 0;
+    for _ in 0..2_000 {
+        let (outcome, count) = tokio::join!(database.execute(statement(&call, [])), async {
+            let sql = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event = 'advisory'";
+            let cancels = superuser.fetch_value::<i64>(statement(sql, []));
+            cancels.await.unwrap()
+        });
+        let error = outcome.unwrap_err();
+        cancelled += i64::from(error.server().unwrap().sqlstate == "57014");
+        assert_eq!(
+            advisory_locks(&bank).await,
+            1,
+            "after {count} were cancelled"
+        );
+        if cancelled >= 5 {
+            break;
+        }
+    }
+    assert!(cancelled > 0, "none was cancelled");
+    front.rollback().await.unwrap();
+    assert_eq!(advisory_locks(&bank).await, 0);
+}
+
+/// Also with a schema in front that has a function and an operator of its own for each name.
+async fn what_a_database_says_of_plans_and_names_does_not_count(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    for sql in [
+        "CREATE SCHEMA evil",
+        "GRANT USAGE ON SCHEMA evil TO PUBLIC",
+        "CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT 'infinity'::timestamptz $$",
+        "CREATE FUNCTION evil.unnest(uuid[]) RETURNS SETOF uuid LANGUAGE sql AS $$ SELECT NULL::uuid WHERE false $$",
+        "CREATE FUNCTION evil.unnest(text[]) RETURNS SETOF text LANGUAGE sql AS $$ SELECT NULL::text WHERE false $$",
+        "CREATE FUNCTION evil.never(uuid, uuid) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$",
+        "CREATE OPERATOR evil.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = evil.never)",
+        "CREATE FUNCTION evil.never(text, text) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$",
+        "CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.never)",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = evil, pg_catalog', current_database());
+                     EXECUTE format('ALTER DATABASE %I SET enable_nestloop = off', current_database());
+                     EXECUTE format('ALTER DATABASE %I SET enable_indexscan = off', current_database());
+                     EXECUTE format('ALTER DATABASE %I SET jit_above_cost = 0', current_database());
+                     EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());
+         END $$",
+    ] {
+        superuser.execute(statement(sql, [])).await.unwrap();
+    }
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let database = Database::connect(bank.config()).await.unwrap();
+    for remembered in [neobank_domain::Ledger::REMEMBERED, 0] {
+        let ledger = neobank_domain::Ledger::new(database.clone()).remembering(remembered);
+        let key = |number| format!("{remembered} {number}");
+        let request = |number| TransferRequest::new(from, to, czk("1")).with_key(key(number));
+        for number in 0..10 {
+            let first = ledger.transfer(request(number)).await.unwrap();
+            assert!(first.posted_at < chrono::Utc::now() + chrono::TimeDelta::hours(1));
+            assert_eq!(ledger.transfer(request(number)).await.unwrap(), first);
+        }
+    }
+    assert_eq!(bank.balance(to).await, czk("20"));
     bank.assert_sound().await;
 }

@@ -5,3 +5,4 @@ mod directions;
 mod mixture;
 pub(super) mod random;
 mod storm;
+mod storm_of_keys;

@@ -1,9 +1,13 @@
 //! B7: a caller's key makes a transfer happen once.
 
 use futures_util::future::join_all;
-use neobank_db::{Database, ErrorClass, IsolationLevel, TransactionOptions};
+use neobank_db::{Database, ErrorClass, Executor, IsolationLevel, TransactionOptions};
+use neobank_domain::accounts;
 use neobank_domain::ledger::{Outcome, Request};
-use neobank_domain::{Ledger, LedgerError, PostingRequest, Refusal, TransferRequest};
+use neobank_domain::{
+    AccountId, AccountStatus, GatheredLedger, Ledger, LedgerError, PostingRequest, Receipt,
+    Refusal, TransferRequest,
+};
 
 use crate::harness::{TestBank, czk};
 
@@ -16,6 +20,8 @@ on_both_versions!(
     one_key_on_different_accounts_at_once_happens_once,
     a_refused_request_leaves_its_key_free,
     a_snapshot_that_cannot_see_the_other_fails_clearly,
+    a_used_key_is_found_before_any_rejection,
+    a_leap_second_is_refused,
 );
 
 async fn same_key_and_request_give_the_first_receipt(bank: TestBank) {
@@ -194,7 +200,7 @@ async fn a_refused_request_leaves_its_key_free(bank: TestBank) {
 
 /// A repeatable-read transaction whose snapshot is older than the key can never see it: it must fail, not loop or post.
 async fn a_snapshot_that_cannot_see_the_other_fails_clearly(bank: TestBank) {
-    use neobank_db::{Executor, statement};
+    use neobank_db::statement;
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let (other_from, other_to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let options = TransactionOptions {
@@ -228,4 +234,122 @@ async fn a_snapshot_that_cannot_see_the_other_fails_clearly(bank: TestBank) {
     transaction.commit().await.unwrap();
     assert_eq!(bank.balance(to).await, czk("0"));
     bank.assert_sound().await;
+}
+
+/// The ways in which requests reach the ledger; in each, another request that posts goes before.
+async fn every_way(bank: &TestBank, other: &Request, request: &Request) -> Vec<Outcome> {
+    let both = [other.clone(), request.clone()];
+    let outcome = |answer: Result<Receipt, LedgerError>, first: &Receipt| match answer {
+        Ok(receipt) if receipt == *first => Outcome::Replayed(receipt),
+        Ok(receipt) => Outcome::Posted(receipt),
+        Err(LedgerError::Refused(refusal)) => Outcome::Refused(refusal),
+        Err(error) => panic!("{error:?}"),
+    };
+    let first = bank.ledger.submit(other.clone()).await.unwrap();
+    let alone = bank.ledger.submit(request.clone()).await;
+    let mut outcomes = Vec::new();
+    match alone {
+        Ok(receipt) => outcomes.push(Outcome::Replayed(receipt)),
+        answer => outcomes.push(outcome(answer, &first)),
+    }
+    // Warm, so that it is decided on what is remembered.
+    for ledger in [bank.ledger.clone(), bank.ledger.clone().remembering(0)] {
+        let mut list = ledger.submit_all(&both).await.unwrap();
+        assert!(matches!(list[0], Outcome::Posted(_)), "{list:?}");
+        outcomes.push(list.remove(1));
+    }
+    let gathered = GatheredLedger::new(&bank.ledger);
+    for _ in 0..3 {
+        let (posted, answer) = tokio::join!(
+            gathered.submit(other.clone()),
+            gathered.submit(request.clone())
+        );
+        posted.unwrap();
+        match answer {
+            Ok(receipt) => outcomes.push(Outcome::Replayed(receipt)),
+            answer => outcomes.push(outcome(answer, &first)),
+        }
+    }
+    let mut transaction = bank.database.begin().await.unwrap();
+    let mut list = Ledger::submit_all_in(&mut transaction, &both)
+        .await
+        .unwrap();
+    outcomes.push(list.remove(1));
+    transaction.commit().await.unwrap();
+    outcomes
+}
+
+async fn a_used_key_is_found_before_any_rejection(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let (payer, payee) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let other = Request::from(TransferRequest::new(payer, payee, czk("1")));
+    let rent = |from: AccountId, to: AccountId, amount: &str| {
+        Request::from(TransferRequest::new(from, to, czk(amount)).with_key("rent"))
+    };
+    let first = bank.ledger.submit(rent(from, to, "100")).await.unwrap();
+    let bad_text = TransferRequest::new(from, to, czk("100")).described("\0");
+    let mut others = vec![
+        rent(from, to, "99"),
+        rent(from, to, "101"),
+        rent(from, from, "100"),
+        rent(from, to, "0"),
+        rent(from, to, "-1"),
+        rent(from, AccountId::new(), "100"),
+        Request::from(bad_text.with_key("rent")),
+    ];
+    for status in [
+        AccountStatus::Active,
+        AccountStatus::Frozen,
+        AccountStatus::Closed,
+    ] {
+        match status {
+            AccountStatus::Frozen => {
+                accounts::freeze(&bank.database, from).await.unwrap();
+            }
+            AccountStatus::Closed => {
+                accounts::unfreeze(&bank.database, from).await.unwrap();
+                accounts::close(&bank.database, from).await.unwrap();
+            }
+            _ => {}
+        }
+        for outcome in every_way(&bank, &other, &rent(from, to, "100")).await {
+            assert_eq!(outcome, Outcome::Replayed(first.clone()), "payer {status}");
+        }
+        for request in &mut others {
+            for outcome in every_way(&bank, &other, request).await {
+                assert!(
+                    matches!(&outcome, Outcome::Refused(Refusal::KeyReused { first: used, .. })
+                             if *used == first.transfer_id),
+                    "payer {status}, {request:?}: {outcome:?}"
+                );
+            }
+        }
+        bank.ledger
+            .submit(PostingRequest::deposit(payer, czk("100")))
+            .await
+            .unwrap();
+    }
+    // Without a transfer, the same are refused for what they are.
+    let free = Request::from(TransferRequest::new(payee, payee, czk("1")).with_key("free"));
+    for outcome in every_way(&bank, &other, &free).await {
+        assert!(
+            matches!(outcome, Outcome::Refused(Refusal::SameAccount { .. })),
+            "{outcome:?}"
+        );
+    }
+    bank.assert_sound().await;
+}
+
+/// The database would keep the second after, and a replay would give another time than the receipt.
+async fn a_leap_second_is_refused(bank: TestBank) {
+    let account = bank.account(czk("0")).await;
+    let time = "2016-12-31T23:59:60.5Z".parse().unwrap();
+    let request = PostingRequest::deposit(account, czk("1")).at(time);
+    for request in [request.clone(), request.with_key("leap")] {
+        let refused = bank.ledger.submit(request).await.unwrap_err();
+        assert!(
+            matches!(refused, LedgerError::Refused(Refusal::LeapSecond { event_time }) if event_time == time),
+            "{refused:?}"
+        );
+    }
 }

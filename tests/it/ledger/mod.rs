@@ -4,6 +4,7 @@ mod adjustment;
 mod batch;
 mod certainty;
 mod concurrency;
+mod durability;
 mod gather;
 mod idempotency;
 mod memory;

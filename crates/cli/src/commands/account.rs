@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use neobank_db::Executor;
 use neobank_domain::accounts::{self, AccountStatus, NewAccount};
-use neobank_domain::{Account, AccountId, AccountType, Currency, Money};
+use neobank_domain::{Account, AccountId, AccountType, Currency, Money, shortened};
 use serde_json::json;
 
 use super::customer;
@@ -86,15 +86,9 @@ pub(crate) async fn run(
         AccountCommand::Open(arguments) => open(&database, arguments).await?,
         AccountCommand::List { customer } => return list(name, &database, customer).await,
         AccountCommand::Show(named) => find(&database, &named.account).await?,
-        AccountCommand::Freeze(named) => {
-            accounts::freeze(&database, identifier(&database, named).await?).await?
-        }
-        AccountCommand::Unfreeze(named) => {
-            accounts::unfreeze(&database, identifier(&database, named).await?).await?
-        }
-        AccountCommand::Close(named) => {
-            accounts::close(&database, identifier(&database, named).await?).await?
-        }
+        AccountCommand::Freeze(named) => change(&database, named, Change::Freeze).await?,
+        AccountCommand::Unfreeze(named) => change(&database, named, Change::Unfreeze).await?,
+        AccountCommand::Close(named) => change(&database, named, Change::Close).await?,
     };
     let data = json!({ "account": AccountView::from(&account) });
     Answer::new(name, data, vec![Block::Fields(fields(&account))])
@@ -107,12 +101,52 @@ pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Account, Com
         Err(_) => accounts::find_by_number(on, named).await?,
     };
     found.ok_or_else(|| {
-        CommandError::failed("unknown_account", format!("unknown account: {named:?}"))
+        CommandError::failed(
+            "unknown_account",
+            format!("unknown account: {:?}", shortened(named)),
+        )
     })
 }
 
-async fn identifier(on: &impl Executor, named: &Named) -> Result<AccountId, CommandError> {
-    Ok(find(on, &named.account).await?.account_id)
+/// A message with each account's number beside its identifier.
+pub(super) fn with_numbers(message: &str, accounts: &[Account]) -> String {
+    accounts
+        .iter()
+        .fold(message.to_owned(), |message, account| {
+            let identifier = account.account_id.to_string();
+            let both = format!("{} ({identifier})", account.account_number);
+            // The same account may be given twice.
+            if message.contains(&both) {
+                message
+            } else {
+                message.replace(&identifier, &both)
+            }
+        })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Freeze,
+    Unfreeze,
+    Close,
+}
+
+async fn change(
+    on: &impl Executor,
+    named: &Named,
+    change: Change,
+) -> Result<Account, CommandError> {
+    let account = find(on, &named.account).await?;
+    let changed = match change {
+        Change::Freeze => accounts::freeze(on, account.account_id).await,
+        Change::Unfreeze => accounts::unfreeze(on, account.account_id).await,
+        Change::Close => accounts::close(on, account.account_id).await,
+    };
+    changed.map_err(|error| {
+        let mut told = CommandError::from(error);
+        told.message = with_numbers(&told.message, &[account]);
+        told
+    })
 }
 
 async fn open(on: &impl Executor, arguments: &OpenArguments) -> Result<Account, CommandError> {

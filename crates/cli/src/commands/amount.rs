@@ -2,33 +2,30 @@
 
 use std::str::FromStr;
 
-use neobank_domain::{Currency, Money, MoneyError};
+use neobank_domain::{Money, MoneyError};
 
-/// `250.00 CZK`: digits and a currency. Whether it is an amount in that currency is for the ledger's refusals.
+/// `250.00 CZK`: a number and a currency. A number that is no amount in that currency is answered as the ledger rejects it,
+/// not as wrong usage.
 #[derive(Clone, Debug)]
-pub(crate) struct Amount {
-    number: String,
-    currency: Currency,
-}
+pub(crate) struct Amount(Result<Money, MoneyError>);
 
 impl Amount {
     /// The amount.
     pub(crate) fn money(&self) -> Result<Money, MoneyError> {
-        Money::parse(&self.number, self.currency)
+        self.0.clone()
     }
 }
 
 impl FromStr for Amount {
-    type Err = String;
+    type Err = MoneyError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (number, code) = text
-            .trim()
-            .rsplit_once(' ')
-            .ok_or("an amount has a number and a currency, such as \"250.00 CZK\"")?;
-        Ok(Self {
-            number: number.trim_end().to_owned(),
-            currency: Currency::from_code(code).map_err(|error| error.to_string())?,
-        })
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        match words.join(" ").parse() {
+            Err(error @ (MoneyError::NoCurrency { .. } | MoneyError::UnknownCurrency { .. })) => {
+                Err(error)
+            }
+            amount => Ok(Self(amount)),
+        }
     }
 }

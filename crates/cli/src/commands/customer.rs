@@ -4,11 +4,11 @@ use chrono::NaiveDate;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use neobank_db::Executor;
-use neobank_domain::CustomerId;
 use neobank_domain::customers::{
     self, Customer, CustomerCursor, CustomerFilter, CustomerStatus, CustomerType, CustomerUpdate,
     KycStatus, NewCustomer,
 };
+use neobank_domain::{CustomerId, shortened};
 use serde_json::json;
 
 use super::views::CustomerView;
@@ -48,7 +48,7 @@ pub(crate) struct CreateArguments {
     /// Another telephone number
     #[arg(long)]
     second_phone: Option<String>,
-    /// Date of birth, as 1815-12-10
+    /// Date of birth, as 1985-12-10
     #[arg(long, value_name = "DATE")]
     born: Option<NaiveDate>,
     /// What kind it is
@@ -154,7 +154,10 @@ pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Customer, Co
         Err(_) => customers::find_by_email(on, named).await?,
     };
     found.ok_or_else(|| {
-        CommandError::failed("unknown_customer", format!("unknown customer: {named:?}"))
+        CommandError::failed(
+            "unknown_customer",
+            format!("unknown customer: {:?}", shortened(named)),
+        )
     })
 }
 

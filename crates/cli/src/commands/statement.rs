@@ -1,7 +1,10 @@
 //! `neobank statement`.
 
-use chrono::NaiveDate;
+use std::str::FromStr;
+
+use chrono::{Months, NaiveDate};
 use clap::{Args, ValueEnum};
+use neobank_db::Executor;
 use neobank_domain::Account;
 use neobank_domain::statements::{self, Days, StatementCursor, StatementPage, StatementRequest};
 use serde_json::json;
@@ -13,16 +16,23 @@ use crate::error::CommandError;
 use crate::output::{Answer, Block, Mood, Table, cell};
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("range").required(true).args(["day", "month", "from"]))]
 pub(crate) struct StatementArguments {
     /// The account's identifier or number
     account: String,
+    /// One day, as 2026-11-01
+    #[arg(long, value_name = "DATE")]
+    day: Option<NaiveDate>,
+    /// One month, as 2026-11
+    #[arg(long, value_name = "MONTH", value_parser = Month::from_str)]
+    month: Option<Month>,
     /// The first day, as 2026-11-01
-    #[arg(long, value_name = "DATE")]
-    from: NaiveDate,
-    /// The day after the last; entries of this day are not part of it
-    #[arg(long, value_name = "DATE")]
-    to: NaiveDate,
-    /// Whose days: those of the account's time zone, or of UTC
+    #[arg(long, value_name = "DATE", requires = "to")]
+    from: Option<NaiveDate>,
+    /// The last day; its entries are part of the statement
+    #[arg(long, value_name = "DATE", requires = "from")]
+    to: Option<NaiveDate>,
+    /// Whose days and clocks: those of the account's time zone, or of UTC
     #[arg(long, value_enum, default_value = "account")]
     time_zone: Zone,
     /// How many entries on the page
@@ -31,6 +41,46 @@ pub(crate) struct StatementArguments {
     /// Where the page before ended, as it was printed there
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
+    /// Print every entry of the range as CSV, newest first, for spreadsheets and programs
+    #[arg(long, conflicts_with_all = ["json", "after", "limit"])]
+    csv: bool,
+}
+
+/// A calendar month: its first and its last day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Month {
+    first: NaiveDate,
+    last: NaiveDate,
+}
+
+impl FromStr for Month {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let month = || {
+            // Exactly YYYY-MM: the parser would also take signs and other numbers of digits.
+            let is_month = text.len() == 7 && text.bytes().filter(u8::is_ascii_digit).count() == 6;
+            let first = is_month
+                .then(|| NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok())??;
+            let last = first.checked_add_months(Months::new(1))?.pred_opt()?;
+            Some(Self { first, last })
+        };
+        month().ok_or("not a month such as 2026-11")
+    }
+}
+
+impl StatementArguments {
+    /// The first and the last day.
+    fn days(&self) -> Result<(NaiveDate, NaiveDate), CommandError> {
+        match (self.day, self.month, self.from, self.to) {
+            (Some(day), ..) => Ok((day, day)),
+            (_, Some(month), ..) => Ok((month.first, month.last)),
+            (_, _, Some(from), Some(to)) => Ok((from, to)),
+            _ => Err(CommandError::usage(
+                "give --day, --month, or --from and --to",
+            )),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,28 +98,80 @@ pub(crate) async fn run(
         .as_deref()
         .map(str::parse::<StatementCursor>)
         .transpose()?;
-    let request = StatementRequest {
-        days: match arguments.time_zone {
-            Zone::Account => Days::OfAccount,
-            Zone::Utc => Days::OfUtc,
-        },
-        limit: arguments.limit,
-        after,
-        ..StatementRequest::between(arguments.from, arguments.to)
+    let (first, last) = arguments.days()?;
+    let days = match arguments.time_zone {
+        Zone::Account => Days::OfAccount,
+        Zone::Utc => Days::OfUtc,
     };
+    let request = StatementRequest::through(first, last)
+        .with_days(days)
+        .with_limit(arguments.limit)
+        .with_after(after);
     let database = connection.open("statement").await?;
     let account = account::find(&database, &arguments.account).await?;
+    if arguments.csv {
+        return csv_of_all(&database, &account, request).await;
+    }
     let page = statements::page(&database, account.account_id, &request).await?;
     let zone = match arguments.time_zone {
         Zone::Account => account.time_zone.as_str(),
         Zone::Utc => "UTC",
     };
-    answer(&account, &page, &request, zone)
+    answer(&account, &page, (first, last), &request, zone)
+}
+
+/// Every entry of the range, page by page.
+async fn csv_of_all(
+    on: &impl Executor,
+    account: &Account,
+    request: StatementRequest,
+) -> Result<Answer, CommandError> {
+    let mut request = request.with_limit(StatementRequest::LIMIT_MAX);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let failed = |error: csv::Error| CommandError::failed("csv", error);
+    let columns = [
+        "account_number",
+        "entry_number",
+        "time",
+        "reference_number",
+        "description",
+        "movement",
+        "balance",
+        "currency",
+    ];
+    writer.write_record(columns).map_err(failed)?;
+    loop {
+        let page = statements::page(on, account.account_id, &request).await?;
+        for entry in &page.entries {
+            let movement = entry.movement();
+            let record = [
+                account.account_number.clone(),
+                entry.entry_number.to_string(),
+                entry.local_time.to_rfc3339(),
+                entry.reference_number().to_string(),
+                entry.description.clone(),
+                movement.amount().to_string(),
+                entry.running_balance.amount().to_string(),
+                movement.currency().to_string(),
+            ];
+            writer.write_record(&record).map_err(failed)?;
+        }
+        request.after = page.next;
+        if request.after.is_none() {
+            break;
+        }
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| CommandError::failed("csv", error))?;
+    let text = String::from_utf8(bytes).map_err(|error| CommandError::failed("csv", error))?;
+    Ok(Answer::script("statement", text))
 }
 
 fn answer(
     account: &Account,
     page: &StatementPage,
+    (first, last): (NaiveDate, NaiveDate),
     request: &StatementRequest,
     zone: &str,
 ) -> Result<Answer, CommandError> {
@@ -78,6 +180,8 @@ fn answer(
     let data = json!({
         "account_id": account.account_id,
         "account_number": account.account_number,
+        "first_day": first,
+        "last_day": last,
         "from": request.from,
         "to": request.to,
         "time_zone": zone,
@@ -90,8 +194,8 @@ fn answer(
     });
     let mut blocks = vec![
         Block::Title(format!(
-            "Statement of account {} from {} to {} (not included), days of {zone}",
-            account.account_number, request.from, request.to
+            "Statement of account {} from {first} to {last}, both included, days of {zone}",
+            account.account_number
         )),
         Block::Table(table(page)),
         Block::Fields(vec![
@@ -108,7 +212,7 @@ fn answer(
 fn table(page: &StatementPage) -> Table {
     let mut table = Table::new(
         &[
-            "Time (UTC)",
+            "Time",
             ">No.",
             "Reference",
             "Description",
@@ -125,7 +229,7 @@ fn table(page: &StatementPage) -> Table {
             Mood::Bad
         };
         table.row([
-            cell(entry.posted_at.format("%Y-%m-%d %H:%M:%S")),
+            cell(entry.local_time.format("%Y-%m-%d %H:%M:%S %:z")),
             cell(entry.entry_number),
             cell(entry.reference_number()),
             cell(&entry.description),

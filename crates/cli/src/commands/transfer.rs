@@ -2,8 +2,9 @@
 
 use clap::Args;
 use neobank_db::Database;
+use neobank_domain::accounts::{self, Account};
 use neobank_domain::ledger::{Outcome, Receipt, Request};
-use neobank_domain::{Ledger, LedgerError, PostingRequest, TransferRequest};
+use neobank_domain::{AccountId, Ledger, LedgerError, PostingRequest, TransferRequest};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -55,13 +56,13 @@ pub(crate) async fn transfer(
     let movement = &arguments.movement;
     let amount = movement.amount.money()?;
     let database = connection.open("transfer").await?;
-    let from = account::find(&database, &arguments.from).await?.account_id;
-    let to = account::find(&database, &arguments.to).await?.account_id;
+    let from = account::find(&database, &arguments.from).await?;
+    let to = account::find(&database, &arguments.to).await?;
     let key = movement.key();
-    let request = TransferRequest::new(from, to, amount)
+    let request = TransferRequest::new(from.account_id, to.account_id, amount)
         .described(&movement.description)
         .with_key(&key);
-    submit("transfer", database, request.into(), &key).await
+    submit("transfer", database, request.into(), &key, &[from, to]).await
 }
 
 pub(crate) async fn deposit(
@@ -88,7 +89,7 @@ async fn post(
     name: &'static str,
     arguments: &PostingArguments,
     connection: &Connection,
-    request: impl FnOnce(neobank_domain::AccountId, neobank_domain::Money) -> PostingRequest,
+    request: impl FnOnce(AccountId, neobank_domain::Money) -> PostingRequest,
 ) -> Result<Answer, CommandError> {
     let movement = &arguments.movement;
     let amount = movement.amount.money()?;
@@ -98,7 +99,7 @@ async fn post(
     let request = request(account.account_id, amount)
         .described(&movement.description)
         .with_key(&key);
-    submit(name, database, request.into(), &key).await
+    submit(name, database, request.into(), &key, &[account]).await
 }
 
 async fn submit(
@@ -106,8 +107,10 @@ async fn submit(
     database: Database,
     request: Request,
     key: &str,
+    accounts: &[Account],
 ) -> Result<Answer, CommandError> {
-    let outcome = match Ledger::new(database).submit_all(&[request]).await {
+    let ledger = Ledger::new(database.clone());
+    let outcome = match ledger.submit_all(&[request]).await {
         Ok(outcomes) => outcomes.into_iter().next(),
         Err(error @ (LedgerError::Unknown { .. } | LedgerError::NotReplicated { .. })) => {
             let mut told = CommandError::from(error);
@@ -118,9 +121,19 @@ async fn submit(
         Err(error) => return Err(error.into()),
     };
     match outcome {
-        Some(Outcome::Posted(receipt)) => receipt_answer(name, &receipt, "posted", key),
-        Some(Outcome::Replayed(receipt)) => receipt_answer(name, &receipt, "replayed", key),
-        Some(Outcome::Refused(refusal)) => Err(refusal.into()),
+        Some(Outcome::Posted(receipt)) => {
+            let numbers = Numbers::of(&database, accounts, &receipt).await;
+            receipt_answer(name, &receipt, "posted", key, &numbers)
+        }
+        Some(Outcome::Replayed(receipt)) => {
+            let numbers = Numbers::of(&database, accounts, &receipt).await;
+            receipt_answer(name, &receipt, "replayed", key, &numbers)
+        }
+        Some(Outcome::Refused(refusal)) => {
+            let mut told = CommandError::from(refusal);
+            told.message = account::with_numbers(&told.message, accounts);
+            Err(told)
+        }
         _ => Err(CommandError::failed("ledger", "the ledger gave no outcome")),
     }
 }
@@ -130,6 +143,7 @@ fn receipt_answer(
     receipt: &Receipt,
     outcome: &'static str,
     key: &str,
+    numbers: &Numbers,
 ) -> Result<Answer, CommandError> {
     let shown = match outcome {
         "posted" => cell("posted").mood(Mood::Good),
@@ -141,19 +155,54 @@ fn receipt_answer(
         ("reference", cell(receipt.reference_number())),
         ("type", cell(receipt.transfer_type)),
         ("amount", cell(receipt.amount)),
-        ("from", cell(receipt.debit.account_id)),
+        ("from", cell(numbers.shown(receipt.debit.account_id))),
         ("  balance after it", cell(receipt.debit.running_balance)),
-        ("to", cell(receipt.credit.account_id)),
+        ("to", cell(numbers.shown(receipt.credit.account_id))),
         ("  balance after it", cell(receipt.credit.running_balance)),
         ("posted", cell(receipt.posted_at)),
         ("key", cell(key)),
     ];
-    let view = ReceiptView::new(receipt, outcome, key);
-    Answer::new(
-        name,
-        json!({ "receipt": view }),
-        vec![Block::Fields(fields)],
-    )
+    let mut data = json!({ "receipt": ReceiptView::new(receipt, outcome, key) });
+    for (side, account) in [
+        ("debit", receipt.debit.account_id),
+        ("credit", receipt.credit.account_id),
+    ] {
+        data["receipt"][side]["account_number"] = numbers.number(account).into();
+    }
+    Answer::new(name, data, vec![Block::Fields(fields)])
+}
+
+/// The numbers of both sides of a receipt.
+struct Numbers(Vec<(AccountId, String)>);
+
+impl Numbers {
+    /// The money has moved, so a number that cannot be read now, such as that of the bank's own account, is left out.
+    async fn of(database: &Database, accounts: &[Account], receipt: &Receipt) -> Self {
+        let mut numbers: Vec<(AccountId, String)> = accounts
+            .iter()
+            .map(|account| (account.account_id, account.account_number.clone()))
+            .collect();
+        for account in [receipt.debit.account_id, receipt.credit.account_id] {
+            if numbers.iter().all(|(known, _)| *known != account)
+                && let Ok(Some(found)) = accounts::find(database, account).await
+            {
+                numbers.push((account, found.account_number));
+            }
+        }
+        Self(numbers)
+    }
+
+    fn number(&self, account: AccountId) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| *known == account);
+        found.map(|(_, number)| number.as_str())
+    }
+
+    fn shown(&self, account: AccountId) -> String {
+        match self.number(account) {
+            Some(number) => format!("{number} ({account})"),
+            None => account.to_string(),
+        }
+    }
 }
 
 impl Movement {

@@ -1,6 +1,6 @@
 //! The shapes of the contract, as the operator's guide documents them.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use neobank_domain::customers::{Customer, CustomerStatus, CustomerType, KycStatus};
 use neobank_domain::ledger::{EntryReceipt, Receipt};
 use neobank_domain::statements::Entry;
@@ -83,6 +83,8 @@ pub(super) struct EntryView {
     balance: MoneyView,
     description: String,
     posted_at: DateTime<Utc>,
+    /// In the statement's zone, with its offset.
+    local_time: DateTime<FixedOffset>,
 }
 
 impl From<Money> for MoneyView {
@@ -173,6 +175,7 @@ impl From<&Entry> for EntryView {
             balance: entry.running_balance.into(),
             description: entry.description.clone(),
             posted_at: entry.posted_at,
+            local_time: entry.local_time,
         }
     }
 }

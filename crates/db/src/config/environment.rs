@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ConfigError, DatabaseConfig, Pooler, url};
+use super::{
+    AuthMethods, ChannelBinding, ConfigError, DatabaseConfig, Pooler, TargetSessionAttrs, url,
+};
 use crate::pool::AutoSize;
 
 pub(super) fn read(
@@ -25,6 +27,15 @@ pub(super) fn read(
         variable("DB_TLS_ROOT_CERTIFICATE"),
     )? {
         config.tls = tls;
+    }
+    if let Some(text) = variable("DB_TARGET_SESSION_ATTRS") {
+        config.target_session_attrs = TargetSessionAttrs::read("DB_TARGET_SESSION_ATTRS", &text)?;
+    }
+    if let Some(text) = variable("DB_CHANNEL_BINDING") {
+        config.channel_binding = ChannelBinding::read("DB_CHANNEL_BINDING", &text)?;
+    }
+    if let Some(text) = variable("DB_REQUIRE_AUTH") {
+        config.require_auth = Some(AuthMethods::read("DB_REQUIRE_AUTH", &text)?);
     }
     if let Some(pooler) = variable("DB_POOLER") {
         config.pooler = match pooler.as_str() {
@@ -60,18 +71,46 @@ fn location(variable: &impl Fn(&str) -> Option<String>) -> Result<DatabaseConfig
         variable("DB_USER").ok_or_else(|| ConfigError::missing("DATABASE_URL, or DB_USER"))?;
     let database = variable("DB_NAME").ok_or_else(|| ConfigError::missing("DB_NAME"))?;
     let host = variable("DB_HOST").unwrap_or_else(|| "localhost".to_owned());
-    let mut config = DatabaseConfig::new(vec![host], database, user);
+    let hosts = host
+        .split(',')
+        .map(|host| {
+            host.trim()
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned()
+        })
+        .collect();
+    let mut config = DatabaseConfig::new(hosts, database, user);
     if let Some(port) = variable("DB_PORT") {
-        let number = port.parse::<u16>().ok().filter(|number| *number > 0);
-        config.ports = vec![
-            number
-                .ok_or_else(|| ConfigError::invalid("DB_PORT", port, "a port from 1 to 65535"))?,
-        ];
+        config.ports = ports(&port)?;
     }
     if let Some(password) = variable("DB_PASSWORD") {
         config = config.with_password(password);
     }
     Ok(config)
+}
+
+/// One port for all hosts, or one for each.
+fn ports(text: &str) -> Result<Vec<u16>, ConfigError> {
+    // Kubernetes sets DB_PORT=tcp://10.0.0.1:5432 in every pod beside a service that is called db.
+    if text.starts_with("tcp://") {
+        return Err(ConfigError::invalid(
+            "DB_PORT",
+            text,
+            "a port (Kubernetes sets this variable for a service called db: set DB_PORT in the pod, or \
+             enableServiceLinks: false)",
+        ));
+    }
+    text.split(',')
+        .map(|port| match port.trim().parse::<u16>() {
+            Ok(number) if number > 0 => Ok(number),
+            _ => Err(ConfigError::invalid(
+                "DB_PORT",
+                text,
+                "a port from 1 to 65535",
+            )),
+        })
+        .collect()
 }
 
 fn limits(

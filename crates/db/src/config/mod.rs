@@ -2,12 +2,16 @@
 
 mod environment;
 mod error;
+pub(crate) mod keys;
+mod target;
 mod url;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::ConfigError;
+pub(crate) use target::ServerRole;
+pub use target::{AuthMethods, ChannelBinding, TargetSessionAttrs};
 
 use crate::pool::AutoSize;
 use crate::secret::Secret;
@@ -57,8 +61,14 @@ pub struct DatabaseConfig {
     pub auto_size: Option<AutoSize>,
     /// How long a caller waits for a connection before it gets [`DatabaseError::PoolTimeout`](crate::DatabaseError).
     pub acquire_timeout: Duration,
-    /// How long opening a connection may take.
+    /// How long opening a connection to one address of a host may take.
     pub connect_timeout: Duration,
+    /// The kind of server that is wanted, where there are several.
+    pub target_session_attrs: TargetSessionAttrs,
+    /// Whether the proof of the password is bound to the server's certificate.
+    pub channel_binding: ChannelBinding,
+    /// How the server may ask who connects. Without it: SCRAM only, and with verified TLS every method.
+    pub require_auth: Option<AuthMethods>,
     /// An idle connection above `pool_min` is closed after this long.
     pub idle_timeout: Duration,
     /// The server's limit on one statement.
@@ -103,8 +113,10 @@ pub enum Pooler {
 impl DatabaseConfig {
     /// A configuration from `postgresql://user:password@host:port/database?application_name=…&sslmode=…`.
     ///
-    /// Known options: `sslmode` (`disable` or `verify-full`), `sslrootcert`, `application_name`, `connect_timeout` (in
-    /// seconds), `host` and `port` (for Unix sockets: `host=/folder`), `user`, `password`, `dbname`.
+    /// Options of the URL, each with libpq's meaning: `sslmode` (`disable` or `verify-full`), `sslrootcert`,
+    /// `application_name`, `connect_timeout` (in seconds), `host` and `port` (for Unix sockets: `host=/folder`), `user`,
+    /// `password`, `dbname`, `target_session_attrs`, `channel_binding`, `require_auth`. Any other is refused by name;
+    /// docs/configuration.md lists them all.
     ///
     /// # Errors
     ///
@@ -267,6 +279,9 @@ impl DatabaseConfig {
             auto_size: None,
             acquire_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(5),
+            target_session_attrs: TargetSessionAttrs::default(),
+            channel_binding: ChannelBinding::default(),
+            require_auth: None,
             idle_timeout: Duration::from_secs(300),
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(5),
@@ -276,6 +291,14 @@ impl DatabaseConfig {
             tls,
             pooler: Pooler::None,
         }
+    }
+
+    /// How the server may ask who connects.
+    pub(crate) fn allowed_auth_methods(&self) -> AuthMethods {
+        self.require_auth.unwrap_or(match self.tls {
+            TlsMode::Disable => AuthMethods::without_tls(),
+            TlsMode::VerifyFull { .. } => AuthMethods::all(),
+        })
     }
 
     pub(crate) fn password(&self) -> Option<&str> {
@@ -309,6 +332,9 @@ impl DatabaseConfig {
         ]
     }
 }
+
+/// The longest duration that PostgreSQL's own settings hold.
+const NO_LIMIT: Duration = Duration::from_millis(2_147_483_647);
 
 /// Whether a host is this machine: a Unix socket's folder, or a loopback name or address.
 fn is_local(host: &str) -> bool {

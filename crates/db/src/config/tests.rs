@@ -229,3 +229,95 @@ fn the_role_none_is_not_a_role() {
         .with_role("none");
     assert!(config.validate().unwrap_err().to_string().contains("role"));
 }
+
+/// The first cell of each row of the table under a heading.
+fn documented(heading: &str) -> Vec<String> {
+    let text = include_str!("../../../../docs/configuration.md");
+    let section = text.split(heading).nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split('`').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn documentation_lists_the_keys_and_variables_that_are_obeyed() {
+    assert_eq!(documented("## Options of a URL"), keys::URL_KEYS);
+    assert_eq!(
+        documented("## Variables of the environment"),
+        keys::VARIABLES
+    );
+}
+
+#[test]
+fn every_listed_key_is_read_and_others_are_refused_by_name() {
+    for key in keys::URL_KEYS {
+        let url = format!("postgresql://a@localhost/b?{key}=");
+        if let Err(error) = DatabaseConfig::from_url(&url) {
+            assert!(!error.to_string().contains("not obeyed"), "{error}");
+        }
+    }
+    for key in ["hostaddr", "passfile", "load_balance_hosts", "options"] {
+        let error = DatabaseConfig::from_url(&format!("postgresql://a@localhost/b?{key}=x"));
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains(key) && error.contains("not obeyed"),
+            "{error}"
+        );
+    }
+    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    for url in [None, Some("postgresql://a@localhost/b")] {
+        let _ = DatabaseConfig::from_variables(|name| {
+            asked.borrow_mut().insert(name.to_owned());
+            match name {
+                "DATABASE_URL" => url.map(str::to_owned),
+                "DB_USER" | "DB_NAME" if url.is_none() => Some("x".to_owned()),
+                _ => None,
+            }
+        });
+    }
+    assert!(asked.into_inner().iter().eq(keys::VARIABLES));
+}
+
+#[test]
+fn options_of_libpq_mean_what_they_mean_there() {
+    let read = |query: &str| {
+        DatabaseConfig::from_url(&format!("postgresql://a@db.example/b?{query}")).unwrap()
+    };
+    let limit = read("connect_timeout=0").connect_timeout;
+    assert!(limit > Duration::from_secs(86_400), "{limit:?}");
+    assert_eq!(
+        read("sslrootcert=system").tls,
+        TlsMode::VerifyFull {
+            root_certificate: None
+        }
+    );
+    assert_eq!(
+        read("channel_binding=require").channel_binding,
+        ChannelBinding::Require
+    );
+    assert_eq!(
+        read("target_session_attrs=read-write").target_session_attrs,
+        TargetSessionAttrs::ReadWrite
+    );
+    // An option's name inside another's value is no option.
+    let config = read("application_name=xsslmode=disable");
+    assert_ne!(config.tls, TlsMode::Disable);
+}
+
+#[test]
+fn hosts_of_the_environment_are_read_like_those_of_a_url() {
+    let variables = |port| {
+        from(&[
+            ("DB_USER", "a"),
+            ("DB_NAME", "b"),
+            ("DB_HOST", "127.0.0.1,[::1]"),
+            ("DB_PORT", port),
+        ])
+    };
+    let config = variables("1,2").unwrap();
+    assert_eq!(config.hosts, ["127.0.0.1", "::1"]);
+    assert_eq!(config.ports, [1, 2]);
+    let error = variables("tcp://10.0.0.1:5432").unwrap_err().to_string();
+    assert!(error.contains("Kubernetes"), "{error}");
+}

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use super::{ConfigError, DatabaseConfig, TlsMode};
+use super::{
+    AuthMethods, ChannelBinding, ConfigError, DatabaseConfig, TargetSessionAttrs, TlsMode, keys,
+};
 
 /// The parts of a URL before defaults are filled in.
 #[derive(Default)]
@@ -18,6 +20,9 @@ struct Parts {
     connect_timeout: Option<Duration>,
     ssl_mode: Option<String>,
     ssl_root_certificate: Option<String>,
+    target_session_attrs: Option<TargetSessionAttrs>,
+    channel_binding: Option<ChannelBinding>,
+    require_auth: Option<AuthMethods>,
 }
 
 pub(super) fn parse(url: &str) -> Result<DatabaseConfig, ConfigError> {
@@ -65,7 +70,13 @@ pub(super) fn tls_mode(
     mode: Option<&str>,
     root_certificate: Option<String>,
 ) -> Result<Option<TlsMode>, ConfigError> {
+    // As in libpq, `system` is no file but the authorities that the operating system trusts.
+    let system = root_certificate.as_deref() == Some("system");
+    let root_certificate = root_certificate.filter(|_| !system);
     match mode {
+        None if system => Ok(Some(TlsMode::VerifyFull {
+            root_certificate: None,
+        })),
         None => Ok(root_certificate.map(|file| TlsMode::VerifyFull {
             root_certificate: Some(file.into()),
         })),
@@ -134,23 +145,40 @@ fn read_option(parts: &mut Parts, name: &str, value: String) -> Result<(), Confi
         "sslmode" => parts.ssl_mode = Some(value),
         "sslrootcert" => parts.ssl_root_certificate = Some(value),
         "connect_timeout" => {
-            let seconds = value.parse().map_err(|_| {
-                ConfigError::invalid("connect_timeout", &value, "a whole number of seconds")
-            })?;
-            parts.connect_timeout = Some(Duration::from_secs(seconds));
+            parts.connect_timeout = Some(connect_timeout(&value)?);
         }
+        "target_session_attrs" => {
+            parts.target_session_attrs = Some(TargetSessionAttrs::read(name, &value)?);
+        }
+        "channel_binding" => parts.channel_binding = Some(ChannelBinding::read(name, &value)?),
+        "require_auth" if value.is_empty() => {}
+        "require_auth" => parts.require_auth = Some(AuthMethods::read(name, &value)?),
         _ => {
             return Err(ConfigError::url(format!(
-                "the option {name:?} is not known; known are sslmode, sslrootcert, application_name, connect_timeout, \
-                 host, port, user, password and dbname"
+                "the option {name:?} is not obeyed here; obeyed are {}",
+                keys::URL_KEYS.join(", ")
             )));
         }
     }
     Ok(())
 }
 
+/// As libpq: seconds, and without a limit where it is zero or less.
+fn connect_timeout(text: &str) -> Result<Duration, ConfigError> {
+    let seconds: i32 = text
+        .trim()
+        .parse()
+        .map_err(|_| ConfigError::invalid("connect_timeout", text, "a whole number of seconds"))?;
+    Ok(match u64::try_from(seconds) {
+        Ok(seconds @ 1..) => Duration::from_secs(seconds).min(super::NO_LIMIT),
+        _ => super::NO_LIMIT,
+    })
+}
+
 fn finish(parts: Parts) -> Result<DatabaseConfig, ConfigError> {
-    let user = parts.user.ok_or_else(|| ConfigError::missing("user"))?;
+    let user = parts.user.ok_or_else(|| {
+        ConfigError::missing("user (no operating system account is taken for it)")
+    })?;
     // As everywhere in PostgreSQL, the database is named like the user unless it is given.
     let database = parts.database.unwrap_or_else(|| user.clone());
     let hosts = if parts.hosts.is_empty() {
@@ -171,6 +199,13 @@ fn finish(parts: Parts) -> Result<DatabaseConfig, ConfigError> {
     if let Some(connect_timeout) = parts.connect_timeout {
         config.connect_timeout = connect_timeout;
     }
+    if let Some(attrs) = parts.target_session_attrs {
+        config.target_session_attrs = attrs;
+    }
+    if let Some(channel_binding) = parts.channel_binding {
+        config.channel_binding = channel_binding;
+    }
+    config.require_auth = parts.require_auth;
     if let Some(tls) = tls_mode(
         "sslmode",
         parts.ssl_mode.as_deref(),

@@ -81,6 +81,8 @@ pub enum CloseReason {
     Broken,
     /// The server did not answer, or did not roll back, within the limit.
     NotRecovered,
+    /// The server is not, or is no longer, of the kind that the configuration wants, such as a primary.
+    WrongServer,
 }
 
 /// The events of a pool from now on. A listener that is slow loses the oldest.
@@ -121,6 +123,7 @@ impl CloseReason {
             Self::AboveSize => "above_size",
             Self::Broken => "broken",
             Self::NotRecovered => "not_recovered",
+            Self::WrongServer => "wrong_server",
         }
     }
 }

@@ -18,6 +18,14 @@ pub enum ImportError {
         /// The column's name.
         column: &'static str,
     },
+    /// Two columns have one name, so that one of them would be dropped.
+    #[error("{file}: the column {column:?} is there twice")]
+    DoubledColumn {
+        /// The file.
+        file: &'static str,
+        /// The column's name, cut to a length.
+        column: String,
+    },
     /// A line that is not CSV, or has another number of fields than the first.
     #[error("{file}, line {line}: {reason}")]
     Malformed {
@@ -43,20 +51,24 @@ pub enum ImportError {
         reason: String,
     },
     /// The ledger refused a transaction.
-    #[error("transactions, line {line}: {refusal}")]
+    #[error("transactions, line {line}, account {account:?}: {refusal}")]
     Refused {
         /// The line, from 1.
         line: u64,
+        /// The account as the file names it.
+        account: String,
         /// Why.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// A running balance differs from the one that the bank recorded.
     #[error(
-        "transactions, line {line}, field balance: the bank recorded {recorded}, our books say {running}"
+        "transactions, line {line}, account {account:?}, field balance: the bank recorded {recorded}, our books say {running}"
     )]
     BalanceDiffers {
         /// The line, from 1.
         line: u64,
+        /// The account as the file names it.
+        account: String,
         /// The bank's balance.
         recorded: Money,
         /// Ours.

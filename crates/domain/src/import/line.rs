@@ -4,10 +4,11 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::ImportError;
 use super::read::Fields;
+use super::{ImportError, ImportOptions};
+use crate::customers::CustomerType;
 use crate::ledger::{Direction, PostingKind};
-use crate::{AccountId, Currency, CustomerId, Money, PostingRequest};
+use crate::{AccountId, AccountType, Currency, CustomerId, Money, PostingRequest};
 
 /// A customer in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,16 @@ pub struct CustomerLine {
     pub customer_id: CustomerId,
     /// Date of birth.
     pub date_of_birth: Option<NaiveDate>,
+    /// Given name, where the source has one.
+    pub first_name: Option<String>,
+    /// Family name, where the source has one.
+    pub last_name: Option<String>,
+    /// E-mail address, where the source has one.
+    pub email: Option<String>,
+    /// Telephone number, where the source has one.
+    pub phone: Option<String>,
+    /// The kind of customer; an individual where the source has none.
+    pub customer_type: CustomerType,
 }
 
 /// An account in the source.
@@ -33,8 +44,14 @@ pub struct AccountLine {
     pub account_id: AccountId,
     /// Its owner's identifier in the source.
     pub customer: String,
-    /// When it was opened.
-    pub opened_at: DateTime<Utc>,
+    /// The day on which it was opened, in its time zone.
+    pub opened_on: NaiveDate,
+    /// The kind of account; a checking account where the source has none.
+    pub account_type: AccountType,
+    /// The account's currency; the history's where the source has none.
+    pub currency: Currency,
+    /// The zone whose days the account's dates are; the history's where the source has none.
+    pub time_zone: String,
 }
 
 /// A transaction in the source.
@@ -48,15 +65,19 @@ pub struct TransactionLine {
     pub account: String,
     /// The account's identifier here.
     pub account_id: AccountId,
+    /// The day, in the account's time zone.
+    pub date: NaiveDate,
     /// The balance that the bank recorded after it.
     pub recorded_balance: Money,
-    /// What to ask the ledger for.
+    /// What to ask the ledger for. Its time is the start of the day in UTC until the account's zone is known.
     pub request: PostingRequest,
 }
 
 impl CustomerLine {
     pub(super) const FILE: &'static str = "customers";
     pub(super) const COLUMNS: &'static [&'static str] = &["customer_id", "date_of_birth"];
+    pub(super) const OPTIONAL: &'static [&'static str] =
+        &["first_name", "last_name", "email", "phone", "customer_type"];
 
     pub(super) fn read(fields: &Fields<'_>, source: &str) -> Result<Self, ImportError> {
         let source_id = fields.identifier("customer_id")?;
@@ -67,9 +88,18 @@ impl CustomerLine {
         };
         Ok(Self {
             line: fields.line,
-            customer_id: derived(source, "customer", &source_id).into(),
+            customer_id: customer_id(source, &source_id),
             source_id,
             date_of_birth,
+            first_name: fields.optional("first_name"),
+            last_name: fields.optional("last_name"),
+            email: fields.optional("email"),
+            phone: fields.optional("phone"),
+            customer_type: match fields.get("customer_type") {
+                "" => CustomerType::Individual,
+                name => CustomerType::from_name(name)
+                    .ok_or_else(|| fields.problem("customer_type", "not individual or business"))?,
+            },
         })
     }
 }
@@ -77,15 +107,35 @@ impl CustomerLine {
 impl AccountLine {
     pub(super) const FILE: &'static str = "accounts";
     pub(super) const COLUMNS: &'static [&'static str] = &["account_id", "customer_id", "opened_on"];
+    pub(super) const OPTIONAL: &'static [&'static str] = &["account_type", "currency", "time_zone"];
 
-    pub(super) fn read(fields: &Fields<'_>, source: &str) -> Result<Self, ImportError> {
+    pub(super) fn read(fields: &Fields<'_>, options: &ImportOptions) -> Result<Self, ImportError> {
+        let source = &options.source;
         let source_id = fields.identifier("account_id")?;
         Ok(Self {
             line: fields.line,
-            account_id: derived(source, "account", &source_id).into(),
+            account_id: account_id(source, &source_id),
             source_id,
             customer: fields.identifier("customer_id")?,
-            opened_at: midnight(fields.date("opened_on")?),
+            opened_on: fields.date("opened_on")?,
+            account_type: match fields.get("account_type") {
+                "" => AccountType::Checking,
+                name => AccountType::from_name(name)
+                    .filter(|account_type| *account_type != AccountType::System)
+                    .ok_or_else(|| {
+                        fields.problem("account_type", "not checking, savings or business")
+                    })?,
+            },
+            currency: match fields.get("currency") {
+                "" => options.currency,
+                code => {
+                    Currency::from_code(code).map_err(|error| fields.problem("currency", error))?
+                }
+            },
+            time_zone: match fields.get("time_zone") {
+                "" => options.time_zone.clone(),
+                zone => zone.to_owned(),
+            },
         })
     }
 }
@@ -105,11 +155,13 @@ impl TransactionLine {
     pub(super) fn read(
         fields: &Fields<'_>,
         source: &str,
-        currency: Currency,
+        currency: impl Fn(&str) -> Currency,
     ) -> Result<Self, ImportError> {
         let source_id = fields.identifier("transaction_id")?;
         let account = fields.identifier("account_id")?;
-        let account_id = AccountId::from(derived(source, "account", &account));
+        let currency = currency(&account);
+        let date = fields.date("date")?;
+        let account_id = account_id(source, &account);
         let movement = fields.money("movement", currency)?;
         if movement.is_zero() {
             return Err(fields.problem("movement", "nothing moves"));
@@ -120,20 +172,37 @@ impl TransactionLine {
             (Direction::Debit, movement.negated())
         };
         let (operation, purpose) = (fields.get("operation"), fields.get("purpose"));
+        if !OPERATIONS.contains(&operation) {
+            let known = OPERATIONS.join(", ");
+            let reason = format!("not an operation that can be imported: one of: none{known}");
+            return Err(fields.problem("operation", reason));
+        }
         let request = PostingRequest::new(account_id, kind(purpose), direction, amount)
             .described(description(operation, purpose))
             .with_key(format!("{source}/transaction/{source_id}"))
-            .at(midnight(fields.date("date")?));
+            .at(midnight(date));
         Ok(Self {
             line: fields.line,
             source_id,
             account,
             account_id,
+            date,
             recorded_balance: fields.money("balance", currency)?,
             request,
         })
     }
 }
+
+/// The operations that a source may name; an empty one is none.
+const OPERATIONS: &[&str] = &[
+    "",
+    "cash deposit",
+    "cash withdrawal",
+    "card withdrawal",
+    "transfer in",
+    "transfer out",
+    "other",
+];
 
 fn kind(purpose: &str) -> PostingKind {
     match purpose {
@@ -152,8 +221,20 @@ fn description(operation: &str, purpose: &str) -> String {
     }
 }
 
-fn midnight(date: NaiveDate) -> DateTime<Utc> {
+pub(super) fn midnight(date: NaiveDate) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc()
+}
+
+/// Returns the identifier here of an account that was imported from a source.
+#[must_use]
+pub fn account_id(source: &str, source_id: &str) -> AccountId {
+    derived(source, "account", source_id).into()
+}
+
+/// Returns the identifier here of a customer who was imported from a source.
+#[must_use]
+pub fn customer_id(source: &str, source_id: &str) -> CustomerId {
+    derived(source, "customer", source_id).into()
 }
 
 /// The same identifier for the same thing of the same source, whenever it is imported: a version 8 UUID (RFC 9562) of the

@@ -5,6 +5,9 @@
 //! leaves nothing behind. Each transaction goes through the same engine as any other, and the import stops at the first
 //! running balance that differs from the bank's own.
 //!
+//! Dates are days of the account's own time zone. Columns that are not known are named in [`History::warnings`]; a doubled
+//! column and an unknown operation are errors. A longer file of the same source goes on where the first one ended.
+//!
 //! Identifiers and idempotency keys are made from the name of the source and the identifiers in the files, so importing
 //! the same files again changes nothing.
 
@@ -16,6 +19,6 @@ mod run;
 
 pub use compare::{Comparison, Difference, compare};
 pub use error::ImportError;
-pub use line::{AccountLine, CustomerLine, TransactionLine};
-pub use read::{History, Sources};
+pub use line::{AccountLine, CustomerLine, TransactionLine, account_id, customer_id};
+pub use read::{History, ImportOptions, Sources};
 pub use run::{ImportReport, run};

@@ -8,25 +8,54 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::ImportError;
 use super::line::{AccountLine, CustomerLine, TransactionLine};
-use crate::{Currency, Money};
+use crate::{Currency, Money, shortened};
 
-/// The three files. The first line of each names its columns; more columns than are needed do not matter.
+/// The three files. The first line of each names its columns; columns that are not known are named in a warning.
 #[derive(Debug)]
 pub struct Sources<C, A, T> {
-    /// Columns `customer_id`, `date_of_birth` (may be empty).
+    /// Columns `customer_id`, `date_of_birth` (may be empty); optional `first_name`, `last_name`, `email`, `phone`,
+    /// `customer_type`.
     pub customers: C,
-    /// Columns `account_id`, `customer_id`, `opened_on`.
+    /// Columns `account_id`, `customer_id`, `opened_on`; optional `account_type`, `currency`, `time_zone`.
     pub accounts: A,
     /// Columns `transaction_id`, `account_id`, `date`, `movement` (with its sign), `balance` (as the bank recorded it after
     /// the transaction), `operation`, `purpose`; in the order in which they happened.
     pub transactions: T,
 }
 
+/// How to read the files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportOptions {
+    pub(super) source: String,
+    pub(super) currency: Currency,
+    pub(super) time_zone: String,
+}
+
+impl ImportOptions {
+    /// Files of `source`, with amounts in `currency` and dates in UTC where the files do not say otherwise.
+    #[must_use]
+    pub fn new(source: impl Into<String>, currency: Currency) -> Self {
+        Self {
+            source: source.into(),
+            currency,
+            time_zone: "UTC".to_owned(),
+        }
+    }
+
+    /// The same with the time zone of accounts for which the files name none.
+    #[must_use]
+    pub fn with_time_zone(mut self, time_zone: impl Into<String>) -> Self {
+        self.time_zone = time_zone.into();
+        self
+    }
+}
+
 /// What the files hold, checked: every line can be read, identifiers are unique, accounts have owners, transactions have
 /// accounts, and times do not go back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
-    pub(super) currency: Currency,
+    /// The columns of the files that were not used.
+    pub warnings: Vec<String>,
     /// The customers.
     pub customers: Vec<CustomerLine>,
     /// The accounts.
@@ -68,97 +97,137 @@ impl History {
         source: &str,
         currency: Currency,
     ) -> Result<Self, ImportError> {
+        let options = ImportOptions::new(source, currency);
+        Self::read_all(sources, &options).map_err(|problems| {
+            // There is at least one.
+            problems
+                .into_iter()
+                .next()
+                .unwrap_or(ImportError::Malformed {
+                    file: "transactions",
+                    line: 1,
+                    reason: "it cannot be read".to_owned(),
+                })
+        })
+    }
+
+    /// Reads the files, and gathers what is wrong with every line, up to 1,000 errors for each file.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ImportError`], in the order of the files and lines; there is at least one.
+    pub fn read_all<C: Read, A: Read, T: Read>(
+        sources: Sources<C, A, T>,
+        options: &ImportOptions,
+    ) -> Result<Self, Vec<ImportError>> {
+        let mut notes = Notes::default();
         let customers = lines(
             sources.customers,
             CustomerLine::FILE,
-            CustomerLine::COLUMNS,
-            |fields| CustomerLine::read(fields, source),
-        )?;
+            (CustomerLine::COLUMNS, CustomerLine::OPTIONAL),
+            &mut notes,
+            |fields| CustomerLine::read(fields, &options.source),
+        );
         let accounts = lines(
             sources.accounts,
             AccountLine::FILE,
-            AccountLine::COLUMNS,
-            |fields| AccountLine::read(fields, source),
-        )?;
+            (AccountLine::COLUMNS, AccountLine::OPTIONAL),
+            &mut notes,
+            |fields| AccountLine::read(fields, options),
+        );
+        let currencies: HashMap<&str, Currency> = accounts
+            .iter()
+            .map(|line| (line.source_id.as_str(), line.currency))
+            .collect();
         let transactions = lines(
             sources.transactions,
             TransactionLine::FILE,
-            TransactionLine::COLUMNS,
-            |fields| TransactionLine::read(fields, source, currency),
-        )?;
+            (TransactionLine::COLUMNS, &[]),
+            &mut notes,
+            |fields| {
+                TransactionLine::read(fields, &options.source, |account| {
+                    currencies.get(account).copied().unwrap_or(options.currency)
+                })
+            },
+        );
+        let Notes {
+            warnings,
+            mut problems,
+        } = notes;
         let history = Self {
-            currency,
+            warnings,
             customers,
             accounts,
             transactions,
         };
-        history.check()?;
-        Ok(history)
+        // Owners and accounts whose own lines cannot be read would be missed too: those lines come first.
+        if problems.is_empty() {
+            history.check(&mut problems);
+        }
+        if problems.is_empty() {
+            Ok(history)
+        } else {
+            Err(problems)
+        }
     }
 
-    fn check(&self) -> Result<(), ImportError> {
+    fn check(&self, problems: &mut Vec<ImportError>) {
         let customers = unique(
             self.customers
                 .iter()
                 .map(|line| (line.line, line.source_id.as_str())),
-            "customers",
-            "customer_id",
-        )?;
+            ("customers", "customer_id"),
+            problems,
+        );
         let accounts = unique(
             self.accounts
                 .iter()
                 .map(|line| (line.line, line.source_id.as_str())),
-            "accounts",
-            "account_id",
-        )?;
+            ("accounts", "account_id"),
+            problems,
+        );
         unique(
             self.transactions
                 .iter()
                 .map(|line| (line.line, line.source_id.as_str())),
-            "transactions",
-            "transaction_id",
-        )?;
-        for line in &self.accounts {
-            known(
-                &customers,
-                "accounts",
-                line.line,
-                "customer_id",
-                &line.customer,
-            )?;
-        }
-        for line in &self.transactions {
-            known(
-                &accounts,
-                "transactions",
-                line.line,
-                "account_id",
-                &line.account,
-            )?;
-        }
-        self.check_times()
+            ("transactions", "transaction_id"),
+            problems,
+        );
+        let owners = self
+            .accounts
+            .iter()
+            .map(|line| (line.line, line.customer.as_str()));
+        known(&customers, owners, ("accounts", "customer_id"), problems);
+        let moved = self
+            .transactions
+            .iter()
+            .map(|line| (line.line, line.account.as_str()));
+        known(&accounts, moved, ("transactions", "account_id"), problems);
+        self.check_times(problems);
     }
 
-    fn check_times(&self) -> Result<(), ImportError> {
+    fn check_times(&self, problems: &mut Vec<ImportError>) {
         for pair in self.transactions.windows(2) {
             if let [before, after] = pair
-                && after.request.event_time < before.request.event_time
+                && after.date < before.date
             {
-                return Err(ImportError::Field {
+                problems.push(ImportError::Field {
                     file: "transactions",
                     line: after.line,
                     field: "date",
-                    value: after
-                        .request
-                        .event_time
-                        .map(|time| time.date_naive().to_string())
-                        .unwrap_or_default(),
+                    value: after.date.to_string(),
                     reason: "it lies before the date of the line before".to_owned(),
                 });
             }
         }
-        Ok(())
     }
+}
+
+/// What is to be said about the files.
+#[derive(Default)]
+struct Notes {
+    warnings: Vec<String>,
+    problems: Vec<ImportError>,
 }
 
 /// One line by the names of its fields.
@@ -176,6 +245,13 @@ impl Fields<'_> {
             .get(field)
             .and_then(|column| self.record.get(*column))
             .unwrap_or_default()
+    }
+
+    /// The field of an optional column; `None` when it is empty or the column is not there.
+    pub(super) fn optional(&self, field: &str) -> Option<String> {
+        Some(self.get(field))
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
     }
 
     pub(super) fn identifier(&self, field: &'static str) -> Result<String, ImportError> {
@@ -214,84 +290,129 @@ impl Fields<'_> {
             file: self.file,
             line: self.line,
             field,
-            value: self.get(field).to_owned(),
+            value: shortened(self.get(field)),
             reason: reason.to_string(),
         }
     }
 }
 
+/// The most errors that are gathered from one file.
+const PROBLEMS_MAX: usize = 1_000;
+
+/// Every line of a file that can be read; errors and unused columns go to the notes.
 fn lines<L>(
     source: impl Read,
     file: &'static str,
-    needed: &'static [&'static str],
+    (needed, optional): (&'static [&'static str], &'static [&'static str]),
+    notes: &mut Notes,
     read: impl Fn(&Fields<'_>) -> Result<L, ImportError>,
-) -> Result<Vec<L>, ImportError> {
+) -> Vec<L> {
     let mut reader = ReaderBuilder::new().from_reader(source);
     let malformed = |error: &csv::Error| ImportError::Malformed {
         file,
         line: error.position().map_or(1, csv::Position::line),
         reason: error.to_string(),
     };
-    let header = reader.headers().map_err(|error| malformed(&error))?;
-    let columns: HashMap<String, usize> = header
-        .iter()
-        .enumerate()
-        .map(|(column, name)| (name.trim().to_owned(), column))
-        .collect();
-    if let Some(column) = needed.iter().find(|name| !columns.contains_key(**name)) {
-        return Err(ImportError::MissingColumn { file, column });
-    }
-    let mut lines = Vec::new();
+    let header = match reader.headers() {
+        Ok(header) => header.clone(),
+        Err(error) => {
+            notes.problems.push(malformed(&error));
+            return Vec::new();
+        }
+    };
+    let Some(columns) = columns(&header, file, (needed, optional), notes) else {
+        return Vec::new();
+    };
+    let (mut lines, mut problems) = (Vec::new(), Vec::new());
     for record in reader.records() {
-        let record = record.map_err(|error| malformed(&error))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        lines.push(read(&Fields {
-            line,
-            file,
-            columns: &columns,
-            record: &record,
-        })?);
+        let line = record
+            .map_err(|error| malformed(&error))
+            .and_then(|record| {
+                read(&Fields {
+                    line: record.position().map_or(0, csv::Position::line),
+                    file,
+                    columns: &columns,
+                    record: &record,
+                })
+            });
+        match line {
+            Ok(line) => lines.push(line),
+            Err(problem) => problems.push(problem),
+        }
+        if problems.len() >= PROBLEMS_MAX {
+            break;
+        }
     }
-    Ok(lines)
+    notes.problems.append(&mut problems);
+    lines
+}
+
+/// The places of the columns, unless one is missing or there twice.
+fn columns(
+    header: &StringRecord,
+    file: &'static str,
+    (needed, optional): (&'static [&'static str], &'static [&'static str]),
+    notes: &mut Notes,
+) -> Option<HashMap<String, usize>> {
+    let mut columns = HashMap::new();
+    let before = notes.problems.len();
+    for (column, name) in header.iter().enumerate() {
+        let name = name.trim();
+        if columns.insert(name.to_owned(), column).is_some() {
+            notes.problems.push(ImportError::DoubledColumn {
+                file,
+                column: shortened(name),
+            });
+        } else if !needed.contains(&name) && !optional.contains(&name) {
+            let name = shortened(name);
+            notes
+                .warnings
+                .push(format!("{file}: the column {name:?} is not used"));
+        }
+    }
+    for column in needed.iter().filter(|name| !columns.contains_key(**name)) {
+        notes
+            .problems
+            .push(ImportError::MissingColumn { file, column });
+    }
+    (notes.problems.len() == before).then_some(columns)
 }
 
 fn unique<'a>(
     lines: impl Iterator<Item = (u64, &'a str)>,
-    file: &'static str,
-    field: &'static str,
-) -> Result<HashSet<&'a str>, ImportError> {
+    (file, field): (&'static str, &'static str),
+    problems: &mut Vec<ImportError>,
+) -> HashSet<&'a str> {
     let mut seen = HashSet::new();
     for (line, identifier) in lines {
         if !seen.insert(identifier) {
-            let reason = "it stands on an earlier line too".to_owned();
-            return Err(ImportError::Field {
+            problems.push(ImportError::Field {
                 file,
                 line,
                 field,
                 value: identifier.to_owned(),
-                reason,
+                reason: "it stands on an earlier line too".to_owned(),
             });
         }
     }
-    Ok(seen)
+    seen
 }
 
-fn known(
+fn known<'a>(
     identifiers: &HashSet<&str>,
-    file: &'static str,
-    line: u64,
-    field: &'static str,
-    identifier: &str,
-) -> Result<(), ImportError> {
-    if identifiers.contains(identifier) {
-        return Ok(());
+    lines: impl Iterator<Item = (u64, &'a str)>,
+    (file, field): (&'static str, &'static str),
+    problems: &mut Vec<ImportError>,
+) {
+    for (line, identifier) in lines {
+        if !identifiers.contains(identifier) {
+            problems.push(ImportError::Field {
+                file,
+                line,
+                field,
+                value: identifier.to_owned(),
+                reason: "no such line in its own file".to_owned(),
+            });
+        }
     }
-    let reason = "no such line in its own file".to_owned();
-    Err(ImportError::Field {
-        file,
-        line,
-        field,
-        value: identifier.to_owned(),
-        reason,
-    })
 }

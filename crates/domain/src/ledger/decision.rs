@@ -102,6 +102,9 @@ pub const DESCRIPTION_LENGTH_MAX: usize = 500;
 /// The most characters of an idempotency key.
 pub const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 255;
 
+const DESCRIPTION: &str = "description";
+pub(super) const IDEMPOTENCY_KEY: &str = "idempotency_key";
+
 /// The earliest time of an event that is brought in: the year 1. PostgreSQL and our clients agree on the times since.
 const EVENT_TIME_MIN: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
     Some(time) => time,
@@ -168,7 +171,7 @@ struct Movement {
 impl Books {
     fn decide_one(&self, identified: &Identified<'_>) -> Result<Verdict, Refusal> {
         let request = identified.request;
-        check_texts(request)?;
+        check_key(request)?;
         let key = request
             .idempotency_key()
             .map(|key| (key.to_owned(), request.hash()));
@@ -184,6 +187,7 @@ impl Books {
                 })
             };
         }
+        check_description(request)?;
         let movement = match request {
             Request::Transfer(transfer) => self.transfer(transfer)?,
             Request::Posting(posting) => self.posting(posting)?,
@@ -226,6 +230,7 @@ impl Books {
 
     fn posting(&self, request: &PostingRequest) -> Result<Movement, Refusal> {
         require_positive(request.amount)?;
+        require_no_leap_second(request.event_time)?;
         let system = request.kind.system_account().id(request.amount.currency());
         if self
             .active(request.account, request.amount.currency())?
@@ -448,20 +453,34 @@ impl AccountState {
     }
 }
 
-fn check_texts(request: &Request) -> Result<(), Refusal> {
-    text::printable(request.description(), DESCRIPTION_LENGTH_MAX).map_err(|problem| {
-        Refusal::Text {
-            field: "description",
+fn check_description(request: &Request) -> Result<(), Refusal> {
+    text::printable(request.description(), DESCRIPTION_LENGTH_MAX)
+        .map(drop)
+        .map_err(|problem| Refusal::Text {
+            field: DESCRIPTION,
             reason: problem.to_string(),
-        }
-    })?;
+        })
+}
+
+/// Before everything else: a key that cannot be kept was never used.
+fn check_key(request: &Request) -> Result<(), Refusal> {
     if let Some(key) = request.idempotency_key() {
         text::required(key, IDEMPOTENCY_KEY_LENGTH_MAX).map_err(|problem| Refusal::Text {
-            field: "idempotency_key",
+            field: IDEMPOTENCY_KEY,
             reason: problem.to_string(),
         })?;
     }
     Ok(())
+}
+
+/// The database has no leap seconds: it would keep the second after as the time.
+fn require_no_leap_second(event_time: Option<DateTime<Utc>>) -> Result<(), Refusal> {
+    match event_time {
+        Some(time) if time.timestamp_subsec_nanos() >= 1_000_000_000 => {
+            Err(Refusal::LeapSecond { event_time: time })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn require_positive(amount: Money) -> Result<(), Refusal> {

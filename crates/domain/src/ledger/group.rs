@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use neobank_db::{DatabaseError, ErrorClass, RetryPolicy, TransactionOptions};
+use neobank_db::{DatabaseError, ErrorClass, RetryPolicy, Transaction, TransactionOptions};
 
 use super::Ledger;
 use super::certainty::{self, Certainty};
@@ -145,9 +145,7 @@ pub(super) async fn run(
     group: &Group<'_>,
     claims: &mut impl Claims,
 ) -> Result<Vec<Outcome>, Failure> {
-    let visit = ledger
-        .memory
-        .visit(&group.accounts, claims.after().is_some());
+    let visit = ledger.memory.visit(&group.accounts, claims.after());
     if visit.may_guess() {
         if let Some(outcomes) = unlocked::attempt(ledger, group, &visit, claims).await? {
             return Ok(outcomes);
@@ -186,7 +184,12 @@ async fn run_under_locks(
                 outcomes,
                 transfers,
             }) => match certainty::resolve(database, &group.accounts, &transfers, None).await {
-                Certainty::Committed(_) => return Ok(outcomes),
+                Certainty::Committed {
+                    replicated: true, ..
+                } => return Ok(outcomes),
+                Certainty::Committed {
+                    replicated: false, ..
+                } => return Err(Failure::NotReplicated(outcomes)),
                 Certainty::Aborted if attempts < pauses.attempts_max => {
                     attempts = attempts.saturating_add(1);
                 }
@@ -225,9 +228,12 @@ async fn attempt(
         transfers,
     } = decide(&mut books, &chosen);
     if transfers.is_empty() {
-        transaction.rollback().await?;
+        let ended = end_without_transfers(transaction, &outcomes).await?;
         visit.keep(books.accounts);
-        return Ok(outcomes);
+        return match ended {
+            Replicated::Yes => Ok(outcomes),
+            Replicated::No => Err(Failure::NotReplicated(outcomes)),
+        };
     }
     let identifiers: Vec<_> = transfers
         .iter()
@@ -246,6 +252,32 @@ async fn attempt(
         }),
         Err(DatabaseError::CommittedNotReplicated) => Err(Failure::NotReplicated(outcomes)),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the standbys that the server waits for have everything that was seen.
+enum Replicated {
+    Yes,
+    No,
+}
+
+/// A replay tells that money moved, and so waits for the standby as the commit did that moved it: what was seen can be a
+/// transfer whose own wait was cut short. A rejection needs nothing of that.
+async fn end_without_transfers(
+    transaction: Transaction,
+    outcomes: &[Outcome],
+) -> Result<Replicated, DatabaseError> {
+    if !outcomes.iter().any(Outcome::is_replayed) {
+        transaction.rollback().await?;
+        return Ok(Replicated::Yes);
+    }
+    match Session::commit_durably(transaction).await {
+        Ok(()) => Ok(Replicated::Yes),
+        // The transfers are there, whatever became of this commit, and that they last was not confirmed.
+        Err(DatabaseError::CommittedNotReplicated | DatabaseError::CommitUnknown { .. }) => {
+            Ok(Replicated::No)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::decision::AccountState;
-use crate::AccountId;
+use crate::{AccountId, TransferId};
 
 /// The accounts that a ledger saw last, and which of them are in use.
 pub(super) struct Memory {
@@ -44,8 +44,16 @@ struct State {
     metrics: MemoryMetrics,
 }
 
-/// The number of a visit, and what its group leaves, whose statement is on its way.
-type Promise = (u64, BTreeMap<AccountId, AccountState>);
+/// What a group leaves whose statement is on its way.
+struct Promise {
+    /// The number of its visit.
+    visit: u64,
+    /// By which whoever follows it knows it.
+    turn: i64,
+    /// One of its transfers: it is there when the group has succeeded, and never otherwise.
+    transfer: TransferId,
+    accounts: BTreeMap<AccountId, AccountState>,
+}
 
 /// How far memory is worth a try: where others move the same accounts, it is wrong again and again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +70,8 @@ pub(super) struct Visit<'a> {
     memory: &'a Memory,
     number: u64,
     accounts: &'a [AccountId],
+    /// The turn of the group whose promise may be recalled.
+    follows: Option<i64>,
     may_guess: bool,
 }
 
@@ -69,8 +79,8 @@ pub(super) struct Visit<'a> {
 #[derive(Default)]
 pub(super) struct Recalled {
     pub(super) accounts: BTreeMap<AccountId, AccountState>,
-    /// One of those that are as another group will leave them, if its statement succeeds, and its version then.
-    pub(super) promised: Option<(AccountId, i64)>,
+    /// Where some are as another group will leave them: a transfer that is there if its statement succeeds.
+    pub(super) promised: Option<TransferId>,
 }
 
 impl Memory {
@@ -81,15 +91,22 @@ impl Memory {
         }
     }
 
-    /// The group under way with these accounts, each once; `follows` if it may be decided on what another one promises.
-    pub(super) fn visit<'a>(&'a self, accounts: &'a [AccountId], follows: bool) -> Visit<'a> {
+    /// The group under way with these accounts, each once; `follows` is the turn of the group on whose promise it may be
+    /// decided.
+    pub(super) fn visit<'a>(
+        &'a self,
+        accounts: &'a [AccountId],
+        follows: Option<i64>,
+    ) -> Visit<'a> {
         let mut state = self.state();
         let mut is_known = true;
         let State { busy, promised, .. } = &mut *state;
         for account in accounts {
             let users = busy.entry(*account).or_default();
             // Otherwise another group of this process holds the locks, or is about to: a guess would be wrong.
-            is_known &= *users == 0 || (follows && *users == 1 && is_promised(promised, account));
+            is_known &= *users == 0
+                || (*users == 1
+                    && follows.is_some_and(|turn| is_promised(promised, turn, account)));
             *users = users.saturating_add(1);
         }
         let may_guess = self.limit > 0 && is_known && state.doubt.passes();
@@ -103,6 +120,7 @@ impl Memory {
             memory: self,
             number,
             accounts,
+            follows,
             may_guess,
         }
     }
@@ -133,8 +151,11 @@ impl Visit<'_> {
         let mut recalled = Recalled::default();
         for account in self.accounts {
             let (young, old) = (state.young.remove(account), state.old.remove(account));
-            if let Some(promised) = state.take_promised(account) {
-                recalled.promised = Some((*account, promised.version));
+            let promised = self
+                .follows
+                .and_then(|turn| state.take_promised(turn, account));
+            if let Some((transfer, promised)) = promised {
+                recalled.promised = Some(transfer);
                 recalled.accounts.insert(*account, promised);
             } else if let Some(remembered) = young.or(old) {
                 recalled.accounts.insert(*account, remembered);
@@ -143,9 +164,19 @@ impl Visit<'_> {
         recalled
     }
 
-    /// Lets the next group be decided on the accounts as this one will leave them.
-    pub(super) fn promise(&self, accounts: BTreeMap<AccountId, AccountState>) {
-        self.memory.state().promised.push((self.number, accounts));
+    /// Lets the group that follows this turn be decided on the accounts as this one will leave them.
+    pub(super) fn promise(
+        &self,
+        turn: i64,
+        transfer: TransferId,
+        accounts: BTreeMap<AccountId, AccountState>,
+    ) {
+        self.memory.state().promised.push(Promise {
+            visit: self.number,
+            turn,
+            transfer,
+            accounts,
+        });
     }
 
     /// Promises no longer, and returns the accounts that nobody has recalled.
@@ -213,20 +244,30 @@ impl State {
         }
     }
 
-    fn take_promised(&mut self, account: &AccountId) -> Option<AccountState> {
+    fn take_promised(
+        &mut self,
+        turn: i64,
+        account: &AccountId,
+    ) -> Option<(TransferId, AccountState)> {
         let mut promises = self.promised.iter_mut();
-        promises.find_map(|(_, accounts)| accounts.remove(account))
+        let promise = promises.find(|promise| promise.turn == turn)?;
+        Some((promise.transfer, promise.accounts.remove(account)?))
     }
 
     fn take_back(&mut self, visit: u64) -> BTreeMap<AccountId, AccountState> {
-        let place = self.promised.iter().position(|(own, _)| *own == visit);
-        place.map_or_else(BTreeMap::new, |place| self.promised.swap_remove(place).1)
+        let place = self
+            .promised
+            .iter()
+            .position(|promise| promise.visit == visit);
+        place.map_or_else(BTreeMap::new, |place| {
+            self.promised.swap_remove(place).accounts
+        })
     }
 }
 
-fn is_promised(promises: &[Promise], account: &AccountId) -> bool {
+fn is_promised(promises: &[Promise], turn: i64, account: &AccountId) -> bool {
     let mut promises = promises.iter();
-    promises.any(|(_, accounts)| accounts.contains_key(account))
+    promises.any(|promise| promise.turn == turn && promise.accounts.contains_key(account))
 }
 
 impl Doubt {

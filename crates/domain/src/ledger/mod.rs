@@ -238,6 +238,14 @@ async fn attempt_in(
         outcomes,
         transfers,
     } = decide(&mut books, &group.requests);
+    if outcomes.iter().any(Outcome::is_replayed) {
+        // What was found must be as durable as what the caller commits; the locks make it a commit that waits.
+        Session::become_durable(inner).await?;
+        if transfers.is_empty() {
+            savepoint.release().await?;
+            return Ok(outcomes);
+        }
+    }
     if transfers.is_empty() {
         // Also lets the locks go.
         savepoint.rollback().await?;

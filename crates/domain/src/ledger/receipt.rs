@@ -76,6 +76,10 @@ impl Receipt {
 }
 
 impl Outcome {
+    pub(in crate::ledger) const fn is_replayed(&self) -> bool {
+        matches!(self, Self::Replayed(_))
+    }
+
     /// The receipt, or why there is none.
     ///
     /// # Errors

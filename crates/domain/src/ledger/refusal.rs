@@ -9,7 +9,8 @@ use crate::{AccountId, Currency, Money, MoneyError, TransferId};
 
 /// Why a request was refused. Nothing was changed by it.
 ///
-/// When several reasons hold, the one that stands first here is given.
+/// When several reasons hold, the one that stands first here is given; but a key that was used for another request comes
+/// before a description that cannot be kept.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", content = "details", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -44,6 +45,12 @@ pub enum Refusal {
     AmountNotPositive {
         /// What was asked for.
         amount: Money,
+    },
+    /// The time of the event is a leap second, which the database cannot keep.
+    #[error("the event time {event_time} is a leap second, which cannot be kept")]
+    LeapSecond {
+        /// What was asked for.
+        event_time: DateTime<Utc>,
     },
     /// The bank's own accounts move by postings, not by transfers.
     #[error("account {account} is one of the bank's own")]
@@ -127,4 +134,27 @@ pub enum Refusal {
         /// What was to be added or taken.
         amount: Money,
     },
+}
+
+impl Refusal {
+    /// Whether it depends on what is in the books; of the others the request itself, or its key, is the reason.
+    pub(super) const fn depends_on_accounts(&self) -> bool {
+        !matches!(
+            self,
+            Self::Text { .. }
+                | Self::KeyReused { .. }
+                | Self::SameAccount { .. }
+                | Self::AmountNotPositive { .. }
+                | Self::LeapSecond { .. }
+        )
+    }
+
+    /// Whether it is true only as long as the request's key was not used before.
+    pub(super) fn needs_unused_key(&self) -> bool {
+        match self {
+            Self::KeyReused { .. } => false,
+            Self::Text { field, .. } => *field != super::decision::IDEMPOTENCY_KEY,
+            _ => true,
+        }
+    }
 }

@@ -4,6 +4,8 @@
 //! that two of them can never wait for each other. `FOR NO KEY UPDATE` lets the foreign keys of other tables pass. The
 //! keys are looked up by a statement of its own behind it: a statement that waits for a lock still sees the snapshot from
 //! before the wait, and a transfer that committed meanwhile under the same key would be missed.
+//!
+//! Names: every function, operator and type is one of `pg_catalog` by its full name, so that no `search_path` finds another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -22,9 +24,9 @@ use crate::{AccountId, Currency, Money, TransferId};
 
 const LOCK_ACCOUNTS: &str = "\
 SELECT account_id, account_number, currency_code, account_status, current_balance::numeric, held_balance::numeric,
-       overdraft_limit::numeric, last_entry_number, last_entry_at, version, clock_timestamp() AS now
+       overdraft_limit::numeric, last_entry_number, last_entry_at, version, pg_catalog.clock_timestamp() AS now
 FROM banking.accounts
-WHERE account_id = ANY ($1)
+WHERE account_id OPERATOR(pg_catalog.=) ANY ($1)
 ORDER BY account_id
 FOR NO KEY UPDATE";
 
@@ -34,9 +36,9 @@ const READ_ACCOUNTS: &str = "\
 SELECT account.account_id, account.account_number, account.currency_code, account.account_status,
        account.current_balance::numeric, account.held_balance::numeric, account.overdraft_limit::numeric,
        account.last_entry_number, account.last_entry_at, account.version
-FROM unnest((SELECT $1::uuid[])) AS wanted (account_id)
+FROM pg_catalog.unnest((SELECT $1::pg_catalog.uuid[])) AS wanted (account_id)
 CROSS JOIN LATERAL (
-    SELECT * FROM banking.accounts AS a WHERE a.account_id = wanted.account_id OFFSET 0
+    SELECT * FROM banking.accounts AS a WHERE a.account_id OPERATOR(pg_catalog.=) wanted.account_id OFFSET 0
 ) AS account";
 
 /// A connection keeps the plan of a prepared statement that it made on nearly empty tables, where reading them whole is
@@ -48,39 +50,45 @@ SELECT transfer.idempotency_key, transfer.request_hash, transfer.transfer_id, tr
        debit.running_balance::numeric AS from_balance,
        credit.transaction_id AS credit_id, transfer.to_account_id, transfer.to_entry_number,
        credit.running_balance::numeric AS to_balance
-FROM unnest($1::text[]) AS wanted (idempotency_key)
+FROM pg_catalog.unnest($1::pg_catalog.text[]) AS wanted (idempotency_key)
 CROSS JOIN LATERAL (
-    SELECT * FROM banking.transfers AS t WHERE t.idempotency_key = wanted.idempotency_key OFFSET 0
+    SELECT * FROM banking.transfers AS t WHERE t.idempotency_key OPERATOR(pg_catalog.=) wanted.idempotency_key OFFSET 0
 ) AS transfer
 CROSS JOIN LATERAL (
     SELECT * FROM banking.transactions AS t
-    WHERE t.account_id = transfer.from_account_id AND t.transaction_date = transfer.posted_at
-      AND t.entry_number = transfer.from_entry_number OFFSET 0
+    WHERE t.account_id OPERATOR(pg_catalog.=) transfer.from_account_id AND t.transaction_date OPERATOR(pg_catalog.=) transfer.posted_at
+      AND t.entry_number OPERATOR(pg_catalog.=) transfer.from_entry_number AND t.transfer_id OPERATOR(pg_catalog.=) transfer.transfer_id OFFSET 0
 ) AS debit
 CROSS JOIN LATERAL (
     SELECT * FROM banking.transactions AS t
-    WHERE t.account_id = transfer.to_account_id AND t.transaction_date = transfer.posted_at
-      AND t.entry_number = transfer.to_entry_number OFFSET 0
+    WHERE t.account_id OPERATOR(pg_catalog.=) transfer.to_account_id AND t.transaction_date OPERATOR(pg_catalog.=) transfer.posted_at
+      AND t.entry_number OPERATOR(pg_catalog.=) transfer.to_entry_number AND t.transfer_id OPERATOR(pg_catalog.=) transfer.transfer_id OFFSET 0
 ) AS credit";
 
 /// Those of the accounts whose rows somebody else has locked.
 const LOCKED_BY_OTHERS: &str = "\
 SELECT account.account_id
 FROM banking.accounts AS account
-WHERE account.account_id = ANY ($1)
-  AND account.account_id <> ALL (ARRAY(
+WHERE account.account_id OPERATOR(pg_catalog.=) ANY ($1)
+  AND account.account_id OPERATOR(pg_catalog.<>) ALL (ARRAY(
       SELECT free.account_id FROM banking.accounts AS free
-      WHERE free.account_id = ANY ($1)
+      WHERE free.account_id OPERATOR(pg_catalog.=) ANY ($1)
       ORDER BY free.account_id
       FOR NO KEY UPDATE SKIP LOCKED
   ))";
 
-const FIND_TRANSFERS: &str =
-    "SELECT transfer_id, posted_at FROM banking.transfers WHERE transfer_id = ANY ($1)";
+const FIND_TRANSFERS: &str = "SELECT transfer_id, posted_at FROM banking.transfers WHERE transfer_id OPERATOR(pg_catalog.=) ANY ($1)";
 
 /// Changes nothing, but moves the account's version. A closed account has had its last entry, and refuses every change.
 const MOVE_VERSION: &str = "\
-UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id = $1 AND account_status <> 'closed'";
+UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id OPERATOR(pg_catalog.=) $1 AND account_status OPERATOR(pg_catalog.<>) 'closed'";
+
+/// Lets the transaction's commit wait until it is durable, here and on the standbys that the server waits for, whatever the
+/// defaults of role, database or session say. Stronger settings stay. Behind locks on accounts it commits something, since
+/// these are written to the log; a transaction that has written nothing waits for nothing.
+const COMMIT_DURABLY: &str = "\
+SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
+WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) ANY ('{off,local,remote_write}'::pg_catalog.text[])";
 
 /// One row for each transfer; the function makes its two entries and the balances.
 const POST_TRANSFERS: &str = "\
@@ -89,8 +97,8 @@ SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
 /// The same from what was not locked: at the server's time, and only as long as nothing has changed.
 const POST_UNLOCKED: &str = "\
 SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                              true, $19, $20, $21, $22, $23, $24, $25, $26) AS now,
-       clock_timestamp() AS written";
+                              true, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) AS now,
+       pg_catalog.clock_timestamp() AS written";
 
 /// The statements, ready on one connection.
 pub(super) struct Session {
@@ -199,6 +207,21 @@ impl Session {
             .collect()
     }
 
+    /// Ends a transaction that holds locks on accounts, and has written nothing else, so that everything that it saw is as
+    /// durable as what itself commits.
+    pub(super) async fn commit_durably(transaction: Transaction) -> Result<(), DatabaseError> {
+        let durably = transaction.prepare(COMMIT_DURABLY, &[]).await?;
+        transaction.execute_and_commit(&[(&durably, &[])]).await?;
+        Ok(())
+    }
+
+    /// As [`Self::commit_durably`], for a transaction that goes on.
+    pub(super) async fn become_durable(transaction: &Transaction) -> Result<(), DatabaseError> {
+        let durably = transaction.prepare(COMMIT_DURABLY, &[]).await?;
+        transaction.execute_prepared(&durably, &[]).await?;
+        Ok(())
+    }
+
     /// Moves an account's version, so that whatever waits for the one before never comes.
     pub(super) async fn move_version(
         transaction: &Transaction,
@@ -271,24 +294,34 @@ pub(super) async fn write_unlocked(
     conditions: &Conditions,
 ) -> Result<Written, DatabaseError> {
     let (guard, version) = (conditions.guard.as_uuid(), conditions.guard_version);
-    // Nobody was refused, most of the time.
-    let witnesses = (!conditions.witnesses.is_empty()).then_some(&conditions.witnesses);
-    let versions = witnesses.map(|_| &conditions.witness_versions);
-    let after = conditions.after.as_ref();
-    let (after_account, after_version) = after
-        .map(|after| (after.account.as_uuid(), after.version))
+    // None was rejected, most of the time.
+    let witnesses = Some(&conditions.witnesses).filter(|columns| !columns.account_id.is_empty());
+    let account_ids = witnesses.map(|columns| &columns.account_id);
+    let versions = witnesses.map(|columns| &columns.version);
+    let balances = witnesses.map(|columns| &columns.balance);
+    let held = witnesses.map(|columns| &columns.held);
+    let limits = witnesses.map(|columns| &columns.overdraft_limit);
+    let statuses = witnesses.map(|columns| &columns.status);
+    let unused_keys = Some(&conditions.unused_keys).filter(|keys| !keys.is_empty());
+    let (after, after_transfer) = conditions
+        .after
+        .as_ref()
+        .map(|after| (after.turn, after.transfer.as_uuid()))
         .unzip();
-    let after = after.map(|after| after.turn);
     let mut parameters: Vec<&(dyn ToSql + Sync)> = transfers.parameters().to_vec();
     parameters.extend([
         &guard as &(dyn ToSql + Sync),
         &version,
-        &witnesses,
+        &account_ids,
         &versions,
+        &balances,
+        &held,
+        &limits,
+        &statuses,
+        &unused_keys,
         &conditions.turn,
         &after,
-        &after_account,
-        &after_version,
+        &after_transfer,
     ]);
     let types = [POST_TYPES, CONDITION_TYPES].concat();
     alone.write(POST_UNLOCKED, &types, &parameters).await
@@ -309,9 +342,10 @@ pub(super) struct Conditions {
     /// An account that moves money; whoever moves its version keeps the decision from ever being written.
     pub(super) guard: AccountId,
     pub(super) guard_version: i64,
-    /// The accounts of requests that were refused.
-    pub(super) witnesses: Vec<Uuid>,
-    pub(super) witness_versions: Vec<i64>,
+    /// The accounts of rejected requests, as the decision leaves them.
+    pub(super) witnesses: WitnessColumns,
+    /// The keys of rejected requests, which no transfer has.
+    pub(super) unused_keys: Vec<String>,
     /// What the statement holds until it has ended, for one that follows it to wait for.
     pub(super) turn: Option<i64>,
     /// The statement that this one follows.
@@ -322,9 +356,34 @@ pub(super) struct Conditions {
 pub(super) struct After {
     /// What it holds until it has ended.
     pub(super) turn: i64,
-    /// An account that it moves, and the version that this has then.
-    pub(super) account: AccountId,
-    pub(super) version: i64,
+    /// One of its transfers, which is there only when it has succeeded.
+    pub(super) transfer: TransferId,
+}
+
+/// Everything of accounts that a rejection can depend on, as the arrays that one statement takes.
+#[derive(Default)]
+pub(super) struct WitnessColumns {
+    account_id: Vec<Uuid>,
+    version: Vec<i64>,
+    balance: Vec<Decimal>,
+    held: Vec<Decimal>,
+    overdraft_limit: Vec<Option<Decimal>>,
+    status: Vec<&'static str>,
+}
+
+impl<'a> FromIterator<&'a AccountState> for WitnessColumns {
+    fn from_iter<I: IntoIterator<Item = &'a AccountState>>(accounts: I) -> Self {
+        let mut columns = Self::default();
+        for account in accounts {
+            columns.account_id.push(account.account_id.as_uuid());
+            columns.version.push(account.version);
+            columns.balance.push(account.balance);
+            columns.held.push(account.held);
+            columns.overdraft_limit.push(account.overdraft_limit);
+            columns.status.push(account.status.name());
+        }
+        columns
+    }
 }
 
 const CONDITION_TYPES: &[Type] = &[
@@ -332,10 +391,14 @@ const CONDITION_TYPES: &[Type] = &[
     Type::INT8,
     Type::UUID_ARRAY,
     Type::INT8_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
     Type::INT8,
     Type::INT8,
     Type::UUID,
-    Type::INT8,
 ];
 
 const POST_TYPES: &[Type] = &[

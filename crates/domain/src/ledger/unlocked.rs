@@ -3,12 +3,12 @@
 //!
 //! What is written is right, because `banking.post_transfers()` lets in only what continues the accounts as they are under
 //! its locks, so it is what a decision under locks would have written. What is refused is right, because the same statement
-//! looks whether the accounts of those requests are as they were. Requests that depend on more than that are decided
+//! looks whether the accounts of those requests are as they were, and then whether their keys are unused. Requests that depend on more than that are decided
 //! under locks: adjustments on the version, events of the past on the clock.
 //!
 //! What another group will leave is remembered too, while its statement is on its way: then this one's waits for its end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -21,10 +21,9 @@ use super::decision::{AccountState, Books, Decision, Identified, NewTransfer, de
 use super::group::{Claims, Failure, Group};
 use super::memory::{Recalled, Visit};
 use super::receipt::{Outcome, Receipt};
-use super::refusal::Refusal;
 use super::request::Request;
-use super::session::{self, After, Conditions, TransferColumns};
-use crate::AccountId;
+use super::session::{self, After, Conditions, TransferColumns, WitnessColumns};
+use crate::{AccountId, TransferId};
 
 /// The outcomes; or `None` when nothing was changed and it takes locks to decide.
 pub(super) async fn attempt(
@@ -69,9 +68,22 @@ pub(super) async fn attempt(
         .iter()
         .map(|transfer| transfer.receipt.transfer_id)
         .collect();
+    let Some(first) = identifiers.first().copied() else {
+        visit.was_undecided();
+        return Ok(None);
+    };
     let columns = TransferColumns::of(transfers);
     let started = Instant::now();
-    let written = send(alone, &columns, &conditions, visit, &mut books, claims).await;
+    let written = send(
+        alone,
+        &columns,
+        &conditions,
+        first,
+        visit,
+        &mut books,
+        claims,
+    )
+    .await;
     let (reason, committed) = match written {
         Ok(written) => match session::time_of(&written) {
             Ok((now, writing)) => {
@@ -99,12 +111,16 @@ pub(super) async fn attempt(
     let certainty =
         certainty::resolve(&ledger.database, &group.accounts, &identifiers, guard).await;
     match certainty {
-        Certainty::Committed(times) => {
+        Certainty::Committed { times, replicated } => {
             settle(&mut outcomes, &mut books, |receipt| {
                 let posted_at = times.get(&receipt.transfer_id).copied();
                 posted_at.unwrap_or(receipt.posted_at)
             });
-            Ok(Some(outcomes))
+            if replicated {
+                Ok(Some(outcomes))
+            } else {
+                Err(Failure::NotReplicated(outcomes))
+            }
         }
         Certainty::Aborted => Ok(None),
         Certainty::Unknown => Err(Failure::Unknown {
@@ -120,18 +136,19 @@ async fn send(
     alone: Alone<'_>,
     columns: &TransferColumns,
     conditions: &Conditions,
+    first: TransferId,
     visit: &Visit<'_>,
     books: &mut Books,
     claims: &mut impl Claims,
 ) -> Result<Written, DatabaseError> {
     let statement = session::write_unlocked(alone, columns, conditions);
-    if conditions.turn.is_none() {
+    let Some(turn) = conditions.turn else {
         return statement.await;
-    }
+    };
     let promise = async {
         // The connection writes to its socket before a group that follows can do so on another one.
         tokio::task::yield_now().await;
-        visit.promise(std::mem::take(&mut books.accounts));
+        visit.promise(turn, first, std::mem::take(&mut books.accounts));
         claims.sent();
     };
     // `join` polls the first future first, and a future's first poll sends.
@@ -141,13 +158,9 @@ async fn send(
 }
 
 /// The statement in front, where something was recalled that it will leave.
-fn after(claims: &impl Claims, promised: Option<(AccountId, i64)>) -> Option<After> {
-    let (turn, (account, version)) = claims.after().zip(promised)?;
-    Some(After {
-        turn,
-        account,
-        version,
-    })
+fn after(claims: &impl Claims, promised: Option<TransferId>) -> Option<After> {
+    let (turn, transfer) = claims.after().zip(promised)?;
+    Some(After { turn, transfer })
 }
 
 /// Whether the balances, and what the database holds against them, are all that a request depends on.
@@ -157,17 +170,6 @@ fn needs_no_lock(request: &Request) -> bool {
         Request::Posting(posting) => posting.event_time.is_none(),
         Request::Adjustment(_) => false,
     }
-}
-
-/// Whether a refusal depends on what is in the books; of the others the request itself is the reason.
-const fn depends_on_accounts(refusal: &Refusal) -> bool {
-    !matches!(
-        refusal,
-        Refusal::Text { .. }
-            | Refusal::KeyReused { .. }
-            | Refusal::SameAccount { .. }
-            | Refusal::AmountNotPositive { .. }
-    )
 }
 
 async fn recall_and_read(
@@ -210,46 +212,40 @@ fn conditions(
                 .checked_add(1)?;
             Some((account.account_id, account.version.checked_sub(entries)?))
         })?;
-    let refused = chosen.iter().zip(outcomes).filter(
-        |(_, outcome)| matches!(outcome, Outcome::Refused(refusal) if depends_on_accounts(refusal)),
-    );
-    let mut witnesses: Vec<AccountId> = refused
-        .flat_map(|(one, _)| one.request.accounts())
-        .collect();
-    witnesses.sort_unstable();
-    witnesses.dedup();
-    let entries = if witnesses.is_empty() {
-        HashMap::new()
-    } else {
-        entries_of(transfers)
-    };
-    let witness_versions = witnesses
-        .iter()
-        .map(|account| {
-            let moved = entries.get(account).copied().unwrap_or(0);
-            accounts.get(account)?.version.checked_sub(moved)
+    let refused = || {
+        let with_outcomes = chosen.iter().zip(outcomes);
+        with_outcomes.filter_map(|(one, outcome)| match outcome {
+            Outcome::Refused(refusal) => Some((one.request, refusal)),
+            _ => None,
         })
-        .collect::<Option<Vec<_>>>()?;
+    };
+    let witnesses: BTreeSet<AccountId> = refused()
+        .filter(|(_, refusal)| refusal.depends_on_accounts())
+        .flat_map(|(request, _)| request.accounts())
+        .collect();
+    // One that does not exist cannot be asked for.
+    let witnesses = witnesses
+        .iter()
+        .map(|account| accounts.get(account))
+        .collect::<Option<WitnessColumns>>()?;
+    let mut unused_keys: BTreeSet<&str> = refused()
+        .filter(|(_, refusal)| refusal.needs_unused_key())
+        .filter_map(|(request, _)| request.idempotency_key())
+        .collect();
+    if !unused_keys.is_empty() {
+        // Writing it tells as much, and then it is used.
+        let written = transfers.iter().filter_map(|new| new.key.as_ref());
+        let written: HashSet<_> = written.map(|(key, _)| key.as_str()).collect();
+        unused_keys.retain(|key| !written.contains(key));
+    }
     Some(Conditions {
         guard: guard.0,
         guard_version: guard.1,
-        witnesses: witnesses.into_iter().map(AccountId::as_uuid).collect(),
-        witness_versions,
+        witnesses,
+        unused_keys: unused_keys.into_iter().map(str::to_owned).collect(),
         turn: None,
         after: None,
     })
-}
-
-/// How many entries each account gets.
-fn entries_of(transfers: &[NewTransfer]) -> HashMap<AccountId, i64> {
-    let mut entries = HashMap::new();
-    for NewTransfer { receipt, .. } in transfers {
-        for entry in [&receipt.debit, &receipt.credit] {
-            let count: &mut i64 = entries.entry(entry.account_id).or_default();
-            *count = count.saturating_add(1);
-        }
-    }
-    entries
 }
 
 /// Puts the time into the receipts and the books at which the server posted the transfers.

@@ -205,9 +205,11 @@ impl FromStr for Money {
     type Err = MoneyError;
 
     fn from_str(text: &str) -> Result<Self, MoneyError> {
-        let (number, code) = text.split_once(' ').ok_or_else(|| MoneyError::NoCurrency {
-            text: shortened(text),
-        })?;
+        let (number, code) = text
+            .rsplit_once(' ')
+            .ok_or_else(|| MoneyError::NoCurrency {
+                text: shortened(text),
+            })?;
         Self::parse(number, Currency::from_code(code)?)
     }
 }

@@ -73,7 +73,12 @@ impl StatementRequest {
     /// The first 100 entries of the days from the first to the last, both included, in days of the account.
     #[must_use]
     pub fn through(first: NaiveDate, last: NaiveDate) -> Self {
-        Self::between(first, last.succ_opt().unwrap_or(last))
+        // A range that ends before it begins stays one, and is refused.
+        let to = match last.succ_opt() {
+            Some(next) if first <= last => next,
+            _ => last,
+        };
+        Self::between(first, to)
     }
 
     /// The first 100 entries of a range, in days of the account.

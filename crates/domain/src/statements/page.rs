@@ -1,6 +1,6 @@
 //! One page of a statement, with the balances around the whole range.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
 use neobank_db::{DatabaseError, Executor, FromQueryResult, Statement, Value, statement};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -50,6 +50,8 @@ pub struct Entry {
     pub description: String,
     /// When.
     pub posted_at: DateTime<Utc>,
+    /// The same moment as clocks show it in the zone whose days the statement uses, with that zone's offset.
+    pub local_time: DateTime<FixedOffset>,
 }
 
 /// Whether an account gained or lost.
@@ -86,9 +88,10 @@ const PAGE: &str = "\
 SELECT range.currency_code, range.starts_at, range.ends_at,
        opening.running_balance::numeric AS opening_balance, closing.running_balance::numeric AS closing_balance,
        entry.transaction_id, entry.transfer_id, entry.entry_number, entry.transaction_type, entry.amount::numeric,
-       entry.running_balance::numeric, entry.description, entry.transaction_date
+       entry.running_balance::numeric, entry.description, entry.transaction_date,
+       entry.transaction_date AT TIME ZONE range.zone_name AS local_time
 FROM (
-    SELECT account.account_id, account.currency_code,
+    SELECT account.account_id, account.currency_code, zone.name AS zone_name,
            banking.start_of_day($2, zone.name) AS starts_at,
            banking.start_of_day($3, zone.name) AS ends_at
     FROM banking.accounts AS account,
@@ -129,6 +132,7 @@ struct PageRow {
     running_balance: Option<Decimal>,
     description: Option<String>,
     transaction_date: Option<DateTime<Utc>>,
+    local_time: Option<NaiveDateTime>,
 }
 
 /// One page of an account's statement.
@@ -228,6 +232,7 @@ fn entry(row: PageRow, currency: Currency) -> Result<Option<Entry>, StatementErr
         Some(running_balance),
         Some(description),
         Some(posted_at),
+        Some(local_time),
     ) = (
         row.transaction_id,
         row.transfer_id,
@@ -237,6 +242,7 @@ fn entry(row: PageRow, currency: Currency) -> Result<Option<Entry>, StatementErr
         row.running_balance,
         row.description,
         row.transaction_date,
+        row.local_time,
     )
     else {
         return Ok(None);
@@ -255,7 +261,23 @@ fn entry(row: PageRow, currency: Currency) -> Result<Option<Entry>, StatementErr
         running_balance: money(running_balance, currency)?,
         description,
         posted_at,
+        local_time: with_offset(posted_at, local_time)?,
     }))
+}
+
+/// The moment with the offset by which a zone's clocks differ from UTC there, as the server's own zones have it.
+fn with_offset(
+    moment: DateTime<Utc>,
+    local: NaiveDateTime,
+) -> Result<DateTime<FixedOffset>, DatabaseError> {
+    let seconds = local
+        .signed_duration_since(moment.naive_utc())
+        .num_seconds();
+    i32::try_from(seconds)
+        .ok()
+        .and_then(FixedOffset::east_opt)
+        .map(|offset| moment.with_timezone(&offset))
+        .ok_or_else(|| unreadable("local_time"))
 }
 
 pub(super) fn money(amount: Decimal, currency: Currency) -> Result<Money, DatabaseError> {

@@ -1,17 +1,23 @@
 -- The ledger's way into the journal: from one row for each transfer it makes the transfer, its debit, its credit and the
 -- new balances, so that they belong together by construction and no trigger has to look for the other half. What can
--- still be wrong, the chain of each account's entries, is held against the accounts as apply_entries() does it for
--- everybody who inserts rows. Nothing is written before that fits, so that a caller may also try what it only remembers
--- of the accounts, without a lock (docs/decisions/0009-decide-on-what-is-remembered.md), and needs three things more:
+-- still be wrong, the chain of each account's entries, is checked here as apply_entries() does it for every other writer.
+-- Nothing is written before that fits, so that a caller may also try what it only remembers of the accounts, without a
+-- lock (docs/decisions/0009-decide-on-what-is-remembered.md). Such a caller needs more:
 -- * p_from_now: each p_posted_at is only the earliest time that is right; this clock's time is taken where it is later.
---   The function returns that time. It does not wait for locks then, since a guess that has to wait is wrong.
+--   The function returns that time. It waits 10 ms for a lock at most, since a decision that has to wait is wrong.
 -- * p_guard_account_id and p_guard_version: one of the accounts, which must still have this version when its balance
 --   moves. A caller that lost the answer moves the version, and knows that its call cannot come any more.
--- * p_witness_account_id and p_witness_version: accounts that some request was refused for, and their versions.
+-- * p_witness_account_id and, for each, the version, balance, held balance, limit and status that the account has when the
+--   balances of this call have moved: the accounts of rejected requests. A version alone is not enough: what another call
+--   was to leave may never have come, and a third one may have moved the account to the same version.
+-- * p_unused_key: the keys of rejected requests. None may have been used. They are looked up by a statement after the one
+--   that checks the accounts, and so in a later snapshot: a rejection is true of the moment of that check.
 -- And a call may follow one that is on its way in another session (docs/decisions/0011-a-group-may-follow-one-on-its-way.md):
--- * p_turn: the key of an advisory lock that this call holds until its transaction ends.
--- * p_after: the turn of the call in front; p_after_account_id and p_after_version: an account as that one will leave it, so
---   that it is known to have ended when nobody has its turn.
+-- * p_turn: the key of an advisory lock that this call holds until its transaction ends. It is only a signal: where it
+--   cannot be taken at once, the call goes on without it.
+-- * p_after: the turn of the call in front; p_after_transfer_id: one of its transfers, which proves that it succeeded.
+-- All locks end with the transaction. Whoever else takes these locks delays a call that follows by 10 ms and stops none.
+-- A commit of this function is durable, whatever the defaults of role, database or session say of synchronous_commit.
 -- SECURITY DEFINER, because the application itself may not touch a balance. The setting, which only counts for those who
 -- may, keeps the triggers from doing the same work again.
 DROP FUNCTION IF EXISTS banking.post_transfers(
@@ -22,6 +28,11 @@ DROP FUNCTION IF EXISTS banking.post_transfers(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
     uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
     boolean, uuid, bigint, uuid[], bigint[]
+);
+DROP FUNCTION IF EXISTS banking.post_transfers(
+    uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
+    uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
+    boolean, uuid, bigint, uuid[], bigint[], bigint, bigint, uuid, bigint
 );
 CREATE OR REPLACE FUNCTION banking.post_transfers(
     p_transfer_id uuid[],
@@ -47,20 +58,28 @@ CREATE OR REPLACE FUNCTION banking.post_transfers(
     p_guard_version bigint DEFAULT NULL,
     p_witness_account_id uuid[] DEFAULT NULL,
     p_witness_version bigint[] DEFAULT NULL,
+    p_witness_balance numeric[] DEFAULT NULL,
+    p_witness_held numeric[] DEFAULT NULL,
+    p_witness_limit numeric[] DEFAULT NULL,
+    p_witness_status text[] DEFAULT NULL,
+    p_unused_key text[] DEFAULT NULL,
     p_turn bigint DEFAULT NULL,
     p_after bigint DEFAULT NULL,
-    p_after_account_id uuid DEFAULT NULL,
-    p_after_version bigint DEFAULT NULL
+    p_after_transfer_id uuid DEFAULT NULL
 ) RETURNS timestamptz
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 -- The plan is made once for a session, perhaps on an empty table or for a large batch, and kept: it must fit both. So
--- accounts are looked up one by one by their key, and never read as a whole.
+-- accounts are looked up one by one by their key, and never read as a whole. What a database or a role says of these
+-- settings does not count, nor does the cost of such a plan, which would ask for a compiler.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_nestloop = on
+SET enable_indexscan = on
+SET jit = off
 AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
@@ -77,22 +96,36 @@ DECLARE
     -- Set here and not in the function's definition, which only a superuser could create. An error takes it back.
     v_posting text := set_config('neobank.posting', 'on', true);
 BEGIN
+    -- Stronger settings, such as remote_apply, stay. It holds until the transaction ends, and so for its commit.
+    IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
+        v_ignored := set_config('synchronous_commit', 'on', true);
+    END IF;
+
+    IF p_from_now THEN
+        -- Enough for those who make room in the same tables, not for those who hold an account. Before the first lock.
+        v_lock_timeout := current_setting('lock_timeout');
+        v_ignored := set_config('lock_timeout', '10ms', true);
+    END IF;
+
     IF p_after IS NOT NULL THEN
         -- Not before the call in front has begun, so that the time of this one is later. Some milliseconds at most: that one may
-        -- have failed.
+        -- have failed. The block's end gives back what it took, so that the call in front still finds its turn free.
         FOR v_try IN 1..10 LOOP
-            EXIT WHEN NOT pg_try_advisory_lock_shared(p_after);
-            PERFORM pg_advisory_unlock_shared(p_after);
+            BEGIN
+                EXIT WHEN NOT pg_try_advisory_xact_lock_shared(p_after);
+                RAISE EXCEPTION USING ERRCODE = 'NB000';
+            EXCEPTION
+                WHEN SQLSTATE 'NB000' THEN NULL;
+            END;
             EXIT WHEN EXISTS (
-                SELECT FROM banking.accounts AS account
-                WHERE account.account_id = p_after_account_id AND account.version >= p_after_version
+                SELECT FROM banking.transfers AS transfer WHERE transfer.transfer_id = p_after_transfer_id
             );
             PERFORM pg_sleep(0.0005);
         END LOOP;
         v_now := clock_timestamp();
     END IF;
     IF p_turn IS NOT NULL THEN
-        PERFORM pg_advisory_xact_lock(p_turn);
+        PERFORM pg_try_advisory_xact_lock(p_turn);
     END IF;
 
     -- Times never go back, so one entry in the future would drag every later one there. Only a clock that was set back
@@ -108,12 +141,6 @@ BEGIN
                 USING ERRCODE = 'NB002',
                       HINT = 'Take the time from clock_timestamp() after locking the accounts.';
         END IF;
-    END IF;
-
-    IF p_from_now THEN
-        -- Enough for those who make room in the same tables, not for those who hold an account.
-        v_lock_timeout := current_setting('lock_timeout');
-        v_ignored := set_config('lock_timeout', '10ms', true);
     END IF;
 
     v_count := cardinality(p_transfer_id);
@@ -134,7 +161,8 @@ BEGIN
 
     -- Rows that are written and then rolled back stay in the journal's tables until a vacuum, so the balances go first. But
     -- behind another call the rows are what can be written while that still holds the accounts.
-    FOREACH v_step IN ARRAY CASE WHEN p_after IS NULL THEN ARRAY['balances', 'rows'] ELSE ARRAY['rows', 'balances'] END
+    FOREACH v_step IN ARRAY CASE WHEN p_after IS NULL
+        THEN ARRAY['balances', 'rejections', 'rows'] ELSE ARRAY['rows', 'balances', 'rejections'] END
     LOOP
         IF v_step = 'rows' AND v_count = 1 THEN
             INSERT INTO banking.transfers
@@ -177,25 +205,62 @@ BEGIN
             CONTINUE;
         END IF;
 
-        IF p_after IS NOT NULL THEN
-            -- Until the call in front has ended. The statements after this one see what it has done.
-            v_ignored := set_config('lock_timeout', '100ms', true);
-            PERFORM pg_advisory_lock_shared(p_after);
-            PERFORM pg_advisory_unlock_shared(p_after);
-            v_ignored := set_config('lock_timeout', '10ms', true);
+        IF v_step = 'rejections' THEN
+            IF p_witness_account_id IS NOT NULL THEN
+                SELECT count(*)
+                INTO v_witnesses
+                FROM unnest(
+                    p_witness_account_id, p_witness_version, p_witness_balance, p_witness_held, p_witness_limit,
+                    p_witness_status
+                ) AS witness (account_id, version, balance, held, overdraft_limit, status)
+                CROSS JOIN LATERAL (
+                    SELECT FROM banking.accounts AS account
+                    WHERE account.account_id = witness.account_id
+                      AND account.version = witness.version
+                      AND account.current_balance = witness.balance
+                      AND account.held_balance = witness.held
+                      AND account.overdraft_limit IS NOT DISTINCT FROM witness.overdraft_limit
+                      AND account.account_status = witness.status
+                    OFFSET 0
+                ) AS unchanged;
+                IF v_witnesses <> cardinality(p_witness_account_id) THEN
+                    RAISE EXCEPTION 'accounts have changed: % of % are as they were',
+                            v_witnesses, cardinality(p_witness_account_id)
+                        USING ERRCODE = 'NB002', HINT = 'Read the accounts and decide again.';
+                END IF;
+            END IF;
+            IF p_unused_key IS NOT NULL AND EXISTS (
+                SELECT FROM unnest(p_unused_key) AS unused (idempotency_key)
+                CROSS JOIN LATERAL (
+                    SELECT FROM banking.transfers AS transfer
+                    WHERE transfer.idempotency_key = unused.idempotency_key
+                    OFFSET 0
+                ) AS used
+            ) THEN
+                RAISE EXCEPTION 'a rejected request has a key that was used before'
+                    USING ERRCODE = 'NB002', HINT = 'Look the keys up and decide again.';
+            END IF;
+            CONTINUE;
         END IF;
 
-        IF p_witness_account_id IS NOT NULL THEN
-            SELECT count(*)
-            INTO v_witnesses
-            FROM unnest(p_witness_account_id, p_witness_version) AS witness (account_id, version)
-            CROSS JOIN LATERAL (
-                SELECT FROM banking.accounts AS account
-                WHERE account.account_id = witness.account_id AND account.version = witness.version OFFSET 0
-            ) AS unchanged;
-            IF v_witnesses <> cardinality(p_witness_account_id) THEN
-                RAISE EXCEPTION 'accounts have changed: % of % are as they were',
-                        v_witnesses, cardinality(p_witness_account_id)
+        IF p_after IS NOT NULL THEN
+            -- Until the call in front has ended. The statements after this one see what it has done. A stranger who waits for the
+            -- same lock may have it next; that the transfer is there tells as much.
+            FOR v_try IN 1..10 LOOP
+                BEGIN
+                    PERFORM pg_advisory_xact_lock_shared(p_after);
+                    EXIT;
+                EXCEPTION
+                    WHEN lock_not_available THEN NULL;
+                END;
+                EXIT WHEN EXISTS (
+                    SELECT FROM banking.transfers AS transfer WHERE transfer.transfer_id = p_after_transfer_id
+                );
+            END LOOP;
+            IF NOT EXISTS (
+                SELECT FROM banking.transfers AS transfer WHERE transfer.transfer_id = p_after_transfer_id
+            ) THEN
+                RAISE EXCEPTION 'the call in front has failed'
                     USING ERRCODE = 'NB002', HINT = 'Read the accounts and decide again.';
             END IF;
         END IF;
@@ -317,5 +382,5 @@ $$;
 REVOKE ALL ON FUNCTION banking.post_transfers(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
     uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
-    boolean, uuid, bigint, uuid[], bigint[], bigint, bigint, uuid, bigint
+    boolean, uuid, bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint, bigint, uuid
 ) FROM PUBLIC;

@@ -24,7 +24,8 @@ GRANT EXECUTE ON FUNCTION
     banking.post_transfers(
         uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
         uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
-        boolean, uuid, bigint, uuid[], bigint[], bigint, bigint, uuid, bigint
+        boolean, uuid, bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[],
+        bigint, bigint, uuid
     ),
     banking.uuid_v7(),
     banking.system_account_id(text, text),

@@ -34,6 +34,23 @@ pub(super) async fn poison(bank: &TestBank, account: AccountId, sqlstate: &str) 
     }
 }
 
+/// Takes every poison back: the auditor names triggers that are not the schema's.
+pub(super) async fn take_poison_back(bank: &TestBank) {
+    let drop = "DO $$
+         DECLARE
+             v_trigger name;
+         BEGIN
+             FOR v_trigger IN
+                 SELECT tgname FROM pg_catalog.pg_trigger WHERE tgname LIKE 'poison%'
+             LOOP
+                 EXECUTE format('DROP TRIGGER %I ON banking.transactions', v_trigger);
+             END LOOP;
+         END
+         $$";
+    let superuser = bank.superuser().await;
+    superuser.execute(statement(drop, [])).await.unwrap();
+}
+
 async fn what_the_database_refuses_is_found_and_the_others_are_carried_out(bank: TestBank) {
     let (from, to) = (
         bank.account(czk("1000")).await,
@@ -69,6 +86,7 @@ async fn what_the_database_refuses_is_found_and_the_others_are_carried_out(bank:
     assert_eq!(bank.balance(to).await, czk("95"));
     let splits = gathered.metrics().splits;
     assert!((5..=50).contains(&splits), "{splits}");
+    take_poison_back(&bank).await;
     bank.assert_sound().await;
 }
 
@@ -122,5 +140,6 @@ async fn what_concerns_everybody_is_told_to_everybody_at_once(bank: TestBank) {
     let metrics = gathered.metrics();
     assert_eq!((metrics.groups, metrics.splits), (2, 0));
     until(|| gathered.metrics().lanes == 0).await;
+    take_poison_back(&bank).await;
     bank.assert_sound().await;
 }

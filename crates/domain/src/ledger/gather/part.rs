@@ -220,25 +220,20 @@ fn refuse(part: Vec<Place>, error: &DatabaseError) {
     }
 }
 
-/// Only those whose money moved here depend on the standby.
+/// Every receipt depends on the standby, that of an earlier transfer too: its own wait may have been cut short.
 fn not_replicated(outcomes: Vec<Outcome>) -> Vec<Answer> {
-    let posted = outcomes.iter().filter_map(|outcome| match outcome {
-        Outcome::Posted(receipt) => Some(receipt.transfer_id),
-        _ => None,
-    });
-    let posted: HashSet<_> = posted.collect();
     outcomes
         .into_iter()
-        .map(|outcome| match moved_by(&outcome, &posted) {
-            Some(_) => Err(LedgerError::NotReplicated {
+        .map(|outcome| match outcome {
+            Outcome::Refused(_) => Ok(outcome),
+            Outcome::Posted(_) | Outcome::Replayed(_) => Err(LedgerError::NotReplicated {
                 outcomes: vec![outcome],
             }),
-            None => Ok(outcome),
         })
         .collect()
 }
 
-/// A refusal is true either way, and so is the receipt of an earlier transfer.
+/// A refusal is true either way. The receipt of an earlier transfer is, but whether the standby has it is not known.
 fn unknown(reason: &str, outcomes: Vec<Outcome>, transfers: Vec<TransferId>) -> Vec<Answer> {
     let transfers: HashSet<_> = transfers.into_iter().collect();
     outcomes
@@ -247,6 +242,9 @@ fn unknown(reason: &str, outcomes: Vec<Outcome>, transfers: Vec<TransferId>) -> 
             Some(transfer) => Err(LedgerError::Unknown {
                 reason: reason.to_owned(),
                 transfers: vec![transfer],
+            }),
+            None if outcome.is_replayed() => Err(LedgerError::NotReplicated {
+                outcomes: vec![outcome],
             }),
             None => Ok(outcome),
         })

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -20,8 +21,8 @@ use crate::AccountId;
 pub(super) struct Queue {
     pub(super) ledger: Ledger,
     options: GatherOptions,
-    /// The turns of this queue's groups begin here, so that no other queue has the same.
-    first_turn: i64,
+    /// What the turns of this queue's groups are made from: nobody else can tell one before it is taken.
+    secret: [u8; 32],
     state: Mutex<State>,
     pub(super) counts: Counts,
 }
@@ -75,7 +76,7 @@ impl Queue {
         Self {
             ledger,
             options,
-            first_turn: first_turn(),
+            secret: secret(),
             state: Mutex::default(),
             counts: Counts::default(),
         }
@@ -151,8 +152,17 @@ impl Queue {
     }
 
     /// The key of the advisory lock that a group's statement holds.
-    pub(super) const fn turn(&self, group: u64) -> i64 {
-        self.first_turn.wrapping_add(group.cast_signed())
+    ///
+    /// Any role that may connect can see and take such locks, so a key that followed from another one could be taken
+    /// before its group.
+    pub(super) fn turn(&self, group: u64) -> i64 {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        hash.update(group.to_be_bytes());
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut first = [0; 8];
+        first.copy_from_slice(digest.first_chunk::<8>().unwrap_or(&[0; 8]));
+        i64::from_be_bytes(first)
     }
 
     /// A group's statement is on its way; whoever waits for its accounts may follow it.
@@ -231,9 +241,13 @@ enum Wait {
     Others,
 }
 
-/// By chance, so that the turns of two queues do not meet; if they did, one would wait a moment too long.
-fn first_turn() -> i64 {
-    uuid::Uuid::now_v7().as_u64_pair().1.cast_signed()
+/// From a cryptographic source of random numbers: each identifier has 62 bits or more of it.
+fn secret() -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for _ in 0..4 {
+        hash.update(uuid::Uuid::new_v4().as_bytes());
+    }
+    hash.finalize().into()
 }
 
 impl State {

@@ -4,6 +4,13 @@ use super::*;
 use crate::Currency;
 use crate::accounts::AccountStatus;
 
+/// The turn of the group that promises.
+const TURN: i64 = 77;
+
+fn transfer() -> TransferId {
+    uuid::Uuid::from_u128(99).into()
+}
+
 fn account(number: u128) -> AccountId {
     uuid::Uuid::from_u128(number).into()
 }
@@ -34,7 +41,7 @@ fn states(numbers: impl IntoIterator<Item = u128>) -> BTreeMap<AccountId, Accoun
 fn what_is_kept_is_recalled_once() {
     let memory = Memory::new(100);
     let accounts = [account(1), account(2), account(3)];
-    let visit = memory.visit(&accounts, false);
+    let visit = memory.visit(&accounts, None);
     assert!(visit.may_guess() && visit.recall().accounts.is_empty());
     visit.keep(states([1, 2]));
     assert_eq!(memory.metrics().accounts, 2);
@@ -50,16 +57,16 @@ fn what_is_kept_is_recalled_once() {
 fn nobody_guesses_or_keeps_what_another_group_has_under_way() {
     let memory = Memory::new(100);
     let (both, one, other) = ([account(1), account(2)], [account(1)], [account(3)]);
-    let first = memory.visit(&both, false);
-    let second = memory.visit(&one, false);
-    assert!(first.may_guess() && !second.may_guess() && memory.visit(&other, false).may_guess());
+    let first = memory.visit(&both, None);
+    let second = memory.visit(&one, None);
+    assert!(first.may_guess() && !second.may_guess() && memory.visit(&other, None).may_guess());
     first.keep(states([1, 2]));
     assert_eq!(memory.metrics().accounts, 1, "only account 2 is its own");
     drop(first);
     second.keep(states([1]));
     assert_eq!(memory.metrics().accounts, 2);
     drop(second);
-    assert!(memory.visit(&both, false).may_guess());
+    assert!(memory.visit(&both, None).may_guess());
     assert!(
         memory.state().busy.is_empty(),
         "nothing is left of those who went"
@@ -70,17 +77,20 @@ fn nobody_guesses_or_keeps_what_another_group_has_under_way() {
 fn what_is_promised_is_recalled_by_who_follows_and_kept_by_nobody_else() {
     let memory = Memory::new(100);
     let (both, one) = ([account(1), account(2)], [account(1), account(3)]);
-    let first = memory.visit(&both, false);
-    assert!(!memory.visit(&one, true).may_guess(), "nothing is promised");
-    first.promise(states([1, 2]));
-    assert!(!memory.visit(&one, false).may_guess());
-    let second = memory.visit(&one, true);
+    let first = memory.visit(&both, None);
+    assert!(
+        !memory.visit(&one, Some(TURN)).may_guess(),
+        "nothing is promised"
+    );
+    first.promise(TURN, transfer(), states([1, 2]));
+    assert!(!memory.visit(&one, None).may_guess());
+    let second = memory.visit(&one, Some(TURN));
     assert!(second.may_guess());
-    let third = memory.visit(&one, true);
+    let third = memory.visit(&one, Some(TURN));
     assert!(!third.may_guess(), "two are under way with account 1");
     drop(third);
     let recalled = second.recall();
-    assert!(recalled.promised == Some((account(1), 8)) && recalled.accounts == states([1]));
+    assert!(recalled.promised == Some(transfer()) && recalled.accounts == states([1]));
     first.keep(first.take_back());
     drop(first);
     assert_eq!(memory.metrics().accounts, 1, "account 1 has moved on");
@@ -93,9 +103,9 @@ fn what_is_promised_is_recalled_by_who_follows_and_kept_by_nobody_else() {
 fn a_promise_ends_with_its_group() {
     let memory = Memory::new(100);
     let accounts = [account(1)];
-    let first = memory.visit(&accounts, false);
-    first.promise(states([1]));
-    let second = memory.visit(&accounts, true);
+    let first = memory.visit(&accounts, None);
+    first.promise(TURN, transfer(), states([1]));
+    let second = memory.visit(&accounts, Some(TURN));
     drop(first);
     assert!(memory.state().promised.is_empty());
     let recalled = second.recall();
@@ -109,8 +119,8 @@ fn a_promise_ends_with_its_group() {
 fn a_promise_that_was_not_kept_is_not_the_followers_fault() {
     let memory = Memory::new(100);
     let accounts = [account(1)];
-    memory.visit(&accounts, true).was_wrong(false);
-    assert!(memory.visit(&accounts, false).may_guess());
+    memory.visit(&accounts, Some(TURN)).was_wrong(false);
+    assert!(memory.visit(&accounts, None).may_guess());
     assert_eq!(memory.metrics().wrong, 1);
 }
 
@@ -119,7 +129,7 @@ fn the_limit_holds_and_what_was_used_last_stays() {
     let memory = Memory::new(10);
     for number in 1..1_000 {
         let accounts = [account(number), account(0)];
-        let visit = memory.visit(&accounts, false);
+        let visit = memory.visit(&accounts, None);
         let mut known = visit.recall().accounts;
         assert_eq!(known.contains_key(&account(0)), number > 1);
         known.extend(states([number, 0]));
@@ -128,7 +138,7 @@ fn the_limit_holds_and_what_was_used_last_stays() {
     }
     let nothing = Memory::new(0);
     let accounts = [account(1)];
-    let visit = nothing.visit(&accounts, false);
+    let visit = nothing.visit(&accounts, None);
     assert!(!visit.may_guess());
     visit.keep(states([1]));
     assert_eq!(nothing.metrics().accounts, 0);
@@ -138,7 +148,7 @@ fn the_limit_holds_and_what_was_used_last_stays() {
 fn a_newer_state_replaces_an_old_one() {
     let memory = Memory::new(4);
     let accounts = [account(1), account(2), account(3)];
-    let visit = memory.visit(&accounts, false);
+    let visit = memory.visit(&accounts, None);
     // The first two fill the young half and become old.
     visit.keep(states([1, 2]));
     visit.keep(BTreeMap::from([(account(1), state(1, 8))]));
@@ -152,7 +162,7 @@ fn doubt_doubles_up_to_a_limit_and_ends_with_a_right_guess() {
     let accounts = [account(1)];
     let locked_until_next_guess = || {
         let mut locked = 0;
-        while !memory.visit(&accounts, false).may_guess() {
+        while !memory.visit(&accounts, None).may_guess() {
             locked += 1;
             assert!(locked < 1_000);
         }
@@ -160,11 +170,11 @@ fn doubt_doubles_up_to_a_limit_and_ends_with_a_right_guess() {
     };
     assert_eq!(locked_until_next_guess(), 0);
     for expected in [1, 3, 7, 15, 31, 63, 63, 63] {
-        memory.visit(&accounts, false).was_wrong(true);
+        memory.visit(&accounts, None).was_wrong(true);
         assert_eq!(locked_until_next_guess(), expected);
     }
-    memory.visit(&accounts, false).was_right();
+    memory.visit(&accounts, None).was_right();
     assert_eq!(locked_until_next_guess(), 0);
-    memory.visit(&accounts, false).was_wrong(true);
+    memory.visit(&accounts, None).was_wrong(true);
     assert_eq!(locked_until_next_guess(), 1);
 }

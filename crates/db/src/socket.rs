@@ -1,0 +1,251 @@
+//! A connection's stream, which looks at the server's demand for a password before the driver answers it.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+
+use crate::config::AuthMethods;
+
+/// One address of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Tcp(std::net::SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A connection of the network, before TLS.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Endpoint {
+    /// Connects; the peer's silence ends the connection after `user_timeout`.
+    pub(crate) async fn connect(&self, user_timeout: Duration) -> io::Result<Socket> {
+        match self {
+            Self::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
+            Self::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                let socket = socket2::SockRef::from(&stream);
+                let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30));
+                socket.set_tcp_keepalive(&keepalive)?;
+                #[cfg(target_os = "linux")]
+                socket.set_tcp_user_timeout(Some(user_timeout))?;
+                #[cfg(not(target_os = "linux"))]
+                let _ = user_timeout;
+                Ok(Socket::Tcp(stream))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => path.display().fmt(formatter),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+/// A stream whose reader never sees a demand for a password in a form that is not allowed: the read fails instead.
+///
+/// The driver answers only the first message of the server with a password in clear or by MD5, so only that one is read
+/// here: a type, a length, and for an authentication message its code.
+pub(crate) struct Guarded<S> {
+    stream: S,
+    allowed: AuthMethods,
+    head: Vec<u8>,
+    given: usize,
+    checked: bool,
+}
+
+const HEAD_LENGTH: usize = 9;
+
+impl<S> Guarded<S> {
+    pub(crate) fn new(stream: S, allowed: AuthMethods) -> Self {
+        Self {
+            stream,
+            allowed,
+            head: Vec::with_capacity(HEAD_LENGTH),
+            given: 0,
+            checked: false,
+        }
+    }
+
+    fn is_head_complete(&self) -> bool {
+        self.head.first().is_some_and(|first| *first != b'R') || self.head.len() >= HEAD_LENGTH
+    }
+
+    fn check_head(&self) -> io::Result<()> {
+        let [b'R', _, _, _, _, a, b, c, d] = self.head.as_slice() else {
+            return Ok(());
+        };
+        match self.allowed.objection(i32::from_be_bytes([*a, *b, *c, *d])) {
+            None => Ok(()),
+            Some(reason) => Err(io::Error::new(io::ErrorKind::PermissionDenied, reason)),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.checked && this.given == this.head.len() {
+            return Pin::new(&mut this.stream).poll_read(context, buffer);
+        }
+        while !this.checked {
+            if this.is_head_complete() {
+                this.check_head()?;
+                this.checked = true;
+                break;
+            }
+            let mut bytes = [0; HEAD_LENGTH];
+            let wanted = HEAD_LENGTH - this.head.len();
+            let mut part = ReadBuf::new(bytes.get_mut(..wanted).unwrap_or_default());
+            ready!(Pin::new(&mut this.stream).poll_read(context, &mut part))?;
+            if part.filled().is_empty() {
+                this.checked = true;
+            }
+            this.head.extend_from_slice(part.filled());
+        }
+        let rest = this.head.get(this.given..).unwrap_or_default();
+        let count = rest.len().min(buffer.remaining());
+        buffer.put_slice(rest.get(..count).unwrap_or_default());
+        this.given += count;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+impl<S: TlsStream + Unpin> TlsStream for Guarded<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.stream.channel_binding()
+    }
+}
+
+/// TLS, and inside of it the same guard.
+pub(crate) struct GuardedTls<T> {
+    pub(crate) tls: T,
+    pub(crate) allowed: AuthMethods,
+}
+
+impl<S, T> TlsConnect<S> for GuardedTls<T>
+where
+    T: TlsConnect<S>,
+    T::Future: Send + 'static,
+    T::Stream: Unpin,
+{
+    type Stream = Guarded<T::Stream>;
+    type Error = T::Error;
+    type Future = BoxFuture<'static, Result<Self::Stream, T::Error>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        let (connecting, allowed) = (self.tls.connect(stream), self.allowed);
+        Box::pin(async move { Ok(Guarded::new(connecting.await?, allowed)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    async fn read(bytes: &[u8], allowed: AuthMethods) -> io::Result<Vec<u8>> {
+        let mut read = Vec::new();
+        Guarded::new(bytes, allowed).read_to_end(&mut read).await?;
+        Ok(read)
+    }
+
+    #[tokio::test]
+    async fn password_demands_are_refused_and_everything_else_passes_unchanged() {
+        let plain = AuthMethods::without_tls();
+        for code in [3, 5] {
+            let demand = [b'R', 0, 0, 0, 12, 0, 0, 0, code, 1, 2, 3, 4];
+            let error = read(&demand, plain).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            assert_eq!(read(&demand, AuthMethods::all()).await.unwrap(), demand);
+        }
+        for passes in [
+            &b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0"[..],
+            b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I",
+            b"E\0\0\0\x05\0",
+            b"E",
+            b"R\0",
+            b"",
+        ] {
+            assert_eq!(read(passes, plain).await.unwrap(), passes);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What callers are told while many use the same keys and money comes and goes: a used key is always found, and a rejection
+//! was true at some moment of its call.
+//!
+//! `NEOBANK_STORM_KEYS` says how many keys, `NEOBANK_STORM_SUBMITTERS` how many callers use each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
+use neobank_db::{Database, Executor, statement};
+use neobank_domain::ledger::Request;
+use neobank_domain::{
+    AccountId, GatheredLedger, Ledger, LedgerError, PostingRequest, Receipt, Refusal, TransferId,
+    TransferRequest,
+};
+use rust_decimal::Decimal;
+
+use super::random::Random;
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    everybody_with_the_same_key_gets_the_same_receipt,
+    rejections_behind_others_are_true,
+);
+
+fn size(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |number| number.parse().unwrap())
+}
+
+/// Each payer has exactly the amount: once it is paid, only the key tells that it was.
+async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
+    let keys = size("NEOBANK_STORM_KEYS", 24);
+    let submitters = size("NEOBANK_STORM_SUBMITTERS", 32);
+    let payee = bank.account(czk("0")).await;
+    let load = [
+        bank.account(czk("1000000")).await,
+        bank.account(czk("1000000")).await,
+    ];
+    let mut config = bank.config();
+    // Each caller has a connection for itself, and many wait for the same accounts.
+    config.pool_max = 40;
+    config.acquire_timeout = std::time::Duration::from_secs(60);
+    config.lock_timeout = std::time::Duration::from_secs(30);
+    let databases = [
+        Database::connect(config.clone()).await.unwrap(),
+        Database::connect(config).await.unwrap(),
+    ];
+    let ledgers = databases.map(Ledger::new);
+    let gathered = ledgers.each_ref().map(GatheredLedger::new);
+    for round in 0..keys.div_ceil(4) {
+        let mut requests = Vec::new();
+        for number in 0..4 {
+            let payer = bank.account(czk("100")).await;
+            let key = format!("shared {round} {number}");
+            requests.push(TransferRequest::new(payer, payee, czk("100")).with_key(key));
+        }
+        let calls = (0..submitters).flat_map(|submitter| {
+            let (ledgers, gathered) = (&ledgers, &gathered);
+            requests.iter().enumerate().map(move |(number, request)| {
+                let (ledger, gathered) = (&ledgers[submitter % 2], &gathered[submitter % 2]);
+                async move {
+                    (
+                        number,
+                        in_some_way(submitter / 2, ledger, gathered, request, load).await,
+                    )
+                }
+            })
+        });
+        let mut receipts: HashMap<usize, Receipt> = HashMap::new();
+        for (number, answer) in join_all(calls).await {
+            let receipt = answer.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+            let first = receipts.entry(number).or_insert_with(|| receipt.clone());
+            assert_eq!(*first, receipt);
+        }
+    }
+    let there = bank
+        .count("banking.transfers WHERE idempotency_key LIKE 'shared %'")
+        .await;
+    assert_eq!(there, (keys.div_ceil(4) * 4) as i64);
+    bank.assert_no_deadlock().await;
+    bank.assert_sound().await;
+}
+
+/// Alone, in a list with others that post before and after it, gathered beside others, or in the caller's transaction.
+async fn in_some_way(
+    way: usize,
+    ledger: &Ledger,
+    gathered: &GatheredLedger,
+    request: &TransferRequest,
+    [one, other]: [AccountId; 2],
+) -> Result<Receipt, LedgerError> {
+    let load = || TransferRequest::new(one, other, czk("1"));
+    match way % 4 {
+        0 => ledger.transfer(request.clone()).await,
+        1 => {
+            let list: [Request; 3] = [load().into(), request.clone().into(), load().into()];
+            let mut outcomes = ledger.submit_all(&list).await?;
+            Ok(outcomes.remove(1).into_receipt()?)
+        }
+        2 => {
+            let (answer, _, _) = tokio::join!(
+                gathered.transfer(request.clone()),
+                gathered.transfer(load()),
+                gathered.transfer(load())
+            );
+            answer
+        }
+        _ => {
+            let mut transaction = ledger.database().begin().await?;
+            let list: [Request; 2] = [load().into(), request.clone().into()];
+            let mut outcomes = Ledger::submit_all_in(&mut transaction, &list).await?;
+            transaction.commit().await?;
+            Ok(outcomes.remove(1).into_receipt()?)
+        }
+    }
+}
+
+/// What a caller was told that an account had, and when the call was under way.
+struct Rejection {
+    account: AccountId,
+    available: Decimal,
+    requested: Decimal,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+/// What callers saw.
+#[derive(Default)]
+struct Seen {
+    rejections: Vec<Rejection>,
+    /// When the answer was there: the transfer was committed by then.
+    acknowledged: HashMap<TransferId, DateTime<Utc>>,
+}
+
+impl Seen {
+    fn note(&mut self, from: DateTime<Utc>, answer: Result<Receipt, LedgerError>) {
+        let until = Utc::now();
+        match answer {
+            Ok(receipt) => {
+                self.acknowledged
+                    .entry(receipt.transfer_id)
+                    .or_insert(until);
+            }
+            Err(LedgerError::Refused(Refusal::InsufficientFunds {
+                account,
+                available,
+                requested,
+            })) => self.rejections.push(Rejection {
+                account,
+                available: available.amount(),
+                requested: requested.amount(),
+                from,
+                until,
+            }),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.rejections.extend(other.rejections);
+        self.acknowledged.extend(other.acknowledged);
+    }
+}
+
+/// Gathered callers of one hot account, enough that groups follow each other, while another process takes money out and
+/// brings it back, so that what was to be left is not what is there.
+async fn rejections_behind_others_are_true(bank: TestBank) {
+    let rounds = size("NEOBANK_STORM_KEYS", 24);
+    let mut payers = Vec::new();
+    for _ in 0..20 {
+        payers.push(bank.account(czk("100000")).await);
+    }
+    let hot = bank.account(czk("100")).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stranger = Ledger::new(Database::connect(bank.config()).await.unwrap());
+    let disturbing = tokio::spawn(disturb(stranger, hot, Arc::clone(&stop)));
+    let gathered = GatheredLedger::new(&bank.ledger);
+    let mut seen = Seen::default();
+    let mut round = 0;
+    while round < rounds || (round < 500 && gathered.metrics().followed == 0) {
+        round += 1;
+        let mut random = Random::new(round as u64);
+        let calls = (0..400_usize).map(|number| {
+            let payer = payers[number % 20];
+            let request = match random.below(3) {
+                0 => TransferRequest::new(payer, hot, czk("7")),
+                1 => TransferRequest::new(hot, payer, czk("10")),
+                _ => TransferRequest::new(hot, payer, czk("150")),
+            };
+            let request = request.with_key(format!("hot {round} {number}"));
+            let gathered = &gathered;
+            async move {
+                let from = Utc::now();
+                (from, gathered.transfer(request).await)
+            }
+        });
+        for (from, answer) in join_all(calls).await {
+            seen.note(from, answer);
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    seen.add(disturbing.await.unwrap());
+    assert!(
+        seen.rejections.len() > 100,
+        "{} rejections",
+        seen.rejections.len()
+    );
+    let balances = balances(&bank.database, hot).await;
+    for rejection in &seen.rejections {
+        assert_true(rejection, hot, &balances, &seen.acknowledged);
+    }
+    bank.assert_no_deadlock().await;
+    bank.assert_sound().await;
+}
+
+async fn disturb(stranger: Ledger, hot: AccountId, stop: Arc<AtomicBool>) -> Seen {
+    let mut seen = Seen::default();
+    while !stop.load(Ordering::Relaxed) {
+        let from = Utc::now();
+        let deposit = PostingRequest::deposit(hot, czk("200"));
+        seen.note(from, stranger.submit(deposit).await);
+        let from = Utc::now();
+        let withdrawal = PostingRequest::withdrawal(hot, czk("190"));
+        seen.note(from, stranger.submit(withdrawal).await);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    seen
+}
+
+/// A balance of the account, by which transfer it came about, and when that began.
+struct Balance {
+    transfer: TransferId,
+    since: DateTime<Utc>,
+    amount: Decimal,
+}
+
+async fn balances(database: &Database, account: AccountId) -> Vec<Balance> {
+    let sql =
+        "SELECT transfer_id, transaction_date, running_balance::numeric FROM banking.transactions
+               WHERE account_id = $1 ORDER BY entry_number";
+    let rows = database
+        .query(statement(sql, [account.as_uuid().into()]))
+        .await
+        .unwrap();
+    rows.iter()
+        .map(|row| Balance {
+            transfer: row.get::<_, uuid::Uuid>(0).into(),
+            since: row.get(1),
+            amount: row.get(2),
+        })
+        .collect()
+}
+
+/// The account had this balance from when its entry was posted, at the earliest, until the next one was acknowledged, at
+/// the latest.
+fn assert_true(
+    rejection: &Rejection,
+    hot: AccountId,
+    balances: &[Balance],
+    acknowledged: &HashMap<TransferId, DateTime<Utc>>,
+) {
+    assert_eq!(rejection.account, hot);
+    assert!(rejection.available < rejection.requested);
+    let was = balances.iter().enumerate().any(|(number, balance)| {
+        let next = balances.get(number + 1);
+        let until = next.and_then(|next| acknowledged.get(&next.transfer));
+        balance.amount == rejection.available
+            && balance.since <= rejection.until
+            && until.is_none_or(|until| *until >= rejection.from)
+    });
+    assert!(
+        was,
+        "{} was never there between {} and {}",
+        rejection.available, rejection.from, rejection.until
+    );
+}

@@ -1,0 +1,247 @@
+//! What was acknowledged lasts, whatever the defaults say: on this server, and on the standby that it waits for.
+
+use std::time::Duration;
+
+use neobank_db::{Database, DatabaseConfig, DatabaseError, Executor, statement};
+use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::customers::{self, NewCustomer};
+use neobank_domain::{
+    AccountId, AccountType, GatheredLedger, Ledger, LedgerError, Money, PostingRequest, Receipt,
+    TransferRequest,
+};
+use neobank_postgres::{Durability, LocalServer, ServerOptions};
+
+use crate::harness::{czk, migrate};
+
+/// A bank on a server of its own, since what a commit waits for is a setting of the whole server.
+struct Bank {
+    _server: LocalServer,
+    superuser: Database,
+    database: Database,
+    from: AccountId,
+    to: AccountId,
+}
+
+impl Bank {
+    async fn on(version: u32) -> Self {
+        let server = tokio::task::spawn_blocking(move || {
+            ServerOptions::default()
+                .version(Some(version))
+                .durability(Durability::Fast)
+                .setting("synchronous_commit", "off")
+                .start()
+                .unwrap()
+        })
+        .await
+        .unwrap();
+        migrate(server.url()).await;
+        let config = DatabaseConfig::from_url(server.url()).unwrap();
+        let superuser = Database::connect(config.clone()).await.unwrap();
+        let database = Database::connect(config.with_role("neobank_app"))
+            .await
+            .unwrap();
+        let from = account(&database, czk("100")).await;
+        let to = account(&database, czk("1")).await;
+        let bank = Self {
+            _server: server,
+            superuser,
+            database,
+            from,
+            to,
+        };
+        bank.wait_for("gone").await;
+        bank
+    }
+
+    /// From now on commits wait for a standby of this name.
+    async fn wait_for(&self, standby: &str) {
+        for sql in [
+            format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'"),
+            "SELECT pg_reload_conf()".to_owned(),
+        ] {
+            self.superuser.execute(statement(&sql, [])).await.unwrap();
+        }
+        let sql = "SELECT current_setting('synchronous_standby_names')";
+        for _ in 0..6_000 {
+            let fresh = Database::connect(self.superuser.config().clone())
+                .await
+                .unwrap();
+            let now: String = fresh.fetch_value(statement(sql, [])).await.unwrap();
+            if now == standby {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the server did not read its configuration");
+    }
+
+    fn request(&self, key: &str) -> TransferRequest {
+        TransferRequest::new(self.from, self.to, czk("1")).with_key(key)
+    }
+
+    /// Ends the wait of one commit for the standby.
+    async fn end_a_wait(&self, how: &str) {
+        let sql =
+            format!("SELECT count({how}(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+        for _ in 0..6_000 {
+            let ended: i64 = self
+                .superuser
+                .fetch_value(statement(&sql, []))
+                .await
+                .unwrap();
+            if ended > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no commit waits for the standby");
+    }
+
+    /// The request waits for the standby, and tells that this did not confirm it.
+    async fn assert_not_replicated(
+        &self,
+        what: &str,
+        answer: impl Future<Output = Result<Receipt, LedgerError>>,
+    ) {
+        let (answer, ()) = tokio::join!(answer, self.end_a_wait("pg_cancel_backend"));
+        assert!(
+            matches!(answer, Err(LedgerError::NotReplicated { .. })),
+            "{what}: {answer:?}"
+        );
+    }
+}
+
+async fn account(database: &Database, balance: Money) -> AccountId {
+    let customer = customers::create(database, &NewCustomer::individual("Ada", "Lovelace"))
+        .await
+        .unwrap();
+    let new = NewAccount::new(
+        customer.customer_id,
+        AccountType::Checking,
+        balance.currency(),
+    );
+    let account = accounts::open(database, &new).await.unwrap().account_id;
+    let deposit = PostingRequest::deposit(account, balance);
+    Ledger::new(database.clone()).submit(deposit).await.unwrap();
+    account
+}
+
+async fn transfers_and_replays_wait_for_the_standby(version: u32) {
+    let bank = Bank::on(version).await;
+    for (way, remembered) in [("remembered", Ledger::REMEMBERED), ("locked", 0)] {
+        let ledger = Ledger::new(bank.database.clone()).remembering(remembered);
+        let gathered = GatheredLedger::new(&ledger);
+        let request = bank.request(way);
+        for what in ["first", "replay", "again"] {
+            let what = format!("{way}, {what}");
+            bank.assert_not_replicated(&what, ledger.transfer(request.clone()))
+                .await;
+            bank.assert_not_replicated(&what, gathered.transfer(request.clone()))
+                .await;
+        }
+    }
+    for _ in 0..2 {
+        let mut transaction = bank.database.begin().await.unwrap();
+        Ledger::transfer_in(&mut transaction, bank.request("inside"))
+            .await
+            .unwrap();
+        let (outcome, ()) =
+            tokio::join!(transaction.commit(), bank.end_a_wait("pg_cancel_backend"));
+        assert!(
+            matches!(outcome, Err(DatabaseError::CommittedNotReplicated)),
+            "{outcome:?}"
+        );
+    }
+    // A rejection moves nothing and waits for nothing.
+    let ledger = Ledger::new(bank.database.clone());
+    let rejected = ledger
+        .transfer(TransferRequest::new(bank.from, bank.to, czk("1000")))
+        .await;
+    assert!(
+        matches!(rejected, Err(LedgerError::Refused(_))),
+        "{rejected:?}"
+    );
+    bank.wait_for("").await;
+    let there = "SELECT count(*) FROM banking.transfers WHERE transfer_type = 'transfer'";
+    let there: i64 = bank
+        .database
+        .fetch_value(statement(there, []))
+        .await
+        .unwrap();
+    assert_eq!(there, 3);
+    for key in ["remembered", "locked", "inside"] {
+        ledger.transfer(bank.request(key)).await.unwrap();
+    }
+}
+
+/// The wait is cut short by the end of its session, so that the transfer is there, and no standby has it.
+async fn a_resolution_waits_for_the_standby(version: u32) {
+    let bank = Bank::on(version).await;
+    for (way, remembered) in [("remembered", Ledger::REMEMBERED), ("locked", 0)] {
+        let ledger = Ledger::new(bank.database.clone()).remembering(remembered);
+        let (answer, ()) = tokio::join!(ledger.transfer(bank.request(way)), async {
+            bank.end_a_wait("pg_terminate_backend").await;
+            bank.end_a_wait("pg_cancel_backend").await;
+        });
+        assert!(
+            matches!(answer, Err(LedgerError::NotReplicated { .. })),
+            "{way}: {answer:?}"
+        );
+    }
+    // Where the standby comes back in time, the receipt is as good as any.
+    let ledger = Ledger::new(bank.database.clone());
+    let (answer, ()) = tokio::join!(ledger.transfer(bank.request("back")), async {
+        bank.end_a_wait("pg_terminate_backend").await;
+        bank.wait_for("").await;
+    });
+    answer.unwrap();
+}
+
+/// `remote_apply` asks for more than posting does.
+async fn a_stronger_setting_stays(version: u32) {
+    let bank = Bank::on(version).await;
+    bank.wait_for("").await;
+    for (before, after) in [
+        ("off", "on"),
+        ("local", "on"),
+        ("remote_write", "on"),
+        ("on", "on"),
+        ("remote_apply", "remote_apply"),
+    ] {
+        let mut transaction = bank.database.begin().await.unwrap();
+        let set = format!("SET LOCAL synchronous_commit = {before}");
+        transaction.execute(statement(&set, [])).await.unwrap();
+        let request = TransferRequest::new(bank.from, bank.to, czk("1"));
+        Ledger::transfer_in(&mut transaction, request)
+            .await
+            .unwrap();
+        let sql = "SELECT current_setting('synchronous_commit')";
+        let now: String = transaction.fetch_value(statement(sql, [])).await.unwrap();
+        assert_eq!(now, after);
+        transaction.commit().await.unwrap();
+    }
+}
+
+macro_rules! on_servers_of_their_own {
+    ($($test:ident),*) => {
+        mod on_postgres_15 {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(15).await;
+            })*
+        }
+
+        mod on_postgres_18 {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(18).await;
+            })*
+        }
+    };
+}
+
+on_servers_of_their_own!(
+    transfers_and_replays_wait_for_the_standby,
+    a_resolution_waits_for_the_standby,
+    a_stronger_setting_stays
+);
