@@ -58,6 +58,7 @@ async fn json_is_one_document_on_standard_output_whatever_happens(bank: TestBank
         ("ops isolation", &["ops", "isolation"]),
         ("migrate status", &["migrate", "status"]),
         ("top", &["top", "--once"]),
+        ("bench", &["bench", "--url", NOWHERE]),
     ] {
         let lost = run(NOWHERE, &[arguments, &["--json"]].concat()).await;
         assert_eq!(lost.code, 5, "{command}: {}", lost.out);

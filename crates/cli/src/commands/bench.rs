@@ -40,6 +40,10 @@ pub(crate) async fn run(
 fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Answer, CommandError> {
     let measured = measured.map_err(|error| match error {
         BenchError::Option { .. } => CommandError::usage(error.to_string()),
+        BenchError::Config(error) => error.into(),
+        BenchError::Database(error) => error.into(),
+        BenchError::Migration(error) => error.into(),
+        BenchError::Ledger(error) => error.into(),
         error => CommandError::failed("bench", error),
     })?;
     let text = measured.to_string();
