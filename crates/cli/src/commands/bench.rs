@@ -44,6 +44,7 @@ fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Ans
         BenchError::Database(error) => error.into(),
         BenchError::Migration(error) => error.into(),
         BenchError::Ledger(error) => error.into(),
+        error if error.is_unreachable() => CommandError::failed("connection", error),
         error => CommandError::failed("bench", error),
     })?;
     let text = measured.to_string();
