@@ -61,6 +61,12 @@ pub enum BenchError {
 }
 
 impl BenchError {
+    /// Returns `true` when the server that was named cannot be reached.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Start(StartError::Unreachable { .. }))
+    }
+
     pub(crate) fn other(way: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Other {
             way,

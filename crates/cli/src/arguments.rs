@@ -5,6 +5,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::commands::{
     account, audit, completions, customer, man, migrate, ops, serve_metrics, statement, transfer,
 };
+use crate::exit::Exit;
 use crate::nagios::Range;
 use crate::output::Color;
 use crate::top::TopOptions;
@@ -14,10 +15,9 @@ use crate::top::TopOptions;
 /// The database is the one of --url, or of the environment: DATABASE_URL, or DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD.
 /// DB_ROLE, DB_TLS_MODE, DB_POOLER and every limit of the connection come from the environment too.
 ///
-/// Exit codes: 0 done, 1 refused, failed or not as it should be, 2 wrong usage. With --check: 0 ok, 1 warning, 2 critical,
-/// 3 unknown.
+/// -h is this summary; --help ends with the exit codes.
 #[derive(Debug, Parser)]
-#[command(name = "neobank", version, propagate_version = true)]
+#[command(name = "neobank", version, propagate_version = true, after_long_help = Exit::table())]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,
@@ -31,7 +31,7 @@ pub(crate) struct GlobalArguments {
     /// to DB_PASSWORD
     #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub(crate) url: Option<String>,
-    /// Print JSON of a versioned contract, also for errors
+    /// Print one JSON document of a versioned contract on standard output, also for errors
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
     /// When to use colours
@@ -100,13 +100,14 @@ pub(crate) enum Command {
 }
 
 /// Answers as a plugin of Nagios or Icinga.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct CheckArguments {
     /// Print one line and performance data for Nagios or Icinga; the exit code is 0 ok, 1 warning, 2 critical, 3 unknown
     #[arg(long, help_heading = "Monitoring", conflicts_with = "json")]
     pub(crate) check: bool,
     /// Warn outside of this range, such as 10, 5:10, ~:10 or @5:10; means the first figure of the performance data
     #[arg(
+        short,
         long,
         requires = "check",
         value_name = "RANGE",
@@ -116,6 +117,7 @@ pub(crate) struct CheckArguments {
     pub(crate) warning: Option<Range>,
     /// Critical outside of this range
     #[arg(
+        short,
         long,
         requires = "check",
         value_name = "RANGE",
@@ -123,6 +125,25 @@ pub(crate) struct CheckArguments {
         help_heading = "Monitoring"
     )]
     pub(crate) critical: Option<Range>,
+    /// Unknown when the whole check takes longer than this many seconds: 1 to 86400
+    #[arg(
+        short,
+        long,
+        requires = "check",
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        help_heading = "Monitoring"
+    )]
+    pub(crate) timeout: Option<u64>,
+    /// The host or address of the server, instead of the one of the URL or of DB_HOST
+    #[arg(
+        short = 'H',
+        long,
+        requires = "check",
+        value_name = "HOST",
+        help_heading = "Monitoring"
+    )]
+    pub(crate) hostname: Option<String>,
 }
 
 impl Command {
@@ -147,9 +168,9 @@ impl Command {
     }
 
     /// How it is to be checked, for those that can be.
-    pub(crate) const fn check(&self) -> Option<CheckArguments> {
+    pub(crate) const fn check(&self) -> Option<&CheckArguments> {
         match self {
-            Self::Audit(arguments) => Some(arguments.check),
+            Self::Audit(arguments) => Some(&arguments.check),
             Self::Migrate(arguments) => arguments.check(),
             Self::Ops(command) => command.check(),
             _ => None,

@@ -10,6 +10,8 @@ use crate::error::CommandError;
 pub(crate) struct Connection {
     /// The URL of the command line, which wins over the environment.
     url: Option<GivenUrl>,
+    /// The host of a check's command line, which wins over both.
+    host: Option<String>,
 }
 
 /// May hold a password.
@@ -26,12 +28,22 @@ impl Connection {
     pub(crate) fn new(url: Option<String>) -> Self {
         Self {
             url: url.map(GivenUrl),
+            host: None,
         }
+    }
+
+    /// The same place on another host.
+    pub(crate) fn with_host(self, host: Option<String>) -> Self {
+        Self { host, ..self }
     }
 
     /// The configuration, for a session that says what it is for.
     pub(crate) fn config(&self, command: &str) -> Result<DatabaseConfig, CommandError> {
         let mut config = self.read(|name| std::env::var(name).ok())?;
+        if let Some(host) = &self.host {
+            config.hosts = vec![host.clone()];
+            config.ports.truncate(1);
+        }
         if std::env::var_os("DB_APPLICATION_NAME").is_none_or(|name| name.is_empty()) {
             config.application_name = format!("neobank {command}");
         }
@@ -50,6 +62,11 @@ impl Connection {
 
     /// As a URL, for the roll-out, which has a driver of its own.
     pub(crate) fn as_url(&self) -> Result<String, CommandError> {
+        if self.host.is_some() {
+            return Err(CommandError::usage(
+                "--hostname: a migration's connection takes its host from --url alone",
+            ));
+        }
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         if let Some(GivenUrl(url)) = &self.url {
             self.read(variable)?;

@@ -42,12 +42,22 @@ impl CommandError {
         }
     }
 
-    /// It was refused or failed.
+    /// A domain's error: its class gives the exit code, so that the library and the command never disagree.
+    fn of_domain(kind: &'static str, error: impl Into<neobank_domain::Error>) -> Self {
+        let error = error.into();
+        Self {
+            kind,
+            message: error.to_string(),
+            exit: Exit::of_class(error.kind()),
+        }
+    }
+
+    /// It was rejected or failed; the kind says which, and so the exit code.
     pub(crate) fn failed(kind: &'static str, message: impl ToString) -> Self {
         Self {
             kind,
             message: message.to_string(),
-            exit: Exit::Failed,
+            exit: Exit::of_kind(kind),
         }
     }
 }
@@ -66,11 +76,31 @@ impl From<DatabaseError> for CommandError {
     fn from(error: DatabaseError) -> Self {
         let kind = match (&error, error.class()) {
             (DatabaseError::Config(config), _) => return config.clone().into(),
+            (DatabaseError::CommitUnknown { .. }, _) => "outcome_unknown",
+            (DatabaseError::CommittedNotReplicated, _) => "not_replicated",
             (_, ErrorClass::InvalidAuthorization) => "authorization",
-            (DatabaseError::Connect { .. }, _) => "connection",
             (_, ErrorClass::InsufficientPrivilege) => "privilege",
             (_, ErrorClass::LockTimeout) => "lock_timeout",
             (_, ErrorClass::StatementCancelled) => "statement_timeout",
+            (_, ErrorClass::ReadOnly) => "read_only",
+            (DatabaseError::Connect { .. } | DatabaseError::ConnectionLost { .. }, _)
+            | (_, ErrorClass::ConnectionLost) => "connection",
+            (
+                DatabaseError::PoolTimeout { .. }
+                | DatabaseError::PoolOverloaded { .. }
+                | DatabaseError::NoAnswer { .. },
+                _,
+            )
+            | (
+                _,
+                ErrorClass::TooManyConnections
+                | ErrorClass::InsufficientResources
+                | ErrorClass::ServerUnavailable
+                | ErrorClass::TransactionTimeout
+                | ErrorClass::DeadlineExceeded
+                | ErrorClass::SerializationFailure
+                | ErrorClass::Deadlock,
+            ) => "unavailable",
             _ => "database",
         };
         Self::failed(kind, error)
@@ -79,13 +109,13 @@ impl From<DatabaseError> for CommandError {
 
 impl From<MoneyError> for CommandError {
     fn from(error: MoneyError) -> Self {
-        Self::failed("amount", error)
+        Self::of_domain("amount", error)
     }
 }
 
 impl From<Refusal> for CommandError {
     fn from(refusal: Refusal) -> Self {
-        Self::failed(refusal_kind(&refusal), refusal)
+        Self::of_domain(refusal_kind(&refusal), refusal)
     }
 }
 
@@ -94,9 +124,9 @@ impl From<LedgerError> for CommandError {
         match error {
             LedgerError::Refused(refusal) => refusal.into(),
             LedgerError::Database(error) => error.into(),
-            LedgerError::Unknown { .. } => Self::failed("outcome_unknown", error),
-            LedgerError::NotReplicated { .. } => Self::failed("not_replicated", error),
-            other => Self::failed("ledger", other),
+            LedgerError::Unknown { .. } => Self::of_domain("outcome_unknown", error),
+            LedgerError::NotReplicated { .. } => Self::of_domain("not_replicated", error),
+            other => Self::of_domain("ledger", other),
         }
     }
 }
@@ -118,7 +148,7 @@ impl From<AccountError> for CommandError {
             AccountError::SystemAccount { .. } => "system_account",
             _ => "account",
         };
-        Self::failed(kind, error)
+        Self::of_domain(kind, error)
     }
 }
 
@@ -133,7 +163,7 @@ impl From<CustomerError> for CommandError {
             CustomerError::EmptyUpdate => "empty_update",
             _ => "customer",
         };
-        Self::failed(kind, error)
+        Self::of_domain(kind, error)
     }
 }
 
@@ -147,7 +177,7 @@ impl From<StatementError> for CommandError {
             StatementError::Cursor { .. } => "cursor",
             _ => "statement",
         };
-        Self::failed(kind, error)
+        Self::of_domain(kind, error)
     }
 }
 

@@ -1,24 +1,168 @@
-//! What the program tells its caller by its exit code.
+//! The program's exit codes, and the one rule that says which error has which.
 
 use std::process::ExitCode;
+
+use neobank_domain::ErrorKind;
 
 /// How a command ended, outside of `--check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// 0: done, and nothing is wrong.
     Done,
-    /// 1: refused or failed, or what was looked at is not as it should be.
-    Failed,
+    /// 1: rejected by a rule, or what was looked at is not as it should be.
+    Rejected,
     /// 2: the command line, the environment or a file of settings is wrong; nothing was done.
     Usage,
+    /// 3: an account, a customer or another thing that was named does not exist.
+    NotFound,
+    /// 4: the request may have taken effect, or is not as durable as was asked.
+    Unknown,
+    /// 5: the server cannot be reached, was lost, or has no room or time at present.
+    Unavailable,
+    /// 6: the role or its password does not give the privilege.
+    Denied,
+    /// 7: a file, a terminal, the program or the server failed in another way.
+    Failed,
+}
+
+impl Exit {
+    /// Every exit, in the order of the codes.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Rejected,
+        Self::Usage,
+        Self::NotFound,
+        Self::Unknown,
+        Self::Unavailable,
+        Self::Denied,
+        Self::Failed,
+    ];
+
+    /// The code that the caller's shell sees.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Rejected => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Unknown => 4,
+            Self::Unavailable => 5,
+            Self::Denied => 6,
+            Self::Failed => 7,
+        }
+    }
+
+    /// The meaning, as the help, the manual pages and the operator's guide give it.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Rejected => {
+                "rejected by a rule of the bank, nothing was changed; or not as it should be \
+                 (a breach, a pending migration, a section that is n/a)"
+            }
+            Self::Usage => {
+                "wrong usage: an argument, a variable or a file of thresholds; nothing was done"
+            }
+            Self::NotFound => "an account, a customer or a table that was named does not exist",
+            Self::Unknown => {
+                "the outcome is not known, or a standby did not confirm it; \
+                 send the same request again with the same key"
+            }
+            Self::Unavailable => {
+                "the server cannot be reached, was lost, takes no writes, or did not answer in time; \
+                 nothing was changed, try again later"
+            }
+            Self::Denied => "the role, or its password, does not give the privilege",
+            Self::Failed => "a file, a terminal, the program or the server failed in another way",
+        }
+    }
+
+    /// The exit of an error that is no domain's, by the error's name in the contract. A name that is not in it is a
+    /// rejection: rules are many, and each has its own name.
+    pub(crate) fn of_kind(kind: &str) -> Self {
+        match kind {
+            "usage" | "configuration" | "pool_size" | "pgbouncer" => Self::Usage,
+            "unknown_account" | "unknown_customer" | "not_found" => Self::NotFound,
+            "outcome_unknown" | "not_replicated" => Self::Unknown,
+            "connection" | "unavailable" | "busy" | "lock_timeout" | "statement_timeout"
+            | "read_only" => Self::Unavailable,
+            "privilege" | "authorization" => Self::Denied,
+            "account"
+            | "bench"
+            | "completions"
+            | "csv"
+            | "customer"
+            | "database"
+            | "file"
+            | "isolation"
+            | "json"
+            | "ledger"
+            | "listen"
+            | "ops"
+            | "rollout"
+            | "runtime"
+            | "statement"
+            | "terminal"
+            | "unsupported_version" => Self::Failed,
+            _ => Self::Rejected,
+        }
+    }
+
+    /// The exit of a domain's class of errors.
+    pub(crate) const fn of_class(class: ErrorKind) -> Self {
+        match class {
+            ErrorKind::Invalid => Self::Usage,
+            ErrorKind::Rejected => Self::Rejected,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unavailable => Self::Unavailable,
+            ErrorKind::OutcomeUnknown | ErrorKind::NotReplicated => Self::Unknown,
+            _ => Self::Failed,
+        }
+    }
+
+    /// The table of codes, for help texts.
+    pub(crate) fn table() -> String {
+        let mut table = String::from("Exit codes, without --check:\n");
+        for exit in Self::ALL {
+            table.push_str(&format!("  {}  {}\n", exit.code(), exit.meaning()));
+        }
+        table.push_str("With --check: 0 ok, 1 warning, 2 critical, 3 unknown.");
+        table
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Usage => 2,
-        })
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_the_guide_has_each_with_its_meaning() {
+        let guide = include_str!("../../../docs/operators-guide.md");
+        for (number, exit) in Exit::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(exit.code()), number);
+            let row = format!("| {} | {} |", exit.code(), exit.meaning());
+            assert!(guide.contains(&row), "missing in the guide: {row}");
+        }
+    }
+
+    #[test]
+    fn each_class_of_error_has_its_exit() {
+        for (kind, exit) in [
+            ("usage", Exit::Usage),
+            ("insufficient_funds", Exit::Rejected),
+            ("unknown_account", Exit::NotFound),
+            ("outcome_unknown", Exit::Unknown),
+            ("connection", Exit::Unavailable),
+            ("privilege", Exit::Denied),
+            ("database", Exit::Failed),
+        ] {
+            assert_eq!(Exit::of_kind(kind), exit, "{kind}");
+        }
     }
 }

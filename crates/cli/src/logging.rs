@@ -2,10 +2,12 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
-/// Sends traces of this verbosity to standard error; without, only warnings.
-pub(crate) fn start(verbosity: u8, colored: bool) {
+/// Sends traces of this verbosity to standard error. Without verbosity a service writes its warnings, and a command that
+/// answers and ends writes none: its answer says what went wrong.
+pub(crate) fn start(verbosity: u8, is_service: bool, colored: bool) {
     let level = match verbosity {
-        0 => LevelFilter::WARN,
+        0 if is_service => LevelFilter::WARN,
+        0 => LevelFilter::OFF,
         1 => LevelFilter::INFO,
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,

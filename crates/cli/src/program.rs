@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal as _, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::Parser;
 use clap::error::ErrorKind as UsageKind;
+use clap::{CommandFactory as _, Parser};
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, CheckArguments, Command};
 use crate::commands;
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -31,7 +32,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(arguments: Arguments) -> ExitCode {
     let errors = Terminal::of_errors(arguments.global.color);
     if !owns_the_terminal(&arguments.command) {
-        logging::start(arguments.global.verbose, errors.colored);
+        let is_service = matches!(arguments.command, Command::ServeMetrics(_));
+        logging::start(arguments.global.verbose, is_service, errors.colored);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -44,14 +46,35 @@ fn run(arguments: Arguments) -> ExitCode {
             return failed(&arguments, &error);
         }
     };
-    let connection = Connection::new(arguments.global.url.clone());
-    let outcome = runtime.block_on(commands::run(&arguments.command, &connection));
+    if arguments.global.json && asked_check(&arguments.command).is_some() {
+        // The reader of the command line misses it where --json stands before the command.
+        let error =
+            CommandError::usage("--check prints a line for a monitoring system: not with --json");
+        let document = error_as_json(arguments.command.name(), &error);
+        return printed(&document, Severity::Unknown.into());
+    }
+    let outcome = runtime.block_on(outcome(&arguments));
     // What still waits for the network has no one to answer to.
     runtime.shutdown_background();
     match outcome {
         Ok(answer) => answered(&arguments, &answer),
         Err(error) => failed(&arguments, &error),
     }
+}
+
+/// Runs the command, within the limit of time that a check may have.
+async fn outcome(arguments: &Arguments) -> Result<Answer, CommandError> {
+    let check = asked_check(&arguments.command);
+    let host = check.and_then(|check| check.hostname.clone());
+    let connection = Connection::new(arguments.global.url.clone()).with_host(host);
+    let work = commands::run(&arguments.command, &connection, arguments.global.json);
+    let Some(seconds) = check.and_then(|check| check.timeout) else {
+        return work.await;
+    };
+    let late = || CommandError::failed("unavailable", format!("no answer within {seconds} s"));
+    let limit = Duration::from_secs(seconds);
+    let answer = tokio::time::timeout(limit, work).await;
+    answer.unwrap_or_else(|_| Err(late()))
 }
 
 /// A line of the log in the middle of a live view would spoil it; a log that goes to a file would not.
@@ -65,10 +88,10 @@ fn answered(arguments: &Arguments, answer: &Answer) -> ExitCode {
         let check = check.clone().with_limits(asked.warning, asked.critical);
         return checked(&check.line(), check.severity());
     }
-    let text = if let Some(script) = &answer.script {
-        script.clone()
-    } else if arguments.global.json {
+    let text = if arguments.global.json {
         answer_as_json(answer.command, &answer.data)
+    } else if let Some(script) = &answer.script {
+        script.clone()
     } else {
         render(&answer.blocks, Terminal::of_output(arguments.global.color))
     };
@@ -82,16 +105,15 @@ fn failed(arguments: &Arguments, error: &CommandError) -> ExitCode {
         let service = command.strip_prefix("ops ").unwrap_or(command);
         return checked(&nagios::unknown(service, error), Severity::Unknown);
     }
-    let text = if arguments.global.json {
-        error_as_json(command, &error.redacted())
-    } else {
-        format!("error: {}\n", printable(&redact(&error.message)))
-    };
-    told(&text);
+    if arguments.global.json {
+        let document = error_as_json(command, &error.redacted());
+        return printed(&document, error.exit.into());
+    }
+    told(&format!("error: {}\n", printable(&redact(&error.message))));
     error.exit.into()
 }
 
-fn asked_check(command: &Command) -> Option<crate::arguments::CheckArguments> {
+fn asked_check(command: &Command) -> Option<&CheckArguments> {
     command.check().filter(|arguments| arguments.check)
 }
 
@@ -112,18 +134,57 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     } else {
         page.to_string()
     };
+    let has = |option: &str| has_option(arguments, option);
+    if asked && has("--json") {
+        let data = serde_json::json!({ "text": error.render().to_string() });
+        let document = answer_as_json(&named_command(arguments), &data);
+        return printed(&document, Exit::Done.into());
+    }
     if asked {
         return printed(&page, Exit::Done.into());
     }
     let page = redact(&page);
+    if has("--json") {
+        let message = redact(error.render().to_string().trim_end());
+        let document = error_as_json(&named_command(arguments), &CommandError::usage(message));
+        // Beside --check, the code is that of a check.
+        let code = if has("--check") {
+            Severity::Unknown.into()
+        } else {
+            Exit::Usage.into()
+        };
+        return printed(&document, code);
+    }
     // A monitoring system takes the exit code 2 of a misspelt option for a critical state.
-    if arguments.iter().any(|argument| argument == "--check") {
+    if has("--check") {
         let line = page.lines().next().unwrap_or("wrong usage");
         let error = CommandError::usage(line.to_owned());
         return checked(&nagios::unknown("usage", &error), Severity::Unknown);
     }
     told(&page);
     Exit::Usage.into()
+}
+
+/// Whether an option stands in a command line that could not be read as a whole.
+fn has_option(arguments: &[OsString], option: &str) -> bool {
+    arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument == option)
+}
+
+/// The command that was meant, as the contract names it; empty where none was named.
+fn named_command(arguments: &[OsString]) -> String {
+    let mut names = Vec::new();
+    let mut command = Arguments::command();
+    for argument in arguments.iter().skip(1).filter_map(|one| one.to_str()) {
+        let Some(named) = command.find_subcommand(argument).cloned() else {
+            continue;
+        };
+        names.push(named.get_name().to_owned());
+        command = named;
+    }
+    names.join(" ")
 }
 
 /// Prints the line of a check. One that nobody could read is unknown: another failure's exit code would be a warning.

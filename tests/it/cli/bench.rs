@@ -256,7 +256,7 @@ async fn what_cannot_be_is_said_before_anything_is_started(database: EmptyDataba
         "shared_buffers=nonsense",
     ];
     let set = run(url, &set).await;
-    assert_eq!(set.code, 1, "{}", set.err);
+    assert_eq!(set.code, 7, "{}", set.err);
     assert!(set.err.contains("shared_buffers"), "{}", set.err);
     for (arguments, wanted) in [
         (&["--rounds", "0"][..], "--rounds cannot be 0"),

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod contract;
 mod daily;
 mod ops;
 mod output;

@@ -1,7 +1,9 @@
 //! What the server does, from the command line: as text, JSON, a check, a page and metrics.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Child;
 use std::time::Duration;
 
@@ -188,13 +190,15 @@ async fn a_report_is_one_page(bank: TestBank) {
     for outside in ["http://", "https://", "<script", "src="] {
         assert!(!page.contains(outside), "{outside}");
     }
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "statements may hold customers' data");
     let nowhere = folder.path().join("none").join("report.html");
     let refused = run(
         bank.url(),
         &["ops", "report", "--html", nowhere.to_str().unwrap()],
     )
     .await;
-    assert_eq!(refused.code, 1);
+    assert_eq!(refused.code, 7);
     assert!(
         refused.err.contains(nowhere.to_str().unwrap()),
         "{}",
@@ -235,15 +239,60 @@ impl Server {
 }
 
 fn get(address: &str, path: &str) -> String {
+    get_as(address, path, "application/openmetrics-text")
+}
+
+fn get_as(address: &str, path: &str, accept: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(120)))
         .unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     text
+}
+
+/// The rules of Prometheus' own linter that names and help texts can break.
+#[track_caller]
+fn lint(text: &str) {
+    let (mut helps, mut series) = (HashSet::new(), HashSet::new());
+    let mut kinds = HashMap::new();
+    for line in text.lines() {
+        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' ')) {
+            assert!(helps.insert(help), "a help text twice: {line}");
+            assert!(!help.is_empty(), "{name}");
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|l| l.split_once(' '))
+        {
+            assert!(kinds.insert(name, kind).is_none(), "a type twice: {line}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+            for unit in [
+                "milli", "kilo", "mega", "percent", "minutes", "hours", "gauge",
+            ] {
+                assert!(!name.contains(unit), "no base unit: {line}");
+            }
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            assert!(
+                name.starts_with("neobank_") && name.chars().all(plain),
+                "{line}"
+            );
+            let words: Vec<_> = name.split('_').collect();
+            assert!(
+                words.windows(2).all(|pair| pair[0] != pair[1]),
+                "a word twice: {line}"
+            );
+        } else if !line.is_empty() {
+            let (one, value) = line.rsplit_once(' ').unwrap();
+            let name = one.split('{').next().unwrap();
+            assert!(kinds.contains_key(name), "no type: {line}");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(series.insert(one), "a series twice: {line}");
+        }
+    }
+    assert!(kinds.len() > 30 && kinds.len() == helps.len(), "{text}");
 }
 
 async fn prometheus_gets_its_figures(bank: TestBank) {
@@ -254,7 +303,11 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
             "HTTP/1.1 200",
             "application/openmetrics-text",
             "neobank_up 1.0",
-            "neobank_connections_limits_usage_percent ",
+            "neobank_connections_usage_ratio ",
+            "neobank_build_info{version=",
+            "neobank_server_info{version=",
+            "neobank_transactions_committed_total ",
+            "neobank_sessions{database=",
             "neobank_section_state{section=\"locks\"} ",
             &format!("neobank_scrapes_total {scrape}"),
             "neobank_scrape_failures_total 0",
@@ -264,6 +317,14 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
         }
     }
     assert!(get(&address, "/other").starts_with("HTTP/1.1 404"));
+    let plain = get_as(&address, "/metrics", "text/plain; version=0.0.4");
+    assert!(plain.contains("text/plain; version=0.0.4"), "{plain}");
+    assert!(
+        plain.contains("# TYPE neobank_scrapes_total counter"),
+        "{plain}"
+    );
+    assert!(!plain.contains("# EOF"), "{plain}");
+    lint(plain.split_once("\r\n\r\n").unwrap().1);
     // A database that is not there is told by a metric, and the server goes on.
     let (_server, address) = Server::start("postgresql://nobody:canary@127.0.0.1:1/nowhere");
     let text = get(&address, "/metrics");
@@ -274,7 +335,7 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
     assert!(text.contains("neobank_scrape_failures_total 1"), "{text}");
     assert!(!text.contains("section_state{"), "{text}");
     let taken = run(bank.url(), &["serve-metrics", "--listen", &address]).await;
-    assert_eq!(taken.code, 1);
+    assert_eq!(taken.code, 7);
     assert!(taken.err.contains(&address), "{}", taken.err);
 }
 
@@ -403,7 +464,7 @@ async fn isolation_levels_are_executed(bank: TestBank) {
         .output()
         .unwrap()
         .into();
-    assert_eq!(refused.code, 1);
+    assert_eq!(refused.code, 6);
     assert!(refused.err.contains("neobank_read"), "{}", refused.err);
 }
 
@@ -427,7 +488,7 @@ async fn sizes_and_files_are_computed(bank: TestBank) {
     let mut wrong = size;
     wrong[5] = "0";
     let refused = run(bank.url(), &wrong).await;
-    assert_eq!(refused.code, 1, "{}", refused.err);
+    assert_eq!(refused.code, 2, "{}", refused.err);
     assert!(refused.err.contains("mean_hold"), "{}", refused.err);
     let file = [
         "ops",
@@ -446,6 +507,6 @@ async fn sizes_and_files_are_computed(bank: TestBank) {
         written.err
     );
     let refused = run(bank.url(), &[&file[..], &["a'\n; evil = 1"]].concat()).await;
-    assert_eq!(refused.code, 1, "{}", refused.out);
+    assert_eq!(refused.code, 2, "{}", refused.out);
     assert!(!refused.err.contains("\n; evil"), "{}", refused.err);
 }

@@ -33,8 +33,12 @@ async fn hostile_names_steer_no_terminal(bank: TestBank) {
     };
     for extra in [&[][..], &["--json"]] {
         let refused = run(bank.url(), &[&arguments[..], extra].concat()).await;
-        assert_eq!(refused.code, 1, "{}", refused.err);
-        assert!(!obeyed(&refused.err), "{:?}", refused.err);
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(
+            !obeyed(&refused.err) && !obeyed(&refused.out),
+            "{:?}",
+            refused.out
+        );
     }
     name_a_customer_past_the_checks(&bank, hostile).await;
     for extra in [&[][..], &["--json"], &["--color", "never"]] {
@@ -111,7 +115,7 @@ async fn secrets_are_never_shown(bank: TestBank) {
         .output()
         .unwrap()
         .into();
-    assert_eq!(shown.code, 1);
+    assert_eq!(shown.code, 6);
     assert!(!shown.err.contains("canary"), "{}", shown.err);
 }
 
@@ -171,7 +175,7 @@ async fn a_reader_who_leaves_is_no_error(bank: TestBank) {
         .unwrap();
     let mut command = neobank(bank.url(), &["account", "show", &account]);
     let failed: Run = command.stdout(full).output().unwrap().into();
-    assert_eq!(failed.code, 1);
+    assert_eq!(failed.code, 7);
     assert!(failed.err.contains("cannot be printed"), "{}", failed.err);
 }
 
@@ -182,7 +186,7 @@ async fn a_role_without_privileges_is_told_so(bank: TestBank) {
         .output()
         .unwrap()
         .into();
-    assert_eq!(refused.code, 1);
-    let error: serde_json::Value = serde_json::from_str(&refused.err).unwrap();
+    assert_eq!(refused.code, 6);
+    let error = refused.json();
     assert_eq!(error["error"]["kind"], "privilege", "{error}");
 }

@@ -1,12 +1,14 @@
 //! The roll-out, completions and manual pages.
 
+use super::contract::document;
 use super::program::{data, run};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
     the_schema_goes_up_and_down,
     destroying_far_away_asks_first,
-    pages_and_scripts_are_written
+    pages_and_scripts_are_written,
+    commands_before_the_rollout_answer_with_one_document
 );
 
 async fn the_schema_goes_up_and_down(database: EmptyDatabase) {
@@ -78,10 +80,24 @@ async fn pages_and_scripts_are_written(database: EmptyDatabase) {
     }
     let file = tempfile::NamedTempFile::new().unwrap();
     let wrong = run(&database.url, &["man", file.path().to_str().unwrap()]).await;
-    assert_eq!(wrong.code, 1);
+    assert_eq!(wrong.code, 7);
     assert!(
         wrong.err.contains(file.path().to_str().unwrap()),
         "{}",
         wrong.err
     );
+}
+
+async fn commands_before_the_rollout_answer_with_one_document(database: EmptyDatabase) {
+    for (command, arguments) in [
+        ("audit", &["audit"][..]),
+        ("customer find", &["customer", "find"]),
+        ("ops deadlocks", &["ops", "deadlocks"]),
+        ("ops health", &["ops", "health"]),
+        ("migrate status", &["migrate", "status"]),
+    ] {
+        let found = run(&database.url, &[arguments, &["--json"]].concat()).await;
+        assert_ne!(found.code, 0, "{command}");
+        document(&found, command);
+    }
 }

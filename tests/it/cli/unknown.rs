@@ -201,5 +201,5 @@ async fn a_line_that_cannot_be_printed_is_unknown(bank: TestBank) {
         .unwrap();
     let mut command = neobank(bank.url(), &["ops", "locks"]);
     let found: Run = command.stdout(Stdio::from(full)).output().unwrap().into();
-    assert_eq!(found.code, 1, "{}", found.err);
+    assert_eq!(found.code, 7, "{}", found.err);
 }

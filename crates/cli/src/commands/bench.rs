@@ -30,7 +30,7 @@ pub(crate) async fn run(
                 .is_ok_and(|soak| soak.grows || soak.unsound.is_some());
             let mut answer = answer(soak)?;
             if failed {
-                answer.exit = Exit::Failed;
+                answer.exit = Exit::Rejected;
             }
             Ok(answer)
         }
@@ -40,6 +40,11 @@ pub(crate) async fn run(
 fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Answer, CommandError> {
     let measured = measured.map_err(|error| match error {
         BenchError::Option { .. } => CommandError::usage(error.to_string()),
+        BenchError::Config(error) => error.into(),
+        BenchError::Database(error) => error.into(),
+        BenchError::Migration(error) => error.into(),
+        BenchError::Ledger(error) => error.into(),
+        error if error.is_unreachable() => CommandError::failed("connection", error),
         error => CommandError::failed("bench", error),
     })?;
     let text = measured.to_string();

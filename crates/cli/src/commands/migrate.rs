@@ -71,8 +71,8 @@ impl MigrateArguments {
         }
     }
 
-    pub(crate) const fn check(&self) -> Option<CheckArguments> {
-        match self.command {
+    pub(crate) const fn check(&self) -> Option<&CheckArguments> {
+        match &self.command {
             MigrateCommand::Status { check } => Some(check),
             _ => None,
         }

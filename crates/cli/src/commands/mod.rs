@@ -14,8 +14,6 @@ pub(crate) mod statement;
 pub(crate) mod transfer;
 mod views;
 
-use std::io::ErrorKind;
-
 use crate::arguments::Command;
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -26,6 +24,7 @@ use crate::top::{self, TopError, TopOptions};
 pub(crate) async fn run(
     command: &Command,
     connection: &Connection,
+    wants_json: bool,
 ) -> Result<Answer, CommandError> {
     match command {
         Command::Customer(command) => customer::run(command, connection).await,
@@ -37,7 +36,7 @@ pub(crate) async fn run(
         Command::Audit(_) => audit::run(connection).await,
         Command::Migrate(arguments) => migrate::run(arguments, connection).await,
         Command::Ops(command) => ops::run(command, connection).await,
-        Command::Top(options) => live(options, connection).await,
+        Command::Top(options) => live(options, connection, wants_json).await,
         Command::ServeMetrics(arguments) => serve_metrics::run(arguments, connection).await,
         Command::Bench(options) => bench::run(options, connection).await,
         Command::Completions(arguments) => completions::run(arguments),
@@ -46,15 +45,36 @@ pub(crate) async fn run(
 }
 
 /// The live view draws by itself.
-async fn live(options: &TopOptions, connection: &Connection) -> Result<Answer, CommandError> {
-    match top::run(options.clone(), connection.config("top")?).await {
+async fn live(
+    options: &TopOptions,
+    connection: &Connection,
+    wants_json: bool,
+) -> Result<Answer, CommandError> {
+    if wants_json && !options.once {
+        return Err(CommandError::usage(
+            "a live view is no JSON: --json needs --once",
+        ));
+    }
+    let config = connection.config("top")?;
+    if options.once {
+        let once = top::once(options, config).await?;
+        let mut answer = Answer::script("top", once.text);
+        answer.data = Answer::new("top", once.sample, Vec::new())?.data;
+        return Ok(answer);
+    }
+    match top::run(options.clone(), config).await {
         Ok(()) => Ok(Answer::script("top", String::new())),
         Err(TopError::Ops(error)) => Err(error.into()),
         Err(TopError::NoTerminal) => Err(CommandError::usage(TopError::NoTerminal.to_string())),
-        // Who reads `--once` through a pager may leave early.
-        Err(TopError::Terminal(error)) if error.kind() == ErrorKind::BrokenPipe => {
-            Ok(Answer::script("top", String::new()))
-        }
         Err(error) => Err(CommandError::failed("terminal", error)),
+    }
+}
+
+impl From<TopError> for CommandError {
+    fn from(error: TopError) -> Self {
+        match error {
+            TopError::Ops(error) => error.into(),
+            other => Self::failed("terminal", other),
+        }
     }
 }

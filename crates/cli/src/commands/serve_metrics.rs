@@ -1,6 +1,6 @@
 //! `neobank serve-metrics`.
 
-use std::net::SocketAddr;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,8 +17,10 @@ use crate::output::{Answer, Block};
 pub(crate) struct ServeMetricsArguments {
     /// Where to listen; on this machine alone unless another address is given. There is no password: keep it in your own
     /// network
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9187")]
-    listen: SocketAddr,
+    ///
+    /// Such as 127.0.0.1:9187, localhost:9187 or [::1]:9187; :9187 is every address of the machine
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9187", value_parser = listen_address)]
+    listen: String,
     /// How long gathering may take, in milliseconds; less than Prometheus' scrape_timeout
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 9_000)]
     scrape_timeout: u64,
@@ -30,7 +32,7 @@ pub(crate) async fn run(
     arguments: &ServeMetricsArguments,
     connection: &Connection,
 ) -> Result<Answer, CommandError> {
-    let listen = arguments.listen;
+    let listen = arguments.listen.as_str();
     let source = Source::new(
         connection.config("metrics")?,
         arguments.monitoring.limits(),
@@ -39,7 +41,7 @@ pub(crate) async fn run(
     );
     let failed =
         |error: std::io::Error| CommandError::failed("listen", format!("{listen}: {error}"));
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let listener = bind(listen).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     metrics::announce(bound);
     metrics::serve(listener, source).await.map_err(failed)?;
@@ -48,4 +50,57 @@ pub(crate) async fn run(
         json!({ "listened_on": bound.to_string() }),
         vec![Block::Note("stopped".to_owned())],
     )
+}
+
+/// An address as it can be resolved: a host, or an address of IPv6 in brackets, or nothing, and a port.
+fn listen_address(text: &str) -> Result<String, String> {
+    let wrong =
+        || format!("{text:?} is no address such as 127.0.0.1:9187, localhost:9187 or :9187");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    port.parse::<u16>().map_err(|_| wrong())?;
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_host = match bracketed {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.contains(|c: char| matches!(c, ':' | '[' | ']') || c.is_whitespace()),
+    };
+    is_host.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+/// Listens. Without a host that is every address, of IPv6 too where the machine has it.
+async fn bind(listen: &str) -> std::io::Result<TcpListener> {
+    let Some(port) = listen.strip_prefix(':') else {
+        return TcpListener::bind(listen).await;
+    };
+    match TcpListener::bind(format!("[::]:{port}")).await {
+        Ok(listener) => Ok(listener),
+        // The port is taken, and would be on the other family too.
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(error),
+        Err(_) => TcpListener::bind(format!("0.0.0.0:{port}")).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listen_address;
+
+    #[test]
+    fn usual_forms_are_taken_and_others_are_named() {
+        for text in [":9187", "localhost:9187", "[::1]:9187", "127.0.0.1:0"] {
+            assert_eq!(listen_address(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "9187",
+            "::1:9187",
+            "localhost",
+            "a b:1",
+            "[x]:1",
+            ":70000",
+            "h:",
+        ] {
+            let error = listen_address(text).unwrap_err();
+            assert!(error.contains(text), "{error}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::output::{Block, Cell, Mood, Table, printable};
+use crate::output::{Block, Cell, Column, Mood, Table, printable};
 
 pub(super) fn block(block: &Block) -> Markup {
     match block {
@@ -17,17 +17,26 @@ pub(super) fn block(block: &Block) -> Markup {
     }
 }
 
+/// The names of columns whose texts are long: they stand below their row, in the whole width of the page.
+const LONG: [&str; 2] = ["What to do", "Statement"];
+
 fn rows(table: &Table) -> Markup {
+    let is_long = |column: &&Column| LONG.contains(&column.name);
+    let short = || table.columns.iter().filter(|column| !is_long(column));
+    let width = short().count();
     html! {
         div class="wide" tabindex="0" {
             table {
-                thead { tr { @for column in &table.columns { th scope="col" class=[column.right.then_some("right")] { (column.name) } } } }
-                tbody {
-                    @for row in &table.rows {
+                thead { tr { @for column in short() { th scope="col" class=[column.right.then_some("right")] { (column.name) } } } }
+                @for row in &table.rows {
+                    tbody {
                         tr {
-                            @for (column, cell) in table.columns.iter().zip(row) {
-                                td class=(format!("{} {}", if column.right { "right" } else { "" }, class(cell))) { (printable(&cell.text)) }
+                            @for (column, cell) in table.columns.iter().zip(row).filter(|(column, _)| !is_long(column)) {
+                                td data-name=(column.name) class=(format!("{} {}", if column.right { "right" } else { "" }, class(cell))) { (printable(&cell.text)) }
                             }
+                        }
+                        @for (column, cell) in table.columns.iter().zip(row).filter(|(column, cell)| is_long(column) && cell.text != "-") {
+                            tr class="below" { td colspan=(width) { span class="name" { (column.name) } " " span class=(class(cell)) { (printable(&cell.text)) } } }
                         }
                     }
                 }

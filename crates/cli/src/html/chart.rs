@@ -1,57 +1,45 @@
-//! Charts as SVG: bars with their figures beside them, in coordinates of the picture.
-#![allow(
-    clippy::float_arithmetic,
-    clippy::cast_precision_loss,
-    reason = "pixels, not money"
-)]
+//! Charts: bars with their labels before them and their figures behind.
+#![allow(clippy::float_arithmetic, reason = "pixels, not money")]
 
 use maud::{Markup, html};
 
 use crate::commands::ops::{Bar, Chart};
 use crate::output::{Mood, printable};
 
-const WIDTH: f64 = 640.0;
-const ROW: f64 = 26.0;
-const BAR: f64 = 14.0;
-const BAR_START: f64 = 200.0;
-const BAR_LENGTH: f64 = 340.0;
-const LABEL_MAX: usize = 28;
-
-pub(super) fn svg(chart: &Chart) -> Markup {
+/// Rows of a label, a bar and a figure. The texts are the page's own, so that they keep its size on a narrow screen.
+pub(super) fn chart(chart: &Chart) -> Markup {
     let end = scale_end(chart);
-    let height = ROW * chart.bars.len() as f64;
     html! {
         figure {
             figcaption { (printable(&chart.title)) }
-            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(printable(&chart.title)) {
-                @for (number, bar) in chart.bars.iter().enumerate() {
-                    (row(bar, ROW * number as f64, end, chart.unit))
-                }
+            div class="bars" {
+                @for bar in &chart.bars { (row(bar, end, chart.unit)) }
             }
         }
     }
 }
 
-fn row(bar: &Bar, top: f64, end: f64, unit: &str) -> Markup {
-    let middle = top + ROW / 2.0 + 4.0;
-    let bar_top = top + (ROW - BAR) / 2.0;
-    let length = share(bar.value, end) * BAR_LENGTH;
-    let class = match bar.mood {
-        Mood::Plain => "bar",
-        Mood::Good => "bar good",
-        Mood::Warning => "bar warning",
-        Mood::Bad => "bar bad",
+fn row(bar: &Bar, end: f64, unit: &str) -> Markup {
+    let length = share(bar.value, end) * 100.0;
+    // A word beside the colour.
+    let (class, word) = match bar.mood {
+        Mood::Plain => ("bar", ""),
+        Mood::Good => ("bar good", ""),
+        Mood::Warning => ("bar warning", "warning"),
+        Mood::Bad => ("bar bad", "critical"),
     };
     let figure = if bar.value.is_finite() {
-        format!("{} {unit}", (bar.value * 10.0).round() / 10.0)
+        format!("{} {unit} {word}", (bar.value * 10.0).round() / 10.0)
     } else {
-        "n/a".to_owned()
+        format!("n/a {word}")
     };
     html! {
-        text x="0" y=(middle) { (label(&bar.label)) }
-        rect class="track" x=(BAR_START) y=(bar_top) width=(BAR_LENGTH) height=(BAR) rx="3" {}
-        rect class=(class) x=(BAR_START) y=(bar_top) width=(format!("{length:.1}")) height=(BAR) rx="3" {}
-        text x=(BAR_START + BAR_LENGTH + 8.0) y=(middle) { (figure) }
+        span class="label" { (printable(&bar.label)) }
+        svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
+            rect class="track" width="100" height="10" {}
+            rect class=(class) width=(format!("{length:.1}")) height="10" {}
+        }
+        span class="figure" { (figure.trim()) }
     }
 }
 
@@ -72,14 +60,6 @@ fn scale_end(chart: &Chart) -> f64 {
         .filter(|value| value.is_finite())
         .fold(0.0, f64::max);
     chart.end.filter(|end| end.is_finite()).unwrap_or(longest)
-}
-
-fn label(text: &str) -> String {
-    let text = printable(text);
-    match text.char_indices().nth(LABEL_MAX) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
-    }
 }
 
 #[cfg(test)]

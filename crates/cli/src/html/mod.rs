@@ -93,7 +93,7 @@ fn section(part: &Part) -> Markup {
                 p { (printable(&part.check.summary)) }
             }
             @if !part.charts.is_empty() {
-                div class="charts" { @for chart in &part.charts { (chart::svg(chart)) } }
+                div class="charts" { @for chart in &part.charts { (chart::chart(chart)) } }
             }
             @for block in &part.blocks { (blocks::block(block)) }
         }

@@ -1,22 +1,91 @@
 //! Parts as metrics, in the text format of OpenMetrics, which Prometheus reads.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use neobank_ops::live::CountersRow;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::describe::describe;
 use crate::commands::ops::Part;
-use crate::nagios::{Severity, Unit};
+use crate::nagios::Severity;
 
 type Labels = Vec<(&'static str, String)>;
 type FloatGauge = Gauge<f64, AtomicU64>;
 
-/// What the format is called in an answer.
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// A format in which figures can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Prometheus' text format 0.0.4, which every scraper reads.
+    Text,
+    /// OpenMetrics 1.0.0, for clients that ask for it.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format that an `Accept` header prefers; the text format where it names neither.
+    pub(super) fn accepted(accept: Option<&str>) -> Self {
+        let quality = |wanted: &str| {
+            let ranges = accept.unwrap_or_default().split(',');
+            ranges
+                .filter_map(|range| {
+                    let mut parts = range.split(';').map(str::trim);
+                    let is_wanted = parts.next()?.eq_ignore_ascii_case(wanted);
+                    let weight = parts
+                        .find_map(|part| part.strip_prefix("q="))
+                        .map_or(Some(1.0), |weight| weight.parse::<f64>().ok());
+                    is_wanted.then_some(weight).flatten()
+                })
+                .fold(0.0, f64::max)
+        };
+        let open_metrics = quality("application/openmetrics-text");
+        if open_metrics > 0.0 && open_metrics >= quality("text/plain") {
+            Self::OpenMetrics
+        } else {
+            Self::Text
+        }
+    }
+
+    /// Its name in an answer.
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// A text of OpenMetrics in this format. In the text format 0.0.4 a counter's family has the name of its sample, and
+    /// there is no end mark and no unit.
+    pub(super) fn of_open_metrics(self, text: String) -> String {
+        if self == Self::OpenMetrics {
+            return text;
+        }
+        let counters: Vec<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+            .map(str::to_owned)
+            .collect();
+        let mut plain = String::with_capacity(text.len());
+        for line in text.lines() {
+            let renamed = ["# HELP ", "# TYPE "].into_iter().find_map(|start| {
+                let (name, rest) = line.strip_prefix(start)?.split_once(' ')?;
+                let is_counter = counters.iter().any(|counter| counter == name);
+                is_counter.then(|| format!("{start}{name}_total {rest}"))
+            });
+            if line == "# EOF" || line.starts_with("# UNIT ") {
+                continue;
+            }
+            plain.push_str(renamed.as_deref().unwrap_or(line));
+            plain.push('\n');
+        }
+        plain
+    }
+}
 
 /// How the scrapes went so far.
 #[derive(Clone, Debug, Default)]
@@ -25,10 +94,19 @@ pub(super) struct Scrapes {
     pub(super) failed: Counter,
 }
 
-/// The text of one scrape. Without parts, the database could not be asked: `neobank_up` is 0 and the rest is missing, so
-/// that no old figure is taken for a new one.
+/// What the database answered.
+#[derive(Clone, Debug)]
+pub(super) struct Gathered {
+    pub(super) server_version: String,
+    /// None where the role may not read them.
+    pub(super) counters: Option<CountersRow>,
+    pub(super) parts: Vec<Part>,
+}
+
+/// The text of one scrape. Without an answer, the database could not be asked: `neobank_up` is 0 and the rest is missing,
+/// so that no old figure is taken for a new one.
 pub(super) fn text(
-    parts: Option<&[Part]>,
+    gathered: Option<&Gathered>,
     scrapes: &Scrapes,
     took: Duration,
 ) -> Result<String, std::fmt::Error> {
@@ -37,7 +115,7 @@ pub(super) fn text(
         &mut registry,
         "up",
         "1 when the database answered",
-        f64::from(u8::from(parts.is_some())),
+        f64::from(u8::from(gathered.is_some())),
     );
     register(
         &mut registry,
@@ -51,44 +129,190 @@ pub(super) fn text(
         "Scrapes in which the database could not be asked, or not in time",
         scrapes.failed.clone(),
     );
-    let parts = parts.unwrap_or_default();
-    states(&mut registry, parts);
-    for part in parts {
-        for measure in &part.check.measures {
-            let name = format!("{}_{}{}", part.name, measure.label, suffix(measure.unit));
-            register(&mut registry, &name, part.title, measure.value);
-        }
+    let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+    labelled(
+        &mut registry,
+        "build_info",
+        "1, with the version of this program",
+        [(version, 1.0)],
+    );
+    if let Some(gathered) = gathered {
+        answered(&mut registry, gathered);
     }
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
 }
 
-fn states(registry: &mut Registry, parts: &[Part]) {
-    let available = Family::<Labels, FloatGauge>::default();
-    let state = Family::<Labels, FloatGauge>::default();
-    for part in parts {
-        let labels = vec![("section", part.name.to_owned())];
-        let is_there = f64::from(u8::from(part.is_available()));
-        available.get_or_create(&labels).set(is_there);
-        let code = match part.check.severity() {
-            Severity::Ok => 0.0,
-            Severity::Warning => 1.0,
-            Severity::Critical => 2.0,
-            Severity::Unknown => 3.0,
-        };
-        state.get_or_create(&labels).set(code);
+fn answered(registry: &mut Registry, gathered: &Gathered) {
+    let version = vec![("version", gathered.server_version.clone())];
+    labelled(
+        registry,
+        "server_info",
+        "1, with the version of the server",
+        [(version, 1.0)],
+    );
+    if let Some(counters) = &gathered.counters {
+        count_up(registry, counters);
     }
-    registry.register(
+    labelled(
+        registry,
+        "sessions",
+        "Sessions by database, application and state",
+        sessions(&gathered.parts),
+    );
+    states(registry, &gathered.parts);
+    for part in &gathered.parts {
+        for measure in &part.check.measures {
+            let figure = describe(part.name, part.title, measure);
+            register(
+                registry,
+                &figure.name,
+                figure.help.trim_end_matches('.'),
+                figure.value,
+            );
+        }
+    }
+}
+
+/// The server's own counters, of all databases: rates are for Prometheus to compute.
+fn count_up(registry: &mut Registry, counters: &CountersRow) {
+    for (name, help, value) in [
+        (
+            "transactions_committed",
+            "Transactions that were committed",
+            counters.commits,
+        ),
+        (
+            "transactions_rolled_back",
+            "Transactions that were rolled back",
+            counters.rollbacks,
+        ),
+        (
+            "rows_written",
+            "Rows inserted, updated and deleted",
+            counters.rows_written,
+        ),
+        (
+            "blocks_read",
+            "Blocks that were not in the server's buffers",
+            counters.blocks_read,
+        ),
+        (
+            "blocks_hit",
+            "Blocks that were in the server's buffers",
+            counters.blocks_hit,
+        ),
+        (
+            "deadlocks_ended",
+            "Deadlocks that the server ended",
+            counters.deadlocks,
+        ),
+        (
+            "temporary_bytes",
+            "Bytes written to temporary files",
+            counters.temporary_bytes,
+        ),
+    ] {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(u64::try_from(value).unwrap_or_default());
+        registry.register(name, help, counter);
+    }
+}
+
+/// Applications with labels of their own; the sessions of the others are those of `other`.
+const APPLICATIONS_MAX: usize = 50;
+
+/// Characters of a label at most.
+const LABEL_MAX: usize = 63;
+
+/// Sessions by database, application and state, the largest applications first.
+fn sessions(parts: &[Part]) -> Vec<(Labels, f64)> {
+    const STATES: [&str; 5] = ["active", "idle", "idle_in_transaction", "aborted", "other"];
+    let rows = parts
+        .iter()
+        .find(|part| part.name == "connections")
+        .and_then(|part| part.data.pointer("/analysis/value")?.as_array());
+    let mut sums = BTreeMap::<(String, String), [u32; STATES.len()]>::new();
+    for row in rows.into_iter().flatten() {
+        let text = |name: &str| {
+            let text = row.get(name).and_then(serde_json::Value::as_str);
+            text.unwrap_or_default().chars().take(LABEL_MAX).collect()
+        };
+        let sum = sums
+            .entry((text("database"), text("application_name")))
+            .or_default();
+        for (sum, state) in sum.iter_mut().zip(STATES) {
+            let count = row.get(state).and_then(serde_json::Value::as_u64);
+            let count = u32::try_from(count.unwrap_or_default()).unwrap_or(u32::MAX);
+            *sum = sum.saturating_add(count);
+        }
+    }
+    let total = |counts: &[u32; STATES.len()]| counts.iter().copied().map(u64::from).sum::<u64>();
+    let mut largest: Vec<_> = sums.into_iter().collect();
+    largest.sort_by_key(|(_, counts)| std::cmp::Reverse(total(counts)));
+    let mut shown = BTreeMap::<(String, String), [u32; STATES.len()]>::new();
+    for (number, (names, counts)) in largest.into_iter().enumerate() {
+        let names = if number < APPLICATIONS_MAX {
+            names
+        } else {
+            ("other".to_owned(), "other".to_owned())
+        };
+        for (sum, count) in shown.entry(names).or_default().iter_mut().zip(counts) {
+            *sum = sum.saturating_add(count);
+        }
+    }
+    let of_state = |(names, counts): ((String, String), [u32; STATES.len()])| {
+        STATES.into_iter().zip(counts).map(move |(state, count)| {
+            let labels = vec![
+                ("database", names.0.clone()),
+                ("application", names.1.clone()),
+                ("state", state.to_owned()),
+            ];
+            (labels, f64::from(count))
+        })
+    };
+    shown.into_iter().flat_map(of_state).collect()
+}
+
+fn states(registry: &mut Registry, parts: &[Part]) {
+    let section = |part: &Part| vec![("section", part.name.to_owned())];
+    labelled(
+        registry,
         "section_available",
         "1 when the section could be filled",
-        available,
+        parts.iter().map(|part| {
+            let is_there = f64::from(u8::from(part.is_available()));
+            (section(part), is_there)
+        }),
     );
-    registry.register(
+    labelled(
+        registry,
         "section_state",
         "0 ok, 1 warning, 2 critical, 3 unknown",
-        state,
+        parts.iter().map(|part| {
+            let code = match part.check.severity() {
+                Severity::Ok => 0.0,
+                Severity::Warning => 1.0,
+                Severity::Critical => 2.0,
+                Severity::Unknown => 3.0,
+            };
+            (section(part), code)
+        }),
     );
+}
+
+fn labelled(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels, f64)>,
+) {
+    let family = Family::<Labels, FloatGauge>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).set(value);
+    }
+    registry.register(name, help, family);
 }
 
 fn register(registry: &mut Registry, name: &str, help: &str, value: f64) {
@@ -97,20 +321,12 @@ fn register(registry: &mut Registry, name: &str, help: &str, value: f64) {
     registry.register(name, help, gauge);
 }
 
-const fn suffix(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Count => "",
-        Unit::Percent => "_percent",
-        Unit::Seconds => "_seconds",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use neobank_ops::{Cause, Section};
 
     use super::*;
-    use crate::nagios::{Check, Measure, Range};
+    use crate::nagios::{Check, Measure, Range, Unit};
 
     fn part(name: &'static str, value: f64) -> Part {
         let measure =
@@ -132,7 +348,21 @@ mod tests {
             part("locks", 2.5),
             Part::of("bloat", "Bloat", &missing, |_| unreachable!()),
         ];
-        let text = text(Some(&parts), &Scrapes::default(), Duration::from_millis(20)).unwrap();
+        let counters = CountersRow {
+            commits: 7,
+            ..CountersRow::default()
+        };
+        let gathered = Gathered {
+            server_version: "18.1".to_owned(),
+            counters: Some(counters),
+            parts: parts.into(),
+        };
+        let text = text(
+            Some(&gathered),
+            &Scrapes::default(),
+            Duration::from_millis(20),
+        )
+        .unwrap();
         for line in [
             "neobank_up 1.0",
             "neobank_locks_longest_wait_seconds 2.5",
@@ -140,6 +370,8 @@ mod tests {
             "neobank_section_state{section=\"bloat\"} 3.0",
             "neobank_section_available{section=\"bloat\"} 0.0",
             "neobank_scrapes_total 0",
+            "neobank_transactions_committed_total 7",
+            "neobank_server_info{version=\"18.1\"} 1.0",
         ] {
             assert!(text.lines().any(|one| one == line), "{line}: {text}");
         }
@@ -151,5 +383,65 @@ mod tests {
         let text = text(None, &Scrapes::default(), Duration::ZERO).unwrap();
         assert!(text.contains("neobank_up 0.0"), "{text}");
         assert!(!text.contains("locks"), "{text}");
+    }
+
+    #[test]
+    fn the_format_is_the_one_that_is_asked_for() {
+        for (accept, format) in [
+            (None, Format::Text),
+            (Some("*/*"), Format::Text),
+            (Some("text/plain; version=0.0.4"), Format::Text),
+            (Some("application/openmetrics-text"), Format::OpenMetrics),
+            (
+                Some(
+                    "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;\
+                     q=0.5,*/*;q=0.1",
+                ),
+                Format::OpenMetrics,
+            ),
+            (
+                Some("application/openmetrics-text;q=0.2, text/plain;q=0.9"),
+                Format::Text,
+            ),
+            (Some("application/openmetrics-text;q=0"), Format::Text),
+        ] {
+            assert_eq!(Format::accepted(accept), format, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn the_text_format_names_a_counter_as_its_sample() {
+        let text = text(None, &Scrapes::default(), Duration::ZERO).unwrap();
+        let plain = Format::Text.of_open_metrics(text);
+        assert!(
+            plain.contains("# TYPE neobank_scrapes_total counter\n"),
+            "{plain}"
+        );
+        assert!(plain.contains("# TYPE neobank_up gauge\n"), "{plain}");
+        assert!(!plain.contains("# EOF"), "{plain}");
+    }
+
+    #[test]
+    fn labels_are_bounded() {
+        let row = |number: usize| {
+            serde_json::json!({
+                "database": "bank", "application_name": format!("app{number}"),
+                "active": 1, "idle": if number == 7 { 3 } else { 0 },
+            })
+        };
+        let rows: Vec<_> = (0..200).map(row).collect();
+        let mut part = part("connections", 1.0);
+        part.data = serde_json::json!({ "analysis": { "value": rows } });
+        let found = sessions(&[part]);
+        assert_eq!(found.len(), (APPLICATIONS_MAX + 1) * 5);
+        let of = |application: &str, state: &str| {
+            let is_it = |labels: &Labels| labels[1].1 == application && labels[2].1 == state;
+            found
+                .iter()
+                .find(|(labels, _)| is_it(labels))
+                .map(|(_, value)| *value)
+        };
+        assert_eq!(of("app7", "idle"), Some(3.0));
+        assert_eq!(of("other", "active"), Some(150.0));
     }
 }

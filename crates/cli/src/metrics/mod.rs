@@ -1,5 +1,6 @@
 //! Figures for Prometheus, gathered anew for each scrape.
 
+mod describe;
 mod encode;
 mod server;
 mod source;

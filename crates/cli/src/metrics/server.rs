@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::encode;
+use super::encode::Format;
 use super::source::Source;
 
 /// Connections at a time; Prometheus needs one. Others wait to be accepted.
@@ -75,9 +75,14 @@ async fn answer(stream: TcpStream, source: Arc<Source>) {
 }
 
 async fn page(request: &Request<Incoming>, source: &Source) -> Response<Full<Bytes>> {
+    let accept = request.headers().get(ACCEPT);
+    let format = Format::accepted(accept.and_then(|accept| accept.to_str().ok()));
     match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/metrics") => match source.scrape().await {
-            Ok(text) => response(StatusCode::OK, encode::CONTENT_TYPE, text),
+            Ok(text) => {
+                let text = format.of_open_metrics(text);
+                response(StatusCode::OK, format.content_type(), text)
+            }
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         },
         (&Method::GET | &Method::HEAD, "/") => {

@@ -6,8 +6,8 @@ use neobank_db::DatabaseConfig;
 use neobank_ops::{Monitor, MonitorLimits, OpsError, Thresholds};
 use tokio::sync::Mutex;
 
-use super::encode::{self, Scrapes};
-use crate::commands::ops::{self, Part};
+use super::encode::{self, Gathered, Scrapes};
+use crate::commands::ops;
 use crate::output::redact;
 
 /// Asks the database, one scrape after another.
@@ -57,18 +57,22 @@ impl Source {
         if parts.is_none() {
             self.scrapes.failed.inc();
         }
-        encode::text(parts.as_deref(), &self.scrapes, started.elapsed())
+        encode::text(parts.as_ref(), &self.scrapes, started.elapsed())
     }
 
-    async fn parts(&self) -> Result<Vec<Part>, OpsError> {
+    async fn parts(&self) -> Result<Gathered, OpsError> {
         let mut kept = self.monitor.lock().await;
         // Taken out, so that a scrape that fails or is given up leaves none behind.
         let monitor = match kept.take() {
             Some(monitor) => monitor,
             None => Monitor::connect(self.config.clone(), self.limits).await?,
         };
-        let parts = ops::parts(&monitor, &self.thresholds).await?;
+        let gathered = Gathered {
+            server_version: monitor.server_version().to_string(),
+            counters: monitor.counters().await?.value().cloned(),
+            parts: ops::parts(&monitor, &self.thresholds).await?,
+        };
         *kept = Some(monitor);
-        Ok(parts)
+        Ok(gathered)
     }
 }

@@ -69,7 +69,8 @@ impl Check {
     pub(crate) fn line(&self) -> String {
         let mut summary = self.summary.clone();
         if let Some(reason) = &self.unknown {
-            summary.push_str(": ");
+            let separator = if summary.is_empty() { "" } else { " - " };
+            summary.push_str(separator);
             summary.push_str(reason);
         }
         let mut line = start(self.service, self.severity(), &summary);
@@ -139,7 +140,7 @@ mod tests {
         assert_eq!(partly.severity(), Severity::Critical);
         assert_eq!(
             Check::not_available("bloat", "no privilege").line(),
-            "NEOBANK BLOAT UNKNOWN - not available: no privilege\n"
+            "NEOBANK BLOAT UNKNOWN - not available - no privilege\n"
         );
     }
 }

@@ -7,7 +7,7 @@ mod redact;
 mod table;
 mod terminal;
 
-pub(crate) use block::{Block, Cell, Mood, Table, cell, optional};
+pub(crate) use block::{Block, Cell, Column, Mood, Table, cell, optional};
 pub(crate) use contract::{answer_as_json, error_as_json};
 pub(crate) use printable::printable;
 pub(crate) use redact::redact;
@@ -62,11 +62,11 @@ impl Answer {
         self
     }
 
-    /// A script, which is printed as it is.
-    pub(crate) const fn script(command: &'static str, text: String) -> Self {
+    /// A script, which is printed as it is; in JSON it is the `text` of the data.
+    pub(crate) fn script(command: &'static str, text: String) -> Self {
         Self {
             command,
-            data: serde_json::Value::Null,
+            data: serde_json::json!({ "text": text }),
             script: Some(text),
             blocks: Vec::new(),
             exit: Exit::Done,
@@ -77,7 +77,7 @@ impl Answer {
     /// The same answer, where something is not as it should be.
     pub(crate) const fn failed_if(mut self, wrong: bool) -> Self {
         if wrong {
-            self.exit = Exit::Failed;
+            self.exit = Exit::Rejected;
         }
         self
     }

@@ -1,7 +1,11 @@
 //! Blocks as text. Every text goes through [`printable`] here, and nowhere else.
+//!
+//! A table that is wider than the terminal gives way in this order: columns of words break their lines between words, the
+//! last column first; figures, identifiers and what is to be copied never do. If that is not enough, each row becomes a
+//! record, a name and a whole value a line.
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Color, ContentArrangement};
+use comfy_table::{CellAlignment, Color, ColumnConstraint, Width};
 
 use super::block::{Block, Cell, Mood, Table};
 use super::printable::printable;
@@ -55,18 +59,78 @@ fn render_fields(fields: &[(&'static str, Cell)], terminal: Terminal) -> String 
 }
 
 fn render_table(table: &Table, terminal: Terminal) -> String {
+    match terminal.width.map(|width| fitted(table, width.into())) {
+        None => render_rows(table, terminal, None),
+        Some(Some(widths)) => render_rows(table, terminal, Some(&widths)),
+        Some(None) => render_records(table, terminal),
+    }
+}
+
+/// The names of columns whose texts are copied, so that they stay in one line.
+const COPIED: [&str; 3] = ["What to do", "Statement", "Command"];
+
+/// A column of words becomes no narrower than this, or than its longest word.
+const WORDS_WIDTH_MIN: usize = 16;
+
+/// The width of each column's texts in a terminal of this width; none when the table does not fit.
+fn fitted(table: &Table, width: usize) -> Option<Vec<usize>> {
+    const PADDING: usize = 3;
+    let widest = |number: usize, measure: fn(&str) -> usize| {
+        let name = table
+            .columns
+            .get(number)
+            .map_or(0, |column| measure(column.name));
+        let cells = table.rows.iter().filter_map(|row| row.get(number));
+        let texts = cells.map(|cell| measure(&printable(&cell.text)));
+        texts.max().unwrap_or_default().max(name)
+    };
+    let columns = 0..table.columns.len();
+    let mut widths: Vec<usize> = columns.map(|number| widest(number, text_width)).collect();
+    let whole = widths.iter().map(|width| width + PADDING).sum::<usize>() + 1;
+    let mut excess = whole.saturating_sub(width);
+    for (number, column) in table.columns.iter().enumerate().rev() {
+        let Some(natural) = widths.get_mut(number) else {
+            continue;
+        };
+        if column.right || COPIED.contains(&column.name) {
+            continue;
+        }
+        let least = widest(number, longest_word)
+            .max(WORDS_WIDTH_MIN)
+            .min(*natural);
+        let given = excess.min(*natural - least);
+        *natural -= given;
+        excess -= given;
+    }
+    (excess == 0).then_some(widths)
+}
+
+/// As a terminal shows it: some characters take two columns.
+fn text_width(text: &str) -> usize {
+    ratatui::text::Span::raw(text).width()
+}
+
+fn longest_word(text: &str) -> usize {
+    text.split(' ').map(text_width).max().unwrap_or_default()
+}
+
+/// Each row as a list of names and values, with an empty line between rows.
+fn render_records(table: &Table, terminal: Terminal) -> String {
+    let records = table.rows.iter().map(|row| {
+        let names = table.columns.iter().map(|column| column.name);
+        let fields: Vec<_> = names.zip(row.iter().cloned()).collect();
+        render_fields(&fields, terminal)
+    });
+    records.collect::<Vec<_>>().join("\n\n")
+}
+
+fn render_rows(table: &Table, terminal: Terminal, widths: Option<&[usize]>) -> String {
     let mut shown = comfy_table::Table::new();
     shown.load_style(UTF8_FULL_CONDENSED);
     if terminal.colored {
         shown.enforce_styling();
     } else {
         shown.force_no_tty();
-    }
-    if terminal.wraps {
-        shown.set_content_arrangement(ContentArrangement::Dynamic);
-        if let Some(width) = width() {
-            shown.set_width(width);
-        }
     }
     shown.set_header(table.columns.iter().map(|column| column.name));
     for row in &table.rows {
@@ -78,17 +142,18 @@ fn render_table(table: &Table, terminal: Terminal) -> String {
             }
         }));
     }
+    for (number, width) in widths.unwrap_or_default().iter().enumerate() {
+        let width = u16::try_from(*width).unwrap_or(u16::MAX).saturating_add(2);
+        if let Some(shown) = shown.column_mut(number) {
+            shown.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+        }
+    }
     for (number, column) in table.columns.iter().enumerate() {
         if let Some(shown) = shown.column_mut(number).filter(|_| column.right) {
             shown.set_cell_alignment(CellAlignment::Right);
         }
     }
     shown.trim_fmt()
-}
-
-/// The terminal's width, as it is now.
-fn width() -> Option<u16> {
-    crossterm::terminal::size().ok().map(|(columns, _)| columns)
 }
 
 /// As the table's library and as the terminal names it.
@@ -108,7 +173,7 @@ mod tests {
 
     const PLAIN: Terminal = Terminal {
         colored: false,
-        wraps: false,
+        width: None,
     };
 
     fn sample() -> Vec<Block> {
@@ -144,6 +209,46 @@ mod tests {
              n       1\n\
              \n\
              nothing is there\n"
+        );
+    }
+
+    fn wide() -> Block {
+        let mut table = Table::new(&["Name", ">Size", "Why", "What to do"], "none");
+        table.row([
+            cell("accounts_customer_id"),
+            cell("12 MiB"),
+            cell("no statement has used it since the last reset"),
+            cell("DROP INDEX CONCURRENTLY banking.accounts_customer_id;"),
+        ]);
+        Block::Table(table)
+    }
+
+    fn at(width: u16) -> String {
+        let terminal = Terminal {
+            width: Some(width),
+            ..PLAIN
+        };
+        render(&[wide()], terminal)
+    }
+
+    #[test]
+    fn words_give_way_before_figures_and_what_is_copied() {
+        let text = at(120);
+        assert!(text.contains("DROP INDEX CONCURRENTLY banking.accounts_customer_id;"));
+        assert!(text.lines().all(|line| text_width(line) <= 120), "{text}");
+        for word in ["accounts_customer_id", "12 MiB", "statement", "reset"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_records_with_whole_values() {
+        assert_eq!(
+            at(80),
+            "Name        accounts_customer_id\n\
+             Size        12 MiB\n\
+             Why         no statement has used it since the last reset\n\
+             What to do  DROP INDEX CONCURRENTLY banking.accounts_customer_id;\n"
         );
     }
 

@@ -9,8 +9,9 @@ use anstream::ColorChoice;
 pub(crate) struct Terminal {
     /// Colours: on a terminal, unless `NO_COLOR` is set.
     pub(crate) colored: bool,
-    /// Whether long lines are broken: on a terminal only, so that programs get whole lines.
-    pub(crate) wraps: bool,
+    /// The characters of a line, where that is bounded: by `COLUMNS`, and else on a terminal only, so that programs get
+    /// whole lines.
+    pub(crate) width: Option<u16>,
 }
 
 /// When to use colours.
@@ -30,7 +31,7 @@ impl Terminal {
         let stream = std::io::stdout();
         Self {
             colored: colored(color, anstream::AutoStream::choice(&stream)),
-            wraps: stream.is_terminal(),
+            width: width(stream.is_terminal()),
         }
     }
 
@@ -38,9 +39,19 @@ impl Terminal {
         let stream = std::io::stderr();
         Self {
             colored: colored(color, anstream::AutoStream::choice(&stream)),
-            wraps: stream.is_terminal(),
+            width: width(stream.is_terminal()),
         }
     }
+}
+
+/// `COLUMNS`, where it is set to a number above zero; else the width of the terminal as it is now.
+fn width(is_terminal: bool) -> Option<u16> {
+    let columns = std::env::var("COLUMNS").ok();
+    let given = columns.and_then(|columns| columns.trim().parse().ok());
+    given.filter(|columns| *columns > 0).or_else(|| {
+        let size = is_terminal.then(crossterm::terminal::size)?;
+        size.ok().map(|(columns, _)| columns)
+    })
 }
 
 fn colored(asked: Color, found: ColorChoice) -> bool {

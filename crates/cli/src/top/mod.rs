@@ -14,7 +14,7 @@ mod text;
 mod tree;
 mod update;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::Args;
@@ -62,7 +62,37 @@ pub enum TopError {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Shows the server live until the user quits; with [`TopOptions::once`], prints it.
+/// One screen of each list.
+pub(crate) struct Once {
+    /// As plain text.
+    pub(crate) text: String,
+    /// The same for programs: the second of the two samples, and the rates between them.
+    pub(crate) sample: serde_json::Value,
+}
+
+/// Asks the server twice, an interval apart, and returns what it said.
+///
+/// # Errors
+///
+/// [`TopError`].
+pub(crate) async fn once(options: &TopOptions, config: DatabaseConfig) -> Result<Once, TopError> {
+    let monitor = Monitor::connect(config, MonitorLimits::default()).await?;
+    let mut state = State::new(server_name(&monitor), Duration::from_secs(options.interval));
+    state.filter.clone_from(&options.filter);
+    state.sampled(sample(&monitor).await?);
+    tokio::time::sleep(state.interval).await;
+    state.sampled(sample(&monitor).await?);
+    Ok(Once {
+        sample: serde_json::json!({
+            "server_version": monitor.server_version().to_string(),
+            "sample": state.sample,
+            "rates": state.rates,
+        }),
+        text: lists(state, options.width)?,
+    })
+}
+
+/// Shows the server live until the user quits.
 ///
 /// The terminal is as it was before when this comes back, and when it panics.
 ///
@@ -71,16 +101,12 @@ pub enum TopError {
 /// [`TopError`].
 pub async fn run(options: TopOptions, config: DatabaseConfig) -> Result<(), TopError> {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if !options.once && !is_terminal {
+    if !is_terminal {
         return Err(TopError::NoTerminal);
     }
     let monitor = Monitor::connect(config, MonitorLimits::default()).await?;
     let mut state = State::new(server_name(&monitor), Duration::from_secs(options.interval));
     state.filter.clone_from(&options.filter);
-    if options.once {
-        let text = once(&monitor, state, options.width).await?;
-        return Ok(std::io::stdout().lock().write_all(text.as_bytes())?);
-    }
     screen::run(monitor, state).await
 }
 
@@ -97,11 +123,8 @@ fn server_name(monitor: &Monitor) -> String {
     )
 }
 
-/// Each list as text, of two samples, so that there are rates.
-async fn once(monitor: &Monitor, mut state: State, width: u16) -> Result<String, TopError> {
-    state.sampled(sample(monitor).await?);
-    tokio::time::sleep(state.interval).await;
-    state.sampled(sample(monitor).await?);
+/// Each list as text.
+fn lists(mut state: State, width: u16) -> Result<String, TopError> {
     let mut text = String::new();
     for view in [View::Sessions, View::Blocking, View::Pools] {
         state.view = view;

@@ -10,7 +10,7 @@ use neobank_ops::{Monitor, OpsError, Section};
 use super::tree::{Branch, Link, Place, branches};
 
 /// What the server said at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Sample {
     /// When it was asked.
     pub taken_at: DateTime<Utc>,
@@ -25,7 +25,7 @@ pub struct Sample {
 }
 
 /// The server's places for connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Places {
     /// Those that are taken.
     pub used: i64,
@@ -34,7 +34,7 @@ pub struct Places {
 }
 
 /// One line of who blocks whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct BlockingLine {
     /// How far it is from its root.
     pub depth: usize,

@@ -1,5 +1,7 @@
 //! The loop between the terminal, the server and the state.
 
+use std::time::{Duration, Instant};
+
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt as _;
 use neobank_ops::live::{SignalOutcome, Target};
@@ -39,7 +41,9 @@ pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopErr
     let mut work = Work::new(monitor);
     work.sample();
     let mut due = tokio::time::Instant::now() + state.interval;
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
+        state.waiting = work.unanswered_since.map(|since| since.elapsed());
         terminal.0.draw(|frame| render(frame, &state))?;
         tokio::select! {
             event = events.next() => match event {
@@ -56,6 +60,9 @@ pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopErr
             Some(answer) = work.tasks.join_next() => match answer? {
                 Answer::Sampled(sample) => {
                     work.is_sampling = false;
+                    if sample.is_ok() {
+                        work.unanswered_since = None;
+                    }
                     match sample {
                         // Who pauses wants to read what is there.
                         Ok(_) if state.is_paused => {}
@@ -74,6 +81,8 @@ pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopErr
                     work.sample();
                 }
             }
+            // The wait for an answer is shown as it grows.
+            _ = seconds.tick(), if work.unanswered_since.is_some() => {}
             _ = terminated.recv() => return Ok(()),
             _ = hung_up.recv() => return Ok(()),
         }
@@ -85,6 +94,8 @@ struct Work {
     monitor: Monitor,
     tasks: JoinSet<Answer>,
     is_sampling: bool,
+    /// When the first question was sent that has no answer.
+    unanswered_since: Option<Instant>,
 }
 
 impl Work {
@@ -93,12 +104,14 @@ impl Work {
             monitor,
             tasks: JoinSet::new(),
             is_sampling: false,
+            unanswered_since: None,
         }
     }
 
     fn sample(&mut self) {
         if !self.is_sampling {
             self.is_sampling = true;
+            self.unanswered_since.get_or_insert_with(Instant::now);
             let monitor = self.monitor.clone();
             self.tasks
                 .spawn(async move { Answer::Sampled(sample(&monitor).await.map(Box::new)) });

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) sample: Option<Sample>,
     /// Why the last attempt gave no sample; what is shown is older.
     pub(super) problem: Option<String>,
+    /// For how long the server has owed an answer.
+    pub(super) waiting: Option<Duration>,
     pub(super) rates: Option<Rates>,
     pub(super) commits: VecDeque<u64>,
 }
@@ -195,6 +197,7 @@ impl State {
             message: None,
             sample: None,
             problem: None,
+            waiting: None,
             rates: None,
             commits: VecDeque::new(),
         }
@@ -203,6 +206,7 @@ impl State {
     /// Takes what the server said.
     pub(super) fn sampled(&mut self, sample: Sample) {
         self.problem = None;
+        self.waiting = None;
         let now = sample.counters.value();
         let earlier = self.counters();
         self.rates = earlier

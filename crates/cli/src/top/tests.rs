@@ -189,7 +189,10 @@ fn frames_are_what_was_looked_at() {
 
 #[test]
 fn a_screen_of_the_usual_size_has_room_for_what_matters() {
-    insta::assert_snapshot!("sessions_80x24", plain(&shown(), 80, 24).unwrap());
+    let mut state = shown();
+    insta::assert_snapshot!("sessions_80x24", plain(&state, 80, 24).unwrap());
+    press(&mut state, "2v");
+    insta::assert_snapshot!("blocking_80x24", plain(&state, 80, 24).unwrap());
 }
 
 #[test]
@@ -210,6 +213,11 @@ fn before_the_first_sample_and_without_a_privilege_it_says_so() {
     );
     state.problem = Some("the connection was lost".to_owned());
     assert!(frame(&state).contains("OLD: the connection was lost"));
+    state.waiting = Some(Duration::from_secs(8));
+    let narrow = plain(&state, 80, 24).unwrap();
+    assert!(narrow.contains("no answer for 8 s"), "{narrow}");
+    state.waiting = Some(Duration::from_secs(1));
+    assert!(!frame(&state).contains("no answer"));
 }
 
 #[test]

@@ -134,7 +134,7 @@ impl OpsCommand {
         }
     }
 
-    pub(crate) const fn check(&self) -> Option<CheckArguments> {
+    pub(crate) const fn check(&self) -> Option<&CheckArguments> {
         match self {
             Self::Connections(arguments)
             | Self::Locks(arguments)
@@ -144,9 +144,9 @@ impl OpsCommand {
             | Self::Transactions(arguments)
             | Self::Statements(arguments)
             | Self::Cache(arguments)
-            | Self::Vacuum(arguments) => Some(arguments.check),
-            Self::Bloat(arguments) | Self::Indexes(arguments) => Some(arguments.subject.check),
-            Self::Report(arguments) => Some(arguments.check),
+            | Self::Vacuum(arguments) => Some(&arguments.check),
+            Self::Bloat(arguments) | Self::Indexes(arguments) => Some(&arguments.subject.check),
+            Self::Report(arguments) => Some(&arguments.check),
             _ => None,
         }
     }
@@ -163,7 +163,12 @@ pub(crate) async fn run(
         OpsCommand::Mvcc(arguments) => mvcc::run(name, arguments, connection).await,
         OpsCommand::Isolation => isolation::run(name, connection).await,
         OpsCommand::Report(arguments) => report::run(name, arguments, connection).await,
-        OpsCommand::Thresholds => Ok(Answer::script(name, Thresholds::default().to_toml())),
+        OpsCommand::Thresholds => {
+            let thresholds = Thresholds::default();
+            let mut answer = Answer::script(name, thresholds.to_toml());
+            answer.data = Answer::new(name, &thresholds, Vec::new())?.data;
+            Ok(answer)
+        }
         OpsCommand::Connections(arguments)
         | OpsCommand::Locks(arguments)
         | OpsCommand::Idle(arguments)

@@ -1,6 +1,7 @@
 //! `neobank ops report`.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use clap::Args;
@@ -44,8 +45,7 @@ pub(super) async fn run(
         blocks.extend(part.blocks.iter().cloned());
     }
     if let Some(file) = &arguments.html {
-        let page = html::page(&about, &parts);
-        std::fs::write(file, page).map_err(|error| {
+        write_private(file, &html::page(&about, &parts)).map_err(|error| {
             CommandError::failed("file", format!("{}: {error}", file.display()))
         })?;
         blocks.push(Block::Note(format!("written to {}", file.display())));
@@ -63,6 +63,24 @@ pub(super) async fn run(
     Ok(Answer::new(name, data, blocks)?.with_check(check))
 }
 
+/// Writes a file that only its owner can read: statements may hold customers' data. The new file takes the place of one
+/// that is there, whatever that one's mode was; a pipe or a device is written to as it is.
+fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    let is_special = std::fs::metadata(file).is_ok_and(|found| !found.is_file());
+    if is_special {
+        return std::fs::write(file, text);
+    }
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut draft = tempfile::Builder::new()
+        .prefix(".neobank-report-")
+        .tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
+    draft.write_all(text.as_bytes())?;
+    draft.persist(file)?;
+    Ok(())
+}
+
 /// The worst of all parts, each with its figures under its own name.
 fn check(parts: &[Part]) -> Check {
     let mut measures = Vec::new();
@@ -75,14 +93,14 @@ fn check(parts: &[Part]) -> Check {
             measures.push(measure);
         }
         if let Some(reason) = &part.check.unknown {
-            unknown.push(format!("{}: {reason}", part.name));
+            unknown.push(format!("{} is not available ({reason})", part.name));
         }
         if worst.is_none_or(|worst| rank(worst) < rank(part)) {
             worst = Some(part);
         }
     }
     let summary = worst.map_or_else(String::new, |part| {
-        format!("{}: {}", part.name, part.check.summary)
+        format!("worst is {} ({})", part.name, part.check.summary)
     });
     let mut check = Check::new("report", summary, measures);
     check.unknown = (!unknown.is_empty()).then(|| unknown.join("; "));

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::widgets::{Cell, Paragraph, Row, Table, TableState};
 
-use super::{BAD, CHOSEN, GOOD, STRONG, state_name, state_style};
+use super::{BAD, CHOSEN, GOOD, STRONG, WIDE_FROM, state_name, state_style};
 use crate::top::sample::BlockingLine;
 use crate::top::state::State;
 use crate::top::text::{age, one_line, or_dash};
@@ -23,31 +23,31 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
         frame.render_widget(Paragraph::new(text).style(GOOD), area);
         return;
     }
-    let table = Table::new(
-        lines.into_iter().map(row),
-        [
-            Constraint::Length(34),
-            Constraint::Length(7),
-            Constraint::Length(12),
-            Constraint::Length(12),
-            Constraint::Length(10),
-            Constraint::Length(40),
-            Constraint::Min(20),
-        ],
-    )
-    .header(
-        Row::new([
-            "who",
-            "for",
-            "user",
-            "database",
-            "state",
-            "lock",
-            "statement",
-        ])
-        .style(STRONG),
-    )
-    .row_highlight_style(CHOSEN);
+    // A narrow screen gives the database and the state up: the chosen line is below in full.
+    let widths = if area.width >= WIDE_FROM {
+        [34, 7, 12, 12, 10, 40]
+    } else {
+        [22, 6, 8, 0, 0, 20]
+    };
+    let statement = Constraint::Min(18);
+    let widths = widths
+        .map(Constraint::Length)
+        .into_iter()
+        .chain([statement]);
+    let table = Table::new(lines.into_iter().map(row), widths)
+        .header(
+            Row::new([
+                "who",
+                "for",
+                "user",
+                "database",
+                "state",
+                "lock",
+                "statement",
+            ])
+            .style(STRONG),
+        )
+        .row_highlight_style(CHOSEN);
     let mut chosen = TableState::new().with_selected(Some(state.chosen_index()));
     frame.render_stateful_widget(table, area, &mut chosen);
 }

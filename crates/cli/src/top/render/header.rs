@@ -1,29 +1,34 @@
 //! What is above and below the lists.
 
+use std::time::Duration;
+
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Sparkline};
 
-use super::{BAD, CHOSEN, GOOD, QUIET, STRONG, WARNING};
+use super::{BAD, CHOSEN, GOOD, QUIET, STRONG, WARNING, WIDE_FROM};
 use crate::top::state::{State, View};
 use crate::top::text::{count, one_line};
 
 const CHART_WIDTH: u16 = 30;
+/// An answer that takes no longer is not late.
+const LATE_FROM: Duration = Duration::from_secs(3);
 
 /// The server, its connections, the rates, the names of the lists.
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let [server, connections, rates, tabs] =
         Layout::vertical([Constraint::Length(1); 4]).areas(area);
+    let is_narrow = area.width < WIDE_FROM;
     frame.render_widget(server_line(state), server);
-    frame.render_widget(connections_line(state), connections);
+    frame.render_widget(connections_line(state, is_narrow), connections);
     let [rates, chart] = Layout::horizontal([
         Constraint::Min(10),
         Constraint::Length(if area.width > 110 { CHART_WIDTH } else { 0 }),
     ])
     .areas(rates);
-    frame.render_widget(rates_line(state), rates);
+    frame.render_widget(rates_line(state, is_narrow), rates);
     let newest: Vec<u64> = state
         .commits
         .iter()
@@ -37,10 +42,18 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
 }
 
 fn server_line(state: &State) -> Line<'static> {
-    let mut spans = vec![
-        Span::styled("neobank top", STRONG),
-        Span::raw(format!("  {}", one_line(&state.server))),
-    ];
+    let mut spans = vec![Span::styled("neobank top", STRONG)];
+    // What is wrong comes first: the end of the line may be cut.
+    if let Some(waiting) = state.waiting.filter(|waiting| *waiting >= LATE_FROM) {
+        spans.push(Span::styled(
+            format!("  no answer for {} s", waiting.as_secs()),
+            BAD,
+        ));
+    }
+    if let Some(problem) = &state.problem {
+        spans.push(Span::styled(format!("  OLD: {}", one_line(problem)), BAD));
+    }
+    spans.push(Span::raw(format!("  {}", one_line(&state.server))));
     if let Some(sample) = &state.sample {
         spans.push(Span::raw(format!(
             "  {} UTC",
@@ -52,13 +65,10 @@ fn server_line(state: &State) -> Line<'static> {
     } else {
         spans.push(Span::styled(format!("  every {:?}", state.interval), QUIET));
     }
-    if let Some(problem) = &state.problem {
-        spans.push(Span::styled(format!("  OLD: {}", one_line(problem)), BAD));
-    }
     Line::from(spans)
 }
 
-fn connections_line(state: &State) -> Line<'static> {
+fn connections_line(state: &State, is_narrow: bool) -> Line<'static> {
     let places = state
         .sample
         .as_ref()
@@ -77,30 +87,44 @@ fn connections_line(state: &State) -> Line<'static> {
         ("waiting for locks", counts.waiting_for_locks, BAD),
         ("not known", counts.other, WARNING),
     ] {
-        if name == "not known" && number == 0 {
+        if number == 0 && (is_narrow || name == "not known") {
             continue;
         }
         let style = if number == 0 { QUIET } else { style };
+        let name = match name {
+            "idle in transaction" if is_narrow => "in tx",
+            "waiting for locks" if is_narrow => "waiting",
+            "not known" if is_narrow => "n/a",
+            other => other,
+        };
         spans.push(Span::styled(format!("   {name} {number}"), style));
     }
     Line::from(spans)
 }
 
-fn rates_line(state: &State) -> Line<'static> {
+fn rates_line(state: &State, is_narrow: bool) -> Line<'static> {
     let Some(rates) = state.rates else {
         return Line::styled("per second: not yet, it takes two samples", QUIET);
     };
     let hits = rates
         .hit_percent()
         .map_or("-".to_owned(), |percent| format!("{percent}%"));
-    let mut spans = vec![Span::raw(format!(
+    let short = format!(
+        "per s: commits {}  rollbacks {}  written {}  blocks read {}  hit {hits}",
+        count(rates.commits),
+        count(rates.rollbacks),
+        count(rates.rows_written),
+        count(rates.blocks_read),
+    );
+    let long = format!(
         "per second: commits {}  rollbacks {}  rows read {}  written {}  blocks read {}  hit {hits}",
         count(rates.commits),
         count(rates.rollbacks),
         count(rates.rows_returned.saturating_add(rates.rows_fetched)),
         count(rates.rows_written),
         count(rates.blocks_read),
-    ))];
+    );
+    let mut spans = vec![Span::raw(if is_narrow { short } else { long })];
     if rates.deadlocks > 0 {
         spans.push(Span::styled(
             format!("  DEADLOCKS {}", rates.deadlocks),
@@ -161,6 +185,10 @@ pub(super) fn render_foot(frame: &mut Frame<'_>, area: Rect, state: &State) {
         None if state.is_typing_filter => {
             Line::styled("Enter keeps the filter   Esc removes it", QUIET)
         }
+        None if area.width < WIDE_FROM => Line::styled(
+            "q quit  ? help  123 lists  / filter  s sort  p pause  c cancel  t terminate",
+            QUIET,
+        ),
         None => Line::styled(
             "q quit   ? help   1 2 3 lists   / filter   s sort   r reverse   p pause   c cancel   t terminate",
             QUIET,

@@ -18,6 +18,8 @@ use super::sample::BlockingLine;
 use super::state::{State, View};
 use super::text::{one_line, or_dash};
 
+/// Below this width lines and lists give up what matters least, so that nothing else is cut.
+pub(super) const WIDE_FROM: u16 = 110;
 const HEADER_HEIGHT: u16 = 4;
 const DETAIL_HEIGHT: u16 = 6;
 /// Below this there is no room for the chosen statement in full.

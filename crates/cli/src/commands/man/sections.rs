@@ -1,0 +1,251 @@
+//! The sections of a manual page that the reader of the command line knows nothing about.
+
+use crate::exit::Exit;
+
+/// A command and lines that call it; a command without lines of its own shows those of the commands below it.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    (
+        "neobank customer create",
+        &["neobank customer create --first-name Ada --last-name Byron --email ada@example.org"],
+    ),
+    (
+        "neobank customer show",
+        &["neobank customer show 01a20965-a098-7575-9a06-6fd66fbd3c75"],
+    ),
+    ("neobank customer find", &["neobank customer find --json"]),
+    (
+        "neobank customer update",
+        &["neobank customer update 01a20965-a098-7575-9a06-6fd66fbd3c75 --first-name Ada"],
+    ),
+    (
+        "neobank account open",
+        &[
+            "neobank account open --customer 01a20965-a098-7575-9a06-6fd66fbd3c75 --currency CZK --time-zone Europe/Prague",
+        ],
+    ),
+    (
+        "neobank account show",
+        &["neobank account show NB000000000001"],
+    ),
+    (
+        "neobank account list",
+        &["neobank account list 01a20965-a098-7575-9a06-6fd66fbd3c75"],
+    ),
+    (
+        "neobank account freeze",
+        &["neobank account freeze NB000000000001"],
+    ),
+    (
+        "neobank account unfreeze",
+        &["neobank account unfreeze NB000000000001"],
+    ),
+    (
+        "neobank account close",
+        &["neobank account close NB000000000001"],
+    ),
+    (
+        "neobank transfer",
+        &[
+            "neobank transfer --from NB000000000001 --to NB000000000002 --amount \"12.50 CZK\" --key rent-2026-11",
+        ],
+    ),
+    (
+        "neobank deposit",
+        &["neobank deposit --account NB000000000001 --amount \"100 CZK\""],
+    ),
+    (
+        "neobank withdraw",
+        &["neobank withdraw --account NB000000000001 --amount \"100 CZK\" --json"],
+    ),
+    (
+        "neobank statement",
+        &["neobank statement NB000000000001 --from 2026-11-01 --to 2026-11-30"],
+    ),
+    (
+        "neobank audit",
+        &["neobank audit", "neobank audit --check -t 600"],
+    ),
+    ("neobank migrate up", &["neobank migrate up"]),
+    ("neobank migrate down", &["neobank migrate down"]),
+    (
+        "neobank migrate status",
+        &["neobank migrate status --check"],
+    ),
+    ("neobank migrate plan", &["neobank migrate plan"]),
+    ("neobank migrate fresh", &["neobank migrate fresh"]),
+    (
+        "neobank ops connections",
+        &["neobank ops connections --check -w @80: -c @95:"],
+    ),
+    (
+        "neobank ops locks",
+        &[
+            "neobank ops locks",
+            "neobank ops locks --check -H db.example -t 10",
+        ],
+    ),
+    (
+        "neobank ops idle",
+        &["neobank ops idle --check --warning 10 --critical 20"],
+    ),
+    ("neobank ops deadlocks", &["neobank ops deadlocks"]),
+    ("neobank ops health", &["neobank ops health --json"]),
+    ("neobank ops transactions", &["neobank ops transactions"]),
+    ("neobank ops statements", &["neobank ops statements"]),
+    (
+        "neobank ops cache",
+        &["neobank ops cache --check -w 99: -c 90:"],
+    ),
+    ("neobank ops bloat", &["neobank ops bloat --schema banking"]),
+    (
+        "neobank ops indexes",
+        &["neobank ops indexes --schema banking"],
+    ),
+    ("neobank ops vacuum", &["neobank ops vacuum"]),
+    (
+        "neobank ops pool-size",
+        &[
+            "neobank ops pool-size --max-connections 100 --mean-hold 5 --transactions-per-second 1000 --cores 8",
+        ],
+    ),
+    (
+        "neobank ops pgbouncer",
+        &["neobank ops pgbouncer --target-version 1.18 --database bank --host db.example"],
+    ),
+    ("neobank ops mvcc", &["neobank ops mvcc banking accounts"]),
+    ("neobank ops isolation", &["neobank ops isolation"]),
+    (
+        "neobank ops report",
+        &[
+            "neobank ops report --html report.html",
+            "neobank ops report --check",
+        ],
+    ),
+    (
+        "neobank ops thresholds",
+        &["neobank ops thresholds", "neobank ops thresholds --json"],
+    ),
+    (
+        "neobank top",
+        &["neobank top -n 5 -f teller", "neobank top --once --json"],
+    ),
+    (
+        "neobank serve-metrics",
+        &[
+            "neobank serve-metrics",
+            "neobank serve-metrics --listen :9187",
+        ],
+    ),
+    ("neobank bench", &["neobank bench --help"]),
+    ("neobank completions", &["neobank completions bash"]),
+    ("neobank man", &["neobank man /usr/local/share/man/man1"]),
+];
+
+/// Variables and what they are for; docs/configuration.md has the whole table with units and defaults.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "DATABASE_URL",
+        "the database, as postgresql://user@host:port/name; --url wins over it",
+    ),
+    (
+        "DB_HOST, DB_PORT, DB_NAME, DB_USER",
+        "the same in parts, where there is no DATABASE_URL",
+    ),
+    (
+        "DB_PASSWORD",
+        "the password; it is added where --url has none, and never shown",
+    ),
+    ("DB_ROLE", "a role to act as, such as neobank_app"),
+    (
+        "DB_TLS_MODE, DB_TLS_ROOT_CERTIFICATE",
+        "disable or verify-full, and the authority that is trusted",
+    ),
+    (
+        "DB_POOLER",
+        "none, or transaction behind a pooler such as PgBouncer",
+    ),
+    (
+        "DB_APPLICATION_NAME",
+        "the name that the server shows; neobank and the command without it",
+    ),
+    (
+        "DB_CONNECT_TIMEOUT, DB_STATEMENT_TIMEOUT, DB_LOCK_TIMEOUT, DB_COMMIT_TIMEOUT",
+        "limits as durations with a unit, such as 500ms or 2s",
+    ),
+    (
+        "DB_ACQUIRE_TIMEOUT, DB_IDLE_TIMEOUT, DB_IDLE_IN_TRANSACTION_TIMEOUT",
+        "more limits, of the pool and of idle sessions",
+    ),
+    (
+        "DB_POOL_MIN, DB_POOL_MAX, DB_POOL_AUTO_SIZE, DB_POOL_WAITERS_MAX",
+        "the size of the pool; a command uses three connections at most",
+    ),
+    ("COLUMNS", "the width of tables, instead of the terminal's"),
+    ("NO_COLOR", "no colours, unless --color says otherwise"),
+];
+
+/// Writes the sections.
+pub(super) fn render(name: &str, page: &mut Vec<u8>) {
+    let mut text = String::from(".SH EXAMPLES\n.nf\n");
+    for line in examples_of(name) {
+        text.push_str(&format!("{}\n", escaped(line)));
+    }
+    text.push_str(".fi\n.SH ENVIRONMENT\n");
+    for (names, meaning) in ENVIRONMENT {
+        text.push_str(&format!(".TP\n{}\n{}\n", escaped(names), escaped(meaning)));
+    }
+    text.push_str(".SH \"EXIT STATUS\"\n");
+    for exit in Exit::ALL {
+        let meaning = escaped(exit.meaning());
+        text.push_str(&format!(".TP\n{}\n{meaning}\n", exit.code()));
+    }
+    text.push_str(".PP\nWith \\-\\-check: 0 ok, 1 warning, 2 critical, 3 unknown.\n");
+    page.extend_from_slice(text.as_bytes());
+}
+
+/// Every line of an example.
+#[cfg(test)]
+pub(super) fn examples() -> impl Iterator<Item = &'static str> {
+    EXAMPLES.iter().flat_map(|(_, lines)| lines.iter().copied())
+}
+
+/// The words of an example, as a shell splits them.
+#[cfg(test)]
+pub(super) fn words(line: &str) -> Vec<&str> {
+    let parts = line.split('"').enumerate();
+    parts
+        .flat_map(|(number, part)| match number % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        })
+        .collect()
+}
+
+fn examples_of(name: &str) -> Vec<&'static str> {
+    let of = |fits: &dyn Fn(&str) -> bool| {
+        let fitting = EXAMPLES.iter().filter(|(command, _)| fits(command));
+        fitting
+            .flat_map(|(_, lines)| lines.iter().copied())
+            .collect::<Vec<_>>()
+    };
+    let own = of(&|command| command == name);
+    if own.is_empty() {
+        of(&|command| {
+            command
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(' '))
+        })
+    } else {
+        own
+    }
+}
+
+/// Text that roff takes as it is.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    if text.starts_with(['.', '\'']) {
+        format!("\\&{text}")
+    } else {
+        text
+    }
+}
