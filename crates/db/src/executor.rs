@@ -149,6 +149,18 @@ pub(crate) fn typed(parameters: &[Parameter]) -> Vec<(&(dyn ToSql + Sync), Type)
     parameters.iter().map(Parameter::typed).collect()
 }
 
+/// Reads a row of [`Executor::query`], with bytes that are not UTF-8 in its texts replaced by U+FFFD.
+///
+/// For what the server shows of other databases, such as the statements in `pg_stat_activity`: it gives such texts out as
+/// they are, in the encoding of the database that they belong to.
+///
+/// # Errors
+///
+/// [`DatabaseError::Row`] when the row does not fit `T`.
+pub fn read_lossy<T: FromQueryResult>(row: &Row) -> Result<T, DatabaseError> {
+    T::from_query_result(&row::lossy_query_result(row)?, "").map_err(DatabaseError::row)
+}
+
 fn read<T: FromQueryResult>(row: &Row) -> Result<T, DatabaseError> {
     T::from_query_result(&row::query_result(row)?, "").map_err(DatabaseError::row)
 }

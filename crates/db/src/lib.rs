@@ -70,7 +70,7 @@ pub use config::{
 pub use database::{Database, PoolStatus};
 pub use direct::{DirectConnection, DirectStatement, TextRow};
 pub use error::{DatabaseError, ErrorClass, ServerError};
-pub use executor::{Executor, statement};
+pub use executor::{Executor, read_lossy, statement};
 pub use locks::{LockError, LockName, SessionLock};
 pub use outcome::delete_outcomes;
 pub use retry::{HoldsDatabaseError, RetryCount, RetryError, RetryPolicy, TransactionCommand};

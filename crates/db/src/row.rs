@@ -24,6 +24,34 @@ pub(crate) fn query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
 ///
 /// As [`query_result`].
 pub(crate) fn proxy_row(row: &Row) -> Result<ProxyRow, DatabaseError> {
+    proxy_row_of(row, value)
+}
+
+/// As [`query_result`], with bytes that are not UTF-8 replaced by U+FFFD in texts. For what the server shows of other
+/// databases: it gives their texts out as they are, in whatever encoding those databases have.
+pub(crate) fn lossy_query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
+    let row = proxy_row_of(row, |row, index| {
+        let column = row.columns().get(index);
+        match column.map(|column| column.type_()) {
+            Some(&(Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN)) => {
+                Ok(Value::String(get::<Lossy>(row, index)?.map(|text| text.0)))
+            }
+            Some(&(Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::NAME_ARRAY)) => {
+                let texts = get::<Vec<Lossy>>(row, index)?;
+                Ok(texts
+                    .map(|all| all.into_iter().map(|text| text.0).collect::<Vec<_>>())
+                    .into())
+            }
+            _ => value(row, index),
+        }
+    })?;
+    Ok(row.into())
+}
+
+fn proxy_row_of(
+    row: &Row,
+    value: impl Fn(&Row, usize) -> Result<Value, DatabaseError>,
+) -> Result<ProxyRow, DatabaseError> {
     let mut values = BTreeMap::new();
     for (index, column) in row.columns().iter().enumerate() {
         if values
@@ -118,6 +146,19 @@ fn get<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<Option<T>, Data
             None => DatabaseError::row(format!("column {name:?}: {error}")),
         }
     })
+}
+
+/// A text whose bytes that are not UTF-8 are replaced.
+struct Lossy(String);
+
+impl<'a> FromSql<'a> for Lossy {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(String::from_utf8_lossy(raw).into_owned()))
+    }
+
+    fn accepts(column: &Type) -> bool {
+        <String as FromSql>::accepts(column)
+    }
 }
 
 /// A numeric that fits without rounding: `rust_decimal` would round silently what has too many digits for it.

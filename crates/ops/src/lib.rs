@@ -22,6 +22,7 @@
 
 pub mod activity;
 mod arrays;
+mod as_text;
 pub mod bloat;
 pub mod blocking;
 pub mod connections;
@@ -42,14 +43,16 @@ mod readable;
 mod section;
 mod server_version;
 mod sight;
+mod statement_text;
 mod table_name;
 mod thresholds;
 pub mod wraparound;
 
 pub use error::OpsError;
 pub use monitor::{Monitor, MonitorLimits, build};
-pub use section::{Cause, Reason, Section};
+pub use section::{Cause, Reason, Section, Unreadable};
 pub use server_version::ServerVersion;
+pub use statement_text::without_secrets;
 pub use table_name::TableName;
 pub use thresholds::{
     BloatThresholds, CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use neobank_db::{
     Database, DatabaseConfig, DatabaseError, Executor, FromQueryResult, Statement, Transaction,
-    TransactionOptions, in_order, statement,
+    TransactionOptions, in_order, read_lossy, statement,
 };
 use sea_query::{PostgresQueryBuilder, QueryStatementWriter};
 
 use crate::error::OpsError;
-use crate::section::{Cause, Reason, Section};
+use crate::section::{Cause, Reason, Section, Unreadable};
 use crate::server_version::ServerVersion;
+use crate::statement_text::{HasStatement, without_secrets};
 
 /// Asks questions over one bounded connection, so that watching a server cannot hurt it.
 ///
@@ -37,6 +38,7 @@ pub struct Monitor {
     database: Database,
     version: ServerVersion,
     limits: MonitorLimits,
+    shows_statements: bool,
 }
 
 /// How long a question may keep the server, and a caller the monitor, busy.
@@ -142,17 +144,43 @@ impl Monitor {
         config.statement_timeout = limits.statement_timeout;
         config.lock_timeout = limits.lock_timeout;
         let database = Database::connect(config).await?;
-        let number: i32 = database
+        // Read only, as every question is: a standby begins no other transaction.
+        let transaction = begin(&database, limits).await?;
+        let number: i32 = transaction
             .fetch_value(statement(
                 "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4",
                 [],
             ))
             .await?;
+        transaction.commit().await?;
         Ok(Self {
             database,
             version: ServerVersion::from_number(u32::try_from(number).unwrap_or_default())?,
             limits,
+            shows_statements: true,
         })
+    }
+
+    /// A monitor over the same connection that leaves the texts of statements out of its answers. They are shown without
+    /// secrets otherwise ([`without_secrets`](crate::without_secrets)), and still hold customers' data.
+    #[must_use]
+    pub fn without_statements(&self) -> Self {
+        Self {
+            shows_statements: false,
+            ..self.clone()
+        }
+    }
+
+    /// The rows with their statements as they may be shown.
+    pub(crate) fn shown<T: HasStatement>(&self, mut rows: Vec<T>) -> Vec<T> {
+        for row in &mut rows {
+            let statement = row.statement_mut();
+            *statement = statement
+                .take()
+                .filter(|_| self.shows_statements)
+                .map(|text| without_secrets(&text));
+        }
+        rows
     }
 
     /// The server's version, as it was when the monitor connected.
@@ -190,20 +218,26 @@ impl Monitor {
         &self,
         question: Statement,
     ) -> Result<Vec<T>, OpsError> {
-        Ok(self.ask(question).await?)
+        match self.ask(question).await? {
+            (rows, None) => Ok(rows),
+            (_, Some(unreadable)) => Err(DatabaseError::Row {
+                reason: unreadable.reason,
+            }
+            .into()),
+        }
     }
 
     /// The rows of an answer, or why the server does not give them.
     ///
     /// # Errors
     ///
-    /// [`OpsError::Database`] for what is no matter of this question alone: a lost connection, a row that cannot be read.
+    /// [`OpsError::Database`] for what is no matter of this question alone: a lost connection, a server that stops.
     pub async fn section<T: FromQueryResult + Send>(
         &self,
         question: Statement,
     ) -> Result<Section<Vec<T>>, OpsError> {
         match self.ask(question).await {
-            Ok(rows) => Ok(Section::available(rows)),
+            Ok((rows, unreadable)) => Ok(Section::of_rows(rows, unreadable)),
             Err(error) => match Reason::of(&error) {
                 Some(reason) => Ok(Section::NotAvailable { reason }),
                 None => Err(error.into()),
@@ -264,30 +298,23 @@ impl Monitor {
     }
 
     async fn begin(&self) -> Result<Transaction, DatabaseError> {
-        self.database
-            .begin_with(TransactionOptions {
-                read_only: true,
-                lock_timeout: Some(self.limits.lock_timeout),
-                statement_timeout: Some(self.limits.statement_timeout),
-                ..TransactionOptions::default()
-            })
-            .await
+        begin(&self.database, self.limits).await
     }
 
     async fn ask<T: FromQueryResult + Send>(
         &self,
         question: Statement,
-    ) -> Result<Vec<T>, DatabaseError> {
+    ) -> Result<(Vec<T>, Option<Unreadable>), DatabaseError> {
         let transaction = self.begin().await?;
         let answer = in_order(
             transaction.query(statement(SETTINGS, [])),
-            transaction.fetch_many(question),
+            transaction.query(question),
         )
         .await;
         match answer {
             Ok((_, rows)) => {
                 transaction.commit().await?;
-                Ok(rows)
+                Ok(readable(rows.iter().map(read_lossy)))
             }
             Err(error) => {
                 // The server ends the transaction by itself when this does not arrive.
@@ -296,6 +323,38 @@ impl Monitor {
             }
         }
     }
+}
+
+async fn begin(database: &Database, limits: MonitorLimits) -> Result<Transaction, DatabaseError> {
+    database
+        .begin_with(TransactionOptions {
+            read_only: true,
+            lock_timeout: Some(limits.lock_timeout),
+            statement_timeout: Some(limits.statement_timeout),
+            ..TransactionOptions::default()
+        })
+        .await
+}
+
+/// The rows that can be read, and how many cannot.
+fn readable<T>(
+    rows: impl Iterator<Item = Result<T, DatabaseError>>,
+) -> (Vec<T>, Option<Unreadable>) {
+    let mut unreadable: Option<Unreadable> = None;
+    let rows = rows
+        .filter_map(|row| match row {
+            Ok(row) => Some(row),
+            Err(error) => {
+                let found = unreadable.get_or_insert_with(|| Unreadable {
+                    rows: 0,
+                    reason: error.to_string(),
+                });
+                found.rows = found.rows.saturating_add(1);
+                None
+            }
+        })
+        .collect();
+    (rows, unreadable)
 }
 
 /// Compiling a plan takes longer than these questions, and a monitor takes no workers from the bank.

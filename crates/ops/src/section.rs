@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use neobank_ops::{Cause, Reason, Section};
 ///
-/// let found = Section::Available { value: vec![1, 2] };
+/// let found = Section::available(vec![1, 2]);
 /// assert_eq!(serde_json::to_string(&found)?, r#"{"status":"available","value":[1,2]}"#);
 /// let missing = Section::<Vec<i32>>::not_available(Cause::InsufficientPrivilege, "permission denied");
 /// assert_eq!(
@@ -26,12 +26,24 @@ pub enum Section<T> {
     Available {
         /// What was found.
         value: T,
+        /// Rows of the answer that are not in `value`, because a value in them cannot be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unreadable: Option<Unreadable>,
     },
     /// "n/a".
     NotAvailable {
         /// Why there is no answer.
         reason: Reason,
     },
+}
+
+/// Rows that were left out of an answer: one such row must not hide all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// How many.
+    pub rows: u64,
+    /// The first one's column, and what is wrong with it.
+    pub reason: String,
 }
 
 /// Why a section has no answer.
@@ -62,12 +74,30 @@ pub enum Cause {
     Unsupported,
     /// There is nothing to judge by yet, such as no sample.
     NoData,
+    /// 40001 or 40P01: the server cancelled the question, on a standby because it had to apply what the question still
+    /// needed. Asked again, it is usually answered.
+    Conflict,
+    /// No row of the answer can be read, such as a time beyond the calendar's end.
+    Unreadable,
+    /// The server refused the question for another reason; the other questions are asked all the same.
+    Failed,
+}
+
+impl Cause {
+    /// Whether what was asked about is not there at all, so that there is nothing to be wrong with it.
+    #[must_use]
+    pub const fn is_absence(self) -> bool {
+        matches!(self, Self::Missing | Self::Unsupported | Self::NoData)
+    }
 }
 
 impl<T> Section<T> {
     /// The answer.
     pub const fn available(value: T) -> Self {
-        Self::Available { value }
+        Self::Available {
+            value,
+            unreadable: None,
+        }
     }
 
     /// "n/a", and why.
@@ -83,7 +113,15 @@ impl<T> Section<T> {
     /// The answer, if there is one.
     pub const fn value(&self) -> Option<&T> {
         match self {
-            Self::Available { value } => Some(value),
+            Self::Available { value, .. } => Some(value),
+            Self::NotAvailable { .. } => None,
+        }
+    }
+
+    /// The rows that were left out of the answer, if there are any.
+    pub const fn unreadable(&self) -> Option<&Unreadable> {
+        match self {
+            Self::Available { unreadable, .. } => unreadable.as_ref(),
             Self::NotAvailable { .. } => None,
         }
     }
@@ -91,7 +129,7 @@ impl<T> Section<T> {
     /// The answer, if there is one.
     pub fn into_value(self) -> Option<T> {
         match self {
-            Self::Available { value } => Some(value),
+            Self::Available { value, .. } => Some(value),
             Self::NotAvailable { .. } => None,
         }
     }
@@ -107,8 +145,9 @@ impl<T> Section<T> {
     /// Something else made of the answer; the reason stays.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Section<U> {
         match self {
-            Self::Available { value } => Section::Available {
+            Self::Available { value, unreadable } => Section::Available {
                 value: change(value),
+                unreadable,
             },
             Self::NotAvailable { reason } => Section::NotAvailable { reason },
         }
@@ -117,31 +156,63 @@ impl<T> Section<T> {
     /// Something else made of the answer, which may be missing in its turn.
     pub fn and_then<U>(self, change: impl FnOnce(T) -> Section<U>) -> Section<U> {
         match self {
-            Self::Available { value } => change(value),
+            Self::Available {
+                value,
+                unreadable: before,
+            } => match change(value) {
+                Section::Available { value, unreadable } => Section::Available {
+                    value,
+                    unreadable: unreadable.or(before),
+                },
+                missing => missing,
+            },
             Self::NotAvailable { reason } => Section::NotAvailable { reason },
         }
     }
 }
 
 impl Reason {
-    /// The reason in a failure that keeps no other question from being answered; none for the others.
+    /// The reason in a failure that keeps no other question from being answered; none for what concerns the connection.
     pub(crate) fn of(error: &DatabaseError) -> Option<Self> {
-        let DatabaseError::Server(server) = error else {
-            return None;
-        };
-        let cause = match (error.class(), server.sqlstate.as_str()) {
-            (ErrorClass::InsufficientPrivilege, _) => Cause::InsufficientPrivilege,
-            (ErrorClass::LockTimeout, _) => Cause::LockTimeout,
-            (ErrorClass::StatementCancelled, _) => Cause::StatementTimeout,
-            (_, "3F000" | "42P01" | "42703" | "42704" | "42883") => Cause::Missing,
-            (_, "55000") => Cause::NotReady,
+        let (cause, detail) = match error {
+            DatabaseError::Row { reason } => (Cause::Unreadable, reason),
+            DatabaseError::Server(server) => {
+                (cause(error.class(), &server.sqlstate)?, &server.message)
+            }
+            // A standby that cannot wait for the statement to be cancelled ends the session; the next one is another.
+            DatabaseError::ConnectionLost {
+                server: Some(server),
+                ..
+            } if server.sqlstate == "40001" => (Cause::Conflict, &server.message),
             _ => return None,
         };
         Some(Self {
             cause,
-            detail: server.message.clone(),
+            detail: detail.clone(),
         })
     }
+}
+
+/// The cause of a refused question; none where the next question would be refused too.
+fn cause(class: ErrorClass, sqlstate: &str) -> Option<Cause> {
+    Some(match (class, sqlstate) {
+        (ErrorClass::InsufficientPrivilege, _) => Cause::InsufficientPrivilege,
+        (ErrorClass::LockTimeout, _) => Cause::LockTimeout,
+        (ErrorClass::StatementCancelled, _) => Cause::StatementTimeout,
+        (ErrorClass::SerializationFailure | ErrorClass::Deadlock, _) => Cause::Conflict,
+        (
+            ErrorClass::ServerUnavailable
+            | ErrorClass::ConnectionLost
+            | ErrorClass::InvalidAuthorization
+            | ErrorClass::TooManyConnections
+            | ErrorClass::TransactionTimeout
+            | ErrorClass::DeadlineExceeded,
+            _,
+        ) => return None,
+        (_, "3F000" | "42P01" | "42703" | "42704" | "42883") => Cause::Missing,
+        (_, "55000") => Cause::NotReady,
+        _ => Cause::Failed,
+    })
 }
 
 impl std::fmt::Display for Reason {
@@ -156,6 +227,25 @@ impl<T> Section<T> {
         match rows.into_iter().next() {
             Some(row) => Self::available(row),
             None => Self::not_available(Cause::NoData, "the server gave no row"),
+        }
+    }
+}
+
+impl<T> Section<Vec<T>> {
+    /// Rows, and how many more there were that cannot be read.
+    pub(crate) fn of_rows(rows: Vec<T>, unreadable: Option<Unreadable>) -> Self {
+        match unreadable {
+            Some(unreadable) if rows.is_empty() => Self::not_available(
+                Cause::Unreadable,
+                format!(
+                    "none of {} rows can be read: {}",
+                    unreadable.rows, unreadable.reason
+                ),
+            ),
+            unreadable => Self::Available {
+                value: rows,
+                unreadable,
+            },
         }
     }
 }

@@ -640,6 +640,13 @@ async fn a_plain_role_is_told_what_is_missing(bank: TestBank) {
     let found = estimates(&monitor).await;
     assert_eq!(found[0].doubts[0], "statistics may not be read");
     assert!(!found[0].is_confident);
+    // No figure: it would be taken for an estimate.
+    assert_eq!(
+        (found[0].bloat_bytes, found[0].free_bytes),
+        (0, 0),
+        "{found:?}"
+    );
+    assert!((found[0].margin_percent - 100.0).abs() < 0.1, "{found:?}");
     let table = TableName::new("shapes", "secret");
     let missing = monitor.measure_table(&table, Measure::Exact).await.unwrap();
     assert_eq!(missing.reason().unwrap().cause, Cause::Missing);

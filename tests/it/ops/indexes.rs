@@ -1,7 +1,9 @@
 //! Indexes that cost more than they help.
 
 use neobank_db::{Executor, statement};
-use neobank_ops::indexes::{IndexFinding, IndexProblem, IndexUse};
+use neobank_ops::indexes::{
+    IndexFinding, IndexProblem, IndexUse, UNUSED_SECONDS_MIN, findings as judged,
+};
 use neobank_ops::{Monitor, MonitorLimits};
 
 use super::monitor_of;
@@ -10,11 +12,14 @@ use crate::harness::{EmptyDatabase, TestBank};
 
 mod everywhere {
     use super::{
-        each_problem_is_found, hostile_names_are_found, one_that_is_being_rebuilt_has_not_failed,
-        one_that_is_used_is_not_unused,
+        a_failed_rebuild_is_left_over_while_a_vacuum_runs_too,
+        an_index_for_a_foreign_key_is_not_offered, each_problem_is_found, hostile_names_are_found,
+        one_that_is_being_rebuilt_has_not_failed, one_that_is_used_is_not_unused,
     };
     on_empty_databases!(
         each_problem_is_found,
+        a_failed_rebuild_is_left_over_while_a_vacuum_runs_too,
+        an_index_for_a_foreign_key_is_not_offered,
         one_that_is_used_is_not_unused,
         one_that_is_being_rebuilt_has_not_failed,
         hostile_names_are_found,
@@ -90,17 +95,17 @@ async fn each_problem_is_found(empty: EmptyDatabase) {
         [
             "a < a_b",
             "a_again = a",
-            "a_b unused",
-            "a_down unused",
-            "b unused",
-            "b_c unused",
-            "b_hash unused",
-            "b_partial unused",
-            "b_pattern unused",
+            "a_b unused (stays)",
+            "a_down unused (stays)",
+            "b unused (stays)",
+            "b_c unused (stays)",
+            "b_hash unused (stays)",
+            "b_partial unused (stays)",
+            "b_pattern unused (stays)",
             "broken invalid (stays)",
-            "c_lower unused",
+            "c_lower unused (stays)",
             "c_lower_again = c_lower",
-            "c_upper unused",
+            "c_upper unused (stays)",
             "d_again = t_d_key (stays)",
             "d_plain = d_again",
             "id_a unused (stays)",
@@ -118,6 +123,7 @@ async fn each_problem_is_found(empty: EmptyDatabase) {
         .find(|one| one.index.index_name == "a_down")
         .unwrap();
     assert!(down.caveats[0].contains("counted"), "{down:?}");
+    assert!(down.is_too_early && down.index.counted_seconds < UNUSED_SECONDS_MIN);
 }
 
 async fn one_that_is_used_is_not_unused(empty: EmptyDatabase) {
@@ -212,6 +218,92 @@ async fn one_that_is_being_rebuilt_has_not_failed(empty: EmptyDatabase) {
     );
     old.run("COMMIT").await;
     rebuilt.await.unwrap().unwrap();
+}
+
+/// What a rebuild left is no work under way, whatever VACUUM does meanwhile, and is not to be rebuilt.
+async fn a_failed_rebuild_is_left_over_while_a_vacuum_runs_too(empty: EmptyDatabase) {
+    let (old, rebuilder, vacuum) = (
+        Session::open(&empty.url).await,
+        Session::open(&empty.url).await,
+        Session::open(&empty.url).await,
+    );
+    for sql in [
+        "CREATE SCHEMA s",
+        "CREATE TABLE s.t (a integer) WITH (autovacuum_enabled = false)",
+        "INSERT INTO s.t SELECT n FROM generate_series(1, 200000) AS n",
+        "CREATE INDEX a ON s.t (a)",
+        "DELETE FROM s.t",
+    ] {
+        old.run(sql).await;
+    }
+    old.run("BEGIN; INSERT INTO s.t VALUES (1)").await;
+    rebuilder.run("SET lock_timeout = '100ms'").await;
+    let rebuilt = rebuilder.send("REINDEX INDEX CONCURRENTLY s.a");
+    assert!(rebuilt.await.unwrap().is_err());
+    old.run("ROLLBACK").await;
+    vacuum
+        .run("SET vacuum_cost_delay = '100ms'; SET vacuum_cost_limit = 1")
+        .await;
+    let vacuumed = vacuum.send("VACUUM s.t");
+    let monitor = monitor_of(&empty.url).await;
+    let sql = format!(
+        "SELECT FROM pg_stat_progress_vacuum WHERE pid = {} AND phase <> 'initializing'",
+        vacuum.pid
+    );
+    super::until("the vacuum is at work", async || {
+        (!old.rows(&sql).await.is_empty()).then_some(())
+    })
+    .await;
+    let found = findings(&monitor, "s").await;
+    assert!(!vacuumed.is_finished());
+    let left = found
+        .iter()
+        .find(|one| one.index.index_name == "a_ccnew")
+        .unwrap();
+    assert!(
+        left.problem == IndexProblem::Invalid && left.is_leftover,
+        "{left:?}"
+    );
+    old.run(&format!("SELECT pg_cancel_backend({})", vacuum.pid))
+        .await;
+    assert!(vacuumed.await.unwrap().is_err());
+}
+
+/// Its scans are not queries' alone, and a new one has had no time for any.
+async fn an_index_for_a_foreign_key_is_not_offered(empty: EmptyDatabase) {
+    let session = Session::open(&empty.url).await;
+    for sql in [
+        "CREATE SCHEMA s",
+        "CREATE TABLE s.named (a integer, b integer, PRIMARY KEY (a, b))",
+        "CREATE TABLE s.t (x integer, a integer, b integer,
+            CONSTRAINT to_named FOREIGN KEY (a, b) REFERENCES s.named)",
+        "CREATE INDEX by_key ON s.t (b, a, x)",
+        "CREATE INDEX by_half ON s.t (a, x)",
+    ] {
+        session.run(sql).await;
+    }
+    let monitor = monitor_of(&empty.url).await;
+    let indexes = monitor.indexes(Some(&["s".to_owned()])).await.unwrap();
+    let mut indexes = indexes.into_value().unwrap();
+    // As if the server had counted for long enough.
+    for index in &mut indexes {
+        index.counted_seconds = UNUSED_SECONDS_MIN;
+    }
+    let found = judged(&indexes);
+    let of = |name: &str| {
+        found
+            .iter()
+            .find(|one| one.index.index_name == name)
+            .unwrap()
+    };
+    assert!(of("by_half").is_removable());
+    assert!(!of("by_key").is_removable());
+    assert_eq!(
+        of("by_key").needed_for,
+        [IndexUse::ForeignKey {
+            name: "to_named".to_owned()
+        }]
+    );
 }
 
 async fn hostile_names_are_found(empty: EmptyDatabase) {

@@ -5,6 +5,7 @@ mod bloat;
 mod blocking;
 mod connections;
 mod deadlocks;
+mod foreign;
 mod health;
 mod horizon;
 mod indexes;

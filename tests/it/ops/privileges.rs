@@ -205,11 +205,13 @@ async fn every_question_is_answered_or_says_why(bank: TestBank) {
             &[
                 ("deadlocks", Cause::InsufficientPrivilege),
                 ("idle_connections", Cause::InsufficientPrivilege),
+                ("idle_totals", Cause::InsufficientPrivilege),
                 ("long_transactions", Cause::InsufficientPrivilege),
                 ("measure_index", Cause::InsufficientPrivilege),
                 ("measure_table", Cause::InsufficientPrivilege),
                 ("pool_health", Cause::InsufficientPrivilege),
                 ("row_versions", Cause::InsufficientPrivilege),
+                ("transaction_totals", Cause::InsufficientPrivilege),
             ][..],
         ),
         (

@@ -126,6 +126,7 @@ mod tests {
         let mut table = Table::new(&["Name", ">Amount"], "none");
         table.row([cell(HOSTILE), cell("1").mood(Mood::Bad)]);
         Part {
+            is_absent: false,
             name: "locks",
             title: "Locks",
             data: serde_json::Value::Null,

@@ -338,6 +338,7 @@ mod tests {
             blocks: Vec::new(),
             charts: Vec::new(),
             check: Check::new(name, "", vec![measure]),
+            is_absent: false,
         }
     }
 

@@ -129,7 +129,7 @@ impl Work {
 
 fn words(outcome: Result<Section<SignalOutcome>, OpsError>) -> Result<SignalOutcome, String> {
     match outcome {
-        Ok(Section::Available { value }) => Ok(value),
+        Ok(Section::Available { value, .. }) => Ok(value),
         Ok(Section::NotAvailable { reason }) => Err(reason.detail),
         Err(error) => Err(error.to_string()),
     }

@@ -9,5 +9,6 @@ pub use statements::{
     STATEMENTS_MAX, StatementRow, schema_statement, statement as slow_statements_statement,
 };
 pub use transactions::{
-    TRANSACTIONS_MAX, TransactionRow, statement as long_transactions_statement,
+    TRANSACTIONS_MAX, TransactionRow, TransactionTotalsRow,
+    statement as long_transactions_statement, totals_statement as transaction_totals_statement,
 };

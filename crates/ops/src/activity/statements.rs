@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::{Cause, Section};
+use crate::statement_text::HasStatement;
 
 /// Statements that are shown at most.
 pub const STATEMENTS_MAX: u64 = 500;
@@ -15,9 +16,10 @@ pub const STATEMENTS_MAX: u64 = 500;
 #[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
 #[non_exhaustive]
 pub struct StatementRow {
-    /// The server's own number for it.
+    /// The server's own number for it; a text in JSON.
+    #[serde(serialize_with = "crate::as_text::option")]
     pub query_id: Option<i64>,
-    /// Its text; `<insufficient privilege>` for a role that may not see it.
+    /// Its text, with secrets replaced; `<insufficient privilege>` for a role that may not see it.
     pub query: Option<String>,
     /// How often it ran.
     pub calls: i64,
@@ -81,6 +83,12 @@ pub fn statement(schema: &str, limit: u64) -> Statement {
     )
 }
 
+impl HasStatement for StatementRow {
+    fn statement_mut(&mut self) -> &mut Option<String> {
+        &mut self.query
+    }
+}
+
 impl Monitor {
     /// The statements of this database that took most time in all; at most `limit`, and at most [`STATEMENTS_MAX`].
     ///
@@ -95,11 +103,14 @@ impl Monitor {
     ) -> Result<Section<Vec<StatementRow>>, OpsError> {
         let schemas: Section<Vec<SchemaRow>> = self.section(schema_statement()).await?;
         let schemas = match schemas {
-            Section::Available { value } => value,
+            Section::Available { value, .. } => value,
             Section::NotAvailable { reason } => return Ok(Section::NotAvailable { reason }),
         };
         match schemas.first() {
-            Some(row) => self.section(statement(&row.schema, limit)).await,
+            Some(row) => {
+                let rows = self.section(statement(&row.schema, limit)).await?;
+                Ok(rows.map(|rows| self.shown(rows)))
+            }
             None => Ok(Section::not_available(
                 Cause::Missing,
                 "the extension pg_stat_statements is not installed in this database",

@@ -7,10 +7,11 @@ use neobank_db::{FromQueryResult, Statement};
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
-use crate::connections::{UNTRACKED, age};
+use crate::connections::{UNTRACKED, age, count_where};
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::statement_text::HasStatement;
 
 /// Transactions that are shown at most, the oldest first.
 pub const TRANSACTIONS_MAX: u64 = 1_000;
@@ -88,10 +89,67 @@ pub fn statement(at_least: Duration) -> Statement {
                     .or(Expr::col("state").eq(UNTRACKED).and(Expr::exists(own_lock))),
             )
             .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
+            .and_where(is_a_transaction())
             .order_by("xact_start", Order::Asc)
             .order_by("pid", Order::Asc)
             .limit(TRANSACTIONS_MAX),
     )
+}
+
+/// A parallel query's workers are in their leader's transaction.
+fn is_a_transaction() -> Expr {
+    Expr::cust("backend_type IS DISTINCT FROM 'parallel worker'")
+}
+
+/// What all open transactions have in common, however young they are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, FromQueryResult)]
+#[non_exhaustive]
+pub struct TransactionTotalsRow {
+    /// Those that are at least as old, without autovacuum's.
+    pub long: i64,
+    /// The age of the oldest, without autovacuum's; none when there is none.
+    pub longest_seconds: Option<f64>,
+    /// The age of autovacuum's oldest. It works on its own, and gives way to whoever wants a lock that it has.
+    pub longest_autovacuum_seconds: Option<f64>,
+}
+
+/// The text of the question for the totals: one row.
+#[must_use]
+pub fn totals_statement(at_least: Duration) -> Statement {
+    let is_autovacuum = || Expr::col("backend_type").eq("autovacuum worker");
+    let is_other = || Expr::cust("backend_type IS DISTINCT FROM 'autovacuum worker'");
+    build(
+        Query::select()
+            .expr_as(
+                count_where(is_other().and(age("xact_start").gte(at_least.as_secs_f64()))),
+                "long",
+            )
+            .expr_as(
+                Func::max(age("xact_start")).filter(is_other()),
+                "longest_seconds",
+            )
+            .expr_as(
+                Func::max(age("xact_start")).filter(is_autovacuum()),
+                "longest_autovacuum_seconds",
+            )
+            .from(("pg_catalog", "pg_stat_activity"))
+            .and_where(is_a_transaction())
+            .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid"))),
+    )
+}
+
+impl TransactionRow {
+    /// Whether it is autovacuum's: as long as its table is large, and no transaction that a client left open.
+    #[must_use]
+    pub fn is_autovacuum(&self) -> bool {
+        self.backend_type.as_deref() == Some("autovacuum worker")
+    }
+}
+
+impl HasStatement for TransactionRow {
+    fn statement_mut(&mut self) -> &mut Option<String> {
+        &mut self.query
+    }
 }
 
 impl Monitor {
@@ -106,7 +164,21 @@ impl Monitor {
         &self,
         at_least: Duration,
     ) -> Result<Section<Vec<TransactionRow>>, OpsError> {
-        self.session_details(statement(at_least)).await
+        let rows = self.session_details(statement(at_least)).await?;
+        Ok(rows.map(|rows| self.shown(rows)))
+    }
+
+    /// The oldest of all open transactions, however young it is. Not available where [`Monitor::long_transactions`] is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`].
+    pub async fn transaction_totals(
+        &self,
+        at_least: Duration,
+    ) -> Result<Section<TransactionTotalsRow>, OpsError> {
+        let rows = self.session_details(totals_statement(at_least)).await?;
+        Ok(rows.and_then(Section::of_first))
     }
 }
 
@@ -120,6 +192,10 @@ mod tests {
         insta::assert_snapshot!(
             "long_transactions",
             readable(&statement(Duration::from_secs(60)))
+        );
+        insta::assert_snapshot!(
+            "transaction_totals",
+            readable(&totals_statement(Duration::from_secs(60)))
         );
     }
 }

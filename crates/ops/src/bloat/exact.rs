@@ -129,7 +129,7 @@ impl Monitor {
             })
             .await?;
         Ok(match measured {
-            Section::Available { value } => value,
+            Section::Available { value, .. } => value,
             Section::NotAvailable { reason } => Some(Section::NotAvailable { reason }),
         })
     }

@@ -33,7 +33,8 @@ pub struct IndexBloatRow {
     pub bloat_bytes: i64,
     /// `bloat_bytes` of the file.
     pub bloat_percent: f64,
-    /// By how many points `free_percent` may be wrong.
+    /// By how many points `free_percent` may be wrong; 100, and no figures above, where the role may not read the
+    /// statistics.
     pub margin_percent: f64,
     /// Whether the margin is 5 points at most and there are no doubts.
     pub is_confident: bool,

@@ -16,6 +16,7 @@ WITH taken AS MATERIALIZED (
         entry.indkey::pg_catalog.int2[] AS keys,
         entry.indisunique AS is_unique,
         entry.indisvalid AS is_valid,
+        pg_catalog.has_table_privilege(owner.oid, 'SELECT') AND NOT pg_catalog.row_security_active(owner.oid) AS may_read,
         class.reltuples AS entries,
         pg_catalog.current_setting('block_size')::pg_catalog.float8 AS page_size,
         coalesce((SELECT option.option_value::pg_catalog.int4 FROM pg_catalog.pg_options_to_table(class.reloptions) AS option
@@ -60,7 +61,9 @@ WITH taken AS MATERIALIZED (
         (CASE WHEN attribute.attlen > 0 THEN attribute.attlen ELSE coalesce(known.avg_width, 32) + 0.5 END)::pg_catalog.float8 AS width,
         1 - coalesce(known.null_frac, 0) AS presence,
         known.n_distinct = -1 AS is_distinct,
-        known.avg_width IS NULL AND attribute.attlen < 0 AS lacks_statistics
+        known.avg_width IS NULL AND attribute.attlen < 0 AS lacks_statistics,
+        -- An index on a column of the type name keeps each name without what fills it up, and no statistics say how long that is.
+        source.atttypid IS NOT NULL AND source.atttypid <> attribute.atttypid AS is_of_unknown_width
     FROM tree
     JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = tree.index_id AND attribute.attnum > 0
     LEFT JOIN pg_catalog.pg_attribute AS source
@@ -74,9 +77,10 @@ WITH taken AS MATERIALIZED (
     SELECT
         field.index_id,
         pg_catalog.bool_or(field.lacks_statistics) AS lacks_statistics,
+        pg_catalog.bool_or(field.is_of_unknown_width) AS has_unknown_width,
         coalesce(pg_catalog.bool_or(field.is_distinct), false) AS has_distinct_field,
         pg_catalog.sum(field.presence * field.width) AS bytes,
-        pg_catalog.sum(CASE WHEN field.is_fixed THEN 0 ELSE 0.5 END) AS slack,
+        pg_catalog.sum(CASE WHEN field.is_fixed THEN 0 WHEN field.is_of_unknown_width THEN field.width ELSE 0.5 END) AS slack,
         pg_catalog.sum(CASE WHEN field.place > 1 THEN (field.alignment - 1) / 2.0 ELSE 0 END) AS padding,
         -- Fields that keep each other aligned.
         pg_catalog.bool_and(field.is_fixed AND field.width::pg_catalog.int4 % 8 = 0)
@@ -89,6 +93,8 @@ WITH taken AS MATERIALIZED (
     SELECT
         tree.*,
         shape.lacks_statistics,
+        shape.has_unknown_width,
+        shape.lacks_statistics AND NOT tree.may_read AS is_blind,
         shape.has_distinct_field,
         CASE
             WHEN shape.is_even AND shape.is_full THEN pg_catalog.ceil((8 + shape.bytes) / 8) * 8
@@ -118,9 +124,10 @@ WITH taken AS MATERIALIZED (
 ), judged AS (
     SELECT
         told.*,
-        CASE WHEN told.leaf_bytes > 0 THEN least(greatest(100 * (1 - told.used_bytes / told.leaf_bytes), 0), 100) ELSE 0 END AS free_percent,
-        least(greatest(told.size_bytes - told.page_size * (1 + pg_catalog.ceil(pg_catalog.ceil(greatest(told.entries, 0) / told.entries_per_leaf)
-            * (1 + (told.entry_bytes + 4) / told.room))), 0), told.size_bytes) AS bloat_bytes,
+        CASE WHEN told.is_blind THEN 0
+             WHEN told.leaf_bytes > 0 THEN least(greatest(100 * (1 - told.used_bytes / told.leaf_bytes), 0), 100) ELSE 0 END AS free_percent,
+        CASE WHEN told.is_blind THEN 0 ELSE least(greatest(told.size_bytes - told.page_size * (1 + pg_catalog.ceil(pg_catalog.ceil(greatest(told.entries, 0) / told.entries_per_leaf)
+            * (1 + (told.entry_bytes + 4) / told.room))), 0), told.size_bytes) END AS bloat_bytes,
         2 + CASE WHEN told.leaf_bytes > 0 THEN 100 * greatest(told.entries, 0) * told.entry_slack / told.leaf_bytes ELSE 0 END AS width_margin,
         -- Entries of dead rows stay until a vacuum, and those of later rows are not counted.
         CASE WHEN told.leaf_bytes > 0 THEN 100 * (told.dead_rows + told.changes_since_analyze) * (told.entry_bytes + 4) / told.leaf_bytes
@@ -132,7 +139,9 @@ WITH taken AS MATERIALIZED (
             CASE WHEN told.is_locked THEN 'the table is locked' END,
             CASE WHEN NOT told.is_valid THEN 'the index is not valid' END,
             CASE WHEN told.last_analyzed IS NULL OR told.entries < 0 THEN 'never analyzed' END,
-            CASE WHEN told.lacks_statistics THEN 'statistics are missing or may not be read' END,
+            CASE WHEN told.is_blind THEN 'statistics may not be read'
+                 WHEN told.lacks_statistics THEN 'statistics are missing' END,
+            CASE WHEN told.has_unknown_width THEN 'the width of its names is not known' END,
             CASE WHEN told.dead_rows > 0.02 * greatest(told.entries, 0) THEN 'dead rows' END,
             CASE WHEN told.changes_since_analyze > 0.02 * greatest(told.entries, 0) THEN 'statistics are stale' END,
             CASE WHEN NOT told.is_unique AND NOT told.has_distinct_field THEN 'equal entries are merged' END,
@@ -145,9 +154,10 @@ WITH taken AS MATERIALIZED (
 ), weighed AS (
     SELECT
         judged.*,
-        judged.width_margin + judged.change_margin + judged.sample_margin AS margin_percent,
+        CASE WHEN judged.is_blind THEN 100
+             ELSE judged.width_margin + judged.change_margin + judged.sample_margin END AS margin_percent,
         judged.doubts
-            || CASE WHEN judged.width_margin > 5 THEN ARRAY['the width of entries varies too much'] END
+            || CASE WHEN judged.width_margin > 5 AND NOT judged.is_blind AND NOT judged.has_unknown_width THEN ARRAY['the width of entries varies too much'] END
             || CASE WHEN judged.width_margin <= 5 AND judged.width_margin + judged.sample_margin > 5
                     THEN ARRAY['few entries were in the sample'] END
             || CASE WHEN judged.width_margin + judged.sample_margin <= 5

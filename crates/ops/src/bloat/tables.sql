@@ -28,7 +28,7 @@ WITH RECURSIVE taken AS MATERIALIZED (
                  pg_catalog.pg_stat_get_last_autoanalyze_time(class.oid)) AS last_analyzed,
         pg_catalog.pg_stat_get_last_vacuum_time(class.oid) AS last_vacuum,
         pg_catalog.pg_stat_get_last_autovacuum_time(class.oid) AS last_autovacuum,
-        pg_catalog.has_table_privilege(class.oid, 'SELECT') AS may_read
+        pg_catalog.has_table_privilege(class.oid, 'SELECT') AND NOT pg_catalog.row_security_active(class.oid) AS may_read
     FROM pg_catalog.pg_class AS class
     JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
     JOIN pg_catalog.pg_am AS method ON method.oid = class.relam AND method.amname = 'heap'
@@ -156,10 +156,11 @@ WITH RECURSIVE taken AS MATERIALIZED (
 ), told AS (
     SELECT
         used.*,
-        least(greatest(used.size_bytes - used.used_bytes - (used.pointer_bytes_min + used.pointer_bytes_max) / 2, 0),
-              used.size_bytes) AS free_bytes,
-        least(used.dead_tuples * used.row_bytes, used.size_bytes) AS dead_bytes,
-        least(greatest(used.size_bytes - pg_catalog.ceil(used.live / used.rows_per_page) * used.page_size, 0), used.size_bytes) AS bloat_bytes,
+        sight.is_blind,
+        CASE WHEN sight.is_blind THEN 0 ELSE least(greatest(used.size_bytes - used.used_bytes - (used.pointer_bytes_min + used.pointer_bytes_max) / 2, 0),
+              used.size_bytes) END AS free_bytes,
+        CASE WHEN sight.is_blind THEN 0 ELSE least(used.dead_tuples * used.row_bytes, used.size_bytes) END AS dead_bytes,
+        CASE WHEN sight.is_blind THEN 0 ELSE least(greatest(used.size_bytes - pg_catalog.ceil(used.live / used.rows_per_page) * used.page_size, 0), used.size_bytes) END AS bloat_bytes,
         -- Of rows that changed since, neither the width nor whether they are still there is known.
         CASE WHEN used.size_bytes = 0 THEN 0
              ELSE 100 * used.changes_since_analyze * used.row_bytes / used.size_bytes END AS change_margin,
@@ -170,7 +171,7 @@ WITH RECURSIVE taken AS MATERIALIZED (
         pg_catalog.array_remove(ARRAY[
             CASE WHEN used.is_locked THEN 'the table is locked' END,
             CASE WHEN used.last_analyzed IS NULL THEN 'never analyzed' END,
-            CASE WHEN NOT used.may_read AND used.lacks_statistics THEN 'statistics may not be read'
+            CASE WHEN sight.is_blind THEN 'statistics may not be read'
                  WHEN used.lacks_statistics THEN 'statistics are missing' END,
             CASE WHEN used.changes_since_analyze > 0.1 * (used.live + used.dead_tuples)
                    OR used.changes_since_analyze > 0 AND pg_catalog.abs(used.pages - used.relpages) > 0.02 * used.relpages
@@ -185,14 +186,17 @@ WITH RECURSIVE taken AS MATERIALIZED (
             CASE WHEN used.used_bytes + used.pointer_bytes_min > 1.05 * used.size_bytes THEN 'statistics contradict the size' END
         ], NULL) AS doubts
     FROM used
+    -- Without the widths there is no estimate, and a figure would be taken for one.
+    CROSS JOIN LATERAL (SELECT NOT used.may_read AND used.lacks_statistics AS is_blind) AS sight
     -- A table that was dropped meanwhile has no size.
     WHERE used.size_bytes IS NOT NULL
 ), judged AS (
     SELECT
         told.*,
-        told.width_margin + told.change_margin AS margin_percent,
+        CASE WHEN told.is_blind THEN 100 ELSE told.width_margin + told.change_margin END AS margin_percent,
         told.doubts
-            || CASE WHEN told.width_margin > 5 THEN ARRAY['the width of rows varies too much']
+            || CASE WHEN told.is_blind THEN ARRAY[]::pg_catalog.text[]
+                    WHEN told.width_margin > 5 THEN ARRAY['the width of rows varies too much']
                     WHEN told.width_margin + told.change_margin > 5 AND NOT 'statistics are stale' = ANY (told.doubts)
                     THEN ARRAY['statistics are stale'] END AS all_doubts
     FROM told

@@ -49,7 +49,7 @@ impl Monitor {
     /// ```
     pub async fn blocking(&self) -> Result<Section<BlockingReport>, OpsError> {
         let rows = match self.participants().await? {
-            Section::Available { value } => value,
+            Section::Available { value, .. } => value,
             Section::NotAvailable { reason } => return Ok(Section::NotAvailable { reason }),
         };
         let keys: Vec<i64> = rows.iter().filter_map(|row| row.advisory_key).collect();

@@ -8,6 +8,7 @@ use neobank_db::{FromQueryResult, Statement};
 use crate::error::OpsError;
 use crate::monitor::Monitor;
 use crate::section::Section;
+use crate::statement_text::HasStatement;
 
 /// Sessions whose waits are followed at most, those that have waited longest first: asking who blocks whom keeps the
 /// server's lock tables to itself for a moment, once for each of them.
@@ -70,9 +71,16 @@ struct LockNameRow {
     identifier: String,
 }
 
+impl HasStatement for ParticipantRow {
+    fn statement_mut(&mut self) -> &mut Option<String> {
+        &mut self.query
+    }
+}
+
 impl Monitor {
     pub(super) async fn participants(&self) -> Result<Section<Vec<ParticipantRow>>, OpsError> {
-        self.section(statement()).await
+        let rows = self.section(statement()).await?;
+        Ok(rows.map(|rows| self.shown(rows)))
     }
 
     /// The names behind advisory keys; a key without one has none here. Empty where the registry is not installed, or may

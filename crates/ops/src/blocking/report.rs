@@ -194,7 +194,8 @@ pub struct AwaitedLock {
     pub page: Option<i32>,
     /// The row's place in its page.
     pub tuple: Option<i16>,
-    /// The key of an advisory lock, of 64 bits.
+    /// The key of an advisory lock, of 64 bits; a text in JSON.
+    #[serde(serialize_with = "crate::as_text::option")]
     pub advisory_key: Option<i64>,
     /// Both keys of an advisory lock, of 32 bits each: `(1, 2)`.
     pub advisory_pair: Option<String>,

@@ -119,7 +119,7 @@ impl Monitor {
     }
 }
 
-fn count_where(condition: SimpleExpr) -> SimpleExpr {
+pub(crate) fn count_where(condition: SimpleExpr) -> SimpleExpr {
     Func::count(Expr::cust("*")).filter(condition).into()
 }
 

@@ -7,10 +7,11 @@ use neobank_db::{FromQueryResult, Statement};
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
-use super::analysis::{UNTRACKED, age};
+use super::analysis::{UNTRACKED, age, count_where};
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::statement_text::HasStatement;
 
 /// Connections that are shown at most, those that were idle longest first.
 pub const IDLE_MAX: u64 = 1_000;
@@ -48,6 +49,47 @@ impl IdleConnectionRow {
     pub fn is_tracked(&self) -> bool {
         self.state != UNTRACKED
     }
+}
+
+/// What the connections of clients do that do nothing: of all of them, however short that has been.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, FromQueryResult)]
+#[non_exhaustive]
+pub struct IdleTotalsRow {
+    /// Those that have been idle for at least as long, in a transaction or not.
+    pub idle: i64,
+    /// Those that are idle in a transaction, for any time.
+    pub in_transaction: i64,
+    /// For how long the longest of them has been idle in its transaction; none without any.
+    pub longest_in_transaction_seconds: Option<f64>,
+    /// Those whose state the server does not track.
+    pub untracked: i64,
+}
+
+/// The text of the question for the totals: one row.
+#[must_use]
+pub fn totals_statement(at_least: Duration) -> Statement {
+    let in_transaction =
+        || Expr::col("state").is_in(["idle in transaction", "idle in transaction (aborted)"]);
+    let is_idle = Expr::col("state")
+        .is_in([
+            "idle",
+            "idle in transaction",
+            "idle in transaction (aborted)",
+        ])
+        .and(age("state_change").gte(at_least.as_secs_f64()));
+    build(
+        Query::select()
+            .expr_as(count_where(is_idle), "idle")
+            .expr_as(count_where(in_transaction()), "in_transaction")
+            .expr_as(
+                Func::max(age("state_change")).filter(in_transaction()),
+                "longest_in_transaction_seconds",
+            )
+            .expr_as(count_where(Expr::col("state").eq(UNTRACKED)), "untracked")
+            .from(("pg_catalog", "pg_stat_activity"))
+            .and_where(Expr::col("backend_type").eq("client backend"))
+            .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid"))),
+    )
 }
 
 /// The text of the question, for connections that have done nothing for at least as long, and for those that are not
@@ -92,6 +134,12 @@ pub fn statement(at_least: Duration) -> Statement {
     )
 }
 
+impl HasStatement for IdleConnectionRow {
+    fn statement_mut(&mut self) -> &mut Option<String> {
+        &mut self.query
+    }
+}
+
 impl Monitor {
     /// Connections of clients that have done nothing for at least as long, the longest first, and at the end those of which
     /// nobody knows, because `track_activities` is off for them. Not available to a
@@ -104,7 +152,22 @@ impl Monitor {
         &self,
         at_least: Duration,
     ) -> Result<Section<Vec<IdleConnectionRow>>, OpsError> {
-        self.session_details(statement(at_least)).await
+        let rows = self.session_details(statement(at_least)).await?;
+        Ok(rows.map(|rows| self.shown(rows)))
+    }
+
+    /// How many connections do nothing, and the longest of those that do it in a transaction: of all of them, however many
+    /// [`Monitor::idle_connections`] leaves out. Not available where that is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`].
+    pub async fn idle_totals(
+        &self,
+        at_least: Duration,
+    ) -> Result<Section<IdleTotalsRow>, OpsError> {
+        let rows = self.session_details(totals_statement(at_least)).await?;
+        Ok(rows.and_then(Section::of_first))
     }
 }
 
@@ -118,6 +181,10 @@ mod tests {
         insta::assert_snapshot!(
             "idle_connections",
             readable(&statement(Duration::from_secs(300)))
+        );
+        insta::assert_snapshot!(
+            "idle_totals",
+            readable(&totals_statement(Duration::from_secs(300)))
         );
     }
 }

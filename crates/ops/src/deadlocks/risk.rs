@@ -60,7 +60,7 @@ impl Monitor {
     /// As [`Monitor::section`].
     pub async fn deadlock_risks(&self) -> Result<Section<Vec<DeadlockRisk>>, OpsError> {
         let report = match self.blocking().await? {
-            Section::Available { value } => value,
+            Section::Available { value, .. } => value,
             Section::NotAvailable { reason } => return Ok(Section::NotAvailable { reason }),
         };
         Ok(self

@@ -19,6 +19,8 @@ CROSS JOIN LATERAL (SELECT CASE
     ELSE activity.backend_xid
 END AS number) AS oldest
 WHERE oldest.number IS NOT NULL AND activity.pid <> pg_catalog.pg_backend_pid()
+    -- A parallel query's workers have their leader's snapshot.
+    AND activity.backend_type IS DISTINCT FROM 'parallel worker'
     -- The server leaves those out that VACUUM; not those that VACUUM FULL or ANALYZE.
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_vacuum AS vacuum WHERE vacuum.pid = activity.pid)
 UNION ALL

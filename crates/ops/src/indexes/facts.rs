@@ -8,7 +8,7 @@ use crate::arrays::texts;
 use crate::server_version::ServerVersion;
 
 /// An index.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
 #[non_exhaustive]
 pub struct IndexRow {
     /// The schema of the table and of its index.
@@ -31,6 +31,9 @@ pub struct IndexRow {
     pub is_unique: bool,
     /// The constraint that it stands for.
     pub constraint_name: Option<String>,
+    /// A foreign key of the table whose columns it begins with: deletes and changes in the table that the key names look for
+    /// rows by it.
+    pub foreign_key_name: Option<String>,
     /// Whether logical replication tells rows apart by it.
     pub is_replica_identity: bool,
     /// Whether the table is kept in its order by `CLUSTER`.
@@ -49,6 +52,8 @@ pub struct IndexRow {
     pub last_scan: Option<DateTime<Utc>>,
     /// When the counters of this database were reset; none when they never were, which is since the last crash at least.
     pub counted_since: Option<DateTime<Utc>>,
+    /// For how long the counters have counted at least: since the server's start, or since they were reset after it.
+    pub counted_seconds: f64,
     /// Whether queries may also run on standbys, whose scans are not counted here.
     pub has_standbys: bool,
 }

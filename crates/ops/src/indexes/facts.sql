@@ -2,7 +2,9 @@ WITH taken AS MATERIALIZED (
     SELECT
         lock.relation,
         pg_catalog.bool_or(lock.mode = 'AccessExclusiveLock') AS wholly,
-        pg_catalog.bool_or(lock.granted AND lock.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'AccessExclusiveLock')) AS to_build
+        -- VACUUM, ANALYZE and others take the same lock: only who builds is in this progress, whatever else of it is hidden.
+        pg_catalog.bool_or(lock.granted AND lock.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'AccessExclusiveLock')
+            AND lock.pid IN (SELECT build.pid FROM pg_catalog.pg_stat_progress_create_index AS build)) AS to_build
     FROM pg_catalog.pg_locks AS lock
     WHERE lock.locktype = 'relation' AND lock.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
         AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
@@ -16,8 +18,8 @@ SELECT
     CASE WHEN NOT held.is_locked THEN pg_catalog.pg_relation_size(class.oid) END AS size_bytes,
     entry.indisvalid AS is_valid,
     entry.indisready AS is_ready,
-    -- REINDEX builds indexes that the progress does not name, and a role may not see the progress of others: whoever builds
-    -- also holds a lock on the table.
+    -- REINDEX builds indexes that the progress does not name, and a role may not see of which table others' progress is:
+    -- whoever builds also holds a lock on the table.
     coalesce(of_table.to_build, false)
         OR EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS build
                    WHERE build.relid = owner.oid AND build.datname = pg_catalog.current_database()) AS is_being_built,
@@ -26,6 +28,13 @@ SELECT
     (SELECT rule.conname::pg_catalog.text FROM pg_catalog.pg_constraint AS rule
      WHERE rule.conrelid = owner.oid AND rule.conindid = class.oid AND rule.contype IN ('p', 'u', 'x')
      LIMIT 1) AS constraint_name,
+    -- The other table's changes look for this table's rows by it, and no counter of queries shows how slow they are without.
+    (SELECT rule.conname::pg_catalog.text FROM pg_catalog.pg_constraint AS rule
+     WHERE rule.conrelid = owner.oid AND rule.contype = 'f' AND entry.indpred IS NULL
+         AND pg_catalog.cardinality(rule.conkey) <= entry.indnkeyatts
+         AND rule.conkey OPERATOR(pg_catalog.<@)
+             (entry.indkey::pg_catalog.int2[])[0:pg_catalog.cardinality(rule.conkey) - 1]
+     ORDER BY rule.conname LIMIT 1) AS foreign_key_name,
     entry.indisreplident AS is_replica_identity,
     entry.indisclustered AS is_clustered,
     class.relispartition AS is_of_partition,
@@ -53,6 +62,10 @@ SELECT
     {last_scan} AS last_scan,
     (SELECT pg_catalog.pg_stat_get_db_stat_reset_time(oid) FROM pg_catalog.pg_database
      WHERE datname = pg_catalog.current_database()) AS counted_since,
+    -- The counters are at least as old as the server's start, unless they were reset since.
+    pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - greatest(pg_catalog.pg_postmaster_start_time(),
+        (SELECT pg_catalog.pg_stat_get_db_stat_reset_time(oid) FROM pg_catalog.pg_database
+         WHERE datname = pg_catalog.current_database()))) AS counted_seconds,
     pg_catalog.pg_is_in_recovery()
         OR EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical')
         OR EXISTS (SELECT FROM pg_catalog.pg_stat_replication) AS has_standbys

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::facts::IndexRow;
 
 /// An index that is worth a look.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct IndexFinding {
     /// The index.
@@ -16,6 +16,10 @@ pub struct IndexFinding {
     pub problem: IndexProblem,
     /// What it does besides helping queries; while there is anything, it must stay.
     pub needed_for: Vec<IndexUse>,
+    /// A rebuild that failed left it beside the index that it was to replace.
+    pub is_leftover: bool,
+    /// The counters are younger than [`UNUSED_SECONDS_MIN`], too young to say that nothing uses it.
+    pub is_too_early: bool,
     /// What to know before it is dropped.
     pub caveats: Vec<String>,
 }
@@ -53,6 +57,11 @@ pub enum IndexUse {
         /// The constraint.
         name: String,
     },
+    /// A foreign key looks for rows by it.
+    ForeignKey {
+        /// The foreign key.
+        name: String,
+    },
     /// Logical replication tells rows apart by it.
     ReplicaIdentity,
     /// It belongs to the index of a partitioned table.
@@ -60,12 +69,15 @@ pub enum IndexUse {
 }
 
 impl IndexFinding {
-    /// Whether nothing but queries would miss it.
+    /// Whether nothing but queries would miss it, and these have had time to use it.
     #[must_use]
     pub fn is_removable(&self) -> bool {
-        self.needed_for.is_empty()
+        self.needed_for.is_empty() && !self.is_too_early
     }
 }
+
+/// For how long nothing must have used an index before it is offered for removal: a week, in seconds.
+pub const UNUSED_SECONDS_MIN: f64 = 604_800.0;
 
 /// What is wrong with these indexes: for each the first thing only, in the order of [`IndexProblem`].
 #[must_use]
@@ -79,13 +91,28 @@ pub fn findings(indexes: &[IndexRow]) -> Vec<IndexFinding> {
         .filter_map(|index| {
             let problem = problem(index, of_tables.get(&table(index))?)?;
             Some(IndexFinding {
-                needed_for: uses(index),
+                needed_for: uses(index, &problem),
+                is_leftover: problem == IndexProblem::Invalid
+                    && is_leftover(index, of_tables.get(&table(index))?),
+                is_too_early: problem == IndexProblem::Unused
+                    && index.counted_seconds < UNUSED_SECONDS_MIN,
                 caveats: caveats(index, &problem),
                 index: index.clone(),
                 problem,
             })
         })
         .collect()
+}
+
+/// An invalid index with a name as `REINDEX CONCURRENTLY` makes them, beside the one that it was made for.
+fn is_leftover(index: &IndexRow, of_table: &[&IndexRow]) -> bool {
+    let name = index
+        .index_name
+        .trim_end_matches(|last: char| last.is_ascii_digit());
+    (name.ends_with("_ccnew") || name.ends_with("_ccold"))
+        && of_table
+            .iter()
+            .any(|other| other.is_valid && is_beside(index, other) && is_same(index, other))
 }
 
 fn table(index: &IndexRow) -> (&str, &str) {
@@ -158,7 +185,13 @@ fn is_prefix(index: &IndexRow, other: &IndexRow) -> bool {
         && index.included.iter().all(has)
 }
 
-fn uses(index: &IndexRow) -> Vec<IndexUse> {
+fn uses(index: &IndexRow, problem: &IndexProblem) -> Vec<IndexUse> {
+    // Another index that begins with the same keys serves a foreign key as well.
+    let foreign_key = index
+        .foreign_key_name
+        .as_ref()
+        .filter(|_| *problem == IndexProblem::Unused)
+        .map(|name| IndexUse::ForeignKey { name: name.clone() });
     let constraint = index
         .constraint_name
         .as_ref()
@@ -166,6 +199,7 @@ fn uses(index: &IndexRow) -> Vec<IndexUse> {
     [
         index.is_unique.then_some(IndexUse::Unique),
         constraint,
+        foreign_key,
         index
             .is_replica_identity
             .then_some(IndexUse::ReplicaIdentity),
@@ -186,6 +220,7 @@ fn caveats(index: &IndexRow, problem: &IndexProblem) -> Vec<String> {
                     .to_owned()
             }
         });
+        caveats.push("when the index was made is not known".to_owned());
         if index.has_standbys {
             caveats.push("queries on standbys may use it, and are not counted here".to_owned());
         }
@@ -223,6 +258,8 @@ mod tests {
             scans: 1,
             last_scan: None,
             counted_since: None,
+            counted_seconds: UNUSED_SECONDS_MIN,
+            foreign_key_name: None,
             has_standbys: false,
         }
     }

@@ -4,7 +4,7 @@ pub mod facts;
 mod finding;
 
 pub use facts::IndexRow;
-pub use finding::{IndexFinding, IndexProblem, IndexUse, findings};
+pub use finding::{IndexFinding, IndexProblem, IndexUse, UNUSED_SECONDS_MIN, findings};
 
 use crate::error::OpsError;
 use crate::monitor::Monitor;

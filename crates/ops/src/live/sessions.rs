@@ -8,12 +8,13 @@ use serde::Serialize;
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::statement_text::HasStatement;
 
 /// How many sessions one answer has at most; those with the oldest transactions come first. No screen is longer.
 pub const SESSIONS_MAX: u64 = 2_000;
 
-/// How many characters of a statement one answer has at most.
-pub const STATEMENT_LENGTH_MAX: i32 = 2_000;
+/// How many bytes of a statement one answer has; a longer one is cut there, with `\\ooo` for bytes outside of ASCII.
+pub const STATEMENT_LENGTH_MAX: i32 = 8_000;
 
 /// A session. What the role may not see of it is none, and its statement is `<insufficient privilege>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
@@ -48,7 +49,7 @@ pub struct SessionRow {
     pub state_age_milliseconds: Option<i64>,
     /// When its statement, or its last one, began.
     pub statement_started_at: Option<DateTime<Utc>>,
-    /// The statement that it runs, or ran last, with its values; cut after [`STATEMENT_LENGTH_MAX`].
+    /// The statement that it runs, or ran last, without secrets; cut after [`STATEMENT_LENGTH_MAX`].
     pub statement: Option<String>,
 }
 
@@ -85,9 +86,12 @@ pub fn statement() -> Statement {
             .expr_as(milliseconds_since("state_change"), "state_age_milliseconds")
             .expr_as(Expr::col("query_start"), "statement_started_at")
             .expr_as(
-                Func::cust("pg_catalog.left")
-                    .arg(Expr::col("query"))
-                    .arg(STATEMENT_LENGTH_MAX),
+                // The texts of other databases may have bytes that the server's own functions on texts refuse.
+                Expr::cust(format!(
+                    "CASE WHEN pg_catalog.octet_length(query) <= {STATEMENT_LENGTH_MAX} THEN query \
+                    ELSE pg_catalog.encode(pg_catalog.substring(pg_catalog.textsend(query), 1, {STATEMENT_LENGTH_MAX}), \
+                    'escape') END"
+                )),
                 "statement",
             )
             .from(("pg_catalog", "pg_stat_activity"))
@@ -106,6 +110,12 @@ fn milliseconds_since(column: &'static str) -> Expr {
     )
 }
 
+impl HasStatement for SessionRow {
+    fn statement_mut(&mut self) -> &mut Option<String> {
+        &mut self.statement
+    }
+}
+
 impl Monitor {
     /// Every session that works in a database, of all databases.
     ///
@@ -113,7 +123,8 @@ impl Monitor {
     ///
     /// As [`Monitor::section`].
     pub async fn sessions(&self) -> Result<Section<Vec<SessionRow>>, OpsError> {
-        self.section(statement()).await
+        let rows = self.section(statement()).await?;
+        Ok(rows.map(|rows| self.shown(rows)))
     }
 }
 

@@ -180,8 +180,11 @@ impl PgbouncerConfig {
         if self.pool_mode == PoolMode::Session {
             settings.push(("server_reset_query", "DISCARD ALL".to_owned()));
         }
-        // Some drivers send it, and PgBouncer refuses what it does not know.
-        settings.push(("ignore_startup_parameters", "extra_float_digits".to_owned()));
+        // Some drivers send these, and PgBouncer refuses what it does not know.
+        settings.push((
+            "ignore_startup_parameters",
+            "extra_float_digits, options".to_owned(),
+        ));
         // The driver's own limits are shorter; these are for clients that have none.
         settings.push(("query_wait_timeout", "30".to_owned()));
         settings.push(("idle_transaction_timeout", "60".to_owned()));

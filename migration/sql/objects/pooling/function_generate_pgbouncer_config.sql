@@ -198,7 +198,7 @@ BEGIN
             -- Written even when it is 0, because the default became 200 in 1.24.
             (19, 'max_prepared_statements', CASE WHEN v_minor >= 21 THEN v_config ->> 'max_prepared_statements' END, NULL),
             (20, 'server_reset_query', CASE WHEN v_config ->> 'pool_mode' = 'session' THEN 'DISCARD ALL' END, NULL),
-            (21, 'ignore_startup_parameters', 'extra_float_digits', NULL),
+            (21, 'ignore_startup_parameters', 'extra_float_digits, options', NULL),
             (22, 'query_wait_timeout', '30', NULL),
             (23, 'idle_transaction_timeout', '60', NULL),
             (24, 'server_connect_timeout', '5', NULL),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use neobank_ops::activity::{CacheRow, StatementRow, TransactionRow};
-use neobank_ops::{Monitor, OpsError, Thresholds};
+use neobank_ops::activity::{CacheRow, StatementRow, TransactionRow, TransactionTotalsRow};
+use neobank_ops::{Monitor, OpsError, Section, Thresholds};
 
 use super::part::{Bar, Chart, Findings, Part, count, counted, seconds, seconds_from, short};
 use crate::nagios::{Measure, Range, Unit};
@@ -21,12 +21,22 @@ pub(super) async fn transactions(
     thresholds: &Thresholds,
 ) -> Result<Part, OpsError> {
     let at_least = Duration::from_secs(thresholds.transactions.long_warning_seconds);
+    const TITLE: &str = "Long transactions";
+    // The figures are of all transactions; only the table leaves the young ones out.
+    let totals = match monitor.transaction_totals(at_least).await? {
+        Section::Available { value, .. } => value,
+        missing @ Section::NotAvailable { .. } => {
+            return Ok(Part::of("transactions", TITLE, &missing, |totals| {
+                long(&[], totals, thresholds)
+            }));
+        }
+    };
     let section = monitor.long_transactions(at_least).await?;
     let untracked = section.value().map_or(0, |rows| {
         rows.iter().filter(|row| row.started_at.is_none()).count()
     });
-    let part = Part::of("transactions", "Long transactions", &section, |rows| {
-        long(rows, thresholds)
+    let part = Part::of("transactions", TITLE, &section, |rows| {
+        long(rows, &totals, thresholds)
     });
     Ok(part.without_untracked(untracked))
 }
@@ -51,13 +61,18 @@ pub(super) async fn cache(monitor: &Monitor, thresholds: &Thresholds) -> Result<
     }))
 }
 
-fn long(rows: &[TransactionRow], thresholds: &Thresholds) -> Findings {
+fn long(
+    rows: &[TransactionRow],
+    totals: &TransactionTotalsRow,
+    thresholds: &Thresholds,
+) -> Findings {
     let mut table = Table::new(
         &[
             "Process",
             "User",
             "Database",
             "Application",
+            "Kind",
             "State",
             ">Transaction",
             ">In state",
@@ -72,18 +87,21 @@ fn long(rows: &[TransactionRow], thresholds: &Thresholds) -> Findings {
             optional(row.username.as_ref()),
             optional(row.database.as_ref()),
             optional(row.application_name.as_ref()),
+            optional(row.backend_type.as_ref()),
             optional(row.state.as_ref()),
-            optional(row.transaction_seconds.map(seconds)).mood(Mood::Warning),
+            optional(row.transaction_seconds.map(seconds)).mood(if row.is_autovacuum() {
+                Mood::Plain
+            } else {
+                Mood::Warning
+            }),
             optional(row.state_seconds.map(seconds)),
             optional(row.held_back_transactions),
             optional(row.query.as_deref().map(short)),
         ]);
     }
-    let longest = rows
-        .iter()
-        .filter_map(|row| row.transaction_seconds)
-        .fold(0.0, f64::max);
-    let open = rows.iter().filter(|row| row.started_at.is_some()).count();
+    let longest = totals.longest_seconds.unwrap_or_default();
+    let autovacuum = totals.longest_autovacuum_seconds.unwrap_or_default();
+    let open = totals.long;
     let limit = thresholds.transactions.long_warning_seconds;
     let summary = format!(
         "{} for {limit} s or longer",
@@ -103,6 +121,7 @@ fn long(rows: &[TransactionRow], thresholds: &Thresholds) -> Findings {
                 seconds_from(thresholds.transactions.long_critical_seconds),
             ),
             Measure::new("long", count(open), Unit::Count),
+            Measure::new("longest_autovacuum", autovacuum, Unit::Seconds),
         ],
     }
 }

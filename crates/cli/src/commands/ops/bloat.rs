@@ -58,7 +58,7 @@ fn of_tables(rows: &[TableBloatRow], thresholds: &Thresholds) -> Findings {
     let with_bloat = rows.iter().filter(|row| row.bloat_bytes > 0);
     for row in with_bloat.take(SHOWN_MAX) {
         table.row([
-            cell(format!("{}.{}", row.schema_name, row.table_name)),
+            cell(TableName::new(&row.schema_name, &row.table_name).to_string()),
             cell(bytes(row.size_bytes)),
             cell(bytes(row.bloat_bytes)),
             percent(row.bloat_percent, row.margin_percent),
@@ -69,7 +69,7 @@ fn of_tables(rows: &[TableBloatRow], thresholds: &Thresholds) -> Findings {
         ]);
     }
     let sizes = rows.iter().map(|row| {
-        let name = format!("{}.{}", row.schema_name, row.table_name);
+        let name = TableName::new(&row.schema_name, &row.table_name).to_string();
         (name, row.bloat_bytes, row.bloat_percent)
     });
     let judged = rows
@@ -77,7 +77,11 @@ fn of_tables(rows: &[TableBloatRow], thresholds: &Thresholds) -> Findings {
         .filter(|row| row.is_confident)
         .map(|row| (row.size_bytes, row.bloat_percent));
     let worst = worst(judged, thresholds);
-    findings("tables", TABLES_MAX, table, sizes.collect(), worst)
+    let unread = rows
+        .iter()
+        .filter(|row| has_unread_statistics(&row.doubts))
+        .count();
+    findings("tables", TABLES_MAX, table, sizes.collect(), worst, unread)
 }
 
 fn of_indexes(rows: &[IndexBloatRow], thresholds: &Thresholds) -> Findings {
@@ -97,7 +101,7 @@ fn of_indexes(rows: &[IndexBloatRow], thresholds: &Thresholds) -> Findings {
     let with_bloat = rows.iter().filter(|row| row.bloat_bytes > 0);
     for row in with_bloat.take(SHOWN_MAX) {
         table.row([
-            cell(format!("{}.{}", row.schema_name, row.index_name)),
+            cell(TableName::new(&row.schema_name, &row.index_name).to_string()),
             cell(bytes(row.size_bytes)),
             cell(bytes(row.bloat_bytes)),
             percent(row.bloat_percent, row.margin_percent),
@@ -106,7 +110,7 @@ fn of_indexes(rows: &[IndexBloatRow], thresholds: &Thresholds) -> Findings {
         ]);
     }
     let sizes = rows.iter().map(|row| {
-        let name = format!("{}.{}", row.schema_name, row.index_name);
+        let name = TableName::new(&row.schema_name, &row.index_name).to_string();
         (name, row.bloat_bytes, row.bloat_percent)
     });
     let judged = rows
@@ -114,7 +118,25 @@ fn of_indexes(rows: &[IndexBloatRow], thresholds: &Thresholds) -> Findings {
         .filter(|row| row.is_confident)
         .map(|row| (row.size_bytes, row.bloat_percent));
     let worst = worst(judged, thresholds);
-    findings("indexes", INDEXES_MAX, table, sizes.collect(), worst)
+    let unread = rows
+        .iter()
+        .filter(|row| has_unread_statistics(&row.doubts))
+        .count();
+    findings(
+        "indexes",
+        INDEXES_MAX,
+        table,
+        sizes.collect(),
+        worst,
+        unread,
+    )
+}
+
+/// Whether there is no figure, because the role may not read the statistics.
+fn has_unread_statistics(doubts: &[String]) -> bool {
+    doubts
+        .iter()
+        .any(|doubt| doubt == "statistics may not be read")
 }
 
 /// The largest share of bloat among those that are large enough to be judged.
@@ -136,6 +158,7 @@ fn findings(
     table: Table,
     sizes: Vec<(String, i64, f64)>,
     worst: Measure,
+    unread: usize,
 ) -> Findings {
     let total = sizes
         .iter()
@@ -163,9 +186,15 @@ fn findings(
         end: Some(100.0),
         bars,
     };
+    let mut blocks = vec![Block::Note(summary.clone()), Block::Table(table)];
+    if unread > 0 {
+        blocks.push(Block::Note(format!(
+            "nothing is known of {unread} {what}: the role may not read their statistics; grant it SELECT, or pg_read_all_data"
+        )));
+    }
     // Kilobytes keep a large database within what a count can hold.
     Findings {
-        blocks: vec![Block::Note(summary.clone()), Block::Table(table)],
+        blocks,
         charts: if chart.bars.is_empty() {
             Vec::new()
         } else {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use neobank_ops::connections::IdleConnectionRow;
-use neobank_ops::{Monitor, OpsError, Thresholds};
+use neobank_ops::connections::{IdleConnectionRow, IdleTotalsRow};
+use neobank_ops::{Monitor, OpsError, Section, Thresholds};
 
 use super::part::{Findings, Part, count, counted, seconds, seconds_from, short};
 use crate::nagios::{Measure, Unit};
@@ -11,25 +11,31 @@ use crate::output::{Block, Mood, Table, cell, optional};
 
 pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
     let at_least = Duration::from_secs(thresholds.connections.idle_seconds);
+    // The figures are of all sessions; only the table leaves out those that are idle for a short time.
+    let totals = match monitor.idle_totals(at_least).await? {
+        Section::Available { value, .. } => value,
+        missing @ Section::NotAvailable { .. } => {
+            return Ok(Part::of("idle", "Idle connections", &missing, |totals| {
+                findings(&[], totals, thresholds)
+            }));
+        }
+    };
     let section = monitor.idle_connections(at_least).await?;
-    let untracked = section.value().map_or(0, |rows| {
-        rows.iter().filter(|row| !row.is_tracked()).count()
-    });
+    let untracked = usize::try_from(totals.untracked).unwrap_or_default();
     let part = Part::of("idle", "Idle connections", &section, |rows| {
-        findings(rows, thresholds)
+        findings(rows, &totals, thresholds)
     });
     Ok(part.without_untracked(untracked))
 }
 
-fn findings(rows: &[IdleConnectionRow], thresholds: &Thresholds) -> Findings {
-    let idle = rows.iter().filter(|row| row.is_tracked()).count();
+fn findings(
+    rows: &[IdleConnectionRow],
+    totals: &IdleTotalsRow,
+    thresholds: &Thresholds,
+) -> Findings {
+    let (idle, open) = (totals.idle, totals.in_transaction);
     let in_transaction = |row: &&IdleConnectionRow| row.transaction_seconds.is_some();
-    let longest = rows
-        .iter()
-        .filter(in_transaction)
-        .filter_map(|row| row.idle_seconds)
-        .fold(0.0, f64::max);
-    let open = rows.iter().filter(in_transaction).count();
+    let longest = totals.longest_in_transaction_seconds.unwrap_or_default();
     let mut table = Table::new(
         &[
             "Process",
@@ -66,13 +72,13 @@ fn findings(rows: &[IdleConnectionRow], thresholds: &Thresholds) -> Findings {
     Findings {
         blocks: vec![
             Block::Note(format!(
-                "idle for {limit} s or longer: {idle}, in a transaction: {open}"
+                "idle for {limit} s or longer: {idle}; in a transaction, for any time: {open}"
             )),
             Block::Table(table),
         ],
         charts: Vec::new(),
         summary: format!(
-            "{} for {limit} s or longer, {open} in a transaction",
+            "{} for {limit} s or longer, {open} in a transaction for any time",
             counted(
                 idle,
                 "connection has been idle",

@@ -63,9 +63,9 @@ fn findings(found: &[IndexFinding]) -> Findings {
             .collect();
         table.row([
             cell(name(finding)),
-            cell(format!(
-                "{}.{}",
-                finding.index.schema_name, finding.index.table_name
+            cell(TableName::new(
+                &finding.index.schema_name,
+                &finding.index.table_name,
             )),
             cell(problem(&finding.problem)).mood(mood),
             optional(finding.index.size_bytes.map(bytes)),
@@ -79,7 +79,7 @@ fn findings(found: &[IndexFinding]) -> Findings {
     let mut blocks = vec![Block::Table(table)];
     if quiet > 0 {
         blocks.push(Block::Note(format!(
-            "{} by no query, but needed for uniqueness or a constraint: nothing to do",
+            "{} by no query, but needed for a constraint or a key, or not counted for long enough: nothing to do",
             counted(quiet, "index is used", "indexes are used")
         )));
     }
@@ -107,12 +107,18 @@ fn findings(found: &[IndexFinding]) -> Findings {
 }
 
 fn name(finding: &IndexFinding) -> String {
-    format!("{}.{}", finding.index.schema_name, finding.index.index_name)
+    TableName::new(&finding.index.schema_name, &finding.index.index_name).to_string()
 }
 
 /// A statement to copy.
 fn remedy(finding: &IndexFinding) -> String {
     let index = TableName::new(&finding.index.schema_name, &finding.index.index_name);
+    if finding.is_leftover {
+        return format!("A rebuild failed and left it: DROP INDEX CONCURRENTLY {index};");
+    }
+    if finding.is_too_early {
+        return "Nothing yet: scans have been counted for less than a week.".to_owned();
+    }
     if finding.problem == IndexProblem::Invalid {
         format!("Build it again: REINDEX INDEX CONCURRENTLY {index};")
     } else if finding.is_removable() && finding.problem == IndexProblem::Unused {

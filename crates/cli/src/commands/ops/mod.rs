@@ -103,6 +103,9 @@ pub(crate) struct MonitoringArguments {
         help_heading = "Monitoring"
     )]
     question_timeout: u64,
+    /// Leave the texts of statements out: secrets in them are hidden, but not customers' data
+    #[arg(long, help_heading = "Monitoring")]
+    without_statements: bool,
 }
 
 impl SchemasArguments {
@@ -254,6 +257,11 @@ impl MonitoringArguments {
     async fn open(&self, connection: &Connection) -> Result<(Monitor, Thresholds), CommandError> {
         let thresholds = self.thresholds()?;
         let monitor = Monitor::connect(connection.config("ops")?, self.limits()).await?;
+        let monitor = if self.without_statements {
+            monitor.without_statements()
+        } else {
+            monitor
+        };
         Ok((monitor, thresholds))
     }
 }

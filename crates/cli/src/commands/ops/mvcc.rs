@@ -39,7 +39,7 @@ pub(super) async fn run(
     };
     let section = monitor.row_versions(&table, pages).await?;
     let blocks = match &section {
-        Section::Available { value } => blocks(value),
+        Section::Available { value, .. } => blocks(value),
         Section::NotAvailable { reason } => vec![Block::Note(format!("n/a: {reason}"))],
     };
     let failed = section.value().is_none();

@@ -26,6 +26,9 @@ pub(crate) struct Part {
     pub(crate) charts: Vec<Chart>,
     /// The figures that are judged.
     pub(crate) check: Check,
+    /// What it is about is not there at all, so that nothing can be wrong with it: a check of several subjects passes over
+    /// it.
+    pub(crate) is_absent: bool,
 }
 
 /// Bars beside each other that share a scale.
@@ -66,15 +69,27 @@ impl Part {
     ) -> Self {
         let data = serde_json::to_value(section).unwrap_or_default();
         match section {
-            Section::Available { value } => {
+            Section::Available { value, .. } => {
                 let found = findings(value);
+                let unread = section.unreadable().map(|unreadable| {
+                    format!(
+                        "{} left out that cannot be read: {}",
+                        counted(unreadable.rows, "row is", "rows are"),
+                        unreadable.reason
+                    )
+                });
+                let mut blocks = found.blocks;
+                blocks.extend(unread.clone().map(Block::Note));
+                let mut check = Check::new(name, found.summary, found.measures);
+                check.unknown = unread;
                 Self {
                     name,
                     title,
                     data,
-                    blocks: found.blocks,
+                    blocks,
                     charts: found.charts,
-                    check: Check::new(name, found.summary, found.measures),
+                    check,
+                    is_absent: false,
                 }
             }
             Section::NotAvailable { reason } => Self {
@@ -84,6 +99,7 @@ impl Part {
                 blocks: vec![Block::Note(format!("n/a: {}", why(reason)))],
                 charts: Vec::new(),
                 check: Check::not_available(name, why(reason)),
+                is_absent: reason.cause.is_absence(),
             },
         }
     }
@@ -97,7 +113,9 @@ impl Part {
             blocks: Vec::new(),
             charts: Vec::new(),
             check: Check::new(name, "", Vec::new()),
+            is_absent: !parts.is_empty() && parts.iter().all(|part| part.is_absent),
         };
+        let is_absent = joined.is_absent;
         let mut data = serde_json::Map::new();
         let (mut summaries, mut unknown) = (Vec::new(), Vec::new());
         for part in parts {
@@ -111,6 +129,8 @@ impl Part {
             });
             joined.check.measures.extend(prefixed);
             match part.check.unknown {
+                // Beside what is there, what is not is only said.
+                Some(_) if part.is_absent && !is_absent => {}
                 Some(reason) => {
                     unknown.push(format!("{} n/a: {reason}", part.name));
                     // What was found beside it may be worse.

@@ -92,6 +92,9 @@ fn check(parts: &[Part]) -> Check {
             measure.label = format!("{}_{}", part.name, measure.label);
             measures.push(measure);
         }
+        if part.is_absent {
+            continue;
+        }
         if let Some(reason) = &part.check.unknown {
             unknown.push(format!("{} is not available ({reason})", part.name));
         }
