@@ -63,7 +63,8 @@ impl EmptyDatabase {
     pub(crate) fn dump(&self) -> String {
         let server = server::server(self.version);
         let output = Command::new(server.bin_directory().unwrap().join("pg_dump"))
-            .args(["--schema-only", "--dbname", &self.url])
+            .args(["--schema-only", "--dbname"])
+            .arg(server.database_url(&self.name))
             .output()
             .unwrap();
         assert!(

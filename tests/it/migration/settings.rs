@@ -104,10 +104,8 @@ async fn through_a_pooler_nothing_is_done(database: EmptyDatabase) {
          WHERE l.locktype = 'advisory' AND d.datname = current_database()";
     let held: i64 = superuser.fetch_value(statement(locks, [])).await.unwrap();
     assert_eq!(held, 0);
-    drop(superuser);
-    let dropping = EmptyDatabase::on(database.version).await.superuser().await;
     let sql = format!("DROP ROLE {role}");
-    dropping.execute(statement(&sql, [])).await.unwrap();
+    superuser.execute(statement(&sql, [])).await.unwrap();
 }
 
 async fn the_configuration_means_what_it_means_elsewhere(database: EmptyDatabase) {
