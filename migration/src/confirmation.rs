@@ -1,60 +1,58 @@
-//! Whether somebody must say twice that data is to be destroyed, and what to ask. The asking itself is for those who talk
-//! to people.
+//! What a person must say before data is destroyed, and the words to ask for it. The asking itself is the command's.
 
-use crate::rollout::Rollout;
+/// What would destroy data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destruction {
+    /// Taking back this many of the last migrations.
+    Down(usize),
+    /// Dropping every schema.
+    Fresh,
+}
 
 /// What a person must confirm before data is destroyed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
     database: String,
     what: String,
+    table: String,
 }
 
 impl Confirmation {
-    /// What must be confirmed before the last `steps` migrations are taken back; nothing on a database on this machine.
-    #[must_use]
-    pub fn for_down(rollout: &Rollout, steps: usize) -> Option<Self> {
-        let what = format!("takes the last {steps} migrations back, with their data");
-        Self::on(rollout, what)
-    }
-
-    /// What must be confirmed before everything is dropped; nothing on a database on this machine.
-    #[must_use]
-    pub fn for_fresh(rollout: &Rollout) -> Option<Self> {
-        Self::on(
-            rollout,
-            "drops every schema of the bank, with all data".to_owned(),
-        )
-    }
-
-    fn on(rollout: &Rollout, what: String) -> Option<Self> {
-        (!rollout.is_local()).then(|| Self {
-            database: rollout.database().to_owned(),
+    pub(crate) fn new(database: String, destruction: Destruction, table: String) -> Self {
+        let what = match destruction {
+            Destruction::Down(steps) => {
+                format!("takes the last {steps} migrations back, with their data,")
+            }
+            Destruction::Fresh => "drops every schema of the bank, with all data,".to_owned(),
+        };
+        Self {
+            database,
             what,
-        })
+            table,
+        }
     }
 
     /// What to ask; the answer is the database's name.
     #[must_use]
     pub fn question(&self) -> String {
         format!(
-            "This {} on {:?}, which is not local.\nType the database's name to go on: ",
-            self.what, self.database
+            "This {} on {:?}, where {} has rows.\nType the database's name to go on: ",
+            self.what, self.database, self.table
         )
     }
 
-    /// Whether a line is the right answer.
+    /// The name in a line that a person typed.
     #[must_use]
-    pub fn accepts(&self, answer: &str) -> bool {
-        answer.trim_end_matches(['\r', '\n']) == self.database
+    pub fn name(line: &str) -> &str {
+        line.trim_end_matches(['\r', '\n'])
     }
 
     /// What to say where nobody can be asked.
     #[must_use]
     pub fn unasked(&self) -> String {
         format!(
-            "this {} on {:?}, which is not local: say --yes to do it without being asked",
-            self.what, self.database
+            "this {} on {:?}, where {} has rows: say --yes-destroy with the database's name to do it without being asked",
+            self.what, self.database, self.table
         )
     }
 
@@ -62,22 +60,5 @@ impl Confirmation {
     #[must_use]
     pub const fn refused() -> &'static str {
         "that is not the database's name; nothing was changed"
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_name_is_an_answer() {
-        let confirmation = Confirmation {
-            database: "bank".to_owned(),
-            what: "drops it".to_owned(),
-        };
-        assert!(confirmation.accepts("bank\n") && confirmation.accepts("bank\r\n"));
-        for answer in ["", "\n", "y\n", "bank \n", "Bank\n", "banks\n"] {
-            assert!(!confirmation.accepts(answer), "{answer:?}");
-        }
     }
 }

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use sea_orm_migration::DbErr;
-use sea_orm_migration::sea_orm::RuntimeErr;
+use neobank_db::DatabaseError;
 use thiserror::Error;
 
 /// Why a roll-out stopped. Steps before the one that failed stay; the one that failed left nothing.
@@ -19,6 +18,43 @@ pub enum RolloutError {
     Connect {
         /// What the network or the server said.
         reason: String,
+    },
+    /// A pooler stands between the rollout and the server.
+    #[error(
+        "nothing was done: a pooler such as PgBouncer stands before the server, and its sessions are not kept; connect \
+         to the server directly"
+    )]
+    Pooler,
+    /// Another role made, or may change, what the rollout would read or execute.
+    #[error(
+        "nothing was read or executed: {}; remove what is not yours, or roll out as the role that owns all of it (DB_ROLE)",
+        .problems.join("; ")
+    )]
+    Untrusted {
+        /// What is another role's, one sentence each; at most ten.
+        problems: Vec<String>,
+    },
+    /// The database cannot hold every character.
+    #[error(
+        "nothing was done: the database {database:?} has the encoding {encoding}, and a bank's texts need UTF8; create it \
+         with ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// The database's name.
+        database: String,
+        /// Its encoding, as the server names it.
+        encoding: String,
+    },
+    /// Rows would be destroyed, and nothing has named the database.
+    #[error(
+        "nothing was changed: {table} in the database {database:?} has rows, and they would be destroyed; confirm with \
+         the database's name"
+    )]
+    Unconfirmed {
+        /// The database's name.
+        database: String,
+        /// The first table that has rows.
+        table: String,
     },
     /// Another roll-out has not ended in time.
     #[error(
@@ -100,7 +136,7 @@ pub enum RolloutError {
 }
 
 impl RolloutError {
-    pub(crate) fn database(error: &DbErr) -> Self {
+    pub(crate) fn database(error: &DatabaseError) -> Self {
         Self::Database {
             reason: reason(error),
         }
@@ -108,32 +144,14 @@ impl RolloutError {
 }
 
 /// The server's own message with its SQLSTATE, without the driver's words around it.
-pub(crate) fn reason(error: &DbErr) -> String {
-    let Some(server) = server_error(error) else {
-        return error.to_string();
-    };
-    let Some(server) = server.as_database_error() else {
-        return server.to_string();
-    };
-    match server.code() {
-        Some(code) => format!("{} (SQLSTATE {code})", server.message()),
-        None => server.message().to_owned(),
+pub(crate) fn reason(error: &DatabaseError) -> String {
+    match error.server() {
+        Some(server) => format!("{} (SQLSTATE {})", server.message, server.sqlstate),
+        None => error.to_string(),
     }
 }
 
 /// The five characters of the server's error.
-pub(crate) fn sqlstate(error: &DbErr) -> Option<String> {
-    server_error(error)?
-        .as_database_error()?
-        .code()
-        .map(std::borrow::Cow::into_owned)
-}
-
-fn server_error(error: &DbErr) -> Option<&sea_orm_migration::sea_orm::sqlx::Error> {
-    match error {
-        DbErr::Conn(RuntimeErr::SqlxError(error))
-        | DbErr::Exec(RuntimeErr::SqlxError(error))
-        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
-        _ => None,
-    }
+pub(crate) fn sqlstate(error: &DatabaseError) -> Option<&str> {
+    Some(error.server()?.sqlstate.as_str())
 }

@@ -11,13 +11,16 @@
 //! * What was applied is remembered with its SHA-256: a migration that was edited later is reported, and nothing is rolled
 //!   out on top of it.
 //!
+//! * Nothing that another role made in the schemas is read or executed, and no row is destroyed before the database has
+//!   been named.
+//!
 //! # Example
 //!
 //! ```no_run
 //! use neobank_migration::{Rollout, RolloutOptions};
 //!
 //! # async fn example() -> Result<(), neobank_migration::RolloutError> {
-//! let rollout = Rollout::connect("postgresql://postgres@localhost/bank", RolloutOptions::default()).await?;
+//! let rollout = Rollout::connect("postgresql://owner@localhost/bank", RolloutOptions::default()).await?;
 //! for step in rollout.plan().await? {
 //!     println!("-- {}\n{}", step.title, step.sql);
 //! }
@@ -32,6 +35,7 @@
 mod readme {}
 
 mod confirmation;
+mod data;
 mod error;
 mod lock;
 mod migrator;
@@ -45,8 +49,9 @@ mod schema;
 mod session;
 mod status;
 mod step;
+mod trust;
 
-pub use confirmation::Confirmation;
+pub use confirmation::{Confirmation, Destruction};
 pub use error::RolloutError;
 pub use migrator::Migrator;
 pub use neobank::schema;

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm_migration::sea_orm::ConnectionTrait;
-
 use crate::error::RolloutError;
-use crate::session::value;
+use crate::session::Session;
 
 /// The key of the advisory lock: the letters `neobank` and a number, as one 64-bit number.
 const KEY: i64 = i64::from_be_bytes(*b"neobank\x01");
@@ -15,22 +13,13 @@ const KEY: i64 = i64::from_be_bytes(*b"neobank\x01");
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes the lock, or says that another roll-out runs.
-pub(crate) async fn acquire(
-    on: &impl ConnectionTrait,
-    patience: Duration,
-) -> Result<(), RolloutError> {
+pub(crate) async fn acquire(on: &Session, patience: Duration) -> Result<(), RolloutError> {
     let started = Instant::now();
     loop {
-        let granted = value::<bool>(
-            on,
-            "SELECT pg_catalog.pg_try_advisory_lock($1)",
-            [KEY.into()],
-        )
-        .await;
-        if granted
-            .map_err(|error| RolloutError::database(&error))?
-            .unwrap_or(false)
-        {
+        let granted = on
+            .value::<bool>("SELECT pg_catalog.pg_try_advisory_lock($1)", [KEY.into()])
+            .await;
+        if granted.map_err(|error| RolloutError::database(&error))? {
             return Ok(());
         }
         if started.elapsed() >= patience {
@@ -43,16 +32,17 @@ pub(crate) async fn acquire(
 }
 
 /// Checks that this very session still has the lock: behind a transaction pooler another one would answer.
-pub(crate) async fn check(on: &impl ConnectionTrait) -> Result<(), RolloutError> {
+pub(crate) async fn check(on: &Session) -> Result<(), RolloutError> {
     const HELD: &str = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_locks
         WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() AND granted
           AND ((classid::bigint << 32) | objid::bigint) = $1 AND objsubid = 1
     )";
-    let held = value::<bool>(on, HELD, [KEY.into()])
+    let held = on
+        .value::<bool>(HELD, [KEY.into()])
         .await
         .map_err(|error| RolloutError::database(&error))?;
-    if held == Some(true) {
+    if held {
         Ok(())
     } else {
         Err(RolloutError::LockLost)
@@ -61,11 +51,8 @@ pub(crate) async fn check(on: &impl ConnectionTrait) -> Result<(), RolloutError>
 
 /// Lets the lock go, also when a caller who gave up half-way left it taken twice. When that fails the session is gone, and
 /// the lock with it.
-pub(crate) async fn release(on: &impl ConnectionTrait) {
-    if let Err(error) = on
-        .execute_unprepared("SELECT pg_catalog.pg_advisory_unlock_all()")
-        .await
-    {
+pub(crate) async fn release(on: &Session) {
+    if let Err(error) = on.batch("SELECT pg_catalog.pg_advisory_unlock_all()").await {
         tracing::debug!("the roll-out's lock ends with its session: {error}");
     }
 }

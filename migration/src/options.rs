@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::schema::Schema;
+use crate::session::SETTINGS;
 
 /// How patient a roll-out is, and what it rolls out.
 #[derive(Clone, Debug)]
@@ -14,7 +15,7 @@ pub struct RolloutOptions {
     pub lock_attempts: u32,
     /// The pause after the first attempt, half a second by default; it doubles after each.
     pub lock_pause: Duration,
-    /// How long a statement may run; without, as the server's settings say.
+    /// How long a statement may run; without, as long as it takes, whatever the server's settings say.
     pub statement_timeout: Option<Duration>,
     /// How long another roll-out is waited for; five minutes by default.
     pub patience: Duration,
@@ -34,36 +35,31 @@ impl Default for RolloutOptions {
 }
 
 impl RolloutOptions {
-    /// What a transaction begins with. The fixed search path lets nothing be made in or found in a schema by chance.
+    /// What a transaction begins with: the limits, and every setting that changes what SQL means.
     pub(crate) fn limits(&self) -> String {
-        let mut sql = format!(
-            "SET LOCAL search_path = pg_catalog, pg_temp;\nSET LOCAL standard_conforming_strings = on;\n\
-             SET LOCAL lock_timeout = {};",
-            milliseconds(self.lock_timeout)
-        );
-        if let Some(limit) = self.statement_timeout {
-            sql.push_str(&format!(
-                "\nSET LOCAL statement_timeout = {};",
-                milliseconds(limit)
-            ));
-        }
-        sql
+        self.settings("SET LOCAL", &milliseconds(self.lock_timeout).to_string())
+            .join("\n")
     }
 
     /// What comes before a migration that is not a transaction. Without a limit for locks: such statements take none
     /// that production would have to wait behind, and one that gives up leaves an invalid index.
     pub(crate) fn session_limits(&self) -> String {
-        let mut sql =
-            "SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on; \
-                       SET lock_timeout = 0;"
-                .to_owned();
+        self.settings("SET", "0").join(" ")
+    }
+
+    fn settings(&self, set: &str, lock_timeout: &str) -> Vec<String> {
+        let mut settings: Vec<String> = SETTINGS
+            .iter()
+            .map(|(name, value)| format!("{set} {name} = {value};"))
+            .collect();
+        settings.push(format!("{set} lock_timeout = {lock_timeout};"));
         if let Some(limit) = self.statement_timeout {
-            sql.push_str(&format!(
-                " SET statement_timeout = {};",
+            settings.push(format!(
+                "{set} statement_timeout = {};",
                 milliseconds(limit)
             ));
         }
-        sql
+        settings
     }
 }
 

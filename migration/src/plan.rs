@@ -7,6 +7,9 @@ use crate::report::Report;
 use crate::schema::{Object, Schema, SqlMigration, is_grants};
 use crate::status::{MigrationState, ObjectState, Status};
 
+/// The beginning of a step, whatever the defaults of the role and the database are.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
 /// What succeeds or fails as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -136,7 +139,7 @@ impl Step {
             let _ = writeln!(script, "{text}");
         };
         if self.transactional {
-            line("BEGIN;");
+            line(&format!("{BEGIN};"));
             line(limits);
         }
         for part in &self.parts {
@@ -164,7 +167,7 @@ impl Step {
     fn add(&mut self, name: &str, sql: &str) {
         self.parts.push(Part {
             name: name.to_owned(),
-            sql: sql.to_owned(),
+            sql: crate::schema::normalised(sql),
         });
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
+use neobank_db::DatabaseError;
+use neobank_db::driver::Row;
 
 use crate::schema::{Object, SqlMigration};
-use crate::session::value;
+use crate::session::{Session, column};
 
 /// The tables, in a schema of their own: migrations make the others. Everybody may read how far a database is. To be run
 /// under the roll-out's lock: `IF NOT EXISTS` alone is no protection against another session that does the same.
@@ -50,7 +51,7 @@ pub(crate) struct Record {
 }
 
 /// Reads what was applied; nothing, when nothing was ever rolled out.
-pub(crate) async fn read(on: &impl ConnectionTrait) -> Result<Records, DbErr> {
+pub(crate) async fn read(on: &Session) -> Result<Records, DatabaseError> {
     if !is_there(on, "checksums").await? {
         return read_of_others(on).await;
     }
@@ -63,7 +64,7 @@ pub(crate) async fn read(on: &impl ConnectionTrait) -> Result<Records, DbErr> {
 }
 
 /// What sea-orm-migration itself remembers when it was there first.
-async fn read_of_others(on: &impl ConnectionTrait) -> Result<Records, DbErr> {
+async fn read_of_others(on: &Session) -> Result<Records, DatabaseError> {
     if !is_there(on, "seaql_migrations").await? {
         return Ok(Records::default());
     }
@@ -74,10 +75,10 @@ async fn read_of_others(on: &impl ConnectionTrait) -> Result<Records, DbErr> {
 }
 
 const MIGRATIONS_OF_OTHERS: &str =
-    "SELECT version, NULL::text, NULL::text FROM migration.seaql_migrations
+    "SELECT version::text, NULL::text, NULL::text FROM migration.seaql_migrations
     ORDER BY version COLLATE \"C\"";
 
-const MIGRATIONS: &str = "SELECT m.version, c.sha256, c.drop_sql
+const MIGRATIONS: &str = "SELECT m.version::text, c.sha256, c.drop_sql
     FROM migration.seaql_migrations AS m
     LEFT JOIN migration.checksums AS c ON c.kind = 'migration' AND c.name = m.version
     ORDER BY m.version COLLATE \"C\"";
@@ -162,33 +163,29 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-async fn is_there(on: &impl ConnectionTrait, table: &str) -> Result<bool, DbErr> {
+async fn is_there(on: &Session, table: &str) -> Result<bool, DatabaseError> {
     // The catalog is asked rather than the table: without it, that would be an error, also for whoever may only look.
     let sql = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'migration' AND c.relname = $1
     )";
-    Ok(value::<bool>(on, sql, [table.into()]).await? == Some(true))
+    on.value(sql, [table.into()]).await
 }
 
-async fn records(on: &impl ConnectionTrait, sql: &str) -> Result<Vec<Record>, DbErr> {
-    let rows = on
-        .query_all_raw(Statement::from_string(DbBackend::Postgres, sql))
-        .await?;
+async fn records(on: &Session, sql: &str) -> Result<Vec<Record>, DatabaseError> {
+    let rows = on.rows(sql, []).await?;
     rows.iter().map(record).collect()
 }
 
-fn record(row: &QueryResult) -> Result<Record, DbErr> {
+fn record(row: &Row) -> Result<Record, DatabaseError> {
     Ok(Record {
-        name: row.try_get_by_index(0)?,
-        sha256: row.try_get_by_index(1)?,
-        drop_sql: row.try_get_by_index(2)?,
+        name: column(row, 0)?,
+        sha256: column(row, 1)?,
+        drop_sql: column(row, 2)?,
     })
 }
 
-async fn names(on: &impl ConnectionTrait, sql: &str) -> Result<BTreeSet<String>, DbErr> {
-    let rows = on
-        .query_all_raw(Statement::from_string(DbBackend::Postgres, sql))
-        .await?;
-    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+async fn names(on: &Session, sql: &str) -> Result<BTreeSet<String>, DatabaseError> {
+    let rows = on.rows(sql, []).await?;
+    rows.iter().map(|row| column(row, 0)).collect()
 }

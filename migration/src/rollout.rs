@@ -1,23 +1,25 @@
 //! Up, down, fresh, status and plan.
 
-use sea_orm_migration::sea_orm::DatabaseConnection;
+use neobank_db::DatabaseConfig;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::confirmation::{Confirmation, Destruction};
 use crate::error::RolloutError;
 use crate::options::RolloutOptions;
 use crate::plan::{self, Step};
 use crate::records::{self, Records};
 use crate::report::Report;
-use crate::session::Target;
+use crate::session::Session;
 use crate::status::Status;
-use crate::{lock, step};
+use crate::{data, lock, step, trust};
 
 /// A roll-out on one database, on one connection of its own.
 #[derive(Debug)]
 pub struct Rollout {
-    connection: DatabaseConnection,
-    target: Target,
+    session: Session,
     options: RolloutOptions,
+    /// The database has been named as one whose rows may be destroyed.
+    confirmed: bool,
     /// Two callers of one value share its session, so the lock in the server would not keep them apart.
     turn: Mutex<()>,
 }
@@ -32,33 +34,81 @@ pub struct PlannedStep {
 }
 
 impl Rollout {
-    /// Connects to a database. The URL must lead to the server itself: behind a transaction pooler the lock of a roll-out
-    /// is worth nothing, and nothing is done. To another machine the connection is encrypted and the server's
-    /// certificate verified, unless the URL's `sslmode` says something else.
+    /// Connects to a database by its URL, as [`DatabaseConfig::from_url`] reads it.
     ///
     /// # Errors
     ///
-    /// [`RolloutError::Url`]; [`RolloutError::Connect`], after at most 10 s.
+    /// [`RolloutError::Url`], and as [`Rollout::connect_with`].
     pub async fn connect(url: &str, options: RolloutOptions) -> Result<Self, RolloutError> {
-        let target = Target::new(url)?;
+        let mut config = DatabaseConfig::from_url(url).map_err(|error| RolloutError::Url {
+            reason: error.to_string(),
+        })?;
+        if config.application_name == "neobank" {
+            "neobank migrate".clone_into(&mut config.application_name);
+        }
+        Self::connect_with(&config, options).await
+    }
+
+    /// Connects to a database. Of the configuration count the server, the database, the roles, TLS and the limit on
+    /// connecting; the limits of the rollout are its own. The server itself must answer, and no pooler.
+    ///
+    /// # Errors
+    ///
+    /// [`RolloutError::Url`] for a configuration that cannot be used, [`RolloutError::Connect`] with the network's or
+    /// the server's reason, [`RolloutError::Pooler`].
+    pub async fn connect_with(
+        config: &DatabaseConfig,
+        options: RolloutOptions,
+    ) -> Result<Self, RolloutError> {
         Ok(Self {
-            connection: target.connect().await?,
-            target,
+            session: Session::open(config).await?,
             options,
+            confirmed: false,
             turn: Mutex::new(()),
         })
     }
 
-    /// The database's name.
+    /// The database's name, as the server says it.
     #[must_use]
     pub fn database(&self) -> &str {
-        &self.target.database
+        &self.session.database
     }
 
-    /// Whether the database is on this machine: reached by a Unix socket or a loopback address.
-    #[must_use]
-    pub const fn is_local(&self) -> bool {
-        self.target.is_local
+    /// Allows [`Rollout::down`] and [`Rollout::fresh`] to destroy rows, when `name` is the database's name. Returns
+    /// whether it is.
+    pub fn confirm(&mut self, name: &str) -> bool {
+        self.confirmed = name == self.session.database;
+        self.confirmed
+    }
+
+    /// What a person must confirm before rows are destroyed; `None` where no table has rows but those that migrations
+    /// filled. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`RolloutError::Database`], [`RolloutError::Untrusted`].
+    pub async fn confirmation(
+        &self,
+        destruction: Destruction,
+    ) -> Result<Option<Confirmation>, RolloutError> {
+        let _turn = self.turn().await?;
+        trust::check_changing(&self.session, &self.options.schema.names).await?;
+        let table = data::table_with_rows(&self.session, &self.options).await?;
+        let database = self.database().to_owned();
+        Ok(table.map(|table| Confirmation::new(database, destruction, table)))
+    }
+
+    /// What a person should know before a rollout, one sentence each: that it runs as a superuser, and which other
+    /// roles have or can give themselves the privileges of the application.
+    ///
+    /// # Errors
+    ///
+    /// [`RolloutError::Database`].
+    pub async fn warnings(&self) -> Result<Vec<String>, RolloutError> {
+        let _turn = self.turn().await?;
+        trust::warnings(&self.session, &self.options.schema.names)
+            .await
+            .map_err(|error| RolloutError::database(&error))
     }
 
     /// How far the database is. Changes nothing, and needs no rights but to connect.
@@ -67,6 +117,8 @@ impl Rollout {
     ///
     /// [`RolloutError::Database`].
     pub async fn status(&self) -> Result<Status, RolloutError> {
+        let _turn = self.turn().await?;
+        trust::check_reading(&self.session).await?;
         Ok(Status::new(&self.options.schema, &self.records().await?))
     }
 
@@ -76,6 +128,7 @@ impl Rollout {
     ///
     /// As [`Rollout::status`], and [`RolloutError::Inconsistent`].
     pub async fn plan(&self) -> Result<Vec<PlannedStep>, RolloutError> {
+        let _turn = self.turn().await?;
         Ok(self.scripts(&self.steps_up().await?))
     }
 
@@ -85,6 +138,7 @@ impl Rollout {
     ///
     /// As [`Rollout::plan`].
     pub async fn plan_down(&self, steps: usize) -> Result<Vec<PlannedStep>, RolloutError> {
+        let _turn = self.turn().await?;
         Ok(self.scripts(&self.steps_down(steps).await?))
     }
 
@@ -96,24 +150,25 @@ impl Rollout {
     pub async fn up(&self) -> Result<Report, RolloutError> {
         let _turn = self.lock().await?;
         let outcome = self.climb().await;
-        lock::release(&self.connection).await;
+        lock::release(&self.session).await;
         outcome
     }
 
     /// Takes the last `steps` migrations back, each as a transaction with the objects that stand on it. **Their data is
-    /// lost.**
+    /// lost**, so a database with rows must have been named by [`Rollout::confirm`].
     ///
     /// # Errors
     ///
-    /// [`RolloutError`]; the steps before the one that failed stay.
+    /// [`RolloutError::Unconfirmed`], [`RolloutError`]; the steps before the one that failed stay.
     pub async fn down(&self, steps: usize) -> Result<Report, RolloutError> {
         let _turn = self.lock().await?;
         let outcome = self.descend(steps).await;
-        lock::release(&self.connection).await;
+        lock::release(&self.session).await;
         outcome
     }
 
-    /// Drops the schemas with everything in them, and rolls out anew. **All data is lost.**
+    /// Drops the schemas with everything in them, and rolls out again. **All data is lost**, so a database with rows must
+    /// have been named by [`Rollout::confirm`].
     ///
     /// # Errors
     ///
@@ -121,7 +176,7 @@ impl Rollout {
     pub async fn fresh(&self) -> Result<Report, RolloutError> {
         let _turn = self.lock().await?;
         let outcome = self.start_anew().await;
-        lock::release(&self.connection).await;
+        lock::release(&self.session).await;
         outcome
     }
 
@@ -130,10 +185,14 @@ impl Rollout {
     }
 
     async fn descend(&self, steps: usize) -> Result<Report, RolloutError> {
-        self.run(&self.steps_down(steps).await?).await
+        let steps = self.steps_down(steps).await?;
+        self.check_destruction().await?;
+        self.run(&steps).await
     }
 
     async fn start_anew(&self) -> Result<Report, RolloutError> {
+        trust::check_changing(&self.session, &self.options.schema.names).await?;
+        self.check_destruction().await?;
         self.run(&[plan::drop_everything(&self.options.schema)])
             .await?;
         self.climb().await
@@ -142,19 +201,21 @@ impl Rollout {
     async fn run(&self, steps: &[Step]) -> Result<Report, RolloutError> {
         let mut report = Report::default();
         for step in steps {
-            step::run(&self.connection, &self.options, step).await?;
+            step::run(&self.session, &self.options, step).await?;
             report.add(step.report.clone());
         }
         Ok(report)
     }
 
     async fn steps_up(&self) -> Result<Vec<Step>, RolloutError> {
+        trust::check_changing(&self.session, &self.options.schema.names).await?;
         let records = self.records().await?;
         let status = self.consistent(&records)?;
         Ok(plan::up(&self.options.schema, &records, &status))
     }
 
     async fn steps_down(&self, steps: usize) -> Result<Vec<Step>, RolloutError> {
+        trust::check_changing(&self.session, &self.options.schema.names).await?;
         let records = self.records().await?;
         let status = self.consistent(&records)?;
         Ok(plan::down(&self.options.schema, &records, &status, steps))
@@ -170,7 +231,7 @@ impl Rollout {
     }
 
     async fn records(&self) -> Result<Records, RolloutError> {
-        records::read(&self.connection)
+        records::read(&self.session)
             .await
             .map_err(|error| RolloutError::database(&error))
     }
@@ -186,8 +247,32 @@ impl Rollout {
     }
 
     async fn lock(&self) -> Result<MutexGuard<'_, ()>, RolloutError> {
-        let turn = self.turn.lock().await;
-        lock::acquire(&self.connection, self.options.patience).await?;
+        let turn = self.turn().await?;
+        lock::acquire(&self.session, self.options.patience).await?;
         Ok(turn)
+    }
+
+    /// Takes this value's turn, and ends what a caller who gave up left open in the session.
+    async fn turn(&self) -> Result<MutexGuard<'_, ()>, RolloutError> {
+        let turn = self.turn.lock().await;
+        self.session
+            .batch("ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()")
+            .await
+            .map_err(|error| RolloutError::database(&error))?;
+        Ok(turn)
+    }
+
+    /// Refuses to destroy rows of a database that has not been named, under the lock of the rollout.
+    async fn check_destruction(&self) -> Result<(), RolloutError> {
+        if self.confirmed {
+            return Ok(());
+        }
+        match data::table_with_rows(&self.session, &self.options).await? {
+            None => Ok(()),
+            Some(table) => Err(RolloutError::Unconfirmed {
+                database: self.database().to_owned(),
+                table,
+            }),
+        }
     }
 }

@@ -100,7 +100,7 @@ impl SqlMigration {
         for statement in self.statements(sql) {
             manager
                 .get_connection()
-                .execute_unprepared(statement)
+                .execute_unprepared(&normalised(statement))
                 .await?;
         }
         Ok(())
@@ -130,10 +130,15 @@ fn file(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
+/// A text with the line ends of the repository, however its files were checked out.
+pub(crate) fn normalised(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
 fn checksum(texts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for text in texts {
-        hash.update(text.as_bytes());
+        hash.update(normalised(text).as_bytes());
         hash.update([0]);
     }
     hash.finalize()
@@ -142,4 +147,17 @@ fn checksum(texts: &[&str]) -> String {
             let _ = write!(hexadecimal, "{byte:02x}");
             hexadecimal
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_of_a_checkout_change_no_checksum() {
+        assert_eq!(checksum(&["a\r\nb"]), checksum(&["a\nb"]));
+        assert_ne!(checksum(&["a\nb"]), checksum(&["a b"]));
+        // The boundary between two texts still counts.
+        assert_ne!(checksum(&["a", "b"]), checksum(&["ab", ""]));
+    }
 }

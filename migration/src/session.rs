@@ -1,165 +1,164 @@
-//! The one connection of a roll-out.
+//! The one connection of a rollout.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use sea_orm_migration::sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sea_orm_migration::sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, Statement, Value,
+use neobank_db::driver::{FromSql, Row};
+use neobank_db::{
+    DatabaseConfig, DatabaseError, DirectConnection, Executor, Pooler, Value, statement,
 };
 
 use crate::error::RolloutError;
 
-/// How long opening the connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the client waits for the network to take what it sent. The server's answer may take
+/// longer: a migration may run for hours.
+const NETWORK_LIMIT: Duration = Duration::from_secs(60);
 
-/// Where a URL leads.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) options: PgConnectOptions,
+/// What poolers answer to the settings of the session that come with the connection.
+const PROTOCOL_VIOLATION: &str = "08P01";
+
+/// Settings that decide what the same SQL means or how long it may run. A role's and a database's
+/// defaults (`ALTER ROLE … SET`) must not change that. The path is the first: everything that is
+/// sent later finds the server's own functions and operators.
+pub(crate) const SETTINGS: [(&str, &str); 16] = [
+    ("search_path", "pg_catalog, pg_temp"),
+    ("statement_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("standard_conforming_strings", "on"),
+    ("transform_null_equals", "off"),
+    ("check_function_bodies", "on"),
+    ("row_security", "off"),
+    ("default_transaction_deferrable", "off"),
+    ("synchronous_commit", "on"),
+    ("default_tablespace", "''"),
+    ("default_table_access_method", "heap"),
+    ("client_min_messages", "warning"),
+    ("array_nulls", "on"),
+    ("\"TimeZone\"", "'UTC'"),
+    ("\"DateStyle\"", "'ISO, MDY'"),
+    ("\"IntervalStyle\"", "'postgres'"),
+];
+
+/// PostgreSQL 17 and newer have this limit; older servers would refuse to set it by name.
+pub(crate) const TRANSACTION_TIMEOUT: &str =
+    "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+     WHERE name = 'transaction_timeout'";
+
+/// A session that keeps its state: nothing stands between it and the server.
+#[derive(Debug)]
+pub(crate) struct Session {
+    connection: DirectConnection,
+    /// The database's name, as the server says it.
     pub(crate) database: String,
-    pub(crate) is_local: bool,
+    /// The role that the session acts as.
+    pub(crate) role: String,
+    pub(crate) is_superuser: bool,
+    /// The encoding of the database's texts.
+    pub(crate) encoding: String,
 }
 
-impl Target {
-    pub(crate) fn new(url: &str) -> Result<Self, RolloutError> {
-        let options = PgConnectOptions::from_str(url).map_err(|error| RolloutError::Url {
-            reason: without_url(&error.to_string(), url),
-        })?;
-        let is_local = options.get_socket().is_some()
-            || options.get_host().starts_with('/')
-            || options.get_host() == "localhost"
-            || options
-                .get_host()
-                .trim_matches(['[', ']'])
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
-        // The driver would fall back to plain text without a word; on the way to another machine that is no default.
-        let says_tls = url.split_once('?').is_some_and(|(_, parameters)| {
-            parameters.contains("sslmode=") || parameters.contains("ssl-mode=")
-        });
-        let options = if is_local || says_tls {
-            options
-        } else {
-            options.ssl_mode(PgSslMode::VerifyFull)
-        };
-        let database = options
-            .get_database()
-            .unwrap_or(options.get_username())
-            .to_owned();
-        Ok(Self {
-            options: options.application_name("neobank migrate"),
-            database,
-            is_local,
-        })
-    }
-
-    /// Opens a pool of exactly one connection that is never replaced by itself: the session's lock lives on it.
-    pub(crate) async fn connect(&self) -> Result<DatabaseConnection, RolloutError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .min_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(self.options.clone())
+impl Session {
+    /// Connects, and makes the session independent of the defaults of its role and database.
+    pub(crate) async fn open(config: &DatabaseConfig) -> Result<Self, RolloutError> {
+        if config.pooler == Pooler::Transaction {
+            return Err(RolloutError::Pooler);
+        }
+        let mut config = config.clone();
+        // These come with the connection, so not even the first statement meets a role's default.
+        config.statement_timeout = NETWORK_LIMIT;
+        config.lock_timeout = NETWORK_LIMIT;
+        config.idle_in_transaction_timeout = NETWORK_LIMIT;
+        let connection = DirectConnection::open_session(&config)
             .await
-            .map_err(|error| RolloutError::Connect {
-                reason: error.to_string(),
-            })?;
-        Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+            .map_err(of_connecting)?
+            .without_limit();
+        prepare(connection)
+            .await
+            .map_err(|error| RolloutError::database(&error))?
+            .ok_or(RolloutError::Pooler)
+    }
+
+    /// Sends statements as they are.
+    pub(crate) async fn batch(&self, sql: &str) -> Result<(), DatabaseError> {
+        self.connection.batch(sql).await
+    }
+
+    /// Every row.
+    pub(crate) async fn rows(
+        &self,
+        sql: &str,
+        parameters: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Row>, DatabaseError> {
+        self.connection.query(statement(sql, parameters)).await
+    }
+
+    /// The first column of the first row.
+    pub(crate) async fn value<T: for<'a> FromSql<'a>>(
+        &self,
+        sql: &str,
+        parameters: impl IntoIterator<Item = Value>,
+    ) -> Result<T, DatabaseError> {
+        let rows = self.rows(sql, parameters).await?;
+        column(rows.first().ok_or(DatabaseError::NoRow)?, 0)
     }
 }
 
-/// The driver's own form would show the password.
-impl fmt::Debug for Target {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Target")
-            .field("database", &self.database)
-            .field("is_local", &self.is_local)
-            .finish_non_exhaustive()
-    }
+/// A row's column.
+pub(crate) fn column<T: for<'a> FromSql<'a>>(row: &Row, place: usize) -> Result<T, DatabaseError> {
+    row.try_get(place).map_err(|error| DatabaseError::Row {
+        reason: error.to_string(),
+    })
 }
 
-/// One row's first column, or `None` without a row.
-pub(crate) async fn value<T: sea_orm_migration::sea_orm::TryGetable>(
-    on: &impl ConnectionTrait,
-    sql: &str,
-    parameters: impl IntoIterator<Item = Value>,
-) -> Result<Option<T>, DbErr> {
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, parameters);
-    on.query_one_raw(statement)
-        .await?
-        .map(|row| row.try_get_by_index(0))
-        .transpose()
-}
-
-fn without_url(text: &str, url: &str) -> String {
-    text.replace(url, "(the URL)")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_sockets_and_loopback_addresses_are_local() {
-        for local in [
-            "postgresql://owner@localhost/bank",
-            "postgresql://owner@127.0.0.1:5433/bank",
-            "postgresql://owner@127.9.9.9/bank",
-            "postgresql://owner@[::1]/bank",
-            "postgresql://owner@%2Frun%2Fpostgresql/bank",
-            "postgresql:///bank?host=/run/postgresql",
-        ] {
-            assert!(Target::new(local).unwrap().is_local, "{local}");
+/// `None` behind a pooler, which announces a process that is not the server's.
+async fn prepare(connection: DirectConnection) -> Result<Option<Session>, DatabaseError> {
+    const WHO: &str = "SELECT pg_catalog.current_database()::text,
+            current_user::text, role.rolsuper,
+            pg_catalog.pg_encoding_to_char(database.encoding)::text
+        FROM pg_catalog.pg_roles AS role, pg_catalog.pg_database AS database
+        WHERE role.rolname = current_user AND database.datname = pg_catalog.current_database()";
+    let announced = connection.announced_process_id().await;
+    let settings: String = SETTINGS
+        .iter()
+        .map(|(name, value)| format!("SET {name} = {value};"))
+        .collect();
+    if announced.is_some() {
+        // Asked before anything is set, so that nothing stays on a pooler's connection.
+        let rows = connection
+            .query(statement("SELECT pg_catalog.pg_backend_pid()", []))
+            .await?;
+        let actual: i32 = column(rows.first().ok_or(DatabaseError::NoRow)?, 0)?;
+        if announced != Some(actual) {
+            return Ok(None);
         }
-        for far in [
-            "postgresql://owner@bank.example/bank",
-            "postgresql://owner@0.0.0.0/bank",
-            "postgresql://owner@10.0.0.1/bank",
-            "postgresql://owner@localhost.bank.example/bank",
-            "postgresql://owner@localhost/bank?host=bank.example",
-            "postgresql://owner@127.0.0.1/bank?hostaddr=10.0.0.1",
-            "postgresql://localhost@bank.example/localhost",
-        ] {
-            assert!(!Target::new(far).unwrap().is_local, "{far}");
-        }
     }
+    connection.batch(&settings).await?;
+    connection.batch(TRANSACTION_TIMEOUT).await?;
+    let rows = connection.query(statement(WHO, [])).await?;
+    let row = rows.first().ok_or(DatabaseError::NoRow)?;
+    Ok(Some(Session {
+        database: column(row, 0)?,
+        role: column(row, 1)?,
+        is_superuser: column(row, 2)?,
+        encoding: column(row, 3)?,
+        connection,
+    }))
+}
 
-    #[test]
-    fn another_machine_is_reached_by_verified_tls_unless_the_url_says_otherwise() {
-        let mode = |url: &str| format!("{:?}", Target::new(url).unwrap().options.get_ssl_mode());
-        assert_eq!(mode("postgresql://owner@bank.example/bank"), "VerifyFull");
-        // A password that looks like a parameter is none.
-        assert_eq!(
-            mode("postgresql://owner:sslmode=disable@bank.example/bank"),
-            "VerifyFull"
-        );
-        assert_eq!(
-            mode("postgresql://owner@bank.example/bank?sslmode=require"),
-            "Require"
-        );
-        assert_eq!(mode("postgresql://owner@localhost/bank"), "Prefer");
-    }
-
-    #[test]
-    fn no_error_shows_the_password() {
-        for url in [
-            "postgresql://owner:canary@bank.example:port/bank",
-            "postgresql://owner:canary@/bank?port=canary",
-            "owner:canary@bank.example",
-            "postgresql://owner:canary%FF@bank.example/bank",
-            "postgresql://owner:canary@bank.example/bank?sslmode=canary",
-        ] {
-            if let Err(error) = Target::new(url) {
-                let shown = format!("{error} {error:?}");
-                assert!(!shown.contains("canary@"), "{shown}");
-            }
+fn of_connecting(error: DatabaseError) -> RolloutError {
+    match error {
+        DatabaseError::Config(error) => RolloutError::Url {
+            reason: error.to_string(),
+        },
+        error
+            if error
+                .server()
+                .is_some_and(|s| s.sqlstate == PROTOCOL_VIOLATION) =>
+        {
+            RolloutError::Pooler
         }
-        let target = Target::new("postgresql://owner:canary@localhost/bank").unwrap();
-        assert!(!format!("{target:?}").contains("canary"), "{target:?}");
+        DatabaseError::Connect { reason, .. } => RolloutError::Connect { reason },
+        error => RolloutError::Connect {
+            reason: crate::error::reason(&error),
+        },
     }
 }

@@ -1,26 +1,24 @@
 //! Runs one step: as a transaction that waits for no lock for long, and more than once when it met one.
 
-use sea_orm_migration::sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait,
-};
+use neobank_db::DatabaseError;
 
 use crate::error::{RolloutError, reason, sqlstate};
 use crate::lock;
 use crate::options::RolloutOptions;
-use crate::plan::{Part, Step};
-use crate::session::value;
+use crate::plan::{BEGIN, Part, Step};
+use crate::session::Session;
 
 /// Why an attempt failed.
 enum Failure {
-    Part { name: String, error: DbErr },
-    Commit(DbErr),
+    Part { name: String, error: DatabaseError },
+    Commit(DatabaseError),
     TransactionEnded,
     LockLost(RolloutError),
 }
 
 /// Runs a step to its end.
 pub(crate) async fn run(
-    on: &DatabaseConnection,
+    on: &Session,
     options: &RolloutOptions,
     step: &Step,
 ) -> Result<(), RolloutError> {
@@ -49,19 +47,14 @@ pub(crate) async fn run(
     })
 }
 
-async fn try_once(
-    on: &DatabaseConnection,
-    options: &RolloutOptions,
-    step: &Step,
-) -> Result<(), Failure> {
-    let transaction = on
-        .begin()
+async fn try_once(on: &Session, options: &RolloutOptions, step: &Step) -> Result<(), Failure> {
+    on.batch(BEGIN)
         .await
         .map_err(|error| Failure::part("BEGIN", error))?;
-    match work(&transaction, options, step).await {
-        Ok(()) => transaction.commit().await.map_err(Failure::Commit),
+    match work(on, options, step).await {
+        Ok(()) => on.batch("COMMIT").await.map_err(Failure::Commit),
         Err(failure) => {
-            if let Err(error) = transaction.rollback().await {
+            if let Err(error) = on.batch("ROLLBACK").await {
                 tracing::debug!("the rollback after a failure failed: {error}");
             }
             Err(failure)
@@ -69,18 +62,14 @@ async fn try_once(
     }
 }
 
-async fn work(
-    transaction: &DatabaseTransaction,
-    options: &RolloutOptions,
-    step: &Step,
-) -> Result<(), Failure> {
-    // Within the transaction, since a pooler may give each transaction another session.
+async fn work(transaction: &Session, options: &RolloutOptions, step: &Step) -> Result<(), Failure> {
+    // Within the transaction, since a pooler that was not noticed may give each another session.
     lock::check(transaction).await.map_err(Failure::LockLost)?;
     send(transaction, "its limits", &options.limits()).await?;
     let began_as = transaction_id(transaction).await?;
     for Part { name, sql } in &step.parts {
         send(transaction, name, sql).await?;
-        // Also what makes a failed transaction an error: the driver's commit would answer Ok.
+        // Also what makes a failed transaction an error: its COMMIT would be a ROLLBACK without an error.
         if transaction_id(transaction).await? != began_as {
             return Err(Failure::TransactionEnded);
         }
@@ -89,39 +78,37 @@ async fn work(
 }
 
 async fn statement_by_statement(
-    on: &DatabaseConnection,
+    on: &Session,
     options: &RolloutOptions,
     step: &Step,
 ) -> Result<(), RolloutError> {
-    let failed = |name: &str, error: &DbErr| RolloutError::PartOfStep {
+    let failed = |name: &str, error: &DatabaseError| RolloutError::PartOfStep {
         step: step.title.clone(),
         reason: format!("{name}: {}", reason(error)),
     };
-    on.execute_unprepared(&options.session_limits())
+    on.batch(&options.session_limits())
         .await
         .map_err(|error| failed("its limits", &error))?;
     for Part { name, sql } in &step.parts {
         lock::check(on).await?;
-        on.execute_unprepared(sql)
-            .await
-            .map_err(|error| failed(name, &error))?;
+        on.batch(sql).await.map_err(|error| failed(name, &error))?;
     }
     Ok(())
 }
 
-async fn send(transaction: &DatabaseTransaction, name: &str, sql: &str) -> Result<(), Failure> {
-    let sent = transaction.execute_unprepared(sql).await;
-    sent.map(drop).map_err(|error| Failure::part(name, error))
+async fn send(transaction: &Session, name: &str, sql: &str) -> Result<(), Failure> {
+    let sent = transaction.batch(sql).await;
+    sent.map_err(|error| Failure::part(name, error))
 }
 
-async fn transaction_id(transaction: &DatabaseTransaction) -> Result<Option<String>, Failure> {
+async fn transaction_id(transaction: &Session) -> Result<String, Failure> {
     let sql = "SELECT pg_catalog.pg_current_xact_id()::text";
-    let id = value(transaction, sql, []).await;
+    let id = transaction.value(sql, []).await;
     id.map_err(|error| Failure::part("the check of the transaction", error))
 }
 
 impl Failure {
-    fn part(name: &str, error: DbErr) -> Self {
+    fn part(name: &str, error: DatabaseError) -> Self {
         Self::Part {
             name: name.to_owned(),
             error,
@@ -134,7 +121,7 @@ impl Failure {
             Self::Part { error, .. } | Self::Commit(error) => error,
             Self::TransactionEnded | Self::LockLost(_) => return false,
         };
-        matches!(sqlstate(error).as_deref(), Some("55P03" | "40P01"))
+        matches!(sqlstate(error), Some("55P03" | "40P01"))
     }
 
     fn of(self, step: &Step) -> RolloutError {
@@ -144,11 +131,12 @@ impl Failure {
                 step: title,
                 reason: format!("{name}: {}", reason(&error)),
             },
-            Self::Commit(error) if sqlstate(&error).is_none() => RolloutError::Unknown {
+            Self::Commit(error @ DatabaseError::Server(_)) => RolloutError::Step {
                 step: title,
                 reason: reason(&error),
             },
-            Self::Commit(error) => RolloutError::Step {
+            // Also when the server gave a reason for ending the session: the commit came before or not.
+            Self::Commit(error) => RolloutError::Unknown {
                 step: title,
                 reason: reason(&error),
             },

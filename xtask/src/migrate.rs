@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use neobank_db::DatabaseConfig;
 use neobank_migration::{
-    Confirmation, PlannedStep, Report, Rollout, RolloutOptions, Status, Verdict,
+    Confirmation, Destruction, PlannedStep, Report, Rollout, RolloutOptions, Status, Verdict,
 };
 
 /// Rolls the schema out.
@@ -19,12 +20,12 @@ pub(crate) struct MigrateArguments {
     /// How long a statement waits for a lock, in milliseconds; queries behind it wait as long
     #[arg(long, default_value_t = 2_000, global = true)]
     lock_timeout: u64,
-    /// How long a statement may run, in milliseconds; without it, the server's setting holds
+    /// How long a statement may run, in milliseconds; without it, as long as it takes
     #[arg(long, global = true)]
     statement_timeout: Option<u64>,
-    /// Do not ask before something is destroyed on a database that is not local
-    #[arg(long, global = true)]
-    yes: bool,
+    /// Destroy the rows of this database without being asked: its name, as a safeguard
+    #[arg(long, global = true, value_name = "DATABASE")]
+    yes_destroy: Option<String>,
     #[command(subcommand)]
     command: MigrateCommand,
 }
@@ -53,23 +54,28 @@ enum MigrateCommand {
 }
 
 pub(crate) async fn run(arguments: MigrateArguments) -> anyhow::Result<ExitCode> {
-    let url = arguments
-        .database_url
-        .context("no database is given: use --database-url or set DATABASE_URL")?;
+    let mut config = configuration(arguments.database_url)?;
+    "neobank migrate".clone_into(&mut config.application_name);
     let options = RolloutOptions {
         lock_timeout: Duration::from_millis(arguments.lock_timeout.max(1)),
         statement_timeout: arguments.statement_timeout.map(Duration::from_millis),
         ..RolloutOptions::default()
     };
-    let rollout = Rollout::connect(&url, options).await?;
+    let mut rollout = Rollout::connect_with(&config, options).await?;
+    let word = arguments.yes_destroy.as_deref();
     match arguments.command {
-        MigrateCommand::Up => print_report("applied", &rollout.up().await?),
+        MigrateCommand::Up => {
+            for warning in rollout.warnings().await? {
+                eprintln!("warning: {warning}");
+            }
+            print_report("applied", &rollout.up().await?);
+        }
         MigrateCommand::Down { steps } => {
-            confirm(Confirmation::for_down(&rollout, steps), arguments.yes)?;
+            confirm(&mut rollout, Destruction::Down(steps), word).await?;
             print_report("taken back", &rollout.down(steps).await?);
         }
         MigrateCommand::Fresh => {
-            confirm(Confirmation::for_fresh(&rollout), arguments.yes)?;
+            confirm(&mut rollout, Destruction::Fresh, word).await?;
             print_report("applied", &rollout.fresh().await?);
         }
         MigrateCommand::Plan { down: None } => print_plan(&rollout.plan().await?),
@@ -79,9 +85,32 @@ pub(crate) async fn run(arguments: MigrateArguments) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks for the database's name before its data is destroyed, unless it is on this machine.
-fn confirm(confirmation: Option<Confirmation>, yes: bool) -> anyhow::Result<()> {
-    let Some(confirmation) = confirmation.filter(|_| !yes) else {
+/// The configuration as every other command of the project reads it; the URL of the command line
+/// wins over the environment's.
+fn configuration(url: Option<String>) -> anyhow::Result<DatabaseConfig> {
+    let url = url.context("no database is given: use --database-url or set DATABASE_URL")?;
+    Ok(DatabaseConfig::from_variables(|name| match name {
+        "DATABASE_URL" => Some(url.clone()),
+        other => std::env::var(other).ok(),
+    })?)
+}
+
+/// Asks for the database's name before its rows are destroyed, wherever the server is.
+async fn confirm(
+    rollout: &mut Rollout,
+    destruction: Destruction,
+    word: Option<&str>,
+) -> anyhow::Result<()> {
+    if let Some(word) = word {
+        if !rollout.confirm(word) {
+            bail!(
+                "--yes-destroy names {word:?}, and the database is {:?}; nothing was changed",
+                rollout.database()
+            );
+        }
+        return Ok(());
+    }
+    let Some(confirmation) = rollout.confirmation(destruction).await? else {
         return Ok(());
     };
     if !std::io::stdin().is_terminal() {
@@ -91,7 +120,7 @@ fn confirm(confirmation: Option<Confirmation>, yes: bool) -> anyhow::Result<()> 
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
-    if !confirmation.accepts(&answer) {
+    if !rollout.confirm(Confirmation::name(&answer)) {
         bail!("{}", Confirmation::refused());
     }
     Ok(())

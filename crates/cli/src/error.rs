@@ -190,6 +190,10 @@ impl From<RolloutError> for CommandError {
             RolloutError::Inconsistent { .. } => "inconsistent",
             RolloutError::Locked { .. } => "lock_timeout",
             RolloutError::Unknown { .. } => "outcome_unknown",
+            RolloutError::Unconfirmed { .. } => "not_confirmed",
+            RolloutError::Untrusted { .. } => "untrusted",
+            RolloutError::Pooler => "pooler",
+            RolloutError::Encoding { .. } => "encoding",
             _ => "rollout",
         };
         Self::failed(kind, error)

@@ -6,7 +6,7 @@ use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
     the_schema_goes_up_and_down,
-    destroying_far_away_asks_first,
+    destroying_rows_wants_the_databases_name,
     pages_and_scripts_are_written,
     commands_before_the_rollout_answer_with_one_document
 );
@@ -28,7 +28,9 @@ async fn the_schema_goes_up_and_down(database: EmptyDatabase) {
     assert_eq!(status["verdict"], "current");
     let current = run(url, &["migrate", "status", "--check"]).await;
     assert_eq!(current.code, 0, "{}", current.out);
-    assert_eq!(run(url, &["migrate", "up"]).await.out, "nothing to do\n");
+    let again = run(url, &["migrate", "up"]).await.out;
+    assert!(again.starts_with("nothing to do\n"), "{again}");
+    assert!(again.contains("is a superuser"), "{again}");
     let down = data(url, &["migrate", "down", "2"]).await;
     assert_eq!(down["migrations"].as_array().unwrap().len(), 2);
     let status = run(url, &["migrate", "status", "--json"]).await;
@@ -47,20 +49,30 @@ async fn the_schema_goes_up_and_down(database: EmptyDatabase) {
     assert!(wrong.err.contains("was edited"), "{}", wrong.err);
 }
 
-/// 0.0.0.0 reaches this machine, and is not a loopback address.
-async fn destroying_far_away_asks_first(database: EmptyDatabase) {
-    let after_host = database.url.rsplit_once(':').unwrap().1;
-    let user = database.url.rsplit_once('@').unwrap().0;
-    let far = format!("{user}@0.0.0.0:{after_host}?sslmode=disable");
-    assert_eq!(run(&far, &["migrate", "up"]).await.code, 0);
+async fn destroying_rows_wants_the_databases_name(database: EmptyDatabase) {
+    let url = &database.url;
+    let name = database.name();
+    assert_eq!(run(url, &["migrate", "up"]).await.code, 0);
+    database.add_customer().await;
     let before = database.dump();
-    for arguments in [&["migrate", "down"][..], &["migrate", "fresh"]] {
-        let refused = run(&far, arguments).await;
+    for arguments in [
+        &["migrate", "down"][..],
+        &["migrate", "fresh"],
+        &["migrate", "fresh", "--yes-destroy", "another"],
+    ] {
+        let refused = run(url, arguments).await;
         assert_eq!(refused.code, 1, "{}", refused.err);
-        assert!(refused.err.contains("--yes"), "{}", refused.err);
+        assert!(
+            refused.err.contains("--yes-destroy") && refused.err.contains(name),
+            "{}",
+            refused.err
+        );
     }
     assert!(database.dump() == before, "the schema differs");
-    assert_eq!(run(&far, &["migrate", "down", "--yes"]).await.code, 0);
+    assert_eq!(database.customers().await, 1);
+    let fresh = run(url, &["migrate", "fresh", "--yes-destroy", name]).await;
+    assert_eq!(fresh.code, 0, "{}", fresh.err);
+    assert_eq!(database.customers().await, 0);
 }
 
 async fn pages_and_scripts_are_written(database: EmptyDatabase) {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use neobank_db::{Database, DatabaseConfig};
+use neobank_db::{Database, DatabaseConfig, Executor, statement};
 
 use super::server;
 
@@ -19,18 +19,52 @@ impl EmptyDatabase {
         Self { version, url, name }
     }
 
-    /// The database as its superuser.
+    /// As [`Self::on`], owned by a role that may log in and create roles, and nothing more; the
+    /// URL is that role's.
+    pub(crate) async fn owned_on(version: u32) -> Self {
+        let (url, name) = server::owned_database(version).await;
+        Self { version, url, name }
+    }
+
+    /// As [`Self::on`], in an encoding that cannot hold every character.
+    pub(crate) async fn in_latin1_on(version: u32) -> Self {
+        let (url, name) = server::latin1_database(version).await;
+        Self { version, url, name }
+    }
+
+    /// The database as the server's superuser.
     pub(crate) async fn superuser(&self) -> Database {
-        Database::connect(DatabaseConfig::from_url(&self.url).unwrap())
+        let url = server::server(self.version).database_url(&self.name);
+        Database::connect(DatabaseConfig::from_url(&url).unwrap())
             .await
             .unwrap()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds a row to the migrated schema that a rollout must not destroy without a word.
+    pub(crate) async fn add_customer(&self) {
+        let sql = "INSERT INTO banking.customers (customer_id, customer_number, first_name, last_name, email,
+                                                  date_of_birth)
+                   VALUES (gen_random_uuid(), 'C1', 'A', 'B', 'a@bank.example', '1990-01-01')";
+        let superuser = self.superuser().await;
+        superuser.execute(statement(sql, [])).await.unwrap();
+    }
+
+    pub(crate) async fn customers(&self) -> i64 {
+        let sql = "SELECT count(*) FROM banking.customers";
+        let superuser = self.superuser().await;
+        superuser.fetch_value(statement(sql, [])).await.unwrap()
     }
 
     /// The schema as the server's own `pg_dump` writes it, without the lines that differ each time.
     pub(crate) fn dump(&self) -> String {
         let server = server::server(self.version);
         let output = Command::new(server.bin_directory().unwrap().join("pg_dump"))
-            .args(["--schema-only", "--dbname", &self.url])
+            .args(["--schema-only", "--dbname"])
+            .arg(server.database_url(&self.name))
             .output()
             .unwrap();
         assert!(

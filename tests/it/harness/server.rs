@@ -62,16 +62,39 @@ pub(crate) async fn new_database(version: u32) -> (String, String) {
 
 /// A new database with nothing in it; its URL is the superuser's.
 pub(crate) async fn empty_database(version: u32) -> (String, String) {
+    database_of_template0(version, "").await
+}
+
+/// As [`empty_database`], in LATIN1.
+pub(crate) async fn latin1_database(version: u32) -> (String, String) {
+    database_of_template0(version, "ENCODING 'LATIN1' LOCALE 'C'").await
+}
+
+async fn database_of_template0(version: u32, options: &str) -> (String, String) {
     let server = tokio::task::spawn_blocking(move || server(version))
         .await
         .unwrap();
-    let name = format!("empty_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    let name = next_name();
     administer(
         server,
-        &format!("CREATE DATABASE {name} TEMPLATE template0"),
+        &format!("CREATE DATABASE {name} TEMPLATE template0 {options}"),
     )
     .await;
     (server.database_url(&name), name)
+}
+
+/// A new database with nothing in it and an ordinary owner, whose URL it is.
+pub(crate) async fn owned_database(version: u32) -> (String, String) {
+    tokio::task::spawn_blocking(move || {
+        let name = next_name();
+        (server(version).create_database(&name).unwrap(), name)
+    })
+    .await
+    .unwrap()
+}
+
+fn next_name() -> String {
+    format!("empty_{}", DATABASES.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Drops a test's database, whoever is still connected.

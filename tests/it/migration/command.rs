@@ -9,7 +9,7 @@ use crate::harness::EmptyDatabase;
 on_empty_databases!(
     two_processes_at_once,
     exit_codes_of_status,
-    destroying_far_away_asks_first
+    destroying_rows_wants_the_databases_name
 );
 
 /// The command's program, built when it is not there.
@@ -110,38 +110,42 @@ async fn exit_codes_of_status(database: EmptyDatabase) {
     assert_eq!(code(&["up"]), Some(2), "edited");
 }
 
-/// The machine's name in the network is no loopback name, so the same server counts as far away.
-async fn destroying_far_away_asks_first(database: EmptyDatabase) {
-    let after_host = database.url.rsplit_once(':').unwrap().1;
-    let user = database.url.rsplit_once('@').unwrap().0;
-    // 0.0.0.0 reaches this machine, and is not a loopback address.
-    let far = format!("{user}@0.0.0.0:{after_host}?sslmode=disable");
-    let up = migrate(&far, &["up"]).output().unwrap();
+async fn destroying_rows_wants_the_databases_name(database: EmptyDatabase) {
+    let url = &database.url;
+    let name = database.name();
+    let up = migrate(url, &["up"]).output().unwrap();
     assert!(up.status.success(), "{}", text(&up));
+    // Nothing to lose: nothing is asked.
+    let down = migrate(url, &["down"]).output().unwrap();
+    assert!(down.status.success(), "{}", text(&down));
+    assert!(migrate(url, &["up"]).output().unwrap().status.success());
+    database.add_customer().await;
     let before = database.dump();
-    for arguments in [&["down"][..], &["fresh"][..]] {
-        let output = migrate(&far, arguments).output().unwrap();
+    for arguments in [
+        &["down"][..],
+        &["fresh"][..],
+        &["fresh", "--yes-destroy", "another"][..],
+        &["down", "--yes-destroy", ""][..],
+    ] {
+        let output = migrate(url, arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-        assert!(text(&output).contains("--yes"), "{}", text(&output));
+        assert!(
+            text(&output).contains("--yes-destroy") && text(&output).contains(name),
+            "{}",
+            text(&output)
+        );
     }
     assert!(database.dump() == before, "the schema differs");
-    let password = user
-        .rsplit_once(':')
-        .map(|(_, password)| password.to_owned())
-        .unwrap_or_default();
+    assert_eq!(database.customers().await, 1);
+    let fresh = migrate(url, &["fresh", "--yes-destroy", name])
+        .output()
+        .unwrap();
+    assert!(fresh.status.success(), "{}", text(&fresh));
+    assert_eq!(database.customers().await, 0);
+    let user = url.rsplit_once('@').unwrap().0;
+    let password = user.rsplit_once(':').unwrap().1;
     let output = migrate(&format!("{user}@127.0.0.1:1/nowhere"), &["up"])
         .output()
         .unwrap();
-    assert!(
-        !password.is_empty() && !text(&output).contains(&password),
-        "{}",
-        text(&output)
-    );
-    assert!(
-        migrate(&far, &["down", "--yes"])
-            .output()
-            .unwrap()
-            .status
-            .success()
-    );
+    assert!(!text(&output).contains(password), "{}", text(&output));
 }

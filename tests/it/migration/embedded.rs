@@ -1,8 +1,11 @@
 //! The migrations in the hands of sea-orm-migration: each knows what the other applied.
 
+use std::sync::Arc;
+
+use neobank_db::{DatabaseConfig, DirectConnection};
 use neobank_migration::{MigrationState, Migrator, ObjectState};
 use sea_orm_migration::MigratorTrait;
-use sea_orm_migration::sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::bank;
 use crate::harness::EmptyDatabase;
@@ -46,7 +49,9 @@ async fn a_roll_out_goes_on_where_it_stopped(database: EmptyDatabase) {
 }
 
 async fn embedded(database: &EmptyDatabase) -> DatabaseConnection {
-    let mut options = ConnectOptions::new(&database.url);
-    options.set_schema_search_path("migration");
-    Database::connect(options).await.unwrap()
+    let config = DatabaseConfig::from_url(&database.url).unwrap();
+    let connection = DirectConnection::open(&config).await.unwrap();
+    let path = "SET search_path = migration";
+    connection.batch(path).await.unwrap();
+    Arc::new(connection).into_sea_orm()
 }

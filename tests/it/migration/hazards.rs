@@ -104,7 +104,7 @@ async fn an_index_whose_build_failed_is_built_again(database: EmptyDatabase) {
         ..FIRST
     };
     let superuser = database.superuser().await;
-    let rollout = rollout(&database, &shop(&[priced, index], &[])).await;
+    let mut rollout = rollout(&database, &shop(&[priced, index], &[])).await;
     let error = rollout.up().await.unwrap_err();
     let RolloutError::PartOfStep { step, reason } = &error else {
         panic!("{error:?}")
@@ -120,6 +120,7 @@ async fn an_index_whose_build_failed_is_built_again(database: EmptyDatabase) {
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'shop.item_price_key'::regclass";
     let is_valid: bool = superuser.fetch_value(statement(valid, [])).await.unwrap();
     assert!(is_valid);
+    assert!(rollout.confirm(database.name()));
     assert_eq!(rollout.down(1).await.unwrap().migrations, ["m2_index"]);
 }
 

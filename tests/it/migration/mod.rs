@@ -8,6 +8,8 @@ mod embedded;
 mod hazards;
 mod ordinary_owner;
 mod round_trip;
+mod settings;
+mod trust;
 
 use neobank_migration::{Object, Rollout, RolloutOptions, Schema, SqlMigration};
 

@@ -24,7 +24,7 @@ async fn functions_of_the_schema_run_with_the_rights_of_an_ordinary_role(bank: T
     assert!(!privileged);
 }
 
-/// post_transfers() gives its own setting back: what runs after it in the same transaction is
+/// `post_transfers()` gives its own setting back: what runs after it in the same transaction is
 /// checked like every other writer.
 async fn balances_are_refused_to_the_owner_who_names_the_setting_of_another_call(bank: TestBank) {
     let account = bank.account(czk("100.00")).await;

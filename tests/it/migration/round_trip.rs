@@ -128,7 +128,7 @@ async fn plan_down_is_what_down_runs(database: EmptyDatabase) {
 }
 
 async fn fresh_begins_anew(database: EmptyDatabase) {
-    let rollout = bank(&database).await;
+    let mut rollout = bank(&database).await;
     rollout.up().await.unwrap();
     let whole = database.dump();
     let superuser = database.superuser().await;
@@ -140,6 +140,8 @@ async fn fresh_begins_anew(database: EmptyDatabase) {
         .execute(statement("SELECT banking.open_system_accounts('CZK')", []))
         .await
         .unwrap();
+    rollout.fresh().await.unwrap_err();
+    assert!(rollout.confirm(database.name()));
     rollout.fresh().await.unwrap();
     assert_eq!(database.dump(), whole);
     let sql = "SELECT count(*) FROM banking.accounts";

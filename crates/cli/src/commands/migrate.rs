@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use neobank_migration::{
-    Confirmation, PlannedStep, Report, Rollout, RolloutOptions, Status, Verdict,
+    Confirmation, Destruction, PlannedStep, Report, Rollout, RolloutOptions, Status, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -25,12 +25,12 @@ pub(crate) struct MigrateArguments {
         value_name = "MILLISECONDS"
     )]
     lock_timeout: u64,
-    /// How long a statement may run, in milliseconds; without it, the server's setting holds
+    /// How long a statement may run, in milliseconds; without it, as long as it takes
     #[arg(long, global = true, value_name = "MILLISECONDS")]
     statement_timeout: Option<u64>,
-    /// Do not ask before something is destroyed on a database that is not local
-    #[arg(long, global = true)]
-    yes: bool,
+    /// Destroy the rows of this database without being asked: its name, as a safeguard
+    #[arg(long, global = true, value_name = "DATABASE")]
+    yes_destroy: Option<String>,
     #[command(subcommand)]
     command: MigrateCommand,
 }
@@ -88,17 +88,22 @@ pub(crate) async fn run(
         statement_timeout: arguments.statement_timeout.map(Duration::from_millis),
         ..RolloutOptions::default()
     };
-    let rollout = Rollout::connect(&connection.as_url()?, options).await?;
     let name = arguments.name();
+    let config = connection.config(name)?;
+    let mut rollout = Rollout::connect_with(&config, options).await?;
+    let word = arguments.yes_destroy.as_deref();
     match arguments.command {
-        MigrateCommand::Up => report(name, "applied", &rollout.up().await?),
+        MigrateCommand::Up => {
+            let warnings = rollout.warnings().await?;
+            report(name, "applied", &rollout.up().await?, &warnings)
+        }
         MigrateCommand::Down { steps } => {
-            confirm(Confirmation::for_down(&rollout, steps), arguments.yes)?;
-            report(name, "taken back", &rollout.down(steps).await?)
+            confirm(&mut rollout, Destruction::Down(steps), word).await?;
+            report(name, "taken back", &rollout.down(steps).await?, &[])
         }
         MigrateCommand::Fresh => {
-            confirm(Confirmation::for_fresh(&rollout), arguments.yes)?;
-            report(name, "applied", &rollout.fresh().await?)
+            confirm(&mut rollout, Destruction::Fresh, word).await?;
+            report(name, "applied", &rollout.fresh().await?, &[])
         }
         MigrateCommand::Plan { down: None } => plan(name, &rollout.plan().await?),
         MigrateCommand::Plan { down: Some(steps) } => plan(name, &rollout.plan_down(steps).await?),
@@ -106,46 +111,63 @@ pub(crate) async fn run(
     }
 }
 
-/// Asks for the database's name before its data is destroyed, unless it is on this machine.
-fn confirm(confirmation: Option<Confirmation>, yes: bool) -> Result<(), CommandError> {
-    let Some(confirmation) = confirmation.filter(|_| !yes) else {
+/// Asks for the database's name before its rows are destroyed, wherever the server is.
+async fn confirm(
+    rollout: &mut Rollout,
+    destruction: Destruction,
+    word: Option<&str>,
+) -> Result<(), CommandError> {
+    let not_confirmed = |message: String| CommandError::failed("not_confirmed", message);
+    if let Some(word) = word {
+        return if rollout.confirm(word) {
+            Ok(())
+        } else {
+            Err(not_confirmed(format!(
+                "--yes-destroy names {word:?}, and the database is {:?}; nothing was changed",
+                rollout.database()
+            )))
+        };
+    }
+    let Some(confirmation) = rollout.confirmation(destruction).await? else {
         return Ok(());
     };
-    let not_read = |error: std::io::Error| CommandError::failed("not_confirmed", error);
     if !std::io::stdin().is_terminal() {
-        return Err(CommandError::failed(
-            "not_confirmed",
-            confirmation.unasked(),
-        ));
+        return Err(not_confirmed(confirmation.unasked()));
     }
-    let mut errors = std::io::stderr().lock();
-    errors
-        .write_all(confirmation.question().as_bytes())
-        .and_then(|()| errors.flush())
-        .map_err(not_read)?;
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(not_read)?;
-    if confirmation.accepts(&answer) {
+    let answer =
+        ask(&confirmation).map_err(|error| CommandError::failed("not_confirmed", error))?;
+    if rollout.confirm(Confirmation::name(&answer)) {
         Ok(())
     } else {
-        Err(CommandError::failed(
-            "not_confirmed",
-            Confirmation::refused(),
-        ))
+        Err(not_confirmed(Confirmation::refused().to_owned()))
     }
 }
 
-fn report(name: &'static str, done: &str, report: &Report) -> Result<Answer, CommandError> {
+fn ask(confirmation: &Confirmation) -> std::io::Result<String> {
+    let mut errors = std::io::stderr().lock();
+    errors.write_all(confirmation.question().as_bytes())?;
+    errors.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer)
+}
+
+fn report(
+    name: &'static str,
+    done: &str,
+    report: &Report,
+    warnings: &[String],
+) -> Result<Answer, CommandError> {
     let data = json!({
         "migrations": report.migrations,
         "objects_applied": report.objects,
         "objects_dropped": report.dropped,
+        "warnings": warnings,
     });
-    let text = report.lines(done).join("\n");
-    Answer::new(name, data, vec![Block::Text(text)])
+    let notes = warnings.iter().map(|warning| format!("warning: {warning}"));
+    let blocks =
+        std::iter::once(Block::Text(report.lines(done).join("\n"))).chain(notes.map(Block::Note));
+    Answer::new(name, data, blocks.collect())
 }
 
 fn plan(name: &'static str, steps: &[PlannedStep]) -> Result<Answer, CommandError> {
