@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neobank_db::{Executor, FromQueryResult, statement};
+use neobank_db::{FromQueryResult, statement};
 use neobank_ops::bloat::indexes::IndexBloatRow;
 use neobank_ops::{Cause, Monitor, Section, TableName};
 

@@ -230,7 +230,7 @@ async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: Tes
     let metrics = gathered.metrics();
     assert!(metrics.followed > 0 && metrics.splits > 0, "{metrics:?}");
     assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
-    super::failure::take_poison_back(&bank).await;
+    super::failure::cure(&bank, poisoned).await;
     bank.assert_sound().await;
 }
 
