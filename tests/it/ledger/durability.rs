@@ -87,7 +87,6 @@ impl Bank {
              )
              SELECT coalesce(max(pid) FILTER (WHERE {how}(pid)), 0) FROM waiting"
         );
-        let is_there = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
         for _ in 0..6_000 {
             let ended: i32 = self
                 .superuser
@@ -97,17 +96,25 @@ impl Bank {
             if ended > 0 && how == "pg_cancel_backend" {
                 return;
             }
-            // A session that is ended is seen to wait for a moment more.
-            while ended > 0 {
-                let there = statement(is_there, [ended.into()]);
-                if self.superuser.fetch_value::<i64>(there).await.unwrap() == 0 {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
+            if ended > 0 {
+                return self.until_ended(ended).await;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("no commit waits for the standby");
+    }
+
+    /// Waits for the end of a session, which is seen to wait for the standby for a moment more.
+    async fn until_ended(&self, process: i32) {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
+        for _ in 0..6_000 {
+            let there = statement(sql, [process.into()]);
+            if self.superuser.fetch_value::<i64>(there).await.unwrap() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the session does not end");
     }
 
     /// The request waits for the standby, and tells that this did not confirm it.

@@ -150,7 +150,6 @@ async fn what_only_this_question_lacks_is_a_section_without_answer(database: Emp
 }
 
 async fn what_is_wrong_with_everything_is_an_error(database: EmptyDatabase) {
-    let monitor = monitor_of(&database.url).await;
     let mut config = DatabaseConfig::from_url(&database.url).unwrap();
     config.database = "there is \"none\" like\nthis".to_owned();
     let error = Monitor::connect(config.clone(), MonitorLimits::default())

@@ -153,7 +153,7 @@ async fn limits_that_cannot_be_are_refused(bank: TestBank) {
         ("waiting_max", |options| options.waiting_max = 0),
         ("lanes", |options| options.lanes = 65),
         ("lock_patience", |options| {
-            options.lock_patience = Duration::ZERO
+            options.lock_patience = Duration::ZERO;
         }),
         ("silence_patience", |options| {
             options.silence_patience = Duration::MAX;
