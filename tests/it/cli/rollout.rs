@@ -101,15 +101,16 @@ async fn pages_and_scripts_are_written(database: EmptyDatabase) {
 }
 
 async fn commands_before_the_rollout_answer_with_one_document(database: EmptyDatabase) {
-    for (command, arguments) in [
-        ("audit", &["audit"][..]),
-        ("customer find", &["customer", "find"]),
-        ("ops deadlocks", &["ops", "deadlocks"]),
-        ("ops health", &["ops", "health"]),
-        ("migrate status", &["migrate", "status"]),
+    // Monitoring passes over what is not there.
+    for (command, arguments, is_answered) in [
+        ("audit", &["audit"][..], false),
+        ("customer find", &["customer", "find"], false),
+        ("ops deadlocks", &["ops", "deadlocks"], true),
+        ("ops health", &["ops", "health"], true),
+        ("migrate status", &["migrate", "status"], false),
     ] {
         let found = run(&database.url, &[arguments, &["--json"]].concat()).await;
-        assert_ne!(found.code, 0, "{command}");
+        assert_eq!(found.code == 0, is_answered, "{command}: {}", found.code);
         document(&found, command);
     }
 }

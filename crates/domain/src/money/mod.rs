@@ -107,7 +107,8 @@ impl Money {
         let sign = if text.starts_with('-') { "-" } else { "" };
         let amount = Decimal::from_str_exact(&format!("{sign}0{whole}.{fraction}0"))
             .map_err(|_| malformed())?;
-        Self::new(amount, currency)
+        // As an error shows it: without zeros that mean nothing.
+        Self::new(amount.normalize(), currency)
     }
 
     /// Nothing, in a currency.
