@@ -8,7 +8,7 @@
 //! Figures of different machines, or of different runs on a machine that others use, cannot be compared; those of one run can.
 //!
 //! [`costs`] measures what each part of the schema costs, [`growth`] how cost grows with the journal, and [`knee`] latency
-//! against offered load;
+//! against offered load; [`faults`] measures what a stranger's lock, a stopped server process and a killed server cost;
 //! [`soak`] shows whether anything grows in the long run.
 //!
 //! # Example
@@ -36,6 +36,7 @@ mod books;
 mod choice;
 mod costs;
 mod error;
+mod faults;
 mod growth;
 mod host;
 mod knee;
@@ -58,6 +59,7 @@ use std::time::Duration;
 pub use choice::Choice;
 pub use costs::{Cost, Costs, costs};
 pub use error::BenchError;
+pub use faults::{Fault, FaultLine, Faults, Killed, faults};
 pub use growth::{Growth, Size, growth};
 pub use knee::{Knee, Step, knee};
 pub use options::{Options, ServerOptions, Subject};

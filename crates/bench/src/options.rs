@@ -23,6 +23,8 @@ pub enum Subject {
     Knee,
     /// Whether anything grows in the long run: try --seconds 600
     Soak,
+    /// What others' faults cost: a locked account, a stopped process, a killed server; try --accounts 600 --callers 128
+    Faults,
 }
 
 /// What to measure.
@@ -98,7 +100,7 @@ pub struct Options {
     /// Entries of a statement's page, where pages are read
     #[arg(long, default_value_t = 20)]
     pub page: u32,
-    /// Draw what was measured into this file, as SVG; all subjects but costs
+    /// Draw what was measured into this file, as SVG; all subjects but costs and faults
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Without progress

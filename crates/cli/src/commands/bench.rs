@@ -23,6 +23,7 @@ pub(crate) async fn run(
         Subject::Costs => answer(neobank_bench::costs(&options).await),
         Subject::Growth => answer(neobank_bench::growth(&options).await),
         Subject::Knee => answer(neobank_bench::knee(&options).await),
+        Subject::Faults => answer(neobank_bench::faults(&options).await),
         Subject::Soak => {
             let soak = neobank_bench::soak(&options).await;
             let failed = soak

@@ -46,6 +46,10 @@ pub(super) trait Claims {
     fn sent(&mut self);
     /// How long the server took to write, and how long the answer took beyond that.
     fn took(&mut self, writing: Duration, rest: Duration);
+    /// How long an attempt under locks waits for one, instead of the configuration's limit.
+    fn lock_timeout(&self) -> Option<Duration> {
+        None
+    }
     /// Returns when the group that this one follows has ended.
     fn predecessor(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -193,7 +197,7 @@ async fn run_under_locks(
                 Certainty::Aborted if attempts < pauses.attempts_max => {
                     attempts = attempts.saturating_add(1);
                 }
-                Certainty::Aborted => return Err(DatabaseError::TransactionAborted.into()),
+                Certainty::Aborted => return Err(lost(attempts, &reason).into()),
                 Certainty::Unknown => {
                     return Err(Failure::Unknown {
                         reason,
@@ -207,6 +211,16 @@ async fn run_under_locks(
     }
 }
 
+/// Each time the commit's answer did not come, and the commit had not happened.
+fn lost(attempts: u32, reason: &str) -> DatabaseError {
+    DatabaseError::ConnectionLost {
+        reason: format!(
+            "nothing was changed; the answer was lost {attempts} times in a row: {reason}"
+        ),
+        server: None,
+    }
+}
+
 async fn attempt(
     ledger: &Ledger,
     group: &Group<'_>,
@@ -215,6 +229,7 @@ async fn attempt(
 ) -> Result<Vec<Outcome>, Failure> {
     let options = TransactionOptions {
         keep_plans: true,
+        lock_timeout: claims.lock_timeout(),
         ..TransactionOptions::default()
     };
     let transaction = ledger.database.begin_with(options).await?;

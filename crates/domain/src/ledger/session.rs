@@ -249,6 +249,20 @@ impl Session {
             .collect()
     }
 
+    /// Returns when nobody else holds an account any more; from then on this transaction holds it.
+    pub(super) async fn wait_for_lock(
+        transaction: &Transaction,
+        account: AccountId,
+    ) -> Result<(), DatabaseError> {
+        let lock = transaction
+            .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
+            .await?;
+        transaction
+            .read_prepared(&lock, &[&vec![account.as_uuid()]])
+            .await?;
+        Ok(())
+    }
+
     /// Writes and commits in one round trip.
     pub(super) async fn write_and_commit(
         &self,

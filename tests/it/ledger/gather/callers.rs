@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use neobank_db::{DatabaseError, Executor, statement};
-use neobank_domain::ledger::gather::GatherOptions;
 use neobank_domain::{AccountId, GatheredLedger, LedgerError, TransferRequest};
 
 use super::super::concurrency::random::Random;
-use super::{Gate, first_group, one_lane, until, with_key};
+use super::{Gate, first_group, one_lane, patient, until, with_key};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
@@ -135,7 +134,7 @@ async fn those_who_go_away_at_any_moment_leave_the_books_right(bank: TestBank) {
 
 async fn more_than_may_wait_are_told_at_once(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let mut options = GatherOptions::default();
+    let mut options = patient();
     options.lanes = 1;
     options.waiting_max = 10;
     let gathered = GatheredLedger::with_options(&bank.ledger, options).unwrap();

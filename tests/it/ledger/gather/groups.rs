@@ -1,10 +1,9 @@
 //! What a group is, what it costs, and what each of its callers gets.
 
 use neobank_db::Database;
-use neobank_domain::ledger::gather::GatherOptions;
 use neobank_domain::{AccountId, GatheredLedger, Ledger, LedgerError, Refusal, TransferRequest};
 
-use super::{Gate, as_one_group, first_group, one_lane, until};
+use super::{Gate, as_one_group, first_group, one_lane, patient, until};
 use crate::harness::{CountingProxy, TestBank, czk};
 
 on_both_versions!(
@@ -164,7 +163,7 @@ async fn a_key_that_repeats_in_a_group_moves_money_once(bank: TestBank) {
 
 async fn groups_have_a_largest_size(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let mut options = GatherOptions::default();
+    let mut options = patient();
     options.lanes = 1;
     options.group_size_max = 10;
     let gathered = GatheredLedger::with_options(&bank.ledger, options).unwrap();

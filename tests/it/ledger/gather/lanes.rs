@@ -1,13 +1,14 @@
 //! Several lanes, and writers outside of them, on the same few accounts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use neobank_db::{Executor, statement};
 use neobank_domain::ledger::gather::GatherOptions;
 use neobank_domain::{AccountId, GatheredLedger, LedgerError, TransferRequest};
 
 use super::super::concurrency::random::Random;
-use super::{Gate, first_group, until};
+use super::{Gate, first_group, patient, until};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
@@ -77,7 +78,7 @@ async fn lanes_never_wait_in_a_circle(bank: TestBank) {
 async fn a_lane_leaves_to_another_what_is_its(bank: TestBank) {
     let (between, last) = (bank.account(czk("0")).await, bank.account(czk("0")).await);
     let (from, to) = (bank.account(czk("9")).await, bank.account(czk("0")).await);
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = GatheredLedger::with_options(&bank.ledger, patient()).unwrap();
     let gate = Gate::close(&bank).await;
     let paid = gate.to;
     let first = first_group(&gathered, &gate).await;
@@ -151,6 +152,12 @@ async fn limits_that_cannot_be_are_refused(bank: TestBank) {
         ("group_size_max", |options| options.group_size_max = 50_001),
         ("waiting_max", |options| options.waiting_max = 0),
         ("lanes", |options| options.lanes = 65),
+        ("lock_patience", |options| {
+            options.lock_patience = Duration::ZERO
+        }),
+        ("silence_patience", |options| {
+            options.silence_patience = Duration::MAX;
+        }),
     ] {
         let mut options = GatherOptions::default();
         change(&mut options);

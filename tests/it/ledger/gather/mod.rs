@@ -1,5 +1,6 @@
 //! Callers that share transactions: each keeps its own outcome, whatever happens to the others.
 
+mod apart;
 mod callers;
 mod failure;
 mod following;
@@ -40,9 +41,17 @@ impl Gate {
     }
 }
 
+/// Groups wait for what is locked, however long that takes, so that a gate holds them up.
+fn patient() -> GatherOptions {
+    let mut options = GatherOptions::default();
+    options.lock_patience = Duration::from_secs(600);
+    options.silence_patience = Duration::from_secs(600);
+    options
+}
+
 /// One group at a time, so that a test can say who is in it.
 fn one_lane(ledger: &Ledger) -> GatheredLedger {
-    let mut options = GatherOptions::default();
+    let mut options = patient();
     options.lanes = 1;
     GatheredLedger::with_options(ledger, options).unwrap()
 }

@@ -13,6 +13,8 @@ pub(super) struct Counts {
     sizes: [AtomicU64; SIZES],
     followed: AtomicU64,
     splits: AtomicU64,
+    apart: AtomicU64,
+    left: AtomicU64,
     withdrawn: AtomicU64,
     /// Whether something was withdrawn that may still be in the queue.
     in_queue: AtomicBool,
@@ -35,12 +37,18 @@ pub struct GatherMetrics {
     pub followed: u64,
     /// How often a group was taken apart because a request made it fail.
     pub splits: u64,
+    /// Requests that were set apart, because what they needed was held from outside; each time counts.
+    pub apart: u64,
+    /// Groups that were left to themselves, because they did not end.
+    pub left: u64,
     /// Requests that their callers took back before they were decided on.
     pub withdrawn: u64,
     /// Requests that were not let in, because too many waited.
     pub overloaded: u64,
-    /// Requests that wait now.
+    /// Requests that wait now for a group to take them.
     pub waiting: usize,
+    /// Requests that wait now apart from the others.
+    pub waiting_apart: usize,
     /// Lanes that are under way now.
     pub lanes: usize,
 }
@@ -81,6 +89,14 @@ impl Counts {
         add(&self.splits, 1);
     }
 
+    pub(super) fn apart(&self, requests: usize) {
+        add(&self.apart, u64::try_from(requests).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn left(&self) {
+        add(&self.left, 1);
+    }
+
     pub(super) fn withdrawn(&self) {
         add(&self.withdrawn, 1);
         self.in_queue.store(true, Ordering::Release);
@@ -95,7 +111,12 @@ impl Counts {
         add(&self.overloaded, 1);
     }
 
-    pub(super) fn metrics(&self, waiting: usize, lanes: usize) -> GatherMetrics {
+    pub(super) fn metrics(
+        &self,
+        waiting: usize,
+        waiting_apart: usize,
+        lanes: usize,
+    ) -> GatherMetrics {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         GatherMetrics {
             groups: read(&self.groups),
@@ -108,9 +129,12 @@ impl Counts {
                 .collect(),
             followed: read(&self.followed),
             splits: read(&self.splits),
+            apart: read(&self.apart),
+            left: read(&self.left),
             withdrawn: read(&self.withdrawn),
             overloaded: read(&self.overloaded),
             waiting,
+            waiting_apart,
             lanes,
         }
     }

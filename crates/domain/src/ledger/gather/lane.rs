@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::part::{self, Follows};
-use super::queue::{Over, Queue};
+use super::queue::{Left, Over, Queue};
 
 /// A lane of a queue. However it ends, those who wait are taken care of.
 pub(super) struct Lane {
@@ -33,20 +33,45 @@ impl Lane {
                 group: taken.number,
                 accounts: taken.accounts,
             });
-            let follows = Follows::new(taken.number, taken.predecessor);
-            // A group that panics drops its places, which tells its callers; the next one is not concerned.
-            if AssertUnwindSafe(part::carry_out(&self.queue, taken.places, follows))
-                .catch_unwind()
-                .await
-                .is_err()
-            {
-                tracing::error!("a group of requests has panicked");
+            let follows = Follows::new(
+                taken.number,
+                taken.predecessor,
+                self.queue.options.lock_patience,
+            );
+            let queue = Arc::clone(&self.queue);
+            let mut group = Box::pin(async move {
+                // A group that panics drops its places, which tells its callers; the next one is not concerned.
+                let carried_out = part::carry_out(&queue, taken.places, follows);
+                if AssertUnwindSafe(carried_out).catch_unwind().await.is_err() {
+                    tracing::error!("a group of requests has panicked");
+                }
+            });
+            let patience = self.queue.options.silence_patience;
+            while tokio::time::timeout(patience, &mut group).await.is_err() {
+                // Without a free place among those that are left to themselves, the lane stays.
+                if let Some(left) = self.leave() {
+                    tracing::warn!("a group of requests does not end: others go past it");
+                    drop(tokio::spawn(left.go_on(group)));
+                    break;
+                }
             }
             // Those who were just answered may have a next request: let them ask, instead of taking the few that did not
             // have to wait. Without them it costs nothing.
             tokio::task::yield_now().await;
         }
         self.ended = true;
+    }
+
+    /// The lane's group is no longer its own.
+    fn leave(&mut self) -> Option<Left> {
+        let over = self.group.take()?;
+        match self.queue.leave(over) {
+            Ok(left) => Some(left),
+            Err(over) => {
+                self.group = Some(over);
+                None
+            }
+        }
     }
 }
 

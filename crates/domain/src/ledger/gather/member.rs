@@ -31,6 +31,9 @@ const ABANDONED: u8 = 4;
 /// How long a caller whose deadline has passed waits before it looks again whether its request was given back.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// How much longer than its deadline a caller waits for the commit of a request that was decided on in time.
+pub(super) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
+
 /// A request, as its caller and its group see it.
 pub(super) struct Member {
     request: Request,
@@ -45,6 +48,8 @@ pub(super) struct Member {
 pub(super) struct Place {
     member: Arc<Member>,
     answer: oneshot::Sender<Answer>,
+    /// Since when it waits apart from the others.
+    apart_since: Option<Instant>,
 }
 
 /// The caller's end. Dropped, it takes the request back where that is still possible.
@@ -73,6 +78,7 @@ impl Member {
         let place = Place {
             member: Arc::clone(&member),
             answer: sender,
+            apart_since: None,
         };
         let waiter = Waiter {
             member,
@@ -114,6 +120,17 @@ impl Place {
         }
     }
 
+    /// It waits apart from the others now; the first time counts.
+    pub(super) fn is_apart_from(&mut self, now: Instant) {
+        self.apart_since.get_or_insert(now);
+    }
+
+    /// How long it has waited since it was first set apart.
+    pub(super) fn waits_apart(&self) -> Duration {
+        self.apart_since
+            .map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Whether nobody wants it any more.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.member.state.load(Ordering::Acquire), WITHDRAWN | LATE)
@@ -145,7 +162,8 @@ impl Place {
 }
 
 impl Waiter<'_> {
-    /// Waits for the answer; until the deadline at most, unless the request can no longer be taken back.
+    /// Waits for the answer; until the deadline at most, or a little longer if the request can no longer be taken back.
+    /// What becomes of it then is found out all the same.
     pub(super) async fn answer(mut self) -> Answer {
         if let Some(deadline) = self.member.deadline {
             let mut patience = deadline.saturating_duration_since(Instant::now());
@@ -153,6 +171,7 @@ impl Waiter<'_> {
                 match tokio::time::timeout(patience, &mut self.answer).await {
                     Ok(answer) => return answer.unwrap_or_else(|_| self.unanswered()),
                     Err(_) if self.withdraw() => return Err(exceeded()),
+                    Err(_) if self.member.is_late(long_ago()) => return self.in_doubt(),
                     Err(_) => patience = LOOK_AGAIN,
                 }
             }
@@ -160,6 +179,19 @@ impl Waiter<'_> {
         (&mut self.answer)
             .await
             .unwrap_or_else(|_| self.unanswered())
+    }
+
+    /// What is known when the deadline is long over.
+    fn in_doubt(&mut self) -> Answer {
+        // It may have come just now.
+        self.answer.try_recv().unwrap_or_else(|_| {
+            Err(LedgerError::Unknown {
+                reason: format!(
+                    "the deadline passed {DEADLINE_GRACE:?} ago, after the request had been decided on"
+                ),
+                transfers: vec![self.member.transfer_id],
+            })
+        })
     }
 
     /// What is known when whoever had the request has let it go without a word.
@@ -188,6 +220,12 @@ impl Drop for Waiter<'_> {
         // Between the two it can be given back.
         let _ = self.withdraw() || self.member.moves(CLAIMED, ABANDONED) || self.withdraw();
     }
+}
+
+/// A deadline before this is over for good.
+fn long_ago() -> Instant {
+    let now = Instant::now();
+    now.checked_sub(DEADLINE_GRACE).unwrap_or(now)
 }
 
 fn exceeded() -> LedgerError {

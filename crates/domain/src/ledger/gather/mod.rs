@@ -14,10 +14,20 @@
 //! * A caller that goes away withdraws its request, unless that has been decided on: then it runs fully.
 //! * A task drives each lane while there is something to do, and ends when there is not.
 //!
-//! A group waits for the locks of all its accounts. Whoever holds an account's lock from outside for long therefore holds
-//! up the lane, for at most [`lock_timeout`](neobank_db::DatabaseConfig::lock_timeout); then the requests for the accounts
-//! that are still locked get that error, and the others go on.
+//! What is held from outside costs those who need it, and nobody else (decision 12 in `docs/decisions`):
+//!
+//! * A group waits for the locks of all its accounts, for [`GatherOptions::lock_patience`] at most. Then the requests for the
+//!   accounts that are locked, or the one whose key another transaction holds, are set apart. They wait by themselves, for
+//!   at most [`lock_timeout`](neobank_db::DatabaseConfig::lock_timeout), and get that error or come back; the others go on.
+//!   So a request that is set apart loses its place in front of later ones for its *other* account; those for what is
+//!   locked keep their order.
+//! * A group that has not ended after [`GatherOptions::silence_patience`], because its server process stands still or an
+//!   answer was lost, is left to itself, and its lane goes on with other accounts. Its connection is closed, and so
+//!   replaced, after `statement_timeout`, five seconds and
+//!   [`commit_timeout`](neobank_db::DatabaseConfig::commit_timeout) at most; whether it was carried out is found out within
+//!   [`Ledger::certainty_limit`] from then. A caller with a deadline does not wait for that.
 
+mod apart;
 mod counts;
 mod lane;
 mod member;
@@ -25,6 +35,7 @@ mod options;
 mod pace;
 mod part;
 mod queue;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -102,8 +113,10 @@ impl GatheredLedger {
     /// A handle on the same queue whose every call is to be over by then.
     ///
     /// A request that has not been decided on by its deadline is not carried out, and its caller gets
-    /// [`DeadlineExceeded`](neobank_db::DatabaseError::DeadlineExceeded) then. One that has been decided on is waited for,
-    /// also beyond the deadline, because it will be committed. A handle that has a deadline keeps it where that is earlier.
+    /// [`DeadlineExceeded`](neobank_db::DatabaseError::DeadlineExceeded) then. The commit of one that has been decided on is
+    /// waited for a second longer than the deadline; then its caller gets [`LedgerError::Unknown`], while the ledger goes on
+    /// to carry it out, or to find out whether it was. So every call is over a second after its deadline. A handle that has
+    /// a deadline keeps it where that is earlier.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
         Self {

@@ -1,5 +1,7 @@
 //! The limits of gathering, and why each is there.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use super::super::Ledger;
@@ -32,6 +34,14 @@ pub struct GatherOptions {
     /// callers want one account: of such groups there are two, of which the second follows the first. With 1 no group
     /// follows another.
     pub lanes: usize,
+    /// How long a group waits for a lock before the requests that need what is locked are set apart: they wait by
+    /// themselves from then on, for up to [`lock_timeout`](neobank_db::DatabaseConfig::lock_timeout), and everybody else
+    /// goes past them. Shorter waits set requests apart that would have had their lock in a moment.
+    pub lock_patience: Duration,
+    /// How long a lane stays with a group that does not end, because the server stands still or an answer was lost. Then
+    /// the lane goes on with other requests; those for the group's accounts wait until it has ended, for up to
+    /// [`lock_timeout`](neobank_db::DatabaseConfig::lock_timeout). Half of the pool's connections may be left so at once.
+    pub silence_patience: Duration,
 }
 
 /// A limit that cannot be.
@@ -40,7 +50,7 @@ pub struct GatherOptions {
 pub struct GatherOptionsError {
     /// The field.
     pub limit: &'static str,
-    /// Its value.
+    /// Its value; of a time, in milliseconds.
     pub value: usize,
     /// The largest value that it can have.
     pub most: usize,
@@ -48,6 +58,8 @@ pub struct GatherOptionsError {
 
 /// More callers than this are more than one process can have on any server.
 const WAITING_MOST: usize = 1_000_000;
+/// An hour, in milliseconds: beyond it a limit is none.
+const PATIENCE_MOST: usize = 3_600_000;
 /// More lanes than this only wait for each other.
 const LANES_MOST: usize = 64;
 
@@ -57,6 +69,8 @@ impl Default for GatherOptions {
             group_size_max: 1_000,
             waiting_max: 10_000,
             lanes: 2,
+            lock_patience: Duration::from_millis(100),
+            silence_patience: Duration::from_secs(1),
         }
     }
 }
@@ -72,6 +86,16 @@ impl GatherOptions {
             ("group_size_max", self.group_size_max, Ledger::REQUESTS_MAX),
             ("waiting_max", self.waiting_max, WAITING_MOST),
             ("lanes", self.lanes, LANES_MOST),
+            (
+                "lock_patience",
+                milliseconds(self.lock_patience),
+                PATIENCE_MOST,
+            ),
+            (
+                "silence_patience",
+                milliseconds(self.silence_patience),
+                PATIENCE_MOST,
+            ),
         ]
         .into_iter()
         .find(|(_, value, most)| !(1..=*most).contains(value))
@@ -79,4 +103,8 @@ impl GatherOptions {
             Err(GatherOptionsError { limit, value, most })
         })
     }
+}
+
+fn milliseconds(time: Duration) -> usize {
+    usize::try_from(time.as_millis()).unwrap_or(usize::MAX)
 }

@@ -19,6 +19,7 @@ use crate::{AccountId, TransferId};
 ///
 /// When the database refuses what the group does, its halves are tried in turn, until what is refused is one request. The
 /// search ends after the time that one statement and one wait for a lock may take; those who are left get the error.
+/// Requests that somebody else's lock keeps from being carried out are set apart.
 pub(super) async fn carry_out(queue: &Arc<Queue>, group: Vec<Place>, mut follows: Follows) {
     let database = &queue.ledger.database;
     let config = database.config();
@@ -31,20 +32,46 @@ pub(super) async fn carry_out(queue: &Arc<Queue>, group: Vec<Place>, mut follows
         };
         // What comes first is no longer all that the group does to its accounts.
         follows.is_whole = false;
+        follows.patience = follows.patience.min(SEARCH_PATIENCE);
+        if part.len() == 1 && error.class() == ErrorClass::LockTimeout {
+            set_apart(queue, part, &error).await;
+            continue;
+        }
         if part.len() <= 1 || !may_be_one_request(&error) || started.elapsed() > search_limit {
             refuse(part, &error);
             continue;
         }
         queue.counts.split();
-        let (first, second) = split(database, part, &error).await;
+        let (first, second) = split(queue, part, &error).await;
         // The last is taken first.
         parts.push(second);
         parts.push(first);
     }
 }
 
+/// Requests that need what somebody else holds wait for it by themselves. Returns the others.
+async fn set_apart(queue: &Arc<Queue>, part: Vec<Place>, error: &DatabaseError) -> Vec<Place> {
+    let Ok(locked) = locked_accounts(&queue.ledger.database, &part).await else {
+        refuse(part, error);
+        return Vec::new();
+    };
+    let is_alone = part.len() == 1;
+    let (mut apart, mut free) = (Vec::new(), Vec::new());
+    for place in part {
+        let mut accounts = place.request().accounts().into_iter();
+        match accounts.find(|account| locked.contains(account)) {
+            Some(account) => apart.push((place, account)),
+            // No account keeps it, so it is the key, or was only a moment.
+            None if is_alone => queue.set_apart_by_key(place, error),
+            None => free.push(place),
+        }
+    }
+    queue.set_apart_by_account(apart, error);
+    free
+}
+
 /// One transaction. When it failed and nothing was changed, the requests come back without an answer.
-async fn try_part(
+pub(super) async fn try_part(
     queue: &Arc<Queue>,
     part: Vec<Place>,
     follows: &mut Follows,
@@ -96,14 +123,34 @@ pub(super) struct Follows {
     predecessor: Option<Predecessor>,
     /// Whether the group is carried out as one.
     is_whole: bool,
+    /// How long it waits for a lock.
+    patience: Duration,
 }
 
+/// How long parts of a group wait for a lock, once the whole has waited: the search takes several such waits.
+const SEARCH_PATIENCE: Duration = Duration::from_millis(20);
+
 impl Follows {
-    pub(super) const fn new(group: u64, predecessor: Option<Predecessor>) -> Self {
+    pub(super) const fn new(
+        group: u64,
+        predecessor: Option<Predecessor>,
+        patience: Duration,
+    ) -> Self {
         Self {
             group,
             predecessor,
             is_whole: true,
+            patience,
+        }
+    }
+
+    /// A request that is carried out beside the lanes.
+    pub(super) const fn alone(group: u64, patience: Duration) -> Self {
+        Self {
+            group,
+            predecessor: None,
+            is_whole: false,
+            patience,
         }
     }
 }
@@ -147,6 +194,11 @@ impl Claims for Claimed<'_> {
         self.queue.took(size, follows, writing, rest);
     }
 
+    fn lock_timeout(&self) -> Option<Duration> {
+        let longest = self.queue.ledger.database.config().lock_timeout;
+        Some(self.follows.patience.min(longest))
+    }
+
     async fn predecessor(&mut self) {
         if let Some(predecessor) = self.follows.predecessor.take() {
             // It is dropped, not sent to.
@@ -157,31 +209,23 @@ impl Claims for Claimed<'_> {
 
 /// Two parts of a group that failed, in the order of arrival; empty ones are possible.
 async fn split(
-    database: &Database,
+    queue: &Arc<Queue>,
     mut part: Vec<Place>,
     error: &DatabaseError,
 ) -> (Vec<Place>, Vec<Place>) {
-    if error.class() == ErrorClass::LockTimeout
-        && let Ok(free) = free_accounts(database, &part).await
-    {
-        let is_free = |place: &Place| {
-            let accounts = place.request().accounts();
-            accounts.iter().all(|account| free.contains(account))
-        };
-        let (free, locked): (Vec<_>, Vec<_>) = part.into_iter().partition(is_free);
-        if !locked.is_empty() {
-            // They have waited as long as one may.
-            refuse(locked, error);
-            return (free, Vec::new());
+    if error.class() == ErrorClass::LockTimeout {
+        let before = part.len();
+        part = set_apart(queue, part, error).await;
+        if part.len() < before {
+            return (part, Vec::new());
         }
-        part = free;
     }
     let second = part.split_off(part.len() / 2);
     (part, second)
 }
 
-/// The accounts of these requests that nobody has locked now, those that do not exist among them.
-async fn free_accounts(
+/// The accounts of these requests that somebody else has locked now.
+async fn locked_accounts(
     database: &Database,
     part: &[Place],
 ) -> Result<HashSet<AccountId>, DatabaseError> {
@@ -191,10 +235,10 @@ async fn free_accounts(
         .flat_map(Request::accounts)
         .collect();
     let transaction = database.begin().await?;
-    let listed: Vec<_> = accounts.iter().copied().collect();
+    let listed: Vec<_> = accounts.into_iter().collect();
     let locked = Session::locked_by_others(&transaction, &listed).await?;
     transaction.rollback().await?;
-    Ok(accounts.difference(&locked).copied().collect())
+    Ok(locked)
 }
 
 /// Whether it can be that the others would succeed without one of them.

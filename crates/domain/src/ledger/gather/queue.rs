@@ -2,25 +2,32 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use neobank_db::DatabaseError;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::super::Ledger;
 use super::super::error::LedgerError;
+use super::apart::Apart;
 use super::counts::{Counts, GatherMetrics};
 use super::lane::Lane;
 use super::member::Place;
 use super::options::GatherOptions;
 use super::pace::Pace;
+use super::watch::Watch;
 use crate::AccountId;
 
 /// Requests in the order of their arrival. A lane is started when one arrives and ends when none is left.
 pub(super) struct Queue {
     pub(super) ledger: Ledger,
-    options: GatherOptions,
+    pub(super) options: GatherOptions,
+    /// Waits for locks that may each have a connection, on behalf of requests that are set apart.
+    pub(super) watches: Semaphore,
+    /// Groups that may be left to themselves.
+    leaves: Arc<Semaphore>,
     /// What the turns of this queue's groups are made from: nobody else can tell one before it is taken.
     secret: [u8; 32],
     state: Mutex<State>,
@@ -36,6 +43,7 @@ struct State {
     under_way: HashMap<u64, UnderWay>,
     groups: u64,
     pace: Pace,
+    apart: Apart,
 }
 
 /// A group that a lane is carrying out.
@@ -65,6 +73,21 @@ pub(super) struct Predecessor {
     pub(super) ended: oneshot::Receiver<()>,
 }
 
+/// A group that is left to itself.
+pub(super) struct Left {
+    watch: Watch,
+    over: Over,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Left {
+    /// Waits for its end.
+    pub(super) async fn go_on(self, group: impl Future<Output = ()> + Send) {
+        self.watch.group(self.over, group).await;
+        drop(self.permit);
+    }
+}
+
 /// The lane's group that has ended.
 pub(super) struct Over {
     pub(super) group: u64,
@@ -73,7 +96,11 @@ pub(super) struct Over {
 
 impl Queue {
     pub(super) fn new(ledger: Ledger, options: GatherOptions) -> Self {
+        // The lanes, and whoever else uses the pool, keep theirs.
+        let connections = ledger.database.config().pool_max;
         Self {
+            watches: Semaphore::new((connections / 4).max(1)),
+            leaves: Arc::new(Semaphore::new(connections / 2)),
             ledger,
             options,
             secret: secret(),
@@ -91,6 +118,18 @@ impl Queue {
         let runtime = Handle::try_current().map_err(|_| LedgerError::Stopped)?;
         let mut state = self.state();
         let limit = self.options.waiting_max;
+        if let Some(hold) = state.apart.of(&place) {
+            let waiting = state.apart.waiting();
+            if waiting < limit {
+                state.apart.push(hold, place, Instant::now());
+                self.counts.apart(1);
+                return Ok(());
+            }
+            drop(state);
+            place.close();
+            self.counts.overloaded();
+            return Err(LedgerError::Overloaded { waiting, limit });
+        }
         // Reads the whole queue, so only when it is full and there is something to gain.
         if state.waiting.len() >= limit && self.counts.forget_withdrawn() {
             state.waiting.retain(|place| !place.is_over());
@@ -185,6 +224,121 @@ impl Queue {
         }
     }
 
+    /// The number of a group that is no lane's.
+    pub(super) fn new_group(&self) -> u64 {
+        let mut state = self.state();
+        state.groups = state.groups.wrapping_add(1);
+        state.groups
+    }
+
+    /// Requests with an account each that somebody else has locked: they wait for it by themselves.
+    pub(super) fn set_apart_by_account(
+        self: &Arc<Self>,
+        requests: Vec<(Place, AccountId)>,
+        error: &DatabaseError,
+    ) {
+        self.counts.apart(requests.len());
+        let mut watched = Vec::new();
+        {
+            let mut state = self.state();
+            for (place, account) in requests {
+                place.give_back(&self.counts);
+                let hold = state.apart.of_account(account).unwrap_or_else(|| {
+                    let hold = state.apart.hold_accounts(&[account]);
+                    watched.push((account, hold));
+                    hold
+                });
+                state.apart.push(hold, place, Instant::now());
+            }
+        }
+        for (account, hold) in watched {
+            let watch = Watch::new(Arc::clone(self), hold);
+            drop(tokio::spawn(watch.account(account, error.clone())));
+        }
+    }
+
+    /// A request that waits for something else than an account: it is tried by itself until that is over.
+    pub(super) fn set_apart_by_key(self: &Arc<Self>, place: Place, error: &DatabaseError) {
+        self.counts.apart(1);
+        place.give_back(&self.counts);
+        let hold = {
+            let mut state = self.state();
+            let hold = state.apart.hold_key(place.request().idempotency_key());
+            let behind = hold.or_else(|| state.apart.of(&place));
+            // It is held, by the one or the other.
+            state
+                .apart
+                .push(behind.unwrap_or_default(), place, Instant::now());
+            hold
+        };
+        if let Some(hold) = hold {
+            let watch = Watch::new(Arc::clone(self), hold);
+            drop(tokio::spawn(watch.requests(error.clone())));
+        }
+    }
+
+    /// The first request behind a hold.
+    pub(super) fn next_behind(&self, hold: u64) -> Option<Place> {
+        self.state().apart.pop(hold)
+    }
+
+    /// A request that was the first behind a hold is so again.
+    pub(super) fn put_back_first(&self, hold: u64, place: Place) {
+        place.give_back(&self.counts);
+        self.state().apart.push_first(hold, place);
+    }
+
+    /// Answers those behind a hold who have waited long enough; see [`Apart::expire`].
+    pub(super) fn expire(&self, hold: u64, longest: Duration, error: &DatabaseError) -> bool {
+        self.state().apart.expire(hold, longest, error)
+    }
+
+    /// What was held is free: those who waited for it come first.
+    pub(super) fn end_hold(self: &Arc<Self>, hold: u64) {
+        let mut state = self.state();
+        let places = state.apart.end(hold);
+        let starts = !places.is_empty() && state.lanes < self.options.lanes;
+        for place in places.into_iter().rev() {
+            state.waiting.push_front(place);
+        }
+        if starts {
+            state.lanes = state.lanes.saturating_add(1);
+        }
+        drop(state);
+        if starts {
+            drop(tokio::spawn(Lane::new(Arc::clone(self)).drive()));
+        }
+    }
+
+    /// Those behind a hold that nobody watches any more.
+    pub(super) fn abandon_hold(&self, hold: u64) -> VecDeque<Place> {
+        self.state().apart.end(hold)
+    }
+
+    /// A group that does not end is left to itself, if another one may be: requests for its accounts are set apart.
+    pub(super) fn leave(self: &Arc<Self>, over: Over) -> Result<Left, Over> {
+        let Ok(permit) = Arc::clone(&self.leaves).try_acquire_owned() else {
+            return Err(over);
+        };
+        self.counts.left();
+        let mut state = self.state();
+        if let Some(under_way) = state.under_way.get_mut(&over.group) {
+            under_way.sent = false;
+        }
+        let hold = state.apart.hold_accounts(&over.accounts);
+        drop(state);
+        Ok(Left {
+            watch: Watch::new(Arc::clone(self), hold),
+            over,
+            permit,
+        })
+    }
+
+    /// A group has ended.
+    pub(super) fn release(&self, over: &Over) {
+        self.state().release(over);
+    }
+
     /// What a group's statement would have left is no longer to be relied on.
     pub(super) fn unsent(&self, group: u64) {
         if let Some(under_way) = self.state().under_way.get_mut(&group) {
@@ -212,11 +366,11 @@ impl Queue {
     }
 
     pub(super) fn metrics(&self) -> GatherMetrics {
-        let (waiting, lanes) = {
+        let (waiting, apart, lanes) = {
             let state = self.state();
-            (state.waiting.len(), state.lanes)
+            (state.waiting.len(), state.apart.waiting(), state.lanes)
         };
-        self.counts.metrics(waiting, lanes)
+        self.counts.metrics(waiting, apart, lanes)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -313,6 +467,10 @@ impl State {
                 break;
             };
             if place.is_over() {
+                continue;
+            }
+            if let Some(hold) = self.apart.of(&place) {
+                self.apart.push(hold, place, Instant::now());
                 continue;
             }
             let accounts = place.request().accounts();

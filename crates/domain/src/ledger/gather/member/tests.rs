@@ -9,7 +9,7 @@ fn request() -> Request {
 }
 
 fn withdrawn(counts: &Counts) -> u64 {
-    counts.metrics(0, 0).withdrawn
+    counts.metrics(0, 0, 0).withdrawn
 }
 
 #[tokio::test]
@@ -106,4 +106,21 @@ async fn a_deadline_holds_until_the_request_is_decided_on() {
         place.answer(Err(LedgerError::Stopped));
     });
     assert!(matches!(answer.0, Err(LedgerError::Stopped)));
+}
+
+#[tokio::test]
+async fn a_commit_that_does_not_end_leaves_its_caller_in_doubt_a_second_after_the_deadline() {
+    let counts = Counts::default();
+    let started = Instant::now();
+    let soon = started + Duration::from_millis(20);
+    let (place, waiter) = Member::enlist(request(), Some(soon), &counts);
+    assert!(place.claim(started));
+    let identifier = place.identified().transfer_id;
+    let answer = tokio::time::timeout(Duration::from_secs(60), waiter.answer()).await;
+    match answer.unwrap() {
+        Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers, [identifier]),
+        other => panic!("{other:?}"),
+    }
+    assert!(started.elapsed() >= DEADLINE_GRACE);
+    drop(place);
 }

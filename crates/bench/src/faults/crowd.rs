@@ -1,0 +1,166 @@
+//! Callers of one account that is held, and of the others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use neobank_db::Database;
+use neobank_domain::ledger::gather::GatherOptions;
+use neobank_domain::{GatheredLedger, Ledger, LedgerError};
+use tokio::task::JoinSet;
+
+use crate::books::transfer;
+use crate::choice::{Choice, Chooser};
+use crate::error::BenchError;
+use crate::options::Options;
+
+/// The account that is held.
+pub(super) const HELD: u32 = 0;
+/// Accounts that the others leave alone: the one that is held, and the one that a stopped process has beside it.
+const NOT_OTHERS: u32 = 2;
+/// Callers that ask for it.
+pub(super) const HELD_CALLERS: usize = 8;
+/// Between two attempts at a request that was not carried out.
+const PAUSE: Duration = Duration::from_millis(5);
+
+pub(super) struct Crowd {
+    shared: Arc<Shared>,
+    options: Options,
+    tasks: JoinSet<Result<(), BenchError>>,
+}
+
+struct Shared {
+    gathered: GatheredLedger,
+    over: AtomicBool,
+    /// Of the others.
+    done: AtomicU64,
+    /// Of everyone.
+    ever: AtomicU64,
+    /// The longest wait of the others, in microseconds.
+    longest: AtomicU64,
+}
+
+impl Crowd {
+    pub(super) fn new(options: &Options, database: Database) -> Result<Self, BenchError> {
+        if options.accounts < NOT_OTHERS + 2 {
+            return Err(BenchError::Option {
+                option: "--accounts",
+                value: options.accounts.to_string(),
+                wanted: "at least 4 to measure faults",
+            });
+        }
+        let mut limits = GatherOptions::default();
+        limits.group_size_max = options.group_size;
+        limits.lanes = options.lanes;
+        let ledger = Ledger::new(database).remembering(options.remembered);
+        let gathered = GatheredLedger::with_options(&ledger, limits)
+            .map_err(|error| BenchError::other("gathering", error))?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                gathered,
+                over: AtomicBool::new(false),
+                done: AtomicU64::new(0),
+                ever: AtomicU64::new(0),
+                longest: AtomicU64::new(0),
+            }),
+            options: options.clone(),
+            tasks: JoinSet::new(),
+        })
+    }
+
+    /// One transfer, so that there is a connection.
+    pub(super) async fn warm_up(&self) -> Result<(), BenchError> {
+        self.shared.transfer(HELD, 1).await
+    }
+
+    /// Starts those who ask for the held account; all of them together with one other account, or with any.
+    pub(super) fn ask_for_what_is_held(&mut self, with_one: bool) {
+        for caller in 0..HELD_CALLERS {
+            let shared = Arc::clone(&self.shared);
+            let mut chooser = Chooser::new(
+                Choice::Random,
+                self.options.accounts.saturating_sub(NOT_OTHERS),
+                !(caller as u64),
+            );
+            self.tasks.spawn(async move {
+                while !shared.over.load(Ordering::Acquire) {
+                    let other = if with_one {
+                        1
+                    } else {
+                        chooser.one() + NOT_OTHERS
+                    };
+                    shared.transfer(HELD, other).await?;
+                }
+                Ok(())
+            });
+        }
+    }
+
+    pub(super) async fn until_a_group_is_under_way(&self) {
+        let metrics = || self.shared.gathered.metrics();
+        while metrics().lanes == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    pub(super) fn others(&mut self) {
+        for caller in 0..self.options.most_callers() {
+            let shared = Arc::clone(&self.shared);
+            let mut chooser = Chooser::new(
+                Choice::Random,
+                self.options.accounts.saturating_sub(NOT_OTHERS),
+                caller as u64,
+            );
+            self.tasks.spawn(async move {
+                while !shared.over.load(Ordering::Acquire) {
+                    let (from, to) = chooser.pair();
+                    let asked = Instant::now();
+                    shared.transfer(from + NOT_OTHERS, to + NOT_OTHERS).await?;
+                    let waited = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    shared.longest.fetch_max(waited, Ordering::Relaxed);
+                    shared.done.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            });
+        }
+    }
+
+    /// Transfers of the others so far.
+    pub(super) fn done(&self) -> u64 {
+        self.shared.done.load(Ordering::Relaxed)
+    }
+
+    /// The longest wait of the others so far, in milliseconds.
+    pub(super) fn longest(&self) -> f64 {
+        self.shared.longest.load(Ordering::Relaxed) as f64 / 1_000.0
+    }
+
+    /// Waits until everyone is answered, and returns how many transfers there were.
+    pub(super) async fn end(mut self) -> Result<u64, BenchError> {
+        self.shared.over.store(true, Ordering::Release);
+        while let Some(task) = self.tasks.join_next().await {
+            task.map_err(|panicked| BenchError::other("a caller", panicked))??;
+        }
+        Ok(self.shared.ever.load(Ordering::Acquire))
+    }
+}
+
+impl Shared {
+    /// Moves a cent once, however often that takes.
+    async fn transfer(&self, from: u32, to: u32) -> Result<(), BenchError> {
+        let key = uuid::Uuid::now_v7().simple().to_string();
+        loop {
+            match self
+                .gathered
+                .transfer(transfer(from, to, Some(key.clone()))?)
+                .await
+            {
+                Ok(_) => break,
+                Err(error @ LedgerError::Refused(_)) => return Err(error.into()),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        self.ever.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+}

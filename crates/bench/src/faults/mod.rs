@@ -1,0 +1,320 @@
+//! What others' faults cost: a stranger's lock, a server process that stands still, a server that is killed.
+
+mod crowd;
+
+use std::fmt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::ProgressBar;
+use neobank_db::{Database, Executor, statement};
+use serde::Serialize;
+
+use self::crowd::Crowd;
+use crate::books::Books;
+use crate::choice::account;
+use crate::error::BenchError;
+use crate::host::Host;
+use crate::options::Options;
+
+/// A name that nobody else's connections have.
+const APPLICATION: &str = "neobank bench faults";
+/// How long a killed server may take to serve again before the measurement gives up.
+const BACK_MAX: Duration = Duration::from_secs(120);
+
+/// What faults cost the callers of a gathered ledger that have nothing to do with them.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Faults {
+    /// The server's major version.
+    pub postgres: u32,
+    /// Accounts, of which one is held.
+    pub accounts: u32,
+    /// Callers of the other accounts.
+    pub callers: usize,
+    /// Callers that ask for the one that is held, beside them.
+    pub held_callers: usize,
+    /// A line for each fault, the first without one.
+    pub lines: Vec<FaultLine>,
+    /// How a killed server came back, where it could be killed.
+    pub killed: Option<Killed>,
+    /// Entries that were looked at in the end.
+    pub entries: u64,
+}
+
+/// What the callers of the other accounts got.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct FaultLine {
+    /// What was wrong.
+    pub fault: Fault,
+    /// Their transfers each second.
+    pub throughput: f64,
+    /// Beside the line without a fault.
+    pub ratio: f64,
+    /// The longest of their waits, in milliseconds.
+    pub longest: f64,
+}
+
+/// What was wrong while a line was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// Another session holds the lock of one account.
+    LockedAccount,
+    /// The server process that has a request for that account stands still.
+    StoppedProcess,
+}
+
+/// How service came back after the server was killed.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Killed {
+    /// Milliseconds from the kill until the server let a new session in.
+    pub server: f64,
+    /// Milliseconds from then until a caller had a receipt.
+    pub service: f64,
+}
+
+/// Measures what each fault costs.
+///
+/// # Errors
+///
+/// As [`run`](crate::run).
+pub async fn faults(options: &Options) -> Result<Faults, BenchError> {
+    crate::on_host(options, async |host, progress| {
+        measure(options, host, progress).await
+    })
+    .await
+}
+
+async fn measure(
+    options: &Options,
+    host: &Host,
+    progress: &ProgressBar,
+) -> Result<Faults, BenchError> {
+    let mut books = Books::open(options, host, progress).await?;
+    let mut lines = Vec::new();
+    let mut first = None;
+    let mut all = vec![Fault::None, Fault::LockedAccount];
+    // Only processes of this machine can be stopped.
+    all.extend(host.process.map(|_| Fault::StoppedProcess));
+    for fault in all {
+        progress.set_message(fault.to_string());
+        let (throughput, longest) = line(fault, options, host, &mut books).await?;
+        let before = *first.get_or_insert(throughput);
+        lines.push(FaultLine {
+            fault,
+            throughput,
+            ratio: throughput / before,
+            longest,
+        });
+    }
+    let mut killed = None;
+    if host.process.is_some() {
+        progress.set_message("a server that is killed");
+        killed = Some(kill(options, host, &mut books).await?);
+        books = books.copied(options, host).await?;
+    }
+    progress.set_message("every promise about the books");
+    Ok(Faults {
+        postgres: host.version(),
+        accounts: options.accounts,
+        callers: options.most_callers(),
+        held_callers: crowd::HELD_CALLERS,
+        lines,
+        killed,
+        entries: books.check().await?,
+    })
+}
+
+/// Transfers each second of the others, and the longest of their waits in milliseconds.
+async fn line(
+    fault: Fault,
+    options: &Options,
+    host: &Host,
+    books: &mut Books,
+) -> Result<(f64, f64), BenchError> {
+    books.settle(options, host).await?;
+    let mut crowd = Crowd::new(options, database(host, options).await?)?;
+    crowd.warm_up().await?;
+    let mut stranger = None;
+    let mut stopped = None;
+    match fault {
+        Fault::None => {}
+        Fault::LockedAccount => {
+            let transaction = books.database.begin().await?;
+            let sql = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
+            let lock = statement(sql, [account(crowd::HELD).as_uuid().into()]);
+            transaction.execute(lock).await?;
+            stranger = Some(transaction);
+        }
+        Fault::StoppedProcess => stopped = Some(Stopped::all(host).await?),
+    }
+    crowd.ask_for_what_is_held(stopped.is_some());
+    if stopped.is_some() {
+        // One of them is on its way to a process that stands still before the others come.
+        crowd.until_a_group_is_under_way().await;
+    }
+    crowd.others();
+    tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
+    let started = Instant::now();
+    let before = crowd.done();
+    // Waits that began before belong to the measurement too, as they are what the fault cost.
+    tokio::time::sleep(options.window()).await;
+    let done = crowd.done() - before;
+    let elapsed = started.elapsed();
+    let longest = crowd.longest();
+    if let Some(transaction) = stranger {
+        transaction.rollback().await?;
+    }
+    drop(stopped);
+    books.transfers += crowd.end().await?;
+    Ok((done as f64 / elapsed.as_secs_f64(), longest))
+}
+
+/// Kills a server process under load, upon which the server ends all others and starts again.
+async fn kill(options: &Options, host: &Host, books: &mut Books) -> Result<Killed, BenchError> {
+    let mut crowd = Crowd::new(options, database(host, options).await?)?;
+    crowd.warm_up().await?;
+    crowd.others();
+    tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
+    let victims = processes(host).await?;
+    signal("-KILL", victims.get(..1).unwrap_or_default())?;
+    let killed = Instant::now();
+    // It may still let a session in before it notices.
+    let was_up = started_at(host).await;
+    while started_at(host).await.is_none_or(|at| Some(at) == was_up) {
+        if killed.elapsed() > BACK_MAX {
+            return Err(BenchError::other("the server", "did not come back"));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let back = Instant::now();
+    let served = crowd.done();
+    while crowd.done() == served {
+        if back.elapsed() > BACK_MAX {
+            return Err(BenchError::other("the ledger", "did not come back"));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let service = back.elapsed();
+    books.transfers += crowd.end().await?;
+    Ok(Killed {
+        server: milliseconds(back.duration_since(killed)),
+        service: milliseconds(service),
+    })
+}
+
+async fn database(host: &Host, options: &Options) -> Result<Database, BenchError> {
+    let mut config = host.application(options.lanes.saturating_add(8))?;
+    config.application_name = APPLICATION.to_owned();
+    Ok(Database::connect(config).await?)
+}
+
+/// When the server last recovered, asked in a session of its own; `None` while it lets no one in.
+async fn started_at(host: &Host) -> Option<String> {
+    let config = neobank_db::DatabaseConfig::from_url(&host.url).ok()?;
+    let database = Database::connect(config).await.ok()?;
+    // The server's own start does not change when it recovers from the death of one of its processes.
+    let sql = "SELECT backend_start::text FROM pg_catalog.pg_stat_activity WHERE backend_type = 'checkpointer'";
+    let started = database.fetch_value(statement(sql, [])).await.ok();
+    database.close();
+    started
+}
+
+async fn processes(host: &Host) -> Result<Vec<String>, BenchError> {
+    let sql = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = $1";
+    let rows = host
+        .superuser
+        .query(statement(sql, [APPLICATION.into()]))
+        .await?;
+    let pids = rows.iter().map(|row| row.get::<_, i32>(0).to_string());
+    Ok(pids.collect())
+}
+
+fn signal(name: &'static str, processes: &[String]) -> Result<(), BenchError> {
+    let status = Command::new("kill").arg(name).args(processes).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(BenchError::other("kill", status)),
+        Err(error) => Err(BenchError::other("kill", error)),
+    }
+}
+
+/// Server processes that stand still until this is dropped.
+struct Stopped(Vec<String>);
+
+impl Stopped {
+    async fn all(host: &Host) -> Result<Self, BenchError> {
+        let stopped = Self(processes(host).await?);
+        signal("-STOP", &stopped.0)?;
+        Ok(stopped)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // One that has ended meanwhile needs it no more.
+        let _ = signal("-CONT", &self.0);
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::None => "no fault",
+            Self::LockedAccount => "a locked account",
+            Self::StoppedProcess => "a stopped process",
+        })
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN).set_header([
+            "fault",
+            "others a second",
+            "of no fault",
+            "longest wait ms",
+        ]);
+        for line in &self.lines {
+            table.add_row([
+                line.fault.to_string(),
+                format!("{:.0}", line.throughput),
+                format!("{:.2}", line.ratio),
+                format!("{:.0}", line.longest),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        writeln!(
+            formatter,
+            "PostgreSQL {}, gathered, {} accounts: {} callers of all but two, beside {} of the one that is held",
+            self.postgres, self.accounts, self.callers, self.held_callers
+        )?;
+        writeln!(formatter, "{table}")?;
+        if let Some(killed) = self.killed {
+            writeln!(
+                formatter,
+                "a killed server let sessions in again after {:.0} ms, and the first caller was served {:.0} ms later",
+                killed.server, killed.service
+            )?;
+        }
+        write!(
+            formatter,
+            "every promise about the books holds: {} entries were looked at",
+            self.entries
+        )
+    }
+}
