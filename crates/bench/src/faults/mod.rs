@@ -64,6 +64,9 @@ pub struct FaultLine {
 pub enum Fault {
     /// Nothing.
     None,
+    /// Another session has a transaction open that holds no account. The server keeps every version of a row for it, which
+    /// costs everyone; so this is what a locked account has to be compared with.
+    OpenTransaction,
     /// Another session holds the lock of one account.
     LockedAccount,
     /// The server process that has a request for that account stands still.
@@ -100,7 +103,7 @@ async fn measure(
     let mut books = Books::open(options, host, progress).await?;
     let mut lines = Vec::new();
     let mut first = None;
-    let mut all = vec![Fault::None, Fault::LockedAccount];
+    let mut all = vec![Fault::None, Fault::OpenTransaction, Fault::LockedAccount];
     // Only processes of this machine can be stopped.
     all.extend(host.process.map(|_| Fault::StoppedProcess));
     for fault in all {
@@ -146,6 +149,12 @@ async fn line(
     let mut stopped = None;
     match fault {
         Fault::None => {}
+        Fault::OpenTransaction => {
+            let transaction = books.database.begin().await?;
+            let sql = "SELECT pg_catalog.pg_current_xact_id()::text";
+            transaction.query(statement(sql, [])).await?;
+            stranger = Some(transaction);
+        }
         Fault::LockedAccount => {
             let transaction = books.database.begin().await?;
             let sql = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
@@ -272,6 +281,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
             Self::None => "no fault",
+            Self::OpenTransaction => "an open transaction",
             Self::LockedAccount => "a locked account",
             Self::StoppedProcess => "a stopped process",
         })
