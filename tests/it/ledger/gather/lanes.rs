@@ -69,7 +69,10 @@ async fn lanes_never_wait_in_a_circle(bank: TestBank) {
         1_200
     );
     assert_eq!(deadlocks(&bank).await, 0);
-    assert_eq!(gathered.metrics().requests, 900);
+    // One that had to wait for a writer outside of the lanes may have been set apart, and is counted again when it comes back.
+    let metrics = gathered.metrics();
+    let again = metrics.requests.checked_sub(900).unwrap();
+    assert!(again <= metrics.apart, "{metrics:?}");
     bank.assert_sound().await;
 }
 
