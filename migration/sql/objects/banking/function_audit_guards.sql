@@ -1,6 +1,6 @@
 -- Compares the guards of the books with those of this version: triggers, constraints, unique indexes, rules, row
 -- security, owners, privileges and settings. Called by banking.audit(). The bodies of functions are not compared here:
--- whoever can replace a guard's function can replace this one. `neobank migrate status` compares them with the program's own.
+-- a role that can replace a guard's function can replace this one too.
 CREATE OR REPLACE FUNCTION banking.audit_guards() RETURNS TABLE (check_name text, subject text, detail text)
 LANGUAGE sql
 STABLE
