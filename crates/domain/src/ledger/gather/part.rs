@@ -196,7 +196,8 @@ impl Claims for Claimed<'_> {
 
     fn lock_timeout(&self) -> Option<Duration> {
         let longest = self.queue.ledger.database.config().lock_timeout;
-        Some(self.follows.patience.min(longest))
+        // The session has that one already.
+        Some(self.follows.patience).filter(|patience| *patience < longest)
     }
 
     async fn predecessor(&mut self) {
