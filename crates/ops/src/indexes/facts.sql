@@ -25,34 +25,41 @@ SELECT
                    WHERE build.relid = owner.oid AND build.datname = pg_catalog.current_database()) AS is_being_built,
     entry.indisunique AS is_unique,
     -- By the table, which has an index; a foreign key names the other table's index too.
-    (SELECT rule.conname::pg_catalog.text FROM pg_catalog.pg_constraint AS rule
-     WHERE rule.conrelid = owner.oid AND rule.conindid = class.oid AND rule.contype IN ('p', 'u', 'x')
-     LIMIT 1) AS constraint_name,
-    -- The other table's changes look for this table's rows by it, and no counter of queries shows how slow they are without.
-    (SELECT rule.conname::pg_catalog.text FROM pg_catalog.pg_constraint AS rule
-     WHERE rule.conrelid = owner.oid AND rule.contype = 'f' AND entry.indpred IS NULL
-         AND pg_catalog.cardinality(rule.conkey) <= entry.indnkeyatts
-         AND rule.conkey OPERATOR(pg_catalog.<@)
-             (entry.indkey::pg_catalog.int2[])[0:pg_catalog.cardinality(rule.conkey) - 1]
-     ORDER BY rule.conname LIMIT 1) AS foreign_key_name,
+    CASE WHEN entry.indisunique OR entry.indisexclusion THEN (
+        SELECT rule.conname::pg_catalog.text FROM pg_catalog.pg_constraint AS rule
+        WHERE rule.conrelid = owner.oid AND rule.conindid = class.oid AND rule.contype IN ('p', 'u', 'x')
+        LIMIT 1)
+    END AS constraint_name,
+    -- Changes of the referenced table find this table's rows by it, and no counter of queries shows how slow they are
+    -- without. A table with a foreign key has triggers; the flag spares all other tables the search.
+    CASE WHEN owner.relhastriggers AND entry.indpred IS NULL THEN (
+        SELECT rule.conname::pg_catalog.text FROM pg_catalog.pg_constraint AS rule
+        WHERE rule.conrelid = owner.oid AND rule.contype = 'f'
+            AND pg_catalog.cardinality(rule.conkey) <= entry.indnkeyatts
+            AND rule.conkey OPERATOR(pg_catalog.<@)
+                (entry.indkey::pg_catalog.int2[])[0:pg_catalog.cardinality(rule.conkey) - 1]
+        ORDER BY rule.conname LIMIT 1)
+    END AS foreign_key_name,
     entry.indisreplident AS is_replica_identity,
     entry.indisclustered AS is_clustered,
     class.relispartition AS is_of_partition,
-    ARRAY(SELECT pg_catalog.concat(part.text, ' ', entry.indclass[part.place - 1], ' ', entry.indcollation[part.place - 1], ' ',
-                                   entry.indoption[part.place - 1])
-          FROM pg_catalog.generate_series(1, entry.indnkeyatts) AS place
-          CROSS JOIN LATERAL (SELECT place, CASE
-              WHEN entry.indkey[place - 1] <> 0 THEN (
-                  SELECT pg_catalog.quote_ident(field.attname) FROM pg_catalog.pg_attribute AS field
-                  WHERE field.attrelid = owner.oid AND field.attnum = entry.indkey[place - 1])
-              WHEN NOT held.is_locked THEN pg_catalog.pg_get_indexdef(class.oid, place, false)
-              ELSE pg_catalog.concat('unknown:', class.oid)
-          END AS text) AS part
-          ORDER BY part.place) AS keys,
-    ARRAY(SELECT pg_catalog.quote_ident(field.attname)
-          FROM pg_catalog.generate_series(entry.indnkeyatts + 1, entry.indnatts) AS place
-          JOIN pg_catalog.pg_attribute AS field ON field.attrelid = owner.oid AND field.attnum = entry.indkey[place - 1]
-          ORDER BY place) AS included,
+    ARRAY(SELECT pg_catalog.concat(
+              CASE
+                  WHEN entry.indkey[place] <> 0 THEN (
+                      SELECT pg_catalog.quote_ident(field.attname) FROM pg_catalog.pg_attribute AS field
+                      WHERE field.attrelid = owner.oid AND field.attnum = entry.indkey[place])
+                  WHEN NOT held.is_locked THEN pg_catalog.pg_get_indexdef(class.oid, place + 1, false)
+                  ELSE pg_catalog.concat('unknown:', class.oid)
+              END, ' ', entry.indclass[place], ' ', entry.indcollation[place], ' ', entry.indoption[place])
+          FROM pg_catalog.generate_series(0, entry.indnkeyatts - 1) AS place
+          ORDER BY place) AS keys,
+    CASE WHEN entry.indnatts > entry.indnkeyatts THEN ARRAY(
+        SELECT pg_catalog.quote_ident(field.attname)
+        FROM pg_catalog.generate_series(entry.indnkeyatts, entry.indnatts - 1) AS place
+        JOIN pg_catalog.pg_attribute AS field ON field.attrelid = owner.oid AND field.attnum = entry.indkey[place]
+        ORDER BY place)
+    ELSE ARRAY[]::pg_catalog.text[]
+    END AS included,
     CASE
         WHEN entry.indpred IS NULL THEN NULL
         WHEN NOT held.is_locked THEN pg_catalog.pg_get_expr(entry.indpred, entry.indrelid)
