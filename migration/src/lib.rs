@@ -10,7 +10,8 @@
 //!   pass, and tries again.
 //! * What was applied is remembered with its SHA-256: a migration that was edited later is reported, and nothing is rolled
 //!   out on top of it.
-//!
+//! * What the server's catalogue says is compared with the [`Catalogue`] that was shipped: [`Status::breaches`] names each
+//!   object that is missing, changed or foreign.
 //! * Nothing that another role made in the schemas is read or executed, and no row is destroyed before the database has
 //!   been named.
 //!
@@ -34,6 +35,7 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+mod catalogue;
 mod confirmation;
 mod data;
 mod error;
@@ -51,12 +53,15 @@ mod status;
 mod step;
 mod trust;
 
+pub use catalogue::{Catalogue, Change, Difference, PropertyChange};
 pub use confirmation::{Confirmation, Destruction};
 pub use error::RolloutError;
 pub use migrator::Migrator;
 pub use neobank::schema;
 pub use options::RolloutOptions;
 pub use report::Report;
-pub use rollout::{PlannedStep, Rollout};
+pub use rollout::{PlannedStep, Rollout, catalogue_within, status_within};
 pub use schema::{Object, Schema, SqlMigration};
-pub use status::{MigrationState, MigrationStatus, ObjectState, ObjectStatus, Status, Verdict};
+pub use status::{
+    CatalogueStatus, MigrationState, MigrationStatus, ObjectState, ObjectStatus, Status, Verdict,
+};

@@ -37,8 +37,10 @@ pub fn schema() -> Schema {
             migration!("m20261123_000005_locks"),
             migration!("m20261123_000006_transaction_outcomes"),
             migration!("m20261123_000007_journal_without_foreign_keys"),
+            migration!("m20261123_000008_database_privileges"),
         ],
         objects: objects(),
+        catalogue: Some(include_str!("../sql/catalogue.txt")),
     }
 }
 

@@ -10,6 +10,9 @@ use crate::status::{MigrationState, ObjectState, Status};
 /// The beginning of a step, whatever the defaults of the role and the database are.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
+/// The end of the names of migrations whose way down reaches beyond the schemas, and can be run wherever the database is.
+const DATABASE_PRIVILEGES: &str = "_database_privileges";
+
 /// What succeeds or fails as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -54,6 +57,10 @@ pub(crate) fn down(schema: &Schema, records: &Records, status: &Status, steps: u
 /// Every schema with all that is in it.
 pub(crate) fn drop_everything(schema: &Schema) -> Step {
     let mut step = Step::new("dropping the schemas");
+    let outside = schema.migrations.iter().rev();
+    for migration in outside.filter(|migration| migration.name.ends_with(DATABASE_PRIVILEGES)) {
+        step.add(migration.name, migration.down);
+    }
     for name in schema.names.iter().copied().chain(["migration"]) {
         let quoted = name.replace('"', "\"\"");
         step.add(

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use neobank_db::DatabaseError;
 use neobank_db::driver::Row;
+use neobank_db::{DatabaseError, Executor, statement};
 
 use crate::schema::{Object, SqlMigration};
-use crate::session::{Session, column};
+use crate::session::column;
 
 /// The tables, in a schema of their own: migrations make the others. Everybody may read how far a database is. To be run
 /// under the roll-out's lock: `IF NOT EXISTS` alone is no protection against another session that does the same.
@@ -51,7 +51,7 @@ pub(crate) struct Record {
 }
 
 /// Reads what was applied; nothing, when nothing was ever rolled out.
-pub(crate) async fn read(on: &Session) -> Result<Records, DatabaseError> {
+pub(crate) async fn read(on: &impl Executor) -> Result<Records, DatabaseError> {
     if !is_there(on, "checksums").await? {
         return read_of_others(on).await;
     }
@@ -64,7 +64,7 @@ pub(crate) async fn read(on: &Session) -> Result<Records, DatabaseError> {
 }
 
 /// What sea-orm-migration itself remembers when it was there first.
-async fn read_of_others(on: &Session) -> Result<Records, DatabaseError> {
+async fn read_of_others(on: &impl Executor) -> Result<Records, DatabaseError> {
     if !is_there(on, "seaql_migrations").await? {
         return Ok(Records::default());
     }
@@ -163,17 +163,18 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-async fn is_there(on: &Session, table: &str) -> Result<bool, DatabaseError> {
+async fn is_there(on: &impl Executor, table: &str) -> Result<bool, DatabaseError> {
     // The catalog is asked rather than the table: without it, that would be an error, also for whoever may only look.
     let sql = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'migration' AND c.relname = $1
     )";
-    on.value(sql, [table.into()]).await
+    let rows = on.query(statement(sql, [table.into()])).await?;
+    column(rows.first().ok_or(DatabaseError::NoRow)?, 0)
 }
 
-async fn records(on: &Session, sql: &str) -> Result<Vec<Record>, DatabaseError> {
-    let rows = on.rows(sql, []).await?;
+async fn records(on: &impl Executor, sql: &str) -> Result<Vec<Record>, DatabaseError> {
+    let rows = on.query(statement(sql, [])).await?;
     rows.iter().map(record).collect()
 }
 
@@ -185,7 +186,7 @@ fn record(row: &Row) -> Result<Record, DatabaseError> {
     })
 }
 
-async fn names(on: &Session, sql: &str) -> Result<BTreeSet<String>, DatabaseError> {
-    let rows = on.rows(sql, []).await?;
+async fn names(on: &impl Executor, sql: &str) -> Result<BTreeSet<String>, DatabaseError> {
+    let rows = on.query(statement(sql, [])).await?;
     rows.iter().map(|row| column(row, 0)).collect()
 }

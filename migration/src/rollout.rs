@@ -1,17 +1,19 @@
 //! Up, down, fresh, status and plan.
 
-use neobank_db::DatabaseConfig;
+use neobank_db::{DatabaseConfig, DatabaseError, Executor, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::catalogue::Catalogue;
 use crate::confirmation::{Confirmation, Destruction};
 use crate::error::RolloutError;
 use crate::options::RolloutOptions;
 use crate::plan::{self, Step};
 use crate::records::{self, Records};
 use crate::report::Report;
+use crate::schema::Schema;
 use crate::session::Session;
 use crate::status::Status;
-use crate::{data, lock, step, trust};
+use crate::{data, lock, neobank, step, trust};
 
 /// A roll-out on one database, on one connection of its own.
 #[derive(Debug)]
@@ -31,6 +33,41 @@ pub struct PlannedStep {
     pub title: String,
     /// The SQL that would run, a script: a transaction with its limits, or the statements of a migration that is none.
     pub sql: String,
+}
+
+/// How far the bank's own schema is, and what of it is not as it was shipped, as a transaction sees it. For every role
+/// that may connect, also behind a pooler. The transaction's `search_path` and the formats of its dates and numbers are
+/// others afterwards, until it ends.
+///
+/// # Errors
+///
+/// [`DatabaseError`].
+pub async fn status_within(transaction: &Transaction) -> Result<Status, DatabaseError> {
+    status_of(transaction, &neobank::schema()).await
+}
+
+async fn status_of(on: &impl Executor, schema: &Schema) -> Result<Status, DatabaseError> {
+    let found = Catalogue::read(on, &schema.names).await?;
+    let mut status = Status::new(schema, &records::read(on).await?);
+    let shipped = schema.catalogue.map(str::parse);
+    match shipped.transpose() {
+        Ok(Some(shipped)) if status.is_comparable() => status.compare(&shipped, &found),
+        Ok(_) => {}
+        Err(reason) => return Err(DatabaseError::Row { reason }),
+    }
+    Ok(status)
+}
+
+/// The catalogue of the schemas of a rollout, as a transaction sees it: what `cargo xtask generate` writes down.
+///
+/// # Errors
+///
+/// [`DatabaseError`].
+pub async fn catalogue_within(
+    transaction: &Transaction,
+    schema: &Schema,
+) -> Result<Catalogue, DatabaseError> {
+    Catalogue::read(transaction, &schema.names).await
 }
 
 impl Rollout {
@@ -111,7 +148,8 @@ impl Rollout {
             .map_err(|error| RolloutError::database(&error))
     }
 
-    /// How far the database is. Changes nothing, and needs no rights but to connect.
+    /// How far the database is, and what in its schemas is not as it was shipped. Changes nothing, and needs no rights
+    /// but to connect.
     ///
     /// # Errors
     ///
@@ -119,7 +157,12 @@ impl Rollout {
     pub async fn status(&self) -> Result<Status, RolloutError> {
         let _turn = self.turn().await?;
         trust::check_reading(&self.session).await?;
-        Ok(Status::new(&self.options.schema, &self.records().await?))
+        let found = self.compared().await;
+        // Ends the transaction of one look, also after an error.
+        let ended = self.session.batch("ROLLBACK").await;
+        let status = found.map_err(|error| RolloutError::database(&error))?;
+        ended.map_err(|error| RolloutError::database(&error))?;
+        Ok(status)
     }
 
     /// What [`Rollout::up`] would run. Changes nothing.
@@ -180,6 +223,12 @@ impl Rollout {
         outcome
     }
 
+    async fn compared(&self) -> Result<Status, DatabaseError> {
+        const BEGIN: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ";
+        self.session.batch(BEGIN).await?;
+        status_of(self.session.executor(), &self.options.schema).await
+    }
+
     async fn climb(&self) -> Result<Report, RolloutError> {
         self.run(&self.steps_up().await?).await
     }
@@ -231,7 +280,7 @@ impl Rollout {
     }
 
     async fn records(&self) -> Result<Records, RolloutError> {
-        records::read(&self.session)
+        records::read(self.session.executor())
             .await
             .map_err(|error| RolloutError::database(&error))
     }

@@ -15,6 +15,9 @@ pub struct Schema {
     pub migrations: Vec<SqlMigration>,
     /// Each applied again when it changes.
     pub objects: Vec<Object>,
+    /// What the catalogue of a database says after all of it was applied: the text of a
+    /// [`Catalogue`](crate::Catalogue). Without it, nothing is compared.
+    pub catalogue: Option<&'static str>,
 }
 
 /// A migration: SQL that goes up, and SQL that goes down again.

@@ -77,6 +77,11 @@ impl Session {
             .ok_or(RolloutError::Pooler)
     }
 
+    /// The connection, for what runs on every kind of connection.
+    pub(crate) const fn executor(&self) -> &DirectConnection {
+        &self.connection
+    }
+
     /// Sends statements as they are.
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), DatabaseError> {
         self.connection.batch(sql).await

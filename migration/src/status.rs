@@ -1,7 +1,8 @@
-//! How far a database is: the schema in the code held against what was applied. Pure.
+//! How far a database is: the schema in the code compared with what was applied and with what is there. Pure.
 
 use std::fmt;
 
+use crate::catalogue::{Catalogue, Change, Difference};
 use crate::records::{Record, Records};
 use crate::schema::{Object, Schema, is_grants, is_in_the_catalog};
 
@@ -12,6 +13,18 @@ pub struct Status {
     pub migrations: Vec<MigrationStatus>,
     /// The objects, in their order; those that only the database knows come last.
     pub objects: Vec<ObjectStatus>,
+    /// What the schemas have otherwise than it was shipped.
+    pub catalogue: CatalogueStatus,
+}
+
+/// How the catalogue of the database compares with the one that was shipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CatalogueStatus {
+    /// Compared: what differs, notes included. Objects that the code has otherwise than they were applied are left out,
+    /// and with them privileges.
+    Compared(Vec<Difference>),
+    /// Not compared, since the database is not at the version whose catalogue is known.
+    NotCompared,
 }
 
 /// The whole of a status.
@@ -21,7 +34,7 @@ pub enum Verdict {
     Current,
     /// There is something to do.
     Pending,
-    /// Something forbids a roll-out.
+    /// Something forbids a roll-out, or is not as it was shipped.
     Wrong,
 }
 
@@ -76,6 +89,7 @@ pub enum ObjectState {
 }
 
 impl Status {
+    /// Without a comparison of the catalogues.
     pub(crate) fn new(schema: &Schema, records: &Records) -> Self {
         let migrations = migrations(schema, records);
         let goes_up = migrations
@@ -84,10 +98,78 @@ impl Status {
         Self {
             objects: objects(schema, records, goes_up),
             migrations,
+            catalogue: CatalogueStatus::NotCompared,
         }
     }
 
-    /// Whether there is nothing to do and nothing wrong.
+    /// Whether every migration is applied as it is in the code, so that the catalogue should be the shipped one but for
+    /// the objects that are pending.
+    pub(crate) fn is_comparable(&self) -> bool {
+        let mut migrations = self.migrations.iter();
+        migrations.all(|migration| migration.state == MigrationState::Applied)
+    }
+
+    pub(crate) fn compare(&mut self, shipped: &Catalogue, found: &Catalogue) {
+        let differences = shipped.differences(found).into_iter();
+        let differences =
+            differences.filter_map(|difference| self.beside_what_is_pending(difference));
+        self.catalogue = CatalogueStatus::Compared(differences.collect());
+    }
+
+    /// A difference without what the next rollout applies again because the code is another. What is lost is named.
+    fn beside_what_is_pending(&self, mut difference: Difference) -> Option<Difference> {
+        let is_pending = |name: &str| {
+            let mut pending = self
+                .objects
+                .iter()
+                .filter(|object| is_another(object.state));
+            pending.any(|object| object.name == name)
+        };
+        if object_of(&difference).is_some_and(|name| is_pending(&name)) {
+            return None;
+        }
+        if let Change::Changed(properties) = &mut difference.change
+            && self.are_privileges_pending()
+        {
+            properties.retain(|change| !change.property.starts_with("privileges of "));
+            if properties.is_empty() {
+                return None;
+            }
+        }
+        Some(difference)
+    }
+
+    /// Whether privileges are to be others than those in the database. Grants are also applied again when an object is
+    /// lost, and then they should be as they were shipped.
+    fn are_privileges_pending(&self) -> bool {
+        let is_lost = |object: &ObjectStatus| object.state == ObjectState::Lost;
+        let any_lost = self.objects.iter().any(is_lost);
+        let mut pending = self
+            .objects
+            .iter()
+            .filter(|object| is_another(object.state));
+        pending.any(|object| !any_lost || !is_grants(&object.name))
+    }
+
+    /// What is not as it was shipped, without what is only worth a note.
+    pub fn breaches(&self) -> impl Iterator<Item = &Difference> {
+        self.differences().filter(|difference| !difference.is_note)
+    }
+
+    /// What is not as it was shipped, and harms nothing.
+    pub fn notes(&self) -> impl Iterator<Item = &Difference> {
+        self.differences().filter(|difference| difference.is_note)
+    }
+
+    fn differences(&self) -> impl Iterator<Item = &Difference> {
+        let differences = match &self.catalogue {
+            CatalogueStatus::Compared(differences) => differences.as_slice(),
+            CatalogueStatus::NotCompared => &[],
+        };
+        differences.iter()
+    }
+
+    /// Whether there is nothing to roll out. What is not as it was shipped is told by [`Status::breaches`].
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.migrations
@@ -116,7 +198,7 @@ impl Status {
     /// The whole of it in a word.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if !self.problems().is_empty() {
+        if !self.problems().is_empty() || self.breaches().next().is_some() {
             Verdict::Wrong
         } else if self.is_current() {
             Verdict::Current
@@ -147,6 +229,32 @@ impl Status {
             })
             .collect()
     }
+}
+
+/// Whether an object is other in the code than it was when it was applied.
+const fn is_another(state: ObjectState) -> bool {
+    !matches!(state, ObjectState::Current | ObjectState::Lost)
+}
+
+/// The name of the file that an object comes from, for those that have one of their own.
+fn object_of(difference: &Difference) -> Option<String> {
+    let name = difference.name.as_str();
+    let (schema, file) = match difference.kind.as_str() {
+        "function" | "procedure" => {
+            let (schema, name) = name.split('(').next()?.split_once('.')?;
+            (schema, format!("function_{name}"))
+        }
+        "view" | "materialized view" => {
+            let (schema, name) = name.split_once('.')?;
+            (schema, format!("view_{name}"))
+        }
+        "trigger" => {
+            let (trigger, table) = name.split_once(" on ")?;
+            (table.split('.').next()?, format!("trigger_{trigger}"))
+        }
+        _ => return None,
+    };
+    Some(format!("{schema}/{file}"))
 }
 
 fn migrations(schema: &Schema, records: &Records) -> Vec<MigrationStatus> {

@@ -101,6 +101,38 @@ WHERE grp.rolname IN GROUPS AND member.rolname <> current_user
 ORDER BY 1
 LIMIT 10";
 
+/// Other databases of the cluster where a group has privileges: who is a member for their sake has the bank's privileges
+/// here. Dependencies of roles are kept for the whole cluster.
+const SHARED_GROUPS: &str = "
+SELECT pg_catalog.format('the role %I is used by other databases of this cluster too, and its members have the same '
+                         'privileges in all of them: %s; keep each bank in a cluster of its own', rolname,
+                         pg_catalog.string_agg(pg_catalog.quote_ident(datname), ', ' ORDER BY place)
+                             FILTER (WHERE place <= 5)
+                         || CASE WHEN pg_catalog.count(*) > 5
+                                 THEN pg_catalog.format(' and %s more', pg_catalog.count(*) - 5) ELSE '' END)
+FROM (
+    SELECT r.rolname, d.datname,
+           pg_catalog.row_number() OVER (PARTITION BY r.oid ORDER BY d.oid) AS place
+    FROM pg_catalog.pg_roles AS r CROSS JOIN pg_catalog.pg_database AS d
+    WHERE r.rolname IN GROUPS AND d.datname <> pg_catalog.current_database() AND EXISTS (
+        SELECT FROM pg_catalog.pg_shdepend AS s
+        WHERE s.dbid = d.oid AND s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.refobjid = r.oid)
+) AS used
+GROUP BY rolname
+ORDER BY rolname";
+
+/// Where everyone may connect and the current role, which does not own the database, cannot change it.
+const OPEN_TO_EVERYONE: &str = "
+SELECT pg_catalog.format('everyone may connect to the database %1$I, and only its owner %2$I can change that: have it '
+                         'run REVOKE CONNECT, TEMPORARY ON DATABASE %1$I FROM PUBLIC, and GRANT CONNECT to neobank_app '
+                         'and neobank_read', d.datname, pg_catalog.pg_get_userbyid(d.datdba))
+FROM pg_catalog.pg_database AS d
+WHERE d.datname = pg_catalog.current_database()
+  AND NOT pg_catalog.pg_has_role(current_user, d.datdba, 'USAGE')
+  AND EXISTS (
+      SELECT FROM pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) AS acl
+      WHERE acl.grantee = 0)";
+
 /// Refuses to read the records of a database where another role could have planted them.
 pub(crate) async fn check_reading(session: &Session) -> Result<(), RolloutError> {
     refuse(texts(session, UNREADABLE, None).await)
@@ -142,7 +174,9 @@ pub(crate) async fn warnings(
         ));
     }
     if schemas.contains(&"banking") {
-        warnings.extend(texts(session, &MEMBERS.replace("GROUPS", GROUPS), None).await?);
+        for sql in [MEMBERS, SHARED_GROUPS, OPEN_TO_EVERYONE] {
+            warnings.extend(texts(session, &sql.replace("GROUPS", GROUPS), None).await?);
+        }
     }
     Ok(warnings)
 }

@@ -40,8 +40,8 @@ enum MigrateCommand {
         #[arg(default_value_t = 1)]
         steps: usize,
     },
-    /// Tell how far the database is; the exit code is 0 when there is nothing to do, 1 when something is pending,
-    /// 2 when something is wrong
+    /// Tell how far the database is and what is not as it was shipped; the exit code is 0 when there is nothing to do,
+    /// 1 when something is pending, 2 when something is wrong
     Status,
     /// Drop the schemas with all their data and roll out anew
     Fresh,
@@ -156,6 +156,12 @@ fn print_status(status: &Status) -> ExitCode {
     }
     for problem in status.problems() {
         eprintln!("problem: {problem}");
+    }
+    for breach in status.breaches() {
+        eprintln!("not as shipped: {breach}");
+    }
+    for note in status.notes() {
+        eprintln!("note: {note}");
     }
     match status.verdict() {
         Verdict::Wrong => ExitCode::from(2),

@@ -34,10 +34,14 @@ impl EmptyDatabase {
 
     /// The database as the server's superuser.
     pub(crate) async fn superuser(&self) -> Database {
-        let url = server::server(self.version).database_url(&self.name);
-        Database::connect(DatabaseConfig::from_url(&url).unwrap())
+        Database::connect(DatabaseConfig::from_url(&self.superuser_url()).unwrap())
             .await
             .unwrap()
+    }
+
+    /// The superuser's URL.
+    pub(crate) fn superuser_url(&self) -> String {
+        server::server(self.version).database_url(&self.name)
     }
 
     pub(crate) fn name(&self) -> &str {

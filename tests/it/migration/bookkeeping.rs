@@ -206,13 +206,11 @@ async fn a_failing_object_leaves_all_objects_as_they_were(database: EmptyDatabas
 async fn status_needs_no_rights(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     let role = format!("looks_only_{}", std::process::id());
-    superuser
-        .execute(statement(
-            &format!("CREATE ROLE {role} LOGIN PASSWORD 'canary-8841'"),
-            [],
-        ))
-        .await
-        .ok();
+    let create = format!("CREATE ROLE {role} LOGIN PASSWORD 'canary-8841'");
+    superuser.execute(statement(&create, [])).await.ok();
+    // Not everyone may connect after the rollout.
+    let grant = format!("GRANT CONNECT ON DATABASE {} TO {role}", database.name());
+    superuser.execute(statement(&grant, [])).await.unwrap();
     let url = {
         let after_host = database.url.rsplit_once('@').unwrap().1;
         format!("postgresql://{role}:canary-8841@{after_host}")

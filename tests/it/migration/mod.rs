@@ -1,6 +1,7 @@
 //! The roll-out of the schema.
 
 mod bookkeeping;
+mod catalogue;
 mod command;
 mod concurrency;
 mod drift;
@@ -61,5 +62,6 @@ pub(crate) fn shop(migrations: &[SqlMigration], objects: &[Object]) -> Schema {
         names: vec!["shop"],
         migrations: migrations.to_vec(),
         objects: objects.to_vec(),
+        catalogue: None,
     }
 }

@@ -1,5 +1,6 @@
-//! `cargo xtask generate`: the entities and the schema reference, from a migrated database.
+//! `cargo xtask generate`: the entities, the schema reference and the shipped catalogue, from migrated databases.
 
+mod catalogue;
 mod diagram;
 mod entities;
 mod output;
@@ -20,36 +21,41 @@ const SCHEMAS: [&str; 3] = ["banking", "pooling", "concurrency"];
 /// The scratch database on the scratch server.
 const DATABASE: &str = "neobank_generate";
 
-/// Writes the entities and the schema reference anew from a migrated scratch database.
+/// Writes the entities, the schema reference and the shipped catalogue anew from migrated scratch databases.
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArguments {
     /// Write nothing; fail when a file is not as it would be written
     #[arg(long)]
     check: bool,
-    /// The major version of the scratch server; what is written is the same for each
+    /// The major version of the scratch server for entities and reference; what is written is the same for each
     #[arg(long)]
     postgres: Option<u32>,
 }
 
 pub(crate) async fn run(arguments: GenerateArguments) -> anyhow::Result<ExitCode> {
-    let version = arguments.postgres;
-    let server = tokio::task::spawn_blocking(move || {
-        ServerOptions::default()
-            .durability(Durability::Fast)
-            .version(version)
-            .start()
-    })
-    .await??;
+    let server = start(arguments.postgres).await?;
     let (url, database) = migrated_database(&server).await?;
 
     let mut files = Files::default();
     entities::generate(&url, &database, &mut files).await?;
     reference::generate(&database, &mut files).await?;
+    catalogue::generate(&mut files).await?;
     if arguments.check {
         files.check()
     } else {
         files.write()
     }
+}
+
+/// Starts a scratch server.
+async fn start(version: Option<u32>) -> anyhow::Result<LocalServer> {
+    let server = tokio::task::spawn_blocking(move || {
+        ServerOptions::default()
+            .durability(Durability::Fast)
+            .version(version)
+            .start()
+    });
+    Ok(server.await??)
 }
 
 async fn migrated_database(server: &LocalServer) -> anyhow::Result<(String, Database)> {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use neobank_db::Database;
+use neobank_db::{Database, DatabaseError, IsolationLevel, TransactionOptions};
 use neobank_domain::audit::{self, Breach};
+use neobank_migration::{CatalogueStatus, status_within};
 use serde_json::{Value, json};
 
 use crate::arguments::CheckArguments;
@@ -28,7 +29,8 @@ pub(crate) async fn run(connection: &Connection) -> Result<Answer, CommandError>
         config.statement_timeout = LIMIT;
     }
     let database = Database::connect(config).await?;
-    let breaches = audit::breaches(&database).await?;
+    let mut breaches = audit::breaches(&database).await?;
+    breaches.extend(catalogue(&database).await?);
     let mut table = Table::new(
         &["Promise", "Broken by", "What was found"],
         "the auditor found no breach of any promise",
@@ -49,6 +51,44 @@ pub(crate) async fn run(connection: &Connection) -> Result<Answer, CommandError>
     Ok(answer
         .failed_if(!breaches.is_empty())
         .with_check(check(&breaches)))
+}
+
+/// What is not as it was shipped: the books can only be trusted while their guards are the ones of this version.
+async fn catalogue(database: &Database) -> Result<Vec<Breach>, DatabaseError> {
+    let options = TransactionOptions {
+        isolation: IsolationLevel::RepeatableRead,
+        read_only: true,
+        ..TransactionOptions::default()
+    };
+    let transaction = database.begin_with(options).await?;
+    let status = status_within(&transaction).await?;
+    transaction.rollback().await?;
+    let breach = |subject: String, detail: String| Breach {
+        check_name: "the schema is as it was shipped".to_owned(),
+        subject,
+        detail,
+    };
+    let mut breaches: Vec<Breach> = status
+        .breaches()
+        .map(|found| {
+            breach(
+                format!("{} {}", found.kind, found.name),
+                found.change.to_string(),
+            )
+        })
+        .collect();
+    if status.catalogue == CatalogueStatus::NotCompared {
+        let detail =
+            "not compared: the database is of another version; see `neobank migrate status`";
+        breaches.push(breach("the rollout".to_owned(), detail.to_owned()));
+    } else if !status.is_current() {
+        let detail = format!(
+            "{} objects are to be applied again, and were not compared; see `neobank migrate status`",
+            status.pending()
+        );
+        breaches.push(breach("the rollout".to_owned(), detail));
+    }
+    Ok(breaches)
 }
 
 fn view(breach: &Breach) -> Value {

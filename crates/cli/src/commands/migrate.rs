@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use neobank_migration::{
-    Confirmation, Destruction, PlannedStep, Report, Rollout, RolloutOptions, Status, Verdict,
+    CatalogueStatus, Change, Confirmation, Destruction, Difference, PlannedStep, Report, Rollout,
+    RolloutOptions, Status, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ enum MigrateCommand {
         #[arg(default_value_t = 1)]
         steps: usize,
     },
-    /// Tell how far the database is; the exit code is 1 when something is pending or wrong
+    /// Tell how far the database is and what is not as it was shipped; the exit code is 1 when something is pending or wrong
     Status {
         #[command(flatten)]
         check: CheckArguments,
@@ -216,15 +217,59 @@ fn status(name: &'static str, status: &Status) -> Result<Answer, CommandError> {
             .iter()
             .map(|problem| Block::Note(format!("problem: {problem}"))),
     );
-    let data = json!({ "verdict": verdict, "problems": problems, "states": states });
+    let breaches = status
+        .breaches()
+        .map(|breach| format!("not as shipped: {breach}"));
+    let notes = status.notes().map(|note| format!("note: {note}"));
+    blocks.extend(breaches.chain(notes).map(Block::Note));
+    if status.catalogue == CatalogueStatus::NotCompared {
+        let why =
+            "the catalogue was not compared: the migrations of this version are not all applied";
+        blocks.push(Block::Note(format!("note: {why}")));
+    }
+    let data = json!({
+        "verdict": verdict,
+        "problems": problems,
+        "states": states,
+        "catalogue": match status.catalogue {
+            CatalogueStatus::Compared(_) => "compared",
+            CatalogueStatus::NotCompared => "not_compared",
+        },
+        "breaches": status.breaches().map(difference_view).collect::<Vec<_>>(),
+        "notes": status.notes().map(difference_view).collect::<Vec<_>>(),
+    });
     Ok(Answer::new(name, data, blocks)?
         .failed_if(status.verdict() != Verdict::Current)
         .with_check(check(status)))
 }
 
+fn difference_view(difference: &Difference) -> Value {
+    let (change, properties) = match &difference.change {
+        Change::Missing => ("missing", &[][..]),
+        Change::Foreign => ("foreign", &[][..]),
+        Change::Changed(properties) => ("changed", properties.as_slice()),
+        other => return json!({ "name": difference.name, "change": other.to_string() }),
+    };
+    let properties: Vec<Value> = properties
+        .iter()
+        .map(|one| json!({ "property": one.property, "shipped": one.shipped, "found": one.found }))
+        .collect();
+    json!({
+        "kind": difference.kind,
+        "name": difference.name,
+        "change": change,
+        "properties": properties,
+    })
+}
+
 /// Something pending warns; something wrong is critical.
 fn check(status: &Status) -> Check {
-    let problems = status.problems();
+    let mut problems = status.problems();
+    problems.extend(
+        status
+            .breaches()
+            .map(|breach| format!("not as shipped: {breach}")),
+    );
     let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     let pending = status.pending();
     let summary = match (problems.first(), pending) {

@@ -19,7 +19,8 @@ pub struct Breach {
 /// Entries of a transfer sum to zero; a balance is the sum of the account's entries and the last running balance; the
 /// accounts of a currency sum to zero; no account is below its limit; entries are numbered without a gap; the guards of
 /// the journal are in place, and no role but the owner may change what they guard; and more: see `banking.audit()`.
-/// What it cannot see stands in `docs/tampering.md`.
+/// The command `neobank audit` also compares the whole schema with the one that was shipped
+/// (`neobank_migration::status_within`). What neither can see stands in `docs/tampering.md`.
 ///
 /// # Errors
 ///

@@ -1,0 +1,172 @@
+//! What differs between the catalogue that was shipped and the one that was found. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::{Key, Properties};
+
+/// The longest part of a definition that is shown.
+const SHOWN: usize = 200;
+
+/// An object of the schemas that is not as it was shipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What kind of object it is, such as `table`, `trigger` or `role`.
+    pub kind: String,
+    /// Its name, such as `banking.accounts` or `customers_touch on banking.customers`.
+    pub name: String,
+    /// What is otherwise.
+    pub change: Change,
+    /// Whether it is worth knowing and no breach: storage options, members of the group roles, an added index that
+    /// refuses no row, what everyone may do with the database.
+    pub is_note: bool,
+}
+
+/// In which way an object is not as it was shipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// It was shipped and is not there.
+    Missing,
+    /// It is there and was not shipped.
+    Foreign,
+    /// It has other properties.
+    Changed(Vec<PropertyChange>),
+}
+
+/// A property that is not as it was shipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PropertyChange {
+    /// What it is, such as `body`, `fires` or `privileges of neobank_app`. Bodies of functions and queries of views are
+    /// compared by their SHA-256.
+    pub property: String,
+    /// What was shipped; `None` for nothing.
+    pub shipped: Option<String>,
+    /// What was found; `None` for nothing.
+    pub found: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {} {}", self.kind, self.name, self.change)
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => formatter.write_str("is missing"),
+            Self::Foreign => formatter.write_str("was not shipped"),
+            Self::Changed(properties) => {
+                let shown: Vec<String> = properties.iter().map(ToString::to_string).collect();
+                write!(formatter, "is not as shipped: {}", shown.join("; "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for PropertyChange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            property,
+            shipped,
+            found,
+        } = self;
+        if matches!(property.as_str(), "body" | "query") {
+            return write!(formatter, "another {property}");
+        }
+        let shown = |value: &Option<String>| match value {
+            None => "nothing".to_owned(),
+            Some(value) if value.chars().count() > SHOWN => {
+                value.chars().take(SHOWN).chain(['…']).collect()
+            }
+            Some(value) => value.clone(),
+        };
+        write!(
+            formatter,
+            "{property}: {} (shipped: {})",
+            shown(found),
+            shown(shipped)
+        )
+    }
+}
+
+type Objects = BTreeMap<Key, Properties>;
+
+pub(super) fn between(shipped: &Objects, found: &Objects) -> Vec<Difference> {
+    let missing = without_parts(shipped.keys().filter(|key| !found.contains_key(*key)))
+        .map(|key| difference(key, Change::Missing, false));
+    let foreign = without_parts(found.keys().filter(|key| !shipped.contains_key(*key)))
+        .map(|key| difference(key, Change::Foreign, is_harmless(key, &found[key])));
+    let changed = shipped.iter().flat_map(|(key, properties)| {
+        let found = found.get(key);
+        found.map_or_else(Vec::new, |found| changes(key, properties, found))
+    });
+    let mut all: Vec<Difference> = missing.chain(foreign).chain(changed).collect();
+    all.sort_by(|a, b| (&a.kind, &a.name, a.is_note).cmp(&(&b.kind, &b.name, b.is_note)));
+    all
+}
+
+fn difference(key: &Key, change: Change, is_note: bool) -> Difference {
+    Difference {
+        kind: key.0.clone(),
+        name: key.1.clone(),
+        change,
+        is_note,
+    }
+}
+
+/// Without what is part of another object among them: all of a table that is missing is missing.
+fn without_parts<'a>(keys: impl Iterator<Item = &'a Key>) -> impl Iterator<Item = &'a Key> {
+    let keys: Vec<&Key> = keys.collect();
+    let wholes: BTreeSet<String> = keys.iter().map(|(_, name)| name.clone()).collect();
+    keys.into_iter()
+        .filter(move |(kind, name)| whole(kind, name).is_none_or(|whole| !wholes.contains(whole)))
+}
+
+/// The table, view or domain that an object is part of.
+fn whole<'a>(kind: &str, name: &'a str) -> Option<&'a str> {
+    match kind {
+        "column" => Some(name.rsplit_once('.')?.0),
+        "constraint" | "index" | "trigger" | "rule" | "policy" => Some(name.rsplit_once(" on ")?.1),
+        _ => None,
+    }
+}
+
+/// Whether an object that was not shipped refuses no row and runs nothing.
+fn is_harmless((kind, _): &Key, properties: &Properties) -> bool {
+    match kind.as_str() {
+        "index" => properties
+            .get("harmless")
+            .is_some_and(|values| values.contains("yes")),
+        "statistics object" => true,
+        _ => false,
+    }
+}
+
+/// What differs in an object that is there: what matters, and apart from it what is worth a note.
+fn changes(key: &Key, shipped: &Properties, found: &Properties) -> Vec<Difference> {
+    let names: BTreeSet<&String> = shipped.keys().chain(found.keys()).collect();
+    let changed = names.into_iter().filter_map(|property| {
+        let (shipped, found) = (shipped.get(property), found.get(property));
+        let is_same = match (shipped, found) {
+            (Some(shipped), Some(found)) => found.is_subset(shipped),
+            (shipped, found) => shipped == found,
+        };
+        let first = |values: Option<&BTreeSet<String>>| values?.first().cloned();
+        (!is_same).then(|| PropertyChange {
+            property: property.clone(),
+            shipped: first(shipped),
+            found: first(found),
+        })
+    });
+    // The database is its owner's, who may be another than the role that rolls out.
+    let is_note =
+        |property: &str| key.0 == "database" || matches!(property, "storage options" | "members");
+    let (notes, breaches): (Vec<_>, Vec<_>) = changed.partition(|change| is_note(&change.property));
+    [(breaches, false), (notes, true)]
+        .into_iter()
+        .filter(|(changes, _)| !changes.is_empty())
+        .map(|(changes, is_note)| difference(key, Change::Changed(changes), is_note))
+        .collect()
+}
