@@ -101,6 +101,8 @@ fn objects() -> Vec<Object> {
             "DROP TRIGGER IF EXISTS transactions_apply_entries ON banking.transactions"),
         object!("banking/function_post_transfers" since "m20261123_000002_banking",
             "DROP FUNCTION IF EXISTS banking.post_transfers"),
+        object!("banking/function_post_unless_refused" since "m20261123_000002_banking",
+            "DROP FUNCTION IF EXISTS banking.post_unless_refused"),
         object!("banking/function_uuid_v7" since "m20261123_000002_banking",
             "DROP FUNCTION IF EXISTS banking.uuid_v7()"),
         object!("banking/function_start_of_day" since "m20261123_000002_banking",

@@ -120,9 +120,7 @@ async fn send(
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Written, DatabaseError> {
     // Its commit has a limit of its own, as one that is sent as a statement.
-    let limit = lease
-        .answer_limit()
-        .saturating_add(lease.config().commit_timeout);
+    let limit = lease.written_limit();
     let mut is_definite = false;
     lease.mark_dirty();
     let running = lease.statement(sql);

@@ -486,9 +486,12 @@ fn driver_config(config: &DatabaseConfig) -> tokio_postgres::Config {
 }
 
 /// Settings for the whole session, as the server's command line options. A transaction pooler would drop or mix them.
+///
+/// Nothing that a pool is for is worth compiling, and where a database or a role makes the server believe that it is, each
+/// statement takes a second.
 fn session_options(config: &DatabaseConfig) -> String {
     let mut options = format!(
-        "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+        "-c jit=off -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
         config.statement_timeout.as_millis(),
         config.lock_timeout.as_millis(),
         config.idle_in_transaction_timeout.as_millis(),

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use crate::config::{DatabaseConfig, Pooler};
 use crate::error::DatabaseError;
 use crate::executor::{Executor, parameters, typed};
-use crate::lease::Lease;
+use crate::lease::{DEADLINE_GRACE, Lease};
 use crate::pool::{
     Connections, Counted, Holder, Monitor, PoolEvents, PoolMetrics, Sizer, StatementPattern,
 };
@@ -259,9 +259,11 @@ impl Database {
     ///
     /// The wait for a connection ends by then, with [`DatabaseError::PoolTimeout`]; before each statement the server's
     /// `statement_timeout` and `lock_timeout` are set to what is left, in the same message; nothing is sent after the
-    /// deadline, and no commit, so that [`DatabaseError::DeadlineExceeded`] always means that nothing was changed. A commit
-    /// that was sent in time is waited for, and a silent server for a second longer than the deadline. Statements that run
-    /// on the handle itself run in a transaction of their own, which costs them two more round trips.
+    /// deadline, and no commit, so that [`DatabaseError::DeadlineExceeded`] always means that nothing was changed. A silent
+    /// server is waited for a second longer than the deadline, and then a commit that was sent in time is
+    /// [`DatabaseError::CommitUnknown`]; what became of it is looked into for another second at most, where that is asked
+    /// for. So every call is over two seconds after its deadline. Statements that run on the handle itself run in a
+    /// transaction of their own, which costs them two more round trips.
     ///
     /// A handle that has a deadline keeps it where that is earlier.
     ///
@@ -291,6 +293,18 @@ impl Database {
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// How long a commit whose answer was lost just now is looked into:
+    /// [`DatabaseConfig::certainty_limit`](crate::DatabaseConfig::certainty_limit), and with a deadline not beyond a second
+    /// after that, or after now if it has passed.
+    #[must_use]
+    pub fn certainty_limit(&self) -> Duration {
+        let limit = self.config().certainty_limit();
+        self.deadline.map_or(limit, |deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            limit.min(left.saturating_add(DEADLINE_GRACE))
+        })
     }
 
     /// A handle on the same pool without a deadline, for what must be done even late.

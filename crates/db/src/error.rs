@@ -349,6 +349,23 @@ impl ServerError {
 }
 
 impl ServerError {
+    /// An error that a function of the database caught and returned as a row, so that its transaction could go on.
+    #[must_use]
+    pub fn caught(sqlstate: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            sqlstate: sqlstate.into(),
+            severity: "ERROR".to_owned(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+            schema: None,
+            table: None,
+            column: None,
+            constraint: None,
+            routine: None,
+        }
+    }
+
     /// Whether a prepared statement no longer fits its tables (0A000), or is not there any more (26000).
     pub(crate) fn is_stale_plan(&self) -> bool {
         matches!(self.sqlstate.as_str(), "0A000" | "26000")

@@ -12,10 +12,10 @@ use crate::error::{DatabaseError, ErrorClass, ServerError};
 use crate::pool::{CloseReason, Running, Taken};
 
 /// How much longer than the server's own limit the client waits, so that the server's answer wins.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// The same for the owner's own deadline.
-const DEADLINE_GRACE: Duration = Duration::from_secs(1);
+pub(crate) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 
 /// A connection that its owner has for a while.
 ///
@@ -102,12 +102,26 @@ impl Lease {
     }
 
     pub(crate) fn answer_limit(&self) -> Duration {
+        self.until_deadline(self.answer_limit)
+    }
+
+    /// How long the answer to a commit is waited for.
+    pub(crate) fn commit_limit(&self) -> Duration {
+        self.until_deadline(self.config.commit_timeout)
+    }
+
+    /// How long the answer to a statement is waited for that travels with its commit.
+    pub(crate) fn written_limit(&self) -> Duration {
+        self.until_deadline(self.answer_limit.saturating_add(self.config.commit_timeout))
+    }
+
+    fn until_deadline(&self, limit: Duration) -> Duration {
         match self.deadline {
-            None => self.answer_limit,
+            None => limit,
             Some(deadline) => deadline
                 .saturating_duration_since(Instant::now())
                 .saturating_add(DEADLINE_GRACE)
-                .min(self.answer_limit),
+                .min(limit),
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) const RECORD: &str =
     "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
      VALUES ($1, $2, true)";
 
-/// Whoever still asks for a row asks within [`limit`]; a younger one could be deleted under their eyes, and its
+/// Whoever still asks for a row asks within [`certainty_limit`](crate::DatabaseConfig::certainty_limit); a younger one could be deleted under their eyes, and its
 /// transaction be taken for one that did not happen.
 const KEEP_LEAST: Duration = Duration::from_secs(3600);
 
@@ -54,35 +54,30 @@ pub async fn delete_outcomes(database: &Database, keep: Duration) -> Result<u64,
     }
 }
 
-/// Finds out, past the caller's deadline if need be: an answer that is late is worth more than a doubt.
+/// Finds out, within [`Database::certainty_limit`].
 ///
 /// A row that the attempt wrote and has not committed is waited for. Where there is none, a row is put in its place, and
 /// the attempt, should it still be on its way, runs into it: it can never commit after it was said not to have happened.
 pub(crate) async fn resolve(database: &Database, attempt: Uuid, name: &str) -> Outcome {
+    let (started, limit) = (Instant::now(), database.certainty_limit());
+    // It is over later than the deadline.
     let database = database.without_deadline();
-    let started = Instant::now();
-    let limit = limit(&database);
     let pauses = RetryPolicy::default();
     for number in 1.. {
-        match ask(&database, attempt, name).await {
-            Ok(true) => return Outcome::Committed,
-            Ok(false) => return Outcome::Aborted,
-            Err(error) => tracing::debug!(number, "a commit is still not known: {error}"),
+        let left = limit.saturating_sub(started.elapsed());
+        match tokio::time::timeout(left, ask(&database, attempt, name)).await {
+            Ok(Ok(true)) => return Outcome::Committed,
+            Ok(Ok(false)) => return Outcome::Aborted,
+            Ok(Err(DatabaseError::PoolClosed)) | Err(_) => break,
+            Ok(Err(error)) => tracing::debug!(number, "a commit is still not known: {error}"),
         }
-        if started.elapsed() > limit {
+        // What is ready at once is never too late for a timeout.
+        if started.elapsed() >= limit {
             break;
         }
         tokio::time::sleep(pauses.pause(number).max(pauses.pause_first)).await;
     }
     Outcome::Unknown
-}
-
-/// By then the server itself has ended a session that nobody speaks to any more, and a wait for its row is over.
-fn limit(database: &Database) -> Duration {
-    let config = database.config();
-    config
-        .idle_in_transaction_timeout
-        .saturating_add(config.lock_timeout)
 }
 
 /// The row is looked for after the insertion, and not in the same statement: that would not see a row which was

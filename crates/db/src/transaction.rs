@@ -169,10 +169,7 @@ impl Transaction {
             self.begin_and_wait().await?;
         }
         // The limit of a statement may not pass while the answer to the commit behind it is still waited for.
-        let limit = self
-            .lease
-            .answer_limit()
-            .saturating_add(self.lease.config().commit_timeout);
+        let limit = self.lease.written_limit();
         let sent_before = self.lease.statements_sent();
         let mut answers: Vec<BoxFuture<'_, Result<u64, DatabaseError>>> =
             Vec::with_capacity(statements.len());
@@ -542,7 +539,7 @@ impl Transaction {
                 .unwrap_or_else(|| DatabaseError::lost("closed before the commit was sent")));
         }
         self.lease.mark_committing();
-        let limit = self.lease.config().commit_timeout;
+        let limit = self.lease.commit_limit();
         let commit = connection.client().batch_execute("SELECT; COMMIT");
         match tokio::time::timeout(limit, commit).await {
             Ok(Ok(())) => {
@@ -751,6 +748,11 @@ pub async fn in_order<A, B>(
     Ok((first?, second?))
 }
 
+/// A plan that is kept must look rows up by their keys, whatever the database or the role says of plans. Where nested loops
+/// are switched off, they are taken all the same, at a cost that would ask for a compiler each time.
+const KEEP_PLANS: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; \
+     SET LOCAL enable_nestloop = on; SET LOCAL enable_indexscan = on;";
+
 fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
     let level = match options.isolation {
         IsolationLevel::ReadCommitted => "READ COMMITTED",
@@ -770,7 +772,7 @@ fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
     // Explicit, so that defaults of the role or the database cannot weaken it.
     let mut begin = format!("BEGIN ISOLATION LEVEL {level}{access};");
     if options.keep_plans {
-        begin.push_str("SET LOCAL plan_cache_mode = force_generic_plan;");
+        begin.push_str(KEEP_PLANS);
     }
     let config = lease.config();
     let behind_pooler = config.pooler == Pooler::Transaction;

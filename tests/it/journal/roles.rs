@@ -117,7 +117,8 @@ async fn functions_are_for_those_they_are_granted_to(bank: TestBank) {
     assert_eq!(
         granted,
         "audit neobank_app, audit neobank_read, audit_guards neobank_app, audit_guards neobank_read, \
-         is_system_account neobank_app, is_system_account neobank_read, open_system_accounts neobank_app, post_transfers neobank_app, start_of_day neobank_app, \
+         is_system_account neobank_app, is_system_account neobank_read, open_system_accounts neobank_app, post_transfers neobank_app, \
+         post_unless_refused neobank_app, start_of_day neobank_app, \
          start_of_day neobank_read, system_account_id neobank_app, system_account_id neobank_read, \
          update_account_optimistic neobank_app, uuid_v7 neobank_app"
     );

@@ -13,7 +13,11 @@ on_both_versions!(
     a_statement_that_arrives_late_finds_nothing_to_do,
     a_commit_that_arrives_late_is_waited_for,
     without_a_database_to_ask_the_doubt_is_told,
+    with_a_deadline_an_answer_that_is_lost_is_looked_into_for_a_second,
 );
+
+/// Much more than a call may take beyond its deadline, and much less than the configuration's limits.
+const SOON: Duration = Duration::from_secs(12);
 
 /// A third is cut off before the commit arrives, a third after it is durable, a third in between. No key helps here.
 async fn commits_without_an_answer_happen_once(bank: TestBank) {
@@ -165,5 +169,41 @@ async fn without_a_database_to_ask_the_doubt_is_told(bank: TestBank) {
     }
     transaction.rollback().await.unwrap();
     assert_eq!(bank.balance(to).await, czk("1"));
+    bank.assert_sound().await;
+}
+
+/// The configuration's own limits, of which a minute and more would come together, do not count then.
+async fn with_a_deadline_an_answer_that_is_lost_is_looked_into_for_a_second(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let request = || TransferRequest::new(from, to, czk("1"));
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    let limit = config.certainty_limit().min(config.commit_timeout);
+    assert!(limit > SOON * 2, "{limit:?}");
+    let database = Database::connect(config).await.unwrap();
+    Ledger::new(database.clone())
+        .transfer(request())
+        .await
+        .unwrap();
+    let in_a_hurry = || {
+        let deadline = Instant::now() + Duration::from_millis(300);
+        Ledger::new(database.with_deadline(deadline))
+    };
+    let started = Instant::now();
+    proxy.delay_answer_to_commit(Duration::from_secs(60));
+    // It happened, which another connection can tell.
+    in_a_hurry().transfer(request()).await.unwrap();
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    assert_eq!(bank.balance(to).await, czk("2"));
+
+    let started = Instant::now();
+    proxy.cut_after_commit_for_good();
+    match in_a_hurry().transfer(request()).await {
+        Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers.len(), 1),
+        other => panic!("{other:?}"),
+    }
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    assert_eq!(bank.balance(to).await, czk("3"));
     bank.assert_sound().await;
 }

@@ -1,6 +1,9 @@
 //! What was acknowledged lasts, whatever the defaults say: on this server, and on the standby that it waits for.
 
-use std::time::Duration;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use neobank_db::{Database, DatabaseConfig, DatabaseError, Executor, statement};
 use neobank_domain::accounts::{self, NewAccount};
@@ -73,6 +76,38 @@ impl Bank {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the server did not read its configuration");
+    }
+
+    /// Kills one of the processes that serve an application.
+    async fn kill_one(&self, application: &str) {
+        let sql = "SELECT max(pid) FROM pg_stat_activity WHERE application_name = $1";
+        // Those of the pool died with the server before.
+        let superuser = self.come_back().await;
+        let process: i32 = superuser
+            .fetch_value(statement(sql, [application.into()]))
+            .await
+            .unwrap();
+        let killed = Command::new("kill")
+            .args(["-KILL", &process.to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// Waits until the server lets sessions in that it keeps.
+    async fn come_back(&self) -> Database {
+        let sql = "SELECT count(*) FROM banking.transfers";
+        for _ in 0..6_000 {
+            if let Ok(database) = Database::connect(self.superuser.config().clone()).await
+                && database
+                    .fetch_value::<i64>(statement(sql, []))
+                    .await
+                    .is_ok()
+            {
+                return database;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the server does not come back");
     }
 
     fn request(&self, key: &str) -> TransferRequest {
@@ -242,6 +277,83 @@ async fn a_stronger_setting_stays(version: u32) {
     }
 }
 
+/// A process of the server is killed, and with it the server ends all others and forgets what was not written yet.
+async fn what_was_acknowledged_is_there_after_a_kill(version: u32) {
+    let bank = Bank::on(version).await;
+    bank.wait_for("").await;
+    for sql in [
+        // Nothing but a commit that waits for it gets the log to the disk in time.
+        "ALTER SYSTEM SET wal_writer_delay = '10s'",
+        "SELECT pg_reload_conf()",
+        "DO $$ BEGIN EXECUTE format('ALTER ROLE %I SET synchronous_commit = off', current_user); END $$",
+    ] {
+        bank.superuser.execute(statement(sql, [])).await.unwrap();
+    }
+    for round in 0..3 {
+        let mut config = bank.database.config().clone();
+        config.application_name = "is killed".to_owned();
+        let database = Database::connect(config).await.unwrap();
+        let off: String = database
+            .fetch_value(statement(
+                "SELECT current_setting('synchronous_commit')",
+                [],
+            ))
+            .await
+            .unwrap();
+        assert_eq!(off, "off");
+        let ledger = Ledger::new(database.clone());
+        let gathered = GatheredLedger::new(&ledger);
+        let acknowledged = Arc::new(AtomicUsize::new(0));
+        let over = Arc::new(AtomicBool::new(false));
+        let callers: Vec<_> = (0..12)
+            .map(|caller| {
+                let (ledger, gathered) = (ledger.clone(), gathered.clone());
+                let (acknowledged, over) = (Arc::clone(&acknowledged), Arc::clone(&over));
+                // Each pays it back, so that there is always enough.
+                let there = TransferRequest::new(bank.from, bank.to, czk("0.01"));
+                let back = TransferRequest::new(bank.to, bank.from, czk("0.01"));
+                tokio::spawn(async move {
+                    let mut receipts = Vec::new();
+                    for request in [there, back].into_iter().cycle() {
+                        if over.load(Ordering::SeqCst) {
+                            break;
+                        }
+                        let deadline = Instant::now() + Duration::from_secs(1);
+                        let answer = if caller % 2 == 0 {
+                            ledger.transfer(request).await
+                        } else {
+                            gathered.with_deadline(deadline).transfer(request).await
+                        };
+                        match answer {
+                            Ok(receipt) => receipts.push(receipt.transfer_id.as_uuid()),
+                            Err(_) => break,
+                        }
+                        acknowledged.fetch_add(1, Ordering::SeqCst);
+                    }
+                    receipts
+                })
+            })
+            .collect();
+        while acknowledged.load(Ordering::SeqCst) < 300 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bank.kill_one("is killed").await;
+        over.store(true, Ordering::SeqCst);
+        let mut receipts = Vec::new();
+        for caller in callers {
+            receipts.extend(caller.await.unwrap());
+        }
+        let superuser = bank.come_back().await;
+        let sql = "SELECT count(*) FROM banking.transfers WHERE transfer_id = ANY ($1)";
+        let told = receipts.len();
+        let there: i64 = superuser
+            .fetch_value(statement(sql, [receipts.into()]))
+            .await
+            .unwrap();
+        assert_eq!(there, told as i64, "round {round}");
+    }
+}
+
 macro_rules! on_servers_of_their_own {
     ($($test:ident),*) => {
         mod on_postgres_15 {
@@ -263,5 +375,6 @@ macro_rules! on_servers_of_their_own {
 on_servers_of_their_own!(
     transfers_and_replays_wait_for_the_standby,
     a_resolution_waits_for_the_standby,
-    a_stronger_setting_stays
+    a_stronger_setting_stays,
+    what_was_acknowledged_is_there_after_a_kill
 );

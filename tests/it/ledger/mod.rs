@@ -8,6 +8,7 @@ mod durability;
 mod gather;
 mod idempotency;
 mod memory;
+mod network;
 mod plans;
 mod refusal;
 mod transfer;

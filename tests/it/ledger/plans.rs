@@ -7,6 +7,7 @@ use crate::harness::{TestBank, czk};
 
 on_both_versions!(
     the_journal_is_never_read_as_a_whole,
+    the_journal_is_never_read_as_a_whole_whatever_the_database_says_of_plans,
     a_large_group_costs_no_more_for_each_than_a_small_one,
     updates_of_accounts_stay_on_their_page,
     an_analyze_of_the_journal_reads_a_small_sample,
@@ -27,6 +28,29 @@ async fn reads(database: &Database) -> Reads {
         .await
         .unwrap()
         .unwrap()
+}
+
+async fn the_journal_is_never_read_as_a_whole_whatever_the_database_says_of_plans(bank: TestBank) {
+    let superuser = bank.superuser().await;
+    for setting in [
+        "enable_nestloop = off",
+        "enable_indexscan = off",
+        "enable_bitmapscan = off",
+        "enable_indexonlyscan = off",
+        "jit_above_cost = 0",
+        "jit_inline_above_cost = 0",
+        "plan_cache_mode = force_custom_plan",
+    ] {
+        let sql = format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$"
+        );
+        superuser.execute(statement(&sql, [])).await.unwrap();
+    }
+    let jit = "SELECT current_setting('jit')";
+    let fresh = Database::connect(bank.config()).await.unwrap();
+    let jit: String = fresh.fetch_value(statement(jit, [])).await.unwrap();
+    assert_eq!(jit, "off");
+    the_journal_is_never_read_as_a_whole(bank).await;
 }
 
 async fn the_journal_is_never_read_as_a_whole(bank: TestBank) {

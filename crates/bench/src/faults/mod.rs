@@ -1,6 +1,8 @@
-//! What others' faults cost: a stranger's lock, a server process that stands still, a server that is killed.
+//! What others' faults cost: a stranger's lock, requests that the database refuses, a role that takes others' locks, a server
+//! process that stands still, a server that is killed.
 
 mod crowd;
+mod locks;
 
 use std::fmt;
 use std::process::Command;
@@ -16,6 +18,7 @@ use crate::books::Books;
 use crate::choice::account;
 use crate::error::BenchError;
 use crate::host::Host;
+use crate::median::median;
 use crate::options::Options;
 
 /// A name that nobody else's connections have.
@@ -69,6 +72,10 @@ pub enum Fault {
     OpenTransaction,
     /// Another session holds the lock of one account.
     LockedAccount,
+    /// In most groups there is a request that the database refuses.
+    RefusedRequests,
+    /// Another role takes every advisory lock that it can see in `pg_locks`, and those beside them.
+    TakenLocks,
     /// The server process that has a request for that account stands still.
     StoppedProcess,
 }
@@ -101,22 +108,27 @@ async fn measure(
     progress: &ProgressBar,
 ) -> Result<Faults, BenchError> {
     let mut books = Books::open(options, host, progress).await?;
-    let mut lines = Vec::new();
-    let mut first = None;
-    let mut all = vec![Fault::None, Fault::OpenTransaction, Fault::LockedAccount];
+    let mut all = vec![
+        Fault::None,
+        Fault::OpenTransaction,
+        Fault::LockedAccount,
+        Fault::RefusedRequests,
+        Fault::TakenLocks,
+    ];
     // Only processes of this machine can be stopped.
     all.extend(host.process.map(|_| Fault::StoppedProcess));
-    for fault in all {
-        progress.set_message(fault.to_string());
-        let (throughput, longest) = line(fault, options, host, &mut books).await?;
-        let before = *first.get_or_insert(throughput);
-        lines.push(FaultLine {
-            fault,
-            throughput,
-            ratio: throughput / before,
-            longest,
-        });
+    let mut rounds = Vec::new();
+    for _ in 0..options.rounds_or(1) {
+        let mut round = Vec::new();
+        for fault in &all {
+            progress.set_message(fault.to_string());
+            round.push(line(*fault, options, host, &mut books).await?);
+        }
+        rounds.push(round);
     }
+    let lines = all.iter().enumerate();
+    let lines = lines.map(|(place, fault)| FaultLine::of(*fault, place, &rounds));
+    let lines = lines.collect();
     let mut killed = None;
     if host.process.is_some() {
         progress.set_message("a server that is killed");
@@ -135,6 +147,22 @@ async fn measure(
     })
 }
 
+impl FaultLine {
+    /// The medians of the rounds, and the longest wait of all.
+    fn of(fault: Fault, place: usize, rounds: &[Vec<(f64, f64)>]) -> Self {
+        let figures = || {
+            let figures = rounds.iter().map(|round| (round.first(), round.get(place)));
+            figures.filter_map(|(first, this)| first.zip(this))
+        };
+        Self {
+            fault,
+            throughput: median(figures().map(|(_, this)| this.0)),
+            ratio: median(figures().map(|(first, this)| this.0 / first.0)),
+            longest: figures().map(|(_, this)| this.1).fold(0.0, f64::max),
+        }
+    }
+}
+
 /// Transfers each second of the others, and the longest of their waits in milliseconds.
 async fn line(
     fault: Fault,
@@ -147,6 +175,7 @@ async fn line(
     crowd.warm_up().await?;
     let mut stranger = None;
     let mut stopped = None;
+    let mut taker = None;
     match fault {
         Fault::None => {}
         Fault::OpenTransaction => {
@@ -162,6 +191,8 @@ async fn line(
             transaction.execute(lock).await?;
             stranger = Some(transaction);
         }
+        Fault::RefusedRequests => Refused::begin(host).await?,
+        Fault::TakenLocks => taker = Some(locks::Taker::start(host).await?),
         Fault::StoppedProcess => stopped = Some(Stopped::all(host).await?),
     }
     crowd.ask_for_what_is_held(stopped.is_some());
@@ -182,6 +213,12 @@ async fn line(
         transaction.rollback().await?;
     }
     drop(stopped);
+    if let Some(taker) = taker {
+        taker.stop().await?;
+    }
+    if fault == Fault::RefusedRequests {
+        Refused::end(host).await?;
+    }
     books.transfers += crowd.end().await?;
     Ok((done as f64 / elapsed.as_secs_f64(), longest))
 }
@@ -255,6 +292,36 @@ fn signal(name: &'static str, processes: &[String]) -> Result<(), BenchError> {
     }
 }
 
+/// The database refuses each entry of the account that is held in other lines.
+struct Refused;
+
+impl Refused {
+    async fn begin(host: &Host) -> Result<(), BenchError> {
+        let held = account(crowd::HELD);
+        for sql in [
+            "CREATE OR REPLACE FUNCTION public.neobank_bench_refuses() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 RAISE EXCEPTION 'refused by the benchmark' USING ERRCODE = '23514';
+             END $$"
+                .to_owned(),
+            format!(
+                "CREATE TRIGGER neobank_bench_refuses BEFORE INSERT ON banking.transactions FOR EACH ROW
+                 WHEN (NEW.account_id = '{held}') EXECUTE FUNCTION public.neobank_bench_refuses()"
+            ),
+        ] {
+            host.superuser.execute(statement(&sql, [])).await?;
+        }
+        Ok(())
+    }
+
+    /// The audit would find it.
+    async fn end(host: &Host) -> Result<(), BenchError> {
+        let sql = "DROP FUNCTION public.neobank_bench_refuses() CASCADE";
+        host.superuser.execute(statement(sql, [])).await?;
+        Ok(())
+    }
+}
+
 /// Server processes that stand still until this is dropped.
 struct Stopped(Vec<String>);
 
@@ -283,6 +350,8 @@ impl fmt::Display for Fault {
             Self::None => "no fault",
             Self::OpenTransaction => "an open transaction",
             Self::LockedAccount => "a locked account",
+            Self::RefusedRequests => "refused requests",
+            Self::TakenLocks => "taken advisory locks",
             Self::StoppedProcess => "a stopped process",
         })
     }

@@ -13,6 +13,7 @@ pub use error::ConfigError;
 pub(crate) use target::ServerRole;
 pub use target::{AuthMethods, ChannelBinding, TargetSessionAttrs};
 
+use crate::lease::GRACE;
 use crate::pool::AutoSize;
 use crate::secret::Secret;
 
@@ -291,6 +292,26 @@ impl DatabaseConfig {
             tls,
             pooler: Pooler::None,
         }
+    }
+
+    /// How long it is looked into what became of a commit whose answer was lost: the limit of an idle transaction and the
+    /// one of a wait for a lock. By then the server itself has ended a session that nobody speaks to any more, and a wait for
+    /// what that held is over.
+    #[must_use]
+    pub fn certainty_limit(&self) -> Duration {
+        self.idle_in_transaction_timeout
+            .saturating_add(self.lock_timeout)
+    }
+
+    /// How long the answer to a statement is waited for that travels with its commit, from the call on: a connection, the
+    /// statement, five seconds for the way, and the commit. A server that has not answered by then does not answer, and its
+    /// connection is closed.
+    #[must_use]
+    pub fn silence_limit(&self) -> Duration {
+        self.acquire_timeout
+            .saturating_add(self.statement_timeout)
+            .saturating_add(GRACE)
+            .saturating_add(self.commit_timeout)
     }
 
     /// How the server may ask who connects.

@@ -11,11 +11,11 @@
 //! version that this must have: who finds no transfers moves the version, so that the statement fails when it comes.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use neobank_db::{
-    Database, DatabaseConfig, DatabaseError, Executor, RetryPolicy, Transaction, statement,
+    Database, DatabaseError, Executor, RetryPolicy, Transaction, TransactionOptions, statement,
 };
 
 use super::session::Session;
@@ -32,15 +32,8 @@ pub(super) enum Certainty {
     },
     /// None of it is there, and none will be.
     Aborted,
-    /// The database could not be asked in time.
+    /// The database could not be asked within [`Database::certainty_limit`].
     Unknown,
-}
-
-/// How long the database is asked: by then the server itself has ended a session that nobody speaks to any more.
-pub(super) fn limit(config: &DatabaseConfig) -> Duration {
-    config
-        .idle_in_transaction_timeout
-        .saturating_add(config.lock_timeout)
 }
 
 pub(super) async fn resolve(
@@ -49,43 +42,44 @@ pub(super) async fn resolve(
     transfers: &[TransferId],
     guard: Option<AccountId>,
 ) -> Certainty {
-    // An answer that is late is worth more than a doubt.
+    let (started, limit) = (Instant::now(), database.certainty_limit());
+    // It is over later than the deadline.
     let database = database.without_deadline();
-    let started = Instant::now();
-    let limit = limit(database.config());
     let pauses = RetryPolicy::default();
     // What an attempt found stays true, also when a later one gets no answer.
     let mut unconfirmed = None;
     for attempt in 1.. {
-        let is_last = started.elapsed() > limit;
-        match ask(&database, accounts, transfers, guard).await {
-            Ok(Found { times, .. }) if times.is_empty() => return Certainty::Aborted,
+        let left = limit.saturating_sub(started.elapsed());
+        let asked = ask(&database, accounts, transfers, guard, &mut unconfirmed);
+        match tokio::time::timeout(left, asked).await {
+            Ok(Ok(Found { times, .. })) if times.is_empty() => return Certainty::Aborted,
             // One transaction wrote them all, so this cannot be; it must not be taken for either.
-            Ok(Found { times, .. }) if times.len() != transfers.len() => return Certainty::Unknown,
-            Ok(Found { times, standby }) => match standby {
+            Ok(Ok(Found { times, .. })) if times.len() != transfers.len() => {
+                return Certainty::Unknown;
+            }
+            Ok(Ok(Found { times, standby })) => match standby {
                 Standby::Confirmed => {
                     return Certainty::Committed {
                         times,
                         replicated: true,
                     };
                 }
-                Standby::Silent if !is_last => {
-                    tracing::debug!(
-                        attempt,
-                        "a commit is there, but not known to be on the standby"
-                    );
-                    unconfirmed = Some(times);
-                }
-                Standby::Cancelled | Standby::Silent => {
+                Standby::Silent => tracing::debug!(
+                    attempt,
+                    "a commit is there, but not known to be on the standby"
+                ),
+                Standby::Cancelled => {
                     return Certainty::Committed {
                         times,
                         replicated: false,
                     };
                 }
             },
-            Err(error) => tracing::debug!(attempt, "a commit is still not known: {error}"),
+            Ok(Err(DatabaseError::PoolClosed)) | Err(_) => break,
+            Ok(Err(error)) => tracing::debug!(attempt, "a commit is still not known: {error}"),
         }
-        if is_last {
+        // What is ready at once is never too late for a timeout.
+        if started.elapsed() >= limit {
             break;
         }
         tokio::time::sleep(pauses.pause(attempt).max(pauses.pause_first)).await;
@@ -116,13 +110,21 @@ async fn ask(
     accounts: &[AccountId],
     transfers: &[TransferId],
     guard: Option<AccountId>,
+    unconfirmed: &mut Option<HashMap<TransferId, DateTime<Utc>>>,
 ) -> Result<Found, DatabaseError> {
-    let transaction = database.begin().await?;
+    let options = TransactionOptions {
+        keep_plans: true,
+        ..TransactionOptions::default()
+    };
+    let transaction = database.begin_with(options).await?;
     let times = Session::find_transfers(&transaction, accounts, transfers).await?;
     let standby = if times.is_empty() {
         keep_away(transaction, guard).await?;
         Standby::Confirmed
     } else {
+        if times.len() == transfers.len() {
+            *unconfirmed = Some(times.clone());
+        }
         confirm(transaction).await
     };
     Ok(Found { times, standby })

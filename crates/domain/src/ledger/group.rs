@@ -1,7 +1,7 @@
 //! One group of requests on its way through one transaction: attempts, and attempts again.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use neobank_db::{DatabaseError, ErrorClass, RetryPolicy, Transaction, TransactionOptions};
 
@@ -19,8 +19,11 @@ use crate::{AccountId, TransactionId, TransferId};
 /// How often a group is decided anew because another session used one of its keys at the same moment.
 ///
 /// Each time the other session has committed, so its transfer is found and the next attempt does not meet it again; a
-/// group of n keys can meet n of them, but not many do.
+/// group of n keys can meet n of them at most, but not many do. A key that is met again is not found, and never will be.
 pub(super) const KEY_RACES_MAX: usize = 16;
+
+/// The same where the request is looked for that has such a key, and then tried by itself.
+const KEY_RACES_SEARCHED: usize = 1;
 
 /// The unique index of the callers' keys.
 const KEY_CONSTRAINT: &str = "transfers_idempotency_key_key";
@@ -49,6 +52,10 @@ pub(super) trait Claims {
     /// How long an attempt under locks waits for one, instead of the configuration's limit.
     fn lock_timeout(&self) -> Option<Duration> {
         None
+    }
+    /// Whether the caller looks for the request that the database refuses, instead of having all of them refused.
+    fn looks_for_the_refused(&self) -> bool {
+        false
     }
     /// Returns when the group that this one follows has ended.
     fn predecessor(&mut self) -> impl Future<Output = ()> + Send;
@@ -151,10 +158,13 @@ pub(super) async fn run(
 ) -> Result<Vec<Outcome>, Failure> {
     let visit = ledger.memory.visit(&group.accounts, claims.after());
     if visit.may_guess() {
-        if let Some(outcomes) = unlocked::attempt(ledger, group, &visit, claims).await? {
+        let attempt = unlocked::attempt(ledger, group, &visit, claims).await;
+        if matches!(attempt, Ok(None) | Err(Failure::Database(_))) {
+            claims.give_back();
+        }
+        if let Some(outcomes) = attempt? {
             return Ok(outcomes);
         }
-        claims.give_back();
     }
     // Its requests came first.
     claims.predecessor().await;
@@ -169,15 +179,23 @@ async fn run_under_locks(
 ) -> Result<Vec<Outcome>, Failure> {
     let database = &ledger.database;
     let pauses = RetryPolicy::default();
+    let started = Instant::now();
+    let key_races_max = if claims.looks_for_the_refused() {
+        KEY_RACES_SEARCHED
+    } else {
+        group.keys.len().min(KEY_RACES_MAX)
+    };
     let (mut key_races, mut attempts) = (0_usize, 1_u32);
     loop {
         match attempt(ledger, group, visit, claims).await {
             Ok(outcomes) => return Ok(outcomes),
-            Err(Failure::Database(error)) if is_key_race(&error) && key_races < KEY_RACES_MAX => {
+            Err(Failure::Database(error)) if is_key_race(&error) && key_races < key_races_max => {
                 key_races = key_races.saturating_add(1);
             }
             Err(Failure::Database(error))
-                if pauses.retries(error.class()) && attempts < pauses.attempts_max =>
+                if pauses.retries(error.class())
+                    && attempts < pauses.attempts_max
+                    && started.elapsed() < ledger.call_limit() =>
             {
                 database.note_retry("ledger", &error).await;
                 tokio::time::sleep(pauses.pause(attempts)).await;
@@ -194,7 +212,10 @@ async fn run_under_locks(
                 Certainty::Committed {
                     replicated: false, ..
                 } => return Err(Failure::NotReplicated(outcomes)),
-                Certainty::Aborted if attempts < pauses.attempts_max => {
+                Certainty::Aborted
+                    if attempts < pauses.attempts_max
+                        && started.elapsed() < ledger.call_limit() =>
+                {
                     attempts = attempts.saturating_add(1);
                 }
                 Certainty::Aborted => return Err(lost(attempts, &reason).into()),
@@ -212,7 +233,7 @@ async fn run_under_locks(
 }
 
 /// Each time the commit's answer did not come, and the commit had not happened.
-fn lost(attempts: u32, reason: &str) -> DatabaseError {
+pub(super) fn lost(attempts: u32, reason: &str) -> DatabaseError {
     DatabaseError::ConnectionLost {
         reason: format!(
             "nothing was changed; the answer was lost {attempts} times in a row: {reason}"
@@ -271,14 +292,14 @@ async fn attempt(
 }
 
 /// Whether the standbys that the server waits for have everything that was seen.
-enum Replicated {
+pub(super) enum Replicated {
     Yes,
     No,
 }
 
 /// A replay tells that money moved, and so waits for the standby as the commit did that moved it: what was seen can be a
 /// transfer whose own wait was cut short. A rejection needs nothing of that.
-async fn end_without_transfers(
+pub(super) async fn end_without_transfers(
     transaction: Transaction,
     outcomes: &[Outcome],
 ) -> Result<Replicated, DatabaseError> {

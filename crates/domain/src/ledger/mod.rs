@@ -17,6 +17,7 @@ mod group;
 mod memory;
 mod receipt;
 mod refusal;
+mod refused;
 mod request;
 mod session;
 mod unlocked;
@@ -141,7 +142,8 @@ impl Ledger {
     /// [`LedgerError::Refused`] with the reason, [`LedgerError::Database`] for a failure that changed nothing,
     /// [`LedgerError::NotReplicated`]. A commit whose answer was lost is looked into until its outcome is known, and the
     /// transfer is made anew if it did not happen; only when the database cannot be asked for
-    /// [`Ledger::certainty_limit`] does [`LedgerError::Unknown`] come back.
+    /// [`Ledger::certainty_limit`] does [`LedgerError::Unknown`] come back. The call is over within twice
+    /// [`Ledger::call_limit`], and where the database has a deadline, two seconds after that.
     pub async fn transfer(&self, request: TransferRequest) -> Result<Receipt, LedgerError> {
         self.submit(request).await
     }
@@ -170,12 +172,25 @@ impl Ledger {
             .map_err(LedgerError::from)
     }
 
-    /// How long a commit without an answer is looked into before [`LedgerError::Unknown`] is returned: the
-    /// configuration's limit of an idle transaction and the one of a wait for a lock, since by then the server itself has
-    /// ended a session that nobody speaks to any more.
+    /// How long a commit without an answer is looked into before [`LedgerError::Unknown`] is returned:
+    /// [`DatabaseConfig::certainty_limit`](neobank_db::DatabaseConfig::certainty_limit).
     #[must_use]
     pub fn certainty_limit(&self) -> Duration {
-        certainty::limit(self.database.config())
+        self.database.config().certainty_limit()
+    }
+
+    /// How long one attempt at a call takes at most, when the server's answer is lost or never comes:
+    /// [`DatabaseConfig::silence_limit`](neobank_db::DatabaseConfig::silence_limit) until its connection is given up, and
+    /// [`Ledger::certainty_limit`] until its outcome is known, or said to be unknown.
+    ///
+    /// No further attempt is begun after that time, so a call is over within twice as long: with the defaults within 204
+    /// seconds of a server that stands still, and mostly as soon as it answers again.
+    #[must_use]
+    pub fn call_limit(&self) -> Duration {
+        let config = self.database.config();
+        config
+            .silence_limit()
+            .saturating_add(self.certainty_limit())
     }
 
     /// As [`Ledger::transfer`], as a part of the caller's transaction: durable when that commits. A refusal undoes only

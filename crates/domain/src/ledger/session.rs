@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use neobank_db::driver::{FromSql, Row, ToSql, Type};
-use neobank_db::{Alone, DatabaseError, Prepared, Transaction, Written, in_order};
+use neobank_db::{Alone, DatabaseError, Prepared, ServerError, Transaction, Written, in_order};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -99,6 +99,12 @@ const POST_UNLOCKED: &str = "\
 SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
                               true, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) AS now,
        pg_catalog.clock_timestamp() AS written";
+
+/// Those of them that the database takes; a row for each other one.
+const POST_UNLESS_REFUSED: &str = "\
+SELECT place, refused_sqlstate, refused_message, refused_detail, refused_hint, refused_schema, refused_table,
+       refused_column, refused_constraint
+FROM banking.post_unless_refused($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 /// The statements, ready on one connection.
 pub(super) struct Session {
@@ -273,6 +279,25 @@ impl Session {
             .execute_and_commit(&[(&self.post_transfers, &transfers.parameters())])
             .await?;
         Ok(())
+    }
+
+    /// Writes those of the transfers that the database takes. Returns the places of the others, with its reason where it is
+    /// they that it refuses, and not one that they depend on.
+    pub(super) async fn post_unless_refused(
+        transaction: &Transaction,
+        transfers: &TransferColumns,
+    ) -> Result<BTreeMap<usize, Option<DatabaseError>>, DatabaseError> {
+        let post = transaction.prepare(POST_UNLESS_REFUSED, POST_TYPES).await?;
+        let rows = transaction
+            .read_prepared(&post, &transfers.parameters())
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let place = usize::try_from(column::<i32>(row, "place")?);
+                let place = place.ok().and_then(|place| place.checked_sub(1));
+                Ok((place.ok_or_else(|| unreadable("place"))?, caught(row)?))
+            })
+            .collect()
     }
 
     /// Writes in one round trip, inside somebody's transaction.
@@ -562,6 +587,27 @@ fn known_transfer(row: &Row) -> Result<(String, KnownTransfer), DatabaseError> {
             receipt,
         },
     ))
+}
+
+/// The error in a row of [`POST_UNLESS_REFUSED`], where there is one.
+fn caught(row: &Row) -> Result<Option<DatabaseError>, DatabaseError> {
+    let text = |name: &str| {
+        let text = column::<Option<String>>(row, name)?;
+        // The server has the empty text where there is none.
+        Ok::<_, DatabaseError>(text.filter(|text| !text.is_empty()))
+    };
+    let Some(sqlstate) = text("refused_sqlstate")? else {
+        return Ok(None);
+    };
+    let message = text("refused_message")?.unwrap_or_default();
+    let mut error = ServerError::caught(sqlstate, message);
+    error.detail = text("refused_detail")?;
+    error.hint = text("refused_hint")?;
+    error.schema = text("refused_schema")?;
+    error.table = text("refused_table")?;
+    error.column = text("refused_column")?;
+    error.constraint = text("refused_constraint")?;
+    Ok(Some(Box::new(error).into()))
 }
 
 fn currency(row: &Row) -> Result<Currency, DatabaseError> {

@@ -21,6 +21,7 @@ use super::decision::{AccountState, Books, Decision, Identified, NewTransfer, de
 use super::group::{Claims, Failure, Group};
 use super::memory::{Recalled, Visit};
 use super::receipt::{Outcome, Receipt};
+use super::refused;
 use super::request::Request;
 use super::session::{self, After, Conditions, TransferColumns, WitnessColumns};
 use crate::{AccountId, TransferId};
@@ -44,7 +45,7 @@ pub(super) async fn attempt(
         Ok(recalled) => recalled,
         Err(error) => {
             visit.was_undecided();
-            return refused(ledger, error).await;
+            return refused(ledger, claims, error).await;
         }
     };
     let mut books = Books {
@@ -103,8 +104,13 @@ pub(super) async fn attempt(
         },
         Err(DatabaseError::CommitUnknown { reason }) => (reason, false),
         Err(error) => {
-            visit.was_wrong(promised.is_none());
-            return refused(ledger, error).await;
+            if refused::is_of_a_request(&error) {
+                // What was remembered may have been right.
+                visit.was_undecided();
+            } else {
+                visit.was_wrong(promised.is_none());
+            }
+            return refused(ledger, claims, error).await;
         }
     };
     let guard = (!committed).then_some(conditions.guard);
@@ -264,8 +270,16 @@ fn settle(outcomes: &mut [Outcome], books: &mut Books, time: impl Fn(&Receipt) -
 }
 
 /// A definite refusal: another attempt, under locks, finds out whose it is. Without a connection there is no other.
-async fn refused(ledger: &Ledger, error: DatabaseError) -> Result<Option<Vec<Outcome>>, Failure> {
+async fn refused(
+    ledger: &Ledger,
+    claims: &impl Claims,
+    error: DatabaseError,
+) -> Result<Option<Vec<Outcome>>, Failure> {
     match &error {
+        // Under locks it would be the same.
+        _ if claims.looks_for_the_refused() && refused::is_of_a_request(&error) => {
+            Err(error.into())
+        }
         DatabaseError::Server(server) => {
             if RetryPolicy::default().retries(server.class()) {
                 ledger.database.note_retry("ledger", &error).await;

@@ -27,6 +27,10 @@ GRANT EXECUTE ON FUNCTION
         boolean, uuid, bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[],
         bigint, bigint, uuid
     ),
+    banking.post_unless_refused(
+        uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
+        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+    ),
     banking.uuid_v7(),
     banking.system_account_id(text, text),
     banking.open_system_accounts(text),

@@ -17,6 +17,7 @@ use crate::harness::{TestBank, czk};
 on_both_versions!(
     a_locked_account_holds_up_its_own_requests_alone,
     a_locked_account_is_told_to_its_own_requests_when_they_have_waited_long_enough,
+    those_who_ask_again_for_a_locked_account_hold_up_no_group,
     a_held_key_holds_up_the_one_request_that_has_it,
     a_server_process_that_stands_still_holds_up_its_own_accounts_alone,
 );
@@ -137,6 +138,35 @@ async fn a_locked_account_is_told_to_its_own_requests_when_they_have_waited_long
     }
     stranger.rollback().await.unwrap();
     let request = TransferRequest::new(others[0], locked, czk("1"));
+    gathered.transfer(request).await.unwrap();
+    assert_eq!(bank.balance(locked).await, czk("101"));
+    bank.assert_sound().await;
+}
+
+/// Only the first of them finds out that the account is locked, at the cost of its group.
+async fn those_who_ask_again_for_a_locked_account_hold_up_no_group(bank: TestBank) {
+    let locked = bank.account(czk("100")).await;
+    let other = bank.account(czk("100")).await;
+    let gathered = ledger(&bank, Duration::from_secs(2)).await;
+    let stranger = bank.database.begin().await.unwrap();
+    lock(&stranger, locked).await;
+    for _ in 0..4 {
+        let request = TransferRequest::new(other, locked, czk("1"));
+        match gathered.transfer(request).await {
+            Err(LedgerError::Database(error)) => {
+                assert_eq!(error.class(), ErrorClass::LockTimeout);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let metrics = gathered.metrics();
+    assert_eq!(
+        (metrics.groups, metrics.waiting_apart),
+        (1, 0),
+        "{metrics:?}"
+    );
+    stranger.rollback().await.unwrap();
+    let request = TransferRequest::new(other, locked, czk("1"));
     gathered.transfer(request).await.unwrap();
     assert_eq!(bank.balance(locked).await, czk("101"));
     bank.assert_sound().await;

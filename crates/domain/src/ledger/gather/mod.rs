@@ -9,8 +9,8 @@
 //!   requests for an account are carried out in the order of their arrival.
 //! * Where all wait for one group, as those of a hot account do, they follow it once its statement is on its way: they are
 //!   decided on what it will leave, and the database lets their statement in only behind it.
-//! * Each caller gets its own outcome and its own error. When a statement fails, the group is halved until the request is
-//!   found that makes it fail; the others are carried out.
+//! * Each caller gets its own outcome and its own error. When a statement fails, the database finds the request that makes it
+//!   fail, in as many round trips for two requests as for a thousand; the others are carried out.
 //! * A caller that goes away withdraws its request, unless that has been decided on: then it runs fully.
 //! * A task drives each lane while there is something to do, and ends when there is not.
 //!

@@ -1,14 +1,15 @@
 //! Carries a group out, and finds those in it that make the others fail.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use neobank_db::{Database, DatabaseError, ErrorClass};
+use neobank_db::{Database, DatabaseError, ErrorClass, TransactionOptions};
 
 use super::super::error::LedgerError;
-use super::super::group::{self, Claims, Failure, Group};
+use super::super::group::{self, Claims, Failure, Group, is_key_race};
 use super::super::receipt::Outcome;
+use super::super::refused;
 use super::super::request::Request;
 use super::super::session::Session;
 use super::member::{Answer, Place};
@@ -17,36 +18,130 @@ use crate::{AccountId, TransferId};
 
 /// Gives each request of a group its answer.
 ///
-/// When the database refuses what the group does, its halves are tried in turn, until what is refused is one request. The
-/// search ends after the time that one statement and one wait for a lock may take; those who are left get the error.
-/// Requests that somebody else's lock keeps from being carried out are set apart.
+/// When the database refuses what the group does, it is asked which request it refuses; where that cannot be told, halves of the
+/// group are tried in turn. The search ends after the time that one statement and one wait for a lock may take; those who
+/// are left get the error. Requests that somebody else's lock keeps from being carried out are set apart.
 pub(super) async fn carry_out(queue: &Arc<Queue>, group: Vec<Place>, mut follows: Follows) {
     let database = &queue.ledger.database;
     let config = database.config();
     let search_limit = config.statement_timeout.saturating_add(config.lock_timeout);
     let started = Instant::now();
-    let mut parts = vec![group];
+    let mut parts = vec![Part::new(group)];
     while let Some(part) = parts.pop() {
-        let Err((part, error)) = try_part(queue, part, &mut follows).await else {
-            continue;
+        let tried = if part.has_refused {
+            carry_out_unless_refused(queue, part.places, &mut follows).await
+        } else {
+            let tried = try_part(queue, part.places, &mut follows).await;
+            tried.map(|()| Vec::new())
+        };
+        let (places, error) = match tried {
+            Ok(left) => {
+                parts.extend(left);
+                continue;
+            }
+            Err(failed) => failed,
         };
         // What comes first is no longer all that the group does to its accounts.
         follows.is_whole = false;
         follows.patience = follows.patience.min(SEARCH_PATIENCE);
-        if part.len() == 1 && error.class() == ErrorClass::LockTimeout {
-            set_apart(queue, part, &error).await;
+        if places.len() == 1 && error.class() == ErrorClass::LockTimeout {
+            set_apart(queue, places, &error).await;
             continue;
         }
-        if part.len() <= 1 || !may_be_one_request(&error) || started.elapsed() > search_limit {
-            refuse(part, &error);
+        if places.len() <= 1 || !may_be_one_request(&error) || started.elapsed() > search_limit {
+            refuse(places, &error);
             continue;
         }
         queue.counts.split();
-        let (first, second) = split(queue, part, &error).await;
+        if !part.has_refused && error.class() != ErrorClass::LockTimeout {
+            parts.push(Part::refused(places));
+            continue;
+        }
+        let (first, second) = split(queue, places, &error).await;
         // The last is taken first.
-        parts.push(second);
-        parts.push(first);
+        parts.push(Part::new(second));
+        parts.push(Part::new(first));
     }
+}
+
+/// Requests of a group that are carried out together.
+struct Part {
+    places: Vec<Place>,
+    /// The database has refused them, so that it is asked which it refuses.
+    has_refused: bool,
+}
+
+impl Part {
+    const fn new(places: Vec<Place>) -> Self {
+        Self {
+            places,
+            has_refused: false,
+        }
+    }
+
+    const fn refused(places: Vec<Place>) -> Self {
+        Self {
+            places,
+            has_refused: true,
+        }
+    }
+}
+
+/// One transaction, without the requests that the database refuses. Returns the parts that are left, the last of which comes
+/// first. When nothing was changed, the requests come back without an answer.
+async fn carry_out_unless_refused(
+    queue: &Arc<Queue>,
+    part: Vec<Place>,
+    follows: &mut Follows,
+) -> Result<Vec<Part>, (Vec<Place>, DatabaseError)> {
+    if part.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (partly, chosen) = {
+        let group = Group::of(part.iter().map(Place::identified).collect());
+        let mut claimed = Claimed {
+            queue,
+            places: &part,
+            chosen: Vec::new(),
+            follows,
+        };
+        let partly = refused::run(&queue.ledger, &group, &mut claimed).await;
+        (partly, claimed.chosen)
+    };
+    let partly = match partly {
+        Ok(partly) => partly,
+        Err(failure) => match answers(Err(failure)) {
+            Err(error) => return Err((part, error)),
+            Ok(_) => return Ok(Vec::new()),
+        },
+    };
+    let answers = match answers(partly.ended) {
+        Ok(answers) => answers,
+        Err(error) => return Err((part, error)),
+    };
+    let mut places: Vec<Option<Place>> = part.into_iter().map(Some).collect();
+    let mut answers: HashMap<usize, Answer> = partly.places.into_iter().zip(answers).collect();
+    let mut refused = partly.refused;
+    let (mut alone, mut left) = (Vec::new(), Vec::new());
+    for (order, number) in chosen.into_iter().enumerate() {
+        let Some(place) = places.get_mut(number).and_then(Option::take) else {
+            continue;
+        };
+        match (answers.remove(&order), refused.remove(&order)) {
+            (Some(answer), _) => place.answer(answer),
+            // Not for what it is, perhaps: tried by itself it has as many attempts as it needs.
+            (None, Some(error))
+                if is_key_race(&error) || error.class() == ErrorClass::JournalRefused =>
+            {
+                alone.push(Part::new(vec![place]));
+            }
+            (None, Some(error)) => place.answer(Err(error.into())),
+            (None, None) => left.push(place),
+        }
+    }
+    let mut parts = vec![Part::refused(left)];
+    parts.extend(alone.into_iter().rev());
+    Ok(parts)
 }
 
 /// Requests that need what somebody else holds wait for it by themselves. Returns the others.
@@ -90,15 +185,9 @@ pub(super) async fn try_part(
         let outcome = group::run(&queue.ledger, &group, &mut claimed).await;
         (outcome, claimed.chosen)
     };
-    let answers: Vec<Answer> = match outcome {
-        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-        Err(Failure::NotReplicated(outcomes)) => not_replicated(outcomes),
-        Err(Failure::Unknown {
-            reason,
-            outcomes,
-            transfers,
-        }) => unknown(&reason, outcomes, transfers),
-        Err(Failure::Database(error)) => return Err((part, error)),
+    let answers = match answers(outcome) {
+        Ok(answers) => answers,
+        Err(error) => return Err((part, error)),
     };
     let mut places: Vec<Option<Place>> = part.into_iter().map(Some).collect();
     for (number, answer) in chosen.into_iter().zip(answers) {
@@ -107,6 +196,20 @@ pub(super) async fn try_part(
         }
     }
     Ok(())
+}
+
+/// What the callers get; or an error when nothing was changed.
+fn answers(outcome: Result<Vec<Outcome>, Failure>) -> Result<Vec<Answer>, DatabaseError> {
+    match outcome {
+        Ok(outcomes) => Ok(outcomes.into_iter().map(Ok).collect()),
+        Err(Failure::NotReplicated(outcomes)) => Ok(not_replicated(outcomes)),
+        Err(Failure::Unknown {
+            reason,
+            outcomes,
+            transfers,
+        }) => Ok(unknown(&reason, outcomes, transfers)),
+        Err(Failure::Database(error)) => Err(error),
+    }
 }
 
 /// Those of a part that nobody has taken back.
@@ -200,6 +303,10 @@ impl Claims for Claimed<'_> {
         Some(self.follows.patience).filter(|patience| *patience < longest)
     }
 
+    fn looks_for_the_refused(&self) -> bool {
+        self.places.len() > 1
+    }
+
     async fn predecessor(&mut self) {
         if let Some(predecessor) = self.follows.predecessor.take() {
             // It is dropped, not sent to.
@@ -235,7 +342,11 @@ async fn locked_accounts(
         .map(Place::request)
         .flat_map(Request::accounts)
         .collect();
-    let transaction = database.begin().await?;
+    let options = TransactionOptions {
+        keep_plans: true,
+        ..TransactionOptions::default()
+    };
+    let transaction = database.begin_with(options).await?;
     let listed: Vec<_> = accounts.into_iter().collect();
     let locked = Session::locked_by_others(&transaction, &listed).await?;
     transaction.rollback().await?;

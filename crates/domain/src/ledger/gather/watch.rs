@@ -1,6 +1,7 @@
 //! What waits until something that is held from outside is free, for the requests that are set apart.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use neobank_db::{Database, DatabaseError, ErrorClass, TransactionOptions};
@@ -17,6 +18,9 @@ const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_LONGEST: Duration = Duration::from_millis(200);
 /// How long such an attempt waits for a lock: meanwhile it holds accounts that others want.
 const ATTEMPT_PATIENCE: Duration = Duration::from_millis(20);
+
+/// How often an account's lock is waited for again when nobody asks for the account any more.
+const WAITS_IN_VAIN: u32 = 1;
 
 /// A hold of a queue. However it ends, nothing stays behind it.
 pub(super) struct Watch {
@@ -42,20 +46,33 @@ impl Watch {
         let queue = Arc::clone(&self.queue);
         let number = self.number;
         let longest = queue.ledger.database.config().lock_timeout;
+        // Whether anybody has waited here since the server was asked for the lock.
+        let wanted = AtomicBool::new(false);
         let mut free = Box::pin(async {
             // Closed by nobody, and without a permit it would only take more connections.
             let _permit = queue.watches.acquire().await;
+            let mut waits_in_vain = 0_u32;
             loop {
                 let waited = wait_for_lock(&queue.ledger.database, account).await;
                 let is_held =
                     matches!(&waited, Err(error) if error.class() == ErrorClass::LockTimeout);
-                if !is_held || !queue.expire(number, longest, &error) {
+                if !is_held {
+                    return;
+                }
+                // Those who were told that it is locked ask again. As long as it is known here, they hold up no one.
+                if queue.expire(number, longest, &error) || wanted.swap(false, Ordering::AcqRel) {
+                    waits_in_vain = 0;
+                } else if waits_in_vain < WAITS_IN_VAIN {
+                    waits_in_vain = waits_in_vain.saturating_add(1);
+                } else {
                     return;
                 }
             }
         });
         while tokio::time::timeout(TICK, &mut free).await.is_err() {
-            queue.expire(number, longest, &error);
+            if queue.expire(number, longest, &error) {
+                wanted.store(true, Ordering::Release);
+            }
         }
         drop(free);
         self.end();

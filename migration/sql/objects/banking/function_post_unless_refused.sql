@@ -1,0 +1,121 @@
+-- Posts the transfers of a list that the database takes, and says which it refuses and why: one call for what would else
+-- take a transaction for each half, quarter and eighth of the list. For callers that hold the locks of all accounts.
+-- Passed over is what comes behind a refused one and shares an account with it, or with another that was passed over: it was
+-- decided on balances that are not so. The caller decides on it again. Returns a row for each that is not posted, with
+-- its place in the list; without a code it was passed over.
+-- What is not the fault of one transfer is raised as it is: a lock that somebody keeps, a full disk, a cancelled statement.
+CREATE OR REPLACE FUNCTION banking.post_unless_refused(
+    p_transfer_id uuid[],
+    p_transfer_type text[],
+    p_amount numeric[],
+    p_currency_code text[],
+    p_description text[],
+    p_idempotency_key text[],
+    p_request_hash bytea[],
+    p_posted_at timestamptz[],
+    p_from_account_id uuid[],
+    p_from_entry_number bigint[],
+    p_from_balance numeric[],
+    p_debit_id uuid[],
+    p_debit_description text[],
+    p_to_account_id uuid[],
+    p_to_entry_number bigint[],
+    p_to_balance numeric[],
+    p_credit_id uuid[],
+    p_credit_description text[]
+) RETURNS TABLE (
+    place integer,
+    refused_sqlstate text,
+    refused_message text,
+    refused_detail text,
+    refused_hint text,
+    refused_schema text,
+    refused_table text,
+    refused_column text,
+    refused_constraint text
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- What is still to be posted, in its order, and how many of these are tried together.
+    v_places integer[] := ARRAY(SELECT generate_series(1, cardinality(p_transfer_id)));
+    v_together integer := cardinality(p_transfer_id);
+    -- So many of the first have one among them that is refused; 0 where that is not known.
+    v_suspect integer := 0;
+    v_tried integer[];
+    v_kept integer[];
+    v_place integer;
+    v_unsettled uuid[] := '{}';
+BEGIN
+    WHILE cardinality(v_places) > 0 LOOP
+        v_tried := v_places[1:v_together];
+        BEGIN
+            -- What a bank defers to the commit has to be found out here. The function's own inserts need it deferred.
+            SET CONSTRAINTS ALL DEFERRED;
+            PERFORM banking.post_transfers(
+                ARRAY(SELECT p_transfer_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_transfer_type[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_amount[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_currency_code[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_description[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_idempotency_key[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_request_hash[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_posted_at[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_from_account_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_from_entry_number[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_from_balance[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_debit_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_debit_description[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_to_account_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_to_entry_number[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_to_balance[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_credit_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                ARRAY(SELECT p_credit_description[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o)
+            );
+            SET CONSTRAINTS ALL IMMEDIATE;
+            v_places := v_places[v_together + 1:];
+            v_suspect := greatest(v_suspect - v_together, 0);
+        EXCEPTION
+            WHEN OTHERS THEN
+                -- 08, 25, 40, 53, 55, 57, 58, XX: of the session, the transaction or the server, not of a transfer.
+                IF left(SQLSTATE, 2) = ANY ('{08,25,40,53,55,57,58,XX}') THEN
+                    RAISE;
+                END IF;
+                GET STACKED DIAGNOSTICS
+                    refused_sqlstate = RETURNED_SQLSTATE,
+                    refused_message = MESSAGE_TEXT,
+                    refused_detail = PG_EXCEPTION_DETAIL,
+                    refused_hint = PG_EXCEPTION_HINT,
+                    refused_schema = SCHEMA_NAME,
+                    refused_table = TABLE_NAME,
+                    refused_column = COLUMN_NAME,
+                    refused_constraint = CONSTRAINT_NAME;
+                v_suspect := v_together;
+        END;
+        IF v_suspect = 1 AND v_together = 1 THEN
+            place := v_places[1];
+            RETURN NEXT;
+            v_unsettled := v_unsettled || p_from_account_id[place] || p_to_account_id[place];
+            refused_sqlstate := NULL;
+            v_kept := '{}';
+            FOREACH v_place IN ARRAY v_places[2:] LOOP
+                IF p_from_account_id[v_place] = ANY (v_unsettled) OR p_to_account_id[v_place] = ANY (v_unsettled) THEN
+                    v_unsettled := v_unsettled || p_from_account_id[v_place] || p_to_account_id[v_place];
+                    place := v_place;
+                    RETURN NEXT;
+                ELSE
+                    v_kept := v_kept || v_place;
+                END IF;
+            END LOOP;
+            v_places := v_kept;
+            v_suspect := 0;
+        END IF;
+        v_together := CASE WHEN v_suspect = 0 THEN cardinality(v_places) ELSE greatest(v_suspect / 2, 1) END;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION banking.post_unless_refused(
+    uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
+    uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+) FROM PUBLIC;
