@@ -11,6 +11,9 @@ SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_material = off
+SET enable_nestloop = on
+SET enable_indexscan = on
+SET jit = off
 AS $$
 DECLARE
     v_entries bigint;

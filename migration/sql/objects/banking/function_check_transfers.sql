@@ -7,6 +7,9 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 -- As in apply_entries(): the plan is kept, so it must fit a table that grows.
 SET enable_seqscan = off
+SET enable_nestloop = on
+SET enable_indexscan = on
+SET jit = off
 AS $$
 DECLARE
     v_transfers bigint;
