@@ -121,20 +121,13 @@ async fn prepare(connection: DirectConnection) -> Result<Option<Session>, Databa
             pg_catalog.pg_encoding_to_char(database.encoding)::text
         FROM pg_catalog.pg_roles AS role, pg_catalog.pg_database AS database
         WHERE role.rolname = current_user AND database.datname = pg_catalog.current_database()";
-    let announced = connection.announced_process_id().await;
     let settings: String = SETTINGS
         .iter()
         .map(|(name, value)| format!("SET {name} = {value};"))
         .collect();
-    if announced.is_some() {
-        // Asked before anything is set, so that nothing stays on a pooler's connection.
-        let rows = connection
-            .query(statement("SELECT pg_catalog.pg_backend_pid()", []))
-            .await?;
-        let actual: i32 = column(rows.first().ok_or(DatabaseError::NoRow)?, 0)?;
-        if announced != Some(actual) {
-            return Ok(None);
-        }
+    // Asked before anything is set, so that nothing stays on a pooler's connection.
+    if connection.is_announced_backend().await? == Some(false) {
+        return Ok(None);
     }
     connection.batch(&settings).await?;
     connection.batch(TRANSACTION_TIMEOUT).await?;

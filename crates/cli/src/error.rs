@@ -76,6 +76,8 @@ impl From<DatabaseError> for CommandError {
     fn from(error: DatabaseError) -> Self {
         let kind = match (&error, error.class()) {
             (DatabaseError::Config(config), _) => return config.clone().into(),
+            (DatabaseError::Pooler { .. }, _) => "pooler",
+            (DatabaseError::HostileSetting(_), _) => "hostile_setting",
             (DatabaseError::CommitUnknown { .. }, _) => "outcome_unknown",
             (DatabaseError::CommittedNotReplicated, _) => "not_replicated",
             (_, ErrorClass::InvalidAuthorization) => "authorization",

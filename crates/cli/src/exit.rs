@@ -81,7 +81,7 @@ impl Exit {
     /// rejection: rules are many, and each has its own name.
     pub(crate) fn of_kind(kind: &str) -> Self {
         match kind {
-            "usage" | "configuration" | "pool_size" | "pgbouncer" => Self::Usage,
+            "usage" | "configuration" | "pool_size" | "pgbouncer" | "pooler" => Self::Usage,
             "unknown_account" | "unknown_customer" | "not_found" => Self::NotFound,
             "outcome_unknown" | "not_replicated" => Self::Unknown,
             "connection" | "unavailable" | "busy" | "lock_timeout" | "statement_timeout"
@@ -94,6 +94,7 @@ impl Exit {
             | "customer"
             | "database"
             | "file"
+            | "hostile_setting"
             | "isolation"
             | "json"
             | "ledger"

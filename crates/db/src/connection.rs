@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
 use tokio::task::AbortHandle;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::Type;
@@ -13,9 +12,11 @@ use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::{Address, CANCEL_LIMIT};
+use crate::announced;
 use crate::config::{ChannelBinding, DatabaseConfig, Pooler, ServerRole, TargetSessionAttrs};
 use crate::error::DatabaseError;
 use crate::pool::{CloseReason, Life};
+use crate::settings::session_options;
 use crate::socket::{Endpoint, Guarded, GuardedTls, Socket};
 use crate::tls::Connector;
 
@@ -87,6 +88,21 @@ fn worse(before: Option<DatabaseError>, now: DatabaseError) -> DatabaseError {
     match before {
         Some(before) if before.server().is_some() && now.server().is_none() => before,
         _ => now,
+    }
+}
+
+/// Adds what to do where a pooler has refused the settings that come with a session.
+fn with_advice_on_poolers(failure: DatabaseError) -> DatabaseError {
+    const PROTOCOL_VIOLATION: &str = "08P01";
+    match failure {
+        DatabaseError::Connect {
+            reason,
+            server: Some(server),
+        } if server.sqlstate == PROTOCOL_VIOLATION => DatabaseError::Connect {
+            reason: format!("{reason}; {}", crate::pooler::UNDECLARED),
+            server: Some(server),
+        },
+        other => other,
     }
 }
 
@@ -231,7 +247,13 @@ impl Connection {
                     .map(|(client, connection)| (client, run(connection, Arc::clone(&heard))))
             }
         };
-        let (client, task) = opened.map_err(|error| DatabaseError::from_connect(&error))?;
+        let (client, task) = opened.map_err(|error| {
+            let failure = DatabaseError::from_connect(&error);
+            match config.pooler {
+                Pooler::None => with_advice_on_poolers(failure),
+                Pooler::Transaction => failure,
+            }
+        })?;
         Ok(Self {
             client,
             task,
@@ -362,20 +384,11 @@ impl Connection {
         self.heard.not_replicated.swap(false, Ordering::AcqRel)
     }
 
-    /// The process id that the other side announced at the start: the backend's, or one that a pooler made up. None behind
-    /// TLS. The driver keeps it to itself, but writes its request to cancel, where it stands, wherever it is told to.
+    /// The process id that the other side announced at the start: the backend's, or one that a
+    /// pooler made up.
     pub(crate) async fn announced_process_id(&self) -> Option<i32> {
-        const LENGTH_CODE_PROCESS_AND_KEY: usize = 16;
-        if !matches!(self.connector, Connector::Plain) {
-            return None;
-        }
-        let (near, mut far) = tokio::io::duplex(LENGTH_CODE_PROCESS_AND_KEY);
-        let token = self.client.cancel_token();
-        token.cancel_query_raw(near, NoTls).await.ok()?;
-        let mut request = [0; LENGTH_CODE_PROCESS_AND_KEY];
-        far.read_exact(&mut request).await.ok()?;
-        let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = request;
-        Some(i32::from_be_bytes([a, b, c, d]))
+        let is_encrypted = matches!(self.connector, Connector::Tls(_));
+        announced::process_id(&self.client.cancel_token(), is_encrypted).await
     }
 
     /// Closes the socket at once, whoever else still has this connection.
@@ -480,30 +493,8 @@ fn driver_config(config: &DatabaseConfig) -> tokio_postgres::Config {
         driver.password(password);
     }
     if config.pooler == Pooler::None {
+        // A transaction pooler would drop or mix them.
         driver.options(session_options(config));
     }
     driver
-}
-
-/// Settings for the whole session, as the server's command line options. A transaction pooler would drop or mix them.
-///
-/// Nothing that a pool is for is worth compiling, and where a database or a role makes the server believe that it is, each
-/// statement takes a second.
-fn session_options(config: &DatabaseConfig) -> String {
-    let mut options = format!(
-        "-c jit=off -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
-        config.statement_timeout.as_millis(),
-        config.lock_timeout.as_millis(),
-        config.idle_in_transaction_timeout.as_millis(),
-    );
-    if let Some(role) = &config.role {
-        options.push_str(" -c role=");
-        for character in role.chars() {
-            if character.is_whitespace() || character == '\\' {
-                options.push('\\');
-            }
-            options.push(character);
-        }
-    }
-    options
 }

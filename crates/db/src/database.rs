@@ -14,7 +14,9 @@ use crate::lease::{DEADLINE_GRACE, Lease};
 use crate::pool::{
     Connections, Counted, Holder, Monitor, PoolEvents, PoolMetrics, Sizer, StatementPattern,
 };
+use crate::pooler;
 use crate::session::Place;
+use crate::settings::{self, HostileSetting};
 use crate::tls::Connector;
 use crate::transaction::{Transaction, TransactionError, TransactionOptions};
 
@@ -27,6 +29,7 @@ pub struct Database {
     config: Arc<DatabaseConfig>,
     /// Of everything that is asked through this handle.
     deadline: Option<Instant>,
+    hostile_settings: Arc<[HostileSetting]>,
 }
 
 /// What the pool is doing at one moment.
@@ -51,16 +54,18 @@ impl Database {
     /// # Errors
     ///
     /// [`DatabaseError::Config`] names what is wrong in the configuration, [`DatabaseError::Connect`] why the server
-    /// cannot be reached.
+    /// cannot be reached, [`DatabaseError::Pooler`] what stands before it unnamed, and
+    /// [`DatabaseError::HostileSetting`] which setting endangers the data.
     pub async fn connect(config: DatabaseConfig) -> Result<Self, DatabaseError> {
         config.validate()?;
         let config = Arc::new(config);
-        let database = Self {
+        let mut database = Self {
             connections: Connections::new(Arc::clone(&config), Sizer::first_size(&config))?,
             config,
             deadline: None,
+            hostile_settings: Arc::default(),
         };
-        database.open_minimum().await?;
+        database.hostile_settings = database.open_minimum().await?.into();
         database.close_idle_connections_from_now_on();
         Sizer::start(&database.connections, &database.config);
         Ok(database)
@@ -70,6 +75,17 @@ impl Database {
     #[must_use]
     pub fn config(&self) -> &DatabaseConfig {
         &self.config
+    }
+
+    /// The settings of the server, the database and the role that endanger what is read or written
+    /// here, the worst first, as they were when the pool was opened. Empty is good.
+    ///
+    /// Each was also written to the log as a warning. What a session of the pool sets itself, such
+    /// as its limits, is not among them whatever the defaults are; docs/configuration.md lists what
+    /// is.
+    #[must_use]
+    pub fn hostile_settings(&self) -> &[HostileSetting] {
+        &self.hostile_settings
     }
 
     /// What the pool is doing now.
@@ -202,8 +218,12 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`TransactionError::Work`] is what `work` returned; [`TransactionError::Database`] is what kept the transaction
-    /// from starting or from committing, [`DatabaseError::CommitUnknown`] among it.
+    /// * [`TransactionError::Work`]: `work` returned it; everything is rolled back.
+    /// * [`TransactionError::Database`]: it kept the transaction from starting or from committing.
+    /// * [`TransactionError::NotReplicated`]: it is committed, but the wait for the standby was
+    ///   cancelled. It holds what `work` returned.
+    /// * [`TransactionError::Unknown`]: the answer to the commit never came. It holds what `work`
+    ///   returned.
     ///
     /// # Example
     ///
@@ -236,7 +256,7 @@ impl Database {
     pub fn transaction<T, E>(
         &self,
         work: impl AsyncFnOnce(&mut Transaction) -> Result<T, E>,
-    ) -> impl Future<Output = Result<T, TransactionError<E>>> {
+    ) -> impl Future<Output = Result<T, TransactionError<E, T>>> {
         self.transaction_at(TransactionOptions::default(), work, Location::caller())
     }
 
@@ -250,7 +270,7 @@ impl Database {
         &self,
         options: TransactionOptions,
         work: impl AsyncFnOnce(&mut Transaction) -> Result<T, E>,
-    ) -> impl Future<Output = Result<T, TransactionError<E>>> {
+    ) -> impl Future<Output = Result<T, TransactionError<E, T>>> {
         self.transaction_at(options, work, Location::caller())
     }
 
@@ -355,7 +375,7 @@ impl Database {
         options: TransactionOptions,
         work: impl AsyncFnOnce(&mut Transaction) -> Result<T, E>,
         location: &'static Location<'static>,
-    ) -> Result<T, TransactionError<E>> {
+    ) -> Result<T, TransactionError<E, T>> {
         let mut transaction = self
             .begin_at(options, location)
             .await
@@ -369,12 +389,65 @@ impl Database {
         self.connections.connector()
     }
 
-    async fn open_minimum(&self) -> Result<(), DatabaseError> {
+    async fn open_minimum(&self) -> Result<Vec<HostileSetting>, DatabaseError> {
         let mut opened = Vec::new();
         for _ in 0..self.config.pool_min.max(1) {
             opened.push(self.connections.take(Location::caller(), None).await?);
         }
-        Ok(())
+        match opened.first() {
+            Some(first) => self.inspect(first).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Looks once at what stands between here and the server, and at the server's settings.
+    async fn inspect(&self, lease: &Lease) -> Result<Vec<HostileSetting>, DatabaseError> {
+        let connection = lease.connection();
+        lease.mark_dirty();
+        let findings = lease
+            .answer(Box::pin(settings::inspect(connection, &self.config)))
+            .await;
+        let findings = match findings {
+            Ok(findings) => findings,
+            // A server that is too busy to answer is no reason not to try.
+            Err(error) => {
+                tracing::warn!("the server's settings could not be looked at: {error}");
+                return Ok(Vec::new());
+            }
+        };
+        lease.mark_clean();
+        let announced = connection.announced_process_id().await;
+        let is_made_up = announced.is_some_and(|announced| announced != findings.process_id);
+        if is_made_up && self.config.pooler == Pooler::None {
+            self.refuse_pooler().await?;
+        }
+        for setting in &findings.hostile {
+            tracing::warn!("a setting endangers the data: {setting}");
+        }
+        if self.config.refuse_hostile_settings {
+            settings::refuse(&findings.hostile)?;
+        }
+        Ok(findings.hostile)
+    }
+
+    /// Refuses a pooler whose sessions are not kept; one in session mode may stand there.
+    async fn refuse_pooler(&self) -> Result<(), DatabaseError> {
+        let looking = Box::pin(pooler::inspect(&self.config));
+        // A small pool in session mode lets none of the further connections through in time.
+        match tokio::time::timeout(self.config.connect_timeout, looking).await {
+            Ok(Ok(between)) => match between.objection(self.config.pooler) {
+                Some(objection) => Err(DatabaseError::Pooler { objection }),
+                None => Ok(()),
+            },
+            Ok(Err(error)) => {
+                tracing::warn!("it is not known which mode the pooler is in: {error}");
+                Ok(())
+            }
+            Err(_) => {
+                tracing::warn!("it is not known which mode the pooler is in: no answer");
+                Ok(())
+            }
+        }
     }
 
     fn close_idle_connections_from_now_on(&self) {
@@ -463,15 +536,12 @@ impl Executor for Database {
 pub(crate) async fn end<T, E>(
     transaction: Transaction,
     outcome: Result<T, E>,
-) -> Result<T, TransactionError<E>> {
+) -> Result<T, TransactionError<E, T>> {
     match outcome {
-        Ok(value) => {
-            transaction
-                .commit()
-                .await
-                .map_err(TransactionError::Database)?;
-            Ok(value)
-        }
+        Ok(value) => match transaction.commit().await {
+            Ok(()) => Ok(value),
+            Err(error) => Err(TransactionError::of_commit(error, value)),
+        },
         Err(error) => {
             // The work's own error tells more than a failure to roll back, which the server does by itself anyway.
             if let Err(rollback) = transaction.rollback().await {

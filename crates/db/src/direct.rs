@@ -178,11 +178,22 @@ impl DirectConnection {
             .await
     }
 
-    /// The process id that the other side announced when the connection was opened; none where it is encrypted, because the
-    /// driver does not tell. PostgreSQL announces the backend's, which `pg_backend_pid()` also says; a pooler makes one up,
-    /// because the backend changes.
-    pub async fn announced_process_id(&self) -> Option<i32> {
-        self.connection.announced_process_id().await
+    /// Whether the process that answers is the one that was announced when the connection was
+    /// opened; `None` where the announced one is not known. PostgreSQL announces the backend's
+    /// process; a pooler makes one up, in every mode, because the backend changes.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`]: what the server refused, or [`DatabaseError::NoAnswer`].
+    pub async fn is_announced_backend(&self) -> Result<Option<bool>, DatabaseError> {
+        let Some(announced) = self.connection.announced_process_id().await else {
+            return Ok(None);
+        };
+        let rows = self
+            .simple_query("SELECT pg_catalog.pg_backend_pid() AS process_id")
+            .await?;
+        let actual = rows.last().and_then(|row| row.get("process_id"));
+        Ok(Some(actual == Some(announced.to_string().as_str())))
     }
 
     async fn limited<T>(

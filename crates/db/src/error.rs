@@ -8,6 +8,7 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::config::ConfigError;
 use crate::pool::PoolReport;
+use crate::settings::HostileSetting;
 
 /// Why a statement, a transaction or a connection failed.
 ///
@@ -18,6 +19,17 @@ pub enum DatabaseError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A setting makes what is read or written untrue; see
+    /// [`DatabaseConfig::refuse_hostile_settings`](crate::DatabaseConfig).
+    #[error("the database is not used while its settings endanger the data: {0}")]
+    HostileSetting(Box<HostileSetting>),
+    /// A pooler stands before the server that the configuration does not name, or that lets no
+    /// transaction run.
+    #[error("the database is not used: {objection}")]
+    Pooler {
+        /// What stands there, and what to do.
+        objection: &'static str,
+    },
     /// A connection could not be opened.
     #[error("no connection to the database: {reason}")]
     Connect {

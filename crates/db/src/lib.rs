@@ -39,6 +39,7 @@
 
 mod address;
 mod alone;
+mod announced;
 mod begin;
 mod chance;
 mod config;
@@ -53,12 +54,15 @@ pub mod locks;
 mod manager;
 mod outcome;
 mod parameter;
+mod pinned;
 pub mod pool;
+pub mod pooler;
 mod retry;
 mod row;
 mod seaorm;
 mod secret;
 mod session;
+mod settings;
 mod socket;
 mod tls;
 mod transaction;
@@ -75,6 +79,7 @@ pub use locks::{LockError, LockName, SessionLock};
 pub use outcome::delete_outcomes;
 pub use retry::{HoldsDatabaseError, RetryCount, RetryError, RetryPolicy, TransactionCommand};
 pub use sea_orm::{FromQueryResult, Statement, Value};
+pub use settings::{HOSTILE_SETTINGS, Harm, HostileSetting, hostile_setting};
 pub use transaction::{
     IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions,
     in_order,

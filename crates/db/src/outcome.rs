@@ -25,6 +25,8 @@ const BATCH: i32 = 5000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Committed,
+    /// It is committed, but the wait for the standby that was to confirm it was cancelled.
+    NotReplicated,
     /// It did not happen, and never will.
     Aborted,
     /// The database could not be asked in time.
@@ -66,8 +68,7 @@ pub(crate) async fn resolve(database: &Database, attempt: Uuid, name: &str) -> O
     for number in 1.. {
         let left = limit.saturating_sub(started.elapsed());
         match tokio::time::timeout(left, ask(&database, attempt, name)).await {
-            Ok(Ok(true)) => return Outcome::Committed,
-            Ok(Ok(false)) => return Outcome::Aborted,
+            Ok(Ok(outcome)) => return outcome,
             Ok(Err(DatabaseError::PoolClosed)) | Err(_) => break,
             Ok(Err(error)) => tracing::debug!(number, "a commit is still not known: {error}"),
         }
@@ -82,18 +83,39 @@ pub(crate) async fn resolve(database: &Database, attempt: Uuid, name: &str) -> O
 
 /// The row is looked for after the insertion, and not in the same statement: that would not see a row which was
 /// committed while it waited.
-async fn ask(database: &Database, attempt: Uuid, name: &str) -> Result<bool, DatabaseError> {
-    database
-        .execute(statement(
-            "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
-             VALUES ($1, $2, false) ON CONFLICT (attempt_id) DO NOTHING",
-            [attempt.into(), name.into()],
-        ))
-        .await?;
-    database
+async fn ask(database: &Database, attempt: Uuid, name: &str) -> Result<Outcome, DatabaseError> {
+    let insert = statement(
+        "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
+         VALUES ($1, $2, false) ON CONFLICT (attempt_id) DO NOTHING",
+        [attempt.into(), name.into()],
+    );
+    match database.execute(insert).await {
+        // The row is there, whoever wrote it.
+        Ok(_) | Err(DatabaseError::CommittedNotReplicated) => {}
+        Err(error) => return Err(error),
+    }
+    let transaction = database.begin().await?;
+    let committed: bool = transaction
         .fetch_value(statement(
             "SELECT committed FROM concurrency.transaction_outcomes WHERE attempt_id = $1",
             [attempt.into()],
         ))
-        .await
+        .await?;
+    if !committed {
+        transaction.rollback().await?;
+        return Ok(Outcome::Aborted);
+    }
+    // The attempt may have been cut off while it waited for a standby, which then need not have it.
+    // What this writes comes behind it in the log, and its commit waits as the attempt's did.
+    transaction
+        .execute(statement(
+            "SELECT pg_catalog.pg_logical_emit_message(true, 'neobank', '')",
+            [],
+        ))
+        .await?;
+    match transaction.commit().await {
+        Ok(()) => Ok(Outcome::Committed),
+        Err(DatabaseError::CommittedNotReplicated) => Ok(Outcome::NotReplicated),
+        Err(error) => Err(error),
+    }
 }

@@ -3,6 +3,8 @@
 mod counts;
 mod policy;
 
+use std::convert::Infallible;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -22,7 +24,7 @@ pub use policy::RetryPolicy;
 /// A transaction as a value that can run again, from its start: what it decides is decided anew in each attempt.
 pub trait TransactionCommand: Send {
     /// What it gives when it is committed.
-    type Output: Send;
+    type Output: Send + 'static;
     /// Why it rolls back.
     type Error: HoldsDatabaseError + std::error::Error + Send + 'static;
 
@@ -54,28 +56,42 @@ impl HoldsDatabaseError for DatabaseError {
     }
 }
 
-impl<E: HoldsDatabaseError> HoldsDatabaseError for TransactionError<E> {
+impl<E: HoldsDatabaseError, T> HoldsDatabaseError for TransactionError<E, T> {
     fn database_error(&self) -> Option<&DatabaseError> {
         match self {
             Self::Work(error) => error.database_error(),
-            Self::Database(error) => Some(error),
+            other => other.database(),
         }
     }
 }
 
 /// Why [`Database::retry`] gave up, with the last attempt's error unchanged.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[error("{name} failed after {attempts} attempts in {elapsed:?}: {error}")]
-pub struct RetryError<E: std::error::Error + 'static> {
+pub struct RetryError<E: std::error::Error + 'static, T: 'static = Infallible> {
     /// The name of the transaction.
     pub name: &'static str,
     /// How often it was run.
     pub attempts: u32,
     /// Since the first attempt began.
     pub elapsed: Duration,
-    /// Of the last attempt.
+    /// The error of the last attempt, with the command's output where the attempt is committed or
+    /// may be.
     #[source]
-    pub error: TransactionError<E>,
+    pub error: TransactionError<E, T>,
+}
+
+/// Shows everything but the command's output, whose type need not be able to.
+impl<E: std::error::Error + 'static, T> fmt::Debug for RetryError<E, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RetryError")
+            .field("name", &self.name)
+            .field("attempts", &self.attempts)
+            .field("elapsed", &self.elapsed)
+            .field("error", &self.error)
+            .finish()
+    }
 }
 
 impl Database {
@@ -129,7 +145,7 @@ impl Database {
         &self,
         policy: &RetryPolicy,
         command: &mut C,
-    ) -> Result<C::Output, RetryError<C::Error>> {
+    ) -> Result<C::Output, RetryError<C::Error, C::Output>> {
         let name = command.name();
         let started = Instant::now();
         let mut attempts = 1;
@@ -181,7 +197,7 @@ impl Database {
         policy: &RetryPolicy,
         command: &mut C,
         number: u32,
-    ) -> Result<C::Output, Failed<C::Error>> {
+    ) -> Result<C::Output, Failed<C::Error, C::Output>> {
         let options = command.options();
         let writes_row = policy.outcome_rows && !options.read_only;
         let mut transaction = self.begin_with(options).await?;
@@ -194,15 +210,19 @@ impl Database {
         let reason = match commit_with_row(transaction, attempt, command.name()).await {
             Ok(()) => return Ok(value),
             Err(DatabaseError::CommitUnknown { reason }) => reason,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(TransactionError::of_commit(error, value).into()),
         };
         match outcome::resolve(self, attempt, command.name()).await {
             Outcome::Committed => Ok(value),
+            Outcome::NotReplicated => Err(TransactionError::NotReplicated { value }.into()),
             Outcome::Aborted => Err(Failed {
                 error: TransactionError::Database(DatabaseError::lost(reason)),
                 lost_commit: true,
             }),
-            Outcome::Unknown => Err(DatabaseError::CommitUnknown { reason }.into()),
+            Outcome::Unknown => {
+                let error = DatabaseError::CommitUnknown { reason };
+                Err(TransactionError::of_commit(error, value).into())
+            }
         }
     }
 
@@ -248,21 +268,21 @@ impl Database {
 }
 
 /// Why an attempt did not commit.
-struct Failed<E> {
-    error: TransactionError<E>,
+struct Failed<E, T> {
+    error: TransactionError<E, T>,
     /// The commit did not arrive, so that it can be run again whatever the error's class.
     lost_commit: bool,
 }
 
-impl<E: HoldsDatabaseError> Failed<E> {
+impl<E: HoldsDatabaseError, T> Failed<E, T> {
     fn is_to_run_again(&self, policy: &RetryPolicy) -> bool {
         let class = self.error.database_error().map(DatabaseError::class);
         self.lost_commit || class.is_some_and(|class| policy.retries(class))
     }
 }
 
-impl<E> From<TransactionError<E>> for Failed<E> {
-    fn from(error: TransactionError<E>) -> Self {
+impl<E, T> From<TransactionError<E, T>> for Failed<E, T> {
+    fn from(error: TransactionError<E, T>) -> Self {
         Self {
             error,
             lost_commit: false,
@@ -270,7 +290,7 @@ impl<E> From<TransactionError<E>> for Failed<E> {
     }
 }
 
-impl<E> From<DatabaseError> for Failed<E> {
+impl<E, T> From<DatabaseError> for Failed<E, T> {
     fn from(error: DatabaseError) -> Self {
         TransactionError::Database(error).into()
     }

@@ -1,11 +1,14 @@
 //! The TLS side of a connection.
 
+use std::sync::Arc;
+
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{ConfigError, TlsMode};
+use crate::pinned::Verifier;
 
 /// How to open a connection: plain, or with the authorities already read.
 #[derive(Clone)]
@@ -19,18 +22,22 @@ impl Connector {
         match mode {
             TlsMode::Disable => Ok(Self::Plain),
             TlsMode::VerifyFull { root_certificate } => {
-                let roots = match root_certificate {
+                let (roots, pinned) = match root_certificate {
                     Some(file) => from_file(
                         &file.display().to_string(),
                         CertificateDer::pem_file_iter(file),
                     )?,
-                    None => from_operating_system()?,
+                    None => (from_operating_system()?, Vec::new()),
                 };
-                let provider = rustls::crypto::ring::default_provider();
-                let config = ClientConfig::builder_with_provider(provider.into())
+                let provider = Arc::new(rustls::crypto::ring::default_provider());
+                let verifier = Verifier::new(roots, pinned, Arc::clone(&provider))
+                    .map_err(|error| failure("the TLS library", error))?;
+                let config = ClientConfig::builder_with_provider(provider)
                     .with_safe_default_protocol_versions()
                     .map_err(|error| failure("the TLS library", error))?
-                    .with_root_certificates(roots)
+                    // Stricter than its name: it is the standard one and a pinned certificate.
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
                     .with_no_client_auth();
                 Ok(Self::Tls(MakeRustlsConnect::new(config)))
             }
@@ -54,39 +61,54 @@ pub(crate) fn plain_words(error: &(dyn std::error::Error + 'static)) -> Option<S
     let rustls::Error::InvalidCertificate(fault) = inner.downcast_ref::<rustls::Error>()? else {
         return None;
     };
-    let rustls::CertificateError::Other(other) = fault else {
-        return None;
-    };
-    let shown = format!("{other:?}");
-    let advice = if shown.contains("CaUsedAsEndEntity") {
-        "it is an authority's own (CA:TRUE), as openssl req -x509 makes it; let it sign a certificate of the server's own \
-         that has the host's name as subjectAltName, and give the authority's as sslrootcert"
-    } else if shown.contains("UnsupportedCertVersion") {
-        "it is of X.509 version 1, without extensions; make it again with subjectAltName=DNS:<the host's name> \
-         (openssl x509 -req -extfile …), which makes it version 3"
-    } else {
-        return None;
+    let advice = match fault {
+        rustls::CertificateError::NotValidForNameContext { presented, .. }
+            if presented.is_empty() =>
+        {
+            NAMELESS
+        }
+        rustls::CertificateError::Other(other) => {
+            let shown = format!("{other:?}");
+            if shown.contains("CaUsedAsEndEntity") {
+                AUTHORITY
+            } else if shown.contains("UnsupportedCertVersion") {
+                VERSION_1
+            } else {
+                return None;
+            }
+        }
+        _ => return None,
     };
     Some(format!(
-        "the server's certificate cannot be verified ({shown}): {advice}"
+        "the server's certificate cannot be verified: {advice}"
     ))
 }
+
+const NAMELESS: &str = "it has no subjectAltName, and a common name alone is not enough; make it \
+    again with subjectAltName=DNS:<the host's name> (openssl x509 -req -extfile …)";
+const AUTHORITY: &str = "it is an authority's own (CA:TRUE), as openssl req -x509 makes it, and not \
+    the one in sslrootcert; give this very certificate as sslrootcert, or let an authority sign \
+    one of the server's own that has the host's name as subjectAltName";
+const VERSION_1: &str = "it is of X.509 version 1, without extensions; make it again with \
+    subjectAltName=DNS:<the host's name> (openssl x509 -req -extfile …), which makes it version 3";
 
 fn from_file<E: std::fmt::Display>(
     name: &str,
     certificates: Result<impl Iterator<Item = Result<CertificateDer<'static>, E>>, E>,
-) -> Result<RootCertStore, ConfigError> {
+) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), ConfigError> {
     let mut roots = RootCertStore::empty();
+    let mut pinned = Vec::new();
     for certificate in certificates.map_err(|error| failure(name, error))? {
         let certificate = certificate.map_err(|error| failure(name, error))?;
         roots
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|error| failure(name, error))?;
+        pinned.push(certificate);
     }
     if roots.is_empty() {
         return Err(failure(name, "there is no certificate in it"));
     }
-    Ok(roots)
+    Ok((roots, pinned))
 }
 
 fn from_operating_system() -> Result<RootCertStore, ConfigError> {

@@ -1,5 +1,7 @@
 //! Transactions and savepoints.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
@@ -48,24 +50,89 @@ pub struct TransactionOptions {
     pub keep_plans: bool,
 }
 
-/// Why [`Database::transaction`](crate::Database::transaction) did not commit.
-#[derive(Debug, Error)]
-pub enum TransactionError<E> {
+/// An error of [`Database::transaction`](crate::Database::transaction). Where the transaction is
+/// committed all the same, or may be, it holds the value that the work returned.
+#[derive(Error)]
+pub enum TransactionError<E, T = Infallible> {
     /// The work returned this; everything was rolled back.
     #[error(transparent)]
     Work(E),
-    /// The transaction did not start or did not commit; with
-    /// [`DatabaseError::CommitUnknown`] it may have committed all the same.
+    /// The transaction did not start or did not commit; everything was rolled back.
     #[error(transparent)]
     Database(DatabaseError),
+    /// The transaction is committed and durable on this server, but the standby that it waits for
+    /// has not confirmed it: the wait was cancelled. Do not run it again.
+    #[error("{}", DatabaseError::CommittedNotReplicated)]
+    NotReplicated {
+        /// What the work returned.
+        value: T,
+    },
+    /// The commit was sent and its answer never came: the transaction may have happened or not.
+    #[error("{error}")]
+    Unknown {
+        /// What the work returned. It is true only if the transaction is committed.
+        value: T,
+        /// [`DatabaseError::CommitUnknown`], with what was seen instead of an answer.
+        #[source]
+        error: DatabaseError,
+    },
 }
 
-impl<E: From<DatabaseError>> TransactionError<E> {
-    /// One error type, where the work's error can hold the database's.
+/// Shows everything but the value, whose type need not be able to.
+impl<E: fmt::Debug, T> fmt::Debug for TransactionError<E, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Work(error) => formatter.debug_tuple("Work").field(error).finish(),
+            Self::Database(error) => formatter.debug_tuple("Database").field(error).finish(),
+            Self::NotReplicated { .. } => formatter
+                .debug_struct("NotReplicated")
+                .finish_non_exhaustive(),
+            Self::Unknown { error, .. } => formatter
+                .debug_struct("Unknown")
+                .field("error", error)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+static NOT_REPLICATED: DatabaseError = DatabaseError::CommittedNotReplicated;
+
+impl<E, T> TransactionError<E, T> {
+    /// The error of a commit, and what the work had returned before it.
+    pub(crate) fn of_commit(error: DatabaseError, value: T) -> Self {
+        match error {
+            DatabaseError::CommittedNotReplicated => Self::NotReplicated { value },
+            DatabaseError::CommitUnknown { .. } => Self::Unknown { value, error },
+            error => Self::Database(error),
+        }
+    }
+
+    /// The database's error, unless it is the work's own.
+    pub fn database(&self) -> Option<&DatabaseError> {
+        match self {
+            Self::Work(_) => None,
+            Self::Database(error) | Self::Unknown { error, .. } => Some(error),
+            Self::NotReplicated { .. } => Some(&NOT_REPLICATED),
+        }
+    }
+
+    /// What the work returned, where the transaction is committed or may be.
+    pub fn into_value(self) -> Option<T> {
+        match self {
+            Self::NotReplicated { value } | Self::Unknown { value, .. } => Some(value),
+            Self::Work(_) | Self::Database(_) => None,
+        }
+    }
+}
+
+impl<E: From<DatabaseError>, T> TransactionError<E, T> {
+    /// One error type, where the work's error can hold the database's. A value is dropped; see
+    /// [`TransactionError::into_value`].
     pub fn into_work(self) -> E {
         match self {
             Self::Work(error) => error,
-            Self::Database(error) => error.into(),
+            Self::Database(error) | Self::Unknown { error, .. } => error.into(),
+            Self::NotReplicated { .. } => DatabaseError::CommittedNotReplicated.into(),
         }
     }
 }
@@ -792,6 +859,10 @@ fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
         None,
         config.idle_in_transaction_timeout,
     );
+    if behind_pooler {
+        // The server tells by a warning that a standby has not confirmed a commit.
+        begin.push_str("SET LOCAL client_min_messages = notice;");
+    }
     if let (true, Some(role)) = (behind_pooler, &config.role) {
         begin.push_str(&format!(
             "SET LOCAL ROLE \"{}\";",

@@ -199,7 +199,9 @@ fn database_kind(error: &DatabaseError) -> ErrorKind {
     match error {
         DatabaseError::CommitUnknown { .. } => return ErrorKind::OutcomeUnknown,
         DatabaseError::CommittedNotReplicated => return ErrorKind::NotReplicated,
-        DatabaseError::Config(_) | DatabaseError::Parameter { .. } => return ErrorKind::Invalid,
+        DatabaseError::Config(_)
+        | DatabaseError::Pooler { .. }
+        | DatabaseError::Parameter { .. } => return ErrorKind::Invalid,
         DatabaseError::PoolTimeout { .. }
         | DatabaseError::PoolOverloaded { .. }
         | DatabaseError::PoolClosed => return ErrorKind::Unavailable,

@@ -37,7 +37,6 @@ mod monitor;
 pub mod mvcc;
 pub mod pgbouncer;
 pub mod pool_size;
-pub mod pooler;
 #[cfg(test)]
 mod readable;
 mod section;
@@ -50,6 +49,7 @@ pub mod wraparound;
 
 pub use error::OpsError;
 pub use monitor::{Monitor, MonitorLimits, build};
+pub use neobank_db::pooler;
 pub use section::{Cause, Reason, Section, Unreadable};
 pub use server_version::ServerVersion;
 pub use statement_text::without_secrets;

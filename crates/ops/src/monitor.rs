@@ -143,6 +143,8 @@ impl Monitor {
         config.acquire_timeout = limits.turn_timeout;
         config.statement_timeout = limits.statement_timeout;
         config.lock_timeout = limits.lock_timeout;
+        // Whoever looks at a broken database is shown what is wrong with it.
+        config.refuse_hostile_settings = false;
         let database = Database::connect(config).await?;
         // Read only, as every question is: a standby begins no other transaction.
         let transaction = begin(&database, limits).await?;

@@ -11,6 +11,7 @@ mod rows;
 mod savepoint;
 mod servers;
 mod session;
+mod settings;
 mod silent_peer;
 mod standby;
 mod tls;

@@ -46,7 +46,7 @@ async fn note(
     database: &Database,
     policy: &RetryPolicy,
     text: &str,
-) -> Result<u32, TransactionError<DatabaseError>> {
+) -> Result<u32, TransactionError<DatabaseError, u32>> {
     let mut note = command(
         "note",
         IsolationLevel::ReadCommitted,
@@ -137,12 +137,7 @@ async fn without_rows_the_doubt_is_told(bank: TestBank) {
     proxy.cut_after_commit();
     let outcome = note(&database, &RetryPolicy::default(), "once").await;
     assert!(
-        matches!(
-            outcome,
-            Err(TransactionError::Database(
-                DatabaseError::CommitUnknown { .. }
-            ))
-        ),
+        matches!(outcome, Err(TransactionError::Unknown { value: 1, .. })),
         "{outcome:?}"
     );
     assert_eq!(count(&bank, "SELECT count(*) FROM scratch.note").await, 1);

@@ -240,7 +240,7 @@ async fn a_deadlock_is_run_again_and_logged(bank: TestBank) {
 
 async fn what_the_policy_does_not_name_is_not_run_again(bank: TestBank) {
     let database = notes(&bank, 2).await;
-    let divide = async |policy: &RetryPolicy| -> RetryError<DatabaseError> {
+    let divide = async |policy: &RetryPolicy| -> RetryError<DatabaseError, u64> {
         let mut divide = command("divide", IsolationLevel::ReadCommitted, |transaction, _| {
             Box::pin(async move { transaction.execute(statement("SELECT 1 / 0", [])).await })
         });

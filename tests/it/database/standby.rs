@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use neobank_db::driver::{ToSql, Type};
-use neobank_db::{Database, DatabaseConfig, DatabaseError, Executor, statement};
+use neobank_db::{
+    Database, DatabaseConfig, DatabaseError, Executor, Pooler, RetryPolicy, Statement, Transaction,
+    TransactionCommand, TransactionError, statement,
+};
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
 /// A server of its own, since the setting is one of the whole server.
@@ -31,10 +34,13 @@ async fn cancelled_waits_are_told(version: u32) {
     for sql in [
         "SET LOCAL synchronous_commit = local",
         "CREATE TABLE public.note (text text)",
+        // The warning must come however little the role wants to hear.
+        "ALTER ROLE ALL SET client_min_messages = 'error'",
     ] {
         transaction.execute(statement(sql, [])).await.unwrap();
     }
     transaction.commit().await.unwrap();
+    let database = Database::connect(database.config().clone()).await.unwrap();
 
     let insert = |text: &str| statement("INSERT INTO public.note VALUES ($1)", [text.into()]);
     let transaction = database.begin().await.unwrap();
@@ -60,6 +66,31 @@ async fn cancelled_waits_are_told(version: u32) {
     assert!(!written.unwrap().replicated);
     let count = || statement("SELECT count(*) FROM public.note", []);
     assert_eq!(database.fetch_value::<i64>(count()).await.unwrap(), 3);
+    for pooler in [Pooler::None, Pooler::Transaction] {
+        let mut config = database.config().clone();
+        config.pooler = pooler;
+        let database = Database::connect(config).await.unwrap();
+        let work = async |transaction: &mut Transaction| {
+            transaction.execute(insert("valuable")).await?;
+            Ok::<_, DatabaseError>(42)
+        };
+        let (outcome, ()) = tokio::join!(database.transaction(work), cancel_the_wait(&database));
+        assert!(
+            matches!(outcome, Err(TransactionError::NotReplicated { value: 42 })),
+            "{pooler:?} {outcome:?}"
+        );
+        assert_eq!(outcome.unwrap_err().into_value(), Some(42));
+        let mut insertion = Insertion(insert("again"));
+        let policy = RetryPolicy::default();
+        let (outcome, ()) = tokio::join!(
+            database.retry(&policy, &mut insertion),
+            cancel_the_wait(&database)
+        );
+        let error = outcome.unwrap_err();
+        assert_eq!(error.attempts, 1);
+        assert_eq!(error.error.into_value(), Some(42));
+    }
+    assert_eq!(database.fetch_value::<i64>(count()).await.unwrap(), 7);
     // The next to have the connection hears nothing of it.
     let transaction = database.begin().await.unwrap();
     transaction.execute(count()).await.unwrap();
@@ -84,6 +115,41 @@ async fn waits_end_with_their_limit(version: u32) {
         matches!(outcome, Err(DatabaseError::CommitUnknown { .. })),
         "{outcome:?}"
     );
+    let outcome = database
+        .transaction(async |transaction| {
+            transaction
+                .execute(statement("CREATE TABLE public.other ()", []))
+                .await?;
+            Ok::<_, DatabaseError>("made".to_owned())
+        })
+        .await;
+    assert!(
+        matches!(&outcome, Err(TransactionError::Unknown { value, .. }) if value == "made"),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome
+            .unwrap_err()
+            .to_string()
+            .contains("no answer within")
+    );
+}
+
+/// A command with a value of its own.
+struct Insertion(Statement);
+
+impl TransactionCommand for Insertion {
+    type Output = i32;
+    type Error = DatabaseError;
+
+    fn name(&self) -> &'static str {
+        "insertion"
+    }
+
+    async fn run(&mut self, transaction: &mut Transaction, _: u32) -> Result<i32, DatabaseError> {
+        transaction.execute(self.0.clone()).await?;
+        Ok(42)
+    }
 }
 
 async fn cancel_the_wait(database: &Database) {

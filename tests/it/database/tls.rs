@@ -62,17 +62,42 @@ impl ProtectedServer {
         parameters.not_after = date_time_ymd(until, 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, by).unwrap();
-        for (file, text) in [
-            ("server.crt", certificate.pem()),
-            ("server.key", key.serialize_pem()),
-        ] {
-            give(&self.folder, &self.folder.join(file), &text);
+        self.install(&certificate.pem(), &key.serialize_pem()).await;
+    }
+
+    /// Gives the server a certificate that stands for itself.
+    async fn install_own(&self, common_name: &str, until: i32) -> String {
+        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        parameters.not_before = date_time_ymd(2000, 1, 1);
+        parameters.not_after = date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.self_signed(&key).unwrap().pem();
+        self.install(&certificate, &key.serialize_pem()).await;
+        certificate
+    }
+
+    async fn install(&self, certificate: &str, key: &str) {
+        for (file, text) in [("server.crt", certificate), ("server.key", key)] {
+            give(&self.folder, &self.folder.join(file), text);
         }
         for sql in ["ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()"] {
             self.superuser.execute(statement(sql, [])).await.unwrap();
         }
         // The server reads it in its own time; a session that starts afterwards has it.
         tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+
+    fn trust(&self, certificates: &str) {
+        std::fs::write(self.trusted.path(), certificates).unwrap();
+    }
+
+    async fn set(&self, setting: &str) {
+        let sql = format!("ALTER SYSTEM SET {setting}");
+        self.superuser.execute(statement(&sql, [])).await.unwrap();
     }
 
     fn config(&self) -> DatabaseConfig {
@@ -173,4 +198,114 @@ async fn a_statement_that_nobody_waits_for_ends(server: &ProtectedServer, databa
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_right_server_is_talked_to_on_postgres_15() {
     only_the_right_server_is_talked_to(15).await;
+}
+
+/// The commands of PostgreSQL's manual, "Creating Certificates".
+fn openssl(folder: &Path, arguments: &str) {
+    let output = std::process::Command::new("openssl")
+        .current_dir(folder)
+        .args(arguments.split_whitespace())
+        .output()
+        .expect("openssl is installed");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "openssl {arguments}: {said}");
+}
+
+async fn certificates_of_the_manual_are_accepted_or_told_what_they_lack(version: u32) {
+    let server = ProtectedServer::start(version).await;
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let accepted = async |what: &str| {
+        Database::connect(server.config())
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+    };
+
+    // Self-signed, and the clients' root: an authority's certificate without alternative names.
+    openssl(
+        folder.path(),
+        "req -new -x509 -days 365 -nodes -text -out own.crt -keyout own.key -subj /CN=localhost",
+    );
+    server.trust(&read("own.crt"));
+    for protocol in ["TLSv1.2", "TLSv1.3"] {
+        server
+            .set(&format!("ssl_max_protocol_version = '{protocol}'"))
+            .await;
+        server.install(&read("own.crt"), &read("own.key")).await;
+        accepted(protocol).await;
+    }
+    // The same name, and even the same key, under another certificate.
+    openssl(
+        folder.path(),
+        "req -new -x509 -days 365 -nodes -key own.key -out other.crt -subj /CN=localhost",
+    );
+    server.trust(&read("other.crt"));
+    let reason = server.refusal().await;
+    assert!(reason.contains("an authority's own"), "{reason}");
+
+    // A self-signed one without any extension, which older commands make of version 1.
+    openssl(
+        folder.path(),
+        "req -new -nodes -text -out old.csr -keyout old.key -subj /CN=localhost",
+    );
+    openssl(
+        folder.path(),
+        "x509 -req -in old.csr -text -days 365 -signkey old.key -out old.crt",
+    );
+    server.install(&read("old.crt"), &read("old.key")).await;
+    server.trust(&read("old.crt"));
+    accepted("version 1").await;
+
+    // A leaf by the manual's own authority.
+    openssl(
+        folder.path(),
+        "x509 -req -in old.csr -text -days 365 -CA own.crt -CAkey own.key -CAcreateserial \
+         -out leaf.crt",
+    );
+    server.install(&read("leaf.crt"), &read("old.key")).await;
+    server.trust(&read("own.crt"));
+    let reason = server.refusal().await;
+    assert!(reason.contains("subjectAltName"), "{reason}");
+    // The leaf itself, trusted by name.
+    server.trust(&(read("own.crt") + &read("leaf.crt")));
+    accepted("pinned leaf").await;
+    // One of version 3 that has its name only as the common name.
+    let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, "localhost");
+    let key = KeyPair::generate().unwrap();
+    let leaf = parameters.signed_by(&key, &server.authority).unwrap();
+    server.install(&leaf.pem(), &key.serialize_pem()).await;
+    server.trust(&server.authority.pem());
+    let reason = server.refusal().await;
+    assert!(reason.contains("it has no subjectAltName"), "{reason}");
+}
+
+async fn a_pinned_certificate_is_still_checked(version: u32) {
+    let server = ProtectedServer::start(version).await;
+    server.trust(&server.install_own("localhost", 2999).await);
+    Database::connect(server.config()).await.unwrap();
+    server.trust(&server.install_own("localhost", 2001).await);
+    let reason = server.refusal().await;
+    assert!(reason.contains("expired"), "{reason}");
+    server.trust(&server.install_own("other.example", 2999).await);
+    let reason = server.refusal().await;
+    assert!(reason.contains("not valid for name"), "{reason}");
+    // The name in the certificate, and another key in the server's hands.
+    let trusted = server.install_own("localhost", 2999).await;
+    server.install_own("localhost", 2999).await;
+    server.trust(&trusted);
+    let reason = server.refusal().await;
+    assert!(reason.contains("cannot be verified"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_of_the_manual_are_accepted_or_told_what_they_lack_on_postgres_15() {
+    certificates_of_the_manual_are_accepted_or_told_what_they_lack(15).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pinned_certificate_is_still_checked_on_postgres_15() {
+    a_pinned_certificate_is_still_checked(15).await;
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use neobank_db::{Database, DatabaseConfig, DatabaseError, Executor, statement};
+use neobank_db::{
+    Database, DatabaseConfig, DatabaseError, Executor, RetryPolicy, Transaction,
+    TransactionCommand, TransactionError, statement,
+};
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::customers::{self, NewCustomer};
 use neobank_domain::{
@@ -252,6 +255,60 @@ async fn a_resolution_waits_for_the_standby(version: u32) {
     answer.unwrap();
 }
 
+/// Any transaction that leaves a row about its outcome.
+async fn the_outcome_of_a_transaction_waits_for_the_standby(version: u32) {
+    struct Message;
+
+    impl TransactionCommand for Message {
+        type Output = &'static str;
+        type Error = DatabaseError;
+
+        fn name(&self) -> &'static str {
+            "message"
+        }
+
+        async fn run(
+            &mut self,
+            transaction: &mut Transaction,
+            _: u32,
+        ) -> Result<&'static str, DatabaseError> {
+            for sql in [
+                "SET LOCAL synchronous_commit = on",
+                "SELECT pg_logical_emit_message(true, 'test', 'a message')",
+            ] {
+                transaction.execute(statement(sql, [])).await?;
+            }
+            Ok("written")
+        }
+    }
+
+    let bank = Bank::on(version).await;
+    let role = "ALTER ROLE ALL SET synchronous_commit = on";
+    bank.superuser.execute(statement(role, [])).await.unwrap();
+    let database = Database::connect(bank.database.config().clone())
+        .await
+        .unwrap();
+    let policy = RetryPolicy::default().with_outcome_rows();
+    let (outcome, ()) = tokio::join!(database.retry(&policy, &mut Message), async {
+        bank.end_a_wait("pg_terminate_backend").await;
+        bank.end_a_wait("pg_cancel_backend").await;
+    });
+    let error = outcome.unwrap_err();
+    assert!(
+        matches!(
+            error.error,
+            TransactionError::NotReplicated { value: "written" }
+        ),
+        "{error:?}"
+    );
+    // Where the standby comes back in time, the outcome is as good as any.
+    let (outcome, ()) = tokio::join!(database.retry(&policy, &mut Message), async {
+        bank.end_a_wait("pg_terminate_backend").await;
+        bank.wait_for("").await;
+    });
+    assert_eq!(outcome.unwrap(), "written");
+}
+
 /// `remote_apply` asks for more than posting does.
 async fn a_stronger_setting_stays(version: u32) {
     let bank = Bank::on(version).await;
@@ -375,6 +432,7 @@ macro_rules! on_servers_of_their_own {
 on_servers_of_their_own!(
     transfers_and_replays_wait_for_the_standby,
     a_resolution_waits_for_the_standby,
+    the_outcome_of_a_transaction_waits_for_the_standby,
     a_stronger_setting_stays,
     what_was_acknowledged_is_there_after_a_kill
 );

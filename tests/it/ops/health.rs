@@ -20,6 +20,7 @@ on_both_versions!(
     a_pool_whose_transactions_are_held_leaks,
     a_pool_that_is_hardly_used_is_too_large,
     the_servers_places_are_judged,
+    hostile_settings_are_found_wherever_they_stand,
 );
 
 /// A pool of four under a load, with what it takes to judge it.
@@ -269,4 +270,63 @@ async fn the_servers_places_are_judged(bank: TestBank) {
         })
         .collect();
     assert_eq!(ours, theirs);
+}
+
+async fn hostile_settings_are_found_wherever_they_stand(bank: TestBank) {
+    let name = bank.config().database;
+    let role = format!("\"odd role {name}\"");
+    let session = Session::open(bank.url()).await;
+    let found = async || {
+        let monitor = monitor_of(bank.url()).await;
+        let checks = monitor
+            .setting_health()
+            .await
+            .unwrap()
+            .into_value()
+            .unwrap();
+        let lines = checks.into_iter().map(|check| {
+            format!(
+                "{} {:?}: {}",
+                check.check_name, check.status, check.current_value
+            )
+        });
+        // Another test's role may have defaults in every database.
+        lines
+            .filter(|line| line.contains(&name) || line.contains("command line"))
+            .collect::<Vec<_>>()
+    };
+    let server = [
+        "setting fsync Critical: off (command line)",
+        "setting full_page_writes Critical: off (command line)",
+        "setting synchronous_commit Warning: off (command line)",
+    ];
+    assert_eq!(found().await, server);
+    session
+        .run(&format!(
+            "CREATE ROLE {role};
+             ALTER ROLE {role} SET session_replication_role = replica;
+             ALTER ROLE {role} IN DATABASE {name} SET synchronous_commit = 'false';
+             ALTER DATABASE {name} SET zero_damaged_pages = 'yes';
+             ALTER DATABASE {name} SET statement_timeout = '1ms';
+             ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"
+        ))
+        .await;
+    let mut expected = vec![
+        server[0].to_owned(),
+        server[1].to_owned(),
+        format!("setting session_replication_role Critical: replica (ALTER ROLE {role} SET)"),
+        format!("setting zero_damaged_pages Critical: yes (ALTER DATABASE {name} SET)"),
+        format!(
+            "setting synchronous_commit Warning: false (ALTER ROLE {role} IN DATABASE {name} SET)"
+        ),
+        server[2].to_owned(),
+    ];
+    let mut lines = found().await;
+    expected.sort();
+    lines.sort();
+    assert_eq!(lines, expected);
+    session
+        .run(&format!("ALTER DATABASE {name} RESET ALL"))
+        .await;
+    session.run(&format!("DROP ROLE {role}")).await;
 }

@@ -55,6 +55,7 @@ pub(crate) fn questions<'a>(
         idle_totals(minute),
         pool_health(thresholds),
         server_health(thresholds),
+        setting_health(),
         long_transactions(minute),
         transaction_totals(minute),
         cache_hits(),

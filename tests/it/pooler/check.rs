@@ -1,6 +1,8 @@
 //! The check at the start, before the real things.
 
-use neobank_db::{Executor, Pooler, statement};
+use std::time::Duration;
+
+use neobank_db::{Database, DatabaseError, Executor, Pooler, statement};
 use neobank_ops::pgbouncer::PoolMode;
 use neobank_ops::pooler::{Between, NamedStatements, inspect};
 
@@ -10,6 +12,8 @@ use crate::harness::TestBank;
 on_both_versions!(
     nothing_is_seen_where_nothing_is,
     transaction_mode_is_seen,
+    an_undeclared_pooler_is_refused_at_connect,
+    a_pooler_that_drops_settings_in_session_mode_is_told,
     session_mode_is_seen,
     statement_mode_is_seen,
 );
@@ -44,6 +48,60 @@ async fn transaction_mode_is_seen(bank: TestBank) {
         if statements == NamedStatements::Mixed {
             assert_eq!(left, 0);
         }
+        database.close();
+        drop(pgbouncer);
+        drop_user(&bank, &config).await;
+    }
+}
+
+/// The generated file passes what the crates send at the start, and drops it.
+async fn an_undeclared_pooler_is_refused_at_connect(bank: TestBank) {
+    for size in [1, 2] {
+        let (pgbouncer, mut config) = before(&bank, |config| config.pool_size = size).await;
+        config.pooler = Pooler::None;
+        let error = Database::connect(config.clone()).await.unwrap_err();
+        assert!(matches!(error, DatabaseError::Pooler { .. }), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            "the database is not used: a pooler in transaction mode stands before the server, and \
+             the configuration does not say so: set DB_POOLER=transaction"
+        );
+        config.pooler = Pooler::Transaction;
+        Database::connect(config.clone()).await.unwrap();
+        drop(pgbouncer);
+        drop_user(&bank, &config).await;
+    }
+    // One that does not take the settings of a session refuses them itself, and the advice is added.
+    let (pgbouncer, mut config) = super::before_with_text(&bank, |text| {
+        text.replace("extra_float_digits, options", "")
+    })
+    .await;
+    config.pooler = Pooler::None;
+    let error = Database::connect(config.clone()).await.unwrap_err();
+    assert!(
+        error.to_string().ends_with("set DB_POOLER=transaction"),
+        "{error}"
+    );
+    drop(pgbouncer);
+    drop_user(&bank, &config).await;
+}
+
+/// One client of a small pool in session mode keeps the others out; that alone is no refusal.
+async fn a_pooler_that_drops_settings_in_session_mode_is_told(bank: TestBank) {
+    for size in [1, 4] {
+        let (pgbouncer, mut config) = before(&bank, |config| {
+            config.pool_mode = PoolMode::Session;
+            config.max_prepared_statements = 0;
+            config.pool_size = size;
+        })
+        .await;
+        config.pooler = Pooler::None;
+        config.pool_max = 1;
+        config.connect_timeout = Duration::from_secs(2);
+        let database = Database::connect(config.clone()).await.unwrap();
+        let told = database.hostile_settings().iter();
+        let told: Vec<_> = told.map(|setting| &*setting.name).collect();
+        assert!(told.contains(&"statement_timeout"), "{told:?}");
         database.close();
         drop(pgbouncer);
         drop_user(&bank, &config).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use neobank_db::Pooler;
 use neobank_db::locks::{self, LockError, SessionLock, SessionLockOptions};
+use neobank_ops::pgbouncer::PoolMode;
 
 use super::{before, connect, drop_user};
 use crate::harness::TestBank;
@@ -59,8 +60,11 @@ async fn transactions_lock_each_other_out(bank: TestBank) {
 
 /// The configuration says that there is no pooler, and PgBouncer was told to swallow the options that would give it away.
 async fn a_client_that_is_alone_and_was_not_told_is_refused(bank: TestBank) {
-    let (pgbouncer, mut config) = super::before_with_text(&bank, |text| {
-        text.replace("extra_float_digits", "extra_float_digits, options")
+    // In session mode, which a client that is alone cannot tell from the others.
+    let (pgbouncer, mut config) = before(&bank, |config| {
+        config.pool_mode = PoolMode::Session;
+        config.max_prepared_statements = 0;
+        config.pool_size = 8;
     })
     .await;
     config.pooler = Pooler::None;

@@ -136,6 +136,18 @@ const FIGURES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "health",
+        "settings_warnings",
+        "health_setting_warnings",
+        "Settings of the server, a database or a role that cut calls short.",
+    ),
+    (
+        "health",
+        "settings_criticals",
+        "health_setting_criticals",
+        "Settings of the server, a database or a role that endanger the data.",
+    ),
+    (
+        "health",
         "pools_warnings",
         "health_pool_warnings",
         "Checks of the pools that warn.",

@@ -82,6 +82,10 @@ pub struct DatabaseConfig {
     pub commit_timeout: Duration,
     /// How long a connection that a dropped future left behind may take to come back clean before it is closed.
     pub recovery_timeout: Duration,
+    /// Whether [`Database::connect`](crate::Database::connect) fails where a setting of the server,
+    /// the database or the role makes what is read or written untrue
+    /// ([`Harm::Truth`](crate::Harm)). On, unless a program is made to look at a broken database.
+    pub refuse_hostile_settings: bool,
     /// How the connection is protected.
     pub tls: TlsMode,
     /// What stands between us and the server.
@@ -289,6 +293,7 @@ impl DatabaseConfig {
             idle_in_transaction_timeout: Duration::from_secs(30),
             commit_timeout: Duration::from_secs(30),
             recovery_timeout: Duration::from_secs(2),
+            refuse_hostile_settings: true,
             tls,
             pooler: Pooler::None,
         }

@@ -2,10 +2,12 @@
 
 mod facts;
 mod server;
+mod settings;
 mod verdict;
 
 pub use facts::{PoolFacts, statement as pool_facts_statement};
 pub use server::{ServerFacts, statement as server_facts_statement};
+pub use settings::{SettingFacts, check_settings, statement as setting_facts_statement};
 pub use verdict::{HealthCheck, PoolVerdict, Status, check_pool, check_server, verdict};
 
 use crate::error::OpsError;
@@ -61,5 +63,16 @@ impl Monitor {
         Ok(facts
             .and_then(Section::of_first)
             .map(|facts| check_server(&facts, thresholds)))
+    }
+
+    /// The settings of the server, of this database and of every role that endanger the data,
+    /// a line each, the worst first; one line where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`].
+    pub async fn setting_health(&self) -> Result<Section<Vec<HealthCheck>>, OpsError> {
+        let facts = self.section::<SettingFacts>(settings::statement()).await?;
+        Ok(facts.map(|facts| check_settings(&facts)))
     }
 }

@@ -9,12 +9,14 @@ use crate::output::{Block, Mood, Table, cell, optional};
 
 pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
     let server = monitor.server_health(thresholds).await?;
+    let settings = monitor.setting_health().await?;
     let pools = monitor.pool_health(thresholds).await?;
     Ok(Part::join(
         "health",
         "Health of the server and of the pools",
         vec![
             judged("server", "Server", &server),
+            judged("settings", "Settings", &settings),
             judged("pools", "Pools", &pools),
         ],
     ))

@@ -2,8 +2,11 @@
 
 mod probe;
 
-use neobank_db::{DatabaseConfig, DatabaseError, DirectConnection, Pooler};
 use serde::Serialize;
+
+use crate::config::{DatabaseConfig, Pooler};
+use crate::direct::DirectConnection;
+use crate::error::DatabaseError;
 
 /// What stands between us and the server, as two connections saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -12,7 +15,7 @@ use serde::Serialize;
 pub enum Between {
     /// Nothing that changes what a session is: the server's own process id was announced.
     Nothing,
-    /// Nothing, or a pooler in session mode: behind TLS the driver does not tell which process id was announced.
+    /// Nothing, or a pooler in session mode: it is not known which process id was announced.
     NothingOrSessionPooler,
     /// A pooler that kept each client on a server connection of its own.
     SessionPooler,
@@ -37,6 +40,10 @@ pub enum NamedStatements {
     Mixed,
 }
 
+/// What a pooler is refused with that the configuration does not name.
+pub(crate) const UNDECLARED: &str = "a pooler in transaction mode stands before the server, and \
+    the configuration does not say so: set DB_POOLER=transaction";
+
 impl Between {
     /// Why a configuration that says `pooler` must not be used here; none when it may.
     #[must_use]
@@ -45,10 +52,7 @@ impl Between {
             (Self::StatementPooler, _) => {
                 Some("a pooler stands before the server that lets no transaction run")
             }
-            (Self::TransactionPooler { .. }, Pooler::None) => Some(
-                "a pooler in transaction mode stands before the server, and the configuration does not say so: \
-                 set DB_POOLER=transaction",
-            ),
+            (Self::TransactionPooler { .. }, Pooler::None) => Some(UNDECLARED),
             _ => None,
         }
     }
@@ -68,7 +72,7 @@ impl Between {
 ///
 /// ```
 /// use neobank_db::{DatabaseConfig, Pooler};
-/// use neobank_ops::pooler::{Between, inspect};
+/// use neobank_db::pooler::{Between, inspect};
 ///
 /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -81,27 +85,18 @@ impl Between {
 pub async fn inspect(config: &DatabaseConfig) -> Result<Between, DatabaseError> {
     let first = DirectConnection::open(config).await?;
     let second = DirectConnection::open(config).await?;
-    let made_up = match (
-        first.announced_process_id().await,
-        second.announced_process_id().await,
-    ) {
-        (Some(one), Some(other)) => {
-            let (one_real, other_real) = (
-                probe::process_id(&first).await?,
-                probe::process_id(&second).await?,
-            );
-            Some(one != one_real || other != other_real)
-        }
-        _ => None,
+    let is_announced = match first.is_announced_backend().await? {
+        Some(true) => second.is_announced_backend().await?,
+        other => other,
     };
     match probe::sharing(&first, &second).await? {
         probe::Sharing::Statement => Ok(Between::StatementPooler),
         probe::Sharing::Transaction => Ok(Between::TransactionPooler {
             statements: probe::named_statements(&first).await?,
         }),
-        probe::Sharing::None => Ok(match made_up {
-            Some(true) => Between::SessionPooler,
-            Some(false) => Between::Nothing,
+        probe::Sharing::None => Ok(match is_announced {
+            Some(false) => Between::SessionPooler,
+            Some(true) => Between::Nothing,
             None => Between::NothingOrSessionPooler,
         }),
     }

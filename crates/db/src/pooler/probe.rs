@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use neobank_db::{DatabaseError, DirectConnection, TextRow};
-
 use super::NamedStatements;
+use crate::direct::{DirectConnection, TextRow};
+use crate::error::DatabaseError;
 
 /// For how long two clients may give each other's server connection away: enough for a pooler that takes turns among a few.
 const ROUNDS: usize = 8;

@@ -1,0 +1,360 @@
+//! The settings of a session: those that every connection brings along, and those of the server,
+//! the database or the role that endanger what is read or written.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::config::{DatabaseConfig, Pooler};
+use crate::connection::Connection;
+use crate::error::DatabaseError;
+
+/// A setting of the server, the database or the role that endangers what is read or written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HostileSetting {
+    /// The setting's name, such as `fsync`.
+    pub name: String,
+    /// The setting's value.
+    pub value: String,
+    /// Where the value comes from: a source of `pg_settings`, or the command that set it.
+    pub source: String,
+    /// How much harm it does.
+    pub harm: Harm,
+    /// What it does.
+    pub consequence: String,
+}
+
+/// How much harm a setting does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Harm {
+    /// Calls fail or are cut short; nothing that was acknowledged is lost.
+    Availability,
+    /// A crash can lose what was acknowledged, or damage the database.
+    Durability,
+    /// What is read is not true, or what is written is not guarded. No pool is opened.
+    Truth,
+}
+
+impl std::fmt::Display for HostileSetting {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            name,
+            value,
+            source,
+            consequence,
+            ..
+        } = self;
+        write!(formatter, "{name} = {value} ({source}): {consequence}")
+    }
+}
+
+/// The settings that [`hostile_setting`] knows.
+pub const HOSTILE_SETTINGS: [&str; 8] = [
+    "session_replication_role",
+    "zero_damaged_pages",
+    "ignore_checksum_failure",
+    "fsync",
+    "full_page_writes",
+    "synchronous_commit",
+    "default_transaction_read_only",
+    "transaction_timeout",
+];
+
+/// The harm that a value of a setting does, and what it does; `None` where it does none. Values
+/// are read as the server reads them: `off`, `false`, `0`; `5ms`, `1min`, a number of
+/// milliseconds. A limit is harmful when it is shorter than `shortest`.
+#[must_use]
+pub fn hostile_setting(
+    name: &str,
+    value: &str,
+    shortest: Duration,
+) -> Option<(Harm, &'static str)> {
+    let found = match name {
+        "session_replication_role" => (value.trim().eq_ignore_ascii_case("replica"), TRIGGERS_OFF),
+        "zero_damaged_pages" => (boolean(value) == Some(true), PAGES_ZEROED),
+        "ignore_checksum_failure" => (boolean(value) == Some(true), CHECKSUMS_IGNORED),
+        "fsync" => (boolean(value) == Some(false), FSYNC_OFF),
+        "full_page_writes" => (boolean(value) == Some(false), TORN_PAGES),
+        "synchronous_commit" => (boolean(value) == Some(false), ASYNCHRONOUS),
+        "default_transaction_read_only" => (boolean(value) == Some(true), READ_ONLY),
+        "transaction_timeout" => (
+            milliseconds(value)
+                .is_some_and(|limit| limit > 0.0 && limit < shortest.as_secs_f64() * 1000.0),
+            TRANSACTIONS_CUT,
+        ),
+        _ => return None,
+    };
+    found.0.then_some(found.1)
+}
+
+const TRIGGERS_OFF: (Harm, &str) = (
+    Harm::Truth,
+    "ordinary triggers and foreign keys do not fire, so that what is written is not guarded",
+);
+const PAGES_ZEROED: (Harm, &str) = (
+    Harm::Truth,
+    "a damaged page is read as an empty one, and its rows are lost without an error",
+);
+const CHECKSUMS_IGNORED: (Harm, &str) = (Harm::Truth, "damaged data is read as if it were sound");
+const FSYNC_OFF: (Harm, &str) = (
+    Harm::Durability,
+    "a crash of the machine loses what was acknowledged, and can damage the database",
+);
+const TORN_PAGES: (Harm, &str) = (
+    Harm::Durability,
+    "a crash of the machine can leave half-written pages, which no recovery mends",
+);
+const ASYNCHRONOUS: (Harm, &str) = (
+    Harm::Durability,
+    "a crash of the server loses what was acknowledged a moment before; transfers are safe, since \
+     posting sets it to on",
+);
+const READ_ONLY: (Harm, &str) = (
+    Harm::Availability,
+    "a statement that writes outside of a transaction is rejected",
+);
+const TRANSACTIONS_CUT: (Harm, &str) = (
+    Harm::Availability,
+    "the server ends a longer transaction together with its connection",
+);
+const NOT_IN_FORCE: (Harm, &str) = (
+    Harm::Availability,
+    "the connection asked for another value, which something between here and the server dropped",
+);
+const BEFORE_ITS_TIME: (Harm, &str) = (
+    Harm::Availability,
+    "behind a transaction pooler it cuts off the statement that sets a transaction's own limits",
+);
+
+/// What every session of a pool sets as it starts, so that no default of the server, the database
+/// or the role changes what the same statement does.
+pub(crate) fn session_settings(config: &DatabaseConfig) -> [(&'static str, String); 9] {
+    let limit = |duration: Duration| duration.as_millis().to_string();
+    [
+        // Nothing that a pool is for is worth compiling, and where a database or a role makes the
+        // server believe that it is, each statement takes a second.
+        ("jit", "off".to_owned()),
+        ("statement_timeout", limit(config.statement_timeout)),
+        ("lock_timeout", limit(config.lock_timeout)),
+        (
+            "idle_in_transaction_session_timeout",
+            limit(config.idle_in_transaction_timeout),
+        ),
+        // The pool closes its idle connections itself; the server would do it below a statement.
+        ("idle_session_timeout", "0".to_owned()),
+        ("default_transaction_isolation", "read committed".to_owned()),
+        // The server tells by a warning that a standby has not confirmed a commit.
+        ("client_min_messages", "notice".to_owned()),
+        ("standard_conforming_strings", "on".to_owned()),
+        // Else a rejected statement ends the session.
+        ("exit_on_error", "off".to_owned()),
+    ]
+}
+
+/// The same as the server's command line options, and the role.
+pub(crate) fn session_options(config: &DatabaseConfig) -> String {
+    let mut options = String::new();
+    let mut settings = session_settings(config).to_vec();
+    settings.extend(config.role.clone().map(|role| ("role", role)));
+    for (name, value) in settings {
+        let separator = if options.is_empty() { "" } else { " " };
+        options.push_str(&format!("{separator}-c {name}="));
+        for character in value.chars() {
+            if character.is_whitespace() || character == '\\' {
+                options.push('\\');
+            }
+            options.push(character);
+        }
+    }
+    options
+}
+
+/// What a connection finds out about its server when a pool is opened.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    /// The process that answered, which is not the announced one behind a pooler.
+    pub(crate) process_id: i32,
+    pub(crate) hostile: Vec<HostileSetting>,
+}
+
+/// Asks once, in one round trip, for everything that a pool needs to know of its server.
+pub(crate) async fn inspect(
+    connection: &Connection,
+    config: &DatabaseConfig,
+) -> Result<Findings, tokio_postgres::Error> {
+    const ASK: &str = "SELECT pg_catalog.pg_backend_pid(), name, setting, source
+        FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) ANY ($1)";
+    let own = session_settings(config);
+    let names: Vec<&str> = HOSTILE_SETTINGS
+        .into_iter()
+        .chain(own.iter().map(|(name, _)| *name))
+        .collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&names, Type::TEXT_ARRAY)];
+    let rows = connection.client().query_typed(ASK, &parameters).await?;
+    let mut findings = Findings {
+        process_id: 0,
+        hostile: Vec::new(),
+    };
+    for row in &rows {
+        findings.process_id = row.try_get(0)?;
+        let name: &str = row.try_get(1)?;
+        let (value, source): (&str, &str) = (row.try_get(2)?, row.try_get(3)?);
+        if let Some((harm, consequence)) = judge(name, value, config) {
+            findings.hostile.push(HostileSetting {
+                name: name.to_owned(),
+                value: shown(name, value),
+                source: source.to_owned(),
+                harm,
+                consequence: consequence.to_owned(),
+            });
+        }
+    }
+    findings
+        .hostile
+        .sort_by(|one, other| other.harm.cmp(&one.harm).then(one.name.cmp(&other.name)));
+    Ok(findings)
+}
+
+fn judge(name: &str, value: &str, config: &DatabaseConfig) -> Option<(Harm, &'static str)> {
+    let own = session_settings(config);
+    let Some((_, wanted)) = own.iter().find(|(own, _)| *own == name) else {
+        return hostile_setting(name, value, config.statement_timeout);
+    };
+    match config.pooler {
+        Pooler::None => (value != wanted).then_some(NOT_IN_FORCE),
+        // Each transaction sets its limits as it begins; what comes before has the defaults.
+        Pooler::Transaction if name == "statement_timeout" => {
+            let is_short = |limit: f64| limit > 0.0 && limit < SHORTEST_BEGIN_MILLISECONDS;
+            milliseconds(value)
+                .is_some_and(is_short)
+                .then_some(BEFORE_ITS_TIME)
+        }
+        Pooler::Transaction if matches!(name, "standard_conforming_strings" | "exit_on_error") => {
+            (value != wanted).then_some(NOT_IN_FORCE)
+        }
+        Pooler::Transaction => None,
+    }
+}
+
+/// `BEGIN` and its settings take no locks and read no tables.
+const SHORTEST_BEGIN_MILLISECONDS: f64 = 1000.0;
+
+/// A limit in `pg_settings` is a bare number of milliseconds.
+fn shown(name: &str, value: &str) -> String {
+    match name.ends_with("_timeout") && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => format!("{value} ms"),
+        false => value.to_owned(),
+    }
+}
+
+/// Refuses a server whose settings make what is read or written untrue.
+pub(crate) fn refuse(hostile: &[HostileSetting]) -> Result<(), DatabaseError> {
+    match hostile.iter().find(|setting| setting.harm == Harm::Truth) {
+        Some(setting) => Err(DatabaseError::HostileSetting(Box::new(setting.clone()))),
+        None => Ok(()),
+    }
+}
+
+/// A boolean as PostgreSQL reads it: any unambiguous beginning of its words.
+fn boolean(text: &str) -> Option<bool> {
+    let text = text.trim().to_ascii_lowercase();
+    let begins = |word: &str, least: usize| text.len() >= least && word.starts_with(&text);
+    if text == "1" || begins("true", 1) || begins("yes", 1) || text == "on" {
+        Some(true)
+    } else if text == "0" || begins("false", 1) || begins("no", 1) || begins("off", 2) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// A limit as PostgreSQL reads it: a number, and its unit where it is not in milliseconds.
+fn milliseconds(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let end = text
+        .find(|character: char| !(character.is_ascii_digit() || ".+-".contains(character)))
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end)?;
+    let factor = match unit.trim() {
+        "us" => 0.001,
+        "" | "ms" => 1.0,
+        "s" => 1e3,
+        "min" => 6e4,
+        "h" => 3.6e6,
+        "d" => 8.64e7,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORTEST: Duration = Duration::from_secs(30);
+
+    fn harm(name: &str, value: &str) -> Option<Harm> {
+        hostile_setting(name, value, SHORTEST).map(|(harm, _)| harm)
+    }
+
+    #[test]
+    fn each_setting_has_its_harm() {
+        for (name, harmful, harmless, expected) in [
+            ("session_replication_role", "replica", "local", Harm::Truth),
+            ("zero_damaged_pages", "on", "off", Harm::Truth),
+            ("ignore_checksum_failure", "yes", "no", Harm::Truth),
+            ("fsync", "false", "true", Harm::Durability),
+            ("full_page_writes", "OFF", "1", Harm::Durability),
+            ("synchronous_commit", "of", "local", Harm::Durability),
+            (
+                "default_transaction_read_only",
+                "t",
+                "f",
+                Harm::Availability,
+            ),
+            ("transaction_timeout", "29s", "30000", Harm::Availability),
+        ] {
+            assert!(HOSTILE_SETTINGS.contains(&name));
+            assert_eq!(harm(name, harmful), Some(expected), "{name}");
+            assert_eq!(harm(name, harmless), None, "{name}");
+        }
+        assert_eq!(harm("transaction_timeout", "0"), None);
+        assert_eq!(harm("work_mem", "64kB"), None);
+    }
+
+    #[test]
+    fn values_are_read_as_the_server_reads_them() {
+        for (text, expected) in [
+            ("o", None),
+            ("ON", Some(true)),
+            (" tr ", Some(true)),
+            ("", None),
+            ("offf", None),
+            ("remote_write", None),
+        ] {
+            assert_eq!(boolean(text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("5", Some(5.0)),
+            (" 1.5 s ", Some(1500.0)),
+            ("500us", Some(0.5)),
+            ("1min", Some(60_000.0)),
+            ("1 fortnight", None),
+            ("žluť", None),
+        ] {
+            assert_eq!(milliseconds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn options_keep_blanks_and_backslashes_in_values() {
+        let config = DatabaseConfig::from_url("postgresql://a@localhost/b").unwrap();
+        let options = session_options(&config.with_role(r"a b\c"));
+        assert!(options.contains(r"default_transaction_isolation=read\ committed"));
+        assert!(options.ends_with(r"-c role=a\ b\\c"), "{options}");
+    }
+}
