@@ -217,7 +217,7 @@ impl Connection {
         address: &Address,
         endpoint: Endpoint,
     ) -> Result<Self, DatabaseError> {
-        let driver = driver_config(config);
+        let driver = driver_config(config, address);
         let heard = Arc::<Heard>::default();
         let user_timeout = config
             .statement_timeout
@@ -474,7 +474,7 @@ where
     .abort_handle()
 }
 
-fn driver_config(config: &DatabaseConfig) -> tokio_postgres::Config {
+fn driver_config(config: &DatabaseConfig, address: &Address) -> tokio_postgres::Config {
     let mut driver = tokio_postgres::Config::new();
     driver
         .dbname(&config.database)
@@ -489,8 +489,8 @@ fn driver_config(config: &DatabaseConfig) -> tokio_postgres::Config {
             crate::config::TlsMode::Disable => tokio_postgres::config::SslMode::Disable,
             crate::config::TlsMode::VerifyFull { .. } => tokio_postgres::config::SslMode::Require,
         });
-    if let Some(password) = config.password() {
-        driver.password(password);
+    if let Some(password) = config.password_for(&address.host, address.port) {
+        driver.password(password.expose());
     }
     if config.pooler == Pooler::None {
         // A transaction pooler would drop or mix them.

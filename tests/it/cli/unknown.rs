@@ -130,7 +130,8 @@ async fn what_the_server_does_not_tell_is_unknown(bank: TestBank) {
             .into();
         assert_eq!(hidden.code, 2, "{}", hidden.out);
         assert!(hidden.out.contains("pg_monitor"), "{}", hidden.out);
-        assert!(hidden.out.contains("setting fsync"), "{}", hidden.out);
+        let settings = "settings_criticals=2";
+        assert!(hidden.out.contains(settings), "{}", hidden.out);
     }
     // Where no pool writes samples, the check is about everything else.
     let no_samples = run(bank.url(), &["ops", "health", "--check"]).await;

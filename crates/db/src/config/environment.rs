@@ -11,12 +11,23 @@ pub(super) fn read(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<DatabaseConfig, ConfigError> {
     // An empty variable counts as unset: that is how most deployment tools switch one off.
-    let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let variable = |name: &str| {
+        let value = variable(name).filter(|value| !value.is_empty())?;
+        // Kubernetes sets DB_PORT=tcp://10.0.0.1:5432 in every pod beside a service that is called db.
+        if name == "DB_PORT" && value.contains("://") {
+            tracing::warn!("DB_PORT={value} is Kubernetes' own and no port; it counts as unset");
+            return None;
+        }
+        Some(value)
+    };
     let mut config = location(&variable)?;
     limits(&mut config, &variable)?;
     if let Some(application_name) = variable("DB_APPLICATION_NAME") {
         config.application_name = application_name;
     }
+    let passfile = variable("PGPASSFILE");
+    let home = variable("HOME").map(|home| std::path::Path::new(&home).join(".pgpass"));
+    config.passfile = config.passfile.or(passfile.map(Into::into)).or(home);
     if let Some(role) = variable("DB_ROLE") {
         config.role = Some(role);
     }
@@ -92,15 +103,6 @@ fn location(variable: &impl Fn(&str) -> Option<String>) -> Result<DatabaseConfig
 
 /// One port for all hosts, or one for each.
 fn ports(text: &str) -> Result<Vec<u16>, ConfigError> {
-    // Kubernetes sets DB_PORT=tcp://10.0.0.1:5432 in every pod beside a service that is called db.
-    if text.starts_with("tcp://") {
-        return Err(ConfigError::invalid(
-            "DB_PORT",
-            text,
-            "a port (Kubernetes sets this variable for a service called db: set DB_PORT in the pod, or \
-             enableServiceLinks: false)",
-        ));
-    }
     text.split(',')
         .map(|port| match port.trim().parse::<u16>() {
             Ok(number) if number > 0 => Ok(number),

@@ -7,6 +7,7 @@ pub(crate) const URL_KEYS: &[&str] = &[
     "connect_timeout",
     "dbname",
     "host",
+    "passfile",
     "password",
     "port",
     "require_auth",
@@ -44,4 +45,6 @@ pub(crate) const VARIABLES: &[&str] = &[
     "DB_TLS_MODE",
     "DB_TLS_ROOT_CERTIFICATE",
     "DB_USER",
+    "HOME",
+    "PGPASSFILE",
 ];

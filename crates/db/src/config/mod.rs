@@ -3,6 +3,7 @@
 mod environment;
 mod error;
 pub(crate) mod keys;
+mod passfile;
 mod target;
 mod url;
 
@@ -46,6 +47,9 @@ pub struct DatabaseConfig {
     /// The role that connects.
     pub user: String,
     password: Option<Secret>,
+    /// libpq's file of passwords, read at each connect where no password is given. The environment
+    /// names it by `PGPASSFILE`, or it is `.pgpass` in the home folder.
+    pub passfile: Option<PathBuf>,
     /// A role to act as from the start of each connection (`SET ROLE`), such as `neobank_app`.
     pub role: Option<String>,
     /// Shown in `pg_stat_activity` and in the server's log; at most 63 bytes.
@@ -276,6 +280,7 @@ impl DatabaseConfig {
             database,
             user,
             password: None,
+            passfile: None,
             role: None,
             application_name: "neobank".to_owned(),
             pool_min: 0,
@@ -327,8 +332,22 @@ impl DatabaseConfig {
         })
     }
 
+    #[cfg(test)]
     pub(crate) fn password(&self) -> Option<&str> {
         self.password.as_ref().map(Secret::expose)
+    }
+
+    /// The password for one of the servers: the given one, or that of the file of passwords.
+    pub(crate) fn password_for(&self, host: &str, port: u16) -> Option<Secret> {
+        self.password.clone().or_else(|| {
+            let login = passfile::Login {
+                host,
+                port,
+                database: &self.database,
+                user: &self.user,
+            };
+            passfile::find(self.passfile.as_ref()?, login)
+        })
     }
 
     fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {

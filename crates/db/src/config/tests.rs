@@ -257,7 +257,7 @@ fn every_listed_key_is_read_and_others_are_refused_by_name() {
             assert!(!error.to_string().contains("not obeyed"), "{error}");
         }
     }
-    for key in ["hostaddr", "passfile", "load_balance_hosts", "options"] {
+    for key in ["hostaddr", "service", "load_balance_hosts", "options"] {
         let error = DatabaseConfig::from_url(&format!("postgresql://a@localhost/b?{key}=x"));
         let error = error.unwrap_err().to_string();
         assert!(
@@ -318,6 +318,37 @@ fn hosts_of_the_environment_are_read_like_those_of_a_url() {
     let config = variables("1,2").unwrap();
     assert_eq!(config.hosts, ["127.0.0.1", "::1"]);
     assert_eq!(config.ports, [1, 2]);
-    let error = variables("tcp://10.0.0.1:5432").unwrap_err().to_string();
-    assert!(error.contains("Kubernetes"), "{error}");
+    // Kubernetes' own, beside a service that is called db.
+    let config = variables("tcp://10.0.0.1:6543").unwrap();
+    assert_eq!(config.ports, [5432]);
+    let config = from(&[
+        ("DATABASE_URL", "postgresql://teller@localhost:6000/bank"),
+        ("DB_PORT", "tcp://10.0.0.1:6543"),
+        ("PGPASSFILE", "/run/secrets/pgpass"),
+        ("HOME", "/home/teller"),
+        // Another database that a shell's variables name.
+        ("PGHOST", "elsewhere.example"),
+        ("PGDATABASE", "elsewhere"),
+    ])
+    .unwrap();
+    assert_eq!((config.ports, &*config.database), (vec![6000], "bank"));
+    assert_eq!(config.hosts, ["localhost"]);
+    assert_eq!(
+        config.passfile.unwrap().to_str(),
+        Some("/run/secrets/pgpass")
+    );
+    let config = from(&[
+        (
+            "DATABASE_URL",
+            "postgresql://teller@localhost/bank?passfile=/a/b",
+        ),
+        ("HOME", "/home/teller"),
+    ]);
+    assert_eq!(config.unwrap().passfile.unwrap().to_str(), Some("/a/b"));
+    let config = from(&[
+        ("DATABASE_URL", "postgresql://teller@localhost/bank"),
+        ("HOME", "/home/teller"),
+    ]);
+    let passfile = config.unwrap().passfile.unwrap();
+    assert_eq!(passfile.to_str(), Some("/home/teller/.pgpass"));
 }

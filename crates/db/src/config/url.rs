@@ -16,6 +16,7 @@ struct Parts {
     hosts: Vec<String>,
     ports: Vec<u16>,
     database: Option<String>,
+    passfile: Option<String>,
     application_name: Option<String>,
     connect_timeout: Option<Duration>,
     ssl_mode: Option<String>,
@@ -140,6 +141,7 @@ fn read_option(parts: &mut Parts, name: &str, value: String) -> Result<(), Confi
         }
         "user" => parts.user = Some(value),
         "password" => parts.password = Some(value),
+        "passfile" => parts.passfile = Some(value).filter(|file| !file.is_empty()),
         "dbname" => parts.database = Some(value),
         "application_name" => parts.application_name = Some(value),
         "sslmode" => parts.ssl_mode = Some(value),
@@ -206,6 +208,7 @@ fn finish(parts: Parts) -> Result<DatabaseConfig, ConfigError> {
         config.channel_binding = channel_binding;
     }
     config.require_auth = parts.require_auth;
+    config.passfile = parts.passfile.map(Into::into);
     if let Some(tls) = tls_mode(
         "sslmode",
         parts.ssl_mode.as_deref(),

@@ -59,7 +59,8 @@ fn findings(checks: &[HealthCheck]) -> Findings {
         ]);
     }
     let with = |status: Status| count(checks.iter().filter(|check| check.status == status).count());
-    let worst = checks.iter().max_by_key(|check| check.status);
+    // Of equal ones the first.
+    let worst = checks.iter().rev().max_by_key(|check| check.status);
     let summary = match worst {
         Some(worst) if worst.status != Status::Ok => {
             format!(
