@@ -5,6 +5,7 @@ mod cancellation;
 mod commit;
 mod deadline;
 mod dropped;
+mod failover;
 mod outcome;
 mod retry;
 mod rows;

@@ -36,7 +36,7 @@ pub(super) struct Command<W> {
 
 impl<T, W> TransactionCommand for Command<W>
 where
-    T: Send,
+    T: Send + 'static,
     W: Send + for<'a> FnMut(&'a mut Transaction, u32) -> BoxFuture<'a, Result<T, DatabaseError>>,
 {
     type Output = T;

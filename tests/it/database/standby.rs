@@ -61,8 +61,8 @@ async fn cancelled_waits_are_told(version: u32) {
     let alone = database.alone().unwrap();
     let text: &(dyn ToSql + Sync) = &"alone";
     let (types, values) = ([Type::TEXT], [text]);
-    let insert = alone.write("INSERT INTO public.note VALUES ($1)", &types, &values);
-    let (written, ()) = tokio::join!(insert, cancel_the_wait(&database));
+    let inserted = alone.write("INSERT INTO public.note VALUES ($1)", &types, &values);
+    let (written, ()) = tokio::join!(inserted, cancel_the_wait(&database));
     assert!(!written.unwrap().replicated);
     let count = || statement("SELECT count(*) FROM public.note", []);
     assert_eq!(database.fetch_value::<i64>(count()).await.unwrap(), 3);

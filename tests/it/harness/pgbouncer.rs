@@ -183,7 +183,7 @@ fn program() -> &'static str {
         .unwrap_or("pgbouncer")
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -289,7 +289,8 @@ async fn the_outcome_of_a_transaction_waits_for_the_standby(version: u32) {
         .await
         .unwrap();
     let policy = RetryPolicy::default().with_outcome_rows();
-    let (outcome, ()) = tokio::join!(database.retry(&policy, &mut Message), async {
+    let mut message = Message;
+    let (outcome, ()) = tokio::join!(database.retry(&policy, &mut message), async {
         bank.end_a_wait("pg_terminate_backend").await;
         bank.end_a_wait("pg_cancel_backend").await;
     });
@@ -302,7 +303,7 @@ async fn the_outcome_of_a_transaction_waits_for_the_standby(version: u32) {
         "{error:?}"
     );
     // Where the standby comes back in time, the outcome is as good as any.
-    let (outcome, ()) = tokio::join!(database.retry(&policy, &mut Message), async {
+    let (outcome, ()) = tokio::join!(database.retry(&policy, &mut message), async {
         bank.end_a_wait("pg_terminate_backend").await;
         bank.wait_for("").await;
     });
