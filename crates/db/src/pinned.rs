@@ -122,12 +122,22 @@ fn check(
     now: UnixTime,
 ) -> Result<(), CertificateError> {
     let certificate = parse(certificate)?.tbs_certificate;
-    let seconds = now.as_secs();
-    if seconds < certificate.validity.not_before.to_unix_duration().as_secs() {
-        return Err(CertificateError::NotValidYet);
+    let [not_before, not_after] = [
+        certificate.validity.not_before,
+        certificate.validity.not_after,
+    ]
+    .map(|time| UnixTime::since_unix_epoch(time.to_unix_duration()));
+    if now < not_before {
+        return Err(CertificateError::NotValidYetContext {
+            time: now,
+            not_before,
+        });
     }
-    if seconds > certificate.validity.not_after.to_unix_duration().as_secs() {
-        return Err(CertificateError::Expired);
+    if now > not_after {
+        return Err(CertificateError::ExpiredContext {
+            time: now,
+            not_after,
+        });
     }
     let bad = |_| CertificateError::BadEncoding;
     if let Some((_, usage)) = certificate.get::<ExtendedKeyUsage>().map_err(bad)? {
@@ -137,15 +147,29 @@ fn check(
         }
     }
     let alternatives = certificate.get::<SubjectAltName>().map_err(bad)?;
-    let is_named = match alternatives {
+    let presented: Vec<String> = match &alternatives {
+        Some((_, alternatives)) => alternatives
+            .0
+            .iter()
+            .map(|other| format!("{other:?}"))
+            .collect(),
+        None => common_names(&certificate.subject)
+            .map(str::to_owned)
+            .collect(),
+    };
+    let is_named = match &alternatives {
         Some((_, alternatives)) => alternatives.0.iter().any(|other| is_name(other, name)),
         // As libpq does, but without wildcards.
-        None => common_names(&certificate.subject)
+        None => presented
+            .iter()
             .any(|common| common.eq_ignore_ascii_case(&name.to_str())),
     };
     match is_named {
         true => Ok(()),
-        false => Err(CertificateError::NotValidForName),
+        false => Err(CertificateError::NotValidForNameContext {
+            expected: name.to_owned(),
+            presented,
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rust_decimal::Decimal;
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -82,8 +83,7 @@ pub fn hostile_setting(
         "synchronous_commit" => (boolean(value) == Some(false), ASYNCHRONOUS),
         "default_transaction_read_only" => (boolean(value) == Some(true), READ_ONLY),
         "transaction_timeout" => (
-            milliseconds(value)
-                .is_some_and(|limit| limit > 0.0 && limit < shortest.as_secs_f64() * 1000.0),
+            milliseconds(value).is_some_and(|limit| is_shorter(limit, shortest)),
             TRANSACTIONS_CUT,
         ),
         _ => return None,
@@ -227,12 +227,9 @@ fn judge(name: &str, value: &str, config: &DatabaseConfig) -> Option<(Harm, &'st
     match config.pooler {
         Pooler::None => (value != wanted).then_some(NOT_IN_FORCE),
         // Each transaction sets its limits as it begins; what comes before has the defaults.
-        Pooler::Transaction if name == "statement_timeout" => {
-            let is_short = |limit: f64| limit > 0.0 && limit < SHORTEST_BEGIN_MILLISECONDS;
-            milliseconds(value)
-                .is_some_and(is_short)
-                .then_some(BEFORE_ITS_TIME)
-        }
+        Pooler::Transaction if name == "statement_timeout" => milliseconds(value)
+            .is_some_and(|limit| is_shorter(limit, SHORTEST_BEGIN))
+            .then_some(BEFORE_ITS_TIME),
         Pooler::Transaction if matches!(name, "standard_conforming_strings" | "exit_on_error") => {
             (value != wanted).then_some(NOT_IN_FORCE)
         }
@@ -241,7 +238,7 @@ fn judge(name: &str, value: &str, config: &DatabaseConfig) -> Option<(Harm, &'st
 }
 
 /// `BEGIN` and its settings take no locks and read no tables.
-const SHORTEST_BEGIN_MILLISECONDS: f64 = 1000.0;
+const SHORTEST_BEGIN: Duration = Duration::from_secs(1);
 
 /// A limit in `pg_settings` is a bare number of milliseconds.
 fn shown(name: &str, value: &str) -> String {
@@ -272,23 +269,29 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// Whether there is a limit, and a shorter one. Zero is none.
+fn is_shorter(limit: Decimal, shortest: Duration) -> bool {
+    let shortest = u64::try_from(shortest.as_millis()).unwrap_or(u64::MAX);
+    limit > Decimal::ZERO && limit < Decimal::from(shortest)
+}
+
 /// A limit as PostgreSQL reads it: a number, and its unit where it is not in milliseconds.
-fn milliseconds(text: &str) -> Option<f64> {
+fn milliseconds(text: &str) -> Option<Decimal> {
     let text = text.trim();
     let end = text
         .find(|character: char| !(character.is_ascii_digit() || ".+-".contains(character)))
         .unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     let factor = match unit.trim() {
-        "us" => 0.001,
-        "" | "ms" => 1.0,
-        "s" => 1e3,
-        "min" => 6e4,
-        "h" => 3.6e6,
-        "d" => 8.64e7,
+        "us" => Decimal::new(1, 3),
+        "" | "ms" => Decimal::ONE,
+        "s" => Decimal::from(1_000),
+        "min" => Decimal::from(60_000),
+        "h" => Decimal::from(3_600_000),
+        "d" => Decimal::from(86_400_000),
         _ => return None,
     };
-    Some(number.parse::<f64>().ok()? * factor)
+    number.parse::<Decimal>().ok()?.checked_mul(factor)
 }
 
 #[cfg(test)]
@@ -339,13 +342,14 @@ mod tests {
             assert_eq!(boolean(text), expected, "{text}");
         }
         for (text, expected) in [
-            ("5", Some(5.0)),
-            (" 1.5 s ", Some(1500.0)),
-            ("500us", Some(0.5)),
-            ("1min", Some(60_000.0)),
+            ("5", Some("5")),
+            (" 1.5 s ", Some("1500")),
+            ("500us", Some("0.5")),
+            ("1min", Some("60000")),
             ("1 fortnight", None),
             ("žluť", None),
         ] {
+            let expected = expected.map(|number| number.parse().unwrap());
             assert_eq!(milliseconds(text), expected, "{text}");
         }
     }
