@@ -86,7 +86,10 @@ mod tests {
             source: "ALTER ROLE teller SET".to_owned(),
         };
         let harmless = facts("fsync", "on");
-        assert_eq!(check_settings(&[harmless.clone()])[0].status, Status::Ok);
+        assert_eq!(
+            check_settings(std::slice::from_ref(&harmless))[0].status,
+            Status::Ok
+        );
         let checks = check_settings(&[
             facts("synchronous_commit", "off"),
             harmless,
