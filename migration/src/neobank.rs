@@ -145,6 +145,8 @@ fn objects() -> Vec<Object> {
             "DROP VIEW IF EXISTS concurrency.v_held_locks"),
         object!("concurrency/function_take_locks" since "m20261123_000005_locks",
             "DROP FUNCTION IF EXISTS concurrency.take_locks(text[], text[], integer, boolean)"),
+        object!("concurrency/function_delete_lock_names" since "m20261123_000005_locks",
+            "DROP FUNCTION IF EXISTS concurrency.delete_lock_names(double precision, integer)"),
         object!("concurrency/function_check_fencing_token" since "m20261123_000005_locks",
             "DROP FUNCTION IF EXISTS concurrency.check_fencing_token(text, text)"),
         object!("concurrency/function_lease_holder" since "m20261123_000005_locks",

@@ -157,12 +157,7 @@ impl Rollout {
     pub async fn status(&self) -> Result<Status, RolloutError> {
         let _turn = self.turn().await?;
         trust::check_reading(&self.session).await?;
-        let found = self.compared().await;
-        // Ends the transaction of one look, also after an error.
-        let ended = self.session.batch("ROLLBACK").await;
-        let status = found.map_err(|error| RolloutError::database(&error))?;
-        ended.map_err(|error| RolloutError::database(&error))?;
-        Ok(status)
+        self.look().await
     }
 
     /// What [`Rollout::up`] would run. Changes nothing.
@@ -223,6 +218,16 @@ impl Rollout {
         outcome
     }
 
+    /// One look at the records and the catalogue.
+    async fn look(&self) -> Result<Status, RolloutError> {
+        let found = self.compared().await;
+        // Ends the transaction, also after an error.
+        let ended = self.session.batch("ROLLBACK").await;
+        let status = found.map_err(|error| RolloutError::database(&error))?;
+        ended.map_err(|error| RolloutError::database(&error))?;
+        Ok(status)
+    }
+
     async fn compared(&self) -> Result<Status, DatabaseError> {
         const BEGIN: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ";
         self.session.batch(BEGIN).await?;
@@ -259,7 +264,9 @@ impl Rollout {
     async fn steps_up(&self) -> Result<Vec<Step>, RolloutError> {
         trust::check_changing(&self.session, &self.options.schema.names).await?;
         let records = self.records().await?;
-        let status = self.consistent(&records)?;
+        self.consistent(&records)?;
+        // What was altered in the database since is made again.
+        let status = self.look().await?;
         Ok(plan::up(&self.options.schema, &records, &status))
     }
 

@@ -84,6 +84,8 @@ pub enum ObjectState {
     Changed,
     /// Applied, but gone from the database since: to be applied again.
     Lost,
+    /// Applied, but another one in the database since: to be applied again.
+    Altered,
     /// There, but no longer in the code: to be dropped.
     Removed,
 }
@@ -113,7 +115,39 @@ impl Status {
         let differences = shipped.differences(found).into_iter();
         let differences =
             differences.filter_map(|difference| self.beside_what_is_pending(difference));
-        self.catalogue = CatalogueStatus::Compared(differences.collect());
+        let differences: Vec<Difference> = differences.collect();
+        self.mark_altered(&differences);
+        self.catalogue = CatalogueStatus::Compared(differences);
+    }
+
+    /// Makes what a file of its own can restore due for the next rollout, and then all grants.
+    fn mark_altered(&mut self, differences: &[Difference]) {
+        let altered = differences
+            .iter()
+            .filter(|difference| is_restored(difference));
+        let altered: Vec<String> = altered.filter_map(object_of).collect();
+        let mut breaches = differences.iter().filter(|difference| !difference.is_note);
+        let lacks_privileges = breaches.any(lacks_privileges);
+        for object in &mut self.objects {
+            let is_due = altered.contains(&object.name)
+                || is_grants(&object.name) && (lacks_privileges || !altered.is_empty());
+            if is_due && object.state == ObjectState::Current {
+                object.state = ObjectState::Altered;
+            }
+        }
+    }
+
+    /// How many objects were left out of the comparison, since the code has them otherwise than they were applied.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        let privileges = self.are_privileges_pending();
+        let objects = self
+            .objects
+            .iter()
+            .filter(|object| is_another(object.state));
+        objects
+            .filter(|object| privileges || !is_grants(&object.name))
+            .count()
     }
 
     /// A difference without what the next rollout applies again because the code is another. What is lost is named.
@@ -233,7 +267,36 @@ impl Status {
 
 /// Whether an object is other in the code than it was when it was applied.
 const fn is_another(state: ObjectState) -> bool {
-    !matches!(state, ObjectState::Current | ObjectState::Lost)
+    !matches!(
+        state,
+        ObjectState::Current | ObjectState::Lost | ObjectState::Altered
+    )
+}
+
+/// Whether making the object again from its file restores it; its owner and its privileges are kept then.
+fn is_restored(difference: &Difference) -> bool {
+    match &difference.change {
+        Change::Changed(properties) => properties.iter().any(|change| {
+            change.property != "owner" && !change.property.starts_with("privileges of ")
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a privilege that was shipped is not there.
+fn lacks_privileges(difference: &Difference) -> bool {
+    let Change::Changed(properties) = &difference.change else {
+        return false;
+    };
+    let mut privileges = properties
+        .iter()
+        .filter(|change| change.property.starts_with("privileges of "));
+    privileges.any(|change| {
+        let found = change.found.as_deref().unwrap_or_default();
+        let shipped = change.shipped.as_deref().unwrap_or_default();
+        let mut shipped = shipped.split(", ").filter(|one| !one.is_empty());
+        shipped.any(|one| !found.split(", ").any(|other| other == one))
+    })
 }
 
 /// The name of the file that an object comes from, for those that have one of their own.
@@ -348,6 +411,7 @@ impl fmt::Display for ObjectState {
             Self::Pending => "pending",
             Self::Changed => "changed: to be applied again",
             Self::Lost => "LOST: gone from the database, to be applied again",
+            Self::Altered => "ALTERED in the database, to be applied again",
             Self::Removed => "removed: to be dropped",
         })
     }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use neobank_db::locks::{self, LockError, LockName, held_locks};
-use neobank_db::{DatabaseError, ErrorClass, Executor, statement};
+use neobank_db::locks::{self, FencingToken, LockError, LockName, held_locks};
+use neobank_db::{
+    DatabaseError, ErrorClass, Executor, IsolationLevel, Transaction, TransactionOptions, statement,
+};
 use uuid::Uuid;
 
 use super::{name, session_lock, until_waiting, watcher};
@@ -16,6 +18,8 @@ on_both_versions!(
     two_names_with_one_key_are_noticed,
     two_names_with_one_key_are_noticed_by_a_session,
     the_application_sets_no_token,
+    names_that_nobody_holds_are_deleted_and_tokens_go_on,
+    a_transaction_that_began_before_gets_a_higher_token_too,
 );
 
 async fn rust_and_sql_agree_on_every_key(bank: TestBank) {
@@ -204,4 +208,93 @@ async fn the_application_sets_no_token(bank: TestBank) {
         let error: DatabaseError = bank.database.execute(statement(sql, [])).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::InsufficientPrivilege, "{sql}");
     }
+}
+
+async fn token(transaction: &mut Transaction, name: &LockName) -> FencingToken {
+    let names = std::slice::from_ref(name);
+    let held = locks::lock(transaction, names, Duration::from_secs(5))
+        .await
+        .unwrap();
+    held.fencing_token(name).unwrap()
+}
+
+/// Locks a name and gives it back.
+async fn spend(bank: &TestBank, name: &LockName) -> FencingToken {
+    let mut transaction = bank.database.begin().await.unwrap();
+    let token = token(&mut transaction, name).await;
+    transaction.commit().await.unwrap();
+    token
+}
+
+async fn names_that_nobody_holds_are_deleted_and_tokens_go_on(bank: TestBank) {
+    let (idle, held, leased) = (name("idle"), name("held"), name("leased"));
+    spend(&bank, &idle).await;
+    let old = spend(&bank, &idle).await;
+    let mut holder = bank.database.begin().await.unwrap();
+    let token_held = token(&mut holder, &held).await;
+    let long = Duration::from_secs(600);
+    let lease = locks::LockLease::acquire(&bank.database, &leased, long, long)
+        .await
+        .unwrap();
+
+    assert_eq!(
+        locks::delete_names(&bank.database, long).await.unwrap(),
+        0,
+        "too young"
+    );
+    assert_eq!(
+        locks::delete_names(&bank.database, Duration::ZERO)
+            .await
+            .unwrap(),
+        1
+    );
+    // The holder's own row is not committed yet.
+    assert_eq!(bank.count("concurrency.lock_names").await, 1);
+    // Who had it before is refused, before and after the next holder comes.
+    let checked = bank.database.begin().await.unwrap();
+    let stale = locks::check_fencing_token(&checked, &idle, old)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(stale, LockError::StaleToken { newest: None, .. }),
+        "{stale}"
+    );
+    checked.commit().await.unwrap();
+    let next = spend(&bank, &idle).await;
+    assert!(next > old, "{next} after {old}");
+    assert!(spend(&bank, &name("new")).await > old);
+    // Those that were held are what they were.
+    locks::check_fencing_token(&holder, &held, token_held)
+        .await
+        .unwrap();
+    locks::check_fencing_token(&holder, &leased, lease.fencing_token())
+        .await
+        .unwrap();
+    holder.commit().await.unwrap();
+}
+
+/// Its snapshot still has the deleted row.
+async fn a_transaction_that_began_before_gets_a_higher_token_too(bank: TestBank) {
+    let idle = name("idle");
+    spend(&bank, &idle).await;
+    let old = spend(&bank, &idle).await;
+    let options = TransactionOptions {
+        isolation: IsolationLevel::RepeatableRead,
+        ..TransactionOptions::default()
+    };
+    let mut early = bank.database.begin_with(options).await.unwrap();
+    let seen = "SELECT count(*) FROM concurrency.lock_names";
+    assert_eq!(
+        early.fetch_value::<i64>(statement(seen, [])).await.unwrap(),
+        1
+    );
+    assert_eq!(
+        locks::delete_names(&bank.database, Duration::ZERO)
+            .await
+            .unwrap(),
+        1
+    );
+    let next = token(&mut early, &idle).await;
+    assert!(next > old, "{next} after {old}");
+    early.commit().await.unwrap();
 }

@@ -181,10 +181,11 @@ pub(crate) const IN_SQL: &[(&str, &str)] = &[
 ];
 
 /// What the schema has beside questions: these act.
-const ACTS: [&str; 10] = [
+const ACTS: [&str; 11] = [
     "concurrency.acquire_customer_lock",
     "concurrency.acquire_lease",
     "concurrency.check_fencing_token",
+    "concurrency.delete_lock_names",
     "concurrency.delete_outcomes",
     "concurrency.lease_holder",
     "concurrency.lock_key",

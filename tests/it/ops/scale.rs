@@ -161,7 +161,7 @@ async fn ask_everything(version: u32, url: &str) {
     }
     for (question, sql) in IN_SQL {
         let took = best(&observer, observer.pid, async || {
-            drop(observer.rows(sql).await)
+            drop(observer.rows(sql).await);
         });
         tell(question, took.await);
     }

@@ -81,10 +81,10 @@ async fn catalogue(database: &Database) -> Result<Vec<Breach>, DatabaseError> {
         let detail =
             "not compared: the database is of another version; see `neobank migrate status`";
         breaches.push(breach("the rollout".to_owned(), detail.to_owned()));
-    } else if !status.is_current() {
+    } else if status.left_out() > 0 {
         let detail = format!(
-            "{} objects are to be applied again, and were not compared; see `neobank migrate status`",
-            status.pending()
+            "{} objects are of another version, and were not compared; see `neobank migrate status`",
+            status.left_out()
         );
         breaches.push(breach("the rollout".to_owned(), detail));
     }

@@ -25,7 +25,8 @@
 //! # Limits
 //!
 //! A lock takes a place in the server's shared lock table, which has room for `max_locks_per_transaction` (64) times the
-//! number of connections. Each name that was ever locked has a row in `concurrency.lock_names` for ever.
+//! number of connections. Each name that was ever locked has a row in `concurrency.lock_names` until
+//! [`delete_names`] deletes it.
 //!
 //! # Example
 //!
@@ -51,6 +52,7 @@ mod keepalive;
 mod lease;
 mod name;
 mod options;
+mod registry;
 mod session;
 mod token;
 mod transaction;
@@ -60,6 +62,7 @@ pub use held::{HeldLock, held_locks};
 pub use lease::LockLease;
 pub use name::{LockName, LockNameError};
 pub use options::SessionLockOptions;
+pub use registry::delete_names;
 pub use session::SessionLock;
 pub use token::{FencingToken, check_fencing_token};
 pub use transaction::{TransactionLocks, lock, lock_in_order, try_lock};

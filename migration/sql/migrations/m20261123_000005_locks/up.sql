@@ -8,7 +8,7 @@ CREATE TABLE concurrency.lock_names (
         CHECK (first_used_at >= '1970-01-01 00:00:00+00' AND first_used_at < '2200-01-01 00:00:00+00')
 -- Each acquisition updates its row in place.
 ) WITH (fillfactor = 80);
-COMMENT ON TABLE concurrency.lock_names IS 'Every name that was ever locked, by the key of its advisory lock. A row is never deleted: its fencing token would begin anew.';
+COMMENT ON TABLE concurrency.lock_names IS 'Names that were locked, by the key of their advisory lock. Deleted by concurrency.delete_lock_names() alone.';
 COMMENT ON COLUMN concurrency.lock_names.lock_key IS 'The key: concurrency.lock_key(namespace, identifier).';
 COMMENT ON COLUMN concurrency.lock_names.namespace IS 'What kind of thing is locked, such as customer.';
 COMMENT ON COLUMN concurrency.lock_names.identifier IS 'Which of them.';
@@ -29,3 +29,7 @@ COMMENT ON TABLE concurrency.lock_leases IS 'Names that are held for a time, wit
 COMMENT ON COLUMN concurrency.lock_leases.holder IS 'Whoever holds it, as it calls itself.';
 COMMENT ON COLUMN concurrency.lock_leases.fencing_token IS 'The holder''s number, to be checked where its work is written.';
 COMMENT ON COLUMN concurrency.lock_leases.expires_at IS 'From when on anybody else may have it, by the database''s clock.';
+
+-- A name that was deleted and comes back must not get a token that an earlier holder had.
+CREATE SEQUENCE concurrency.fencing_token_floor MINVALUE 0 START 0;
+COMMENT ON SEQUENCE concurrency.fencing_token_floor IS 'The highest fencing token of all deleted names; new names begin above it.';

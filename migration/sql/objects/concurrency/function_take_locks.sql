@@ -111,7 +111,8 @@ BEGIN
                 RAISE lock_not_available;
             END IF;
             INSERT INTO concurrency.lock_names AS known (lock_key, namespace, identifier, fencing_token)
-            VALUES (v_name.lock_key, v_name.namespace, v_name.identifier, 1)
+            VALUES (v_name.lock_key, v_name.namespace, v_name.identifier,
+                    (SELECT floor.last_value + 1 FROM concurrency.fencing_token_floor AS floor))
             ON CONFLICT (lock_key) DO UPDATE SET fencing_token = known.fencing_token + 1
             RETURNING known.* INTO v_registered;
             IF v_registered.namespace <> v_name.namespace OR v_registered.identifier <> v_name.identifier THEN

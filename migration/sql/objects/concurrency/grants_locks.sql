@@ -7,6 +7,7 @@ GRANT EXECUTE ON FUNCTION
     concurrency.acquire_lease(text, text, uuid, integer, integer),
     concurrency.renew_lease(text, text, uuid, bigint, integer),
     concurrency.release_lease(text, text, uuid, bigint),
+    concurrency.delete_lock_names(double precision, integer),
     concurrency.acquire_customer_lock(uuid, integer),
     concurrency.release_customer_lock(uuid)
     TO neobank_app;
