@@ -6,7 +6,7 @@ use crate::error::RolloutError;
 use crate::session::{Session, column};
 
 /// The group roles that the schema gives privileges to. They belong to the whole cluster.
-const GROUPS: &str = "('neobank_app', 'neobank_read')";
+const GROUPS: &str = "('neobank_app', 'neobank_read', 'neobank_import')";
 
 /// What is in the given schemas and belongs to another role than the current one, one sentence
 /// each. A function of a trigger runs with the rights of the role that writes, so the function's
@@ -124,8 +124,8 @@ ORDER BY rolname";
 /// Where everyone may connect and the current role, which does not own the database, cannot change it.
 const OPEN_TO_EVERYONE: &str = "
 SELECT pg_catalog.format('everyone may connect to the database %1$I, and only its owner %2$I can change that: have it '
-                         'run REVOKE CONNECT, TEMPORARY ON DATABASE %1$I FROM PUBLIC, and GRANT CONNECT to neobank_app '
-                         'and neobank_read', d.datname, pg_catalog.pg_get_userbyid(d.datdba))
+                         'run REVOKE CONNECT, TEMPORARY ON DATABASE %1$I FROM PUBLIC, and GRANT CONNECT to neobank_app, '
+                         'neobank_read and neobank_import', d.datname, pg_catalog.pg_get_userbyid(d.datdba))
 FROM pg_catalog.pg_database AS d
 WHERE d.datname = pg_catalog.current_database()
   AND NOT pg_catalog.pg_has_role(current_user, d.datdba, 'USAGE')

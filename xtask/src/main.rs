@@ -10,7 +10,6 @@
 mod demo;
 mod files;
 mod generate;
-mod import;
 mod migrate;
 mod pool;
 mod progress;
@@ -34,8 +33,6 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Write the entities and the schema reference from a migrated database
     Generate(generate::GenerateArguments),
-    /// Import a bank's history from CSV files
-    Import(import::ImportArguments),
     /// Roll the schema out on a database, take it back, or tell how far it is
     Migrate(migrate::MigrateArguments),
     /// Hold the size that the pool finds by itself against fixed sizes, and draw it
@@ -49,7 +46,6 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Generate(arguments) => generate::run(arguments).await,
-        Command::Import(arguments) => import::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Pool(arguments) => pool::run(arguments).await,
         Command::Test(arguments) => test::run(&arguments),

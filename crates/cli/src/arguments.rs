@@ -3,7 +3,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, audit, completions, customer, man, migrate, ops, serve_metrics, statement, transfer,
+    account, audit, completions, customer, import, man, migrate, ops, serve_metrics, statement,
+    transfer,
 };
 use crate::exit::Exit;
 use crate::nagios::Range;
@@ -77,6 +78,11 @@ pub(crate) enum Command {
     Withdraw(transfer::PostingArguments),
     /// Print an account's entries, newest first, with the balances around them
     Statement(statement::StatementArguments),
+    /// Import a bank's history from CSV files, plain or compressed by gzip; - is standard input
+    ///
+    /// All or nothing: every recorded balance is compared, and the first that differs undoes the import. The connection
+    /// acts as the role neobank_import, unless DB_ROLE names another.
+    Import(import::ImportArguments),
     /// Hold the whole of the books against every promise made about them
     Audit(audit::AuditArguments),
     /// Roll the schema out, take it back, or tell how far it is
@@ -156,6 +162,7 @@ impl Command {
             Self::Deposit(_) => "deposit",
             Self::Withdraw(_) => "withdraw",
             Self::Statement(_) => "statement",
+            Self::Import(_) => "import",
             Self::Audit(_) => "audit",
             Self::Migrate(arguments) => arguments.name(),
             Self::Ops(command) => command.name(),

@@ -3,6 +3,7 @@
 use neobank_db::{ConfigError, DatabaseError, ErrorClass};
 use neobank_domain::accounts::AccountError;
 use neobank_domain::customers::CustomerError;
+use neobank_domain::import::ImportError;
 use neobank_domain::statements::StatementError;
 use neobank_domain::{LedgerError, MoneyError, Refusal};
 use neobank_migration::RolloutError;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::redact;
+use crate::schema;
 
 /// Why a command gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -82,6 +84,14 @@ impl From<DatabaseError> for CommandError {
             (DatabaseError::CommittedNotReplicated, _) => "not_replicated",
             (_, ErrorClass::InvalidAuthorization) => "authorization",
             (_, ErrorClass::InsufficientPrivilege) => "privilege",
+            (_, ErrorClass::UndefinedObject) => schema::MISSING,
+            (
+                DatabaseError::Connect {
+                    server: Some(server),
+                    ..
+                },
+                _,
+            ) if server.sqlstate == "22023" => schema::ROLE,
             (_, ErrorClass::LockTimeout) => "lock_timeout",
             (_, ErrorClass::StatementCancelled) => "statement_timeout",
             (_, ErrorClass::ReadOnly) => "read_only",
@@ -141,6 +151,7 @@ impl From<AccountError> for CommandError {
             AccountError::UnknownCustomer { .. } => "unknown_customer",
             AccountError::CustomerNotServed { .. } => "customer_not_served",
             AccountError::AlreadyOpen { .. } => "already_exists",
+            AccountError::Number { .. } | AccountError::NumberTaken { .. } => "account_number",
             AccountError::AccountType { .. } => "account_type",
             AccountError::OverdraftLimit { .. } => "overdraft_limit",
             AccountError::BelowLimit { .. } => "below_limit",
@@ -160,10 +171,34 @@ impl From<CustomerError> for CommandError {
             CustomerError::Database(error) => return error.into(),
             CustomerError::UnknownCustomer { .. } => "unknown_customer",
             CustomerError::AlreadyExists { .. } => "already_exists",
+            CustomerError::NumberTaken { .. } => "customer_number",
             CustomerError::EmailTaken { .. } => "email_taken",
             CustomerError::Invalid { .. } => "invalid",
             CustomerError::EmptyUpdate => "empty_update",
             _ => "customer",
+        };
+        Self::of_domain(kind, error)
+    }
+}
+
+impl From<ImportError> for CommandError {
+    fn from(error: ImportError) -> Self {
+        let kind = match error {
+            ImportError::Database(error) => return error.into(),
+            ImportError::Ledger(error) => return error.into(),
+            ImportError::Customer {
+                error: CustomerError::Database(error),
+                ..
+            }
+            | ImportError::Account {
+                error: AccountError::Database(error),
+                ..
+            } => return error.into(),
+            ImportError::Refused { .. } => "import_rejected",
+            ImportError::BalanceDiffers { .. } => "balance_differs",
+            ImportError::Customer { .. } => "import_customer",
+            ImportError::Account { .. } => "import_account",
+            _ => "import_file",
         };
         Self::of_domain(kind, error)
     }

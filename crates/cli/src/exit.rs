@@ -58,10 +58,10 @@ impl Exit {
             Self::Done => "done",
             Self::Rejected => {
                 "rejected by a rule of the bank, nothing was changed; or not as it should be \
-                 (a breach, a pending migration, a section that is n/a)"
+                 (a breach, a schema that is not rolled out, a section that is n/a)"
             }
             Self::Usage => {
-                "wrong usage: an argument, a variable or a file of thresholds; nothing was done"
+                "wrong usage: an argument, a variable or the content of a file; nothing was done"
             }
             Self::NotFound => "an account, a customer or a table that was named does not exist",
             Self::Unknown => {
@@ -86,7 +86,7 @@ impl Exit {
             "outcome_unknown" | "not_replicated" => Self::Unknown,
             "connection" | "unavailable" | "busy" | "lock_timeout" | "statement_timeout"
             | "read_only" => Self::Unavailable,
-            "privilege" | "authorization" => Self::Denied,
+            "privilege" | "authorization" | "role" => Self::Denied,
             "account"
             | "bench"
             | "completions"
@@ -113,7 +113,7 @@ impl Exit {
     pub(crate) const fn of_class(class: ErrorKind) -> Self {
         match class {
             ErrorKind::Invalid => Self::Usage,
-            ErrorKind::Rejected => Self::Rejected,
+            ErrorKind::Rejected | ErrorKind::SchemaMismatch => Self::Rejected,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Unavailable => Self::Unavailable,
             ErrorKind::OutcomeUnknown | ErrorKind::NotReplicated => Self::Unknown,

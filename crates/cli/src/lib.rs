@@ -23,6 +23,7 @@ mod metrics;
 mod nagios;
 mod output;
 mod program;
+mod schema;
 pub mod top;
 
 pub use program::main;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind as UsageKind;
 use clap::{CommandFactory as _, Parser};
+use serde_json::Value;
 
 use crate::arguments::{Arguments, CheckArguments, Command};
 use crate::commands;
@@ -18,6 +19,7 @@ use crate::nagios::{self, Severity};
 use crate::output::{
     Answer, Color, Terminal, answer_as_json, error_as_json, printable, redact, render,
 };
+use crate::schema;
 
 /// The whole program: reads the arguments (the first is the program's name), does what they ask for, prints the answer and
 /// returns the exit code.
@@ -67,7 +69,12 @@ async fn outcome(arguments: &Arguments) -> Result<Answer, CommandError> {
     let check = asked_check(&arguments.command);
     let host = check.and_then(|check| check.hostname.clone());
     let connection = Connection::new(arguments.global.url.clone()).with_host(host);
-    let work = commands::run(&arguments.command, &connection, arguments.global.json);
+    let work = async {
+        match commands::run(&arguments.command, &connection, arguments.global.json).await {
+            Ok(answer) => Ok(with_schema(answer, &arguments.command, &connection).await),
+            Err(error) => Err(schema::explained(error, &connection).await),
+        }
+    };
     let Some(seconds) = check.and_then(|check| check.timeout) else {
         return work.await;
     };
@@ -75,6 +82,29 @@ async fn outcome(arguments: &Arguments) -> Result<Answer, CommandError> {
     let limit = Duration::from_secs(seconds);
     let answer = tokio::time::timeout(limit, work).await;
     answer.unwrap_or_else(|_| Err(late()))
+}
+
+/// The answer of monitoring, and what to run where a part of it is n/a because the schema is not this version's.
+async fn with_schema(answer: Answer, command: &Command, connection: &Connection) -> Answer {
+    if !matches!(command, Command::Ops(_)) || !has_missing(&answer.data) {
+        return answer;
+    }
+    match schema::sentence(connection).await {
+        Ok(Some(sentence)) => answer.with_note("schema", sentence),
+        _ => answer,
+    }
+}
+
+/// Whether a part of an answer is n/a because something is not there.
+fn has_missing(data: &Value) -> bool {
+    match data {
+        Value::Object(fields) => {
+            fields.get("cause").is_some_and(|cause| cause == "missing")
+                || fields.values().any(has_missing)
+        }
+        Value::Array(values) => values.iter().any(has_missing),
+        _ => false,
+    }
 }
 
 /// A line of the log in the middle of a live view would spoil it; a log that goes to a file would not.
@@ -144,11 +174,13 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         return printed(&page, Exit::Done.into());
     }
     let page = redact(&page);
+    // An import's --check is no check of a monitoring system.
+    let is_check = has("--check") && named_command(arguments) != "import";
     if has("--json") {
         let message = redact(error.render().to_string().trim_end());
         let document = error_as_json(&named_command(arguments), &CommandError::usage(message));
         // Beside --check, the code is that of a check.
-        let code = if has("--check") {
+        let code = if is_check {
             Severity::Unknown.into()
         } else {
             Exit::Usage.into()
@@ -156,7 +188,7 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         return printed(&document, code);
     }
     // A monitoring system takes the exit code 2 of a misspelt option for a critical state.
-    if has("--check") {
+    if is_check {
         let line = page.lines().next().unwrap_or("wrong usage");
         let error = CommandError::usage(line.to_owned());
         return checked(&nagios::unknown("usage", &error), Severity::Unknown);

@@ -205,6 +205,9 @@ pub enum ErrorClass {
     DeadlineExceeded,
     /// 22xxx: a value that its type cannot hold.
     InvalidData,
+    /// 3F000, 42P01, 42703, 42704 or 42883: the schema, table, column, type or function that a statement names is not there.
+    /// The schema was not rolled out, or is another version's.
+    UndefinedObject,
     /// Everything else.
     Other,
 }
@@ -342,6 +345,7 @@ impl ServerError {
             "23P01" => ErrorClass::ExclusionViolation,
             "NB001" | "NB002" | "NB003" => ErrorClass::JournalRefused,
             "42501" => ErrorClass::InsufficientPrivilege,
+            "3F000" | "42P01" | "42703" | "42704" | "42883" => ErrorClass::UndefinedObject,
             "25006" => ErrorClass::ReadOnly,
             // During recovery the check of a setting refuses READ WRITE and SERIALIZABLE with this code.
             "0A000" if self.routine.as_deref().is_some_and(is_check_of_a_setting) => {

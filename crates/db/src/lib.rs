@@ -76,14 +76,21 @@ pub use direct::{DirectConnection, DirectStatement, TextRow};
 pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, read_lossy, statement};
 pub use locks::{LockError, LockName, SessionLock};
+pub use neobank_db_derive::FromQueryResult;
 pub use outcome::delete_outcomes;
 pub use retry::{HoldsDatabaseError, RetryCount, RetryError, RetryPolicy, TransactionCommand};
-pub use sea_orm::{FromQueryResult, Statement, Value};
+pub use sea_orm::{self, Statement, Value};
 pub use settings::{HOSTILE_SETTINGS, Harm, HostileSetting, hostile_setting};
 pub use transaction::{
     IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions,
     in_order,
 };
+
+/// The trait alone: its derive of the same name is [`neobank_db_derive::FromQueryResult`], which works in every crate.
+mod result {
+    pub use sea_orm::FromQueryResult;
+}
+pub use result::*;
 
 /// The driver's types that the pipelined statements of [`Transaction`] speak.
 pub mod driver {

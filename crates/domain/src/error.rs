@@ -75,7 +75,10 @@ pub enum ErrorKind {
     OutcomeUnknown,
     /// The change is committed, but the standby that must confirm it has not.
     NotReplicated,
-    /// The database refused the statement: a privilege, a missing table, a defect. Nothing was changed.
+    /// The database's schema was not rolled out, or is another version's than this library's; nothing was changed.
+    /// `neobank migrate status` says which.
+    SchemaMismatch,
+    /// The database refused the statement: a privilege, a defect. Nothing was changed.
     Failed,
 }
 
@@ -171,7 +174,7 @@ const fn account_kind(error: &AccountError) -> ErrorKind {
         AccountError::UnknownAccount { .. } | AccountError::UnknownCustomer { .. } => {
             ErrorKind::NotFound
         }
-        AccountError::TimeZone { .. } => ErrorKind::Invalid,
+        AccountError::TimeZone { .. } | AccountError::Number { .. } => ErrorKind::Invalid,
         _ => ErrorKind::Rejected,
     }
 }
@@ -220,6 +223,7 @@ fn database_kind(error: &DatabaseError) -> ErrorKind {
         | ErrorClass::ConnectionLost
         | ErrorClass::DeadlineExceeded => ErrorKind::Unavailable,
         ErrorClass::InvalidData => ErrorKind::Invalid,
+        ErrorClass::UndefinedObject => ErrorKind::SchemaMismatch,
         _ => ErrorKind::Failed,
     }
 }

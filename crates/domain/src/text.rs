@@ -91,6 +91,24 @@ pub(crate) fn name(text: &str, limit: usize) -> Result<(), TextProblem> {
     printable(text, limit)
 }
 
+/// Checks a customer's or an account's number of another system; `is_made_here` knows the numbers that the database makes.
+pub(crate) fn check_number(
+    number: &str,
+    is_made_here: impl Fn(&str) -> bool,
+) -> Result<(), &'static str> {
+    let is_trimmed = number.trim().len() == number.len();
+    if number.is_empty() || number.chars().nth(64).is_some() || !is_trimmed {
+        return Err("not 1 to 64 characters without a space at either end");
+    }
+    if number.chars().any(char::is_control) {
+        return Err("it has a control character");
+    }
+    if is_made_here(number) {
+        return Err("the database makes numbers of this form itself");
+    }
+    Ok(())
+}
+
 /// Reads the microseconds since 1970 of a cursor: a moment in the years 1 to 9999, which every side can hold.
 pub(crate) fn moment(text: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(text.parse().ok()?)

@@ -209,7 +209,7 @@ fn cause(class: ErrorClass, sqlstate: &str) -> Option<Cause> {
             | ErrorClass::DeadlineExceeded,
             _,
         ) => return None,
-        (_, "3F000" | "42P01" | "42703" | "42704" | "42883") => Cause::Missing,
+        (ErrorClass::UndefinedObject, _) => Cause::Missing,
         (_, "55000") => Cause::NotReady,
         _ => Cause::Failed,
     })

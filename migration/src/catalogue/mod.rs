@@ -13,7 +13,7 @@ use crate::session::column;
 pub use difference::{Change, Difference, PropertyChange};
 
 /// The roles that the schema gives privileges to.
-const ROLES: [&str; 2] = ["neobank_app", "neobank_read"];
+const ROLES: [&str; 3] = ["neobank_app", "neobank_import", "neobank_read"];
 
 /// The schema of the rollout's own records, which belongs to what is shipped.
 const RECORDS: &str = "migration";

@@ -1,6 +1,6 @@
 //! Customers, accounts, transfers and statements from the command line.
 
-use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::accounts::NewAccount;
 use neobank_domain::{AccountType, Ledger, PostingRequest};
 use serde_json::{Value, json};
 
@@ -366,9 +366,9 @@ async fn customers_are_found_and_changed(bank: TestBank) {
 async fn a_statement_of_a_day_has_that_day_by_the_accounts_clocks(bank: TestBank) {
     let customer = bank.customer().await;
     let new = NewAccount::new(customer, AccountType::Checking, czk("0").currency())
-        .with_time_zone("Asia/Kathmandu")
-        .with_opened_at("2020-01-01T00:00:00Z".parse().unwrap());
-    let account = accounts::open(&bank.database, &new).await.unwrap();
+        .with_time_zone("Asia/Kathmandu");
+    let account = bank.open_long_ago(new).await;
+    let account = bank.find(account).await;
     // 23:50 of the last day of February there, five minutes past midnight of the next.
     for (amount, time) in [
         ("1.00", "2024-02-29T18:05:00Z"),

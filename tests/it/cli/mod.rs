@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod contract;
 mod daily;
+mod import;
 mod ops;
 mod output;
 pub(crate) mod program;

@@ -1,5 +1,8 @@
 //! The roll-out, completions and manual pages.
 
+use neobank_db::{Executor, statement};
+use neobank_domain::{Error, ErrorKind, customers};
+
 use super::contract::document;
 use super::program::{data, run};
 use crate::harness::EmptyDatabase;
@@ -8,7 +11,9 @@ on_empty_databases!(
     the_schema_goes_up_and_down,
     destroying_rows_wants_the_databases_name,
     pages_and_scripts_are_written,
-    commands_before_the_rollout_answer_with_one_document
+    commands_before_the_rollout_answer_with_one_document,
+    every_command_before_the_rollout_says_what_to_run,
+    a_schema_of_another_version_is_told_by_its_age,
 );
 
 async fn the_schema_goes_up_and_down(database: EmptyDatabase) {
@@ -39,7 +44,7 @@ async fn the_schema_goes_up_and_down(database: EmptyDatabase) {
     assert_eq!(run(url, &["migrate", "fresh"]).await.code, 0);
     let superuser = database.superuser().await;
     let sql = "UPDATE migration.checksums SET sha256 = 'other' WHERE kind = 'migration'";
-    neobank_db::Executor::execute(&superuser, neobank_db::statement(sql, []))
+    Executor::execute(&superuser, statement(sql, []))
         .await
         .unwrap();
     let wrong = run(url, &["migrate", "status", "--check"]).await;
@@ -112,5 +117,132 @@ async fn commands_before_the_rollout_answer_with_one_document(database: EmptyDat
         let found = run(&database.url, &[arguments, &["--json"]].concat()).await;
         assert_eq!(found.code == 0, is_answered, "{command}: {}", found.code);
         document(&found, command);
+    }
+}
+
+/// An identifier that nothing has.
+const NOBODY: &str = "01a20965-a098-7575-9a06-6fd66fbd3c75";
+
+async fn every_command_before_the_rollout_says_what_to_run(database: EmptyDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let customers = file("customers", "customer_id,date_of_birth\n");
+    let accounts = file("accounts", "account_id,customer_id,opened_on\n");
+    let transactions = file(
+        "transactions",
+        "transaction_id,account_id,date,movement,balance,operation,purpose\n",
+    );
+    let import = [
+        "import",
+        "--source",
+        "old",
+        "--currency",
+        "CZK",
+        "--customers",
+        customers.as_str(),
+        "--accounts",
+        &accounts,
+        "--transactions",
+        &transactions,
+    ];
+    let commands: &[&[&str]] = &[
+        &[
+            "customer",
+            "create",
+            "--first-name",
+            "A",
+            "--last-name",
+            "B",
+        ],
+        &["customer", "show", NOBODY],
+        &["customer", "find"],
+        &["customer", "update", NOBODY, "--first-name", "A"],
+        &["account", "open", "--customer", NOBODY, "--currency", "CZK"],
+        &["account", "show", "NB000000000001"],
+        &["account", "list", NOBODY],
+        &["account", "freeze", NOBODY],
+        &["account", "unfreeze", NOBODY],
+        &["account", "close", NOBODY],
+        &[
+            "transfer", "--from", NOBODY, "--to", NOBODY, "--amount", "1 CZK",
+        ],
+        &["deposit", "--account", NOBODY, "--amount", "1 CZK"],
+        &["withdraw", "--account", NOBODY, "--amount", "1 CZK"],
+        &["statement", NOBODY, "--month", "2026-11"],
+        &import,
+        &["audit"],
+    ];
+    for arguments in commands {
+        let found = run(&database.url, arguments).await;
+        assert_eq!(found.code, 1, "{arguments:?}: {}", found.err);
+        let sentence = "does not have the schema yet: run `neobank migrate up`\n";
+        assert!(
+            found.err.ends_with(sentence),
+            "{arguments:?}: {}",
+            found.err
+        );
+    }
+    let told = run(&database.url, &["audit", "--json"]).await;
+    assert_eq!(document(&told, "audit")["error"]["kind"], "schema");
+    let check = run(&database.url, &["audit", "--check"]).await;
+    assert_eq!(check.code, 3);
+    assert!(check.out.contains("neobank migrate up"), "{}", check.out);
+    // Monitoring answers, and says it too.
+    let health = data(&database.url, &["ops", "health"]).await;
+    let sentence = health["schema"].as_str().unwrap();
+    assert!(sentence.contains("run `neobank migrate up`"), "{sentence}");
+    // The role that a session is to act as may be missing as well.
+    let absent = as_role(&database, "nobody_has_this_name").await;
+    assert_eq!(absent.code, 1, "{}", absent.err);
+    assert!(absent.err.contains("neobank migrate up"), "{}", absent.err);
+    assert_eq!(run(&database.url, &["migrate", "up"]).await.code, 0);
+    let absent = as_role(&database, "nobody_has_this_name").await;
+    assert_eq!(absent.code, 6, "{}", absent.err);
+    assert!(
+        absent.err.contains("nobody_has_this_name"),
+        "{}",
+        absent.err
+    );
+    let health = data(&database.url, &["ops", "health"]).await;
+    assert!(health["schema"].is_null(), "{health}");
+}
+
+async fn as_role(database: &EmptyDatabase, role: &str) -> super::program::Run {
+    let mut command = super::program::neobank(&database.url, &["customer", "find"]);
+    command.env("DB_ROLE", role);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    output.await.unwrap().into()
+}
+
+async fn a_schema_of_another_version_is_told_by_its_age(database: EmptyDatabase) {
+    let superuser = database.superuser().await;
+    let library = customers::find_by_number(&superuser, "C1").await;
+    assert_eq!(
+        Error::from(library.unwrap_err()).kind(),
+        ErrorKind::SchemaMismatch
+    );
+    assert_eq!(run(&database.url, &["migrate", "up"]).await.code, 0);
+    let execute = async |sql: &str| {
+        superuser.execute(statement(sql, [])).await.unwrap();
+    };
+    // As an earlier version left it, which did not have this function.
+    execute("DROP FUNCTION banking.audit()").await;
+    execute("DELETE FROM migration.checksums WHERE name = 'banking/function_audit'").await;
+    let older = run(&database.url, &["audit"]).await;
+    assert_eq!(older.code, 1, "{}", older.err);
+    for part in ["is older than this neobank", "run `neobank migrate up`"] {
+        assert!(older.err.contains(part), "{}", older.err);
+    }
+    // As a later version left it, which has another one instead.
+    let later = "INSERT INTO migration.seaql_migrations (version, applied_at) VALUES ('m29990101_000001_later', 0)";
+    execute(later).await;
+    let newer = run(&database.url, &["audit"]).await;
+    assert_eq!(newer.code, 1, "{}", newer.err);
+    for part in ["is newer than this neobank", "m29990101_000001_later"] {
+        assert!(newer.err.contains(part), "{}", newer.err);
     }
 }

@@ -51,6 +51,21 @@ impl TestBank {
             .with_role("neobank_app")
     }
 
+    /// The database as an importer: a member of `neobank_import`, and nothing else.
+    pub(crate) async fn importer(&self) -> Database {
+        let config = DatabaseConfig::from_url(&self.url)
+            .unwrap()
+            .with_role("neobank_import");
+        Database::connect(config).await.unwrap()
+    }
+
+    /// Opens an account that takes entries of any time, as an importer.
+    pub(crate) async fn open_long_ago(&self, new: NewAccount) -> AccountId {
+        let new = new.with_opened_at("0001-01-01T00:00:00Z".parse().unwrap());
+        let importer = self.importer().await;
+        accounts::open(&importer, &new).await.unwrap().account_id
+    }
+
     /// The database as its superuser, past every privilege.
     pub(crate) async fn superuser(&self) -> Database {
         Database::connect(DatabaseConfig::from_url(&self.url).unwrap())

@@ -68,7 +68,7 @@ fn real(transactions: usize) -> History {
 async fn the_first_weeks_of_a_real_bank_s_year(bank: TestBank) {
     let history = real(2_000);
     let mut told = Vec::new();
-    let report = import::run(&bank.database, &history, |done| told.push(done))
+    let report = import::run(&bank.importer().await, &history, |done| told.push(done))
         .await
         .unwrap();
     assert_eq!(
@@ -96,9 +96,13 @@ async fn the_same_files_again_change_nothing(bank: TestBank) {
         "a,1,1993-01-02,100.00,100.00,cash deposit,\nb,1,1993-01-03,-30.50,69.50,,interest\n",
     )
     .unwrap();
-    import::run(&bank.database, &history, |_| ()).await.unwrap();
+    import::run(&bank.importer().await, &history, |_| ())
+        .await
+        .unwrap();
     let before = bank.fingerprint().await;
-    let report = import::run(&bank.database, &history, |_| ()).await.unwrap();
+    let report = import::run(&bank.importer().await, &history, |_| ())
+        .await
+        .unwrap();
     assert_eq!(
         report,
         ImportReport {
@@ -112,7 +116,7 @@ async fn the_same_files_again_change_nothing(bank: TestBank) {
 
 async fn a_balance_that_differs_undoes_the_whole_file(bank: TestBank) {
     let history = history("a,1,1993-01-02,100.00,100.00,,\nb,2,1993-01-03,5.00,5.01,,\n").unwrap();
-    let error = import::run(&bank.database, &history, |_| ())
+    let error = import::run(&bank.importer().await, &history, |_| ())
         .await
         .unwrap_err();
     let ImportError::BalanceDiffers {
@@ -132,7 +136,7 @@ async fn a_refused_line_is_named_and_undoes_the_whole_file(bank: TestBank) {
     // The recorded balance is above zero, so no overdraft is agreed, and the movement cannot be.
     let history =
         history("a,1,1993-01-02,100.00,100.00,,\nb,1,1993-01-03,-200.00,10.00,,\n").unwrap();
-    let error = import::run(&bank.database, &history, |_| ())
+    let error = import::run(&bank.importer().await, &history, |_| ())
         .await
         .unwrap_err();
     assert!(
@@ -233,11 +237,11 @@ async fn bad_files_are_refused_before_anything_is_written(bank: TestBank) {
 
 async fn a_longer_file_of_the_same_source_goes_on_and_widens_a_limit(bank: TestBank) {
     let first = "a,1,1993-01-02,100.00,100.00,,\nb,1,1993-01-03,-150.00,-50.00,,\n";
-    import::run(&bank.database, &history(first).unwrap(), |_| ())
+    import::run(&bank.importer().await, &history(first).unwrap(), |_| ())
         .await
         .unwrap();
     let longer = format!("{first}c,1,1993-01-04,-250.00,-300.00,,\n");
-    let report = import::run(&bank.database, &history(&longer).unwrap(), |_| ())
+    let report = import::run(&bank.importer().await, &history(&longer).unwrap(), |_| ())
         .await
         .unwrap();
     assert_eq!((report.posted, report.replayed), (1, 2));
@@ -246,7 +250,7 @@ async fn a_longer_file_of_the_same_source_goes_on_and_widens_a_limit(bank: TestB
     assert_eq!(account.overdraft_limit, Some(czk("300")));
     // A rejection names the account as the file does.
     let wrong = format!("{longer}d,1,1993-01-05,-1.00,5.00,,\n");
-    let error = import::run(&bank.database, &history(&wrong).unwrap(), |_| ())
+    let error = import::run(&bank.importer().await, &history(&wrong).unwrap(), |_| ())
         .await
         .unwrap_err();
     assert!(
@@ -286,7 +290,9 @@ async fn optional_columns_are_kept_and_days_are_those_of_the_accounts_zone(bank:
         ["customers: the column \"sex\" is not used"]
     );
     for _ in 0..2 {
-        import::run(&bank.database, &history, |_| ()).await.unwrap();
+        import::run(&bank.importer().await, &history, |_| ())
+            .await
+            .unwrap();
     }
     let customer = customers::find_by_email(&bank.database, "ada@example.org")
         .await

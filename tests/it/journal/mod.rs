@@ -4,6 +4,7 @@ mod accounts;
 mod append_only;
 mod attacker;
 mod entries;
+mod history;
 mod money;
 mod post_transfers;
 mod roles;

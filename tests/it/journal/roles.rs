@@ -111,16 +111,18 @@ async fn the_application_is_not_the_owner(bank: TestBank) {
 async fn functions_are_for_those_they_are_granted_to(bank: TestBank) {
     let sql = "SELECT string_agg(p.proname || ' ' || r.rolname, ', ' ORDER BY p.proname, r.rolname)
                FROM pg_proc AS p, pg_roles AS r
-               WHERE p.pronamespace = 'banking'::regnamespace AND r.rolname IN ('neobank_app', 'neobank_read')
+               WHERE p.pronamespace = 'banking'::regnamespace AND r.rolname IN ('neobank_app', 'neobank_read', 'neobank_import')
                  AND has_function_privilege(r.oid, p.oid, 'EXECUTE')";
     let granted: String = bank.database.fetch_value(statement(sql, [])).await.unwrap();
     assert_eq!(
         granted,
         "audit neobank_app, audit neobank_read, audit_guards neobank_app, audit_guards neobank_read, \
-         is_system_account neobank_app, is_system_account neobank_read, open_system_accounts neobank_app, post_transfers neobank_app, \
-         post_unless_refused neobank_app, start_of_day neobank_app, \
-         start_of_day neobank_read, system_account_id neobank_app, system_account_id neobank_read, \
-         update_account_optimistic neobank_app, uuid_v7 neobank_app"
+         is_system_account neobank_app, is_system_account neobank_read, open_system_accounts neobank_app, \
+         open_system_accounts neobank_import, post_transfers neobank_app, post_transfers neobank_import, \
+         post_unless_refused neobank_app, post_unless_refused neobank_import, \
+         start_of_day neobank_app, start_of_day neobank_import, start_of_day neobank_read, \
+         system_account_id neobank_app, system_account_id neobank_import, system_account_id neobank_read, \
+         update_account_optimistic neobank_app, uuid_v7 neobank_app, uuid_v7 neobank_import"
     );
     // Whoever is neither has nothing, also not by PUBLIC.
     let superuser = bank.superuser().await;

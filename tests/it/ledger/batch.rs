@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use neobank_db::{Executor, statement};
+use neobank_domain::accounts::NewAccount;
 use neobank_domain::ledger::{Direction, Outcome, PostingKind, SystemAccount};
-use neobank_domain::{Ledger, LedgerError, PostingRequest, Refusal, Request, TransferRequest};
+use neobank_domain::{
+    AccountType, Ledger, LedgerError, PostingRequest, Refusal, Request, TransferRequest,
+};
 
 use crate::harness::{TestBank, czk};
 
@@ -181,7 +184,9 @@ async fn an_empty_list_is_no_work(bank: TestBank) {
 }
 
 async fn history_keeps_its_own_time(bank: TestBank) {
-    let account = bank.account(czk("0")).await;
+    let customer = bank.customer().await;
+    let new = NewAccount::new(customer, AccountType::Checking, czk("0").currency());
+    let account = bank.open_long_ago(new).await;
     let day = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
     let outcomes = bank
         .ledger

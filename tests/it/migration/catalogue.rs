@@ -576,7 +576,7 @@ async fn every_role_and_setting_sees_the_same(database: EmptyDatabase) {
         let sql = format!("ALTER DATABASE {name} SET {setting}");
         superuser.execute(statement(&sql, [])).await.unwrap();
     }
-    for role in ["neobank_app", "neobank_read", "pg_monitor"] {
+    for role in ["neobank_app", "neobank_read", "neobank_import", "pg_monitor"] {
         let url = database.superuser_url();
         let config = DatabaseConfig::from_url(&url).unwrap().with_role(role);
         let one = Database::connect(config).await.unwrap();
@@ -609,7 +609,11 @@ async fn the_database_is_closed_to_everyone_and_given_back(closed: EmptyDatabase
         read.await.unwrap()
     };
     let everyone = "PUBLIC CONNECT, PUBLIC TEMPORARY";
-    let groups = ["neobank_app CONNECT", "neobank_read CONNECT"];
+    let groups = [
+        "neobank_app CONNECT",
+        "neobank_read CONNECT",
+        "neobank_import CONNECT",
+    ];
     let is_closed =
         |found: &str| !found.contains("PUBLIC") && groups.iter().all(|one| found.contains(one));
     assert!(is_closed(&privileges().await), "{}", privileges().await);
@@ -658,7 +662,7 @@ async fn the_database_is_closed_to_everyone_and_given_back(closed: EmptyDatabase
 
 async fn a_role_of_another_bank_is_told(database: EmptyDatabase) {
     let warnings = bank(&database).await.warnings().await.unwrap();
-    for role in ["neobank_app", "neobank_read"] {
+    for role in ["neobank_app", "neobank_read", "neobank_import"] {
         let start = format!("the role {role} is used by other databases of this cluster too");
         let told = warnings.iter().find(|one| one.starts_with(&start));
         assert!(

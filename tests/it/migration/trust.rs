@@ -192,7 +192,7 @@ async fn a_rollout_that_fails_in_the_functions_gives_no_access_and_is_finished_l
     broken.up().await.unwrap_err();
     assert_eq!(broken.status().await.unwrap().verdict(), Verdict::Pending);
     let access = "SELECT count(*) FROM pg_catalog.pg_class AS c,
-             unnest(ARRAY['neobank_app', 'neobank_read']) AS role
+             unnest(ARRAY['neobank_app', 'neobank_read', 'neobank_import']) AS role
          WHERE c.relnamespace = 'banking'::regnamespace AND c.relkind IN ('r', 'v')
            AND has_table_privilege(role, c.oid, 'SELECT, INSERT, UPDATE, DELETE')";
     let superuser = database.superuser().await;

@@ -1,7 +1,8 @@
 //! A merge that is refused names what is wrong and changes nothing.
 
+use neobank_db::{Executor, statement};
 use neobank_domain::CustomerId;
-use neobank_domain::preferences::{self, CUSTOMERS_MAX, PreferenceError};
+use neobank_domain::preferences::{self, CUSTOMERS_MAX, PreferenceError, PreferenceUpdate};
 use serde_json::json;
 
 use super::{kept, update};
@@ -11,6 +12,7 @@ on_both_versions!(
     unknown_customers_are_named,
     unknown_customers_are_named_inside_a_transaction_that_goes_on,
     a_nul_is_a_clear_error,
+    a_number_that_would_be_rounded_is_named_and_not_rounded,
     too_many_are_refused,
 );
 
@@ -59,6 +61,36 @@ async fn unknown_customers_are_named_inside_a_transaction_that_goes_on(bank: Tes
         .await
         .unwrap();
     assert_eq!(kept(&bank, customer).await, json!({"a": 1, "b": 3}));
+}
+
+/// Written by another program, which PostgreSQL lets keep any number.
+async fn a_number_that_would_be_rounded_is_named_and_not_rounded(bank: TestBank) {
+    const NUMBER: &str = "0.123456789012345678901234567890";
+    let customer = bank.customer().await;
+    let sql = "INSERT INTO banking.customer_preferences (customer_id, preferences) VALUES ($1, $2::text::jsonb)";
+    let json = format!(r#"{{"limits": [1, {{"daily": {NUMBER}}}]}}"#);
+    bank.database
+        .execute(statement(sql, [customer.as_uuid().into(), json.into()]))
+        .await
+        .unwrap();
+    // Merging leaves it exactly as it is, and reading says what it cannot give.
+    let update =
+        PreferenceUpdate::from_json(customer, r#"{"language": "cs", "rate": 0.1}"#).unwrap();
+    preferences::merge(&bank.database, &[update]).await.unwrap();
+    let error = preferences::find(&bank.database, customer)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, PreferenceError::Number { field, number, .. } if field == "limits[1].daily" && number == NUMBER),
+        "{error:?}"
+    );
+    let sql = "SELECT preferences->'limits'->1->>'daily' FROM banking.customer_preferences WHERE customer_id = $1";
+    let stored: String = bank
+        .database
+        .fetch_value(statement(sql, [customer.as_uuid().into()]))
+        .await
+        .unwrap();
+    assert_eq!(stored, NUMBER);
 }
 
 async fn a_nul_is_a_clear_error(bank: TestBank) {

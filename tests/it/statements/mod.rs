@@ -8,7 +8,7 @@ mod refusal;
 mod summary;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::accounts::NewAccount;
 use neobank_domain::{AccountId, AccountType, Money, PostingRequest, Request};
 
 use crate::harness::{TestBank, czk};
@@ -24,10 +24,7 @@ pub(crate) async fn account_in(bank: &TestBank, time_zone: &str) -> AccountId {
             czk("0").currency(),
         )
     };
-    accounts::open(&bank.database, &new)
-        .await
-        .unwrap()
-        .account_id
+    bank.open_long_ago(new).await
 }
 
 /// Postings at these times: money in when the amount is positive, out when it is negative.

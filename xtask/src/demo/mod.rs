@@ -36,9 +36,12 @@ pub(crate) struct DemoArguments {
 pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let server = server::start(arguments.database_url, arguments.postgres).await?;
-    let database = server::roll_out(&server).await?;
+    server::roll_out(&server).await?;
 
-    let replayed = replay::run(&database).await?;
+    let importer = server::connect(&server, "neobank_import").await?;
+    let replayed = replay::run(&importer).await?;
+    importer.close();
+    let database = server::connect(&server, "neobank_app").await?;
     books::show(&database).await?;
     statement::show(&database, &replayed).await?;
     transfers::run(&database, &replayed, arguments.tasks, arguments.transfers).await?;

@@ -35,8 +35,8 @@ pub(super) async fn start(
     Ok(server)
 }
 
-/// Makes the database and the schema, and connects as the application does.
-pub(super) async fn roll_out(server: &LocalServer) -> anyhow::Result<Database> {
+/// Makes the database and the schema.
+pub(super) async fn roll_out(server: &LocalServer) -> anyhow::Result<()> {
     heading("The schema");
     let administrator = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
     administrator
@@ -57,9 +57,14 @@ pub(super) async fn roll_out(server: &LocalServer) -> anyhow::Result<Database> {
         report.objects.len()
     );
 
-    // Acts as the role that an application has: it can insert into the journal, and touch no balance.
+    Ok(())
+}
+
+/// Connects as a member of a role: `neobank_app`, which posts and touches no balance, or `neobank_import`, which may also
+/// bring history in.
+pub(super) async fn connect(server: &LocalServer, role: &str) -> anyhow::Result<Database> {
     let url = server.database_url(DATABASE);
-    let mut config = DatabaseConfig::from_url(&url)?.with_role("neobank_app");
+    let mut config = DatabaseConfig::from_url(&url)?.with_role(role);
     config.application_name = "neobank demo".to_owned();
     config.pool_max = 16;
     config.acquire_timeout = std::time::Duration::from_secs(30);

@@ -103,7 +103,7 @@ const FUNCTIONS: &str = "SELECT n.nspname::text AS schema,
     concat_ws(', ', l.lanname, CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
               CASE WHEN p.prosecdef THEN 'security definer' END) AS properties,
     coalesce((SELECT string_agg(r.rolname::text, ', ' ORDER BY r.rolname)
-              FROM pg_roles AS r WHERE r.rolname IN ('neobank_app', 'neobank_read')
+              FROM pg_roles AS r WHERE r.rolname IN ('neobank_app', 'neobank_import', 'neobank_read')
                 AND has_function_privilege(r.oid, p.oid, 'EXECUTE')), 'nobody but the owner') AS roles
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang
 WHERE n.nspname = ANY ($1) ORDER BY 1, 2";
@@ -123,13 +123,13 @@ const PRIVILEGES: &str = "SELECT schema, table_name, role, string_agg(privilege,
                   AND has_column_privilege(r.oid, c.oid, a.attnum, p.name))) END AS privilege
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN pg_roles AS r CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE')) AS p (name)
-    WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p') AND r.rolname IN ('neobank_app', 'neobank_read')
+    WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p') AND r.rolname IN ('neobank_app', 'neobank_import', 'neobank_read')
       AND has_any_column_privilege(r.oid, c.oid, p.name)
     UNION ALL
     SELECT n.nspname::text, c.relname::text, r.rolname::text, p.name
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN pg_roles AS r CROSS JOIN (VALUES ('DELETE'), ('TRUNCATE')) AS p (name)
-    WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p') AND r.rolname IN ('neobank_app', 'neobank_read')
+    WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p') AND r.rolname IN ('neobank_app', 'neobank_import', 'neobank_read')
       AND has_table_privilege(r.oid, c.oid, p.name)
 ) AS granted GROUP BY schema, table_name, role ORDER BY 1, 2, 3";
 

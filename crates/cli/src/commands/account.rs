@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use neobank_db::Executor;
 use neobank_domain::accounts::{self, AccountStatus, NewAccount};
-use neobank_domain::{Account, AccountId, AccountType, Currency, Money, shortened};
+use neobank_domain::{Account, AccountId, AccountType, Currency, Money, import, shortened};
 use serde_json::json;
 
 use super::customer;
@@ -20,7 +20,7 @@ pub(crate) enum AccountCommand {
     Show(Named),
     /// List a customer's accounts, the oldest first
     List {
-        /// The customer's identifier or e-mail address
+        /// The customer's identifier, number or e-mail address
         customer: String,
     },
     /// Let an account not move for now
@@ -33,7 +33,7 @@ pub(crate) enum AccountCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct OpenArguments {
-    /// The owner's identifier or e-mail address
+    /// The owner's identifier, number or e-mail address
     #[arg(long)]
     customer: String,
     /// What kind it is
@@ -52,7 +52,7 @@ pub(crate) struct OpenArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct Named {
-    /// The account's identifier or number
+    /// The account's identifier, its number, or SOURCE/ID of an import
     account: String,
 }
 
@@ -94,11 +94,14 @@ pub(crate) async fn run(
     Answer::new(name, data, vec![Block::Fields(fields(&account))])
 }
 
-/// The account with this identifier or number.
+/// The account with this identifier, number, or source and identifier there, such as `old-bank/17`.
 pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Account, CommandError> {
     let found = match named.parse::<AccountId>() {
         Ok(account) => accounts::find(on, account).await?,
-        Err(_) => accounts::find_by_number(on, named).await?,
+        Err(_) => match accounts::find_by_number(on, named).await? {
+            Some(found) => Some(found),
+            None => of_source(on, named).await?,
+        },
     };
     found.ok_or_else(|| {
         CommandError::failed(
@@ -106,6 +109,14 @@ pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Account, Com
             format!("unknown account: {:?}", shortened(named)),
         )
     })
+}
+
+/// The imported account that a text names by its source and its identifier there.
+async fn of_source(on: &impl Executor, named: &str) -> Result<Option<Account>, CommandError> {
+    let Some((source, source_id)) = named.split_once('/') else {
+        return Ok(None);
+    };
+    Ok(accounts::find(on, import::account_id(source, source_id)).await?)
 }
 
 /// A message with each account's number beside its identifier.

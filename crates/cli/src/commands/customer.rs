@@ -8,7 +8,7 @@ use neobank_domain::customers::{
     self, Customer, CustomerCursor, CustomerFilter, CustomerStatus, CustomerType, CustomerUpdate,
     KycStatus, NewCustomer,
 };
-use neobank_domain::{CustomerId, shortened};
+use neobank_domain::{CustomerId, import, shortened};
 use serde_json::json;
 
 use super::views::CustomerView;
@@ -22,7 +22,7 @@ pub(crate) enum CustomerCommand {
     Create(CreateArguments),
     /// Show one customer
     Show {
-        /// The identifier, or the e-mail address in whatever case
+        /// The identifier, the number, the e-mail address in whatever case, or SOURCE/ID of an import
         customer: String,
     },
     /// Find customers, the newest first
@@ -80,7 +80,7 @@ pub(crate) struct FindArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpdateArguments {
-    /// The identifier, or the e-mail address in whatever case
+    /// The identifier, the number, the e-mail address in whatever case, or SOURCE/ID of an import
     customer: String,
     #[arg(long)]
     first_name: Option<String>,
@@ -147,11 +147,15 @@ pub(crate) async fn run(
     }
 }
 
-/// The customer with this identifier or e-mail address.
+/// The customer with this identifier, e-mail address, number, or source and identifier there, such as `old-bank/17`.
 pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Customer, CommandError> {
     let found = match named.parse::<CustomerId>() {
         Ok(customer) => customers::find(on, customer).await?,
-        Err(_) => customers::find_by_email(on, named).await?,
+        Err(_) if named.contains('@') => customers::find_by_email(on, named).await?,
+        Err(_) => match customers::find_by_number(on, named).await? {
+            Some(found) => Some(found),
+            None => of_source(on, named).await?,
+        },
     };
     found.ok_or_else(|| {
         CommandError::failed(
@@ -159,6 +163,14 @@ pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Customer, Co
             format!("unknown customer: {:?}", shortened(named)),
         )
     })
+}
+
+/// The imported customer that a text names by its source and its identifier there.
+async fn of_source(on: &impl Executor, named: &str) -> Result<Option<Customer>, CommandError> {
+    let Some((source, source_id)) = named.split_once('/') else {
+        return Ok(None);
+    };
+    Ok(customers::find(on, import::customer_id(source, source_id)).await?)
 }
 
 async fn page(

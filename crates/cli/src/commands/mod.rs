@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod customer;
+pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod ops;
@@ -33,6 +34,7 @@ pub(crate) async fn run(
         Command::Deposit(arguments) => transfer::deposit(arguments, connection).await,
         Command::Withdraw(arguments) => transfer::withdraw(arguments, connection).await,
         Command::Statement(arguments) => statement::run(arguments, connection).await,
+        Command::Import(arguments) => import::run(arguments, connection, wants_json).await,
         Command::Audit(_) => audit::run(connection).await,
         Command::Migrate(arguments) => migrate::run(arguments, connection).await,
         Command::Ops(command) => ops::run(command, connection).await,

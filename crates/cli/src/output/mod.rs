@@ -74,6 +74,15 @@ impl Answer {
         }
     }
 
+    /// The same answer with a sentence below it; in JSON it is a field of the data.
+    pub(crate) fn with_note(mut self, field: &str, sentence: String) -> Self {
+        if let Some(data) = self.data.as_object_mut() {
+            data.insert(field.to_owned(), sentence.as_str().into());
+        }
+        self.blocks.push(Block::Note(sentence));
+        self
+    }
+
     /// The same answer, where something is not as it should be.
     pub(crate) const fn failed_if(mut self, wrong: bool) -> Self {
         if wrong {

@@ -32,6 +32,20 @@ pub enum AccountError {
         /// Its identifier.
         account: AccountId,
     },
+    /// The account's number cannot be kept, or is of the form that the database makes.
+    #[error("an account cannot have the number {number:?}: {reason}")]
+    Number {
+        /// What was given, cut to a length.
+        number: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Another account has this number.
+    #[error("the account number {number:?} belongs to another account")]
+    NumberTaken {
+        /// What was given.
+        number: String,
+    },
     /// Customers have no accounts of this kind.
     #[error("a customer's account cannot be of type {account_type}")]
     AccountType {

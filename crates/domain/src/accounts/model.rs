@@ -12,7 +12,7 @@ pub struct Account {
     pub account_id: AccountId,
     /// Its owner; `None` for the bank's own accounts.
     pub customer_id: Option<CustomerId>,
-    /// The number that people use; made by the database.
+    /// The number that people use: made by the database, or the source's own for an imported account.
     pub account_number: String,
     /// What kind it is.
     pub account_type: AccountType,
@@ -65,8 +65,13 @@ pub struct NewAccount {
     pub overdraft_limit: Money,
     /// The zone whose days its statements use, as in the IANA database: `UTC`, or an area and a place.
     pub time_zone: String,
-    /// When it was opened, for accounts that are brought in; now, when there is none.
+    /// When it was opened, for an account of another system; `None` is now. Only members of the role `neobank_import`
+    /// may give it.
     pub opened_at: Option<DateTime<Utc>>,
+    /// The number of another system: 1 to 64 printable characters without a space at either end, not of the form that
+    /// the database makes or reserves. `None` lets the database make one. Only members of the role `neobank_import` may
+    /// give it.
+    pub account_number: Option<String>,
 }
 
 /// What kind an account is.
@@ -111,6 +116,7 @@ impl NewAccount {
             overdraft_limit: Money::zero(currency),
             time_zone: "UTC".to_owned(),
             opened_at: None,
+            account_number: None,
         }
     }
 
@@ -128,7 +134,14 @@ impl NewAccount {
         self
     }
 
-    /// The same, opened at a time in the past: for accounts that are brought in.
+    /// The same with the number that another system gave it; see [`NewAccount::account_number`].
+    #[must_use]
+    pub fn with_account_number(mut self, number: impl Into<String>) -> Self {
+        self.account_number = Some(number.into());
+        self
+    }
+
+    /// The same, opened at a time in the past: for accounts of another system; see [`NewAccount::opened_at`].
     #[must_use]
     pub const fn with_opened_at(mut self, opened_at: DateTime<Utc>) -> Self {
         self.opened_at = Some(opened_at);

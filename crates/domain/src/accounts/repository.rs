@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{Account, AccountError, AccountStatus, AccountType, NewAccount};
+use crate::text::check_number;
 use crate::{AccountId, Currency, CustomerId, Money, shortened};
 
 /// Every column that an [`Account`] is made of.
@@ -43,8 +44,8 @@ struct ChangedRow {
 ///
 /// # Errors
 ///
-/// [`AccountError`]: the owner is unknown, suspended or closed, the type or the limit is not a customer's, the time zone is unknown, or the
-/// account exists.
+/// [`AccountError`]: the owner is unknown, suspended or closed, the type or the limit is not a customer's, the time zone is
+/// unknown, the number cannot be kept or belongs to another account, or the account exists.
 pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, AccountError> {
     if new.account_type == AccountType::System {
         return Err(AccountError::AccountType {
@@ -62,24 +63,41 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
             time_zone: shortened(&new.time_zone),
         });
     }
-    // One statement, so that a refusal leaves nothing behind, the bank's own accounts included.
-    let sql = format!(
-        "INSERT INTO banking.accounts
-             (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit, time_zone, opened_at)
-         SELECT $1, $2, $3, currency.currency_code, currency.minor_units, $5, $6, coalesce($7, clock_timestamp())
-         FROM banking.currencies AS currency, banking.open_system_accounts(currency.currency_code)
-         WHERE currency.currency_code = $4
-         RETURNING {COLUMNS}"
-    );
-    let parameters: [Value; 7] = [
+    if let Some(number) = &new.account_number {
+        check_number(number, is_made_here).map_err(|reason| AccountError::Number {
+            number: shortened(number),
+            reason,
+        })?;
+    }
+    let mut parameters: Vec<Value> = vec![
         new.account_id.as_uuid().into(),
         new.customer_id.as_uuid().into(),
         new.account_type.name().into(),
         new.currency.code().into(),
         new.overdraft_limit.amount().into(),
         new.time_zone.as_str().into(),
-        new.opened_at.into(),
     ];
+    // Columns that only an importer may give.
+    let (mut columns, mut values) = (String::new(), String::new());
+    if let Some(opened_at) = new.opened_at {
+        parameters.push(opened_at.into());
+        columns.push_str(", opened_at");
+        values.push_str(&format!(", ${}::timestamptz", parameters.len()));
+    }
+    if let Some(number) = &new.account_number {
+        parameters.push(number.as_str().into());
+        columns.push_str(", account_number");
+        values.push_str(&format!(", ${}", parameters.len()));
+    }
+    // One statement, so that a rejection leaves nothing behind, the bank's own accounts included.
+    let sql = format!(
+        "INSERT INTO banking.accounts
+             (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit, time_zone{columns})
+         SELECT $1, $2, $3, currency.currency_code, currency.minor_units, $5, $6{values}
+         FROM banking.currencies AS currency, banking.open_system_accounts(currency.currency_code)
+         WHERE currency.currency_code = $4
+         RETURNING {COLUMNS}"
+    );
     match on
         .fetch_one::<AccountRow>(statement(&sql, parameters))
         .await
@@ -305,6 +323,14 @@ fn check_limit(limit: Money, currency: Currency) -> Result<(), AccountError> {
     Ok(())
 }
 
+/// Whether the database makes numbers of this form, or reserves them for the bank's own accounts.
+fn is_made_here(number: &str) -> bool {
+    number.starts_with("SYS-")
+        || number
+            .strip_prefix("NB")
+            .is_some_and(|rest| rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
     let time_zone = || AccountError::TimeZone {
         time_zone: shortened(&new.time_zone),
@@ -318,6 +344,11 @@ fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
         (ErrorClass::UniqueViolation, Some("accounts_pkey"), _) => AccountError::AlreadyOpen {
             account: new.account_id,
         },
+        (ErrorClass::UniqueViolation, Some("accounts_account_number_key"), _) => {
+            AccountError::NumberTaken {
+                number: new.account_number.clone().unwrap_or_default(),
+            }
+        }
         (ErrorClass::ForeignKeyViolation, Some("accounts_customer_id_fkey"), _) => {
             AccountError::UnknownCustomer {
                 customer: new.customer_id,

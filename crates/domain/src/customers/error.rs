@@ -25,6 +25,12 @@ pub enum CustomerError {
         /// What was given.
         email: String,
     },
+    /// Another customer has this number.
+    #[error("the customer number {number:?} belongs to another customer")]
+    NumberTaken {
+        /// What was given.
+        number: String,
+    },
     /// A field that cannot be kept.
     #[error("{field} cannot be {value:?}: {reason}")]
     Invalid {

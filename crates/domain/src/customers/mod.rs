@@ -7,5 +7,5 @@ mod search;
 
 pub use error::CustomerError;
 pub use model::{Customer, CustomerStatus, CustomerType, CustomerUpdate, KycStatus, NewCustomer};
-pub use repository::{create, find, find_by_email, update};
+pub use repository::{create, find, find_by_email, find_by_number, update};
 pub use search::{CustomerCursor, CustomerFilter, CustomerPage, search, search_query};

@@ -10,7 +10,7 @@ use crate::CustomerId;
 pub struct Customer {
     /// Identifies it.
     pub customer_id: CustomerId,
-    /// The number that people use; made by the database.
+    /// The number that people use: made by the database, or the source's own for an imported customer.
     pub customer_number: String,
     /// Given name; for a business, whatever goes before the last part of its name.
     pub first_name: String,
@@ -63,6 +63,9 @@ pub struct NewCustomer {
     pub date_of_birth: Option<NaiveDate>,
     /// What kind it is.
     pub customer_type: CustomerType,
+    /// The number of another system: 1 to 64 printable characters without a space at either end, not of the form that
+    /// the database makes. `None` lets the database make one. Only members of the role `neobank_import` may give it.
+    pub customer_number: Option<String>,
 }
 
 /// What may be changed of a customer. A field that is `None` stays as it is; an inner `None` takes the value away.
@@ -189,6 +192,7 @@ impl NewCustomer {
             phone_secondary: None,
             date_of_birth: None,
             customer_type: CustomerType::Individual,
+            customer_number: None,
         }
     }
 

@@ -64,6 +64,21 @@ pub async fn find(
     find_where(on, condition).await
 }
 
+/// The customer with this number, or `None`.
+///
+/// # Errors
+///
+/// [`CustomerError::Database`].
+pub async fn find_by_number(
+    on: &impl Executor,
+    number: &str,
+) -> Result<Option<Customer>, CustomerError> {
+    if number.contains('\0') {
+        return Ok(None);
+    }
+    find_where(on, Expr::col("customer_number").eq(number)).await
+}
+
 /// The customer with this e-mail address, in whatever case, or `None`.
 ///
 /// # Errors
@@ -93,7 +108,11 @@ pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, C
     check_phone("phone_primary", new.phone_primary.as_deref())?;
     check_phone("phone_secondary", new.phone_secondary.as_deref())?;
     check_date_of_birth(new.date_of_birth)?;
-    let values: [(&str, Value); 8] = [
+    if let Some(number) = &new.customer_number {
+        text::check_number(number, is_made_here)
+            .map_err(|reason| invalid("customer_number", number, reason))?;
+    }
+    let mut values: Vec<(&str, Value)> = vec![
         ("customer_id", new.customer_id.as_uuid().into()),
         ("first_name", new.first_name.as_str().into()),
         ("last_name", new.last_name.as_str().into()),
@@ -103,6 +122,10 @@ pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, C
         ("date_of_birth", new.date_of_birth.into()),
         ("customer_type", new.customer_type.name().into()),
     ];
+    // A column that only an importer may give.
+    if let Some(number) = &new.customer_number {
+        values.push(("customer_number", number.as_str().into()));
+    }
     let (columns, values): (Vec<_>, Vec<_>) = values
         .into_iter()
         .map(|(name, value)| (name, value.into()))
@@ -119,8 +142,20 @@ pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, C
         Err(error) if is_violated(&error, "customers_pkey") => Err(CustomerError::AlreadyExists {
             customer: new.customer_id,
         }),
+        Err(error) if is_violated(&error, "customers_customer_number_key") => {
+            Err(CustomerError::NumberTaken {
+                number: new.customer_number.clone().unwrap_or_default(),
+            })
+        }
         Err(error) => Err(why_not_written(error, new.email.as_deref())),
     }
+}
+
+/// Whether the database makes numbers of this form.
+fn is_made_here(number: &str) -> bool {
+    number
+        .strip_prefix('C')
+        .is_some_and(|rest| rest.len() == 10 && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Changes the fields that the update names, and moves `updated_at`.

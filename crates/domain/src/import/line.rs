@@ -31,6 +31,8 @@ pub struct CustomerLine {
     pub phone: Option<String>,
     /// The kind of customer; an individual where the source has none.
     pub customer_type: CustomerType,
+    /// The number that the source uses with people; the database makes one where the source has none.
+    pub customer_number: Option<String>,
 }
 
 /// An account in the source.
@@ -52,6 +54,8 @@ pub struct AccountLine {
     pub currency: Currency,
     /// The zone whose days the account's dates are; the history's where the source has none.
     pub time_zone: String,
+    /// The number that the source uses with people; the database makes one where the source has none.
+    pub account_number: Option<String>,
 }
 
 /// A transaction in the source.
@@ -69,15 +73,21 @@ pub struct TransactionLine {
     pub date: NaiveDate,
     /// The balance that the bank recorded after it.
     pub recorded_balance: Money,
-    /// What to ask the ledger for. Its time is the start of the day in UTC until the account's zone is known.
+    /// The request to the ledger. Its time is the start of the day in UTC until the account's zone is known.
     pub request: PostingRequest,
 }
 
 impl CustomerLine {
     pub(super) const FILE: &'static str = "customers";
     pub(super) const COLUMNS: &'static [&'static str] = &["customer_id", "date_of_birth"];
-    pub(super) const OPTIONAL: &'static [&'static str] =
-        &["first_name", "last_name", "email", "phone", "customer_type"];
+    pub(super) const OPTIONAL: &'static [&'static str] = &[
+        "first_name",
+        "last_name",
+        "email",
+        "phone",
+        "customer_type",
+        "customer_number",
+    ];
 
     pub(super) fn read(fields: &Fields<'_>, source: &str) -> Result<Self, ImportError> {
         let source_id = fields.identifier("customer_id")?;
@@ -100,6 +110,7 @@ impl CustomerLine {
                 name => CustomerType::from_name(name)
                     .ok_or_else(|| fields.problem("customer_type", "not individual or business"))?,
             },
+            customer_number: fields.optional("customer_number"),
         })
     }
 }
@@ -107,7 +118,8 @@ impl CustomerLine {
 impl AccountLine {
     pub(super) const FILE: &'static str = "accounts";
     pub(super) const COLUMNS: &'static [&'static str] = &["account_id", "customer_id", "opened_on"];
-    pub(super) const OPTIONAL: &'static [&'static str] = &["account_type", "currency", "time_zone"];
+    pub(super) const OPTIONAL: &'static [&'static str] =
+        &["account_type", "currency", "time_zone", "account_number"];
 
     pub(super) fn read(fields: &Fields<'_>, options: &ImportOptions) -> Result<Self, ImportError> {
         let source = &options.source;
@@ -136,6 +148,7 @@ impl AccountLine {
                 "" => options.time_zone.clone(),
                 zone => zone.to_owned(),
             },
+            account_number: fields.optional("account_number"),
         })
     }
 }

@@ -8,15 +8,17 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::ImportError;
 use super::line::{AccountLine, CustomerLine, TransactionLine};
+use crate::ledger::Direction;
 use crate::{Currency, Money, shortened};
 
 /// The three files. The first line of each names its columns; columns that are not known are named in a warning.
 #[derive(Debug)]
 pub struct Sources<C, A, T> {
     /// Columns `customer_id`, `date_of_birth` (may be empty); optional `first_name`, `last_name`, `email`, `phone`,
-    /// `customer_type`.
+    /// `customer_type`, `customer_number`.
     pub customers: C,
-    /// Columns `account_id`, `customer_id`, `opened_on`; optional `account_type`, `currency`, `time_zone`.
+    /// Columns `account_id`, `customer_id`, `opened_on`; optional `account_type`, `currency`, `time_zone`,
+    /// `account_number`.
     pub accounts: A,
     /// Columns `transaction_id`, `account_id`, `date`, `movement` (with its sign), `balance` (as the bank recorded it after
     /// the transaction), `operation`, `purpose`; in the order in which they happened.
@@ -51,7 +53,7 @@ impl ImportOptions {
 }
 
 /// What the files hold, checked: every line can be read, identifiers are unique, accounts have owners, transactions have
-/// accounts, and times do not go back.
+/// accounts, numbers are unique, and times neither go back nor lie before an account's opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
     /// The columns of the files that were not used.
@@ -171,6 +173,41 @@ impl History {
         }
     }
 
+    /// Every recorded balance that is not the account's balance before it plus the movement, without a database.
+    ///
+    /// The balance before an account's first transaction in the files is not known, since the files may go on where
+    /// earlier ones ended; it is taken from that line.
+    #[must_use]
+    pub fn check_balances(&self) -> Vec<ImportError> {
+        let mut balances: HashMap<&str, Money> = HashMap::new();
+        let mut problems = Vec::new();
+        for line in &self.transactions {
+            let before = balances.insert(line.account.as_str(), line.recorded_balance);
+            let Some(before) = before else { continue };
+            let movement = match line.request.direction {
+                Direction::Credit => line.request.amount,
+                Direction::Debit => line.request.amount.negated(),
+            };
+            match before.checked_add(movement) {
+                Ok(running) if running == line.recorded_balance => {}
+                Ok(running) => problems.push(ImportError::BalanceDiffers {
+                    line: line.line,
+                    account: line.account.clone(),
+                    recorded: line.recorded_balance,
+                    running,
+                }),
+                Err(error) => problems.push(ImportError::Field {
+                    file: "transactions",
+                    line: line.line,
+                    field: "movement",
+                    value: movement.to_string(),
+                    reason: error.to_string(),
+                }),
+            }
+        }
+        problems
+    }
+
     fn check(&self, problems: &mut Vec<ImportError>) {
         let customers = unique(
             self.customers
@@ -203,7 +240,49 @@ impl History {
             .iter()
             .map(|line| (line.line, line.account.as_str()));
         known(&accounts, moved, ("transactions", "account_id"), problems);
+        self.check_numbers(problems);
         self.check_times(problems);
+        self.check_openings(problems);
+    }
+
+    /// Two customers, or two accounts, cannot have one number.
+    fn check_numbers(&self, problems: &mut Vec<ImportError>) {
+        let customers = self.customers.iter();
+        unique(
+            customers.filter_map(|line| Some((line.line, line.customer_number.as_deref()?))),
+            ("customers", "customer_number"),
+            problems,
+        );
+        let accounts = self.accounts.iter();
+        unique(
+            accounts.filter_map(|line| Some((line.line, line.account_number.as_deref()?))),
+            ("accounts", "account_number"),
+            problems,
+        );
+    }
+
+    /// An account has no entries from before it was opened.
+    fn check_openings(&self, problems: &mut Vec<ImportError>) {
+        let opened: HashMap<&str, NaiveDate> = self
+            .accounts
+            .iter()
+            .map(|line| (line.source_id.as_str(), line.opened_on))
+            .collect();
+        for line in &self.transactions {
+            let opened_on = opened.get(line.account.as_str());
+            if let Some(opened_on) = opened_on.filter(|opened_on| line.date < **opened_on) {
+                problems.push(ImportError::Field {
+                    file: "transactions",
+                    line: line.line,
+                    field: "date",
+                    value: line.date.to_string(),
+                    reason: format!(
+                        "the account {:?} was opened on {opened_on}",
+                        shortened(&line.account)
+                    ),
+                });
+            }
+        }
     }
 
     fn check_times(&self, problems: &mut Vec<ImportError>) {
@@ -390,7 +469,7 @@ fn unique<'a>(
                 file,
                 line,
                 field,
-                value: identifier.to_owned(),
+                value: shortened(identifier),
                 reason: "it stands on an earlier line too".to_owned(),
             });
         }

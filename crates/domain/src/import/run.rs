@@ -41,6 +41,9 @@ struct Id {
 /// The source does not say how far an account may be overdrawn; the limit that is agreed here is the lowest balance that
 /// the bank recorded. Where a later file of the same source goes lower, the limit is widened; it is never narrowed.
 ///
+/// The database acts as the role `neobank_import`, whose members alone may give the day on which an account was opened.
+/// The outcome of a commit whose answer was lost is found by importing the same files again.
+///
 /// Dates are days of the account's time zone: a transaction is posted at the start of its day there.
 ///
 /// # Errors
@@ -132,6 +135,7 @@ async fn create_customers(
             email: line.email.clone(),
             phone_primary: line.phone.clone(),
             customer_type: line.customer_type,
+            customer_number: line.customer_number.clone(),
             ..NewCustomer::individual(first_name, last_name)
         };
         customers::create(transaction, &new)
@@ -316,6 +320,7 @@ async fn open_accounts(
             .with_time_zone(&line.time_zone)
             .with_opened_at(moments.start(&line.time_zone, line.opened_on));
         new.account_id = line.account_id;
+        new.account_number.clone_from(&line.account_number);
         if let Some(limit) = limit {
             new.overdraft_limit = limit;
         }

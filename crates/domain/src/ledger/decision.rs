@@ -36,6 +36,8 @@ pub struct AccountState {
     pub last_entry_number: i64,
     /// The time of its newest entry.
     pub last_entry_at: Option<DateTime<Utc>>,
+    /// When it was opened; `None` for the bank's own accounts, which take the history of others.
+    pub opened_at: Option<DateTime<Utc>>,
     /// Moves with every change.
     pub version: i64,
 }
@@ -327,7 +329,12 @@ impl Books {
                 .fold(now, DateTime::max));
         };
         for account in [from, to] {
-            let earliest = account.last_entry_at.unwrap_or(EVENT_TIME_MIN);
+            // An opening ahead of the clock, which was set back then, does not count.
+            let opened_at = account.opened_at.filter(|opened_at| *opened_at <= now);
+            let earliest = account
+                .last_entry_at
+                .max(opened_at)
+                .unwrap_or(EVENT_TIME_MIN);
             if event_time < earliest || event_time > now {
                 return Err(Refusal::EventTime {
                     account: account.account_id,

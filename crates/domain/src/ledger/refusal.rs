@@ -100,7 +100,7 @@ pub enum Refusal {
         /// Its balance.
         balance: Money,
     },
-    /// The time of the event lies before the account's last entry, or in the future.
+    /// The time of the event lies before the account's last entry or before it was opened, or in the future.
     #[error(
         "account {account} cannot have an entry at {event_time}: it must lie between {earliest} and {latest}"
     )]
@@ -109,7 +109,7 @@ pub enum Refusal {
         account: AccountId,
         /// What was asked for.
         event_time: DateTime<Utc>,
-        /// The time of its last entry.
+        /// The time of its last entry, or of its opening.
         earliest: DateTime<Utc>,
         /// The time of the decision.
         latest: DateTime<Utc>,

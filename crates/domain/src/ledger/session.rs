@@ -24,7 +24,7 @@ use crate::{AccountId, Currency, Money, TransferId};
 
 const LOCK_ACCOUNTS: &str = "\
 SELECT account_id, account_number, currency_code, account_status, current_balance::numeric, held_balance::numeric,
-       overdraft_limit::numeric, last_entry_number, last_entry_at, version, pg_catalog.clock_timestamp() AS now
+       overdraft_limit::numeric, last_entry_number, last_entry_at, opened_at, version, pg_catalog.clock_timestamp() AS now
 FROM banking.accounts
 WHERE account_id OPERATOR(pg_catalog.=) ANY ($1)
 ORDER BY account_id
@@ -35,7 +35,7 @@ FOR NO KEY UPDATE";
 const READ_ACCOUNTS: &str = "\
 SELECT account.account_id, account.account_number, account.currency_code, account.account_status,
        account.current_balance::numeric, account.held_balance::numeric, account.overdraft_limit::numeric,
-       account.last_entry_number, account.last_entry_at, account.version
+       account.last_entry_number, account.last_entry_at, account.opened_at, account.version
 FROM pg_catalog.unnest((SELECT $1::pg_catalog.uuid[])) AS wanted (account_id)
 CROSS JOIN LATERAL (
     SELECT * FROM banking.accounts AS a WHERE a.account_id OPERATOR(pg_catalog.=) wanted.account_id OFFSET 0
@@ -528,6 +528,8 @@ impl EntryColumns {
 
 fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> {
     let account_id = AccountId::from(column::<Uuid>(row, "account_id")?);
+    let overdraft_limit: Option<Decimal> = column(row, "overdraft_limit")?;
+    let opened_at: DateTime<Utc> = column(row, "opened_at")?;
     let state = AccountState {
         account_id,
         account_number: column(row, "account_number")?,
@@ -536,7 +538,8 @@ fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> 
             .ok_or_else(|| unreadable("account_status"))?,
         balance: column(row, "current_balance")?,
         held: column(row, "held_balance")?,
-        overdraft_limit: column(row, "overdraft_limit")?,
+        overdraft_limit,
+        opened_at: overdraft_limit.is_some().then_some(opened_at),
         last_entry_number: column(row, "last_entry_number")?,
         last_entry_at: column(row, "last_entry_at")?,
         version: column(row, "version")?,

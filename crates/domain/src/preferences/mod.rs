@@ -1,4 +1,9 @@
 //! Customers' preferences: a JSON object each, merged key by key.
+//!
+//! A JSON value holds a number as a 64-bit integer or float; reading a text into one rounds every other number without a
+//! word. [`PreferenceUpdate::from_json`] and [`find`] name the number instead of rounding it.
+
+mod exact;
 
 use std::collections::BTreeMap;
 
@@ -7,7 +12,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::CustomerId;
+use crate::{CustomerId, shortened};
 
 /// The most customers in one call.
 pub const CUSTOMERS_MAX: usize = 50_000;
@@ -21,7 +26,35 @@ pub struct PreferenceUpdate {
     pub preferences: Map<String, Value>,
 }
 
-/// Why preferences were not merged. Nothing was changed, whatever the reason.
+impl PreferenceUpdate {
+    /// Reads the preferences of a customer from a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`PreferenceError::Json`], [`PreferenceError::Number`] for a number that would be rounded.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use neobank_domain::CustomerId;
+    /// use neobank_domain::preferences::PreferenceUpdate;
+    ///
+    /// let customer = CustomerId::new();
+    /// assert!(PreferenceUpdate::from_json(customer, r#"{"language": "cs", "limit": 0.1}"#).is_ok());
+    /// let rounded = r#"{"limits": [0.123456789012345678901234567890]}"#;
+    /// let error = PreferenceUpdate::from_json(customer, rounded).unwrap_err().to_string();
+    /// assert!(error.contains("limits[0]") && error.contains("0.123456789012345678901234567890"));
+    /// ```
+    pub fn from_json(customer_id: CustomerId, text: &str) -> Result<Self, PreferenceError> {
+        let preferences = read(customer_id, text)?;
+        Ok(Self {
+            customer_id,
+            preferences,
+        })
+    }
+}
+
+/// Why preferences were not merged or read. Nothing was changed, whatever the reason.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum PreferenceError {
@@ -45,14 +78,24 @@ pub enum PreferenceError {
         /// Whose.
         customer: CustomerId,
     },
-    /// A number that a JSON value cannot hold exactly: 2^53 or more, and not a 64-bit integer.
+    /// A text that is no JSON object.
+    #[error("the preferences of customer {customer} cannot be read: {reason}")]
+    Json {
+        /// Whose.
+        customer: CustomerId,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A number that a JSON value cannot hold exactly: more digits than a 64-bit float has, and not a 64-bit integer.
     #[error(
-        "the preferences of customer {customer} have a number that cannot be kept exactly: {number}; use a text"
+        "the preferences of customer {customer} have a number in {field:?} that cannot be kept exactly: {number}; use a text"
     )]
     Number {
         /// Whose.
         customer: CustomerId,
-        /// The number, rounded.
+        /// Where it is, such as `limits[0].amount`, cut to a length.
+        field: String,
+        /// The number as it was given, cut to a length; rounded, where it was given as a value.
         number: String,
     },
     /// The database failed or refused.
@@ -62,7 +105,7 @@ pub enum PreferenceError {
 
 #[derive(FromQueryResult)]
 struct Stored {
-    preferences: Value,
+    preferences: String,
 }
 
 #[derive(FromQueryResult)]
@@ -143,20 +186,30 @@ SELECT (SELECT count(*) FROM merged) AS changed,
 ///
 /// # Errors
 ///
-/// [`PreferenceError::Database`].
+/// [`PreferenceError::Database`], [`PreferenceError::Number`] where another program has kept a number that would be rounded.
 pub async fn find(
     on: &impl Executor,
     customer: CustomerId,
 ) -> Result<Map<String, Value>, PreferenceError> {
-    let sql = "SELECT preferences FROM banking.customer_preferences WHERE customer_id = $1";
+    let sql = "SELECT preferences::text AS preferences FROM banking.customer_preferences WHERE customer_id = $1";
     let stored: Option<Stored> = on
         .fetch_one(statement(sql, [customer.as_uuid().into()]))
         .await?;
-    match stored.map(|stored| stored.preferences) {
-        Some(Value::Object(preferences)) => Ok(preferences),
-        // The table's check lets nothing but objects in.
-        _ => Ok(Map::new()),
-    }
+    stored.map_or_else(
+        || Ok(Map::new()),
+        |stored| read(customer, &stored.preferences),
+    )
+}
+
+fn read(customer: CustomerId, text: &str) -> Result<Map<String, Value>, PreferenceError> {
+    exact::object(text).map_err(|problem| match problem {
+        exact::Problem::Malformed(reason) => PreferenceError::Json { customer, reason },
+        exact::Problem::Inexact { field, number } => PreferenceError::Number {
+            customer,
+            field,
+            number,
+        },
+    })
 }
 
 /// One object for each customer; later keys replace earlier ones, as `||` does in the database.
@@ -174,9 +227,12 @@ fn merge_in_order(
                 customer: update.customer_id,
             });
         }
-        if let Some(number) = update.preferences.values().find_map(inexact) {
+        let mut members = update.preferences.iter();
+        let found = members.find_map(|(key, value)| Some((key, inexact(value)?)));
+        if let Some((key, number)) = found {
             return Err(PreferenceError::Number {
                 customer: update.customer_id,
+                field: shortened(key),
                 number,
             });
         }

@@ -4,7 +4,7 @@ DO $$
 DECLARE
     v_role text;
 BEGIN
-    FOREACH v_role IN ARRAY ARRAY['neobank_app', 'neobank_read'] LOOP
+    FOREACH v_role IN ARRAY ARRAY['neobank_app', 'neobank_read', 'neobank_import'] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = v_role) THEN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', v_role);
@@ -31,3 +31,5 @@ CREATE SCHEMA concurrency;
 COMMENT ON SCHEMA concurrency IS 'Locks, deadlocks, row versions and bloat.';
 
 GRANT USAGE ON SCHEMA banking, pooling, concurrency TO neobank_app, neobank_read;
+-- Brings the history of another system in, and does nothing else.
+GRANT USAGE ON SCHEMA banking TO neobank_import;

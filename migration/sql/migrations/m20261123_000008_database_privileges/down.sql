@@ -7,10 +7,10 @@ BEGIN
         SELECT datdba FROM pg_catalog.pg_database WHERE datname = current_database()), 'USAGE') THEN
         RETURN;
     END IF;
-    EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM neobank_app, neobank_read', current_database());
+    EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM neobank_app, neobank_read, neobank_import', current_database());
     FOR v_former IN
         SELECT role_name, privilege FROM migration.former_privileges
-        WHERE role_name IN ('PUBLIC', 'neobank_app', 'neobank_read') AND privilege IN ('CONNECT', 'TEMPORARY')
+        WHERE role_name IN ('PUBLIC', 'neobank_app', 'neobank_read', 'neobank_import') AND privilege IN ('CONNECT', 'TEMPORARY')
     LOOP
         EXECUTE format('GRANT %s ON DATABASE %I TO %s', v_former.privilege, current_database(), v_former.role_name);
     END LOOP;

@@ -17,12 +17,12 @@ BEGIN
     SELECT DISTINCT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(acl.grantee)::text END, acl.privilege_type
     FROM aclexplode(coalesce(v_database.datacl, acldefault('d', v_database.datdba))) AS acl
     WHERE acl.privilege_type IN ('CONNECT', 'TEMPORARY')
-      AND (acl.grantee = 0 OR pg_get_userbyid(acl.grantee) IN ('neobank_app', 'neobank_read'));
+      AND (acl.grantee = 0 OR pg_get_userbyid(acl.grantee) IN ('neobank_app', 'neobank_read', 'neobank_import'));
     -- Only the owner of the database can; the rollout's warnings tell where it cannot.
     IF NOT pg_has_role(current_user, v_database.datdba, 'USAGE') THEN
         RETURN;
     END IF;
     EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO neobank_app, neobank_read', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO neobank_app, neobank_read, neobank_import', current_database());
 END
 $$;

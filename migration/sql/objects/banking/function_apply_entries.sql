@@ -117,6 +117,9 @@ BEGIN
       AND account.last_entry_number + 1 = movements.first_number
       AND account.current_balance + movements.movement = movements.last_balance
       AND (account.last_entry_at IS NULL OR account.last_entry_at <= movements.first_date)
+      -- As in post_transfers().
+      AND (account.opened_at <= movements.first_date OR account.account_type = 'system'
+           OR account.opened_at > clock_timestamp())
       -- The account's own check sees only where the balance ends, not what it came through.
       AND (movements.lowest_balance = movements.last_balance
            OR coalesce(movements.lowest_balance - account.held_balance + account.overdraft_limit >= 0, true));
@@ -127,7 +130,8 @@ BEGIN
             USING ERRCODE = 'NB002',
                   HINT = 'Lock the accounts first; number the entries on from last_entry_number without a gap; '
                          'let each running balance be the one before plus the entry, in the account''s currency, '
-                         'at a time no earlier than the entry before, on active accounts only, within their limit.';
+                         'at a time no earlier than the entry before and the account''s opening, on active accounts only, '
+                         'within their limit.';
     END IF;
     RETURN NULL;
 END

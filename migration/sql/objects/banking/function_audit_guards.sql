@@ -150,8 +150,11 @@ AS $$
           granted.privilege_type NOT IN ('INSERT', 'UPDATE')
           OR granted.column_name IS NULL
           OR granted.relname NOT IN ('customers', 'accounts', 'customer_preferences')
-          OR granted.column_name IN ('customer_number', 'account_number', 'current_balance', 'held_balance',
-                                     'last_entry_number', 'last_entry_at', 'version', 'created_at', 'updated_at')
+          OR granted.column_name IN ('current_balance', 'held_balance', 'last_entry_number', 'last_entry_at', 'version',
+                                     'created_at', 'updated_at')
+          -- What an importer gives once, when it opens an account.
+          OR granted.column_name IN ('customer_number', 'account_number', 'opened_at')
+             AND (granted.privilege_type <> 'INSERT' OR granted.grantee IS DISTINCT FROM to_regrole('neobank_import')::oid)
       )
     UNION ALL
     SELECT 'only the owner may change it', object.name, format('belongs to %s, the schema to %s',

@@ -11,6 +11,8 @@ BEGIN
     v_broken := CASE
         WHEN NOT NEW.account_type IN ('checking', 'savings', 'business', 'system') THEN 'accounts_type_is_known'
         WHEN NOT NEW.account_status IN ('active', 'frozen', 'blocked', 'closed') THEN 'accounts_status_is_known'
+        WHEN NOT (length(NEW.account_number) BETWEEN 1 AND 64 AND NEW.account_number !~ '[[:cntrl:]]')
+            THEN 'accounts_account_number_is_a_number'
         WHEN NEW.held_balance < 0 THEN 'accounts_held_balance_not_negative'
         WHEN NEW.overdraft_limit < 0 THEN 'accounts_overdraft_limit_not_negative'
         -- PostgreSQL also takes abbreviations, whose meaning is a setting, and POSIX formulas, which match almost any text.

@@ -8,6 +8,8 @@ DECLARE
     v_broken text;
 BEGIN
     v_broken := CASE
+        WHEN NOT (length(NEW.customer_number) BETWEEN 1 AND 64 AND NEW.customer_number !~ '[[:cntrl:]]')
+            THEN 'customers_customer_number_is_a_number'
         WHEN NEW.first_name ~ '[[:cntrl:]]' OR NEW.first_name !~ '[^[:space:]]' THEN 'customers_first_name_is_a_name'
         WHEN NEW.last_name ~ '[[:cntrl:]]' OR NEW.last_name !~ '[^[:space:]]' THEN 'customers_last_name_is_a_name'
         WHEN NEW.email !~ '^[^@[:space:][:cntrl:]]+@[^[:space:][:cntrl:]]+$' THEN 'customers_email_is_an_address'

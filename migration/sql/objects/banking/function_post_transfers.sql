@@ -17,6 +17,8 @@
 --   cannot be taken at once, the call goes on without it.
 -- * p_after: the turn of the call in front; p_after_transfer_id: one of its transfers, which proves that it succeeded.
 -- All locks end with the transaction. Whoever else takes these locks delays a call that follows by 10 ms and stops none.
+-- No entry lies before its account was opened, which only an importer may date back; the bank's own accounts take the
+-- history of others. An opening ahead of this clock, which was set back then, does not count.
 -- A commit of this function is durable, whatever the defaults of role, database or session say of synchronous_commit.
 -- SECURITY DEFINER, because the application itself may not touch a balance. The setting, which only counts for those who
 -- may, keeps the triggers from doing the same work again.
@@ -288,6 +290,7 @@ BEGIN
               AND account.last_entry_number + 1 = side.entry_number
               AND account.current_balance + side.movement = side.balance
               AND (account.last_entry_at IS NULL OR account.last_entry_at <= v_one_at)
+              AND (account.opened_at <= v_one_at OR account.account_type = 'system' OR account.opened_at > v_now)
               AND (account.version = p_guard_version OR account.account_id IS DISTINCT FROM p_guard_account_id);
             GET DIAGNOSTICS v_applied = ROW_COUNT;
             v_accounts := 2;
@@ -353,6 +356,8 @@ BEGIN
                   AND account.last_entry_number + 1 = movements.first_number
                   AND account.current_balance + movements.movement = movements.last_balance
                   AND (account.last_entry_at IS NULL OR account.last_entry_at <= movements.first_date)
+                  AND (account.opened_at <= movements.first_date OR account.account_type = 'system'
+                       OR account.opened_at > v_now)
                   -- The account's own check sees only where the balance ends, not what it came through.
                   AND (movements.lowest_balance = movements.last_balance
                        OR coalesce(movements.lowest_balance - account.held_balance + account.overdraft_limit >= 0, true))
@@ -368,7 +373,8 @@ BEGIN
                 USING ERRCODE = 'NB002',
                       HINT = 'Lock the accounts first; number the entries on from last_entry_number without a gap; '
                              'let each running balance be the one before plus the entry, in the account''s currency, '
-                             'at a time no earlier than the entry before, on active accounts only, within their limit.';
+                             'at a time no earlier than the entry before and the account''s opening, on active accounts only, '
+                             'within their limit.';
         END IF;
     END LOOP;
 

@@ -62,6 +62,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["neobank statement NB000000000001 --from 2026-11-01 --to 2026-11-30"],
     ),
     (
+        "neobank import",
+        &[
+            "neobank import --source old-bank --currency CZK --customers customers.csv.gz --accounts accounts.csv.gz --transactions transactions.csv.gz --check",
+            "neobank import --source old-bank --currency CZK --customers customers.csv --accounts accounts.csv --transactions -",
+        ],
+    ),
+    (
         "neobank audit",
         &["neobank audit", "neobank audit --check -t 600"],
     ),

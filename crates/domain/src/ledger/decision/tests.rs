@@ -274,6 +274,7 @@ fn beginning(balances: &[i64], limits: &[i64]) -> (Books, Model) {
                 overdraft_limit: limit.map(|limit| Decimal::new(limit, 2)),
                 last_entry_number: 0,
                 last_entry_at: None,
+                opened_at: None,
                 version: 1,
             },
         );

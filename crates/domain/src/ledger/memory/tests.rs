@@ -26,6 +26,7 @@ fn state(number: u128, last_entry_number: i64) -> AccountState {
         overdraft_limit: Some(Decimal::ZERO),
         last_entry_number,
         last_entry_at: None,
+        opened_at: None,
         version: last_entry_number + 1,
     }
 }

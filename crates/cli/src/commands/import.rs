@@ -1,0 +1,226 @@
+//! `neobank import`.
+
+mod files;
+mod progress;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use neobank_db::{Database, DatabaseConfig};
+use neobank_domain::Currency;
+use neobank_domain::import::{self, History, ImportError, ImportOptions, ImportReport, Numbers};
+use serde_json::json;
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Answer, Block, Mood, Table, cell};
+
+/// The role that an import acts as, where DB_ROLE names no other one.
+const ROLE: &str = "neobank_import";
+
+/// The longest that one of an import's statements may take, where DB_STATEMENT_TIMEOUT gives no other limit.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// The customers: columns customer_id, date_of_birth; optional first_name, last_name, email, phone, customer_type,
+    /// customer_number
+    #[arg(long, value_name = "FILE")]
+    customers: PathBuf,
+    /// The accounts: columns account_id, customer_id, opened_on; optional account_type, currency, time_zone,
+    /// account_number
+    #[arg(long, value_name = "FILE")]
+    accounts: PathBuf,
+    /// The transactions in the order in which they happened: columns transaction_id, account_id, date, movement (with its
+    /// sign), balance (after it), operation, purpose
+    #[arg(long, value_name = "FILE")]
+    transactions: PathBuf,
+    /// A name for where the files come from; the same files, or longer ones, under the same name go on where the import
+    /// before ended
+    #[arg(long, value_name = "NAME")]
+    source: String,
+    /// The currency of accounts for which the files name none
+    #[arg(long, value_name = "CODE", value_parser = Currency::from_code)]
+    currency: Currency,
+    /// The time zone of accounts for which the files name none; dates are days there
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    time_zone: String,
+    /// List every wrong line of the files, and change nothing; needs no database
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) async fn run(
+    arguments: &ImportArguments,
+    connection: &Connection,
+    wants_json: bool,
+) -> Result<Answer, CommandError> {
+    let history = match read(arguments)? {
+        Ok(history) => history,
+        Err(problems) if arguments.check => return checked(&[], &problems),
+        Err(problems) => return Err(wrong_lines(&problems)),
+    };
+    if arguments.check {
+        return checked(&history.warnings, &history.check_balances());
+    }
+    let database = open(connection).await?;
+    let bar = progress::bar(history.transactions.len(), wants_json);
+    let imported = import::run(&database, &history, |done| {
+        bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+    })
+    .await;
+    bar.finish_and_clear();
+    let report = imported.map_err(told)?;
+    let numbers = import::numbers(&database, &history).await?;
+    let comparison = import::compare(&database, &history).await?;
+    answer(&history, report, &numbers, &comparison)
+}
+
+/// Reads the files: the history, or every wrong line.
+fn read(arguments: &ImportArguments) -> Result<Result<History, Vec<ImportError>>, CommandError> {
+    let paths = [
+        &arguments.customers,
+        &arguments.accounts,
+        &arguments.transactions,
+    ];
+    let sources = files::open(paths)?;
+    let options = ImportOptions::new(&arguments.source, arguments.currency)
+        .with_time_zone(&arguments.time_zone);
+    Ok(History::read_all(sources, &options))
+}
+
+async fn open(connection: &Connection) -> Result<Database, CommandError> {
+    let config = config(connection.config("import")?, |name| {
+        std::env::var_os(name).is_some_and(|value| !value.is_empty())
+    });
+    let (role, user) = (config.role.clone(), config.user.clone());
+    Database::connect(config).await.map_err(|error| {
+        let mut told = CommandError::from(error);
+        if told.kind == "privilege"
+            && let Some(role) = role
+        {
+            let hint = format!(
+                "; an import acts as {role}: have the owner run GRANT {role} TO \"{user}\""
+            );
+            told.message.push_str(&hint);
+        }
+        told
+    })
+}
+
+/// The connection's configuration with an importer's role and limits, where the environment gives no others.
+fn config(mut config: DatabaseConfig, is_given: impl Fn(&str) -> bool) -> DatabaseConfig {
+    if !is_given("DB_ROLE") {
+        config.role = Some(ROLE.to_owned());
+    }
+    if !is_given("DB_STATEMENT_TIMEOUT") {
+        config.statement_timeout = STATEMENT_TIMEOUT;
+    }
+    config
+}
+
+fn told(error: ImportError) -> CommandError {
+    let mut told = CommandError::from(error);
+    if matches!(told.kind, "outcome_unknown" | "not_replicated") {
+        told.message
+            .push_str("; importing the same files again is safe");
+    }
+    told
+}
+
+/// The first wrong line, and how many there are.
+fn wrong_lines(problems: &[ImportError]) -> CommandError {
+    let first = problems
+        .first()
+        .map_or_else(String::new, ToString::to_string);
+    let message = match problems.len() {
+        0 | 1 => first,
+        count => format!("{first}; {count} lines are wrong: --check lists them"),
+    };
+    let mut told = CommandError::usage(message);
+    told.kind = "import_file";
+    told
+}
+
+/// The answer of `--check`.
+fn checked(warnings: &[String], problems: &[ImportError]) -> Result<Answer, CommandError> {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let data = json!({ "warnings": warnings, "problems": problems });
+    let mut table = Table::new(&["Wrong"], "the files can be imported");
+    for problem in &problems {
+        table.row([cell(problem).mood(Mood::Bad)]);
+    }
+    let mut blocks = notes(warnings);
+    blocks.push(Block::Table(table));
+    Ok(Answer::new("import", data, blocks)?.failed_if(!problems.is_empty()))
+}
+
+fn answer(
+    history: &History,
+    report: ImportReport,
+    numbers: &Numbers,
+    comparison: &import::Comparison,
+) -> Result<Answer, CommandError> {
+    let data = json!({
+        "warnings": history.warnings,
+        "customers_created": report.customers,
+        "accounts_opened": report.accounts,
+        "transactions_posted": report.posted,
+        "transactions_imported_before": report.replayed,
+        "balances_equal": comparison.equal,
+        "balances_different": comparison.different.len(),
+        "customers": numbers.customers,
+        "accounts": numbers.accounts,
+    });
+    let balances = cell(format!(
+        "{} of {} equal the recorded ones",
+        comparison.equal,
+        history.transactions.len()
+    ));
+    let is_equal = comparison.different.is_empty();
+    let mut blocks = notes(&history.warnings);
+    blocks.push(Block::Fields(vec![
+        ("customers created", cell(report.customers)),
+        ("accounts opened", cell(report.accounts)),
+        ("transactions posted", cell(report.posted)),
+        ("imported before", cell(report.replayed)),
+        (
+            "balances",
+            balances.mood(if is_equal { Mood::Good } else { Mood::Bad }),
+        ),
+    ]));
+    if let (Some(first), Some(last)) = (numbers.accounts.first(), numbers.accounts.last()) {
+        let note = format!(
+            "account {:?} of the files has the number {}, account {:?} the number {}; --json lists all",
+            first.source_id, first.number, last.source_id, last.number
+        );
+        blocks.push(Block::Note(note));
+    }
+    Ok(Answer::new("import", data, blocks)?.failed_if(!is_equal))
+}
+
+fn notes(warnings: &[String]) -> Vec<Block> {
+    let note = |warning: &String| Block::Note(format!("warning: {warning}"));
+    warnings.iter().map(note).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_importers_role_and_limit_are_used_unless_others_are_given() {
+        let read = || {
+            DatabaseConfig::from_url("postgresql://teller@localhost/bank")
+                .unwrap()
+                .with_role("other")
+        };
+        let ours = config(read(), |_| false);
+        assert_eq!(ours.role.as_deref(), Some(ROLE));
+        assert_eq!(ours.statement_timeout, STATEMENT_TIMEOUT);
+        let given = config(read(), |_| true);
+        assert_eq!(given.role.as_deref(), Some("other"));
+        assert_ne!(given.statement_timeout, STATEMENT_TIMEOUT);
+    }
+}

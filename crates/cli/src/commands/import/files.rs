@@ -1,0 +1,54 @@
+//! The files of an import: plain or compressed by gzip, or standard input.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use neobank_domain::import::Sources;
+
+use crate::error::CommandError;
+
+/// A file that is read line by line, whatever it is.
+pub(super) type Source = Box<dyn Read>;
+
+/// Opens the files of customers, accounts and transactions; `-` is standard input, for one of them.
+pub(super) fn open(
+    [customers, accounts, transactions]: [impl AsRef<Path>; 3],
+) -> Result<Sources<Source, Source, Source>, CommandError> {
+    let paths = [customers.as_ref(), accounts.as_ref(), transactions.as_ref()];
+    if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
+        return Err(CommandError::usage(
+            "standard input (-) can be one of the files, not several",
+        ));
+    }
+    let [customers, accounts, transactions] = paths;
+    Ok(Sources {
+        customers: source(customers)?,
+        accounts: source(accounts)?,
+        transactions: source(transactions)?,
+    })
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn source(path: &Path) -> Result<Source, CommandError> {
+    let failed = |error: std::io::Error| {
+        CommandError::failed("file", format!("{}: {error}", path.display()))
+    };
+    if is_standard_input(path) {
+        return decompressed(std::io::stdin().lock()).map_err(failed);
+    }
+    let file = File::open(path).map_err(failed)?;
+    decompressed(BufReader::new(file)).map_err(failed)
+}
+
+/// The text of a stream, which is gzip's when it begins so, whatever the file is called.
+fn decompressed(mut stream: impl BufRead + 'static) -> std::io::Result<Source> {
+    if stream.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Box::new(MultiGzDecoder::new(stream)));
+    }
+    Ok(Box::new(stream))
+}

@@ -1,0 +1,82 @@
+//! Whether a command failed because of the schema: it is not there, or is another version's.
+
+use neobank_migration::{MigrationState, Rollout, RolloutOptions, Status};
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::exit::Exit;
+
+/// The same error, or what to run where the schema is not this version's. The server's code says that something is not
+/// there (or that there is no such role); how far the schema is says why.
+pub(crate) async fn explained(error: CommandError, connection: &Connection) -> CommandError {
+    if !matches!(error.kind, MISSING | ROLE) {
+        return error;
+    }
+    match sentence(connection).await {
+        Ok(Some(message)) => CommandError::failed(MISSING, message),
+        // The schema is this version's, so what is not there is not the schema's.
+        Ok(None) if error.kind == MISSING => CommandError {
+            kind: "database",
+            exit: Exit::Failed,
+            ..error
+        },
+        Err(_) if error.kind == MISSING => CommandError {
+            message: format!(
+                "{}; how far the schema is: `neobank migrate status`",
+                error.message
+            ),
+            ..error
+        },
+        _ => error,
+    }
+}
+
+/// An error's name where something that a statement names is not there.
+pub(crate) const MISSING: &str = "schema";
+
+/// An error's name where there is no role of the name that a session acts as.
+pub(crate) const ROLE: &str = "role";
+
+/// What to run, in one sentence; `None` where the schema is this version's.
+pub(crate) async fn sentence(connection: &Connection) -> Result<Option<String>, CommandError> {
+    let mut config = connection.config("migrate status")?;
+    // Everybody may read how far the schema is, and a role of the schema may not be there yet.
+    config.role = None;
+    let rollout = Rollout::connect_with(&config, RolloutOptions::default()).await?;
+    let status = rollout.status().await?;
+    Ok(advice(rollout.database(), &status))
+}
+
+fn advice(database: &str, status: &Status) -> Option<String> {
+    let is = |state| {
+        let mut migrations = status.migrations.iter();
+        migrations.find(|migration| migration.state == state)
+    };
+    if let Some(newer) = is(MigrationState::Missing) {
+        return Some(format!(
+            "the schema of the database {database:?} is newer than this neobank {}, which does not know its migration {}: \
+             use the neobank that rolled it out",
+            env!("CARGO_PKG_VERSION"),
+            newer.name
+        ));
+    }
+    if !status.problems().is_empty() {
+        return Some(format!(
+            "the schema of the database {database:?} is not one that this neobank {} rolls out: run `neobank migrate status`",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    let pending = status.pending();
+    let is_applied = is(MigrationState::Applied).is_some();
+    match pending {
+        0 => None,
+        _ if is_applied => Some(format!(
+            "the schema of the database {database:?} is older than this neobank {} ({pending} changes are pending): run \
+             `neobank migrate up`",
+            env!("CARGO_PKG_VERSION")
+        )),
+        _ => Some(format!(
+            "the database {database:?} does not have the schema yet: run `neobank migrate up`"
+        )),
+    }
+}
