@@ -576,7 +576,12 @@ async fn every_role_and_setting_sees_the_same(database: EmptyDatabase) {
         let sql = format!("ALTER DATABASE {name} SET {setting}");
         superuser.execute(statement(&sql, [])).await.unwrap();
     }
-    for role in ["neobank_app", "neobank_read", "neobank_import", "pg_monitor"] {
+    for role in [
+        "neobank_app",
+        "neobank_read",
+        "neobank_import",
+        "pg_monitor",
+    ] {
         let url = database.superuser_url();
         let config = DatabaseConfig::from_url(&url).unwrap().with_role(role);
         let one = Database::connect(config).await.unwrap();
