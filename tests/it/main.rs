@@ -32,3 +32,4 @@ mod pool;
 mod pooler;
 mod preferences;
 mod statements;
+mod tidy;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use neobank_entity::{Constraint, sqlstates};
 use thiserror::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
@@ -138,7 +139,8 @@ pub enum DatabaseError {
 #[error("{severity}: {message} (SQLSTATE {sqlstate})")]
 #[non_exhaustive]
 pub struct ServerError {
-    /// Five characters, as in PostgreSQL's Appendix A; `NB001` to `NB003` are the ledger's own.
+    /// Five characters, as in PostgreSQL's Appendix A; [`sqlstates`] has
+    /// the schema's own.
     pub sqlstate: String,
     /// `ERROR`, `FATAL` or `PANIC`, never translated.
     pub severity: String,
@@ -255,7 +257,15 @@ impl DatabaseError {
         }
     }
 
-    /// The name of the constraint that was violated.
+    /// Returns the constraint of NeoBank's own schema that was violated; `None` for any other failure, and for a constraint
+    /// that this version does not know.
+    #[must_use]
+    pub fn violated(&self) -> Option<Constraint> {
+        let server = self.server()?;
+        Constraint::find(server.schema.as_deref()?, server.constraint.as_deref()?)
+    }
+
+    /// Returns the name of the constraint that was violated, whosever it is.
     #[must_use]
     pub fn constraint(&self) -> Option<&str> {
         self.server()
@@ -343,7 +353,9 @@ impl ServerError {
             "23514" => ErrorClass::CheckViolation,
             "23502" => ErrorClass::NotNullViolation,
             "23P01" => ErrorClass::ExclusionViolation,
-            "NB001" | "NB002" | "NB003" => ErrorClass::JournalRefused,
+            sqlstates::ENTRIES_MISSING
+            | sqlstates::JOURNAL_NOT_CONTINUED
+            | sqlstates::CHANGE_REFUSED => ErrorClass::JournalRefused,
             "42501" => ErrorClass::InsufficientPrivilege,
             "3F000" | "42P01" | "42703" | "42704" | "42883" => ErrorClass::UndefinedObject,
             "25006" => ErrorClass::ReadOnly,

@@ -1,8 +1,9 @@
 //! Typed rows from any parameterised statement.
 
 use futures_util::FutureExt;
+use neobank_entity::FromRow;
 use sea_orm::sea_query::ValueType;
-use sea_orm::{DbBackend, FromQueryResult, Statement, Value};
+use sea_orm::{DbBackend, EntityTrait, FromQueryResult, QueryTrait, Select, Statement, Value};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -92,6 +93,82 @@ pub trait Executor: Sync {
             .map(|rows| rows?.first().map(read).transpose())
     }
 
+    /// Returns every row of a query of an entity, read straight from the driver.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::fetch_many`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use neobank_db::{DatabaseError, Executor};
+    /// use neobank_entity::banking::accounts;
+    /// use neobank_entity::enums::AccountStatus;
+    /// use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+    ///
+    /// async fn frozen(on: &impl Executor) -> Result<Vec<accounts::Model>, DatabaseError> {
+    ///     let frozen = accounts::Column::AccountStatus.eq(AccountStatus::Frozen);
+    ///     on.fetch_models(accounts::Entity::find().filter(frozen)).await
+    /// }
+    /// ```
+    #[track_caller]
+    fn fetch_models<E>(
+        &self,
+        query: Select<E>,
+    ) -> impl Future<Output = Result<Vec<E::Model>, DatabaseError>> + Send
+    where
+        E: EntityTrait,
+        E::Model: FromRow + Send,
+    {
+        self.fetch_rows(query.build(DbBackend::Postgres))
+    }
+
+    /// Returns the first row of a query of an entity, or `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::fetch_many`].
+    #[track_caller]
+    fn fetch_model<E>(
+        &self,
+        query: Select<E>,
+    ) -> impl Future<Output = Result<Option<E::Model>, DatabaseError>> + Send
+    where
+        E: EntityTrait,
+        E::Model: FromRow + Send,
+    {
+        self.fetch_row(query.build(DbBackend::Postgres))
+    }
+
+    /// Returns every row of a statement, read straight from the driver.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::fetch_many`].
+    #[track_caller]
+    fn fetch_rows<T: FromRow + Send>(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
+        self.query(statement)
+            .map(|rows| rows?.iter().map(from_row).collect())
+    }
+
+    /// Returns the first row of a statement, read straight from the driver, or `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::fetch_many`].
+    #[track_caller]
+    fn fetch_row<T: FromRow + Send>(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Option<T>, DatabaseError>> + Send {
+        self.query(statement)
+            .map(|rows| rows?.first().map(from_row).transpose())
+    }
+
     /// The first column of the first row.
     ///
     /// # Errors
@@ -159,6 +236,10 @@ pub(crate) fn typed(parameters: &[Parameter]) -> Vec<(&(dyn ToSql + Sync), Type)
 /// [`DatabaseError::Row`] when the row does not fit `T`.
 pub fn read_lossy<T: FromQueryResult>(row: &Row) -> Result<T, DatabaseError> {
     T::from_query_result(&row::lossy_query_result(row)?, "").map_err(DatabaseError::row)
+}
+
+fn from_row<T: FromRow>(row: &Row) -> Result<T, DatabaseError> {
+    T::from_row(row).map_err(DatabaseError::row)
 }
 
 fn read<T: FromQueryResult>(row: &Row) -> Result<T, DatabaseError> {

@@ -77,6 +77,7 @@ pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, read_lossy, statement};
 pub use locks::{LockError, LockName, SessionLock};
 pub use neobank_db_derive::FromQueryResult;
+pub use neobank_entity::{Constraint, constraints, sqlstates};
 pub use outcome::delete_outcomes;
 pub use retry::{HoldsDatabaseError, RetryCount, RetryError, RetryPolicy, TransactionCommand};
 pub use sea_orm::{self, Statement, Value};
@@ -97,3 +98,8 @@ pub mod driver {
     pub use tokio_postgres::Row;
     pub use tokio_postgres::types::{FromSql, ToSql, Type};
 }
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

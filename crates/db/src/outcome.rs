@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use neobank_entity::concurrency::transaction_outcomes::{Column, Entity};
+use neobank_entity::functions::concurrency::DeleteOutcomes;
+use sea_orm::sea_query::{InsertStatement, OnConflict, Query};
+use sea_orm::{DbBackend, EntityName, EntityTrait};
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -44,10 +48,13 @@ pub async fn delete_outcomes(database: &Database, keep: Duration) -> Result<u64,
     let mut deleted = 0;
     loop {
         let batch = database
-            .fetch_value::<i64>(statement(
-                "SELECT concurrency.delete_outcomes($1, $2)",
-                [keep.max(KEEP_LEAST).as_secs_f64().into(), BATCH.into()],
-            ))
+            .fetch_value::<i64>(
+                DeleteOutcomes {
+                    keep_seconds: keep.max(KEEP_LEAST).as_secs_f64(),
+                    limit: BATCH,
+                }
+                .statement(),
+            )
             .await?;
         deleted += batch.unsigned_abs();
         if batch < i64::from(BATCH) {
@@ -84,24 +91,18 @@ pub(crate) async fn resolve(database: &Database, attempt: Uuid, name: &str) -> O
 /// The row is looked for after the insertion, and not in the same statement: that would not see a row which was
 /// committed while it waited.
 async fn ask(database: &Database, attempt: Uuid, name: &str) -> Result<Outcome, DatabaseError> {
-    let insert = statement(
-        "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
-         VALUES ($1, $2, false) ON CONFLICT (attempt_id) DO NOTHING",
-        [attempt.into(), name.into()],
-    );
+    let insert = DbBackend::Postgres.build(&mark_aborted(attempt, name));
     match database.execute(insert).await {
         // The row is there, whoever wrote it.
         Ok(_) | Err(DatabaseError::CommittedNotReplicated) => {}
         Err(error) => return Err(error),
     }
     let transaction = database.begin().await?;
-    let committed: bool = transaction
-        .fetch_value(statement(
-            "SELECT committed FROM concurrency.transaction_outcomes WHERE attempt_id = $1",
-            [attempt.into()],
-        ))
-        .await?;
-    if !committed {
+    let recorded = transaction
+        .fetch_model(Entity::find_by_id(attempt))
+        .await?
+        .ok_or(DatabaseError::NoRow)?;
+    if !recorded.committed {
         transaction.rollback().await?;
         return Ok(Outcome::Aborted);
     }
@@ -117,5 +118,40 @@ async fn ask(database: &Database, attempt: Uuid, name: &str) -> Result<Outcome, 
         Ok(()) => Ok(Outcome::Committed),
         Err(DatabaseError::CommittedNotReplicated) => Ok(Outcome::NotReplicated),
         Err(error) => Err(error),
+    }
+}
+
+/// Returns the insertion of a row that keeps the attempt from committing, unless it has committed.
+fn mark_aborted(attempt: Uuid, name: &str) -> InsertStatement {
+    let mut insert = Query::insert();
+    insert
+        .into_table(Entity.table_ref())
+        .columns([
+            Column::AttemptId,
+            Column::TransactionName,
+            Column::Committed,
+        ])
+        .values_panic([attempt.into(), name.into(), false.into()])
+        .on_conflict(
+            OnConflict::column(Column::AttemptId)
+                .do_nothing()
+                .to_owned(),
+        );
+    insert
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_committed_stays_committed() {
+        let statement = DbBackend::Postgres.build(&mark_aborted(Uuid::nil(), "transfer"));
+        assert_eq!(
+            statement.sql,
+            "INSERT INTO \"concurrency\".\"transaction_outcomes\" \
+             (\"attempt_id\", \"transaction_name\", \"committed\") VALUES ($1, $2, $3) \
+             ON CONFLICT (\"attempt_id\") DO NOTHING"
+        );
     }
 }

@@ -38,3 +38,8 @@ pub use ledger::{
 };
 pub use money::{Currency, Money, MoneyError};
 pub use text::shortened;
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

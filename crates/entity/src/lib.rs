@@ -11,9 +11,10 @@
 //!
 //! ```
 //! use neobank_entity::banking::accounts;
+//! use neobank_entity::enums::AccountStatus;
 //! use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait};
 //!
-//! let query = accounts::Entity::find().filter(accounts::Column::AccountStatus.eq("frozen"));
+//! let query = accounts::Entity::find().filter(accounts::Column::AccountStatus.eq(AccountStatus::Frozen));
 //! assert!(query.build(DbBackend::Postgres).to_string().contains(r#"FROM "banking"."accounts""#));
 //! ```
 
@@ -30,4 +31,25 @@
 
 pub mod banking;
 pub mod concurrency;
+pub mod constraints;
+pub mod enums;
+pub mod functions;
 pub mod pooling;
+pub mod sqlstates;
+
+mod call;
+mod constraint;
+mod exact;
+mod from_row;
+mod text_column;
+mod unknown_value;
+
+pub use constraint::Constraint;
+pub use exact::Exact;
+pub use from_row::{FromColumn, FromRow, RowError};
+pub use unknown_value::UnknownValue;
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -58,3 +58,8 @@ pub use thresholds::{
     BloatThresholds, CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
     StatementThresholds, Thresholds, TransactionThresholds, VacuumThresholds,
 };
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -71,3 +71,8 @@ pub const BINARIES_VARIABLE: &str = "PG_BIN";
 
 /// The environment variable with the folder where a fetched PostgreSQL is kept.
 pub const CACHE_VARIABLE: &str = "NEOBANK_CACHE_DIR";
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

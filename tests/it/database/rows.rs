@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use neobank_db::{DatabaseError, Executor, FromQueryResult, statement};
 use neobank_entity::banking::{customer_preferences, customers};
+use neobank_entity::enums::CustomerStatus;
 use rust_decimal::Decimal;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter,
@@ -287,7 +288,7 @@ async fn entities_run_on_the_pool_and_in_a_transaction(bank: TestBank) {
     );
 
     let mut change: customers::ActiveModel = ada.clone().into();
-    change.customer_status = Set("suspended".to_owned());
+    change.customer_status = Set(CustomerStatus::Suspended);
     let changed = change.update(&bank.database).await.unwrap();
     assert!(changed.updated_at > ada.updated_at);
     customer_preferences::ActiveModel {
@@ -299,7 +300,7 @@ async fn entities_run_on_the_pool_and_in_a_transaction(bank: TestBank) {
     .await
     .unwrap();
     let found = customers::Entity::find()
-        .filter(customers::Column::CustomerStatus.eq("suspended"))
+        .filter(customers::Column::CustomerStatus.eq(CustomerStatus::Suspended))
         .find_also_related(customer_preferences::Entity)
         .order_by_asc(customers::Column::CustomerId)
         .all(&bank.database)

@@ -110,8 +110,8 @@ async fn what_an_account_is_must_make_sense(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let superuser = bank.superuser().await;
     let breaking = [
-        ("account_type = 'gold'", "accounts_type_is_known"),
-        ("account_status = 'asleep'", "accounts_status_is_known"),
+        ("account_type = 'gold'", "account_type_is_known"),
+        ("account_status = 'asleep'", "account_status_is_known"),
         ("held_balance = -1", "accounts_held_balance_not_negative"),
         (
             "overdraft_limit = -1",

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::NewAccount;
-use neobank_domain::ledger::{Direction, Outcome, PostingKind, SystemAccount};
+use neobank_domain::ledger::{EntryType, Outcome, PostingKind, SystemAccount};
 use neobank_domain::{
     AccountType, Ledger, LedgerError, PostingRequest, Refusal, Request, TransferRequest,
 };
@@ -67,9 +67,9 @@ async fn each_has_its_own_outcome_and_sees_those_before_it(bank: TestBank) {
             TransferRequest::new(rich, poor, czk("4")).into(),
             PostingRequest::withdrawal(poor, czk("1")).into(),
             PostingRequest::deposit(unknown, czk("1")).into(),
-            PostingRequest::new(poor, PostingKind::Fee, Direction::Debit, czk("3")).into(),
+            PostingRequest::new(poor, PostingKind::Fee, EntryType::Debit, czk("3")).into(),
             PostingRequest::withdrawal(poor, czk("0.01")).into(),
-            PostingRequest::new(rich, PostingKind::Interest, Direction::Credit, czk("0.5")).into(),
+            PostingRequest::new(rich, PostingKind::Interest, EntryType::Credit, czk("0.5")).into(),
         ])
         .await
         .unwrap();
@@ -114,11 +114,11 @@ async fn sum_over_all_accounts_stays_zero(bank: TestBank) {
             PostingRequest::new(
                 account,
                 PostingKind::Interest,
-                Direction::Credit,
+                EntryType::Credit,
                 czk("1.23"),
             )
             .into(),
-            PostingRequest::new(account, PostingKind::Fee, Direction::Debit, czk("7")).into(),
+            PostingRequest::new(account, PostingKind::Fee, EntryType::Debit, czk("7")).into(),
         ])
         .await
         .unwrap();

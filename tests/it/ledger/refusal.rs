@@ -3,7 +3,7 @@
 use chrono::{Duration, Utc};
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, AccountStatus, NewAccount};
-use neobank_domain::ledger::{Direction, PostingKind, SystemAccount};
+use neobank_domain::ledger::{EntryType, PostingKind, SystemAccount};
 use neobank_domain::{
     AccountId, AccountType, Currency, LedgerError, Money, MoneyError, PostingRequest, Refusal,
     Request, TransferRequest,
@@ -138,7 +138,7 @@ async fn every_refusal_is_typed_and_changes_nothing(bank: TestBank) {
                 status: AccountStatus::Frozen
             }
         );
-        let posting = PostingRequest::new(side, PostingKind::Fee, Direction::Credit, czk("1"));
+        let posting = PostingRequest::new(side, PostingKind::Fee, EntryType::Credit, czk("1"));
         assert_eq!(
             refused(&bank, posting).await,
             Refusal::NotActive {
@@ -206,7 +206,7 @@ async fn overflow_is_refused_on_both_sides(bank: TestBank) {
         }
     );
     // Fees come from elsewhere, so here it is the customer's side that is full.
-    let fee = PostingRequest::new(from, PostingKind::Fee, Direction::Credit, czk("0.01"));
+    let fee = PostingRequest::new(from, PostingKind::Fee, EntryType::Credit, czk("0.01"));
     assert_eq!(
         refused(&bank, fee).await,
         Refusal::Overflow {

@@ -1,8 +1,12 @@
 //! `cargo xtask generate`: the entities, the schema reference and the shipped catalogue, from migrated databases.
 
 mod catalogue;
+mod code;
+mod constraints;
 mod diagram;
 mod entities;
+mod enums;
+mod functions;
 mod output;
 mod reference;
 
@@ -37,7 +41,10 @@ pub(crate) async fn run(arguments: GenerateArguments) -> anyhow::Result<ExitCode
     let (url, database) = migrated_database(&server).await?;
 
     let mut files = Files::default();
-    entities::generate(&url, &database, &mut files).await?;
+    let enums = enums::generate(&database, &mut files).await?;
+    constraints::generate(&database, &mut files).await?;
+    functions::generate(&database, &mut files).await?;
+    entities::generate(&url, &database, &enums, &mut files).await?;
     reference::generate(&database, &mut files).await?;
     catalogue::generate(&mut files).await?;
     if arguments.check {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use neobank_entity::functions::concurrency::{AcquireLease, ReleaseLease, RenewLease};
 use sea_orm::Statement;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use super::name::LockName;
 use super::token::FencingToken;
 use crate::database::Database;
 use crate::error::DatabaseError;
-use crate::executor::{Executor, statement};
+use crate::executor::Executor;
 
 /// How often a name that somebody else has is asked for.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -85,7 +86,6 @@ impl LockLease {
         time_to_live: Duration,
         timeout: Duration,
     ) -> Result<Self, LockError> {
-        const ACQUIRE: &str = "SELECT * FROM concurrency.acquire_lease($1, $2, $3, $4, $5)";
         let secret = Secret(Uuid::new_v4());
         let time_to_live_ms = answer::milliseconds(time_to_live)?;
         let started = Instant::now();
@@ -93,14 +93,14 @@ impl LockLease {
             let remaining = timeout.saturating_sub(started.elapsed());
             let wait = remaining.min(database.config().statement_timeout / 2);
             let sent = Instant::now();
-            let parameters = [
-                name.namespace().into(),
-                name.identifier().into(),
-                secret.0.into(),
-                time_to_live_ms.into(),
-                answer::milliseconds(wait)?.into(),
-            ];
-            let row = row(database, statement(ACQUIRE, parameters)).await?;
+            let call = AcquireLease {
+                namespace: name.namespace().to_owned(),
+                identifier: name.identifier().to_owned(),
+                holder: secret.0,
+                time_to_live_ms,
+                timeout_ms: Some(answer::milliseconds(wait)?),
+            };
+            let row = row(database, call.statement()).await?;
             match answer::read(std::slice::from_ref(&row), started.elapsed()) {
                 Ok(granted) => {
                     return Ok(Self {
@@ -133,16 +133,15 @@ impl LockLease {
         database: &Database,
         time_to_live: Duration,
     ) -> Result<(), LockError> {
-        const RENEW: &str = "SELECT concurrency.renew_lease($1, $2, $3, $4, $5)";
-        let parameters = [
-            self.name.namespace().into(),
-            self.name.identifier().into(),
-            self.secret.0.into(),
-            self.token.number().into(),
-            answer::milliseconds(time_to_live)?.into(),
-        ];
+        let call = RenewLease {
+            namespace: self.name.namespace().to_owned(),
+            identifier: self.name.identifier().to_owned(),
+            holder: self.secret.0,
+            fencing_token: self.token.number(),
+            time_to_live_ms: answer::milliseconds(time_to_live)?,
+        };
         let sent = Instant::now();
-        let row = row(database, statement(RENEW, parameters)).await?;
+        let row = row(database, call.statement()).await?;
         let renewed: Option<DateTime<Utc>> = row.try_get(0).map_err(DatabaseError::row)?;
         self.expires_at = renewed.ok_or_else(ended)?;
         self.valid_until = sent + time_to_live;
@@ -155,14 +154,13 @@ impl LockLease {
     ///
     /// [`LockError::Lost`] when it had ended: somebody else may have had the name since.
     pub async fn release(self, database: &Database) -> Result<(), LockError> {
-        const RELEASE: &str = "SELECT concurrency.release_lease($1, $2, $3, $4)";
-        let parameters = [
-            self.name.namespace().into(),
-            self.name.identifier().into(),
-            self.secret.0.into(),
-            self.token.number().into(),
-        ];
-        let row = row(database, statement(RELEASE, parameters)).await?;
+        let call = ReleaseLease {
+            namespace: self.name.namespace().to_owned(),
+            identifier: self.name.identifier().to_owned(),
+            holder: self.secret.0,
+            fencing_token: self.token.number(),
+        };
+        let row = row(database, call.statement()).await?;
         if row.try_get(0).map_err(DatabaseError::row)? {
             Ok(())
         } else {

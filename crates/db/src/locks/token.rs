@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use neobank_entity::functions::concurrency::CheckFencingToken;
+
 use super::error::LockError;
 use super::name::LockName;
 use crate::error::DatabaseError;
-use crate::executor::{Executor, statement};
+use crate::executor::Executor;
 use crate::transaction::Transaction;
 
 /// The number of a holder of a name, higher than that of every holder before.
@@ -51,13 +53,11 @@ pub async fn check_fencing_token(
     name: &LockName,
     token: FencingToken,
 ) -> Result<(), LockError> {
-    const CHECK: &str = "SELECT concurrency.check_fencing_token($1, $2)";
-    let rows = transaction
-        .query(statement(
-            CHECK,
-            [name.namespace().into(), name.identifier().into()],
-        ))
-        .await?;
+    let call = CheckFencingToken {
+        namespace: name.namespace().to_owned(),
+        identifier: name.identifier().to_owned(),
+    };
+    let rows = transaction.query(call.statement()).await?;
     let row = rows.first().ok_or(DatabaseError::NoRow)?;
     let newest = row
         .try_get::<_, Option<i64>>(0)

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use neobank_entity::functions::concurrency::TakeLocks;
+
 use super::answer::{self, Granted};
 use super::error::LockError;
 use super::name::LockName;
 use super::token::FencingToken;
 use crate::error::DatabaseError;
-use crate::executor::{Executor, statement};
+use crate::executor::Executor;
 use crate::transaction::Transaction;
 
 /// What a transaction holds from one call of [`lock`]. It is a receipt: the locks end with the transaction, or when a
@@ -117,26 +119,21 @@ async fn take(
     timeout: Duration,
     in_order: bool,
 ) -> Result<TransactionLocks, LockError> {
-    const TAKE: &str = "SELECT * FROM concurrency.take_locks($1, $2, $3, $4)";
     // Past this limit the connection would be given up.
     if timeout >= transaction.answer_limit() {
         return Err(LockError::TimeoutTooLong { timeout });
     }
     let (namespaces, identifiers) = answer::parts(names);
-    let parameters = [
-        namespaces.into(),
-        identifiers.into(),
-        answer::milliseconds(timeout)?.into(),
-        in_order.into(),
-    ];
+    let call = TakeLocks {
+        namespaces,
+        identifiers,
+        timeout_ms: answer::milliseconds(timeout)?,
+        in_order: Some(in_order),
+    };
     let started = Instant::now();
     // Undoes the statement when this future is dropped, and when it fails in a way that the function does not handle.
     let mut savepoint = transaction.savepoint();
-    match savepoint
-        .transaction()
-        .query(statement(TAKE, parameters))
-        .await
-    {
+    match savepoint.transaction().query(call.statement()).await {
         Ok(rows) => {
             savepoint.release_unanswered();
             Ok(TransactionLocks(answer::read(&rows, started.elapsed())?))

@@ -2,10 +2,12 @@
 
 mod error;
 mod model;
+mod query;
 mod repository;
 
 pub use error::AccountError;
-pub use model::{Account, AccountStatus, AccountType, NewAccount};
+pub use model::{Account, NewAccount};
+pub use neobank_entity::enums::{AccountStatus, AccountType};
 pub use repository::{
     close, find, find_by_number, freeze, list_by_customer, open, set_overdraft_limit, unfreeze,
 };

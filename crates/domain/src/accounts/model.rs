@@ -1,7 +1,7 @@
-use serde::Serialize;
-use std::fmt;
-
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use neobank_entity::enums::{AccountStatus, AccountType};
 
 use crate::{AccountId, Currency, CustomerId, Money};
 
@@ -74,36 +74,6 @@ pub struct NewAccount {
     pub account_number: Option<String>,
 }
 
-/// What kind an account is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum AccountType {
-    /// For everyday payments.
-    Checking,
-    /// For savings.
-    Savings,
-    /// For a business.
-    Business,
-    /// The bank's own.
-    System,
-}
-
-/// Whether an account may move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum AccountStatus {
-    /// It may.
-    Active,
-    /// Not for now.
-    Frozen,
-    /// Not while its owner is suspended or closed as a customer.
-    Blocked,
-    /// Never again.
-    Closed,
-}
-
 impl NewAccount {
     /// An account without an overdraft, whose days are those of UTC.
     #[must_use]
@@ -146,55 +116,5 @@ impl NewAccount {
     pub const fn with_opened_at(mut self, opened_at: DateTime<Utc>) -> Self {
         self.opened_at = Some(opened_at);
         self
-    }
-}
-
-impl AccountType {
-    /// The name in the database.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Checking => "checking",
-            Self::Savings => "savings",
-            Self::Business => "business",
-            Self::System => "system",
-        }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Checking, Self::Savings, Self::Business, Self::System]
-            .into_iter()
-            .find(|known| known.name() == name)
-    }
-}
-
-impl AccountStatus {
-    /// The name in the database.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Frozen => "frozen",
-            Self::Blocked => "blocked",
-            Self::Closed => "closed",
-        }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Active, Self::Frozen, Self::Blocked, Self::Closed]
-            .into_iter()
-            .find(|known| known.name() == name)
-    }
-}
-
-impl fmt::Display for AccountType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
-impl fmt::Display for AccountStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
     }
 }

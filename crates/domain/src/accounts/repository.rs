@@ -1,44 +1,18 @@
 //! The statements on `banking.accounts`. None of them touches a balance.
 
-use chrono::{DateTime, Utc};
-use neobank_db::{DatabaseError, ErrorClass, Executor, FromQueryResult, Value, statement};
+use neobank_db::{DatabaseError, Executor, Statement};
+use neobank_entity::banking::accounts::{self, Column};
+use neobank_entity::constraints::banking as rules;
 use rust_decimal::Decimal;
-use uuid::Uuid;
+use sea_orm::IdenStatic;
 
+use super::query::{self, ChangedRow};
 use super::{Account, AccountError, AccountStatus, AccountType, NewAccount};
 use crate::text::check_number;
 use crate::{AccountId, Currency, CustomerId, Money, shortened};
 
-/// Every column that an [`Account`] is made of.
-const COLUMNS: &str = "account_id, customer_id, account_number, account_type, account_status, currency_code, \
-     current_balance::numeric, available_balance, held_balance::numeric, overdraft_limit::numeric, time_zone, \
-     last_entry_number, version, opened_at, closed_at";
-
-#[derive(FromQueryResult)]
-struct AccountRow {
-    account_id: Uuid,
-    customer_id: Option<Uuid>,
-    account_number: String,
-    account_type: String,
-    account_status: String,
-    currency_code: String,
-    current_balance: Decimal,
-    available_balance: Option<Decimal>,
-    held_balance: Decimal,
-    overdraft_limit: Option<Decimal>,
-    time_zone: String,
-    last_entry_number: i64,
-    version: i64,
-    opened_at: DateTime<Utc>,
-    closed_at: Option<DateTime<Utc>>,
-}
-
-#[derive(FromQueryResult)]
-struct ChangedRow {
-    #[sea_orm(nested)]
-    account: AccountRow,
-    changed: bool,
-}
+/// The SQLSTATE of PostgreSQL's own refusal of a time zone that it does not know.
+const INVALID_PARAMETER: &str = "22023";
 
 /// Opens an account, at zero. The first one in a currency also opens the bank's own accounts in it.
 ///
@@ -69,39 +43,7 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
             reason,
         })?;
     }
-    let mut parameters: Vec<Value> = vec![
-        new.account_id.as_uuid().into(),
-        new.customer_id.as_uuid().into(),
-        new.account_type.name().into(),
-        new.currency.code().into(),
-        new.overdraft_limit.amount().into(),
-        new.time_zone.as_str().into(),
-    ];
-    // Columns that only an importer may give.
-    let (mut columns, mut values) = (String::new(), String::new());
-    if let Some(opened_at) = new.opened_at {
-        parameters.push(opened_at.into());
-        columns.push_str(", opened_at");
-        values.push_str(&format!(", ${}::timestamptz", parameters.len()));
-    }
-    if let Some(number) = &new.account_number {
-        parameters.push(number.as_str().into());
-        columns.push_str(", account_number");
-        values.push_str(&format!(", ${}", parameters.len()));
-    }
-    // One statement, so that a rejection leaves nothing behind, the bank's own accounts included.
-    let sql = format!(
-        "INSERT INTO banking.accounts
-             (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit, time_zone{columns})
-         SELECT $1, $2, $3, currency.currency_code, currency.minor_units, $5, $6{values}
-         FROM banking.currencies AS currency, banking.open_system_accounts(currency.currency_code)
-         WHERE currency.currency_code = $4
-         RETURNING {COLUMNS}"
-    );
-    match on
-        .fetch_one::<AccountRow>(statement(&sql, parameters))
-        .await
-    {
+    match on.fetch_row(query::open(new)).await {
         Ok(row) => account(row.ok_or(DatabaseError::NoRow)?),
         Err(error) => Err(why_not_opened(new, error)),
     }
@@ -113,10 +55,7 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
 ///
 /// [`AccountError::Database`].
 pub async fn find(on: &impl Executor, account: AccountId) -> Result<Option<Account>, AccountError> {
-    let sql = format!("SELECT {COLUMNS} FROM banking.accounts WHERE account_id = $1");
-    let row = on
-        .fetch_one(statement(&sql, [account.as_uuid().into()]))
-        .await?;
+    let row = on.fetch_model(query::by_id(account)).await?;
     row.map(self::account).transpose()
 }
 
@@ -132,8 +71,7 @@ pub async fn find_by_number(
     if number.contains('\0') {
         return Ok(None);
     }
-    let sql = format!("SELECT {COLUMNS} FROM banking.accounts WHERE account_number = $1");
-    let row = on.fetch_one(statement(&sql, [number.into()])).await?;
+    let row = on.fetch_model(query::by_number(number)).await?;
     row.map(account).transpose()
 }
 
@@ -146,12 +84,7 @@ pub async fn list_by_customer(
     on: &impl Executor,
     customer: CustomerId,
 ) -> Result<Vec<Account>, AccountError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM banking.accounts WHERE customer_id = $1 ORDER BY opened_at, account_id"
-    );
-    let rows: Vec<AccountRow> = on
-        .fetch_many(statement(&sql, [customer.as_uuid().into()]))
-        .await?;
+    let rows = on.fetch_models(query::by_customer(customer)).await?;
     rows.into_iter().map(account).collect()
 }
 
@@ -195,20 +128,10 @@ pub async fn set_overdraft_limit(
     account: AccountId,
     limit: Money,
 ) -> Result<Account, AccountError> {
-    let values: [Value; 3] = [
-        limit.amount().into(),
-        limit.currency().code().into(),
-        Money::limit().into(),
-    ];
-    let condition = "found.currency_code = $3 AND found.account_status <> 'closed' AND $2 >= 0
-        AND found.current_balance - found.held_balance + $2 >= 0
-        AND found.current_balance - found.held_balance + $2 < $4";
     change(
         on,
         account,
-        "overdraft_limit = $2",
-        condition,
-        values,
+        query::set_overdraft_limit(account, limit),
         |found| {
             check_limit(limit, found.current_balance.currency())?;
             if found.status == AccountStatus::Closed {
@@ -245,12 +168,8 @@ async fn change_status(
     from: AccountStatus,
     to: AccountStatus,
 ) -> Result<Account, AccountError> {
-    let values: [Value; 2] = [from.name().into(), to.name().into()];
-    let assignments =
-        "account_status = $3, closed_at = CASE WHEN $3 = 'closed' THEN clock_timestamp() END";
-    let condition = "found.account_status = $2
-        AND ($3 <> 'closed' OR (found.current_balance = 0 AND found.held_balance = 0))";
-    change(on, account, assignments, condition, values, |found| {
+    let statement = query::change_status(account, from, to);
+    change(on, account, statement, |found| {
         if found.status != from {
             return Err(AccountError::Status {
                 account,
@@ -271,42 +190,18 @@ async fn change_status(
     .await
 }
 
-/// Locks the account, changes it when the condition holds, and answers what it is then. One statement, so the reason for
-/// a change that was not made is the account as it stood at that moment, whoever else is changing it.
-///
-/// The condition is on `found`, which is the newest version of the row once its lock is granted; the one that is updated
-/// is looked for with the older snapshot of the statement, and by its identifier alone.
+/// Runs a change of [`query`], and says why it was not made by the account as it stood at that moment.
 async fn change(
     on: &impl Executor,
     account: AccountId,
-    assignments: &str,
-    condition: &str,
-    values: impl IntoIterator<Item = Value>,
+    statement: Statement,
     why_not: impl Fn(&Account) -> Result<(), AccountError> + Send,
 ) -> Result<Account, AccountError> {
-    let sql = format!(
-        "WITH found AS (
-             SELECT * FROM banking.accounts WHERE account_id = $1 FOR NO KEY UPDATE
-         ),
-         changed AS (
-             UPDATE banking.accounts AS account SET {assignments}
-             FROM found
-             WHERE account.account_id = found.account_id AND found.account_type <> 'system' AND {condition}
-             RETURNING account.*
-         )
-         SELECT {COLUMNS}, true AS changed FROM changed
-         UNION ALL
-         SELECT {COLUMNS}, false FROM found WHERE NOT EXISTS (SELECT FROM changed)"
-    );
-    let parameters = std::iter::once(account.as_uuid().into()).chain(values);
-    let Some(row) = on
-        .fetch_one::<ChangedRow>(statement(&sql, parameters))
-        .await?
-    else {
+    let Some(row) = on.fetch_row::<ChangedRow>(statement).await? else {
         return Err(AccountError::UnknownAccount { account });
     };
     let after = self::account(row.account)?;
-    if row.changed {
+    if row.is_changed {
         return Ok(after);
     }
     if after.account_type == AccountType::System {
@@ -335,63 +230,56 @@ fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
     let time_zone = || AccountError::TimeZone {
         time_zone: shortened(&new.time_zone),
     };
-    let server = error.server();
-    match (
-        error.class(),
-        error.constraint(),
-        server.map(|server| server.sqlstate.as_str()),
-    ) {
-        (ErrorClass::UniqueViolation, Some("accounts_pkey"), _) => AccountError::AlreadyOpen {
+    match error.violated() {
+        Some(rules::ACCOUNTS_PKEY) => AccountError::AlreadyOpen {
             account: new.account_id,
         },
-        (ErrorClass::UniqueViolation, Some("accounts_account_number_key"), _) => {
-            AccountError::NumberTaken {
-                number: new.account_number.clone().unwrap_or_default(),
-            }
-        }
-        (ErrorClass::ForeignKeyViolation, Some("accounts_customer_id_fkey"), _) => {
-            AccountError::UnknownCustomer {
-                customer: new.customer_id,
-            }
-        }
-        (ErrorClass::CheckViolation, Some("accounts_customer_is_served"), _) => {
-            AccountError::CustomerNotServed {
-                customer: new.customer_id,
-            }
-        }
-        (ErrorClass::CheckViolation, Some("accounts_time_zone_is_a_name"), _) => time_zone(),
+        Some(rules::ACCOUNTS_ACCOUNT_NUMBER_KEY) => AccountError::NumberTaken {
+            number: new.account_number.clone().unwrap_or_default(),
+        },
+        Some(rules::ACCOUNTS_CUSTOMER_ID_FKEY) => AccountError::UnknownCustomer {
+            customer: new.customer_id,
+        },
+        Some(rules::ACCOUNTS_CUSTOMER_IS_SERVED) => AccountError::CustomerNotServed {
+            customer: new.customer_id,
+        },
+        Some(rules::ACCOUNTS_TIME_ZONE_IS_A_NAME) => time_zone(),
         // Whether there is a zone of that name is asked of PostgreSQL itself, which answers with an invalid parameter.
-        (_, _, Some("22023")) => time_zone(),
+        _ if error
+            .server()
+            .is_some_and(|server| server.sqlstate == INVALID_PARAMETER) =>
+        {
+            time_zone()
+        }
         _ => error.into(),
     }
 }
 
-fn account(row: AccountRow) -> Result<Account, AccountError> {
-    let unreadable = |name: &str| DatabaseError::Row {
+fn account(row: accounts::Model) -> Result<Account, AccountError> {
+    let unreadable = |column: Column| DatabaseError::Row {
         reason: format!(
-            "{name} of account {} holds a value that this version does not know",
+            "{} of account {} holds a value that this version does not know",
+            column.as_str(),
             row.account_id
         ),
     };
     let currency =
-        Currency::from_code(&row.currency_code).map_err(|_| unreadable("currency_code"))?;
-    let money = |name: &str, amount| Money::new(amount, currency).map_err(|_| unreadable(name));
+        Currency::from_code(&row.currency_code).map_err(|_| unreadable(Column::CurrencyCode))?;
+    let money = |column, amount| Money::new(amount, currency).map_err(|_| unreadable(column));
     Ok(Account {
         account_id: row.account_id.into(),
         customer_id: row.customer_id.map(Into::into),
-        account_type: AccountType::from_name(&row.account_type)
-            .ok_or_else(|| unreadable("account_type"))?,
-        status: AccountStatus::from_name(&row.account_status)
-            .ok_or_else(|| unreadable("account_status"))?,
-        current_balance: money("current_balance", row.current_balance)?,
+        account_type: row.account_type,
+        status: row.account_status,
+        current_balance: money(Column::CurrentBalance, row.current_balance)?,
         available_balance: row
             .available_balance
-            .map(|amount| money("available_balance", amount))
+            .map(|amount| money(Column::AvailableBalance, amount))
             .transpose()?,
-        held_balance: money("held_balance", row.held_balance)?,
+        held_balance: money(Column::HeldBalance, row.held_balance)?,
         overdraft_limit: row
             .overdraft_limit
-            .map(|amount| money("overdraft_limit", amount))
+            .map(|amount| money(Column::OverdraftLimit, amount))
             .transpose()?,
         account_number: row.account_number,
         time_zone: row.time_zone,

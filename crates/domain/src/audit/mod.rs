@@ -1,6 +1,7 @@
 //! Checks the whole of the books against every promise made about them.
 
-use neobank_db::{DatabaseError, Executor, FromQueryResult, statement};
+use neobank_db::{DatabaseError, Executor, FromQueryResult};
+use neobank_entity::functions::banking::Audit;
 
 /// A promise that does not hold. There should never be one.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -26,9 +27,5 @@ pub struct Breach {
 ///
 /// [`DatabaseError`] when the database fails; the statement's limit may be too short for large books.
 pub async fn breaches(on: &impl Executor) -> Result<Vec<Breach>, DatabaseError> {
-    on.fetch_many(statement(
-        "SELECT check_name, subject, detail FROM banking.audit()",
-        [],
-    ))
-    .await
+    on.fetch_many(Audit {}.statement()).await
 }

@@ -1,6 +1,5 @@
-use std::fmt;
-
 use chrono::{DateTime, NaiveDate, Utc};
+use neobank_entity::enums::{CustomerStatus, CustomerType, KycStatus};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::CustomerId;
@@ -108,76 +107,6 @@ pub struct CustomerUpdate {
     #[serde(default)]
     pub kyc_status: Option<KycStatus>,
 }
-
-macro_rules! named {
-    ($(#[$documentation:meta])* $type:ident { $($(#[$variant_documentation:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
-        $(#[$documentation])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[non_exhaustive]
-        pub enum $type {
-            $($(#[$variant_documentation])* #[serde(rename = $name)] $variant),+
-        }
-
-        impl $type {
-            /// The name in the database.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name),+
-                }
-            }
-
-            pub(crate) fn from_name(name: &str) -> Option<Self> {
-                match name {
-                    $($name => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.pad(self.name())
-            }
-        }
-    };
-}
-
-named!(
-    /// What kind a customer is.
-    CustomerType {
-        /// A person.
-        Individual = "individual",
-        /// A business.
-        Business = "business",
-    }
-);
-named!(
-    /// Where a customer stands.
-    CustomerStatus {
-        /// Served.
-        Active = "active",
-        /// Not heard of for long.
-        Inactive = "inactive",
-        /// Not served for now: its accounts are blocked.
-        Suspended = "suspended",
-        /// A customer no more: its accounts are blocked.
-        Closed = "closed",
-    }
-);
-named!(
-    /// How far a customer's identity is known.
-    KycStatus {
-        /// Not looked at yet.
-        Pending = "pending",
-        /// Known.
-        Verified = "verified",
-        /// Refused.
-        Rejected = "rejected",
-        /// To be looked at again.
-        Expired = "expired",
-    }
-);
 
 impl NewCustomer {
     /// A person, of whom the name is known.

@@ -1,55 +1,21 @@
 //! The statements on `banking.customers`.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
-use neobank_db::{DatabaseError, ErrorClass, Executor, FromQueryResult, Value, statement};
-use sea_orm::sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query};
-use uuid::Uuid;
-
-use super::{
-    Customer, CustomerError, CustomerStatus, CustomerType, CustomerUpdate, KycStatus, NewCustomer,
+use chrono::{Datelike, Days, NaiveDate, Utc};
+use neobank_db::{DatabaseError, Executor};
+use neobank_entity::banking::customers::{self, Column};
+use neobank_entity::constraints::banking as rules;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, QueryFilter, QueryTrait,
 };
+
+use super::{Customer, CustomerError, CustomerUpdate, NewCustomer};
 use crate::CustomerId;
 use crate::text;
 
 /// The most characters of a value that an error shows.
 const VALUE_SHOWN_MAX: usize = 1_000;
-
-/// The table.
-pub(super) const CUSTOMERS: (&str, &str) = ("banking", "customers");
-
-/// Every column that a [`Customer`] is made of.
-pub(super) const COLUMNS: [&str; 13] = [
-    "customer_id",
-    "customer_number",
-    "first_name",
-    "last_name",
-    "email",
-    "phone_primary",
-    "phone_secondary",
-    "date_of_birth",
-    "customer_type",
-    "customer_status",
-    "kyc_status",
-    "created_at",
-    "updated_at",
-];
-
-#[derive(FromQueryResult)]
-pub(super) struct CustomerRow {
-    customer_id: Uuid,
-    customer_number: String,
-    first_name: String,
-    last_name: String,
-    email: Option<String>,
-    phone_primary: Option<String>,
-    phone_secondary: Option<String>,
-    date_of_birth: Option<NaiveDate>,
-    customer_type: String,
-    customer_status: String,
-    kyc_status: String,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
 
 /// The customer with this identifier, or `None`.
 ///
@@ -60,8 +26,10 @@ pub async fn find(
     on: &impl Executor,
     customer: CustomerId,
 ) -> Result<Option<Customer>, CustomerError> {
-    let condition = Expr::col("customer_id").eq(customer.as_uuid());
-    find_where(on, condition).await
+    let row = on
+        .fetch_model(customers::Entity::find_by_id(customer.as_uuid()))
+        .await?;
+    Ok(row.map(Into::into))
 }
 
 /// The customer with this number, or `None`.
@@ -76,7 +44,8 @@ pub async fn find_by_number(
     if number.contains('\0') {
         return Ok(None);
     }
-    find_where(on, Expr::col("customer_number").eq(number)).await
+    let with_number = customers::Entity::find().filter(Column::CustomerNumber.eq(number));
+    Ok(on.fetch_model(with_number).await?.map(Into::into))
 }
 
 /// The customer with this e-mail address, in whatever case, or `None`.
@@ -92,8 +61,12 @@ pub async fn find_by_email(
         return Ok(None);
     }
     // Both sides by the database's rule, since its unique index is by that rule.
-    let condition = Expr::cust("lower(\"email\")").eq(Expr::cust_with_values("lower($1)", [email]));
-    find_where(on, condition).await
+    let lower = |text: Expr| Expr::from(Func::lower(text));
+    let condition = lower(Column::Email.into_expr()).eq(lower(Expr::val(email)));
+    let row = on
+        .fetch_model(customers::Entity::find().filter(condition))
+        .await?;
+    Ok(row.map(Into::into))
 }
 
 /// Creates a customer; the database makes its number.
@@ -102,47 +75,45 @@ pub async fn find_by_email(
 ///
 /// [`CustomerError::Invalid`] names the field, [`CustomerError::EmailTaken`], [`CustomerError::AlreadyExists`].
 pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, CustomerError> {
-    check_name("first_name", &new.first_name)?;
-    check_name("last_name", &new.last_name)?;
+    check_name(Column::FirstName.as_str(), &new.first_name)?;
+    check_name(Column::LastName.as_str(), &new.last_name)?;
     check_email(new.email.as_deref())?;
-    check_phone("phone_primary", new.phone_primary.as_deref())?;
-    check_phone("phone_secondary", new.phone_secondary.as_deref())?;
+    check_phone(Column::PhonePrimary.as_str(), new.phone_primary.as_deref())?;
+    check_phone(
+        Column::PhoneSecondary.as_str(),
+        new.phone_secondary.as_deref(),
+    )?;
     check_date_of_birth(new.date_of_birth)?;
     if let Some(number) = &new.customer_number {
         text::check_number(number, is_made_here)
-            .map_err(|reason| invalid("customer_number", number, reason))?;
+            .map_err(|reason| invalid(Column::CustomerNumber.as_str(), number, reason))?;
     }
-    let mut values: Vec<(&str, Value)> = vec![
-        ("customer_id", new.customer_id.as_uuid().into()),
-        ("first_name", new.first_name.as_str().into()),
-        ("last_name", new.last_name.as_str().into()),
-        ("email", new.email.clone().into()),
-        ("phone_primary", new.phone_primary.clone().into()),
-        ("phone_secondary", new.phone_secondary.clone().into()),
-        ("date_of_birth", new.date_of_birth.into()),
-        ("customer_type", new.customer_type.name().into()),
-    ];
-    // A column that only an importer may give.
-    if let Some(number) = &new.customer_number {
-        values.push(("customer_number", number.as_str().into()));
-    }
-    let (columns, values): (Vec<_>, Vec<_>) = values
-        .into_iter()
-        .map(|(name, value)| (name, value.into()))
-        .unzip();
-    let mut insert = Query::insert();
-    insert
-        .into_table(CUSTOMERS)
-        .columns(columns)
-        .values_panic(values)
-        .returning(Query::returning().columns(COLUMNS));
-    let (sql, values) = insert.build(PostgresQueryBuilder);
-    match on.fetch_one::<CustomerRow>(statement(&sql, values)).await {
-        Ok(row) => customer(row.ok_or(DatabaseError::NoRow)?),
-        Err(error) if is_violated(&error, "customers_pkey") => Err(CustomerError::AlreadyExists {
-            customer: new.customer_id,
-        }),
-        Err(error) if is_violated(&error, "customers_customer_number_key") => {
+    let row = customers::ActiveModel {
+        customer_id: Set(new.customer_id.as_uuid()),
+        first_name: Set(new.first_name.clone()),
+        last_name: Set(new.last_name.clone()),
+        email: Set(new.email.clone()),
+        phone_primary: Set(new.phone_primary.clone()),
+        phone_secondary: Set(new.phone_secondary.clone()),
+        date_of_birth: Set(new.date_of_birth),
+        customer_type: Set(new.customer_type),
+        // Only an importer may give it.
+        customer_number: new.customer_number.clone().map_or(NotSet, Set),
+        ..Default::default()
+    };
+    let mut insert = customers::Entity::insert(row).into_query();
+    insert.returning(Query::returning().columns(Column::iter()));
+    match on
+        .fetch_row::<customers::Model>(DbBackend::Postgres.build(&insert))
+        .await
+    {
+        Ok(row) => Ok(row.ok_or(DatabaseError::NoRow)?.into()),
+        Err(error) if error.violated() == Some(rules::CUSTOMERS_PKEY) => {
+            Err(CustomerError::AlreadyExists {
+                customer: new.customer_id,
+            })
+        }
+        Err(error) if error.violated() == Some(rules::CUSTOMERS_CUSTOMER_NUMBER_KEY) => {
             Err(CustomerError::NumberTaken {
                 number: new.customer_number.clone().unwrap_or_default(),
             })
@@ -173,64 +144,44 @@ pub async fn update(
     if values.is_empty() {
         return Err(CustomerError::EmptyUpdate);
     }
-    let mut query = Query::update();
-    query
-        .table(CUSTOMERS)
+    let query = Query::update()
+        .table(customers::Entity.table_ref())
         .values(values)
-        .and_where(Expr::col("customer_id").eq(customer.as_uuid()))
-        .returning(Query::returning().columns(COLUMNS));
-    let (sql, values) = query.build(PostgresQueryBuilder);
+        .and_where(Column::CustomerId.eq(customer.as_uuid()))
+        .returning(Query::returning().columns(Column::iter()))
+        .to_owned();
     let email = update.email.as_ref().and_then(Option::as_deref);
-    match on.fetch_one::<CustomerRow>(statement(&sql, values)).await {
-        Ok(Some(row)) => self::customer(row),
+    match on
+        .fetch_row::<customers::Model>(DbBackend::Postgres.build(&query))
+        .await
+    {
+        Ok(Some(row)) => Ok(row.into()),
         Ok(None) => Err(CustomerError::UnknownCustomer { customer }),
         Err(error) => Err(why_not_written(error, email)),
     }
 }
 
-pub(super) fn customer(row: CustomerRow) -> Result<Customer, CustomerError> {
-    let unreadable = |name: &str| DatabaseError::Row {
-        reason: format!(
-            "{name} of customer {} holds a value that this version does not know",
-            row.customer_id
-        ),
-    };
-    Ok(Customer {
-        customer_id: row.customer_id.into(),
-        customer_type: CustomerType::from_name(&row.customer_type)
-            .ok_or_else(|| unreadable("customer_type"))?,
-        status: CustomerStatus::from_name(&row.customer_status)
-            .ok_or_else(|| unreadable("customer_status"))?,
-        kyc_status: KycStatus::from_name(&row.kyc_status)
-            .ok_or_else(|| unreadable("kyc_status"))?,
-        customer_number: row.customer_number,
-        first_name: row.first_name,
-        last_name: row.last_name,
-        email: row.email,
-        phone_primary: row.phone_primary,
-        phone_secondary: row.phone_secondary,
-        date_of_birth: row.date_of_birth,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-    })
+impl From<customers::Model> for Customer {
+    fn from(row: customers::Model) -> Self {
+        Self {
+            customer_id: row.customer_id.into(),
+            customer_type: row.customer_type,
+            status: row.customer_status,
+            kyc_status: row.kyc_status,
+            customer_number: row.customer_number,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            email: row.email,
+            phone_primary: row.phone_primary,
+            phone_secondary: row.phone_secondary,
+            date_of_birth: row.date_of_birth,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
 }
 
-async fn find_where(
-    on: &impl Executor,
-    condition: Expr,
-) -> Result<Option<Customer>, CustomerError> {
-    let (sql, values) = Query::select()
-        .columns(COLUMNS)
-        .from(CUSTOMERS)
-        .and_where(condition)
-        .build(PostgresQueryBuilder);
-    on.fetch_one::<CustomerRow>(statement(&sql, values))
-        .await?
-        .map(customer)
-        .transpose()
-}
-
-fn changes(update: &CustomerUpdate) -> Result<Vec<(&'static str, Expr)>, CustomerError> {
+fn changes(update: &CustomerUpdate) -> Result<Vec<(Column, Expr)>, CustomerError> {
     let CustomerUpdate {
         first_name,
         last_name,
@@ -240,31 +191,34 @@ fn changes(update: &CustomerUpdate) -> Result<Vec<(&'static str, Expr)>, Custome
         customer_status,
         kyc_status,
     } = update;
-    let mut values: Vec<(&'static str, Expr)> = Vec::new();
-    for (field, name) in [("first_name", first_name), ("last_name", last_name)] {
+    let mut values: Vec<(Column, Expr)> = Vec::new();
+    for (column, name) in [
+        (Column::FirstName, first_name),
+        (Column::LastName, last_name),
+    ] {
         if let Some(name) = name {
-            check_name(field, name)?;
-            values.push((field, name.as_str().into()));
+            check_name(column.as_str(), name)?;
+            values.push((column, name.as_str().into()));
         }
     }
     if let Some(email) = email {
         check_email(email.as_deref())?;
-        values.push(("email", email.clone().into()));
+        values.push((Column::Email, email.clone().into()));
     }
-    for (field, phone) in [
-        ("phone_primary", phone_primary),
-        ("phone_secondary", phone_secondary),
+    for (column, phone) in [
+        (Column::PhonePrimary, phone_primary),
+        (Column::PhoneSecondary, phone_secondary),
     ] {
         if let Some(phone) = phone {
-            check_phone(field, phone.as_deref())?;
-            values.push((field, phone.clone().into()));
+            check_phone(column.as_str(), phone.as_deref())?;
+            values.push((column, phone.clone().into()));
         }
     }
     if let Some(status) = customer_status {
-        values.push(("customer_status", status.name().into()));
+        values.push((Column::CustomerStatus, status.as_str().into()));
     }
     if let Some(status) = kyc_status {
-        values.push(("kyc_status", status.name().into()));
+        values.push((Column::KycStatus, status.as_str().into()));
     }
     Ok(values)
 }
@@ -294,7 +248,7 @@ fn check_date_of_birth(date: Option<NaiveDate>) -> Result<(), CustomerError> {
     match date {
         Some(date) if date.year() < 1850 || latest.is_some_and(|latest| date > latest) => {
             Err(invalid(
-                "date_of_birth",
+                Column::DateOfBirth.as_str(),
                 &date.to_string(),
                 "it must lie between 1850-01-01 and today",
             ))
@@ -305,7 +259,8 @@ fn check_date_of_birth(date: Option<NaiveDate>) -> Result<(), CustomerError> {
 
 fn check_email(email: Option<&str>) -> Result<(), CustomerError> {
     let Some(email) = email else { return Ok(()) };
-    text::required(email, 254).map_err(|problem| invalid("email", email, problem))?;
+    text::required(email, 254)
+        .map_err(|problem| invalid(Column::Email.as_str(), email, problem))?;
     // Whether mail arrives is found out by sending some; this only catches what cannot be an address.
     let is_address = email
         .split_once('@')
@@ -315,7 +270,11 @@ fn check_email(email: Option<&str>) -> Result<(), CustomerError> {
             .chars()
             .any(|character| character.is_whitespace() || character.is_control())
     {
-        return Err(invalid("email", email, "it is not an e-mail address"));
+        return Err(invalid(
+            Column::Email.as_str(),
+            email,
+            "it is not an e-mail address",
+        ));
     }
     Ok(())
 }
@@ -329,14 +288,10 @@ fn invalid(field: &'static str, value: &str, reason: impl std::fmt::Display) -> 
 }
 
 fn why_not_written(error: DatabaseError, email: Option<&str>) -> CustomerError {
-    match email {
-        Some(email) if is_violated(&error, "customers_email_key") => CustomerError::EmailTaken {
+    match (error.violated(), email) {
+        (Some(rules::CUSTOMERS_EMAIL_KEY), Some(email)) => CustomerError::EmailTaken {
             email: email.to_owned(),
         },
         _ => error.into(),
     }
-}
-
-fn is_violated(error: &DatabaseError, constraint: &str) -> bool {
-    error.class() == ErrorClass::UniqueViolation && error.constraint() == Some(constraint)
 }

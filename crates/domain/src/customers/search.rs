@@ -4,14 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use neobank_db::{Executor, statement};
+use neobank_db::Executor;
+use neobank_entity::banking::customers::{self, Column};
 use sea_orm::sea_query::extension::postgres::PgExpr;
-use sea_orm::sea_query::{
-    Expr, ExprTrait, LikeExpr, Order, PostgresQueryBuilder, Query, SelectStatement,
-};
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Order, Query, SelectStatement};
+use sea_orm::{DbBackend, EntityName, Iterable};
 use uuid::Uuid;
 
-use super::repository::{COLUMNS, CUSTOMERS, CustomerRow, customer};
 use super::{Customer, CustomerError, CustomerStatus, CustomerType};
 use crate::text;
 
@@ -79,12 +78,9 @@ pub async fn search(
     filter: &CustomerFilter,
 ) -> Result<CustomerPage, CustomerError> {
     check(filter)?;
-    let (sql, values) = search_query(filter).build(PostgresQueryBuilder);
-    let rows: Vec<CustomerRow> = on.fetch_many(statement(&sql, values)).await?;
-    let mut customers = rows
-        .into_iter()
-        .map(customer)
-        .collect::<Result<Vec<_>, _>>()?;
+    let query = DbBackend::Postgres.build(&search_query(filter));
+    let rows: Vec<customers::Model> = on.fetch_rows(query).await?;
+    let mut customers: Vec<Customer> = rows.into_iter().map(Into::into).collect();
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     // One more than the page was asked for, to know whether there is a next one.
     let next = (customers.len() > limit)
@@ -105,33 +101,32 @@ pub async fn search(
 pub fn search_query(filter: &CustomerFilter) -> SelectStatement {
     let mut query = Query::select();
     query
-        .columns(COLUMNS)
-        .from(CUSTOMERS)
-        .order_by("created_at", Order::Desc)
-        .order_by("customer_id", Order::Desc)
+        .columns(Column::iter())
+        .from(customers::Entity.table_ref())
+        .order_by(Column::CreatedAt, Order::Desc)
+        .order_by(Column::CustomerId, Order::Desc)
         .limit(u64::from(filter.limit).saturating_add(1));
     if let Some(email) = &filter.email {
-        query.and_where(Expr::col("email").ilike(contains(email)));
+        query.and_where(Expr::col(Column::Email).ilike(contains(email)));
     }
     if let Some(phone) = &filter.phone {
         query.and_where(
-            Expr::col("phone_primary")
+            Expr::col(Column::PhonePrimary)
                 .like(contains(phone))
-                .or(Expr::col("phone_secondary").like(contains(phone))),
+                .or(Expr::col(Column::PhoneSecondary).like(contains(phone))),
         );
     }
     if let Some(status) = filter.status {
-        query.and_where(Expr::col("customer_status").eq(status.name()));
+        query.and_where(Expr::col(Column::CustomerStatus).eq(status.as_str()));
     }
     if let Some(customer_type) = filter.customer_type {
-        query.and_where(Expr::col("customer_type").eq(customer_type.name()));
+        query.and_where(Expr::col(Column::CustomerType).eq(customer_type.as_str()));
     }
     if let Some(after) = filter.after {
         query.and_where(
-            Expr::tuple([Expr::col("created_at"), Expr::col("customer_id")]).lt(Expr::tuple([
-                Expr::val(after.created_at),
-                Expr::val(after.customer_id),
-            ])),
+            Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::CustomerId)]).lt(
+                Expr::tuple([Expr::val(after.created_at), Expr::val(after.customer_id)]),
+            ),
         );
     }
     if filter.offset > 0 {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::read::Fields;
 use super::{ImportError, ImportOptions};
 use crate::customers::CustomerType;
-use crate::ledger::{Direction, PostingKind};
+use crate::ledger::{EntryType, PostingKind};
 use crate::{AccountId, AccountType, Currency, CustomerId, Money, PostingRequest};
 
 /// A customer in the source.
@@ -107,8 +107,9 @@ impl CustomerLine {
             phone: fields.optional("phone"),
             customer_type: match fields.get("customer_type") {
                 "" => CustomerType::Individual,
-                name => CustomerType::from_name(name)
-                    .ok_or_else(|| fields.problem("customer_type", "not individual or business"))?,
+                name => name
+                    .parse()
+                    .map_err(|_| fields.problem("customer_type", "not individual or business"))?,
             },
             customer_number: fields.optional("customer_number"),
         })
@@ -132,7 +133,9 @@ impl AccountLine {
             opened_on: fields.date("opened_on")?,
             account_type: match fields.get("account_type") {
                 "" => AccountType::Checking,
-                name => AccountType::from_name(name)
+                name => name
+                    .parse()
+                    .ok()
                     .filter(|account_type| *account_type != AccountType::System)
                     .ok_or_else(|| {
                         fields.problem("account_type", "not checking, savings or business")
@@ -180,9 +183,9 @@ impl TransactionLine {
             return Err(fields.problem("movement", "nothing moves"));
         }
         let (direction, amount) = if movement.is_positive() {
-            (Direction::Credit, movement)
+            (EntryType::Credit, movement)
         } else {
-            (Direction::Debit, movement.negated())
+            (EntryType::Debit, movement.negated())
         };
         let (operation, purpose) = (fields.get("operation"), fields.get("purpose"));
         if !OPERATIONS.contains(&operation) {

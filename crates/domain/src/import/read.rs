@@ -8,7 +8,7 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::ImportError;
 use super::line::{AccountLine, CustomerLine, TransactionLine};
-use crate::ledger::Direction;
+use crate::ledger::EntryType;
 use crate::{Currency, Money, shortened};
 
 /// The three files. The first line of each names its columns; columns that are not known are named in a warning.
@@ -185,8 +185,8 @@ impl History {
             let before = balances.insert(line.account.as_str(), line.recorded_balance);
             let Some(before) = before else { continue };
             let movement = match line.request.direction {
-                Direction::Credit => line.request.amount,
-                Direction::Debit => line.request.amount.negated(),
+                EntryType::Credit => line.request.amount,
+                EntryType::Debit => line.request.amount.negated(),
             };
             match before.checked_add(movement) {
                 Ok(running) if running == line.recorded_balance => {}

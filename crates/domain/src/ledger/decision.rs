@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, SubsecRound, Utc};
+use neobank_entity::enums::{EntryType, TransferType};
 use rust_decimal::Decimal;
 
 use super::receipt::{EntryReceipt, Outcome, Receipt};
 use super::refusal::Refusal;
-use super::request::{
-    AdjustmentRequest, Direction, PostingRequest, Request, SystemAccount, TransferRequest,
-    TransferType,
-};
+use super::request::{AdjustmentRequest, PostingRequest, Request, SystemAccount, TransferRequest};
 use crate::accounts::AccountStatus;
 use crate::text;
 use crate::{AccountId, Currency, Money, TransactionId, TransferId};
@@ -244,8 +242,8 @@ impl Books {
             });
         }
         let (from, to) = match request.direction {
-            Direction::Credit => (system, request.account),
-            Direction::Debit => (request.account, system),
+            EntryType::Credit => (system, request.account),
+            EntryType::Debit => (request.account, system),
         };
         Ok(Movement {
             transfer_type: request.transfer_type(),

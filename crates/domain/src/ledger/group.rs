@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use neobank_db::{DatabaseError, ErrorClass, RetryPolicy, Transaction, TransactionOptions};
+use neobank_db::{DatabaseError, RetryPolicy, Transaction, TransactionOptions};
+use neobank_entity::constraints::banking::TRANSFERS_IDEMPOTENCY_KEY_KEY;
 
 use super::Ledger;
 use super::certainty::{self, Certainty};
@@ -24,9 +25,6 @@ pub(super) const KEY_RACES_MAX: usize = 16;
 
 /// The same where the request is looked for that has such a key, and then tried by itself.
 const KEY_RACES_SEARCHED: usize = 1;
-
-/// The unique index of the callers' keys.
-const KEY_CONSTRAINT: &str = "transfers_idempotency_key_key";
 
 /// Requests with what deciding and writing needs of them, the same in every attempt.
 pub(super) struct Group<'a> {
@@ -318,7 +316,7 @@ pub(super) async fn end_without_transfers(
 }
 
 pub(super) fn is_key_race(error: &DatabaseError) -> bool {
-    error.class() == ErrorClass::UniqueViolation && error.constraint() == Some(KEY_CONSTRAINT)
+    error.violated() == Some(TRANSFERS_IDEMPOTENCY_KEY_KEY)
 }
 
 impl From<DatabaseError> for Failure {

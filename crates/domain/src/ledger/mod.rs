@@ -34,11 +34,11 @@ pub use decision::{
 pub use error::LedgerError;
 pub use gather::GatheredLedger;
 pub use memory::MemoryMetrics;
+pub use neobank_entity::enums::{EntryType, TransferType};
 pub use receipt::{EntryReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber};
 pub use refusal::Refusal;
 pub use request::{
-    AdjustmentRequest, Direction, PostingKind, PostingRequest, Request, SystemAccount,
-    TransferRequest, TransferType,
+    AdjustmentRequest, PostingKind, PostingRequest, Request, SystemAccount, TransferRequest,
 };
 
 use memory::Memory;

@@ -1,9 +1,7 @@
 //! What can be asked of the ledger.
 
-use serde::Serialize;
-use std::fmt;
-
 use chrono::{DateTime, Utc};
+use neobank_entity::enums::{EntryType, TransferType};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -44,7 +42,7 @@ pub struct PostingRequest {
     /// What it is; says which of the bank's own accounts is on the other side.
     pub kind: PostingKind,
     /// Whether the customer's account gains or loses.
-    pub direction: Direction,
+    pub direction: EntryType,
     /// How much; more than zero, in the account's currency.
     pub amount: Money,
     /// Why, for people; at most 500 characters.
@@ -80,15 +78,6 @@ pub enum PostingKind {
     Fee,
 }
 
-/// Whether an account gains or loses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The account's balance rises.
-    Credit,
-    /// The account's balance falls.
-    Debit,
-}
-
 /// An account of the bank itself, one for each currency. It has no limit, and its identifier can be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SystemAccount {
@@ -99,25 +88,6 @@ pub enum SystemAccount {
     /// The other side of fees.
     Fees,
     /// The other side of corrected balances.
-    Adjustment,
-}
-
-/// What a transfer is called in `banking.transfers`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum TransferType {
-    /// Between customers' accounts.
-    Transfer,
-    /// From the outside.
-    Deposit,
-    /// To the outside.
-    Withdrawal,
-    /// Interest.
-    Interest,
-    /// A fee.
-    Fee,
-    /// A corrected balance.
     Adjustment,
 }
 
@@ -153,13 +123,13 @@ impl PostingRequest {
     /// Money that enters the bank.
     #[must_use]
     pub const fn deposit(account: AccountId, amount: Money) -> Self {
-        Self::new(account, PostingKind::External, Direction::Credit, amount)
+        Self::new(account, PostingKind::External, EntryType::Credit, amount)
     }
 
     /// Money that leaves the bank.
     #[must_use]
     pub const fn withdrawal(account: AccountId, amount: Money) -> Self {
-        Self::new(account, PostingKind::External, Direction::Debit, amount)
+        Self::new(account, PostingKind::External, EntryType::Debit, amount)
     }
 
     /// A posting without a description, a key or a time of its own.
@@ -167,7 +137,7 @@ impl PostingRequest {
     pub const fn new(
         account: AccountId,
         kind: PostingKind,
-        direction: Direction,
+        direction: EntryType,
         amount: Money,
     ) -> Self {
         Self {
@@ -218,40 +188,6 @@ impl SystemAccount {
             *byte = letter;
         }
         Uuid::from_bytes(bytes).into()
-    }
-}
-
-impl TransferType {
-    /// The name in the database.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Transfer => "transfer",
-            Self::Deposit => "deposit",
-            Self::Withdrawal => "withdrawal",
-            Self::Interest => "interest",
-            Self::Fee => "fee",
-            Self::Adjustment => "adjustment",
-        }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::Transfer,
-            Self::Deposit,
-            Self::Withdrawal,
-            Self::Interest,
-            Self::Fee,
-            Self::Adjustment,
-        ]
-        .into_iter()
-        .find(|known| known.name() == name)
-    }
-}
-
-impl fmt::Display for TransferType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
     }
 }
 
@@ -328,10 +264,10 @@ impl Request {
                 part(transfer.amount.to_string().as_bytes());
             }
             Self::Posting(posting) => {
-                part(posting.transfer_type().name().as_bytes());
+                part(posting.transfer_type().as_str().as_bytes());
                 part(match posting.direction {
-                    Direction::Credit => b"credit",
-                    Direction::Debit => b"debit",
+                    EntryType::Credit => b"credit",
+                    EntryType::Debit => b"debit",
                 });
                 part(posting.account.as_uuid().as_bytes());
                 part(posting.amount.to_string().as_bytes());
@@ -368,8 +304,8 @@ impl PostingKind {
 impl PostingRequest {
     pub(crate) const fn transfer_type(&self) -> TransferType {
         match (self.kind, self.direction) {
-            (PostingKind::External, Direction::Credit) => TransferType::Deposit,
-            (PostingKind::External, Direction::Debit) => TransferType::Withdrawal,
+            (PostingKind::External, EntryType::Credit) => TransferType::Deposit,
+            (PostingKind::External, EntryType::Debit) => TransferType::Withdrawal,
             (PostingKind::Interest, _) => TransferType::Interest,
             (PostingKind::Fee, _) => TransferType::Fee,
         }

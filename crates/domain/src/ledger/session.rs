@@ -18,8 +18,6 @@ use uuid::Uuid;
 
 use super::decision::{AccountState, Books, KnownTransfer, NewTransfer};
 use super::receipt::{EntryReceipt, Receipt};
-use super::request::TransferType;
-use crate::accounts::AccountStatus;
 use crate::{AccountId, Currency, Money, TransferId};
 
 const LOCK_ACCOUNTS: &str = "\
@@ -419,7 +417,7 @@ impl<'a> FromIterator<&'a AccountState> for WitnessColumns {
             columns.balance.push(account.balance);
             columns.held.push(account.held);
             columns.overdraft_limit.push(account.overdraft_limit);
-            columns.status.push(account.status.name());
+            columns.status.push(account.status.as_str());
         }
         columns
     }
@@ -481,7 +479,7 @@ impl TransferColumns {
         } = new;
         let (key, hash) = key.map(|(key, hash)| (key, hash.to_vec())).unzip();
         self.transfer_id.push(receipt.transfer_id.as_uuid());
-        self.transfer_type.push(receipt.transfer_type.name());
+        self.transfer_type.push(receipt.transfer_type.as_str());
         self.amount.push(receipt.amount.amount());
         self.currency_code.push(receipt.amount.currency().code());
         self.description.push(description);
@@ -534,8 +532,9 @@ fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> 
         account_id,
         account_number: column(row, "account_number")?,
         currency: currency(row)?,
-        status: AccountStatus::from_name(column(row, "account_status")?)
-            .ok_or_else(|| unreadable("account_status"))?,
+        status: column::<&str>(row, "account_status")?
+            .parse()
+            .map_err(|_| unreadable("account_status"))?,
         balance: column(row, "current_balance")?,
         held: column(row, "held_balance")?,
         overdraft_limit,
@@ -563,8 +562,9 @@ fn known_transfer(row: &Row) -> Result<(String, KnownTransfer), DatabaseError> {
     };
     let receipt = Receipt {
         transfer_id: column::<Uuid>(row, "transfer_id")?.into(),
-        transfer_type: TransferType::from_name(column(row, "transfer_type")?)
-            .ok_or_else(|| unreadable("transfer_type"))?,
+        transfer_type: column::<&str>(row, "transfer_type")?
+            .parse()
+            .map_err(|_| unreadable("transfer_type"))?,
         amount: money("amount")?,
         debit: entry(
             "debit_id",

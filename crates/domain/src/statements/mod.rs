@@ -15,7 +15,8 @@ use serde::{Serialize, Serializer};
 
 pub use daily::{DailySummary, daily_summary, daily_summary_query};
 pub use error::StatementError;
-pub use page::{Entry, EntryType, StatementPage, page, page_query};
+pub use neobank_entity::enums::EntryType;
+pub use page::{Entry, StatementPage, page, page_query};
 
 use crate::text;
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
 use neobank_db::{DatabaseError, Executor, FromQueryResult, Statement, Value, statement};
+use neobank_entity::enums::EntryType;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use uuid::Uuid;
@@ -52,16 +53,6 @@ pub struct Entry {
     pub posted_at: DateTime<Utc>,
     /// The same moment as clocks show it in the zone whose days the statement uses, with that zone's offset.
     pub local_time: DateTime<FixedOffset>,
-}
-
-/// Whether an account gained or lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EntryType {
-    /// The balance rose.
-    Credit,
-    /// The balance fell.
-    Debit,
 }
 
 impl Entry {
@@ -247,11 +238,9 @@ fn entry(row: PageRow, currency: Currency) -> Result<Option<Entry>, StatementErr
     else {
         return Ok(None);
     };
-    let entry_type = match transaction_type.as_str() {
-        "credit" => EntryType::Credit,
-        "debit" => EntryType::Debit,
-        _ => return Err(unreadable("transaction_type").into()),
-    };
+    let entry_type = transaction_type
+        .parse()
+        .map_err(|_| unreadable("transaction_type"))?;
     Ok(Some(Entry {
         transaction_id: transaction_id.into(),
         transfer_id: transfer_id.into(),

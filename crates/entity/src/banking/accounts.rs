@@ -10,10 +10,8 @@ pub struct Model {
     pub customer_id: Option<Uuid>,
     #[sea_orm(column_type = "Text", unique)]
     pub account_number: String,
-    #[sea_orm(column_type = "Text")]
-    pub account_type: String,
-    #[sea_orm(column_type = "Text")]
-    pub account_status: String,
+    pub account_type: crate::enums::AccountType,
+    pub account_status: crate::enums::AccountStatus,
     #[sea_orm(column_type = "Text")]
     pub currency_code: String,
     pub minor_units: i16,
@@ -65,3 +63,29 @@ impl Related<super::customers::Entity> for Entity {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            account_id: crate::FromColumn::from_column(row, "account_id")?,
+            customer_id: crate::FromColumn::from_column(row, "customer_id")?,
+            account_number: crate::FromColumn::from_column(row, "account_number")?,
+            account_type: crate::FromColumn::from_column(row, "account_type")?,
+            account_status: crate::FromColumn::from_column(row, "account_status")?,
+            currency_code: crate::FromColumn::from_column(row, "currency_code")?,
+            minor_units: crate::FromColumn::from_column(row, "minor_units")?,
+            current_balance: crate::FromColumn::from_column(row, "current_balance")?,
+            held_balance: crate::FromColumn::from_column(row, "held_balance")?,
+            overdraft_limit: crate::FromColumn::from_column(row, "overdraft_limit")?,
+            available_balance: crate::FromColumn::from_column(row, "available_balance")?,
+            time_zone: crate::FromColumn::from_column(row, "time_zone")?,
+            last_entry_number: crate::FromColumn::from_column(row, "last_entry_number")?,
+            last_entry_at: crate::FromColumn::from_column(row, "last_entry_at")?,
+            version: crate::FromColumn::from_column(row, "version")?,
+            opened_at: crate::FromColumn::from_column(row, "opened_at")?,
+            closed_at: crate::FromColumn::from_column(row, "closed_at")?,
+            created_at: crate::FromColumn::from_column(row, "created_at")?,
+            updated_at: crate::FromColumn::from_column(row, "updated_at")?,
+        })
+    }
+}

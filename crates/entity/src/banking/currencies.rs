@@ -29,3 +29,12 @@ impl Related<super::accounts::Entity> for Entity {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            currency_code: crate::FromColumn::from_column(row, "currency_code")?,
+            minor_units: crate::FromColumn::from_column(row, "minor_units")?,
+        })
+    }
+}

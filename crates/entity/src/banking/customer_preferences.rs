@@ -32,3 +32,14 @@ impl Related<super::customers::Entity> for Entity {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            customer_id: crate::FromColumn::from_column(row, "customer_id")?,
+            preferences: crate::FromColumn::from_column(row, "preferences")?,
+            created_at: crate::FromColumn::from_column(row, "created_at")?,
+            updated_at: crate::FromColumn::from_column(row, "updated_at")?,
+        })
+    }
+}

@@ -20,12 +20,9 @@ pub struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub phone_secondary: Option<String>,
     pub date_of_birth: Option<Date>,
-    #[sea_orm(column_type = "Text")]
-    pub customer_type: String,
-    #[sea_orm(column_type = "Text")]
-    pub customer_status: String,
-    #[sea_orm(column_type = "Text")]
-    pub kyc_status: String,
+    pub customer_type: crate::enums::CustomerType,
+    pub customer_status: crate::enums::CustomerStatus,
+    pub kyc_status: crate::enums::KycStatus,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
@@ -51,3 +48,23 @@ impl Related<super::customer_preferences::Entity> for Entity {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            customer_id: crate::FromColumn::from_column(row, "customer_id")?,
+            customer_number: crate::FromColumn::from_column(row, "customer_number")?,
+            first_name: crate::FromColumn::from_column(row, "first_name")?,
+            last_name: crate::FromColumn::from_column(row, "last_name")?,
+            email: crate::FromColumn::from_column(row, "email")?,
+            phone_primary: crate::FromColumn::from_column(row, "phone_primary")?,
+            phone_secondary: crate::FromColumn::from_column(row, "phone_secondary")?,
+            date_of_birth: crate::FromColumn::from_column(row, "date_of_birth")?,
+            customer_type: crate::FromColumn::from_column(row, "customer_type")?,
+            customer_status: crate::FromColumn::from_column(row, "customer_status")?,
+            kyc_status: crate::FromColumn::from_column(row, "kyc_status")?,
+            created_at: crate::FromColumn::from_column(row, "created_at")?,
+            updated_at: crate::FromColumn::from_column(row, "updated_at")?,
+        })
+    }
+}

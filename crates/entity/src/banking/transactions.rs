@@ -12,8 +12,7 @@ pub struct Model {
     pub account_id: Uuid,
     #[sea_orm(unique_key = "transactions_account_and_date_key")]
     pub entry_number: i64,
-    #[sea_orm(column_type = "Text")]
-    pub transaction_type: String,
+    pub transaction_type: crate::enums::EntryType,
     pub amount: Decimal,
     #[sea_orm(column_type = "Text")]
     pub currency_code: String,
@@ -31,3 +30,22 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            transaction_id: crate::FromColumn::from_column(row, "transaction_id")?,
+            transfer_id: crate::FromColumn::from_column(row, "transfer_id")?,
+            account_id: crate::FromColumn::from_column(row, "account_id")?,
+            entry_number: crate::FromColumn::from_column(row, "entry_number")?,
+            transaction_type: crate::FromColumn::from_column(row, "transaction_type")?,
+            amount: crate::FromColumn::from_column(row, "amount")?,
+            currency_code: crate::FromColumn::from_column(row, "currency_code")?,
+            running_balance: crate::FromColumn::from_column(row, "running_balance")?,
+            description: crate::FromColumn::from_column(row, "description")?,
+            reference_number: crate::FromColumn::from_column(row, "reference_number")?,
+            transaction_date: crate::FromColumn::from_column(row, "transaction_date")?,
+            created_at: crate::FromColumn::from_column(row, "created_at")?,
+        })
+    }
+}

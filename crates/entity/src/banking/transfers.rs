@@ -7,8 +7,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub transfer_id: Uuid,
-    #[sea_orm(column_type = "Text")]
-    pub transfer_type: String,
+    pub transfer_type: crate::enums::TransferType,
     #[sea_orm(column_type = "Text")]
     pub reference_number: String,
     pub from_account_id: Uuid,
@@ -32,3 +31,24 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            transfer_id: crate::FromColumn::from_column(row, "transfer_id")?,
+            transfer_type: crate::FromColumn::from_column(row, "transfer_type")?,
+            reference_number: crate::FromColumn::from_column(row, "reference_number")?,
+            from_account_id: crate::FromColumn::from_column(row, "from_account_id")?,
+            to_account_id: crate::FromColumn::from_column(row, "to_account_id")?,
+            from_entry_number: crate::FromColumn::from_column(row, "from_entry_number")?,
+            to_entry_number: crate::FromColumn::from_column(row, "to_entry_number")?,
+            amount: crate::FromColumn::from_column(row, "amount")?,
+            currency_code: crate::FromColumn::from_column(row, "currency_code")?,
+            description: crate::FromColumn::from_column(row, "description")?,
+            idempotency_key: crate::FromColumn::from_column(row, "idempotency_key")?,
+            request_hash: crate::FromColumn::from_column(row, "request_hash")?,
+            posted_at: crate::FromColumn::from_column(row, "posted_at")?,
+            created_at: crate::FromColumn::from_column(row, "created_at")?,
+        })
+    }
+}

@@ -13,3 +13,11 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            transfer_id: crate::FromColumn::from_column(row, "transfer_id")?,
+        })
+    }
+}

@@ -22,3 +22,17 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            log_id: crate::FromColumn::from_column(row, "log_id")?,
+            deadlock_time: crate::FromColumn::from_column(row, "deadlock_time")?,
+            process_id: crate::FromColumn::from_column(row, "process_id")?,
+            transaction_id: crate::FromColumn::from_column(row, "transaction_id")?,
+            query_text: crate::FromColumn::from_column(row, "query_text")?,
+            lock_info: crate::FromColumn::from_column(row, "lock_info")?,
+            resolution: crate::FromColumn::from_column(row, "resolution")?,
+        })
+    }
+}

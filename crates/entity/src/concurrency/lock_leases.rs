@@ -32,3 +32,15 @@ impl Related<super::lock_names::Entity> for Entity {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            lock_key: crate::FromColumn::from_column(row, "lock_key")?,
+            holder: crate::FromColumn::from_column(row, "holder")?,
+            fencing_token: crate::FromColumn::from_column(row, "fencing_token")?,
+            acquired_at: crate::FromColumn::from_column(row, "acquired_at")?,
+            expires_at: crate::FromColumn::from_column(row, "expires_at")?,
+        })
+    }
+}

@@ -28,3 +28,15 @@ impl Related<super::lock_leases::Entity> for Entity {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            lock_key: crate::FromColumn::from_column(row, "lock_key")?,
+            namespace: crate::FromColumn::from_column(row, "namespace")?,
+            identifier: crate::FromColumn::from_column(row, "identifier")?,
+            fencing_token: crate::FromColumn::from_column(row, "fencing_token")?,
+            first_used_at: crate::FromColumn::from_column(row, "first_used_at")?,
+        })
+    }
+}

@@ -16,3 +16,13 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            id: crate::FromColumn::from_column(row, "id")?,
+            value: crate::FromColumn::from_column(row, "value")?,
+            version: crate::FromColumn::from_column(row, "version")?,
+        })
+    }
+}

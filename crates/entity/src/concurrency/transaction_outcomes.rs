@@ -17,3 +17,14 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            attempt_id: crate::FromColumn::from_column(row, "attempt_id")?,
+            transaction_name: crate::FromColumn::from_column(row, "transaction_name")?,
+            committed: crate::FromColumn::from_column(row, "committed")?,
+            recorded_at: crate::FromColumn::from_column(row, "recorded_at")?,
+        })
+    }
+}

@@ -24,3 +24,20 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl crate::FromRow for Model {
+    fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {
+        Ok(Self {
+            stat_id: crate::FromColumn::from_column(row, "stat_id")?,
+            pool_name: crate::FromColumn::from_column(row, "pool_name")?,
+            client_connections: crate::FromColumn::from_column(row, "client_connections")?,
+            server_connections: crate::FromColumn::from_column(row, "server_connections")?,
+            server_active: crate::FromColumn::from_column(row, "server_active")?,
+            server_idle: crate::FromColumn::from_column(row, "server_idle")?,
+            max_wait_ms: crate::FromColumn::from_column(row, "max_wait_ms")?,
+            avg_query_time_ms: crate::FromColumn::from_column(row, "avg_query_time_ms")?,
+            total_requests: crate::FromColumn::from_column(row, "total_requests")?,
+            collected_at: crate::FromColumn::from_column(row, "collected_at")?,
+        })
+    }
+}

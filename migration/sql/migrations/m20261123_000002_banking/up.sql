@@ -14,6 +14,63 @@ CREATE DOMAIN banking.entry_description AS text
     CONSTRAINT entry_description_length CHECK (octet_length(VALUE) <= 4000);
 COMMENT ON DOMAIN banking.entry_description IS 'The text of an entry on a statement: at most 4000 bytes.';
 
+-- The values of a text with few values stand in a domain. `cargo xtask generate` makes an enum of each; the lines of the
+-- comment behind the first are the values' meanings.
+CREATE DOMAIN banking.customer_type AS text
+    CONSTRAINT customer_type_is_known CHECK (VALUE IN ('individual', 'business'));
+COMMENT ON DOMAIN banking.customer_type IS 'The kind of a customer.
+individual: A person.
+business: A company or another organisation.';
+
+CREATE DOMAIN banking.customer_status AS text
+    CONSTRAINT customer_status_is_known CHECK (VALUE IN ('active', 'inactive', 'suspended', 'closed'));
+COMMENT ON DOMAIN banking.customer_status IS 'The state of a customer.
+active: The bank serves the customer.
+inactive: The bank serves the customer, who has not used an account for long.
+suspended: The bank does not serve the customer for now; the accounts are blocked.
+closed: The customer has left the bank; the accounts are blocked.';
+
+CREATE DOMAIN banking.kyc_status AS text
+    CONSTRAINT kyc_status_is_known CHECK (VALUE IN ('pending', 'verified', 'rejected', 'expired'));
+COMMENT ON DOMAIN banking.kyc_status IS 'The state of the check of a customer''s identity.
+pending: The check has not been made.
+verified: The identity is proven.
+rejected: The check has failed.
+expired: The check was made too long ago and has to be repeated.';
+
+CREATE DOMAIN banking.account_type AS text
+    CONSTRAINT account_type_is_known CHECK (VALUE IN ('checking', 'savings', 'business', 'system'));
+COMMENT ON DOMAIN banking.account_type IS 'The kind of an account.
+checking: An account for everyday payments.
+savings: An account for savings.
+business: An account of a business.
+system: An account of the bank itself, without an owner and without a limit.';
+
+CREATE DOMAIN banking.account_status AS text
+    CONSTRAINT account_status_is_known CHECK (VALUE IN ('active', 'frozen', 'blocked', 'closed'));
+COMMENT ON DOMAIN banking.account_status IS 'The state of an account.
+active: Money moves in and out.
+frozen: No money moves until the account is unfrozen.
+blocked: No money moves, because the owner is suspended or closed as a customer.
+closed: No money moves any more; the balance is zero.';
+
+CREATE DOMAIN banking.transfer_type AS text
+    CONSTRAINT transfer_type_is_known
+    CHECK (VALUE IN ('transfer', 'deposit', 'withdrawal', 'interest', 'fee', 'adjustment'));
+COMMENT ON DOMAIN banking.transfer_type IS 'The kind of a transfer.
+transfer: Money moves between customers'' accounts.
+deposit: Money enters the bank.
+withdrawal: Money leaves the bank.
+interest: The bank pays or charges interest.
+fee: The bank charges or returns a fee.
+adjustment: The bank corrects a balance.';
+
+CREATE DOMAIN banking.entry_type AS text
+    CONSTRAINT entry_type_is_known CHECK (VALUE IN ('debit', 'credit'));
+COMMENT ON DOMAIN banking.entry_type IS 'The side of an entry.
+debit: The account''s balance falls.
+credit: The account''s balance rises.';
+
 CREATE TABLE banking.currencies (
     currency_code text PRIMARY KEY CONSTRAINT currencies_code_is_iso CHECK (currency_code ~ '^[A-Z]{3}$'),
     minor_units smallint NOT NULL CONSTRAINT currencies_minor_units_range CHECK (minor_units BETWEEN 0 AND 4),
@@ -59,12 +116,9 @@ CREATE TABLE banking.customers (
     -- The latest day is checked by a trigger: check_customer().
     date_of_birth date
         CONSTRAINT customers_date_of_birth_range CHECK (date_of_birth >= '1850-01-01' AND date_of_birth < '2200-01-01'),
-    customer_type text NOT NULL DEFAULT 'individual'
-        CONSTRAINT customers_type_is_known CHECK (customer_type IN ('individual', 'business')),
-    customer_status text NOT NULL DEFAULT 'active'
-        CONSTRAINT customers_status_is_known CHECK (customer_status IN ('active', 'inactive', 'suspended', 'closed')),
-    kyc_status text NOT NULL DEFAULT 'pending'
-        CONSTRAINT customers_kyc_status_is_known CHECK (kyc_status IN ('pending', 'verified', 'rejected', 'expired')),
+    customer_type banking.customer_type NOT NULL DEFAULT 'individual',
+    customer_status banking.customer_status NOT NULL DEFAULT 'active',
+    kyc_status banking.kyc_status NOT NULL DEFAULT 'pending',
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
         CONSTRAINT customers_created_at_range CHECK (created_at >= '1970-01-01 00:00:00+00' AND created_at < '2200-01-01 00:00:00+00'),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -87,8 +141,8 @@ CREATE TABLE banking.accounts (
     account_number text NOT NULL
         DEFAULT 'NB' || lpad(nextval('banking.account_number_sequence')::text, 12, '0')
         CONSTRAINT accounts_account_number_key UNIQUE,
-    account_type text NOT NULL,
-    account_status text NOT NULL DEFAULT 'active',
+    account_type banking.account_type NOT NULL,
+    account_status banking.account_status NOT NULL DEFAULT 'active',
     currency_code text NOT NULL,
     minor_units smallint NOT NULL,
     current_balance banking.balance NOT NULL DEFAULT 0,
@@ -131,10 +185,7 @@ CREATE INDEX accounts_customer_id_index ON banking.accounts (customer_id);
 
 CREATE TABLE banking.transfers (
     transfer_id uuid PRIMARY KEY,
-    transfer_type text NOT NULL
-        CONSTRAINT transfers_type_is_known CHECK (
-            transfer_type IN ('transfer', 'deposit', 'withdrawal', 'interest', 'fee', 'adjustment')
-        ),
+    transfer_type banking.transfer_type NOT NULL,
     reference_number text NOT NULL
         -- Of the digits themselves and in the C collation: as text, in the database's collation, it costs eight times as much.
         GENERATED ALWAYS AS ('TRF-' || upper(encode(uuid_send(transfer_id), 'hex') COLLATE "C")) STORED,
@@ -176,8 +227,7 @@ CREATE TABLE banking.transactions (
     transfer_id uuid NOT NULL REFERENCES banking.transfers (transfer_id),
     account_id uuid NOT NULL REFERENCES banking.accounts (account_id),
     entry_number bigint NOT NULL CONSTRAINT transactions_entry_number_positive CHECK (entry_number > 0),
-    transaction_type text NOT NULL
-        CONSTRAINT transactions_type_is_known CHECK (transaction_type IN ('debit', 'credit')),
+    transaction_type banking.entry_type NOT NULL,
     amount banking.amount NOT NULL,
     currency_code text NOT NULL,
     running_balance banking.balance NOT NULL,

@@ -9,8 +9,6 @@ DECLARE
     v_broken text;
 BEGIN
     v_broken := CASE
-        WHEN NOT NEW.account_type IN ('checking', 'savings', 'business', 'system') THEN 'accounts_type_is_known'
-        WHEN NOT NEW.account_status IN ('active', 'frozen', 'blocked', 'closed') THEN 'accounts_status_is_known'
         WHEN NOT (length(NEW.account_number) BETWEEN 1 AND 64 AND NEW.account_number !~ '[[:cntrl:]]')
             THEN 'accounts_account_number_is_a_number'
         WHEN NEW.held_balance < 0 THEN 'accounts_held_balance_not_negative'

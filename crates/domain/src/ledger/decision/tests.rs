@@ -189,9 +189,9 @@ fn request(step: &Step) -> Request {
             key,
         } => {
             let direction = if credit {
-                Direction::Credit
+                EntryType::Credit
             } else {
-                Direction::Debit
+                EntryType::Debit
             };
             let mut posting = PostingRequest::new(account(customer), kind, direction, money(minor));
             posting.idempotency_key = key.map(|key| key.to_string());

@@ -1,0 +1,267 @@
+//! The statements on accounts, as builders on the generated entity.
+
+use neobank_db::Statement;
+use neobank_entity::banking::accounts::{self, Column, Entity};
+use neobank_entity::banking::currencies;
+use neobank_entity::enums::{AccountStatus, AccountType};
+use neobank_entity::functions::banking::OpenSystemAccounts;
+use neobank_entity::{FromColumn, FromRow, RowError};
+use rust_decimal::Decimal;
+use sea_orm::sea_query::{
+    Asterisk, CommonTableExpression, Condition, Expr, ExprTrait, Func, JoinType, LockType, Query,
+    SelectStatement, SubQueryStatement, TableRef, UnionType, UpdateStatement, WithClause,
+};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityName, EntityTrait, Iterable, QueryFilter, QueryOrder, Select,
+};
+
+use super::NewAccount;
+use crate::{AccountId, CustomerId, Money};
+
+/// The locked account, in a change.
+const FOUND: &str = "found";
+/// The account after the change.
+const CHANGED: &str = "changed";
+/// Whether the change was made.
+const IS_CHANGED: &str = "is_changed";
+/// The bank's own accounts in a currency, which an account's opening opens with it.
+const SYSTEM: &str = "system";
+
+/// The server's own clock.
+const CLOCK: &str = "pg_catalog.clock_timestamp";
+
+/// An account, and whether the statement changed it.
+pub(super) struct ChangedRow {
+    pub(super) account: accounts::Model,
+    pub(super) is_changed: bool,
+}
+
+impl FromRow for ChangedRow {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        Ok(Self {
+            account: accounts::Model::from_row(row)?,
+            is_changed: FromColumn::from_column(row, IS_CHANGED)?,
+        })
+    }
+}
+
+pub(super) fn by_id(account: AccountId) -> Select<Entity> {
+    Entity::find_by_id(account.as_uuid())
+}
+
+pub(super) fn by_number(number: &str) -> Select<Entity> {
+    Entity::find().filter(Column::AccountNumber.eq(number))
+}
+
+pub(super) fn by_customer(customer: CustomerId) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::CustomerId.eq(customer.as_uuid()))
+        .order_by_asc(Column::OpenedAt)
+        .order_by_asc(Column::AccountId)
+}
+
+/// Returns the insertion of an account, with the bank's own accounts in its currency. One statement, so that a rejection
+/// leaves nothing behind.
+pub(super) fn open(new: &NewAccount) -> Statement {
+    let currency = (currencies::Entity, currencies::Column::CurrencyCode);
+    let mut row = Query::select();
+    row.expr(Expr::val(new.account_id.as_uuid()))
+        .expr(Expr::val(new.customer_id.as_uuid()))
+        .expr(Expr::val(new.account_type.as_str()))
+        .column(currency)
+        .column((currencies::Entity, currencies::Column::MinorUnits))
+        .expr(Expr::val(new.overdraft_limit.amount()))
+        .expr(Expr::val(new.time_zone.as_str()))
+        .from(currencies::Entity.table_ref())
+        .join(
+            JoinType::CrossJoin,
+            TableRef::FunctionCall(
+                Func::cust(OpenSystemAccounts::NAME).arg(Expr::col(currency)),
+                SYSTEM.into(),
+            ),
+            Condition::all(),
+        )
+        .and_where(Expr::col(currency).eq(new.currency.code()));
+    let mut columns = vec![
+        Column::AccountId,
+        Column::CustomerId,
+        Column::AccountType,
+        Column::CurrencyCode,
+        Column::MinorUnits,
+        Column::OverdraftLimit,
+        Column::TimeZone,
+    ];
+    // Only an importer may give these.
+    if let Some(opened_at) = new.opened_at {
+        columns.push(Column::OpenedAt);
+        row.expr(Expr::val(opened_at));
+    }
+    if let Some(number) = &new.account_number {
+        columns.push(Column::AccountNumber);
+        row.expr(Expr::val(number.as_str()));
+    }
+    let mut insert = Query::insert();
+    insert
+        .into_table(Entity.table_ref())
+        .columns(columns)
+        .returning(Query::returning().columns(Column::iter()));
+    // It fails when the columns and the values differ in number, which the snapshot would show.
+    let _ = insert.select_from(row);
+    DbBackend::Postgres.build(&insert)
+}
+
+/// Returns the change of an active or frozen account's status.
+pub(super) fn change_status(
+    account: AccountId,
+    from: AccountStatus,
+    to: AccountStatus,
+) -> Statement {
+    let mut update = Query::update();
+    update
+        .value(Column::AccountStatus, to.as_str())
+        .and_where(found(Column::AccountStatus).eq(from.as_str()));
+    if to == AccountStatus::Closed {
+        update
+            .value(Column::ClosedAt, clock())
+            .and_where(found(Column::CurrentBalance).eq(Decimal::ZERO))
+            .and_where(found(Column::HeldBalance).eq(Decimal::ZERO));
+    }
+    change(account, update)
+}
+
+/// Returns the change of an open account's overdraft limit, to one that its balance is within.
+pub(super) fn set_overdraft_limit(account: AccountId, limit: Money) -> Statement {
+    let available = || {
+        found(Column::CurrentBalance)
+            .sub(found(Column::HeldBalance))
+            .add(limit.amount())
+    };
+    let mut update = Query::update();
+    update
+        .value(Column::OverdraftLimit, limit.amount())
+        .and_where(found(Column::CurrencyCode).eq(limit.currency().code()))
+        .and_where(found(Column::AccountStatus).ne(AccountStatus::Closed.as_str()))
+        .and_where(Expr::val(limit.amount()).gte(Decimal::ZERO))
+        .and_where(available().gte(Decimal::ZERO))
+        .and_where(available().lt(Money::limit()));
+    change(account, update)
+}
+
+/// Returns a statement that locks the account, changes it when the conditions of `update` hold, and returns it as it then
+/// is. One statement, so the reason for a change that was not made is the account as it stood at that moment.
+///
+/// The conditions are on `found`, which is the newest version of the row once its lock is granted. The row that is updated
+/// is looked up with the older snapshot of the statement, and by its identifier alone.
+fn change(account: AccountId, mut update: UpdateStatement) -> Statement {
+    let locked = Query::select()
+        .columns(Column::iter())
+        .from(Entity.table_ref())
+        .and_where(Column::AccountId.eq(account.as_uuid()))
+        .lock(LockType::NoKeyUpdate)
+        .to_owned();
+    update
+        .table(Entity.table_ref())
+        .from(FOUND)
+        .and_where(Expr::col((Entity, Column::AccountId)).eq(found(Column::AccountId)))
+        .and_where(found(Column::AccountType).ne(AccountType::System.as_str()))
+        .returning(Query::returning().columns(Column::iter().map(|column| (Entity, column))));
+    let is_unchanged =
+        Expr::exists(Query::select().column(Asterisk).from(CHANGED).to_owned()).not();
+    let after = rows(CHANGED, true)
+        .union(
+            UnionType::All,
+            rows(FOUND, false).and_where(is_unchanged).to_owned(),
+        )
+        .to_owned();
+    let clause = WithClause::new()
+        .cte(table(FOUND, locked))
+        .cte(table(CHANGED, update))
+        .to_owned();
+    DbBackend::Postgres.build(&after.with(clause))
+}
+
+fn rows(of: &'static str, is_changed: bool) -> SelectStatement {
+    Query::select()
+        .columns(Column::iter())
+        .expr_as(Expr::val(is_changed), IS_CHANGED)
+        .from(of)
+        .to_owned()
+}
+
+fn table(name: &'static str, query: impl Into<SubQueryStatement>) -> CommonTableExpression {
+    CommonTableExpression::new()
+        .query(query)
+        .table_name(name)
+        .to_owned()
+}
+
+fn found(column: Column) -> Expr {
+    Expr::col((FOUND, column))
+}
+
+fn clock() -> Expr {
+    Func::cust(CLOCK).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeZone, Utc};
+    use rust_decimal::Decimal;
+    use sea_orm::QueryTrait;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::Currency;
+
+    fn text(statement: &Statement) -> String {
+        for (place, value) in (1_usize..).zip(statement.values.iter().flat_map(|values| &values.0))
+        {
+            assert!(statement.sql.contains(&format!("${place}")), "{value:?}");
+        }
+        statement.sql.clone()
+    }
+
+    #[test]
+    fn statements_name_their_columns() {
+        let account = AccountId::from(Uuid::nil());
+        let customer = CustomerId::from(Uuid::nil());
+        let czk = Currency::from_code("CZK").unwrap();
+        let limit = Money::new(Decimal::TEN, czk).unwrap();
+        let new = NewAccount::new(customer, AccountType::Checking, czk);
+        let earlier = Utc.with_ymd_and_hms(2026, 1, 2, 3, 4, 5).unwrap();
+        insta::assert_snapshot!("by_id", text(&by_id(account).build(DbBackend::Postgres)));
+        insta::assert_snapshot!(
+            "by_number",
+            text(&by_number("1").build(DbBackend::Postgres))
+        );
+        insta::assert_snapshot!(
+            "by_customer",
+            text(&by_customer(customer).build(DbBackend::Postgres))
+        );
+        insta::assert_snapshot!("open", text(&open(&new)));
+        insta::assert_snapshot!(
+            "open_in_the_past",
+            text(&open(&new.with_opened_at(earlier)))
+        );
+        insta::assert_snapshot!(
+            "freeze",
+            text(&change_status(
+                account,
+                AccountStatus::Active,
+                AccountStatus::Frozen
+            ))
+        );
+        insta::assert_snapshot!(
+            "close",
+            text(&change_status(
+                account,
+                AccountStatus::Active,
+                AccountStatus::Closed
+            ))
+        );
+        insta::assert_snapshot!(
+            "set_overdraft_limit",
+            text(&set_overdraft_limit(account, limit))
+        );
+    }
+}

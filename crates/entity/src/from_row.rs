@@ -1,0 +1,104 @@
+//! Models straight from the driver's rows.
+
+use std::error::Error;
+use std::fmt;
+
+use rust_decimal::Decimal;
+use sea_orm::entity::prelude::{ChronoDate, ChronoDateTimeUtc, Json, Uuid};
+use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
+
+use crate::exact::Exact;
+
+/// A value that is read from a row by the names of its columns, without a map in between. Every generated model is one.
+pub trait FromRow: Sized {
+    /// Reads the value; columns that it does not name may be there too.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError`] names the column that is missing, has another type, or holds a value that does not fit.
+    fn from_row(row: &Row) -> Result<Self, RowError>;
+}
+
+/// A value of one column.
+pub trait FromColumn: Sized {
+    /// Reads the column of that name.
+    ///
+    /// # Errors
+    ///
+    /// As [`FromRow::from_row`].
+    fn from_column(row: &Row, name: &str) -> Result<Self, RowError>;
+}
+
+/// A row that cannot be read: the column and the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowError {
+    column: String,
+    reason: String,
+}
+
+impl RowError {
+    /// Returns the name of the column.
+    #[must_use]
+    pub fn column(&self) -> &str {
+        &self.column
+    }
+}
+
+impl fmt::Display for RowError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "column {:?}: {}", self.column, self.reason)
+    }
+}
+
+impl Error for RowError {}
+
+pub(crate) fn read<'row, T: FromSql<'row>>(row: &'row Row, name: &str) -> Result<T, RowError> {
+    row.try_get(name).map_err(|error| RowError {
+        column: name.to_owned(),
+        reason: Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string),
+    })
+}
+
+macro_rules! from_column {
+    ($($type:ty),+ $(,)?) => {
+        $(impl FromColumn for $type {
+            fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
+                read(row, name)
+            }
+        }
+
+        impl FromColumn for Option<$type> {
+            fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
+                read(row, name)
+            }
+        })+
+    };
+}
+
+from_column!(
+    bool,
+    i16,
+    i32,
+    i64,
+    f32,
+    f64,
+    String,
+    Vec<u8>,
+    Uuid,
+    ChronoDate,
+    ChronoDateTimeUtc,
+    Json,
+);
+
+impl FromColumn for Decimal {
+    fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
+        read::<Exact>(row, name).map(|exact| exact.0)
+    }
+}
+
+impl FromColumn for Option<Decimal> {
+    fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
+        read::<Option<Exact>>(row, name).map(|found| found.map(|exact| exact.0))
+    }
+}

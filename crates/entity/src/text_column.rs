@@ -1,0 +1,34 @@
+//! Enums that are read from columns of texts.
+
+/// Reads an enum with `FromStr` from a column of a text, or of a domain over one.
+macro_rules! text_column {
+    ($type:ty) => {
+        impl<'row> tokio_postgres::types::FromSql<'row> for $type {
+            fn from_sql(
+                column: &tokio_postgres::types::Type,
+                raw: &'row [u8],
+            ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+                let text = <&str as tokio_postgres::types::FromSql>::from_sql(column, raw)?;
+                Ok(text.parse()?)
+            }
+
+            fn accepts(column: &tokio_postgres::types::Type) -> bool {
+                <&str as tokio_postgres::types::FromSql>::accepts(column)
+            }
+        }
+
+        impl crate::FromColumn for $type {
+            fn from_column(row: &tokio_postgres::Row, name: &str) -> Result<Self, crate::RowError> {
+                crate::from_row::read(row, name)
+            }
+        }
+
+        impl crate::FromColumn for Option<$type> {
+            fn from_column(row: &tokio_postgres::Row, name: &str) -> Result<Self, crate::RowError> {
+                crate::from_row::read(row, name)
+            }
+        }
+    };
+}
+
+pub(crate) use text_column;

@@ -1,0 +1,261 @@
+//! A type for each function of the schema that a client can call, with its arguments as named fields.
+
+use std::fmt::Write as _;
+
+use anyhow::ensure;
+use neobank_db::{Database, Executor, FromQueryResult, statement};
+
+use super::SCHEMAS;
+use super::code::{HEADER, format_code, literal, type_name};
+use super::output::Files;
+
+const PATH: &str = "crates/entity/src/functions.rs";
+
+// Triggers call their functions without arguments; no client calls them.
+const FUNCTIONS: &str = "SELECT space.nspname::text AS schema, function.proname::text AS name,
+    pg_get_function_arguments(function.oid) AS arguments, pg_get_function_result(function.oid) AS result,
+    function.pronargs::int AS argument_count, function.pronargdefaults::int AS default_count,
+    coalesce(function.proargnames[1:function.pronargs], ARRAY[]::text[]) AS names,
+    ARRAY(SELECT format_type(coalesce(nullif(argument.typbasetype, 0), argument.oid), NULL)
+          FROM unnest(function.proargtypes::oid[]) WITH ORDINALITY AS given (type, place)
+          JOIN pg_type AS argument ON argument.oid = given.type
+          ORDER BY given.place) AS types
+FROM pg_proc AS function JOIN pg_namespace AS space ON space.oid = function.pronamespace
+WHERE space.nspname = ANY ($1) AND function.prorettype <> 'trigger'::regtype
+ORDER BY 1, 2, pg_get_function_identity_arguments(function.oid)";
+
+#[derive(Debug, FromQueryResult)]
+struct Function {
+    schema: String,
+    name: String,
+    arguments: String,
+    result: String,
+    argument_count: i32,
+    default_count: i32,
+    names: Vec<String>,
+    types: Vec<String>,
+}
+
+struct Argument {
+    name: String,
+    field: String,
+    rust_type: &'static str,
+    is_optional: bool,
+}
+
+/// Generates `functions.rs`.
+pub(super) async fn generate(database: &Database, files: &mut Files) -> anyhow::Result<()> {
+    let schemas: Vec<String> = SCHEMAS.map(str::to_owned).to_vec();
+    let functions: Vec<Function> = database
+        .fetch_many(statement(FUNCTIONS, [schemas.into()]))
+        .await?;
+    let mut code = format!(
+        "{HEADER}//! The functions of the schema that a client can call, a type for each: its fields are the arguments by name.\n"
+    );
+    for schema in SCHEMAS {
+        let of_schema: Vec<&Function> = functions
+            .iter()
+            .filter(|function| function.schema == schema)
+            .collect();
+        for pair in of_schema.windows(2) {
+            ensure!(
+                pair[0].name != pair[1].name,
+                "{schema}.{} has two signatures, so that its type would have two forms",
+                pair[0].name
+            );
+        }
+        writeln!(
+            code,
+            "\n/// Those of the schema `{schema}`.\npub mod {schema} {{\n\
+             #[allow(unused_imports, reason = \"not every schema's functions take each type\")]\n\
+             use sea_orm::entity::prelude::{{ChronoDate, ChronoDateTimeUtc, Decimal, Json, Uuid}};\n\
+             use sea_orm::Statement;\n\n\
+             use crate::call::Call;\n"
+        )?;
+        for function in of_schema {
+            write_function(&mut code, function)?;
+        }
+        code.push_str("}\n");
+    }
+    files.add(PATH, format_code(&code)?);
+    Ok(())
+}
+
+fn write_function(code: &mut String, function: &Function) -> anyhow::Result<()> {
+    let name = type_name(&function.name);
+    let path = format!("{}.{}", function.schema, function.name);
+    let Some(arguments) = arguments(function) else {
+        // It takes what no field can hold; its name can be used all the same.
+        return write_name_only(code, function, &name, &path);
+    };
+    let fields: String = arguments
+        .iter()
+        .map(|argument| {
+            let Argument {
+                name,
+                field,
+                rust_type,
+                is_optional,
+            } = argument;
+            if *is_optional {
+                format!(
+                    "/// `{name}`; without one, its default.\npub {field}: Option<{rust_type}>,\n"
+                )
+            } else {
+                format!("/// `{name}`.\npub {field}: {rust_type},\n")
+            }
+        })
+        .collect();
+    let calls: String = arguments
+        .iter()
+        .map(|argument| {
+            let method = if argument.is_optional {
+                "optional"
+            } else {
+                "argument"
+            };
+            format!(
+                ".{method}({}, self.{})",
+                literal(&argument.name),
+                argument.field
+            )
+        })
+        .collect();
+    write_documentation(code, function, &path)?;
+    writeln!(
+        code,
+        "#[derive(Clone, Debug, PartialEq)]
+        pub struct {name} {{ {fields} }}
+
+        impl {name} {{
+            /// The function's name with its schema's.
+            pub const NAME: &'static str = {};
+
+            /// Returns the call: a row with the result's columns, or with the result alone.
+            #[must_use]
+            pub fn statement(self) -> Statement {{
+                Call::new(Self::NAME){calls}.statement()
+            }}
+        }}",
+        literal(&path)
+    )?;
+    Ok(())
+}
+
+fn write_name_only(
+    code: &mut String,
+    function: &Function,
+    name: &str,
+    path: &str,
+) -> anyhow::Result<()> {
+    write_documentation(code, function, path)?;
+    writeln!(
+        code,
+        "#[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct {name};
+
+        impl {name} {{
+            /// The function's name with its schema's.
+            pub const NAME: &'static str = {};
+        }}",
+        literal(path)
+    )?;
+    Ok(())
+}
+
+fn write_documentation(code: &mut String, function: &Function, path: &str) -> anyhow::Result<()> {
+    let result = function.result.replace('\n', " ");
+    writeln!(
+        code,
+        "\n/// `{path}({})`.\n///\n/// Returns `{result}`.",
+        function.arguments
+    )?;
+    Ok(())
+}
+
+/// Returns the arguments as fields, or nothing when one has no name or a type that a field cannot hold.
+fn arguments(function: &Function) -> Option<Vec<Argument>> {
+    let first_optional = function.argument_count - function.default_count;
+    if function.names.len() != function.types.len() {
+        return None;
+    }
+    function
+        .names
+        .iter()
+        .zip(&function.types)
+        .zip(0..)
+        .map(|((name, type_name), place)| {
+            Some(Argument {
+                field: name
+                    .strip_prefix("p_")
+                    .filter(|field| !field.is_empty())?
+                    .to_owned(),
+                name: name.clone(),
+                rust_type: rust_type(type_name)?,
+                is_optional: place >= first_optional,
+            })
+        })
+        .collect()
+}
+
+fn rust_type(type_name: &str) -> Option<&'static str> {
+    Some(match type_name {
+        "boolean" => "bool",
+        "smallint" => "i16",
+        "integer" => "i32",
+        "bigint" => "i64",
+        "real" => "f32",
+        "double precision" => "f64",
+        "numeric" => "Decimal",
+        "text" => "String",
+        "uuid" => "Uuid",
+        "date" => "ChronoDate",
+        "timestamp with time zone" => "ChronoDateTimeUtc",
+        "jsonb" => "Json",
+        "bytea" => "Vec<u8>",
+        "text[]" => "Vec<String>",
+        "bigint[]" => "Vec<i64>",
+        "uuid[]" => "Vec<Uuid>",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(names: &[&str], types: &[&str], default_count: i32) -> Function {
+        Function {
+            schema: "banking".to_owned(),
+            name: "close_day".to_owned(),
+            arguments: String::new(),
+            result: "void".to_owned(),
+            argument_count: i32::try_from(names.len()).unwrap(),
+            default_count,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            types: types.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_last_arguments_have_the_defaults() {
+        let found = arguments(&function(&["p_day", "p_limit"], &["date", "integer"], 1)).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|a| (a.field.as_str(), a.rust_type, a.is_optional))
+            .collect();
+        assert_eq!(
+            found,
+            [("day", "ChronoDate", false), ("limit", "i32", true)]
+        );
+    }
+
+    #[test]
+    fn an_argument_that_no_field_can_hold_leaves_the_name_alone() {
+        assert!(arguments(&function(&["p_range"], &["tstzrange"], 0)).is_none());
+        assert!(arguments(&function(&[], &["text"], 0)).is_none());
+        let mut code = String::new();
+        write_function(&mut code, &function(&["p_range"], &["tstzrange"], 0)).unwrap();
+        assert!(code.contains("pub struct CloseDay;"), "{code}");
+    }
+}
