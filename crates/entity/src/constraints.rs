@@ -15,6 +15,9 @@ pub mod banking {
     /// `account_type_is_known` of `banking.account_type`.
     pub const ACCOUNT_TYPE_IS_KNOWN: Constraint =
         Constraint::new("banking", "account_type", "account_type_is_known");
+    /// `accounts_account_number_is_a_number` of `banking.accounts`.
+    pub const ACCOUNTS_ACCOUNT_NUMBER_IS_A_NUMBER: Constraint =
+        Constraint::new("banking", "accounts", "accounts_account_number_is_a_number");
     /// `accounts_account_number_key` of `banking.accounts`.
     pub const ACCOUNTS_ACCOUNT_NUMBER_KEY: Constraint =
         Constraint::new("banking", "accounts", "accounts_account_number_key");
@@ -136,6 +139,12 @@ pub mod banking {
     /// `customers_created_at_range` of `banking.customers`.
     pub const CUSTOMERS_CREATED_AT_RANGE: Constraint =
         Constraint::new("banking", "customers", "customers_created_at_range");
+    /// `customers_customer_number_is_a_number` of `banking.customers`.
+    pub const CUSTOMERS_CUSTOMER_NUMBER_IS_A_NUMBER: Constraint = Constraint::new(
+        "banking",
+        "customers",
+        "customers_customer_number_is_a_number",
+    );
     /// `customers_customer_number_key` of `banking.customers`.
     pub const CUSTOMERS_CUSTOMER_NUMBER_KEY: Constraint =
         Constraint::new("banking", "customers", "customers_customer_number_key");
@@ -385,6 +394,7 @@ pub mod pooling {
 pub const ALL: &[Constraint] = &[
     banking::ACCOUNT_STATUS_IS_KNOWN,
     banking::ACCOUNT_TYPE_IS_KNOWN,
+    banking::ACCOUNTS_ACCOUNT_NUMBER_IS_A_NUMBER,
     banking::ACCOUNTS_ACCOUNT_NUMBER_KEY,
     banking::ACCOUNTS_CLOSED_AT_RANGE,
     banking::ACCOUNTS_CLOSED_AT_ZERO,
@@ -418,6 +428,7 @@ pub const ALL: &[Constraint] = &[
     banking::CUSTOMER_STATUS_IS_KNOWN,
     banking::CUSTOMER_TYPE_IS_KNOWN,
     banking::CUSTOMERS_CREATED_AT_RANGE,
+    banking::CUSTOMERS_CUSTOMER_NUMBER_IS_A_NUMBER,
     banking::CUSTOMERS_CUSTOMER_NUMBER_KEY,
     banking::CUSTOMERS_DATE_OF_BIRTH_RANGE,
     banking::CUSTOMERS_EMAIL_IS_AN_ADDRESS,
