@@ -25,10 +25,15 @@ pub enum RolloutError {
          to the server directly"
     )]
     Pooler,
+    /// The server takes no writes.
+    #[error(
+        "nothing was done: the server is a standby and takes no writes; connect to its primary"
+    )]
+    Standby,
     /// Another role made, or may change, what the rollout would read or execute.
     #[error(
         "nothing was read or executed: {}; remove what is not yours, or roll out as the role that owns all of it (DB_ROLE)",
-        .problems.join("; ")
+        first_of(.problems)
     )]
     Untrusted {
         /// What is another role's, one sentence each; at most ten.
@@ -140,6 +145,18 @@ impl RolloutError {
         Self::Database {
             reason: reason(error),
         }
+    }
+}
+
+/// The first three, and how many others there are: a message is read at once.
+fn first_of(problems: &[String]) -> String {
+    let shown = problems.get(..3).unwrap_or(problems);
+    let others = problems.len() - shown.len();
+    let text = shown.join("; ");
+    if others == 0 {
+        text
+    } else {
+        format!("{text}; and {others} more like these")
     }
 }
 

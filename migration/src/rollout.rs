@@ -254,11 +254,26 @@ impl Rollout {
 
     async fn run(&self, steps: &[Step]) -> Result<Report, RolloutError> {
         let mut report = Report::default();
+        if !steps.is_empty() {
+            self.check_writing().await?;
+        }
         for step in steps {
             step::run(&self.session, &self.options, step).await?;
             report.add(step.report.clone());
         }
         Ok(report)
+    }
+
+    /// Refuses a standby before anything is sent that it would refuse.
+    async fn check_writing(&self) -> Result<(), RolloutError> {
+        let standby = self
+            .session
+            .value("SELECT pg_catalog.pg_is_in_recovery()", []);
+        match standby.await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(RolloutError::Standby),
+            Err(error) => Err(RolloutError::database(&error)),
+        }
     }
 
     async fn steps_up(&self) -> Result<Vec<Step>, RolloutError> {

@@ -25,6 +25,7 @@ mod import;
 mod journal;
 mod ledger;
 mod locks;
+mod matrix;
 mod migration;
 mod money;
 mod ops;

@@ -24,7 +24,14 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let mut test = Command::new(cargo);
+    // What cargo tells this process of its package would make build scripts run again.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_this_package) {
+            test.env_remove(name);
+        }
+    }
+    let status = test
         .current_dir(project_root())
         .args(["test", "--workspace"])
         .args(&arguments.rest)
@@ -35,4 +42,15 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn is_of_this_package(variable: &str) -> bool {
+    const STARTS: [&str; 5] = [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+        "CARGO_PRIMARY_",
+    ];
+    STARTS.iter().any(|start| variable.starts_with(start))
 }

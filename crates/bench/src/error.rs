@@ -67,6 +67,15 @@ impl BenchError {
         matches!(self, Self::Start(StartError::Unreachable { .. }))
     }
 
+    /// The server's own code, where it refused to create the database of the measurement.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Start(StartError::Database { sqlstate, .. }) => sqlstate.as_deref(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn other(way: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Other {
             way,

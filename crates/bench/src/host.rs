@@ -30,9 +30,7 @@ impl Host {
     pub(crate) async fn start(options: &Options) -> Result<Self, BenchError> {
         let server = start(options).await?;
         let name = format!("neobank_bench_{}", std::process::id());
-        let owner = server
-            .create_database(&name)
-            .map_err(|error| BenchError::other("the database", error))?;
+        let owner = server.create_database(&name)?;
         let url = server.database_url(&name);
         Rollout::connect(&owner, RolloutOptions::default())
             .await?

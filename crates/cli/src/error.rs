@@ -230,6 +230,7 @@ impl From<RolloutError> for CommandError {
             RolloutError::Unconfirmed { .. } => "not_confirmed",
             RolloutError::Untrusted { .. } => "untrusted",
             RolloutError::Pooler => "pooler",
+            RolloutError::Standby => "read_only",
             RolloutError::Encoding { .. } => "encoding",
             _ => "rollout",
         };

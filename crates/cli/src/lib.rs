@@ -26,4 +26,4 @@ mod program;
 mod schema;
 pub mod top;
 
-pub use program::main;
+pub use program::{command, main};

@@ -31,6 +31,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The tree of the commands with their arguments, as the program reads them.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 fn run(arguments: Arguments) -> ExitCode {
     let errors = Terminal::of_errors(arguments.global.color);
     if !owns_the_terminal(&arguments.command) {

@@ -39,6 +39,7 @@ pub mod pgbouncer;
 pub mod pool_size;
 #[cfg(test)]
 mod readable;
+pub mod replication;
 mod section;
 mod server_version;
 mod sight;

@@ -165,6 +165,8 @@ pub enum StartError {
         database: String,
         /// What the server said.
         reason: String,
+        /// The server's own code; `None` when the server has not answered.
+        sqlstate: Option<String>,
     },
 
     /// `initdb` failed.

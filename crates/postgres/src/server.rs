@@ -87,9 +87,10 @@ impl LocalServer {
     ///
     /// [`StartError::Database`]: the server refused it, for example because it exists.
     pub fn create_database(&self, database: &str) -> Result<String, StartError> {
-        let failed = |reason| StartError::Database {
+        let failed = |failure: probe::Failure| StartError::Database {
             database: database.to_owned(),
-            reason,
+            reason: failure.reason,
+            sqlstate: failure.sqlstate,
         };
         let create = format!("CREATE DATABASE {}", quoted(database));
         let execute = |statement| probe::execute(self.url(), &[statement], DATABASE_LIMIT);
@@ -104,7 +105,7 @@ impl LocalServer {
     }
 
     /// Creates the role [`OWNER`] with the first call, and returns its password.
-    fn owner_password(&self) -> Result<String, String> {
+    fn owner_password(&self) -> Result<String, probe::Failure> {
         let mut known = self
             .owner_password
             .lock()

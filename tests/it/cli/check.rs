@@ -2,13 +2,14 @@
 
 use neobank_db::{Executor, statement};
 
-use super::program::{Run, neobank, run};
+use super::program::{Run, data, neobank, run};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
     a_breach_is_critical,
     what_cannot_be_found_out_is_unknown,
     an_audit_may_take_long_unless_it_is_told_otherwise,
+    a_section_can_be_left_out,
 );
 
 async fn a_breach_is_critical(bank: TestBank) {
@@ -79,5 +80,40 @@ async fn an_audit_may_take_long_unless_it_is_told_otherwise(bank: TestBank) {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap());
         let audit = Run::from(output.await.unwrap()).json();
         assert_eq!(audit["data"]["breaches"][0]["subject"], limit, "{audit}");
+    }
+}
+
+async fn a_section_can_be_left_out(bank: TestBank) {
+    // One sample is too few for a verdict, so that the check is unknown for as long as nothing writes more.
+    let mut sampler = neobank_db::pool::Sampler::new(&bank.database);
+    sampler.record().await.unwrap();
+    let unknown = run(
+        bank.url(),
+        &[
+            "ops", "health", "--check", "--skip", "server", "--skip", "settings",
+        ],
+    )
+    .await;
+    assert_eq!(unknown.code, 3, "{}", unknown.out);
+    assert!(unknown.out.contains("too few samples"), "{}", unknown.out);
+    let without = run(bank.url(), &["ops", "health", "--check", "--skip", "pools"]).await;
+    assert!(!without.out.contains("pool"), "{}", without.out);
+    let health = data(bank.url(), &["ops", "health", "--skip", "pools"]).await;
+    assert!(
+        !health["server"].is_null() && health["pools"].is_null(),
+        "{health}"
+    );
+    let report = ["ops", "report", "--skip", "bloat", "--skip", "pools"];
+    let report = data(bank.url(), &report).await;
+    let sections = report["sections"].as_object().unwrap();
+    assert!(sections.contains_key("locks") && !sections.contains_key("bloat"));
+    assert!(sections["health"]["pools"].is_null(), "{report}");
+    for skipped in [
+        &["--skip", "pool"][..],
+        &["--skip", "server", "--skip", "pools"],
+    ] {
+        let refused = run(bank.url(), &[&["ops", "health"], skipped].concat()).await;
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(refused.err.contains("--skip"), "{}", refused.err);
     }
 }

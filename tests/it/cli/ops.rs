@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use neobank_db::{Executor, statement};
@@ -295,7 +295,32 @@ fn lint(text: &str) {
     assert!(kinds.len() > 30 && kinds.len() == helps.len(), "{text}");
 }
 
+/// Prometheus' own linter, where it is installed; CI names it in `NEOBANK_PROMTOOL`.
+#[track_caller]
+fn prometheus_lints(text: &str) {
+    let named = std::env::var("NEOBANK_PROMTOOL").ok();
+    let program = named.clone().unwrap_or_else(|| "promtool".to_owned());
+    let started = Command::new(program)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) => return assert_eq!(named, None, "{error}"),
+    };
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(text.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+}
+
 async fn prometheus_gets_its_figures(bank: TestBank) {
+    let mut sampler = neobank_db::pool::Sampler::new(&bank.database);
+    sampler.record().await.unwrap();
     let (_server, address) = Server::start(bank.url());
     for scrape in 1..=2 {
         let text = get(&address, "/metrics");
@@ -308,6 +333,8 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
             "neobank_server_info{version=",
             "neobank_transactions_committed_total ",
             "neobank_sessions{database=",
+            "neobank_pool_connections{pool=",
+            "neobank_pool_statements_total{pool=",
             "neobank_section_state{section=\"locks\"} ",
             &format!("neobank_scrapes_total {scrape}"),
             "neobank_scrape_failures_total 0",
@@ -324,7 +351,9 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
         "{plain}"
     );
     assert!(!plain.contains("# EOF"), "{plain}");
-    lint(plain.split_once("\r\n\r\n").unwrap().1);
+    let body = plain.split_once("\r\n\r\n").unwrap().1;
+    lint(body);
+    prometheus_lints(body);
     // A database that is not there is told by a metric, and the server goes on.
     let (_server, address) = Server::start("postgresql://nobody:canary@127.0.0.1:1/nowhere");
     let text = get(&address, "/metrics");
@@ -499,9 +528,13 @@ async fn sizes_and_files_are_computed(bank: TestBank) {
         "bank",
         "--host",
     ];
-    let written = run(bank.url(), &[&file[..], &["db.example"]].concat()).await;
+    let far = [&file[..], &["db.example"]].concat();
+    let refused = run(bank.url(), &far).await;
+    assert_eq!(refused.code, 2, "{}", refused.out);
+    assert!(refused.err.contains("plain_text"), "{}", refused.err);
+    let written = run(bank.url(), &[&far[..], &["--server-ca", "/ca"]].concat()).await;
     assert!(
-        written.out.contains("[pgbouncer]"),
+        written.out.contains("server_tls_sslmode = verify-full"),
         "{}{}",
         written.out,
         written.err

@@ -4,6 +4,7 @@
 //! gets a clone of it, and connects as a member of `neobank_app` does in production: with that role's privileges alone.
 
 mod bank;
+mod certificates;
 mod counting_proxy;
 mod cutting_proxy;
 mod empty;
@@ -14,8 +15,10 @@ mod pgbouncer;
 mod server;
 mod sharing_proxy;
 mod stalling_proxy;
+mod standby;
 
 pub(crate) use bank::{GUARDS_OFF, GUARDS_ON, TestBank, czk, migrate};
+pub(crate) use certificates::Certificates;
 pub(crate) use counting_proxy::CountingProxy;
 pub(crate) use cutting_proxy::CuttingProxy;
 pub(crate) use empty::EmptyDatabase;
@@ -25,6 +28,7 @@ pub(crate) use pair::{Node, pair};
 pub(crate) use pgbouncer::{LOOPBACK, Pgbouncer};
 pub(crate) use sharing_proxy::SharingProxy;
 pub(crate) use stalling_proxy::StallingProxy;
+pub(crate) use standby::Standby;
 
 /// Makes a test of each function for PostgreSQL 15 and one for 18. The functions take a [`TestBank`].
 macro_rules! on_both_versions {

@@ -12,6 +12,7 @@ on_both_versions!(
     a_long_transaction_of_short_statements_is_long,
     the_share_of_hits_is_a_share,
     statements_are_found_wherever_the_extension_is,
+    the_slowest_statement_is_of_all,
     without_the_extension_there_is_a_reason,
 );
 
@@ -130,6 +131,35 @@ async fn statements_are_found_wherever_the_extension_is(bank: TestBank) {
             .len(),
         1
     );
+}
+
+/// However little time it took in all, so that no list has it.
+async fn the_slowest_statement_is_of_all(bank: TestBank) {
+    let session = Session::open(bank.url()).await;
+    session
+        .run("CREATE EXTENSION pg_stat_statements SCHEMA public")
+        .await;
+    for _ in 0..2 {
+        session.run("SELECT 'rare', pg_sleep(0.2), 2.0").await;
+    }
+    // More time in all, less on average.
+    for columns in ["pg_sleep(0.08)", "1, pg_sleep(0.08)", "pg_sleep(0.08), 1"] {
+        for _ in 0..8 {
+            session.run(&format!("SELECT {columns}")).await;
+        }
+    }
+    let monitor = monitor_of(bank.url()).await;
+    let listed = monitor.slow_statements(3).await.unwrap();
+    let listed = listed.into_value().unwrap();
+    assert!(listed.iter().all(|row| row.calls == 8), "{listed:?}");
+    let totals = monitor.statement_totals(2).await.unwrap();
+    let totals = totals.into_value().unwrap();
+    assert!(
+        totals.slowest_mean_milliseconds >= Some(200.0),
+        "{totals:?}"
+    );
+    let none = monitor.statement_totals(1_000_000).await.unwrap();
+    assert_eq!(none.value().unwrap().judged, 0);
 }
 
 async fn without_the_extension_there_is_a_reason(bank: TestBank) {

@@ -10,6 +10,7 @@ use crate::harness::TestBank;
 
 on_both_versions!(
     the_servers_places_are_counted,
+    the_tightest_limit_counts,
     every_state_is_counted,
     the_view_says_the_same,
     idle_is_since_the_state_changed,
@@ -40,6 +41,68 @@ async fn the_servers_places_are_counted(bank: TestBank) {
         .into_value()
         .unwrap();
     assert!(now.used_connections >= 6, "{now:?}");
+    assert_eq!(now.tightest_scope, "server");
+}
+
+/// The limit of a database and of a role count where they are nearer than the server's.
+async fn the_tightest_limit_counts(bank: TestBank) {
+    let superuser = Session::open(bank.url()).await;
+    let database = DatabaseConfig::from_url(bank.url()).unwrap().database;
+    let role = format!("tight_{database}");
+    superuser
+        .run(&format!(
+            "ALTER DATABASE {database} CONNECTION LIMIT 8;
+             CREATE ROLE {role} LOGIN PASSWORD 'x' CONNECTION LIMIT 1"
+        ))
+        .await;
+    let monitor = monitor_of(bank.url()).await;
+    let limits = async || {
+        let limits = monitor.connection_limits().await.unwrap();
+        limits.into_value().unwrap()
+    };
+    let mut held = vec![Session::open(bank.url()).await];
+    until("the database is nearest to its limit", async || {
+        let now = limits().await;
+        let is_it = now.tightest_scope == "database" && now.tightest_used >= 3;
+        is_it.then(|| {
+            assert_eq!(now.tightest_name.as_deref(), Some(database.as_str()));
+            assert_eq!((now.tightest_usable, now.usable_connections), (8, 597));
+        })
+    })
+    .await;
+    let mut thresholds = neobank_ops::Thresholds::default();
+    thresholds.connections.usage_warning_percent = 30;
+    let checks = monitor.server_health(&thresholds).await.unwrap();
+    let check = &checks.value().unwrap()[0];
+    assert_eq!(
+        check.status,
+        neobank_ops::health::Status::Warning,
+        "{check:?}"
+    );
+    assert!(check.current_value.contains(&database), "{check:?}");
+    let check = ["ops", "connections", "--check", "--warning", "30"];
+    let shown = crate::cli::program::run(bank.url(), &check).await;
+    assert_eq!(shown.code, 1, "{}", shown.out);
+    assert!(shown.out.contains(&database), "{}", shown.out);
+    let mut config = DatabaseConfig::from_url(bank.url())
+        .unwrap()
+        .with_password("x");
+    config.user.clone_from(&role);
+    config.pool_max = 1;
+    let own = neobank_db::Database::connect(config).await.unwrap();
+    let one = neobank_db::statement("SELECT 1", []);
+    neobank_db::Executor::execute(&own, one).await.unwrap();
+    until("the role has reached its limit", async || {
+        let now = limits().await;
+        let is_it = now.tightest_scope == "role" && now.tightest_used == 1;
+        is_it.then(|| assert_eq!(now.tightest_name.as_deref(), Some(role.as_str())))
+    })
+    .await;
+    own.close();
+    drop(own);
+    held.clear();
+    let drop_role = format!("DROP ROLE {role}");
+    superuser.run(&drop_role).await;
 }
 
 /// A session that is known by what it calls itself.

@@ -21,6 +21,7 @@ on_both_versions!(
     two_orders_of_the_same_tables_are_a_risk,
     two_orders_are_found_in_samples_at_different_times,
     the_windows_limits_are_kept,
+    the_number_is_of_the_whole_log,
 );
 
 /// Locks one account and then, when the other side has its own, the other.
@@ -404,4 +405,19 @@ async fn the_windows_limits_are_kept(bank: TestBank) {
             .cause,
         Cause::Missing
     );
+}
+
+/// Of more deadlocks than a list has.
+async fn the_number_is_of_the_whole_log(bank: TestBank) {
+    let session = Session::open(bank.url()).await;
+    session
+        .run("INSERT INTO concurrency.deadlock_log (query_text) SELECT 'q' FROM generate_series(1, 1234)")
+        .await;
+    let monitor = monitor_of(bank.url()).await;
+    let listed = monitor.deadlocks(1).await.unwrap();
+    assert_eq!(listed.value().unwrap().len(), 1_000);
+    let total = monitor.deadlock_total(1).await.unwrap();
+    assert_eq!(total.value().unwrap().logged, 1_234);
+    let check = crate::cli::program::run(bank.url(), &["ops", "deadlocks", "--check"]).await;
+    assert!(check.out.contains("log_logged=1234"), "{}", check.out);
 }

@@ -16,6 +16,7 @@ mod privileges;
 pub(crate) mod questions;
 mod scale;
 pub(crate) mod session;
+mod standby;
 mod untracked;
 
 use std::time::Duration;

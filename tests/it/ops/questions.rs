@@ -48,6 +48,7 @@ pub(crate) fn questions<'a>(
         lock_orders(),
         deadlock_risks(),
         deadlocks(24),
+        deadlock_total(24),
         deadlock_counts(),
         connection_limits(),
         connection_analysis(),
@@ -60,6 +61,7 @@ pub(crate) fn questions<'a>(
         transaction_totals(minute),
         cache_hits(),
         slow_statements(100),
+        statement_totals(1),
         table_bloat(None),
         measure_table(&subjects.table, Measure::Exact),
         index_bloat(None),
@@ -72,6 +74,8 @@ pub(crate) fn questions<'a>(
         row_versions(&subjects.table, Pages::default()),
         sessions(),
         counters(),
+        pool_samples(minute),
+        replication(),
     ];
     let named: BTreeSet<String> = questions.iter().map(|one| one.0.to_owned()).collect();
     let known = methods_of_monitor();

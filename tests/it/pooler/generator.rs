@@ -69,6 +69,11 @@ fn chosen(version: PgbouncerVersion, choice: u32) -> PgbouncerConfig {
         config.unix_socket_dir = Some("/run".to_owned());
         config.listen_addr = None;
     }
+    if is(9) {
+        config.databases[0].host = "db.example".to_owned();
+        config.plain_text = config.server_tls_ca_file.is_none();
+        config.version = "1.26".parse().unwrap();
+    }
     if is(8) {
         config.further.insert("verbose".to_owned(), "1".to_owned());
         config
@@ -82,7 +87,7 @@ fn chosen(version: PgbouncerVersion, choice: u32) -> PgbouncerConfig {
 
 async fn both_functions_write_the_same(bank: TestBank) {
     for version in PgbouncerVersion::all() {
-        for choice in (0..512).step_by(37).chain([511]) {
+        for choice in (0..1024).step_by(37).chain([1023]) {
             let config = chosen(version, choice);
             let text = config
                 .ini()
@@ -99,7 +104,9 @@ async fn both_functions_write_the_same(bank: TestBank) {
 async fn both_functions_refuse_the_same(bank: TestBank) {
     let newest = PgbouncerVersion::NEWEST;
     type Change = fn(&mut PgbouncerConfig);
-    let changes: [Change; 24] = [
+    let changes: [Change; 26] = [
+        |config| config.databases[0].host = "db.example".to_owned(),
+        |config| config.listen_addr = Some("127.0.0.1, *".to_owned()),
         |config| config.databases.clear(),
         |config| config.databases[0].name = "pgbouncer".to_owned(),
         |config| config.databases[0].name = "a b".to_owned(),

@@ -38,6 +38,12 @@ pub(crate) async fn run(
     }
 }
 
+/// The role may not create a database.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// The server is a standby, or takes no writes for another reason.
+const READ_ONLY: &str = "25006";
+
 fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Answer, CommandError> {
     let measured = measured.map_err(|error| match error {
         BenchError::Option { .. } => CommandError::usage(error.to_string()),
@@ -45,6 +51,10 @@ fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Ans
         BenchError::Database(error) => error.into(),
         BenchError::Migration(error) => error.into(),
         BenchError::Ledger(error) => error.into(),
+        error if error.sqlstate() == Some(INSUFFICIENT_PRIVILEGE) => {
+            CommandError::failed("privilege", error)
+        }
+        error if error.sqlstate() == Some(READ_ONLY) => CommandError::failed("read_only", error),
         error if error.is_unreachable() => CommandError::failed("connection", error),
         error => CommandError::failed("bench", error),
     })?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use neobank_ops::live::CountersRow;
+use neobank_ops::live::{CountersRow, PoolSampleRow};
+use neobank_ops::replication::ReplicationRow;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -100,6 +101,10 @@ pub(super) struct Gathered {
     pub(super) server_version: String,
     /// None where the role may not read them.
     pub(super) counters: Option<CountersRow>,
+    /// Empty for a server that stands alone.
+    pub(super) replication: Vec<ReplicationRow>,
+    /// The newest sample of each pool.
+    pub(super) pools: Vec<PoolSampleRow>,
     pub(super) parts: Vec<Part>,
 }
 
@@ -161,6 +166,8 @@ fn answered(registry: &mut Registry, gathered: &Gathered) {
         "Sessions by database, application and state",
         sessions(&gathered.parts),
     );
+    replicate(registry, &gathered.replication);
+    pool(registry, &gathered.pools);
     states(registry, &gathered.parts);
     for part in &gathered.parts {
         for measure in &part.check.measures {
@@ -173,6 +180,92 @@ fn answered(registry: &mut Registry, gathered: &Gathered) {
             );
         }
     }
+}
+
+/// How far standbys are behind, and the server itself when it is one.
+fn replicate(registry: &mut Registry, rows: &[ReplicationRow]) {
+    let of = |value: fn(&ReplicationRow) -> Option<f64>| {
+        let mut worst = BTreeMap::<String, f64>::new();
+        for row in rows {
+            // Standbys may share a name; the one that is furthest behind counts.
+            let name = row.standby.as_deref().unwrap_or("this server");
+            let name: String = name.chars().take(LABEL_MAX).collect();
+            if let Some(value) = value(row) {
+                let known = worst.entry(name).or_insert(value);
+                *known = known.max(value);
+            }
+        }
+        let labels = |name| vec![("standby", name)];
+        worst
+            .into_iter()
+            .map(move |(name, value)| (labels(name), value))
+            .collect::<Vec<_>>()
+    };
+    labelled(
+        registry,
+        "replication_lag_bytes",
+        "Bytes of the log that a standby has not replayed",
+        of(|row| row.lag_bytes.map(float)),
+    );
+    labelled(
+        registry,
+        "replication_lag_seconds",
+        "The time by which a standby replays later than its primary commits",
+        of(|row| row.lag_seconds),
+    );
+}
+
+/// The newest sample of each pool.
+#[allow(clippy::float_arithmetic, reason = "figures, no money")]
+fn pool(registry: &mut Registry, rows: &[PoolSampleRow]) {
+    let name = |row: &PoolSampleRow| {
+        let name: String = row.pool_name.chars().take(LABEL_MAX).collect();
+        vec![("pool", name)]
+    };
+    let connections = rows.iter().flat_map(|row| {
+        [("active", row.server_active), ("idle", row.server_idle)].map(|(state, number)| {
+            let mut labels = name(row);
+            labels.push(("state", state.to_owned()));
+            (labels, f64::from(number))
+        })
+    });
+    labelled(
+        registry,
+        "pool_connections",
+        "Connections of a pool by state, in its newest sample",
+        connections,
+    );
+    labelled(
+        registry,
+        "pool_callers",
+        "Callers that hold or wait for a connection of a pool, in its newest sample",
+        rows.iter()
+            .map(|row| (name(row), f64::from(row.client_connections))),
+    );
+    labelled(
+        registry,
+        "pool_longest_wait_seconds",
+        "The longest wait for a connection between the two newest samples of a pool",
+        rows.iter()
+            .map(|row| (name(row), float(row.max_wait_ms) / 1000.0)),
+    );
+    let statements = Family::<Labels, Counter>::default();
+    for row in rows {
+        let number = u64::try_from(row.total_requests).unwrap_or_default();
+        // Two names that are cut to one label are one series.
+        statements.get_or_create(&name(row)).inc_by(number);
+    }
+    registry.register(
+        "pool_statements",
+        "Statements that a pool has run since it was started",
+        statements,
+    );
+}
+
+/// A figure, exact up to 2⁵³.
+#[allow(clippy::cast_precision_loss, reason = "a figure, no money")]
+const fn float(number: i64) -> f64 {
+    number as f64
 }
 
 /// The server's own counters, of all databases: rates are for Prometheus to compute.
@@ -356,6 +449,8 @@ mod tests {
         let gathered = Gathered {
             server_version: "18.1".to_owned(),
             counters: Some(counters),
+            replication: vec![],
+            pools: vec![],
             parts: parts.into(),
         };
         let text = text(

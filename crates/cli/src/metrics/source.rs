@@ -67,10 +67,23 @@ impl Source {
             Some(monitor) => monitor,
             None => Monitor::connect(self.config.clone(), self.limits).await?,
         };
+        let window = Duration::from_secs(self.thresholds.pool_health.window_seconds);
         let gathered = Gathered {
             server_version: monitor.server_version().to_string(),
             counters: monitor.counters().await?.value().cloned(),
-            parts: ops::parts(&monitor, &self.thresholds).await?,
+            replication: monitor
+                .replication()
+                .await?
+                .value()
+                .cloned()
+                .unwrap_or_default(),
+            pools: monitor
+                .pool_samples(window)
+                .await?
+                .value()
+                .cloned()
+                .unwrap_or_default(),
+            parts: ops::parts(&monitor, &self.thresholds, &ops::SkipArguments::default()).await?,
         };
         *kept = Some(monitor);
         Ok(gathered)

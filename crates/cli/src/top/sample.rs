@@ -73,8 +73,8 @@ pub struct BlockingLine {
 /// [`OpsError`] when the server cannot be asked; what only a part lacks is in its [`Section`].
 pub async fn sample(monitor: &Monitor) -> Result<Sample, OpsError> {
     let places = monitor.connection_limits().await?.map(|row| Places {
-        used: row.used_connections,
-        usable: row.usable_connections,
+        used: row.tightest_used,
+        usable: row.tightest_usable,
     });
     Ok(Sample {
         taken_at: Utc::now(),

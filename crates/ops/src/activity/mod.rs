@@ -6,7 +6,8 @@ mod transactions;
 
 pub use cache::{CacheRow, statement as cache_hits_statement};
 pub use statements::{
-    STATEMENTS_MAX, StatementRow, schema_statement, statement as slow_statements_statement,
+    STATEMENTS_MAX, StatementRow, StatementTotalsRow, schema_statement,
+    statement as slow_statements_statement, totals_statement as statement_totals_statement,
 };
 pub use transactions::{
     TRANSACTIONS_MAX, TransactionRow, TransactionTotalsRow,

@@ -1,13 +1,14 @@
 //! Statements that take most time, by the extension `pg_stat_statements`.
 
 use neobank_db::{FromQueryResult, Statement};
-use sea_query::{Alias, Expr, ExprTrait, JoinType, Order, Query};
+use sea_query::{Alias, Expr, ExprTrait, Func, JoinType, Order, Query};
 use serde::Serialize;
 
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
-use crate::section::{Cause, Section};
+use crate::section::{Cause, Reason, Section};
 use crate::statement_text::HasStatement;
+use crate::table_name::TableName;
 
 /// Statements that are shown at most.
 pub const STATEMENTS_MAX: u64 = 500;
@@ -37,6 +38,16 @@ pub struct StatementRow {
     pub blocks_read: i64,
 }
 
+/// What all statements of this database have in common, however little time they took in all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, FromQueryResult)]
+#[non_exhaustive]
+pub struct StatementTotalsRow {
+    /// Statements that ran often enough to be judged.
+    pub judged: i64,
+    /// The longest mean time of one of them, in milliseconds; none when there is none.
+    pub slowest_mean_milliseconds: Option<f64>,
+}
+
 #[derive(FromQueryResult)]
 struct SchemaRow {
     schema: String,
@@ -62,6 +73,37 @@ pub fn schema_statement() -> Statement {
     )
 }
 
+/// The text of the question for the totals, of statements that ran this often: one row. The texts,
+/// which are in a file, are not read.
+#[must_use]
+pub fn totals_statement(schema: &str, calls_min: i64) -> Statement {
+    build(
+        Query::select()
+            .expr_as(Func::count(Expr::cust("*")), "judged")
+            .expr_as(
+                Func::max(Expr::col("mean_exec_time")),
+                "slowest_mean_milliseconds",
+            )
+            .from_function(
+                // A function's name is written as it is given; this one is quoted as the server does it.
+                Func::cust(Alias::new(
+                    TableName::new(schema, "pg_stat_statements").to_string(),
+                ))
+                .arg(false),
+                "counted",
+            )
+            .and_where(is_own_database())
+            .and_where(Expr::col("calls").gte(calls_min)),
+    )
+}
+
+/// Whether a row is of the monitor's own database.
+fn is_own_database() -> Expr {
+    Expr::col("dbid").eq(Expr::cust(
+        "(SELECT own.oid FROM pg_catalog.pg_database AS own WHERE own.datname = pg_catalog.current_database())",
+    ))
+}
+
 /// The text of the question, for the extension in this schema: those that took most time in all first.
 #[must_use]
 pub fn statement(schema: &str, limit: u64) -> Statement {
@@ -75,9 +117,7 @@ pub fn statement(schema: &str, limit: u64) -> Statement {
             .expr_as(Expr::col("shared_blks_hit"), "blocks_hit")
             .expr_as(Expr::col("shared_blks_read"), "blocks_read")
             .from((Alias::new(schema), "pg_stat_statements"))
-            .and_where(Expr::col("dbid").eq(Expr::cust(
-                "(SELECT own.oid FROM pg_catalog.pg_database AS own WHERE own.datname = pg_catalog.current_database())",
-            )))
+            .and_where(is_own_database())
             .order_by("total_exec_time", Order::Desc)
             .limit(Ord::min(limit, STATEMENTS_MAX)),
     )
@@ -101,21 +141,49 @@ impl Monitor {
         &self,
         limit: u64,
     ) -> Result<Section<Vec<StatementRow>>, OpsError> {
-        let schemas: Section<Vec<SchemaRow>> = self.section(schema_statement()).await?;
-        let schemas = match schemas {
-            Section::Available { value, .. } => value,
-            Section::NotAvailable { reason } => return Ok(Section::NotAvailable { reason }),
-        };
-        match schemas.first() {
-            Some(row) => {
-                let rows = self.section(statement(&row.schema, limit)).await?;
+        match self.statements_schema().await? {
+            Ok(schema) => {
+                let rows = self.section(statement(&schema, limit)).await?;
                 Ok(rows.map(|rows| self.shown(rows)))
             }
-            None => Ok(Section::not_available(
-                Cause::Missing,
-                "the extension pg_stat_statements is not installed in this database",
-            )),
+            Err(reason) => Ok(Section::NotAvailable { reason }),
         }
+    }
+
+    /// The slowest of all statements of this database that ran at least this often, however little time they took in
+    /// all. Not available where [`Monitor::slow_statements`] is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::section`].
+    pub async fn statement_totals(
+        &self,
+        calls_min: u64,
+    ) -> Result<Section<StatementTotalsRow>, OpsError> {
+        let calls_min = i64::try_from(calls_min).unwrap_or(i64::MAX);
+        match self.statements_schema().await? {
+            Ok(schema) => {
+                let rows = self.section(totals_statement(&schema, calls_min)).await?;
+                Ok(rows.and_then(Section::of_first))
+            }
+            Err(reason) => Ok(Section::NotAvailable { reason }),
+        }
+    }
+
+    /// The schema of the extension, or why there is none.
+    async fn statements_schema(&self) -> Result<Result<String, Reason>, OpsError> {
+        let schemas: Section<Vec<SchemaRow>> = self.section(schema_statement()).await?;
+        let missing = || Reason {
+            cause: Cause::Missing,
+            detail: "the extension pg_stat_statements is not installed in this database".to_owned(),
+        };
+        Ok(match schemas {
+            Section::Available { value, .. } => {
+                let first = value.into_iter().next();
+                first.map(|row| row.schema).ok_or_else(missing)
+            }
+            Section::NotAvailable { reason } => Err(reason),
+        })
     }
 }
 
@@ -128,5 +196,6 @@ mod tests {
     fn the_texts_are_what_was_looked_at() {
         insta::assert_snapshot!("slow_statements", readable(&statement("a \"b\".c; --", 20)));
         insta::assert_snapshot!("slow_statements_schema", readable(&schema_statement()));
+        insta::assert_snapshot!("statement_totals", readable(&totals_statement("s", 5)));
     }
 }

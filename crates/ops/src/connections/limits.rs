@@ -1,7 +1,7 @@
 //! How many connections the server takes, and how many of them are taken.
 
 use neobank_db::{FromQueryResult, Statement};
-use sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SelectStatement, UnionType};
 use serde::Serialize;
 
 use crate::error::OpsError;
@@ -21,6 +21,16 @@ pub struct ConnectionLimitsRow {
     pub usable_connections: i32,
     /// Sessions of clients of all databases, this one among them.
     pub used_connections: i64,
+    /// The limit that is nearest to being reached: `server`, `database` (the monitor's own) or
+    /// `role` (one that has a session in that database).
+    pub tightest_scope: String,
+    /// The name of that database or role; none for the server.
+    pub tightest_name: Option<String>,
+    /// Connections that it allows: `usable_connections`, or `CONNECTION LIMIT` of the database or
+    /// the role. A limit of 0 closes a database or a role on purpose, and is not looked at.
+    pub tightest_usable: i32,
+    /// Sessions that count against it.
+    pub tightest_used: i64,
 }
 
 /// The text of the question: one row.
@@ -42,6 +52,7 @@ pub(crate) fn select(version: ServerVersion) -> SelectStatement {
         .from(("pg_catalog", "pg_stat_activity"))
         .and_where(is_client())
         .take();
+    let tightest = tightest(setting("max_connections").sub(reserved.clone()));
     Query::select()
         .expr_as(setting("max_connections"), "max_connections")
         .expr_as(reserved.clone(), "reserved_connections")
@@ -50,7 +61,85 @@ pub(crate) fn select(version: ServerVersion) -> SelectStatement {
             "usable_connections",
         )
         .expr_as(used, "used_connections")
+        .expr_as(Expr::col(("tightest", "scope")), "tightest_scope")
+        .expr_as(Expr::col(("tightest", "name")), "tightest_name")
+        .expr_as(Expr::col(("tightest", "usable")), "tightest_usable")
+        .expr_as(Expr::col(("tightest", "used")), "tightest_used")
+        .from_subquery(tightest, "tightest")
         .take()
+}
+
+/// The limit of which the largest share is taken: the server's, its database's, or a role's.
+fn tightest(usable: Expr) -> SelectStatement {
+    let sessions = |condition: &'static str| {
+        Query::select()
+            .expr(Func::count(Expr::cust("*")))
+            .from_as(("pg_catalog", "pg_stat_activity"), "session")
+            .and_where(Expr::cust(condition))
+            .take()
+    };
+    let bound = |scope: &'static str, name: &'static str, usable: Expr, used: SelectStatement| {
+        Query::select()
+            .expr_as(Expr::cust(scope), "scope")
+            .expr_as(Expr::cust(name), "name")
+            .expr_as(usable, "usable")
+            .expr_as(used, "used")
+            .take()
+    };
+    let clients = Query::select()
+        .expr(Func::count(Expr::cust("*")))
+        .from(("pg_catalog", "pg_stat_activity"))
+        .and_where(is_client())
+        .take();
+    let mut server = bound("'server'::text", "NULL::text", usable, clients);
+    let database = bound(
+        "'database'::text",
+        "own.datname::text",
+        Expr::col(("own", "datconnlimit")),
+        sessions("session.datid = own.oid AND session.usesysid IS NOT NULL"),
+    )
+    .from_as(("pg_catalog", "pg_database"), "own")
+    .and_where(Expr::cust(
+        "own.datname = pg_catalog.current_database() AND own.datconnlimit > 0",
+    ))
+    .take();
+    let role = bound(
+        "'role'::text",
+        "role.rolname::text",
+        Expr::col(("role", "rolconnlimit")),
+        sessions("session.usesysid = role.oid AND session.datid IS NOT NULL"),
+    )
+    .from_as(("pg_catalog", "pg_roles"), "role")
+    .and_where(Expr::cust(
+        "role.rolconnlimit > 0 AND EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS session \
+         WHERE session.usesysid = role.oid AND session.datname = pg_catalog.current_database())",
+    ))
+    .take();
+    let all = server
+        .union(UnionType::All, database)
+        .union(UnionType::All, role)
+        .take();
+    Query::select()
+        .columns(["scope", "name", "usable", "used"])
+        .from_subquery(all, "bound")
+        .order_by_expr(
+            Expr::cust("bound.used / greatest(bound.usable, 1)::double precision"),
+            Order::Desc,
+        )
+        .order_by(Alias::new("usable"), Order::Asc)
+        .limit(1)
+        .take()
+}
+
+impl ConnectionLimitsRow {
+    /// The limit that is nearest to being reached, for people.
+    #[must_use]
+    pub fn tightest(&self) -> String {
+        match &self.tightest_name {
+            Some(name) => format!("the {} {name} allows", self.tightest_scope),
+            None => "the server allows".to_owned(),
+        }
+    }
 }
 
 impl Monitor {

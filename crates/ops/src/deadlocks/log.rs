@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
 use crate::error::OpsError;
@@ -28,6 +28,14 @@ pub struct DeadlockRow {
     pub lock_info: Option<serde_json::Value>,
     /// What became of the victim.
     pub resolution: Option<String>,
+}
+
+/// How many deadlocks of ours were logged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
+#[non_exhaustive]
+pub struct DeadlockTotalRow {
+    /// Rows of the log, also of those beyond [`LOGGED_MAX`], and of those that cannot be read.
+    pub logged: i64,
 }
 
 /// Deadlocks of a database by the server's own count, whoever met them.
@@ -56,14 +64,29 @@ pub fn statement(window_hours: u32) -> Statement {
                 "resolution",
             ])
             .from(("concurrency", "deadlock_log"))
-            .and_where(Expr::col("deadlock_time").gt(Expr::cust_with_values(
-                "pg_catalog.clock_timestamp() - pg_catalog.make_interval(hours => $1)",
-                [i32::try_from(window_hours).unwrap_or(i32::MAX)],
-            )))
+            .and_where(is_since(window_hours))
             .order_by("deadlock_time", Order::Desc)
             .order_by("log_id", Order::Desc)
             .limit(LOGGED_MAX),
     )
+}
+
+/// The text of the question for the number of them: one row.
+#[must_use]
+pub fn total_statement(window_hours: u32) -> Statement {
+    build(
+        Query::select()
+            .expr_as(Func::count(Expr::cust("*")), "logged")
+            .from(("concurrency", "deadlock_log"))
+            .and_where(is_since(window_hours)),
+    )
+}
+
+fn is_since(window_hours: u32) -> Expr {
+    Expr::col("deadlock_time").gt(Expr::cust_with_values(
+        "pg_catalog.clock_timestamp() - pg_catalog.make_interval(hours => $1)",
+        [i32::try_from(window_hours).unwrap_or(i32::MAX)],
+    ))
 }
 
 /// The text of the question for the server's count.
@@ -91,14 +114,22 @@ impl Monitor {
         &self,
         window_hours: u32,
     ) -> Result<Section<Vec<DeadlockRow>>, OpsError> {
-        if !(1..=87_600).contains(&window_hours) {
-            return Err(OpsError::invalid(
-                "window_hours",
-                &window_hours,
-                "between 1 and 87600",
-            ));
-        }
+        check(window_hours)?;
         self.section(statement(window_hours)).await
+    }
+
+    /// How many deadlocks our own transactions met in the last hours, however many of them [`Monitor::deadlocks`] lists.
+    ///
+    /// # Errors
+    ///
+    /// As [`Monitor::deadlocks`].
+    pub async fn deadlock_total(
+        &self,
+        window_hours: u32,
+    ) -> Result<Section<DeadlockTotalRow>, OpsError> {
+        check(window_hours)?;
+        let rows = self.section(total_statement(window_hours)).await?;
+        Ok(rows.and_then(Section::of_first))
     }
 
     /// Deadlocks by the server's own count, for each database.
@@ -111,6 +142,17 @@ impl Monitor {
     }
 }
 
+fn check(window_hours: u32) -> Result<(), OpsError> {
+    if (1..=87_600).contains(&window_hours) {
+        return Ok(());
+    }
+    Err(OpsError::invalid(
+        "window_hours",
+        &window_hours,
+        "between 1 and 87600",
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +161,7 @@ mod tests {
     #[test]
     fn the_texts_are_what_was_looked_at() {
         insta::assert_snapshot!("deadlocks", readable(&statement(24)));
+        insta::assert_snapshot!("deadlock_total", readable(&total_statement(24)));
         insta::assert_snapshot!("deadlock_counts", readable(&count_statement()));
     }
 }

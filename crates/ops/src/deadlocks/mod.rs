@@ -5,7 +5,8 @@ mod orders;
 mod risk;
 
 pub use log::{
-    DeadlockCountRow, DeadlockRow, LOGGED_MAX, count_statement, statement as deadlocks_statement,
+    DeadlockCountRow, DeadlockRow, DeadlockTotalRow, LOGGED_MAX, count_statement,
+    statement as deadlocks_statement, total_statement as deadlock_total_statement,
 };
 pub use orders::{LockOrder, LockOrderHistory, PAIRS_MAX, statement as lock_orders_statement};
 pub use risk::{DeadlockRisk, RiskKind, RiskLevel};

@@ -16,6 +16,14 @@ pub struct ServerFacts {
     pub usable_connections: i32,
     /// Connections of clients.
     pub used_connections: i64,
+    /// The limit that is nearest to being reached: `server`, `database` or `role`.
+    pub tightest_scope: String,
+    /// The name of that database or role; none for the server.
+    pub tightest_name: Option<String>,
+    /// Connections that it allows.
+    pub tightest_usable: i32,
+    /// Connections that count against it.
+    pub tightest_used: i64,
     /// Those of them whose state the monitor's role may not see.
     pub hidden: i64,
     /// Those of them whose state nobody knows, because `track_activities` is off.

@@ -173,8 +173,12 @@ pub fn check_pool(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> Healt
 #[must_use]
 pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthCheck> {
     let reaches = |percent: u64| {
-        i128::from(facts.used_connections) * 100
-            >= i128::from(facts.usable_connections) * i128::from(percent)
+        i128::from(facts.tightest_used) * 100
+            >= i128::from(facts.tightest_usable) * i128::from(percent)
+    };
+    let of_whom = match &facts.tightest_name {
+        Some(name) => format!(", of all that the {} {name} allows", facts.tightest_scope),
+        None => String::new(),
     };
     let (status, recommendation) = if reaches(thresholds.connections.usage_critical_percent) {
         (
@@ -194,8 +198,8 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
         status,
         verdict: None,
         current_value: format!(
-            "{} of {} usable",
-            facts.used_connections, facts.usable_connections
+            "{} of {} usable{of_whom}",
+            facts.tightest_used, facts.tightest_usable
         ),
         recommendation: recommendation.to_owned(),
     };
@@ -357,6 +361,10 @@ mod tests {
             let facts = ServerFacts {
                 usable_connections: 100,
                 used_connections: used,
+                tightest_scope: "server".to_owned(),
+                tightest_name: None,
+                tightest_usable: 100,
+                tightest_used: used,
                 hidden,
                 untracked,
                 idle_in_transaction: left_open,

@@ -49,11 +49,14 @@ pub struct PgbouncerConfig {
     pub admin_users: Vec<String>,
     /// Users who may look at the console.
     pub stats_users: Vec<String>,
-    /// The certificate for clients; without one they connect in plain.
+    /// The certificate for clients; without one they connect in plain, which only clients of this machine may, unless
+    /// `plain_text` says otherwise.
     pub client_tls: Option<ClientTls>,
     /// A PEM file of the authorities that a server's certificate must be signed by; without one, servers are connected to
-    /// in plain.
+    /// in plain, which only a server of this machine is, unless `plain_text` says otherwise.
     pub server_tls_ca_file: Option<String>,
+    /// Lets passwords and data go over a network unprotected, to servers and from clients of other machines.
+    pub plain_text: bool,
     /// The file of the process id.
     pub pidfile: Option<String>,
     /// The file of the log; without one it goes to the error output.
@@ -159,6 +162,7 @@ impl PgbouncerConfig {
             stats_users: Vec::new(),
             client_tls: None,
             server_tls_ca_file: None,
+            plain_text: false,
             pidfile: None,
             logfile: None,
             further: BTreeMap::new(),

@@ -21,7 +21,10 @@ impl PgbouncerConfig {
     /// ```
     /// use neobank_ops::pgbouncer::{PgbouncerConfig, PoolDatabase};
     ///
-    /// let config = PgbouncerConfig::new("1.25".parse()?, PoolDatabase::new("bank", "db.example", 5432));
+    /// let mut config = PgbouncerConfig::new("1.25".parse()?, PoolDatabase::new("bank", "db.example", 5432));
+    /// // A server of another machine is reached by TLS.
+    /// assert!(config.ini().is_err());
+    /// config.server_tls_ca_file = Some("/etc/ssl/bank/root.crt".to_owned());
     /// let text = config.ini()?;
     /// assert!(text.contains("bank = host='db.example' port=5432 dbname='bank'\n"));
     /// assert!(text.contains("max_prepared_statements = 200\n"));
@@ -192,7 +195,41 @@ impl PgbouncerConfig {
         Ok(settings)
     }
 
+    /// Refuses to let passwords and data leave the machine unprotected without a word.
+    fn check_encryption(&self) -> Result<(), PgbouncerError> {
+        if self.plain_text {
+            return Ok(());
+        }
+        let far = |database: &&PoolDatabase| !is_of_this_machine(&database.host);
+        if let (None, Some(database)) = (&self.server_tls_ca_file, self.databases.iter().find(far))
+        {
+            return Err(PgbouncerError::invalid(
+                "server_tls_ca_file",
+                "",
+                &format!(
+                    "a file of authorities, because the server {:?} is not on this machine, or plain_text must say that \
+                     nothing protects what is sent",
+                    database.host
+                ),
+            ));
+        }
+        let listens_far = self
+            .listen_addr
+            .as_deref()
+            .is_some_and(|addresses| !addresses.split(',').map(str::trim).all(is_of_this_machine));
+        if listens_far && self.client_tls.is_none() {
+            return Err(PgbouncerError::invalid(
+                "client_tls",
+                "",
+                "a certificate, because clients of other machines may connect, or plain_text must say that nothing \
+                 protects what is sent",
+            ));
+        }
+        Ok(())
+    }
+
     fn encryption(&self) -> Result<Vec<(&'static str, String)>, PgbouncerError> {
+        self.check_encryption()?;
         let mut settings = Vec::new();
         if let Some(tls) = &self.client_tls {
             settings.push(("client_tls_sslmode", "require".to_owned()));
@@ -211,6 +248,11 @@ impl PgbouncerConfig {
         }
         Ok(settings)
     }
+}
+
+/// Whether a host is a Unix socket's folder, or an address that no other machine has.
+fn is_of_this_machine(host: &str) -> bool {
+    host.starts_with('/') || host == "localhost" || host == "::1" || host.starts_with("127.")
 }
 
 fn database_line(database: &PoolDatabase) -> Result<String, PgbouncerError> {

@@ -1,4 +1,4 @@
-//! Files for PgBouncer 1.18 to 1.25 that it starts on, and that cannot ask more of the server than it has.
+//! Files for PgBouncer 1.18 and newer that it starts on, and that cannot ask more of the server than it has.
 //!
 //! [`PgbouncerConfig::ini`] writes `pgbouncer.ini`, [`userlist`] and [`hba_file`] the two files beside it. What PgBouncer
 //! would refuse, or would understand as something else, is refused here first, by a [`PgbouncerError`] with its name.

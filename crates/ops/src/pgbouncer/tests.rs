@@ -252,6 +252,7 @@ fn versions_are_read_and_written() {
         ("1.18", "1.18"),
         ("1.25.2", "1.25"),
         ("PgBouncer 1.18.0", "1.18"),
+        ("1.26", "1.26"),
     ] {
         assert_eq!(
             text.parse::<PgbouncerVersion>().unwrap().to_string(),
@@ -259,10 +260,60 @@ fn versions_are_read_and_written() {
         );
     }
     for text in [
-        "", "1", "1.17", "1.26", "2.20", "1.18.x", "1.18.0.1", "1.+20", " 1.20", "1.300",
+        "", "1", "1.17", "1.100", "2.20", "1.18.x", "1.18.0.1", "1.+20", " 1.20", "1.300",
     ] {
         assert!(text.parse::<PgbouncerVersion>().is_err(), "{text}");
     }
+}
+
+#[test]
+fn the_next_version_has_the_keys_of_the_newest_and_no_others() {
+    assert!(
+        config("1.26")
+            .ini()
+            .unwrap()
+            .starts_with("; For PgBouncer 1.26.")
+    );
+    let mut with = config("1.26");
+    with.further
+        .insert("a_later_key".to_owned(), "1".to_owned());
+    assert_eq!(
+        with.ini().unwrap_err().to_string(),
+        "PgBouncer 1.26 has no setting \"a_later_key\""
+    );
+}
+
+#[test]
+fn nothing_leaves_the_machine_in_plain_text_without_a_word() {
+    let refusal = |change: fn(&mut PgbouncerConfig)| {
+        let mut config = config("1.25");
+        change(&mut config);
+        config.ini().map_err(|error| error.to_string())
+    };
+    for host in ["db.example", "10.0.0.7", "127x.example"] {
+        let mut far = config("1.25");
+        far.databases.push(PoolDatabase::new("far", host, 5432));
+        let error = far.ini().unwrap_err().to_string();
+        let starts = error.starts_with("server_tls_ca_file is \"\"");
+        assert!(starts && error.contains(host), "{error}");
+        far.server_tls_ca_file = Some("/ca".to_owned());
+        let text = far.ini().unwrap();
+        assert!(
+            text.contains("server_tls_sslmode = verify-full\n"),
+            "{text}"
+        );
+        far.server_tls_ca_file = None;
+        far.plain_text = true;
+        assert!(
+            far.ini()
+                .unwrap()
+                .contains("server_tls_sslmode = disable\n")
+        );
+    }
+    let error = refusal(|config| config.listen_addr = Some("127.0.0.1, *".to_owned()));
+    assert!(error.unwrap_err().starts_with("client_tls is \"\""));
+    let near = refusal(|config| config.listen_addr = Some("127.0.0.1,::1".to_owned()));
+    assert!(near.is_ok(), "{near:?}");
 }
 
 #[test]

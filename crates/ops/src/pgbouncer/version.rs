@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::PgbouncerError;
 
-/// A minor release line of PgBouncer, 1.18 to 1.25; which keys exist does not change within one.
+/// A minor release line of PgBouncer, from 1.18 on; which keys exist does not change within one. Of a line that is newer
+/// than [`PgbouncerVersion::NEWEST`], the keys of that one are taken to be known; none has ever been taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PgbouncerVersion(u8);
@@ -16,10 +17,10 @@ impl PgbouncerVersion {
     pub const OLDEST: Self = Self(18);
     /// 1.21, the first that follows named prepared statements from one server connection to another.
     pub const PREPARED_STATEMENTS: Self = Self(21);
-    /// 1.25.
+    /// 1.25: the newest whose keys were read from its source.
     pub const NEWEST: Self = Self(25);
 
-    /// All of them, the oldest first.
+    /// All whose keys were read from their source, the oldest first.
     pub fn all() -> impl Iterator<Item = Self> {
         (Self::OLDEST.0..=Self::NEWEST.0).map(Self)
     }
@@ -35,7 +36,7 @@ impl FromStr for PgbouncerVersion {
     /// `1.25`, `1.25.2`, or the answer to `SHOW VERSION`: `PgBouncer 1.25.2`.
     fn from_str(text: &str) -> Result<Self, PgbouncerError> {
         let unknown =
-            || PgbouncerError::invalid("version", text, "1.18 to 1.25, such as 1.25 or 1.25.2");
+            || PgbouncerError::invalid("version", text, "1.18 or newer, such as 1.25 or 1.25.2");
         let numbers = text.strip_prefix("PgBouncer ").unwrap_or(text);
         let mut parts = numbers.split('.');
         let (major, minor) = (parts.next(), parts.next().ok_or_else(unknown)?);
@@ -49,7 +50,7 @@ impl FromStr for PgbouncerVersion {
             return Err(unknown());
         }
         match minor.parse() {
-            Ok(minor @ 18..=25) => Ok(Self(minor)),
+            Ok(minor @ 18..=99) => Ok(Self(minor)),
             _ => Err(unknown()),
         }
     }

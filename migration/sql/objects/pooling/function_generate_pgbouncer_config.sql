@@ -10,6 +10,8 @@ AS $$
 DECLARE
     c_auth_query CONSTANT text := 'SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() '
         || 'THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin';
+    -- A Unix socket's folder, or an address that no other machine has.
+    c_of_this_machine CONSTANT text := '^(/|localhost$|::1$|127\.)';
     v_version text;
     v_minor integer;
     v_defaults jsonb;
@@ -32,8 +34,8 @@ BEGIN
         RAISE EXCEPTION 'p_config must be an object' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     v_version := coalesce(p_config ->> 'version', '1.25');
-    IF v_version !~ '^(PgBouncer )?1\.(1[89]|2[0-5])(\.[0-9]+)?$' THEN
-        RAISE EXCEPTION 'version is "%", but must be 1.18 to 1.25, such as 1.25 or 1.25.2', v_version
+    IF v_version !~ '^(PgBouncer )?1\.(1[89]|[2-9][0-9])(\.[0-9]+)?$' THEN
+        RAISE EXCEPTION 'version is "%", but must be 1.18 or newer, such as 1.25 or 1.25.2', v_version
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     v_minor := substring(v_version FROM '1\.([0-9]+)')::integer;
@@ -46,7 +48,7 @@ BEGIN
         'listen_addr', '127.0.0.1', 'listen_port', 6432, 'unix_socket_dir', NULL,
         'auth_file', '/etc/pgbouncer/userlist.txt', 'auth_hba_file', NULL, 'auth_query', NULL,
         'admin_users', '[]'::jsonb, 'stats_users', '[]'::jsonb, 'client_tls', NULL, 'server_tls_ca_file', NULL,
-        'pidfile', NULL, 'logfile', NULL, 'further', '{}'::jsonb, 'budget', jsonb_build_object(
+        'plain_text', false, 'pidfile', NULL, 'logfile', NULL, 'further', '{}'::jsonb, 'budget', jsonb_build_object(
             'max_connections', current_setting('max_connections')::integer,
             'superuser_reserved_connections', current_setting('superuser_reserved_connections')::integer,
             -- PostgreSQL 15 has no such setting.
@@ -65,7 +67,7 @@ BEGIN
         FROM (VALUES
             ('databases', 'array', 'an array'), ('admin_users', 'array', 'an array'), ('stats_users', 'array', 'an array'),
             ('further', 'object', 'an object'), ('budget', 'object', 'an object'), ('pool_mode', 'string', 'session or transaction'),
-            ('auth_file', 'string', 'a text')) AS t (path, kind, expected)
+            ('auth_file', 'string', 'a text'), ('plain_text', 'boolean', 'true or false')) AS t (path, kind, expected)
         WHERE jsonb_typeof(v_config #> string_to_array(t.path, '.')) IS DISTINCT FROM t.kind
         UNION ALL
         SELECT 3, format('%s is "%s", but must be at least %s', n.path, v_config #>> string_to_array(n.path, '.'), n.least)
@@ -132,6 +134,23 @@ BEGIN
     IF v_problem IS NULL AND strpos(coalesce(v_config #>> '{auth_query,query}', c_auth_query), '$1') = 0 THEN
         v_problem := format('auth_query.query is "%s", but must be a query with $1 for the user''s name',
                             v_config #>> '{auth_query,query}');
+    END IF;
+    -- Passwords and data leave the machine by TLS, or with a word.
+    IF v_problem IS NULL AND NOT (v_config ->> 'plain_text')::boolean THEN
+        IF v_config ->> 'server_tls_ca_file' IS NULL THEN
+            SELECT format('server_tls_ca_file is "", but must be a file of authorities, because the server "%s" is not on this '
+                          'machine, or plain_text must say that nothing protects what is sent', e.entry ->> 'host')
+            INTO v_problem
+            FROM jsonb_array_elements(v_config -> 'databases') WITH ORDINALITY AS e (entry, place)
+            WHERE e.entry ->> 'host' !~ c_of_this_machine
+            ORDER BY e.place LIMIT 1;
+        END IF;
+        IF v_problem IS NULL AND v_config ->> 'client_tls' IS NULL AND EXISTS (
+            SELECT FROM string_to_table(v_config ->> 'listen_addr', ',') AS address WHERE btrim(address) !~ c_of_this_machine
+        ) THEN
+            v_problem := 'client_tls is "", but must be a certificate, because clients of other machines may connect, or '
+                         'plain_text must say that nothing protects what is sent';
+        END IF;
     END IF;
     IF v_problem IS NOT NULL THEN
         RAISE EXCEPTION '%', v_problem USING ERRCODE = 'invalid_parameter_value';

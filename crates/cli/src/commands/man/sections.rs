@@ -117,7 +117,9 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "neobank ops pgbouncer",
-        &["neobank ops pgbouncer --target-version 1.18 --database bank --host db.example"],
+        &[
+            "neobank ops pgbouncer --target-version 1.18 --database bank --host db.example --server-ca /etc/ssl/bank/root.crt",
+        ],
     ),
     ("neobank ops mvcc", &["neobank ops mvcc banking accounts"]),
     ("neobank ops isolation", &["neobank ops isolation"]),

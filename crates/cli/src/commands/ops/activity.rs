@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use neobank_ops::activity::{CacheRow, StatementRow, TransactionRow, TransactionTotalsRow};
+use neobank_ops::activity::{
+    CacheRow, StatementRow, StatementTotalsRow, TransactionRow, TransactionTotalsRow,
+};
 use neobank_ops::{Monitor, OpsError, Section, Thresholds};
 
 use super::part::{Bar, Chart, Findings, Part, count, counted, seconds, seconds_from, short};
@@ -45,13 +47,23 @@ pub(super) async fn statements(
     monitor: &Monitor,
     thresholds: &Thresholds,
 ) -> Result<Part, OpsError> {
+    const TITLE: &str = "Statements that cost most";
+    // The figure is of all statements; the table has those that cost most time together.
+    let totals = match monitor
+        .statement_totals(thresholds.statements.calls_min)
+        .await?
+    {
+        Section::Available { value, .. } => value,
+        missing @ Section::NotAvailable { .. } => {
+            return Ok(Part::of("statements", TITLE, &missing, |totals| {
+                slow(&[], totals, thresholds)
+            }));
+        }
+    };
     let section = monitor.slow_statements(STATEMENTS).await?;
-    Ok(Part::of(
-        "statements",
-        "Statements that cost most",
-        &section,
-        |rows| slow(rows, thresholds),
-    ))
+    Ok(Part::of("statements", TITLE, &section, |rows| {
+        slow(rows, &totals, thresholds)
+    }))
 }
 
 pub(super) async fn cache(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
@@ -126,7 +138,7 @@ fn long(
     }
 }
 
-fn slow(rows: &[StatementRow], thresholds: &Thresholds) -> Findings {
+fn slow(rows: &[StatementRow], totals: &StatementTotalsRow, thresholds: &Thresholds) -> Findings {
     let mut table = Table::new(
         &[
             "Statement",
@@ -148,12 +160,7 @@ fn slow(rows: &[StatementRow], thresholds: &Thresholds) -> Findings {
             cell(row.rows),
         ]);
     }
-    let calls_min = i64::try_from(thresholds.statements.calls_min).unwrap_or(i64::MAX);
-    let slowest = rows
-        .iter()
-        .filter(|row| row.calls >= calls_min)
-        .map(|row| row.mean_milliseconds)
-        .fold(0.0, f64::max);
+    let slowest = totals.slowest_mean_milliseconds.unwrap_or_default();
     Findings {
         blocks: vec![Block::Table(table)],
         charts: bars(

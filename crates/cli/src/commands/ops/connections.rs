@@ -138,16 +138,34 @@ fn findings(limits: &ConnectionLimitsRow, thresholds: &Thresholds) -> Findings {
         Severity::Warning => Mood::Warning,
         _ => Mood::Good,
     };
-    let summary = format!(
-        "{} of {} usable connections are taken",
-        limits.used_connections, limits.usable_connections
-    );
+    let summary = if limits.tightest_name.is_some() {
+        format!(
+            "{} of {} connections are taken that {}",
+            limits.tightest_used,
+            limits.tightest_usable,
+            limits.tightest()
+        )
+    } else {
+        format!(
+            "{} of {} usable connections are taken",
+            limits.used_connections, limits.usable_connections
+        )
+    };
     Findings {
         blocks: vec![Block::Fields(vec![
             ("max_connections", cell(limits.max_connections)),
             ("reserved", cell(limits.reserved_connections)),
             ("usable", cell(limits.usable_connections)),
             ("used", cell(limits.used_connections)),
+            (
+                "tightest limit",
+                cell(format!(
+                    "{} of {} that {}",
+                    limits.tightest_used,
+                    limits.tightest_usable,
+                    limits.tightest()
+                )),
+            ),
             ("usage", cell(format!("{usage} %")).mood(mood)),
         ])],
         charts: vec![Chart {
@@ -169,8 +187,8 @@ fn findings(limits: &ConnectionLimitsRow, thresholds: &Thresholds) -> Findings {
     }
 }
 
-/// Whole percents, rounded down; sessions of superusers in reserved places can make it more than 100.
+/// Of the limit that is nearest to being reached. Whole percents, rounded down; sessions of superusers in reserved places can make it more than 100.
 fn usage_percent(limits: &ConnectionLimitsRow) -> f64 {
-    let usable = i64::from(limits.usable_connections).max(1);
-    count(limits.used_connections.saturating_mul(100) / usable)
+    let usable = i64::from(limits.tightest_usable).max(1);
+    count(limits.tightest_used.saturating_mul(100) / usable)
 }

@@ -10,6 +10,9 @@ use crate::output::{Block, Mood, Table, cell, optional};
 pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
     let hours = u32::try_from(thresholds.locks.deadlock_window_hours).unwrap_or(u32::MAX);
     let log = monitor.deadlocks(hours).await?;
+    // The figure is of the whole log; the table has the newest of it.
+    let total = monitor.deadlock_total(hours).await?;
+    let total = total.value().map_or(0, |total| total.logged);
     let counts = monitor.deadlock_counts().await?;
     let risks = monitor.deadlock_risks().await?;
     Ok(Part::join(
@@ -17,7 +20,7 @@ pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<P
         "Deadlocks",
         vec![
             Part::of("log", "Logged by our own code", &log, |rows| {
-                logged(rows, thresholds)
+                logged(rows, total, thresholds)
             }),
             Part::of("counts", "Counted by the server", &counts, |rows| {
                 by_server(rows)
@@ -27,7 +30,7 @@ pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<P
     ))
 }
 
-fn logged(rows: &[DeadlockRow], thresholds: &Thresholds) -> Findings {
+fn logged(rows: &[DeadlockRow], total: i64, thresholds: &Thresholds) -> Findings {
     let mut table = Table::new(
         &["Time (UTC)", "Process", "Statement", "What became of it"],
         "none in this time",
@@ -41,22 +44,17 @@ fn logged(rows: &[DeadlockRow], thresholds: &Thresholds) -> Findings {
         ]);
     }
     let hours = thresholds.locks.deadlock_window_hours;
-    let summary = format!(
-        "{} in {hours} h",
-        counted(rows.len(), "deadlock", "deadlocks")
-    );
+    let summary = format!("{} in {hours} h", counted(total, "deadlock", "deadlocks"));
     Findings {
         blocks: vec![Block::Note(summary.clone()), Block::Table(table)],
         charts: Vec::new(),
         summary,
-        measures: vec![
-            Measure::new("logged", count(rows.len()), Unit::Count).limits(
-                Some(Range::from(count(thresholds.locks.deadlocks_warning_count))),
-                Some(Range::from(count(
-                    thresholds.locks.deadlocks_critical_count,
-                ))),
-            ),
-        ],
+        measures: vec![Measure::new("logged", count(total), Unit::Count).limits(
+            Some(Range::from(count(thresholds.locks.deadlocks_warning_count))),
+            Some(Range::from(count(
+                thresholds.locks.deadlocks_critical_count,
+            ))),
+        )],
     }
 }
 

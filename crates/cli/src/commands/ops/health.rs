@@ -3,22 +3,36 @@
 use neobank_ops::health::{HealthCheck, Status};
 use neobank_ops::{Monitor, OpsError, Section, Thresholds};
 
+use super::SkipArguments;
 use super::part::{Findings, Part, count, word};
 use crate::nagios::{Measure, Range, Unit};
 use crate::output::{Block, Mood, Table, cell, optional};
 
-pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
-    let server = monitor.server_health(thresholds).await?;
-    let settings = monitor.setting_health().await?;
-    let pools = monitor.pool_health(thresholds).await?;
+/// The sections that can be left out.
+pub(super) const SECTIONS: [&str; 3] = ["server", "settings", "pools"];
+
+pub(super) async fn part(
+    monitor: &Monitor,
+    thresholds: &Thresholds,
+    skip: &SkipArguments,
+) -> Result<Part, OpsError> {
+    let mut parts = Vec::new();
+    if !skip.leaves_out("server") {
+        let server = monitor.server_health(thresholds).await?;
+        parts.push(judged("server", "Server", &server));
+    }
+    if !skip.leaves_out("settings") {
+        let settings = monitor.setting_health().await?;
+        parts.push(judged("settings", "Settings", &settings));
+    }
+    if !skip.leaves_out("pools") {
+        let pools = monitor.pool_health(thresholds).await?;
+        parts.push(judged("pools", "Pools", &pools));
+    }
     Ok(Part::join(
         "health",
         "Health of the server and of the pools",
-        vec![
-            judged("server", "Server", &server),
-            judged("settings", "Settings", &settings),
-            judged("pools", "Pools", &pools),
-        ],
+        parts,
     ))
 }
 

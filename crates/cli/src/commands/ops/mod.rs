@@ -17,10 +17,12 @@ mod part;
 mod pgbouncer;
 mod pool_size;
 mod report;
+mod skip;
 mod vacuum;
 
 pub(crate) use part::{Bar, Chart, Part};
 pub(crate) use report::ReportArguments;
+pub(crate) use skip::SkipArguments;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,7 +46,7 @@ pub(crate) enum OpsCommand {
     /// Deadlocks that happened, and those that could
     Deadlocks(SubjectArguments),
     /// What is the matter with the server and its pools, and what to do about it
-    Health(SubjectArguments),
+    Health(HealthArguments),
     /// Transactions that have been open for long
     Transactions(SubjectArguments),
     /// The statements that cost most time, from pg_stat_statements
@@ -77,6 +79,14 @@ pub(crate) struct SubjectArguments {
     pub(crate) monitoring: MonitoringArguments,
     #[command(flatten)]
     pub(crate) check: CheckArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArguments {
+    #[command(flatten)]
+    skip: SkipArguments,
+    #[command(flatten)]
+    subject: SubjectArguments,
 }
 
 #[derive(Debug, Args)]
@@ -143,11 +153,11 @@ impl OpsCommand {
             | Self::Locks(arguments)
             | Self::Idle(arguments)
             | Self::Deadlocks(arguments)
-            | Self::Health(arguments)
             | Self::Transactions(arguments)
             | Self::Statements(arguments)
             | Self::Cache(arguments)
             | Self::Vacuum(arguments) => Some(&arguments.check),
+            Self::Health(arguments) => Some(&arguments.subject.check),
             Self::Bloat(arguments) | Self::Indexes(arguments) => Some(&arguments.subject.check),
             Self::Report(arguments) => Some(&arguments.check),
             _ => None,
@@ -176,7 +186,9 @@ pub(crate) async fn run(
         | OpsCommand::Locks(arguments)
         | OpsCommand::Idle(arguments)
         | OpsCommand::Deadlocks(arguments)
-        | OpsCommand::Health(arguments)
+        | OpsCommand::Health(HealthArguments {
+            subject: arguments, ..
+        })
         | OpsCommand::Transactions(arguments)
         | OpsCommand::Statements(arguments)
         | OpsCommand::Cache(arguments)
@@ -187,6 +199,9 @@ pub(crate) async fn run(
         | OpsCommand::Bloat(SchemasArguments {
             subject: arguments, ..
         }) => {
+            if let OpsCommand::Health(arguments) = command {
+                arguments.skip.check(&health::SECTIONS)?;
+            }
             let (monitor, thresholds) = arguments.monitoring.open(connection).await?;
             subject(command, &monitor, &thresholds).await?.answer(name)
         }
@@ -202,7 +217,7 @@ async fn subject(
         OpsCommand::Connections(_) => connections::part(monitor, thresholds).await,
         OpsCommand::Idle(_) => idle::part(monitor, thresholds).await,
         OpsCommand::Deadlocks(_) => deadlocks::part(monitor, thresholds).await,
-        OpsCommand::Health(_) => health::part(monitor, thresholds).await,
+        OpsCommand::Health(arguments) => health::part(monitor, thresholds, &arguments.skip).await,
         OpsCommand::Transactions(_) => activity::transactions(monitor, thresholds).await,
         OpsCommand::Statements(_) => activity::statements(monitor, thresholds).await,
         OpsCommand::Cache(_) => activity::cache(monitor, thresholds).await,
@@ -216,23 +231,43 @@ async fn subject(
 }
 
 /// Every subject that looks on and changes nothing, in the order of a report.
+const PARTS: [&str; 11] = [
+    "connections",
+    "idle",
+    "locks",
+    "deadlocks",
+    "health",
+    "transactions",
+    "statements",
+    "cache",
+    "bloat",
+    "indexes",
+    "vacuum",
+];
+
+/// All subjects that are not left out.
 pub(crate) async fn parts(
     monitor: &Monitor,
     thresholds: &Thresholds,
+    skip: &SkipArguments,
 ) -> Result<Vec<Part>, OpsError> {
-    Ok(vec![
-        connections::part(monitor, thresholds).await?,
-        idle::part(monitor, thresholds).await?,
-        locks::part(monitor, thresholds).await?,
-        deadlocks::part(monitor, thresholds).await?,
-        health::part(monitor, thresholds).await?,
-        activity::transactions(monitor, thresholds).await?,
-        activity::statements(monitor, thresholds).await?,
-        activity::cache(monitor, thresholds).await?,
-        bloat::part(monitor, thresholds).await?,
-        indexes::part(monitor, thresholds).await?,
-        vacuum::part(monitor, thresholds).await?,
-    ])
+    let mut parts = Vec::new();
+    for name in PARTS.into_iter().filter(|name| !skip.leaves_out(name)) {
+        parts.push(match name {
+            "connections" => connections::part(monitor, thresholds).await?,
+            "idle" => idle::part(monitor, thresholds).await?,
+            "locks" => locks::part(monitor, thresholds).await?,
+            "deadlocks" => deadlocks::part(monitor, thresholds).await?,
+            "health" => health::part(monitor, thresholds, skip).await?,
+            "transactions" => activity::transactions(monitor, thresholds).await?,
+            "statements" => activity::statements(monitor, thresholds).await?,
+            "cache" => activity::cache(monitor, thresholds).await?,
+            "bloat" => bloat::part(monitor, thresholds).await?,
+            "indexes" => indexes::part(monitor, thresholds).await?,
+            _ => vacuum::part(monitor, thresholds).await?,
+        });
+    }
+    Ok(parts)
 }
 
 impl MonitoringArguments {

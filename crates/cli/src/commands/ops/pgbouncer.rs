@@ -1,7 +1,7 @@
 //! `neobank ops pgbouncer`: a file for PgBouncer, computed, not asked of a server.
 
 use clap::Args;
-use neobank_ops::pgbouncer::{PgbouncerConfig, PgbouncerVersion, PoolDatabase};
+use neobank_ops::pgbouncer::{ClientTls, PgbouncerConfig, PgbouncerVersion, PoolDatabase};
 use serde_json::json;
 
 use crate::error::CommandError;
@@ -9,7 +9,7 @@ use crate::output::{Answer, Block};
 
 #[derive(Debug, Args)]
 pub(crate) struct PgbouncerArguments {
-    /// The PgBouncer that is to read the file: 1.18 to 1.25
+    /// The PgBouncer that is to read the file: 1.18 or newer
     #[arg(long, value_name = "VERSION")]
     target_version: PgbouncerVersion,
     /// The database
@@ -52,6 +52,19 @@ pub(crate) struct PgbouncerArguments {
         default_value = "/etc/pgbouncer/userlist.txt"
     )]
     auth_file: String,
+    /// A PEM file of the authorities that the server's certificate must be signed by; needed for a server of another
+    /// machine
+    #[arg(long, value_name = "FILE")]
+    server_ca: Option<String>,
+    /// A PEM file of the certificate that clients see; needed for clients of other machines
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<String>,
+    /// A PEM file of that certificate's key
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<String>,
+    /// Let passwords and data go over the network unprotected
+    #[arg(long)]
+    plain_text: bool,
 }
 
 pub(super) fn run(
@@ -69,6 +82,16 @@ pub(super) fn run(
     config.budget.max_connections = arguments.max_connections;
     config.budget.other_connections = arguments.other_connections;
     config.budget.instances = arguments.instances;
+    config.server_tls_ca_file.clone_from(&arguments.server_ca);
+    config.client_tls = arguments
+        .client_certificate
+        .clone()
+        .zip(arguments.client_key.clone())
+        .map(|(cert_file, key_file)| ClientTls {
+            cert_file,
+            key_file,
+        });
+    config.plain_text = arguments.plain_text;
     let ini = config
         .ini()
         .map_err(|error| CommandError::failed("pgbouncer", error))?;

@@ -7,7 +7,7 @@ use chrono::Utc;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{MonitoringArguments, Part};
+use super::{MonitoringArguments, Part, SkipArguments};
 use crate::arguments::CheckArguments;
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -21,6 +21,8 @@ pub(crate) struct ReportArguments {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     #[command(flatten)]
+    skip: SkipArguments,
+    #[command(flatten)]
     pub(crate) monitoring: MonitoringArguments,
     #[command(flatten)]
     pub(crate) check: CheckArguments,
@@ -31,8 +33,10 @@ pub(super) async fn run(
     arguments: &ReportArguments,
     connection: &Connection,
 ) -> Result<Answer, CommandError> {
+    let sections = [&super::PARTS[..], &super::health::SECTIONS].concat();
+    arguments.skip.check(&sections)?;
     let (monitor, thresholds) = arguments.monitoring.open(connection).await?;
-    let parts = super::parts(&monitor, &thresholds).await?;
+    let parts = super::parts(&monitor, &thresholds, &arguments.skip).await?;
     let about = html::About {
         database: monitor.config().database.clone(),
         host: monitor.config().hosts.join(", "),

@@ -62,7 +62,7 @@ impl PgbouncerConsole {
         rows::text(row, "version")
     }
 
-    /// The release line that [`PgbouncerConfig`](super::PgbouncerConfig) needs; none outside of 1.18 to 1.25.
+    /// The release line that [`PgbouncerConfig`](super::PgbouncerConfig) needs; none below 1.18.
     ///
     /// # Errors
     ///

@@ -1,0 +1,41 @@
+//! `--skip NAME`: what is not asked.
+
+use clap::Args;
+use neobank_domain::shortened;
+
+use crate::error::CommandError;
+
+/// What a check of several subjects leaves out.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SkipArguments {
+    /// Do not ask for this section, which another tool watches or nothing here uses; can be given several times
+    #[arg(long, value_name = "NAME", help_heading = "Monitoring")]
+    skip: Vec<String>,
+}
+
+impl SkipArguments {
+    /// Whether a section is left out.
+    pub(super) fn leaves_out(&self, name: &str) -> bool {
+        self.skip.iter().any(|skipped| skipped == name)
+    }
+
+    /// Refuses a name that no section has, and to leave out all of them: a check that asks for nothing finds nothing
+    /// wrong.
+    pub(super) fn check(&self, sections: &[&str]) -> Result<(), CommandError> {
+        let unknown = self
+            .skip
+            .iter()
+            .find(|skipped| !sections.contains(&skipped.as_str()));
+        if let Some(unknown) = unknown {
+            return Err(CommandError::usage(format!(
+                "--skip {}: there is no such section; the sections are {}",
+                shortened(unknown),
+                sections.join(", ")
+            )));
+        }
+        if sections.iter().all(|section| self.leaves_out(section)) {
+            return Err(CommandError::usage("--skip leaves no section to ask for"));
+        }
+        Ok(())
+    }
+}
