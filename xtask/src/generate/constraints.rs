@@ -94,11 +94,11 @@ pub(super) async fn generate(database: &Database, files: &mut Files) -> anyhow::
 
     let mut constraints = Constraints::new();
     for row in rows {
-        add(&mut constraints, &row.schema, row.owner, row.name)?;
+        add(&mut constraints, &row.schema, &row.owner, &row.name)?;
     }
     for function in &functions {
         for (table, name) in raised_constraints(&function.body) {
-            add(&mut constraints, &function.schema, table, name)
+            add(&mut constraints, &function.schema, &table, &name)
                 .with_context(|| format!("raised by {}.{}", function.schema, function.name))?;
         }
     }
@@ -117,14 +117,9 @@ pub(super) async fn generate(database: &Database, files: &mut Files) -> anyhow::
     Ok(())
 }
 
-fn add(
-    constraints: &mut Constraints,
-    schema: &str,
-    owner: String,
-    name: String,
-) -> anyhow::Result<()> {
+fn add(constraints: &mut Constraints, schema: &str, owner: &str, name: &str) -> anyhow::Result<()> {
     let of_schema = constraints.entry(schema.to_owned()).or_default();
-    let other = of_schema.insert(name.clone(), owner.clone());
+    let other = of_schema.insert(name.to_owned(), owner.to_owned());
     ensure!(
         other.is_none_or(|other| other == owner),
         "two constraints of {schema} are called {name}, so that an error cannot tell which was violated"
@@ -240,8 +235,8 @@ mod tests {
     #[test]
     fn one_name_for_two_constraints_and_an_unnamed_sqlstate_are_refused() {
         let mut constraints = Constraints::new();
-        add(&mut constraints, "banking", "a".to_owned(), "x".to_owned()).unwrap();
-        assert!(add(&mut constraints, "banking", "b".to_owned(), "x".to_owned()).is_err());
+        add(&mut constraints, "banking", "a", "x").unwrap();
+        assert!(add(&mut constraints, "banking", "b", "x").is_err());
         let raised =
             own_sqlstates("USING ERRCODE = 'NB009', HINT = 'x'; ERRCODE = 'check_violation'");
         assert_eq!(raised, ["NB009"]);
