@@ -5,19 +5,6 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::CommandError;
 
-/// The same URL, naming the file of passwords that the environment names.
-fn with_passfile(url: String, config: &DatabaseConfig) -> String {
-    let Some(file) = config.passfile.as_deref().and_then(std::path::Path::to_str) else {
-        return url;
-    };
-    if url.contains("passfile=") {
-        return url;
-    }
-    let separator = if url.contains('?') { '&' } else { '?' };
-    let file = utf8_percent_encode(file, NON_ALPHANUMERIC);
-    format!("{url}{separator}passfile={file}")
-}
-
 /// How the database is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
@@ -82,17 +69,13 @@ impl Connection {
         }
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         if let Some(GivenUrl(url)) = &self.url {
-            let config = self.read(variable)?;
-            let url = with_password(url, variable("DB_PASSWORD"));
-            return Ok(with_passfile(url, &config));
+            self.read(variable)?;
+            return Ok(with_password(url, variable("DB_PASSWORD")));
         }
         let config = self.read(variable)?;
         match variable("DATABASE_URL") {
-            Some(url) => Ok(with_passfile(url, &config)),
-            None => {
-                let url = compose(&config, variable("DB_PASSWORD").as_deref());
-                Ok(with_passfile(url, &config))
-            }
+            Some(url) => Ok(url),
+            None => Ok(compose(&config, variable("DB_PASSWORD").as_deref())),
         }
     }
 

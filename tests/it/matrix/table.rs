@@ -88,20 +88,20 @@ pub(super) const COMMANDS: &[Row] = &[
     neobank("666660 0 55 66 555", "bench --url {url} --ways function --accounts 2 --callers 1 --seconds 1 --warm-up 0 --accounts-chosen random --quiet"),
     neobank("0", "completions bash"),
     neobank("0", "man {folder}/man"),
-    neobank("000000 0 01 11 050", "migrate status"),
-    neobank("011111 1 01 11 050", "migrate plan --down 1"),
+    neobank("000000 0 02 22 050", "migrate status"),
+    neobank("011111 1 02 22 050", "migrate plan --down 1"),
     xtask("0", "pool --simulated --output {folder}/pool"),
     xtask("222220 0 22 22 222", "demo --database-url {url} --transfers 10"),
-    neobank("?????? ? ?? ?? ???", "import --customers {folder}/customers.csv --accounts {folder}/accounts.csv --transactions {folder}/transactions.csv --source matrix --currency EUR"),
+    neobank("666660 0 66 ?6 656", "import --customers {folder}/customers.csv --accounts {folder}/accounts.csv --transactions {folder}/transactions.csv --source matrix --currency EUR"),
     xtask("000000 0 02 22 020", "migrate status"),
     xtask("022222 2 02 22 020", "migrate plan"),
     // From here on rows are destroyed.
     xtask("022222 2 22 22 020", "migrate down --yes-destroy {database}"),
     xtask("022222 2 02 22 020", "migrate up"),
     xtask("022222 2 22 22 020", "migrate fresh --yes-destroy {database}"),
-    neobank("011111 1 51 11 050", "migrate down --yes-destroy {database}"),
-    neobank("011111 1 01 11 050", "migrate up"),
-    neobank("011111 1 51 11 050", "migrate fresh --yes-destroy {database}"),
+    neobank("011111 1 52 22 050", "migrate down --yes-destroy {database}"),
+    neobank("011111 1 02 22 050", "migrate up"),
+    neobank("011111 1 52 22 050", "migrate fresh --yes-destroy {database}"),
 ];
 
 fn codes_of(letter: char) -> &'static [i32] {
