@@ -110,7 +110,7 @@ async fn a_section_can_be_left_out(bank: TestBank) {
     assert!(sections["health"]["pools"].is_null(), "{report}");
     for skipped in [
         &["--skip", "pool"][..],
-        &["--skip", "server", "--skip", "pools"],
+        &["--skip", "server", "--skip", "pools", "--skip", "settings"],
     ] {
         let refused = run(bank.url(), &[&["ops", "health"], skipped].concat()).await;
         assert_eq!(refused.code, 2, "{}", refused.err);
