@@ -203,6 +203,7 @@ async fn every_question_is_answered_or_says_why(bank: TestBank) {
         (
             "",
             &[
+                ("deadlock_total", Cause::InsufficientPrivilege),
                 ("deadlocks", Cause::InsufficientPrivilege),
                 ("idle_connections", Cause::InsufficientPrivilege),
                 ("idle_totals", Cause::InsufficientPrivilege),
@@ -210,6 +211,7 @@ async fn every_question_is_answered_or_says_why(bank: TestBank) {
                 ("measure_index", Cause::InsufficientPrivilege),
                 ("measure_table", Cause::InsufficientPrivilege),
                 ("pool_health", Cause::InsufficientPrivilege),
+                ("pool_samples", Cause::InsufficientPrivilege),
                 ("row_versions", Cause::InsufficientPrivilege),
                 ("transaction_totals", Cause::InsufficientPrivilege),
             ][..],
@@ -217,8 +219,10 @@ async fn every_question_is_answered_or_says_why(bank: TestBank) {
         (
             "pg_monitor",
             &[
+                ("deadlock_total", Cause::InsufficientPrivilege),
                 ("deadlocks", Cause::InsufficientPrivilege),
                 ("pool_health", Cause::InsufficientPrivilege),
+                ("pool_samples", Cause::InsufficientPrivilege),
                 ("row_versions", Cause::InsufficientPrivilege),
             ],
         ),
