@@ -194,7 +194,7 @@ fn expect_nothing_but_settings(found: &Run) {
 /// A check of one subject that is not there is unknown; a check of several passes over it.
 async fn what_is_not_installed_is_unknown(empty: EmptyDatabase) {
     for (command, reason) in [
-        (&["audit", "--check"][..], "does not have the schema yet"),
+        (&["audit", "--check"][..], "run `neobank migrate up`"),
         (&["ops", "statements", "--check"], "pg_stat_statements"),
     ] {
         expect_unknown(&run(&empty.url, command).await, reason);

@@ -1,7 +1,7 @@
 -- What the application and the readers may do. The journal and balances: read. Nothing: delete.
 -- What an earlier version granted.
 REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA banking FROM neobank_app, neobank_read, neobank_import;
-GRANT SELECT ON ALL TABLES IN SCHEMA banking TO neobank_app, neobank_read, neobank_import;
+GRANT SELECT ON ALL TABLES IN SCHEMA banking TO neobank_app, neobank_import, neobank_read;
 -- It is empty between transactions.
 REVOKE ALL ON banking.unfinished_transfers FROM neobank_app, neobank_read, neobank_import;
 GRANT USAGE ON SEQUENCE banking.customer_number_sequence, banking.account_number_sequence TO neobank_app, neobank_import;
@@ -47,7 +47,7 @@ GRANT EXECUTE ON FUNCTION banking.update_account_optimistic(uuid, numeric, bigin
 GRANT EXECUTE ON FUNCTION
     banking.system_account_id(text, text),
     banking.start_of_day(date, text)
-    TO neobank_app, neobank_read, neobank_import;
+    TO neobank_app, neobank_import, neobank_read;
 GRANT EXECUTE ON FUNCTION
     banking.audit(),
     banking.audit_guards(),
