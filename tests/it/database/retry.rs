@@ -214,14 +214,16 @@ async fn a_deadlock_is_run_again_and_logged(bank: TestBank) {
             .unwrap()
     };
     let (one, two) = tokio::join!(crossing(0), crossing(1));
-    assert_eq!((one.min(two), one.max(two)), (1, 2));
+    // A victim that is faster than the waiter that it woke is a victim again.
+    let retries = u64::from(one + two - 2);
+    assert!(retries >= 1, "{one} and {two} attempts");
     let sql = "SELECT sum(hits)::bigint FROM scratch.pair";
     let hits: i64 = database.fetch_value(statement(sql, [])).await.unwrap();
     assert_eq!(hits, 4);
     let sql = "SELECT count(*) FROM concurrency.deadlock_log
                WHERE query_text = 'cross' AND jsonb_array_length(lock_info -> 'waits') >= 2";
     let logged: i64 = database.fetch_value(statement(sql, [])).await.unwrap();
-    assert_eq!(logged, 1);
+    assert_eq!(logged.unsigned_abs(), retries);
     let metrics = database.metrics();
     let count = &metrics.retries[0];
     assert_eq!(
@@ -231,11 +233,13 @@ async fn a_deadlock_is_run_again_and_logged(bank: TestBank) {
             count.retries,
             count.failures
         ),
-        ("cross", "40P01", 1, 0)
+        ("cross", "40P01", retries, 0)
     );
-    let line = "neobank_transaction_retries_total{db_client_connection_pool_name=\"neobank\",\
-                transaction=\"cross\",sqlstate=\"40P01\"} 1\n";
-    assert!(metrics.to_prometheus().contains(line));
+    let line = format!(
+        "neobank_transaction_retries_total{{db_client_connection_pool_name=\"neobank\",\
+         transaction=\"cross\",sqlstate=\"40P01\"}} {retries}\n"
+    );
+    assert!(metrics.to_prometheus().contains(&line));
 }
 
 async fn what_the_policy_does_not_name_is_not_run_again(bank: TestBank) {
