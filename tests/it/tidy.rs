@@ -37,12 +37,12 @@ const WITH_SQL: [(&str, &str); 16] = [
         "arithmetic on the server's clock",
     ),
     (
-        "crates/domain/src/import/compare.rs",
-        "an aggregate of the whole journal",
+        "crates/db/src/retry.rs",
+        "an insertion that must not fail the retry",
     ),
     (
-        "crates/domain/src/import/run.rs",
-        "arrays of days and zones",
+        "crates/domain/src/import/",
+        "aggregates of the journal, and arrays of days and zones",
     ),
     (
         "crates/domain/src/ledger/",

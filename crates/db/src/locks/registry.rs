@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use neobank_entity::functions::concurrency::DeleteLockNames;
+
 use crate::database::Database;
 use crate::error::DatabaseError;
-use crate::executor::{Executor, statement};
+use crate::executor::Executor;
 
 /// Each statement deletes this many at most: it holds the lock of each.
 const BATCH: i32 = 500;
@@ -22,10 +24,13 @@ pub async fn delete_names(database: &Database, keep: Duration) -> Result<u64, Da
     let mut deleted = 0;
     loop {
         let batch = database
-            .fetch_value::<i64>(statement(
-                "SELECT concurrency.delete_lock_names($1, $2)",
-                [keep.as_secs_f64().into(), BATCH.into()],
-            ))
+            .fetch_value::<i64>(
+                DeleteLockNames {
+                    keep_seconds: keep.as_secs_f64(),
+                    limit: BATCH,
+                }
+                .statement(),
+            )
             .await?;
         deleted += batch.unsigned_abs();
         if batch < i64::from(BATCH) {
