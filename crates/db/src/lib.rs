@@ -40,6 +40,7 @@
 mod address;
 mod alone;
 mod announced;
+mod batches;
 mod begin;
 mod chance;
 mod config;

@@ -8,6 +8,7 @@ use sea_orm::sea_query::{InsertStatement, OnConflict, Query};
 use sea_orm::{DbBackend, EntityName, EntityTrait};
 use uuid::Uuid;
 
+use crate::batches::delete_in_batches;
 use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::executor::{Executor, statement};
@@ -45,22 +46,15 @@ pub(crate) enum Outcome {
 ///
 /// [`DatabaseError`]: what the server refused, or why there was no connection. What was deleted before stays deleted.
 pub async fn delete_outcomes(database: &Database, keep: Duration) -> Result<u64, DatabaseError> {
-    let mut deleted = 0;
-    loop {
-        let batch = database
-            .fetch_value::<i64>(
-                DeleteOutcomes {
-                    keep_seconds: keep.max(KEEP_LEAST).as_secs_f64(),
-                    limit: BATCH,
-                }
-                .statement(),
-            )
-            .await?;
-        deleted += batch.unsigned_abs();
-        if batch < i64::from(BATCH) {
-            return Ok(deleted);
-        }
-    }
+    delete_in_batches(BATCH.unsigned_abs().into(), async || {
+        let call = DeleteOutcomes {
+            keep_seconds: keep.max(KEEP_LEAST).as_secs_f64(),
+            limit: BATCH,
+        };
+        let deleted: i64 = database.fetch_value(call.statement()).await?;
+        Ok(deleted.unsigned_abs())
+    })
+    .await
 }
 
 /// Finds out, within [`Database::certainty_limit`].

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use neobank_entity::functions::concurrency::DeleteLockNames;
 
+use crate::batches::delete_in_batches;
 use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::executor::Executor;
@@ -21,20 +22,13 @@ const BATCH: i32 = 500;
 ///
 /// [`DatabaseError`]: what the server refused, or why there was no connection. What was deleted before stays deleted.
 pub async fn delete_names(database: &Database, keep: Duration) -> Result<u64, DatabaseError> {
-    let mut deleted = 0;
-    loop {
-        let batch = database
-            .fetch_value::<i64>(
-                DeleteLockNames {
-                    keep_seconds: keep.as_secs_f64(),
-                    limit: BATCH,
-                }
-                .statement(),
-            )
-            .await?;
-        deleted += batch.unsigned_abs();
-        if batch < i64::from(BATCH) {
-            return Ok(deleted);
-        }
-    }
+    delete_in_batches(BATCH.unsigned_abs().into(), async || {
+        let call = DeleteLockNames {
+            keep_seconds: keep.as_secs_f64(),
+            limit: BATCH,
+        };
+        let deleted: i64 = database.fetch_value(call.statement()).await?;
+        Ok(deleted.unsigned_abs())
+    })
+    .await
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::monitor::Counted;
+use crate::batches::delete_in_batches;
 use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::executor::{Executor, statement};
@@ -119,21 +120,17 @@ fn mean_milliseconds(time: Duration, statements: u64) -> Option<f64> {
 ///
 /// [`DatabaseError`]: what the server refused, or why there was no connection. What was deleted before stays deleted.
 pub async fn delete_samples(database: &Database, keep: Duration) -> Result<u64, DatabaseError> {
-    let mut deleted = 0;
-    loop {
-        let batch = database
+    delete_in_batches(BATCH.unsigned_abs(), async || {
+        database
             .execute(statement(
                 "DELETE FROM pooling.pool_stats WHERE stat_id IN (
                      SELECT stat_id FROM pooling.pool_stats
                      WHERE collected_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)",
                 [keep.as_secs_f64().into(), BATCH.into()],
             ))
-            .await?;
-        deleted += batch;
-        if batch < BATCH.unsigned_abs() {
-            return Ok(deleted);
-        }
-    }
+            .await
+    })
+    .await
 }
 
 /// Takes a sample in every interval, and deletes those that are older than `keep` once an hour, until the [`Recorder`] is
