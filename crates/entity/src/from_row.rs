@@ -60,21 +60,24 @@ pub(crate) fn read<'row, T: FromSql<'row>>(row: &'row Row, name: &str) -> Result
     })
 }
 
+/// Reads types that the driver knows from a column, with and without nulls.
 macro_rules! from_column {
     ($($type:ty),+ $(,)?) => {
-        $(impl FromColumn for $type {
-            fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
-                read(row, name)
+        $(impl crate::FromColumn for $type {
+            fn from_column(row: &tokio_postgres::Row, name: &str) -> Result<Self, crate::RowError> {
+                crate::from_row::read(row, name)
             }
         }
 
-        impl FromColumn for Option<$type> {
-            fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
-                read(row, name)
+        impl crate::FromColumn for Option<$type> {
+            fn from_column(row: &tokio_postgres::Row, name: &str) -> Result<Self, crate::RowError> {
+                crate::from_row::read(row, name)
             }
         })+
     };
 }
+
+pub(crate) use from_column;
 
 from_column!(
     bool,

@@ -17,17 +17,7 @@ macro_rules! text_column {
             }
         }
 
-        impl crate::FromColumn for $type {
-            fn from_column(row: &tokio_postgres::Row, name: &str) -> Result<Self, crate::RowError> {
-                crate::from_row::read(row, name)
-            }
-        }
-
-        impl crate::FromColumn for Option<$type> {
-            fn from_column(row: &tokio_postgres::Row, name: &str) -> Result<Self, crate::RowError> {
-                crate::from_row::read(row, name)
-            }
-        }
+        crate::from_row::from_column!($type);
     };
 }
 
