@@ -98,13 +98,7 @@ async fn carry_out_unless_refused(
         return Ok(Vec::new());
     }
     let (partly, chosen) = {
-        let group = Group::of(part.iter().map(Place::identified).collect());
-        let mut claimed = Claimed {
-            queue,
-            places: &part,
-            chosen: Vec::new(),
-            follows,
-        };
+        let (group, mut claimed) = claim(queue, &part, follows);
         let partly = refused::run(&queue.ledger, &group, &mut claimed).await;
         (partly, claimed.chosen)
     };
@@ -175,13 +169,7 @@ pub(super) async fn try_part(
         return Ok(());
     }
     let (outcome, chosen) = {
-        let group = Group::of(part.iter().map(Place::identified).collect());
-        let mut claimed = Claimed {
-            queue,
-            places: &part,
-            chosen: Vec::new(),
-            follows,
-        };
+        let (group, mut claimed) = claim(queue, &part, follows);
         let outcome = group::run(&queue.ledger, &group, &mut claimed).await;
         (outcome, claimed.chosen)
     };
@@ -210,6 +198,22 @@ fn answers(outcome: Result<Vec<Outcome>, Failure>) -> Result<Vec<Answer>, Databa
         }) => Ok(unknown(&reason, outcomes, transfers)),
         Err(Failure::Database(error)) => Err(error),
     }
+}
+
+/// Returns a part's requests as a group, and the claim on those that their callers still wait for.
+fn claim<'a>(
+    queue: &'a Arc<Queue>,
+    part: &'a [Place],
+    follows: &'a mut Follows,
+) -> (Group<'a>, Claimed<'a>) {
+    let group = Group::of(part.iter().map(Place::identified).collect());
+    let claimed = Claimed {
+        queue,
+        places: part,
+        chosen: Vec::new(),
+        follows,
+    };
+    (group, claimed)
 }
 
 /// Those of a part that nobody has taken back.
