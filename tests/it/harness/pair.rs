@@ -20,6 +20,7 @@ pub(crate) struct Node {
     account: Option<(u32, u32)>,
     url: String,
     port: u16,
+    settings: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -35,18 +36,34 @@ pub(crate) async fn pair(version: u32) -> [Node; 2] {
             .durability(Durability::Fast)
             .start()
             .unwrap();
-        let primary = Node::copy(&source, source.url(), false);
-        let standby = Node::copy(&source, &primary.url, true);
+        let primary = Node::copy(programs(&source), source.url(), false, Vec::new());
+        let standby = Node::copy(programs(&source), &primary.url, true, Vec::new());
         [primary, standby]
     })
     .await
     .unwrap()
 }
 
+/// The folder of a server's programs.
+pub(super) fn programs(server: &LocalServer) -> PathBuf {
+    server.bin_directory().unwrap().to_owned()
+}
+
+/// The same URL with another port.
+pub(super) fn on_port(url: &str, port: u16) -> String {
+    let old = DatabaseConfig::from_url(url).unwrap().ports[0];
+    url.replacen(&format!(":{old}/"), &format!(":{port}/"), 1)
+}
+
 impl Node {
-    /// A copy of the server at `from`, which follows that one if it is to; started.
-    fn copy(source: &LocalServer, from: &str, follows: bool) -> Self {
-        let programs = source.bin_directory().unwrap().to_owned();
+    /// A started copy of the server at `from`, with these settings beside those in that server's files. With `follows`, it is
+    /// a standby of that server.
+    pub(super) fn copy(
+        programs: PathBuf,
+        from: &str,
+        follows: bool,
+        settings: Vec<(String, String)>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
         // An unprivileged account, as PostgreSQL wants it; what it is called does not matter.
@@ -55,16 +72,14 @@ impl Node {
             chown(folder.path(), Some(user), Some(group)).unwrap();
         }
         let port = free_port();
-        let old = DatabaseConfig::from_url(source.url()).unwrap().ports[0];
-        let url = source
-            .url()
-            .replacen(&format!(":{old}/"), &format!(":{port}/"), 1);
+        let url = on_port(from, port);
         let mut node = Self {
             programs,
             folder,
             account,
             url,
             port,
+            settings,
             child: None,
         };
         let mut copy = node.by_the_account(&node.programs.join("pg_basebackup"));
@@ -98,6 +113,9 @@ impl Node {
             ("fsync", "off".to_owned()),
             ("logging_collector", "off".to_owned()),
         ] {
+            arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
+        }
+        for (name, value) in &self.settings {
             arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
         }
         let child = self
@@ -159,7 +177,7 @@ impl Node {
         database.fetch_value(statement(sql, [])).await.unwrap()
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         let mut text = Vec::new();
         if let Ok(mut file) = std::fs::File::open(self.folder.path().join("log")) {
             file.read_to_end(&mut text).unwrap();
