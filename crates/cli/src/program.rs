@@ -101,7 +101,7 @@ async fn with_schema(answer: Answer, command: &Command, connection: &Connection)
     }
 }
 
-/// Whether a part of an answer is n/a because something is not there.
+/// Returns true when a section of the answer is n/a because an object or an extension is missing.
 fn has_missing(data: &Value) -> bool {
     match data {
         Value::Object(fields) => {

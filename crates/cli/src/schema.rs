@@ -1,4 +1,4 @@
-//! Whether a command failed because of the schema: it is not there, or is another version's.
+//! Failures of a command that come from the schema: the schema is missing, or belongs to another version.
 
 use neobank_migration::{MigrationState, Rollout, RolloutOptions, Status};
 
@@ -37,7 +37,7 @@ pub(crate) const MISSING: &str = "schema";
 /// An error's name where there is no role of the name that a session acts as.
 pub(crate) const ROLE: &str = "role";
 
-/// What to run, in one sentence; `None` where the schema is this version's.
+/// Returns one sentence that names the command to run, or `None` when the schema is this version's.
 pub(crate) async fn sentence(connection: &Connection) -> Result<Option<String>, CommandError> {
     let mut config = connection.config("migrate status")?;
     // Everybody may read how far the schema is, and a role of the schema may not be there yet.

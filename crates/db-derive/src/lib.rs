@@ -71,7 +71,7 @@ fn expand(input: DeriveInput) -> Result<TokenStream, Error> {
     .into())
 }
 
-/// Where a field's value comes from.
+/// The source of a field's value.
 enum Source {
     Column(String),
     Nested,

@@ -12,7 +12,7 @@ use crate::host::Host;
 
 /// Sessions that take locks at the same time.
 const SESSIONS: usize = 3;
-/// How long a session waits for each lock of others.
+/// The limit of a session's wait for each lock that another session holds.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Takes locks until it is stopped.

@@ -1,5 +1,5 @@
-//! What others' faults cost: a stranger's lock, requests that the database refuses, a role that takes others' locks, a server
-//! process that stands still, a server that is killed.
+//! The cost that one fault has for callers that do not touch it. The faults: a row lock of another session, requests that the
+//! database refuses, a role that takes advisory locks, a stopped server process, and a killed server.
 
 mod crowd;
 mod locks;

@@ -53,7 +53,8 @@ pub(crate) async fn run(connection: &Connection) -> Result<Answer, CommandError>
         .with_check(check(&breaches)))
 }
 
-/// What is not as it was shipped: the books can only be trusted while their guards are the ones of this version.
+/// Returns the differences between the schema and the shipped one. The books can be trusted only while their guards are those
+/// of this version.
 async fn catalogue(database: &Database) -> Result<Vec<Breach>, DatabaseError> {
     let options = TransactionOptions {
         isolation: IsolationLevel::RepeatableRead,

@@ -182,7 +182,7 @@ fn answered(registry: &mut Registry, gathered: &Gathered) {
     }
 }
 
-/// How far standbys are behind, and the server itself when it is one.
+/// Registers the lag of each standby, and the server's own lag when the server is a standby.
 fn replicate(registry: &mut Registry, rows: &[ReplicationRow]) {
     let of = |value: fn(&ReplicationRow) -> Option<f64>| {
         let mut worst = BTreeMap::<String, f64>::new();

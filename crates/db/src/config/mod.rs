@@ -86,9 +86,9 @@ pub struct DatabaseConfig {
     pub commit_timeout: Duration,
     /// How long a connection that a dropped future left behind may take to come back clean before it is closed.
     pub recovery_timeout: Duration,
-    /// Whether [`Database::connect`](crate::Database::connect) fails where a setting of the server,
-    /// the database or the role makes what is read or written untrue
-    /// ([`Harm::Truth`](crate::Harm)). On, unless a program is made to look at a broken database.
+    /// With `true`, [`Database::connect`](crate::Database::connect) fails when a setting of the
+    /// server, the database or the role can make a read or a write untrue
+    /// ([`Harm::Truth`](crate::Harm)). A program that inspects a broken database sets `false`.
     pub refuse_hostile_settings: bool,
     /// How the connection is protected.
     pub tls: TlsMode,
@@ -304,9 +304,9 @@ impl DatabaseConfig {
         }
     }
 
-    /// How long it is looked into what became of a commit whose answer was lost: the limit of an idle transaction and the
-    /// one of a wait for a lock. By then the server itself has ended a session that nobody speaks to any more, and a wait for
-    /// what that held is over.
+    /// The limit of the resolution of a commit whose answer was lost: the sum of the limit of an idle transaction and the
+    /// limit of a wait for a lock. After that time the server has ended an abandoned session, and waits for its locks are
+    /// over.
     #[must_use]
     pub fn certainty_limit(&self) -> Duration {
         self.idle_in_transaction_timeout

@@ -5,7 +5,7 @@ use neobank_domain::shortened;
 
 use crate::error::CommandError;
 
-/// What a check of several subjects leaves out.
+/// The sections that a command with several of them leaves out.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SkipArguments {
     /// Do not ask for this section, which another tool watches or nothing here uses; can be given several times
@@ -14,7 +14,7 @@ pub(crate) struct SkipArguments {
 }
 
 impl SkipArguments {
-    /// Whether a section is left out.
+    /// Returns true for a section that the caller named with `--skip`.
     pub(super) fn leaves_out(&self, name: &str) -> bool {
         self.skip.iter().any(|skipped| skipped == name)
     }
