@@ -154,7 +154,8 @@ impl Monitor {
                 [],
             ))
             .await?;
-        transaction.commit().await?;
+        // A conflict with recovery may end the session here; what was read is right.
+        let _ = transaction.commit().await;
         Ok(Self {
             database,
             version: ServerVersion::from_number(u32::try_from(number).unwrap_or_default())?,
@@ -315,7 +316,9 @@ impl Monitor {
         .await;
         match answer {
             Ok((_, rows)) => {
-                transaction.commit().await?;
+                // A read-only transaction has nothing to lose: its rows are right, also when a
+                // conflict with recovery ends the session before the commit is answered.
+                let _ = transaction.commit().await;
                 Ok(readable(rows.iter().map(read_lossy)))
             }
             Err(error) => {

@@ -69,8 +69,15 @@ async fn a_conflict_costs_its_section_and_autovacuum_is_apart(version: u32) {
     let section = asked.await.unwrap();
     let cause = section.reason().map(|reason| reason.cause);
     assert_eq!(cause, Some(Cause::Conflict), "{section:?}");
-    assert!(monitor.sessions().await.unwrap().value().is_some());
-    let own = monitor.replication().await.unwrap().into_value().unwrap();
+    // Recovery may still be cancelling queries; each costs its own section and never the report.
+    until("sessions are answered", async || {
+        monitor.sessions().await.unwrap().into_value()
+    })
+    .await;
+    let own = until("the replication is answered", async || {
+        monitor.replication().await.unwrap().into_value()
+    })
+    .await;
     assert_eq!(own.len(), 1, "{own:?}");
     assert_eq!(
         (own[0].standby.as_deref(), own[0].state.as_deref()),
