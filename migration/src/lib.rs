@@ -10,7 +10,7 @@
 //!   pass, and tries again.
 //! * What was applied is remembered with its SHA-256: a migration that was edited later is reported, and nothing is rolled
 //!   out on top of it.
-//! * What the server's catalogue says is compared with the [`Catalogue`] that was shipped: [`Status::breaches`] names each
+//! * What the server's catalogue says is compared with the [`Catalogue`] that was shipped: [`Status::violations`] names each
 //!   object that is missing, changed or foreign.
 //! * Nothing that another role made in the schemas is read or executed, and no row is destroyed before the database has
 //!   been named.

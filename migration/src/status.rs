@@ -126,8 +126,8 @@ impl Status {
             .iter()
             .filter(|difference| is_restored(difference));
         let altered: Vec<String> = altered.filter_map(object_of).collect();
-        let mut breaches = differences.iter().filter(|difference| !difference.is_note);
-        let lacks_privileges = breaches.any(lacks_privileges);
+        let mut violations = differences.iter().filter(|difference| !difference.is_note);
+        let lacks_privileges = violations.any(lacks_privileges);
         for object in &mut self.objects {
             let is_due = altered.contains(&object.name)
                 || is_grants(&object.name) && (lacks_privileges || !altered.is_empty());
@@ -186,7 +186,7 @@ impl Status {
     }
 
     /// What is not as it was shipped, without what is only worth a note.
-    pub fn breaches(&self) -> impl Iterator<Item = &Difference> {
+    pub fn violations(&self) -> impl Iterator<Item = &Difference> {
         self.differences().filter(|difference| !difference.is_note)
     }
 
@@ -203,7 +203,7 @@ impl Status {
         differences.iter()
     }
 
-    /// Whether there is nothing to roll out. What is not as it was shipped is told by [`Status::breaches`].
+    /// Whether there is nothing to roll out. What is not as it was shipped is told by [`Status::violations`].
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.migrations
@@ -232,7 +232,7 @@ impl Status {
     /// The whole of it in a word.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if !self.problems().is_empty() || self.breaches().next().is_some() {
+        if !self.problems().is_empty() || self.violations().next().is_some() {
             Verdict::Wrong
         } else if self.is_current() {
             Verdict::Current

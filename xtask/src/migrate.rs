@@ -157,8 +157,8 @@ fn print_status(status: &Status) -> ExitCode {
     for problem in status.problems() {
         eprintln!("problem: {problem}");
     }
-    for breach in status.breaches() {
-        eprintln!("not as shipped: {breach}");
+    for violation in status.violations() {
+        eprintln!("not as shipped: {violation}");
     }
     for note in status.notes() {
         eprintln!("note: {note}");

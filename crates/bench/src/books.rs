@@ -34,7 +34,8 @@ impl Books {
         open_accounts(options.accounts, host).await?;
         let database = Database::connect(host.application(options.connections)?).await?;
         let mut books = Self {
-            ledger: Ledger::new(database.clone()).remembering(options.remembered),
+            ledger: Ledger::new(database.clone())
+                .with_account_cache_capacity(options.account_cache),
             database,
             transfers: 0,
             deposits: 0,
@@ -80,7 +81,7 @@ impl Books {
     ) -> Result<(), BenchError> {
         let cent = Money::parse("0.01", currency()?)?;
         let accounts = usize::try_from(options.accounts).unwrap_or(usize::MAX);
-        let known = u32::try_from(options.remembered.min(accounts)).unwrap_or(0);
+        let known = u32::try_from(options.account_cache.min(accounts)).unwrap_or(0);
         let mut first = 0;
         while first < known {
             let chunk = first..known.min(first + CHUNK);
@@ -98,7 +99,8 @@ impl Books {
     pub(crate) async fn copied(&self, options: &Options, host: &Host) -> Result<Self, BenchError> {
         let database = Database::connect(host.application(options.connections)?).await?;
         Ok(Self {
-            ledger: Ledger::new(database.clone()).remembering(options.remembered),
+            ledger: Ledger::new(database.clone())
+                .with_account_cache_capacity(options.account_cache),
             database,
             transfers: self.transfers,
             deposits: self.deposits,
@@ -156,11 +158,11 @@ impl Books {
                 self.transfers
             )));
         }
-        let breaches = audit::breaches(&self.database).await?;
-        if let Some(breach) = breaches.first() {
+        let violations = audit::violations(&self.database).await?;
+        if let Some(violation) = violations.first() {
             return Err(BenchError::Unsound(format!(
-                "{} breaches, the first: {breach:?}",
-                breaches.len()
+                "{} violations, the first: {violation:?}",
+                violations.len()
             )));
         }
         Ok(self.entries())

@@ -130,7 +130,7 @@ async fn measure(
     }
     let mut entries = 0;
     for journal in journals.iter() {
-        progress.set_message(format!("every promise, {} entries", journal.entries));
+        progress.set_message(format!("every invariant, {} entries", journal.entries));
         entries += journal.books.check().await?;
     }
     Ok(Growth {
@@ -273,7 +273,7 @@ impl fmt::Display for Growth {
         writeln!(formatter, "{table}")?;
         write!(
             formatter,
-            "every promise about the books holds: {} entries were looked at",
+            "every invariant of the books holds: {} entries were looked at",
             self.entries
         )
     }

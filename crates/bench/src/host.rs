@@ -166,7 +166,7 @@ async fn superuser(url: &str) -> Result<Database, BenchError> {
 
 async fn start(options: &Options) -> Result<LocalServer, BenchError> {
     let most = options.connections
-        + options.instances.saturating_mul(options.lanes).min(1_000)
+        + options.instances.saturating_mul(options.workers).min(1_000)
         + options
             .callers
             .iter()

@@ -100,7 +100,7 @@ async fn measure(
         progress.set_message(format!("{rate} a second"));
         steps.push(step(options, rate, choice, host, &mut books).await?);
     }
-    progress.set_message("every promise about the books");
+    progress.set_message("every invariant of the books");
     let knee = find(&steps);
     Ok(Knee {
         postgres: host.version(),
@@ -196,7 +196,7 @@ impl fmt::Display for Knee {
         }
         write!(
             formatter,
-            "every promise about the books holds: {} entries were looked at",
+            "every invariant of the books holds: {} entries were looked at",
             self.entries
         )
     }

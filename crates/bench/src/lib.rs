@@ -3,7 +3,7 @@
 //! [`run`] makes a database of its own on a server that is given by URL or started here, opens accounts, and lets callers
 //! move money between them, in each [`Way`] in turn. It returns a [`Report`] with throughput, latencies, sizes of groups, bytes
 //! of WAL and round trips for each transfer, and the processor time of client and server. At the end it holds the
-//! whole of the books against every promise: a broken one is an error, and a fast wrong ledger gets no figures.
+//! whole of the books against every invariant: a violation is an error, and a fast wrong ledger gets no figures.
 //!
 //! Figures of different machines, or of different runs on a machine that others use, cannot be compared; those of one run can.
 //!
@@ -109,7 +109,7 @@ async fn measure(
             }
         }
     }
-    progress.set_message("every promise about the books");
+    progress.set_message("every invariant of the books");
     let entries = books.check().await?;
     Ok(Report {
         machine: Machine::of(host, options),

@@ -69,15 +69,15 @@ pub struct Options {
     /// Connections of those ways that take one for each caller
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
-    /// Lanes of the gathered way
+    /// Workers of the gathered way
     #[arg(long, default_value_t = 2)]
-    pub lanes: usize,
+    pub workers: usize,
     /// Gathered ledgers beside each other on the same accounts, as of so many processes; callers take turns among them
     #[arg(long, default_value_t = 1)]
     pub instances: usize,
     /// Accounts that the ledger remembers, so that it need not lock and read them first; 0 locks always
-    #[arg(long, default_value_t = Ledger::REMEMBERED)]
-    pub remembered: usize,
+    #[arg(long, default_value_t = Ledger::ACCOUNT_CACHE_CAPACITY)]
+    pub account_cache: usize,
     /// Requests in a group at most
     #[arg(long, default_value_t = 1_000)]
     pub group_size: usize,

@@ -63,8 +63,8 @@ pub struct Line {
     pub pages: Option<Latency>,
     /// Transfers in a transaction, on average, where they share one.
     pub group_size: Option<f64>,
-    /// Transactions that were decided on what the ledger remembered, without a lock, and were right; of 1.
-    pub remembered: Option<f64>,
+    /// Transactions that were decided on what the ledger optimistic, without a lock, and were right; of 1.
+    pub optimistic: Option<f64>,
     /// Bytes of WAL for each transfer; those of everything else on the server are in it.
     pub wal_bytes: f64,
     /// Round trips for each transfer.
@@ -129,7 +129,7 @@ impl Line {
             balances: None,
             pages: None,
             group_size: None,
-            remembered: None,
+            optimistic: None,
             wal_bytes: used.wal_bytes as f64 / done.max(1.0),
             round_trips: None,
             client_cpu: used.client_cpu,
@@ -146,11 +146,11 @@ impl Line {
 
     pub(crate) fn with_memory<'a>(mut self, ledgers: impl IntoIterator<Item = &'a Ledger>) -> Self {
         let (mut right, mut all) = (0, 0);
-        for memory in ledgers.into_iter().map(Ledger::memory) {
+        for memory in ledgers.into_iter().map(Ledger::account_cache) {
             right += memory.right;
             all += memory.right + memory.under_locks + memory.wrong;
         }
-        self.remembered = (all > 0).then(|| right as f64 / all as f64);
+        self.optimistic = (all > 0).then(|| right as f64 / all as f64);
         self
     }
 
@@ -261,7 +261,7 @@ impl fmt::Display for Report {
         }
         write!(
             formatter,
-            "every promise about the books holds: {} entries were looked at",
+            "every invariant of the books holds: {} entries were looked at",
             self.entries
         )
     }
@@ -307,7 +307,7 @@ impl Report {
                 milliseconds(|one| one.p99),
                 milliseconds(|one| one.max),
                 number(line.group_size, 1),
-                number(line.remembered, 3),
+                number(line.optimistic, 3),
                 format!("{:.0}", line.wal_bytes),
                 number(line.round_trips, 3),
                 number(line.client_cpu, 2),

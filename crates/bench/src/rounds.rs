@@ -52,7 +52,7 @@ fn line(first: &Line, lines: &[&Line]) -> Line {
         balances: latency(|line| line.balances),
         pages: latency(|line| line.pages),
         group_size: maybe(|line| line.group_size),
-        remembered: maybe(|line| line.remembered),
+        optimistic: maybe(|line| line.optimistic),
         wal_bytes: figure(|line| line.wal_bytes),
         round_trips: maybe(|line| line.round_trips),
         client_cpu: maybe(|line| line.client_cpu),

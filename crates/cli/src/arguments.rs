@@ -83,7 +83,7 @@ pub(crate) enum Command {
     /// All or nothing: every recorded balance is compared, and the first that differs undoes the import. The connection
     /// acts as the role neobank_import, unless DB_ROLE names another.
     Import(import::ImportArguments),
-    /// Hold the whole of the books against every promise made about them
+    /// Validate every invariant of the books
     Audit(audit::AuditArguments),
     /// Roll the schema out, take it back, or tell how far it is
     Migrate(migrate::MigrateArguments),
@@ -96,7 +96,7 @@ pub(crate) enum Command {
     ServeMetrics(serve_metrics::ServeMetricsArguments),
     /// Measure what moving money costs on a server: --url, or one that is started for it
     ///
-    /// It makes a database of its own there, and drops it in the end; it never takes a server from the environment. Every promise
+    /// It makes a database of its own there, and drops it in the end; it never takes a server from the environment. Every invariant
     /// about the books is checked at the end; if one is broken, there are no figures.
     Bench(Box<neobank_bench::Options>),
     /// Print what a shell needs to complete this command

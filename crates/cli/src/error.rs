@@ -5,7 +5,7 @@ use neobank_domain::accounts::AccountError;
 use neobank_domain::customers::CustomerError;
 use neobank_domain::import::ImportError;
 use neobank_domain::statements::StatementError;
-use neobank_domain::{LedgerError, MoneyError, Refusal};
+use neobank_domain::{LedgerError, MoneyError, Rejection};
 use neobank_migration::RolloutError;
 use neobank_ops::OpsError;
 use serde::Serialize;
@@ -125,16 +125,16 @@ impl From<MoneyError> for CommandError {
     }
 }
 
-impl From<Refusal> for CommandError {
-    fn from(refusal: Refusal) -> Self {
-        Self::of_domain(refusal_kind(&refusal), refusal)
+impl From<Rejection> for CommandError {
+    fn from(rejection: Rejection) -> Self {
+        Self::of_domain(rejection_kind(&rejection), rejection)
     }
 }
 
 impl From<LedgerError> for CommandError {
     fn from(error: LedgerError) -> Self {
         match error {
-            LedgerError::Refused(refusal) => refusal.into(),
+            LedgerError::Rejected(rejection) => rejection.into(),
             LedgerError::Database(error) => error.into(),
             LedgerError::Unknown { .. } => Self::of_domain("outcome_unknown", error),
             LedgerError::NotReplicated { .. } => Self::of_domain("not_replicated", error),
@@ -194,7 +194,7 @@ impl From<ImportError> for CommandError {
                 error: AccountError::Database(error),
                 ..
             } => return error.into(),
-            ImportError::Refused { .. } => "import_rejected",
+            ImportError::Rejected { .. } => "import_rejected",
             ImportError::BalanceDiffers { .. } => "balance_differs",
             ImportError::Customer { .. } => "import_customer",
             ImportError::Account { .. } => "import_account",
@@ -252,23 +252,23 @@ impl From<OpsError> for CommandError {
     }
 }
 
-const fn refusal_kind(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::Amount(_) => "amount",
-        Refusal::Text { .. } => "text",
-        Refusal::KeyReused { .. } => "key_reused",
-        Refusal::SameAccount { .. } => "same_account",
-        Refusal::AmountNotPositive { .. } => "amount_not_positive",
-        Refusal::SystemAccount { .. } => "system_account",
-        Refusal::UnknownAccount { .. } => "unknown_account",
-        Refusal::NotActive { .. } => "not_active",
-        Refusal::CurrencyMismatch { .. } => "currency_mismatch",
-        Refusal::StaleVersion { .. } => "stale_version",
-        Refusal::BalanceUnchanged { .. } => "balance_unchanged",
-        Refusal::EventTime { .. } => "event_time",
-        Refusal::LeapSecond { .. } => "leap_second",
-        Refusal::InsufficientFunds { .. } => "insufficient_funds",
-        Refusal::Overflow { .. } => "overflow",
+const fn rejection_kind(rejection: &Rejection) -> &'static str {
+    match rejection {
+        Rejection::Amount(_) => "amount",
+        Rejection::Text { .. } => "text",
+        Rejection::KeyReused { .. } => "key_reused",
+        Rejection::SameAccount { .. } => "same_account",
+        Rejection::AmountNotPositive { .. } => "amount_not_positive",
+        Rejection::SystemAccount { .. } => "system_account",
+        Rejection::UnknownAccount { .. } => "unknown_account",
+        Rejection::NotActive { .. } => "not_active",
+        Rejection::CurrencyMismatch { .. } => "currency_mismatch",
+        Rejection::StaleVersion { .. } => "stale_version",
+        Rejection::BalanceUnchanged { .. } => "balance_unchanged",
+        Rejection::EventTime { .. } => "event_time",
+        Rejection::LeapSecond { .. } => "leap_second",
+        Rejection::InsufficientFunds { .. } => "insufficient_funds",
+        Rejection::Overflow { .. } => "overflow",
         _ => "refused",
     }
 }

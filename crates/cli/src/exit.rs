@@ -58,7 +58,7 @@ impl Exit {
             Self::Done => "done",
             Self::Rejected => {
                 "rejected by a rule of the bank, nothing was changed; or not as it should be \
-                 (a breach, a schema that is not rolled out, a section that is n/a)"
+                 (a violation, a schema that is not rolled out, a section that is n/a)"
             }
             Self::Usage => {
                 "wrong usage: an argument, a variable or the content of a file; nothing was done"

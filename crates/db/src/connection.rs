@@ -25,7 +25,7 @@ pub(crate) struct Connection {
     client: Client,
     /// Reads from and writes to the socket; aborting it closes the socket at once, whatever the server does.
     task: AbortHandle,
-    heard: Arc<Heard>,
+    notices: Arc<Heard>,
     /// Whether the arrival of a cancel request can be waited for.
     can_wait_for_cancel: bool,
     host: String,
@@ -218,7 +218,7 @@ impl Connection {
         endpoint: Endpoint,
     ) -> Result<Self, DatabaseError> {
         let driver = driver_config(config, address);
-        let heard = Arc::<Heard>::default();
+        let notices = Arc::<Heard>::default();
         let user_timeout = config
             .statement_timeout
             .saturating_add(config.recovery_timeout);
@@ -235,7 +235,7 @@ impl Connection {
             Connector::Plain => driver
                 .connect_raw(Guarded::new(socket, allowed), NoTls)
                 .await
-                .map(|(client, connection)| (client, run(connection, Arc::clone(&heard)))),
+                .map(|(client, connection)| (client, run(connection, Arc::clone(&notices)))),
             Connector::Tls(tls) => {
                 let tls = GuardedTls {
                     tls: tls_connect(tls, &address.host),
@@ -244,7 +244,7 @@ impl Connection {
                 driver
                     .connect_raw(socket, tls)
                     .await
-                    .map(|(client, connection)| (client, run(connection, Arc::clone(&heard))))
+                    .map(|(client, connection)| (client, run(connection, Arc::clone(&notices))))
             }
         };
         let (client, task) = opened.map_err(|error| {
@@ -257,7 +257,7 @@ impl Connection {
         Ok(Self {
             client,
             task,
-            heard,
+            notices,
             connector: connector.clone(),
             // Behind TLS or a pooler nobody can tell when a cancel request has arrived.
             can_wait_for_cancel: matches!(connector, Connector::Plain)
@@ -298,7 +298,7 @@ impl Connection {
 
     /// What the server last reported to be; `None` where it does not, as behind a pooler.
     pub(crate) fn server_role(&self) -> Option<ServerRole> {
-        let reported = self.heard.role.load(Ordering::Acquire);
+        let reported = self.notices.role.load(Ordering::Acquire);
         (reported & REPORTED != 0).then_some(ServerRole {
             in_recovery: reported & IN_RECOVERY != 0,
             read_only: reported & READ_ONLY != 0,
@@ -309,7 +309,7 @@ impl Connection {
     /// not of the kind that is wanted (any more).
     pub(crate) fn is_misplaced(&self, config: &DatabaseConfig) -> bool {
         let role = self.server_role();
-        let refused = self.heard.refused_write.load(Ordering::Acquire);
+        let refused = self.notices.refused_write.load(Ordering::Acquire);
         if refused && role.is_none_or(|role| role.in_recovery || role.read_only) {
             return true;
         }
@@ -327,7 +327,7 @@ impl Connection {
 
     /// Notes that the server refused to write, because it, or the session, is read only.
     pub(crate) fn note_refused_write(&self) {
-        self.heard.refused_write.store(true, Ordering::Release);
+        self.notices.refused_write.store(true, Ordering::Release);
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -376,12 +376,12 @@ impl Connection {
 
     /// Why the server ended the session, if it has said so.
     pub(crate) fn end(&self) -> Option<DatabaseError> {
-        self.heard.end.get().cloned()
+        self.notices.end.get().cloned()
     }
 
     /// Whether a wait for a standby was cancelled since this was last asked.
     pub(crate) fn take_not_replicated(&self) -> bool {
-        self.heard.not_replicated.swap(false, Ordering::AcqRel)
+        self.notices.not_replicated.swap(false, Ordering::AcqRel)
     }
 
     /// The process id that the other side announced at the start: the backend's, or one that a
@@ -433,17 +433,17 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-fn run<S, T>(mut connection: tokio_postgres::Connection<S, T>, heard: Arc<Heard>) -> AbortHandle
+fn run<S, T>(mut connection: tokio_postgres::Connection<S, T>, notices: Arc<Heard>) -> AbortHandle
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    heard.note_role(&connection);
+    notices.note_role(&connection);
     tokio::spawn(async move {
         loop {
             let message = std::future::poll_fn(|context| {
                 let message = connection.poll_message(context);
-                heard.note_role(&connection);
+                notices.note_role(&connection);
                 message
             });
             match message.await {
@@ -451,7 +451,7 @@ where
                 Some(Ok(tokio_postgres::AsyncMessage::Notice(notice))) => {
                     // The warning has no SQLSTATE of its own and its text is translated; this name never is.
                     if notice.routine() == Some("SyncRepWaitForLSN") {
-                        heard.not_replicated.store(true, Ordering::Release);
+                        notices.not_replicated.store(true, Ordering::Release);
                     }
                     tracing::debug!(
                         sqlstate = notice.code().code(),
@@ -464,7 +464,7 @@ where
                     // Whoever waits for an answer gets the error; an idle connection's end is only worth a line.
                     tracing::debug!("connection ended: {error}");
                     if error.as_db_error().is_some() {
-                        let _ = heard.end.set(DatabaseError::from_driver(&error));
+                        let _ = notices.end.set(DatabaseError::from_driver(&error));
                     }
                     return;
                 }

@@ -10,10 +10,10 @@ use tokio_postgres::Row;
 use crate::config::{DatabaseConfig, Pooler};
 use crate::error::DatabaseError;
 use crate::executor::{Executor, parameters, typed};
-use crate::lease::{DEADLINE_GRACE, Lease};
 use crate::pool::{
-    Connections, Counted, Holder, Monitor, PoolEvents, PoolMetrics, Sizer, StatementPattern,
+    Checkout, Connections, Counted, Monitor, PoolEvents, PoolMetrics, Sizer, StatementPattern,
 };
+use crate::pooled_connection::{DEADLINE_GRACE, PooledConnection};
 use crate::pooler;
 use crate::session::Place;
 use crate::settings::{self, HostileSetting};
@@ -91,14 +91,14 @@ impl Database {
     /// What the pool is doing now.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
-        let gate = self.connections.gate.status();
+        let semaphore = self.connections.semaphore.status();
         let stored = self.connections.stored();
         PoolStatus {
             max: self.config.pool_max,
-            size: gate.size,
+            size: semaphore.size,
             open: stored.open,
             idle: stored.idle,
-            waiting: gate.waiting,
+            waiting: semaphore.waiting,
         }
     }
 
@@ -157,10 +157,10 @@ impl Database {
     /// Those that have held a connection for at least this long, the longest first: where they took it, and the pattern of
     /// the statement that runs, or ran last.
     #[must_use]
-    pub fn leak_suspects(&self, threshold: Duration) -> Vec<Holder> {
+    pub fn leak_suspects(&self, threshold: Duration) -> Vec<Checkout> {
         self.connections
             .monitor
-            .holders
+            .checkouts
             .longer_than(threshold, usize::MAX)
     }
 
@@ -316,11 +316,11 @@ impl Database {
     }
 
     /// How long a commit whose answer was lost just now is looked into:
-    /// [`DatabaseConfig::certainty_limit`](crate::DatabaseConfig::certainty_limit), and with a deadline not beyond a second
+    /// [`DatabaseConfig::in_doubt_limit`](crate::DatabaseConfig::in_doubt_limit), and with a deadline not beyond a second
     /// after that, or after now if it has passed.
     #[must_use]
-    pub fn certainty_limit(&self) -> Duration {
-        let limit = self.config().certainty_limit();
+    pub fn in_doubt_limit(&self) -> Duration {
+        let limit = self.config().in_doubt_limit();
         self.deadline.map_or(limit, |deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             limit.min(left.saturating_add(DEADLINE_GRACE))
@@ -357,7 +357,7 @@ impl Database {
     pub(crate) async fn lease(
         &self,
         location: &'static Location<'static>,
-    ) -> Result<Lease, DatabaseError> {
+    ) -> Result<PooledConnection, DatabaseError> {
         self.connections.take(location, self.deadline).await
     }
 
@@ -401,7 +401,10 @@ impl Database {
     }
 
     /// Looks once at what stands between here and the server, and at the server's settings.
-    async fn inspect(&self, lease: &Lease) -> Result<Vec<HostileSetting>, DatabaseError> {
+    async fn inspect(
+        &self,
+        lease: &PooledConnection,
+    ) -> Result<Vec<HostileSetting>, DatabaseError> {
         let connection = lease.connection();
         lease.mark_dirty();
         let findings = lease
@@ -555,7 +558,7 @@ pub(crate) async fn end<T, E>(
 /// Runs a statement on its own. Once the server has answered, whatever it was, no transaction is open; after anything
 /// else the connection is recovered before somebody has it again.
 async fn alone<T>(
-    lease: &Lease,
+    lease: &PooledConnection,
     sql: &str,
     statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, DatabaseError> {

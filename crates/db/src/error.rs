@@ -187,7 +187,7 @@ pub enum ErrorClass {
     /// 23P01.
     ExclusionViolation,
     /// NB001, NB002 or NB003: the database's own guards of the journal refused it.
-    JournalRefused,
+    JournalRejected,
     /// 42501.
     InsufficientPrivilege,
     /// 25006, or a transaction that wanted to write on a standby (0A000): the transaction, or the whole server, is read
@@ -355,7 +355,7 @@ impl ServerError {
             "23P01" => ErrorClass::ExclusionViolation,
             sqlstates::ENTRIES_MISSING
             | sqlstates::JOURNAL_NOT_CONTINUED
-            | sqlstates::CHANGE_REFUSED => ErrorClass::JournalRefused,
+            | sqlstates::CHANGE_REFUSED => ErrorClass::JournalRejected,
             "42501" => ErrorClass::InsufficientPrivilege,
             "3F000" | "42P01" | "42703" | "42704" | "42883" => ErrorClass::UndefinedObject,
             "25006" => ErrorClass::ReadOnly,

@@ -38,18 +38,17 @@
 //! ```
 
 mod address;
-mod alone;
 mod announced;
+mod autocommit;
 mod batches;
 mod begin;
-mod chance;
 mod config;
 mod connection;
 mod database;
 mod direct;
 mod error;
 mod executor;
-mod lease;
+mod jitter;
 mod lexer;
 pub mod locks;
 mod manager;
@@ -57,6 +56,7 @@ mod outcome;
 mod parameter;
 mod pinned;
 pub mod pool;
+mod pooled_connection;
 pub mod pooler;
 mod retry;
 mod row;
@@ -68,7 +68,7 @@ mod socket;
 mod tls;
 mod transaction;
 
-pub use alone::{Alone, Written};
+pub use autocommit::{Autocommit, Written};
 pub use config::{
     AuthMethods, ChannelBinding, ConfigError, DatabaseConfig, Pooler, TargetSessionAttrs, TlsMode,
 };

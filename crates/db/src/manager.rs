@@ -8,7 +8,7 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
 use crate::error::DatabaseError;
-use crate::pool::{CloseReason, Later, Monitor, Opener};
+use crate::pool::{CloseReason, ConnectThrottle, Later, Monitor};
 use crate::tls::Connector;
 
 /// An idle connection may have been cut by a firewall or a failover without a word; after this long it is asked first.
@@ -19,7 +19,7 @@ pub(crate) struct Manager {
     pub(crate) config: DatabaseConfig,
     pub(crate) connector: Connector,
     pub(crate) monitor: Arc<Monitor>,
-    pub(crate) opener: Arc<Opener>,
+    pub(crate) connect_throttle: Arc<ConnectThrottle>,
 }
 
 /// Why no connection was opened.
@@ -35,7 +35,7 @@ impl managed::Manager for Manager {
     type Error = OpenError;
 
     async fn create(&self) -> Result<Connection, OpenError> {
-        let opening = self.opener.start().map_err(OpenError::Later)?;
+        let opening = self.connect_throttle.start().map_err(OpenError::Later)?;
         let started = Instant::now();
         // On the heap: this future is large, seldom needed, and part of every future that takes a connection.
         match Box::pin(Connection::open(&self.config, &self.connector)).await {

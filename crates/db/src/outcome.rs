@@ -19,7 +19,7 @@ pub(crate) const RECORD: &str =
     "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
      VALUES ($1, $2, true)";
 
-/// Whoever still asks for a row asks within [`certainty_limit`](crate::DatabaseConfig::certainty_limit); a younger one could be deleted under their eyes, and its
+/// Whoever still asks for a row asks within [`in_doubt_limit`](crate::DatabaseConfig::in_doubt_limit); a younger one could be deleted under their eyes, and its
 /// transaction be taken for one that did not happen.
 const KEEP_LEAST: Duration = Duration::from_secs(3600);
 
@@ -57,12 +57,12 @@ pub async fn delete_outcomes(database: &Database, keep: Duration) -> Result<u64,
     .await
 }
 
-/// Finds out, within [`Database::certainty_limit`].
+/// Finds out, within [`Database::in_doubt_limit`].
 ///
 /// A row that the attempt wrote and has not committed is waited for. Where there is none, a row is put in its place, and
 /// the attempt, should it still be on its way, runs into it: it can never commit after it was said not to have happened.
 pub(crate) async fn resolve(database: &Database, attempt: Uuid, name: &str) -> Outcome {
-    let (started, limit) = (Instant::now(), database.certainty_limit());
+    let (started, limit) = (Instant::now(), database.in_doubt_limit());
     // It is over later than the deadline.
     let database = database.without_deadline();
     let pauses = RetryPolicy::default();

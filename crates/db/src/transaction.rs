@@ -18,7 +18,7 @@ use crate::begin::{Begin, Turn};
 use crate::config::Pooler;
 use crate::error::{DatabaseError, is_aborted_transaction, proves_no_commit};
 use crate::executor::{Executor, parameters, typed};
-use crate::lease::Lease;
+use crate::pooled_connection::PooledConnection;
 use crate::session::Place;
 
 /// How isolated a transaction is from others.
@@ -143,7 +143,7 @@ impl<E: From<DatabaseError>, T> TransactionError<E, T> {
 /// one behind the other without waiting for answers, and the server runs them in that order.
 #[derive(Debug)]
 pub struct Transaction {
-    lease: Lease,
+    lease: PooledConnection,
     begin: Begin,
     begin_statement: String,
     /// Savepoints that were made since the last statement; they travel with the next one.
@@ -174,7 +174,7 @@ pub struct Savepoint<'a> {
 }
 
 impl Transaction {
-    pub(crate) fn new(mut lease: Lease, options: &TransactionOptions) -> Self {
+    pub(crate) fn new(mut lease: PooledConnection, options: &TransactionOptions) -> Self {
         if let Some(limit) = options.statement_timeout {
             lease.wait_at_least(limit);
         }
@@ -616,7 +616,7 @@ impl Transaction {
                 }
                 Ok(())
             }
-            // From here on the connection is rolled back as it is dropped, which the server needs after a refusal.
+            // From here on the connection is rolled back as it is dropped, which the server needs after a rejection.
             Ok(Err(error)) if is_aborted_transaction(&error) => {
                 self.lease.mark_answered();
                 Err(DatabaseError::TransactionAborted)
@@ -820,7 +820,7 @@ pub async fn in_order<A, B>(
 const KEEP_PLANS: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; \
      SET LOCAL enable_nestloop = on; SET LOCAL enable_indexscan = on;";
 
-fn begin_statement(lease: &Lease, options: &TransactionOptions) -> String {
+fn begin_statement(lease: &PooledConnection, options: &TransactionOptions) -> String {
     let level = match options.isolation {
         IsolationLevel::ReadCommitted => "READ COMMITTED",
         IsolationLevel::RepeatableRead => "REPEATABLE READ",

@@ -6,7 +6,7 @@ use thiserror::Error as ThisError;
 use crate::accounts::AccountError;
 use crate::customers::CustomerError;
 use crate::import::ImportError;
-use crate::ledger::{LedgerError, NotAReferenceNumber, Refusal};
+use crate::ledger::{LedgerError, NotAReferenceNumber, Rejection};
 use crate::money::MoneyError;
 use crate::preferences::PreferenceError;
 use crate::statements::StatementError;
@@ -82,9 +82,9 @@ pub enum ErrorKind {
     Failed,
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Ledger(refusal.into())
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        Self::Ledger(rejection.into())
     }
 }
 
@@ -141,7 +141,7 @@ impl Error {
     }
 }
 
-impl Refusal {
+impl Rejection {
     /// The kind: [`ErrorKind::Invalid`], [`ErrorKind::NotFound`] or [`ErrorKind::Rejected`].
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
@@ -155,7 +155,7 @@ impl Refusal {
 
 fn ledger_kind(error: &LedgerError) -> ErrorKind {
     match error {
-        LedgerError::Refused(refusal) => refusal.kind(),
+        LedgerError::Rejected(rejection) => rejection.kind(),
         LedgerError::TooManyRequests { .. } => ErrorKind::Invalid,
         LedgerError::Overloaded { .. } | LedgerError::Stopped => ErrorKind::Unavailable,
         LedgerError::Unknown { .. } => ErrorKind::OutcomeUnknown,
@@ -189,7 +189,7 @@ const fn customer_kind(error: &CustomerError) -> ErrorKind {
 
 fn import_kind(error: &ImportError) -> ErrorKind {
     match error {
-        ImportError::Refused { .. } | ImportError::BalanceDiffers { .. } => ErrorKind::Rejected,
+        ImportError::Rejected { .. } | ImportError::BalanceDiffers { .. } => ErrorKind::Rejected,
         ImportError::Customer { error, .. } => customer_kind(error),
         ImportError::Account { error, .. } => account_kind(error),
         ImportError::Ledger(error) => ledger_kind(error),
@@ -236,14 +236,14 @@ mod tests {
     #[test]
     fn each_kind_follows_from_the_error_and_not_from_its_type() {
         let account = AccountId::new();
-        let unknown = || Error::from(Refusal::UnknownAccount { account });
+        let unknown = || Error::from(Rejection::UnknownAccount { account });
         assert_eq!(unknown().kind(), ErrorKind::NotFound);
         assert_eq!(
             Error::from(AccountError::UnknownAccount { account }).kind(),
             ErrorKind::NotFound
         );
         assert_eq!(
-            Error::from(Refusal::SameAccount { account }).kind(),
+            Error::from(Rejection::SameAccount { account }).kind(),
             ErrorKind::Rejected
         );
         let lost = || DatabaseError::CommitUnknown {

@@ -66,5 +66,5 @@ identifier!(
 );
 identifier!(
     /// Identifies an entry of the journal (`banking.transactions`).
-    TransactionId
+    EntryId
 );

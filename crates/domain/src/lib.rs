@@ -2,10 +2,10 @@
 //!
 //! * [`Ledger`]: transfers, postings and adjustments; alone or thousands at once; every one of them goes through the same
 //!   four steps: lock and read, [`decide`](ledger::decide) in pure Rust, write, commit.
-//! * [`GatheredLedger`]: the same for many callers at once, who share a transaction while the one before commits.
+//! * [`GroupCommitLedger`]: the same for many callers at once, who share a transaction while the one before commits.
 //! * [`customers`], [`accounts`], [`preferences`]: the bank's master data.
 //! * [`statements`]: an account's entries, newest first, and its days.
-//! * [`audit`]: holds the whole of the books against every promise made about them.
+//! * [`audit`]: holds the whole of the books against every invariant.
 //! * [`import`]: a bank's year from CSV files.
 //!
 //! The functions that read take any [`Executor`](neobank_db::Executor): the pool, a transaction or a savepoint.
@@ -32,9 +32,10 @@ mod text;
 pub use accounts::{Account, AccountStatus, AccountType};
 pub use customers::Customer;
 pub use error::{Error, ErrorKind};
-pub use ids::{AccountId, CustomerId, TransactionId, TransferId};
+pub use ids::{AccountId, CustomerId, EntryId, TransferId};
 pub use ledger::{
-    GatheredLedger, Ledger, LedgerError, PostingRequest, Receipt, Refusal, Request, TransferRequest,
+    GroupCommitLedger, Ledger, LedgerError, PostingRequest, Receipt, Rejection, Request,
+    TransferRequest,
 };
 pub use money::{Currency, Money, MoneyError};
 pub use text::shortened;

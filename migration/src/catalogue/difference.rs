@@ -17,7 +17,7 @@ pub struct Difference {
     pub name: String,
     /// What is otherwise.
     pub change: Change,
-    /// Whether it is worth knowing and no breach: storage options, members of the group roles, an added index that
+    /// Whether it is worth knowing and no violation: storage options, members of the group roles, an added index that
     /// refuses no row, what everyone may do with the database.
     pub is_note: bool,
 }
@@ -163,8 +163,9 @@ fn changes(key: &Key, shipped: &Properties, found: &Properties) -> Vec<Differenc
     // The database is its owner's, who may be another than the role that rolls out.
     let is_note =
         |property: &str| key.0 == "database" || matches!(property, "storage options" | "members");
-    let (notes, breaches): (Vec<_>, Vec<_>) = changed.partition(|change| is_note(&change.property));
-    [(breaches, false), (notes, true)]
+    let (notes, violations): (Vec<_>, Vec<_>) =
+        changed.partition(|change| is_note(&change.property));
+    [(violations, false), (notes, true)]
         .into_iter()
         .filter(|(changes, _)| !changes.is_empty())
         .map(|(changes, is_note)| difference(key, Change::Changed(changes), is_note))

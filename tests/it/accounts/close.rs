@@ -3,7 +3,7 @@
 use futures_util::future::join;
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, AccountError, AccountStatus};
-use neobank_domain::{LedgerError, Refusal, TransferRequest};
+use neobank_domain::{LedgerError, Rejection, TransferRequest};
 
 use super::{opened, wanted};
 use crate::harness::{TestBank, czk};
@@ -107,7 +107,7 @@ async fn never_with_money_that_comes_in_meanwhile(bank: TestBank) {
                 assert_eq!(balance, czk("1"));
                 (AccountStatus::Active, czk("1"))
             }
-            (Err(LedgerError::Refused(Refusal::NotActive { status, .. })), Ok(_)) => {
+            (Err(LedgerError::Rejected(Rejection::NotActive { status, .. })), Ok(_)) => {
                 assert_eq!(status, AccountStatus::Closed);
                 (AccountStatus::Closed, czk("0"))
             }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, AccountError, AccountStatus};
-use neobank_domain::{Account, AccountId, LedgerError, Refusal, TransferRequest};
+use neobank_domain::{Account, AccountId, LedgerError, Rejection, TransferRequest};
 
 use super::{opened, wanted};
 use crate::harness::{TestBank, czk};
@@ -138,7 +138,7 @@ async fn a_frozen_account_moves_no_money(bank: TestBank) {
             .await
             .unwrap_err();
         assert!(
-            matches!(error, LedgerError::Refused(Refusal::NotActive { account, status: AccountStatus::Frozen }) if account == frozen),
+            matches!(error, LedgerError::Rejected(Rejection::NotActive { account, status: AccountStatus::Frozen }) if account == frozen),
             "{error:?}"
         );
     }

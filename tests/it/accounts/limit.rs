@@ -2,7 +2,7 @@
 
 use neobank_domain::accounts::{self, AccountError, NewAccount};
 use neobank_domain::{
-    AccountId, Currency, LedgerError, Money, PostingRequest, Refusal, TransferRequest,
+    AccountId, Currency, LedgerError, Money, PostingRequest, Rejection, TransferRequest,
 };
 
 use super::{opened, wanted};
@@ -73,7 +73,7 @@ async fn what_may_be_spent_stays_an_amount(bank: TestBank) {
             .await
             .unwrap_err();
         assert!(
-            matches!(error, LedgerError::Refused(Refusal::Overflow { account: named, .. }) if named == account),
+            matches!(error, LedgerError::Rejected(Rejection::Overflow { account: named, .. }) if named == account),
             "{error:?}"
         );
         assert_eq!(bank.fingerprint().await, before);

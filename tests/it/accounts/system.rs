@@ -109,9 +109,9 @@ async fn a_foreign_account_in_their_place_is_an_error(bank: TestBank) {
         .await
         .unwrap_err();
     assert_eq!(error.server().unwrap().sqlstate, "NB004");
-    let breaches = neobank_domain::audit::breaches(&bank.database)
+    let violations = neobank_domain::audit::violations(&bank.database)
         .await
         .unwrap();
-    assert_eq!(breaches.len(), 1, "{breaches:?}");
-    assert_eq!(breaches[0].check_name, "system account is the bank's own");
+    assert_eq!(violations.len(), 1, "{violations:?}");
+    assert_eq!(violations[0].check_name, "system account is the bank's own");
 }

@@ -10,14 +10,14 @@ use crate::pool::until;
 mod tampering;
 
 on_both_versions!(
-    a_sound_bank_has_no_breach,
+    a_sound_bank_has_no_violation,
     the_auditor_looks_at_one_moment,
     every_broken_promise_is_named,
     a_guard_that_is_gone_or_changed_is_named,
 );
 
-async fn a_sound_bank_has_no_breach(bank: TestBank) {
-    assert_eq!(audit::breaches(&bank.database).await.unwrap(), []);
+async fn a_sound_bank_has_no_violation(bank: TestBank) {
+    assert_eq!(audit::violations(&bank.database).await.unwrap(), []);
     let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     bank.ledger
         .transfer(TransferRequest::new(from, to, czk("10")))
@@ -26,7 +26,7 @@ async fn a_sound_bank_has_no_breach(bank: TestBank) {
     neobank_domain::accounts::close(&bank.database, from)
         .await
         .unwrap();
-    assert_eq!(audit::breaches(&bank.database).await.unwrap(), []);
+    assert_eq!(audit::violations(&bank.database).await.unwrap(), []);
 }
 
 /// All its looks at the journal are looks at the same moment of it, however long they take.
@@ -36,7 +36,7 @@ async fn the_auditor_looks_at_one_moment(bank: TestBank) {
     let holder = superuser.begin().await.unwrap();
     run(&holder, "LOCK TABLE banking.accounts").await.unwrap();
     let database = bank.database.clone();
-    let auditor = tokio::spawn(async move { audit::breaches(&database).await });
+    let auditor = tokio::spawn(async move { audit::violations(&database).await });
     let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'banking.accounts'::regclass)";
     let watcher = bank.superuser().await;
     until("the auditor waits for the accounts", async || {
@@ -53,7 +53,7 @@ async fn the_auditor_looks_at_one_moment(bank: TestBank) {
     }
     holder.commit().await.unwrap();
     assert_eq!(auditor.await.unwrap().unwrap(), []);
-    assert_ne!(audit::breaches(&superuser).await.unwrap(), []);
+    assert_ne!(audit::violations(&superuser).await.unwrap(), []);
 }
 
 /// What breaks one promise, past every guard, and the checks that must see it. `A` and `B` are accounts with balances of
@@ -219,7 +219,7 @@ async fn every_broken_promise_is_named(bank: TestBank) {
         assert!(!found.is_empty(), "nothing was said after: {sql}");
         said.extend(found.into_iter().filter(|name| name != "guard is in place"));
         assert_eq!(
-            audit::breaches(&superuser).await.unwrap(),
+            audit::violations(&superuser).await.unwrap(),
             [],
             "not rolled back: {sql}"
         );
@@ -240,11 +240,11 @@ async fn after(superuser: &Database, sql: &str) -> Vec<String> {
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    let names = audit::breaches(&transaction)
+    let names = audit::violations(&transaction)
         .await
         .unwrap()
         .into_iter()
-        .map(|breach| breach.check_name)
+        .map(|violation| violation.check_name)
         .collect();
     transaction.rollback().await.unwrap();
     names
@@ -309,10 +309,10 @@ async fn a_guard_that_is_gone_or_changed_is_named(bank: TestBank) {
                     .await
                     .unwrap_or_else(|error| panic!("{sql}: {error}"));
             }
-            let found = audit::breaches(&transaction).await.unwrap();
+            let found = audit::violations(&transaction).await.unwrap();
             let found: Vec<_> = found
                 .iter()
-                .map(|breach| (breach.check_name.as_str(), breach.subject.as_str()))
+                .map(|violation| (violation.check_name.as_str(), violation.subject.as_str()))
                 .collect();
             assert_eq!(found, [("guard is in place", guard)], "{sql}");
             transaction.rollback().await.unwrap();
@@ -326,7 +326,7 @@ async fn a_guard_that_is_gone_or_changed_is_named(bank: TestBank) {
     )
     .await
     .unwrap();
-    let found = audit::breaches(&transaction).await.unwrap();
+    let found = audit::violations(&transaction).await.unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].subject, "transactions_apply_entries");
     transaction.rollback().await.unwrap();

@@ -110,9 +110,9 @@ async fn a_changed_guard_is_seen(bank: TestBank) {
                 .await
                 .unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
-        let found = audit::breaches(&transaction).await.unwrap();
+        let found = audit::violations(&transaction).await.unwrap();
         assert!(
-            found.iter().any(|breach| breach.check_name == *check),
+            found.iter().any(|violation| violation.check_name == *check),
             "{change}: {found:?}"
         );
         transaction.rollback().await.unwrap();
@@ -170,7 +170,7 @@ async fn a_history_rewritten_consistently_is_not_seen(bank: TestBank) {
                 .unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
         assert_eq!(
-            audit::breaches(&transaction).await.unwrap(),
+            audit::violations(&transaction).await.unwrap(),
             [],
             "seen, so docs/tampering.md is out of date: {change}"
         );

@@ -61,11 +61,11 @@ async fn every_way_moves_money_and_the_books_are_checked(database: EmptyDatabase
     };
     let counted = [trips("classic", 1), trips("single", 1)];
     assert_eq!(counted, [6.0, 1.0]);
-    let locks = ["--ways", "single", "--remembered", "0"];
+    let locks = ["--ways", "single", "--account-cache", "0"];
     let locks = data(url, &[&bench[..], &locks].concat()).await;
     let line = &locks["lines"][0];
     assert_eq!(
-        (line["round_trips"].as_f64(), line["remembered"].as_f64()),
+        (line["round_trips"].as_f64(), line["optimistic"].as_f64()),
         (Some(2.0), Some(0.0))
     );
     assert!(trips("gathered", 4) < 2.0);
@@ -173,7 +173,7 @@ async fn a_soak_fails_where_somebody_holds_the_accounts_old_versions(database: E
         run.out
     );
     assert!(
-        run.out.contains("every promise about the books holds"),
+        run.out.contains("every invariant of the books holds"),
         "{}",
         run.out
     );
@@ -297,7 +297,7 @@ async fn callers_come_at_a_rate_and_groups_have_a_limit(database: EmptyDatabase)
             "gathered",
         ][..],
         &["--accounts-chosen", "random", "--journal", "20000"],
-        &["--no-keys", "--lanes", "1", "--group-size", "2"],
+        &["--no-keys", "--workers", "1", "--group-size", "2"],
         &["--connections", "3", "--quiet"],
         &SMALL,
     ]
@@ -323,11 +323,11 @@ async fn instances_do_not_share_what_they_remember(database: EmptyDatabase) {
         &SMALL,
     ]
     .concat();
-    let remembered = async |instances| {
+    let optimistic = async |instances| {
         let report = data(url, &[&bench[..], &["--instances", instances]].concat()).await;
-        report["lines"][0]["remembered"].as_f64().unwrap()
+        report["lines"][0]["optimistic"].as_f64().unwrap()
     };
-    let (alone, beside) = (remembered("1").await, remembered("2").await);
+    let (alone, beside) = (optimistic("1").await, optimistic("2").await);
     assert!(alone > 0.8 && beside < 0.5, "{alone} and {beside}");
 }
 
@@ -369,7 +369,7 @@ async fn every_option_is_explained(database: EmptyDatabase) {
         "--rate",
         "--no-keys",
         "--connections",
-        "--lanes",
+        "--workers",
         "--group-size",
         "--batch-size",
         "--rounds",

@@ -18,7 +18,7 @@ async fn a_breach_is_critical(bank: TestBank) {
     assert_eq!(sound.code, 0);
     assert_eq!(
         sound.out,
-        "NEOBANK AUDIT OK - no breach of any promise | breaches=0;;0;0\n"
+        "NEOBANK AUDIT OK - no violation of any invariant | violations=0;;0;0\n"
     );
     // Past every guard, as only a superuser can be.
     let superuser = bank.superuser().await;
@@ -38,7 +38,7 @@ async fn a_breach_is_critical(bank: TestBank) {
     let broken = run(bank.url(), &["audit", "--check"]).await;
     assert_eq!(broken.code, 2, "{}", broken.out);
     assert!(
-        broken.out.starts_with("NEOBANK AUDIT CRITICAL - ") && broken.out.contains("breaches="),
+        broken.out.starts_with("NEOBANK AUDIT CRITICAL - ") && broken.out.contains("violations="),
         "{}",
         broken.out
     );
@@ -79,7 +79,7 @@ async fn an_audit_may_take_long_unless_it_is_told_otherwise(bank: TestBank) {
         command.envs(told.map(|limit| ("DB_STATEMENT_TIMEOUT", limit)));
         let output = tokio::task::spawn_blocking(move || command.output().unwrap());
         let audit = Run::from(output.await.unwrap()).json();
-        assert_eq!(audit["data"]["breaches"][0]["subject"], limit, "{audit}");
+        assert_eq!(audit["data"]["violations"][0]["subject"], limit, "{audit}");
     }
 }
 

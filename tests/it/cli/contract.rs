@@ -19,7 +19,7 @@ pub(super) fn document(run: &Run, command: &str) -> Value {
     assert_eq!(run.err, "", "{command}");
     let document: Value = serde_json::from_str(&run.out)
         .unwrap_or_else(|error| panic!("{command}: {error}: {:?}", run.out));
-    assert_eq!(document["contract"], 1, "{command}");
+    assert_eq!(document["contract"], 2, "{command}");
     assert_eq!(document["command"], command);
     document
 }
@@ -29,7 +29,7 @@ async fn json_is_one_document_on_standard_output_whatever_happens(bank: TestBank
         ("ops thresholds", &["ops", "thresholds"][..], "bloat"),
         ("completions", &["completions", "bash"], "text"),
         ("top", &["top", "--once", "--interval", "1"], "sample"),
-        ("audit", &["audit"], "breaches"),
+        ("audit", &["audit"], "violations"),
         ("account show", &["account", "show", "--help"], "text"),
     ] {
         let answered = run(bank.url(), &[arguments, &["--json"]].concat()).await;

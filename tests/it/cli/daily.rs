@@ -117,7 +117,7 @@ async fn a_day_at_the_bank(bank: TestBank) {
     let closed = data(url, &["account", "close", &numbers[1]]).await;
     assert_eq!(closed["account"]["status"], "closed");
     let audit = data(url, &["audit"]).await;
-    assert_eq!(audit, json!({ "breaches": [] }));
+    assert_eq!(audit, json!({ "violations": [] }));
     bank.assert_sound().await;
 }
 
@@ -204,7 +204,7 @@ async fn every_refusal_is_readable_and_changes_nothing(bank: TestBank) {
         assert_eq!(told.code, code);
         assert_eq!(told.err, "", "{kind}");
         let error = told.json();
-        assert_eq!(error["contract"], 1);
+        assert_eq!(error["contract"], 2);
         assert_eq!(error["command"], "transfer");
         assert_eq!(error["error"]["kind"], kind, "{error}");
     }
@@ -377,7 +377,7 @@ async fn a_statement_of_a_day_has_that_day_by_the_accounts_clocks(bank: TestBank
         let request = PostingRequest::deposit(account.account_id, czk(amount));
         let ledger = Ledger::new(bank.database.clone());
         ledger
-            .submit(request.at(time.parse().unwrap()))
+            .submit(request.effective_at(time.parse().unwrap()))
             .await
             .unwrap();
     }

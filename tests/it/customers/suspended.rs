@@ -3,7 +3,7 @@
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, AccountError, NewAccount};
 use neobank_domain::customers::{self, CustomerStatus, CustomerUpdate};
-use neobank_domain::ledger::{LedgerError, Refusal};
+use neobank_domain::ledger::{LedgerError, Rejection};
 use neobank_domain::{AccountId, AccountStatus, AccountType, CustomerId, TransferRequest};
 
 use crate::harness::{TestBank, czk};
@@ -39,7 +39,7 @@ async fn a_customer_who_is_not_served_cannot_pay(bank: TestBank) {
         assert!(
             matches!(
                 error,
-                LedgerError::Refused(Refusal::NotActive { account, status: AccountStatus::Blocked }) if account == payer
+                LedgerError::Rejected(Rejection::NotActive { account, status: AccountStatus::Blocked }) if account == payer
             ),
             "{error:?}"
         );

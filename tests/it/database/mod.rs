@@ -1,6 +1,6 @@
 //! Connections and transactions: what the drivers that people use were seen to get wrong.
 
-mod alone;
+mod autocommit;
 mod cancellation;
 mod commit;
 mod deadline;

@@ -54,7 +54,7 @@ async fn defaults_that_a_session_overrides_do_nothing(bank: TestBank) {
     let database = Database::connect(config).await.unwrap();
     assert_eq!(told(&database), Vec::<&str>::new());
     // Alone, without a transaction around it that would set its own level.
-    let alone = database.alone().unwrap();
+    let alone = database.autocommit().unwrap();
     let sql = "SELECT current_setting('transaction_isolation'), '\\', pg_sleep(0.2)";
     let rows = alone.read(sql, &[] as &[Type], &[]).await.unwrap();
     let (isolation, text): (&str, &str) = (rows[0].get(0), rows[0].get(1));

@@ -58,7 +58,7 @@ async fn cancelled_waits_are_told(version: u32) {
         matches!(outcome, Err(DatabaseError::CommittedNotReplicated)),
         "{outcome:?}"
     );
-    let alone = database.alone().unwrap();
+    let alone = database.autocommit().unwrap();
     let text: &(dyn ToSql + Sync) = &"alone";
     let (types, values) = ([Type::TEXT], [text]);
     let inserted = alone.write("INSERT INTO public.note VALUES ($1)", &types, &values);

@@ -109,7 +109,7 @@ impl ProtectedServer {
         config
     }
 
-    async fn refusal(&self) -> String {
+    async fn rejection(&self) -> String {
         match Database::connect(self.config()).await {
             Err(DatabaseError::Connect { reason, .. }) => reason,
             other => panic!("{other:?}"),
@@ -129,7 +129,7 @@ fn give(folder: &Path, file: &Path, text: &str) {
 async fn only_the_right_server_is_talked_to(version: u32) {
     let server = ProtectedServer::start(version).await;
     // A server without TLS: there is no falling back to a plain connection.
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("TLS"), "{reason}");
 
     server.certify("localhost", &server.authority, 2999).await;
@@ -147,17 +147,17 @@ async fn only_the_right_server_is_talked_to(version: u32) {
     server
         .certify("other.example", &server.authority, 2999)
         .await;
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("not valid for name"), "{reason}");
 
     server.certify("localhost", &server.authority, 2001).await;
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("expired"), "{reason}");
 
     server
         .certify("localhost", &authority("Somebody else's"), 2999)
         .await;
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("UnknownIssuer"), "{reason}");
     // The operating system's authorities do not know it either.
     let mut config = server.config();
@@ -240,7 +240,7 @@ async fn certificates_of_the_manual_are_accepted_or_told_what_they_lack(version:
         "req -new -x509 -days 365 -nodes -key own.key -out other.crt -subj /CN=localhost",
     );
     server.trust(&read("other.crt"));
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("an authority's own"), "{reason}");
 
     // A self-signed one without any extension, which older commands make of version 1.
@@ -264,7 +264,7 @@ async fn certificates_of_the_manual_are_accepted_or_told_what_they_lack(version:
     );
     server.install(&read("leaf.crt"), &read("old.key")).await;
     server.trust(&read("own.crt"));
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("subjectAltName"), "{reason}");
     // The leaf itself, trusted by name.
     server.trust(&(read("own.crt") + &read("leaf.crt")));
@@ -278,7 +278,7 @@ async fn certificates_of_the_manual_are_accepted_or_told_what_they_lack(version:
     let leaf = parameters.signed_by(&key, &server.authority).unwrap();
     server.install(&leaf.pem(), &key.serialize_pem()).await;
     server.trust(&server.authority.pem());
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("it has no subjectAltName"), "{reason}");
 }
 
@@ -287,16 +287,16 @@ async fn a_pinned_certificate_is_still_checked(version: u32) {
     server.trust(&server.install_own("localhost", 2999).await);
     Database::connect(server.config()).await.unwrap();
     server.trust(&server.install_own("localhost", 2001).await);
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("expired"), "{reason}");
     server.trust(&server.install_own("other.example", 2999).await);
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("not valid for name"), "{reason}");
     // The name in the certificate, and another key in the server's hands.
     let trusted = server.install_own("localhost", 2999).await;
     server.install_own("localhost", 2999).await;
     server.trust(&trusted);
-    let reason = server.refusal().await;
+    let reason = server.rejection().await;
     assert!(reason.contains("cannot be verified"), "{reason}");
 }
 

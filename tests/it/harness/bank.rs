@@ -113,8 +113,8 @@ impl TestBank {
 
     /// Fails the test when any promise about the books is broken.
     pub(crate) async fn assert_sound(&self) {
-        let breaches = audit::breaches(&self.database).await.unwrap();
-        assert!(breaches.is_empty(), "the auditor found: {breaches:#?}");
+        let violations = audit::violations(&self.database).await.unwrap();
+        assert!(violations.is_empty(), "the auditor found: {violations:#?}");
     }
 
     /// Everything in the tables of money, as one text: equal texts mean that nothing changed.

@@ -5,7 +5,7 @@ use std::io::Read;
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::AccountType;
 use neobank_domain::import::{self, History, ImportError, ImportOptions, ImportReport, Sources};
-use neobank_domain::{Currency, Refusal, accounts, customers};
+use neobank_domain::{Currency, Rejection, accounts, customers};
 
 use crate::harness::{TestBank, czk};
 
@@ -142,8 +142,8 @@ async fn a_refused_line_is_named_and_undoes_the_whole_file(bank: TestBank) {
     assert!(
         matches!(
             &error,
-            ImportError::Refused { line: 3, refusal, .. }
-                if matches!(**refusal, Refusal::InsufficientFunds { .. })
+            ImportError::Rejected { line: 3, rejection, .. }
+                if matches!(**rejection, Rejection::InsufficientFunds { .. })
         ),
         "{error:?}"
     );

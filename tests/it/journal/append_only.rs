@@ -25,7 +25,7 @@ const CHANGES: [&str; 12] = [
 async fn filled(bank: &TestBank) {
     let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     bank.ledger
-        .transfer(TransferRequest::new(from, to, czk("1")).with_key("k"))
+        .transfer(TransferRequest::new(from, to, czk("1")).with_idempotency_key("k"))
         .await
         .unwrap();
 }

@@ -5,7 +5,8 @@ use neobank_db::{Database, Executor, statement};
 use neobank_domain::accounts::{self, AccountError, NewAccount};
 use neobank_domain::ledger::{Outcome, SystemAccount};
 use neobank_domain::{
-    AccountId, AccountType, GatheredLedger, Ledger, LedgerError, PostingRequest, Refusal, Request,
+    AccountId, AccountType, GroupCommitLedger, Ledger, LedgerError, PostingRequest, Rejection,
+    Request,
 };
 
 use super::assert_refused;
@@ -25,10 +26,10 @@ fn last_month() -> DateTime<Utc> {
 async fn an_event_before_the_opening_is_rejected_whichever_way_it_comes(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let opened_at = bank.find(account).await.opened_at;
-    let request = || PostingRequest::deposit(account, czk("1")).at(last_month());
+    let request = || PostingRequest::deposit(account, czk("1")).effective_at(last_month());
     let before = bank.fingerprint().await;
     let alone = bank.ledger.submit(request()).await.unwrap_err();
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = GroupCommitLedger::new(&bank.ledger);
     let gathered = gathered.submit(request()).await.unwrap_err();
     let mut transaction = bank.database.begin().await.unwrap();
     let inside = Ledger::submit_in(&mut transaction, request())
@@ -37,7 +38,7 @@ async fn an_event_before_the_opening_is_rejected_whichever_way_it_comes(bank: Te
     transaction.rollback().await.unwrap();
     for error in [alone, gathered, inside] {
         assert!(
-            matches!(error, LedgerError::Refused(Refusal::EventTime { earliest, .. }) if earliest == opened_at),
+            matches!(error, LedgerError::Rejected(Rejection::EventTime { earliest, .. }) if earliest == opened_at),
             "{error:?}"
         );
     }
@@ -45,12 +46,12 @@ async fn an_event_before_the_opening_is_rejected_whichever_way_it_comes(bank: Te
     for outcome in bank.ledger.submit_all(&many).await.unwrap() {
         assert!(matches!(
             outcome,
-            Outcome::Refused(Refusal::EventTime { .. })
+            Outcome::Rejected(Rejection::EventTime { .. })
         ));
     }
     assert_eq!(bank.fingerprint().await, before);
     // From the very moment on, it is posted.
-    let request = PostingRequest::deposit(account, czk("1")).at(opened_at);
+    let request = PostingRequest::deposit(account, czk("1")).effective_at(opened_at);
     assert_eq!(
         bank.ledger.submit(request).await.unwrap().posted_at,
         opened_at
@@ -103,12 +104,12 @@ async fn an_importer_opens_in_the_past_and_posts_since_then(bank: TestBank) {
     let ledger = Ledger::new(importer.clone());
     let deposit = |days| {
         let time = account.opened_at + Duration::days(days);
-        PostingRequest::deposit(account.account_id, czk("1")).at(time)
+        PostingRequest::deposit(account.account_id, czk("1")).effective_at(time)
     };
     let error = ledger.submit(deposit(-1)).await.unwrap_err();
     assert!(matches!(
         error,
-        LedgerError::Refused(Refusal::EventTime { .. })
+        LedgerError::Rejected(Rejection::EventTime { .. })
     ));
     ledger.submit(deposit(1)).await.unwrap();
     // An importer touches no balance and no entry, as the application.

@@ -397,8 +397,8 @@ async fn its_setting_opens_no_other_door(bank: TestBank) {
     let superuser = bank.superuser().await;
     let grant = "GRANT UPDATE (current_balance) ON banking.accounts TO neobank_app";
     superuser.execute(statement(grant, [])).await.unwrap();
-    let breaches = neobank_domain::audit::breaches(&superuser).await.unwrap();
-    assert_eq!(breaches.len(), 1, "{breaches:?}");
+    let violations = neobank_domain::audit::violations(&superuser).await.unwrap();
+    assert_eq!(violations.len(), 1, "{violations:?}");
     let revoke = "REVOKE UPDATE (current_balance) ON banking.accounts FROM neobank_app";
     superuser.execute(statement(revoke, [])).await.unwrap();
     bank.assert_sound().await;
@@ -416,7 +416,10 @@ async fn a_guess_gets_in_only_while_its_conditions_hold(bank: TestBank) {
     let (a, b) = books(&bank).await;
     let witness = bank.account(czk("4")).await;
     let used = TransferRequest::new(witness, bank.account(czk("0")).await, czk("1"));
-    bank.ledger.transfer(used.with_key("used")).await.unwrap();
+    bank.ledger
+        .transfer(used.with_idempotency_key("used"))
+        .await
+        .unwrap();
     let version = async |account| bank.find(account).await.version;
     let (of_a, of_witness) = (version(a).await, version(witness).await);
     let call = Call::of(a, b);
@@ -960,10 +963,12 @@ async fn what_a_database_says_of_plans_and_names_does_not_count(bank: TestBank) 
     }
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let database = Database::connect(bank.config()).await.unwrap();
-    for remembered in [neobank_domain::Ledger::REMEMBERED, 0] {
-        let ledger = neobank_domain::Ledger::new(database.clone()).remembering(remembered);
+    for remembered in [neobank_domain::Ledger::ACCOUNT_CACHE_CAPACITY, 0] {
+        let ledger =
+            neobank_domain::Ledger::new(database.clone()).with_account_cache_capacity(remembered);
         let key = |number| format!("{remembered} {number}");
-        let request = |number| TransferRequest::new(from, to, czk("1")).with_key(key(number));
+        let request =
+            |number| TransferRequest::new(from, to, czk("1")).with_idempotency_key(key(number));
         for number in 0..10 {
             let first = ledger.transfer(request(number)).await.unwrap();
             assert!(first.posted_at < chrono::Utc::now() + chrono::TimeDelta::hours(1));

@@ -196,5 +196,8 @@ async fn readers_read(bank: TestBank) {
         "42501",
     )
     .await;
-    assert_eq!(neobank_domain::audit::breaches(&reader).await.unwrap(), []);
+    assert_eq!(
+        neobank_domain::audit::violations(&reader).await.unwrap(),
+        []
+    );
 }

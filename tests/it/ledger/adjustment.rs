@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use neobank_db::{Executor, FromQueryResult, statement};
 use neobank_domain::ledger::{AdjustmentRequest, SystemAccount};
-use neobank_domain::{AccountId, LedgerError, Money, Refusal, TransferRequest};
+use neobank_domain::{AccountId, LedgerError, Money, Rejection, TransferRequest};
 
 use crate::harness::{TestBank, czk};
 
@@ -59,7 +59,7 @@ async fn a_corrected_balance_is_an_entry(bank: TestBank) {
     assert!(
         matches!(
             refused,
-            LedgerError::Refused(Refusal::BalanceUnchanged { .. })
+            LedgerError::Rejected(Rejection::BalanceUnchanged { .. })
         ),
         "{refused:?}"
     );
@@ -71,7 +71,7 @@ async fn a_corrected_balance_is_an_entry(bank: TestBank) {
     assert!(
         matches!(
             refused,
-            LedgerError::Refused(Refusal::InsufficientFunds { .. })
+            LedgerError::Rejected(Rejection::InsufficientFunds { .. })
         ),
         "{refused:?}"
     );
@@ -90,12 +90,12 @@ async fn a_stale_version_is_refused_naming_both(bank: TestBank) {
         .submit(adjustment(account, czk("100"), seen))
         .await
         .unwrap_err();
-    let LedgerError::Refused(refusal) = refused else {
+    let LedgerError::Rejected(rejection) = refused else {
         panic!("{refused:?}")
     };
     assert_eq!(
-        refusal,
-        Refusal::StaleVersion {
+        rejection,
+        Rejection::StaleVersion {
             account,
             expected: seen,
             found: seen + 1

@@ -5,7 +5,7 @@ use neobank_db::{Executor, statement};
 use neobank_domain::accounts::NewAccount;
 use neobank_domain::ledger::{EntryType, Outcome, PostingKind, SystemAccount};
 use neobank_domain::{
-    AccountType, Ledger, LedgerError, PostingRequest, Refusal, Request, TransferRequest,
+    AccountType, Ledger, LedgerError, PostingRequest, Rejection, Request, TransferRequest,
 };
 
 use crate::harness::{TestBank, czk};
@@ -28,7 +28,7 @@ async fn ten_thousand_in_one_call(bank: TestBank) {
     let requests: Vec<Request> = (0..10_000_usize)
         .map(|number| {
             PostingRequest::deposit(accounts[number % 20], czk("0.25"))
-                .with_key(number.to_string())
+                .with_idempotency_key(number.to_string())
                 .into()
         })
         .collect();
@@ -80,7 +80,7 @@ async fn each_has_its_own_outcome_and_sees_those_before_it(bank: TestBank) {
                 "{} {}",
                 receipt.debit.running_balance, receipt.credit.running_balance
             ),
-            Err(refusal) => format!("{refusal:?}")
+            Err(rejection) => format!("{rejection:?}")
                 .split([' ', '{'])
                 .next()
                 .unwrap()
@@ -192,17 +192,17 @@ async fn history_keeps_its_own_time(bank: TestBank) {
         .ledger
         .submit_all(&[
             PostingRequest::deposit(account, czk("5"))
-                .at(day("1993-01-01T10:00:00Z"))
+                .effective_at(day("1993-01-01T10:00:00Z"))
                 .into(),
             PostingRequest::deposit(account, czk("5"))
-                .at(day("1993-01-01T10:00:00Z"))
+                .effective_at(day("1993-01-01T10:00:00Z"))
                 .into(),
             PostingRequest::deposit(account, czk("5"))
-                .at(day("1992-12-31T10:00:00Z"))
+                .effective_at(day("1992-12-31T10:00:00Z"))
                 .into(),
             PostingRequest::deposit(account, czk("5")).into(),
             PostingRequest::deposit(account, czk("5"))
-                .at(day("1993-01-02T10:00:00Z"))
+                .effective_at(day("1993-01-02T10:00:00Z"))
                 .into(),
         ])
         .await
@@ -213,11 +213,11 @@ async fn history_keeps_its_own_time(bank: TestBank) {
     );
     assert!(matches!(
         outcomes[2],
-        Outcome::Refused(Refusal::EventTime { .. })
+        Outcome::Rejected(Rejection::EventTime { .. })
     ));
     assert!(matches!(outcomes[3], Outcome::Posted(_)));
     assert!(
-        matches!(outcomes[4], Outcome::Refused(Refusal::EventTime { .. })),
+        matches!(outcomes[4], Outcome::Rejected(Rejection::EventTime { .. })),
         "the entry before it is of today"
     );
     bank.assert_sound().await;

@@ -12,7 +12,7 @@ use neobank_db::{
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::customers::{self, NewCustomer};
 use neobank_domain::{
-    AccountId, AccountType, GatheredLedger, Ledger, LedgerError, Money, PostingRequest, Receipt,
+    AccountId, AccountType, GroupCommitLedger, Ledger, LedgerError, Money, PostingRequest, Receipt,
     TransferRequest,
 };
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
@@ -114,7 +114,7 @@ impl Bank {
     }
 
     fn request(&self, key: &str) -> TransferRequest {
-        TransferRequest::new(self.from, self.to, czk("1")).with_key(key)
+        TransferRequest::new(self.from, self.to, czk("1")).with_idempotency_key(key)
     }
 
     /// Ends the wait of one commit for the standby.
@@ -186,9 +186,12 @@ async fn account(database: &Database, balance: Money) -> AccountId {
 
 async fn transfers_and_replays_wait_for_the_standby(version: u32) {
     let bank = Bank::on(version).await;
-    for (way, remembered) in [("remembered", Ledger::REMEMBERED), ("locked", 0)] {
-        let ledger = Ledger::new(bank.database.clone()).remembering(remembered);
-        let gathered = GatheredLedger::new(&ledger);
+    for (way, remembered) in [
+        ("optimistic", Ledger::ACCOUNT_CACHE_CAPACITY),
+        ("locked", 0),
+    ] {
+        let ledger = Ledger::new(bank.database.clone()).with_account_cache_capacity(remembered);
+        let gathered = GroupCommitLedger::new(&ledger);
         let request = bank.request(way);
         for what in ["first", "replay", "again"] {
             let what = format!("{way}, {what}");
@@ -216,7 +219,7 @@ async fn transfers_and_replays_wait_for_the_standby(version: u32) {
         .transfer(TransferRequest::new(bank.from, bank.to, czk("1000")))
         .await;
     assert!(
-        matches!(rejected, Err(LedgerError::Refused(_))),
+        matches!(rejected, Err(LedgerError::Rejected(_))),
         "{rejected:?}"
     );
     bank.wait_for("").await;
@@ -227,7 +230,7 @@ async fn transfers_and_replays_wait_for_the_standby(version: u32) {
         .await
         .unwrap();
     assert_eq!(there, 3);
-    for key in ["remembered", "locked", "inside"] {
+    for key in ["optimistic", "locked", "inside"] {
         ledger.transfer(bank.request(key)).await.unwrap();
     }
 }
@@ -235,8 +238,11 @@ async fn transfers_and_replays_wait_for_the_standby(version: u32) {
 /// The wait is cut short by the end of its session, so that the transfer is there, and no standby has it.
 async fn a_resolution_waits_for_the_standby(version: u32) {
     let bank = Bank::on(version).await;
-    for (way, remembered) in [("remembered", Ledger::REMEMBERED), ("locked", 0)] {
-        let ledger = Ledger::new(bank.database.clone()).remembering(remembered);
+    for (way, remembered) in [
+        ("optimistic", Ledger::ACCOUNT_CACHE_CAPACITY),
+        ("locked", 0),
+    ] {
+        let ledger = Ledger::new(bank.database.clone()).with_account_cache_capacity(remembered);
         let (answer, ()) = tokio::join!(ledger.transfer(bank.request(way)), async {
             bank.end_a_wait("pg_terminate_backend").await;
             bank.end_a_wait("pg_cancel_backend").await;
@@ -360,7 +366,7 @@ async fn what_was_acknowledged_is_there_after_a_kill(version: u32) {
             .unwrap();
         assert_eq!(off, "off");
         let ledger = Ledger::new(database.clone());
-        let gathered = GatheredLedger::new(&ledger);
+        let gathered = GroupCommitLedger::new(&ledger);
         let acknowledged = Arc::new(AtomicUsize::new(0));
         let over = Arc::new(AtomicBool::new(false));
         let callers: Vec<_> = (0..12)

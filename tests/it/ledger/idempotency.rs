@@ -5,8 +5,8 @@ use neobank_db::{Database, ErrorClass, Executor, IsolationLevel, TransactionOpti
 use neobank_domain::accounts;
 use neobank_domain::ledger::{Outcome, Request};
 use neobank_domain::{
-    AccountId, AccountStatus, GatheredLedger, Ledger, LedgerError, PostingRequest, Receipt,
-    Refusal, TransferRequest,
+    AccountId, AccountStatus, GroupCommitLedger, Ledger, LedgerError, PostingRequest, Receipt,
+    Rejection, TransferRequest,
 };
 
 use crate::harness::{TestBank, czk};
@@ -27,8 +27,8 @@ on_both_versions!(
 async fn same_key_and_request_give_the_first_receipt(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let request = TransferRequest::new(from, to, czk("60"))
-        .described("Rent")
-        .with_key("rent");
+        .with_description("Rent")
+        .with_idempotency_key("rent");
     let first = bank.ledger.transfer(request.clone()).await.unwrap();
     bank.ledger
         .transfer(TransferRequest::new(from, to, czk("40")))
@@ -47,8 +47,8 @@ async fn same_key_and_request_give_the_first_receipt(bank: TestBank) {
         bank.ledger
             .transfer(
                 TransferRequest::new(from, to, czk("60.00"))
-                    .described("Rent")
-                    .with_key("rent")
+                    .with_description("Rent")
+                    .with_idempotency_key("rent")
             )
             .await
             .unwrap(),
@@ -65,32 +65,34 @@ async fn same_key_and_another_request_is_refused(bank: TestBank) {
     let other = bank.account(czk("100")).await;
     let first = bank
         .ledger
-        .transfer(TransferRequest::new(from, to, czk("1")).with_key("k"))
+        .transfer(TransferRequest::new(from, to, czk("1")).with_idempotency_key("k"))
         .await
         .unwrap();
     let before = bank.fingerprint().await;
     let others: Vec<Request> = vec![
         TransferRequest::new(from, to, czk("2"))
-            .with_key("k")
+            .with_idempotency_key("k")
             .into(),
         TransferRequest::new(to, from, czk("1"))
-            .with_key("k")
+            .with_idempotency_key("k")
             .into(),
         TransferRequest::new(from, other, czk("1"))
-            .with_key("k")
+            .with_idempotency_key("k")
             .into(),
         TransferRequest::new(other, to, czk("1"))
-            .with_key("k")
+            .with_idempotency_key("k")
             .into(),
         TransferRequest::new(from, to, czk("1"))
-            .described("x")
-            .with_key("k")
+            .with_description("x")
+            .with_idempotency_key("k")
             .into(),
-        PostingRequest::deposit(to, czk("1")).with_key("k").into(),
+        PostingRequest::deposit(to, czk("1"))
+            .with_idempotency_key("k")
+            .into(),
     ];
     for request in others {
         let refused = bank.ledger.submit(request.clone()).await.unwrap_err();
-        let LedgerError::Refused(Refusal::KeyReused {
+        let LedgerError::Rejected(Rejection::KeyReused {
             key,
             first: used_for,
         }) = refused
@@ -104,8 +106,8 @@ async fn same_key_and_another_request_is_refused(bank: TestBank) {
 
 async fn within_one_list_too(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let request = Request::from(TransferRequest::new(from, to, czk("1")).with_key("a"));
-    let another = Request::from(TransferRequest::new(from, to, czk("2")).with_key("a"));
+    let request = Request::from(TransferRequest::new(from, to, czk("1")).with_idempotency_key("a"));
+    let another = Request::from(TransferRequest::new(from, to, czk("2")).with_idempotency_key("a"));
     let outcomes = bank
         .ledger
         .submit_all(&[request.clone(), request.clone(), another])
@@ -114,7 +116,7 @@ async fn within_one_list_too(bank: TestBank) {
     let [
         Outcome::Posted(first),
         Outcome::Replayed(second),
-        Outcome::Refused(Refusal::KeyReused { .. }),
+        Outcome::Rejected(Rejection::KeyReused { .. }),
     ] = outcomes.as_slice()
     else {
         panic!("{outcomes:?}")
@@ -126,7 +128,7 @@ async fn within_one_list_too(bank: TestBank) {
 
 async fn within_one_transaction_too(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let request = TransferRequest::new(from, to, czk("1")).with_key("a");
+    let request = TransferRequest::new(from, to, czk("1")).with_idempotency_key("a");
     let mut transaction = bank.database.begin().await.unwrap();
     let first = Ledger::transfer_in(&mut transaction, request.clone())
         .await
@@ -145,7 +147,8 @@ async fn sixty_four_at_once_happen_once(bank: TestBank) {
         bank.account(czk("0")).await,
     );
     for key in 0..20 {
-        let request = TransferRequest::new(from, to, czk("1")).with_key(format!("key {key}"));
+        let request =
+            TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("key {key}"));
         let receipts = join_all((0..64).map(|_| bank.ledger.transfer(request.clone()))).await;
         let first = receipts[0].as_ref().unwrap();
         assert!(
@@ -167,7 +170,8 @@ async fn one_key_on_different_accounts_at_once_happens_once(bank: TestBank) {
     for round in 0..10 {
         let attempts = pairs.iter().map(|(from, to)| {
             bank.ledger.transfer(
-                TransferRequest::new(*from, *to, czk("1")).with_key(format!("round {round}")),
+                TransferRequest::new(*from, *to, czk("1"))
+                    .with_idempotency_key(format!("round {round}")),
             )
         });
         let outcomes = join_all(attempts).await;
@@ -177,7 +181,7 @@ async fn one_key_on_different_accounts_at_once_happens_once(bank: TestBank) {
             assert!(
                 matches!(
                     outcome,
-                    Ok(_) | Err(LedgerError::Refused(Refusal::KeyReused { .. }))
+                    Ok(_) | Err(LedgerError::Rejected(Rejection::KeyReused { .. }))
                 ),
                 "{outcome:?}"
             );
@@ -188,7 +192,7 @@ async fn one_key_on_different_accounts_at_once_happens_once(bank: TestBank) {
 
 async fn a_refused_request_leaves_its_key_free(bank: TestBank) {
     let (from, to) = (bank.account(czk("0")).await, bank.account(czk("0")).await);
-    let request = TransferRequest::new(from, to, czk("5")).with_key("later");
+    let request = TransferRequest::new(from, to, czk("5")).with_idempotency_key("later");
     assert!(bank.ledger.transfer(request.clone()).await.is_err());
     bank.ledger
         .submit(PostingRequest::deposit(from, czk("5")))
@@ -213,12 +217,12 @@ async fn a_snapshot_that_cannot_see_the_other_fails_clearly(bank: TestBank) {
         .await
         .unwrap();
     bank.ledger
-        .transfer(TransferRequest::new(other_from, other_to, czk("1")).with_key("k"))
+        .transfer(TransferRequest::new(other_from, other_to, czk("1")).with_idempotency_key("k"))
         .await
         .unwrap();
     let failed = Ledger::transfer_in(
         &mut transaction,
-        TransferRequest::new(from, to, czk("1")).with_key("k"),
+        TransferRequest::new(from, to, czk("1")).with_idempotency_key("k"),
     )
     .await;
     let Err(LedgerError::Database(error)) = failed else {
@@ -242,7 +246,7 @@ async fn every_way(bank: &TestBank, other: &Request, request: &Request) -> Vec<O
     let outcome = |answer: Result<Receipt, LedgerError>, first: &Receipt| match answer {
         Ok(receipt) if receipt == *first => Outcome::Replayed(receipt),
         Ok(receipt) => Outcome::Posted(receipt),
-        Err(LedgerError::Refused(refusal)) => Outcome::Refused(refusal),
+        Err(LedgerError::Rejected(rejection)) => Outcome::Rejected(rejection),
         Err(error) => panic!("{error:?}"),
     };
     let first = bank.ledger.submit(other.clone()).await.unwrap();
@@ -253,12 +257,15 @@ async fn every_way(bank: &TestBank, other: &Request, request: &Request) -> Vec<O
         answer => outcomes.push(outcome(answer, &first)),
     }
     // Warm, so that it is decided on what is remembered.
-    for ledger in [bank.ledger.clone(), bank.ledger.clone().remembering(0)] {
+    for ledger in [
+        bank.ledger.clone(),
+        bank.ledger.clone().with_account_cache_capacity(0),
+    ] {
         let mut list = ledger.submit_all(&both).await.unwrap();
         assert!(matches!(list[0], Outcome::Posted(_)), "{list:?}");
         outcomes.push(list.remove(1));
     }
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = GroupCommitLedger::new(&bank.ledger);
     for _ in 0..3 {
         let (posted, answer) = tokio::join!(
             gathered.submit(other.clone()),
@@ -284,10 +291,10 @@ async fn a_used_key_is_found_before_any_rejection(bank: TestBank) {
     let (payer, payee) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let other = Request::from(TransferRequest::new(payer, payee, czk("1")));
     let rent = |from: AccountId, to: AccountId, amount: &str| {
-        Request::from(TransferRequest::new(from, to, czk(amount)).with_key("rent"))
+        Request::from(TransferRequest::new(from, to, czk(amount)).with_idempotency_key("rent"))
     };
     let first = bank.ledger.submit(rent(from, to, "100")).await.unwrap();
-    let bad_text = TransferRequest::new(from, to, czk("100")).described("\0");
+    let bad_text = TransferRequest::new(from, to, czk("100")).with_description("\0");
     let mut others = vec![
         rent(from, to, "99"),
         rent(from, to, "101"),
@@ -295,7 +302,7 @@ async fn a_used_key_is_found_before_any_rejection(bank: TestBank) {
         rent(from, to, "0"),
         rent(from, to, "-1"),
         rent(from, AccountId::new(), "100"),
-        Request::from(bad_text.with_key("rent")),
+        Request::from(bad_text.with_idempotency_key("rent")),
     ];
     for status in [
         AccountStatus::Active,
@@ -318,7 +325,7 @@ async fn a_used_key_is_found_before_any_rejection(bank: TestBank) {
         for request in &mut others {
             for outcome in every_way(&bank, &other, request).await {
                 assert!(
-                    matches!(&outcome, Outcome::Refused(Refusal::KeyReused { first: used, .. })
+                    matches!(&outcome, Outcome::Rejected(Rejection::KeyReused { first: used, .. })
                              if *used == first.transfer_id),
                     "payer {status}, {request:?}: {outcome:?}"
                 );
@@ -330,10 +337,11 @@ async fn a_used_key_is_found_before_any_rejection(bank: TestBank) {
             .unwrap();
     }
     // Without a transfer, the same are refused for what they are.
-    let free = Request::from(TransferRequest::new(payee, payee, czk("1")).with_key("free"));
+    let free =
+        Request::from(TransferRequest::new(payee, payee, czk("1")).with_idempotency_key("free"));
     for outcome in every_way(&bank, &other, &free).await {
         assert!(
-            matches!(outcome, Outcome::Refused(Refusal::SameAccount { .. })),
+            matches!(outcome, Outcome::Rejected(Rejection::SameAccount { .. })),
             "{outcome:?}"
         );
     }
@@ -344,11 +352,11 @@ async fn a_used_key_is_found_before_any_rejection(bank: TestBank) {
 async fn a_leap_second_is_refused(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let time = "2016-12-31T23:59:60.5Z".parse().unwrap();
-    let request = PostingRequest::deposit(account, czk("1")).at(time);
-    for request in [request.clone(), request.with_key("leap")] {
+    let request = PostingRequest::deposit(account, czk("1")).effective_at(time);
+    for request in [request.clone(), request.with_idempotency_key("leap")] {
         let refused = bank.ledger.submit(request).await.unwrap_err();
         assert!(
-            matches!(refused, LedgerError::Refused(Refusal::LeapSecond { event_time }) if event_time == time),
+            matches!(refused, LedgerError::Rejected(Rejection::LeapSecond { event_time }) if event_time == time),
             "{refused:?}"
         );
     }

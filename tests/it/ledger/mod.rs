@@ -1,14 +1,14 @@
-//! The ledger: transfers, refusals, idempotency, batches, adjustments, and many at once.
+//! The ledger: transfers, rejections, idempotency, batches, adjustments, and many at once.
 
+mod account_cache;
 mod adjustment;
 mod batch;
-mod certainty;
 mod concurrency;
 mod durability;
-mod gather;
+mod group_commit;
 mod idempotency;
-mod memory;
+mod in_doubt;
 mod network;
 mod plans;
-mod refusal;
+mod rejection;
 mod transfer;

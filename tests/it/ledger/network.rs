@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_domain::{
-    AccountId, GatheredLedger, Ledger, LedgerError, Receipt, TransferId, TransferRequest,
+    AccountId, GroupCommitLedger, Ledger, LedgerError, Receipt, TransferId, TransferRequest,
 };
 
 use super::concurrency::random::Random;
@@ -35,14 +35,14 @@ fn config(bank: &TestBank, proxy: &FaultyProxy) -> DatabaseConfig {
 
 #[derive(Clone)]
 enum Way {
-    Alone(Ledger),
-    Gathered(GatheredLedger),
+    Autocommit(Ledger),
+    Gathered(GroupCommitLedger),
 }
 
 impl Way {
     async fn transfer(&self, request: TransferRequest) -> Result<Receipt, LedgerError> {
         match self {
-            Self::Alone(ledger) => ledger.transfer(request).await,
+            Self::Autocommit(ledger) => ledger.transfer(request).await,
             Self::Gathered(gathered) => {
                 let hurried = gathered.with_deadline(Instant::now() + DEADLINE);
                 hurried.transfer(request).await
@@ -73,8 +73,8 @@ async fn calls_are_over_within_twice_the_stated_limit_and_tell_the_truth(bank: T
             }
         };
         let ledger = Ledger::new(database);
-        ways.push(Way::Gathered(GatheredLedger::new(&ledger)));
-        ways.push(Way::Alone(ledger));
+        ways.push(Way::Gathered(GroupCommitLedger::new(&ledger)));
+        ways.push(Way::Autocommit(ledger));
     }
     let over = Arc::new(AtomicBool::new(false));
     let callers: Vec<_> = (0..CALLERS)
@@ -111,13 +111,13 @@ async fn call(caller: u64, way: Way, accounts: Vec<AccountId>, over: Arc<AtomicB
     while !over.load(Ordering::SeqCst) {
         let (from, to) = random.pair(&accounts);
         let key = format!("{caller} {}", told.len());
-        let request = TransferRequest::new(from, to, czk("1")).with_key(&key);
+        let request = TransferRequest::new(from, to, czk("1")).with_idempotency_key(&key);
         let asked = Instant::now();
         let outcome = way.transfer(request).await;
         told.push(Told {
             key,
             outcome,
-            is_alone: matches!(way, Way::Alone(_)),
+            is_alone: matches!(way, Way::Autocommit(_)),
             took: asked.elapsed(),
         });
     }
@@ -126,7 +126,7 @@ async fn call(caller: u64, way: Way, accounts: Vec<AccountId>, over: Arc<AtomicB
 
 fn assert_in_time(told: &[Told], bank: &TestBank, proxy: &FaultyProxy) {
     let config = config(bank, proxy);
-    let limit = config.silence_limit() + config.certainty_limit();
+    let limit = config.silence_limit() + config.in_doubt_limit();
     let longest = |alone: bool| {
         let all = told.iter().filter(|told| told.is_alone == alone);
         all.map(|told| told.took).max().unwrap_or_default()

@@ -68,7 +68,7 @@ async fn the_journal_is_never_read_as_a_whole(bank: TestBank) {
     config.pool_max = 1;
     let database = Database::connect(config).await.unwrap();
     let ledger = Ledger::new(database.clone());
-    let transfer = |key: String| TransferRequest::new(from, to, czk("1")).with_key(key);
+    let transfer = |key: String| TransferRequest::new(from, to, czk("1")).with_idempotency_key(key);
     // Plans are made here, first for one, then for many.
     for number in 0..20 {
         ledger

@@ -2,7 +2,7 @@
 
 use neobank_db::{Executor, TransactionError, statement};
 use neobank_domain::ledger::TransferType;
-use neobank_domain::{Ledger, LedgerError, Refusal, TransferRequest};
+use neobank_domain::{Ledger, LedgerError, Rejection, TransferRequest};
 
 use crate::harness::{TestBank, czk};
 
@@ -22,7 +22,7 @@ async fn moves_money_and_leaves_two_entries(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("5")).await);
     let receipt = bank
         .ledger
-        .transfer(TransferRequest::new(from, to, czk("30.50")).described("Rent"))
+        .transfer(TransferRequest::new(from, to, czk("30.50")).with_description("Rent"))
         .await
         .unwrap();
 
@@ -71,7 +71,13 @@ async fn costs_one_round_trip(bank: TestBank) {
 }
 
 async fn costs_two_round_trips_under_locks(bank: TestBank) {
-    let trips = round_trips_of(&bank, 5, |_| (), |ledger| ledger.remembering(0)).await;
+    let trips = round_trips_of(
+        &bank,
+        5,
+        |_| (),
+        |ledger| ledger.with_account_cache_capacity(0),
+    )
+    .await;
     assert_eq!(trips[1..], [2, 2, 2, 2], "after the first");
 }
 
@@ -110,7 +116,9 @@ async fn round_trips_of(
     for _ in 0..transfers {
         let before = proxy.round_trips();
         ledger
-            .transfer(TransferRequest::new(from, to, czk("1")).with_key(format!("{trips:?}")))
+            .transfer(
+                TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("{trips:?}")),
+            )
             .await
             .unwrap();
         trips.push(proxy.round_trips() - before);
@@ -134,7 +142,7 @@ async fn uses_the_overdraft_to_its_limit(bank: TestBank) {
         .transfer(TransferRequest::new(from, to, czk("0.01")))
         .await
         .unwrap_err();
-    let LedgerError::Refused(Refusal::InsufficientFunds {
+    let LedgerError::Rejected(Rejection::InsufficientFunds {
         available,
         requested,
         ..
@@ -180,7 +188,7 @@ async fn inside_a_transaction_a_refusal_leaves_it_usable(bank: TestBank) {
                 Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("1000"))).await;
             assert!(matches!(
                 refused,
-                Err(LedgerError::Refused(Refusal::InsufficientFunds { .. }))
+                Err(LedgerError::Rejected(Rejection::InsufficientFunds { .. }))
             ));
             Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("2"))).await?;
             Ok::<_, LedgerError>(())

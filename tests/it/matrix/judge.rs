@@ -1,4 +1,4 @@
-//! What is a right answer, and what a clear refusal.
+//! What is a right answer, and what a clear rejection.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::programs::Program;
 use super::table::Row;
 use crate::cli::program::Run;
 
-/// The longest refusal, in characters: one or two sentences.
+/// The longest rejection, in characters: one or two sentences.
 const REFUSAL_MAX: usize = 600;
 
 /// What no person should read.
@@ -23,7 +23,7 @@ const FOREIGN: [&str; 10] = [
     "code: ",
 ];
 
-/// Nothing, or why the answer is neither right nor a clear refusal.
+/// Nothing, or why the answer is neither right nor a clear rejection.
 pub(super) fn judge(row: &Row, found: &Run, expected: &[i32], is_json: bool) -> Result<(), String> {
     let all = format!("{}{}", found.out, found.err);
     if !expected.contains(&found.code) {
@@ -39,9 +39,9 @@ pub(super) fn judge(row: &Row, found: &Run, expected: &[i32], is_json: bool) -> 
         _ if found.code == 0 => is_said(&found.out),
         // Not as it should be, or n/a: that is what it shows.
         Program::Neobank if found.code == 1 && !found.out.is_empty() => Ok(()),
-        Program::Neobank if row.has_json() => refusal(found.err.trim_end()),
+        Program::Neobank if row.has_json() => rejection(found.err.trim_end()),
         Program::Neobank => is_said(&found.out),
-        Program::Xtask => refusal(last),
+        Program::Xtask => rejection(last),
     }
 }
 
@@ -56,22 +56,22 @@ fn document(row: &Row, found: &Run) -> Result<(), String> {
         (0, None) if !document["data"].is_null() => Ok(()),
         // What was looked at is not as it should be, or not available.
         (1, None) if !document["data"].is_null() => Ok(()),
-        (1.., Some(message)) => refusal(&format!("error: {message}")),
+        (1.., Some(message)) => rejection(&format!("error: {message}")),
         _ => Err(format!("code {} with {}", found.code, found.out)),
     }
 }
 
 /// One sentence, or a few, on one line.
-fn refusal(said: &str) -> Result<(), String> {
+fn rejection(said: &str) -> Result<(), String> {
     let message = said
         .strip_prefix("error: ")
-        .ok_or_else(|| format!("no refusal: {said:?}"))?;
+        .ok_or_else(|| format!("no rejection: {said:?}"))?;
     let is_clear = !message.is_empty()
         && message.lines().count() == 1
         && message.chars().count() <= REFUSAL_MAX;
     is_clear
         .then_some(())
-        .ok_or_else(|| format!("no clear refusal: {said:?}"))
+        .ok_or_else(|| format!("no clear rejection: {said:?}"))
 }
 
 fn is_said(text: &str) -> Result<(), String> {

@@ -1,7 +1,7 @@
-//! Every command in every place where it may be run: its answer is right, or a clear refusal.
+//! Every command in every place where it may be run: its answer is right, or a clear rejection.
 //!
 //! The table says for each command, in each place, the exit code: `0` is a right answer, and any
-//! other is a refusal that the operator's guide documents, in one sentence that names the reason.
+//! other is a rejection that the operator's guide documents, in one sentence that names the reason.
 
 mod cells;
 mod judge;
@@ -109,7 +109,7 @@ async fn visit(servers: &Servers, place: Place) -> Visit {
             continue;
         };
         let started = std::time::Instant::now();
-        // A refusal changed nothing, so it can be asked for twice.
+        // A rejection changed nothing, so it can be asked for twice.
         let ways = if expected == [0] {
             &[true][..]
         } else {

@@ -362,7 +362,7 @@ on_rolled_out_databases!(
     each_changed_trigger_is_named,
     each_changed_table_is_named,
     each_changed_privilege_is_named,
-    what_a_bank_adds_is_no_breach,
+    what_a_bank_adds_is_no_violation,
     status_and_audit_answer_with_what_was_found,
     what_is_pending_anyway_is_not_compared,
     every_role_and_setting_sees_the_same,
@@ -408,7 +408,7 @@ async fn each_is_named(database: &EmptyDatabase, list: &[Tampering]) {
     assert_eq!(named(&untouched(&superuser).await), [""; 0]);
 }
 
-async fn what_a_bank_adds_is_no_breach(database: EmptyDatabase) {
+async fn what_a_bank_adds_is_no_violation(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     for (change, expected) in NOTED {
         let transaction = superuser.begin().await.unwrap();
@@ -463,14 +463,14 @@ async fn untouched(database: &Database) -> Status {
 }
 
 fn named(status: &Status) -> Vec<String> {
-    status.breaches().map(ToString::to_string).collect()
+    status.violations().map(ToString::to_string).collect()
 }
 
 async fn status_and_audit_answer_with_what_was_found(database: EmptyDatabase) {
     let url = &database.url;
     let current = run(url, &["migrate", "status", "--json"]).await;
     assert_eq!(current.code, 0, "{}", current.out);
-    assert_eq!(current.json()["data"]["breaches"], Value::Array(vec![]));
+    assert_eq!(current.json()["data"]["violations"], Value::Array(vec![]));
     assert_eq!(run(url, &["audit"]).await.code, 0);
 
     let superuser = database.superuser().await;
@@ -486,13 +486,13 @@ async fn status_and_audit_answer_with_what_was_found(database: EmptyDatabase) {
     let data = status.json()["data"].clone();
     assert_eq!(data["verdict"], "wrong");
     assert_eq!(data["catalogue"], "compared");
-    assert_eq!(data["breaches"].as_array().unwrap().len(), 2);
+    assert_eq!(data["violations"].as_array().unwrap().len(), 2);
     assert_eq!(
-        data["breaches"][0]["name"],
+        data["violations"][0]["name"],
         "banking.refuse_journal_change()"
     );
-    assert_eq!(data["breaches"][0]["change"], "changed");
-    assert_eq!(data["breaches"][1]["properties"][0]["found"], "never");
+    assert_eq!(data["violations"][0]["change"], "changed");
+    assert_eq!(data["violations"][1]["properties"][0]["found"], "never");
     let plain = run(url, &["migrate", "status"]).await;
     assert!(
         plain
@@ -506,13 +506,13 @@ async fn status_and_audit_answer_with_what_was_found(database: EmptyDatabase) {
 
     let audit = run(url, &["audit", "--json"]).await;
     assert_eq!(audit.code, 1, "{}", audit.out);
-    let breaches = audit.json()["data"]["breaches"].clone();
-    let subjects: Vec<&str> = breaches
+    let violations = audit.json()["data"]["violations"].clone();
+    let subjects: Vec<&str> = violations
         .as_array()
         .unwrap()
         .iter()
-        .filter(|breach| breach["promise"] == "the schema is as it was shipped")
-        .filter_map(|breach| breach["subject"].as_str())
+        .filter(|violation| violation["invariant"] == "the schema is as it was shipped")
+        .filter_map(|violation| violation["subject"].as_str())
         .collect();
     assert_eq!(
         subjects,
@@ -556,7 +556,7 @@ async fn what_is_pending_anyway_is_not_compared(database: EmptyDatabase) {
     let audit = run(&database.url, &["audit", "--json"]).await;
     assert_eq!(audit.code, 1, "{}", audit.out);
     assert_eq!(
-        audit.json()["data"]["breaches"][0]["subject"],
+        audit.json()["data"]["violations"][0]["subject"],
         "the rollout"
     );
 }
@@ -721,7 +721,7 @@ async fn the_next_rollout_restores_what_has_a_file_of_its_own(database: EmptyDat
         "DROP TRIGGER accounts_open_empty ON banking.accounts",
         "ALTER VIEW concurrency.v_lock_analysis SET (security_barrier)",
         "REVOKE SELECT ON banking.accounts FROM neobank_read",
-        // Not restored by a file: it stays a breach.
+        // Not restored by a file: it stays a violation.
         "GRANT UPDATE ON banking.transfers TO pg_monitor",
     ] {
         superuser.execute(statement(sql, [])).await.unwrap();

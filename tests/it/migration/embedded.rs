@@ -46,7 +46,7 @@ async fn a_roll_out_goes_on_where_it_stopped(database: EmptyDatabase) {
             .iter()
             .all(|object| object.state == ObjectState::Current)
     );
-    assert_eq!(status.breaches().collect::<Vec<_>>(), [] as [&_; 0]);
+    assert_eq!(status.violations().collect::<Vec<_>>(), [] as [&_; 0]);
 }
 
 async fn embedded(database: &EmptyDatabase) -> DatabaseConnection {

@@ -86,7 +86,7 @@ async fn an_undeclared_pooler_is_refused_at_connect(bank: TestBank) {
     drop_user(&bank, &config).await;
 }
 
-/// One client of a small pool in session mode keeps the others out; that alone is no refusal.
+/// One client of a small pool in session mode keeps the others out; that alone is no rejection.
 async fn a_pooler_that_drops_settings_in_session_mode_is_told(bank: TestBank) {
     for size in [1, 4] {
         let (pgbouncer, mut config) = before(&bank, |config| {

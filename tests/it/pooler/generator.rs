@@ -145,7 +145,7 @@ async fn both_functions_refuse_the_same(bank: TestBank) {
     for (number, change) in changes.into_iter().enumerate() {
         let mut config = simple(newest);
         change(&mut config);
-        let refusal = config.ini().unwrap_err().to_string();
+        let rejection = config.ini().unwrap_err().to_string();
         match ask(&bank, &config).await {
             Err(DatabaseError::Server(server)) => {
                 assert_eq!(server.sqlstate, "22023", "{number}: {server}");
@@ -153,11 +153,11 @@ async fn both_functions_refuse_the_same(bank: TestBank) {
                 let first = |text: &str| text.split(' ').next().map(str::to_owned);
                 assert_eq!(
                     first(&server.message),
-                    first(&refusal),
-                    "{number}: {server} and {refusal}"
+                    first(&rejection),
+                    "{number}: {server} and {rejection}"
                 );
             }
-            other => panic!("{number}: {other:?} where Rust says {refusal}"),
+            other => panic!("{number}: {other:?} where Rust says {rejection}"),
         }
     }
 }

@@ -25,7 +25,7 @@ async fn both_functions_say_the_same(bank: TestBank) {
         random ^= random << 17;
         random % below
     };
-    let (mut sizes, mut refusals) = (0, 0);
+    let (mut sizes, mut rejections) = (0, 0);
     for _ in 0..400 {
         let mut input = PoolSizeInput::new(
             next(1000) as u32,
@@ -69,7 +69,7 @@ async fn both_functions_say_the_same(bank: TestBank) {
                 }
             }
             (Err(error), Err(DatabaseError::Server(server))) => {
-                refusals += 1;
+                rejections += 1;
                 assert_eq!(server.sqlstate, "22023", "{server}");
                 if matches!(error, PoolSizeError::NoSafeSize { .. }) {
                     assert_eq!(server.message, error.to_string());
@@ -79,8 +79,8 @@ async fn both_functions_say_the_same(bank: TestBank) {
         }
     }
     assert!(
-        sizes > 50 && refusals > 50,
-        "{sizes} sizes, {refusals} refusals"
+        sizes > 50 && rejections > 50,
+        "{sizes} sizes, {rejections} rejections"
     );
 }
 

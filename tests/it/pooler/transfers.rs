@@ -32,7 +32,7 @@ async fn move_money_and_keep_every_promise(bank: TestBank) {
                 ledger
                     .transfer(
                         TransferRequest::new(from, to, czk("1"))
-                            .with_key(format!("{client}-{number}")),
+                            .with_idempotency_key(format!("{client}-{number}")),
                     )
                     .await
                     .unwrap();

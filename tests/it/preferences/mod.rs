@@ -2,7 +2,7 @@
 
 mod concurrency;
 mod merge;
-mod refusal;
+mod rejection;
 
 use neobank_domain::CustomerId;
 use neobank_domain::preferences::{self, PreferenceUpdate};

@@ -4,7 +4,7 @@ mod days;
 mod model;
 mod pages;
 mod plan;
-mod refusal;
+mod rejection;
 mod summary;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -37,7 +37,7 @@ pub(crate) async fn post(bank: &TestBank, account: AccountId, postings: &[(DateT
             } else {
                 PostingRequest::withdrawal(account, amount.negated())
             };
-            posting.at(*time).into()
+            posting.effective_at(*time).into()
         })
         .collect();
     for outcome in bank.ledger.submit_all(&requests).await.unwrap() {

@@ -88,7 +88,10 @@ async fn stable_while_entries_arrive(bank: TestBank) {
         seen.extend(page.entries.iter().map(|entry| entry.entry_number));
         // One at the very time of the others, the rest later.
         bank.ledger
-            .submit(PostingRequest::deposit(account, czk("1")).at(time("2020-01-01T10:00:00Z")))
+            .submit(
+                PostingRequest::deposit(account, czk("1"))
+                    .effective_at(time("2020-01-01T10:00:00Z")),
+            )
             .await
             .ok();
         bank.ledger

@@ -34,18 +34,18 @@ pub(super) async fn show(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the auditor and returns how many breaches it found.
+/// Runs the auditor and returns how many violations it found.
 pub(super) async fn audit(database: &Database) -> anyhow::Result<usize> {
-    let breaches = audit::breaches(database).await?;
-    match breaches.len() {
-        0 => println!("  the auditor found no breach of any promise"),
+    let violations = audit::violations(database).await?;
+    match violations.len() {
+        0 => println!("  the auditor found no violation of any invariant"),
         count => println!("  THE AUDITOR FOUND {count} BREACHES"),
     }
-    for breach in breaches.iter().take(10) {
+    for violation in violations.iter().take(10) {
         println!(
             "  {}: {}: {}",
-            breach.check_name, breach.subject, breach.detail
+            violation.check_name, violation.subject, violation.detail
         );
     }
-    Ok(breaches.len())
+    Ok(violations.len())
 }

@@ -45,10 +45,10 @@ pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     books::show(&database).await?;
     statement::show(&database, &replayed).await?;
     transfers::run(&database, &replayed, arguments.tasks, arguments.transfers).await?;
-    let breaches = books::audit(&database).await?;
+    let violations = books::audit(&database).await?;
 
     println!("\nDone in {:.1} s.", started.elapsed().as_secs_f64());
-    if !replayed.all_equal || breaches > 0 {
+    if !replayed.all_equal || violations > 0 {
         bail!("the books are not as they must be");
     }
     server::end(server, arguments.keep)?;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use neobank_db::{Database, Executor, statement};
-use neobank_domain::{AccountId, Currency, Ledger, LedgerError, Money, Refusal, TransferRequest};
+use neobank_domain::{AccountId, Currency, Ledger, LedgerError, Money, Rejection, TransferRequest};
 use rust_decimal::Decimal;
 use tokio::task::JoinSet;
 
@@ -94,11 +94,11 @@ async fn transfer_until(
         let (from, to, minor) = choose(accounts, number);
         let amount = Money::new(Decimal::new(minor, 2), currency)?;
         let request = TransferRequest::new(from, to, amount)
-            .described(format!("Demo by task {task}"))
-            .with_key(format!("demo/{number}"));
+            .with_description(format!("Demo by task {task}"))
+            .with_idempotency_key(format!("demo/{number}"));
         match ledger.transfer(request).await {
             Ok(_) => counts.done.fetch_add(1, Ordering::SeqCst),
-            Err(LedgerError::Refused(Refusal::InsufficientFunds { .. })) => {
+            Err(LedgerError::Rejected(Rejection::InsufficientFunds { .. })) => {
                 counts.without_funds.fetch_add(1, Ordering::SeqCst)
             }
             Err(other) => return Err(other.into()),

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use neobank_db::Database;
-use neobank_domain::ledger::gather::GatherOptions;
-use neobank_domain::{GatheredLedger, Ledger, LedgerError};
+use neobank_domain::ledger::group_commit::GroupCommitOptions;
+use neobank_domain::{GroupCommitLedger, Ledger, LedgerError};
 use tokio::task::JoinSet;
 
 use crate::books::transfer;
@@ -30,7 +30,7 @@ pub(super) struct Crowd {
 }
 
 struct Shared {
-    gathered: GatheredLedger,
+    gathered: GroupCommitLedger,
     over: AtomicBool,
     /// Of the others.
     done: AtomicU64,
@@ -49,11 +49,11 @@ impl Crowd {
                 wanted: "at least 4 to measure faults",
             });
         }
-        let mut limits = GatherOptions::default();
+        let mut limits = GroupCommitOptions::default();
         limits.group_size_max = options.group_size;
-        limits.lanes = options.lanes;
-        let ledger = Ledger::new(database).remembering(options.remembered);
-        let gathered = GatheredLedger::with_options(&ledger, limits)
+        limits.workers = options.workers;
+        let ledger = Ledger::new(database).with_account_cache_capacity(options.account_cache);
+        let gathered = GroupCommitLedger::with_options(&ledger, limits)
             .map_err(|error| BenchError::other("gathering", error))?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -98,7 +98,7 @@ impl Crowd {
 
     pub(super) async fn until_a_group_is_under_way(&self) {
         let metrics = || self.shared.gathered.metrics();
-        while metrics().lanes == 0 {
+        while metrics().workers == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -156,7 +156,7 @@ impl Shared {
                 .await
             {
                 Ok(_) => break,
-                Err(error @ LedgerError::Refused(_)) => return Err(error.into()),
+                Err(error @ LedgerError::Rejected(_)) => return Err(error.into()),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }

@@ -135,7 +135,7 @@ async fn measure(
         killed = Some(kill(options, host, &mut books).await?);
         books = books.copied(options, host).await?;
     }
-    progress.set_message("every promise about the books");
+    progress.set_message("every invariant of the books");
     Ok(Faults {
         postgres: host.version(),
         accounts: options.accounts,
@@ -191,7 +191,7 @@ async fn line(
             transaction.execute(lock).await?;
             stranger = Some(transaction);
         }
-        Fault::RefusedRequests => Refused::begin(host).await?,
+        Fault::RefusedRequests => Rejected::begin(host).await?,
         Fault::TakenLocks => taker = Some(locks::Taker::start(host).await?),
         Fault::StoppedProcess => stopped = Some(Stopped::all(host).await?),
     }
@@ -217,7 +217,7 @@ async fn line(
         taker.stop().await?;
     }
     if fault == Fault::RefusedRequests {
-        Refused::end(host).await?;
+        Rejected::end(host).await?;
     }
     books.transfers += crowd.end().await?;
     Ok((done as f64 / elapsed.as_secs_f64(), longest))
@@ -257,7 +257,7 @@ async fn kill(options: &Options, host: &Host, books: &mut Books) -> Result<Kille
 }
 
 async fn database(host: &Host, options: &Options) -> Result<Database, BenchError> {
-    let mut config = host.application(options.lanes.saturating_add(8))?;
+    let mut config = host.application(options.workers.saturating_add(8))?;
     config.application_name = APPLICATION.to_owned();
     Ok(Database::connect(config).await?)
 }
@@ -293,9 +293,9 @@ fn signal(name: &'static str, processes: &[String]) -> Result<(), BenchError> {
 }
 
 /// The database refuses each entry of the account that is held in other lines.
-struct Refused;
+struct Rejected;
 
-impl Refused {
+impl Rejected {
     async fn begin(host: &Host) -> Result<(), BenchError> {
         let held = account(crowd::HELD);
         for sql in [
@@ -392,7 +392,7 @@ impl fmt::Display for Faults {
         }
         write!(
             formatter,
-            "every promise about the books holds: {} entries were looked at",
+            "every invariant of the books holds: {} entries were looked at",
             self.entries
         )
     }

@@ -52,7 +52,7 @@ pub struct Soak {
     pub grows: bool,
     /// Entries that were looked at in the end; none when the books are not known to be sound.
     pub entries: Option<u64>,
-    /// Why they are not: a broken promise, or whatever kept the audit from its end.
+    /// a violation, or whatever kept the audit from its end.
     pub unsound: Option<String>,
 }
 
@@ -122,7 +122,7 @@ async fn measure(
     drop(sampler);
     books.transfers += running.finish().await?;
     gathered.close();
-    progress.set_message("every promise about the books");
+    progress.set_message("every invariant of the books");
     let trends = trend::trends(&samples, options.tolerance);
     let (entries, unsound) = match books.check().await {
         Ok(entries) => (Some(entries), None),

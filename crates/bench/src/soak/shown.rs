@@ -68,7 +68,7 @@ impl fmt::Display for Soak {
         match (self.entries, &self.unsound) {
             (Some(entries), None) => write!(
                 formatter,
-                "every promise about the books holds: {entries} entries were looked at"
+                "every invariant of the books holds: {entries} entries were looked at"
             ),
             (_, reason) => write!(
                 formatter,

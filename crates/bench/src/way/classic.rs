@@ -1,6 +1,6 @@
 //! The way that most programs take: lock the two rows, look, write what follows, commit; a statement at a time.
 //!
-//! On the same tables with the same triggers, so with the same promises; through SeaORM on its own sqlx pool. It locks both
+//! On the same tables with the same triggers, so with the same invariants; through SeaORM on its own sqlx pool. It locks both
 //! rows with one statement and in one order, takes the key's uniqueness for its check, and does not ping connections:
 //! anything else would be slower.
 

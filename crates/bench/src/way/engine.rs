@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use neobank_db::Database;
-use neobank_domain::ledger::gather::{GatherMetrics, GatherOptions};
-use neobank_domain::{GatheredLedger, Ledger};
+use neobank_domain::ledger::group_commit::{GroupCommitMetrics, GroupCommitOptions};
+use neobank_domain::{GroupCommitLedger, Ledger};
 
 use crate::books::transfer;
 use crate::error::BenchError;
@@ -17,7 +17,7 @@ pub(crate) struct Single(Ledger);
 
 impl Single {
     pub(crate) fn new(database: &Database, options: &Options) -> Self {
-        Self(Ledger::new(database.clone()).remembering(options.remembered))
+        Self(Ledger::new(database.clone()).with_account_cache_capacity(options.account_cache))
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
@@ -40,7 +40,7 @@ pub(crate) struct Gathered {
 }
 
 struct Instance {
-    gathered: GatheredLedger,
+    gathered: GroupCommitLedger,
     ledger: Ledger,
 }
 
@@ -48,21 +48,22 @@ impl Gathered {
     pub(crate) async fn connect(host: &Host, options: &Options) -> Result<Self, BenchError> {
         let connections = options
             .instances
-            .saturating_mul(options.lanes)
+            .saturating_mul(options.workers)
             .saturating_add(1);
         let database = Database::connect(host.application(connections)?).await?;
         Self::new(&database, options)
     }
 
     pub(crate) fn new(database: &Database, options: &Options) -> Result<Self, BenchError> {
-        let mut limits = GatherOptions::default();
+        let mut limits = GroupCommitOptions::default();
         limits.group_size_max = options.group_size;
-        limits.lanes = options.lanes;
+        limits.workers = options.workers;
         limits.waiting_max = 200_000;
         let instances = (0..options.instances).map(|_| {
-            let ledger = Ledger::new(database.clone()).remembering(options.remembered);
+            let ledger =
+                Ledger::new(database.clone()).with_account_cache_capacity(options.account_cache);
             let gathered =
-                GatheredLedger::with_options(&ledger, limits.clone()).map_err(|error| {
+                GroupCommitLedger::with_options(&ledger, limits.clone()).map_err(|error| {
                     BenchError::Option {
                         option: error.limit,
                         value: error.value.to_string(),
@@ -101,7 +102,7 @@ impl Gathered {
         }
     }
 
-    fn metrics(&self) -> impl Iterator<Item = GatherMetrics> {
+    fn metrics(&self) -> impl Iterator<Item = GroupCommitMetrics> {
         self.instances
             .iter()
             .map(|instance| instance.gathered.metrics())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use neobank_db::{Database, DatabaseError, IsolationLevel, TransactionOptions};
-use neobank_domain::audit::{self, Breach};
+use neobank_domain::audit::{self, Violation};
 use neobank_migration::{CatalogueStatus, status_within};
 use serde_json::{Value, json};
 
@@ -29,33 +29,33 @@ pub(crate) async fn run(connection: &Connection) -> Result<Answer, CommandError>
         config.statement_timeout = LIMIT;
     }
     let database = Database::connect(config).await?;
-    let mut breaches = audit::breaches(&database).await?;
-    breaches.extend(catalogue(&database).await?);
+    let mut violations = audit::violations(&database).await?;
+    violations.extend(catalogue(&database).await?);
     let mut table = Table::new(
         &["Promise", "Broken by", "What was found"],
-        "the auditor found no breach of any promise",
+        "the auditor found no violation of any invariant",
     );
-    for breach in &breaches {
+    for violation in &violations {
         table.row([
-            cell(&breach.check_name).mood(Mood::Bad),
-            cell(&breach.subject),
-            cell(&breach.detail),
+            cell(&violation.check_name).mood(Mood::Bad),
+            cell(&violation.subject),
+            cell(&violation.detail),
         ]);
     }
-    let views: Vec<Value> = breaches.iter().map(view).collect();
+    let views: Vec<Value> = violations.iter().map(view).collect();
     let answer = Answer::new(
         "audit",
-        json!({ "breaches": views }),
+        json!({ "violations": views }),
         vec![Block::Table(table)],
     )?;
     Ok(answer
-        .failed_if(!breaches.is_empty())
-        .with_check(check(&breaches)))
+        .failed_if(!violations.is_empty())
+        .with_check(check(&violations)))
 }
 
 /// Returns the differences between the schema and the shipped one. The books can be trusted only while their guards are those
 /// of this version.
-async fn catalogue(database: &Database) -> Result<Vec<Breach>, DatabaseError> {
+async fn catalogue(database: &Database) -> Result<Vec<Violation>, DatabaseError> {
     let options = TransactionOptions {
         isolation: IsolationLevel::RepeatableRead,
         read_only: true,
@@ -64,15 +64,15 @@ async fn catalogue(database: &Database) -> Result<Vec<Breach>, DatabaseError> {
     let transaction = database.begin_with(options).await?;
     let status = status_within(&transaction).await?;
     transaction.rollback().await?;
-    let breach = |subject: String, detail: String| Breach {
+    let violation = |subject: String, detail: String| Violation {
         check_name: "the schema is as it was shipped".to_owned(),
         subject,
         detail,
     };
-    let mut breaches: Vec<Breach> = status
-        .breaches()
+    let mut violations: Vec<Violation> = status
+        .violations()
         .map(|found| {
-            breach(
+            violation(
                 format!("{} {}", found.kind, found.name),
                 found.change.to_string(),
             )
@@ -81,32 +81,32 @@ async fn catalogue(database: &Database) -> Result<Vec<Breach>, DatabaseError> {
     if status.catalogue == CatalogueStatus::NotCompared {
         let detail =
             "not compared: the database is of another version; see `neobank migrate status`";
-        breaches.push(breach("the rollout".to_owned(), detail.to_owned()));
+        violations.push(violation("the rollout".to_owned(), detail.to_owned()));
     } else if status.left_out() > 0 {
         let detail = format!(
             "{} objects are of another version, and were not compared; see `neobank migrate status`",
             status.left_out()
         );
-        breaches.push(breach("the rollout".to_owned(), detail));
+        violations.push(violation("the rollout".to_owned(), detail));
     }
-    Ok(breaches)
+    Ok(violations)
 }
 
-fn view(breach: &Breach) -> Value {
-    json!({ "promise": breach.check_name, "subject": breach.subject, "detail": breach.detail })
+fn view(violation: &Violation) -> Value {
+    json!({ "invariant": violation.check_name, "subject": violation.subject, "detail": violation.detail })
 }
 
-/// One breach is one too many.
-fn check(breaches: &[Breach]) -> Check {
-    let count = u32::try_from(breaches.len()).unwrap_or(u32::MAX);
-    let summary = match breaches.first() {
-        None => "no breach of any promise".to_owned(),
+/// One violation is one too many.
+fn check(violations: &[Violation]) -> Check {
+    let count = u32::try_from(violations.len()).unwrap_or(u32::MAX);
+    let summary = match violations.first() {
+        None => "no violation of any invariant".to_owned(),
         Some(first) => format!(
-            "{count} breaches, the first: {} ({})",
+            "{count} violations, the first: {} ({})",
             first.check_name, first.subject
         ),
     };
-    let measure = Measure::new("breaches", f64::from(count), Unit::Count)
+    let measure = Measure::new("violations", f64::from(count), Unit::Count)
         .limits(None, Some(Range::above(0.0)));
     Check::new("audit", summary, vec![measure])
 }

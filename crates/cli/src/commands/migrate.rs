@@ -217,11 +217,11 @@ fn status(name: &'static str, status: &Status) -> Result<Answer, CommandError> {
             .iter()
             .map(|problem| Block::Note(format!("problem: {problem}"))),
     );
-    let breaches = status
-        .breaches()
-        .map(|breach| format!("not as shipped: {breach}"));
+    let violations = status
+        .violations()
+        .map(|violation| format!("not as shipped: {violation}"));
     let notes = status.notes().map(|note| format!("note: {note}"));
-    blocks.extend(breaches.chain(notes).map(Block::Note));
+    blocks.extend(violations.chain(notes).map(Block::Note));
     if status.catalogue == CatalogueStatus::NotCompared {
         let why =
             "the catalogue was not compared: the migrations of this version are not all applied";
@@ -235,7 +235,7 @@ fn status(name: &'static str, status: &Status) -> Result<Answer, CommandError> {
             CatalogueStatus::Compared(_) => "compared",
             CatalogueStatus::NotCompared => "not_compared",
         },
-        "breaches": status.breaches().map(difference_view).collect::<Vec<_>>(),
+        "violations": status.violations().map(difference_view).collect::<Vec<_>>(),
         "notes": status.notes().map(difference_view).collect::<Vec<_>>(),
     });
     Ok(Answer::new(name, data, blocks)?
@@ -267,8 +267,8 @@ fn check(status: &Status) -> Check {
     let mut problems = status.problems();
     problems.extend(
         status
-            .breaches()
-            .map(|breach| format!("not as shipped: {breach}")),
+            .violations()
+            .map(|violation| format!("not as shipped: {violation}")),
     );
     let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     let pending = status.pending();

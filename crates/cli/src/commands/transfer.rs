@@ -60,8 +60,8 @@ pub(crate) async fn transfer(
     let to = account::find(&database, &arguments.to).await?;
     let key = movement.key();
     let request = TransferRequest::new(from.account_id, to.account_id, amount)
-        .described(&movement.description)
-        .with_key(&key);
+        .with_description(&movement.description)
+        .with_idempotency_key(&key);
     submit("transfer", database, request.into(), &key, &[from, to]).await
 }
 
@@ -97,8 +97,8 @@ async fn post(
     let account = account::find(&database, &arguments.account).await?;
     let key = movement.key();
     let request = request(account.account_id, amount)
-        .described(&movement.description)
-        .with_key(&key);
+        .with_description(&movement.description)
+        .with_idempotency_key(&key);
     submit(name, database, request.into(), &key, &[account]).await
 }
 
@@ -129,8 +129,8 @@ async fn submit(
             let numbers = Numbers::of(&database, accounts, &receipt).await;
             receipt_answer(name, &receipt, "replayed", key, &numbers)
         }
-        Some(Outcome::Refused(refusal)) => {
-            let mut told = CommandError::from(refusal);
+        Some(Outcome::Rejected(rejection)) => {
+            let mut told = CommandError::from(rejection);
             told.message = account::with_numbers(&told.message, accounts);
             Err(told)
         }

@@ -14,8 +14,8 @@ pub use error::ConfigError;
 pub(crate) use target::ServerRole;
 pub use target::{AuthMethods, ChannelBinding, TargetSessionAttrs};
 
-use crate::lease::GRACE;
 use crate::pool::AutoSize;
+use crate::pooled_connection::GRACE;
 use crate::secret::Secret;
 
 /// Where the server is, who connects, and every limit of the pool.
@@ -308,7 +308,7 @@ impl DatabaseConfig {
     /// limit of a wait for a lock. After that time the server has ended an abandoned session, and waits for its locks are
     /// over.
     #[must_use]
-    pub fn certainty_limit(&self) -> Duration {
+    pub fn in_doubt_limit(&self) -> Duration {
         self.idle_in_transaction_timeout
             .saturating_add(self.lock_timeout)
     }

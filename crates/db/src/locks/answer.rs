@@ -66,7 +66,7 @@ pub(super) fn parts(names: &[LockName]) -> (Vec<String>, Vec<String>) {
         .unzip()
 }
 
-/// The refusal of a timeout is the one parameter that the server can find wrong.
+/// The rejection of a timeout is the one parameter that the server can find wrong.
 pub(super) fn failure(error: DatabaseError, timeout: Duration) -> LockError {
     match error.server() {
         Some(server) if server.sqlstate == "22023" => LockError::TimeoutTooLong { timeout },

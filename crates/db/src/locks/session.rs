@@ -38,7 +38,7 @@ const MARKER: &str = "neobank.session_lock";
 /// * Not re-entrant: each value has its own connection, so a second one for the same name waits for the first, also in the
 ///   same process, in the same task.
 /// * Each needs a connection to the server that is not one of the pool's.
-/// * Refused behind a pooler in transaction mode, where mutual exclusion does not hold. A pooler that nobody declared is
+/// * Rejected behind a pooler in transaction mode, where mutual exclusion does not hold. A pooler that nobody declared is
 ///   noticed where it gives one server session to two locks or a second session to one.
 ///
 /// # Example

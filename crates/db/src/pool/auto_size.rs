@@ -88,7 +88,7 @@ impl Sizer {
             before: connections.monitor.counted(),
             state: State::default(),
         };
-        let _ = connections.gate.take_window();
+        let _ = connections.semaphore.take_window();
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(sizer.auto.interval);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -116,11 +116,11 @@ impl Sizer {
         let Some(pool) = self.pool.upgrade() else {
             return false;
         };
-        let window = pool.gate.take_window();
+        let window = pool.semaphore.take_window();
         let now = pool.monitor.counted();
         let waits = now.waits.since(&self.before.waits);
         let holds = now.holds.since(&self.before.holds);
-        let size = pool.gate.status().size;
+        let size = pool.semaphore.status().size;
         let seen = Observation {
             elapsed: window.elapsed,
             size,

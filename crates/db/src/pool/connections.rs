@@ -8,29 +8,29 @@ use std::time::Duration;
 use deadpool::managed::{Object, Pool, PoolError, QueueMode, WeakPool};
 use tokio::time::Instant;
 
+use super::checkout::Hold;
+use super::connect_throttle::ConnectThrottle;
 use super::event::CloseReason;
-use super::gate::{Gate, Permit, Refusal};
-use super::holder::Hold;
 use super::monitor::Monitor;
-use super::opener::Opener;
+use super::semaphore::{Permit, Rejection, Semaphore};
 use super::timeout::{Advice, NAMED, PoolReport};
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
 use crate::error::DatabaseError;
-use crate::lease::Lease;
 use crate::manager::{Manager, OpenError};
+use crate::pooled_connection::PooledConnection;
 use crate::tls::Connector;
 
 /// The connections of one pool. Cheap to clone.
 ///
-/// The store underneath has room for `pool_max` connections; the gate in front of it decides how many there are. The
+/// The store underneath has room for `pool_max` connections; the semaphore in front of it decides how many there are. The
 /// store's own resizing is not used: it does not lower the limit while fewer connections exist than the new size allows.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     store: Pool<Manager>,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) semaphore: Arc<Semaphore>,
     pub(crate) monitor: Arc<Monitor>,
-    opener: Arc<Opener>,
+    connect_throttle: Arc<ConnectThrottle>,
     config: Arc<DatabaseConfig>,
 }
 
@@ -38,9 +38,9 @@ pub(crate) struct Connections {
 #[derive(Debug)]
 pub(crate) struct WeakConnections {
     store: WeakPool<Manager>,
-    gate: Arc<Gate>,
+    semaphore: Arc<Semaphore>,
     monitor: Arc<Monitor>,
-    opener: Arc<Opener>,
+    connect_throttle: Arc<ConnectThrottle>,
     config: Arc<DatabaseConfig>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Taken {
     permit: Option<Permit>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) monitor: Arc<Monitor>,
-    opener: Arc<Opener>,
+    connect_throttle: Arc<ConnectThrottle>,
 }
 
 /// How many connections there are.
@@ -66,12 +66,12 @@ impl Connections {
     /// No connection is opened yet.
     pub(crate) fn new(config: Arc<DatabaseConfig>, size: usize) -> Result<Self, DatabaseError> {
         let monitor = Monitor::new();
-        let opener = Arc::new(Opener::default());
+        let connect_throttle = Arc::new(ConnectThrottle::default());
         let manager = Manager {
             connector: Connector::new(&config.tls)?,
             config: DatabaseConfig::clone(&config),
             monitor: Arc::clone(&monitor),
-            opener: Arc::clone(&opener),
+            connect_throttle: Arc::clone(&connect_throttle),
         };
         let store = Pool::builder(manager)
             .max_size(config.pool_max)
@@ -89,9 +89,9 @@ impl Connections {
             })?;
         Ok(Self {
             store,
-            gate: Gate::new(size, config.waiters_max),
+            semaphore: Semaphore::new(size, config.waiters_max),
             monitor,
-            opener,
+            connect_throttle,
             config,
         })
     }
@@ -104,9 +104,9 @@ impl Connections {
     pub(crate) fn downgrade(&self) -> WeakConnections {
         WeakConnections {
             store: self.store.weak(),
-            gate: Arc::clone(&self.gate),
+            semaphore: Arc::clone(&self.semaphore),
             monitor: Arc::clone(&self.monitor),
-            opener: Arc::clone(&self.opener),
+            connect_throttle: Arc::clone(&self.connect_throttle),
             config: Arc::clone(&self.config),
         }
     }
@@ -116,7 +116,7 @@ impl Connections {
         &self,
         location: &'static Location<'static>,
         deadline: Option<std::time::Instant>,
-    ) -> Result<Lease, DatabaseError> {
+    ) -> Result<PooledConnection, DatabaseError> {
         let started = Instant::now();
         let limit = match deadline {
             None => self.config.acquire_timeout,
@@ -128,13 +128,13 @@ impl Connections {
             return Err(DatabaseError::deadline("a connection was asked for"));
         }
         let permit = self
-            .gate
+            .semaphore
             .acquire(limit)
             .await
-            .map_err(|refusal| self.refused(refusal, started.elapsed()))?;
+            .map_err(|rejection| self.refused(rejection, started.elapsed()))?;
         loop {
             // Listened to before asking, so that nothing is missed in between.
-            let mut changed = pin!(self.opener.changed());
+            let mut changed = pin!(self.connect_throttle.changed());
             changed.as_mut().enable();
             let later = match self.store.get().await {
                 Ok(object) => {
@@ -145,9 +145,13 @@ impl Connections {
                         permit: Some(permit),
                         hold,
                         monitor: Arc::clone(&self.monitor),
-                        opener: Arc::clone(&self.opener),
+                        connect_throttle: Arc::clone(&self.connect_throttle),
                     };
-                    return Ok(Lease::new(taken, Arc::clone(&self.config), deadline));
+                    return Ok(PooledConnection::new(
+                        taken,
+                        Arc::clone(&self.config),
+                        deadline,
+                    ));
                 }
                 Err(PoolError::Backend(OpenError::Later(later))) => later,
                 Err(PoolError::Backend(OpenError::Failed(error))) => return Err(error),
@@ -164,12 +168,12 @@ impl Connections {
             if tokio::time::timeout_at(until, changed).await.is_err() && Instant::now() >= last {
                 // Nothing was the matter with the others' use of the pool; connections could not be opened.
                 let waited = started.elapsed();
-                return Err(match self.opener.last_failure() {
+                return Err(match self.connect_throttle.last_failure() {
                     Some(failure) => {
                         self.monitor.timed_out(waited);
                         failure
                     }
-                    None => self.refused(Refusal::TimedOut, waited),
+                    None => self.refused(Rejection::TimedOut, waited),
                 });
             }
         }
@@ -178,8 +182,8 @@ impl Connections {
     /// Changes how many connections there may be, and closes idle ones that are too many. Returns what is in force.
     pub(crate) fn resize(&self, size: usize) -> (usize, usize) {
         let to = size.clamp(1, self.config.pool_max);
-        let from = self.gate.status().size;
-        let closing = self.gate.resize(to, |idle_allowed| {
+        let from = self.semaphore.status().size;
+        let closing = self.semaphore.resize(to, |idle_allowed| {
             let stored = self.stored();
             let mut may_close = stored.idle.saturating_sub(idle_allowed);
             self.close_idle(CloseReason::AboveSize, |_| {
@@ -201,7 +205,7 @@ impl Connections {
     }
 
     pub(crate) fn close(&self) {
-        self.gate.close();
+        self.semaphore.close();
         self.store.close();
     }
 
@@ -230,32 +234,38 @@ impl Connections {
         removed
     }
 
-    /// What a caller is told that the gate did not let in.
-    fn refused(&self, refusal: Refusal, waited: Duration) -> DatabaseError {
-        if refusal == Refusal::Closed {
+    /// What a caller is told that the semaphore did not let in.
+    fn refused(&self, rejection: Rejection, waited: Duration) -> DatabaseError {
+        if rejection == Rejection::Closed {
             return DatabaseError::PoolClosed;
         }
         self.monitor.timed_out(waited);
-        let status = self.gate.status();
+        let status = self.semaphore.status();
         let (in_use, pool_max) = (status.in_use, status.size);
-        match refusal {
-            Refusal::Overloaded { waiting } => DatabaseError::PoolOverloaded {
+        match rejection {
+            Rejection::Overloaded { waiting } => DatabaseError::PoolOverloaded {
                 in_use,
                 pool_max,
                 waiting,
             },
             _ => {
-                let holders = self.monitor.holders.longer_than(Duration::ZERO, usize::MAX);
-                let last_failure = self.opener.last_failure().map(|error| error.to_string());
+                let checkouts = self
+                    .monitor
+                    .checkouts
+                    .longer_than(Duration::ZERO, usize::MAX);
+                let last_failure = self
+                    .connect_throttle
+                    .last_failure()
+                    .map(|error| error.to_string());
                 let advice =
-                    Advice::for_holders(&holders, last_failure, self.config.acquire_timeout);
+                    Advice::for_checkouts(&checkouts, last_failure, self.config.acquire_timeout);
                 DatabaseError::PoolTimeout {
                     waited,
                     in_use,
                     pool_max,
                     waiting: status.waiting,
                     report: Box::new(PoolReport {
-                        holders: holders.into_iter().take(NAMED).collect(),
+                        checkouts: checkouts.into_iter().take(NAMED).collect(),
                         advice,
                     }),
                 }
@@ -269,9 +279,9 @@ impl WeakConnections {
     pub(crate) fn upgrade(&self) -> Option<Connections> {
         Some(Connections {
             store: self.store.upgrade()?,
-            gate: Arc::clone(&self.gate),
+            semaphore: Arc::clone(&self.semaphore),
             monitor: Arc::clone(&self.monitor),
-            opener: Arc::clone(&self.opener),
+            connect_throttle: Arc::clone(&self.connect_throttle),
             config: Arc::clone(&self.config),
         })
     }
@@ -315,7 +325,7 @@ impl Drop for Taken {
             }
             (_, permit) => drop(permit),
         }
-        self.opener.connection_came_back();
+        self.connect_throttle.connection_came_back();
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 
+use super::checkout::{Checkouts, Hold};
 use super::event::{CloseReason, ConnectionId, KEPT, PoolEvent, PoolEvents};
 use super::histogram::{Durations, Histogram};
-use super::holder::{Hold, Holders};
 use super::pattern::{Pattern, Patterns};
 use super::sizing::Reason;
 use crate::retry::RetryCounts;
@@ -18,7 +18,7 @@ use crate::retry::RetryCounts;
 #[derive(Debug)]
 pub(crate) struct Monitor {
     events: broadcast::Sender<PoolEvent>,
-    pub(crate) holders: Holders,
+    pub(crate) checkouts: Checkouts,
     pub(crate) patterns: Patterns,
     pub(crate) retries: RetryCounts,
     waits: Histogram,
@@ -64,7 +64,7 @@ impl Monitor {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             events: broadcast::Sender::new(KEPT),
-            holders: Holders::default(),
+            checkouts: Checkouts::default(),
             patterns: Patterns::default(),
             retries: RetryCounts::default(),
             waits: Histogram::new(),
@@ -113,11 +113,11 @@ impl Monitor {
         self.waits.record(waited);
         tracing::trace!(connection, ?waited, "a connection is in use");
         self.tell(PoolEvent::InUse { connection, waited });
-        self.holders.take(connection, location)
+        self.checkouts.take(connection, location)
     }
 
     pub(crate) fn given_back(&self, hold: &Hold) {
-        let held = self.holders.give_back(hold);
+        let held = self.checkouts.give_back(hold);
         self.holds.record(held);
         let connection = hold.connection();
         tracing::trace!(connection, ?held, "a connection came back");

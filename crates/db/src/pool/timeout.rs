@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::holder::Holder;
+use super::checkout::Checkout;
 
 /// Why there was no connection: who has them, and what to do. No parameter's value is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolReport {
     /// Those that have held a connection longest, five at most.
-    pub holders: Vec<Holder>,
+    pub checkouts: Vec<Checkout>,
     /// What is most likely the matter, and what to do about it.
     pub advice: Advice,
 }
@@ -37,35 +37,43 @@ pub enum Advice {
     Busy,
 }
 
-/// Holders named in a report.
+/// Checkouts named in a report.
 pub(crate) const NAMED: usize = 5;
 
 impl Advice {
     /// Judges by those that hold a connection.
-    pub(crate) fn for_holders(
-        holders: &[Holder],
+    pub(crate) fn for_checkouts(
+        checkouts: &[Checkout],
         last_failure: Option<String>,
         acquire_timeout: Duration,
     ) -> Self {
-        let most = |count: usize| count > 0 && count * 2 >= holders.len();
+        let most = |count: usize| count > 0 && count * 2 >= checkouts.len();
         if let Some(reason) = last_failure {
             return Self::CannotOpen { reason };
         }
-        if most(holders.iter().filter(|holder| holder.recovering).count()) {
+        if most(
+            checkouts
+                .iter()
+                .filter(|checkout| checkout.recovering)
+                .count(),
+        ) {
             return Self::Recovering;
         }
-        let is_idle =
-            |holder: &&Holder| holder.running.is_none() && holder.held >= acquire_timeout / 2;
-        if most(holders.iter().filter(is_idle).count()) {
+        let is_idle = |checkout: &&Checkout| {
+            checkout.running.is_none() && checkout.held >= acquire_timeout / 2
+        };
+        if most(checkouts.iter().filter(is_idle).count()) {
             return Self::HeldIdle;
         }
-        let running = holders.iter().filter(|holder| holder.running.is_some());
-        let longest = running.max_by_key(|holder| holder.running);
-        if let Some(statement) = longest.and_then(|holder| holder.statement.clone()) {
-            let same = holders.iter().filter(|holder| {
-                holder.running.is_some() && holder.statement.as_ref() == Some(&statement)
+        let running = checkouts
+            .iter()
+            .filter(|checkout| checkout.running.is_some());
+        let longest = running.max_by_key(|checkout| checkout.running);
+        if let Some(statement) = longest.and_then(|checkout| checkout.statement.clone()) {
+            let same = checkouts.iter().filter(|checkout| {
+                checkout.running.is_some() && checkout.statement.as_ref() == Some(&statement)
             });
-            if holders.len() > 1 && most(same.count()) {
+            if checkouts.len() > 1 && most(same.count()) {
                 return Self::SameStatement {
                     statement: statement.to_string(),
                 };
@@ -106,11 +114,11 @@ impl fmt::Display for Advice {
 impl fmt::Display for PoolReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.advice.fmt(formatter)?;
-        if !self.holders.is_empty() {
+        if !self.checkouts.is_empty() {
             formatter.write_str("; held longest: ")?;
-            for (place, holder) in self.holders.iter().enumerate() {
+            for (place, checkout) in self.checkouts.iter().enumerate() {
                 let separator = if place == 0 { "" } else { "; " };
-                write!(formatter, "{separator}{holder}")?;
+                write!(formatter, "{separator}{checkout}")?;
             }
         }
         Ok(())
@@ -121,8 +129,8 @@ impl fmt::Display for PoolReport {
 mod tests {
     use super::*;
 
-    fn holder(statement: Option<&str>, running: bool, held: u64) -> Holder {
-        Holder {
+    fn checkout(statement: Option<&str>, running: bool, held: u64) -> Checkout {
+        Checkout {
             connection: 1,
             taken_at: "src/teller.rs:7:9".to_owned(),
             held: Duration::from_millis(held),
@@ -132,16 +140,16 @@ mod tests {
         }
     }
 
-    fn advice(holders: &[Holder]) -> Advice {
-        Advice::for_holders(holders, None, Duration::from_secs(1))
+    fn advice(checkouts: &[Checkout]) -> Advice {
+        Advice::for_checkouts(checkouts, None, Duration::from_secs(1))
     }
 
     #[test]
     fn each_advice_has_its_case() {
-        let idle = holder(Some("SELECT ?"), false, 5000);
-        let busy = holder(Some("SELECT ?"), true, 900);
-        let other = holder(Some("UPDATE t SET a = ?"), true, 100);
-        let third = holder(Some("DELETE FROM t"), true, 90);
+        let idle = checkout(Some("SELECT ?"), false, 5000);
+        let busy = checkout(Some("SELECT ?"), true, 900);
+        let other = checkout(Some("UPDATE t SET a = ?"), true, 100);
+        let third = checkout(Some("DELETE FROM t"), true, 90);
         let mut recovering = idle.clone();
         recovering.recovering = true;
         assert_eq!(
@@ -157,7 +165,7 @@ mod tests {
         assert_eq!(advice(&[]), Advice::Busy);
         let reason = "connection refused".to_owned();
         assert_eq!(
-            Advice::for_holders(&[idle], Some(reason.clone()), Duration::from_secs(1)),
+            Advice::for_checkouts(&[idle], Some(reason.clone()), Duration::from_secs(1)),
             Advice::CannotOpen { reason }
         );
     }
@@ -165,9 +173,9 @@ mod tests {
     #[test]
     fn a_report_says_who_where_how_long_and_what() {
         let report = PoolReport {
-            holders: vec![
-                holder(Some("SELECT ?"), false, 5250),
-                holder(None, false, 40),
+            checkouts: vec![
+                checkout(Some("SELECT ?"), false, 5250),
+                checkout(None, false, 40),
             ],
             advice: Advice::HeldIdle,
         };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::chance::chance;
 use crate::error::ErrorClass;
+use crate::jitter::jitter;
 
 /// When a transaction is run again, how often, and after what pause.
 ///
@@ -87,6 +87,6 @@ impl RetryPolicy {
             .pause_first
             .saturating_mul(doubled)
             .min(self.pause_longest);
-        longest.saturating_mul(chance()) / 1023
+        longest.saturating_mul(jitter()) / 1023
     }
 }

@@ -11,7 +11,7 @@ use super::{Account, AccountError, AccountStatus, AccountType, NewAccount};
 use crate::text::check_number;
 use crate::{AccountId, Currency, CustomerId, Money, shortened};
 
-/// The SQLSTATE of PostgreSQL's own refusal of a time zone that it does not know.
+/// The SQLSTATE of PostgreSQL's own rejection of a time zone that it does not know.
 const INVALID_PARAMETER: &str = "22023";
 
 /// Opens an account, at zero. The first one in a currency also opens the bank's own accounts in it.

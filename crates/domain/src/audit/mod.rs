@@ -1,12 +1,12 @@
-//! Checks the whole of the books against every promise made about them.
+//! Validates every invariant of the books.
 
 use neobank_db::{DatabaseError, Executor, FromQueryResult};
 use neobank_entity::functions::banking::Audit;
 
-/// A promise that does not hold. There should never be one.
+/// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct Breach {
-    /// The promise.
+pub struct Violation {
+    /// The name of the invariant.
     pub check_name: String,
     /// The account, entry, transfer, currency or guard that breaks it.
     pub subject: String,
@@ -14,7 +14,7 @@ pub struct Breach {
     pub detail: String,
 }
 
-/// Every breach, in one snapshot; none means that the books are right. Reads every entry, so it takes as long as there
+/// Every violation, in one snapshot; none means that the books are right. Reads every entry, so it takes as long as there
 /// are many.
 ///
 /// Entries of a transfer sum to zero; a balance is the sum of the account's entries and the last running balance; the
@@ -26,6 +26,6 @@ pub struct Breach {
 /// # Errors
 ///
 /// [`DatabaseError`] when the database fails; the statement's limit may be too short for large books.
-pub async fn breaches(on: &impl Executor) -> Result<Vec<Breach>, DatabaseError> {
+pub async fn violations(on: &impl Executor) -> Result<Vec<Violation>, DatabaseError> {
     on.fetch_many(Audit {}.statement()).await
 }

@@ -3,7 +3,7 @@ use thiserror::Error;
 use crate::Money;
 use crate::accounts::AccountError;
 use crate::customers::CustomerError;
-use crate::ledger::{LedgerError, Refusal};
+use crate::ledger::{LedgerError, Rejection};
 use neobank_db::DatabaseError;
 
 /// Why files were not imported. Nothing of them was, whatever the reason, unless a commit's outcome is not known.
@@ -51,14 +51,14 @@ pub enum ImportError {
         reason: String,
     },
     /// The ledger refused a transaction.
-    #[error("transactions, line {line}, account {account:?}: {refusal}")]
-    Refused {
+    #[error("transactions, line {line}, account {account:?}: {rejection}")]
+    Rejected {
         /// The line, from 1.
         line: u64,
         /// The account as the file names it.
         account: String,
         /// Why.
-        refusal: Box<Refusal>,
+        rejection: Box<Rejection>,
     },
     /// A running balance differs from the one that the bank recorded.
     #[error(

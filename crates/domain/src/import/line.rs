@@ -194,9 +194,9 @@ impl TransactionLine {
             return Err(fields.problem("operation", reason));
         }
         let request = PostingRequest::new(account_id, kind(purpose), direction, amount)
-            .described(description(operation, purpose))
-            .with_key(format!("{source}/transaction/{source_id}"))
-            .at(midnight(date));
+            .with_description(description(operation, purpose))
+            .with_idempotency_key(format!("{source}/transaction/{source_id}"))
+            .effective_at(midnight(date));
         Ok(Self {
             line: fields.line,
             source_id,

@@ -90,7 +90,7 @@ async fn write(
     for chunk in lines.chunks(CHUNK) {
         let requests: Vec<Request> = chunk
             .iter()
-            .map(|(moment, line)| line.request.clone().at(*moment).into())
+            .map(|(moment, line)| line.request.clone().effective_at(*moment).into())
             .collect();
         let outcomes = Ledger::submit_all_in(transaction, &requests).await?;
         for ((_, line), outcome) in chunk.iter().zip(outcomes) {
@@ -348,10 +348,10 @@ fn overdraft_limits(history: &History) -> HashMap<&str, Money> {
 fn check(line: &TransactionLine, outcome: Outcome) -> Result<(), ImportError> {
     let receipt = outcome
         .into_receipt()
-        .map_err(|refusal| ImportError::Refused {
+        .map_err(|rejection| ImportError::Rejected {
             line: line.line,
             account: line.account.clone(),
-            refusal: Box::new(refusal),
+            rejection: Box::new(rejection),
         })?;
     let entry = if receipt.debit.account_id == line.account_id {
         receipt.debit

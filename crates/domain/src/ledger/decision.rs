@@ -7,11 +7,11 @@ use neobank_entity::enums::{EntryType, TransferType};
 use rust_decimal::Decimal;
 
 use super::receipt::{EntryReceipt, Outcome, Receipt};
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use super::request::{AdjustmentRequest, PostingRequest, Request, SystemAccount, TransferRequest};
 use crate::accounts::AccountStatus;
 use crate::text;
-use crate::{AccountId, Currency, Money, TransactionId, TransferId};
+use crate::{AccountId, Currency, EntryId, Money, TransferId};
 
 /// An account as it was read under its lock, and as the requests before have left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct AccountState {
 
 /// A transfer that happened before under a key that a request has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownTransfer {
+pub struct CompletedTransfer {
     /// The hash of the request that it was.
     pub request_hash: [u8; 32],
     /// Its receipt.
@@ -51,26 +51,26 @@ pub struct KnownTransfer {
 
 /// What the decision is made on.
 #[derive(Clone, Debug)]
-pub struct Books {
+pub struct LedgerState {
     /// The accounts that the requests name, as far as there are such.
     pub accounts: BTreeMap<AccountId, AccountState>,
     /// The transfers that happened under the requests' keys.
-    pub known: HashMap<String, KnownTransfer>,
+    pub known: HashMap<String, CompletedTransfer>,
     /// The time of the decision.
     pub now: DateTime<Utc>,
 }
 
 /// A request with the identifiers that its transfer and entries will have, so that deciding again gives the same.
 #[derive(Clone, Debug)]
-pub struct Identified<'a> {
+pub struct IdentifiedRequest<'a> {
     /// What is asked for.
     pub request: &'a Request,
     /// The transfer's identifier.
     pub transfer_id: TransferId,
     /// The debit's identifier.
-    pub debit_id: TransactionId,
+    pub debit_id: EntryId,
     /// The credit's identifier.
-    pub credit_id: TransactionId,
+    pub credit_id: EntryId,
 }
 
 /// What is to be written, and what each caller is told.
@@ -118,35 +118,35 @@ const EVENT_TIME_MIN: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596
 ///
 /// ```
 /// use std::collections::{BTreeMap, HashMap};
-/// use neobank_domain::ledger::{Books, Identified, Outcome, Refusal, Request, TransferRequest, decide};
-/// use neobank_domain::{AccountId, Currency, Money, TransactionId, TransferId};
+/// use neobank_domain::ledger::{LedgerState, IdentifiedRequest, Outcome, Rejection, Request, TransferRequest, decide};
+/// use neobank_domain::{AccountId, Currency, Money, EntryId, TransferId};
 ///
 /// let (from, to) = (AccountId::new(), AccountId::new());
 /// let amount = Money::parse("10", Currency::from_code("EUR")?)?;
 /// let request = Request::from(TransferRequest::new(from, to, amount));
-/// let mut books = Books { accounts: BTreeMap::new(), known: HashMap::new(), now: chrono::Utc::now() };
-/// let decision = decide(&mut books, &[Identified {
+/// let mut books = LedgerState { accounts: BTreeMap::new(), known: HashMap::new(), now: chrono::Utc::now() };
+/// let decision = decide(&mut books, &[IdentifiedRequest {
 ///     request: &request,
 ///     transfer_id: TransferId::new(),
-///     debit_id: TransactionId::new(),
-///     credit_id: TransactionId::new(),
+///     debit_id: EntryId::new(),
+///     credit_id: EntryId::new(),
 /// }]);
-/// assert_eq!(decision.outcomes, [Outcome::Refused(Refusal::UnknownAccount { account: from })]);
+/// assert_eq!(decision.outcomes, [Outcome::Rejected(Rejection::UnknownAccount { account: from })]);
 /// # Ok::<(), neobank_domain::MoneyError>(())
 /// ```
 #[must_use]
-pub fn decide(books: &mut Books, requests: &[Identified<'_>]) -> Decision {
+pub fn decide(books: &mut LedgerState, requests: &[IdentifiedRequest<'_>]) -> Decision {
     let mut decision = Decision::default();
     for identified in requests {
         let outcome = match books.decide_one(identified) {
-            Ok(Verdict::Known(receipt)) => Outcome::Replayed(receipt),
+            Ok(Verdict::Completed(receipt)) => Outcome::Replayed(receipt),
             Ok(Verdict::New(transfer)) => {
                 let receipt = transfer.receipt.clone();
-                books.remember(&transfer);
+                books.keep(&transfer);
                 decision.transfers.push(transfer);
                 Outcome::Posted(receipt)
             }
-            Err(refusal) => Outcome::Refused(refusal),
+            Err(rejection) => Outcome::Rejected(rejection),
         };
         decision.outcomes.push(outcome);
     }
@@ -155,7 +155,7 @@ pub fn decide(books: &mut Books, requests: &[Identified<'_>]) -> Decision {
 
 /// What a request that is not refused comes to.
 enum Verdict {
-    Known(Receipt),
+    Completed(Receipt),
     New(NewTransfer),
 }
 
@@ -168,8 +168,8 @@ struct Movement {
     event_time: Option<DateTime<Utc>>,
 }
 
-impl Books {
-    fn decide_one(&self, identified: &Identified<'_>) -> Result<Verdict, Refusal> {
+impl LedgerState {
+    fn decide_one(&self, identified: &IdentifiedRequest<'_>) -> Result<Verdict, Rejection> {
         let request = identified.request;
         check_key(request)?;
         let key = request
@@ -179,9 +179,9 @@ impl Books {
             && let Some(known) = self.known.get(key)
         {
             return if known.request_hash == *hash {
-                Ok(Verdict::Known(known.receipt.clone()))
+                Ok(Verdict::Completed(known.receipt.clone()))
             } else {
-                Err(Refusal::KeyReused {
+                Err(Rejection::KeyReused {
                     key: key.clone(),
                     first: known.receipt.transfer_id,
                 })
@@ -203,9 +203,9 @@ impl Books {
         }))
     }
 
-    fn transfer(&self, request: &TransferRequest) -> Result<Movement, Refusal> {
+    fn transfer(&self, request: &TransferRequest) -> Result<Movement, Rejection> {
         if request.from == request.to {
-            return Err(Refusal::SameAccount {
+            return Err(Rejection::SameAccount {
                 account: request.from,
             });
         }
@@ -216,7 +216,7 @@ impl Books {
                 .overdraft_limit
                 .is_none()
             {
-                return Err(Refusal::SystemAccount { account });
+                return Err(Rejection::SystemAccount { account });
             }
         }
         Ok(Movement {
@@ -228,7 +228,7 @@ impl Books {
         })
     }
 
-    fn posting(&self, request: &PostingRequest) -> Result<Movement, Refusal> {
+    fn posting(&self, request: &PostingRequest) -> Result<Movement, Rejection> {
         require_positive(request.amount)?;
         require_no_leap_second(request.event_time)?;
         let system = request.kind.system_account().id(request.amount.currency());
@@ -237,7 +237,7 @@ impl Books {
             .overdraft_limit
             .is_none()
         {
-            return Err(Refusal::SystemAccount {
+            return Err(Rejection::SystemAccount {
                 account: request.account,
             });
         }
@@ -255,16 +255,16 @@ impl Books {
         })
     }
 
-    fn adjustment(&self, request: &AdjustmentRequest) -> Result<Movement, Refusal> {
+    fn adjustment(&self, request: &AdjustmentRequest) -> Result<Movement, Rejection> {
         let currency = request.new_balance.currency();
         let account = self.active(request.account, currency)?;
         if account.overdraft_limit.is_none() {
-            return Err(Refusal::SystemAccount {
+            return Err(Rejection::SystemAccount {
                 account: request.account,
             });
         }
         if account.version != request.expected_version {
-            return Err(Refusal::StaleVersion {
+            return Err(Rejection::StaleVersion {
                 account: request.account,
                 expected: request.expected_version,
                 found: account.version,
@@ -272,7 +272,7 @@ impl Books {
         }
         let change = request.new_balance.checked_sub(account.balance()?)?;
         if change.is_zero() {
-            return Err(Refusal::BalanceUnchanged {
+            return Err(Rejection::BalanceUnchanged {
                 account: request.account,
                 balance: request.new_balance,
             });
@@ -295,9 +295,9 @@ impl Books {
     /// The two entries of a movement, or why the balances do not allow it.
     fn entries(
         &self,
-        identified: &Identified<'_>,
+        identified: &IdentifiedRequest<'_>,
         movement: &Movement,
-    ) -> Result<Receipt, Refusal> {
+    ) -> Result<Receipt, Rejection> {
         let from = self.active(movement.from, movement.amount.currency())?;
         let to = self.active(movement.to, movement.amount.currency())?;
         let posted_at = self.time_of(movement, from, to)?;
@@ -318,7 +318,7 @@ impl Books {
         movement: &Movement,
         from: &AccountState,
         to: &AccountState,
-    ) -> Result<DateTime<Utc>, Refusal> {
+    ) -> Result<DateTime<Utc>, Rejection> {
         let now = self.now.trunc_subsecs(6);
         let Some(event_time) = movement.event_time else {
             return Ok([from.last_entry_at, to.last_entry_at]
@@ -334,7 +334,7 @@ impl Books {
                 .max(opened_at)
                 .unwrap_or(EVENT_TIME_MIN);
             if event_time < earliest || event_time > now {
-                return Err(Refusal::EventTime {
+                return Err(Rejection::EventTime {
                     account: account.account_id,
                     event_time,
                     earliest,
@@ -345,21 +345,25 @@ impl Books {
         Ok(event_time)
     }
 
-    fn active(&self, account_id: AccountId, currency: Currency) -> Result<&AccountState, Refusal> {
+    fn active(
+        &self,
+        account_id: AccountId,
+        currency: Currency,
+    ) -> Result<&AccountState, Rejection> {
         let account = self
             .accounts
             .get(&account_id)
-            .ok_or(Refusal::UnknownAccount {
+            .ok_or(Rejection::UnknownAccount {
                 account: account_id,
             })?;
         if account.status != AccountStatus::Active {
-            return Err(Refusal::NotActive {
+            return Err(Rejection::NotActive {
                 account: account_id,
                 status: account.status,
             });
         }
         if account.currency != currency {
-            return Err(Refusal::CurrencyMismatch {
+            return Err(Rejection::CurrencyMismatch {
                 account: account_id,
                 account_currency: account.currency,
                 currency,
@@ -384,7 +388,7 @@ impl Books {
     }
 
     /// Lets the requests that follow see what this one did.
-    fn remember(&mut self, transfer: &NewTransfer) {
+    fn keep(&mut self, transfer: &NewTransfer) {
         for entry in [&transfer.receipt.debit, &transfer.receipt.credit] {
             if let Some(account) = self.accounts.get_mut(&entry.account_id) {
                 account.balance = entry.running_balance.amount();
@@ -394,7 +398,7 @@ impl Books {
             }
         }
         if let Some((key, request_hash)) = &transfer.key {
-            let known = KnownTransfer {
+            let known = CompletedTransfer {
                 request_hash: *request_hash,
                 receipt: transfer.receipt.clone(),
             };
@@ -404,15 +408,15 @@ impl Books {
 }
 
 impl AccountState {
-    fn balance(&self) -> Result<Money, Refusal> {
+    fn balance(&self) -> Result<Money, Rejection> {
         Ok(Money::new(self.balance, self.currency)?)
     }
 
-    fn require_available(&self, requested: Money) -> Result<(), Refusal> {
+    fn require_available(&self, requested: Money) -> Result<(), Rejection> {
         let Some(limit) = self.overdraft_limit else {
             return Ok(());
         };
-        let overflow = || Refusal::Overflow {
+        let overflow = || Rejection::Overflow {
             account: self.account_id,
             balance: Money::zero(self.currency),
             amount: requested,
@@ -423,7 +427,7 @@ impl AccountState {
             .and_then(|unreserved| unreserved.checked_add(limit))
             .ok_or_else(overflow)?;
         if available < requested.amount() {
-            return Err(Refusal::InsufficientFunds {
+            return Err(Rejection::InsufficientFunds {
                 account: self.account_id,
                 available: Money::new(available, self.currency)?,
                 requested,
@@ -432,9 +436,9 @@ impl AccountState {
         Ok(())
     }
 
-    fn entry(&self, transaction_id: TransactionId, change: Money) -> Result<EntryReceipt, Refusal> {
+    fn entry(&self, transaction_id: EntryId, change: Money) -> Result<EntryReceipt, Rejection> {
         let balance = self.balance()?;
-        let overflow = || Refusal::Overflow {
+        let overflow = || Rejection::Overflow {
             account: self.account_id,
             balance,
             amount: change,
@@ -458,19 +462,19 @@ impl AccountState {
     }
 }
 
-fn check_description(request: &Request) -> Result<(), Refusal> {
+fn check_description(request: &Request) -> Result<(), Rejection> {
     text::printable(request.description(), DESCRIPTION_LENGTH_MAX)
         .map(drop)
-        .map_err(|problem| Refusal::Text {
+        .map_err(|problem| Rejection::Text {
             field: DESCRIPTION,
             reason: problem.to_string(),
         })
 }
 
 /// Before everything else: a key that cannot be kept was never used.
-fn check_key(request: &Request) -> Result<(), Refusal> {
+fn check_key(request: &Request) -> Result<(), Rejection> {
     if let Some(key) = request.idempotency_key() {
-        text::required(key, IDEMPOTENCY_KEY_LENGTH_MAX).map_err(|problem| Refusal::Text {
+        text::required(key, IDEMPOTENCY_KEY_LENGTH_MAX).map_err(|problem| Rejection::Text {
             field: IDEMPOTENCY_KEY,
             reason: problem.to_string(),
         })?;
@@ -479,20 +483,20 @@ fn check_key(request: &Request) -> Result<(), Refusal> {
 }
 
 /// The database has no leap seconds: it would keep the second after as the time.
-fn require_no_leap_second(event_time: Option<DateTime<Utc>>) -> Result<(), Refusal> {
+fn require_no_leap_second(event_time: Option<DateTime<Utc>>) -> Result<(), Rejection> {
     match event_time {
         Some(time) if time.timestamp_subsec_nanos() >= 1_000_000_000 => {
-            Err(Refusal::LeapSecond { event_time: time })
+            Err(Rejection::LeapSecond { event_time: time })
         }
         _ => Ok(()),
     }
 }
 
-fn require_positive(amount: Money) -> Result<(), Refusal> {
+fn require_positive(amount: Money) -> Result<(), Rejection> {
     if amount.is_positive() {
         Ok(())
     } else {
-        Err(Refusal::AmountNotPositive { amount })
+        Err(Rejection::AmountNotPositive { amount })
     }
 }
 

@@ -1,7 +1,7 @@
 use neobank_db::{DatabaseError, HoldsDatabaseError};
 use thiserror::Error;
 
-use super::{Outcome, Refusal};
+use super::{Outcome, Rejection};
 use crate::{MoneyError, TransferId};
 
 /// Why the ledger gave no receipt.
@@ -10,7 +10,7 @@ use crate::{MoneyError, TransferId};
 pub enum LedgerError {
     /// The request was refused; nothing was changed.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Rejected(#[from] Rejection),
     /// More requests at once than one transaction takes.
     #[error("{requests} requests at once are more than the limit of {limit}")]
     TooManyRequests {
@@ -19,20 +19,20 @@ pub enum LedgerError {
         /// [`Ledger::REQUESTS_MAX`](super::Ledger::REQUESTS_MAX).
         limit: usize,
     },
-    /// As many requests wait for a [`GatheredLedger`](super::GatheredLedger) already as may; nothing was changed. Send
+    /// As many requests wait for a [`GroupCommitLedger`](super::GroupCommitLedger) already as may; nothing was changed. Send
     /// fewer, or later.
     #[error("{waiting} requests wait already, and no more than {limit} may")]
     Overloaded {
         /// How many waited.
         waiting: usize,
-        /// [`GatherOptions::waiting_max`](super::gather::GatherOptions::waiting_max).
+        /// [`GroupCommitOptions::waiting_max`](super::group_commit::GroupCommitOptions::waiting_max).
         limit: usize,
     },
-    /// What drives a [`GatheredLedger`](super::GatheredLedger) was stopped before the request was begun, because its runtime was
+    /// What drives a [`GroupCommitLedger`](super::GroupCommitLedger) was stopped before the request was begun, because its runtime was
     /// shut down; nothing was changed.
     #[error("the ledger was stopped before the request was begun")]
     Stopped,
-    /// The commit was sent, its answer never came, and for [`Ledger::certainty_limit`](super::Ledger::certainty_limit)
+    /// The commit was sent, its answer never came, and for [`Ledger::in_doubt_limit`](super::Ledger::in_doubt_limit)
     /// the database could not be asked. The money moved, or it did not: the transfers with these identifiers exist, or
     /// they do not. Asking again under the same idempotency key is safe.
     #[error("the commit's outcome is not known: {reason}")]
@@ -56,7 +56,7 @@ pub enum LedgerError {
 
 impl From<MoneyError> for LedgerError {
     fn from(error: MoneyError) -> Self {
-        Self::Refused(error.into())
+        Self::Rejected(error.into())
     }
 }
 

@@ -4,47 +4,47 @@
 //! ([`decide`]), **write**, **commit**. A single transfer is the list of length one. It costs two round trips to the
 //! server: `BEGIN`, the locks and the look-up of keys travel together, and so do the writes and the commit. Accounts
 //! that the ledger has seen before need neither be locked nor read: it decides on what it remembers, and writing and
-//! committing is one round trip, in which the database refuses a memory that was wrong; then the locks are taken after all.
+//! committing is one round trip, in which the database refuses an account cache that was wrong; then the locks are taken after all.
 //!
 //! The database holds every entry against its account and its transfer as it comes in and moves the balances itself, so a
 //! mistake here is an error there and not a wrong balance.
 
-mod certainty;
+mod account_cache;
 mod decision;
 mod error;
-pub mod gather;
-mod group;
-mod memory;
+mod execution;
+pub mod group_commit;
+mod in_doubt;
+mod optimistic;
 mod receipt;
-mod refusal;
 mod refused;
+mod rejection;
 mod request;
-mod session;
-mod unlocked;
+mod statements;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use neobank_db::{Database, DatabaseError, Transaction};
 
+pub use account_cache::AccountCacheMetrics;
 pub use decision::{
-    AccountState, Books, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX, Identified,
-    KnownTransfer, NewTransfer, decide,
+    AccountState, CompletedTransfer, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX,
+    IdentifiedRequest, LedgerState, NewTransfer, decide,
 };
 pub use error::LedgerError;
-pub use gather::GatheredLedger;
-pub use memory::MemoryMetrics;
+pub use group_commit::GroupCommitLedger;
 pub use neobank_entity::enums::{EntryType, TransferType};
 pub use receipt::{EntryReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber};
-pub use refusal::Refusal;
+pub use rejection::Rejection;
 pub use request::{
     AdjustmentRequest, PostingKind, PostingRequest, Request, SystemAccount, TransferRequest,
 };
 
-use memory::Memory;
+use account_cache::AccountCache;
 
-use group::{Everyone, Group, KEY_RACES_MAX, is_key_race};
-use session::{Session, TransferColumns};
+use execution::{Everyone, Group, KEY_RACES_MAX, is_key_race};
+use statements::{Statements, TransferColumns};
 
 /// Moves money.
 ///
@@ -52,15 +52,15 @@ use session::{Session, TransferColumns};
 ///
 /// ```no_run
 /// use neobank_db::{Database, DatabaseConfig};
-/// use neobank_domain::{AccountId, Currency, Ledger, LedgerError, Money, Refusal, TransferRequest};
+/// use neobank_domain::{AccountId, Currency, Ledger, LedgerError, Money, Rejection, TransferRequest};
 ///
 /// # async fn example(from: AccountId, to: AccountId) -> Result<(), Box<dyn std::error::Error>> {
 /// let ledger = Ledger::new(Database::connect(DatabaseConfig::from_environment()?).await?);
 /// let amount = Money::parse("250.00", Currency::from_code("CZK")?)?;
-/// let request = TransferRequest::new(from, to, amount).described("Rent").with_key("rent-2026-11");
+/// let request = TransferRequest::new(from, to, amount).with_description("Rent").with_idempotency_key("rent-2026-11");
 /// match ledger.transfer(request).await {
 ///     Ok(receipt) => println!("{} leaves {}", receipt.reference_number(), receipt.debit.running_balance),
-///     Err(LedgerError::Refused(Refusal::InsufficientFunds { available, .. })) => println!("only {available}"),
+///     Err(LedgerError::Rejected(Rejection::InsufficientFunds { available, .. })) => println!("only {available}"),
 ///     Err(other) => return Err(other.into()),
 /// }
 /// # Ok(())
@@ -69,22 +69,22 @@ use session::{Session, TransferColumns};
 #[derive(Clone, Debug)]
 pub struct Ledger {
     database: Database,
-    memory: Arc<Memory>,
+    account_cache: Arc<AccountCache>,
 }
 
 impl Ledger {
     /// The most requests in one call. A transaction locks each account and holds each request in memory.
     pub const REQUESTS_MAX: usize = 50_000;
 
-    /// Accounts that a ledger remembers, unless [`Ledger::remembering`] says otherwise. Each takes some 300 bytes.
-    pub const REMEMBERED: usize = 65_536;
+    /// Accounts that a ledger remembers, unless [`Ledger::with_account_cache_capacity`] says otherwise. Each takes some 300 bytes.
+    pub const ACCOUNT_CACHE_CAPACITY: usize = 65_536;
 
     /// A ledger on a database. Clones share what it remembers of accounts, so one for the whole process is best.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self {
             database,
-            memory: Arc::new(Memory::new(Self::REMEMBERED)),
+            account_cache: Arc::new(AccountCache::new(Self::ACCOUNT_CACHE_CAPACITY)),
         }
     }
 
@@ -103,23 +103,23 @@ impl Ledger {
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// let database = Database::connect(DatabaseConfig::from_environment()?).await?;
-    /// let ledger = Ledger::new(database).remembering(1_000_000);
+    /// let ledger = Ledger::new(database).with_account_cache_capacity(1_000_000);
     /// println!("{:?}", ledger.memory());
     /// # Ok(())
     /// # }
     /// ```
     #[must_use]
-    pub fn remembering(self, accounts: usize) -> Self {
+    pub fn with_account_cache_capacity(self, accounts: usize) -> Self {
         Self {
-            memory: Arc::new(Memory::new(accounts)),
+            account_cache: Arc::new(AccountCache::new(accounts)),
             ..self
         }
     }
 
     /// How the groups of requests were decided so far.
     #[must_use]
-    pub fn memory(&self) -> MemoryMetrics {
-        self.memory.metrics()
+    pub fn account_cache(&self) -> AccountCacheMetrics {
+        self.account_cache.metrics()
     }
 
     /// The database that it works on.
@@ -131,7 +131,7 @@ impl Ledger {
     pub(crate) fn without_deadline(&self) -> Self {
         Self {
             database: self.database.without_deadline(),
-            memory: Arc::clone(&self.memory),
+            account_cache: Arc::clone(&self.account_cache),
         }
     }
 
@@ -139,10 +139,10 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Refused`] with the reason, [`LedgerError::Database`] for a failure that changed nothing,
+    /// [`LedgerError::Rejected`] with the reason, [`LedgerError::Database`] for a failure that changed nothing,
     /// [`LedgerError::NotReplicated`]. A commit whose answer was lost is looked into until its outcome is known, and the
     /// transfer is made anew if it did not happen; only when the database cannot be asked for
-    /// [`Ledger::certainty_limit`] does [`LedgerError::Unknown`] come back. The call is over within twice
+    /// [`Ledger::in_doubt_limit`] does [`LedgerError::Unknown`] come back. The call is over within twice
     /// [`Ledger::call_limit`], and where the database has a deadline, two seconds after that.
     pub async fn transfer(&self, request: TransferRequest) -> Result<Receipt, LedgerError> {
         self.submit(request).await
@@ -167,38 +167,36 @@ impl Ledger {
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
         let group = Group::new(requests)?;
         let mut everyone = Everyone(group.requests.len());
-        group::run(self, &group, &mut everyone)
+        execution::run(self, &group, &mut everyone)
             .await
             .map_err(LedgerError::from)
     }
 
     /// How long a commit without an answer is looked into before [`LedgerError::Unknown`] is returned:
-    /// [`DatabaseConfig::certainty_limit`](neobank_db::DatabaseConfig::certainty_limit).
+    /// [`DatabaseConfig::in_doubt_limit`](neobank_db::DatabaseConfig::in_doubt_limit).
     #[must_use]
-    pub fn certainty_limit(&self) -> Duration {
-        self.database.config().certainty_limit()
+    pub fn in_doubt_limit(&self) -> Duration {
+        self.database.config().in_doubt_limit()
     }
 
     /// How long one attempt at a call takes at most, when the server's answer is lost or never comes:
     /// [`DatabaseConfig::silence_limit`](neobank_db::DatabaseConfig::silence_limit) until its connection is given up, and
-    /// [`Ledger::certainty_limit`] until its outcome is known, or said to be unknown.
+    /// [`Ledger::in_doubt_limit`] until its outcome is known, or said to be unknown.
     ///
     /// No further attempt is begun after that time, so a call is over within twice as long: with the defaults within 204
     /// seconds of a server that stands still, and mostly as soon as it answers again.
     #[must_use]
     pub fn call_limit(&self) -> Duration {
         let config = self.database.config();
-        config
-            .silence_limit()
-            .saturating_add(self.certainty_limit())
+        config.silence_limit().saturating_add(self.in_doubt_limit())
     }
 
-    /// As [`Ledger::transfer`], as a part of the caller's transaction: durable when that commits. A refusal undoes only
+    /// As [`Ledger::transfer`], as a part of the caller's transaction: durable when that commits. A rejection undoes only
     /// the transfer and leaves the transaction usable.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Refused`], [`LedgerError::Database`].
+    /// [`LedgerError::Rejected`], [`LedgerError::Database`].
     pub async fn transfer_in(
         transaction: &mut Transaction,
         request: TransferRequest,
@@ -243,7 +241,7 @@ async fn attempt_in(
     transaction: &mut Transaction,
     group: &Group<'_>,
 ) -> Result<Vec<Outcome>, DatabaseError> {
-    let session = Session::prepare(transaction).await?;
+    let session = Statements::prepare(transaction).await?;
     let mut savepoint = transaction.savepoint();
     let inner = savepoint.transaction();
     let mut books = session
@@ -255,7 +253,7 @@ async fn attempt_in(
     } = decide(&mut books, &group.requests);
     if outcomes.iter().any(Outcome::is_replayed) {
         // What was found must be as durable as what the caller commits; the locks make it a commit that waits.
-        Session::become_durable(inner).await?;
+        Statements::become_durable(inner).await?;
         if transfers.is_empty() {
             savepoint.release().await?;
             return Ok(outcomes);

@@ -5,8 +5,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::{Refusal, TransferType};
-use crate::{AccountId, Money, TransactionId, TransferId};
+use super::{Rejection, TransferType};
+use crate::{AccountId, EntryId, Money, TransferId};
 
 /// Proof that money moved. The same request under the same key gets the same receipt again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,7 +29,7 @@ pub struct Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct EntryReceipt {
     /// Identifies the entry.
-    pub transaction_id: TransactionId,
+    pub transaction_id: EntryId,
     /// The account.
     pub account_id: AccountId,
     /// The entry's number among the account's.
@@ -48,7 +48,7 @@ pub enum Outcome {
     /// It had moved before, under the same key; this is the receipt of then.
     Replayed(Receipt),
     /// Nothing happened.
-    Refused(Refusal),
+    Rejected(Rejection),
 }
 
 /// A transfer's number for people, unique for ever: it is made from the transfer's identifier.
@@ -84,11 +84,11 @@ impl Outcome {
     ///
     /// # Errors
     ///
-    /// The refusal.
-    pub fn into_receipt(self) -> Result<Receipt, Refusal> {
+    /// The rejection.
+    pub fn into_receipt(self) -> Result<Receipt, Rejection> {
         match self {
             Self::Posted(receipt) | Self::Replayed(receipt) => Ok(receipt),
-            Self::Refused(refusal) => Err(refusal),
+            Self::Rejected(rejection) => Err(rejection),
         }
     }
 }

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use neobank_db::{DatabaseError, ErrorClass, Transaction, TransactionOptions};
 
 use super::Ledger;
-use super::certainty::{self, Certainty};
-use super::decision::{Books, Decision, Identified, decide};
-use super::group::{Claims, Failure, Group, Replicated, end_without_transfers, lost};
+use super::decision::{Decision, IdentifiedRequest, LedgerState, decide};
+use super::execution::{Claims, Failure, Group, Replicated, end_without_transfers, lost};
+use super::in_doubt::{self, InDoubt};
 use super::receipt::Outcome;
-use super::session::{Session, TransferColumns};
+use super::statements::{Statements, TransferColumns};
 use crate::{AccountId, TransferId};
 
 /// How often requests are decided again in one transaction, which holds the locks of all of them.
@@ -51,7 +51,7 @@ pub(super) async fn run(
     group: &Group<'_>,
     claims: &mut impl Claims,
 ) -> Result<Partly, Failure> {
-    let visit = ledger.memory.visit(&group.accounts, None);
+    let visit = ledger.account_cache.visit(&group.accounts, None);
     claims.predecessor().await;
     // What is remembered is no longer so afterwards.
     drop(visit.recall());
@@ -61,7 +61,7 @@ pub(super) async fn run(
         ..TransactionOptions::default()
     };
     let transaction = ledger.database.begin_with(options).await?;
-    let session = Session::prepare(&transaction).await?;
+    let session = Statements::prepare(&transaction).await?;
     let books = session
         .lock_and_read(&transaction, &group.accounts, &group.keys)
         .await?;
@@ -123,10 +123,10 @@ impl Progress {
     async fn round(
         &mut self,
         transaction: &Transaction,
-        mut books: Books,
-        chosen: &[Identified<'_>],
+        mut books: LedgerState,
+        chosen: &[IdentifiedRequest<'_>],
     ) -> Result<(), DatabaseError> {
-        let requests = |places: &mut dyn Iterator<Item = usize>| -> Vec<Identified<'_>> {
+        let requests = |places: &mut dyn Iterator<Item = usize>| -> Vec<IdentifiedRequest<'_>> {
             places
                 .filter_map(|place| chosen.get(place).cloned())
                 .collect()
@@ -148,7 +148,7 @@ impl Progress {
             BTreeMap::new()
         } else {
             let columns = TransferColumns::of(transfers);
-            Session::post_unless_refused(transaction, &columns).await?
+            Statements::post_unless_refused(transaction, &columns).await?
         };
         let mut unposted: HashMap<TransferId, Option<DatabaseError>> = unposted
             .into_iter()
@@ -161,7 +161,7 @@ impl Progress {
             };
             let moved = match &outcome {
                 Outcome::Posted(receipt) => Some(receipt.transfer_id),
-                Outcome::Replayed(_) | Outcome::Refused(_) => None,
+                Outcome::Replayed(_) | Outcome::Rejected(_) => None,
             };
             match moved.and_then(|transfer| unposted.remove(&transfer)) {
                 Some(error) => {
@@ -190,12 +190,12 @@ struct Unsettled<'a> {
 }
 
 impl<'a> Unsettled<'a> {
-    fn add(&mut self, identified: &Identified<'a>) {
+    fn add(&mut self, identified: &IdentifiedRequest<'a>) {
         self.accounts.extend(identified.request.accounts());
         self.keys.extend(identified.request.idempotency_key());
     }
 
-    fn concerns(&self, identified: &Identified<'_>) -> bool {
+    fn concerns(&self, identified: &IdentifiedRequest<'_>) -> bool {
         let mut accounts = identified.request.accounts().into_iter();
         let key = identified.request.idempotency_key();
         accounts.any(|account| self.accounts.contains(&account))
@@ -211,15 +211,15 @@ async fn resolve(
     outcomes: Vec<Outcome>,
     transfers: Vec<TransferId>,
 ) -> Result<Vec<Outcome>, Failure> {
-    match certainty::resolve(&ledger.database, &group.accounts, &transfers, None).await {
-        Certainty::Committed {
+    match in_doubt::resolve(&ledger.database, &group.accounts, &transfers, None).await {
+        InDoubt::Committed {
             replicated: true, ..
         } => Ok(outcomes),
-        Certainty::Committed {
+        InDoubt::Committed {
             replicated: false, ..
         } => Err(Failure::NotReplicated(outcomes)),
-        Certainty::Aborted => Err(lost(1, &reason).into()),
-        Certainty::Unknown => Err(Failure::Unknown {
+        InDoubt::Aborted => Err(lost(1, &reason).into()),
+        InDoubt::Unknown => Err(Failure::Unknown {
             reason,
             outcomes,
             transfers,

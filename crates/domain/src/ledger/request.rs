@@ -106,14 +106,14 @@ impl TransferRequest {
 
     /// The same transfer with a description.
     #[must_use]
-    pub fn described(mut self, description: impl Into<String>) -> Self {
+    pub fn with_description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
     /// The same transfer under the caller's key.
     #[must_use]
-    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
     }
@@ -153,21 +153,21 @@ impl PostingRequest {
 
     /// The same posting with a description.
     #[must_use]
-    pub fn described(mut self, description: impl Into<String>) -> Self {
+    pub fn with_description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
     /// The same posting under the caller's key.
     #[must_use]
-    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
     }
 
     /// The same posting at a time of its own.
     #[must_use]
-    pub const fn at(mut self, event_time: DateTime<Utc>) -> Self {
+    pub const fn effective_at(mut self, event_time: DateTime<Utc>) -> Self {
         self.event_time = Some(event_time);
         self
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Days, StatementCursor, StatementError, StatementRequest};
 use crate::ledger::ReferenceNumber;
-use crate::{AccountId, Currency, Money, TransactionId, TransferId};
+use crate::{AccountId, Currency, EntryId, Money, TransferId};
 
 /// One page of a statement: entries, the newest first, and the balances at both ends of the range.
 ///
@@ -36,7 +36,7 @@ pub struct StatementPage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// Identifies it.
-    pub transaction_id: TransactionId,
+    pub transaction_id: EntryId,
     /// The transfer that it belongs to.
     pub transfer_id: TransferId,
     /// Its place among the account's entries.

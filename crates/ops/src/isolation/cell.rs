@@ -116,7 +116,7 @@ impl Run<'_> {
             .map_err(|_| Failure::TooLate("the server did not answer"))?;
         let answer = answer(reply)?;
         let is_over = matches!(action, Action::Commit | Action::Rollback)
-            || matches!(answer, Answer::Refused { .. });
+            || matches!(answer, Answer::Rejected { .. });
         if is_over {
             self.end(name).await?;
         }
@@ -173,7 +173,7 @@ fn answer(reply: Reply) -> Result<Answer, Failure> {
         Ok(Some(rows)) => Ok(Answer::Rows { rows }),
         Ok(None) => Ok(Answer::Done),
         Err(DatabaseError::Server(server)) if server.sqlstate.starts_with("40") => {
-            Ok(Answer::Refused {
+            Ok(Answer::Rejected {
                 sqlstate: server.sqlstate,
             })
         }

@@ -17,7 +17,7 @@ pub(super) struct History {
 
 /// What became of the anomaly.
 pub(super) fn judge(anomaly: Anomaly, history: &History) -> Outcome {
-    match history.refusal() {
+    match history.rejection() {
         // The one that was refused did nothing in the end, so there is nobody to have the anomaly with.
         Some(sqlstate) => Outcome::PreventedWith {
             sqlstate: sqlstate.to_owned(),
@@ -69,10 +69,10 @@ const fn writer_of(value: i32) -> i32 {
 }
 
 impl History {
-    /// The first refusal, whichever session had it.
-    pub(super) fn refusal(&self) -> Option<&str> {
+    /// The first rejection, whichever session had it.
+    pub(super) fn rejection(&self) -> Option<&str> {
         self.steps.iter().find_map(|step| match &step.answer {
-            Answer::Refused { sqlstate } => Some(sqlstate.as_str()),
+            Answer::Rejected { sqlstate } => Some(sqlstate.as_str()),
             _ => None,
         })
     }
@@ -127,7 +127,7 @@ mod tests {
         seen.steps.push(StepRecord {
             session: SessionName::T2,
             statement: String::new(),
-            answer: Answer::Refused {
+            answer: Answer::Rejected {
                 sqlstate: "40001".to_owned(),
             },
         });

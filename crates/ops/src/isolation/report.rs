@@ -61,7 +61,7 @@ pub enum Answer {
     /// It made the session wait for another of them.
     Waits,
     /// It refused, and the transaction is over.
-    Refused {
+    Rejected {
         /// Why.
         sqlstate: String,
     },

@@ -285,7 +285,7 @@ fn the_next_version_has_the_keys_of_the_newest_and_no_others() {
 
 #[test]
 fn nothing_leaves_the_machine_in_plain_text_without_a_word() {
-    let refusal = |change: fn(&mut PgbouncerConfig)| {
+    let rejection = |change: fn(&mut PgbouncerConfig)| {
         let mut config = config("1.25");
         change(&mut config);
         config.ini().map_err(|error| error.to_string())
@@ -310,9 +310,9 @@ fn nothing_leaves_the_machine_in_plain_text_without_a_word() {
                 .contains("server_tls_sslmode = disable\n")
         );
     }
-    let error = refusal(|config| config.listen_addr = Some("127.0.0.1, *".to_owned()));
+    let error = rejection(|config| config.listen_addr = Some("127.0.0.1, *".to_owned()));
     assert!(error.unwrap_err().starts_with("client_tls is \"\""));
-    let near = refusal(|config| config.listen_addr = Some("127.0.0.1,::1".to_owned()));
+    let near = rejection(|config| config.listen_addr = Some("127.0.0.1,::1".to_owned()));
     assert!(near.is_ok(), "{near:?}");
 }
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn refusal(text: &str) -> String {
+fn rejection(text: &str) -> String {
     Thresholds::from_toml(text).unwrap_err().to_string()
 }
 
@@ -21,32 +21,33 @@ fn the_defaults_are_good_and_can_be_read_back() {
 #[test]
 fn what_is_wrong_is_named_with_its_value() {
     assert_eq!(
-        refusal("[connections]\nidle_seconds = -1"),
+        rejection("[connections]\nidle_seconds = -1"),
         "connections.idle_seconds is -1, but must be a whole number that is not negative"
     );
     assert_eq!(
-        refusal("[connections]\nidle_seconds = \"5 min\""),
+        rejection("[connections]\nidle_seconds = \"5 min\""),
         "connections.idle_seconds is \"5 min\", but must be a whole number that is not negative"
     );
     assert_eq!(
-        refusal("connections = 7"),
+        rejection("connections = 7"),
         "connections is 7, but must be a table of thresholds"
     );
     assert_eq!(
-        refusal("[connections]\nusage_warning_percent = 95"),
+        rejection("[connections]\nusage_warning_percent = 95"),
         "connections.usage_warning_percent is 95, but must be at most connections.usage_critical_percent, which is 90"
     );
     assert_eq!(
-        refusal("[cache]\nhit_warning_percent = 80"),
+        rejection("[cache]\nhit_warning_percent = 80"),
         "cache.hit_warning_percent is 80, but must be at least cache.hit_critical_percent, which is 90"
     );
     assert_eq!(
-        refusal("[cache]\nhit_percent = 80"),
+        rejection("[cache]\nhit_percent = 80"),
         "cache.hit_percent (set to 80) is not a threshold; known here are: blocks_min, hit_critical_percent, hit_warning_percent"
     );
-    assert!(refusal("[caches]").starts_with("caches (set to {"));
+    assert!(rejection("[caches]").starts_with("caches (set to {"));
     assert!(
-        refusal("[cache").starts_with("the thresholds cannot be read: TOML parse error at line 1")
+        rejection("[cache")
+            .starts_with("the thresholds cannot be read: TOML parse error at line 1")
     );
 }
 

@@ -1,4 +1,4 @@
--- Checks the whole of the books against every promise made about them, in one snapshot. No row means no breach.
+-- Validates every invariant of the books, in one snapshot. No row means no violation.
 CREATE OR REPLACE FUNCTION banking.audit() RETURNS TABLE (check_name text, subject text, detail text)
 LANGUAGE plpgsql
 STABLE

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use neobank_domain::{AccountId, LedgerError, Money, Refusal, TransferRequest};
+use neobank_domain::{AccountId, LedgerError, Money, Rejection, TransferRequest};
 
 use super::random::Random;
 use crate::harness::{TestBank, czk};
@@ -62,7 +62,7 @@ async fn in_all_directions_no_deadlock_and_no_lost_update(bank: TestBank) {
                         .await
                     {
                         Ok(_) => moved.push((from, to, amount)),
-                        Err(LedgerError::Refused(Refusal::InsufficientFunds { .. })) => {}
+                        Err(LedgerError::Rejected(Rejection::InsufficientFunds { .. })) => {}
                         Err(other) => panic!("{other:?}"),
                     }
                 }
@@ -105,7 +105,7 @@ async fn groups_in_all_directions_too(bank: TestBank) {
                     for (wanted, outcome) in wanted.into_iter().zip(outcomes) {
                         match outcome.into_receipt() {
                             Ok(_) => moved.push(wanted),
-                            Err(Refusal::InsufficientFunds { .. }) => {}
+                            Err(Rejection::InsufficientFunds { .. }) => {}
                             Err(other) => panic!("{other:?}"),
                         }
                     }

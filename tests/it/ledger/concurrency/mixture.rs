@@ -128,7 +128,7 @@ async fn longer_transaction(
 fn of_ledger<T>(outcome: Result<T, LedgerError>) -> Result<bool, DatabaseError> {
     match outcome {
         Ok(_) => Ok(true),
-        Err(LedgerError::Refused(_)) => Ok(false),
+        Err(LedgerError::Rejected(_)) => Ok(false),
         Err(LedgerError::Database(error)) => Err(error),
         Err(other) => panic!("{other:?}"),
     }

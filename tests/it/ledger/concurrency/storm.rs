@@ -26,7 +26,7 @@ enum Fate {
     /// There is a receipt: it must be there once, with this identifier.
     Acknowledged(TransferId),
     /// It was refused, and must not be there.
-    Refused,
+    Rejected,
     /// The database failed before the commit was sent: it must not be there.
     Failed,
     /// The caller gave up, or the commit's answer never came: it is there once or not at all.
@@ -46,7 +46,7 @@ fn request(number: u64, accounts: &[AccountId]) -> TransferRequest {
     let mut random = Random::new(number);
     let (from, to) = random.pair(accounts);
     let amount = czk(&format!("{}.{:02}", random.below(60), 1 + random.below(99)));
-    TransferRequest::new(from, to, amount).with_key(key(number))
+    TransferRequest::new(from, to, amount).with_idempotency_key(key(number))
 }
 
 fn key(number: u64) -> String {
@@ -124,7 +124,7 @@ async fn fate(ledger: &Ledger, number: u64, accounts: &[AccountId], counts: &mut
         let failed = match outcome {
             // Whatever an earlier attempt left open: it held the accounts' locks, so this one came after its end.
             Some(Ok(receipt)) => return Fate::Acknowledged(receipt.transfer_id),
-            Some(Err(LedgerError::Refused(_))) => return Fate::Refused,
+            Some(Err(LedgerError::Rejected(_))) => return Fate::Rejected,
             Some(Err(LedgerError::Database(error))) => {
                 let class = error.class();
                 assert!(
@@ -202,10 +202,10 @@ fn hold_against_the_books(fates: &[(u64, Fate)], there: &HashMap<String, Transfe
                 assert_eq!(found, Some(*transfer), "{number} was acknowledged");
                 tally.acknowledged += 1;
             }
-            (Fate::Refused | Fate::Failed, Some(transfer)) => {
+            (Fate::Rejected | Fate::Failed, Some(transfer)) => {
                 panic!("{number} is there as {transfer}, but {fate:?}")
             }
-            (Fate::Refused, None) => tally.refused += 1,
+            (Fate::Rejected, None) => tally.refused += 1,
             (Fate::Failed, None) => tally.failed += 1,
             (Fate::Open, Some(_)) => tally.open_there += 1,
             (Fate::Open, None) => tally.open_not_there += 1,

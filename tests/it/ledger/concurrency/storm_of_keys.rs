@@ -12,8 +12,8 @@ use futures_util::future::join_all;
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::ledger::Request;
 use neobank_domain::{
-    AccountId, GatheredLedger, Ledger, LedgerError, PostingRequest, Receipt, Refusal, TransferId,
-    TransferRequest,
+    AccountId, GroupCommitLedger, Ledger, LedgerError, PostingRequest, Receipt, Rejection,
+    TransferId, TransferRequest,
 };
 use rust_decimal::Decimal;
 
@@ -48,13 +48,13 @@ async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
         Database::connect(config).await.unwrap(),
     ];
     let ledgers = databases.map(Ledger::new);
-    let gathered = ledgers.each_ref().map(GatheredLedger::new);
+    let gathered = ledgers.each_ref().map(GroupCommitLedger::new);
     for round in 0..keys.div_ceil(4) {
         let mut requests = Vec::new();
         for number in 0..4 {
             let payer = bank.account(czk("100")).await;
             let key = format!("shared {round} {number}");
-            requests.push(TransferRequest::new(payer, payee, czk("100")).with_key(key));
+            requests.push(TransferRequest::new(payer, payee, czk("100")).with_idempotency_key(key));
         }
         let calls = (0..submitters).flat_map(|submitter| {
             let (ledgers, gathered) = (&ledgers, &gathered);
@@ -87,7 +87,7 @@ async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
 async fn in_some_way(
     way: usize,
     ledger: &Ledger,
-    gathered: &GatheredLedger,
+    gathered: &GroupCommitLedger,
     request: &TransferRequest,
     [one, other]: [AccountId; 2],
 ) -> Result<Receipt, LedgerError> {
@@ -118,7 +118,7 @@ async fn in_some_way(
 }
 
 /// What a caller was told that an account had, and when the call was under way.
-struct Rejection {
+struct SeenRejection {
     account: AccountId,
     available: Decimal,
     requested: Decimal,
@@ -129,7 +129,7 @@ struct Rejection {
 /// What callers saw.
 #[derive(Default)]
 struct Seen {
-    rejections: Vec<Rejection>,
+    rejections: Vec<SeenRejection>,
     /// When the answer was there: the transfer was committed by then.
     acknowledged: HashMap<TransferId, DateTime<Utc>>,
 }
@@ -143,11 +143,11 @@ impl Seen {
                     .entry(receipt.transfer_id)
                     .or_insert(until);
             }
-            Err(LedgerError::Refused(Refusal::InsufficientFunds {
+            Err(LedgerError::Rejected(Rejection::InsufficientFunds {
                 account,
                 available,
                 requested,
-            })) => self.rejections.push(Rejection {
+            })) => self.rejections.push(SeenRejection {
                 account,
                 available: available.amount(),
                 requested: requested.amount(),
@@ -176,10 +176,10 @@ async fn rejections_behind_others_are_true(bank: TestBank) {
     let stop = Arc::new(AtomicBool::new(false));
     let stranger = Ledger::new(Database::connect(bank.config()).await.unwrap());
     let disturbing = tokio::spawn(disturb(stranger, hot, Arc::clone(&stop)));
-    let gathered = GatheredLedger::new(&bank.ledger);
+    let gathered = GroupCommitLedger::new(&bank.ledger);
     let mut seen = Seen::default();
     let mut round = 0;
-    while round < rounds || (round < 500 && gathered.metrics().followed == 0) {
+    while round < rounds || (round < 500 && gathered.metrics().pipelined == 0) {
         round += 1;
         let mut random = Random::new(round as u64);
         let calls = (0..400_usize).map(|number| {
@@ -189,7 +189,7 @@ async fn rejections_behind_others_are_true(bank: TestBank) {
                 1 => TransferRequest::new(hot, payer, czk("10")),
                 _ => TransferRequest::new(hot, payer, czk("150")),
             };
-            let request = request.with_key(format!("hot {round} {number}"));
+            let request = request.with_idempotency_key(format!("hot {round} {number}"));
             let gathered = &gathered;
             async move {
                 let from = Utc::now();
@@ -256,7 +256,7 @@ async fn balances(database: &Database, account: AccountId) -> Vec<Balance> {
 /// The account had this balance from when its entry was posted, at the earliest, until the next one was acknowledged, at
 /// the latest.
 fn assert_true(
-    rejection: &Rejection,
+    rejection: &SeenRejection,
     hot: AccountId,
     balances: &[Balance],
     acknowledged: &HashMap<TransferId, DateTime<Utc>>,

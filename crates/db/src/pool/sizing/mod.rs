@@ -230,13 +230,13 @@ fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usiz
         };
         return (size, reason);
     }
-    let chance = state.chance(&trial);
+    let jitter = state.jitter(&trial);
     // What was found out bounds the sizes that are tried from both sides, so that there is an end to it.
     match trial.direction {
         Direction::Up => {
             let grown_by = (size as f64 - trial.from as f64) / trial.from.max(1) as f64;
             let needed = (grown_by * GAIN_NEEDED).max(GAIN_LEAST);
-            if after >= before * (1.0 + needed + chance / 2.0) {
+            if after >= before * (1.0 + needed + jitter / 2.0) {
                 state.remember_too_few(trial.from, here, limits);
                 return (size, Reason::GrowthKept);
             }
@@ -252,7 +252,7 @@ fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usiz
                 state.forget_everything();
                 return (size, Reason::FewerSuffice);
             }
-            if after >= trial.best * (1.0 - LOSS_TOLERATED - chance / 2.0) {
+            if after >= trial.best * (1.0 - LOSS_TOLERATED - jitter / 2.0) {
                 state.remember_too_many(trial.from, here, limits);
                 return (size, Reason::FewerSuffice);
             }

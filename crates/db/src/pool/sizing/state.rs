@@ -114,7 +114,7 @@ struct Ceiling {
     lowest_age: u32,
 }
 
-/// A measurement of fewer than this many is mostly chance: its relative error is the root of 1 / n, so one part in 16.
+/// A measurement of fewer than this many is mostly noise: its relative error is the root of 1 / n, so one part in 16.
 const COMPLETED_ENOUGH: u64 = 250;
 /// As many are needed to tell sizes apart that lie near each other: one part in 25.
 const COMPLETED_FOR_SMALL_STEPS: u64 = 600;
@@ -334,7 +334,7 @@ impl State {
     }
 
     /// By how much two equal throughputs differ by chance: the relative standard error of the quotient of two counts.
-    pub(super) fn chance(&self, trial: &Trial) -> f64 {
+    pub(super) fn jitter(&self, trial: &Trial) -> f64 {
         let inverse = |count: u64| 1.0 / count.max(1) as f64;
         (inverse(trial.completed) + inverse(self.measured.completed)).sqrt()
     }

@@ -215,22 +215,22 @@ fn seen(outcome: &Outcome) -> Expected {
     match outcome {
         Outcome::Posted(_) => Expected::Posted,
         Outcome::Replayed(_) => Expected::Replayed,
-        Outcome::Refused(refusal) => match refusal {
-            Refusal::SameAccount { .. } => Expected::SameAccount,
-            Refusal::AmountNotPositive { .. } => Expected::NotPositive,
-            Refusal::UnknownAccount { .. } => Expected::Unknown,
-            Refusal::NotActive { .. } => Expected::NotActive,
-            Refusal::InsufficientFunds { .. } => Expected::Funds,
-            Refusal::KeyReused { .. } => Expected::KeyReused,
-            Refusal::StaleVersion { .. } => Expected::Stale,
-            Refusal::BalanceUnchanged { .. } => Expected::Unchanged,
+        Outcome::Rejected(rejection) => match rejection {
+            Rejection::SameAccount { .. } => Expected::SameAccount,
+            Rejection::AmountNotPositive { .. } => Expected::NotPositive,
+            Rejection::UnknownAccount { .. } => Expected::Unknown,
+            Rejection::NotActive { .. } => Expected::NotActive,
+            Rejection::InsufficientFunds { .. } => Expected::Funds,
+            Rejection::KeyReused { .. } => Expected::KeyReused,
+            Rejection::StaleVersion { .. } => Expected::Stale,
+            Rejection::BalanceUnchanged { .. } => Expected::Unchanged,
             other => panic!("the model does not know {other:?}"),
         },
     }
 }
 
 /// The books at the beginning, and the same for the model: account 3 is frozen, account 4 does not exist.
-fn beginning(balances: &[i64], limits: &[i64]) -> (Books, Model) {
+fn beginning(balances: &[i64], limits: &[i64]) -> (LedgerState, Model) {
     let mut model = Model {
         frozen: vec![account(3)],
         ..Model::default()
@@ -280,7 +280,7 @@ fn beginning(balances: &[i64], limits: &[i64]) -> (Books, Model) {
         );
     }
     (
-        Books {
+        LedgerState {
             accounts,
             known: HashMap::new(),
             now: DateTime::UNIX_EPOCH,
@@ -289,11 +289,11 @@ fn beginning(balances: &[i64], limits: &[i64]) -> (Books, Model) {
     )
 }
 
-fn identify(requests: &[Request]) -> Vec<Identified<'_>> {
+fn identify(requests: &[Request]) -> Vec<IdentifiedRequest<'_>> {
     requests
         .iter()
         .zip(1_u128..)
-        .map(|(request, number)| Identified {
+        .map(|(request, number)| IdentifiedRequest {
             request,
             transfer_id: Uuid::from_u128(number << 8).into(),
             debit_id: Uuid::from_u128((number << 8) + 1).into(),
@@ -402,7 +402,7 @@ fn what_is_held_cannot_be_spent() {
     let outcomes = decide(&mut books, &identify(&requests)).outcomes;
     assert_eq!(
         outcomes[0],
-        Outcome::Refused(Refusal::InsufficientFunds {
+        Outcome::Rejected(Rejection::InsufficientFunds {
             account: account(0),
             available: money(600),
             requested: money(601)

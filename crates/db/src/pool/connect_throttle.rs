@@ -1,0 +1,176 @@
+//! How fast connections are opened: never all at once, and slower while the server refuses.
+
+use crate::jitter::jitter;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::error::DatabaseError;
+
+/// Connections that are being opened at a time. A server that comes back is not met by everybody at once.
+const AT_ONCE: usize = 4;
+/// The pause after the first failure; it doubles with each, up to the longest, and about half of it is left to jitter.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+
+/// Tells when a connection may be opened.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectThrottle {
+    state: Mutex<State>,
+    /// Told when trying again is worth while: a connection came back, or one more may be opened.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    opening: usize,
+    /// How often in a row opening has failed.
+    failures: u32,
+    not_before: Option<Instant>,
+    last_failure: Option<DatabaseError>,
+}
+
+/// The right to open one connection.
+#[derive(Debug)]
+pub(crate) struct Opening<'a> {
+    connect_throttle: &'a ConnectThrottle,
+}
+
+/// Not now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Later {
+    /// When to ask again at the latest; `None` when others have to finish first.
+    pub(crate) at: Option<Instant>,
+}
+
+impl ConnectThrottle {
+    pub(crate) fn start(&self) -> Result<Opening<'_>, Later> {
+        let mut state = self.lock();
+        // After a failure one connection tells whether the server is back.
+        let at_once = if state.failures == 0 { AT_ONCE } else { 1 };
+        if state.opening >= at_once {
+            return Err(Later { at: None });
+        }
+        if let Some(at) = state.not_before.filter(|at| Instant::now() < *at) {
+            return Err(Later { at: Some(at) });
+        }
+        state.opening += 1;
+        Ok(Opening {
+            connect_throttle: self,
+        })
+    }
+
+    /// Waits until asking again is worth while. Made before asking, so that nothing is missed in between.
+    pub(crate) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// A connection came back, so that somebody may need not open one.
+    pub(crate) fn connection_came_back(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Why the last connection could not be opened; `None` since one could.
+    pub(crate) fn last_failure(&self) -> Option<DatabaseError> {
+        self.lock().last_failure.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Opening<'_> {
+    pub(crate) fn succeeded(self) {
+        let mut state = self.connect_throttle.lock();
+        state.failures = 0;
+        state.not_before = None;
+        state.last_failure = None;
+        drop(state);
+        // Three more may start beside the one that `drop` tells.
+        for _ in 1..AT_ONCE {
+            self.connect_throttle.changed.notify_one();
+        }
+    }
+
+    pub(crate) fn failed(self, error: DatabaseError) {
+        let mut state = self.connect_throttle.lock();
+        state.failures = state.failures.saturating_add(1);
+        state.not_before = Some(Instant::now() + pause(state.failures, jitter()));
+        state.last_failure = Some(error);
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        let mut state = self.connect_throttle.lock();
+        state.opening = state.opening.saturating_sub(1);
+        drop(state);
+        self.connect_throttle.changed.notify_one();
+    }
+}
+
+/// Between a half and the whole of 20 ms, 40 ms, … up to a second; `jitter` goes from 0 to 1023.
+fn pause(failures: u32, jitter: u32) -> Duration {
+    let doubled = 1_u32 << failures.saturating_sub(1).min(10);
+    let longest = PAUSE_FIRST.saturating_mul(doubled).min(PAUSE_LONGEST);
+    longest / 2 + longest / 2 * jitter.min(1023) / 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn few_are_opened_at_once() {
+        let connect_throttle = ConnectThrottle::default();
+        let opening: Vec<_> = (0..AT_ONCE)
+            .map(|_| connect_throttle.start().unwrap())
+            .collect();
+        assert_eq!(connect_throttle.start().unwrap_err(), Later { at: None });
+        let told = connect_throttle.changed();
+        // A future that is dropped while it opens gives its place back.
+        drop(opening);
+        told.await;
+        assert!(connect_throttle.start().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_one_tries_and_only_after_a_pause() {
+        let connect_throttle = ConnectThrottle::default();
+        for failure in 1..=20 {
+            connect_throttle
+                .start()
+                .unwrap()
+                .failed(DatabaseError::PoolClosed);
+            let later = connect_throttle.start().unwrap_err().at.unwrap();
+            let wait = later - Instant::now();
+            assert!(wait <= PAUSE_LONGEST, "{failure}: {wait:?}");
+            tokio::time::sleep(wait).await;
+            let only = connect_throttle.start().unwrap();
+            assert_eq!(connect_throttle.start().unwrap_err(), Later { at: None });
+            drop(only);
+        }
+        assert!(matches!(
+            connect_throttle.last_failure(),
+            Some(DatabaseError::PoolClosed)
+        ));
+        connect_throttle.start().unwrap().succeeded();
+        assert!(connect_throttle.last_failure().is_none());
+        let all: Vec<_> = (0..AT_ONCE).map(|_| connect_throttle.start()).collect();
+        assert!(all.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_differ() {
+        assert_eq!(pause(1, 0), PAUSE_FIRST / 2);
+        assert_eq!(pause(3, 0), PAUSE_FIRST * 2);
+        assert_eq!(pause(u32::MAX, 0), PAUSE_LONGEST / 2);
+        for failures in 1..40 {
+            let (least, most) = (pause(failures, 0), pause(failures, 1023));
+            assert!(least < most && most <= PAUSE_LONGEST, "{failures}");
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! A connection while somebody has it, and how it comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Client;
+
+use crate::config::DatabaseConfig;
+use crate::connection::Connection;
+use crate::error::{DatabaseError, ErrorClass, ServerError};
+use crate::pool::{CloseReason, Running, Taken};
+
+/// How much longer than the server's own limit the client waits, so that the server's answer wins.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// The same for the owner's own deadline.
+pub(crate) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
+
+/// A connection that its owner has for a while.
+///
+/// It goes back to the pool only when the server has said that no transaction is open. Otherwise, so after an error, a
+/// panic or a dropped future, it is recovered in the background: what it runs is cancelled, the transaction is rolled
+/// back, and if that takes longer than the limit the connection is closed. Either way its place in the pool is free
+/// again within the limit.
+pub(crate) struct PooledConnection {
+    /// Taken out only by `drop`.
+    taken: Option<Taken>,
+    state: AtomicU8,
+    statements_in_flight: AtomicUsize,
+    statements_sent: AtomicUsize,
+    /// How long an answer is waited for: the server's own limit and some grace.
+    answer_limit: Duration,
+    /// The owner's own.
+    deadline: Option<Instant>,
+    config: Arc<DatabaseConfig>,
+}
+
+/// The server has said that no transaction is open.
+const CLEAN: u8 = 0;
+/// A transaction may be open.
+const DIRTY: u8 = 1;
+/// `COMMIT` has been sent: it must not be cancelled.
+const COMMITTING: u8 = 2;
+/// The server does not answer: only closing helps.
+const BROKEN: u8 = 3;
+
+impl PooledConnection {
+    pub(crate) fn new(
+        taken: Taken,
+        config: Arc<DatabaseConfig>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            taken: Some(taken),
+            state: AtomicU8::new(CLEAN),
+            statements_in_flight: AtomicUsize::new(0),
+            statements_sent: AtomicUsize::new(0),
+            answer_limit: config.statement_timeout.saturating_add(GRACE),
+            deadline,
+            config,
+        }
+    }
+
+    /// # Panics
+    ///
+    /// Never: the connection is there until `drop`.
+    #[expect(
+        clippy::expect_used,
+        reason = "the connection is taken out by drop alone"
+    )]
+    fn taken(&self) -> &Taken {
+        self.taken
+            .as_ref()
+            .expect("a lease has its connection until it is dropped")
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        self.taken().connection()
+    }
+
+    /// A statement that is about to be sent. It is counted under its pattern when the result is dropped: as answered after
+    /// [`Running::answered`], else as given up.
+    pub(crate) fn statement(&self, sql: &str) -> Running {
+        let taken = self.taken();
+        taken.monitor.statement(&taken.hold, sql)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        self.connection().client()
+    }
+
+    pub(crate) fn config(&self) -> &DatabaseConfig {
+        &self.config
+    }
+
+    /// Waits longer for answers, where the server's own limit is set longer too.
+    pub(crate) fn wait_at_least(&mut self, statement_timeout: Duration) {
+        self.answer_limit = self
+            .answer_limit
+            .max(statement_timeout.saturating_add(GRACE));
+    }
+
+    pub(crate) fn answer_limit(&self) -> Duration {
+        self.until_deadline(self.answer_limit)
+    }
+
+    /// How long the answer to a commit is waited for.
+    pub(crate) fn commit_limit(&self) -> Duration {
+        self.until_deadline(self.config.commit_timeout)
+    }
+
+    /// How long the answer to a statement is waited for that travels with its commit.
+    pub(crate) fn written_limit(&self) -> Duration {
+        self.until_deadline(self.answer_limit.saturating_add(self.config.commit_timeout))
+    }
+
+    fn until_deadline(&self, limit: Duration) -> Duration {
+        match self.deadline {
+            None => limit,
+            Some(deadline) => deadline
+                .saturating_duration_since(Instant::now())
+                .saturating_add(DEADLINE_GRACE)
+                .min(limit),
+        }
+    }
+
+    /// What is left until the owner's deadline; `None` without one.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::DeadlineExceeded`] when nothing is left.
+    pub(crate) fn time_left(&self, before: &str) -> Result<Option<Duration>, DatabaseError> {
+        let Some(deadline) = self.deadline else {
+            return Ok(None);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(DatabaseError::deadline(before));
+        }
+        Ok(Some(left))
+    }
+
+    /// How many statements were sent so far.
+    pub(crate) fn statements_sent(&self) -> usize {
+        self.statements_sent.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn mark_dirty(&self) {
+        self.state.store(DIRTY, Ordering::Release);
+    }
+
+    /// The server has answered everything that was sent, but a transaction may be open.
+    pub(crate) fn mark_answered(&self) {
+        self.statements_in_flight.store(0, Ordering::Release);
+        self.state.store(DIRTY, Ordering::Release);
+    }
+
+    pub(crate) fn mark_committing(&self) {
+        self.state.store(COMMITTING, Ordering::Release);
+    }
+
+    /// The server has answered that no transaction is open, and with it everything that was sent before.
+    pub(crate) fn mark_clean(&self) {
+        self.statements_in_flight.store(0, Ordering::Release);
+        self.state.store(CLEAN, Ordering::Release);
+    }
+
+    pub(crate) fn mark_broken(&self) {
+        self.state.store(BROKEN, Ordering::Release);
+    }
+
+    /// Waits for the answer to a statement, within the server's limit for it and some grace.
+    pub(crate) async fn answer<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseError> {
+        self.answer_within(self.answer_limit(), statement).await
+    }
+
+    /// As [`PooledConnection::answer`], within another limit.
+    pub(crate) async fn answer_within<T>(
+        &self,
+        limit: Duration,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseError> {
+        // When this future is dropped before the answer, the count stays up and `drop` knows that something still runs.
+        self.statements_in_flight.fetch_add(1, Ordering::AcqRel);
+        self.statements_sent.fetch_add(1, Ordering::AcqRel);
+        let answer = tokio::time::timeout(limit, statement).await;
+        let _ =
+            self.statements_in_flight
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+                    count.checked_sub(1)
+                });
+        match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.late(self.failure(&error))),
+            Err(_) => {
+                self.mark_broken();
+                Err(self.late(DatabaseError::NoAnswer { waited: limit }))
+            }
+        }
+    }
+
+    /// The deadline, where it is the cause of an error.
+    fn late(&self, error: DatabaseError) -> DatabaseError {
+        let passed = self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now());
+        match error {
+            DatabaseError::NoAnswer { .. } if passed => {
+                DatabaseError::deadline("the server answered")
+            }
+            DatabaseError::Server(server)
+                if passed
+                    && matches!(
+                        server.class(),
+                        ErrorClass::StatementCancelled | ErrorClass::LockTimeout
+                    ) =>
+            {
+                DatabaseError::DeadlineExceeded {
+                    before: "the statement ended".to_owned(),
+                    server: Some(server),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// What a failed statement means for the connection.
+    fn failure(&self, error: &tokio_postgres::Error) -> DatabaseError {
+        let failure = DatabaseError::from_driver(error);
+        match failure {
+            DatabaseError::ConnectionLost { .. } => {
+                self.mark_broken();
+                // The server may have told its reason before anybody asked.
+                match self.connection().end() {
+                    Some(end) if failure.server().is_none() => end,
+                    _ => failure,
+                }
+            }
+            _ => {
+                if failure.class() == ErrorClass::ReadOnly {
+                    self.connection().note_refused_write();
+                }
+                if failure.server().is_some_and(ServerError::is_stale_plan) {
+                    self.connection().forget_prepared();
+                }
+                failure
+            }
+        }
+    }
+}
+
+impl Drop for PooledConnection {
+    fn drop(&mut self) {
+        let Some(mut taken) = self.taken.take() else {
+            return;
+        };
+        let state = *self.state.get_mut();
+        let in_flight = *self.statements_in_flight.get_mut() > 0;
+        match state {
+            CLEAN if !in_flight => {
+                give_back(taken);
+            }
+            BROKEN => taken.close(CloseReason::Broken),
+            _ => {
+                if let Some(connection) = taken.connection_mut() {
+                    connection.clean = false;
+                }
+                taken.hold.recovers();
+                let cancel = in_flight && state != COMMITTING;
+                let limit = self.config.recovery_timeout;
+                match tokio::runtime::Handle::try_current() {
+                    Ok(runtime) => drop(runtime.spawn(recover(taken, cancel, limit))),
+                    // Without a runtime nobody can ask the server, so nobody may have the connection again.
+                    Err(_) => taken.close(CloseReason::NotRecovered),
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for PooledConnection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("PooledConnection")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn recover(taken: Taken, cancel: bool, limit: Duration) {
+    let rolled_back = tokio::time::timeout(limit, async {
+        if cancel {
+            taken.connection().cancel().await?;
+        }
+        // The answers come in order, so the one to ROLLBACK is the last: nothing else is under way after it.
+        taken
+            .connection()
+            .client()
+            .batch_execute("ROLLBACK")
+            .await
+            .map_err(|error| error.to_string())
+    })
+    .await;
+    match rolled_back {
+        Ok(Ok(())) => {
+            give_back(taken);
+        }
+        Ok(Err(error)) => {
+            tracing::debug!("a connection was closed, since it could not be rolled back: {error}");
+            taken.close(CloseReason::NotRecovered);
+        }
+        Err(_) => {
+            tracing::warn!(
+                "a connection was closed, since the server did not answer within {limit:?}"
+            );
+            taken.close(CloseReason::NotRecovered);
+        }
+    }
+}
+
+/// The server has said that no transaction is open.
+fn give_back(mut taken: Taken) {
+    if let Some(connection) = taken.connection_mut() {
+        connection.clean = true;
+        connection.last_used = Instant::now();
+    }
+}

@@ -1,0 +1,303 @@
+//! One attempt without locks: decided on what is remembered of the accounts, or was read just now, and written in one round
+//! trip by a statement that the database refuses when anything has changed.
+//!
+//! What is written is right, because `banking.post_transfers()` lets in only what continues the accounts as they are under
+//! its locks, so it is what a decision under locks would have written. What is refused is right, because the same statement
+//! looks whether the accounts of those requests are as they were, and then whether their keys are unused. Requests that depend on more than that are decided
+//! under locks: adjustments on the version, events of the past on the clock.
+//!
+//! What another group will leave is remembered too, while its statement is on its way: then this one's waits for its end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join;
+use neobank_db::{Autocommit, DatabaseError, RetryPolicy, Written};
+
+use super::Ledger;
+use super::account_cache::{Recalled, Visit};
+use super::decision::{
+    AccountState, Decision, IdentifiedRequest, LedgerState, NewTransfer, decide,
+};
+use super::execution::{Claims, Failure, Group};
+use super::in_doubt::{self, InDoubt};
+use super::receipt::{Outcome, Receipt};
+use super::refused;
+use super::request::Request;
+use super::statements::{self, After, Conditions, ReadSetColumns, TransferColumns};
+use crate::{AccountId, TransferId};
+
+/// The outcomes; or `None` when nothing was changed and it takes locks to decide.
+pub(super) async fn attempt(
+    ledger: &Ledger,
+    group: &Group<'_>,
+    visit: &Visit<'_>,
+    claims: &mut impl Claims,
+) -> Result<Option<Vec<Outcome>>, Failure> {
+    let Some(alone) = ledger.database.autocommit() else {
+        visit.was_undecided();
+        return Ok(None);
+    };
+    if !group.requests.iter().all(|one| needs_no_lock(one.request)) {
+        visit.was_undecided();
+        return Ok(None);
+    }
+    let Recalled {
+        accounts,
+        speculative,
+    } = match recall_and_read(alone, group, visit).await {
+        Ok(recalled) => recalled,
+        Err(error) => {
+            visit.was_undecided();
+            return refused(ledger, claims, error).await;
+        }
+    };
+    let mut books = LedgerState {
+        accounts,
+        known: HashMap::new(),
+        // The server takes its own time where this, or an account's last entry, is earlier.
+        now: DateTime::UNIX_EPOCH,
+    };
+    let chosen = group.chosen(claims.claim());
+    let Decision {
+        mut outcomes,
+        transfers,
+    } = decide(&mut books, &chosen);
+    let Some(mut conditions) = conditions(&books.accounts, &chosen, &outcomes, &transfers) else {
+        visit.was_undecided();
+        return Ok(None);
+    };
+    conditions.batch_lock = claims.batch_lock();
+    conditions.after = after(claims, speculative);
+    let identifiers: Vec<_> = transfers
+        .iter()
+        .map(|transfer| transfer.receipt.transfer_id)
+        .collect();
+    let Some(first) = identifiers.first().copied() else {
+        visit.was_undecided();
+        return Ok(None);
+    };
+    let columns = TransferColumns::of(transfers);
+    let started = Instant::now();
+    let written = send(
+        alone,
+        &columns,
+        &conditions,
+        first,
+        visit,
+        &mut books,
+        claims,
+    )
+    .await;
+    let (reason, committed) = match written {
+        Ok(written) => match statements::time_of(&written) {
+            Ok((now, writing)) => {
+                claims.took(writing, started.elapsed().saturating_sub(writing));
+                visit.was_right();
+                settle(&mut outcomes, &mut books, |receipt| {
+                    receipt.posted_at.max(now)
+                });
+                visit.keep(books.accounts);
+                if written.replicated {
+                    return Ok(Some(outcomes));
+                }
+                return Err(Failure::NotReplicated(outcomes));
+            }
+            // It is committed, and the times can be looked up.
+            Err(error) => (error.to_string(), true),
+        },
+        Err(DatabaseError::CommitUnknown { reason }) => (reason, false),
+        Err(error) => {
+            if refused::is_of_a_request(&error) {
+                // What was remembered may have been right.
+                visit.was_undecided();
+            } else {
+                visit.was_wrong(speculative.is_none());
+            }
+            return refused(ledger, claims, error).await;
+        }
+    };
+    let guard = (!committed).then_some(conditions.guard);
+    let in_doubt = in_doubt::resolve(&ledger.database, &group.accounts, &identifiers, guard).await;
+    match in_doubt {
+        InDoubt::Committed { times, replicated } => {
+            settle(&mut outcomes, &mut books, |receipt| {
+                let posted_at = times.get(&receipt.transfer_id).copied();
+                posted_at.unwrap_or(receipt.posted_at)
+            });
+            if replicated {
+                Ok(Some(outcomes))
+            } else {
+                Err(Failure::NotReplicated(outcomes))
+            }
+        }
+        InDoubt::Aborted => Ok(None),
+        InDoubt::Unknown => Err(Failure::Unknown {
+            reason,
+            outcomes,
+            transfers: identifiers,
+        }),
+    }
+}
+
+/// Sends the statement, and lets the next group be decided on what it will leave while its answer is waited for.
+async fn send(
+    alone: Autocommit<'_>,
+    columns: &TransferColumns,
+    conditions: &Conditions,
+    first: TransferId,
+    visit: &Visit<'_>,
+    books: &mut LedgerState,
+    claims: &mut impl Claims,
+) -> Result<Written, DatabaseError> {
+    let statement = statements::write_optimistic(alone, columns, conditions);
+    let Some(batch_lock) = conditions.batch_lock else {
+        return statement.await;
+    };
+    let speculative_state = async {
+        // The connection writes to its socket before a group that follows can do so on another one.
+        tokio::task::yield_now().await;
+        visit.speculative_state(batch_lock, first, std::mem::take(&mut books.accounts));
+        claims.sent();
+    };
+    // `join` polls the first future first, and a future's first poll sends.
+    let (written, ()) = join(statement, speculative_state).await;
+    books.accounts = visit.take_back();
+    written
+}
+
+/// The statement in front, where something was recalled that it will leave.
+fn after(claims: &impl Claims, speculative: Option<TransferId>) -> Option<After> {
+    let (batch_lock, transfer) = claims.after().zip(speculative)?;
+    Some(After {
+        batch_lock,
+        transfer,
+    })
+}
+
+/// Whether the balances, and what the database holds against them, are all that a request depends on.
+fn needs_no_lock(request: &Request) -> bool {
+    match request {
+        Request::Transfer(_) => true,
+        Request::Posting(posting) => posting.event_time.is_none(),
+        Request::Adjustment(_) => false,
+    }
+}
+
+async fn recall_and_read(
+    alone: Autocommit<'_>,
+    group: &Group<'_>,
+    visit: &Visit<'_>,
+) -> Result<Recalled, DatabaseError> {
+    let mut recalled = visit.recall();
+    let missing: Vec<_> = group
+        .accounts
+        .iter()
+        .filter(|account| !recalled.accounts.contains_key(account))
+        .copied()
+        .collect();
+    if !missing.is_empty() {
+        let read = statements::read_optimistic(alone, &missing).await?;
+        recalled.accounts.extend(read);
+    }
+    Ok(recalled)
+}
+
+/// What must be so when the decision is written; `None` when there is nothing to write, or nothing that could be asked.
+fn conditions(
+    accounts: &BTreeMap<AccountId, AccountState>,
+    chosen: &[IdentifiedRequest<'_>],
+    outcomes: &[Outcome],
+    transfers: &[NewTransfer],
+) -> Option<Conditions> {
+    let first = &transfers.first()?.receipt;
+    // One side of every transfer is a customer's, whose version can be moved.
+    let guard = [&first.debit, &first.credit]
+        .into_iter()
+        .find_map(|entry| {
+            let account = accounts.get(&entry.account_id)?;
+            account.overdraft_limit?;
+            // The versions of today, less one for each entry since the first.
+            let entries = account
+                .last_entry_number
+                .checked_sub(entry.entry_number)?
+                .checked_add(1)?;
+            Some((account.account_id, account.version.checked_sub(entries)?))
+        })?;
+    let refused = || {
+        let with_outcomes = chosen.iter().zip(outcomes);
+        with_outcomes.filter_map(|(one, outcome)| match outcome {
+            Outcome::Rejected(rejection) => Some((one.request, rejection)),
+            _ => None,
+        })
+    };
+    let read_set: BTreeSet<AccountId> = refused()
+        .filter(|(_, rejection)| rejection.depends_on_accounts())
+        .flat_map(|(request, _)| request.accounts())
+        .collect();
+    // One that does not exist cannot be asked for.
+    let read_set = read_set
+        .iter()
+        .map(|account| accounts.get(account))
+        .collect::<Option<ReadSetColumns>>()?;
+    let mut unused_keys: BTreeSet<&str> = refused()
+        .filter(|(_, rejection)| rejection.needs_unused_key())
+        .filter_map(|(request, _)| request.idempotency_key())
+        .collect();
+    if !unused_keys.is_empty() {
+        // Writing it tells as much, and then it is used.
+        let written = transfers.iter().filter_map(|new| new.key.as_ref());
+        let written: HashSet<_> = written.map(|(key, _)| key.as_str()).collect();
+        unused_keys.retain(|key| !written.contains(key));
+    }
+    Some(Conditions {
+        guard: guard.0,
+        guard_version: guard.1,
+        read_set,
+        unused_keys: unused_keys.into_iter().map(str::to_owned).collect(),
+        batch_lock: None,
+        after: None,
+    })
+}
+
+/// Puts the time into the receipts and the books at which the server posted the transfers.
+fn settle(
+    outcomes: &mut [Outcome],
+    books: &mut LedgerState,
+    time: impl Fn(&Receipt) -> DateTime<Utc>,
+) {
+    for outcome in outcomes {
+        // A replayed one is of this group too: none was known before.
+        if let Outcome::Posted(receipt) | Outcome::Replayed(receipt) = outcome {
+            receipt.posted_at = time(receipt);
+            for entry in [&receipt.debit, &receipt.credit] {
+                if let Some(account) = books.accounts.get_mut(&entry.account_id) {
+                    account.last_entry_at = account.last_entry_at.max(Some(receipt.posted_at));
+                }
+            }
+        }
+    }
+}
+
+/// A definite rejection: another attempt, under locks, finds out whose it is. Without a connection there is no other.
+async fn refused(
+    ledger: &Ledger,
+    claims: &impl Claims,
+    error: DatabaseError,
+) -> Result<Option<Vec<Outcome>>, Failure> {
+    match &error {
+        // Under locks it would be the same.
+        _ if claims.looks_for_the_refused() && refused::is_of_a_request(&error) => {
+            Err(error.into())
+        }
+        DatabaseError::Server(server) => {
+            if RetryPolicy::default().retries(server.class()) {
+                ledger.database.note_retry("ledger", &error).await;
+            }
+            Ok(None)
+        }
+        DatabaseError::ConnectionLost { .. } | DatabaseError::Parameter { .. } => Ok(None),
+        _ => Err(error.into()),
+    }
+}

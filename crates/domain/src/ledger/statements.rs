@@ -1,0 +1,632 @@
+//! The ledger's statements: the edges around the decision.
+//!
+//! Lock doctrine: accounts are locked by one statement in the order of their identifiers, which every writer keeps, so
+//! that two of them can never wait for each other. `FOR NO KEY UPDATE` lets the foreign keys of other tables pass. The
+//! keys are looked up by a statement of its own behind it: a statement that waits for a lock still sees the snapshot from
+//! before the wait, and a transfer that committed meanwhile under the same key would be missed.
+//!
+//! Names: every function, operator and type is one of `pg_catalog` by its full name, so that no `search_path` finds another.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use neobank_db::driver::{FromSql, Row, ToSql, Type};
+use neobank_db::{
+    Autocommit, DatabaseError, Prepared, ServerError, Transaction, Written, in_order,
+};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::decision::{AccountState, CompletedTransfer, LedgerState, NewTransfer};
+use super::receipt::{EntryReceipt, Receipt};
+use crate::{AccountId, Currency, Money, TransferId};
+
+const LOCK_ACCOUNTS: &str = "\
+SELECT account_id, account_number, currency_code, account_status, current_balance::numeric, held_balance::numeric,
+       overdraft_limit::numeric, last_entry_number, last_entry_at, opened_at, version, pg_catalog.clock_timestamp() AS now
+FROM banking.accounts
+WHERE account_id OPERATOR(pg_catalog.=) ANY ($1)
+ORDER BY account_id
+FOR NO KEY UPDATE";
+
+/// Without a lock. As in [`READ_KNOWN`], so that the plan fits one account and many. In a sub-select the server cannot see how long
+/// the list is; where it can, it makes a plan anew for each short one.
+const READ_ACCOUNTS: &str = "\
+SELECT account.account_id, account.account_number, account.currency_code, account.account_status,
+       account.current_balance::numeric, account.held_balance::numeric, account.overdraft_limit::numeric,
+       account.last_entry_number, account.last_entry_at, account.opened_at, account.version
+FROM pg_catalog.unnest((SELECT $1::pg_catalog.uuid[])) AS wanted (account_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM banking.accounts AS a WHERE a.account_id OPERATOR(pg_catalog.=) wanted.account_id OFFSET 0
+) AS account";
+
+/// A connection keeps the plan of a prepared statement that it made on nearly empty tables, where reading them whole is
+/// cheapest, while they grow. `LATERAL` with `OFFSET 0` leaves it nothing but to look each row up.
+const READ_KNOWN: &str = "\
+SELECT transfer.idempotency_key, transfer.request_hash, transfer.transfer_id, transfer.transfer_type,
+       transfer.amount::numeric, transfer.currency_code, transfer.posted_at,
+       debit.transaction_id AS debit_id, transfer.from_account_id, transfer.from_entry_number,
+       debit.running_balance::numeric AS from_balance,
+       credit.transaction_id AS credit_id, transfer.to_account_id, transfer.to_entry_number,
+       credit.running_balance::numeric AS to_balance
+FROM pg_catalog.unnest($1::pg_catalog.text[]) AS wanted (idempotency_key)
+CROSS JOIN LATERAL (
+    SELECT * FROM banking.transfers AS t WHERE t.idempotency_key OPERATOR(pg_catalog.=) wanted.idempotency_key OFFSET 0
+) AS transfer
+CROSS JOIN LATERAL (
+    SELECT * FROM banking.transactions AS t
+    WHERE t.account_id OPERATOR(pg_catalog.=) transfer.from_account_id AND t.transaction_date OPERATOR(pg_catalog.=) transfer.posted_at
+      AND t.entry_number OPERATOR(pg_catalog.=) transfer.from_entry_number AND t.transfer_id OPERATOR(pg_catalog.=) transfer.transfer_id OFFSET 0
+) AS debit
+CROSS JOIN LATERAL (
+    SELECT * FROM banking.transactions AS t
+    WHERE t.account_id OPERATOR(pg_catalog.=) transfer.to_account_id AND t.transaction_date OPERATOR(pg_catalog.=) transfer.posted_at
+      AND t.entry_number OPERATOR(pg_catalog.=) transfer.to_entry_number AND t.transfer_id OPERATOR(pg_catalog.=) transfer.transfer_id OFFSET 0
+) AS credit";
+
+/// Those of the accounts whose rows somebody else has locked.
+const LOCKED_BY_OTHERS: &str = "\
+SELECT account.account_id
+FROM banking.accounts AS account
+WHERE account.account_id OPERATOR(pg_catalog.=) ANY ($1)
+  AND account.account_id OPERATOR(pg_catalog.<>) ALL (ARRAY(
+      SELECT free.account_id FROM banking.accounts AS free
+      WHERE free.account_id OPERATOR(pg_catalog.=) ANY ($1)
+      ORDER BY free.account_id
+      FOR NO KEY UPDATE SKIP LOCKED
+  ))";
+
+const FIND_TRANSFERS: &str = "SELECT transfer_id, posted_at FROM banking.transfers WHERE transfer_id OPERATOR(pg_catalog.=) ANY ($1)";
+
+/// Changes nothing, but moves the account's version. A closed account has had its last entry, and refuses every change.
+const MOVE_VERSION: &str = "\
+UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id OPERATOR(pg_catalog.=) $1 AND account_status OPERATOR(pg_catalog.<>) 'closed'";
+
+/// Lets the transaction's commit wait until it is durable, here and on the standbys that the server waits for, whatever the
+/// defaults of role, database or session say. Stronger settings stay. Behind locks on accounts it commits something, since
+/// these are written to the log; a transaction that has written nothing waits for nothing.
+const COMMIT_DURABLY: &str = "\
+SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
+WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) ANY ('{off,local,remote_write}'::pg_catalog.text[])";
+
+/// One row for each transfer; the function makes its two entries and the balances.
+const POST_TRANSFERS: &str = "\
+SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+
+/// The same from what was not locked: at the server's time, and only as long as nothing has changed.
+const POST_OPTIMISTIC: &str = "\
+SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                              true, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) AS now,
+       pg_catalog.clock_timestamp() AS written";
+
+/// Those of them that the database takes; a row for each other one.
+const POST_UNLESS_REFUSED: &str = "\
+SELECT place, refused_sqlstate, refused_message, refused_detail, refused_hint, refused_schema, refused_table,
+       refused_column, refused_constraint
+FROM banking.post_unless_refused($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+
+/// The statements, ready on one connection.
+pub(super) struct Statements {
+    lock_accounts: Prepared,
+    read_known: Prepared,
+    post_transfers: Prepared,
+}
+
+/// The columns of new transfers, as the arrays that one statement takes.
+#[derive(Default)]
+pub(super) struct TransferColumns {
+    transfer_id: Vec<Uuid>,
+    transfer_type: Vec<&'static str>,
+    amount: Vec<Decimal>,
+    currency_code: Vec<&'static str>,
+    description: Vec<String>,
+    idempotency_key: Vec<Option<String>>,
+    request_hash: Vec<Option<Vec<u8>>>,
+    posted_at: Vec<DateTime<Utc>>,
+    debit: EntryColumns,
+    credit: EntryColumns,
+}
+
+/// The columns of one side of new transfers.
+#[derive(Default)]
+struct EntryColumns {
+    account_id: Vec<Uuid>,
+    entry_number: Vec<i64>,
+    running_balance: Vec<Decimal>,
+    transaction_id: Vec<Uuid>,
+    description: Vec<String>,
+}
+
+impl Statements {
+    /// Prepares what is not prepared yet; on a connection that did this before, it sends nothing.
+    pub(super) async fn prepare(transaction: &Transaction) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            lock_accounts: transaction
+                .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
+                .await?,
+            read_known: transaction.prepare(READ_KNOWN, &[Type::TEXT_ARRAY]).await?,
+            post_transfers: transaction.prepare(POST_TRANSFERS, POST_TYPES).await?,
+        })
+    }
+
+    /// Locks the accounts and reads what the decision needs, in one round trip.
+    pub(super) async fn lock_and_read(
+        &self,
+        transaction: &Transaction,
+        accounts: &[AccountId],
+        keys: &[String],
+    ) -> Result<LedgerState, DatabaseError> {
+        let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+        let accounts: [&(dyn ToSql + Sync); 1] = [&accounts];
+        let locked = transaction.read_prepared(&self.lock_accounts, &accounts);
+        let (locked, known) = if keys.is_empty() {
+            (locked.await?, Vec::new())
+        } else {
+            let keys: [&(dyn ToSql + Sync); 1] = [&keys];
+            // Sent one behind the other: the second runs after the locks are there.
+            in_order(locked, transaction.read_prepared(&self.read_known, &keys)).await?
+        };
+        let now = locked
+            .first()
+            .map_or(Ok(DateTime::UNIX_EPOCH), |row| column(row, "now"))?;
+        Ok(LedgerState {
+            accounts: locked
+                .iter()
+                .map(account_state)
+                .collect::<Result<BTreeMap<_, _>, _>>()?,
+            known: known
+                .iter()
+                .map(known_transfer)
+                .collect::<Result<HashMap<_, _>, _>>()?,
+            now,
+        })
+    }
+
+    /// Which of the transfers are there, and when they were posted, once nobody else holds the accounts any more.
+    pub(super) async fn find_transfers(
+        transaction: &Transaction,
+        accounts: &[AccountId],
+        transfers: &[TransferId],
+    ) -> Result<HashMap<TransferId, DateTime<Utc>>, DatabaseError> {
+        let lock = transaction
+            .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
+            .await?;
+        let find = transaction
+            .prepare(FIND_TRANSFERS, &[Type::UUID_ARRAY])
+            .await?;
+        let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+        let transfers: Vec<Uuid> = transfers.iter().map(|id| id.as_uuid()).collect();
+        let (accounts, transfers): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 1]) =
+            ([&accounts], [&transfers]);
+        let (_, found) = in_order(
+            transaction.read_prepared(&lock, &accounts),
+            transaction.read_prepared(&find, &transfers),
+        )
+        .await?;
+        found
+            .iter()
+            .map(|row| {
+                let transfer_id = column::<Uuid>(row, "transfer_id")?;
+                Ok((transfer_id.into(), column(row, "posted_at")?))
+            })
+            .collect()
+    }
+
+    /// Ends a transaction that holds locks on accounts, and has written nothing else, so that everything that it saw is as
+    /// durable as what itself commits.
+    pub(super) async fn commit_durably(transaction: Transaction) -> Result<(), DatabaseError> {
+        let durably = transaction.prepare(COMMIT_DURABLY, &[]).await?;
+        transaction.execute_and_commit(&[(&durably, &[])]).await?;
+        Ok(())
+    }
+
+    /// As [`Self::commit_durably`], for a transaction that goes on.
+    pub(super) async fn become_durable(transaction: &Transaction) -> Result<(), DatabaseError> {
+        let durably = transaction.prepare(COMMIT_DURABLY, &[]).await?;
+        transaction.execute_prepared(&durably, &[]).await?;
+        Ok(())
+    }
+
+    /// Moves an account's version, so that whatever waits for the one before never comes.
+    pub(super) async fn move_version(
+        transaction: &Transaction,
+        account: AccountId,
+    ) -> Result<(), DatabaseError> {
+        let touch = transaction.prepare(MOVE_VERSION, &[Type::UUID]).await?;
+        transaction
+            .execute_prepared(&touch, &[&account.as_uuid()])
+            .await?;
+        Ok(())
+    }
+
+    /// Which of the accounts somebody else has locked at this moment; the others are locked afterwards.
+    pub(super) async fn locked_by_others(
+        transaction: &Transaction,
+        accounts: &[AccountId],
+    ) -> Result<HashSet<AccountId>, DatabaseError> {
+        let find = transaction
+            .prepare(LOCKED_BY_OTHERS, &[Type::UUID_ARRAY])
+            .await?;
+        let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+        let rows = transaction.read_prepared(&find, &[&accounts]).await?;
+        rows.iter()
+            .map(|row| Ok(column::<Uuid>(row, "account_id")?.into()))
+            .collect()
+    }
+
+    /// Returns when nobody else holds an account any more; from then on this transaction holds it.
+    pub(super) async fn wait_for_lock(
+        transaction: &Transaction,
+        account: AccountId,
+    ) -> Result<(), DatabaseError> {
+        let lock = transaction
+            .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
+            .await?;
+        transaction
+            .read_prepared(&lock, &[&vec![account.as_uuid()]])
+            .await?;
+        Ok(())
+    }
+
+    /// Writes and commits in one round trip.
+    pub(super) async fn write_and_commit(
+        &self,
+        transaction: Transaction,
+        transfers: &TransferColumns,
+    ) -> Result<(), DatabaseError> {
+        transaction
+            .execute_and_commit(&[(&self.post_transfers, &transfers.parameters())])
+            .await?;
+        Ok(())
+    }
+
+    /// Writes those of the transfers that the database takes. Returns the places of the others, with its reason where it is
+    /// they that it refuses, and not one that they depend on.
+    pub(super) async fn post_unless_refused(
+        transaction: &Transaction,
+        transfers: &TransferColumns,
+    ) -> Result<BTreeMap<usize, Option<DatabaseError>>, DatabaseError> {
+        let post = transaction.prepare(POST_UNLESS_REFUSED, POST_TYPES).await?;
+        let rows = transaction
+            .read_prepared(&post, &transfers.parameters())
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let place = usize::try_from(column::<i32>(row, "place")?);
+                let place = place.ok().and_then(|place| place.checked_sub(1));
+                Ok((place.ok_or_else(|| unreadable("place"))?, caught(row)?))
+            })
+            .collect()
+    }
+
+    /// Writes in one round trip, inside somebody's transaction.
+    pub(super) async fn write(
+        &self,
+        transaction: &Transaction,
+        transfers: &TransferColumns,
+    ) -> Result<(), DatabaseError> {
+        let parameters = transfers.parameters();
+        transaction
+            .execute_prepared(&self.post_transfers, &parameters)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Reads accounts without a lock; what is not there is left out.
+pub(super) async fn read_optimistic(
+    alone: Autocommit<'_>,
+    accounts: &[AccountId],
+) -> Result<Vec<(AccountId, AccountState)>, DatabaseError> {
+    let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+    let rows = alone
+        .read(READ_ACCOUNTS, &[Type::UUID_ARRAY], &[&accounts])
+        .await?;
+    rows.iter().map(account_state).collect()
+}
+
+/// Writes what was decided without a lock, and commits it, in one round trip.
+pub(super) async fn write_optimistic(
+    alone: Autocommit<'_>,
+    transfers: &TransferColumns,
+    conditions: &Conditions,
+) -> Result<Written, DatabaseError> {
+    let (guard, version) = (conditions.guard.as_uuid(), conditions.guard_version);
+    // None was rejected, most of the time.
+    let read_set = Some(&conditions.read_set).filter(|columns| !columns.account_id.is_empty());
+    let account_ids = read_set.map(|columns| &columns.account_id);
+    let versions = read_set.map(|columns| &columns.version);
+    let balances = read_set.map(|columns| &columns.balance);
+    let held = read_set.map(|columns| &columns.held);
+    let limits = read_set.map(|columns| &columns.overdraft_limit);
+    let statuses = read_set.map(|columns| &columns.status);
+    let unused_keys = Some(&conditions.unused_keys).filter(|keys| !keys.is_empty());
+    let (after, after_transfer) = conditions
+        .after
+        .as_ref()
+        .map(|after| (after.batch_lock, after.transfer.as_uuid()))
+        .unzip();
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = transfers.parameters().to_vec();
+    parameters.extend([
+        &guard as &(dyn ToSql + Sync),
+        &version,
+        &account_ids,
+        &versions,
+        &balances,
+        &held,
+        &limits,
+        &statuses,
+        &unused_keys,
+        &conditions.batch_lock,
+        &after,
+        &after_transfer,
+    ]);
+    let types = [POST_TYPES, CONDITION_TYPES].concat();
+    alone.write(POST_OPTIMISTIC, &types, &parameters).await
+}
+
+/// The server's time in what [`write_optimistic`] returned, and how long the server took until it could commit.
+pub(super) fn time_of(written: &Written) -> Result<(DateTime<Utc>, Duration), DatabaseError> {
+    let row = written.rows.first().ok_or(DatabaseError::NoRow)?;
+    let now: DateTime<Utc> = column(row, "now")?;
+    let written: DateTime<Utc> = column(row, "written")?;
+    // Negative when the server's clock was set back meanwhile.
+    let writing = written.signed_duration_since(now);
+    Ok((now, writing.to_std().unwrap_or_default()))
+}
+
+/// What must still be so when a decision that was made without a lock is written.
+pub(super) struct Conditions {
+    /// An account that moves money; whoever moves its version keeps the decision from ever being written.
+    pub(super) guard: AccountId,
+    pub(super) guard_version: i64,
+    /// The accounts of rejected requests, as the decision leaves them.
+    pub(super) read_set: ReadSetColumns,
+    /// The keys of rejected requests, which no transfer has.
+    pub(super) unused_keys: Vec<String>,
+    /// What the statement holds until it has ended, for one that follows it to wait for.
+    pub(super) batch_lock: Option<i64>,
+    /// The statement that this one follows.
+    pub(super) after: Option<After>,
+}
+
+/// A statement that is on its way, and may have ended.
+pub(super) struct After {
+    /// What it holds until it has ended.
+    pub(super) batch_lock: i64,
+    /// One of its transfers, which is there only when it has succeeded.
+    pub(super) transfer: TransferId,
+}
+
+/// Everything of accounts that a rejection can depend on, as the arrays that one statement takes.
+#[derive(Default)]
+pub(super) struct ReadSetColumns {
+    account_id: Vec<Uuid>,
+    version: Vec<i64>,
+    balance: Vec<Decimal>,
+    held: Vec<Decimal>,
+    overdraft_limit: Vec<Option<Decimal>>,
+    status: Vec<&'static str>,
+}
+
+impl<'a> FromIterator<&'a AccountState> for ReadSetColumns {
+    fn from_iter<I: IntoIterator<Item = &'a AccountState>>(accounts: I) -> Self {
+        let mut columns = Self::default();
+        for account in accounts {
+            columns.account_id.push(account.account_id.as_uuid());
+            columns.version.push(account.version);
+            columns.balance.push(account.balance);
+            columns.held.push(account.held);
+            columns.overdraft_limit.push(account.overdraft_limit);
+            columns.status.push(account.status.as_str());
+        }
+        columns
+    }
+}
+
+const CONDITION_TYPES: &[Type] = &[
+    Type::UUID,
+    Type::INT8,
+    Type::UUID_ARRAY,
+    Type::INT8_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::INT8,
+    Type::INT8,
+    Type::UUID,
+];
+
+const POST_TYPES: &[Type] = &[
+    Type::UUID_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::BYTEA_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+    Type::UUID_ARRAY,
+    Type::INT8_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::UUID_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::UUID_ARRAY,
+    Type::INT8_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::UUID_ARRAY,
+    Type::TEXT_ARRAY,
+];
+
+impl TransferColumns {
+    /// The rows of new transfers as columns.
+    pub(super) fn of(new: Vec<NewTransfer>) -> Self {
+        let mut columns = Self::default();
+        for transfer in new {
+            columns.push(transfer);
+        }
+        columns
+    }
+
+    fn push(&mut self, new: NewTransfer) {
+        let NewTransfer {
+            receipt,
+            description,
+            debit_description,
+            credit_description,
+            key,
+        } = new;
+        let (key, hash) = key.map(|(key, hash)| (key, hash.to_vec())).unzip();
+        self.transfer_id.push(receipt.transfer_id.as_uuid());
+        self.transfer_type.push(receipt.transfer_type.as_str());
+        self.amount.push(receipt.amount.amount());
+        self.currency_code.push(receipt.amount.currency().code());
+        self.description.push(description);
+        self.idempotency_key.push(key);
+        self.request_hash.push(hash);
+        self.posted_at.push(receipt.posted_at);
+        self.debit.push(&receipt.debit, debit_description);
+        self.credit.push(&receipt.credit, credit_description);
+    }
+
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 18] {
+        [
+            &self.transfer_id,
+            &self.transfer_type,
+            &self.amount,
+            &self.currency_code,
+            &self.description,
+            &self.idempotency_key,
+            &self.request_hash,
+            &self.posted_at,
+            &self.debit.account_id,
+            &self.debit.entry_number,
+            &self.debit.running_balance,
+            &self.debit.transaction_id,
+            &self.debit.description,
+            &self.credit.account_id,
+            &self.credit.entry_number,
+            &self.credit.running_balance,
+            &self.credit.transaction_id,
+            &self.credit.description,
+        ]
+    }
+}
+
+impl EntryColumns {
+    fn push(&mut self, entry: &EntryReceipt, description: String) {
+        self.account_id.push(entry.account_id.as_uuid());
+        self.entry_number.push(entry.entry_number);
+        self.running_balance.push(entry.running_balance.amount());
+        self.transaction_id.push(entry.transaction_id.as_uuid());
+        self.description.push(description);
+    }
+}
+
+fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> {
+    let account_id = AccountId::from(column::<Uuid>(row, "account_id")?);
+    let overdraft_limit: Option<Decimal> = column(row, "overdraft_limit")?;
+    let opened_at: DateTime<Utc> = column(row, "opened_at")?;
+    let state = AccountState {
+        account_id,
+        account_number: column(row, "account_number")?,
+        currency: currency(row)?,
+        status: column::<&str>(row, "account_status")?
+            .parse()
+            .map_err(|_| unreadable("account_status"))?,
+        balance: column(row, "current_balance")?,
+        held: column(row, "held_balance")?,
+        overdraft_limit,
+        opened_at: overdraft_limit.is_some().then_some(opened_at),
+        last_entry_number: column(row, "last_entry_number")?,
+        last_entry_at: column(row, "last_entry_at")?,
+        version: column(row, "version")?,
+    };
+    Ok((account_id, state))
+}
+
+fn known_transfer(row: &Row) -> Result<(String, CompletedTransfer), DatabaseError> {
+    let currency = currency(row)?;
+    let money = |name| {
+        column::<Decimal>(row, name)
+            .and_then(|amount| Money::new(amount, currency).map_err(|_| unreadable(name)))
+    };
+    let entry = |id, account, number, balance| {
+        Ok::<_, DatabaseError>(EntryReceipt {
+            transaction_id: column::<Uuid>(row, id)?.into(),
+            account_id: column::<Uuid>(row, account)?.into(),
+            entry_number: column(row, number)?,
+            running_balance: money(balance)?,
+        })
+    };
+    let receipt = Receipt {
+        transfer_id: column::<Uuid>(row, "transfer_id")?.into(),
+        transfer_type: column::<&str>(row, "transfer_type")?
+            .parse()
+            .map_err(|_| unreadable("transfer_type"))?,
+        amount: money("amount")?,
+        debit: entry(
+            "debit_id",
+            "from_account_id",
+            "from_entry_number",
+            "from_balance",
+        )?,
+        credit: entry(
+            "credit_id",
+            "to_account_id",
+            "to_entry_number",
+            "to_balance",
+        )?,
+        posted_at: column(row, "posted_at")?,
+    };
+    let request_hash = column::<&[u8]>(row, "request_hash")?
+        .try_into()
+        .map_err(|_| unreadable("request_hash"))?;
+    Ok((
+        column(row, "idempotency_key")?,
+        CompletedTransfer {
+            request_hash,
+            receipt,
+        },
+    ))
+}
+
+/// The error in a row of [`POST_UNLESS_REFUSED`], where there is one.
+fn caught(row: &Row) -> Result<Option<DatabaseError>, DatabaseError> {
+    let text = |name: &str| {
+        let text = column::<Option<String>>(row, name)?;
+        // The server has the empty text where there is none.
+        Ok::<_, DatabaseError>(text.filter(|text| !text.is_empty()))
+    };
+    let Some(sqlstate) = text("refused_sqlstate")? else {
+        return Ok(None);
+    };
+    let message = text("refused_message")?.unwrap_or_default();
+    let mut error = ServerError::caught(sqlstate, message);
+    error.detail = text("refused_detail")?;
+    error.hint = text("refused_hint")?;
+    error.schema = text("refused_schema")?;
+    error.table = text("refused_table")?;
+    error.column = text("refused_column")?;
+    error.constraint = text("refused_constraint")?;
+    Ok(Some(Box::new(error).into()))
+}
+
+fn currency(row: &Row) -> Result<Currency, DatabaseError> {
+    Currency::from_code(column(row, "currency_code")?).map_err(|_| unreadable("currency_code"))
+}
+
+fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, DatabaseError> {
+    row.try_get(name).map_err(|error| DatabaseError::Row {
+        reason: error.to_string(),
+    })
+}
+
+fn unreadable(name: &str) -> DatabaseError {
+    DatabaseError::Row {
+        reason: format!("{name} holds a value that this version does not know"),
+    }
+}

@@ -1,0 +1,286 @@
+//! Callers come in thousands, go away, are in a hurry, or are too many.
+
+use std::time::{Duration, Instant};
+
+use neobank_db::{DatabaseError, Executor, statement};
+use neobank_domain::{AccountId, GroupCommitLedger, LedgerError, TransferRequest};
+
+use super::super::concurrency::random::Random;
+use super::{Gate, first_group, one_lane, patient, until, with_idempotency_key};
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    two_thousand_at_once,
+    those_who_go_away_disturb_nobody,
+    those_who_go_away_at_any_moment_leave_the_books_right,
+    more_than_may_wait_are_told_at_once,
+    a_deadline_is_kept_while_the_group_waits,
+    a_deadline_of_the_database_is_the_callers,
+    a_runtime_that_is_shut_down_strands_nobody,
+);
+
+async fn two_thousand_at_once(bank: TestBank) {
+    let mut accounts = Vec::new();
+    for _ in 0..20 {
+        accounts.push(bank.account(czk("1000")).await);
+    }
+    let gathered = one_lane(&bank.ledger);
+    let mut random = Random::new(2_000);
+    let callers: Vec<_> = (0..2_000)
+        .map(|number| {
+            let (from, to) = random.pair(&accounts);
+            let request =
+                TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("k{number}"));
+            let gathered = gathered.clone();
+            tokio::spawn(async move { gathered.transfer(request).await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    let metrics = gathered.metrics();
+    assert_eq!((metrics.requests, metrics.overloaded), (2_000, 0));
+    assert!(
+        metrics.groups < 200 && metrics.largest <= 1_000,
+        "{metrics:?}"
+    );
+    assert_eq!(
+        bank.count("banking.transfers WHERE transfer_type = 'transfer'")
+            .await,
+        2_000
+    );
+    bank.assert_sound().await;
+}
+
+async fn those_who_go_away_disturb_nobody(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let gathered = one_lane(&bank.ledger);
+    let gate = Gate::close(&bank).await;
+    // Also the one whose group waits for its lock.
+    let first = first_group(&gathered, &gate).await;
+    let callers: Vec<_> = (0..40)
+        .map(|number| {
+            let request =
+                TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("{number}"));
+            let gathered = gathered.clone();
+            tokio::spawn(async move { gathered.transfer(request).await })
+        })
+        .collect();
+    until(|| gathered.metrics().waiting == 40).await;
+    first.abort();
+    for caller in callers.iter().step_by(2) {
+        caller.abort();
+    }
+    until(|| gathered.metrics().withdrawn == 21).await;
+    let untouched = gate.to;
+    gate.open().await;
+    for (number, caller) in callers.into_iter().enumerate() {
+        let gone = number % 2 == 0;
+        match caller.await {
+            Ok(outcome) => assert!(!gone && outcome.is_ok(), "{number}: {outcome:?}"),
+            Err(error) => assert!(gone && error.is_cancelled()),
+        }
+        assert_eq!(
+            with_idempotency_key(&bank, &number.to_string()).await,
+            i64::from(!gone)
+        );
+    }
+    assert_eq!(bank.balance(to).await, czk("20"));
+    assert_eq!(bank.balance(untouched).await, czk("0"));
+    assert_eq!(gathered.metrics().requests, 21);
+    bank.assert_sound().await;
+}
+
+async fn those_who_go_away_at_any_moment_leave_the_books_right(bank: TestBank) {
+    let accounts: Vec<AccountId> = {
+        let mut accounts = Vec::new();
+        for _ in 0..4 {
+            accounts.push(bank.account(czk("500")).await);
+        }
+        accounts
+    };
+    let gathered = one_lane(&bank.ledger);
+    let callers: Vec<_> = (0..600)
+        .map(|number| {
+            let mut random = Random::new(number);
+            let (from, to) = random.pair(&accounts);
+            let request =
+                TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("d{number}"));
+            let patience = Duration::from_micros(random.below(150_000));
+            let gathered = gathered.clone();
+            tokio::spawn(async move {
+                let transfer = gathered.transfer(request);
+                tokio::time::timeout(patience, transfer).await.ok()
+            })
+        })
+        .collect();
+    let mut gone = 0;
+    for (number, caller) in callers.into_iter().enumerate() {
+        match caller.await.unwrap() {
+            Some(outcome) => {
+                outcome.unwrap();
+                assert_eq!(with_idempotency_key(&bank, &format!("d{number}")).await, 1);
+            }
+            None => gone += 1,
+        }
+    }
+    until(|| gathered.metrics().workers == 0).await;
+    let metrics = gathered.metrics();
+    assert!(metrics.withdrawn <= gone, "{metrics:?}");
+    let there = bank
+        .count("banking.transfers WHERE transfer_type = 'transfer'")
+        .await;
+    assert_eq!(
+        there as u64,
+        600 - metrics.withdrawn,
+        "the others ran fully"
+    );
+    bank.assert_sound().await;
+}
+
+async fn more_than_may_wait_are_told_at_once(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let mut options = patient();
+    options.workers = 1;
+    options.waiting_max = 10;
+    let gathered = GroupCommitLedger::with_options(&bank.ledger, options).unwrap();
+    let gate = Gate::close(&bank).await;
+    let first = first_group(&gathered, &gate).await;
+    let request = || TransferRequest::new(from, to, czk("1"));
+    let ask = || {
+        let (gathered, request) = (gathered.clone(), request());
+        tokio::spawn(async move { gathered.transfer(request).await })
+    };
+    let mut callers: Vec<_> = (0..10).map(|_| ask()).collect();
+    until(|| gathered.metrics().waiting == 10).await;
+    for _ in 0..3 {
+        match gathered.transfer(request()).await {
+            Err(LedgerError::Overloaded { waiting, limit }) => {
+                assert_eq!((waiting, limit), (10, 10));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // Whoever goes away makes room.
+    callers.remove(4).abort();
+    until(|| gathered.metrics().withdrawn == 1).await;
+    callers.push(ask());
+    until(|| gathered.metrics().waiting == 10).await;
+    assert_eq!(gathered.metrics().overloaded, 3);
+    gate.open().await;
+    first.await.unwrap().unwrap();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    assert_eq!(bank.balance(to).await, czk("10"));
+    bank.assert_sound().await;
+}
+
+fn assert_exceeded(outcome: &Result<neobank_domain::Receipt, LedgerError>) {
+    assert!(
+        matches!(
+            outcome,
+            Err(LedgerError::Database(
+                DatabaseError::DeadlineExceeded { .. }
+            ))
+        ),
+        "{outcome:?}"
+    );
+}
+
+async fn a_deadline_is_kept_while_the_group_waits(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let gathered = one_lane(&bank.ledger);
+    let gate = Gate::close(&bank).await;
+    let started = Instant::now();
+    let hurried = gathered.with_deadline(started + Duration::from_millis(200));
+    // One in the group that waits for its lock, one in the queue behind it.
+    let in_group = hurried.transfer(gate.request());
+    let in_queue = async {
+        until(|| gathered.metrics().groups == 1).await;
+        hurried
+            .transfer(TransferRequest::new(from, to, czk("1")))
+            .await
+    };
+    let patient = async {
+        until(|| gathered.metrics().groups == 1).await;
+        gathered
+            .transfer(TransferRequest::new(from, to, czk("2")))
+            .await
+    };
+    let (gate_to, both) = (gate.to, async {
+        let both = tokio::join!(in_group, in_queue);
+        assert!(started.elapsed() >= Duration::from_millis(200));
+        gate.open().await;
+        both
+    });
+    let ((first, second), third) = tokio::join!(both, patient);
+    assert_exceeded(&first);
+    assert_exceeded(&second);
+    third.unwrap();
+    assert_eq!(bank.balance(gate_to).await, czk("0"));
+    assert_eq!(bank.balance(to).await, czk("2"));
+    bank.assert_sound().await;
+}
+
+async fn a_deadline_of_the_database_is_the_callers(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let passed = bank.database.with_deadline(Instant::now());
+    let gathered = one_lane(&neobank_domain::Ledger::new(passed));
+    assert_exceeded(
+        &gathered
+            .transfer(TransferRequest::new(from, to, czk("1")))
+            .await,
+    );
+    let later = Instant::now() + Duration::from_secs(60);
+    assert_exceeded(
+        &gathered
+            .with_deadline(later)
+            .transfer(TransferRequest::new(from, to, czk("1")))
+            .await,
+    );
+    assert_eq!(bank.balance(to).await, czk("0"));
+}
+
+/// The task that drives the worker lives in the runtime of the caller that came first.
+async fn a_runtime_that_is_shut_down_strands_nobody(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let gathered = one_lane(&bank.ledger);
+    let gate = Gate::close(&bank).await;
+    let other = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (ledger, request) = (gathered.clone(), gate.request());
+    drop(other.spawn(async move { ledger.transfer(request).await }));
+    until(|| gathered.metrics().groups == 1).await;
+    let waiting = async {
+        let outcome = gathered
+            .transfer(TransferRequest::new(from, to, czk("1")))
+            .await;
+        assert!(matches!(outcome, Err(LedgerError::Stopped)), "{outcome:?}");
+    };
+    tokio::join!(waiting, async {
+        until(|| gathered.metrics().waiting == 1).await;
+        other.shutdown_background();
+    });
+    gate.open().await;
+    // Nothing was changed, and the next caller starts a worker where it is itself.
+    assert_eq!(bank.balance(to).await, czk("0"));
+    gathered
+        .transfer(TransferRequest::new(from, to, czk("3")))
+        .await
+        .unwrap();
+    assert_eq!(bank.balance(to).await, czk("3"));
+    let open: i64 = bank
+        .database
+        .fetch_value(statement(
+            "SELECT count(*) FROM banking.transfers WHERE amount = 3",
+            [],
+        ))
+        .await
+        .unwrap();
+    assert_eq!(open, 1);
+    bank.assert_sound().await;
+}

@@ -1,0 +1,237 @@
+//! Groups whose commit got lost, or whose backend did: each caller gets the truth about its own request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use neobank_db::{Database, DatabaseError, ErrorClass, Executor, statement};
+use neobank_domain::ledger::Outcome;
+use neobank_domain::{
+    GroupCommitLedger, Ledger, LedgerError, Rejection, TransferId, TransferRequest,
+};
+
+use super::super::concurrency::random::Random;
+use super::{one_lane, until, with_idempotency_key};
+use crate::harness::{CuttingProxy, TestBank, czk};
+
+on_both_versions!(
+    groups_whose_commit_is_lost_happen_once,
+    groups_under_locks_whose_commit_is_lost_happen_once,
+    when_nobody_can_be_asked_each_caller_is_told_of_its_own_doubt,
+    when_nobody_can_be_asked_about_a_guess_each_caller_is_told_of_its_own_doubt,
+    groups_whose_backend_is_killed_tell_each_caller_the_truth,
+);
+
+async fn behind(bank: &TestBank, proxy: &CuttingProxy, remembered: usize) -> GroupCommitLedger {
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    config.idle_in_transaction_timeout = Duration::from_secs(2);
+    config.lock_timeout = Duration::from_secs(2);
+    config.connect_timeout = Duration::from_millis(500);
+    let database = Database::connect(config).await.unwrap();
+    one_lane(&Ledger::new(database).with_account_cache_capacity(remembered))
+}
+
+async fn there(bank: &TestBank) -> HashMap<String, TransferId> {
+    let sql = "SELECT idempotency_key, transfer_id FROM banking.transfers WHERE idempotency_key IS NOT NULL";
+    let rows = bank.database.query(statement(sql, [])).await.unwrap();
+    rows.iter()
+        .map(|row| (row.get(0), row.get::<_, uuid::Uuid>(1).into()))
+        .collect()
+}
+
+async fn groups_whose_commit_is_lost_happen_once(bank: TestBank) {
+    lose_commits(bank, Ledger::ACCOUNT_CACHE_CAPACITY).await;
+}
+
+async fn groups_under_locks_whose_commit_is_lost_happen_once(bank: TestBank) {
+    lose_commits(bank, 0).await;
+}
+
+async fn lose_commits(bank: TestBank, remembered: usize) {
+    let (from, to) = (
+        bank.account(czk("10000")).await,
+        bank.account(czk("0")).await,
+    );
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    let gathered = behind(&bank, &proxy, remembered).await;
+    let rounds = 24;
+    for round in 0..rounds {
+        match round % 4 {
+            0 => proxy.cut_before_commit(),
+            1 => proxy.cut_after_commit(),
+            2 => proxy.cut_during_commit(),
+            _ => proxy.cut_and_commit_late(),
+        }
+        // Without a key: nothing but the ledger's own certainty keeps them from happening twice.
+        let callers = (0..8).map(|_| gathered.transfer(TransferRequest::new(from, to, czk("1"))));
+        let receipts: Vec<_> = join_all(callers)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(
+            receipts.last().unwrap().credit.entry_number,
+            (round + 1) * 8
+        );
+    }
+    let moved = czk(&(rounds * 8).to_string());
+    assert_eq!(bank.balance(to).await, moved);
+    bank.assert_sound().await;
+}
+
+async fn when_nobody_can_be_asked_each_caller_is_told_of_its_own_doubt(bank: TestBank) {
+    ask_nobody(bank, 0).await;
+}
+
+async fn when_nobody_can_be_asked_about_a_guess_each_caller_is_told_of_its_own_doubt(
+    bank: TestBank,
+) {
+    ask_nobody(bank, Ledger::ACCOUNT_CACHE_CAPACITY).await;
+}
+
+async fn ask_nobody(bank: TestBank, remembered: usize) {
+    let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    let gathered = behind(&bank, &proxy, remembered).await;
+    let keyed =
+        |key: &str, amount| TransferRequest::new(from, to, czk(amount)).with_idempotency_key(key);
+    let known = gathered.transfer(keyed("known", "1")).await.unwrap();
+    // The answer to the first group comes late, so that the others are one group behind it.
+    proxy.delay_answer_to_commit(Duration::from_millis(1_500));
+    let first = {
+        let (gathered, request) = (gathered.clone(), keyed("first", "1"));
+        tokio::spawn(async move { gathered.transfer(request).await })
+    };
+    while with_idempotency_key(&bank, "first").await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut requests = vec![
+        keyed("a", "2"),
+        keyed("b", "3"),
+        keyed("too much", "50"),
+        keyed("a", "2"),
+    ];
+    // Under locks the key is looked up; a guess would fail by it, which is no doubt.
+    requests.extend((remembered == 0).then(|| keyed("known", "1")));
+    let waiting = requests.len();
+    let callers = requests
+        .into_iter()
+        .map(|request| gathered.transfer(request));
+    let (outcomes, ()) = tokio::join!(join_all(callers), async {
+        until(|| gathered.metrics().waiting == waiting).await;
+        proxy.cut_after_commit_for_good();
+    });
+    first.await.unwrap().unwrap();
+    let there = there(&bank).await;
+    let doubt = |number: usize| match &outcomes[number] {
+        Err(LedgerError::Unknown { transfers, .. }) => transfers.clone(),
+        other => panic!("{number}: {other:?}"),
+    };
+    // They did happen, and each is named to the caller that asked for it.
+    assert_eq!(doubt(0), [there["a"]]);
+    assert_eq!(doubt(1), [there["b"]]);
+    assert_eq!(doubt(3), [there["a"]]);
+    assert!(matches!(
+        outcomes[2],
+        Err(LedgerError::Rejected(Rejection::InsufficientFunds { .. }))
+    ));
+    if let Some(outcome) = outcomes.get(4) {
+        // It is there, and the commit that was to wait for a standby has no answer.
+        let Err(LedgerError::NotReplicated { outcomes }) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(*outcomes, [Outcome::Replayed(known)]);
+    }
+    bank.assert_sound().await;
+}
+
+async fn groups_whose_backend_is_killed_tell_each_caller_the_truth(bank: TestBank) {
+    let mut accounts = Vec::new();
+    for _ in 0..4 {
+        accounts.push(bank.account(czk("50000")).await);
+    }
+    let gathered = one_lane(&bank.ledger);
+    let (over, kills) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::<AtomicI64>::default(),
+    );
+    let killer = kill(
+        bank.superuser().await,
+        Arc::clone(&over),
+        Arc::clone(&kills),
+    );
+    let killer = tokio::spawn(killer);
+    let tasks: Vec<_> = (0..24_u64)
+        .map(|task| {
+            let (gathered, accounts) = (gathered.clone(), accounts.clone());
+            let kills = Arc::clone(&kills);
+            tokio::spawn(async move {
+                let mut random = Random::new(task);
+                let mut told = Vec::new();
+                for number in 0..2_000 {
+                    if number >= 60 && kills.load(Ordering::Relaxed) >= 5 {
+                        break;
+                    }
+                    let (from, to) = random.pair(&accounts);
+                    let key = format!("{task} {number}");
+                    let request =
+                        TransferRequest::new(from, to, czk("1")).with_idempotency_key(&key);
+                    told.push((key, gathered.transfer(request).await));
+                }
+                told
+            })
+        })
+        .collect();
+    let mut told = Vec::new();
+    for task in tasks {
+        told.extend(task.await.unwrap());
+    }
+    over.store(true, Ordering::Relaxed);
+    killer.await.unwrap();
+    let kills = kills.load(Ordering::Relaxed);
+    let there = there(&bank).await;
+    let (mut done, mut failed) = (0, 0);
+    for (key, outcome) in told {
+        match outcome {
+            Ok(receipt) => {
+                assert_eq!(there.get(&key), Some(&receipt.transfer_id), "{key}");
+                done += 1;
+            }
+            Err(LedgerError::Database(error)) => {
+                assert!(
+                    matches!(error, DatabaseError::TransactionAborted)
+                        || matches!(
+                            error.class(),
+                            ErrorClass::ConnectionLost | ErrorClass::ServerUnavailable
+                        ),
+                    "{error:?}"
+                );
+                assert!(!there.contains_key(&key), "{key} was said to have failed");
+                failed += 1;
+            }
+            Err(other) => panic!("{key}: {other:?}"),
+        }
+    }
+    assert_eq!(there.len(), done);
+    assert!(
+        kills > 0 && done > 0,
+        "{kills} kills, {done} done, {failed} failed"
+    );
+    bank.assert_sound().await;
+}
+
+/// Ends a busy backend up to forty times a second: the resolution of a lost answer needs some statements in a row.
+async fn kill(superuser: Database, over: Arc<AtomicBool>, kills: Arc<AtomicI64>) {
+    let sql = "SELECT count(pg_terminate_backend(pid)) FROM (
+                   SELECT pid FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' LIMIT 1
+               ) AS victim";
+    while !over.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        let killed = superuser.fetch_value(statement(sql, [])).await.unwrap();
+        kills.fetch_add(killed, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,299 @@
+//! Groups for a hot account that are decided on what the group before will leave, while that is still on its way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::join_all;
+use neobank_db::{Database, Executor, statement};
+use neobank_domain::{
+    AccountId, GroupCommitLedger, Ledger, LedgerError, Money, PostingRequest, Receipt, Rejection,
+    TransferRequest,
+};
+
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    who_follows_continues_what_is_not_committed_yet,
+    a_refusal_on_a_promise_is_right,
+    a_stranger_breaks_promises_and_nothing_else,
+    a_key_that_was_used_breaks_a_promise_and_nothing_else,
+    who_follows_a_group_that_is_taken_apart_comes_after_all_of_it,
+    killed_backends_break_promises_and_nothing_else,
+);
+
+/// Callers of the hot account: enough that a group of half of them is worth a commit of its own.
+const CALLERS: usize = 400;
+
+/// Twenty who can pay, whom they pay, and a ledger that gathers them.
+async fn crowd(bank: &TestBank) -> (Vec<AccountId>, AccountId, GroupCommitLedger) {
+    let mut payers = Vec::new();
+    for _ in 0..20 {
+        payers.push(bank.account(czk("100000")).await);
+    }
+    let hot = bank.account(czk("0")).await;
+    (payers, hot, GroupCommitLedger::new(&bank.ledger))
+}
+
+/// All at once, in this order, whatever their outcomes are.
+async fn all_at_once(
+    gathered: &GroupCommitLedger,
+    requests: impl IntoIterator<Item = TransferRequest>,
+) -> Vec<Result<Receipt, LedgerError>> {
+    // Each future is polled for the first time in turn, and so it arrives in turn.
+    join_all(
+        requests
+            .into_iter()
+            .map(|request| gathered.transfer(request)),
+    )
+    .await
+}
+
+/// Whether there is another round: at least so many, and more where late answers look like commits that are better shared, as on
+/// a machine with much else to do, until a group has followed.
+fn goes_on(round: usize, least: usize, gathered: &GroupCommitLedger) -> bool {
+    round < least || (round < 500 && gathered.metrics().pipelined == 0)
+}
+
+/// Whether the entries of the account that all pay have the order in which the requests came.
+fn assert_in_order(outcomes: &[Result<Receipt, LedgerError>], before: i64) -> i64 {
+    let mut last = before;
+    for outcome in outcomes {
+        let receipt = outcome.as_ref().unwrap();
+        let number = receipt.credit.entry_number;
+        assert!(number > last, "{number} came behind {last}");
+        last = number;
+    }
+    last
+}
+
+async fn who_follows_continues_what_is_not_committed_yet(bank: TestBank) {
+    let (payers, hot, gathered) = crowd(&bank).await;
+    let (mut last, mut round) = (0, 0);
+    while goes_on(round, 30, &gathered) {
+        let requests = (0..CALLERS).map(|number| {
+            let key = format!("{round} {number}");
+            TransferRequest::new(payers[number % 20], hot, czk("1")).with_idempotency_key(key)
+        });
+        let outcomes = all_at_once(&gathered, requests).await;
+        last = assert_in_order(&outcomes, last);
+        round += 1;
+    }
+    assert_eq!(last, (round * CALLERS) as i64, "nobody else paid");
+    assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
+    let (metrics, memory) = (gathered.metrics(), bank.ledger.account_cache());
+    assert!(metrics.pipelined > 0, "{metrics:?}");
+    assert!(memory.right > 10 * memory.wrong, "{memory:?}");
+    bank.assert_no_deadlock().await;
+    bank.assert_sound().await;
+}
+
+/// The money that a follower pays with comes from the group that is on its way.
+async fn a_refusal_on_a_promise_is_right(bank: TestBank) {
+    let (payers, hot, gathered) = crowd(&bank).await;
+    let mut expected = Money::zero(czk("0").currency());
+    let mut round = 0;
+    while goes_on(round, 20, &gathered) {
+        round += 1;
+        // Each third pays more out than came in.
+        let requests: Vec<_> = (0..CALLERS)
+            .map(|number| match number % 3 {
+                0 => TransferRequest::new(payers[number % 20], hot, czk("1")),
+                1 => TransferRequest::new(hot, payers[number % 20], czk("1")),
+                _ => TransferRequest::new(hot, payers[number % 20], czk("2")),
+            })
+            .collect();
+        let outcomes = all_at_once(&gathered, requests.clone()).await;
+        for (request, outcome) in requests.iter().zip(outcomes) {
+            let comes_in = request.to == hot;
+            match outcome {
+                Ok(_) if comes_in => expected = expected.checked_add(request.amount).unwrap(),
+                Ok(_) => expected = expected.checked_sub(request.amount).unwrap(),
+                // Decided in the order of arrival, so exactly those are refused that the balance does not allow.
+                Err(LedgerError::Rejected(Rejection::InsufficientFunds { available, .. })) => {
+                    assert_eq!(available, expected);
+                    assert!(available.amount() < request.amount.amount());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(bank.balance(hot).await, expected);
+    let metrics = gathered.metrics();
+    assert!(metrics.pipelined > 0, "{metrics:?}");
+    bank.assert_sound().await;
+}
+
+async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
+    let (payers, hot, gathered) = crowd(&bank).await;
+    let stranger = Ledger::new(Database::connect(bank.config()).await.unwrap());
+    let stop = Arc::new(AtomicBool::new(false));
+    let disturbing = {
+        let stop = Arc::clone(&stop);
+        tokio::spawn(async move {
+            let mut deposits = 0_i64;
+            while !stop.load(Ordering::Relaxed) {
+                let deposit = PostingRequest::deposit(hot, czk("1"));
+                stranger.submit(deposit).await.unwrap();
+                deposits += 1;
+                tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+            }
+            deposits
+        })
+    };
+    let (mut last, mut rounds) = (0, 0_i64);
+    let seen = || gathered.metrics().pipelined > 0 && bank.ledger.account_cache().wrong > 10;
+    while !seen() && rounds < 500 {
+        rounds += 1;
+        let pays = |number| TransferRequest::new(payers[number % 20], hot, czk("1"));
+        let outcomes = all_at_once(&gathered, (0..CALLERS).map(pays)).await;
+        last = assert_in_order(&outcomes, last);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let deposits = disturbing.await.unwrap();
+    // Otherwise this test has seen nothing.
+    assert!(
+        seen(),
+        "{:?} {:?}",
+        gathered.metrics(),
+        bank.ledger.account_cache()
+    );
+    let all = deposits + rounds * CALLERS as i64;
+    assert_eq!(bank.balance(hot).await, czk(&all.to_string()));
+    bank.assert_no_deadlock().await;
+    bank.assert_sound().await;
+}
+
+async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
+    let (payers, hot, gathered) = crowd(&bank).await;
+    let mut round = 0;
+    while goes_on(round, 40, &gathered) {
+        // One of each round was there in the round before.
+        let requests = (0..CALLERS).map(|number| {
+            let key = match (number, round) {
+                (200, 1..) => format!("{} 100", round - 1),
+                _ => format!("{round} {number}"),
+            };
+            let payer = if number == 200 { 100 } else { number };
+            TransferRequest::new(payers[payer % 20], hot, czk("1")).with_idempotency_key(key)
+        });
+        for outcome in all_at_once(&gathered, requests).await {
+            outcome.unwrap();
+        }
+        round += 1;
+    }
+    let transfers = bank
+        .count("banking.transfers WHERE transfer_type = 'transfer'")
+        .await;
+    assert_eq!(transfers, (round * CALLERS - (round - 1)) as i64);
+    let (metrics, memory) = (gathered.metrics(), bank.ledger.account_cache());
+    assert!(
+        metrics.pipelined > 0 && memory.wrong > 0,
+        "{metrics:?} {memory:?}"
+    );
+    // Whoever follows writes its rows first.
+    let sql = "SELECT count(*) FROM banking.transactions AS entry
+               WHERE NOT EXISTS (SELECT FROM banking.transfers AS transfer
+                                 WHERE transfer.transfer_id = entry.transfer_id)";
+    let without: i64 = bank.database.fetch_value(statement(sql, [])).await.unwrap();
+    assert_eq!(without, 0);
+    bank.assert_sound().await;
+}
+
+async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: TestBank) {
+    let (payers, hot, gathered) = crowd(&bank).await;
+    let poisoned = bank.account(czk("100000")).await;
+    super::failure::poison(&bank, poisoned, "23514").await;
+    let (mut last, mut round) = (0, 0);
+    while goes_on(round, 30, &gathered) {
+        let is_poisoned = |number| round % 3 == 2 && [60, 150].contains(&number);
+        let requests = (0..CALLERS).map(|number| {
+            let payer = if is_poisoned(number) {
+                poisoned
+            } else {
+                payers[number % 20]
+            };
+            TransferRequest::new(payer, hot, czk("1"))
+        });
+        let (failed, carried_out): (Vec<_>, Vec<_>) = all_at_once(&gathered, requests)
+            .await
+            .into_iter()
+            .enumerate()
+            .partition(|(number, _)| is_poisoned(*number));
+        assert!(failed.iter().all(|(_, outcome)| outcome.is_err()));
+        let carried_out: Vec<_> = carried_out
+            .into_iter()
+            .map(|(_, outcome)| outcome)
+            .collect();
+        last = assert_in_order(&carried_out, last);
+        round += 1;
+    }
+    let metrics = gathered.metrics();
+    assert!(metrics.pipelined > 0 && metrics.splits > 0, "{metrics:?}");
+    assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
+    super::failure::cure(&bank, poisoned).await;
+    bank.assert_sound().await;
+}
+
+/// The answers of leaders and of followers are lost, before and after their commits.
+async fn killed_backends_break_promises_and_nothing_else(bank: TestBank) {
+    let (payers, hot, gathered) = crowd(&bank).await;
+    let superuser = bank.superuser().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let killing = {
+        let stop = Arc::clone(&stop);
+        tokio::spawn(async move {
+            let sql = "SELECT count(pg_terminate_backend(pid)) FROM (
+                           SELECT pid FROM pg_stat_activity
+                           WHERE datname = current_database() AND pid <> pg_backend_pid()
+                             AND state = 'active' AND query LIKE '%post_transfers%'
+                           ORDER BY random() LIMIT 1
+                       ) AS victim";
+            let mut killed = 0_i64;
+            while !stop.load(Ordering::Relaxed) {
+                killed += superuser
+                    .fetch_value::<i64>(statement(sql, []))
+                    .await
+                    .unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            }
+            killed
+        })
+    };
+    let mut acknowledged = Vec::new();
+    for round in 0..60 {
+        let requests = (0..CALLERS).map(|number| {
+            TransferRequest::new(payers[number % 20], hot, czk("1"))
+                .with_idempotency_key(format!("killed {round} {number}"))
+        });
+        for (number, outcome) in all_at_once(&gathered, requests)
+            .await
+            .into_iter()
+            .enumerate()
+        {
+            match outcome {
+                Ok(receipt) => acknowledged.push(receipt.transfer_id),
+                // Whatever is said of it, asking again under its key tells.
+                Err(LedgerError::Database(_) | LedgerError::Unknown { .. }) => {
+                    let again = TransferRequest::new(payers[number % 20], hot, czk("1"))
+                        .with_idempotency_key(format!("killed {round} {number}"));
+                    if let Ok(receipt) = gathered.transfer(again).await {
+                        acknowledged.push(receipt.transfer_id);
+                    }
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let killed = killing.await.unwrap();
+    let metrics = gathered.metrics();
+    assert!(killed > 0 && metrics.pipelined > 0, "{killed} {metrics:?}");
+    let unique: std::collections::HashSet<_> = acknowledged.iter().collect();
+    assert_eq!(unique.len(), acknowledged.len(), "one key, one transfer");
+    let there = bank
+        .count("banking.transfers WHERE idempotency_key LIKE 'killed %'")
+        .await;
+    assert_eq!(there, acknowledged.len() as i64);
+    assert_eq!(bank.balance(hot).await, czk(&there.to_string()));
+    bank.assert_sound().await;
+}
