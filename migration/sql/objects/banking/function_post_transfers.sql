@@ -2,7 +2,7 @@
 -- new balances, so that they belong together by construction and no trigger has to look for the other half. What can
 -- still be wrong, the chain of each account's entries, is checked here as apply_entries() does it for every other writer.
 -- Nothing is written before that fits, so that a caller may also try what it only remembers of the accounts, without a
--- lock (docs/decisions/0009-decide-on-what-is-remembered.md). Such a caller needs more:
+-- lock (docs/decisions/0009-optimistic-concurrency-control-over-an-account-cache.md). Such a caller needs more:
 -- * p_from_now: each p_posted_at is only the earliest time that is right; this clock's time is taken where it is later.
 --   The function returns that time. It waits 10 ms for a lock at most, since a decision that has to wait is wrong.
 -- * p_guard_account_id and p_guard_version: one of the accounts, which must still have this version when its balance
@@ -12,7 +12,7 @@
 --   was to leave may never have come, and a third one may have moved the account to the same version.
 -- * p_unused_key: the keys of rejected requests. None may have been used. They are looked up by a statement after the one
 --   that checks the accounts, and so in a later snapshot: a rejection is true of the moment of that check.
--- And a call may follow one that is on its way in another session (docs/decisions/0011-a-group-may-follow-one-on-its-way.md):
+-- And a call may follow one that is on its way in another session (docs/decisions/0011-pipelining-of-batches.md):
 -- * p_turn: the key of an advisory lock that this call holds until its transaction ends. It is only a signal: where it
 --   cannot be taken at once, the call goes on without it.
 -- * p_after: the turn of the call in front; p_after_transfer_id: one of its transfers, which proves that it succeeded.

@@ -14,7 +14,7 @@
 //! * A caller that goes away withdraws its request, unless that has been decided on: then it runs fully.
 //! * A task drives each worker while there is something to do, and ends when there is not.
 //!
-//! What is held from outside costs those who need it, and nobody else (decision 14 in `docs/decisions`):
+//! What is held from outside costs those who need it, and nobody else (decision 15 in `docs/decisions`):
 //!
 //! * A group waits for the locks of all its accounts, for [`GroupCommitOptions::lock_patience`] at most. Then the requests for the
 //!   accounts that are locked, or the one whose key another transaction holds, are set apart. They wait by themselves, for
