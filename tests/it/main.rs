@@ -21,6 +21,7 @@ mod audit;
 mod cli;
 mod customers;
 mod database;
+mod documentation;
 mod import;
 mod journal;
 mod ledger;
