@@ -104,6 +104,29 @@ fn links_between_pages_lead_to_files() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+#[test]
+fn paths_that_pages_name_are_there() {
+    let mut missing = Vec::new();
+    for page in files_of("docs", "md") {
+        let text = fs::read_to_string(&page).unwrap();
+        let names = text.split('`').skip(1).step_by(2);
+        missing.extend(
+            names
+                .filter(|name| is_path(name) && !root().join(name).exists())
+                .map(|name| format!("{}: {name}", page.display())),
+        );
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Whether a text in backticks is a file or a folder of the workspace, and no pattern or command.
+fn is_path(text: &str) -> bool {
+    ["crates/", "docs/", "migration/", "tests/", "xtask/"]
+        .iter()
+        .any(|folder| text.starts_with(folder))
+        && !text.contains([' ', '*', '<'])
+}
+
 fn is_kind(text: &str) -> bool {
     !text.is_empty()
         && text
