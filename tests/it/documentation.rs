@@ -22,6 +22,15 @@ const ERROR_TYPES: [&str; 14] = [
     "TransactionError",
 ];
 
+/// The parts of a decision record, in their order.
+const DECISION_PARTS: [&str; 5] = [
+    "Context",
+    "Decision",
+    "Alternatives",
+    "Consequences",
+    "Revisit when",
+];
+
 #[test]
 fn each_kind_of_a_json_error_has_a_heading() {
     let page = read("docs/errors.md");
@@ -117,6 +126,30 @@ fn paths_that_pages_name_are_there() {
         );
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn each_decision_has_its_five_parts_and_a_line_in_the_list() {
+    let list = read("docs/decisions/README.md");
+    let mut wrong = Vec::new();
+    for page in files_of("docs/decisions", "md") {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        if name == "README.md" {
+            continue;
+        }
+        let text = fs::read_to_string(&page).unwrap();
+        let parts: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("## "))
+            .collect();
+        if parts != DECISION_PARTS {
+            wrong.push(format!("{name}: {parts:?}"));
+        }
+        if !list.contains(&format!("]({name})")) {
+            wrong.push(format!("{name} is not in README.md"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Whether a text in backticks is a file or a folder of the workspace, and no pattern or command.
