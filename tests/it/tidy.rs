@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The files that may name the schema's objects in texts of SQL, with the reason. A builder cannot say what these say, or
 /// costs what they must not cost; everything else is built on `neobank-entity`.
-const WITH_SQL: [(&str, &str); 16] = [
+const WITH_SQL: [(&str, &str); 13] = [
     (
         "crates/bench/",
         "measures other ways to move money, beside ours",
@@ -41,20 +41,8 @@ const WITH_SQL: [(&str, &str); 16] = [
         "an insertion that must not fail the retry",
     ),
     (
-        "crates/domain/src/import/",
-        "aggregates of the journal, and arrays of days and zones",
-    ),
-    (
         "crates/domain/src/ledger/",
         "the statements whose plans are pinned",
-    ),
-    (
-        "crates/domain/src/preferences/mod.rs",
-        "a merge with its missing customers",
-    ),
-    (
-        "crates/domain/src/statements/",
-        "lateral look-ups of an account's days",
     ),
     (
         "crates/ops/src/blocking/participants.rs",

@@ -1,36 +1,39 @@
-//! Models straight from the driver's rows.
+//! Models that are read directly from the driver's rows.
 
 use std::error::Error;
 use std::fmt;
 
 use rust_decimal::Decimal;
-use sea_orm::entity::prelude::{ChronoDate, ChronoDateTimeUtc, Json, Uuid};
+use sea_orm::entity::prelude::{ChronoDate, ChronoDateTime, ChronoDateTimeUtc, Json, Uuid};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use crate::exact::Exact;
 
-/// A value that is read from a row by the names of its columns, without a map in between. Every generated model is one.
+/// A value that can be read from a row of the driver by the names of its columns.
+///
+/// Every generated model implements it. No map of names to values is built in between.
 pub trait FromRow: Sized {
-    /// Reads the value; columns that it does not name may be there too.
+    /// Reads the value from a row, which may have further columns.
     ///
     /// # Errors
     ///
-    /// [`RowError`] names the column that is missing, has another type, or holds a value that does not fit.
+    /// [`RowError`] names the column that is missing, has another type, or holds a value that does
+    /// not fit.
     fn from_row(row: &Row) -> Result<Self, RowError>;
 }
 
-/// A value of one column.
+/// A value that can be read from one column of a row.
 pub trait FromColumn: Sized {
-    /// Reads the column of that name.
+    /// Reads the column with a name.
     ///
     /// # Errors
     ///
-    /// As [`FromRow::from_row`].
+    /// The errors of [`FromRow::from_row`].
     fn from_column(row: &Row, name: &str) -> Result<Self, RowError>;
 }
 
-/// A row that cannot be read: the column and the reason.
+/// The error of a row that cannot be read: the column and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowError {
     column: String,
@@ -38,7 +41,7 @@ pub struct RowError {
 }
 
 impl RowError {
-    /// Returns the name of the column.
+    /// Returns the name of the column that cannot be read.
     #[must_use]
     pub fn column(&self) -> &str {
         &self.column
@@ -60,7 +63,7 @@ pub(crate) fn read<'row, T: FromSql<'row>>(row: &'row Row, name: &str) -> Result
     })
 }
 
-/// Reads types that the driver knows from a column, with and without nulls.
+/// Implements `FromColumn` for types that the driver can read, and for their options.
 macro_rules! from_column {
     ($($type:ty),+ $(,)?) => {
         $(impl crate::FromColumn for $type {
@@ -89,7 +92,9 @@ from_column!(
     String,
     Vec<u8>,
     Uuid,
+    Vec<Uuid>,
     ChronoDate,
+    ChronoDateTime,
     ChronoDateTimeUtc,
     Json,
 );

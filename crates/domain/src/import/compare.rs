@@ -1,54 +1,61 @@
-//! Holds the journal, as the database has it, against what the bank recorded.
+//! Comparison of the running balances in the journal with those that the bank recorded.
 
 use std::collections::HashMap;
 
-use neobank_db::{Executor, FromQueryResult, statement};
+use neobank_db::Executor;
+use neobank_entity::banking::{transactions, transfers};
+use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
+use sea_orm::IdenStatic;
 use uuid::Uuid;
 
-use super::{History, ImportError};
+use super::{History, ImportError, query};
 use crate::Money;
 
-/// How the balances in the journal compare with those that the bank recorded.
+/// The result of comparing the balances in the journal with those that the bank recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Balances that are equal.
+    /// The number of balances that are equal.
     pub equal: usize,
-    /// Balances that are not, or that are not there.
+    /// The balances that differ or are missing, in the order of the file.
     pub different: Vec<Difference>,
 }
 
-/// A balance that is not as the bank recorded it.
+/// A balance in the journal that differs from the recorded one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The line in the file of transactions, from 1.
+    /// The line number in the file of transactions, from 1.
     pub line: u64,
-    /// What the bank recorded.
+    /// The balance that the bank recorded.
     pub recorded: Money,
-    /// What the journal says; `None` when it does not know the transaction.
+    /// The running balance in the journal, in major units; `None` when the journal does not have
+    /// the transaction.
     pub running: Option<Decimal>,
 }
 
-/// How many keys are asked for at once.
+/// The most idempotency keys in one query.
 const CHUNK: usize = 5_000;
 
-/// The entry of the customer's account, found by the key of its transfer.
-const BALANCES: &str = "\
-SELECT transfer.idempotency_key AS key, entry.account_id, entry.running_balance::numeric AS running_balance
-FROM banking.transfers AS transfer
-JOIN banking.transactions AS entry
-    ON entry.account_id IN (transfer.from_account_id, transfer.to_account_id)
-    AND entry.transaction_date = transfer.posted_at AND entry.transfer_id = transfer.transfer_id
-WHERE transfer.idempotency_key = ANY ($1)";
-
-#[derive(FromQueryResult)]
+/// The running balance of one entry, with the idempotency key of its transfer.
 struct Balance {
     key: String,
     account_id: Uuid,
     running_balance: Decimal,
 }
 
-/// Reads every running balance of a history back from the journal.
+impl FromRow for Balance {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        use transactions::Column;
+        Ok(Self {
+            key: FromColumn::from_column(row, transfers::Column::IdempotencyKey.as_str())?,
+            account_id: FromColumn::from_column(row, Column::AccountId.as_str())?,
+            running_balance: FromColumn::from_column(row, Column::RunningBalance.as_str())?,
+        })
+    }
+}
+
+/// Reads every running balance of a history from the journal, and compares it with the recorded
+/// one.
 ///
 /// # Errors
 ///
@@ -60,7 +67,7 @@ pub async fn compare(on: &impl Executor, history: &History) -> Result<Comparison
             .iter()
             .filter_map(|line| line.request.idempotency_key.clone())
             .collect();
-        let rows: Vec<Balance> = on.fetch_many(statement(BALANCES, [keys.into()])).await?;
+        let rows: Vec<Balance> = on.fetch_rows(query::balances(keys)).await?;
         let found: HashMap<(&str, Uuid), Decimal> = rows
             .iter()
             .map(|row| ((row.key.as_str(), row.account_id), row.running_balance))

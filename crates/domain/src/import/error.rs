@@ -6,58 +6,61 @@ use crate::customers::CustomerError;
 use crate::ledger::{LedgerError, Rejection};
 use neobank_db::DatabaseError;
 
-/// Why files were not imported. Nothing of them was, whatever the reason, unless a commit's outcome is not known.
+/// The error of an import.
+///
+/// Every variant means that nothing of the files was imported, except
+/// [`DatabaseError::CommitUnknown`], after which the outcome of the commit is unknown.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// A column that must be there is not.
+    /// A required column is missing.
     #[error("{file}: the column {column} is missing")]
     MissingColumn {
-        /// The file.
+        /// The name of the file: `customers`, `accounts` or `transactions`.
         file: &'static str,
-        /// The column's name.
+        /// The name of the column.
         column: &'static str,
     },
-    /// Two columns have one name, so that one of them would be dropped.
+    /// Two columns have the same name, so that one of them would be dropped.
     #[error("{file}: the column {column:?} is there twice")]
     DoubledColumn {
-        /// The file.
+        /// The name of the file.
         file: &'static str,
-        /// The column's name, cut to a length.
+        /// The name of the column, cut to 80 characters.
         column: String,
     },
-    /// A line that is not CSV, or has another number of fields than the first.
+    /// A line is not CSV, or has another number of fields than the header.
     #[error("{file}, line {line}: {reason}")]
     Malformed {
-        /// The file.
+        /// The name of the file.
         file: &'static str,
-        /// The line, from 1.
+        /// The line number, from 1.
         line: u64,
-        /// What is wrong.
+        /// The parser's message.
         reason: String,
     },
-    /// A field that cannot be used.
+    /// A field holds a value that breaks one of its rules.
     #[error("{file}, line {line}, field {field}: {value:?}: {reason}")]
     Field {
-        /// The file.
+        /// The name of the file.
         file: &'static str,
-        /// The line, from 1.
+        /// The line number, from 1.
         line: u64,
-        /// The field's name.
+        /// The name of the field.
         field: &'static str,
-        /// What it holds.
+        /// The field's value.
         value: String,
-        /// What is wrong with it.
+        /// The rule that the value breaks.
         reason: String,
     },
-    /// The ledger refused a transaction.
+    /// The ledger rejected a transaction.
     #[error("transactions, line {line}, account {account:?}: {rejection}")]
     Rejected {
-        /// The line, from 1.
+        /// The line number, from 1.
         line: u64,
-        /// The account as the file names it.
+        /// The account's identifier in the files.
         account: String,
-        /// Why.
+        /// The ledger's rejection.
         rejection: Box<Rejection>,
     },
     /// A running balance differs from the one that the bank recorded.
@@ -65,29 +68,29 @@ pub enum ImportError {
         "transactions, line {line}, account {account:?}, field balance: the bank recorded {recorded}, our books say {running}"
     )]
     BalanceDiffers {
-        /// The line, from 1.
+        /// The line number, from 1.
         line: u64,
-        /// The account as the file names it.
+        /// The account's identifier in the files.
         account: String,
-        /// The bank's balance.
+        /// The balance that the bank recorded.
         recorded: Money,
-        /// Ours.
+        /// The running balance in the journal.
         running: Money,
     },
     /// A customer could not be created.
     #[error("customers, line {line}: {error}")]
     Customer {
-        /// The line, from 1.
+        /// The line number, from 1.
         line: u64,
-        /// Why.
+        /// The error of the creation.
         error: CustomerError,
     },
-    /// An account could not be opened.
+    /// An account could not be opened, or its overdraft limit not be raised.
     #[error("accounts, line {line}: {error}")]
     Account {
-        /// The line, from 1.
+        /// The line number, from 1.
         line: u64,
-        /// Why.
+        /// The error of the opening or the change.
         error: AccountError,
     },
     /// The ledger failed.

@@ -1,4 +1,4 @@
-//! One line of each file.
+//! The lines of the three files, and the identifiers that are derived from them.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use sha2::{Digest, Sha256};
@@ -10,70 +10,71 @@ use crate::customers::CustomerType;
 use crate::ledger::{EntryType, PostingKind};
 use crate::{AccountId, AccountType, Currency, CustomerId, Money, PostingRequest};
 
-/// A customer in the source.
+/// A line of the file of customers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerLine {
-    /// The line in the file, from 1.
+    /// The line number, from 1.
     pub line: u64,
-    /// The identifier in the source.
+    /// The customer's identifier in the source.
     pub source_id: String,
-    /// The identifier here, made from that.
+    /// The customer's identifier in the database, derived from the source's.
     pub customer_id: CustomerId,
-    /// Date of birth.
+    /// The date of birth, where the source has one.
     pub date_of_birth: Option<NaiveDate>,
-    /// Given name, where the source has one.
+    /// The given name, where the source has one.
     pub first_name: Option<String>,
-    /// Family name, where the source has one.
+    /// The family name, where the source has one.
     pub last_name: Option<String>,
-    /// E-mail address, where the source has one.
+    /// The e-mail address, where the source has one.
     pub email: Option<String>,
-    /// Telephone number, where the source has one.
+    /// The telephone number, where the source has one.
     pub phone: Option<String>,
-    /// The kind of customer; an individual where the source has none.
+    /// The type of the customer; an individual where the source has none.
     pub customer_type: CustomerType,
-    /// The number that the source uses with people; the database makes one where the source has none.
+    /// The customer number in the source; the database makes one where the source has none.
     pub customer_number: Option<String>,
 }
 
-/// An account in the source.
+/// A line of the file of accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountLine {
-    /// The line in the file, from 1.
+    /// The line number, from 1.
     pub line: u64,
-    /// The identifier in the source.
+    /// The account's identifier in the source.
     pub source_id: String,
-    /// The identifier here, made from that.
+    /// The account's identifier in the database, derived from the source's.
     pub account_id: AccountId,
-    /// Its owner's identifier in the source.
+    /// The owner's identifier in the source.
     pub customer: String,
-    /// The day on which it was opened, in its time zone.
+    /// The day on which the account was opened, in its own time zone.
     pub opened_on: NaiveDate,
-    /// The kind of account; a checking account where the source has none.
+    /// The type of the account; a checking account where the source has none.
     pub account_type: AccountType,
     /// The account's currency; the history's where the source has none.
     pub currency: Currency,
-    /// The zone whose days the account's dates are; the history's where the source has none.
+    /// The time zone of the account's dates; the history's where the source has none.
     pub time_zone: String,
-    /// The number that the source uses with people; the database makes one where the source has none.
+    /// The account number in the source; the database makes one where the source has none.
     pub account_number: Option<String>,
 }
 
-/// A transaction in the source.
+/// A line of the file of transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionLine {
-    /// The line in the file, from 1.
+    /// The line number, from 1.
     pub line: u64,
-    /// The identifier in the source.
+    /// The transaction's identifier in the source.
     pub source_id: String,
     /// The account's identifier in the source.
     pub account: String,
-    /// The account's identifier here.
+    /// The account's identifier in the database.
     pub account_id: AccountId,
-    /// The day, in the account's time zone.
+    /// The day of the transaction, in the account's time zone.
     pub date: NaiveDate,
-    /// The balance that the bank recorded after it.
+    /// The balance that the bank recorded after the transaction.
     pub recorded_balance: Money,
-    /// The request to the ledger. Its time is the start of the day in UTC until the account's zone is known.
+    /// The request to the ledger. Its time is the start of the day in UTC, until
+    /// [`run`](super::run) reads the account's time zone.
     pub request: PostingRequest,
 }
 
@@ -209,7 +210,7 @@ impl TransactionLine {
     }
 }
 
-/// The operations that a source may name; an empty one is none.
+/// The operations that a source may name. The empty text means no operation.
 const OPERATIONS: &[&str] = &[
     "",
     "cash deposit",
@@ -241,20 +242,20 @@ pub(super) fn midnight(date: NaiveDate) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc()
 }
 
-/// Returns the identifier here of an account that was imported from a source.
+/// Returns the identifier in the database of an account that was imported from a source.
 #[must_use]
 pub fn account_id(source: &str, source_id: &str) -> AccountId {
     derived(source, "account", source_id).into()
 }
 
-/// Returns the identifier here of a customer who was imported from a source.
+/// Returns the identifier in the database of a customer that was imported from a source.
 #[must_use]
 pub fn customer_id(source: &str, source_id: &str) -> CustomerId {
     derived(source, "customer", source_id).into()
 }
 
-/// The same identifier for the same thing of the same source, whenever it is imported: a version 8 UUID (RFC 9562) of the
-/// first 128 bits of a SHA-256.
+/// Derives an identifier from the names in a source, so that every import gives the same one: a
+/// UUID of version 8 (RFC 9562) from the first 128 bits of a SHA-256.
 fn derived(source: &str, kind: &str, source_id: &str) -> Uuid {
     let digest = Sha256::digest(format!("neobank import\n{source}\n{kind}\n{source_id}"));
     let mut bytes = [0; 16];

@@ -1,23 +1,26 @@
-//! A bank's history from CSV files, through the ledger.
+//! Import of a bank's history from CSV files, through the ledger.
 //!
-//! Three files: customers, accounts, and transactions with the balance that the bank itself recorded after each. All of
-//! them are read and checked before anything is written, and everything is written in one transaction, so a bad line
-//! leaves nothing behind. Each transaction goes through the same engine as any other, and the import stops at the first
-//! running balance that differs from the bank's own.
+//! A history has three files: customers, accounts, and transactions with the balance that the bank
+//! recorded after each. [`History::read`] checks all of them before anything is written, and
+//! [`run`] writes everything in one transaction, so that a malformed line leaves nothing behind.
+//! The ledger posts each transaction like any other. The import stops at the first running balance
+//! that differs from the recorded one.
 //!
-//! Dates are days of the account's own time zone. Columns that are not known are named in [`History::warnings`]; a doubled
-//! column and an unknown operation are errors. A longer file of the same source goes on where the first one ended.
+//! Dates are days of the account's own time zone. [`History::warnings`] names unknown columns; a
+//! doubled column and an unknown operation are errors. A longer file of the same source continues
+//! where the first one ended.
 //!
-//! The connection acts as the role `neobank_import`: only its members may give an account the day on which it was opened,
-//! and the numbers of the source.
+//! The connection must act as the role `neobank_import`: only its members may set the time at which
+//! an account was opened, and the customer and account numbers of the source.
 //!
-//! Identifiers and idempotency keys are made from the name of the source and the identifiers in the files, so importing
-//! the same files again changes nothing.
+//! Identifiers and idempotency keys are derived from the name of the source and the identifiers in
+//! the files, so that importing the same files again changes nothing.
 
 mod compare;
 mod error;
 mod line;
 mod numbers;
+mod query;
 mod read;
 mod run;
 

@@ -1,4 +1,4 @@
-//! Reads and checks the files, without a database.
+//! Reading and checking the files, without a database.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -11,21 +11,24 @@ use super::line::{AccountLine, CustomerLine, TransactionLine};
 use crate::ledger::EntryType;
 use crate::{Currency, Money, shortened};
 
-/// The three files. The first line of each names its columns; columns that are not known are named in a warning.
+/// The three files of a history.
+///
+/// The first line of each names its columns. A warning names each unknown column.
 #[derive(Debug)]
 pub struct Sources<C, A, T> {
-    /// Columns `customer_id`, `date_of_birth` (may be empty); optional `first_name`, `last_name`, `email`, `phone`,
-    /// `customer_type`, `customer_number`.
+    /// The customers. Columns: `customer_id`, `date_of_birth` (may be empty); optional
+    /// `first_name`, `last_name`, `email`, `phone`, `customer_type`, `customer_number`.
     pub customers: C,
-    /// Columns `account_id`, `customer_id`, `opened_on`; optional `account_type`, `currency`, `time_zone`,
-    /// `account_number`.
+    /// The accounts. Columns: `account_id`, `customer_id`, `opened_on`; optional `account_type`,
+    /// `currency`, `time_zone`, `account_number`.
     pub accounts: A,
-    /// Columns `transaction_id`, `account_id`, `date`, `movement` (with its sign), `balance` (as the bank recorded it after
-    /// the transaction), `operation`, `purpose`; in the order in which they happened.
+    /// The transactions, in the order in which they happened. Columns: `transaction_id`,
+    /// `account_id`, `date`, `movement` (signed), `balance` (recorded by the bank after the
+    /// transaction), `operation`, `purpose`.
     pub transactions: T,
 }
 
-/// How to read the files.
+/// The name of the source, and the defaults for fields that the files leave out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportOptions {
     pub(super) source: String,
@@ -34,7 +37,11 @@ pub struct ImportOptions {
 }
 
 impl ImportOptions {
-    /// Files of `source`, with amounts in `currency` and dates in UTC where the files do not say otherwise.
+    /// Creates options for files of `source`, with amounts in `currency` and dates in UTC where the
+    /// files name no others.
+    ///
+    /// `source` identifies the origin of the files, such as `czech-bank-1999`. It keeps the
+    /// identifiers of different sources apart.
     #[must_use]
     pub fn new(source: impl Into<String>, currency: Currency) -> Self {
         Self {
@@ -44,7 +51,7 @@ impl ImportOptions {
         }
     }
 
-    /// The same with the time zone of accounts for which the files name none.
+    /// Sets the time zone of accounts for which the files name none.
     #[must_use]
     pub fn with_time_zone(mut self, time_zone: impl Into<String>) -> Self {
         self.time_zone = time_zone.into();
@@ -52,28 +59,30 @@ impl ImportOptions {
     }
 }
 
-/// What the files hold, checked: every line can be read, identifiers are unique, accounts have owners, transactions have
-/// accounts, numbers are unique, and times neither go back nor lie before an account's opening.
+/// The contents of the three files, read and checked.
+///
+/// Every line is well formed. Identifiers and numbers are unique. Accounts have owners, and
+/// transactions have accounts. Dates never go back, and never lie before an account's opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
-    /// The columns of the files that were not used.
+    /// A message for each column of the files that was not used.
     pub warnings: Vec<String>,
-    /// The customers.
+    /// The customers, in the order of the file.
     pub customers: Vec<CustomerLine>,
-    /// The accounts.
+    /// The accounts, in the order of the file.
     pub accounts: Vec<AccountLine>,
-    /// The transactions, in their order.
+    /// The transactions, in the order of the file.
     pub transactions: Vec<TransactionLine>,
 }
 
 impl History {
-    /// Reads the files.
+    /// Reads and checks the files.
     ///
-    /// `source` names where they come from, such as `czech-bank-1999`; it keeps the identifiers of different sources apart.
+    /// `source` and `currency` are those of [`ImportOptions::new`].
     ///
     /// # Errors
     ///
-    /// [`ImportError`] names the file, the line and the field.
+    /// The first [`ImportError`], which names the file, the line and the field.
     ///
     /// # Example
     ///
@@ -90,7 +99,8 @@ impl History {
     /// let error = History::read(files, "example", Currency::from_code("CZK")?).unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "transactions, line 2, field movement: \"12.505\": 12.505 has more decimals than the 2 of CZK",
+    ///     "transactions, line 2, field movement: \"12.505\": \
+    ///      12.505 has more decimals than the 2 of CZK",
     /// );
     /// # Ok::<(), neobank_domain::MoneyError>(())
     /// ```
@@ -101,7 +111,7 @@ impl History {
     ) -> Result<Self, ImportError> {
         let options = ImportOptions::new(source, currency);
         Self::read_all(sources, &options).map_err(|problems| {
-            // There is at least one.
+            // `read_all` returns at least one error.
             problems
                 .into_iter()
                 .next()
@@ -113,11 +123,11 @@ impl History {
         })
     }
 
-    /// Reads the files, and gathers what is wrong with every line, up to 1,000 errors for each file.
+    /// Reads and checks the files, and collects the errors of all lines, up to 1,000 for each file.
     ///
     /// # Errors
     ///
-    /// Every [`ImportError`], in the order of the files and lines; there is at least one.
+    /// Every [`ImportError`], in the order of the files and lines; at least one.
     pub fn read_all<C: Read, A: Read, T: Read>(
         sources: Sources<C, A, T>,
         options: &ImportOptions,
@@ -162,7 +172,7 @@ impl History {
             accounts,
             transactions,
         };
-        // Owners and accounts whose own lines cannot be read would be missed too: those lines come first.
+        // A malformed line of an owner would also be reported as missing, so report it alone first.
         if problems.is_empty() {
             history.check(&mut problems);
         }
@@ -173,10 +183,11 @@ impl History {
         }
     }
 
-    /// Every recorded balance that is not the account's balance before it plus the movement, without a database.
+    /// Returns an error for every recorded balance that is not the account's previous balance plus
+    /// the movement. It needs no database.
     ///
-    /// The balance before an account's first transaction in the files is not known, since the files may go on where
-    /// earlier ones ended; it is taken from that line.
+    /// The balance before an account's first transaction is unknown, because the files may continue
+    /// where earlier ones ended. The method therefore trusts the recorded balance of that line.
     #[must_use]
     pub fn check_balances(&self) -> Vec<ImportError> {
         let mut balances: HashMap<&str, Money> = HashMap::new();
@@ -245,7 +256,7 @@ impl History {
         self.check_openings(problems);
     }
 
-    /// Two customers, or two accounts, cannot have one number.
+    /// Checks that no two customers, and no two accounts, have the same number.
     fn check_numbers(&self, problems: &mut Vec<ImportError>) {
         let customers = self.customers.iter();
         unique(
@@ -261,7 +272,7 @@ impl History {
         );
     }
 
-    /// An account has no entries from before it was opened.
+    /// Checks that no transaction lies before the opening of its account.
     fn check_openings(&self, problems: &mut Vec<ImportError>) {
         let opened: HashMap<&str, NaiveDate> = self
             .accounts
@@ -285,6 +296,7 @@ impl History {
         }
     }
 
+    /// Checks that the dates of the transactions never go back.
     fn check_times(&self, problems: &mut Vec<ImportError>) {
         for pair in self.transactions.windows(2) {
             if let [before, after] = pair
@@ -302,14 +314,14 @@ impl History {
     }
 }
 
-/// What is to be said about the files.
+/// The warnings and errors of the files.
 #[derive(Default)]
 struct Notes {
     warnings: Vec<String>,
     problems: Vec<ImportError>,
 }
 
-/// One line by the names of its fields.
+/// One line, whose fields are found by their names.
 pub(super) struct Fields<'a> {
     pub(super) line: u64,
     file: &'static str,
@@ -318,7 +330,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// The field; every column that is asked for was looked for in the first line.
+    /// Returns a field, or an empty text where the file lacks an optional column.
     pub(super) fn get(&self, field: &str) -> &str {
         self.columns
             .get(field)
@@ -326,7 +338,8 @@ impl Fields<'_> {
             .unwrap_or_default()
     }
 
-    /// The field of an optional column; `None` when it is empty or the column is not there.
+    /// Returns the field of an optional column; `None` when the field is empty or the column
+    /// missing.
     pub(super) fn optional(&self, field: &str) -> Option<String> {
         Some(self.get(field))
             .filter(|text| !text.is_empty())
@@ -335,7 +348,7 @@ impl Fields<'_> {
 
     pub(super) fn identifier(&self, field: &'static str) -> Result<String, ImportError> {
         let identifier = self.get(field);
-        // It becomes part of an idempotency key, beside the source's name.
+        // The identifier becomes part of an idempotency key, whose length is limited.
         if identifier.is_empty() || identifier.len() > 100 || identifier.contains('\0') {
             return Err(self.problem(field, "not an identifier of 1 to 100 bytes"));
         }
@@ -344,7 +357,7 @@ impl Fields<'_> {
 
     pub(super) fn date(&self, field: &'static str) -> Result<NaiveDate, ImportError> {
         let text = self.get(field);
-        // The library's parser would also take 1993-1-1, and years of any length.
+        // chrono's parser would also accept 1993-1-1, and years of any length.
         let is_iso = text.len() == 10;
         let date = is_iso
             .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
@@ -375,10 +388,10 @@ impl Fields<'_> {
     }
 }
 
-/// The most errors that are gathered from one file.
+/// The most errors that are collected from one file.
 const PROBLEMS_MAX: usize = 1_000;
 
-/// Every line of a file that can be read; errors and unused columns go to the notes.
+/// Returns every well-formed line of a file, and adds errors and unused columns to the notes.
 fn lines<L>(
     source: impl Read,
     file: &'static str,
@@ -426,7 +439,7 @@ fn lines<L>(
     lines
 }
 
-/// The places of the columns, unless one is missing or there twice.
+/// Returns the positions of the columns; `None` when one is missing or doubled.
 fn columns(
     header: &StringRecord,
     file: &'static str,
@@ -457,6 +470,7 @@ fn columns(
     (notes.problems.len() == before).then_some(columns)
 }
 
+/// Returns the identifiers of the lines, and adds an error for each one that is not unique.
 fn unique<'a>(
     lines: impl Iterator<Item = (u64, &'a str)>,
     (file, field): (&'static str, &'static str),
@@ -477,6 +491,7 @@ fn unique<'a>(
     seen
 }
 
+/// Adds an error for each line that refers to an identifier without a line of its own.
 fn known<'a>(
     identifiers: &HashSet<&str>,
     lines: impl Iterator<Item = (u64, &'a str)>,

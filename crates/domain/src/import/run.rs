@@ -1,54 +1,59 @@
-//! Writes a history through the ledger.
+//! Writing a history through the ledger.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use neobank_db::{Database, Executor, FromQueryResult, Transaction, statement};
+use neobank_db::{Database, Executor, Transaction};
+use neobank_entity::banking::accounts::Column;
+use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
+use sea_orm::IdenStatic;
 use uuid::Uuid;
 
 use super::line::{AccountLine, TransactionLine, midnight};
-use super::{History, ImportError};
+use super::{History, ImportError, numbers, query};
 use crate::accounts::{self, NewAccount};
 use crate::customers::{self, NewCustomer};
 use crate::ledger::{Ledger, Outcome, Request};
 use crate::{AccountId, Money, shortened};
 
-/// How many transactions go to the ledger at once, and so how often progress is told.
+/// The number of transactions in one batch for the ledger, after each of which the import reports
+/// its progress.
 const CHUNK: usize = 500;
 
-/// What an import did.
+/// The numbers of objects that an import created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
-    /// Customers that were created; those that were there before do not count.
+    /// The number of customers that were created, without those of an earlier import.
     pub customers: usize,
-    /// Accounts that were opened; those that were there before do not count.
+    /// The number of accounts that were opened, without those of an earlier import.
     pub accounts: usize,
-    /// Transactions that were posted.
+    /// The number of transactions that were posted.
     pub posted: usize,
-    /// Transactions that had been imported before.
+    /// The number of transactions that an earlier import had posted.
     pub replayed: usize,
 }
 
-#[derive(FromQueryResult)]
-struct Id {
-    id: Uuid,
-}
-
-/// Imports a history in one transaction, and holds each running balance against the one that the bank recorded. Tells
-/// `progress` how many transactions are done.
+/// Imports a history in one database transaction, and compares each running balance with the one
+/// that the bank recorded.
 ///
-/// The source does not say how far an account may be overdrawn; the limit that is agreed here is the lowest balance that
-/// the bank recorded. Where a later file of the same source goes lower, the limit is widened; it is never narrowed.
+/// The import calls `progress` after each batch of 500 transactions with the number of transactions
+/// so far.
 ///
-/// The database acts as the role `neobank_import`, whose members alone may give the day on which an account was opened.
-/// The outcome of a commit whose answer was lost is found by importing the same files again.
+/// The source has no overdraft limits. The import sets each account's limit to the lowest balance
+/// that the bank recorded. A later file of the same source may raise the limit; no file lowers it.
 ///
-/// Dates are days of the account's time zone: a transaction is posted at the start of its day there.
+/// `database` must act as the role `neobank_import`: only its members may set the time at which an
+/// account was opened. When the answer to the commit is lost, importing the same files again shows
+/// its outcome.
+///
+/// Dates are days of the account's time zone: a transaction is posted at the start of its day in
+/// that zone.
 ///
 /// # Errors
 ///
-/// [`ImportError`] names the line; nothing was imported.
+/// [`ImportError`] names the line. Nothing was imported, except possibly after
+/// [`DatabaseError::CommitUnknown`](neobank_db::DatabaseError::CommitUnknown).
 pub async fn run(
     database: &Database,
     history: &History,
@@ -85,7 +90,8 @@ async fn write(
             (moments.start(zone, line.date), line)
         })
         .collect();
-    // Accounts of several zones share the bank's own on the other side, whose times must not go back either.
+    // Accounts of several zones share the bank's own account on the other side, whose times must
+    // not go back either.
     lines.sort_by_key(|(moment, _)| *moment);
     for chunk in lines.chunks(CHUNK) {
         let requests: Vec<Request> = chunk
@@ -114,19 +120,14 @@ async fn create_customers(
         .iter()
         .map(|line| line.customer_id.as_uuid())
         .collect();
-    let known = existing(
-        transaction,
-        "SELECT customer_id AS id FROM banking.customers WHERE customer_id = ANY ($1)",
-        ids,
-    )
-    .await?;
+    let known = existing_customers(transaction, ids).await?;
     let mut created = 0_usize;
     for line in history
         .customers
         .iter()
         .filter(|line| !known.contains(&line.customer_id.as_uuid()))
     {
-        // A source without names has numbers only.
+        // A source without names identifies its customers by numbers only.
         let first_name = line.first_name.as_deref().unwrap_or("Client");
         let last_name = line.last_name.as_deref().unwrap_or(&line.source_id);
         let new = NewCustomer {
@@ -150,11 +151,20 @@ async fn create_customers(
 }
 
 /// An account that an earlier import opened.
-#[derive(FromQueryResult)]
 struct Existing {
     account_id: Uuid,
     time_zone: String,
     overdraft_limit: Option<Decimal>,
+}
+
+impl FromRow for Existing {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        Ok(Self {
+            account_id: FromColumn::from_column(row, Column::AccountId.as_str())?,
+            time_zone: FromColumn::from_column(row, Column::TimeZone.as_str())?,
+            overdraft_limit: FromColumn::from_column(row, Column::OverdraftLimit.as_str())?,
+        })
+    }
 }
 
 async fn existing_accounts(
@@ -166,35 +176,50 @@ async fn existing_accounts(
         .iter()
         .map(|line| line.account_id.as_uuid())
         .collect();
-    let sql = "SELECT account_id, time_zone, overdraft_limit::numeric FROM banking.accounts
-               WHERE account_id = ANY ($1)";
-    let rows: Vec<Existing> = transaction.fetch_many(statement(sql, [ids.into()])).await?;
+    let rows: Vec<Existing> = transaction
+        .fetch_rows(query::existing_accounts(ids))
+        .await?;
     Ok(rows
         .into_iter()
         .map(|row| (row.account_id.into(), row))
         .collect())
 }
 
-/// The account's own zone once it is open: what was posted by its days stays where it is.
+/// Returns the time zone of an account's dates: that of the open account, by whose days earlier
+/// imports were posted, else that of the file.
 fn zone_of<'a>(line: &'a AccountLine, existing: &'a HashMap<AccountId, Existing>) -> &'a str {
     existing
         .get(&line.account_id)
         .map_or(line.time_zone.as_str(), |found| found.time_zone.as_str())
 }
 
-/// When the days of the files begin, as the server's time zones have it.
+/// The first moments of the days in the files, by the server's time zones. It has none for UTC.
 struct Moments(HashMap<(String, NaiveDate), DateTime<Utc>>);
 
-#[derive(FromQueryResult)]
-struct Unknown {
-    time_zone: String,
+/// The name of a time zone that the server does not know.
+struct Unknown(String);
+
+impl FromRow for Unknown {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        FromColumn::from_column(row, query::TIME_ZONE).map(Self)
+    }
 }
 
-#[derive(FromQueryResult)]
+/// The first moment of a day in a time zone.
 struct Start {
     time_zone: String,
     day: NaiveDate,
     starts_at: DateTime<Utc>,
+}
+
+impl FromRow for Start {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        Ok(Self {
+            time_zone: FromColumn::from_column(row, query::TIME_ZONE)?,
+            day: FromColumn::from_column(row, query::DAY)?,
+            starts_at: FromColumn::from_column(row, query::STARTS_AT)?,
+        })
+    }
 }
 
 impl Moments {
@@ -228,11 +253,8 @@ impl Moments {
             .into_iter()
             .map(|(zone, day)| (zone.to_owned(), day))
             .unzip();
-        let sql = "SELECT asked.time_zone, asked.day,
-                          banking.start_of_day(asked.day, asked.time_zone) AS starts_at
-                   FROM unnest($1::text[], $2::date[]) AS asked (time_zone, day)";
         let rows: Vec<Start> = transaction
-            .fetch_many(statement(sql, [names.into(), days.into()]))
+            .fetch_rows(query::starts_of_days(names, days))
             .await?;
         Ok(Self(
             rows.into_iter()
@@ -247,7 +269,8 @@ impl Moments {
     }
 }
 
-/// Every zone of the file is one that the server knows; asked before a wrong one ends the transaction.
+/// Checks that the server knows every time zone of the file. An unknown one would fail in a later
+/// statement and end the transaction, without the line.
 async fn check_zones(
     transaction: &Transaction,
     history: &History,
@@ -259,16 +282,11 @@ async fn check_zones(
         .map(|line| zone_of(line, existing))
         .collect();
     let names: Vec<String> = zones.into_iter().map(str::to_owned).collect();
-    let sql = "SELECT asked.time_zone FROM unnest($1::text[]) AS asked (time_zone)
-               WHERE asked.time_zone <> 'UTC' AND NOT EXISTS (
-                   SELECT FROM pg_catalog.pg_timezone_names AS known WHERE known.name = asked.time_zone)";
-    let unknown: Vec<Unknown> = transaction
-        .fetch_many(statement(sql, [names.into()]))
-        .await?;
+    let unknown: Vec<Unknown> = transaction.fetch_rows(query::unknown_zones(names)).await?;
     let wrong = history.accounts.iter().find(|line| {
         unknown
             .iter()
-            .any(|unknown| unknown.time_zone == zone_of(line, existing))
+            .any(|Unknown(zone)| zone == zone_of(line, existing))
     });
     match wrong {
         None => Ok(()),
@@ -302,7 +320,7 @@ async fn open_accounts(
             error,
         };
         if let Some(found) = existing.get(&line.account_id) {
-            // A later file may show that the bank let the account go lower.
+            // A later file may show that the bank let the balance fall lower.
             if let (Some(limit), Some(agreed)) = (limit, found.overdraft_limit)
                 && limit.amount() > agreed
             {
@@ -312,7 +330,7 @@ async fn open_accounts(
             }
             continue;
         }
-        // Reading the files has made sure of the owner.
+        // `History::read_all` has checked that the owner has a line.
         let Some(owner) = owners.get(line.customer.as_str()) else {
             continue;
         };
@@ -330,7 +348,7 @@ async fn open_accounts(
     Ok(opened)
 }
 
-/// How far below zero the bank let each account go.
+/// Returns the amount by which the bank let each account's balance fall below zero.
 fn overdraft_limits(history: &History) -> HashMap<&str, Money> {
     let mut limits: HashMap<&str, Money> = HashMap::new();
     for line in &history.transactions {
@@ -345,6 +363,7 @@ fn overdraft_limits(history: &History) -> HashMap<&str, Money> {
     limits
 }
 
+/// Checks that the ledger posted a transaction, and that the running balance is the recorded one.
 fn check(line: &TransactionLine, outcome: Outcome) -> Result<(), ImportError> {
     let receipt = outcome
         .into_receipt()
@@ -369,11 +388,10 @@ fn check(line: &TransactionLine, outcome: Outcome) -> Result<(), ImportError> {
     })
 }
 
-async fn existing(
+async fn existing_customers(
     transaction: &Transaction,
-    sql: &str,
     ids: Vec<Uuid>,
 ) -> Result<HashSet<Uuid>, ImportError> {
-    let rows: Vec<Id> = transaction.fetch_many(statement(sql, [ids.into()])).await?;
+    let rows: Vec<numbers::Row> = transaction.fetch_rows(query::customer_numbers(ids)).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }

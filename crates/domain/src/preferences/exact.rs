@@ -1,24 +1,31 @@
-//! JSON whose numbers are kept exactly or refused: a JSON value holds a number as a 64-bit integer or float, and reading a
-//! text into one rounds what fits neither without a word.
+//! A reader of JSON that never rounds a number.
+//!
+//! A [`Value`] holds a number as a 64-bit integer or float, and `serde_json` silently rounds a
+//! number that fits neither. This reader returns an error instead.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::shortened;
 
-/// What keeps a text from being read.
+/// The reason why a text cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// It is no JSON object, or is nested too deep.
+    /// The text is not a JSON object, or is nested too deep. The string is the parser's message.
     Malformed(String),
-    /// A number that a JSON value would round.
-    Inexact { field: String, number: String },
+    /// A JSON value would round the number.
+    Inexact {
+        /// The path of the number.
+        field: String,
+        /// The number in the text.
+        number: String,
+    },
 }
 
-/// As deep as `serde_json` reads.
+/// The most levels of nesting, the same as in `serde_json`.
 const DEPTH_MAX: usize = 128;
 
-/// Reads an object.
+/// Reads a JSON object.
 pub(super) fn object(text: &str) -> Result<Map<String, Value>, Problem> {
     members(text, "", 0)
 }
@@ -64,7 +71,7 @@ fn number(text: &str, path: &str) -> Result<Value, Problem> {
         field: shortened(path),
         number: shortened(text),
     };
-    // Out of a float's range.
+    // `serde_json` fails on a number beyond the range of a float.
     let read: Value = serde_json::from_str(text).map_err(|_| inexact())?;
     if Decimal::of(text) == Decimal::of(&read.to_string()) {
         Ok(read)
@@ -77,7 +84,7 @@ fn read<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
     serde_json::from_str(text).map_err(|error| Problem::Malformed(error.to_string()))
 }
 
-/// A number as its digits without zeros at the ends, and the power of ten of the last digit.
+/// A number as its digits without zeros at either end, and the power of ten of the last digit.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     is_negative: bool,
@@ -86,7 +93,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// The number of a JSON text; `None` where its exponent is beyond every number.
+    /// Reads a number of JSON. Returns `None` when its exponent does not fit 64 bits.
     fn of(text: &str) -> Option<Self> {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -120,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_are_kept_exactly_are_read() {
+    fn exact_number_is_read() {
         for text in [
             "0",
             "-0",
@@ -143,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_would_be_rounded_is_refused_with_its_field() {
+    fn number_that_would_be_rounded_is_rejected_with_its_path() {
         for number in [
             "0.123456789012345678901234567890",
             "123456789012345678901234567890",
@@ -168,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_malformed_however_deep() {
+    fn text_that_is_not_an_object_is_malformed_at_any_depth() {
         for json in ["", "[]", "1", "{", "{\"a\": 01}", "{\"a\": }", "{} {}"] {
             assert!(matches!(object(json), Err(Problem::Malformed(_))), "{json}");
         }

@@ -1,26 +1,30 @@
-//! Customers' preferences: a JSON object each, merged key by key.
+//! Preferences of customers: one JSON object each, merged key by key.
 //!
-//! A JSON value holds a number as a 64-bit integer or float; reading a text into one rounds every other number without a
-//! word. [`PreferenceUpdate::from_json`] and [`find`] name the number instead of rounding it.
+//! A [`Value`] holds a number as a 64-bit integer or float, and reading a text into one silently
+//! rounds every other number. [`PreferenceUpdate::from_json`] and [`find`] return an error that
+//! names the number instead.
 
 mod exact;
+mod query;
 
 use std::collections::BTreeMap;
 
-use neobank_db::{DatabaseError, Executor, FromQueryResult, statement};
+use neobank_db::{DatabaseError, Executor};
+use neobank_entity::{FromColumn, FromRow, RowError};
 use serde_json::{Map, Value};
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{CustomerId, shortened};
 
-/// The most customers in one call.
+/// The most updates in one call of [`merge`].
 pub const CUSTOMERS_MAX: usize = 50_000;
 
-/// Preferences to merge into a customer's: a key that is given replaces the one that was there, others stay.
+/// Preferences to merge into those of a customer. Each key replaces the stored one; other keys
+/// stay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PreferenceUpdate {
-    /// Whose.
+    /// The customer's identifier.
     pub customer_id: CustomerId,
     /// The keys and their new values.
     pub preferences: Map<String, Value>,
@@ -31,7 +35,8 @@ impl PreferenceUpdate {
     ///
     /// # Errors
     ///
-    /// [`PreferenceError::Json`], [`PreferenceError::Number`] for a number that would be rounded.
+    /// [`PreferenceError::Json`] for a text that is not a JSON object, and
+    /// [`PreferenceError::Number`] for a number that would be rounded.
     ///
     /// # Example
     ///
@@ -40,7 +45,8 @@ impl PreferenceUpdate {
     /// use neobank_domain::preferences::PreferenceUpdate;
     ///
     /// let customer = CustomerId::new();
-    /// assert!(PreferenceUpdate::from_json(customer, r#"{"language": "cs", "limit": 0.1}"#).is_ok());
+    /// let exact = r#"{"language": "cs", "limit": 0.1}"#;
+    /// assert!(PreferenceUpdate::from_json(customer, exact).is_ok());
     /// let rounded = r#"{"limits": [0.123456789012345678901234567890]}"#;
     /// let error = PreferenceUpdate::from_json(customer, rounded).unwrap_err().to_string();
     /// assert!(error.contains("limits[0]") && error.contains("0.123456789012345678901234567890"));
@@ -54,78 +60,100 @@ impl PreferenceUpdate {
     }
 }
 
-/// Why preferences were not merged or read. Nothing was changed, whatever the reason.
+/// The error of reading or merging preferences. Every variant means that nothing was changed.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum PreferenceError {
-    /// These customers do not exist.
+    /// Some of the customers do not exist.
     #[error("unknown customers: {}", .customers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     UnknownCustomers {
-        /// Who was named and is not there.
+        /// The identifiers that no customer has, in their order.
         customers: Vec<CustomerId>,
     },
-    /// More customers than one statement takes.
+    /// The call has more updates than one statement takes.
     #[error("{customers} customers at once are more than the limit of {limit}")]
     TooMany {
-        /// How many were given.
+        /// The number of updates that the caller gave.
         customers: usize,
-        /// [`CUSTOMERS_MAX`].
+        /// The most updates in one call: [`CUSTOMERS_MAX`].
         limit: usize,
     },
-    /// A text in the preferences that PostgreSQL cannot hold.
+    /// The preferences contain a NUL character, which PostgreSQL cannot store.
     #[error("the preferences of customer {customer} have a NUL character")]
     HasNul {
-        /// Whose.
+        /// The customer's identifier.
         customer: CustomerId,
     },
-    /// A text that is no JSON object.
+    /// The text is not a JSON object, or is nested deeper than 128 levels.
     #[error("the preferences of customer {customer} cannot be read: {reason}")]
     Json {
-        /// Whose.
+        /// The customer's identifier.
         customer: CustomerId,
-        /// What is wrong, and where.
+        /// The parser's message.
         reason: String,
     },
-    /// A number that a JSON value cannot hold exactly: more digits than a 64-bit float has, and not a 64-bit integer.
+    /// A JSON value cannot hold the number exactly: it is not a 64-bit integer, and has more digits
+    /// than a 64-bit float.
     #[error(
         "the preferences of customer {customer} have a number in {field:?} that cannot be kept exactly: {number}; use a text"
     )]
     Number {
-        /// Whose.
+        /// The customer's identifier.
         customer: CustomerId,
-        /// Where it is, such as `limits[0].amount`, cut to a length.
+        /// The path of the number, such as `limits[0].amount`, cut to 80 characters; only the
+        /// outermost key where the caller gave values.
         field: String,
-        /// The number as it was given, cut to a length; rounded, where it was given as a value.
+        /// The number in the text, cut to 80 characters; the rounded number where the caller gave
+        /// values.
         number: String,
     },
-    /// The database failed or refused.
+    /// The database failed or rejected the statement.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
 
-#[derive(FromQueryResult)]
-struct Stored {
-    preferences: String,
+/// The stored preferences of a customer, as a JSON text.
+struct Stored(String);
+
+impl FromRow for Stored {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        FromColumn::from_column(row, query::TEXT).map(Self)
+    }
 }
 
-#[derive(FromQueryResult)]
+/// The result of a merge.
 struct Merged {
     changed: i64,
     missing: Vec<Uuid>,
 }
 
-/// Merges many customers' preferences in one statement, and returns how many customers were changed. A customer that is
-/// named twice is merged in the order of the list.
+impl FromRow for Merged {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        Ok(Self {
+            changed: FromColumn::from_column(row, query::CHANGED)?,
+            missing: FromColumn::from_column(row, query::MISSING)?,
+        })
+    }
+}
+
+/// Merges the preferences of many customers in one statement, and returns the number of customers
+/// that were changed.
+///
+/// Several updates of one customer are merged in the order of the list.
 ///
 /// # Errors
 ///
-/// [`PreferenceError`]; nothing was changed.
+/// [`PreferenceError`]: an unknown customer, more than [`CUSTOMERS_MAX`] updates, a value that
+/// cannot be stored exactly, or a failure of the database. Nothing was changed.
 ///
 /// # Example
 ///
 /// ```no_run
 /// use neobank_domain::preferences::{self, PreferenceUpdate};
-/// # async fn example(database: neobank_db::Database, customer_id: neobank_domain::CustomerId) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example(
+/// #     database: neobank_db::Database,
+/// #     customer_id: neobank_domain::CustomerId,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// let update = PreferenceUpdate {
 ///     customer_id,
 ///     preferences: serde_json::from_str(r#"{"language": "cs", "paper": false}"#)?,
@@ -149,7 +177,7 @@ pub async fn merge(
     let ids: Vec<Uuid> = merged.keys().map(|customer| customer.as_uuid()).collect();
     let values: Vec<Value> = merged.values().cloned().map(Value::Object).collect();
     let merged: Merged = on
-        .fetch_one(statement(MERGE, [ids.into(), values.into()]))
+        .fetch_row(query::merge(ids, values))
         .await?
         .ok_or(DatabaseError::NoRow)?;
     if merged.missing.is_empty() {
@@ -160,45 +188,18 @@ pub async fn merge(
     })
 }
 
-/// Looks for unknown customers itself, because a foreign key's error would name one and end the caller's transaction.
-/// In the order of the keys, so that two calls with the same customers cannot wait for each other.
-const MERGE: &str = "\
-WITH given AS (
-    SELECT * FROM unnest($1::uuid[], $2::jsonb[]) AS given (customer_id, preferences)
-),
-missing AS (
-    SELECT given.customer_id FROM given
-    WHERE NOT EXISTS (SELECT FROM banking.customers AS customer WHERE customer.customer_id = given.customer_id)
-),
-merged AS (
-    INSERT INTO banking.customer_preferences AS stored (customer_id, preferences)
-    SELECT given.customer_id, given.preferences FROM given
-    WHERE NOT EXISTS (SELECT FROM missing)
-    ORDER BY given.customer_id
-    ON CONFLICT (customer_id) DO UPDATE
-    SET preferences = stored.preferences || excluded.preferences
-    RETURNING stored.customer_id
-)
-SELECT (SELECT count(*) FROM merged) AS changed,
-       ARRAY(SELECT missing.customer_id FROM missing ORDER BY missing.customer_id) AS missing";
-
-/// A customer's preferences; empty when nothing was ever kept.
+/// Returns a customer's preferences; an empty object when none were ever stored.
 ///
 /// # Errors
 ///
-/// [`PreferenceError::Database`], [`PreferenceError::Number`] where another program has kept a number that would be rounded.
+/// [`PreferenceError::Number`] where another program stored a number that would be rounded, and
+/// [`PreferenceError::Database`].
 pub async fn find(
     on: &impl Executor,
     customer: CustomerId,
 ) -> Result<Map<String, Value>, PreferenceError> {
-    let sql = "SELECT preferences::text AS preferences FROM banking.customer_preferences WHERE customer_id = $1";
-    let stored: Option<Stored> = on
-        .fetch_one(statement(sql, [customer.as_uuid().into()]))
-        .await?;
-    stored.map_or_else(
-        || Ok(Map::new()),
-        |stored| read(customer, &stored.preferences),
-    )
+    let stored: Option<Stored> = on.fetch_row(query::find(customer)).await?;
+    stored.map_or_else(|| Ok(Map::new()), |Stored(text)| read(customer, &text))
 }
 
 fn read(customer: CustomerId, text: &str) -> Result<Map<String, Value>, PreferenceError> {
@@ -212,7 +213,8 @@ fn read(customer: CustomerId, text: &str) -> Result<Map<String, Value>, Preferen
     })
 }
 
-/// One object for each customer; later keys replace earlier ones, as `||` does in the database.
+/// Merges the updates into one object for each customer. Later keys replace earlier ones, as the
+/// operator `||` does in the database.
 fn merge_in_order(
     updates: &[PreferenceUpdate],
 ) -> Result<BTreeMap<CustomerId, Map<String, Value>>, PreferenceError> {
@@ -259,10 +261,10 @@ fn has_nul(value: &Value) -> bool {
     }
 }
 
-/// The least number from which on a 64-bit float skips integers: 2^53.
+/// 2^53: from here on a 64-bit float skips integers.
 const INEXACT_FROM: f64 = 9_007_199_254_740_992.0;
 
-/// A number that was rounded, or may have been, when it was read from a text.
+/// Returns a number that may have been rounded when it was read from a text.
 fn inexact(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) if number.is_f64() => number
@@ -280,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_that_would_be_rounded_is_refused() {
+    fn number_that_may_have_been_rounded_is_rejected() {
         let merge = |json: &str| {
             merge_in_order(&[PreferenceUpdate {
                 customer_id: CustomerId::new(),
@@ -292,10 +294,10 @@ mod tests {
             r#"{"a": [{"b": -123456789012345678901234567890}]}"#,
             r#"{"a": 1e300}"#,
         ] {
-            let refused = merge(json);
+            let result = merge(json);
             assert!(
-                matches!(refused, Err(PreferenceError::Number { .. })),
-                "{json}: {refused:?}"
+                matches!(result, Err(PreferenceError::Number { .. })),
+                "{json}: {result:?}"
             );
         }
         for json in [

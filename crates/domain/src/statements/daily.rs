@@ -1,81 +1,65 @@
 //! One day of an account.
 
 use chrono::NaiveDate;
-use neobank_db::{Executor, FromQueryResult, Statement, statement};
+use neobank_db::{Executor, Statement};
+use neobank_entity::banking::accounts::Column;
+use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
+use sea_orm::IdenStatic;
 use serde::Serialize;
 
-use super::page::{money, unreadable};
+use super::page::{currency, money_or_zero};
+use super::query::{self, computed};
 use super::{Days, StatementError, check_range};
-use crate::{AccountId, Currency, Money};
+use crate::{AccountId, Money};
 
-/// What happened on one day of an account.
+/// The totals and balances of one day of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DailySummary {
-    /// The account.
+    /// The account's identifier.
     pub account_id: AccountId,
-    /// The day.
+    /// The calendar day, in the zone that the caller named.
     pub date: NaiveDate,
-    /// How many entries it has.
+    /// The number of entries on that day.
     pub transaction_count: i64,
-    /// The sum of what the account gained.
+    /// The sum of the day's credits.
     pub total_credits: Money,
-    /// The sum of what the account lost.
+    /// The sum of the day's debits, as a positive amount.
     pub total_debits: Money,
-    /// The balance after the day before.
+    /// The balance at the start of the day.
     pub opening_balance: Money,
-    /// The balance after the day's last entry; on a day without entries, that of the day before.
+    /// The balance after the day's last entry; the opening balance on a day without entries.
     pub closing_balance: Money,
 }
 
-/// The sums walk the day's part of `transactions_account_and_date_key`; the balances are the ends of it.
-const SUMMARY: &str = "\
-SELECT day.currency_code, totals.transaction_count, totals.total_credits, totals.total_debits,
-       coalesce(opening.running_balance::numeric, 0) AS opening_balance,
-       coalesce(closing.running_balance::numeric, 0) AS closing_balance
-FROM (
-    SELECT account.account_id, account.currency_code,
-           banking.start_of_day($2, zone.name) AS starts_at,
-           banking.start_of_day($2 + 1, zone.name) AS ends_at
-    FROM banking.accounts AS account,
-         LATERAL (SELECT CASE WHEN $3 THEN account.time_zone ELSE 'UTC' END AS name) AS zone
-    WHERE account.account_id = $1
-) AS day
-CROSS JOIN LATERAL (
-    SELECT count(*) AS transaction_count,
-           coalesce(sum(t.amount) FILTER (WHERE t.transaction_type = 'credit'), 0) AS total_credits,
-           coalesce(sum(t.amount) FILTER (WHERE t.transaction_type = 'debit'), 0) AS total_debits
-    FROM banking.transactions AS t
-    WHERE t.account_id = day.account_id
-      AND t.transaction_date >= day.starts_at AND t.transaction_date < day.ends_at
-) AS totals
-LEFT JOIN LATERAL (
-    SELECT t.running_balance FROM banking.transactions AS t
-    WHERE t.account_id = day.account_id AND t.transaction_date < day.starts_at
-    ORDER BY t.transaction_date DESC, t.entry_number DESC LIMIT 1
-) AS opening ON true
-LEFT JOIN LATERAL (
-    SELECT t.running_balance FROM banking.transactions AS t
-    WHERE t.account_id = day.account_id AND t.transaction_date < day.ends_at
-    ORDER BY t.transaction_date DESC, t.entry_number DESC LIMIT 1
-) AS closing ON true";
-
-#[derive(FromQueryResult)]
 struct SummaryRow {
     currency_code: String,
     transaction_count: i64,
-    total_credits: Decimal,
-    total_debits: Decimal,
-    opening_balance: Decimal,
-    closing_balance: Decimal,
+    total_credits: Option<Decimal>,
+    total_debits: Option<Decimal>,
+    opening_balance: Option<Decimal>,
+    closing_balance: Option<Decimal>,
 }
 
-/// What happened on one day of an account.
+impl FromRow for SummaryRow {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        Ok(Self {
+            currency_code: FromColumn::from_column(row, Column::CurrencyCode.as_str())?,
+            transaction_count: FromColumn::from_column(row, computed::TRANSACTION_COUNT)?,
+            total_credits: FromColumn::from_column(row, computed::TOTAL_CREDITS)?,
+            total_debits: FromColumn::from_column(row, computed::TOTAL_DEBITS)?,
+            opening_balance: FromColumn::from_column(row, computed::OPENING_BALANCE)?,
+            closing_balance: FromColumn::from_column(row, computed::CLOSING_BALANCE)?,
+        })
+    }
+}
+
+/// Reads the totals and balances of one day of an account.
 ///
 /// # Errors
 ///
-/// [`StatementError::UnknownAccount`], [`StatementError::Range`] for a day outside the years 1 to 9999, or the last of them,
-/// [`StatementError::Database`].
+/// [`StatementError::UnknownAccount`], [`StatementError::Range`] for a day outside
+/// 0001-01-01 to 9999-12-30, and [`StatementError::Database`].
 pub async fn daily_summary(
     on: &impl Executor,
     account: AccountId,
@@ -83,37 +67,32 @@ pub async fn daily_summary(
     days: Days,
 ) -> Result<DailySummary, StatementError> {
     let row: SummaryRow = on
-        .fetch_one(daily_summary_query(account, date, days)?)
+        .fetch_row(daily_summary_query(account, date, days)?)
         .await?
         .ok_or(StatementError::UnknownAccount { account })?;
-    let currency =
-        Currency::from_code(&row.currency_code).map_err(|_| unreadable("currency_code"))?;
+    let currency = currency(&row.currency_code)?;
     Ok(DailySummary {
         account_id: account,
         date,
         transaction_count: row.transaction_count,
-        total_credits: money(row.total_credits, currency)?,
-        total_debits: money(row.total_debits, currency)?,
-        opening_balance: money(row.opening_balance, currency)?,
-        closing_balance: money(row.closing_balance, currency)?,
+        total_credits: money_or_zero(row.total_credits, currency)?,
+        total_debits: money_or_zero(row.total_debits, currency)?,
+        opening_balance: money_or_zero(row.opening_balance, currency)?,
+        closing_balance: money_or_zero(row.closing_balance, currency)?,
     })
 }
 
-/// The summary as a statement, for those who want to see how it is carried out.
+/// Returns the SQL of a daily summary, for callers that explain or extend it.
 ///
 /// # Errors
 ///
-/// [`StatementError::Range`].
+/// [`StatementError::Range`] for a day outside 0001-01-01 to 9999-12-30.
 pub fn daily_summary_query(
     account: AccountId,
     date: NaiveDate,
     days: Days,
 ) -> Result<Statement, StatementError> {
-    check_range(date, date.succ_opt().unwrap_or(date))?;
-    let parameters = [
-        account.as_uuid().into(),
-        date.into(),
-        (days == Days::OfAccount).into(),
-    ];
-    Ok(statement(SUMMARY, parameters))
+    let next = date.succ_opt().unwrap_or(date);
+    check_range(date, next)?;
+    Ok(query::daily_summary(account, date, next, days))
 }

@@ -4,39 +4,40 @@ use thiserror::Error;
 
 use crate::AccountId;
 
-/// Why there is no statement.
+/// The error of reading a statement or a daily summary.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum StatementError {
-    /// There is no such account.
+    /// No account has this identifier.
     #[error("unknown account: {account}")]
     UnknownAccount {
-        /// What was asked for.
+        /// The identifier that the caller gave.
         account: AccountId,
     },
     /// The range ends before it begins, or lies outside the years 1 to 9999.
     #[error("not a range of days: from {from} to {to}")]
     Range {
-        /// The first day.
+        /// The first day of the range.
         from: NaiveDate,
         /// The day after the last.
         to: NaiveDate,
     },
-    /// No entries, or too many on one page.
+    /// The page's limit is zero or too high.
     #[error("a page has 1 to {limit_max} entries, not {limit}")]
     Limit {
-        /// What was asked for.
+        /// The number of entries that the caller asked for.
         limit: u32,
+        /// The most entries of a page:
         /// [`StatementRequest::LIMIT_MAX`](super::StatementRequest::LIMIT_MAX).
         limit_max: u32,
     },
-    /// The text is not a cursor that a page gave.
+    /// The text is not a cursor that a page returned.
     #[error("not a cursor of a statement: {text:?}")]
     Cursor {
-        /// What was given.
+        /// The text that the caller gave, cut to 80 characters.
         text: String,
     },
-    /// The database failed or refused.
+    /// The database failed or rejected the statement.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }

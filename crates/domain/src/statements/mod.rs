@@ -1,11 +1,12 @@
-//! An account's statement and its days.
+//! Statements of an account, page by page, and summaries of its days.
 //!
-//! Days are those of the account's own time zone, or of UTC: [`Days`] says which. A range begins with its first day and
-//! ends before its last: `[from, to)`.
+//! [`Days`] selects the calendar: days of the account's own time zone, or of UTC. A range includes
+//! its first day and excludes its last: `[from, to)`.
 
 mod daily;
 mod error;
 mod page;
+mod query;
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,17 +21,17 @@ pub use page::{Entry, StatementPage, page, page_query};
 
 use crate::text;
 
-/// Whose days.
+/// The calendar by which a statement counts its days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Days {
-    /// Those of the account's time zone.
+    /// Days of the account's own time zone, changes of its clocks included.
     #[default]
     OfAccount,
-    /// Those of UTC.
+    /// Days of UTC.
     OfUtc,
 }
 
-/// Which entries of a statement to read.
+/// The range and the page of a statement to read.
 ///
 /// # Example
 ///
@@ -46,21 +47,24 @@ pub enum Days {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatementRequest {
-    /// The first day.
+    /// The first day of the range.
     pub from: NaiveDate,
-    /// The day after the last.
+    /// The day after the last day of the range.
     pub to: NaiveDate,
-    /// Whose days.
+    /// The calendar of these days.
     pub days: Days,
-    /// How many entries at most, from 1 to [`StatementRequest::LIMIT_MAX`].
+    /// The most entries on the page, from 1 to [`StatementRequest::LIMIT_MAX`].
     pub limit: u32,
-    /// Where the page before ended.
+    /// The cursor that the previous page returned.
     pub after: Option<StatementCursor>,
-    /// How many entries to pass over. A cursor is steadier and faster: an offset shifts with every new entry.
+    /// The number of entries to skip. A cursor is faster and more stable, because an offset shifts
+    /// with every new entry.
     pub offset: u32,
 }
 
-/// A place in a statement that stays when entries come. Travels as a text.
+/// A position in a statement that stays the same when entries are added.
+///
+/// `Display` writes it as a text, which `FromStr` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatementCursor {
     pub(crate) posted_at: DateTime<Utc>,
@@ -71,10 +75,10 @@ impl StatementRequest {
     /// The most entries on one page.
     pub const LIMIT_MAX: u32 = 10_000;
 
-    /// The first 100 entries of the days from the first to the last, both included, in days of the account.
+    /// Requests the newest 100 entries of a range of the account's days, both ends included.
     #[must_use]
     pub fn through(first: NaiveDate, last: NaiveDate) -> Self {
-        // A range that ends before it begins stays one, and is refused.
+        // A range that ends before it begins is kept as it is, so that `check` rejects it.
         let to = match last.succ_opt() {
             Some(next) if first <= last => next,
             _ => last,
@@ -82,7 +86,7 @@ impl StatementRequest {
         Self::between(first, to)
     }
 
-    /// The first 100 entries of a range, in days of the account.
+    /// Requests the newest 100 entries of a range of the account's days, without the day `to`.
     #[must_use]
     pub const fn between(from: NaiveDate, to: NaiveDate) -> Self {
         Self {
@@ -95,21 +99,21 @@ impl StatementRequest {
         }
     }
 
-    /// The same with the days of another zone.
+    /// Sets the calendar of the range's days.
     #[must_use]
     pub const fn with_days(mut self, days: Days) -> Self {
         self.days = days;
         self
     }
 
-    /// The same with another number of entries at most.
+    /// Sets the most entries on the page, from 1 to [`StatementRequest::LIMIT_MAX`].
     #[must_use]
     pub const fn with_limit(mut self, limit: u32) -> Self {
         self.limit = limit;
         self
     }
 
-    /// The same from where the page before ended.
+    /// Sets the cursor that the previous page returned.
     #[must_use]
     pub const fn with_after(mut self, after: Option<StatementCursor>) -> Self {
         self.after = after;
@@ -129,7 +133,8 @@ impl StatementRequest {
     }
 }
 
-/// Days that both sides can hold: PostgreSQL's dates end later than anybody needs, and begin before Christ.
+/// Checks that a range does not end before it begins, and lies within the years 1 to 9999, which
+/// both PostgreSQL and `chrono` can hold.
 pub(crate) fn check_range(from: NaiveDate, to: NaiveDate) -> Result<(), StatementError> {
     const FIRST: Option<NaiveDate> = NaiveDate::from_ymd_opt(1, 1, 1);
     const LAST: Option<NaiveDate> = NaiveDate::from_ymd_opt(9999, 12, 31);
@@ -139,7 +144,7 @@ pub(crate) fn check_range(from: NaiveDate, to: NaiveDate) -> Result<(), Statemen
     Ok(())
 }
 
-/// Its text.
+/// Writes the text of the cursor.
 impl Serialize for StatementCursor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -1,68 +1,74 @@
 //! One page of a statement, with the balances around the whole range.
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
-use neobank_db::{DatabaseError, Executor, FromQueryResult, Statement, Value, statement};
+use neobank_db::{DatabaseError, Executor, Statement};
+use neobank_entity::banking::accounts;
+use neobank_entity::banking::transactions::Column;
 use neobank_entity::enums::EntryType;
+use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
+use sea_orm::IdenStatic;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Days, StatementCursor, StatementError, StatementRequest};
+use super::query::{self, computed};
+use super::{StatementCursor, StatementError, StatementRequest};
 use crate::ledger::ReferenceNumber;
 use crate::{AccountId, Currency, EntryId, Money, TransferId};
 
-/// One page of a statement: entries, the newest first, and the balances at both ends of the range.
+/// One page of a statement: entries, newest first, and the balances at both ends of the range.
 ///
-/// The closing balance is the opening balance plus credits less debits of **all** entries in the range, on whichever pages.
+/// The closing balance is the opening balance plus credits less debits of **all** entries in the
+/// range, on every page of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatementPage {
-    /// The account.
+    /// The account's identifier.
     pub account_id: AccountId,
     /// The balance before the first entry of the range.
     pub opening_balance: Money,
     /// The balance after the last entry of the range.
     pub closing_balance: Money,
-    /// When the range begins.
+    /// The first moment of the range.
     pub starts_at: DateTime<Utc>,
-    /// When the range ends; not part of it.
+    /// The first moment after the range.
     pub ends_at: DateTime<Utc>,
-    /// The entries of this page.
+    /// The entries of this page, newest first.
     pub entries: Vec<Entry>,
-    /// Where to go on; `None` after the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<StatementCursor>,
 }
 
-/// One entry of an account.
+/// One entry of an account: one side of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// Identifies it.
+    /// The entry's identifier.
     pub transaction_id: EntryId,
-    /// The transfer that it belongs to.
+    /// The identifier of the transfer that the entry belongs to.
     pub transfer_id: TransferId,
-    /// Its place among the account's entries.
+    /// The entry's position in its account, from 1, without gaps.
     pub entry_number: i64,
-    /// Whether the account gained or lost.
+    /// The side of the entry: a credit raises the balance, a debit lowers it.
     pub entry_type: EntryType,
-    /// How much; more than zero.
+    /// The amount, always greater than zero.
     pub amount: Money,
-    /// The balance after it.
+    /// The account's balance after the entry.
     pub running_balance: Money,
-    /// Why, for people.
+    /// The description that the statement shows to people.
     pub description: String,
-    /// When.
+    /// The time at which the transfer was posted.
     pub posted_at: DateTime<Utc>,
-    /// The same moment as clocks show it in the zone whose days the statement uses, with that zone's offset.
+    /// The same time in the zone whose days the statement counts, with that zone's UTC offset.
     pub local_time: DateTime<FixedOffset>,
 }
 
 impl Entry {
-    /// The transfer's number for people.
+    /// Returns the transfer's reference number for people.
     #[must_use]
     pub fn reference_number(&self) -> ReferenceNumber {
         self.transfer_id.into()
     }
 
-    /// The amount with its sign: negative when the account lost.
+    /// Returns the signed amount: positive for a credit, negative for a debit.
     #[must_use]
     pub fn movement(&self) -> Money {
         match self.entry_type {
@@ -72,87 +78,31 @@ impl Entry {
     }
 }
 
-/// The range's ends as points in time, the balances there, and the page; the first row is there even without entries.
-///
-/// One statement, so one snapshot. Every part of it walks `transactions_account_and_date_key`.
-const PAGE: &str = "\
-SELECT range.currency_code, range.starts_at, range.ends_at,
-       opening.running_balance::numeric AS opening_balance, closing.running_balance::numeric AS closing_balance,
-       entry.transaction_id, entry.transfer_id, entry.entry_number, entry.transaction_type, entry.amount::numeric,
-       entry.running_balance::numeric, entry.description, entry.transaction_date,
-       entry.transaction_date AT TIME ZONE range.zone_name AS local_time
-FROM (
-    SELECT account.account_id, account.currency_code, zone.name AS zone_name,
-           banking.start_of_day($2, zone.name) AS starts_at,
-           banking.start_of_day($3, zone.name) AS ends_at
-    FROM banking.accounts AS account,
-         LATERAL (SELECT CASE WHEN $4 THEN account.time_zone ELSE 'UTC' END AS name) AS zone
-    WHERE account.account_id = $1
-) AS range
-LEFT JOIN LATERAL (
-    SELECT t.running_balance FROM banking.transactions AS t
-    WHERE t.account_id = range.account_id AND t.transaction_date < range.starts_at
-    ORDER BY t.transaction_date DESC, t.entry_number DESC LIMIT 1
-) AS opening ON true
-LEFT JOIN LATERAL (
-    SELECT t.running_balance FROM banking.transactions AS t
-    WHERE t.account_id = range.account_id AND t.transaction_date < range.ends_at
-    ORDER BY t.transaction_date DESC, t.entry_number DESC LIMIT 1
-) AS closing ON true
-LEFT JOIN LATERAL (
-    SELECT t.* FROM banking.transactions AS t
-    WHERE t.account_id = range.account_id
-      AND t.transaction_date >= range.starts_at AND t.transaction_date < range.ends_at
-      AND (t.transaction_date, t.entry_number) < ($5::timestamptz, $6::bigint)
-    ORDER BY t.transaction_date DESC, t.entry_number DESC LIMIT $7 OFFSET $8
-) AS entry ON true
-ORDER BY entry.transaction_date DESC, entry.entry_number DESC";
-
-#[derive(FromQueryResult)]
-struct PageRow {
-    currency_code: String,
-    starts_at: DateTime<Utc>,
-    ends_at: DateTime<Utc>,
-    opening_balance: Option<Decimal>,
-    closing_balance: Option<Decimal>,
-    transaction_id: Option<Uuid>,
-    transfer_id: Option<Uuid>,
-    entry_number: Option<i64>,
-    transaction_type: Option<String>,
-    amount: Option<Decimal>,
-    running_balance: Option<Decimal>,
-    description: Option<String>,
-    transaction_date: Option<DateTime<Utc>>,
-    local_time: Option<NaiveDateTime>,
-}
-
-/// One page of an account's statement.
+/// Reads one page of an account's statement.
 ///
 /// # Errors
 ///
-/// [`StatementError`]: the range or the limit is wrong, the account unknown, or the database failed.
+/// [`StatementError::Range`] and [`StatementError::Limit`] for a request that cannot be read,
+/// [`StatementError::UnknownAccount`], and [`StatementError::Database`].
 pub async fn page(
     on: &impl Executor,
     account: AccountId,
     request: &StatementRequest,
 ) -> Result<StatementPage, StatementError> {
-    let rows: Vec<PageRow> = on.fetch_many(page_query(account, request)?).await?;
+    let rows: Vec<PageRow> = on.fetch_rows(page_query(account, request)?).await?;
     let first = rows
         .first()
         .ok_or(StatementError::UnknownAccount { account })?;
-    let currency =
-        Currency::from_code(&first.currency_code).map_err(|_| unreadable("currency_code"))?;
-    let balance = |amount: Option<Decimal>| {
-        amount.map_or(Ok(Money::zero(currency)), |amount| money(amount, currency))
-    };
+    let currency = currency(&first.currency_code)?;
     let (opening_balance, closing_balance) = (
-        balance(first.opening_balance)?,
-        balance(first.closing_balance)?,
+        money_or_zero(first.opening_balance, currency)?,
+        money_or_zero(first.closing_balance, currency)?,
     );
     let (starts_at, ends_at) = (first.starts_at, first.ends_at);
     let mut entries = rows
         .into_iter()
-        .filter_map(|row| entry(row, currency).transpose())
+        .filter_map(|row| row.entry)
+        .map(|row| entry(row, currency))
         .collect::<Result<Vec<_>, _>>()?;
     let next = cut(&mut entries, request.limit);
     Ok(StatementPage {
@@ -166,41 +116,75 @@ pub async fn page(
     })
 }
 
-/// The page as a statement, for those who want to see how it is carried out. It asks for one entry more than the limit,
-/// which tells whether there is a next page.
+/// Returns the SQL of a page, for callers that explain or extend it.
+///
+/// The query reads one entry more than the limit; that entry shows that a next page exists.
 ///
 /// # Errors
 ///
-/// [`StatementError::Range`], [`StatementError::Limit`].
+/// [`StatementError::Range`] and [`StatementError::Limit`].
 pub fn page_query(
     account: AccountId,
     request: &StatementRequest,
 ) -> Result<Statement, StatementError> {
     request.check()?;
-    // Without a cursor the page begins behind everything: at the end of time that both sides know.
-    let (before, before_number) = request.after.map_or((END_OF_TIME, i64::MAX), |cursor| {
-        (cursor.posted_at, cursor.entry_number)
-    });
-    let parameters: [Value; 8] = [
-        account.as_uuid().into(),
-        request.from.into(),
-        request.to.into(),
-        (request.days == Days::OfAccount).into(),
-        before.into(),
-        before_number.into(),
-        i64::from(request.limit).saturating_add(1).into(),
-        i64::from(request.offset).into(),
-    ];
-    Ok(statement(PAGE, parameters))
+    Ok(query::page(account, request))
 }
 
-/// The year 9999's end, within what PostgreSQL and our dates hold.
-const END_OF_TIME: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
-    Some(time) => time,
-    None => DateTime::UNIX_EPOCH,
-};
+/// A row of the page's query.
+struct PageRow {
+    currency_code: String,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+    opening_balance: Option<Decimal>,
+    closing_balance: Option<Decimal>,
+    /// The entry; `None` when the range has none.
+    entry: Option<EntryRow>,
+}
 
-/// Takes the one entry too many away that was read to know whether there is a next page.
+struct EntryRow {
+    transaction_id: Uuid,
+    transfer_id: Uuid,
+    entry_number: i64,
+    entry_type: EntryType,
+    amount: Decimal,
+    running_balance: Decimal,
+    description: String,
+    posted_at: DateTime<Utc>,
+    local_time: NaiveDateTime,
+}
+
+impl FromRow for PageRow {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        let first: Option<Uuid> = FromColumn::from_column(row, Column::TransactionId.as_str())?;
+        Ok(Self {
+            currency_code: FromColumn::from_column(row, accounts::Column::CurrencyCode.as_str())?,
+            starts_at: FromColumn::from_column(row, computed::STARTS_AT)?,
+            ends_at: FromColumn::from_column(row, computed::ENDS_AT)?,
+            opening_balance: FromColumn::from_column(row, computed::OPENING_BALANCE)?,
+            closing_balance: FromColumn::from_column(row, computed::CLOSING_BALANCE)?,
+            entry: first.map(|_| EntryRow::from_row(row)).transpose()?,
+        })
+    }
+}
+
+impl FromRow for EntryRow {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        Ok(Self {
+            transaction_id: FromColumn::from_column(row, Column::TransactionId.as_str())?,
+            transfer_id: FromColumn::from_column(row, Column::TransferId.as_str())?,
+            entry_number: FromColumn::from_column(row, Column::EntryNumber.as_str())?,
+            entry_type: FromColumn::from_column(row, Column::TransactionType.as_str())?,
+            amount: FromColumn::from_column(row, Column::Amount.as_str())?,
+            running_balance: FromColumn::from_column(row, Column::RunningBalance.as_str())?,
+            description: FromColumn::from_column(row, Column::Description.as_str())?,
+            posted_at: FromColumn::from_column(row, Column::TransactionDate.as_str())?,
+            local_time: FromColumn::from_column(row, computed::LOCAL_TIME)?,
+        })
+    }
+}
+
+/// Removes the entry beyond the limit, and returns the cursor of the next page when there was one.
 fn cut(entries: &mut Vec<Entry>, limit: u32) -> Option<StatementCursor> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if entries.len() <= limit {
@@ -213,48 +197,21 @@ fn cut(entries: &mut Vec<Entry>, limit: u32) -> Option<StatementCursor> {
     })
 }
 
-fn entry(row: PageRow, currency: Currency) -> Result<Option<Entry>, StatementError> {
-    let (
-        Some(transaction_id),
-        Some(transfer_id),
-        Some(entry_number),
-        Some(transaction_type),
-        Some(amount),
-        Some(running_balance),
-        Some(description),
-        Some(posted_at),
-        Some(local_time),
-    ) = (
-        row.transaction_id,
-        row.transfer_id,
-        row.entry_number,
-        row.transaction_type,
-        row.amount,
-        row.running_balance,
-        row.description,
-        row.transaction_date,
-        row.local_time,
-    )
-    else {
-        return Ok(None);
-    };
-    let entry_type = transaction_type
-        .parse()
-        .map_err(|_| unreadable("transaction_type"))?;
-    Ok(Some(Entry {
-        transaction_id: transaction_id.into(),
-        transfer_id: transfer_id.into(),
-        entry_number,
-        entry_type,
-        amount: money(amount, currency)?,
-        running_balance: money(running_balance, currency)?,
-        description,
-        posted_at,
-        local_time: with_offset(posted_at, local_time)?,
-    }))
+fn entry(row: EntryRow, currency: Currency) -> Result<Entry, DatabaseError> {
+    Ok(Entry {
+        transaction_id: row.transaction_id.into(),
+        transfer_id: row.transfer_id.into(),
+        entry_number: row.entry_number,
+        entry_type: row.entry_type,
+        amount: money(row.amount, currency)?,
+        running_balance: money(row.running_balance, currency)?,
+        description: row.description,
+        posted_at: row.posted_at,
+        local_time: with_offset(row.posted_at, row.local_time)?,
+    })
 }
 
-/// The moment with the offset by which a zone's clocks differ from UTC there, as the server's own zones have it.
+/// Returns the moment with the zone's UTC offset at that time, computed from the server's zones.
 fn with_offset(
     moment: DateTime<Utc>,
     local: NaiveDateTime,
@@ -266,16 +223,28 @@ fn with_offset(
         .ok()
         .and_then(FixedOffset::east_opt)
         .map(|offset| moment.with_timezone(&offset))
-        .ok_or_else(|| unreadable("local_time"))
+        .ok_or_else(|| unreadable(computed::LOCAL_TIME))
 }
 
-pub(super) fn money(amount: Decimal, currency: Currency) -> Result<Money, DatabaseError> {
+pub(super) fn currency(code: &str) -> Result<Currency, DatabaseError> {
+    Currency::from_code(code).map_err(|_| unreadable(accounts::Column::CurrencyCode.as_str()))
+}
+
+/// Returns an amount, or zero for a null: an account without entries has no balance in the journal.
+pub(super) fn money_or_zero(
+    amount: Option<Decimal>,
+    currency: Currency,
+) -> Result<Money, DatabaseError> {
+    amount.map_or(Ok(Money::zero(currency)), |amount| money(amount, currency))
+}
+
+fn money(amount: Decimal, currency: Currency) -> Result<Money, DatabaseError> {
     Money::new(amount, currency).map_err(|error| DatabaseError::Row {
         reason: error.to_string(),
     })
 }
 
-pub(super) fn unreadable(name: &str) -> DatabaseError {
+fn unreadable(name: &str) -> DatabaseError {
     DatabaseError::Row {
         reason: format!("{name} holds a value that this version does not know"),
     }
