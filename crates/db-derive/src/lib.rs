@@ -1,17 +1,19 @@
-//! The derive macro of `neobank-db`.
+//! The derive macro `FromQueryResult` of `neobank-db`.
 //!
-//! SeaORM's own derive of the same name writes paths that begin with `sea_orm::`, which only a crate that depends on SeaORM
-//! itself can resolve. This one writes paths of `neobank_db`.
+//! SeaORM's own derive of the same name generates paths that begin with `sea_orm::`, which only a
+//! crate that depends on SeaORM can resolve. This one generates paths of `neobank_db`.
 
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::{Data, DataStruct, DeriveInput, Error, Field, Fields, Ident, LitStr, parse_macro_input};
 
-/// Reads a struct with named fields from a row: each field from the column of its name.
+/// Derives `FromQueryResult` for a struct with named fields: each field is read from the column of
+/// its name.
 ///
-/// A field may carry `#[sea_orm(skip)]` (its default is taken), `#[sea_orm(nested)]` (a struct that is read from the same
-/// row) or `#[sea_orm(from_alias = "name")]` (the column of that name).
+/// A field may have an attribute: `#[sea_orm(skip)]` gives it its default,
+/// `#[sea_orm(nested)]` reads a struct from the same row, and `#[sea_orm(from_alias = "name")]`
+/// reads the column of that name.
 #[proc_macro_derive(FromQueryResult, attributes(sea_orm))]
 pub fn derive_from_query_result(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -31,7 +33,8 @@ fn expand(input: DeriveInput) -> Result<TokenStream, Error> {
     let (generics, arguments, conditions) = input.generics.split_for_impl();
     let fields: Vec<(Ident, Source)> = fields.named.iter().map(field).collect::<Result<_, _>>()?;
     let idents: Vec<&Ident> = fields.iter().map(|(ident, _)| ident).collect();
-    // Every column is tried before the first that is null ends it: an error that is no null comes first.
+    // Every column is read before the first null ends the reading, so that any other error comes
+    // before a null.
     let reads = fields.iter().map(|(ident, source)| match source {
         Source::Column(column) => quote! {
             let #ident = match row.try_get_nullable(pre, #column) {
@@ -40,13 +43,16 @@ fn expand(input: DeriveInput) -> Result<TokenStream, Error> {
             };
         },
         Source::Nested => quote! {
-            let #ident = match ::neobank_db::sea_orm::FromQueryResult::from_query_result_nullable(row, pre) {
+            let nested = ::neobank_db::sea_orm::FromQueryResult::from_query_result_nullable(row, pre);
+            let #ident = match nested {
                 Err(error @ ::neobank_db::sea_orm::TryGetError::DbErr(_)) => return Err(error),
                 other => other,
             };
         },
         Source::Default => quote! {
-            let #ident = Ok::<_, ::neobank_db::sea_orm::TryGetError>(::std::default::Default::default());
+            let #ident = Ok::<_, ::neobank_db::sea_orm::TryGetError>(
+                ::std::default::Default::default(),
+            );
         },
     });
     Ok(quote! {
@@ -73,8 +79,11 @@ fn expand(input: DeriveInput) -> Result<TokenStream, Error> {
 
 /// The source of a field's value.
 enum Source {
+    /// The column with this name.
     Column(String),
+    /// The columns of a nested struct.
     Nested,
+    /// The default of the field's type.
     Default,
 }
 

@@ -1,4 +1,4 @@
-//! One error for everything that the domain can answer, and its kind.
+//! One error type for the whole crate, and its kind.
 
 use neobank_db::{ConfigError, DatabaseError, ErrorClass, HoldsDatabaseError};
 use thiserror::Error as ThisError;
@@ -13,8 +13,8 @@ use crate::statements::StatementError;
 
 /// Any error of this crate or of the database below it.
 ///
-/// Every error type of the crate converts into it, so that a function can use `?` on all of them. [`Error::kind`] says
-/// what a caller can do.
+/// Every error type of the crate converts into it, so that a function can use `?` on all of them.
+/// [`Error::kind`] names the caller's next step.
 ///
 /// # Example
 ///
@@ -30,55 +30,59 @@ use crate::statements::StatementError;
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// A text or a number is not an amount of money.
+    /// The error of a text or a number that is not an amount of money.
     #[error(transparent)]
     Money(#[from] MoneyError),
-    /// The ledger rejected a request, or failed.
+    /// The ledger's rejection of a request, or its failure.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// An account was not opened or changed.
+    /// The error of an account that was not opened or changed.
     #[error(transparent)]
     Account(#[from] AccountError),
-    /// A customer was not found, created or changed.
+    /// The error of a customer that was not found, created or changed.
     #[error(transparent)]
     Customer(#[from] CustomerError),
-    /// A statement could not be read.
+    /// The error of a statement that could not be read.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// Preferences were not merged.
+    /// The error of preferences that were not read or merged.
     #[error(transparent)]
     Preference(#[from] PreferenceError),
-    /// Files were not imported.
+    /// The error of files that were not imported.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// A text is not a transfer's reference number.
+    /// The error of a text that is not a transfer's reference number.
     #[error(transparent)]
     ReferenceNumber(#[from] NotAReferenceNumber),
-    /// The database failed or refused.
+    /// The database failed or rejected the statement.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
 
-/// The kind of an [`Error`]: what a caller can do about it. The command's exit codes follow it.
+/// The kind of an [`Error`], which tells a caller the next step. The command's exit codes follow
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The input or the configuration cannot be used as it is; nothing was changed. Correct it.
+    /// The input or the configuration is malformed; nothing was changed. Correct it.
     Invalid,
-    /// The input is well formed and a rule of the bank rejects it; nothing was changed.
+    /// The input is well formed, but a rule of the bank rejects it; nothing was changed.
     Rejected,
-    /// What the input names does not exist; nothing was changed.
+    /// The input names an object that does not exist; nothing was changed.
     NotFound,
-    /// The database could not be reached or had no room or time; nothing was changed. Try again later.
+    /// The database could not be reached, or had no capacity or time; nothing was changed. Retry
+    /// later.
     Unavailable,
-    /// A commit was sent and its answer never came. Ask again under the same idempotency key.
+    /// The client sent a commit and lost its answer. Repeat the request with the same idempotency
+    /// key.
     OutcomeUnknown,
-    /// The change is committed, but the standby that must confirm it has not.
+    /// The change is committed, but the synchronous standby has not confirmed it.
     NotReplicated,
-    /// The database's schema was not rolled out, or is another version's than this library's; nothing was changed.
-    /// `neobank migrate status` says which.
+    /// The database has no schema of NeoBank, or another version of it than this library expects;
+    /// nothing was changed. `neobank migrate status` shows the difference.
     SchemaMismatch,
-    /// The database refused the statement: a privilege, a defect. Nothing was changed.
+    /// The database rejected the statement because of a missing privilege or a defect; nothing was
+    /// changed.
     Failed,
 }
 
@@ -121,7 +125,7 @@ impl HoldsDatabaseError for Error {
 }
 
 impl Error {
-    /// The kind: what a caller can do about it.
+    /// Returns the kind of the error, which tells a caller the next step.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         if let Some(error) = self.database_error() {
@@ -142,7 +146,8 @@ impl Error {
 }
 
 impl Rejection {
-    /// The kind: [`ErrorKind::Invalid`], [`ErrorKind::NotFound`] or [`ErrorKind::Rejected`].
+    /// Returns the kind of the rejection: [`ErrorKind::Invalid`], [`ErrorKind::NotFound`] or
+    /// [`ErrorKind::Rejected`].
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
@@ -234,7 +239,7 @@ mod tests {
     use crate::AccountId;
 
     #[test]
-    fn each_kind_follows_from_the_error_and_not_from_its_type() {
+    fn equal_causes_have_the_same_kind_in_every_error_type() {
         let account = AccountId::new();
         let unknown = || Error::from(Rejection::UnknownAccount { account });
         assert_eq!(unknown().kind(), ErrorKind::NotFound);

@@ -1,7 +1,8 @@
-//! Identifiers: a type for each, over a UUID.
+//! Identifiers: one type over a UUID for each kind of object.
 //!
-//! New ones are version 7: they begin with the time, so that rows made together lie together in the index, and they are
-//! made by the client, so that a request that is sent again is the same request.
+//! New identifiers are UUIDs of version 7. They begin with the time, so that rows made together lie
+//! together in the index. The client makes them, so that a repeated request has the same
+//! identifier.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,19 +12,26 @@ use uuid::Uuid;
 macro_rules! identifier {
     ($(#[$documentation:meta])* $name:ident) => {
         $(#[$documentation])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+            serde::Serialize, serde::Deserialize,
+        )]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new one, different from every other and later than those before.
+            /// Creates an identifier that is unique, and greater than those this process made
+            /// before.
             #[must_use]
-            #[allow(clippy::new_without_default, reason = "a default that differs each time would surprise")]
+            #[allow(
+                clippy::new_without_default,
+                reason = "a default that differs each time would surprise"
+            )]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
 
-            /// The UUID.
+            /// Returns the UUID of the identifier.
             #[must_use]
             pub const fn as_uuid(self) -> Uuid {
                 self.0
@@ -53,18 +61,18 @@ macro_rules! identifier {
 }
 
 identifier!(
-    /// Identifies a customer.
+    /// The identifier of a customer.
     CustomerId
 );
 identifier!(
-    /// Identifies an account.
+    /// The identifier of an account.
     AccountId
 );
 identifier!(
-    /// Identifies a transfer: one movement of money, with its two entries.
+    /// The identifier of a transfer: one movement of money, with its two entries.
     TransferId
 );
 identifier!(
-    /// Identifies an entry of the journal (`banking.transactions`).
+    /// The identifier of an entry in the journal (`banking.transactions`).
     EntryId
 );

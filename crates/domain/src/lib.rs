@@ -1,16 +1,20 @@
-//! The bank's core: customers, accounts, and the one way in which money moves.
+//! A bank's customers, accounts, transfers and statements on PostgreSQL.
 //!
-//! * [`Ledger`]: transfers, postings and adjustments; alone or thousands at once; every one of them goes through the same
-//!   four steps: lock and read, [`decide`](ledger::decide) in pure Rust, write, commit.
-//! * [`GroupCommitLedger`]: the same for many callers at once, who share a transaction while the one before commits.
-//! * [`customers`], [`accounts`], [`preferences`]: the bank's master data.
-//! * [`statements`]: an account's entries, newest first, and its days.
-//! * [`audit`]: holds the whole of the books against every invariant.
-//! * [`import`]: a bank's year from CSV files.
+//! * [`Ledger`] posts transfers, postings and adjustments, alone or in batches of thousands. Each
+//!   request takes the same four steps: lock and read, [`decide`](ledger::decide) in pure Rust,
+//!   write, commit.
+//! * [`GroupCommitLedger`] does the same for many concurrent callers: requests that arrive during a
+//!   commit share the next transaction.
+//! * [`customers`], [`accounts`] and [`preferences`] keep the bank's master data.
+//! * [`statements`] reads an account's entries, newest first, and summaries of its days.
+//! * [`audit`] validates every invariant of the books.
+//! * [`import`] reads a bank's history from CSV files.
 //!
-//! The functions that read take any [`Executor`](neobank_db::Executor): the pool, a transaction or a savepoint.
+//! Functions outside the ledger take any [`Executor`](neobank_db::Executor): the pool, a
+//! transaction or a savepoint.
 //!
-//! Balances change only through the journal. The database enforces that too: see `docs/ARCHITECTURE.md`.
+//! Balances change only through the journal. The database enforces that too: see
+//! `docs/ARCHITECTURE.md`.
 
 #![cfg_attr(
     not(test),

@@ -1,11 +1,12 @@
-//! Texts that people give, before they reach the database.
+//! Checks of the texts that a caller gives, before they reach the database.
 
 use chrono::{DateTime, Datelike, Utc};
 
-/// The most characters of an input that an error message repeats.
+/// The number of characters of an input that an error message repeats.
 const SHOWN_MAX: usize = 80;
 
-/// Returns an input as error messages repeat it: its first 80 characters, and the length of the whole when it has more.
+/// Returns an input as error messages repeat it: its first 80 characters, and its length in bytes
+/// when it has more.
 ///
 /// # Example
 ///
@@ -27,17 +28,21 @@ pub fn shortened(text: &str) -> String {
     }
 }
 
-/// What is wrong with a text.
+/// The rule that a text breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextProblem {
+    /// The text is empty.
     Empty,
+    /// The text has more characters than the limit.
     TooLong {
+        /// The most characters.
         limit: usize,
     },
-    /// PostgreSQL cannot hold a NUL character.
+    /// The text has a NUL character, which PostgreSQL cannot store.
     HasNul,
-    /// Such as ESC, which a terminal obeys.
+    /// The text has a control character, such as ESC, which a terminal would obey.
     HasControl,
+    /// The text has nothing but spaces.
     Blank,
 }
 
@@ -53,7 +58,7 @@ impl std::fmt::Display for TextProblem {
     }
 }
 
-/// Checks a text of 1 to `limit` characters, as the database counts them.
+/// Checks a text of 1 to `limit` characters, which are code points as in the database.
 pub(crate) fn required(text: &str, limit: usize) -> Result<(), TextProblem> {
     if text.is_empty() {
         Err(TextProblem::Empty)
@@ -73,7 +78,7 @@ pub(crate) fn optional(text: &str, limit: usize) -> Result<(), TextProblem> {
     Ok(())
 }
 
-/// Checks a text of at most `limit` characters for people, on one line.
+/// Checks a text of at most `limit` characters without control characters: one line for people.
 pub(crate) fn printable(text: &str, limit: usize) -> Result<(), TextProblem> {
     optional(text, limit)?;
     if text.chars().any(char::is_control) {
@@ -91,7 +96,9 @@ pub(crate) fn name(text: &str, limit: usize) -> Result<(), TextProblem> {
     printable(text, limit)
 }
 
-/// Checks a customer's or an account's number of another system; `is_made_here` knows the numbers that the database makes.
+/// Checks the number that another system gave a customer or an account.
+///
+/// `is_made_here` returns true for the numbers of the form that the database makes.
 pub(crate) fn check_number(
     number: &str,
     is_made_here: impl Fn(&str) -> bool,
@@ -109,7 +116,8 @@ pub(crate) fn check_number(
     Ok(())
 }
 
-/// Reads the microseconds since 1970 of a cursor: a moment in the years 1 to 9999, which every side can hold.
+/// Reads the time of a cursor, in microseconds since 1970: a moment in the years 1 to 9999, which
+/// both PostgreSQL and `chrono` can hold.
 pub(crate) fn moment(text: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(text.parse().ok()?)
         .filter(|moment| (1..=9999).contains(&moment.year()))

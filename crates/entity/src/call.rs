@@ -2,7 +2,7 @@
 
 use sea_orm::{DbBackend, Statement, Value};
 
-/// A call that is being written: the function and the arguments that are given.
+/// A call in the making: the function, and the arguments that have a value.
 pub(crate) struct Call {
     function: &'static str,
     names: Vec<&'static str>,
@@ -31,7 +31,8 @@ impl Call {
         }
     }
 
-    /// Returns the statement. The names are the schema's own, from the catalogue, and need no quotes.
+    /// Returns the SQL of the call. The names come from the catalogue of the schema and need no
+    /// quotes.
     pub(crate) fn statement(self) -> Statement {
         let arguments: Vec<String> = self
             .names
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_named_and_a_default_is_left_out() {
+    fn arguments_are_named_and_defaults_are_left_out() {
         let statement = Call::new("banking.close_day")
             .argument("p_day", 1_i32)
             .optional("p_limit", None::<i32>)

@@ -1,18 +1,19 @@
-//! The name of a rule that the database enforces.
+//! The name of a constraint that the database enforces.
 
 use std::fmt;
 
-/// A constraint of a table or a domain, a unique index, or a rule that a trigger enforces under a name of the same kind.
+/// A constraint of a table or a domain, a unique index, or a rule that a trigger enforces and
+/// reports under a constraint's name.
 ///
-/// [`constraints`](crate::constraints) has a constant for each of the schema's.
+/// [`constraints`](crate::constraints) has a constant for each one of the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Constraint {
     /// The schema of the table or domain.
     pub schema: &'static str,
-    /// The table or domain.
+    /// The table or domain that the constraint belongs to.
     pub owner: &'static str,
-    /// The constraint's own name, unique within the schema.
+    /// The name of the constraint, unique within the schema.
     pub name: &'static str,
 }
 
@@ -25,7 +26,7 @@ impl Constraint {
         }
     }
 
-    /// Returns the constraint of a schema with that name.
+    /// Returns the constraint with a name in a schema, or `None`.
     ///
     /// # Example
     ///

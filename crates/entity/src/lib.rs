@@ -1,11 +1,14 @@
-//! SeaORM entities of every table, a module for each schema.
+//! The schema of NeoBank as Rust: SeaORM entities, enums, constraints, SQLSTATEs and function
+//! calls.
 //!
-//! Generated from the migrated database by `cargo xtask generate`; a check keeps them fresh. They run on `neobank-db`'s
-//! `Database` and `Transaction`, and on any other connection of SeaORM.
+//! `cargo xtask generate` writes the modules from the migrated database, and a check in CI compares
+//! the two. Code that names a column which was renamed or dropped does not compile.
 //!
-//! To read is what they are for. Money moves only through `neobank-domain`'s ledger: the database refuses every other way,
-//! whatever an `ActiveModel` says. Columns that the database computes (`available_balance`, `reference_number`) and
-//! identities are there to be read; leave them `NotSet` when a row is inserted.
+//! The entities run on `neobank-db`'s `Database` and `Transaction`, and on any other connection of
+//! SeaORM. Use them for reading: money moves only through `neobank-domain`'s ledger, and the
+//! database rejects any other change of a balance, also one by an `ActiveModel`. Leave the columns
+//! that the database computes (`available_balance`, `reference_number`) and identity columns
+//! `NotSet` in an insertion.
 //!
 //! # Example
 //!
@@ -14,14 +17,15 @@
 //! use neobank_entity::enums::AccountStatus;
 //! use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait};
 //!
-//! let query = accounts::Entity::find().filter(accounts::Column::AccountStatus.eq(AccountStatus::Frozen));
-//! assert!(query.build(DbBackend::Postgres).to_string().contains(r#"FROM "banking"."accounts""#));
+//! let frozen = accounts::Column::AccountStatus.eq(AccountStatus::Frozen);
+//! let query = accounts::Entity::find().filter(frozen).build(DbBackend::Postgres);
+//! assert!(query.to_string().contains(r#"FROM "banking"."accounts""#));
 //! ```
 
 #![allow(
     missing_docs,
     unreachable_pub,
-    reason = "the modules are generated; docs/schema tells what the columns mean"
+    reason = "the modules are generated; docs/schema explains the columns"
 )]
 #![allow(
     clippy::all,

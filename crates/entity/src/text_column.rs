@@ -1,6 +1,7 @@
-//! Enums that are read from columns of texts.
+//! Reading enums from text columns.
 
-/// Reads an enum with `FromStr` from a column of a text, or of a domain over one.
+/// Implements reading an enum, with its `FromStr`, from a column of type text or of a domain over
+/// it.
 macro_rules! text_column {
     ($type:ty) => {
         impl<'row> tokio_postgres::types::FromSql<'row> for $type {

@@ -1,4 +1,4 @@
-//! The error of a text that is none of a domain's values.
+//! The error of a text that is not a value of a domain.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 /// The number of characters of the text that the error repeats.
 const SHOWN_MAX: usize = 80;
 
-/// A text that is none of the values of a domain, such as a status that a newer schema has added.
+/// The error of a text that is not a value of a domain, such as a status that a newer schema added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownValue {
     domain: &'static str,
@@ -21,7 +21,7 @@ impl UnknownValue {
         }
     }
 
-    /// Returns the name of the domain.
+    /// Returns the name of the domain, without its schema's.
     #[must_use]
     pub const fn domain(&self) -> &'static str {
         self.domain

@@ -1,4 +1,4 @@
-//! Only an empty account is closed, also while money is on its way to it.
+//! Closing an account: only at a balance of zero, also while a transfer to it is in flight.
 
 use futures_util::future::join;
 use neobank_db::{Executor, statement};
@@ -9,12 +9,12 @@ use super::{opened, wanted};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    only_at_zero,
-    never_with_money_that_comes_in_meanwhile,
-    waits_for_a_transfer_that_is_under_way
+    account_with_a_balance_or_a_hold_is_not_closed,
+    closing_and_depositing_concurrently_never_loses_money,
+    close_waits_for_an_uncommitted_transfer
 );
 
-async fn only_at_zero(bank: TestBank) {
+async fn account_with_a_balance_or_a_hold_is_not_closed(bank: TestBank) {
     let account = bank.account(czk("0.01")).await;
     let error = accounts::close(&bank.database, account).await.unwrap_err();
     assert!(
@@ -49,7 +49,7 @@ async fn only_at_zero(bank: TestBank) {
             .closed_at
             .is_some_and(|time| time >= closed.opened_at)
     );
-    // What was held against it counts too.
+    // A held amount keeps the account open too.
     let held = opened(&bank, &wanted(&bank, "CZK").await).await.account_id;
     accounts::set_overdraft_limit(&bank.database, held, czk("5"))
         .await
@@ -78,7 +78,7 @@ async fn only_at_zero(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn never_with_money_that_comes_in_meanwhile(bank: TestBank) {
+async fn closing_and_depositing_concurrently_never_loses_money(bank: TestBank) {
     let payer = bank.account(czk("1000")).await;
     for round in 0..60 {
         let account = opened(&bank, &wanted(&bank, "CZK").await).await.account_id;
@@ -119,8 +119,9 @@ async fn never_with_money_that_comes_in_meanwhile(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// The moment that matters, held open: the money is posted, but not committed, while the close looks at the balance.
-async fn waits_for_a_transfer_that_is_under_way(bank: TestBank) {
+/// The test holds the critical moment open: the transfer is posted but not committed while the
+/// close reads the balance.
+async fn close_waits_for_an_uncommitted_transfer(bank: TestBank) {
     let payer = bank.account(czk("10")).await;
     let account = opened(&bank, &wanted(&bank, "CZK").await).await.account_id;
     let mut transaction = bank.database.begin().await.unwrap();

@@ -1,4 +1,4 @@
-//! Accounts are found by identifier, by number, and by their customer.
+//! Finding accounts by identifier, by number and by customer.
 
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::{AccountId, CustomerId};
@@ -7,11 +7,11 @@ use super::{opened, wanted};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    by_identifier_and_number,
-    a_customers_accounts_the_oldest_first
+    account_is_found_by_identifier_and_by_number,
+    accounts_of_a_customer_are_listed_oldest_first
 );
 
-async fn by_identifier_and_number(bank: TestBank) {
+async fn account_is_found_by_identifier_and_by_number(bank: TestBank) {
     let account = opened(&bank, &wanted(&bank, "CZK").await).await;
     let number = &account.account_number;
     assert_eq!(
@@ -50,7 +50,7 @@ async fn by_identifier_and_number(bank: TestBank) {
     );
 }
 
-async fn a_customers_accounts_the_oldest_first(bank: TestBank) {
+async fn accounts_of_a_customer_are_listed_oldest_first(bank: TestBank) {
     let first = wanted(&bank, "CZK").await;
     let mut expected = Vec::new();
     for (year, currency) in [(1995, "CZK"), (1993, "EUR"), (1994, "CZK"), (1993, "JPY")] {

@@ -1,4 +1,4 @@
-//! Active, frozen, closed: each step that is allowed, and each that is not.
+//! The life of an account: every allowed and every forbidden change of its status.
 
 use chrono::{DateTime, Utc};
 use neobank_db::{Executor, statement};
@@ -9,10 +9,10 @@ use super::{opened, wanted};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    every_step_that_is_not_allowed_is_refused,
-    version_and_time_move_with_every_change,
-    a_frozen_account_moves_no_money,
-    what_is_closed_stays_closed,
+    forbidden_change_of_status_is_rejected,
+    every_change_raises_version_and_update_time,
+    transfer_of_a_frozen_account_is_rejected,
+    closed_account_rejects_every_change,
 );
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +30,7 @@ async fn take(bank: &TestBank, step: Step, account: AccountId) -> Result<Account
     }
 }
 
-async fn every_step_that_is_not_allowed_is_refused(bank: TestBank) {
+async fn forbidden_change_of_status_is_rejected(bank: TestBank) {
     use AccountStatus::{Active, Closed, Frozen};
     let ways: [(&[Step], AccountStatus); 3] = [
         (&[], Active),
@@ -77,7 +77,7 @@ async fn every_step_that_is_not_allowed_is_refused(bank: TestBank) {
     }
 }
 
-async fn version_and_time_move_with_every_change(bank: TestBank) {
+async fn every_change_raises_version_and_update_time(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let other = bank.account(czk("100")).await;
     let mut seen = bank.find(account).await.version;
@@ -127,7 +127,7 @@ async fn time_of_update(bank: &TestBank, account: AccountId) -> DateTime<Utc> {
         .unwrap()
 }
 
-async fn a_frozen_account_moves_no_money(bank: TestBank) {
+async fn transfer_of_a_frozen_account_is_rejected(bank: TestBank) {
     let (frozen, other) = (bank.account(czk("10")).await, bank.account(czk("10")).await);
     accounts::freeze(&bank.database, frozen).await.unwrap();
     let before = bank.fingerprint().await;
@@ -150,8 +150,8 @@ async fn a_frozen_account_moves_no_money(bank: TestBank) {
         .unwrap();
 }
 
-/// Not only these functions: the database itself refuses, whoever writes the statement.
-async fn what_is_closed_stays_closed(bank: TestBank) {
+/// The database itself rejects the changes, also in SQL that a client writes.
+async fn closed_account_rejects_every_change(bank: TestBank) {
     let account = opened(&bank, &wanted(&bank, "CZK").await).await.account_id;
     accounts::close(&bank.database, account).await.unwrap();
     let before = bank.fingerprint().await;

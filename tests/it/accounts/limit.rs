@@ -1,4 +1,4 @@
-//! The agreed overdraft limit.
+//! The overdraft limit of an account.
 
 use neobank_domain::accounts::{self, AccountError, NewAccount};
 use neobank_domain::{
@@ -9,12 +9,12 @@ use super::{opened, wanted};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    not_below_what_is_used,
-    what_may_be_spent_stays_an_amount,
-    invalid_limits_are_refused,
+    limit_below_the_used_overdraft_is_rejected,
+    limit_that_overflows_the_available_balance_is_rejected,
+    negative_or_foreign_limit_is_rejected,
 );
 
-async fn not_below_what_is_used(bank: TestBank) {
+async fn limit_below_the_used_overdraft_is_rejected(bank: TestBank) {
     let (account, other) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     let raised = accounts::set_overdraft_limit(&bank.database, account, czk("100"))
         .await
@@ -44,8 +44,9 @@ async fn not_below_what_is_used(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// A balance and a limit that are both amounts can have a sum that is none; no account may become unreadable by it.
-async fn what_may_be_spent_stays_an_amount(bank: TestBank) {
+/// A valid balance and a valid limit can have a sum that is not an amount. No account may become
+/// unreadable by it.
+async fn limit_that_overflows_the_available_balance_is_rejected(bank: TestBank) {
     let most = "999999999999999999.99";
     let account = bank.account(czk("0.02")).await;
     let error = accounts::set_overdraft_limit(&bank.database, account, czk(most))
@@ -78,7 +79,7 @@ async fn what_may_be_spent_stays_an_amount(bank: TestBank) {
         );
         assert_eq!(bank.fingerprint().await, before);
     }
-    // Spending makes room again.
+    // A withdrawal lowers the available balance again.
     bank.ledger
         .submit(PostingRequest::withdrawal(limited, czk("0.01")))
         .await
@@ -90,7 +91,7 @@ async fn what_may_be_spent_stays_an_amount(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn invalid_limits_are_refused(bank: TestBank) {
+async fn negative_or_foreign_limit_is_rejected(bank: TestBank) {
     let account = bank.account(czk("10")).await;
     let before = bank.find(account).await;
     let euro = Money::parse("1", Currency::from_code("EUR").unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! B5: accounts are opened, found, frozen, limited and closed.
+//! Accounts: opening, finding, freezing, limiting and closing them.
 
 mod close;
 mod find;
@@ -12,7 +12,7 @@ use neobank_domain::{Account, AccountType, Currency};
 
 use crate::harness::TestBank;
 
-/// A checking account that a new customer would open.
+/// Returns a checking account for a new customer, not yet opened.
 pub(crate) async fn wanted(bank: &TestBank, currency: &str) -> NewAccount {
     let currency = Currency::from_code(currency).unwrap();
     NewAccount::new(bank.customer().await, AccountType::Checking, currency)

@@ -1,4 +1,4 @@
-//! An account is opened once, at zero, for a customer.
+//! Opening an account: once, at zero, for a customer.
 
 use futures_util::future::join_all;
 use neobank_domain::accounts::{self, AccountError, AccountStatus, NewAccount};
@@ -8,19 +8,19 @@ use super::{opened, wanted};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    each_type_opens_at_zero,
-    the_banks_own_type_is_refused,
-    an_unknown_customer_leaves_nothing_behind,
-    opening_again_is_refused,
-    time_zones_are_full_names,
-    limits_are_in_the_currency_and_not_negative,
-    the_first_in_a_currency_opens_the_banks_own,
-    many_firsts_at_once,
-    numbers_are_made_by_the_database,
-    a_withdrawn_currency_is_not_opened,
+    account_of_each_type_opens_at_zero,
+    system_account_type_is_rejected,
+    unknown_customer_is_rejected_without_a_trace,
+    repeated_opening_is_rejected,
+    abbreviated_or_unknown_time_zone_is_rejected,
+    opening_with_a_negative_or_foreign_limit_is_rejected,
+    first_account_in_a_currency_opens_the_system_accounts,
+    concurrent_first_accounts_in_a_currency_all_open,
+    account_numbers_are_made_by_the_database,
+    withdrawn_currency_is_rejected,
 );
 
-async fn each_type_opens_at_zero(bank: TestBank) {
+async fn account_of_each_type_opens_at_zero(bank: TestBank) {
     for account_type in [
         AccountType::Checking,
         AccountType::Savings,
@@ -73,7 +73,7 @@ async fn each_type_opens_at_zero(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn the_banks_own_type_is_refused(bank: TestBank) {
+async fn system_account_type_is_rejected(bank: TestBank) {
     let new = NewAccount {
         account_type: AccountType::System,
         ..wanted(&bank, "CZK").await
@@ -91,7 +91,7 @@ async fn the_banks_own_type_is_refused(bank: TestBank) {
     assert_eq!(bank.count("banking.accounts").await, 0);
 }
 
-async fn an_unknown_customer_leaves_nothing_behind(bank: TestBank) {
+async fn unknown_customer_is_rejected_without_a_trace(bank: TestBank) {
     let unknown = CustomerId::new();
     let new = NewAccount {
         customer_id: unknown,
@@ -105,7 +105,7 @@ async fn an_unknown_customer_leaves_nothing_behind(bank: TestBank) {
     assert_eq!(bank.count("banking.accounts").await, 0);
 }
 
-async fn opening_again_is_refused(bank: TestBank) {
+async fn repeated_opening_is_rejected(bank: TestBank) {
     let new = wanted(&bank, "CZK").await;
     let account = opened(&bank, &new).await;
     let again = NewAccount {
@@ -120,8 +120,9 @@ async fn opening_again_is_refused(bank: TestBank) {
     assert_eq!(bank.find(new.account_id).await, account);
 }
 
-/// Abbreviations mean what a setting says, and POSIX formulas can be almost any text: neither is a zone for ever.
-async fn time_zones_are_full_names(bank: TestBank) {
+/// The meaning of an abbreviation depends on a setting, and almost any text is a POSIX time zone.
+/// Neither names a zone for ever.
+async fn abbreviated_or_unknown_time_zone_is_rejected(bank: TestBank) {
     for time_zone in [
         "",
         " ",
@@ -175,7 +176,7 @@ async fn time_zones_are_full_names(bank: TestBank) {
     }
 }
 
-async fn limits_are_in_the_currency_and_not_negative(bank: TestBank) {
+async fn opening_with_a_negative_or_foreign_limit_is_rejected(bank: TestBank) {
     let euro = Money::parse("1", Currency::from_code("EUR").unwrap()).unwrap();
     for limit in [czk("-0.01"), euro] {
         let new = NewAccount {
@@ -192,7 +193,7 @@ async fn limits_are_in_the_currency_and_not_negative(bank: TestBank) {
     assert_eq!(bank.count("banking.accounts").await, 0);
 }
 
-async fn the_first_in_a_currency_opens_the_banks_own(bank: TestBank) {
+async fn first_account_in_a_currency_opens_the_system_accounts(bank: TestBank) {
     opened(&bank, &wanted(&bank, "CZK").await).await;
     assert_eq!(
         bank.count("banking.accounts WHERE account_type = 'system'")
@@ -213,8 +214,8 @@ async fn the_first_in_a_currency_opens_the_banks_own(bank: TestBank) {
     );
 }
 
-async fn many_firsts_at_once(bank: TestBank) {
-    // The moment in which two of them meet is short, so it is tried in many currencies.
+async fn concurrent_first_accounts_in_a_currency_all_open(bank: TestBank) {
+    // Two openings rarely overlap, so the test tries many currencies.
     let customer_id = bank.customer().await;
     for currency in Currency::all().take(40) {
         let wanted: Vec<_> = (0..16)
@@ -232,7 +233,7 @@ async fn many_firsts_at_once(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn numbers_are_made_by_the_database(bank: TestBank) {
+async fn account_numbers_are_made_by_the_database(bank: TestBank) {
     let mut numbers = std::collections::HashSet::new();
     for _ in 0..10 {
         let number = opened(&bank, &wanted(&bank, "CZK").await)
@@ -248,7 +249,7 @@ async fn numbers_are_made_by_the_database(bank: TestBank) {
     assert_eq!(numbers.len(), 10);
 }
 
-async fn a_withdrawn_currency_is_not_opened(bank: TestBank) {
+async fn withdrawn_currency_is_rejected(bank: TestBank) {
     let new = NewAccount {
         currency: Currency::from_code("HRK").unwrap(),
         ..wanted(&bank, "CZK").await

@@ -1,4 +1,4 @@
-//! The bank's own accounts belong to nobody's hands.
+//! The bank's own accounts, which no caller can change.
 
 use neobank_domain::accounts::{self, AccountError};
 use neobank_domain::ledger::SystemAccount;
@@ -6,13 +6,13 @@ use neobank_domain::ledger::SystemAccount;
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    nobody_freezes_closes_or_limits_them,
-    their_identifiers_are_the_databases,
-    their_identifiers_and_numbers_are_reserved,
-    a_foreign_account_in_their_place_is_an_error,
+    system_account_cannot_be_frozen_closed_or_limited,
+    system_account_identifiers_match_the_database,
+    reserved_identifier_or_number_is_rejected,
+    foreign_account_with_a_reserved_identifier_fails_the_deposit,
 );
 
-async fn nobody_freezes_closes_or_limits_them(bank: TestBank) {
+async fn system_account_cannot_be_frozen_closed_or_limited(bank: TestBank) {
     bank.account(czk("10")).await;
     let before = bank.fingerprint().await;
     for system in [
@@ -37,7 +37,7 @@ async fn nobody_freezes_closes_or_limits_them(bank: TestBank) {
     assert_eq!(bank.fingerprint().await, before);
 }
 
-async fn their_identifiers_are_the_databases(bank: TestBank) {
+async fn system_account_identifiers_match_the_database(bank: TestBank) {
     use neobank_db::{Executor, statement};
     for currency in neobank_domain::Currency::all() {
         for (system, purpose) in [
@@ -57,8 +57,9 @@ async fn their_identifiers_are_the_databases(bank: TestBank) {
     }
 }
 
-/// The attack: an account with the identifier that the first deposit in the currency will take from.
-async fn their_identifiers_and_numbers_are_reserved(bank: TestBank) {
+/// The attack: a customer's account with the identifier from which the first deposit in the
+/// currency would be taken.
+async fn reserved_identifier_or_number_is_rejected(bank: TestBank) {
     use neobank_db::{Executor, statement};
     let customer = bank.customer().await.as_uuid();
     let insert = "INSERT INTO banking.accounts (account_id, customer_id, account_type, currency_code, minor_units)
@@ -88,8 +89,8 @@ async fn their_identifiers_and_numbers_are_reserved(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// As an older version let it in.
-async fn a_foreign_account_in_their_place_is_an_error(bank: TestBank) {
+/// An older version of the schema admitted such an account.
+async fn foreign_account_with_a_reserved_identifier_fails_the_deposit(bank: TestBank) {
     use neobank_db::{Executor, statement};
     let customer = bank.customer().await.as_uuid();
     let superuser = bank.superuser().await;

@@ -1,4 +1,4 @@
-//! The auditor: silent on sound books, and naming each promise that is broken.
+//! The audit: silent on a sound bank, and naming each violated invariant.
 
 use neobank_db::{Database, DatabaseError, Executor, Transaction, statement};
 use neobank_domain::{TransferRequest, audit};
@@ -10,13 +10,13 @@ use crate::pool::until;
 mod tampering;
 
 on_both_versions!(
-    a_sound_bank_has_no_violation,
-    the_auditor_looks_at_one_moment,
-    every_broken_promise_is_named,
-    a_guard_that_is_gone_or_changed_is_named,
+    sound_bank_has_no_violation,
+    audit_reads_one_snapshot,
+    every_violated_invariant_is_named,
+    missing_or_changed_guard_is_named,
 );
 
-async fn a_sound_bank_has_no_violation(bank: TestBank) {
+async fn sound_bank_has_no_violation(bank: TestBank) {
     assert_eq!(audit::violations(&bank.database).await.unwrap(), []);
     let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     bank.ledger
@@ -29,8 +29,8 @@ async fn a_sound_bank_has_no_violation(bank: TestBank) {
     assert_eq!(audit::violations(&bank.database).await.unwrap(), []);
 }
 
-/// All its looks at the journal are looks at the same moment of it, however long they take.
-async fn the_auditor_looks_at_one_moment(bank: TestBank) {
+/// All queries of the audit read one snapshot, however long it takes.
+async fn audit_reads_one_snapshot(bank: TestBank) {
     bank.account(czk("10")).await;
     let superuser = bank.superuser().await;
     let holder = superuser.begin().await.unwrap();
@@ -43,7 +43,8 @@ async fn the_auditor_looks_at_one_moment(bank: TestBank) {
         watcher.fetch_value(statement(waits, [])).await.unwrap()
     })
     .await;
-    // What comes after it began is not its matter, even if it breaks everything.
+    // The audit must not see a change that commits after its start, even one that violates
+    // everything.
     for sql in [
         GUARDS_OFF,
         "UPDATE banking.accounts SET current_balance = current_balance + 1 WHERE account_type = 'checking'",
@@ -56,9 +57,11 @@ async fn the_auditor_looks_at_one_moment(bank: TestBank) {
     assert_ne!(audit::violations(&superuser).await.unwrap(), []);
 }
 
-/// What breaks one promise, past every guard, and the checks that must see it. `A` and `B` are accounts with balances of
-/// 70 and 30, `T` is the transfer between them: entry 2 of `A` and entry 1 of `B`.
-const BREAKS: &[(&str, &[&str])] = &[
+/// SQL that violates one invariant past every trigger, and the checks that must report it.
+///
+/// `A` and `B` are accounts with balances of 70 and 30. `T` is the transfer between them: entry 2
+/// of `A` and entry 1 of `B`.
+const VIOLATIONS: &[(&str, &[&str])] = &[
     (
         "UPDATE banking.transactions SET amount = amount + 1 WHERE transfer_id = T AND transaction_type = 'debit'",
         &[
@@ -169,7 +172,7 @@ const BREAKS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Every name that the auditor can say, the guards' aside.
+/// The names of all checks except those of the guards.
 const CHECKS: [&str; 17] = [
     "transfer sums to zero",
     "transfer has its entries",
@@ -190,7 +193,7 @@ const CHECKS: [&str; 17] = [
     "system account is the bank's own",
 ];
 
-async fn every_broken_promise_is_named(bank: TestBank) {
+async fn every_violated_invariant_is_named(bank: TestBank) {
     let (a, b, c) = (
         bank.account(czk("100")).await,
         bank.account(czk("0")).await,
@@ -203,9 +206,9 @@ async fn every_broken_promise_is_named(bank: TestBank) {
         .unwrap()
         .transfer_id;
     let superuser = bank.superuser().await;
-    let mut said = std::collections::BTreeSet::new();
-    for (break_it, expected) in BREAKS {
-        let sql = break_it
+    let mut reported = std::collections::BTreeSet::new();
+    for (violation, expected) in VIOLATIONS {
+        let sql = violation
             .replace("= T", &format!("= '{transfer}'"))
             .replace("= A", &format!("= '{a}'"))
             .replace("= C", &format!("= '{c}'"));
@@ -213,25 +216,26 @@ async fn every_broken_promise_is_named(bank: TestBank) {
         for check in *expected {
             assert!(
                 found.iter().any(|name| name == check),
-                "{check} was not said after: {sql}\n{found:?}"
+                "{check} was not reported after: {sql}\n{found:?}"
             );
         }
-        assert!(!found.is_empty(), "nothing was said after: {sql}");
-        said.extend(found.into_iter().filter(|name| name != "guard is in place"));
+        assert!(!found.is_empty(), "nothing was reported after: {sql}");
+        reported.extend(found.into_iter().filter(|name| name != "guard is in place"));
         assert_eq!(
             audit::violations(&superuser).await.unwrap(),
             [],
             "not rolled back: {sql}"
         );
     }
-    assert_eq!(said.iter().map(String::as_str).collect::<Vec<_>>(), {
+    assert_eq!(reported.iter().map(String::as_str).collect::<Vec<_>>(), {
         let mut all = CHECKS;
         all.sort_unstable();
         all
     });
 }
 
-/// The names of the checks that see what these statements did; then everything is rolled back.
+/// Returns the names of the checks that report these statements' violation, and rolls the
+/// statements back.
 async fn after(superuser: &Database, sql: &str) -> Vec<String> {
     let transaction = superuser.begin().await.unwrap();
     let statements = std::iter::once(GUARDS_OFF).chain(sql.split(';'));
@@ -254,7 +258,7 @@ async fn run(transaction: &Transaction, sql: &str) -> Result<u64, DatabaseError>
     transaction.execute(statement(sql, [])).await
 }
 
-async fn a_guard_that_is_gone_or_changed_is_named(bank: TestBank) {
+async fn missing_or_changed_guard_is_named(bank: TestBank) {
     let superuser = bank.superuser().await;
     let guards = [
         ("transactions_apply_entries", "transactions"),
@@ -318,7 +322,7 @@ async fn a_guard_that_is_gone_or_changed_is_named(bank: TestBank) {
             transaction.rollback().await.unwrap();
         }
     }
-    // Its function gone with it, the auditor still speaks.
+    // The audit still reports the missing trigger when its function is gone too.
     let transaction = superuser.begin().await.unwrap();
     run(
         &transaction,

@@ -1,4 +1,5 @@
-//! What the owner of the database can do to the books, and whether the auditor sees it: the table of `docs/tampering.md`.
+//! Changes that the owner of the database can make, and the audit's answer: the table of
+//! `docs/tampering.md`.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::{TransferRequest, audit};
@@ -7,11 +8,11 @@ use super::run;
 use crate::harness::{GUARDS_OFF, GUARDS_ON, TestBank, czk};
 
 on_both_versions!(
-    a_changed_guard_is_seen,
-    a_history_rewritten_consistently_is_not_seen
+    changed_guard_is_detected,
+    consistently_rewritten_history_is_not_detected
 );
 
-/// Each change of a guard, and the check that sees it.
+/// Each change of a guard, with the check that detects it.
 const GUARDS: &[(&str, &str)] = &[
     (
         "DROP TRIGGER transfers_append_only ON banking.transfers;
@@ -100,7 +101,7 @@ const GUARDS: &[(&str, &str)] = &[
     ),
 ];
 
-async fn a_changed_guard_is_seen(bank: TestBank) {
+async fn changed_guard_is_detected(bank: TestBank) {
     bank.account(czk("10")).await;
     let superuser = bank.superuser().await;
     for (change, check) in GUARDS {
@@ -118,7 +119,7 @@ async fn a_changed_guard_is_seen(bank: TestBank) {
         transaction.rollback().await.unwrap();
     }
     bank.assert_sound().await;
-    // Where replication's role is set, the refusing triggers fire all the same.
+    // With `session_replication_role = replica` the rejecting triggers still fire.
     let transaction = superuser.begin().await.unwrap();
     run(&transaction, "SET LOCAL session_replication_role = replica")
         .await
@@ -129,8 +130,9 @@ async fn a_changed_guard_is_seen(bank: TestBank) {
     assert_eq!(error.server().unwrap().sqlstate, "NB003");
 }
 
-/// What no look at today's rows can find: the rows agree with each other. When a chain of hashes is there, this test fails.
-async fn a_history_rewritten_consistently_is_not_seen(bank: TestBank) {
+/// The rewritten rows agree with each other, so no query of today's rows can detect it. A chain of
+/// hashes would make this test fail.
+async fn consistently_rewritten_history_is_not_detected(bank: TestBank) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let transfer = bank
         .ledger

@@ -1,4 +1,4 @@
-//! A customer is found by its identifier and its e-mail address, and created once.
+//! Creating a customer once, and finding it by identifier, number and e-mail address.
 
 use std::collections::HashSet;
 
@@ -14,16 +14,16 @@ use super::{created, found, person};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    what_was_given_is_found,
-    by_email_without_case,
+    created_customer_is_found_with_its_values,
+    customer_is_found_by_email_without_case,
     email_is_unique_without_case,
-    email_is_unique_without_case_when_many_ask_at_once,
-    the_database_makes_the_numbers,
-    creating_again_is_refused,
-    invalid_values_name_field_and_value,
+    email_is_unique_without_case_under_concurrency,
+    customer_numbers_are_made_by_the_database,
+    repeated_creation_is_rejected,
+    invalid_value_is_rejected_with_field_and_value,
 );
 
-async fn what_was_given_is_found(bank: TestBank) {
+async fn created_customer_is_found_with_its_values(bank: TestBank) {
     let new = NewCustomer {
         phone_secondary: Some("+420 222".to_owned()),
         date_of_birth: NaiveDate::from_ymd_opt(1850, 1, 1),
@@ -56,7 +56,7 @@ async fn what_was_given_is_found(bank: TestBank) {
     );
 }
 
-async fn by_email_without_case(bank: TestBank) {
+async fn customer_is_found_by_email_without_case(bank: TestBank) {
     let customer = created(&bank, &person("Ada.B_C%D@Example.org", "1")).await;
     for email in [
         "Ada.B_C%D@Example.org",
@@ -94,12 +94,12 @@ async fn email_is_unique_without_case(bank: TestBank) {
         "{error:?}"
     );
     assert_eq!(bank.count("banking.customers").await, before);
-    // Customers without an address do not stand in each other's way.
+    // Customers without an address do not conflict.
     bank.customer().await;
     bank.customer().await;
 }
 
-async fn email_is_unique_without_case_when_many_ask_at_once(bank: TestBank) {
+async fn email_is_unique_without_case_under_concurrency(bank: TestBank) {
     for round in 0..5 {
         let attempts: Vec<_> = (0..16)
             .map(|number| {
@@ -137,7 +137,7 @@ async fn email_is_unique_without_case_when_many_ask_at_once(bank: TestBank) {
     }
 }
 
-async fn the_database_makes_the_numbers(bank: TestBank) {
+async fn customer_numbers_are_made_by_the_database(bank: TestBank) {
     let new: Vec<_> = (0..40).map(|_| NewCustomer::individual("A", "B")).collect();
     let outcomes = join_all(new.iter().map(|new| customers::create(&bank.database, new))).await;
     let numbers: HashSet<String> = outcomes
@@ -154,7 +154,7 @@ async fn the_database_makes_the_numbers(bank: TestBank) {
     }
 }
 
-async fn creating_again_is_refused(bank: TestBank) {
+async fn repeated_creation_is_rejected(bank: TestBank) {
     let new = person("ada@example.org", "1");
     created(&bank, &new).await;
     let mut again = NewCustomer {
@@ -166,7 +166,7 @@ async fn creating_again_is_refused(bank: TestBank) {
         matches!(error, CustomerError::AlreadyExists { customer } if customer == new.customer_id),
         "{error:?}"
     );
-    // The same request sent twice is told so too, whichever index the server looks at first.
+    // A repeated request gets the same error, whichever index the server checks first.
     again.email = new.email;
     let error = customers::create(&bank.database, &again).await.unwrap_err();
     assert!(
@@ -175,7 +175,7 @@ async fn creating_again_is_refused(bank: TestBank) {
     );
 }
 
-async fn invalid_values_name_field_and_value(bank: TestBank) {
+async fn invalid_value_is_rejected_with_field_and_value(bank: TestBank) {
     let long = "x".repeat(201);
     let wide = "ž".repeat(200);
     let date = |year| NaiveDate::from_ymd_opt(year, 1, 1);
@@ -300,7 +300,7 @@ async fn invalid_values_name_field_and_value(bank: TestBank) {
         assert_eq!((found, given), (field, value));
     }
     assert_eq!(bank.count("banking.customers").await, 0);
-    // Who writes SQL is refused too.
+    // The database also rejects the value in SQL that a client writes.
     for (column, value, constraint) in [
         ("first_name", "' '", "customers_first_name_is_a_name"),
         ("last_name", "E'\\x1b[2J'", "customers_last_name_is_a_name"),
@@ -341,7 +341,7 @@ async fn invalid_values_name_field_and_value(bank: TestBank) {
             .unwrap_err();
         assert_eq!(error.constraint(), Some(constraint), "{sql}: {error:?}");
     }
-    // At the limit, counted in characters and not in bytes.
+    // At the limit, which counts characters and not bytes.
     let at_the_limit = with(&|new| new.first_name = wide.clone());
     assert_eq!(created(&bank, &at_the_limit).await.first_name, wide);
 }

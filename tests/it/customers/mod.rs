@@ -1,4 +1,4 @@
-//! B4: customers are found, searched, created and updated.
+//! Customers: creating, finding, searching and updating them.
 
 mod find;
 mod search;
@@ -12,7 +12,7 @@ use neobank_domain::{Customer, CustomerId};
 
 use crate::harness::TestBank;
 
-/// A customer with this e-mail address and this first telephone number.
+/// Returns a new customer with this e-mail address and this first telephone number.
 pub(crate) fn person(email: &str, phone: &str) -> NewCustomer {
     NewCustomer {
         email: Some(email.to_owned()),

@@ -1,4 +1,4 @@
-//! The search: its filters, its pages and its limits, held against a model in Rust.
+//! The search for customers: its filters, pages and limits, compared with a model in Rust.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::CustomerId;
@@ -11,14 +11,14 @@ use super::{created, person};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    each_filter_alone_and_all_together,
-    pages_are_stable_while_customers_come_and_go,
-    an_offset_passes_customers_over,
-    limits_have_bounds,
-    a_cursor_travels_as_text,
+    filters_alone_and_combined_match_the_model,
+    cursor_pages_are_stable_while_customers_come_and_go,
+    offset_skips_customers,
+    limit_out_of_bounds_is_rejected,
+    cursor_survives_its_text_and_other_text_is_rejected,
 );
 
-/// The customers of a search, over as many pages as there are.
+/// Returns the customers of a search from all its pages.
 async fn all(bank: &TestBank, mut filter: CustomerFilter) -> Vec<CustomerId> {
     let mut found = Vec::new();
     loop {
@@ -32,7 +32,7 @@ async fn all(bank: &TestBank, mut filter: CustomerFilter) -> Vec<CustomerId> {
     }
 }
 
-async fn each_filter_alone_and_all_together(bank: TestBank) {
+async fn filters_alone_and_combined_match_the_model(bank: TestBank) {
     let mut model = Vec::new();
     for number in 0..64 {
         let bit = |place: u32| number >> place & 1 == 1;
@@ -54,7 +54,7 @@ async fn each_filter_alone_and_all_together(bank: TestBank) {
         let new = NewCustomer {
             customer_type,
             phone_primary: Some(if bit(4) { "+420 777 123" } else { "+1 555" }.to_owned()),
-            // Either number counts.
+            // The filter matches either telephone number.
             phone_secondary: bit(5).then(|| "00777".to_owned()),
             ..person(&email, "")
         };
@@ -94,13 +94,13 @@ async fn each_filter_alone_and_all_together(bank: TestBank) {
     }
 }
 
-async fn pages_are_stable_while_customers_come_and_go(bank: TestBank) {
+async fn cursor_pages_are_stable_while_customers_come_and_go(bank: TestBank) {
     let superuser = bank.superuser().await;
     let mut customers = Vec::new();
     for _ in 0..30 {
         customers.push(bank.customer().await);
     }
-    // One moment for all: only the identifiers order them.
+    // All customers have the same time, so that only the identifiers order them.
     superuser
         .execute(statement(
             "UPDATE banking.customers SET created_at = '2026-01-01 00:00:00.123456+00'",
@@ -119,7 +119,8 @@ async fn pages_are_stable_while_customers_come_and_go(bank: TestBank) {
         seen.extend(page.customers.iter().map(|customer| customer.customer_id));
         let Some(next) = page.next else { break };
         filter.after = Some(next);
-        // New ones come, one goes that was seen (the cursor's own), one that was not.
+        // Between pages, customers are added; one that was seen (the cursor's own) and one that was
+        // not are deleted.
         bank.customer().await;
         let last = *seen.last().unwrap();
         let unseen = *customers
@@ -150,7 +151,7 @@ async fn pages_are_stable_while_customers_come_and_go(bank: TestBank) {
     assert_eq!(seen, expected);
 }
 
-async fn an_offset_passes_customers_over(bank: TestBank) {
+async fn offset_skips_customers(bank: TestBank) {
     let mut customers = Vec::new();
     for _ in 0..10 {
         customers.push(bank.customer().await);
@@ -181,7 +182,7 @@ async fn an_offset_passes_customers_over(bank: TestBank) {
     }
 }
 
-async fn limits_have_bounds(bank: TestBank) {
+async fn limit_out_of_bounds_is_rejected(bank: TestBank) {
     bank.customer().await;
     for limit in [0, CustomerFilter::LIMIT_MAX + 1, u32::MAX] {
         let filter = CustomerFilter {
@@ -206,7 +207,7 @@ async fn limits_have_bounds(bank: TestBank) {
     }
 }
 
-async fn a_cursor_travels_as_text(bank: TestBank) {
+async fn cursor_survives_its_text_and_other_text_is_rejected(bank: TestBank) {
     for _ in 0..3 {
         bank.customer().await;
     }
@@ -228,7 +229,7 @@ async fn a_cursor_travels_as_text(bank: TestBank) {
         "1.x",
         "x.00000000000070008000000000000000",
         "1.2.3",
-        // Times that the server or its readers cannot hold.
+        // Times that the server or its clients cannot represent.
         "-70000000000000000.00000000000070008000000000000000",
         "900000000000000000.00000000000070008000000000000000",
         "99999999999999999999.00000000000070008000000000000000",

@@ -1,4 +1,4 @@
-//! The search as SQL: its text is known, it runs, and its pages come from the index.
+//! The SQL of the search: its text, its result, and its plan on the index.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::customers::{self, CustomerFilter, CustomerStatus, CustomerType, search_query};
@@ -8,8 +8,8 @@ use super::{created, person};
 use crate::harness::{TestBank, explain};
 
 on_both_versions!(
-    the_text_of_the_search_is_known_and_runs,
-    a_page_behind_a_cursor_comes_from_the_index,
+    search_sql_matches_its_snapshot_and_runs,
+    page_behind_a_cursor_is_read_from_the_index,
 );
 
 fn everything() -> CustomerFilter {
@@ -28,7 +28,7 @@ fn everything() -> CustomerFilter {
     }
 }
 
-async fn the_text_of_the_search_is_known_and_runs(bank: TestBank) {
+async fn search_sql_matches_its_snapshot_and_runs(bank: TestBank) {
     let filters = [
         ("without a filter", CustomerFilter::default()),
         ("everything", everything()),
@@ -73,7 +73,7 @@ async fn the_text_of_the_search_is_known_and_runs(bank: TestBank) {
     }
 }
 
-async fn a_page_behind_a_cursor_comes_from_the_index(bank: TestBank) {
+async fn page_behind_a_cursor_is_read_from_the_index(bank: TestBank) {
     let superuser = bank.superuser().await;
     superuser
         .execute(statement(

@@ -1,4 +1,4 @@
-//! What is typed into a search stands for itself.
+//! Texts of a search match themselves, special characters included.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::customers::{self, CustomerError, CustomerFilter};
@@ -7,11 +7,11 @@ use super::{created, person};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    special_characters_stand_for_themselves,
-    a_nul_is_a_clear_error,
+    special_characters_match_themselves,
+    nul_character_is_rejected,
 );
 
-async fn special_characters_stand_for_themselves(bank: TestBank) {
+async fn special_characters_match_themselves(bank: TestBank) {
     let texts = [
         "plain",
         "per%cent",
@@ -32,7 +32,7 @@ async fn special_characters_stand_for_themselves(bank: TestBank) {
     for text in texts {
         created(&bank, &person(&format!("{text}@example.org"), "1")).await;
     }
-    // Telephone numbers that older rules let in.
+    // Telephone numbers that older rules admitted.
     let superuser = bank.superuser().await;
     for sql in [
         "ALTER TABLE banking.customers DISABLE TRIGGER customers_valid_terms",
@@ -71,7 +71,7 @@ async fn special_characters_stand_for_themselves(bank: TestBank) {
     }
 }
 
-async fn a_nul_is_a_clear_error(bank: TestBank) {
+async fn nul_character_is_rejected(bank: TestBank) {
     let text = || Some("a\0b".to_owned());
     for (field, filter) in [
         (

@@ -1,4 +1,4 @@
-//! A customer who is suspended or closed cannot pay, be paid or get an account.
+//! A suspended or closed customer can neither pay, be paid nor open an account.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, AccountError, NewAccount};
@@ -9,8 +9,8 @@ use neobank_domain::{AccountId, AccountStatus, AccountType, CustomerId, Transfer
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    a_customer_who_is_not_served_cannot_pay,
-    a_blocked_account_is_not_opened_by_hand,
+    suspended_or_closed_customer_cannot_pay,
+    blocked_account_cannot_be_unblocked_by_hand,
 );
 
 async fn set(bank: &TestBank, customer: CustomerId, status: CustomerStatus) {
@@ -27,11 +27,11 @@ async fn status(bank: &TestBank, account: AccountId) -> AccountStatus {
     bank.find(account).await.status
 }
 
-async fn a_customer_who_is_not_served_cannot_pay(bank: TestBank) {
+async fn suspended_or_closed_customer_cannot_pay(bank: TestBank) {
     let (payer, payee) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     let customer = bank.find(payer).await.customer_id.unwrap();
     let pay = || TransferRequest::new(payer, payee, czk("1"));
-    // The ledger knows the accounts already.
+    // The accounts are in the ledger's account cache already.
     bank.ledger.transfer(pay()).await.unwrap();
     for not_served in [CustomerStatus::Suspended, CustomerStatus::Closed] {
         set(&bank, customer, not_served).await;
@@ -63,7 +63,7 @@ async fn a_customer_who_is_not_served_cannot_pay(bank: TestBank) {
     assert_eq!(bank.balance(payer).await, czk("5"));
 }
 
-async fn a_blocked_account_is_not_opened_by_hand(bank: TestBank) {
+async fn blocked_account_cannot_be_unblocked_by_hand(bank: TestBank) {
     let (frozen, other) = (bank.account(czk("1")).await, bank.account(czk("1")).await);
     let customer = bank.find(frozen).await.customer_id.unwrap();
     accounts::freeze(&bank.database, frozen).await.unwrap();

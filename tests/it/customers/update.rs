@@ -1,4 +1,4 @@
-//! An update changes the fields that it names, and nothing else.
+//! An update changes the fields that it names and no others.
 
 use neobank_domain::customers::{self, CustomerError, CustomerStatus, CustomerUpdate, KycStatus};
 use neobank_domain::{Customer, CustomerId};
@@ -7,20 +7,20 @@ use super::{created, found, person};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    each_field_alone,
-    null_takes_a_value_away,
-    an_update_of_nothing_is_an_error,
-    the_time_of_the_update_moves_in_one_transaction_too,
-    an_unknown_customer,
-    invalid_values_change_nothing,
-    an_email_of_another_is_refused,
+    update_of_one_field_leaves_the_others,
+    null_deletes_a_value,
+    empty_update_is_rejected,
+    second_update_in_a_transaction_raises_the_update_time,
+    update_of_an_unknown_customer_is_rejected,
+    invalid_value_changes_nothing,
+    email_of_another_customer_is_rejected,
 );
 
 fn update(json: &str) -> CustomerUpdate {
     serde_json::from_str(json).unwrap()
 }
 
-async fn each_field_alone(bank: TestBank) {
+async fn update_of_one_field_leaves_the_others(bank: TestBank) {
     let mut expected = created(&bank, &person("ada@example.org", "1")).await;
     type Change = fn(&mut Customer);
     let changes: [(&str, Change); 7] = [
@@ -72,7 +72,7 @@ async fn each_field_alone(bank: TestBank) {
     }
 }
 
-async fn null_takes_a_value_away(bank: TestBank) {
+async fn null_deletes_a_value(bank: TestBank) {
     let customer = created(&bank, &person("ada@example.org", "1"))
         .await
         .customer_id;
@@ -88,11 +88,11 @@ async fn null_takes_a_value_away(bank: TestBank) {
         ),
         (None, None, None)
     );
-    // The address is free again.
+    // Another customer can take the address now.
     created(&bank, &person("ADA@example.org", "1")).await;
 }
 
-async fn an_update_of_nothing_is_an_error(bank: TestBank) {
+async fn empty_update_is_rejected(bank: TestBank) {
     let before = created(&bank, &person("ada@example.org", "1")).await;
     for json in ["{}", r#"{"first_name": null, "kyc_status": null}"#] {
         let error = customers::update(&bank.database, before.customer_id, &update(json))
@@ -106,7 +106,7 @@ async fn an_update_of_nothing_is_an_error(bank: TestBank) {
     assert_eq!(found(&bank, before.customer_id).await, before);
 }
 
-async fn the_time_of_the_update_moves_in_one_transaction_too(bank: TestBank) {
+async fn second_update_in_a_transaction_raises_the_update_time(bank: TestBank) {
     let customer = created(&bank, &person("ada@example.org", "1")).await;
     let times = bank
         .database
@@ -132,7 +132,7 @@ async fn the_time_of_the_update_moves_in_one_transaction_too(bank: TestBank) {
     );
 }
 
-async fn an_unknown_customer(bank: TestBank) {
+async fn update_of_an_unknown_customer_is_rejected(bank: TestBank) {
     let unknown = CustomerId::new();
     let error = customers::update(&bank.database, unknown, &update(r#"{"last_name": "L"}"#))
         .await
@@ -143,7 +143,7 @@ async fn an_unknown_customer(bank: TestBank) {
     );
 }
 
-async fn invalid_values_change_nothing(bank: TestBank) {
+async fn invalid_value_changes_nothing(bank: TestBank) {
     let before = created(&bank, &person("ada@example.org", "1")).await;
     for (field, value) in [
         ("first_name", ""),
@@ -179,7 +179,7 @@ async fn invalid_values_change_nothing(bank: TestBank) {
     assert_eq!(found(&bank, before.customer_id).await, before);
 }
 
-async fn an_email_of_another_is_refused(bank: TestBank) {
+async fn email_of_another_customer_is_rejected(bank: TestBank) {
     created(&bank, &person("grace@example.org", "1")).await;
     let before = created(&bank, &person("ada@example.org", "1")).await;
     let json = r#"{"email": "GRACE@example.org", "last_name": "L"}"#;
@@ -191,7 +191,7 @@ async fn an_email_of_another_is_refused(bank: TestBank) {
         "{error:?}"
     );
     assert_eq!(found(&bank, before.customer_id).await, before);
-    // Its own, in another case, is no other.
+    // The customer's own address in another case does not conflict.
     let updated = customers::update(
         &bank.database,
         before.customer_id,

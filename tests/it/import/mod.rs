@@ -1,4 +1,4 @@
-//! The importer: a bank's history from CSV files, all or nothing.
+//! The import of a bank's history from CSV files: all or nothing.
 
 use std::io::Read;
 
@@ -10,14 +10,14 @@ use neobank_domain::{Currency, Rejection, accounts, customers};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    the_first_weeks_of_a_real_bank_s_year,
-    the_same_files_again_change_nothing,
-    a_balance_that_differs_undoes_the_whole_file,
-    a_refused_line_is_named_and_undoes_the_whole_file,
-    bad_files_are_refused_before_anything_is_written,
-    a_longer_file_of_the_same_source_goes_on_and_widens_a_limit,
-    optional_columns_are_kept_and_days_are_those_of_the_accounts_zone,
-    every_wrong_line_is_told_and_doubled_columns_and_unknown_operations_are_refused,
+    real_bank_history_is_imported_with_its_balances,
+    repeated_import_changes_nothing,
+    differing_balance_rolls_back_the_import,
+    rejected_line_is_named_and_rolls_back_the_import,
+    malformed_files_are_rejected_before_any_write,
+    longer_file_of_a_source_continues_and_raises_a_limit,
+    optional_columns_are_stored_and_days_use_the_account_zone,
+    every_malformed_line_column_and_operation_is_reported,
 );
 
 const CUSTOMERS: &str = "customer_id,date_of_birth\n7,1970-01-01\n8,\n";
@@ -38,7 +38,7 @@ fn history(transactions: &str) -> Result<History, ImportError> {
     History::read(sources, "test", koruna())
 }
 
-/// The repository's data, its transactions cut off after some.
+/// Returns the repository's data with only the first transactions.
 fn real(transactions: usize) -> History {
     let read = |name: &str| {
         let folder =
@@ -65,7 +65,7 @@ fn real(transactions: usize) -> History {
     History::read(sources, "czech-bank-1999", koruna()).unwrap()
 }
 
-async fn the_first_weeks_of_a_real_bank_s_year(bank: TestBank) {
+async fn real_bank_history_is_imported_with_its_balances(bank: TestBank) {
     let history = real(2_000);
     let mut told = Vec::new();
     let report = import::run(&bank.importer().await, &history, |done| told.push(done))
@@ -83,7 +83,7 @@ async fn the_first_weeks_of_a_real_bank_s_year(bank: TestBank) {
     assert_eq!(told, [500, 1_000, 1_500, 2_000]);
     let comparison = import::compare(&bank.database, &history).await.unwrap();
     assert_eq!((comparison.equal, comparison.different.len()), (2_000, 0));
-    // The comparison can fail: against other recorded balances it does.
+    // The control: compared with other recorded balances, the comparison finds differences.
     let mut other = history.clone();
     other.transactions[5].recorded_balance = czk("1.23");
     let comparison = import::compare(&bank.database, &other).await.unwrap();
@@ -91,7 +91,7 @@ async fn the_first_weeks_of_a_real_bank_s_year(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn the_same_files_again_change_nothing(bank: TestBank) {
+async fn repeated_import_changes_nothing(bank: TestBank) {
     let history = history(
         "a,1,1993-01-02,100.00,100.00,cash deposit,\nb,1,1993-01-03,-30.50,69.50,,interest\n",
     )
@@ -114,7 +114,7 @@ async fn the_same_files_again_change_nothing(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_balance_that_differs_undoes_the_whole_file(bank: TestBank) {
+async fn differing_balance_rolls_back_the_import(bank: TestBank) {
     let history = history("a,1,1993-01-02,100.00,100.00,,\nb,2,1993-01-03,5.00,5.01,,\n").unwrap();
     let error = import::run(&bank.importer().await, &history, |_| ())
         .await
@@ -132,8 +132,9 @@ async fn a_balance_that_differs_undoes_the_whole_file(bank: TestBank) {
     assert_nothing(&bank).await;
 }
 
-async fn a_refused_line_is_named_and_undoes_the_whole_file(bank: TestBank) {
-    // The recorded balance is above zero, so no overdraft is agreed, and the movement cannot be.
+async fn rejected_line_is_named_and_rolls_back_the_import(bank: TestBank) {
+    // The recorded balance is above zero, so the import sets no overdraft limit, and the ledger
+    // rejects the movement.
     let history =
         history("a,1,1993-01-02,100.00,100.00,,\nb,1,1993-01-03,-200.00,10.00,,\n").unwrap();
     let error = import::run(&bank.importer().await, &history, |_| ())
@@ -159,7 +160,7 @@ async fn assert_nothing(bank: &TestBank) {
     ] {
         let sql = format!("SELECT count(*) FROM {table}");
         let mut rows = -1;
-        // The rollback of the dropped transaction happens behind the caller's back.
+        // The connection rolls the dropped transaction back asynchronously.
         for _ in 0..200 {
             rows = bank
                 .database
@@ -175,7 +176,7 @@ async fn assert_nothing(bank: &TestBank) {
     }
 }
 
-async fn bad_files_are_refused_before_anything_is_written(bank: TestBank) {
+async fn malformed_files_are_rejected_before_any_write(bank: TestBank) {
     for (line, message) in [
         (
             "a,1,1993-01-02,1.005,1.00,,",
@@ -235,7 +236,7 @@ async fn bad_files_are_refused_before_anything_is_written(bank: TestBank) {
     assert_eq!(bank.count("banking.customers").await, 0);
 }
 
-async fn a_longer_file_of_the_same_source_goes_on_and_widens_a_limit(bank: TestBank) {
+async fn longer_file_of_a_source_continues_and_raises_a_limit(bank: TestBank) {
     let first = "a,1,1993-01-02,100.00,100.00,,\nb,1,1993-01-03,-150.00,-50.00,,\n";
     import::run(&bank.importer().await, &history(first).unwrap(), |_| ())
         .await
@@ -248,7 +249,7 @@ async fn a_longer_file_of_the_same_source_goes_on_and_widens_a_limit(bank: TestB
     let account = bank.find(import::account_id("test", "1")).await;
     assert_eq!(account.current_balance, czk("-300"));
     assert_eq!(account.overdraft_limit, Some(czk("300")));
-    // A rejection names the account as the file does.
+    // A rejection names the account by its identifier in the file.
     let wrong = format!("{longer}d,1,1993-01-05,-1.00,5.00,,\n");
     let error = import::run(&bank.importer().await, &history(&wrong).unwrap(), |_| ())
         .await
@@ -271,7 +272,7 @@ fn files(customers: &str, accounts: &str, transactions: &str) -> Result<History,
     History::read_all(sources, &ImportOptions::new("zones", koruna()))
 }
 
-async fn optional_columns_are_kept_and_days_are_those_of_the_accounts_zone(bank: TestBank) {
+async fn optional_columns_are_stored_and_days_use_the_account_zone(bank: TestBank) {
     let read = |transactions: &str| {
         files(
             "customer_id,date_of_birth,first_name,last_name,email,sex\n7,1985-12-10,Ada,Lovelace,ada@example.org,F\n",
@@ -281,7 +282,7 @@ async fn optional_columns_are_kept_and_days_are_those_of_the_accounts_zone(bank:
         )
         .unwrap()
     };
-    // In the order of the days, which is not that of the moments at which they begin.
+    // The file is in the order of the days, which differs from the order of their first moments.
     let history = read(
         "a,1,1993-01-02,1.00,1.00,,\nb,2,1993-01-02,2.00,2.00,,\nc,3,1993-01-02,3.00,3.00,,\n",
     );
@@ -323,9 +324,7 @@ async fn optional_columns_are_kept_and_days_are_those_of_the_accounts_zone(bank:
     bank.assert_sound().await;
 }
 
-async fn every_wrong_line_is_told_and_doubled_columns_and_unknown_operations_are_refused(
-    bank: TestBank,
-) {
+async fn every_malformed_line_column_and_operation_is_reported(bank: TestBank) {
     let wrong = format!(
         "{HEADER}a,1,1993-01-02,1.005,1.00,,\nb,1,1993-13-02,1.00,1.00,,\nc,1,1993-01-02,1.00,1.00,barter,\n"
     );
@@ -342,7 +341,7 @@ async fn every_wrong_line_is_told_and_doubled_columns_and_unknown_operations_are
         matches!(&problems[0], ImportError::DoubledColumn { column, .. } if column == "customer_id"),
         "{problems:?}"
     );
-    // A field of any length is repeated in part only.
+    // The error repeats only the beginning of a long field.
     let long = format!("{HEADER}a,1,1993-01-02,{},1.00,,\n", "9".repeat(5_000_000));
     let problems = files(CUSTOMERS, ACCOUNTS, &long).unwrap_err();
     assert!(problems[0].to_string().len() < 500);

@@ -1,19 +1,19 @@
-//! Balances follow the journal and nothing else; accounts are never deleted.
+//! Balances change only through the journal, and accounts are never deleted.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::ledger::SystemAccount;
 
-use super::assert_refused;
+use super::assert_rejected;
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    nothing_changes_a_balance_around_the_journal,
-    accounts_are_neither_deleted_nor_truncated,
-    what_an_account_is_must_make_sense,
-    accounts_are_not_opened_with_a_balance,
+    balance_change_outside_the_journal_is_rejected,
+    deleting_or_truncating_accounts_is_rejected,
+    account_with_inconsistent_terms_is_rejected,
+    opening_with_a_balance_is_rejected,
 );
 
-async fn nothing_changes_a_balance_around_the_journal(bank: TestBank) {
+async fn balance_change_outside_the_journal_is_rejected(bank: TestBank) {
     let account = bank.account(czk("10")).await;
     let superuser = bank.superuser().await;
     for column in [
@@ -27,16 +27,16 @@ async fn nothing_changes_a_balance_around_the_journal(bank: TestBank) {
         "time_zone = 'UTC', current_balance = 0",
     ] {
         let sql = format!("UPDATE banking.accounts SET {column} WHERE account_id = '{account}'");
-        assert_refused(&bank, &bank.database, &sql, "42501").await;
-        assert_refused(&bank, &superuser, &sql, "NB003").await;
+        assert_rejected(&bank, &bank.database, &sql, "42501").await;
+        assert_rejected(&bank, &superuser, &sql, "NB003").await;
     }
     let upsert = format!(
         "INSERT INTO banking.accounts (account_id, customer_id, account_type, currency_code, minor_units)
          SELECT account_id, customer_id, account_type, currency_code, minor_units FROM banking.accounts WHERE account_id = '{account}'
          ON CONFLICT (account_id) DO UPDATE SET current_balance = 1000"
     );
-    assert_refused(&bank, &bank.database, &upsert, "42501").await;
-    assert_refused(&bank, &superuser, &upsert, "NB003").await;
+    assert_rejected(&bank, &bank.database, &upsert, "42501").await;
+    assert_rejected(&bank, &superuser, &upsert, "NB003").await;
     for column in [
         "version = 1",
         "customer_id = NULL",
@@ -45,11 +45,11 @@ async fn nothing_changes_a_balance_around_the_journal(bank: TestBank) {
         "created_at = now()",
     ] {
         let sql = format!("UPDATE banking.accounts SET {column} WHERE account_id = '{account}'");
-        assert_refused(&bank, &bank.database, &sql, "42501").await;
+        assert_rejected(&bank, &bank.database, &sql, "42501").await;
     }
 }
 
-async fn accounts_are_neither_deleted_nor_truncated(bank: TestBank) {
+async fn deleting_or_truncating_accounts_is_rejected(bank: TestBank) {
     let account = bank.account(czk("10")).await;
     let superuser = bank.superuser().await;
     for sql in [
@@ -60,22 +60,22 @@ async fn accounts_are_neither_deleted_nor_truncated(bank: TestBank) {
         "TRUNCATE banking.currencies CASCADE",
         "TRUNCATE banking.customer_preferences, banking.transactions, banking.transfers, banking.accounts, banking.customers",
     ] {
-        assert_refused(&bank, &bank.database, sql, "42501").await;
-        assert_refused(&bank, &superuser, sql, "NB003").await;
+        assert_rejected(&bank, &bank.database, sql, "42501").await;
+        assert_rejected(&bank, &superuser, sql, "NB003").await;
     }
-    // Not only because the journal would go with them.
+    // The rejection does not only come from the foreign keys of the journal.
     let alone = "DROP TRIGGER transactions_append_only ON banking.transactions; \
          DROP TRIGGER transfers_append_only ON banking.transfers; TRUNCATE banking.accounts CASCADE";
-    assert_refused(&bank, &superuser, alone, "NB003").await;
-    assert_refused(&bank, &superuser, "DELETE FROM banking.customers", "23503").await;
-    assert_refused(
+    assert_rejected(&bank, &superuser, alone, "NB003").await;
+    assert_rejected(&bank, &superuser, "DELETE FROM banking.customers", "23503").await;
+    assert_rejected(
         &bank,
         &bank.database,
         "DELETE FROM banking.customers",
         "42501",
     )
     .await;
-    assert_refused(
+    assert_rejected(
         &bank,
         &superuser,
         "UPDATE banking.currencies SET minor_units = 3 WHERE currency_code = 'CZK'",
@@ -84,7 +84,7 @@ async fn accounts_are_neither_deleted_nor_truncated(bank: TestBank) {
     .await;
 }
 
-async fn accounts_are_not_opened_with_a_balance(bank: TestBank) {
+async fn opening_with_a_balance_is_rejected(bank: TestBank) {
     let account = bank.account(czk("10")).await;
     let superuser = bank.superuser().await;
     for (column, value) in [
@@ -98,15 +98,15 @@ async fn accounts_are_not_opened_with_a_balance(bank: TestBank) {
             "INSERT INTO banking.accounts (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit, {column})
              SELECT gen_random_uuid(), customer_id, 'checking', 'CZK', 2, 5, {value} FROM banking.accounts WHERE account_id = '{account}'"
         );
-        assert_refused(&bank, &bank.database, &sql, "42501").await;
-        assert_refused(&bank, &superuser, &sql, "NB003").await;
+        assert_rejected(&bank, &bank.database, &sql, "42501").await;
+        assert_rejected(&bank, &superuser, &sql, "NB003").await;
     }
     let external = SystemAccount::External.id(czk("0").currency());
     assert_eq!(bank.balance(external).await, czk("-10"));
 }
 
-/// Whoever writes it, the owner included.
-async fn what_an_account_is_must_make_sense(bank: TestBank) {
+/// The database rejects these terms in every role's SQL, the owner's included.
+async fn account_with_inconsistent_terms_is_rejected(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let superuser = bank.superuser().await;
     let breaking = [
@@ -129,7 +129,7 @@ async fn what_an_account_is_must_make_sense(bank: TestBank) {
         ("account_status = 'closed'", "accounts_closed_has_a_time"),
         ("closed_at = now()", "accounts_closed_has_a_time"),
     ];
-    // The guard of balances stands before the checks of what is held.
+    // The trigger that guards balances fires before the checks of the held amount.
     let setting = "SET LOCAL neobank.posting = 'on'";
     for (change, expected) in breaking {
         let transaction = superuser.begin().await.unwrap();

@@ -1,11 +1,14 @@
-//! Nobody changes, deletes or truncates what is in the journal.
+//! The journal is append-only: no role can change, delete or truncate it.
 
 use neobank_domain::TransferRequest;
 
-use super::assert_refused;
+use super::assert_rejected;
 use crate::harness::{TestBank, czk};
 
-on_both_versions!(not_by_the_application, not_by_its_owner_either);
+on_both_versions!(
+    application_cannot_change_the_journal,
+    owner_cannot_change_the_journal
+);
 
 const CHANGES: [&str; 12] = [
     "UPDATE banking.transactions SET amount = 1",
@@ -30,26 +33,26 @@ async fn filled(bank: &TestBank) {
         .unwrap();
 }
 
-async fn not_by_the_application(bank: TestBank) {
+async fn application_cannot_change_the_journal(bank: TestBank) {
     filled(&bank).await;
     for sql in CHANGES {
-        assert_refused(&bank, &bank.database, sql, "42501").await;
+        assert_rejected(&bank, &bank.database, sql, "42501").await;
     }
     let upsert = "INSERT INTO banking.transfers (transfer_id) SELECT transfer_id FROM banking.transfers LIMIT 1
                   ON CONFLICT (transfer_id) DO UPDATE SET description = 'x'";
-    assert_refused(&bank, &bank.database, upsert, "42501").await;
+    assert_rejected(&bank, &bank.database, upsert, "42501").await;
     for column in ["created_at", "reference_number"] {
         let sql = format!(
             "INSERT INTO banking.transactions (transaction_id, {column}) VALUES (gen_random_uuid(), DEFAULT)"
         );
-        assert_refused(&bank, &bank.database, &sql, "42501").await;
+        assert_rejected(&bank, &bank.database, &sql, "42501").await;
     }
 }
 
-async fn not_by_its_owner_either(bank: TestBank) {
+async fn owner_cannot_change_the_journal(bank: TestBank) {
     filled(&bank).await;
     let superuser = bank.superuser().await;
     for sql in CHANGES {
-        assert_refused(&bank, &superuser, sql, "NB003").await;
+        assert_rejected(&bank, &superuser, sql, "NB003").await;
     }
 }

@@ -1,14 +1,15 @@
-//! A role that has the application's privileges and objects of its own with the names that the guards use.
+//! A role with the application's privileges and with objects of its own that shadow the names in
+//! the triggers.
 
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::TransferRequest;
 
-use super::assert_refused;
+use super::assert_rejected;
 use crate::harness::{TestBank, czk};
 
-on_both_versions!(objects_of_the_same_names_change_nothing);
+on_both_versions!(shadowing_objects_change_nothing);
 
-async fn objects_of_the_same_names_change_nothing(bank: TestBank) {
+async fn shadowing_objects_change_nothing(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let superuser = bank.superuser().await;
     let role = format!("attacker_{}", bank.config().database);
@@ -22,8 +23,9 @@ async fn objects_of_the_same_names_change_nothing(bank: TestBank) {
     config.role = Some(role.clone());
     config.pool_max = 1;
     let attacker = Database::connect(config).await.unwrap();
-    // A pool refuses temporary tables, but sees no block's inside.
-    // Functions and operators that say yes to everything, and tables with the names of the trigger's own.
+    // The pool rejects temporary tables, but does not look into a block.
+    // Functions and operators that return true for everything, and tables with the names that the
+    // triggers use.
     for sql in [
         "CREATE FUNCTION public.yes(numeric, numeric) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'",
         "CREATE OPERATOR public.= (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = public.yes)",
@@ -61,7 +63,8 @@ async fn objects_of_the_same_names_change_nothing(bank: TestBank) {
                     (gen_random_uuid(), '00000000-0000-7000-8000-000000000001', '{to}', 1, 'credit', {credited}, 'CZK', {payee_balance}, now())"
         )
     };
-    // The owner may insert; what the attacker has put into his path changes nothing either.
+    // The owner has the privilege to insert; the attacker's objects in his search path change
+    // nothing either.
     for (sql, sqlstate) in [
         (
             format!(
@@ -96,7 +99,7 @@ async fn objects_of_the_same_names_change_nothing(bank: TestBank) {
             "23514",
         ),
     ] {
-        assert_refused(&bank, &superuser, &sql, sqlstate).await;
+        assert_rejected(&bank, &superuser, &sql, sqlstate).await;
     }
     for (sql, sqlstate) in [
         (format!("{path}; {}", transfer("1")), "42501"),
@@ -106,9 +109,10 @@ async fn objects_of_the_same_names_change_nothing(bank: TestBank) {
         (format!("{path}; UPDATE banking.accounts SET current_balance = 1000000 WHERE account_id = '{to}'"), "42501"),
         (format!("{path}; SELECT banking.apply_entries()"), "42501"),
     ] {
-        assert_refused(&bank, &attacker, &sql, sqlstate).await;
+        assert_rejected(&bank, &attacker, &sql, sqlstate).await;
     }
-    // A trigger of its own would run inside the guards' depth; it has no privilege on a balance there either.
+    // The attacker's own trigger would run within the depth of the guards, but has no privilege on
+    // a balance there either.
     for sql in [
         "DO $$BEGIN CREATE TEMPORARY TABLE lever (n integer); END$$",
         "CREATE FUNCTION public.pull() RETURNS trigger LANGUAGE plpgsql AS
@@ -120,8 +124,8 @@ async fn objects_of_the_same_names_change_nothing(bank: TestBank) {
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    assert_refused(&bank, &attacker, "INSERT INTO lever VALUES (1)", "42501").await;
-    // Others are served as before.
+    assert_rejected(&bank, &attacker, "INSERT INTO lever VALUES (1)", "42501").await;
+    // The attack does not affect other callers.
     bank.ledger
         .transfer(TransferRequest::new(from, to, czk("1")))
         .await

@@ -1,19 +1,20 @@
-//! Entries written by hand, by the journal's owner: only those that continue the books get in. The application writes none.
+//! Entries that the journal's owner writes by hand: the triggers accept only consistent ones. The
+//! application has no privilege to write any.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::{AccountId, AccountType, Currency, TransferRequest};
 
-use super::assert_refused;
+use super::assert_rejected;
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    what_does_not_fit_is_refused,
-    what_fits_gets_in,
-    a_transfer_without_its_entries_never_commits,
+    inconsistent_entries_are_rejected,
+    consistent_entries_are_accepted,
+    transfer_without_its_entries_cannot_commit,
 );
 
-/// The books: accounts `A` (entries 1 and 2, balance 90) and `B` (entry 1, balance 10).
+/// Accounts `A` (entries 1 and 2, balance 90) and `B` (entry 1, balance 10).
 struct Books {
     a: AccountId,
     b: AccountId,
@@ -22,7 +23,8 @@ struct Books {
     old_transfer: String,
 }
 
-/// A transfer of 5 from `A` to `B` with its two entries, as two statements; each test changes something in it.
+/// A transfer of 5 from `A` to `B` with its two entries, as two statements. Each case changes one
+/// part of it.
 #[derive(Clone)]
 struct Hand {
     amount: &'static str,
@@ -122,7 +124,7 @@ async fn books(bank: &TestBank) -> Books {
     }
 }
 
-async fn what_does_not_fit_is_refused(bank: TestBank) {
+async fn inconsistent_entries_are_rejected(bank: TestBank) {
     let books = books(&bank).await;
     let superuser = bank.superuser().await;
     let base = Hand::of(&books);
@@ -356,7 +358,7 @@ async fn what_does_not_fit_is_refused(bank: TestBank) {
             "23514",
         ),
         (
-            "from nobody",
+            "from an unknown account",
             {
                 let mut h = base.clone();
                 h.from = AccountId::new();
@@ -365,7 +367,7 @@ async fn what_does_not_fit_is_refused(bank: TestBank) {
             "23503",
         ),
         (
-            "to nobody",
+            "to an unknown account",
             {
                 let mut h = base.clone();
                 h.to = AccountId::new();
@@ -395,13 +397,13 @@ async fn what_does_not_fit_is_refused(bank: TestBank) {
         ),
     ];
     for (name, sql, sqlstate) in cases {
-        assert_refused(&bank, &superuser, &format!("/* {name} */ {sql}"), sqlstate).await;
+        assert_rejected(&bank, &superuser, &format!("/* {name} */ {sql}"), sqlstate).await;
     }
     bank.assert_sound().await;
 }
 
-/// The control: the same statements with nothing wrong in them.
-async fn what_fits_gets_in(bank: TestBank) {
+/// The control: the unchanged statements are accepted.
+async fn consistent_entries_are_accepted(bank: TestBank) {
     let books = books(&bank).await;
     let superuser = bank.superuser().await;
     let transaction = superuser.begin().await.unwrap();
@@ -416,15 +418,15 @@ async fn what_fits_gets_in(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// A key without its money would be answered "posted" for ever.
-async fn a_transfer_without_its_entries_never_commits(bank: TestBank) {
+/// A key without its entries would be answered as posted for ever.
+async fn transfer_without_its_entries_cannot_commit(bank: TestBank) {
     let books = books(&bank).await;
     let hand = Hand::of(&books);
-    // Named as entries of an older transfer, as an attacker would.
+    // The attack names them as entries of an older transfer.
     let of_others = hand.transfer().replace(", 3, 2, 5,", ", 2, 1, 10,");
     let superuser = bank.superuser().await;
     for sql in [hand.transfer(), of_others] {
-        assert_refused(&bank, &bank.database, &sql, "42501").await;
+        assert_rejected(&bank, &bank.database, &sql, "42501").await;
         let before = bank.fingerprint().await;
         let transaction = superuser.begin().await.unwrap();
         transaction.execute(statement(&sql, [])).await.unwrap();
@@ -432,7 +434,7 @@ async fn a_transfer_without_its_entries_never_commits(bank: TestBank) {
         assert!(format!("{error:?}").contains("NB001"), "{error:?}");
         assert_eq!(bank.fingerprint().await, before);
     }
-    // What was checked leaves nothing behind.
+    // The deferred check leaves no rows behind.
     let transaction = superuser.begin().await.unwrap();
     for sql in hand.sql().split(';') {
         transaction.execute(statement(sql, [])).await.unwrap();

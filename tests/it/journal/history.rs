@@ -1,4 +1,4 @@
-//! Entries from before an account was opened: an importer alone brings history in.
+//! Entries from before the opening of an account: only an importer can backdate an opening.
 
 use chrono::{DateTime, Duration, Utc};
 use neobank_db::{Database, Executor, statement};
@@ -9,21 +9,21 @@ use neobank_domain::{
     Request,
 };
 
-use super::assert_refused;
+use super::assert_rejected;
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    an_event_before_the_opening_is_rejected_whichever_way_it_comes,
-    an_application_cannot_date_an_opening_back,
-    an_importer_opens_in_the_past_and_posts_since_then,
-    the_functions_and_the_triggers_refuse_entries_before_the_opening,
+    posting_before_the_opening_is_rejected_on_every_path,
+    application_cannot_backdate_an_opening,
+    importer_opens_in_the_past_and_posts_from_then_on,
+    functions_and_triggers_reject_entries_before_the_opening,
 );
 
 fn last_month() -> DateTime<Utc> {
     Utc::now() - Duration::days(30)
 }
 
-async fn an_event_before_the_opening_is_rejected_whichever_way_it_comes(bank: TestBank) {
+async fn posting_before_the_opening_is_rejected_on_every_path(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let opened_at = bank.find(account).await.opened_at;
     let request = || PostingRequest::deposit(account, czk("1")).effective_at(last_month());
@@ -50,7 +50,7 @@ async fn an_event_before_the_opening_is_rejected_whichever_way_it_comes(bank: Te
         ));
     }
     assert_eq!(bank.fingerprint().await, before);
-    // From the very moment on, it is posted.
+    // A posting at the exact time of the opening is accepted.
     let request = PostingRequest::deposit(account, czk("1")).effective_at(opened_at);
     assert_eq!(
         bank.ledger.submit(request).await.unwrap().posted_at,
@@ -59,7 +59,7 @@ async fn an_event_before_the_opening_is_rejected_whichever_way_it_comes(bank: Te
     bank.assert_sound().await;
 }
 
-async fn an_application_cannot_date_an_opening_back(bank: TestBank) {
+async fn application_cannot_backdate_an_opening(bank: TestBank) {
     let customer = bank.customer().await;
     let new = |currency| NewAccount::new(customer, AccountType::Checking, currency);
     let koruna = czk("0").currency();
@@ -77,11 +77,11 @@ async fn an_application_cannot_date_an_opening_back(bank: TestBank) {
     let sql = format!(
         "UPDATE banking.accounts SET opened_at = now() - interval '30 days' WHERE account_id = '{account}'"
     );
-    assert_refused(&bank, &bank.database, &sql, "42501").await;
-    assert_refused(&bank, &bank.importer().await, &sql, "42501").await;
+    assert_rejected(&bank, &bank.database, &sql, "42501").await;
+    assert_rejected(&bank, &bank.importer().await, &sql, "42501").await;
 }
 
-async fn an_importer_opens_in_the_past_and_posts_since_then(bank: TestBank) {
+async fn importer_opens_in_the_past_and_posts_from_then_on(bank: TestBank) {
     let importer = bank.importer().await;
     let new = NewAccount::new(
         bank.customer().await,
@@ -112,24 +112,24 @@ async fn an_importer_opens_in_the_past_and_posts_since_then(bank: TestBank) {
         LedgerError::Rejected(Rejection::EventTime { .. })
     ));
     ledger.submit(deposit(1)).await.unwrap();
-    // An importer touches no balance and no entry, as the application.
+    // An importer, like the application, has no privilege on balances and entries.
     for sql in [
         "UPDATE banking.accounts SET current_balance = 5",
         "UPDATE banking.accounts SET account_status = 'closed'",
         "DELETE FROM banking.transactions",
         "UPDATE banking.customers SET first_name = 'x'",
     ] {
-        assert_refused(&bank, &importer, sql, "42501").await;
+        assert_rejected(&bank, &importer, sql, "42501").await;
     }
     bank.assert_sound().await;
 }
 
-async fn the_functions_and_the_triggers_refuse_entries_before_the_opening(bank: TestBank) {
+async fn functions_and_triggers_reject_entries_before_the_opening(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let system = SystemAccount::External.id(czk("0").currency());
     let post = |posted_at: &str, count: usize| post(account, system, posted_at, count);
     for count in [1, 2] {
-        assert_refused(
+        assert_rejected(
             &bank,
             &bank.database,
             &post("now() - interval '30 days'", count),
@@ -137,11 +137,12 @@ async fn the_functions_and_the_triggers_refuse_entries_before_the_opening(bank: 
         )
         .await;
     }
-    // The owner's own statements go through the triggers.
+    // The owner's own statements are validated by the triggers.
     let superuser = bank.superuser().await;
     let old = by_hand(account, system, "now() - interval '30 days'", 1);
-    assert_refused(&bank, &superuser, &old, "NB002").await;
-    // The same of now are taken, so it is the time that is refused.
+    assert_rejected(&bank, &superuser, &old, "NB002").await;
+    // The same entries with the current time are accepted, so the time is the cause of the
+    // rejection.
     apply(&bank.database, &post("clock_timestamp()", 2)).await;
     apply(
         &superuser,
@@ -159,7 +160,8 @@ async fn apply(database: &Database, sql: &str) {
     transaction.commit().await.unwrap();
 }
 
-/// The transfer and the entries of a deposit of 1 CZK, which is the accounts' entry of this number.
+/// Returns the transfer and the entries of a deposit of 1 CZK; `number` is the accounts' entry
+/// number.
 fn by_hand(account: AccountId, system: AccountId, posted_at: &str, number: i64) -> String {
     format!(
         "INSERT INTO banking.transfers (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number,
@@ -177,7 +179,7 @@ fn by_hand(account: AccountId, system: AccountId, posted_at: &str, number: i64) 
     )
 }
 
-/// A call of the function that deposits 1 CZK, `count` times.
+/// Returns a call of the function with `count` deposits of 1 CZK.
 fn post(account: AccountId, system: AccountId, posted_at: &str, count: usize) -> String {
     let list = |value: &dyn Fn(usize) -> String| {
         let values: Vec<String> = (1..=count).map(value).collect();

@@ -1,4 +1,5 @@
-//! The journal in the database: who may do what, and what the database itself refuses.
+//! The journal in the database: the privileges of each role, and the changes that the database
+//! rejects.
 
 mod accounts;
 mod append_only;
@@ -13,8 +14,9 @@ use neobank_db::{Database, Executor, statement};
 
 use crate::harness::TestBank;
 
-/// Runs statements that must fail with this SQLSTATE and change nothing. They run in one transaction, the last one fails.
-pub(crate) async fn assert_refused(
+/// Asserts that the last of these statements fails with this SQLSTATE, and that their transaction
+/// changes nothing.
+pub(crate) async fn assert_rejected(
     bank: &TestBank,
     database: &Database,
     sql: &str,

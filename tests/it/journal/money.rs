@@ -1,11 +1,14 @@
-//! What is not an amount of money does not get into a column of money.
+//! A column of money accepts amounts only.
 
-use super::assert_refused;
+use super::assert_rejected;
 use crate::harness::{TestBank, czk};
 
-on_both_versions!(no_column_takes_what_is_no_amount, times_are_within_bounds);
+on_both_versions!(
+    invalid_amount_is_rejected_by_every_column,
+    time_out_of_bounds_is_rejected
+);
 
-async fn no_column_takes_what_is_no_amount(bank: TestBank) {
+async fn invalid_amount_is_rejected_by_every_column(bank: TestBank) {
     let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     let superuser = bank.superuser().await;
     let bad = [
@@ -33,36 +36,36 @@ async fn no_column_takes_what_is_no_amount(bank: TestBank) {
             )
         };
         for sql in [transfer, entry(value, "1"), entry("1", value)] {
-            assert_refused(&bank, &bank.database, &sql, "42501").await;
-            assert_refused(&bank, &superuser, &sql, sqlstate).await;
+            assert_rejected(&bank, &bank.database, &sql, "42501").await;
+            assert_rejected(&bank, &superuser, &sql, sqlstate).await;
         }
-        // No limit at all is the bank's own.
+        // Only the bank's own accounts have no limit.
         let limit = format!(
             "UPDATE banking.accounts SET overdraft_limit = {value} WHERE account_id = '{from}'"
         );
-        assert_refused(&bank, &bank.database, &limit, "23514").await;
+        assert_rejected(&bank, &bank.database, &limit, "23514").await;
         for column in ["current_balance", "held_balance"] {
             let sql = format!(
                 "ALTER TABLE banking.accounts DISABLE TRIGGER USER; UPDATE banking.accounts SET {column} = {value} WHERE account_id = '{from}'"
             );
-            assert_refused(&bank, &superuser, &sql, sqlstate).await;
+            assert_rejected(&bank, &superuser, &sql, sqlstate).await;
         }
     }
     for amount in ["0", "-1"] {
         let sql = format!("SELECT CAST({amount} AS banking.amount)");
-        assert_refused(&bank, &bank.database, &sql, "23514").await;
+        assert_rejected(&bank, &bank.database, &sql, "23514").await;
     }
-    // A fraction of the currency's smallest unit, which the domain would let in.
+    // A fraction of the currency's minor unit, which the domain type admits.
     let limit =
         format!("UPDATE banking.accounts SET overdraft_limit = 0.001 WHERE account_id = '{from}'");
-    assert_refused(&bank, &bank.database, &limit, "23514").await;
+    assert_rejected(&bank, &bank.database, &limit, "23514").await;
     let limit = format!(
         "UPDATE banking.accounts SET overdraft_limit = 999999999999999999.99 WHERE account_id = '{from}'"
     );
-    assert_refused(&bank, &bank.database, &limit, "23514").await;
+    assert_rejected(&bank, &bank.database, &limit, "23514").await;
 }
 
-async fn times_are_within_bounds(bank: TestBank) {
+async fn time_out_of_bounds_is_rejected(bank: TestBank) {
     let superuser = bank.superuser().await;
     let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     for time in [
@@ -76,7 +79,7 @@ async fn times_are_within_bounds(bank: TestBank) {
                  to_entry_number, amount, currency_code, posted_at)
              VALUES (gen_random_uuid(), 'transfer', '{from}', '{to}', 2, 1, 1, 'CZK', '{time}')"
         );
-        assert_refused(&bank, &superuser, &sql, "23514").await;
+        assert_rejected(&bank, &superuser, &sql, "23514").await;
     }
     for column in ["opened_at", "closed_at"] {
         let sql = format!(
@@ -87,7 +90,7 @@ async fn times_are_within_bounds(bank: TestBank) {
         } else {
             "23514"
         };
-        assert_refused(&bank, &bank.database, &sql, sqlstate).await;
+        assert_rejected(&bank, &bank.database, &sql, sqlstate).await;
     }
     for date in [
         "-infinity",
@@ -100,9 +103,9 @@ async fn times_are_within_bounds(bank: TestBank) {
             "INSERT INTO banking.customers (customer_id, first_name, last_name, date_of_birth)
              VALUES (gen_random_uuid(), 'a', 'b', '{date}')"
         );
-        assert_refused(&bank, &bank.database, &sql, "23514").await;
+        assert_rejected(&bank, &bank.database, &sql, "23514").await;
     }
-    // Each time of the schema has a range or is written by functions alone, whoever writes it.
+    // Every time in the schema has a check of its range, or only functions write it.
     for (table, column, values) in [
         ("concurrency.deadlock_log", "deadlock_time", ""),
         (
@@ -133,8 +136,8 @@ async fn times_are_within_bounds(bank: TestBank) {
             let sql = format!(
                 "INSERT INTO {table} ({names}{comma}{column}) VALUES ({given}{comma}'{time}')"
             );
-            assert_refused(&bank, &bank.database, &sql, "42501").await;
-            assert_refused(&bank, &superuser, &sql, "23514").await;
+            assert_rejected(&bank, &bank.database, &sql, "42501").await;
+            assert_rejected(&bank, &superuser, &sql, "23514").await;
         }
     }
 }

@@ -1,31 +1,33 @@
-//! The ledger's own way into the journal, called by hand with the application's role: only what continues the books.
+//! `banking.post_transfers()`, called by hand with the application's role: it accepts only
+//! consistent calls.
 
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::{AccountId, AccountType, Currency, TransferRequest};
 
-use super::assert_refused;
+use super::assert_rejected;
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    what_does_not_continue_the_books_is_refused,
-    what_continues_the_books_gets_in,
-    its_setting_opens_no_other_door,
-    a_role_without_the_privilege_cannot_post,
-    a_guess_gets_in_only_while_its_conditions_hold,
-    a_guess_is_posted_at_the_servers_time_and_waits_for_nobody,
-    whoever_waited_is_held_against_what_the_other_left,
-    one_alone_is_held_against_the_same_as_many,
-    arrays_of_different_lengths_are_refused,
-    whoever_follows_waits_for_the_one_in_front,
-    whoever_follows_one_that_never_comes_leaves_nothing_behind,
-    whoever_follows_one_that_another_call_replaced_is_refused,
-    a_stranger_with_all_the_locks_stops_nobody,
-    a_cancelled_wait_leaves_no_lock_behind,
-    what_a_database_says_of_plans_and_names_does_not_count,
+    inconsistent_call_is_rejected,
+    consistent_call_is_posted,
+    posting_setting_gives_no_other_privilege,
+    role_without_the_privilege_cannot_post,
+    optimistic_call_is_posted_only_while_its_preconditions_hold,
+    optimistic_call_uses_the_servers_time_and_never_waits,
+    waiting_call_is_validated_against_the_committed_row,
+    single_transfer_is_validated_like_a_batch,
+    arrays_of_different_lengths_are_rejected,
+    successor_waits_for_its_predecessor,
+    successor_of_a_missing_predecessor_leaves_nothing,
+    successor_of_a_replaced_predecessor_is_rejected,
+    foreign_advisory_locks_block_no_call,
+    cancelled_wait_leaves_no_lock,
+    database_settings_do_not_change_plans_or_names,
 );
 
-/// The arguments of a call that is right: 5 from `A` to `B`, then 7 back. Each test changes something in it.
+/// The arguments of a consistent call: 5 from `A` to `B`, then 7 back. Each case changes some of
+/// them.
 #[derive(Clone)]
 struct Call(Vec<(&'static str, String)>);
 
@@ -58,7 +60,7 @@ impl Call {
         ])
     }
 
-    /// The first of the two alone, for which the function has a shorter way.
+    /// Returns the call with the first transfer alone, for which the function has a shorter path.
     fn first(&self) -> Self {
         let first = |value: &String| {
             let inner = value.trim_start_matches("'{").trim_end_matches("}'");
@@ -84,8 +86,8 @@ impl Call {
         call.sql()
     }
 
-    /// The call of somebody who decided without a lock.
-    fn guess(&self, conditions: &str) -> String {
+    /// Returns the optimistic call: decided without locks, and posted only under preconditions.
+    fn optimistic(&self, conditions: &str) -> String {
         let call = self.with(&[("p_posted_at", "'{2000-01-01,2000-01-01}'")]);
         call.replace("post_transfers(", &format!("post_transfers({conditions}, "))
     }
@@ -100,7 +102,8 @@ impl Call {
     }
 }
 
-/// `A` has the entries 1 and 2 and a balance of 90; `B` has entry 1 and a balance of 10.
+/// Opens `A` with the entries 1 and 2 and a balance of 90, and `B` with entry 1 and a balance of
+/// 10.
 async fn books(bank: &TestBank) -> (AccountId, AccountId) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let request = TransferRequest::new(a, b, czk("10"));
@@ -108,7 +111,7 @@ async fn books(bank: &TestBank) -> (AccountId, AccountId) {
     (a, b)
 }
 
-async fn what_does_not_continue_the_books_is_refused(bank: TestBank) {
+async fn inconsistent_call_is_rejected(bank: TestBank) {
     let (a, b) = books(&bank).await;
     let superuser = bank.superuser().await;
     let frozen = bank.account(czk("10")).await;
@@ -273,7 +276,7 @@ async fn what_does_not_continue_the_books_is_refused(bank: TestBank) {
             "NB002",
         ),
         (
-            "from nobody",
+            "from an unknown account",
             call.with(&[
                 ("p_from_account_id", &both(AccountId::new(), b)),
                 ("p_from_entry_number", "'{1,3}'"),
@@ -281,7 +284,7 @@ async fn what_does_not_continue_the_books_is_refused(bank: TestBank) {
             "NB002",
         ),
         (
-            "to nobody",
+            "to an unknown account",
             call.with(&[("p_to_account_id", &both(AccountId::new(), a))]),
             "NB002",
         ),
@@ -347,14 +350,14 @@ async fn what_does_not_continue_the_books_is_refused(bank: TestBank) {
     ];
     for (name, sql, sqlstate) in cases {
         for database in [&bank.database, &superuser] {
-            assert_refused(&bank, database, &format!("/* {name} */ {sql}"), sqlstate).await;
+            assert_rejected(&bank, database, &format!("/* {name} */ {sql}"), sqlstate).await;
         }
     }
     bank.assert_sound().await;
 }
 
-/// The control: the same call with nothing wrong in it. And one of nothing at all.
-async fn what_continues_the_books_gets_in(bank: TestBank) {
+/// The control: the unchanged call is posted, and so is an empty one.
+async fn consistent_call_is_posted(bank: TestBank) {
     let (a, b) = books(&bank).await;
     let transaction = bank.database.begin().await.unwrap();
     let call = Call::of(a, b).sql();
@@ -378,8 +381,9 @@ async fn what_continues_the_books_gets_in(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// The application may set what keeps the triggers from looking twice: it cannot write into the journal all the same.
-async fn its_setting_opens_no_other_door(bank: TestBank) {
+/// The application can set the setting that lets the triggers skip a check. It still has no
+/// privilege to write into the journal.
+async fn posting_setting_gives_no_other_privilege(bank: TestBank) {
     let (a, b) = books(&bank).await;
     let transfer = format!(
         "SET LOCAL neobank.posting = 'on';
@@ -387,13 +391,13 @@ async fn its_setting_opens_no_other_door(bank: TestBank) {
              to_entry_number, amount, currency_code, posted_at)
          VALUES ('00000000-0000-7000-8000-000000000001', 'transfer', '{a}', '{b}', 3, 2, 5, 'CZK', now())"
     );
-    assert_refused(&bank, &bank.database, &transfer, "42501").await;
+    assert_rejected(&bank, &bank.database, &transfer, "42501").await;
     let balance = format!(
         "SET LOCAL neobank.posting = 'on';
          UPDATE banking.accounts SET current_balance = 1000 WHERE account_id = '{a}'"
     );
-    assert_refused(&bank, &bank.database, &balance, "42501").await;
-    // A role that somebody has given this privilege is reported.
+    assert_rejected(&bank, &bank.database, &balance, "42501").await;
+    // The audit reports a role that was granted this privilege.
     let superuser = bank.superuser().await;
     let grant = "GRANT UPDATE (current_balance) ON banking.accounts TO neobank_app";
     superuser.execute(statement(grant, [])).await.unwrap();
@@ -404,130 +408,127 @@ async fn its_setting_opens_no_other_door(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_role_without_the_privilege_cannot_post(bank: TestBank) {
+async fn role_without_the_privilege_cannot_post(bank: TestBank) {
     let (a, b) = books(&bank).await;
     let mut config = bank.config();
     config.role = Some("neobank_read".to_owned());
     let reader = Database::connect(config).await.unwrap();
-    assert_refused(&bank, &reader, &Call::of(a, b).sql(), "42501").await;
+    assert_rejected(&bank, &reader, &Call::of(a, b).sql(), "42501").await;
 }
 
-async fn a_guess_gets_in_only_while_its_conditions_hold(bank: TestBank) {
+async fn optimistic_call_is_posted_only_while_its_preconditions_hold(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let witness = bank.account(czk("4")).await;
-    let used = TransferRequest::new(witness, bank.account(czk("0")).await, czk("1"));
+    let other = bank.account(czk("4")).await;
+    let used = TransferRequest::new(other, bank.account(czk("0")).await, czk("1"));
     bank.ledger
         .transfer(used.with_idempotency_key("used"))
         .await
         .unwrap();
     let version = async |account| bank.find(account).await.version;
-    let (of_a, of_witness) = (version(a).await, version(witness).await);
+    let (of_a, of_other) = (version(a).await, version(other).await);
     let call = Call::of(a, b);
-    let guard = format!("p_from_now => true, p_guard_account_id => '{a}', p_guard_version => ");
+    let fence = format!("p_from_now => true, p_guard_account_id => '{a}', p_guard_version => ");
     let of_b = version(b).await;
-    // As the accounts are when the call has moved its own: two entries on `b`, which then has 8.
-    let witnesses = |versions: &str, balances: &str, held: &str, limits: &str, statuses: &str| {
+    // The read set after the call's own postings: two entries on `b`, which then has a balance of
+    // 8.
+    let read_set = |versions: &str, balances: &str, held: &str, limits: &str, statuses: &str| {
         format!(
-            "p_witness_account_id => '{{{witness},{b}}}', p_witness_version => {versions}, \
+            "p_witness_account_id => '{{{other},{b}}}', p_witness_version => {versions}, \
              p_witness_balance => '{balances}', p_witness_held => '{held}', \
              p_witness_limit => '{limits}', p_witness_status => '{statuses}'"
         )
     };
-    let versions = format!("'{{{of_witness},{}}}'", of_b + 2);
-    let as_they_will_be = witnesses(&versions, "{3,8}", "{0,0}", "{0,0}", "{active,active}");
-    let changed = |one: String| format!("{guard} {of_a}, {one}");
+    let versions = format!("'{{{of_other},{}}}'", of_b + 2);
+    let expected = read_set(&versions, "{3,8}", "{0,0}", "{0,0}", "{active,active}");
+    let changed = |one: String| format!("{fence} {of_a}, {one}");
     for conditions in [
-        format!("{guard} {}", of_a - 1),
-        format!("{guard} {}", of_a + 1),
-        format!("{guard} NULL"),
-        changed(
-            as_they_will_be.replace(&versions, &format!("'{{{},{}}}'", of_witness + 1, of_b + 2)),
-        ),
-        changed(as_they_will_be.replace(&versions, &format!("'{{{of_witness},{of_b}}}'"))),
-        changed(as_they_will_be.replace(&versions, &format!("'{{{of_witness}}}'"))),
-        changed(as_they_will_be.replace(&versions, "NULL")),
-        // The version that is expected, and another account than was expected.
-        changed(witnesses(
+        format!("{fence} {}", of_a - 1),
+        format!("{fence} {}", of_a + 1),
+        format!("{fence} NULL"),
+        changed(expected.replace(&versions, &format!("'{{{},{}}}'", of_other + 1, of_b + 2))),
+        changed(expected.replace(&versions, &format!("'{{{of_other},{of_b}}}'"))),
+        changed(expected.replace(&versions, &format!("'{{{of_other}}}'"))),
+        changed(expected.replace(&versions, "NULL")),
+        // The expected version with an unexpected balance, held amount, limit or status.
+        changed(read_set(
             &versions,
             "{2,8}",
             "{0,0}",
             "{0,0}",
             "{active,active}",
         )),
-        changed(witnesses(
+        changed(read_set(
             &versions,
             "{3,15}",
             "{0,0}",
             "{0,0}",
             "{active,active}",
         )),
-        changed(witnesses(
+        changed(read_set(
             &versions,
             "{3,8}",
             "{1,0}",
             "{0,0}",
             "{active,active}",
         )),
-        changed(witnesses(
+        changed(read_set(
             &versions,
             "{3,8}",
             "{0,0}",
             "{5,0}",
             "{active,active}",
         )),
-        changed(witnesses(
+        changed(read_set(
             &versions,
             "{3,8}",
             "{0,0}",
             "{NULL,0}",
             "{active,active}",
         )),
-        changed(witnesses(
+        changed(read_set(
             &versions,
             "{3,8}",
             "{0,0}",
             "{0,0}",
             "{frozen,active}",
         )),
-        changed(witnesses(
+        changed(read_set(
             &versions,
             "{3}",
             "{0,0}",
             "{0,0}",
             "{active,active}",
         )),
-        // A key that has a transfer.
-        changed(format!(
-            "{as_they_will_be}, p_unused_key => '{{unused,used}}'"
-        )),
+        // An idempotency key that has a transfer.
+        changed(format!("{expected}, p_unused_key => '{{unused,used}}'")),
         changed("p_unused_key => '{used}'".to_owned()),
     ] {
-        let sql = call.guess(&conditions);
-        assert_refused(&bank, &bank.database, &sql, "NB002").await;
+        let sql = call.optimistic(&conditions);
+        assert_rejected(&bank, &bank.database, &sql, "NB002").await;
     }
-    // Moving the version is all that it takes to keep a call from getting in, now and ever.
+    // A change of the version alone rejects the call, now and in every later attempt.
     let touch = format!(
         "UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id = '{a}'"
     );
     bank.database.execute(statement(&touch, [])).await.unwrap();
-    let late = call.guess(&format!("{guard} {of_a}"));
-    assert_refused(&bank, &bank.database, &late, "NB002").await;
+    let late = call.optimistic(&format!("{fence} {of_a}"));
+    assert_rejected(&bank, &bank.database, &late, "NB002").await;
     let of_a = version(a).await;
-    let right = call.guess(&format!(
-        "{guard} {of_a}, {as_they_will_be}, p_unused_key => '{{unused}}'"
+    let right = call.optimistic(&format!(
+        "{fence} {of_a}, {expected}, p_unused_key => '{{unused}}'"
     ));
     bank.database.execute(statement(&right, [])).await.unwrap();
     assert_eq!(bank.balance(a).await, czk("92"));
     bank.assert_sound().await;
 }
 
-async fn a_guess_is_posted_at_the_servers_time_and_waits_for_nobody(bank: TestBank) {
+async fn optimistic_call_uses_the_servers_time_and_never_waits(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let call = Call::of(a, b).guess("p_from_now => true");
+    let call = Call::of(a, b).optimistic("p_from_now => true");
     let holder = bank.database.begin().await.unwrap();
     let lock = format!("SELECT FROM banking.accounts WHERE account_id = '{b}' FOR NO KEY UPDATE");
     holder.execute(statement(&lock, [])).await.unwrap();
-    assert_refused(&bank, &bank.database, &call, "55P03").await;
+    assert_rejected(&bank, &bank.database, &call, "55P03").await;
     holder.rollback().await.unwrap();
 
     let transaction = bank.database.begin().await.unwrap();
@@ -554,8 +555,9 @@ async fn a_guess_is_posted_at_the_servers_time_and_waits_for_nobody(bank: TestBa
     bank.assert_sound().await;
 }
 
-/// The balances are held against the row as it is under its lock, not as it was when the statement began.
-async fn whoever_waited_is_held_against_what_the_other_left(bank: TestBank) {
+/// The function validates balances against the row under its lock, not against the statement's
+/// snapshot.
+async fn waiting_call_is_validated_against_the_committed_row(bank: TestBank) {
     for commits in [true, false] {
         let (a, b) = books(&bank).await;
         let first = bank.database.begin().await.unwrap();
@@ -599,20 +601,20 @@ async fn whoever_waited_is_held_against_what_the_other_left(bank: TestBank) {
     }
 }
 
-async fn one_alone_is_held_against_the_same_as_many(bank: TestBank) {
+async fn single_transfer_is_validated_like_a_batch(bank: TestBank) {
     let (a, b) = books(&bank).await;
     let frozen = bank.account(czk("10")).await;
     accounts::freeze(&bank.database, frozen).await.unwrap();
     let call = Call::of(a, b).first();
-    let nobody = AccountId::new();
+    let unknown = AccountId::new();
     let to = |account: AccountId| format!("'{{{account}}}'");
     let version = bank.find(a).await.version;
-    let guard = format!("p_from_now => true, p_guard_account_id => '{a}', p_guard_version => ");
+    let fence = format!("p_from_now => true, p_guard_account_id => '{a}', p_guard_version => ");
     let guarded = |version: i64| {
         let call = call.with(&[("p_posted_at", "'{2000-01-01}'")]);
         call.replace(
             "post_transfers(",
-            &format!("post_transfers({guard} {version}, "),
+            &format!("post_transfers({fence} {version}, "),
         )
     };
     let cases = [
@@ -689,13 +691,13 @@ async fn one_alone_is_held_against_the_same_as_many(bank: TestBank) {
             "NB002",
         ),
         (
-            "from nobody",
-            call.with(&[("p_from_account_id", &to(nobody))]),
+            "from an unknown account",
+            call.with(&[("p_from_account_id", &to(unknown))]),
             "NB002",
         ),
         (
-            "to nobody",
-            call.with(&[("p_to_account_id", &to(nobody))]),
+            "to an unknown account",
+            call.with(&[("p_to_account_id", &to(unknown))]),
             "NB002",
         ),
         (
@@ -747,15 +749,15 @@ async fn one_alone_is_held_against_the_same_as_many(bank: TestBank) {
             call.with(&[("p_idempotency_key", "'{NULL,x}'")]),
             "NB002",
         ),
-        ("a guard that has moved", guarded(version + 1), "NB002"),
+        ("a fence that has moved", guarded(version + 1), "NB002"),
     ];
     let superuser = bank.superuser().await;
     for (name, sql, sqlstate) in cases {
         for database in [&bank.database, &superuser] {
-            assert_refused(&bank, database, &format!("/* {name} */ {sql}"), sqlstate).await;
+            assert_rejected(&bank, database, &format!("/* {name} */ {sql}"), sqlstate).await;
         }
     }
-    // The control: the same with nothing wrong in it.
+    // The control: the unchanged call is posted.
     let right = guarded(version);
     bank.database.execute(statement(&right, [])).await.unwrap();
     assert_eq!(
@@ -765,7 +767,7 @@ async fn one_alone_is_held_against_the_same_as_many(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn arrays_of_different_lengths_are_refused(bank: TestBank) {
+async fn arrays_of_different_lengths_are_rejected(bank: TestBank) {
     let (a, b) = books(&bank).await;
     for call in [Call::of(a, b), Call::of(a, b).first()] {
         for (name, value) in &call.0 {
@@ -775,14 +777,14 @@ async fn arrays_of_different_lengths_are_refused(bank: TestBank) {
             };
             for other in [longer.as_str(), "'{}'", "NULL"] {
                 let sql = format!("/* {name} */ {}", call.with(&[(name, other)]));
-                assert_refused(&bank, &bank.database, &sql, "NB002").await;
+                assert_rejected(&bank, &bank.database, &sql, "NB002").await;
             }
         }
     }
     bank.assert_sound().await;
 }
 
-/// What continues the books once [`Call::of`] is there.
+/// Returns a call that is consistent after [`Call::of`].
 fn next(a: AccountId, b: AccountId) -> Call {
     let mut call = Call::of(a, b);
     for (name, value) in &mut call.0 {
@@ -797,10 +799,11 @@ fn next(a: AccountId, b: AccountId) -> Call {
     call
 }
 
-/// Behind the call that [`Call::of`] is, whose turn is 77.
-const BEHIND: &str = "p_after => 77, p_after_transfer_id => '00000000-0000-7000-8000-000000000001'";
+/// The arguments of a successor of the call [`Call::of`], whose batch lock is 77.
+const SUCCESSOR: &str =
+    "p_after => 77, p_after_transfer_id => '00000000-0000-7000-8000-000000000001'";
 
-/// Advisory locks of anybody in this database.
+/// Returns the number of advisory locks in this database.
 async fn advisory_locks(bank: &TestBank) -> i64 {
     let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
@@ -808,28 +811,33 @@ async fn advisory_locks(bank: &TestBank) -> i64 {
     superuser.fetch_value(statement(sql, [])).await.unwrap()
 }
 
-async fn whoever_follows_waits_for_the_one_in_front(bank: TestBank) {
+async fn successor_waits_for_its_predecessor(bank: TestBank) {
     let (a, b) = books(&bank).await;
     for commits in [false, true] {
-        // It waits for a moment only, which can be over on a busy machine before anybody has seen it wait.
+        // The successor waits so briefly that a busy machine may miss the wait, so the test repeats
+        // it.
         for attempt in 0.. {
             assert!(attempt < 100, "it was never seen to wait and succeed");
-            let front = bank.database.begin().await.unwrap();
-            let turn = Call::of(a, b).guess("p_from_now => true, p_turn => 77");
-            front.execute(statement(&turn, [])).await.unwrap();
-            let call = next(a, b).guess(&format!("p_from_now => true, {BEHIND}"));
+            let predecessor = bank.database.begin().await.unwrap();
+            let batch_lock = Call::of(a, b).optimistic("p_from_now => true, p_turn => 77");
+            predecessor
+                .execute(statement(&batch_lock, []))
+                .await
+                .unwrap();
+            let call = next(a, b).optimistic(&format!("p_from_now => true, {SUCCESSOR}"));
             let database = bank.database.clone();
-            let behind = tokio::spawn(async move { database.execute(statement(&call, [])).await });
-            while advisory_locks(&bank).await < 2 && !behind.is_finished() {
+            let successor =
+                tokio::spawn(async move { database.execute(statement(&call, [])).await });
+            while advisory_locks(&bank).await < 2 && !successor.is_finished() {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
-            let waited = !behind.is_finished();
+            let waited = !successor.is_finished();
             if !(commits && waited) {
-                front.rollback().await.unwrap();
+                predecessor.rollback().await.unwrap();
             } else {
-                front.commit().await.unwrap();
+                predecessor.commit().await.unwrap();
             }
-            let outcome = behind.await.unwrap();
+            let outcome = successor.await.unwrap();
             if !waited {
                 assert_eq!(outcome.unwrap_err().server().unwrap().sqlstate, "NB002");
                 continue;
@@ -840,10 +848,10 @@ async fn whoever_follows_waits_for_the_one_in_front(bank: TestBank) {
             let error = outcome.unwrap_err();
             let sqlstate = error.server().unwrap().sqlstate.as_str();
             assert_eq!(sqlstate, "NB002");
-            // The commit came, and too late.
+            // The predecessor committed too late.
             if commits {
                 bank.database
-                    .execute(statement(&next(a, b).guess("p_from_now => true"), []))
+                    .execute(statement(&next(a, b).optimistic("p_from_now => true"), []))
                     .await
                     .unwrap();
                 break;
@@ -859,57 +867,70 @@ async fn whoever_follows_waits_for_the_one_in_front(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn whoever_follows_one_that_never_comes_leaves_nothing_behind(bank: TestBank) {
+async fn successor_of_a_missing_predecessor_leaves_nothing(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let call = next(a, b).guess(&format!("p_from_now => true, p_turn => 78, {BEHIND}"));
-    assert_refused(&bank, &bank.database, &call, "NB002").await;
+    let call = next(a, b).optimistic(&format!("p_from_now => true, p_turn => 78, {SUCCESSOR}"));
+    assert_rejected(&bank, &bank.database, &call, "NB002").await;
     let transaction = bank.database.begin().await.unwrap();
-    let turn = "SELECT pg_advisory_xact_lock(77)";
-    transaction.execute(statement(turn, [])).await.unwrap();
-    assert_refused(&bank, &bank.database, &call, "NB002").await;
-    assert_eq!(advisory_locks(&bank).await, 1, "the one in front");
+    let batch_lock = "SELECT pg_advisory_xact_lock(77)";
+    transaction
+        .execute(statement(batch_lock, []))
+        .await
+        .unwrap();
+    assert_rejected(&bank, &bank.database, &call, "NB002").await;
+    assert_eq!(advisory_locks(&bank).await, 1, "the predecessor's own");
     transaction.rollback().await.unwrap();
     assert_eq!(advisory_locks(&bank).await, 0);
     bank.assert_sound().await;
 }
 
-/// The accounts are exactly as the call in front was to leave them, and it was another one that left them so.
-async fn whoever_follows_one_that_another_call_replaced_is_refused(bank: TestBank) {
+/// Another call left the accounts exactly in the state that the predecessor would have left.
+async fn successor_of_a_replaced_predecessor_is_rejected(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let other = Call::of(a, b).guess("p_from_now => true, p_turn => 77");
+    let other = Call::of(a, b).optimistic("p_from_now => true, p_turn => 77");
     let other = other.replace("-7000-8000-", "-7000-8002-");
     bank.database.execute(statement(&other, [])).await.unwrap();
-    let behind = next(a, b).guess(&format!("p_from_now => true, {BEHIND}"));
-    assert_refused(&bank, &bank.database, &behind, "NB002").await;
-    let alone = next(a, b).guess("p_from_now => true");
+    let successor = next(a, b).optimistic(&format!("p_from_now => true, {SUCCESSOR}"));
+    assert_rejected(&bank, &bank.database, &successor, "NB002").await;
+    let alone = next(a, b).optimistic("p_from_now => true");
     bank.database.execute(statement(&alone, [])).await.unwrap();
     bank.assert_sound().await;
 }
 
-async fn a_stranger_with_all_the_locks_stops_nobody(bank: TestBank) {
+async fn foreign_advisory_locks_block_no_call(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let stranger = bank.database.begin().await.unwrap();
+    let foreign = bank.database.begin().await.unwrap();
     let locks = "SELECT pg_advisory_xact_lock(key) FROM unnest('{77,78}'::bigint[]) AS key";
-    stranger.execute(statement(locks, [])).await.unwrap();
-    let front = Call::of(a, b).guess("p_from_now => true, p_turn => 77");
-    bank.database.execute(statement(&front, [])).await.unwrap();
-    let behind = next(a, b).guess(&format!("p_from_now => true, p_turn => 78, {BEHIND}"));
-    bank.database.execute(statement(&behind, [])).await.unwrap();
-    stranger.rollback().await.unwrap();
+    foreign.execute(statement(locks, [])).await.unwrap();
+    let predecessor = Call::of(a, b).optimistic("p_from_now => true, p_turn => 77");
+    bank.database
+        .execute(statement(&predecessor, []))
+        .await
+        .unwrap();
+    let successor =
+        next(a, b).optimistic(&format!("p_from_now => true, p_turn => 78, {SUCCESSOR}"));
+    bank.database
+        .execute(statement(&successor, []))
+        .await
+        .unwrap();
+    foreign.rollback().await.unwrap();
     assert_eq!(bank.balance(a).await, czk("94"));
     bank.assert_sound().await;
 }
 
-async fn a_cancelled_wait_leaves_no_lock_behind(bank: TestBank) {
+async fn cancelled_wait_leaves_no_lock(bank: TestBank) {
     let (a, b) = books(&bank).await;
     let mut config = bank.config();
     config.pool_max = 1;
     let database = Database::connect(config).await.unwrap();
     let superuser = bank.superuser().await;
-    let front = bank.database.begin().await.unwrap();
-    let turn = "SELECT pg_advisory_xact_lock(77)";
-    front.execute(statement(turn, [])).await.unwrap();
-    let call = next(a, b).guess(&format!("p_from_now => true, p_turn => 78, {BEHIND}"));
+    let predecessor = bank.database.begin().await.unwrap();
+    let batch_lock = "SELECT pg_advisory_xact_lock(77)";
+    predecessor
+        .execute(statement(batch_lock, []))
+        .await
+        .unwrap();
+    let call = next(a, b).optimistic(&format!("p_from_now => true, p_turn => 78, {SUCCESSOR}"));
     let mut cancelled = 0;
     for _ in 0..2_000 {
         let (outcome, count) = tokio::join!(database.execute(statement(&call, [])), async {
@@ -920,7 +941,7 @@ async fn a_cancelled_wait_leaves_no_lock_behind(bank: TestBank) {
         });
         let error = outcome.unwrap_err();
         cancelled += i64::from(error.server().unwrap().sqlstate == "57014");
-        // The server answers before it has given back what the transaction held.
+        // The server answers before it releases the locks of the transaction.
         let mut locks = 0;
         for _ in 0..6_000 {
             locks = advisory_locks(&bank).await;
@@ -935,12 +956,13 @@ async fn a_cancelled_wait_leaves_no_lock_behind(bank: TestBank) {
         }
     }
     assert!(cancelled > 0, "none was cancelled");
-    front.rollback().await.unwrap();
+    predecessor.rollback().await.unwrap();
     assert_eq!(advisory_locks(&bank).await, 0);
 }
 
-/// Also with a schema in front that has a function and an operator of its own for each name.
-async fn what_a_database_says_of_plans_and_names_does_not_count(bank: TestBank) {
+/// The settings of the database include a search path with a schema that has a function and an
+/// operator for each name.
+async fn database_settings_do_not_change_plans_or_names(bank: TestBank) {
     let superuser = bank.superuser().await;
     for sql in [
         "CREATE SCHEMA evil",
@@ -963,10 +985,10 @@ async fn what_a_database_says_of_plans_and_names_does_not_count(bank: TestBank) 
     }
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let database = Database::connect(bank.config()).await.unwrap();
-    for remembered in [neobank_domain::Ledger::ACCOUNT_CACHE_CAPACITY, 0] {
+    for capacity in [neobank_domain::Ledger::ACCOUNT_CACHE_CAPACITY, 0] {
         let ledger =
-            neobank_domain::Ledger::new(database.clone()).with_account_cache_capacity(remembered);
-        let key = |number| format!("{remembered} {number}");
+            neobank_domain::Ledger::new(database.clone()).with_account_cache_capacity(capacity);
+        let key = |number| format!("{capacity} {number}");
         let request =
             |number| TransferRequest::new(from, to, czk("1")).with_idempotency_key(key(number));
         for number in 0..10 {

@@ -1,20 +1,20 @@
-//! What the roles of applications and of readers may not do.
+//! The limits of the roles of applications and readers.
 
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::ledger::SystemAccount;
 
-use super::assert_refused;
+use super::assert_rejected;
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    the_application_makes_no_account_without_a_limit,
-    the_application_does_not_touch_the_banks_own,
-    the_application_is_not_the_owner,
-    functions_are_for_those_they_are_granted_to,
-    readers_read,
+    application_cannot_open_an_account_without_a_limit,
+    application_cannot_change_system_accounts,
+    application_lacks_the_owners_privileges,
+    functions_are_executable_by_granted_roles_only,
+    reader_can_read_and_cannot_write,
 );
 
-async fn the_application_makes_no_account_without_a_limit(bank: TestBank) {
+async fn application_cannot_open_an_account_without_a_limit(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let insert = |account_type: &str, customer: &str, limit: &str| {
         format!(
@@ -48,11 +48,11 @@ async fn the_application_makes_no_account_without_a_limit(bank: TestBank) {
             "42501",
         ),
     ] {
-        assert_refused(&bank, &bank.database, &sql, sqlstate).await;
+        assert_rejected(&bank, &bank.database, &sql, sqlstate).await;
     }
 }
 
-async fn the_application_does_not_touch_the_banks_own(bank: TestBank) {
+async fn application_cannot_change_system_accounts(bank: TestBank) {
     bank.account(czk("10")).await;
     let external = SystemAccount::External.id(czk("0").currency());
     for change in [
@@ -64,11 +64,11 @@ async fn the_application_does_not_touch_the_banks_own(bank: TestBank) {
         "closed_at = now()",
     ] {
         let sql = format!("UPDATE banking.accounts SET {change} WHERE account_id = '{external}'");
-        assert_refused(&bank, &bank.database, &sql, "42501").await;
+        assert_rejected(&bank, &bank.database, &sql, "42501").await;
     }
 }
 
-async fn the_application_is_not_the_owner(bank: TestBank) {
+async fn application_lacks_the_owners_privileges(bank: TestBank) {
     bank.account(czk("10")).await;
     for sql in [
         "ALTER TABLE banking.transactions DISABLE TRIGGER ALL",
@@ -90,9 +90,9 @@ async fn the_application_is_not_the_owner(bank: TestBank) {
         "UPDATE banking.customers SET customer_number = 'C1'",
         "UPDATE banking.customers SET created_at = now()",
     ] {
-        assert_refused(&bank, &bank.database, sql, "42501").await;
+        assert_rejected(&bank, &bank.database, sql, "42501").await;
     }
-    // Granting what one does not have is a warning in PostgreSQL, and grants nothing.
+    // In PostgreSQL, granting a privilege that the grantor lacks is a warning and grants nothing.
     let grant = bank
         .database
         .execute(statement("GRANT UPDATE ON banking.accounts TO PUBLIC", []))
@@ -108,7 +108,7 @@ async fn the_application_is_not_the_owner(bank: TestBank) {
     assert!(!granted, "{grant:?}");
 }
 
-async fn functions_are_for_those_they_are_granted_to(bank: TestBank) {
+async fn functions_are_executable_by_granted_roles_only(bank: TestBank) {
     let sql = "SELECT string_agg(p.proname || ' ' || r.rolname, ', ' ORDER BY p.proname, r.rolname)
                FROM pg_proc AS p, pg_roles AS r
                WHERE p.pronamespace = 'banking'::regnamespace AND r.rolname IN ('neobank_app', 'neobank_read', 'neobank_import')
@@ -124,7 +124,7 @@ async fn functions_are_for_those_they_are_granted_to(bank: TestBank) {
          system_account_id neobank_app, system_account_id neobank_import, system_account_id neobank_read, \
          update_account_optimistic neobank_app, uuid_v7 neobank_app, uuid_v7 neobank_import"
     );
-    // Whoever is neither has nothing, also not by PUBLIC.
+    // A role that is neither has no privileges, also not through PUBLIC.
     let superuser = bank.superuser().await;
     let sql = "SELECT count(*) FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS granted
                WHERE p.pronamespace IN ('banking'::regnamespace) AND granted.grantee = 0";
@@ -135,7 +135,7 @@ async fn functions_are_for_those_they_are_granted_to(bank: TestBank) {
             .unwrap(),
         0
     );
-    // Those that act as their owner name the schemas they look into, and nobody's own comes before.
+    // Every function pins its search path, so that a caller's schema never comes first.
     let sql = "SELECT count(*) FROM pg_proc AS p WHERE p.pronamespace = 'banking'::regnamespace
                  AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)";
     assert_eq!(
@@ -145,7 +145,8 @@ async fn functions_are_for_those_they_are_granted_to(bank: TestBank) {
             .unwrap(),
         0
     );
-    // The one that acts as its owner opens accounts that are known, once, and none for texts that are no currency.
+    // The security-definer function opens known accounts once, and none for a text that is not a
+    // currency.
     for text in ["XXX", "", "czk", "'; DROP TABLE banking.accounts; --"] {
         let before = bank.fingerprint().await;
         let sql = "SELECT banking.open_system_accounts($1)::text";
@@ -157,7 +158,7 @@ async fn functions_are_for_those_they_are_granted_to(bank: TestBank) {
     }
 }
 
-async fn readers_read(bank: TestBank) {
+async fn reader_can_read_and_cannot_write(bank: TestBank) {
     bank.account(czk("10")).await;
     let mut config = bank.config();
     config.role = Some("neobank_read".to_owned());
@@ -174,14 +175,14 @@ async fn readers_read(bank: TestBank) {
             .execute(statement(&format!("SELECT * FROM banking.{table}"), []))
             .await
             .unwrap();
-        assert_refused(
+        assert_rejected(
             &bank,
             &reader,
             &format!("INSERT INTO banking.{table} DEFAULT VALUES"),
             "42501",
         )
         .await;
-        assert_refused(
+        assert_rejected(
             &bank,
             &reader,
             &format!("DELETE FROM banking.{table}"),
@@ -189,7 +190,7 @@ async fn readers_read(bank: TestBank) {
         )
         .await;
     }
-    assert_refused(
+    assert_rejected(
         &bank,
         &reader,
         "SELECT banking.open_system_accounts('EUR')",

@@ -1,4 +1,4 @@
-//! Calls at once with the same customers, each in an order of its own.
+//! Concurrent merges for the same customers, each in another order.
 
 use futures_util::future::join_all;
 use neobank_db::{ErrorClass, Executor, statement};
@@ -9,11 +9,11 @@ use super::{kept, update};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    orders_of_their_own_do_not_deadlock,
-    the_same_by_hand_does_deadlock
+    concurrent_merges_in_different_orders_do_not_deadlock,
+    same_updates_by_hand_deadlock
 );
 
-async fn orders_of_their_own_do_not_deadlock(bank: TestBank) {
+async fn concurrent_merges_in_different_orders_do_not_deadlock(bank: TestBank) {
     let mut customers = Vec::new();
     for _ in 0..40 {
         customers.push(bank.customer().await);
@@ -43,14 +43,15 @@ async fn orders_of_their_own_do_not_deadlock(bank: TestBank) {
             "{outcomes:?}"
         );
     }
-    // No key of any call was lost.
+    // Every call's keys were stored.
     for customer in customers {
         assert_eq!(super::object(kept(&bank, customer).await).len(), 8 * 16);
     }
 }
 
-/// The control: the same without the order, held open in between, so that this test would see a deadlock.
-async fn the_same_by_hand_does_deadlock(bank: TestBank) {
+/// The control: the same updates without the order of the identifiers deadlock, so this test would
+/// detect a deadlock.
+async fn same_updates_by_hand_deadlock(bank: TestBank) {
     let pair = [bank.customer().await, bank.customer().await];
     preferences::merge(
         &bank.database,

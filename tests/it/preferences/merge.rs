@@ -1,4 +1,4 @@
-//! What a merge leaves.
+//! The preferences that a merge stores.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::preferences;
@@ -8,14 +8,14 @@ use super::{kept, update};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    key_by_key,
-    a_customer_twice_in_one_call_is_merged_in_order,
-    values_of_every_kind_come_back,
-    many_customers_in_one_statement,
-    the_time_of_the_update_moves,
+    merge_replaces_given_keys_and_keeps_others,
+    repeated_customer_is_merged_in_list_order,
+    values_of_every_type_are_read_back,
+    many_customers_are_merged_in_one_statement,
+    merge_raises_the_update_time,
 );
 
-async fn key_by_key(bank: TestBank) {
+async fn merge_replaces_given_keys_and_keeps_others(bank: TestBank) {
     let customer = bank.customer().await;
     assert_eq!(kept(&bank, customer).await, json!({}));
     for (given, expected) in [
@@ -27,12 +27,12 @@ async fn key_by_key(bank: TestBank) {
             json!({"paper": false, "theme": {"dark": true, "size": 3}}),
             json!({"language": "cs", "paper": false, "theme": {"dark": true, "size": 3}}),
         ),
-        // A nested object is a value like any other: replaced, not merged.
+        // A nested object is replaced as a whole, like any other value.
         (
             json!({"theme": {"size": 4}}),
             json!({"language": "cs", "paper": false, "theme": {"size": 4}}),
         ),
-        // Null is a value too; it does not take the key away.
+        // Null is a value too: it does not delete the key.
         (
             json!({"language": null}),
             json!({"language": null, "paper": false, "theme": {"size": 4}}),
@@ -53,7 +53,7 @@ async fn key_by_key(bank: TestBank) {
     assert_eq!(preferences::merge(&bank.database, &[]).await.unwrap(), 0);
 }
 
-async fn a_customer_twice_in_one_call_is_merged_in_order(bank: TestBank) {
+async fn repeated_customer_is_merged_in_list_order(bank: TestBank) {
     let (customer, other) = (bank.customer().await, bank.customer().await);
     let updates = [
         update(customer, json!({"a": 1, "b": {"x": 1}})),
@@ -72,7 +72,7 @@ async fn a_customer_twice_in_one_call_is_merged_in_order(bank: TestBank) {
     assert_eq!(kept(&bank, other).await, json!({"a": "other"}));
 }
 
-async fn values_of_every_kind_come_back(bank: TestBank) {
+async fn values_of_every_type_are_read_back(bank: TestBank) {
     let customer = bank.customer().await;
     let given = json!({
         "": "empty key", "null": null, "yes": true, "number": -1.5, "large": u64::MAX, "text": "o'brien \\ \" % _ $1 \u{1}",
@@ -84,7 +84,7 @@ async fn values_of_every_kind_come_back(bank: TestBank) {
     assert_eq!(kept(&bank, customer).await, given);
 }
 
-async fn many_customers_in_one_statement(bank: TestBank) {
+async fn many_customers_are_merged_in_one_statement(bank: TestBank) {
     let superuser = bank.superuser().await;
     superuser
         .execute(statement(
@@ -94,7 +94,8 @@ async fn many_customers_in_one_statement(bank: TestBank) {
         ))
         .await
         .unwrap();
-    // Every statement that inserts or updates here would run this: one statement, one row.
+    // This statement trigger counts the statements that insert or update here: one statement, one
+    // row.
     for sql in [
         "CREATE TABLE public.statements (n integer)",
         "GRANT INSERT ON public.statements TO neobank_app",
@@ -143,7 +144,7 @@ async fn many_customers_in_one_statement(bank: TestBank) {
     }
 }
 
-async fn the_time_of_the_update_moves(bank: TestBank) {
+async fn merge_raises_the_update_time(bank: TestBank) {
     let (customer, other) = (bank.customer().await, bank.customer().await);
     let both = [update(customer, json!({})), update(other, json!({}))];
     preferences::merge(&bank.database, &both).await.unwrap();
@@ -153,7 +154,7 @@ async fn the_time_of_the_update_moves(bank: TestBank) {
     )
     .await
     .unwrap();
-    // Both rows were made by one statement, so the one that was updated later has the later time.
+    // One statement inserted both rows, so the updated one has the later time.
     let order =
         "SELECT customer_id FROM banking.customer_preferences ORDER BY updated_at DESC LIMIT 1";
     let latest: uuid::Uuid = bank

@@ -1,4 +1,4 @@
-//! B11: preferences are merged key by key, many customers at once.
+//! Preferences: merged key by key, for many customers in one statement.
 
 mod concurrency;
 mod merge;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::harness::TestBank;
 
-/// An update from JSON.
+/// Returns an update with preferences from a JSON object.
 pub(crate) fn update(customer_id: CustomerId, preferences: Value) -> PreferenceUpdate {
     PreferenceUpdate {
         customer_id,

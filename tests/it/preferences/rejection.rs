@@ -1,4 +1,4 @@
-//! A merge that is refused names what is wrong and changes nothing.
+//! A rejected merge names its cause and changes nothing.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::CustomerId;
@@ -10,10 +10,10 @@ use crate::harness::TestBank;
 
 on_both_versions!(
     unknown_customers_are_named,
-    unknown_customers_are_named_inside_a_transaction_that_goes_on,
-    a_nul_is_a_clear_error,
-    a_number_that_would_be_rounded_is_named_and_not_rounded,
-    too_many_are_refused,
+    unknown_customers_leave_the_transaction_usable,
+    nul_character_is_rejected,
+    number_that_would_be_rounded_is_rejected_by_name,
+    too_many_updates_are_rejected,
 );
 
 async fn unknown_customers_are_named(bank: TestBank) {
@@ -46,15 +46,15 @@ async fn unknown_customers_are_named(bank: TestBank) {
     assert_eq!(bank.count("banking.customer_preferences").await, 1);
 }
 
-async fn unknown_customers_are_named_inside_a_transaction_that_goes_on(bank: TestBank) {
+async fn unknown_customers_leave_the_transaction_usable(bank: TestBank) {
     let (customer, unknown) = (bank.customer().await, CustomerId::new());
     bank.database
         .transaction(async |transaction| {
             preferences::merge(transaction, &[update(customer, json!({"a": 1}))]).await?;
-            let refused = preferences::merge(transaction, &[update(customer, json!({"a": 2})), update(unknown, json!({}))]).await;
+            let rejected = preferences::merge(transaction, &[update(customer, json!({"a": 2})), update(unknown, json!({}))]).await;
             assert!(
-                matches!(&refused, Err(PreferenceError::UnknownCustomers { customers }) if *customers == [unknown]),
-                "{refused:?}"
+                matches!(&rejected, Err(PreferenceError::UnknownCustomers { customers }) if *customers == [unknown]),
+                "{rejected:?}"
             );
             preferences::merge(transaction, &[update(customer, json!({"b": 3}))]).await
         })
@@ -63,8 +63,8 @@ async fn unknown_customers_are_named_inside_a_transaction_that_goes_on(bank: Tes
     assert_eq!(kept(&bank, customer).await, json!({"a": 1, "b": 3}));
 }
 
-/// Written by another program, which PostgreSQL lets keep any number.
-async fn a_number_that_would_be_rounded_is_named_and_not_rounded(bank: TestBank) {
+/// Another program stored the number; PostgreSQL admits any number in a JSON value.
+async fn number_that_would_be_rounded_is_rejected_by_name(bank: TestBank) {
     const NUMBER: &str = "0.123456789012345678901234567890";
     let customer = bank.customer().await;
     let sql = "INSERT INTO banking.customer_preferences (customer_id, preferences) VALUES ($1, $2::text::jsonb)";
@@ -73,7 +73,7 @@ async fn a_number_that_would_be_rounded_is_named_and_not_rounded(bank: TestBank)
         .execute(statement(sql, [customer.as_uuid().into(), json.into()]))
         .await
         .unwrap();
-    // Merging leaves it exactly as it is, and reading says what it cannot give.
+    // A merge of other keys keeps the number exact, and reading names it in an error.
     let update =
         PreferenceUpdate::from_json(customer, r#"{"language": "cs", "rate": 0.1}"#).unwrap();
     preferences::merge(&bank.database, &[update]).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_number_that_would_be_rounded_is_named_and_not_rounded(bank: TestBank)
     assert_eq!(stored, NUMBER);
 }
 
-async fn a_nul_is_a_clear_error(bank: TestBank) {
+async fn nul_character_is_rejected(bank: TestBank) {
     let (customer, other) = (bank.customer().await, bank.customer().await);
     for given in [
         json!({"a\0": 1}),
@@ -113,7 +113,7 @@ async fn a_nul_is_a_clear_error(bank: TestBank) {
     assert_eq!(bank.count("banking.customer_preferences").await, 0);
 }
 
-async fn too_many_are_refused(bank: TestBank) {
+async fn too_many_updates_are_rejected(bank: TestBank) {
     let customer = bank.customer().await;
     let updates = vec![update(customer, json!({})); CUSTOMERS_MAX + 1];
     let error = preferences::merge(&bank.database, &updates)

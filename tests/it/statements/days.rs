@@ -1,4 +1,5 @@
-//! Whose days: those of the account's zone, clock changes included, or those of UTC.
+//! The days of a statement: those of the account's time zone with its clock changes, or those of
+//! UTC.
 
 use neobank_domain::AccountId;
 use neobank_domain::statements::{self, Days, StatementRequest};
@@ -7,15 +8,15 @@ use super::{account_in, day, post, time};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    days_begin_where_the_clocks_of_the_zone_say,
-    entries_fall_on_the_days_of_the_zone
+    days_begin_by_the_clocks_of_the_zone,
+    entries_are_on_the_days_of_the_zone
 );
 
-/// When a day begins in a zone, as the public time zone data says.
+/// The first moment of a day in a time zone, from the public time zone data.
 const BEGINNINGS: &[(&str, &str, &str)] = &[
     ("Europe/Prague", "2025-01-15", "2025-01-14T23:00:00Z"),
     ("Europe/Prague", "2025-07-15", "2025-07-14T22:00:00Z"),
-    // 23 hours and 25 hours.
+    // Days of 23 and of 25 hours.
     ("Europe/Prague", "2025-03-30", "2025-03-29T23:00:00Z"),
     ("Europe/Prague", "2025-03-31", "2025-03-30T22:00:00Z"),
     ("Europe/Prague", "2025-10-26", "2025-10-25T22:00:00Z"),
@@ -23,19 +24,19 @@ const BEGINNINGS: &[(&str, &str, &str)] = &[
     ("Pacific/Kiritimati", "2025-01-01", "2024-12-31T10:00:00Z"),
     ("America/St_Johns", "2025-01-01", "2025-01-01T03:30:00Z"),
     ("America/St_Johns", "2025-07-01", "2025-07-01T02:30:00Z"),
-    // The clock went from 24:00 to 1:00: the day has no midnight.
+    // The clock went from 24:00 to 1:00, so the day has no midnight.
     ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z"),
-    // The clock goes from 1:00 to 0:00: the day has two, and begins with the first.
+    // The clock goes from 1:00 to 0:00, so the day has two midnights and begins with the first.
     ("America/Havana", "2024-11-03", "2024-11-03T04:00:00Z"),
     ("America/Havana", "2024-11-04", "2024-11-04T05:00:00Z"),
-    // The day was left out: it ends where it begins.
+    // The zone skipped the day, so it ends where it begins.
     ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z"),
     ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z"),
     ("Australia/Lord_Howe", "2025-04-06", "2025-04-05T13:00:00Z"),
     ("Australia/Lord_Howe", "2025-04-07", "2025-04-06T13:30:00Z"),
 ];
 
-async fn days_begin_where_the_clocks_of_the_zone_say(bank: TestBank) {
+async fn days_begin_by_the_clocks_of_the_zone(bank: TestBank) {
     for (zone, date, beginning) in BEGINNINGS {
         let account = account_in(&bank, zone).await;
         let date = day(date);
@@ -87,7 +88,7 @@ async fn numbers(bank: &TestBank, account: AccountId, date: &str, days: Days) ->
         .collect()
 }
 
-async fn entries_fall_on_the_days_of_the_zone(bank: TestBank) {
+async fn entries_are_on_the_days_of_the_zone(bank: TestBank) {
     let prague = account_in(&bank, "Europe/Prague").await;
     let moments = [
         "2025-03-29T22:59:59.999999Z", // 1: the 29th in Prague
@@ -125,7 +126,7 @@ async fn entries_fall_on_the_days_of_the_zone(bank: TestBank) {
             "{date}"
         );
     }
-    // Both halves of the hour that comes twice belong to the day that the clock shows.
+    // Both passes of the repeated hour belong to the day that the clock shows.
     let havana = account_in(&bank, "America/Havana").await;
     let moments = [
         "2025-11-02T03:59:59.999999Z",

@@ -1,4 +1,4 @@
-//! B8, B9: an account's statement, page by page, and its days.
+//! Statements of an account, page by page, and summaries of its days.
 
 mod days;
 mod model;
@@ -13,7 +13,7 @@ use neobank_domain::{AccountId, AccountType, Money, PostingRequest, Request};
 
 use crate::harness::{TestBank, czk};
 
-/// An account without a limit that matters, whose days are those of this zone.
+/// Opens an account with a limit that no test reaches, whose statements count the days of a zone.
 pub(crate) async fn account_in(bank: &TestBank, time_zone: &str) -> AccountId {
     let new = NewAccount {
         time_zone: time_zone.to_owned(),
@@ -27,7 +27,7 @@ pub(crate) async fn account_in(bank: &TestBank, time_zone: &str) -> AccountId {
     bank.open_long_ago(new).await
 }
 
-/// Postings at these times: money in when the amount is positive, out when it is negative.
+/// Posts deposits (positive amounts) and withdrawals (negative amounts) at these times.
 pub(crate) async fn post(bank: &TestBank, account: AccountId, postings: &[(DateTime<Utc>, Money)]) {
     let requests: Vec<Request> = postings
         .iter()

@@ -1,4 +1,4 @@
-//! Random entries and random ranges, held against sums made here.
+//! Random entries and random ranges, compared with sums that the test computes.
 
 use chrono::{DateTime, Days as Count, Duration, NaiveDate, Utc};
 use neobank_domain::Money;
@@ -7,7 +7,7 @@ use neobank_domain::statements::{self, Days, EntryType, StatementRequest};
 use super::{account_in, day, post};
 use crate::harness::{TestBank, czk};
 
-on_both_versions!(every_range_reconciles);
+on_both_versions!(random_ranges_match_the_model);
 
 struct Random(u64);
 
@@ -29,9 +29,10 @@ fn midnight(date: NaiveDate) -> DateTime<Utc> {
     date.and_hms_opt(0, 0, 0).unwrap().and_utc()
 }
 
-async fn every_range_reconciles(bank: TestBank) {
+async fn random_ranges_match_the_model(bank: TestBank) {
     let mut random = Random(0x00C0_FFEE);
-    // Kolkata has been five and a half hours ahead all the time: its days can be told without a table.
+    // Kolkata has been five and a half hours ahead of UTC all the time, so the test can compute its
+    // days.
     for (zone, ahead, year) in [("UTC", 0, 2023), ("Asia/Kolkata", 330, 2024)] {
         let account = account_in(&bank, zone).await;
         let mut moment = midnight(day(&format!("{year}-01-01")));

@@ -1,4 +1,4 @@
-//! Pages: newest first, none twice, none left out.
+//! Pages of a statement: newest entry first, each exactly once.
 
 use neobank_domain::statements::{self, StatementCursor, StatementRequest};
 use neobank_domain::{AccountId, PostingRequest};
@@ -7,13 +7,13 @@ use super::{account_in, day, post, time};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    newest_first_over_identical_times,
-    stable_while_entries_arrive,
-    an_offset_passes_entries_over,
-    a_range_has_its_first_day_and_not_its_last,
+    pages_over_identical_times_list_newest_first,
+    pages_are_stable_while_entries_arrive,
+    offset_skips_entries,
+    range_includes_first_day_and_excludes_last,
 );
 
-/// The numbers of the entries of a range, over as many pages as there are.
+/// Returns the entry numbers of a range from all its pages.
 async fn numbers(bank: &TestBank, account: AccountId, mut request: StatementRequest) -> Vec<i64> {
     let mut numbers = Vec::new();
     loop {
@@ -22,7 +22,7 @@ async fn numbers(bank: &TestBank, account: AccountId, mut request: StatementRequ
             .unwrap();
         assert!(page.entries.len() <= request.limit as usize);
         numbers.extend(page.entries.iter().map(|entry| entry.entry_number));
-        // A cursor travels as a text.
+        // The next request gets the cursor from its text.
         let Some(next) = page.next else {
             return numbers;
         };
@@ -31,7 +31,7 @@ async fn numbers(bank: &TestBank, account: AccountId, mut request: StatementRequ
     }
 }
 
-async fn newest_first_over_identical_times(bank: TestBank) {
+async fn pages_over_identical_times_list_newest_first(bank: TestBank) {
     let account = account_in(&bank, "UTC").await;
     let mut postings = Vec::new();
     for (moment, count) in [
@@ -68,7 +68,7 @@ async fn newest_first_over_identical_times(bank: TestBank) {
     );
 }
 
-async fn stable_while_entries_arrive(bank: TestBank) {
+async fn pages_are_stable_while_entries_arrive(bank: TestBank) {
     let account = account_in(&bank, "UTC").await;
     post(
         &bank,
@@ -86,7 +86,7 @@ async fn stable_while_entries_arrive(bank: TestBank) {
             .await
             .unwrap();
         seen.extend(page.entries.iter().map(|entry| entry.entry_number));
-        // One at the very time of the others, the rest later.
+        // One new entry has the time of the others, the rest are later.
         bank.ledger
             .submit(
                 PostingRequest::deposit(account, czk("1"))
@@ -106,7 +106,7 @@ async fn stable_while_entries_arrive(bank: TestBank) {
     assert_eq!(seen, (1..=50).rev().collect::<Vec<_>>());
 }
 
-async fn an_offset_passes_entries_over(bank: TestBank) {
+async fn offset_skips_entries(bank: TestBank) {
     let account = account_in(&bank, "UTC").await;
     post(
         &bank,
@@ -137,7 +137,7 @@ async fn an_offset_passes_entries_over(bank: TestBank) {
             .collect();
         assert_eq!(found, expected.rev().collect::<Vec<_>>(), "{offset}");
         assert_eq!(page.next.is_some(), more, "{offset}");
-        // The balances are those of the range, whatever the page.
+        // The balances are those of the range, on every page.
         assert_eq!(
             (page.opening_balance, page.closing_balance),
             (czk("0"), czk("10")),
@@ -146,7 +146,7 @@ async fn an_offset_passes_entries_over(bank: TestBank) {
     }
 }
 
-async fn a_range_has_its_first_day_and_not_its_last(bank: TestBank) {
+async fn range_includes_first_day_and_excludes_last(bank: TestBank) {
     let account = account_in(&bank, "UTC").await;
     let moments = [
         "2020-01-01T23:59:59.999999Z",

@@ -1,4 +1,4 @@
-//! A page of an account with many entries reads the page, by the index, and not the account.
+//! The plans of statements: a page of a large account reads the page by the index, not the account.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::statements::{self, Days, StatementRequest, daily_summary_query, page_query};
@@ -6,12 +6,13 @@ use neobank_domain::statements::{self, Days, StatementRequest, daily_summary_que
 use super::{account_in, day};
 use crate::harness::{TestBank, explain};
 
-on_both_versions!(a_page_of_fifty_thousand_reads_a_page);
+on_both_versions!(page_of_a_large_account_reads_only_the_page);
 
-async fn a_page_of_fifty_thousand_reads_a_page(bank: TestBank) {
+async fn page_of_a_large_account_reads_only_the_page(bank: TestBank) {
     let account = account_in(&bank, "Europe/Prague").await;
     let other = account_in(&bank, "UTC").await;
-    // Past the guards, since only the rows matter: one entry each 10 minutes, of two accounts in turn.
+    // Past the triggers, since only the rows matter: one entry every 10 minutes, for two accounts
+    // in turn.
     let superuser = bank.superuser().await;
     let transaction = superuser.begin().await.unwrap();
     for sql in [
@@ -51,12 +52,13 @@ async fn a_page_of_fifty_thousand_reads_a_page(bank: TestBank) {
             daily_summary_query(account, day("2020-06-15"), Days::OfAccount).unwrap(),
         )
         .await;
-        // A day has 144 entries here.
+        // A day has 144 entries here, one every 10 minutes.
         assert_small(&plan, 144, &format!("summary, analyzed {analyzed}"));
     }
 }
 
-/// No step gives more rows than these, so none sorts or reads the account; what is read is read by the index.
+/// Asserts that no step of the plan returns more than `rows_max` rows, so that none sorts or reads
+/// the account, and that the index finds the rows.
 fn assert_small(plan: &str, rows_max: u64, what: &str) {
     assert!(
         plan.contains("transactions_account_and_date_key"),

@@ -1,4 +1,4 @@
-//! What cannot be asked for is a clear error.
+//! Requests that cannot be read, and their errors.
 
 use neobank_domain::AccountId;
 use neobank_domain::statements::{self, Days, StatementCursor, StatementError, StatementRequest};
@@ -6,9 +6,9 @@ use neobank_domain::statements::{self, Days, StatementCursor, StatementError, St
 use super::{account_in, day};
 use crate::harness::TestBank;
 
-on_both_versions!(ranges_limits_cursors_and_accounts);
+on_both_versions!(invalid_range_limit_cursor_or_account_is_rejected);
 
-async fn ranges_limits_cursors_and_accounts(bank: TestBank) {
+async fn invalid_range_limit_cursor_or_account_is_rejected(bank: TestBank) {
     let account = account_in(&bank, "UTC").await;
     let fine = StatementRequest::between(day("2020-01-01"), day("2020-02-01"));
     for (from, to) in [
@@ -83,7 +83,7 @@ async fn ranges_limits_cursors_and_accounts(bank: TestBank) {
             "{error:?}"
         );
     }
-    // A day at the edge of a far zone still is one that both sides hold.
+    // The first and last day are readable in the easternmost zone too.
     let far = account_in(&bank, "Pacific/Kiritimati").await;
     statements::page(
         &bank.database,

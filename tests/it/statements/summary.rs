@@ -1,4 +1,4 @@
-//! B9: one day of an account.
+//! Summaries of one day of an account.
 
 use neobank_domain::statements::{self, DailySummary, Days};
 
@@ -6,11 +6,11 @@ use super::{account_in, day, post, time};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    closing_is_the_last_and_not_the_highest,
-    days_without_entries
+    closing_balance_is_the_last_entry_not_the_highest,
+    day_without_entries_keeps_the_balance
 );
 
-async fn closing_is_the_last_and_not_the_highest(bank: TestBank) {
+async fn closing_balance_is_the_last_entry_not_the_highest(bank: TestBank) {
     let account = account_in(&bank, "UTC").await;
     post(
         &bank,
@@ -18,7 +18,7 @@ async fn closing_is_the_last_and_not_the_highest(bank: TestBank) {
         &[
             (time("2020-01-01T10:00:00Z"), czk("100")),
             (time("2020-01-02T09:00:00Z"), czk("900")),
-            // Three at one moment: the number says which is the last, not the time.
+            // Three entries have one time: their numbers, not the time, order them.
             (time("2020-01-02T10:00:00Z"), czk("-250.50")),
             (time("2020-01-02T10:00:00Z"), czk("5")),
             (time("2020-01-02T10:00:00Z"), czk("-700")),
@@ -44,9 +44,9 @@ async fn closing_is_the_last_and_not_the_highest(bank: TestBank) {
     );
 }
 
-async fn days_without_entries(bank: TestBank) {
+async fn day_without_entries_keeps_the_balance(bank: TestBank) {
     let account = account_in(&bank, "Pacific/Kiritimati").await;
-    // The 2nd in Kiritimati, the 1st in UTC.
+    // The time is on the 2nd in Kiritimati, on the 1st in UTC.
     post(
         &bank,
         account,

@@ -4,59 +4,59 @@ use thiserror::Error;
 use super::{AccountStatus, AccountType};
 use crate::{AccountId, Currency, CustomerId, Money};
 
-/// Why an account was not opened or changed. Nothing was changed, whatever the reason.
+/// The error of opening or changing an account. Every variant means that nothing was changed.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum AccountError {
-    /// There is no such account.
+    /// No account has this identifier.
     #[error("unknown account: {account}")]
     UnknownAccount {
-        /// What was asked for.
+        /// The identifier that the caller gave.
         account: AccountId,
     },
-    /// The owner does not exist.
+    /// No customer has the owner's identifier.
     #[error("unknown customer: {customer}")]
     UnknownCustomer {
-        /// What was given.
+        /// The owner's identifier that the caller gave.
         customer: CustomerId,
     },
     /// The owner is suspended or closed as a customer.
     #[error("customer {customer} is suspended or closed")]
     CustomerNotServed {
-        /// What was given.
+        /// The owner's identifier.
         customer: CustomerId,
     },
-    /// The account exists already.
+    /// An account with this identifier exists already.
     #[error("account {account} exists already")]
     AlreadyOpen {
-        /// Its identifier.
+        /// The account's identifier.
         account: AccountId,
     },
-    /// The account's number cannot be kept, or is of the form that the database makes.
+    /// The account number is malformed, or has a form that the database reserves for its own.
     #[error("an account cannot have the number {number:?}: {reason}")]
     Number {
-        /// What was given, cut to a length.
+        /// The number that the caller gave, cut to 80 characters.
         number: String,
-        /// What is wrong with it.
+        /// The rule that the number breaks.
         reason: &'static str,
     },
     /// Another account has this number.
     #[error("the account number {number:?} belongs to another account")]
     NumberTaken {
-        /// What was given.
+        /// The number that the caller gave.
         number: String,
     },
-    /// Customers have no accounts of this kind.
+    /// The account type is reserved for the bank's own accounts.
     #[error("a customer's account cannot be of type {account_type}")]
     AccountType {
-        /// What was given.
+        /// The type that the caller gave.
         account_type: AccountType,
     },
-    /// The overdraft limit is negative, in another currency than the account, or so high that more could be spent than
-    /// any amount is.
+    /// The overdraft limit is negative, in another currency than the account, or so high that the
+    /// available balance would reach 10^18.
     #[error("an account in {currency} cannot have an overdraft limit of {limit}")]
     OverdraftLimit {
-        /// What was given.
+        /// The limit that the caller gave.
         limit: Money,
         /// The account's currency.
         currency: Currency,
@@ -64,50 +64,51 @@ pub enum AccountError {
     /// The account is further below zero than the new limit allows.
     #[error("account {account} is at {balance}, below an overdraft limit of {limit}")]
     BelowLimit {
-        /// The account.
+        /// The account's identifier.
         account: AccountId,
-        /// Its book balance.
+        /// The account's book balance.
         balance: Money,
-        /// The limit that was asked for.
+        /// The limit that the caller gave.
         limit: Money,
     },
-    /// The time zone is not in the IANA database, or not named in full there: `UTC`, or an area and a place.
+    /// The time zone is neither `UTC` nor the full name of an area and a place in the IANA
+    /// database.
     #[error("unknown time zone: {time_zone:?}")]
     TimeZone {
-        /// What was given.
+        /// The name that the caller gave, cut to 80 characters.
         time_zone: String,
     },
-    /// Accounts are opened in active currencies only.
+    /// The currency was withdrawn; accounts are opened in active currencies only.
     #[error("no account can be opened in {currency}: the currency was withdrawn")]
     WithdrawnCurrency {
-        /// What was given.
+        /// The currency that the caller gave.
         currency: Currency,
     },
-    /// The account's status does not allow it.
+    /// The account's status does not allow the change.
     #[error("account {account} is {status}")]
     Status {
-        /// The account.
+        /// The account's identifier.
         account: AccountId,
-        /// What it is.
+        /// The account's status at the moment of the change.
         status: AccountStatus,
     },
-    /// Only an empty account can be closed.
+    /// The account's balance or held amount is not zero, so that it cannot be closed.
     #[error("account {account} cannot be closed: its balance is {balance} and {held} is held")]
     NotEmpty {
-        /// The account.
+        /// The account's identifier.
         account: AccountId,
-        /// Its book balance.
+        /// The account's book balance.
         balance: Money,
-        /// What is reserved.
+        /// The held part of the book balance.
         held: Money,
     },
-    /// The bank's own accounts are not opened, frozen, closed or limited by anybody.
+    /// The account is one of the bank's own, which no caller can open, freeze, close or limit.
     #[error("account {account} is one of the bank's own")]
     SystemAccount {
-        /// The account.
+        /// The account's identifier.
         account: AccountId,
     },
-    /// The database failed or refused.
+    /// The database failed or rejected the statement.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }

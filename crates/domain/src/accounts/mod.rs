@@ -1,4 +1,4 @@
-//! Accounts: open, find, list, freeze, close.
+//! Accounts: opening, finding, listing, limiting, freezing and closing them.
 
 mod error;
 mod model;

@@ -1,4 +1,4 @@
-//! The statements on accounts, as builders on the generated entity.
+//! The SQL of accounts, as builders on the generated entity.
 
 use neobank_db::Statement;
 use neobank_entity::banking::accounts::{self, Column, Entity};
@@ -18,19 +18,19 @@ use sea_orm::{
 use super::NewAccount;
 use crate::{AccountId, CustomerId, Money};
 
-/// The locked account, in a change.
+/// The locked account of a change.
 const FOUND: &str = "found";
 /// The account after the change.
 const CHANGED: &str = "changed";
-/// Whether the change was made.
+/// The column that is true when the change was made.
 const IS_CHANGED: &str = "is_changed";
-/// The bank's own accounts in a currency, which an account's opening opens with it.
+/// The bank's own accounts in a currency, which the first account in it opens too.
 const SYSTEM: &str = "system";
 
-/// The server's own clock.
+/// The server's function that reads its clock.
 const CLOCK: &str = "pg_catalog.clock_timestamp";
 
-/// An account, and whether the statement changed it.
+/// An account, and a flag that the statement changed it.
 pub(super) struct ChangedRow {
     pub(super) account: accounts::Model,
     pub(super) is_changed: bool,
@@ -60,8 +60,9 @@ pub(super) fn by_customer(customer: CustomerId) -> Select<Entity> {
         .order_by_asc(Column::AccountId)
 }
 
-/// Returns the insertion of an account, with the bank's own accounts in its currency. One statement, so that a rejection
-/// leaves nothing behind.
+/// Returns the insertion of an account, with the bank's own accounts in its currency.
+///
+/// It is one statement, so that a rejection leaves nothing behind.
 pub(super) fn open(new: &NewAccount) -> Statement {
     let currency = (currencies::Entity, currencies::Column::CurrencyCode);
     let mut row = Query::select();
@@ -91,7 +92,7 @@ pub(super) fn open(new: &NewAccount) -> Statement {
         Column::OverdraftLimit,
         Column::TimeZone,
     ];
-    // Only an importer may give these.
+    // Only members of the role `neobank_import` have the privilege to set these columns.
     if let Some(opened_at) = new.opened_at {
         columns.push(Column::OpenedAt);
         row.expr(Expr::val(opened_at));
@@ -105,12 +106,12 @@ pub(super) fn open(new: &NewAccount) -> Statement {
         .into_table(Entity.table_ref())
         .columns(columns)
         .returning(Query::returning().columns(Column::iter()));
-    // It fails when the columns and the values differ in number, which the snapshot would show.
+    // This fails when the columns and the values differ in number, which the snapshot would show.
     let _ = insert.select_from(row);
     DbBackend::Postgres.build(&insert)
 }
 
-/// Returns the change of an active or frozen account's status.
+/// Returns the change of an account's status, for an account whose status is `from`.
 pub(super) fn change_status(
     account: AccountId,
     from: AccountStatus,
@@ -129,7 +130,7 @@ pub(super) fn change_status(
     change(account, update)
 }
 
-/// Returns the change of an open account's overdraft limit, to one that its balance is within.
+/// Returns the change of an open account's overdraft limit, if its balance is within the new one.
 pub(super) fn set_overdraft_limit(account: AccountId, limit: Money) -> Statement {
     let available = || {
         found(Column::CurrentBalance)
@@ -147,11 +148,12 @@ pub(super) fn set_overdraft_limit(account: AccountId, limit: Money) -> Statement
     change(account, update)
 }
 
-/// Returns a statement that locks the account, changes it when the conditions of `update` hold, and returns it as it then
-/// is. One statement, so the reason for a change that was not made is the account as it stood at that moment.
+/// Returns a statement that locks an account, applies `update` when its conditions hold, and
+/// returns the account as it then is.
 ///
-/// The conditions are on `found`, which is the newest version of the row once its lock is granted. The row that is updated
-/// is looked up with the older snapshot of the statement, and by its identifier alone.
+/// It is one statement, so that the returned row gives the reason for a change that was not made.
+/// The conditions are on `found`, the newest version of the row once its lock is granted. The
+/// statement's own snapshot may be older; it finds the updated row by its identifier alone.
 fn change(account: AccountId, mut update: UpdateStatement) -> Statement {
     let locked = Query::select()
         .columns(Column::iter())

@@ -1,4 +1,4 @@
-//! The statements on `banking.accounts`. None of them touches a balance.
+//! Reads and changes of `banking.accounts`. None of them changes a balance.
 
 use neobank_db::{DatabaseError, Executor, Statement};
 use neobank_entity::banking::accounts::{self, Column};
@@ -11,15 +11,18 @@ use super::{Account, AccountError, AccountStatus, AccountType, NewAccount};
 use crate::text::check_number;
 use crate::{AccountId, Currency, CustomerId, Money, shortened};
 
-/// The SQLSTATE of PostgreSQL's own rejection of a time zone that it does not know.
+/// The SQLSTATE with which PostgreSQL rejects an unknown time zone: `invalid_parameter_value`.
 const INVALID_PARAMETER: &str = "22023";
 
-/// Opens an account, at zero. The first one in a currency also opens the bank's own accounts in it.
+/// Opens an account with a balance of zero.
+///
+/// The first account in a currency also opens the bank's own accounts in that currency.
 ///
 /// # Errors
 ///
-/// [`AccountError`]: the owner is unknown, suspended or closed, the type or the limit is not a customer's, the time zone is
-/// unknown, the number cannot be kept or belongs to another account, or the account exists.
+/// [`AccountError`]: the owner is unknown, suspended or closed; the type or the limit is not
+/// allowed for customers; the currency was withdrawn; the time zone is unknown; the number is
+/// malformed or belongs to another account; or the account exists already.
 pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, AccountError> {
     if new.account_type == AccountType::System {
         return Err(AccountError::AccountType {
@@ -49,7 +52,7 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
     }
 }
 
-/// The account with this identifier, or `None`.
+/// Returns the account with an identifier, or `None`.
 ///
 /// # Errors
 ///
@@ -59,7 +62,7 @@ pub async fn find(on: &impl Executor, account: AccountId) -> Result<Option<Accou
     row.map(self::account).transpose()
 }
 
-/// The account with this number, or `None`.
+/// Returns the account with a number, or `None`.
 ///
 /// # Errors
 ///
@@ -75,7 +78,7 @@ pub async fn find_by_number(
     row.map(account).transpose()
 }
 
-/// A customer's accounts, the oldest first.
+/// Returns a customer's accounts, oldest first.
 ///
 /// # Errors
 ///
@@ -88,41 +91,48 @@ pub async fn list_by_customer(
     rows.into_iter().map(account).collect()
 }
 
-/// Stops every movement on an account until it is unfrozen.
+/// Freezes an active account: the ledger rejects every entry on it until it is unfrozen.
 ///
 /// # Errors
 ///
-/// [`AccountError::Status`] unless it is active, [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`].
+/// [`AccountError::Status`] unless the account is active, [`AccountError::UnknownAccount`],
+/// [`AccountError::SystemAccount`] and [`AccountError::Database`].
 pub async fn freeze(on: &impl Executor, account: AccountId) -> Result<Account, AccountError> {
     change_status(on, account, AccountStatus::Active, AccountStatus::Frozen).await
 }
 
-/// Lets a frozen account move again; blocked, while its owner is suspended or closed as a customer.
+/// Makes a frozen account active again.
+///
+/// While its owner is suspended or closed as a customer, the account becomes blocked instead.
 ///
 /// # Errors
 ///
-/// [`AccountError::Status`] unless it is frozen, [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`].
+/// [`AccountError::Status`] unless the account is frozen, [`AccountError::UnknownAccount`],
+/// [`AccountError::SystemAccount`] and [`AccountError::Database`].
 pub async fn unfreeze(on: &impl Executor, account: AccountId) -> Result<Account, AccountError> {
     change_status(on, account, AccountStatus::Frozen, AccountStatus::Active).await
 }
 
-/// Closes an active account for ever. Its entries stay.
+/// Closes an active account for ever. Its entries stay readable.
 ///
 /// # Errors
 ///
-/// [`AccountError::NotEmpty`] unless its balance is zero and nothing is held, [`AccountError::Status`] unless it is active,
-/// [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`].
+/// [`AccountError::NotEmpty`] unless balance and held amount are zero, [`AccountError::Status`]
+/// unless the account is active, [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`]
+/// and [`AccountError::Database`].
 pub async fn close(on: &impl Executor, account: AccountId) -> Result<Account, AccountError> {
     change_status(on, account, AccountStatus::Active, AccountStatus::Closed).await
 }
 
-/// Agrees on how far below zero an account may go.
+/// Sets the amount by which an account's balance may fall below zero.
 ///
 /// # Errors
 ///
-/// [`AccountError::OverdraftLimit`] for a negative limit or one in another currency, [`AccountError::BelowLimit`] when the
-/// account is further below zero already, [`AccountError::Status`] when it is closed, [`AccountError::UnknownAccount`],
-/// [`AccountError::SystemAccount`].
+/// [`AccountError::OverdraftLimit`] for a limit that is negative, in another currency, or so high
+/// that the available balance would reach 10^18; [`AccountError::BelowLimit`] when the balance is
+/// below the new limit already; [`AccountError::Status`] when the account is closed;
+/// [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`] and
+/// [`AccountError::Database`].
 pub async fn set_overdraft_limit(
     on: &impl Executor,
     account: AccountId,
@@ -151,7 +161,7 @@ pub async fn set_overdraft_limit(
                     limit,
                 }),
                 Ok(_) => Ok(()),
-                // What may be spent would be more than any amount.
+                // The available balance would be more than any amount.
                 Err(_) => Err(AccountError::OverdraftLimit {
                     limit,
                     currency: found.current_balance.currency(),
@@ -190,7 +200,8 @@ async fn change_status(
     .await
 }
 
-/// Runs a change of [`query`], and says why it was not made by the account as it stood at that moment.
+/// Runs a change of [`query`]. `why_not` returns the reason for a change that was not made, from
+/// the account at that moment.
 async fn change(
     on: &impl Executor,
     account: AccountId,
@@ -218,7 +229,8 @@ fn check_limit(limit: Money, currency: Currency) -> Result<(), AccountError> {
     Ok(())
 }
 
-/// Whether the database makes numbers of this form, or reserves them for the bank's own accounts.
+/// Returns true for a number of a form that the database makes, or reserves for the bank's own
+/// accounts.
 fn is_made_here(number: &str) -> bool {
     number.starts_with("SYS-")
         || number
@@ -244,7 +256,7 @@ fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
             customer: new.customer_id,
         },
         Some(rules::ACCOUNTS_TIME_ZONE_IS_A_NAME) => time_zone(),
-        // Whether there is a zone of that name is asked of PostgreSQL itself, which answers with an invalid parameter.
+        // A trigger asks PostgreSQL for the zone, which answers an unknown name with this SQLSTATE.
         _ if error
             .server()
             .is_some_and(|server| server.sqlstate == INVALID_PARAMETER) =>

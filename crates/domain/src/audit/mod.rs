@@ -1,31 +1,40 @@
-//! Validates every invariant of the books.
+//! The audit: validates every invariant of the books.
 
 use neobank_db::{DatabaseError, Executor, FromQueryResult};
 use neobank_entity::functions::banking::Audit;
 
-/// An invariant that does not hold.
+/// A violation of an invariant.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Violation {
     /// The name of the invariant.
     pub check_name: String,
-    /// The account, entry, transfer, currency or guard that breaks it.
+    /// The account, entry, transfer, currency or trigger that violates the invariant.
     pub subject: String,
-    /// What was found.
+    /// The values that were found, as a text for people.
     pub detail: String,
 }
 
-/// Every violation, in one snapshot; none means that the books are right. Reads every entry, so it takes as long as there
-/// are many.
+/// Returns every violation in one snapshot; an empty list means that every invariant holds.
 ///
-/// Entries of a transfer sum to zero; a balance is the sum of the account's entries and the last running balance; the
-/// accounts of a currency sum to zero; no account is below its limit; entries are numbered without a gap; the guards of
-/// the journal are in place, and no role but the owner may change what they guard; and more: see `banking.audit()`.
+/// The audit reads every entry of the journal, so that its duration grows with the journal.
+///
+/// `banking.audit()` validates among others that:
+///
+/// - the entries of a transfer sum to zero;
+/// - a balance is the sum of the account's entries, and equals the last running balance;
+/// - the balances of a currency sum to zero;
+/// - no account is below its overdraft limit;
+/// - the entries of an account are numbered without gaps;
+/// - the triggers of the journal are in place, and only the owner has the privileges to change what
+///   they guard.
+///
 /// The command `neobank audit` also compares the whole schema with the one that was shipped
-/// (`neobank_migration::status_within`). What neither can see stands in `docs/tampering.md`.
+/// (`neobank_migration::status_within`). `docs/tampering.md` lists what neither detects.
 ///
 /// # Errors
 ///
-/// [`DatabaseError`] when the database fails; the statement's limit may be too short for large books.
+/// [`DatabaseError`] when the database fails. The statement timeout may be too short for a large
+/// journal.
 pub async fn violations(on: &impl Executor) -> Result<Vec<Violation>, DatabaseError> {
     on.fetch_many(Audit {}.statement()).await
 }

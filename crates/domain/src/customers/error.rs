@@ -3,48 +3,49 @@ use thiserror::Error;
 
 use crate::CustomerId;
 
-/// Why a customer was not found, created or changed. Nothing was changed, whatever the reason.
+/// The error of finding, creating or changing a customer. Every variant means that nothing was
+/// changed.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum CustomerError {
-    /// There is no such customer.
+    /// No customer has this identifier.
     #[error("unknown customer: {customer}")]
     UnknownCustomer {
-        /// What was asked for.
+        /// The identifier that the caller gave.
         customer: CustomerId,
     },
-    /// The customer exists already.
+    /// A customer with this identifier exists already.
     #[error("customer {customer} exists already")]
     AlreadyExists {
-        /// Its identifier.
+        /// The customer's identifier.
         customer: CustomerId,
     },
-    /// Another customer has this e-mail address, in whatever case.
+    /// Another customer has this e-mail address, without regard to case.
     #[error("the e-mail address {email:?} belongs to another customer")]
     EmailTaken {
-        /// What was given.
+        /// The address that the caller gave.
         email: String,
     },
     /// Another customer has this number.
     #[error("the customer number {number:?} belongs to another customer")]
     NumberTaken {
-        /// What was given.
+        /// The number that the caller gave.
         number: String,
     },
-    /// A field that cannot be kept.
+    /// A field breaks one of its rules.
     #[error("{field} cannot be {value:?}: {reason}")]
     Invalid {
-        /// The field.
+        /// The name of the field.
         field: &'static str,
-        /// What was given.
+        /// The value that the caller gave, cut to 1,000 characters.
         value: String,
-        /// What is wrong with it.
+        /// The rule that the value breaks.
         reason: String,
     },
-    /// An update that names no field.
+    /// The update names no field.
     #[error("the update has no field")]
     EmptyUpdate,
-    /// The database failed or refused.
+    /// The database failed or rejected the statement.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }

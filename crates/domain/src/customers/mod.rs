@@ -1,4 +1,4 @@
-//! Customers: find, search, create, update.
+//! Customers: creating, finding, searching and updating them.
 
 mod error;
 mod model;

@@ -4,38 +4,39 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::CustomerId;
 
-/// A customer.
+/// A customer of the bank: a person or a business.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Customer {
-    /// Identifies it.
+    /// The customer's identifier.
     pub customer_id: CustomerId,
-    /// The number that people use: made by the database, or the source's own for an imported customer.
+    /// The customer number that people use: made by the database, or the source's own for an
+    /// imported customer.
     pub customer_number: String,
-    /// Given name; for a business, whatever goes before the last part of its name.
+    /// The given name; for a business, everything before the last part of its name.
     pub first_name: String,
-    /// Family name.
+    /// The family name; for a business, the last part of its name.
     pub last_name: String,
-    /// As the customer wrote it.
+    /// The e-mail address, in the customer's own spelling.
     pub email: Option<String>,
     /// The telephone number to call first.
     pub phone_primary: Option<String>,
-    /// Another one.
+    /// A second telephone number.
     pub phone_secondary: Option<String>,
-    /// Date of birth.
+    /// The date of birth.
     pub date_of_birth: Option<NaiveDate>,
-    /// What kind it is.
+    /// The type of the customer.
     pub customer_type: CustomerType,
-    /// Where it stands.
+    /// The status of the customer.
     pub status: CustomerStatus,
-    /// How far its identity is known.
+    /// The state of the verification of the customer's identity ("know your customer").
     pub kyc_status: KycStatus,
-    /// When it was created.
+    /// The time at which the customer was created.
     pub created_at: DateTime<Utc>,
-    /// When it was changed last.
+    /// The time of the last change.
     pub updated_at: DateTime<Utc>,
 }
 
-/// What a customer is created with.
+/// The values with which a customer is created.
 ///
 /// # Example
 ///
@@ -46,37 +47,43 @@ pub struct Customer {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCustomer {
-    /// Its identifier; made here, so that creating it again is refused.
+    /// The customer's identifier. The client makes it, so that a repeated creation is rejected with
+    /// [`CustomerError::AlreadyExists`](super::CustomerError::AlreadyExists).
     pub customer_id: CustomerId,
-    /// 1 to 200 characters, not all of them spaces and no control characters.
+    /// The given name: 1 to 200 characters, not all of them spaces, without control characters.
     pub first_name: String,
-    /// 1 to 200 characters, not all of them spaces and no control characters.
+    /// The family name: 1 to 200 characters, not all of them spaces, without control characters.
     pub last_name: String,
-    /// 3 to 254 characters with an `@` between them; unique without case.
+    /// The e-mail address: 3 to 254 characters with an `@` between them, unique without regard to
+    /// case.
     pub email: Option<String>,
-    /// 1 to 40 characters: digits, spaces and `+ ( ) . / -`, with a digit at least.
+    /// The telephone number to call first: 1 to 40 digits, spaces and `+ ( ) . / -`, with at least
+    /// one digit.
     pub phone_primary: Option<String>,
-    /// 1 to 40 characters: digits, spaces and `+ ( ) . / -`, with a digit at least.
+    /// A second telephone number, by the same rule.
     pub phone_secondary: Option<String>,
-    /// Date of birth, from 1850 to today.
+    /// The date of birth, from 1850-01-01 to today.
     pub date_of_birth: Option<NaiveDate>,
-    /// What kind it is.
+    /// The type of the customer.
     pub customer_type: CustomerType,
-    /// The number of another system: 1 to 64 printable characters without a space at either end, not of the form that
-    /// the database makes. `None` lets the database make one. Only members of the role `neobank_import` may give it.
+    /// The customer number of another system: 1 to 64 printable characters without a space at
+    /// either end, not of the form that the database makes. `None` lets the database make one. Only
+    /// members of the role `neobank_import` may set it.
     pub customer_number: Option<String>,
 }
 
-/// What may be changed of a customer. A field that is `None` stays as it is; an inner `None` takes the value away.
+/// The changes of a customer. A field that is `None` stays as it is; an inner `None` deletes the
+/// value.
 ///
-/// Read from JSON, a field that may not be changed is an error that names it.
+/// Reading it from JSON that has any other field fails with an error that names the field.
 ///
 /// # Example
 ///
 /// ```
 /// use neobank_domain::customers::CustomerUpdate;
 ///
-/// let update: CustomerUpdate = serde_json::from_str(r#"{"phone_primary": null, "customer_status": "inactive"}"#)?;
+/// let json = r#"{"phone_primary": null, "customer_status": "inactive"}"#;
+/// let update: CustomerUpdate = serde_json::from_str(json)?;
 /// assert_eq!(update.phone_primary, Some(None));
 /// let error = serde_json::from_str::<CustomerUpdate>(r#"{"customer_number": "C1"}"#).unwrap_err();
 /// assert!(error.to_string().contains("customer_number"));
@@ -85,31 +92,31 @@ pub struct NewCustomer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerUpdate {
-    /// 1 to 200 characters, not all of them spaces and no control characters.
+    /// The given name, by the rule of [`NewCustomer::first_name`].
     #[serde(default)]
     pub first_name: Option<String>,
-    /// 1 to 200 characters, not all of them spaces and no control characters.
+    /// The family name, by the rule of [`NewCustomer::last_name`].
     #[serde(default)]
     pub last_name: Option<String>,
-    /// 3 to 254 characters with an `@` between them; unique without case.
+    /// The e-mail address, by the rule of [`NewCustomer::email`].
     #[serde(default, deserialize_with = "given")]
     pub email: Option<Option<String>>,
-    /// 1 to 40 characters: digits, spaces and `+ ( ) . / -`, with a digit at least.
+    /// The telephone number to call first, by the rule of [`NewCustomer::phone_primary`].
     #[serde(default, deserialize_with = "given")]
     pub phone_primary: Option<Option<String>>,
-    /// 1 to 40 characters: digits, spaces and `+ ( ) . / -`, with a digit at least.
+    /// A second telephone number, by the same rule.
     #[serde(default, deserialize_with = "given")]
     pub phone_secondary: Option<Option<String>>,
-    /// Where it stands.
+    /// The status of the customer.
     #[serde(default)]
     pub customer_status: Option<CustomerStatus>,
-    /// How far its identity is known.
+    /// The state of the verification of the customer's identity.
     #[serde(default)]
     pub kyc_status: Option<KycStatus>,
 }
 
 impl NewCustomer {
-    /// A person, of whom the name is known.
+    /// Creates a person with a name and nothing else.
     #[must_use]
     pub fn individual(first_name: impl Into<String>, last_name: impl Into<String>) -> Self {
         Self {
@@ -125,28 +132,28 @@ impl NewCustomer {
         }
     }
 
-    /// The same with an e-mail address: 3 to 254 characters, unique without case.
+    /// Sets the e-mail address: 3 to 254 characters, unique without regard to case.
     #[must_use]
     pub fn with_email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self
     }
 
-    /// The same with the telephone number to call first.
+    /// Sets the telephone number to call first.
     #[must_use]
     pub fn with_phone(mut self, phone: impl Into<String>) -> Self {
         self.phone_primary = Some(phone.into());
         self
     }
 
-    /// The same with a date of birth.
+    /// Sets the date of birth.
     #[must_use]
     pub const fn with_date_of_birth(mut self, date: NaiveDate) -> Self {
         self.date_of_birth = Some(date);
         self
     }
 
-    /// The same as another kind of customer.
+    /// Sets the type of the customer.
     #[must_use]
     pub const fn with_type(mut self, customer_type: CustomerType) -> Self {
         self.customer_type = customer_type;
@@ -154,7 +161,7 @@ impl NewCustomer {
     }
 }
 
-/// Tells `null`, which takes a value away, from a field that is not there.
+/// Reads `null`, which deletes a value, as `Some(None)`; a missing field stays `None`.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

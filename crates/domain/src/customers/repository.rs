@@ -1,4 +1,4 @@
-//! The statements on `banking.customers`.
+//! Reads and changes of `banking.customers`.
 
 use chrono::{Datelike, Days, NaiveDate, Utc};
 use neobank_db::{DatabaseError, Executor};
@@ -14,10 +14,10 @@ use super::{Customer, CustomerError, CustomerUpdate, NewCustomer};
 use crate::CustomerId;
 use crate::text;
 
-/// The most characters of a value that an error shows.
+/// The number of characters of a value that an error repeats.
 const VALUE_SHOWN_MAX: usize = 1_000;
 
-/// The customer with this identifier, or `None`.
+/// Returns the customer with an identifier, or `None`.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub async fn find(
     Ok(row.map(Into::into))
 }
 
-/// The customer with this number, or `None`.
+/// Returns the customer with a number, or `None`.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub async fn find_by_number(
     Ok(on.fetch_model(with_number).await?.map(Into::into))
 }
 
-/// The customer with this e-mail address, in whatever case, or `None`.
+/// Returns the customer with an e-mail address, without regard to case, or `None`.
 ///
 /// # Errors
 ///
@@ -60,7 +60,7 @@ pub async fn find_by_email(
     if email.contains('\0') {
         return Ok(None);
     }
-    // Both sides by the database's rule, since its unique index is by that rule.
+    // The server lowers both sides, as its unique index does; only then the index finds the row.
     let lower = |text: Expr| Expr::from(Func::lower(text));
     let condition = lower(Column::Email.into_expr()).eq(lower(Expr::val(email)));
     let row = on
@@ -69,11 +69,13 @@ pub async fn find_by_email(
     Ok(row.map(Into::into))
 }
 
-/// Creates a customer; the database makes its number.
+/// Creates a customer. The database makes its number unless the caller gives one.
 ///
 /// # Errors
 ///
-/// [`CustomerError::Invalid`] names the field, [`CustomerError::EmailTaken`], [`CustomerError::AlreadyExists`].
+/// [`CustomerError::Invalid`] names the field that breaks a rule; [`CustomerError::EmailTaken`],
+/// [`CustomerError::NumberTaken`], [`CustomerError::AlreadyExists`] and
+/// [`CustomerError::Database`].
 pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, CustomerError> {
     check_name(Column::FirstName.as_str(), &new.first_name)?;
     check_name(Column::LastName.as_str(), &new.last_name)?;
@@ -97,7 +99,7 @@ pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, C
         phone_secondary: Set(new.phone_secondary.clone()),
         date_of_birth: Set(new.date_of_birth),
         customer_type: Set(new.customer_type),
-        // Only an importer may give it.
+        // Only members of the role `neobank_import` have the privilege to set it.
         customer_number: new.customer_number.clone().map_or(NotSet, Set),
         ..Default::default()
     };
@@ -122,19 +124,20 @@ pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, C
     }
 }
 
-/// Whether the database makes numbers of this form.
+/// Returns true for a number of the form that the database makes.
 fn is_made_here(number: &str) -> bool {
     number
         .strip_prefix('C')
         .is_some_and(|rest| rest.len() == 10 && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Changes the fields that the update names, and moves `updated_at`.
+/// Changes the fields that the update names, and sets `updated_at`.
 ///
 /// # Errors
 ///
-/// [`CustomerError::EmptyUpdate`], [`CustomerError::Invalid`] names the field, [`CustomerError::EmailTaken`],
-/// [`CustomerError::UnknownCustomer`].
+/// [`CustomerError::EmptyUpdate`]; [`CustomerError::Invalid`] names the field that breaks a rule;
+/// [`CustomerError::EmailTaken`], [`CustomerError::UnknownCustomer`] and
+/// [`CustomerError::Database`].
 pub async fn update(
     on: &impl Executor,
     customer: CustomerId,
@@ -242,7 +245,8 @@ fn check_phone(field: &'static str, phone: Option<&str>) -> Result<(), CustomerE
     })
 }
 
-/// Checks a day of birth: from the year 1850 to today, or tomorrow, which it may be already where the customer was born.
+/// Checks a date of birth: from 1850-01-01 to tomorrow in UTC, which is today in zones further
+/// east.
 fn check_date_of_birth(date: Option<NaiveDate>) -> Result<(), CustomerError> {
     let latest = Utc::now().date_naive().checked_add_days(Days::new(1));
     match date {
@@ -261,7 +265,7 @@ fn check_email(email: Option<&str>) -> Result<(), CustomerError> {
     let Some(email) = email else { return Ok(()) };
     text::required(email, 254)
         .map_err(|problem| invalid(Column::Email.as_str(), email, problem))?;
-    // Whether mail arrives is found out by sending some; this only catches what cannot be an address.
+    // Only a delivered message proves an address; this rejects texts that cannot be one.
     let is_address = email
         .split_once('@')
         .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());

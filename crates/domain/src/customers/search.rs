@@ -1,4 +1,4 @@
-//! Searching customers, page by page.
+//! The search for customers, page by page.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,35 +14,41 @@ use uuid::Uuid;
 use super::{Customer, CustomerError, CustomerStatus, CustomerType};
 use crate::text;
 
-/// Which customers to find. Every condition that is given must hold; without any, all are found.
+/// The conditions and the page of a search for customers.
+///
+/// A customer is found when it meets every condition that is set; without conditions, all are
+/// found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerFilter {
-    /// Part of the e-mail address, in whatever case. `%`, `_` and `\` stand for themselves.
+    /// A part of the e-mail address, without regard to case. `%`, `_` and `\` stand for themselves.
     pub email: Option<String>,
-    /// Part of either telephone number. `%`, `_` and `\` stand for themselves.
+    /// A part of either telephone number. `%`, `_` and `\` stand for themselves.
     pub phone: Option<String>,
-    /// Where the customer stands.
+    /// The status of the customer.
     pub status: Option<CustomerStatus>,
-    /// What kind it is.
+    /// The type of the customer.
     pub customer_type: Option<CustomerType>,
-    /// How many at most, from 1 to [`CustomerFilter::LIMIT_MAX`].
+    /// The most customers on the page, from 1 to [`CustomerFilter::LIMIT_MAX`].
     pub limit: u32,
-    /// Where the page before ended.
+    /// The cursor that the previous page returned.
     pub after: Option<CustomerCursor>,
-    /// How many to pass over. A cursor is steadier and faster: an offset shifts when customers come and go.
+    /// The number of customers to skip. A cursor is faster and more stable, because an offset
+    /// shifts when customers are added.
     pub offset: u32,
 }
 
-/// One page of customers, the newest first.
+/// One page of customers, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerPage {
-    /// The customers.
+    /// The customers of this page.
     pub customers: Vec<Customer>,
-    /// Where to go on; `None` after the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<CustomerCursor>,
 }
 
-/// A place in the list of customers that stays when others come and go. Travels as a text.
+/// A position in the list of customers that stays the same when customers are added or changed.
+///
+/// `Display` writes it as a text, which `FromStr` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CustomerCursor {
     created_at: DateTime<Utc>,
@@ -68,11 +74,12 @@ impl Default for CustomerFilter {
     }
 }
 
-/// Finds customers, the newest first.
+/// Finds one page of customers, newest first.
 ///
 /// # Errors
 ///
-/// [`CustomerError::Invalid`] for a limit out of range or a text with a NUL character, [`CustomerError::Database`].
+/// [`CustomerError::Invalid`] for a limit out of range or a text with a NUL character, and
+/// [`CustomerError::Database`].
 pub async fn search(
     on: &impl Executor,
     filter: &CustomerFilter,
@@ -82,7 +89,7 @@ pub async fn search(
     let rows: Vec<customers::Model> = on.fetch_rows(query).await?;
     let mut customers: Vec<Customer> = rows.into_iter().map(Into::into).collect();
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    // One more than the page was asked for, to know whether there is a next one.
+    // The query read one customer more than the limit; that one shows that a next page exists.
     let next = (customers.len() > limit)
         .then(|| limit.checked_sub(1))
         .flatten()
@@ -95,8 +102,9 @@ pub async fn search(
     Ok(CustomerPage { customers, next })
 }
 
-/// The search as a query, for those who want to see or to extend it. It asks for one customer more than the limit, which
-/// tells whether there is a next page.
+/// Returns the query of a search, for callers that explain or extend it.
+///
+/// The query reads one customer more than the limit; that one shows that a next page exists.
 #[must_use]
 pub fn search_query(filter: &CustomerFilter) -> SelectStatement {
     let mut query = Query::select();
@@ -135,7 +143,7 @@ pub fn search_query(filter: &CustomerFilter) -> SelectStatement {
     query
 }
 
-/// A pattern for texts that contain this one, whatever it is made of.
+/// Returns the `LIKE` pattern of texts that contain this one, with its special characters escaped.
 fn contains(text: &str) -> LikeExpr {
     let mut pattern = String::from("%");
     for character in text.chars() {
@@ -145,8 +153,8 @@ fn contains(text: &str) -> LikeExpr {
         pattern.push(character);
     }
     pattern.push('%');
-    // No ESCAPE: the backslash is PostgreSQL's own, and sea-query writes the clause of an ILIKE in parentheses, which the
-    // server cannot read.
+    // No ESCAPE clause: the backslash is PostgreSQL's default, and sea-query writes the clause of
+    // an ILIKE in parentheses, which the server cannot parse.
     LikeExpr::new(pattern)
 }
 

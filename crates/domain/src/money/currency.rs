@@ -6,9 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::MoneyError;
 use crate::text::shortened;
 
-/// A currency of ISO 4217, active or withdrawn. Small and cheap to copy.
+/// A currency of ISO 4217, active or withdrawn. It is 24 bytes long and cheap to copy.
 ///
-/// Withdrawn currencies can be read, because archives have amounts in them; accounts are opened in active ones only.
+/// Withdrawn currencies can be read, because archives have amounts in them. Accounts are opened in
+/// active currencies only.
 ///
 /// # Example
 ///
@@ -27,7 +28,7 @@ pub struct Currency {
 }
 
 impl Currency {
-    /// The currency with a code of three capital letters, withdrawn ones among them.
+    /// Returns the currency with a code of three capital letters, active or withdrawn.
     ///
     /// # Errors
     ///
@@ -41,33 +42,33 @@ impl Currency {
             })
     }
 
-    /// Every active currency, by code.
+    /// Returns every active currency, in the order of the codes.
     pub fn all() -> impl Iterator<Item = Self> {
         CURRENCIES
             .iter()
             .map(|&(code, minor_units)| Self { code, minor_units })
     }
 
-    /// Every withdrawn currency that can be read, by code.
+    /// Returns every withdrawn currency that can be read, in the order of the codes.
     pub fn withdrawn() -> impl Iterator<Item = Self> {
         WITHDRAWN
             .iter()
             .map(|&(code, minor_units)| Self { code, minor_units })
     }
 
-    /// Whether accounts can be opened in it: it has not been withdrawn.
+    /// Returns true for a currency in which accounts can be opened, which has not been withdrawn.
     #[must_use]
     pub fn is_active(self) -> bool {
         find(CURRENCIES, self.code).is_some()
     }
 
-    /// Its three letters.
+    /// Returns the currency's code of three capital letters.
     #[must_use]
     pub const fn code(self) -> &'static str {
         self.code
     }
 
-    /// How many decimals an amount has.
+    /// Returns the number of decimals of an amount in this currency.
     #[must_use]
     pub const fn minor_units(self) -> u32 {
         self.minor_units
@@ -92,7 +93,7 @@ impl FromStr for Currency {
     }
 }
 
-/// Its code.
+/// Writes the currency's code.
 impl Serialize for Currency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.code)
@@ -118,8 +119,9 @@ impl fmt::Debug for Currency {
     }
 }
 
-/// The active currencies of ISO 4217 and their decimals, in the order of their codes. The same rows as in
-/// `banking.currencies`; a test holds the two against each other.
+/// The active currencies of ISO 4217 and their decimals, in the order of the codes.
+///
+/// `banking.currencies` has the same rows; a test compares the two.
 #[rustfmt::skip]
 const CURRENCIES: &[(&str, u32)] = &[
     ("AED", 2), ("AFN", 2), ("ALL", 2), ("AMD", 2), ("AOA", 2), ("ARS", 2), ("AUD", 2),
@@ -147,7 +149,8 @@ const CURRENCIES: &[(&str, u32)] = &[
     ("YER", 2), ("ZAR", 2), ("ZMW", 2), ("ZWG", 2),
 ];
 
-/// Currencies that were withdrawn, and their decimals, in the order of their codes: readable in archives.
+/// The withdrawn currencies that archives may contain, and their decimals, in the order of the
+/// codes.
 #[rustfmt::skip]
 const WITHDRAWN: &[(&str, u32)] = &[
     ("AFA", 2), ("ANG", 2), ("ATS", 2), ("AZM", 2), ("BEF", 0), ("BGL", 2), ("BGN", 2),

@@ -4,51 +4,52 @@ use thiserror::Error;
 
 use super::Currency;
 
-/// Why a number is not an amount of money.
+/// The error of a text or a number that is not an amount of money.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MoneyError {
-    /// Not a number by the rule of [`Money::parse`](super::Money::parse), or more digits than any amount has.
+    /// The text breaks the rules of [`Money::parse`](super::Money::parse), or has more digits than
+    /// any amount.
     #[error("not an amount: {text:?}")]
     NotANumber {
-        /// What was given, cut to a length.
+        /// The text that the caller gave, cut to 80 characters.
         text: String,
     },
-    /// An amount without its currency.
+    /// The text is an amount without a currency.
     #[error("an amount has a number and a currency, such as \"250.00 CZK\", not {text:?}")]
     NoCurrency {
-        /// What was given, cut to a length.
+        /// The text that the caller gave, cut to 80 characters.
         text: String,
     },
-    /// A fraction of the currency's minor unit.
+    /// The amount is a fraction of the currency's minor unit.
     #[error("{amount} has more decimals than the {} of {currency}", currency.minor_units())]
     TooManyDecimals {
-        /// What was given.
+        /// The amount that the caller gave, in major units.
         amount: Decimal,
         /// The currency.
         currency: Currency,
     },
-    /// 10^18 or more away from zero.
+    /// The amount is 10^18 major units or more away from zero.
     #[error("{amount} {currency} is beyond the limit of 10^18")]
     OutOfRange {
-        /// What was given or added.
+        /// The amount that the caller gave or added, in major units.
         amount: Decimal,
         /// The currency.
         currency: Currency,
     },
-    /// Two amounts that cannot be added.
+    /// The two amounts of a sum or a difference have different currencies.
     #[error("{left} and {right} are different currencies")]
     CurrencyMismatch {
-        /// One currency.
+        /// The currency of the first amount.
         left: Currency,
-        /// The other.
+        /// The currency of the second amount.
         right: Currency,
     },
-    /// No currency of ISO 4217.
+    /// The code is not one of ISO 4217.
     #[error("unknown currency: {code:?}")]
     UnknownCurrency {
-        /// What was given, cut to a length.
+        /// The code that the caller gave, cut to 80 characters.
         code: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Amounts of money: a decimal with its currency, exact and within limits.
+//! Amounts of money: an exact decimal within limits, and its currency.
 
 mod currency;
 mod error;
@@ -15,10 +15,10 @@ use crate::text::shortened;
 pub use currency::Currency;
 pub use error::MoneyError;
 
-/// An amount in a currency, in major units: `12.50 CZK`. May be negative.
+/// An amount in a currency, in major units: `12.50 CZK`. It may be negative.
 ///
-/// Always has exactly the currency's decimals and lies between [`Money::MIN`](Money::limit) and its opposite; there is no
-/// way to hold a fraction of a minor unit, an infinity or what is not a number. Nothing rounds.
+/// An amount has exactly the decimals of its currency, and is nearer to zero than [`Money::limit`].
+/// It cannot be a fraction of a minor unit, an infinity or a NaN. No operation rounds.
 ///
 /// # Example
 ///
@@ -37,26 +37,29 @@ pub use error::MoneyError;
 /// # Ok::<(), MoneyError>(())
 /// ```
 ///
-/// Amounts of different currencies are neither less, equal nor greater: [`PartialOrd`] gives `None` for them.
+/// Amounts of different currencies have no order: [`PartialOrd`] returns `None` for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Money {
     amount: Decimal,
     currency: Currency,
 }
 
-/// 10^18: every amount and every balance is nearer to zero than this, here and in the database.
+/// 10^18 major units: every amount and every balance is nearer to zero than this, in this library
+/// and in the database.
 const LIMIT: Decimal = Decimal::from_parts(0xA764_0000, 0x0DE0_B6B3, 0, false, 0);
 
 impl Money {
-    /// The most bytes of a text that [`Money::parse`] reads: an amount of the highest precision with room for zeros.
+    /// The most bytes of a text that [`Money::parse`] reads: room for the longest amount and for
+    /// superfluous zeros.
     pub const TEXT_MAX: usize = 100;
 
-    /// An amount of `amount` major units.
+    /// Creates an amount of `amount` major units.
     ///
     /// # Errors
     ///
-    /// [`MoneyError::TooManyDecimals`] when it has more decimals than the currency, zeros at the end aside;
-    /// [`MoneyError::OutOfRange`] when it is 10^18 or more away from zero.
+    /// [`MoneyError::TooManyDecimals`] when the amount has more decimals than the currency, not
+    /// counting zeros at the end; [`MoneyError::OutOfRange`] when it is 10^18 or more away from
+    /// zero.
     pub fn new(amount: Decimal, currency: Currency) -> Result<Self, MoneyError> {
         let mut exact = amount.normalize();
         if exact.scale() > currency.minor_units() {
@@ -65,7 +68,7 @@ impl Money {
         if exact.abs() >= LIMIT {
             return Err(MoneyError::OutOfRange { amount, currency });
         }
-        // Only adds zeros, and there is room for them below the limit.
+        // Rescaling only adds zeros here, and a decimal below the limit has room for them.
         exact.rescale(currency.minor_units());
         Ok(Self {
             amount: exact,
@@ -73,18 +76,20 @@ impl Money {
         })
     }
 
-    /// An amount from a text, by one rule:
+    /// Reads an amount from a text, by these rules:
     ///
-    /// 1. At most [`Money::TEXT_MAX`] bytes; the length is checked before anything else.
-    /// 2. An optional minus, one or more digits, and optionally a point with one or more digits. No exponent, no
-    ///    separator, no plus, no space.
-    /// 3. Zeros before the first digit and after the last decimal mean nothing: `0012.5000` is `12.5`.
-    /// 4. The number is an amount of the currency as [`Money::new`] says. Zero and negative numbers are amounts; whether
-    ///    they may move is for the ledger to say.
+    /// 1. The text has at most [`Money::TEXT_MAX`] bytes; its length is checked before anything
+    ///    else.
+    /// 2. It is an optional minus, one or more digits, and optionally a point with one or more
+    ///    digits, without exponent, separator, plus or space.
+    /// 3. Leading zeros and zeros after the last decimal have no meaning: `0012.5000` is `12.5`.
+    /// 4. The number meets the conditions of [`Money::new`]. Zero and negative numbers are amounts;
+    ///    the ledger decides which amounts a request may move.
     ///
     /// # Errors
     ///
-    /// [`MoneyError::NotANumber`] for any other text, else as [`Money::new`].
+    /// [`MoneyError::NotANumber`] for a text that breaks the rules 1 and 2, and the errors of
+    /// [`Money::new`].
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let malformed = || MoneyError::NotANumber {
             text: shortened(text),
@@ -101,17 +106,17 @@ impl Money {
         if !digits(whole) || !fraction.is_none_or(digits) {
             return Err(malformed());
         }
-        // More digits than fit are an error here, not a rounded number.
+        // `from_str_exact` fails on more digits than a decimal holds, where `from_str` would round.
         let whole = whole.trim_start_matches('0');
         let fraction = fraction.unwrap_or_default().trim_end_matches('0');
         let sign = if text.starts_with('-') { "-" } else { "" };
         let amount = Decimal::from_str_exact(&format!("{sign}0{whole}.{fraction}0"))
             .map_err(|_| malformed())?;
-        // As an error shows it: without zeros that mean nothing.
+        // Errors show the amount without superfluous zeros.
         Self::new(amount.normalize(), currency)
     }
 
-    /// Nothing, in a currency.
+    /// Returns the amount zero in a currency.
     #[must_use]
     pub fn zero(currency: Currency) -> Self {
         let mut amount = Decimal::ZERO;
@@ -119,41 +124,42 @@ impl Money {
         Self { amount, currency }
     }
 
-    /// The limit that no amount reaches: 10^18 major units.
+    /// Returns the limit that no amount reaches: 10^18 major units.
     #[must_use]
     pub const fn limit() -> Decimal {
         LIMIT
     }
 
-    /// The number of major units.
+    /// Returns the number of major units, with the decimals of the currency.
     #[must_use]
     pub const fn amount(self) -> Decimal {
         self.amount
     }
 
-    /// The currency.
+    /// Returns the currency of the amount.
     #[must_use]
     pub const fn currency(self) -> Currency {
         self.currency
     }
 
-    /// Whether it is more than nothing.
+    /// Returns true for an amount greater than zero.
     #[must_use]
     pub fn is_positive(self) -> bool {
         self.amount > Decimal::ZERO
     }
 
-    /// Whether it is nothing.
+    /// Returns true for the amount zero.
     #[must_use]
     pub fn is_zero(self) -> bool {
         self.amount.is_zero()
     }
 
-    /// The sum.
+    /// Returns the sum of two amounts.
     ///
     /// # Errors
     ///
-    /// [`MoneyError::CurrencyMismatch`], [`MoneyError::OutOfRange`].
+    /// [`MoneyError::CurrencyMismatch`] for amounts of different currencies, and
+    /// [`MoneyError::OutOfRange`] for a sum of 10^18 or more away from zero.
     pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
         if self.currency != other.currency {
             return Err(MoneyError::CurrencyMismatch {
@@ -170,19 +176,20 @@ impl Money {
         }
     }
 
-    /// The difference.
+    /// Returns the difference of two amounts.
     ///
     /// # Errors
     ///
-    /// As [`Money::checked_add`].
+    /// The errors of [`Money::checked_add`].
     pub fn checked_sub(self, other: Self) -> Result<Self, MoneyError> {
         self.checked_add(other.negated())
     }
 
-    /// The opposite.
+    /// Returns the amount with the opposite sign.
     #[must_use]
     pub fn negated(self) -> Self {
-        // A decimal's sign is a bit of its own: changing it cannot overflow.
+        // The sign of a decimal is a separate bit, so that changing it cannot overflow. Zero keeps
+        // a positive sign.
         let mut amount = self.amount;
         if !amount.is_zero() {
             amount.set_sign_negative(amount.is_sign_positive());
@@ -194,14 +201,15 @@ impl Money {
     }
 }
 
-/// By amount, within one currency.
+/// Compares by amount within one currency; amounts of different currencies have no order.
 impl PartialOrd for Money {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         (self.currency == other.currency).then(|| self.amount.cmp(&other.amount))
     }
 }
 
-/// Reads what `Display` writes: the number as [`Money::parse`] does, a space, and the currency's code.
+/// Reads the text that `Display` writes: a number as in [`Money::parse`], a space, and the
+/// currency's code.
 impl FromStr for Money {
     type Err = MoneyError;
 
@@ -215,7 +223,8 @@ impl FromStr for Money {
     }
 }
 
-/// Reads an object of `amount` (a text, because numbers of JSON lose digits in many programs) and `currency`.
+/// Reads an object of `amount` and `currency`. The amount is a text, because many programs round
+/// the numbers of JSON.
 impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]

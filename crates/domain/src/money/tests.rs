@@ -7,7 +7,7 @@ fn koruna() -> Currency {
 }
 
 #[test]
-fn currencies_are_in_order_and_found() {
+fn every_currency_is_found_by_its_code_and_no_other_text_is() {
     let all: Vec<_> = Currency::all().collect();
     assert!(all.is_sorted_by(|a, b| a.code() < b.code()));
     assert!(
@@ -22,7 +22,7 @@ fn currencies_are_in_order_and_found() {
 }
 
 #[test]
-fn texts_that_are_not_amounts() {
+fn text_that_breaks_a_rule_is_not_an_amount() {
     for text in [
         "",
         "-",
@@ -57,7 +57,7 @@ fn texts_that_are_not_amounts() {
 }
 
 #[test]
-fn zeros_at_the_end_mean_nothing_and_the_length_is_checked_first() {
+fn superfluous_zeros_are_ignored_and_a_long_text_gives_a_short_error() {
     let zeros = "0".repeat(30);
     let amount = Money::parse(&format!("{zeros}12.5{zeros}"), koruna()).unwrap();
     assert_eq!(amount.to_string(), "12.50 CZK");
@@ -72,7 +72,7 @@ fn zeros_at_the_end_mean_nothing_and_the_length_is_checked_first() {
 }
 
 #[test]
-fn amounts_are_read_as_they_are_written_and_ordered_within_a_currency() {
+fn written_amount_is_read_back_and_ordered_within_its_currency() {
     let amount = |text: &str| text.parse::<Money>();
     assert_eq!(amount("-12.50 CZK").unwrap().to_string(), "-12.50 CZK");
     assert!(amount("9 CZK").unwrap() < amount("10 CZK").unwrap());
@@ -99,7 +99,7 @@ fn amounts_are_read_as_they_are_written_and_ordered_within_a_currency() {
 }
 
 #[test]
-fn withdrawn_currencies_are_read_and_not_among_the_active() {
+fn withdrawn_currency_is_readable_and_not_active() {
     let withdrawn: Vec<_> = Currency::withdrawn().collect();
     assert!(withdrawn.is_sorted_by(|a, b| a.code() < b.code()));
     assert!(withdrawn.iter().all(|currency| !currency.is_active()));
@@ -110,7 +110,7 @@ fn withdrawn_currencies_are_read_and_not_among_the_active() {
 }
 
 #[test]
-fn decimals_and_limits_are_kept() {
+fn amount_beyond_decimals_or_limit_is_rejected() {
     let yen = Currency::from_code("JPY").unwrap();
     let dinar = Currency::from_code("KWD").unwrap();
     assert!(matches!(
@@ -147,7 +147,7 @@ fn decimals_and_limits_are_kept() {
 }
 
 #[test]
-fn sums_stay_in_their_currency_and_range() {
+fn sum_across_currencies_or_beyond_the_limit_is_rejected() {
     let yen = Money::parse("1", Currency::from_code("JPY").unwrap()).unwrap();
     let most = Money::parse("999999999999999999.99", koruna()).unwrap();
     let cent = Money::parse("0.01", koruna()).unwrap();
@@ -168,7 +168,9 @@ fn sums_stay_in_their_currency_and_range() {
 
 proptest! {
     #[test]
-    fn what_is_shown_is_read_back(minor in -99_999_999_999_999_999_999_i128..=99_999_999_999_999_999_999_i128) {
+    fn displayed_amount_is_read_back(
+        minor in -99_999_999_999_999_999_999_i128..=99_999_999_999_999_999_999_i128,
+    ) {
         let money = Money::new(Decimal::from_i128_with_scale(minor, 2), koruna()).unwrap();
         let text = money.amount().to_string();
         prop_assert_eq!(Money::parse(&text, koruna()).unwrap(), money);
@@ -177,12 +179,15 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_an_amount_or_a_clear_error(text in "\\PC*") {
+    fn parsing_any_text_does_not_panic(text in "\\PC*") {
         let _ = Money::parse(&text, koruna());
     }
 
     #[test]
-    fn adding_is_exact(a in -1_000_000_000_i64..1_000_000_000, b in -1_000_000_000_i64..1_000_000_000) {
+    fn sums_and_differences_are_exact(
+        a in -1_000_000_000_i64..1_000_000_000,
+        b in -1_000_000_000_i64..1_000_000_000,
+    ) {
         let money = |minor| Money::new(Decimal::new(minor, 2), koruna()).unwrap();
         prop_assert_eq!(money(a).checked_add(money(b)).unwrap(), money(a + b));
         prop_assert_eq!(money(a).checked_sub(money(b)).unwrap(), money(a - b));
