@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The files that may name the schema's objects in texts of SQL, with the reason. A builder cannot say what these say, or
 /// costs what they must not cost; everything else is built on `neobank-entity`.
-const WITH_SQL: [(&str, &str); 13] = [
+const WITH_SQL: [(&str, &str); 7] = [
     (
         "crates/bench/",
         "measures other ways to move money, beside ours",
@@ -16,30 +16,6 @@ const WITH_SQL: [(&str, &str); 13] = [
         "a test of wrapping long texts",
     ),
     ("crates/cli/src/top/tests.rs", "a test of shown statements"),
-    (
-        "crates/db/src/locks/held.rs",
-        "a view in the order of its readers",
-    ),
-    (
-        "crates/db/src/locks/keepalive.rs",
-        "one statement takes and counts locks",
-    ),
-    (
-        "crates/db/src/locks/session.rs",
-        "one statement takes locks and keeps them",
-    ),
-    (
-        "crates/db/src/outcome.rs",
-        "goes out with the commit, prepared once",
-    ),
-    (
-        "crates/db/src/pool/sample.rs",
-        "arithmetic on the server's clock",
-    ),
-    (
-        "crates/db/src/retry.rs",
-        "an insertion that must not fail the retry",
-    ),
     (
         "crates/domain/src/ledger/",
         "the statements whose plans are pinned",

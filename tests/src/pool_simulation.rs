@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use neobank_db::pool::{Limits, Observation, Reason, ServerLoad, State, decide};
+use neobank_db::pool::{Limits, Observation, Reason, ServerLoad, SizingState, decide};
 
 /// How often jobs move on, in seconds.
 const TICK: f64 = 0.01;
@@ -236,7 +236,7 @@ impl Server {
 pub fn simulate(scenario: &Scenario, how: Size, seed: u64) -> Vec<Second> {
     let limits = (scenario.limits)();
     let mut random = Random(0x5EED_0000_0000_0000 | seed | 1 << 40);
-    let mut state = State::default();
+    let mut state = SizingState::default();
     let mut size = match how {
         Size::Fixed(size) => size,
         Size::Automatic => limits.floor,

@@ -1,4 +1,4 @@
-//! Prepared statements that are a transaction of their own: one round trip, in which the server also commits.
+//! Prepared statements in autocommit mode: one round trip, in which the server also commits.
 
 use std::panic::Location;
 
@@ -7,25 +7,26 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::database::Database;
 use crate::error::{DatabaseError, proves_no_commit};
-use crate::pooled_connection::PooledConnection;
+use crate::pool::PooledConnection;
 
-/// A pool whose statements need no transaction around them to keep to their limits.
+/// A pool whose statements keep to their limits without an explicit transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Autocommit<'a>(&'a Database);
 
-/// What a statement that wrote gave back.
+/// The result of a statement that wrote.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Written {
-    /// Its rows.
+    /// The rows that the statement returned.
     pub rows: Vec<Row>,
-    /// Whether the standbys have it that the server waits for; false when somebody cancelled that wait. It is durable here.
+    /// True when the standbys that the server waits for have confirmed the commit; false when that
+    /// wait was cancelled. The commit is durable on this server in both cases.
     pub replicated: bool,
 }
 
 impl Database {
-    /// For statements that run alone. None behind a transaction pooler and with a deadline: there only a transaction carries
-    /// the limits of a statement.
+    /// Returns the pool in autocommit mode. `None` behind a transaction pooler and for a handle
+    /// with a deadline, because only a transaction carries the limits of a statement there.
     #[must_use]
     pub fn autocommit(&self) -> Option<Autocommit<'_>> {
         (!self.needs_transaction()).then_some(Autocommit(self))
@@ -37,7 +38,8 @@ impl Autocommit<'_> {
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: why there was no connection, what the server refused, or how the connection failed.
+    /// [`DatabaseError`]: the reason why no connection was available, the server's error, or the
+    /// failure of the connection.
     #[track_caller]
     pub fn read(
         &self,
@@ -47,29 +49,34 @@ impl Autocommit<'_> {
     ) -> impl Future<Output = Result<Vec<Row>, DatabaseError>> + Send {
         let location = Location::caller();
         async move {
-            let lease = self.0.lease(location).await?;
-            let statement = prepare(&lease, sql, types, parameters).await?;
-            let running = lease.statement(sql);
-            let answer = lease
-                .answer(Box::pin(lease.client().query(&statement, parameters)))
+            let pooled = self.0.check_out(location).await?;
+            let statement = prepare(&pooled, sql, types, parameters).await?;
+            let running = pooled.statement(sql);
+            let answer = pooled
+                .answer(Box::pin(pooled.client().query(&statement, parameters)))
                 .await;
             running.answered();
             if matches!(answer, Ok(_) | Err(DatabaseError::Server(_))) {
-                lease.mark_clean();
+                pooled.mark_clean();
             }
             answer
         }
     }
 
-    /// Runs a statement that may change something, prepared once for each connection. It is committed when it returns.
+    /// Runs a statement that may write, prepared once for each connection. The statement is
+    /// committed when this returns `Ok`.
     ///
-    /// A statement whose answer was lost may still be on its way to the server: unlike a commit, whose transaction holds its
-    /// locks, it can arrive after everybody has looked. Give it something that whoever looks can take away from it.
+    /// A statement whose answer was lost may still reach the server later. A commit cannot do that
+    /// unnoticed, because its transaction holds its locks; this statement can run after the
+    /// in-doubt resolution has read the database. Therefore the statement must depend on a row or
+    /// key that the resolution can take from it.
     ///
     /// # Errors
     ///
-    /// * [`DatabaseError::CommitUnknown`]: the answer never came. Nobody but the database can tell what happened.
-    /// * Any other: why there was no connection, or what the server refused; nothing was changed.
+    /// * [`DatabaseError::CommitUnknown`]: the server did not answer. Only the database can tell
+    ///   whether the statement took effect.
+    /// * Any other: the reason why no connection was available, or the server's error; nothing was
+    ///   changed.
     #[track_caller]
     pub fn write(
         &self,
@@ -79,32 +86,32 @@ impl Autocommit<'_> {
     ) -> impl Future<Output = Result<Written, DatabaseError>> + Send {
         let location = Location::caller();
         async move {
-            let lease = self.0.lease(location).await?;
-            let statement = prepare(&lease, sql, types, parameters).await?;
-            if lease.client().is_closed() {
-                lease.mark_broken();
-                let end = lease.connection().end();
+            let pooled = self.0.check_out(location).await?;
+            let statement = prepare(&pooled, sql, types, parameters).await?;
+            if pooled.client().is_closed() {
+                pooled.mark_broken();
+                let end = pooled.connection().end();
                 return Err(end.unwrap_or_else(|| DatabaseError::lost("closed before it was sent")));
             }
-            send(&lease, sql, &statement, parameters).await
+            send(&pooled, sql, &statement, parameters).await
         }
     }
 }
 
 async fn prepare(
-    lease: &PooledConnection,
+    pooled: &PooledConnection,
     sql: &'static str,
     types: &[Type],
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<tokio_postgres::Statement, DatabaseError> {
-    lease.mark_dirty();
-    let prepared = lease.answer(lease.connection().prepare(sql, types)).await;
+    pooled.mark_dirty();
+    let prepared = pooled.answer(pooled.connection().prepare(sql, types)).await;
     if matches!(prepared, Ok(_) | Err(DatabaseError::Server(_))) {
-        lease.mark_clean();
+        pooled.mark_clean();
     }
     let statement = prepared?;
     let (wanted, given) = (statement.params().len(), parameters.len());
-    // The driver's own words for this look like those for a lost connection.
+    // The driver's own error for this looks like that of a lost connection.
     if wanted != given {
         return Err(DatabaseError::Parameter {
             reason: format!("the statement takes {wanted} parameters and {given} were given"),
@@ -114,21 +121,21 @@ async fn prepare(
 }
 
 async fn send(
-    lease: &PooledConnection,
+    pooled: &PooledConnection,
     sql: &'static str,
     statement: &tokio_postgres::Statement,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Written, DatabaseError> {
-    // Its commit has a limit of its own, as one that is sent as a statement.
-    let limit = lease.written_limit();
+    // The implicit commit has the same time as an explicit one.
+    let limit = pooled.written_limit();
     let mut is_definite = false;
-    lease.mark_dirty();
-    let running = lease.statement(sql);
-    let answer = lease
+    pooled.mark_dirty();
+    let running = pooled.statement(sql);
+    let answer = pooled
         .answer_within(
             limit,
             Box::pin(async {
-                let answer = lease.client().query(statement, parameters).await;
+                let answer = pooled.client().query(statement, parameters).await;
                 is_definite = answer.as_ref().err().is_some_and(proves_no_commit);
                 answer
             }),
@@ -137,18 +144,18 @@ async fn send(
     running.answered();
     match answer {
         Ok(rows) => {
-            lease.mark_clean();
-            let replicated = !lease.connection().take_not_replicated();
+            pooled.mark_clean();
+            let replicated = !pooled.connection().take_not_replicated();
             Ok(Written { rows, replicated })
         }
         Err(error) if is_definite => {
-            lease.mark_clean();
+            pooled.mark_clean();
             Err(error)
         }
-        // The driver could not write the message, so nothing was sent.
+        // The driver could not encode the message, so nothing was sent.
         Err(error @ DatabaseError::Parameter { .. }) => Err(error),
         Err(error) => {
-            lease.mark_broken();
+            pooled.mark_broken();
             Err(DatabaseError::CommitUnknown {
                 reason: error.to_string(),
             })

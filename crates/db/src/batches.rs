@@ -2,11 +2,12 @@
 
 use crate::error::DatabaseError;
 
-/// Repeats a deletion of at most `limit` rows until it finds fewer. Returns the number of all deleted rows.
+/// Repeats a deletion of at most `limit` rows until it deletes fewer. Returns the number of all
+/// deleted rows.
 ///
 /// # Errors
 ///
-/// The first error of `delete`. The rows of the batches before stay deleted.
+/// The first error of `delete`. The rows of the batches before it stay deleted.
 pub(crate) async fn delete_in_batches<F>(
     limit: u64,
     delete: impl Fn() -> F,

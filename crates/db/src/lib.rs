@@ -1,24 +1,30 @@
 //! Connections and transactions on PostgreSQL that a bank can trust.
 //!
-//! * [`DatabaseConfig`]: one typed configuration, from a URL or from the environment; it never shows its password.
-//! * [`Database`]: an asynchronous pool. Statements that run on it, or on a [`Transaction`], return typed rows:
-//!   [`Executor::fetch_many`], [`Executor::fetch_one`], [`Executor::execute`]. SeaORM's entities run on both as well.
-//! * [`Database::transaction`]: commits on `Ok`, rolls back on `Err`, on a panic and when the caller's future is
-//!   dropped. Savepoints nest with [`Transaction::nested`].
-//! * [`locks`]: named locks between processes, for a transaction, a session or a time, with fencing tokens.
-//! * [`DatabaseError`]: one error, with [`ErrorClass`] made from the SQLSTATE alone, never from a text.
+//! * [`DatabaseConfig`]: one typed configuration, read from a URL or from the environment. `Debug`
+//!   hides its password.
+//! * [`Database`]: an asynchronous connection pool. Statements that run on it or on a
+//!   [`Transaction`] return typed rows: [`Executor::fetch_many`], [`Executor::fetch_one`],
+//!   [`Executor::execute`]. SeaORM's entities run on both as well.
+//! * [`Database::transaction`]: commits on `Ok`; rolls back on `Err`, on a panic and when the
+//!   caller drops the future. Savepoints nest with [`Transaction::nested`].
+//! * [`locks`]: named locks between processes, held by a transaction, by a session or as a lease,
+//!   with fencing tokens.
+//! * [`DatabaseError`]: one error type. Its [`ErrorClass`] is derived from the SQLSTATE alone,
+//!   never from a message.
 //!
-//! # What cannot happen here
+//! # Guarantees
 //!
-//! The drivers that people use were seen to lose acknowledged writes in three ways; each has a test that it cannot:
+//! Widely used drivers lose acknowledged writes in three ways. This crate prevents each, and a test
+//! shows it:
 //!
-//! * A transaction in which a statement failed is rolled back by the server's `COMMIT`, and drivers answer `Ok`.
-//!   [`Transaction::commit`] returns [`DatabaseError::TransactionAborted`].
-//! * A future that is dropped while it begins a transaction leaves a connection in the pool with the transaction open;
-//!   the next write on it is acknowledged and lost. Here a connection returns to the pool only after the server itself
-//!   has said that no transaction is open.
-//! * A dropped connection to a server that no longer answers keeps its place in the pool for ever. Here its recovery
-//!   has a limit of [`DatabaseConfig::recovery_timeout`], after which the connection is closed and its place is free.
+//! * The server answers `COMMIT` with a rollback when a statement of the transaction failed, and
+//!   drivers return `Ok`. [`Transaction::commit`] returns [`DatabaseError::TransactionAborted`].
+//! * A future that is dropped while it begins a transaction leaves a pooled connection with the
+//!   transaction open; the next write on it is acknowledged and lost. Here a connection returns to
+//!   the pool only after the server has confirmed that no transaction is open.
+//! * A dropped connection to a server that no longer answers occupies its slot in the pool for
+//!   ever. Here recovery ends after [`DatabaseConfig::recovery_timeout`]: the pool closes the
+//!   connection and frees the slot.
 //!
 //! # Example
 //!
@@ -37,34 +43,22 @@
 //! # }).unwrap();
 //! ```
 
-mod address;
-mod announced;
 mod autocommit;
 mod batches;
-mod begin;
 mod config;
 mod connection;
 mod database;
-mod direct;
 mod error;
 mod executor;
 mod jitter;
-mod lexer;
 pub mod locks;
-mod manager;
-mod outcome;
 mod parameter;
 mod pinned;
 pub mod pool;
-mod pooled_connection;
 pub mod pooler;
 mod retry;
 mod row;
 mod seaorm;
-mod secret;
-mod session;
-mod settings;
-mod socket;
 mod tls;
 mod transaction;
 
@@ -72,29 +66,34 @@ pub use autocommit::{Autocommit, Written};
 pub use config::{
     AuthMethods, ChannelBinding, ConfigError, DatabaseConfig, Pooler, TargetSessionAttrs, TlsMode,
 };
+pub use connection::{
+    DirectConnection, DirectStatement, HOSTILE_SETTINGS, Harm, HostileSetting, TextRow,
+    hostile_setting,
+};
 pub use database::{Database, PoolStatus};
-pub use direct::{DirectConnection, DirectStatement, TextRow};
 pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, read_lossy, statement};
 pub use locks::{LockError, LockName, SessionLock};
 pub use neobank_db_derive::FromQueryResult;
 pub use neobank_entity::{Constraint, constraints, sqlstates};
-pub use outcome::delete_outcomes;
-pub use retry::{HoldsDatabaseError, RetryCount, RetryError, RetryPolicy, TransactionCommand};
+pub use retry::{
+    HoldsDatabaseError, RetryCount, RetryError, RetryPolicy, TransactionCommand,
+    delete_commit_records,
+};
 pub use sea_orm::{self, Statement, Value};
-pub use settings::{HOSTILE_SETTINGS, Harm, HostileSetting, hostile_setting};
 pub use transaction::{
     IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions,
-    in_order,
+    pipeline,
 };
 
-/// The trait alone: its derive of the same name is [`neobank_db_derive::FromQueryResult`], which works in every crate.
+/// The trait without its derive. The derive of the same name is
+/// [`neobank_db_derive::FromQueryResult`], which works in every crate.
 mod result {
     pub use sea_orm::FromQueryResult;
 }
 pub use result::*;
 
-/// The driver's types that the pipelined statements of [`Transaction`] speak.
+/// The driver's types that the prepared statements of [`Transaction`] take and return.
 pub mod driver {
     pub use tokio_postgres::Row;
     pub use tokio_postgres::types::{FromSql, ToSql, Type};

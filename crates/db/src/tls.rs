@@ -55,7 +55,7 @@ impl std::fmt::Debug for Connector {
 }
 
 /// What a certificate lacks that was refused, where the library's own words name only its rule.
-pub(crate) fn plain_words(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+pub(crate) fn certificate_advice(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let io = error.downcast_ref::<std::io::Error>();
     let inner = io.and_then(std::io::Error::get_ref)?;
     let rustls::Error::InvalidCertificate(fault) = inner.downcast_ref::<rustls::Error>()? else {

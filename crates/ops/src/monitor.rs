@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use neobank_db::{
     Database, DatabaseConfig, DatabaseError, Executor, FromQueryResult, Statement, Transaction,
-    TransactionOptions, in_order, read_lossy, statement,
+    TransactionOptions, pipeline, read_lossy, statement,
 };
 use sea_query::{PostgresQueryBuilder, QueryStatementWriter};
 
@@ -309,7 +309,7 @@ impl Monitor {
         question: Statement,
     ) -> Result<(Vec<T>, Option<Unreadable>), DatabaseError> {
         let transaction = self.begin().await?;
-        let answer = in_order(
+        let answer = pipeline(
             transaction.query(statement(SETTINGS, [])),
             transaction.query(question),
         )

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use neobank_db::{
     Database, DatabaseError, Executor, IsolationLevel, RetryPolicy, TransactionError,
-    delete_outcomes, statement,
+    delete_commit_records, statement,
 };
 
 use super::retry::command;
@@ -21,7 +21,7 @@ on_both_versions!(
 );
 
 fn certain() -> RetryPolicy {
-    RetryPolicy::default().with_outcome_rows()
+    RetryPolicy::default().with_commit_records()
 }
 
 /// A pool behind a proxy, over the table of notes, here without its key: nothing but the row keeps a note from being
@@ -179,7 +179,7 @@ async fn old_rows_are_deleted_and_young_ones_kept(bank: TestBank) {
     let superuser = bank.superuser().await;
     superuser.execute(statement(sql, [])).await.unwrap();
     // A minute is too short: somebody may still ask.
-    let deleted = delete_outcomes(&bank.database, Duration::from_secs(60))
+    let deleted = delete_commit_records(&bank.database, Duration::from_secs(60))
         .await
         .unwrap();
     assert_eq!(deleted, 5995);

@@ -294,7 +294,7 @@ async fn the_outcome_of_a_transaction_waits_for_the_standby(version: u32) {
     let database = Database::connect(bank.database.config().clone())
         .await
         .unwrap();
-    let policy = RetryPolicy::default().with_outcome_rows();
+    let policy = RetryPolicy::default().with_commit_records();
     let mut message = Message;
     let (outcome, ()) = tokio::join!(database.retry(&policy, &mut message), async {
         bank.end_a_wait("pg_terminate_backend").await;

@@ -4,6 +4,7 @@ mod environment;
 mod error;
 pub(crate) mod keys;
 mod passfile;
+mod secret;
 mod target;
 mod url;
 
@@ -11,12 +12,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::ConfigError;
+pub(crate) use secret::Secret;
 pub(crate) use target::ServerRole;
 pub use target::{AuthMethods, ChannelBinding, TargetSessionAttrs};
 
-use crate::pool::AutoSize;
-use crate::pooled_connection::GRACE;
-use crate::secret::Secret;
+use crate::pool::{ANSWER_GRACE, AutoSize};
 
 /// Where the server is, who connects, and every limit of the pool.
 ///
@@ -320,7 +320,7 @@ impl DatabaseConfig {
     pub fn silence_limit(&self) -> Duration {
         self.acquire_timeout
             .saturating_add(self.statement_timeout)
-            .saturating_add(GRACE)
+            .saturating_add(ANSWER_GRACE)
             .saturating_add(self.commit_timeout)
     }
 

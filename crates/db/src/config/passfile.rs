@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::secret::Secret;
+use crate::config::Secret;
 
 /// Where a password is wanted for.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use tokio_postgres::types::FromSql;
 use super::error::LockError;
 use super::name::LockName;
 use super::token::FencingToken;
-use crate::error::DatabaseError;
+use crate::error::{DatabaseError, sqlstate};
 
 /// The names that were locked, each with its token.
 #[derive(Clone, Debug)]
@@ -69,7 +69,9 @@ pub(super) fn parts(names: &[LockName]) -> (Vec<String>, Vec<String>) {
 /// The rejection of a timeout is the one parameter that the server can find wrong.
 pub(super) fn failure(error: DatabaseError, timeout: Duration) -> LockError {
     match error.server() {
-        Some(server) if server.sqlstate == "22023" => LockError::TimeoutTooLong { timeout },
+        Some(server) if server.sqlstate == sqlstate::INVALID_PARAMETER_VALUE => {
+            LockError::TimeoutTooLong { timeout }
+        }
         _ => LockError::Database(error),
     }
 }

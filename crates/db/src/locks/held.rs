@@ -1,11 +1,27 @@
 //! Who holds which lock.
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Order, Query};
+use sea_orm::{DbBackend, DeriveIden};
 
 use super::answer::get;
 use super::error::LockError;
 use super::name::LockName;
-use crate::executor::{Executor, statement};
+use crate::executor::Executor;
+
+/// The identifiers of `concurrency.v_held_locks`. The generator makes entities of tables alone.
+#[derive(Clone, Copy, DeriveIden)]
+pub(super) enum View {
+    Concurrency,
+    VHeldLocks,
+    LockKey,
+    Namespace,
+    Identifier,
+    ProcessId,
+    Mode,
+    Granted,
+    WaitingSince,
+}
 
 /// A lock that a server process holds or waits for. Leases are not among them: they are rows of `concurrency.lock_leases`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +47,23 @@ pub struct HeldLock {
 ///
 /// [`LockError::Database`].
 pub async fn held_locks(on: &impl Executor) -> Result<Vec<HeldLock>, LockError> {
-    const HELD: &str =
-        "SELECT lock_key, namespace, identifier, process_id, mode, granted, waiting_since
-        FROM concurrency.v_held_locks
-        ORDER BY lock_key, granted DESC, waiting_since, process_id";
-    on.query(statement(HELD, []))
+    let query = Query::select()
+        .columns([
+            View::LockKey,
+            View::Namespace,
+            View::Identifier,
+            View::ProcessId,
+            View::Mode,
+            View::Granted,
+            View::WaitingSince,
+        ])
+        .from((View::Concurrency, View::VHeldLocks))
+        .order_by(View::LockKey, Order::Asc)
+        .order_by(View::Granted, Order::Desc)
+        .order_by(View::WaitingSince, Order::Asc)
+        .order_by(View::ProcessId, Order::Asc)
+        .to_owned();
+    on.query(DbBackend::Postgres.build(&query))
         .await?
         .iter()
         .map(|row| {

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{DbBackend, Value};
 use tokio::sync::watch;
-use tokio_postgres::types::{ToSql, Type};
 
+use super::held::View;
 use super::options::SessionLockOptions;
 use crate::connection::Connection;
 use crate::error::DatabaseError;
+use crate::executor::{convert, typed};
+
+/// The server process of the session that runs the query.
+const BACKEND: &str = "pg_catalog.pg_backend_pid()";
 
 /// A connection that holds locks.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct LockSession {
     pub(super) connection: Connection,
     pub(super) process_id: i32,
     pub(super) marker: String,
@@ -45,47 +51,58 @@ impl Validity {
     }
 }
 
-impl Session {
-    /// Whether this session holds all these locks and is still this lock's own.
+impl LockSession {
+    /// Returns true when this lock's own session answers and holds all these locks.
     pub(super) async fn holds(&self, keys: &[i64]) -> Result<bool, DatabaseError> {
-        const HOLDS: &str = "SELECT pg_catalog.pg_backend_pid() = $1
-            AND pg_catalog.current_setting('neobank.session_lock', true) IS NOT DISTINCT FROM $2
-            AND (SELECT count(DISTINCT held.lock_key) FROM concurrency.v_held_locks AS held
-                 WHERE held.process_id = pg_catalog.pg_backend_pid() AND held.granted AND held.lock_key = ANY ($3))
-                = pg_catalog.cardinality($3)";
-        self.ask(HOLDS, &[(&keys, Type::INT8_ARRAY)]).await
+        let held = Query::select()
+            .expr(Expr::col(View::LockKey).count_distinct())
+            .from((View::Concurrency, View::VHeldLocks))
+            .and_where(Expr::col(View::ProcessId).eq(Expr::cust(BACKEND)))
+            .and_where(Expr::col(View::Granted))
+            .and_where(Expr::col(View::LockKey).is_in(keys.iter().copied()))
+            .to_owned();
+        let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
+        let all = Expr::SubQuery(None, Box::new(held.into())).eq(count);
+        self.ask(self.is_own_session().and(all)).await
     }
 
-    /// Releases all these locks, and tells whether all were held.
+    /// Releases all these locks. Returns true when this lock's own session answered and held all.
     pub(super) async fn unlock(&self, keys: &[i64]) -> Result<bool, DatabaseError> {
-        const UNLOCK: &str = "SELECT pg_catalog.pg_backend_pid() = $1
-            AND pg_catalog.current_setting('neobank.session_lock', true) IS NOT DISTINCT FROM $2
-            AND (SELECT coalesce(bool_and(pg_catalog.pg_advisory_unlock(key)), true) FROM unnest($3) AS held (key))";
-        self.ask(UNLOCK, &[(&keys, Type::INT8_ARRAY)]).await
+        let unlocked = Expr::cust_with_values(
+            "(SELECT coalesce(bool_and(pg_catalog.pg_advisory_unlock(key)), true) \
+              FROM pg_catalog.unnest($1) AS held (key))",
+            [keys.to_vec()],
+        );
+        self.ask(self.is_own_session().and(unlocked)).await
     }
 
-    /// Whether the session that answers is this lock's own. The question alone keeps it alive.
-    async fn is_ours(&self) -> Result<bool, DatabaseError> {
-        const IS_OURS: &str = "SELECT pg_catalog.pg_backend_pid() = $1
-            AND pg_catalog.current_setting('neobank.session_lock', true) IS NOT DISTINCT FROM $2";
-        self.ask(IS_OURS, &[]).await
+    /// Returns true when this lock's own session answers. The query itself keeps the session alive.
+    async fn answers(&self) -> Result<bool, DatabaseError> {
+        self.ask(self.is_own_session()).await
     }
 
-    async fn ask(
-        &self,
-        sql: &str,
-        more: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<bool, DatabaseError> {
-        let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> =
-            vec![(&self.process_id, Type::INT4), (&self.marker, Type::TEXT)];
-        parameters.extend_from_slice(more);
+    fn is_own_session(&self) -> Expr {
+        Expr::cust_with_values(
+            "pg_catalog.pg_backend_pid() = $1 \
+             AND pg_catalog.current_setting('neobank.session_lock', true) IS NOT DISTINCT FROM $2",
+            [
+                Value::from(self.process_id),
+                Value::from(self.marker.as_str()),
+            ],
+        )
+    }
+
+    async fn ask(&self, condition: Expr) -> Result<bool, DatabaseError> {
+        let query = Query::select().expr(condition).to_owned();
+        let mut statement = DbBackend::Postgres.build(&query);
+        let parameters = convert(&mut statement)?;
         let rows = self
             .connection
             .client()
-            .query_typed(sql, &parameters)
+            .query_typed(&statement.sql, &typed(&parameters))
             .await
             .map_err(|error| match self.connection.end() {
-                // The server said why before it was asked.
+                // The server reported the reason before this query was sent.
                 Some(end) if error.is_closed() => end,
                 _ => DatabaseError::from_driver(&error),
             })?;
@@ -96,7 +113,7 @@ impl Session {
 
 /// Asks again and again, and ends with the reason when the lock is lost.
 pub(super) async fn keep_alive(
-    session: Arc<Session>,
+    session: Arc<LockSession>,
     validity: watch::Sender<Validity>,
     options: SessionLockOptions,
 ) {
@@ -105,7 +122,7 @@ pub(super) async fn keep_alive(
         tokio::time::sleep_until(next.into()).await;
         let until = validity.borrow().until;
         let sent = Instant::now();
-        match tokio::time::timeout_at(until.into(), session.is_ours()).await {
+        match tokio::time::timeout_at(until.into(), session.answers()).await {
             // An answer that comes after the lock counted as lost does not bring it back.
             Ok(Ok(true)) if Instant::now() < until => {}
             Ok(Ok(true)) | Err(_) => {

@@ -54,7 +54,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct LockLease {
     name: LockName,
-    secret: Secret,
+    secret: LeaseSecret,
     holder: Uuid,
     token: FencingToken,
     expires_at: DateTime<Utc>,
@@ -63,11 +63,11 @@ pub struct LockLease {
 
 /// What renews and releases a lease; the database keeps its hash alone.
 #[derive(Clone, Copy)]
-struct Secret(Uuid);
+struct LeaseSecret(Uuid);
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for LeaseSecret {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Secret")
+        formatter.write_str("LeaseSecret")
     }
 }
 
@@ -86,7 +86,7 @@ impl LockLease {
         time_to_live: Duration,
         timeout: Duration,
     ) -> Result<Self, LockError> {
-        let secret = Secret(Uuid::new_v4());
+        let secret = LeaseSecret(Uuid::new_v4());
         let time_to_live_ms = answer::milliseconds(time_to_live)?;
         let started = Instant::now();
         loop {

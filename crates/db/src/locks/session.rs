@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use neobank_entity::functions::concurrency::{LockKey, TakeLocks};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_postgres::Row;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::answer::{self, Granted};
 use super::error::LockError;
-use super::keepalive::{Session, Validity, keep_alive};
+use super::keepalive::{LockSession, Validity, keep_alive};
 use super::name::LockName;
 use super::options::SessionLockOptions;
 use super::token::FencingToken;
@@ -67,7 +68,7 @@ const MARKER: &str = "neobank.session_lock";
 #[must_use = "the lock is released when this is dropped"]
 pub struct SessionLock {
     granted: Granted,
-    session: Arc<Session>,
+    session: Arc<LockSession>,
     validity: watch::Receiver<Validity>,
     keepalive: AbortHandle,
 }
@@ -93,16 +94,18 @@ impl SessionLock {
             ));
         }
         let config = session_config(database.config(), options);
-        let opening = Opening {
+        let acquisition = LockAcquisition {
             connection: Some(Connection::open(&config, database.connector()).await?),
             waiting: AtomicBool::new(false),
             limit: config.recovery_timeout,
         };
         let marker = Uuid::now_v7().to_string();
-        let process_id = opening.claim(&marker, options, &config).await?;
-        let granted = opening.take(names, options, process_id, &marker).await?;
-        let (connection, limit) = opening.finish()?;
-        let session = Session {
+        let process_id = acquisition.claim(&marker, options, &config).await?;
+        let granted = acquisition
+            .take(names, options, process_id, &marker)
+            .await?;
+        let (connection, limit) = acquisition.finish()?;
+        let session = LockSession {
             connection,
             process_id,
             marker,
@@ -211,7 +214,7 @@ impl Drop for SessionLock {
 }
 
 /// A connection on which a lock is being taken. Dropped in the middle, it cancels what runs, and closes.
-struct Opening {
+struct LockAcquisition {
     /// Taken out only by `finish` and `drop`.
     connection: Option<Connection>,
     /// Whether a statement was sent and not answered.
@@ -219,7 +222,7 @@ struct Opening {
     limit: Duration,
 }
 
-impl Opening {
+impl LockAcquisition {
     fn connection(&self) -> Result<&Connection, DatabaseError> {
         self.connection
             .as_ref()
@@ -283,11 +286,15 @@ impl Opening {
         process_id: i32,
         marker: &str,
     ) -> Result<Granted, LockError> {
-        const TAKE: &str = "SELECT taken.*, CASE
+        let take = format!(
+            "SELECT taken.*, CASE
                 WHEN taken.outcome = 'granted' AND pg_catalog.pg_backend_pid() = $4
                     AND pg_catalog.current_setting($5, true) IS NOT DISTINCT FROM $6
-                THEN pg_catalog.pg_try_advisory_lock(concurrency.lock_key(taken.namespace, taken.identifier)) END AS kept
-            FROM concurrency.take_locks($1, $2, $3) AS taken";
+                THEN pg_catalog.pg_try_advisory_lock({}(taken.namespace, taken.identifier)) END AS kept
+            FROM {}($1, $2, $3) AS taken",
+            LockKey::NAME,
+            TakeLocks::NAME
+        );
         let (namespaces, identifiers) = answer::parts(names);
         let milliseconds = answer::milliseconds(options.timeout)?;
         let limit = options.timeout.saturating_add(2 * GRACE);
@@ -295,7 +302,7 @@ impl Opening {
         let rows = self
             .rows(
                 limit,
-                TAKE,
+                &take,
                 &[
                     (&namespaces, Type::TEXT_ARRAY),
                     (&identifiers, Type::TEXT_ARRAY),
@@ -355,7 +362,7 @@ impl Opening {
     }
 }
 
-impl Drop for Opening {
+impl Drop for LockAcquisition {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else {
             return;

@@ -18,13 +18,13 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(1);
 /// Tells when a connection may be opened.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectThrottle {
-    state: Mutex<State>,
+    state: Mutex<ThrottleState>,
     /// Told when trying again is worth while: a connection came back, or one more may be opened.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ThrottleState {
     opening: usize,
     /// How often in a row opening has failed.
     failures: u32,
@@ -34,32 +34,30 @@ struct State {
 
 /// The right to open one connection.
 #[derive(Debug)]
-pub(crate) struct Opening<'a> {
-    connect_throttle: &'a ConnectThrottle,
+pub(crate) struct ConnectPermit<'a> {
+    throttle: &'a ConnectThrottle,
 }
 
 /// Not now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Later {
+pub(crate) struct ConnectDeferred {
     /// When to ask again at the latest; `None` when others have to finish first.
-    pub(crate) at: Option<Instant>,
+    pub(crate) retry_at: Option<Instant>,
 }
 
 impl ConnectThrottle {
-    pub(crate) fn start(&self) -> Result<Opening<'_>, Later> {
+    pub(crate) fn start(&self) -> Result<ConnectPermit<'_>, ConnectDeferred> {
         let mut state = self.lock();
         // After a failure one connection tells whether the server is back.
         let at_once = if state.failures == 0 { AT_ONCE } else { 1 };
         if state.opening >= at_once {
-            return Err(Later { at: None });
+            return Err(ConnectDeferred { retry_at: None });
         }
         if let Some(at) = state.not_before.filter(|at| Instant::now() < *at) {
-            return Err(Later { at: Some(at) });
+            return Err(ConnectDeferred { retry_at: Some(at) });
         }
         state.opening += 1;
-        Ok(Opening {
-            connect_throttle: self,
-        })
+        Ok(ConnectPermit { throttle: self })
     }
 
     /// Waits until asking again is worth while. Made before asking, so that nothing is missed in between.
@@ -77,38 +75,38 @@ impl ConnectThrottle {
         self.lock().last_failure.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ThrottleState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Opening<'_> {
+impl ConnectPermit<'_> {
     pub(crate) fn succeeded(self) {
-        let mut state = self.connect_throttle.lock();
+        let mut state = self.throttle.lock();
         state.failures = 0;
         state.not_before = None;
         state.last_failure = None;
         drop(state);
         // Three more may start beside the one that `drop` tells.
         for _ in 1..AT_ONCE {
-            self.connect_throttle.changed.notify_one();
+            self.throttle.changed.notify_one();
         }
     }
 
     pub(crate) fn failed(self, error: DatabaseError) {
-        let mut state = self.connect_throttle.lock();
+        let mut state = self.throttle.lock();
         state.failures = state.failures.saturating_add(1);
         state.not_before = Some(Instant::now() + pause(state.failures, jitter()));
         state.last_failure = Some(error);
     }
 }
 
-impl Drop for Opening<'_> {
+impl Drop for ConnectPermit<'_> {
     fn drop(&mut self) {
-        let mut state = self.connect_throttle.lock();
+        let mut state = self.throttle.lock();
         state.opening = state.opening.saturating_sub(1);
         drop(state);
-        self.connect_throttle.changed.notify_one();
+        self.throttle.changed.notify_one();
     }
 }
 
@@ -125,41 +123,42 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn few_are_opened_at_once() {
-        let connect_throttle = ConnectThrottle::default();
-        let opening: Vec<_> = (0..AT_ONCE)
-            .map(|_| connect_throttle.start().unwrap())
-            .collect();
-        assert_eq!(connect_throttle.start().unwrap_err(), Later { at: None });
-        let told = connect_throttle.changed();
+        let throttle = ConnectThrottle::default();
+        let opening: Vec<_> = (0..AT_ONCE).map(|_| throttle.start().unwrap()).collect();
+        assert_eq!(
+            throttle.start().unwrap_err(),
+            ConnectDeferred { retry_at: None }
+        );
+        let notified = throttle.changed();
         // A future that is dropped while it opens gives its place back.
         drop(opening);
-        told.await;
-        assert!(connect_throttle.start().is_ok());
+        notified.await;
+        assert!(throttle.start().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_a_failure_one_tries_and_only_after_a_pause() {
-        let connect_throttle = ConnectThrottle::default();
+        let throttle = ConnectThrottle::default();
         for failure in 1..=20 {
-            connect_throttle
-                .start()
-                .unwrap()
-                .failed(DatabaseError::PoolClosed);
-            let later = connect_throttle.start().unwrap_err().at.unwrap();
+            throttle.start().unwrap().failed(DatabaseError::PoolClosed);
+            let later = throttle.start().unwrap_err().retry_at.unwrap();
             let wait = later - Instant::now();
             assert!(wait <= PAUSE_LONGEST, "{failure}: {wait:?}");
             tokio::time::sleep(wait).await;
-            let only = connect_throttle.start().unwrap();
-            assert_eq!(connect_throttle.start().unwrap_err(), Later { at: None });
+            let only = throttle.start().unwrap();
+            assert_eq!(
+                throttle.start().unwrap_err(),
+                ConnectDeferred { retry_at: None }
+            );
             drop(only);
         }
         assert!(matches!(
-            connect_throttle.last_failure(),
+            throttle.last_failure(),
             Some(DatabaseError::PoolClosed)
         ));
-        connect_throttle.start().unwrap().succeeded();
-        assert!(connect_throttle.last_failure().is_none());
-        let all: Vec<_> = (0..AT_ONCE).map(|_| connect_throttle.start()).collect();
+        throttle.start().unwrap().succeeded();
+        assert!(throttle.last_failure().is_none());
+        let all: Vec<_> = (0..AT_ONCE).map(|_| throttle.start()).collect();
         assert!(all.iter().all(Result::is_ok));
     }
 

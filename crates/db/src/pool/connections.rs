@@ -8,17 +8,17 @@ use std::time::Duration;
 use deadpool::managed::{Object, Pool, PoolError, QueueMode, WeakPool};
 use tokio::time::Instant;
 
-use super::checkout::Hold;
+use super::checkouts::ActiveCheckout;
 use super::connect_throttle::ConnectThrottle;
 use super::event::CloseReason;
+use super::manager::{Manager, OpenError};
 use super::monitor::Monitor;
-use super::semaphore::{Permit, Rejection, Semaphore};
-use super::timeout::{Advice, NAMED, PoolReport};
+use super::report::{Advice, NAMED, PoolReport};
+use super::semaphore::{AcquireError, Permit, Semaphore};
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
 use crate::error::DatabaseError;
-use crate::manager::{Manager, OpenError};
-use crate::pooled_connection::PooledConnection;
+use crate::pool::PooledConnection;
 use crate::tls::Connector;
 
 /// The connections of one pool. Cheap to clone.
@@ -46,11 +46,11 @@ pub(crate) struct WeakConnections {
 
 /// A connection that somebody has, and the right to have it. Dropped, it goes back to the pool, which will close it
 /// unless it is clean.
-pub(crate) struct Taken {
+pub(crate) struct CheckedOut {
     /// Both are taken out only at the end.
     object: Option<Object<Manager>>,
     permit: Option<Permit>,
-    pub(crate) hold: Arc<Hold>,
+    pub(crate) checkout: Arc<ActiveCheckout>,
     pub(crate) monitor: Arc<Monitor>,
     connect_throttle: Arc<ConnectThrottle>,
 }
@@ -131,29 +131,29 @@ impl Connections {
             .semaphore
             .acquire(limit)
             .await
-            .map_err(|rejection| self.refused(rejection, started.elapsed()))?;
+            .map_err(|error| self.acquire_error(error, started.elapsed()))?;
         loop {
             // Listened to before asking, so that nothing is missed in between.
             let mut changed = pin!(self.connect_throttle.changed());
             changed.as_mut().enable();
-            let later = match self.store.get().await {
+            let deferred = match self.store.get().await {
                 Ok(object) => {
-                    let id = object.life.as_ref().map_or(0, |life| life.id());
-                    let hold = self.monitor.taken(id, started.elapsed(), location);
-                    let taken = Taken {
+                    let id = object.lifetime.as_ref().map_or(0, |lifetime| lifetime.id());
+                    let checkout = self.monitor.checked_out(id, started.elapsed(), location);
+                    let checked_out = CheckedOut {
                         object: Some(object),
                         permit: Some(permit),
-                        hold,
+                        checkout,
                         monitor: Arc::clone(&self.monitor),
                         connect_throttle: Arc::clone(&self.connect_throttle),
                     };
                     return Ok(PooledConnection::new(
-                        taken,
+                        checked_out,
                         Arc::clone(&self.config),
                         deadline,
                     ));
                 }
-                Err(PoolError::Backend(OpenError::Later(later))) => later,
+                Err(PoolError::Backend(OpenError::Deferred(deferred))) => deferred,
                 Err(PoolError::Backend(OpenError::Failed(error))) => return Err(error),
                 Err(PoolError::Closed) => return Err(DatabaseError::PoolClosed),
                 Err(other) => {
@@ -164,7 +164,7 @@ impl Connections {
                 }
             };
             let last = started + limit;
-            let until = later.at.map_or(last, |at| at.min(last));
+            let until = deferred.retry_at.map_or(last, |at| at.min(last));
             if tokio::time::timeout_at(until, changed).await.is_err() && Instant::now() >= last {
                 // Nothing was the matter with the others' use of the pool; connections could not be opened.
                 let waited = started.elapsed();
@@ -173,7 +173,7 @@ impl Connections {
                         self.monitor.timed_out(waited);
                         failure
                     }
-                    None => self.refused(Rejection::TimedOut, waited),
+                    None => self.acquire_error(AcquireError::TimedOut, waited),
                 });
             }
         }
@@ -235,15 +235,15 @@ impl Connections {
     }
 
     /// What a caller is told that the semaphore did not let in.
-    fn refused(&self, rejection: Rejection, waited: Duration) -> DatabaseError {
-        if rejection == Rejection::Closed {
+    fn acquire_error(&self, error: AcquireError, waited: Duration) -> DatabaseError {
+        if error == AcquireError::Closed {
             return DatabaseError::PoolClosed;
         }
         self.monitor.timed_out(waited);
         let status = self.semaphore.status();
         let (in_use, pool_max) = (status.in_use, status.size);
-        match rejection {
-            Rejection::Overloaded { waiting } => DatabaseError::PoolOverloaded {
+        match error {
+            AcquireError::Overloaded { waiting } => DatabaseError::PoolOverloaded {
                 in_use,
                 pool_max,
                 waiting,
@@ -287,7 +287,7 @@ impl WeakConnections {
     }
 }
 
-impl Taken {
+impl CheckedOut {
     /// # Panics
     ///
     /// Never: the connection is there until `close` or `drop`.
@@ -313,9 +313,9 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for CheckedOut {
     fn drop(&mut self) {
-        self.monitor.given_back(&self.hold);
+        self.monitor.given_back(&self.checkout);
         // First the connection, then the permit: whoever gets the permit finds the connection.
         match (self.object.take(), self.permit.take()) {
             (Some(object), Some(permit)) => {

@@ -91,7 +91,7 @@ impl PoolMetrics {
             timeouts: counted.timeouts,
             create_time: counted.creates,
             wait_time: counted.waits,
-            use_time: counted.holds,
+            use_time: counted.use_times,
             statements: counted.statements,
             statement_time: counted.statement_time,
             retries,

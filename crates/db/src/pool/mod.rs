@@ -9,35 +9,37 @@
 //!   is asked every second and obeyed.
 //! * [`Sampler`] and [`record_samples`] keep samples in the table `pooling.pool_stats`.
 
-mod auto_size;
-mod checkout;
+mod checkouts;
 mod connect_throttle;
 mod connections;
 mod event;
+mod guard;
 mod histogram;
 mod level;
+mod manager;
 mod metrics;
 mod monitor;
 mod pattern;
+mod report;
 mod sample;
 mod semaphore;
 mod sizing;
-mod timeout;
 
-pub use auto_size::AutoSize;
-pub use checkout::Checkout;
+pub use checkouts::Checkout;
 pub use event::{CloseReason, ConnectionId, PoolEvent, PoolEvents};
 pub use histogram::Durations;
 pub use metrics::{MeasuredValue, Measurement, PoolMetrics};
 pub use pattern::StatementPattern;
+pub use report::{Advice, PoolReport};
 pub use sample::{Recorder, Sampler, delete_samples, record_samples};
-pub use sizing::{Decision, Limits, Observation, Reason, ServerLoad, State, decide};
-pub use timeout::{Advice, PoolReport};
+pub use sizing::{
+    AutoSize, Limits, Observation, Reason, ServerLoad, SizingDecision, SizingState, decide,
+};
 
-pub(crate) use auto_size::Sizer;
-pub(crate) use connect_throttle::{ConnectThrottle, Later};
-pub(crate) use connections::{Connections, Taken};
-pub(crate) use monitor::{Counted, Life, Monitor, Running};
+pub(crate) use connections::Connections;
+pub(crate) use guard::{ANSWER_GRACE, DEADLINE_GRACE, PooledConnection};
+pub(crate) use monitor::{ConnectionLifetime, Counted, Monitor};
+pub(crate) use sizing::Sizer;
 
 /// A duration for people, in whole milliseconds.
 fn rounded(duration: std::time::Duration) -> String {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 
-use super::checkout::{Checkouts, Hold};
+use super::checkouts::{ActiveCheckout, Checkouts};
 use super::event::{CloseReason, ConnectionId, KEPT, PoolEvent, PoolEvents};
 use super::histogram::{Durations, Histogram};
 use super::pattern::{Pattern, Patterns};
@@ -22,7 +22,7 @@ pub(crate) struct Monitor {
     pub(crate) patterns: Patterns,
     pub(crate) retries: RetryCounts,
     waits: Histogram,
-    holds: Histogram,
+    use_times: Histogram,
     creates: Histogram,
     timeouts: AtomicU64,
     statements: AtomicU64,
@@ -34,7 +34,7 @@ pub(crate) struct Monitor {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counted {
     pub(crate) waits: Durations,
-    pub(crate) holds: Durations,
+    pub(crate) use_times: Durations,
     pub(crate) creates: Durations,
     pub(crate) timeouts: u64,
     pub(crate) statements: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Counted {
 
 /// An open connection, from the monitor's side; tells of its end when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Life {
+pub(crate) struct ConnectionLifetime {
     id: ConnectionId,
     opened: Instant,
     monitor: Arc<Monitor>,
@@ -52,8 +52,8 @@ pub(crate) struct Life {
 
 /// A statement under way; its end is counted when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Running {
-    hold: Arc<Hold>,
+pub(crate) struct RunningStatement {
+    checkout: Arc<ActiveCheckout>,
     pattern: Arc<Pattern>,
     monitor: Arc<Monitor>,
     started: Instant,
@@ -68,7 +68,7 @@ impl Monitor {
             patterns: Patterns::default(),
             retries: RetryCounts::default(),
             waits: Histogram::new(),
-            holds: Histogram::new(),
+            use_times: Histogram::new(),
             creates: Histogram::new(),
             timeouts: AtomicU64::new(0),
             statements: AtomicU64::new(0),
@@ -81,15 +81,15 @@ impl Monitor {
         PoolEvents(self.events.subscribe())
     }
 
-    pub(crate) fn opened(self: &Arc<Self>, took: Duration) -> Life {
+    pub(crate) fn opened(self: &Arc<Self>, took: Duration) -> ConnectionLifetime {
         let id = self.next_connection.fetch_add(1, Ordering::Relaxed);
         self.creates.record(took);
         tracing::debug!(connection = id, ?took, "a connection was opened");
-        self.tell(PoolEvent::Opened {
+        self.emit(PoolEvent::Opened {
             connection: id,
             took,
         });
-        Life {
+        ConnectionLifetime {
             id,
             opened: Instant::now(),
             monitor: Arc::clone(self),
@@ -99,48 +99,52 @@ impl Monitor {
 
     pub(crate) fn open_failed(&self, reason: &str) {
         tracing::warn!("a connection could not be opened: {reason}");
-        self.tell(PoolEvent::OpenFailed {
+        self.emit(PoolEvent::OpenFailed {
             reason: reason.to_owned(),
         });
     }
 
-    pub(crate) fn taken(
+    pub(crate) fn checked_out(
         &self,
         connection: ConnectionId,
         waited: Duration,
         location: &'static Location<'static>,
-    ) -> Arc<Hold> {
+    ) -> Arc<ActiveCheckout> {
         self.waits.record(waited);
         tracing::trace!(connection, ?waited, "a connection is in use");
-        self.tell(PoolEvent::InUse { connection, waited });
+        self.emit(PoolEvent::InUse { connection, waited });
         self.checkouts.take(connection, location)
     }
 
-    pub(crate) fn given_back(&self, hold: &Hold) {
-        let held = self.checkouts.give_back(hold);
-        self.holds.record(held);
-        let connection = hold.connection();
+    pub(crate) fn given_back(&self, checkout: &ActiveCheckout) {
+        let held = self.checkouts.give_back(checkout);
+        self.use_times.record(held);
+        let connection = checkout.connection();
         tracing::trace!(connection, ?held, "a connection came back");
-        self.tell(PoolEvent::Idle { connection, held });
+        self.emit(PoolEvent::Idle { connection, held });
     }
 
     pub(crate) fn timed_out(&self, waited: Duration) {
         self.timeouts.fetch_add(1, Ordering::Relaxed);
         self.waits.record(waited);
-        self.tell(PoolEvent::TimedOut { waited });
+        self.emit(PoolEvent::TimedOut { waited });
     }
 
     pub(crate) fn resized(&self, from: usize, to: usize, reason: Option<Reason>) {
         let name = reason.map_or("by hand", Reason::name);
         tracing::info!(from, to, reason = name, "the pool's size was changed");
-        self.tell(PoolEvent::Resized { from, to, reason });
+        self.emit(PoolEvent::Resized { from, to, reason });
     }
 
-    pub(crate) fn statement(self: &Arc<Self>, hold: &Arc<Hold>, sql: &str) -> Running {
+    pub(crate) fn statement(
+        self: &Arc<Self>,
+        checkout: &Arc<ActiveCheckout>,
+        sql: &str,
+    ) -> RunningStatement {
         let pattern = self.patterns.of(sql);
-        hold.statement_begins(&pattern);
-        Running {
-            hold: Arc::clone(hold),
+        checkout.statement_begins(&pattern);
+        RunningStatement {
+            checkout: Arc::clone(checkout),
             pattern,
             monitor: Arc::clone(self),
             started: Instant::now(),
@@ -151,7 +155,7 @@ impl Monitor {
     pub(crate) fn counted(&self) -> Counted {
         Counted {
             waits: self.waits.snapshot(),
-            holds: self.holds.snapshot(),
+            use_times: self.use_times.snapshot(),
             creates: self.creates.snapshot(),
             timeouts: self.timeouts.load(Ordering::Relaxed),
             statements: self.statements.load(Ordering::Relaxed),
@@ -161,13 +165,13 @@ impl Monitor {
         }
     }
 
-    fn tell(&self, event: PoolEvent) {
+    fn emit(&self, event: PoolEvent) {
         // Nobody needs to listen.
         let _ = self.events.send(event);
     }
 }
 
-impl Life {
+impl ConnectionLifetime {
     pub(crate) fn id(&self) -> ConnectionId {
         self.id
     }
@@ -178,7 +182,7 @@ impl Life {
     }
 }
 
-impl Drop for Life {
+impl Drop for ConnectionLifetime {
     fn drop(&mut self) {
         let (connection, reason, age) = (self.id, self.reason, self.opened.elapsed());
         tracing::debug!(
@@ -187,7 +191,7 @@ impl Drop for Life {
             ?age,
             "a connection was closed"
         );
-        self.monitor.tell(PoolEvent::Closed {
+        self.monitor.emit(PoolEvent::Closed {
             connection,
             reason,
             age,
@@ -195,17 +199,17 @@ impl Drop for Life {
     }
 }
 
-impl Running {
+impl RunningStatement {
     /// The answer has come, whatever it was.
     pub(crate) fn answered(mut self) {
         self.answered = true;
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningStatement {
     fn drop(&mut self) {
         let took = self.started.elapsed();
-        self.hold.statement_ends();
+        self.checkout.statement_ends();
         self.pattern.record(took, self.answered);
         self.monitor.statements.fetch_add(1, Ordering::Relaxed);
         self.monitor.statement_microseconds.fetch_add(

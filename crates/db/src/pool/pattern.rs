@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::lexer::{Token, tokens};
+use crate::executor::{Token, tokens};
 
 /// Patterns kept; statements of any further pattern are counted together.
 const PATTERNS_MAX: usize = 500;
@@ -44,11 +44,11 @@ pub(crate) struct Pattern {
 /// The statements of a pool by pattern, bounded in number.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
-    known: Mutex<Known>,
+    index: Mutex<PatternIndex>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct PatternIndex {
     by_text: HashMap<Box<str>, Arc<Pattern>>,
     by_pattern: HashMap<Arc<str>, Arc<Pattern>>,
 }
@@ -61,25 +61,25 @@ impl Patterns {
         }
         // Read without the lock, since that takes as long as the text is.
         let normal = normalise(sql);
-        let mut known = self.lock();
-        let is_full = known.by_pattern.len() >= PATTERNS_MAX;
-        let text: Arc<str> = if is_full && !known.by_pattern.contains_key(normal.as_str()) {
+        let mut index = self.lock();
+        let is_full = index.by_pattern.len() >= PATTERNS_MAX;
+        let text: Arc<str> = if is_full && !index.by_pattern.contains_key(normal.as_str()) {
             Arc::from("(other statements)")
         } else {
             Arc::from(normal)
         };
         let pattern = Arc::clone(
-            known
+            index
                 .by_pattern
                 .entry(Arc::clone(&text))
                 .or_insert_with(|| Arc::new(Pattern::new(text))),
         );
         if sql.len() <= TEXT_LENGTH_MAX {
-            if known.by_text.len() >= TEXTS_MAX {
+            if index.by_text.len() >= TEXTS_MAX {
                 // Statements with their values in the text come here; the frequent ones are back at once.
-                known.by_text.clear();
+                index.by_text.clear();
             }
-            known.by_text.insert(Box::from(sql), Arc::clone(&pattern));
+            index.by_text.insert(Box::from(sql), Arc::clone(&pattern));
         }
         pattern
     }
@@ -96,8 +96,8 @@ impl Patterns {
         all
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, PatternIndex> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

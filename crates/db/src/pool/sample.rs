@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use neobank_entity::pooling::pool_stats::{Column, Entity};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, DbBackend, EntityName};
 use tokio::task::JoinHandle;
 
 use super::monitor::Counted;
 use crate::batches::delete_in_batches;
 use crate::database::Database;
 use crate::error::DatabaseError;
-use crate::executor::{Executor, statement};
+use crate::executor::Executor;
 
 /// Takes samples of one pool; each says what happened since the one before.
 ///
@@ -27,7 +30,7 @@ pub struct Sampler {
 pub struct Recorder(JoinHandle<()>);
 
 /// Rows that one statement deletes at most, so that none takes long.
-const BATCH: i64 = 5000;
+const BATCH: u64 = 5000;
 
 impl Sampler {
     /// The first sample says what happened from now on.
@@ -57,22 +60,32 @@ impl Sampler {
             .statement_time
             .saturating_sub(self.before.statement_time);
         let mean = mean_milliseconds(time, statements);
+        let insert = Query::insert()
+            .into_table(Entity.table_ref())
+            .columns([
+                Column::PoolName,
+                Column::ClientConnections,
+                Column::ServerConnections,
+                Column::ServerActive,
+                Column::ServerIdle,
+                Column::MaxWaitMs,
+                Column::AvgQueryTimeMs,
+                Column::TotalRequests,
+            ])
+            .values_panic([
+                self.database.config().application_name.as_str().into(),
+                number(in_use + status.waiting).into(),
+                number(status.open).into(),
+                number(in_use).into(),
+                number(status.idle).into(),
+                max_wait.into(),
+                mean.into(),
+                i64::try_from(now.statements).unwrap_or(i64::MAX).into(),
+            ])
+            .to_owned();
         self.own()
             .await?
-            .execute(statement(
-                "INSERT INTO pooling.pool_stats (pool_name, client_connections, server_connections, server_active, \
-                 server_idle, max_wait_ms, avg_query_time_ms, total_requests) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                [
-                    self.database.config().application_name.clone().into(),
-                    number(in_use + status.waiting).into(),
-                    number(status.open).into(),
-                    number(in_use).into(),
-                    number(status.idle).into(),
-                    max_wait.into(),
-                    mean.into(),
-                    i64::try_from(now.statements).unwrap_or(i64::MAX).into(),
-                ],
-            ))
+            .execute(DbBackend::Postgres.build(&insert))
             .await?;
         self.before = now;
         Ok(())
@@ -120,15 +133,23 @@ fn mean_milliseconds(time: Duration, statements: u64) -> Option<f64> {
 ///
 /// [`DatabaseError`]: what the server refused, or why there was no connection. What was deleted before stays deleted.
 pub async fn delete_samples(database: &Database, keep: Duration) -> Result<u64, DatabaseError> {
-    delete_in_batches(BATCH.unsigned_abs(), async || {
-        database
-            .execute(statement(
-                "DELETE FROM pooling.pool_stats WHERE stat_id IN (
-                     SELECT stat_id FROM pooling.pool_stats
-                     WHERE collected_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)",
-                [keep.as_secs_f64().into(), BATCH.into()],
-            ))
-            .await
+    // By the server's clock, which also wrote the time of each sample.
+    let oldest = Expr::cust_with_values(
+        "pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)",
+        [keep.as_secs_f64()],
+    );
+    let batch = Query::select()
+        .column(Column::StatId)
+        .from(Entity.table_ref())
+        .and_where(Expr::col(Column::CollectedAt).lt(oldest))
+        .limit(BATCH)
+        .to_owned();
+    let delete = Query::delete()
+        .from_table(Entity.table_ref())
+        .and_where(Column::StatId.in_subquery(batch))
+        .to_owned();
+    delete_in_batches(BATCH, async || {
+        database.execute(DbBackend::Postgres.build(&delete)).await
     })
     .await
 }

@@ -15,7 +15,7 @@ use super::level::Level;
 /// permit: one that was handed to it in the meantime goes to the next.
 #[derive(Debug)]
 pub(crate) struct Semaphore {
-    state: Mutex<State>,
+    state: Mutex<SemaphoreState>,
     /// Callers that may wait at a time.
     waiters_max: usize,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Permit {
 
 /// Why there was no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rejection {
+pub(crate) enum AcquireError {
     /// The semaphore has been closed.
     Closed,
     /// As many callers wait already as may.
@@ -65,7 +65,7 @@ pub(crate) struct SemaphoreWindow {
 }
 
 #[derive(Debug)]
-struct State {
+struct SemaphoreState {
     size: usize,
     closed: bool,
     in_use: Level,
@@ -80,7 +80,7 @@ impl Semaphore {
     pub(crate) fn new(size: usize, waiters_max: usize) -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(SemaphoreState {
                 size,
                 closed: false,
                 in_use: Level::new(now),
@@ -94,10 +94,10 @@ impl Semaphore {
     }
 
     /// Waits for a permit, at most this long.
-    pub(crate) async fn acquire(self: &Arc<Self>, limit: Duration) -> Result<Permit, Rejection> {
+    pub(crate) async fn acquire(self: &Arc<Self>, limit: Duration) -> Result<Permit, AcquireError> {
         let (mut waiting, receiver) = match self.enter()? {
-            Entry::Permit(permit) => return Ok(permit),
-            Entry::Wait(waiting, receiver) => (waiting, receiver),
+            Admission::Permit(permit) => return Ok(permit),
+            Admission::Wait(waiting, receiver) => (waiting, receiver),
         };
         // A permit that arrives as this future is dropped, or as the limit passes, is dropped with `receiver` and so goes
         // to the next.
@@ -107,8 +107,8 @@ impl Semaphore {
                 waiting.ticket = None;
                 Ok(permit)
             }
-            Ok(Err(_)) => Err(Rejection::Closed),
-            Err(_) => Err(Rejection::TimedOut),
+            Ok(Err(_)) => Err(AcquireError::Closed),
+            Err(_) => Err(AcquireError::TimedOut),
         }
     }
 
@@ -121,7 +121,7 @@ impl Semaphore {
             state.size = size;
             then(size.saturating_sub(state.in_use.now()))
         };
-        self.hand_on();
+        self.grant_waiters();
         outcome
     }
 
@@ -161,17 +161,17 @@ impl Semaphore {
         }
     }
 
-    fn enter(self: &Arc<Self>) -> Result<Entry, Rejection> {
+    fn enter(self: &Arc<Self>) -> Result<Admission, AcquireError> {
         let mut state = self.lock();
         if state.closed {
-            return Err(Rejection::Closed);
+            return Err(AcquireError::Closed);
         }
         if state.waiters.is_empty() && state.in_use.now() < state.size {
             state.change_in_use(1);
-            return Ok(Entry::Permit(Permit::new(self)));
+            return Ok(Admission::Permit(Permit::new(self)));
         }
         if state.waiters.len() >= self.waiters_max {
-            return Err(Rejection::Overloaded {
+            return Err(AcquireError::Overloaded {
                 waiting: state.waiters.len(),
             });
         }
@@ -181,8 +181,8 @@ impl Semaphore {
         state.waiters.insert(ticket, sender);
         let waiting = state.waiters.len();
         state.set_waiting(waiting);
-        Ok(Entry::Wait(
-            Waiting {
+        Ok(Admission::Wait(
+            WaiterTicket {
                 semaphore: Arc::clone(self),
                 ticket: Some(ticket),
             },
@@ -191,7 +191,7 @@ impl Semaphore {
     }
 
     /// Lets the callers in that have waited longest, as many as there are permits for.
-    fn hand_on(self: &Arc<Self>) {
+    fn grant_waiters(self: &Arc<Self>) {
         loop {
             let waiter = {
                 let mut state = self.lock();
@@ -214,12 +214,12 @@ impl Semaphore {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SemaphoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SemaphoreState {
     fn change_in_use(&mut self, by: isize) {
         let level = self.in_use.now().saturating_add_signed(by);
         self.in_use.set(level, Instant::now());
@@ -251,7 +251,7 @@ impl Permit {
                 None
             }
         };
-        semaphore.hand_on();
+        semaphore.grant_waiters();
         surplus
     }
 }
@@ -260,23 +260,23 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(semaphore) = self.semaphore.take() {
             semaphore.lock().change_in_use(-1);
-            semaphore.hand_on();
+            semaphore.grant_waiters();
         }
     }
 }
 
-enum Entry {
+enum Admission {
     Permit(Permit),
-    Wait(Waiting, oneshot::Receiver<Permit>),
+    Wait(WaiterTicket, oneshot::Receiver<Permit>),
 }
 
 /// A place among those who wait; given up when it is dropped.
-struct Waiting {
+struct WaiterTicket {
     semaphore: Arc<Semaphore>,
     ticket: Option<u64>,
 }
 
-impl Drop for Waiting {
+impl Drop for WaiterTicket {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else {
             return;

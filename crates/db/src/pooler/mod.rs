@@ -5,7 +5,7 @@ mod probe;
 use serde::Serialize;
 
 use crate::config::{DatabaseConfig, Pooler};
-use crate::direct::DirectConnection;
+use crate::connection::DirectConnection;
 use crate::error::DatabaseError;
 
 /// What stands between us and the server, as two connections saw it.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::NamedStatements;
-use crate::direct::{DirectConnection, TextRow};
-use crate::error::DatabaseError;
+use crate::connection::{DirectConnection, TextRow};
+use crate::error::{DatabaseError, sqlstate};
 
 /// For how long two clients may give each other's server connection away: enough for a pooler that takes turns among a few.
 const ROUNDS: usize = 8;
@@ -41,13 +41,13 @@ pub(super) async fn sharing(
         let begun = match begun {
             Ok(rows) => last_process_id(&rows)?,
             // PgBouncer refuses it by name in this mode: 08P01, protocol violation.
-            Err(DatabaseError::Server(error)) if error.sqlstate == "08P01" => {
+            Err(DatabaseError::Server(error)) if error.sqlstate == sqlstate::PROTOCOL_VIOLATION => {
                 return Ok(Sharing::Statement);
             }
             Err(DatabaseError::ConnectionLost {
                 server: Some(error),
                 ..
-            }) if error.sqlstate == "08P01" => {
+            }) if error.sqlstate == sqlstate::PROTOCOL_VIOLATION => {
                 return Ok(Sharing::Statement);
             }
             Err(error) => return Err(error),

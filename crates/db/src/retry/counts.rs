@@ -22,9 +22,9 @@ pub struct RetryCount {
 
 /// What became of an attempt that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    RunAgain,
-    GivenUp,
+pub(crate) enum AfterFailure {
+    Retry,
+    GiveUp,
 }
 
 /// Counts by name and SQLSTATE.
@@ -34,7 +34,7 @@ pub(crate) struct RetryCounts(Mutex<BTreeMap<Key, (u64, u64)>>);
 type Key = (&'static str, String);
 
 impl RetryCounts {
-    pub(crate) fn count(&self, transaction: &'static str, sqlstate: &str, next: Next) {
+    pub(crate) fn count(&self, transaction: &'static str, sqlstate: &str, next: AfterFailure) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (transaction, sqlstate.to_owned());
         if counts.len() >= PAIRS_MAX && !counts.contains_key(&key) {
@@ -42,8 +42,8 @@ impl RetryCounts {
         }
         let (retries, failures) = counts.entry(key).or_default();
         match next {
-            Next::RunAgain => *retries += 1,
-            Next::GivenUp => *failures += 1,
+            AfterFailure::Retry => *retries += 1,
+            AfterFailure::GiveUp => *failures += 1,
         }
     }
 

@@ -28,8 +28,8 @@ pub struct RetryPolicy {
     pub pause_longest: Duration,
     /// No attempt begins later than this after the first.
     pub deadline: Duration,
-    /// Whether each attempt writes a row of its own: see [`RetryPolicy::with_outcome_rows`].
-    pub outcome_rows: bool,
+    /// Whether each attempt writes a row of its own: see [`RetryPolicy::with_commit_records`].
+    pub commit_records: bool,
     classes: Vec<ErrorClass>,
 }
 
@@ -42,7 +42,7 @@ impl Default for RetryPolicy {
             pause_first: Duration::from_millis(5),
             pause_longest: Duration::from_secs(1),
             deadline: Duration::from_secs(30),
-            outcome_rows: false,
+            commit_records: false,
             classes: vec![ErrorClass::SerializationFailure, ErrorClass::Deadlock],
         }
     }
@@ -65,10 +65,10 @@ impl RetryPolicy {
     /// never commit later. A transaction that did not happen is then run again.
     ///
     /// The table is part of the migrations. Rows are of no use once their transaction is known to its caller: delete them
-    /// with [`delete_outcomes`](crate::delete_outcomes).
+    /// with [`delete_commit_records`](crate::delete_commit_records).
     #[must_use]
-    pub const fn with_outcome_rows(mut self) -> Self {
-        self.outcome_rows = true;
+    pub const fn with_commit_records(mut self) -> Self {
+        self.commit_records = true;
         self
     }
 

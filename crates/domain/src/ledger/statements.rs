@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use neobank_db::driver::{FromSql, Row, ToSql, Type};
 use neobank_db::{
-    Autocommit, DatabaseError, Prepared, ServerError, Transaction, Written, in_order,
+    Autocommit, DatabaseError, Prepared, ServerError, Transaction, Written, pipeline,
 };
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -165,7 +165,7 @@ impl Statements {
         } else {
             let keys: [&(dyn ToSql + Sync); 1] = [&keys];
             // Sent one behind the other: the second runs after the locks are there.
-            in_order(locked, transaction.read_prepared(&self.read_known, &keys)).await?
+            pipeline(locked, transaction.read_prepared(&self.read_known, &keys)).await?
         };
         let now = locked
             .first()
@@ -199,7 +199,7 @@ impl Statements {
         let transfers: Vec<Uuid> = transfers.iter().map(|id| id.as_uuid()).collect();
         let (accounts, transfers): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 1]) =
             ([&accounts], [&transfers]);
-        let (_, found) = in_order(
+        let (_, found) = pipeline(
             transaction.read_prepared(&lock, &accounts),
             transaction.read_prepared(&find, &transfers),
         )

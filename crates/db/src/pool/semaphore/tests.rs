@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-type Acquiring = Pin<Box<dyn Future<Output = Result<Permit, Rejection>> + Send>>;
+type Acquiring = Pin<Box<dyn Future<Output = Result<Permit, AcquireError>> + Send>>;
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -16,7 +16,7 @@ fn acquiring(semaphore: &Arc<Semaphore>, limit: Duration) -> Acquiring {
     Box::pin(async move { semaphore.acquire(limit).await })
 }
 
-fn poll(future: &mut Acquiring) -> Option<Result<Permit, Rejection>> {
+fn poll(future: &mut Acquiring) -> Option<Result<Permit, AcquireError>> {
     match future
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
@@ -83,7 +83,7 @@ proptest! {
                     match poll(&mut caller) {
                         Some(Ok(permit)) => held.push(permit),
                         Some(Err(rejection)) => {
-                            prop_assert_eq!(rejection, Rejection::Overloaded { waiting: 5 });
+                            prop_assert_eq!(rejection, AcquireError::Overloaded { waiting: 5 });
                             prop_assert_eq!(free.waiting, 5);
                         }
                         None => {
@@ -179,7 +179,7 @@ async fn a_wait_ends_at_its_limit_and_takes_nothing_with_it() {
         .acquire(Duration::from_millis(250))
         .await
         .unwrap_err();
-    assert_eq!(refused, Rejection::TimedOut);
+    assert_eq!(refused, AcquireError::TimedOut);
     assert_eq!(started.elapsed().as_millis() / 10, 25);
     assert_eq!(semaphore.status().waiting, 0);
     drop(held);
@@ -195,10 +195,10 @@ async fn a_closed_gate_refuses_those_who_wait_and_those_who_come() {
         tokio::task::yield_now().await;
     }
     semaphore.close();
-    assert_eq!(waiting.await.unwrap().unwrap_err(), Rejection::Closed);
+    assert_eq!(waiting.await.unwrap().unwrap_err(), AcquireError::Closed);
     assert_eq!(
         semaphore.acquire(LONG).await.unwrap_err(),
-        Rejection::Closed
+        AcquireError::Closed
     );
     assert_eq!(held.give_back("connection", drop), Some("connection"));
     assert_eq!(semaphore.status().in_use, 0);
@@ -276,6 +276,6 @@ async fn permits_are_conserved_in_a_hundred_thousand_operations() {
     }
     assert_eq!(
         semaphore.acquire(Duration::ZERO).await.unwrap_err(),
-        Rejection::TimedOut
+        AcquireError::TimedOut
     );
 }

@@ -21,15 +21,19 @@
     reason = "averages and rates; no money is near"
 )]
 
+mod auto_size;
 mod observation;
 mod reason;
 mod state;
+mod trial;
 
+pub use auto_size::AutoSize;
+pub(crate) use auto_size::Sizer;
 pub use observation::{Limits, Observation, ServerLoad};
 pub use reason::Reason;
-pub use state::State;
+pub use state::SizingState;
 
-use state::{Direction, Right, Room, Trial};
+use trial::{Baseline, Room, Trial, TrialDirection};
 
 /// Of a growth by some part, at least this part of it must arrive as throughput.
 const GAIN_NEEDED: f64 = 0.1;
@@ -42,13 +46,13 @@ const LOSS_TOLERATED: f64 = 0.03;
 
 /// A size, and why.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
+pub struct SizingDecision {
     /// Connections at most, from now on.
     pub size: usize,
     /// Why it is this, and not more or fewer.
     pub reason: Reason,
     /// To be given to the next decision.
-    pub state: State,
+    pub state: SizingState,
 }
 
 /// Decides how large the pool is to be after a window of time.
@@ -59,7 +63,7 @@ pub struct Decision {
 ///
 /// ```
 /// use std::time::Duration;
-/// use neobank_db::pool::{Limits, Observation, Reason, ServerLoad, State, decide};
+/// use neobank_db::pool::{Limits, Observation, Reason, ServerLoad, SizingState, decide};
 ///
 /// let limits = Limits::new(2, 50);
 /// let mut busy = Observation {
@@ -74,7 +78,7 @@ pub struct Decision {
 ///     timeouts: 0,
 ///     server: Some(ServerLoad { running: 3, lock_waiters: 0, connections_max: 97, others: 5 }),
 /// };
-/// let mut state = State::default();
+/// let mut state = SizingState::default();
 /// let grown = loop {
 ///     let decision = decide(&busy, &state, &limits);
 ///     if decision.size != busy.size {
@@ -90,19 +94,19 @@ pub struct Decision {
 /// assert_eq!((decision.size, decision.reason), (4, Reason::BudgetFell));
 /// ```
 #[must_use]
-pub fn decide(seen: &Observation, state: &State, limits: &Limits) -> Decision {
+pub fn decide(seen: &Observation, state: &SizingState, limits: &Limits) -> SizingDecision {
     let mut state = state.clone();
     state.begin(seen, limits);
     let (size, reason) = next(seen, &mut state, limits);
     state.end(seen, size, reason);
-    Decision {
+    SizingDecision {
         size,
         reason,
         state,
     }
 }
 
-fn next(seen: &Observation, state: &mut State, limits: &Limits) -> (usize, Reason) {
+fn next(seen: &Observation, state: &mut SizingState, limits: &Limits) -> (usize, Reason) {
     let size = seen.size;
     let allowed = state.allowed_now(limits);
     let floor = limits.floor.max(1).min(allowed);
@@ -144,7 +148,7 @@ fn callers_wait(seen: &Observation, limits: &Limits) -> bool {
 /// Callers wait: more connections if they can help, else perhaps fewer.
 fn under_pressure(
     seen: &Observation,
-    state: &mut State,
+    state: &mut SizingState,
     limits: &Limits,
     floor: usize,
 ) -> (usize, Reason) {
@@ -155,22 +159,22 @@ fn under_pressure(
     if state.throughput() <= 0.0 {
         return (size, Reason::NothingCompletes);
     }
-    state.forget_another_regime(size);
+    state.clear_stale_findings(size);
     let growth = growth(seen, state, limits);
     let smaller = size - (size / 8).max(1).min(size);
     let may_try_fewer = smaller >= floor && state.may_be_enough(smaller);
     // Fewer did the same work a moment ago: that is the way to go on.
     if may_try_fewer && state.is_on_the_way_down() {
-        state.start_trial(Direction::Down, size);
+        state.start_trial(TrialDirection::Down, size);
         return (smaller, Reason::TryingFewer);
     }
     match growth {
         Ok(larger) => {
-            state.start_trial(Direction::Up, size);
+            state.start_trial(TrialDirection::Up, size);
             (larger, Reason::CallersWait)
         }
         Err(_) if may_try_fewer && state.is_under_lasting_pressure(limits) => {
-            state.start_trial(Direction::Down, size);
+            state.start_trial(TrialDirection::Down, size);
             (smaller, Reason::TryingFewer)
         }
         Err(blocked) => (size, blocked),
@@ -178,7 +182,7 @@ fn under_pressure(
 }
 
 /// The larger size to try, or what speaks against any.
-fn growth(seen: &Observation, state: &State, limits: &Limits) -> Result<usize, Reason> {
+fn growth(seen: &Observation, state: &SizingState, limits: &Limits) -> Result<usize, Reason> {
     let size = seen.size;
     let ceiling = state.allowed_lately(limits);
     if size >= ceiling {
@@ -208,16 +212,16 @@ fn growth(seen: &Observation, state: &State, limits: &Limits) -> Result<usize, R
 }
 
 /// Whether a change did what it was made for.
-fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usize, Reason) {
+fn judge(trial: Trial, size: usize, state: &mut SizingState, limits: &Limits) -> (usize, Reason) {
     state.trial = None;
     let (before, after) = (trial.throughput, state.throughput());
     let waiting = trial.waiting.max(state.waiting());
-    let here = Right {
+    let here = Baseline {
         size,
         throughput: after,
         waiting,
     };
-    let there = Right {
+    let there = Baseline {
         size: trial.from,
         throughput: before,
         waiting,
@@ -225,38 +229,38 @@ fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usiz
     if !state.mostly_under_pressure() {
         // The load has fallen, or the pool is large enough: no size was shown to be wrong.
         let reason = match trial.direction {
-            Direction::Up => Reason::GrowthKept,
-            Direction::Down => Reason::FewerSuffice,
+            TrialDirection::Up => Reason::GrowthKept,
+            TrialDirection::Down => Reason::FewerSuffice,
         };
         return (size, reason);
     }
     let jitter = state.jitter(&trial);
     // What was found out bounds the sizes that are tried from both sides, so that there is an end to it.
     match trial.direction {
-        Direction::Up => {
+        TrialDirection::Up => {
             let grown_by = (size as f64 - trial.from as f64) / trial.from.max(1) as f64;
             let needed = (grown_by * GAIN_NEEDED).max(GAIN_LEAST);
             if after >= before * (1.0 + needed + jitter / 2.0) {
-                state.remember_too_few(trial.from, here, limits);
+                state.record_too_few(trial.from, here, limits);
                 return (size, Reason::GrowthKept);
             }
-            state.remember_too_many(size, there, limits);
+            state.record_too_many(size, there, limits);
             (
                 trial.from.min(state.allowed_now(limits)),
                 Reason::GrowthUndone,
             )
         }
-        Direction::Down => {
+        TrialDirection::Down => {
             if after > trial.best * GAIN_CREDIBLE {
                 // No smaller size does that much; the load has become another one.
-                state.forget_everything();
+                state.clear_findings();
                 return (size, Reason::FewerSuffice);
             }
             if after >= trial.best * (1.0 - LOSS_TOLERATED - jitter / 2.0) {
-                state.remember_too_many(trial.from, here, limits);
+                state.record_too_many(trial.from, here, limits);
                 return (size, Reason::FewerSuffice);
             }
-            state.remember_too_few(size, there, limits);
+            state.record_too_few(size, there, limits);
             (
                 trial.from.min(state.allowed_now(limits)),
                 Reason::FewerUndone,
@@ -266,7 +270,7 @@ fn judge(trial: Trial, size: usize, state: &mut State, limits: &Limits) -> (usiz
 }
 
 /// Nobody waits: one step down when part of the pool was not used for a long time.
-fn at_ease(seen: &Observation, state: &mut State, floor: usize) -> (usize, Reason) {
+fn at_ease(seen: &Observation, state: &mut SizingState, floor: usize) -> (usize, Reason) {
     let size = seen.size;
     let Some(peak) = state.unused_above() else {
         return (size, Reason::Steady);

@@ -58,7 +58,7 @@ pub struct Limits {
     /// Windows in a row in which a quarter of the pool was never used, before one step is taken down.
     pub quiet: u32,
     /// Windows for which a size that brought nothing is not tried again. Doubles each time it brings nothing again.
-    pub memory: u32,
+    pub retention: u32,
 }
 
 impl Limits {
@@ -74,7 +74,7 @@ impl Limits {
             wait_tolerated: Duration::from_millis(2),
             cool_down: 4,
             quiet: 30,
-            memory: 240,
+            retention: 240,
         }
     }
 

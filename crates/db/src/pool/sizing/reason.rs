@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why the size is to be what a [`Decision`](super::Decision) says. `Display` gives it in words.
+/// Why the size is to be what a [`SizingDecision`](super::SizingDecision) says. `Display` gives it in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {

@@ -7,10 +7,11 @@
 
 use super::observation::{Limits, Observation};
 use super::reason::Reason;
+use super::trial::{Baseline, Finding, Room, Trial, TrialDirection};
 
 /// What one decision leaves for the next: when the size changed, what is being tried, and what was found out.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct State {
+pub struct SizingState {
     /// Windows since the size changed, this one included.
     pub(super) age: u32,
     pub(super) trial: Option<Trial>,
@@ -27,45 +28,6 @@ pub struct State {
     running: Option<f64>,
 }
 
-/// A change whose effect is being measured.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Trial {
-    pub(super) direction: Direction,
-    pub(super) from: usize,
-    /// The throughput at `from`.
-    pub(super) throughput: f64,
-    /// The best throughput at any size lately.
-    pub(super) best: f64,
-    /// How many were counted for it.
-    completed: u64,
-    /// Callers that waited, averaged.
-    pub(super) waiting: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Up,
-    Down,
-}
-
-/// A size to go on with, and what it does.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Right {
-    pub(super) size: usize,
-    pub(super) throughput: f64,
-    /// Callers that waited, averaged.
-    pub(super) waiting: f64,
-}
-
-/// The distance to a size that brought nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    /// Remembered: the knee lies in between.
-    Halve(usize),
-    /// No longer remembered.
-    Whole(usize),
-}
-
 /// Throughput since the size last changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Measured {
@@ -75,20 +37,6 @@ struct Measured {
     completed: u64,
     /// Callers that waited, times seconds.
     waited: f64,
-}
-
-/// A size that was seen not to be right.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Finding {
-    size: usize,
-    /// What one connection did per second at the size that was right, to see when the load has become another one.
-    rate: f64,
-    /// Callers that waited when it was found, averaged.
-    waiting: f64,
-    /// Windows for which it counts still.
-    left: u32,
-    /// Windows for which it counted when it was found.
-    memory: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -116,18 +64,22 @@ struct Ceiling {
 
 /// A measurement of fewer than this many is mostly noise: its relative error is the root of 1 / n, so one part in 16.
 const COMPLETED_ENOUGH: u64 = 250;
+
 /// As many are needed to tell sizes apart that lie near each other: one part in 25.
 const COMPLETED_FOR_SMALL_STEPS: u64 = 600;
+
 /// How far what one connection does may change before findings are about another load.
 const REGIME: f64 = 0.3;
+
 /// How many times more callers may wait before findings are about another load.
 const PRESSURE: f64 = 4.0;
-const MEMORY_DOUBLINGS: u32 = 3;
+
 const QUIET_DOUBLINGS: u32 = 4;
+
 /// A step down that was wrong is forgotten by half after this many times the quiet that a step needs.
 const REGRET: u32 = 40;
 
-impl State {
+impl SizingState {
     /// The throughput at the present size, in connections that came back per second.
     #[must_use]
     pub fn throughput(&self) -> f64 {
@@ -308,11 +260,11 @@ impl State {
         self.measured.windows >= limits.cool_down.saturating_mul(3)
     }
 
-    pub(super) fn start_trial(&mut self, direction: Direction, from: usize) {
+    pub(super) fn start_trial(&mut self, direction: TrialDirection, from: usize) {
         let throughput = self.throughput();
         self.best = match direction {
-            Direction::Up => 0.0,
-            Direction::Down => self.best.max(throughput),
+            TrialDirection::Up => 0.0,
+            TrialDirection::Down => self.best.max(throughput),
         };
         self.trial = Some(Trial {
             direction,
@@ -340,12 +292,12 @@ impl State {
     }
 
     /// `size` brings nothing that `right`, the size to go on with, does not bring at this throughput.
-    pub(super) fn remember_too_many(&mut self, size: usize, right: Right, limits: &Limits) {
+    pub(super) fn record_too_many(&mut self, size: usize, right: Baseline, limits: &Limits) {
         self.too_many = Some(Finding::new(size, right, self.too_many, limits));
     }
 
     /// `size` does less than `right`, the size to go on with, does at this throughput.
-    pub(super) fn remember_too_few(&mut self, size: usize, right: Right, limits: &Limits) {
+    pub(super) fn record_too_few(&mut self, size: usize, right: Baseline, limits: &Limits) {
         self.too_few = Some(Finding::new(size, right, self.too_few, limits));
         self.best = 0.0;
     }
@@ -358,7 +310,7 @@ impl State {
     }
 
     /// Lets go of every finding.
-    pub(super) fn forget_everything(&mut self) {
+    pub(super) fn clear_findings(&mut self) {
         self.too_many = None;
         self.too_few = None;
         self.best = 0.0;
@@ -366,7 +318,7 @@ impl State {
 
     /// Lets go of findings that were made while a connection did much more or less in a second, or while so few callers
     /// waited, held against now, that the load may have decided the throughput, and not the size.
-    pub(super) fn forget_another_regime(&mut self, size: usize) {
+    pub(super) fn clear_stale_findings(&mut self, size: usize) {
         let rate = self.throughput() / size.max(1) as f64;
         let waiting = self.waiting();
         for finding in [&mut self.too_many, &mut self.too_few] {
@@ -382,24 +334,5 @@ impl State {
     /// The most connections in use while part of the pool was not used for long enough; `None` before that.
     pub(super) fn unused_above(&self) -> Option<usize> {
         (self.quiet.windows >= self.quiet.needed).then_some(self.quiet.peak)
-    }
-}
-
-impl Finding {
-    fn new(size: usize, right: Right, before: Option<Self>, limits: &Limits) -> Self {
-        let longest = limits.memory.saturating_mul(1 << MEMORY_DOUBLINGS);
-        let memory = match before {
-            // It was forgotten, tried again, and still brings nothing.
-            Some(before) if before.left == 0 => before.memory.saturating_mul(2).min(longest),
-            Some(before) => before.memory,
-            None => limits.memory,
-        };
-        Self {
-            size,
-            rate: right.throughput / right.size.max(1) as f64,
-            waiting: right.waiting,
-            left: memory,
-            memory,
-        }
     }
 }

@@ -36,7 +36,7 @@ fn run(
     limits: &Limits,
     mut seen: impl FnMut(usize, usize) -> Observation,
 ) -> Vec<(usize, Reason)> {
-    let mut state = State::default();
+    let mut state = SizingState::default();
     let mut size = start;
     let mut decisions = Vec::new();
     for window in 0..windows {
@@ -275,7 +275,7 @@ proptest! {
         start in 1..100_usize,
         seen in prop::collection::vec(observation(), 1..200),
     ) {
-        let mut state = State::default();
+        let mut state = SizingState::default();
         let mut size = start;
         let mut budget = usize::MAX;
         let mut last_change = None;

@@ -1,5 +1,4 @@
-//! The settings of a session: those that every connection brings along, and those of the server,
-//! the database or the role that endanger what is read or written.
+//! Settings of the server, the database or the role that endanger what is read or written.
 
 use std::time::Duration;
 
@@ -7,8 +6,9 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::Connection;
+use super::settings::session_settings;
 use crate::config::{DatabaseConfig, Pooler};
-use crate::connection::Connection;
 use crate::error::DatabaseError;
 
 /// A setting of the server, the database or the role that endangers what is read or written.
@@ -95,97 +95,63 @@ const TRIGGERS_OFF: (Harm, &str) = (
     Harm::Truth,
     "ordinary triggers and foreign keys do not fire, so that what is written is not guarded",
 );
+
 const PAGES_ZEROED: (Harm, &str) = (
     Harm::Truth,
     "a damaged page is read as an empty one, and its rows are lost without an error",
 );
+
 const CHECKSUMS_IGNORED: (Harm, &str) = (Harm::Truth, "damaged data is read as if it were sound");
+
 const FSYNC_OFF: (Harm, &str) = (
     Harm::Durability,
     "a crash of the machine loses what was acknowledged, and can damage the database",
 );
+
 const TORN_PAGES: (Harm, &str) = (
     Harm::Durability,
     "a crash of the machine can leave half-written pages, which no recovery mends",
 );
+
 const ASYNCHRONOUS: (Harm, &str) = (
     Harm::Durability,
     "a crash of the server loses what was acknowledged a moment before; transfers are safe, since \
      posting sets it to on",
 );
+
 const READ_ONLY: (Harm, &str) = (
     Harm::Availability,
     "a statement that writes outside of a transaction is rejected",
 );
+
 const TRANSACTIONS_CUT: (Harm, &str) = (
     Harm::Availability,
     "the server ends a longer transaction together with its connection",
 );
+
 const NOT_IN_FORCE: (Harm, &str) = (
     Harm::Availability,
     "the connection asked for another value, which something between here and the server dropped",
 );
+
 const BEFORE_ITS_TIME: (Harm, &str) = (
     Harm::Availability,
     "behind a transaction pooler it cuts off the statement that sets a transaction's own limits",
 );
 
-/// What every session of a pool sets as it starts, so that no default of the server, the database
-/// or the role changes what the same statement does.
-pub(crate) fn session_settings(config: &DatabaseConfig) -> [(&'static str, String); 9] {
-    let limit = |duration: Duration| duration.as_millis().to_string();
-    [
-        // Nothing that a pool is for is worth compiling, and where a database or a role makes the
-        // server believe that it is, each statement takes a second.
-        ("jit", "off".to_owned()),
-        ("statement_timeout", limit(config.statement_timeout)),
-        ("lock_timeout", limit(config.lock_timeout)),
-        (
-            "idle_in_transaction_session_timeout",
-            limit(config.idle_in_transaction_timeout),
-        ),
-        // The pool closes its idle connections itself; the server would do it below a statement.
-        ("idle_session_timeout", "0".to_owned()),
-        ("default_transaction_isolation", "read committed".to_owned()),
-        // The server tells by a warning that a standby has not confirmed a commit.
-        ("client_min_messages", "notice".to_owned()),
-        ("standard_conforming_strings", "on".to_owned()),
-        // Else a rejected statement ends the session.
-        ("exit_on_error", "off".to_owned()),
-    ]
-}
-
-/// The same as the server's command line options, and the role.
-pub(crate) fn session_options(config: &DatabaseConfig) -> String {
-    let mut options = String::new();
-    let mut settings = session_settings(config).to_vec();
-    settings.extend(config.role.clone().map(|role| ("role", role)));
-    for (name, value) in settings {
-        let separator = if options.is_empty() { "" } else { " " };
-        options.push_str(&format!("{separator}-c {name}="));
-        for character in value.chars() {
-            if character.is_whitespace() || character == '\\' {
-                options.push('\\');
-            }
-            options.push(character);
-        }
-    }
-    options
-}
-
 /// What a connection finds out about its server when a pool is opened.
 #[derive(Debug)]
-pub(crate) struct Findings {
+pub(crate) struct ServerInspection {
     /// The process that answered, which is not the announced one behind a pooler.
     pub(crate) process_id: i32,
     pub(crate) hostile: Vec<HostileSetting>,
 }
 
 /// Asks once, in one round trip, for everything that a pool needs to know of its server.
-pub(crate) async fn inspect(
+pub(crate) async fn inspect_settings(
     connection: &Connection,
     config: &DatabaseConfig,
-) -> Result<Findings, tokio_postgres::Error> {
+) -> Result<ServerInspection, tokio_postgres::Error> {
     const ASK: &str = "SELECT pg_catalog.pg_backend_pid(), name, setting, source
         FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) ANY ($1)";
     let own = session_settings(config);
@@ -195,16 +161,16 @@ pub(crate) async fn inspect(
         .collect();
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&names, Type::TEXT_ARRAY)];
     let rows = connection.client().query_typed(ASK, &parameters).await?;
-    let mut findings = Findings {
+    let mut inspection = ServerInspection {
         process_id: 0,
         hostile: Vec::new(),
     };
     for row in &rows {
-        findings.process_id = row.try_get(0)?;
+        inspection.process_id = row.try_get(0)?;
         let name: &str = row.try_get(1)?;
         let (value, source): (&str, &str) = (row.try_get(2)?, row.try_get(3)?);
         if let Some((harm, consequence)) = judge(name, value, config) {
-            findings.hostile.push(HostileSetting {
+            inspection.hostile.push(HostileSetting {
                 name: name.to_owned(),
                 value: shown(name, value),
                 source: source.to_owned(),
@@ -213,10 +179,10 @@ pub(crate) async fn inspect(
             });
         }
     }
-    findings
+    inspection
         .hostile
         .sort_by(|one, other| other.harm.cmp(&one.harm).then(one.name.cmp(&other.name)));
-    Ok(findings)
+    Ok(inspection)
 }
 
 fn judge(name: &str, value: &str, config: &DatabaseConfig) -> Option<(Harm, &'static str)> {
@@ -352,13 +318,5 @@ mod tests {
             let expected = expected.map(|number| number.parse().unwrap());
             assert_eq!(milliseconds(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn options_keep_blanks_and_backslashes_in_values() {
-        let config = DatabaseConfig::from_url("postgresql://a@localhost/b").unwrap();
-        let options = session_options(&config.with_role(r"a b\c"));
-        assert!(options.contains(r"default_transaction_isolation=read\ committed"));
-        assert!(options.ends_with(r"-c role=a\ b\\c"), "{options}");
     }
 }

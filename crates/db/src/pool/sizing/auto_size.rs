@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
-use super::connections::{Connections, WeakConnections};
-use super::monitor::Counted;
-use super::sizing::{Limits, Observation, ServerLoad, State, decide};
+use super::{Limits, Observation, ServerLoad, SizingState, decide};
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
 use crate::error::DatabaseError;
+use crate::pool::connections::{Connections, WeakConnections};
+use crate::pool::monitor::Counted;
 use crate::tls::Connector;
 
 /// How a pool finds its size by itself, between `pool_min` and `pool_max`.
@@ -48,12 +48,12 @@ pub(crate) struct Sizer {
     auto: AutoSize,
     connection: Option<Connection>,
     before: Counted,
-    state: State,
+    state: SizingState,
 }
 
 /// One row, from what every role may see; cheap, since it reads one view in shared memory once and takes no lock. A session
 /// whose activities are not tracked (`disabled`) still shows what it waits for, and one that waits for nothing is at work.
-const QUESTION: &str = "
+const LOAD_QUERY: &str = "
 SELECT current_setting('max_connections')::bigint
            - current_setting('superuser_reserved_connections')::bigint
            - coalesce(current_setting('reserved_connections', true)::bigint, 0) AS connections_max,
@@ -64,7 +64,7 @@ FROM pg_stat_activity
 WHERE usesysid IS NOT NULL AND datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'";
 
 /// The server answers in a millisecond, or its answer is of no use.
-const QUESTION_LIMIT: Duration = Duration::from_secs(1);
+const LOAD_QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Sizer {
     /// The size to begin with.
@@ -86,7 +86,7 @@ impl Sizer {
             auto,
             connection: None,
             before: connections.monitor.counted(),
-            state: State::default(),
+            state: SizingState::default(),
         };
         let _ = connections.semaphore.take_window();
         tokio::spawn(async move {
@@ -105,7 +105,7 @@ impl Sizer {
     /// Observes, decides and applies once; `false` when the pool is gone.
     async fn step(&mut self) -> bool {
         // The pool is not held while the server is asked, so that it can go meanwhile.
-        let server = match self.ask().await {
+        let server = match self.observe_server().await {
             Ok(server) => Some(server),
             Err(error) => {
                 self.connection = None;
@@ -119,7 +119,7 @@ impl Sizer {
         let window = pool.semaphore.take_window();
         let now = pool.monitor.counted();
         let waits = now.waits.since(&self.before.waits);
-        let holds = now.holds.since(&self.before.holds);
+        let use_times = now.use_times.since(&self.before.use_times);
         let size = pool.semaphore.status().size;
         let seen = Observation {
             elapsed: window.elapsed,
@@ -128,8 +128,8 @@ impl Sizer {
             in_use_max: window.in_use_max,
             waiting: window.waiting_mean,
             wait_p95: waits.percentile(95),
-            hold_mean: holds.mean(),
-            completed: holds.count(),
+            hold_mean: use_times.mean(),
+            completed: use_times.count(),
             timeouts: now.timeouts.saturating_sub(self.before.timeouts),
             server,
         };
@@ -151,7 +151,7 @@ impl Sizer {
         }
     }
 
-    async fn ask(&mut self) -> Result<ServerLoad, DatabaseError> {
+    async fn observe_server(&mut self) -> Result<ServerLoad, DatabaseError> {
         let connection = match self.connection.take() {
             Some(connection) if !connection.client().is_closed() => connection,
             _ => {
@@ -160,8 +160,8 @@ impl Sizer {
             }
         };
         let asked = tokio::time::timeout(
-            QUESTION_LIMIT,
-            question(&connection, &self.config.application_name),
+            LOAD_QUERY_TIMEOUT,
+            query_load(&connection, &self.config.application_name),
         )
         .await;
         let mut load = match asked {
@@ -169,7 +169,7 @@ impl Sizer {
             Ok(Err(error)) => return Err(DatabaseError::from_driver(&error)),
             Err(_) => {
                 return Err(DatabaseError::NoAnswer {
-                    waited: QUESTION_LIMIT,
+                    waited: LOAD_QUERY_TIMEOUT,
                 });
             }
         };
@@ -181,7 +181,7 @@ impl Sizer {
 }
 
 /// As the login role itself: a role that was switched to may not see the sessions of the one that logged in.
-async fn question(
+async fn query_load(
     connection: &Connection,
     application_name: &str,
 ) -> Result<ServerLoad, tokio_postgres::Error> {
@@ -192,7 +192,7 @@ async fn question(
         )
         .await?;
     let rows = client
-        .query_typed(QUESTION, &[(&application_name, Type::TEXT)])
+        .query_typed(LOAD_QUERY, &[(&application_name, Type::TEXT)])
         .await?;
     client.batch_execute("COMMIT").await?;
     let count = |column: usize| -> Result<usize, tokio_postgres::Error> {

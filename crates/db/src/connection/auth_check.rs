@@ -1,107 +1,20 @@
 //! A connection's stream, which looks at the server's demand for a password before the driver answers it.
 
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use crate::config::AuthMethods;
-
-/// One address of a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    Tcp(std::net::SocketAddr),
-    Unix(PathBuf),
-}
-
-/// A connection of the network, before TLS.
-#[derive(Debug)]
-pub(crate) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Endpoint {
-    /// Connects; the peer's silence ends the connection after `user_timeout`.
-    pub(crate) async fn connect(&self, user_timeout: Duration) -> io::Result<Socket> {
-        match self {
-            Self::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
-            Self::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                let socket = socket2::SockRef::from(&stream);
-                let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30));
-                socket.set_tcp_keepalive(&keepalive)?;
-                #[cfg(target_os = "linux")]
-                socket.set_tcp_user_timeout(Some(user_timeout))?;
-                #[cfg(not(target_os = "linux"))]
-                let _ = user_timeout;
-                Ok(Socket::Tcp(stream))
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(formatter),
-            Self::Unix(path) => path.display().fmt(formatter),
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-        }
-    }
-}
 
 /// A stream whose reader never sees a demand for a password in a form that is not allowed: the read fails instead.
 ///
 /// The driver answers only the first message of the server with a password in clear or by MD5, so only that one is read
 /// here: a type, a length, and for an authentication message its code.
-pub(crate) struct Guarded<S> {
+pub(crate) struct AuthCheckedStream<S> {
     stream: S,
     allowed: AuthMethods,
     head: Vec<u8>,
@@ -111,7 +24,7 @@ pub(crate) struct Guarded<S> {
 
 const HEAD_LENGTH: usize = 9;
 
-impl<S> Guarded<S> {
+impl<S> AuthCheckedStream<S> {
     pub(crate) fn new(stream: S, allowed: AuthMethods) -> Self {
         Self {
             stream,
@@ -137,7 +50,7 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for AuthCheckedStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -170,7 +83,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for AuthCheckedStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -188,31 +101,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 }
 
-impl<S: TlsStream + Unpin> TlsStream for Guarded<S> {
+impl<S: TlsStream + Unpin> TlsStream for AuthCheckedStream<S> {
     fn channel_binding(&self) -> ChannelBinding {
         self.stream.channel_binding()
     }
 }
 
 /// TLS, and inside of it the same guard.
-pub(crate) struct GuardedTls<T> {
+pub(crate) struct AuthCheckedTls<T> {
     pub(crate) tls: T,
     pub(crate) allowed: AuthMethods,
 }
 
-impl<S, T> TlsConnect<S> for GuardedTls<T>
+impl<S, T> TlsConnect<S> for AuthCheckedTls<T>
 where
     T: TlsConnect<S>,
     T::Future: Send + 'static,
     T::Stream: Unpin,
 {
-    type Stream = Guarded<T::Stream>;
+    type Stream = AuthCheckedStream<T::Stream>;
     type Error = T::Error;
     type Future = BoxFuture<'static, Result<Self::Stream, T::Error>>;
 
     fn connect(self, stream: S) -> Self::Future {
         let (connecting, allowed) = (self.tls.connect(stream), self.allowed);
-        Box::pin(async move { Ok(Guarded::new(connecting.await?, allowed)) })
+        Box::pin(async move { Ok(AuthCheckedStream::new(connecting.await?, allowed)) })
     }
 }
 
@@ -224,7 +137,9 @@ mod tests {
 
     async fn read(bytes: &[u8], allowed: AuthMethods) -> io::Result<Vec<u8>> {
         let mut read = Vec::new();
-        Guarded::new(bytes, allowed).read_to_end(&mut read).await?;
+        AuthCheckedStream::new(bytes, allowed)
+            .read_to_end(&mut read)
+            .await?;
         Ok(read)
     }
 

@@ -29,22 +29,22 @@ pub struct Checkout {
 /// Everybody who has a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Checkouts {
-    held: Mutex<BTreeMap<u64, Arc<Hold>>>,
+    held: Mutex<BTreeMap<u64, Arc<ActiveCheckout>>>,
     next: std::sync::atomic::AtomicU64,
 }
 
 /// One connection that is held.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct ActiveCheckout {
     key: u64,
     connection: ConnectionId,
     location: &'static Location<'static>,
     since: Instant,
-    statement: Mutex<Statement>,
+    statement: Mutex<StatementActivity>,
 }
 
 #[derive(Debug, Default)]
-struct Statement {
+struct StatementActivity {
     last: Option<Arc<Pattern>>,
     /// How many run now, and since when the oldest does.
     running: usize,
@@ -57,23 +57,23 @@ impl Checkouts {
         &self,
         connection: ConnectionId,
         location: &'static Location<'static>,
-    ) -> Arc<Hold> {
+    ) -> Arc<ActiveCheckout> {
         let key = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let hold = Arc::new(Hold {
+        let checkout = Arc::new(ActiveCheckout {
             key,
             connection,
             location,
             since: Instant::now(),
             statement: Mutex::default(),
         });
-        self.lock().insert(key, Arc::clone(&hold));
-        hold
+        self.lock().insert(key, Arc::clone(&checkout));
+        checkout
     }
 
     /// Lets one go, and tells for how long it was held.
-    pub(crate) fn give_back(&self, hold: &Hold) -> Duration {
-        self.lock().remove(&hold.key);
-        hold.since.elapsed()
+    pub(crate) fn give_back(&self, checkout: &ActiveCheckout) -> Duration {
+        self.lock().remove(&checkout.key);
+        checkout.since.elapsed()
     }
 
     /// Those that have held a connection for at least this long, the longest first, at most so many.
@@ -82,19 +82,19 @@ impl Checkouts {
         let held: Vec<_> = self
             .lock()
             .values()
-            .take_while(|hold| hold.since.elapsed() >= threshold)
+            .take_while(|checkout| checkout.since.elapsed() >= threshold)
             .take(at_most)
             .map(Arc::clone)
             .collect();
-        held.iter().map(|hold| hold.describe()).collect()
+        held.iter().map(|checkout| checkout.describe()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Hold>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<ActiveCheckout>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Hold {
+impl ActiveCheckout {
     pub(crate) fn connection(&self) -> ConnectionId {
         self.connection
     }
@@ -135,7 +135,7 @@ impl Hold {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Statement> {
+    fn lock(&self) -> MutexGuard<'_, StatementActivity> {
         self.statement
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

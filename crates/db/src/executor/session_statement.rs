@@ -1,11 +1,11 @@
 //! Statements that would change the state of a connection behind its back.
 
+use super::lexer::{Token, tokens};
 use crate::error::DatabaseError;
-use crate::lexer::{Token, tokens};
 
 /// Where a statement is to run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum StatementContext {
     Pool,
     Transaction,
 }
@@ -19,15 +19,18 @@ pub(crate) enum Place {
 /// # Errors
 ///
 /// [`DatabaseError::SessionStatement`] names the command, or the function.
-pub(crate) fn refuse_session_statement(sql: &str, place: Place) -> Result<(), DatabaseError> {
+pub(crate) fn refuse_session_statement(
+    sql: &str,
+    context: StatementContext,
+) -> Result<(), DatabaseError> {
     let tokens = tokens(sql);
-    match refused_command(&tokens, place).or_else(|| refused_call(&tokens)) {
+    match refused_command(&tokens, context).or_else(|| refused_call(&tokens)) {
         Some(command) => Err(DatabaseError::SessionStatement { command }),
         None => Ok(()),
     }
 }
 
-fn refused_command(tokens: &[Token<'_>], place: Place) -> Option<String> {
+fn refused_command(tokens: &[Token<'_>], context: StatementContext) -> Option<String> {
     let mut words = tokens.iter().map(Token::keyword);
     // The server takes empty statements in front of the one.
     let first = words.find(|word| word.as_deref() != Some(";"))??;
@@ -38,7 +41,7 @@ fn refused_command(tokens: &[Token<'_>], place: Place) -> Option<String> {
         | "discard" | "listen" | "unlisten" | "prepare" | "deallocate" | "reset" | "load" => true,
         // SET LOCAL ends with the transaction; SET CONSTRAINTS and SET TRANSACTION too.
         "set" => {
-            place == Place::Pool
+            context == StatementContext::Pool
                 || !["local", "constraints", "transaction"].contains(&second.as_str())
         }
         "create" => is_temporary(tokens) && !has(&["on", "commit", "drop"]),
@@ -62,13 +65,13 @@ fn is_temporary(tokens: &[Token<'_>]) -> bool {
 
 /// A function of the server whose effect outlives the transaction.
 fn refused_call(tokens: &[Token<'_>]) -> Option<String> {
-    tokens.windows(2).enumerate().find_map(|(place, pair)| {
+    tokens.windows(2).enumerate().find_map(|(context, pair)| {
         let [name, Token::Symbol('(')] = pair else {
             return None;
         };
         let name = name.name()?;
         let refused = match name.as_str() {
-            "set_config" => !is_local(tokens.get(place + 2..).unwrap_or_default()),
+            "set_config" => !is_local(tokens.get(context + 2..).unwrap_or_default()),
             "pg_advisory_lock"
             | "pg_advisory_lock_shared"
             | "pg_try_advisory_lock"
@@ -114,8 +117,8 @@ fn has_sequence(tokens: &[Token<'_>], sequence: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    fn refused(sql: &str, place: Place) -> bool {
-        refuse_session_statement(sql, place).is_err()
+    fn refused(sql: &str, context: StatementContext) -> bool {
+        refuse_session_statement(sql, context).is_err()
     }
 
     #[test]
@@ -138,8 +141,8 @@ mod tests {
             "SET statement_timeout = 0",
             "SET SESSION statement_timeout = 0",
         ] {
-            assert!(refused(sql, Place::Pool), "{sql}");
-            assert!(refused(sql, Place::Transaction), "{sql}");
+            assert!(refused(sql, StatementContext::Pool), "{sql}");
+            assert!(refused(sql, StatementContext::Transaction), "{sql}");
         }
     }
 
@@ -150,8 +153,8 @@ mod tests {
             "SET CONSTRAINTS ALL IMMEDIATE",
             "SET TRANSACTION READ ONLY",
         ] {
-            assert!(refused(sql, Place::Pool), "{sql}");
-            assert!(!refused(sql, Place::Transaction), "{sql}");
+            assert!(refused(sql, StatementContext::Pool), "{sql}");
+            assert!(!refused(sql, StatementContext::Transaction), "{sql}");
         }
     }
 
@@ -179,8 +182,8 @@ mod tests {
             "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
             "LOAD 'auto_explain'",
         ] {
-            assert!(refused(sql, Place::Pool), "{sql}");
-            assert!(refused(sql, Place::Transaction), "{sql}");
+            assert!(refused(sql, StatementContext::Pool), "{sql}");
+            assert!(refused(sql, StatementContext::Transaction), "{sql}");
         }
     }
 
@@ -194,7 +197,7 @@ mod tests {
             "SELECT pg_advisory_xact_lock(1)",
             "SELECT pg_try_advisory_xact_lock_shared(1, 2)",
         ] {
-            assert!(!refused(sql, Place::Transaction), "{sql}");
+            assert!(!refused(sql, StatementContext::Transaction), "{sql}");
         }
     }
 
@@ -208,7 +211,7 @@ mod tests {
             "INSERT INTO temp VALUES (1)",
             "INSERT INTO temp (x) SELECT 1",
         ] {
-            assert!(!refused(sql, Place::Pool), "{sql}");
+            assert!(!refused(sql, StatementContext::Pool), "{sql}");
         }
     }
 
@@ -226,7 +229,7 @@ mod tests {
             "--",
             "/* a",
         ] {
-            assert!(!refused(sql, Place::Pool), "{sql}");
+            assert!(!refused(sql, StatementContext::Pool), "{sql}");
         }
     }
 }

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
+use super::connections::CheckedOut;
+use super::event::CloseReason;
+use super::monitor::RunningStatement;
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
 use crate::error::{DatabaseError, ErrorClass, ServerError};
-use crate::pool::{CloseReason, Running, Taken};
 
 /// How much longer than the server's own limit the client waits, so that the server's answer wins.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
 /// The same for the owner's own deadline.
 pub(crate) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
@@ -25,7 +27,7 @@ pub(crate) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 /// again within the limit.
 pub(crate) struct PooledConnection {
     /// Taken out only by `drop`.
-    taken: Option<Taken>,
+    checked_out: Option<CheckedOut>,
     state: AtomicU8,
     statements_in_flight: AtomicUsize,
     statements_sent: AtomicUsize,
@@ -47,16 +49,16 @@ const BROKEN: u8 = 3;
 
 impl PooledConnection {
     pub(crate) fn new(
-        taken: Taken,
+        checked_out: CheckedOut,
         config: Arc<DatabaseConfig>,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
-            taken: Some(taken),
+            checked_out: Some(checked_out),
             state: AtomicU8::new(CLEAN),
             statements_in_flight: AtomicUsize::new(0),
             statements_sent: AtomicUsize::new(0),
-            answer_limit: config.statement_timeout.saturating_add(GRACE),
+            answer_limit: config.statement_timeout.saturating_add(ANSWER_GRACE),
             deadline,
             config,
         }
@@ -69,21 +71,21 @@ impl PooledConnection {
         clippy::expect_used,
         reason = "the connection is taken out by drop alone"
     )]
-    fn taken(&self) -> &Taken {
-        self.taken
+    fn checked_out(&self) -> &CheckedOut {
+        self.checked_out
             .as_ref()
-            .expect("a lease has its connection until it is dropped")
+            .expect("a pooled connection has its connection until it is dropped")
     }
 
     pub(crate) fn connection(&self) -> &Connection {
-        self.taken().connection()
+        self.checked_out().connection()
     }
 
     /// A statement that is about to be sent. It is counted under its pattern when the result is dropped: as answered after
-    /// [`Running::answered`], else as given up.
-    pub(crate) fn statement(&self, sql: &str) -> Running {
-        let taken = self.taken();
-        taken.monitor.statement(&taken.hold, sql)
+    /// [`RunningStatement::answered`], else as given up.
+    pub(crate) fn statement(&self, sql: &str) -> RunningStatement {
+        let checked_out = self.checked_out();
+        checked_out.monitor.statement(&checked_out.checkout, sql)
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -98,7 +100,7 @@ impl PooledConnection {
     pub(crate) fn wait_at_least(&mut self, statement_timeout: Duration) {
         self.answer_limit = self
             .answer_limit
-            .max(statement_timeout.saturating_add(GRACE));
+            .max(statement_timeout.saturating_add(ANSWER_GRACE));
     }
 
     pub(crate) fn answer_limit(&self) -> Duration {
@@ -255,27 +257,27 @@ impl PooledConnection {
 
 impl Drop for PooledConnection {
     fn drop(&mut self) {
-        let Some(mut taken) = self.taken.take() else {
+        let Some(mut checked_out) = self.checked_out.take() else {
             return;
         };
         let state = *self.state.get_mut();
         let in_flight = *self.statements_in_flight.get_mut() > 0;
         match state {
             CLEAN if !in_flight => {
-                give_back(taken);
+                give_back(checked_out);
             }
-            BROKEN => taken.close(CloseReason::Broken),
+            BROKEN => checked_out.close(CloseReason::Broken),
             _ => {
-                if let Some(connection) = taken.connection_mut() {
+                if let Some(connection) = checked_out.connection_mut() {
                     connection.clean = false;
                 }
-                taken.hold.recovers();
+                checked_out.checkout.recovers();
                 let cancel = in_flight && state != COMMITTING;
                 let limit = self.config.recovery_timeout;
                 match tokio::runtime::Handle::try_current() {
-                    Ok(runtime) => drop(runtime.spawn(recover(taken, cancel, limit))),
+                    Ok(runtime) => drop(runtime.spawn(recover(checked_out, cancel, limit))),
                     // Without a runtime nobody can ask the server, so nobody may have the connection again.
-                    Err(_) => taken.close(CloseReason::NotRecovered),
+                    Err(_) => checked_out.close(CloseReason::NotRecovered),
                 }
             }
         }
@@ -291,13 +293,13 @@ impl std::fmt::Debug for PooledConnection {
     }
 }
 
-async fn recover(taken: Taken, cancel: bool, limit: Duration) {
+async fn recover(checked_out: CheckedOut, cancel: bool, limit: Duration) {
     let rolled_back = tokio::time::timeout(limit, async {
         if cancel {
-            taken.connection().cancel().await?;
+            checked_out.connection().cancel().await?;
         }
         // The answers come in order, so the one to ROLLBACK is the last: nothing else is under way after it.
-        taken
+        checked_out
             .connection()
             .client()
             .batch_execute("ROLLBACK")
@@ -307,24 +309,24 @@ async fn recover(taken: Taken, cancel: bool, limit: Duration) {
     .await;
     match rolled_back {
         Ok(Ok(())) => {
-            give_back(taken);
+            give_back(checked_out);
         }
         Ok(Err(error)) => {
             tracing::debug!("a connection was closed, since it could not be rolled back: {error}");
-            taken.close(CloseReason::NotRecovered);
+            checked_out.close(CloseReason::NotRecovered);
         }
         Err(_) => {
             tracing::warn!(
                 "a connection was closed, since the server did not answer within {limit:?}"
             );
-            taken.close(CloseReason::NotRecovered);
+            checked_out.close(CloseReason::NotRecovered);
         }
     }
 }
 
 /// The server has said that no transaction is open.
-fn give_back(mut taken: Taken) {
-    if let Some(connection) = taken.connection_mut() {
+fn give_back(mut checked_out: CheckedOut) {
+    if let Some(connection) = checked_out.connection_mut() {
         connection.clean = true;
         connection.last_used = Instant::now();
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::checkout::Checkout;
+use super::checkouts::Checkout;
 
 /// Why there was no connection: who has them, and what to do. No parameter's value is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio_postgres::{CancelToken, NoTls};
 
-use crate::socket::Endpoint;
+use super::socket::Endpoint;
 
 /// One server: a host with its port, or the folder of its Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Endpoint {
     /// proof: the signal is there before anything that is sent from now on.
     pub(crate) async fn cancel_and_wait(&self, token: &CancelToken) -> Result<(), String> {
         let text = |error: std::io::Error| error.to_string();
-        let mut stream = self.connect(CANCEL_LIMIT).await.map_err(text)?;
+        let mut stream = self.connect(CANCEL_TIMEOUT).await.map_err(text)?;
         token
             .cancel_query_raw(&mut stream, NoTls)
             .await
@@ -60,7 +60,7 @@ impl Endpoint {
 }
 
 /// How long the network may keep a cancel request unacknowledged.
-pub(crate) const CANCEL_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,8 @@
 //! Typed rows from any parameterised statement.
 
+mod lexer;
+mod session_statement;
+
 use futures_util::FutureExt;
 use neobank_entity::FromRow;
 use sea_orm::sea_query::ValueType;
@@ -10,7 +13,10 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::error::DatabaseError;
 use crate::parameter::Parameter;
 use crate::row;
-use crate::session::{Place, refuse_session_statement};
+use session_statement::refuse_session_statement;
+
+pub(crate) use lexer::{Token, tokens};
+pub(crate) use session_statement::StatementContext;
 
 /// Runs statements: on the pool ([`Database`](crate::Database)), each as a transaction of its own, or inside a
 /// [`Transaction`](crate::Transaction) or a [`Savepoint`](crate::Savepoint).
@@ -74,7 +80,7 @@ pub trait Executor: Sync {
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
-        // Called here and not inside a block, so that the caller's place in the source is known.
+        // Called here and not inside a block, so that the caller's context in the source is known.
         self.query(statement)
             .map(|rows| rows?.iter().map(read).collect())
     }
@@ -196,9 +202,9 @@ pub fn statement(sql: &str, parameters: impl IntoIterator<Item = Value>) -> Stat
 /// Checks that the statement may run here and makes its parameters ready.
 pub(crate) fn parameters(
     statement: &mut Statement,
-    place: Place,
+    context: StatementContext,
 ) -> Result<Vec<Parameter>, DatabaseError> {
-    refuse_session_statement(&statement.sql, place)?;
+    refuse_session_statement(&statement.sql, context)?;
     convert(statement)
 }
 

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 
+use super::connect_throttle::{ConnectDeferred, ConnectThrottle};
+use super::event::CloseReason;
+use super::monitor::Monitor;
 use crate::config::DatabaseConfig;
 use crate::connection::Connection;
 use crate::error::DatabaseError;
-use crate::pool::{CloseReason, ConnectThrottle, Later, Monitor};
 use crate::tls::Connector;
 
 /// An idle connection may have been cut by a firewall or a failover without a word; after this long it is asked first.
@@ -26,7 +28,7 @@ pub(crate) struct Manager {
 #[derive(Debug)]
 pub(crate) enum OpenError {
     /// Too many are being opened, or the last attempt failed a moment ago.
-    Later(Later),
+    Deferred(ConnectDeferred),
     Failed(DatabaseError),
 }
 
@@ -35,18 +37,18 @@ impl managed::Manager for Manager {
     type Error = OpenError;
 
     async fn create(&self) -> Result<Connection, OpenError> {
-        let opening = self.connect_throttle.start().map_err(OpenError::Later)?;
+        let permit = self.connect_throttle.start().map_err(OpenError::Deferred)?;
         let started = Instant::now();
         // On the heap: this future is large, seldom needed, and part of every future that takes a connection.
         match Box::pin(Connection::open(&self.config, &self.connector)).await {
             Ok(mut connection) => {
-                opening.succeeded();
-                connection.life = Some(self.monitor.opened(started.elapsed()));
+                permit.succeeded();
+                connection.lifetime = Some(self.monitor.opened(started.elapsed()));
                 Ok(connection)
             }
             Err(error) => {
                 self.monitor.open_failed(&error.to_string());
-                opening.failed(error.clone());
+                permit.failed(error.clone());
                 Err(OpenError::Failed(error))
             }
         }

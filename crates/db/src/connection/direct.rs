@@ -9,8 +9,8 @@ use sea_orm::{
 };
 use tokio_postgres::{Row, SimpleQueryMessage};
 
+use super::Connection;
 use crate::config::{DatabaseConfig, Pooler};
-use crate::connection::Connection;
 use crate::error::DatabaseError;
 use crate::executor::{Executor, convert, typed};
 use crate::row::proxy_row;

@@ -1,0 +1,223 @@
+//! The pool.
+
+mod deadline;
+mod open;
+mod statements;
+mod transactions;
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::{DatabaseConfig, Pooler};
+use crate::connection::HostileSetting;
+use crate::error::DatabaseError;
+use crate::pool::{
+    Checkout, Connections, Counted, Monitor, PoolEvents, PoolMetrics, PooledConnection,
+    StatementPattern,
+};
+use crate::tls::Connector;
+
+pub(crate) use transactions::end;
+
+/// A pool of connections to one database. Cheap to clone; all clones share the pool.
+///
+/// See the [crate](crate) for an example.
+#[derive(Clone, Debug)]
+pub struct Database {
+    connections: Connections,
+    config: Arc<DatabaseConfig>,
+    /// Of everything that is asked through this handle.
+    deadline: Option<Instant>,
+    hostile_settings: Arc<[HostileSetting]>,
+}
+
+/// What the pool is doing at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// Connections at most, whatever the size: `pool_max`.
+    pub max: usize,
+    /// Connections at most now. A pool that finds its size by itself, or that was resized, may be smaller than `max`.
+    pub size: usize,
+    /// Connections that are open.
+    pub open: usize,
+    /// Open connections that nobody has.
+    pub idle: usize,
+    /// Callers that wait for one.
+    pub waiting: usize,
+}
+
+impl Database {
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &DatabaseConfig {
+        &self.config
+    }
+
+    /// The settings of the server, the database and the role that endanger what is read or written
+    /// here, the worst first, as they were when the pool was opened. Empty is good.
+    ///
+    /// Each was also written to the log as a warning. What a session of the pool sets itself, such
+    /// as its limits, is not among them whatever the defaults are; docs/configuration.md lists what
+    /// is.
+    #[must_use]
+    pub fn hostile_settings(&self) -> &[HostileSetting] {
+        &self.hostile_settings
+    }
+
+    /// What the pool is doing now.
+    #[must_use]
+    pub fn status(&self) -> PoolStatus {
+        let semaphore = self.connections.semaphore.status();
+        let stored = self.connections.stored();
+        PoolStatus {
+            max: self.config.pool_max,
+            size: semaphore.size,
+            open: stored.open,
+            idle: stored.idle,
+            waiting: semaphore.waiting,
+        }
+    }
+
+    /// Changes how many connections there may be from now on, and returns the size in force: at least 1 and at most
+    /// `pool_max`.
+    ///
+    /// A larger size lets waiting callers in at once. A smaller one closes idle connections at once and the others as they
+    /// come back; nobody's connection is taken away. A pool that finds its size by itself goes on from there.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
+    pub fn resize(&self, size: usize) -> usize {
+        let (from, to) = self.connections.resize(size);
+        if from != to {
+            self.connections.monitor.resized(from, to, None);
+        }
+        to
+    }
+
+    /// What the pool has counted and measured since it was opened, under OpenTelemetry's names.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use neobank_db::{Database, DatabaseConfig, Executor, statement};
+    ///
+    /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
+    /// database.execute(statement("SELECT 1", [])).await?;
+    /// let metrics = database.metrics();
+    /// assert_eq!((metrics.used, metrics.idle), (0, 1));
+    /// assert!(metrics.use_time.count() > 0 && metrics.use_time.percentile(95) > std::time::Duration::ZERO);
+    /// let text = metrics.to_prometheus();
+    /// assert!(text.contains("db_client_connection_count{db_client_connection_pool_name=\"neobank\",\
+    ///                        db_client_connection_state=\"idle\"} 1"));
+    /// # Ok::<(), neobank_db::DatabaseError>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> PoolMetrics {
+        let status = self.status();
+        let monitor = self.monitor();
+        PoolMetrics::new(
+            &self.config,
+            &status,
+            monitor.counted(),
+            monitor.retries.all(),
+        )
+    }
+
+    /// What happens in the pool from now on.
+    #[must_use]
+    pub fn events(&self) -> PoolEvents {
+        self.connections.monitor.listen()
+    }
+
+    /// Those that have held a connection for at least this long, the longest first: where they took it, and the pattern of
+    /// the statement that runs, or ran last.
+    #[must_use]
+    pub fn leak_suspects(&self, threshold: Duration) -> Vec<Checkout> {
+        self.connections
+            .monitor
+            .checkouts
+            .longer_than(threshold, usize::MAX)
+    }
+
+    /// The kinds of statement that ran, without their values, those that took most time together first; 501 at most.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use neobank_db::{Database, DatabaseConfig, Executor, statement};
+    ///
+    /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
+    /// for number in [1, 2, 3] {
+    ///     database.execute(statement(&format!("SELECT {number} WHERE 'a' IN ('b', 'c')"), [])).await?;
+    /// }
+    /// let patterns = database.statement_patterns();
+    /// assert_eq!(&*patterns[0].pattern, "SELECT ? WHERE ? IN (?)");
+    /// assert_eq!(patterns[0].count, 3);
+    /// # Ok::<(), neobank_db::DatabaseError>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn statement_patterns(&self) -> Vec<StatementPattern> {
+        self.connections.monitor.patterns.all()
+    }
+
+    /// Closes the pool: idle connections at once, the others as they come back. Waiting and later callers get
+    /// [`DatabaseError::PoolClosed`].
+    pub fn close(&self) {
+        self.connections.close();
+    }
+
+    pub(crate) fn counted(&self) -> Counted {
+        self.connections.monitor.counted()
+    }
+
+    pub(crate) fn monitor(&self) -> &Monitor {
+        &self.connections.monitor
+    }
+
+    /// Whether only a transaction can carry the limits of a statement: behind a transaction pooler, and with a deadline.
+    pub(crate) fn needs_transaction(&self) -> bool {
+        self.config.pooler == Pooler::Transaction || self.deadline.is_some()
+    }
+
+    pub(crate) async fn check_out(
+        &self,
+        location: &'static Location<'static>,
+    ) -> Result<PooledConnection, DatabaseError> {
+        self.connections.take(location, self.deadline).await
+    }
+
+    /// How connections outside of the pool are opened.
+    pub(crate) fn connector(&self) -> &Connector {
+        self.connections.connector()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::Executor;
+
+    /// How large the future is that a function makes, in bytes. Each caller's own future holds it, some of them twice; in
+    /// a debug build a test overflowed its stack when these were a half larger.
+    fn size<'a, F: Future>(_: impl FnOnce(&'a Database) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn futures_are_small() {
+        let take = size(|database| database.connections.take(Location::caller(), None));
+        let begin = size(Database::begin);
+        let execute = size(|database| database.execute(crate::statement("", [])));
+        let sizes = (take, begin, execute);
+        assert!(
+            take <= 2400 && begin <= 2500 && execute <= 3500,
+            "{sizes:?}"
+        );
+    }
+}
