@@ -1,4 +1,4 @@
-//! sea-query's values as the driver's parameters.
+//! The conversion of sea-query's values to the driver's parameters.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use crate::error::DatabaseError;
 
-/// A value that knows how to travel.
+/// A value with the PostgreSQL type as which it is sent.
 #[derive(Debug)]
 pub(crate) struct Parameter {
     value: Value,
@@ -17,9 +17,11 @@ pub(crate) struct Parameter {
 }
 
 impl Parameter {
+    /// Determines the type of a value.
+    ///
     /// # Errors
     ///
-    /// [`DatabaseError::Parameter`] for a value that PostgreSQL has no type for.
+    /// [`DatabaseError::Parameter`] for a value that has no PostgreSQL type.
     pub(crate) fn new(value: Value) -> Result<Self, DatabaseError> {
         let parameter_type = type_of(&value).ok_or_else(|| DatabaseError::Parameter {
             reason: "its type is not supported".to_owned(),
@@ -130,7 +132,8 @@ fn type_of(value: &Value) -> Option<Type> {
         Value::Uuid(_) => Type::UUID,
         Value::Decimal(_) => Type::NUMERIC,
         Value::Array(element, _) => return array_type_of(element),
-        // Values of other crates' features (time, bit vectors, ...), when something else in the build turns them on.
+        // Values behind features of sea-query (time, bit vectors, ...) that another crate in the
+        // build may enable.
         #[allow(unreachable_patterns)]
         _ => return None,
     })

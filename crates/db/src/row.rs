@@ -1,4 +1,4 @@
-//! The driver's rows as sea-orm's, so that its entities can be read from them.
+//! The conversion of the driver's rows to SeaORM's, from which entities are read.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,14 +12,18 @@ use tokio_postgres::types::{FromSql, Type};
 
 use crate::error::DatabaseError;
 
+/// Converts a row to SeaORM's query result.
+///
 /// # Errors
 ///
-/// [`DatabaseError::Row`] for a column whose type is not supported or whose value does not fit (a numeric that is not a
-/// number), and when two columns have the same name, since one would hide the other.
+/// [`DatabaseError::Row`] for a column whose type is not supported or whose value does not fit (a
+/// numeric that is not a number), and for two columns of one name, since one would hide the other.
 pub(crate) fn query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
     Ok(proxy_row(row)?.into())
 }
 
+/// Converts a row to SeaORM's proxy row.
+///
 /// # Errors
 ///
 /// As [`query_result`].
@@ -27,8 +31,8 @@ pub(crate) fn proxy_row(row: &Row) -> Result<ProxyRow, DatabaseError> {
     proxy_row_of(row, value)
 }
 
-/// As [`query_result`], with bytes that are not UTF-8 replaced by U+FFFD in texts. For what the server shows of other
-/// databases: it gives their texts out as they are, in whatever encoding those databases have.
+/// As [`query_result`], with bytes of texts that are not UTF-8 replaced by U+FFFD. The server
+/// returns texts of other databases in the encodings of those databases.
 pub(crate) fn lossy_query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
     let row = proxy_row_of(row, |row, index| {
         let column = row.columns().get(index);
@@ -67,11 +71,11 @@ fn proxy_row_of(
     Ok(ProxyRow::new(values))
 }
 
-/// The first column alone.
+/// Returns the first column.
 ///
 /// # Errors
 ///
-/// [`DatabaseError::Row`] when there is no column, or it is of another type.
+/// [`DatabaseError::Row`] when the row has no column, or the column is of another type.
 pub(crate) fn first_value<T: ValueType>(row: &Row) -> Result<T, DatabaseError> {
     let column = row
         .columns()
@@ -148,7 +152,7 @@ fn get<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<Option<T>, Data
     })
 }
 
-/// A text whose bytes that are not UTF-8 are replaced.
+/// A text in which bytes that are not UTF-8 are replaced by U+FFFD.
 struct Lossy(String);
 
 impl<'a> FromSql<'a> for Lossy {
@@ -161,7 +165,7 @@ impl<'a> FromSql<'a> for Lossy {
     }
 }
 
-/// A time before midnight: 24:00 would be read as 00:00.
+/// A time before midnight. The driver would read 24:00 as 00:00.
 struct TimeOfDay(NaiveTime);
 
 impl<'a> FromSql<'a> for TimeOfDay {

@@ -1,4 +1,4 @@
-//! SeaORM's entities on our connections: `Entity::find().one(&database)`.
+//! SeaORM's connection trait on the pool and on transactions: `Entity::find().one(&database)`.
 
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, RuntimeErr,
@@ -11,7 +11,7 @@ use crate::executor::{Executor, statement};
 use crate::row::query_result;
 use crate::transaction::Transaction;
 
-/// SeaORM's error cannot carry ours, so it gets the text, with the SQLSTATE in it.
+/// Converts to SeaORM's error, which holds a text: the message with its SQLSTATE.
 impl From<DatabaseError> for DbErr {
     fn from(error: DatabaseError) -> Self {
         let text = RuntimeErr::Internal(error.to_string());

@@ -6,18 +6,26 @@ use super::Database;
 use crate::pool::DEADLINE_GRACE;
 
 impl Database {
-    /// A handle on the same pool, whose every call is to be over by then: the deadline travels with it to whatever is given
-    /// the handle, a [`Ledger`](https://docs.rs/neobank-domain) as well as [`Database::retry`].
+    /// Returns a handle on the same pool whose calls end by the deadline. The deadline applies to
+    /// everything that is given the handle, such as a [`Ledger`](https://docs.rs/neobank-domain) or
+    /// [`Database::retry`].
     ///
-    /// The wait for a connection ends by then, with [`DatabaseError::PoolTimeout`]; before each statement the server's
-    /// `statement_timeout` and `lock_timeout` are set to what is left, in the same message; nothing is sent after the
-    /// deadline, and no commit, so that [`DatabaseError::DeadlineExceeded`] always means that nothing was changed. A silent
-    /// server is waited for a second longer than the deadline, and then a commit that was sent in time is
-    /// [`DatabaseError::CommitUnknown`]; what became of it is looked into for another second at most, where that is asked
-    /// for. So every call is over two seconds after its deadline. Statements that run on the handle itself run in a
-    /// transaction of their own, which costs them two more round trips.
+    /// * The wait for a connection ends at the deadline with
+    ///   [`DatabaseError::PoolTimeout`](crate::DatabaseError::PoolTimeout).
+    /// * Each message that carries a statement first sets the server's `statement_timeout` and
+    ///   `lock_timeout` to the time that is left.
+    /// * The client sends nothing after the deadline, commits included. So
+    ///   [`DatabaseError::DeadlineExceeded`](crate::DatabaseError::DeadlineExceeded) always means
+    ///   that nothing was changed.
+    /// * The client waits one second longer than the deadline for a server that does not answer. A
+    ///   commit that was sent in time then is
+    ///   [`DatabaseError::CommitUnknown`](crate::DatabaseError::CommitUnknown), and its in-doubt
+    ///   resolution, where the caller asked for one, takes another second at most.
     ///
-    /// A handle that has a deadline keeps it where that is earlier.
+    /// So every call returns within two seconds after its deadline. Statements that run on the
+    /// handle itself run in a transaction of their own, which costs two more round trips.
+    ///
+    /// The earlier deadline applies where the handle has one already.
     ///
     /// # Example
     ///
@@ -41,15 +49,15 @@ impl Database {
         handle
     }
 
-    /// The deadline of this handle.
+    /// Returns the deadline of this handle; `None` without one.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// How long a commit whose answer was lost just now is looked into:
-    /// [`DatabaseConfig::in_doubt_limit`](crate::DatabaseConfig::in_doubt_limit), and with a deadline not beyond a second
-    /// after that, or after now if it has passed.
+    /// Returns the time limit of an in-doubt resolution that begins now:
+    /// [`DatabaseConfig::in_doubt_limit`](crate::DatabaseConfig::in_doubt_limit), and with a
+    /// deadline at most until one second after it, or after now if it has passed.
     #[must_use]
     pub fn in_doubt_limit(&self) -> Duration {
         let limit = self.config().in_doubt_limit();
@@ -59,7 +67,7 @@ impl Database {
         })
     }
 
-    /// A handle on the same pool without a deadline, for what must be done even late.
+    /// Returns a handle on the same pool without a deadline, for work that must be done even late.
     #[must_use]
     pub fn without_deadline(&self) -> Self {
         let mut handle = self.clone();

@@ -1,4 +1,4 @@
-//! The pool.
+//! The connection pool and its statistics.
 
 mod deadline;
 mod open;
@@ -20,53 +20,55 @@ use crate::tls::Connector;
 
 pub(crate) use transactions::end;
 
-/// A pool of connections to one database. Cheap to clone; all clones share the pool.
+/// A pool of connections to one database. A clone is cheap and shares the pool.
 ///
 /// See the [crate](crate) for an example.
 #[derive(Clone, Debug)]
 pub struct Database {
     connections: Connections,
     config: Arc<DatabaseConfig>,
-    /// Of everything that is asked through this handle.
+    /// The deadline of every call through this handle.
     deadline: Option<Instant>,
     hostile_settings: Arc<[HostileSetting]>,
 }
 
-/// What the pool is doing at one moment.
+/// The state of a pool at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStatus {
-    /// Connections at most, whatever the size: `pool_max`.
+    /// The upper limit of the size, in connections: `pool_max`.
     pub max: usize,
-    /// Connections at most now. A pool that finds its size by itself, or that was resized, may be smaller than `max`.
+    /// The size in force: the highest number of open connections. Smaller than `max` where the pool
+    /// sizes itself or was resized.
     pub size: usize,
-    /// Connections that are open.
+    /// The number of open connections.
     pub open: usize,
-    /// Open connections that nobody has.
+    /// The number of open connections that are not checked out.
     pub idle: usize,
-    /// Callers that wait for one.
+    /// The number of callers that wait for a connection.
     pub waiting: usize,
 }
 
 impl Database {
-    /// The configuration in force.
+    /// Returns the configuration in force.
     #[must_use]
     pub fn config(&self) -> &DatabaseConfig {
         &self.config
     }
 
-    /// The settings of the server, the database and the role that endanger what is read or written
-    /// here, the worst first, as they were when the pool was opened. Empty is good.
+    /// Returns the settings of the server, the database and the role that endanger what is read or
+    /// written here, the worst first, as they were when the pool was opened. Empty for a sound
+    /// server.
     ///
-    /// Each was also written to the log as a warning. What a session of the pool sets itself, such
-    /// as its limits, is not among them whatever the defaults are; docs/configuration.md lists what
-    /// is.
+    /// Each was also logged as a warning. Settings that every session of the pool sets itself, such
+    /// as its limits, are not reported, whatever the defaults are; docs/configuration.md lists
+    /// them.
     #[must_use]
     pub fn hostile_settings(&self) -> &[HostileSetting] {
         &self.hostile_settings
     }
 
-    /// What the pool is doing now.
+    /// Returns the state of the pool.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
         let semaphore = self.connections.semaphore.status();
@@ -80,11 +82,12 @@ impl Database {
         }
     }
 
-    /// Changes how many connections there may be from now on, and returns the size in force: at least 1 and at most
-    /// `pool_max`.
+    /// Changes the highest number of connections and returns the size in force, which is between 1
+    /// and `pool_max`.
     ///
-    /// A larger size lets waiting callers in at once. A smaller one closes idle connections at once and the others as they
-    /// come back; nobody's connection is taken away. A pool that finds its size by itself goes on from there.
+    /// A larger size admits waiting callers at once. A smaller size closes idle connections at once
+    /// and the others when they are returned; no caller loses its connection. A pool that sizes
+    /// itself continues from the new size.
     #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn resize(&self, size: usize) -> usize {
         let (from, to) = self.connections.resize(size);
@@ -94,7 +97,8 @@ impl Database {
         to
     }
 
-    /// What the pool has counted and measured since it was opened, under OpenTelemetry's names.
+    /// Returns what the pool has counted and measured since it was opened, under OpenTelemetry's
+    /// names.
     ///
     /// # Example
     ///
@@ -126,14 +130,14 @@ impl Database {
         )
     }
 
-    /// What happens in the pool from now on.
+    /// Subscribes to the events of the pool from now on.
     #[must_use]
     pub fn events(&self) -> PoolEvents {
         self.connections.monitor.listen()
     }
 
-    /// Those that have held a connection for at least this long, the longest first: where they took it, and the pattern of
-    /// the statement that runs, or ran last.
+    /// Returns the checkouts that are at least this old, the oldest first: where the connection was
+    /// taken, and the pattern of the statement that runs or ran last.
     #[must_use]
     pub fn leak_suspects(&self, threshold: Duration) -> Vec<Checkout> {
         self.connections
@@ -142,7 +146,8 @@ impl Database {
             .longer_than(threshold, usize::MAX)
     }
 
-    /// The kinds of statement that ran, without their values, those that took most time together first; 501 at most.
+    /// Returns the patterns of the statements that ran, without their values, ordered by their
+    /// total time, the largest first. At most 501.
     ///
     /// # Example
     ///
@@ -166,8 +171,8 @@ impl Database {
         self.connections.monitor.patterns.all()
     }
 
-    /// Closes the pool: idle connections at once, the others as they come back. Waiting and later callers get
-    /// [`DatabaseError::PoolClosed`].
+    /// Closes the pool: idle connections at once, the others when they are returned. Waiting and
+    /// later callers get [`DatabaseError::PoolClosed`].
     pub fn close(&self) {
         self.connections.close();
     }
@@ -180,7 +185,8 @@ impl Database {
         &self.connections.monitor
     }
 
-    /// Whether only a transaction can carry the limits of a statement: behind a transaction pooler, and with a deadline.
+    /// Returns true where only a transaction carries the limits of a statement: behind a
+    /// transaction pooler, and with a deadline.
     pub(crate) fn needs_transaction(&self) -> bool {
         self.config.pooler == Pooler::Transaction || self.deadline.is_some()
     }
@@ -192,7 +198,7 @@ impl Database {
         self.connections.take(location, self.deadline).await
     }
 
-    /// How connections outside of the pool are opened.
+    /// Returns how connections outside of the pool are protected.
     pub(crate) fn connector(&self) -> &Connector {
         self.connections.connector()
     }
@@ -203,8 +209,9 @@ mod tests {
     use super::*;
     use crate::executor::Executor;
 
-    /// How large the future is that a function makes, in bytes. Each caller's own future holds it, some of them twice; in
-    /// a debug build a test overflowed its stack when these were a half larger.
+    /// Returns the size of the future that a function creates, in bytes. Each caller's own future
+    /// holds it, some of them twice; in a debug build a test overflowed its stack when these were
+    /// half as large again.
     fn size<'a, F: Future>(_: impl FnOnce(&'a Database) -> F) -> usize {
         size_of::<F>()
     }

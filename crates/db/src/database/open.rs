@@ -1,4 +1,4 @@
-//! How a pool is opened, and what is inspected then.
+//! The opening of a pool, and the inspection of its server.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -12,13 +12,15 @@ use crate::pool::{Connections, PooledConnection, Sizer};
 use crate::pooler;
 
 impl Database {
-    /// Checks the configuration, opens `pool_min` connections (at least one, to see that it works) and returns the pool.
+    /// Validates the configuration, opens `pool_min` connections (at least one, to prove that it
+    /// works) and returns the pool.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError::Config`] names what is wrong in the configuration, [`DatabaseError::Connect`] why the server
-    /// cannot be reached, [`DatabaseError::Pooler`] what stands before it unnamed, and
-    /// [`DatabaseError::HostileSetting`] which setting endangers the data.
+    /// * [`DatabaseError::Config`]: a field of the configuration is wrong.
+    /// * [`DatabaseError::Connect`]: the server cannot be reached or refuses the connection.
+    /// * [`DatabaseError::Pooler`]: a pooler that the configuration does not declare was detected.
+    /// * [`DatabaseError::HostileSetting`]: a setting endangers the data.
     pub async fn connect(config: DatabaseConfig) -> Result<Self, DatabaseError> {
         config.validate()?;
         let config = Arc::new(config);
@@ -45,7 +47,7 @@ impl Database {
         }
     }
 
-    /// Looks once at what stands between here and the server, and at the server's settings.
+    /// Inspects the server's settings and looks for a pooler, once.
     async fn inspect(
         &self,
         pooled: &PooledConnection,
@@ -57,7 +59,7 @@ impl Database {
             .await;
         let inspection = match inspection {
             Ok(inspection) => inspection,
-            // A server that is too busy to answer is no reason not to try.
+            // The pool opens all the same: an overloaded server may not answer this query.
             Err(error) => {
                 tracing::warn!("the server's settings could not be looked at: {error}");
                 return Ok(Vec::new());
@@ -78,10 +80,11 @@ impl Database {
         Ok(inspection.hostile)
     }
 
-    /// Refuses a pooler whose sessions are not kept; one in session mode may stand there.
+    /// Refuses an undeclared pooler that does not keep sessions. A pooler in session mode is
+    /// accepted.
     async fn refuse_pooler(&self) -> Result<(), DatabaseError> {
         let looking = Box::pin(pooler::inspect(&self.config));
-        // A small pool in session mode lets none of the further connections through in time.
+        // A small session-mode pool may not admit the two further connections in time.
         match tokio::time::timeout(self.config.connect_timeout, looking).await {
             Ok(Ok(between)) => match between.objection(self.config.pooler) {
                 Some(objection) => Err(DatabaseError::Pooler { objection }),

@@ -79,8 +79,8 @@ impl Database {
     }
 }
 
-/// Runs a statement on its own. Once the server has answered, whatever it was, no transaction is open; after anything
-/// else the connection is recovered before somebody has it again.
+/// Runs a statement in autocommit mode. After any answer of the server no transaction is open;
+/// after anything else the connection is recovered before the next checkout.
 async fn autocommit<T>(
     pooled: &PooledConnection,
     sql: &str,

@@ -7,19 +7,21 @@ use crate::error::DatabaseError;
 use crate::transaction::{Transaction, TransactionError, TransactionOptions};
 
 impl Database {
-    /// A transaction that its owner commits; dropped without that, it is rolled back. `READ COMMITTED`.
+    /// Returns a `READ COMMITTED` transaction for the caller to commit. A transaction that is
+    /// dropped without a commit is rolled back.
     ///
-    /// Sends nothing: `BEGIN` goes with the first statement.
+    /// Checks out a connection and sends nothing: `BEGIN` is sent with the first statement.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError::PoolTimeout`], [`DatabaseError::PoolOverloaded`], [`DatabaseError::Connect`].
+    /// [`DatabaseError::PoolTimeout`], [`DatabaseError::PoolOverloaded`],
+    /// [`DatabaseError::Connect`].
     #[track_caller]
     pub fn begin(&self) -> impl Future<Output = Result<Transaction, DatabaseError>> + Send {
         self.begin_at(TransactionOptions::default(), Location::caller())
     }
 
-    /// As [`Database::begin`], with an isolation level, read only, or limits of its own.
+    /// As [`Database::begin`], with an isolation level, an access mode or limits of its own.
     ///
     /// # Errors
     ///
@@ -32,17 +34,18 @@ impl Database {
         self.begin_at(options, Location::caller())
     }
 
-    /// Runs `work` in a transaction: commits when it returns `Ok`, rolls back when it returns `Err`, panics, or when the
-    /// caller's future is dropped.
+    /// Runs `work` in a transaction: commits when `work` returns `Ok`; rolls back when it returns
+    /// `Err`, when it panics, and when the caller drops the future.
     ///
     /// # Errors
     ///
-    /// * [`TransactionError::Work`]: `work` returned it; everything is rolled back.
-    /// * [`TransactionError::Database`]: it kept the transaction from starting or from committing.
-    /// * [`TransactionError::NotReplicated`]: it is committed, but the wait for the standby was
-    ///   cancelled. It holds what `work` returned.
-    /// * [`TransactionError::Unknown`]: the answer to the commit never came. It holds what `work`
-    ///   returned.
+    /// * [`TransactionError::Work`]: `work` returned this error; the transaction is rolled back.
+    /// * [`TransactionError::Database`]: the transaction did not begin or did not commit; it is
+    ///   rolled back.
+    /// * [`TransactionError::NotReplicated`]: the transaction is committed, but its wait for the
+    ///   standby was cancelled. The error holds what `work` returned.
+    /// * [`TransactionError::Unknown`]: the server did not answer the commit. The error holds what
+    ///   `work` returned.
     ///
     /// # Example
     ///
@@ -79,7 +82,7 @@ impl Database {
         self.transaction_at(TransactionOptions::default(), work, Location::caller())
     }
 
-    /// As [`Database::transaction`], with an isolation level, read only, or limits of its own.
+    /// As [`Database::transaction`], with an isolation level, an access mode or limits of its own.
     ///
     /// # Errors
     ///
@@ -117,7 +120,7 @@ impl Database {
     }
 }
 
-/// Commits when the work is done, and rolls back when it failed.
+/// Commits when the work returned `Ok`, and rolls back when it returned `Err`.
 pub(crate) async fn end<T, E>(
     transaction: Transaction,
     outcome: Result<T, E>,
@@ -128,7 +131,8 @@ pub(crate) async fn end<T, E>(
             Err(error) => Err(TransactionError::of_commit(error, value)),
         },
         Err(error) => {
-            // The work's own error tells more than a failure to roll back, which the server does by itself anyway.
+            // The work's error is the cause. A failed rollback is harmless, because the server
+            // rolls back by itself.
             if let Err(rollback) = transaction.rollback().await {
                 tracing::debug!("the rollback after an error failed: {rollback}");
             }

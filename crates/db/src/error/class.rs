@@ -4,60 +4,63 @@ use neobank_entity::sqlstates;
 
 use super::{DatabaseError, ServerError, sqlstate};
 
-/// What kind of failure it is, and so what a caller can do about it. Made from the SQLSTATE alone.
+/// The class of a failure, which determines what a caller can do about it. Derived from the
+/// SQLSTATE alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// 40001: run the whole transaction again.
+    /// 40001: the transaction conflicts with another one. Run the whole transaction again.
     SerializationFailure,
-    /// 40P01: run the whole transaction again.
+    /// 40P01: the server chose the transaction as the victim of a deadlock. Run the whole
+    /// transaction again.
     Deadlock,
-    /// 55P03: a lock was not granted in time.
+    /// 55P03: a lock was not granted within its timeout.
     LockTimeout,
-    /// 57014: the statement ran into its limit, or somebody cancelled it.
+    /// 57014: the statement exceeded its timeout, or another session cancelled it.
     StatementCancelled,
-    /// 25P03 or 25P04: the transaction was idle, or ran, for too long.
+    /// 25P03 or 25P04: the transaction was idle, or ran, for longer than its timeout.
     TransactionTimeout,
-    /// 23505.
+    /// 23505: a row with this key exists.
     UniqueViolation,
-    /// 23503.
+    /// 23503: a referenced row does not exist, or a row that is still referenced would be deleted.
     ForeignKeyViolation,
-    /// 23514.
+    /// 23514: a row fails a check constraint.
     CheckViolation,
-    /// 23502.
+    /// 23502: a column that must have a value has none.
     NotNullViolation,
-    /// 23P01.
+    /// 23P01: a row conflicts with another by an exclusion constraint.
     ExclusionViolation,
-    /// NB001, NB002 or NB003: the database's own guards of the journal refused it.
+    /// NB001, NB002 or NB003: the database's own invariants of the journal rejected the change.
     JournalRejected,
-    /// 42501.
+    /// 42501: the role lacks a privilege.
     InsufficientPrivilege,
-    /// 25006, or a transaction that wanted to write on a standby (0A000): the transaction, or the whole server, is read
-    /// only.
+    /// 25006, or a write transaction on a standby (0A000): the transaction or the whole server is
+    /// read only.
     ReadOnly,
-    /// 53300: too many connections.
+    /// 53300: the server has no free connection slot.
     TooManyConnections,
-    /// 53xxx: disk, memory or another resource is exhausted.
+    /// 53xxx: the server lacks disk space, memory or another resource.
     InsufficientResources,
-    /// 57P01, 57P02, 57P03, 57P05: the server is stopping, restarting or starting.
+    /// 57P01, 57P02, 57P03, 57P05: the server is stopping, restarting or starting, or ended an idle
+    /// session.
     ServerUnavailable,
-    /// 28xxx: wrong name or password.
+    /// 28xxx: the server rejected the role or its password.
     InvalidAuthorization,
     /// 08xxx, or the connection broke.
     ConnectionLost,
-    /// The caller's own deadline passed.
+    /// The deadline of the caller passed.
     DeadlineExceeded,
-    /// 22xxx: a value that its type cannot hold.
+    /// 22xxx: a value does not fit its type.
     InvalidData,
-    /// 3F000, 42P01, 42703, 42704 or 42883: the schema, table, column, type or function that a statement names is not there.
-    /// The schema was not rolled out, or is another version's.
+    /// 3F000, 42P01, 42703, 42704 or 42883: a schema, table, column, type or function that the
+    /// statement names does not exist. The schema was not rolled out, or is of another version.
     UndefinedObject,
-    /// Everything else.
+    /// Any other failure.
     Other,
 }
 
 impl DatabaseError {
-    /// What kind of failure it is.
+    /// Returns the class of the failure.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
@@ -80,7 +83,7 @@ impl DatabaseError {
 }
 
 impl ServerError {
-    /// What kind of failure it is.
+    /// Returns the class of the failure, by its SQLSTATE.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self.sqlstate.as_str() {
@@ -106,7 +109,8 @@ impl ServerError {
             | sqlstate::UNDEFINED_OBJECT
             | sqlstate::UNDEFINED_FUNCTION => ErrorClass::UndefinedObject,
             sqlstate::READ_ONLY_SQL_TRANSACTION => ErrorClass::ReadOnly,
-            // During recovery the check of a setting refuses READ WRITE and SERIALIZABLE with this code.
+            // During recovery the check of a setting refuses READ WRITE and SERIALIZABLE with this
+            // code.
             sqlstate::FEATURE_NOT_SUPPORTED
                 if self.routine.as_deref().is_some_and(is_check_of_a_setting) =>
             {

@@ -1,4 +1,4 @@
-//! One error for everything that the database can answer, and its class.
+//! The crate's error type, and its classes.
 
 mod class;
 mod server;
@@ -18,131 +18,140 @@ pub use class::ErrorClass;
 pub use server::ServerError;
 pub(crate) use sqlstate::{is_aborted_transaction, proves_no_commit};
 
-/// Why a statement, a transaction or a connection failed.
+/// The reason why a statement, a transaction or a connection failed.
 ///
-/// `Display` shows neither parameters nor the server's `DETAIL`, since both can hold customers' data.
+/// `Display` shows neither parameters nor the server's `DETAIL`, since both can hold customers'
+/// data.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum DatabaseError {
-    /// The configuration cannot be used.
+    /// A field of the configuration is missing or wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A setting makes what is read or written untrue; see
+    /// A setting makes reads or writes untrustworthy; see
     /// [`DatabaseConfig::refuse_hostile_settings`](crate::DatabaseConfig).
     #[error("the database is not used while its settings endanger the data: {0}")]
     HostileSetting(Box<HostileSetting>),
-    /// A pooler stands before the server that the configuration does not name, or that lets no
-    /// transaction run.
+    /// A pooler was detected that the configuration does not declare, or that allows no
+    /// transaction.
     #[error("the database is not used: {objection}")]
     Pooler {
-        /// What stands there, and what to do.
+        /// The pooler that was detected, and the remedy.
         objection: &'static str,
     },
     /// A connection could not be opened.
     #[error("no connection to the database: {reason}")]
     Connect {
-        /// What the network or the server said.
+        /// The error of the network or the server.
         reason: String,
-        /// The server's own answer, when it gave one (a wrong password, too many connections).
+        /// The server's own error, where it returned one (a wrong password, too many connections).
         server: Option<Box<ServerError>>,
     },
-    /// Every connection was in use for longer than [`DatabaseConfig::acquire_timeout`](crate::DatabaseConfig).
+    /// Every connection was in use for longer than
+    /// [`DatabaseConfig::acquire_timeout`](crate::DatabaseConfig).
     #[error(
         "no connection became free within {waited:?}: {in_use} of {pool_max} are in use and {waiting} callers wait; {report}"
     )]
     PoolTimeout {
-        /// How long the caller waited.
+        /// The time that the caller waited.
         waited: Duration,
-        /// Connections in use at the end of the wait.
+        /// The number of connections in use at the end of the wait.
         in_use: usize,
-        /// Connections at most.
+        /// The size of the pool, in connections.
         pool_max: usize,
-        /// Callers that were waiting.
+        /// The number of callers that waited.
         waiting: usize,
-        /// Who has the connections, and what to do.
+        /// The longest checkouts, and advice.
         report: Box<PoolReport>,
     },
-    /// As many callers waited already as may: [`DatabaseConfig::waiters_max`](crate::DatabaseConfig).
+    /// As many callers wait already as [`DatabaseConfig::waiters_max`](crate::DatabaseConfig)
+    /// allows.
     #[error(
         "too many callers wait for a connection: {waiting}, and {in_use} of {pool_max} are in use; send fewer callers"
     )]
     PoolOverloaded {
-        /// Connections in use.
+        /// The number of connections in use.
         in_use: usize,
-        /// Connections at most.
+        /// The size of the pool, in connections.
         pool_max: usize,
-        /// Callers that wait.
+        /// The number of callers that wait.
         waiting: usize,
     },
-    /// The pool has been closed.
+    /// The pool is closed.
     #[error("the pool is closed")]
     PoolClosed,
     /// The server refused a statement.
     #[error(transparent)]
     Server(#[from] Box<ServerError>),
-    /// The connection broke, or the server ended it, while a statement ran. Whether the statement took effect is not
-    /// known when it ran on its own; inside a transaction it did not, unless the commit was already sent.
+    /// The connection broke, or the server ended it, while a statement ran. The effect of a
+    /// statement in autocommit mode is unknown; inside a transaction the statement had no effect,
+    /// unless the commit was already sent.
     #[error("the connection to the database was lost: {reason}")]
     ConnectionLost {
-        /// What was seen.
+        /// The failure that the client saw.
         reason: String,
-        /// The server's own reason, when it gave one before it ended the session.
+        /// The server's own reason, where it reported one before it ended the session.
         server: Option<Box<ServerError>>,
     },
-    /// The server did not answer within the statement's limit and some grace; the connection has been closed.
+    /// The server did not answer within the statement's timeout and five seconds of grace. The
+    /// client closed the connection.
     #[error("the server did not answer within {waited:?}")]
     NoAnswer {
-        /// How long the answer was waited for.
+        /// The time that the client waited for the answer.
         waited: Duration,
     },
     /// The [deadline](crate::Database::with_deadline) passed; nothing was committed.
     #[error("the deadline passed before {before}")]
     DeadlineExceeded {
-        /// What was not done, or not done in time.
+        /// The step that was not done, or not done in time.
         before: String,
-        /// The server's own answer, when it was the server that noticed.
+        /// The server's own error, where the server's timeout expired first.
         server: Option<Box<ServerError>>,
     },
-    /// The commit of a transaction in which a statement had failed: the server rolled everything back.
+    /// A statement of the transaction had failed, so the server answered the commit with a
+    /// rollback.
     #[error("the transaction was rolled back, because a statement in it had failed")]
     TransactionAborted,
-    /// The commit was sent and its answer never came: the transaction may have happened or not.
+    /// The commit was sent and the server did not answer it: the transaction may be committed or
+    /// not.
     #[error("the commit's outcome is not known: {reason}")]
     CommitUnknown {
-        /// What was seen instead of an answer.
+        /// The failure that the client saw instead of an answer.
         reason: String,
     },
-    /// The commit is durable on this server, and was not confirmed by the standby that it waits for, because somebody
-    /// cancelled the wait. If this server is lost before the standby has it, so is the transaction.
+    /// The commit is durable on this server, but its wait for the standby's confirmation was
+    /// cancelled. If this server is lost before the standby has the commit, the transaction is lost
+    /// too.
     #[error("the transaction is committed, but the standby has not confirmed it")]
     CommittedNotReplicated,
-    /// A statement that must return one row returned none.
+    /// A statement that must return a row returned none.
     #[error("the statement returned no row")]
     NoRow,
-    /// A row does not have the columns or the types that were asked for.
+    /// A row lacks a requested column, or a column is of another type.
     #[error("the row cannot be read: {reason}")]
     Row {
-        /// The column and what is wrong with it.
+        /// The column and its fault.
         reason: String,
     },
-    /// The statement would open or end a transaction, or leave a setting to the connection's next owner.
+    /// The statement begins or ends a transaction, or leaves session state to the connection's next
+    /// user.
     #[error(
         "{command} is not a statement for a pool: use begin, commit, savepoint, or SET LOCAL in a transaction"
     )]
     SessionStatement {
-        /// Its first word.
+        /// The first word of the statement, or the function that it calls.
         command: String,
     },
     /// A parameter cannot be sent.
     #[error("the parameter cannot be sent: {reason}")]
     Parameter {
-        /// What is wrong with it.
+        /// The fault of the parameter.
         reason: String,
     },
 }
 
 impl DatabaseError {
-    /// The server's own error, where there is one.
+    /// Returns the server's own error; `None` for a failure that the client detected.
     #[must_use]
     pub fn server(&self) -> Option<&ServerError> {
         match self {
@@ -163,15 +172,15 @@ impl DatabaseError {
         }
     }
 
-    /// Returns the constraint of NeoBank's own schema that was violated; `None` for any other failure, and for a constraint
-    /// that this version does not know.
+    /// Returns the constraint of NeoBank's own schema that was violated; `None` for any other
+    /// failure, and for a constraint that this version does not know.
     #[must_use]
     pub fn violated(&self) -> Option<Constraint> {
         let server = self.server()?;
         Constraint::find(server.schema.as_deref()?, server.constraint.as_deref()?)
     }
 
-    /// Returns the name of the constraint that was violated, whosever it is.
+    /// Returns the name of the violated constraint, of any schema.
     #[must_use]
     pub fn constraint(&self) -> Option<&str> {
         self.server()
@@ -180,7 +189,7 @@ impl DatabaseError {
 
     pub(crate) fn from_driver(error: &tokio_postgres::Error) -> Self {
         match error.as_db_error() {
-            // After FATAL and PANIC the server closes the connection.
+            // The server closes the connection after FATAL and PANIC.
             Some(server) if server.severity() == "ERROR" || sqlstate::is_error(server) => {
                 Self::Server(Box::new(ServerError::from(server)))
             }
@@ -194,7 +203,7 @@ impl DatabaseError {
             None if error.is_closed() => Self::lost("closed"),
             None => match std::error::Error::source(error) {
                 Some(source) => match source.downcast_ref::<std::io::Error>() {
-                    // The driver could not write the message, so nothing was sent.
+                    // The driver could not encode the message, so nothing was sent.
                     Some(io) if io.kind() == std::io::ErrorKind::InvalidInput => Self::Parameter {
                         reason: source.to_string(),
                     },

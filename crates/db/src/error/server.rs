@@ -7,36 +7,38 @@ use tokio_postgres::error::DbError;
 
 use super::sqlstate;
 
-/// The server's own error: SQLSTATE and the names of what was violated, for code to match on.
+/// An error as the server reports it: the SQLSTATE and the names of the violated objects, for code
+/// to match on.
 #[derive(Clone, Error)]
 #[error("{severity}: {message} (SQLSTATE {sqlstate})")]
 #[non_exhaustive]
 pub struct ServerError {
-    /// Five characters, as in PostgreSQL's Appendix A; [`sqlstates`] has
-    /// the schema's own.
+    /// The SQLSTATE: five characters, as in PostgreSQL's Appendix A.
+    /// [`sqlstates`](crate::sqlstates) has the schema's own.
     pub sqlstate: String,
     /// `ERROR`, `FATAL` or `PANIC`, never translated.
     pub severity: String,
-    /// For people; may be translated, so never match on it.
+    /// The message for people. The server may translate it, so code must not match on it.
     pub message: String,
-    /// May hold values of the row; never shown by `Display` or `Debug`.
+    /// Details, which may hold values of a row; never shown by `Display` or `Debug`.
     pub detail: Option<String>,
-    /// What the server advises.
+    /// The server's advice.
     pub hint: Option<String>,
-    /// The schema of what was violated.
+    /// The schema of the violated object.
     pub schema: Option<String>,
-    /// The table of what was violated.
+    /// The table of the violated object.
     pub table: Option<String>,
-    /// The column that was violated.
+    /// The violated column.
     pub column: Option<String>,
-    /// The constraint that was violated.
+    /// The violated constraint.
     pub constraint: Option<String>,
-    /// The function of the server's source that raised it; never translated.
+    /// The function of the server's source that raised the error; never translated.
     pub routine: Option<String>,
 }
 
 impl ServerError {
-    /// An error that a function of the database caught and returned as a row, so that its transaction could go on.
+    /// Builds the error that a database function caught and returned as a row, so that its
+    /// transaction could continue.
     #[must_use]
     pub fn caught(sqlstate: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
@@ -53,7 +55,8 @@ impl ServerError {
         }
     }
 
-    /// Whether a prepared statement no longer fits its tables (0A000), or is not there any more (26000).
+    /// Returns true when a prepared statement no longer fits its tables (0A000) or no longer exists
+    /// (26000).
     pub(crate) fn is_stale_plan(&self) -> bool {
         matches!(
             self.sqlstate.as_str(),

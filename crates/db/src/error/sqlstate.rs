@@ -42,18 +42,19 @@ pub(crate) mod class {
     pub(crate) const INTERNAL_ERROR: &str = "XX";
 }
 
-/// Whether the error came from a transaction that the server had already given up.
+/// Returns true for an error of a statement in an aborted transaction.
 pub(crate) fn is_aborted_transaction(error: &tokio_postgres::Error) -> bool {
     error
         .code()
         .is_some_and(|code| code.code() == IN_FAILED_SQL_TRANSACTION)
 }
 
-/// Whether an answer to `COMMIT` proves that nothing was committed.
+/// Returns true when an answer to `COMMIT` proves that nothing was committed.
 ///
-/// An error of severity `ERROR` comes before the commit is durable, but for 40003 (the server itself does not know) and
-/// for classes 58 and XX and 08 (it failed in the middle). `FATAL` and a broken connection prove nothing: the server can
-/// be told to stop after the commit became durable and before its answer left.
+/// The server raises an error of severity `ERROR` before the commit is durable, except 40003 (the
+/// server itself does not know) and the classes 58, XX and 08 (it failed in the middle). `FATAL`
+/// and a broken connection prove nothing, because the server can be stopped after the commit became
+/// durable and before it sent the answer.
 pub(crate) fn proves_no_commit(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|server| {
         let code = server.code().code();

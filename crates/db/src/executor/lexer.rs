@@ -1,20 +1,20 @@
-//! The words of a statement, without its texts and comments.
+//! A lexer that divides a statement into words and symbols, and skips literals and comments.
 
-/// A part of a statement that can mean something to the session.
+/// A token of a statement that can matter to the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token<'a> {
-    /// A keyword or a name, as it is written.
+    /// A keyword or an unquoted name, as written.
     Word(&'a str),
-    /// A name in double quotes, without them.
+    /// A name in double quotes, without the quotes.
     Quoted(&'a str),
-    /// A text, whatever its quotes, or a number.
+    /// A string literal in any quotes, or a number.
     Literal,
     /// Any other character.
     Symbol(char),
 }
 
 impl Token<'_> {
-    /// A word or a `;` in lower case. A quoted name is never a keyword.
+    /// Returns a word or a `;` in lower case; `None` for a quoted name, which is never a keyword.
     pub(crate) fn keyword(&self) -> Option<String> {
         match self {
             Self::Word(word) => Some(word.to_ascii_lowercase()),
@@ -23,7 +23,7 @@ impl Token<'_> {
         }
     }
 
-    /// What the server takes a name for.
+    /// Returns the name as the server folds it: lower case unless it is quoted.
     pub(crate) fn name(&self) -> Option<String> {
         match self {
             Self::Word(word) => Some(word.to_ascii_lowercase()),
@@ -33,7 +33,8 @@ impl Token<'_> {
     }
 }
 
-/// The tokens of a statement, as PostgreSQL divides it with `standard_conforming_strings` on.
+/// Returns the tokens of a statement, as PostgreSQL divides it with `standard_conforming_strings`
+/// on.
 pub(crate) fn tokens(sql: &str) -> Vec<Token<'_>> {
     let mut rest = sql;
     let mut tokens = Vec::new();
@@ -86,7 +87,8 @@ fn token(first: char, rest: &str) -> (Token<'_>, &str) {
     }
 }
 
-/// What follows `'…'`. A doubled quote reads as two texts side by side, which is as good here.
+/// Returns the text behind a string literal. A doubled quote reads as two adjacent literals, which
+/// is equivalent here.
 fn after_text(text: &str, has_escapes: bool) -> &str {
     let mut escaped = false;
     for (place, character) in text.char_indices() {
@@ -95,7 +97,7 @@ fn after_text(text: &str, has_escapes: bool) -> &str {
             '\\' if has_escapes => escaped = true,
             '\'' => {
                 let rest = text.get(place + 1..).unwrap_or_default();
-                // The doubled quote of a text with escapes goes on with escapes.
+                // After a doubled quote, a literal with escapes continues with escapes.
                 return match rest.strip_prefix('\'') {
                     Some(rest) if has_escapes => after_text(rest, true),
                     _ => rest,
@@ -107,7 +109,7 @@ fn after_text(text: &str, has_escapes: bool) -> &str {
     ""
 }
 
-/// `$1`, or `$tag$ … $tag$`.
+/// Reads `$1`, or `$tag$ … $tag$`.
 fn after_dollar(after: &str) -> (Token<'_>, &str) {
     let end = after
         .find(|character| !is_word_part(character) || character == '$')
@@ -135,7 +137,7 @@ fn is_word_part(character: char) -> bool {
     is_word_start(character) || character.is_ascii_digit() || character == '$'
 }
 
-/// Block comments nest in PostgreSQL.
+/// Skips a block comment. Block comments nest in PostgreSQL.
 fn after_block_comment(mut comment: &str) -> &str {
     let mut depth = 1_usize;
     while depth > 0 {

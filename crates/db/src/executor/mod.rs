@@ -18,8 +18,8 @@ use session_statement::refuse_session_statement;
 pub(crate) use lexer::{Token, tokens};
 pub(crate) use session_statement::StatementContext;
 
-/// Runs statements: on the pool ([`Database`](crate::Database)), each as a transaction of its own, or inside a
-/// [`Transaction`](crate::Transaction) or a [`Savepoint`](crate::Savepoint).
+/// An executor of statements: the pool ([`Database`](crate::Database)), where each statement is a
+/// transaction of its own, or a [`Transaction`](crate::Transaction).
 ///
 /// # Example
 ///
@@ -48,29 +48,29 @@ pub(crate) use session_statement::StatementContext;
 /// # }).unwrap();
 /// ```
 pub trait Executor: Sync {
-    /// The rows as the driver has them; the typed functions below are made from it.
+    /// Runs a statement and returns the driver's rows, from which the typed functions below read.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    /// [`DatabaseError`]: the server's error, or the failure of the connection.
     #[track_caller]
     fn query(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<Row>, DatabaseError>> + Send;
 
-    /// Runs a statement and returns how many rows it touched.
+    /// Runs a statement and returns the number of rows that it affected.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: what the server refused, or how the connection failed.
+    /// [`DatabaseError`]: the server's error, or the failure of the connection.
     #[track_caller]
     fn execute(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<u64, DatabaseError>> + Send;
 
-    /// Every row.
+    /// Returns every row, read by column name.
     ///
     /// # Errors
     ///
@@ -80,12 +80,12 @@ pub trait Executor: Sync {
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
-        // Called here and not inside a block, so that the caller's context in the source is known.
+        // Called here and not inside an async block, so that `#[track_caller]` reports the caller.
         self.query(statement)
             .map(|rows| rows?.iter().map(read).collect())
     }
 
-    /// The first row, or `None` when there is none.
+    /// Returns the first row, or `None` when the statement returned no row.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ pub trait Executor: Sync {
             .map(|rows| rows?.first().map(read).transpose())
     }
 
-    /// Returns every row of a query of an entity, read straight from the driver.
+    /// Returns every row of an entity's query, read straight from the driver.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ pub trait Executor: Sync {
         self.fetch_rows(query.build(DbBackend::Postgres))
     }
 
-    /// Returns the first row of a query of an entity, or `None`.
+    /// Returns the first row of an entity's query, or `None`.
     ///
     /// # Errors
     ///
@@ -175,11 +175,12 @@ pub trait Executor: Sync {
             .map(|rows| rows?.first().map(from_row).transpose())
     }
 
-    /// The first column of the first row.
+    /// Returns the first column of the first row.
     ///
     /// # Errors
     ///
-    /// As [`Executor::query`], [`DatabaseError::NoRow`], and [`DatabaseError::Row`] when the column does not fit `T`.
+    /// As [`Executor::query`]; [`DatabaseError::NoRow`]; and [`DatabaseError::Row`] when the column
+    /// does not fit `T`.
     #[track_caller]
     fn fetch_value<T: ValueType + Send>(
         &self,
@@ -190,16 +191,20 @@ pub trait Executor: Sync {
     }
 }
 
-/// A statement from its text and its parameters `$1`, `$2`, …
+/// Builds a statement from its text and its parameters `$1`, `$2`, …
 ///
-/// The types are the values': an `i64` is sent as `bigint`, a text as `text`. Where the statement needs another type,
-/// cast: `$1::text::inet`.
+/// Each value determines the type of its parameter: an `i64` is sent as `bigint`, a string as
+/// `text`. Where the statement needs another type, cast: `$1::text::inet`.
 #[must_use]
 pub fn statement(sql: &str, parameters: impl IntoIterator<Item = Value>) -> Statement {
     Statement::from_sql_and_values(DbBackend::Postgres, sql, parameters)
 }
 
-/// Checks that the statement may run here and makes its parameters ready.
+/// Checks that the statement may run in this context, and converts its parameters.
+///
+/// # Errors
+///
+/// [`DatabaseError::SessionStatement`], [`DatabaseError::Parameter`].
 pub(crate) fn parameters(
     statement: &mut Statement,
     context: StatementContext,
@@ -208,11 +213,12 @@ pub(crate) fn parameters(
     convert(statement)
 }
 
-/// Makes the parameters of a statement ready.
+/// Converts the parameters of a statement.
 ///
 /// # Errors
 ///
-/// [`DatabaseError::Parameter`].
+/// [`DatabaseError::Parameter`] for a NUL character in the text, and for a value without a
+/// PostgreSQL type.
 pub(crate) fn convert(statement: &mut Statement) -> Result<Vec<Parameter>, DatabaseError> {
     if statement.sql.contains('\0') {
         return Err(DatabaseError::Parameter {
@@ -227,15 +233,15 @@ pub(crate) fn convert(statement: &mut Statement) -> Result<Vec<Parameter>, Datab
     values.into_iter().map(Parameter::new).collect()
 }
 
-/// The parameters as the driver takes them.
+/// Returns the parameters with their types, as the driver takes them.
 pub(crate) fn typed(parameters: &[Parameter]) -> Vec<(&(dyn ToSql + Sync), Type)> {
     parameters.iter().map(Parameter::typed).collect()
 }
 
-/// Reads a row of [`Executor::query`], with bytes that are not UTF-8 in its texts replaced by U+FFFD.
+/// Reads a row of [`Executor::query`] and replaces bytes of its texts that are not UTF-8 by U+FFFD.
 ///
-/// For what the server shows of other databases, such as the statements in `pg_stat_activity`: it gives such texts out as
-/// they are, in the encoding of the database that they belong to.
+/// The server returns texts of other databases, such as the statements in `pg_stat_activity`, in
+/// the encoding of the database that they belong to.
 ///
 /// # Errors
 ///

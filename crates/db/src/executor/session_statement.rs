@@ -1,24 +1,24 @@
-//! Statements that would change the state of a connection behind its back.
+//! The rejection of statements that change the state of a pooled session.
 
 use super::lexer::{Token, tokens};
 use crate::error::DatabaseError;
 
-/// Where a statement is to run.
+/// The context in which a statement runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatementContext {
     Pool,
     Transaction,
 }
 
-/// Refuses what would open or end a transaction, or leave something to the connection's next owner: a setting, a lock, a
-/// temporary table, a prepared statement, a cursor.
+/// Rejects a statement that begins or ends a transaction, or that leaves session state to the
+/// connection's next user: a setting, a lock, a temporary table, a prepared statement, a cursor.
 ///
-/// The extended protocol takes one statement a message, so its first words tell what it is. What functions do inside the
-/// server cannot be seen from here.
+/// The extended protocol takes one statement in each message, so the first words identify it. The
+/// effects of functions inside the server are not visible here.
 ///
 /// # Errors
 ///
-/// [`DatabaseError::SessionStatement`] names the command, or the function.
+/// [`DatabaseError::SessionStatement`] names the command or the function.
 pub(crate) fn refuse_session_statement(
     sql: &str,
     context: StatementContext,
@@ -32,14 +32,14 @@ pub(crate) fn refuse_session_statement(
 
 fn refused_command(tokens: &[Token<'_>], context: StatementContext) -> Option<String> {
     let mut words = tokens.iter().map(Token::keyword);
-    // The server takes empty statements in front of the one.
+    // The server accepts empty statements before the first one.
     let first = words.find(|word| word.as_deref() != Some(";"))??;
     let second = words.next().flatten().unwrap_or_default();
     let has = |sequence: &[&str]| has_sequence(tokens, sequence);
     let refused = match first.as_str() {
         "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release"
         | "discard" | "listen" | "unlisten" | "prepare" | "deallocate" | "reset" | "load" => true,
-        // SET LOCAL ends with the transaction; SET CONSTRAINTS and SET TRANSACTION too.
+        // SET LOCAL ends with the transaction; so do SET CONSTRAINTS and SET TRANSACTION.
         "set" => {
             context == StatementContext::Pool
                 || !["local", "constraints", "transaction"].contains(&second.as_str())
@@ -52,7 +52,7 @@ fn refused_command(tokens: &[Token<'_>], context: StatementContext) -> Option<St
     refused.then(|| first.to_ascii_uppercase())
 }
 
-/// `CREATE [OR REPLACE] [GLOBAL | LOCAL] TEMP`.
+/// Recognises `CREATE [OR REPLACE] [GLOBAL | LOCAL] TEMP`.
 fn is_temporary(tokens: &[Token<'_>]) -> bool {
     tokens
         .iter()
@@ -63,7 +63,7 @@ fn is_temporary(tokens: &[Token<'_>]) -> bool {
         .is_some_and(|word| word == "temp" || word == "temporary")
 }
 
-/// A function of the server whose effect outlives the transaction.
+/// Returns the name of a called server function whose effect outlives the transaction.
 fn refused_call(tokens: &[Token<'_>]) -> Option<String> {
     tokens.windows(2).enumerate().find_map(|(context, pair)| {
         let [name, Token::Symbol('(')] = pair else {
@@ -85,7 +85,7 @@ fn refused_call(tokens: &[Token<'_>]) -> Option<String> {
     })
 }
 
-/// Whether the last argument of a call is the word `true`, alone.
+/// Returns true when the last argument of a call is the single word `true`.
 fn is_local(arguments: &[Token<'_>]) -> bool {
     let mut depth = 1_usize;
     let mut last: Vec<&Token<'_>> = Vec::new();

@@ -46,10 +46,11 @@ impl Database {
     }
 }
 
-/// Why an attempt did not commit.
+/// An attempt that did not commit.
 pub(super) struct FailedAttempt<E, T> {
     pub(super) error: TransactionError<E, T>,
-    /// The commit did not arrive, so that it can be run again whatever the error's class.
+    /// The commit did not take effect, so the transaction can be retried whatever the class of the
+    /// error.
     pub(super) lost_commit: bool,
 }
 
@@ -75,7 +76,7 @@ impl<E, T> From<DatabaseError> for FailedAttempt<E, T> {
     }
 }
 
-/// The row and the commit travel together.
+/// Pipelines the commit record and the commit.
 async fn commit_with_record(
     transaction: Transaction,
     attempt: Uuid,
@@ -95,7 +96,7 @@ async fn commit_with_record(
     };
     match recorded {
         Ok(_) => Ok(()),
-        // The row met a transaction in which a statement had failed.
+        // The record met a transaction in which a statement had failed.
         Err(DatabaseError::Server(server))
             if server.sqlstate == sqlstate::IN_FAILED_SQL_TRANSACTION =>
         {

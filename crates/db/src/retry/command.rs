@@ -1,24 +1,26 @@
-//! Transactions that can run again.
+//! Transactions that can be retried.
 
 use crate::error::DatabaseError;
 use crate::transaction::{Transaction, TransactionError, TransactionOptions};
 
-/// A transaction as a value that can run again, from its start: what it decides is decided anew in each attempt.
+/// A transaction as a value that can be retried from its start. Each attempt reads and decides
+/// again.
 pub trait TransactionCommand: Send {
-    /// What it gives when it is committed.
+    /// The result of a committed transaction.
     type Output: Send + 'static;
-    /// Why it rolls back.
+    /// The error that rolls the transaction back.
     type Error: HoldsDatabaseError + std::error::Error + Send + 'static;
 
-    /// For logs and errors.
+    /// Returns the name of the transaction, for logs and errors.
     fn name(&self) -> &'static str;
 
-    /// What the transaction is to be like.
+    /// Returns the options of the transaction.
     fn options(&self) -> TransactionOptions {
         TransactionOptions::default()
     }
 
-    /// The work; `attempt` counts from 1. Rolled back when it returns an error, committed otherwise.
+    /// Runs the work; `attempt` counts from 1. The transaction is committed on `Ok` and rolled back
+    /// on `Err`.
     fn run(
         &mut self,
         transaction: &mut Transaction,
@@ -26,9 +28,9 @@ pub trait TransactionCommand: Send {
     ) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
 }
 
-/// An error of the work in a transaction that may hold the database's.
+/// An error of a transaction's work that may hold a database error.
 pub trait HoldsDatabaseError {
-    /// The database's error, if that is what it is.
+    /// Returns the database error; `None` for an error of the work itself.
     fn database_error(&self) -> Option<&DatabaseError>;
 }
 

@@ -1,33 +1,35 @@
-//! How often transactions were run again, and why.
+//! Counters of retries, by transaction and SQLSTATE.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Names are part of the program, SQLSTATEs of PostgreSQL: more than this many pairs is a mistake that must not cost memory.
+/// The highest number of pairs of a name and an SQLSTATE. Names come from the program's source, so
+/// more pairs are a mistake that must not cost memory.
 const PAIRS_MAX: usize = 1000;
 
-/// How often one transaction failed in one way.
+/// The number of failures of one transaction with one SQLSTATE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryCount {
-    /// The transaction's name.
+    /// The name of the transaction.
     pub transaction: &'static str,
-    /// The SQLSTATE; `lost` for a commit without an answer that had not happened, empty where the server said nothing.
+    /// The SQLSTATE; `lost` for a commit that was not answered and had not taken effect; empty
+    /// where the server returned no error.
     pub sqlstate: String,
-    /// How often it was run again.
+    /// The number of retries.
     pub retries: u64,
-    /// How often it was given up.
+    /// The number of times that the transaction was given up.
     pub failures: u64,
 }
 
-/// What became of an attempt that failed.
+/// The step that follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterFailure {
     Retry,
     GiveUp,
 }
 
-/// Counts by name and SQLSTATE.
+/// Counters by name and SQLSTATE.
 #[derive(Debug, Default)]
 pub(crate) struct RetryCounts(Mutex<BTreeMap<Key, (u64, u64)>>);
 

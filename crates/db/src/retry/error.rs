@@ -1,4 +1,4 @@
-//! The error of a transaction that was run again.
+//! The error of a retried transaction.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,23 +8,24 @@ use thiserror::Error;
 
 use crate::transaction::TransactionError;
 
-/// Why [`Database::retry`] gave up, with the last attempt's error unchanged.
+/// The error of [`Database::retry`](crate::Database::retry), with the last attempt's error
+/// unchanged.
 #[derive(Error)]
 #[error("{name} failed after {attempts} attempts in {elapsed:?}: {error}")]
 pub struct RetryError<E: std::error::Error + 'static, T: 'static = Infallible> {
     /// The name of the transaction.
     pub name: &'static str,
-    /// How often it was run.
+    /// The number of attempts.
     pub attempts: u32,
-    /// Since the first attempt began.
+    /// The time since the first attempt began.
     pub elapsed: Duration,
     /// The error of the last attempt, with the command's output where the attempt is committed or
-    /// may be.
+    /// may be committed.
     #[source]
     pub error: TransactionError<E, T>,
 }
 
-/// Shows everything but the command's output, whose type need not be able to.
+/// Shows everything but the command's output, whose type need not implement `Debug`.
 impl<E: std::error::Error + 'static, T> fmt::Debug for RetryError<E, T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

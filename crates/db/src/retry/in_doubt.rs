@@ -1,4 +1,4 @@
-//! What became of a transaction, by its own word.
+//! In-doubt resolution: the outcome of a commit whose answer was lost, by its commit record.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -15,39 +15,42 @@ use crate::error::DatabaseError;
 use crate::executor::{Executor, statement};
 use crate::retry::RetryPolicy;
 
-/// The statement by which a transaction writes its own commit record, as the last one before its
-/// commit: the attempt's identifier, the transaction's name and `true`.
+/// The statement with which a transaction writes its own commit record, directly before its commit.
+/// Parameters: the attempt's identifier, the transaction's name and `true`.
 pub(crate) static INSERT_COMMIT_RECORD: LazyLock<String> = LazyLock::new(|| {
     let record = commit_record(Uuid::nil(), "", true);
     record.build(PostgresQueryBuilder).0
 });
 
-/// Whoever still asks for a row asks within [`in_doubt_limit`](crate::DatabaseConfig::in_doubt_limit); a younger one could be deleted under their eyes, and its
-/// transaction be taken for one that did not happen.
+/// The least age of a deleted commit record. A resolution reads the record within
+/// [`in_doubt_limit`](crate::DatabaseConfig::in_doubt_limit); a younger record could be deleted
+/// before that, and its transaction be reported as aborted.
 const KEEP_LEAST: Duration = Duration::from_secs(3600);
 
-/// Each statement deletes this many at most, so that none runs for long.
+/// The highest number of records that one statement deletes, so that none runs for long.
 const BATCH: i32 = 5000;
 
-/// What became of it.
+/// The outcome of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommitStatus {
     Committed,
-    /// It is committed, but the wait for the standby that was to confirm it was cancelled.
+    /// Committed, but the wait for the standby's confirmation was cancelled.
     NotReplicated,
-    /// It did not happen, and never will.
+    /// Not committed, now and later.
     Aborted,
-    /// The database could not be asked in time.
+    /// The database could not be queried within the limit.
     Unknown,
 }
 
-/// Deletes what is known of transactions that ended longer than `keep` ago. Returns how many rows.
+/// Deletes the commit records of transactions that ended longer than `keep` ago. Returns the number
+/// of deleted records.
 ///
-/// `keep` is raised to an hour where it is less: by then nobody looks for an answer any more.
+/// `keep` is at least one hour, after which no resolution reads the record any more.
 ///
 /// # Errors
 ///
-/// [`DatabaseError`]: what the server refused, or why there was no connection. What was deleted before stays deleted.
+/// [`DatabaseError`]: the server's error, or the reason why no connection was available. Records
+/// that were deleted before stay deleted.
 pub async fn delete_commit_records(
     database: &Database,
     keep: Duration,
@@ -63,13 +66,14 @@ pub async fn delete_commit_records(
     .await
 }
 
-/// Finds out, within [`Database::in_doubt_limit`].
+/// Determines the outcome of an attempt, within [`Database::in_doubt_limit`].
 ///
-/// A row that the attempt wrote and has not committed is waited for. Where there is none, a row is put in its place, and
-/// the attempt, should it still be on its way, runs into it: it can never commit after it was said not to have happened.
+/// The resolution waits for a record that the attempt wrote and has not committed. Where there is
+/// none, it inserts a record itself. An attempt that is still in flight conflicts with that record,
+/// so it cannot commit after it was reported as aborted.
 pub(crate) async fn resolve(database: &Database, attempt: Uuid, name: &str) -> CommitStatus {
     let (started, limit) = (Instant::now(), database.in_doubt_limit());
-    // It is over later than the deadline.
+    // The resolution may end later than the deadline.
     let database = database.without_deadline();
     let pauses = RetryPolicy::default();
     for number in 1.. {
@@ -79,7 +83,7 @@ pub(crate) async fn resolve(database: &Database, attempt: Uuid, name: &str) -> C
             Ok(Err(DatabaseError::PoolClosed)) | Err(_) => break,
             Ok(Err(error)) => tracing::debug!(number, "a commit is still not known: {error}"),
         }
-        // What is ready at once is never too late for a timeout.
+        // A future that is ready at once never exceeds a timeout.
         if started.elapsed() >= limit {
             break;
         }
@@ -88,8 +92,8 @@ pub(crate) async fn resolve(database: &Database, attempt: Uuid, name: &str) -> C
     CommitStatus::Unknown
 }
 
-/// The row is looked for after the insertion, and not in the same statement: that would not see a row which was
-/// committed while it waited.
+/// Reads the record in a statement after the insertion, because one statement would not see a
+/// record that was committed while it waited.
 async fn ask(
     database: &Database,
     attempt: Uuid,
@@ -97,7 +101,7 @@ async fn ask(
 ) -> Result<CommitStatus, DatabaseError> {
     let insert = DbBackend::Postgres.build(&mark_aborted(attempt, name));
     match database.execute(insert).await {
-        // The row is there, whoever wrote it.
+        // The record exists, written by the attempt or by this resolution.
         Ok(_) | Err(DatabaseError::CommittedNotReplicated) => {}
         Err(error) => return Err(error),
     }
@@ -110,8 +114,9 @@ async fn ask(
         transaction.rollback().await?;
         return Ok(CommitStatus::Aborted);
     }
-    // The attempt may have been cut off while it waited for a standby, which then need not have it.
-    // What this writes comes behind it in the log, and its commit waits as the attempt's did.
+    // The attempt may have been interrupted in its wait for a standby, which then may lack the
+    // commit. This message follows the commit in the WAL, and its own commit waits for the standby
+    // in turn.
     transaction
         .execute(statement(
             "SELECT pg_catalog.pg_logical_emit_message(true, 'neobank', '')",
@@ -125,7 +130,8 @@ async fn ask(
     }
 }
 
-/// Returns the insertion of a record that keeps the attempt from committing, unless it has committed.
+/// Returns the insertion of a record that keeps the attempt from committing, unless it has
+/// committed.
 fn mark_aborted(attempt: Uuid, name: &str) -> InsertStatement {
     let mut insert = commit_record(attempt, name, false);
     insert.on_conflict(

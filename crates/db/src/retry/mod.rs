@@ -1,4 +1,4 @@
-//! A transaction that is run again when the server asks for it.
+//! Retries of transactions that the server asks to run again.
 
 mod attempt;
 mod command;
@@ -25,12 +25,13 @@ pub use in_doubt::delete_commit_records;
 pub use policy::RetryPolicy;
 
 impl Database {
-    /// Runs a command in a transaction, and again in a new one when the server asks for it.
+    /// Runs a command in a transaction, and retries it in a new one when the server asks for that.
     ///
-    /// A commit whose answer was lost is not run again, since it may have happened; but
-    /// [`RetryPolicy::with_commit_records`] finds out. Each new attempt is told to `tracing` and counted in
-    /// [`Database::metrics`] by the name and the SQLSTATE, and each deadlock is written to `concurrency.deadlock_log`,
-    /// where that is there. On a handle [with a deadline](Database::with_deadline) no attempt begins after it.
+    /// A commit whose answer was lost is not retried, since it may have taken effect;
+    /// [`RetryPolicy::with_commit_records`] resolves it. Each retry is reported to `tracing` and
+    /// counted in [`Database::metrics`] by name and SQLSTATE. Each deadlock is also written to
+    /// `concurrency.deadlock_log`, where that table exists. On a handle [with a
+    /// deadline](Database::with_deadline) no attempt begins after the deadline.
     ///
     /// # Errors
     ///
@@ -115,7 +116,8 @@ impl Database {
         }
     }
 
-    /// Counts and logs an error after which a transaction is run again by other means than [`Database::retry`].
+    /// Counts and logs an error after which a transaction is retried by other means than
+    /// [`Database::retry`].
     pub async fn note_retry(&self, name: &'static str, error: &DatabaseError) {
         let lost_commit = matches!(error, DatabaseError::CommitUnknown { .. });
         self.note(name, Some(error), lost_commit, AfterFailure::Retry)
@@ -141,9 +143,9 @@ impl Database {
         }
     }
 
-    /// Best effort: the log is for people, and the transaction matters more.
+    /// Writes a deadlock to `concurrency.deadlock_log`, best effort: a failure is only logged.
     async fn log_deadlock(&self, name: &str, failure: Option<&DatabaseError>) {
-        // Names processes, locks and objects, no values.
+        // The detail names processes, locks and objects, but no values.
         let detail = failure
             .and_then(DatabaseError::server)
             .and_then(|server| server.detail.clone())

@@ -1,11 +1,11 @@
-//! When a transaction is run again.
+//! The policy of retries.
 
 use std::time::Duration;
 
 use crate::error::ErrorClass;
 use crate::jitter::jitter;
 
-/// When a transaction is run again, how often, and after what pause.
+/// The errors that are retried, how often, and the pauses between attempts.
 ///
 /// # Example
 ///
@@ -20,22 +20,23 @@ use crate::jitter::jitter;
 /// ```
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
-    /// Attempts at most, the first among them; at least 1.
+    /// The highest number of attempts, the first included; at least 1.
     pub attempts_max: u32,
-    /// The longest pause before the second attempt; it doubles with each.
+    /// The upper bound of the pause before the second attempt; it doubles with each attempt.
     pub pause_first: Duration,
-    /// No pause is longer than this.
+    /// The upper bound of every pause.
     pub pause_longest: Duration,
-    /// No attempt begins later than this after the first.
+    /// The time after the start of the first attempt after which no attempt begins.
     pub deadline: Duration,
-    /// Whether each attempt writes a row of its own: see [`RetryPolicy::with_commit_records`].
+    /// Makes each attempt write a commit record: see [`RetryPolicy::with_commit_records`].
     pub commit_records: bool,
     classes: Vec<ErrorClass>,
 }
 
 impl Default for RetryPolicy {
-    /// Serialization failures (40001) and deadlocks (40P01): in both the server has rolled back and asks for another
-    /// attempt (PostgreSQL's manual, 13.5). Ten attempts within 30 seconds, pauses from 5 ms to a second.
+    /// Retries serialization failures (40001) and deadlocks (40P01): the server has rolled back and
+    /// asks for another attempt (PostgreSQL's manual, 13.5). Ten attempts within 30 seconds, with
+    /// pauses from 5 ms to one second.
     fn default() -> Self {
         Self {
             attempts_max: 10,
@@ -49,37 +50,38 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The same policy, for another class of errors too.
+    /// Retries another class of errors too.
     ///
-    /// A unique violation may be a race that the next attempt does not meet, or a mistake that it meets again; a lock
-    /// timeout may end, or not. That is the caller's to know.
+    /// A unique violation may be a race that the next attempt does not meet, or a mistake that it
+    /// meets again. A lock timeout may pass or persist. Only the caller can tell.
     #[must_use]
     pub fn also(mut self, class: ErrorClass) -> Self {
         self.classes.push(class);
         self
     }
 
-    /// The same policy, with certainty about each commit: every attempt writes a row into
-    /// `concurrency.transaction_outcomes` together with its commit, which costs no round trip. When the commit's answer is
-    /// lost, the row tells what became of it; and where there is none, one is put in its place, so that the attempt can
-    /// never commit later. A transaction that did not happen is then run again.
+    /// Enables in-doubt resolution: every attempt pipelines a record into
+    /// `concurrency.transaction_outcomes` with its commit, which costs no round trip. When the
+    /// answer to a commit is lost, the record proves the outcome. Where there is none, the
+    /// resolution inserts one, so that the attempt can never commit later, and the transaction is
+    /// retried.
     ///
-    /// The table is part of the migrations. Rows are of no use once their transaction is known to its caller: delete them
-    /// with [`delete_commit_records`](crate::delete_commit_records).
+    /// The migrations create the table. A record is useless once the caller knows the outcome:
+    /// delete old ones with [`delete_commit_records`](crate::delete_commit_records).
     #[must_use]
     pub const fn with_commit_records(mut self) -> Self {
         self.commit_records = true;
         self
     }
 
-    /// Whether a transaction that failed in this way is run again.
+    /// Returns true when a failure of this class is retried.
     #[must_use]
     pub fn retries(&self, class: ErrorClass) -> bool {
         self.classes.contains(&class)
     }
 
-    /// A pause after so many failed attempts: any time from nothing to the doubled first one (full jitter, as in Brooker,
-    /// "Exponential Backoff And Jitter", AWS 2015).
+    /// Returns a random pause before the next attempt, between zero and the doubled first pause
+    /// (full jitter, as in Brooker, "Exponential Backoff And Jitter", AWS 2015).
     #[must_use]
     pub fn pause(&self, attempts: u32) -> Duration {
         let doubled = 1_u32 << attempts.saturating_sub(1).min(20);
