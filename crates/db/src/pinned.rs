@@ -1,8 +1,9 @@
-//! Server certificates that are trusted because the file of roots has the very same certificate.
+//! Server certificates that are trusted because the root file contains the very same certificate.
 //!
-//! PostgreSQL's manual makes a self-signed certificate with `openssl req -x509` and gives it to the
-//! clients as their root. Such a certificate is an authority's, of X.509 version 1, or has its name
-//! only as the common name; the TLS library refuses each of these as a server's certificate.
+//! PostgreSQL's manual creates a self-signed certificate with `openssl req -x509` and installs it
+//! as the clients' root. Such a certificate is an authority's own, is of X.509 version 1, or has
+//! its name only as the common name. The TLS library refuses each of these as a server's
+//! certificate.
 
 use std::sync::Arc;
 
@@ -17,9 +18,9 @@ use x509_cert::der::{Decode, Encode, Tag, Tagged};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 
-/// Verifies as the TLS library does, and besides accepts a certificate that is byte for byte one of
-/// the roots, while its name, its dates and its use fit. The server proves in each handshake that
-/// it has the certificate's key.
+/// A verifier that accepts what the TLS library accepts, and a certificate that equals one of the
+/// roots byte for byte while its name, dates and usage fit. In each handshake the server proves
+/// that it has the certificate's key.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     standard: Arc<WebPkiServerVerifier>,
@@ -28,7 +29,7 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that trusts these roots; the pinned are those that a file names.
+    /// Creates a verifier that trusts these roots. The pinned certificates are those of a file.
     pub(crate) fn new(
         roots: RootCertStore,
         pinned: Vec<CertificateDer<'static>>,
@@ -92,7 +93,7 @@ impl ServerCertVerifier for Verifier {
                 .standard
                 .verify_tls13_signature(message, certificate, signature);
         }
-        // The library reads a key out of certificates of version 3 alone.
+        // The library extracts keys from certificates of version 3 only.
         let key = key(certificate).map_err(Error::InvalidCertificate)?;
         let schemes = &self.provider.signature_verification_algorithms;
         verify_tls13_signature_with_raw_key(message, &key, signature, schemes)
@@ -115,7 +116,7 @@ fn key(
     Ok(key.into())
 }
 
-/// The name, the dates and the use of a certificate.
+/// Checks the name, the dates and the usage of a certificate.
 fn check(
     certificate: &CertificateDer<'_>,
     name: &ServerName<'_>,

@@ -1,4 +1,4 @@
-//! The TLS side of a connection.
+//! TLS for connections.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::config::{ConfigError, TlsMode};
 use crate::pinned::Verifier;
 
-/// How to open a connection: plain, or with the authorities already read.
+/// The protection of a connection: none, or TLS with the certificate authorities already loaded.
 #[derive(Clone)]
 pub(crate) enum Connector {
     Plain,
@@ -35,7 +35,8 @@ impl Connector {
                 let config = ClientConfig::builder_with_provider(provider)
                     .with_safe_default_protocol_versions()
                     .map_err(|error| failure("the TLS library", error))?
-                    // Stricter than its name: it is the standard one and a pinned certificate.
+                    // Stricter than the name suggests: the standard verification, and a pinned
+                    // certificate besides.
                     .dangerous()
                     .with_custom_certificate_verifier(Arc::new(verifier))
                     .with_no_client_auth();
@@ -54,7 +55,7 @@ impl std::fmt::Debug for Connector {
     }
 }
 
-/// What a certificate lacks that was refused, where the library's own words name only its rule.
+/// Explains the rejection of a server's certificate, where the library's error names only the rule.
 pub(crate) fn certificate_advice(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let io = error.downcast_ref::<std::io::Error>();
     let inner = io.and_then(std::io::Error::get_ref)?;
@@ -114,7 +115,7 @@ fn from_file<E: std::fmt::Display>(
 fn from_operating_system() -> Result<RootCertStore, ConfigError> {
     const NAME: &str = "the operating system's store";
     let mut roots = RootCertStore::empty();
-    // One certificate that cannot be read must not take the others away.
+    // A certificate that cannot be parsed must not exclude the others.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
         return Err(failure(

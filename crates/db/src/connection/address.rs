@@ -1,4 +1,4 @@
-//! Where a connection leads, and how a cancel request gets there.
+//! The addresses of a configuration, and the cancel requests to one of them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// The addresses of a configuration, in the order in which they are tried.
+    /// Returns the addresses of a configuration, in the order in which they are tried.
     pub(crate) fn all(hosts: &[String], ports: &[u16]) -> Vec<Self> {
         let last = ports.last().copied().unwrap_or(5432);
         let ports = ports.iter().copied().chain(std::iter::repeat(last));
@@ -28,7 +28,7 @@ impl Address {
             .collect()
     }
 
-    /// The network addresses behind it, in the resolver's order.
+    /// Returns the network addresses of the host, in the resolver's order.
     pub(crate) async fn endpoints(&self) -> std::io::Result<Vec<Endpoint>> {
         if self.host.starts_with('/') {
             let name = format!(".s.PGSQL.{}", self.port);
@@ -40,11 +40,13 @@ impl Address {
 }
 
 impl Endpoint {
-    /// Sends a cancel request over a plain connection and waits until the server has dealt with it.
+    /// Sends a cancel request over an unencrypted connection and waits until the server has
+    /// processed it.
     ///
-    /// The driver's own function does not wait, and a request that arrives late cancels whatever the connection runs next.
-    /// The server closes the request's connection only after it has signalled the backend, so the end of the stream is the
-    /// proof: the signal is there before anything that is sent from now on.
+    /// The driver's own function does not wait, and a late request cancels whatever the connection
+    /// runs next. The server closes the request's connection only after it has signalled the
+    /// backend, so the end of the stream proves that the signal precedes everything that is sent
+    /// from now on.
     pub(crate) async fn cancel_and_wait(&self, token: &CancelToken) -> Result<(), String> {
         let text = |error: std::io::Error| error.to_string();
         let mut stream = self.connect(CANCEL_TIMEOUT).await.map_err(text)?;
@@ -53,13 +55,13 @@ impl Endpoint {
             .await
             .map_err(|error| error.to_string())?;
         let mut nothing = Vec::new();
-        // A reset instead of an orderly end is an end too.
+        // A reset ends the stream too.
         let _ = stream.read_to_end(&mut nothing).await;
         Ok(())
     }
 }
 
-/// How long the network may keep a cancel request unacknowledged.
+/// The time for which the network may leave a cancel request unacknowledged.
 pub(crate) const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

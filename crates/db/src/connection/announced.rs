@@ -1,4 +1,4 @@
-//! The process id that the other side announced at the start.
+//! The process id that the server or a pooler announced when the connection was opened.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -10,13 +10,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio_postgres::CancelToken;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-/// The bytes of a request for TLS, which precedes the request to cancel on a protected connection.
+/// The length of a TLS request in bytes; it precedes a cancel request on an encrypted connection.
 const TLS_REQUEST: usize = 8;
-/// The bytes of a request to cancel: length, code, process id and key.
+/// The length of a cancel request in bytes: length, code, process id and key.
 const CANCEL_REQUEST: usize = 16;
 
-/// Reads the process id out of the driver's request to cancel. The driver keeps the id to itself,
-/// but writes the request wherever it is told to; here it stays in this process.
+/// Reads the process id out of the driver's cancel request. The driver keeps the id private, but
+/// writes the request to any stream; this stream does not leave the process.
 pub(crate) async fn process_id(token: &CancelToken, is_encrypted: bool) -> Option<i32> {
     let (near, mut far) = tokio::io::duplex(TLS_REQUEST + CANCEL_REQUEST);
     let answer = async {
@@ -35,7 +35,7 @@ pub(crate) async fn process_id(token: &CancelToken, is_encrypted: bool) -> Optio
     Some(i32::from_be_bytes([a, b, c, d]))
 }
 
-/// In place of TLS, for a request that does not leave the process.
+/// A substitute for TLS, for a request that does not leave the process.
 struct Unencrypted;
 
 struct Clear(DuplexStream);

@@ -1,4 +1,4 @@
-//! A connection's stream, which looks at the server's demand for a password before the driver answers it.
+//! A stream that checks the server's authentication request before the driver answers it.
 
 use std::io;
 use std::pin::Pin;
@@ -10,10 +10,11 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use crate::config::AuthMethods;
 
-/// A stream whose reader never sees a demand for a password in a form that is not allowed: the read fails instead.
+/// A stream that fails the read of an authentication request whose method is not allowed.
 ///
-/// The driver answers only the first message of the server with a password in clear or by MD5, so only that one is read
-/// here: a type, a length, and for an authentication message its code.
+/// The driver answers only the first message of the server with a password in clear text or MD5.
+/// Therefore only that message is parsed: its type, its length and, for an authentication message,
+/// its code.
 pub(crate) struct AuthCheckedStream<S> {
     stream: S,
     allowed: AuthMethods,
@@ -107,7 +108,7 @@ impl<S: TlsStream + Unpin> TlsStream for AuthCheckedStream<S> {
     }
 }
 
-/// TLS, and inside of it the same guard.
+/// TLS with the same check inside.
 pub(crate) struct AuthCheckedTls<T> {
     pub(crate) tls: T,
     pub(crate) allowed: AuthMethods,

@@ -1,4 +1,4 @@
-//! One connection outside of any pool, for consoles and for probes of what stands between us and the server.
+//! One connection outside of any pool, for consoles and for the detection of poolers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::executor::{Executor, convert, typed};
 use crate::row::proxy_row;
 use crate::tls::Connector;
 
-/// A connection outside of any pool, closed when this value is dropped.
+/// A connection outside of any pool. It is closed when this value is dropped.
 ///
-/// Opened by [`DirectConnection::open`] it sets nothing in the session, so that it also opens where there is no PostgreSQL
-/// behind, as on the console of PgBouncer. Opened by [`DirectConnection::open_session`] its session has the role and the
-/// limits of the configuration, as a pool's connections have. Either way the client waits
-/// [`DatabaseConfig::statement_timeout`] for the answer to each statement, and closes the connection after that;
-/// [`DirectConnection::without_limit`] lifts this limit.
+/// [`DirectConnection::open`] changes no setting of the session, so it also works with servers
+/// other than PostgreSQL, such as PgBouncer's console. [`DirectConnection::open_session`] gives the
+/// session the role and the limits of the configuration, as a pool does. In both cases the client
+/// waits [`DatabaseConfig::statement_timeout`] for the answer to a statement and then closes the
+/// connection; [`DirectConnection::without_limit`] removes this limit.
 pub struct DirectConnection {
     connection: Connection,
     limit: Option<Duration>,
@@ -36,18 +36,18 @@ impl std::fmt::Debug for DirectConnection {
     }
 }
 
-/// A row of the simple query protocol: texts by the name of their column.
+/// A row of the simple query protocol: texts by column name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextRow(Vec<(String, Option<String>)>);
 
 impl TextRow {
-    /// A row of these columns and values.
+    /// Builds a row from columns and their values.
     #[must_use]
     pub const fn new(columns: Vec<(String, Option<String>)>) -> Self {
         Self(columns)
     }
 
-    /// The text in the column of this name; none when there is no such column, or when it is null.
+    /// Returns the text of a column; `None` when there is no such column, or when it is null.
     #[must_use]
     pub fn get(&self, column: &str) -> Option<&str> {
         self.0
@@ -56,27 +56,29 @@ impl TextRow {
             .and_then(|(_, text)| text.as_deref())
     }
 
-    /// The names of its columns, in the server's order.
+    /// Returns the names of the columns, in the server's order.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 }
 
 impl DirectConnection {
-    /// Opens a connection. Of the configuration, host, database, user, password, TLS and the limits on connecting and on a
-    /// statement count.
+    /// Opens a connection. Uses the hosts, ports, database, user, password, TLS mode, connect
+    /// timeout and statement timeout of the configuration.
     ///
     /// # Errors
     ///
     /// [`DatabaseError::Config`], [`DatabaseError::Connect`].
     pub async fn open(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
         let mut config = config.clone();
-        // Without it the session's limits travel as options, which a pooler refuses or forgets.
+        // Otherwise the session's limits are sent as startup options, which a pooler refuses or
+        // ignores.
         config.pooler = Pooler::Transaction;
         Self::open_session(&config).await
     }
 
-    /// Opens a connection whose session has the role and the limits of the configuration, as those of a pool have.
+    /// Opens a connection whose session has the role and the limits of the configuration, as those
+    /// of a pool have.
     ///
     /// # Errors
     ///
@@ -90,37 +92,39 @@ impl DirectConnection {
         })
     }
 
-    /// The same connection, without the client's limit on each statement. The server's own limit remains.
+    /// Removes the client's limit on each statement. The server's own limit remains.
     #[must_use]
     pub const fn without_limit(mut self) -> Self {
         self.limit = None;
         self
     }
 
-    /// Whether the connection is closed, by this side or the other.
+    /// Returns true when the connection is closed, by either side.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.connection.client().is_closed()
     }
 
-    /// Runs any number of statements in the simple query protocol, also `BEGIN`, `COMMIT` and settings of the session. The
-    /// server runs them as one transaction unless they say otherwise.
+    /// Runs statements in the simple query protocol, including `BEGIN`, `COMMIT` and session
+    /// settings. The server runs them in one transaction unless they contain transaction commands.
     ///
-    /// The text is sent as it is: never put a value into it that is not the program's own.
+    /// The text is sent as it is: never insert a value that does not come from the program itself.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: what the server refused, or [`DatabaseError::NoAnswer`].
+    /// [`DatabaseError`]: the server's error, or [`DatabaseError::NoAnswer`].
     pub async fn batch(&self, sql: &str) -> Result<(), DatabaseError> {
         self.limited(self.connection.client().batch_execute(sql))
             .await
     }
 
-    /// The connection as SeaORM's, for what takes nothing else, such as its migrations' `SchemaManager`. Statements without
-    /// parameters are sent as [`DirectConnection::batch`] sends them.
+    /// Converts into SeaORM's connection, for code that takes no other, such as the `SchemaManager`
+    /// of its migrations. Statements without parameters are sent as [`DirectConnection::batch`]
+    /// sends them.
     ///
-    /// SeaORM's own transactions hide whether their `BEGIN` and `COMMIT` succeeded; here a failure of these closes the
-    /// connection, so that the next statement fails. Send them by [`DirectConnection::batch`] to have the error.
+    /// SeaORM's transactions hide failures of their `BEGIN` and `COMMIT`. Here such a failure
+    /// closes the connection, so that the next statement fails. Send these commands with
+    /// [`DirectConnection::batch`] to receive the error.
     #[must_use]
     pub fn into_sea_orm(self: Arc<Self>) -> DatabaseConnection {
         let shared: Arc<Box<dyn ProxyDatabaseTrait>> = Arc::new(Box::new(Shared(self)));
@@ -130,11 +134,11 @@ impl DirectConnection {
 
     /// Sends a text in the simple query protocol, and returns the rows of all its statements.
     ///
-    /// The text is sent as it is: never make it from something that somebody gave.
+    /// The text is sent as it is: never build it from outside input.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: what the server refused, or [`DatabaseError::NoAnswer`].
+    /// [`DatabaseError`]: the server's error, or [`DatabaseError::NoAnswer`].
     pub async fn simple_query(&self, sql: &'static str) -> Result<Vec<TextRow>, DatabaseError> {
         let messages = self
             .limited(self.connection.client().simple_query(sql))
@@ -155,12 +159,12 @@ impl DirectConnection {
         Ok(rows)
     }
 
-    /// Prepares a statement under a name of the driver's. When it is dropped, the server is asked to forget it; behind a
-    /// pooler that may be another backend.
+    /// Prepares a statement under a name that the driver chooses. When the result is dropped, the
+    /// driver deallocates the statement; behind a pooler another backend may receive that request.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: what the server refused, or [`DatabaseError::NoAnswer`].
+    /// [`DatabaseError`]: the server's error, or [`DatabaseError::NoAnswer`].
     pub async fn prepare(&self, sql: &'static str) -> Result<DirectStatement, DatabaseError> {
         let statement = self
             .limited(self.connection.client().prepare_typed(sql, &[]))
@@ -172,19 +176,19 @@ impl DirectConnection {
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: what the server refused, or [`DatabaseError::NoAnswer`].
+    /// [`DatabaseError`]: the server's error, or [`DatabaseError::NoAnswer`].
     pub async fn run(&self, statement: &DirectStatement) -> Result<u64, DatabaseError> {
         self.limited(self.connection.client().execute(&statement.0, &[]))
             .await
     }
 
-    /// Whether the process that answers is the one that was announced when the connection was
-    /// opened; `None` where the announced one is not known. PostgreSQL announces the backend's
-    /// process; a pooler makes one up, in every mode, because the backend changes.
+    /// Returns true when the process that answers is the one that was announced when the connection
+    /// was opened; `None` where the announced process is unknown. PostgreSQL announces its backend.
+    /// A pooler announces an invented process, in every mode, because the backend changes.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: what the server refused, or [`DatabaseError::NoAnswer`].
+    /// [`DatabaseError`]: the server's error, or [`DatabaseError::NoAnswer`].
     pub async fn is_announced_backend(&self) -> Result<Option<bool>, DatabaseError> {
         let Some(announced) = self.connection.announced_process_id().await else {
             return Ok(None);
@@ -213,7 +217,7 @@ impl DirectConnection {
         answer.map_err(|error| {
             let failure = DatabaseError::from_driver(&error);
             match (&failure, self.connection.end()) {
-                // The server may have told its reason before this statement was sent.
+                // The server may have reported the reason before this statement was sent.
                 (DatabaseError::ConnectionLost { server: None, .. }, Some(end)) => end,
                 _ => failure,
             }
@@ -237,12 +241,12 @@ impl Executor for DirectConnection {
     }
 }
 
-/// A direct connection behind SeaORM's.
+/// A direct connection in the form that SeaORM takes.
 #[derive(Debug)]
 struct Shared(Arc<DirectConnection>);
 
 impl Shared {
-    /// Runs a command whose failure SeaORM has no way to hear of.
+    /// Runs a command whose failure SeaORM cannot receive.
     async fn command(&self, sql: &str) {
         if let Err(error) = self.0.batch(sql).await {
             tracing::error!("{sql} failed, so the connection is closed: {error}");
@@ -285,7 +289,8 @@ impl ProxyDatabaseTrait for Shared {
         self.command("ROLLBACK").await;
     }
 
-    /// A transaction was dropped, and here the server cannot be asked to end it.
+    /// Closes the connection of a dropped transaction, because a synchronous function cannot send a
+    /// `ROLLBACK`.
     fn start_rollback(&self) {
         self.0.connection.close();
     }

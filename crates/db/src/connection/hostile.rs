@@ -15,28 +15,28 @@ use crate::error::DatabaseError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HostileSetting {
-    /// The setting's name, such as `fsync`.
+    /// The name of the setting, such as `fsync`.
     pub name: String,
-    /// The setting's value.
+    /// The value of the setting.
     pub value: String,
-    /// Where the value comes from: a source of `pg_settings`, or the command that set it.
+    /// The source of the value: a source of `pg_settings`, or the command that set it.
     pub source: String,
-    /// How much harm it does.
+    /// The severity of the harm.
     pub harm: Harm,
-    /// What it does.
+    /// The effect of the setting, for people.
     pub consequence: String,
 }
 
-/// How much harm a setting does.
+/// The severity of the harm that a setting does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Harm {
     /// Calls fail or are cut short; nothing that was acknowledged is lost.
     Availability,
-    /// A crash can lose what was acknowledged, or damage the database.
+    /// A crash can lose acknowledged transactions, or corrupt the database.
     Durability,
-    /// What is read is not true, or what is written is not guarded. No pool is opened.
+    /// Reads return wrong data, or writes bypass the constraints. The pool is not opened.
     Truth,
 }
 
@@ -65,9 +65,9 @@ pub const HOSTILE_SETTINGS: [&str; 8] = [
     "transaction_timeout",
 ];
 
-/// The harm that a value of a setting does, and what it does; `None` where it does none. Values
-/// are read as the server reads them: `off`, `false`, `0`; `5ms`, `1min`, a number of
-/// milliseconds. A limit is harmful when it is shorter than `shortest`.
+/// Returns the harm and the effect of a setting's value; `None` for a harmless one. Values are read
+/// as the server reads them: `off`, `false`, `0`; `5ms`, `1min`, a number of milliseconds. A
+/// timeout is harmful when it is shorter than `shortest`.
 #[must_use]
 pub fn hostile_setting(
     name: &str,
@@ -139,15 +139,15 @@ const BEFORE_ITS_TIME: (Harm, &str) = (
     "behind a transaction pooler it cuts off the statement that sets a transaction's own limits",
 );
 
-/// What a connection finds out about its server when a pool is opened.
+/// The result of the inspection of a server.
 #[derive(Debug)]
 pub(crate) struct ServerInspection {
-    /// The process that answered, which is not the announced one behind a pooler.
+    /// The process that answered. Behind a pooler it differs from the announced one.
     pub(crate) process_id: i32,
     pub(crate) hostile: Vec<HostileSetting>,
 }
 
-/// Asks once, in one round trip, for everything that a pool needs to know of its server.
+/// Queries everything that a pool must know of its server, in one round trip.
 pub(crate) async fn inspect_settings(
     connection: &Connection,
     config: &DatabaseConfig,
@@ -192,7 +192,8 @@ fn judge(name: &str, value: &str, config: &DatabaseConfig) -> Option<(Harm, &'st
     };
     match config.pooler {
         Pooler::None => (value != wanted).then_some(NOT_IN_FORCE),
-        // Each transaction sets its limits as it begins; what comes before has the defaults.
+        // Each transaction sets its limits as it begins; the statements before that have the
+        // defaults.
         Pooler::Transaction if name == "statement_timeout" => milliseconds(value)
             .is_some_and(|limit| is_shorter(limit, SHORTEST_BEGIN))
             .then_some(BEFORE_ITS_TIME),
@@ -203,10 +204,11 @@ fn judge(name: &str, value: &str, config: &DatabaseConfig) -> Option<(Harm, &'st
     }
 }
 
-/// `BEGIN` and its settings take no locks and read no tables.
+/// The shortest sufficient limit of `BEGIN` and its settings, which take no locks and read no
+/// tables.
 const SHORTEST_BEGIN: Duration = Duration::from_secs(1);
 
-/// A limit in `pg_settings` is a bare number of milliseconds.
+/// Formats a value. A timeout in `pg_settings` is a bare number of milliseconds.
 fn shown(name: &str, value: &str) -> String {
     match name.ends_with("_timeout") && value.bytes().all(|byte| byte.is_ascii_digit()) {
         true => format!("{value} ms"),
@@ -214,7 +216,7 @@ fn shown(name: &str, value: &str) -> String {
     }
 }
 
-/// Refuses a server whose settings make what is read or written untrue.
+/// Rejects a server whose settings make reads or writes untrustworthy.
 pub(crate) fn refuse(hostile: &[HostileSetting]) -> Result<(), DatabaseError> {
     match hostile.iter().find(|setting| setting.harm == Harm::Truth) {
         Some(setting) => Err(DatabaseError::HostileSetting(Box::new(setting.clone()))),
@@ -222,7 +224,7 @@ pub(crate) fn refuse(hostile: &[HostileSetting]) -> Result<(), DatabaseError> {
     }
 }
 
-/// A boolean as PostgreSQL reads it: any unambiguous beginning of its words.
+/// Reads a boolean as PostgreSQL does: any unambiguous prefix of its words.
 fn boolean(text: &str) -> Option<bool> {
     let text = text.trim().to_ascii_lowercase();
     let begins = |word: &str, least: usize| text.len() >= least && word.starts_with(&text);
@@ -235,13 +237,13 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Whether there is a limit, and a shorter one. Zero is none.
+/// Returns true when there is a limit and it is shorter. Zero means no limit.
 fn is_shorter(limit: Decimal, shortest: Duration) -> bool {
     let shortest = u64::try_from(shortest.as_millis()).unwrap_or(u64::MAX);
     limit > Decimal::ZERO && limit < Decimal::from(shortest)
 }
 
-/// A limit as PostgreSQL reads it: a number, and its unit where it is not in milliseconds.
+/// Reads a timeout as PostgreSQL does: a number with its unit, or in milliseconds.
 fn milliseconds(text: &str) -> Option<Decimal> {
     let text = text.trim();
     let end = text

@@ -35,39 +35,42 @@ pub use direct::{DirectConnection, DirectStatement, TextRow};
 pub use hostile::{HOSTILE_SETTINGS, Harm, HostileSetting, hostile_setting};
 pub(crate) use hostile::{inspect_settings, refuse};
 
-/// A connection with what is known of its state.
+/// A connection with the known state of its session.
 pub(crate) struct Connection {
     client: Client,
-    /// Reads from and writes to the socket; aborting it closes the socket at once, whatever the server does.
+    /// The task that reads from and writes to the socket. Aborting it closes the socket at once,
+    /// whatever the server does.
     task: AbortHandle,
     notices: Arc<Notices>,
-    /// Whether the arrival of a cancel request can be waited for.
+    /// True when the client can wait until the server has processed a cancel request.
     can_wait_for_cancel: bool,
     host: String,
-    /// Where it leads, and where cancel requests go: another address of the host may be another server.
+    /// The address of the server, which also receives the cancel requests: another address of the
+    /// host may be another server.
     endpoint: Endpoint,
     connector: Connector,
     /// The statements that are prepared on this connection, by their text.
     prepared: Mutex<HashMap<&'static str, tokio_postgres::Statement>>,
-    /// Whether the server has said, after all that was sent, that no transaction is open.
+    /// True when the server has confirmed, after everything that was sent, that no transaction is
+    /// open.
     pub(crate) clean: bool,
     pub(crate) last_used: Instant,
     opened: Instant,
-    /// Set by the pool, which counts connections.
+    /// The entry of this connection in the pool's monitor; set by the pool.
     pub(crate) lifetime: Option<ConnectionLifetime>,
 }
 
-/// How old a connection to a server that is not preferred gets before the preferred one is looked for again.
+/// The age after which a connection to a server that is not preferred is replaced.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 impl Connection {
-    /// What the server last reported to be; `None` where it does not, as behind a pooler.
+    /// Returns the server's last report on itself; `None` where it sends none, as behind a pooler.
     pub(crate) fn server_role(&self) -> Option<ServerRole> {
         self.notices.role()
     }
 
-    /// Whether the pool should look for another server: this one refused a write as read only and was no primary, or it is
-    /// not of the kind that is wanted (any more).
+    /// Returns true when the pool should look for another server: this one refused a write as read
+    /// only and is no primary, or it is not, or no longer, of the wanted kind.
     pub(crate) fn is_misplaced(&self, config: &DatabaseConfig) -> bool {
         let role = self.server_role();
         let refused = self.notices.refused_write.load(Ordering::Acquire);
@@ -77,7 +80,8 @@ impl Connection {
         let wanted = config.target_session_attrs;
         let objects = role.is_some_and(|role| wanted.objection(role).is_some());
         match wanted {
-            // Where only a standby answers it is used, and a primary looked for again and again.
+            // The pool uses a standby where only that answers, and looks for a primary again and
+            // again.
             TargetSessionAttrs::PreferPrimary => {
                 objects && config.hosts.len() > 1 && self.opened.elapsed() > LOOK_AGAIN_AFTER
             }
@@ -86,7 +90,7 @@ impl Connection {
         }
     }
 
-    /// Notes that the server refused to write, because it, or the session, is read only.
+    /// Records that the server refused a write, because it or the session is read only.
     pub(crate) fn note_refused_write(&self) {
         self.notices.refused_write.store(true, Ordering::Release);
     }
@@ -95,7 +99,7 @@ impl Connection {
         &self.client
     }
 
-    /// The prepared form of a statement; prepared on first use.
+    /// Returns a prepared statement, and prepares it on first use.
     pub(crate) async fn prepare(
         &self,
         sql: &'static str,
@@ -118,9 +122,9 @@ impl Connection {
         Ok(statement)
     }
 
-    /// Lets every prepared statement go; they are prepared anew when they are next used.
+    /// Discards every prepared statement; each is prepared again on its next use.
     ///
-    /// Needed after a change of a table, when the server refuses the plans that were made before it.
+    /// Needed after a change of a table, when the server refuses plans that were made before it.
     pub(crate) fn forget_prepared(&self) {
         self.prepared
             .lock()
@@ -128,47 +132,48 @@ impl Connection {
             .clear();
     }
 
-    /// Why it will have been closed, should it be closed now.
+    /// Sets the reason that is reported if the connection is closed now.
     pub(crate) fn closing(&mut self, reason: CloseReason) {
         if let Some(lifetime) = &mut self.lifetime {
             lifetime.closing(reason);
         }
     }
 
-    /// Why the server ended the session, if it has said so.
+    /// Returns the reason why the server ended the session, where it has reported one.
     pub(crate) fn end(&self) -> Option<DatabaseError> {
         self.notices.end.get().cloned()
     }
 
-    /// Whether a wait for a standby was cancelled since this was last asked.
+    /// Returns true when a wait for a standby was cancelled since the last call.
     pub(crate) fn take_not_replicated(&self) -> bool {
         self.notices.not_replicated.swap(false, Ordering::AcqRel)
     }
 
-    /// The process id that the other side announced at the start: the backend's, or one that a
-    /// pooler made up.
+    /// Returns the process id that was announced when the connection was opened: the backend's, or
+    /// one that a pooler invented.
     pub(crate) async fn announced_process_id(&self) -> Option<i32> {
         let is_encrypted = matches!(self.connector, Connector::Tls(_));
         announced::process_id(&self.client.cancel_token(), is_encrypted).await
     }
 
-    /// Closes the socket at once, whoever else still has this connection.
+    /// Closes the socket at once, even if other tasks use this connection.
     pub(crate) fn close(&self) {
         self.task.abort();
     }
 
-    /// Cancels what this connection is running, and waits until the request cannot hit anything later.
+    /// Cancels the running statement, and waits until the request can no longer hit a later one.
     ///
     /// # Errors
     ///
-    /// When it cannot be known whether the request has arrived: then nobody may use the connection again.
+    /// The reason why the arrival of the request is unknown. The connection must not be used again
+    /// in that case.
     pub(crate) async fn cancel(&self) -> Result<(), String> {
         let token = self.client.cancel_token();
         if self.can_wait_for_cancel {
             return self.endpoint.cancel_and_wait(&token).await;
         }
         if let Connector::Tls(tls) = &self.connector {
-            // The server's statement should end; the connection is closed in any case.
+            // The request should end the server's statement; the connection is closed in any case.
             if let Ok(socket) = self.endpoint.connect(CANCEL_TIMEOUT).await {
                 let _ = token
                     .cancel_query_raw(socket, tls_connect(tls, &self.host))

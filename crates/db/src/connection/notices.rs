@@ -1,4 +1,4 @@
-//! What the server reports without being asked.
+//! Messages that the server sends without being asked.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -8,16 +8,16 @@ use tokio::task::AbortHandle;
 use crate::config::ServerRole;
 use crate::error::DatabaseError;
 
-/// What the server said without having been asked.
+/// The content of the messages that the server sent without being asked.
 #[derive(Default)]
 pub(super) struct Notices {
-    /// Why it ended the session.
+    /// The reason why the server ended the session.
     pub(super) end: OnceLock<DatabaseError>,
-    /// The wait for a standby was cancelled since this was last asked.
+    /// True when a wait for a standby was cancelled since the last reading.
     pub(super) not_replicated: AtomicBool,
-    /// A write was refused because it, or the session, is read only.
+    /// True when a write was refused because the server or the session is read only.
     pub(super) refused_write: AtomicBool,
-    /// `REPORTED`, `IN_RECOVERY` and `READ_ONLY`.
+    /// The bits `REPORTED`, `IN_RECOVERY` and `READ_ONLY`.
     role: AtomicU8,
 }
 
@@ -26,7 +26,7 @@ const IN_RECOVERY: u8 = 2;
 const READ_ONLY: u8 = 4;
 
 impl Notices {
-    /// The server's last report on itself; `None` where it sends none, as behind a pooler.
+    /// Returns the server's last report on itself; `None` where it sends none, as behind a pooler.
     pub(super) fn role(&self) -> Option<ServerRole> {
         let reported = self.role.load(Ordering::Acquire);
         (reported & REPORTED != 0).then_some(ServerRole {
@@ -35,7 +35,8 @@ impl Notices {
         })
     }
 
-    /// Keeps what the server reports of itself; PostgreSQL does so again whenever it changes.
+    /// Records the server's report on itself. PostgreSQL sends it at the start and after each
+    /// change.
     fn note_role<S, T>(&self, connection: &tokio_postgres::Connection<S, T>)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -74,7 +75,8 @@ where
             match message.await {
                 None => return,
                 Some(Ok(tokio_postgres::AsyncMessage::Notice(notice))) => {
-                    // The warning has no SQLSTATE of its own and its text is translated; this name never is.
+                    // The warning has no SQLSTATE of its own and its text may be translated; the
+                    // name of the routine is stable.
                     if notice.routine() == Some("SyncRepWaitForLSN") {
                         notices.not_replicated.store(true, Ordering::Release);
                     }
@@ -86,7 +88,8 @@ where
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
-                    // Whoever waits for an answer gets the error; an idle connection's end is only worth a line.
+                    // A pending statement receives the error; the end of an idle connection is only
+                    // logged.
                     tracing::debug!("connection ended: {error}");
                     if error.as_db_error().is_some() {
                         let _ = notices.end.set(DatabaseError::from_driver(&error));

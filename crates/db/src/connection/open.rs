@@ -1,4 +1,4 @@
-//! How a connection is opened: the addresses of the hosts in turn, and the kind of server that is wanted.
+//! The opening of a connection: the addresses of the hosts in turn, and the wanted kind of server.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -16,17 +16,18 @@ use crate::error::{DatabaseError, sqlstate};
 use crate::tls::Connector;
 
 impl Connection {
-    /// Connects to the first address whose server is of the kind that the configuration wants.
+    /// Connects to the first address whose server is of the wanted kind.
     ///
-    /// Each address of each host has [`DatabaseConfig::connect_timeout`] of its own, so that one that swallows everything
-    /// leaves the others their time. The last failure is returned, or the first where the server itself gave the reason.
+    /// [`DatabaseConfig::connect_timeout`] applies to each address of each host, so that an
+    /// unresponsive one leaves time for the others. Returns the last failure, or the first one that
+    /// a server itself reported.
     pub(crate) async fn open(
         config: &DatabaseConfig,
         connector: &Connector,
     ) -> Result<Self, DatabaseError> {
         let wanted = config.target_session_attrs;
         match Self::open_first(config, connector, wanted).await {
-            // A preference that no host meets is given up.
+            // No host meets the preference, so it is dropped.
             Err(_) if wanted.is_preference() && config.hosts.len() > 1 => {
                 Self::open_first(config, connector, TargetSessionAttrs::Any).await
             }
@@ -162,7 +163,7 @@ impl Connection {
             task,
             notices,
             connector: connector.clone(),
-            // Behind TLS or a pooler nobody can tell when a cancel request has arrived.
+            // Behind TLS or a pooler the client cannot tell when a cancel request has arrived.
             can_wait_for_cancel: matches!(connector, Connector::Plain)
                 && config.pooler == Pooler::None,
             host: address.host.clone(),
@@ -175,7 +176,7 @@ impl Connection {
         })
     }
 
-    /// What the server is. PostgreSQL reports it without being asked; a pooler may not.
+    /// Returns the role of the server. PostgreSQL reports it without being asked; a pooler may not.
     async fn query_role(&self) -> Result<ServerRole, DatabaseError> {
         if let Some(role) = self.server_role() {
             return Ok(role);
@@ -200,7 +201,7 @@ impl Connection {
     }
 }
 
-/// The failure to tell of two: that of a server that answered, else the later one.
+/// Selects the failure to return: that of a server that answered, otherwise the later one.
 fn worse(before: Option<DatabaseError>, now: DatabaseError) -> DatabaseError {
     match before {
         Some(before) if before.server().is_some() && now.server().is_none() => before,
@@ -208,7 +209,7 @@ fn worse(before: Option<DatabaseError>, now: DatabaseError) -> DatabaseError {
     }
 }
 
-/// Adds what to do where a pooler has refused the settings that come with a session.
+/// Adds a remedy to the failure of a pooler that refused the session's settings.
 fn with_advice_on_poolers(failure: DatabaseError) -> DatabaseError {
     match failure {
         DatabaseError::Connect {
@@ -241,7 +242,7 @@ fn driver_config(config: &DatabaseConfig, address: &Address) -> tokio_postgres::
         driver.password(password.expose());
     }
     if config.pooler == Pooler::None {
-        // A transaction pooler would drop or mix them.
+        // A transaction pooler would drop these options or apply them to other clients.
         driver.options(session_options(config));
     }
     driver

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::config::DatabaseConfig;
 
-/// What every session of a pool sets as it starts, so that no default of the server, the database
-/// or the role changes what the same statement does.
+/// Returns the settings of every session of a pool. They keep defaults of the server, the database
+/// or the role from changing the effect of a statement.
 pub(crate) fn session_settings(config: &DatabaseConfig) -> [(&'static str, String); 9] {
     let limit = |duration: Duration| duration.as_millis().to_string();
     [
-        // Nothing that a pool is for is worth compiling, and where a database or a role makes the
-        // server believe that it is, each statement takes a second.
+        // The statements of a pool are too short for compilation. Where settings of a database or a
+        // role make the planner compile them, each takes a second.
         ("jit", "off".to_owned()),
         ("statement_timeout", limit(config.statement_timeout)),
         ("lock_timeout", limit(config.lock_timeout)),
@@ -18,18 +18,19 @@ pub(crate) fn session_settings(config: &DatabaseConfig) -> [(&'static str, Strin
             "idle_in_transaction_session_timeout",
             limit(config.idle_in_transaction_timeout),
         ),
-        // The pool closes its idle connections itself; the server would do it below a statement.
+        // The pool closes its idle connections itself; the server would close one just before a
+        // statement.
         ("idle_session_timeout", "0".to_owned()),
         ("default_transaction_isolation", "read committed".to_owned()),
-        // The server tells by a warning that a standby has not confirmed a commit.
+        // The server reports a commit that no standby confirmed by a warning.
         ("client_min_messages", "notice".to_owned()),
         ("standard_conforming_strings", "on".to_owned()),
-        // Else a rejected statement ends the session.
+        // Otherwise a rejected statement ends the session.
         ("exit_on_error", "off".to_owned()),
     ]
 }
 
-/// The same as the server's command line options, and the role.
+/// Returns the same settings and the role as command line options of the server.
 pub(crate) fn session_options(config: &DatabaseConfig) -> String {
     let mut options = String::new();
     let mut settings = session_settings(config).to_vec();

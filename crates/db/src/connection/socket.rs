@@ -1,4 +1,4 @@
-//! Sockets: TCP and Unix.
+//! TCP and Unix sockets.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// One address of a host.
+/// One network address of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Tcp(std::net::SocketAddr),
     Unix(PathBuf),
 }
 
-/// A connection of the network, before TLS.
+/// A connected socket, without TLS.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
@@ -24,7 +24,7 @@ pub(crate) enum Socket {
 }
 
 impl Endpoint {
-    /// Connects; the peer's silence ends the connection after `user_timeout`.
+    /// Connects. A peer that acknowledges nothing for `user_timeout` ends the connection.
     pub(crate) async fn connect(&self, user_timeout: Duration) -> io::Result<Socket> {
         match self {
             Self::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),

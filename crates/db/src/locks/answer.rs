@@ -1,4 +1,4 @@
-//! What `concurrency.take_locks` answers.
+//! The rows that `concurrency.take_locks` returns.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::name::LockName;
 use super::token::FencingToken;
 use crate::error::{DatabaseError, sqlstate};
 
-/// The names that were locked, each with its token.
+/// The locked names, each with its fencing token.
 #[derive(Clone, Debug)]
 pub(super) struct Granted(Vec<(LockName, FencingToken)>);
 
@@ -31,6 +31,8 @@ impl Granted {
     }
 }
 
+/// Reads the rows of `concurrency.take_locks`.
+///
 /// # Errors
 ///
 /// [`LockError`] for every outcome but `granted`.
@@ -41,24 +43,26 @@ pub(super) fn read(rows: &[Row], waited: Duration) -> Result<Granted, LockError>
         .map(Granted)
 }
 
+/// Reads a column of a row.
+///
 /// # Errors
 ///
-/// [`DatabaseError::Row`] when the column is not there or of another type.
+/// [`DatabaseError::Row`] when the column does not exist or is of another type.
 pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, DatabaseError> {
     row.try_get(column).map_err(DatabaseError::row)
 }
 
-/// A limit in milliseconds. More than nothing is never rounded to nothing, which would mean not to wait.
+/// Converts a timeout to milliseconds, rounded up: zero would mean not to wait.
 ///
 /// # Errors
 ///
-/// [`LockError::TimeoutTooLong`] for more than 24 days, which PostgreSQL has no number for.
+/// [`LockError::TimeoutTooLong`] for more than 24 days, which exceed PostgreSQL's type.
 pub(super) fn milliseconds(timeout: Duration) -> Result<i32, LockError> {
     i32::try_from(timeout.as_nanos().div_ceil(1_000_000))
         .map_err(|_| LockError::TimeoutTooLong { timeout })
 }
 
-/// The two lists of texts that `concurrency.take_locks` takes.
+/// Returns the namespaces and the identifiers, as `concurrency.take_locks` takes them.
 pub(super) fn parts(names: &[LockName]) -> (Vec<String>, Vec<String>) {
     names
         .iter()
@@ -66,7 +70,8 @@ pub(super) fn parts(names: &[LockName]) -> (Vec<String>, Vec<String>) {
         .unzip()
 }
 
-/// The rejection of a timeout is the one parameter that the server can find wrong.
+/// Converts the server's error. The timeout is the only parameter whose value the server can
+/// reject.
 pub(super) fn failure(error: DatabaseError, timeout: Duration) -> LockError {
     match error.server() {
         Some(server) if server.sqlstate == sqlstate::INVALID_PARAMETER_VALUE => {

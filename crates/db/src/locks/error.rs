@@ -1,4 +1,4 @@
-//! Why a lock was not taken, or is no longer there.
+//! The errors of locks.
 
 use std::time::Duration;
 
@@ -10,84 +10,86 @@ use super::name::{LockName, LockNameError};
 use super::token::FencingToken;
 use crate::error::DatabaseError;
 
-/// Why a lock was not taken, or is no longer there.
+/// The reason why a lock was not acquired, or is no longer held.
 ///
-/// After every one of them but some of [`LockError::Database`] the transaction goes on, without any lock of the call that
-/// failed.
+/// After each of these errors, except for some of [`LockError::Database`], the transaction
+/// continues without any lock of the failed call.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// A name cannot be used.
+    /// A name is not valid.
     #[error(transparent)]
     Name(#[from] LockNameError),
-    /// Somebody else had a lock of the set for all of the time.
+    /// Another holder kept a lock of the set until the timeout.
     #[error(
         "the lock of {name} was not free within {waited:?}; held by server processes {holders:?}"
     )]
     Timeout {
-        /// The lock that was waited for when the time was over.
+        /// The lock that the caller waited for at the end.
         name: LockName,
-        /// How long the caller waited, for all locks of the set together.
+        /// The time that the caller waited, for all locks of the set together.
         waited: Duration,
-        /// The server processes that held it then. Empty when it had just become free, or when its row in the registry was
-        /// what was waited for.
+        /// The server processes that held the lock then. Empty when the lock had just become free,
+        /// or when the caller waited for its row in the registry.
         holders: Vec<i32>,
     },
-    /// The server would end the statement, and with it the transaction, before the lock's own timeout.
+    /// The server would end the statement, and with it the transaction, before the lock's own
+    /// timeout.
     #[error("a lock cannot be waited for for {timeout:?}: statement_timeout is not longer")]
     TimeoutTooLong {
-        /// What was asked for.
+        /// The requested timeout.
         timeout: Duration,
     },
-    /// Two names have one key: to the server they are one lock.
+    /// Two names have one key, so the server cannot tell their locks apart.
     #[error("the lock of {name} has the same key as the lock of {known}")]
     Collision {
-        /// The name that was to be locked.
+        /// The requested name.
         name: LockName,
         /// The name that was locked first, now or at any time before.
         known: LockName,
     },
-    /// Somebody has the name for a time.
+    /// Another holder has a lease of the name.
     #[error("{name} is leased by {holder} until {expires_at}")]
     Leased {
-        /// The name.
+        /// The requested name.
         name: LockName,
-        /// Who has it.
+        /// The holder of the lease.
         holder: Uuid,
-        /// Until when, by the database's clock, unless it is renewed.
+        /// The end of the lease by the database's clock, unless it is renewed.
         expires_at: DateTime<Utc>,
     },
-    /// The transaction holds a lock that comes later in the order.
+    /// The transaction holds a lock that follows the requested one in the order of keys.
     #[error("the lock of {name} comes before key {held_key}, which is held already")]
     OutOfOrder {
-        /// The name that was to be locked.
+        /// The requested name.
         name: LockName,
         /// The highest key that the session holds.
         held_key: i64,
     },
-    /// Somebody else has, or had, the name since: the work of this holder must not be written.
+    /// Another holder has acquired the name since, so the write of this holder must not be
+    /// committed.
     #[error("the fencing token {token} of {name} is stale: {}", stale(*.newest))]
     StaleToken {
-        /// The name.
+        /// The name of the lock.
         name: LockName,
         /// The token that was checked.
         token: FencingToken,
-        /// The newest one; none when the name was never locked.
+        /// The newest token; `None` when the name was never locked.
         newest: Option<FencingToken>,
     },
-    /// A connection keeps no session behind a pooler in transaction mode: two holders could have one lock.
+    /// A pooler in transaction mode does not keep sessions, so two holders could have one lock.
     #[error("a session cannot hold a lock behind a transaction pooler: {reason}")]
     Pooler {
-        /// How it was noticed.
+        /// The evidence of the pooler.
         reason: String,
     },
-    /// The lock is not held any more.
+    /// The lock is no longer held.
     #[error("the lock was lost: {reason}")]
     Lost {
-        /// What was seen.
+        /// The evidence of the loss.
         reason: String,
     },
-    /// What the database answered.
+    /// The database's error.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }

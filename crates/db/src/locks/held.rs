@@ -1,4 +1,4 @@
-//! Who holds which lock.
+//! The locks that server processes hold or wait for.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Order, Query};
@@ -9,7 +9,7 @@ use super::error::LockError;
 use super::name::LockName;
 use crate::executor::Executor;
 
-/// The identifiers of `concurrency.v_held_locks`. The generator makes entities of tables alone.
+/// The identifiers of `concurrency.v_held_locks`; entities are generated for tables only.
 #[derive(Clone, Copy, DeriveIden)]
 pub(super) enum View {
     Concurrency,
@@ -23,25 +23,28 @@ pub(super) enum View {
     WaitingSince,
 }
 
-/// A lock that a server process holds or waits for. Leases are not among them: they are rows of `concurrency.lock_leases`.
+/// A lock that a server process holds or waits for. Leases are not included: they are rows of
+/// `concurrency.lock_leases`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeldLock {
     /// The key that the server locks.
     pub key: i64,
-    /// Its name; none for an advisory lock that was not taken by name, and while a first holder's transaction runs.
+    /// The name; `None` for an advisory lock that was not acquired by name, and while the
+    /// transaction that uses the name for the first time is open.
     pub name: Option<LockName>,
     /// The server process.
     pub process_id: i32,
-    /// `ExclusiveLock`, or `ShareLock` for a lock that was not taken by name.
+    /// `ExclusiveLock`, or `ShareLock` for a lock that was not acquired by name.
     pub mode: String,
-    /// Whether it holds the lock, or waits for it.
+    /// True when the process holds the lock, false when it waits for it.
     pub granted: bool,
-    /// Since when it waits. None when it holds the lock, and for a moment after the wait began.
+    /// The start of the wait. `None` for a held lock, and for a moment after the wait began.
     pub waiting_since: Option<DateTime<Utc>>,
 }
 
-/// All advisory locks of this database with one key of 64 bits: holders first, then who waits, in their order.
+/// Returns all advisory locks of this database that have one key of 64 bits: for each key the
+/// holders first, then the waiting processes in their order.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! How a session shows that it is there, and how its end is noticed.
+//! The keep-alive of a session that holds locks, and the detection of its end.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::error::DatabaseError;
 use crate::executor::{convert, typed};
 
-/// The server process of the session that runs the query.
+/// The expression for the server process that runs the query.
 const BACKEND: &str = "pg_catalog.pg_backend_pid()";
 
 /// A connection that holds locks.
@@ -24,10 +24,11 @@ pub(super) struct LockSession {
     pub(super) marker: String,
 }
 
-/// How long a lock is certain.
+/// The time until which a lock is certainly held.
 #[derive(Clone, Debug)]
 pub(super) struct Validity {
-    /// Until when the server keeps the session, counted from before its last sign was sent.
+    /// The time until which the server keeps the session, counted from before the last keep-alive
+    /// was sent.
     pub(super) until: Instant,
     reason: Option<String>,
 }
@@ -40,7 +41,7 @@ impl Validity {
         }
     }
 
-    /// Why the lock is lost, if it is.
+    /// Returns the reason why the lock is lost; `None` while it is held.
     pub(super) fn lost(&self) -> Option<String> {
         self.reason.clone().or_else(|| {
             (Instant::now() >= self.until).then(|| {
@@ -111,7 +112,7 @@ impl LockSession {
     }
 }
 
-/// Asks again and again, and ends with the reason when the lock is lost.
+/// Sends keep-alives until the lock is lost, and then records the reason.
 pub(super) async fn keep_alive(
     session: Arc<LockSession>,
     validity: watch::Sender<Validity>,
@@ -123,7 +124,7 @@ pub(super) async fn keep_alive(
         let until = validity.borrow().until;
         let sent = Instant::now();
         match tokio::time::timeout_at(until.into(), session.answers()).await {
-            // An answer that comes after the lock counted as lost does not bring it back.
+            // An answer after the lock counted as lost does not restore it.
             Ok(Ok(true)) if Instant::now() < until => {}
             Ok(Ok(true)) | Err(_) => {
                 break format!(

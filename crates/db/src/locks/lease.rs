@@ -1,4 +1,4 @@
-//! Locks that nobody needs a connection for.
+//! Leases: locks that need no connection.
 
 use std::time::{Duration, Instant};
 
@@ -16,15 +16,16 @@ use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::executor::Executor;
 
-/// How often a name that somebody else has is asked for.
+/// The interval at which a name that another holder has is requested again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A name that is held for a time, without a connection: for work outside of the database that outlives connections and
-/// processes.
+/// A name that is held until a point in time, without a connection: for work outside of the
+/// database that outlives connections and processes.
 ///
-/// It ends by itself: at its end by the database's clock anybody else may have the name, whatever its holder is doing.
-/// Renew it in good time, and let whoever does the work refuse a stale [`FencingToken`]
-/// ([`check_fencing_token`](super::check_fencing_token) in the database). Dropping it releases nothing.
+/// A lease expires: after its end by the database's clock another holder may acquire the name,
+/// whatever the first one is doing. Renew it in good time, and let the system that does the work
+/// reject a stale [`FencingToken`] ([`check_fencing_token`](super::check_fencing_token) in the
+/// database). Dropping this value releases nothing.
 ///
 /// # Example
 ///
@@ -61,7 +62,7 @@ pub struct LockLease {
     valid_until: Instant,
 }
 
-/// What renews and releases a lease; the database keeps its hash alone.
+/// The secret that renews and releases a lease. The database stores only its hash.
 #[derive(Clone, Copy)]
 struct LeaseSecret(Uuid);
 
@@ -72,14 +73,16 @@ impl std::fmt::Debug for LeaseSecret {
 }
 
 impl LockLease {
-    /// Holds a name for `time_to_live` (from 1 ms to 24 days), and waits for it for at most `timeout`; zero does not wait.
+    /// Acquires a name for `time_to_live` (from 1 ms to 24 days), and waits for it for at most
+    /// `timeout`; zero does not wait.
     ///
-    /// When the future is dropped while its statement is under way, the lease may be there: it ends by itself. The wait is
-    /// by asking again, so it knows no order of arrival.
+    /// When the caller drops the future while its statement runs, the lease may exist until it
+    /// expires. The wait polls, so it does not keep the order of arrival.
     ///
     /// # Errors
     ///
-    /// [`LockError::Leased`] or [`LockError::Timeout`] when somebody else had it for all of the time. [`LockError`].
+    /// [`LockError::Leased`] or [`LockError::Timeout`] when other holders had the name until the
+    /// timeout; otherwise as [`LockError`] says.
     pub async fn acquire(
         database: &Database,
         name: &LockName,
@@ -123,11 +126,12 @@ impl LockLease {
         }
     }
 
-    /// Holds it until `time_to_live` from now.
+    /// Extends the lease until `time_to_live` from now.
     ///
     /// # Errors
     ///
-    /// [`LockError::Lost`] when it has ended, also when nobody else has had the name since.
+    /// [`LockError::Lost`] when the lease has expired, even if no other holder has acquired the
+    /// name since.
     pub async fn renew(
         &mut self,
         database: &Database,
@@ -148,11 +152,11 @@ impl LockLease {
         Ok(())
     }
 
-    /// Gives it back.
+    /// Releases the lease.
     ///
     /// # Errors
     ///
-    /// [`LockError::Lost`] when it had ended: somebody else may have had the name since.
+    /// [`LockError::Lost`] when the lease had expired: another holder may have had the name since.
     pub async fn release(self, database: &Database) -> Result<(), LockError> {
         let call = ReleaseLease {
             namespace: self.name.namespace().to_owned(),
@@ -168,38 +172,40 @@ impl LockLease {
         }
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &LockName {
         &self.name
     }
 
-    /// This holder's public name, another one for each lease.
+    /// Returns the public identifier of the holder, which differs for each lease.
     #[must_use]
     pub fn holder(&self) -> Uuid {
         self.holder
     }
 
-    /// This holder's number. It is durable.
+    /// Returns the fencing token of the holder. The token is durable.
     #[must_use]
     pub fn fencing_token(&self) -> FencingToken {
         self.token
     }
 
-    /// When it ends, by the database's clock.
+    /// Returns the end of the lease, by the database's clock.
     #[must_use]
     pub fn expires_at(&self) -> DateTime<Utc> {
         self.expires_at
     }
 
-    /// Until when nobody else can have the name, by this process's clock: counted from before the lease was asked for.
+    /// Returns the time until which no other holder can have the name, by this process's clock:
+    /// counted from before the request.
     #[must_use]
     pub fn valid_until(&self) -> Instant {
         self.valid_until
     }
 }
 
-/// In a transaction of its own, which says what it is like: the database's or the role's defaults may be stricter.
+/// Runs the statement in a transaction with explicit options, because defaults of the database or
+/// the role may be stricter.
 async fn row(database: &Database, statement: Statement) -> Result<Row, DatabaseError> {
     let transaction = database.begin().await?;
     let rows = transaction.query(statement).await?;

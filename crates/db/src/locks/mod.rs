@@ -2,31 +2,33 @@
 //!
 //! | Kind | Held by | Ends |
 //! |---|---|---|
-//! | [`lock`], the default | a transaction | with the transaction, whatever happens |
-//! | [`SessionLock`] | a connection of its own | at its release or drop, or a stated time after its holder fell silent |
-//! | [`LockLease`] | a row with an end | at its release, or at its end by the database's clock |
+//! | [`lock`], the default | a transaction | with the transaction, in every case |
+//! | [`SessionLock`] | a connection of its own | when it is released or dropped, or a stated time after its holder's last keep-alive |
+//! | [`LockLease`] | a row with an expiry time | when it is released, or when it expires by the database's clock |
 //!
-//! One [`LockName`] is one lock: whoever has it, in whichever of the three ways, keeps everybody else out. The same names are
-//! locked from SQL by `concurrency.take_locks` and, for customers, by `concurrency.acquire_customer_lock`.
+//! One [`LockName`] is one lock: a holder of any kind excludes every other. SQL locks the same
+//! names by `concurrency.take_locks` and, for customers, by `concurrency.acquire_customer_lock`.
 //!
 //! # Fencing tokens
 //!
-//! Each holder of a name gets a [`FencingToken`], higher than the one before. A holder that was stalled for long enough has
-//! lost a [`SessionLock`] or a [`LockLease`] without knowing it; [`check_fencing_token`] in the transaction of its write
-//! refuses that write. Writes in the very transaction that holds the lock need no such check.
+//! Each holder of a name receives a [`FencingToken`], which is higher than the one before. A holder
+//! that stalls for long enough loses a [`SessionLock`] or a [`LockLease`] without noticing.
+//! [`check_fencing_token`] in the transaction of its write then rejects that write. Writes in the
+//! very transaction that holds the lock need no such check.
 //!
 //! # Order
 //!
-//! The names of one call are locked in the order of their keys, so that two such calls never wait for each other. Across
-//! calls nobody sorts: a transaction that holds a lock and asks for one with a lower key can deadlock with another. Take all
-//! in one call, or let [`lock_in_order`] refuse it. The server notices a deadlock after its `deadlock_timeout` (1 s unless
-//! changed); a shorter timeout of the lock ends one of the two waits first, as [`LockError::Timeout`].
+//! One call locks its names in the order of their keys, so that two such calls never wait for each
+//! other. No order applies across calls: a transaction that holds a lock and requests one with a
+//! lower key can deadlock with another. Acquire all names in one call, or let [`lock_in_order`]
+//! reject the request. The server detects a deadlock after its `deadlock_timeout` (1 s by default);
+//! a shorter timeout of the lock ends one of the two waits first, as [`LockError::Timeout`].
 //!
 //! # Limits
 //!
-//! A lock takes a place in the server's shared lock table, which has room for `max_locks_per_transaction` (64) times the
-//! number of connections. Each name that was ever locked has a row in `concurrency.lock_names` until
-//! [`delete_names`] deletes it.
+//! A lock occupies a slot of the server's shared lock table, which has `max_locks_per_transaction`
+//! (64) slots for each connection. Each name that was ever locked has a row in
+//! `concurrency.lock_names` until [`delete_names`] deletes it.
 //!
 //! # Example
 //!

@@ -1,4 +1,4 @@
-//! The name of a lock, and the key that stands for it.
+//! The name of a lock, and its key.
 
 use std::fmt;
 
@@ -6,17 +6,18 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
 
-/// Characters of a namespace at most.
+/// The maximum length of a namespace, in characters.
 const NAMESPACE_LENGTH: usize = 63;
-/// Characters of an identifier at most.
+/// The maximum length of an identifier, in characters.
 const IDENTIFIER_LENGTH: usize = 255;
 /// The namespace of customers, which `concurrency.acquire_customer_lock` uses too.
 const CUSTOMER: &str = "customer";
 
-/// What is locked: a namespace, such as `customer`, and which of its things.
+/// The name of a lock: a namespace, such as `customer`, and an identifier within it.
 ///
-/// PostgreSQL locks a number of 64 bits: the first eight bytes of SHA-256 over namespace, a zero byte and identifier, as
-/// `concurrency.lock_key` computes it in SQL. Two names with one number are noticed when the second is locked
+/// PostgreSQL locks a number of 64 bits: the first eight bytes of SHA-256 over the namespace, a
+/// zero byte and the identifier. `concurrency.lock_key` computes the same in SQL. Two names with
+/// one number are detected when the second is locked
 /// ([`LockError::Collision`](super::LockError::Collision)).
 ///
 /// # Example
@@ -39,21 +40,21 @@ pub struct LockName {
     key: i64,
 }
 
-/// A part of a lock's name that cannot be used.
+/// The error of a lock's name that is not valid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("the {field} of a lock is {value:?}: {reason}")]
 pub struct LockNameError {
-    /// `namespace` or `identifier`.
+    /// The part: `namespace` or `identifier`.
     pub field: &'static str,
-    /// What was given; cut when it is too long.
+    /// The value; cut to the maximum length.
     pub value: String,
-    /// What is wrong with it.
+    /// The fault of the value.
     pub reason: String,
 }
 
 impl LockName {
-    /// A name from its namespace (1 to 63 characters) and its identifier (1 to 255 characters). Neither may hold a zero
-    /// character, which PostgreSQL has no place for.
+    /// Creates a name from its namespace (1 to 63 characters) and its identifier (1 to 255
+    /// characters). Neither may contain a NUL character, which PostgreSQL cannot store.
     ///
     /// # Errors
     ///
@@ -68,25 +69,25 @@ impl LockName {
         Ok(Self::from_parts(namespace, identifier))
     }
 
-    /// The name of a customer; the same lock as `concurrency.acquire_customer_lock`.
+    /// Returns the name of a customer: the same lock as `concurrency.acquire_customer_lock`.
     #[must_use]
     pub fn customer(customer_id: Uuid) -> Self {
         Self::from_parts(CUSTOMER.to_owned(), customer_id.hyphenated().to_string())
     }
 
-    /// What kind of thing it is.
+    /// Returns the namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Which of them.
+    /// Returns the identifier within the namespace.
     #[must_use]
     pub fn identifier(&self) -> &str {
         &self.identifier
     }
 
-    /// The number that PostgreSQL locks.
+    /// Returns the number that PostgreSQL locks.
     #[must_use]
     pub fn key(&self) -> i64 {
         self.key

@@ -1,19 +1,20 @@
-//! How a session holds a lock.
+//! The options of session locks.
 
 use std::time::Duration;
 
 use crate::config::ConfigError;
 use crate::error::DatabaseError;
 
-/// How a [`SessionLock`](super::SessionLock) is waited for and kept.
+/// The timeout and the keep-alive of a [`SessionLock`](super::SessionLock).
 #[derive(Clone, Debug)]
 pub struct SessionLockOptions {
-    /// How long it is waited for, after the connection is open; 5 s.
+    /// The longest wait for the locks, after the connection is open; 5 s by default.
     pub timeout: Duration,
-    /// How often the holder shows the server that it is there; 500 ms. At most half of `release_after`.
+    /// The interval of keep-alives; 500 ms by default. At most half of `release_after`.
     pub keepalive_interval: Duration,
-    /// How long after the holder's last sign the server ends its session and lets the next one have the lock; 1.5 s. The
-    /// holder knows no later: it counts from the moment before it sent that sign. Between 100 ms and an hour.
+    /// The time after the holder's last keep-alive when the server ends its session and grants the
+    /// lock to the next holder; 1.5 s by default. The holder counts from the moment before it sent
+    /// that keep-alive, so it never believes in the lock for longer. Between 100 ms and 1 hour.
     pub release_after: Duration,
 }
 
@@ -28,9 +29,11 @@ impl Default for SessionLockOptions {
 }
 
 impl SessionLockOptions {
+    /// Checks every option.
+    ///
     /// # Errors
     ///
-    /// [`DatabaseError::Config`] names the first field that is wrong, and its value.
+    /// [`DatabaseError::Config`] names the first option that is wrong, and its value.
     pub(super) fn validate(&self) -> Result<(), DatabaseError> {
         let invalid = |field, value: Duration, expected| {
             Err(ConfigError::invalid(field, format!("{value:?}"), expected).into())

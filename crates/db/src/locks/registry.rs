@@ -1,4 +1,4 @@
-//! The names that were ever locked.
+//! The registry of lock names.
 
 use std::time::Duration;
 
@@ -9,18 +9,21 @@ use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::executor::Executor;
 
-/// Each statement deletes this many at most: it holds the lock of each.
+/// The highest number of names that one statement deletes: it locks each of them.
 const BATCH: i32 = 500;
 
-/// Deletes names that nobody has locked or leased and that were first used longer than `keep` ago. Returns how many.
+/// Deletes names that are neither locked nor leased and whose first use is longer ago than `keep`.
+/// Returns the number of deleted names.
 ///
-/// Where names come and go, such as one for each customer or job, their registry would grow for ever without it. The next
-/// holder of a deleted name has a higher [`FencingToken`](super::FencingToken) than every holder before, and
-/// [`check_fencing_token`](super::check_fencing_token) refuses tokens of names that were deleted since.
+/// Without this, the registry grows for ever where names come and go, such as one for each customer
+/// or job. The next holder of a deleted name has a higher [`FencingToken`](super::FencingToken)
+/// than every earlier holder, and [`check_fencing_token`](super::check_fencing_token) rejects
+/// tokens of names that were deleted since.
 ///
 /// # Errors
 ///
-/// [`DatabaseError`]: what the server refused, or why there was no connection. What was deleted before stays deleted.
+/// [`DatabaseError`]: the server's error, or the reason why no connection was available. Names that
+/// were deleted before stay deleted.
 pub async fn delete_names(database: &Database, keep: Duration) -> Result<u64, DatabaseError> {
     delete_in_batches(BATCH.unsigned_abs().into(), async || {
         let call = DeleteLockNames {

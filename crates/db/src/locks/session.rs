@@ -1,4 +1,4 @@
-//! Locks that a connection of their own holds.
+//! Session locks: locks on a connection of their own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,25 +22,28 @@ use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::DatabaseError;
 
-/// How much longer than the lock's timeout the server, and then the client, wait for the statement that takes it.
+/// The time beyond the lock's timeout that the server, and twice that the client, waits for the
+/// statement that acquires it.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The setting that marks a session as one lock's own.
+/// The setting that marks a session as belonging to one lock.
 const MARKER: &str = "neobank.session_lock";
 
-/// Locks that a connection of their own holds, for work that no single transaction can hold: one statement of a long run
-/// after another, or work outside of the database.
+/// Locks on a connection of their own, for work that no single transaction can hold: the statements
+/// of a long run, or work outside of the database.
 ///
-/// * Released by [`SessionLock::release`], or when this value is dropped, also by a panic: the connection is closed at once.
-/// * A background task shows the server that this holder is there. A holder that was killed, stalled or cut off is replaced
-///   within [`SessionLockOptions::release_after`] and a little: the server itself ends a session that says nothing.
-/// * The holder notices a loss: [`SessionLock::lost`], [`SessionLock::is_lost`]. A holder that was stalled learns of it too
-///   late, so its writes need [`check_fencing_token`](super::check_fencing_token).
-/// * Not re-entrant: each value has its own connection, so a second one for the same name waits for the first, also in the
-///   same process, in the same task.
-/// * Each needs a connection to the server that is not one of the pool's.
-/// * Rejected behind a pooler in transaction mode, where mutual exclusion does not hold. A pooler that nobody declared is
-///   noticed where it gives one server session to two locks or a second session to one.
+/// * [`SessionLock::release`] releases them. Dropping the value, also in a panic, closes the
+///   connection at once.
+/// * A background task sends keep-alives. The server ends a silent session, so a holder that was
+///   killed, stalled or cut off is replaced shortly after [`SessionLockOptions::release_after`].
+/// * [`SessionLock::lost`] and [`SessionLock::is_lost`] report a loss. A stalled holder notices it
+///   too late, so its writes need [`check_fencing_token`](super::check_fencing_token).
+/// * Not re-entrant: each value has its own connection, so a second one for the same name waits for
+///   the first, even in the same task.
+/// * Each value needs a connection to the server besides those of the pool.
+/// * Rejected behind a pooler in transaction mode, where mutual exclusion does not hold. An
+///   undeclared pooler is detected when it gives one server session to two locks, or a second
+///   session to one lock.
 ///
 /// # Example
 ///
@@ -76,7 +79,8 @@ pub struct SessionLock {
 impl SessionLock {
     /// Opens a connection and locks all these names on it, or none of them.
     ///
-    /// When the future is dropped before its end, the wait in the server is cancelled and the connection closed.
+    /// When the caller drops the future, the wait in the server is cancelled and the connection is
+    /// closed.
     ///
     /// # Errors
     ///
@@ -129,31 +133,33 @@ impl SessionLock {
         })
     }
 
-    /// The names in the order in which they were locked, each once.
+    /// Returns the names in the order in which they were locked, without duplicates.
     pub fn names(&self) -> impl Iterator<Item = &LockName> {
         self.granted.names()
     }
 
-    /// This holder's number of a name; none for a name that is not in the set. It is durable.
+    /// Returns the fencing token of a name; `None` for a name outside of the set. The token is
+    /// durable.
     #[must_use]
     pub fn fencing_token(&self, name: &LockName) -> Option<FencingToken> {
         self.granted.fencing_token(name)
     }
 
-    /// Until when nobody else can have the lock, whatever happens to this process. Each keep-alive moves it.
+    /// Returns the time until which no other holder can have the lock, whatever happens to this
+    /// process. Each keep-alive extends it.
     #[must_use]
     pub fn valid_until(&self) -> Instant {
         self.validity.borrow().until
     }
 
-    /// Whether the lock is lost, or may be. Right also when this process was stalled and the background task has not run
-    /// since. A lock that is lost never comes back.
+    /// Returns true when the lock is lost or may be lost. Correct even when this process was
+    /// stalled and the background task has not run since. A lost lock is never restored.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.validity.borrow().lost().is_some()
     }
 
-    /// Waits until the lock is lost, and says why. A connection that breaks is noticed within
+    /// Waits until the lock is lost, and returns the reason. A broken connection is noticed within
     /// [`SessionLockOptions::keepalive_interval`].
     pub async fn lost(&self) -> String {
         let mut validity = self.validity.clone();
@@ -166,7 +172,7 @@ impl SessionLock {
                 validity.until
             };
             tokio::select! {
-                // An error: the task has ended, which it says before it does.
+                // An error means that the task has ended; it records the reason before that.
                 changed = validity.changed() => if changed.is_err() {
                     return validity.borrow().lost().unwrap_or_else(|| "the keep-alive has ended".to_owned());
                 },
@@ -175,11 +181,12 @@ impl SessionLock {
         }
     }
 
-    /// Gives the lock back, and tells whether it was held until now.
+    /// Releases the lock, and confirms that it was held until now.
     ///
     /// # Errors
     ///
-    /// [`LockError::Lost`]: somebody else may have had it since, so what was done under it may be wrong.
+    /// [`LockError::Lost`]: another holder may have had the lock since, so the work under it may be
+    /// invalid.
     pub async fn release(self) -> Result<(), LockError> {
         self.keepalive.abort();
         let (until, lost) = {
@@ -213,11 +220,12 @@ impl Drop for SessionLock {
     }
 }
 
-/// A connection on which a lock is being taken. Dropped in the middle, it cancels what runs, and closes.
+/// A connection on which a lock is being acquired. Dropped before the end, it cancels the running
+/// statement and closes.
 struct LockAcquisition {
-    /// Taken out only by `finish` and `drop`.
+    /// Taken only by `finish` and `drop`.
     connection: Option<Connection>,
-    /// Whether a statement was sent and not answered.
+    /// True while a statement is sent and not answered.
     waiting: AtomicBool,
     limit: Duration,
 }
@@ -232,7 +240,7 @@ impl LockAcquisition {
             })
     }
 
-    /// Makes the session this lock's own, and returns its server process.
+    /// Marks the session as belonging to this lock, and returns its server process.
     async fn claim(
         &self,
         marker: &str,
@@ -256,7 +264,8 @@ impl LockAcquisition {
         if known.is_some_and(|marker| !marker.is_empty()) {
             return Err(pooler("the server session has another lock already"));
         }
-        // Whether a pooler keeps its sessions apart cannot be seen by a client that is alone.
+        // A single client cannot see whether the pooler keeps its sessions apart, so every pooler
+        // is rejected.
         let announced = self.connection()?.announced_process_id().await;
         if announced.is_some_and(|announced| announced != process_id) {
             return Err(pooler(
@@ -277,8 +286,9 @@ impl LockAcquisition {
         Ok(process_id)
     }
 
-    /// Takes the locks for a transaction, which cannot keep one after an error, as a session could: a wait for a session's
-    /// lock can end with the error and the lock. Then for the session, which cannot have to wait any more.
+    /// Acquires the locks for the transaction of the statement first, and then for the session. A
+    /// transaction releases its locks after an error, whereas a session's wait can end with both
+    /// the error and the lock. The second step never waits.
     async fn take(
         &self,
         names: &[LockName],
@@ -323,7 +333,7 @@ impl LockAcquisition {
         Ok(granted)
     }
 
-    /// The connection, when everything that was sent on it is answered.
+    /// Returns the connection, after the server has answered everything that was sent.
     fn finish(mut self) -> Result<(Connection, Duration), DatabaseError> {
         let limit = self.limit;
         let connection = self
@@ -370,7 +380,8 @@ impl Drop for LockAcquisition {
         if !*self.waiting.get_mut() {
             return;
         }
-        // The server does not look at its socket while it waits for a lock.
+        // The server does not read its socket while it waits for a lock, so the wait is cancelled
+        // explicitly.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let limit = self.limit;
             runtime.spawn(async move {
@@ -383,7 +394,7 @@ impl Drop for LockAcquisition {
     }
 }
 
-/// The session's own limits: the wait for the lock, and silence in the middle of a transaction.
+/// Returns the limits of the session: the wait for the lock, and silence within a transaction.
 fn session_config(config: &DatabaseConfig, options: &SessionLockOptions) -> DatabaseConfig {
     let mut config = config.clone();
     config.statement_timeout = options.timeout.saturating_add(GRACE);

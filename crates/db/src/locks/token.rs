@@ -1,4 +1,4 @@
-//! Fencing tokens: which of two holders came later.
+//! Fencing tokens, which order the holders of a name.
 
 use std::fmt;
 
@@ -10,21 +10,21 @@ use crate::error::DatabaseError;
 use crate::executor::Executor;
 use crate::transaction::Transaction;
 
-/// The number of a holder of a name, higher than that of every holder before.
+/// The number of a name's holder, higher than that of every earlier holder.
 ///
-/// Where work is done outside of the database, it travels with the work, and whoever does it refuses a number below the
-/// highest that it has seen.
+/// Work outside of the database carries the token, and the system that does the work rejects a
+/// token below the highest that it has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FencingToken(i64);
 
 impl FencingToken {
-    /// A token from its number, as it came from another process.
+    /// Creates a token from a number that another process sent.
     #[must_use]
     pub const fn new(number: i64) -> Self {
         Self(number)
     }
 
-    /// Its number, to be sent or stored.
+    /// Returns the number, to be sent or stored.
     #[must_use]
     pub const fn number(self) -> i64 {
         self.0
@@ -37,13 +37,15 @@ impl fmt::Display for FencingToken {
     }
 }
 
-/// Refuses a holder that has lost its name to another. To be called in the transaction of each write that the lock protects.
+/// Rejects a holder that has lost its name to another. Call it in the transaction of each write
+/// that the lock protects.
 ///
-/// Until this transaction ends, nobody else can become the name's holder: whoever tries waits for it. In `READ COMMITTED`;
-/// in a stricter isolation level a token that became stale meanwhile may show as a serialization failure instead.
+/// Until this transaction ends, a process that tries to become the name's holder waits. Use `READ
+/// COMMITTED`: in a stricter isolation level, a token that became stale meanwhile may appear as a
+/// serialization failure.
 ///
-/// A token does not become stale when its lock is lost or given back, but when the next holder comes: until then its writes
-/// hurt nobody.
+/// A token becomes stale when the next holder acquires the name, not when its lock is lost or
+/// released; until then its writes conflict with no other holder.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Locks that a transaction holds.
+//! Transaction locks: locks until the end of a transaction.
 
 use std::time::{Duration, Instant};
 
@@ -12,41 +12,45 @@ use crate::error::DatabaseError;
 use crate::executor::Executor;
 use crate::transaction::Transaction;
 
-/// What a transaction holds from one call of [`lock`]. It is a receipt: the locks end with the transaction, or when a
+/// The locks of one call of [`lock`]. A receipt only: the locks end with the transaction, or when a
 /// savepoint from before them is rolled back.
 #[derive(Clone, Debug)]
 pub struct TransactionLocks(Granted);
 
 impl TransactionLocks {
-    /// The names in the order in which they were locked, each once.
+    /// Returns the names in the order in which they were locked, without duplicates.
     pub fn names(&self) -> impl Iterator<Item = &LockName> {
         self.0.names()
     }
 
-    /// This holder's number of a name; none for a name that is not in the set.
+    /// Returns the fencing token of a name; `None` for a name outside of the set.
     ///
-    /// It counts once the transaction has committed: the number of one that was rolled back is given again.
+    /// The token is valid once the transaction has committed: the token of a rolled-back
+    /// transaction is issued again.
     #[must_use]
     pub fn fencing_token(&self, name: &LockName) -> Option<FencingToken> {
         self.0.fencing_token(name)
     }
 }
 
-/// Locks all these names until the transaction ends, or none of them. Waits for at most `timeout`, for all together.
+/// Locks all these names until the transaction ends, or none of them. Waits for at most `timeout`
+/// for all together, in one round trip.
 ///
-/// One round trip. The names are locked in the order of their keys, each once; a lock that the transaction has already is
-/// granted again. `lock_timeout` is as before afterwards. When the future is dropped before its end, the transaction keeps
-/// none of these locks and goes on, behind the wait that is under way in the server.
+/// The names are locked in the order of their keys, without duplicates; a lock that the transaction
+/// already holds is granted again. The transaction's `lock_timeout` is unchanged afterwards. When
+/// the caller drops the future, the transaction keeps none of these locks and continues, after the
+/// wait that is still running in the server.
 ///
-/// The transaction must be `READ WRITE`, since each acquisition is counted. And it should be `READ COMMITTED`: the stricter
-/// levels read what was there before the wait, so a lock that was waited for is refused with a serialization failure, and
-/// the transaction has to run again.
+/// The transaction must be `READ WRITE`, because each acquisition is counted. It should be `READ
+/// COMMITTED`: stricter levels read the state before the wait, so a lock that was waited for fails
+/// with a serialization failure and the transaction must be retried.
 ///
 /// # Errors
 ///
-/// [`LockError`]; after [`LockError::Database`] with a class of
-/// [`StatementCancelled`](crate::ErrorClass::StatementCancelled) or [`Deadlock`](crate::ErrorClass::Deadlock) too, the
-/// transaction goes on as if this had not been called.
+/// [`LockError`]. After [`LockError::Database`] of the class
+/// [`StatementCancelled`](crate::ErrorClass::StatementCancelled) or
+/// [`Deadlock`](crate::ErrorClass::Deadlock) too, the transaction continues as if this call had not
+/// been made.
 ///
 /// # Example
 ///
@@ -81,8 +85,8 @@ pub async fn lock(
     take(transaction, names, timeout, false).await
 }
 
-/// As [`lock`], and refuses a name that comes before one that the transaction holds already: in the order of keys, nobody
-/// who takes locks so ever deadlocks with another who does.
+/// As [`lock`], and rejects a name that precedes one that the transaction already holds. Two
+/// transactions that acquire all their locks in the order of keys never deadlock.
 ///
 /// It reads all locks of the server, so it costs more than [`lock`].
 ///
@@ -97,7 +101,7 @@ pub async fn lock_in_order(
     take(transaction, names, timeout, true).await
 }
 
-/// As [`lock`] without waiting: `None` when somebody else has one of them.
+/// As [`lock`], without waiting: `None` when another holder has one of the names.
 ///
 /// # Errors
 ///
@@ -119,7 +123,7 @@ async fn take(
     timeout: Duration,
     in_order: bool,
 ) -> Result<TransactionLocks, LockError> {
-    // Past this limit the connection would be given up.
+    // The client closes the connection after that limit.
     if timeout >= transaction.answer_limit() {
         return Err(LockError::TimeoutTooLong { timeout });
     }
@@ -131,7 +135,8 @@ async fn take(
         in_order: Some(in_order),
     };
     let started = Instant::now();
-    // Undoes the statement when this future is dropped, and when it fails in a way that the function does not handle.
+    // Undoes the statement when this future is dropped, and after an error that the function does
+    // not handle.
     let mut savepoint = transaction.savepoint();
     match savepoint.transaction().query(call.statement()).await {
         Ok(rows) => {

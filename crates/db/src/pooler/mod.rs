@@ -1,4 +1,4 @@
-//! What stands between us and the server: found out by trying, because no pooler says it.
+//! The detection of poolers by experiment, because no pooler announces itself.
 
 mod probe;
 
@@ -8,44 +8,45 @@ use crate::config::{DatabaseConfig, Pooler};
 use crate::connection::DirectConnection;
 use crate::error::DatabaseError;
 
-/// What stands between us and the server, as two connections saw it.
+/// The pooler between the client and the server, as two connections observed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Between {
-    /// Nothing that changes what a session is: the server's own process id was announced.
+    /// No pooler: the server's own process id was announced.
     Nothing,
-    /// Nothing, or a pooler in session mode: it is not known which process id was announced.
+    /// No pooler, or one in session mode: the announced process id is unknown.
     NothingOrSessionPooler,
     /// A pooler that kept each client on a server connection of its own.
     SessionPooler,
-    /// A pooler that gives its server connections to another client after each transaction.
+    /// A pooler that reassigns its server connections after each transaction.
     TransactionPooler {
-        /// What it does with named prepared statements.
+        /// The treatment of named prepared statements.
         statements: NamedStatements,
     },
-    /// A pooler that gives its server connections to another client after each statement. No transaction can run.
+    /// A pooler that reassigns its server connections after each statement. No transaction can run.
     StatementPooler,
 }
 
-/// What a pooler does with named prepared statements.
+/// A pooler's treatment of named prepared statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NamedStatements {
-    /// It gives them names of its own and prepares them on each server connection that needs them.
+    /// It renames them and prepares them on each server connection that needs them.
     Followed,
-    /// It lets the clients' names through: two clients that use the same name for different statements get errors, or each
-    /// other's statement without any error.
+    /// It passes the clients' names through. Two clients that use one name for different statements
+    /// get errors, or each other's statement without an error.
     Mixed,
 }
 
-/// What a pooler is refused with that the configuration does not name.
+/// The remedy for a pooler that the configuration does not declare.
 pub(crate) const UNDECLARED: &str = "a pooler in transaction mode stands before the server, and \
     the configuration does not say so: set DB_POOLER=transaction";
 
 impl Between {
-    /// Why a configuration that says `pooler` must not be used here; none when it may.
+    /// Returns the reason why a configuration with this `pooler` must not be used here; `None` when
+    /// it may.
     #[must_use]
     pub const fn objection(self, pooler: Pooler) -> Option<&'static str> {
         match (self, pooler) {
@@ -58,11 +59,12 @@ impl Between {
     }
 }
 
-/// Finds out whether a pooler stands between us and the server, and what it does, over two connections. To be called as an
-/// application starts; it leaves nothing behind.
+/// Detects a pooler between the client and the server, and its mode, over two connections. Call it
+/// when an application starts; it leaves nothing behind.
 ///
-/// A pooler in session mode that serves others at the same time cannot be told from one in transaction mode that happened
-/// to keep its two clients apart in each of 8 rounds; PgBouncer, which gives the last connection first, never does.
+/// A pooler in session mode that serves other clients at the same time looks like one in
+/// transaction mode that happened to keep its two clients apart in each of 8 rounds. PgBouncer
+/// assigns the last used connection first, so it never does that.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The questions that a pooler's behaviour answers.
+//! The experiments that reveal a pooler's mode.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,11 +7,12 @@ use super::NamedStatements;
 use crate::connection::{DirectConnection, TextRow};
 use crate::error::{DatabaseError, sqlstate};
 
-/// For how long two clients may give each other's server connection away: enough for a pooler that takes turns among a few.
+/// The number of rounds in which two clients may receive each other's server connection: enough for
+/// a pooler that rotates among a few.
 const ROUNDS: usize = 8;
 
-/// How long the second client's statement may run before the first one's transaction ends. A pool of one connection answers
-/// the second client only after that.
+/// The time for which the second client's statement runs before the first client's transaction
+/// ends. A pool of one connection answers the second client only after that.
 const OVERLAP: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub(super) async fn process_id(connection: &DirectConnection) -> Result<i32, Dat
     last_process_id(&rows)
 }
 
-/// Whether the clients' server processes change, or are ever the same.
+/// Observes whether the clients' server processes change, or are ever the same.
 pub(super) async fn sharing(
     first: &DirectConnection,
     second: &DirectConnection,
@@ -40,7 +41,7 @@ pub(super) async fn sharing(
             .await;
         let begun = match begun {
             Ok(rows) => last_process_id(&rows)?,
-            // PgBouncer refuses it by name in this mode: 08P01, protocol violation.
+            // PgBouncer in this mode refuses `BEGIN` with 08P01, protocol violation.
             Err(DatabaseError::Server(error)) if error.sqlstate == sqlstate::PROTOCOL_VIOLATION => {
                 return Ok(Sharing::Statement);
             }
@@ -71,8 +72,8 @@ pub(super) async fn sharing(
     Ok(Sharing::None)
 }
 
-/// Under which name the server knows a statement that the driver has named. Inside a transaction, so that the same backend
-/// that prepared it lists it, and forgets it again.
+/// Determines the name under which the server knows a statement that the driver has named. Runs in
+/// a transaction, so that the backend that prepared it also lists and deallocates it.
 pub(super) async fn named_statements(
     connection: &DirectConnection,
 ) -> Result<NamedStatements, DatabaseError> {
@@ -84,7 +85,8 @@ pub(super) async fn named_statements(
         .await?;
     connection.run(&statement).await?;
     let names = connection.simple_query(LIST).await?;
-    // The server is asked to forget it before the transaction ends, and so before anybody else can get its backend.
+    // The driver deallocates the statement before the transaction ends, and so before another
+    // client can get its backend.
     drop(statement);
     connection.simple_query("COMMIT").await?;
     let mixed = names
@@ -98,7 +100,7 @@ pub(super) async fn named_statements(
     })
 }
 
-/// The driver counts its statements: `s0`, `s1` and so on.
+/// Returns true for a name of the driver, which counts its statements: `s0`, `s1` and so on.
 fn is_name_of_the_driver(name: &str) -> bool {
     name.strip_prefix('s').is_some_and(|number| {
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
