@@ -1,4 +1,4 @@
-//! Reads a configuration from variables of the environment.
+//! Reads a configuration from the environment.
 
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use crate::pool::AutoSize;
 pub(super) fn read(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<DatabaseConfig, ConfigError> {
-    // An empty variable counts as unset: that is how most deployment tools switch one off.
+    // An empty variable counts as unset, because most deployment tools unset a variable that way.
     let variable = |name: &str| {
         let value = variable(name).filter(|value| !value.is_empty())?;
-        // Kubernetes sets DB_PORT=tcp://10.0.0.1:5432 in every pod beside a service that is called db.
+        // Kubernetes sets DB_PORT=tcp://10.0.0.1:5432 in every pod beside a service that is called
+        // db.
         if name == "DB_PORT" && value.contains("://") {
             tracing::warn!("DB_PORT={value} is Kubernetes' own and no port; it counts as unset");
             return None;
@@ -101,7 +102,7 @@ fn location(variable: &impl Fn(&str) -> Option<String>) -> Result<DatabaseConfig
     Ok(config)
 }
 
-/// One port for all hosts, or one for each.
+/// Reads one port for all hosts, or one for each.
 fn ports(text: &str) -> Result<Vec<u16>, ConfigError> {
     text.split(',')
         .map(|port| match port.trim().parse::<u16>() {

@@ -1,45 +1,46 @@
 use thiserror::Error;
 
-/// What is wrong with a configuration. Names the field or variable, and its value unless it is secret.
+/// The error of a configuration. It names the field or variable, and its value unless that is
+/// secret.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A part that has no default is not there.
+    /// A required field has no value.
     #[error("{field} is missing")]
     Missing {
         /// The field, or the variable of the environment.
         field: String,
     },
-    /// A value that cannot be used.
+    /// A value is not valid.
     #[error("{field} is not {expected}: {value:?}")]
     Invalid {
         /// The field, or the variable of the environment.
         field: String,
-        /// What was given.
+        /// The value.
         value: String,
-        /// What can be used instead.
+        /// The valid values.
         expected: String,
     },
-    /// The URL as a whole cannot be read. The URL itself is not shown, since it may hold a password.
+    /// The URL cannot be parsed. The URL itself is not shown, since it may contain a password.
     #[error("the database URL cannot be read: {reason}")]
     Url {
-        /// What is wrong.
+        /// The fault of the URL.
         reason: String,
     },
-    /// Two sources say where the database is, and nobody could know which one counts.
+    /// Two sources name the database, and neither has precedence.
     #[error("both {first} and {second} are set; unset one")]
     Ambiguous {
-        /// One variable.
+        /// The first variable.
         first: String,
-        /// The other.
+        /// The second variable.
         second: String,
     },
-    /// The file of trusted authorities cannot be used.
+    /// The file of trusted certificate authorities cannot be used.
     #[error("the root certificates in {source_name} cannot be used: {reason}")]
     RootCertificate {
         /// The file, or the operating system's store.
         source_name: String,
-        /// What is wrong.
+        /// The fault of the source.
         reason: String,
     },
 }

@@ -1,6 +1,6 @@
-//! The names that a configuration is read from. docs/configuration.md lists the same; a test compares them.
+//! The names of options and variables. docs/configuration.md lists the same; a test compares them.
 
-/// The options of a URL that are obeyed. libpq's others are refused by name.
+/// The supported options of a URL. Other options of libpq are rejected by name.
 pub(crate) const URL_KEYS: &[&str] = &[
     "application_name",
     "channel_binding",
@@ -17,7 +17,7 @@ pub(crate) const URL_KEYS: &[&str] = &[
     "user",
 ];
 
-/// The variables of the environment that are obeyed.
+/// The supported variables of the environment.
 #[cfg(test)]
 pub(crate) const VARIABLES: &[&str] = &[
     "DATABASE_URL",

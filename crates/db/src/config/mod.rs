@@ -1,4 +1,4 @@
-//! The configuration of a pool: where the server is, who we are, and every limit.
+//! The configuration of a pool: its servers, its role, and every limit.
 
 mod environment;
 mod error;
@@ -18,10 +18,10 @@ pub use target::{AuthMethods, ChannelBinding, TargetSessionAttrs};
 
 use crate::pool::{ANSWER_GRACE, AutoSize};
 
-/// Where the server is, who connects, and every limit of the pool.
+/// The servers, the role, and every limit of a pool.
 ///
-/// Made from a URL ([`DatabaseConfig::from_url`]) or from the environment ([`DatabaseConfig::from_environment`]), then
-/// changed field by field where needed. `Debug` hides the password.
+/// Create it from a URL ([`DatabaseConfig::from_url`]) or from the environment
+/// ([`DatabaseConfig::from_environment`]), then change single fields. `Debug` hides the password.
 ///
 /// # Example
 ///
@@ -38,94 +38,103 @@ use crate::pool::{ANSWER_GRACE, AutoSize};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DatabaseConfig {
-    /// Hosts in the order in which they are tried: names, addresses, or folders of Unix sockets (beginning with `/`).
+    /// The hosts in the order in which they are tried: names, addresses, or folders of Unix sockets
+    /// (beginning with `/`).
     pub hosts: Vec<String>,
     /// A port for each host, or one for all.
     pub ports: Vec<u16>,
-    /// The database's name.
+    /// The name of the database.
     pub database: String,
-    /// The role that connects.
+    /// The role that logs in.
     pub user: String,
     password: Option<Secret>,
-    /// libpq's file of passwords, read at each connect where no password is given. The environment
-    /// names it by `PGPASSFILE`, or it is `.pgpass` in the home folder.
+    /// libpq's password file, read at each connect where no password is given. The environment
+    /// names it by `PGPASSFILE`; the default is `.pgpass` in the home folder.
     pub passfile: Option<PathBuf>,
-    /// A role to act as from the start of each connection (`SET ROLE`), such as `neobank_app`.
+    /// The role that each session acts as from its start (`SET ROLE`), such as `neobank_app`.
     pub role: Option<String>,
-    /// Shown in `pg_stat_activity` and in the server's log; at most 63 bytes.
+    /// The name in `pg_stat_activity` and in the server's log; at most 63 bytes.
     pub application_name: String,
-    /// Connections opened at the start and kept when idle.
+    /// The number of connections that are opened at the start and kept when idle.
     pub pool_min: usize,
-    /// Connections at most; at least 1.
+    /// The highest number of connections; at least 1.
     pub pool_max: usize,
-    /// Callers that may wait for a connection at a time; any further one gets
+    /// The highest number of waiting callers; any further one gets
     /// [`DatabaseError::PoolOverloaded`](crate::DatabaseError) at once.
     pub waiters_max: usize,
-    /// Whether the pool finds its size by itself between `pool_min` and `pool_max`, and how. Without it, it may always be
-    /// as large as `pool_max`.
+    /// The automatic sizing between `pool_min` and `pool_max`. Without it, the size is `pool_max`.
     pub auto_size: Option<AutoSize>,
-    /// How long a caller waits for a connection before it gets [`DatabaseError::PoolTimeout`](crate::DatabaseError).
+    /// The longest wait for a connection, after which the caller gets
+    /// [`DatabaseError::PoolTimeout`](crate::DatabaseError).
     pub acquire_timeout: Duration,
-    /// How long opening a connection to one address of a host may take.
+    /// The longest time to open a connection to one address of a host.
     pub connect_timeout: Duration,
-    /// The kind of server that is wanted, where there are several.
+    /// The wanted kind of server, where there are several.
     pub target_session_attrs: TargetSessionAttrs,
-    /// Whether the proof of the password is bound to the server's certificate.
+    /// The binding of the password's proof to the server's certificate.
     pub channel_binding: ChannelBinding,
-    /// How the server may ask who connects. Without it: SCRAM only, and with verified TLS every method.
+    /// The authentication methods that the server may use. Without it: SCRAM only, and with
+    /// verified TLS every method.
     pub require_auth: Option<AuthMethods>,
-    /// An idle connection above `pool_min` is closed after this long.
+    /// The time after which an idle connection above `pool_min` is closed.
     pub idle_timeout: Duration,
     /// The server's limit on one statement.
     pub statement_timeout: Duration,
     /// The server's limit on one wait for a lock.
     pub lock_timeout: Duration,
-    /// The server's limit on a transaction that does nothing.
+    /// The server's limit on an idle transaction.
     pub idle_in_transaction_timeout: Duration,
-    /// How long `COMMIT` may take before its outcome counts as unknown.
+    /// The longest wait for the answer to `COMMIT`, after which its outcome is unknown.
     pub commit_timeout: Duration,
-    /// How long a connection that a dropped future left behind may take to come back clean before it is closed.
+    /// The longest recovery of a connection that a dropped future left behind, after which it is
+    /// closed.
     pub recovery_timeout: Duration,
-    /// With `true`, [`Database::connect`](crate::Database::connect) fails when a setting of the
-    /// server, the database or the role can make a read or a write untrue
-    /// ([`Harm::Truth`](crate::Harm)). A program that inspects a broken database sets `false`.
+    /// Makes [`Database::connect`](crate::Database::connect) fail when a setting of the server, the
+    /// database or the role makes reads or writes untrustworthy ([`Harm::Truth`](crate::Harm)). A
+    /// program that inspects a broken database sets `false`.
     pub refuse_hostile_settings: bool,
-    /// How the connection is protected.
+    /// The protection of the connection.
     pub tls: TlsMode,
-    /// What stands between us and the server.
+    /// The pooler between the client and the server.
     pub pooler: Pooler,
 }
 
-/// How a connection is protected. There is no mode that encrypts without knowing to whom, or that falls back to plain.
+/// The protection of a connection. No mode encrypts without verifying the server, and none falls
+/// back to plain text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsMode {
-    /// Plain. The default for Unix sockets and for loopback addresses, and refused for none: a private network may do.
+    /// No encryption. The default for Unix sockets and loopback addresses, and allowed for every
+    /// host: a private network may suffice.
     Disable,
-    /// TLS 1.2 or newer; the server's certificate must be trusted and carry its name. The default for every other host.
+    /// TLS 1.2 or newer with a trusted certificate that carries the server's name. The default for
+    /// every other host.
     VerifyFull {
-        /// A PEM file of the authorities to trust; without one, those that the operating system trusts.
+        /// A PEM file of the trusted authorities; without one, those of the operating system.
         root_certificate: Option<PathBuf>,
     },
 }
 
-/// What stands between us and the server.
+/// The pooler between the client and the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pooler {
-    /// Nothing, or a pooler in session mode: timeouts are set as the connection starts, statements are prepared once.
+    /// None, or a pooler in session mode: timeouts are set at the start of the session, and
+    /// statements are prepared once.
     None,
-    /// PgBouncer in transaction mode: no session state; timeouts are set in each transaction, nothing stays prepared.
+    /// PgBouncer in transaction mode: no session state; timeouts are set in each transaction, and
+    /// nothing stays prepared.
     Transaction,
 }
 
 impl DatabaseConfig {
-    /// A configuration from `postgresql://user:password@host:port/database?application_name=…&sslmode=…`.
+    /// Parses `postgresql://user:password@host:port/database?application_name=…&sslmode=…`.
     ///
-    /// Options of the URL, each with libpq's meaning: `sslmode` (`disable` or `verify-full`), `sslrootcert`,
-    /// `application_name`, `connect_timeout` (in seconds), `host` and `port` (for Unix sockets: `host=/folder`), `user`,
-    /// `password`, `dbname`, `target_session_attrs`, `channel_binding`, `require_auth`. Any other is refused by name;
-    /// docs/configuration.md lists them all.
+    /// The options of the URL have libpq's meanings: `sslmode` (`disable` or `verify-full`),
+    /// `sslrootcert`, `application_name`, `connect_timeout` (in seconds), `host` and `port` (for
+    /// Unix sockets: `host=/folder`), `user`, `password`, `passfile`, `dbname`,
+    /// `target_session_attrs`, `channel_binding`, `require_auth`. Any other option is rejected by
+    /// name; docs/configuration.md lists them all.
     ///
     /// # Errors
     ///
@@ -134,12 +143,14 @@ impl DatabaseConfig {
         url::parse(url)
     }
 
-    /// A configuration from the environment: `DATABASE_URL`, or `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and
-    /// `DB_PASSWORD`; and in both cases the limits `DB_POOL_MIN`, `DB_POOL_MAX`, `DB_POOL_WAITERS_MAX`, `DB_ACQUIRE_TIMEOUT`,
-    /// `DB_CONNECT_TIMEOUT`, `DB_IDLE_TIMEOUT`, `DB_STATEMENT_TIMEOUT`, `DB_LOCK_TIMEOUT`,
-    /// `DB_IDLE_IN_TRANSACTION_TIMEOUT`, `DB_COMMIT_TIMEOUT`, `DB_POOL_AUTO_SIZE` (durations such as `500ms` or `2s`), `DB_APPLICATION_NAME`,
-    /// `DB_ROLE`, `DB_TLS_MODE` (`disable`, `verify-full`), `DB_TLS_ROOT_CERTIFICATE` and `DB_POOLER` (`none`,
-    /// `transaction`).
+    /// Reads the environment: `DATABASE_URL`, or `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and
+    /// `DB_PASSWORD`. In both cases also the limits `DB_POOL_MIN`, `DB_POOL_MAX`,
+    /// `DB_POOL_WAITERS_MAX`, `DB_ACQUIRE_TIMEOUT`, `DB_CONNECT_TIMEOUT`, `DB_IDLE_TIMEOUT`,
+    /// `DB_STATEMENT_TIMEOUT`, `DB_LOCK_TIMEOUT`, `DB_IDLE_IN_TRANSACTION_TIMEOUT`,
+    /// `DB_COMMIT_TIMEOUT` and `DB_POOL_AUTO_SIZE` (durations such as `500ms` or `2s`), and
+    /// `DB_APPLICATION_NAME`, `DB_ROLE`, `DB_TLS_MODE` (`disable`, `verify-full`),
+    /// `DB_TLS_ROOT_CERTIFICATE`, `DB_TARGET_SESSION_ATTRS`, `DB_CHANNEL_BINDING`,
+    /// `DB_REQUIRE_AUTH`, `DB_POOLER` (`none`, `transaction`), `PGPASSFILE` and `HOME`.
     ///
     /// # Errors
     ///
@@ -171,21 +182,21 @@ impl DatabaseConfig {
         environment::read(variable)
     }
 
-    /// The same configuration with a password.
+    /// Sets the password.
     #[must_use]
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(Secret::new(password));
         self
     }
 
-    /// The same configuration, acting as another role.
+    /// Sets the role that each session acts as.
     #[must_use]
     pub fn with_role(mut self, role: impl Into<String>) -> Self {
         self.role = Some(role.into());
         self
     }
 
-    /// Holds every field against its limits, as [`Database::connect`](crate::Database::connect) does first.
+    /// Validates every field, as [`Database::connect`](crate::Database::connect) does first.
     ///
     /// # Errors
     ///
@@ -234,7 +245,8 @@ impl DatabaseConfig {
                 "at most 63 bytes",
             ));
         }
-        // PostgreSQL takes this for "no other role", so the session would have its own role's privileges.
+        // PostgreSQL reads this as "no other role", so the session would have the login role's
+        // privileges.
         if self
             .role
             .as_deref()
@@ -254,7 +266,8 @@ impl DatabaseConfig {
         self.durations()
             .into_iter()
             .try_for_each(|(field, duration)| {
-                // PostgreSQL holds its timeouts as milliseconds in 32 bits, and takes 0 for "no limit".
+                // PostgreSQL stores its timeouts as milliseconds in 32 bits, and reads 0 as "no
+                // limit".
                 match duration.as_millis() {
                     1..=2_147_483_647 => Ok(()),
                     _ => Err(ConfigError::invalid(
@@ -304,18 +317,18 @@ impl DatabaseConfig {
         }
     }
 
-    /// The limit of the resolution of a commit whose answer was lost: the sum of the limit of an idle transaction and the
-    /// limit of a wait for a lock. After that time the server has ended an abandoned session, and waits for its locks are
-    /// over.
+    /// Returns the limit of an in-doubt resolution: the sum of `idle_in_transaction_timeout` and
+    /// `lock_timeout`. After that time the server has ended an abandoned session, and waits for its
+    /// locks are over.
     #[must_use]
     pub fn in_doubt_limit(&self) -> Duration {
         self.idle_in_transaction_timeout
             .saturating_add(self.lock_timeout)
     }
 
-    /// How long the answer to a statement is waited for that travels with its commit, from the call on: a connection, the
-    /// statement, five seconds for the way, and the commit. A server that has not answered by then does not answer, and its
-    /// connection is closed.
+    /// Returns the longest time from a call to the answer of a statement with its commit: the wait
+    /// for a connection, the statement, five seconds of grace, and the commit. After that time the
+    /// client closes the connection.
     #[must_use]
     pub fn silence_limit(&self) -> Duration {
         self.acquire_timeout
@@ -324,7 +337,7 @@ impl DatabaseConfig {
             .saturating_add(self.commit_timeout)
     }
 
-    /// How the server may ask who connects.
+    /// Returns the authentication methods that the server may use.
     pub(crate) fn allowed_auth_methods(&self) -> AuthMethods {
         self.require_auth.unwrap_or(match self.tls {
             TlsMode::Disable => AuthMethods::without_tls(),
@@ -337,7 +350,7 @@ impl DatabaseConfig {
         self.password.as_ref().map(Secret::expose)
     }
 
-    /// The password for one of the servers: the given one, or that of the file of passwords.
+    /// Returns the password for one of the servers: the given one, or that of the password file.
     pub(crate) fn password_for(&self, host: &str, port: u16) -> Option<Secret> {
         self.password.clone().or_else(|| {
             let login = passfile::Login {
@@ -378,10 +391,10 @@ impl DatabaseConfig {
     }
 }
 
-/// The longest duration that PostgreSQL's own settings hold.
+/// The longest duration that PostgreSQL's settings can store.
 const NO_LIMIT: Duration = Duration::from_millis(2_147_483_647);
 
-/// Whether a host is this machine: a Unix socket's folder, or a loopback name or address.
+/// Returns true for this machine: a Unix socket's folder, or a loopback name or address.
 fn is_local(host: &str) -> bool {
     host.starts_with('/')
         || host == "localhost"

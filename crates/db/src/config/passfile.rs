@@ -1,10 +1,10 @@
-//! libpq's file of passwords: lines of `host:port:database:user:password`.
+//! libpq's password file: lines of `host:port:database:user:password`.
 
 use std::path::Path;
 
 use crate::config::Secret;
 
-/// Where a password is wanted for.
+/// The login whose password is looked up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Login<'a> {
     pub(crate) host: &'a str,
@@ -13,8 +13,8 @@ pub(crate) struct Login<'a> {
     pub(crate) user: &'a str,
 }
 
-/// The password of the first line that fits. A file that others may read is passed over with a
-/// warning, as libpq does; one that is not there, without.
+/// Returns the password of the first matching line. Skips a file that others may read with a
+/// warning, as libpq does, and a missing file silently.
 pub(crate) fn find(file: &Path, login: Login<'_>) -> Option<Secret> {
     let text = match read(file) {
         Ok(text) => text,
@@ -44,7 +44,7 @@ fn read(file: &Path) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&std::fs::read(file)?).into_owned())
 }
 
-/// The password of the first line of a text that fits.
+/// Returns the password of the first matching line of a text.
 fn password(text: &str, login: Login<'_>) -> Option<String> {
     let port = login.port.to_string();
     let is_socket = login.host.starts_with('/');
@@ -67,7 +67,7 @@ fn password(text: &str, login: Login<'_>) -> Option<String> {
         })
 }
 
-/// A field of a line.
+/// A field of a line: a pattern for one part of a login.
 #[derive(Debug, PartialEq, Eq)]
 enum Field {
     Any,
@@ -83,7 +83,8 @@ impl Field {
     }
 }
 
-/// The field up to the next bare colon, and what is behind that; nothing where there is none.
+/// Reads the field up to the next unescaped colon, and the rest of the line; `None` without a
+/// colon.
 fn take(line: &str) -> (Field, Option<&str>) {
     let mut text = String::new();
     let mut characters = line.char_indices();
@@ -105,7 +106,7 @@ fn take(line: &str) -> (Field, Option<&str>) {
     (Field::Text(text), None)
 }
 
-/// The last field, in which a colon needs no backslash.
+/// Reads the last field, in which a colon needs no backslash.
 fn take_all(line: &str) -> String {
     let mut text = String::new();
     let mut characters = line.chars();
@@ -191,7 +192,7 @@ mod tests {
         assert!(find(&std::env::temp_dir(), LOGIN).is_none());
     }
 
-    /// As `psql`'s users write a field: every colon and backslash behind a backslash.
+    /// Escapes a field as `psql`'s users do: a backslash before every colon and backslash.
     fn written(field: &str) -> String {
         field.replace('\\', r"\\").replace(':', r"\:")
     }

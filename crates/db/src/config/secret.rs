@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A text that never shows: not in `Debug`, not in an error, not in a log.
+/// A secret text that `Debug`, errors and logs never show.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 

@@ -1,16 +1,16 @@
-//! libpq's options about which server is taken and how it is authenticated.
+//! libpq's options for the choice of a server and its authentication.
 
 use super::ConfigError;
 
-/// The kind of server that a connection is kept to; libpq's `target_session_attrs`.
+/// The kind of server that a connection requires; libpq's `target_session_attrs`.
 ///
-/// The server is asked as libpq asks it: by the parameters `in_hot_standby` and `default_transaction_read_only`, which
-/// it reports at the start and after each change.
+/// The client checks it as libpq does: by the parameters `in_hot_standby` and
+/// `default_transaction_read_only`, which the server reports at the start and after each change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TargetSessionAttrs {
-    /// A primary where one of the hosts is one, otherwise the first host that answers. The default. libpq's default is
-    /// `any`, which gives a writer a standby when that stands first.
+    /// A primary where one of the hosts is one, otherwise the first host that answers. The default.
+    /// libpq's default is `any`, which gives a writer a standby when that is listed first.
     #[default]
     PreferPrimary,
     /// The first host that answers.
@@ -27,7 +27,7 @@ pub enum TargetSessionAttrs {
     PreferStandby,
 }
 
-/// What a server is, as it reports itself.
+/// The role of a server, as it reports itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServerRole {
     pub(crate) in_recovery: bool,
@@ -54,12 +54,12 @@ impl TargetSessionAttrs {
         })
     }
 
-    /// Whether a second round over the hosts may take any server.
+    /// Returns true when a second round over the hosts may take any server.
     pub(crate) const fn is_preference(self) -> bool {
         matches!(self, Self::PreferPrimary | Self::PreferStandby)
     }
 
-    /// Why a server is not the kind that is wanted; `None` when it is.
+    /// Returns the reason why a server is not of the wanted kind; `None` when it is.
     pub(crate) const fn objection(self, server: ServerRole) -> Option<&'static str> {
         let may_write = !server.in_recovery && !server.read_only;
         match self {
@@ -74,7 +74,7 @@ impl TargetSessionAttrs {
     }
 }
 
-/// The ways in which the server may ask who connects; libpq's `require_auth`.
+/// The authentication methods that the server may use; libpq's `require_auth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthMethods {
     none: bool,
@@ -84,7 +84,8 @@ pub struct AuthMethods {
 }
 
 impl AuthMethods {
-    /// What is allowed where the server's certificate was not verified: nothing that gives the password away.
+    /// Returns the methods for a server whose certificate was not verified: those that do not
+    /// reveal the password.
     #[must_use]
     pub const fn without_tls() -> Self {
         Self {
@@ -95,7 +96,7 @@ impl AuthMethods {
         }
     }
 
-    /// Every method that this crate knows.
+    /// Returns every method that this crate knows.
     #[must_use]
     pub const fn all() -> Self {
         Self {
@@ -106,7 +107,7 @@ impl AuthMethods {
         }
     }
 
-    /// Reads libpq's list, such as `scram-sha-256` or `!password,!md5`.
+    /// Parses libpq's list, such as `scram-sha-256` or `!password,!md5`.
     pub(super) fn read(field: &str, text: &str) -> Result<Self, ConfigError> {
         let wrong = || {
             ConfigError::invalid(
@@ -139,7 +140,8 @@ impl AuthMethods {
         Ok(methods)
     }
 
-    /// Why a server's demand is not answered, by its code in the protocol; `None` when it may be.
+    /// Returns the reason against an authentication request, by its code in the protocol; `None`
+    /// when it is allowed.
     pub(crate) const fn objection(self, code: i32) -> Option<&'static str> {
         match code {
             0 if !self.none => Some(
@@ -162,16 +164,16 @@ impl AuthMethods {
     }
 }
 
-/// Whether the proof of the password is bound to the server's certificate; libpq's `channel_binding`.
+/// The binding of the password's proof to the server's certificate; libpq's `channel_binding`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChannelBinding {
-    /// Never.
+    /// The client never binds the proof.
     Disable,
-    /// Where the server offers it. The default.
+    /// The client binds the proof where the server offers it. The default.
     #[default]
     Prefer,
-    /// Always; without it the connection is refused.
+    /// The client always binds the proof, and refuses a connection that does not allow it.
     Require,
 }
 

@@ -186,7 +186,8 @@ fn environment_names_what_is_wrong() {
     }
 }
 
-/// A password with a bare `/`, `?`, `@` or `#` ends the part before it somewhere else than its owner thinks.
+/// A password with an unescaped `/`, `?`, `@` or `#` ends the part before it at another place than
+/// intended.
 #[test]
 fn no_part_of_a_password_shows_wherever_it_was_cut() {
     for password in [
@@ -230,7 +231,7 @@ fn the_role_none_is_not_a_role() {
     assert!(config.validate().unwrap_err().to_string().contains("role"));
 }
 
-/// The first cell of each row of the table under a heading.
+/// Returns the first cell of each row of the table under a heading.
 fn documented(heading: &str) -> Vec<String> {
     let text = include_str!("../../../../docs/configuration.md");
     let section = text.split(heading).nth(1).unwrap();
@@ -300,7 +301,7 @@ fn options_of_libpq_mean_what_they_mean_there() {
         read("target_session_attrs=read-write").target_session_attrs,
         TargetSessionAttrs::ReadWrite
     );
-    // An option's name inside another's value is no option.
+    // The name of an option within another's value is not an option.
     let config = read("application_name=xsslmode=disable");
     assert_ne!(config.tls, TlsMode::Disable);
 }
@@ -318,7 +319,7 @@ fn hosts_of_the_environment_are_read_like_those_of_a_url() {
     let config = variables("1,2").unwrap();
     assert_eq!(config.hosts, ["127.0.0.1", "::1"]);
     assert_eq!(config.ports, [1, 2]);
-    // Kubernetes' own, beside a service that is called db.
+    // Kubernetes sets this beside a service that is called db.
     let config = variables("tcp://10.0.0.1:6543").unwrap();
     assert_eq!(config.ports, [5432]);
     let config = from(&[
@@ -326,7 +327,7 @@ fn hosts_of_the_environment_are_read_like_those_of_a_url() {
         ("DB_PORT", "tcp://10.0.0.1:6543"),
         ("PGPASSFILE", "/run/secrets/pgpass"),
         ("HOME", "/home/teller"),
-        // Another database that a shell's variables name.
+        // libpq's variables for another database are not read.
         ("PGHOST", "elsewhere.example"),
         ("PGDATABASE", "elsewhere"),
     ])

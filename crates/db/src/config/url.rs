@@ -1,4 +1,4 @@
-//! Reads `postgresql://user:password@host:port/database?option=value`.
+//! Parses `postgresql://user:password@host:port/database?option=value`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{
     AuthMethods, ChannelBinding, ConfigError, DatabaseConfig, TargetSessionAttrs, TlsMode, keys,
 };
 
-/// The parts of a URL before defaults are filled in.
+/// The parts of a URL before the defaults are filled in.
 #[derive(Default)]
 struct Parts {
     user: Option<String>,
@@ -33,7 +33,8 @@ pub(super) fn parse(url: &str) -> Result<DatabaseConfig, ConfigError> {
         .ok_or_else(|| ConfigError::url("it must begin with postgresql://"))?;
     let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = location.split_once('/').unwrap_or((location, ""));
-    // A bare / or ? in a password ends the part before it, and what follows would be shown as a port or an option.
+    // An unescaped / or ? in a password ends the part before it, and the rest would be shown as a
+    // port or an option.
     if database.contains('@') {
         return Err(cut_password());
     }
@@ -54,7 +55,8 @@ fn read(authority: &str, database: &str, query: &str) -> Result<DatabaseConfig, 
     if !database.is_empty() {
         parts.database = Some(decode("database", database)?);
     }
-    // The last @ ends the user's part, so that a password with a bare @ is not taken for a host and shown in an error.
+    // The last @ ends the credentials, so that a password with an unescaped @ is not read as a host
+    // and shown in an error.
     let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     read_credentials(&mut parts, credentials)?;
     read_hosts(&mut parts, hosts)?;
@@ -65,13 +67,13 @@ fn read(authority: &str, database: &str, query: &str) -> Result<DatabaseConfig, 
     finish(parts)
 }
 
-/// The mode and the file of `sslmode` and `sslrootcert`, or of the variables that are named like them.
+/// Returns the TLS mode of `sslmode` and `sslrootcert`, or of the variables with the same meaning.
 pub(super) fn tls_mode(
     field: &str,
     mode: Option<&str>,
     root_certificate: Option<String>,
 ) -> Result<Option<TlsMode>, ConfigError> {
-    // As in libpq, `system` is no file but the authorities that the operating system trusts.
+    // As in libpq, `system` is not a file but the operating system's trusted authorities.
     let system = root_certificate.as_deref() == Some("system");
     let root_certificate = root_certificate.filter(|_| !system);
     match mode {
@@ -110,7 +112,7 @@ fn read_credentials(parts: &mut Parts, credentials: &str) -> Result<(), ConfigEr
 fn read_hosts(parts: &mut Parts, hosts: &str) -> Result<(), ConfigError> {
     for host in hosts.split(',').filter(|host| !host.is_empty()) {
         let (name, port) = match host.strip_prefix('[') {
-            // An IPv6 address stands in brackets, since it has colons of its own.
+            // An IPv6 address is in brackets, because it contains colons.
             Some(bracketed) => {
                 let (address, port) = bracketed.split_once(']').ok_or_else(|| {
                     ConfigError::invalid("host", host, "an address with its closing bracket")
@@ -165,7 +167,7 @@ fn read_option(parts: &mut Parts, name: &str, value: String) -> Result<(), Confi
     Ok(())
 }
 
-/// As libpq: seconds, and without a limit where it is zero or less.
+/// Parses seconds as libpq does: zero or less means no limit.
 fn connect_timeout(text: &str) -> Result<Duration, ConfigError> {
     let seconds: i32 = text
         .trim()
@@ -181,7 +183,7 @@ fn finish(parts: Parts) -> Result<DatabaseConfig, ConfigError> {
     let user = parts.user.ok_or_else(|| {
         ConfigError::missing("user (no operating system account is taken for it)")
     })?;
-    // As everywhere in PostgreSQL, the database is named like the user unless it is given.
+    // As everywhere in PostgreSQL, the database defaults to the user's name.
     let database = parts.database.unwrap_or_else(|| user.clone());
     let hosts = if parts.hosts.is_empty() {
         vec!["localhost".to_owned()]

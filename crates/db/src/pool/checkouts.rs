@@ -1,4 +1,4 @@
-//! Who has connections now, since when, and what for.
+//! The open checkouts: connections in use, since when, and their statements.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -8,32 +8,33 @@ use std::time::{Duration, Instant};
 use super::event::ConnectionId;
 use super::pattern::Pattern;
 
-/// Somebody who has a connection.
+/// A connection in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkout {
-    /// Which connection.
+    /// The number of the connection.
     pub connection: ConnectionId,
-    /// The place in the source that took it, as `file:line:column`.
+    /// The place in the source that checked it out, as `file:line:column`.
     pub taken_at: String,
-    /// For how long it has been held.
+    /// The time since the checkout.
     pub held: Duration,
-    /// The pattern of the statement that runs, or ran last; without values. `None` when none was sent.
+    /// The pattern of the statement that runs or ran last, without values. `None` when none was
+    /// sent.
     pub statement: Option<Arc<str>>,
-    /// For how long that statement has been running; `None` when it has been answered.
+    /// The time for which that statement has been running; `None` after its answer.
     pub running: Option<Duration>,
-    /// Whether its owner has let go of it, and it is being rolled back.
+    /// True when the caller has dropped the connection and the pool is rolling it back.
     pub recovering: bool,
 }
 
-/// Everybody who has a connection.
+/// All open checkouts.
 #[derive(Debug, Default)]
 pub(crate) struct Checkouts {
     held: Mutex<BTreeMap<u64, Arc<ActiveCheckout>>>,
     next: std::sync::atomic::AtomicU64,
 }
 
-/// One connection that is held.
+/// One open checkout.
 #[derive(Debug)]
 pub(crate) struct ActiveCheckout {
     key: u64,
@@ -46,7 +47,7 @@ pub(crate) struct ActiveCheckout {
 #[derive(Debug, Default)]
 struct StatementActivity {
     last: Option<Arc<Pattern>>,
-    /// How many run now, and since when the oldest does.
+    /// The number of running statements; `since` is the start of the oldest.
     running: usize,
     since: Option<Instant>,
     recovering: bool,
@@ -70,15 +71,15 @@ impl Checkouts {
         checkout
     }
 
-    /// Lets one go, and tells for how long it was held.
+    /// Removes a checkout, and returns how long it lasted.
     pub(crate) fn give_back(&self, checkout: &ActiveCheckout) -> Duration {
         self.lock().remove(&checkout.key);
         checkout.since.elapsed()
     }
 
-    /// Those that have held a connection for at least this long, the longest first, at most so many.
+    /// Returns the checkouts that are at least this old, the oldest first, up to a number.
     pub(crate) fn longer_than(&self, threshold: Duration, at_most: usize) -> Vec<Checkout> {
-        // They are in the order in which they were taken.
+        // The keys are in the order of the checkouts.
         let held: Vec<_> = self
             .lock()
             .values()

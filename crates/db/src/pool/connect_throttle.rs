@@ -1,4 +1,4 @@
-//! How fast connections are opened: never all at once, and slower while the server refuses.
+//! The throttle on new connections: a few at once, and fewer while the server refuses them.
 
 use crate::jitter::jitter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,46 +9,49 @@ use tokio::time::Instant;
 
 use crate::error::DatabaseError;
 
-/// Connections that are being opened at a time. A server that comes back is not met by everybody at once.
+/// The highest number of connections that are being opened at once. It protects a server that has
+/// just come back.
 const AT_ONCE: usize = 4;
-/// The pause after the first failure; it doubles with each, up to the longest, and about half of it is left to jitter.
+/// The pause after the first failure. It doubles with each failure up to `PAUSE_LONGEST`; half of
+/// it is random.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
 
-/// Tells when a connection may be opened.
+/// A throttle that admits the opening of connections.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectThrottle {
     state: Mutex<ThrottleState>,
-    /// Told when trying again is worth while: a connection came back, or one more may be opened.
+    /// Notified when another attempt is worthwhile: a connection was returned, or another one may
+    /// be opened.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct ThrottleState {
     opening: usize,
-    /// How often in a row opening has failed.
+    /// The number of consecutive failures.
     failures: u32,
     not_before: Option<Instant>,
     last_failure: Option<DatabaseError>,
 }
 
-/// The right to open one connection.
+/// The permit to open one connection.
 #[derive(Debug)]
 pub(crate) struct ConnectPermit<'a> {
     throttle: &'a ConnectThrottle,
 }
 
-/// Not now.
+/// The refusal to open a connection now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectDeferred {
-    /// When to ask again at the latest; `None` when others have to finish first.
+    /// The latest time for the next attempt; `None` when other openings have to finish first.
     pub(crate) retry_at: Option<Instant>,
 }
 
 impl ConnectThrottle {
     pub(crate) fn start(&self) -> Result<ConnectPermit<'_>, ConnectDeferred> {
         let mut state = self.lock();
-        // After a failure one connection tells whether the server is back.
+        // After a failure, a single attempt probes whether the server is back.
         let at_once = if state.failures == 0 { AT_ONCE } else { 1 };
         if state.opening >= at_once {
             return Err(ConnectDeferred { retry_at: None });
@@ -60,17 +63,18 @@ impl ConnectThrottle {
         Ok(ConnectPermit { throttle: self })
     }
 
-    /// Waits until asking again is worth while. Made before asking, so that nothing is missed in between.
+    /// Waits until another attempt is worthwhile. Create this future before an attempt, so that no
+    /// notification is missed.
     pub(crate) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.changed.notified()
     }
 
-    /// A connection came back, so that somebody may need not open one.
+    /// Notifies one waiting caller, which may take the returned connection instead of opening one.
     pub(crate) fn connection_came_back(&self) {
         self.changed.notify_one();
     }
 
-    /// Why the last connection could not be opened; `None` since one could.
+    /// Returns the failure of the last opening; `None` after a success.
     pub(crate) fn last_failure(&self) -> Option<DatabaseError> {
         self.lock().last_failure.clone()
     }
@@ -87,7 +91,7 @@ impl ConnectPermit<'_> {
         state.not_before = None;
         state.last_failure = None;
         drop(state);
-        // Three more may start beside the one that `drop` tells.
+        // Three more may begin besides the one that `drop` notifies.
         for _ in 1..AT_ONCE {
             self.throttle.changed.notify_one();
         }
@@ -110,7 +114,8 @@ impl Drop for ConnectPermit<'_> {
     }
 }
 
-/// Between a half and the whole of 20 ms, 40 ms, … up to a second; `jitter` goes from 0 to 1023.
+/// Returns between a half and the whole of 20 ms, 40 ms, … up to one second; `jitter` is from 0 to
+/// 1023.
 fn pause(failures: u32, jitter: u32) -> Duration {
     let doubled = 1_u32 << failures.saturating_sub(1).min(10);
     let longest = PAUSE_FIRST.saturating_mul(doubled).min(PAUSE_LONGEST);
@@ -130,7 +135,7 @@ mod tests {
             ConnectDeferred { retry_at: None }
         );
         let notified = throttle.changed();
-        // A future that is dropped while it opens gives its place back.
+        // A future that is dropped while it opens a connection releases its permit.
         drop(opening);
         notified.await;
         assert!(throttle.start().is_ok());

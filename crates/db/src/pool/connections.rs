@@ -1,4 +1,4 @@
-//! The connections of a pool, and how one is taken and comes back.
+//! The connections of a pool, and their checkout and return.
 
 use std::panic::Location;
 use std::pin::pin;
@@ -23,8 +23,9 @@ use crate::tls::Connector;
 
 /// The connections of one pool. Cheap to clone.
 ///
-/// The store underneath has room for `pool_max` connections; the semaphore in front of it decides how many there are. The
-/// store's own resizing is not used: it does not lower the limit while fewer connections exist than the new size allows.
+/// The store has room for `pool_max` connections, and the semaphore in front of it limits how many
+/// there are. The store's own resizing is not used, because it does not lower the limit while fewer
+/// connections exist than the new size allows.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     store: Pool<Manager>,
@@ -34,7 +35,7 @@ pub(crate) struct Connections {
     config: Arc<DatabaseConfig>,
 }
 
-/// As [`Connections`], without keeping them open.
+/// A weak reference to [`Connections`], which does not keep them open.
 #[derive(Debug)]
 pub(crate) struct WeakConnections {
     store: WeakPool<Manager>,
@@ -44,8 +45,8 @@ pub(crate) struct WeakConnections {
     config: Arc<DatabaseConfig>,
 }
 
-/// A connection that somebody has, and the right to have it. Dropped, it goes back to the pool, which will close it
-/// unless it is clean.
+/// A connection in use, with its permit. Dropped, it returns to the pool, which closes it unless it
+/// is clean.
 pub(crate) struct CheckedOut {
     /// Both are taken out only at the end.
     object: Option<Object<Manager>>,
@@ -55,7 +56,7 @@ pub(crate) struct CheckedOut {
     connect_throttle: Arc<ConnectThrottle>,
 }
 
-/// How many connections there are.
+/// The number of connections in the store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored {
     pub(crate) open: usize,
@@ -63,7 +64,7 @@ pub(crate) struct Stored {
 }
 
 impl Connections {
-    /// No connection is opened yet.
+    /// Creates a pool without opening a connection.
     pub(crate) fn new(config: Arc<DatabaseConfig>, size: usize) -> Result<Self, DatabaseError> {
         let monitor = Monitor::new();
         let connect_throttle = Arc::new(ConnectThrottle::default());
@@ -76,10 +77,10 @@ impl Connections {
         let store = Pool::builder(manager)
             .max_size(config.pool_max)
             .wait_timeout(Some(config.acquire_timeout))
-            // Opening has its own limit for each host.
+            // Opening has its own timeout for each address.
             .create_timeout(None)
             .recycle_timeout(Some(config.recovery_timeout))
-            // The connection used last comes first, so that those above the need grow idle and are closed.
+            // Last in, first out: surplus connections become idle and are closed.
             .queue_mode(QueueMode::Lifo)
             .runtime(deadpool::Runtime::Tokio1)
             .build()
@@ -96,7 +97,7 @@ impl Connections {
         })
     }
 
-    /// How connections outside of the pool are opened.
+    /// Returns how connections outside of the pool are protected.
     pub(crate) fn connector(&self) -> &Connector {
         &self.store.manager().connector
     }
@@ -111,7 +112,7 @@ impl Connections {
         }
     }
 
-    /// A connection for whoever is at `location`, until `deadline` if there is one.
+    /// Checks out a connection for the caller at `location`, until `deadline` if there is one.
     pub(crate) async fn take(
         &self,
         location: &'static Location<'static>,
@@ -133,7 +134,7 @@ impl Connections {
             .await
             .map_err(|error| self.acquire_error(error, started.elapsed()))?;
         loop {
-            // Listened to before asking, so that nothing is missed in between.
+            // Registered before the attempt, so that no notification is missed in between.
             let mut changed = pin!(self.connect_throttle.changed());
             changed.as_mut().enable();
             let deferred = match self.store.get().await {
@@ -166,7 +167,8 @@ impl Connections {
             let last = started + limit;
             let until = deferred.retry_at.map_or(last, |at| at.min(last));
             if tokio::time::timeout_at(until, changed).await.is_err() && Instant::now() >= last {
-                // Nothing was the matter with the others' use of the pool; connections could not be opened.
+                // Connections could not be opened; the other callers' use of the pool is not the
+                // cause.
                 let waited = started.elapsed();
                 return Err(match self.connect_throttle.last_failure() {
                     Some(failure) => {
@@ -179,7 +181,7 @@ impl Connections {
         }
     }
 
-    /// Changes how many connections there may be, and closes idle ones that are too many. Returns what is in force.
+    /// Changes the size, and closes surplus idle connections. Returns the sizes before and after.
     pub(crate) fn resize(&self, size: usize) -> (usize, usize) {
         let to = size.clamp(1, self.config.pool_max);
         let from = self.semaphore.status().size;
@@ -209,7 +211,7 @@ impl Connections {
         self.store.close();
     }
 
-    /// Closes connections that have been idle for too long, down to `keep`.
+    /// Closes connections that were idle for longer than `idle_timeout`, down to `keep`.
     pub(crate) fn close_unused(&self, idle_timeout: Duration, keep: usize) {
         let mut may_close = self.stored().open.saturating_sub(keep);
         drop(self.close_idle(CloseReason::Unused, |connection| {
@@ -234,7 +236,7 @@ impl Connections {
         removed
     }
 
-    /// What a caller is told that the semaphore did not let in.
+    /// Converts the semaphore's error to the caller's.
     fn acquire_error(&self, error: AcquireError, waited: Duration) -> DatabaseError {
         if error == AcquireError::Closed {
             return DatabaseError::PoolClosed;
@@ -275,7 +277,7 @@ impl Connections {
 }
 
 impl WeakConnections {
-    /// `None` when the last owner of the pool is gone.
+    /// Returns the pool; `None` after its last owner is gone.
     pub(crate) fn upgrade(&self) -> Option<Connections> {
         Some(Connections {
             store: self.store.upgrade()?,
@@ -305,7 +307,8 @@ impl CheckedOut {
         self.object.as_deref_mut()
     }
 
-    /// Gives the place in the pool back at once and closes the socket; the server rolls back what was open.
+    /// Frees the slot in the pool at once and closes the socket; the server rolls the transaction
+    /// back.
     pub(crate) fn close(mut self, reason: CloseReason) {
         if let Some(object) = self.object.take() {
             close(object, reason);
@@ -316,7 +319,8 @@ impl CheckedOut {
 impl Drop for CheckedOut {
     fn drop(&mut self) {
         self.monitor.given_back(&self.checkout);
-        // First the connection, then the permit: whoever gets the permit finds the connection.
+        // The connection precedes the permit, so that the next holder of the permit finds the
+        // connection.
         match (self.object.take(), self.permit.take()) {
             (Some(object), Some(permit)) => {
                 if let Some(surplus) = permit.give_back(object, drop) {

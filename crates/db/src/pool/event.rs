@@ -1,4 +1,4 @@
-//! What happens to connections, told to whoever listens.
+//! The events of a pool.
 
 use std::time::Duration;
 
@@ -6,91 +6,93 @@ use tokio::sync::broadcast;
 
 use super::sizing::Reason;
 
-/// Events kept for a listener that is slow; older ones are lost to it.
+/// The number of events kept for a slow subscriber; it loses older ones.
 pub(crate) const KEPT: usize = 1024;
 
-/// A connection's number: the first that a pool opened is 1.
+/// The number of a connection; the first that a pool opened is 1.
 pub type ConnectionId = u64;
 
-/// What happened in a pool.
+/// An event of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolEvent {
     /// A connection was opened.
     Opened {
-        /// Which.
+        /// The number of the connection.
         connection: ConnectionId,
-        /// How long that took.
+        /// The time that the opening took.
         took: Duration,
     },
     /// A connection could not be opened.
     OpenFailed {
-        /// What the network or the server said.
+        /// The error of the network or the server.
         reason: String,
     },
-    /// Somebody has the connection now.
+    /// A connection was checked out.
     InUse {
-        /// Which.
+        /// The number of the connection.
         connection: ConnectionId,
-        /// How long the caller waited for it.
+        /// The time that the caller waited for it.
         waited: Duration,
     },
-    /// Nobody has the connection any more.
+    /// A connection was returned.
     Idle {
-        /// Which.
+        /// The number of the connection.
         connection: ConnectionId,
-        /// How long it was held.
+        /// The time for which it was checked out.
         held: Duration,
     },
-    /// The connection was closed.
+    /// A connection was closed.
     Closed {
-        /// Which.
+        /// The number of the connection.
         connection: ConnectionId,
-        /// Why.
+        /// The reason of the closing.
         reason: CloseReason,
-        /// How long it was open.
+        /// The time for which it was open.
         age: Duration,
     },
-    /// A caller got no connection within its limit.
+    /// A caller got no connection within its timeout.
     TimedOut {
-        /// How long it waited.
+        /// The time that it waited.
         waited: Duration,
     },
     /// The size of the pool was changed.
     Resized {
-        /// Connections at most, before.
+        /// The size before, in connections.
         from: usize,
-        /// Connections at most, from now on.
+        /// The size after, in connections.
         to: usize,
-        /// Why, when the pool did it by itself.
+        /// The reason, where the pool sized itself; `None` for a call of
+        /// [`Database::resize`](crate::Database::resize).
         reason: Option<Reason>,
     },
 }
 
-/// Why a connection was closed.
+/// The reason why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The pool was closed, or its last owner is gone.
     PoolClosed,
-    /// Nobody needed it for longer than [`idle_timeout`](crate::DatabaseConfig::idle_timeout).
+    /// It was idle for longer than [`idle_timeout`](crate::DatabaseConfig::idle_timeout).
     Unused,
     /// The pool was made smaller.
     AboveSize,
-    /// It broke, or the server ended it.
+    /// The connection broke, or the server ended it.
     Broken,
-    /// The server did not answer, or did not roll back, within the limit.
+    /// The server did not answer, or did not roll back, within
+    /// [`recovery_timeout`](crate::DatabaseConfig::recovery_timeout).
     NotRecovered,
-    /// The server is not, or is no longer, of the kind that the configuration wants, such as a primary.
+    /// The server is not, or no longer, of the wanted kind, such as a primary.
     WrongServer,
 }
 
-/// The events of a pool from now on. A listener that is slow loses the oldest.
+/// A subscription to the events of a pool. A slow subscriber loses the oldest events.
 #[derive(Debug)]
 pub struct PoolEvents(pub(crate) broadcast::Receiver<PoolEvent>);
 
 impl PoolEvents {
-    /// The next event; `None` when the pool is gone.
+    /// Waits for the next event; `None` after the pool is gone.
     pub async fn next(&mut self) -> Option<PoolEvent> {
         loop {
             match self.0.recv().await {
@@ -101,7 +103,7 @@ impl PoolEvents {
         }
     }
 
-    /// The next event that has happened already; `None` when there is none.
+    /// Returns the next event without waiting; `None` when there is none.
     pub fn try_next(&mut self) -> Option<PoolEvent> {
         loop {
             match self.0.try_recv() {
@@ -114,7 +116,7 @@ impl PoolEvents {
 }
 
 impl CloseReason {
-    /// A short name for logs and metrics, such as `above_size`.
+    /// Returns a short name for logs and metrics, such as `above_size`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

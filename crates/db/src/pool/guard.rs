@@ -1,4 +1,4 @@
-//! A connection while somebody has it, and how it comes back.
+//! A pooled connection while it is checked out, and its recovery afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -13,38 +13,39 @@ use crate::config::DatabaseConfig;
 use crate::connection::Connection;
 use crate::error::{DatabaseError, ErrorClass, ServerError};
 
-/// How much longer than the server's own limit the client waits, so that the server's answer wins.
+/// The time beyond the server's own timeout for which the client waits, so that the server's error
+/// arrives first.
 pub(crate) const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
-/// The same for the owner's own deadline.
+/// The time beyond the caller's deadline for which the client waits.
 pub(crate) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 
-/// A connection that its owner has for a while.
+/// A connection that a caller has checked out.
 ///
-/// It goes back to the pool only when the server has said that no transaction is open. Otherwise, so after an error, a
-/// panic or a dropped future, it is recovered in the background: what it runs is cancelled, the transaction is rolled
-/// back, and if that takes longer than the limit the connection is closed. Either way its place in the pool is free
-/// again within the limit.
+/// It returns to the pool only after the server has confirmed that no transaction is open. After an
+/// error, a panic or a dropped future it is recovered in the background: its statement is
+/// cancelled, its transaction is rolled back, and if that exceeds the recovery timeout the
+/// connection is closed. In each case its slot in the pool is free within the timeout.
 pub(crate) struct PooledConnection {
     /// Taken out only by `drop`.
     checked_out: Option<CheckedOut>,
     state: AtomicU8,
     statements_in_flight: AtomicUsize,
     statements_sent: AtomicUsize,
-    /// How long an answer is waited for: the server's own limit and some grace.
+    /// The longest wait for an answer: the server's statement timeout plus the grace.
     answer_limit: Duration,
-    /// The owner's own.
+    /// The deadline of the caller.
     deadline: Option<Instant>,
     config: Arc<DatabaseConfig>,
 }
 
-/// The server has said that no transaction is open.
+/// The server has confirmed that no transaction is open.
 const CLEAN: u8 = 0;
 /// A transaction may be open.
 const DIRTY: u8 = 1;
-/// `COMMIT` has been sent: it must not be cancelled.
+/// `COMMIT` has been sent, and must not be cancelled.
 const COMMITTING: u8 = 2;
-/// The server does not answer: only closing helps.
+/// The server does not answer; the connection can only be closed.
 const BROKEN: u8 = 3;
 
 impl PooledConnection {
@@ -81,8 +82,9 @@ impl PooledConnection {
         self.checked_out().connection()
     }
 
-    /// A statement that is about to be sent. It is counted under its pattern when the result is dropped: as answered after
-    /// [`RunningStatement::answered`], else as given up.
+    /// Registers a statement that is about to be sent. When the result is dropped, the statement is
+    /// counted under its pattern: as answered after [`RunningStatement::answered`], otherwise as
+    /// abandoned.
     pub(crate) fn statement(&self, sql: &str) -> RunningStatement {
         let checked_out = self.checked_out();
         checked_out.monitor.statement(&checked_out.checkout, sql)
@@ -96,7 +98,7 @@ impl PooledConnection {
         &self.config
     }
 
-    /// Waits longer for answers, where the server's own limit is set longer too.
+    /// Extends the wait for answers, where the server's statement timeout is longer too.
     pub(crate) fn wait_at_least(&mut self, statement_timeout: Duration) {
         self.answer_limit = self
             .answer_limit
@@ -107,12 +109,12 @@ impl PooledConnection {
         self.until_deadline(self.answer_limit)
     }
 
-    /// How long the answer to a commit is waited for.
+    /// Returns the longest wait for the answer to a commit.
     pub(crate) fn commit_limit(&self) -> Duration {
         self.until_deadline(self.config.commit_timeout)
     }
 
-    /// How long the answer to a statement is waited for that travels with its commit.
+    /// Returns the longest wait for the answer to a statement with a pipelined or implicit commit.
     pub(crate) fn written_limit(&self) -> Duration {
         self.until_deadline(self.answer_limit.saturating_add(self.config.commit_timeout))
     }
@@ -127,11 +129,11 @@ impl PooledConnection {
         }
     }
 
-    /// What is left until the owner's deadline; `None` without one.
+    /// Returns the time until the caller's deadline; `None` without one.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError::DeadlineExceeded`] when nothing is left.
+    /// [`DatabaseError::DeadlineExceeded`] when the deadline has passed.
     pub(crate) fn time_left(&self, before: &str) -> Result<Option<Duration>, DatabaseError> {
         let Some(deadline) = self.deadline else {
             return Ok(None);
@@ -143,7 +145,7 @@ impl PooledConnection {
         Ok(Some(left))
     }
 
-    /// How many statements were sent so far.
+    /// Returns the number of statements that were sent.
     pub(crate) fn statements_sent(&self) -> usize {
         self.statements_sent.load(Ordering::Acquire)
     }
@@ -152,7 +154,8 @@ impl PooledConnection {
         self.state.store(DIRTY, Ordering::Release);
     }
 
-    /// The server has answered everything that was sent, but a transaction may be open.
+    /// Records that the server has answered everything that was sent, while a transaction may be
+    /// open.
     pub(crate) fn mark_answered(&self) {
         self.statements_in_flight.store(0, Ordering::Release);
         self.state.store(DIRTY, Ordering::Release);
@@ -162,7 +165,8 @@ impl PooledConnection {
         self.state.store(COMMITTING, Ordering::Release);
     }
 
-    /// The server has answered that no transaction is open, and with it everything that was sent before.
+    /// Records that the server has confirmed that no transaction is open, and thereby answered
+    /// everything that was sent.
     pub(crate) fn mark_clean(&self) {
         self.statements_in_flight.store(0, Ordering::Release);
         self.state.store(CLEAN, Ordering::Release);
@@ -172,7 +176,7 @@ impl PooledConnection {
         self.state.store(BROKEN, Ordering::Release);
     }
 
-    /// Waits for the answer to a statement, within the server's limit for it and some grace.
+    /// Waits for the answer to a statement, within the server's timeout and the grace.
     pub(crate) async fn answer<T>(
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -180,13 +184,14 @@ impl PooledConnection {
         self.answer_within(self.answer_limit(), statement).await
     }
 
-    /// As [`PooledConnection::answer`], within another limit.
+    /// As [`PooledConnection::answer`], with another limit.
     pub(crate) async fn answer_within<T>(
         &self,
         limit: Duration,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseError> {
-        // When this future is dropped before the answer, the count stays up and `drop` knows that something still runs.
+        // When this future is dropped before the answer, the count stays up, and `drop` knows that
+        // a statement still runs.
         self.statements_in_flight.fetch_add(1, Ordering::AcqRel);
         self.statements_sent.fetch_add(1, Ordering::AcqRel);
         let answer = tokio::time::timeout(limit, statement).await;
@@ -205,7 +210,7 @@ impl PooledConnection {
         }
     }
 
-    /// The deadline, where it is the cause of an error.
+    /// Replaces an error by `DeadlineExceeded`, where the deadline is its cause.
     fn late(&self, error: DatabaseError) -> DatabaseError {
         let passed = self
             .deadline
@@ -230,13 +235,13 @@ impl PooledConnection {
         }
     }
 
-    /// What a failed statement means for the connection.
+    /// Converts the driver's error, and records its consequences for the connection.
     fn failure(&self, error: &tokio_postgres::Error) -> DatabaseError {
         let failure = DatabaseError::from_driver(error);
         match failure {
             DatabaseError::ConnectionLost { .. } => {
                 self.mark_broken();
-                // The server may have told its reason before anybody asked.
+                // The server may have reported its reason before the statement was sent.
                 match self.connection().end() {
                     Some(end) if failure.server().is_none() => end,
                     _ => failure,
@@ -276,7 +281,8 @@ impl Drop for PooledConnection {
                 let limit = self.config.recovery_timeout;
                 match tokio::runtime::Handle::try_current() {
                     Ok(runtime) => drop(runtime.spawn(recover(checked_out, cancel, limit))),
-                    // Without a runtime nobody can ask the server, so nobody may have the connection again.
+                    // Without a runtime the pool cannot query the server, so the connection must
+                    // not be used again.
                     Err(_) => checked_out.close(CloseReason::NotRecovered),
                 }
             }
@@ -298,7 +304,8 @@ async fn recover(checked_out: CheckedOut, cancel: bool, limit: Duration) {
         if cancel {
             checked_out.connection().cancel().await?;
         }
-        // The answers come in order, so the one to ROLLBACK is the last: nothing else is under way after it.
+        // The server answers in order, so the answer to ROLLBACK is the last: nothing else is in
+        // flight after it.
         checked_out
             .connection()
             .client()
@@ -324,7 +331,7 @@ async fn recover(checked_out: CheckedOut, cancel: bool, limit: Duration) {
     }
 }
 
-/// The server has said that no transaction is open.
+/// Returns a connection to the pool, after the server has confirmed that no transaction is open.
 fn give_back(mut checked_out: CheckedOut) {
     if let Some(connection) = checked_out.connection_mut() {
         connection.clean = true;

@@ -1,16 +1,18 @@
-//! Durations, counted in buckets.
+//! Histograms of durations.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Buckets for each doubling, so that a bucket's bounds differ by an eighth at most.
+/// The number of buckets in each doubling, so that the bounds of a bucket differ by an eighth at
+/// most.
 const PARTS: u32 = 8;
-/// 2^32 microseconds are 71 minutes; what is longer goes into the last bucket.
+/// The number of doublings: 2^32 microseconds are 71 minutes; longer durations count in the last
+/// bucket.
 const DOUBLINGS: u32 = 32;
 const BUCKETS: usize = (PARTS * (DOUBLINGS - 2)) as usize;
 
-/// Counts durations from one microsecond on, in buckets that grow by an eighth at most. It never waits: every count is an
-/// atomic of its own, since one is made for each connection that is taken.
+/// A histogram of durations from one microsecond, in buckets that grow by an eighth at most. Each
+/// bucket is an atomic counter, because a duration is recorded at every checkout and must not wait.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     buckets: Box<[AtomicU64]>,
@@ -18,7 +20,7 @@ pub(crate) struct Histogram {
     max: AtomicU64,
 }
 
-/// What a histogram held at one moment.
+/// The content of a histogram at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Durations {
     buckets: Vec<u64>,
@@ -58,31 +60,32 @@ impl Histogram {
 }
 
 impl Durations {
-    /// How many there were.
+    /// Returns the number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
-    /// All of them together.
+    /// Returns the sum of the durations.
     #[must_use]
     pub fn sum(&self) -> Duration {
         Duration::from_micros(self.microseconds)
     }
 
-    /// Their mean; zero when there was none.
+    /// Returns the mean of the durations; zero when there is none.
     #[must_use]
     pub fn mean(&self) -> Duration {
         Duration::from_micros(self.microseconds.checked_div(self.count()).unwrap_or(0))
     }
 
-    /// The longest since the pool was opened.
+    /// Returns the longest duration since the pool was opened.
     #[must_use]
     pub fn max(&self) -> Duration {
         Duration::from_micros(self.max)
     }
 
-    /// What this many of a hundred did not exceed, at most an eighth too high; zero when there was none.
+    /// Returns the duration that `percent` of 100 do not exceed, at most an eighth too high; zero
+    /// when there is none.
     #[must_use]
     pub fn percentile(&self, percent: u32) -> Duration {
         let count = self.count();
@@ -100,8 +103,8 @@ impl Durations {
         Duration::ZERO
     }
 
-    /// Upper bounds, and how many were at most as long: the cumulative buckets that metrics systems take. Bounds between
-    /// which nothing lies are left out.
+    /// Returns upper bounds and the number of durations up to each: the cumulative buckets that
+    /// metrics systems take. Empty buckets are left out.
     pub fn cumulative(&self) -> impl Iterator<Item = (Duration, u64)> {
         let mut seen = 0;
         self.buckets
@@ -114,7 +117,8 @@ impl Durations {
             })
     }
 
-    /// What was counted since an earlier look. The longest is the longest of all time, since it cannot be subtracted.
+    /// Returns the durations that were recorded after an earlier snapshot. The longest is that of
+    /// all time, because it cannot be subtracted.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -132,7 +136,7 @@ impl Durations {
     }
 }
 
-/// 0 to 7 have a bucket each; then each doubling has eight.
+/// Returns the bucket of a duration. 0 to 7 have a bucket each; each doubling above has eight.
 fn bucket_of(microseconds: u64) -> usize {
     let parts = u64::from(PARTS);
     let place = if microseconds < parts {
@@ -145,7 +149,7 @@ fn bucket_of(microseconds: u64) -> usize {
     usize::try_from(place).map_or(BUCKETS - 1, |place| place.min(BUCKETS - 1))
 }
 
-/// The largest number of microseconds in a bucket.
+/// Returns the largest number of microseconds in a bucket.
 fn upper_bound(bucket: usize) -> u64 {
     let parts = u64::from(PARTS);
     let bucket = bucket as u64;

@@ -1,4 +1,4 @@
-//! A number that goes up and down, averaged over time.
+//! A level that goes up and down, averaged over time.
 
 #![expect(
     clippy::float_arithmetic,
@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A level and what it was since somebody last asked.
+/// A level, and its mean and maximum since the last reading.
 #[derive(Debug)]
 pub(crate) struct Level {
     now: usize,
@@ -17,7 +17,7 @@ pub(crate) struct Level {
     changed: Instant,
 }
 
-/// What a level was over a while.
+/// The mean and the maximum of a level over a window of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LevelWindow {
     pub(crate) mean: f64,
@@ -44,7 +44,7 @@ impl Level {
         self.max = self.max.max(level);
     }
 
-    /// What it was over the time since this was last called, which `elapsed` tells.
+    /// Returns the level over the time since the last call, whose length is `elapsed`.
     pub(crate) fn take(&mut self, at: Instant, elapsed: Duration) -> LevelWindow {
         self.add_area(at);
         let area = std::mem::take(&mut self.area);

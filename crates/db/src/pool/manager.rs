@@ -1,4 +1,4 @@
-//! Opens and checks connections for the pool.
+//! The opening of connections for the pool, and their check at a checkout.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use crate::connection::Connection;
 use crate::error::DatabaseError;
 use crate::tls::Connector;
 
-/// An idle connection may have been cut by a firewall or a failover without a word; after this long it is asked first.
+/// The idle time after which a connection is checked before use: a firewall or a failover may have
+/// cut it silently.
 const CHECK_AFTER_IDLE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct Manager {
     pub(crate) connect_throttle: Arc<ConnectThrottle>,
 }
 
-/// Why no connection was opened.
+/// The reason why no connection was opened.
 #[derive(Debug)]
 pub(crate) enum OpenError {
     /// Too many are being opened, or the last attempt failed a moment ago.
@@ -39,7 +40,8 @@ impl managed::Manager for Manager {
     async fn create(&self) -> Result<Connection, OpenError> {
         let permit = self.connect_throttle.start().map_err(OpenError::Deferred)?;
         let started = Instant::now();
-        // On the heap: this future is large, seldom needed, and part of every future that takes a connection.
+        // Boxed: this future is large, rarely needed, and part of every future that checks a
+        // connection out.
         match Box::pin(Connection::open(&self.config, &self.connector)).await {
             Ok(mut connection) => {
                 permit.succeeded();

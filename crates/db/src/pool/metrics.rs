@@ -1,4 +1,4 @@
-//! What a pool counted, under OpenTelemetry's names.
+//! The metrics of a pool, under OpenTelemetry's names.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,41 +9,44 @@ use crate::config::DatabaseConfig;
 use crate::database::PoolStatus;
 use crate::retry::RetryCount;
 
-/// What a pool did since it was opened, and does now.
+/// The metrics of a pool: totals since it was opened, and its present state.
 ///
-/// The names and units are those of OpenTelemetry's semantic conventions for database client connections
-/// (`db.client.connection.*`, in development as of version 1.30). The values are here as fields, as a list for any
-/// metrics library ([`PoolMetrics::measurements`]), and as Prometheus' text ([`PoolMetrics::to_prometheus`]).
+/// The names and units are those of OpenTelemetry's semantic conventions for database client
+/// connections (`db.client.connection.*`, in development as of version 1.30). The values are
+/// available as fields, as a list for any metrics library ([`PoolMetrics::measurements`]), and in
+/// Prometheus' text format ([`PoolMetrics::to_prometheus`]).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PoolMetrics {
-    /// The pool's name: the configuration's `application_name`.
+    /// The name of the pool: the configuration's `application_name`.
     pub pool_name: String,
     /// `db.client.connection.count` in the state `used`.
     pub used: usize,
     /// `db.client.connection.count` in the state `idle`.
     pub idle: usize,
-    /// `db.client.connection.max`: the size in force.
+    /// `db.client.connection.max`: the size in force, in connections.
     pub max: usize,
-    /// `db.client.connection.idle.min`.
+    /// `db.client.connection.idle.min`: the configuration's `pool_min`.
     pub idle_min: usize,
-    /// `db.client.connection.idle.max`: as many as may be open, since none is closed before `idle_timeout`.
+    /// `db.client.connection.idle.max`: the size in force, because no connection is closed before
+    /// `idle_timeout`.
     pub idle_max: usize,
-    /// `db.client.connection.pending_requests`: callers that wait.
+    /// `db.client.connection.pending_requests`: the number of callers that wait.
     pub pending_requests: usize,
-    /// `db.client.connection.timeouts`: callers that got none within their limit, or were sent away.
+    /// `db.client.connection.timeouts`: the number of callers that timed out or were rejected.
     pub timeouts: u64,
-    /// `db.client.connection.create_time`: how long opening a connection took.
+    /// `db.client.connection.create_time`: the time to open a connection.
     pub create_time: Durations,
-    /// `db.client.connection.wait_time`: how long callers waited, those that timed out among them.
+    /// `db.client.connection.wait_time`: the time that callers waited, those that timed out
+    /// included.
     pub wait_time: Durations,
-    /// `db.client.connection.use_time`: how long connections were held.
+    /// `db.client.connection.use_time`: the time from a checkout to the return.
     pub use_time: Durations,
-    /// Statements that were sent.
+    /// The number of statements that were sent.
     pub statements: u64,
-    /// The time of all statements together, from sending to the answer.
+    /// The sum of the times of all statements, from sending to the answer.
     pub statement_time: Duration,
-    /// How often transactions were run again, or given up, by their name and SQLSTATE.
+    /// The retries and failures of transactions, by name and SQLSTATE.
     pub retries: Vec<RetryCount>,
 }
 
@@ -51,25 +54,25 @@ pub struct PoolMetrics {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Measurement {
-    /// Such as `db.client.connection.count`.
+    /// The name, such as `db.client.connection.count`.
     pub name: &'static str,
-    /// As OpenTelemetry writes it, such as `{connection}` or `s`.
+    /// The unit as OpenTelemetry writes it, such as `{connection}` or `s`.
     pub unit: &'static str,
-    /// `db.client.connection.state`: `used` or `idle`; only the count of connections has it.
+    /// `db.client.connection.state`: `used` or `idle`. Only the count of connections has it.
     pub state: Option<&'static str>,
-    /// The value.
+    /// The value, by the kind of the metric.
     pub value: MeasuredValue,
 }
 
-/// A value, by kind.
+/// The value of a metric, by its kind.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MeasuredValue {
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge(u64),
-    /// Only goes up.
+    /// A value that only goes up.
     Counter(u64),
-    /// Durations.
+    /// A distribution of durations.
     Histogram(Durations),
 }
 
@@ -98,8 +101,8 @@ impl PoolMetrics {
         }
     }
 
-    /// Every metric under its OpenTelemetry name. All have the attribute `db.client.connection.pool.name`, whose value is
-    /// [`PoolMetrics::pool_name`].
+    /// Returns every metric under its OpenTelemetry name. All have the attribute
+    /// `db.client.connection.pool.name`, whose value is [`PoolMetrics::pool_name`].
     #[must_use]
     pub fn measurements(&self) -> Vec<Measurement> {
         let gauge = |name, unit, state, value: usize| Measurement {
@@ -158,9 +161,9 @@ impl PoolMetrics {
         ]
     }
 
-    /// The metrics in Prometheus' text format: points become underscores, durations are in seconds, counters end in
-    /// `_total`. Also `neobank_transaction_retries_total` and `neobank_transaction_failures_total` by the transaction's
-    /// name and the SQLSTATE.
+    /// Returns the metrics in Prometheus' text format: dots become underscores, durations are in
+    /// seconds, counters end in `_total`. Includes `neobank_transaction_retries_total` and
+    /// `neobank_transaction_failures_total` by the transaction's name and the SQLSTATE.
     #[must_use]
     pub fn to_prometheus(&self) -> String {
         let mut text = String::new();
@@ -176,7 +179,7 @@ impl PoolMetrics {
             };
             let is_new = described != measurement.name;
             described = measurement.name;
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = match measurement.value {
                 MeasuredValue::Gauge(value) => {
                     describe(&mut text, is_new, &name, "gauge");
@@ -222,7 +225,8 @@ fn escaped(label: &str) -> String {
         .replace('\n', "\\n")
 }
 
-/// The same bounds each time, whatever was measured: Prometheus adds them up by bound.
+/// The bounds of Prometheus' buckets. They are constant, because Prometheus adds buckets up by
+/// bound.
 const BOUNDS_MILLISECONDS: [u64; 13] =
     [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 

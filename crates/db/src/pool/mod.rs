@@ -1,12 +1,15 @@
-//! The pool's own parts: who may have a connection, how many there are, and what is seen of all that.
+//! The parts of a pool: its semaphore, its size, and its statistics.
 //!
-//! * A *semaphore* lets callers in, in the order in which they came, as many at a time as the pool is large. Its size can be
-//!   changed while it is in use: [`Database::resize`](crate::Database::resize).
+//! * A *semaphore* admits callers in the order of their arrival, as many at once as the pool has
+//!   connections. Its size can change while it is in use:
+//!   [`Database::resize`](crate::Database::resize).
 //! * A *monitor* counts and measures: [`Database::metrics`](crate::Database::metrics),
-//!   [`Database::events`](crate::Database::events), [`Database::leak_suspects`](crate::Database::leak_suspects),
+//!   [`Database::events`](crate::Database::events),
+//!   [`Database::leak_suspects`](crate::Database::leak_suspects),
 //!   [`Database::statement_patterns`](crate::Database::statement_patterns).
-//! * [`decide`] says how large the pool is to be; with [`DatabaseConfig::auto_size`](crate::DatabaseConfig::auto_size) it
-//!   is asked every second and obeyed.
+//! * [`decide`] computes the size; with
+//!   [`DatabaseConfig::auto_size`](crate::DatabaseConfig::auto_size) the pool applies its decision
+//!   in every interval.
 //! * [`Sampler`] and [`record_samples`] keep samples in the table `pooling.pool_stats`.
 
 mod checkouts;
@@ -41,7 +44,7 @@ pub(crate) use guard::{ANSWER_GRACE, DEADLINE_GRACE, PooledConnection};
 pub(crate) use monitor::{ConnectionLifetime, Counted, Monitor};
 pub(crate) use sizing::Sizer;
 
-/// A duration for people, in whole milliseconds.
+/// Formats a duration for people, in whole milliseconds.
 fn rounded(duration: std::time::Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     format!("{:?}", std::time::Duration::from_millis(milliseconds))

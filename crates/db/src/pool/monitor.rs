@@ -1,4 +1,4 @@
-//! Everything that is counted about a pool.
+//! The counters and events of a pool.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::pattern::{Pattern, Patterns};
 use super::sizing::Reason;
 use crate::retry::RetryCounts;
 
-/// Counts, measures and tells what happens in a pool.
+/// A monitor that counts, measures and emits the events of a pool.
 #[derive(Debug)]
 pub(crate) struct Monitor {
     events: broadcast::Sender<PoolEvent>,
@@ -30,7 +30,7 @@ pub(crate) struct Monitor {
     next_connection: AtomicU64,
 }
 
-/// What a monitor had counted at one moment.
+/// The counters of a monitor at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counted {
     pub(crate) waits: Durations,
@@ -41,7 +41,7 @@ pub(crate) struct Counted {
     pub(crate) statement_time: Duration,
 }
 
-/// An open connection, from the monitor's side; tells of its end when it is dropped.
+/// The monitor's entry of an open connection. Dropping it emits the event of the closing.
 #[derive(Debug)]
 pub(crate) struct ConnectionLifetime {
     id: ConnectionId,
@@ -50,7 +50,7 @@ pub(crate) struct ConnectionLifetime {
     reason: CloseReason,
 }
 
-/// A statement under way; its end is counted when this is dropped.
+/// A statement in flight. Dropping it counts the statement.
 #[derive(Debug)]
 pub(crate) struct RunningStatement {
     checkout: Arc<ActiveCheckout>,
@@ -166,7 +166,7 @@ impl Monitor {
     }
 
     fn emit(&self, event: PoolEvent) {
-        // Nobody needs to listen.
+        // There may be no subscriber.
         let _ = self.events.send(event);
     }
 }
@@ -176,7 +176,7 @@ impl ConnectionLifetime {
         self.id
     }
 
-    /// Why it will have been closed, should it be closed now.
+    /// Sets the reason that is reported if the connection is closed now.
     pub(crate) fn closing(&mut self, reason: CloseReason) {
         self.reason = reason;
     }
@@ -200,7 +200,7 @@ impl Drop for ConnectionLifetime {
 }
 
 impl RunningStatement {
-    /// The answer has come, whatever it was.
+    /// Records that the server has answered, with a result or an error.
     pub(crate) fn answered(mut self) {
         self.answered = true;
     }

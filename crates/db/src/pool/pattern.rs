@@ -7,28 +7,30 @@ use std::time::Duration;
 
 use crate::executor::{Token, tokens};
 
-/// Patterns kept; statements of any further pattern are counted together.
+/// The highest number of patterns; statements of any further pattern are counted together.
 const PATTERNS_MAX: usize = 500;
-/// Texts whose pattern is remembered, so that a statement need not be read each time.
+/// The highest number of texts whose pattern is cached, so that a statement need not be parsed each
+/// time.
 const TEXTS_MAX: usize = 2000;
-/// The pattern is cut here, in bytes.
+/// The longest pattern, in bytes; longer ones are cut.
 const LENGTH_MAX: usize = 500;
-/// Longer texts are not remembered.
+/// The longest cached text, in bytes.
 const TEXT_LENGTH_MAX: usize = 4000;
 
-/// A kind of statement, and what it cost so far.
+/// A pattern of statements, and their cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatementPattern {
-    /// The text: every value is `?`, a list of values is one `?`, without comments, in single spaces.
+    /// The text: every value or list of values is one `?`; comments are removed, white space is a
+    /// single space.
     pub pattern: Arc<str>,
-    /// How often it ran.
+    /// The number of statements that were answered.
     pub count: u64,
-    /// How often it was given up before its answer.
+    /// The number of statements that were abandoned before their answer.
     pub abandoned: u64,
-    /// The time of all runs together, from sending to the answer.
+    /// The total time of the statements, from sending to the answer.
     pub total: Duration,
-    /// The time of the longest run.
+    /// The time of the longest statement.
     pub max: Duration,
 }
 
@@ -41,7 +43,7 @@ pub(crate) struct Pattern {
     max: AtomicU64,
 }
 
-/// The statements of a pool by pattern, bounded in number.
+/// The patterns of a pool's statements, bounded in number.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
     index: Mutex<PatternIndex>,
@@ -54,12 +56,12 @@ struct PatternIndex {
 }
 
 impl Patterns {
-    /// The pattern of a statement.
+    /// Returns the pattern of a statement.
     pub(crate) fn of(&self, sql: &str) -> Arc<Pattern> {
         if let Some(pattern) = self.lock().by_text.get(sql) {
             return Arc::clone(pattern);
         }
-        // Read without the lock, since that takes as long as the text is.
+        // Parsed without the lock, because that takes time in proportion to the text.
         let normal = normalise(sql);
         let mut index = self.lock();
         let is_full = index.by_pattern.len() >= PATTERNS_MAX;
@@ -76,7 +78,8 @@ impl Patterns {
         );
         if sql.len() <= TEXT_LENGTH_MAX {
             if index.by_text.len() >= TEXTS_MAX {
-                // Statements with their values in the text come here; the frequent ones are back at once.
+                // Statements with their values in the text fill this map; the frequent ones return
+                // to it at once.
                 index.by_text.clear();
             }
             index.by_text.insert(Box::from(sql), Arc::clone(&pattern));
@@ -84,7 +87,7 @@ impl Patterns {
         pattern
     }
 
-    /// Every pattern, those that took most time together first.
+    /// Returns every pattern, ordered by total time, the largest first.
     pub(crate) fn all(&self) -> Vec<StatementPattern> {
         let mut all: Vec<_> = self
             .lock()
@@ -139,8 +142,8 @@ impl Pattern {
     }
 }
 
-/// The text without its values: literals, numbers and parameters become `?`, lists of them one `?`, lists of rows one row;
-/// comments go, white space becomes one space.
+/// Removes the values from a statement: literals, numbers and parameters become `?`, a list of them
+/// one `?`, a list of rows one row. Comments are removed, and white space becomes one space.
 fn normalise(sql: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for token in tokens(sql) {
@@ -148,7 +151,7 @@ fn normalise(sql: &str) -> String {
             Token::Word(word) => words.push(word.to_owned()),
             Token::Quoted(name) => words.push(format!("\"{name}\"")),
             Token::Symbol(symbol) => words.push(symbol.to_string()),
-            // `1.5` is read as two numbers around a point, and `'it''s'` as two texts.
+            // The lexer reads `1.5` as two numbers around a dot, and `'it''s'` as two literals.
             Token::Literal => match words.as_slice() {
                 [.., before] if before == "?" => {}
                 [.., before, point] if before == "?" && point == "." => {
@@ -165,7 +168,7 @@ fn normalise(sql: &str) -> String {
     spaced(&words)
 }
 
-/// `?, ?` is one value, and `(?), (?)` one row.
+/// Reduces `?, ?` to one value, and `(?), (?)` to one row.
 fn collapse(words: &mut Vec<String>) {
     let ends_with = |words: &[String], end: &[&str]| {
         words.len() >= end.len()
@@ -210,7 +213,7 @@ fn spaced(words: &[String]) -> String {
     text
 }
 
-/// Words in front of a parenthesis that are no function.
+/// Returns true for a word that is not a function before a parenthesis.
 fn takes_space(word: &str) -> bool {
     [
         "in", "values", "as", "and", "or", "not", "exists", "on", "using", "over", "filter",

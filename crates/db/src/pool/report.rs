@@ -1,47 +1,49 @@
-//! What a caller is told that got no connection.
+//! The report for a caller that got no connection.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::checkouts::Checkout;
 
-/// Why there was no connection: who has them, and what to do. No parameter's value is in it.
+/// The reason why there was no connection: the longest checkouts, and advice. Contains no
+/// parameter's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolReport {
-    /// Those that have held a connection longest, five at most.
+    /// The longest checkouts, five at most.
     pub checkouts: Vec<Checkout>,
-    /// What is most likely the matter, and what to do about it.
+    /// The most likely cause, and the remedy.
     pub advice: Advice,
 }
 
-/// What is most likely the matter with a pool whose callers wait.
+/// The most likely cause for which callers of a pool wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
     /// Connections cannot be opened.
     CannotOpen {
-        /// What the network or the server said last.
+        /// The last error of the network or the server.
         reason: String,
     },
-    /// Most connections are held by owners that run no statement: leaked, or held over slow work elsewhere.
+    /// Most connections are checked out by callers that run no statement: leaked, or held over slow
+    /// work elsewhere.
     HeldIdle,
-    /// Most connections run the same kind of statement, which may be waiting for a lock.
+    /// Most connections run the same statement, which may wait for a lock.
     SameStatement {
-        /// Its pattern.
+        /// The pattern of the statement.
         statement: String,
     },
-    /// Most connections are being rolled back, because their owners went away in the middle.
+    /// Most connections are being rolled back, because their callers dropped them.
     Recovering,
     /// Every connection is busy.
     Busy,
 }
 
-/// Checkouts named in a report.
+/// The highest number of checkouts in a report.
 pub(crate) const NAMED: usize = 5;
 
 impl Advice {
-    /// Judges by those that hold a connection.
+    /// Determines the most likely cause from the open checkouts.
     pub(crate) fn for_checkouts(
         checkouts: &[Checkout],
         last_failure: Option<String>,

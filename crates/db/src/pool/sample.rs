@@ -1,4 +1,4 @@
-//! Samples of the pool in the table `pooling.pool_stats`, for a limited time.
+//! Samples of a pool in the table `pooling.pool_stats`, kept for a limited time.
 
 use std::time::Duration;
 
@@ -13,27 +13,26 @@ use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::executor::Executor;
 
-/// Takes samples of one pool; each says what happened since the one before.
+/// A sampler of one pool; each sample covers the time since the one before.
 ///
-/// They are written on a connection of its own: a pool that nobody gets a connection from is the one whose samples matter
-/// most.
+/// It writes on a connection of its own, because the samples of an exhausted pool matter most.
 #[derive(Debug)]
 pub struct Sampler {
     database: Database,
-    /// Opened by the first sample.
+    /// The connection of the sampler, opened by the first sample.
     own: Option<Database>,
     before: Counted,
 }
 
-/// A task that takes samples until this is dropped.
+/// A background task that takes samples until this value is dropped.
 #[derive(Debug)]
 pub struct Recorder(JoinHandle<()>);
 
-/// Rows that one statement deletes at most, so that none takes long.
+/// The highest number of rows that one statement deletes, so that none runs for long.
 const BATCH: u64 = 5000;
 
 impl Sampler {
-    /// The first sample says what happened from now on.
+    /// Creates a sampler whose first sample covers the time from now on.
     #[must_use]
     pub fn new(database: &Database) -> Self {
         Self {
@@ -47,7 +46,7 @@ impl Sampler {
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: what the server refused, or why there was no connection.
+    /// [`DatabaseError`]: the server's error, or the reason why no connection was available.
     pub async fn record(&mut self) -> Result<(), DatabaseError> {
         let now = self.database.counted();
         let status = self.database.status();
@@ -96,7 +95,7 @@ impl Sampler {
         delete_samples(&own, keep).await
     }
 
-    /// A pool of one, named apart so that nobody takes it for the one that is watched.
+    /// Returns a pool of one connection, under a name that distinguishes it from the sampled one.
     async fn own(&mut self) -> Result<Database, DatabaseError> {
         if let Some(own) = &self.own {
             return Ok(own.clone());
@@ -126,14 +125,15 @@ fn mean_milliseconds(time: Duration, statements: u64) -> Option<f64> {
     (statements > 0).then(|| time.as_secs_f64() * 1000.0 / statements as f64)
 }
 
-/// Deletes samples, whatever pool they are of, that are older than `keep`. Returns how many; each statement deletes 5,000
-/// at most.
+/// Deletes samples of every pool that are older than `keep`. Returns the number of deleted rows;
+/// each statement deletes 5,000 at most.
 ///
 /// # Errors
 ///
-/// [`DatabaseError`]: what the server refused, or why there was no connection. What was deleted before stays deleted.
+/// [`DatabaseError`]: the server's error, or the reason why no connection was available. Rows that
+/// were deleted before stay deleted.
 pub async fn delete_samples(database: &Database, keep: Duration) -> Result<u64, DatabaseError> {
-    // By the server's clock, which also wrote the time of each sample.
+    // The age is computed by the server's clock, which also wrote the time of each sample.
     let oldest = Expr::cust_with_values(
         "pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)",
         [keep.as_secs_f64()],
@@ -154,8 +154,8 @@ pub async fn delete_samples(database: &Database, keep: Duration) -> Result<u64, 
     .await
 }
 
-/// Takes a sample in every interval, and deletes those that are older than `keep` once an hour, until the [`Recorder`] is
-/// dropped. A sample that fails is lost, with a line in the log.
+/// Takes a sample in every interval, and deletes samples older than `keep` once an hour, until the
+/// [`Recorder`] is dropped. A sample that fails is lost and logged.
 ///
 /// Must be called on a Tokio runtime.
 #[must_use]

@@ -1,4 +1,4 @@
-//! Who may have a connection: a number of permits that can be changed while it is in use.
+//! A semaphore whose number of permits can change while it is in use.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,59 +8,59 @@ use tokio::sync::oneshot;
 
 use super::level::Level;
 
-/// Gives out permits, at most `size` at a time, in the order in which callers came.
+/// A semaphore that grants at most `size` permits at once, in the order of arrival.
 ///
-/// The size can be changed at any time. A larger one lets waiting callers in at once; a smaller one takes effect as
-/// permits come back, since nobody's permit is taken away. A caller that stops waiting, at whatever point, loses nobody's
-/// permit: one that was handed to it in the meantime goes to the next.
+/// The size can change at any time. A larger one admits waiting callers at once. A smaller one
+/// takes effect as permits are returned; no caller loses its permit. A caller may stop waiting at
+/// any point: a permit that was granted to it in the meantime goes to the next caller.
 #[derive(Debug)]
 pub(crate) struct Semaphore {
     state: Mutex<SemaphoreState>,
-    /// Callers that may wait at a time.
+    /// The highest number of waiting callers.
     waiters_max: usize,
 }
 
-/// The right to have one connection; it goes back when it is dropped.
+/// The permit to use one connection. Dropping it returns it.
 #[derive(Debug)]
 pub(crate) struct Permit {
     /// Taken out only by [`Permit::give_back`] and `drop`.
     semaphore: Option<Arc<Semaphore>>,
 }
 
-/// Why there was no permit.
+/// The reason why no permit was granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AcquireError {
-    /// The semaphore has been closed.
+    /// The semaphore is closed.
     Closed,
-    /// As many callers wait already as may.
+    /// The highest number of callers wait already.
     Overloaded {
-        /// Callers that wait.
+        /// The number of waiting callers.
         waiting: usize,
     },
-    /// The limit of the wait has passed.
+    /// The timeout of the wait has expired.
     TimedOut,
 }
 
-/// What a semaphore is doing at one moment.
+/// The state of a semaphore at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SemaphoreStatus {
-    /// Permits at most.
+    /// The highest number of permits.
     pub(crate) size: usize,
-    /// Permits that are out. More than `size` for a while after the size was lowered.
+    /// The number of granted permits. Above `size` for a while after the size was lowered.
     pub(crate) in_use: usize,
-    /// Callers that wait.
+    /// The number of waiting callers.
     pub(crate) waiting: usize,
 }
 
-/// What happened at a semaphore between two looks at it.
+/// The use of a semaphore over a window of time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SemaphoreWindow {
     pub(crate) elapsed: Duration,
-    /// Permits that were out, averaged over the time.
+    /// The mean number of granted permits.
     pub(crate) in_use_mean: f64,
-    /// The most permits that were out at once.
+    /// The highest number of granted permits.
     pub(crate) in_use_max: usize,
-    /// Callers that waited, averaged over the time.
+    /// The mean number of waiting callers.
     pub(crate) waiting_mean: f64,
 }
 
@@ -70,7 +70,7 @@ struct SemaphoreState {
     closed: bool,
     in_use: Level,
     waiting: Level,
-    /// By the order in which they came.
+    /// The waiting callers in the order of their arrival.
     waiters: BTreeMap<u64, oneshot::Sender<Permit>>,
     next_ticket: u64,
     window_started: Instant,
@@ -93,14 +93,14 @@ impl Semaphore {
         })
     }
 
-    /// Waits for a permit, at most this long.
+    /// Waits for a permit, for `limit` at most.
     pub(crate) async fn acquire(self: &Arc<Self>, limit: Duration) -> Result<Permit, AcquireError> {
         let (mut waiting, receiver) = match self.enter()? {
             Admission::Permit(permit) => return Ok(permit),
             Admission::Wait(waiting, receiver) => (waiting, receiver),
         };
-        // A permit that arrives as this future is dropped, or as the limit passes, is dropped with `receiver` and so goes
-        // to the next.
+        // A permit that arrives while this future is dropped or times out is dropped with
+        // `receiver`, and goes to the next caller.
         let answer = tokio::time::timeout(limit, receiver).await;
         match answer {
             Ok(Ok(permit)) => {
@@ -112,9 +112,10 @@ impl Semaphore {
         }
     }
 
-    /// Changes how many permits there may be, and lets waiting callers in when it is more.
+    /// Changes the number of permits, and admits waiting callers when it grows.
     ///
-    /// `then` runs with the number of connections that may be idle from now on, before anybody else can pass the semaphore.
+    /// `then` runs with the number of connections that may be idle from now on, before any other
+    /// caller can pass the semaphore.
     pub(crate) fn resize<T>(self: &Arc<Self>, size: usize, then: impl FnOnce(usize) -> T) -> T {
         let outcome = {
             let mut state = self.lock();
@@ -125,7 +126,7 @@ impl Semaphore {
         outcome
     }
 
-    /// Refuses everybody from now on, those who wait among them. Permits that are out stay valid.
+    /// Closes the semaphore: waiting and later callers get an error. Granted permits stay valid.
     pub(crate) fn close(&self) {
         let waiters = {
             let mut state = self.lock();
@@ -145,7 +146,7 @@ impl Semaphore {
         }
     }
 
-    /// What happened since this was last called.
+    /// Returns the use since the last call.
     pub(crate) fn take_window(&self) -> SemaphoreWindow {
         let now = Instant::now();
         let mut state = self.lock();
@@ -190,7 +191,7 @@ impl Semaphore {
         ))
     }
 
-    /// Lets the callers in that have waited longest, as many as there are permits for.
+    /// Grants the available permits to the callers that have waited longest.
     fn grant_waiters(self: &Arc<Self>) {
         loop {
             let waiter = {
@@ -206,7 +207,8 @@ impl Semaphore {
                 state.change_in_use(1);
                 waiter
             };
-            // Sent without the lock, because a permit that nobody takes comes back here, and its `drop` takes the lock.
+            // Sent without holding the lock: a permit without a receiver returns here, and its
+            // `drop` takes the lock.
             if let Err(mut refused) = waiter.send(Permit::new(self)) {
                 refused.semaphore = None;
                 self.lock().change_in_use(-1);
@@ -237,8 +239,9 @@ impl Permit {
         }
     }
 
-    /// Gives the permit back together with what it stood for. `keep` takes that when there is still room for it, before
-    /// anybody else can pass the semaphore; else it is returned, to be closed.
+    /// Returns the permit with its connection. `keep` stores the connection while the size allows
+    /// it, before any other caller can pass the semaphore; otherwise the connection is returned, to
+    /// be closed.
     pub(crate) fn give_back<T>(mut self, thing: T, keep: impl FnOnce(T)) -> Option<T> {
         let semaphore = self.semaphore.take()?;
         let surplus = {
@@ -270,7 +273,7 @@ enum Admission {
     Wait(WaiterTicket, oneshot::Receiver<Permit>),
 }
 
-/// A place among those who wait; given up when it is dropped.
+/// A place in the queue of callers; dropping it leaves the queue.
 struct WaiterTicket {
     semaphore: Arc<Semaphore>,
     ticket: Option<u64>,

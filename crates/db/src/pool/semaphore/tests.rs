@@ -36,15 +36,15 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A caller comes and is polled once.
+    /// A caller arrives and is polled once.
     Come,
-    /// One of those who wait is polled again.
+    /// A waiting caller is polled again.
     Poll(usize),
-    /// One of those who wait stops waiting.
+    /// A waiting caller stops waiting.
     Leave(usize),
-    /// One permit comes back.
+    /// A permit is returned.
     Return(usize),
-    /// One permit comes back with its connection.
+    /// A permit is returned with its connection.
     GiveBack(usize),
     Resize(usize),
 }
@@ -120,12 +120,12 @@ proptest! {
             }
             let status = semaphore.status();
             prop_assert_eq!(status.size, size);
-            // A lowered size allows what was out before, and nothing more.
+            // A lowered size keeps the granted permits, and grants no other.
             prop_assert!(status.in_use <= size.max(before), "{:?} {}", status, before);
             before = status.in_use;
             prop_assert!(status.in_use >= held.len());
             prop_assert!(status.in_use <= held.len() + waiting.len());
-            // Nobody waits while there is a permit.
+            // No caller waits while a permit is available.
             prop_assert!(status.waiting == 0 || status.in_use >= size);
         }
         drop((waiting, held));
@@ -204,7 +204,8 @@ async fn a_closed_gate_refuses_those_who_wait_and_those_who_come() {
     assert_eq!(semaphore.status().in_use, 0);
 }
 
-/// R11: 100,000 times taken, waited for, given up, given back and resized, by 16 tasks on several threads.
+/// 100,000 operations on permits (acquire, wait, cancel, return, resize) by 16 tasks on several
+/// threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn permits_are_conserved_in_a_hundred_thousand_operations() {
     const TASKS: usize = 16;
@@ -228,7 +229,7 @@ async fn permits_are_conserved_in_a_hundred_thousand_operations() {
                 }
                 let acquiring = semaphore.acquire(LONG);
                 let outcome = match random % 4 {
-                    // Given up after a few polls.
+                    // Cancelled after a few polls.
                     0 => {
                         let mut acquiring = Box::pin(acquiring);
                         let mut outcome = None;

@@ -1,4 +1,4 @@
-//! The pool asks how it does, and the server how that does, and changes its size by itself.
+//! Automatic sizing: observes the pool and the server, decides, and applies the size.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,22 +13,23 @@ use crate::pool::connections::{Connections, WeakConnections};
 use crate::pool::monitor::Counted;
 use crate::tls::Connector;
 
-/// How a pool finds its size by itself, between `pool_min` and `pool_max`.
+/// The automatic sizing of a pool between `pool_min` and `pool_max`.
 ///
-/// It keeps one connection more to the server, for one short question in each interval.
+/// It uses one more connection to the server, for one short query in each interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AutoSize {
-    /// From one decision to the next; a second is usual. Changes are four intervals apart or more.
+    /// The interval of decisions; one second is usual. Changes are at least four intervals apart.
     pub interval: Duration,
-    /// Processes that share the server's connections in equal parts, this one included. Sessions with the same
-    /// `application_name` count as theirs; all other sessions as somebody else's.
+    /// The number of processes that share the server's connections in equal parts, this one
+    /// included. Sessions with the same `application_name` count as theirs, and all other sessions
+    /// as foreign.
     pub instances: usize,
-    /// Processors of the server, where they are known.
+    /// The number of the server's processors, where it is known.
     pub server_cores: Option<usize>,
 }
 
 impl Default for AutoSize {
-    /// Every second, alone, on a server of unknown size.
+    /// One decision a second, a single instance, and an unknown number of processors.
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(1),
@@ -38,7 +39,7 @@ impl Default for AutoSize {
     }
 }
 
-/// What a pool that finds its size by itself begins with, at most.
+/// The highest initial size of a pool with automatic sizing.
 const FIRST_SIZE: usize = 4;
 
 /// The loop that observes, decides and applies.
@@ -51,8 +52,9 @@ pub(crate) struct Sizer {
     state: SizingState,
 }
 
-/// One row, from what every role may see; cheap, since it reads one view in shared memory once and takes no lock. A session
-/// whose activities are not tracked (`disabled`) still shows what it waits for, and one that waits for nothing is at work.
+/// The query for the server's load: one row that every role may read. It is cheap, because it scans
+/// one view in shared memory once and takes no lock. A session without activity tracking
+/// (`disabled`) still shows its wait events; without one it counts as running.
 const LOAD_QUERY: &str = "
 SELECT current_setting('max_connections')::bigint
            - current_setting('superuser_reserved_connections')::bigint
@@ -63,11 +65,11 @@ SELECT current_setting('max_connections')::bigint
 FROM pg_stat_activity
 WHERE usesysid IS NOT NULL AND datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'";
 
-/// The server answers in a millisecond, or its answer is of no use.
+/// The timeout of the load query: a later answer is of no use.
 const LOAD_QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Sizer {
-    /// The size to begin with.
+    /// Returns the initial size.
     pub(crate) fn first_size(config: &DatabaseConfig) -> usize {
         match config.auto_size {
             Some(_) => config.pool_min.max(FIRST_SIZE).min(config.pool_max),
@@ -102,9 +104,10 @@ impl Sizer {
         });
     }
 
-    /// Observes, decides and applies once; `false` when the pool is gone.
+    /// Observes, decides and applies once; returns `false` when the pool is gone.
     async fn step(&mut self) -> bool {
-        // The pool is not held while the server is asked, so that it can go meanwhile.
+        // The query runs without a reference to the pool, so that the pool can be dropped
+        // meanwhile.
         let server = match self.observe_server().await {
             Ok(server) => Some(server),
             Err(error) => {
@@ -173,14 +176,14 @@ impl Sizer {
                 });
             }
         };
-        // Each instance keeps a connection for this question.
+        // Each instance uses one connection for this query.
         load.connections_max = load.connections_max.saturating_sub(self.auto.instances);
         self.connection = Some(connection);
         Ok(load)
     }
 }
 
-/// As the login role itself: a role that was switched to may not see the sessions of the one that logged in.
+/// Queries the load as the login role, because another role may not see the login role's sessions.
 async fn query_load(
     connection: &Connection,
     application_name: &str,

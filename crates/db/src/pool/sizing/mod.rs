@@ -1,20 +1,23 @@
-//! How large the pool is to be: a pure function from what was seen to a size and the reason for it.
+//! The size of a pool: a pure function from observations to a size and its reason.
 //!
-//! More connections help only while the server has something to do them with. Beyond a *knee* throughput is flat, and then
-//! it falls (N. Gunther's Universal Scalability Law: contention, then coherency). So callers that wait are no reason to
-//! grow by themselves, and neither are timeouts. The function climbs the hill instead:
+//! More connections help only while the server has idle resources. Beyond a *knee* throughput is
+//! flat, and then it falls (N. Gunther's Universal Scalability Law: contention, then coherency).
+//! Therefore waiting callers and timeouts alone are no reason to grow. The function climbs the hill
+//! instead:
 //!
-//! * It grows when callers wait and the server is neither saturated nor full of sessions that wait for locks; at most to
-//!   twice the size at once.
-//! * It measures the throughput before and after. A growth of which less than a tenth arrives as throughput is undone,
-//!   and that size is not tried again for a while; sizes in between are, so that the knee is found by halving.
-//! * When callers wait and growing does not help, it tries fewer connections and keeps the smaller size if that does the
-//!   same work. So it comes back to a knee that has moved down.
-//! * It takes one small step down after a long time in which part of the pool was never used.
-//! * It never passes the ceiling or this instance's part of what the server has. When that falls, it follows at once.
+//! * It grows when callers wait and the server is neither saturated nor full of sessions that wait
+//!   for locks; at most to twice the size at once.
+//! * It measures the throughput before and after. A growth is undone when less than a tenth of it
+//!   arrives as throughput, and that size is not tried again for a while. Sizes in between are, so
+//!   that bisection finds the knee.
+//! * When callers wait and growth does not help, it tries fewer connections, and keeps the smaller
+//!   size if that does the same work. So it follows a knee that has moved down.
+//! * It shrinks by one small step after a long time in which part of the pool was never used.
+//! * It never exceeds the ceiling, nor this instance's share of the server's connections. When that
+//!   share falls, the size follows at once.
 //!
-//! Between two changes there is a cool-down, and what was found out is remembered for longer and longer, so that under a
-//! steady load the size comes to rest.
+//! A cool-down separates two changes, and findings are kept for longer and longer, so that the size
+//! settles under a steady load.
 
 #![expect(
     clippy::float_arithmetic,
@@ -35,29 +38,30 @@ pub use state::SizingState;
 
 use trial::{Baseline, Room, Trial, TrialDirection};
 
-/// Of a growth by some part, at least this part of it must arrive as throughput.
+/// The share of a relative growth that must arrive as throughput.
 const GAIN_NEEDED: f64 = 0.1;
-/// A gain below this is as good as none, however small the growth was.
+/// The smallest gain that counts, however small the growth was.
 const GAIN_LEAST: f64 = 0.02;
-/// Fewer connections cannot do more than this times the work; by so much, it is the load that has changed.
+/// The highest credible gain of fewer connections; a larger one means that the load has changed.
 const GAIN_CREDIBLE: f64 = 1.3;
-/// Fewer connections may lose this part of the best throughput.
+/// The share of the best throughput that fewer connections may lose.
 const LOSS_TOLERATED: f64 = 0.03;
 
-/// A size, and why.
+/// A size, its reason, and the state for the next decision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SizingDecision {
-    /// Connections at most, from now on.
+    /// The size, in connections.
     pub size: usize,
-    /// Why it is this, and not more or fewer.
+    /// The reason for this size.
     pub reason: Reason,
-    /// To be given to the next decision.
+    /// The state to pass to the next decision.
     pub state: SizingState,
 }
 
-/// Decides how large the pool is to be after a window of time.
+/// Decides the size of the pool after a window of time.
 ///
-/// Pure: it reads no clock and asks nobody. `state` is what the decision before returned, or the default at the start.
+/// A pure function: it reads no clock and performs no I/O. `state` is the one that the previous
+/// decision returned, or the default at the start.
 ///
 /// # Example
 ///
@@ -119,7 +123,7 @@ fn next(seen: &Observation, state: &mut SizingState, limits: &Limits) -> (usize,
         return (floor, Reason::BelowFloor);
     }
     if state.age <= 1 {
-        // Connections are being opened or closed; what is seen belongs to neither size.
+        // Connections are being opened or closed, so the observation belongs to neither size.
         return (size, Reason::CoolingDown);
     }
     let waits = callers_wait(seen, limits);
@@ -145,7 +149,7 @@ fn callers_wait(seen: &Observation, limits: &Limits) -> bool {
     seen.timeouts > 0 || (seen.waiting >= waiting_needed && seen.wait_p95 >= limits.wait_tolerated)
 }
 
-/// Callers wait: more connections if they can help, else perhaps fewer.
+/// Decides while callers wait: more connections if they can help, otherwise perhaps fewer.
 fn under_pressure(
     seen: &Observation,
     state: &mut SizingState,
@@ -163,7 +167,7 @@ fn under_pressure(
     let growth = growth(seen, state, limits);
     let smaller = size - (size / 8).max(1).min(size);
     let may_try_fewer = smaller >= floor && state.may_be_enough(smaller);
-    // Fewer did the same work a moment ago: that is the way to go on.
+    // Fewer connections did the same work a moment ago, so the search continues downwards.
     if may_try_fewer && state.is_on_the_way_down() {
         state.start_trial(TrialDirection::Down, size);
         return (smaller, Reason::TryingFewer);
@@ -181,7 +185,7 @@ fn under_pressure(
     }
 }
 
-/// The larger size to try, or what speaks against any.
+/// Returns the larger size to try, or the reason against any.
 fn growth(seen: &Observation, state: &SizingState, limits: &Limits) -> Result<usize, Reason> {
     let size = seen.size;
     let ceiling = state.allowed_lately(limits);
@@ -211,7 +215,7 @@ fn growth(seen: &Observation, state: &SizingState, limits: &Limits) -> Result<us
     Ok((size + step).min(ceiling))
 }
 
-/// Whether a change did what it was made for.
+/// Judges whether a change had the intended effect.
 fn judge(trial: Trial, size: usize, state: &mut SizingState, limits: &Limits) -> (usize, Reason) {
     state.trial = None;
     let (before, after) = (trial.throughput, state.throughput());
@@ -235,7 +239,7 @@ fn judge(trial: Trial, size: usize, state: &mut SizingState, limits: &Limits) ->
         return (size, reason);
     }
     let jitter = state.jitter(&trial);
-    // What was found out bounds the sizes that are tried from both sides, so that there is an end to it.
+    // Findings bound the tried sizes from both sides, so that the search ends.
     match trial.direction {
         TrialDirection::Up => {
             let grown_by = (size as f64 - trial.from as f64) / trial.from.max(1) as f64;
@@ -252,7 +256,7 @@ fn judge(trial: Trial, size: usize, state: &mut SizingState, limits: &Limits) ->
         }
         TrialDirection::Down => {
             if after > trial.best * GAIN_CREDIBLE {
-                // No smaller size does that much; the load has become another one.
+                // No smaller size does that much, so the load has changed.
                 state.clear_findings();
                 return (size, Reason::FewerSuffice);
             }
@@ -269,7 +273,7 @@ fn judge(trial: Trial, size: usize, state: &mut SizingState, limits: &Limits) ->
     }
 }
 
-/// Nobody waits: one step down when part of the pool was not used for a long time.
+/// Decides while no caller waits: one step down when part of the pool was unused for a long time.
 fn at_ease(seen: &Observation, state: &mut SizingState, floor: usize) -> (usize, Reason) {
     let size = seen.size;
     let Some(peak) = state.unused_above() else {

@@ -1,69 +1,75 @@
-//! What a decision is made from, and what it is bounded by.
+//! The input of a decision, and its limits.
 
 use std::time::Duration;
 
-/// What the pool and its server did over one window of time.
+/// The activity of the pool and its server over one window of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observation {
-    /// How long the window was.
+    /// The length of the window.
     pub elapsed: Duration,
-    /// The size in force: connections at most.
+    /// The size in force, in connections.
     pub size: usize,
-    /// Connections in use, averaged over the window.
+    /// The mean number of connections in use.
     pub in_use: f64,
-    /// The most connections in use at once.
+    /// The highest number of connections in use.
     pub in_use_max: usize,
-    /// Callers that waited, averaged over the window.
+    /// The mean number of waiting callers.
     pub waiting: f64,
-    /// The wait that 95 of 100 callers did not exceed.
+    /// The 95th percentile of the callers' waits.
     pub wait_p95: Duration,
-    /// How long a connection was held, averaged over those that came back.
+    /// The mean time from a checkout to the return, of the returned connections.
     pub hold_mean: Duration,
-    /// Connections that came back.
+    /// The number of returned connections.
     pub completed: u64,
-    /// Callers that gave up or were sent away.
+    /// The number of callers that timed out or were rejected.
     pub timeouts: u64,
-    /// What the server said, when it was asked and answered.
+    /// The load of the server; `None` when it did not answer.
     pub server: Option<ServerLoad>,
 }
 
-/// What the server said at one moment of a window.
+/// The load of the server at one moment of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerLoad {
-    /// Sessions, whoever's, that run on a processor: active and waiting for nothing.
+    /// The number of sessions of all clients that run on a processor: active, and waiting for
+    /// nothing.
     pub running: usize,
-    /// Sessions that wait for a lock.
+    /// The number of sessions that wait for a lock.
     pub lock_waiters: usize,
-    /// Connections that the server has for everybody: `max_connections` without those reserved for administrators.
+    /// The number of connections for all clients: `max_connections` without those reserved for
+    /// administrators.
     pub connections_max: usize,
-    /// Sessions that are neither ours nor another instance's of ours.
+    /// The number of sessions that belong to no instance of this application.
     pub others: usize,
 }
 
-/// What no decision may pass, and how eager decisions are.
+/// The bounds of decisions, and their eagerness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The size is not lowered below this, unless the server's budget is lower.
+    /// The smallest size, unless the server's budget is smaller.
     pub floor: usize,
-    /// The size is never above this.
+    /// The largest size.
     pub ceiling: usize,
-    /// Processes that share the server's connections among them in equal parts, this one included.
+    /// The number of processes that share the server's connections in equal parts, this one
+    /// included.
     pub instances: usize,
-    /// Processors of the server, where they are known: when as many sessions run, it is saturated.
+    /// The number of the server's processors, where it is known. The server is saturated when as
+    /// many sessions run.
     pub cores: Option<usize>,
-    /// Waits of callers up to this are of no account.
+    /// The longest wait of callers that is ignored.
     pub wait_tolerated: Duration,
-    /// Windows from one change to the next, at least; the first of them is not counted in any measurement.
+    /// The least number of windows between two changes. The first one is not measured.
     pub cool_down: u32,
-    /// Windows in a row in which a quarter of the pool was never used, before one step is taken down.
+    /// The number of consecutive windows with a quarter of the pool unused before one step down.
     pub quiet: u32,
-    /// Windows for which a size that brought nothing is not tried again. Doubles each time it brings nothing again.
+    /// The number of windows for which a size without gain is not tried again. It doubles each time
+    /// that size brings no gain again.
     pub retention: u32,
 }
 
 impl Limits {
-    /// Limits with the usual eagerness: a cool-down of 4 windows, 30 quiet windows for a step down, 240 windows of memory,
-    /// and waits of 2 ms tolerated; one instance, and nothing known of the server's processors.
+    /// Creates limits with the usual eagerness: a cool-down of 4 windows, 30 quiet windows for a
+    /// step down, a retention of 240 windows, and tolerated waits of 2 ms; one instance, and an
+    /// unknown number of processors.
     #[must_use]
     pub fn new(floor: usize, ceiling: usize) -> Self {
         Self {
@@ -78,9 +84,10 @@ impl Limits {
         }
     }
 
-    /// This instance's part of the connections that the server has for us, at least 1; `None` when the server said nothing.
+    /// Returns this instance's share of the server's connections, at least 1; `None` without an
+    /// answer of the server.
     ///
-    /// `(connections_max - others) / instances`, rounded down.
+    /// The share is `(connections_max - others) / instances`, rounded down.
     #[must_use]
     pub fn budget(&self, server: Option<&ServerLoad>) -> Option<usize> {
         let server = server?;

@@ -1,12 +1,13 @@
-//! Why a size was decided on.
+//! The reasons of decisions.
 
 use std::fmt;
 
-/// Why the size is to be what a [`SizingDecision`](super::SizingDecision) says. `Display` gives it in words.
+/// The reason for the size of a [`SizingDecision`](super::SizingDecision). `Display` words it for
+/// people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Nobody waits, and the pool is not much larger than its use.
+    /// No caller waits, and the pool is not much larger than its use.
     Steady,
     /// The size was changed a moment ago.
     CoolingDown,
@@ -14,36 +15,39 @@ pub enum Reason {
     Measuring,
     /// Grown: callers wait, and the server has room.
     CallersWait,
-    /// The growth is kept: it brought throughput, or nobody waits any more.
+    /// The growth is kept: it brought throughput, or no caller waits any more.
     GrowthKept,
     /// Lowered again: the growth brought no throughput.
     GrowthUndone,
-    /// Lowered to see whether fewer connections do the same work, since callers wait and more connections do not help.
+    /// Lowered to test whether fewer connections do the same work, because callers wait and more
+    /// connections do not help.
     TryingFewer,
     /// The smaller size is kept: it does the same work.
     FewerSuffice,
     /// Grown again: fewer connections did less work.
     FewerUndone,
-    /// Lowered: part of the pool was not used for a long time.
+    /// Lowered: part of the pool was unused for a long time.
     Unused,
-    /// Lowered: the server has fewer connections for us.
+    /// Lowered: this instance's share of the server's connections fell.
     BudgetFell,
-    /// Grown to the least size.
+    /// Grown to the smallest size.
     BelowFloor,
-    /// Callers wait, but the size is the largest that the configuration or the server's budget allows.
+    /// Callers wait, but the size is the largest that the configuration or the server's budget
+    /// allows.
     AtCeiling,
-    /// Callers wait, but more connections were seen to bring no throughput.
+    /// Callers wait, but more connections were shown to bring no throughput.
     KneeKnown,
     /// Callers wait, but every processor of the server is busy.
     ServerSaturated,
-    /// Callers wait, but so do sessions in the server, for locks; more connections would wait with them.
+    /// Callers wait, and so do sessions in the server for locks; more connections would wait with
+    /// them.
     WaitingForLocks,
-    /// Callers wait, but no connection comes back: they are leaked, or the server does not answer.
+    /// Callers wait, but no connection is returned: they are leaked, or the server does not answer.
     NothingCompletes,
 }
 
 impl Reason {
-    /// A short name for logs and plots, such as `callers_wait`.
+    /// Returns a short name for logs and plots, such as `callers_wait`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What decisions remember.
+//! The state that decisions carry over.
 
 #![expect(
     clippy::float_arithmetic,
@@ -9,78 +9,80 @@ use super::observation::{Limits, Observation};
 use super::reason::Reason;
 use super::trial::{Baseline, Finding, Room, Trial, TrialDirection};
 
-/// What one decision leaves for the next: when the size changed, what is being tried, and what was found out.
+/// The state from one decision to the next: the age of the size, the current trial, and the
+/// findings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SizingState {
-    /// Windows since the size changed, this one included.
+    /// The number of windows since the size changed, this one included.
     pub(super) age: u32,
     pub(super) trial: Option<Trial>,
-    /// The size after the last decision; another one is somebody else's doing.
+    /// The size after the last decision; another size was set by hand.
     expected: Option<usize>,
     measured: Measured,
-    /// The best throughput since the sizes that are tried began to fall.
+    /// The best throughput since the tried sizes began to fall.
     best: f64,
     too_many: Option<Finding>,
     too_few: Option<Finding>,
     quiet: Quiet,
     ceiling: Ceiling,
-    /// Sessions that run in the server, smoothed.
+    /// The number of running sessions in the server, smoothed.
     running: Option<f64>,
 }
 
-/// Throughput since the size last changed.
+/// The throughput since the size last changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Measured {
     windows: u32,
     windows_under_pressure: u32,
     seconds: f64,
     completed: u64,
-    /// Callers that waited, times seconds.
+    /// The number of waiting callers times seconds.
     waited: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Quiet {
-    /// Windows in a row in which part of the pool was not used.
+    /// The number of consecutive windows in which part of the pool was unused.
     windows: u32,
-    /// The most connections in use at once in those.
+    /// The highest number of connections in use in those windows.
     peak: usize,
-    /// Windows needed; 0 until the limits are known.
+    /// The number of windows needed for a step; 0 until the limits are known.
     needed: u32,
-    /// Whether the size was lowered for lack of use since it last grew.
+    /// True when the size was lowered for lack of use since it last grew.
     stepped_down: bool,
-    /// Windows since a step down turned out to be wrong.
+    /// The number of windows since a step down proved wrong.
     without_regret: u32,
 }
 
-/// What the server's budget allowed.
+/// The ceiling that the server's budget set.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Ceiling {
     now: Option<usize>,
-    /// The least of the last windows, so that a budget that goes up and down does not take the pool with it.
+    /// The lowest of the last windows, so that the pool does not follow an oscillating budget.
     lowest: Option<usize>,
     lowest_age: u32,
 }
 
-/// A measurement of fewer than this many is mostly noise: its relative error is the root of 1 / n, so one part in 16.
+/// The least number of checkouts in a measurement. Its relative error is the square root of 1 / n,
+/// so one part in 16.
 const COMPLETED_ENOUGH: u64 = 250;
 
-/// As many are needed to tell sizes apart that lie near each other: one part in 25.
+/// The least number of checkouts that distinguishes sizes near each other: one part in 25.
 const COMPLETED_FOR_SMALL_STEPS: u64 = 600;
 
-/// How far what one connection does may change before findings are about another load.
+/// The relative change of one connection's throughput after which findings belong to another load.
 const REGIME: f64 = 0.3;
 
-/// How many times more callers may wait before findings are about another load.
+/// The factor of waiting callers after which findings belong to another load.
 const PRESSURE: f64 = 4.0;
 
 const QUIET_DOUBLINGS: u32 = 4;
 
-/// A step down that was wrong is forgotten by half after this many times the quiet that a step needs.
+/// The multiple of the quiet time for a step after which the penalty of a wrong step is halved.
 const REGRET: u32 = 40;
 
 impl SizingState {
-    /// The throughput at the present size, in connections that came back per second.
+    /// Returns the throughput at the present size, in returned connections per second.
     #[must_use]
     pub fn throughput(&self) -> f64 {
         if self.measured.seconds > 0.0 {
@@ -90,7 +92,8 @@ impl SizingState {
         }
     }
 
-    /// The smallest size that was seen to bring no more throughput than a smaller one, while that is remembered.
+    /// Returns the smallest size that was shown to bring no more throughput than a smaller one,
+    /// while that finding is kept.
     #[must_use]
     pub fn known_to_be_too_many(&self) -> Option<usize> {
         self.too_many
@@ -98,11 +101,11 @@ impl SizingState {
             .map(|found| found.size)
     }
 
-    /// How far to grow at most, in connections; `None` when nothing speaks for a limit.
+    /// Returns the largest growth, in connections; `None` without a bound.
     pub(super) fn room_above(&self, size: usize) -> Option<Room> {
         let found = self.too_many.filter(|found| found.size > size)?;
         let gap = found.size - size;
-        // What is no longer remembered is tried itself, once, instead of being halved again.
+        // An expired finding is tested once itself, instead of by bisection.
         Some(if found.left > 0 {
             Room::Halve(gap)
         } else {
@@ -112,7 +115,7 @@ impl SizingState {
 
     pub(super) fn begin(&mut self, seen: &Observation, limits: &Limits) {
         if self.expected.is_some_and(|expected| expected != seen.size) {
-            // Somebody resized the pool by hand.
+            // The pool was resized by hand.
             self.trial = None;
             self.restart();
         }
@@ -141,7 +144,7 @@ impl SizingState {
             }
             Reason::CallersWait => {
                 if self.quiet.stepped_down {
-                    // What was taken away for lack of use is needed now and then.
+                    // The connections that were removed for lack of use are needed now and then.
                     self.quiet.needed = self.quiet.needed.saturating_mul(2);
                     self.quiet.without_regret = 0;
                 }
@@ -192,13 +195,14 @@ impl SizingState {
         }
     }
 
-    /// The most that the configuration and the server's budget allow.
+    /// Returns the largest size that the configuration and the server's budget allow.
     pub(super) fn allowed_now(&self, limits: &Limits) -> usize {
         let budget = self.ceiling.now.unwrap_or(usize::MAX);
         limits.ceiling.min(budget).max(1)
     }
 
-    /// The least of that over the last windows: growth does not follow every short rise of the budget.
+    /// Returns the smallest such size over the last windows, so that growth does not follow every
+    /// short rise of the budget.
     pub(super) fn allowed_lately(&self, limits: &Limits) -> usize {
         let budget = self.ceiling.lowest.unwrap_or(usize::MAX);
         self.allowed_now(limits).min(budget.max(1))
@@ -212,12 +216,12 @@ impl SizingState {
         let measured = &mut self.measured;
         if self.trial.is_none() {
             if !under_pressure {
-                // What is done while nobody waits says what is asked for, not what the pool can do.
+                // The throughput without waiting callers shows the demand, not the capacity.
                 *measured = Measured::default();
                 self.best = 0.0;
                 return;
             }
-            // The load of a minute ago says little about the load of now.
+            // The load of a minute ago says little about the present load.
             if measured.windows >= 30 {
                 measured.windows /= 2;
                 measured.windows_under_pressure /= 2;
@@ -245,17 +249,19 @@ impl SizingState {
             && (measured.completed >= completed || measured.windows >= least.saturating_mul(5))
     }
 
-    /// Whether callers waited in most of the measured windows; else the load decided the throughput, and not the size.
+    /// Returns true when callers waited in most of the measured windows; otherwise the load
+    /// determined the throughput, not the size.
     pub(super) fn mostly_under_pressure(&self) -> bool {
         self.measured.windows_under_pressure * 2 > self.measured.windows
     }
 
-    /// Whether the last trial was of fewer connections, and they did the same work.
+    /// Returns true when the last trial was of fewer connections, and they did the same work.
     pub(super) fn is_on_the_way_down(&self) -> bool {
         self.best > 0.0
     }
 
-    /// Whether callers have waited in every window for some time: what is asked for is surely more than what is done.
+    /// Returns true when callers waited in every window for some time, so that the demand exceeds
+    /// the throughput.
     pub(super) fn is_under_lasting_pressure(&self, limits: &Limits) -> bool {
         self.measured.windows >= limits.cool_down.saturating_mul(3)
     }
@@ -276,7 +282,7 @@ impl SizingState {
         });
     }
 
-    /// Callers that waited since the size last changed, averaged.
+    /// Returns the mean number of waiting callers since the size last changed.
     pub(super) fn waiting(&self) -> f64 {
         if self.measured.seconds > 0.0 {
             self.measured.waited / self.measured.seconds
@@ -285,39 +291,40 @@ impl SizingState {
         }
     }
 
-    /// By how much two equal throughputs differ by chance: the relative standard error of the quotient of two counts.
+    /// Returns the relative standard error of the quotient of two counts: the difference that two
+    /// equal throughputs show by chance.
     pub(super) fn jitter(&self, trial: &Trial) -> f64 {
         let inverse = |count: u64| 1.0 / count.max(1) as f64;
         (inverse(trial.completed) + inverse(self.measured.completed)).sqrt()
     }
 
-    /// `size` brings nothing that `right`, the size to go on with, does not bring at this throughput.
+    /// Records that `size` brings no gain over `right`, the size to continue with.
     pub(super) fn record_too_many(&mut self, size: usize, right: Baseline, limits: &Limits) {
         self.too_many = Some(Finding::new(size, right, self.too_many, limits));
     }
 
-    /// `size` does less than `right`, the size to go on with, does at this throughput.
+    /// Records that `size` does less work than `right`, the size to continue with.
     pub(super) fn record_too_few(&mut self, size: usize, right: Baseline, limits: &Limits) {
         self.too_few = Some(Finding::new(size, right, self.too_few, limits));
         self.best = 0.0;
     }
 
-    /// Whether a smaller size was not seen to be too small.
+    /// Returns true unless this size was shown to be too small.
     pub(super) fn may_be_enough(&self, size: usize) -> bool {
         !self
             .too_few
             .is_some_and(|found| found.left > 0 && size <= found.size)
     }
 
-    /// Lets go of every finding.
+    /// Discards every finding.
     pub(super) fn clear_findings(&mut self) {
         self.too_many = None;
         self.too_few = None;
         self.best = 0.0;
     }
 
-    /// Lets go of findings that were made while a connection did much more or less in a second, or while so few callers
-    /// waited, held against now, that the load may have decided the throughput, and not the size.
+    /// Discards findings of another load: one connection's throughput has changed much, or so many
+    /// more callers wait that the load, not the size, may have determined the throughput.
     pub(super) fn clear_stale_findings(&mut self, size: usize) {
         let rate = self.throughput() / size.max(1) as f64;
         let waiting = self.waiting();
@@ -331,7 +338,8 @@ impl SizingState {
         }
     }
 
-    /// The most connections in use while part of the pool was not used for long enough; `None` before that.
+    /// Returns the highest number of connections in use, after part of the pool was unused for long
+    /// enough; `None` before.
     pub(super) fn unused_above(&self) -> Option<usize> {
         (self.quiet.windows >= self.quiet.needed).then_some(self.quiet.peak)
     }

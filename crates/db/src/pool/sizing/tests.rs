@@ -29,7 +29,8 @@ fn quiet(size: usize, in_use: usize) -> Observation {
     }
 }
 
-/// Applies the decisions to a server that answers with what `seen` makes of a size; returns each window's decision.
+/// Applies the decisions to a server that answers a size with `seen`; returns the decision of each
+/// window.
 fn run(
     start: usize,
     windows: usize,
@@ -80,7 +81,7 @@ fn a_knee_is_found_from_below_and_from_above() {
             (18..=24).contains(&last(&decisions)),
             "{start}: {decisions:?}"
         );
-        // One trial up and one down, when what was found out is old.
+        // One trial up and one down, when the findings expire.
         assert!(changes(&decisions[300..]) <= 4, "{start}: {decisions:?}");
     }
 }
@@ -183,7 +184,7 @@ fn a_budget_that_falls_is_followed_at_once_and_not_chased_up_again() {
         })
     };
     let mut decisions = run(10, 100, &limits, |window, size| Observation {
-        // Two connections of others come and go all the time.
+        // Two foreign connections come and go all the time.
         server: server(if window < 50 {
             17 + 2 * (window % 2)
         } else {
@@ -205,7 +206,7 @@ fn a_budget_that_falls_is_followed_at_once_and_not_chased_up_again() {
 
 #[test]
 fn a_regular_burst_stops_to_be_shrunk_away() {
-    // Every 100 windows, for 10 windows, 30 connections are needed.
+    // 30 connections are needed for 10 of every 100 windows.
     let decisions = run(30, 6000, &Limits::new(2, 50), |window, size| {
         if window % 100 < 10 && size < 30 {
             busy(size)
@@ -312,7 +313,8 @@ proptest! {
             in_use_max: seen.in_use_max.min(size),
             ..full
         });
-        // A finding is tried again after its memory, which has grown to 8 times 120 windows by then.
+        // A finding is tested again after its retention, which has grown to 8 times 120 windows by
+        // then.
         prop_assert!(changes(&decisions[2000..]) <= 8, "{:?}", changes(&decisions[2000..]));
     }
 

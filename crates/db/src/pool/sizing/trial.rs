@@ -1,4 +1,4 @@
-//! Trials of another size, and what they showed.
+//! Trials of another size, and their findings.
 
 #![expect(
     clippy::float_arithmetic,
@@ -14,11 +14,11 @@ pub(super) struct Trial {
     pub(super) from: usize,
     /// The throughput at `from`.
     pub(super) throughput: f64,
-    /// The best throughput at any size lately.
+    /// The best recent throughput at any size.
     pub(super) best: f64,
-    /// How many were counted for it.
+    /// The number of checkouts in that measurement.
     pub(super) completed: u64,
-    /// Callers that waited, averaged.
+    /// The mean number of waiting callers.
     pub(super) waiting: f64,
 }
 
@@ -28,35 +28,35 @@ pub(super) enum TrialDirection {
     Down,
 }
 
-/// A size to go on with, and what it does.
+/// A size to continue with, and its measurement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Baseline {
     pub(super) size: usize,
     pub(super) throughput: f64,
-    /// Callers that waited, averaged.
+    /// The mean number of waiting callers.
     pub(super) waiting: f64,
 }
 
-/// The distance to a size that brought nothing.
+/// The distance to a size that brought no gain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// Remembered: the knee lies in between.
+    /// The finding is valid: the knee lies in between.
     Halve(usize),
-    /// No longer remembered.
+    /// The finding has expired.
     Whole(usize),
 }
 
-/// A size that was seen not to be right.
+/// A size that was shown to be too large or too small.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Finding {
     pub(super) size: usize,
-    /// What one connection did per second at the size that was right, to see when the load has become another one.
+    /// The throughput of one connection at the right size; a change of it shows another load.
     pub(super) rate: f64,
-    /// Callers that waited when it was found, averaged.
+    /// The mean number of waiting callers at the time of the finding.
     pub(super) waiting: f64,
-    /// Windows for which it counts still.
+    /// The number of windows for which the finding remains valid.
     pub(super) left: u32,
-    /// Windows for which it counted when it was found.
+    /// The number of windows for which the finding was valid at first.
     retention: u32,
 }
 
@@ -66,7 +66,7 @@ impl Finding {
     pub(super) fn new(size: usize, right: Baseline, before: Option<Self>, limits: &Limits) -> Self {
         let longest = limits.retention.saturating_mul(1 << RETENTION_DOUBLINGS);
         let retention = match before {
-            // It was forgotten, tried again, and still brings nothing.
+            // The finding expired, the size was tried again, and it still brought no gain.
             Some(before) if before.left == 0 => before.retention.saturating_mul(2).min(longest),
             Some(before) => before.retention,
             None => limits.retention,
