@@ -48,7 +48,8 @@ impl TargetSessionAttrs {
                 return Err(ConfigError::invalid(
                     field,
                     text,
-                    "any, read-write, read-only, primary, standby, prefer-standby or prefer-primary",
+                    "any, read-write, read-only, primary, standby, prefer-standby or \
+                     prefer-primary",
                 ));
             }
         })
@@ -113,7 +114,8 @@ impl AuthMethods {
             ConfigError::invalid(
                 field,
                 text,
-                "a list of scram-sha-256, md5, password and none, each or none of them with ! in front",
+                "a list of scram-sha-256, md5, password and none, each or none of them with ! in \
+                 front",
             )
         };
         let excludes = text.starts_with('!');
@@ -145,7 +147,8 @@ impl AuthMethods {
     pub(crate) const fn objection(self, code: i32) -> Option<&'static str> {
         match code {
             0 if !self.none => Some(
-                "the server asked for no password, and require_auth does not allow that: it may be another server",
+                "the server asked for no password, and require_auth does not allow that: it may be \
+                 another server",
             ),
             3 if !self.password => Some(
                 "the server asked for the password in clear, which is allowed only with verified TLS \

@@ -46,7 +46,8 @@ pub(super) fn parse(url: &str) -> Result<DatabaseConfig, ConfigError> {
 
 fn cut_password() -> ConfigError {
     ConfigError::url(
-        "a / or ? in the user's name or the password, and an @ behind the host, must be percent-encoded: %2F, %3F, %40",
+        "a / or ? in the user's name or the password, and an @ behind the host, must be \
+         percent-encoded: %2F, %3F, %40",
     )
 }
 

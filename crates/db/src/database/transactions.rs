@@ -56,20 +56,22 @@ impl Database {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// # let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
     /// # database.execute(statement("CREATE TABLE public.note (text text)", [])).await?;
+    /// let insert = "INSERT INTO public.note VALUES ($1)";
     /// database
     ///     .transaction(async |transaction| {
-    ///         transaction.execute(statement("INSERT INTO public.note VALUES ($1)", ["kept".into()])).await?;
+    ///         transaction.execute(statement(insert, ["kept".into()])).await?;
     ///         Ok::<_, DatabaseError>(())
     ///     })
     ///     .await?;
-    /// let refused = database
+    /// let failed = database
     ///     .transaction(async |transaction| {
-    ///         transaction.execute(statement("INSERT INTO public.note VALUES ($1)", ["lost".into()])).await?;
+    ///         transaction.execute(statement(insert, ["lost".into()])).await?;
     ///         Err::<(), _>(DatabaseError::NoRow)
     ///     })
     ///     .await;
-    /// assert!(refused.is_err());
-    /// let notes: i64 = database.fetch_value(statement("SELECT count(*) FROM public.note", [])).await?;
+    /// assert!(failed.is_err());
+    /// let count = statement("SELECT count(*) FROM public.note", []);
+    /// let notes: i64 = database.fetch_value(count).await?;
     /// assert_eq!(notes, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();

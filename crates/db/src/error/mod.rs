@@ -50,7 +50,8 @@ pub enum DatabaseError {
     /// Every connection was in use for longer than
     /// [`DatabaseConfig::acquire_timeout`](crate::DatabaseConfig).
     #[error(
-        "no connection became free within {waited:?}: {in_use} of {pool_max} are in use and {waiting} callers wait; {report}"
+        "no connection became free within {waited:?}: {in_use} of {pool_max} are in use and \
+         {waiting} callers wait; {report}"
     )]
     PoolTimeout {
         /// The time that the caller waited.
@@ -67,7 +68,8 @@ pub enum DatabaseError {
     /// As many callers wait already as [`DatabaseConfig::waiters_max`](crate::DatabaseConfig)
     /// allows.
     #[error(
-        "too many callers wait for a connection: {waiting}, and {in_use} of {pool_max} are in use; send fewer callers"
+        "too many callers wait for a connection: {waiting}, and {in_use} of {pool_max} are in use; \
+         send fewer callers"
     )]
     PoolOverloaded {
         /// The number of connections in use.
@@ -136,7 +138,8 @@ pub enum DatabaseError {
     /// The statement begins or ends a transaction, or leaves session state to the connection's next
     /// user.
     #[error(
-        "{command} is not a statement for a pool: use begin, commit, savepoint, or SET LOCAL in a transaction"
+        "{command} is not a statement for a pool: use begin, commit, savepoint, or SET LOCAL in a \
+         transaction"
     )]
     SessionStatement {
         /// The first word of the statement, or the function that it calls.

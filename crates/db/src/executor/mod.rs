@@ -34,7 +34,8 @@ pub(crate) use session_statement::StatementContext;
 ///
 /// async fn currencies(on: &impl Executor) -> Result<Vec<Currency>, neobank_db::DatabaseError> {
 ///     on.fetch_many(statement(
-///         "SELECT code, decimals FROM (VALUES ('CZK', 2), ('JPY', 0)) AS c (code, decimals) WHERE decimals >= $1",
+///         "SELECT code, decimals FROM (VALUES ('CZK', 2), ('JPY', 0)) AS c (code, decimals)
+///          WHERE decimals >= $1",
 ///         [1.into()],
 ///     ))
 ///     .await

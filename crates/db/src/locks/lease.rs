@@ -37,14 +37,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
 /// # let runtime = tokio::runtime::Runtime::new().unwrap();
 /// # runtime.block_on(async {
-/// # neobank_migration::Rollout::connect(server.url(), Default::default()).await.unwrap().up().await.unwrap();
+/// # let rollout = neobank_migration::Rollout::connect(server.url(), Default::default());
+/// # rollout.await.unwrap().up().await.unwrap();
 /// let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
 /// let name = LockName::new("export", "regulator")?;
 /// let minute = Duration::from_secs(60);
 /// let mut lease = LockLease::acquire(&database, &name, minute, Duration::ZERO).await?;
 /// // Work goes on elsewhere, and takes longer than was thought.
 /// lease.renew(&database, minute).await?;
-/// // Its result is written only when nobody else has come meanwhile.
+/// // Its result is written only when no other holder has come meanwhile.
 /// let transaction = database.begin().await?;
 /// locks::check_fencing_token(&transaction, &name, lease.fencing_token()).await?;
 /// transaction.commit().await?;

@@ -41,7 +41,7 @@
 //!     let name = LockName::new("day-end", branch)?;
 //!     let mut transaction = database.begin().await?;
 //!     locks::lock(&mut transaction, &[name], Duration::from_secs(3)).await?;
-//!     // Nobody else closes this branch's day until here.
+//!     // No other process closes this branch's day until here.
 //!     transaction.commit().await?;
 //!     Ok(())
 //! }

@@ -54,7 +54,8 @@ const MARKER: &str = "neobank.session_lock";
 /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
 /// # let runtime = tokio::runtime::Runtime::new().unwrap();
 /// # runtime.block_on(async {
-/// # neobank_migration::Rollout::connect(server.url(), Default::default()).await.unwrap().up().await.unwrap();
+/// # let rollout = neobank_migration::Rollout::connect(server.url(), Default::default());
+/// # rollout.await.unwrap().up().await.unwrap();
 /// let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
 /// let name = LockName::new("report", "month")?;
 /// let lock = SessionLock::acquire(&database, &[name], &SessionLockOptions::default()).await?;
@@ -174,7 +175,8 @@ impl SessionLock {
             tokio::select! {
                 // An error means that the task has ended; it records the reason before that.
                 changed = validity.changed() => if changed.is_err() {
-                    return validity.borrow().lost().unwrap_or_else(|| "the keep-alive has ended".to_owned());
+                    let reason = validity.borrow().lost();
+                    return reason.unwrap_or_else(|| "the keep-alive has ended".to_owned());
                 },
                 () = tokio::time::sleep_until(until.into()) => {}
             }
@@ -269,7 +271,7 @@ impl LockAcquisition {
         let announced = self.connection()?.announced_process_id().await;
         if announced.is_some_and(|announced| announced != process_id) {
             return Err(pooler(
-                "somebody between here and the server made up the process id",
+                "a pooler between the client and the server invented the process id",
             ));
         }
         let silence = format!("{}ms", options.release_after.as_millis());
@@ -300,7 +302,8 @@ impl LockAcquisition {
             "SELECT taken.*, CASE
                 WHEN taken.outcome = 'granted' AND pg_catalog.pg_backend_pid() = $4
                     AND pg_catalog.current_setting($5, true) IS NOT DISTINCT FROM $6
-                THEN pg_catalog.pg_try_advisory_lock({}(taken.namespace, taken.identifier)) END AS kept
+                THEN pg_catalog.pg_try_advisory_lock(
+                    {}(taken.namespace, taken.identifier)) END AS kept
             FROM {}($1, $2, $3) AS taken",
             LockKey::NAME,
             TakeLocks::NAME

@@ -62,7 +62,8 @@ impl TransactionLocks {
 /// # let server = neobank_postgres::ServerOptions::default().start().unwrap();
 /// # let runtime = tokio::runtime::Runtime::new().unwrap();
 /// # runtime.block_on(async {
-/// # neobank_migration::Rollout::connect(server.url(), Default::default()).await.unwrap().up().await.unwrap();
+/// # let rollout = neobank_migration::Rollout::connect(server.url(), Default::default());
+/// # rollout.await.unwrap().up().await.unwrap();
 /// let database = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
 /// let names = [LockName::new("branch", "Praha 1")?, LockName::new("branch", "Brno 2")?];
 /// let mut first = database.begin().await?;

@@ -114,8 +114,8 @@ impl Drop for ConnectPermit<'_> {
     }
 }
 
-/// Returns between a half and the whole of 20 ms, 40 ms, … up to one second; `jitter` is from 0 to
-/// 1023.
+/// Returns between a half and the whole of 20 ms, 40 ms, … up to one second. `jitter` is from 0
+/// to 1023.
 fn pause(failures: u32, jitter: u32) -> Duration {
     let doubled = 1_u32 << failures.saturating_sub(1).min(10);
     let longest = PAUSE_FIRST.saturating_mul(doubled).min(PAUSE_LONGEST);

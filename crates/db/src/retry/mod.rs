@@ -41,8 +41,8 @@ impl Database {
     ///
     /// ```
     /// use neobank_db::{
-    ///     Database, DatabaseConfig, DatabaseError, Executor, IsolationLevel, RetryPolicy, Transaction, TransactionCommand,
-    ///     TransactionOptions, statement,
+    ///     Database, DatabaseConfig, DatabaseError, Executor, IsolationLevel, RetryPolicy,
+    ///     Transaction, TransactionCommand, TransactionOptions, statement,
     /// };
     ///
     /// struct Count;
@@ -59,8 +59,13 @@ impl Database {
     ///         TransactionOptions { isolation: IsolationLevel::Serializable, ..Default::default() }
     ///     }
     ///
-    ///     async fn run(&mut self, transaction: &mut Transaction, _attempt: u32) -> Result<i32, DatabaseError> {
-    ///         transaction.fetch_value(statement("UPDATE public.counter SET n = n + 1 RETURNING n", [])).await
+    ///     async fn run(
+    ///         &mut self,
+    ///         transaction: &mut Transaction,
+    ///         _attempt: u32,
+    ///     ) -> Result<i32, DatabaseError> {
+    ///         let count = "UPDATE public.counter SET n = n + 1 RETURNING n";
+    ///         transaction.fetch_value(statement(count, [])).await
     ///     }
     /// }
     ///

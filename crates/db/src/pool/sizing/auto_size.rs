@@ -59,11 +59,14 @@ const LOAD_QUERY: &str = "
 SELECT current_setting('max_connections')::bigint
            - current_setting('superuser_reserved_connections')::bigint
            - coalesce(current_setting('reserved_connections', true)::bigint, 0) AS connections_max,
-       count(*) FILTER (WHERE state IN ('active', 'disabled') AND wait_event IS NULL AND pid <> pg_backend_pid()) AS running,
+       count(*) FILTER (
+           WHERE state IN ('active', 'disabled') AND wait_event IS NULL AND pid <> pg_backend_pid()
+       ) AS running,
        count(*) FILTER (WHERE wait_event_type = 'Lock') AS lock_waiters,
        count(*) FILTER (WHERE application_name IS DISTINCT FROM $1) AS others
 FROM pg_stat_activity
-WHERE usesysid IS NOT NULL AND datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'";
+WHERE usesysid IS NOT NULL AND datid IS NOT NULL
+  AND coalesce(backend_type, 'client backend') = 'client backend'";
 
 /// The timeout of the load query: a later answer is of no use.
 const LOAD_QUERY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -191,7 +194,8 @@ async fn query_load(
     let client = connection.client();
     client
         .batch_execute(
-            "BEGIN READ ONLY; SET LOCAL ROLE NONE; SET LOCAL statement_timeout = 900; SET LOCAL lock_timeout = 100",
+            "BEGIN READ ONLY; SET LOCAL ROLE NONE; SET LOCAL statement_timeout = 900; \
+             SET LOCAL lock_timeout = 100",
         )
         .await?;
     let rows = client

@@ -92,7 +92,7 @@ pub struct SizingDecision {
 /// };
 /// assert_eq!((grown.size, grown.reason), (14, Reason::CallersWait));
 ///
-/// // Somebody else has taken most of the server's connections.
+/// // Other clients have taken most of the server's connections.
 /// busy.server = Some(ServerLoad { running: 3, lock_waiters: 0, connections_max: 97, others: 93 });
 /// let decision = decide(&busy, &state, &limits);
 /// assert_eq!((decision.size, decision.reason), (4, Reason::BudgetFell));
@@ -193,7 +193,7 @@ fn growth(seen: &Observation, state: &SizingState, limits: &Limits) -> Result<us
         return Err(Reason::AtCeiling);
     }
     if let Some(server) = &seen.server {
-        // One in five connections that waits for a lock is more than chance.
+        // One in five connections that waits for a lock is more than random.
         if server.lock_waiters > 0 && server.lock_waiters * 5 >= seen.in_use_max {
             return Err(Reason::WaitingForLocks);
         }

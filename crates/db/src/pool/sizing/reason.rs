@@ -75,7 +75,7 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Steady => "nobody waits, and the pool fits its use",
+            Self::Steady => "no caller waits, and the pool fits its use",
             Self::CoolingDown => "the size was changed a moment ago",
             Self::Measuring => "the throughput at this size is being measured",
             Self::CallersWait => "callers wait and the server has room",

@@ -291,8 +291,8 @@ impl SizingState {
         }
     }
 
-    /// Returns the relative standard error of the quotient of two counts: the difference that two
-    /// equal throughputs show by chance.
+    /// Returns the relative standard error of the quotient of two counts: the random
+    /// difference of two equal throughputs.
     pub(super) fn jitter(&self, trial: &Trial) -> f64 {
         let inverse = |count: u64| 1.0 / count.max(1) as f64;
         (inverse(trial.completed) + inverse(self.measured.completed)).sqrt()
