@@ -9,12 +9,12 @@ use super::{assert_all_come_back, assert_nothing_left, noted, notes};
 use crate::harness::{CuttingProxy, TestBank};
 
 on_both_versions!(
-    what_is_written_is_committed_when_it_returns,
-    what_is_refused_changes_nothing_and_leaves_the_connection_usable,
-    an_answer_that_is_lost_is_unknown,
-    one_that_is_given_up_ends,
-    a_backend_that_is_killed_leaves_no_ok,
-    there_is_none_where_limits_need_a_transaction,
+    returned_write_is_committed,
+    rejected_write_changes_nothing_and_keeps_the_connection,
+    lost_answer_is_commit_unknown,
+    dropped_write_is_cancelled_on_the_server,
+    write_of_a_killed_backend_is_never_ok,
+    autocommit_is_absent_behind_a_pooler_and_with_a_deadline,
 );
 
 /// The proxy knows a statement that commits by what stands in its comment.
@@ -30,7 +30,7 @@ async fn write(database: &Database, text: &str) -> Result<String, DatabaseError>
     Ok(written.rows[0].get(0))
 }
 
-async fn what_is_written_is_committed_when_it_returns(bank: TestBank) {
+async fn returned_write_is_committed(bank: TestBank) {
     let database = notes(&bank, 1).await;
     for text in ["one", "two"] {
         assert_eq!(write(&database, text).await.unwrap(), text);
@@ -51,7 +51,7 @@ async fn what_is_written_is_committed_when_it_returns(bank: TestBank) {
     assert_eq!(database.status().open, 1);
 }
 
-async fn what_is_refused_changes_nothing_and_leaves_the_connection_usable(bank: TestBank) {
+async fn rejected_write_changes_nothing_and_keeps_the_connection(bank: TestBank) {
     let database = notes(&bank, 1).await;
     write(&database, "one").await.unwrap();
     for _ in 0..3 {
@@ -90,7 +90,7 @@ async fn what_is_refused_changes_nothing_and_leaves_the_connection_usable(bank: 
     );
 }
 
-async fn an_answer_that_is_lost_is_unknown(bank: TestBank) {
+async fn lost_answer_is_commit_unknown(bank: TestBank) {
     notes(&bank, 1).await;
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();
@@ -116,7 +116,7 @@ async fn an_answer_that_is_lost_is_unknown(bank: TestBank) {
     write(&database, "third").await.unwrap();
 }
 
-async fn one_that_is_given_up_ends(bank: TestBank) {
+async fn dropped_write_is_cancelled_on_the_server(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let holder = bank.superuser().await;
     let holder = holder.begin().await.unwrap();
@@ -135,7 +135,7 @@ async fn one_that_is_given_up_ends(bank: TestBank) {
     assert_nothing_left(&bank).await;
 }
 
-async fn a_backend_that_is_killed_leaves_no_ok(bank: TestBank) {
+async fn write_of_a_killed_backend_is_never_ok(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let superuser = bank.superuser().await;
     let holder = superuser.begin().await.unwrap();
@@ -162,7 +162,7 @@ async fn a_backend_that_is_killed_leaves_no_ok(bank: TestBank) {
     write(&database, "next").await.unwrap();
 }
 
-async fn there_is_none_where_limits_need_a_transaction(bank: TestBank) {
+async fn autocommit_is_absent_behind_a_pooler_and_with_a_deadline(bank: TestBank) {
     let later = Instant::now() + Duration::from_secs(60);
     assert!(bank.database.with_deadline(later).autocommit().is_none());
     let mut config = bank.config();

@@ -11,11 +11,11 @@ use super::{assert_all_come_back, assert_nothing_left, insert, noted, notes};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    begin_that_is_dropped_loses_no_later_write,
-    a_future_dropped_at_any_point_leaves_nothing,
-    a_statement_that_waits_for_a_lock_is_cancelled_on_the_server,
-    a_late_cancel_hits_nobody_else,
-    the_pool_inside_a_transaction_gives_a_clear_error,
+    dropped_begin_loses_no_later_write,
+    future_dropped_at_any_point_leaves_no_transaction,
+    dropped_wait_for_a_lock_is_cancelled_on_the_server,
+    late_cancel_hits_no_other_statement,
+    pool_inside_a_transaction_times_out_with_its_place,
 );
 
 /// Polls a future this many times, letting the connection's task run in between, and drops it.
@@ -39,7 +39,7 @@ async fn poll_and_drop<T>(future: impl Future<Output = T>, polls: usize) -> bool
     false
 }
 
-async fn begin_that_is_dropped_loses_no_later_write(bank: TestBank) {
+async fn dropped_begin_loses_no_later_write(bank: TestBank) {
     let database = notes(&bank, 1).await;
     for polls in 0..200 {
         poll_and_drop(
@@ -91,7 +91,7 @@ async fn everything(database: &Database, name: &str) -> Result<(), DatabaseError
     Ok(())
 }
 
-async fn a_future_dropped_at_any_point_leaves_nothing(bank: TestBank) {
+async fn future_dropped_at_any_point_leaves_no_transaction(bank: TestBank) {
     let database = notes(&bank, 2).await;
     let mut finished = 0;
     for number in 0..600_usize {
@@ -131,7 +131,7 @@ async fn a_future_dropped_at_any_point_leaves_nothing(bank: TestBank) {
     );
 }
 
-async fn a_statement_that_waits_for_a_lock_is_cancelled_on_the_server(bank: TestBank) {
+async fn dropped_wait_for_a_lock_is_cancelled_on_the_server(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let holder = bank.superuser().await.begin().await.unwrap();
     holder
@@ -168,7 +168,7 @@ async fn a_statement_that_waits_for_a_lock_is_cancelled_on_the_server(bank: Test
     database.execute(insert("next")).await.unwrap();
 }
 
-async fn a_late_cancel_hits_nobody_else(bank: TestBank) {
+async fn late_cancel_hits_no_other_statement(bank: TestBank) {
     let database = notes(&bank, 4).await;
     let mut running = tokio::task::JoinSet::new();
     for task in 0..8 {
@@ -192,7 +192,7 @@ async fn a_late_cancel_hits_nobody_else(bank: TestBank) {
     assert_all_come_back(&database).await;
 }
 
-async fn the_pool_inside_a_transaction_gives_a_clear_error(bank: TestBank) {
+async fn pool_inside_a_transaction_times_out_with_its_place(bank: TestBank) {
     notes(&bank, 1).await;
     let mut config = bank.config();
     config.pool_max = 1;

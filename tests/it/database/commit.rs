@@ -11,21 +11,21 @@ use super::{insert, noted, notes};
 use crate::harness::{CuttingProxy, TestBank};
 
 on_both_versions!(
-    of_an_aborted_transaction_is_an_error,
-    of_a_deferred_constraint_is_the_constraint_s_error,
-    of_a_serialization_failure_is_one,
-    of_nothing_is_nothing,
+    aborted_transaction_is_transaction_aborted,
+    deferred_constraint_violation_is_named,
+    serialization_failure_keeps_its_class,
+    empty_transaction_sends_nothing,
     runner_commits_on_ok_and_rolls_back_on_err_and_panic,
-    cut_off_before_it_arrives_is_unknown,
-    cut_off_after_it_is_durable_is_unknown,
-    of_a_killed_backend_is_never_ok,
-    written_and_committed_at_once_all_or_nothing,
-    answered_late_is_never_a_definite_failure,
-    on_a_connection_that_is_gone_is_a_definite_failure,
-    after_a_begin_that_failed_nothing_runs,
+    commit_cut_off_before_arrival_is_unknown,
+    commit_cut_off_after_durability_is_unknown,
+    commit_of_a_killed_backend_is_never_ok,
+    pipelined_commit_is_all_or_nothing,
+    late_answer_is_never_a_definite_failure,
+    commit_on_a_lost_connection_is_a_definite_failure,
+    no_statement_runs_after_a_failed_begin,
 );
 
-async fn of_an_aborted_transaction_is_an_error(bank: TestBank) {
+async fn aborted_transaction_is_transaction_aborted(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let transaction = database.begin().await.unwrap();
     transaction.execute(insert("kept?")).await.unwrap();
@@ -47,7 +47,7 @@ async fn of_an_aborted_transaction_is_an_error(bank: TestBank) {
     assert!(noted(&bank, "next").await);
 }
 
-async fn of_a_deferred_constraint_is_the_constraint_s_error(bank: TestBank) {
+async fn deferred_constraint_violation_is_named(bank: TestBank) {
     let database = notes(&bank, 1).await;
     bank.superuser()
         .await
@@ -75,7 +75,7 @@ async fn of_a_deferred_constraint_is_the_constraint_s_error(bank: TestBank) {
     database.execute(insert("next")).await.unwrap();
 }
 
-async fn of_a_serialization_failure_is_one(bank: TestBank) {
+async fn serialization_failure_keeps_its_class(bank: TestBank) {
     let database = notes(&bank, 2).await;
     let options = TransactionOptions {
         isolation: IsolationLevel::Serializable,
@@ -99,7 +99,7 @@ async fn of_a_serialization_failure_is_one(bank: TestBank) {
     assert!(noted(&bank, "one").await && !noted(&bank, "two").await);
 }
 
-async fn of_nothing_is_nothing(bank: TestBank) {
+async fn empty_transaction_sends_nothing(bank: TestBank) {
     let database = notes(&bank, 1).await;
     database.begin().await.unwrap().commit().await.unwrap();
     database.begin().await.unwrap().rollback().await.unwrap();
@@ -158,7 +158,7 @@ async fn through(bank: &TestBank, proxy: &CuttingProxy) -> Database {
     Database::connect(config).await.unwrap()
 }
 
-async fn cut_off_before_it_arrives_is_unknown(bank: TestBank) {
+async fn commit_cut_off_before_arrival_is_unknown(bank: TestBank) {
     let proxy = CuttingProxy::before(&bank.config()).await;
     let database = through(&bank, &proxy).await;
     let transaction = database.begin().await.unwrap();
@@ -173,7 +173,7 @@ async fn cut_off_before_it_arrives_is_unknown(bank: TestBank) {
     database.execute(insert("next")).await.unwrap();
 }
 
-async fn cut_off_after_it_is_durable_is_unknown(bank: TestBank) {
+async fn commit_cut_off_after_durability_is_unknown(bank: TestBank) {
     let proxy = CuttingProxy::before(&bank.config()).await;
     let database = through(&bank, &proxy).await;
     let transaction = database.begin().await.unwrap();
@@ -188,7 +188,7 @@ async fn cut_off_after_it_is_durable_is_unknown(bank: TestBank) {
     database.execute(insert("next")).await.unwrap();
 }
 
-async fn of_a_killed_backend_is_never_ok(bank: TestBank) {
+async fn commit_of_a_killed_backend_is_never_ok(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let transaction = database.begin().await.unwrap();
     transaction.execute(insert("killed")).await.unwrap();
@@ -211,7 +211,7 @@ async fn of_a_killed_backend_is_never_ok(bank: TestBank) {
     assert!(noted(&bank, "next").await);
 }
 
-async fn written_and_committed_at_once_all_or_nothing(bank: TestBank) {
+async fn pipelined_commit_is_all_or_nothing(bank: TestBank) {
     use neobank_db::driver::{ToSql, Type};
     const INSERT: &str = "INSERT INTO scratch.note (text) VALUES ($1)";
     let database = notes(&bank, 1).await;
@@ -253,7 +253,7 @@ async fn written_and_committed_at_once_all_or_nothing(bank: TestBank) {
 }
 
 /// The limit of a statement passes while the answer to the commit is on its way: the work stands.
-async fn answered_late_is_never_a_definite_failure(bank: TestBank) {
+async fn late_answer_is_never_a_definite_failure(bank: TestBank) {
     use neobank_db::driver::{ToSql, Type};
     let proxy = CuttingProxy::before(&bank.config()).await;
     notes(&bank, 1).await;
@@ -282,7 +282,7 @@ async fn answered_late_is_never_a_definite_failure(bank: TestBank) {
 }
 
 /// Nothing was sent, so there is nothing to be unsure about; and the reason is the server's own.
-async fn on_a_connection_that_is_gone_is_a_definite_failure(bank: TestBank) {
+async fn commit_on_a_lost_connection_is_a_definite_failure(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let superuser = bank.superuser().await;
     let transaction = database.begin().await.unwrap();
@@ -307,7 +307,7 @@ async fn on_a_connection_that_is_gone_is_a_definite_failure(bank: TestBank) {
 }
 
 /// A statement that had been sent behind a `BEGIN` which then failed would run, and stay, on its own.
-async fn after_a_begin_that_failed_nothing_runs(bank: TestBank) {
+async fn no_statement_runs_after_a_failed_begin(bank: TestBank) {
     use neobank_db::driver::Type;
     let proxy = CuttingProxy::before(&bank.config()).await;
     let database = through(&bank, &proxy).await;

@@ -12,15 +12,15 @@ use super::{assert_all_come_back, assert_nothing_left, insert, noted, notes};
 use crate::harness::{StallingProxy, TestBank, czk};
 
 on_both_versions!(
-    a_statement_ends_on_the_server,
-    a_wait_for_a_lock_ends,
-    a_wait_for_a_connection_ends,
-    no_commit_is_sent_after_it,
-    the_servers_limits_shrink_with_it_and_stay_with_the_transaction,
-    a_silent_server_is_not_waited_for,
-    it_reaches_the_ledger,
-    it_ends_the_retries,
-    the_earlier_one_holds,
+    statement_ends_on_the_server_at_the_deadline,
+    wait_for_a_lock_ends_at_the_deadline,
+    wait_for_a_connection_ends_at_the_deadline,
+    no_commit_is_sent_after_the_deadline,
+    server_timeouts_shrink_with_the_deadline_within_the_transaction,
+    silent_server_is_abandoned_at_the_deadline,
+    deadline_applies_to_the_ledger,
+    deadline_ends_the_retries,
+    earlier_deadline_applies,
 );
 
 /// Longer than any test may take.
@@ -42,7 +42,7 @@ fn assert_exceeded<T: std::fmt::Debug>(outcome: &Result<T, DatabaseError>, start
     );
 }
 
-async fn a_statement_ends_on_the_server(bank: TestBank) {
+async fn statement_ends_on_the_server_at_the_deadline(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let sleep = || statement("SELECT pg_sleep(60)", []);
     let session = || statement("SELECT pg_backend_pid()", []);
@@ -61,7 +61,7 @@ async fn a_statement_ends_on_the_server(bank: TestBank) {
     assert_eq!(after, before);
 }
 
-async fn a_wait_for_a_lock_ends(bank: TestBank) {
+async fn wait_for_a_lock_ends_at_the_deadline(bank: TestBank) {
     let database = notes(&bank, 3).await;
     let holder = database.begin().await.unwrap();
     let lock = "LOCK TABLE scratch.note IN ACCESS EXCLUSIVE MODE";
@@ -72,7 +72,7 @@ async fn a_wait_for_a_lock_ends(bank: TestBank) {
     assert!(!noted(&bank, "gone").await);
 }
 
-async fn a_wait_for_a_connection_ends(bank: TestBank) {
+async fn wait_for_a_connection_ends_at_the_deadline(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let holder = database.begin().await.unwrap();
     let started = Instant::now();
@@ -91,7 +91,7 @@ async fn a_wait_for_a_connection_ends(bank: TestBank) {
     holder.rollback().await.unwrap();
 }
 
-async fn no_commit_is_sent_after_it(bank: TestBank) {
+async fn no_commit_is_sent_after_the_deadline(bank: TestBank) {
     let database = notes(&bank, 2).await;
     let started = Instant::now();
     let transaction = soon(&database).begin().await.unwrap();
@@ -106,7 +106,7 @@ async fn no_commit_is_sent_after_it(bank: TestBank) {
     assert!(noted(&bank, "in time").await);
 }
 
-async fn the_servers_limits_shrink_with_it_and_stay_with_the_transaction(bank: TestBank) {
+async fn server_timeouts_shrink_with_the_deadline_within_the_transaction(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let limits = || {
         statement(
@@ -139,7 +139,7 @@ async fn the_servers_limits_shrink_with_it_and_stay_with_the_transaction(bank: T
     assert_eq!(after, usual);
 }
 
-async fn a_silent_server_is_not_waited_for(bank: TestBank) {
+async fn silent_server_is_abandoned_at_the_deadline(bank: TestBank) {
     notes(&bank, 1).await;
     let proxy = StallingProxy::before(&bank.config()).await;
     let mut config = bank.config();
@@ -154,7 +154,7 @@ async fn a_silent_server_is_not_waited_for(bank: TestBank) {
     assert!(started.elapsed() < Duration::from_secs(10), "{late:?}");
 }
 
-async fn it_reaches_the_ledger(bank: TestBank) {
+async fn deadline_applies_to_the_ledger(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let holder = bank.database.begin().await.unwrap();
     let lock = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
@@ -182,7 +182,7 @@ async fn it_reaches_the_ledger(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn it_ends_the_retries(bank: TestBank) {
+async fn deadline_ends_the_retries(bank: TestBank) {
     let database = notes(&bank, 2).await;
     let mut divide = command("divide", IsolationLevel::ReadCommitted, |transaction, _| {
         Box::pin(async move { transaction.execute(statement("SELECT 1 / 0", [])).await })
@@ -199,7 +199,7 @@ async fn it_ends_the_retries(bank: TestBank) {
     assert!(started.elapsed() < LONG / 2, "{error}");
 }
 
-async fn the_earlier_one_holds(bank: TestBank) {
+async fn earlier_deadline_applies(bank: TestBank) {
     let first = Instant::now() + LONG;
     let handle = bank.database.with_deadline(first);
     let later = handle.with_deadline(first + LONG);

@@ -12,7 +12,11 @@ use neobank_domain::{AccountId, Ledger, Money, TransferRequest};
 use super::{assert_all_come_back, assert_nothing_left};
 use crate::harness::{TestBank, czk};
 
-on_both_versions!(of_a_transfer, of_a_lock, of_an_acquisition,);
+on_both_versions!(
+    dropped_transfer_leaves_no_transaction,
+    dropped_lock_leaves_no_transaction,
+    dropped_checkout_leaves_no_transaction,
+);
 
 const SIZE: usize = 3;
 
@@ -92,7 +96,7 @@ async fn assert_nothing_is_left(bank: &TestBank, database: &Database, before: &[
     assert_eq!(settings(database).await, before);
 }
 
-async fn of_a_transfer(bank: TestBank) {
+async fn dropped_transfer_leaves_no_transaction(bank: TestBank) {
     let database = small_pool(&bank).await;
     let before = settings(&database).await;
     let ledger = Ledger::new(database.clone());
@@ -133,7 +137,7 @@ async fn of_a_transfer(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn of_a_lock(bank: TestBank) {
+async fn dropped_lock_leaves_no_transaction(bank: TestBank) {
     let database = small_pool(&bank).await;
     let before = settings(&database).await;
     let names = ["a", "b"].map(|name| LockName::new("dropped", name).unwrap());
@@ -175,7 +179,7 @@ async fn of_a_lock(bank: TestBank) {
     assert_eq!(held, 0);
 }
 
-async fn of_an_acquisition(bank: TestBank) {
+async fn dropped_checkout_leaves_no_transaction(bank: TestBank) {
     let database = small_pool(&bank).await;
     let before = settings(&database).await;
     let acquire = async || {

@@ -126,7 +126,7 @@ async fn restart(node: Node, pause: Duration) -> Node {
     .unwrap()
 }
 
-async fn a_primary_that_restarts_is_found_again(version: u32) {
+async fn restarted_primary_is_found_again(version: u32) {
     let [mut primary, standby] = pair(version).await;
     table(&primary, &standby).await;
     let mut best = Duration::MAX;
@@ -158,7 +158,7 @@ async fn a_primary_that_restarts_is_found_again(version: u32) {
     assert!(best <= Duration::from_secs(2), "{best:?}");
 }
 
-async fn a_promoted_standby_is_taken_and_the_old_primary_left(version: u32) {
+async fn promoted_standby_replaces_the_old_primary(version: u32) {
     let [mut primary, standby] = pair(version).await;
     table(&primary, &standby).await;
     let database = connect(&primary, &standby, "").await;
@@ -193,21 +193,21 @@ async fn a_promoted_standby_is_taken_and_the_old_primary_left(version: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_primary_that_restarts_is_found_again_on_postgres_15() {
-    a_primary_that_restarts_is_found_again(15).await;
+async fn restarted_primary_is_found_again_on_postgres_15() {
+    restarted_primary_is_found_again(15).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_primary_that_restarts_is_found_again_on_postgres_18() {
-    a_primary_that_restarts_is_found_again(18).await;
+async fn restarted_primary_is_found_again_on_postgres_18() {
+    restarted_primary_is_found_again(18).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_promoted_standby_is_taken_and_the_old_primary_left_on_postgres_15() {
-    a_promoted_standby_is_taken_and_the_old_primary_left(15).await;
+async fn promoted_standby_replaces_the_old_primary_on_postgres_15() {
+    promoted_standby_replaces_the_old_primary(15).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_promoted_standby_is_taken_and_the_old_primary_left_on_postgres_18() {
-    a_promoted_standby_is_taken_and_the_old_primary_left(18).await;
+async fn promoted_standby_replaces_the_old_primary_on_postgres_18() {
+    promoted_standby_replaces_the_old_primary(18).await;
 }

@@ -6,7 +6,7 @@ mod commit;
 mod deadline;
 mod dropped;
 mod failover;
-mod outcome;
+mod in_doubt;
 mod retry;
 mod rows;
 mod savepoint;

@@ -16,11 +16,11 @@ use super::notes;
 use crate::harness::TestBank;
 
 on_both_versions!(
-    every_increment_of_eight_writers_counts,
-    no_pair_is_skewed,
-    pairs_are_skewed_where_nobody_keeps_writers_apart,
-    a_deadlock_is_run_again_and_logged,
-    what_the_policy_does_not_name_is_not_run_again,
+    increments_of_eight_writers_are_all_counted,
+    serializable_retries_prevent_write_skew,
+    repeatable_read_allows_write_skew,
+    deadlock_is_retried_and_logged,
+    error_outside_the_policy_is_not_retried,
 );
 
 const WRITERS: usize = 8;
@@ -73,7 +73,7 @@ where
     }
 }
 
-fn patient() -> RetryPolicy {
+fn many_attempts() -> RetryPolicy {
     let mut policy = RetryPolicy::default();
     policy.attempts_max = 100;
     policy
@@ -92,7 +92,7 @@ async fn table(bank: &TestBank, sql: &str) -> Database {
 }
 
 #[expect(clippy::print_stdout, reason = "how often they tried is for people")]
-async fn every_increment_of_eight_writers_counts(bank: TestBank) {
+async fn increments_of_eight_writers_are_all_counted(bank: TestBank) {
     const EACH: u32 = 25;
     let database = table(&bank, "CREATE TABLE scratch.counter AS SELECT 0 AS n").await;
     let attempts = Arc::new(AtomicU32::new(0));
@@ -113,7 +113,7 @@ async fn every_increment_of_eight_writers_counts(bank: TestBank) {
                             .await
                     })
                 });
-                database.retry(&patient(), &mut count).await.unwrap();
+                database.retry(&many_attempts(), &mut count).await.unwrap();
             }
         });
     }
@@ -130,12 +130,12 @@ async fn every_increment_of_eight_writers_counts(bank: TestBank) {
 }
 
 /// Of each pair one must stay on call; each writer sees both on and sends one home.
-async fn no_pair_is_skewed(bank: TestBank) {
+async fn serializable_retries_prevent_write_skew(bank: TestBank) {
     assert_eq!(skewed_pairs(&bank, SERIALIZABLE).await, 0);
 }
 
 /// The control: so the test above would see one.
-async fn pairs_are_skewed_where_nobody_keeps_writers_apart(bank: TestBank) {
+async fn repeatable_read_allows_write_skew(bank: TestBank) {
     let skewed = skewed_pairs(&bank, IsolationLevel::ReadCommitted).await;
     assert!(skewed > 0);
 }
@@ -170,7 +170,7 @@ async fn skewed_pairs(bank: &TestBank, isolation: IsolationLevel) -> i64 {
                         Ok(())
                     })
                 });
-                database.retry(&patient(), &mut leave).await.unwrap();
+                database.retry(&many_attempts(), &mut leave).await.unwrap();
             }
         });
     }
@@ -181,7 +181,7 @@ async fn skewed_pairs(bank: &TestBank, isolation: IsolationLevel) -> i64 {
     database.fetch_value(statement(sql, [])).await.unwrap()
 }
 
-async fn a_deadlock_is_run_again_and_logged(bank: TestBank) {
+async fn deadlock_is_retried_and_logged(bank: TestBank) {
     let database = table(
         &bank,
         "CREATE TABLE scratch.pair AS SELECT n, 0 AS hits FROM generate_series(0, 1) AS n",
@@ -242,7 +242,7 @@ async fn a_deadlock_is_run_again_and_logged(bank: TestBank) {
     assert!(metrics.to_prometheus().contains(&line));
 }
 
-async fn what_the_policy_does_not_name_is_not_run_again(bank: TestBank) {
+async fn error_outside_the_policy_is_not_retried(bank: TestBank) {
     let database = notes(&bank, 2).await;
     let divide = async |policy: &RetryPolicy| -> RetryError<DatabaseError, u64> {
         let mut divide = command("divide", IsolationLevel::ReadCommitted, |transaction, _| {

@@ -14,12 +14,12 @@ use uuid::Uuid;
 use crate::harness::TestBank;
 
 on_both_versions!(
-    every_type_travels_both_ways,
-    nulls_travel_both_ways,
-    arrays_travel_both_ways,
-    what_cannot_be_read_is_named,
-    what_cannot_be_sent_is_named,
-    one_many_and_none,
+    every_type_round_trips,
+    nulls_round_trip,
+    arrays_round_trip,
+    unreadable_column_is_named,
+    unsupported_parameter_is_rejected,
+    fetches_return_one_many_or_no_rows,
     entities_run_on_the_pool_and_in_a_transaction,
 );
 
@@ -39,7 +39,7 @@ struct All {
     l: serde_json::Value,
 }
 
-async fn every_type_travels_both_ways(bank: TestBank) {
+async fn every_type_round_trips(bank: TestBank) {
     let all = All {
         a: true,
         b: -2,
@@ -85,7 +85,7 @@ async fn every_type_travels_both_ways(bank: TestBank) {
     assert_eq!(found, [all]);
 }
 
-async fn nulls_travel_both_ways(bank: TestBank) {
+async fn nulls_round_trip(bank: TestBank) {
     let sql = "SELECT $1::uuid IS NULL AND $2::numeric IS NULL AND $3::timestamptz IS NULL AND $4::text[] IS NULL";
     let parameters = [
         Option::<Uuid>::None.into(),
@@ -113,7 +113,7 @@ async fn nulls_travel_both_ways(bank: TestBank) {
     assert!(matches!(error, DatabaseError::Row { .. }), "{error:?}");
 }
 
-async fn arrays_travel_both_ways(bank: TestBank) {
+async fn arrays_round_trip(bank: TestBank) {
     let texts = vec!["a".to_owned(), "{,\"}".to_owned(), String::new()];
     let found: Vec<String> = bank
         .database
@@ -166,7 +166,7 @@ async fn arrays_travel_both_ways(bank: TestBank) {
     assert_eq!(sum, Decimal::ONE);
 }
 
-async fn what_cannot_be_read_is_named(bank: TestBank) {
+async fn unreadable_column_is_named(bank: TestBank) {
     for (sql, named) in [
         ("SELECT 'NaN'::numeric AS poison", "poison"),
         // Both would be read as another value, without a word.
@@ -196,7 +196,7 @@ async fn what_cannot_be_read_is_named(bank: TestBank) {
         .unwrap();
 }
 
-async fn what_cannot_be_sent_is_named(bank: TestBank) {
+async fn unsupported_parameter_is_rejected(bank: TestBank) {
     use neobank_db::driver::{ToSql, Type};
     let nul = bank.database.execute(statement("SELECT 'a\0b'", [])).await;
     assert!(
@@ -224,7 +224,7 @@ async fn what_cannot_be_sent_is_named(bank: TestBank) {
     transaction.commit().await.unwrap();
 }
 
-async fn one_many_and_none(bank: TestBank) {
+async fn fetches_return_one_many_or_no_rows(bank: TestBank) {
     #[derive(Debug, FromQueryResult)]
     struct Number {
         n: i32,

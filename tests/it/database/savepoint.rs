@@ -3,22 +3,22 @@
 use std::task::{Context, Waker};
 
 use futures_util::future::BoxFuture;
-use neobank_db::{DatabaseError, Executor, in_order, statement};
+use neobank_db::{DatabaseError, Executor, pipeline, statement};
 
 use super::{insert, noted, notes};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    released_stays_and_dropped_goes,
-    nested_three_deep,
-    an_error_inside_leaves_the_outer_usable,
-    release_after_a_swallowed_error_is_an_error,
-    one_in_which_nothing_ran,
-    a_rollback_that_is_dropped_leaves_the_outer_usable,
-    statements_sent_together_keep_their_order,
+    released_work_stays_and_dropped_work_is_undone,
+    savepoints_nest_three_deep,
+    error_inside_leaves_the_transaction_usable,
+    release_after_a_swallowed_error_is_transaction_aborted,
+    empty_savepoint_is_not_sent,
+    dropped_rollback_leaves_the_transaction_usable,
+    pipelined_statements_keep_their_order,
 );
 
-async fn released_stays_and_dropped_goes(bank: TestBank) {
+async fn released_work_stays_and_dropped_work_is_undone(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let mut transaction = database.begin().await.unwrap();
     let mut savepoint = transaction.savepoint();
@@ -47,7 +47,7 @@ async fn released_stays_and_dropped_goes(bank: TestBank) {
     assert!(!noted(&bank, "dropped").await && !noted(&bank, "rolled back").await);
 }
 
-async fn nested_three_deep(bank: TestBank) {
+async fn savepoints_nest_three_deep(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let mut transaction = database.begin().await.unwrap();
     let mut one = transaction.savepoint();
@@ -71,7 +71,7 @@ async fn nested_three_deep(bank: TestBank) {
     assert!(!noted(&bank, "2").await && !noted(&bank, "3").await);
 }
 
-async fn an_error_inside_leaves_the_outer_usable(bank: TestBank) {
+async fn error_inside_leaves_the_transaction_usable(bank: TestBank) {
     let database = notes(&bank, 1).await;
     database
         .transaction(async |transaction| {
@@ -88,7 +88,7 @@ async fn an_error_inside_leaves_the_outer_usable(bank: TestBank) {
     assert!(noted(&bank, "outer").await && noted(&bank, "after").await);
 }
 
-async fn release_after_a_swallowed_error_is_an_error(bank: TestBank) {
+async fn release_after_a_swallowed_error_is_transaction_aborted(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let mut transaction = database.begin().await.unwrap();
     transaction.execute(insert("before")).await.unwrap();
@@ -119,7 +119,7 @@ async fn release_after_a_swallowed_error_is_an_error(bank: TestBank) {
     );
 }
 
-async fn one_in_which_nothing_ran(bank: TestBank) {
+async fn empty_savepoint_is_not_sent(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let mut transaction = database.begin().await.unwrap();
     drop(transaction.savepoint());
@@ -142,7 +142,7 @@ async fn one_in_which_nothing_ran(bank: TestBank) {
     assert_eq!(database.status().idle, 1);
 }
 
-async fn a_rollback_that_is_dropped_leaves_the_outer_usable(bank: TestBank) {
+async fn dropped_rollback_leaves_the_transaction_usable(bank: TestBank) {
     let database = notes(&bank, 1).await;
     for release in [false, true] {
         let mut transaction = database.begin().await.unwrap();
@@ -172,18 +172,18 @@ async fn a_rollback_that_is_dropped_leaves_the_outer_usable(bank: TestBank) {
     }
 }
 
-async fn statements_sent_together_keep_their_order(bank: TestBank) {
+async fn pipelined_statements_keep_their_order(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let transaction = database.begin().await.unwrap();
     let count =
         || transaction.fetch_value::<i64>(statement("SELECT count(*) FROM scratch.note", []));
-    let (first, second) = in_order(transaction.execute(insert("a")), count())
+    let (first, second) = pipeline(transaction.execute(insert("a")), count())
         .await
         .unwrap();
     assert_eq!((first, second), (1, 1));
     // When the first fails, the second is refused with it.
     assert!(
-        in_order(transaction.execute(insert("a")), count())
+        pipeline(transaction.execute(insert("a")), count())
             .await
             .is_err()
     );

@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    a_host_that_swallows_everything_leaves_the_next_its_time,
-    a_read_only_server_is_passed_over_by_a_writer,
-    a_pool_leaves_a_server_that_became_read_only,
+    unresponsive_host_leaves_time_for_the_next,
+    writer_skips_a_read_only_server,
+    pool_leaves_a_server_that_became_read_only,
 );
 
 /// A server that asks for the password with this message, and then tells what it was sent.
@@ -34,7 +34,7 @@ async fn asking(demand: &'static [u8]) -> (u16, tokio::task::JoinHandle<Vec<u8>>
 }
 
 #[tokio::test]
-async fn a_password_is_not_sent_in_clear_or_by_md5_without_tls() {
+async fn password_is_not_sent_in_clear_or_by_md5_without_tls() {
     let clear = b"R\0\0\0\x08\0\0\0\x03";
     let md5 = b"R\0\0\0\x0c\0\0\0\x05salt";
     for (demand, word) in [(&clear[..], "in clear"), (&md5[..], "MD5")] {
@@ -53,7 +53,7 @@ async fn a_password_is_not_sent_in_clear_or_by_md5_without_tls() {
     assert!(heard.windows(6).any(|part| part == b"canary"), "{heard:?}");
 }
 
-async fn a_host_that_swallows_everything_leaves_the_next_its_time(bank: TestBank) {
+async fn unresponsive_host_leaves_time_for_the_next(bank: TestBank) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = bank.config();
     config.hosts.insert(0, "127.0.0.1".to_owned());
@@ -70,7 +70,7 @@ async fn a_host_that_swallows_everything_leaves_the_next_its_time(bank: TestBank
     assert_eq!(one, 1);
 }
 
-async fn a_read_only_server_is_passed_over_by_a_writer(bank: TestBank) {
+async fn writer_skips_a_read_only_server(bank: TestBank) {
     let mut config = bank.config();
     config.target_session_attrs = TargetSessionAttrs::Standby;
     let error = Database::connect(config.clone()).await.unwrap_err();
@@ -82,7 +82,7 @@ async fn a_read_only_server_is_passed_over_by_a_writer(bank: TestBank) {
     Database::connect(config).await.unwrap();
 }
 
-async fn a_pool_leaves_a_server_that_became_read_only(bank: TestBank) {
+async fn pool_leaves_a_server_that_became_read_only(bank: TestBank) {
     let mut config = bank.config();
     config.target_session_attrs = TargetSessionAttrs::ReadWrite;
     config.pool_max = 1;

@@ -11,21 +11,21 @@ use super::{insert, noted, notes};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    transaction_commands_are_refused,
-    limits_are_in_force,
-    limits_of_one_transaction_end_with_it,
-    a_longer_limit_of_one_transaction_holds,
-    the_server_s_reason_for_ending_a_session_is_told,
-    nothing_of_one_owner_reaches_the_next,
-    a_statement_that_was_prepared_before_a_change_of_its_table_is_prepared_anew,
-    a_statement_behind_a_begin_that_nobody_waits_for_is_bounded,
-    isolation_and_access_are_in_force_whatever_the_defaults,
-    role_and_name_are_in_force,
+    transaction_commands_are_rejected,
+    configured_limits_are_in_force,
+    limits_of_a_transaction_end_with_it,
+    longer_limit_of_a_transaction_applies,
+    reason_of_an_ended_session_is_reported,
+    session_state_does_not_reach_the_next_checkout,
+    stale_prepared_statement_is_prepared_again,
+    statement_behind_an_abandoned_begin_times_out,
+    isolation_and_access_mode_override_defaults,
+    role_and_application_name_are_in_force,
     idle_connections_are_closed_down_to_the_minimum,
     two_hundred_callers_share_four_connections,
 );
 
-async fn transaction_commands_are_refused(bank: TestBank) {
+async fn transaction_commands_are_rejected(bank: TestBank) {
     let database = notes(&bank, 1).await;
     for sql in [
         "BEGIN",
@@ -47,7 +47,7 @@ async fn transaction_commands_are_refused(bank: TestBank) {
     assert!(!noted(&bank, "kept").await);
 }
 
-async fn limits_are_in_force(bank: TestBank) {
+async fn configured_limits_are_in_force(bank: TestBank) {
     notes(&bank, 1).await;
     for pooler in [Pooler::None, Pooler::Transaction] {
         let mut config = bank.config();
@@ -97,7 +97,7 @@ async fn limits_are_in_force(bank: TestBank) {
     }
 }
 
-async fn limits_of_one_transaction_end_with_it(bank: TestBank) {
+async fn limits_of_a_transaction_end_with_it(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let options = TransactionOptions {
         statement_timeout: Some(Duration::from_millis(50)),
@@ -116,7 +116,7 @@ async fn limits_of_one_transaction_end_with_it(bank: TestBank) {
         .unwrap();
 }
 
-async fn a_longer_limit_of_one_transaction_holds(bank: TestBank) {
+async fn longer_limit_of_a_transaction_applies(bank: TestBank) {
     let mut config = bank.config();
     config.statement_timeout = Duration::from_millis(100);
     let database = Database::connect(config).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_longer_limit_of_one_transaction_holds(bank: TestBank) {
     transaction.commit().await.unwrap();
 }
 
-async fn the_server_s_reason_for_ending_a_session_is_told(bank: TestBank) {
+async fn reason_of_an_ended_session_is_reported(bank: TestBank) {
     let mut config = bank.config();
     config.idle_in_transaction_timeout = Duration::from_millis(100);
     let database = Database::connect(config).await.unwrap();
@@ -146,7 +146,7 @@ async fn the_server_s_reason_for_ending_a_session_is_told(bank: TestBank) {
     assert!(error.to_string().contains("25P03"), "{error}");
 }
 
-async fn nothing_of_one_owner_reaches_the_next(bank: TestBank) {
+async fn session_state_does_not_reach_the_next_checkout(bank: TestBank) {
     let database = notes(&bank, 1).await;
     for sql in [
         ";COMMIT",
@@ -189,9 +189,7 @@ async fn nothing_of_one_owner_reaches_the_next(bank: TestBank) {
     assert_ne!(left, "77ms");
 }
 
-async fn a_statement_that_was_prepared_before_a_change_of_its_table_is_prepared_anew(
-    bank: TestBank,
-) {
+async fn stale_prepared_statement_is_prepared_again(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let read = async || {
         let transaction = database.begin().await?;
@@ -216,7 +214,7 @@ async fn a_statement_that_was_prepared_before_a_change_of_its_table_is_prepared_
     read().await.unwrap();
 }
 
-async fn a_statement_behind_a_begin_that_nobody_waits_for_is_bounded(bank: TestBank) {
+async fn statement_behind_an_abandoned_begin_times_out(bank: TestBank) {
     use std::future::Future;
     let mut config = bank.config();
     config.statement_timeout = Duration::from_millis(100);
@@ -236,7 +234,7 @@ async fn a_statement_behind_a_begin_that_nobody_waits_for_is_bounded(bank: TestB
     assert!(second.is_err(), "{second:?}");
 }
 
-async fn isolation_and_access_are_in_force_whatever_the_defaults(bank: TestBank) {
+async fn isolation_and_access_mode_override_defaults(bank: TestBank) {
     let superuser = bank.superuser().await;
     let name: String = superuser
         .fetch_value(statement("SELECT current_database()", []))
@@ -277,7 +275,7 @@ async fn isolation_and_access_are_in_force_whatever_the_defaults(bank: TestBank)
     }
 }
 
-async fn role_and_name_are_in_force(bank: TestBank) {
+async fn role_and_application_name_are_in_force(bank: TestBank) {
     bank.superuser()
         .await
         .execute(statement("CREATE ROLE \"odd \\ \"\" role\"", []))

@@ -1,5 +1,5 @@
 //! Defaults of the server, the database and the role: those that a session overrides do nothing,
-//! the others are told or refused when a pool is opened.
+//! the others are reported or refused when a pool is opened.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use neobank_postgres::{Durability, LocalServer, ServerOptions};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    defaults_that_a_session_overrides_do_nothing,
-    defaults_that_cut_calls_short_are_told,
-    a_database_whose_guards_do_not_fire_is_refused,
-    behind_a_transaction_pooler_defaults_are_in_force_only_before_a_transaction,
+    overridden_defaults_are_not_reported,
+    defaults_that_cut_calls_short_are_reported,
+    database_without_triggers_is_rejected,
+    pooler_leaves_defaults_in_force_only_before_a_transaction,
 );
 
 /// Sets a default of the bank's database.
@@ -24,8 +24,8 @@ async fn set_default(bank: &TestBank, setting: &str) {
     superuser.execute(statement(&sql, [])).await.unwrap();
 }
 
-/// The names that a pool was told of, without those that every server of these tests has.
-fn told(database: &Database) -> Vec<&str> {
+/// The names that a pool was reported of, without those that every server of these tests has.
+fn reported(database: &Database) -> Vec<&str> {
     let fast = ["fsync", "full_page_writes", "synchronous_commit"];
     let names = database.hostile_settings().iter();
     names
@@ -34,7 +34,7 @@ fn told(database: &Database) -> Vec<&str> {
         .collect()
 }
 
-async fn defaults_that_a_session_overrides_do_nothing(bank: TestBank) {
+async fn overridden_defaults_are_not_reported(bank: TestBank) {
     for setting in [
         "statement_timeout = '1ms'",
         "lock_timeout = '1ms'",
@@ -52,7 +52,7 @@ async fn defaults_that_a_session_overrides_do_nothing(bank: TestBank) {
     let mut config = bank.config();
     config.pool_max = 1;
     let database = Database::connect(config).await.unwrap();
-    assert_eq!(told(&database), Vec::<&str>::new());
+    assert_eq!(reported(&database), Vec::<&str>::new());
     // Alone, without a transaction around it that would set its own level.
     let alone = database.autocommit().unwrap();
     let sql = "SELECT current_setting('transaction_isolation'), '\\', pg_sleep(0.2)";
@@ -85,7 +85,7 @@ async fn defaults_that_a_session_overrides_do_nothing(bank: TestBank) {
     assert_eq!(process().await, before, "the server ended the session");
 }
 
-async fn defaults_that_cut_calls_short_are_told(bank: TestBank) {
+async fn defaults_that_cut_calls_short_are_reported(bank: TestBank) {
     let mut expected = vec!["default_transaction_read_only"];
     if bank.version >= 17 {
         set_default(&bank, "transaction_timeout = '1s'").await;
@@ -93,7 +93,7 @@ async fn defaults_that_cut_calls_short_are_told(bank: TestBank) {
     }
     set_default(&bank, "default_transaction_read_only = on").await;
     let database = Database::connect(bank.config()).await.unwrap();
-    assert_eq!(told(&database), expected);
+    assert_eq!(reported(&database), expected);
     let setting = database.hostile_settings().last().unwrap();
     assert_eq!(
         (setting.harm, &*setting.source),
@@ -101,7 +101,7 @@ async fn defaults_that_cut_calls_short_are_told(bank: TestBank) {
     );
 }
 
-async fn a_database_whose_guards_do_not_fire_is_refused(bank: TestBank) {
+async fn database_without_triggers_is_rejected(bank: TestBank) {
     for setting in [
         "session_replication_role = replica",
         "zero_damaged_pages = on",
@@ -119,7 +119,7 @@ async fn a_database_whose_guards_do_not_fire_is_refused(bank: TestBank) {
         let mut config = bank.config();
         config.refuse_hostile_settings = false;
         let database = Database::connect(config).await.unwrap();
-        assert_eq!(told(&database), [name]);
+        assert_eq!(reported(&database), [name]);
         let superuser = Database::connect({
             let mut config = DatabaseConfig::from_url(bank.url()).unwrap();
             config.refuse_hostile_settings = false;
@@ -132,22 +132,20 @@ async fn a_database_whose_guards_do_not_fire_is_refused(bank: TestBank) {
     Database::connect(bank.config()).await.unwrap();
 }
 
-async fn behind_a_transaction_pooler_defaults_are_in_force_only_before_a_transaction(
-    bank: TestBank,
-) {
+async fn pooler_leaves_defaults_in_force_only_before_a_transaction(bank: TestBank) {
     set_default(&bank, "statement_timeout = '900ms'").await;
     set_default(&bank, "client_min_messages = 'error'").await;
     let mut config = bank.config();
     config.pooler = Pooler::Transaction;
     let database = Database::connect(config).await.unwrap();
-    assert_eq!(told(&database), ["statement_timeout"]);
+    assert_eq!(reported(&database), ["statement_timeout"]);
     let sql = "SELECT current_setting('client_min_messages') FROM pg_sleep(1.2)";
     let level: String = database.fetch_value(statement(sql, [])).await.unwrap();
     assert_eq!(level, "notice");
 }
 
 /// Settings of the whole server are written in its configuration.
-async fn a_server_that_can_lose_what_was_acknowledged_is_told(version: u32) {
+async fn server_without_durability_is_reported(version: u32) {
     let start = move |durability, setting: Option<&str>| {
         let mut options = ServerOptions::default()
             .version(Some(version))
@@ -189,11 +187,11 @@ async fn a_server_that_can_lose_what_was_acknowledged_is_told(version: u32) {
 }
 
 #[tokio::test]
-async fn a_server_that_can_lose_what_was_acknowledged_is_told_on_postgres_15() {
-    a_server_that_can_lose_what_was_acknowledged_is_told(15).await;
+async fn server_without_durability_is_reported_on_postgres_15() {
+    server_without_durability_is_reported(15).await;
 }
 
 #[tokio::test]
-async fn a_server_that_can_lose_what_was_acknowledged_is_told_on_postgres_18() {
-    a_server_that_can_lose_what_was_acknowledged_is_told(18).await;
+async fn server_without_durability_is_reported_on_postgres_18() {
+    server_without_durability_is_reported(18).await;
 }

@@ -9,10 +9,10 @@ use super::{assert_all_come_back, insert, noted, notes};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    a_stopped_backend_gives_its_place_back,
-    a_peer_that_accepts_and_never_answers_is_given_up,
-    a_server_that_is_not_there_is_named,
-    a_silent_first_host_leaves_the_second_its_time,
+    stopped_backend_frees_its_slot,
+    peer_that_never_answers_times_out,
+    absent_server_is_named,
+    silent_first_host_leaves_time_for_the_second,
 );
 
 fn signal(signal: &str, process: i32) {
@@ -23,7 +23,7 @@ fn signal(signal: &str, process: i32) {
     assert!(status.success());
 }
 
-async fn a_stopped_backend_gives_its_place_back(bank: TestBank) {
+async fn stopped_backend_frees_its_slot(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let process: i32 = database
         .fetch_value(statement("SELECT pg_backend_pid()", []))
@@ -46,7 +46,7 @@ async fn a_stopped_backend_gives_its_place_back(bank: TestBank) {
     assert_all_come_back(&database).await;
 }
 
-async fn a_peer_that_accepts_and_never_answers_is_given_up(bank: TestBank) {
+async fn peer_that_never_answers_times_out(bank: TestBank) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = bank.config();
     config.hosts = vec!["127.0.0.1".to_owned()];
@@ -58,7 +58,7 @@ async fn a_peer_that_accepts_and_never_answers_is_given_up(bank: TestBank) {
     assert!(started.elapsed() < Duration::from_secs(3));
 }
 
-async fn a_server_that_is_not_there_is_named(bank: TestBank) {
+async fn absent_server_is_named(bank: TestBank) {
     let mut config = bank.config().with_password("canary-5512");
     config.hosts = vec!["127.0.0.1".to_owned(), config.hosts[0].clone()];
     let real = config.ports[0];
@@ -82,7 +82,7 @@ async fn a_server_that_is_not_there_is_named(bank: TestBank) {
         .unwrap();
 }
 
-async fn a_silent_first_host_leaves_the_second_its_time(bank: TestBank) {
+async fn silent_first_host_leaves_time_for_the_second(bank: TestBank) {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = bank.config();
     config.hosts.insert(0, "127.0.0.1".to_owned());

@@ -24,7 +24,7 @@ async fn without_its_standby(version: u32) -> LocalServer {
     .unwrap()
 }
 
-async fn cancelled_waits_are_told(version: u32) {
+async fn cancelled_waits_are_reported(version: u32) {
     let server = without_its_standby(version).await;
     let mut config = DatabaseConfig::from_url(server.url()).unwrap();
     config.commit_timeout = Duration::from_secs(20);
@@ -97,7 +97,7 @@ async fn cancelled_waits_are_told(version: u32) {
     transaction.commit().await.unwrap();
 }
 
-async fn waits_end_with_their_limit(version: u32) {
+async fn waits_end_at_the_commit_timeout(version: u32) {
     let server = without_its_standby(version).await;
     let mut config = DatabaseConfig::from_url(server.url()).unwrap();
     config.commit_timeout = Duration::from_millis(300);
@@ -166,21 +166,21 @@ async fn cancel_the_wait(database: &Database) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cancelled_waits_are_told_by_postgres_15() {
-    cancelled_waits_are_told(15).await;
+async fn cancelled_waits_are_reported_on_postgres_15() {
+    cancelled_waits_are_reported(15).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cancelled_waits_are_told_by_postgres_18() {
-    cancelled_waits_are_told(18).await;
+async fn cancelled_waits_are_reported_on_postgres_18() {
+    cancelled_waits_are_reported(18).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn waits_end_with_their_limit_on_postgres_15() {
-    waits_end_with_their_limit(15).await;
+async fn waits_end_at_the_commit_timeout_on_postgres_15() {
+    waits_end_at_the_commit_timeout(15).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn waits_end_with_their_limit_on_postgres_18() {
-    waits_end_with_their_limit(18).await;
+async fn waits_end_at_the_commit_timeout_on_postgres_18() {
+    waits_end_at_the_commit_timeout(18).await;
 }

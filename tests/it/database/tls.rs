@@ -126,7 +126,7 @@ fn give(folder: &Path, file: &Path, text: &str) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-async fn only_the_right_server_is_talked_to(version: u32) {
+async fn only_a_verified_server_is_accepted(version: u32) {
     let server = ProtectedServer::start(version).await;
     // A server without TLS: there is no falling back to a plain connection.
     let reason = server.rejection().await;
@@ -142,7 +142,7 @@ async fn only_the_right_server_is_talked_to(version: u32) {
         .await
         .unwrap();
     assert_eq!(protection, "true TLSv1.3");
-    a_statement_that_nobody_waits_for_ends(&server, &database).await;
+    abandoned_statement_ends(&server, &database).await;
 
     server
         .certify("other.example", &server.authority, 2999)
@@ -168,7 +168,7 @@ async fn only_the_right_server_is_talked_to(version: u32) {
 }
 
 /// Behind TLS too, a dropped future ends its statement on the server, and its place in the pool is free.
-async fn a_statement_that_nobody_waits_for_ends(server: &ProtectedServer, database: &Database) {
+async fn abandoned_statement_ends(server: &ProtectedServer, database: &Database) {
     let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'";
     let sleepers = async || {
         let count: i64 = server
@@ -196,8 +196,8 @@ async fn a_statement_that_nobody_waits_for_ends(server: &ProtectedServer, databa
 
 /// On one version alone: the wheel's PostgreSQL 18 is built without TLS, and TLS is the client's and OpenSSL's matter.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_the_right_server_is_talked_to_on_postgres_15() {
-    only_the_right_server_is_talked_to(15).await;
+async fn only_a_verified_server_is_accepted_on_postgres_15() {
+    only_a_verified_server_is_accepted(15).await;
 }
 
 /// The commands of PostgreSQL's manual, "Creating Certificates".
@@ -211,7 +211,7 @@ fn openssl(folder: &Path, arguments: &str) {
     assert!(output.status.success(), "openssl {arguments}: {said}");
 }
 
-async fn certificates_of_the_manual_are_accepted_or_told_what_they_lack(version: u32) {
+async fn certificates_of_the_manual_are_accepted_or_explained(version: u32) {
     let server = ProtectedServer::start(version).await;
     let folder = tempfile::tempdir().unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
@@ -282,7 +282,7 @@ async fn certificates_of_the_manual_are_accepted_or_told_what_they_lack(version:
     assert!(reason.contains("it has no subjectAltName"), "{reason}");
 }
 
-async fn a_pinned_certificate_is_still_checked(version: u32) {
+async fn pinned_certificate_is_still_checked(version: u32) {
     let server = ProtectedServer::start(version).await;
     server.trust(&server.install_own("localhost", 2999).await);
     Database::connect(server.config()).await.unwrap();
@@ -301,11 +301,11 @@ async fn a_pinned_certificate_is_still_checked(version: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn certificates_of_the_manual_are_accepted_or_told_what_they_lack_on_postgres_15() {
-    certificates_of_the_manual_are_accepted_or_told_what_they_lack(15).await;
+async fn certificates_of_the_manual_are_accepted_or_explained_on_postgres_15() {
+    certificates_of_the_manual_are_accepted_or_explained(15).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pinned_certificate_is_still_checked_on_postgres_15() {
-    a_pinned_certificate_is_still_checked(15).await;
+async fn pinned_certificate_is_still_checked_on_postgres_15() {
+    pinned_certificate_is_still_checked(15).await;
 }

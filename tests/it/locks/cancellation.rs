@@ -12,10 +12,10 @@ use crate::database::assert_all_come_back;
 use crate::harness::TestBank;
 
 on_both_versions!(
-    a_transaction_goes_on_without_it,
-    a_transaction_that_is_dropped_with_it_leaves_nothing,
-    a_session_leaves_nothing,
-    a_wait_that_is_dropped_ends_on_the_server,
+    transaction_continues_after_a_dropped_lock,
+    transaction_dropped_with_its_lock_leaves_nothing,
+    dropped_session_lock_leaves_nothing,
+    dropped_wait_ends_on_the_server,
 );
 
 /// Polls a future this many times, letting the connection's task run in between, and drops it.
@@ -37,7 +37,7 @@ async fn poll_and_drop<T>(future: impl Future<Output = T>, polls: usize) -> Opti
     None
 }
 
-async fn a_transaction_goes_on_without_it(bank: TestBank) {
+async fn transaction_continues_after_a_dropped_lock(bank: TestBank) {
     let (mut dropped, mut finished) = (0, 0);
     for round in 0..300 {
         // In every third round somebody else has the lock.
@@ -83,7 +83,7 @@ async fn a_transaction_goes_on_without_it(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn a_transaction_that_is_dropped_with_it_leaves_nothing(bank: TestBank) {
+async fn transaction_dropped_with_its_lock_leaves_nothing(bank: TestBank) {
     for round in 0..300 {
         let whole = async {
             let mut transaction = bank.database.begin().await.unwrap();
@@ -99,7 +99,7 @@ async fn a_transaction_that_is_dropped_with_it_leaves_nothing(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn a_session_leaves_nothing(bank: TestBank) {
+async fn dropped_session_lock_leaves_nothing(bank: TestBank) {
     let mut finished = 0;
     for round in 0..300 {
         let mut holder = bank.database.begin().await.unwrap();
@@ -129,7 +129,7 @@ async fn a_session_leaves_nothing(bank: TestBank) {
     assert_eq!(open, 0, "a connection is left");
 }
 
-async fn a_wait_that_is_dropped_ends_on_the_server(bank: TestBank) {
+async fn dropped_wait_ends_on_the_server(bank: TestBank) {
     let mut holder = bank.database.begin().await.unwrap();
     locks::lock(&mut holder, &[name("a")], Duration::from_secs(1))
         .await

@@ -11,11 +11,11 @@ use crate::harness::TestBank;
 
 on_both_versions!(
     any_customer_can_be_locked,
-    it_waits_as_long_as_it_is_told,
-    sql_and_rust_keep_each_other_out,
-    what_it_refuses,
-    a_release_tells_whether_it_is_held,
-    two_customers_whose_identifiers_begin_alike_are_two,
+    wait_lasts_for_its_timeout,
+    sql_and_rust_exclude_each_other,
+    invalid_arguments_are_rejected,
+    release_reports_whether_the_lock_was_held,
+    customers_with_a_common_prefix_have_two_locks,
 );
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ async fn any_customer_can_be_locked(bank: TestBank) {
     assert!(granted);
 }
 
-async fn it_waits_as_long_as_it_is_told(bank: TestBank) {
+async fn wait_lasts_for_its_timeout(bank: TestBank) {
     let customer = Uuid::now_v7();
     let holder = bank.database.begin().await.unwrap();
     assert!(acquire(&holder, customer, 0).await.unwrap());
@@ -91,7 +91,7 @@ async fn it_waits_as_long_as_it_is_told(bank: TestBank) {
     other.commit().await.unwrap();
 }
 
-async fn sql_and_rust_keep_each_other_out(bank: TestBank) {
+async fn sql_and_rust_exclude_each_other(bank: TestBank) {
     let customer = Uuid::now_v7();
     let name = LockName::customer(customer);
     let by_sql = bank.database.begin().await.unwrap();
@@ -119,7 +119,7 @@ async fn sql_and_rust_keep_each_other_out(bank: TestBank) {
     session.release().await.unwrap();
 }
 
-async fn what_it_refuses(bank: TestBank) {
+async fn invalid_arguments_are_rejected(bank: TestBank) {
     for (call, sqlstate) in [
         ("acquire_customer_lock(NULL)", "22004"),
         ("acquire_customer_lock(gen_random_uuid(), NULL)", "22004"),
@@ -159,7 +159,7 @@ async fn what_it_refuses(bank: TestBank) {
     locks::held_locks(&reader).await.unwrap();
 }
 
-async fn a_release_tells_whether_it_is_held(bank: TestBank) {
+async fn release_reports_whether_the_lock_was_held(bank: TestBank) {
     let customer = Uuid::now_v7();
     let transaction = bank.database.begin().await.unwrap();
     assert!(!release(&transaction, customer).await);
@@ -176,7 +176,7 @@ async fn a_release_tells_whether_it_is_held(bank: TestBank) {
     assert!(!release(&bank.database, Uuid::nil()).await);
 }
 
-async fn two_customers_whose_identifiers_begin_alike_are_two(bank: TestBank) {
+async fn customers_with_a_common_prefix_have_two_locks(bank: TestBank) {
     let base = Uuid::now_v7().as_u128();
     let one = bank.database.begin().await.unwrap();
     let two = bank.database.begin().await.unwrap();

@@ -12,10 +12,10 @@ use super::{assert_no_lock_left, counters, name, repetitions, tell, within};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    transactions_are_never_two_inside,
-    sessions_are_never_two_inside,
-    all_three_kinds_keep_each_other_out,
-    stricter_defaults_change_nothing,
+    transactions_exclude_each_other,
+    sessions_exclude_each_other,
+    all_three_kinds_exclude_each_other,
+    stricter_defaults_keep_exclusion,
 );
 
 const TASKS: usize = 32;
@@ -91,7 +91,7 @@ async fn section(transaction: &mut Transaction, detector: &Detector) -> Result<i
     Ok(locks.fencing_token(&name("one")).unwrap().number())
 }
 
-async fn transactions_are_never_two_inside(bank: TestBank) {
+async fn transactions_exclude_each_other(bank: TestBank) {
     counters(&bank).await;
     let sections = repetitions("NEOBANK_LOCK_SECTIONS", 50);
     let detector = Detector::new();
@@ -125,7 +125,7 @@ async fn transactions_are_never_two_inside(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn sessions_are_never_two_inside(bank: TestBank) {
+async fn sessions_exclude_each_other(bank: TestBank) {
     counters(&bank).await;
     let sections = repetitions("NEOBANK_LOCK_SECTIONS", 50).div_ceil(10);
     let detector = Detector::new();
@@ -162,7 +162,7 @@ async fn sessions_are_never_two_inside(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn all_three_kinds_keep_each_other_out(bank: TestBank) {
+async fn all_three_kinds_exclude_each_other(bank: TestBank) {
     counters(&bank).await;
     let sections = repetitions("NEOBANK_LOCK_SECTIONS", 50).div_ceil(10);
     let detector = Detector::new();
@@ -222,7 +222,7 @@ async fn all_three_kinds_keep_each_other_out(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn stricter_defaults_change_nothing(bank: TestBank) {
+async fn stricter_defaults_keep_exclusion(bank: TestBank) {
     let superuser = bank.superuser().await;
     for setting in [
         "default_transaction_isolation = ''serializable''",

@@ -9,12 +9,12 @@ use super::{counters, name, session_lock, within};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    the_next_holder_waits_for_a_write_that_was_checked,
-    a_token_of_nobody_is_refused,
-    a_write_behind_the_next_holder_is_always_refused,
+    next_holder_waits_for_a_checked_write,
+    unknown_token_is_rejected,
+    write_after_the_next_holder_is_rejected,
 );
 
-async fn the_next_holder_waits_for_a_write_that_was_checked(bank: TestBank) {
+async fn next_holder_waits_for_a_checked_write(bank: TestBank) {
     counters(&bank).await;
     let first = session_lock(&bank.database, "a").await;
     let token = first.fencing_token(&name("a")).unwrap();
@@ -52,7 +52,7 @@ async fn the_next_holder_waits_for_a_write_that_was_checked(bank: TestBank) {
     assert!(matches!(refused, Err(LockError::StaleToken { .. })));
 }
 
-async fn a_token_of_nobody_is_refused(bank: TestBank) {
+async fn unknown_token_is_rejected(bank: TestBank) {
     let transaction = bank.database.begin().await.unwrap();
     let refused =
         locks::check_fencing_token(&transaction, &name("never"), FencingToken::new(1)).await;
@@ -75,7 +75,7 @@ async fn a_token_of_nobody_is_refused(bank: TestBank) {
         .unwrap();
 }
 
-async fn a_write_behind_the_next_holder_is_always_refused(bank: TestBank) {
+async fn write_after_the_next_holder_is_rejected(bank: TestBank) {
     counters(&bank).await;
     let mut refused = 0;
     for round in 0..60_u64 {

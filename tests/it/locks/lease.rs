@@ -10,19 +10,19 @@ use super::{assert_no_lock_left, name, session_lock, within};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    one_holder_at_a_time,
-    one_that_has_expired_is_taken_over,
-    renewing_holds_it_longer,
-    locks_and_leases_keep_each_other_out,
-    many_at_once_get_it_one_after_another,
-    limits_of_time,
-    only_its_holder_renews_and_releases_it,
+    lease_has_one_holder_at_a_time,
+    expired_lease_is_taken_over,
+    renewal_extends_the_lease,
+    locks_and_leases_exclude_each_other,
+    concurrent_requests_get_the_lease_in_turn,
+    time_to_live_outside_its_limits_is_rejected,
+    only_the_holder_renews_and_releases,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(150);
 
-async fn one_holder_at_a_time(bank: TestBank) {
+async fn lease_has_one_holder_at_a_time(bank: TestBank) {
     let lease = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
         .await
         .unwrap();
@@ -55,7 +55,7 @@ async fn one_holder_at_a_time(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn one_that_has_expired_is_taken_over(bank: TestBank) {
+async fn expired_lease_is_taken_over(bank: TestBank) {
     let mut lease = LockLease::acquire(&bank.database, &name("a"), SHORT, SHORT)
         .await
         .unwrap();
@@ -89,7 +89,7 @@ async fn one_that_has_expired_is_taken_over(bank: TestBank) {
     next.release(&bank.database).await.unwrap();
 }
 
-async fn renewing_holds_it_longer(bank: TestBank) {
+async fn renewal_extends_the_lease(bank: TestBank) {
     let half = Duration::from_millis(500);
     let mut lease = LockLease::acquire(&bank.database, &name("a"), half, SHORT)
         .await
@@ -113,7 +113,7 @@ async fn renewing_holds_it_longer(bank: TestBank) {
     ));
 }
 
-async fn locks_and_leases_keep_each_other_out(bank: TestBank) {
+async fn locks_and_leases_exclude_each_other(bank: TestBank) {
     let lease = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
         .await
         .unwrap();
@@ -158,7 +158,7 @@ async fn locks_and_leases_keep_each_other_out(bank: TestBank) {
         .unwrap();
 }
 
-async fn many_at_once_get_it_one_after_another(bank: TestBank) {
+async fn concurrent_requests_get_the_lease_in_turn(bank: TestBank) {
     let mut tasks = JoinSet::new();
     for _ in 0..8 {
         let database = bank.database.clone();
@@ -194,7 +194,7 @@ async fn many_at_once_get_it_one_after_another(bank: TestBank) {
     assert_eq!(leases, 0);
 }
 
-async fn limits_of_time(bank: TestBank) {
+async fn time_to_live_outside_its_limits_is_rejected(bank: TestBank) {
     for time_to_live in [Duration::ZERO, Duration::MAX] {
         let refused = LockLease::acquire(&bank.database, &name("a"), time_to_live, SHORT).await;
         assert!(refused.is_err(), "{refused:?}");
@@ -208,7 +208,7 @@ async fn limits_of_time(bank: TestBank) {
 }
 
 /// The holder's public name, the name and the token are there for everybody to read; they release nothing.
-async fn only_its_holder_renews_and_releases_it(bank: TestBank) {
+async fn only_the_holder_renews_and_releases(bank: TestBank) {
     let lease = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
         .await
         .unwrap();

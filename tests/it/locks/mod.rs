@@ -49,7 +49,7 @@ pub(crate) fn repetitions(variable: &str, usual: usize) -> usize {
 
 /// Shows a figure to whoever runs the tests with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "it is for people")]
-pub(crate) fn tell(figure: &str) {
+pub(crate) fn print_figure(figure: &str) {
     println!("{figure}");
 }
 

@@ -12,17 +12,17 @@ use super::{name, session_lock, until_waiting, watcher};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    rust_and_sql_agree_on_every_key,
-    names_have_limits,
-    a_key_is_turned_back_into_a_name,
-    two_names_with_one_key_are_noticed,
-    two_names_with_one_key_are_noticed_by_a_session,
-    the_application_sets_no_token,
-    names_that_nobody_holds_are_deleted_and_tokens_go_on,
-    a_transaction_that_began_before_gets_a_higher_token_too,
+    rust_and_sql_compute_the_same_keys,
+    names_outside_their_limits_are_rejected,
+    held_key_is_resolved_to_its_name,
+    key_collision_is_detected,
+    key_collision_is_detected_by_a_session,
+    application_cannot_set_a_token,
+    unused_names_are_deleted_and_tokens_continue,
+    older_transaction_gets_a_higher_token_too,
 );
 
-async fn rust_and_sql_agree_on_every_key(bank: TestBank) {
+async fn rust_and_sql_compute_the_same_keys(bank: TestBank) {
     let mut names = vec![
         LockName::customer(Uuid::nil()),
         LockName::new("a", "bc").unwrap(),
@@ -65,7 +65,7 @@ async fn rust_and_sql_agree_on_every_key(bank: TestBank) {
     assert_ne!(keys[1], keys[2], "the parts are told apart");
 }
 
-async fn names_have_limits(_: TestBank) {
+async fn names_outside_their_limits_are_rejected(_: TestBank) {
     for (namespace, identifier, field) in [
         ("", "a", "namespace"),
         (&*"n".repeat(64), "a", "namespace"),
@@ -85,7 +85,7 @@ async fn names_have_limits(_: TestBank) {
     }
 }
 
-async fn a_key_is_turned_back_into_a_name(bank: TestBank) {
+async fn held_key_is_resolved_to_its_name(bank: TestBank) {
     let mut holder = bank.database.begin().await.unwrap();
     let held = [name("held before")];
     locks::lock(&mut holder, &held, Duration::from_secs(1))
@@ -160,7 +160,7 @@ fn assert_collision<T: std::fmt::Debug>(outcome: Result<T, LockError>) {
     assert_eq!((wanted, known), (name("collides"), name("another")));
 }
 
-async fn two_names_with_one_key_are_noticed(bank: TestBank) {
+async fn key_collision_is_detected(bank: TestBank) {
     rename(&bank, &name("collides")).await;
     let mut transaction = bank.database.begin().await.unwrap();
     let names = [name("a"), name("collides"), name("b")];
@@ -179,7 +179,7 @@ async fn two_names_with_one_key_are_noticed(bank: TestBank) {
     transaction.commit().await.unwrap();
 }
 
-async fn two_names_with_one_key_are_noticed_by_a_session(bank: TestBank) {
+async fn key_collision_is_detected_by_a_session(bank: TestBank) {
     rename(&bank, &name("collides")).await;
     let outcome = locks::SessionLock::acquire(
         &bank.database,
@@ -196,7 +196,7 @@ async fn two_names_with_one_key_are_noticed_by_a_session(bank: TestBank) {
         .unwrap();
 }
 
-async fn the_application_sets_no_token(bank: TestBank) {
+async fn application_cannot_set_a_token(bank: TestBank) {
     for sql in [
         "UPDATE concurrency.lock_names SET fencing_token = 0",
         "DELETE FROM concurrency.lock_names",
@@ -226,7 +226,7 @@ async fn spend(bank: &TestBank, name: &LockName) -> FencingToken {
     token
 }
 
-async fn names_that_nobody_holds_are_deleted_and_tokens_go_on(bank: TestBank) {
+async fn unused_names_are_deleted_and_tokens_continue(bank: TestBank) {
     let (idle, held, leased) = (name("idle"), name("held"), name("leased"));
     spend(&bank, &idle).await;
     let old = spend(&bank, &idle).await;
@@ -274,7 +274,7 @@ async fn names_that_nobody_holds_are_deleted_and_tokens_go_on(bank: TestBank) {
 }
 
 /// Its snapshot still has the deleted row.
-async fn a_transaction_that_began_before_gets_a_higher_token_too(bank: TestBank) {
+async fn older_transaction_gets_a_higher_token_too(bank: TestBank) {
     let idle = name("idle");
     spend(&bank, &idle).await;
     let old = spend(&bank, &idle).await;

@@ -11,8 +11,8 @@ use crate::harness::TestBank;
 
 on_both_versions!(
     crossing_sets_never_deadlock,
-    unsorted_ones_do,
-    a_lower_key_after_a_higher_one_is_refused,
+    unsorted_locks_deadlock,
+    lower_key_after_a_higher_one_is_rejected,
 );
 
 const LONG: Duration = Duration::from_secs(20);
@@ -59,7 +59,7 @@ async fn unsorted(database: &Database, task: usize) -> Result<(), DatabaseError>
     transaction.commit().await
 }
 
-async fn unsorted_ones_do(bank: TestBank) {
+async fn unsorted_locks_deadlock(bank: TestBank) {
     let mut tasks = JoinSet::new();
     for task in 0..16 {
         let database = bank.database.clone();
@@ -78,7 +78,7 @@ async fn unsorted_ones_do(bank: TestBank) {
     assert!(deadlocks > 0, "this test cannot see a deadlock");
 }
 
-async fn a_lower_key_after_a_higher_one_is_refused(bank: TestBank) {
+async fn lower_key_after_a_higher_one_is_rejected(bank: TestBank) {
     let mut names = [name("a"), name("b"), name("c")];
     names.sort_by_key(LockName::key);
     let [low, middle, high] = names;

@@ -9,10 +9,10 @@ use super::{assert_no_lock_left, name, session_lock};
 use crate::harness::{SharingProxy, TestBank};
 
 on_both_versions!(
-    a_declared_one_is_refused,
-    two_holders_on_one_server_session_are_noticed,
-    a_session_that_changes_is_noticed,
-    transactions_lock_behind_one,
+    declared_pooler_is_rejected,
+    shared_server_session_is_detected,
+    changed_server_session_is_detected,
+    transactions_lock_behind_a_pooler,
 );
 
 async fn acquire(database: &Database, identifier: &str) -> Result<SessionLock, LockError> {
@@ -24,7 +24,7 @@ async fn acquire(database: &Database, identifier: &str) -> Result<SessionLock, L
     .await
 }
 
-async fn a_declared_one_is_refused(bank: TestBank) {
+async fn declared_pooler_is_rejected(bank: TestBank) {
     let mut config = bank.config();
     config.pooler = Pooler::Transaction;
     let database = Database::connect(config).await.unwrap();
@@ -45,7 +45,7 @@ async fn pooled(bank: &TestBank, size: usize) -> Database {
     Database::connect(config).await.unwrap()
 }
 
-async fn two_holders_on_one_server_session_are_noticed(bank: TestBank) {
+async fn shared_server_session_is_detected(bank: TestBank) {
     let database = pooled(&bank, 1).await;
     // Alone it looks like a connection of its own.
     let first = acquire(&database, "a").await.unwrap();
@@ -62,7 +62,7 @@ async fn two_holders_on_one_server_session_are_noticed(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn a_session_that_changes_is_noticed(bank: TestBank) {
+async fn changed_server_session_is_detected(bank: TestBank) {
     let database = pooled(&bank, 2).await;
     for _ in 0..4 {
         let refused = acquire(&database, "a").await;
@@ -80,7 +80,7 @@ async fn a_session_that_changes_is_noticed(bank: TestBank) {
         .unwrap();
 }
 
-async fn transactions_lock_behind_one(bank: TestBank) {
+async fn transactions_lock_behind_a_pooler(bank: TestBank) {
     let mut config = bank.config();
     config.pooler = Pooler::Transaction;
     let database = Database::connect(config).await.unwrap();

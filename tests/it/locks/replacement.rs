@@ -11,14 +11,14 @@ use super::{
 use crate::harness::{StallingProxy, TestBank};
 
 on_both_versions!(
-    a_session_that_was_killed,
-    a_session_whose_task_was_aborted,
-    a_session_whose_task_panicked,
-    a_session_that_was_stalled,
-    a_session_that_was_cut_off,
-    a_waiter_that_was_cut_off,
-    a_transaction_that_was_killed,
-    a_transaction_that_was_cut_off,
+    killed_session_is_replaced,
+    aborted_task_is_replaced,
+    panicked_task_is_replaced,
+    stalled_session_is_replaced,
+    cut_off_session_is_replaced,
+    cut_off_waiter_gives_way,
+    killed_transaction_is_replaced,
+    cut_off_transaction_is_replaced,
 );
 
 const BOUND: Duration = Duration::from_secs(2);
@@ -90,7 +90,7 @@ async fn kill(bank: &TestBank, process: i32) {
         .unwrap();
 }
 
-async fn a_session_that_was_killed(bank: TestBank) {
+async fn killed_session_is_replaced(bank: TestBank) {
     counters(&bank).await;
     let lock = session_lock(&bank.database, "a").await;
     let token = lock.fencing_token(&name("a")).unwrap();
@@ -127,7 +127,7 @@ async fn ended_by(
     assert_no_lock_left(&bank).await;
 }
 
-async fn a_session_whose_task_was_aborted(bank: TestBank) {
+async fn aborted_task_is_replaced(bank: TestBank) {
     ended_by(bank, async |database, sender| {
         let (held, until_held) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(async move {
@@ -145,7 +145,7 @@ async fn a_session_whose_task_was_aborted(bank: TestBank) {
     .await;
 }
 
-async fn a_session_whose_task_panicked(bank: TestBank) {
+async fn panicked_task_is_replaced(bank: TestBank) {
     ended_by(bank, async |database, sender| {
         let task = tokio::spawn(async move {
             let lock = session_lock(&database, "a").await;
@@ -170,7 +170,7 @@ async fn through_proxy(bank: &TestBank) -> (Database, StallingProxy) {
     (Database::connect(config).await.unwrap(), proxy)
 }
 
-async fn a_session_that_was_stalled(bank: TestBank) {
+async fn stalled_session_is_replaced(bank: TestBank) {
     counters(&bank).await;
     let (database, proxy) = through_proxy(&bank).await;
     let lock = session_lock(&database, "a").await;
@@ -195,7 +195,7 @@ async fn a_session_that_was_stalled(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn a_session_that_was_cut_off(bank: TestBank) {
+async fn cut_off_session_is_replaced(bank: TestBank) {
     counters(&bank).await;
     let (database, proxy) = through_proxy(&bank).await;
     let lock = session_lock(&database, "a").await;
@@ -210,7 +210,7 @@ async fn a_session_that_was_cut_off(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn a_waiter_that_was_cut_off(bank: TestBank) {
+async fn cut_off_waiter_gives_way(bank: TestBank) {
     let first = session_lock(&bank.database, "a").await;
     let (database, proxy) = through_proxy(&bank).await;
     let waiter = tokio::spawn(async move {
@@ -231,7 +231,7 @@ async fn a_waiter_that_was_cut_off(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn a_transaction_that_was_killed(bank: TestBank) {
+async fn killed_transaction_is_replaced(bank: TestBank) {
     counters(&bank).await;
     let mut holder = bank.database.begin().await.unwrap();
     let locks = locks::lock(&mut holder, &[name("a")], BOUND).await.unwrap();
@@ -257,7 +257,7 @@ async fn a_transaction_that_was_killed(bank: TestBank) {
     );
 }
 
-async fn a_transaction_that_was_cut_off(bank: TestBank) {
+async fn cut_off_transaction_is_replaced(bank: TestBank) {
     counters(&bank).await;
     let (database, proxy) = through_proxy(&bank).await;
     let mut holder = database.begin().await.unwrap();

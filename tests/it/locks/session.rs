@@ -9,15 +9,15 @@ use super::{assert_no_lock_left, name, session_lock, within};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    it_is_held_until_its_release,
-    a_set_is_held_as_one,
-    it_is_not_re_entrant,
-    a_release_that_finds_nothing_says_so,
-    it_needs_no_place_in_the_pool,
-    options_have_limits,
+    session_lock_is_held_until_its_release,
+    set_is_held_as_one,
+    session_lock_is_not_re_entrant,
+    release_of_a_lost_lock_is_an_error,
+    session_lock_needs_no_pooled_connection,
+    options_outside_their_limits_are_rejected,
 );
 
-async fn it_is_held_until_its_release(bank: TestBank) {
+async fn session_lock_is_held_until_its_release(bank: TestBank) {
     let lock = session_lock(&bank.database, "a").await;
     // Much longer than the server would keep a silent session.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -35,7 +35,7 @@ async fn it_is_held_until_its_release(bank: TestBank) {
     assert_eq!(held_locks(&bank.database).await.unwrap(), []);
 }
 
-async fn a_set_is_held_as_one(bank: TestBank) {
+async fn set_is_held_as_one(bank: TestBank) {
     let names = [name("a"), name("b"), name("a"), name("c")];
     let lock = SessionLock::acquire(&bank.database, &names, &within(Duration::from_secs(1)))
         .await
@@ -57,7 +57,7 @@ async fn a_set_is_held_as_one(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn it_is_not_re_entrant(bank: TestBank) {
+async fn session_lock_is_not_re_entrant(bank: TestBank) {
     let lock = session_lock(&bank.database, "a").await;
     let again = SessionLock::acquire(
         &bank.database,
@@ -69,7 +69,7 @@ async fn it_is_not_re_entrant(bank: TestBank) {
     lock.release().await.unwrap();
 }
 
-async fn a_release_that_finds_nothing_says_so(bank: TestBank) {
+async fn release_of_a_lost_lock_is_an_error(bank: TestBank) {
     let lock = session_lock(&bank.database, "a").await;
     let process = held_locks(&bank.database).await.unwrap()[0].process_id;
     bank.superuser()
@@ -86,7 +86,7 @@ async fn a_release_that_finds_nothing_says_so(bank: TestBank) {
     assert!(matches!(lost, Err(LockError::Lost { .. })), "{lost:?}");
 }
 
-async fn it_needs_no_place_in_the_pool(bank: TestBank) {
+async fn session_lock_needs_no_pooled_connection(bank: TestBank) {
     let mut config = bank.config();
     config.pool_max = 1;
     config.acquire_timeout = Duration::from_millis(200);
@@ -101,7 +101,7 @@ async fn it_needs_no_place_in_the_pool(bank: TestBank) {
     }
 }
 
-async fn options_have_limits(bank: TestBank) {
+async fn options_outside_their_limits_are_rejected(bank: TestBank) {
     let options = |keepalive: u64, release: u64| SessionLockOptions {
         keepalive_interval: Duration::from_millis(keepalive),
         release_after: Duration::from_millis(release),

@@ -12,12 +12,12 @@ use super::{assert_no_lock_left, name, repetitions, tell, within};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    a_wait_is_as_long_as_it_was_to_be,
-    the_set_has_one_limit,
-    settings_are_as_before,
-    one_that_the_statement_would_not_survive_is_refused,
-    short_ones_leave_no_lock_in_a_transaction,
-    short_ones_leave_no_lock_in_a_session,
+    wait_lasts_for_its_timeout,
+    set_has_one_timeout,
+    lock_timeout_is_restored,
+    timeout_beyond_the_statement_timeout_is_rejected,
+    short_timeouts_leave_no_lock_in_a_transaction,
+    short_timeouts_leave_no_lock_in_a_session,
 );
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ fn assert_accurate(waited: Duration) {
     );
 }
 
-async fn a_wait_is_as_long_as_it_was_to_be(bank: TestBank) {
+async fn wait_lasts_for_its_timeout(bank: TestBank) {
     let mut holder = bank.database.begin().await.unwrap();
     locks::lock(&mut holder, &[name("a")], SECOND)
         .await
@@ -78,7 +78,7 @@ async fn a_wait_is_as_long_as_it_was_to_be(bank: TestBank) {
     assert_accurate(started.elapsed());
 }
 
-async fn the_set_has_one_limit(bank: TestBank) {
+async fn set_has_one_timeout(bank: TestBank) {
     // Each of the first is free after most of the time; a limit for each alone would wait for all of them.
     let mut all: Vec<_> = (0..4).map(|number| name(&number.to_string())).collect();
     all.sort_by_key(locks::LockName::key);
@@ -121,7 +121,7 @@ async fn setting(transaction: &Transaction, name: &str) -> String {
         .unwrap()
 }
 
-async fn settings_are_as_before(bank: TestBank) {
+async fn lock_timeout_is_restored(bank: TestBank) {
     let mut holder = bank.database.begin().await.unwrap();
     locks::lock(&mut holder, &[name("a")], SECOND)
         .await
@@ -161,7 +161,7 @@ async fn settings_are_as_before(bank: TestBank) {
     }
 }
 
-async fn one_that_the_statement_would_not_survive_is_refused(bank: TestBank) {
+async fn timeout_beyond_the_statement_timeout_is_rejected(bank: TestBank) {
     let options = TransactionOptions {
         statement_timeout: Some(Duration::from_millis(200)),
         ..TransactionOptions::default()
@@ -204,7 +204,7 @@ fn churn(database: &Database, until: &Arc<AtomicBool>) -> JoinHandle<u64> {
     })
 }
 
-async fn short_ones_leave_no_lock_in_a_transaction(bank: TestBank) {
+async fn short_timeouts_leave_no_lock_in_a_transaction(bank: TestBank) {
     let wanted = repetitions("NEOBANK_LOCK_TIMEOUTS", 1_000);
     let done = Arc::new(AtomicBool::new(false));
     let churning = [churn(&bank.database, &done), churn(&bank.database, &done)];
@@ -239,7 +239,7 @@ async fn short_ones_leave_no_lock_in_a_transaction(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn short_ones_leave_no_lock_in_a_session(bank: TestBank) {
+async fn short_timeouts_leave_no_lock_in_a_session(bank: TestBank) {
     let wanted = repetitions("NEOBANK_LOCK_TIMEOUTS", 1_000);
     let done = Arc::new(AtomicBool::new(false));
     let churning = [churn(&bank.database, &done), churn(&bank.database, &done)];

@@ -11,21 +11,21 @@ use super::{assert_no_lock_left, name};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    they_end_with_the_transaction,
-    a_savepoint_takes_them_back,
-    a_set_is_taken_whole_or_not_at_all,
-    they_are_the_servers_advisory_locks,
-    trying_does_not_wait,
-    the_same_lock_again_is_granted,
-    a_reader_cannot_lock,
-    a_snapshot_from_before_the_wait_is_refused,
-    a_token_of_a_transaction_that_was_rolled_back_is_given_again,
-    it_costs_one_round_trip,
+    locks_end_with_the_transaction,
+    rolled_back_savepoint_releases_its_locks,
+    set_is_locked_as_a_whole_or_not_at_all,
+    locks_are_advisory_locks_of_the_server,
+    try_lock_does_not_wait,
+    held_lock_is_granted_again,
+    read_only_transaction_cannot_lock,
+    snapshot_from_before_the_wait_is_rejected,
+    token_of_a_rolled_back_transaction_is_issued_again,
+    lock_costs_one_round_trip,
 );
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn they_end_with_the_transaction(bank: TestBank) {
+async fn locks_end_with_the_transaction(bank: TestBank) {
     for commit in [true, false] {
         let mut transaction = bank.database.begin().await.unwrap();
         let locks = locks::lock(&mut transaction, &[name("a"), name("b"), name("a")], SECOND)
@@ -46,7 +46,7 @@ async fn they_end_with_the_transaction(bank: TestBank) {
     }
 }
 
-async fn a_savepoint_takes_them_back(bank: TestBank) {
+async fn rolled_back_savepoint_releases_its_locks(bank: TestBank) {
     let mut transaction = bank.database.begin().await.unwrap();
     locks::lock(&mut transaction, &[name("outer")], SECOND)
         .await
@@ -64,7 +64,7 @@ async fn a_savepoint_takes_them_back(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn a_set_is_taken_whole_or_not_at_all(bank: TestBank) {
+async fn set_is_locked_as_a_whole_or_not_at_all(bank: TestBank) {
     let mut holder = bank.database.begin().await.unwrap();
     let all: Vec<_> = (0..20).map(|number| name(&number.to_string())).collect();
     locks::lock(&mut holder, &all[13..14], SECOND)
@@ -86,7 +86,7 @@ async fn a_set_is_taken_whole_or_not_at_all(bank: TestBank) {
 }
 
 /// The registry's row keeps two of ours apart as well; this is without it.
-async fn they_are_the_servers_advisory_locks(bank: TestBank) {
+async fn locks_are_advisory_locks_of_the_server(bank: TestBank) {
     let stranger = bank.database.begin().await.unwrap();
     let key = name("a").key();
     stranger
@@ -120,7 +120,7 @@ async fn they_are_the_servers_advisory_locks(bank: TestBank) {
     transaction.commit().await.unwrap();
 }
 
-async fn trying_does_not_wait(bank: TestBank) {
+async fn try_lock_does_not_wait(bank: TestBank) {
     let mut holder = bank.database.begin().await.unwrap();
     assert!(
         locks::try_lock(&mut holder, &[name("a")])
@@ -150,7 +150,7 @@ async fn trying_does_not_wait(bank: TestBank) {
     other.commit().await.unwrap();
 }
 
-async fn the_same_lock_again_is_granted(bank: TestBank) {
+async fn held_lock_is_granted_again(bank: TestBank) {
     let mut transaction = bank.database.begin().await.unwrap();
     let first = locks::lock(&mut transaction, &[name("a")], SECOND)
         .await
@@ -163,7 +163,7 @@ async fn the_same_lock_again_is_granted(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-async fn a_reader_cannot_lock(bank: TestBank) {
+async fn read_only_transaction_cannot_lock(bank: TestBank) {
     let options = TransactionOptions {
         read_only: true,
         ..TransactionOptions::default()
@@ -178,7 +178,7 @@ async fn a_reader_cannot_lock(bank: TestBank) {
     transaction.commit().await.unwrap();
 }
 
-async fn a_snapshot_from_before_the_wait_is_refused(bank: TestBank) {
+async fn snapshot_from_before_the_wait_is_rejected(bank: TestBank) {
     for level in [IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {
         let options = TransactionOptions {
             isolation: level,
@@ -202,7 +202,7 @@ async fn a_snapshot_from_before_the_wait_is_refused(bank: TestBank) {
     }
 }
 
-async fn a_token_of_a_transaction_that_was_rolled_back_is_given_again(bank: TestBank) {
+async fn token_of_a_rolled_back_transaction_is_issued_again(bank: TestBank) {
     for commit in [false, true] {
         let mut transaction = bank.database.begin().await.unwrap();
         let locks = locks::lock(&mut transaction, &[name("a")], SECOND)
@@ -215,7 +215,7 @@ async fn a_token_of_a_transaction_that_was_rolled_back_is_given_again(bank: Test
     }
 }
 
-async fn it_costs_one_round_trip(bank: TestBank) {
+async fn lock_costs_one_round_trip(bank: TestBank) {
     let proxy = crate::harness::CountingProxy::before(bank.config()).await;
     let mut config = bank.config();
     config.pool_max = 1;

@@ -12,11 +12,11 @@ use super::{config, sessions, until};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    waiting_callers_make_it_grow_and_never_above_its_bounds,
-    sessions_that_wait_for_a_lock_do_not,
-    what_others_take_is_given_up,
-    a_role_without_privileges_sees_enough,
-    it_ends_with_the_pool,
+    waiting_callers_grow_the_pool_within_its_bounds,
+    lock_waits_do_not_grow_the_pool,
+    pool_shrinks_to_its_share_of_the_server,
+    unprivileged_role_can_size_the_pool,
+    sizing_ends_with_the_pool,
 );
 
 fn sizing(empty: &EmptyDatabase, name: &str, pool_max: usize) -> DatabaseConfig {
@@ -43,7 +43,7 @@ fn load(database: &Database, callers: usize, sql: &'static str) -> (Arc<AtomicBo
     (stop, running)
 }
 
-async fn waiting_callers_make_it_grow_and_never_above_its_bounds(empty: EmptyDatabase) {
+async fn waiting_callers_grow_the_pool_within_its_bounds(empty: EmptyDatabase) {
     let database = Database::connect(sizing(&empty, "growing", 12))
         .await
         .unwrap();
@@ -69,7 +69,7 @@ async fn waiting_callers_make_it_grow_and_never_above_its_bounds(empty: EmptyDat
     assert_eq!(reasons[0], Reason::CallersWait, "{reasons:?}");
 }
 
-async fn sessions_that_wait_for_a_lock_do_not(empty: EmptyDatabase) {
+async fn lock_waits_do_not_grow_the_pool(empty: EmptyDatabase) {
     let superuser = empty.superuser().await;
     superuser
         .execute(statement("CREATE TABLE hot (value int)", []))
@@ -95,7 +95,7 @@ async fn sessions_that_wait_for_a_lock_do_not(empty: EmptyDatabase) {
     holder.rollback().await.unwrap();
 }
 
-async fn what_others_take_is_given_up(empty: EmptyDatabase) {
+async fn pool_shrinks_to_its_share_of_the_server(empty: EmptyDatabase) {
     let mut config = sizing(&empty, "yielding", 200);
     let capacity: i64 = empty
         .superuser()
@@ -126,7 +126,7 @@ async fn what_others_take_is_given_up(empty: EmptyDatabase) {
 }
 
 /// A role that may see nothing of other roles' sessions still learns of its own and counts the others'.
-async fn a_role_without_privileges_sees_enough(empty: EmptyDatabase) {
+async fn unprivileged_role_can_size_the_pool(empty: EmptyDatabase) {
     let superuser = empty.superuser().await;
     for sql in [
         "DROP ROLE IF EXISTS humble",
@@ -147,7 +147,7 @@ async fn a_role_without_privileges_sees_enough(empty: EmptyDatabase) {
     while running.join_next().await.is_some() {}
 }
 
-async fn it_ends_with_the_pool(empty: EmptyDatabase) {
+async fn sizing_ends_with_the_pool(empty: EmptyDatabase) {
     let watcher = empty.superuser().await;
     let database = Database::connect(sizing(&empty, "ending", 4))
         .await

@@ -9,14 +9,14 @@ use super::{config, until};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    a_connections_life_is_told,
-    waits_holds_and_statements_are_measured,
-    every_kind_of_statement_is_counted_under_its_pattern,
-    the_place_that_took_a_connection_is_known_whatever_took_it,
-    metrics_have_open_telemetrys_names,
+    events_cover_the_lifetime_of_a_connection,
+    waits_checkouts_and_statements_are_measured,
+    statements_are_counted_under_their_pattern,
+    every_checkout_names_its_source_location,
+    metrics_have_open_telemetry_names,
 );
 
-async fn a_connections_life_is_told(empty: EmptyDatabase) {
+async fn events_cover_the_lifetime_of_a_connection(empty: EmptyDatabase) {
     let mut config = config(&empty, "told", 2);
     config.idle_timeout = Duration::from_millis(100);
     let database = Database::connect(config).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_connections_life_is_told(empty: EmptyDatabase) {
     );
 }
 
-async fn waits_holds_and_statements_are_measured(empty: EmptyDatabase) {
+async fn waits_checkouts_and_statements_are_measured(empty: EmptyDatabase) {
     let database = Database::connect(config(&empty, "measured", 1))
         .await
         .unwrap();
@@ -122,7 +122,7 @@ async fn waits_holds_and_statements_are_measured(empty: EmptyDatabase) {
     assert_eq!((metrics.create_time.count(), metrics.timeouts), (1, 0));
 }
 
-async fn every_kind_of_statement_is_counted_under_its_pattern(empty: EmptyDatabase) {
+async fn statements_are_counted_under_their_pattern(empty: EmptyDatabase) {
     let database = Database::connect(config(&empty, "patterns", 2))
         .await
         .unwrap();
@@ -183,7 +183,7 @@ async fn every_kind_of_statement_is_counted_under_its_pattern(empty: EmptyDataba
     );
 }
 
-async fn the_place_that_took_a_connection_is_known_whatever_took_it(empty: EmptyDatabase) {
+async fn every_checkout_names_its_source_location(empty: EmptyDatabase) {
     let database = Database::connect(config(&empty, "placed", 4))
         .await
         .unwrap();
@@ -215,7 +215,7 @@ async fn the_place_that_took_a_connection_is_known_whatever_took_it(empty: Empty
     }
 }
 
-async fn metrics_have_open_telemetrys_names(empty: EmptyDatabase) {
+async fn metrics_have_open_telemetry_names(empty: EmptyDatabase) {
     let mut config = config(&empty, "te\"ller", 5);
     config.pool_min = 2;
     let database = Database::connect(config).await.unwrap();

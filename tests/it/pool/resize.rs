@@ -12,15 +12,15 @@ use super::{config, sessions, until};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    never_more_sessions_than_the_size,
-    a_lower_size_closes_what_is_idle_at_once_and_the_rest_as_it_comes_back,
-    a_higher_size_lets_waiting_callers_in_at_once,
-    a_size_of_four_never_gives_ten_out_as_other_pools_do,
-    too_many_waiting_callers_are_sent_away_at_once,
-    a_dropped_caller_loses_no_connection,
+    sessions_never_exceed_the_size,
+    lower_size_closes_idle_connections_at_once_and_others_when_returned,
+    higher_size_admits_waiting_callers_at_once,
+    size_of_four_never_gives_out_ten,
+    caller_beyond_the_waiting_limit_is_rejected_at_once,
+    dropped_caller_loses_no_connection,
 );
 
-async fn never_more_sessions_than_the_size(empty: EmptyDatabase) {
+async fn sessions_never_exceed_the_size(empty: EmptyDatabase) {
     let database = Database::connect(config(&empty, "gated", 16))
         .await
         .unwrap();
@@ -60,9 +60,7 @@ async fn never_more_sessions_than_the_size(empty: EmptyDatabase) {
     }
 }
 
-async fn a_lower_size_closes_what_is_idle_at_once_and_the_rest_as_it_comes_back(
-    empty: EmptyDatabase,
-) {
+async fn lower_size_closes_idle_connections_at_once_and_others_when_returned(empty: EmptyDatabase) {
     let database = Database::connect(config(&empty, "lowered", 10))
         .await
         .unwrap();
@@ -111,7 +109,7 @@ async fn a_lower_size_closes_what_is_idle_at_once_and_the_rest_as_it_comes_back(
     assert_eq!(above_size, 6);
 }
 
-async fn a_higher_size_lets_waiting_callers_in_at_once(empty: EmptyDatabase) {
+async fn higher_size_admits_waiting_callers_at_once(empty: EmptyDatabase) {
     let database = Database::connect(config(&empty, "raised", 8))
         .await
         .unwrap();
@@ -134,7 +132,7 @@ async fn a_higher_size_lets_waiting_callers_in_at_once(empty: EmptyDatabase) {
 }
 
 /// deadpool's own `resize(10 -> 4)` with two in use hands out ten at once.
-async fn a_size_of_four_never_gives_ten_out_as_other_pools_do(empty: EmptyDatabase) {
+async fn size_of_four_never_gives_out_ten(empty: EmptyDatabase) {
     let mut config = config(&empty, "four", 10);
     config.acquire_timeout = Duration::from_millis(200);
     let database = Database::connect(config).await.unwrap();
@@ -159,7 +157,7 @@ async fn a_size_of_four_never_gives_ten_out_as_other_pools_do(empty: EmptyDataba
     );
 }
 
-async fn too_many_waiting_callers_are_sent_away_at_once(empty: EmptyDatabase) {
+async fn caller_beyond_the_waiting_limit_is_rejected_at_once(empty: EmptyDatabase) {
     let mut config = config(&empty, "overloaded", 1);
     config.waiters_max = 3;
     let database = Database::connect(config).await.unwrap();
@@ -182,7 +180,7 @@ async fn too_many_waiting_callers_are_sent_away_at_once(empty: EmptyDatabase) {
     assert_eq!(database.metrics().timeouts, 1);
 }
 
-async fn a_dropped_caller_loses_no_connection(empty: EmptyDatabase) {
+async fn dropped_caller_loses_no_connection(empty: EmptyDatabase) {
     let database = Database::connect(config(&empty, "dropped", 3))
         .await
         .unwrap();

@@ -9,9 +9,9 @@ use super::until;
 use crate::harness::TestBank;
 
 on_both_versions!(
-    a_sample_says_what_happened_since_the_one_before,
-    a_pool_without_a_free_connection_is_sampled_too,
-    a_recorder_samples_until_it_is_dropped,
+    sample_covers_the_time_since_the_last_one,
+    exhausted_pool_is_sampled_too,
+    recorder_samples_until_it_is_dropped,
     old_samples_are_deleted_in_batches,
 );
 
@@ -44,7 +44,7 @@ async fn pool(bank: &TestBank, name: &str) -> Database {
     Database::connect(config).await.unwrap()
 }
 
-async fn a_sample_says_what_happened_since_the_one_before(bank: TestBank) {
+async fn sample_covers_the_time_since_the_last_one(bank: TestBank) {
     let database = pool(&bank, "sampled").await;
     let mut sampler = Sampler::new(&database);
     sampler.record().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_sample_says_what_happened_since_the_one_before(bank: TestBank) {
     );
 }
 
-async fn a_pool_without_a_free_connection_is_sampled_too(bank: TestBank) {
+async fn exhausted_pool_is_sampled_too(bank: TestBank) {
     let database = pool(&bank, "exhausted").await;
     let held = [
         database.begin().await.unwrap(),
@@ -108,7 +108,7 @@ async fn a_pool_without_a_free_connection_is_sampled_too(bank: TestBank) {
     assert_eq!((sample.client_connections, sample.server_active), (3, 2));
 }
 
-async fn a_recorder_samples_until_it_is_dropped(bank: TestBank) {
+async fn recorder_samples_until_it_is_dropped(bank: TestBank) {
     let database = pool(&bank, "recorded").await;
     let day = Duration::from_secs(86_400);
     let recorder = record_samples(&database, Duration::from_millis(20), day);

@@ -49,22 +49,22 @@ fn assert_good(name: &str, most_changes: usize) {
 }
 
 #[test]
-fn a_step() {
+fn step_in_the_load_settles() {
     assert_good("step", 12);
 }
 
 #[test]
-fn bursts() {
+fn bursts_settle() {
     assert_good("burst", 30);
 }
 
 #[test]
-fn a_ramp() {
+fn ramp_settles() {
     assert_good("ramp", 30);
 }
 
 #[test]
-fn a_lock_storm() {
+fn lock_storm_does_not_grow_the_pool() {
     assert_good("lock storm", 30);
     let scenario = scenario("lock storm");
     let seconds = simulate(&scenario, Size::Automatic, 1);
@@ -75,22 +75,22 @@ fn a_lock_storm() {
 }
 
 #[test]
-fn constant_timeouts() {
+fn constant_timeouts_do_not_grow_the_pool() {
     assert_good("constant timeouts", 12);
 }
 
 #[test]
-fn a_knee_that_moves() {
+fn moving_knee_is_followed() {
     assert_good("moved knee", 30);
 }
 
 #[test]
-fn a_knee_that_is_soft() {
+fn soft_knee_is_found() {
     assert_good("soft knee", 30);
 }
 
 #[test]
-fn a_budget_that_others_take() {
+fn falling_budget_is_followed() {
     assert_good("budget", 30);
     let scenario = scenario("budget");
     let seconds = simulate(&scenario, Size::Automatic, 1);
@@ -106,7 +106,7 @@ fn a_budget_that_others_take() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_numbers() {
+fn same_seed_gives_the_same_numbers() {
     let scenario = scenario("burst");
     let sizes = || -> Vec<_> {
         simulate(&scenario, Size::Automatic, 1)

@@ -9,9 +9,9 @@ use super::{config, until};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    a_leak_is_named_with_its_place,
-    a_lock_that_all_wait_for_is_named_with_its_statement,
-    a_server_that_refuses_is_named_and_not_stormed_when_it_is_back,
+    leak_is_reported_with_its_location,
+    common_lock_wait_is_reported_with_its_statement,
+    refusing_server_is_reported_and_not_stormed_afterwards,
     parameters_are_never_shown,
 );
 
@@ -27,7 +27,7 @@ async fn timed_out(database: &Database) -> (DatabaseError, Advice) {
     (error, advice)
 }
 
-async fn a_leak_is_named_with_its_place(empty: EmptyDatabase) {
+async fn leak_is_reported_with_its_location(empty: EmptyDatabase) {
     let mut config = config(&empty, "leaky", 2);
     config.acquire_timeout = Duration::from_millis(200);
     let database = Database::connect(config).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_leak_is_named_with_its_place(empty: EmptyDatabase) {
     drop((leaked, second));
 }
 
-async fn a_lock_that_all_wait_for_is_named_with_its_statement(empty: EmptyDatabase) {
+async fn common_lock_wait_is_reported_with_its_statement(empty: EmptyDatabase) {
     let superuser = empty.superuser().await;
     superuser
         .execute(statement(
@@ -118,7 +118,7 @@ async fn a_lock_that_all_wait_for_is_named_with_its_statement(empty: EmptyDataba
 }
 
 /// R11, R12: the server refuses everybody for a while, and then not.
-async fn a_server_that_refuses_is_named_and_not_stormed_when_it_is_back(empty: EmptyDatabase) {
+async fn refusing_server_is_reported_and_not_stormed_afterwards(empty: EmptyDatabase) {
     let mut config = config(&empty, "refused", 20);
     config.acquire_timeout = Duration::from_millis(400);
     let name = config.database.clone();

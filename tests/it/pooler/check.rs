@@ -10,20 +10,20 @@ use super::{before, drop_user};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    nothing_is_seen_where_nothing_is,
-    transaction_mode_is_seen,
-    an_undeclared_pooler_is_refused_at_connect,
-    a_pooler_that_drops_settings_in_session_mode_is_told,
-    session_mode_is_seen,
-    statement_mode_is_seen,
+    direct_connection_has_no_pooler,
+    transaction_mode_is_detected,
+    undeclared_pooler_is_rejected_at_connect,
+    session_pooler_that_drops_settings_is_reported,
+    session_mode_is_detected,
+    statement_mode_is_detected,
 );
 
-async fn nothing_is_seen_where_nothing_is(bank: TestBank) {
+async fn direct_connection_has_no_pooler(bank: TestBank) {
     let found = inspect(&bank.config()).await.unwrap();
     assert_eq!(found, Between::Nothing);
 }
 
-async fn transaction_mode_is_seen(bank: TestBank) {
+async fn transaction_mode_is_detected(bank: TestBank) {
     for size in [1, 2, 10] {
         let (pgbouncer, config) = before(&bank, |config| config.pool_size = size).await;
         let found = inspect(&config).await.unwrap();
@@ -55,7 +55,7 @@ async fn transaction_mode_is_seen(bank: TestBank) {
 }
 
 /// The generated file passes what the crates send at the start, and drops it.
-async fn an_undeclared_pooler_is_refused_at_connect(bank: TestBank) {
+async fn undeclared_pooler_is_rejected_at_connect(bank: TestBank) {
     for size in [1, 2] {
         let (pgbouncer, mut config) = before(&bank, |config| config.pool_size = size).await;
         config.pooler = Pooler::None;
@@ -87,7 +87,7 @@ async fn an_undeclared_pooler_is_refused_at_connect(bank: TestBank) {
 }
 
 /// One client of a small pool in session mode keeps the others out; that alone is no rejection.
-async fn a_pooler_that_drops_settings_in_session_mode_is_told(bank: TestBank) {
+async fn session_pooler_that_drops_settings_is_reported(bank: TestBank) {
     for size in [1, 4] {
         let (pgbouncer, mut config) = before(&bank, |config| {
             config.pool_mode = PoolMode::Session;
@@ -108,7 +108,7 @@ async fn a_pooler_that_drops_settings_in_session_mode_is_told(bank: TestBank) {
     }
 }
 
-async fn session_mode_is_seen(bank: TestBank) {
+async fn session_mode_is_detected(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |config| {
         config.pool_mode = PoolMode::Session;
         config.max_prepared_statements = 0;
@@ -119,7 +119,7 @@ async fn session_mode_is_seen(bank: TestBank) {
     drop_user(&bank, &config).await;
 }
 
-async fn statement_mode_is_seen(bank: TestBank) {
+async fn statement_mode_is_detected(bank: TestBank) {
     let (pgbouncer, config) = super::before_with_text(&bank, |text| {
         text.replace("pool_mode = transaction", "pool_mode = statement")
     })

@@ -8,9 +8,9 @@ use neobank_ops::pgbouncer::{PgbouncerConsole, settings};
 use super::{before, connect, drop_user};
 use crate::harness::{Pgbouncer, TestBank};
 
-on_both_versions!(pages_are_read, samples_are_kept_and_deleted);
+on_both_versions!(console_pages_are_read, samples_are_kept_and_deleted);
 
-async fn pages_are_read(bank: TestBank) {
+async fn console_pages_are_read(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |_| ()).await;
     let database = connect(&config).await;
     let transaction = database.begin().await.unwrap();

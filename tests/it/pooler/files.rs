@@ -6,11 +6,11 @@ use neobank_ops::pgbouncer::{HbaRule, HbaSource, PgbouncerUser};
 use super::{PASSWORD, drop_user, user_of};
 use crate::harness::{LOOPBACK, Pgbouncer, TestBank};
 
-on_both_versions!(only_those_are_let_in_whom_the_files_name);
+on_both_versions!(only_users_of_the_files_are_admitted);
 
 /// Both users are in `userlist.txt`, with the server's own secrets; the rules name the teller alone, on one database, from
 /// this machine alone.
-async fn only_those_are_let_in_whom_the_files_name(bank: TestBank) {
+async fn only_users_of_the_files_are_admitted(bank: TestBank) {
     let (teller, clerk) = (
         user_of(&bank, "teller").await,
         user_of(&bank, "clerk").await,

@@ -8,9 +8,9 @@ use neobank_ops::pgbouncer::{
 use crate::harness::TestBank;
 
 on_both_versions!(
-    both_functions_write_the_same,
-    both_functions_refuse_the_same,
-    without_an_input_it_is_this_database,
+    sql_and_rust_write_the_same_configuration,
+    sql_and_rust_reject_the_same_inputs,
+    default_input_is_this_database,
 );
 
 async fn ask(bank: &TestBank, config: &PgbouncerConfig) -> Result<String, DatabaseError> {
@@ -85,7 +85,7 @@ fn chosen(version: PgbouncerVersion, choice: u32) -> PgbouncerConfig {
     config
 }
 
-async fn both_functions_write_the_same(bank: TestBank) {
+async fn sql_and_rust_write_the_same_configuration(bank: TestBank) {
     for version in PgbouncerVersion::all() {
         for choice in (0..1024).step_by(37).chain([1023]) {
             let config = chosen(version, choice);
@@ -101,7 +101,7 @@ async fn both_functions_write_the_same(bank: TestBank) {
     }
 }
 
-async fn both_functions_refuse_the_same(bank: TestBank) {
+async fn sql_and_rust_reject_the_same_inputs(bank: TestBank) {
     let newest = PgbouncerVersion::NEWEST;
     type Change = fn(&mut PgbouncerConfig);
     let changes: [Change; 26] = [
@@ -162,7 +162,7 @@ async fn both_functions_refuse_the_same(bank: TestBank) {
     }
 }
 
-async fn without_an_input_it_is_this_database(bank: TestBank) {
+async fn default_input_is_this_database(bank: TestBank) {
     let text: String = bank
         .database
         .fetch_value(statement("SELECT pooling.generate_pgbouncer_config()", []))

@@ -11,12 +11,12 @@ use crate::harness::TestBank;
 use crate::locks::name;
 
 on_both_versions!(
-    sessions_may_not_lock,
-    a_client_that_is_alone_and_was_not_told_is_refused,
-    transactions_lock_each_other_out,
+    session_locks_are_rejected,
+    undeclared_pooler_is_rejected_for_a_single_client,
+    transaction_locks_exclude_each_other,
 );
 
-async fn sessions_may_not_lock(bank: TestBank) {
+async fn session_locks_are_rejected(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |_| ()).await;
     let refused = SessionLock::acquire(
         &connect(&config).await,
@@ -32,7 +32,7 @@ async fn sessions_may_not_lock(bank: TestBank) {
     drop_user(&bank, &config).await;
 }
 
-async fn transactions_lock_each_other_out(bank: TestBank) {
+async fn transaction_locks_exclude_each_other(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |_| ()).await;
     let database = connect(&config).await;
     let mut holder = database.begin().await.unwrap();
@@ -59,7 +59,7 @@ async fn transactions_lock_each_other_out(bank: TestBank) {
 }
 
 /// The configuration says that there is no pooler, and PgBouncer was told to swallow the options that would give it away.
-async fn a_client_that_is_alone_and_was_not_told_is_refused(bank: TestBank) {
+async fn undeclared_pooler_is_rejected_for_a_single_client(bank: TestBank) {
     // In session mode, which a client that is alone cannot tell from the others.
     let (pgbouncer, mut config) = before(&bank, |config| {
         config.pool_mode = PoolMode::Session;

@@ -10,9 +10,9 @@ use crate::ops::questions::{IN_SQL, Subjects, questions};
 use crate::ops::session::Session;
 
 on_both_versions!(
-    every_question_is_answered_through_it,
-    questions_at_once_do_not_meet,
-    isolation_levels_are_executed_through_it,
+    every_query_runs_behind_a_pooler,
+    concurrent_queries_do_not_interfere,
+    isolation_levels_are_executed_behind_a_pooler,
 );
 
 fn subjects() -> Subjects {
@@ -51,7 +51,7 @@ async fn scene(bank: &TestBank, config: &DatabaseConfig) -> (Session, Session) {
     (holder, waiter)
 }
 
-async fn every_question_is_answered_through_it(bank: TestBank) {
+async fn every_query_runs_behind_a_pooler(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |_| ()).await;
     let (holder, waiter) = scene(&bank, &config).await;
     let limits = MonitorLimits::default();
@@ -109,7 +109,7 @@ async fn every_question_is_answered_through_it(bank: TestBank) {
 }
 
 /// Two server connections for eight monitors.
-async fn questions_at_once_do_not_meet(bank: TestBank) {
+async fn concurrent_queries_do_not_interfere(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |_| ()).await;
     let (holder, waiter) = scene(&bank, &config).await;
     let mut tasks = tokio::task::JoinSet::new();
@@ -142,7 +142,7 @@ async fn questions_at_once_do_not_meet(bank: TestBank) {
 }
 
 /// Its sessions are transactions, so that it works behind PgBouncer as well.
-async fn isolation_levels_are_executed_through_it(bank: TestBank) {
+async fn isolation_levels_are_executed_behind_a_pooler(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |config| config.pool_size = 6).await;
     Session::open(bank.url())
         .await

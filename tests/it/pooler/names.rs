@@ -6,9 +6,9 @@ use neobank_ops::pgbouncer::PgbouncerUser;
 use super::connect;
 use crate::harness::{EmptyDatabase, Pgbouncer};
 
-on_empty_databases!(hostile_databases_and_users_are_reached);
+on_empty_databases!(databases_and_users_with_special_names_are_reached);
 
-async fn hostile_databases_and_users_are_reached(empty: EmptyDatabase) {
+async fn databases_and_users_with_special_names_are_reached(empty: EmptyDatabase) {
     let superuser = empty.superuser().await;
     let server = DatabaseConfig::from_url(&empty.url).unwrap();
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));

@@ -5,7 +5,7 @@ use neobank_ops::pool_size::{PoolSizeError, PoolSizeInput, ServerMemory, pool_si
 
 use crate::harness::TestBank;
 
-on_both_versions!(both_functions_say_the_same);
+on_both_versions!(sql_and_rust_compute_the_same_size);
 
 #[derive(Debug, FromQueryResult)]
 struct Row {
@@ -17,7 +17,7 @@ struct Row {
 }
 
 #[expect(clippy::float_arithmetic, reason = "loads, no money")]
-async fn both_functions_say_the_same(bank: TestBank) {
+async fn sql_and_rust_compute_the_same_size(bank: TestBank) {
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = move |below: u64| {
         random ^= random << 13;

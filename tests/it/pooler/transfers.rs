@@ -8,13 +8,13 @@ use super::{before, connect, drop_user};
 use crate::harness::{Pgbouncer, TestBank, czk};
 
 on_both_versions!(
-    move_money_and_keep_every_promise,
-    many_clients_never_get_each_others_answers,
-    a_wrong_password_is_refused,
+    transfers_behind_a_pooler_keep_every_invariant,
+    clients_never_receive_each_others_answers,
+    wrong_password_is_rejected,
     users_are_looked_up,
 );
 
-async fn move_money_and_keep_every_promise(bank: TestBank) {
+async fn transfers_behind_a_pooler_keep_every_invariant(bank: TestBank) {
     let (pgbouncer, mut config) = before(&bank, |_| ()).await;
     config.pool_max = 8;
     let ledger = Ledger::new(connect(&config).await);
@@ -59,7 +59,7 @@ async fn move_money_and_keep_every_promise(bank: TestBank) {
     drop_user(&bank, &config).await;
 }
 
-async fn many_clients_never_get_each_others_answers(bank: TestBank) {
+async fn clients_never_receive_each_others_answers(bank: TestBank) {
     let (pgbouncer, mut config) = before(&bank, |_| ()).await;
     config.pool_max = 8;
     let database = connect(&config).await;
@@ -83,7 +83,7 @@ async fn many_clients_never_get_each_others_answers(bank: TestBank) {
     drop_user(&bank, &config).await;
 }
 
-async fn a_wrong_password_is_refused(bank: TestBank) {
+async fn wrong_password_is_rejected(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |_| ()).await;
     let wrong = config.clone().with_password("wrong");
     let mut eager = wrong;

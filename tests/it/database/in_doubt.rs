@@ -12,15 +12,15 @@ use super::{assert_nothing_left, insert, notes};
 use crate::harness::{CuttingProxy, TestBank};
 
 on_both_versions!(
-    commits_without_an_answer_happen_once,
-    a_commit_that_arrives_late_after_it_was_given_up_changes_nothing,
-    without_rows_the_doubt_is_told,
-    a_swallowed_error_does_not_commit,
-    old_rows_are_deleted_and_young_ones_kept,
-    the_application_deletes_no_young_row,
+    commits_without_an_answer_take_effect_once,
+    late_commit_after_resolution_changes_nothing,
+    lost_commit_without_records_is_unknown,
+    swallowed_error_does_not_commit,
+    old_records_are_deleted_and_young_ones_kept,
+    application_cannot_delete_a_young_record,
 );
 
-fn certain() -> RetryPolicy {
+fn with_records() -> RetryPolicy {
     RetryPolicy::default().with_commit_records()
 }
 
@@ -64,7 +64,7 @@ async fn note(
         .map_err(|error| error.error)
 }
 
-async fn commits_without_an_answer_happen_once(bank: TestBank) {
+async fn commits_without_an_answer_take_effect_once(bank: TestBank) {
     let commits: usize =
         std::env::var("NEOBANK_UNKNOWN_COMMITS").map_or(90, |number| number.parse().unwrap());
     let (database, proxy) = behind(&bank).await;
@@ -75,7 +75,7 @@ async fn commits_without_an_answer_happen_once(bank: TestBank) {
             1 => proxy.cut_after_commit(),
             _ => proxy.cut_during_commit(),
         }
-        let attempts = note(&database, &certain(), &number.to_string())
+        let attempts = note(&database, &with_records(), &number.to_string())
             .await
             .unwrap();
         match number % 3 {
@@ -101,7 +101,7 @@ async fn commits_without_an_answer_happen_once(bank: TestBank) {
     assert_nothing_left(&bank).await;
 }
 
-async fn a_commit_that_arrives_late_after_it_was_given_up_changes_nothing(bank: TestBank) {
+async fn late_commit_after_resolution_changes_nothing(bank: TestBank) {
     let (database, proxy) = behind(&bank).await;
     let mut notes = 0;
     let mut attempts = 1;
@@ -110,7 +110,7 @@ async fn a_commit_that_arrives_late_after_it_was_given_up_changes_nothing(bank: 
     while attempts == 1 && notes < 50 {
         proxy.cut_and_commit_late();
         let text = notes.to_string();
-        attempts = note(&database, &certain(), &text).await.unwrap();
+        attempts = note(&database, &with_records(), &text).await.unwrap();
         notes += 1;
     }
     assert_eq!(attempts, 2);
@@ -132,7 +132,7 @@ async fn a_commit_that_arrives_late_after_it_was_given_up_changes_nothing(bank: 
     );
 }
 
-async fn without_rows_the_doubt_is_told(bank: TestBank) {
+async fn lost_commit_without_records_is_unknown(bank: TestBank) {
     let (database, proxy) = behind(&bank).await;
     proxy.cut_after_commit();
     let outcome = note(&database, &RetryPolicy::default(), "once").await;
@@ -143,7 +143,7 @@ async fn without_rows_the_doubt_is_told(bank: TestBank) {
     assert_eq!(count(&bank, "SELECT count(*) FROM scratch.note").await, 1);
 }
 
-async fn a_swallowed_error_does_not_commit(bank: TestBank) {
+async fn swallowed_error_does_not_commit(bank: TestBank) {
     let (database, _proxy) = behind(&bank).await;
     let mut swallow = command(
         "swallow",
@@ -157,7 +157,10 @@ async fn a_swallowed_error_does_not_commit(bank: TestBank) {
         },
     );
     for _ in 0..2 {
-        let error = database.retry(&certain(), &mut swallow).await.unwrap_err();
+        let error = database
+            .retry(&with_records(), &mut swallow)
+            .await
+            .unwrap_err();
         assert!(
             matches!(
                 error.error,
@@ -166,13 +169,13 @@ async fn a_swallowed_error_does_not_commit(bank: TestBank) {
             "{error}"
         );
         // The second time the statement of the row is known to the connection.
-        note(&database, &certain(), "kept").await.unwrap();
+        note(&database, &with_records(), "kept").await.unwrap();
     }
     let sql = "SELECT count(*) FROM scratch.note WHERE text = 'gone'";
     assert_eq!(count(&bank, sql).await, 0);
 }
 
-async fn old_rows_are_deleted_and_young_ones_kept(bank: TestBank) {
+async fn old_records_are_deleted_and_young_ones_kept(bank: TestBank) {
     let sql = "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed, recorded_at)
                SELECT gen_random_uuid(), 'old', true, clock_timestamp() - make_interval(mins => n * 10)
                FROM generate_series(1, 6000) AS n";
@@ -186,7 +189,7 @@ async fn old_rows_are_deleted_and_young_ones_kept(bank: TestBank) {
 }
 
 /// Without its row a transaction that has committed would be taken for one that never happened.
-async fn the_application_deletes_no_young_row(bank: TestBank) {
+async fn application_cannot_delete_a_young_record(bank: TestBank) {
     let insert =
         "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
                   VALUES (gen_random_uuid(), 'young', true)";
