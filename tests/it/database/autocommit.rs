@@ -1,4 +1,4 @@
-//! Prepared statements that are a transaction of their own.
+//! Prepared statements in autocommit mode.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ on_both_versions!(
     autocommit_is_absent_behind_a_pooler_and_with_a_deadline,
 );
 
-/// The proxy knows a statement that commits by what stands in its comment.
+/// The proxy recognises a committing statement by its comment.
 const INSERT: &str = "INSERT INTO scratch.note (text) VALUES ($1) RETURNING text /* true, $19 */";
 
 async fn write(database: &Database, text: &str) -> Result<String, DatabaseError> {
@@ -128,7 +128,7 @@ async fn dropped_write_is_cancelled_on_the_server(bank: TestBank) {
             .await
             .is_err()
     );
-    // The only connection is free again although the other still holds what it waited for.
+    // The only connection is free again although the other transaction still holds its lock.
     write(&database, "another").await.unwrap();
     holder.rollback().await.unwrap();
     assert!(!noted(&bank, "held").await);

@@ -1,4 +1,4 @@
-//! B2: what a dropped future leaves behind. Nothing.
+//! Dropped futures, which must leave nothing behind.
 
 use std::future::Future;
 use std::pin::pin;
@@ -18,7 +18,7 @@ on_both_versions!(
     pool_inside_a_transaction_times_out_with_its_place,
 );
 
-/// Polls a future this many times, letting the connection's task run in between, and drops it.
+/// Polls a future this many times, lets the connection's task run in between, and drops the future.
 async fn poll_and_drop<T>(future: impl Future<Output = T>, polls: usize) -> bool {
     let mut future = pin!(future);
     for _ in 0..polls {
@@ -29,7 +29,7 @@ async fn poll_and_drop<T>(future: impl Future<Output = T>, polls: usize) -> bool
         {
             return true;
         }
-        // Sometimes the answer is there by the next poll, and sometimes not.
+        // The answer has arrived by the next poll in some rounds, and not in others.
         if polls.is_multiple_of(2) {
             tokio::time::sleep(Duration::from_micros(300)).await;
         } else {
@@ -98,7 +98,7 @@ async fn future_dropped_at_any_point_leaves_no_transaction(bank: TestBank) {
         let name = number.to_string();
         finished += usize::from(poll_and_drop(everything(&database, &name), number % 40).await);
         if number.is_multiple_of(20) {
-            // The pool still works, and what it acknowledges is there.
+            // The pool still works, and the acknowledged rows exist.
             let text = format!("check {number}");
             database.execute(insert(&text)).await.unwrap();
             assert!(noted(&bank, &text).await);
@@ -154,7 +154,7 @@ async fn dropped_wait_for_a_lock_is_cancelled_on_the_server(bank: TestBank) {
         );
         assert_all_come_back(&database).await;
     }
-    // Only the holder is left; nobody waits in the server for a caller that is gone.
+    // Only the holder is left; no statement waits in the server for a dropped caller.
     let waiting = "SELECT count(*) FROM pg_stat_activity
                    WHERE wait_event_type = 'Lock' AND datname = current_database()";
     assert_eq!(
@@ -175,7 +175,8 @@ async fn late_cancel_hits_no_other_statement(bank: TestBank) {
         let database = database.clone();
         running.spawn(async move {
             for number in 0..100_u64 {
-                // Dropped in the middle: the connection is cancelled and given to somebody else.
+                // Dropped in the middle: the connection is cancelled and checked out by another
+                // caller.
                 let slow =
                     database.fetch_value::<i32>(statement("SELECT 1 FROM pg_sleep(0.05)", []));
                 let _ = tokio::time::timeout(Duration::from_micros(200 * (number % 7)), slow).await;

@@ -1,4 +1,4 @@
-//! B2: a commit tells the truth.
+//! Commits, which must report what happened.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn aborted_transaction_is_transaction_aborted(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let transaction = database.begin().await.unwrap();
     transaction.execute(insert("kept?")).await.unwrap();
-    // Somebody swallows the error of a statement.
+    // The caller ignores the error of a statement.
     assert!(
         transaction
             .execute(statement("SELECT 1 / 0", []))
@@ -206,7 +206,7 @@ async fn commit_of_a_killed_backend_is_never_ok(bank: TestBank) {
     );
     assert!(transaction.commit().await.is_err());
     assert!(!noted(&bank, "killed").await);
-    // The dead connection is not given to anybody.
+    // The dead connection is not checked out again.
     database.execute(insert("next")).await.unwrap();
     assert!(noted(&bank, "next").await);
 }
@@ -216,7 +216,7 @@ async fn pipelined_commit_is_all_or_nothing(bank: TestBank) {
     const INSERT: &str = "INSERT INTO scratch.note (text) VALUES ($1)";
     let database = notes(&bank, 1).await;
     let (good, bad): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 1]) = ([&"first"], [&5_i64]);
-    // The second cannot even be sent, so the commit behind it must not be.
+    // The second statement cannot be sent, so the commit behind it must not be sent.
     let transaction = database.begin().await.unwrap();
     let prepared = transaction.prepare(INSERT, &[Type::TEXT]).await.unwrap();
     let outcome = transaction
@@ -229,7 +229,7 @@ async fn pipelined_commit_is_all_or_nothing(bank: TestBank) {
     super::assert_all_come_back(&database).await;
     assert!(!noted(&bank, "first").await);
 
-    // The server refuses the second.
+    // The server rejects the second statement.
     let transaction = database.begin().await.unwrap();
     let prepared = transaction.prepare(INSERT, &[Type::TEXT]).await.unwrap();
     let outcome = transaction
@@ -252,7 +252,8 @@ async fn pipelined_commit_is_all_or_nothing(bank: TestBank) {
     assert!(noted(&bank, "first").await && noted(&bank, "second").await);
 }
 
-/// The limit of a statement passes while the answer to the commit is on its way: the work stands.
+/// The statement timeout expires while the answer to the commit is in flight: the work is
+/// committed.
 async fn late_answer_is_never_a_definite_failure(bank: TestBank) {
     use neobank_db::driver::{ToSql, Type};
     let proxy = CuttingProxy::before(&bank.config()).await;
@@ -270,7 +271,7 @@ async fn late_answer_is_never_a_definite_failure(bank: TestBank) {
         .execute(statement("SELECT 1", []))
         .await
         .unwrap();
-    // Longer than the statement's limit and its grace, shorter than the commit's.
+    // Longer than the statement timeout with its grace, shorter than the commit timeout.
     proxy.delay_answer_to_commit(Duration::from_secs(6));
     let late: [&(dyn ToSql + Sync); 1] = [&"late"];
     let outcome = transaction.execute_and_commit(&[(&prepared, &late)]).await;
@@ -281,7 +282,7 @@ async fn late_answer_is_never_a_definite_failure(bank: TestBank) {
     assert!(noted(&bank, "late").await);
 }
 
-/// Nothing was sent, so there is nothing to be unsure about; and the reason is the server's own.
+/// Nothing was sent, so the outcome is certain, and the error is the server's own reason.
 async fn commit_on_a_lost_connection_is_a_definite_failure(bank: TestBank) {
     let database = notes(&bank, 1).await;
     let superuser = bank.superuser().await;
@@ -306,7 +307,7 @@ async fn commit_on_a_lost_connection_is_a_definite_failure(bank: TestBank) {
     assert!(!noted(&bank, "gone").await);
 }
 
-/// A statement that had been sent behind a `BEGIN` which then failed would run, and stay, on its own.
+/// A statement pipelined behind a `BEGIN` that fails would run, and stay, in autocommit mode.
 async fn no_statement_runs_after_a_failed_begin(bank: TestBank) {
     use neobank_db::driver::Type;
     let proxy = CuttingProxy::before(&bank.config()).await;
@@ -315,7 +316,7 @@ async fn no_statement_runs_after_a_failed_begin(bank: TestBank) {
     let transaction = database.begin().await.unwrap();
     let failed = transaction.execute(insert("alone")).await.unwrap_err();
     assert_eq!(failed.class(), ErrorClass::InvalidData, "{failed:?}");
-    // The transaction stays of no use, whatever the caller goes on to do with it.
+    // The transaction stays failed, whatever the caller does next.
     let second = transaction.execute(insert("second")).await;
     assert!(
         matches!(second, Err(DatabaseError::TransactionAborted)),
@@ -333,7 +334,7 @@ async fn no_statement_runs_after_a_failed_begin(bank: TestBank) {
     assert!(one.is_err() && two.is_err(), "{one:?} {two:?}");
     drop(transaction);
 
-    // A read travels with the BEGIN; it changes nothing, and the failure is told.
+    // A read is pipelined with the BEGIN; it changes nothing, and it returns the failure.
     proxy.spoil_begin();
     let transaction = database.begin().await.unwrap();
     let prepared = transaction
@@ -344,7 +345,7 @@ async fn no_statement_runs_after_a_failed_begin(bank: TestBank) {
     assert!(transaction.execute(insert("third")).await.is_err());
     drop(transaction);
 
-    // Nor does a read that follows the one with the BEGIN say that all is well.
+    // A read behind the first one does not return a success either.
     proxy.spoil_begin();
     let transaction = database.begin().await.unwrap();
     let prepared = transaction

@@ -1,4 +1,4 @@
-//! B1 and X1: a deadline that travels with the handle to the server.
+//! Deadlines, which travel with the handle to the server.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ on_both_versions!(
     earlier_deadline_applies,
 );
 
-/// Longer than any test may take.
+/// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
 
 fn soon(database: &Database) -> Database {
@@ -56,7 +56,7 @@ async fn statement_ends_on_the_server_at_the_deadline(bank: TestBank) {
     assert_all_come_back(&database).await;
     assert_nothing_left(&bank).await;
     assert!(!noted(&bank, "gone").await);
-    // The server ended the statements: the connection did not have to be closed.
+    // The server ended the statements: the client did not have to close the connection.
     let after: i32 = database.fetch_value(session()).await.unwrap();
     assert_eq!(after, before);
 }
@@ -81,7 +81,7 @@ async fn wait_for_a_connection_ends_at_the_deadline(bank: TestBank) {
         matches!(late, Err(DatabaseError::PoolTimeout { waited, .. }) if waited < LONG),
         "{late:?}"
     );
-    // The pool's own limit is five seconds.
+    // The pool's own timeout is five seconds.
     assert!(started.elapsed() < Duration::from_secs(4));
     let passed = database.with_deadline(Instant::now()).begin().await;
     assert!(matches!(
@@ -129,7 +129,7 @@ async fn server_timeouts_shrink_with_the_deadline_within_the_transaction(bank: T
         last = now;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // Also below a savepoint that is undone.
+    // Also after a savepoint that is rolled back.
     let savepoint = transaction.savepoint();
     savepoint.rollback().await.unwrap();
     let now: i64 = transaction.fetch_value(limits()).await.unwrap();
@@ -150,7 +150,7 @@ async fn silent_server_is_abandoned_at_the_deadline(bank: TestBank) {
     let started = Instant::now();
     let late = soon(&database).execute(insert("silent")).await;
     assert_exceeded(&late, started);
-    // The statement's own limit, with its grace, is far longer.
+    // The statement timeout with its grace is far longer.
     assert!(started.elapsed() < Duration::from_secs(10), "{late:?}");
 }
 

@@ -1,5 +1,5 @@
-//! Futures dropped at every await point of a transfer, of a lock and of an acquisition leave nothing behind: no permit, no
-//! transaction, no setting, no lock. `NEOBANK_DROPPED_FUTURES` says how many of each.
+//! Futures of transfers, locks and checkouts, dropped at every await point: they leave no permit,
+//! no transaction, no setting and no lock. `NEOBANK_DROPPED_FUTURES` sets the number of each.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -20,15 +20,15 @@ on_both_versions!(
 
 const SIZE: usize = 3;
 
-/// More polls than any of these needs.
+/// More polls than any of these futures needs.
 const POLLS_MAX: usize = 400;
 
 fn futures() -> usize {
     std::env::var("NEOBANK_DROPPED_FUTURES").map_or(300, |number| number.parse().unwrap())
 }
 
-/// Polls a future this many times and drops it. The pauses let the answers come in, a little more with each round, so that
-/// each await point is met before and after its answer.
+/// Polls a future this many times and drops it. The pauses, which grow with each round, let answers
+/// arrive, so that each await point is dropped before and after its answer.
 async fn poll_and_drop<T>(
     future: impl Future<Output = T>,
     polls: usize,
@@ -50,7 +50,7 @@ async fn poll_and_drop<T>(
     None
 }
 
-/// How many polls the future needs to its end.
+/// Returns the number of polls that the future needs to complete.
 async fn polls<T>(future: impl Future<Output = T>) -> usize {
     let mut future = pin!(future);
     for number in 1..POLLS_MAX {
@@ -72,7 +72,7 @@ async fn small_pool(bank: &TestBank) -> Database {
     Database::connect(config).await.unwrap()
 }
 
-/// Every connection of the pool at once, so that none is missed.
+/// Checks out every connection of the pool at once, so that none is missed.
 async fn settings(database: &Database) -> Vec<String> {
     let sql = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings
                WHERE name IN ('lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout',
@@ -144,7 +144,7 @@ async fn dropped_lock_leaves_no_transaction(bank: TestBank) {
     let lock = async |number: usize| {
         let mut transaction = database.begin().await?;
         let timeout = Duration::from_millis(20);
-        // Two in other orders, and sometimes one after the other, so that some wait.
+        // Two names in either order, sometimes in two calls, so that some wait.
         let _ = locks::lock(&mut transaction, &names[number % 2..], timeout).await;
         transaction.commit().await
     };
@@ -184,14 +184,15 @@ async fn dropped_checkout_leaves_no_transaction(bank: TestBank) {
     let before = settings(&database).await;
     let acquire = async || {
         let transaction = database.begin().await?;
-        // A connection that was given out and not used yet is as good as one that waits.
+        // A connection that was checked out and not used yet counts as idle.
         tokio::task::yield_now().await;
         drop(transaction);
         Ok::<_, neobank_db::DatabaseError>(())
     };
     let mut finished = 0;
     for round in 0..futures() {
-        // From none to all connections are out, and some waiting callers are let in while they are dropped.
+        // Between none and all connections are checked out, and some waiting callers are admitted
+        // while they are dropped.
         let mut held = Vec::new();
         for _ in 0..round % (SIZE + 1) {
             held.push(database.begin().await.unwrap());

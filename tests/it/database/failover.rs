@@ -1,5 +1,5 @@
-//! A primary and its standby, with the standby first in the URL: writes find the primary, whatever
-//! becomes of which server.
+//! A primary and its standby, with the standby first in the URL: writes reach the primary,
+//! whichever server fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::harness::{Node, pair};
 
 const APPLICATION: &str = "failover test";
 
-/// A pool that is given the standby first.
+/// Connects a pool whose first host is the standby.
 async fn connect(primary: &Node, standby: &Node, attrs: &str) -> Database {
     let mut config = DatabaseConfig::from_url(primary.url()).unwrap();
     config.hosts = vec!["127.0.0.1".to_owned(); 2];
@@ -26,7 +26,7 @@ async fn connect(primary: &Node, standby: &Node, attrs: &str) -> Database {
     Database::connect(config).await.unwrap()
 }
 
-/// Sixteen callers that write again and again, and how many of their calls succeeded and failed.
+/// Sixteen callers that write repeatedly, and the numbers of their successes and failures.
 struct Callers {
     written: Arc<AtomicU64>,
     failed: Arc<AtomicU64>,
@@ -61,7 +61,7 @@ impl Callers {
         callers
     }
 
-    /// How long it takes until all callers write, and none of a hundred calls fails any more.
+    /// Returns the time until every caller writes and none of a hundred calls fails.
     async fn until_well(&self) -> Duration {
         let started = Instant::now();
         let (mut since, mut written, mut failed) = (started, self.written(), self.failed());
@@ -88,7 +88,7 @@ impl Callers {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Ends the callers, and returns how many rows they were told to have written.
+    /// Ends the callers, and returns the number of acknowledged rows.
     async fn end(mut self) -> u64 {
         self.is_over.store(true, Ordering::Relaxed);
         while let Some(ended) = self.tasks.join_next().await {
@@ -101,7 +101,7 @@ impl Callers {
 const SESSIONS: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'failover test'";
 
-/// The standby has the table as soon as it has caught up.
+/// Creates the table, and waits until the standby has it.
 async fn table(primary: &Node, standby: &Node) {
     let superuser = primary.superuser().await;
     let create = "CREATE TABLE public.note (id bigint GENERATED ALWAYS AS IDENTITY)";
@@ -154,7 +154,7 @@ async fn restarted_primary_is_found_again(version: u32) {
             .unwrap();
         database.close();
     }
-    // The machine may be busy with others, but not three times.
+    // The machine may be busy with other work, but not three times.
     assert!(best <= Duration::from_secs(2), "{best:?}");
 }
 
@@ -176,7 +176,7 @@ async fn promoted_standby_replaces_the_old_primary(version: u32) {
     assert!(superuser.fetch_value::<bool>(promote).await.unwrap());
     let taken = callers.until_well().await;
     assert!(taken < Duration::from_secs(20), "{taken:?}");
-    // The old primary comes back, as a standby of the new one: nothing changes.
+    // The old primary returns as a standby of the new one: nothing changes.
     primary.follow(&standby);
     let failed = callers.failed();
     primary = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! X1: a transaction of any kind whose commit was not answered, found out by the row that it wrote itself.
+//! In-doubt resolution of transactions of any kind by their commit records.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ fn with_records() -> RetryPolicy {
     RetryPolicy::default().with_commit_records()
 }
 
-/// A pool behind a proxy, over the table of notes, here without its key: nothing but the row keeps a note from being
-/// written twice.
+/// Connects a pool through a proxy, over the table of notes without its key: only the commit record
+/// keeps a note from being written twice.
 async fn behind(bank: &TestBank) -> (Database, CuttingProxy) {
     notes(bank, 2).await;
     let drop_key = statement("ALTER TABLE scratch.note DROP CONSTRAINT note_pkey", []);
@@ -41,7 +41,7 @@ async fn count(bank: &TestBank, sql: &str) -> i64 {
     superuser.fetch_value(statement(sql, [])).await.unwrap()
 }
 
-/// Writes the text and returns the number of the attempt that did.
+/// Writes the text and returns the number of the attempt that succeeded.
 async fn note(
     database: &Database,
     policy: &RetryPolicy,
@@ -105,8 +105,8 @@ async fn late_commit_after_resolution_changes_nothing(bank: TestBank) {
     let (database, proxy) = behind(&bank).await;
     let mut notes = 0;
     let mut attempts = 1;
-    // The row travels in front of the commit. Where it alone arrives in time, the commit behind it is waited for, and
-    // holds; so another one is tried.
+    // The record precedes the commit in one message. Where only the record arrives in time, the
+    // resolution waits for the commit behind it, which succeeds; so another note is tried.
     while attempts == 1 && notes < 50 {
         proxy.cut_and_commit_late();
         let text = notes.to_string();
@@ -114,7 +114,7 @@ async fn late_commit_after_resolution_changes_nothing(bank: TestBank) {
         notes += 1;
     }
     assert_eq!(attempts, 2);
-    // The first attempt ends when its commit arrives, and finds that it was given up.
+    // The first attempt ends when its commit arrives, and finds that it was resolved as aborted.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_nothing_left(&bank).await;
     assert_eq!(
@@ -168,7 +168,7 @@ async fn swallowed_error_does_not_commit(bank: TestBank) {
             ),
             "{error}"
         );
-        // The second time the statement of the row is known to the connection.
+        // The second time the connection has the record's statement prepared.
         note(&database, &with_records(), "kept").await.unwrap();
     }
     let sql = "SELECT count(*) FROM scratch.note WHERE text = 'gone'";
@@ -181,14 +181,14 @@ async fn old_records_are_deleted_and_young_ones_kept(bank: TestBank) {
                FROM generate_series(1, 6000) AS n";
     let superuser = bank.superuser().await;
     superuser.execute(statement(sql, [])).await.unwrap();
-    // A minute is too short: somebody may still ask.
+    // A minute is too short, because a resolution may still read the record.
     let deleted = delete_commit_records(&bank.database, Duration::from_secs(60))
         .await
         .unwrap();
     assert_eq!(deleted, 5995);
 }
 
-/// Without its row a transaction that has committed would be taken for one that never happened.
+/// Without its record a committed transaction would be reported as aborted.
 async fn application_cannot_delete_a_young_record(bank: TestBank) {
     let insert =
         "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)

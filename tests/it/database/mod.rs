@@ -1,4 +1,4 @@
-//! Connections and transactions: what the drivers that people use were seen to get wrong.
+//! Connections and transactions, tested against the faults of widely used drivers.
 
 mod autocommit;
 mod cancellation;
@@ -21,7 +21,7 @@ use neobank_db::{Database, Executor, statement};
 
 use crate::harness::TestBank;
 
-/// A pool of this size over a table of notes that an application may write.
+/// Connects a pool of this size over a table of notes that an application may write.
 pub(crate) async fn notes(bank: &TestBank, pool_max: usize) -> Database {
     let superuser = bank.superuser().await;
     for sql in [
@@ -52,7 +52,7 @@ pub(crate) async fn noted(bank: &TestBank, text: &str) -> bool {
         .unwrap()
 }
 
-/// Waits until every connection is back, and fails when one is not within the bound.
+/// Waits until every connection is returned, and fails after four seconds.
 pub(crate) async fn assert_all_come_back(database: &Database) {
     for _ in 0..400 {
         let status = database.status();
@@ -64,7 +64,7 @@ pub(crate) async fn assert_all_come_back(database: &Database) {
     panic!("connections are still out: {:?}", database.status());
 }
 
-/// Fails when any session of the application is in a transaction or holds a lock on a table.
+/// Fails when a session of the application is in a transaction or holds a lock on a table.
 pub(crate) async fn assert_nothing_left(bank: &TestBank) {
     let sql = "SELECT count(*) FROM pg_stat_activity AS a
          WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.application_name = 'neobank'

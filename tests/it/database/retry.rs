@@ -1,4 +1,4 @@
-//! X1: transactions that the server asks to run again.
+//! Transactions that the server asks to retry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,7 +27,7 @@ const WRITERS: usize = 8;
 
 const SERIALIZABLE: IsolationLevel = IsolationLevel::Serializable;
 
-/// A command from its parts.
+/// A command built from its parts.
 pub(super) struct Command<W> {
     name: &'static str,
     isolation: IsolationLevel,
@@ -129,12 +129,12 @@ async fn increments_of_eight_writers_are_all_counted(bank: TestBank) {
     println!("{total} increments in {attempts} attempts");
 }
 
-/// Of each pair one must stay on call; each writer sees both on and sends one home.
+/// One of each pair must stay on call; each writer sees both on call and sends one home.
 async fn serializable_retries_prevent_write_skew(bank: TestBank) {
     assert_eq!(skewed_pairs(&bank, SERIALIZABLE).await, 0);
 }
 
-/// The control: so the test above would see one.
+/// The control: write skew occurs at this level, so the test above would detect it.
 async fn repeatable_read_allows_write_skew(bank: TestBank) {
     let skewed = skewed_pairs(&bank, IsolationLevel::ReadCommitted).await;
     assert!(skewed > 0);
@@ -214,7 +214,7 @@ async fn deadlock_is_retried_and_logged(bank: TestBank) {
             .unwrap()
     };
     let (one, two) = tokio::join!(crossing(0), crossing(1));
-    // A victim that is faster than the waiter that it woke is a victim again.
+    // A victim that restarts faster than the waiting transaction becomes the victim again.
     let retries = u64::from(one + two - 2);
     assert!(retries >= 1, "{one} and {two} attempts");
     let sql = "SELECT sum(hits)::bigint FROM scratch.pair";

@@ -1,4 +1,5 @@
-//! B3: typed rows from any parameterised statement, on the pool and in a transaction; SeaORM's entities on both.
+//! Typed rows of parameterised statements, on the pool and in a transaction, and SeaORM's entities
+//! on both.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use neobank_db::{DatabaseError, Executor, FromQueryResult, statement};
@@ -169,7 +170,7 @@ async fn arrays_round_trip(bank: TestBank) {
 async fn unreadable_column_is_named(bank: TestBank) {
     for (sql, named) in [
         ("SELECT 'NaN'::numeric AS poison", "poison"),
-        // Both would be read as another value, without a word.
+        // Both would silently be read as another value.
         ("SELECT 1.00000000000000000000000000001 AS fine", "fine"),
         ("SELECT 79228162514264337593543950335.5 AS wide", "wide"),
         ("SELECT '24:00'::time AS midnight", "midnight"),
@@ -189,7 +190,7 @@ async fn unreadable_column_is_named(bank: TestBank) {
         };
         assert!(reason.contains(named), "{sql}: {reason}");
     }
-    // A row that cannot be read does not harm the connection.
+    // A row that cannot be read leaves the connection usable.
     bank.database
         .fetch_value::<i32>(statement("SELECT 1", []))
         .await
@@ -313,7 +314,7 @@ async fn entities_run_on_the_pool_and_in_a_transaction(bank: TestBank) {
         (customer.customer_id, &preferences.preferences["language"]),
         (ada.customer_id, &"cs".into())
     );
-    // What the database refuses comes back as an error with its SQLSTATE.
+    // A rejection by the database is an error with its SQLSTATE.
     let error = new("").insert(&bank.database).await.unwrap_err();
     assert!(error.to_string().contains("23514"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! B2: savepoints.
+//! Savepoints.
 
 use std::task::{Context, Waker};
 
@@ -159,7 +159,7 @@ async fn dropped_rollback_leaves_the_transaction_usable(bank: TestBank) {
             } else {
                 Box::pin(savepoint.rollback())
             };
-            // Sent by this; a quick server may even have answered.
+            // The poll sends the command; a fast server may even have answered.
             let _ = ending
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
@@ -181,7 +181,7 @@ async fn pipelined_statements_keep_their_order(bank: TestBank) {
         .await
         .unwrap();
     assert_eq!((first, second), (1, 1));
-    // When the first fails, the second is refused with it.
+    // When the first statement fails, the second is rejected with it.
     assert!(
         pipeline(transaction.execute(insert("a")), count())
             .await

@@ -1,4 +1,4 @@
-//! Which server is taken, and what it is told of the password.
+//! The choice of a server, and the protection of the password.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ on_both_versions!(
     pool_leaves_a_server_that_became_read_only,
 );
 
-/// A server that asks for the password with this message, and then tells what it was sent.
+/// Starts a server that sends this authentication request, and then returns what it received.
 async fn asking(demand: &'static [u8]) -> (u16, tokio::task::JoinHandle<Vec<u8>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -45,7 +45,7 @@ async fn password_is_not_sent_in_clear_or_by_md5_without_tls() {
         assert!(error.to_string().contains(word), "{error}");
         assert_eq!(heard.await.unwrap(), Vec::<u8>::new(), "{word}");
     }
-    // Whoever allows it by name gets it.
+    // A client that allows the method by name sends the password.
     let (port, heard) = asking(clear).await;
     let url = format!("postgresql://teller:canary@127.0.0.1:{port}/bank?require_auth=password");
     let _ = Database::connect(DatabaseConfig::from_url(&url).unwrap()).await;
@@ -110,7 +110,7 @@ async fn pool_leaves_a_server_that_became_read_only(bank: TestBank) {
         ))
         .await
         .unwrap();
-    // No server may write now, and the reason is told.
+    // No server accepts writes now, and the error names the reason.
     let started = Instant::now();
     loop {
         match database.execute(statement("SELECT 1", [])).await {

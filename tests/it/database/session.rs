@@ -1,4 +1,4 @@
-//! B1, B2: what the configuration says is in force, and nothing else stays on a connection.
+//! Sessions: the configuration is in force, and no other state stays on a connection.
 
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ async fn longer_limit_of_a_transaction_applies(bank: TestBank) {
         ..Default::default()
     };
     let transaction = database.begin_with(options).await.unwrap();
-    // Longer than the general limit with all its grace.
+    // Longer than the general timeout with its grace.
     transaction
         .execute(statement("SELECT pg_sleep(5.5)", []))
         .await

@@ -1,5 +1,5 @@
-//! Defaults of the server, the database and the role: those that a session overrides do nothing,
-//! the others are reported or refused when a pool is opened.
+//! Defaults of the server, the database and the role: those that a session overrides have no
+//! effect, and the others are reported or rejected when a pool is opened.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn set_default(bank: &TestBank, setting: &str) {
     superuser.execute(statement(&sql, [])).await.unwrap();
 }
 
-/// The names that a pool was reported of, without those that every server of these tests has.
+/// Returns the names of the reported settings, without those that every server of these tests has.
 fn reported(database: &Database) -> Vec<&str> {
     let fast = ["fsync", "full_page_writes", "synchronous_commit"];
     let names = database.hostile_settings().iter();
@@ -53,7 +53,7 @@ async fn overridden_defaults_are_not_reported(bank: TestBank) {
     config.pool_max = 1;
     let database = Database::connect(config).await.unwrap();
     assert_eq!(reported(&database), Vec::<&str>::new());
-    // Alone, without a transaction around it that would set its own level.
+    // In autocommit mode no transaction sets a level of its own.
     let alone = database.autocommit().unwrap();
     let sql = "SELECT current_setting('transaction_isolation'), '\\', pg_sleep(0.2)";
     let rows = alone.read(sql, &[] as &[Type], &[]).await.unwrap();
@@ -115,7 +115,7 @@ async fn database_without_triggers_is_rejected(bank: TestBank) {
             "{error:?}"
         );
         assert!(error.to_string().contains(setting), "{error}");
-        // A program that looks at a broken database says so.
+        // A program that inspects a broken database disables the check.
         let mut config = bank.config();
         config.refuse_hostile_settings = false;
         let database = Database::connect(config).await.unwrap();
@@ -144,7 +144,7 @@ async fn pooler_leaves_defaults_in_force_only_before_a_transaction(bank: TestBan
     assert_eq!(level, "notice");
 }
 
-/// Settings of the whole server are written in its configuration.
+/// Settings of the whole server are written to its configuration.
 async fn server_without_durability_is_reported(version: u32) {
     let start = move |durability, setting: Option<&str>| {
         let mut options = ServerOptions::default()

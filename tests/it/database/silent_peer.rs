@@ -1,4 +1,4 @@
-//! B2: a server that says nothing more keeps no place in the pool.
+//! Servers that stop answering, which must not occupy a slot of the pool.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ async fn stopped_backend_frees_its_slot(bank: TestBank) {
     )
     .await;
     assert!(outcome.is_err(), "the backend is stopped");
-    // While it is still stopped, the only place of the pool is free again.
+    // While the backend is still stopped, the only slot of the pool is free again.
     let started = Instant::now();
     database.execute(insert("heard")).await.unwrap();
     let waited = started.elapsed();
@@ -63,7 +63,7 @@ async fn absent_server_is_named(bank: TestBank) {
     config.hosts = vec!["127.0.0.1".to_owned(), config.hosts[0].clone()];
     let real = config.ports[0];
     config.ports = vec![1, real];
-    // The first host refuses, the second is the server: with the wrong password.
+    // The first host refuses the connection; the second is the server and rejects the password.
     let error = Database::connect(config.clone()).await.unwrap_err();
     assert_eq!(
         error.class(),

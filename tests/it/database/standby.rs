@@ -1,4 +1,4 @@
-//! B2: a commit that waits for a standby which is not there.
+//! Commits that wait for a standby that is absent.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use neobank_db::{
 };
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
-/// A server of its own, since the setting is one of the whole server.
+/// Starts a server of its own, because the setting applies to the whole server.
 async fn without_its_standby(version: u32) -> LocalServer {
     tokio::task::spawn_blocking(move || {
         ServerOptions::default()
@@ -29,12 +29,12 @@ async fn cancelled_waits_are_reported(version: u32) {
     let mut config = DatabaseConfig::from_url(server.url()).unwrap();
     config.commit_timeout = Duration::from_secs(20);
     let database = Database::connect(config).await.unwrap();
-    // Not waiting is a choice of each transaction; here it makes the table.
+    // Each transaction may choose not to wait; this one creates the table.
     let transaction = database.begin().await.unwrap();
     for sql in [
         "SET LOCAL synchronous_commit = local",
         "CREATE TABLE public.note (text text)",
-        // The warning must come however little the role wants to hear.
+        // The warning must arrive whatever the role's message level is.
         "ALTER ROLE ALL SET client_min_messages = 'error'",
     ] {
         transaction.execute(statement(sql, [])).await.unwrap();
@@ -91,7 +91,7 @@ async fn cancelled_waits_are_reported(version: u32) {
         assert_eq!(error.error.into_value(), Some(42));
     }
     assert_eq!(database.fetch_value::<i64>(count()).await.unwrap(), 7);
-    // The next to have the connection hears nothing of it.
+    // The next checkout of the connection does not see the warning.
     let transaction = database.begin().await.unwrap();
     transaction.execute(count()).await.unwrap();
     transaction.commit().await.unwrap();
@@ -107,7 +107,7 @@ async fn waits_end_at_the_commit_timeout(version: u32) {
         .execute(statement("CREATE TABLE public.note (text text)", []))
         .await
         .unwrap();
-    // No limit of the server's holds here, so the client must have its own.
+    // No timeout of the server applies here, so the client must have its own.
     let outcome = tokio::time::timeout(Duration::from_secs(5), transaction.commit())
         .await
         .expect("the limit of a commit");
@@ -135,7 +135,7 @@ async fn waits_end_at_the_commit_timeout(version: u32) {
     );
 }
 
-/// A command with a value of its own.
+/// A command with an output of its own.
 struct Insertion(Statement);
 
 impl TransactionCommand for Insertion {

@@ -1,4 +1,4 @@
-//! B1: a connection that is protected, or none.
+//! Encrypted connections, and the rejection of every other.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
 
-/// A server whose certificate the test chooses, and the authority that clients are to trust.
+/// A server whose certificate the test chooses, and the authority that clients trust.
 struct ProtectedServer {
     server: LocalServer,
     superuser: Database,
@@ -55,7 +55,7 @@ impl ProtectedServer {
         }
     }
 
-    /// Gives the server a certificate for a name, by an authority, until a year.
+    /// Installs a server certificate for a name, by an authority, valid until a year.
     async fn certify(&self, name: &str, by: &CertifiedIssuer<'static, KeyPair>, until: i32) {
         let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
         parameters.not_before = date_time_ymd(2000, 1, 1);
@@ -65,7 +65,7 @@ impl ProtectedServer {
         self.install(&certificate.pem(), &key.serialize_pem()).await;
     }
 
-    /// Gives the server a certificate that stands for itself.
+    /// Installs a self-signed server certificate.
     async fn install_own(&self, common_name: &str, until: i32) -> String {
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -87,7 +87,7 @@ impl ProtectedServer {
         for sql in ["ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()"] {
             self.superuser.execute(statement(sql, [])).await.unwrap();
         }
-        // The server reads it in its own time; a session that starts afterwards has it.
+        // The server reloads it asynchronously; a session that starts afterwards has it.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 
@@ -117,7 +117,7 @@ impl ProtectedServer {
     }
 }
 
-/// The server reads its key only from a file that is its own and nobody else's.
+/// Writes a key that only the server's user may read, as the server requires.
 fn give(folder: &Path, file: &Path, text: &str) {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     std::fs::write(file, text).unwrap();
@@ -128,7 +128,7 @@ fn give(folder: &Path, file: &Path, text: &str) {
 
 async fn only_a_verified_server_is_accepted(version: u32) {
     let server = ProtectedServer::start(version).await;
-    // A server without TLS: there is no falling back to a plain connection.
+    // The server has no TLS, and the client does not fall back to a plain connection.
     let reason = server.rejection().await;
     assert!(reason.contains("TLS"), "{reason}");
 
@@ -159,7 +159,7 @@ async fn only_a_verified_server_is_accepted(version: u32) {
         .await;
     let reason = server.rejection().await;
     assert!(reason.contains("UnknownIssuer"), "{reason}");
-    // The operating system's authorities do not know it either.
+    // The operating system's authorities do not include it either.
     let mut config = server.config();
     config.tls = TlsMode::VerifyFull {
         root_certificate: None,
@@ -167,7 +167,8 @@ async fn only_a_verified_server_is_accepted(version: u32) {
     assert!(Database::connect(config).await.is_err());
 }
 
-/// Behind TLS too, a dropped future ends its statement on the server, and its place in the pool is free.
+/// Behind TLS too, a dropped future ends its statement on the server, and its slot in the pool is
+/// free.
 async fn abandoned_statement_ends(server: &ProtectedServer, database: &Database) {
     let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'";
     let sleepers = async || {
@@ -194,13 +195,14 @@ async fn abandoned_statement_ends(server: &ProtectedServer, database: &Database)
     panic!("the statement still runs");
 }
 
-/// On one version alone: the wheel's PostgreSQL 18 is built without TLS, and TLS is the client's and OpenSSL's matter.
+/// On one version only: the wheel's PostgreSQL 18 is built without TLS, which is a matter of the
+/// client and OpenSSL.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_verified_server_is_accepted_on_postgres_15() {
     only_a_verified_server_is_accepted(15).await;
 }
 
-/// The commands of PostgreSQL's manual, "Creating Certificates".
+/// Runs a command of PostgreSQL's manual, "Creating Certificates".
 fn openssl(folder: &Path, arguments: &str) {
     let output = std::process::Command::new("openssl")
         .current_dir(folder)
@@ -234,7 +236,7 @@ async fn certificates_of_the_manual_are_accepted_or_explained(version: u32) {
         server.install(&read("own.crt"), &read("own.key")).await;
         accepted(protocol).await;
     }
-    // The same name, and even the same key, under another certificate.
+    // The same name and key in another certificate.
     openssl(
         folder.path(),
         "req -new -x509 -days 365 -nodes -key own.key -out other.crt -subj /CN=localhost",
@@ -243,7 +245,7 @@ async fn certificates_of_the_manual_are_accepted_or_explained(version: u32) {
     let reason = server.rejection().await;
     assert!(reason.contains("an authority's own"), "{reason}");
 
-    // A self-signed one without any extension, which older commands make of version 1.
+    // A self-signed certificate without extensions, which older commands create in version 1.
     openssl(
         folder.path(),
         "req -new -nodes -text -out old.csr -keyout old.key -subj /CN=localhost",
@@ -256,7 +258,7 @@ async fn certificates_of_the_manual_are_accepted_or_explained(version: u32) {
     server.trust(&read("old.crt"));
     accepted("version 1").await;
 
-    // A leaf by the manual's own authority.
+    // A leaf certificate of the manual's own authority.
     openssl(
         folder.path(),
         "x509 -req -in old.csr -text -days 365 -CA own.crt -CAkey own.key -CAcreateserial \
@@ -266,10 +268,10 @@ async fn certificates_of_the_manual_are_accepted_or_explained(version: u32) {
     server.trust(&read("own.crt"));
     let reason = server.rejection().await;
     assert!(reason.contains("subjectAltName"), "{reason}");
-    // The leaf itself, trusted by name.
+    // The leaf certificate itself is trusted.
     server.trust(&(read("own.crt") + &read("leaf.crt")));
     accepted("pinned leaf").await;
-    // One of version 3 that has its name only as the common name.
+    // A certificate of version 3 whose name is only the common name.
     let mut parameters = CertificateParams::new(Vec::new()).unwrap();
     parameters
         .distinguished_name
@@ -292,7 +294,7 @@ async fn pinned_certificate_is_still_checked(version: u32) {
     server.trust(&server.install_own("other.example", 2999).await);
     let reason = server.rejection().await;
     assert!(reason.contains("not valid for name"), "{reason}");
-    // The name in the certificate, and another key in the server's hands.
+    // The certificate has the name, but the server has another key.
     let trusted = server.install_own("localhost", 2999).await;
     server.install_own("localhost", 2999).await;
     server.trust(&trusted);

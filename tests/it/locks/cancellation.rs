@@ -1,4 +1,4 @@
-//! Futures that are dropped at any point leave no lock.
+//! Futures of locks that are dropped at any point leave no lock.
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -18,7 +18,7 @@ on_both_versions!(
     dropped_wait_ends_on_the_server,
 );
 
-/// Polls a future this many times, letting the connection's task run in between, and drops it.
+/// Polls a future this many times, lets the connection's task run in between, and drops the future.
 async fn poll_and_drop<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut future = pin!(future);
     for poll in 0..polls {
@@ -40,7 +40,7 @@ async fn poll_and_drop<T>(future: impl Future<Output = T>, polls: usize) -> Opti
 async fn transaction_continues_after_a_dropped_lock(bank: TestBank) {
     let (mut dropped, mut finished) = (0, 0);
     for round in 0..300 {
-        // In every third round somebody else has the lock.
+        // In every third round another transaction holds the lock.
         let mut holder = bank.database.begin().await.unwrap();
         if round % 3 == 0 {
             locks::lock(&mut holder, &[name("b")], Duration::from_secs(1))
@@ -48,7 +48,7 @@ async fn transaction_continues_after_a_dropped_lock(bank: TestBank) {
                 .unwrap();
         }
         let mut transaction = bank.database.begin().await.unwrap();
-        // A BEGIN that is dropped under way ends the transaction; that is another test's.
+        // A BEGIN that is dropped in flight ends the transaction, which another test covers.
         transaction
             .execute(statement("SELECT 1", []))
             .await
@@ -111,7 +111,7 @@ async fn dropped_session_lock_leaves_nothing(bank: TestBank) {
         let names = [name("a"), name("b")];
         let options = within(Duration::from_millis(20));
         let acquiring = SessionLock::acquire(&bank.database, &names, &options);
-        // Dropped where it is finished too: a drop releases.
+        // Dropped after completion too: a drop releases the lock.
         if let Some(Ok(lock)) = poll_and_drop(acquiring, round % 100).await {
             finished += 1;
             drop(lock);
@@ -154,7 +154,7 @@ async fn dropped_wait_ends_on_the_server(bank: TestBank) {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
     }
-    // The holder is still there, so only a cancel request can have ended their waits.
+    // The holder is still there, so only a cancel request can have ended these waits.
     for _ in 0..100 {
         if held_locks(&holder).await.unwrap().len() == 1 {
             holder.commit().await.unwrap();

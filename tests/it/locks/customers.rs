@@ -1,4 +1,4 @@
-//! C5: the customer's lock from SQL, and that it is Rust's too.
+//! The customer's lock from SQL, which is the same as Rust's.
 
 use std::time::{Duration, Instant};
 
@@ -41,12 +41,12 @@ async fn any_customer_can_be_locked(bank: TestBank) {
     for customer in [Uuid::nil(), Uuid::max(), Uuid::now_v7(), Uuid::from_u128(1)] {
         let transaction = bank.database.begin().await.unwrap();
         assert!(acquire(&transaction, customer, 0).await.unwrap());
-        // Twice in one transaction is no wait for itself.
+        // A transaction does not wait for its own lock.
         assert!(acquire(&transaction, customer, 100).await.unwrap());
         transaction.commit().await.unwrap();
         assert_no_lock_left(&bank).await;
     }
-    // By its default it waits for five seconds.
+    // The default timeout is five seconds.
     let sql = "SELECT concurrency.acquire_customer_lock($1)";
     let granted: bool = bank
         .database
@@ -79,7 +79,7 @@ async fn wait_lasts_for_its_timeout(bank: TestBank) {
         .await
         .unwrap();
     assert_eq!(limit, "50ms");
-    // It is granted as soon as it is free.
+    // The lock is granted as soon as it is free.
     let freeing = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(100)).await;
         holder.commit().await.unwrap();
@@ -150,7 +150,7 @@ async fn invalid_arguments_are_rejected(bank: TestBank) {
             .unwrap_or_else(|| panic!("{call}: {error:?}"));
         assert_eq!(server.sqlstate, sqlstate, "{call}: {error}");
     }
-    // What is not a reader's is refused to a reader.
+    // A reader lacks the privilege.
     let mut config = neobank_db::DatabaseConfig::from_url(bank.url()).unwrap();
     config.role = Some("neobank_read".to_owned());
     let reader = neobank_db::Database::connect(config).await.unwrap();
@@ -167,11 +167,11 @@ async fn release_reports_whether_the_lock_was_held(bank: TestBank) {
     let other = bank.database.begin().await.unwrap();
     assert!(!release(&other, customer).await, "it is not the other's");
     assert!(release(&transaction, customer).await);
-    // It is free when the transaction ends, and not before.
+    // The lock is free when the transaction ends, and not before.
     assert!(!acquire(&other, customer, 0).await.unwrap());
     transaction.commit().await.unwrap();
     assert!(acquire(&other, customer, 0).await.unwrap());
-    // As a statement of its own it is gone when the next one comes.
+    // In autocommit mode the lock ends with its statement.
     assert!(acquire(&bank.database, Uuid::nil(), 0).await.unwrap());
     assert!(!release(&bank.database, Uuid::nil()).await);
 }

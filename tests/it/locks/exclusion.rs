@@ -1,4 +1,4 @@
-//! Never two inside, and tokens without a gap.
+//! Mutual exclusion, and tokens without gaps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use neobank_db::locks::{self, LockError, SessionLock};
 use neobank_db::{Database, Executor, Transaction, statement};
 use tokio::task::JoinSet;
 
-use super::{assert_no_lock_left, counters, name, repetitions, tell, within};
+use super::{assert_no_lock_left, counters, name, print_figure, repetitions, within};
 use crate::harness::TestBank;
 
 on_both_versions!(
@@ -20,7 +20,8 @@ on_both_versions!(
 
 const TASKS: usize = 32;
 
-/// Fails when anybody else is inside: in this process, or by a counter in the database that no transaction guards.
+/// A detector that fails when two holders are inside at once: in this process, or by an unprotected
+/// counter in the database.
 struct Detector {
     inside: AtomicUsize,
     most: AtomicUsize,
@@ -48,7 +49,7 @@ impl Detector {
     }
 }
 
-/// Reads and writes a counter as careless code would: two at once lose a section.
+/// Reads and writes a counter without protection: two holders at once lose a count.
 async fn careless_count(on: &impl Executor) {
     let sections: i64 = on
         .fetch_value(statement(
@@ -114,7 +115,7 @@ async fn transactions_exclude_each_other(bank: TestBank) {
         });
     }
     let tokens: Vec<i64> = tasks.join_all().await.into_iter().flatten().collect();
-    tell(&format!(
+    print_figure(&format!(
         "{} sections in {:?}",
         tokens.len(),
         started.elapsed()

@@ -1,4 +1,4 @@
-//! Fencing tokens: a write and the next holder never pass each other.
+//! Fencing tokens: a write and the next holder exclude each other.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ async fn write_after_the_next_holder_is_rejected(bank: TestBank) {
         let database = bank.database.clone();
         let (next_is_there, until_next) = tokio::sync::oneshot::channel();
         let writing = tokio::spawn(async move {
-            // Somewhere around the change of holders, and in the last rounds behind it for certain.
+            // Around the change of holders, and in the last rounds certainly after it.
             tokio::time::sleep(Duration::from_micros(round * 300)).await;
             if round >= 50 {
                 until_next.await.unwrap();
@@ -107,7 +107,7 @@ async fn write_after_the_next_holder_is_rejected(bank: TestBank) {
         let next = session_lock(&bank.database, "a").await;
         let newest = next.fencing_token(&name("a")).unwrap().number();
         let _ = next_is_there.send(());
-        // From here on nothing older than this may be written.
+        // From here on no older token may write.
         bank.database
             .execute(statement(
                 "UPDATE scratch.counter SET sections = $1 WHERE id = 1",
@@ -138,7 +138,7 @@ async fn write_after_the_next_holder_is_rejected(bank: TestBank) {
         "the race was one-sided: {refused} of 60 refused"
     );
 
-    // Under a snapshot the change shows as a serialization failure, and never as a write.
+    // Under a snapshot the change appears as a serialization failure, never as a write.
     let first = session_lock(&bank.database, "a").await;
     let token = first.fencing_token(&name("a")).unwrap();
     let options = neobank_db::TransactionOptions {

@@ -1,4 +1,4 @@
-//! Leases: names that are held for a time.
+//! Leases: names that are held until a point in time.
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ async fn expired_lease_is_taken_over(bank: TestBank) {
         .await
         .unwrap();
     let started = Instant::now();
-    // It waits for the end, and no longer.
+    // The request waits for the expiry, and no longer.
     let next = LockLease::acquire(&bank.database, &name("a"), MINUTE, MINUTE)
         .await
         .unwrap();
@@ -85,7 +85,7 @@ async fn expired_lease_is_taken_over(bank: TestBank) {
         lease.release(&bank.database).await,
         Err(LockError::Lost { .. })
     ));
-    // The old one's release has not taken the new one's away.
+    // The release of the old lease has not ended the new one.
     next.release(&bank.database).await.unwrap();
 }
 
@@ -105,7 +105,7 @@ async fn renewal_extends_the_lease(bank: TestBank) {
             "{refused:?}"
         );
     }
-    // Once it has ended it is not renewed, although nobody has taken it.
+    // An expired lease cannot be renewed, even if no other holder has it.
     tokio::time::sleep(half + SHORT).await;
     assert!(matches!(
         lease.renew(&bank.database, half).await,
@@ -207,7 +207,8 @@ async fn time_to_live_outside_its_limits_is_rejected(bank: TestBank) {
     lease.release(&bank.database).await.unwrap();
 }
 
-/// The holder's public name, the name and the token are there for everybody to read; they release nothing.
+/// The holder's public identifier, the name and the token are readable by every role; they release
+/// nothing.
 async fn only_the_holder_renews_and_releases(bank: TestBank) {
     let lease = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
         .await

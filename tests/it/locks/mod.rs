@@ -1,4 +1,4 @@
-//! C5 and X2: named locks between processes.
+//! Named locks between processes.
 
 mod cancellation;
 mod customers;
@@ -34,7 +34,7 @@ pub(crate) async fn session_lock(database: &Database, identifier: &str) -> Sessi
     .unwrap()
 }
 
-/// Options that wait for this long.
+/// Returns options with this timeout.
 pub(crate) fn within(timeout: Duration) -> SessionLockOptions {
     SessionLockOptions {
         timeout,
@@ -42,18 +42,18 @@ pub(crate) fn within(timeout: Duration) -> SessionLockOptions {
     }
 }
 
-/// A number from the environment, where the whole of a long test is wanted.
+/// Returns a number from the environment, for the full length of a long test.
 pub(crate) fn repetitions(variable: &str, usual: usize) -> usize {
     std::env::var(variable).map_or(usual, |number| number.parse().unwrap())
 }
 
-/// Shows a figure to whoever runs the tests with `--nocapture`.
+/// Prints a figure for runs with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "it is for people")]
 pub(crate) fn print_figure(figure: &str) {
     println!("{figure}");
 }
 
-/// A table of numbers that an application may write.
+/// Creates a table of numbers that an application may write.
 pub(crate) async fn counters(bank: &TestBank) {
     let superuser = bank.superuser().await;
     for sql in [
@@ -67,14 +67,14 @@ pub(crate) async fn counters(bank: &TestBank) {
     }
 }
 
-/// A session of its own, to look from.
+/// Connects a session of its own, to observe the others.
 pub(crate) async fn watcher(bank: &TestBank) -> Database {
     let mut config = DatabaseConfig::from_url(bank.url()).unwrap();
     config.application_name = "watcher".to_owned();
     Database::connect(config).await.unwrap()
 }
 
-/// Fails when any advisory lock of this database is held or waited for, or comes back within a moment.
+/// Fails when an advisory lock of this database is held or waited for, or appears within a moment.
 pub(crate) async fn assert_no_lock_left(bank: &TestBank) {
     let watcher = watcher(bank).await;
     let mut left = Vec::new();
@@ -88,7 +88,7 @@ pub(crate) async fn assert_no_lock_left(bank: &TestBank) {
     panic!("locks are left: {left:?}");
 }
 
-/// Waits until as many processes wait for locks.
+/// Waits until this many processes wait for locks.
 pub(crate) async fn until_waiting(bank: &TestBank, count: usize) {
     let watcher = watcher(bank).await;
     for _ in 0..12_000 {

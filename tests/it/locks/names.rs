@@ -31,7 +31,7 @@ async fn rust_and_sql_compute_the_same_keys(bank: TestBank) {
         LockName::new("x".repeat(63), "y".repeat(255)).unwrap(),
         LockName::new("é".repeat(63), "🏦".repeat(255)).unwrap(),
     ];
-    // A cheap generator is enough: what matters is that bytes of every kind and length come.
+    // A simple generator suffices, because it covers bytes of every kind and length.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = |below: u64| {
         state = state
@@ -124,7 +124,7 @@ async fn held_key_is_resolved_to_its_name(bank: TestBank) {
     holder.commit().await.unwrap();
     waiting.await.unwrap().unwrap();
 
-    // One that was not taken by name has none, and two keys of 32 bits are something else.
+    // A lock that was not acquired by name has none, and two keys of 32 bits are another lock.
     let stranger = bank.superuser().await.begin().await.unwrap();
     stranger
         .execute(statement(
@@ -138,7 +138,7 @@ async fn held_key_is_resolved_to_its_name(bank: TestBank) {
     assert_eq!((seen[0].key, &seen[0].name), (-7, &None));
 }
 
-/// Makes another name the known one of this key.
+/// Gives this key another name in the registry.
 async fn rename(bank: &TestBank, known: &LockName) {
     let sql = "INSERT INTO concurrency.lock_names (lock_key, namespace, identifier, fencing_token)
                VALUES ($1, 'test', 'another', 41)";
@@ -166,7 +166,7 @@ async fn key_collision_is_detected(bank: TestBank) {
     let names = [name("a"), name("collides"), name("b")];
     assert_collision(locks::lock(&mut transaction, &names, Duration::from_secs(1)).await);
     assert_collision(locks::try_lock(&mut transaction, &names).await);
-    // Nothing of the set is held, no token was spent, and the transaction goes on.
+    // Nothing of the set is held, no token was spent, and the transaction continues.
     assert_eq!(held_locks(&transaction).await.unwrap(), []);
     let token: i64 = transaction
         .fetch_value(statement(
@@ -218,7 +218,7 @@ async fn token(transaction: &mut Transaction, name: &LockName) -> FencingToken {
     held.fencing_token(name).unwrap()
 }
 
-/// Locks a name and gives it back.
+/// Locks a name and releases it.
 async fn spend(bank: &TestBank, name: &LockName) -> FencingToken {
     let mut transaction = bank.database.begin().await.unwrap();
     let token = token(&mut transaction, name).await;
@@ -250,7 +250,7 @@ async fn unused_names_are_deleted_and_tokens_continue(bank: TestBank) {
     );
     // The holder's own row is not committed yet.
     assert_eq!(bank.count("concurrency.lock_names").await, 1);
-    // Who had it before is refused, before and after the next holder comes.
+    // The earlier holder is rejected, before and after the next holder acquires the name.
     let checked = bank.database.begin().await.unwrap();
     let stale = locks::check_fencing_token(&checked, &idle, old)
         .await
@@ -263,7 +263,7 @@ async fn unused_names_are_deleted_and_tokens_continue(bank: TestBank) {
     let next = spend(&bank, &idle).await;
     assert!(next > old, "{next} after {old}");
     assert!(spend(&bank, &name("new")).await > old);
-    // Those that were held are what they were.
+    // The tokens of the held names are unchanged.
     locks::check_fencing_token(&holder, &held, token_held)
         .await
         .unwrap();
@@ -273,7 +273,7 @@ async fn unused_names_are_deleted_and_tokens_continue(bank: TestBank) {
     holder.commit().await.unwrap();
 }
 
-/// Its snapshot still has the deleted row.
+/// The snapshot of the transaction still contains the deleted row.
 async fn older_transaction_gets_a_higher_token_too(bank: TestBank) {
     let idle = name("idle");
     spend(&bank, &idle).await;

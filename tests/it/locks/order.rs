@@ -1,4 +1,4 @@
-//! Deadlocks: none where keys are sorted, and seen where they are not.
+//! Deadlocks: none where keys are sorted, and some where they are not.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ on_both_versions!(
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// The names of a task: the same two for all, in opposite orders.
+/// Returns the names of a task: the same two for all, in opposite orders.
 fn crossing(task: usize) -> [LockName; 2] {
     let mut names = [name("left"), name("right")];
     if task.is_multiple_of(2) {
@@ -45,7 +45,7 @@ async fn crossing_sets_never_deadlock(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-/// As somebody would who does not sort.
+/// Locks two names in two calls, without an order.
 async fn unsorted(database: &Database, task: usize) -> Result<(), DatabaseError> {
     let transaction = database.begin().await?;
     for name in crossing(task) {
@@ -92,14 +92,14 @@ async fn lower_key_after_a_higher_one_is_rejected(bank: TestBank) {
     };
     assert_eq!((name, held_key), (low.clone(), middle.key()));
     assert_eq!(locks::held_locks(&transaction).await.unwrap().len(), 1);
-    // The same again, and one that comes later, are in order.
+    // The same name again, and a later one, are in order.
     locks::lock_in_order(&mut transaction, &[high.clone(), middle.clone()], LONG)
         .await
         .unwrap();
     locks::lock_in_order(&mut transaction, std::slice::from_ref(&middle), LONG)
         .await
         .unwrap();
-    // Who does not ask for it is not refused.
+    // A call without the check of the order is not rejected.
     locks::lock(&mut transaction, &[low], LONG).await.unwrap();
     transaction.commit().await.unwrap();
     assert_no_lock_left(&bank).await;

@@ -1,4 +1,4 @@
-//! Behind a pooler in transaction mode a session holds nothing.
+//! Locks behind a pooler in transaction mode, where a session holds nothing.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn declared_pooler_is_rejected(bank: TestBank) {
     );
 }
 
-/// A pool behind a pooler that nobody declared, with as many server connections.
+/// Connects a pool behind an undeclared pooler with this many server connections.
 async fn pooled(bank: &TestBank, size: usize) -> Database {
     let mut config = bank.config();
     let proxy = SharingProxy::before(&config, size).await;
@@ -47,7 +47,7 @@ async fn pooled(bank: &TestBank, size: usize) -> Database {
 
 async fn shared_server_session_is_detected(bank: TestBank) {
     let database = pooled(&bank, 1).await;
-    // Alone it looks like a connection of its own.
+    // A single lock looks like one on a connection of its own.
     let first = acquire(&database, "a").await.unwrap();
     // The server would grant the same lock to the same session again.
     for identifier in ["a", "b"] {
@@ -72,7 +72,7 @@ async fn changed_server_session_is_detected(bank: TestBank) {
         );
         assert_no_lock_left(&bank).await;
     }
-    // Nobody else is kept out by what was tried.
+    // The rejected attempts exclude no other holder.
     session_lock(&bank.database, "a")
         .await
         .release()

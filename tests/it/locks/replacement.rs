@@ -1,4 +1,5 @@
-//! A holder that was killed, cancelled, stalled or cut off is replaced within two seconds, and its late write is refused.
+//! Holders that were killed, cancelled, stalled or cut off: each is replaced within two seconds,
+//! and its late write is rejected.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +7,7 @@ use neobank_db::locks::{self, FencingToken, LockError, SessionLock, held_locks};
 use neobank_db::{Database, Executor, statement};
 
 use super::{
-    assert_no_lock_left, counters, name, session_lock, tell, until_waiting, watcher, within,
+    assert_no_lock_left, counters, name, print_figure, session_lock, until_waiting, watcher, within,
 };
 use crate::harness::{StallingProxy, TestBank};
 
@@ -23,7 +24,8 @@ on_both_versions!(
 
 const BOUND: Duration = Duration::from_secs(2);
 
-/// The next holder's lock, which must come within the bound, with a higher token than the last one's.
+/// Returns the next holder's lock, which must come within the bound and have a higher token than
+/// the last one.
 async fn replaced(bank: &TestBank, last: FencingToken, since: Instant) -> SessionLock {
     let next = SessionLock::acquire(
         &bank.database,
@@ -34,12 +36,12 @@ async fn replaced(bank: &TestBank, last: FencingToken, since: Instant) -> Sessio
     .unwrap();
     let waited = since.elapsed();
     assert!(waited < BOUND, "{waited:?}");
-    tell(&format!("replaced after {waited:?}"));
+    print_figure(&format!("replaced after {waited:?}"));
     assert!(next.fencing_token(&name("a")).unwrap() > last);
     next
 }
 
-/// A write that the lock protects, with the check in its own transaction.
+/// Writes under the protection of the lock, with the check in the same transaction.
 async fn protected_write(database: &Database, token: FencingToken) -> Result<(), LockError> {
     let transaction = database.begin().await?;
     locks::check_fencing_token(&transaction, &name("a"), token).await?;
@@ -53,7 +55,7 @@ async fn protected_write(database: &Database, token: FencingToken) -> Result<(),
     Ok(())
 }
 
-/// The last holder's late write is refused, and the next one's is not.
+/// Checks that the last holder's late write is rejected, and the next holder's is not.
 async fn assert_fenced(bank: &TestBank, last: FencingToken, next: &SessionLock) {
     let newest = next.fencing_token(&name("a")).unwrap();
     let refused = protected_write(&bank.database, last).await;
@@ -160,7 +162,7 @@ async fn panicked_task_is_replaced(bank: TestBank) {
     .await;
 }
 
-/// A database that is reached through a proxy that can fall silent.
+/// Connects a database through a proxy that can fall silent.
 async fn through_proxy(bank: &TestBank) -> (Database, StallingProxy) {
     let mut config = bank.config();
     let proxy = StallingProxy::before(&config).await;
@@ -175,16 +177,16 @@ async fn stalled_session_is_replaced(bank: TestBank) {
     let (database, proxy) = through_proxy(&bank).await;
     let lock = session_lock(&database, "a").await;
     let token = lock.fencing_token(&name("a")).unwrap();
-    // Long enough that only keep-alives can have kept it.
+    // Long enough that only keep-alives can have kept the lock.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!lock.is_lost());
     let since = Instant::now();
     proxy.fall_silent();
     let next = replaced(&bank, token, since).await;
-    // The holder knew before anybody else could have it.
+    // The holder knew of the loss before another holder could have the lock.
     assert!(lock.valid_until() < Instant::now());
     assert!(lock.is_lost());
-    // It wakes up, and does not know yet that all is lost.
+    // The holder wakes up, and does not know yet that it lost the lock.
     proxy.speak();
     assert_fenced(&bank, token, &next).await;
     let reason = tokio::time::timeout(Duration::from_secs(1), lock.lost())
@@ -201,7 +203,7 @@ async fn cut_off_session_is_replaced(bank: TestBank) {
     let lock = session_lock(&database, "a").await;
     let token = lock.fencing_token(&name("a")).unwrap();
     proxy.fall_silent();
-    // The holder is gone, and the server is not told.
+    // The holder is gone, and the server is not notified.
     let since = Instant::now();
     drop(lock);
     let next = replaced(&bank, token, since).await;
@@ -221,7 +223,7 @@ async fn cut_off_waiter_gives_way(bank: TestBank) {
     });
     until_waiting(&bank, 1).await;
     proxy.fall_silent();
-    // It gets the lock and never learns of it.
+    // The waiter gets the lock and never learns of it.
     let token = first.fencing_token(&name("a")).unwrap();
     let since = Instant::now();
     first.release().await.unwrap();
@@ -241,7 +243,7 @@ async fn killed_transaction_is_replaced(bank: TestBank) {
         .unwrap();
     let since = Instant::now();
     kill(&bank, holder_of(&bank).await).await;
-    // Its token was never committed, so it counts for nothing.
+    // The token was never committed, so it is issued again.
     assert_eq!(locks.fencing_token(&name("a")).unwrap().number(), 1);
     let next = replaced(&bank, FencingToken::new(0), since).await;
     assert!(holder.commit().await.is_err());

@@ -1,4 +1,4 @@
-//! Locks that a connection of their own holds.
+//! Session locks.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ on_both_versions!(
 
 async fn session_lock_is_held_until_its_release(bank: TestBank) {
     let lock = session_lock(&bank.database, "a").await;
-    // Much longer than the server would keep a silent session.
+    // Much longer than the server keeps a silent session.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert!(!lock.is_lost());
     assert!(lock.valid_until() > std::time::Instant::now());
@@ -81,7 +81,7 @@ async fn release_of_a_lost_lock_is_an_error(bank: TestBank) {
         .await
         .unwrap();
     assert_no_lock_left(&bank).await;
-    // At once: before any keep-alive could have noticed.
+    // At once: before any keep-alive could have noticed the loss.
     let lost = lock.release().await;
     assert!(matches!(lost, Err(LockError::Lost { .. })), "{lost:?}");
 }

@@ -1,4 +1,4 @@
-//! Timeouts: honoured, accurate, and without a trace.
+//! Timeouts of locks: accurate, and without a remaining lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use neobank_db::locks::{self, LockError, SessionLock};
 use neobank_db::{Database, Executor, Transaction, TransactionOptions, statement};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{assert_no_lock_left, name, repetitions, tell, within};
+use super::{assert_no_lock_left, name, print_figure, repetitions, within};
 use crate::harness::TestBank;
 
 on_both_versions!(
@@ -54,7 +54,7 @@ async fn wait_lasts_for_its_timeout(bank: TestBank) {
         assert_accurate(waited);
         assert_eq!(holders.len(), 1);
     }
-    // It goes on.
+    // The transaction continues.
     transaction
         .execute(statement("SELECT 1", []))
         .await
@@ -79,7 +79,8 @@ async fn wait_lasts_for_its_timeout(bank: TestBank) {
 }
 
 async fn set_has_one_timeout(bank: TestBank) {
-    // Each of the first is free after most of the time; a limit for each alone would wait for all of them.
+    // Each of the first locks is free after most of the time; a timeout for each alone would wait
+    // for all of them.
     let mut all: Vec<_> = (0..4).map(|number| name(&number.to_string())).collect();
     all.sort_by_key(locks::LockName::key);
     let mut transactions = Vec::new();
@@ -184,7 +185,7 @@ async fn timeout_beyond_the_statement_timeout_is_rejected(bank: TestBank) {
     transaction.commit().await.unwrap();
 }
 
-/// Has the lock most of the time, and lets it go again and again, so that waits end in both ways at once.
+/// Holds the lock most of the time, and releases it repeatedly, so that waits end in both ways.
 fn churn(database: &Database, until: &Arc<AtomicBool>) -> JoinHandle<u64> {
     let (database, until) = (database.clone(), Arc::clone(until));
     tokio::spawn(async move {
@@ -235,7 +236,7 @@ async fn short_timeouts_leave_no_lock_in_a_transaction(bank: TestBank) {
     for churn in churning {
         churn.await.unwrap();
     }
-    tell(&format!("timeouts and grants of each: {outcomes:?}"));
+    print_figure(&format!("timeouts and grants of each: {outcomes:?}"));
     assert_no_lock_left(&bank).await;
 }
 
@@ -272,6 +273,6 @@ async fn short_timeouts_leave_no_lock_in_a_session(bank: TestBank) {
     for churn in churning {
         churn.await.unwrap();
     }
-    tell(&format!("timeouts and grants of each: {outcomes:?}"));
+    print_figure(&format!("timeouts and grants of each: {outcomes:?}"));
     assert_no_lock_left(&bank).await;
 }

@@ -1,4 +1,4 @@
-//! Locks that end with their transaction.
+//! Transaction locks.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ async fn set_is_locked_as_a_whole_or_not_at_all(bank: TestBank) {
     assert_no_lock_left(&bank).await;
 }
 
-/// The registry's row keeps two of ours apart as well; this is without it.
+/// The registry's row excludes two of our holders as well; this is without it.
 async fn locks_are_advisory_locks_of_the_server(bank: TestBank) {
     let stranger = bank.database.begin().await.unwrap();
     let key = name("a").key();
@@ -230,7 +230,7 @@ async fn lock_costs_one_round_trip(bank: TestBank) {
     locks::lock(&mut transaction, &[name("a"), name("b"), name("c")], SECOND)
         .await
         .unwrap();
-    // The end of its savepoint travels with the next statement.
+    // The release of the savepoint is sent with the next statement.
     transaction
         .execute(statement("SELECT 1", []))
         .await

@@ -1,4 +1,4 @@
-//! The size that the pool finds by itself, on a real server. How good it is, is measured by `cargo xtask pool`.
+//! Automatic sizing on a real server. `cargo xtask pool` measures its quality.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ fn sizing(empty: &EmptyDatabase, name: &str, pool_max: usize) -> DatabaseConfig 
     config
 }
 
-/// Callers that run this statement one after the other until they are told to stop.
+/// Starts callers that run this statement repeatedly until they are stopped.
 fn load(database: &Database, callers: usize, sql: &'static str) -> (Arc<AtomicBool>, JoinSet<()>) {
     let stop = Arc::new(AtomicBool::new(false));
     let mut running = JoinSet::new();
@@ -50,11 +50,11 @@ async fn waiting_callers_grow_the_pool_within_its_bounds(empty: EmptyDatabase) {
     assert_eq!(database.status().size, 4);
     let watcher = empty.superuser().await;
     let mut events = database.events();
-    // Sleeping costs the server nothing, so that every connection helps.
+    // A sleep costs the server nothing, so every connection helps.
     let (stop, mut running) = load(&database, 40, "SELECT pg_sleep(0.01)");
     until("it has grown", async || database.status().size == 12).await;
     for _ in 0..20 {
-        // One more, for the question to the server.
+        // One more, for the load query.
         assert!(sessions(&watcher, "growing").await <= 13);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -125,7 +125,7 @@ async fn pool_shrinks_to_its_share_of_the_server(empty: EmptyDatabase) {
     database.execute(statement("SELECT 1", [])).await.unwrap();
 }
 
-/// A role that may see nothing of other roles' sessions still learns of its own and counts the others'.
+/// A role that may not see other roles' sessions still sees its own and counts the others.
 async fn unprivileged_role_can_size_the_pool(empty: EmptyDatabase) {
     let superuser = empty.superuser().await;
     for sql in [

@@ -1,4 +1,4 @@
-//! X3: the pool: its gate, its monitor, and the size that it finds by itself.
+//! The pool: its semaphore, its monitor, and its automatic sizing.
 
 mod auto_size;
 mod monitor;
@@ -13,7 +13,7 @@ use neobank_db::{Database, DatabaseConfig, Executor, statement};
 
 use crate::harness::EmptyDatabase;
 
-/// A pool whose sessions can be told from others by this name.
+/// Returns a configuration whose sessions are recognisable by this name.
 pub(crate) fn config(empty: &EmptyDatabase, name: &str, pool_max: usize) -> DatabaseConfig {
     let mut config = DatabaseConfig::from_url(&empty.url).unwrap();
     config.application_name = name.to_owned();
@@ -22,7 +22,7 @@ pub(crate) fn config(empty: &EmptyDatabase, name: &str, pool_max: usize) -> Data
     config
 }
 
-/// How many sessions of this name the server has, and in which process.
+/// Returns the number of the server's sessions of this name.
 pub(crate) async fn sessions(watcher: &Database, name: &str) -> i64 {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
     watcher
@@ -31,8 +31,8 @@ pub(crate) async fn sessions(watcher: &Database, name: &str) -> i64 {
         .unwrap()
 }
 
-/// Waits until this is true, and fails when it is not within a minute: a machine that has much
-/// else to do is slow, and no test is about that.
+/// Waits until a condition is true, and fails after a minute: a busy machine is slow, and no test
+/// measures that.
 pub(crate) async fn until(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
     for _ in 0..6_000 {
         if is_true().await {

@@ -1,4 +1,4 @@
-//! What the monitor sees of real work.
+//! The monitor's view of real work.
 
 use std::time::Duration;
 

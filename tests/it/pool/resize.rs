@@ -1,4 +1,5 @@
-//! The gate on a real server: never more connections than the size, and a size that really falls.
+//! The semaphore on a real server: never more connections than the size, and a size that really
+//! falls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ async fn sessions_never_exceed_the_size(empty: EmptyDatabase) {
     let watcher = empty.superuser().await;
     for size in [5, 12, 3] {
         assert_eq!(database.resize(size), size);
-        // Connections above the size come back within the time of one statement.
+        // Surplus connections are returned within the time of one statement.
         until("the size is in force", async || {
             sessions(&watcher, "gated").await <= size as i64
         })

@@ -1,4 +1,4 @@
-//! P5: samples of the pool in `pooling.pool_stats`, by the application's own role.
+//! Samples of the pool in `pooling.pool_stats`, written by the application's own role.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn sample_covers_the_time_since_the_last_one(bank: TestBank) {
     );
     assert_eq!(after.client_connections, 1);
     assert!((100..1000).contains(&after.max_wait_ms), "{after:?}");
-    // Two of 100 ms; the samples themselves are not of the pool.
+    // Two statements of 100 ms; the samples themselves are not counted.
     assert_eq!(after.total_requests, 2);
     assert!(
         after.avg_query_time_ms.is_some_and(|mean| mean > 90.0),

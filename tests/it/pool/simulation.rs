@@ -1,4 +1,4 @@
-//! X3: the size that is found by itself, on a simulated server with a knee, under every kind of load.
+//! Automatic sizing on a simulated server with a knee, under every kind of load.
 
 #![allow(
     clippy::float_arithmetic,
@@ -18,8 +18,8 @@ fn scenario(name: &str) -> Scenario {
         .unwrap()
 }
 
-/// With each seed: at least nine tenths of the best fixed size's throughput, within the budget in every second, and at
-/// rest in the end.
+/// Checks each seed: at least nine tenths of the best fixed size's throughput, within the budget in
+/// every second, and settled in the end.
 fn assert_good(name: &str, most_changes: usize) {
     let scenario = scenario(name);
     let (best_size, best) = best_fixed(&scenario, 1);
@@ -39,9 +39,9 @@ fn assert_good(name: &str, most_changes: usize) {
         println!("{told}");
         assert!(found >= 0.9 * best, "too slow: {told}");
         assert!(changes(settled) <= most_changes, "it oscillates: {told}");
-        // At most one search, of a few trials that are undone, when what was found out is old.
+        // At most one search of a few undone trials, when the findings expire.
         assert!(changes(end) <= 12, "it does not come to rest: {told}");
-        // What the server said at the end of one second is followed in the next.
+        // The pool follows the load of one second's end in the next second.
         for pair in seconds.windows(2) {
             assert!(pair[1].size <= pair[0].budget, "above the budget: {told}");
         }

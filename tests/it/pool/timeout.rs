@@ -1,4 +1,4 @@
-//! A timeout that says why.
+//! The report of a timeout.
 
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ async fn common_lock_wait_is_reported_with_its_statement(empty: EmptyDatabase) {
     }
 }
 
-/// R11, R12: the server refuses everybody for a while, and then not.
+/// The server refuses every connection for a while, and then accepts them.
 async fn refusing_server_is_reported_and_not_stormed_afterwards(empty: EmptyDatabase) {
     let mut config = config(&empty, "refused", 20);
     config.acquire_timeout = Duration::from_millis(400);
@@ -156,7 +156,7 @@ async fn refusing_server_is_reported_and_not_stormed_afterwards(empty: EmptyData
     while let Some(event) = events.try_next() {
         attempts += usize::from(matches!(event, PoolEvent::OpenFailed { .. }));
     }
-    // One at a time, after pauses of 10 to 20 ms, 20 to 40 ms, ... up to a second.
+    // One attempt at a time, after pauses of 10 to 20 ms, 20 to 40 ms, ... up to a second.
     assert!(
         (3..=20).contains(&attempts),
         "{attempts} attempts in two seconds"

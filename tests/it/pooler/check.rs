@@ -1,4 +1,4 @@
-//! The check at the start, before the real things.
+//! The detection of poolers, with a real PgBouncer.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn transaction_mode_is_detected(bank: TestBank) {
     for size in [1, 2, 10] {
         let (pgbouncer, config) = before(&bank, |config| config.pool_size = size).await;
         let found = inspect(&config).await.unwrap();
-        // Debian's 1.18 lets names through; from 1.21 on, PgBouncer gives its own.
+        // Debian's 1.18 passes names through; from 1.21 on PgBouncer renames statements.
         let statements = match crate::harness::Pgbouncer::version().starts_with("PgBouncer 1.18") {
             true => NamedStatements::Mixed,
             false => NamedStatements::Followed,
@@ -54,7 +54,7 @@ async fn transaction_mode_is_detected(bank: TestBank) {
     }
 }
 
-/// The generated file passes what the crates send at the start, and drops it.
+/// The generated file accepts the crates' startup options, and ignores them.
 async fn undeclared_pooler_is_rejected_at_connect(bank: TestBank) {
     for size in [1, 2] {
         let (pgbouncer, mut config) = before(&bank, |config| config.pool_size = size).await;
@@ -71,7 +71,8 @@ async fn undeclared_pooler_is_rejected_at_connect(bank: TestBank) {
         drop(pgbouncer);
         drop_user(&bank, &config).await;
     }
-    // One that does not take the settings of a session refuses them itself, and the advice is added.
+    // A PgBouncer that does not accept session settings rejects them itself, and the error includes
+    // the remedy.
     let (pgbouncer, mut config) = super::before_with_text(&bank, |text| {
         text.replace("extra_float_digits, options", "")
     })
@@ -86,7 +87,8 @@ async fn undeclared_pooler_is_rejected_at_connect(bank: TestBank) {
     drop_user(&bank, &config).await;
 }
 
-/// One client of a small pool in session mode keeps the others out; that alone is no rejection.
+/// One client of a small pool in session mode excludes the others; that alone is no reason for a
+/// rejection.
 async fn session_pooler_that_drops_settings_is_reported(bank: TestBank) {
     for size in [1, 4] {
         let (pgbouncer, mut config) = before(&bank, |config| {

@@ -50,7 +50,7 @@ async fn console_pages_are_read(bank: TestBank) {
             .iter()
             .any(|server| server.state.as_deref() == Some("active"))
     );
-    // What it knows is what the table of keys says that its version knows.
+    // Its settings are those that the table of keys lists for its version.
     let keys: Vec<String> = console
         .settings()
         .await

@@ -1,4 +1,5 @@
-//! `userlist.txt` and the HBA file: the running PgBouncer lets in whom they name, and nobody else.
+//! `userlist.txt` and the HBA file: the running PgBouncer admits the users that they name, and no
+//! others.
 
 use neobank_db::{DatabaseConfig, DirectConnection, Pooler};
 use neobank_ops::pgbouncer::{HbaRule, HbaSource, PgbouncerUser};
@@ -8,8 +9,8 @@ use crate::harness::{LOOPBACK, Pgbouncer, TestBank};
 
 on_both_versions!(only_users_of_the_files_are_admitted);
 
-/// Both users are in `userlist.txt`, with the server's own secrets; the rules name the teller alone, on one database, from
-/// this machine alone.
+/// Both users are in `userlist.txt` with the server's own secrets. The HBA rules name only the
+/// teller, on one database, from this machine.
 async fn only_users_of_the_files_are_admitted(bank: TestBank) {
     let (teller, clerk) = (
         user_of(&bank, "teller").await,
@@ -56,7 +57,7 @@ async fn only_users_of_the_files_are_admitted(bank: TestBank) {
         };
         let opened = DirectConnection::open(&as_user(&teller, PASSWORD)).await;
         assert_eq!(opened.is_ok(), is_let_in, "{what}: {}", pgbouncer.log());
-        // In the list of users, with the right password, and in no rule.
+        // In the list of users and with the right password, but in no rule.
         let refused = DirectConnection::open(&as_user(&clerk, PASSWORD)).await;
         assert!(refused.is_err(), "{what}: the clerk was let in");
         // In no list.
@@ -65,7 +66,8 @@ async fn only_users_of_the_files_are_admitted(bank: TestBank) {
         assert!(refused.is_err(), "{what}: a stranger was let in");
         let refused = DirectConnection::open(&as_user(&teller, "wrong")).await;
         assert!(refused.is_err(), "{what}: a wrong password was let in");
-        // Every line was understood: PgBouncer leaves out what it cannot read, and says so in its log alone.
+        // PgBouncer parsed every line: it skips what it cannot parse, and reports that only in its
+        // log.
         let log = pgbouncer.log();
         for complaint in ["hba line", "could not parse", "broken", "invalid"] {
             assert!(!log.to_lowercase().contains(complaint), "{what}: {log}");

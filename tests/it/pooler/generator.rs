@@ -1,4 +1,4 @@
-//! `pgbouncer.ini`: the function in SQL writes what the builder in Rust writes.
+//! `pgbouncer.ini`: the SQL function writes the same as the Rust builder.
 
 use neobank_db::{DatabaseError, Executor, statement};
 use neobank_ops::pgbouncer::{
@@ -29,7 +29,7 @@ fn simple(version: PgbouncerVersion) -> PgbouncerConfig {
     config
 }
 
-/// Every second bit of `choice` switches a field on.
+/// Switches a field on for every second bit of `choice`.
 fn chosen(version: PgbouncerVersion, choice: u32) -> PgbouncerConfig {
     let mut config = simple(version);
     let is = |bit: u32| choice & (1 << bit) != 0;

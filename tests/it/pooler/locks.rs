@@ -58,9 +58,9 @@ async fn transaction_locks_exclude_each_other(bank: TestBank) {
     drop_user(&bank, &config).await;
 }
 
-/// The configuration says that there is no pooler, and PgBouncer was told to swallow the options that would give it away.
+/// The configuration declares no pooler, and PgBouncer ignores the options that would reveal it.
 async fn undeclared_pooler_is_rejected_for_a_single_client(bank: TestBank) {
-    // In session mode, which a client that is alone cannot tell from the others.
+    // In session mode, which a single client cannot distinguish from the others.
     let (pgbouncer, mut config) = before(&bank, |config| {
         config.pool_mode = PoolMode::Session;
         config.max_prepared_statements = 0;

@@ -1,4 +1,4 @@
-//! P3 to P5: PgBouncer on generated files, in transaction mode, with real transfers.
+//! PgBouncer on generated files, in transaction mode, with real transfers.
 
 mod check;
 mod console;
@@ -15,11 +15,11 @@ use neobank_ops::pgbouncer::{PgbouncerConfig, PgbouncerUser};
 
 use crate::harness::{Pgbouncer, TestBank};
 
-/// Quotes and blanks, where PgBouncer's files and PostgreSQL's own must agree.
+/// Quotes and blanks, which PgBouncer's and PostgreSQL's files must read alike.
 const PASSWORD: &str = "it's; \"so\" %d #1";
 
-/// A PgBouncer before a bank, with a teller who may do what an application may. Two server connections are few, so that
-/// clients share them at once.
+/// Starts a PgBouncer before a bank, with a teller who has an application's privileges. It has only
+/// two server connections, so that clients share them at once.
 async fn before(
     bank: &TestBank,
     change: impl FnOnce(&mut PgbouncerConfig),
@@ -27,7 +27,7 @@ async fn before(
     before_with(bank, change, |text| text).await
 }
 
-/// As [`before`], with another text than the one that was generated.
+/// As [`before`], with a changed text of the generated file.
 async fn before_with_text(
     bank: &TestBank,
     edit: impl FnOnce(String) -> String,
@@ -55,7 +55,8 @@ async fn before_with(
     (pgbouncer, config)
 }
 
-/// A login role of this bank's own, and its SCRAM secret as the server has it: PgBouncer never sees the password.
+/// Creates a login role for this bank, and returns its SCRAM secret from the server: PgBouncer
+/// never sees the password.
 async fn user_of(bank: &TestBank, name: &str) -> PgbouncerUser {
     let superuser = bank.superuser().await;
     let database = &superuser.config().database;
@@ -75,7 +76,7 @@ async fn user_of(bank: &TestBank, name: &str) -> PgbouncerUser {
     PgbouncerUser::new(role, secret)
 }
 
-/// Drops the bank's own roles, so that a server that is kept has none of them.
+/// Drops the bank's own roles, because the server may be reused.
 async fn drop_user(bank: &TestBank, config: &DatabaseConfig) {
     let superuser = bank.superuser().await;
     let sql = format!("DROP ROLE \"{}\"", config.user);

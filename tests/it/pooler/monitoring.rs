@@ -1,4 +1,5 @@
-//! Every question of monitoring through PgBouncer in transaction mode: each answer is the one that comes past it.
+//! The monitoring queries through PgBouncer in transaction mode: each returns the same as on a
+//! direct connection.
 
 use neobank_db::{Database, DatabaseConfig, Executor, Pooler, statement};
 use neobank_ops::{Cause, Monitor, MonitorLimits, TableName, Thresholds, isolation};
@@ -23,7 +24,8 @@ fn subjects() -> Subjects {
     }
 }
 
-/// One who waits, one who holds, a sample, and what measures exactly; the user may see it all.
+/// Creates a waiting and a holding session, a sample, and the extension for exact measurements; the
+/// user may read it all.
 async fn scene(bank: &TestBank, config: &DatabaseConfig) -> (Session, Session) {
     let (holder, waiter) = (
         Session::open(bank.url()).await,
@@ -60,12 +62,12 @@ async fn every_query_runs_behind_a_pooler(bank: TestBank) {
     let (subjects, mut answered) = (subjects(), 0);
     for (question, ask) in questions(&through, &subjects) {
         let reason = ask().await.unwrap();
-        // The pages of a table are a superuser's alone, and then only visible rows are told.
+        // Only a superuser may read the pages of a table, and then only visible rows are reported.
         assert_eq!(reason, None, "{question}");
         answered += 1;
     }
     assert!(answered >= 25, "{answered}");
-    // Who blocks whom is the same from both sides.
+    // The blocking sessions are the same from both sides.
     let edges = async |monitor: &Monitor| {
         let report = monitor.blocking().await.unwrap().into_value().unwrap();
         let mut edges = report.edges;
@@ -95,7 +97,7 @@ async fn every_query_runs_behind_a_pooler(bank: TestBank) {
             assert!(rows > 0, "{name}");
         }
     }
-    // Nothing stays in the server's sessions that the next client would get.
+    // Nothing stays in the server's sessions for the next client.
     let left: String = database
         .fetch_value(statement(
             "SELECT concat_ws(' ', current_setting('jit'), current_setting('transaction_read_only'), current_setting('lock_timeout'))",
@@ -122,7 +124,7 @@ async fn concurrent_queries_do_not_interfere(bank: TestBank) {
             let subjects = subjects();
             for (question, ask) in questions(&monitor, &subjects) {
                 let reason = ask().await.unwrap();
-                // On a machine under load, an answer may come too late; it must never be another one.
+                // On a busy machine an answer may come too late; it must never be another one.
                 let cause = reason.map(|reason| reason.cause);
                 assert!(
                     matches!(cause, None | Some(Cause::StatementTimeout)),

@@ -1,4 +1,4 @@
-//! Names that are hostile to files, through the real PgBouncer.
+//! Names with special characters, through a real PgBouncer.
 
 use neobank_db::{DatabaseConfig, Executor, statement};
 use neobank_ops::pgbouncer::PgbouncerUser;
@@ -30,7 +30,7 @@ async fn databases_and_users_with_special_names_are_reached(empty: EmptyDatabase
     .into_iter()
     .enumerate()
     {
-        // Roles and databases are the server's: another test has them under another number.
+        // Roles and databases belong to the server: another test has them under another number.
         let name = format!("{hostile}{}_{number}", server.database);
         let name = if hostile.starts_with(' ') {
             format!("{name} ")

@@ -1,4 +1,4 @@
-//! The size of a pool: the function in SQL says what the one in Rust says.
+//! The size of a pool: the SQL function computes the same as the Rust one.
 
 use neobank_db::{DatabaseError, Executor, FromQueryResult, Value, statement};
 use neobank_ops::pool_size::{PoolSizeError, PoolSizeInput, ServerMemory, pool_size};

@@ -1,4 +1,4 @@
-//! Money through PgBouncer.
+//! Transfers through PgBouncer.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::{Ledger, TransferRequest};
@@ -46,7 +46,7 @@ async fn transfers_behind_a_pooler_keep_every_invariant(bank: TestBank) {
         sum = sum.checked_add(bank.balance(account).await).unwrap();
     }
     assert_eq!(sum, czk("400"));
-    // 80 transfers, and the 4 deposits from past PgBouncer.
+    // 80 transfers, and the 4 deposits on a direct connection.
     assert_eq!(bank.count("banking.transfers").await, 84);
     let console = PgbouncerConsole::open(&pgbouncer.console()).await.unwrap();
     let servers = console.servers().await.unwrap();
@@ -99,7 +99,7 @@ async fn wrong_password_is_rejected(bank: TestBank) {
     drop_user(&bank, &config).await;
 }
 
-/// A user whom no file knows: PgBouncer asks the server for the secret.
+/// A user that is in no file: PgBouncer queries the server for the secret.
 async fn users_are_looked_up(bank: TestBank) {
     let stranger = super::user_of(&bank, "stranger").await;
     let server = neobank_db::DatabaseConfig::from_url(bank.url()).unwrap();
@@ -131,7 +131,7 @@ async fn users_are_looked_up(bank: TestBank) {
         .await
         .unwrap();
     assert_eq!(bank.balance(to).await, czk("5"));
-    // A password whose time is over is refused, as the server itself would.
+    // An expired password is rejected, as the server itself does.
     superuser
         .execute(statement(
             &format!("ALTER ROLE \"{}\" VALID UNTIL '2020-01-01'", stranger.name),
