@@ -23,6 +23,15 @@ pub(crate) struct Books {
     deposits: u64,
 }
 
+/// A ledger that gives each call a transaction of its own.
+pub(crate) fn ledger(database: Database, options: &Options) -> Result<Ledger, BenchError> {
+    Ledger::builder(database)
+        .account_cache_capacity(options.account_cache)
+        .without_group_commit()
+        .build()
+        .map_err(|error| BenchError::other("ledger", error))
+}
+
 impl Books {
     /// Opens the accounts, pays into each, and fills the journal.
     pub(crate) async fn open(
@@ -34,8 +43,7 @@ impl Books {
         open_accounts(options.accounts, host).await?;
         let database = Database::connect(host.application(options.connections)?).await?;
         let mut books = Self {
-            ledger: Ledger::new(database.clone())
-                .with_account_cache_capacity(options.account_cache),
+            ledger: ledger(database.clone(), options)?,
             database,
             transfers: 0,
             deposits: 0,
@@ -99,8 +107,7 @@ impl Books {
     pub(crate) async fn copied(&self, options: &Options, host: &Host) -> Result<Self, BenchError> {
         let database = Database::connect(host.application(options.connections)?).await?;
         Ok(Self {
-            ledger: Ledger::new(database.clone())
-                .with_account_cache_capacity(options.account_cache),
+            ledger: ledger(database.clone(), options)?,
             database,
             transfers: self.transfers,
             deposits: self.deposits,

@@ -195,7 +195,7 @@ async fn measure_round(options: &Options, journal: &mut Journal) -> Result<Round
         reads: 100,
         ..options.clone()
     };
-    let idle = Single::new(&books.database, options);
+    let idle = Single::new(&books.database, options)?;
     host.settle().await?;
     let read = load(
         idle,

@@ -144,11 +144,14 @@ impl Line {
         self
     }
 
-    pub(crate) fn with_memory<'a>(mut self, ledgers: impl IntoIterator<Item = &'a Ledger>) -> Self {
+    pub(crate) fn with_ledgers<'a>(
+        mut self,
+        ledgers: impl IntoIterator<Item = &'a Ledger>,
+    ) -> Self {
         let (mut right, mut all) = (0, 0);
-        for memory in ledgers.into_iter().map(Ledger::account_cache) {
-            right += memory.right;
-            all += memory.right + memory.under_locks + memory.wrong;
+        for metrics in ledgers.into_iter().map(Ledger::account_cache_metrics) {
+            right += metrics.right;
+            all += metrics.right + metrics.under_locks + metrics.wrong;
         }
         self.optimistic = (all > 0).then(|| right as f64 / all as f64);
         self

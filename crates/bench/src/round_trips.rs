@@ -49,7 +49,7 @@ pub(crate) async fn of(
         }
         Way::Single => {
             let database = Database::connect(behind).await?;
-            count(&Single::new(&database, options), &trips).await?
+            count(&Single::new(&database, options)?, &trips).await?
         }
         _ => {
             let database = Database::connect(behind).await?;

@@ -1,10 +1,8 @@
 //! A bank's customers, accounts, transfers and statements on PostgreSQL.
 //!
-//! * [`Ledger`] posts transfers, postings and adjustments, alone or in batches of thousands. Each
-//!   request takes the same four steps: lock and read, [`decide`](ledger::decide) in pure Rust,
+//! * [`Ledger`] posts transfers, postings and adjustments, one by one, in batches, or
+//!   from concurrent callers that share commits. Each request takes the same four steps: lock and read, [`decide`](ledger::decide) in pure Rust,
 //!   write, commit.
-//! * [`GroupCommitLedger`] does the same for many concurrent callers: requests that arrive during a
-//!   commit share the next transaction.
 //! * [`customers`], [`accounts`] and [`preferences`] keep the bank's master data.
 //! * [`statements`] reads an account's entries, newest first, and summaries of its days.
 //! * [`audit`] validates every invariant of the books.
@@ -38,7 +36,7 @@ pub use customers::Customer;
 pub use error::{Error, ErrorKind};
 pub use ids::{AccountId, CustomerId, EntryId, TransferId};
 pub use ledger::{
-    GroupCommitLedger, Ledger, LedgerError, PostingRequest, Receipt, Rejection, Request,
+    Ledger, LedgerBuilder, LedgerError, PostingRequest, Receipt, Rejection, Request,
     TransferRequest,
 };
 pub use money::{Currency, Money, MoneyError};

@@ -125,12 +125,13 @@ async fn close_waits_for_an_uncommitted_transfer(bank: TestBank) {
     let payer = bank.account(czk("10")).await;
     let account = opened(&bank, &wanted(&bank, "CZK").await).await.account_id;
     let mut transaction = bank.database.begin().await.unwrap();
-    neobank_domain::Ledger::transfer_in(
-        &mut transaction,
-        TransferRequest::new(payer, account, czk("1")),
-    )
-    .await
-    .unwrap();
+    bank.ledger
+        .transfer_in(
+            &mut transaction,
+            TransferRequest::new(payer, account, czk("1")),
+        )
+        .await
+        .unwrap();
     let (committed, closed) = join(
         async {
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;

@@ -1,11 +1,11 @@
 //! Customers, accounts, transfers and statements from the command line.
 
 use neobank_domain::accounts::NewAccount;
-use neobank_domain::{AccountType, Ledger, PostingRequest};
+use neobank_domain::{AccountType, PostingRequest};
 use serde_json::{Value, json};
 
 use super::program::{data, run};
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, single};
 
 on_both_versions!(
     a_day_at_the_bank,
@@ -375,7 +375,7 @@ async fn a_statement_of_a_day_has_that_day_by_the_accounts_clocks(bank: TestBank
         ("0.50", "2024-02-29T18:20:00Z"),
     ] {
         let request = PostingRequest::deposit(account.account_id, czk(amount));
-        let ledger = Ledger::new(bank.database.clone());
+        let ledger = single(bank.database.clone());
         ledger
             .submit(request.effective_at(time.parse().unwrap()))
             .await

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use neobank_db::{
     Database, DatabaseError, ErrorClass, Executor, IsolationLevel, RetryPolicy, statement,
 };
-use neobank_domain::{Ledger, LedgerError, TransferRequest};
+use neobank_domain::{LedgerError, TransferRequest};
 
 use super::retry::command;
 use super::{assert_all_come_back, assert_nothing_left, insert, noted, notes};
-use crate::harness::{StallingProxy, TestBank, czk};
+use crate::harness::{StallingProxy, TestBank, czk, single};
 
 on_both_versions!(
     statement_ends_on_the_server_at_the_deadline,
@@ -163,7 +163,7 @@ async fn deadline_applies_to_the_ledger(bank: TestBank) {
         .await
         .unwrap();
     let started = Instant::now();
-    let ledger = Ledger::new(soon(&bank.database));
+    let ledger = single(soon(&bank.database));
     let late = ledger
         .transfer(TransferRequest::new(from, to, czk("1")))
         .await;
@@ -173,7 +173,7 @@ async fn deadline_applies_to_the_ledger(bank: TestBank) {
     }
     holder.rollback().await.unwrap();
     assert_eq!(bank.balance(to).await, czk("0"));
-    let in_time = Ledger::new(bank.database.with_deadline(Instant::now() + LONG));
+    let in_time = single(bank.database.with_deadline(Instant::now() + LONG));
     in_time
         .transfer(TransferRequest::new(from, to, czk("1")))
         .await

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use neobank_db::locks::{self, LockName};
 use neobank_db::{Database, Executor, statement};
-use neobank_domain::{AccountId, Ledger, Money, TransferRequest};
+use neobank_domain::{AccountId, Money, TransferRequest};
 
 use super::{assert_all_come_back, assert_nothing_left};
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, single};
 
 on_both_versions!(
     dropped_transfer_leaves_no_transaction,
@@ -99,7 +99,7 @@ async fn assert_nothing_is_left(bank: &TestBank, database: &Database, before: &[
 async fn dropped_transfer_leaves_no_transaction(bank: TestBank) {
     let database = small_pool(&bank).await;
     let before = settings(&database).await;
-    let ledger = Ledger::new(database.clone());
+    let ledger = single(database.clone());
     let accounts = [
         bank.account(czk("100000")).await,
         bank.account(czk("100000")).await,

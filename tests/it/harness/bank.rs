@@ -9,7 +9,7 @@ use neobank_domain::{
 
 use neobank_migration::{Rollout, RolloutOptions};
 
-use super::server;
+use super::{server, single};
 
 /// A migrated database of its own, dropped with this value.
 pub(crate) struct TestBank {
@@ -31,7 +31,8 @@ impl TestBank {
         config.acquire_timeout = std::time::Duration::from_secs(30);
         let database = Database::connect(config).await.unwrap();
         Self {
-            ledger: Ledger::new(database.clone()),
+            // Each call in a transaction of its own; tests of group commit ask for it.
+            ledger: single(database.clone()),
             database,
             version,
             url,

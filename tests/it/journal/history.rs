@@ -4,13 +4,10 @@ use chrono::{DateTime, Duration, Utc};
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::accounts::{self, AccountError, NewAccount};
 use neobank_domain::ledger::{Outcome, SystemAccount};
-use neobank_domain::{
-    AccountId, AccountType, GroupCommitLedger, Ledger, LedgerError, PostingRequest, Rejection,
-    Request,
-};
+use neobank_domain::{AccountId, AccountType, LedgerError, PostingRequest, Rejection, Request};
 
 use super::assert_rejected;
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, grouped, single};
 
 on_both_versions!(
     posting_before_the_opening_is_rejected_on_every_path,
@@ -29,10 +26,12 @@ async fn posting_before_the_opening_is_rejected_on_every_path(bank: TestBank) {
     let request = || PostingRequest::deposit(account, czk("1")).effective_at(last_month());
     let before = bank.fingerprint().await;
     let alone = bank.ledger.submit(request()).await.unwrap_err();
-    let gathered = GroupCommitLedger::new(&bank.ledger);
+    let gathered = grouped(&bank.ledger);
     let gathered = gathered.submit(request()).await.unwrap_err();
     let mut transaction = bank.database.begin().await.unwrap();
-    let inside = Ledger::submit_in(&mut transaction, request())
+    let inside = bank
+        .ledger
+        .submit_in(&mut transaction, request())
         .await
         .unwrap_err();
     transaction.rollback().await.unwrap();
@@ -101,7 +100,7 @@ async fn importer_opens_in_the_past_and_posts_from_then_on(bank: TestBank) {
         matches!(taken, AccountError::NumberTaken { .. }),
         "{taken:?}"
     );
-    let ledger = Ledger::new(importer.clone());
+    let ledger = single(importer.clone());
     let deposit = |days| {
         let time = account.opened_at + Duration::days(days);
         PostingRequest::deposit(account.account_id, czk("1")).effective_at(time)

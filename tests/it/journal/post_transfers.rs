@@ -6,7 +6,7 @@ use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::{AccountId, AccountType, Currency, TransferRequest};
 
 use super::assert_rejected;
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, single_with_cache};
 
 on_both_versions!(
     inconsistent_call_is_rejected,
@@ -563,9 +563,7 @@ async fn waiting_call_is_validated_against_the_committed_row(bank: TestBank) {
         let first = bank.database.begin().await.unwrap();
         let moved = TransferRequest::new(a, b, czk("1"));
         let mut first = first;
-        neobank_domain::Ledger::transfer_in(&mut first, moved)
-            .await
-            .unwrap();
+        bank.ledger.transfer_in(&mut first, moved).await.unwrap();
         let call = Call::of(a, b).sql().replace(
             "00000000-0000-7000-8000",
             &format!("00000000-0000-7000-8{:03}", u8::from(commits)),
@@ -986,8 +984,7 @@ async fn database_settings_do_not_change_plans_or_names(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let database = Database::connect(bank.config()).await.unwrap();
     for capacity in [neobank_domain::Ledger::ACCOUNT_CACHE_CAPACITY, 0] {
-        let ledger =
-            neobank_domain::Ledger::new(database.clone()).with_account_cache_capacity(capacity);
+        let ledger = single_with_cache(database.clone(), capacity);
         let key = |number| format!("{capacity} {number}");
         let request =
             |number| TransferRequest::new(from, to, czk("1")).with_idempotency_key(key(number));

@@ -8,7 +8,7 @@ use neobank_domain::{
 };
 
 use super::concurrency::random::Random;
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, single, single_with_cache};
 
 on_both_versions!(
     what_others_change_is_noticed,
@@ -23,7 +23,7 @@ on_both_versions!(
 
 /// Another process: nothing is shared but the database.
 async fn stranger(bank: &TestBank) -> Ledger {
-    Ledger::new(Database::connect(bank.config()).await.unwrap())
+    single(Database::connect(bank.config()).await.unwrap())
 }
 
 async fn rejection(ledger: &Ledger, request: TransferRequest) -> Rejection {
@@ -73,7 +73,7 @@ async fn what_others_change_is_noticed(bank: TestBank) {
         matches!(refused, Rejection::InsufficientFunds { available, .. } if available == czk("99")),
         "{refused:?}"
     );
-    let memory = ledger.account_cache();
+    let memory = ledger.account_cache_metrics();
     assert!(memory.right >= 1 && memory.wrong >= 2, "{memory:?}");
     bank.assert_sound().await;
 }
@@ -110,8 +110,8 @@ async fn several_processes_move_the_same_accounts(bank: TestBank) {
     for task in tasks {
         let (ledger, posted) = task.await.unwrap();
         receipts.extend(posted);
-        right += ledger.account_cache().right;
-        wrong += ledger.account_cache().wrong;
+        right += ledger.account_cache_metrics().right;
+        wrong += ledger.account_cache_metrics().wrong;
     }
     // Otherwise this test has seen nothing.
     assert!(right > 0 && wrong > 0, "{right} {wrong}");
@@ -181,7 +181,10 @@ async fn a_refusal_is_held_against_the_accounts_too(bank: TestBank) {
             assert_eq!(short_of(&outcomes[1]), Some(czk("5")));
             assert_eq!(short_of(&outcomes[2]), Some(czk("10")));
             assert_eq!(
-                (ledger.account_cache().right, ledger.account_cache().wrong),
+                (
+                    ledger.account_cache_metrics().right,
+                    ledger.account_cache_metrics().wrong
+                ),
                 (1, 0)
             );
         }
@@ -189,10 +192,10 @@ async fn a_refusal_is_held_against_the_accounts_too(bank: TestBank) {
         ledger.submit(more).await.unwrap();
     }
     assert_eq!(
-        ledger.account_cache().wrong,
+        ledger.account_cache_metrics().wrong,
         0,
         "{:?}",
-        ledger.account_cache()
+        ledger.account_cache_metrics()
     );
     bank.assert_sound().await;
 }
@@ -217,7 +220,10 @@ async fn a_refusal_that_is_no_longer_right_is_not_given(bank: TestBank) {
         "{outcomes:?}"
     );
     assert_eq!(
-        (ledger.account_cache().right, ledger.account_cache().wrong),
+        (
+            ledger.account_cache_metrics().right,
+            ledger.account_cache_metrics().wrong
+        ),
         (1, 1)
     );
     assert_eq!(bank.balance(poor).await, czk("0"));
@@ -279,7 +285,10 @@ async fn times_are_those_of_the_journal(bank: TestBank) {
         }
     }
     assert_eq!(
-        (ledger.account_cache().right, ledger.account_cache().wrong),
+        (
+            ledger.account_cache_metrics().right,
+            ledger.account_cache_metrics().wrong
+        ),
         (5, 0)
     );
     bank.assert_sound().await;
@@ -304,7 +313,7 @@ async fn guesses_that_are_wrong_leave_no_rows_behind(bank: TestBank) {
             .await
             .unwrap();
         ledger.submit_all(&many).await.unwrap();
-        wrong += ledger.account_cache().wrong;
+        wrong += ledger.account_cache_metrics().wrong;
         ledger.database().close();
     }
     assert_eq!(wrong, 10);
@@ -320,15 +329,15 @@ async fn behind_a_pooler_and_with_a_deadline_locks_are_taken(bank: TestBank) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let mut config = bank.config();
     config.pooler = neobank_db::Pooler::Transaction;
-    let pooled = Ledger::new(Database::connect(config).await.unwrap());
+    let pooled = single(Database::connect(config).await.unwrap());
     let later = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    let hurried = Ledger::new(bank.database.with_deadline(later));
-    let careful = stranger(&bank).await.with_account_cache_capacity(0);
+    let hurried = single(bank.database.with_deadline(later));
+    let careful = single_with_cache(bank.database.clone(), 0);
     for ledger in [pooled, hurried, careful] {
         let one = TransferRequest::new(a, b, czk("1"));
         ledger.transfer(one.clone()).await.unwrap();
         ledger.transfer(one).await.unwrap();
-        let memory = ledger.account_cache();
+        let memory = ledger.account_cache_metrics();
         assert_eq!((memory.right, memory.wrong, memory.under_locks), (0, 0, 2));
     }
     bank.assert_sound().await;

@@ -177,7 +177,10 @@ async fn an_empty_list_is_no_work(bank: TestBank) {
     assert_eq!(bank.ledger.submit_all(&[]).await.unwrap(), []);
     let mut transaction = bank.database.begin().await.unwrap();
     assert_eq!(
-        Ledger::submit_all_in(&mut transaction, &[]).await.unwrap(),
+        bank.ledger
+            .submit_all_in(&mut transaction, &[])
+            .await
+            .unwrap(),
         []
     );
     transaction.commit().await.unwrap();
@@ -228,7 +231,9 @@ async fn times_never_go_back_when_the_clock_does(bank: TestBank) {
     let (from, to) = (bank.account(czk("5")).await, bank.account(czk("0")).await);
     let superuser = bank.superuser().await;
     let mut transaction = superuser.begin().await.unwrap();
-    let receipt = Ledger::transfer_in(&mut transaction, TransferRequest::new(from, to, czk("1")))
+    let receipt = bank
+        .ledger
+        .transfer_in(&mut transaction, TransferRequest::new(from, to, czk("1")))
         .await
         .unwrap();
     transaction.commit().await.unwrap();

@@ -12,12 +12,11 @@ use neobank_db::{
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::customers::{self, NewCustomer};
 use neobank_domain::{
-    AccountId, AccountType, GroupCommitLedger, Ledger, LedgerError, Money, PostingRequest, Receipt,
-    TransferRequest,
+    AccountId, AccountType, Ledger, LedgerError, Money, PostingRequest, Receipt, TransferRequest,
 };
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
-use crate::harness::{czk, migrate};
+use crate::harness::{czk, grouped, migrate, single, single_with_cache};
 
 /// A bank on a server of its own, since what a commit waits for is a setting of the whole server.
 struct Bank {
@@ -180,7 +179,7 @@ async fn account(database: &Database, balance: Money) -> AccountId {
     );
     let account = accounts::open(database, &new).await.unwrap().account_id;
     let deposit = PostingRequest::deposit(account, balance);
-    Ledger::new(database.clone()).submit(deposit).await.unwrap();
+    single(database.clone()).submit(deposit).await.unwrap();
     account
 }
 
@@ -190,8 +189,8 @@ async fn transfers_and_replays_wait_for_the_standby(version: u32) {
         ("optimistic", Ledger::ACCOUNT_CACHE_CAPACITY),
         ("locked", 0),
     ] {
-        let ledger = Ledger::new(bank.database.clone()).with_account_cache_capacity(remembered);
-        let gathered = GroupCommitLedger::new(&ledger);
+        let ledger = single_with_cache(bank.database.clone(), remembered);
+        let gathered = grouped(&ledger);
         let request = bank.request(way);
         for what in ["first", "replay", "again"] {
             let what = format!("{way}, {what}");
@@ -203,7 +202,8 @@ async fn transfers_and_replays_wait_for_the_standby(version: u32) {
     }
     for _ in 0..2 {
         let mut transaction = bank.database.begin().await.unwrap();
-        Ledger::transfer_in(&mut transaction, bank.request("inside"))
+        single(bank.database.clone())
+            .transfer_in(&mut transaction, bank.request("inside"))
             .await
             .unwrap();
         let (outcome, ()) =
@@ -214,7 +214,7 @@ async fn transfers_and_replays_wait_for_the_standby(version: u32) {
         );
     }
     // A rejection moves nothing and waits for nothing.
-    let ledger = Ledger::new(bank.database.clone());
+    let ledger = single(bank.database.clone());
     let rejected = ledger
         .transfer(TransferRequest::new(bank.from, bank.to, czk("1000")))
         .await;
@@ -242,7 +242,7 @@ async fn a_resolution_waits_for_the_standby(version: u32) {
         ("optimistic", Ledger::ACCOUNT_CACHE_CAPACITY),
         ("locked", 0),
     ] {
-        let ledger = Ledger::new(bank.database.clone()).with_account_cache_capacity(remembered);
+        let ledger = single_with_cache(bank.database.clone(), remembered);
         let (answer, ()) = tokio::join!(ledger.transfer(bank.request(way)), async {
             bank.end_a_wait("pg_terminate_backend").await;
             bank.end_a_wait("pg_cancel_backend").await;
@@ -253,7 +253,7 @@ async fn a_resolution_waits_for_the_standby(version: u32) {
         );
     }
     // Where the standby comes back in time, the receipt is as good as any.
-    let ledger = Ledger::new(bank.database.clone());
+    let ledger = single(bank.database.clone());
     let (answer, ()) = tokio::join!(ledger.transfer(bank.request("back")), async {
         bank.end_a_wait("pg_terminate_backend").await;
         bank.wait_for("").await;
@@ -331,9 +331,8 @@ async fn a_stronger_setting_stays(version: u32) {
         let set = format!("SET LOCAL synchronous_commit = {before}");
         transaction.execute(statement(&set, [])).await.unwrap();
         let request = TransferRequest::new(bank.from, bank.to, czk("1"));
-        Ledger::transfer_in(&mut transaction, request)
-            .await
-            .unwrap();
+        let ledger = single(bank.database.clone());
+        ledger.transfer_in(&mut transaction, request).await.unwrap();
         let sql = "SELECT current_setting('synchronous_commit')";
         let now: String = transaction.fetch_value(statement(sql, [])).await.unwrap();
         assert_eq!(now, after);
@@ -365,8 +364,8 @@ async fn what_was_acknowledged_is_there_after_a_kill(version: u32) {
             .await
             .unwrap();
         assert_eq!(off, "off");
-        let ledger = Ledger::new(database.clone());
-        let gathered = GroupCommitLedger::new(&ledger);
+        let ledger = single(database.clone());
+        let gathered = grouped(&ledger);
         let acknowledged = Arc::new(AtomicUsize::new(0));
         let over = Arc::new(AtomicBool::new(false));
         let callers: Vec<_> = (0..12)

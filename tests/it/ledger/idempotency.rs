@@ -5,11 +5,10 @@ use neobank_db::{Database, ErrorClass, Executor, IsolationLevel, TransactionOpti
 use neobank_domain::accounts;
 use neobank_domain::ledger::{Outcome, Request};
 use neobank_domain::{
-    AccountId, AccountStatus, GroupCommitLedger, Ledger, LedgerError, PostingRequest, Receipt,
-    Rejection, TransferRequest,
+    AccountId, AccountStatus, LedgerError, PostingRequest, Receipt, Rejection, TransferRequest,
 };
 
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, grouped, single, single_with_cache};
 
 on_both_versions!(
     same_key_and_request_give_the_first_receipt,
@@ -40,7 +39,7 @@ async fn same_key_and_request_give_the_first_receipt(bank: TestBank) {
         assert_eq!(bank.ledger.transfer(request.clone()).await.unwrap(), first);
     }
     // From another process too.
-    let other = Ledger::new(Database::connect(bank.config()).await.unwrap());
+    let other = single(Database::connect(bank.config()).await.unwrap());
     assert_eq!(other.transfer(request.clone()).await.unwrap(), first);
     // The same number written otherwise is the same request.
     assert_eq!(
@@ -130,10 +129,14 @@ async fn within_one_transaction_too(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let request = TransferRequest::new(from, to, czk("1")).with_idempotency_key("a");
     let mut transaction = bank.database.begin().await.unwrap();
-    let first = Ledger::transfer_in(&mut transaction, request.clone())
+    let first = bank
+        .ledger
+        .transfer_in(&mut transaction, request.clone())
         .await
         .unwrap();
-    let second = Ledger::transfer_in(&mut transaction, request)
+    let second = bank
+        .ledger
+        .transfer_in(&mut transaction, request)
         .await
         .unwrap();
     transaction.commit().await.unwrap();
@@ -220,11 +223,13 @@ async fn a_snapshot_that_cannot_see_the_other_fails_clearly(bank: TestBank) {
         .transfer(TransferRequest::new(other_from, other_to, czk("1")).with_idempotency_key("k"))
         .await
         .unwrap();
-    let failed = Ledger::transfer_in(
-        &mut transaction,
-        TransferRequest::new(from, to, czk("1")).with_idempotency_key("k"),
-    )
-    .await;
+    let failed = bank
+        .ledger
+        .transfer_in(
+            &mut transaction,
+            TransferRequest::new(from, to, czk("1")).with_idempotency_key("k"),
+        )
+        .await;
     let Err(LedgerError::Database(error)) = failed else {
         panic!("{failed:?}")
     };
@@ -259,13 +264,13 @@ async fn every_way(bank: &TestBank, other: &Request, request: &Request) -> Vec<O
     // Warm, so that it is decided on what is remembered.
     for ledger in [
         bank.ledger.clone(),
-        bank.ledger.clone().with_account_cache_capacity(0),
+        single_with_cache(bank.database.clone(), 0),
     ] {
         let mut list = ledger.submit_all(&both).await.unwrap();
         assert!(matches!(list[0], Outcome::Posted(_)), "{list:?}");
         outcomes.push(list.remove(1));
     }
-    let gathered = GroupCommitLedger::new(&bank.ledger);
+    let gathered = grouped(&bank.ledger);
     for _ in 0..3 {
         let (posted, answer) = tokio::join!(
             gathered.submit(other.clone()),
@@ -278,7 +283,9 @@ async fn every_way(bank: &TestBank, other: &Request, request: &Request) -> Vec<O
         }
     }
     let mut transaction = bank.database.begin().await.unwrap();
-    let mut list = Ledger::submit_all_in(&mut transaction, &both)
+    let mut list = bank
+        .ledger
+        .submit_all_in(&mut transaction, &both)
         .await
         .unwrap();
     outcomes.push(list.remove(1));

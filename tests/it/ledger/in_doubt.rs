@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use neobank_db::{Database, DatabaseError, Executor, statement};
-use neobank_domain::{GroupCommitLedger, Ledger, LedgerError, Money, TransferRequest};
+use neobank_domain::{Ledger, LedgerError, Money, TransferRequest};
 
-use crate::harness::{CuttingProxy, TestBank, czk};
+use crate::harness::{CuttingProxy, TestBank, czk, grouped, single, single_with_cache};
 
 on_both_versions!(
     commits_without_an_answer_happen_once,
@@ -38,8 +38,7 @@ async fn lose_answers(bank: TestBank, remembered: usize) {
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();
     proxy.stand_before(&mut config);
-    let ledger = Ledger::new(Database::connect(config).await.unwrap())
-        .with_account_cache_capacity(remembered);
+    let ledger = single_with_cache(Database::connect(config).await.unwrap(), remembered);
     for number in 0..transfers {
         match number % 3 {
             0 => proxy.cut_before_commit(),
@@ -65,7 +64,7 @@ async fn lose_answers(bank: TestBank, remembered: usize) {
     let moved = Money::parse(&transfers.to_string(), czk("0").currency()).unwrap();
     assert_eq!(bank.balance(to).await, moved);
     // Each was lost once on its first way.
-    let memory = ledger.account_cache();
+    let memory = ledger.account_cache_metrics();
     assert_eq!(memory.right + memory.wrong, 0, "{memory:?}");
     assert_eq!(memory.under_locks > 0, remembered == 0, "{memory:?}");
     bank.assert_sound().await;
@@ -78,8 +77,8 @@ async fn a_statement_that_arrives_late_finds_nothing_to_do(bank: TestBank) {
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();
     proxy.stand_before(&mut config);
-    let ledger = Ledger::new(Database::connect(config).await.unwrap());
-    let gathered = GroupCommitLedger::new(&ledger);
+    let ledger = single(Database::connect(config).await.unwrap());
+    let gathered = grouped(&ledger);
     let request = move || TransferRequest::new(from, to, czk("1"));
     for number in 1..=5 {
         gathered.transfer(request()).await.unwrap();
@@ -117,7 +116,7 @@ async fn a_commit_that_arrives_late_is_waited_for(bank: TestBank) {
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();
     proxy.stand_before(&mut config);
-    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    let ledger = single(Database::connect(config).await.unwrap());
     for number in 1..=5 {
         proxy.cut_and_commit_late();
         let receipt = ledger
@@ -137,7 +136,7 @@ async fn without_a_database_to_ask_the_doubt_is_told(bank: TestBank) {
     proxy.stand_before(&mut config);
     config.idle_in_transaction_timeout = Duration::from_millis(300);
     config.lock_timeout = Duration::from_millis(300);
-    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    let ledger = single(Database::connect(config).await.unwrap());
     // Somebody else has the account from the commit on, so nobody can be sure that the transaction has ended.
     let stranger = bank.superuser().await;
     let transaction = stranger.begin().await.unwrap();
@@ -183,13 +182,10 @@ async fn with_a_deadline_an_answer_that_is_lost_is_looked_into_for_a_second(bank
     let limit = config.in_doubt_limit().min(config.commit_timeout);
     assert!(limit > SOON * 2, "{limit:?}");
     let database = Database::connect(config).await.unwrap();
-    Ledger::new(database.clone())
-        .transfer(request())
-        .await
-        .unwrap();
+    single(database.clone()).transfer(request()).await.unwrap();
     let in_a_hurry = || {
         let deadline = Instant::now() + Duration::from_millis(300);
-        Ledger::new(database.with_deadline(deadline))
+        single(database.with_deadline(deadline))
     };
     let started = Instant::now();
     proxy.delay_answer_to_commit(Duration::from_secs(60));

@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
-use neobank_domain::{
-    AccountId, GroupCommitLedger, Ledger, LedgerError, Receipt, TransferId, TransferRequest,
-};
+use neobank_domain::{AccountId, Ledger, LedgerError, Receipt, TransferId, TransferRequest};
 
 use super::concurrency::random::Random;
-use crate::harness::{FaultyProxy, TestBank, czk};
+use crate::harness::{FaultyProxy, TestBank, czk, grouped, single};
 
 on_both_versions!(calls_are_over_within_twice_the_stated_limit_and_tell_the_truth);
 
@@ -36,7 +34,7 @@ fn config(bank: &TestBank, proxy: &FaultyProxy) -> DatabaseConfig {
 #[derive(Clone)]
 enum Way {
     Autocommit(Ledger),
-    Gathered(GroupCommitLedger),
+    Gathered(Ledger),
 }
 
 impl Way {
@@ -72,8 +70,8 @@ async fn calls_are_over_within_twice_the_stated_limit_and_tell_the_truth(bank: T
                 break database;
             }
         };
-        let ledger = Ledger::new(database);
-        ways.push(Way::Gathered(GroupCommitLedger::new(&ledger)));
+        let ledger = single(database);
+        ways.push(Way::Gathered(grouped(&ledger)));
         ways.push(Way::Autocommit(ledger));
     }
     let over = Arc::new(AtomicBool::new(false));

@@ -1,9 +1,9 @@
 //! What a transfer costs does not grow with the journal, also on connections that were opened when it was empty.
 
 use neobank_db::{Database, Executor, FromQueryResult, statement};
-use neobank_domain::{Ledger, Request, TransferRequest};
+use neobank_domain::{Request, TransferRequest};
 
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, single};
 
 on_both_versions!(
     the_journal_is_never_read_as_a_whole,
@@ -67,7 +67,7 @@ async fn the_journal_is_never_read_as_a_whole(bank: TestBank) {
     let mut config = bank.config();
     config.pool_max = 1;
     let database = Database::connect(config).await.unwrap();
-    let ledger = Ledger::new(database.clone());
+    let ledger = single(database.clone());
     let transfer = |key: String| TransferRequest::new(from, to, czk("1")).with_idempotency_key(key);
     // Plans are made here, first for one, then for many.
     for number in 0..20 {
@@ -119,7 +119,7 @@ async fn a_large_group_costs_no_more_for_each_than_a_small_one(bank: TestBank) {
     let mut config = bank.config();
     config.pool_max = 1;
     let database = Database::connect(config).await.unwrap();
-    let ledger = Ledger::new(database.clone());
+    let ledger = single(database.clone());
     for _ in 0..10 {
         let request = TransferRequest::new(accounts[0], accounts[1], czk("1"));
         ledger.transfer(request).await.unwrap();
@@ -146,7 +146,7 @@ async fn updates_of_accounts_stay_on_their_page(bank: TestBank) {
     let mut config = bank.config();
     config.pool_max = 1;
     let database = Database::connect(config).await.unwrap();
-    let ledger = Ledger::new(database.clone());
+    let ledger = single(database.clone());
     for _ in 0..300 {
         let request = TransferRequest::new(from, to, czk("1"));
         ledger.transfer(request).await.unwrap();

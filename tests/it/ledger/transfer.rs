@@ -4,7 +4,7 @@ use neobank_db::{Executor, TransactionError, statement};
 use neobank_domain::ledger::TransferType;
 use neobank_domain::{Ledger, LedgerError, Rejection, TransferRequest};
 
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, single, single_with_cache};
 
 on_both_versions!(
     moves_money_and_leaves_two_entries,
@@ -75,7 +75,7 @@ async fn costs_two_round_trips_under_locks(bank: TestBank) {
         &bank,
         5,
         |_| (),
-        |ledger| ledger.with_account_cache_capacity(0),
+        |ledger| single_with_cache(ledger.database().clone(), 0),
     )
     .await;
     assert_eq!(trips[1..], [2, 2, 2, 2], "after the first");
@@ -111,7 +111,7 @@ async fn round_trips_of(
     config.pool_max = 1;
     change(&mut config);
     let database = neobank_db::Database::connect(config).await.unwrap();
-    let ledger = kind(Ledger::new(database));
+    let ledger = kind(single(database));
     let mut trips = Vec::new();
     for _ in 0..transfers {
         let before = proxy.round_trips();
@@ -157,14 +157,17 @@ async fn uses_the_overdraft_to_its_limit(bank: TestBank) {
 async fn inside_a_transaction_is_durable_with_it(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let mut transaction = bank.database.begin().await.unwrap();
-    Ledger::transfer_in(&mut transaction, TransferRequest::new(from, to, czk("10")))
+    bank.ledger
+        .transfer_in(&mut transaction, TransferRequest::new(from, to, czk("10")))
         .await
         .unwrap();
     transaction.rollback().await.unwrap();
     assert_eq!(bank.balance(from).await, czk("100"));
 
     let mut transaction = bank.database.begin().await.unwrap();
-    let receipt = Ledger::transfer_in(&mut transaction, TransferRequest::new(from, to, czk("10")))
+    let receipt = bank
+        .ledger
+        .transfer_in(&mut transaction, TransferRequest::new(from, to, czk("10")))
         .await
         .unwrap();
     assert_eq!(
@@ -183,14 +186,20 @@ async fn inside_a_transaction_a_refusal_leaves_it_usable(bank: TestBank) {
     let outcome = bank
         .database
         .transaction(async |transaction| {
-            Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("1"))).await?;
-            let refused =
-                Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("1000"))).await;
+            bank.ledger
+                .transfer_in(transaction, TransferRequest::new(from, to, czk("1")))
+                .await?;
+            let refused = bank
+                .ledger
+                .transfer_in(transaction, TransferRequest::new(from, to, czk("1000")))
+                .await;
             assert!(matches!(
                 refused,
                 Err(LedgerError::Rejected(Rejection::InsufficientFunds { .. }))
             ));
-            Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("2"))).await?;
+            bank.ledger
+                .transfer_in(transaction, TransferRequest::new(from, to, czk("2")))
+                .await?;
             Ok::<_, LedgerError>(())
         })
         .await;
@@ -218,14 +227,20 @@ async fn inside_a_transaction_a_failure_leaves_it_usable(bank: TestBank) {
     let outcome = bank
         .database
         .transaction_with(options, async |transaction| {
-            Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("1"))).await?;
-            let failed =
-                Ledger::transfer_in(transaction, TransferRequest::new(from, other, czk("1"))).await;
+            bank.ledger
+                .transfer_in(transaction, TransferRequest::new(from, to, czk("1")))
+                .await?;
+            let failed = bank
+                .ledger
+                .transfer_in(transaction, TransferRequest::new(from, other, czk("1")))
+                .await;
             let Err(LedgerError::Database(error)) = failed else {
                 panic!("{failed:?}")
             };
             assert_eq!(error.class(), neobank_db::ErrorClass::LockTimeout);
-            Ledger::transfer_in(transaction, TransferRequest::new(from, to, czk("2"))).await?;
+            bank.ledger
+                .transfer_in(transaction, TransferRequest::new(from, to, czk("2")))
+                .await?;
             Ok::<_, LedgerError>(())
         })
         .await

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::customers::{self, NewCustomer};
-use neobank_domain::{AccountType, Ledger, PostingRequest};
+use neobank_domain::{AccountType, PostingRequest};
 use neobank_ops::pgbouncer::PgbouncerUser;
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
-use crate::harness::{Certificates, Pgbouncer, Standby, czk, migrate};
+use crate::harness::{Certificates, Pgbouncer, Standby, czk, migrate, single};
 use crate::ops::session::Session;
 
 /// Where commands are run.
@@ -301,7 +301,7 @@ async fn fill(superuser: &str) -> Vec<(&'static str, String)> {
         );
         let account = accounts::open(&database, &new).await.unwrap();
         if name != "empty" {
-            Ledger::new(database.clone())
+            single(database.clone())
                 .submit(PostingRequest::deposit(account.account_id, czk("100")))
                 .await
                 .unwrap();

@@ -1,11 +1,11 @@
 //! Transfers through PgBouncer.
 
 use neobank_db::{Executor, statement};
-use neobank_domain::{Ledger, TransferRequest};
+use neobank_domain::TransferRequest;
 use neobank_ops::pgbouncer::{PgbouncerConsole, PgbouncerUser};
 
 use super::{before, connect, drop_user};
-use crate::harness::{Pgbouncer, TestBank, czk};
+use crate::harness::{Pgbouncer, TestBank, czk, single};
 
 on_both_versions!(
     transfers_behind_a_pooler_keep_every_invariant,
@@ -17,7 +17,7 @@ on_both_versions!(
 async fn transfers_behind_a_pooler_keep_every_invariant(bank: TestBank) {
     let (pgbouncer, mut config) = before(&bank, |_| ()).await;
     config.pool_max = 8;
-    let ledger = Ledger::new(connect(&config).await);
+    let ledger = single(connect(&config).await);
     let mut accounts = Vec::new();
     for _ in 0..4 {
         accounts.push(bank.account(czk("100")).await);
@@ -124,7 +124,7 @@ async fn users_are_looked_up(bank: TestBank) {
     config.user.clone_from(&stranger.name);
     config.role = None;
     pgbouncer.stand_before(&mut config);
-    let ledger = Ledger::new(connect(&config).await);
+    let ledger = single(connect(&config).await);
     let (from, to) = (bank.account(czk("5")).await, bank.account(czk("0")).await);
     ledger
         .transfer(TransferRequest::new(from, to, czk("5")))

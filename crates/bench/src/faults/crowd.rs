@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use neobank_db::Database;
 use neobank_domain::ledger::group_commit::GroupCommitOptions;
-use neobank_domain::{GroupCommitLedger, Ledger, LedgerError};
+use neobank_domain::{Ledger, LedgerError};
 use tokio::task::JoinSet;
 
 use crate::books::transfer;
@@ -30,7 +30,7 @@ pub(super) struct Crowd {
 }
 
 struct Shared {
-    gathered: GroupCommitLedger,
+    gathered: Ledger,
     over: AtomicBool,
     /// Of the others.
     done: AtomicU64,
@@ -52,9 +52,11 @@ impl Crowd {
         let mut limits = GroupCommitOptions::default();
         limits.group_size_max = options.group_size;
         limits.workers = options.workers;
-        let ledger = Ledger::new(database).with_account_cache_capacity(options.account_cache);
-        let gathered = GroupCommitLedger::with_options(&ledger, limits)
-            .map_err(|error| BenchError::other("gathering", error))?;
+        let gathered = Ledger::builder(database)
+            .account_cache_capacity(options.account_cache)
+            .group_commit(limits)
+            .build()
+            .map_err(|error| BenchError::other("group commit", error))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 gathered,
@@ -97,7 +99,7 @@ impl Crowd {
     }
 
     pub(super) async fn until_a_group_is_under_way(&self) {
-        let metrics = || self.shared.gathered.metrics();
+        let metrics = || self.shared.gathered.group_commit_metrics();
         while metrics().workers == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

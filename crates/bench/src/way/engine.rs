@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use neobank_db::Database;
+use neobank_domain::Ledger;
 use neobank_domain::ledger::group_commit::{GroupCommitMetrics, GroupCommitOptions};
-use neobank_domain::{GroupCommitLedger, Ledger};
 
-use crate::books::transfer;
+use crate::books::{ledger, transfer};
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::load::Mover;
@@ -16,8 +16,8 @@ use crate::options::Options;
 pub(crate) struct Single(Ledger);
 
 impl Single {
-    pub(crate) fn new(database: &Database, options: &Options) -> Self {
-        Self(Ledger::new(database.clone()).with_account_cache_capacity(options.account_cache))
+    pub(crate) fn new(database: &Database, options: &Options) -> Result<Self, BenchError> {
+        Ok(Self(ledger(database.clone(), options)?))
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
@@ -40,7 +40,7 @@ pub(crate) struct Gathered {
 }
 
 struct Instance {
-    gathered: GroupCommitLedger,
+    gathered: Ledger,
     ledger: Ledger,
 }
 
@@ -60,16 +60,15 @@ impl Gathered {
         limits.workers = options.workers;
         limits.waiting_max = 200_000;
         let instances = (0..options.instances).map(|_| {
-            let ledger =
-                Ledger::new(database.clone()).with_account_cache_capacity(options.account_cache);
+            let ledger = ledger(database.clone(), options)?;
             let gathered =
-                GroupCommitLedger::with_options(&ledger, limits.clone()).map_err(|error| {
-                    BenchError::Option {
+                ledger
+                    .with_group_commit(limits.clone())
+                    .map_err(|error| BenchError::Option {
                         option: error.limit,
                         value: error.value.to_string(),
                         wanted: "within the limits of gathering",
-                    }
-                })?;
+                    })?;
             Ok(Instance { gathered, ledger })
         });
         Ok(Self {
@@ -105,7 +104,7 @@ impl Gathered {
     fn metrics(&self) -> impl Iterator<Item = GroupCommitMetrics> {
         self.instances
             .iter()
-            .map(|instance| instance.gathered.metrics())
+            .map(|instance| instance.gathered.group_commit_metrics())
     }
 }
 

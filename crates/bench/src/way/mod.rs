@@ -85,12 +85,12 @@ pub(crate) async fn measure(
         }
         Way::Single => {
             let database = Database::connect(host.application(connections)?).await?;
-            let mover = engine::Single::new(&database, options);
+            let mover = engine::Single::new(&database, options)?;
             let ledger = mover.ledger();
             books.acquaint(&ledger, options).await?;
             let loaded = load(mover, choice, callers, options, host, &books.database).await?;
             database.close();
-            finished(way, choice, callers, &loaded, books).with_memory([&ledger])
+            finished(way, choice, callers, &loaded, books).with_ledgers([&ledger])
         }
         Way::Gathered => {
             let mover = engine::Gathered::connect(host, options).await?;
@@ -101,7 +101,7 @@ pub(crate) async fn measure(
             let loaded = load(mover, choice, callers, options, host, &books.database).await?;
             gathered.close();
             let mut line = finished(way, choice, callers, &loaded, books);
-            line = line.with_memory(gathered.ledgers());
+            line = line.with_ledgers(gathered.ledgers());
             line.group_size = Some(gathered.mean_size());
             line
         }

@@ -60,12 +60,14 @@ pub async fn run(
     mut progress: impl FnMut(usize) + Send,
 ) -> Result<ImportReport, ImportError> {
     let mut transaction = database.begin().await?;
-    let report = write(&mut transaction, history, &mut progress).await?;
+    let ledger = Ledger::new(database.clone());
+    let report = write(&ledger, &mut transaction, history, &mut progress).await?;
     transaction.commit().await?;
     Ok(report)
 }
 
 async fn write(
+    ledger: &Ledger,
     transaction: &mut Transaction,
     history: &History,
     progress: &mut (impl FnMut(usize) + Send),
@@ -98,7 +100,7 @@ async fn write(
             .iter()
             .map(|(moment, line)| line.request.clone().effective_at(*moment).into())
             .collect();
-        let outcomes = Ledger::submit_all_in(transaction, &requests).await?;
+        let outcomes = ledger.submit_all_in(transaction, &requests).await?;
         for ((_, line), outcome) in chunk.iter().zip(outcomes) {
             match &outcome {
                 Outcome::Replayed(_) => report.replayed = report.replayed.saturating_add(1),

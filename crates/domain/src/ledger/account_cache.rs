@@ -16,7 +16,8 @@ pub(super) struct AccountCache {
     limit: usize,
 }
 
-/// How a ledger's groups of requests were decided since it was made; see [`Ledger::account_cache`](super::Ledger::account_cache).
+/// How a ledger's groups of requests were decided since it was made; see
+/// [`Ledger::account_cache_metrics`](super::Ledger::account_cache_metrics).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccountCacheMetrics {
@@ -126,6 +127,15 @@ impl AccountCache {
             accounts,
             follows,
             may_be_optimistic,
+        }
+    }
+
+    /// Drops accounts whose cached versions are about to become stale.
+    pub(super) fn forget(&self, accounts: &[AccountId]) {
+        let mut state = self.state();
+        for account in accounts {
+            state.young.remove(account);
+            state.old.remove(account);
         }
     }
 

@@ -19,7 +19,7 @@ pub enum LedgerError {
         /// [`Ledger::REQUESTS_MAX`](super::Ledger::REQUESTS_MAX).
         limit: usize,
     },
-    /// As many requests wait for a [`GroupCommitLedger`](super::GroupCommitLedger) already as may; nothing was changed. Send
+    /// As many requests wait for a [`Ledger`](super::Ledger) already as may; nothing was changed. Send
     /// fewer, or later.
     #[error("{waiting} requests wait already, and no more than {limit} may")]
     Overloaded {
@@ -28,7 +28,7 @@ pub enum LedgerError {
         /// [`GroupCommitOptions::waiting_max`](super::group_commit::GroupCommitOptions::waiting_max).
         limit: usize,
     },
-    /// What drives a [`GroupCommitLedger`](super::GroupCommitLedger) was stopped before the request was begun, because its runtime was
+    /// What drives a [`Ledger`](super::Ledger) was stopped before the request was begun, because its runtime was
     /// shut down; nothing was changed.
     #[error("the ledger was stopped before the request was begun")]
     Stopped,

@@ -9,6 +9,7 @@ use neobank_entity::constraints::banking::TRANSFERS_IDEMPOTENCY_KEY_KEY;
 use super::Ledger;
 use super::account_cache::Visit;
 use super::decision::{Decision, IdentifiedRequest, decide};
+use super::engine::Engine;
 use super::error::LedgerError;
 use super::in_doubt::{self, InDoubt};
 use super::optimistic;
@@ -150,13 +151,13 @@ impl<'a> Group<'a> {
 ///
 /// The outcomes are those of the requests that were claimed last, in that order.
 pub(super) async fn run(
-    ledger: &Ledger,
+    engine: &Engine,
     group: &Group<'_>,
     claims: &mut impl Claims,
 ) -> Result<Vec<Outcome>, Failure> {
-    let visit = ledger.account_cache.visit(&group.accounts, claims.after());
+    let visit = engine.account_cache.visit(&group.accounts, claims.after());
     if visit.may_be_optimistic() {
-        let attempt = optimistic::attempt(ledger, group, &visit, claims).await;
+        let attempt = optimistic::attempt(engine, group, &visit, claims).await;
         if matches!(attempt, Ok(None) | Err(Failure::Database(_))) {
             claims.give_back();
         }
@@ -166,16 +167,16 @@ pub(super) async fn run(
     }
     // Its requests came first.
     claims.predecessor().await;
-    run_under_locks(ledger, group, &visit, claims).await
+    run_under_locks(engine, group, &visit, claims).await
 }
 
 async fn run_under_locks(
-    ledger: &Ledger,
+    engine: &Engine,
     group: &Group<'_>,
     visit: &Visit<'_>,
     claims: &mut impl Claims,
 ) -> Result<Vec<Outcome>, Failure> {
-    let database = &ledger.database;
+    let database = &engine.database;
     let pauses = RetryPolicy::default();
     let started = Instant::now();
     let key_races_max = if claims.looks_for_the_refused() {
@@ -185,7 +186,7 @@ async fn run_under_locks(
     };
     let (mut key_races, mut attempts) = (0_usize, 1_u32);
     loop {
-        match attempt(ledger, group, visit, claims).await {
+        match attempt(engine, group, visit, claims).await {
             Ok(outcomes) => return Ok(outcomes),
             Err(Failure::Database(error)) if is_key_race(&error) && key_races < key_races_max => {
                 key_races = key_races.saturating_add(1);
@@ -193,7 +194,7 @@ async fn run_under_locks(
             Err(Failure::Database(error))
                 if pauses.retries(error.class())
                     && attempts < pauses.attempts_max
-                    && started.elapsed() < ledger.call_limit() =>
+                    && started.elapsed() < engine.call_limit() =>
             {
                 database.note_retry("ledger", &error).await;
                 tokio::time::sleep(pauses.pause(attempts)).await;
@@ -212,7 +213,7 @@ async fn run_under_locks(
                 } => return Err(Failure::NotReplicated(outcomes)),
                 InDoubt::Aborted
                     if attempts < pauses.attempts_max
-                        && started.elapsed() < ledger.call_limit() =>
+                        && started.elapsed() < engine.call_limit() =>
                 {
                     attempts = attempts.saturating_add(1);
                 }
@@ -241,7 +242,7 @@ pub(super) fn lost(attempts: u32, reason: &str) -> DatabaseError {
 }
 
 async fn attempt(
-    ledger: &Ledger,
+    engine: &Engine,
     group: &Group<'_>,
     visit: &Visit<'_>,
     claims: &mut impl Claims,
@@ -251,7 +252,7 @@ async fn attempt(
         lock_timeout: claims.lock_timeout(),
         ..TransactionOptions::default()
     };
-    let transaction = ledger.database.begin_with(options).await?;
+    let transaction = engine.database.begin_with(options).await?;
     let session = Statements::prepare(&transaction).await?;
     let mut books = session
         .lock_and_read(&transaction, &group.accounts, &group.keys)

@@ -1,16 +1,21 @@
 //! The one way in which money moves.
 //!
-//! Every movement, one or thousands, is a list of requests: **lock and read** the accounts, **decide** in pure Rust
-//! ([`decide`]), **write**, **commit**. A single transfer is the list of length one. It costs two round trips to the
-//! server: `BEGIN`, the locks and the look-up of keys travel together, and so do the writes and the commit. Accounts
-//! that the ledger has seen before need neither be locked nor read: it decides on what it remembers, and writing and
-//! committing is one round trip, in which the database refuses an account cache that was wrong; then the locks are taken after all.
+//! Each call is a list of requests: the ledger **locks and reads** the accounts, **decides** in pure
+//! Rust ([`decide`]), **writes** and **commits**. A single transfer is the list of length one. It costs
+//! two round trips to the server: `BEGIN`, the locks and the look-up of keys travel together, and so do
+//! the writes and the commit. An account in the account cache is neither locked nor read: the ledger
+//! decides on the cached account, and one round trip writes and commits. The database validates the
+//! cached versions in that round trip. On a conflict it writes nothing, and the ledger takes the locks.
 //!
-//! The database holds every entry against its account and its transfer as it comes in and moves the balances itself, so a
-//! mistake here is an error there and not a wrong balance.
+//! Concurrent callers share transactions ([`group_commit`]).
+//!
+//! The database checks every entry against its account and its transfer, and moves the balances
+//! itself, so a fault here becomes an error there and not a wrong balance.
 
 mod account_cache;
+mod builder;
 mod decision;
+mod engine;
 mod error;
 mod execution;
 pub mod group_commit;
@@ -23,17 +28,17 @@ mod request;
 mod statements;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use neobank_db::{Database, DatabaseError, Transaction};
 
 pub use account_cache::AccountCacheMetrics;
+pub use builder::LedgerBuilder;
 pub use decision::{
     AccountState, CompletedTransfer, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX,
     IdentifiedRequest, LedgerState, NewTransfer, decide,
 };
 pub use error::LedgerError;
-pub use group_commit::GroupCommitLedger;
 pub use neobank_entity::enums::{EntryType, TransferType};
 pub use receipt::{EntryReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber};
 pub use rejection::Rejection;
@@ -41,26 +46,35 @@ pub use request::{
     AdjustmentRequest, PostingKind, PostingRequest, Request, SystemAccount, TransferRequest,
 };
 
-use account_cache::AccountCache;
-
-use execution::{Everyone, Group, KEY_RACES_MAX, is_key_race};
+use engine::Engine;
+use execution::{Group, KEY_RACES_MAX, is_key_race};
+use group_commit::{GroupCommitMetrics, GroupCommitOptions, GroupCommitOptionsError, Queue};
 use statements::{Statements, TransferColumns};
 
-/// Moves money.
+/// Moves money. Cheap to clone: all clones share the account cache and the queue of group commit, so
+/// one ledger for the whole process is best.
 ///
 /// # Example
 ///
 /// ```no_run
 /// use neobank_db::{Database, DatabaseConfig};
-/// use neobank_domain::{AccountId, Currency, Ledger, LedgerError, Money, Rejection, TransferRequest};
+/// use neobank_domain::{
+///     AccountId, Currency, Ledger, LedgerError, Money, Rejection, TransferRequest,
+/// };
 ///
 /// # async fn example(from: AccountId, to: AccountId) -> Result<(), Box<dyn std::error::Error>> {
 /// let ledger = Ledger::new(Database::connect(DatabaseConfig::from_environment()?).await?);
 /// let amount = Money::parse("250.00", Currency::from_code("CZK")?)?;
-/// let request = TransferRequest::new(from, to, amount).with_description("Rent").with_idempotency_key("rent-2026-11");
+/// let request = TransferRequest::new(from, to, amount)
+///     .with_description("Rent")
+///     .with_idempotency_key("rent-2026-11");
 /// match ledger.transfer(request).await {
-///     Ok(receipt) => println!("{} leaves {}", receipt.reference_number(), receipt.debit.running_balance),
-///     Err(LedgerError::Rejected(Rejection::InsufficientFunds { available, .. })) => println!("only {available}"),
+///     Ok(receipt) => {
+///         println!("{} leaves {}", receipt.reference_number(), receipt.debit.running_balance);
+///     }
+///     Err(LedgerError::Rejected(Rejection::InsufficientFunds { available, .. })) => {
+///         println!("only {available}");
+///     }
 ///     Err(other) => return Err(other.into()),
 /// }
 /// # Ok(())
@@ -68,165 +82,205 @@ use statements::{Statements, TransferColumns};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    database: Database,
-    account_cache: Arc<AccountCache>,
+    engine: Engine,
+    /// None when each call has a transaction of its own.
+    queue: Option<Arc<Queue>>,
 }
 
 impl Ledger {
-    /// The most requests in one call. A transaction locks each account and holds each request in memory.
+    /// The most requests in one call. A transaction locks each account and holds each request in
+    /// memory.
     pub const REQUESTS_MAX: usize = 50_000;
 
-    /// Accounts that a ledger remembers, unless [`Ledger::with_account_cache_capacity`] says otherwise. Each takes some 300 bytes.
+    /// The default limit on the accounts in the account cache. Each takes about 300 bytes.
     pub const ACCOUNT_CACHE_CAPACITY: usize = 65_536;
 
-    /// A ledger on a database. Clones share what it remembers of accounts, so one for the whole process is best.
+    /// Returns a ledger with the default settings; [`Ledger::builder`] takes others.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self {
-            database,
-            account_cache: Arc::new(AccountCache::new(Self::ACCOUNT_CACHE_CAPACITY)),
-        }
+        Self::builder(database).build_validated()
     }
 
-    /// The same ledger with another limit on the accounts that it remembers.
+    /// Starts a ledger with settings of its own.
+    pub fn builder(database: Database) -> LedgerBuilder {
+        LedgerBuilder::new(database)
+    }
+
+    /// Returns a ledger with a queue of its own that shares this one's account cache.
     ///
-    /// What is remembered of an account need not be locked and read before it is decided on: the database holds the decision
-    /// against what is there, and refuses it when another process has moved the account meanwhile. With 0 every decision is
-    /// made under locks, which is better only where other processes move the same accounts all the time; the ledger
-    /// notices that by itself, and then tries seldom.
-    ///
-    /// # Example
-    ///
-    /// ```no_run
-    /// use neobank_db::{Database, DatabaseConfig};
-    /// use neobank_domain::Ledger;
-    ///
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let database = Database::connect(DatabaseConfig::from_environment()?).await?;
-    /// let ledger = Ledger::new(database).with_account_cache_capacity(1_000_000);
-    /// println!("{:?}", ledger.memory());
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn with_account_cache_capacity(self, accounts: usize) -> Self {
-        Self {
-            account_cache: Arc::new(AccountCache::new(accounts)),
-            ..self
-        }
-    }
-
-    /// How the groups of requests were decided so far.
-    #[must_use]
-    pub fn account_cache(&self) -> AccountCacheMetrics {
-        self.account_cache.metrics()
-    }
-
-    /// The database that it works on.
-    #[must_use]
-    pub const fn database(&self) -> &Database {
-        &self.database
-    }
-
-    pub(crate) fn without_deadline(&self) -> Self {
-        Self {
-            database: self.database.without_deadline(),
-            account_cache: Arc::clone(&self.account_cache),
-        }
-    }
-
-    /// Moves an amount from one account to another, durably: in one round trip where the accounts are remembered, else in two.
+    /// Two queues keep one kind of caller from filling the other's: give a bulk job a queue with its
+    /// own `waiting_max`.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Rejected`] with the reason, [`LedgerError::Database`] for a failure that changed nothing,
-    /// [`LedgerError::NotReplicated`]. A commit whose answer was lost is looked into until its outcome is known, and the
-    /// transfer is made anew if it did not happen; only when the database cannot be asked for
-    /// [`Ledger::in_doubt_limit`] does [`LedgerError::Unknown`] come back. The call is over within twice
-    /// [`Ledger::call_limit`], and where the database has a deadline, two seconds after that.
+    /// [`GroupCommitOptionsError`] names the limit that is out of its range.
+    pub fn with_group_commit(
+        &self,
+        options: GroupCommitOptions,
+    ) -> Result<Self, GroupCommitOptionsError> {
+        options.validate()?;
+        Ok(Self {
+            queue: Some(Arc::new(Queue::new(&self.engine, options))),
+            engine: self.engine.clone(),
+        })
+    }
+
+    /// Returns a ledger that gives each call a transaction of its own and shares this one's account
+    /// cache.
+    #[must_use]
+    pub fn without_group_commit(&self) -> Self {
+        Self {
+            engine: self.engine.clone(),
+            queue: None,
+        }
+    }
+
+    /// Returns a handle whose calls end by a deadline, or by an earlier one of this handle.
+    ///
+    /// A request that has not been decided on by its deadline is not executed, and its caller gets
+    /// [`DeadlineExceeded`](neobank_db::DatabaseError::DeadlineExceeded). The caller of a request
+    /// that has been decided on waits for the commit for a second longer than the deadline; then it
+    /// gets [`LedgerError::Unknown`], while the ledger still executes the request or resolves its
+    /// outcome.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> Self {
+        Self {
+            engine: self.engine.with_deadline(deadline),
+            queue: self.queue.clone(),
+        }
+    }
+
+    /// Counts of the optimistic attempts and of the cached accounts since the ledger was built.
+    #[must_use]
+    pub fn account_cache_metrics(&self) -> AccountCacheMetrics {
+        self.engine.account_cache.metrics()
+    }
+
+    /// Counts of group commit since the ledger was built; all are zero without group commit.
+    #[must_use]
+    pub fn group_commit_metrics(&self) -> GroupCommitMetrics {
+        let metrics = self.queue.as_deref().map(Queue::metrics);
+        metrics.unwrap_or_default()
+    }
+
+    /// The database that the ledger works on.
+    #[must_use]
+    pub const fn database(&self) -> &Database {
+        &self.engine.database
+    }
+
+    /// Moves an amount from one account to another, durably.
+    ///
+    /// The transfer shares its transaction with those of other callers ([`group_commit`]). A caller
+    /// that drops this future before the request is decided on withdraws it; after that the ledger
+    /// executes it to the end.
+    ///
+    /// # Errors
+    ///
+    /// * [`LedgerError::Rejected`] with the reason; nothing was changed.
+    /// * [`LedgerError::Database`] for a failure that changed nothing.
+    /// * [`LedgerError::NotReplicated`] when the transfer is committed and a standby may lack it.
+    /// * [`LedgerError::Unknown`] when the answer to a commit was lost and the database could not be
+    ///   asked for its outcome within [`Ledger::in_doubt_limit`]. Until then the ledger resolves the
+    ///   outcome, and posts the transfer again if it did not happen.
+    /// * [`LedgerError::Overloaded`] when [`GroupCommitOptions::waiting_max`] requests wait already,
+    ///   and [`LedgerError::Stopped`] when the runtime was shut down.
     pub async fn transfer(&self, request: TransferRequest) -> Result<Receipt, LedgerError> {
         self.submit(request).await
     }
 
-    /// Carries out one request of any kind.
+    /// As [`Ledger::transfer`], for a request of any kind.
     ///
     /// # Errors
     ///
     /// As [`Ledger::transfer`].
     pub async fn submit(&self, request: impl Into<Request>) -> Result<Receipt, LedgerError> {
-        single(self.submit_all(&[request.into()]).await?)
+        let request = request.into();
+        match &self.queue {
+            Some(queue) => {
+                let outcome = queue.submit(request, self.engine.database.deadline());
+                Ok(outcome.await?.into_receipt()?)
+            }
+            None => single(self.submit_all(&[request]).await?),
+        }
     }
 
-    /// Carries out requests in their order, in one transaction; each has its own outcome, and sees the balances that
-    /// those before it left. A refused one does not touch the others.
+    /// Executes a batch: its requests in their order, in one transaction of their own. Each has its
+    /// own outcome and sees the balances that the requests before it left. A rejected one does not
+    /// affect the others.
     ///
     /// # Errors
     ///
     /// [`LedgerError::TooManyRequests`] above [`Ledger::REQUESTS_MAX`], [`LedgerError::Unknown`],
-    /// [`LedgerError::Database`]; in each but the second, none of them was carried out.
+    /// [`LedgerError::Database`]; in each but the second, no request was executed.
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
-        let group = Group::new(requests)?;
-        let mut everyone = Everyone(group.requests.len());
-        execution::run(self, &group, &mut everyone)
-            .await
-            .map_err(LedgerError::from)
+        self.engine.submit_all(requests).await
     }
 
-    /// How long a commit without an answer is looked into before [`LedgerError::Unknown`] is returned:
+    /// The longest time for which the ledger resolves a commit without an answer before it returns
+    /// [`LedgerError::Unknown`]:
     /// [`DatabaseConfig::in_doubt_limit`](neobank_db::DatabaseConfig::in_doubt_limit).
     #[must_use]
     pub fn in_doubt_limit(&self) -> Duration {
-        self.database.config().in_doubt_limit()
+        self.engine.in_doubt_limit()
     }
 
-    /// How long one attempt at a call takes at most, when the server's answer is lost or never comes:
-    /// [`DatabaseConfig::silence_limit`](neobank_db::DatabaseConfig::silence_limit) until its connection is given up, and
-    /// [`Ledger::in_doubt_limit`] until its outcome is known, or said to be unknown.
+    /// The longest time of one attempt at a batch when the server's answer is lost or never comes:
+    /// [`DatabaseConfig::silence_limit`](neobank_db::DatabaseConfig::silence_limit) until the ledger
+    /// closes its connection, and [`Ledger::in_doubt_limit`] until it knows the outcome or returns
+    /// [`LedgerError::Unknown`].
     ///
-    /// No further attempt is begun after that time, so a call is over within twice as long: with the defaults within 204
-    /// seconds of a server that stands still, and mostly as soon as it answers again.
+    /// The ledger begins no further attempt after that time, so a batch ends within twice as long:
+    /// with the defaults within 204 seconds when a server stands still, and usually as soon as it
+    /// answers again. With group commit, the wait for a worker and, where another session holds an
+    /// account, [`lock_timeout`](neobank_db::DatabaseConfig::lock_timeout) come on top. With a
+    /// deadline, a call ends two seconds after it at the latest.
     #[must_use]
     pub fn call_limit(&self) -> Duration {
-        let config = self.database.config();
-        config.silence_limit().saturating_add(self.in_doubt_limit())
+        self.engine.call_limit()
     }
 
-    /// As [`Ledger::transfer`], as a part of the caller's transaction: durable when that commits. A rejection undoes only
-    /// the transfer and leaves the transaction usable.
+    /// As [`Ledger::transfer`], inside the caller's transaction: durable when that commits. A
+    /// rejection undoes only the transfer and leaves the transaction usable.
     ///
     /// # Errors
     ///
     /// [`LedgerError::Rejected`], [`LedgerError::Database`].
     pub async fn transfer_in(
+        &self,
         transaction: &mut Transaction,
         request: TransferRequest,
     ) -> Result<Receipt, LedgerError> {
-        Self::submit_in(transaction, request).await
+        self.submit_in(transaction, request).await
     }
 
-    /// As [`Ledger::submit`], as a part of the caller's transaction.
+    /// As [`Ledger::submit`], inside the caller's transaction.
     ///
     /// # Errors
     ///
     /// As [`Ledger::transfer_in`].
     pub async fn submit_in(
+        &self,
         transaction: &mut Transaction,
         request: impl Into<Request>,
     ) -> Result<Receipt, LedgerError> {
-        single(Self::submit_all_in(transaction, &[request.into()]).await?)
+        single(self.submit_all_in(transaction, &[request.into()]).await?)
     }
 
-    /// As [`Ledger::submit_all`], as a part of the caller's transaction.
+    /// As [`Ledger::submit_all`], inside the caller's transaction.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::TooManyRequests`], [`LedgerError::Database`]; in both cases none of the requests was carried out
-    /// and the transaction stays usable, unless its connection is lost.
+    /// [`LedgerError::TooManyRequests`], [`LedgerError::Database`]; in both cases no request was
+    /// executed and the transaction stays usable, unless its connection is lost.
     pub async fn submit_all_in(
+        &self,
         transaction: &mut Transaction,
         requests: &[Request],
     ) -> Result<Vec<Outcome>, LedgerError> {
         let group = Group::new(requests)?;
+        // The caller's commit makes their cached versions stale.
+        self.engine.account_cache.forget(&group.accounts);
         for _ in 0..KEY_RACES_MAX {
             match attempt_in(transaction, &group).await {
                 Err(error) if is_key_race(&error) => {}

@@ -15,11 +15,11 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join;
 use neobank_db::{Autocommit, DatabaseError, RetryPolicy, Written};
 
-use super::Ledger;
 use super::account_cache::{Recalled, Visit};
 use super::decision::{
     AccountState, Decision, IdentifiedRequest, LedgerState, NewTransfer, decide,
 };
+use super::engine::Engine;
 use super::execution::{Claims, Failure, Group};
 use super::in_doubt::{self, InDoubt};
 use super::receipt::{Outcome, Receipt};
@@ -30,12 +30,12 @@ use crate::{AccountId, TransferId};
 
 /// The outcomes; or `None` when nothing was changed and it takes locks to decide.
 pub(super) async fn attempt(
-    ledger: &Ledger,
+    engine: &Engine,
     group: &Group<'_>,
     visit: &Visit<'_>,
     claims: &mut impl Claims,
 ) -> Result<Option<Vec<Outcome>>, Failure> {
-    let Some(alone) = ledger.database.autocommit() else {
+    let Some(alone) = engine.database.autocommit() else {
         visit.was_undecided();
         return Ok(None);
     };
@@ -50,7 +50,7 @@ pub(super) async fn attempt(
         Ok(recalled) => recalled,
         Err(error) => {
             visit.was_undecided();
-            return refused(ledger, claims, error).await;
+            return refused(engine, claims, error).await;
         }
     };
     let mut books = LedgerState {
@@ -115,11 +115,11 @@ pub(super) async fn attempt(
             } else {
                 visit.was_wrong(speculative.is_none());
             }
-            return refused(ledger, claims, error).await;
+            return refused(engine, claims, error).await;
         }
     };
     let guard = (!committed).then_some(conditions.guard);
-    let in_doubt = in_doubt::resolve(&ledger.database, &group.accounts, &identifiers, guard).await;
+    let in_doubt = in_doubt::resolve(&engine.database, &group.accounts, &identifiers, guard).await;
     match in_doubt {
         InDoubt::Committed { times, replicated } => {
             settle(&mut outcomes, &mut books, |receipt| {
@@ -282,7 +282,7 @@ fn settle(
 
 /// A definite rejection: another attempt, under locks, finds out whose it is. Without a connection there is no other.
 async fn refused(
-    ledger: &Ledger,
+    engine: &Engine,
     claims: &impl Claims,
     error: DatabaseError,
 ) -> Result<Option<Vec<Outcome>>, Failure> {
@@ -293,7 +293,7 @@ async fn refused(
         }
         DatabaseError::Server(server) => {
             if RetryPolicy::default().retries(server.class()) {
-                ledger.database.note_retry("ledger", &error).await;
+                engine.database.note_retry("ledger", &error).await;
             }
             Ok(None)
         }

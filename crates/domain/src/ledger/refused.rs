@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use neobank_db::{DatabaseError, ErrorClass, Transaction, TransactionOptions};
 
-use super::Ledger;
 use super::decision::{Decision, IdentifiedRequest, LedgerState, decide};
+use super::engine::Engine;
 use super::execution::{Claims, Failure, Group, Replicated, end_without_transfers, lost};
 use super::in_doubt::{self, InDoubt};
 use super::receipt::Outcome;
@@ -47,11 +47,11 @@ pub(super) fn is_of_a_request(error: &DatabaseError) -> bool {
 
 /// Carries a group out under locks, but for the requests that the database refuses.
 pub(super) async fn run(
-    ledger: &Ledger,
+    engine: &Engine,
     group: &Group<'_>,
     claims: &mut impl Claims,
 ) -> Result<Partly, Failure> {
-    let visit = ledger.account_cache.visit(&group.accounts, None);
+    let visit = engine.account_cache.visit(&group.accounts, None);
     claims.predecessor().await;
     // What is remembered is no longer so afterwards.
     drop(visit.recall());
@@ -60,7 +60,7 @@ pub(super) async fn run(
         lock_timeout: claims.lock_timeout(),
         ..TransactionOptions::default()
     };
-    let transaction = ledger.database.begin_with(options).await?;
+    let transaction = engine.database.begin_with(options).await?;
     let session = Statements::prepare(&transaction).await?;
     let books = session
         .lock_and_read(&transaction, &group.accounts, &group.keys)
@@ -86,7 +86,7 @@ pub(super) async fn run(
             Ok(()) => Ok(outcomes),
             Err(DatabaseError::CommittedNotReplicated) => Err(Failure::NotReplicated(outcomes)),
             Err(DatabaseError::CommitUnknown { reason }) => {
-                resolve(ledger, group, reason, outcomes, transfers).await
+                resolve(engine, group, reason, outcomes, transfers).await
             }
             Err(error) => return Err(error.into()),
         }
@@ -205,13 +205,13 @@ impl<'a> Unsettled<'a> {
 
 /// What became of a commit without an answer.
 async fn resolve(
-    ledger: &Ledger,
+    engine: &Engine,
     group: &Group<'_>,
     reason: String,
     outcomes: Vec<Outcome>,
     transfers: Vec<TransferId>,
 ) -> Result<Vec<Outcome>, Failure> {
-    match in_doubt::resolve(&ledger.database, &group.accounts, &transfers, None).await {
+    match in_doubt::resolve(&engine.database, &group.accounts, &transfers, None).await {
         InDoubt::Committed {
             replicated: true, ..
         } => Ok(outcomes),

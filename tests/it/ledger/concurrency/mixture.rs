@@ -6,10 +6,10 @@ use std::sync::Arc;
 use neobank_db::{Database, DatabaseError, Executor, TransactionError, statement};
 use neobank_domain::accounts::{self, AccountError};
 use neobank_domain::ledger::AdjustmentRequest;
-use neobank_domain::{AccountId, Ledger, LedgerError, PostingRequest, TransferRequest};
+use neobank_domain::{AccountId, LedgerError, PostingRequest, TransferRequest};
 
 use super::random::Random;
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, single};
 
 on_both_versions!(all_writers_at_once_never_wait_in_a_circle);
 
@@ -59,7 +59,7 @@ async fn one(
     kind: usize,
     random: &mut Random,
 ) -> Result<bool, DatabaseError> {
-    let ledger = Ledger::new(database.clone());
+    let ledger = single(database.clone());
     let (from, to) = random.pair(accounts);
     match kind {
         0 => of_ledger(
@@ -111,12 +111,15 @@ async fn longer_transaction(
 ) -> Result<bool, DatabaseError> {
     let first = random.below(accounts.len() as u64 - 2) as usize;
     let [low, middle, high] = [accounts[first], accounts[first + 1], accounts[first + 2]];
+    let ledger = single(database.clone());
     let outcome = database
         .transaction(async |transaction| {
-            Ledger::transfer_in(transaction, TransferRequest::new(middle, low, czk("0.75")))
+            ledger
+                .transfer_in(transaction, TransferRequest::new(middle, low, czk("0.75")))
                 .await?;
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-            Ledger::transfer_in(transaction, TransferRequest::new(high, middle, czk("0.75")))
+            ledger
+                .transfer_in(transaction, TransferRequest::new(high, middle, czk("0.75")))
                 .await?;
             Ok::<_, LedgerError>(())
         })

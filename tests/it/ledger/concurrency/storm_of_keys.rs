@@ -12,13 +12,12 @@ use futures_util::future::join_all;
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::ledger::Request;
 use neobank_domain::{
-    AccountId, GroupCommitLedger, Ledger, LedgerError, PostingRequest, Receipt, Rejection,
-    TransferId, TransferRequest,
+    AccountId, Ledger, LedgerError, PostingRequest, Receipt, Rejection, TransferId, TransferRequest,
 };
 use rust_decimal::Decimal;
 
 use super::random::Random;
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, grouped, single};
 
 on_both_versions!(
     everybody_with_the_same_key_gets_the_same_receipt,
@@ -47,8 +46,8 @@ async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
         Database::connect(config.clone()).await.unwrap(),
         Database::connect(config).await.unwrap(),
     ];
-    let ledgers = databases.map(Ledger::new);
-    let gathered = ledgers.each_ref().map(GroupCommitLedger::new);
+    let ledgers = databases.map(single);
+    let gathered = ledgers.each_ref().map(grouped);
     for round in 0..keys.div_ceil(4) {
         let mut requests = Vec::new();
         for number in 0..4 {
@@ -87,7 +86,7 @@ async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
 async fn in_some_way(
     way: usize,
     ledger: &Ledger,
-    gathered: &GroupCommitLedger,
+    gathered: &Ledger,
     request: &TransferRequest,
     [one, other]: [AccountId; 2],
 ) -> Result<Receipt, LedgerError> {
@@ -110,7 +109,7 @@ async fn in_some_way(
         _ => {
             let mut transaction = ledger.database().begin().await?;
             let list: [Request; 2] = [load().into(), request.clone().into()];
-            let mut outcomes = Ledger::submit_all_in(&mut transaction, &list).await?;
+            let mut outcomes = ledger.submit_all_in(&mut transaction, &list).await?;
             transaction.commit().await?;
             Ok(outcomes.remove(1).into_receipt()?)
         }
@@ -174,12 +173,12 @@ async fn rejections_behind_others_are_true(bank: TestBank) {
     }
     let hot = bank.account(czk("100")).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let stranger = Ledger::new(Database::connect(bank.config()).await.unwrap());
+    let stranger = single(Database::connect(bank.config()).await.unwrap());
     let disturbing = tokio::spawn(disturb(stranger, hot, Arc::clone(&stop)));
-    let gathered = GroupCommitLedger::new(&bank.ledger);
+    let gathered = grouped(&bank.ledger);
     let mut seen = Seen::default();
     let mut round = 0;
-    while round < rounds || (round < 500 && gathered.metrics().pipelined == 0) {
+    while round < rounds || (round < 500 && gathered.group_commit_metrics().pipelined == 0) {
         round += 1;
         let mut random = Random::new(round as u64);
         let calls = (0..400_usize).map(|number| {

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use neobank_db::{Database, ErrorClass, Executor, statement};
-use neobank_domain::{
-    AccountId, GroupCommitLedger, Ledger, LedgerError, Rejection, TransferRequest,
-};
+use neobank_domain::{AccountId, Ledger, LedgerError, Rejection, TransferRequest};
 use tokio::task::JoinHandle;
 
 use super::super::concurrency::random::Random;
@@ -28,11 +26,11 @@ on_both_versions!(
 const HELD: Duration = Duration::from_secs(120);
 const NOT_HELD: Duration = Duration::from_secs(30);
 
-async fn ledger(bank: &TestBank, lock_timeout: Duration) -> GroupCommitLedger {
+async fn ledger(bank: &TestBank, lock_timeout: Duration) -> Ledger {
     let mut config = bank.config();
     config.lock_timeout = lock_timeout;
     config.statement_timeout = lock_timeout + Duration::from_secs(10);
-    GroupCommitLedger::new(&Ledger::new(Database::connect(config).await.unwrap()))
+    Ledger::new(Database::connect(config).await.unwrap())
 }
 
 async fn accounts(bank: &TestBank, count: usize) -> Arc<[AccountId]> {
@@ -44,7 +42,7 @@ async fn accounts(bank: &TestBank, count: usize) -> Arc<[AccountId]> {
 }
 
 fn ask(
-    gathered: &GroupCommitLedger,
+    gathered: &Ledger,
     request: TransferRequest,
 ) -> JoinHandle<Result<neobank_domain::Receipt, LedgerError>> {
     let gathered = gathered.clone();
@@ -52,7 +50,7 @@ fn ask(
 }
 
 /// Callers that each move so many times between any two of the accounts; returns how long the longest of them waited.
-async fn others_go_on(gathered: &GroupCommitLedger, accounts: &Arc<[AccountId]>) -> Duration {
+async fn others_go_on(gathered: &Ledger, accounts: &Arc<[AccountId]>) -> Duration {
     let callers: Vec<_> = (0..24)
         .map(|caller| {
             let (gathered, accounts) = (gathered.clone(), Arc::clone(accounts));
@@ -95,7 +93,7 @@ async fn a_locked_account_holds_up_its_own_requests_alone(bank: TestBank) {
     };
     let longest = others_go_on(&gathered, &others).await;
     assert!(longest < NOT_HELD, "{longest:?}");
-    until(|| gathered.metrics().waiting_apart == 10).await;
+    until(|| gathered.group_commit_metrics().waiting_apart == 10).await;
     assert!(!held.is_finished());
     stranger.rollback().await.unwrap();
     let receipts = held.await.unwrap().into_iter().map(Result::unwrap);
@@ -161,7 +159,7 @@ async fn those_who_ask_again_for_a_locked_account_hold_up_no_group(bank: TestBan
             other => panic!("{other:?}"),
         }
     }
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     assert_eq!(
         (metrics.groups, metrics.waiting_apart),
         (1, 0),
@@ -182,7 +180,10 @@ async fn a_held_key_holds_up_the_one_request_that_has_it(bank: TestBank) {
         let key = format!("held {commits}");
         let mut stranger = bank.database.begin().await.unwrap();
         let request = TransferRequest::new(from, to, czk("1")).with_idempotency_key(&key);
-        Ledger::transfer_in(&mut stranger, request).await.unwrap();
+        bank.ledger
+            .transfer_in(&mut stranger, request)
+            .await
+            .unwrap();
         let request =
             TransferRequest::new(others[0], others[1], czk("2")).with_idempotency_key(&key);
         let held = ask(&gathered, request.clone());
@@ -218,7 +219,7 @@ async fn a_server_process_that_stands_still_holds_up_its_own_accounts_alone(bank
     let mut config = bank.config();
     config.application_name = "stands still".to_owned();
     config.lock_timeout = HELD;
-    let gathered = GroupCommitLedger::new(&Ledger::new(Database::connect(config).await.unwrap()));
+    let gathered = Ledger::new(Database::connect(config).await.unwrap());
     gathered
         .transfer(TransferRequest::new(from, to, czk("1")))
         .await
@@ -227,7 +228,7 @@ async fn a_server_process_that_stands_still_holds_up_its_own_accounts_alone(bank
     let deadline = Instant::now() + Duration::from_millis(300);
     let hurried = gathered.with_deadline(deadline);
     let stuck = ask(&hurried, TransferRequest::new(from, to, czk("2")));
-    until(|| gathered.metrics().groups == 2).await;
+    until(|| gathered.group_commit_metrics().groups == 2).await;
     // It needs an account of the group that is stuck, and one that others need.
     let behind = ask(&gathered, TransferRequest::new(from, others[0], czk("4")));
     let longest = others_go_on(&gathered, &others).await;
@@ -238,13 +239,13 @@ async fn a_server_process_that_stands_still_holds_up_its_own_accounts_alone(bank
     }
     assert!(deadline.elapsed() < NOT_HELD);
     assert!(!behind.is_finished());
-    assert_eq!(gathered.metrics().left, 1);
+    assert_eq!(gathered.group_commit_metrics().left, 1);
     drop(still);
     behind.await.unwrap().unwrap();
     // It was sent, so it is carried out, before what came behind it.
     assert_eq!(bank.balance(from).await, czk("93"));
     assert_eq!(bank.balance(to).await, czk("3"));
-    until(|| gathered.metrics().workers == 0).await;
+    until(|| gathered.group_commit_metrics().workers == 0).await;
     bank.assert_sound().await;
 }
 

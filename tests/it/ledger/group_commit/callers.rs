@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use neobank_db::{DatabaseError, Executor, statement};
-use neobank_domain::{AccountId, GroupCommitLedger, LedgerError, TransferRequest};
+use neobank_domain::{AccountId, LedgerError, TransferRequest};
 
 use super::super::concurrency::random::Random;
 use super::{Gate, first_group, one_lane, patient, until, with_idempotency_key};
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, single};
 
 on_both_versions!(
     two_thousand_at_once,
@@ -38,7 +38,7 @@ async fn two_thousand_at_once(bank: TestBank) {
     for caller in callers {
         caller.await.unwrap().unwrap();
     }
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     assert_eq!((metrics.requests, metrics.overloaded), (2_000, 0));
     assert!(
         metrics.groups < 200 && metrics.largest <= 1_000,
@@ -66,12 +66,12 @@ async fn those_who_go_away_disturb_nobody(bank: TestBank) {
             tokio::spawn(async move { gathered.transfer(request).await })
         })
         .collect();
-    until(|| gathered.metrics().waiting == 40).await;
+    until(|| gathered.group_commit_metrics().waiting == 40).await;
     first.abort();
     for caller in callers.iter().step_by(2) {
         caller.abort();
     }
-    until(|| gathered.metrics().withdrawn == 21).await;
+    until(|| gathered.group_commit_metrics().withdrawn == 21).await;
     let untouched = gate.to;
     gate.open().await;
     for (number, caller) in callers.into_iter().enumerate() {
@@ -87,7 +87,7 @@ async fn those_who_go_away_disturb_nobody(bank: TestBank) {
     }
     assert_eq!(bank.balance(to).await, czk("20"));
     assert_eq!(bank.balance(untouched).await, czk("0"));
-    assert_eq!(gathered.metrics().requests, 21);
+    assert_eq!(gathered.group_commit_metrics().requests, 21);
     bank.assert_sound().await;
 }
 
@@ -124,8 +124,8 @@ async fn those_who_go_away_at_any_moment_leave_the_books_right(bank: TestBank) {
             None => gone += 1,
         }
     }
-    until(|| gathered.metrics().workers == 0).await;
-    let metrics = gathered.metrics();
+    until(|| gathered.group_commit_metrics().workers == 0).await;
+    let metrics = gathered.group_commit_metrics();
     assert!(metrics.withdrawn <= gone, "{metrics:?}");
     let there = bank
         .count("banking.transfers WHERE transfer_type = 'transfer'")
@@ -143,7 +143,7 @@ async fn more_than_may_wait_are_told_at_once(bank: TestBank) {
     let mut options = patient();
     options.workers = 1;
     options.waiting_max = 10;
-    let gathered = GroupCommitLedger::with_options(&bank.ledger, options).unwrap();
+    let gathered = bank.ledger.with_group_commit(options).unwrap();
     let gate = Gate::close(&bank).await;
     let first = first_group(&gathered, &gate).await;
     let request = || TransferRequest::new(from, to, czk("1"));
@@ -152,7 +152,7 @@ async fn more_than_may_wait_are_told_at_once(bank: TestBank) {
         tokio::spawn(async move { gathered.transfer(request).await })
     };
     let mut callers: Vec<_> = (0..10).map(|_| ask()).collect();
-    until(|| gathered.metrics().waiting == 10).await;
+    until(|| gathered.group_commit_metrics().waiting == 10).await;
     for _ in 0..3 {
         match gathered.transfer(request()).await {
             Err(LedgerError::Overloaded { waiting, limit }) => {
@@ -163,10 +163,10 @@ async fn more_than_may_wait_are_told_at_once(bank: TestBank) {
     }
     // Whoever goes away makes room.
     callers.remove(4).abort();
-    until(|| gathered.metrics().withdrawn == 1).await;
+    until(|| gathered.group_commit_metrics().withdrawn == 1).await;
     callers.push(ask());
-    until(|| gathered.metrics().waiting == 10).await;
-    assert_eq!(gathered.metrics().overloaded, 3);
+    until(|| gathered.group_commit_metrics().waiting == 10).await;
+    assert_eq!(gathered.group_commit_metrics().overloaded, 3);
     gate.open().await;
     first.await.unwrap().unwrap();
     for caller in callers {
@@ -197,13 +197,13 @@ async fn a_deadline_is_kept_while_the_group_waits(bank: TestBank) {
     // One in the group that waits for its lock, one in the queue behind it.
     let in_group = hurried.transfer(gate.request());
     let in_queue = async {
-        until(|| gathered.metrics().groups == 1).await;
+        until(|| gathered.group_commit_metrics().groups == 1).await;
         hurried
             .transfer(TransferRequest::new(from, to, czk("1")))
             .await
     };
     let patient = async {
-        until(|| gathered.metrics().groups == 1).await;
+        until(|| gathered.group_commit_metrics().groups == 1).await;
         gathered
             .transfer(TransferRequest::new(from, to, czk("2")))
             .await
@@ -226,7 +226,7 @@ async fn a_deadline_is_kept_while_the_group_waits(bank: TestBank) {
 async fn a_deadline_of_the_database_is_the_callers(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let passed = bank.database.with_deadline(Instant::now());
-    let gathered = one_lane(&neobank_domain::Ledger::new(passed));
+    let gathered = one_lane(&single(passed));
     assert_exceeded(
         &gathered
             .transfer(TransferRequest::new(from, to, czk("1")))
@@ -254,7 +254,7 @@ async fn a_runtime_that_is_shut_down_strands_nobody(bank: TestBank) {
         .unwrap();
     let (ledger, request) = (gathered.clone(), gate.request());
     drop(other.spawn(async move { ledger.transfer(request).await }));
-    until(|| gathered.metrics().groups == 1).await;
+    until(|| gathered.group_commit_metrics().groups == 1).await;
     let waiting = async {
         let outcome = gathered
             .transfer(TransferRequest::new(from, to, czk("1")))
@@ -262,7 +262,7 @@ async fn a_runtime_that_is_shut_down_strands_nobody(bank: TestBank) {
         assert!(matches!(outcome, Err(LedgerError::Stopped)), "{outcome:?}");
     };
     tokio::join!(waiting, async {
-        until(|| gathered.metrics().waiting == 1).await;
+        until(|| gathered.group_commit_metrics().waiting == 1).await;
         other.shutdown_background();
     });
     gate.open().await;

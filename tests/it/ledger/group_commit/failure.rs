@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use neobank_db::{Database, ErrorClass, Executor, statement};
-use neobank_domain::{AccountId, Ledger, LedgerError, TransferRequest};
+use neobank_domain::{AccountId, LedgerError, TransferRequest};
 
 use super::{as_one_group, lock, one_lane, until};
-use crate::harness::{CountingProxy, TestBank, czk};
+use crate::harness::{CountingProxy, TestBank, czk, single};
 
 on_both_versions!(
     what_the_database_refuses_is_found_and_the_others_are_carried_out,
@@ -78,7 +78,7 @@ async fn what_the_database_refuses_is_found_and_the_others_are_carried_out(bank:
         assert_eq!(there, i64::from(!is_poisoned(number)));
     }
     assert_eq!(bank.balance(to).await, czk("95"));
-    assert_eq!(gathered.metrics().splits, 1);
+    assert_eq!(gathered.group_commit_metrics().splits, 1);
     cure(&bank, poisoned).await;
     bank.assert_sound().await;
 }
@@ -93,7 +93,7 @@ async fn round_trips(bank: &TestBank, size: usize, places: &[usize], poisoned: A
     let proxy = CountingProxy::before(config.clone()).await;
     proxy.stand_before(&mut config);
     config.pool_max = 1;
-    let gathered = one_lane(&Ledger::new(Database::connect(config).await.unwrap()));
+    let gathered = one_lane(&single(Database::connect(config).await.unwrap()));
     let requests = (0..size).map(|number| {
         let is_poisoned = places.contains(&number);
         let to = if is_poisoned { poisoned } else { to };
@@ -155,7 +155,7 @@ async fn what_a_constraint_refuses_at_the_commit_is_found(bank: TestBank) {
         assert_eq!(outcome.is_err(), number == 7, "{number}: {outcome:?}");
     }
     assert_eq!(bank.balance(to).await, czk("19"));
-    assert_eq!(gathered.metrics().splits, 1);
+    assert_eq!(gathered.group_commit_metrics().splits, 1);
     cure(&bank, poisoned).await;
     bank.assert_sound().await;
 }
@@ -212,7 +212,7 @@ async fn a_lock_that_somebody_keeps_fails_only_those_who_need_it(bank: TestBank)
     let locked = bank.account(czk("0")).await;
     let mut config = bank.config();
     config.lock_timeout = Duration::from_millis(400);
-    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    let ledger = single(Database::connect(config).await.unwrap());
     let gathered = one_lane(&ledger);
     let stranger = bank.database.begin().await.unwrap();
     lock(&stranger, locked).await;
@@ -254,9 +254,9 @@ async fn what_concerns_everybody_is_told_to_everybody_at_once(bank: TestBank) {
             other => panic!("{other:?}"),
         }
     }
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     assert_eq!((metrics.groups, metrics.splits), (2, 0));
-    until(|| gathered.metrics().workers == 0).await;
+    until(|| gathered.group_commit_metrics().workers == 0).await;
     cure(&bank, to).await;
     bank.assert_sound().await;
 }

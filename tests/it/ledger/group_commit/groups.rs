@@ -1,12 +1,10 @@
 //! What a group is, what it costs, and what each of its callers gets.
 
 use neobank_db::Database;
-use neobank_domain::{
-    AccountId, GroupCommitLedger, Ledger, LedgerError, Rejection, TransferRequest,
-};
+use neobank_domain::{AccountId, LedgerError, Rejection, TransferRequest};
 
 use super::{Gate, as_one_group, first_group, one_lane, patient, until};
-use crate::harness::{CountingProxy, TestBank, czk};
+use crate::harness::{CountingProxy, TestBank, czk, single};
 
 on_both_versions!(
     a_lone_caller_has_a_group_of_its_own,
@@ -28,14 +26,14 @@ async fn a_lone_caller_has_a_group_of_its_own(bank: TestBank) {
             .unwrap();
         assert_eq!(receipt.credit.entry_number, number);
     }
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     assert_eq!(
         (metrics.groups, metrics.requests, metrics.largest),
         (10, 10, 1)
     );
     assert_eq!(metrics.sizes, [(1, 10)]);
     // Nothing goes on when nobody waits.
-    until(|| gathered.metrics().workers == 0).await;
+    until(|| gathered.group_commit_metrics().workers == 0).await;
     assert_eq!(bank.balance(to).await, czk("20"));
     bank.assert_sound().await;
 }
@@ -50,7 +48,7 @@ async fn callers_share_a_group_in_the_order_of_their_arrival(bank: TestBank) {
         .map(|number| TransferRequest::new(from, to, czk(&number.to_string())))
         .collect();
     let outcomes = as_one_group(&bank, &gathered, requests).await;
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     assert_eq!((metrics.groups, metrics.largest), (2, 200), "{metrics:?}");
     // 1 + 2 + … + 44 = 990: the 45th is the first that is too much, and nothing fits any more.
     for (number, outcome) in (1..).zip(outcomes) {
@@ -77,7 +75,7 @@ async fn a_group_costs_one_round_trip(bank: TestBank) {
     let mut config = bank.config();
     proxy.stand_before(&mut config);
     config.pool_max = 1;
-    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    let ledger = single(Database::connect(config).await.unwrap());
     let gathered = one_lane(&ledger);
     let keyed = |number: usize| {
         TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("trip {number}"))
@@ -89,7 +87,7 @@ async fn a_group_costs_one_round_trip(bank: TestBank) {
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     // Two for the request in front, whose accounts are new and have to be read; one for the forty behind it.
     assert_eq!(proxy.round_trips() - before, 3);
-    assert_eq!(gathered.metrics().groups, 3);
+    assert_eq!(gathered.group_commit_metrics().groups, 3);
 }
 
 async fn each_caller_has_its_own_outcome(bank: TestBank) {
@@ -170,13 +168,13 @@ async fn groups_have_a_largest_size(bank: TestBank) {
     let mut options = patient();
     options.workers = 1;
     options.group_size_max = 10;
-    let gathered = GroupCommitLedger::with_options(&bank.ledger, options).unwrap();
+    let gathered = bank.ledger.with_group_commit(options).unwrap();
     let requests = vec![TransferRequest::new(from, to, czk("1")); 35];
     let outcomes = as_one_group(&bank, &gathered, requests).await;
     for (number, outcome) in (1..).zip(outcomes) {
         assert_eq!(outcome.unwrap().credit.entry_number, number);
     }
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     assert_eq!((metrics.groups, metrics.largest), (5, 10));
     assert_eq!(metrics.sizes, [(1, 1), (4, 1), (8, 3)]);
 }
@@ -185,7 +183,7 @@ async fn the_same_promises_hold_behind_a_transaction_pooler(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let mut config = bank.config();
     config.pooler = neobank_db::Pooler::Transaction;
-    let ledger = Ledger::new(Database::connect(config).await.unwrap());
+    let ledger = single(Database::connect(config).await.unwrap());
     let gathered = one_lane(&ledger);
     let gate = Gate::close(&bank).await;
     let first = first_group(&gathered, &gate).await;
@@ -197,14 +195,14 @@ async fn the_same_promises_hold_behind_a_transaction_pooler(bank: TestBank) {
             tokio::spawn(async move { gathered.transfer(request).await })
         })
         .collect();
-    until(|| gathered.metrics().waiting == 30).await;
+    until(|| gathered.group_commit_metrics().waiting == 30).await;
     gate.open().await;
     first.await.unwrap().unwrap();
     let mut done = 0;
     for caller in callers {
         done += usize::from(caller.await.unwrap().is_ok());
     }
-    assert_eq!((done, gathered.metrics().groups), (25, 2));
+    assert_eq!((done, gathered.group_commit_metrics().groups), (25, 2));
     assert_eq!(bank.balance(from).await, czk("0"));
     bank.assert_sound().await;
 }

@@ -8,13 +8,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use neobank_db::{Database, DatabaseError, ErrorClass, Executor, statement};
 use neobank_domain::ledger::Outcome;
-use neobank_domain::{
-    GroupCommitLedger, Ledger, LedgerError, Rejection, TransferId, TransferRequest,
-};
+use neobank_domain::{Ledger, LedgerError, Rejection, TransferId, TransferRequest};
 
 use super::super::concurrency::random::Random;
 use super::{one_lane, until, with_idempotency_key};
-use crate::harness::{CuttingProxy, TestBank, czk};
+use crate::harness::{CuttingProxy, TestBank, czk, single_with_cache};
 
 on_both_versions!(
     groups_whose_commit_is_lost_happen_once,
@@ -24,14 +22,14 @@ on_both_versions!(
     groups_whose_backend_is_killed_tell_each_caller_the_truth,
 );
 
-async fn behind(bank: &TestBank, proxy: &CuttingProxy, remembered: usize) -> GroupCommitLedger {
+async fn behind(bank: &TestBank, proxy: &CuttingProxy, remembered: usize) -> Ledger {
     let mut config = bank.config();
     proxy.stand_before(&mut config);
     config.idle_in_transaction_timeout = Duration::from_secs(2);
     config.lock_timeout = Duration::from_secs(2);
     config.connect_timeout = Duration::from_millis(500);
     let database = Database::connect(config).await.unwrap();
-    one_lane(&Ledger::new(database).with_account_cache_capacity(remembered))
+    one_lane(&single_with_cache(database, remembered))
 }
 
 async fn there(bank: &TestBank) -> HashMap<String, TransferId> {
@@ -121,7 +119,7 @@ async fn ask_nobody(bank: TestBank, remembered: usize) {
         .into_iter()
         .map(|request| gathered.transfer(request));
     let (outcomes, ()) = tokio::join!(join_all(callers), async {
-        until(|| gathered.metrics().waiting == waiting).await;
+        until(|| gathered.group_commit_metrics().waiting == waiting).await;
         proxy.cut_after_commit_for_good();
     });
     first.await.unwrap().unwrap();

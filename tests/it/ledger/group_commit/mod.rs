@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use neobank_db::{Executor, Transaction, statement};
 use neobank_domain::ledger::group_commit::GroupCommitOptions;
-use neobank_domain::{AccountId, GroupCommitLedger, Ledger, LedgerError, Receipt, TransferRequest};
+use neobank_domain::{AccountId, Ledger, LedgerError, Receipt, TransferRequest};
 
 use crate::harness::{TestBank, czk};
 
@@ -50,10 +50,10 @@ fn patient() -> GroupCommitOptions {
 }
 
 /// One group at a time, so that a test can say who is in it.
-fn one_lane(ledger: &Ledger) -> GroupCommitLedger {
+fn one_lane(ledger: &Ledger) -> Ledger {
     let mut options = patient();
     options.workers = 1;
-    GroupCommitLedger::with_options(ledger, options).unwrap()
+    ledger.with_group_commit(options).unwrap()
 }
 
 async fn lock(transaction: &Transaction, account: AccountId) {
@@ -68,7 +68,7 @@ async fn lock(transaction: &Transaction, account: AccountId) {
 /// so that they are one group.
 async fn as_one_group(
     bank: &TestBank,
-    gathered: &GroupCommitLedger,
+    gathered: &Ledger,
     requests: Vec<TransferRequest>,
 ) -> Vec<Result<Receipt, LedgerError>> {
     let gate = Gate::close(bank).await;
@@ -81,7 +81,7 @@ async fn as_one_group(
             .map(|request| gathered.transfer(request)),
     );
     let (outcomes, ()) = tokio::join!(callers, async {
-        until(|| gathered.metrics().waiting == waiting).await;
+        until(|| gathered.group_commit_metrics().waiting == waiting).await;
         gate.open().await;
     });
     first.await.unwrap().unwrap();
@@ -90,13 +90,13 @@ async fn as_one_group(
 
 /// A group of one that waits for the gate.
 async fn first_group(
-    gathered: &GroupCommitLedger,
+    gathered: &Ledger,
     gate: &Gate,
 ) -> tokio::task::JoinHandle<Result<Receipt, LedgerError>> {
-    let (groups, request) = (gathered.metrics().groups, gate.request());
+    let (groups, request) = (gathered.group_commit_metrics().groups, gate.request());
     let ledger = gathered.clone();
     let first = tokio::spawn(async move { ledger.transfer(request).await });
-    until(|| gathered.metrics().groups > groups).await;
+    until(|| gathered.group_commit_metrics().groups > groups).await;
     first
 }
 

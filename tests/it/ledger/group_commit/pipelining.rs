@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::join_all;
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::{
-    AccountId, GroupCommitLedger, Ledger, LedgerError, Money, PostingRequest, Receipt, Rejection,
-    TransferRequest,
+    AccountId, Ledger, LedgerError, Money, PostingRequest, Receipt, Rejection, TransferRequest,
 };
 
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, grouped, single};
 
 on_both_versions!(
     who_follows_continues_what_is_not_committed_yet,
@@ -25,18 +24,18 @@ on_both_versions!(
 const CALLERS: usize = 400;
 
 /// Twenty who can pay, whom they pay, and a ledger that gathers them.
-async fn crowd(bank: &TestBank) -> (Vec<AccountId>, AccountId, GroupCommitLedger) {
+async fn crowd(bank: &TestBank) -> (Vec<AccountId>, AccountId, Ledger) {
     let mut payers = Vec::new();
     for _ in 0..20 {
         payers.push(bank.account(czk("100000")).await);
     }
     let hot = bank.account(czk("0")).await;
-    (payers, hot, GroupCommitLedger::new(&bank.ledger))
+    (payers, hot, grouped(&bank.ledger))
 }
 
 /// All at once, in this order, whatever their outcomes are.
 async fn all_at_once(
-    gathered: &GroupCommitLedger,
+    gathered: &Ledger,
     requests: impl IntoIterator<Item = TransferRequest>,
 ) -> Vec<Result<Receipt, LedgerError>> {
     // Each future is polled for the first time in turn, and so it arrives in turn.
@@ -50,8 +49,8 @@ async fn all_at_once(
 
 /// Whether there is another round: at least so many, and more where late answers look like commits that are better shared, as on
 /// a machine with much else to do, until a group has followed.
-fn goes_on(round: usize, least: usize, gathered: &GroupCommitLedger) -> bool {
-    round < least || (round < 500 && gathered.metrics().pipelined == 0)
+fn goes_on(round: usize, least: usize, gathered: &Ledger) -> bool {
+    round < least || (round < 500 && gathered.group_commit_metrics().pipelined == 0)
 }
 
 /// Whether the entries of the account that all pay have the order in which the requests came.
@@ -80,7 +79,10 @@ async fn who_follows_continues_what_is_not_committed_yet(bank: TestBank) {
     }
     assert_eq!(last, (round * CALLERS) as i64, "nobody else paid");
     assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
-    let (metrics, memory) = (gathered.metrics(), bank.ledger.account_cache());
+    let (metrics, memory) = (
+        gathered.group_commit_metrics(),
+        bank.ledger.account_cache_metrics(),
+    );
     assert!(metrics.pipelined > 0, "{metrics:?}");
     assert!(memory.right > 10 * memory.wrong, "{memory:?}");
     bank.assert_no_deadlock().await;
@@ -118,14 +120,14 @@ async fn a_refusal_on_a_promise_is_right(bank: TestBank) {
         }
     }
     assert_eq!(bank.balance(hot).await, expected);
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     assert!(metrics.pipelined > 0, "{metrics:?}");
     bank.assert_sound().await;
 }
 
 async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
     let (payers, hot, gathered) = crowd(&bank).await;
-    let stranger = Ledger::new(Database::connect(bank.config()).await.unwrap());
+    let stranger = single(Database::connect(bank.config()).await.unwrap());
     let stop = Arc::new(AtomicBool::new(false));
     let disturbing = {
         let stop = Arc::clone(&stop);
@@ -141,7 +143,10 @@ async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
         })
     };
     let (mut last, mut rounds) = (0, 0_i64);
-    let seen = || gathered.metrics().pipelined > 0 && bank.ledger.account_cache().wrong > 10;
+    let seen = || {
+        gathered.group_commit_metrics().pipelined > 0
+            && bank.ledger.account_cache_metrics().wrong > 10
+    };
     while !seen() && rounds < 500 {
         rounds += 1;
         let pays = |number| TransferRequest::new(payers[number % 20], hot, czk("1"));
@@ -154,8 +159,8 @@ async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
     assert!(
         seen(),
         "{:?} {:?}",
-        gathered.metrics(),
-        bank.ledger.account_cache()
+        gathered.group_commit_metrics(),
+        bank.ledger.account_cache_metrics()
     );
     let all = deposits + rounds * CALLERS as i64;
     assert_eq!(bank.balance(hot).await, czk(&all.to_string()));
@@ -185,7 +190,10 @@ async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
         .count("banking.transfers WHERE transfer_type = 'transfer'")
         .await;
     assert_eq!(transfers, (round * CALLERS - (round - 1)) as i64);
-    let (metrics, memory) = (gathered.metrics(), bank.ledger.account_cache());
+    let (metrics, memory) = (
+        gathered.group_commit_metrics(),
+        bank.ledger.account_cache_metrics(),
+    );
     assert!(
         metrics.pipelined > 0 && memory.wrong > 0,
         "{metrics:?} {memory:?}"
@@ -227,7 +235,7 @@ async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: Tes
         last = assert_in_order(&carried_out, last);
         round += 1;
     }
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     assert!(metrics.pipelined > 0 && metrics.splits > 0, "{metrics:?}");
     assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
     super::failure::cure(&bank, poisoned).await;
@@ -286,7 +294,7 @@ async fn killed_backends_break_promises_and_nothing_else(bank: TestBank) {
     }
     stop.store(true, Ordering::Relaxed);
     let killed = killing.await.unwrap();
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     assert!(killed > 0 && metrics.pipelined > 0, "{killed} {metrics:?}");
     let unique: std::collections::HashSet<_> = acknowledged.iter().collect();
     assert_eq!(unique.len(), acknowledged.len(), "one key, one transfer");

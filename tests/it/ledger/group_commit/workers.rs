@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use neobank_db::{Executor, statement};
 use neobank_domain::ledger::group_commit::GroupCommitOptions;
-use neobank_domain::{AccountId, GroupCommitLedger, LedgerError, TransferRequest};
+use neobank_domain::{AccountId, Ledger, LedgerError, TransferRequest};
 
 use super::super::concurrency::random::Random;
 use super::{Gate, first_group, patient, until};
@@ -18,11 +18,11 @@ on_both_versions!(
     limits_that_cannot_be_are_refused,
 );
 
-fn workers(bank: &TestBank, workers: usize, group_size_max: usize) -> GroupCommitLedger {
+fn workers(bank: &TestBank, workers: usize, group_size_max: usize) -> Ledger {
     let mut options = GroupCommitOptions::default();
     options.workers = workers;
     options.group_size_max = group_size_max;
-    GroupCommitLedger::with_options(&bank.ledger, options).unwrap()
+    bank.ledger.with_group_commit(options).unwrap()
 }
 
 async fn deadlocks(bank: &TestBank) -> i64 {
@@ -70,7 +70,7 @@ async fn lanes_never_wait_in_a_circle(bank: TestBank) {
     );
     assert_eq!(deadlocks(&bank).await, 0);
     // One that had to wait for a writer outside of the workers may have been set apart, and is counted again when it comes back.
-    let metrics = gathered.metrics();
+    let metrics = gathered.group_commit_metrics();
     let again = metrics.requests.checked_sub(900).unwrap();
     assert!(again <= metrics.apart, "{metrics:?}");
     bank.assert_sound().await;
@@ -81,7 +81,7 @@ async fn lanes_never_wait_in_a_circle(bank: TestBank) {
 async fn a_lane_leaves_to_another_what_is_its(bank: TestBank) {
     let (between, last) = (bank.account(czk("0")).await, bank.account(czk("0")).await);
     let (from, to) = (bank.account(czk("9")).await, bank.account(czk("0")).await);
-    let gathered = GroupCommitLedger::with_options(&bank.ledger, patient()).unwrap();
+    let gathered = bank.ledger.with_group_commit(patient()).unwrap();
     let gate = Gate::close(&bank).await;
     let paid = gate.to;
     let first = first_group(&gathered, &gate).await;
@@ -93,8 +93,8 @@ async fn a_lane_leaves_to_another_what_is_its(bank: TestBank) {
             let receipt = move_on(from, to).await.unwrap();
             assert_eq!(receipt.debit.entry_number, number + 1);
         }
-        until(|| gathered.metrics().workers == 1).await;
-        assert_eq!(gathered.metrics().waiting, 2);
+        until(|| gathered.group_commit_metrics().workers == 1).await;
+        assert_eq!(gathered.group_commit_metrics().waiting, 2);
         gate.open().await;
     };
     let ((one, two), ()) = tokio::join!(chain, free);
@@ -102,7 +102,7 @@ async fn a_lane_leaves_to_another_what_is_its(bank: TestBank) {
     assert_eq!(one.unwrap().credit.entry_number, 1);
     assert_eq!(two.unwrap().debit.entry_number, 2);
     assert_eq!(bank.balance(last).await, czk("1"));
-    assert_eq!(gathered.metrics().groups, 7);
+    assert_eq!(gathered.group_commit_metrics().groups, 7);
     bank.assert_sound().await;
 }
 
@@ -164,7 +164,7 @@ async fn limits_that_cannot_be_are_refused(bank: TestBank) {
     ] {
         let mut options = GroupCommitOptions::default();
         change(&mut options);
-        let error = GroupCommitLedger::with_options(&bank.ledger, options).unwrap_err();
+        let error = bank.ledger.with_group_commit(options).unwrap_err();
         assert_eq!(error.limit, limit);
     }
 }

@@ -22,7 +22,7 @@ use crate::{AccountId, TransferId};
 /// group are tried in turn. The search ends after the time that one statement and one wait for a lock may take; those who
 /// are left get the error. Requests that somebody else's lock keeps from being carried out are set apart.
 pub(super) async fn carry_out(queue: &Arc<Queue>, group: Vec<Place>, mut follows: Pipeline) {
-    let database = &queue.ledger.database;
+    let database = &queue.engine.database;
     let config = database.config();
     let search_limit = config.statement_timeout.saturating_add(config.lock_timeout);
     let started = Instant::now();
@@ -99,7 +99,7 @@ async fn carry_out_unless_refused(
     }
     let (partly, chosen) = {
         let (group, mut claimed) = claim(queue, &part, follows);
-        let partly = refused::run(&queue.ledger, &group, &mut claimed).await;
+        let partly = refused::run(&queue.engine, &group, &mut claimed).await;
         (partly, claimed.chosen)
     };
     let partly = match partly {
@@ -140,7 +140,7 @@ async fn carry_out_unless_refused(
 
 /// Requests that need what somebody else holds wait for it by themselves. Returns the others.
 async fn set_apart(queue: &Arc<Queue>, part: Vec<Place>, error: &DatabaseError) -> Vec<Place> {
-    let Ok(locked) = locked_accounts(&queue.ledger.database, &part).await else {
+    let Ok(locked) = locked_accounts(&queue.engine.database, &part).await else {
         refuse(part, error);
         return Vec::new();
     };
@@ -170,7 +170,7 @@ pub(super) async fn try_part(
     }
     let (outcome, chosen) = {
         let (group, mut claimed) = claim(queue, &part, follows);
-        let outcome = execution::run(&queue.ledger, &group, &mut claimed).await;
+        let outcome = execution::run(&queue.engine, &group, &mut claimed).await;
         (outcome, claimed.chosen)
     };
     let answers = match answers(outcome) {
@@ -302,7 +302,7 @@ impl Claims for Claimed<'_> {
     }
 
     fn lock_timeout(&self) -> Option<Duration> {
-        let longest = self.queue.ledger.database.config().lock_timeout;
+        let longest = self.queue.engine.database.config().lock_timeout;
         // The session has that one already.
         Some(self.follows.patience).filter(|patience| *patience < longest)
     }

@@ -21,8 +21,8 @@ pub(super) struct Counts {
     overloaded: AtomicU64,
 }
 
-/// What a [`GroupCommitLedger`](super::GroupCommitLedger) has gathered since it was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Counts of group commit since a ledger was built.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupCommitMetrics {
     /// Groups that were taken from the queue.

@@ -9,20 +9,22 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::super::Ledger;
+use super::super::engine::Engine;
 use super::super::error::LedgerError;
+use super::super::receipt::Outcome;
+use super::super::request::Request;
 use super::apart::Apart;
 use super::cost_model::CostModel;
 use super::metrics::{Counts, GroupCommitMetrics};
 use super::options::GroupCommitOptions;
-use super::submission::Place;
+use super::submission::{Place, Submission};
 use super::watch::Watch;
 use super::worker::Worker;
 use crate::AccountId;
 
 /// Requests in the order of their arrival. A worker is started when one arrives and ends when none is left.
-pub(super) struct Queue {
-    pub(super) ledger: Ledger,
+pub(in super::super) struct Queue {
+    pub(super) engine: Engine,
     pub(super) options: GroupCommitOptions,
     /// Waits for locks that may each have a connection, on behalf of requests that are set apart.
     pub(super) watches: Semaphore,
@@ -95,13 +97,15 @@ pub(super) struct Over {
 }
 
 impl Queue {
-    pub(super) fn new(ledger: Ledger, options: GroupCommitOptions) -> Self {
+    pub(in super::super) fn new(engine: &Engine, options: GroupCommitOptions) -> Self {
+        // One caller's deadline is not that of the others in its group.
+        let engine = engine.without_deadline();
         // The workers, and whoever else uses the pool, keep theirs.
-        let connections = ledger.database.config().pool_max;
+        let connections = engine.database.config().pool_max;
         Self {
             watches: Semaphore::new((connections / 4).max(1)),
             leaves: Arc::new(Semaphore::new(connections / 2)),
-            ledger,
+            engine,
             options,
             secret: secret(),
             state: Mutex::default(),
@@ -109,12 +113,27 @@ impl Queue {
         }
     }
 
+    /// Executes a request in a group with those of other callers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::submit`](super::super::Ledger::submit).
+    pub(in super::super) async fn submit(
+        self: &Arc<Self>,
+        request: Request,
+        deadline: Option<Instant>,
+    ) -> Result<Outcome, LedgerError> {
+        let (place, waiter) = Submission::enlist(request, deadline, &self.counts);
+        self.enter(place)?;
+        waiter.answer().await
+    }
+
     /// Puts a request at the end, and starts a worker if one may be started.
     ///
     /// # Errors
     ///
     /// [`LedgerError::Overloaded`]; [`LedgerError::Stopped`] outside of a runtime.
-    pub(super) fn enter(self: &Arc<Self>, place: Place) -> Result<(), LedgerError> {
+    fn enter(self: &Arc<Self>, place: Place) -> Result<(), LedgerError> {
         let runtime = Handle::try_current().map_err(|_| LedgerError::Stopped)?;
         let mut state = self.state();
         let limit = self.options.waiting_max;
@@ -365,7 +384,7 @@ impl Queue {
         drop(waiting);
     }
 
-    pub(super) fn metrics(&self) -> GroupCommitMetrics {
+    pub(in super::super) fn metrics(&self) -> GroupCommitMetrics {
         let (waiting, apart, workers) = {
             let state = self.state();
             (state.waiting.len(), state.apart.waiting(), state.workers)

@@ -45,7 +45,7 @@ impl Watch {
     pub(super) async fn account(mut self, account: AccountId, error: DatabaseError) {
         let queue = Arc::clone(&self.queue);
         let number = self.number;
-        let longest = queue.ledger.database.config().lock_timeout;
+        let longest = queue.engine.database.config().lock_timeout;
         // Whether anybody has waited here since the server was asked for the lock.
         let wanted = AtomicBool::new(false);
         let mut free = Box::pin(async {
@@ -53,7 +53,7 @@ impl Watch {
             let _permit = queue.watches.acquire().await;
             let mut waits_in_vain = 0_u32;
             loop {
-                let waited = wait_for_lock(&queue.ledger.database, account).await;
+                let waited = wait_for_lock(&queue.engine.database, account).await;
                 let is_held =
                     matches!(&waited, Err(error) if error.class() == ErrorClass::LockTimeout);
                 if !is_held {
@@ -82,7 +82,7 @@ impl Watch {
     /// until that is over or they have waited long enough. Between two attempts nothing is held.
     pub(super) async fn requests(mut self, error: DatabaseError) {
         let queue = Arc::clone(&self.queue);
-        let longest = queue.ledger.database.config().lock_timeout;
+        let longest = queue.engine.database.config().lock_timeout;
         let mut last = error;
         let mut pause = PAUSE_FIRST;
         while let Some(place) = queue.next_behind(self.number) {
@@ -118,7 +118,7 @@ impl Watch {
             queue: Arc::clone(&self.queue),
             over: Some(over),
         };
-        let longest = self.queue.ledger.database.config().lock_timeout;
+        let longest = self.queue.engine.database.config().lock_timeout;
         let error = DatabaseError::NoAnswer { waited: longest };
         let mut group = Box::pin(group);
         while tokio::time::timeout(TICK, &mut group).await.is_err() {

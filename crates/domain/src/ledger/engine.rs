@@ -1,0 +1,69 @@
+//! The database and the account cache that every request goes through.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use neobank_db::Database;
+
+use super::account_cache::AccountCache;
+use super::error::LedgerError;
+use super::execution::{self, Everyone, Group};
+use super::receipt::Outcome;
+use super::request::Request;
+
+/// Executes batches of requests on one database. Clones share the account cache.
+#[derive(Clone, Debug)]
+pub(super) struct Engine {
+    pub(super) database: Database,
+    pub(super) account_cache: Arc<AccountCache>,
+}
+
+impl Engine {
+    pub(super) fn new(database: Database, account_cache_capacity: usize) -> Self {
+        Self {
+            database,
+            account_cache: Arc::new(AccountCache::new(account_cache_capacity)),
+        }
+    }
+
+    pub(super) fn with_deadline(&self, deadline: Instant) -> Self {
+        Self {
+            database: self.database.with_deadline(deadline),
+            account_cache: Arc::clone(&self.account_cache),
+        }
+    }
+
+    pub(super) fn without_deadline(&self) -> Self {
+        Self {
+            database: self.database.without_deadline(),
+            account_cache: Arc::clone(&self.account_cache),
+        }
+    }
+
+    /// Executes the requests of one call in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::submit_all`](super::Ledger::submit_all).
+    pub(super) async fn submit_all(
+        &self,
+        requests: &[Request],
+    ) -> Result<Vec<Outcome>, LedgerError> {
+        let group = Group::new(requests)?;
+        let mut everyone = Everyone(group.requests.len());
+        execution::run(self, &group, &mut everyone)
+            .await
+            .map_err(LedgerError::from)
+    }
+
+    /// See [`Ledger::in_doubt_limit`](super::Ledger::in_doubt_limit).
+    pub(super) fn in_doubt_limit(&self) -> Duration {
+        self.database.config().in_doubt_limit()
+    }
+
+    /// See [`Ledger::call_limit`](super::Ledger::call_limit).
+    pub(super) fn call_limit(&self) -> Duration {
+        let silence_limit = self.database.config().silence_limit();
+        silence_limit.saturating_add(self.in_doubt_limit())
+    }
+}
