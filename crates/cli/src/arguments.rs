@@ -1,13 +1,13 @@
 //! What can be asked for.
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use neobank_ops::checks::Threshold;
 
 use crate::commands::{
     account, audit, completions, customer, import, man, migrate, ops, serve_metrics, statement,
     transfer,
 };
 use crate::exit::Exit;
-use crate::nagios::Range;
 use crate::output::Color;
 use crate::top::TopOptions;
 
@@ -120,7 +120,7 @@ pub(crate) struct CheckArguments {
         allow_hyphen_values = true,
         help_heading = "Monitoring"
     )]
-    pub(crate) warning: Option<Range>,
+    pub(crate) warning: Option<Threshold>,
     /// Critical outside of this range
     #[arg(
         short,
@@ -130,7 +130,7 @@ pub(crate) struct CheckArguments {
         allow_hyphen_values = true,
         help_heading = "Monitoring"
     )]
-    pub(crate) critical: Option<Range>,
+    pub(crate) critical: Option<Threshold>,
     /// Unknown when the whole check takes longer than this many seconds: 1 to 86400
     #[arg(
         short,

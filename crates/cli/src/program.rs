@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind as UsageKind;
 use clap::{CommandFactory as _, Parser};
+use neobank_ops::checks::Severity;
 use serde_json::Value;
 
 use crate::arguments::{Arguments, CheckArguments, Command};
@@ -15,13 +16,13 @@ use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::logging;
-use crate::nagios::{self, Severity};
+use crate::nagios::{self, exit_code};
 use crate::output::{
-    Answer, Color, Terminal, answer_as_json, error_as_json, printable, redact, render,
+    Color, Output, Terminal, error_as_json, output_as_json, printable, redact, render,
 };
 use crate::schema;
 
-/// The whole program: reads the arguments (the first is the program's name), does what they ask for, prints the answer and
+/// The whole program: reads the arguments (the first is the program's name), does what they ask for, prints the output and
 /// returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -59,25 +60,25 @@ fn run(arguments: Arguments) -> ExitCode {
         let error =
             CommandError::usage("--check prints a line for a monitoring system: not with --json");
         let document = error_as_json(arguments.command.name(), &error);
-        return printed(&document, Severity::Unknown.into());
+        return printed(&document, exit_code(Severity::Unknown));
     }
     let outcome = runtime.block_on(outcome(&arguments));
-    // What still waits for the network has no one to answer to.
+    // The result of what still waits for the network has no reader.
     runtime.shutdown_background();
     match outcome {
-        Ok(answer) => answered(&arguments, &answer),
+        Ok(output) => print_output(&arguments, &output),
         Err(error) => failed(&arguments, &error),
     }
 }
 
 /// Runs the command, within the limit of time that a check may have.
-async fn outcome(arguments: &Arguments) -> Result<Answer, CommandError> {
+async fn outcome(arguments: &Arguments) -> Result<Output, CommandError> {
     let check = asked_check(&arguments.command);
     let host = check.and_then(|check| check.hostname.clone());
     let connection = Connection::new(arguments.global.url.clone()).with_host(host);
     let work = async {
         match commands::run(&arguments.command, &connection, arguments.global.json).await {
-            Ok(answer) => Ok(with_schema(answer, &arguments.command, &connection).await),
+            Ok(output) => Ok(with_schema(output, &arguments.command, &connection).await),
             Err(error) => Err(schema::explained(error, &connection).await),
         }
     };
@@ -86,22 +87,22 @@ async fn outcome(arguments: &Arguments) -> Result<Answer, CommandError> {
     };
     let late = || CommandError::failed("unavailable", format!("no answer within {seconds} s"));
     let limit = Duration::from_secs(seconds);
-    let answer = tokio::time::timeout(limit, work).await;
-    answer.unwrap_or_else(|_| Err(late()))
+    let outcome = tokio::time::timeout(limit, work).await;
+    outcome.unwrap_or_else(|_| Err(late()))
 }
 
-/// The answer of monitoring, and what to run where a part of it is n/a because the schema is not this version's.
-async fn with_schema(answer: Answer, command: &Command, connection: &Connection) -> Answer {
-    if !matches!(command, Command::Ops(_)) || !has_missing(&answer.data) {
-        return answer;
+/// The output of monitoring, with the command to run where a section is n/a because the schema is not this version's.
+async fn with_schema(output: Output, command: &Command, connection: &Connection) -> Output {
+    if !matches!(command, Command::Ops(_)) || !has_missing(&output.data) {
+        return output;
     }
     match schema::sentence(connection).await {
-        Ok(Some(sentence)) => answer.with_note("schema", sentence),
-        _ => answer,
+        Ok(Some(sentence)) => output.with_note("schema", sentence),
+        _ => output,
     }
 }
 
-/// Returns true when a section of the answer is n/a because an object or an extension is missing.
+/// Returns true when a section of the output is n/a because an object or an extension is missing.
 fn has_missing(data: &Value) -> bool {
     match data {
         Value::Object(fields) => {
@@ -119,19 +120,19 @@ fn owns_the_terminal(command: &Command) -> bool {
     is_live && std::io::stderr().is_terminal()
 }
 
-fn answered(arguments: &Arguments, answer: &Answer) -> ExitCode {
-    if let (Some(asked), Some(check)) = (asked_check(&arguments.command), &answer.check) {
-        let check = check.clone().with_limits(asked.warning, asked.critical);
+fn print_output(arguments: &Arguments, output: &Output) -> ExitCode {
+    if let (Some(asked), Some(check)) = (asked_check(&arguments.command), &output.check) {
+        let check = check.clone().with_thresholds(asked.warning, asked.critical);
         return checked(&check.line(), check.severity());
     }
     let text = if arguments.global.json {
-        answer_as_json(answer.command, &answer.data)
-    } else if let Some(script) = &answer.script {
+        output_as_json(output.command, &output.data)
+    } else if let Some(script) = &output.script {
         script.clone()
     } else {
-        render(&answer.blocks, Terminal::of_output(arguments.global.color))
+        render(&output.blocks, Terminal::of_output(arguments.global.color))
     };
-    printed(&text, answer.exit.into())
+    printed(&text, output.exit.into())
 }
 
 fn failed(arguments: &Arguments, error: &CommandError) -> ExitCode {
@@ -145,7 +146,7 @@ fn failed(arguments: &Arguments, error: &CommandError) -> ExitCode {
         let document = error_as_json(command, &error.redacted());
         return printed(&document, error.exit.into());
     }
-    told(&format!("error: {}\n", printable(&redact(&error.message))));
+    print_error(&format!("error: {}\n", printable(&redact(&error.message))));
     error.exit.into()
 }
 
@@ -173,7 +174,7 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let has = |option: &str| has_option(arguments, option);
     if asked && has("--json") {
         let data = serde_json::json!({ "text": error.render().to_string() });
-        let document = answer_as_json(&named_command(arguments), &data);
+        let document = output_as_json(&named_command(arguments), &data);
         return printed(&document, Exit::Done.into());
     }
     if asked {
@@ -187,7 +188,7 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         let document = error_as_json(&named_command(arguments), &CommandError::usage(message));
         // Beside --check, the code is that of a check.
         let code = if is_check {
-            Severity::Unknown.into()
+            exit_code(Severity::Unknown)
         } else {
             Exit::Usage.into()
         };
@@ -199,7 +200,7 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         let error = CommandError::usage(line.to_owned());
         return checked(&nagios::unknown("usage", &error), Severity::Unknown);
     }
-    told(&page);
+    print_error(&page);
     Exit::Usage.into()
 }
 
@@ -227,7 +228,7 @@ fn named_command(arguments: &[OsString]) -> String {
 
 /// Prints the line of a check. One that nobody could read is unknown: another failure's exit code would be a warning.
 fn checked(line: &str, severity: Severity) -> ExitCode {
-    printed_or(line, severity.into(), Severity::Unknown.into())
+    printed_or(line, exit_code(severity), exit_code(Severity::Unknown))
 }
 
 /// Prints on standard output; what cannot be printed is a failure of the command.
@@ -245,13 +246,13 @@ fn printed_or(text: &str, code: ExitCode, failure: ExitCode) -> ExitCode {
         Ok(()) => code,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => code,
         Err(error) => {
-            told(&format!("error: the answer cannot be printed: {error}\n"));
+            print_error(&format!("error: the output cannot be printed: {error}\n"));
             failure
         }
     }
 }
 
-/// Prints on standard error; where that is closed, there is nobody to tell.
-fn told(text: &str) {
+/// Prints on standard error. A failure is ignored: there is no other stream for it.
+fn print_error(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

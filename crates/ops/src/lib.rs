@@ -2,7 +2,8 @@
 //!
 //! [`Monitor`] asks typed questions over one bounded connection, and cannot hurt the server it watches. Each answer is a
 //! [`Section`]: what was found, or why nothing could be (a privilege, an extension, a lock), so that a report degrades part
-//! by part. [`Thresholds`] says from when on something is worth a warning.
+//! by part. [`checks`] judges them: [`Monitor::check`] returns a [`Verdict`](checks::Verdict) on each of a registry of subjects,
+//! by the limits of [`Thresholds`].
 //!
 //! # How a question is made
 //!
@@ -25,6 +26,7 @@ mod arrays;
 mod as_text;
 pub mod bloat;
 pub mod blocking;
+pub mod checks;
 pub mod connections;
 pub mod deadlocks;
 mod error;
@@ -45,9 +47,12 @@ mod server_version;
 mod sight;
 mod statement_text;
 mod table_name;
-mod thresholds;
 pub mod wraparound;
 
+pub use checks::thresholds::{
+    BloatThresholds, CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
+    StatementThresholds, Thresholds, TransactionThresholds, VacuumThresholds,
+};
 pub use error::OpsError;
 pub use monitor::{Monitor, MonitorLimits, build};
 pub use neobank_db::pooler;
@@ -55,10 +60,6 @@ pub use section::{Cause, Reason, Section, Unreadable};
 pub use server_version::ServerVersion;
 pub use statement_text::without_secrets;
 pub use table_name::TableName;
-pub use thresholds::{
-    BloatThresholds, CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
-    StatementThresholds, Thresholds, TransactionThresholds, VacuumThresholds,
-};
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]

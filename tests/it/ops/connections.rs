@@ -76,7 +76,7 @@ async fn the_tightest_limit_counts(bank: TestBank) {
     let check = &checks.value().unwrap()[0];
     assert_eq!(
         check.status,
-        neobank_ops::health::Status::Warning,
+        neobank_ops::checks::Severity::Warning,
         "{check:?}"
     );
     assert!(check.current_value.contains(&database), "{check:?}");

@@ -150,7 +150,7 @@ async fn a_pool_without_samples_has_no_verdict(bank: TestBank) {
     let check = pool.check().await;
     assert_eq!(
         (check.verdict, check.status),
-        (Some(PoolVerdict::Unknown), Status::Unknown)
+        (Some(PoolVerdict::Unknown), Severity::Unknown)
     );
     let mut thresholds = Thresholds::default();
     thresholds.pool_health.samples_min = 0;
@@ -166,13 +166,13 @@ async fn a_pool_without_samples_has_no_verdict(bank: TestBank) {
 async fn a_pool_that_does_its_work_is_healthy(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
     pool.load(2, "SELECT 1", Duration::from_millis(1));
-    pool.expect(PoolVerdict::Healthy, Status::Ok).await;
+    pool.expect(PoolVerdict::Healthy, Severity::Ok).await;
 }
 
 async fn a_pool_whose_callers_wait_for_work_is_too_small(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
     pool.load(24, "SELECT pg_sleep(0.2)", Duration::ZERO);
-    pool.expect(PoolVerdict::TooSmall, Status::Critical).await;
+    pool.expect(PoolVerdict::TooSmall, Severity::Critical).await;
 }
 
 async fn a_pool_whose_sessions_wait_for_locks_has_contention(bank: TestBank) {
@@ -183,13 +183,13 @@ async fn a_pool_whose_sessions_wait_for_locks_has_contention(bank: TestBank) {
         "SELECT pg_advisory_xact_lock(7), pg_sleep(0.2)",
         Duration::ZERO,
     );
-    pool.expect(PoolVerdict::Contention, Status::Critical).await;
+    pool.expect(PoolVerdict::Contention, Severity::Critical).await;
 }
 
 async fn a_pool_whose_transactions_are_held_leaks(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
     pool.load(24, "SELECT 1", Duration::from_secs(20));
-    pool.expect(PoolVerdict::Leak, Status::Critical).await;
+    pool.expect(PoolVerdict::Leak, Severity::Critical).await;
 }
 
 async fn a_pool_that_is_hardly_used_is_too_large(bank: TestBank) {
@@ -209,7 +209,7 @@ async fn a_pool_that_is_hardly_used_is_too_large(bank: TestBank) {
     })
     .await;
     pool.sampler = Sampler::new(&pool.database);
-    pool.expect(PoolVerdict::TooLarge, Status::Warning).await;
+    pool.expect(PoolVerdict::TooLarge, Severity::Warning).await;
 }
 
 async fn the_servers_places_are_judged(bank: TestBank) {
@@ -238,8 +238,8 @@ async fn the_servers_places_are_judged(bank: TestBank) {
     assert_eq!(
         found,
         [
-            ("connection_utilization", Status::Warning),
-            ("idle_in_transaction", Status::Warning)
+            ("connection_utilization", Severity::Warning),
+            ("idle_in_transaction", Severity::Warning)
         ]
     );
     thresholds.transactions.idle_critical_seconds = 0;
@@ -249,7 +249,7 @@ async fn the_servers_places_are_judged(bank: TestBank) {
         .unwrap()
         .into_value()
         .unwrap();
-    assert_eq!(checks[1].status, Status::Critical);
+    assert_eq!(checks[1].status, Severity::Critical);
     let sql = "SELECT check_name, status, recommendation FROM pooling.check_pool_health(
                    p_usage_warning_percent => 1, p_usage_critical_percent => 100, p_idle_warning_seconds => 0, p_idle_critical_seconds => 0)
                WHERE verdict IS NULL ORDER BY check_name";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use neobank_db::DatabaseConfig;
 use neobank_ops::blocking::Class;
-use neobank_ops::health::Status;
+use neobank_ops::checks::Severity;
 use neobank_ops::{Cause, Monitor, MonitorLimits, OpsError, Section, TableName, Thresholds};
 
 use super::questions::{Subjects, questions};
@@ -95,7 +95,7 @@ async fn a_plain_role_gets_what_anybody_may_see(bank: TestBank) {
         .unwrap();
     assert_eq!(
         (&*health[1].check_name, health[1].status),
-        ("idle_in_transaction", Status::Unknown)
+        ("idle_in_transaction", Severity::Unknown)
     );
     let asker = Session::open(bank.url()).await;
     asker.run("SET ROLE neobank_read").await;

@@ -88,7 +88,7 @@ async fn well_known(monitor: &Monitor, url: &str) {
         assert_eq!(check.code, 0, "{subject}: {}", check.out);
     }
     let health = monitor.server_health(&Thresholds::default()).await.unwrap();
-    assert_eq!(health.value().unwrap()[1].status, Status::Ok);
+    assert_eq!(health.value().unwrap()[1].status, Severity::Ok);
 }
 
 async fn connections(monitor: &Monitor, observer: &Session) {
@@ -163,7 +163,7 @@ async fn blocking(monitor: &Monitor, observer: &Session, holder: i32) {
 async fn health(monitor: &Monitor, observer: &Session) {
     let checks = monitor.server_health(&Thresholds::default()).await.unwrap();
     let check = checks.into_value().unwrap().remove(1);
-    assert_eq!(check.status, Status::Unknown);
+    assert_eq!(check.status, Severity::Unknown);
     assert_eq!(check.current_value, "0, and 2 sessions are not tracked");
     let row = &observer
         .rows("SELECT status, current_value, recommendation FROM pooling.check_pool_health() WHERE check_name = 'idle_in_transaction'")

@@ -10,7 +10,7 @@ use super::customer;
 use super::views::AccountView;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Answer, Block, Mood, Table, cell, optional};
+use crate::output::{Block, Output, Style, Table, cell, optional};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
@@ -79,7 +79,7 @@ impl AccountCommand {
 pub(crate) async fn run(
     command: &AccountCommand,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let database = connection.open("account").await?;
     let name = command.name();
     let account = match command {
@@ -91,7 +91,7 @@ pub(crate) async fn run(
         AccountCommand::Close(named) => change(&database, named, Change::Close).await?,
     };
     let data = json!({ "account": AccountView::from(&account) });
-    Answer::new(name, data, vec![Block::Fields(fields(&account))])
+    Output::new(name, data, vec![Block::Fields(fields(&account))])
 }
 
 /// The account with this identifier, number, or source and identifier there, such as `old-bank/17`.
@@ -177,7 +177,7 @@ async fn open(on: &impl Executor, arguments: &OpenArguments) -> Result<Account, 
     Ok(accounts::open(on, &new).await?)
 }
 
-async fn list(name: &'static str, on: &impl Executor, owner: &str) -> Result<Answer, CommandError> {
+async fn list(name: &'static str, on: &impl Executor, owner: &str) -> Result<Output, CommandError> {
     let owner = customer::find(on, owner).await?.customer_id;
     let found = accounts::list_by_customer(on, owner).await?;
     let mut table = Table::new(
@@ -196,7 +196,7 @@ async fn list(name: &'static str, on: &impl Executor, owner: &str) -> Result<Ans
         table.row([
             cell(&account.account_number),
             cell(account.account_type),
-            cell(account.status).mood(mood(account.status)),
+            cell(account.status).style(style(account.status)),
             cell(account.current_balance),
             optional(account.available_balance),
             cell(account.last_entry_number),
@@ -204,7 +204,7 @@ async fn list(name: &'static str, on: &impl Executor, owner: &str) -> Result<Ans
         ]);
     }
     let views: Vec<_> = found.iter().map(AccountView::from).collect();
-    Answer::new(
+    Output::new(
         name,
         json!({ "accounts": views }),
         vec![Block::Table(table)],
@@ -217,7 +217,7 @@ fn fields(account: &Account) -> Vec<(&'static str, crate::output::Cell)> {
         ("number", cell(&account.account_number)),
         ("customer", optional(account.customer_id)),
         ("type", cell(account.account_type)),
-        ("status", cell(account.status).mood(mood(account.status))),
+        ("status", cell(account.status).style(style(account.status))),
         ("balance", cell(account.current_balance)),
         ("available", optional(account.available_balance)),
         ("held", cell(account.held_balance)),
@@ -230,10 +230,10 @@ fn fields(account: &Account) -> Vec<(&'static str, crate::output::Cell)> {
     ]
 }
 
-const fn mood(status: AccountStatus) -> Mood {
+const fn style(status: AccountStatus) -> Style {
     match status {
-        AccountStatus::Active => Mood::Good,
-        AccountStatus::Frozen | AccountStatus::Blocked => Mood::Warning,
-        _ => Mood::Plain,
+        AccountStatus::Active => Style::Good,
+        AccountStatus::Frozen | AccountStatus::Blocked => Style::Warning,
+        _ => Style::Plain,
     }
 }

@@ -6,16 +6,24 @@ use clap::Args;
 use neobank_db::{Database, DatabaseError, IsolationLevel, TransactionOptions};
 use neobank_domain::audit::{self, Violation};
 use neobank_migration::{CatalogueStatus, status_within};
+use neobank_ops::checks::{Metric, Threshold, Unit};
 use serde_json::{Value, json};
 
 use crate::arguments::CheckArguments;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::nagios::{Check, Measure, Range, Unit};
-use crate::output::{Answer, Block, Mood, Table, cell};
+use crate::nagios::Check;
+use crate::output::{Block, Output, Style, Table, cell};
 
 /// Every row is looked at in one statement, however many there are; the usual limit is for questions of a teller.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+static VIOLATIONS: Metric = Metric::new(
+    "violations",
+    Unit::Count,
+    "audit_violations",
+    "Violations of the ledger's invariants, and differences from the shipped schema.",
+);
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArguments {
@@ -23,7 +31,7 @@ pub(crate) struct AuditArguments {
     pub(crate) check: CheckArguments,
 }
 
-pub(crate) async fn run(connection: &Connection) -> Result<Answer, CommandError> {
+pub(crate) async fn run(connection: &Connection) -> Result<Output, CommandError> {
     let mut config = connection.config("audit")?;
     if std::env::var_os("DB_STATEMENT_TIMEOUT").is_none_or(|limit| limit.is_empty()) {
         config.statement_timeout = LIMIT;
@@ -37,18 +45,18 @@ pub(crate) async fn run(connection: &Connection) -> Result<Answer, CommandError>
     );
     for violation in &violations {
         table.row([
-            cell(&violation.check_name).mood(Mood::Bad),
+            cell(&violation.check_name).style(Style::Bad),
             cell(&violation.subject),
             cell(&violation.detail),
         ]);
     }
     let views: Vec<Value> = violations.iter().map(view).collect();
-    let answer = Answer::new(
+    let output = Output::new(
         "audit",
         json!({ "violations": views }),
         vec![Block::Table(table)],
     )?;
-    Ok(answer
+    Ok(output
         .failed_if(!violations.is_empty())
         .with_check(check(&violations)))
 }
@@ -106,7 +114,8 @@ fn check(violations: &[Violation]) -> Check {
             first.check_name, first.subject
         ),
     };
-    let measure = Measure::new("violations", f64::from(count), Unit::Count)
-        .limits(None, Some(Range::above(0.0)));
-    Check::new("audit", summary, vec![measure])
+    let measurement = VIOLATIONS
+        .of(f64::from(count))
+        .critical(Threshold::above(0.0));
+    Check::new("audit", summary, vec![measurement.into()])
 }

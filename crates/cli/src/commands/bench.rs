@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{Answer, Block};
+use crate::output::{Block, Output};
 
 pub(crate) async fn run(
     options: &Options,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let mut options = options.clone();
     // Only a server that was named is put under load, not one that the environment happens to name.
     options.server.url = connection.given_as_url()?;
@@ -44,7 +44,7 @@ const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// The server is a standby, or takes no writes for another reason.
 const READ_ONLY: &str = "25006";
 
-fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Answer, CommandError> {
+fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Output, CommandError> {
     let measured = measured.map_err(|error| match error {
         BenchError::Option { .. } => CommandError::usage(error.to_string()),
         BenchError::Config(error) => error.into(),
@@ -59,5 +59,5 @@ fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Ans
         error => CommandError::failed("bench", error),
     })?;
     let text = measured.to_string();
-    Answer::new("bench", measured, vec![Block::Text(text)])
+    Output::new("bench", measured, vec![Block::Text(text)])
 }

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use crate::arguments::Arguments;
 use crate::error::CommandError;
-use crate::output::Answer;
+use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArguments {
@@ -13,7 +13,7 @@ pub(crate) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &CompletionsArguments) -> Result<Answer, CommandError> {
+pub(crate) fn run(arguments: &CompletionsArguments) -> Result<Output, CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(
         arguments.shell,
@@ -23,5 +23,5 @@ pub(crate) fn run(arguments: &CompletionsArguments) -> Result<Answer, CommandErr
     );
     let script =
         String::from_utf8(script).map_err(|error| CommandError::failed("completions", error))?;
-    Ok(Answer::script("completions", script))
+    Ok(Output::script("completions", script))
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::views::CustomerView;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Answer, Block, Mood, Table, cell, optional};
+use crate::output::{Block, Output, Style, Table, cell, optional};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CustomerCommand {
@@ -126,7 +126,7 @@ impl CustomerCommand {
 pub(crate) async fn run(
     command: &CustomerCommand,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let database = connection.open("customer").await?;
     let name = command.name();
     match command {
@@ -177,7 +177,7 @@ async fn page(
     name: &'static str,
     on: &impl Executor,
     arguments: &FindArguments,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let after = arguments
         .after
         .as_deref()
@@ -214,7 +214,7 @@ async fn page(
             optional(customer.email.as_ref()),
             optional(customer.phone_primary.as_ref()),
             cell(customer.customer_type),
-            cell(customer.status).mood(mood(customer.status)),
+            cell(customer.status).style(style(customer.status)),
             cell(customer.kyc_status),
             cell(customer.customer_id),
         ]);
@@ -224,10 +224,10 @@ async fn page(
         blocks.push(Block::Note(format!("there are more: --after {next}")));
     }
     let views: Vec<_> = page.customers.iter().map(CustomerView::from).collect();
-    Answer::new(name, json!({ "customers": views, "next": next }), blocks)
+    Output::new(name, json!({ "customers": views, "next": next }), blocks)
 }
 
-fn one(name: &'static str, customer: &Customer) -> Result<Answer, CommandError> {
+fn one(name: &'static str, customer: &Customer) -> Result<Output, CommandError> {
     let fields = vec![
         ("identifier", cell(customer.customer_id)),
         ("number", cell(&customer.customer_number)),
@@ -240,24 +240,27 @@ fn one(name: &'static str, customer: &Customer) -> Result<Answer, CommandError> 
         ("second phone", optional(customer.phone_secondary.as_ref())),
         ("born", optional(customer.date_of_birth)),
         ("type", cell(customer.customer_type)),
-        ("status", cell(customer.status).mood(mood(customer.status))),
+        (
+            "status",
+            cell(customer.status).style(style(customer.status)),
+        ),
         ("KYC", cell(customer.kyc_status)),
         ("created", cell(customer.created_at)),
         ("updated", cell(customer.updated_at)),
     ];
     let view = CustomerView::from(customer);
-    Answer::new(
+    Output::new(
         name,
         json!({ "customer": view }),
         vec![Block::Fields(fields)],
     )
 }
 
-const fn mood(status: CustomerStatus) -> Mood {
+const fn style(status: CustomerStatus) -> Style {
     match status {
-        CustomerStatus::Active => Mood::Good,
-        CustomerStatus::Suspended => Mood::Bad,
-        _ => Mood::Warning,
+        CustomerStatus::Active => Style::Good,
+        CustomerStatus::Suspended => Style::Bad,
+        _ => Style::Warning,
     }
 }
 

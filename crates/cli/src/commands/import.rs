@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Answer, Block, Mood, Table, cell};
+use crate::output::{Block, Output, Style, Table, cell};
 
 /// The role that an import acts as, where DB_ROLE names no other one.
 const ROLE: &str = "neobank_import";
@@ -55,7 +55,7 @@ pub(crate) async fn run(
     arguments: &ImportArguments,
     connection: &Connection,
     wants_json: bool,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let history = match read(arguments)? {
         Ok(history) => history,
         Err(problems) if arguments.check => return checked(&[], &problems),
@@ -144,16 +144,16 @@ fn wrong_lines(problems: &[ImportError]) -> CommandError {
 }
 
 /// The answer of `--check`.
-fn checked(warnings: &[String], problems: &[ImportError]) -> Result<Answer, CommandError> {
+fn checked(warnings: &[String], problems: &[ImportError]) -> Result<Output, CommandError> {
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let data = json!({ "warnings": warnings, "problems": problems });
     let mut table = Table::new(&["Wrong"], "the files can be imported");
     for problem in &problems {
-        table.row([cell(problem).mood(Mood::Bad)]);
+        table.row([cell(problem).style(Style::Bad)]);
     }
     let mut blocks = notes(warnings);
     blocks.push(Block::Table(table));
-    Ok(Answer::new("import", data, blocks)?.failed_if(!problems.is_empty()))
+    Ok(Output::new("import", data, blocks)?.failed_if(!problems.is_empty()))
 }
 
 fn answer(
@@ -161,7 +161,7 @@ fn answer(
     report: ImportReport,
     numbers: &Numbers,
     comparison: &import::Comparison,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let data = json!({
         "warnings": history.warnings,
         "customers_created": report.customers,
@@ -187,7 +187,7 @@ fn answer(
         ("imported before", cell(report.replayed)),
         (
             "balances",
-            balances.mood(if is_equal { Mood::Good } else { Mood::Bad }),
+            balances.style(if is_equal { Style::Good } else { Style::Bad }),
         ),
     ]));
     if let (Some(first), Some(last)) = (numbers.accounts.first(), numbers.accounts.last()) {
@@ -197,7 +197,7 @@ fn answer(
         );
         blocks.push(Block::Note(note));
     }
-    Ok(Answer::new("import", data, blocks)?.failed_if(!is_equal))
+    Ok(Output::new("import", data, blocks)?.failed_if(!is_equal))
 }
 
 fn notes(warnings: &[String]) -> Vec<Block> {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::arguments::Arguments;
 use crate::error::CommandError;
-use crate::output::{Answer, Block};
+use crate::output::{Block, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArguments {
@@ -18,7 +18,7 @@ pub(crate) struct ManArguments {
     folder: PathBuf,
 }
 
-pub(crate) fn run(arguments: &ManArguments) -> Result<Answer, CommandError> {
+pub(crate) fn run(arguments: &ManArguments) -> Result<Output, CommandError> {
     let folder = arguments.folder.as_path();
     let failed = |error: std::io::Error| {
         CommandError::failed("file", format!("{}: {error}", folder.display()))
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &ManArguments) -> Result<Answer, CommandError> {
     write(&command, "neobank", folder, &mut pages).map_err(failed)?;
     pages.sort();
     let note = format!("{} pages in {}", pages.len(), folder.display());
-    Answer::new("man", json!({ "pages": pages }), vec![Block::Note(note)])
+    Output::new("man", json!({ "pages": pages }), vec![Block::Note(note)])
 }
 
 /// The page of a command, and those of the commands below it.

@@ -8,13 +8,14 @@ use neobank_migration::{
     CatalogueStatus, Change, Confirmation, Destruction, Difference, PlannedStep, Report, Rollout,
     RolloutOptions, Status, Verdict,
 };
+use neobank_ops::checks::{Metric, Threshold, Unit};
 use serde_json::{Value, json};
 
 use crate::arguments::CheckArguments;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::nagios::{Check, Measure, Range, Unit};
-use crate::output::{Answer, Block, Mood, Table, cell};
+use crate::nagios::Check;
+use crate::output::{Block, Output, Style, Table, cell};
 
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArguments {
@@ -83,7 +84,7 @@ impl MigrateArguments {
 pub(crate) async fn run(
     arguments: &MigrateArguments,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let options = RolloutOptions {
         lock_timeout: Duration::from_millis(arguments.lock_timeout.max(1)),
         statement_timeout: arguments.statement_timeout.map(Duration::from_millis),
@@ -158,7 +159,7 @@ fn report(
     done: &str,
     report: &Report,
     warnings: &[String],
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let data = json!({
         "migrations": report.migrations,
         "objects_applied": report.objects,
@@ -168,10 +169,10 @@ fn report(
     let notes = warnings.iter().map(|warning| format!("warning: {warning}"));
     let blocks =
         std::iter::once(Block::Text(report.lines(done).join("\n"))).chain(notes.map(Block::Note));
-    Answer::new(name, data, blocks.collect())
+    Output::new(name, data, blocks.collect())
 }
 
-fn plan(name: &'static str, steps: &[PlannedStep]) -> Result<Answer, CommandError> {
+fn plan(name: &'static str, steps: &[PlannedStep]) -> Result<Output, CommandError> {
     let views: Vec<Value> = steps
         .iter()
         .map(|step| json!({ "title": step.title, "sql": step.sql }))
@@ -182,10 +183,10 @@ fn plan(name: &'static str, steps: &[PlannedStep]) -> Result<Answer, CommandErro
         let text = |step: &PlannedStep| format!("-- {}\n{}", step.title, step.sql.trim_end());
         steps.iter().map(text).map(Block::Text).collect()
     };
-    Answer::new(name, json!({ "steps": views }), blocks)
+    Output::new(name, json!({ "steps": views }), blocks)
 }
 
-fn status(name: &'static str, status: &Status) -> Result<Answer, CommandError> {
+fn status(name: &'static str, status: &Status) -> Result<Output, CommandError> {
     let mut table = Table::new(&["Migration or object", "State"], "nothing is known");
     let mut states = Vec::new();
     let migrations = status
@@ -197,13 +198,13 @@ fn status(name: &'static str, status: &Status) -> Result<Answer, CommandError> {
         .iter()
         .map(|one| ("object", one.name.as_str(), one.state.to_string()));
     for (kind, name, state) in migrations.chain(objects) {
-        let mood = match state.as_str() {
-            "applied" | "current" => Mood::Good,
-            "pending" => Mood::Warning,
-            _ => Mood::Bad,
+        let style = match state.as_str() {
+            "applied" | "current" => Style::Good,
+            "pending" => Style::Warning,
+            _ => Style::Bad,
         };
         states.push(json!({ "kind": kind, "name": name, "state": state }));
-        table.row([cell(name), cell(state).mood(mood)]);
+        table.row([cell(name), cell(state).style(style)]);
     }
     let problems = status.problems();
     let verdict = match status.verdict() {
@@ -238,7 +239,7 @@ fn status(name: &'static str, status: &Status) -> Result<Answer, CommandError> {
         "violations": status.violations().map(difference_view).collect::<Vec<_>>(),
         "notes": status.notes().map(difference_view).collect::<Vec<_>>(),
     });
-    Ok(Answer::new(name, data, blocks)?
+    Ok(Output::new(name, data, blocks)?
         .failed_if(status.verdict() != Verdict::Current)
         .with_check(check(status)))
 }
@@ -262,6 +263,19 @@ fn difference_view(difference: &Difference) -> Value {
     })
 }
 
+static PENDING: Metric = Metric::new(
+    "pending",
+    Unit::Count,
+    "migrations_pending",
+    "Migrations and objects that were not applied.",
+);
+static PROBLEMS: Metric = Metric::new(
+    "problems",
+    Unit::Count,
+    "migration_problems",
+    "Differences from the shipped schema, and other problems of it.",
+);
+
 /// Something pending warns; something wrong is critical.
 fn check(status: &Status) -> Check {
     let mut problems = status.problems();
@@ -278,9 +292,14 @@ fn check(status: &Status) -> Check {
         (None, pending) => format!("{pending} migrations or objects are pending"),
     };
     let measures = vec![
-        Measure::new("pending", count(pending), Unit::Count).limits(Some(Range::above(0.0)), None),
-        Measure::new("problems", count(problems.len()), Unit::Count)
-            .limits(None, Some(Range::above(0.0))),
+        PENDING
+            .of(count(pending))
+            .warning(Threshold::above(0.0))
+            .into(),
+        PROBLEMS
+            .of(count(problems.len()))
+            .critical(Threshold::above(0.0))
+            .into(),
     ];
     Check::new("migrate status", summary, measures)
 }

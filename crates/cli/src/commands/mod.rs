@@ -1,4 +1,4 @@
-//! A file for each command: its arguments, and its answer.
+//! A file for each command: its arguments, and its output.
 
 pub(crate) mod account;
 mod amount;
@@ -18,7 +18,7 @@ mod views;
 use crate::arguments::Command;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::Answer;
+use crate::output::Output;
 use crate::top::{self, TopError, TopOptions};
 
 /// Does what a command asks for.
@@ -26,7 +26,7 @@ pub(crate) async fn run(
     command: &Command,
     connection: &Connection,
     wants_json: bool,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     match command {
         Command::Customer(command) => customer::run(command, connection).await,
         Command::Account(command) => account::run(command, connection).await,
@@ -51,7 +51,7 @@ async fn live(
     options: &TopOptions,
     connection: &Connection,
     wants_json: bool,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     if wants_json && !options.once {
         return Err(CommandError::usage(
             "a live view is no JSON: --json needs --once",
@@ -60,12 +60,12 @@ async fn live(
     let config = connection.config("top")?;
     if options.once {
         let once = top::once(options, config).await?;
-        let mut answer = Answer::script("top", once.text);
-        answer.data = Answer::new("top", once.sample, Vec::new())?.data;
-        return Ok(answer);
+        let mut output = Output::script("top", once.text);
+        output.data = Output::new("top", once.sample, Vec::new())?.data;
+        return Ok(output);
     }
     match top::run(options.clone(), config).await {
-        Ok(()) => Ok(Answer::script("top", String::new())),
+        Ok(()) => Ok(Output::script("top", String::new())),
         Err(TopError::Ops(error)) => Err(error.into()),
         Err(TopError::NoTerminal) => Err(CommandError::usage(TopError::NoTerminal.to_string())),
         Err(error) => Err(CommandError::failed("terminal", error)),

@@ -11,7 +11,7 @@ use super::ops::MonitoringArguments;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::metrics::{self, Source};
-use crate::output::{Answer, Block};
+use crate::output::{Block, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeMetricsArguments {
@@ -31,7 +31,7 @@ pub(crate) struct ServeMetricsArguments {
 pub(crate) async fn run(
     arguments: &ServeMetricsArguments,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let listen = arguments.listen.as_str();
     let source = Source::new(
         connection.config("metrics")?,
@@ -45,7 +45,7 @@ pub(crate) async fn run(
     let bound = listener.local_addr().map_err(failed)?;
     metrics::announce(bound);
     metrics::serve(listener, source).await.map_err(failed)?;
-    Answer::new(
+    Output::new(
         "serve-metrics",
         json!({ "listened_on": bound.to_string() }),
         vec![Block::Note("stopped".to_owned())],

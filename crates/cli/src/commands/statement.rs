@@ -13,7 +13,7 @@ use super::account;
 use super::views::{EntryView, MoneyView};
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Answer, Block, Mood, Table, cell};
+use crate::output::{Block, Output, Style, Table, cell};
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("range").required(true).args(["day", "month", "from"]))]
@@ -92,7 +92,7 @@ enum Zone {
 pub(crate) async fn run(
     arguments: &StatementArguments,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let after = arguments
         .after
         .as_deref()
@@ -125,7 +125,7 @@ async fn csv_of_all(
     on: &impl Executor,
     account: &Account,
     request: StatementRequest,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let mut request = request.with_limit(StatementRequest::LIMIT_MAX);
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |error: csv::Error| CommandError::failed("csv", error);
@@ -165,7 +165,7 @@ async fn csv_of_all(
         .into_inner()
         .map_err(|error| CommandError::failed("csv", error))?;
     let text = String::from_utf8(bytes).map_err(|error| CommandError::failed("csv", error))?;
-    Ok(Answer::script("statement", text))
+    Ok(Output::script("statement", text))
 }
 
 fn answer(
@@ -174,7 +174,7 @@ fn answer(
     (first, last): (NaiveDate, NaiveDate),
     request: &StatementRequest,
     zone: &str,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let next = page.next.map(|cursor| cursor.to_string());
     let entries: Vec<_> = page.entries.iter().map(EntryView::from).collect();
     let data = json!({
@@ -206,7 +206,7 @@ fn answer(
     if let Some(next) = &next {
         blocks.push(Block::Note(format!("there are more: --after {next}")));
     }
-    Answer::new("statement", data, blocks)
+    Output::new("statement", data, blocks)
 }
 
 fn table(page: &StatementPage) -> Table {
@@ -223,17 +223,17 @@ fn table(page: &StatementPage) -> Table {
     );
     for entry in &page.entries {
         let movement = entry.movement();
-        let mood = if movement.is_positive() {
-            Mood::Plain
+        let style = if movement.is_positive() {
+            Style::Plain
         } else {
-            Mood::Bad
+            Style::Bad
         };
         table.row([
             cell(entry.local_time.format("%Y-%m-%d %H:%M:%S %:z")),
             cell(entry.entry_number),
             cell(entry.reference_number()),
             cell(&entry.description),
-            cell(movement).mood(mood),
+            cell(movement).style(style),
             cell(entry.running_balance),
         ]);
     }

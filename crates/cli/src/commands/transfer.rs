@@ -13,7 +13,7 @@ use super::amount::Amount;
 use super::views::ReceiptView;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Answer, Block, Mood, cell};
+use crate::output::{Block, Output, Style, cell};
 
 #[derive(Debug, Args)]
 pub(crate) struct TransferArguments {
@@ -52,7 +52,7 @@ struct Movement {
 pub(crate) async fn transfer(
     arguments: &TransferArguments,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let movement = &arguments.movement;
     let amount = movement.amount.money()?;
     let database = connection.open("transfer").await?;
@@ -68,14 +68,14 @@ pub(crate) async fn transfer(
 pub(crate) async fn deposit(
     arguments: &PostingArguments,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     post("deposit", arguments, connection, PostingRequest::deposit).await
 }
 
 pub(crate) async fn withdraw(
     arguments: &PostingArguments,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     post(
         "withdraw",
         arguments,
@@ -90,7 +90,7 @@ async fn post(
     arguments: &PostingArguments,
     connection: &Connection,
     request: impl FnOnce(AccountId, neobank_domain::Money) -> PostingRequest,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let movement = &arguments.movement;
     let amount = movement.amount.money()?;
     let database = connection.open(name).await?;
@@ -108,7 +108,7 @@ async fn submit(
     request: Request,
     key: &str,
     accounts: &[Account],
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let ledger = Ledger::new(database.clone());
     let outcome = match ledger.submit_all(&[request]).await {
         Ok(outcomes) => outcomes.into_iter().next(),
@@ -144,11 +144,11 @@ fn receipt_answer(
     outcome: &'static str,
     key: &str,
     numbers: &Numbers,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let shown = match outcome {
-        "posted" => cell("posted").mood(Mood::Good),
+        "posted" => cell("posted").style(Style::Good),
         _ => cell("replayed: this key moved the money before, and it did not move again")
-            .mood(Mood::Warning),
+            .style(Style::Warning),
     };
     let fields = vec![
         ("outcome", shown),
@@ -169,7 +169,7 @@ fn receipt_answer(
     ] {
         data["receipt"][side]["account_number"] = numbers.number(account).into();
     }
-    Answer::new(name, data, vec![Block::Fields(fields)])
+    Output::new(name, data, vec![Block::Fields(fields)])
 }
 
 /// The numbers of both sides of a receipt.

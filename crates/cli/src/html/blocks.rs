@@ -1,8 +1,8 @@
-//! The blocks of an answer as HTML.
+//! The blocks of an output as HTML.
 
 use maud::{Markup, html};
 
-use crate::output::{Block, Cell, Column, Mood, Table, printable};
+use crate::output::{Block, Cell, Column, Style, Table, printable};
 
 pub(super) fn block(block: &Block) -> Markup {
     match block {
@@ -46,10 +46,10 @@ fn rows(table: &Table) -> Markup {
 }
 
 const fn class(cell: &Cell) -> &'static str {
-    match cell.mood {
-        Mood::Plain => "plain",
-        Mood::Good => "good",
-        Mood::Warning => "warning",
-        Mood::Bad => "bad",
+    match cell.style {
+        Style::Plain => "plain",
+        Style::Good => "good",
+        Style::Warning => "warning",
+        Style::Bad => "bad",
     }
 }

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use crate::commands::ops::{Bar, Chart};
-use crate::output::{Mood, printable};
+use crate::output::{Style, printable};
 
 /// Rows of a label, a bar and a figure. The texts are the page's own, so that they keep its size on a narrow screen.
 pub(super) fn chart(chart: &Chart) -> Markup {
@@ -22,11 +22,11 @@ pub(super) fn chart(chart: &Chart) -> Markup {
 fn row(bar: &Bar, end: f64, unit: &str) -> Markup {
     let length = share(bar.value, end) * 100.0;
     // A word beside the colour.
-    let (class, word) = match bar.mood {
-        Mood::Plain => ("bar", ""),
-        Mood::Good => ("bar good", ""),
-        Mood::Warning => ("bar warning", "warning"),
-        Mood::Bad => ("bar bad", "critical"),
+    let (class, word) = match bar.style {
+        Style::Plain => ("bar", ""),
+        Style::Good => ("bar good", ""),
+        Style::Warning => ("bar warning", "warning"),
+        Style::Bad => ("bar bad", "critical"),
     };
     let figure = if bar.value.is_finite() {
         format!("{} {unit} {word}", (bar.value * 10.0).round() / 10.0)

@@ -6,12 +6,12 @@ mod style;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{DOCTYPE, Markup, html};
+use neobank_ops::checks::Severity;
 
-use crate::commands::ops::Part;
-use crate::nagios::Severity;
+use crate::commands::ops::SubjectView;
 use crate::output::{Block, printable};
 
-/// What the page is about.
+/// The database that the page is about.
 #[derive(Clone, Debug)]
 pub(crate) struct About {
     pub(crate) database: String,
@@ -20,8 +20,8 @@ pub(crate) struct About {
     pub(crate) generated_at: DateTime<Utc>,
 }
 
-/// The page. Whatever comes from the database is escaped, and the page may load nothing, so that it cannot do anything.
-pub(crate) fn page(about: &About, parts: &[Part]) -> String {
+/// The page. Every text of the database is escaped, and the page may load nothing, so that it cannot do anything.
+pub(crate) fn page(about: &About, views: &[SubjectView]) -> String {
     let title = format!("NeoBank: {}", printable(&about.database));
     html! {
         (DOCTYPE)
@@ -42,14 +42,14 @@ pub(crate) fn page(about: &About, parts: &[Part]) -> String {
                         time { (about.generated_at.to_rfc3339_opts(SecondsFormat::Secs, true)) }
                     }
                     nav aria-label="Sections" {
-                        @for part in parts {
-                            a href=(format!("#{}", part.name)) { (badge(part)) " " (part.title) }
+                        @for view in views {
+                            a href=(format!("#{}", view.subject.name())) { (badge(view)) " " (view.subject.title()) }
                         }
                     }
                 }
                 main {
-                    (verdict(parts))
-                    @for part in parts { (section(part)) }
+                    (attention(views))
+                    @for view in views { (section(view)) }
                 }
             }
         }
@@ -58,10 +58,10 @@ pub(crate) fn page(about: &About, parts: &[Part]) -> String {
 }
 
 /// What needs attention, the worst first, before anything has to be read.
-fn verdict(parts: &[Part]) -> Markup {
+fn attention(views: &[SubjectView]) -> Markup {
     let of = |severity| {
-        let with = move |part: &&Part| part.check.severity() == severity;
-        parts.iter().filter(with)
+        let with = move |view: &&SubjectView| view.verdict.severity == severity;
+        views.iter().filter(with)
     };
     let urgent: Vec<_> = of(Severity::Critical)
         .chain(of(Severity::Warning))
@@ -71,12 +71,12 @@ fn verdict(parts: &[Part]) -> Markup {
         section id="attention" {
             h2 { "What needs attention" }
             @if urgent.is_empty() { p { "Nothing." } }
-            @for part in urgent {
+            @for view in urgent {
                 p {
-                    (badge(part)) " " a href=(format!("#{}", part.name)) { (part.title) } ": "
-                    @match &part.check.unknown {
-                        Some(reason) if part.check.severity() == Severity::Unknown => (printable(reason)),
-                        _ => (printable(&part.check.summary)),
+                    (badge(view)) " " a href=(format!("#{}", view.subject.name())) { (view.subject.title()) } ": "
+                    @match view.unknown() {
+                        Some(reason) if view.verdict.severity == Severity::Unknown => (printable(&reason)),
+                        _ => (printable(&view.verdict.message)),
                     }
                 }
             }
@@ -84,25 +84,25 @@ fn verdict(parts: &[Part]) -> Markup {
     }
 }
 
-fn section(part: &Part) -> Markup {
+fn section(view: &SubjectView) -> Markup {
     html! {
-        section id=(part.name) {
-            h2 { (part.title) " " (badge(part)) }
+        section id=(view.subject.name()) {
+            h2 { (view.subject.title()) " " (badge(view)) }
             // A note in front says the same in other words.
-            @if part.is_available() && !matches!(part.blocks.first(), Some(Block::Note(_))) {
-                p { (printable(&part.check.summary)) }
+            @if view.unknown().is_none() && !matches!(view.blocks.first(), Some(Block::Note(_))) {
+                p { (printable(&view.verdict.message)) }
             }
-            @if !part.charts.is_empty() {
-                div class="charts" { @for chart in &part.charts { (chart::chart(chart)) } }
+            @if !view.charts.is_empty() {
+                div class="charts" { @for chart in &view.charts { (chart::chart(chart)) } }
             }
-            @for block in &part.blocks { (blocks::block(block)) }
+            @for block in &view.blocks { (blocks::block(block)) }
         }
     }
 }
 
-/// A word, so that nobody has to see its colour.
-fn badge(part: &Part) -> Markup {
-    let (class, word) = match part.check.severity() {
+/// A word beside the colour, for readers who do not see colours.
+fn badge(view: &SubjectView) -> Markup {
+    let (class, word) = match view.verdict.severity {
         Severity::Ok => ("good", "ok"),
         Severity::Warning => ("warning", "warning"),
         Severity::Critical => ("bad", "critical"),
@@ -113,22 +113,35 @@ fn badge(part: &Part) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use neobank_ops::checks::{
+        Gap, Metric, SectionVerdict, Severity, Subject, Threshold, Unit, Verdict,
+    };
     use neobank_ops::{Cause, Section};
 
     use super::*;
     use crate::commands::ops::{Bar, Chart};
-    use crate::nagios::{Check, Measure, Range, Unit};
-    use crate::output::{Mood, Table, cell};
+    use crate::output::{Style, Table, cell};
 
     const HOSTILE: &str = "</td><script>alert(1)</script>\" onload='x' & \u{202e}";
 
-    fn hostile_part() -> Part {
+    static WAITS: Metric = Metric::new("waits", Unit::Count, "waits", "Waits.");
+
+    /// A subject of one section.
+    fn verdict(subject: Subject, message: &str, value: f64) -> Verdict {
+        let measurement = WAITS
+            .of(value)
+            .warning(Threshold::above(1.0))
+            .critical(Threshold::above(2.0));
+        let (name, title) = (subject.name(), subject.title());
+        let section = SectionVerdict::new(name, title, message, vec![measurement]);
+        Verdict::new(subject, vec![section])
+    }
+
+    fn hostile_view() -> SubjectView {
         let mut table = Table::new(&["Name", ">Amount"], "none");
-        table.row([cell(HOSTILE), cell("1").mood(Mood::Bad)]);
-        Part {
-            is_absent: false,
-            name: "locks",
-            title: "Locks",
+        table.row([cell(HOSTILE), cell("1").style(Style::Bad)]);
+        SubjectView {
+            subject: Subject::Locks,
             data: serde_json::Value::Null,
             blocks: vec![
                 Block::Table(table),
@@ -145,21 +158,21 @@ mod tests {
                     Bar {
                         label: HOSTILE.to_owned(),
                         value: 3.0,
-                        mood: Mood::Warning,
+                        style: Style::Warning,
                     },
                     Bar {
                         label: "none".to_owned(),
                         value: f64::NAN,
-                        mood: Mood::Plain,
+                        style: Style::Plain,
                     },
                     Bar {
                         label: "far".to_owned(),
                         value: f64::INFINITY,
-                        mood: Mood::Plain,
+                        style: Style::Plain,
                     },
                 ],
             }],
-            check: Check::new("locks", HOSTILE, Vec::new()),
+            verdict: verdict(Subject::Locks, HOSTILE, 0.0),
         }
     }
 
@@ -173,37 +186,37 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_attention_is_told_first() {
-        let with = |name: &'static str, title: &'static str, value: f64| {
-            let mut part = hostile_part();
-            (part.name, part.title) = (name, title);
-            let limit = |text: &str| text.parse::<Range>().ok();
-            let measure = Measure::new("waits", value, Unit::Count).limits(limit("1"), limit("2"));
-            part.check = Check::new(name, "the summary", vec![measure]);
-            part
+    fn what_needs_attention_is_listed_first_and_the_worst_before_the_others() {
+        let with = |subject: Subject, value: f64| SubjectView {
+            subject,
+            verdict: verdict(subject, "the message", value),
+            ..hostile_view()
         };
-        let mut dark = with("dark", "Dark", 0.0);
-        dark.check.unknown = Some("nobody may look".to_owned());
-        let parts = [
+        let section = SectionVerdict::new("cache", "Cache", "the message", Vec::new());
+        let gap = Gap::untracked(7);
+        let mut dark = with(Subject::Cache, 0.0);
+        dark.verdict = Verdict::new(Subject::Cache, vec![section.with_gap(gap)]);
+        let views = [
             dark,
-            with("calm", "Calm", 0.0),
-            with("warm", "Warm", 1.5),
-            with("hot", "Hot", 5.0),
+            with(Subject::Idle, 0.0),
+            with(Subject::Indexes, 1.5),
+            with(Subject::Locks, 5.0),
         ];
-        let page = page(&about(), &parts);
+        assert_eq!(views[0].verdict.severity, Severity::Unknown);
+        let page = page(&about(), &views);
         let start = page.find("What needs attention").unwrap();
-        let told = page[start..].split("</section>").next().unwrap();
-        let (hot, warm) = (told.find("#hot").unwrap(), told.find("#warm").unwrap());
-        let dark = told.find("nobody may look").unwrap();
+        let listed = page[start..].split("</section>").next().unwrap();
+        let place = |text: &str| listed.find(text).unwrap();
         assert!(
-            hot < warm && warm < dark && !told.contains("#calm"),
-            "{told}"
+            place("#locks") < place("#indexes") && place("#indexes") < place("what 7 sessions do"),
+            "{listed}"
         );
+        assert!(!listed.contains("#idle"), "{listed}");
     }
 
     #[test]
-    fn whatever_comes_from_the_database_is_text() {
-        let page = page(&about(), &[hostile_part()]);
+    fn texts_of_the_database_stay_texts() {
+        let page = page(&about(), &[hostile_view()]);
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains("onload='x' & "), "{page}");
         assert!(!page.contains('\u{202e}'), "{page}");
@@ -212,8 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_comes_from_elsewhere() {
-        let page = page(&about(), &[hostile_part()]);
+    fn the_page_loads_nothing() {
+        let page = page(&about(), &[hostile_view()]);
         for outside in ["http://", "https://", "src=", "url(", "@import", "<link"] {
             assert!(!page.contains(outside), "{outside}: {page}");
         }
@@ -221,13 +234,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_says_why() {
+    fn a_section_that_is_not_available_says_why() {
         let section = Section::<Vec<u8>>::not_available(
             Cause::InsufficientPrivilege,
             "permission denied for <view>",
         );
-        let part = Part::of("bloat", "Bloat", &section, |_| unreachable!());
-        let page = page(&about(), &[part]);
+        let reason = section.reason().unwrap().clone();
+        let section = SectionVerdict::not_available("cache", "Buffer cache", reason.clone());
+        let view = SubjectView {
+            blocks: vec![Block::Note(format!("n/a: {reason}"))],
+            verdict: Verdict::new(Subject::Cache, vec![section]),
+            ..hostile_view()
+        };
+        let page = page(&about(), &[view]);
         assert!(
             page.contains("n/a: permission denied for &lt;view&gt;"),
             "{page}"

@@ -1,9 +1,10 @@
-//! Parts as metrics, in the text format of OpenMetrics, which Prometheus reads.
+//! Subjects as metrics, in the text format of OpenMetrics, which Prometheus reads.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use neobank_ops::checks::Subject;
 use neobank_ops::live::{CountersRow, PoolSampleRow};
 use neobank_ops::replication::ReplicationRow;
 use prometheus_client::encoding::text::encode;
@@ -12,9 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::describe::describe;
-use crate::commands::ops::Part;
-use crate::nagios::Severity;
+use crate::commands::ops::SubjectView;
 
 type Labels = Vec<(&'static str, String)>;
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -52,7 +51,7 @@ impl Format {
         }
     }
 
-    /// Its name in an answer.
+    /// Its name in a response.
     pub(super) const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -95,7 +94,7 @@ pub(super) struct Scrapes {
     pub(super) failed: Counter,
 }
 
-/// What the database answered.
+/// The figures of one scrape.
 #[derive(Clone, Debug)]
 pub(super) struct Gathered {
     pub(super) server_version: String,
@@ -105,11 +104,11 @@ pub(super) struct Gathered {
     pub(super) replication: Vec<ReplicationRow>,
     /// The newest sample of each pool.
     pub(super) pools: Vec<PoolSampleRow>,
-    pub(super) parts: Vec<Part>,
+    pub(super) subjects: Vec<SubjectView>,
 }
 
-/// The text of one scrape. Without an answer, the database could not be asked: `neobank_up` is 0 and the rest is missing,
-/// so that no old figure is taken for a new one.
+/// The text of one scrape. Without figures, the database could not be asked: `neobank_up` is 0 and the rest is missing, so
+/// that no old figure is taken for a new one.
 pub(super) fn text(
     gathered: Option<&Gathered>,
     scrapes: &Scrapes,
@@ -142,14 +141,14 @@ pub(super) fn text(
         [(version, 1.0)],
     );
     if let Some(gathered) = gathered {
-        answered(&mut registry, gathered);
+        register_gathered(&mut registry, gathered);
     }
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
 }
 
-fn answered(registry: &mut Registry, gathered: &Gathered) {
+fn register_gathered(registry: &mut Registry, gathered: &Gathered) {
     let version = vec![("version", gathered.server_version.clone())];
     labelled(
         registry,
@@ -164,21 +163,22 @@ fn answered(registry: &mut Registry, gathered: &Gathered) {
         registry,
         "sessions",
         "Sessions by database, application and state",
-        sessions(&gathered.parts),
+        sessions(&gathered.subjects),
     );
     replicate(registry, &gathered.replication);
     pool(registry, &gathered.pools);
-    states(registry, &gathered.parts);
-    for part in &gathered.parts {
-        for measure in &part.check.measures {
-            let figure = describe(part.name, part.title, measure);
-            register(
-                registry,
-                &figure.name,
-                figure.help.trim_end_matches('.'),
-                figure.value,
-            );
-        }
+    states(registry, &gathered.subjects);
+    for measurement in gathered
+        .subjects
+        .iter()
+        .flat_map(|view| view.verdict.measurements())
+    {
+        register(
+            registry,
+            measurement.metric.exported_name,
+            measurement.metric.description.trim_end_matches('.'),
+            measurement.value_in_base_units(),
+        );
     }
 }
 
@@ -320,12 +320,12 @@ const APPLICATIONS_MAX: usize = 50;
 const LABEL_MAX: usize = 63;
 
 /// Sessions by database, application and state, the largest applications first.
-fn sessions(parts: &[Part]) -> Vec<(Labels, f64)> {
+fn sessions(subjects: &[SubjectView]) -> Vec<(Labels, f64)> {
     const STATES: [&str; 5] = ["active", "idle", "idle_in_transaction", "aborted", "other"];
-    let rows = parts
+    let rows = subjects
         .iter()
-        .find(|part| part.name == "connections")
-        .and_then(|part| part.data.pointer("/analysis/value")?.as_array());
+        .find(|view| view.subject == Subject::Connections)
+        .and_then(|view| view.data.pointer("/analysis/value")?.as_array());
     let mut sums = BTreeMap::<(String, String), [u32; STATES.len()]>::new();
     for row in rows.into_iter().flatten() {
         let text = |name: &str| {
@@ -368,30 +368,24 @@ fn sessions(parts: &[Part]) -> Vec<(Labels, f64)> {
     shown.into_iter().flat_map(of_state).collect()
 }
 
-fn states(registry: &mut Registry, parts: &[Part]) {
-    let section = |part: &Part| vec![("section", part.name.to_owned())];
+fn states(registry: &mut Registry, subjects: &[SubjectView]) {
+    let label = |view: &SubjectView| vec![("section", view.subject.name().to_owned())];
     labelled(
         registry,
         "section_available",
         "1 when the section could be filled",
-        parts.iter().map(|part| {
-            let is_there = f64::from(u8::from(part.is_available()));
-            (section(part), is_there)
+        subjects.iter().map(|view| {
+            let is_available = view.unknown().is_none();
+            (label(view), f64::from(u8::from(is_available)))
         }),
     );
     labelled(
         registry,
         "section_state",
         "0 ok, 1 warning, 2 critical, 3 unknown",
-        parts.iter().map(|part| {
-            let code = match part.check.severity() {
-                Severity::Ok => 0.0,
-                Severity::Warning => 1.0,
-                Severity::Critical => 2.0,
-                Severity::Unknown => 3.0,
-            };
-            (section(part), code)
-        }),
+        subjects
+            .iter()
+            .map(|view| (label(view), f64::from(view.verdict.severity.code()))),
     );
 }
 
@@ -416,31 +410,37 @@ fn register(registry: &mut Registry, name: &str, help: &str, value: f64) {
 
 #[cfg(test)]
 mod tests {
+    use neobank_ops::checks::{SectionVerdict, Threshold, Verdict};
     use neobank_ops::{Cause, Section};
 
     use super::*;
-    use crate::nagios::{Check, Measure, Range, Unit};
 
-    fn part(name: &'static str, value: f64) -> Part {
-        let measure =
-            Measure::new("longest_wait", value, Unit::Seconds).limits(Some(Range::from(1.0)), None);
-        Part {
-            name,
-            title: "Locks",
+    /// A subject whose first metric has this value.
+    fn view(subject: Subject, value: f64) -> SubjectView {
+        let metric = subject.metrics()[0];
+        let measurement = metric.of(value).warning(Threshold::from(1.0));
+        let section = SectionVerdict::new(subject.name(), subject.title(), "", vec![measurement]);
+        of_section(subject, section)
+    }
+
+    fn of_section(subject: Subject, section: SectionVerdict) -> SubjectView {
+        SubjectView {
+            subject,
             data: serde_json::Value::Null,
             blocks: Vec::new(),
             charts: Vec::new(),
-            check: Check::new(name, "", vec![measure]),
-            is_absent: false,
+            verdict: Verdict::new(subject, vec![section]),
         }
     }
 
     #[test]
-    fn figures_and_states() {
+    fn figures_and_states_are_written() {
         let missing = Section::<u8>::not_available(Cause::Missing, "not installed");
-        let parts = [
-            part("locks", 2.5),
-            Part::of("bloat", "Bloat", &missing, |_| unreachable!()),
+        let reason = missing.reason().unwrap().clone();
+        let missing = SectionVerdict::not_available("bloat", "Bloat", reason);
+        let subjects = vec![
+            view(Subject::Locks, 2.5),
+            of_section(Subject::Bloat, missing),
         ];
         let counters = CountersRow {
             commits: 7,
@@ -451,7 +451,7 @@ mod tests {
             counters: Some(counters),
             replication: vec![],
             pools: vec![],
-            parts: parts.into(),
+            subjects,
         };
         let text = text(
             Some(&gathered),
@@ -518,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_bounded() {
+    fn applications_beyond_the_limit_share_a_label() {
         let row = |number: usize| {
             serde_json::json!({
                 "database": "bank", "application_name": format!("app{number}"),
@@ -526,9 +526,9 @@ mod tests {
             })
         };
         let rows: Vec<_> = (0..200).map(row).collect();
-        let mut part = part("connections", 1.0);
-        part.data = serde_json::json!({ "analysis": { "value": rows } });
-        let found = sessions(&[part]);
+        let mut view = view(Subject::Connections, 1.0);
+        view.data = serde_json::json!({ "analysis": { "value": rows } });
+        let found = sessions(&[view]);
         assert_eq!(found.len(), (APPLICATIONS_MAX + 1) * 5);
         let of = |application: &str, state: &str| {
             let is_it = |labels: &Labels| labels[1].1 == application && labels[2].1 == state;

@@ -1,6 +1,5 @@
-//! Figures for Prometheus, gathered anew for each scrape.
+//! Figures for Prometheus, read from the server at each scrape.
 
-mod describe;
 mod encode;
 mod server;
 mod source;
@@ -11,7 +10,7 @@ use std::net::SocketAddr;
 pub(crate) use server::serve;
 pub(crate) use source::Source;
 
-/// Tells the operator, and whoever started the program on port 0, where it listens.
+/// Prints the address that the server listens on; on port 0 the system chose it.
 pub(crate) fn announce(address: SocketAddr) {
     let _ = writeln!(
         std::io::stderr().lock(),

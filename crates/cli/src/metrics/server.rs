@@ -47,7 +47,7 @@ pub(crate) async fn serve(listener: TcpListener, source: Source) -> std::io::Res
             Ok((stream, _)) => {
                 let source = Arc::clone(&source);
                 tokio::spawn(async move {
-                    let _ = tokio::time::timeout(CONNECTION_TIMEOUT, answer(stream, source)).await;
+                    let _ = tokio::time::timeout(CONNECTION_TIMEOUT, respond(stream, source)).await;
                     drop(place);
                 });
             }
@@ -59,7 +59,7 @@ pub(crate) async fn serve(listener: TcpListener, source: Source) -> std::io::Res
     }
 }
 
-async fn answer(stream: TcpStream, source: Arc<Source>) {
+async fn respond(stream: TcpStream, source: Arc<Source>) {
     let service = service_fn(move |request| {
         let source = Arc::clone(&source);
         async move { Ok::<_, Infallible>(page(&request, &source).await) }

@@ -43,8 +43,8 @@ impl Source {
     pub(super) async fn scrape(&self) -> Result<String, std::fmt::Error> {
         let started = Instant::now();
         self.scrapes.total.inc();
-        let parts = match tokio::time::timeout(self.timeout, self.parts()).await {
-            Ok(Ok(parts)) => Some(parts),
+        let gathered = match tokio::time::timeout(self.timeout, self.gather()).await {
+            Ok(Ok(gathered)) => Some(gathered),
             Ok(Err(error)) => {
                 tracing::warn!("the scrape failed: {}", redact(&error.to_string()));
                 None
@@ -54,13 +54,13 @@ impl Source {
                 None
             }
         };
-        if parts.is_none() {
+        if gathered.is_none() {
             self.scrapes.failed.inc();
         }
-        encode::text(parts.as_ref(), &self.scrapes, started.elapsed())
+        encode::text(gathered.as_ref(), &self.scrapes, started.elapsed())
     }
 
-    async fn parts(&self) -> Result<Gathered, OpsError> {
+    async fn gather(&self) -> Result<Gathered, OpsError> {
         let mut kept = self.monitor.lock().await;
         // Taken out, so that a scrape that fails or is given up leaves none behind.
         let monitor = match kept.take() {
@@ -83,7 +83,8 @@ impl Source {
                 .value()
                 .cloned()
                 .unwrap_or_default(),
-            parts: ops::parts(&monitor, &self.thresholds, &ops::SkipArguments::default()).await?,
+            subjects: ops::subjects(&monitor, &self.thresholds, &ops::SkipArguments::default())
+                .await?,
         };
         *kept = Some(monitor);
         Ok(gathered)

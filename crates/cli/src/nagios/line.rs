@@ -1,10 +1,12 @@
 //! The plugin's output.
 
-use super::{Measure, Range, Severity};
+use neobank_ops::checks::{Severity, Threshold, Verdict};
+
+use super::Measure;
 use crate::error::CommandError;
 use crate::output::{printable, redact};
 
-/// What a check found.
+/// What the line of a plugin says.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
     /// Its name, in front of the line.
@@ -13,7 +15,7 @@ pub(crate) struct Check {
     pub(crate) summary: String,
     /// The figures; the first is the one that `--warning` and `--critical` mean.
     pub(crate) measures: Vec<Measure>,
-    /// Why it is unknown, when a part could not be found out.
+    /// Why it is unknown, when a part could not be judged.
     pub(crate) unknown: Option<String>,
 }
 
@@ -32,37 +34,32 @@ impl Check {
         }
     }
 
-    /// A check that could not be done.
-    pub(crate) fn not_available(service: &'static str, reason: impl Into<String>) -> Self {
+    /// The check of a verdict, with the words for what could not be judged.
+    pub(crate) fn of(verdict: &Verdict, unknown: Option<String>) -> Self {
+        let measures = verdict.measurements().copied().map(Measure::from).collect();
         Self {
-            service,
-            summary: "not available".to_owned(),
-            measures: Vec::new(),
-            unknown: Some(reason.into()),
+            unknown,
+            ..Self::new(verdict.subject.name(), verdict.message.as_str(), measures)
         }
     }
 
-    /// The same check with the first figure's limits taken from the command line, where they are given.
-    pub(crate) fn with_limits(mut self, warning: Option<Range>, critical: Option<Range>) -> Self {
+    /// The same check with the first figure's thresholds taken from the command line, where they are given.
+    pub(crate) fn with_thresholds(
+        mut self,
+        warning: Option<Threshold>,
+        critical: Option<Threshold>,
+    ) -> Self {
         if let Some(first) = self.measures.first_mut() {
-            first.warning = warning.or(first.warning);
-            first.critical = critical.or(first.critical);
+            first.measurement = first.measurement.with_thresholds(warning, critical);
         }
         self
     }
 
-    /// The worst of its figures. A warning and a critical state are told even when another part is unknown.
+    /// The worst of its figures. A warning and a critical state stay, even when a part is unknown.
     pub(crate) fn severity(&self) -> Severity {
-        let worst = self
-            .measures
-            .iter()
-            .map(Measure::severity)
-            .max()
-            .unwrap_or(Severity::Ok);
-        match &self.unknown {
-            Some(_) if worst == Severity::Ok => Severity::Unknown,
-            _ => worst,
-        }
+        let severities = self.measures.iter().map(|one| one.measurement.severity());
+        let worst = severities.max().unwrap_or_default();
+        worst.unless_unknown(self.unknown.is_some())
     }
 
     /// `NEOBANK SERVICE OK - summary | performance data`.
@@ -107,17 +104,24 @@ fn start(service: &str, severity: Severity, summary: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Unit;
+    use neobank_ops::checks::{Metric, SectionVerdict, Subject, Unit};
+    use neobank_ops::{Cause, Section};
+
     use super::*;
 
+    static WAITING: Metric = Metric::new("waiting", Unit::Count, "waiting", "Sessions that wait.");
+
     fn check(value: f64) -> Check {
-        let measure = Measure::new("waiting", value, Unit::Count)
-            .limits(Some(Range::above(1.0)), Some(Range::above(5.0)));
-        Check::new("locks", "sessions wait | for\nlocks", vec![measure])
+        let measurement = WAITING
+            .of(value)
+            .warning(Threshold::above(1.0))
+            .critical(Threshold::above(5.0));
+        let summary = "sessions wait | for\nlocks";
+        Check::new("locks", summary, vec![measurement.into()])
     }
 
     #[test]
-    fn one_line_whatever_is_in_it() {
+    fn a_summary_with_bars_and_line_breaks_stays_one_line() {
         assert_eq!(
             check(3.0).line(),
             "NEOBANK LOCKS WARNING - sessions wait / for\\nlocks | waiting=3;1;5;0\n"
@@ -125,22 +129,26 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_wins() {
-        let strict = check(3.0).with_limits(None, Some(Range::above(2.0)));
+    fn thresholds_of_the_command_line_take_precedence() {
+        let strict = check(3.0).with_thresholds(None, Some(Threshold::above(2.0)));
         assert_eq!(strict.severity(), Severity::Critical);
         assert!(strict.line().contains("waiting=3;1;2;0"));
     }
 
     #[test]
-    fn what_is_not_known_is_not_well() {
+    fn a_check_with_a_gap_is_unknown_unless_it_is_worse() {
         let mut partly = check(0.0);
         partly.unknown = Some("permission denied".to_owned());
         assert_eq!(partly.severity(), Severity::Unknown);
-        partly.measures[0].value = 9.0;
+        partly.measures[0].measurement.value = 9.0;
         assert_eq!(partly.severity(), Severity::Critical);
+        let section = Section::<u8>::not_available(Cause::InsufficientPrivilege, "no privilege");
+        let reason = section.reason().unwrap().clone();
+        let section = SectionVerdict::not_available("cache", "Buffer cache", reason);
+        let verdict = Verdict::new(Subject::Cache, vec![section]);
         assert_eq!(
-            Check::not_available("bloat", "no privilege").line(),
-            "NEOBANK BLOAT UNKNOWN - not available - no privilege\n"
+            Check::of(&verdict, verdict.reason()).line(),
+            "NEOBANK CACHE UNKNOWN - not available - no privilege\n"
         );
     }
 }

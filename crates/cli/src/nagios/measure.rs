@@ -1,103 +1,58 @@
-//! One figure with its limits.
+//! One figure as performance data.
 
-use super::{Range, Severity};
+use neobank_ops::checks::{Measurement, Threshold, Unit};
 
-/// A figure that decides how bad it is.
+/// A measurement under the name that the line gives it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measure {
-    /// Its name.
+    /// The metric's name, behind the subject's where the line is of several subjects.
     pub(crate) label: String,
-    /// How much.
-    pub(crate) value: f64,
-    /// Of what.
-    pub(crate) unit: Unit,
-    /// When to warn.
-    pub(crate) warning: Option<Range>,
-    /// When it is critical.
-    pub(crate) critical: Option<Range>,
-    /// The least that it can be.
-    pub(crate) min: Option<f64>,
-    /// The most that it can be.
-    pub(crate) max: Option<f64>,
+    /// The value with its thresholds.
+    pub(crate) measurement: Measurement,
 }
 
-/// The units of the guidelines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Things.
-    Count,
-    /// Hundredths.
-    Percent,
-    /// Seconds.
-    Seconds,
+impl From<Measurement> for Measure {
+    fn from(measurement: Measurement) -> Self {
+        Self {
+            label: measurement.metric.name.to_owned(),
+            measurement,
+        }
+    }
 }
 
 impl Measure {
-    /// A figure from zero on, without limits.
-    pub(crate) fn new(label: &str, value: f64, unit: Unit) -> Self {
-        Self {
-            label: label.to_owned(),
-            value,
-            unit,
-            warning: None,
-            critical: None,
-            min: Some(0.0),
-            max: (unit == Unit::Percent).then_some(100.0),
-        }
-    }
-
-    /// The same figure with limits.
-    pub(crate) const fn limits(mut self, warning: Option<Range>, critical: Option<Range>) -> Self {
-        self.warning = warning;
-        self.critical = critical;
-        self
-    }
-
-    /// How bad it is.
-    pub(crate) fn severity(&self) -> Severity {
-        let alerts = |range: Option<Range>| range.is_some_and(|range| range.alerts(self.value));
-        if alerts(self.critical) {
-            Severity::Critical
-        } else if alerts(self.warning) {
-            Severity::Warning
-        } else {
-            Severity::Ok
-        }
-    }
-
-    /// `'label'=value[unit];[warning];[critical];[min];[max]`.
+    /// Returns `'label'=value[unit];[warning];[critical];[min];[max]`.
     pub(crate) fn performance_data(&self) -> String {
-        let range = |range: Option<Range>| range.map(|r| r.to_string()).unwrap_or_default();
-        let number = |number: Option<f64>| number.map(|n| n.to_string()).unwrap_or_default();
+        let measurement = &self.measurement;
+        let unit = measurement.metric.unit;
+        let range = |range: Option<Threshold>| range.map(|r| r.to_string()).unwrap_or_default();
+        let max = unit.max().map(|max| max.to_string()).unwrap_or_default();
         // U: the guidelines' word for a value that could not be found out.
-        let value = if self.value.is_finite() {
-            format!("{}{}", rounded(self.value), self.unit.symbol())
+        let value = if measurement.value.is_finite() {
+            format!("{}{}", rounded(measurement.value), symbol(unit))
         } else {
             "U".to_owned()
         };
         let text = format!(
-            "{}={value};{};{};{};{}",
+            "{}={value};{};{};0;{max}",
             quoted(&self.label),
-            range(self.warning),
-            range(self.critical),
-            number(self.min),
-            number(self.max)
+            range(measurement.warning),
+            range(measurement.critical),
         );
         text.trim_end_matches(';').to_owned()
     }
 }
 
-impl Unit {
-    const fn symbol(self) -> &'static str {
-        match self {
-            Self::Count => "",
-            Self::Percent => "%",
-            Self::Seconds => "s",
-        }
+/// The unit behind a value; the names of the other metrics end with theirs.
+const fn symbol(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Percent => "%",
+        Unit::Seconds => "s",
+        _ => "",
     }
 }
 
-/// To thousandths: a millisecond, or what no graph shows. The limits are held against the whole figure.
+/// Rounds to thousandths: a millisecond, or what no graph shows. The thresholds are compared with the whole value.
 #[allow(clippy::float_arithmetic, reason = "a figure, no money")]
 fn rounded(value: f64) -> f64 {
     let rounded = (value * 1000.0).round() / 1000.0;
@@ -123,35 +78,42 @@ fn quoted(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use neobank_ops::checks::Metric;
+
     use super::*;
 
-    #[test]
-    fn performance_data_as_the_guidelines_write_it() {
-        let usage = Measure::new("connection usage", 42.5, Unit::Percent)
-            .limits(Some(Range::from(75.0)), Some(Range::from(90.0)));
-        assert_eq!(
-            usage.performance_data(),
-            "'connection usage'=42.5%;@75:;@90:;0;100"
-        );
-        let hits = Measure::new("hits", 99.973_837_083, Unit::Percent);
-        assert_eq!(hits.performance_data(), "hits=99.974%;;;0;100");
-        let endless = Measure::new("endless", f64::MAX, Unit::Count);
-        assert!(endless.performance_data().starts_with("endless=17976"));
-        let waiting = Measure::new("waiting", 3.0, Unit::Count);
-        assert_eq!(waiting.performance_data(), "waiting=3;;;0");
-        let hostile = Measure::new("a'b=c|d\n", f64::NAN, Unit::Seconds);
-        assert_eq!(hostile.performance_data(), "'a''b_c_d_'=U;;;0");
+    fn data(label: &str, measurement: Measurement) -> String {
+        let label = label.to_owned();
+        Measure { label, measurement }.performance_data()
     }
 
     #[test]
-    fn the_worse_limit_wins() {
-        let at = |value| {
-            Measure::new("x", value, Unit::Count)
-                .limits(Some(Range::above(5.0)), Some(Range::above(10.0)))
-                .severity()
-        };
-        assert_eq!(at(5.0), Severity::Ok);
-        assert_eq!(at(6.0), Severity::Warning);
-        assert_eq!(at(11.0), Severity::Critical);
+    fn performance_data_is_as_the_guidelines_write_it() {
+        static SHARE: Metric = Metric::new("share", Unit::Percent, "share_ratio", "A share.");
+        static NUMBER: Metric = Metric::new("number", Unit::Count, "number", "A number.");
+        static TIME: Metric = Metric::new("time", Unit::Seconds, "time_seconds", "A time.");
+        static MEAN: Metric = Metric::new("mean", Unit::Milliseconds, "mean_seconds", "A mean.");
+        let usage = SHARE
+            .of(42.5)
+            .warning(Threshold::from(75.0))
+            .critical(Threshold::from(90.0));
+        assert_eq!(
+            data("connection usage", usage),
+            "'connection usage'=42.5%;@75:;@90:;0;100"
+        );
+        let hits = SHARE.of(99.973_837_083);
+        assert_eq!(data("hits", hits), "hits=99.974%;;;0;100");
+        let endless = data("endless", NUMBER.of(f64::MAX));
+        assert!(endless.starts_with("endless=17976"), "{endless}");
+        assert_eq!(
+            Measure::from(NUMBER.of(3.0)).performance_data(),
+            "number=3;;;0"
+        );
+        assert_eq!(
+            data("mean_milliseconds", MEAN.of(1.5)),
+            "mean_milliseconds=1.5;;;0"
+        );
+        let hostile = data("a'b=c|d\n", TIME.of(f64::NAN));
+        assert_eq!(hostile, "'a''b_c_d_'=U;;;0");
     }
 }

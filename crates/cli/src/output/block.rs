@@ -1,6 +1,8 @@
-//! The parts of an answer for people. Nothing here is printable yet: texts are as they came from the database.
+//! The blocks of an output for people. Nothing here is printable yet: texts are as they came from the database.
 
-/// One part of an answer.
+use neobank_ops::checks::Severity;
+
+/// One block of an output.
 #[derive(Clone, Debug)]
 pub(crate) enum Block {
     /// The name of what follows.
@@ -33,17 +35,17 @@ pub(crate) struct Column {
     pub(crate) right: bool,
 }
 
-/// One text, and what to think of it.
+/// One text with its style.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     pub(crate) text: String,
-    pub(crate) mood: Mood,
+    pub(crate) style: Style,
 }
 
-/// What to think of a text; a colour on a terminal that has colours.
+/// How a text is shown: a colour on a terminal that has colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
-    /// Nothing.
+pub(crate) enum Style {
+    /// As any other text.
     Plain,
     /// As it should be.
     Good,
@@ -51,6 +53,26 @@ pub(crate) enum Mood {
     Warning,
     /// Wrong.
     Bad,
+}
+
+impl From<Severity> for Style {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Ok => Self::Good,
+            Severity::Unknown | Severity::Warning => Self::Warning,
+            Severity::Critical => Self::Bad,
+        }
+    }
+}
+
+impl Style {
+    /// The style of a text that is plain unless it needs attention.
+    pub(crate) fn attention(severity: Severity) -> Self {
+        match severity {
+            Severity::Ok => Self::Plain,
+            other => other.into(),
+        }
+    }
 }
 
 impl Table {
@@ -73,11 +95,11 @@ impl Table {
     }
 }
 
-/// A text without a mood.
+/// A text without a style.
 pub(crate) fn cell(text: impl ToString) -> Cell {
     Cell {
         text: text.to_string(),
-        mood: Mood::Plain,
+        style: Style::Plain,
     }
 }
 
@@ -87,9 +109,9 @@ pub(crate) fn optional(text: Option<impl ToString>) -> Cell {
 }
 
 impl Cell {
-    /// The same text with a mood.
-    pub(crate) const fn mood(mut self, mood: Mood) -> Self {
-        self.mood = mood;
+    /// The same text with a style.
+    pub(crate) const fn style(mut self, style: Style) -> Self {
+        self.style = style;
         self
     }
 }

@@ -10,8 +10,8 @@ use crate::error::CommandError;
 /// new fields may come at any time.
 const CONTRACT: u32 = 2;
 
-/// An answer as one JSON document with a line break at its end.
-pub(crate) fn answer_as_json(command: &str, data: &Value) -> String {
+/// An output as one JSON document with a line break at its end.
+pub(crate) fn output_as_json(command: &str, data: &Value) -> String {
     document(&json!({
         "contract": CONTRACT,
         "command": command,

@@ -1,4 +1,4 @@
-//! How an answer is shown: tables for people, JSON for programs.
+//! How the output of a command is shown: tables for people, JSON for programs.
 
 mod block;
 mod contract;
@@ -7,8 +7,8 @@ mod redact;
 mod table;
 mod terminal;
 
-pub(crate) use block::{Block, Cell, Column, Mood, Table, cell, optional};
-pub(crate) use contract::{answer_as_json, error_as_json};
+pub(crate) use block::{Block, Cell, Column, Style, Table, cell, optional};
+pub(crate) use contract::{error_as_json, output_as_json};
 pub(crate) use printable::printable;
 pub(crate) use redact::redact;
 pub(crate) use table::render;
@@ -20,16 +20,16 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::nagios::Check;
 
-/// What a command found, for programs and for people.
+/// The output of a command, for programs and for people.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Output {
     /// The command's name in the contract, such as `account show`.
     pub(crate) command: &'static str,
     /// As the operator's guide documents it.
     pub(crate) data: serde_json::Value,
     /// The same for people.
     pub(crate) blocks: Vec<Block>,
-    /// Whether what was found is as it should be.
+    /// The exit code: [`Exit::Done`] where what was found is as it should be.
     pub(crate) exit: Exit,
     /// The same for a monitoring system, where the command can be one of its checks.
     pub(crate) check: Option<Check>,
@@ -37,8 +37,8 @@ pub(crate) struct Answer {
     pub(crate) script: Option<String>,
 }
 
-impl Answer {
-    /// An answer that is as it should be.
+impl Output {
+    /// An output that is as it should be.
     pub(crate) fn new(
         command: &'static str,
         data: impl Serialize,
@@ -56,7 +56,7 @@ impl Answer {
         })
     }
 
-    /// The same answer, which can be a check.
+    /// The same output, which can be a check.
     pub(crate) fn with_check(mut self, check: Check) -> Self {
         self.check = Some(check);
         self
@@ -74,7 +74,7 @@ impl Answer {
         }
     }
 
-    /// The same answer with a sentence below it; in JSON it is a field of the data.
+    /// The same output with a sentence below it; in JSON it is a field of the data.
     pub(crate) fn with_note(mut self, field: &str, sentence: String) -> Self {
         if let Some(data) = self.data.as_object_mut() {
             data.insert(field.to_owned(), sentence.as_str().into());
@@ -83,7 +83,7 @@ impl Answer {
         self
     }
 
-    /// The same answer, where something is not as it should be.
+    /// The same output, where something is not as it should be.
     pub(crate) const fn failed_if(mut self, wrong: bool) -> Self {
         if wrong {
             self.exit = Exit::Rejected;

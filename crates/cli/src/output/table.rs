@@ -7,7 +7,7 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Color, ColumnConstraint, Width};
 
-use super::block::{Block, Cell, Mood, Table};
+use super::block::{Block, Cell, Style, Table};
 use super::printable::printable;
 use super::terminal::Terminal;
 
@@ -49,7 +49,7 @@ fn render_fields(fields: &[(&'static str, Cell)], terminal: Terminal) -> String 
         .iter()
         .map(|(name, cell)| {
             let text = printable(&cell.text);
-            match color(cell.mood).filter(|_| terminal.colored) {
+            match color(cell.style).filter(|_| terminal.colored) {
                 Some((_, code)) => format!("{name:width$}  \u{1b}[{code}m{text}\u{1b}[0m"),
                 None => format!("{name:width$}  {text}"),
             }
@@ -136,7 +136,7 @@ fn render_rows(table: &Table, terminal: Terminal, widths: Option<&[usize]>) -> S
     for row in &table.rows {
         shown.add_row(row.iter().map(|cell| {
             let shown = comfy_table::Cell::new(printable(&cell.text));
-            match color(cell.mood) {
+            match color(cell.style) {
                 Some((color, _)) => shown.fg(color),
                 None => shown,
             }
@@ -157,12 +157,12 @@ fn render_rows(table: &Table, terminal: Terminal, widths: Option<&[usize]>) -> S
 }
 
 /// As the table's library and as the terminal names it.
-const fn color(mood: Mood) -> Option<(Color, &'static str)> {
-    match mood {
-        Mood::Plain => None,
-        Mood::Good => Some((Color::Green, "32")),
-        Mood::Warning => Some((Color::Yellow, "33")),
-        Mood::Bad => Some((Color::Red, "31")),
+const fn color(style: Style) -> Option<(Color, &'static str)> {
+    match style {
+        Style::Plain => None,
+        Style::Good => Some((Color::Green, "32")),
+        Style::Warning => Some((Color::Yellow, "33")),
+        Style::Bad => Some((Color::Red, "31")),
     }
 }
 
@@ -179,12 +179,12 @@ mod tests {
     fn sample() -> Vec<Block> {
         let mut table = Table::new(&["Account", ">Amount"], "no accounts");
         table.row([cell("a\u{1b}[2J"), cell("1.00 CZK")]);
-        table.row([cell("b"), cell("-1000.00 CZK").mood(Mood::Bad)]);
+        table.row([cell("b"), cell("-1000.00 CZK").style(Style::Bad)]);
         vec![
             Block::Title("Accounts".to_owned()),
             Block::Table(table),
             Block::Fields(vec![
-                ("status", cell("ok").mood(Mood::Good)),
+                ("status", cell("ok").style(Style::Good)),
                 ("n", cell(1)),
             ]),
             Block::Table(Table::new(&["Nothing"], "nothing is there")),

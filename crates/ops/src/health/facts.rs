@@ -3,7 +3,7 @@
 use neobank_db::{FromQueryResult, Statement};
 use serde::Serialize;
 
-use crate::thresholds::PoolHealthThresholds;
+use crate::checks::thresholds::PoolHealthThresholds;
 
 /// What a pool's samples and its sessions say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]

@@ -8,12 +8,12 @@ mod verdict;
 pub use facts::{PoolFacts, statement as pool_facts_statement};
 pub use server::{ServerFacts, statement as server_facts_statement};
 pub use settings::{SettingFacts, check_settings, statement as setting_facts_statement};
-pub use verdict::{HealthCheck, PoolVerdict, Status, check_pool, check_server, verdict};
+pub use verdict::{HealthCheck, PoolVerdict, check_pool, check_server, verdict};
 
+use crate::checks::thresholds::Thresholds;
 use crate::error::OpsError;
 use crate::monitor::Monitor;
 use crate::section::{Cause, Section};
-use crate::thresholds::Thresholds;
 
 impl Monitor {
     /// A verdict on each pool that wrote samples to `pooling.pool_stats`, whose name is the `application_name` of its

@@ -4,10 +4,10 @@ use neobank_db::{FromQueryResult, Statement};
 use sea_query::{Expr, ExprTrait, Func, Query};
 use serde::Serialize;
 
+use crate::checks::thresholds::Thresholds;
 use crate::connections::{UNTRACKED, connection_limits, is_hidden_client};
 use crate::monitor::build;
 use crate::server_version::ServerVersion;
-use crate::thresholds::Thresholds;
 
 /// How full the server is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use neobank_db::{FromQueryResult, HOSTILE_SETTINGS, Harm, Statement, hostile_setting};
 use serde::Serialize;
 
-use super::verdict::{HealthCheck, Status};
+use super::verdict::HealthCheck;
+use crate::checks::Severity;
 
 /// A shorter limit than this on a transaction cuts off ordinary work.
 const SHORTEST_TRANSACTION: Duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ pub fn check_settings(facts: &[SettingFacts]) -> Vec<HealthCheck> {
     if checks.is_empty() {
         checks.push(HealthCheck {
             check_name: "settings".to_owned(),
-            status: Status::Ok,
+            status: Severity::Ok,
             verdict: None,
             current_value: format!("none of {} does harm", HOSTILE_SETTINGS.len()),
             recommendation: "Nothing to do.".to_owned(),
@@ -49,9 +50,9 @@ fn check(facts: &SettingFacts) -> Option<HealthCheck> {
     let (harm, consequence) = hostile_setting(&facts.name, &facts.value, SHORTEST_TRANSACTION)?;
     // Transfers are durable whatever the default is, and a role that only reports may have it.
     let status = match harm {
-        Harm::Availability => Status::Warning,
-        Harm::Durability if facts.name == "synchronous_commit" => Status::Warning,
-        _ => Status::Critical,
+        Harm::Availability => Severity::Warning,
+        Harm::Durability if facts.name == "synchronous_commit" => Severity::Warning,
+        _ => Severity::Critical,
     };
     let mut letters = consequence.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
@@ -88,7 +89,7 @@ mod tests {
         let harmless = facts("fsync", "on");
         assert_eq!(
             check_settings(std::slice::from_ref(&harmless))[0].status,
-            Status::Ok
+            Severity::Ok
         );
         let checks = check_settings(&[
             facts("synchronous_commit", "off"),
@@ -102,8 +103,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("setting zero_damaged_pages", Status::Critical),
-                ("setting synchronous_commit", Status::Warning)
+                ("setting zero_damaged_pages", Severity::Critical),
+                ("setting synchronous_commit", Severity::Warning)
             ]
         );
         assert_eq!(checks[1].current_value, "off (ALTER ROLE teller SET)");

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::facts::PoolFacts;
 use super::server::ServerFacts;
-use crate::thresholds::{PoolHealthThresholds, Thresholds};
+use crate::checks::Severity;
+use crate::checks::thresholds::{PoolHealthThresholds, Thresholds};
 
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,27 +14,13 @@ pub struct HealthCheck {
     /// What was looked at: `pool <its name>`, `connection_utilization`, `idle_in_transaction`.
     pub check_name: String,
     /// How bad it is.
-    pub status: Status,
+    pub status: Severity,
     /// On a pool.
     pub verdict: Option<PoolVerdict>,
     /// What was seen.
     pub current_value: String,
     /// What to do.
     pub recommendation: String,
-}
-
-/// How bad something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Status {
-    /// As it should be.
-    Ok,
-    /// There is not enough to judge by.
-    Unknown,
-    /// Somebody should look.
-    Warning,
-    /// Callers suffer, or soon will.
-    Critical,
 }
 
 /// What is the matter with a pool.
@@ -124,29 +111,29 @@ fn is_at_work(facts: &PoolFacts) -> bool {
 pub fn check_pool(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> HealthCheck {
     let verdict = verdict(facts, thresholds);
     let (status, recommendation) = match verdict {
-        PoolVerdict::Healthy => (Status::Ok, "Nothing to do."),
+        PoolVerdict::Healthy => (Severity::Ok, "Nothing to do."),
         PoolVerdict::TooSmall => (
-            Status::Critical,
+            Severity::Critical,
             "Callers wait for connections that are at work: make the pool larger, as far as the server allows.",
         ),
         PoolVerdict::Contention => (
-            Status::Critical,
+            Severity::Critical,
             "Its sessions wait for locks: look at who blocks whom; more connections would only wait too.",
         ),
         PoolVerdict::Leak => (
-            Status::Critical,
+            Severity::Critical,
             "Its transactions are held open with nothing done: find who does not give connections back, or holds them over something slow.",
         ),
         PoolVerdict::TooLarge => (
-            Status::Warning,
+            Severity::Warning,
             "Most of its connections are never used: make the pool smaller, and leave the places to others.",
         ),
         PoolVerdict::Unknown if !has_too_few_samples(facts, thresholds) && facts.hidden == 0 => (
-            Status::Unknown,
+            Severity::Unknown,
             "Callers waited, but too few of its sessions are at work now to say why: ask again while callers wait, and see whether it can connect.",
         ),
         PoolVerdict::Unknown => (
-            Status::Unknown,
+            Severity::Unknown,
             "There are too few samples, or its sessions do not show what they do: record samples, ask with the privileges of pg_monitor, and see whether track_activities is on.",
         ),
     };
@@ -182,16 +169,16 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
     };
     let (status, recommendation) = if reaches(thresholds.connections.usage_critical_percent) {
         (
-            Status::Critical,
+            Severity::Critical,
             "Make pools smaller, or put a pooler in front: soon nobody can connect.",
         )
     } else if reaches(thresholds.connections.usage_warning_percent) {
         (
-            Status::Warning,
+            Severity::Warning,
             "Make pools smaller, or put a pooler in front.",
         )
     } else {
-        (Status::Ok, "Nothing to do.")
+        (Severity::Ok, "Nothing to do.")
     };
     let utilization = HealthCheck {
         check_name: "connection_utilization".to_owned(),
@@ -205,23 +192,26 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
     };
     let (status, recommendation) = if facts.idle_in_transaction_critical > 0 {
         (
-            Status::Critical,
+            Severity::Critical,
             "End these transactions: they hold locks, and keep dead rows from being cleaned up.",
         )
     } else if facts.idle_in_transaction > 0 {
-        (Status::Warning, "Look at who left these transactions open.")
+        (
+            Severity::Warning,
+            "Look at who left these transactions open.",
+        )
     } else if facts.hidden > 0 {
         (
-            Status::Unknown,
+            Severity::Unknown,
             "Sessions are hidden from this role: ask with the privileges of pg_monitor.",
         )
     } else if facts.untracked > 0 {
         (
-            Status::Unknown,
+            Severity::Unknown,
             "What sessions do is not tracked: switch track_activities on for them.",
         )
     } else {
-        (Status::Ok, "Nothing to do.")
+        (Severity::Ok, "Nothing to do.")
     };
     let left_open = HealthCheck {
         check_name: "idle_in_transaction".to_owned(),
@@ -335,7 +325,7 @@ mod tests {
             let check = waited(busy, 0);
             assert_eq!(
                 (check.verdict, check.status),
-                (Some(PoolVerdict::Unknown), Status::Unknown)
+                (Some(PoolVerdict::Unknown), Severity::Unknown)
             );
             assert!(
                 check
@@ -373,14 +363,17 @@ mod tests {
             let found = check_server(&facts, &Thresholds::default());
             (found[0].status, found[1].status)
         };
-        assert_eq!(statuses(69, 0, 0, 0, 0), (Status::Ok, Status::Ok));
-        assert_eq!(statuses(70, 1, 1, 1, 0), (Status::Warning, Status::Warning));
+        assert_eq!(statuses(69, 0, 0, 0, 0), (Severity::Ok, Severity::Ok));
+        assert_eq!(
+            statuses(70, 1, 1, 1, 0),
+            (Severity::Warning, Severity::Warning)
+        );
         assert_eq!(
             statuses(90, 1, 1, 2, 1),
-            (Status::Critical, Status::Critical)
+            (Severity::Critical, Severity::Critical)
         );
-        assert_eq!(statuses(69, 1, 0, 0, 0), (Status::Ok, Status::Unknown));
-        assert_eq!(statuses(69, 0, 1, 0, 0), (Status::Ok, Status::Unknown));
+        assert_eq!(statuses(69, 1, 0, 0, 0), (Severity::Ok, Severity::Unknown));
+        assert_eq!(statuses(69, 0, 1, 0, 0), (Severity::Ok, Severity::Unknown));
     }
 
     proptest! {

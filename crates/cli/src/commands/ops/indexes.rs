@@ -1,31 +1,20 @@
 //! `neobank ops indexes`.
 
+use neobank_ops::TableName;
+use neobank_ops::checks::IndexFindings;
+use neobank_ops::checks::text::{bytes, counted};
 use neobank_ops::indexes::{IndexFinding, IndexProblem};
-use neobank_ops::{Monitor, OpsError, TableName, Thresholds};
 
-use super::part::{Findings, Part, bytes, count, counted, word_of};
-use crate::nagios::{Measure, Range, Unit};
-use crate::output::{Block, Mood, Table, cell, optional};
+use super::subject::{Shown, word_of};
+use crate::output::{Block, Style, Table, cell, optional};
 
-pub(super) async fn part(monitor: &Monitor, _: &Thresholds) -> Result<Part, OpsError> {
-    of_schemas(monitor, None).await
+pub(super) fn shown(found: &IndexFindings) -> Vec<Shown> {
+    vec![Shown::of(&found.indexes, |found| {
+        Shown::blocks(blocks(found))
+    })]
 }
 
-/// Of these schemas; of all but the server's own without any.
-pub(super) async fn of_schemas(
-    monitor: &Monitor,
-    schemas: Option<&[String]>,
-) -> Result<Part, OpsError> {
-    let section = monitor.index_findings(schemas).await?;
-    Ok(Part::of(
-        "indexes",
-        "Indexes that cost more than they help",
-        &section,
-        |found| findings(found),
-    ))
-}
-
-fn findings(found: &[IndexFinding]) -> Findings {
+fn blocks(found: &[IndexFinding]) -> Vec<Block> {
     let mut table = Table::new(
         &[
             "Index",
@@ -39,10 +28,7 @@ fn findings(found: &[IndexFinding]) -> Findings {
         ],
         "every index is valid, alone, and used or needed",
     );
-    let is_quiet = |finding: &&IndexFinding| {
-        finding.problem == IndexProblem::Unused && !finding.is_removable()
-    };
-    let mut shown: Vec<_> = found.iter().filter(|finding| !is_quiet(finding)).collect();
+    let mut shown: Vec<_> = found.iter().filter(|finding| !finding.is_quiet()).collect();
     shown.sort_by_key(|finding| {
         (
             finding.problem != IndexProblem::Invalid,
@@ -51,11 +37,7 @@ fn findings(found: &[IndexFinding]) -> Findings {
         )
     });
     for finding in &shown {
-        let mood = match finding.problem {
-            IndexProblem::Invalid => Mood::Bad,
-            _ if finding.is_removable() => Mood::Warning,
-            _ => Mood::Plain,
-        };
+        let style = Style::attention(finding.severity());
         let uses: Vec<_> = finding
             .needed_for
             .iter()
@@ -67,12 +49,12 @@ fn findings(found: &[IndexFinding]) -> Findings {
                 &finding.index.schema_name,
                 &finding.index.table_name,
             )),
-            cell(problem(&finding.problem)).mood(mood),
+            cell(problem(&finding.problem)).style(style),
             optional(finding.index.size_bytes.map(bytes)),
             cell(finding.index.scans),
             optional(Some(uses.join(", ")).filter(|uses| !uses.is_empty())),
             optional(Some(finding.caveats.join("; ")).filter(|caveats| !caveats.is_empty())),
-            cell(remedy(finding)),
+            cell(finding.advice()),
         ]);
     }
     let quiet = found.len() - shown.len();
@@ -83,53 +65,11 @@ fn findings(found: &[IndexFinding]) -> Findings {
             counted(quiet, "index is used", "indexes are used")
         )));
     }
-    let removable = found
-        .iter()
-        .filter(|finding| finding.is_removable())
-        .count();
-    let invalid = found
-        .iter()
-        .filter(|finding| finding.problem == IndexProblem::Invalid)
-        .count();
-    Findings {
-        blocks,
-        charts: Vec::new(),
-        summary: format!(
-            "{} that nothing but queries would miss, {invalid} invalid",
-            counted(removable, "index", "indexes")
-        ),
-        measures: vec![
-            Measure::new("removable", count(removable), Unit::Count),
-            Measure::new("invalid", count(invalid), Unit::Count)
-                .limits(Some(Range::above(0.0)), None),
-        ],
-    }
+    blocks
 }
 
 fn name(finding: &IndexFinding) -> String {
     TableName::new(&finding.index.schema_name, &finding.index.index_name).to_string()
-}
-
-/// A statement to copy.
-fn remedy(finding: &IndexFinding) -> String {
-    let index = TableName::new(&finding.index.schema_name, &finding.index.index_name);
-    if finding.is_leftover {
-        return format!("A rebuild failed and left it: DROP INDEX CONCURRENTLY {index};");
-    }
-    if finding.is_too_early {
-        return "Nothing yet: scans have been counted for less than a week.".to_owned();
-    }
-    if finding.problem == IndexProblem::Invalid {
-        format!("Build it again: REINDEX INDEX CONCURRENTLY {index};")
-    } else if finding.is_removable() && finding.problem == IndexProblem::Unused {
-        format!(
-            "If it stays unused for as long as your rarest work: DROP INDEX CONCURRENTLY {index};"
-        )
-    } else if finding.is_removable() {
-        format!("DROP INDEX CONCURRENTLY {index};")
-    } else {
-        "Drop what needs it first.".to_owned()
-    }
 }
 
 fn problem(problem: &IndexProblem) -> String {

@@ -4,12 +4,12 @@ use neobank_ops::isolation::{self, Anomaly, IsolationError, IsolationReport, Lev
 
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Answer, Block, Mood, Table, cell};
+use crate::output::{Block, Output, Style, Table, cell};
 
 pub(super) async fn run(
     name: &'static str,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let report = isolation::run(&connection.config("isolation")?)
         .await
         .map_err(failure)?;
@@ -22,7 +22,7 @@ pub(super) async fn run(
             report.server_version
         )),
     ];
-    Ok(Answer::new(name, report, blocks)?.failed_if(surprises > 0))
+    Ok(Output::new(name, report, blocks)?.failed_if(surprises > 0))
 }
 
 fn matrix(report: &IsolationReport) -> Table {
@@ -40,7 +40,7 @@ fn matrix(report: &IsolationReport) -> Table {
         let cells = Level::ALL.map(|level| match report.cell(anomaly, level) {
             Some(found) if found.is_as_expected() => cell(&found.observed),
             Some(found) => {
-                cell(format!("{} (NOT {})", found.observed, found.expected)).mood(Mood::Bad)
+                cell(format!("{} (NOT {})", found.observed, found.expected)).style(Style::Bad)
             }
             None => cell("-"),
         });

@@ -1,42 +1,32 @@
 //! `neobank ops locks`.
 
-use std::time::Duration;
-
 use neobank_ops::blocking::{BlockingReport, Participant};
-use neobank_ops::{Monitor, OpsError, Thresholds};
+use neobank_ops::checks::text::seconds;
+use neobank_ops::checks::{LockFindings, Verdict};
 
-use super::part::{Bar, Chart, Findings, Part, count, counted, seconds, short, word};
-use crate::nagios::{Measure, Range, Unit};
-use crate::output::{Block, Cell, Mood, Table, cell, optional};
+use super::subject::{Bar, Chart, Shown, short, style_of, word};
+use crate::output::{Block, Cell, Style, Table, cell, optional};
 
 /// Waiters in the chart at most.
 const BARS_MAX: usize = 12;
 
-pub(super) async fn part(monitor: &Monitor, thresholds: &Thresholds) -> Result<Part, OpsError> {
-    let section = monitor.blocking().await?;
-    Ok(Part::of(
-        "locks",
-        "Locks: who blocks whom",
-        &section,
-        |report| findings(report, thresholds),
-    ))
+pub(super) fn shown(found: &LockFindings, verdict: &Verdict) -> Vec<Shown> {
+    let style = match style_of(verdict, "deadlocks") {
+        Style::Good => Style::Plain,
+        other => other,
+    };
+    vec![Shown::of(&found.report, |report| Shown {
+        blocks: blocks(report, style),
+        charts: charts(report),
+    })]
 }
 
-fn findings(report: &BlockingReport, thresholds: &Thresholds) -> Findings {
-    let longest = longest_wait(report);
-    let certain = report
-        .cycles
-        .iter()
-        .filter(|cycle| cycle.is_certain)
-        .count();
+fn blocks(report: &BlockingReport, style: Style) -> Vec<Block> {
     let mut blocks = vec![Block::Fields(vec![
         ("waiting sessions", cell(report.lock_waiters_total)),
-        ("longest wait", cell(seconds(longest))),
+        ("longest wait", cell(seconds(report.longest_wait_seconds()))),
         ("roots", cell(report.roots.len())),
-        (
-            "cycles",
-            cell(report.cycles.len()).mood(if certain > 0 { Mood::Bad } else { Mood::Plain }),
-        ),
+        ("cycles", cell(report.cycles.len()).style(style)),
     ])];
     if report.edges.is_empty() {
         blocks.push(Block::Note("nobody waits for a lock".to_owned()));
@@ -45,40 +35,7 @@ fn findings(report: &BlockingReport, thresholds: &Thresholds) -> Findings {
         blocks.extend(cycles(report));
         blocks.push(Block::Table(waits(report)));
     }
-    let milliseconds = |limit: u64| Some(Range::from(Duration::from_millis(limit).as_secs_f64()));
-    Findings {
-        blocks,
-        charts: charts(report),
-        summary: summary(report, longest, certain),
-        measures: vec![
-            Measure::new("longest_wait", longest, Unit::Seconds).limits(
-                milliseconds(thresholds.locks.wait_warning_milliseconds),
-                milliseconds(thresholds.locks.wait_critical_milliseconds),
-            ),
-            Measure::new("waiting", count(report.lock_waiters_total), Unit::Count),
-            Measure::new("roots", count(report.roots.len()), Unit::Count),
-            Measure::new("deadlocks", count(certain), Unit::Count)
-                .limits(None, Some(Range::above(0.0))),
-        ],
-    }
-}
-
-fn summary(report: &BlockingReport, longest: f64, certain: usize) -> String {
-    let mut summary = match report.roots.first() {
-        _ if report.edges.is_empty() => "nobody waits for a lock".to_owned(),
-        Some(root) => format!(
-            "{}, the longest for {}; {} keeps {} waiting",
-            counted(report.lock_waiters_total, "session waits", "sessions wait"),
-            seconds(longest),
-            root.who,
-            root.waiters_in_all
-        ),
-        None => counted(report.lock_waiters_total, "session waits", "sessions wait"),
-    };
-    if certain > 0 {
-        summary.push_str(&format!("; {}", counted(certain, "deadlock", "deadlocks")));
-    }
-    summary
+    blocks
 }
 
 fn roots(report: &BlockingReport) -> Table {
@@ -100,7 +57,7 @@ fn roots(report: &BlockingReport) -> Table {
             continue;
         };
         table.row([
-            cell(&root.who).mood(Mood::Bad),
+            cell(&root.who).style(Style::Bad),
             cell(root.waiters_in_all),
             optional(root.longest_wait_seconds.map(seconds)),
             optional(one.username.as_ref()),
@@ -201,28 +158,12 @@ fn charts(report: &BlockingReport) -> Vec<Chart> {
                 None => one.who.to_string(),
             },
             value: seconds,
-            mood: Mood::Warning,
+            style: Style::Warning,
         })
         .collect();
-    if bars.is_empty() {
-        return Vec::new();
-    }
-    vec![Chart {
-        title: "How long sessions have waited".to_owned(),
-        unit: "s",
-        end: None,
-        bars,
-    }]
+    Chart::of_bars("How long sessions have waited", "s", None, bars)
 }
 
 fn statement(one: &Participant) -> Cell {
     optional(one.query.as_deref().map(short))
-}
-
-fn longest_wait(report: &BlockingReport) -> f64 {
-    report
-        .participants
-        .iter()
-        .filter_map(|one| one.wait.as_ref()?.seconds)
-        .fold(0.0, f64::max)
 }

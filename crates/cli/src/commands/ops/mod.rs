@@ -1,10 +1,10 @@
 //! `neobank ops`: what the server does, one subject after another, each with its check.
 //!
-//! Every subject gives a [`Part`], and a part is all that is needed: text, JSON, a check, a section of the HTML report and
-//! the metrics are made from it.
+//! The subjects are those of [`Subject::ALL`], each of which has a command. A [`SubjectView`] has all that can be shown of
+//! one: text, JSON, a check, a section of the HTML report and the metrics are made from it.
 
-mod activity;
 mod bloat;
+mod cache;
 mod connections;
 mod deadlocks;
 mod health;
@@ -13,52 +13,37 @@ mod indexes;
 mod isolation;
 mod locks;
 mod mvcc;
-mod part;
 mod pgbouncer;
 mod pool_size;
 mod report;
 mod skip;
+mod statements;
+mod subject;
+mod subject_command;
+mod transactions;
 mod vacuum;
 
-pub(crate) use part::{Bar, Chart, Part};
 pub(crate) use report::ReportArguments;
 pub(crate) use skip::SkipArguments;
+pub(crate) use subject::{Bar, Chart, SubjectView};
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use neobank_ops::checks::{Scope, Subject};
 use neobank_ops::{Monitor, MonitorLimits, OpsError, Thresholds};
 
 use crate::arguments::CheckArguments;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::Answer;
+use crate::output::Output;
+use subject_command::SubjectCommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OpsCommand {
-    /// How many connections the server has room for, and how many are taken
-    Connections(SubjectArguments),
-    /// Who blocks whom: roots, cycles, waits and what to do about them
-    Locks(SubjectArguments),
-    /// Connections that do nothing, and those of them that hold a transaction open
-    Idle(SubjectArguments),
-    /// Deadlocks that happened, and those that could
-    Deadlocks(SubjectArguments),
-    /// What is the matter with the server and its pools, and what to do about it
-    Health(HealthArguments),
-    /// Transactions that have been open for long
-    Transactions(SubjectArguments),
-    /// The statements that cost most time, from pg_stat_statements
-    Statements(SubjectArguments),
-    /// How much is found in the server's buffers
-    Cache(SubjectArguments),
-    /// What of tables and indexes holds nothing, estimated with a margin
-    Bloat(SchemasArguments),
-    /// Indexes that are invalid, doubled or not used
-    Indexes(SchemasArguments),
-    /// Who keeps old rows from being cleaned away, and how far the end of transaction numbers is
-    Vacuum(SubjectArguments),
+    #[command(flatten)]
+    Subject(SubjectCommand),
     /// How many connections a pool should have, and which bound says so
     PoolSize(pool_size::PoolSizeArguments),
     /// Print a pgbouncer.ini for a version of PgBouncer, held against what the server has
@@ -73,32 +58,7 @@ pub(crate) enum OpsCommand {
     Thresholds,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct SubjectArguments {
-    #[command(flatten)]
-    pub(crate) monitoring: MonitoringArguments,
-    #[command(flatten)]
-    pub(crate) check: CheckArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct HealthArguments {
-    #[command(flatten)]
-    skip: SkipArguments,
-    #[command(flatten)]
-    subject: SubjectArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SchemasArguments {
-    /// Only this schema; can be given several times
-    #[arg(long, value_name = "NAME")]
-    schema: Vec<String>,
-    #[command(flatten)]
-    subject: SubjectArguments,
-}
-
-/// How the server is asked, and what is judged by.
+/// The limits of the queries, and the thresholds.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MonitoringArguments {
     /// A file of thresholds, as `neobank ops thresholds` prints one
@@ -118,26 +78,10 @@ pub(crate) struct MonitoringArguments {
     without_statements: bool,
 }
 
-impl SchemasArguments {
-    fn schemas(&self) -> Option<&[String]> {
-        (!self.schema.is_empty()).then_some(self.schema.as_slice())
-    }
-}
-
 impl OpsCommand {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Connections(_) => "ops connections",
-            Self::Locks(_) => "ops locks",
-            Self::Idle(_) => "ops idle",
-            Self::Deadlocks(_) => "ops deadlocks",
-            Self::Health(_) => "ops health",
-            Self::Transactions(_) => "ops transactions",
-            Self::Statements(_) => "ops statements",
-            Self::Cache(_) => "ops cache",
-            Self::Bloat(_) => "ops bloat",
-            Self::Indexes(_) => "ops indexes",
-            Self::Vacuum(_) => "ops vacuum",
+            Self::Subject(command) => command.name(),
             Self::PoolSize(_) => "ops pool-size",
             Self::Pgbouncer(_) => "ops pgbouncer",
             Self::Mvcc(_) => "ops mvcc",
@@ -149,16 +93,7 @@ impl OpsCommand {
 
     pub(crate) const fn check(&self) -> Option<&CheckArguments> {
         match self {
-            Self::Connections(arguments)
-            | Self::Locks(arguments)
-            | Self::Idle(arguments)
-            | Self::Deadlocks(arguments)
-            | Self::Transactions(arguments)
-            | Self::Statements(arguments)
-            | Self::Cache(arguments)
-            | Self::Vacuum(arguments) => Some(&arguments.check),
-            Self::Health(arguments) => Some(&arguments.subject.check),
-            Self::Bloat(arguments) | Self::Indexes(arguments) => Some(&arguments.subject.check),
+            Self::Subject(command) => Some(&command.check),
             Self::Report(arguments) => Some(&arguments.check),
             _ => None,
         }
@@ -168,9 +103,10 @@ impl OpsCommand {
 pub(crate) async fn run(
     command: &OpsCommand,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let name = command.name();
     match command {
+        OpsCommand::Subject(command) => command.run(connection).await,
         OpsCommand::PoolSize(arguments) => pool_size::run(name, arguments),
         OpsCommand::Pgbouncer(arguments) => pgbouncer::run(name, arguments),
         OpsCommand::Mvcc(arguments) => mvcc::run(name, arguments, connection).await,
@@ -178,96 +114,28 @@ pub(crate) async fn run(
         OpsCommand::Report(arguments) => report::run(name, arguments, connection).await,
         OpsCommand::Thresholds => {
             let thresholds = Thresholds::default();
-            let mut answer = Answer::script(name, thresholds.to_toml());
-            answer.data = Answer::new(name, &thresholds, Vec::new())?.data;
-            Ok(answer)
-        }
-        OpsCommand::Connections(arguments)
-        | OpsCommand::Locks(arguments)
-        | OpsCommand::Idle(arguments)
-        | OpsCommand::Deadlocks(arguments)
-        | OpsCommand::Health(HealthArguments {
-            subject: arguments, ..
-        })
-        | OpsCommand::Transactions(arguments)
-        | OpsCommand::Statements(arguments)
-        | OpsCommand::Cache(arguments)
-        | OpsCommand::Vacuum(arguments)
-        | OpsCommand::Indexes(SchemasArguments {
-            subject: arguments, ..
-        })
-        | OpsCommand::Bloat(SchemasArguments {
-            subject: arguments, ..
-        }) => {
-            if let OpsCommand::Health(arguments) = command {
-                arguments.skip.check(&health::SECTIONS)?;
-            }
-            let (monitor, thresholds) = arguments.monitoring.open(connection).await?;
-            subject(command, &monitor, &thresholds).await?.answer(name)
+            let mut output = Output::script(name, thresholds.to_toml());
+            output.data = Output::new(name, &thresholds, Vec::new())?.data;
+            Ok(output)
         }
     }
 }
 
-async fn subject(
-    command: &OpsCommand,
-    monitor: &Monitor,
-    thresholds: &Thresholds,
-) -> Result<Part, OpsError> {
-    match command {
-        OpsCommand::Connections(_) => connections::part(monitor, thresholds).await,
-        OpsCommand::Idle(_) => idle::part(monitor, thresholds).await,
-        OpsCommand::Deadlocks(_) => deadlocks::part(monitor, thresholds).await,
-        OpsCommand::Health(arguments) => health::part(monitor, thresholds, &arguments.skip).await,
-        OpsCommand::Transactions(_) => activity::transactions(monitor, thresholds).await,
-        OpsCommand::Statements(_) => activity::statements(monitor, thresholds).await,
-        OpsCommand::Cache(_) => activity::cache(monitor, thresholds).await,
-        OpsCommand::Vacuum(_) => vacuum::part(monitor, thresholds).await,
-        OpsCommand::Bloat(arguments) => {
-            bloat::of_schemas(monitor, thresholds, arguments.schemas()).await
-        }
-        OpsCommand::Indexes(arguments) => indexes::of_schemas(monitor, arguments.schemas()).await,
-        _ => locks::part(monitor, thresholds).await,
-    }
-}
-
-/// Every subject that looks on and changes nothing, in the order of a report.
-const PARTS: [&str; 11] = [
-    "connections",
-    "idle",
-    "locks",
-    "deadlocks",
-    "health",
-    "transactions",
-    "statements",
-    "cache",
-    "bloat",
-    "indexes",
-    "vacuum",
-];
-
-/// All subjects that are not left out.
-pub(crate) async fn parts(
+/// All subjects that are not left out, in the order of a report.
+pub(crate) async fn subjects(
     monitor: &Monitor,
     thresholds: &Thresholds,
     skip: &SkipArguments,
-) -> Result<Vec<Part>, OpsError> {
-    let mut parts = Vec::new();
-    for name in PARTS.into_iter().filter(|name| !skip.leaves_out(name)) {
-        parts.push(match name {
-            "connections" => connections::part(monitor, thresholds).await?,
-            "idle" => idle::part(monitor, thresholds).await?,
-            "locks" => locks::part(monitor, thresholds).await?,
-            "deadlocks" => deadlocks::part(monitor, thresholds).await?,
-            "health" => health::part(monitor, thresholds, skip).await?,
-            "transactions" => activity::transactions(monitor, thresholds).await?,
-            "statements" => activity::statements(monitor, thresholds).await?,
-            "cache" => activity::cache(monitor, thresholds).await?,
-            "bloat" => bloat::part(monitor, thresholds).await?,
-            "indexes" => indexes::part(monitor, thresholds).await?,
-            _ => vacuum::part(monitor, thresholds).await?,
-        });
+) -> Result<Vec<SubjectView>, OpsError> {
+    let scope = skip.apply(Scope::default());
+    let mut views = Vec::new();
+    for subject in Subject::ALL {
+        if !skip.leaves_out(subject.name()) {
+            let findings = monitor.findings(subject, thresholds, &scope).await?;
+            views.push(SubjectView::new(&findings, thresholds));
+        }
     }
-    Ok(parts)
+    Ok(views)
 }
 
 impl MonitoringArguments {
@@ -279,11 +147,11 @@ impl MonitoringArguments {
         }
     }
 
-    /// The limits of each question.
+    /// The limits of each query.
     pub(crate) fn limits(&self) -> MonitorLimits {
         let question = Duration::from_millis(self.question_timeout);
         let limits = MonitorLimits::default();
-        // Below the question's own limit, however short that is.
+        // Below the query's own limit, however short that is.
         limits
             .with_lock_timeout(limits.lock_timeout.min(question / 2))
             .with_statement_timeout(question)

@@ -5,10 +5,10 @@ use neobank_ops::mvcc::{Pages, RowVersion, RowVersions};
 use neobank_ops::{Section, TableName};
 
 use super::MonitoringArguments;
-use super::part::word;
+use super::subject::word;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Answer, Block, Cell, Mood, Table, cell, optional};
+use crate::output::{Block, Cell, Output, Style, Table, cell, optional};
 
 #[derive(Debug, Args)]
 pub(crate) struct MvccArguments {
@@ -30,7 +30,7 @@ pub(super) async fn run(
     name: &'static str,
     arguments: &MvccArguments,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let (monitor, _) = arguments.monitoring.open(connection).await?;
     let table = TableName::new(&arguments.schema, &arguments.table);
     let pages = Pages {
@@ -43,7 +43,7 @@ pub(super) async fn run(
         Section::NotAvailable { reason } => vec![Block::Note(format!("n/a: {reason}"))],
     };
     let failed = section.value().is_none();
-    Ok(Answer::new(name, &section, blocks)?.failed_if(failed))
+    Ok(Output::new(name, &section, blocks)?.failed_if(failed))
 }
 
 fn blocks(found: &RowVersions) -> Vec<Block> {
@@ -85,10 +85,10 @@ fn row(version: &RowVersion) -> [Cell; 8] {
             |locker: &neobank_ops::mvcc::Locker| format!("{} {}", locker.xid, word(locker.mode));
         lockers.iter().map(one).collect::<Vec<_>>().join(", ")
     });
-    let (visible, mood) = if version.visible {
-        ("yes", Mood::Good)
+    let (visible, style) = if version.visible {
+        ("yes", Style::Good)
     } else {
-        ("no", Mood::Warning)
+        ("no", Style::Warning)
     };
     [
         cell(&version.place),
@@ -98,6 +98,6 @@ fn row(version: &RowVersion) -> [Cell; 8] {
         optional(version.remover.map(word)),
         optional(lockers.filter(|lockers| !lockers.is_empty())),
         optional(version.newer_version.as_ref()),
-        cell(visible).mood(mood),
+        cell(visible).style(style),
     ]
 }

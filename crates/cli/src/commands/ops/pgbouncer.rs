@@ -5,7 +5,7 @@ use neobank_ops::pgbouncer::{ClientTls, PgbouncerConfig, PgbouncerVersion, PoolD
 use serde_json::json;
 
 use crate::error::CommandError;
-use crate::output::{Answer, Block};
+use crate::output::{Block, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct PgbouncerArguments {
@@ -70,7 +70,7 @@ pub(crate) struct PgbouncerArguments {
 pub(super) fn run(
     name: &'static str,
     arguments: &PgbouncerArguments,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let database = PoolDatabase::new(&arguments.database, &arguments.host, arguments.port);
     let mut config = PgbouncerConfig::new(arguments.target_version, database);
     config.pool_size = arguments.pool_size;
@@ -96,7 +96,7 @@ pub(super) fn run(
         .ini()
         .map_err(|error| CommandError::failed("pgbouncer", error))?;
     let text = ini.trim_end().to_owned();
-    Answer::new(
+    Output::new(
         name,
         json!({ "pgbouncer_ini": ini }),
         vec![Block::Text(text)],

@@ -3,9 +3,9 @@
 use clap::Args;
 use neobank_ops::pool_size::{PoolSize, PoolSizeInput, pool_size};
 
-use super::part::word;
+use super::subject::word;
 use crate::error::CommandError;
-use crate::output::{Answer, Block, Mood, Table, cell};
+use crate::output::{Block, Output, Style, Table, cell};
 
 #[derive(Debug, Args)]
 pub(crate) struct PoolSizeArguments {
@@ -38,7 +38,7 @@ pub(crate) struct PoolSizeArguments {
 pub(super) fn run(
     name: &'static str,
     arguments: &PoolSizeArguments,
-) -> Result<Answer, CommandError> {
+) -> Result<Output, CommandError> {
     let mut input = PoolSizeInput::new(
         arguments.max_connections,
         arguments.mean_hold,
@@ -51,7 +51,7 @@ pub(super) fn run(
     input.connections_per_thread = arguments.connections_per_thread;
     let size = pool_size(&input).map_err(|error| CommandError::failed("pool_size", error))?;
     let blocks = blocks(&size);
-    Answer::new(name, size, blocks)
+    Output::new(name, size, blocks)
 }
 
 fn blocks(size: &PoolSize) -> Vec<Block> {
@@ -60,29 +60,29 @@ fn blocks(size: &PoolSize) -> Vec<Block> {
         "no bounds",
     );
     for bound in &size.bounds {
-        let mood = if bound.name == size.binds {
-            Mood::Warning
+        let style = if bound.name == size.binds {
+            Style::Warning
         } else {
-            Mood::Plain
+            Style::Plain
         };
         table.row([
-            cell(bound.name.as_str()).mood(mood),
+            cell(bound.name.as_str()).style(style),
             cell(word(bound.kind)),
             cell(bound.connections),
             cell(bound.formula),
             cell(bound.source),
         ]);
     }
-    let (met, mood) = if size.demand_is_met {
-        ("met", Mood::Good)
+    let (met, style) = if size.demand_is_met {
+        ("met", Style::Good)
     } else {
-        ("NOT met: more is asked for than the server has", Mood::Bad)
+        ("NOT met: more is asked for than the server has", Style::Bad)
     };
     vec![
         Block::Fields(vec![
             ("connections for each instance", cell(size.size)),
             ("the bound that binds", cell(size.binds.as_str())),
-            ("demand", cell(met).mood(mood)),
+            ("demand", cell(met).style(style)),
         ]),
         Block::Table(table),
     ]

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use clap::Args;
+use neobank_ops::checks::{self, Subject, Verdict};
 use serde_json::{Map, Value, json};
 
-use super::{MonitoringArguments, Part, SkipArguments};
+use super::{MonitoringArguments, SkipArguments, SubjectView};
 use crate::arguments::CheckArguments;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::html;
-use crate::nagios::{Check, Severity};
-use crate::output::{Answer, Block};
+use crate::nagios::{Check, Measure};
+use crate::output::{Block, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
@@ -32,11 +33,12 @@ pub(super) async fn run(
     name: &'static str,
     arguments: &ReportArguments,
     connection: &Connection,
-) -> Result<Answer, CommandError> {
-    let sections = [&super::PARTS[..], &super::health::SECTIONS].concat();
+) -> Result<Output, CommandError> {
+    let subjects = Subject::ALL.map(Subject::name);
+    let sections = [&subjects[..], Subject::Health.sections()].concat();
     arguments.skip.check(&sections)?;
     let (monitor, thresholds) = arguments.monitoring.open(connection).await?;
-    let parts = super::parts(&monitor, &thresholds, &arguments.skip).await?;
+    let views = super::subjects(&monitor, &thresholds, &arguments.skip).await?;
     let about = html::About {
         database: monitor.config().database.clone(),
         host: monitor.config().hosts.join(", "),
@@ -44,27 +46,27 @@ pub(super) async fn run(
         generated_at: Utc::now(),
     };
     let mut blocks: Vec<Block> = Vec::new();
-    for part in &parts {
-        blocks.push(Block::Title(part.title.to_owned()));
-        blocks.extend(part.blocks.iter().cloned());
+    for view in &views {
+        blocks.push(Block::Title(view.subject.title().to_owned()));
+        blocks.extend(view.blocks.iter().cloned());
     }
     if let Some(file) = &arguments.html {
-        write_private(file, &html::page(&about, &parts)).map_err(|error| {
+        write_private(file, &html::page(&about, &views)).map_err(|error| {
             CommandError::failed("file", format!("{}: {error}", file.display()))
         })?;
         blocks.push(Block::Note(format!("written to {}", file.display())));
     }
-    let check = check(&parts);
-    let sections: Map<String, Value> = parts
+    let check = check(&views);
+    let sections: Map<String, Value> = views
         .into_iter()
-        .map(|part| (part.name.to_owned(), part.data))
+        .map(|view| (view.subject.name().to_owned(), view.data))
         .collect();
     let data = json!({
         "server_version": about.server_version,
         "database": about.database,
         "sections": sections,
     });
-    Ok(Answer::new(name, data, blocks)?.with_check(check))
+    Ok(Output::new(name, data, blocks)?.with_check(check))
 }
 
 /// Writes a file that only its owner can read: statements may hold customers' data. The new file takes the place of one
@@ -85,41 +87,29 @@ fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The worst of all parts, each with its figures under its own name.
-fn check(parts: &[Part]) -> Check {
-    let mut measures = Vec::new();
-    let mut unknown = Vec::new();
-    let mut worst: Option<&Part> = None;
-    for part in parts {
-        for measure in &part.check.measures {
-            let mut measure = measure.clone();
-            measure.label = format!("{}_{}", part.name, measure.label);
-            measures.push(measure);
-        }
-        if part.is_absent {
-            continue;
-        }
-        if let Some(reason) = &part.check.unknown {
-            unknown.push(format!("{} is not available ({reason})", part.name));
-        }
-        if worst.is_none_or(|worst| rank(worst) < rank(part)) {
-            worst = Some(part);
-        }
-    }
-    let summary = worst.map_or_else(String::new, |part| {
-        format!("worst is {} ({})", part.name, part.check.summary)
+/// The worst of all subjects, with the figures of each behind its name.
+fn check(views: &[SubjectView]) -> Check {
+    let verdicts: Vec<Verdict> = views.iter().map(|view| view.verdict.clone()).collect();
+    let measures = verdicts.iter().flat_map(measures).collect();
+    let unknown: Vec<String> = views
+        .iter()
+        .filter(|view| !view.verdict.is_absent)
+        .filter_map(|view| {
+            let reason = view.unknown()?;
+            Some(format!("{} is not available ({reason})", view.subject))
+        })
+        .collect();
+    let summary = checks::worst(&verdicts).map_or_else(String::new, |worst| {
+        format!("worst is {} ({})", worst.subject, worst.message)
     });
     let mut check = Check::new("report", summary, measures);
     check.unknown = (!unknown.is_empty()).then(|| unknown.join("; "));
     check
 }
 
-/// What is known to be wrong comes before what is not known.
-fn rank(part: &Part) -> u8 {
-    match part.check.severity() {
-        Severity::Ok => 0,
-        Severity::Unknown => 1,
-        Severity::Warning => 2,
-        Severity::Critical => 3,
-    }
+fn measures(verdict: &Verdict) -> impl Iterator<Item = Measure> {
+    verdict.measurements().map(|measurement| Measure {
+        label: format!("{}_{}", verdict.subject, measurement.metric.name),
+        measurement: *measurement,
+    })
 }

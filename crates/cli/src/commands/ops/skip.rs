@@ -2,6 +2,7 @@
 
 use clap::Args;
 use neobank_domain::shortened;
+use neobank_ops::checks::Scope;
 
 use crate::error::CommandError;
 
@@ -19,8 +20,12 @@ impl SkipArguments {
         self.skip.iter().any(|skipped| skipped == name)
     }
 
-    /// Refuses a name that no section has, and to leave out all of them: a check that asks for nothing finds nothing
-    /// wrong.
+    /// The same scope without the sections that the caller named.
+    pub(super) fn apply(&self, scope: Scope) -> Scope {
+        scope.without_sections(self.skip.iter().cloned())
+    }
+
+    /// Rejects a name that no section has, and to leave out all of them: a check that asks for nothing finds nothing wrong.
     pub(super) fn check(&self, sections: &[&str]) -> Result<(), CommandError> {
         let unknown = self
             .skip

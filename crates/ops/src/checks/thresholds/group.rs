@@ -9,6 +9,10 @@ use crate::error::OpsError;
 pub(super) struct Bound {
     pub(super) group: &'static str,
     pub(super) field: &'static str,
+    #[cfg_attr(
+        not(feature = "thresholds-file"),
+        allow(dead_code, reason = "a comment in the file")
+    )]
     pub(super) meaning: &'static str,
     pub(super) value: u64,
     pub(super) range: RangeInclusive<u64>,
@@ -79,8 +83,8 @@ macro_rules! thresholds {
         }
 
         impl $type {
-            pub(super) fn bounds(&self) -> Vec<$crate::thresholds::group::Bound> {
-                vec![$($crate::thresholds::group::Bound {
+            pub(super) fn bounds(&self) -> Vec<$crate::checks::thresholds::group::Bound> {
+                vec![$($crate::checks::thresholds::group::Bound {
                     group: $group,
                     field: stringify!($field),
                     meaning: $meaning,

@@ -1,0 +1,58 @@
+//! `neobank ops cache`.
+
+use neobank_ops::activity::CacheRow;
+use neobank_ops::checks::CacheFindings;
+
+use super::subject::{Bar, Chart, Shown};
+use crate::output::{Block, Style, Table, cell, optional};
+
+/// What all databases have in common, such as the catalog of databases itself.
+const SHARED: &str = "(shared)";
+/// Bars at most.
+const BARS_MAX: usize = 10;
+
+pub(super) fn shown(found: &CacheFindings) -> Vec<Shown> {
+    vec![Shown::of(&found.databases, |rows| Shown {
+        blocks: vec![table(rows)],
+        charts: chart(rows),
+    })]
+}
+
+fn table(rows: &[CacheRow]) -> Block {
+    let mut table = Table::new(
+        &[
+            "Database",
+            ">Blocks hit",
+            ">Blocks read",
+            ">Hits",
+            "Counted since",
+        ],
+        "no databases",
+    );
+    for row in rows {
+        table.row([
+            cell(row.database.as_deref().unwrap_or(SHARED)),
+            cell(row.blocks_hit),
+            cell(row.blocks_read),
+            optional(row.hit_percent.map(|percent| format!("{percent:.1} %"))),
+            optional(row.counted_since),
+        ]);
+    }
+    Block::Table(table)
+}
+
+fn chart(rows: &[CacheRow]) -> Vec<Chart> {
+    let bars = rows.iter().filter_map(|row| {
+        Some(Bar {
+            label: row.database.clone().unwrap_or_else(|| SHARED.to_owned()),
+            value: row.hit_percent?,
+            style: Style::Plain,
+        })
+    });
+    Chart::of_bars(
+        "Blocks that were found in the buffers",
+        "%",
+        Some(100.0),
+        bars.take(BARS_MAX).collect(),
+    )
+}

@@ -1,0 +1,212 @@
+//! One subject of monitoring, with all that can be shown of it.
+
+use neobank_ops::checks::{Findings, Gap, Subject, Verdict};
+use neobank_ops::{Cause, Section, Thresholds};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{bloat, cache, connections, deadlocks, health, idle, indexes, locks, statements};
+use super::{transactions, vacuum};
+use crate::error::CommandError;
+use crate::nagios::Check;
+use crate::output::{Block, Output, Style};
+
+/// One subject.
+#[derive(Clone, Debug)]
+pub(crate) struct SubjectView {
+    /// The subject.
+    pub(crate) subject: Subject,
+    /// The findings, as the ops crate serializes them.
+    pub(crate) data: Value,
+    /// The same for people.
+    pub(crate) blocks: Vec<Block>,
+    /// For the HTML report.
+    pub(crate) charts: Vec<Chart>,
+    /// The ops crate's judgement.
+    pub(crate) verdict: Verdict,
+}
+
+/// Bars beside each other that share a scale.
+#[derive(Clone, Debug)]
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    /// Behind each figure, such as `s` or `%`.
+    pub(crate) unit: &'static str,
+    /// Where the scale ends; at the longest bar when there is none.
+    pub(crate) end: Option<f64>,
+    pub(crate) bars: Vec<Bar>,
+}
+
+/// One bar.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    pub(crate) label: String,
+    pub(crate) value: f64,
+    pub(crate) style: Style,
+}
+
+/// What is shown of a section; nothing of one that is n/a.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) charts: Vec<Chart>,
+}
+
+impl Shown {
+    /// What is shown of a result, where there is one.
+    pub(crate) fn of<T>(section: &Section<T>, show: impl FnOnce(&T) -> Self) -> Self {
+        section.value().map(show).unwrap_or_default()
+    }
+
+    /// A table alone.
+    pub(crate) fn blocks(blocks: Vec<Block>) -> Self {
+        Self {
+            blocks,
+            charts: Vec::new(),
+        }
+    }
+}
+
+impl Chart {
+    /// A chart of these bars; none without any.
+    pub(crate) fn of_bars(
+        title: impl Into<String>,
+        unit: &'static str,
+        end: Option<f64>,
+        bars: Vec<Bar>,
+    ) -> Vec<Self> {
+        if bars.is_empty() {
+            return Vec::new();
+        }
+        vec![Self {
+            title: title.into(),
+            unit,
+            end,
+            bars,
+        }]
+    }
+}
+
+impl SubjectView {
+    /// A subject with its verdict.
+    pub(crate) fn new(findings: &Findings, thresholds: &Thresholds) -> Self {
+        let verdict = findings.verdict(thresholds);
+        let is_named = !verdict.subject.sections().is_empty();
+        let (mut blocks, mut charts) = (Vec::new(), Vec::new());
+        let shown = shown(findings, &verdict, thresholds);
+        for (section, shown) in verdict.sections.iter().zip(shown) {
+            if is_named {
+                blocks.push(Block::Title(section.title.to_owned()));
+            }
+            blocks.extend(shown.blocks);
+            charts.extend(shown.charts);
+            blocks.extend(section.gaps.iter().filter_map(note));
+        }
+        Self {
+            subject: verdict.subject,
+            data: serde_json::to_value(findings).unwrap_or_default(),
+            blocks,
+            charts,
+            verdict,
+        }
+    }
+
+    /// Why the subject, or a part of it, could not be judged, with this program's options that help.
+    pub(crate) fn unknown(&self) -> Option<String> {
+        self.verdict.reason_with(words)
+    }
+
+    /// The subject's check.
+    pub(crate) fn check(&self) -> Check {
+        Check::of(&self.verdict, self.unknown())
+    }
+
+    /// The subject as the output of a command.
+    pub(crate) fn output(self, name: &'static str) -> Result<Output, CommandError> {
+        let check = self.check();
+        Ok(Output::new(name, self.data, self.blocks)?
+            .failed_if(check.unknown.is_some())
+            .with_check(check))
+    }
+}
+
+/// What is shown of each section, in the order of the verdict's sections.
+fn shown(findings: &Findings, verdict: &Verdict, thresholds: &Thresholds) -> Vec<Shown> {
+    match findings {
+        Findings::Connections(found) => connections::shown(found, verdict),
+        Findings::Idle(found) => idle::shown(found, thresholds),
+        Findings::Locks(found) => locks::shown(found, verdict),
+        Findings::Deadlocks(found) => deadlocks::shown(found, verdict),
+        Findings::Health(found) => health::shown(found),
+        Findings::Transactions(found) => transactions::shown(found),
+        Findings::Statements(found) => statements::shown(found),
+        Findings::Cache(found) => cache::shown(found),
+        Findings::Bloat(found) => bloat::shown(found, verdict),
+        Findings::Indexes(found) => indexes::shown(found),
+        Findings::Vacuum(found) => vacuum::shown(found),
+    }
+}
+
+/// The line below a section that has a gap. A check without a verdict stands in its table.
+fn note(gap: &Gap) -> Option<Block> {
+    let text = match gap {
+        Gap::NotAvailable { .. } => format!("n/a: {}", words(gap)),
+        Gap::Undecided { .. } => return None,
+        _ => words(gap),
+    };
+    Some(Block::Note(text))
+}
+
+/// A gap in the server's words, and what to do where those do not say.
+fn words(gap: &Gap) -> String {
+    let Gap::NotAvailable { reason } = gap else {
+        return gap.to_string();
+    };
+    match reason.cause {
+        Cause::LockTimeout => {
+            format!("{reason}: somebody has locked what is asked for; see neobank ops locks")
+        }
+        Cause::StatementTimeout => {
+            format!("{reason}: it took longer than --question-timeout")
+        }
+        _ => reason.to_string(),
+    }
+}
+
+/// The message of a section.
+pub(crate) fn message<'a>(verdict: &'a Verdict, section: &str) -> &'a str {
+    let found = verdict.sections.iter().find(|one| one.name == section);
+    found.map_or("", |section| section.message.as_str())
+}
+
+/// The style of a figure that the verdict judges; plain where it is not there.
+pub(crate) fn style_of(verdict: &Verdict, metric: &str) -> Style {
+    let found = verdict.measurements().find(|one| one.metric.name == metric);
+    found.map_or(Style::Plain, |one| one.severity().into())
+}
+
+/// The name in the contract, for people.
+pub(crate) fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|name| name.as_str().map(|name| name.replace('_', " ")))
+        .unwrap_or_default()
+}
+
+/// The name of a variant that is a tagged object in the contract, for people.
+pub(crate) fn word_of(value: impl Serialize, tag: &str) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|object| object.get(tag)?.as_str().map(|name| name.replace('_', " ")))
+        .unwrap_or_default()
+}
+
+/// A statement in one line, cut where a table would get too wide; JSON has the whole of it.
+pub(crate) fn short(statement: &str) -> String {
+    const LENGTH_MAX: usize = 80;
+    let line = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LENGTH_MAX) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}

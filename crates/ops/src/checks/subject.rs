@@ -1,0 +1,171 @@
+//! The registry: every subject, once.
+
+use serde::{Serialize, Serializer};
+
+use super::{
+    Metric, bloat, cache, connections, deadlocks, health, idle, indexes, locks, statements,
+    transactions, vacuum,
+};
+use crate::error::OpsError;
+
+/// Makes the enum of subjects, its list, and what is said about each. A subject stands here once; whoever renders subjects
+/// iterates over [`Subject::ALL`], or matches on [`Findings`](super::Findings), which the compiler checks.
+macro_rules! subjects {
+    ($($(#[$meta:meta])* $subject:ident: $module:ident, $title:literal, $description:literal;)+) => {
+        /// Something about a server that can be checked. The list is exhaustive, so that a program that shows each subject in
+        /// its own way does not compile without a new one; one that only shows verdicts needs no change.
+        ///
+        /// # Example
+        ///
+        /// ```
+        /// use neobank_ops::checks::Subject;
+        ///
+        /// let subject: Subject = "locks".parse()?;
+        /// assert_eq!(subject, Subject::Locks);
+        /// assert_eq!(subject.metrics()[0].exported_name, "locks_longest_wait_seconds");
+        /// assert!(Subject::ALL.contains(&subject));
+        /// # Ok::<(), neobank_ops::OpsError>(())
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Subject {
+            $(#[doc = concat!($description, ".")] $subject,)+
+        }
+
+        impl Subject {
+            /// Every subject, in the order of a report.
+            pub const ALL: [Self; [$($title),+].len()] = [$(Self::$subject),+];
+
+            /// Its name in the JSON contract, on the command line and in metrics.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$subject => stringify!($module),)+ }
+            }
+
+            /// Its name for people.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$subject => $title,)+ }
+            }
+
+            /// What it is about, in one line.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$subject => $description,)+ }
+            }
+
+            /// Everything that it measures; the first is the one that a plugin's `--warning` and `--critical` mean.
+            #[must_use]
+            pub fn metrics(self) -> &'static [&'static Metric] {
+                match self { $(Self::$subject => $module::METRICS,)+ }
+            }
+
+            /// The names of its sections, each of which may be n/a on its own. A subject with one section has none.
+            #[must_use]
+            pub const fn sections(self) -> &'static [&'static str] {
+                match self { $(Self::$subject => $module::SECTIONS,)+ }
+            }
+        }
+    };
+}
+
+subjects! {
+    Connections: connections, "Connections",
+        "How many connections the server has room for, and how many are taken";
+    Idle: idle, "Idle connections",
+        "Connections that do nothing, and those of them that hold a transaction open";
+    Locks: locks, "Locks: who blocks whom",
+        "Who blocks whom: roots, cycles, waits and what to do about them";
+    Deadlocks: deadlocks, "Deadlocks",
+        "Deadlocks that happened, and those that could";
+    Health: health, "Health of the server and of the pools",
+        "What is the matter with the server and its pools, and what to do about it";
+    Transactions: transactions, "Long transactions",
+        "Transactions that have been open for long";
+    Statements: statements, "Statements that cost most",
+        "The statements that cost most time, from pg_stat_statements";
+    Cache: cache, "Buffer cache",
+        "How much is found in the server's buffers";
+    Bloat: bloat, "Bloat (estimated)",
+        "What of tables and indexes holds nothing, estimated with a margin";
+    Indexes: indexes, "Indexes that cost more than they help",
+        "Indexes that are invalid, doubled or not used";
+    Vacuum: vacuum, "Vacuum: what holds it back, and its deadline",
+        "Who keeps old rows from being cleaned away, and how far the end of transaction numbers is";
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Subject {
+    type Err = OpsError;
+
+    fn from_str(text: &str) -> Result<Self, OpsError> {
+        let found = Self::ALL.into_iter().find(|subject| subject.name() == text);
+        found.ok_or_else(|| {
+            let shown: String = text.chars().take(64).collect();
+            let names = Self::ALL.map(Self::name).join(", ");
+            OpsError::invalid("subject", &shown, format!("one of {names}"))
+        })
+    }
+}
+
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::checks::Unit;
+
+    #[test]
+    fn every_metric_has_an_exported_name_and_a_description_of_its_own() {
+        let metrics = || Subject::ALL.into_iter().flat_map(Subject::metrics);
+        let names: BTreeSet<_> = metrics().map(|metric| metric.exported_name).collect();
+        let descriptions: BTreeSet<_> = metrics().map(|metric| metric.description).collect();
+        assert_eq!(names.len(), metrics().count());
+        assert_eq!(descriptions.len(), metrics().count());
+        for metric in metrics() {
+            let suffix = match metric.unit {
+                Unit::Percent => "_ratio",
+                Unit::Seconds | Unit::Milliseconds => "_seconds",
+                Unit::Kibibytes => "_bytes",
+                Unit::Count => "",
+            };
+            assert!(metric.exported_name.ends_with(suffix), "{metric:?}");
+            assert!(metric.description.ends_with('.'), "{metric:?}");
+        }
+    }
+
+    #[test]
+    fn metrics_of_a_subject_with_sections_begin_with_the_name_of_a_section() {
+        for subject in Subject::ALL {
+            let names: BTreeSet<_> = subject.metrics().iter().map(|one| one.name).collect();
+            assert_eq!(names.len(), subject.metrics().len(), "{subject}");
+            for name in names {
+                let begins = |section: &&str| name.starts_with(&format!("{section}_"));
+                let is_of_one = subject.sections().iter().any(|section| begins(&section));
+                assert!(
+                    is_of_one || subject.sections().is_empty(),
+                    "{subject} {name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_read_back_and_others_are_rejected() {
+        for subject in Subject::ALL {
+            assert_eq!(subject.name().parse::<Subject>().unwrap(), subject);
+        }
+        let error = "lokcs".parse::<Subject>().unwrap_err().to_string();
+        assert!(error.starts_with("subject is lokcs, but must be one of connections, idle"));
+    }
+}

@@ -1,0 +1,89 @@
+//! From when on something is worth a warning: every limit with its default, its unit and its range.
+
+#[cfg(feature = "thresholds-file")]
+mod file;
+mod group;
+mod groups;
+
+use serde::{Deserialize, Serialize};
+
+pub use groups::{
+    BloatThresholds, CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
+    StatementThresholds, TransactionThresholds, VacuumThresholds,
+};
+
+use crate::error::OpsError;
+use group::Bound;
+
+/// Every threshold; each name ends with its unit. With the feature `thresholds-file` they are read from a file of TOML, and what
+/// the file does not set keeps its default.
+///
+/// # Example
+///
+/// ```
+/// use neobank_ops::Thresholds;
+///
+/// let mut thresholds = Thresholds::default();
+/// thresholds.connections.usage_warning_percent = 60;
+/// thresholds.check()?;
+///
+/// thresholds.connections.usage_warning_percent = 101;
+/// assert_eq!(
+///     thresholds.check().unwrap_err().to_string(),
+///     "connections.usage_warning_percent is 101, but must be a whole number between 1 and 100"
+/// );
+/// # Ok::<(), neobank_ops::OpsError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Thresholds {
+    /// Space that holds nothing.
+    pub bloat: BloatThresholds,
+    /// Buffers.
+    pub cache: CacheThresholds,
+    /// The server's connections.
+    pub connections: ConnectionThresholds,
+    /// Waits for locks, and deadlocks.
+    pub locks: LockThresholds,
+    /// The verdicts on a pool.
+    pub pool_health: PoolHealthThresholds,
+    /// Statements that take long.
+    pub statements: StatementThresholds,
+    /// Transactions that stay open.
+    pub transactions: TransactionThresholds,
+    /// What holds a vacuum back.
+    pub vacuum: VacuumThresholds,
+}
+
+impl Thresholds {
+    /// Compares every value with its range and its twin.
+    ///
+    /// # Errors
+    ///
+    /// [`OpsError::Invalid`] names the first that is wrong.
+    pub fn check(&self) -> Result<(), OpsError> {
+        let bounds = self.bounds();
+        bounds.iter().try_for_each(Bound::check)?;
+        bounds
+            .iter()
+            .try_for_each(|bound| bound.check_twin(&bounds))
+    }
+
+    fn bounds(&self) -> Vec<Bound> {
+        [
+            self.bloat.bounds(),
+            self.cache.bounds(),
+            self.connections.bounds(),
+            self.locks.bounds(),
+            self.pool_health.bounds(),
+            self.statements.bounds(),
+            self.transactions.bounds(),
+            self.vacuum.bounds(),
+        ]
+        .concat()
+    }
+}
+
+#[cfg(all(test, feature = "thresholds-file"))]
+mod tests;
