@@ -11,3 +11,4 @@ pub(crate) mod program;
 mod rollout;
 mod top;
 mod unknown;
+mod verdicts;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use neobank_db::{Executor, statement};
+use neobank_ops::checks::Subject;
 use serde_json::Value;
 
 use super::program::{Run, data, neobank, run};
@@ -25,20 +26,6 @@ on_both_versions!(
     isolation_levels_are_executed,
     sizes_and_files_are_computed
 );
-
-const SUBJECTS: [&str; 11] = [
-    "connections",
-    "idle",
-    "locks",
-    "deadlocks",
-    "health",
-    "transactions",
-    "statements",
-    "cache",
-    "bloat",
-    "indexes",
-    "vacuum",
-];
 
 async fn a_blocked_session_is_shown_and_checked(bank: TestBank) {
     let account = bank.account(czk("10")).await;
@@ -101,7 +88,7 @@ async fn a_blocked_session_is_shown_and_checked(bank: TestBank) {
 /// A superuser, a role of `pg_monitor`, and one that may see nothing of others.
 async fn every_subject_answers_whoever_asks(bank: TestBank) {
     for role in ["", "pg_monitor", "neobank_read"] {
-        for subject in SUBJECTS {
+        for subject in Subject::ALL.map(Subject::name) {
             let as_role = |extra: &[&str]| -> Run {
                 let arguments = [&["ops", subject][..], extra].concat();
                 let mut command = neobank(bank.url(), &arguments);
@@ -182,7 +169,7 @@ async fn a_report_is_one_page(bank: TestBank) {
     let report = data(bank.url(), &["ops", "report", "--html", path]).await;
     let sections = report["sections"].as_object().unwrap();
     let page = std::fs::read_to_string(&file).unwrap();
-    for subject in SUBJECTS {
+    for subject in Subject::ALL.map(Subject::name) {
         assert!(sections.contains_key(subject), "{subject}");
         assert!(page.contains(&format!("id=\"{subject}\"")), "{subject}");
     }
@@ -207,7 +194,7 @@ async fn a_report_is_one_page(bank: TestBank) {
 }
 
 /// Ends the program with the test, however that ends.
-struct Server(Child);
+pub(super) struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -218,6 +205,11 @@ impl Drop for Server {
 
 impl Server {
     fn start(url: &str) -> (Self, String) {
+        Self::start_with(url, &[])
+    }
+
+    /// Starts it with these options, and returns its address too.
+    pub(super) fn start_with(url: &str, options: &[&str]) -> (Self, String) {
         let arguments = [
             "serve-metrics",
             "--listen",
@@ -225,6 +217,7 @@ impl Server {
             "--scrape-timeout",
             "60000",
         ];
+        let arguments = [&arguments[..], options].concat();
         let mut child = neobank(url, &arguments).spawn().unwrap();
         let mut line = String::new();
         let errors = child.stderr.take().unwrap();
@@ -242,7 +235,7 @@ fn get(address: &str, path: &str) -> String {
     get_as(address, path, "application/openmetrics-text")
 }
 
-fn get_as(address: &str, path: &str, accept: &str) -> String {
+pub(super) fn get_as(address: &str, path: &str, accept: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(120)))

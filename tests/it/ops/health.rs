@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use neobank_db::pool::Sampler;
 use neobank_db::{Database, Executor, statement};
-use neobank_ops::health::{HealthCheck, PoolVerdict, Status};
+use neobank_ops::checks::Severity;
+use neobank_ops::health::{HealthCheck, PoolVerdict};
 use neobank_ops::{Cause, Monitor, Thresholds};
 use tokio::task::JoinHandle;
 
@@ -89,7 +90,7 @@ impl Pool {
 
     /// Samples until the verdict is the one that is expected, in Rust and in SQL, three times one after the other: a verdict
     /// that comes and goes is none.
-    async fn expect(&mut self, verdict: PoolVerdict, status: Status) {
+    async fn expect(&mut self, verdict: PoolVerdict, status: Severity) {
         let asker = Session::open(self.bank.url()).await;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(90);
         let mut times = 0;
@@ -183,7 +184,8 @@ async fn a_pool_whose_sessions_wait_for_locks_has_contention(bank: TestBank) {
         "SELECT pg_advisory_xact_lock(7), pg_sleep(0.2)",
         Duration::ZERO,
     );
-    pool.expect(PoolVerdict::Contention, Severity::Critical).await;
+    pool.expect(PoolVerdict::Contention, Severity::Critical)
+        .await;
 }
 
 async fn a_pool_whose_transactions_are_held_leaks(bank: TestBank) {

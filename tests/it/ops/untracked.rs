@@ -5,7 +5,8 @@ use std::time::Duration;
 use neobank_db::pool::Sampler;
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_ops::blocking::{Class, Who};
-use neobank_ops::health::{PoolVerdict, Status};
+use neobank_ops::checks::Severity;
+use neobank_ops::health::PoolVerdict;
 use neobank_ops::{Monitor, Thresholds};
 use neobank_postgres::{Durability, ServerOptions};
 

@@ -50,3 +50,6 @@ pub use threshold::{Threshold, ThresholdError};
 pub use transactions::TransactionFindings;
 pub use vacuum::VacuumFindings;
 pub use verdict::{Gap, SectionVerdict, Verdict, severity, worst};
+
+#[cfg(test)]
+mod tests;
