@@ -473,9 +473,8 @@ fn ages_alert_where_autovacuum_is_late_and_near_the_end() {
 
 #[test]
 fn what_is_not_known_is_unknown_and_what_is_absent_is_passed_over() {
-    let missing = |cause| Section::not_available(cause, "the reason");
     let alone = |cause| {
-        let databases = missing(cause);
+        let databases = Section::not_available(cause, "the reason");
         Findings::Cache(CacheFindings { databases }).verdict(&Thresholds::default())
     };
     let denied = alone(Cause::InsufficientPrivilege);
@@ -498,11 +497,11 @@ fn what_is_not_known_is_unknown_and_what_is_absent_is_passed_over() {
         Findings::Deadlocks(found) => found,
         _ => unreachable!(),
     };
-    found.log = missing(Cause::Missing);
+    found.log = Section::not_available(Cause::Missing, "the reason");
     let partly = Findings::Deadlocks(found.clone()).verdict(&Thresholds::default());
     assert_eq!((partly.severity, partly.reason()), (Severity::Ok, None));
     assert_eq!(partly.message, "0 counted; 0 risks now, 0 of them certain");
-    found.log = missing(Cause::LockTimeout);
+    found.log = Section::not_available(Cause::LockTimeout, "the reason");
     let locked = Findings::Deadlocks(found).verdict(&Thresholds::default());
     assert_eq!(locked.severity, Severity::Unknown);
     assert_eq!(locked.reason().as_deref(), Some("log n/a: the reason"));
