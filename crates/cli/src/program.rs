@@ -154,7 +154,7 @@ fn asked_check(command: &Command) -> Option<&CheckArguments> {
     command.check().filter(|arguments| arguments.check)
 }
 
-/// What the reader of the command line could not read, or a page of help that was asked for.
+/// Prints the error of a command line that could not be read, or the page of help that was asked for.
 fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let asked = matches!(
         error.kind(),
@@ -226,7 +226,8 @@ fn named_command(arguments: &[OsString]) -> String {
     names.join(" ")
 }
 
-/// Prints the line of a check. One that nobody could read is unknown: another failure's exit code would be a warning.
+/// Prints the line of a check. If it cannot be printed, the check is unknown: another failure's exit code would be a
+/// warning.
 fn checked(line: &str, severity: Severity) -> ExitCode {
     printed_or(line, exit_code(severity), exit_code(Severity::Unknown))
 }
@@ -236,7 +237,7 @@ fn printed(text: &str, code: ExitCode) -> ExitCode {
     printed_or(text, code, Exit::Failed.into())
 }
 
-/// Prints on standard output. A reader who left has seen enough.
+/// Prints on standard output. A closed pipe is no failure: its reader has seen enough.
 fn printed_or(text: &str, code: ExitCode, failure: ExitCode) -> ExitCode {
     let mut output = std::io::stdout().lock();
     match output

@@ -29,7 +29,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
 /// The pause after a connection could not be accepted, because the machine is out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers until the program is told to stop.
+/// Serves requests until the program receives SIGTERM or SIGINT.
 pub(crate) async fn serve(listener: TcpListener, source: Source) -> std::io::Result<()> {
     let source = Arc::new(source);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));

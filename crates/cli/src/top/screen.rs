@@ -32,7 +32,7 @@ enum Answer {
     Signalled(Target, Result<Section<SignalOutcome>, OpsError>),
 }
 
-/// Shows and obeys until the user quits, or the process is told to end.
+/// Draws and takes keys until the user quits, or the process receives a signal to end.
 pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopError> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut hung_up = signal(SignalKind::hangup())?;

@@ -228,7 +228,7 @@ impl State {
             .and_then(|sample| sample.counters.value())
     }
 
-    /// Every session that the server told of.
+    /// Every session that the server reported.
     pub(super) fn all_sessions(&self) -> &[SessionRow] {
         let sessions = self
             .sample

@@ -291,7 +291,7 @@ fn what_cannot_be_signalled_is_refused_with_the_reason() {
 }
 
 #[test]
-fn what_became_of_a_signal_is_told() {
+fn the_outcome_of_a_signal_is_shown() {
     let target = Target {
         process_id: 4712,
         backend_start: at(0),

@@ -22,10 +22,10 @@ pub(super) struct Branch {
     pub(super) who: Option<Who>,
 }
 
-/// What somebody is in the tree.
+/// The place of a session in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Waits for nobody, and is waited for.
+    /// Waits for no session, and others wait for it.
     Root,
     /// Waits for the one above, in this way.
     Waits(EdgeKind),

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::error::OpsError;
 
-/// Makes the enum of subjects, its list, and what is said about each. A subject stands here once; whoever renders subjects
-/// iterates over [`Subject::ALL`], or matches on [`Findings`](super::Findings), which the compiler checks.
+/// Makes the enum of subjects, its list, and what is said about each. A subject stands here once. Renderers
+/// iterate over [`Subject::ALL`], or match on [`Findings`](super::Findings), which the compiler checks.
 macro_rules! subjects {
     ($($(#[$meta:meta])* $subject:ident: $module:ident, $title:literal, $description:literal;)+) => {
         /// Something about a server that can be checked. The list is exhaustive, so that a program that shows each subject in

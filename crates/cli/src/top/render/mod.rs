@@ -12,6 +12,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Paragraph, Wrap};
 
+use neobank_ops::checks::{Severity, session_severity};
 use neobank_ops::live::SessionRow;
 
 use super::sample::BlockingLine;
@@ -119,12 +120,11 @@ fn blocking_detail(line: &BlockingLine) -> (String, Vec<Line<'static>>) {
 
 /// The style of a session's state.
 pub(super) fn state_style(state: Option<&str>, is_waiting_for_lock: bool) -> Style {
-    match state {
-        _ if is_waiting_for_lock => BAD,
-        Some("active") => GOOD,
-        Some("idle") | None => QUIET,
-        Some("idle in transaction (aborted)") => BAD,
-        Some(_) => WARNING,
+    match session_severity(state, is_waiting_for_lock) {
+        Severity::Critical => BAD,
+        Severity::Warning => WARNING,
+        _ if state == Some("active") => GOOD,
+        _ => QUIET,
     }
 }
 

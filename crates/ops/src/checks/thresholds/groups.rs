@@ -2,12 +2,12 @@
 
 use super::group::thresholds;
 
-/// A month; nothing that is watched here lasts longer.
+/// A month: no duration that is judged here lasts longer.
 const SECONDS_MAX: u64 = 31 * 24 * 3600;
 const MILLISECONDS_MAX: u64 = SECONDS_MAX * 1000;
 
 thresholds! {
-    /// Space that holds nothing.
+    /// Bloat of tables and indexes.
     BloatThresholds, "bloat" {
         share_warning_percent: 60, in 1..=100, "A warning from this share of a table or an index that a rewrite would give back on, in percent.";
         share_critical_percent: 90, in 1..=100, "Critical from this share of a table or an index that a rewrite would give back on, in percent.";
@@ -16,7 +16,7 @@ thresholds! {
 }
 
 thresholds! {
-    /// Buffers of the server.
+    /// Hits in the server's buffers.
     CacheThresholds, "cache" {
         hit_warning_percent: 98, in 0..=100, "A warning below this share of blocks that were found in the buffers, in percent.";
         hit_critical_percent: 90, in 0..=100, "Critical below this share of blocks that were found in the buffers, in percent.";
@@ -79,9 +79,9 @@ thresholds! {
 }
 
 thresholds! {
-    /// What holds a vacuum back.
+    /// The age of the xmin horizon, which holds vacuum back.
     VacuumThresholds, "vacuum" {
-        held_warning_transactions: 1_000_000, in 1..=2_000_000_000, "A warning when somebody has held old row versions back for this many transactions.";
-        held_critical_transactions: 20_000_000, in 1..=2_000_000_000, "Critical when somebody has held old row versions back for this many transactions.";
+        held_warning_transactions: 1_000_000, in 1..=2_000_000_000, "A warning from this age of the xmin horizon on, in transactions.";
+        held_critical_transactions: 20_000_000, in 1..=2_000_000_000, "Critical from this age of the xmin horizon on, in transactions.";
     }
 }

@@ -38,9 +38,9 @@ use group::Bound;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Thresholds {
-    /// Space that holds nothing.
+    /// Bloat of tables and indexes.
     pub bloat: BloatThresholds,
-    /// Buffers.
+    /// Hits in the server's buffers.
     pub cache: CacheThresholds,
     /// The server's connections.
     pub connections: ConnectionThresholds,
@@ -52,7 +52,7 @@ pub struct Thresholds {
     pub statements: StatementThresholds,
     /// Transactions that stay open.
     pub transactions: TransactionThresholds,
-    /// What holds a vacuum back.
+    /// The age of the xmin horizon, which holds vacuum back.
     pub vacuum: VacuumThresholds,
 }
 
