@@ -22,8 +22,8 @@ use crate::output::{
 };
 use crate::schema;
 
-/// The whole program: reads the arguments (the first is the program's name), does what they ask for, prints the output and
-/// returns the exit code.
+/// The whole program: reads the arguments (the first is the program's name), does what they ask
+/// for, prints the output and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match Arguments::try_parse_from(&arguments) {
@@ -91,7 +91,8 @@ async fn outcome(arguments: &Arguments) -> Result<Output, CommandError> {
     outcome.unwrap_or_else(|_| Err(late()))
 }
 
-/// The output of monitoring, with the command to run where a section is n/a because the schema is not this version's.
+/// The output of monitoring, with the command to run where a section is n/a because the schema is
+/// not this version's.
 async fn with_schema(output: Output, command: &Command, connection: &Connection) -> Output {
     if !matches!(command, Command::Ops(_)) || !has_missing(&output.data) {
         return output;
@@ -114,7 +115,8 @@ fn has_missing(data: &Value) -> bool {
     }
 }
 
-/// A line of the log in the middle of a live view would spoil it; a log that goes to a file would not.
+/// A line of the log in the middle of a live view would spoil it; a log that goes to a file would
+/// not.
 fn owns_the_terminal(command: &Command) -> bool {
     let is_live = matches!(command, Command::Top(options) if !options.once);
     is_live && std::io::stderr().is_terminal()
@@ -154,7 +156,8 @@ fn asked_check(command: &Command) -> Option<&CheckArguments> {
     command.check().filter(|arguments| arguments.check)
 }
 
-/// Prints the error of a command line that could not be read, or the page of help that was asked for.
+/// Prints the error of a command line that could not be read, or the page of help that was asked
+/// for.
 fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let asked = matches!(
         error.kind(),
@@ -226,8 +229,8 @@ fn named_command(arguments: &[OsString]) -> String {
     names.join(" ")
 }
 
-/// Prints the line of a check. If it cannot be printed, the check is unknown: another failure's exit code would be a
-/// warning.
+/// Prints the line of a check. If it cannot be printed, the check is unknown: another failure's
+/// exit code would be a warning.
 fn checked(line: &str, severity: Severity) -> ExitCode {
     printed_or(line, exit_code(severity), exit_code(Severity::Unknown))
 }

@@ -1,5 +1,5 @@
-//! One judgement: what a user of the library gets is what the check, the table, JSON, the page and Prometheus show at the same
-//! moment, for every subject of the registry.
+//! One judgement: what a user of the library gets is what the check, the table, JSON, the page and
+//! Prometheus show at the same moment, for every subject of the registry.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,7 +42,8 @@ async fn every_renderer_shows_the_verdict_of_the_library() {
     }
 }
 
-/// A session that waits for an idle transaction, an index that failed, logged deadlocks and a table that is mostly empty.
+/// A session that waits for an idle transaction, an index that failed, logged deadlocks and a table
+/// that is mostly empty.
 async fn trouble(url: &str) -> [Session; 3] {
     let (observer, holder, waiter) = (
         Session::open(url).await,
@@ -187,7 +188,8 @@ struct Shown {
     json: Run,
 }
 
-/// Looks until nothing has changed meanwhile: a figure that moves is not a difference between renderers.
+/// Looks until nothing has changed meanwhile: a figure that moves is not a difference between
+/// renderers.
 async fn every_subject_is_shown_alike(url: &str, thresholds: &Thresholds) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("thresholds.toml");

@@ -20,7 +20,8 @@ pub(crate) struct About {
     pub(crate) generated_at: DateTime<Utc>,
 }
 
-/// The page. Every text of the database is escaped, and the page may load nothing, so that it cannot do anything.
+/// The page. Every text of the database is escaped, and the page may load nothing, so that it
+/// cannot do anything.
 pub(crate) fn page(about: &About, views: &[SubjectView]) -> String {
     let title = format!("NeoBank: {}", printable(&about.database));
     html! {

@@ -59,8 +59,8 @@ impl Format {
         }
     }
 
-    /// A text of OpenMetrics in this format. In the text format 0.0.4 a counter's family has the name of its sample, and
-    /// there is no end mark and no unit.
+    /// A text of OpenMetrics in this format. In the text format 0.0.4 a counter's family has the
+    /// name of its sample, and there is no end mark and no unit.
     pub(super) fn of_open_metrics(self, text: String) -> String {
         if self == Self::OpenMetrics {
             return text;
@@ -107,8 +107,8 @@ pub(super) struct Gathered {
     pub(super) subjects: Vec<SubjectView>,
 }
 
-/// The text of one scrape. Without figures, the database could not be asked: `neobank_up` is 0 and the rest is missing, so
-/// that no old figure is taken for a new one.
+/// The text of one scrape. Without figures, the database could not be asked: `neobank_up` is 0 and
+/// the rest is missing, so that no old figure is taken for a new one.
 pub(super) fn text(
     gathered: Option<&Gathered>,
     scrapes: &Scrapes,

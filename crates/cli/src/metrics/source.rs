@@ -39,7 +39,8 @@ impl Source {
         }
     }
 
-    /// The text of one scrape, within the limit of time and a little. A failure is part of the text.
+    /// The text of one scrape, within the limit of time and a little. A failure is part of the
+    /// text.
     pub(super) async fn scrape(&self) -> Result<String, std::fmt::Error> {
         let started = Instant::now();
         self.scrapes.total.inc();

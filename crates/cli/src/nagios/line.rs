@@ -43,7 +43,8 @@ impl Check {
         }
     }
 
-    /// The same check with the first figure's thresholds taken from the command line, where they are given.
+    /// The same check with the first figure's thresholds taken from the command line, where they
+    /// are given.
     pub(crate) fn with_thresholds(
         mut self,
         warning: Option<Threshold>,

@@ -52,7 +52,8 @@ const fn symbol(unit: Unit) -> &'static str {
     }
 }
 
-/// Rounds to thousandths: a millisecond, or what no graph shows. The thresholds are compared with the whole value.
+/// Rounds to thousandths: a millisecond, or what no graph shows. The thresholds are compared with
+/// the whole value.
 #[allow(clippy::float_arithmetic, reason = "a figure, no money")]
 fn rounded(value: f64) -> f64 {
     let rounded = (value * 1000.0).round() / 1000.0;

@@ -1,6 +1,8 @@
-//! Output for Nagios, Icinga and other programs of their plugin protocol: one line, performance data, an exit code.
+//! Output for Nagios, Icinga and other programs of their plugin protocol: one line, performance
+//! data, an exit code.
 //!
-//! After the Monitoring Plugins Development Guidelines, <https://www.monitoring-plugins.org/doc/guidelines.html>.
+//! After the Monitoring Plugins Development Guidelines,
+//! <https://www.monitoring-plugins.org/doc/guidelines.html>.
 
 mod line;
 mod measure;

@@ -1,4 +1,5 @@
-//! The blocks of an output for people. Nothing here is printable yet: texts are as they came from the database.
+//! The blocks of an output for people. Nothing here is printable yet: texts are as they came from
+//! the database.
 
 use neobank_ops::checks::Severity;
 

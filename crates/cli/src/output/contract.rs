@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::printable::is_obeyed;
 use crate::error::CommandError;
 
-/// The version of the shapes that the operator's guide documents. It grows when a field goes away or means something else;
-/// new fields may come at any time.
+/// The version of the shapes that the operator's guide documents. It grows when a field goes away
+/// or means something else; new fields may come at any time.
 const CONTRACT: u32 = 2;
 
 /// An output as one JSON document with a line break at its end.
@@ -34,8 +34,8 @@ fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// JSON escapes the control characters of ASCII alone. The others may stand in a text only, so they are escaped after the
-/// fact, and programs read the same text.
+/// JSON escapes the control characters of ASCII alone. The others may stand in a text only, so they
+/// are escaped after the fact, and programs read the same text.
 fn document(value: &Value) -> String {
     let mut text = String::new();
     for character in format!("{value:#}").chars() {

@@ -1,7 +1,7 @@
 //! Texts from the database must not steer the terminal that they are shown on.
 
-/// The text with everything that a terminal would obey, or that would show it in another order than it is, written out as
-/// `\u{1b}`. A line break becomes `\n`, a tab `\t`.
+/// The text with everything that a terminal would obey, or that would show it in another order than
+/// it is, written out as `\u{1b}`. A line break becomes `\n`, a tab `\t`.
 pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -14,7 +14,8 @@ pub(crate) fn printable(text: &str) -> String {
     safe
 }
 
-/// Control characters of C0 and C1, and the characters of Unicode that change direction, break lines or are not seen.
+/// Control characters of C0 and C1, and the characters of Unicode that change direction, break
+/// lines or are not seen.
 pub(crate) const fn is_obeyed(character: char) -> bool {
     matches!(
         character,

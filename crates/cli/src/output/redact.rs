@@ -1,9 +1,10 @@
-//! A URL or a keyword string of a database may hold a password, and may stand in any message: an argument in the wrong
-//! place is repeated by the reader of the command line.
+//! A URL or a keyword string of a database may hold a password, and may stand in any message: an
+//! argument in the wrong place is repeated by the reader of the command line.
 
 const HIDDEN: &str = "(hidden)";
 
-/// The text without passwords: each URL of a database cut down to its scheme, and each `password=…` without its value.
+/// The text without passwords: each URL of a database cut down to its scheme, and each `password=…`
+/// without its value.
 pub(crate) fn redact(text: &str) -> String {
     hide_keywords(&hide_urls(text))
 }
@@ -16,7 +17,8 @@ fn hide_urls(text: &str) -> String {
         safe.push_str(before);
         safe.push_str(scheme);
         safe.push_str(HIDDEN);
-        // The next URL's own password is hidden with it; between them stays what can be no part of either.
+        // The next URL's own password is hidden with it; between them stays what can be no part of
+        // either.
         let next = url.get(scheme.len()..).and_then(first_url);
         let limit = next.map_or(url.len(), |(place, _)| scheme.len() + place);
         rest = url.get(end_of_url(url, limit)..).unwrap_or_default();
@@ -25,8 +27,8 @@ fn hide_urls(text: &str) -> String {
     safe
 }
 
-/// Where a URL ends. A password may hold a blank or a quote, so the search begins behind the line's last `@` that can
-/// belong to this URL.
+/// Where a URL ends. A password may hold a blank or a quote, so the search begins behind the line's
+/// last `@` that can belong to this URL.
 fn end_of_url(url: &str, limit: usize) -> usize {
     let own = url.get(..limit).unwrap_or(url);
     let line = own.split(['\n', '\r']).next().unwrap_or(own);
@@ -43,7 +45,8 @@ fn first_url(text: &str) -> Option<(usize, &'static str)> {
         .min()
 }
 
-/// Hides the values of `password = value` and `password='a value'`, as libpq's keyword strings write them.
+/// Hides the values of `password = value` and `password='a value'`, as libpq's keyword strings
+/// write them.
 fn hide_keywords(text: &str) -> String {
     const KEYWORD: &str = "password";
     let lower = text.to_ascii_lowercase();

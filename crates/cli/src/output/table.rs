@@ -1,8 +1,8 @@
 //! Blocks as text. Every text goes through [`printable`] here, and nowhere else.
 //!
-//! A table that is wider than the terminal gives way in this order: columns of words break their lines between words, the
-//! last column first; figures, identifiers and what is to be copied never do. If that is not enough, each row becomes a
-//! record, a name and a whole value a line.
+//! A table that is wider than the terminal gives way in this order: columns of words break their
+//! lines between words, the last column first; figures, identifiers and what is to be copied never
+//! do. If that is not enough, each row becomes a record, a name and a whole value a line.
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Color, ColumnConstraint, Width};

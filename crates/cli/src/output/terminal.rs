@@ -9,8 +9,8 @@ use anstream::ColorChoice;
 pub(crate) struct Terminal {
     /// Colours: on a terminal, unless `NO_COLOR` is set.
     pub(crate) colored: bool,
-    /// The characters of a line, where that is bounded: by `COLUMNS`, and else on a terminal only, so that programs get
-    /// whole lines.
+    /// The characters of a line, where that is bounded: by `COLUMNS`, and else on a terminal only,
+    /// so that programs get whole lines.
     pub(crate) width: Option<u16>,
 }
 

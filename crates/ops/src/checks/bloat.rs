@@ -86,8 +86,8 @@ impl BloatFindings {
 }
 
 impl TableBloatRow {
-    /// What to do: dead rows are cleaned first; a rewrite is worth it for a large share of a file of some size, where the
-    /// estimate is sure.
+    /// What to do: dead rows are cleaned first; a rewrite is worth it for a large share of a file
+    /// of some size, where the estimate is sure.
     #[must_use]
     pub fn advice(&self) -> String {
         let name = TableName::new(&self.schema_name, &self.table_name);
@@ -112,7 +112,8 @@ impl TableBloatRow {
 }
 
 impl IndexBloatRow {
-    /// What to do: a rebuild is worth it for a large share of a file of some size, where the estimate is sure.
+    /// What to do: a rebuild is worth it for a large share of a file of some size, where the
+    /// estimate is sure.
     #[must_use]
     pub fn advice(&self) -> String {
         let table = TableName::new(&self.schema_name, &self.table_name);

@@ -97,8 +97,8 @@ impl ConnectionFindings {
 }
 
 impl ConnectionLimitsRow {
-    /// The use of the limit that is nearest to being reached, in whole percents, rounded down. Sessions of superusers in
-    /// reserved places can make it more than 100.
+    /// The use of the limit that is nearest to being reached, in whole percents, rounded down.
+    /// Sessions of superusers in reserved places can make it more than 100.
     #[must_use]
     pub fn usage_percent(&self) -> u32 {
         let usable = i64::from(self.tightest_usable).max(1);

@@ -18,7 +18,8 @@ use crate::checks::thresholds::Thresholds;
 use crate::error::OpsError;
 use crate::monitor::Monitor;
 
-/// Everything that a check of a subject has read, at one moment. Its JSON is that of the command line's contract.
+/// Everything that a check of a subject has read, at one moment. Its JSON is that of the command
+/// line's contract.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 #[allow(missing_docs, reason = "each is what its subject reads")]
@@ -40,7 +41,8 @@ pub enum Findings {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scope {
-    /// The schemas whose tables and indexes are looked at; all but the server's own where there are none.
+    /// The schemas whose tables and indexes are looked at; all but the server's own where there are
+    /// none.
     pub schemas: Option<Vec<String>>,
     /// The sections of [`Subject::Health`] that are left out.
     pub skipped_sections: Vec<String>,
@@ -108,12 +110,13 @@ impl Findings {
 impl Monitor {
     /// Reads and judges one subject.
     ///
-    /// A query that the server does not let this role run makes the verdict [`Unknown`](super::Severity::Unknown), and is no
-    /// error.
+    /// A query that the server does not let this role run makes the verdict
+    /// [`Unknown`](super::Severity::Unknown), and is no error.
     ///
     /// # Errors
     ///
-    /// [`OpsError::Invalid`] for thresholds out of their range, [`OpsError::Database`] where the connection fails.
+    /// [`OpsError::Invalid`] for thresholds out of their range, [`OpsError::Database`] where the
+    /// connection fails.
     ///
     /// # Example
     ///

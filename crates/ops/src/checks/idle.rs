@@ -81,7 +81,8 @@ impl IdleFindings {
 }
 
 impl IdleConnectionRow {
-    /// A warning for a connection that holds a transaction open, or of which the server does not track that.
+    /// A warning for a connection that holds a transaction open, or of which the server does not
+    /// track that.
     #[must_use]
     pub fn severity(&self) -> Severity {
         if self.transaction_seconds.is_some() || !self.is_tracked() {

@@ -57,8 +57,8 @@ impl IndexFindings {
 }
 
 impl IndexFinding {
-    /// How prominently a list shows it: an invalid index before one that could be removed. The verdict on the subject only
-    /// warns of invalid ones, and lets others be.
+    /// How prominently a list shows it: an invalid index before one that could be removed. The
+    /// verdict on the subject only warns of invalid ones, and lets others be.
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self.problem {
@@ -68,8 +68,8 @@ impl IndexFinding {
         }
     }
 
-    /// Returns true where there is nothing to do: no query uses it, but something else needs it, or scans have not been
-    /// counted for long enough.
+    /// Returns true where there is nothing to do: no query uses it, but something else needs it, or
+    /// scans have not been counted for long enough.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.problem == IndexProblem::Unused && !self.is_removable()

@@ -83,7 +83,8 @@ impl BlockingReport {
         self.cycles.iter().filter(|cycle| cycle.is_certain).count()
     }
 
-    /// What to do about the worst that is there: a deadlock, or the session that keeps most waiting.
+    /// What to do about the worst that is there: a deadlock, or the session that keeps most
+    /// waiting.
     #[must_use]
     pub fn advice(&self) -> Option<String> {
         let deadlock = self.cycles.iter().find(|cycle| cycle.is_certain);

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::{Severity, Threshold};
 
-/// A figure that a subject measures. [`Subject::metrics`](super::Subject::metrics) lists those of a subject.
+/// A figure that a subject measures. [`Subject::metrics`](super::Subject::metrics) lists those of a
+/// subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Metric {
@@ -12,8 +13,8 @@ pub struct Metric {
     pub name: &'static str,
     /// The unit of its values.
     pub unit: Unit,
-    /// Its name among all subjects, after Prometheus' rules: in base units, without a prefix, such as
-    /// `connections_usage_ratio`.
+    /// Its name among all subjects, after Prometheus' rules: in base units, without a prefix, such
+    /// as `connections_usage_ratio`.
     pub exported_name: &'static str,
     /// One sentence on what it measures.
     pub description: &'static str,
@@ -128,7 +129,8 @@ impl Measurement {
         self
     }
 
-    /// The severity of the value: never [`Severity::Unknown`]. The critical threshold is looked at first.
+    /// The severity of the value: never [`Severity::Unknown`]. The critical threshold is looked at
+    /// first.
     #[must_use]
     pub fn severity(&self) -> Severity {
         let alerts = |threshold: Option<Threshold>| {
@@ -203,7 +205,8 @@ mod tests {
     }
 
     proptest! {
-        /// A value at the bound alerts or not as the constructor says, and no other value changes that.
+        /// A value at the bound alerts or not as the constructor says, and no other value changes
+        /// that.
         #[test]
         fn severity_changes_exactly_at_the_bound(bound in 1_u32..1_000_000, step in 1_u32..1000) {
             let (bound, step) = (f64::from(bound), f64::from(step) / 1000.0);

@@ -2,8 +2,8 @@
 
 use super::Severity;
 
-/// Returns the severity of a session's state: critical while it waits for a lock or its transaction failed and stays open, a
-/// warning while it holds a transaction open without work.
+/// Returns the severity of a session's state: critical while it waits for a lock or its transaction
+/// failed and stays open, a warning while it holds a transaction open without work.
 #[must_use]
 pub fn session_severity(state: Option<&str>, is_waiting_for_lock: bool) -> Severity {
     match state {

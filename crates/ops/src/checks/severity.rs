@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-/// How bad something is, from the best to the worst. What is known to be wrong comes behind, and so is worse than, what is
-/// not known.
+/// How bad something is, from the best to the worst. What is known to be wrong comes behind, and so
+/// is worse than, what is not known.
 ///
 /// # Example
 ///
@@ -54,8 +54,8 @@ impl Severity {
         }
     }
 
-    /// Returns [`Severity::Unknown`] instead of [`Severity::Ok`] where a part could not be judged. A warning and a critical
-    /// state stay what they are.
+    /// Returns [`Severity::Unknown`] instead of [`Severity::Ok`] where a part could not be judged.
+    /// A warning and a critical state stay what they are.
     #[must_use]
     pub const fn unless_unknown(self, is_unknown: bool) -> Self {
         match self {

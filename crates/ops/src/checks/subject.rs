@@ -8,12 +8,14 @@ use super::{
 };
 use crate::error::OpsError;
 
-/// Makes the enum of subjects, its list, and what is said about each. A subject stands here once. Renderers
-/// iterate over [`Subject::ALL`], or match on [`Findings`](super::Findings), which the compiler checks.
+/// Makes the enum of subjects, its list, and what is said about each. A subject stands here once.
+/// Renderers iterate over [`Subject::ALL`], or match on [`Findings`](super::Findings), which the
+/// compiler checks.
 macro_rules! subjects {
     ($($(#[$meta:meta])* $subject:ident: $module:ident, $title:literal, $description:literal;)+) => {
-        /// Something about a server that can be checked. The list is exhaustive, so that a program that shows each subject in
-        /// its own way does not compile without a new one; one that only shows verdicts needs no change.
+        /// Something about a server that can be checked. The list is exhaustive, so that a program
+        /// that shows each subject in its own way does not compile without a new one; one that only
+        /// shows verdicts needs no change.
         ///
         /// # Example
         ///
@@ -53,13 +55,15 @@ macro_rules! subjects {
                 match self { $(Self::$subject => $description,)+ }
             }
 
-            /// Everything that it measures; the first is the one that a plugin's `--warning` and `--critical` mean.
+            /// Everything that it measures; the first is the one that a plugin's `--warning` and
+            /// `--critical` mean.
             #[must_use]
             pub fn metrics(self) -> &'static [&'static Metric] {
                 match self { $(Self::$subject => $module::METRICS,)+ }
             }
 
-            /// The names of its sections, each of which may be n/a on its own. A subject with one section has none.
+            /// The names of its sections, each of which may be n/a on its own. A subject with one
+            /// section has none.
             #[must_use]
             pub const fn sections(self) -> &'static [&'static str] {
                 match self { $(Self::$subject => $module::SECTIONS,)+ }

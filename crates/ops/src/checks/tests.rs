@@ -361,7 +361,8 @@ proptest! {
         expect_edges(&thresholds, edges, 0.001, statements)?;
     }
 
-    /// A share that is to be high alerts below its thresholds, and where enough blocks were asked for.
+    /// A share that is to be high alerts below its thresholds, and where enough blocks were asked
+    /// for.
     #[test]
     fn cache_hits_alert_below_their_thresholds(
         (critical, warning) in pair(99), blocks_min in 1..1_000_000_u64,
@@ -380,7 +381,8 @@ proptest! {
         }
     }
 
-    /// A share of bloat alerts from its thresholds on, in a file that is large enough and an estimate that is sure.
+    /// A share of bloat alerts from its thresholds on, in a file that is large enough and an
+    /// estimate that is sure.
     #[test]
     fn bloat_alerts_from_its_thresholds_on(edges in pair(100), size in 2..1_000_000_u64) {
         let mut thresholds = Thresholds::default();
@@ -401,7 +403,8 @@ proptest! {
         expect_edges(&thresholds, edges, 1.0, |held| vacuum(0, signed(whole(held))))?;
     }
 
-    /// A verdict is as bad as its worst figure, whatever the figures are, and says what to do where it is bad.
+    /// A verdict is as bad as its worst figure, whatever the figures are, and says what to do where
+    /// it is bad.
     #[test]
     fn a_verdict_is_its_worst_measurement(
         percent in 0..200_u64, age in 0..STOP_AGE, held in any::<i64>(), share in any::<f64>(),

@@ -6,9 +6,11 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-/// A range of values that raises an alert, inside or outside of which the value must be. Both ends belong to the range.
+/// A range of values that raises an alert, inside or outside of which the value must be. Both ends
+/// belong to the range.
 ///
-/// It is read and written as in the Monitoring Plugins Development Guidelines: `10` alerts outside of 0 to 10, `10:` below
+/// It is read and written as in the Monitoring Plugins Development Guidelines: `10` alerts outside
+/// of 0 to 10, `10:` below
 /// 10, `~:10` above 10, `@10:20` from 10 to 20.
 ///
 /// # Example

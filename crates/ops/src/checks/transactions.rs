@@ -41,7 +41,8 @@ static LONGEST_AUTOVACUUM: Metric = Metric::new(
 #[serde(transparent)]
 #[non_exhaustive]
 pub struct TransactionFindings {
-    /// Those that have been open for as long as `transactions.long_warning_seconds`, and those that are not tracked.
+    /// Those that have been open for as long as `transactions.long_warning_seconds`, and those that
+    /// are not tracked.
     pub transactions: Section<Vec<TransactionRow>>,
     /// The figures of all of them, however young they are.
     #[serde(skip)]
@@ -83,7 +84,8 @@ impl TransactionFindings {
 }
 
 impl TransactionRow {
-    /// A warning for a transaction of the list, unless it is autovacuum's, which takes as long as its table is large.
+    /// A warning for a transaction of the list, unless it is autovacuum's, which takes as long as
+    /// its table is large.
     #[must_use]
     pub fn severity(&self) -> Severity {
         if self.is_autovacuum() {

@@ -91,7 +91,8 @@ impl AgeLevel {
 }
 
 impl DatabaseAgeRow {
-    /// How much of the way to the end of transaction numbers is behind it, in whole percents, rounded down.
+    /// How much of the way to the end of transaction numbers is behind it, in whole percents,
+    /// rounded down.
     #[must_use]
     pub const fn used_percent(&self) -> i64 {
         self.transaction_age.saturating_mul(100) / STOP_AGE

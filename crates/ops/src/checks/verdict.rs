@@ -14,15 +14,15 @@ use crate::section::{Reason, Section, Unreadable};
 pub struct Verdict {
     /// What it is about.
     pub subject: Subject,
-    /// The worst severity of the measurements; [`Severity::Unknown`] where all of them are well and a part could not be
-    /// judged.
+    /// The worst severity of the measurements; [`Severity::Unknown`] where all of them are well and
+    /// a part could not be judged.
     pub severity: Severity,
     /// What was found, in a few words.
     pub message: String,
     /// What to do; none where the subject is as it should be.
     pub advice: Option<String>,
-    /// True when nothing of the subject exists on this server, such as an extension that is not installed. A check of
-    /// several subjects passes over it.
+    /// True when nothing of the subject exists on this server, such as an extension that is not
+    /// installed. A check of several subjects passes over it.
     pub is_absent: bool,
     /// The sections that were judged, in their order; one where [`Subject::sections`] is empty.
     pub sections: Vec<SectionVerdict>,
@@ -82,8 +82,8 @@ pub(super) struct Judgement {
 }
 
 impl Verdict {
-    /// The verdict of these sections. [`Monitor::check`](crate::Monitor::check) makes one of what it has read; another
-    /// program makes its own to test how it shows verdicts.
+    /// The verdict of these sections. [`Monitor::check`](crate::Monitor::check) makes one of what
+    /// it has read; another program makes its own to test how it shows verdicts.
     #[must_use]
     pub fn new(subject: Subject, sections: Vec<SectionVerdict>) -> Self {
         let mut verdict = Self {
@@ -106,8 +106,8 @@ impl Verdict {
             .flat_map(|section| &section.measurements)
     }
 
-    /// The figure that decides the severity, the first of several that are as bad; the first of all where every one is
-    /// well, and none where nothing was measured.
+    /// The figure that decides the severity, the first of several that are as bad; the first of all
+    /// where every one is well, and none where nothing was measured.
     #[must_use]
     pub fn worst(&self) -> Option<&Measurement> {
         self.measurements().reduce(|worst, one| {
@@ -125,7 +125,8 @@ impl Verdict {
         self.reason_with(Gap::to_string)
     }
 
-    /// As [`Verdict::reason`], with other words for each gap, such as the option of a program that would close it.
+    /// As [`Verdict::reason`], with other words for each gap, such as the option of a program that
+    /// would close it.
     #[must_use]
     pub fn reason_with(&self, words: impl Fn(&Gap) -> String) -> Option<String> {
         let is_named = !self.subject.sections().is_empty();
@@ -312,13 +313,15 @@ impl fmt::Display for Gap {
     }
 }
 
-/// The severity of several subjects: the worst of them. Those that do not exist on the server are passed over.
+/// The severity of several subjects: the worst of them. Those that do not exist on the server are
+/// passed over.
 #[must_use]
 pub fn severity(verdicts: &[Verdict]) -> Severity {
     worst(verdicts).map_or(Severity::Ok, |verdict| verdict.severity)
 }
 
-/// The worst of several verdicts, and of equal ones the first. Subjects that do not exist on the server are passed over.
+/// The worst of several verdicts, and of equal ones the first. Subjects that do not exist on the
+/// server are passed over.
 #[must_use]
 pub fn worst(verdicts: &[Verdict]) -> Option<&Verdict> {
     verdicts

@@ -9,7 +9,8 @@ use neobank_ops::checks::{BloatFindings, Verdict};
 use super::subject::{Bar, Chart, Shown, message};
 use crate::output::{Block, Cell, Style, Table, cell};
 
-/// Tables and indexes that are shown, those with most bloat first; JSON has every one that was looked at.
+/// Tables and indexes that are shown, those with most bloat first; JSON has every one that was
+/// looked at.
 const SHOWN_MAX: usize = 25;
 /// Bars at most.
 const BARS_MAX: usize = 10;
@@ -93,7 +94,8 @@ fn indexes(rows: &[IndexBloatRow], message: &str) -> Shown {
     section("indexes", message, table, bars, unread.count())
 }
 
-/// The table below its message, and a bar for each name that has bloat: bytes, and their share in percent.
+/// The table below its message, and a bar for each name that has bloat: bytes, and their share in
+/// percent.
 fn section(
     what: &str,
     message: &str,

@@ -90,7 +90,8 @@ fn cycles(report: &BlockingReport) -> Vec<Block> {
         .collect()
 }
 
-/// Those behind one root together, the nearer to it the further up; those behind cycles alone come last.
+/// Those behind one root together, the nearer to it the further up; those behind cycles alone come
+/// last.
 fn waits(report: &BlockingReport) -> Table {
     let mut table = Table::new(
         &[

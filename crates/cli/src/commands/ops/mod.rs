@@ -1,7 +1,8 @@
 //! `neobank ops`: what the server does, one subject after another, each with its check.
 //!
-//! The subjects are those of [`Subject::ALL`], each of which has a command. A [`SubjectView`] has all that can be shown of
-//! one: text, JSON, a check, a section of the HTML report and the metrics are made from it.
+//! The subjects are those of [`Subject::ALL`], each of which has a command. A [`SubjectView`] has
+//! all that can be shown of one: text, JSON, a check, a section of the HTML report and the metrics
+//! are made from it.
 
 mod bloat;
 mod cache;
@@ -50,7 +51,8 @@ pub(crate) enum OpsCommand {
     Pgbouncer(pgbouncer::PgbouncerArguments),
     /// The versions of a table's rows: who made and removed them, and who sees them
     Mvcc(mvcc::MvccArguments),
-    /// Execute ten anomalies at each isolation level, in a scratch schema, and show what happened beside what is documented
+    /// Execute ten anomalies at each isolation level, in a scratch schema, and show what happened
+    /// beside what is documented
     Isolation,
     /// All subjects at once, also as one HTML page
     Report(ReportArguments),

@@ -69,8 +69,9 @@ pub(super) async fn run(
     Ok(Output::new(name, data, blocks)?.with_check(check))
 }
 
-/// Writes a file that only its owner can read: statements may hold customers' data. The new file takes the place of one
-/// that is there, whatever that one's mode was; a pipe or a device is written to as it is.
+/// Writes a file that only its owner can read: statements may hold customers' data. The new file
+/// takes the place of one that is there, whatever that one's mode was; a pipe or a device is
+/// written to as it is.
 fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
     let is_special = std::fs::metadata(file).is_ok_and(|found| !found.is_file());
     if is_special {

@@ -9,7 +9,8 @@ use crate::error::CommandError;
 /// The sections that a command with several of them leaves out.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SkipArguments {
-    /// Do not ask for this section, which another tool watches or nothing here uses; can be given several times
+    /// Do not ask for this section, which another tool watches or nothing here uses; can be given
+    /// several times
     #[arg(long, value_name = "NAME", help_heading = "Monitoring")]
     skip: Vec<String>,
 }
@@ -25,7 +26,8 @@ impl SkipArguments {
         scope.without_sections(self.skip.iter().cloned())
     }
 
-    /// Rejects a name that no section has, and to leave out all of them: a check that asks for nothing finds nothing wrong.
+    /// Rejects a name that no section has, and to leave out all of them: a check that asks for
+    /// nothing finds nothing wrong.
     pub(super) fn check(&self, sections: &[&str]) -> Result<(), CommandError> {
         let unknown = self
             .skip

@@ -111,7 +111,8 @@ impl SubjectView {
         }
     }
 
-    /// Why the subject, or a part of it, could not be judged, with this program's options that help.
+    /// Why the subject, or a part of it, could not be judged, with this program's options that
+    /// help.
     pub(crate) fn unknown(&self) -> Option<String> {
         self.verdict.reason_with(words)
     }

@@ -1,4 +1,5 @@
-//! `neobank ops vacuum`: who keeps old rows from being cleaned away, and how far the end of transaction numbers is.
+//! `neobank ops vacuum`: who keeps old rows from being cleaned away, and how far the end of
+//! transaction numbers is.
 
 use neobank_ops::checks::VacuumFindings;
 use neobank_ops::checks::text::{count, seconds};

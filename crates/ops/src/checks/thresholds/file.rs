@@ -12,9 +12,9 @@ impl Thresholds {
     ///
     /// # Errors
     ///
-    /// [`OpsError::ThresholdFile`] for a text that is not TOML, [`OpsError::UnknownThreshold`] for a key that is not known,
-    /// [`OpsError::Invalid`] for a value out of its range, of another type, or a warning behind its critical twin; each
-    /// names the key and the value.
+    /// [`OpsError::ThresholdFile`] for a text that is not TOML, [`OpsError::UnknownThreshold`] for
+    /// a key that is not known, [`OpsError::Invalid`] for a value out of its range, of another
+    /// type, or a warning behind its critical twin; each names the key and the value.
     ///
     /// # Example
     ///
@@ -49,7 +49,8 @@ impl Thresholds {
         })
     }
 
-    /// Returns all of them as TOML, each with its meaning, unit and range as a comment: what a file can look like.
+    /// Returns all of them as TOML, each with its meaning, unit and range as a comment: what a file
+    /// can look like.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut text = String::new();

@@ -34,8 +34,8 @@ impl Bound {
         ))
     }
 
-    /// A warning must not come behind its critical twin, which is the higher one, or the lower one of a share that is to
-    /// be high.
+    /// A warning must not come behind its critical twin, which is the higher one, or the lower one
+    /// of a share that is to be high.
     pub(super) fn check_twin(&self, all: &[Self]) -> Result<(), OpsError> {
         let critical = self.field.replace("_warning_", "_critical_");
         let twin = all.iter().find(|other| {
@@ -60,8 +60,8 @@ impl Bound {
     }
 }
 
-/// Makes the type of a group: `field: default, in range, "meaning";`. The meaning is its documentation, and its comment in
-/// a file.
+/// Makes the type of a group: `field: default, in range, "meaning";`. The meaning is its
+/// documentation, and its comment in a file.
 macro_rules! thresholds {
     ($(#[$group_meta:meta])* $type:ident, $group:literal { $($field:ident: $default:literal, in $range:expr, $meaning:literal;)+ }) => {
         $(#[$group_meta])*

@@ -15,8 +15,8 @@ pub use groups::{
 use crate::error::OpsError;
 use group::Bound;
 
-/// Every threshold; each name ends with its unit. With the feature `thresholds-file` they are read from a file of TOML, and what
-/// the file does not set keeps its default.
+/// Every threshold; each name ends with its unit. With the feature `thresholds-file` they are read
+/// from a file of TOML, and what the file does not set keeps its default.
 ///
 /// # Example
 ///
