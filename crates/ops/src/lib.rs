@@ -8,18 +8,14 @@
 //!
 //! # How a question is made
 //!
-//! One file for each question, in the folder of its subject (`connections/limits.rs` is the
-//! shortest to look at):
+//! One file for each question, in the folder of its subject (`connections/limits.rs` is the shortest to look at):
 //!
 //! 1. `pub struct XRow`, with `Clone, Debug, Serialize, FromQueryResult` and `#[non_exhaustive]`: one field for each
-//!    column, its unit in the name (`age_seconds`, `size_bytes`). Oids are cast to `int8`,
-//! intervals become seconds.
+//!    column, its unit in the name (`age_seconds`, `size_bytes`). Oids are cast to `int8`, intervals become seconds.
 //! 2. `pub fn statement(version, parameters) -> Statement`: sea-query through [`build`], or a text through
-//!    [`neobank_db::statement`] where sea-query cannot say it; every name with its schema, also of
-//! `pg_catalog`.
+//!    [`neobank_db::statement`] where sea-query cannot say it; every name with its schema, also of `pg_catalog`.
 //! 3. `impl Monitor { pub async fn x(&self, ..) -> Result<Section<Vec<XRow>>, OpsError> }`, by [`Monitor::section`]. What
-//!    needs another privilege is another question, so that one row of n/a does not take the rest
-//! with it.
+//!    needs another privilege is another question, so that one row of n/a does not take the rest with it.
 //! 4. What is computed from rows (a graph, a verdict) is a pure function beside it, with unit and property tests.
 //! 5. A snapshot of the text in the file's own tests (`insta::assert_snapshot!(name, readable(&statement(..)))`), for each
 //!    version whose text differs; and live scenarios on PostgreSQL 15 and 18 in `tests/it/ops`.
