@@ -22,18 +22,28 @@ use crate::monitor::Monitor;
 /// line's contract.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-#[allow(missing_docs, reason = "each is what its subject reads")]
 pub enum Findings {
+    /// The findings of [`Subject::Connections`].
     Connections(ConnectionFindings),
+    /// The findings of [`Subject::Idle`].
     Idle(IdleFindings),
+    /// The findings of [`Subject::Locks`].
     Locks(LockFindings),
+    /// The findings of [`Subject::Deadlocks`].
     Deadlocks(DeadlockFindings),
+    /// The findings of [`Subject::Health`].
     Health(HealthFindings),
+    /// The findings of [`Subject::Transactions`].
     Transactions(TransactionFindings),
+    /// The findings of [`Subject::Statements`].
     Statements(StatementFindings),
+    /// The findings of [`Subject::Cache`].
     Cache(CacheFindings),
+    /// The findings of [`Subject::Bloat`].
     Bloat(BloatFindings),
+    /// The findings of [`Subject::Indexes`].
     Indexes(IndexFindings),
+    /// The findings of [`Subject::Vacuum`].
     Vacuum(VacuumFindings),
 }
 
@@ -167,7 +177,7 @@ impl Monitor {
         Ok(verdicts)
     }
 
-    /// Reads what a verdict on a subject needs, for those who show the rows too.
+    /// Reads what a verdict on a subject needs, for programs that also show the rows.
     ///
     /// # Errors
     ///
