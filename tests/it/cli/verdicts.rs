@@ -57,6 +57,8 @@ async fn trouble(url: &str) -> [Session; 3] {
         "CREATE TABLE public.hollow (n bigint PRIMARY KEY, body text NOT NULL) WITH (autovacuum_enabled = false)",
         "INSERT INTO public.hollow SELECT n, repeat('x', 40) FROM generate_series(1, 80000) AS n",
         "DELETE FROM public.hollow WHERE n % 4 > 0",
+        // Else the vacuum comes before the server counts the changes, and the estimate is in doubt.
+        "SELECT pg_stat_force_next_flush()",
         "VACUUM (ANALYZE) public.hollow",
     ] {
         observer.run(sql).await;
