@@ -155,46 +155,36 @@ struct Estimate {
 }
 
 fn judge_tables(rows: &[TableBloatRow], thresholds: &Thresholds) -> Judgement {
-    let estimates = rows.iter().map(|row| Estimate {
+    let estimate = |row: &TableBloatRow| Estimate {
         size_bytes: row.size_bytes,
         bloat_bytes: row.bloat_bytes,
         bloat_percent: row.bloat_percent,
         is_confident: row.is_confident,
         advice: row.advice(),
-    });
+    };
+    let estimates: Vec<_> = rows.iter().map(estimate).collect();
     let metrics = [&TABLES_WORST, &TABLES_KIBIBYTES];
-    judge(
-        "tables",
-        TABLES_MAX,
-        estimates.collect(),
-        metrics,
-        thresholds,
-    )
+    judge("tables", TABLES_MAX, &estimates, metrics, thresholds)
 }
 
 fn judge_indexes(rows: &[IndexBloatRow], thresholds: &Thresholds) -> Judgement {
-    let estimates = rows.iter().map(|row| Estimate {
+    let estimate = |row: &IndexBloatRow| Estimate {
         size_bytes: row.size_bytes,
         bloat_bytes: row.bloat_bytes,
         bloat_percent: row.bloat_percent,
         is_confident: row.is_confident,
         advice: row.advice(),
-    });
+    };
+    let estimates: Vec<_> = rows.iter().map(estimate).collect();
     let metrics = [&INDEXES_WORST, &INDEXES_KIBIBYTES];
-    judge(
-        "indexes",
-        INDEXES_MAX,
-        estimates.collect(),
-        metrics,
-        thresholds,
-    )
+    judge("indexes", INDEXES_MAX, &estimates, metrics, thresholds)
 }
 
 /// Judges the largest share of bloat among those that are large enough, and whose estimate is sure.
 fn judge(
     what: &str,
     most: usize,
-    estimates: Vec<Estimate>,
+    estimates: &[Estimate],
     metrics: [&'static Metric; 2],
     thresholds: &Thresholds,
 ) -> Judgement {

@@ -17,7 +17,11 @@ pub fn bytes(bytes: i64) -> String {
 
 /// Returns a number with the words behind it: those for one, or those for any other number.
 #[must_use]
-pub fn counted<N: Display + PartialEq + From<u8>>(number: N, one: &str, many: &str) -> String {
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(
+    number: N,
+    one: &str,
+    many: &str,
+) -> String {
     let words = if number == N::from(1) { one } else { many };
     format!("{number} {words}")
 }
