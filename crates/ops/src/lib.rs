@@ -22,6 +22,8 @@
 //!
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
+#![cfg_attr(test, allow(clippy::float_arithmetic, reason = "figures, no money"))]
+
 pub mod activity;
 mod arrays;
 mod as_text;

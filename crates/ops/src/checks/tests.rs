@@ -496,9 +496,8 @@ fn what_is_not_known_is_unknown_and_what_is_absent_is_passed_over() {
     assert_eq!(worst(&verdicts), Some(&denied));
     assert_eq!(severity(&[absent]), Severity::Ok);
     // One section of several is absent: the others are judged, and it is only shown.
-    let mut found = match deadlocks(0, Vec::new()) {
-        Findings::Deadlocks(found) => found,
-        _ => unreachable!(),
+    let Findings::Deadlocks(mut found) = deadlocks(0, Vec::new()) else {
+        unreachable!()
     };
     found.log = Section::not_available(Cause::Missing, "the reason");
     let partly = Findings::Deadlocks(found.clone()).verdict(&Thresholds::default());

@@ -85,5 +85,6 @@ impl Thresholds {
     }
 }
 
-#[cfg(all(test, feature = "thresholds-file"))]
+#[cfg(test)]
+#[cfg(feature = "thresholds-file")]
 mod tests;
