@@ -38,10 +38,12 @@ pub mod concurrency;
 pub mod constraints;
 pub mod enums;
 pub mod functions;
+pub mod pg_catalog;
 pub mod pooling;
 pub mod sqlstates;
 
 mod call;
+mod catalog_relation;
 mod constraint;
 mod exact;
 mod from_row;

@@ -8,6 +8,7 @@ mod entities;
 mod enums;
 mod functions;
 mod output;
+mod pg_catalog;
 mod reference;
 
 use std::process::ExitCode;
