@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use neobank_db::{ConfigError, DatabaseError};
 use thiserror::Error;
 
-/// Why a question could not be asked at all.
+/// An error that keeps a query from being run at all.
 ///
 /// What only keeps one section of a report from being filled, such as a privilege that is missing, is no error but
 /// [`Section::NotAvailable`](crate::Section).
@@ -15,10 +15,10 @@ pub enum OpsError {
     /// The configuration of the connection cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The connection failed, or the server refused a question for a reason that is no lack of a privilege.
+    /// The connection failed, or the server rejected a query for a reason other than a missing privilege.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The server is older than the questions are.
+    /// The server is older than the oldest version that is supported.
     #[error("the server is PostgreSQL {major}.{minor}; 15 or newer is needed")]
     UnsupportedVersion {
         /// Its major version.
@@ -26,7 +26,7 @@ pub enum OpsError {
         /// Its minor version.
         minor: u32,
     },
-    /// A limit, a threshold or a parameter of a question that cannot be used.
+    /// A limit, a threshold or a parameter of a query that cannot be used.
     #[error("{field} is {value}, but must be {expected}")]
     Invalid {
         /// Which one, such as `connections.usage_warning_percent`.
@@ -36,7 +36,7 @@ pub enum OpsError {
         /// What can be used.
         expected: String,
     },
-    /// A key in the file of thresholds that nobody knows.
+    /// An unknown key in the file of thresholds.
     #[error("{field} (set to {value}) is not a threshold; known here are: {known}")]
     UnknownThreshold {
         /// The key, with the table that it is in.

@@ -1,24 +1,25 @@
 //! Monitoring of PostgreSQL that tells the truth.
 //!
-//! [`Monitor`] asks typed questions over one bounded connection, and cannot hurt the server it
-//! watches. Each answer is a [`Section`]: what was found, or why nothing could be (a privilege, an
-//! extension, a lock), so that a report degrades part by part. [`checks`] judges them:
+//! [`Monitor`] runs typed queries over one bounded connection, so that it cannot overload the
+//! server. Each answer is a [`Section`]: the rows, or the reason why there are none (a privilege, an
+//! extension, a lock), so that a report degrades section by section. [`checks`] judges them:
 //! [`Monitor::check`] returns a [`Verdict`](checks::Verdict) on each of a registry of subjects, by
 //! the limits of [`Thresholds`].
 //!
-//! # How a question is made
+//! # How a query is made
 //!
-//! One file for each question, in the folder of its subject (`connections/limits.rs` is the shortest to look at):
+//! One file for each query, in the folder of its subject (`connections/idle.rs` is a short one):
 //!
 //! 1. `pub struct XRow`, with `Clone, Debug, Serialize, FromQueryResult` and `#[non_exhaustive]`: one field for each
 //!    column, its unit in the name (`age_seconds`, `size_bytes`). Oids are cast to `int8`, intervals become seconds.
-//! 2. `pub fn statement(version, parameters) -> Statement`: sea-query through [`build`], or a text through
-//!    [`neobank_db::statement`] where sea-query cannot say it; every name with its schema, also of `pg_catalog`.
+//! 2. `pub fn statement(version, parameters) -> Statement`: sea-query through [`build`], on the identifiers of
+//!    `neobank_entity::pg_catalog`. Only the two estimates of bloat are SQL in a file. Where the schema has a function or a
+//!    view with the same query, its body is generated from here: [`schema_sql`].
 //! 3. `impl Monitor { pub async fn x(&self, ..) -> Result<Section<Vec<XRow>>, OpsError> }`, by [`Monitor::section`]. What
-//!    needs another privilege is another question, so that one row of n/a does not take the rest with it.
+//!    needs another privilege is another query, so that one missing privilege costs one section.
 //! 4. What is computed from rows (a graph, a verdict) is a pure function beside it, with unit and property tests.
-//! 5. A snapshot of the text in the file's own tests (`insta::assert_snapshot!(name, readable(&statement(..)))`), for each
-//!    version whose text differs; and live scenarios on PostgreSQL 15 and 18 in `tests/it/ops`.
+//! 5. A snapshot of the SQL in the file's own tests (`insta::assert_snapshot!(name, readable(&statement(..)))`), for each
+//!    version whose SQL differs; and live scenarios on PostgreSQL 15 and 18 in `tests/it/ops`.
 //!
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 
@@ -42,12 +43,14 @@ mod monitor;
 pub mod mvcc;
 pub mod pgbouncer;
 pub mod pool_size;
+mod privileges;
 #[cfg(test)]
 mod readable;
 pub mod replication;
+pub mod schema_sql;
 mod section;
 mod server_version;
-mod sight;
+mod sql;
 mod statement_text;
 mod table_name;
 pub mod wraparound;

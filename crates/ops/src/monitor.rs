@@ -1,4 +1,4 @@
-//! The one connection that asks every question.
+//! The one connection that runs every query.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::section::{Cause, Reason, Section, Unreadable};
 use crate::server_version::ServerVersion;
 use crate::statement_text::{HasStatement, without_secrets};
 
-/// Asks questions over one bounded connection, so that watching a server cannot hurt it.
+/// Runs queries over one bounded connection, so that monitoring cannot overload a server.
 ///
-/// Every question is a transaction of its own, since the server shows one and the same state of its sessions throughout a
+/// Every query is a transaction of its own, since the server shows one and the same state of its sessions throughout a
 /// transaction. It is read only, waits for a lock no longer than [`MonitorLimits::lock_timeout`], runs no longer than
 /// [`MonitorLimits::statement_timeout`], finds functions and tables in `pg_catalog` alone where a name has no schema, and
-/// uses neither parallel workers nor compiled plans. Questions that are asked at the same time wait for each other.
+/// uses neither parallel workers nor compiled plans. Queries that are run at the same time wait for each other.
 ///
 /// # Example
 ///
@@ -41,23 +41,23 @@ pub struct Monitor {
     shows_statements: bool,
 }
 
-/// How long a question may keep the server, and a caller the monitor, busy.
+/// How long a query may keep the server busy, and how long a caller waits for the monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MonitorLimits {
-    /// The server's limit on a question: 5 s unless changed; 1 ms to 24 days.
+    /// The server's limit on a query: 5 s unless changed; 1 ms to 24 days.
     pub statement_timeout: Duration,
     /// The server's limit on a wait for a lock: 100 ms unless changed; at least 1 ms, below `statement_timeout`, so that
-    /// a question that queues behind a change of a table is out of the queue before anybody queues behind it for long.
+    /// a query that queues behind a change of a table leaves the queue before other sessions wait behind it for long.
     pub lock_timeout: Duration,
-    /// How long a question waits for those before it: 30 s unless changed.
+    /// How long a query waits for those before it: 30 s unless changed.
     pub turn_timeout: Duration,
 }
 
 impl MonitorLimits {
     const MILLISECONDS_MAX: u128 = 2_147_483_647;
 
-    /// The same limits with another one on each question.
+    /// The same limits with another one on each query.
     #[must_use]
     pub const fn with_statement_timeout(mut self, limit: Duration) -> Self {
         self.statement_timeout = limit;
@@ -143,10 +143,10 @@ impl Monitor {
         config.acquire_timeout = limits.turn_timeout;
         config.statement_timeout = limits.statement_timeout;
         config.lock_timeout = limits.lock_timeout;
-        // Whoever looks at a broken database is shown what is wrong with it.
+        // A database with harmful settings is monitored all the same, and they are reported.
         config.refuse_hostile_settings = false;
         let database = Database::connect(config).await?;
-        // Read only, as every question is: a standby begins no other transaction.
+        // Read only, as every query is: a standby begins no other transaction.
         let transaction = begin(&database, limits).await?;
         let number: i32 = transaction
             .fetch_value(statement(
@@ -198,8 +198,8 @@ impl Monitor {
         self.database.config()
     }
 
-    /// A monitor over the same connection whose questions have other limits, for those that take their time, such as an
-    /// exact measure of a table.
+    /// A monitor over the same connection whose queries have other limits, for long ones such as an exact measure of a
+    /// table.
     ///
     /// # Errors
     ///
@@ -212,16 +212,16 @@ impl Monitor {
         })
     }
 
-    /// The rows of an answer; for questions without which there is nothing to report.
+    /// Returns the rows of a query without which there is nothing to report.
     ///
     /// # Errors
     ///
     /// [`OpsError::Database`].
     pub async fn fetch<T: FromQueryResult + Send>(
         &self,
-        question: Statement,
+        query: Statement,
     ) -> Result<Vec<T>, OpsError> {
-        match self.ask(question).await? {
+        match self.ask(query).await? {
             (rows, None) => Ok(rows),
             (_, Some(unreadable)) => Err(DatabaseError::Row {
                 reason: unreadable.reason,
@@ -230,16 +230,16 @@ impl Monitor {
         }
     }
 
-    /// The rows of an answer, or why the server does not give them.
+    /// Returns the rows of a query, or the reason why the server does not give them.
     ///
     /// # Errors
     ///
-    /// [`OpsError::Database`] for what is no matter of this question alone: a lost connection, a server that stops.
+    /// [`OpsError::Database`] for what concerns more than this query: a lost connection, a server that stops.
     pub async fn section<T: FromQueryResult + Send>(
         &self,
-        question: Statement,
+        query: Statement,
     ) -> Result<Section<Vec<T>>, OpsError> {
-        match self.ask(question).await {
+        match self.ask(query).await {
             Ok((rows, unreadable)) => Ok(Section::of_rows(rows, unreadable)),
             Err(error) => match Reason::of(&error) {
                 Some(reason) => Ok(Section::NotAvailable { reason }),
@@ -248,24 +248,24 @@ impl Monitor {
         }
     }
 
-    /// As [`Monitor::section`], and asks once more when a lock was waited for in vain: a question that passes over what is
-    /// locked sees the second time the lock that was asked for after it had looked.
+    /// As [`Monitor::section`], and runs the query once more after a lock timeout: a query that leaves locked relations out
+    /// sees the second time a lock that was requested after its first look.
     pub(crate) async fn section_past_locks<T: FromQueryResult + Send>(
         &self,
-        question: Statement,
+        query: Statement,
     ) -> Result<Section<Vec<T>>, OpsError> {
-        let section = self.section(question.clone()).await?;
+        let section = self.section(query.clone()).await?;
         if section
             .reason()
             .is_some_and(|reason| reason.cause == Cause::LockTimeout)
         {
-            return self.section(question).await;
+            return self.section(query).await;
         }
         Ok(section)
     }
 
-    /// A transaction as every question has one, for the few that take several statements on one session. The other
-    /// questions wait until it ends.
+    /// Begins a transaction as every query has one, for several statements on one session. Other queries wait until it
+    /// ends.
     ///
     /// # Errors
     ///
@@ -306,12 +306,12 @@ impl Monitor {
 
     async fn ask<T: FromQueryResult + Send>(
         &self,
-        question: Statement,
+        query: Statement,
     ) -> Result<(Vec<T>, Option<Unreadable>), DatabaseError> {
         let transaction = self.begin().await?;
         let answer = pipeline(
             transaction.query(statement(SETTINGS, [])),
-            transaction.query(question),
+            transaction.query(query),
         )
         .await;
         match answer {
@@ -362,7 +362,7 @@ fn readable<T>(
     (rows, unreadable)
 }
 
-/// Compiling a plan takes longer than these questions, and a monitor takes no workers from the bank.
+/// Compiling a plan takes longer than these queries, and a monitor takes no workers from the bank.
 const SETTINGS: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), \
     pg_catalog.set_config('jit', 'off', true), \
     pg_catalog.set_config('max_parallel_workers_per_gather', '0', true)";

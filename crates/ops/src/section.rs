@@ -3,7 +3,7 @@
 use neobank_db::{DatabaseError, ErrorClass};
 use serde::{Deserialize, Serialize};
 
-/// What one question gave, or why it could not be answered. A report goes on with its other sections.
+/// The answer to a query, or the reason why there is none. A report goes on with its other sections.
 ///
 /// # Example
 ///
@@ -60,7 +60,7 @@ pub struct Reason {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
-    /// 42501: the role may not see it. `pg_monitor` is enough for most questions.
+    /// 42501: the role may not see it. `pg_monitor` is enough for most queries.
     InsufficientPrivilege,
     /// 55P03: a table was locked for longer than the monitor's `lock_timeout`.
     LockTimeout,
@@ -74,12 +74,12 @@ pub enum Cause {
     Unsupported,
     /// There is nothing to judge by yet, such as no sample.
     NoData,
-    /// 40001 or 40P01: the server cancelled the question, on a standby because it had to apply what the question still
-    /// needed. Asked again, it is usually answered.
+    /// 40001 or 40P01: the server cancelled the query, on a standby because replay removed rows that the query still
+    /// needed. Run again, it usually succeeds.
     Conflict,
     /// No row of the answer can be read, such as a time beyond the calendar's end.
     Unreadable,
-    /// The server refused the question for another reason; the other questions are asked all the same.
+    /// The server rejected the query for another reason; the other queries are run all the same.
     Failed,
 }
 
@@ -172,7 +172,7 @@ impl<T> Section<T> {
 }
 
 impl Reason {
-    /// The reason in a failure that keeps no other question from being answered; none for what concerns the connection.
+    /// The reason in a failure that concerns this query alone; none for what concerns the connection.
     pub(crate) fn of(error: &DatabaseError) -> Option<Self> {
         let (cause, detail) = match error {
             DatabaseError::Row { reason } => (Cause::Unreadable, reason),
@@ -193,7 +193,7 @@ impl Reason {
     }
 }
 
-/// The cause of a refused question; none where the next question would be refused too.
+/// The cause of a rejected query; none where the next query would be rejected too.
 fn cause(class: ErrorClass, sqlstate: &str) -> Option<Cause> {
     Some(match (class, sqlstate) {
         (ErrorClass::InsufficientPrivilege, _) => Cause::InsufficientPrivilege,

@@ -1,4 +1,4 @@
-//! The server's version, which decides how a question is written.
+//! The server's version, on which the SQL of some queries depends.
 
 use std::fmt;
 
@@ -29,9 +29,9 @@ pub struct ServerVersion {
 }
 
 impl ServerVersion {
-    /// The oldest major version whose questions are known.
+    /// The oldest major version that is supported.
     pub const OLDEST_MAJOR: u32 = 15;
-    /// The newest major version on which every question was tried.
+    /// The newest major version on which every query was tested.
     pub const NEWEST_MAJOR: u32 = 18;
 
     /// From `server_version_num`: 150018 is 15.18.
@@ -61,7 +61,7 @@ impl ServerVersion {
         self.number % 10_000
     }
 
-    /// Whether nobody has tried the questions on it yet.
+    /// Whether the queries were not tested on it yet.
     #[must_use]
     pub const fn is_untried(self) -> bool {
         self.major() > Self::NEWEST_MAJOR

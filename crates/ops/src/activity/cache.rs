@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
+use neobank_entity::pg_catalog::PgStatDatabase;
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
@@ -25,22 +26,25 @@ pub struct CacheRow {
     pub counted_since: Option<DateTime<Utc>>,
 }
 
-/// The text of the question.
+/// The SQL for the blocks of each database, those that read most first.
 #[must_use]
 pub fn statement() -> Statement {
-    let hit = || Expr::col("blks_hit").cast_as("float8");
-    let all = Expr::col("blks_hit").add(Expr::col("blks_read"));
+    let hit = || Expr::col(PgStatDatabase::BlksHit).cast_as("float8");
+    let all = Expr::col(PgStatDatabase::BlksHit).add(Expr::col(PgStatDatabase::BlksRead));
     let share = hit().mul(100).div(Func::cust("nullif").arg(all).arg(0));
     build(
         Query::select()
-            .expr_as(Expr::col("datname").cast_as("text"), "database")
-            .expr_as(Expr::col("blks_hit"), "blocks_hit")
-            .expr_as(Expr::col("blks_read"), "blocks_read")
+            .expr_as(
+                Expr::col(PgStatDatabase::Datname).cast_as("text"),
+                "database",
+            )
+            .expr_as(Expr::col(PgStatDatabase::BlksHit), "blocks_hit")
+            .expr_as(Expr::col(PgStatDatabase::BlksRead), "blocks_read")
             .expr_as(share, "hit_percent")
-            .expr_as(Expr::col("stats_reset"), "counted_since")
-            .from(("pg_catalog", "pg_stat_database"))
-            .order_by("blks_read", Order::Desc)
-            .order_by("datid", Order::Asc),
+            .expr_as(Expr::col(PgStatDatabase::StatsReset), "counted_since")
+            .from(PgStatDatabase::TABLE)
+            .order_by(PgStatDatabase::BlksRead, Order::Desc)
+            .order_by(PgStatDatabase::Datid, Order::Asc),
     )
 }
 
@@ -61,7 +65,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!("cache_hits", readable(&statement()));
     }
 }

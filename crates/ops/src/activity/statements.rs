@@ -1,12 +1,14 @@
 //! Statements that take most time, by the extension `pg_stat_statements`.
 
 use neobank_db::{FromQueryResult, Statement};
+use neobank_entity::pg_catalog::{PgExtension, PgNamespace};
 use sea_query::{Alias, Expr, ExprTrait, Func, JoinType, Order, Query};
 use serde::Serialize;
 
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::{Cause, Reason, Section};
+use crate::sql::own_database;
 use crate::statement_text::HasStatement;
 use crate::table_name::TableName;
 
@@ -53,27 +55,33 @@ struct SchemaRow {
     schema: String,
 }
 
-/// The text of the question for the schema that the extension is in: it can be any.
+/// The SQL for the schema that the extension is in, which can be any.
 #[must_use]
 pub fn schema_statement() -> Statement {
     build(
         Query::select()
             .expr_as(
-                Expr::col(("namespace", "nspname")).cast_as("text"),
+                PgNamespace::Nspname.of("namespace").cast_as("text"),
                 "schema",
             )
-            .from_as(("pg_catalog", "pg_extension"), "extension")
+            .from_as(PgExtension::TABLE, "extension")
             .join_as(
                 JoinType::InnerJoin,
-                ("pg_catalog", "pg_namespace"),
+                PgNamespace::TABLE,
                 "namespace",
-                Expr::col(("namespace", "oid")).equals(("extension", "extnamespace")),
+                PgNamespace::Oid
+                    .of("namespace")
+                    .eq(PgExtension::Extnamespace.of("extension")),
             )
-            .and_where(Expr::col(("extension", "extname")).eq("pg_stat_statements")),
+            .and_where(
+                PgExtension::Extname
+                    .of("extension")
+                    .eq("pg_stat_statements"),
+            ),
     )
 }
 
-/// The text of the question for the totals, of statements that ran this often: one row. The texts,
+/// The SQL for the totals of the statements that ran this often: one row. The statements' texts,
 /// which are in a file, are not read.
 #[must_use]
 pub fn totals_statement(schema: &str, calls_min: i64) -> Statement {
@@ -99,12 +107,11 @@ pub fn totals_statement(schema: &str, calls_min: i64) -> Statement {
 
 /// Whether a row is of the monitor's own database.
 fn is_own_database() -> Expr {
-    Expr::col("dbid").eq(Expr::cust(
-        "(SELECT own.oid FROM pg_catalog.pg_database AS own WHERE own.datname = pg_catalog.current_database())",
-    ))
+    Expr::col("dbid").eq(own_database())
 }
 
-/// The text of the question, for the extension in this schema: those that took most time in all first.
+/// The SQL for the statements, where the extension is in this schema: those that took most time in
+/// all first.
 #[must_use]
 pub fn statement(schema: &str, limit: u64) -> Statement {
     build(
@@ -193,7 +200,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_texts_are_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!("slow_statements", readable(&statement("a \"b\".c; --", 20)));
         insta::assert_snapshot!("slow_statements_schema", readable(&schema_statement()));
         insta::assert_snapshot!("statement_totals", readable(&totals_statement("s", 5)));

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
+use neobank_entity::pg_catalog::{PgLocks, PgStatActivity};
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
-use crate::connections::{UNTRACKED, age, count_where};
+use crate::connections::{UNTRACKED, age};
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::sql::{any_row, count_where, is_distinct, own_process, text};
 use crate::statement_text::HasStatement;
 
 /// Transactions that are shown at most, the oldest first.
@@ -36,7 +38,7 @@ pub struct TransactionRow {
     pub wait_event_type: Option<String>,
     /// What it waits for.
     pub wait_event: Option<String>,
-    /// When it began; none where `track_activities` is off, so that nobody knows.
+    /// When it began; none where `track_activities` is off.
     pub started_at: Option<DateTime<Utc>>,
     /// Its age: since the transaction began, however short its statements are; none where it is not tracked.
     pub transaction_seconds: Option<f64>,
@@ -50,55 +52,65 @@ pub struct TransactionRow {
     pub query: Option<String>,
 }
 
-/// The text of the question, for transactions that are at least as old, and for those whose age nobody knows.
+/// The SQL for the transactions that are at least as old, and for those whose age is not tracked.
 #[must_use]
 pub fn statement(at_least: Duration) -> Statement {
-    // Whose activities are not tracked still has the lock that every transaction has on itself.
+    let activity = |column: PgStatActivity| column.of("activity");
+    // Every transaction holds a lock on itself, also where the session's activities are not tracked.
     let own_lock = Query::select()
-        .expr(Expr::cust("1"))
-        .from(("pg_catalog", "pg_locks"))
-        .and_where(Expr::col(("pg_locks", "locktype")).eq("virtualxid"))
-        .and_where(Expr::col(("pg_locks", "granted")))
-        .and_where(Expr::col(("pg_locks", "pid")).equals(("pg_stat_activity", "pid")))
+        .expr(any_row())
+        .from_as(PgLocks::TABLE, "own_lock")
+        .and_where(PgLocks::Locktype.of("own_lock").eq("virtualxid"))
+        .and_where(PgLocks::Granted.of("own_lock"))
+        .and_where(
+            PgLocks::Pid
+                .of("own_lock")
+                .eq(activity(PgStatActivity::Pid)),
+        )
         .take();
-    let mut query = Query::select();
-    query.expr_as(Expr::col("pid"), "process_id");
-    for (column, name) in [
-        ("usename", "username"),
-        ("datname", "database"),
-        ("application_name", "application_name"),
-    ] {
-        query.expr_as(Expr::col(column).cast_as("text"), name);
-    }
+    let is_untracked = activity(PgStatActivity::State).eq(UNTRACKED);
+    let name = |column: PgStatActivity| activity(column).cast_as("text");
     build(
-        query
-            .columns(["backend_type", "state", "wait_event_type", "wait_event"])
-            .expr_as(Expr::col("xact_start"), "started_at")
-            .expr_as(age("xact_start"), "transaction_seconds")
-            .expr_as(age("query_start"), "statement_seconds")
-            .expr_as(age("state_change"), "state_seconds")
+        Query::select()
+            .expr_as(activity(PgStatActivity::Pid), "process_id")
+            .expr_as(name(PgStatActivity::Usename), "username")
+            .expr_as(name(PgStatActivity::Datname), "database")
+            .expr_as(name(PgStatActivity::ApplicationName), "application_name")
+            .columns([
+                PgStatActivity::BackendType,
+                PgStatActivity::State,
+                PgStatActivity::WaitEventType,
+                PgStatActivity::WaitEvent,
+            ])
+            .expr_as(activity(PgStatActivity::XactStart), "started_at")
+            .expr_as(age(PgStatActivity::XactStart), "transaction_seconds")
+            .expr_as(age(PgStatActivity::QueryStart), "statement_seconds")
+            .expr_as(age(PgStatActivity::StateChange), "state_seconds")
             .expr_as(
-                Func::cust("pg_catalog.age").arg(Expr::col("backend_xmin")),
+                Func::cust("pg_catalog.age").arg(activity(PgStatActivity::BackendXmin)),
                 "held_back_transactions",
             )
-            .column("query")
-            .from(("pg_catalog", "pg_stat_activity"))
+            .column(PgStatActivity::Query)
+            .from_as(PgStatActivity::TABLE, "activity")
             .and_where(
-                age("xact_start")
+                age(PgStatActivity::XactStart)
                     .gte(at_least.as_secs_f64())
-                    .or(Expr::col("state").eq(UNTRACKED).and(Expr::exists(own_lock))),
+                    .or(is_untracked.and(Expr::exists(own_lock))),
             )
-            .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
+            .and_where(activity(PgStatActivity::Pid).ne(own_process()))
             .and_where(is_a_transaction())
-            .order_by("xact_start", Order::Asc)
-            .order_by("pid", Order::Asc)
+            .order_by(PgStatActivity::XactStart, Order::Asc)
+            .order_by(PgStatActivity::Pid, Order::Asc)
             .limit(TRANSACTIONS_MAX),
     )
 }
 
-/// A parallel query's workers are in their leader's transaction.
+/// Whether a session has a transaction of its own: a parallel query's workers are in their leader's.
 fn is_a_transaction() -> Expr {
-    Expr::cust("backend_type IS DISTINCT FROM 'parallel worker'")
+    is_distinct(
+        Expr::col(PgStatActivity::BackendType),
+        text("parallel worker"),
+    )
 }
 
 /// What all open transactions have in common, however young they are.
@@ -109,32 +121,34 @@ pub struct TransactionTotalsRow {
     pub long: i64,
     /// The age of the oldest, without autovacuum's; none when there is none.
     pub longest_seconds: Option<f64>,
-    /// The age of autovacuum's oldest. It works on its own, and gives way to whoever wants a lock that it has.
+    /// The age of autovacuum's oldest. It works on its own, and gives way to a session that wants a lock that it holds.
     pub longest_autovacuum_seconds: Option<f64>,
 }
 
-/// The text of the question for the totals: one row.
+/// The SQL for the totals: one row.
 #[must_use]
 pub fn totals_statement(at_least: Duration) -> Statement {
-    let is_autovacuum = || Expr::col("backend_type").eq("autovacuum worker");
-    let is_other = || Expr::cust("backend_type IS DISTINCT FROM 'autovacuum worker'");
+    let kind = || Expr::col(PgStatActivity::BackendType);
+    let is_autovacuum = kind().eq("autovacuum worker");
+    let is_other = || is_distinct(kind(), text("autovacuum worker"));
+    let transaction_age = || age(PgStatActivity::XactStart);
     build(
         Query::select()
             .expr_as(
-                count_where(is_other().and(age("xact_start").gte(at_least.as_secs_f64()))),
+                count_where(is_other().and(transaction_age().gte(at_least.as_secs_f64()))),
                 "long",
             )
             .expr_as(
-                Func::max(age("xact_start")).filter(is_other()),
+                Func::max(transaction_age()).filter(is_other()),
                 "longest_seconds",
             )
             .expr_as(
-                Func::max(age("xact_start")).filter(is_autovacuum()),
+                Func::max(transaction_age()).filter(is_autovacuum),
                 "longest_autovacuum_seconds",
             )
-            .from(("pg_catalog", "pg_stat_activity"))
+            .from(PgStatActivity::TABLE)
             .and_where(is_a_transaction())
-            .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid"))),
+            .and_where(Expr::col(PgStatActivity::Pid).ne(own_process())),
     )
 }
 
@@ -154,7 +168,7 @@ impl HasStatement for TransactionRow {
 
 impl Monitor {
     /// Transactions that are at least as old, the oldest first: those that work and those that were left open. At the end,
-    /// those whose age nobody knows, because `track_activities` is off for their sessions.
+    /// those whose age is not known, because `track_activities` is off for their sessions.
     /// Not available to a role without the privileges of `pg_read_all_stats`, from which the server hides what others do.
     ///
     /// # Errors
@@ -188,7 +202,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!(
             "long_transactions",
             readable(&statement(Duration::from_secs(60)))

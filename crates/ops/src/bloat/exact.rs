@@ -14,7 +14,7 @@ use crate::table_name::{TableName, quoted};
 pub enum Measure {
     /// Every page is read: exact, and as long as a sequential scan takes.
     Exact,
-    /// Pages that hold only rows that everybody sees are not read but taken from the free space map.
+    /// Pages whose rows are all visible are not read but taken from the free space map.
     Approximate,
 }
 
@@ -50,9 +50,10 @@ struct Home {
     schema_name: String,
 }
 
-/// The text of the question; the extension is in this schema. No row when there is no such table.
+/// The SQL that measures a table, where the extension is in this schema. No row when there is no
+/// such table.
 #[must_use]
-pub fn question(table: &TableName, measure: Measure, extension_schema: &str) -> Statement {
+pub fn measure(table: &TableName, measure: Measure, extension_schema: &str) -> Statement {
     let home = quoted(extension_schema);
     let (function, columns) = match measure {
         Measure::Exact => (
@@ -81,7 +82,7 @@ pub fn question(table: &TableName, measure: Measure, extension_schema: &str) -> 
     )
 }
 
-/// The text of the question where the extension is.
+/// The SQL for the schema that the extension is in.
 #[must_use]
 pub fn home() -> Statement {
     statement(
@@ -106,7 +107,7 @@ impl Monitor {
         table: &TableName,
         measure: Measure,
     ) -> Result<Section<MeasuredTable>, OpsError> {
-        self.measured(|home| question(table, measure, home))
+        self.measured(|home| self::measure(table, measure, home))
             .await?
             .ok_or_else(|| OpsError::invalid("table", table, "a table that is there"))
     }
@@ -114,7 +115,7 @@ impl Monitor {
     /// What the extension says; none where it finds nothing to measure.
     pub(super) async fn measured<T: FromQueryResult + Send>(
         &self,
-        question: impl FnOnce(&str) -> Statement,
+        query: impl FnOnce(&str) -> Statement,
     ) -> Result<Option<Section<T>>, OpsError> {
         let measured = self
             .in_transaction(async |transaction| {
@@ -124,7 +125,7 @@ impl Monitor {
                         "the extension pgstattuple is not installed",
                     )));
                 };
-                let found = transaction.fetch_one(question(&home.schema_name)).await?;
+                let found = transaction.fetch_one(query(&home.schema_name)).await?;
                 Ok(found.map(Section::available))
             })
             .await?;
@@ -147,7 +148,7 @@ mod tests {
             ("measure_exact", Measure::Exact),
             ("measure_approximate", Measure::Approximate),
         ] {
-            insta::assert_snapshot!(name, readable(&question(&table, measure, "in\"side")));
+            insta::assert_snapshot!(name, readable(&super::measure(&table, measure, "in\"side")));
         }
         insta::assert_snapshot!("measure_home", readable(&home()));
     }

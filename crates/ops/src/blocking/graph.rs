@@ -28,7 +28,7 @@ impl Blocker {
 /// What follows from the graph, for each node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Analysis {
-    /// Nodes at the ends of all ways from here, which wait for nobody; none for a node that waits for nobody itself.
+    /// Nodes at the ends of all paths from here, which do not wait; none for a node that does not wait itself.
     pub(crate) roots: Vec<BTreeSet<usize>>,
     /// Each cycle's nodes.
     pub(crate) cycles: Vec<Cycle>,
@@ -38,7 +38,7 @@ pub(crate) struct Analysis {
     pub(crate) behind: Vec<BTreeSet<usize>>,
     /// Edges worth showing: those to holders, and for who only queues, those to the front of the queue.
     pub(crate) shown: Vec<Vec<Blocker>>,
-    /// How many shown edges there are at least to a root, or to a cycle that waits for nobody else.
+    /// How many shown edges there are at least to a root, or to a cycle that waits for no other node.
     pub(crate) depth: Vec<usize>,
 }
 
@@ -240,7 +240,7 @@ fn components_of_cycles<'a>(
     })
 }
 
-/// The distances along shown edges, from the roots and from the cycles that wait for nobody else.
+/// The distances along shown edges, from the roots and from the cycles that wait for no other node.
 fn depths(
     shown: &[Vec<Blocker>],
     roots: &[BTreeSet<usize>],

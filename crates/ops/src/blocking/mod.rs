@@ -9,11 +9,13 @@ mod assemble;
 mod graph;
 mod mode;
 mod participants;
+mod query;
 mod remedy;
 mod report;
 
 pub use mode::conflict;
 pub use participants::{WAITERS_MAX, lock_names_statement, statement};
+pub(crate) use query::shared_parts;
 pub use report::{
     AwaitedLock, BlockingEdge, BlockingReport, Class, EdgeKind, Participant, RootBlocker, Wait,
     WaitCycle, Who,
@@ -64,7 +66,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_texts_are_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!("blocking_participants", readable(&statement()));
         insta::assert_snapshot!(
             "blocking_lock_names",

@@ -22,7 +22,7 @@ pub fn conflict(one: &str, other: &str) -> bool {
     };
     let (weaker, stronger) = (one.min(other), one.max(other));
     match stronger {
-        // Readers are in nobody's way but AccessExclusive's, row lockers in Exclusive's too.
+        // Readers conflict with AccessExclusive alone, row lockers with Exclusive too.
         0..=2 => false,
         3 => weaker == 3,
         4 => weaker == 2 || weaker == 3,

@@ -1,20 +1,25 @@
-//! Everybody who waits for a lock or is waited for.
+//! The sessions that wait for a lock, and those that they wait for.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
+use neobank_entity::concurrency::lock_names::{Column, Entity};
+use sea_orm::EntityName;
+use sea_query::extension::postgres::PgFunc;
+use sea_query::{Expr, ExprTrait, Query};
 
+use super::query;
 use crate::error::OpsError;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, build};
 use crate::section::Section;
 use crate::statement_text::HasStatement;
 
 /// Sessions whose waits are followed at most, those that have waited longest first: asking who blocks whom keeps the
 /// server's lock tables to itself for a moment, once for each of them.
-pub const WAITERS_MAX: i64 = 1_000;
+pub const WAITERS_MAX: u64 = 1_000;
 
-/// One session or prepared transaction as the server told of it.
+/// A session or prepared transaction, as the server shows it.
 #[derive(Clone, Debug, FromQueryResult)]
 pub(super) struct ParticipantRow {
     pub(super) pid: i32,
@@ -43,24 +48,26 @@ pub(super) struct ParticipantRow {
     pub(super) advisory_key: Option<i64>,
     pub(super) advisory_pair: Option<String>,
     pub(super) blockers: Vec<i32>,
-    /// `[{"object": …, "mode": …}]`, of locks that somebody waits for.
+    /// `[{"object": …, "mode": …}]`, of locks that a session waits for.
     pub(super) held: serde_json::Value,
     pub(super) lock_waiters_total: i64,
 }
 
-/// The text of the question: everybody who waits, with `pg_blocking_pids` and `pg_safe_snapshot_blocking_pids`, and
-/// everybody who is waited for. A text, because sea-query has no `DISTINCT ON` together with materialized parts.
+/// The SQL for the sessions that wait, with `pg_blocking_pids` and
+/// `pg_safe_snapshot_blocking_pids`, and for those that are waited for.
 #[must_use]
 pub fn statement() -> Statement {
-    neobank_db::statement(include_str!("participants.sql"), [WAITERS_MAX.into()])
+    build(&query::select())
 }
 
-/// The text of the question for the names of advisory keys, from `concurrency.lock_names`.
+/// The SQL for the names of advisory keys, from `concurrency.lock_names`.
 #[must_use]
 pub fn lock_names_statement(keys: &[i64]) -> Statement {
-    neobank_db::statement(
-        "SELECT lock_key, namespace, identifier FROM concurrency.lock_names WHERE lock_key = ANY ($1)",
-        [keys.to_vec().into()],
+    build(
+        Query::select()
+            .columns([Column::LockKey, Column::Namespace, Column::Identifier])
+            .from(Entity.table_ref())
+            .and_where(Expr::col(Column::LockKey).eq(PgFunc::any(Expr::val(keys.to_vec())))),
     )
 }
 

@@ -1,4 +1,4 @@
-//! What to do about somebody who keeps others waiting, ready to be copied.
+//! What to do about a session that keeps others waiting, as a command to copy.
 
 use super::report::{Class, Who};
 use crate::connections::UNTRACKED;

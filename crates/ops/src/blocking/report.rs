@@ -9,13 +9,13 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BlockingReport {
-    /// Those that wait for nobody and are waited for; those that keep most waiting first.
+    /// Those that do not wait and are waited for; those that keep most waiting first.
     pub roots: Vec<RootBlocker>,
     /// Those that wait for each other.
     pub cycles: Vec<WaitCycle>,
     /// Who waits for whom. Of a queue, each waiter's holders, and where it only queues, the front of the queue.
     pub edges: Vec<BlockingEdge>,
-    /// Everybody in the edges, by process.
+    /// All sessions and prepared transactions in the edges, by process.
     pub participants: Vec<Participant>,
     /// Sessions that wait for a lock. More than were followed when there are more than
     /// [`WAITERS_MAX`](super::WAITERS_MAX).
@@ -38,7 +38,7 @@ pub enum Who {
     },
 }
 
-/// One that wait for nobody and is waited for.
+/// A session or prepared transaction that does not wait and is waited for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RootBlocker {
@@ -62,7 +62,7 @@ pub struct WaitCycle {
     /// only queue, and the server may let them pass by another order of the queue.
     pub is_certain: bool,
     /// True: the server looks for such a cycle after `deadlock_timeout` and ends it. False: a wait for a safe snapshot is
-    /// among them, which the server's search does not follow, so that it goes on until somebody ends it.
+    /// among them, which the server's search does not follow, so that it goes on until one of its sessions is ended.
     pub is_ended_by_server: bool,
     /// What to do.
     pub remedy: String,
@@ -97,7 +97,7 @@ pub enum EdgeKind {
     SafeSnapshot,
 }
 
-/// Somebody who waits or is waited for.
+/// A session or prepared transaction that waits or is waited for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Participant {
@@ -127,7 +127,7 @@ pub struct Participant {
     pub wait: Option<Wait>,
 }
 
-/// What somebody does that others wait for.
+/// What a session does that others wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -174,7 +174,7 @@ pub struct Wait {
     pub depth: usize,
 }
 
-/// A lock that somebody waits for.
+/// A lock that a session waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AwaitedLock {

@@ -1,13 +1,15 @@
 //! Connections by who has them, and what they do.
 
 use neobank_db::{FromQueryResult, Statement};
-use sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SimpleExpr};
+use neobank_entity::pg_catalog::PgStatActivity;
+use sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 use serde::Serialize;
 
 use super::limits::is_client;
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::sql::{count_where, own_process, seconds_since};
 
 /// The connections of one role, from one place, to one database, by one program.
 #[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
@@ -51,10 +53,16 @@ pub struct ConnectionRow {
 /// The state of a session whose activities the server does not track.
 pub(crate) const UNTRACKED: &str = "disabled";
 
-/// The text of the question; without the monitor's own session.
+/// The SQL for the connections of clients, without the monitor's own session.
 #[must_use]
 pub fn statement() -> Statement {
-    let state = |name: &'static str| count_where(Expr::col("state").eq(name));
+    build(&select())
+}
+
+/// The query, which the schema's view `pooling.v_connection_analysis` asks too.
+pub(crate) fn select() -> SelectStatement {
+    let state = || Expr::col(PgStatActivity::State);
+    let in_state = |name: &'static str| count_where(state().eq(name));
     let known = [
         "active",
         "idle",
@@ -63,49 +71,61 @@ pub fn statement() -> Statement {
         UNTRACKED,
     ];
     let mut query = Query::select();
-    for (column, name) in [
-        ("usename", "username"),
-        ("datname", "database"),
-        ("application_name", "application_name"),
-    ] {
-        query.expr_as(Expr::col(column).cast_as("text"), name);
-    }
-    build(
-        query
-            .expr_as(
-                Func::cust("pg_catalog.host").arg(Expr::col("client_addr")),
-                "client_address",
-            )
-            .expr_as(Func::count(Expr::cust("*")), "total_connections")
-            .expr_as(state("active"), "active")
-            .expr_as(state("idle"), "idle")
-            .expr_as(state("idle in transaction"), "idle_in_transaction")
-            .expr_as(state("idle in transaction (aborted)"), "aborted")
-            .expr_as(count_where(Expr::col("state").is_not_in(known)), "other")
-            .expr_as(state(UNTRACKED), "untracked")
-            .expr_as(count_where(Expr::col("state").is_null()), "hidden")
-            .expr_as(
-                count_where(Expr::col("wait_event_type").eq("Lock")),
-                "waiting_for_lock",
-            )
-            .expr_as(
-                Func::avg(age("backend_start")),
-                "average_connection_age_seconds",
-            )
-            .expr_as(Func::max(age("state_change")), "longest_in_state_seconds")
-            .expr_as(Func::max(age("xact_start")), "oldest_transaction_seconds")
-            .from(("pg_catalog", "pg_stat_activity"))
-            .and_where(is_client())
-            .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
-            .group_by_columns(["usename", "datname", "application_name", "client_addr"])
-            .order_by(Alias::new("total_connections"), Order::Desc)
-            .order_by_columns([
-                ("username", Order::Asc),
-                ("database", Order::Asc),
-                ("application_name", Order::Asc),
-                ("client_address", Order::Asc),
-            ]),
-    )
+    owner(&mut query)
+        .expr_as(Func::count(Expr::cust("*")), "total_connections")
+        .expr_as(in_state("active"), "active")
+        .expr_as(in_state("idle"), "idle")
+        .expr_as(in_state("idle in transaction"), "idle_in_transaction")
+        .expr_as(in_state("idle in transaction (aborted)"), "aborted")
+        .expr_as(count_where(state().is_not_in(known)), "other")
+        .expr_as(count_where(state().is_null()), "hidden")
+        .expr_as(
+            count_where(Expr::col(PgStatActivity::WaitEventType).eq("Lock")),
+            "waiting_for_lock",
+        )
+        .expr_as(
+            age(PgStatActivity::BackendStart).avg(),
+            "average_connection_age_seconds",
+        )
+        .expr_as(
+            age(PgStatActivity::StateChange).max(),
+            "longest_in_state_seconds",
+        )
+        .expr_as(
+            age(PgStatActivity::XactStart).max(),
+            "oldest_transaction_seconds",
+        )
+        .expr_as(in_state(UNTRACKED), "untracked")
+        .from(PgStatActivity::TABLE)
+        .and_where(is_client())
+        .and_where(Expr::col(PgStatActivity::Pid).ne(own_process()))
+        .group_by_columns([
+            PgStatActivity::Usename,
+            PgStatActivity::Datname,
+            PgStatActivity::ApplicationName,
+            PgStatActivity::ClientAddr,
+        ])
+        .order_by("total_connections", Order::Desc)
+        .order_by_columns([
+            ("username", Order::Asc),
+            ("database", Order::Asc),
+            ("application_name", Order::Asc),
+            ("client_address", Order::Asc),
+        ])
+        .take()
+}
+
+/// Selects whose a session is: its role, its database, its program and its address.
+pub(super) fn owner(query: &mut SelectStatement) -> &mut SelectStatement {
+    let name = |column: PgStatActivity| Expr::col(column).cast_as("text");
+    query
+        .expr_as(name(PgStatActivity::Usename), "username")
+        .expr_as(name(PgStatActivity::Datname), "database")
+        .expr_as(name(PgStatActivity::ApplicationName), "application_name")
+        .expr_as(
+            Func::cust("pg_catalog.host").arg(Expr::col(PgStatActivity::ClientAddr)),
+            "client_address",
+        )
 }
 
 impl Monitor {
@@ -119,16 +139,9 @@ impl Monitor {
     }
 }
 
-pub(crate) fn count_where(condition: SimpleExpr) -> SimpleExpr {
-    Func::count(Expr::cust("*")).filter(condition).into()
-}
-
-/// Seconds since a moment, never below zero: a session can change between the look at it and the look at the clock.
-pub(crate) fn age(moment: &'static str) -> SimpleExpr {
-    Func::cust("pg_catalog.date_part")
-        .arg("epoch")
-        .arg(Expr::cust("pg_catalog.clock_timestamp()").sub(Expr::col(moment)))
-        .into()
+/// Seconds since a moment of a session; not below zero, because the clock is read after the session.
+pub(crate) fn age(moment: PgStatActivity) -> Expr {
+    seconds_since(Expr::col(moment))
 }
 
 #[cfg(test)]
@@ -137,7 +150,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!("connection_analysis", readable(&statement()));
     }
 }

@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
-use sea_query::{Expr, ExprTrait, Func, Order, Query};
+use neobank_entity::pg_catalog::PgStatActivity;
+use sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 use serde::Serialize;
 
-use super::analysis::{UNTRACKED, age, count_where};
+use super::analysis::{UNTRACKED, age, owner};
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::sql::{count_where, own_process};
 use crate::statement_text::HasStatement;
 
 /// Connections that are shown at most, those that were idle longest first.
 pub const IDLE_MAX: u64 = 1_000;
 
-/// A connection that does nothing, or of which nobody can say whether it does.
+/// A connection that does nothing, or whose state is not tracked.
 #[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
 #[non_exhaustive]
 pub struct IdleConnectionRow {
@@ -31,7 +33,7 @@ pub struct IdleConnectionRow {
     /// From where; none for a Unix socket.
     pub client_address: Option<String>,
     /// `idle`, `idle in transaction` or `idle in transaction (aborted)`; `disabled` where `track_activities` is off, so that
-    /// nobody knows whether it does nothing.
+    /// its state is not known.
     pub state: String,
     /// Since when; none where it is not tracked.
     pub state_change: Option<DateTime<Utc>>,
@@ -65,73 +67,67 @@ pub struct IdleTotalsRow {
     pub untracked: i64,
 }
 
-/// The text of the question for the totals: one row.
+/// The SQL for the totals: one row.
 #[must_use]
 pub fn totals_statement(at_least: Duration) -> Statement {
-    let in_transaction =
-        || Expr::col("state").is_in(["idle in transaction", "idle in transaction (aborted)"]);
-    let is_idle = Expr::col("state")
+    let in_transaction = || {
+        Expr::col(PgStatActivity::State)
+            .is_in(["idle in transaction", "idle in transaction (aborted)"])
+    };
+    build(
+        Query::select()
+            .expr_as(count_where(is_idle(at_least.as_secs_f64().into())), "idle")
+            .expr_as(count_where(in_transaction()), "in_transaction")
+            .expr_as(
+                Func::max(age(PgStatActivity::StateChange)).filter(in_transaction()),
+                "longest_in_transaction_seconds",
+            )
+            .expr_as(count_where(is_untracked()), "untracked")
+            .from(PgStatActivity::TABLE)
+            .and_where(Expr::col(PgStatActivity::BackendType).eq("client backend"))
+            .and_where(Expr::col(PgStatActivity::Pid).ne(own_process())),
+    )
+}
+
+/// The SQL for the connections that have done nothing for at least as long, and for those that are
+/// not tracked; [`IDLE_MAX`] at most.
+#[must_use]
+pub fn statement(at_least: Duration) -> Statement {
+    build(select(at_least.as_secs_f64().into()).limit(IDLE_MAX))
+}
+
+/// The query, which the schema's view `pooling.v_idle_connections` asks too.
+pub(crate) fn select(at_least_seconds: Expr) -> SelectStatement {
+    let mut query = Query::select();
+    query.expr_as(Expr::col(PgStatActivity::Pid), "process_id");
+    owner(&mut query)
+        .columns([PgStatActivity::State, PgStatActivity::StateChange])
+        .expr_as(age(PgStatActivity::StateChange), "idle_seconds")
+        .expr_as(age(PgStatActivity::XactStart), "transaction_seconds")
+        .column(PgStatActivity::Query)
+        .from(PgStatActivity::TABLE)
+        .and_where(Expr::col(PgStatActivity::BackendType).eq("client backend"))
+        .and_where(is_idle(at_least_seconds).or(is_untracked()))
+        .and_where(Expr::col(PgStatActivity::Pid).ne(own_process()))
+        .order_by(PgStatActivity::StateChange, Order::Asc)
+        .order_by(PgStatActivity::Pid, Order::Asc)
+        .take()
+}
+
+/// Whether a session has been idle for at least as long, in a transaction or not.
+fn is_idle(at_least_seconds: Expr) -> Expr {
+    Expr::col(PgStatActivity::State)
         .is_in([
             "idle",
             "idle in transaction",
             "idle in transaction (aborted)",
         ])
-        .and(age("state_change").gte(at_least.as_secs_f64()));
-    build(
-        Query::select()
-            .expr_as(count_where(is_idle), "idle")
-            .expr_as(count_where(in_transaction()), "in_transaction")
-            .expr_as(
-                Func::max(age("state_change")).filter(in_transaction()),
-                "longest_in_transaction_seconds",
-            )
-            .expr_as(count_where(Expr::col("state").eq(UNTRACKED)), "untracked")
-            .from(("pg_catalog", "pg_stat_activity"))
-            .and_where(Expr::col("backend_type").eq("client backend"))
-            .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid"))),
-    )
+        .and(age(PgStatActivity::StateChange).gte(at_least_seconds))
 }
 
-/// The text of the question, for connections that have done nothing for at least as long, and for those that are not
-/// tracked.
-#[must_use]
-pub fn statement(at_least: Duration) -> Statement {
-    let mut query = Query::select();
-    query.expr_as(Expr::col("pid"), "process_id");
-    for (column, name) in [
-        ("usename", "username"),
-        ("datname", "database"),
-        ("application_name", "application_name"),
-    ] {
-        query.expr_as(Expr::col(column).cast_as("text"), name);
-    }
-    build(
-        query
-            .expr_as(
-                Func::cust("pg_catalog.host").arg(Expr::col("client_addr")),
-                "client_address",
-            )
-            .columns(["state", "state_change"])
-            .expr_as(age("state_change"), "idle_seconds")
-            .expr_as(age("xact_start"), "transaction_seconds")
-            .column("query")
-            .from(("pg_catalog", "pg_stat_activity"))
-            .and_where(Expr::col("backend_type").eq("client backend"))
-            .and_where(
-                Expr::col("state")
-                    .is_in([
-                        "idle",
-                        "idle in transaction",
-                        "idle in transaction (aborted)",
-                    ])
-                    .and(age("state_change").gte(at_least.as_secs_f64()))
-                    .or(Expr::col("state").eq(UNTRACKED)),
-            )
-            .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
-            .order_by("state_change", Order::Asc)
-            .order_by("pid", Order::Asc)
-            .limit(IDLE_MAX),
-    )
+/// Whether the server does not track what a session does.
+fn is_untracked() -> Expr {
+    Expr::col(PgStatActivity::State).eq(UNTRACKED)
 }
 
 impl HasStatement for IdleConnectionRow {
@@ -141,8 +137,8 @@ impl HasStatement for IdleConnectionRow {
 }
 
 impl Monitor {
-    /// Connections of clients that have done nothing for at least as long, the longest first, and at the end those of which
-    /// nobody knows, because `track_activities` is off for them. Not available to a
+    /// Connections of clients that have done nothing for at least as long, the longest first, and at the end those whose state
+    /// is not known, because `track_activities` is off for them. Not available to a
     /// role without the privileges of `pg_read_all_stats`, from which the server hides what others do.
     ///
     /// # Errors
@@ -177,7 +173,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!(
             "idle_connections",
             readable(&statement(Duration::from_secs(300)))

@@ -1,6 +1,7 @@
 //! How many connections the server takes, and how many of them are taken.
 
 use neobank_db::{FromQueryResult, Statement};
+use neobank_entity::pg_catalog::{PgDatabase, PgRoles, PgStatActivity};
 use sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SelectStatement, UnionType};
 use serde::Serialize;
 
@@ -33,13 +34,13 @@ pub struct ConnectionLimitsRow {
     pub tightest_used: i64,
 }
 
-/// The text of the question: one row.
+/// The SQL for the limits: one row.
 #[must_use]
 pub fn statement(version: ServerVersion) -> Statement {
     build(&select(version))
 }
 
-/// The question, to be asked together with others.
+/// The query, to which others add columns.
 pub(crate) fn select(version: ServerVersion) -> SelectStatement {
     let superuser = setting("superuser_reserved_connections");
     let reserved = if version.major() >= 16 {
@@ -47,11 +48,6 @@ pub(crate) fn select(version: ServerVersion) -> SelectStatement {
     } else {
         superuser
     };
-    let used = Query::select()
-        .expr(Func::count(Expr::cust("*")))
-        .from(("pg_catalog", "pg_stat_activity"))
-        .and_where(is_client())
-        .take();
     let tightest = tightest(setting("max_connections").sub(reserved.clone()));
     Query::select()
         .expr_as(setting("max_connections"), "max_connections")
@@ -60,7 +56,7 @@ pub(crate) fn select(version: ServerVersion) -> SelectStatement {
             setting("max_connections").sub(reserved),
             "usable_connections",
         )
-        .expr_as(used, "used_connections")
+        .expr_as(used(), "used_connections")
         .expr_as(Expr::col(("tightest", "scope")), "tightest_scope")
         .expr_as(Expr::col(("tightest", "name")), "tightest_name")
         .expr_as(Expr::col(("tightest", "usable")), "tightest_usable")
@@ -69,12 +65,21 @@ pub(crate) fn select(version: ServerVersion) -> SelectStatement {
         .take()
 }
 
+/// The number of clients' sessions.
+pub(crate) fn used() -> SelectStatement {
+    Query::select()
+        .expr(Func::count(Expr::cust("*")))
+        .from(PgStatActivity::TABLE)
+        .and_where(is_client())
+        .take()
+}
+
 /// The limit of which the largest share is taken: the server's, its database's, or a role's.
 fn tightest(usable: Expr) -> SelectStatement {
     let sessions = |condition: &'static str| {
         Query::select()
             .expr(Func::count(Expr::cust("*")))
-            .from_as(("pg_catalog", "pg_stat_activity"), "session")
+            .from_as(PgStatActivity::TABLE, "session")
             .and_where(Expr::cust(condition))
             .take()
     };
@@ -86,19 +91,14 @@ fn tightest(usable: Expr) -> SelectStatement {
             .expr_as(used, "used")
             .take()
     };
-    let clients = Query::select()
-        .expr(Func::count(Expr::cust("*")))
-        .from(("pg_catalog", "pg_stat_activity"))
-        .and_where(is_client())
-        .take();
-    let mut server = bound("'server'::text", "NULL::text", usable, clients);
+    let mut server = bound("'server'::text", "NULL::text", usable, used());
     let database = bound(
         "'database'::text",
         "own.datname::text",
-        Expr::col(("own", "datconnlimit")),
+        PgDatabase::Datconnlimit.of("own"),
         sessions("session.datid = own.oid AND session.usesysid IS NOT NULL"),
     )
-    .from_as(("pg_catalog", "pg_database"), "own")
+    .from_as(PgDatabase::TABLE, "own")
     .and_where(Expr::cust(
         "own.datname = pg_catalog.current_database() AND own.datconnlimit > 0",
     ))
@@ -106,10 +106,10 @@ fn tightest(usable: Expr) -> SelectStatement {
     let role = bound(
         "'role'::text",
         "role.rolname::text",
-        Expr::col(("role", "rolconnlimit")),
+        PgRoles::Rolconnlimit.of("role"),
         sessions("session.usesysid = role.oid AND session.datid IS NOT NULL"),
     )
-    .from_as(("pg_catalog", "pg_roles"), "role")
+    .from_as(PgRoles::TABLE, "role")
     .and_where(Expr::cust(
         "role.rolconnlimit > 0 AND EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS session \
          WHERE session.usesysid = role.oid AND session.datname = pg_catalog.current_database())",
@@ -168,20 +168,21 @@ impl Monitor {
     }
 }
 
-/// Whether a row of `pg_stat_activity` is a client's session. From a role that may not see it, the server hides what kind
-/// it is, but not whose; its own processes have no role, or (as the launcher of logical replication) no database.
+/// Whether a row of `pg_stat_activity` is a client's session. The server hides from a role what kind
+/// other roles' sessions are, but not whose; its own processes have no role, or (as the launcher of
+/// logical replication) no database.
 pub(crate) fn is_client() -> Expr {
-    Expr::col("backend_type")
+    Expr::col(PgStatActivity::BackendType)
         .eq("client backend")
         .or(is_hidden_client())
 }
 
 /// Whether it is a client's session that the role may not see.
 pub(crate) fn is_hidden_client() -> Expr {
-    Expr::col("backend_type")
+    Expr::col(PgStatActivity::BackendType)
         .is_null()
-        .and(Expr::col("usesysid").is_not_null())
-        .and(Expr::col("datid").is_not_null())
+        .and(Expr::col(PgStatActivity::Usesysid).is_not_null())
+        .and(Expr::col(PgStatActivity::Datid).is_not_null())
 }
 
 /// A setting of the server that is a number without a unit.
@@ -195,7 +196,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_fits_the_version() {
+    fn the_sql_fits_the_version() {
         for number in [150_000, 160_000] {
             let version = ServerVersion::from_number(number).unwrap();
             insta::assert_snapshot!(

@@ -2,6 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
+use neobank_entity::concurrency::deadlock_log::{Column, Entity};
+use neobank_entity::pg_catalog::PgStatDatabase;
+use sea_orm::EntityName;
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
@@ -38,7 +41,7 @@ pub struct DeadlockTotalRow {
     pub logged: i64,
 }
 
-/// Deadlocks of a database by the server's own count, whoever met them.
+/// Deadlocks of a database by the server's own count, of all its sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
 #[non_exhaustive]
 pub struct DeadlockCountRow {
@@ -50,57 +53,58 @@ pub struct DeadlockCountRow {
     pub counted_since: Option<DateTime<Utc>>,
 }
 
-/// The text of the question for the log of the last hours, the newest first.
+/// The SQL for the log of the last hours, the newest first.
 #[must_use]
 pub fn statement(window_hours: u32) -> Statement {
     build(
         Query::select()
             .columns([
-                "log_id",
-                "deadlock_time",
-                "process_id",
-                "query_text",
-                "lock_info",
-                "resolution",
+                Column::LogId,
+                Column::DeadlockTime,
+                Column::ProcessId,
+                Column::QueryText,
+                Column::LockInfo,
+                Column::Resolution,
             ])
-            .from(("concurrency", "deadlock_log"))
+            .from(Entity.table_ref())
             .and_where(is_since(window_hours))
-            .order_by("deadlock_time", Order::Desc)
-            .order_by("log_id", Order::Desc)
+            .order_by(Column::DeadlockTime, Order::Desc)
+            .order_by(Column::LogId, Order::Desc)
             .limit(LOGGED_MAX),
     )
 }
 
-/// The text of the question for the number of them: one row.
+/// The SQL for the number of them: one row.
 #[must_use]
 pub fn total_statement(window_hours: u32) -> Statement {
     build(
         Query::select()
             .expr_as(Func::count(Expr::cust("*")), "logged")
-            .from(("concurrency", "deadlock_log"))
+            .from(Entity.table_ref())
             .and_where(is_since(window_hours)),
     )
 }
 
 fn is_since(window_hours: u32) -> Expr {
-    Expr::col("deadlock_time").gt(Expr::cust_with_values(
+    Expr::col(Column::DeadlockTime).gt(Expr::cust_with_values(
         "pg_catalog.clock_timestamp() - pg_catalog.make_interval(hours => $1)",
         [i32::try_from(window_hours).unwrap_or(i32::MAX)],
     ))
 }
 
-/// The text of the question for the server's count.
+/// The SQL for the server's count.
 #[must_use]
 pub fn count_statement() -> Statement {
+    let name = || Expr::col(PgStatDatabase::Datname);
     build(
         Query::select()
-            .expr_as(Expr::col("datname").cast_as("text"), "database")
-            .column("deadlocks")
-            .expr_as(Expr::col("stats_reset"), "counted_since")
-            .from(("pg_catalog", "pg_stat_database"))
-            .and_where(Expr::col("datname").is_not_null())
-            .order_by("deadlocks", Order::Desc)
-            .order_by("datname", Order::Asc),
+            .expr_as(name().cast_as("text"), "database")
+            .column(PgStatDatabase::Deadlocks)
+            .expr_as(Expr::col(PgStatDatabase::StatsReset), "counted_since")
+            .from(PgStatDatabase::TABLE)
+            .and_where(name().is_not_null())
+            .order_by(PgStatDatabase::Deadlocks, Order::Desc)
+            .order_by(PgStatDatabase::Datname, Order::Asc),
     )
 }
 
@@ -159,7 +163,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_texts_are_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!("deadlocks", readable(&statement(24)));
         insta::assert_snapshot!("deadlock_total", readable(&total_statement(24)));
         insta::assert_snapshot!("deadlock_counts", readable(&count_statement()));

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use neobank_db::{FromQueryResult, Statement};
+use neobank_entity::pg_catalog::{PgClass, PgLocks, PgNamespace};
+use sea_query::{
+    Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType, WithClause,
+};
 use serde::Serialize;
 
 use crate::error::OpsError;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::sql::{materialized, own_database, text};
 
 /// Different pairs of locks that a history remembers; further ones are not taken in, so that its memory has a limit.
 pub const PAIRS_MAX: usize = 10_000;
@@ -25,10 +30,147 @@ pub struct LockOrder {
     pub wanted: String,
 }
 
-/// The text of the question: the orders of all who wait now.
+/// The SQL for the orders of all sessions that wait now.
 #[must_use]
 pub fn statement() -> Statement {
-    neobank_db::statement(include_str!("orders.sql"), [])
+    build(&select())
+}
+
+/// The query, which the schema's `concurrency.detect_deadlock_risk()` asks too.
+pub(crate) fn select() -> SelectStatement {
+    let parts = WithClause::new()
+        .cte(materialized("held", held()))
+        .cte(materialized("thing", things()))
+        .cte(materialized("wanted", wanted()))
+        .to_owned();
+    let is_held = Expr::col(("thing", PgLocks::Pid))
+        .equals(("wanted", PgLocks::Pid))
+        .and(PgLocks::Granted.of("thing"))
+        .and(PgLocks::Mode.of("thing").ne(text("AccessShareLock")))
+        .and(
+            PgLocks::Locktype
+                .of("thing")
+                .is_in([text("relation"), text("advisory")]),
+        );
+    Query::select()
+        .with_cte(parts)
+        .distinct()
+        .expr_as(PgLocks::Pid.of("wanted"), "process_id")
+        .expr_as(Expr::col(("thing", "name")), "held")
+        .expr_as(Expr::col(("wanted", "name")), "wanted")
+        .from("wanted")
+        .inner_join("thing", is_held)
+        .and_where(Expr::col(("thing", "name")).not_equals(("wanted", "name")))
+        .order_by("process_id", Order::Asc)
+        .order_by("held", Order::Asc)
+        .order_by("wanted", Order::Asc)
+        .take()
+}
+
+/// The locks in this database of all sessions that wait.
+fn held() -> SelectStatement {
+    let lock = |column: PgLocks| column.of("lock");
+    let waiting = Query::select()
+        .expr(PgLocks::Pid.of("waiting"))
+        .from_as(PgLocks::TABLE, "waiting")
+        .and_where(PgLocks::Granted.of("waiting").not())
+        .take();
+    let kinds = ["relation", "tuple", "transactionid", "advisory"];
+    let columns = [
+        PgLocks::Pid,
+        PgLocks::Locktype,
+        PgLocks::Relation,
+        PgLocks::Classid,
+        PgLocks::Objid,
+        PgLocks::Objsubid,
+        PgLocks::Mode,
+        PgLocks::Granted,
+    ];
+    Query::select()
+        .exprs(columns.map(lock))
+        .from_as(PgLocks::TABLE, "lock")
+        .and_where(lock(PgLocks::Pid).in_subquery(waiting))
+        .and_where(lock(PgLocks::Locktype).is_in(kinds.map(text)))
+        .and_where(
+            lock(PgLocks::Locktype)
+                .eq(text("transactionid"))
+                .or(lock(PgLocks::Database).eq(own_database())),
+        )
+        .take()
+}
+
+/// Those locks with the names of their tables, or of their advisory keys.
+fn things() -> SelectStatement {
+    let held = |column: PgLocks| column.of("held");
+    let is_advisory = || held(PgLocks::Locktype).eq(text("advisory"));
+    let advisory_name = Func::cust("pg_catalog.format")
+        .arg(text("advisory %s %s %s"))
+        .arg(held(PgLocks::Classid))
+        .arg(held(PgLocks::Objid))
+        .arg(held(PgLocks::Objsubid));
+    let table_name = Func::cust("pg_catalog.format")
+        .arg(text("%I.%I"))
+        .arg(PgNamespace::Nspname.of("namespace"))
+        .arg(PgClass::Relname.of("class"));
+    let is_table = PgClass::Oid
+        .of("class")
+        .eq(held(PgLocks::Relation))
+        .and(PgClass::Relkind.of("class").is_in([text("r"), text("p")]));
+    let columns = [
+        PgLocks::Pid,
+        PgLocks::Locktype,
+        PgLocks::Mode,
+        PgLocks::Granted,
+    ];
+    Query::select()
+        .exprs(columns.map(held))
+        .expr_as(
+            Expr::case(is_advisory(), advisory_name).finally(table_name),
+            "name",
+        )
+        .from("held")
+        .join_as(JoinType::LeftJoin, PgClass::TABLE, "class", is_table)
+        .join_as(
+            JoinType::LeftJoin,
+            PgNamespace::TABLE,
+            "namespace",
+            PgNamespace::Oid
+                .of("namespace")
+                .eq(PgClass::Relnamespace.of("class")),
+        )
+        .and_where(is_advisory().or(PgClass::Oid.of("class").is_not_null()))
+        .take()
+}
+
+/// What the sessions wait for. A session that waits for a row waits for the transaction that wrote
+/// it, and holds the row's own lock meanwhile.
+fn wanted() -> SelectStatement {
+    let named = || {
+        Query::select()
+            .expr(PgLocks::Pid.of("thing"))
+            .expr(Expr::col(("thing", "name")))
+            .from("thing")
+            .take()
+    };
+    let waits_for_transaction = PgLocks::Pid
+        .of("waiting")
+        .eq(PgLocks::Pid.of("thing"))
+        .and(PgLocks::Granted.of("waiting").not())
+        .and(PgLocks::Locktype.of("waiting").eq(text("transactionid")));
+    let rows = named()
+        .join_as(
+            JoinType::InnerJoin,
+            "held",
+            "waiting",
+            waits_for_transaction,
+        )
+        .and_where(PgLocks::Granted.of("thing"))
+        .and_where(PgLocks::Locktype.of("thing").eq(text("tuple")))
+        .take();
+    named()
+        .and_where(PgLocks::Granted.of("thing").not())
+        .union(UnionType::Distinct, rows)
+        .take()
 }
 
 /// Orders that were seen in several samples: two sessions need not wait at the same time to be a danger to each other.
@@ -98,7 +240,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!("lock_orders", readable(&statement()));
     }
 

@@ -34,7 +34,7 @@ pub enum RiskKind {
     Cycle,
     /// Both are in a cycle of waits that goes through a wait for a safe snapshot: the server does not look for it.
     UnendingCycle,
-    /// The first waits while somebody waits for what it has: one more wait makes a cycle.
+    /// The first waits while another session waits for what it holds: one more wait makes a cycle.
     HoldAndWait,
     /// Each has what the other one wants next, if not the same row of it: with other rows this would be a deadlock.
     LockOrderInversion,

@@ -1,9 +1,21 @@
 //! What is known of each pool.
 
 use neobank_db::{FromQueryResult, Statement};
+use neobank_entity::pg_catalog::PgStatActivity;
+use neobank_entity::pooling::pool_stats::{Column, Entity};
+use sea_orm::EntityName;
+use sea_query::{
+    BinOper, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType,
+};
 use serde::Serialize;
 
 use crate::checks::thresholds::PoolHealthThresholds;
+use crate::connections::UNTRACKED;
+use crate::monitor::build;
+use crate::sql::{
+    always, coalesce, concatenated, count_where, current_database, number, own_process,
+    seconds_ago, text,
+};
 
 /// What a pool's samples and its sessions say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
@@ -26,24 +38,151 @@ pub struct PoolFacts {
     pub lock_waiting: i64,
     /// Those that have a transaction open and have done nothing for as long as counts.
     pub held: i64,
-    /// The pool's sessions whose state the monitor's role may not see, or nobody knows, because `track_activities` is off.
+    /// The pool's sessions whose state is hidden from the monitor's role, or not tracked because
+    /// `track_activities` is off.
     pub hidden: i64,
 }
 
-/// The text of the question.
+/// The thresholds that count samples and sessions: parameters of the monitor's statement, and of
+/// the schema's `pooling.check_pool_health()`.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    /// How old a sample may be, in seconds.
+    pub(crate) window_seconds: Expr,
+    /// From when on a wait counts, in milliseconds.
+    pub(crate) wait_milliseconds: Expr,
+    /// From when on an idle transaction counts, in seconds.
+    pub(crate) held_seconds: Expr,
+}
+
+/// The SQL for the facts: a row for each pool that wrote a sample within the window.
 #[must_use]
 pub fn statement(thresholds: &PoolHealthThresholds) -> Statement {
-    let seconds = |number: u64| u32::try_from(number).map_or(f64::MAX, f64::from);
-    neobank_db::statement(
-        include_str!("facts.sql"),
-        [
-            seconds(thresholds.window_seconds).into(),
-            i64::try_from(thresholds.wait_milliseconds)
-                .unwrap_or(i64::MAX)
-                .into(),
-            seconds(thresholds.held_seconds).into(),
-        ],
-    )
+    let seconds = |number: u64| u32::try_from(number).map_or(f64::MAX, f64::from).into();
+    build(&select(Counted {
+        window_seconds: seconds(thresholds.window_seconds),
+        wait_milliseconds: i64::try_from(thresholds.wait_milliseconds)
+            .unwrap_or(i64::MAX)
+            .into(),
+        held_seconds: seconds(thresholds.held_seconds),
+    }))
+}
+
+/// The query, which the schema's `pooling.check_pool_health()` asks too.
+pub(crate) fn select(counted: Counted) -> SelectStatement {
+    let mut query = Query::select();
+    for name in [
+        "pool_name",
+        "samples",
+        "waiting_samples",
+        "longest_wait_ms",
+        "peak_active",
+        "peak_connections",
+    ] {
+        query.column(("pool", name));
+    }
+    for name in ["busy", "lock_waiting", "held", "hidden"] {
+        query.expr_as(coalesce(Expr::col(("live", name)), number(0)), name);
+    }
+    let samples = samples(counted.window_seconds, counted.wait_milliseconds);
+    query
+        .from_subquery(samples, "pool")
+        .join_subquery(
+            JoinType::LeftJoin,
+            sessions(counted.held_seconds),
+            "live",
+            Expr::col(("live", "pool_name")).eq(by_bytes(Expr::col(("pool", "pool_name")))),
+        )
+        .order_by(("pool", "pool_name"), Order::Asc)
+        .take()
+}
+
+/// The samples of each pool in the window.
+fn samples(window_seconds: Expr, wait_milliseconds: Expr) -> SelectStatement {
+    let sample = |column: Column| Expr::col(("sample", column));
+    Query::select()
+        .expr(sample(Column::PoolName))
+        .expr_as(Func::count(Expr::cust("*")), "samples")
+        .expr_as(
+            count_where(sample(Column::MaxWaitMs).gte(wait_milliseconds)),
+            "waiting_samples",
+        )
+        .expr_as(sample(Column::MaxWaitMs).max(), "longest_wait_ms")
+        .expr_as(sample(Column::ServerActive).max(), "peak_active")
+        .expr_as(sample(Column::ServerConnections).max(), "peak_connections")
+        .from_as(Entity.table_ref(), "sample")
+        .and_where(sample(Column::CollectedAt).gte(seconds_ago(window_seconds)))
+        .group_by_col(("sample", Column::PoolName))
+        .take()
+}
+
+/// The sessions of each pool now, without the monitor's own.
+fn sessions(held_seconds: Expr) -> SelectStatement {
+    let activity = |column: PgStatActivity| column.of("activity");
+    let state = || activity(PgStatActivity::State);
+    let kind = || activity(PgStatActivity::BackendType);
+    let held = state()
+        .is_in([
+            text("idle in transaction"),
+            text("idle in transaction (aborted)"),
+        ])
+        .and(activity(PgStatActivity::StateChange).lte(seconds_ago(held_seconds)));
+    // The server hides from a role what kind other roles' sessions are, but not whose.
+    let is_hidden_client = kind()
+        .is_null()
+        .and(activity(PgStatActivity::Usesysid).is_not_null())
+        .and(activity(PgStatActivity::Datid).is_not_null());
+    Query::select()
+        .column(("named", "pool_name"))
+        .expr_as(
+            count_where(state().is_not_in([text("idle"), text(UNTRACKED)])),
+            "busy",
+        )
+        .expr_as(
+            count_where(activity(PgStatActivity::WaitEventType).eq(text("Lock"))),
+            "lock_waiting",
+        )
+        .expr_as(count_where(held), "held")
+        .expr_as(
+            count_where(kind().is_null().or(state().eq(text(UNTRACKED)))),
+            "hidden",
+        )
+        .from_as(PgStatActivity::TABLE, "activity")
+        .join_lateral(JoinType::InnerJoin, names(), "named", always())
+        .and_where(kind().eq(text("client backend")).or(is_hidden_client))
+        .and_where(activity(PgStatActivity::Pid).ne(own_process()))
+        .and_where(Expr::col(("named", "pool_name")).is_not_null())
+        .group_by_col(("named", "pool_name"))
+        .take()
+}
+
+/// The names of the pools that a session may belong to. A pool of PgBouncer is known by database
+/// and user, because its sessions have the names of its clients.
+fn names() -> SelectStatement {
+    let activity = |column: PgStatActivity| column.of("activity");
+    let is_own = activity(PgStatActivity::Datname)
+        .eq(current_database())
+        .and(
+            activity(PgStatActivity::ApplicationName).binary(BinOper::NotLike, text("pgbouncer:%")),
+        );
+    let own = Expr::case(is_own, by_bytes(activity(PgStatActivity::ApplicationName)));
+    let database = concatenated(text("pgbouncer:"), activity(PgStatActivity::Datname));
+    let pgbouncer = concatenated(
+        concatenated(database, text("/")),
+        activity(PgStatActivity::Usename),
+    );
+    Query::select()
+        .expr_as(own, "pool_name")
+        .union(
+            UnionType::All,
+            Query::select().expr(by_bytes(pgbouncer)).take(),
+        )
+        .take()
+}
+
+/// A text that is compared byte for byte.
+fn by_bytes(text: Expr) -> Expr {
+    Expr::cust_with_expr("($1) COLLATE pg_catalog.\"C\"", text)
 }
 
 #[cfg(test)]
@@ -52,7 +191,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         let thresholds = PoolHealthThresholds::default();
         insta::assert_snapshot!("pool_facts", readable(&statement(&thresholds)));
     }

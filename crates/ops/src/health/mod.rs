@@ -5,7 +5,9 @@ mod server;
 mod settings;
 mod verdict;
 
+pub(crate) use facts::{Counted, select as pool_facts};
 pub use facts::{PoolFacts, statement as pool_facts_statement};
+pub(crate) use server::counts as server_counts;
 pub use server::{ServerFacts, statement as server_facts_statement};
 pub use settings::{SettingFacts, check_settings, statement as setting_facts_statement};
 pub use verdict::{HealthCheck, PoolVerdict, check_pool, check_server, verdict};

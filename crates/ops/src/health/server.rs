@@ -1,13 +1,15 @@
 //! What is known of the server's places for connections.
 
 use neobank_db::{FromQueryResult, Statement};
-use sea_query::{Expr, ExprTrait, Func, Query};
+use neobank_entity::pg_catalog::PgStatActivity;
+use sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use serde::Serialize;
 
 use crate::checks::thresholds::Thresholds;
-use crate::connections::{UNTRACKED, connection_limits, is_hidden_client};
+use crate::connections::{UNTRACKED, connection_limits, is_hidden_client, used_connections};
 use crate::monitor::build;
 use crate::server_version::ServerVersion;
+use crate::sql::{own_process, seconds_ago};
 
 /// How full the server is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
@@ -26,7 +28,7 @@ pub struct ServerFacts {
     pub tightest_used: i64,
     /// Those of them whose state the monitor's role may not see.
     pub hidden: i64,
-    /// Those of them whose state nobody knows, because `track_activities` is off.
+    /// Those of them whose state is not tracked, because `track_activities` is off.
     pub untracked: i64,
     /// Transactions that were left open for as long as a warning takes.
     pub idle_in_transaction: i64,
@@ -34,47 +36,59 @@ pub struct ServerFacts {
     pub idle_in_transaction_critical: i64,
 }
 
-/// The text of the question: the limits of connections with four counts more.
+/// The SQL for the limits of connections, and four counts of sessions.
 #[must_use]
 pub fn statement(version: ServerVersion, thresholds: &Thresholds) -> Statement {
-    let left_open = |seconds: u64| {
-        Query::select()
-            .expr(Func::count(Expr::cust("*")))
-            .from(("pg_catalog", "pg_stat_activity"))
-            .and_where(
-                Expr::col("state").is_in(["idle in transaction", "idle in transaction (aborted)"]),
-            )
-            .and_where(Expr::col("state_change").lte(Expr::cust_with_values(
-                "pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)",
-                [u32::try_from(seconds).map_or(f64::MAX, f64::from)],
-            )))
-            .take()
+    let seconds = |seconds: u64| u32::try_from(seconds).map_or(f64::MAX, f64::from).into();
+    let mut query = connection_limits(version);
+    let counts = session_counts(
+        seconds(thresholds.transactions.idle_warning_seconds),
+        seconds(thresholds.transactions.idle_critical_seconds),
+    );
+    for (name, count) in counts {
+        query.expr_as(count, name);
+    }
+    build(&query)
+}
+
+/// The counts alone, which the schema's `pooling.check_pool_health()` asks for too.
+pub(crate) fn counts(warning_seconds: Expr, critical_seconds: Expr) -> SelectStatement {
+    let mut query = Query::select();
+    query.expr_as(used_connections(), "used_connections");
+    for (name, count) in session_counts(warning_seconds, critical_seconds) {
+        query.expr_as(count, name);
+    }
+    query
+}
+
+/// The numbers of hidden and untracked sessions, and of transactions that were left open.
+fn session_counts(
+    warning_seconds: Expr,
+    critical_seconds: Expr,
+) -> [(&'static str, SelectStatement); 4] {
+    let untracked = Expr::col(PgStatActivity::State)
+        .eq(UNTRACKED)
+        .and(Expr::col(PgStatActivity::BackendType).eq("client backend"))
+        .and(Expr::col(PgStatActivity::Pid).ne(own_process()));
+    let left_open = |seconds: Expr| {
+        Expr::col(PgStatActivity::State)
+            .is_in(["idle in transaction", "idle in transaction (aborted)"])
+            .and(Expr::col(PgStatActivity::StateChange).lte(seconds_ago(seconds)))
     };
-    let hidden = Query::select()
-        .expr(Func::count(Expr::cust("*")))
-        .from(("pg_catalog", "pg_stat_activity"))
-        .and_where(is_hidden_client())
-        .take();
-    let untracked = Query::select()
-        .expr(Func::count(Expr::cust("*")))
-        .from(("pg_catalog", "pg_stat_activity"))
-        .and_where(Expr::col("state").eq(UNTRACKED))
-        .and_where(Expr::col("backend_type").eq("client backend"))
-        .and_where(Expr::col("pid").ne(Func::cust("pg_catalog.pg_backend_pid")))
-        .take();
-    build(
-        connection_limits(version)
-            .expr_as(hidden, "hidden")
-            .expr_as(untracked, "untracked")
-            .expr_as(
-                left_open(thresholds.transactions.idle_warning_seconds),
-                "idle_in_transaction",
-            )
-            .expr_as(
-                left_open(thresholds.transactions.idle_critical_seconds),
-                "idle_in_transaction_critical",
-            ),
-    )
+    [
+        ("hidden", is_hidden_client()),
+        ("untracked", untracked),
+        ("idle_in_transaction", left_open(warning_seconds)),
+        ("idle_in_transaction_critical", left_open(critical_seconds)),
+    ]
+    .map(|(name, condition)| {
+        let count = Query::select()
+            .expr(Func::count(Expr::cust("*")))
+            .from(PgStatActivity::TABLE)
+            .and_where(condition)
+            .take();
+        (name, count)
+    })
 }
 
 #[cfg(test)]
@@ -83,7 +97,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         let version = ServerVersion::from_number(180_000).unwrap();
         insta::assert_snapshot!(
             "server_facts",

@@ -3,10 +3,21 @@
 use std::time::Duration;
 
 use neobank_db::{FromQueryResult, HOSTILE_SETTINGS, Harm, Statement, hostile_setting};
+use neobank_entity::pg_catalog::{PgDatabase, PgDbRoleSetting, PgRoles, PgSettings};
+use sea_query::extension::postgres::PgFunc;
+use sea_query::{
+    CaseStatement, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, TableRef,
+    UnionType,
+};
 use serde::Serialize;
 
 use super::verdict::HealthCheck;
 use crate::checks::Severity;
+use crate::monitor::build;
+use crate::sql::{always, concatenated, current_database, number, text};
+
+/// Settings that are shown at most.
+const SETTINGS_MAX: u64 = 100;
 
 /// A shorter limit than this on a transaction cuts off ordinary work.
 const SHORTEST_TRANSACTION: Duration = Duration::from_secs(30);
@@ -22,11 +33,124 @@ pub struct SettingFacts {
     pub source: String,
 }
 
-/// The question for the settings that can do harm.
+/// The SQL for the settings that can do harm.
 #[must_use]
 pub fn statement() -> Statement {
-    let names = HOSTILE_SETTINGS.map(str::to_owned).to_vec();
-    neobank_db::statement(include_str!("settings.sql"), [names.into()])
+    build(
+        in_force()
+            .union(UnionType::All, defaults())
+            .order_by("name", Order::Asc)
+            .order_by("source", Order::Asc)
+            .order_by("value", Order::Asc)
+            .limit(SETTINGS_MAX),
+    )
+}
+
+/// Whether a name is one of the settings that can do harm.
+fn can_do_harm(name: Expr) -> Expr {
+    name.eq(PgFunc::any(Expr::val(
+        HOSTILE_SETTINGS.map(str::to_owned).to_vec(),
+    )))
+}
+
+/// The settings in force for the whole server. Those of the monitor's own role and database are
+/// among the defaults, whichever role asks.
+fn in_force() -> SelectStatement {
+    let setting = |column: PgSettings| column.of("setting");
+    let own = [
+        "client",
+        "session",
+        "interactive",
+        "user",
+        "database",
+        "database user",
+        "global",
+    ];
+    Query::select()
+        .expr_as(setting(PgSettings::Name), "name")
+        .expr_as(setting(PgSettings::Setting), "value")
+        .expr_as(setting(PgSettings::Source), "source")
+        .from_as(PgSettings::TABLE, "setting")
+        .and_where(can_do_harm(setting(PgSettings::Name)))
+        .and_where(setting(PgSettings::Source).is_not_in(own.map(text)))
+        .take()
+}
+
+/// The defaults of roles and of this database.
+fn defaults() -> SelectStatement {
+    // One text for each default: `name=value`.
+    let item = || Expr::col(("item", "item"));
+    let items = Func::cust("pg_catalog.unnest").arg(PgDbRoleSetting::Setconfig.of("defaults"));
+    let name = || {
+        Expr::from(
+            Func::cust("pg_catalog.lower").arg(
+                Func::cust("pg_catalog.split_part")
+                    .arg(item())
+                    .arg(text("="))
+                    .arg(number(1)),
+            ),
+        )
+    };
+    let value_begins =
+        Expr::from(Func::cust("pg_catalog.strpos").arg(item()).arg(text("="))).add(number(1));
+    Query::select()
+        .expr(name())
+        .expr(
+            Func::cust("pg_catalog.substr")
+                .arg(item())
+                .arg(value_begins),
+        )
+        .expr(command())
+        .from_as(PgDbRoleSetting::TABLE, "defaults")
+        .join_as(
+            JoinType::LeftJoin,
+            PgRoles::TABLE,
+            "role",
+            PgRoles::Oid
+                .of("role")
+                .eq(PgDbRoleSetting::Setrole.of("defaults")),
+        )
+        .join_as(
+            JoinType::LeftJoin,
+            PgDatabase::TABLE,
+            "database",
+            PgDatabase::Oid
+                .of("database")
+                .eq(PgDbRoleSetting::Setdatabase.of("defaults")),
+        )
+        .join(
+            JoinType::InnerJoin,
+            TableRef::FunctionCall(items, "item".into()),
+            always(),
+        )
+        .and_where(can_do_harm(name()))
+        .and_where(
+            PgDbRoleSetting::Setdatabase
+                .of("defaults")
+                .eq(number(0))
+                .or(PgDatabase::Datname.of("database").eq(current_database())),
+        )
+        .take()
+}
+
+/// The command that set a default, such as `ALTER ROLE teller IN DATABASE bank SET`.
+fn command() -> Expr {
+    let quoted = |name: Expr| Expr::from(Func::cust("pg_catalog.quote_ident").arg(name));
+    let role = || PgRoles::Rolname.of("role");
+    let database = || PgDatabase::Datname.of("database");
+    let of_database: CaseStatement =
+        Expr::case(role().is_null(), text("ALTER DATABASE ")).finally(text("IN DATABASE "));
+    let of_all = Expr::case(
+        role().is_null().and(database().is_null()),
+        text("ALTER ROLE ALL"),
+    );
+    Func::cust("pg_catalog.concat_ws")
+        .arg(text(" "))
+        .arg(concatenated(text("ALTER ROLE "), quoted(role())))
+        .arg(concatenated(of_database.into(), quoted(database())))
+        .arg(of_all)
+        .arg(text("SET"))
+        .into()
 }
 
 /// A line for each setting that does harm; one line where none does.
@@ -75,7 +199,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!("setting_facts", readable(&statement()));
     }
 

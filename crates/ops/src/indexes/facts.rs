@@ -1,10 +1,11 @@
-//! What the catalog and the counters know of each index.
+//! Facts about each index from the catalog and the counters.
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
 use serde::Serialize;
 
-use crate::arrays::texts;
+use super::query;
+use crate::monitor::build;
 use crate::server_version::ServerVersion;
 
 /// An index.
@@ -19,7 +20,7 @@ pub struct IndexRow {
     pub index_name: String,
     /// The method: `btree`, `gin`, …
     pub method: String,
-    /// The file; none while somebody locks the table for himself.
+    /// The file; none while another session has locked the table exclusively.
     pub size_bytes: Option<i64>,
     /// Whether queries may use it; a concurrent build that failed leaves one that is not.
     pub is_valid: bool,
@@ -58,16 +59,10 @@ pub struct IndexRow {
     pub has_standbys: bool,
 }
 
-/// The text of the question: a row for each index of an ordinary table. Without schemas, all but the system's.
+/// The SQL for the facts. Without schemas, of all but the system's.
 #[must_use]
 pub fn statement(version: ServerVersion, schemas: Option<&[String]>) -> Statement {
-    let last_scan = if version.major() >= 16 {
-        "pg_catalog.pg_stat_get_lastscan(class.oid)"
-    } else {
-        "NULL::pg_catalog.timestamptz"
-    };
-    let sql = include_str!("facts.sql").replace("{last_scan}", last_scan);
-    neobank_db::statement(&sql, [texts(schemas)])
+    build(&query::select(version, schemas))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod facts;
 mod finding;
+mod query;
 
 pub use facts::IndexRow;
 pub use finding::{IndexFinding, IndexProblem, IndexUse, UNUSED_SECONDS_MIN, findings};

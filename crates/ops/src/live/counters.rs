@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
-use sea_query::{Expr, ExprTrait, Func, Query};
+use neobank_entity::pg_catalog::PgStatDatabase;
+use sea_query::{Expr, ExprTrait, Query};
 use serde::Serialize;
 
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::sql::{clock, coalesce, number};
 
 /// The counters of `pg_stat_database`, summed over all databases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
 pub struct CountersRow {
     /// When they were read.
     pub taken_at: DateTime<Utc>,
-    /// When the statistics of any database were last begun anew; none for never.
+    /// The last reset of the statistics of any database; none for never.
     pub reset_at: Option<DateTime<Utc>>,
     /// Transactions that were committed.
     pub commits: i64,
@@ -61,28 +63,32 @@ pub struct Rates {
     pub deadlocks: u64,
 }
 
-/// The text of the question: one row.
+/// The SQL for the counters: one row.
 #[must_use]
 pub fn statement() -> Statement {
+    let column = |column: PgStatDatabase| Expr::col(column);
+    let written = column(PgStatDatabase::TupInserted)
+        .add(column(PgStatDatabase::TupUpdated))
+        .add(column(PgStatDatabase::TupDeleted));
     let mut query = Query::select();
     query
-        .expr_as(Expr::cust("pg_catalog.clock_timestamp()"), "taken_at")
-        .expr_as(Func::max(Expr::col("stats_reset")), "reset_at");
-    for (sum, name) in [
-        ("xact_commit", "commits"),
-        ("xact_rollback", "rollbacks"),
-        ("tup_returned", "rows_returned"),
-        ("tup_fetched", "rows_fetched"),
-        ("tup_inserted + tup_updated + tup_deleted", "rows_written"),
-        ("blks_read", "blocks_read"),
-        ("blks_hit", "blocks_hit"),
-        ("deadlocks", "deadlocks"),
-        ("temp_bytes", "temporary_bytes"),
+        .expr_as(clock(), "taken_at")
+        .expr_as(column(PgStatDatabase::StatsReset).max(), "reset_at");
+    for (counter, name) in [
+        (column(PgStatDatabase::XactCommit), "commits"),
+        (column(PgStatDatabase::XactRollback), "rollbacks"),
+        (column(PgStatDatabase::TupReturned), "rows_returned"),
+        (column(PgStatDatabase::TupFetched), "rows_fetched"),
+        (written, "rows_written"),
+        (column(PgStatDatabase::BlksRead), "blocks_read"),
+        (column(PgStatDatabase::BlksHit), "blocks_hit"),
+        (column(PgStatDatabase::Deadlocks), "deadlocks"),
+        (column(PgStatDatabase::TempBytes), "temporary_bytes"),
     ] {
-        let sum = Func::coalesce([Expr::from(Func::sum(Expr::cust(sum))), Expr::val(0_i64)]);
-        query.expr_as(Expr::from(sum).cast_as("int8"), name);
+        let sum = coalesce(counter.sum(), number(0));
+        query.expr_as(sum.cast_as("int8"), name);
     }
-    build(query.from(("pg_catalog", "pg_stat_database")))
+    build(query.from(PgStatDatabase::TABLE))
 }
 
 impl Monitor {
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!("live_counters", readable(&statement()));
     }
 

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use neobank_db::{FromQueryResult, Statement, statement as text};
+use neobank_db::{FromQueryResult, Statement};
+use neobank_entity::pooling::pool_stats::{Column, Entity};
+use sea_orm::EntityName;
+use sea_query::{Expr, ExprTrait, Order, Query};
 use serde::Serialize;
 
 use crate::error::OpsError;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::sql::seconds_ago;
 
 /// Pools that are shown at most.
-pub const POOLS_MAX: usize = 100;
+pub const POOLS_MAX: u64 = 100;
 
 /// What a pool wrote last to `pooling.pool_stats`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
@@ -30,10 +34,27 @@ pub struct PoolSampleRow {
     pub total_requests: i64,
 }
 
-/// The text of the question, for samples that are not older.
+/// The SQL for the newest samples, of those that are not older than the window.
 #[must_use]
 pub fn statement(window: Duration) -> Statement {
-    text(include_str!("pools.sql"), [window.as_secs_f64().into()])
+    let not_before = seconds_ago(Expr::val(window.as_secs_f64()));
+    build(
+        Query::select()
+            .distinct_on([("sample", Column::PoolName)])
+            .columns([
+                ("sample", Column::PoolName),
+                ("sample", Column::ClientConnections),
+                ("sample", Column::ServerActive),
+                ("sample", Column::ServerIdle),
+                ("sample", Column::MaxWaitMs),
+                ("sample", Column::TotalRequests),
+            ])
+            .from_as(Entity.table_ref(), "sample")
+            .and_where(Expr::col(("sample", Column::CollectedAt)).gte(not_before))
+            .order_by(("sample", Column::PoolName), Order::Asc)
+            .order_by(("sample", Column::CollectedAt), Order::Desc)
+            .limit(POOLS_MAX),
+    )
 }
 
 impl Monitor {
@@ -56,9 +77,8 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         let statement = statement(Duration::from_secs(300));
         insta::assert_snapshot!("pool_samples", readable(&statement));
-        assert!(include_str!("pools.sql").contains(&format!("LIMIT {POOLS_MAX}\n")));
     }
 }

@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
-use sea_query::{Expr, ExprTrait, Func, NullOrdering, Order, Query};
+use neobank_entity::pg_catalog::PgStatActivity;
+use sea_query::{BinOper, Expr, ExprTrait, Func, NullOrdering, Order, Query};
 use serde::Serialize;
 
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
+use crate::sql::{own_process, text};
 use crate::statement_text::HasStatement;
 
 /// How many sessions one answer has at most; those with the oldest transactions come first. No screen is longer.
@@ -53,38 +55,38 @@ pub struct SessionRow {
     pub statement: Option<String>,
 }
 
-/// The text of the question: at most [`SESSIONS_MAX`] rows.
+/// The SQL for the sessions: at most [`SESSIONS_MAX`] rows.
 #[must_use]
 pub fn statement() -> Statement {
     build(
         Query::select()
-            .expr_as(Expr::col("pid"), "process_id")
-            .expr_as(Expr::cust("pid = pg_catalog.pg_backend_pid()"), "is_own")
-            .column("backend_start")
-            .expr_as(Expr::col("usename").cast_as("text"), "username")
-            .expr_as(Expr::col("datname").cast_as("text"), "database")
-            .column("application_name")
+            .expr_as(Expr::col(PgStatActivity::Pid), "process_id")
+            .expr_as(Expr::col(PgStatActivity::Pid).eq(own_process()), "is_own")
+            .column(PgStatActivity::BackendStart)
+            .expr_as(Expr::col(PgStatActivity::Usename).cast_as("text"), "username")
+            .expr_as(Expr::col(PgStatActivity::Datname).cast_as("text"), "database")
+            .column(PgStatActivity::ApplicationName)
             .expr_as(
-                Func::cust("pg_catalog.host").arg(Expr::col("client_addr")),
+                Func::cust("pg_catalog.host").arg(Expr::col(PgStatActivity::ClientAddr)),
                 "client_address",
             )
-            .column("backend_type")
-            .column("state")
-            .column("wait_event_type")
-            .column("wait_event")
+            .column(PgStatActivity::BackendType)
+            .column(PgStatActivity::State)
+            .column(PgStatActivity::WaitEventType)
+            .column(PgStatActivity::WaitEvent)
             .expr_as(
-                milliseconds_since("xact_start"),
+                milliseconds_since(PgStatActivity::XactStart),
                 "transaction_age_milliseconds",
             )
             .expr_as(
-                Expr::cust_with_expr(
-                    "CASE WHEN state <> 'idle' AND state NOT LIKE 'idle in%' THEN $1 END",
-                    milliseconds_since("query_start"),
+                Expr::case(
+                    runs_a_statement(),
+                    milliseconds_since(PgStatActivity::QueryStart),
                 ),
                 "statement_age_milliseconds",
             )
-            .expr_as(milliseconds_since("state_change"), "state_age_milliseconds")
-            .expr_as(Expr::col("query_start"), "statement_started_at")
+            .expr_as(milliseconds_since(PgStatActivity::StateChange), "state_age_milliseconds")
+            .expr_as(Expr::col(PgStatActivity::QueryStart), "statement_started_at")
             .expr_as(
                 // The texts of other databases may have bytes that the server's own functions on texts refuse.
                 Expr::cust(format!(
@@ -94,16 +96,24 @@ pub fn statement() -> Statement {
                 )),
                 "statement",
             )
-            .from(("pg_catalog", "pg_stat_activity"))
-            .and_where(Expr::col("datid").is_not_null())
-            .order_by_with_nulls("xact_start", Order::Asc, NullOrdering::Last)
-            .order_by("pid", Order::Asc)
+            .from(PgStatActivity::TABLE)
+            .and_where(Expr::col(PgStatActivity::Datid).is_not_null())
+            .order_by_with_nulls(PgStatActivity::XactStart, Order::Asc, NullOrdering::Last)
+            .order_by(PgStatActivity::Pid, Order::Asc)
             .limit(SESSIONS_MAX),
     )
 }
 
+/// Whether a session's state is neither idle nor idle in a transaction.
+fn runs_a_statement() -> Expr {
+    let state = || Expr::col(PgStatActivity::State);
+    state()
+        .ne(text("idle"))
+        .and(state().binary(BinOper::NotLike, text("idle in%")))
+}
+
 /// How long ago a column's time was, by the clock and not by the transaction's start; none stays none.
-fn milliseconds_since(column: &'static str) -> Expr {
+fn milliseconds_since(column: PgStatActivity) -> Expr {
     Expr::cust_with_expr(
         "(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - $1) * 1000)::pg_catalog.int8",
         Expr::col(column),
@@ -134,7 +144,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_text_is_what_was_looked_at() {
+    fn the_sql_is_as_reviewed() {
         insta::assert_snapshot!("live_sessions", readable(&statement()));
     }
 }

@@ -1,4 +1,4 @@
-//! Cancelling a statement and ending a session, so that nobody else is hit.
+//! Cancelling a statement and ending a session, without hitting another one.
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromQueryResult, Statement};
@@ -18,7 +18,7 @@ pub enum Signal {
     Terminate,
 }
 
-/// A session as somebody looked at it.
+/// A session as the caller saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Target {
     /// Its server process.

@@ -4,7 +4,7 @@
 //! do not know savepoints, and a row's `xmax` may be a lock. So a version's own header is read where that is allowed (the
 //! extension `pageinspect`, and a superuser), and whether it is visible is left to the server.
 
-mod question;
+mod query;
 mod version;
 
 use neobank_db::Executor;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use version::{Creator, Locker, Remover, RowLock, RowVersion};
 
-use question::{PageRow, TableFacts, VisibleRow};
+use query::{PageRow, TableFacts, VisibleRow};
 use version::{Header, Member};
 
 use crate::error::OpsError;
@@ -95,7 +95,7 @@ pub async fn row_versions(
 ) -> Result<RowVersions, OpsError> {
     check(pages)?;
     let facts: TableFacts = on
-        .fetch_one(question::facts(table))
+        .fetch_one(query::facts(table))
         .await?
         .ok_or_else(|| OpsError::invalid("table", table, "a table that is there"))?;
     if !["r", "m", "t"].contains(&facts.kind.as_str()) {
@@ -114,12 +114,12 @@ pub async fn row_versions(
     };
     match (facts.inspector_schema, &found.pages_not_read) {
         (Some(inspector), None) => {
-            let question = question::pages(table, pages, facts.page_count, &inspector);
-            let rows: Vec<PageRow> = on.fetch_many(question).await?;
+            let pages_query = query::pages(table, pages, facts.page_count, &inspector);
+            let rows: Vec<PageRow> = on.fetch_many(pages_query).await?;
             from_pages(found, rows)
         }
         _ => {
-            let rows: Vec<VisibleRow> = on.fetch_many(question::visible_rows(table, pages)).await?;
+            let rows: Vec<VisibleRow> = on.fetch_many(query::visible_rows(table, pages)).await?;
             Ok(from_visible_rows(found, rows))
         }
     }
