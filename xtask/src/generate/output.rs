@@ -26,8 +26,8 @@ impl Files {
         self.0.insert(path.into(), content);
     }
 
-    /// Writes every file that differs and removes what is superfluous.
-    pub(crate) fn write(&self) -> anyhow::Result<ExitCode> {
+    /// Writes every file that differs, and returns how many did.
+    pub(crate) fn write_stale(&self) -> anyhow::Result<usize> {
         let mut changed = 0_usize;
         for (path, content) in &self.0 {
             let target = project_root().join(path);
@@ -42,6 +42,12 @@ impl Files {
             println!("written: {}", path.display());
             changed += 1;
         }
+        Ok(changed)
+    }
+
+    /// Writes every file that differs and removes what is superfluous.
+    pub(crate) fn write(&self) -> anyhow::Result<ExitCode> {
+        let mut changed = self.write_stale()?;
         for path in self.superfluous()? {
             fs::remove_file(project_root().join(&path))?;
             println!("removed: {}", path.display());

@@ -88,7 +88,9 @@ impl Relations {
         self.versions.push(version);
         for column in read {
             let columns = self.columns.entry(column.relation).or_default();
-            let since = columns.get(&column.name).map_or(version, |known| known.since);
+            let since = columns
+                .get(&column.name)
+                .map_or(version, |known| known.since);
             columns.insert(
                 column.name,
                 Column {
@@ -173,9 +175,8 @@ mod tests {
         let mut relations = Relations::default();
         relations.add(15, read(&["always", "old"]));
         relations.add(18, read(&["always", "new"]));
-        let declared = |name: &str| {
-            relations.declaration(name, &relations.columns["pg_class"][name], 18)
-        };
+        let declared =
+            |name: &str| relations.declaration(name, &relations.columns["pg_class"][name], 18);
         assert_eq!(
             declared("always").trim_start(),
             "/// `oid`.\n        Always = \"always\", 15, None;\n"
