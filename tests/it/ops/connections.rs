@@ -280,12 +280,12 @@ async fn the_view_of_idle_connections_begins_at_five_minutes(bank: TestBank) {
         .rows("SELECT idle_seconds FROM pooling.v_idle_connections")
         .await;
     assert!(rows.iter().all(|row| row.get::<_, f64>(0) >= 300.0));
-    // The same rows as the question, asked for five minutes: the view's definition with another time would show more.
+    // The same rows as the monitor's query for five minutes: the view's definition with another time shows more.
     let definition = session
         .rows("SELECT pg_get_viewdef('pooling.v_idle_connections')")
         .await[0]
         .get::<_, String>(0);
-    let sooner = definition.replace("'00:05:00'::interval", "'00:00:00'::interval");
+    let sooner = definition.replace("(300)::double precision", "(0)::double precision");
     assert_ne!(sooner, definition);
     let idle = named(&bank, "view of idle").await;
     let found = session.rows(sooner.trim_end_matches(';')).await;
