@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(names.len(), subject.metrics().len(), "{subject}");
             for name in names {
                 let begins = |section: &&str| name.starts_with(&format!("{section}_"));
-                let is_of_one = subject.sections().iter().any(|section| begins(section));
+                let is_of_one = subject.sections().iter().any(begins);
                 assert!(
                     is_of_one || subject.sections().is_empty(),
                     "{subject} {name}"
