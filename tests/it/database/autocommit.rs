@@ -58,15 +58,21 @@ async fn rejected_write_changes_nothing_and_keeps_the_connection(bank: TestBank)
         let error = write(&database, "one").await.unwrap_err();
         assert_eq!(error.server().unwrap().sqlstate, "23505");
     }
-    let alone = database.autocommit().unwrap();
-    let error = alone.write(INSERT, &[Type::TEXT], &[]).await.unwrap_err();
+    let autocommit = database.autocommit().unwrap();
+    let error = autocommit
+        .write(INSERT, &[Type::TEXT], &[])
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, DatabaseError::Parameter { .. }),
         "{error:?}"
     );
-    let error = alone.read("SELECT nonsense", &[], &[]).await.unwrap_err();
+    let error = autocommit
+        .read("SELECT nonsense", &[], &[])
+        .await
+        .unwrap_err();
     assert_eq!(error.server().unwrap().sqlstate, "42703");
-    let error = alone
+    let error = autocommit
         .write(INSERT, &[Type::TEXT], &[&1_i64])
         .await
         .unwrap_err();

@@ -183,7 +183,9 @@ async fn late_cancel_hits_no_other_statement(bank: TestBank) {
                 database
                     .fetch_value::<i32>(statement("SELECT $1::int", [task.into()]))
                     .await
-                    .unwrap_or_else(|error| panic!("somebody else's cancel came here: {error}"));
+                    .unwrap_or_else(|error| {
+                        panic!("another caller's cancel arrived here: {error}")
+                    });
             }
         });
     }

@@ -125,7 +125,7 @@ async fn increments_of_eight_writers_are_all_counted(bank: TestBank) {
         .unwrap();
     assert_eq!(n as u32, total);
     let attempts = attempts.load(Ordering::Relaxed);
-    assert!(attempts > total, "nobody was in anybody's way");
+    assert!(attempts > total, "no writer was in another's way");
     println!("{total} increments in {attempts} attempts");
 }
 

@@ -19,7 +19,7 @@ on_both_versions!(
 async fn asking(demand: &'static [u8]) -> (u16, tokio::task::JoinHandle<Vec<u8>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let heard = tokio::spawn(async move {
+    let received = tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
         let length = client.read_u32().await.unwrap();
         let mut startup = vec![0; length as usize - 4];
@@ -30,7 +30,7 @@ async fn asking(demand: &'static [u8]) -> (u16, tokio::task::JoinHandle<Vec<u8>>
         answer.truncate(count);
         answer
     });
-    (port, heard)
+    (port, received)
 }
 
 #[tokio::test]
@@ -38,19 +38,22 @@ async fn password_is_not_sent_in_clear_or_by_md5_without_tls() {
     let clear = b"R\0\0\0\x08\0\0\0\x03";
     let md5 = b"R\0\0\0\x0c\0\0\0\x05salt";
     for (demand, word) in [(&clear[..], "in clear"), (&md5[..], "MD5")] {
-        let (port, heard) = asking(demand).await;
+        let (port, received) = asking(demand).await;
         let url = format!("postgresql://teller:canary@127.0.0.1:{port}/bank");
         let error = Database::connect(DatabaseConfig::from_url(&url).unwrap()).await;
         let error = error.unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
-        assert_eq!(heard.await.unwrap(), Vec::<u8>::new(), "{word}");
+        assert_eq!(received.await.unwrap(), Vec::<u8>::new(), "{word}");
     }
     // A client that allows the method by name sends the password.
-    let (port, heard) = asking(clear).await;
+    let (port, received) = asking(clear).await;
     let url = format!("postgresql://teller:canary@127.0.0.1:{port}/bank?require_auth=password");
     let _ = Database::connect(DatabaseConfig::from_url(&url).unwrap()).await;
-    let heard = heard.await.unwrap();
-    assert!(heard.windows(6).any(|part| part == b"canary"), "{heard:?}");
+    let received = received.await.unwrap();
+    assert!(
+        received.windows(6).any(|part| part == b"canary"),
+        "{received:?}"
+    );
 }
 
 async fn unresponsive_host_leaves_time_for_the_next(bank: TestBank) {

@@ -160,15 +160,15 @@ async fn session_state_does_not_reach_the_next_checkout(bank: TestBank) {
         "SELECT 1 AS x INTO TEMP y",
         "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
     ] {
-        let refused = |outcome: Result<u64, DatabaseError>| {
+        let rejected = |outcome: Result<u64, DatabaseError>| {
             assert!(
                 matches!(outcome, Err(DatabaseError::SessionStatement { .. })),
                 "{sql}: {outcome:?}"
             );
         };
-        refused(database.execute(statement(sql, [])).await);
+        rejected(database.execute(statement(sql, [])).await);
         let transaction = database.begin().await.unwrap();
-        refused(transaction.execute(statement(sql, [])).await);
+        rejected(transaction.execute(statement(sql, [])).await);
         transaction.execute(insert(sql)).await.unwrap();
         transaction.rollback().await.unwrap();
         assert!(!noted(&bank, sql).await);

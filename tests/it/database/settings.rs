@@ -54,9 +54,9 @@ async fn overridden_defaults_are_not_reported(bank: TestBank) {
     let database = Database::connect(config).await.unwrap();
     assert_eq!(reported(&database), Vec::<&str>::new());
     // In autocommit mode no transaction sets a level of its own.
-    let alone = database.autocommit().unwrap();
+    let autocommit = database.autocommit().unwrap();
     let sql = "SELECT current_setting('transaction_isolation'), '\\', pg_sleep(0.2)";
-    let rows = alone.read(sql, &[] as &[Type], &[]).await.unwrap();
+    let rows = autocommit.read(sql, &[] as &[Type], &[]).await.unwrap();
     let (isolation, text): (&str, &str) = (rows[0].get(0), rows[0].get(1));
     assert_eq!((isolation, text), ("read committed", "\\"));
     let process = async || {

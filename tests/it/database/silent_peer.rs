@@ -38,11 +38,11 @@ async fn stopped_backend_frees_its_slot(bank: TestBank) {
     assert!(outcome.is_err(), "the backend is stopped");
     // While the backend is still stopped, the only slot of the pool is free again.
     let started = Instant::now();
-    database.execute(insert("heard")).await.unwrap();
+    database.execute(insert("kept")).await.unwrap();
     let waited = started.elapsed();
     signal("-CONT", process);
     assert!(waited < Duration::from_secs(4), "{waited:?}");
-    assert!(noted(&bank, "heard").await);
+    assert!(noted(&bank, "kept").await);
     assert_all_come_back(&database).await;
 }
 

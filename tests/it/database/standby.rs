@@ -58,10 +58,10 @@ async fn cancelled_waits_are_reported(version: u32) {
         matches!(outcome, Err(DatabaseError::CommittedNotReplicated)),
         "{outcome:?}"
     );
-    let alone = database.autocommit().unwrap();
+    let autocommit = database.autocommit().unwrap();
     let text: &(dyn ToSql + Sync) = &"alone";
     let (types, values) = ([Type::TEXT], [text]);
-    let inserted = alone.write("INSERT INTO public.note VALUES ($1)", &types, &values);
+    let inserted = autocommit.write("INSERT INTO public.note VALUES ($1)", &types, &values);
     let (written, ()) = tokio::join!(inserted, cancel_the_wait(&database));
     assert!(!written.unwrap().replicated);
     let count = || statement("SELECT count(*) FROM public.note", []);
@@ -162,7 +162,7 @@ async fn cancel_the_wait(database: &Database) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("nobody waits for the standby");
+    panic!("no commit waits for the standby");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

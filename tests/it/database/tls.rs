@@ -155,7 +155,7 @@ async fn only_a_verified_server_is_accepted(version: u32) {
     assert!(reason.contains("expired"), "{reason}");
 
     server
-        .certify("localhost", &authority("Somebody else's"), 2999)
+        .certify("localhost", &authority("Another authority"), 2999)
         .await;
     let reason = server.rejection().await;
     assert!(reason.contains("UnknownIssuer"), "{reason}");

@@ -162,5 +162,5 @@ async fn dropped_wait_ends_on_the_server(bank: TestBank) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("somebody still waits");
+    panic!("a process still waits");
 }

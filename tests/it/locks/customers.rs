@@ -98,10 +98,10 @@ async fn sql_and_rust_exclude_each_other(bank: TestBank) {
     assert!(acquire(&by_sql, customer, 0).await.unwrap());
     let mut by_rust = bank.database.begin().await.unwrap();
     let names = std::slice::from_ref(&name);
-    let refused = locks::lock(&mut by_rust, names, Duration::from_millis(20)).await;
+    let rejected = locks::lock(&mut by_rust, names, Duration::from_millis(20)).await;
     assert!(
-        matches!(refused, Err(LockError::Timeout { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Timeout { .. })),
+        "{rejected:?}"
     );
     by_sql.commit().await.unwrap();
     locks::lock(&mut by_rust, names, SECOND).await.unwrap();
@@ -114,7 +114,7 @@ async fn sql_and_rust_exclude_each_other(bank: TestBank) {
         .unwrap();
     assert!(!acquire(&bank.database, customer, 20).await.unwrap());
     lease.release(&bank.database).await.unwrap();
-    let session = session_lock(&bank.database, "somebody else").await;
+    let session = session_lock(&bank.database, "another name").await;
     assert!(acquire(&bank.database, customer, 20).await.unwrap());
     session.release().await.unwrap();
 }

@@ -25,10 +25,10 @@ async fn next_holder_waits_for_a_checked_write(bank: TestBank) {
     // The lock is lost in the middle of the write.
     drop(first);
     let short = within(Duration::from_millis(300));
-    let refused = SessionLock::acquire(&bank.database, &[name("a")], &short).await;
+    let rejected = SessionLock::acquire(&bank.database, &[name("a")], &short).await;
     assert!(
-        matches!(&refused, Err(LockError::Timeout { holders, .. }) if holders.is_empty()),
-        "{refused:?}"
+        matches!(&rejected, Err(LockError::Timeout { holders, .. }) if holders.is_empty()),
+        "{rejected:?}"
     );
     let database = bank.database.clone();
     let next = tokio::spawn(async move { session_lock(&database, "a").await });
@@ -48,26 +48,26 @@ async fn next_holder_waits_for_a_checked_write(bank: TestBank) {
         token.number() + 1
     );
     let late = bank.database.begin().await.unwrap();
-    let refused = locks::check_fencing_token(&late, &name("a"), token).await;
-    assert!(matches!(refused, Err(LockError::StaleToken { .. })));
+    let rejected = locks::check_fencing_token(&late, &name("a"), token).await;
+    assert!(matches!(rejected, Err(LockError::StaleToken { .. })));
 }
 
 async fn unknown_token_is_rejected(bank: TestBank) {
     let transaction = bank.database.begin().await.unwrap();
-    let refused =
+    let rejected =
         locks::check_fencing_token(&transaction, &name("never"), FencingToken::new(1)).await;
     assert!(
-        matches!(refused, Err(LockError::StaleToken { newest: None, .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::StaleToken { newest: None, .. })),
+        "{rejected:?}"
     );
     let lock = session_lock(&bank.database, "a").await;
     let token = lock.fencing_token(&name("a")).unwrap().number();
     for other in [token - 1, token + 1, i64::MIN, i64::MAX] {
-        let refused =
+        let rejected =
             locks::check_fencing_token(&transaction, &name("a"), FencingToken::new(other)).await;
         assert!(
-            matches!(refused, Err(LockError::StaleToken { .. })),
-            "{refused:?}"
+            matches!(rejected, Err(LockError::StaleToken { .. })),
+            "{rejected:?}"
         );
     }
     locks::check_fencing_token(&transaction, &name("a"), FencingToken::new(token))
@@ -77,7 +77,7 @@ async fn unknown_token_is_rejected(bank: TestBank) {
 
 async fn write_after_the_next_holder_is_rejected(bank: TestBank) {
     counters(&bank).await;
-    let mut refused = 0;
+    let mut rejected = 0;
     for round in 0..60_u64 {
         let first = session_lock(&bank.database, "a").await;
         let token = first.fencing_token(&name("a")).unwrap();
@@ -116,7 +116,7 @@ async fn write_after_the_next_holder_is_rejected(bank: TestBank) {
             .await
             .unwrap();
         match writing.await.unwrap() {
-            Err(LockError::StaleToken { .. }) => refused += 1,
+            Err(LockError::StaleToken { .. }) => rejected += 1,
             outcome => outcome.unwrap(),
         }
         let written: i64 = bank
@@ -134,8 +134,8 @@ async fn write_after_the_next_holder_is_rejected(bank: TestBank) {
         next.release().await.unwrap();
     }
     assert!(
-        (10..60).contains(&refused),
-        "the race was one-sided: {refused} of 60 refused"
+        (10..60).contains(&rejected),
+        "the race was one-sided: {rejected} of 60 rejected"
     );
 
     // Under a snapshot the change appears as a serialization failure, never as a write.
@@ -151,9 +151,9 @@ async fn write_after_the_next_holder_is_rejected(bank: TestBank) {
         .unwrap();
     first.release().await.unwrap();
     let _next = session_lock(&bank.database, "a").await;
-    let refused = locks::check_fencing_token(&late, &name("a"), token).await;
-    let Err(LockError::Database(error)) = refused else {
-        panic!("{refused:?}")
+    let rejected = locks::check_fencing_token(&late, &name("a"), token).await;
+    let Err(LockError::Database(error)) = rejected else {
+        panic!("{rejected:?}")
     };
     assert_eq!(error.class(), ErrorClass::SerializationFailure);
 }

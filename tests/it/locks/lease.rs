@@ -29,15 +29,15 @@ async fn lease_has_one_holder_at_a_time(bank: TestBank) {
     assert_eq!(lease.fencing_token().number(), 1);
     assert_eq!(lease.name(), &name("a"));
     let started = Instant::now();
-    let refused = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT).await;
+    let rejected = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT).await;
     assert!(started.elapsed() >= SHORT);
     let Err(LockError::Leased {
         name: of,
         holder,
         expires_at,
-    }) = refused
+    }) = rejected
     else {
-        panic!("{refused:?}")
+        panic!("{rejected:?}")
     };
     assert_eq!(
         (of, holder, expires_at),
@@ -75,8 +75,8 @@ async fn expired_lease_is_taken_over(bank: TestBank) {
         Err(LockError::Lost { .. })
     ));
     let write = bank.database.begin().await.unwrap();
-    let refused = locks::check_fencing_token(&write, &name("a"), lease.fencing_token()).await;
-    assert!(matches!(refused, Err(LockError::StaleToken { .. })));
+    let rejected = locks::check_fencing_token(&write, &name("a"), lease.fencing_token()).await;
+    assert!(matches!(rejected, Err(LockError::StaleToken { .. })));
     locks::check_fencing_token(&write, &name("a"), next.fencing_token())
         .await
         .unwrap();
@@ -99,10 +99,10 @@ async fn renewal_extends_the_lease(bank: TestBank) {
         let before = (lease.expires_at(), lease.valid_until());
         lease.renew(&bank.database, half).await.unwrap();
         assert!(lease.expires_at() > before.0 && lease.valid_until() > before.1);
-        let refused = LockLease::acquire(&bank.database, &name("a"), half, Duration::ZERO).await;
+        let rejected = LockLease::acquire(&bank.database, &name("a"), half, Duration::ZERO).await;
         assert!(
-            matches!(refused, Err(LockError::Leased { .. })),
-            "{refused:?}"
+            matches!(rejected, Err(LockError::Leased { .. })),
+            "{rejected:?}"
         );
     }
     // An expired lease cannot be renewed, even if no other holder has it.
@@ -118,10 +118,10 @@ async fn locks_and_leases_exclude_each_other(bank: TestBank) {
         .await
         .unwrap();
     let mut transaction = bank.database.begin().await.unwrap();
-    let refused = locks::lock(&mut transaction, &[name("a")], SHORT).await;
+    let rejected = locks::lock(&mut transaction, &[name("a")], SHORT).await;
     assert!(
-        matches!(refused, Err(LockError::Leased { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Leased { .. })),
+        "{rejected:?}"
     );
     assert!(
         locks::try_lock(&mut transaction, &[name("a")])
@@ -129,28 +129,28 @@ async fn locks_and_leases_exclude_each_other(bank: TestBank) {
             .unwrap()
             .is_none()
     );
-    let refused = SessionLock::acquire(&bank.database, &[name("a")], &within(SHORT)).await;
+    let rejected = SessionLock::acquire(&bank.database, &[name("a")], &within(SHORT)).await;
     assert!(
-        matches!(refused, Err(LockError::Leased { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Leased { .. })),
+        "{rejected:?}"
     );
     assert_no_lock_left(&bank).await;
     lease.release(&bank.database).await.unwrap();
 
     let session = session_lock(&bank.database, "a").await;
-    let refused = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT).await;
+    let rejected = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT).await;
     assert!(
-        matches!(refused, Err(LockError::Timeout { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Timeout { .. })),
+        "{rejected:?}"
     );
     session.release().await.unwrap();
     locks::lock(&mut transaction, &[name("a")], SHORT)
         .await
         .unwrap();
-    let refused = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT).await;
+    let rejected = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT).await;
     assert!(
-        matches!(refused, Err(LockError::Timeout { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Timeout { .. })),
+        "{rejected:?}"
     );
     transaction.commit().await.unwrap();
     LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
@@ -196,8 +196,8 @@ async fn concurrent_requests_get_the_lease_in_turn(bank: TestBank) {
 
 async fn time_to_live_outside_its_limits_is_rejected(bank: TestBank) {
     for time_to_live in [Duration::ZERO, Duration::MAX] {
-        let refused = LockLease::acquire(&bank.database, &name("a"), time_to_live, SHORT).await;
-        assert!(refused.is_err(), "{refused:?}");
+        let rejected = LockLease::acquire(&bank.database, &name("a"), time_to_live, SHORT).await;
+        assert!(rejected.is_err(), "{rejected:?}");
     }
     let mut lease = LockLease::acquire(&bank.database, &name("a"), MINUTE, SHORT)
         .await

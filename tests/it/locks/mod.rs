@@ -98,5 +98,5 @@ pub(crate) async fn until_waiting(bank: &TestBank, count: usize) {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("nobody waits");
+    panic!("no process waits");
 }

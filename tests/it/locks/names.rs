@@ -62,7 +62,7 @@ async fn rust_and_sql_compute_the_same_keys(bank: TestBank) {
     let ours: Vec<i64> = names.iter().map(LockName::key).collect();
     assert_eq!(ours, keys);
     assert!(keys.iter().any(|key| *key < 0) && keys.iter().any(|key| *key > 0));
-    assert_ne!(keys[1], keys[2], "the parts are told apart");
+    assert_ne!(keys[1], keys[2], "the parts are distinguished");
 }
 
 async fn names_outside_their_limits_are_rejected(_: TestBank) {

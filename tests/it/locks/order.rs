@@ -86,9 +86,9 @@ async fn lower_key_after_a_higher_one_is_rejected(bank: TestBank) {
     locks::lock_in_order(&mut transaction, std::slice::from_ref(&middle), LONG)
         .await
         .unwrap();
-    let refused = locks::lock_in_order(&mut transaction, &[high.clone(), low.clone()], LONG).await;
-    let Err(LockError::OutOfOrder { name, held_key }) = refused else {
-        panic!("{refused:?}")
+    let rejected = locks::lock_in_order(&mut transaction, &[high.clone(), low.clone()], LONG).await;
+    let Err(LockError::OutOfOrder { name, held_key }) = rejected else {
+        panic!("{rejected:?}")
     };
     assert_eq!((name, held_key), (low.clone(), middle.key()));
     assert_eq!(locks::held_locks(&transaction).await.unwrap().len(), 1);

@@ -28,10 +28,10 @@ async fn declared_pooler_is_rejected(bank: TestBank) {
     let mut config = bank.config();
     config.pooler = Pooler::Transaction;
     let database = Database::connect(config).await.unwrap();
-    let refused = acquire(&database, "a").await;
+    let rejected = acquire(&database, "a").await;
     assert!(
-        matches!(refused, Err(LockError::Pooler { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Pooler { .. })),
+        "{rejected:?}"
     );
 }
 
@@ -51,10 +51,10 @@ async fn shared_server_session_is_detected(bank: TestBank) {
     let first = acquire(&database, "a").await.unwrap();
     // The server would grant the same lock to the same session again.
     for identifier in ["a", "b"] {
-        let refused = acquire(&database, identifier).await;
+        let rejected = acquire(&database, identifier).await;
         assert!(
-            matches!(refused, Err(LockError::Pooler { .. })),
-            "{refused:?}"
+            matches!(rejected, Err(LockError::Pooler { .. })),
+            "{rejected:?}"
         );
     }
     assert!(!first.is_lost());
@@ -65,10 +65,10 @@ async fn shared_server_session_is_detected(bank: TestBank) {
 async fn changed_server_session_is_detected(bank: TestBank) {
     let database = pooled(&bank, 2).await;
     for _ in 0..4 {
-        let refused = acquire(&database, "a").await;
+        let rejected = acquire(&database, "a").await;
         assert!(
-            matches!(refused, Err(LockError::Pooler { .. })),
-            "{refused:?}"
+            matches!(rejected, Err(LockError::Pooler { .. })),
+            "{rejected:?}"
         );
         assert_no_lock_left(&bank).await;
     }

@@ -58,11 +58,11 @@ async fn protected_write(database: &Database, token: FencingToken) -> Result<(),
 /// Checks that the last holder's late write is rejected, and the next holder's is not.
 async fn assert_fenced(bank: &TestBank, last: FencingToken, next: &SessionLock) {
     let newest = next.fencing_token(&name("a")).unwrap();
-    let refused = protected_write(&bank.database, last).await;
+    let rejected = protected_write(&bank.database, last).await;
     assert!(
-        matches!(&refused, Err(LockError::StaleToken { token, newest: Some(known), .. })
+        matches!(&rejected, Err(LockError::StaleToken { token, newest: Some(known), .. })
             if *token == last && *known == newest),
-        "{refused:?}"
+        "{rejected:?}"
     );
     protected_write(&bank.database, newest).await.unwrap();
     let written: i64 = bank

@@ -45,13 +45,13 @@ async fn set_is_held_as_one(bank: TestBank) {
         lock.names()
             .all(|name| lock.fencing_token(name).unwrap().number() == 1)
     );
-    let refused = SessionLock::acquire(
+    let rejected = SessionLock::acquire(
         &bank.database,
         &[name("x"), name("b")],
         &within(Duration::from_millis(50)),
     )
     .await;
-    assert!(matches!(refused, Err(LockError::Timeout { name: of, .. }) if of == name("b")));
+    assert!(matches!(rejected, Err(LockError::Timeout { name: of, .. }) if of == name("b")));
     assert_eq!(held_locks(&bank.database).await.unwrap().len(), 3);
     lock.release().await.unwrap();
     assert_no_lock_left(&bank).await;
@@ -113,10 +113,10 @@ async fn options_outside_their_limits_are_rejected(bank: TestBank) {
         options(10, 99),
         options(10, 3_600_001),
     ] {
-        let refused = SessionLock::acquire(&bank.database, &[name("a")], &wrong).await;
+        let rejected = SessionLock::acquire(&bank.database, &[name("a")], &wrong).await;
         assert!(
-            matches!(refused, Err(LockError::Database(_))),
-            "{wrong:?}: {refused:?}"
+            matches!(rejected, Err(LockError::Database(_))),
+            "{wrong:?}: {rejected:?}"
         );
     }
     let long = SessionLock::acquire(&bank.database, &[name("a")], &within(Duration::MAX)).await;

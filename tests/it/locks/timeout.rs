@@ -43,13 +43,13 @@ async fn wait_lasts_for_its_timeout(bank: TestBank) {
         .unwrap();
     for _ in 0..3 {
         let started = Instant::now();
-        let refused = locks::lock(&mut transaction, &[name("a")], limit).await;
+        let rejected = locks::lock(&mut transaction, &[name("a")], limit).await;
         assert_accurate(started.elapsed());
         let Err(LockError::Timeout {
             waited, holders, ..
-        }) = refused
+        }) = rejected
         else {
-            panic!("{refused:?}")
+            panic!("{rejected:?}")
         };
         assert_accurate(waited);
         assert_eq!(holders.len(), 1);
@@ -62,18 +62,18 @@ async fn wait_lasts_for_its_timeout(bank: TestBank) {
     transaction.commit().await.unwrap();
 
     let started = Instant::now();
-    let refused = SessionLock::acquire(&bank.database, &[name("a")], &within(limit)).await;
+    let rejected = SessionLock::acquire(&bank.database, &[name("a")], &within(limit)).await;
     assert!(
-        matches!(refused, Err(LockError::Timeout { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Timeout { .. })),
+        "{rejected:?}"
     );
     assert_accurate(started.elapsed());
 
     let started = Instant::now();
-    let refused = locks::LockLease::acquire(&bank.database, &name("a"), SECOND, limit).await;
+    let rejected = locks::LockLease::acquire(&bank.database, &name("a"), SECOND, limit).await;
     assert!(
-        matches!(refused, Err(LockError::Timeout { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Timeout { .. })),
+        "{rejected:?}"
     );
     assert_accurate(started.elapsed());
 }
@@ -104,10 +104,10 @@ async fn set_has_one_timeout(bank: TestBank) {
         });
     }
     let started = Instant::now();
-    let refused = locks::lock(&mut transaction, &all, Duration::from_millis(300)).await;
+    let rejected = locks::lock(&mut transaction, &all, Duration::from_millis(300)).await;
     assert_accurate(started.elapsed());
-    let Err(LockError::Timeout { name, .. }) = refused else {
-        panic!("{refused:?}")
+    let Err(LockError::Timeout { name, .. }) = rejected else {
+        panic!("{rejected:?}")
     };
     assert_eq!(name, all[1]);
     let held = locks::held_locks(&transaction).await.unwrap();
@@ -173,10 +173,10 @@ async fn timeout_beyond_the_statement_timeout_is_rejected(bank: TestBank) {
         Duration::from_secs(3_600),
         Duration::MAX,
     ] {
-        let refused = locks::lock(&mut transaction, &[name("a")], timeout).await;
+        let rejected = locks::lock(&mut transaction, &[name("a")], timeout).await;
         assert!(
-            matches!(refused, Err(LockError::TimeoutTooLong { .. })),
-            "{refused:?}"
+            matches!(rejected, Err(LockError::TimeoutTooLong { .. })),
+            "{rejected:?}"
         );
     }
     locks::lock(&mut transaction, &[name("a")], Duration::from_millis(100))

@@ -71,9 +71,9 @@ async fn set_is_locked_as_a_whole_or_not_at_all(bank: TestBank) {
         .await
         .unwrap();
     let mut other = bank.database.begin().await.unwrap();
-    let refused = locks::lock(&mut other, &all, Duration::from_millis(30)).await;
-    let Err(LockError::Timeout { name, holders, .. }) = refused else {
-        panic!("{refused:?}")
+    let rejected = locks::lock(&mut other, &all, Duration::from_millis(30)).await;
+    let Err(LockError::Timeout { name, holders, .. }) = rejected else {
+        panic!("{rejected:?}")
     };
     assert_eq!((name, holders.len()), (all[13].clone(), 1));
     assert_eq!(held_locks(&bank.database).await.unwrap().len(), 1);
@@ -95,10 +95,10 @@ async fn locks_are_advisory_locks_of_the_server(bank: TestBank) {
         .unwrap();
     let mut transaction = bank.database.begin().await.unwrap();
     let names = [name("a")];
-    let refused = locks::lock(&mut transaction, &names, Duration::from_millis(30)).await;
+    let rejected = locks::lock(&mut transaction, &names, Duration::from_millis(30)).await;
     assert!(
-        matches!(&refused, Err(LockError::Timeout { holders, .. }) if holders.len() == 1),
-        "{refused:?}"
+        matches!(&rejected, Err(LockError::Timeout { holders, .. }) if holders.len() == 1),
+        "{rejected:?}"
     );
     assert!(
         locks::try_lock(&mut transaction, &names)
@@ -169,9 +169,9 @@ async fn read_only_transaction_cannot_lock(bank: TestBank) {
         ..TransactionOptions::default()
     };
     let mut transaction = bank.database.begin_with(options).await.unwrap();
-    let refused = locks::lock(&mut transaction, &[name("a")], SECOND).await;
-    let Err(LockError::Database(error)) = refused else {
-        panic!("{refused:?}")
+    let rejected = locks::lock(&mut transaction, &[name("a")], SECOND).await;
+    let Err(LockError::Database(error)) = rejected else {
+        panic!("{rejected:?}")
     };
     assert_eq!(error.class(), ErrorClass::ReadOnly);
     assert_eq!(held_locks(&transaction).await.unwrap(), []);
@@ -193,9 +193,9 @@ async fn snapshot_from_before_the_wait_is_rejected(bank: TestBank) {
             .await
             .unwrap();
         holder.commit().await.unwrap();
-        let refused = locks::lock(&mut late, &[name("a")], SECOND).await;
-        let Err(LockError::Database(error)) = refused else {
-            panic!("{refused:?}")
+        let rejected = locks::lock(&mut late, &[name("a")], SECOND).await;
+        let Err(LockError::Database(error)) = rejected else {
+            panic!("{rejected:?}")
         };
         assert_eq!(error.class(), ErrorClass::SerializationFailure);
         assert_eq!(held_locks(&late).await.unwrap(), []);

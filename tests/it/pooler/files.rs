@@ -58,14 +58,14 @@ async fn only_users_of_the_files_are_admitted(bank: TestBank) {
         let opened = DirectConnection::open(&as_user(&teller, PASSWORD)).await;
         assert_eq!(opened.is_ok(), is_let_in, "{what}: {}", pgbouncer.log());
         // In the list of users and with the right password, but in no rule.
-        let refused = DirectConnection::open(&as_user(&clerk, PASSWORD)).await;
-        assert!(refused.is_err(), "{what}: the clerk was let in");
+        let rejected = DirectConnection::open(&as_user(&clerk, PASSWORD)).await;
+        assert!(rejected.is_err(), "{what}: the clerk was let in");
         // In no list.
         let nobody = PgbouncerUser::new("nobody", PASSWORD);
-        let refused = DirectConnection::open(&as_user(&nobody, PASSWORD)).await;
-        assert!(refused.is_err(), "{what}: a stranger was let in");
-        let refused = DirectConnection::open(&as_user(&teller, "wrong")).await;
-        assert!(refused.is_err(), "{what}: a wrong password was let in");
+        let rejected = DirectConnection::open(&as_user(&nobody, PASSWORD)).await;
+        assert!(rejected.is_err(), "{what}: a stranger was let in");
+        let rejected = DirectConnection::open(&as_user(&teller, "wrong")).await;
+        assert!(rejected.is_err(), "{what}: a wrong password was let in");
         // PgBouncer parsed every line: it skips what it cannot parse, and reports that only in its
         // log.
         let log = pgbouncer.log();

@@ -174,12 +174,12 @@ async fn default_input_is_this_database(bank: TestBank) {
         .await
         .unwrap();
     assert!(text.contains(&format!("dbname='{database}'")), "{text}");
-    let refused = bank
+    let rejected = bank
         .database
         .fetch_value::<String>(statement(
             "SELECT pooling.generate_pgbouncer_config('{\"pool_sice\": 3}')",
             [],
         ))
         .await;
-    assert!(refused.unwrap_err().to_string().contains("pool_sice"));
+    assert!(rejected.unwrap_err().to_string().contains("pool_sice"));
 }

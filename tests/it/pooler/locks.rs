@@ -18,15 +18,15 @@ on_both_versions!(
 
 async fn session_locks_are_rejected(bank: TestBank) {
     let (pgbouncer, config) = before(&bank, |_| ()).await;
-    let refused = SessionLock::acquire(
+    let rejected = SessionLock::acquire(
         &connect(&config).await,
         &[name("a")],
         &SessionLockOptions::default(),
     )
     .await;
     assert!(
-        matches!(refused, Err(LockError::Pooler { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Pooler { .. })),
+        "{rejected:?}"
     );
     drop(pgbouncer);
     drop_user(&bank, &config).await;
@@ -68,15 +68,15 @@ async fn undeclared_pooler_is_rejected_for_a_single_client(bank: TestBank) {
     })
     .await;
     config.pooler = Pooler::None;
-    let refused = SessionLock::acquire(
+    let rejected = SessionLock::acquire(
         &connect(&config).await,
         &[name("a")],
         &SessionLockOptions::default(),
     )
     .await;
     assert!(
-        matches!(refused, Err(LockError::Pooler { .. })),
-        "{refused:?}"
+        matches!(rejected, Err(LockError::Pooler { .. })),
+        "{rejected:?}"
     );
     drop(pgbouncer);
     drop_user(&bank, &config).await;

@@ -189,7 +189,7 @@ fn environment_names_what_is_wrong() {
 /// A password with an unescaped `/`, `?`, `@` or `#` ends the part before it at another place than
 /// intended.
 #[test]
-fn no_part_of_a_password_shows_wherever_it_was_cut() {
+fn cut_password_is_never_shown() {
     for password in [
         "canary/7391",
         "canary?7391",
@@ -224,7 +224,7 @@ fn no_part_of_a_password_shows_wherever_it_was_cut() {
 }
 
 #[test]
-fn the_role_none_is_not_a_role() {
+fn role_none_is_rejected() {
     let config = DatabaseConfig::from_url("postgresql://a@localhost/b")
         .unwrap()
         .with_role("none");

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn password_demands_are_refused_and_everything_else_passes_unchanged() {
+    async fn password_requests_are_rejected_and_other_messages_pass_unchanged() {
         let plain = AuthMethods::without_tls();
         for code in [3, 5] {
             let demand = [b'R', 0, 0, 0, 12, 0, 0, 0, code, 1, 2, 3, 4];

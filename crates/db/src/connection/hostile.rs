@@ -217,7 +217,7 @@ fn shown(name: &str, value: &str) -> String {
 }
 
 /// Rejects a server whose settings make reads or writes untrustworthy.
-pub(crate) fn refuse(hostile: &[HostileSetting]) -> Result<(), DatabaseError> {
+pub(crate) fn reject_hostile(hostile: &[HostileSetting]) -> Result<(), DatabaseError> {
     match hostile.iter().find(|setting| setting.harm == Harm::Truth) {
         Some(setting) => Err(DatabaseError::HostileSetting(Box::new(setting.clone()))),
         None => Ok(()),

@@ -33,7 +33,7 @@ use socket::{Endpoint, Socket};
 
 pub use direct::{DirectConnection, DirectStatement, TextRow};
 pub use hostile::{HOSTILE_SETTINGS, Harm, HostileSetting, hostile_setting};
-pub(crate) use hostile::{inspect_settings, refuse};
+pub(crate) use hostile::{inspect_settings, reject_hostile};
 
 /// A connection with the known state of its session.
 pub(crate) struct Connection {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Database;
 use crate::config::{DatabaseConfig, Pooler};
-use crate::connection::{HostileSetting, inspect_settings, refuse};
+use crate::connection::{HostileSetting, inspect_settings, reject_hostile};
 use crate::error::DatabaseError;
 use crate::pool::{Connections, PooledConnection, Sizer};
 use crate::pooler;
@@ -69,20 +69,20 @@ impl Database {
         let announced = connection.announced_process_id().await;
         let is_made_up = announced.is_some_and(|announced| announced != inspection.process_id);
         if is_made_up && self.config.pooler == Pooler::None {
-            self.refuse_pooler().await?;
+            self.reject_pooler().await?;
         }
         for setting in &inspection.hostile {
             tracing::warn!("a setting endangers the data: {setting}");
         }
         if self.config.refuse_hostile_settings {
-            refuse(&inspection.hostile)?;
+            reject_hostile(&inspection.hostile)?;
         }
         Ok(inspection.hostile)
     }
 
     /// Refuses an undeclared pooler that does not keep sessions. A pooler in session mode is
     /// accepted.
-    async fn refuse_pooler(&self) -> Result<(), DatabaseError> {
+    async fn reject_pooler(&self) -> Result<(), DatabaseError> {
         let looking = Box::pin(pooler::inspect(&self.config));
         // A small session-mode pool may not admit the two further connections in time.
         match tokio::time::timeout(self.config.connect_timeout, looking).await {

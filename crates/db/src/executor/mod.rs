@@ -13,7 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::error::DatabaseError;
 use crate::parameter::Parameter;
 use crate::row;
-use session_statement::refuse_session_statement;
+use session_statement::reject_session_statement;
 
 pub(crate) use lexer::{Token, tokens};
 pub(crate) use session_statement::StatementContext;
@@ -210,7 +210,7 @@ pub(crate) fn parameters(
     statement: &mut Statement,
     context: StatementContext,
 ) -> Result<Vec<Parameter>, DatabaseError> {
-    refuse_session_statement(&statement.sql, context)?;
+    reject_session_statement(&statement.sql, context)?;
     convert(statement)
 }
 

@@ -19,24 +19,24 @@ pub(crate) enum StatementContext {
 /// # Errors
 ///
 /// [`DatabaseError::SessionStatement`] names the command or the function.
-pub(crate) fn refuse_session_statement(
+pub(crate) fn reject_session_statement(
     sql: &str,
     context: StatementContext,
 ) -> Result<(), DatabaseError> {
     let tokens = tokens(sql);
-    match refused_command(&tokens, context).or_else(|| refused_call(&tokens)) {
+    match rejected_command(&tokens, context).or_else(|| rejected_call(&tokens)) {
         Some(command) => Err(DatabaseError::SessionStatement { command }),
         None => Ok(()),
     }
 }
 
-fn refused_command(tokens: &[Token<'_>], context: StatementContext) -> Option<String> {
+fn rejected_command(tokens: &[Token<'_>], context: StatementContext) -> Option<String> {
     let mut words = tokens.iter().map(Token::keyword);
     // The server accepts empty statements before the first one.
     let first = words.find(|word| word.as_deref() != Some(";"))??;
     let second = words.next().flatten().unwrap_or_default();
     let has = |sequence: &[&str]| has_sequence(tokens, sequence);
-    let refused = match first.as_str() {
+    let rejected = match first.as_str() {
         "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release"
         | "discard" | "listen" | "unlisten" | "prepare" | "deallocate" | "reset" | "load" => true,
         // SET LOCAL ends with the transaction; so do SET CONSTRAINTS and SET TRANSACTION.
@@ -49,7 +49,7 @@ fn refused_command(tokens: &[Token<'_>], context: StatementContext) -> Option<St
         "select" | "with" => has(&["into", "temp"]) || has(&["into", "temporary"]),
         _ => false,
     };
-    refused.then(|| first.to_ascii_uppercase())
+    rejected.then(|| first.to_ascii_uppercase())
 }
 
 /// Recognises `CREATE [OR REPLACE] [GLOBAL | LOCAL] TEMP`.
@@ -64,13 +64,13 @@ fn is_temporary(tokens: &[Token<'_>]) -> bool {
 }
 
 /// Returns the name of a called server function whose effect outlives the transaction.
-fn refused_call(tokens: &[Token<'_>]) -> Option<String> {
+fn rejected_call(tokens: &[Token<'_>]) -> Option<String> {
     tokens.windows(2).enumerate().find_map(|(context, pair)| {
         let [name, Token::Symbol('(')] = pair else {
             return None;
         };
         let name = name.name()?;
-        let refused = match name.as_str() {
+        let rejected = match name.as_str() {
             "set_config" => !is_local(tokens.get(context + 2..).unwrap_or_default()),
             "pg_advisory_lock"
             | "pg_advisory_lock_shared"
@@ -81,7 +81,7 @@ fn refused_call(tokens: &[Token<'_>]) -> Option<String> {
             | "pg_advisory_unlock_all" => true,
             _ => false,
         };
-        refused.then_some(name)
+        rejected.then_some(name)
     })
 }
 
@@ -117,12 +117,12 @@ fn has_sequence(tokens: &[Token<'_>], sequence: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    fn refused(sql: &str, context: StatementContext) -> bool {
-        refuse_session_statement(sql, context).is_err()
+    fn rejected(sql: &str, context: StatementContext) -> bool {
+        reject_session_statement(sql, context).is_err()
     }
 
     #[test]
-    fn transaction_commands_are_refused_everywhere() {
+    fn transaction_commands_are_rejected_everywhere() {
         for sql in [
             "BEGIN",
             "begin;",
@@ -141,8 +141,8 @@ mod tests {
             "SET statement_timeout = 0",
             "SET SESSION statement_timeout = 0",
         ] {
-            assert!(refused(sql, StatementContext::Pool), "{sql}");
-            assert!(refused(sql, StatementContext::Transaction), "{sql}");
+            assert!(rejected(sql, StatementContext::Pool), "{sql}");
+            assert!(rejected(sql, StatementContext::Transaction), "{sql}");
         }
     }
 
@@ -153,13 +153,13 @@ mod tests {
             "SET CONSTRAINTS ALL IMMEDIATE",
             "SET TRANSACTION READ ONLY",
         ] {
-            assert!(refused(sql, StatementContext::Pool), "{sql}");
-            assert!(!refused(sql, StatementContext::Transaction), "{sql}");
+            assert!(rejected(sql, StatementContext::Pool), "{sql}");
+            assert!(!rejected(sql, StatementContext::Transaction), "{sql}");
         }
     }
 
     #[test]
-    fn what_would_stay_on_the_connection_is_refused_everywhere() {
+    fn session_state_is_rejected_everywhere() {
         for sql in [
             ";COMMIT",
             "/**/;  COMMIT",
@@ -182,13 +182,13 @@ mod tests {
             "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
             "LOAD 'auto_explain'",
         ] {
-            assert!(refused(sql, StatementContext::Pool), "{sql}");
-            assert!(refused(sql, StatementContext::Transaction), "{sql}");
+            assert!(rejected(sql, StatementContext::Pool), "{sql}");
+            assert!(rejected(sql, StatementContext::Transaction), "{sql}");
         }
     }
 
     #[test]
-    fn what_ends_with_the_transaction_passes_in_one() {
+    fn transaction_local_statements_pass_in_a_transaction() {
         for sql in [
             "SELECT set_config('a.b', '1', true)",
             "SELECT set_config('a.b', f(1, 'x)'), TRUE )",
@@ -197,12 +197,12 @@ mod tests {
             "SELECT pg_advisory_xact_lock(1)",
             "SELECT pg_try_advisory_xact_lock_shared(1, 2)",
         ] {
-            assert!(!refused(sql, StatementContext::Transaction), "{sql}");
+            assert!(!rejected(sql, StatementContext::Transaction), "{sql}");
         }
     }
 
     #[test]
-    fn words_in_texts_names_and_comments_mean_nothing() {
+    fn words_in_literals_names_and_comments_are_ignored() {
         for sql in [
             "SELECT 'pg_advisory_lock(1)', E'\\' set_config(', $$ COMMIT; set_config( $$, $a$ $$ pg_advisory_lock(1) $a$",
             "SELECT \"pg_advisory_lock\" FROM t -- pg_advisory_lock(1)",
@@ -211,7 +211,7 @@ mod tests {
             "INSERT INTO temp VALUES (1)",
             "INSERT INTO temp (x) SELECT 1",
         ] {
-            assert!(!refused(sql, StatementContext::Pool), "{sql}");
+            assert!(!rejected(sql, StatementContext::Pool), "{sql}");
         }
     }
 
@@ -229,7 +229,7 @@ mod tests {
             "--",
             "/* a",
         ] {
-            assert!(!refused(sql, StatementContext::Pool), "{sql}");
+            assert!(!rejected(sql, StatementContext::Pool), "{sql}");
         }
     }
 }

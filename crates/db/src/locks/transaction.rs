@@ -70,8 +70,8 @@ impl TransactionLocks {
 /// locks::lock(&mut first, &names, Duration::from_secs(3)).await?;
 ///
 /// let mut second = database.begin().await?;
-/// let refused = locks::lock(&mut second, &names[1..], Duration::from_millis(20)).await;
-/// assert!(matches!(refused, Err(LockError::Timeout { .. })));
+/// let rejected = locks::lock(&mut second, &names[1..], Duration::from_millis(20)).await;
+/// assert!(matches!(rejected, Err(LockError::Timeout { .. })));
 /// first.commit().await?;
 /// locks::lock(&mut second, &names[1..], Duration::from_millis(20)).await?;
 /// second.commit().await?;

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn few_are_opened_at_once() {
+    async fn openings_are_limited() {
         let throttle = ConnectThrottle::default();
         let opening: Vec<_> = (0..AT_ONCE).map(|_| throttle.start().unwrap()).collect();
         assert_eq!(
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_failure_one_tries_and_only_after_a_pause() {
+    async fn failure_leaves_one_attempt_after_a_pause() {
         let throttle = ConnectThrottle::default();
         for failure in 1..=20 {
             throttle.start().unwrap().failed(DatabaseError::PoolClosed);

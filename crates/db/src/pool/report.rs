@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_says_who_where_how_long_and_what() {
+    fn report_names_location_duration_and_statement() {
         let report = PoolReport {
             checkouts: vec![
                 checkout(Some("SELECT ?"), false, 5250),

@@ -209,8 +209,8 @@ impl Semaphore {
             };
             // Sent without holding the lock: a permit without a receiver returns here, and its
             // `drop` takes the lock.
-            if let Err(mut refused) = waiter.send(Permit::new(self)) {
-                refused.semaphore = None;
+            if let Err(mut undelivered) = waiter.send(Permit::new(self)) {
+                undelivered.semaphore = None;
                 self.lock().change_in_use(-1);
             }
         }

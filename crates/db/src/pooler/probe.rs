@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_poolers_names_are_not_the_drivers() {
+    fn pooler_names_differ_from_driver_names() {
         for (name, expected) in [
             ("s0", true),
             ("s12", true),

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attempt_that_committed_stays_committed() {
+    fn resolution_never_overwrites_a_record() {
         let statement = DbBackend::Postgres.build(&mark_aborted(Uuid::nil(), "transfer"));
         assert_eq!(
             statement.sql,

@@ -175,11 +175,11 @@ async fn a_wait_ends_at_its_limit_and_takes_nothing_with_it() {
     let semaphore = Semaphore::new(1, 10);
     let held = semaphore.acquire(LONG).await.unwrap();
     let started = tokio::time::Instant::now();
-    let refused = semaphore
+    let rejected = semaphore
         .acquire(Duration::from_millis(250))
         .await
         .unwrap_err();
-    assert_eq!(refused, AcquireError::TimedOut);
+    assert_eq!(rejected, AcquireError::TimedOut);
     assert_eq!(started.elapsed().as_millis() / 10, 25);
     assert_eq!(semaphore.status().waiting, 0);
     drop(held);

@@ -60,7 +60,7 @@ fn last(decisions: &[(usize, Reason)]) -> usize {
 }
 
 #[test]
-fn waiting_callers_make_it_grow_as_long_as_that_helps() {
+fn waiting_callers_grow_the_pool_while_it_helps() {
     let decisions = run(2, 60, &Limits::new(1, 64), |_, size| busy(size));
     assert_eq!(
         decisions.last(),
@@ -70,7 +70,7 @@ fn waiting_callers_make_it_grow_as_long_as_that_helps() {
 }
 
 #[test]
-fn a_knee_is_found_from_below_and_from_above() {
+fn knee_is_found_from_below_and_from_above() {
     let knee = |_: usize, size: usize| Observation {
         completed: 100 * size.min(20) as u64,
         ..busy(size)
@@ -87,7 +87,7 @@ fn a_knee_is_found_from_below_and_from_above() {
 }
 
 #[test]
-fn locks_in_the_server_keep_it_from_growing() {
+fn lock_waits_prevent_growth() {
     let locked = |_: usize, size: usize| Observation {
         completed: 500,
         server: Some(ServerLoad {
@@ -111,7 +111,7 @@ fn locks_in_the_server_keep_it_from_growing() {
 }
 
 #[test]
-fn busy_processors_keep_it_from_growing() {
+fn busy_processors_prevent_growth() {
     let saturated = |_: usize, size: usize| Observation {
         server: Some(ServerLoad {
             running: 4,
@@ -130,7 +130,7 @@ fn busy_processors_keep_it_from_growing() {
 }
 
 #[test]
-fn constant_timeouts_do_not_make_it_grow_for_ever() {
+fn constant_timeouts_do_not_grow_the_pool_for_ever() {
     for completed in [0, 50] {
         let stuck = |_: usize, size: usize| Observation {
             completed,
@@ -145,7 +145,7 @@ fn constant_timeouts_do_not_make_it_grow_for_ever() {
 }
 
 #[test]
-fn nothing_that_comes_back_is_called_by_its_name() {
+fn no_returned_connection_is_nothing_completes() {
     let leaked = |_: usize, size: usize| Observation {
         completed: 0,
         ..busy(size)
@@ -155,7 +155,7 @@ fn nothing_that_comes_back_is_called_by_its_name() {
 }
 
 #[test]
-fn it_shrinks_slowly_and_stops_above_its_use() {
+fn unused_pool_shrinks_slowly_to_its_use() {
     let decisions = run(40, 1500, &Limits::new(2, 50), |_, size| {
         quiet(size, 8.min(size))
     });
@@ -170,7 +170,7 @@ fn it_shrinks_slowly_and_stops_above_its_use() {
 }
 
 #[test]
-fn a_budget_that_falls_is_followed_at_once_and_not_chased_up_again() {
+fn falling_budget_is_followed_at_once_and_a_rising_one_slowly() {
     let limits = Limits {
         instances: 2,
         ..Limits::new(4, 64)
@@ -205,7 +205,7 @@ fn a_budget_that_falls_is_followed_at_once_and_not_chased_up_again() {
 }
 
 #[test]
-fn a_regular_burst_stops_to_be_shrunk_away() {
+fn regular_bursts_stop_the_shrinking() {
     // 30 connections are needed for 10 of every 100 windows.
     let decisions = run(30, 6000, &Limits::new(2, 50), |window, size| {
         if window % 100 < 10 && size < 30 {
@@ -271,7 +271,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn whatever_is_seen_it_stays_between_its_bounds(
+    fn size_stays_within_its_bounds(
         limits in limits(),
         start in 1..100_usize,
         seen in prop::collection::vec(observation(), 1..200),
@@ -305,7 +305,7 @@ proptest! {
     }
 
     #[test]
-    fn a_constant_view_brings_it_to_rest(limits in limits(), start in 1..70_usize, seen in observation()) {
+    fn constant_observation_settles(limits in limits(), start in 1..70_usize, seen in observation()) {
         let mut full = seen;
         full.in_use_max = usize::MAX;
         let decisions = run(start, 4000, &limits, |_, size| Observation {
@@ -319,7 +319,7 @@ proptest! {
     }
 
     #[test]
-    fn more_pressure_never_means_fewer_and_less_budget_never_more(
+    fn size_is_monotonic_in_pressure_and_budget(
         size in 2..40_usize,
         waiting in 1.0..40.0_f64,
         more in 0.0..40.0_f64,
