@@ -139,17 +139,18 @@ impl Monitor {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// # let monitor = Monitor::connect(DatabaseConfig::from_url(server.url())?, MonitorLimits::default()).await?;
     /// let mut thresholds = Thresholds::default();
-    /// let verdict = monitor.check(Subject::Connections, &thresholds).await?;
+    /// let verdict = monitor.check(Subject::Idle, &thresholds).await?;
     /// assert_eq!(verdict.severity, Severity::Ok);
     ///
-    /// thresholds.connections.usage_warning_percent = 1;
-    /// thresholds.connections.usage_critical_percent = 1;
-    /// let verdict = monitor.check(Subject::Connections, &thresholds).await?;
+    /// // Alerts at any age, also where no transaction is open.
+    /// thresholds.transactions.idle_warning_seconds = 0;
+    /// thresholds.transactions.idle_critical_seconds = 0;
+    /// let verdict = monitor.check(Subject::Idle, &thresholds).await?;
     /// assert_eq!(verdict.severity, Severity::Critical);
-    /// let usage = verdict.worst().unwrap();
-    /// assert_eq!(usage.metric.name, "limits_usage");
-    /// assert_eq!(usage.threshold().unwrap().to_string(), "@1:");
-    /// assert!(verdict.advice.unwrap().starts_with("Make pools smaller"));
+    /// let longest = verdict.worst().unwrap();
+    /// assert_eq!(longest.metric.name, "longest_in_transaction");
+    /// assert_eq!(longest.threshold().unwrap().to_string(), "@0:");
+    /// assert!(verdict.advice.unwrap().starts_with("End the transactions"));
     /// # Ok::<(), neobank_ops::OpsError>(())
     /// # }).unwrap();
     /// ```

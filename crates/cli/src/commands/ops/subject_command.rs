@@ -138,12 +138,14 @@ impl FromArgMatches for SubjectCommand {
 impl Subcommand for SubjectCommand {
     fn augment_subcommands(command: Command) -> Command {
         Subject::ALL.into_iter().fold(command, |command, subject| {
-            let own = Command::new(subject.name()).about(subject.description());
-            command.subcommand(match kind(subject) {
+            let own = Command::new(subject.name());
+            let own = match kind(subject) {
                 Kind::Plain => SubjectArguments::augment_args(own),
                 Kind::Sections => HealthArguments::augment_args(own),
                 Kind::Schemas => SchemasArguments::augment_args(own),
-            })
+            };
+            // Last: the arguments bring the documentation of their type with them.
+            command.subcommand(own.about(subject.description()).long_about(None))
         })
     }
 
@@ -175,6 +177,7 @@ mod tests {
             let ops = command.find_subcommand("ops").unwrap();
             let own = ops.find_subcommand(subject.name()).unwrap();
             assert_eq!(own.get_about().unwrap().to_string(), subject.description());
+            assert!(own.get_long_about().is_none());
         }
     }
 }
