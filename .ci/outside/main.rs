@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (from, to) = (open(&database, koruna).await?, open(&database, koruna).await?);
     ledger.submit(PostingRequest::deposit(from, Money::parse("100", koruna)?)).await?;
 
-    newcomer::pay(&database, TransferRequest::new(from, to, amount)).await?;
+    newcomer::pay(&ledger, TransferRequest::new(from, to, amount)).await?;
     newcomer::pay_salaries(&ledger, to, amount).await?;
     newcomer::serve(&ledger, TransferRequest::new(from, to, amount)).await?;
     newcomer::print_november(&database, from).await?;
