@@ -1,6 +1,6 @@
 //! Expressions of which several queries are built.
 
-use neobank_entity::pg_catalog::PgDatabase;
+use neobank_entity::pg_catalog::{PgClass, PgDatabase, PgNamespace};
 use sea_query::extension::postgres::PgBinOper;
 use sea_query::{BinOper, CommonTableExpression, Expr, ExprTrait, Func, Query, SelectStatement};
 
@@ -17,6 +17,14 @@ pub(crate) fn number(value: i32) -> Expr {
 /// SQL's `NULL`.
 pub(crate) fn null() -> Expr {
     Expr::cust("NULL")
+}
+
+/// The condition that joins a relation's namespace; the arguments are the aliases of `pg_namespace`
+/// and `pg_class`.
+pub(crate) fn is_namespace_of(namespace: &'static str, class: &'static str) -> Expr {
+    PgNamespace::Oid
+        .of(namespace)
+        .eq(PgClass::Relnamespace.of(class))
 }
 
 /// The row of `pg_database` of the session's own database: its oid.

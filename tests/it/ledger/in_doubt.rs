@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use neobank_db::{Database, DatabaseError, Executor, statement};
+use neobank_db::{Database, Executor, statement};
 use neobank_domain::{Ledger, LedgerError, Money, TransferRequest};
 
+use super::assert_exceeded;
 use crate::harness::{CuttingProxy, TestBank, czk, grouped, single, single_with_cache};
 
 on_both_versions!(
@@ -94,15 +95,7 @@ async fn a_statement_that_arrives_late_finds_nothing_to_do(bank: TestBank) {
         tokio::time::sleep(Duration::from_millis(150)).await;
         stranger.rollback().await.unwrap();
         let outcome = transfer.await.unwrap();
-        assert!(
-            matches!(
-                outcome,
-                Err(LedgerError::Database(
-                    DatabaseError::DeadlineExceeded { .. }
-                ))
-            ),
-            "{outcome:?}"
-        );
+        assert_exceeded(&outcome);
         // By now it has arrived.
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(bank.balance(to).await, czk(&number.to_string()));

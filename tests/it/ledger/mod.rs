@@ -12,3 +12,19 @@ mod network;
 mod plans;
 mod rejection;
 mod transfer;
+
+use neobank_db::DatabaseError;
+use neobank_domain::{LedgerError, Receipt};
+
+/// The deadline ended the call before the request was decided on.
+pub(crate) fn assert_exceeded(outcome: &Result<Receipt, LedgerError>) {
+    assert!(
+        matches!(
+            outcome,
+            Err(LedgerError::Database(
+                DatabaseError::DeadlineExceeded { .. }
+            ))
+        ),
+        "{outcome:?}"
+    );
+}

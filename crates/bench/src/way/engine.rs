@@ -32,16 +32,11 @@ impl Mover for Single {
     }
 }
 
-/// Gathered ledgers beside each other, each with a memory of its own, as those of several processes are.
+/// Ledgers with group commit, each with an account cache of its own, as several processes have them.
 #[derive(Clone)]
 pub(crate) struct Gathered {
-    instances: Arc<[Instance]>,
+    instances: Arc<[Ledger]>,
     next: Arc<AtomicUsize>,
-}
-
-struct Instance {
-    gathered: Ledger,
-    ledger: Ledger,
 }
 
 impl Gathered {
@@ -60,16 +55,15 @@ impl Gathered {
         limits.workers = options.workers;
         limits.waiting_max = 200_000;
         let instances = (0..options.instances).map(|_| {
-            let ledger = ledger(database.clone(), options)?;
-            let gathered =
-                ledger
-                    .with_group_commit(limits.clone())
-                    .map_err(|error| BenchError::Option {
-                        option: error.limit,
-                        value: error.value.to_string(),
-                        wanted: "within the limits of gathering",
-                    })?;
-            Ok(Instance { gathered, ledger })
+            Ledger::builder(database.clone())
+                .account_cache_capacity(options.account_cache)
+                .group_commit(limits.clone())
+                .build()
+                .map_err(|error| BenchError::Option {
+                    option: error.limit,
+                    value: error.value.to_string(),
+                    wanted: "within the limits of gathering",
+                })
         });
         Ok(Self {
             instances: instances.collect::<Result<_, BenchError>>()?,
@@ -78,7 +72,7 @@ impl Gathered {
     }
 
     pub(crate) fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
-        self.instances.iter().map(|instance| &instance.ledger)
+        self.instances.iter()
     }
 
     /// Requests in a group, on average.
@@ -102,17 +96,15 @@ impl Gathered {
     }
 
     fn metrics(&self) -> impl Iterator<Item = GroupCommitMetrics> {
-        self.instances
-            .iter()
-            .map(|instance| instance.gathered.group_commit_metrics())
+        self.instances.iter().map(Ledger::group_commit_metrics)
     }
 }
 
 impl Mover for Gathered {
     async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<(), BenchError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.instances.len();
-        let gathered = &self.instances[turn].gathered;
-        gathered.transfer(transfer(from, to, key)?).await?;
+        let ledger = &self.instances[turn];
+        ledger.transfer(transfer(from, to, key)?).await?;
         Ok(())
     }
 }

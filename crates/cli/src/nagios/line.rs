@@ -6,7 +6,7 @@ use super::Measure;
 use crate::error::CommandError;
 use crate::output::{printable, redact};
 
-/// What the line of a plugin says.
+/// The contents of a plugin's line.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
     /// Its name, in front of the line.

@@ -43,7 +43,7 @@ pub(crate) struct Cell {
     pub(crate) style: Style,
 }
 
-/// How a text is shown: a colour on a terminal that has colours.
+/// The style of a text: a colour on a terminal that has colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// As any other text.

@@ -1,4 +1,4 @@
-//! How the output of a command is shown: tables for people, JSON for programs.
+//! Renders the output of a command: tables for people, JSON for programs.
 
 mod block;
 mod contract;

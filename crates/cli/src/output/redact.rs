@@ -27,8 +27,8 @@ fn hide_urls(text: &str) -> String {
     safe
 }
 
-/// Where a URL ends. A password may hold a blank or a quote, so the search begins behind the line's
-/// last `@` that can belong to this URL.
+/// Returns the end of a URL. A password may contain a blank or a quote, so the search starts after the
+/// line's last `@` that can belong to this URL.
 fn end_of_url(url: &str, limit: usize) -> usize {
     let own = url.get(..limit).unwrap_or(url);
     let line = own.split(['\n', '\r']).next().unwrap_or(own);

@@ -15,8 +15,8 @@ const BATCH: i32 = 500;
 /// Deletes names that are neither locked nor leased and whose first use is longer ago than `keep`.
 /// Returns the number of deleted names.
 ///
-/// Without this, the registry grows for ever where names come and go, such as one for each customer
-/// or job. The next holder of a deleted name has a higher [`FencingToken`](super::FencingToken)
+/// Without this call, the registry grows without a limit where callers use ever new names, such as one
+/// for each customer or job. The next holder of a deleted name has a higher [`FencingToken`](super::FencingToken)
 /// than every earlier holder, and [`check_fencing_token`](super::check_fencing_token) rejects
 /// tokens of names that were deleted since.
 ///

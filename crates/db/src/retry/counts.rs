@@ -13,8 +13,8 @@ const PAIRS_MAX: usize = 1000;
 pub struct RetryCount {
     /// The name of the transaction.
     pub transaction: &'static str,
-    /// The SQLSTATE; `lost` for a commit that was not answered and had not taken effect; empty
-    /// where the server returned no error.
+    /// The SQLSTATE. It is `lost` for a commit without an answer that had not taken effect, and empty
+    /// when the error did not come from the server.
     pub sqlstate: String,
     /// The number of retries.
     pub retries: u64,

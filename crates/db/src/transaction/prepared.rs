@@ -65,29 +65,20 @@ impl Transaction {
     ) -> Result<Vec<Row>, DatabaseError> {
         prepared.check(parameters)?;
         let client = self.pooled.client();
-        match &prepared.0 {
-            PreparedKind::Statement(sql, statement) => {
-                let running = self.pooled.statement(sql);
-                let answer = self
-                    .send_with_begin(Box::pin(client.query(statement, parameters)))
-                    .await;
-                running.answered();
-                answer
+        let running = self.pooled.statement(prepared.sql());
+        let answer = match &prepared.0 {
+            PreparedKind::Statement(_, statement) => {
+                self.send_with_begin(Box::pin(client.query(statement, parameters)))
+                    .await
             }
             PreparedKind::Text(sql, types) => {
-                let typed: Vec<_> = parameters
-                    .iter()
-                    .copied()
-                    .zip(types.iter().cloned())
-                    .collect();
-                let running = self.pooled.statement(sql);
-                let answer = self
-                    .send_with_begin(Box::pin(client.query_typed(sql, &typed)))
-                    .await;
-                running.answered();
-                answer
+                let typed = typed(parameters, types);
+                self.send_with_begin(Box::pin(client.query_typed(sql, &typed)))
+                    .await
             }
-        }
+        };
+        running.answered();
+        answer
     }
 
     /// Runs a prepared statement and returns the number of rows that it affected. In a transaction
@@ -113,33 +104,30 @@ impl Transaction {
     ) -> Result<u64, DatabaseError> {
         prepared.check(parameters)?;
         let client = self.pooled.client();
-        match &prepared.0 {
-            PreparedKind::Statement(sql, statement) => {
-                let running = self.pooled.statement(sql);
-                let answer = self
-                    .send_within(limit, Box::pin(client.execute(statement, parameters)))
-                    .await;
-                running.answered();
-                answer
+        let running = self.pooled.statement(prepared.sql());
+        let answer = match &prepared.0 {
+            PreparedKind::Statement(_, statement) => {
+                self.send_within(limit, Box::pin(client.execute(statement, parameters)))
+                    .await
             }
             PreparedKind::Text(sql, types) => {
-                let typed: Vec<_> = parameters
-                    .iter()
-                    .copied()
-                    .zip(types.iter().cloned())
-                    .collect();
-                let running = self.pooled.statement(sql);
-                let answer = self
-                    .send_within(limit, Box::pin(client.execute_typed(sql, &typed)))
-                    .await;
-                running.answered();
-                answer
+                let typed = typed(parameters, types);
+                self.send_within(limit, Box::pin(client.execute_typed(sql, &typed)))
+                    .await
             }
-        }
+        };
+        running.answered();
+        answer
     }
 }
 
 impl Prepared {
+    const fn sql(&self) -> &'static str {
+        match &self.0 {
+            PreparedKind::Statement(sql, _) | PreparedKind::Text(sql, _) => sql,
+        }
+    }
+
     /// Checks the number of parameters. The driver's own error for a wrong number looks like that
     /// of a lost connection.
     fn check(&self, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), DatabaseError> {
@@ -157,4 +145,15 @@ impl Prepared {
             ),
         })
     }
+}
+
+fn typed<'a>(
+    parameters: &[&'a (dyn ToSql + Sync)],
+    types: &[Type],
+) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    parameters
+        .iter()
+        .copied()
+        .zip(types.iter().cloned())
+        .collect()
 }

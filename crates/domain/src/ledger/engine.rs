@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use neobank_db::Database;
+use neobank_db::{Database, DatabaseError, Transaction, TransactionOptions};
 
 use super::account_cache::AccountCache;
 use super::error::LedgerError;
@@ -38,6 +38,20 @@ impl Engine {
             database: self.database.without_deadline(),
             account_cache: Arc::clone(&self.account_cache),
         }
+    }
+
+    /// Begins a transaction that keeps its plans and waits for each lock for `lock_timeout`, or for
+    /// the configuration's limit where that is none.
+    pub(super) async fn begin(
+        &self,
+        lock_timeout: Option<Duration>,
+    ) -> Result<Transaction, DatabaseError> {
+        let options = TransactionOptions {
+            keep_plans: true,
+            lock_timeout,
+            ..TransactionOptions::default()
+        };
+        self.database.begin_with(options).await
     }
 
     /// Executes the requests of one call in one transaction.

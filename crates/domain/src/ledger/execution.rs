@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use neobank_db::{DatabaseError, RetryPolicy, Transaction, TransactionOptions};
+use neobank_db::{DatabaseError, RetryPolicy, Transaction};
 use neobank_entity::constraints::banking::TRANSFERS_IDEMPOTENCY_KEY_KEY;
 
 use super::Ledger;
@@ -247,12 +247,7 @@ async fn attempt(
     visit: &Visit<'_>,
     claims: &mut impl Claims,
 ) -> Result<Vec<Outcome>, Failure> {
-    let options = TransactionOptions {
-        keep_plans: true,
-        lock_timeout: claims.lock_timeout(),
-        ..TransactionOptions::default()
-    };
-    let transaction = engine.database.begin_with(options).await?;
+    let transaction = engine.begin(claims.lock_timeout()).await?;
     let session = Statements::prepare(&transaction).await?;
     let mut books = session
         .lock_and_read(&transaction, &group.accounts, &group.keys)

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use neobank_db::{DatabaseError, ErrorClass, Transaction, TransactionOptions};
+use neobank_db::{DatabaseError, ErrorClass, Transaction};
 
 use super::decision::{Decision, IdentifiedRequest, LedgerState, decide};
 use super::engine::Engine;
@@ -55,12 +55,7 @@ pub(super) async fn run(
     claims.predecessor().await;
     // What is remembered is no longer so afterwards.
     drop(visit.recall());
-    let options = TransactionOptions {
-        keep_plans: true,
-        lock_timeout: claims.lock_timeout(),
-        ..TransactionOptions::default()
-    };
-    let transaction = engine.database.begin_with(options).await?;
+    let transaction = engine.begin(claims.lock_timeout()).await?;
     let session = Statements::prepare(&transaction).await?;
     let books = session
         .lock_and_read(&transaction, &group.accounts, &group.keys)

@@ -12,7 +12,9 @@ use sea_query::{
 };
 
 use super::participants::WAITERS_MAX;
-use crate::sql::{coalesce, current_database, materialized, null, number, seconds_since, text};
+use crate::sql::{
+    coalesce, current_database, is_namespace_of, materialized, null, number, seconds_since, text,
+};
 
 /// The columns of `lock` that are as in `pg_locks`.
 const LOCK_COLUMNS: [PgLocks; 11] = [
@@ -541,9 +543,7 @@ fn join_parts(query: &mut SelectStatement) {
             JoinType::LeftJoin,
             PgNamespace::TABLE,
             "namespace",
-            PgNamespace::Oid
-                .of("namespace")
-                .eq(PgClass::Relnamespace.of("class")),
+            is_namespace_of("namespace", "class"),
         );
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
-use crate::sql::{materialized, own_database, text};
+use crate::sql::{is_namespace_of, materialized, own_database, text};
 
 /// Different pairs of locks that a history remembers; further ones are not taken in, so that its memory has a limit.
 pub const PAIRS_MAX: usize = 10_000;
@@ -134,9 +134,7 @@ fn things() -> SelectStatement {
             JoinType::LeftJoin,
             PgNamespace::TABLE,
             "namespace",
-            PgNamespace::Oid
-                .of("namespace")
-                .eq(PgClass::Relnamespace.of("class")),
+            is_namespace_of("namespace", "class"),
         )
         .and_where(is_advisory().or(PgClass::Oid.of("class").is_not_null()))
         .take()

@@ -13,8 +13,8 @@ use sea_query::{
 use crate::arrays::texts;
 use crate::server_version::ServerVersion;
 use crate::sql::{
-    always, any_row, clock, coalesce, current_database, is_distinct, materialized, null, number,
-    own_database, own_process, seconds, text,
+    always, any_row, clock, coalesce, current_database, is_distinct, is_namespace_of, materialized,
+    null, number, own_database, own_process, seconds, text,
 };
 
 /// A row for each index of an ordinary table or a materialized view.
@@ -366,9 +366,7 @@ fn join_catalogs(query: &mut SelectStatement) {
             JoinType::InnerJoin,
             PgNamespace::TABLE,
             "space",
-            PgNamespace::Oid
-                .of("space")
-                .eq(owner(PgClass::Relnamespace)),
+            is_namespace_of("space", "owner"),
         )
         .join_as(
             JoinType::LeftJoin,

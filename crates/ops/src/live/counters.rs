@@ -1,4 +1,4 @@
-//! What all databases have done since their statistics began, and how much of it in a second.
+//! The work of all databases since their statistics began, and its rate per second.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ pub fn statement() -> Statement {
 }
 
 impl Monitor {
-    /// What all databases have done so far.
+    /// Reads the work of all databases since their statistics began.
     ///
     /// # Errors
     ///

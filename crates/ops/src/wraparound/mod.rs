@@ -14,7 +14,7 @@ use crate::arrays::texts;
 use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
-use crate::sql::{always, text};
+use crate::sql::{always, is_namespace_of, text};
 
 /// From this age on the server assigns no numbers any more: half of all of them, less three million (`xidStopLimit` and
 /// `multiStopLimit` in PostgreSQL's source).
@@ -194,9 +194,7 @@ pub fn tables(schemas: Option<&[String]>) -> Statement {
                 JoinType::InnerJoin,
                 PgNamespace::TABLE,
                 "space",
-                PgNamespace::Oid
-                    .of("space")
-                    .eq(class(PgClass::Relnamespace)),
+                is_namespace_of("space", "class"),
             )
             .join_as(
                 JoinType::LeftJoin,

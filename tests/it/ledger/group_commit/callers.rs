@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use neobank_db::{DatabaseError, Executor, statement};
+use neobank_db::{Executor, statement};
 use neobank_domain::{AccountId, LedgerError, TransferRequest};
 
+use super::super::assert_exceeded;
 use super::super::concurrency::random::Random;
 use super::{Gate, first_group, one_lane, patient, until, with_idempotency_key};
 use crate::harness::{TestBank, czk, single};
@@ -174,18 +175,6 @@ async fn more_than_may_wait_are_told_at_once(bank: TestBank) {
     }
     assert_eq!(bank.balance(to).await, czk("10"));
     bank.assert_sound().await;
-}
-
-fn assert_exceeded(outcome: &Result<neobank_domain::Receipt, LedgerError>) {
-    assert!(
-        matches!(
-            outcome,
-            Err(LedgerError::Database(
-                DatabaseError::DeadlineExceeded { .. }
-            ))
-        ),
-        "{outcome:?}"
-    );
 }
 
 async fn a_deadline_is_kept_while_the_group_waits(bank: TestBank) {

@@ -6,7 +6,7 @@ use neobank_ops::checks::CacheFindings;
 use super::subject::{Bar, Chart, Shown};
 use crate::output::{Block, Style, Table, cell, optional};
 
-/// What all databases have in common, such as the catalog of databases itself.
+/// The name of the row for the catalogs that all databases share, such as `pg_database`.
 const SHARED: &str = "(shared)";
 /// Bars at most.
 const BARS_MAX: usize = 10;

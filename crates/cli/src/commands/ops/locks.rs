@@ -90,8 +90,8 @@ fn cycles(report: &BlockingReport) -> Vec<Block> {
         .collect()
 }
 
-/// Those behind one root together, the nearer to it the further up; those behind cycles alone come
-/// last.
+/// A table of the waiting sessions. Sessions behind the same root blocker stand together, the nearest
+/// first; sessions that only a cycle blocks come last.
 fn waits(report: &BlockingReport) -> Table {
     let mut table = Table::new(
         &[

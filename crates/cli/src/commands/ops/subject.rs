@@ -32,7 +32,7 @@ pub(crate) struct Chart {
     pub(crate) title: String,
     /// Behind each figure, such as `s` or `%`.
     pub(crate) unit: &'static str,
-    /// Where the scale ends; at the longest bar when there is none.
+    /// The end of the scale; none ends it at the longest bar.
     pub(crate) end: Option<f64>,
     pub(crate) bars: Vec<Bar>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Bar {
     pub(crate) style: Style,
 }
 
-/// What is shown of a section; nothing of one that is n/a.
+/// The blocks and charts of a section; none for a section that is n/a.
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     pub(crate) blocks: Vec<Block>,
@@ -53,7 +53,7 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// What is shown of a result, where there is one.
+    /// Renders a section's result with `show`; returns nothing for a section without one.
     pub(crate) fn of<T>(section: &Section<T>, show: impl FnOnce(&T) -> Self) -> Self {
         section.value().map(show).unwrap_or_default()
     }
@@ -131,7 +131,7 @@ impl SubjectView {
     }
 }
 
-/// What is shown of each section, in the order of the verdict's sections.
+/// Renders each section, in the order of the verdict's sections.
 fn shown(findings: &Findings, verdict: &Verdict, thresholds: &Thresholds) -> Vec<Shown> {
     match findings {
         Findings::Connections(found) => connections::shown(found, verdict),
@@ -165,7 +165,9 @@ fn words(gap: &Gap) -> String {
     };
     match reason.cause {
         Cause::LockTimeout => {
-            format!("{reason}: somebody has locked what is asked for; see neobank ops locks")
+            format!(
+                "{reason}: another session holds a lock that the query needs; see neobank ops locks"
+            )
         }
         Cause::StatementTimeout => {
             format!("{reason}: it took longer than --question-timeout")

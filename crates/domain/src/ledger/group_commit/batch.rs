@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use neobank_db::{Database, DatabaseError, ErrorClass, TransactionOptions};
+use neobank_db::{DatabaseError, ErrorClass};
 
+use super::super::engine::Engine;
 use super::super::error::LedgerError;
 use super::super::execution::{self, Claims, Failure, Group, is_key_race};
 use super::super::receipt::Outcome;
@@ -140,7 +141,7 @@ async fn carry_out_unless_refused(
 
 /// Requests that need what somebody else holds wait for it by themselves. Returns the others.
 async fn set_apart(queue: &Arc<Queue>, part: Vec<Place>, error: &DatabaseError) -> Vec<Place> {
-    let Ok(locked) = locked_accounts(&queue.engine.database, &part).await else {
+    let Ok(locked) = locked_accounts(&queue.engine, &part).await else {
         refuse(part, error);
         return Vec::new();
     };
@@ -338,7 +339,7 @@ async fn split(
 
 /// The accounts of these requests that somebody else has locked now.
 async fn locked_accounts(
-    database: &Database,
+    engine: &Engine,
     part: &[Place],
 ) -> Result<HashSet<AccountId>, DatabaseError> {
     let accounts: HashSet<_> = part
@@ -346,11 +347,7 @@ async fn locked_accounts(
         .map(Place::request)
         .flat_map(Request::accounts)
         .collect();
-    let options = TransactionOptions {
-        keep_plans: true,
-        ..TransactionOptions::default()
-    };
-    let transaction = database.begin_with(options).await?;
+    let transaction = engine.begin(None).await?;
     let listed: Vec<_> = accounts.into_iter().collect();
     let locked = Statements::locked_by_others(&transaction, &listed).await?;
     transaction.rollback().await?;
