@@ -94,6 +94,7 @@ pub(crate) enum Command {
     Top(TopOptions),
     /// Give Prometheus the figures of every subject, until it is stopped
     ServeMetrics(serve_metrics::ServeMetricsArguments),
+    #[cfg(feature = "bench")]
     /// Measure what moving money costs on a server: --url, or one that is started for it
     ///
     /// It makes a database of its own there, and drops it in the end; it never takes a server from the environment. Every invariant
@@ -168,6 +169,7 @@ impl Command {
             Self::Ops(command) => command.name(),
             Self::Top(_) => "top",
             Self::ServeMetrics(_) => "serve-metrics",
+            #[cfg(feature = "bench")]
             Self::Bench(_) => "bench",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

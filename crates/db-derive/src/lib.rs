@@ -1,21 +1,17 @@
-//! The derive macro `FromQueryResult` of `neobank-db`.
-//!
-//! SeaORM's own derive of the same name generates paths that begin with `sea_orm::`, which only a
-//! crate that depends on SeaORM can resolve. This one generates paths of `neobank_db`.
+//! The derive macro of `neobank-db`.
 
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::{Data, DataStruct, DeriveInput, Error, Field, Fields, Ident, LitStr, parse_macro_input};
 
-/// Derives `FromQueryResult` for a struct with named fields: each field is read from the column of
+/// Derives `FromRow` for a struct with named fields: each field is read from the column of
 /// its name.
 ///
-/// A field may have an attribute: `#[sea_orm(skip)]` gives it its default,
-/// `#[sea_orm(nested)]` reads a struct from the same row, and `#[sea_orm(from_alias = "name")]`
-/// reads the column of that name.
-#[proc_macro_derive(FromQueryResult, attributes(sea_orm))]
-pub fn derive_from_query_result(input: TokenStream) -> TokenStream {
+/// A field may carry `#[row(skip)]` (its default is taken), `#[row(nested)]` (a struct that is read from the same row) or
+/// `#[row(column = "name")]` (the column of that name).
+#[proc_macro_derive(FromRow, attributes(row))]
+pub fn derive_from_row(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand(input).unwrap_or_else(|error| error.into_compile_error().into())
 }
@@ -32,49 +28,46 @@ fn expand(input: DeriveInput) -> Result<TokenStream, Error> {
     let name = &input.ident;
     let (generics, arguments, conditions) = input.generics.split_for_impl();
     let fields: Vec<(Ident, Source)> = fields.named.iter().map(field).collect::<Result<_, _>>()?;
-    let idents: Vec<&Ident> = fields.iter().map(|(ident, _)| ident).collect();
-    // Every column is read before the first null ends the reading, so that any other error comes
-    // before a null.
-    let reads = fields.iter().map(|(ident, source)| match source {
-        Source::Column(column) => quote! {
-            let #ident = match row.try_get_nullable(pre, #column) {
-                Err(error @ ::neobank_db::sea_orm::TryGetError::DbErr(_)) => return Err(error),
-                other => other,
-            };
-        },
-        Source::Nested => quote! {
-            let nested = ::neobank_db::sea_orm::FromQueryResult::from_query_result_nullable(row, pre);
-            let #ident = match nested {
-                Err(error @ ::neobank_db::sea_orm::TryGetError::DbErr(_)) => return Err(error),
-                other => other,
-            };
-        },
-        Source::Default => quote! {
-            let #ident = Ok::<_, ::neobank_db::sea_orm::TryGetError>(
-                ::std::default::Default::default(),
-            );
-        },
-    });
+    let exact = fields
+        .iter()
+        .map(|field| read(field, "from_column", "from_row"));
+    let lossy = fields
+        .iter()
+        .map(|field| read(field, "from_column_lossy", "from_row_lossy"));
     Ok(quote! {
         #[automatically_derived]
-        impl #generics ::neobank_db::sea_orm::FromQueryResult for #name #arguments #conditions {
-            fn from_query_result(
-                row: &::neobank_db::sea_orm::QueryResult,
-                pre: &str,
-            ) -> ::std::result::Result<Self, ::neobank_db::sea_orm::DbErr> {
-                Ok(<Self as ::neobank_db::sea_orm::FromQueryResult>::from_query_result_nullable(row, pre)?)
+        impl #generics ::neobank_db::FromRow for #name #arguments #conditions {
+            fn from_row(
+                row: &::neobank_db::driver::Row,
+            ) -> ::std::result::Result<Self, ::neobank_db::RowError> {
+                Ok(Self { #(#exact)* })
             }
 
-            fn from_query_result_nullable(
-                row: &::neobank_db::sea_orm::QueryResult,
-                pre: &str,
-            ) -> ::std::result::Result<Self, ::neobank_db::sea_orm::TryGetError> {
-                #(#reads)*
-                Ok(Self { #(#idents: #idents?,)* })
+            fn from_row_lossy(
+                row: &::neobank_db::driver::Row,
+            ) -> ::std::result::Result<Self, ::neobank_db::RowError> {
+                Ok(Self { #(#lossy)* })
             }
         }
     }
     .into())
+}
+
+/// Returns a field with the call that reads it.
+fn read(
+    (ident, source): &(Ident, Source),
+    from_column: &str,
+    from_row: &str,
+) -> proc_macro2::TokenStream {
+    let from_column = Ident::new(from_column, ident.span());
+    let from_row = Ident::new(from_row, ident.span());
+    match source {
+        Source::Column(column) => {
+            quote! { #ident: ::neobank_db::FromColumn::#from_column(row, #column)?, }
+        }
+        Source::Nested => quote! { #ident: ::neobank_db::FromRow::#from_row(row)?, },
+        Source::Default => quote! { #ident: ::std::default::Default::default(), },
+    }
 }
 
 /// The source of a field's value.
@@ -93,7 +86,7 @@ fn field(field: &Field) -> Result<(Ident, Source), Error> {
     };
     let mut source = Source::Column(ident.unraw().to_string());
     for attribute in &field.attrs {
-        if !attribute.path().is_ident("sea_orm") {
+        if !attribute.path().is_ident("row") {
             continue;
         }
         attribute.parse_nested_meta(|meta| {
@@ -101,10 +94,10 @@ fn field(field: &Field) -> Result<(Ident, Source), Error> {
                 source = Source::Default;
             } else if meta.path.is_ident("nested") {
                 source = Source::Nested;
-            } else if meta.path.is_ident("from_alias") {
+            } else if meta.path.is_ident("column") {
                 source = Source::Column(meta.value()?.parse::<LitStr>()?.value());
             } else {
-                return Err(meta.error("not skip, nested or from_alias"));
+                return Err(meta.error("not skip, nested or column"));
             }
             Ok(())
         })?;

@@ -4,7 +4,8 @@
 //!   hides its password.
 //! * [`Database`]: an asynchronous connection pool. Statements that run on it or on a
 //!   [`Transaction`] return typed rows: [`Executor::fetch_many`], [`Executor::fetch_one`],
-//!   [`Executor::execute`]. SeaORM's entities run on both as well.
+//!   [`Executor::execute`]. With the feature `sea-orm`,
+//!   SeaORM's entities run on both as well.
 //! * [`Database::transaction`]: commits on `Ok`; rolls back on `Err`, on a panic and when the
 //!   caller drops the future. Savepoints nest with [`Transaction::nested`].
 //! * [`locks`]: named locks between processes, held by a transaction, by a session or as a lease,
@@ -53,11 +54,11 @@ mod executor;
 mod jitter;
 pub mod locks;
 mod parameter;
-mod pinned;
 pub mod pool;
 pub mod pooler;
 mod retry;
 mod row;
+#[cfg(feature = "sea-orm")]
 mod seaorm;
 mod tls;
 mod transaction;
@@ -74,24 +75,21 @@ pub use database::{Database, PoolStatus};
 pub use error::{DatabaseError, ErrorClass, ServerError};
 pub use executor::{Executor, read_lossy, statement};
 pub use locks::{LockError, LockName, SessionLock};
-pub use neobank_db_derive::FromQueryResult;
-pub use neobank_entity::{Constraint, constraints, sqlstates};
+pub use neobank_db_derive::FromRow;
+pub use neobank_entity::{
+    Constraint, FromColumn, FromRow, RowError, Statement, constraints, sqlstates,
+};
 pub use retry::{
     HoldsDatabaseError, RetryCount, RetryError, RetryPolicy, TransactionCommand,
     delete_commit_records,
 };
-pub use sea_orm::{self, Statement, Value};
+#[cfg(feature = "sea-orm")]
+pub use sea_orm;
+pub use sea_query::{self, Value};
 pub use transaction::{
     IsolationLevel, Prepared, Savepoint, Transaction, TransactionError, TransactionOptions,
     pipeline,
 };
-
-/// The trait without its derive. The derive of the same name is
-/// [`neobank_db_derive::FromQueryResult`], which works in every crate.
-mod result {
-    pub use sea_orm::FromQueryResult;
-}
-pub use result::*;
 
 /// The driver's types that the prepared statements of [`Transaction`] take and return.
 pub mod driver {

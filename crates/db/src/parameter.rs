@@ -3,8 +3,7 @@
 use std::error::Error;
 
 use bytes::BytesMut;
-use sea_orm::Value;
-use sea_orm::sea_query::{ArrayType, OptionEnum};
+use sea_query::{ArrayType, OptionEnum, Value};
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use crate::error::DatabaseError;

@@ -1,66 +1,30 @@
-//! The conversion of the driver's rows to SeaORM's, from which entities are read.
+//! Single values of the driver's rows.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use neobank_entity::Exact;
-use sea_orm::sea_query::ValueType;
-use sea_orm::{ProxyRow, QueryResult, Value};
+use chrono::{DateTime, NaiveDate, Utc};
+use neobank_entity::{Exact, TimeOfDay};
+use sea_query::{Value, ValueType};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
 use crate::error::DatabaseError;
 
-/// Converts a row to SeaORM's query result.
+/// Refuses rows of which two columns have the same name, since one would hide the other.
 ///
 /// # Errors
 ///
-/// [`DatabaseError::Row`] for a column whose type is not supported or whose value does not fit (a
-/// numeric that is not a number), and for two columns of one name, since one would hide the other.
-pub(crate) fn query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
-    Ok(proxy_row(row)?.into())
-}
-
-/// Converts a row to SeaORM's proxy row.
-///
-/// # Errors
-///
-/// As [`query_result`].
-pub(crate) fn proxy_row(row: &Row) -> Result<ProxyRow, DatabaseError> {
-    proxy_row_of(row, value)
-}
-
-/// As [`query_result`], with bytes of texts that are not UTF-8 replaced by U+FFFD. The server
-/// returns texts of other databases in the encodings of those databases.
-pub(crate) fn lossy_query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
-    let row = proxy_row_of(row, |row, index| {
-        let column = row.columns().get(index);
-        match column.map(|column| column.type_()) {
-            Some(&(Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN)) => {
-                Ok(Value::String(get::<Lossy>(row, index)?.map(|text| text.0)))
-            }
-            Some(&(Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::NAME_ARRAY)) => {
-                let texts = get::<Vec<Lossy>>(row, index)?;
-                Ok(texts
-                    .map(|all| all.into_iter().map(|text| text.0).collect::<Vec<_>>())
-                    .into())
-            }
-            _ => value(row, index),
-        }
-    })?;
-    Ok(row.into())
-}
-
-fn proxy_row_of(
-    row: &Row,
-    value: impl Fn(&Row, usize) -> Result<Value, DatabaseError>,
-) -> Result<ProxyRow, DatabaseError> {
-    let mut values = BTreeMap::new();
-    for (index, column) in row.columns().iter().enumerate() {
-        if values
-            .insert(column.name().to_owned(), value(row, index)?)
-            .is_some()
+/// [`DatabaseError::Row`].
+pub(crate) fn refuse_twins(rows: &[Row]) -> Result<(), DatabaseError> {
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
+    let columns = row.columns();
+    for (place, column) in columns.iter().enumerate() {
+        if columns
+            .iter()
+            .skip(place + 1)
+            .any(|other| other.name() == column.name())
         {
             return Err(DatabaseError::row(format!(
                 "two columns are named {:?}",
@@ -68,7 +32,7 @@ fn proxy_row_of(
             )));
         }
     }
-    Ok(ProxyRow::new(values))
+    Ok(())
 }
 
 /// Returns the first column.
@@ -91,7 +55,7 @@ pub(crate) fn first_value<T: ValueType>(row: &Row) -> Result<T, DatabaseError> {
     })
 }
 
-fn value(row: &Row, index: usize) -> Result<Value, DatabaseError> {
+pub(crate) fn value(row: &Row, index: usize) -> Result<Value, DatabaseError> {
     let Some(column) = row.columns().get(index) else {
         return Err(DatabaseError::row(format!("there is no column {index}")));
     };
@@ -150,35 +114,4 @@ fn get<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<Option<T>, Data
             None => DatabaseError::row(format!("column {name:?}: {error}")),
         }
     })
-}
-
-/// A text in which bytes that are not UTF-8 are replaced by U+FFFD.
-struct Lossy(String);
-
-impl<'a> FromSql<'a> for Lossy {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        Ok(Self(String::from_utf8_lossy(raw).into_owned()))
-    }
-
-    fn accepts(column: &Type) -> bool {
-        <String as FromSql>::accepts(column)
-    }
-}
-
-/// A time before midnight. The driver would read 24:00 as 00:00.
-struct TimeOfDay(NaiveTime);
-
-impl<'a> FromSql<'a> for TimeOfDay {
-    fn from_sql(column: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        const DAY: i64 = 86_400_000_000;
-        let microseconds = <[u8; 8]>::try_from(raw).map(i64::from_be_bytes)?;
-        if microseconds == DAY {
-            return Err("24:00 is not a time of a day".into());
-        }
-        Ok(Self(NaiveTime::from_sql(column, raw)?))
-    }
-
-    fn accepts(column: &Type) -> bool {
-        *column == Type::TIME
-    }
 }

@@ -1,14 +1,20 @@
 //! SeaORM's connection trait on the pool and on transactions: `Entity::find().one(&database)`.
 
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, RuntimeErr,
-    Statement,
-};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, DbErr, ExecResult,
+    ProxyDatabaseConnection, ProxyDatabaseTrait, ProxyExecResult, ProxyRow, QueryResult,
+    RuntimeErr, Statement,
+};
+use tokio_postgres::Row;
+
+use crate::connection::DirectConnection;
 use crate::database::Database;
 use crate::error::DatabaseError;
-use crate::executor::{Executor, statement};
-use crate::row::query_result;
+use crate::executor::Executor;
+use crate::row::{refuse_twins, value};
 use crate::transaction::Transaction;
 
 /// Converts to SeaORM's error, which holds a text: the message with its SQLSTATE.
@@ -36,11 +42,15 @@ macro_rules! connection_trait {
             }
 
             async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-                Ok(ProxyExecResult::new(0, Executor::execute(self, statement).await?).into())
+                Ok(
+                    ProxyExecResult::new(0, Executor::execute(self, statement.into()).await?)
+                        .into(),
+                )
             }
 
             async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-                self.execute_raw(statement(sql, [])).await
+                self.execute_raw(Statement::from_string(DbBackend::Postgres, sql))
+                    .await
             }
 
             async fn query_one_raw(
@@ -48,7 +58,7 @@ macro_rules! connection_trait {
                 statement: Statement,
             ) -> Result<Option<QueryResult>, DbErr> {
                 Ok(self
-                    .query(statement)
+                    .query(statement.into())
                     .await?
                     .first()
                     .map(query_result)
@@ -57,7 +67,7 @@ macro_rules! connection_trait {
 
             async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
                 Ok(self
-                    .query(statement)
+                    .query(statement.into())
                     .await?
                     .iter()
                     .map(query_result)
@@ -69,3 +79,95 @@ macro_rules! connection_trait {
 
 connection_trait!(Database);
 connection_trait!(Transaction);
+
+/// # Errors
+///
+/// As [`proxy_row`].
+fn query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
+    Ok(proxy_row(row)?.into())
+}
+
+/// # Errors
+///
+/// [`DatabaseError::Row`] for a column whose type is not supported or whose value does not fit (a numeric that is not a
+/// number), and when two columns have the same name, since one would hide the other.
+fn proxy_row(row: &Row) -> Result<ProxyRow, DatabaseError> {
+    refuse_twins(std::slice::from_ref(row))?;
+    let columns = row.columns().iter().enumerate();
+    let values: BTreeMap<String, _> = columns
+        .map(|(index, column)| Ok((column.name().to_owned(), value(row, index)?)))
+        .collect::<Result<_, DatabaseError>>()?;
+    Ok(ProxyRow::new(values))
+}
+
+impl DirectConnection {
+    /// The connection as SeaORM's, for what takes nothing else, such as its migrations' `SchemaManager`. Statements without
+    /// parameters are sent as [`DirectConnection::batch`] sends them.
+    ///
+    /// SeaORM's own transactions hide whether their `BEGIN` and `COMMIT` succeeded; here a failure of these closes the
+    /// connection, so that the next statement fails. Send them by [`DirectConnection::batch`] to have the error.
+    #[must_use]
+    pub fn into_sea_orm(self: Arc<Self>) -> DatabaseConnection {
+        let shared: Arc<Box<dyn ProxyDatabaseTrait>> = Arc::new(Box::new(Shared(self)));
+        let connection = ProxyDatabaseConnection::new(DbBackend::Postgres, shared);
+        DatabaseConnectionType::ProxyDatabaseConnection(Arc::new(connection)).into()
+    }
+}
+
+/// A direct connection behind SeaORM's.
+#[derive(Debug)]
+struct Shared(Arc<DirectConnection>);
+
+impl Shared {
+    /// Runs a command whose failure SeaORM has no way to hear of.
+    async fn command(&self, sql: &str) {
+        if let Err(error) = self.0.batch(sql).await {
+            tracing::error!("{sql} failed, so the connection is closed: {error}");
+            self.0.connection.close();
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ProxyDatabaseTrait for Shared {
+    async fn query(&self, statement: Statement) -> Result<Vec<ProxyRow>, DbErr> {
+        let rows = Executor::query(&*self.0, statement.into()).await?;
+        let rows: Result<Vec<ProxyRow>, DatabaseError> = rows.iter().map(proxy_row).collect();
+        Ok(rows?)
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<ProxyExecResult, DbErr> {
+        let has_parameters = statement
+            .values
+            .as_ref()
+            .is_some_and(|values| !values.0.is_empty());
+        let rows = if has_parameters {
+            Executor::execute(&*self.0, statement.into()).await?
+        } else {
+            self.0.batch(&statement.sql).await?;
+            0
+        };
+        Ok(ProxyExecResult::new(0, rows))
+    }
+
+    async fn begin(&self) {
+        self.command("BEGIN").await;
+    }
+
+    async fn commit(&self) {
+        self.command("COMMIT").await;
+    }
+
+    async fn rollback(&self) {
+        self.command("ROLLBACK").await;
+    }
+
+    /// A transaction was dropped, and here the server cannot be asked to end it.
+    fn start_rollback(&self) {
+        self.0.connection.close();
+    }
+
+    async fn ping(&self) -> Result<(), DbErr> {
+        Ok(self.0.batch("").await?)
+    }
+}

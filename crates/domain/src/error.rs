@@ -5,6 +5,7 @@ use thiserror::Error as ThisError;
 
 use crate::accounts::AccountError;
 use crate::customers::CustomerError;
+#[cfg(feature = "import")]
 use crate::import::ImportError;
 use crate::ledger::{LedgerError, NotAReferenceNumber, Rejection};
 use crate::money::MoneyError;
@@ -49,6 +50,7 @@ pub enum Error {
     #[error(transparent)]
     Preference(#[from] PreferenceError),
     /// The error of files that were not imported.
+    #[cfg(feature = "import")]
     #[error(transparent)]
     Import(#[from] ImportError),
     /// The error of a text that is not a transfer's reference number.
@@ -106,7 +108,9 @@ impl HoldsDatabaseError for Error {
             | Self::Customer(CustomerError::Database(error))
             | Self::Statement(StatementError::Database(error))
             | Self::Preference(PreferenceError::Database(error))
-            | Self::Import(
+            | Self::Database(error) => Some(error),
+            #[cfg(feature = "import")]
+            Self::Import(
                 ImportError::Database(error)
                 | ImportError::Ledger(LedgerError::Database(error))
                 | ImportError::Customer {
@@ -117,8 +121,7 @@ impl HoldsDatabaseError for Error {
                     error: AccountError::Database(error),
                     ..
                 },
-            )
-            | Self::Database(error) => Some(error),
+            ) => Some(error),
             _ => None,
         }
     }
@@ -139,6 +142,7 @@ impl Error {
             Self::Statement(StatementError::UnknownAccount { .. })
             | Self::Preference(PreferenceError::UnknownCustomers { .. }) => ErrorKind::NotFound,
             Self::Statement(_) | Self::Preference(_) => ErrorKind::Invalid,
+            #[cfg(feature = "import")]
             Self::Import(error) => import_kind(error),
             Self::Database(error) => database_kind(error),
         }
@@ -192,6 +196,7 @@ const fn customer_kind(error: &CustomerError) -> ErrorKind {
     }
 }
 
+#[cfg(feature = "import")]
 fn import_kind(error: &ImportError) -> ErrorKind {
     match error {
         ImportError::Rejected { .. } | ImportError::BalanceDiffers { .. } => ErrorKind::Rejected,
@@ -257,6 +262,7 @@ mod tests {
         for error in [
             Error::from(lost()),
             Error::from(AccountError::from(lost())),
+            #[cfg(feature = "import")]
             Error::from(ImportError::from(lost())),
             Error::from(LedgerError::from(lost())),
         ] {

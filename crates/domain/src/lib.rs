@@ -24,6 +24,7 @@ pub mod audit;
 pub mod customers;
 mod error;
 mod ids;
+#[cfg(feature = "import")]
 pub mod import;
 pub mod ledger;
 mod money;

@@ -1,6 +1,8 @@
 //! Calls of the schema's functions with named arguments.
 
-use sea_orm::{DbBackend, Statement, Value};
+use sea_query::Value;
+
+use crate::Statement;
 
 /// A call in the making: the function, and the arguments that have a value.
 pub(crate) struct Call {
@@ -41,7 +43,7 @@ impl Call {
             .map(|(name, place)| format!("{name} => ${place}"))
             .collect();
         let sql = format!("SELECT * FROM {}({})", self.function, arguments.join(", "));
-        Statement::from_sql_and_values(DbBackend::Postgres, sql, self.values)
+        Statement::new(sql, self.values)
     }
 }
 

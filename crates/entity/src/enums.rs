@@ -5,34 +5,35 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::UnknownValue;
 use crate::text_column::text_column;
 
 /// The state of an account.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
 )]
-#[sea_orm(rs_type = "String", db_type = "Text")]
 #[non_exhaustive]
 pub enum AccountStatus {
     /// Money moves in and out.
     #[serde(rename = "active")]
-    #[sea_orm(string_value = "active")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "active"))]
     Active,
     /// No money moves until the account is unfrozen.
     #[serde(rename = "frozen")]
-    #[sea_orm(string_value = "frozen")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "frozen"))]
     Frozen,
     /// No money moves, because the owner is suspended or closed as a customer.
     #[serde(rename = "blocked")]
-    #[sea_orm(string_value = "blocked")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "blocked"))]
     Blocked,
     /// No money moves any more; the balance is zero.
     #[serde(rename = "closed")]
-    #[sea_orm(string_value = "closed")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "closed"))]
     Closed,
 }
 
@@ -72,27 +73,29 @@ impl FromStr for AccountStatus {
 text_column!(AccountStatus);
 
 /// The kind of an account.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
 )]
-#[sea_orm(rs_type = "String", db_type = "Text")]
 #[non_exhaustive]
 pub enum AccountType {
     /// An account for everyday payments.
     #[serde(rename = "checking")]
-    #[sea_orm(string_value = "checking")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "checking"))]
     Checking,
     /// An account for savings.
     #[serde(rename = "savings")]
-    #[sea_orm(string_value = "savings")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "savings"))]
     Savings,
     /// An account of a business.
     #[serde(rename = "business")]
-    #[sea_orm(string_value = "business")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "business"))]
     Business,
     /// An account of the bank itself, without an owner and without a limit.
     #[serde(rename = "system")]
-    #[sea_orm(string_value = "system")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "system"))]
     System,
 }
 
@@ -132,27 +135,29 @@ impl FromStr for AccountType {
 text_column!(AccountType);
 
 /// The state of a customer.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
 )]
-#[sea_orm(rs_type = "String", db_type = "Text")]
 #[non_exhaustive]
 pub enum CustomerStatus {
     /// The bank serves the customer.
     #[serde(rename = "active")]
-    #[sea_orm(string_value = "active")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "active"))]
     Active,
     /// The bank serves the customer, who has not used an account for long.
     #[serde(rename = "inactive")]
-    #[sea_orm(string_value = "inactive")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "inactive"))]
     Inactive,
     /// The bank does not serve the customer for now; the accounts are blocked.
     #[serde(rename = "suspended")]
-    #[sea_orm(string_value = "suspended")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "suspended"))]
     Suspended,
     /// The customer has left the bank; the accounts are blocked.
     #[serde(rename = "closed")]
-    #[sea_orm(string_value = "closed")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "closed"))]
     Closed,
 }
 
@@ -192,19 +197,21 @@ impl FromStr for CustomerStatus {
 text_column!(CustomerStatus);
 
 /// The kind of a customer.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
 )]
-#[sea_orm(rs_type = "String", db_type = "Text")]
 #[non_exhaustive]
 pub enum CustomerType {
     /// A person.
     #[serde(rename = "individual")]
-    #[sea_orm(string_value = "individual")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "individual"))]
     Individual,
     /// A company or another organisation.
     #[serde(rename = "business")]
-    #[sea_orm(string_value = "business")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "business"))]
     Business,
 }
 
@@ -242,18 +249,20 @@ impl FromStr for CustomerType {
 text_column!(CustomerType);
 
 /// The side of an entry.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
 )]
-#[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum EntryType {
     /// The account's balance falls.
     #[serde(rename = "debit")]
-    #[sea_orm(string_value = "debit")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "debit"))]
     Debit,
     /// The account's balance rises.
     #[serde(rename = "credit")]
-    #[sea_orm(string_value = "credit")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "credit"))]
     Credit,
 }
 
@@ -291,27 +300,29 @@ impl FromStr for EntryType {
 text_column!(EntryType);
 
 /// The state of the check of a customer's identity.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
 )]
-#[sea_orm(rs_type = "String", db_type = "Text")]
 #[non_exhaustive]
 pub enum KycStatus {
     /// The check has not been made.
     #[serde(rename = "pending")]
-    #[sea_orm(string_value = "pending")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "pending"))]
     Pending,
     /// The identity is proven.
     #[serde(rename = "verified")]
-    #[sea_orm(string_value = "verified")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "verified"))]
     Verified,
     /// The check has failed.
     #[serde(rename = "rejected")]
-    #[sea_orm(string_value = "rejected")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "rejected"))]
     Rejected,
     /// The check was made too long ago and has to be repeated.
     #[serde(rename = "expired")]
-    #[sea_orm(string_value = "expired")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "expired"))]
     Expired,
 }
 
@@ -351,35 +362,37 @@ impl FromStr for KycStatus {
 text_column!(KycStatus);
 
 /// The kind of a transfer.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
 )]
-#[sea_orm(rs_type = "String", db_type = "Text")]
 #[non_exhaustive]
 pub enum TransferType {
     /// Money moves between customers' accounts.
     #[serde(rename = "transfer")]
-    #[sea_orm(string_value = "transfer")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "transfer"))]
     Transfer,
     /// Money enters the bank.
     #[serde(rename = "deposit")]
-    #[sea_orm(string_value = "deposit")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "deposit"))]
     Deposit,
     /// Money leaves the bank.
     #[serde(rename = "withdrawal")]
-    #[sea_orm(string_value = "withdrawal")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "withdrawal"))]
     Withdrawal,
     /// The bank pays or charges interest.
     #[serde(rename = "interest")]
-    #[sea_orm(string_value = "interest")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "interest"))]
     Interest,
     /// The bank charges or returns a fee.
     #[serde(rename = "fee")]
-    #[sea_orm(string_value = "fee")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "fee"))]
     Fee,
     /// The bank corrects a balance.
     #[serde(rename = "adjustment")]
-    #[sea_orm(string_value = "adjustment")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "adjustment"))]
     Adjustment,
 }
 

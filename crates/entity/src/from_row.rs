@@ -3,16 +3,16 @@
 use std::error::Error;
 use std::fmt;
 
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rust_decimal::Decimal;
-use sea_orm::entity::prelude::{ChronoDate, ChronoDateTime, ChronoDateTimeUtc, Json, Uuid};
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
+use tokio_postgres::types::{FromSql, Type};
+use uuid::Uuid;
 
 use crate::exact::Exact;
 
-/// A value that can be read from a row of the driver by the names of its columns.
-///
-/// Every generated model implements it. No map of names to values is built in between.
+/// A value that is read from a row by the names of its columns. Every generated model is one, and `neobank-db` has a derive
+/// of the same name for structs with named fields.
 pub trait FromRow: Sized {
     /// Reads the value from a row, which may have further columns.
     ///
@@ -21,6 +21,16 @@ pub trait FromRow: Sized {
     /// [`RowError`] names the column that is missing, has another type, or holds a value that does
     /// not fit.
     fn from_row(row: &Row) -> Result<Self, RowError>;
+
+    /// Reads the value as [`FromRow::from_row`] does, with bytes that are not UTF-8 in its texts replaced by U+FFFD, when it
+    /// is of a type that derives the trait.
+    ///
+    /// # Errors
+    ///
+    /// As [`FromRow::from_row`].
+    fn from_row_lossy(row: &Row) -> Result<Self, RowError> {
+        Self::from_row(row)
+    }
 }
 
 /// A value that can be read from one column of a row.
@@ -31,6 +41,15 @@ pub trait FromColumn: Sized {
     ///
     /// The errors of [`FromRow::from_row`].
     fn from_column(row: &Row, name: &str) -> Result<Self, RowError>;
+
+    /// Reads the column with bytes that are not UTF-8 in its text, or in its texts, replaced by U+FFFD.
+    ///
+    /// # Errors
+    ///
+    /// As [`FromRow::from_row`].
+    fn from_column_lossy(row: &Row, name: &str) -> Result<Self, RowError> {
+        Self::from_column(row, name)
+    }
 }
 
 /// The error of a row that cannot be read: the column and the reason.
@@ -82,31 +101,112 @@ macro_rules! from_column {
 
 pub(crate) use from_column;
 
+/// As [`from_column!`], for types of the driver's that are wrapped while they are read.
+macro_rules! wrapped_column {
+    ($($type:ty as $wrapper:ty: $unwrap:expr),+ $(,)?) => {
+        $(impl FromColumn for $type {
+            fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
+                read::<$wrapper>(row, name).map($unwrap)
+            }
+        }
+
+        impl FromColumn for Option<$type> {
+            fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
+                read::<Option<$wrapper>>(row, name).map(|found| found.map($unwrap))
+            }
+        })+
+    };
+}
+
 from_column!(
     bool,
     i16,
     i32,
     i64,
+    u32,
     f32,
     f64,
-    String,
     Vec<u8>,
     Uuid,
+    NaiveDate,
+    NaiveDateTime,
+    DateTime<Utc>,
+    serde_json::Value,
+    Vec<bool>,
+    Vec<i16>,
+    Vec<i32>,
+    Vec<i64>,
+    Vec<f32>,
+    Vec<f64>,
+    Vec<Vec<u8>>,
     Vec<Uuid>,
-    ChronoDate,
-    ChronoDateTime,
-    ChronoDateTimeUtc,
-    Json,
+    Vec<NaiveDate>,
+    Vec<DateTime<Utc>>,
 );
 
-impl FromColumn for Decimal {
-    fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
-        read::<Exact>(row, name).map(|exact| exact.0)
+wrapped_column!(
+    Decimal as Exact: |exact| exact.0,
+    Vec<Decimal> as Vec<Exact>: |all| all.into_iter().map(|exact| exact.0).collect(),
+    NaiveTime as TimeOfDay: |time| time.0,
+);
+
+/// Reads texts from a column, with and without nulls, as they are or with the bytes replaced that are not UTF-8.
+macro_rules! text_from_column {
+    ($($type:ty as $lossy:ty: $unwrap:expr),+ $(,)?) => {
+        $(impl FromColumn for $type {
+            fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
+                read(row, name)
+            }
+
+            fn from_column_lossy(row: &Row, name: &str) -> Result<Self, RowError> {
+                read::<$lossy>(row, name).map($unwrap)
+            }
+        })+
+    };
+}
+
+text_from_column!(
+    String as Lossy: |text| text.0,
+    Option<String> as Option<Lossy>: |text| text.map(|text| text.0),
+    Vec<String> as Vec<Lossy>: texts,
+    Option<Vec<String>> as Option<Vec<Lossy>>: |all| all.map(texts),
+);
+
+fn texts(all: Vec<Lossy>) -> Vec<String> {
+    all.into_iter().map(|text| text.0).collect()
+}
+
+/// A text whose bytes that are not UTF-8 are replaced.
+struct Lossy(String);
+
+impl<'a> FromSql<'a> for Lossy {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(String::from_utf8_lossy(raw).into_owned()))
+    }
+
+    fn accepts(column: &Type) -> bool {
+        <String as FromSql>::accepts(column)
     }
 }
 
-impl FromColumn for Option<Decimal> {
-    fn from_column(row: &Row, name: &str) -> Result<Self, RowError> {
-        read::<Option<Exact>>(row, name).map(|found| found.map(|exact| exact.0))
+/// A time before midnight: 24:00 would be read as 00:00.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeOfDay(
+    /// The value.
+    pub NaiveTime,
+);
+
+impl<'a> FromSql<'a> for TimeOfDay {
+    fn from_sql(column: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        const DAY: i64 = 86_400_000_000;
+        let microseconds = <[u8; 8]>::try_from(raw).map(i64::from_be_bytes)?;
+        if microseconds == DAY {
+            return Err("24:00 is not a time of a day".into());
+        }
+        Ok(Self(NaiveTime::from_sql(column, raw)?))
+    }
+
+    fn accepts(column: &Type) -> bool {
+        *column == Type::TIME
     }
 }

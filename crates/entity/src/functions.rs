@@ -4,10 +4,14 @@
 
 /// Those of the schema `banking`.
 pub mod banking {
-    use sea_orm::Statement;
     #[allow(unused_imports, reason = "not every schema's functions take each type")]
-    use sea_orm::entity::prelude::{ChronoDate, ChronoDateTimeUtc, Decimal, Json, Uuid};
+    use chrono::{DateTime, NaiveDate, Utc};
+    #[allow(unused_imports, reason = "not every schema's functions take each type")]
+    use rust_decimal::Decimal;
+    #[allow(unused_imports, reason = "not every schema's functions take each type")]
+    use uuid::Uuid;
 
+    use crate::Statement;
     use crate::call::Call;
 
     /// `banking.audit()`.
@@ -131,7 +135,7 @@ pub mod banking {
     #[derive(Clone, Debug, PartialEq)]
     pub struct StartOfDay {
         /// `p_date`.
-        pub date: ChronoDate,
+        pub date: NaiveDate,
         /// `p_time_zone`.
         pub time_zone: String,
     }
@@ -223,10 +227,14 @@ pub mod banking {
 
 /// Those of the schema `pooling`.
 pub mod pooling {
-    use sea_orm::Statement;
     #[allow(unused_imports, reason = "not every schema's functions take each type")]
-    use sea_orm::entity::prelude::{ChronoDate, ChronoDateTimeUtc, Decimal, Json, Uuid};
+    use chrono::{DateTime, NaiveDate, Utc};
+    #[allow(unused_imports, reason = "not every schema's functions take each type")]
+    use rust_decimal::Decimal;
+    #[allow(unused_imports, reason = "not every schema's functions take each type")]
+    use uuid::Uuid;
 
+    use crate::Statement;
     use crate::call::Call;
 
     /// `pooling.calculate_pool_size(p_max_connections integer, p_mean_hold_ms double precision, p_transactions_per_second double precision, p_headroom double precision DEFAULT 0.25, p_physical_cores integer DEFAULT NULL::integer, p_spindles integer DEFAULT 0, p_instances integer DEFAULT 1, p_superuser_reserved_connections integer DEFAULT NULL::integer, p_reserved_connections integer DEFAULT NULL::integer, p_other_connections integer DEFAULT 0, p_total_bytes bigint DEFAULT NULL::bigint, p_shared_buffers_bytes bigint DEFAULT NULL::bigint, p_work_mem_bytes bigint DEFAULT NULL::bigint, p_work_mem_multiple integer DEFAULT 3, p_threads integer DEFAULT 1, p_connections_per_thread integer DEFAULT 1)`.
@@ -363,7 +371,7 @@ pub mod pooling {
     #[derive(Clone, Debug, PartialEq)]
     pub struct GeneratePgbouncerConfig {
         /// `p_config`; without one, its default.
-        pub config: Option<Json>,
+        pub config: Option<serde_json::Value>,
     }
 
     impl GeneratePgbouncerConfig {
@@ -382,10 +390,14 @@ pub mod pooling {
 
 /// Those of the schema `concurrency`.
 pub mod concurrency {
-    use sea_orm::Statement;
     #[allow(unused_imports, reason = "not every schema's functions take each type")]
-    use sea_orm::entity::prelude::{ChronoDate, ChronoDateTimeUtc, Decimal, Json, Uuid};
+    use chrono::{DateTime, NaiveDate, Utc};
+    #[allow(unused_imports, reason = "not every schema's functions take each type")]
+    use rust_decimal::Decimal;
+    #[allow(unused_imports, reason = "not every schema's functions take each type")]
+    use uuid::Uuid;
 
+    use crate::Statement;
     use crate::call::Call;
 
     /// `concurrency.acquire_customer_lock(p_customer_id uuid, p_timeout_ms integer DEFAULT 5000)`.

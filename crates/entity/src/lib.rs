@@ -1,25 +1,23 @@
-//! The schema of NeoBank as Rust: SeaORM entities, enums, constraints, SQLSTATEs and function
-//! calls.
+//! The bank's schema as Rust: models and identifiers of every table and view, a module for each schema.
 //!
-//! `cargo xtask generate` writes the modules from the migrated database, and a check in CI compares
-//! the two. Code that names a column which was renamed or dropped does not compile.
+//! Generated from the migrated database by `cargo xtask generate`; a check keeps them fresh. A relation's module has its
+//! `Model`, which is read from a row, and its `Entity` and `Column`s, which are identifiers of sea-query's builders. SeaORM's
+//! own entities of the tables are in `orm`, with the feature `sea-orm`.
 //!
-//! The entities run on `neobank-db`'s `Database` and `Transaction`, and on any other connection of
-//! SeaORM. Use them for reading: money moves only through `neobank-domain`'s ledger, and the
-//! database rejects any other change of a balance, also one by an `ActiveModel`. Leave the columns
-//! that the database computes (`available_balance`, `reference_number`) and identity columns
-//! `NotSet` in an insertion.
+//! To read is what they are for. Money moves only through `neobank-domain`'s ledger: the database rejects every other way.
+//! Columns that the database computes (`available_balance`, `reference_number`) and identities are there to be read.
 //!
 //! # Example
 //!
 //! ```
-//! use neobank_entity::banking::accounts;
+//! use neobank_entity::Statement;
+//! use neobank_entity::banking::accounts::{Column, Entity};
 //! use neobank_entity::enums::AccountStatus;
-//! use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait};
+//! use sea_query::{Expr, ExprTrait};
 //!
-//! let frozen = accounts::Column::AccountStatus.eq(AccountStatus::Frozen);
-//! let query = accounts::Entity::find().filter(frozen).build(DbBackend::Postgres);
-//! assert!(query.to_string().contains(r#"FROM "banking"."accounts""#));
+//! let mut frozen = Entity::select();
+//! frozen.and_where(Expr::col(Column::AccountStatus).eq(AccountStatus::Frozen));
+//! assert!(Statement::from_query(&frozen).sql.contains(r#"FROM "banking"."accounts""#));
 //! ```
 
 #![allow(
@@ -36,8 +34,11 @@
 pub mod banking;
 pub mod concurrency;
 pub mod constraints;
+pub mod currencies;
 pub mod enums;
 pub mod functions;
+#[cfg(feature = "sea-orm")]
+pub mod orm;
 pub mod pg_catalog;
 pub mod pooling;
 pub mod sqlstates;
@@ -47,12 +48,17 @@ mod catalog_relation;
 mod constraint;
 mod exact;
 mod from_row;
+mod interval;
+mod relation;
+mod statement;
 mod text_column;
 mod unknown_value;
 
 pub use constraint::Constraint;
 pub use exact::Exact;
-pub use from_row::{FromColumn, FromRow, RowError};
+pub use from_row::{FromColumn, FromRow, RowError, TimeOfDay};
+pub use interval::Interval;
+pub use statement::Statement;
 pub use unknown_value::UnknownValue;
 
 /// The examples of the README, compiled.

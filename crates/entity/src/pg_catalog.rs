@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use sea_orm::sea_query::{Expr, Iden};
+use sea_query::{Expr, Iden};
 
 use crate::catalog_relation::catalog_relation;
 

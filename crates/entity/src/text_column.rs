@@ -19,6 +19,14 @@ macro_rules! text_column {
         }
 
         crate::from_row::from_column!($type);
+
+        // SeaORM's derive has the same.
+        #[cfg(not(feature = "sea-orm"))]
+        impl From<$type> for sea_query::Value {
+            fn from(value: $type) -> Self {
+                value.as_str().into()
+            }
+        }
     };
 }
 

@@ -1,7 +1,7 @@
 //! Lists as parameters.
 
 use neobank_db::Value;
-use sea_orm::sea_query::ArrayType;
+use sea_query::ArrayType;
 
 /// Texts, or a null of their type.
 pub(crate) fn texts(texts: Option<&[String]>) -> Value {

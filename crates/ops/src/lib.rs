@@ -10,7 +10,7 @@
 //!
 //! One file for each query, in the folder of its subject (`connections/idle.rs` is a short one):
 //!
-//! 1. `pub struct XRow`, with `Clone, Debug, Serialize, FromQueryResult` and `#[non_exhaustive]`: one field for each
+//! 1. `pub struct XRow`, with `Clone, Debug, Serialize, FromRow` and `#[non_exhaustive]`: one field for each
 //!    column, its unit in the name (`age_seconds`, `size_bytes`). Oids are cast to `int8`, intervals become seconds.
 //! 2. `pub fn statement(version, parameters) -> Statement`: sea-query through [`build`], on the identifiers of
 //!    `neobank_entity::pg_catalog`. Only the two estimates of bloat are SQL in a file. Where the schema has a function or a

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use neobank_db::{
-    Database, DatabaseConfig, DatabaseError, Executor, FromQueryResult, Statement, Transaction,
+    Database, DatabaseConfig, DatabaseError, Executor, FromRow, Statement, Transaction,
     TransactionOptions, pipeline, read_lossy, statement,
 };
 use sea_query::{PostgresQueryBuilder, QueryStatementWriter};
@@ -217,10 +217,7 @@ impl Monitor {
     /// # Errors
     ///
     /// [`OpsError::Database`].
-    pub async fn fetch<T: FromQueryResult + Send>(
-        &self,
-        query: Statement,
-    ) -> Result<Vec<T>, OpsError> {
+    pub async fn fetch<T: FromRow + Send>(&self, query: Statement) -> Result<Vec<T>, OpsError> {
         match self.ask(query).await? {
             (rows, None) => Ok(rows),
             (_, Some(unreadable)) => Err(DatabaseError::Row {
@@ -235,7 +232,7 @@ impl Monitor {
     /// # Errors
     ///
     /// [`OpsError::Database`] for what concerns more than this query: a lost connection, a server that stops.
-    pub async fn section<T: FromQueryResult + Send>(
+    pub async fn section<T: FromRow + Send>(
         &self,
         query: Statement,
     ) -> Result<Section<Vec<T>>, OpsError> {
@@ -250,7 +247,7 @@ impl Monitor {
 
     /// As [`Monitor::section`], and runs the query once more after a lock timeout: a query that leaves locked relations out
     /// sees the second time a lock that was requested after its first look.
-    pub(crate) async fn section_past_locks<T: FromQueryResult + Send>(
+    pub(crate) async fn section_past_locks<T: FromRow + Send>(
         &self,
         query: Statement,
     ) -> Result<Section<Vec<T>>, OpsError> {
@@ -304,7 +301,7 @@ impl Monitor {
         begin(&self.database, self.limits).await
     }
 
-    async fn ask<T: FromQueryResult + Send>(
+    async fn ask<T: FromRow + Send>(
         &self,
         query: Statement,
     ) -> Result<(Vec<T>, Option<Unreadable>), DatabaseError> {

@@ -1,6 +1,6 @@
 //! The privileges of the monitor's role on other roles' sessions.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use sea_query::{Func, Query};
 
 use crate::error::OpsError;
@@ -8,7 +8,7 @@ use crate::monitor::{Monitor, build};
 use crate::section::{Cause, Section};
 use crate::sql::text;
 
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromRow)]
 struct Privileges {
     sees_session_details: bool,
 }
@@ -31,7 +31,7 @@ impl Monitor {
 
     /// The answer to a query for sessions' states and times. The server hides these without an
     /// error, so that an answer without them would say that nothing is wrong.
-    pub(crate) async fn session_details<T: FromQueryResult + Send>(
+    pub(crate) async fn session_details<T: FromRow + Send>(
         &self,
         query: Statement,
     ) -> Result<Section<Vec<T>>, OpsError> {

@@ -47,7 +47,7 @@ async fn system_account_identifiers_match_the_database(bank: TestBank) {
             (SystemAccount::Adjustment, "adjustment"),
         ] {
             let sql = "SELECT banking.system_account_id($1, $2)";
-            let id: sea_orm::prelude::Uuid = bank
+            let id: uuid::Uuid = bank
                 .database
                 .fetch_value(statement(sql, [purpose.into(), currency.code().into()]))
                 .await

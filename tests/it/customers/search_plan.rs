@@ -2,7 +2,7 @@
 
 use neobank_db::{Executor, statement};
 use neobank_domain::customers::{self, CustomerFilter, CustomerStatus, CustomerType, search_query};
-use sea_orm::sea_query::PostgresQueryBuilder;
+use sea_query::PostgresQueryBuilder;
 
 use super::{created, person};
 use crate::harness::{TestBank, explain};

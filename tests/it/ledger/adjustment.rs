@@ -1,7 +1,7 @@
 //! B12: optimistic locking, and a corrected balance as an adjustment entry.
 
 use futures_util::future::join_all;
-use neobank_db::{Executor, FromQueryResult, statement};
+use neobank_db::{Executor, FromRow, statement};
 use neobank_domain::ledger::{AdjustmentRequest, SystemAccount};
 use neobank_domain::{AccountId, LedgerError, Money, Rejection, TransferRequest};
 
@@ -125,7 +125,7 @@ async fn of_many_at_once_one_wins(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-#[derive(Debug, PartialEq, FromQueryResult)]
+#[derive(Debug, PartialEq, FromRow)]
 struct Answer {
     success: bool,
     new_version: Option<i64>,

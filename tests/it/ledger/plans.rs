@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use neobank_db::{Database, Executor, FromQueryResult, statement};
+use neobank_db::{Database, Executor, FromRow, statement};
 use neobank_domain::{Request, TransferRequest};
 
 use crate::harness::{TestBank, czk, single};
@@ -15,7 +15,7 @@ on_both_versions!(
     an_analyze_of_the_journal_reads_a_small_sample,
 );
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct Reads {
     sequential: i64,
     by_index: i64,

@@ -1,13 +1,13 @@
 //! The currencies here are those in the database.
 
-use neobank_db::{Executor, FromQueryResult, statement};
+use neobank_db::{Executor, FromRow, statement};
 use neobank_domain::Currency;
 
 use crate::harness::TestBank;
 
 on_both_versions!(currencies_are_the_databases);
 
-#[derive(FromQueryResult)]
+#[derive(FromRow)]
 struct Row {
     currency_code: String,
     minor_units: i16,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neobank_db::{FromQueryResult, statement};
+use neobank_db::{FromRow, statement};
 use neobank_ops::bloat::indexes::IndexBloatRow;
 use neobank_ops::{Cause, Monitor, Section, TableName};
 
@@ -107,7 +107,7 @@ async fn an_unreadable_row_is_left_out_and_counted(empty: EmptyDatabase) {
     assert_eq!(ids, [2]);
 }
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct Number {
     #[allow(dead_code, reason = "what is looked at is that there is none")]
     number: i32,

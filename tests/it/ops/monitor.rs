@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neobank_db::{DatabaseConfig, Executor, FromQueryResult, Statement, statement};
+use neobank_db::{DatabaseConfig, Executor, FromRow, Statement, statement};
 use neobank_ops::{Cause, Monitor, MonitorLimits, OpsError, Section};
 
 use super::{monitor_of, until};
@@ -15,7 +15,7 @@ on_empty_databases!(
     a_locked_table_is_given_up_soon,
 );
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct Settings {
     application_name: String,
     transaction_read_only: String,
@@ -99,7 +99,7 @@ fn expect_bounds(row: &Settings) {
     );
 }
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct Number {
     #[allow(dead_code)]
     n: i32,

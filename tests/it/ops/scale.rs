@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use neobank_db::{FromQueryResult, statement};
+use neobank_db::{FromRow, statement};
 use neobank_ops::{TableName, Thresholds};
 use neobank_postgres::{Durability, ServerOptions};
 
@@ -55,7 +55,7 @@ async fn every_question_is_answered_on_a_crowded_server() {
     }
 }
 
-#[derive(FromQueryResult)]
+#[derive(FromRow)]
 struct OwnSession {
     process_id: i32,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neobank_db::{DatabaseConfig, FromQueryResult, Pooler, statement};
+use neobank_db::{DatabaseConfig, FromRow, Pooler, statement};
 use neobank_ops::{Cause, Monitor, MonitorLimits, Section};
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
@@ -29,7 +29,7 @@ async fn primary(version: u32) -> LocalServer {
     tokio::task::spawn_blocking(start).await.unwrap()
 }
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct Number {
     #[allow(dead_code, reason = "what is looked at is that there is none")]
     number: i64,

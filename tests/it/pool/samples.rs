@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use neobank_db::pool::{Sampler, delete_samples, record_samples};
-use neobank_db::{Database, Executor, FromQueryResult, statement};
+use neobank_db::{Database, Executor, FromRow, statement};
 
 use super::until;
 use crate::harness::TestBank;
@@ -15,7 +15,7 @@ on_both_versions!(
     old_samples_are_deleted_in_batches,
 );
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct Sample {
     client_connections: i32,
     server_connections: i32,

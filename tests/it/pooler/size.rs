@@ -1,13 +1,13 @@
 //! The size of a pool: the SQL function computes the same as the Rust one.
 
-use neobank_db::{DatabaseError, Executor, FromQueryResult, Value, statement};
+use neobank_db::{DatabaseError, Executor, FromRow, Value, statement};
 use neobank_ops::pool_size::{PoolSizeError, PoolSizeInput, ServerMemory, pool_size};
 
 use crate::harness::TestBank;
 
 on_both_versions!(sql_and_rust_compute_the_same_size);
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct Row {
     metric: String,
     value: i64,

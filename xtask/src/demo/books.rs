@@ -1,12 +1,12 @@
 //! The books as a whole.
 
-use neobank_db::{Database, Executor, FromQueryResult, statement};
+use neobank_db::{Database, Executor, FromRow, statement};
 use neobank_domain::audit;
 use rust_decimal::Decimal;
 
 use super::heading;
 
-#[derive(FromQueryResult)]
+#[derive(FromRow)]
 struct Sum {
     what: String,
     accounts: i64,

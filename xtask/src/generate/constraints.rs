@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, ensure};
-use neobank_db::{Database, Executor, FromQueryResult, statement};
+use neobank_db::{Database, Executor, FromRow, statement};
 
 use super::SCHEMAS;
 use super::code::{HEADER, constant_name, format_code, literal};
@@ -65,14 +65,14 @@ const SQLSTATES: [(&str, &str, &str); 5] = [
     ),
 ];
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct ConstraintRow {
     schema: String,
     owner: String,
     name: String,
 }
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct FunctionRow {
     schema: String,
     name: String,

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use neobank_db::FromQueryResult;
+use neobank_db::FromRow;
 
 use super::reference::{Column, Table};
 
 /// A reference from one table to another.
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 pub(super) struct ForeignKey {
     schema: String,
     table_name: String,

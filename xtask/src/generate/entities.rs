@@ -1,28 +1,28 @@
-//! SeaORM entities by sea-orm's own generator, with what it gets wrong about our schemas set right or refused.
+//! SeaORM's entities by its own generator, with what it gets wrong about our schemas set right or refused.
 
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::{bail, ensure};
-use neobank_db::{Database, Executor, FromQueryResult, statement};
-use sea_orm::sqlx::postgres::PgPoolOptions;
+use neobank_db::{Database, Executor, FromRow, statement};
 use sea_orm_codegen::{
     BannerVersion, BigIntegerType, DateTimeCrate, EntityFormat, EntityTransformer,
     EntityWriterContext, OutputFile, WithPrelude, WithSerde,
 };
 use sea_schema::postgres::def::TableDef;
 use sea_schema::postgres::discovery::SchemaDiscovery;
+use sqlx::postgres::PgPoolOptions;
 
 use super::SCHEMAS;
 use super::code::{HEADER, format_code};
 use super::enums::EnumColumns;
 use super::output::Files;
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct PartialIndex {
     name: String,
 }
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct ColumnType {
     column: String,
     type_name: String,
@@ -38,7 +38,7 @@ pub(super) async fn generate(
     refuse_columns_without_a_type(database).await?;
     // Discovery looks names up by the search path; every schema must be on it.
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
-    sea_orm::sqlx::query("SET search_path = banking, pooling, concurrency")
+    sqlx::query("SET search_path = banking, pooling, concurrency")
         .execute(&pool)
         .await?;
     let partial = partial_indexes(database).await?;
@@ -70,8 +70,7 @@ pub(super) async fn generate(
             let table_path = format!("{schema}/{}", name.trim_end_matches(".rs"));
             let content = format_code(&set_right(&content))?;
             let content = with_enums(&content, &table_path, enums)?;
-            let content = with_from_row(&content)?;
-            let path = format!("crates/entity/src/{schema}/{name}");
+            let path = format!("crates/entity/src/orm/{schema}/{name}");
             files.add(path, format_code(&format!("{HEADER}{content}"))?);
         }
     }
@@ -199,31 +198,6 @@ fn with_enums(content: &str, table_path: &str, enums: &EnumColumns) -> anyhow::R
         }
     }
     Ok(lines.join("\n"))
-}
-
-/// Adds how the model is read from the driver's row.
-fn with_from_row(content: &str) -> anyhow::Result<String> {
-    let Some((_, model)) = content.split_once("pub struct Model {") else {
-        return Ok(content.to_owned());
-    };
-    let fields: String = model
-        .lines()
-        .take_while(|line| *line != "}")
-        .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "))
-        .map(|(column, _)| {
-            format!("{column}: crate::FromColumn::from_column(row, \"{column}\")?,\n")
-        })
-        .collect();
-    ensure!(!fields.is_empty(), "a model without columns:\n{content}");
-    Ok(format!(
-        "{content}\n
-        impl crate::FromRow for Model {{
-            fn from_row(row: &tokio_postgres::Row) -> Result<Self, crate::RowError> {{
-                Ok(Self {{ {fields} }})
-            }}
-        }}
-        "
-    ))
 }
 
 #[cfg(test)]

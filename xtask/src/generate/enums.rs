@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, bail, ensure};
-use neobank_db::{Database, Executor, FromQueryResult, statement};
+use neobank_db::{Database, Executor, FromRow, statement};
 
 use super::SCHEMAS;
 use super::code::{HEADER, format_code, literal, type_name};
@@ -27,19 +27,19 @@ ORDER BY domain.typname";
 const COLUMNS: &str = "SELECT format('%s/%s', space.nspname, class.relname) AS table_path,
     field.attname::text AS column_name, domain.typname::text AS domain_name
 FROM pg_attribute AS field
-JOIN pg_class AS class ON class.oid = field.attrelid AND class.relkind IN ('r', 'p')
+JOIN pg_class AS class ON class.oid = field.attrelid AND class.relkind IN ('r', 'p', 'v')
 JOIN pg_namespace AS space ON space.oid = class.relnamespace
 JOIN pg_type AS domain ON domain.oid = field.atttypid AND domain.typtype = 'd'
 WHERE space.nspname = ANY ($1) AND field.attnum > 0 AND NOT field.attisdropped";
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct Domain {
     name: String,
     comment: Option<String>,
     definition: String,
 }
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct DomainColumn {
     table_path: String,
     column_name: String,
@@ -71,7 +71,7 @@ pub(super) async fn generate(
     let mut code = format!(
         "{HEADER}//! The values of texts with few values, an enum for each domain of the schema.\n\n\
          use std::fmt;\nuse std::str::FromStr;\n\n\
-         use sea_orm::entity::prelude::*;\nuse serde::{{Deserialize, Serialize}};\n\n\
+         use serde::{{Deserialize, Serialize}};\n\n\
          use crate::UnknownValue;\nuse crate::text_column::text_column;\n"
     );
     let mut known = BTreeMap::new();
@@ -150,8 +150,9 @@ fn write_enum(
     let (meaning, of_values) = meanings(domain, values)?;
     writeln!(code, "\n/// {meaning}")?;
     code.push_str(
-        "#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, EnumIter, DeriveActiveEnum)]
-         #[sea_orm(rs_type = \"String\", db_type = \"Text\")]\n",
+        "#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+         #[cfg_attr(feature = \"sea-orm\", derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+            sea_orm(rs_type = \"String\", db_type = \"Text\"))]\n",
     );
     if !COMPLETE.contains(&domain.name.as_str()) {
         code.push_str("#[non_exhaustive]\n");
@@ -161,7 +162,8 @@ fn write_enum(
         let (text, variant) = (literal(value), type_name(value));
         writeln!(
             code,
-            "/// {meaning}\n#[serde(rename = {text})]\n#[sea_orm(string_value = {text})]\n{variant},"
+            "/// {meaning}\n#[serde(rename = {text})]\n\
+             #[cfg_attr(feature = \"sea-orm\", sea_orm(string_value = {text}))]\n{variant},"
         )?;
     }
     let variants: Vec<String> = values

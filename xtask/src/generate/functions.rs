@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::ensure;
-use neobank_db::{Database, Executor, FromQueryResult, statement};
+use neobank_db::{Database, Executor, FromRow, statement};
 
 use super::SCHEMAS;
 use super::code::{HEADER, format_code, literal, type_name};
@@ -24,7 +24,7 @@ FROM pg_proc AS function JOIN pg_namespace AS space ON space.oid = function.pron
 WHERE space.nspname = ANY ($1) AND function.prorettype <> 'trigger'::regtype
 ORDER BY 1, 2, pg_get_function_identity_arguments(function.oid)";
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct Function {
     schema: String,
     name: String,
@@ -68,9 +68,12 @@ pub(super) async fn generate(database: &Database, files: &mut Files) -> anyhow::
             code,
             "\n/// Those of the schema `{schema}`.\npub mod {schema} {{\n\
              #[allow(unused_imports, reason = \"not every schema's functions take each type\")]\n\
-             use sea_orm::entity::prelude::{{ChronoDate, ChronoDateTimeUtc, Decimal, Json, Uuid}};\n\
-             use sea_orm::Statement;\n\n\
-             use crate::call::Call;\n"
+             use chrono::{{DateTime, NaiveDate, Utc}};\n\
+             #[allow(unused_imports, reason = \"not every schema's functions take each type\")]\n\
+             use rust_decimal::Decimal;\n\
+             #[allow(unused_imports, reason = \"not every schema's functions take each type\")]\n\
+             use uuid::Uuid;\n\n\
+             use crate::Statement;\nuse crate::call::Call;\n"
         )?;
         for function in of_schema {
             write_function(&mut code, function)?;
@@ -209,9 +212,9 @@ fn rust_type(type_name: &str) -> Option<&'static str> {
         "numeric" => "Decimal",
         "text" => "String",
         "uuid" => "Uuid",
-        "date" => "ChronoDate",
-        "timestamp with time zone" => "ChronoDateTimeUtc",
-        "jsonb" => "Json",
+        "date" => "NaiveDate",
+        "timestamp with time zone" => "DateTime<Utc>",
+        "jsonb" => "serde_json::Value",
         "bytea" => "Vec<u8>",
         "text[]" => "Vec<String>",
         "bigint[]" => "Vec<i64>",
@@ -244,10 +247,7 @@ mod tests {
             .iter()
             .map(|a| (a.field.as_str(), a.rust_type, a.is_optional))
             .collect();
-        assert_eq!(
-            found,
-            [("day", "ChronoDate", false), ("limit", "i32", true)]
-        );
+        assert_eq!(found, [("day", "NaiveDate", false), ("limit", "i32", true)]);
     }
 
     #[test]

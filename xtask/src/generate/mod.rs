@@ -4,6 +4,7 @@
 mod catalogue;
 mod code;
 mod constraints;
+mod currencies;
 mod diagram;
 mod entities;
 mod enums;
@@ -12,6 +13,7 @@ mod object_bodies;
 mod output;
 mod pg_catalog;
 mod reference;
+mod relations;
 
 use std::process::{Command, ExitCode};
 
@@ -52,6 +54,8 @@ pub(crate) async fn run(arguments: GenerateArguments) -> anyhow::Result<ExitCode
     let enums = enums::generate(&database, &mut files).await?;
     constraints::generate(&database, &mut files).await?;
     functions::generate(&database, &mut files).await?;
+    currencies::generate(&database, &mut files).await?;
+    relations::generate(&database, &enums, &mut files).await?;
     entities::generate(&url, &database, &enums, &mut files).await?;
     reference::generate(&database, &mut files).await?;
     catalogue::generate(&mut files).await?;

@@ -10,10 +10,13 @@ use anyhow::Context;
 use crate::files::project_root;
 
 /// The folders that hold generated files and nothing else; what is in them and is not generated is superfluous.
-const GENERATED_FOLDERS: [&str; 4] = [
+const GENERATED_FOLDERS: [&str; 7] = [
     "crates/entity/src/banking",
     "crates/entity/src/pooling",
     "crates/entity/src/concurrency",
+    "crates/entity/src/orm/banking",
+    "crates/entity/src/orm/pooling",
+    "crates/entity/src/orm/concurrency",
     "docs/schema",
 ];
 

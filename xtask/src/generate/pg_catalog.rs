@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::ensure;
-use neobank_db::{Database, Executor, FromQueryResult, statement};
+use neobank_db::{Database, Executor, FromRow, statement};
 
 use super::code::{HEADER, format_code, literal, type_name};
 use super::output::Files;
@@ -43,7 +43,7 @@ JOIN pg_catalog.pg_class AS class ON class.oid = field.attrelid
 WHERE class.relnamespace = 'pg_catalog'::regnamespace AND class.relname = ANY ($1)
     AND field.attnum > 0 AND NOT field.attisdropped";
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct ReadColumn {
     relation: String,
     name: String,
@@ -108,7 +108,7 @@ impl Relations {
         let newest = self.versions.last().copied().unwrap_or_default();
         let mut code = format!(
             "{HEADER}//! Columns of the relations of `pg_catalog` that monitoring reads.\n\n\
-             use std::borrow::Cow;\n\nuse sea_orm::sea_query::{{Expr, Iden}};\n\n\
+             use std::borrow::Cow;\n\nuse sea_query::{{Expr, Iden}};\n\n\
              use crate::catalog_relation::catalog_relation;\n\n\
              /// The major versions of PostgreSQL whose catalogs were read. A column that the newest\n\
              /// has and the oldest does not came with any version between.\n\

@@ -1,16 +1,16 @@
 //! The way that most programs take: lock the two rows, look, write what follows, commit; a statement at a time.
 //!
-//! On the same tables with the same triggers, so with the same invariants; through SeaORM on its own sqlx pool. It locks both
-//! rows with one statement and in one order, takes the key's uniqueness for its check, and does not ping connections:
-//! anything else would be slower.
+//! On the same tables with the same triggers, so with the same invariants; on the driver itself, with statements that are
+//! prepared once for each connection. It locks both rows with one statement and in one order, takes the key's uniqueness for
+//! its check, and does not ping connections: anything else would be slower.
 
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use sea_orm::sqlx::ConnectOptions;
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, SqlxPostgresConnector, Statement,
-    TransactionTrait, Value,
-};
+use tokio::sync::Semaphore;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, NoTls, Row, Statement};
 use uuid::Uuid;
 
 use crate::choice::account;
@@ -35,8 +35,44 @@ INSERT INTO banking.transactions
      running_balance, description, transaction_date)
 VALUES ($1, $2, $3, $4, 'debit', $5, 'EUR', $6, 'Transfer', $7), ($8, $2, $9, $10, 'credit', $5, 'EUR', $11, 'Transfer', $7)";
 
+const TRANSFER_TYPES: [Type; 9] = [
+    Type::UUID,
+    Type::UUID,
+    Type::UUID,
+    Type::INT8,
+    Type::INT8,
+    Type::NUMERIC,
+    Type::TEXT,
+    Type::BYTEA,
+    Type::TIMESTAMPTZ,
+];
+
+const ENTRIES_TYPES: [Type; 11] = [
+    Type::UUID,
+    Type::UUID,
+    Type::UUID,
+    Type::INT8,
+    Type::NUMERIC,
+    Type::NUMERIC,
+    Type::TIMESTAMPTZ,
+    Type::UUID,
+    Type::UUID,
+    Type::INT8,
+    Type::NUMERIC,
+];
+
+/// A pool of sessions: each caller takes one for the time of its transfer.
 pub(crate) struct Classic {
-    database: DatabaseConnection,
+    free: Mutex<Vec<Session>>,
+    permits: Semaphore,
+}
+
+/// A connection with its prepared statements.
+struct Session {
+    client: Client,
+    lock: Statement,
+    insert_transfer: Statement,
+    insert_entries: Statement,
 }
 
 /// What is read under the lock.
@@ -44,7 +80,84 @@ struct Locked {
     balance: Decimal,
     available: Option<Decimal>,
     last_entry_number: i64,
-    now: sea_orm::prelude::DateTimeUtc,
+    now: DateTime<Utc>,
+}
+
+impl Session {
+    async fn open(url: &str) -> Result<Self, tokio_postgres::Error> {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        // It ends with the client; its errors come back from the statements.
+        tokio::spawn(connection);
+        Ok(Self {
+            lock: client
+                .prepare_typed(LOCK, &[Type::UUID, Type::UUID])
+                .await?,
+            insert_transfer: client
+                .prepare_typed(INSERT_TRANSFER, &TRANSFER_TYPES)
+                .await?,
+            insert_entries: client.prepare_typed(INSERT_ENTRIES, &ENTRIES_TYPES).await?,
+            client,
+        })
+    }
+
+    async fn transfer(
+        &mut self,
+        from: Uuid,
+        to: Uuid,
+        key: Option<String>,
+    ) -> Result<(), BenchError> {
+        let transaction = self.client.transaction().await.map_err(failed)?;
+        let rows = transaction
+            .query(&self.lock, &[&from, &to])
+            .await
+            .map_err(failed)?;
+        let (payer, payee) = (locked(&rows, from)?, locked(&rows, to)?);
+        let amount = Decimal::new(1, 2);
+        if payer.available.is_none_or(|available| available < amount) {
+            return Err(failed("too little money"));
+        }
+        let posted_at = payer.now.max(payee.now);
+        let (transfer, debit, credit) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+        let hash = key.as_ref().map(|_| vec![7_u8; 32]);
+        let (from_number, to_number) = (payer.last_entry_number + 1, payee.last_entry_number + 1);
+        transaction
+            .execute(
+                &self.insert_transfer,
+                &[
+                    &transfer,
+                    &from,
+                    &to,
+                    &from_number,
+                    &to_number,
+                    &amount,
+                    &key,
+                    &hash,
+                    &posted_at,
+                ],
+            )
+            .await
+            .map_err(failed)?;
+        transaction
+            .execute(
+                &self.insert_entries,
+                &[
+                    &debit,
+                    &transfer,
+                    &from,
+                    &from_number,
+                    &amount,
+                    &(payer.balance - amount),
+                    &posted_at,
+                    &credit,
+                    &to,
+                    &to_number,
+                    &(payee.balance + amount),
+                ],
+            )
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)
+    }
 }
 
 impl Classic {
@@ -53,97 +166,47 @@ impl Classic {
     }
 
     pub(crate) async fn connect_to(url: &str, connections: usize) -> Result<Self, BenchError> {
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|error| BenchError::other("classic", error))?;
-        // Slow ones are what is measured here; told one by one they would bury the table.
-        let options = options.disable_statement_logging();
-        let connections = u32::try_from(connections).unwrap_or(u32::MAX);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .min_connections(connections)
-            .acquire_timeout(std::time::Duration::from_secs(60))
-            .test_before_acquire(false)
-            .connect_with(options)
-            .await
-            .map_err(|error| BenchError::other("classic", error))?;
+        let mut free = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            free.push(Session::open(url).await.map_err(failed)?);
+        }
         Ok(Self {
-            database: SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
+            free: Mutex::new(free),
+            permits: Semaphore::new(connections),
         })
     }
 
-    async fn attempt(&self, from: Uuid, to: Uuid, key: Option<String>) -> Result<(), DbErr> {
-        let transaction = self.database.begin().await?;
-        let rows = transaction
-            .query_all_raw(statement(LOCK, [from.into(), to.into()]))
-            .await?;
-        let find = |account: Uuid| {
-            let row = rows
-                .iter()
-                .find(|row| row.try_get::<Uuid>("", "account_id") == Ok(account))
-                .ok_or_else(|| DbErr::RecordNotFound("the account".to_owned()))?;
-            Ok::<_, DbErr>(Locked {
-                balance: row.try_get("", "balance")?,
-                available: row.try_get("", "available_balance")?,
-                last_entry_number: row.try_get("", "last_entry_number")?,
-                now: row.try_get("", "now")?,
-            })
-        };
-        let (payer, payee) = (find(from)?, find(to)?);
-        let amount = Decimal::new(1, 2);
-        if payer.available.is_none_or(|available| available < amount) {
-            return Err(DbErr::Custom("too little money".to_owned()));
-        }
-        let posted_at = payer.now.max(payee.now);
-        let (transfer, debit, credit) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
-        let hash = key.as_ref().map(|_| vec![7_u8; 32]);
-        let (from_number, to_number) = (payer.last_entry_number + 1, payee.last_entry_number + 1);
-        transaction
-            .execute_raw(statement(
-                INSERT_TRANSFER,
-                [
-                    transfer.into(),
-                    from.into(),
-                    to.into(),
-                    from_number.into(),
-                    to_number.into(),
-                    amount.into(),
-                    key.into(),
-                    hash.into(),
-                    posted_at.into(),
-                ],
-            ))
-            .await?;
-        transaction
-            .execute_raw(statement(
-                INSERT_ENTRIES,
-                [
-                    debit.into(),
-                    transfer.into(),
-                    from.into(),
-                    from_number.into(),
-                    amount.into(),
-                    (payer.balance - amount).into(),
-                    posted_at.into(),
-                    credit.into(),
-                    to.into(),
-                    to_number.into(),
-                    (payee.balance + amount).into(),
-                ],
-            ))
-            .await?;
-        transaction.commit().await
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Mover for Classic {
     async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<(), BenchError> {
-        self.attempt(account(from).as_uuid(), account(to).as_uuid(), key)
-            .await
-            .map_err(|error| BenchError::other("classic", error))
+        let _permit = self.permits.acquire().await.map_err(failed)?;
+        let session = self.free().pop();
+        let mut session = session.ok_or_else(|| failed("every session was lost"))?;
+        let outcome = session
+            .transfer(account(from).as_uuid(), account(to).as_uuid(), key)
+            .await;
+        self.free().push(session);
+        outcome
     }
 }
 
-fn statement(sql: &'static str, values: impl IntoIterator<Item = Value>) -> Statement {
-    Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
+fn locked(rows: &[Row], account: Uuid) -> Result<Locked, BenchError> {
+    let row = rows
+        .iter()
+        .find(|row| row.get::<_, Uuid>("account_id") == account)
+        .ok_or_else(|| failed("the account is not active"))?;
+    Ok(Locked {
+        balance: row.try_get("balance").map_err(failed)?,
+        available: row.try_get("available_balance").map_err(failed)?,
+        last_entry_number: row.try_get("last_entry_number").map_err(failed)?,
+        now: row.try_get("now").map_err(failed)?,
+    })
+}
+
+fn failed(error: impl std::fmt::Display) -> BenchError {
+    BenchError::other("classic", error)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 mod amount;
 pub(crate) mod audit;
+#[cfg(feature = "bench")]
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod customer;
@@ -40,6 +41,7 @@ pub(crate) async fn run(
         Command::Ops(command) => ops::run(command, connection).await,
         Command::Top(options) => live(options, connection, wants_json).await,
         Command::ServeMetrics(arguments) => serve_metrics::run(arguments, connection).await,
+        #[cfg(feature = "bench")]
         Command::Bench(options) => bench::run(options, connection).await,
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),

@@ -43,6 +43,18 @@ pub enum ConfigError {
         /// The fault of the source.
         reason: String,
     },
+    /// A value that needs a feature of this crate that the program was built without.
+    #[error(
+        "{field}={value} needs the feature {feature} of neobank-db, which this program is built without"
+    )]
+    FeatureOff {
+        /// The field.
+        field: String,
+        /// The value, given or by default.
+        value: String,
+        /// The feature.
+        feature: &'static str,
+    },
 }
 
 impl ConfigError {

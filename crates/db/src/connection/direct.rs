@@ -1,19 +1,14 @@
 //! One connection outside of any pool, for consoles and for the detection of poolers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{
-    DatabaseConnection, DatabaseConnectionType, DbBackend, DbErr, ProxyDatabaseConnection,
-    ProxyDatabaseTrait, ProxyExecResult, ProxyRow, Statement,
-};
+use neobank_entity::Statement;
 use tokio_postgres::{Row, SimpleQueryMessage};
 
 use super::Connection;
 use crate::config::{DatabaseConfig, Pooler};
 use crate::error::DatabaseError;
 use crate::executor::{Executor, convert, typed};
-use crate::row::proxy_row;
 use crate::tls::Connector;
 
 /// A connection outside of any pool. It is closed when this value is dropped.
@@ -24,7 +19,7 @@ use crate::tls::Connector;
 /// waits [`DatabaseConfig::statement_timeout`] for the answer to a statement and then closes the
 /// connection; [`DirectConnection::without_limit`] removes this limit.
 pub struct DirectConnection {
-    connection: Connection,
+    pub(crate) connection: Connection,
     limit: Option<Duration>,
 }
 
@@ -116,20 +111,6 @@ impl DirectConnection {
     pub async fn batch(&self, sql: &str) -> Result<(), DatabaseError> {
         self.limited(self.connection.client().batch_execute(sql))
             .await
-    }
-
-    /// Converts into SeaORM's connection, for code that takes no other, such as the `SchemaManager`
-    /// of its migrations. Statements without parameters are sent as [`DirectConnection::batch`]
-    /// sends them.
-    ///
-    /// SeaORM's transactions hide failures of their `BEGIN` and `COMMIT`. Here such a failure
-    /// closes the connection, so that the next statement fails. Send these commands with
-    /// [`DirectConnection::batch`] to receive the error.
-    #[must_use]
-    pub fn into_sea_orm(self: Arc<Self>) -> DatabaseConnection {
-        let shared: Arc<Box<dyn ProxyDatabaseTrait>> = Arc::new(Box::new(Shared(self)));
-        let connection = ProxyDatabaseConnection::new(DbBackend::Postgres, shared);
-        DatabaseConnectionType::ProxyDatabaseConnection(Arc::new(connection)).into()
     }
 
     /// Sends a text in the simple query protocol, and returns the rows of all its statements.
@@ -238,65 +219,6 @@ impl Executor for DirectConnection {
         let client = self.connection.client();
         self.limited(client.execute_typed(&statement.sql, &typed(&parameters)))
             .await
-    }
-}
-
-/// A direct connection in the form that SeaORM takes.
-#[derive(Debug)]
-struct Shared(Arc<DirectConnection>);
-
-impl Shared {
-    /// Runs a command whose failure SeaORM cannot receive.
-    async fn command(&self, sql: &str) {
-        if let Err(error) = self.0.batch(sql).await {
-            tracing::error!("{sql} failed, so the connection is closed: {error}");
-            self.0.connection.close();
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl ProxyDatabaseTrait for Shared {
-    async fn query(&self, statement: Statement) -> Result<Vec<ProxyRow>, DbErr> {
-        let rows = Executor::query(&*self.0, statement).await?;
-        let rows: Result<Vec<ProxyRow>, DatabaseError> = rows.iter().map(proxy_row).collect();
-        Ok(rows?)
-    }
-
-    async fn execute(&self, statement: Statement) -> Result<ProxyExecResult, DbErr> {
-        let has_parameters = statement
-            .values
-            .as_ref()
-            .is_some_and(|values| !values.0.is_empty());
-        let rows = if has_parameters {
-            Executor::execute(&*self.0, statement).await?
-        } else {
-            self.0.batch(&statement.sql).await?;
-            0
-        };
-        Ok(ProxyExecResult::new(0, rows))
-    }
-
-    async fn begin(&self) {
-        self.command("BEGIN").await;
-    }
-
-    async fn commit(&self) {
-        self.command("COMMIT").await;
-    }
-
-    async fn rollback(&self) {
-        self.command("ROLLBACK").await;
-    }
-
-    /// Closes the connection of a dropped transaction, because a synchronous function cannot send a
-    /// `ROLLBACK`.
-    fn start_rollback(&self) {
-        self.0.connection.close();
-    }
-
-    async fn ping(&self) -> Result<(), DbErr> {
-        Ok(self.0.batch("").await?)
     }
 }
 

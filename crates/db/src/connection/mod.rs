@@ -18,18 +18,17 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 use tokio_postgres::Client;
-use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::Type;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{DatabaseConfig, ServerRole, TargetSessionAttrs};
 use crate::error::DatabaseError;
 use crate::pool::{CloseReason, ConnectionLifetime};
-use crate::tls::Connector;
+use crate::tls::{self, Connector};
 
 use address::CANCEL_TIMEOUT;
 use notices::Notices;
-use socket::{Endpoint, Socket};
+use socket::Endpoint;
+pub(crate) use socket::Socket;
 
 pub use direct::{DirectConnection, DirectStatement, TextRow};
 pub use hostile::{HOSTILE_SETTINGS, Harm, HostileSetting, hostile_setting};
@@ -176,7 +175,7 @@ impl Connection {
             // The request should end the server's statement; the connection is closed in any case.
             if let Ok(socket) = self.endpoint.connect(CANCEL_TIMEOUT).await {
                 let _ = token
-                    .cancel_query_raw(socket, tls_connect(tls, &self.host))
+                    .cancel_query_raw(socket, tls::connect(tls, &self.host))
                     .await;
             }
         }
@@ -197,12 +196,4 @@ impl std::fmt::Debug for Connection {
             .field("clean", &self.clean)
             .finish_non_exhaustive()
     }
-}
-
-fn tls_connect(
-    tls: &MakeRustlsConnect,
-    host: &str,
-) -> <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect {
-    let Ok(connect) = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls.clone(), host);
-    connect
 }

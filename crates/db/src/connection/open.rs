@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use tokio_postgres::NoTls;
 
+use super::Connection;
 use super::address::Address;
 use super::auth_check::{AuthCheckedStream, AuthCheckedTls};
 use super::notices::{Notices, spawn_io};
 use super::settings::session_options;
 use super::socket::Endpoint;
-use super::{Connection, tls_connect};
 use crate::config::{ChannelBinding, DatabaseConfig, Pooler, ServerRole, TargetSessionAttrs};
 use crate::error::{DatabaseError, sqlstate};
-use crate::tls::Connector;
+use crate::tls::{self, Connector};
 
 impl Connection {
     /// Connects to the first address whose server is of the wanted kind.
@@ -140,7 +140,7 @@ impl Connection {
                 .map(|(client, connection)| (client, spawn_io(connection, Arc::clone(&notices)))),
             Connector::Tls(tls) => {
                 let tls = AuthCheckedTls {
-                    tls: tls_connect(tls, &address.host),
+                    tls: tls::connect(tls, &address.host),
                     allowed,
                 };
                 driver

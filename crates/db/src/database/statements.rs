@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use sea_orm::Statement;
+use neobank_entity::Statement;
 use tokio_postgres::Row;
 
 use super::Database;

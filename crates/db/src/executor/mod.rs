@@ -4,9 +4,8 @@ mod lexer;
 mod session_statement;
 
 use futures_util::FutureExt;
-use neobank_entity::FromRow;
-use sea_orm::sea_query::ValueType;
-use sea_orm::{DbBackend, EntityTrait, FromQueryResult, QueryTrait, Select, Statement, Value};
+use neobank_entity::{FromRow, Statement};
+use sea_query::{Value, ValueType};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -24,9 +23,9 @@ pub(crate) use session_statement::StatementContext;
 /// # Example
 ///
 /// ```
-/// use neobank_db::{Database, Executor, FromQueryResult, statement};
+/// use neobank_db::{Database, Executor, FromRow, statement};
 ///
-/// #[derive(FromQueryResult)]
+/// #[derive(FromRow)]
 /// struct Currency {
 ///     code: String,
 ///     decimals: i32,
@@ -71,19 +70,34 @@ pub trait Executor: Sync {
         statement: Statement,
     ) -> impl Future<Output = Result<u64, DatabaseError>> + Send;
 
-    /// Returns every row, read by column name.
+    /// Returns every row, each field read from the column of its name: a generated model of `neobank-entity`, or a struct that
+    /// derives [`FromRow`](neobank_db_derive::FromRow).
     ///
     /// # Errors
     ///
     /// As [`Executor::query`], and [`DatabaseError::Row`] when a row does not fit `T`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use neobank_db::{DatabaseError, Executor, Statement};
+    /// use neobank_entity::banking::accounts;
+    /// use neobank_entity::enums::AccountStatus;
+    /// use sea_query::{Expr, ExprTrait};
+    ///
+    /// async fn frozen(on: &impl Executor) -> Result<Vec<accounts::Model>, DatabaseError> {
+    ///     let mut frozen = accounts::Entity::select();
+    ///     frozen.and_where(Expr::col(accounts::Column::AccountStatus).eq(AccountStatus::Frozen.as_str()));
+    ///     on.fetch_many(Statement::from_query(&frozen)).await
+    /// }
+    /// ```
     #[track_caller]
-    fn fetch_many<T: FromQueryResult + Send>(
+    fn fetch_many<T: FromRow + Send>(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
-        // Called here and not inside an async block, so that `#[track_caller]` reports the caller.
-        self.query(statement)
-            .map(|rows| rows?.iter().map(read).collect())
+        // Called here and not inside a block, so that the caller's place in the source is known.
+        self.query(statement).map(|rows| read_all(&rows?))
     }
 
     /// Returns the first row, or `None` when the statement returned no row.
@@ -92,88 +106,11 @@ pub trait Executor: Sync {
     ///
     /// As [`Executor::fetch_many`].
     #[track_caller]
-    fn fetch_one<T: FromQueryResult + Send>(
+    fn fetch_one<T: FromRow + Send>(
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Option<T>, DatabaseError>> + Send {
-        self.query(statement)
-            .map(|rows| rows?.first().map(read).transpose())
-    }
-
-    /// Returns every row of an entity's query, read straight from the driver.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::fetch_many`].
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use neobank_db::{DatabaseError, Executor};
-    /// use neobank_entity::banking::accounts;
-    /// use neobank_entity::enums::AccountStatus;
-    /// use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-    ///
-    /// async fn frozen(on: &impl Executor) -> Result<Vec<accounts::Model>, DatabaseError> {
-    ///     let frozen = accounts::Column::AccountStatus.eq(AccountStatus::Frozen);
-    ///     on.fetch_models(accounts::Entity::find().filter(frozen)).await
-    /// }
-    /// ```
-    #[track_caller]
-    fn fetch_models<E>(
-        &self,
-        query: Select<E>,
-    ) -> impl Future<Output = Result<Vec<E::Model>, DatabaseError>> + Send
-    where
-        E: EntityTrait,
-        E::Model: FromRow + Send,
-    {
-        self.fetch_rows(query.build(DbBackend::Postgres))
-    }
-
-    /// Returns the first row of an entity's query, or `None`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::fetch_many`].
-    #[track_caller]
-    fn fetch_model<E>(
-        &self,
-        query: Select<E>,
-    ) -> impl Future<Output = Result<Option<E::Model>, DatabaseError>> + Send
-    where
-        E: EntityTrait,
-        E::Model: FromRow + Send,
-    {
-        self.fetch_row(query.build(DbBackend::Postgres))
-    }
-
-    /// Returns every row of a statement, read straight from the driver.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::fetch_many`].
-    #[track_caller]
-    fn fetch_rows<T: FromRow + Send>(
-        &self,
-        statement: Statement,
-    ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
-        self.query(statement)
-            .map(|rows| rows?.iter().map(from_row).collect())
-    }
-
-    /// Returns the first row of a statement, read straight from the driver, or `None`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::fetch_many`].
-    #[track_caller]
-    fn fetch_row<T: FromRow + Send>(
-        &self,
-        statement: Statement,
-    ) -> impl Future<Output = Result<Option<T>, DatabaseError>> + Send {
-        self.query(statement)
-            .map(|rows| rows?.first().map(from_row).transpose())
+        self.query(statement).map(|rows| read_first(&rows?))
     }
 
     /// Returns the first column of the first row.
@@ -198,7 +135,7 @@ pub trait Executor: Sync {
 /// `text`. Where the statement needs another type, cast: `$1::text::inet`.
 #[must_use]
 pub fn statement(sql: &str, parameters: impl IntoIterator<Item = Value>) -> Statement {
-    Statement::from_sql_and_values(DbBackend::Postgres, sql, parameters)
+    Statement::new(sql, parameters)
 }
 
 /// Checks that the statement may run in this context, and converts its parameters.
@@ -247,14 +184,19 @@ pub(crate) fn typed(parameters: &[Parameter]) -> Vec<(&(dyn ToSql + Sync), Type)
 /// # Errors
 ///
 /// [`DatabaseError::Row`] when the row does not fit `T`.
-pub fn read_lossy<T: FromQueryResult>(row: &Row) -> Result<T, DatabaseError> {
-    T::from_query_result(&row::lossy_query_result(row)?, "").map_err(DatabaseError::row)
+pub fn read_lossy<T: FromRow>(row: &Row) -> Result<T, DatabaseError> {
+    T::from_row_lossy(row).map_err(DatabaseError::row)
 }
 
-fn from_row<T: FromRow>(row: &Row) -> Result<T, DatabaseError> {
-    T::from_row(row).map_err(DatabaseError::row)
+fn read_all<T: FromRow>(rows: &[Row]) -> Result<Vec<T>, DatabaseError> {
+    row::refuse_twins(rows)?;
+    rows.iter()
+        .map(|row| T::from_row(row).map_err(DatabaseError::row))
+        .collect()
 }
 
-fn read<T: FromQueryResult>(row: &Row) -> Result<T, DatabaseError> {
-    T::from_query_result(&row::query_result(row)?, "").map_err(DatabaseError::row)
+fn read_first<T: FromRow>(rows: &[Row]) -> Result<Option<T>, DatabaseError> {
+    row::refuse_twins(rows)?;
+    let first = rows.first().map(T::from_row);
+    first.transpose().map_err(DatabaseError::row)
 }

@@ -1,27 +1,14 @@
 //! The locks that server processes hold or wait for.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Order, Query};
-use sea_orm::{DbBackend, DeriveIden};
+use neobank_entity::Statement;
+use neobank_entity::concurrency::v_held_locks::{Column, Entity};
+use sea_query::{Order, Query};
 
 use super::answer::get;
 use super::error::LockError;
 use super::name::LockName;
 use crate::executor::Executor;
-
-/// The identifiers of `concurrency.v_held_locks`; entities are generated for tables only.
-#[derive(Clone, Copy, DeriveIden)]
-pub(super) enum View {
-    Concurrency,
-    VHeldLocks,
-    LockKey,
-    Namespace,
-    Identifier,
-    ProcessId,
-    Mode,
-    Granted,
-    WaitingSince,
-}
 
 /// A lock that a server process holds or waits for. Leases are not included: they are rows of
 /// `concurrency.lock_leases`.
@@ -52,21 +39,21 @@ pub struct HeldLock {
 pub async fn held_locks(on: &impl Executor) -> Result<Vec<HeldLock>, LockError> {
     let query = Query::select()
         .columns([
-            View::LockKey,
-            View::Namespace,
-            View::Identifier,
-            View::ProcessId,
-            View::Mode,
-            View::Granted,
-            View::WaitingSince,
+            Column::LockKey,
+            Column::Namespace,
+            Column::Identifier,
+            Column::ProcessId,
+            Column::Mode,
+            Column::Granted,
+            Column::WaitingSince,
         ])
-        .from((View::Concurrency, View::VHeldLocks))
-        .order_by(View::LockKey, Order::Asc)
-        .order_by(View::Granted, Order::Desc)
-        .order_by(View::WaitingSince, Order::Asc)
-        .order_by(View::ProcessId, Order::Asc)
+        .from(Entity.table_ref())
+        .order_by(Column::LockKey, Order::Asc)
+        .order_by(Column::Granted, Order::Desc)
+        .order_by(Column::WaitingSince, Order::Asc)
+        .order_by(Column::ProcessId, Order::Asc)
         .to_owned();
-    on.query(DbBackend::Postgres.build(&query))
+    on.query(Statement::from_query(&query))
         .await?
         .iter()
         .map(|row| {

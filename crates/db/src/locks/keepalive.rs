@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{DbBackend, Value};
+use neobank_entity::Statement;
+use neobank_entity::concurrency::v_held_locks::{Column, Entity};
+use sea_query::{Expr, ExprTrait, Query, Value};
 use tokio::sync::watch;
 
-use super::held::View;
 use super::options::SessionLockOptions;
 use crate::connection::Connection;
 use crate::error::DatabaseError;
@@ -56,11 +56,11 @@ impl LockSession {
     /// Returns true when this lock's own session answers and holds all these locks.
     pub(super) async fn holds(&self, keys: &[i64]) -> Result<bool, DatabaseError> {
         let held = Query::select()
-            .expr(Expr::col(View::LockKey).count_distinct())
-            .from((View::Concurrency, View::VHeldLocks))
-            .and_where(Expr::col(View::ProcessId).eq(Expr::cust(BACKEND)))
-            .and_where(Expr::col(View::Granted))
-            .and_where(Expr::col(View::LockKey).is_in(keys.iter().copied()))
+            .expr(Expr::col(Column::LockKey).count_distinct())
+            .from(Entity.table_ref())
+            .and_where(Expr::col(Column::ProcessId).eq(Expr::cust(BACKEND)))
+            .and_where(Expr::col(Column::Granted))
+            .and_where(Expr::col(Column::LockKey).is_in(keys.iter().copied()))
             .to_owned();
         let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
         let all = Expr::SubQuery(None, Box::new(held.into())).eq(count);
@@ -95,7 +95,7 @@ impl LockSession {
 
     async fn ask(&self, condition: Expr) -> Result<bool, DatabaseError> {
         let query = Query::select().expr(condition).to_owned();
-        let mut statement = DbBackend::Postgres.build(&query);
+        let mut statement = Statement::from_query(&query);
         let parameters = convert(&mut statement)?;
         let rows = self
             .connection

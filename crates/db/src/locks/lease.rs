@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use neobank_entity::Statement;
 use neobank_entity::functions::concurrency::{AcquireLease, ReleaseLease, RenewLease};
-use sea_orm::Statement;
 use tokio_postgres::Row;
 use uuid::Uuid;
 

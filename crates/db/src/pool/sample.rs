@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use neobank_entity::Statement;
 use neobank_entity::pooling::pool_stats::{Column, Entity};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, DbBackend, EntityName};
+use sea_query::{Expr, ExprTrait, Query};
 use tokio::task::JoinHandle;
 
 use super::monitor::Counted;
@@ -84,7 +84,7 @@ impl Sampler {
             .to_owned();
         self.own()
             .await?
-            .execute(DbBackend::Postgres.build(&insert))
+            .execute(Statement::from_query(&insert))
             .await?;
         self.before = now;
         Ok(())
@@ -146,10 +146,10 @@ pub async fn delete_samples(database: &Database, keep: Duration) -> Result<u64, 
         .to_owned();
     let delete = Query::delete()
         .from_table(Entity.table_ref())
-        .and_where(Column::StatId.in_subquery(batch))
+        .and_where(Expr::col(Column::StatId).in_subquery(batch))
         .to_owned();
     delete_in_batches(BATCH, async || {
-        database.execute(DbBackend::Postgres.build(&delete)).await
+        database.execute(Statement::from_query(&delete)).await
     })
     .await
 }

@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use neobank_entity::concurrency::transaction_outcomes::{Column, Entity};
+use neobank_entity::Statement;
+use neobank_entity::concurrency::transaction_outcomes::{Column, Entity, Model};
 use neobank_entity::functions::concurrency::DeleteOutcomes;
-use sea_orm::sea_query::{InsertStatement, OnConflict, PostgresQueryBuilder, Query};
-use sea_orm::{DbBackend, EntityName, EntityTrait};
+use sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, PostgresQueryBuilder, Query};
 use uuid::Uuid;
 
 use crate::batches::delete_in_batches;
@@ -99,15 +99,17 @@ async fn ask(
     attempt: Uuid,
     name: &str,
 ) -> Result<CommitStatus, DatabaseError> {
-    let insert = DbBackend::Postgres.build(&mark_aborted(attempt, name));
+    let insert = Statement::from_query(&mark_aborted(attempt, name));
     match database.execute(insert).await {
         // The record exists, written by the attempt or by this resolution.
         Ok(_) | Err(DatabaseError::CommittedNotReplicated) => {}
         Err(error) => return Err(error),
     }
     let transaction = database.begin().await?;
-    let recorded = transaction
-        .fetch_model(Entity::find_by_id(attempt))
+    let mut of_attempt = Entity::select();
+    of_attempt.and_where(Expr::col(Column::AttemptId).eq(attempt));
+    let recorded: Model = transaction
+        .fetch_one(Statement::from_query(&of_attempt))
         .await?
         .ok_or(DatabaseError::NoRow)?;
     if !recorded.committed {
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn resolution_never_overwrites_a_record() {
-        let statement = DbBackend::Postgres.build(&mark_aborted(Uuid::nil(), "transfer"));
+        let statement = Statement::from_query(&mark_aborted(Uuid::nil(), "transfer"));
         assert_eq!(
             statement.sql,
             "INSERT INTO \"concurrency\".\"transaction_outcomes\" \

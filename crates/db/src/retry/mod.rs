@@ -9,9 +9,9 @@ mod policy;
 
 use std::time::Instant;
 
+use neobank_entity::Statement;
 use neobank_entity::concurrency::deadlock_log;
-use sea_orm::sea_query::Query;
-use sea_orm::{DbBackend, EntityName};
+use sea_query::Query;
 
 use crate::database::Database;
 use crate::error::{DatabaseError, ErrorClass};
@@ -169,7 +169,7 @@ impl Database {
                 "rolled back by the server".into(),
             ])
             .to_owned();
-        let insert = DbBackend::Postgres.build(&insert);
+        let insert = Statement::from_query(&insert);
         if let Err(error) = Executor::execute(self, insert).await {
             tracing::debug!("a deadlock could not be logged: {error}");
         }

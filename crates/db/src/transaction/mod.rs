@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join;
-use sea_orm::Statement;
+use neobank_entity::Statement;
 use tokio_postgres::Row;
 
 use crate::error::DatabaseError;

@@ -7,12 +7,9 @@ use neobank_entity::enums::{AccountStatus, AccountType};
 use neobank_entity::functions::banking::OpenSystemAccounts;
 use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
-use sea_orm::sea_query::{
-    Asterisk, CommonTableExpression, Condition, Expr, ExprTrait, Func, JoinType, LockType, Query,
-    SelectStatement, SubQueryStatement, TableRef, UnionType, UpdateStatement, WithClause,
-};
-use sea_orm::{
-    ColumnTrait, DbBackend, EntityName, EntityTrait, Iterable, QueryFilter, QueryOrder, Select,
+use sea_query::{
+    Asterisk, CommonTableExpression, Condition, Expr, ExprTrait, Func, JoinType, LockType, Order,
+    Query, SelectStatement, SubQueryStatement, TableRef, UnionType, UpdateStatement, WithClause,
 };
 
 use super::NewAccount;
@@ -45,19 +42,25 @@ impl FromRow for ChangedRow {
     }
 }
 
-pub(super) fn by_id(account: AccountId) -> Select<Entity> {
-    Entity::find_by_id(account.as_uuid())
+pub(super) fn by_id(account: AccountId) -> Statement {
+    let mut query = Entity::select();
+    query.and_where(column(Column::AccountId).eq(account.as_uuid()));
+    Statement::from_query(&query)
 }
 
-pub(super) fn by_number(number: &str) -> Select<Entity> {
-    Entity::find().filter(Column::AccountNumber.eq(number))
+pub(super) fn by_number(number: &str) -> Statement {
+    let mut query = Entity::select();
+    query.and_where(column(Column::AccountNumber).eq(number));
+    Statement::from_query(&query)
 }
 
-pub(super) fn by_customer(customer: CustomerId) -> Select<Entity> {
-    Entity::find()
-        .filter(Column::CustomerId.eq(customer.as_uuid()))
-        .order_by_asc(Column::OpenedAt)
-        .order_by_asc(Column::AccountId)
+pub(super) fn by_customer(customer: CustomerId) -> Statement {
+    let mut query = Entity::select();
+    query
+        .and_where(column(Column::CustomerId).eq(customer.as_uuid()))
+        .order_by((Entity, Column::OpenedAt), Order::Asc)
+        .order_by((Entity, Column::AccountId), Order::Asc);
+    Statement::from_query(&query)
 }
 
 /// Returns the insertion of an account, with the bank's own accounts in its currency.
@@ -105,10 +108,10 @@ pub(super) fn open(new: &NewAccount) -> Statement {
     insert
         .into_table(Entity.table_ref())
         .columns(columns)
-        .returning(Query::returning().columns(Column::iter()));
-    // This fails when the columns and the values differ in number, which the snapshot would show.
+        .returning(Query::returning().columns(Column::ALL));
+    // It fails when the columns and the values differ in number, which the snapshot would show.
     let _ = insert.select_from(row);
-    DbBackend::Postgres.build(&insert)
+    Statement::from_query(&insert)
 }
 
 /// Returns the change of an account's status, for an account whose status is `from`.
@@ -156,9 +159,9 @@ pub(super) fn set_overdraft_limit(account: AccountId, limit: Money) -> Statement
 /// statement's own snapshot may be older; it finds the updated row by its identifier alone.
 fn change(account: AccountId, mut update: UpdateStatement) -> Statement {
     let locked = Query::select()
-        .columns(Column::iter())
+        .columns(Column::ALL)
         .from(Entity.table_ref())
-        .and_where(Column::AccountId.eq(account.as_uuid()))
+        .and_where(column(Column::AccountId).eq(account.as_uuid()))
         .lock(LockType::NoKeyUpdate)
         .to_owned();
     update
@@ -166,7 +169,7 @@ fn change(account: AccountId, mut update: UpdateStatement) -> Statement {
         .from(FOUND)
         .and_where(Expr::col((Entity, Column::AccountId)).eq(found(Column::AccountId)))
         .and_where(found(Column::AccountType).ne(AccountType::System.as_str()))
-        .returning(Query::returning().columns(Column::iter().map(|column| (Entity, column))));
+        .returning(Query::returning().columns(Column::ALL.map(|column| (Entity, column))));
     let is_unchanged =
         Expr::exists(Query::select().column(Asterisk).from(CHANGED).to_owned()).not();
     let after = rows(CHANGED, true)
@@ -179,12 +182,12 @@ fn change(account: AccountId, mut update: UpdateStatement) -> Statement {
         .cte(table(FOUND, locked))
         .cte(table(CHANGED, update))
         .to_owned();
-    DbBackend::Postgres.build(&after.with(clause))
+    Statement::from_query(&after.with(clause))
 }
 
 fn rows(of: &'static str, is_changed: bool) -> SelectStatement {
     Query::select()
-        .columns(Column::iter())
+        .columns(Column::ALL)
         .expr_as(Expr::val(is_changed), IS_CHANGED)
         .from(of)
         .to_owned()
@@ -195,6 +198,10 @@ fn table(name: &'static str, query: impl Into<SubQueryStatement>) -> CommonTable
         .query(query)
         .table_name(name)
         .to_owned()
+}
+
+fn column(column: Column) -> Expr {
+    Expr::col((Entity, column))
 }
 
 fn found(column: Column) -> Expr {
@@ -209,7 +216,6 @@ fn clock() -> Expr {
 mod tests {
     use chrono::{TimeZone, Utc};
     use rust_decimal::Decimal;
-    use sea_orm::QueryTrait;
     use uuid::Uuid;
 
     use super::*;
@@ -231,15 +237,9 @@ mod tests {
         let limit = Money::new(Decimal::TEN, czk).unwrap();
         let new = NewAccount::new(customer, AccountType::Checking, czk);
         let earlier = Utc.with_ymd_and_hms(2026, 1, 2, 3, 4, 5).unwrap();
-        insta::assert_snapshot!("by_id", text(&by_id(account).build(DbBackend::Postgres)));
-        insta::assert_snapshot!(
-            "by_number",
-            text(&by_number("1").build(DbBackend::Postgres))
-        );
-        insta::assert_snapshot!(
-            "by_customer",
-            text(&by_customer(customer).build(DbBackend::Postgres))
-        );
+        insta::assert_snapshot!("by_id", text(&by_id(account)));
+        insta::assert_snapshot!("by_number", text(&by_number("1")));
+        insta::assert_snapshot!("by_customer", text(&by_customer(customer)));
         insta::assert_snapshot!("open", text(&open(&new)));
         insta::assert_snapshot!(
             "open_in_the_past",

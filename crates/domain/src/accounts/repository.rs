@@ -4,7 +4,6 @@ use neobank_db::{DatabaseError, Executor, Statement};
 use neobank_entity::banking::accounts::{self, Column};
 use neobank_entity::constraints::banking as rules;
 use rust_decimal::Decimal;
-use sea_orm::IdenStatic;
 
 use super::query::{self, ChangedRow};
 use super::{Account, AccountError, AccountStatus, AccountType, NewAccount};
@@ -46,7 +45,7 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
             reason,
         })?;
     }
-    match on.fetch_row(query::open(new)).await {
+    match on.fetch_one(query::open(new)).await {
         Ok(row) => account(row.ok_or(DatabaseError::NoRow)?),
         Err(error) => Err(why_not_opened(new, error)),
     }
@@ -58,7 +57,7 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
 ///
 /// [`AccountError::Database`].
 pub async fn find(on: &impl Executor, account: AccountId) -> Result<Option<Account>, AccountError> {
-    let row = on.fetch_model(query::by_id(account)).await?;
+    let row = on.fetch_one(query::by_id(account)).await?;
     row.map(self::account).transpose()
 }
 
@@ -74,7 +73,7 @@ pub async fn find_by_number(
     if number.contains('\0') {
         return Ok(None);
     }
-    let row = on.fetch_model(query::by_number(number)).await?;
+    let row = on.fetch_one(query::by_number(number)).await?;
     row.map(account).transpose()
 }
 
@@ -87,7 +86,7 @@ pub async fn list_by_customer(
     on: &impl Executor,
     customer: CustomerId,
 ) -> Result<Vec<Account>, AccountError> {
-    let rows = on.fetch_models(query::by_customer(customer)).await?;
+    let rows = on.fetch_many(query::by_customer(customer)).await?;
     rows.into_iter().map(account).collect()
 }
 
@@ -208,7 +207,7 @@ async fn change(
     statement: Statement,
     why_not: impl Fn(&Account) -> Result<(), AccountError> + Send,
 ) -> Result<Account, AccountError> {
-    let Some(row) = on.fetch_row::<ChangedRow>(statement).await? else {
+    let Some(row) = on.fetch_one::<ChangedRow>(statement).await? else {
         return Err(AccountError::UnknownAccount { account });
     };
     let after = self::account(row.account)?;

@@ -1,10 +1,10 @@
 //! The audit: validates every invariant of the books.
 
-use neobank_db::{DatabaseError, Executor, FromQueryResult};
+use neobank_db::{DatabaseError, Executor, FromRow};
 use neobank_entity::functions::banking::Audit;
 
 /// A violation of an invariant.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Violation {
     /// The name of the invariant.
     pub check_name: String,

@@ -1,14 +1,10 @@
 //! Reads and changes of `banking.customers`.
 
 use chrono::{Datelike, Days, NaiveDate, Utc};
-use neobank_db::{DatabaseError, Executor};
+use neobank_db::{DatabaseError, Executor, Statement};
 use neobank_entity::banking::customers::{self, Column};
 use neobank_entity::constraints::banking as rules;
-use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
-use sea_orm::{
-    ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, QueryFilter, QueryTrait,
-};
+use sea_query::{Expr, ExprTrait, Func, Query};
 
 use super::{Customer, CustomerError, CustomerUpdate, NewCustomer};
 use crate::CustomerId;
@@ -27,7 +23,7 @@ pub async fn find(
     customer: CustomerId,
 ) -> Result<Option<Customer>, CustomerError> {
     let row = on
-        .fetch_model(customers::Entity::find_by_id(customer.as_uuid()))
+        .fetch_one::<customers::Model>(filtered(column(Column::CustomerId).eq(customer.as_uuid())))
         .await?;
     Ok(row.map(Into::into))
 }
@@ -44,8 +40,9 @@ pub async fn find_by_number(
     if number.contains('\0') {
         return Ok(None);
     }
-    let with_number = customers::Entity::find().filter(Column::CustomerNumber.eq(number));
-    Ok(on.fetch_model(with_number).await?.map(Into::into))
+    let with_number = filtered(column(Column::CustomerNumber).eq(number));
+    let row = on.fetch_one::<customers::Model>(with_number).await?;
+    Ok(row.map(Into::into))
 }
 
 /// Returns the customer with an e-mail address, without regard to case, or `None`.
@@ -62,9 +59,9 @@ pub async fn find_by_email(
     }
     // The server lowers both sides, as its unique index does; only then the index finds the row.
     let lower = |text: Expr| Expr::from(Func::lower(text));
-    let condition = lower(Column::Email.into_expr()).eq(lower(Expr::val(email)));
+    let condition = lower(column(Column::Email)).eq(lower(Expr::val(email)));
     let row = on
-        .fetch_model(customers::Entity::find().filter(condition))
+        .fetch_one::<customers::Model>(filtered(condition))
         .await?;
     Ok(row.map(Into::into))
 }
@@ -90,23 +87,39 @@ pub async fn create(on: &impl Executor, new: &NewCustomer) -> Result<Customer, C
         text::check_number(number, is_made_here)
             .map_err(|reason| invalid(Column::CustomerNumber.as_str(), number, reason))?;
     }
-    let row = customers::ActiveModel {
-        customer_id: Set(new.customer_id.as_uuid()),
-        first_name: Set(new.first_name.clone()),
-        last_name: Set(new.last_name.clone()),
-        email: Set(new.email.clone()),
-        phone_primary: Set(new.phone_primary.clone()),
-        phone_secondary: Set(new.phone_secondary.clone()),
-        date_of_birth: Set(new.date_of_birth),
-        customer_type: Set(new.customer_type),
-        // Only members of the role `neobank_import` have the privilege to set it.
-        customer_number: new.customer_number.clone().map_or(NotSet, Set),
-        ..Default::default()
-    };
-    let mut insert = customers::Entity::insert(row).into_query();
-    insert.returning(Query::returning().columns(Column::iter()));
+    let mut columns = vec![
+        Column::CustomerId,
+        Column::FirstName,
+        Column::LastName,
+        Column::Email,
+        Column::PhonePrimary,
+        Column::PhoneSecondary,
+        Column::DateOfBirth,
+        Column::CustomerType,
+    ];
+    let mut values: Vec<Expr> = vec![
+        new.customer_id.as_uuid().into(),
+        new.first_name.as_str().into(),
+        new.last_name.as_str().into(),
+        new.email.clone().into(),
+        new.phone_primary.clone().into(),
+        new.phone_secondary.clone().into(),
+        new.date_of_birth.into(),
+        new.customer_type.as_str().into(),
+    ];
+    // Only members of the role `neobank_import` have the privilege to set it.
+    if let Some(number) = &new.customer_number {
+        columns.push(Column::CustomerNumber);
+        values.push(number.as_str().into());
+    }
+    let mut insert = Query::insert();
+    insert
+        .into_table(customers::Entity.table_ref())
+        .columns(columns)
+        .returning(Query::returning().columns(Column::ALL))
+        .values_panic(values);
     match on
-        .fetch_row::<customers::Model>(DbBackend::Postgres.build(&insert))
+        .fetch_one::<customers::Model>(Statement::from_query(&insert))
         .await
     {
         Ok(row) => Ok(row.ok_or(DatabaseError::NoRow)?.into()),
@@ -150,18 +163,28 @@ pub async fn update(
     let query = Query::update()
         .table(customers::Entity.table_ref())
         .values(values)
-        .and_where(Column::CustomerId.eq(customer.as_uuid()))
-        .returning(Query::returning().columns(Column::iter()))
+        .and_where(column(Column::CustomerId).eq(customer.as_uuid()))
+        .returning(Query::returning().columns(Column::ALL))
         .to_owned();
     let email = update.email.as_ref().and_then(Option::as_deref);
     match on
-        .fetch_row::<customers::Model>(DbBackend::Postgres.build(&query))
+        .fetch_one::<customers::Model>(Statement::from_query(&query))
         .await
     {
         Ok(Some(row)) => Ok(row.into()),
         Ok(None) => Err(CustomerError::UnknownCustomer { customer }),
         Err(error) => Err(why_not_written(error, email)),
     }
+}
+
+fn column(column: Column) -> Expr {
+    Expr::col((customers::Entity, column))
+}
+
+fn filtered(condition: Expr) -> Statement {
+    let mut query = customers::Entity::select();
+    query.and_where(condition);
+    Statement::from_query(&query)
 }
 
 impl From<customers::Model> for Customer {

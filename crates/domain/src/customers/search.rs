@@ -4,11 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use neobank_db::Executor;
+use neobank_db::{Executor, Statement};
 use neobank_entity::banking::customers::{self, Column};
-use sea_orm::sea_query::extension::postgres::PgExpr;
-use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Order, Query, SelectStatement};
-use sea_orm::{DbBackend, EntityName, Iterable};
+use sea_query::extension::postgres::PgExpr;
+use sea_query::{Expr, ExprTrait, LikeExpr, Order, Query, SelectStatement};
 use uuid::Uuid;
 
 use super::{Customer, CustomerError, CustomerStatus, CustomerType};
@@ -85,8 +84,8 @@ pub async fn search(
     filter: &CustomerFilter,
 ) -> Result<CustomerPage, CustomerError> {
     check(filter)?;
-    let query = DbBackend::Postgres.build(&search_query(filter));
-    let rows: Vec<customers::Model> = on.fetch_rows(query).await?;
+    let query = Statement::from_query(&search_query(filter));
+    let rows: Vec<customers::Model> = on.fetch_many(query).await?;
     let mut customers: Vec<Customer> = rows.into_iter().map(Into::into).collect();
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     // The query read one customer more than the limit; that one shows that a next page exists.
@@ -109,7 +108,7 @@ pub async fn search(
 pub fn search_query(filter: &CustomerFilter) -> SelectStatement {
     let mut query = Query::select();
     query
-        .columns(Column::iter())
+        .columns(Column::ALL)
         .from(customers::Entity.table_ref())
         .order_by(Column::CreatedAt, Order::Desc)
         .order_by(Column::CustomerId, Order::Desc)

@@ -6,7 +6,6 @@ use neobank_db::Executor;
 use neobank_entity::banking::{transactions, transfers};
 use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
-use sea_orm::IdenStatic;
 use uuid::Uuid;
 
 use super::{History, ImportError, query};
@@ -67,7 +66,7 @@ pub async fn compare(on: &impl Executor, history: &History) -> Result<Comparison
             .iter()
             .filter_map(|line| line.request.idempotency_key.clone())
             .collect();
-        let rows: Vec<Balance> = on.fetch_rows(query::balances(keys)).await?;
+        let rows: Vec<Balance> = on.fetch_many(query::balances(keys)).await?;
         let found: HashMap<(&str, Uuid), Decimal> = rows
             .iter()
             .map(|row| ((row.key.as_str(), row.account_id), row.running_balance))

@@ -70,7 +70,7 @@ async fn read(
     wanted: Vec<(&str, Uuid)>,
 ) -> Result<Vec<Imported>, ImportError> {
     let ids: Vec<Uuid> = wanted.iter().map(|(_, id)| *id).collect();
-    let rows: Vec<Row> = on.fetch_rows(query(ids)).await?;
+    let rows: Vec<Row> = on.fetch_many(query(ids)).await?;
     let mut found: HashMap<Uuid, String> =
         rows.into_iter().map(|row| (row.id, row.number)).collect();
     let imported = wanted.into_iter().filter_map(|(source_id, id)| {

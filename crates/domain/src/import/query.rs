@@ -6,11 +6,8 @@ use chrono::NaiveDate;
 use neobank_db::Statement;
 use neobank_entity::banking::{accounts, customers, transactions, transfers};
 use neobank_entity::functions::banking::StartOfDay;
-use sea_orm::sea_query::extension::postgres::PgFunc;
-use sea_orm::sea_query::{
-    CommonTableExpression, Expr, ExprTrait, Func, Query, SelectStatement, WithClause,
-};
-use sea_orm::{DbBackend, EntityName};
+use sea_query::extension::postgres::PgFunc;
+use sea_query::{CommonTableExpression, Expr, ExprTrait, Func, Query, SelectStatement, WithClause};
 use uuid::Uuid;
 
 /// The days and time zones that the files name.
@@ -105,7 +102,7 @@ pub(super) fn starts_of_days(zones: Vec<String>, days: Vec<NaiveDate>) -> Statem
         .expr_as(Func::cust(StartOfDay::NAME).args([day, zone]), STARTS_AT)
         .from(ASKED)
         .to_owned();
-    DbBackend::Postgres.build(&starts.with(given(asked, &[TIME_ZONE, DAY])))
+    Statement::from_query(&starts.with(given(asked, &[TIME_ZONE, DAY])))
 }
 
 /// Returns the query of the names among these that are no time zone of the server.
@@ -122,7 +119,7 @@ pub(super) fn unknown_zones(zones: Vec<String>) -> Statement {
         .and_where(Expr::col((ASKED, TIME_ZONE)).ne("UTC"))
         .and_where(Expr::exists(known).not())
         .to_owned();
-    DbBackend::Postgres.build(&unknown.with(given(asked, &[TIME_ZONE])))
+    Statement::from_query(&unknown.with(given(asked, &[TIME_ZONE])))
 }
 
 fn given(rows: SelectStatement, columns: &[&'static str]) -> WithClause {
@@ -146,7 +143,7 @@ where
 }
 
 fn build(query: &SelectStatement) -> Statement {
-    DbBackend::Postgres.build(query)
+    Statement::from_query(query)
 }
 
 #[cfg(test)]

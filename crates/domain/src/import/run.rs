@@ -7,7 +7,6 @@ use neobank_db::{Database, Executor, Transaction};
 use neobank_entity::banking::accounts::Column;
 use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
-use sea_orm::IdenStatic;
 use uuid::Uuid;
 
 use super::line::{AccountLine, TransactionLine, midnight};
@@ -179,7 +178,7 @@ async fn existing_accounts(
         .map(|line| line.account_id.as_uuid())
         .collect();
     let rows: Vec<Existing> = transaction
-        .fetch_rows(query::existing_accounts(ids))
+        .fetch_many(query::existing_accounts(ids))
         .await?;
     Ok(rows
         .into_iter()
@@ -256,7 +255,7 @@ impl Moments {
             .map(|(zone, day)| (zone.to_owned(), day))
             .unzip();
         let rows: Vec<Start> = transaction
-            .fetch_rows(query::starts_of_days(names, days))
+            .fetch_many(query::starts_of_days(names, days))
             .await?;
         Ok(Self(
             rows.into_iter()
@@ -284,7 +283,7 @@ async fn check_zones(
         .map(|line| zone_of(line, existing))
         .collect();
     let names: Vec<String> = zones.into_iter().map(str::to_owned).collect();
-    let unknown: Vec<Unknown> = transaction.fetch_rows(query::unknown_zones(names)).await?;
+    let unknown: Vec<Unknown> = transaction.fetch_many(query::unknown_zones(names)).await?;
     let wrong = history.accounts.iter().find(|line| {
         unknown
             .iter()
@@ -394,6 +393,6 @@ async fn existing_customers(
     transaction: &Transaction,
     ids: Vec<Uuid>,
 ) -> Result<HashSet<Uuid>, ImportError> {
-    let rows: Vec<numbers::Row> = transaction.fetch_rows(query::customer_numbers(ids)).await?;
+    let rows: Vec<numbers::Row> = transaction.fetch_many(query::customer_numbers(ids)).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }

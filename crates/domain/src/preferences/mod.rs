@@ -177,7 +177,7 @@ pub async fn merge(
     let ids: Vec<Uuid> = merged.keys().map(|customer| customer.as_uuid()).collect();
     let values: Vec<Value> = merged.values().cloned().map(Value::Object).collect();
     let merged: Merged = on
-        .fetch_row(query::merge(ids, values))
+        .fetch_one(query::merge(ids, values))
         .await?
         .ok_or(DatabaseError::NoRow)?;
     if merged.missing.is_empty() {
@@ -198,7 +198,7 @@ pub async fn find(
     on: &impl Executor,
     customer: CustomerId,
 ) -> Result<Map<String, Value>, PreferenceError> {
-    let stored: Option<Stored> = on.fetch_row(query::find(customer)).await?;
+    let stored: Option<Stored> = on.fetch_one(query::find(customer)).await?;
     stored.map_or_else(|| Ok(Map::new()), |Stored(text)| read(customer, &text))
 }
 

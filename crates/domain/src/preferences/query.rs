@@ -3,12 +3,11 @@
 use neobank_db::Statement;
 use neobank_entity::banking::customer_preferences::{Column, Entity};
 use neobank_entity::banking::customers;
-use sea_orm::sea_query::extension::postgres::PgExpr;
-use sea_orm::sea_query::{
+use sea_query::extension::postgres::PgExpr;
+use sea_query::{
     Asterisk, CommonTableExpression, Expr, ExprTrait, Func, OnConflict, Order, Query,
     SelectStatement, SubQueryStatement, WithClause,
 };
-use sea_orm::{DbBackend, EntityName};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -67,7 +66,7 @@ pub(super) fn merge(customers: Vec<Uuid>, preferences: Vec<Value>) -> Statement 
         .cte(table(MISSING_CUSTOMERS, missing_customers()))
         .cte(table(MERGED, insertion()))
         .to_owned();
-    DbBackend::Postgres.build(&result.with(clause))
+    Statement::from_query(&result.with(clause))
 }
 
 /// Returns the query of a customer's preferences as a text, whose numbers nothing has rounded yet.
@@ -77,7 +76,7 @@ pub(super) fn find(customer: CustomerId) -> Statement {
         .from(Entity.table_ref())
         .and_where(Expr::col(Column::CustomerId).eq(customer.as_uuid()))
         .to_owned();
-    DbBackend::Postgres.build(&query)
+    Statement::from_query(&query)
 }
 
 fn missing_customers() -> SelectStatement {
@@ -95,7 +94,7 @@ fn missing_customers() -> SelectStatement {
 }
 
 /// Returns the insertion or update of every given customer, or of none when one is missing.
-fn insertion() -> sea_orm::sea_query::InsertStatement {
+fn insertion() -> sea_query::InsertStatement {
     let any_missing = Query::select()
         .column((MISSING_CUSTOMERS, Column::CustomerId))
         .from(MISSING_CUSTOMERS)

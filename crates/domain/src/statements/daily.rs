@@ -5,7 +5,6 @@ use neobank_db::{Executor, Statement};
 use neobank_entity::banking::accounts::Column;
 use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
-use sea_orm::IdenStatic;
 use serde::Serialize;
 
 use super::page::{currency, money_or_zero};
@@ -67,7 +66,7 @@ pub async fn daily_summary(
     days: Days,
 ) -> Result<DailySummary, StatementError> {
     let row: SummaryRow = on
-        .fetch_row(daily_summary_query(account, date, days)?)
+        .fetch_one(daily_summary_query(account, date, days)?)
         .await?
         .ok_or(StatementError::UnknownAccount { account })?;
     let currency = currency(&row.currency_code)?;

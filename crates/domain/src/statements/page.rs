@@ -7,7 +7,6 @@ use neobank_entity::banking::transactions::Column;
 use neobank_entity::enums::EntryType;
 use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
-use sea_orm::IdenStatic;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -89,7 +88,7 @@ pub async fn page(
     account: AccountId,
     request: &StatementRequest,
 ) -> Result<StatementPage, StatementError> {
-    let rows: Vec<PageRow> = on.fetch_rows(page_query(account, request)?).await?;
+    let rows: Vec<PageRow> = on.fetch_many(page_query(account, request)?).await?;
     let first = rows
         .first()
         .ok_or(StatementError::UnknownAccount { account })?;

@@ -5,11 +5,10 @@ use neobank_db::Statement;
 use neobank_entity::banking::{accounts, transactions};
 use neobank_entity::enums::EntryType;
 use neobank_entity::functions::banking::StartOfDay;
-use sea_orm::sea_query::{
+use sea_query::{
     Asterisk, Condition, Expr, ExprTrait, Func, FunctionCall, JoinType, Order, Query,
     SelectStatement,
 };
-use sea_orm::{DbBackend, EntityName};
 use transactions::Column;
 
 use super::{Days, StatementRequest};
@@ -98,7 +97,7 @@ pub(super) fn page(account: AccountId, request: &StatementRequest) -> Statement 
         .join_lateral(JoinType::LeftJoin, entries, ENTRY, always())
         .order_by((ENTRY, Column::TransactionDate), Order::Desc)
         .order_by((ENTRY, Column::EntryNumber), Order::Desc);
-    DbBackend::Postgres.build(&page)
+    Statement::from_query(&page)
 }
 
 /// Returns the query of one day's totals and balances.
@@ -120,7 +119,7 @@ pub(super) fn daily_summary(
     summary
         .columns([TRANSACTION_COUNT, TOTAL_CREDITS, TOTAL_DEBITS].map(|column| (TOTALS, column)))
         .join_lateral(JoinType::LeftJoin, totals, TOTALS, always());
-    DbBackend::Postgres.build(&summary)
+    Statement::from_query(&summary)
 }
 
 /// Returns the account with the points in time at which its range of days begins and ends.

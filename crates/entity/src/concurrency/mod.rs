@@ -5,3 +5,7 @@ pub mod lock_leases;
 pub mod lock_names;
 pub mod mvcc_demo;
 pub mod transaction_outcomes;
+pub mod v_held_locks;
+pub mod v_index_bloat;
+pub mod v_lock_analysis;
+pub mod v_table_bloat;

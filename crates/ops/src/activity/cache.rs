@@ -1,7 +1,7 @@
 //! How often what was asked for was in the buffers.
 
 use chrono::{DateTime, Utc};
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatDatabase;
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::monitor::{Monitor, build};
 use crate::section::Section;
 
 /// The blocks that a database's sessions asked for, since its statistics began.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct CacheRow {
     /// The database; none for what all databases share.

@@ -1,6 +1,6 @@
 //! Statements that take most time, by the extension `pg_stat_statements`.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgExtension, PgNamespace};
 use sea_query::{Alias, Expr, ExprTrait, Func, JoinType, Order, Query};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::table_name::TableName;
 pub const STATEMENTS_MAX: u64 = 500;
 
 /// A kind of statement of the monitor's own database; its values are replaced by `$1`, `$2`, …
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct StatementRow {
     /// The server's own number for it; a text in JSON.
@@ -41,7 +41,7 @@ pub struct StatementRow {
 }
 
 /// What all statements of this database have in common, however little time they took in all.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct StatementTotalsRow {
     /// Statements that ran often enough to be judged.
@@ -50,7 +50,7 @@ pub struct StatementTotalsRow {
     pub slowest_mean_milliseconds: Option<f64>,
 }
 
-#[derive(FromQueryResult)]
+#[derive(FromRow)]
 struct SchemaRow {
     schema: String,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgLocks, PgStatActivity};
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::statement_text::HasStatement;
 pub const TRANSACTIONS_MAX: u64 = 1_000;
 
 /// A transaction that stays open, whether it works, waits or does nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct TransactionRow {
     /// Its server process.
@@ -114,7 +114,7 @@ fn is_a_transaction() -> Expr {
 }
 
 /// What all open transactions have in common, however young they are.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct TransactionTotalsRow {
     /// Those that are at least as old, without autovacuum's.

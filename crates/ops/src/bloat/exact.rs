@@ -1,6 +1,6 @@
 //! The exact space in one table, on demand, by the extension `pgstattuple`.
 
-use neobank_db::{Executor, FromQueryResult, Statement, statement};
+use neobank_db::{Executor, FromRow, Statement, statement};
 use serde::Serialize;
 
 use crate::error::OpsError;
@@ -19,7 +19,7 @@ pub enum Measure {
 }
 
 /// What was measured.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct MeasuredTable {
     /// The file.
@@ -45,7 +45,7 @@ pub struct MeasuredTable {
 }
 
 /// Where the extension is.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromRow)]
 struct Home {
     schema_name: String,
 }
@@ -113,7 +113,7 @@ impl Monitor {
     }
 
     /// What the extension says; none where it finds nothing to measure.
-    pub(super) async fn measured<T: FromQueryResult + Send>(
+    pub(super) async fn measured<T: FromRow + Send>(
         &self,
         query: impl FnOnce(&str) -> Statement,
     ) -> Result<Option<Section<T>>, OpsError> {

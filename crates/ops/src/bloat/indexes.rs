@@ -1,6 +1,6 @@
 //! How much of each index holds nothing: an estimate, and the exact figures of one index on demand.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use serde::Serialize;
 
 use crate::arrays::texts;
@@ -10,7 +10,7 @@ use crate::section::Section;
 use crate::table_name::{TableName, quoted};
 
 /// A B-tree index, and what the statistics say of the space in its leaves.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct IndexBloatRow {
     /// The schema of the table and of its index.
@@ -43,7 +43,7 @@ pub struct IndexBloatRow {
 }
 
 /// What was measured of an index.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct MeasuredIndex {
     /// The file.

@@ -1,6 +1,6 @@
 //! How much of each table's file holds nothing: an estimate.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use serde::Serialize;
 
 use crate::arrays::texts;
@@ -12,7 +12,7 @@ use crate::section::Section;
 ///
 /// The estimate follows the layout of a row: the header, the bitmap of nulls, each field on its alignment, the pointer on the
 /// page. What it cannot know (widths that vary, pointers of rows that are gone) is added up to a margin.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct TableBloatRow {
     /// The table's schema.

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::concurrency::lock_names::{Column, Entity};
-use sea_orm::EntityName;
 use sea_query::extension::postgres::PgFunc;
 use sea_query::{Expr, ExprTrait, Query};
 
@@ -20,7 +19,7 @@ use crate::statement_text::HasStatement;
 pub const WAITERS_MAX: u64 = 1_000;
 
 /// A session or prepared transaction, as the server shows it.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromRow)]
 pub(super) struct ParticipantRow {
     pub(super) pid: i32,
     pub(super) prepared_transaction_id: Option<String>,
@@ -71,7 +70,7 @@ pub fn lock_names_statement(keys: &[i64]) -> Statement {
     )
 }
 
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromRow)]
 struct LockNameRow {
     lock_key: i64,
     namespace: String,

@@ -1,6 +1,6 @@
 //! Connections by who has them, and what they do.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatActivity;
 use sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::section::Section;
 use crate::sql::{count_where, own_process, seconds_since};
 
 /// The connections of one role, from one place, to one database, by one program.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct ConnectionRow {
     /// The role; none for one that was dropped meanwhile.

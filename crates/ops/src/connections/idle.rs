@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatActivity;
 use sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::statement_text::HasStatement;
 pub const IDLE_MAX: u64 = 1_000;
 
 /// A connection that does nothing, or whose state is not tracked.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct IdleConnectionRow {
     /// Its server process.
@@ -54,7 +54,7 @@ impl IdleConnectionRow {
 }
 
 /// What the connections of clients do that do nothing: of all of them, however short that has been.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct IdleTotalsRow {
     /// Those that have been idle for at least as long, in a transaction or not.

@@ -1,6 +1,6 @@
 //! How many connections the server takes, and how many of them are taken.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgDatabase, PgRoles, PgStatActivity};
 use sea_query::{Alias, Expr, ExprTrait, Func, Order, Query, SelectStatement, UnionType};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::section::Section;
 use crate::server_version::ServerVersion;
 
 /// The server's places for connections.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct ConnectionLimitsRow {
     /// `max_connections`.

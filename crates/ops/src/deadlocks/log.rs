@@ -1,10 +1,9 @@
 //! Deadlocks that happened: by our own log, and by the server's count.
 
 use chrono::{DateTime, Utc};
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::concurrency::deadlock_log::{Column, Entity};
 use neobank_entity::pg_catalog::PgStatDatabase;
-use sea_orm::EntityName;
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use serde::Serialize;
 
@@ -16,7 +15,7 @@ use crate::section::Section;
 pub const LOGGED_MAX: u64 = 1_000;
 
 /// One deadlock that a transaction of ours was the victim of: a row of `concurrency.deadlock_log`.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct DeadlockRow {
     /// Its number.
@@ -34,7 +33,7 @@ pub struct DeadlockRow {
 }
 
 /// How many deadlocks of ours were logged.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct DeadlockTotalRow {
     /// Rows of the log, also of those beyond [`LOGGED_MAX`], and of those that cannot be read.
@@ -42,7 +41,7 @@ pub struct DeadlockTotalRow {
 }
 
 /// Deadlocks of a database by the server's own count, of all its sessions.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct DeadlockCountRow {
     /// The database's name.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgClass, PgLocks, PgNamespace};
 use sea_query::{
     Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType, WithClause,
@@ -19,7 +19,7 @@ pub const PAIRS_MAX: usize = 10_000;
 
 /// A session has one thing and waits for another: that is its order. Tables (whatever rows of them) and advisory locks of
 /// the monitor's own database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct LockOrder {
     /// The session.

@@ -1,9 +1,8 @@
 //! What is known of each pool.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatActivity;
 use neobank_entity::pooling::pool_stats::{Column, Entity};
-use sea_orm::EntityName;
 use sea_query::{
     BinOper, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, UnionType,
 };
@@ -18,7 +17,7 @@ use crate::sql::{
 };
 
 /// What a pool's samples and its sessions say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
 pub struct PoolFacts {
     /// The pool: its connections' `application_name`, or `pgbouncer:database/user` of a pool of PgBouncer.
     pub pool_name: String,

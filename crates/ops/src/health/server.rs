@@ -1,6 +1,6 @@
 //! What is known of the server's places for connections.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatActivity;
 use sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::server_version::ServerVersion;
 use crate::sql::{own_process, seconds_ago};
 
 /// How full the server is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 pub struct ServerFacts {
     /// Connections that ordinary roles can have.
     pub usable_connections: i32,

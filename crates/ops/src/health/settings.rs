@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neobank_db::{FromQueryResult, HOSTILE_SETTINGS, Harm, Statement, hostile_setting};
+use neobank_db::{FromRow, HOSTILE_SETTINGS, Harm, Statement, hostile_setting};
 use neobank_entity::pg_catalog::{PgDatabase, PgDbRoleSetting, PgRoles, PgSettings};
 use sea_query::extension::postgres::PgFunc;
 use sea_query::{
@@ -23,7 +23,7 @@ const SETTINGS_MAX: u64 = 100;
 const SHORTEST_TRANSACTION: Duration = Duration::from_secs(30);
 
 /// A setting in force for the whole server, or a default of a role or of this database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 pub struct SettingFacts {
     /// The setting's name.
     pub name: String,

@@ -1,6 +1,6 @@
 //! The sessions, prepared transactions and replication slots that hold back the xmin horizon.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{
     PgPreparedXacts, PgReplicationSlots, PgStatActivity, PgStatProgressVacuum,
 };
@@ -14,7 +14,7 @@ use crate::sql::{always, any_row, coalesce, is_distinct, null, own_process, seco
 
 /// A session, prepared transaction or replication slot that holds back the xmin horizon, so that
 /// vacuum cannot remove row versions deleted after it.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct HorizonHolderRow {
     /// `session`, `standby_feedback`, `prepared_transaction` or `replication_slot`.

@@ -1,7 +1,7 @@
 //! Facts about each index from the catalog and the counters.
 
 use chrono::{DateTime, Utc};
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use serde::Serialize;
 
 use super::query;
@@ -9,7 +9,7 @@ use crate::monitor::build;
 use crate::server_version::ServerVersion;
 
 /// An index.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct IndexRow {
     /// The schema of the table and of its index.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatDatabase;
 use sea_query::{Expr, ExprTrait, Query};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::section::Section;
 use crate::sql::{clock, coalesce, number};
 
 /// The counters of `pg_stat_database`, summed over all databases.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
 pub struct CountersRow {
     /// When they were read.
     pub taken_at: DateTime<Utc>,

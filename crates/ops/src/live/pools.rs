@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pooling::pool_stats::{Column, Entity};
-use sea_orm::EntityName;
 use sea_query::{Expr, ExprTrait, Order, Query};
 use serde::Serialize;
 
@@ -17,7 +16,7 @@ use crate::sql::seconds_ago;
 pub const POOLS_MAX: u64 = 100;
 
 /// What a pool wrote last to `pooling.pool_stats`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct PoolSampleRow {
     /// The pool: its connections' `application_name`, or `pgbouncer:database/user`.

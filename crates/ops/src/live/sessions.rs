@@ -1,7 +1,7 @@
 //! Every session that works in a database, as it is now.
 
 use chrono::{DateTime, Utc};
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatActivity;
 use sea_query::{BinOper, Expr, ExprTrait, Func, NullOrdering, Order, Query};
 use serde::Serialize;
@@ -19,7 +19,7 @@ pub const SESSIONS_MAX: u64 = 2_000;
 pub const STATEMENT_LENGTH_MAX: i32 = 8_000;
 
 /// A session. What the role may not see of it is none, and its statement is `<insufficient privilege>`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
 pub struct SessionRow {
     /// Its server process.
     pub process_id: i32,

@@ -1,7 +1,7 @@
 //! Cancelling a statement and ending a session, without hitting another one.
 
 use chrono::{DateTime, Utc};
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use serde::Serialize;
 
 use crate::error::OpsError;
@@ -43,7 +43,7 @@ pub enum SignalOutcome {
     OwnSession,
 }
 
-#[derive(Debug, FromQueryResult)]
+#[derive(Debug, FromRow)]
 struct OutcomeRow {
     outcome: String,
 }

@@ -1,6 +1,6 @@
 //! The three texts: what the table is, its pages, its visible rows.
 
-use neobank_db::{FromQueryResult, Statement, statement};
+use neobank_db::{FromRow, Statement, statement};
 use sea_query::{
     Asterisk, CommonTableExpression, Condition, Expr, ExprTrait, Func, JoinType, Order, Query,
     SelectStatement, WithClause,
@@ -11,7 +11,7 @@ use crate::monitor::build;
 use crate::table_name::{TableName, quoted};
 
 /// What the table is, and whether its pages can be read.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromRow)]
 pub(super) struct TableFacts {
     pub(super) kind: String,
     pub(super) page_count: i64,
@@ -43,7 +43,7 @@ pub(super) fn facts(table: &TableName) -> Statement {
 }
 
 /// A row version from its page.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromRow)]
 pub(super) struct PageRow {
     pub(super) place: String,
     pub(super) xmin: i64,
@@ -130,7 +130,7 @@ pub(super) fn pages(
 }
 
 /// A row version as a plain `SELECT` shows it.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromRow)]
 pub(super) struct VisibleRow {
     pub(super) place: String,
     pub(super) xmin: i64,

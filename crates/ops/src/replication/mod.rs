@@ -1,6 +1,6 @@
 //! How far standbys are behind.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgStatReplication, PgStatWalReceiver};
 use sea_query::{Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement, UnionType};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::sql::{coalesce, null, number, seconds, seconds_since};
 pub const STANDBYS_MAX: u64 = 100;
 
 /// A standby that the server feeds, or the server itself when it is a standby.
-#[derive(Clone, Debug, PartialEq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct ReplicationRow {
     /// What the standby calls itself (`application_name`); none for the server itself.

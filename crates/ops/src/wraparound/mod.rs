@@ -4,7 +4,7 @@
 //! frozen before half of them have passed. Autovacuum sees to that from `autovacuum_freeze_max_age` on; when it cannot, the
 //! server refuses all writes three million numbers before the end.
 
-use neobank_db::{FromQueryResult, Statement};
+use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgClass, PgDatabase, PgNamespace};
 use sea_query::extension::postgres::PgFunc;
 use sea_query::{Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, TableRef};
@@ -24,7 +24,7 @@ pub const STOP_AGE: i64 = 2_147_483_648 - 3_000_000;
 pub const TABLES_MAX: u32 = 1_000;
 
 /// A database's age.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct DatabaseAgeRow {
     /// The database; those that allow no connections grow old too.
@@ -40,7 +40,7 @@ pub struct DatabaseAgeRow {
 }
 
 /// A table's age.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct TableAgeRow {
     /// The table's schema.

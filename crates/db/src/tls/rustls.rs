@@ -1,58 +1,50 @@
-//! TLS for connections.
+//! TLS by rustls.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::config::{ConfigError, TlsMode};
-use crate::pinned::Verifier;
+use super::pinned::Verifier;
+use crate::config::ConfigError;
+use crate::connection::Socket;
 
-/// The protection of a connection: none, or TLS with the certificate authorities already loaded.
-#[derive(Clone)]
-pub(crate) enum Connector {
-    Plain,
-    Tls(MakeRustlsConnect),
+/// The authorities that a server's certificate is verified by.
+pub(crate) type Encryption = MakeRustlsConnect;
+
+/// Reads the authorities, of a file or of the operating system.
+pub(crate) fn verified(root_certificate: Option<&Path>) -> Result<Encryption, ConfigError> {
+    let (roots, pinned) = match root_certificate {
+        Some(file) => from_file(
+            &file.display().to_string(),
+            CertificateDer::pem_file_iter(file),
+        )?,
+        None => (from_operating_system()?, Vec::new()),
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Verifier::new(roots, pinned, Arc::clone(&provider))
+        .map_err(|error| failure("the TLS library", error))?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failure("the TLS library", error))?
+        // Stricter than its name: it is the standard one and a pinned certificate.
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
 }
 
-impl Connector {
-    pub(crate) fn new(mode: &TlsMode) -> Result<Self, ConfigError> {
-        match mode {
-            TlsMode::Disable => Ok(Self::Plain),
-            TlsMode::VerifyFull { root_certificate } => {
-                let (roots, pinned) = match root_certificate {
-                    Some(file) => from_file(
-                        &file.display().to_string(),
-                        CertificateDer::pem_file_iter(file),
-                    )?,
-                    None => (from_operating_system()?, Vec::new()),
-                };
-                let provider = Arc::new(rustls::crypto::ring::default_provider());
-                let verifier = Verifier::new(roots, pinned, Arc::clone(&provider))
-                    .map_err(|error| failure("the TLS library", error))?;
-                let config = ClientConfig::builder_with_provider(provider)
-                    .with_safe_default_protocol_versions()
-                    .map_err(|error| failure("the TLS library", error))?
-                    // Stricter than the name suggests: the standard verification, and a pinned
-                    // certificate besides.
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(verifier))
-                    .with_no_client_auth();
-                Ok(Self::Tls(MakeRustlsConnect::new(config)))
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Connector {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Plain => "Plain",
-            Self::Tls(_) => "Tls",
-        })
-    }
+/// Returns the TLS side of a connection to a host.
+pub(crate) fn connect(
+    encryption: &Encryption,
+    host: &str,
+) -> <Encryption as MakeTlsConnect<Socket>>::TlsConnect {
+    let Ok(connect) = MakeTlsConnect::<Socket>::make_tls_connect(&mut encryption.clone(), host);
+    connect
 }
 
 /// Explains the rejection of a server's certificate, where the library's error names only the rule.
