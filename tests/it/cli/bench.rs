@@ -60,7 +60,7 @@ async fn every_way_moves_money_and_the_books_are_checked(database: EmptyDatabase
             .unwrap()
     };
     let counted = [trips("classic", 1), trips("single", 1)];
-    assert_eq!(counted, [6.0, 1.0]);
+    assert_eq!(counted, [5.0, 1.0]);
     let locks = ["--ways", "single", "--account-cache", "0"];
     let locks = data(url, &[&bench[..], &locks].concat()).await;
     let line = &locks["lines"][0];
