@@ -1,6 +1,7 @@
 //! Where the database is: `--url`, or the environment as the rest of the project reads it.
 
-use neobank_db::{ConfigError, Database, DatabaseConfig, TlsMode};
+use neobank_db::{ConfigError, Database, DatabaseConfig};
+#[cfg(feature = "bench")]
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::CommandError;
@@ -60,28 +61,15 @@ impl Connection {
         Ok(Database::connect(self.config(command)?).await?)
     }
 
-    /// As a URL, for the roll-out, which has a driver of its own.
-    pub(crate) fn as_url(&self) -> Result<String, CommandError> {
-        if self.host.is_some() {
-            return Err(CommandError::usage(
-                "--hostname: a migration's connection takes its host from --url alone",
-            ));
-        }
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        if let Some(GivenUrl(url)) = &self.url {
-            self.read(variable)?;
-            return Ok(with_password(url, variable("DB_PASSWORD")));
-        }
-        let config = self.read(variable)?;
-        match variable("DATABASE_URL") {
-            Some(url) => Ok(url),
-            None => Ok(compose(&config, variable("DB_PASSWORD").as_deref())),
-        }
-    }
-
-    /// The same, but of the command line alone.
+    /// The URL of the command line, with the password that the environment adds to it.
+    #[cfg(feature = "bench")]
     pub(crate) fn given_as_url(&self) -> Result<Option<String>, CommandError> {
-        self.url.is_some().then(|| self.as_url()).transpose()
+        let Some(GivenUrl(url)) = &self.url else {
+            return Ok(None);
+        };
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        self.read(variable)?;
+        Ok(Some(with_password(url, variable("DB_PASSWORD"))))
     }
 
     fn read(
@@ -129,46 +117,16 @@ fn has_password(url: &str) -> bool {
             .any(|option| option.starts_with("password="))
 }
 
+#[cfg(feature = "bench")]
 fn with_password(url: &str, password: Option<String>) -> String {
     match password {
         Some(password) if !has_password(url) => {
             let separator = if url.contains('?') { '&' } else { '?' };
-            format!("{url}{separator}password={}", encoded(&password))
+            let password = utf8_percent_encode(&password, NON_ALPHANUMERIC);
+            format!("{url}{separator}password={password}")
         }
         _ => url.to_owned(),
     }
-}
-
-/// Everything of a configuration that says where the server is, with every part encoded.
-fn compose(config: &DatabaseConfig, password: Option<&str>) -> String {
-    let host = config.hosts.first().map_or("localhost", String::as_str);
-    let port = config.ports.first().copied().unwrap_or(5432);
-    let credentials = match password {
-        Some(password) => format!("{}:{}", encoded(&config.user), encoded(password)),
-        None => encoded(&config.user),
-    };
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.split('.').map(encoded).collect::<Vec<_>>().join(".")
-    };
-    let database = encoded(&config.database);
-    let options = match &config.tls {
-        TlsMode::Disable => "?sslmode=disable".to_owned(),
-        TlsMode::VerifyFull { root_certificate } => match root_certificate {
-            Some(file) => format!(
-                "?sslmode=verify-full&sslrootcert={}",
-                encoded(&file.to_string_lossy())
-            ),
-            None => "?sslmode=verify-full".to_owned(),
-        },
-        _ => String::new(),
-    };
-    format!("postgresql://{credentials}@{host}:{port}/{database}{options}")
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 #[cfg(test)]
@@ -206,32 +164,14 @@ mod tests {
             "postgresql://localhost/bank?user=a&password=b"
         ));
         assert!(!has_password("postgresql://teller@localhost:5432/bank"));
+    }
+
+    #[cfg(feature = "bench")]
+    #[test]
+    fn password_is_encoded_in_the_url() {
         assert_eq!(
             with_password("postgresql://teller@localhost/bank", Some("a&b".to_owned())),
             "postgresql://teller@localhost/bank?password=a%26b"
-        );
-    }
-
-    #[test]
-    fn a_composed_url_is_read_as_it_was_meant() {
-        let variable = |name: &str| match name {
-            "DB_HOST" => Some("db.bank.example".to_owned()),
-            "DB_PORT" => Some("6543".to_owned()),
-            "DB_NAME" => Some("na/me".to_owned()),
-            "DB_USER" => Some("us@er".to_owned()),
-            _ => None,
-        };
-        let config = DatabaseConfig::from_variables(variable).unwrap();
-        let url = compose(&config, Some("p:a/s?s#"));
-        let read = DatabaseConfig::from_url(&url).unwrap();
-        assert_eq!(
-            (read.hosts, read.ports, read.database, read.user),
-            (
-                config.hosts,
-                config.ports,
-                "na/me".to_owned(),
-                "us@er".to_owned()
-            )
         );
     }
 

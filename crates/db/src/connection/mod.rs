@@ -28,6 +28,7 @@ use crate::tls::{self, Connector};
 use address::CANCEL_TIMEOUT;
 use notices::Notices;
 use socket::Endpoint;
+#[cfg(feature = "tls")]
 pub(crate) use socket::Socket;
 
 pub use direct::{DirectConnection, DirectStatement, TextRow};
