@@ -6,15 +6,16 @@ use rand_distr::{Distribution, Zipf};
 use serde::Serialize;
 use uuid::Uuid;
 
-/// Which accounts money moves between.
+/// The distribution of the accounts that money moves between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Choice {
-    /// Any two.
+    /// Two random accounts.
     Random,
-    /// From any to one that all pay into.
+    /// From a random account to one that receives every transfer.
     Hot,
-    /// Two by Zipf's law with exponent 1: the second is chosen half as often as the first, and so on.
+    /// Two accounts by Zipf's law with exponent 1: the second is chosen half as often as the first,
+    /// and so on.
     Zipf,
 }
 
@@ -28,7 +29,7 @@ impl std::fmt::Display for Choice {
     }
 }
 
-/// Chooses accounts; the same seed chooses the same ones.
+/// A chooser of accounts; the same seed chooses the same accounts.
 pub(crate) struct Chooser {
     choice: Choice,
     accounts: u32,
@@ -47,7 +48,7 @@ impl Chooser {
         }
     }
 
-    /// Numbers of two different accounts.
+    /// Returns the numbers of two different accounts.
     pub(crate) fn pair(&mut self) -> (u32, u32) {
         match self.choice {
             Choice::Hot => (self.random.random_range(1..self.accounts), 0),
@@ -74,13 +75,13 @@ impl Chooser {
         }
     }
 
-    /// Whether something happens that happens so often in a hundred times.
+    /// Returns `true` in the given percentage of calls.
     pub(crate) fn percent(&mut self, percent: u8) -> bool {
         percent > 0 && self.random.random_range(0..100) < percent
     }
 }
 
-/// The identifier of an account by its number; the stored function computes the same.
+/// Returns the identifier of an account by its number; the stored function computes the same.
 pub(crate) fn account(number: u32) -> AccountId {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)).into()
 }

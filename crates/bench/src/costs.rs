@@ -1,5 +1,5 @@
-//! What each index, constraint, trigger and column of the money tables costs: each is dropped in a copy of the database, and
-//! the same load is measured with it and without it in turn.
+//! The cost of each index, constraint, trigger and column of the money tables: each is dropped in a
+//! copy of the database, and the same load runs with it and without it, alternately.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use neobank_db::{Executor, statement};
 use serde::Serialize;
 
-use crate::books::Books;
+use crate::bank::Bank;
 use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::host::Host;
@@ -16,15 +16,15 @@ use crate::median::median;
 use crate::options::Options;
 use crate::way::{self, Way};
 
-/// A part of the schema, and what takes it away; or one that was there before, and what brings it back.
-const PARTS: &[(&str, &str)] = &[
-    ("nothing: everything is there", ""),
-    ("the triggers of the journal, which pass the ledger over", "DROP TRIGGER transactions_apply_entries ON banking.transactions;
+/// Each subject with the SQL that drops it, or that creates an object which an earlier version had.
+const SUBJECTS: &[(&str, &str)] = &[
+    ("nothing", ""),
+    ("the triggers of the journal, which skip rows of the ledger", "DROP TRIGGER transactions_apply_entries ON banking.transactions;
         DROP TRIGGER transfers_name_accounts ON banking.transfers"),
     ("the primary key of the entries", "ALTER TABLE banking.transactions DROP CONSTRAINT transactions_pkey"),
     ("the index of account and date", "DROP INDEX banking.transactions_account_and_date_key"),
-    ("the index of the callers' keys", "DROP INDEX banking.transfers_idempotency_key_key"),
-    ("the reference numbers that are stored", "ALTER TABLE banking.transactions DROP COLUMN reference_number;
+    ("the index of idempotency keys", "DROP INDEX banking.transfers_idempotency_key_key"),
+    ("the stored reference numbers", "ALTER TABLE banking.transactions DROP COLUMN reference_number;
         ALTER TABLE banking.transfers DROP COLUMN reference_number"),
     ("the column created_at of transfers and entries", "ALTER TABLE banking.transactions DROP COLUMN created_at;
         ALTER TABLE banking.transfers DROP COLUMN created_at"),
@@ -34,45 +34,46 @@ const PARTS: &[(&str, &str)] = &[
     ("the checks of accounts", "DO $$ DECLARE c record; BEGIN FOR c IN SELECT conname FROM pg_constraint
         WHERE contype = 'c' AND conrelid = 'banking.accounts'::regclass
         LOOP EXECUTE format('ALTER TABLE banking.accounts DROP CONSTRAINT %I', c.conname); END LOOP; END $$"),
-    ("the room for new versions in the pages of accounts", "ALTER TABLE banking.accounts SET (fillfactor = 100);
+    ("the free space in the pages of accounts (fillfactor)", "ALTER TABLE banking.accounts SET (fillfactor = 100);
 VACUUM (FULL, ANALYZE) banking.accounts"),
     ("the domains around numeric", "ALTER TABLE banking.transactions ALTER amount TYPE numeric, ALTER running_balance TYPE numeric;
         ALTER TABLE banking.transfers ALTER amount TYPE numeric"),
-    ("nothing, but with the two foreign keys of the entries that were dropped", "ALTER TABLE banking.transactions
+    ("nothing; with the two former foreign keys of the entries", "ALTER TABLE banking.transactions
         ADD FOREIGN KEY (transfer_id) REFERENCES banking.transfers (transfer_id),
         ADD FOREIGN KEY (account_id) REFERENCES banking.accounts (account_id)"),
-    ("nothing, but with all four foreign keys that were dropped", "ALTER TABLE banking.transfers ADD FOREIGN KEY (from_account_id) REFERENCES banking.accounts (account_id),
+    ("nothing; with all four former foreign keys", "ALTER TABLE banking.transfers ADD FOREIGN KEY (from_account_id) REFERENCES banking.accounts (account_id),
         ADD FOREIGN KEY (to_account_id) REFERENCES banking.accounts (account_id);
         ALTER TABLE banking.transactions ADD FOREIGN KEY (transfer_id) REFERENCES banking.transfers (transfer_id),
         ADD FOREIGN KEY (account_id) REFERENCES banking.accounts (account_id)"),
 ];
 
-/// Without [`Options::rounds`].
+/// The number of rounds without [`Options::rounds`].
 const ROUNDS: usize = 3;
 
-/// What each part costs.
+/// The cost of each subject of the schema.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Costs {
     /// The server's major version.
     pub postgres: u32,
-    /// Callers at once, on random accounts.
+    /// Concurrent callers, on random accounts.
     pub callers: usize,
-    /// How often each part was measured.
+    /// The number of rounds.
     pub rounds: usize,
-    /// A line for each part.
+    /// A line for each subject.
     pub parts: Vec<Cost>,
 }
 
-/// What is measured without a part; medians of the rounds.
+/// Figures without one subject; medians of the rounds.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Cost {
-    /// What is taken away.
+    /// The subject that was dropped.
     pub without: String,
-    /// Transfers each second, to those with everything in the same round.
+    /// Transfers per second, divided by those of the complete schema in the same round.
     pub throughput_ratio: f64,
-    /// The server's processor time for each transfer, in microseconds; steadier than throughput where others use the machine.
+    /// The server's processor time for each transfer, in microseconds; it varies less than
+    /// throughput where other programs use the machine.
     pub server_microseconds: f64,
     /// Bytes of WAL for each transfer.
     pub wal_bytes: f64,
@@ -84,7 +85,8 @@ struct Sample {
     wal_bytes: f64,
 }
 
-/// Measures what each part of the schema costs the gathered ledger, with the greatest number of callers in the options.
+/// Measures what each index, constraint, trigger and column costs the ledger with group commit,
+/// with the greatest number of callers in the options.
 ///
 /// # Errors
 ///
@@ -95,28 +97,28 @@ pub async fn costs(options: &Options) -> Result<Costs, BenchError> {
             postgres: host.version(),
             callers: options.most_callers(),
             rounds: options.rounds_or(ROUNDS),
-            parts: measure_parts(options, host, progress).await?,
+            parts: measure_subjects(options, host, progress).await?,
         })
     })
     .await
 }
 
-async fn measure_parts(
+async fn measure_subjects(
     options: &Options,
     host: &Host,
     progress: &ProgressBar,
 ) -> Result<Vec<Cost>, BenchError> {
-    let books = Books::open(options, host, progress).await?;
-    // A database is copied only when nobody is connected to it.
-    books.database.close();
+    let bank = Bank::open(options, host, progress).await?;
+    // PostgreSQL copies a database only while no session is connected to it.
+    bank.database.close();
     host.superuser.close();
-    let mut samples: Vec<Vec<Sample>> = PARTS.iter().map(|_| Vec::new()).collect();
+    let mut samples: Vec<Vec<Sample>> = SUBJECTS.iter().map(|_| Vec::new()).collect();
     let rounds = options.rounds_or(ROUNDS);
     for round in 1..=rounds {
-        for ((name, sql), samples) in PARTS.iter().zip(&mut samples) {
+        for ((name, sql), samples) in SUBJECTS.iter().zip(&mut samples) {
             progress.set_message(format!("round {round} of {rounds}, without: {name}"));
             let copy = host.copy().await?;
-            let sample = without(sql, options, &copy, &books).await;
+            let sample = without(sql, options, &copy, &bank).await;
             copy.drop_database().await?;
             samples.push(sample?);
         }
@@ -125,7 +127,7 @@ async fn measure_parts(
         .first()
         .map(|samples| samples.iter().map(|one| one.throughput).collect())
         .unwrap_or_default();
-    Ok(PARTS
+    Ok(SUBJECTS
         .iter()
         .zip(&samples)
         .map(|((name, _), samples)| {
@@ -144,23 +146,23 @@ async fn without(
     sql: &str,
     options: &Options,
     host: &Host,
-    books: &Books,
+    bank: &Bank,
 ) -> Result<Sample, BenchError> {
-    for part in sql.split(";\n").filter(|part| !part.is_empty()) {
-        host.superuser.execute(statement(part, [])).await?;
+    for command in sql.split(";\n").filter(|command| !command.is_empty()) {
+        host.superuser.execute(statement(command, [])).await?;
     }
-    let mut books = books.copied(options, host).await?;
+    let mut bank = bank.copied(options, host).await?;
     let callers = options.most_callers();
     let line = way::measure(
-        Way::Gathered,
+        Way::GroupCommit,
         Choice::Random,
         callers,
         options,
         host,
-        &mut books,
+        &mut bank,
     )
     .await?;
-    books.database.close();
+    bank.database.close();
     Ok(Sample {
         throughput: line.throughput,
         server_microseconds: 1e6 * line.server_cpu.unwrap_or(0.0) / line.throughput.max(1.0),
@@ -173,16 +175,16 @@ impl fmt::Display for Costs {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN).set_header([
             "without",
-            "throughput, with everything = 1",
+            "throughput, complete = 1",
             "server CPU, µs a transfer",
             "WAL, bytes a transfer",
         ]);
-        for part in &self.parts {
+        for cost in &self.parts {
             table.add_row([
-                part.without.clone(),
-                format!("{:.2}", part.throughput_ratio),
-                format!("{:.1}", part.server_microseconds),
-                format!("{:.0}", part.wal_bytes),
+                cost.without.clone(),
+                format!("{:.2}", cost.throughput_ratio),
+                format!("{:.1}", cost.server_microseconds),
+                format!("{:.0}", cost.wal_bytes),
             ]);
         }
         for column in table.column_iter_mut().skip(1) {
@@ -190,7 +192,8 @@ impl fmt::Display for Costs {
         }
         writeln!(
             formatter,
-            "PostgreSQL {}, gathered, {} callers, random accounts; rounds in turns: {}, of which these are medians",
+            "PostgreSQL {}, group commit, {} callers, random accounts; medians of {} alternating \
+             rounds",
             self.postgres, self.callers, self.rounds
         )?;
         write!(formatter, "{table}")

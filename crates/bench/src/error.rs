@@ -3,71 +3,72 @@ use neobank_domain::{LedgerError, MoneyError};
 use neobank_postgres::{StartError, StopError};
 use thiserror::Error;
 
-/// Why there are no figures.
+/// The reason why a benchmark has no figures.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BenchError {
-    /// An option cannot be.
+    /// The value of an option is out of range.
     #[error("{option} cannot be {value}: {wanted}")]
     Option {
-        /// Its name on the command line.
+        /// The option's name on the command line.
         option: &'static str,
-        /// What was given.
+        /// The value that the caller gave.
         value: String,
-        /// What can be.
+        /// The values that the option takes.
         wanted: &'static str,
     },
-    /// The server's address cannot be used.
+    /// The server's address is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// No server could be started.
+    /// The server did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The server could not be stopped.
+    /// The server did not stop.
     #[error(transparent)]
     Stop(#[from] StopError),
-    /// The schema could not be rolled out.
+    /// The migration of the schema failed.
     #[error(transparent)]
     Migration(#[from] neobank_migration::RolloutError),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The driver of one of the other ways failed.
+    /// The driver of another way failed.
     #[error("{way}: {reason}")]
     Other {
-        /// Which way.
+        /// The way or the component.
         way: &'static str,
-        /// What it said.
+        /// The message of the failure.
         reason: String,
     },
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// An amount cannot be.
+    /// An amount is invalid.
     #[error(transparent)]
     Money(#[from] MoneyError),
-    /// A program of PostgreSQL is not there.
+    /// A client program of PostgreSQL is missing.
     #[error(
         "{program} was found neither beside the server nor in PATH: install PostgreSQL's client programs, or leave the way \
          out that needs it"
     )]
     NoProgram {
-        /// Its name.
+        /// The program's name.
         program: &'static str,
     },
-    /// The books are wrong, so no figure counts.
-    #[error("the books are wrong after the run: {0}")]
+    /// The audit found a violation, so no figure counts.
+    #[error("the audit failed after the run: {0}")]
     Unsound(String),
 }
 
 impl BenchError {
-    /// Returns `true` when the server that was named cannot be reached.
+    /// Returns `true` when the server at the given URL cannot be reached.
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Start(StartError::Unreachable { .. }))
     }
 
-    /// The server's own code, where it refused to create the database of the measurement.
+    /// Returns the server's SQLSTATE when the server rejected the creation of the benchmark's
+    /// database.
     #[must_use]
     pub fn sqlstate(&self) -> Option<&str> {
         match self {

@@ -1,4 +1,5 @@
-//! How cost grows with the journal: the same load on books of different ages, in turns.
+//! Cost against the length of the journal: the same load on journals of different lengths,
+//! alternately.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::books::Books;
+use crate::bank::Bank;
 use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::host::Host;
@@ -17,29 +18,29 @@ use crate::report::{Latency, Line};
 use crate::way::engine::Single;
 use crate::way::{self, Way};
 
-/// Readers at once: more would measure how they queue for the processors.
+/// Concurrent readers: more would measure their queue for the processors.
 const READERS: usize = 2;
 
-/// Without [`Options::rounds`].
+/// The number of rounds without [`Options::rounds`].
 const ROUNDS: usize = 3;
 
-/// The ledger with journals of different lengths.
+/// Figures of the ledger with journals of different lengths.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Growth {
     /// The server's major version.
     pub postgres: u32,
-    /// Accounts.
+    /// The number of accounts.
     pub accounts: u32,
-    /// Callers at once, on random accounts.
+    /// Concurrent callers, on random accounts.
     pub callers: usize,
-    /// Entries of a page.
+    /// Entries on a page.
     pub page: u32,
-    /// How often each length was measured.
+    /// The number of rounds.
     pub rounds: usize,
     /// A line for each length; the shortest is first, and the others are compared with it.
     pub sizes: Vec<Size>,
-    /// Entries that were looked at in the end, in all journals.
+    /// The number of entries in all journals that the audit read at the end.
     pub entries: u64,
 }
 
@@ -47,21 +48,21 @@ pub struct Growth {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Size {
-    /// Entries that were put into the journal, beside the deposits.
+    /// Entries that were added to the journal, beside the deposits.
     pub journal: u64,
-    /// Entries in the journal before anything was measured.
+    /// Entries in the journal before the measurement.
     pub entries: u64,
-    /// Transfers each second, gathered.
+    /// Transfers per second, with group commit.
     pub throughput: f64,
-    /// The same, with that of the first line as 1, in the same round.
+    /// The ratio to the throughput of the first line in the same round.
     pub throughput_ratio: f64,
-    /// Of a caller of a transfer, in microseconds.
+    /// The 99th percentile of a transfer's latency, in microseconds.
     pub transfer_p99: f64,
-    /// Half of the pages were not slower, in microseconds.
+    /// The median latency of a page, in microseconds.
     pub page_p50: f64,
-    /// 99 of a hundred pages were not slower, in microseconds.
+    /// The 99th percentile of a page's latency, in microseconds.
     pub page_p99: f64,
-    /// The same, with that of the first line as 1, in the same round.
+    /// The ratio to the first line's `page_p99` in the same round.
     pub page_p99_ratio: f64,
 }
 
@@ -69,7 +70,7 @@ struct Journal {
     asked: u64,
     entries: u64,
     host: Host,
-    books: Books,
+    bank: Bank,
     rounds: Vec<Round>,
 }
 
@@ -78,7 +79,8 @@ struct Round {
     pages: Latency,
 }
 
-/// Measures throughput, and the latency of a statement's page, with journals of the lengths in the options.
+/// Measures throughput, and the latency of a statement's page, with journals of the lengths in the
+/// options.
 ///
 /// # Errors
 ///
@@ -88,7 +90,7 @@ pub async fn growth(options: &Options) -> Result<Growth, BenchError> {
         let mut journals = Vec::new();
         let measured = measure(options, host, &mut journals, progress).await;
         for journal in journals {
-            journal.books.database.close();
+            journal.bank.database.close();
             journal.host.drop_database().await?;
         }
         measured
@@ -131,7 +133,7 @@ async fn measure(
     let mut entries = 0;
     for journal in journals.iter() {
         progress.set_message(format!("every invariant, {} entries", journal.entries));
-        entries += journal.books.check().await?;
+        entries += journal.bank.check().await?;
     }
     Ok(Growth {
         postgres: host.version(),
@@ -155,11 +157,12 @@ async fn first(
         journal: asked,
         ..options.clone()
     };
-    let books = Books::open(&filled, &host, progress).await?;
-    Ok(journal(asked, host, books))
+    let bank = Bank::open(&filled, &host, progress).await?;
+    Ok(journal(asked, host, bank))
 }
 
-/// Goes on from a copy: each journal begins with the one before, and nobody waits for the same rows twice.
+/// Fills a longer journal in a copy of the shorter one's database, so that each row is written only
+/// once.
 async fn longer(
     options: &Options,
     shorter: &mut Journal,
@@ -167,35 +170,43 @@ async fn longer(
     progress: &ProgressBar,
 ) -> Result<Journal, BenchError> {
     progress.set_message(format!("a copy of {} entries", shorter.entries));
-    shorter.books.database.close();
+    shorter.bank.database.close();
     shorter.host.superuser.close();
     let host = shorter.host.copy().await?;
     shorter.host.reconnect().await?;
-    shorter.books = shorter.books.copied(options, &shorter.host).await?;
-    let mut books = shorter.books.copied(options, &host).await?;
-    books.fill(asked, options, &host, progress).await?;
-    Ok(journal(asked, host, books))
+    shorter.bank = shorter.bank.copied(options, &shorter.host).await?;
+    let mut bank = shorter.bank.copied(options, &host).await?;
+    bank.fill(asked, options, &host, progress).await?;
+    Ok(journal(asked, host, bank))
 }
 
-fn journal(asked: u64, host: Host, books: Books) -> Journal {
+fn journal(asked: u64, host: Host, bank: Bank) -> Journal {
     Journal {
         asked,
-        entries: books.entries(),
+        entries: bank.entries(),
         host,
-        books,
+        bank,
         rounds: Vec::new(),
     }
 }
 
 async fn measure_round(options: &Options, journal: &mut Journal) -> Result<Round, BenchError> {
-    let (host, books) = (&journal.host, &mut journal.books);
+    let (host, bank) = (&journal.host, &mut journal.bank);
     let callers = options.most_callers();
-    let line = way::measure(Way::Gathered, Choice::Random, callers, options, host, books).await?;
+    let line = way::measure(
+        Way::GroupCommit,
+        Choice::Random,
+        callers,
+        options,
+        host,
+        bank,
+    )
+    .await?;
     let reading = Options {
         reads: 100,
         ..options.clone()
     };
-    let idle = Single::new(&books.database, options)?;
+    let idle = Single::new(&bank.database, options)?;
     host.settle().await?;
     let read = load(
         idle,
@@ -203,7 +214,7 @@ async fn measure_round(options: &Options, journal: &mut Journal) -> Result<Round
         READERS,
         &reading,
         host,
-        &books.database,
+        &bank.database,
     )
     .await?;
     Ok(Round {
@@ -267,13 +278,14 @@ impl fmt::Display for Growth {
         }
         writeln!(
             formatter,
-            "PostgreSQL {}, gathered, {} callers, {} random accounts; pages of {} entries, {READERS} readers; rounds in turns: {}, of which these are medians",
+            "PostgreSQL {}, group commit, {} callers, {} random accounts; pages of {} entries, \
+             {READERS} readers; medians of {} alternating rounds",
             self.postgres, self.callers, self.accounts, self.page, self.rounds
         )?;
         writeln!(formatter, "{table}")?;
         write!(
             formatter,
-            "every invariant of the books holds: {} entries were looked at",
+            "every invariant of the bank holds: {} entries were checked",
             self.entries
         )
     }

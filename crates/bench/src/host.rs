@@ -1,4 +1,4 @@
-//! The server, and a database of our own on it.
+//! The server, and the benchmark's own database on it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,7 +13,8 @@ use neobank_postgres::{Durability, LocalServer, ServerOptions, Source};
 use crate::error::BenchError;
 use crate::options::Options;
 
-/// The server's own vacuum is waited for so long before a measurement; a throttled one takes hours for a great table.
+/// The longest wait for autovacuum before a measurement; a throttled one takes hours for a large
+/// table.
 const VACUUMS_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) struct Host {
@@ -22,7 +23,7 @@ pub(crate) struct Host {
     /// The superuser's URL of the database.
     pub(crate) url: String,
     pub(crate) superuser: Database,
-    /// The server's first process, where it is ours.
+    /// The process identifier of the postmaster, when the benchmark started the server.
     pub(crate) process: Option<u32>,
 }
 
@@ -45,7 +46,7 @@ impl Host {
         })
     }
 
-    /// A copy of the database, on the same server; nobody may be connected to this one.
+    /// Copies the database on the same server; no session may be connected to it.
     pub(crate) async fn copy(&self) -> Result<Self, BenchError> {
         static COPIES: AtomicU32 = AtomicU32::new(0);
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
@@ -62,7 +63,7 @@ impl Host {
         })
     }
 
-    /// The same database, after a copy for which nobody was connected.
+    /// Connects again to the same database, after a copy that required no connections.
     pub(crate) async fn reconnect(&mut self) -> Result<(), BenchError> {
         self.superuser = superuser(&self.url).await?;
         Ok(())
@@ -84,7 +85,8 @@ impl Host {
         Ok(())
     }
 
-    /// The configuration of an application: with its privileges, on as many connections.
+    /// Returns the configuration of an application: with its privileges, and a pool of that many
+    /// connections.
     pub(crate) fn application(&self, connections: usize) -> Result<DatabaseConfig, BenchError> {
         let mut config = DatabaseConfig::from_url(&self.url)?.with_role("neobank_app");
         config.application_name = "neobank bench".to_owned();
@@ -92,19 +94,21 @@ impl Host {
         config.waiters_max = 200_000;
         config.acquire_timeout = Duration::from_secs(60);
         config.lock_timeout = Duration::from_secs(60);
-        // The books are checked in one statement, however long the journal is.
+        // The audit is one statement, whose time grows with the journal.
         config.statement_timeout = Duration::from_secs(3_600);
         config.idle_in_transaction_timeout = Duration::from_secs(300);
         Ok(config)
     }
 
-    /// Lets the server write down and clean up what came before, so that it does not do so in what is measured next.
+    /// Runs a checkpoint and a vacuum, so that the server does neither for earlier work during the
+    /// next measurement.
     pub(crate) async fn settle(&self) -> Result<(), BenchError> {
         match self.superuser.execute(statement("CHECKPOINT", [])).await {
             Err(error) if error.class() != ErrorClass::InsufficientPrivilege => {
                 return Err(error.into());
             }
-            // Who may not ask for one measures with what the server has left to write.
+            // A role without the privilege to run a checkpoint measures with what the server still
+            // has to write.
             _ => {}
         }
         let vacuums = "SELECT count(*) FROM pg_catalog.pg_stat_activity
@@ -128,7 +132,7 @@ impl Host {
         self.server.origin()
     }
 
-    /// A program of PostgreSQL: beside the server, or in `PATH`.
+    /// Finds a client program of PostgreSQL: beside the server, or in `PATH`.
     pub(crate) fn program(&self, name: &'static str) -> Result<PathBuf, BenchError> {
         let beside = self
             .server

@@ -1,4 +1,5 @@
-//! Latency against offered load: callers come at a rate, whether those before them were served or not.
+//! Latency against offered load: callers arrive at a rate, whether earlier callers were served or
+//! not.
 
 use std::fmt;
 
@@ -6,40 +7,42 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::books::Books;
+use crate::bank::Bank;
 use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::load::load;
 use crate::options::Options;
 use crate::report::Latency;
-use crate::way::engine::Gathered;
+use crate::way::engine::GroupCommit;
 use crate::way::{self, Way};
 
-/// A rate is served when this share of it is, in percent: the first and last callers of a window belong to its neighbours.
+/// A rate counts as served when at least this percentage of its callers is served in the window,
+/// because the first and last callers of a window overlap its ends.
 const SERVED_PERCENT: f64 = 97.0;
-/// Beyond the knee, 99 of a hundred callers wait up to this many times as long as at the lowest rate, or longer.
+/// Beyond the knee, p99 is at least this many times that of the lowest rate.
 const BEND: f64 = 4.0;
 
-/// Latency of the gathered ledger at rising rates.
+/// Latency of the ledger with group commit at rising rates.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Knee {
     /// The server's major version.
     pub postgres: u32,
-    /// Which accounts.
+    /// The distribution of accounts.
     pub choice: Choice,
-    /// Callers of the closed loop, who ask again when they are served.
+    /// Callers of the closed loop, each of which sends its next request when it is served.
     pub callers: usize,
-    /// What those got each second.
+    /// Transfers per second of the closed loop.
     pub capacity: f64,
     /// A line for each rate.
     pub steps: Vec<Step>,
-    /// The highest rate that was served, and whose p99 is less than four times that of the lowest; no rate before it failed.
+    /// The highest served rate whose p99 is less than four times that of the lowest, with no failed
+    /// rate below it.
     pub knee: Option<u32>,
-    /// Whether a higher rate than that was offered; else the knee may lie anywhere beyond.
+    /// `true` when a higher rate was offered; otherwise the knee may lie anywhere beyond.
     pub bends: bool,
-    /// Entries that were looked at in the end.
+    /// The number of entries that the audit read at the end.
     pub entries: u64,
 }
 
@@ -47,13 +50,13 @@ pub struct Knee {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Step {
-    /// Callers that came each second.
+    /// Callers that arrived per second.
     pub offered: u32,
-    /// Callers that were served each second.
+    /// Callers that were served per second.
     pub served: f64,
-    /// Callers that were sent away, because 20,000 waited already.
+    /// Callers that were dropped, because 20,000 waited already.
     pub dropped: u64,
-    /// From when they were to come until they were served.
+    /// The latency from a caller's scheduled arrival until it was served.
     pub latency: Latency,
 }
 
@@ -80,13 +83,13 @@ async fn measure(
 ) -> Result<Knee, BenchError> {
     let choice = options.choices.first().copied().unwrap_or(Choice::Random);
     let callers = options.most_callers();
-    let mut books = Books::open(options, host, progress).await?;
-    progress.set_message("what callers get who ask again");
+    let mut bank = Bank::open(options, host, progress).await?;
+    progress.set_message("the throughput of a closed loop");
     let closed = Options {
         rate: None,
         ..options.clone()
     };
-    let capacity = way::measure(Way::Gathered, choice, callers, &closed, host, &mut books)
+    let capacity = way::measure(Way::GroupCommit, choice, callers, &closed, host, &mut bank)
         .await?
         .throughput;
     let mut steps = Vec::new();
@@ -98,9 +101,9 @@ async fn measure(
         )]
         let rate = (capacity * f64::from(*percent) / 100.0).max(1.0) as u32;
         progress.set_message(format!("{rate} a second"));
-        steps.push(step(options, rate, choice, host, &mut books).await?);
+        steps.push(step(options, rate, choice, host, &mut bank).await?);
     }
-    progress.set_message("every invariant of the books");
+    progress.set_message("every invariant");
     let knee = find(&steps);
     Ok(Knee {
         postgres: host.version(),
@@ -110,7 +113,7 @@ async fn measure(
         knee,
         bends: steps.iter().any(|step| Some(step.offered) > knee),
         steps,
-        entries: books.check().await?,
+        entries: bank.check().await?,
     })
 }
 
@@ -119,18 +122,18 @@ async fn step(
     rate: u32,
     choice: Choice,
     host: &Host,
-    books: &mut Books,
+    bank: &mut Bank,
 ) -> Result<Step, BenchError> {
     let offered = Options {
         rate: Some(rate),
         ..options.clone()
     };
-    let mover = Gathered::connect(host, options).await?;
-    let gathered = mover.clone();
-    books.settle(options, host).await?;
-    let loaded = load(mover, choice, 1, &offered, host, &books.database).await?;
-    gathered.close();
-    books.transfers += loaded.transfers_ever;
+    let mover = GroupCommit::connect(host, options).await?;
+    let group_commit = mover.clone();
+    bank.settle(options, host).await?;
+    let loaded = load(mover, choice, 1, &offered, host, &bank.database).await?;
+    group_commit.close();
+    bank.transfers += loaded.transfers_ever;
     Ok(Step {
         offered: rate,
         served: loaded.transfers as f64 / loaded.used.elapsed.as_secs_f64(),
@@ -159,7 +162,7 @@ impl fmt::Display for Knee {
         table.load_style(presets::ASCII_MARKDOWN).set_header([
             "offered a second",
             "served a second",
-            "sent away",
+            "dropped",
             "p50 ms",
             "p95 ms",
             "p99 ms",
@@ -182,7 +185,7 @@ impl fmt::Display for Knee {
         }
         writeln!(
             formatter,
-            "PostgreSQL {}, gathered, {} accounts; {} callers who ask again when served get {:.0} a second",
+            "PostgreSQL {}, group commit, {} accounts; {} callers in a closed loop get {:.0} a second",
             self.postgres, self.choice, self.callers, self.capacity
         )?;
         writeln!(formatter, "{table}")?;
@@ -196,7 +199,7 @@ impl fmt::Display for Knee {
         }
         write!(
             formatter,
-            "every invariant of the books holds: {} entries were looked at",
+            "every invariant of the bank holds: {} entries were checked",
             self.entries
         )
     }

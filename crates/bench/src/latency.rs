@@ -1,4 +1,4 @@
-//! Latencies of many tasks, in little memory.
+//! Latency histograms that many tasks share.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,9 +7,10 @@ use hdrhistogram::Histogram;
 
 use crate::report::Latency;
 
-/// Tasks share so many histograms: a histogram for each of thousands would be most of the client's memory.
+/// The number of histograms. One for each of thousands of tasks would be most of the client's
+/// memory.
 const SHARDS: usize = 8;
-/// Longer ones count as this: nobody waits longer.
+/// The upper bound of the histograms; longer latencies are counted at this value.
 const LONGEST: Duration = Duration::from_secs(120);
 
 pub(crate) struct Latencies {
@@ -37,7 +38,7 @@ impl Latencies {
         self.sum(|_| ())
     }
 
-    /// The same, and starts anew.
+    /// Returns the latencies so far, and resets the histograms.
     pub(crate) fn take(&self) -> Latency {
         self.sum(Histogram::reset)
     }
@@ -46,7 +47,7 @@ impl Latencies {
         let mut all = empty();
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            // Both have the same bounds.
+            // Cannot fail: both have the same bounds.
             let _ = all.add(&*shard);
             after(&mut shard);
         }

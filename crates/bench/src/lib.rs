@@ -1,15 +1,18 @@
-//! What moving money costs on a server: NeoBank's ledger beside the classic way, a stored function and `COPY`.
+//! Benchmarks of NeoBank's ledger beside the classic way, a stored function and `COPY`.
 //!
-//! [`run`] makes a database of its own on a server that is given by URL or started here, opens accounts, and lets callers
-//! move money between them, in each [`Way`] in turn. It returns a [`Report`] with throughput, latencies, sizes of groups, bytes
-//! of WAL and round trips for each transfer, and the processor time of client and server. At the end it holds the
-//! whole of the books against every invariant: a violation is an error, and a fast wrong ledger gets no figures.
+//! [`run`] creates a database on a server that is given by URL or started here, opens accounts, and
+//! lets callers move money between them, in each [`Way`] in turn. It returns a [`Report`] with
+//! throughput, latencies, group sizes, bytes of WAL and round trips for each transfer, and the
+//! processor time of client and server. At the end it audits every row: a violation is an error, so
+//! that a fast wrong ledger gets no figures.
 //!
-//! Figures of different machines, or of different runs on a machine that others use, cannot be compared; those of one run can.
+//! Only figures of one run can be compared. Different machines, or different runs on a shared
+//! machine, are not comparable.
 //!
-//! [`costs`] measures what each part of the schema costs, [`growth`] how cost grows with the journal, and [`knee`] latency
-//! against offered load; [`faults`] measures what a stranger's lock, a stopped server process and a killed server cost;
-//! [`soak`] shows whether anything grows in the long run.
+//! [`costs`] measures the cost of each index, constraint, trigger and column. [`growth`] measures
+//! cost against the length of the journal. [`knee`] measures latency against offered load.
+//! [`faults`] measures the cost of another session's lock, a stopped server process and a killed
+//! server. [`soak`] shows growth of memory, tables and latency over a long run.
 //!
 //! # Example
 //!
@@ -32,7 +35,7 @@
     reason = "figures for people, not money"
 )]
 
-mod books;
+mod bank;
 mod choice;
 mod costs;
 mod error;
@@ -67,17 +70,17 @@ pub use report::{Comparison, Latency, Line, Report};
 pub use soak::{Sample, Soak, Trend, soak};
 pub use way::Way;
 
-use books::Books;
+use bank::Bank;
 use host::Host;
 use indicatif::{ProgressBar, ProgressStyle};
 use report::Machine;
 
-/// Measures what the options ask for.
+/// Runs the benchmark that the options describe.
 ///
 /// # Errors
 ///
-/// [`BenchError`]: the options cannot be, the server or one of its programs is not there, the database refused something,
-/// or the books are wrong afterwards.
+/// [`BenchError`]: an option is out of range, the server or one of its programs is missing, the
+/// database rejected a statement, or the audit found a violation at the end.
 pub async fn run(options: &Options) -> Result<Report, BenchError> {
     let report = on_host(options, async |host, progress| {
         measure(options, host, progress).await
@@ -94,23 +97,23 @@ async fn measure(
     host: &Host,
     progress: &ProgressBar,
 ) -> Result<Report, BenchError> {
-    let mut books = Books::open(options, host, progress).await?;
+    let mut bank = Bank::open(options, host, progress).await?;
     let mut rounds: Vec<Vec<Line>> = vec![Vec::new(); options.rounds_or(1)];
     let count = rounds.len();
-    // What bulk ways leave to the server would fall into the lines of whoever comes next.
+    // Bulk ways leave dirty pages and dead rows, which would slow the lines measured after them.
     for plan in [plan::single(options), plan::bulk(options)] {
         for (number, lines) in (1..).zip(&mut rounds) {
             for (way, choice, callers) in &plan {
                 progress.set_message(format!(
                     "round {number} of {count}: {way}, {choice}, {callers} callers"
                 ));
-                let line = way::measure(*way, *choice, *callers, options, host, &mut books);
+                let line = way::measure(*way, *choice, *callers, options, host, &mut bank);
                 lines.push(line.await?);
             }
         }
     }
-    progress.set_message("every invariant of the books");
-    let entries = books.check().await?;
+    progress.set_message("every invariant");
+    let entries = bank.check().await?;
     Ok(Report {
         machine: Machine::of(host, options),
         comparisons: rounds::comparisons(&rounds),
@@ -120,7 +123,8 @@ async fn measure(
     })
 }
 
-/// Measures on a server of its own or on the one that is named, and takes away again what was made there, also after a failure.
+/// Measures on a server of its own or on the one at the URL, and drops the databases and roles that
+/// it created, also after a failure.
 async fn on_host<T>(
     options: &Options,
     measure: impl AsyncFnOnce(&Host, &ProgressBar) -> Result<T, BenchError>,

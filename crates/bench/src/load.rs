@@ -1,4 +1,5 @@
-//! Callers: each asks again when it is answered, or they come at a rate whatever happens.
+//! Callers in a closed loop, each of which sends its next request when it is served, or callers
+//! that arrive at a rate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -17,9 +18,9 @@ use crate::measured::{Moment, Used};
 use crate::options::Options;
 use crate::report::Latency;
 
-/// One call that moves money.
+/// A way to move money by one call.
 pub(crate) trait Mover: Send + Sync + 'static {
-    /// Moves a cent; `key` is the caller's.
+    /// Moves a cent; `key` is the idempotency key.
     fn transfer(
         &self,
         from: u32,
@@ -28,13 +29,13 @@ pub(crate) trait Mover: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), BenchError>> + Send;
 }
 
-/// What was measured.
+/// Figures of a measured load.
 pub(crate) struct Loaded {
-    /// While it was measured.
+    /// Transfers in the measured window.
     pub(crate) transfers: u64,
-    /// Those before and after included.
+    /// All transfers, also those before and after the window.
     pub(crate) transfers_ever: u64,
-    /// Callers that were sent away, because as many waited as may.
+    /// Callers that were dropped because [`BACKLOG_MAX`] callers waited already.
     pub(crate) dropped: u64,
     pub(crate) used: Used,
     pub(crate) latencies: Latencies,
@@ -63,7 +64,7 @@ const WARM_UP: u8 = 0;
 const MEASURED: u8 = 1;
 const OVER: u8 = 2;
 
-/// Callers that wait at a rate which cannot be served; beyond them, arrivals are sent away and counted.
+/// The number of waiting callers beyond which arrivals are dropped and counted.
 const BACKLOG_MAX: usize = 20_000;
 
 pub(crate) async fn load<M: Mover>(
@@ -94,7 +95,8 @@ pub(crate) async fn load<M: Mover>(
     })
 }
 
-/// Callers that are under way. They warm up until [`measure`](Self::measure), and go on until [`stop`](Self::stop).
+/// Running callers. They warm up until [`measure`](Self::measure), and go on until
+/// [`stop`](Self::stop).
 pub(crate) struct Running<M> {
     shared: Arc<Shared<M>>,
     tasks: JoinSet<Result<(), BenchError>>,
@@ -144,22 +146,23 @@ impl<M: Mover> Running<M> {
         self.shared.phase.store(OVER, Ordering::Release);
     }
 
-    /// Transfers while it was measured.
+    /// Returns the number of transfers in the measured window so far.
     pub(crate) fn transfers(&self) -> u64 {
         self.shared.done.load(Ordering::Acquire)
     }
 
-    /// Latencies since this was last asked.
+    /// Returns the latencies since the last call.
     pub(crate) fn take_latencies(&self) -> Latency {
         self.shared.latencies.take()
     }
 
-    /// An error of a caller; without one, all are still there.
+    /// Returns an error if a caller has failed; otherwise all callers still run.
     pub(crate) fn check(&mut self) -> Result<(), BenchError> {
         self.tasks.try_join_next().map_or(Ok(()), ended)
     }
 
-    /// Waits for the answers to what was asked, and returns how many transfers there were, from the first to the last.
+    /// Waits for the results of all sent requests, and returns the number of transfers from the
+    /// first to the last.
     pub(crate) async fn finish(self) -> Result<u64, BenchError> {
         Ok(self.end().await?.ever.into_inner())
     }
@@ -186,7 +189,8 @@ async fn ask_again<M: Mover>(shared: Arc<Shared<M>>, caller: usize) -> Result<()
     Ok(())
 }
 
-/// Latencies count from the moment when a caller was to come, so that one that comes late counts as one that waited.
+/// A latency counts from the scheduled arrival, so that a caller that starts late counts as one
+/// that waited.
 async fn come_at<M: Mover>(shared: Arc<Shared<M>>, rate: u32) -> Result<(), BenchError> {
     let started = Instant::now();
     let mut chooser = Chooser::new(shared.choice, shared.accounts, 1);
@@ -241,7 +245,7 @@ impl<M: Mover> Shared<M> {
         Ok(())
     }
 
-    /// A balance and a page in turn, by chance.
+    /// Reads a balance or a page of a statement, at random.
     async fn read(&self, chooser: &mut Chooser) -> Result<&Latencies, BenchError> {
         let account = account(chooser.one());
         if chooser.percent(50) {
@@ -257,7 +261,7 @@ impl<M: Mover> Shared<M> {
     }
 }
 
-/// The newest entries of all times.
+/// The newest entries of an account, without a time range.
 fn newest(limit: u32) -> StatementRequest {
     StatementRequest {
         days: Days::OfUtc,

@@ -1,4 +1,4 @@
-//! What is read before and after: counters of the server and of processes.
+//! Counters of the server and of processes, read before and after a measurement.
 
 use std::time::{Duration, Instant};
 
@@ -15,16 +15,16 @@ pub(crate) struct Moment {
     server: Option<Duration>,
 }
 
-/// What happened between two moments.
+/// The difference between two moments.
 pub(crate) struct Used {
     pub(crate) elapsed: Duration,
     pub(crate) wal_bytes: i64,
-    /// Of one processor, so 1.5 is one and a half.
+    /// In units of one processor: 1.5 is one and a half processors.
     pub(crate) client_cpu: Option<f64>,
     pub(crate) server_cpu: Option<f64>,
 }
 
-/// The sum of several stretches, with work in between that does not count.
+/// The sum of several measured intervals; work between them does not count.
 #[derive(Default)]
 pub(crate) struct Stretches {
     elapsed: Duration,

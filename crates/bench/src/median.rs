@@ -1,4 +1,4 @@
-/// The middle one; the mean of both where there are two; 0 of none.
+/// Returns the median: the middle value, the mean of the middle two, or 0 for no values.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

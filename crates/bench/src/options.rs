@@ -9,73 +9,77 @@ use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::way::Way;
 
-/// What is measured.
+/// The subject of a benchmark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Subject {
     /// The ways to move money, side by side
     #[default]
     Ways,
-    /// What each part of the schema costs
+    /// The cost of each index, constraint, trigger and column of the money tables
     Costs,
-    /// How cost grows with the journal
+    /// Cost against the length of the journal
     Growth,
-    /// Latency against offered load, and where it bends
+    /// Latency against offered load, up to the rate where it rises steeply
     Knee,
-    /// Whether anything grows in the long run: try --seconds 600
+    /// Growth of memory, tables and latency over a long run: try --seconds 600
     Soak,
-    /// What others' faults cost: a locked account, a stopped process, a killed server; try --accounts 600 --callers 128
+    /// The cost of a locked account, a stopped process and a killed server for other callers: try
+    /// --accounts 600 --callers 128
     Faults,
 }
 
-/// What to measure.
+/// The options of a benchmark.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// What is measured
+    /// The subject to measure
     #[arg(value_enum, default_value_t)]
     pub subject: Subject,
-    /// What runs
+    /// The server.
     #[command(flatten)]
     pub server: ServerOptions,
-    /// Accounts to move money between, from 2
+    /// Accounts to move money between, at least 2
     #[arg(long, default_value_t = 10_000)]
     pub accounts: u32,
-    /// Entries to put into the journal first, beside a deposit for each account
+    /// Entries to add to the journal first, beside a deposit for each account
     #[arg(long, default_value_t = 0)]
     pub journal: u64,
-    /// Callers at once; several numbers are measured one after the other
+    /// Concurrent callers; several numbers are measured one after the other
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 256])]
     pub callers: Vec<usize>,
-    /// Seconds that each line of the report takes
+    /// Seconds of each measured line of the report
     #[arg(long, default_value_t = 5)]
     pub seconds: u64,
-    /// Seconds before each of them that do not count
+    /// Seconds of warm-up before each line
     #[arg(long, default_value_t = 1)]
     pub warm_up: u64,
-    /// Which accounts
+    /// The distribution of accounts
     #[arg(long = "accounts-chosen", value_enum, value_delimiter = ',', default_values_t = [Choice::Random, Choice::Hot])]
     pub choices: Vec<Choice>,
-    /// How money is moved
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Way::Classic, Way::Function, Way::Single, Way::Gathered, Way::Copy, Way::Batch])]
+    /// The ways to move money
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Way::Classic, Way::Function, Way::Single, Way::GroupCommit, Way::Copy, Way::Batch])]
     pub ways: Vec<Way>,
-    /// Of a hundred calls, how many read instead: a balance and a page of a statement in turn
+    /// The percentage of calls that read instead: alternately a balance and a page of a statement
     #[arg(long, default_value_t = 0)]
     pub reads: u8,
-    /// Callers come at this many a second, whether they are served or not, instead of asking again when they are served
+    /// Callers arrive at this rate per second, instead of each sending its next request when it is
+    /// served
     #[arg(long)]
     pub rate: Option<u32>,
-    /// Without a caller's key on each transfer
+    /// Without an idempotency key on each transfer
     #[arg(long)]
     pub no_keys: bool,
-    /// Connections of those ways that take one for each caller
+    /// Connections of the ways that take one for each caller
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
-    /// Workers of the gathered way
+    /// Workers of group commit
     #[arg(long, default_value_t = 2)]
     pub workers: usize,
-    /// Gathered ledgers beside each other on the same accounts, as of so many processes; callers take turns among them
+    /// Ledgers with group commit on the same accounts, as several processes have them; callers use
+    /// them in turn
     #[arg(long, default_value_t = 1)]
     pub instances: usize,
-    /// Accounts that the ledger remembers, so that it need not lock and read them first; 0 locks always
+    /// Capacity of the ledger's account cache, in accounts; with 0 the ledger locks and reads the
+    /// rows of every transfer
     #[arg(long, default_value_t = Ledger::ACCOUNT_CACHE_CAPACITY)]
     pub account_cache: usize,
     /// Requests in a group at most
@@ -84,23 +88,24 @@ pub struct Options {
     /// Postings in one call of the batches, and rows in one COPY
     #[arg(long, default_value_t = 10_000)]
     pub batch_size: usize,
-    /// How often everything is measured in turns; reported are medians, and of comparisons those of each round's own [default: 1, of
-    /// costs and growth 3]
+    /// Rounds of the whole measurement; the report shows medians, and comparisons are medians of
+    /// each round's own [default: 1, of costs and growth 3]
     #[arg(long)]
     pub rounds: Option<usize>,
     /// Entries in the journals that growth compares, beside a deposit for each account
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1_000_000, 10_000_000])]
     pub journals: Vec<u64>,
-    /// The rates that the knee is looked for at, in percent of what as many callers get who ask again when served
+    /// Rates at which the knee is searched, in percent of the throughput of a closed loop
     #[arg(long, value_delimiter = ',', default_values_t = [10, 25, 40, 50, 60, 70, 80, 90, 100, 110, 125, 150])]
     pub loads: Vec<u32>,
-    /// By how many percent the last third of a soak may exceed the first before something counts as growing
+    /// The percentage by which the last third of a soak may exceed the first before it counts as
+    /// growth
     #[arg(long, default_value_t = 20, value_name = "PERCENT")]
     pub tolerance: u32,
-    /// Entries of a statement's page, where pages are read
+    /// Entries on a page of a statement, where pages are read
     #[arg(long, default_value_t = 20)]
     pub page: u32,
-    /// Draw what was measured into this file, as SVG; all subjects but costs and faults
+    /// Write a plot to this file, as SVG; for all subjects but costs and faults
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Without progress
@@ -108,10 +113,11 @@ pub struct Options {
     pub quiet: bool,
 }
 
-/// Which server.
+/// The server to measure.
 #[derive(Clone, Default, Args)]
 pub struct ServerOptions {
-    /// A server that runs, as a role that may create databases and roles; else one is started here, with durable commits.
+    /// The URL of a running server, with a role that may create databases and roles; without it a
+    /// server is started here, with durable commits.
     #[arg(skip)]
     pub url: Option<String>,
     /// The major version of the server that is started here
@@ -122,7 +128,7 @@ pub struct ServerOptions {
     pub settings: Vec<(String, String)>,
 }
 
-/// The URL may hold a password.
+/// Debug output omits the URL, which may hold a password.
 impl std::fmt::Debug for ServerOptions {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -140,18 +146,18 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl Options {
-    /// How long each line takes.
+    /// Returns the measured time of each line.
     #[must_use]
     pub const fn window(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
 
-    /// How often everything is measured, with what a subject takes unless told.
+    /// Returns the number of rounds, or the subject's default.
     pub(crate) fn rounds_or(&self, default: usize) -> usize {
         self.rounds.unwrap_or(default)
     }
 
-    /// The greatest number of callers.
+    /// Returns the greatest number of callers.
     pub(crate) fn most_callers(&self) -> usize {
         self.callers.iter().copied().max().unwrap_or(1)
     }

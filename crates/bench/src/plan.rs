@@ -1,4 +1,5 @@
-//! In which order the ways are measured: those that are compared stand next to each other.
+//! The order in which the ways are measured: ways that are compared are measured one after the
+//! other.
 
 use crate::choice::Choice;
 use crate::options::Options;
@@ -6,7 +7,7 @@ use crate::way::Way;
 
 type Plan = Vec<(Way, Choice, usize)>;
 
-/// The ways that have callers.
+/// Returns the ways that have callers.
 pub(crate) fn single(options: &Options) -> Plan {
     let mut plan = Plan::new();
     for choice in &options.choices {
@@ -18,7 +19,7 @@ pub(crate) fn single(options: &Options) -> Plan {
     plan
 }
 
-/// The ways that write by the thousand.
+/// Returns the ways that write in bulk.
 pub(crate) fn bulk(options: &Options) -> Plan {
     let mut plan = Plan::new();
     for choice in &options.choices {

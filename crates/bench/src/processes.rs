@@ -1,22 +1,25 @@
-//! What processes used, from Linux's `/proc`.
+//! Processor time and memory of processes, from Linux's `/proc`.
 
 use std::fs;
 use std::time::Duration;
 
-/// The kernel counts processor time in hundredths of a second for everybody (`USER_HZ`), on all platforms that Rust runs on.
+/// The kernel counts processor time in hundredths of a second (`USER_HZ`) on all platforms that
+/// Rust runs on.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Processor time of this process and of those it has waited for; `None` where there is no `/proc`.
+/// Returns the processor time of this process and of the children it has waited for; `None` where
+/// there is no `/proc`.
 pub(crate) fn own_time() -> Option<Duration> {
     time(&fs::read_to_string("/proc/self/stat").ok()?, true)
 }
 
-/// Processor time of a server: its first process, those that have ended, and those that run.
+/// Returns the processor time of a server: its postmaster, the ended processes, and the running
+/// ones.
 pub(crate) fn server_time(process: u32) -> Option<Duration> {
     let first = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let mut sum = time(&first, true)?;
     for entry in fs::read_dir("/proc").ok()?.flatten() {
-        // Others come and go while we look.
+        // A process may end between the listing and the read.
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
             continue;
         };
@@ -27,12 +30,12 @@ pub(crate) fn server_time(process: u32) -> Option<Duration> {
     Some(sum)
 }
 
-/// The most memory that this process has had in use since [`forget_peak`], in bytes.
+/// Returns the peak resident memory of this process since [`forget_peak`], in bytes.
 pub(crate) fn peak_memory() -> Option<u64> {
     memory("VmHWM:")
 }
 
-/// Memory in use now, in bytes.
+/// Returns the resident memory of this process, in bytes.
 pub(crate) fn memory_now() -> Option<u64> {
     memory("VmRSS:")
 }
@@ -40,20 +43,22 @@ pub(crate) fn memory_now() -> Option<u64> {
 /// Memory of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServerMemory {
-    /// Of all of its processes, what they share counted once.
+    /// Memory of all processes, with shared memory counted once, in bytes.
     pub(crate) all: u64,
-    /// What they made for themselves, without buffers and files.
+    /// Memory that the processes allocated themselves, without buffers and files, in bytes.
     pub(crate) private: u64,
 }
 
-/// Memory of a server: its first process and those that run; `None` where the kernel does not say, or not to us.
+/// Returns the memory of a server's postmaster and its running processes; `None` where the kernel
+/// does not show it to this process.
 ///
-/// These are proportional set sizes: what processes share, above all the server's buffers, is divided among those that have
-/// touched it, so that the sum has it once. The sum of resident sizes would have it once for each process.
+/// These are proportional set sizes: memory that processes share, above all the server's buffers,
+/// is divided among the processes that have touched it, so that the sum counts it once. The sum of
+/// resident sizes would count it once for each process.
 pub(crate) fn server_memory(process: u32) -> Option<ServerMemory> {
     let mut memory = proportional(process)?;
     for entry in fs::read_dir("/proc").ok()?.flatten() {
-        // Others come and go while we look.
+        // A process may end between the listing and the read.
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
             continue;
         };
@@ -82,9 +87,9 @@ fn shares(rollup: &str) -> Option<ServerMemory> {
     })
 }
 
-/// Starts [`peak_memory`] anew.
+/// Resets [`peak_memory`].
 pub(crate) fn forget_peak() {
-    // Where it cannot be written, the peak is that of the whole run.
+    // Where the file cannot be written, the peak is that of the whole run.
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
@@ -93,14 +98,14 @@ fn memory(name: &str) -> Option<u64> {
     kibibytes(&status, name)
 }
 
-/// A line of a name and kibibytes, in bytes.
+/// Returns the value of a line with a name and kibibytes, in bytes.
 fn kibibytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
 }
 
-/// User and system time, and those of children that were waited for.
+/// Returns user and system time, optionally with those of children that were waited for.
 fn time(stat: &str, with_children: bool) -> Option<Duration> {
     let last = if with_children { 14 } else { 12 };
     let ticks: u64 = (11..=last)
@@ -109,7 +114,8 @@ fn time(stat: &str, with_children: bool) -> Option<Duration> {
     Some(TICK * u32::try_from(ticks).ok()?)
 }
 
-/// A number after the name in parentheses, which may hold anything; 0 is the state.
+/// Returns a field by its number after the name, which stands in parentheses and may hold any
+/// character; field 0 is the state.
 fn field(stat: &str, number: usize) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(number)?.parse().ok()

@@ -10,72 +10,72 @@ use crate::measured::Used;
 use crate::options::Options;
 use crate::way::Way;
 
-/// What was measured in one run.
+/// The figures of one run.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// Where.
+    /// The machine and the server.
     pub machine: Machine,
-    /// A line for each way, choice of accounts and number of callers.
+    /// A line for each way, distribution of accounts and number of callers.
     pub lines: Vec<Line>,
-    /// How the ways compare.
+    /// Comparisons of the ways.
     pub comparisons: Vec<Comparison>,
-    /// How often each line was measured: figures are medians, and comparisons medians of those within each round; only peaks
-    /// are the highest.
+    /// The number of rounds. Figures are medians, and comparisons are medians of those within each
+    /// round; peaks are the highest.
     pub rounds: usize,
-    /// Entries in the journal in the end, every one of which was looked at.
+    /// The number of entries in the journal at the end, each of which the audit read.
     pub entries: u64,
 }
 
-/// Where it was measured.
+/// The machine and the server of a run.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Machine {
     /// The server's major version.
     pub postgres: u32,
-    /// Where the server came from.
+    /// The origin of the server: a URL, or a kind of local installation.
     pub origin: String,
-    /// Processors of this machine, on which a server that was started here runs too.
+    /// Processors of this machine, which a server that was started here shares.
     pub processors: usize,
-    /// Accounts.
+    /// The number of accounts.
     pub accounts: u32,
-    /// Entries in the journal before.
+    /// Entries in the journal before the measurement.
     pub journal: u64,
 }
 
-/// One way with one choice of accounts and one number of callers.
+/// Figures of one way with one distribution of accounts and one number of callers.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Line {
-    /// How money was moved.
+    /// The way to move money.
     pub way: Way,
-    /// Between which accounts.
+    /// The distribution of accounts.
     pub choice: Choice,
-    /// Callers at once.
+    /// Concurrent callers.
     pub callers: usize,
-    /// Transfers, or postings, that were durable, each second.
+    /// Durable transfers, or postings, per second.
     pub throughput: f64,
-    /// Of the calls; of a whole batch where there are batches.
+    /// The latency of a call, or of a whole batch.
     pub latency: Option<Latency>,
-    /// Of the reads of a balance.
+    /// The latency of reading a balance.
     pub balances: Option<Latency>,
-    /// Of the reads of a statement's page.
+    /// The latency of reading a page of a statement.
     pub pages: Option<Latency>,
-    /// Transfers in a transaction, on average, where they share one.
+    /// The mean number of transfers in a transaction, where they share one.
     pub group_size: Option<f64>,
-    /// Transactions that were decided on what the ledger optimistic, without a lock, and were right; of 1.
+    /// The share of transactions that committed after an optimistic attempt, from 0 to 1.
     pub optimistic: Option<f64>,
-    /// Bytes of WAL for each transfer; those of everything else on the server are in it.
+    /// Bytes of WAL for each transfer, including those of everything else on the server.
     pub wal_bytes: f64,
     /// Round trips for each transfer.
     pub round_trips: Option<f64>,
-    /// Processors that the client kept busy; that of pgbench for the function.
+    /// Processors that the client kept busy; for the function, those of pgbench.
     pub client_cpu: Option<f64>,
     /// Processors that the server kept busy, when it was started here.
     pub server_cpu: Option<f64>,
-    /// The most memory that this process had in use meanwhile, in bytes.
+    /// The peak resident memory of this process during the measurement, in bytes.
     pub peak_memory: Option<u64>,
-    /// Memory that this process had in use at the end, in bytes.
+    /// The resident memory of this process at the end, in bytes.
     pub memory: Option<u64>,
 }
 
@@ -83,25 +83,25 @@ pub struct Line {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Latency {
-    /// How many there are.
+    /// The number of calls.
     pub count: u64,
-    /// Half of them were not longer.
+    /// The median.
     pub p50: u64,
-    /// 95 of a hundred were not longer.
+    /// The 95th percentile.
     pub p95: u64,
-    /// 99 of a hundred were not longer.
+    /// The 99th percentile.
     pub p99: u64,
-    /// The longest.
+    /// The maximum.
     pub max: u64,
 }
 
-/// One figure against another of the same run.
+/// The ratio of two figures of the same run.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Comparison {
-    /// Of what to what.
+    /// The names of both figures.
     pub name: String,
-    /// How many times.
+    /// The ratio.
     pub ratio: f64,
 }
 
@@ -165,12 +165,13 @@ impl Line {
     }
 }
 
-/// Gathered against classic, a lone caller against the function, batches against `COPY`.
+/// Compares group commit with the classic way, a lone caller with the function, and batches with
+/// `COPY`.
 pub(crate) fn compare(lines: &[Line]) -> Vec<Comparison> {
     lines
         .iter()
         .flat_map(|line| match line.way {
-            Way::Gathered => [to_classic(line, lines), alone(line, lines)].concat(),
+            Way::GroupCommit => [to_classic(line, lines), alone(line, lines)].concat(),
             Way::Single => alone(line, lines),
             Way::Batch => to_copy(line, lines),
             _ => Vec::new(),
@@ -189,7 +190,7 @@ fn to_classic(line: &Line, lines: &[Line]) -> Vec<Comparison> {
     let ratio = |other: Option<&Line>, name: &str| {
         other.map(|other| Comparison {
             name: format!(
-                "{}, {} callers: gathered to {name}",
+                "{}, {} callers: group-commit to {name}",
                 line.choice, line.callers
             ),
             ratio: line.throughput / other.throughput,
@@ -232,10 +233,10 @@ fn to_copy(line: &Line, lines: &[Line]) -> Vec<Comparison> {
 }
 
 impl Report {
-    /// The whole report for programs.
+    /// Returns the whole report as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Numbers, texts and lists: nothing that JSON does not have.
+        // Cannot fail: the report holds only numbers, texts and lists.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 }
@@ -253,7 +254,7 @@ impl fmt::Display for Report {
             machine.journal,
             self.rounds,
             if self.rounds > 1 {
-                ", in turns, of which these are medians"
+                ", figures are medians"
             } else {
                 ""
             }
@@ -264,7 +265,7 @@ impl fmt::Display for Report {
         }
         write!(
             formatter,
-            "every invariant of the books holds: {} entries were looked at",
+            "every invariant of the bank holds: {} entries were checked",
             self.entries
         )
     }

@@ -1,4 +1,5 @@
-//! Round trips, counted by a proxy between client and server: how often the client spoke after the server had.
+//! Round trips, counted by a proxy between client and server: the number of times that the client
+//! sends after the server has sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,25 +9,25 @@ use neobank_db::Database;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::books::Books;
+use crate::bank::Bank;
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::load::Mover;
 use crate::options::Options;
 use crate::way::Way;
 use crate::way::classic::Classic;
-use crate::way::engine::{Gathered, Single};
+use crate::way::engine::{GroupCommit, Single};
 
-/// What is sent together may arrive in pieces; after so long without another it counts as sent.
+/// Data that the client sends together may arrive in pieces; a silence of this length ends it.
 const PIECES: Duration = Duration::from_millis(2);
 const TRANSFERS: usize = 21;
 
-/// Round trips of a transfer of a lone caller, on a connection that has done some before.
+/// Counts the round trips of a lone caller's transfer, on a warmed-up connection.
 pub(crate) async fn of(
     way: Way,
     options: &Options,
     host: &Host,
-    books: &mut Books,
+    bank: &mut Bank,
 ) -> Result<f64, BenchError> {
     let config = host.application(1)?;
     let Some((name, port)) = config.hosts.first().zip(config.ports.first()) else {
@@ -53,10 +54,10 @@ pub(crate) async fn of(
         }
         _ => {
             let database = Database::connect(behind).await?;
-            count(&Gathered::new(&database, options)?, &trips).await?
+            count(&GroupCommit::new(&database, options)?, &trips).await?
         }
     };
-    books.transfers += 2 + u64::try_from(TRANSFERS).unwrap_or(u64::MAX);
+    bank.transfers += 2 + u64::try_from(TRANSFERS).unwrap_or(u64::MAX);
     Ok(f64::from(counted))
 }
 
@@ -65,7 +66,7 @@ async fn count(mover: &impl Mover, trips: &AtomicU32) -> Result<u32, BenchError>
     for _ in 0..2 {
         mover.transfer(0, 1, key()).await?;
     }
-    // The median: on a busy machine a piece of a few of them comes late and counts as a trip of its own.
+    // The median: on a busy machine a late piece occasionally counts as a trip of its own.
     let mut counted = Vec::with_capacity(TRANSFERS);
     for _ in 0..TRANSFERS {
         let before = trips.load(Ordering::Acquire);

@@ -1,10 +1,11 @@
-//! Several rounds become one report: each figure the median of the rounds, each comparison the median of what it was within
-//! a round. A machine that others use is slow in some minutes; two lines of one round are minutes apart at most.
+//! The merge of several rounds into one report: each figure is the median of the rounds, and each
+//! comparison the median of its value within a round. A shared machine is slow in some minutes, and
+//! two lines of one round are at most minutes apart.
 
 use crate::median::median;
 use crate::report::{Comparison, Latency, Line, compare};
 
-/// One line of each place; the rounds have the same places.
+/// Merges the lines of the rounds by their place, which is the same in each round.
 pub(crate) fn lines(rounds: &[Vec<Line>]) -> Vec<Line> {
     let places = rounds.first().map_or(0, Vec::len);
     (0..places)
@@ -15,7 +16,7 @@ pub(crate) fn lines(rounds: &[Vec<Line>]) -> Vec<Line> {
         .collect()
 }
 
-/// Medians of each round's own ratios.
+/// Returns the median of each round's own ratios.
 pub(crate) fn comparisons(rounds: &[Vec<Line>]) -> Vec<Comparison> {
     let rounds: Vec<Vec<Comparison>> = rounds.iter().map(|lines| compare(lines)).collect();
     let Some(first) = rounds.first() else {
@@ -91,7 +92,7 @@ mod tests {
     use crate::measured::Used;
     use crate::way::Way;
 
-    fn round(classic: u64, gathered: u64, wait: u64) -> Vec<Line> {
+    fn round(classic: u64, group_commit: u64, wait: u64) -> Vec<Line> {
         let used = Used {
             elapsed: Duration::from_secs(1),
             wal_bytes: 100,
@@ -105,17 +106,17 @@ mod tests {
             p99: wait,
             max: wait,
         };
-        [(Way::Classic, classic), (Way::Gathered, gathered)]
+        [(Way::Classic, classic), (Way::GroupCommit, group_commit)]
             .map(|(way, done)| Line::new(way, Choice::Hot, 16, done, &used).with_latency(latency))
             .to_vec()
     }
 
     /// The ratio of the medians would be 3; within the rounds it was 2, 5 and 4.
     #[test]
-    fn a_comparison_is_the_median_of_the_rounds_own_ratios() {
+    fn comparison_is_median_of_the_ratios_within_each_round() {
         let rounds = [round(100, 200, 7), round(60, 300, 9), round(200, 800, 80)];
         let compared = comparisons(&rounds);
-        assert_eq!(compared[0].name, "hot, 16 callers: gathered to classic");
+        assert_eq!(compared[0].name, "hot, 16 callers: group-commit to classic");
         assert_eq!(compared[0].ratio, 4.0);
         let lines = lines(&rounds);
         assert_eq!((lines[0].throughput, lines[1].throughput), (100.0, 300.0));

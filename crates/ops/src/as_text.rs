@@ -1,8 +1,8 @@
-//! Numbers of 64 bits as texts in JSON, whose readers keep 53 bits of a number.
+//! Numbers of 64 bits as texts in JSON, because many JSON readers keep 53 bits of a number.
 
 use serde::{Serialize, Serializer};
 
-/// An optional number as a text.
+/// Serializes an optional number as a text.
 pub(crate) fn option<S: Serializer>(
     number: &Option<i64>,
     serializer: S,

@@ -1,12 +1,12 @@
-//! Monitoring of PostgreSQL that tells the truth.
+//! Monitoring of PostgreSQL by typed queries, with verdicts.
 //!
 //! [`Monitor`] runs typed queries over one bounded connection, so that it cannot overload the
-//! server. Each answer is a [`Section`]: the rows, or the reason why there are none (a privilege, an
-//! extension, a lock), so that a report degrades section by section. [`checks`] judges them:
+//! server. Each result is a [`Section`]: the rows, or the reason why there are none (a privilege,
+//! an extension, a lock), so that a report degrades section by section. [`checks`] judges them:
 //! [`Monitor::check`] returns a [`Verdict`](checks::Verdict) on each of a registry of subjects, by
 //! the limits of [`Thresholds`].
 //!
-//! # How a query is made
+//! # Adding a query
 //!
 //! One file for each query, in the folder of its subject (`connections/idle.rs` is a short one):
 //!
@@ -15,9 +15,11 @@
 //! 2. `pub fn statement(version, parameters) -> Statement`: sea-query through [`build`], on the identifiers of
 //!    `neobank_entity::pg_catalog`. Only the two estimates of bloat are SQL in a file. Where the schema has a function or a
 //!    view with the same query, its body is generated from here: [`schema_sql`].
-//! 3. `impl Monitor { pub async fn x(&self, ..) -> Result<Section<Vec<XRow>>, OpsError> }`, by [`Monitor::section`]. What
-//!    needs another privilege is another query, so that one missing privilege costs one section.
-//! 4. What is computed from rows (a graph, a verdict) is a pure function beside it, with unit and property tests.
+//! 3. `impl Monitor { pub async fn x(&self, ..) -> Result<Section<Vec<XRow>>, OpsError> }`, by
+//!    [`Monitor::section`]. Data that needs another privilege is read by another query, so that one
+//!    missing privilege costs one section.
+//! 4. Everything that is computed from rows (a graph, a verdict) is a pure function beside them,
+//!    with unit and property tests.
 //! 5. A snapshot of the SQL in the file's own tests (`insta::assert_snapshot!(name, readable(&statement(..)))`), for each
 //!    version whose SQL differs; and live scenarios on PostgreSQL 15 and 18 in `tests/it/ops`.
 //!

@@ -13,12 +13,14 @@ use crate::section::{Cause, Reason, Section, Unreadable};
 use crate::server_version::ServerVersion;
 use crate::statement_text::{HasStatement, without_secrets};
 
-/// Runs queries over one bounded connection, so that monitoring cannot overload a server.
+/// A monitor that runs queries over one bounded connection, so that monitoring cannot overload a
+/// server.
 ///
-/// Every query is a transaction of its own, since the server shows one and the same state of its sessions throughout a
-/// transaction. It is read only, waits for a lock no longer than [`MonitorLimits::lock_timeout`], runs no longer than
-/// [`MonitorLimits::statement_timeout`], finds functions and tables in `pg_catalog` alone where a name has no schema, and
-/// uses neither parallel workers nor compiled plans. Queries that are run at the same time wait for each other.
+/// Every query is a transaction of its own, because the server shows one and the same state of its
+/// sessions throughout a transaction. It is read only, waits for a lock no longer than
+/// [`MonitorLimits::lock_timeout`], and runs no longer than [`MonitorLimits::statement_timeout`].
+/// It finds functions and tables in `pg_catalog` alone where a name has no schema, and uses neither
+/// parallel workers nor compiled plans. Concurrent queries wait for each other.
 ///
 /// # Example
 ///
@@ -41,37 +43,38 @@ pub struct Monitor {
     shows_statements: bool,
 }
 
-/// How long a query may keep the server busy, and how long a caller waits for the monitor.
+/// Limits of a query's time on the server, and of a caller's wait for the monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MonitorLimits {
-    /// The server's limit on a query: 5 s unless changed; 1 ms to 24 days.
+    /// The server's limit on a query: 5 s by default; 1 ms to 24 days.
     pub statement_timeout: Duration,
-    /// The server's limit on a wait for a lock: 100 ms unless changed; at least 1 ms, below `statement_timeout`, so that
-    /// a query that queues behind a change of a table leaves the queue before other sessions wait behind it for long.
+    /// The server's limit on a wait for a lock: 100 ms by default; at least 1 ms, below
+    /// `statement_timeout`. A query that queues behind a change of a table thus leaves the queue
+    /// before other sessions wait behind it for long.
     pub lock_timeout: Duration,
-    /// How long a query waits for those before it: 30 s unless changed.
+    /// The limit of a query's wait for earlier queries: 30 s by default.
     pub turn_timeout: Duration,
 }
 
 impl MonitorLimits {
     const MILLISECONDS_MAX: u128 = 2_147_483_647;
 
-    /// The same limits with another one on each query.
+    /// Returns the same limits with another statement timeout.
     #[must_use]
     pub const fn with_statement_timeout(mut self, limit: Duration) -> Self {
         self.statement_timeout = limit;
         self
     }
 
-    /// The same limits with another one on the wait for a lock.
+    /// Returns the same limits with another lock timeout.
     #[must_use]
     pub const fn with_lock_timeout(mut self, limit: Duration) -> Self {
         self.lock_timeout = limit;
         self
     }
 
-    /// The same limits with another one on the wait for a turn.
+    /// Returns the same limits with another limit on the wait for earlier queries.
     #[must_use]
     pub const fn with_turn_timeout(mut self, limit: Duration) -> Self {
         self.turn_timeout = limit;
@@ -119,18 +122,18 @@ impl Default for MonitorLimits {
 }
 
 impl Monitor {
-    /// As what the monitor's own session is shown in `pg_stat_activity`.
+    /// The `application_name` of the monitor's own session in `pg_stat_activity`.
     pub const APPLICATION_NAME: &'static str = "neobank-ops";
 
-    /// Connects, and asks for the server's version.
+    /// Connects, and reads the server's version.
     ///
-    /// Host, database, user, TLS and pooler are the configuration's; its pool becomes one connection, and its limits are
-    /// replaced by `limits`.
+    /// Host, database, user, TLS and pooler are the configuration's; its pool becomes one
+    /// connection, and its limits are replaced by `limits`.
     ///
     /// # Errors
     ///
-    /// [`OpsError::Invalid`] for limits that cannot be used, [`OpsError::Database`] when the server cannot be reached,
-    /// [`OpsError::UnsupportedVersion`] below PostgreSQL 15.
+    /// [`OpsError::Invalid`] for invalid limits, [`OpsError::Database`] when the server cannot be
+    /// reached, [`OpsError::UnsupportedVersion`] below PostgreSQL 15.
     pub async fn connect(
         mut config: DatabaseConfig,
         limits: MonitorLimits,
@@ -143,7 +146,7 @@ impl Monitor {
         config.acquire_timeout = limits.turn_timeout;
         config.statement_timeout = limits.statement_timeout;
         config.lock_timeout = limits.lock_timeout;
-        // A database with harmful settings is monitored all the same, and they are reported.
+        // A database with hostile settings is monitored too, and the monitor reports them.
         config.refuse_hostile_settings = false;
         let database = Database::connect(config).await?;
         // Read only, as every query is: a standby begins no other transaction.
@@ -154,7 +157,7 @@ impl Monitor {
                 [],
             ))
             .await?;
-        // A conflict with recovery may end the session here; what was read is right.
+        // A conflict with recovery may end the session here; the rows that were read are valid.
         let _ = transaction.commit().await;
         Ok(Self {
             database,
@@ -164,8 +167,9 @@ impl Monitor {
         })
     }
 
-    /// A monitor over the same connection that leaves the texts of statements out of its answers. They are shown without
-    /// secrets otherwise ([`without_secrets`](crate::without_secrets)), and still hold customers' data.
+    /// Returns a monitor over the same connection that leaves the texts of statements out of its
+    /// results. Otherwise they are shown without secrets
+    /// ([`without_secrets`](crate::without_secrets)), but still contain customers' data.
     #[must_use]
     pub fn without_statements(&self) -> Self {
         Self {
@@ -174,7 +178,7 @@ impl Monitor {
         }
     }
 
-    /// The rows with their statements as they may be shown.
+    /// Removes or redacts the statements of the rows.
     pub(crate) fn shown<T: HasStatement>(&self, mut rows: Vec<T>) -> Vec<T> {
         for row in &mut rows {
             let statement = row.statement_mut();
@@ -186,24 +190,24 @@ impl Monitor {
         rows
     }
 
-    /// The server's version, as it was when the monitor connected.
+    /// Returns the server's version at the time of the connection.
     #[must_use]
     pub const fn server_version(&self) -> ServerVersion {
         self.version
     }
 
-    /// How it was connected.
+    /// Returns the configuration of the connection.
     #[must_use]
     pub fn config(&self) -> &DatabaseConfig {
         self.database.config()
     }
 
-    /// A monitor over the same connection whose queries have other limits, for long ones such as an exact measure of a
-    /// table.
+    /// Returns a monitor over the same connection with other limits, for long queries such as an
+    /// exact measurement of a table.
     ///
     /// # Errors
     ///
-    /// [`OpsError::Invalid`]. The wait for a turn stays what it was.
+    /// [`OpsError::Invalid`]. The limit of the wait for earlier queries does not change.
     pub fn with_limits(&self, limits: MonitorLimits) -> Result<Self, OpsError> {
         limits.check()?;
         Ok(Self {
@@ -212,7 +216,7 @@ impl Monitor {
         })
     }
 
-    /// Returns the rows of a query without which there is nothing to report.
+    /// Returns the rows of a query that a report cannot do without.
     ///
     /// # Errors
     ///
@@ -227,11 +231,12 @@ impl Monitor {
         }
     }
 
-    /// Returns the rows of a query, or the reason why the server does not give them.
+    /// Returns the rows of a query, or the reason why the server does not return them.
     ///
     /// # Errors
     ///
-    /// [`OpsError::Database`] for what concerns more than this query: a lost connection, a server that stops.
+    /// [`OpsError::Database`] for a failure of more than this query: a lost connection, a server
+    /// that stops.
     pub async fn section<T: FromRow + Send>(
         &self,
         query: Statement,
@@ -245,8 +250,8 @@ impl Monitor {
         }
     }
 
-    /// As [`Monitor::section`], and runs the query once more after a lock timeout: a query that leaves locked relations out
-    /// sees the second time a lock that was requested after its first look.
+    /// Runs a query as [`Monitor::section`], and once more after a lock timeout. A query that skips
+    /// locked relations then sees a lock that was requested after its first look at the locks.
     pub(crate) async fn section_past_locks<T: FromRow + Send>(
         &self,
         query: Statement,
@@ -261,8 +266,8 @@ impl Monitor {
         Ok(section)
     }
 
-    /// Begins a transaction as every query has one, for several statements on one session. Other queries wait until it
-    /// ends.
+    /// Begins a transaction as every query has one, for several statements on one session. Other
+    /// queries wait until it ends.
     ///
     /// # Errors
     ///
@@ -273,7 +278,8 @@ impl Monitor {
         Ok(transaction)
     }
 
-    /// What several statements in one transaction say, or why the server does not let one of them answer.
+    /// Returns the result of several statements in one transaction, or the reason why the server
+    /// rejects one of them.
     pub(crate) async fn in_transaction<T>(
         &self,
         ask: impl AsyncFnOnce(&Transaction) -> Result<T, OpsError>,
@@ -313,8 +319,8 @@ impl Monitor {
         .await;
         match answer {
             Ok((_, rows)) => {
-                // A read-only transaction has nothing to lose: its rows are right, also when a
-                // conflict with recovery ends the session before the commit is answered.
+                // A read-only transaction has nothing to lose: its rows are valid, also when a
+                // conflict with recovery ends the session before the commit returns.
                 let _ = transaction.commit().await;
                 Ok(readable(rows.iter().map(read_lossy)))
             }
@@ -338,7 +344,7 @@ async fn begin(database: &Database, limits: MonitorLimits) -> Result<Transaction
         .await
 }
 
-/// The rows that can be read, and how many cannot.
+/// Returns the readable rows, and the number of the others.
 fn readable<T>(
     rows: impl Iterator<Item = Result<T, DatabaseError>>,
 ) -> (Vec<T>, Option<Unreadable>) {
@@ -359,12 +365,13 @@ fn readable<T>(
     (rows, unreadable)
 }
 
-/// Compiling a plan takes longer than these queries, and a monitor takes no workers from the bank.
+/// Compiling a plan takes longer than these queries, and a monitor must take no parallel workers
+/// from the bank.
 const SETTINGS: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), \
     pg_catalog.set_config('jit', 'off', true), \
     pg_catalog.set_config('max_parallel_workers_per_gather', '0', true)";
 
-/// A statement of sea-query, written for PostgreSQL with its parameters.
+/// Builds a statement of sea-query for PostgreSQL, with its parameters.
 #[must_use]
 pub fn build(query: &impl QueryStatementWriter) -> Statement {
     let (text, values) = query.build(PostgresQueryBuilder);

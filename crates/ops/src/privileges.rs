@@ -13,7 +13,7 @@ struct Privileges {
     sees_session_details: bool,
 }
 
-/// The SQL that asks whether the role may see states and times of other roles' sessions.
+/// Returns the SQL that reads whether the role may see states and times of other roles' sessions.
 #[must_use]
 pub(crate) fn statement() -> Statement {
     let sees = Func::cust("pg_catalog.pg_has_role")
@@ -23,14 +23,15 @@ pub(crate) fn statement() -> Statement {
 }
 
 impl Monitor {
-    /// Whether the role has the privileges of `pg_read_all_stats`.
+    /// Returns `true` if the role has the privileges of `pg_read_all_stats`.
     pub(crate) async fn sees_session_details(&self) -> Result<bool, OpsError> {
         let privileges: Vec<Privileges> = self.fetch(statement()).await?;
         Ok(privileges.iter().any(|one| one.sees_session_details))
     }
 
-    /// The answer to a query for sessions' states and times. The server hides these without an
-    /// error, so that an answer without them would say that nothing is wrong.
+    /// Returns the result of a query for sessions' states and times. Without the privilege the
+    /// server hides these without an error, so that a result without them would look healthy; the
+    /// section is then not available.
     pub(crate) async fn session_details<T: FromRow + Send>(
         &self,
         query: Statement,

@@ -1,8 +1,8 @@
-//! Statements as snapshots show them: a line for each part, and the parameters below.
+//! Statements in the form of the snapshots: a line for each clause, and the parameters below.
 
 use neobank_db::Statement;
 
-/// Breaks the line in front of the words that begin a part. Texts within the statement are not looked at: what is compared
+/// Breaks the line before the keywords that begin a clause, also within literals; the compared text
 /// is still the whole statement.
 pub(crate) fn readable(statement: &Statement) -> String {
     let mut text = statement

@@ -1,8 +1,8 @@
 //! SQL that the functions and views of the schema share with the crate's queries.
 //!
-//! A server without this crate answers the same queries through `pooling.check_pool_health()`,
-//! `concurrency.table_bloat()` and others. `cargo xtask generate` writes the parts of their bodies
-//! that are the same from here, so that both are changed in one place.
+//! Programs without this crate run the same queries through `pooling.check_pool_health()`,
+//! `concurrency.table_bloat()` and others. `cargo xtask generate` writes the shared SQL of their
+//! bodies from here, so that both are changed in one place.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use sea_query::{Expr, PostgresQueryBuilder, Query, QueryStatementWriter, WithCla
 
 use crate::{bloat, blocking, connections, deadlocks, health};
 
-/// A part of the body of a function or a view of the schema.
+/// A section of the body of a function or a view of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaSql {
-    /// The part's name, which the lines around it in the object's file have too.
+    /// The section's name, which the marker lines around it in the object's file contain.
     pub name: &'static str,
-    /// The SQL. Parameters are the function's own.
+    /// The SQL. Its parameters are the function's own.
     pub sql: String,
-    /// True for SQL of a builder, which is all on one line.
+    /// `true` for SQL of a builder, which is on one line.
     pub is_built: bool,
 }
 
-/// Returns the SQL of every part.
+/// Returns the SQL of every section.
 #[must_use]
 pub fn schema_sql() -> Vec<SchemaSql> {
     let idle_seconds = Expr::val(Duration::from_secs(300).as_secs_f64());
@@ -46,7 +46,7 @@ pub fn schema_sql() -> Vec<SchemaSql> {
     ]
 }
 
-/// The first parts of `concurrency.analyse_locks()`, without the query that reads them.
+/// The first CTEs of `concurrency.analyse_locks()`, without the query that reads them.
 fn lock_parts() -> SchemaSql {
     let mut clause = WithClause::new();
     for part in blocking::shared_parts() {

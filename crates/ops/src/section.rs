@@ -1,9 +1,10 @@
-//! A part of a report: what was found, or why nothing could be.
+//! A section of a report: a result, or the reason for its absence.
 
 use neobank_db::{DatabaseError, ErrorClass};
 use serde::{Deserialize, Serialize};
 
-/// The answer to a query, or the reason why there is none. A report goes on with its other sections.
+/// The result of a query, or the reason for its absence. A report continues with its other
+/// sections.
 ///
 /// # Example
 ///
@@ -22,40 +23,40 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Section<T> {
-    /// The answer.
+    /// The result.
     Available {
-        /// What was found.
+        /// The value.
         value: T,
-        /// Rows of the answer that are not in `value`, because a value in them cannot be read.
+        /// Rows of the result that are not in `value`, because a value in them cannot be read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unreadable: Option<Unreadable>,
     },
-    /// "n/a".
+    /// No result.
     NotAvailable {
-        /// Why there is no answer.
+        /// The reason.
         reason: Reason,
     },
 }
 
-/// Rows that were left out of an answer: one such row must not hide all others.
+/// Rows that were left out of a result: one unreadable row must not hide all others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
-    /// How many.
+    /// The number of rows.
     pub rows: u64,
-    /// The first one's column, and what is wrong with it.
+    /// The first one's column, and the problem of its value.
     pub reason: String,
 }
 
-/// Why a section has no answer.
+/// The reason why a section has no result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// For programs.
+    /// The cause, for programs.
     pub cause: Cause,
-    /// For people; often the server's own words, which may be translated.
+    /// The explanation, for people; often the server's own message, which may be translated.
     pub detail: String,
 }
 
-/// The kinds of reason, made from the SQLSTATE alone.
+/// The causes, derived from the SQLSTATE alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -64,27 +65,29 @@ pub enum Cause {
     InsufficientPrivilege,
     /// 55P03: a table was locked for longer than the monitor's `lock_timeout`.
     LockTimeout,
-    /// 57014: the answer took longer than the monitor's `statement_timeout`.
+    /// 57014: the query took longer than the monitor's `statement_timeout`.
     StatementTimeout,
-    /// 3F000, 42P01, 42703, 42704 or 42883: an extension, or this project's own schema, is not installed here.
+    /// 3F000, 42P01, 42703, 42704 or 42883: an extension, or the schema of NeoBank, is not
+    /// installed here.
     Missing,
-    /// 55000: it is installed but cannot work now, such as an extension that the server does not preload.
+    /// 55000: it is installed but cannot work now, such as an extension that the server does not
+    /// preload.
     NotReady,
-    /// The server's version or its settings do not have it.
+    /// The server's version or its settings do not support it.
     Unsupported,
-    /// There is nothing to judge by yet, such as no sample.
+    /// There is no data to judge yet, such as no sample.
     NoData,
-    /// 40001 or 40P01: the server cancelled the query, on a standby because replay removed rows that the query still
-    /// needed. Run again, it usually succeeds.
+    /// 40001 or 40P01: the server cancelled the query, on a standby because replay removed rows
+    /// that the query still needed. A second run usually succeeds.
     Conflict,
-    /// No row of the answer can be read, such as a time beyond the calendar's end.
+    /// No row of the result can be read, such as a time beyond the calendar's end.
     Unreadable,
-    /// The server rejected the query for another reason; the other queries are run all the same.
+    /// The server rejected the query for another reason; the other queries run nevertheless.
     Failed,
 }
 
 impl Cause {
-    /// Whether what was asked about is not there at all, so that there is nothing to be wrong with it.
+    /// Returns `true` if the subject does not exist, so that it cannot have a problem.
     #[must_use]
     pub const fn is_absence(self) -> bool {
         matches!(self, Self::Missing | Self::Unsupported | Self::NoData)
@@ -92,7 +95,7 @@ impl Cause {
 }
 
 impl<T> Section<T> {
-    /// The answer.
+    /// Creates a section with a result.
     pub const fn available(value: T) -> Self {
         Self::Available {
             value,
@@ -100,7 +103,7 @@ impl<T> Section<T> {
         }
     }
 
-    /// "n/a", and why.
+    /// Creates a section without a result, with the reason.
     pub fn not_available(cause: Cause, detail: impl Into<String>) -> Self {
         Self::NotAvailable {
             reason: Reason {
@@ -110,7 +113,7 @@ impl<T> Section<T> {
         }
     }
 
-    /// The answer, if there is one.
+    /// Returns the result, if there is one.
     pub const fn value(&self) -> Option<&T> {
         match self {
             Self::Available { value, .. } => Some(value),
@@ -118,7 +121,7 @@ impl<T> Section<T> {
         }
     }
 
-    /// The rows that were left out of the answer, if there are any.
+    /// Returns the rows that were left out of the result, if there are any.
     pub const fn unreadable(&self) -> Option<&Unreadable> {
         match self {
             Self::Available { unreadable, .. } => unreadable.as_ref(),
@@ -126,7 +129,7 @@ impl<T> Section<T> {
         }
     }
 
-    /// The answer, if there is one.
+    /// Returns the result, if there is one.
     pub fn into_value(self) -> Option<T> {
         match self {
             Self::Available { value, .. } => Some(value),
@@ -134,7 +137,7 @@ impl<T> Section<T> {
         }
     }
 
-    /// Why there is no answer.
+    /// Returns the reason why there is no result.
     pub const fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Available { .. } => None,
@@ -142,7 +145,7 @@ impl<T> Section<T> {
         }
     }
 
-    /// Something else made of the answer; the reason stays.
+    /// Maps the result; the reason stays.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Section<U> {
         match self {
             Self::Available { value, unreadable } => Section::Available {
@@ -153,7 +156,7 @@ impl<T> Section<T> {
         }
     }
 
-    /// Something else made of the answer, which may be missing in its turn.
+    /// Maps the result to another section.
     pub fn and_then<U>(self, change: impl FnOnce(T) -> Section<U>) -> Section<U> {
         match self {
             Self::Available {
@@ -172,14 +175,15 @@ impl<T> Section<T> {
 }
 
 impl Reason {
-    /// The reason in a failure that concerns this query alone; none for what concerns the connection.
+    /// Returns the reason for a failure of this query alone; none for a failure of the connection.
     pub(crate) fn of(error: &DatabaseError) -> Option<Self> {
         let (cause, detail) = match error {
             DatabaseError::Row { reason } => (Cause::Unreadable, reason),
             DatabaseError::Server(server) => {
                 (cause(error.class(), &server.sqlstate)?, &server.message)
             }
-            // A standby that cannot wait for the statement to be cancelled ends the session; the next one is another.
+            // A standby that cannot wait for the cancellation of a statement ends the session; the
+            // next query has another one.
             DatabaseError::ConnectionLost {
                 server: Some(server),
                 ..
@@ -193,7 +197,7 @@ impl Reason {
     }
 }
 
-/// The cause of a rejected query; none where the next query would be rejected too.
+/// Returns the cause of a rejected query; none where the server would also reject the next query.
 fn cause(class: ErrorClass, sqlstate: &str) -> Option<Cause> {
     Some(match (class, sqlstate) {
         (ErrorClass::InsufficientPrivilege, _) => Cause::InsufficientPrivilege,
@@ -222,7 +226,7 @@ impl std::fmt::Display for Reason {
 }
 
 impl<T> Section<T> {
-    /// The only row of an answer that always has one.
+    /// Builds a section from the only row of a result that always has one.
     pub(crate) fn of_first(rows: Vec<T>) -> Self {
         match rows.into_iter().next() {
             Some(row) => Self::available(row),
@@ -232,7 +236,7 @@ impl<T> Section<T> {
 }
 
 impl<T> Section<Vec<T>> {
-    /// Rows, and how many more there were that cannot be read.
+    /// Builds a section from rows, and the number of rows that cannot be read.
     pub(crate) fn of_rows(rows: Vec<T>, unreadable: Option<Unreadable>) -> Self {
         match unreadable {
             Some(unreadable) if rows.is_empty() => Self::not_available(

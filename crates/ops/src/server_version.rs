@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::error::OpsError;
 
-/// A version of PostgreSQL, 15 or newer. Ordered as versions are.
+/// A version of PostgreSQL, 15 or newer, in the order of versions.
 ///
-/// The statements are tried on 15 to 18; a newer server is asked as 18 is.
+/// The queries are tested on 15 to 18; a newer server gets the queries of 18.
 ///
 /// # Example
 ///
@@ -29,12 +29,12 @@ pub struct ServerVersion {
 }
 
 impl ServerVersion {
-    /// The oldest major version that is supported.
+    /// The oldest supported major version.
     pub const OLDEST_MAJOR: u32 = 15;
     /// The newest major version on which every query was tested.
     pub const NEWEST_MAJOR: u32 = 18;
 
-    /// From `server_version_num`: 150018 is 15.18.
+    /// Parses `server_version_num`: 150018 is 15.18.
     ///
     /// # Errors
     ///
@@ -49,19 +49,19 @@ impl ServerVersion {
         Ok(Self { number })
     }
 
-    /// Such as 15.
+    /// Returns the major version, such as 15.
     #[must_use]
     pub const fn major(self) -> u32 {
         self.number / 10_000
     }
 
-    /// Such as 18 of 15.18.
+    /// Returns the minor version, such as 18 of 15.18.
     #[must_use]
     pub const fn minor(self) -> u32 {
         self.number % 10_000
     }
 
-    /// Whether the queries were not tested on it yet.
+    /// Returns `true` if the queries were not tested on it yet.
     #[must_use]
     pub const fn is_untried(self) -> bool {
         self.major() > Self::NEWEST_MAJOR

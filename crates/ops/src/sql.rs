@@ -1,4 +1,4 @@
-//! Expressions of which several queries are built.
+//! Expressions that several queries share.
 
 use neobank_entity::pg_catalog::{PgClass, PgDatabase, PgNamespace};
 use sea_query::extension::postgres::PgBinOper;
@@ -27,7 +27,7 @@ pub(crate) fn is_namespace_of(namespace: &'static str, class: &'static str) -> E
         .eq(PgClass::Relnamespace.of(class))
 }
 
-/// The row of `pg_database` of the session's own database: its oid.
+/// Selects the oid of the session's own database from `pg_database`.
 pub(crate) fn own_database() -> SelectStatement {
     Query::select()
         .expr(PgDatabase::Oid.of("own"))
@@ -41,7 +41,7 @@ pub(crate) fn current_database() -> Expr {
     Func::cust("pg_catalog.current_database").into()
 }
 
-/// The process of the session itself.
+/// The process identifier of the session itself.
 pub(crate) fn own_process() -> Expr {
     Func::cust("pg_catalog.pg_backend_pid").into()
 }
@@ -87,7 +87,7 @@ pub(crate) fn concatenated(left: Expr, right: Expr) -> Expr {
     left.binary(PgBinOper::Concatenate, right)
 }
 
-/// The rows that a query counts, where this is so.
+/// The number of a query's rows that meet the condition.
 pub(crate) fn count_where(condition: Expr) -> Expr {
     Func::count(Expr::cust("*")).filter(condition).into()
 }
@@ -102,7 +102,7 @@ pub(crate) fn always() -> Expr {
     Expr::cust("TRUE")
 }
 
-/// A part of a query that the server works out once, however often it is read.
+/// A materialized CTE, which the server computes once, however often it is read.
 pub(crate) fn materialized(name: &'static str, query: SelectStatement) -> CommonTableExpression {
     CommonTableExpression::new()
         .table_name(name)

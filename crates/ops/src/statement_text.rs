@@ -1,21 +1,23 @@
-//! Statements as they may be shown: without the secrets in them.
+//! Statements without the secrets in them.
 
-/// What stands for a literal that is not shown.
+/// The placeholder of a hidden literal.
 const HIDDEN: &str = "'…'";
 
-/// First words of statements whose literals are data, and are shown.
+/// First words of statements whose literals are data, and stay.
 const PLANNED: [&str; 8] = [
     "select", "insert", "update", "delete", "merge", "with", "values", "table",
 ];
 
-/// Parts of a literal in any statement that say that a secret is in it, such as a connection string of `dblink`.
+/// Fragments of a literal that indicate a secret in any statement, such as a connection string of
+/// `dblink`.
 const SUSPICIOUS: [&str; 4] = ["password", "passwd", "secret", "://"];
 
-/// A statement of `pg_stat_activity` or `pg_stat_statements` without the secrets in it.
+/// Returns a statement of `pg_stat_activity` or `pg_stat_statements` without its secrets.
 ///
-/// Every text literal of a utility statement is replaced, since it can be a password (`ALTER ROLE`, `CREATE USER MAPPING`),
-/// a connection string or a program (`COPY`); in queries and changes of rows, those that name a password or are a URL. A
-/// text may hold several statements, and may have been cut anywhere.
+/// Every text literal of a utility statement is replaced, since it can be a password (`ALTER ROLE`,
+/// `CREATE USER MAPPING`), a connection string or a program (`COPY`). In queries and changes of
+/// rows, only literals that name a password or are a URL are replaced. A text may contain several
+/// statements, and may have been cut anywhere.
 ///
 /// # Example
 ///
@@ -59,7 +61,8 @@ fn is_suspicious(literal: &str) -> bool {
     SUSPICIOUS.iter().any(|part| lower.contains(part))
 }
 
-/// A token that ends in a quote or is cut within one; not a name in quotes and no comment.
+/// Returns `true` for a token that ends in a quote or is cut within one, except quoted names and
+/// comments.
 fn is_literal(token: &str) -> bool {
     let unprefixed = token
         .strip_prefix("U&")
@@ -70,7 +73,8 @@ fn is_literal(token: &str) -> bool {
         || (token.starts_with('$') && token.len() > 1 && dollar_tag(token).is_some())
 }
 
-/// The length in bytes of the token at the beginning: a literal, a name in quotes, a comment, a word, or one character.
+/// Returns the length in bytes of the first token: a literal, a quoted name, a comment, a word, or
+/// one character.
 fn token_length(text: &str, first: char) -> usize {
     let quote_at = |prefix: usize, escapes: bool| quoted_length(text, prefix, '\'', escapes);
     let second = text.chars().nth(1);
@@ -97,7 +101,8 @@ fn token_length(text: &str, first: char) -> usize {
     }
 }
 
-/// The length of what is in quotes, from the beginning of its prefix; to the end of the text where it was cut.
+/// Returns the length of a quoted token, from the beginning of its prefix; to the end of the text
+/// where it was cut.
 fn quoted_length(text: &str, prefix: usize, quote: char, escapes: bool) -> usize {
     let mut characters = text.char_indices().skip(prefix + 1).peekable();
     while let Some((place, one)) = characters.next() {
@@ -115,7 +120,7 @@ fn quoted_length(text: &str, prefix: usize, quote: char, escapes: bool) -> usize
     text.len()
 }
 
-/// Comments hold comments.
+/// Comments nest.
 fn comment_length(text: &str) -> usize {
     let mut depth = 0_usize;
     let mut before = ' ';
@@ -138,7 +143,7 @@ fn comment_length(text: &str) -> usize {
     text.len()
 }
 
-/// `$$` or `$tag$` at the beginning; a parameter (`$1`) is none.
+/// Returns `$$` or `$tag$` at the beginning; a parameter (`$1`) is no tag.
 fn dollar_tag(text: &str) -> Option<&str> {
     let after = text.strip_prefix('$')?;
     let end = after.find('$')?;
@@ -148,9 +153,9 @@ fn dollar_tag(text: &str) -> Option<&str> {
     is_tag.then(|| text.get(..end + 2)).flatten()
 }
 
-/// Statements in a row of an answer.
+/// A row that contains a statement.
 pub(crate) trait HasStatement {
-    /// The statement, if the row has one.
+    /// Returns the statement, if the row has one.
     fn statement_mut(&mut self) -> &mut Option<String>;
 }
 

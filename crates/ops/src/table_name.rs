@@ -1,11 +1,12 @@
-//! The name of a table as its two parts, whatever characters they hold.
+//! The name of a table in two parts, whatever characters they contain.
 
 use std::fmt;
 
 use sea_query::{Alias, IntoTableRef, TableRef};
 use serde::{Deserialize, Serialize};
 
-/// A table's schema and its own name, as the catalog has them: without quotes, whatever characters they hold.
+/// A table's schema and its own name as in the catalog: without quotes, whatever characters they
+/// contain.
 ///
 /// # Example
 ///
@@ -24,7 +25,7 @@ pub struct TableName {
 }
 
 impl TableName {
-    /// From the two parts.
+    /// Creates a name from the two parts.
     #[must_use]
     pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
         Self {
@@ -33,14 +34,14 @@ impl TableName {
         }
     }
 
-    /// For a statement; sea-query quotes both parts.
+    /// Returns the reference for a statement; sea-query quotes both parts.
     pub(crate) fn reference(&self) -> TableRef {
         (Alias::new(&self.schema), Alias::new(&self.table)).into_table_ref()
     }
 }
 
-/// The words that cannot be names without quotes everywhere: those that `pg_get_keywords()` of PostgreSQL 15 to 18 gives any
-/// category but "unreserved".
+/// The words that need quotes as names in some place: those that `pg_get_keywords()` of PostgreSQL
+/// 15 to 18 gives any category but "unreserved".
 const KEYWORDS: &[&str] = &[
     "all",
     "analyse",
@@ -208,13 +209,13 @@ const KEYWORDS: &[&str] = &[
     "xmltable",
 ];
 
-/// An identifier in quotes, for the few places where sea-query takes a name as it is.
+/// Returns an identifier in quotes, for the few places where sea-query takes a name unquoted.
 pub(crate) fn quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 impl fmt::Display for TableName {
-    /// As SQL writes it, with quotes where `quote_ident` sets them: also around words of the language.
+    /// Writes the SQL form, with quotes where `quote_ident` sets them, also around keywords.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = |part: &str| {
             !KEYWORDS.contains(&part)

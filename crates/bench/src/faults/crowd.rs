@@ -1,4 +1,4 @@
-//! Callers of one account that is held, and of the others.
+//! Callers of one held account, and callers of the other accounts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,18 +9,19 @@ use neobank_domain::ledger::group_commit::GroupCommitOptions;
 use neobank_domain::{Ledger, LedgerError};
 use tokio::task::JoinSet;
 
-use crate::books::transfer;
+use crate::bank::transfer;
 use crate::choice::{Choice, Chooser};
 use crate::error::BenchError;
 use crate::options::Options;
 
-/// The account that is held.
+/// The number of the held account.
 pub(super) const HELD: u32 = 0;
-/// Accounts that the others leave alone: the one that is held, and the one that a stopped process has beside it.
+/// The number of accounts that the other callers do not use: the held account, and its counterpart
+/// in the request of a stopped process.
 const NOT_OTHERS: u32 = 2;
-/// Callers that ask for it.
+/// The number of callers that use the held account.
 pub(super) const HELD_CALLERS: usize = 8;
-/// Between two attempts at a request that was not carried out.
+/// The pause between two attempts at a request that failed.
 const PAUSE: Duration = Duration::from_millis(5);
 
 pub(super) struct Crowd {
@@ -30,13 +31,13 @@ pub(super) struct Crowd {
 }
 
 struct Shared {
-    gathered: Ledger,
+    group_commit: Ledger,
     over: AtomicBool,
-    /// Of the others.
+    /// Transfers of the other callers.
     done: AtomicU64,
-    /// Of everyone.
+    /// Transfers of all callers.
     ever: AtomicU64,
-    /// The longest wait of the others, in microseconds.
+    /// The longest wait of the other callers, in microseconds.
     longest: AtomicU64,
 }
 
@@ -52,14 +53,14 @@ impl Crowd {
         let mut limits = GroupCommitOptions::default();
         limits.group_size_max = options.group_size;
         limits.workers = options.workers;
-        let gathered = Ledger::builder(database)
+        let group_commit = Ledger::builder(database)
             .account_cache_capacity(options.account_cache)
             .group_commit(limits)
             .build()
             .map_err(|error| BenchError::other("group commit", error))?;
         Ok(Self {
             shared: Arc::new(Shared {
-                gathered,
+                group_commit,
                 over: AtomicBool::new(false),
                 done: AtomicU64::new(0),
                 ever: AtomicU64::new(0),
@@ -70,13 +71,14 @@ impl Crowd {
         })
     }
 
-    /// One transfer, so that there is a connection.
+    /// Posts one transfer, so that a connection is open.
     pub(super) async fn warm_up(&self) -> Result<(), BenchError> {
         self.shared.transfer(HELD, 1).await
     }
 
-    /// Starts those who ask for the held account; all of them together with one other account, or with any.
-    pub(super) fn ask_for_what_is_held(&mut self, with_one: bool) {
+    /// Starts the callers of the held account. They pay into one common account, or into random
+    /// ones.
+    pub(super) fn start_callers_of_held_account(&mut self, with_one: bool) {
         for caller in 0..HELD_CALLERS {
             let shared = Arc::clone(&self.shared);
             let mut chooser = Chooser::new(
@@ -99,7 +101,7 @@ impl Crowd {
     }
 
     pub(super) async fn until_a_group_is_under_way(&self) {
-        let metrics = || self.shared.gathered.group_commit_metrics();
+        let metrics = || self.shared.group_commit.group_commit_metrics();
         while metrics().workers == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -127,17 +129,17 @@ impl Crowd {
         }
     }
 
-    /// Transfers of the others so far.
+    /// Returns the number of transfers of the other callers so far.
     pub(super) fn done(&self) -> u64 {
         self.shared.done.load(Ordering::Relaxed)
     }
 
-    /// The longest wait of the others so far, in milliseconds.
+    /// Returns the longest wait of the other callers so far, in milliseconds.
     pub(super) fn longest(&self) -> f64 {
         self.shared.longest.load(Ordering::Relaxed) as f64 / 1_000.0
     }
 
-    /// Waits until everyone is answered, and returns how many transfers there were.
+    /// Waits until each caller has its result, and returns the number of transfers.
     pub(super) async fn end(mut self) -> Result<u64, BenchError> {
         self.shared.over.store(true, Ordering::Release);
         while let Some(task) = self.tasks.join_next().await {
@@ -148,12 +150,12 @@ impl Crowd {
 }
 
 impl Shared {
-    /// Moves a cent once, however often that takes.
+    /// Moves a cent once, with as many attempts as that takes.
     async fn transfer(&self, from: u32, to: u32) -> Result<(), BenchError> {
         let key = uuid::Uuid::now_v7().simple().to_string();
         loop {
             match self
-                .gathered
+                .group_commit
                 .transfer(transfer(from, to, Some(key.clone()))?)
                 .await
             {

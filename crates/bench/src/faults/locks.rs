@@ -1,4 +1,4 @@
-//! A role that takes the locks of others, as any role that may connect can.
+//! A role that takes other roles' advisory locks, as any role that may connect can.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ use tokio::task::JoinSet;
 use crate::error::BenchError;
 use crate::host::Host;
 
-/// Sessions that take locks at the same time.
+/// The number of sessions that take locks at the same time.
 const SESSIONS: usize = 3;
 /// The limit of a session's wait for each lock that another session holds.
-const PATIENCE: Duration = Duration::from_millis(100);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Takes locks until it is stopped.
+/// Sessions that take locks until they are stopped.
 pub(super) struct Taker {
     over: Arc<AtomicBool>,
     sessions: JoinSet<Result<(), DatabaseError>>,
@@ -26,7 +26,7 @@ impl Taker {
         let mut config = DatabaseConfig::from_url(&host.url)?;
         config.application_name = "neobank bench locks".to_owned();
         config.pool_max = SESSIONS;
-        config.lock_timeout = PATIENCE;
+        config.lock_timeout = LOCK_TIMEOUT;
         let database = Database::connect(config).await?;
         let over = Arc::new(AtomicBool::new(false));
         let mut sessions = JoinSet::new();
@@ -45,7 +45,8 @@ impl Taker {
     }
 }
 
-/// One session waits for the locks that it sees, so that it has each next; the others take what follows those, and hold it.
+/// Takes locks in a loop. The first session waits for the locks that it sees, so that it is next in
+/// their queues. The other sessions take and hold the keys that follow those.
 async fn take(
     database: Database,
     session: usize,

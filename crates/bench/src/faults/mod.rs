@@ -14,83 +14,85 @@ use neobank_db::{Database, Executor, statement};
 use serde::Serialize;
 
 use self::crowd::Crowd;
-use crate::books::Books;
+use crate::bank::Bank;
 use crate::choice::account;
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::median::median;
 use crate::options::Options;
 
-/// A name that nobody else's connections have.
+/// The application name by which the measurement finds its own connections.
 const APPLICATION: &str = "neobank bench faults";
-/// How long a killed server may take to serve again before the measurement gives up.
+/// The longest time that a killed server may take to serve again before the measurement fails.
 const BACK_MAX: Duration = Duration::from_secs(120);
 
-/// What faults cost the callers of a gathered ledger that have nothing to do with them.
+/// The cost of faults for callers of a ledger with group commit that do not touch them.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Faults {
     /// The server's major version.
     pub postgres: u32,
-    /// Accounts, of which one is held.
+    /// The number of accounts, of which one is held.
     pub accounts: u32,
-    /// Callers of the other accounts.
+    /// The number of callers of the other accounts.
     pub callers: usize,
-    /// Callers that ask for the one that is held, beside them.
+    /// The number of callers of the held account, beside them.
     pub held_callers: usize,
     /// A line for each fault, the first without one.
     pub lines: Vec<FaultLine>,
-    /// How a killed server came back, where it could be killed.
+    /// The recovery of a killed server, where it could be killed.
     pub killed: Option<Killed>,
-    /// Entries that were looked at in the end.
+    /// The number of entries that the audit read at the end.
     pub entries: u64,
 }
 
-/// What the callers of the other accounts got.
+/// Figures of the callers of the other accounts.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct FaultLine {
-    /// What was wrong.
+    /// The fault.
     pub fault: Fault,
-    /// Their transfers each second.
+    /// Their transfers per second.
     pub throughput: f64,
-    /// Beside the line without a fault.
+    /// The ratio to the line without a fault.
     pub ratio: f64,
     /// The longest of their waits, in milliseconds.
     pub longest: f64,
 }
 
-/// What was wrong while a line was measured.
+/// The fault during a measured line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fault {
-    /// Nothing.
+    /// No fault.
     None,
-    /// Another session has a transaction open that holds no account. The server keeps every version of a row for it, which
-    /// costs everyone; so this is what a locked account has to be compared with.
+    /// Another session has an open transaction that holds no account. The server keeps old row
+    /// versions for it, which slows every caller; a locked account is therefore compared with this
+    /// line.
     OpenTransaction,
-    /// Another session holds the lock of one account.
+    /// Another session holds the row lock of one account.
     LockedAccount,
-    /// In most groups there is a request that the database refuses.
-    RefusedRequests,
-    /// Another role takes every advisory lock that it can see in `pg_locks`, and those beside them.
+    /// Most groups contain a request that the database rejects.
+    #[serde(rename = "refused_requests")]
+    RejectedRequests,
+    /// Another role takes every advisory lock that it sees in `pg_locks`, and the keys beside them.
     TakenLocks,
-    /// The server process that has a request for that account stands still.
+    /// The server process that executes a request for that account is stopped by a signal.
     StoppedProcess,
 }
 
-/// How service came back after the server was killed.
+/// The recovery of service after a server process was killed.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Killed {
-    /// Milliseconds from the kill until the server let a new session in.
+    /// Milliseconds from the kill until the server accepted a new session.
     pub server: f64,
     /// Milliseconds from then until a caller had a receipt.
     pub service: f64,
 }
 
-/// Measures what each fault costs.
+/// Measures the cost of each fault.
 ///
 /// # Errors
 ///
@@ -107,12 +109,12 @@ async fn measure(
     host: &Host,
     progress: &ProgressBar,
 ) -> Result<Faults, BenchError> {
-    let mut books = Books::open(options, host, progress).await?;
+    let mut bank = Bank::open(options, host, progress).await?;
     let mut all = vec![
         Fault::None,
         Fault::OpenTransaction,
         Fault::LockedAccount,
-        Fault::RefusedRequests,
+        Fault::RejectedRequests,
         Fault::TakenLocks,
     ];
     // Only processes of this machine can be stopped.
@@ -122,7 +124,7 @@ async fn measure(
         let mut round = Vec::new();
         for fault in &all {
             progress.set_message(fault.to_string());
-            round.push(line(*fault, options, host, &mut books).await?);
+            round.push(line(*fault, options, host, &mut bank).await?);
         }
         rounds.push(round);
     }
@@ -131,11 +133,11 @@ async fn measure(
     let lines = lines.collect();
     let mut killed = None;
     if host.process.is_some() {
-        progress.set_message("a server that is killed");
-        killed = Some(kill(options, host, &mut books).await?);
-        books = books.copied(options, host).await?;
+        progress.set_message("a killed server");
+        killed = Some(kill(options, host, &mut bank).await?);
+        bank = bank.copied(options, host).await?;
     }
-    progress.set_message("every invariant of the books");
+    progress.set_message("every invariant");
     Ok(Faults {
         postgres: host.version(),
         accounts: options.accounts,
@@ -143,12 +145,12 @@ async fn measure(
         held_callers: crowd::HELD_CALLERS,
         lines,
         killed,
-        entries: books.check().await?,
+        entries: bank.check().await?,
     })
 }
 
 impl FaultLine {
-    /// The medians of the rounds, and the longest wait of all.
+    /// Returns the medians of the rounds, and the longest wait of all.
     fn of(fault: Fault, place: usize, rounds: &[Vec<(f64, f64)>]) -> Self {
         let figures = || {
             let figures = rounds.iter().map(|round| (round.first(), round.get(place)));
@@ -163,14 +165,14 @@ impl FaultLine {
     }
 }
 
-/// Transfers each second of the others, and the longest of their waits in milliseconds.
+/// Returns the other callers' transfers per second, and their longest wait in milliseconds.
 async fn line(
     fault: Fault,
     options: &Options,
     host: &Host,
-    books: &mut Books,
+    bank: &mut Bank,
 ) -> Result<(f64, f64), BenchError> {
-    books.settle(options, host).await?;
+    bank.settle(options, host).await?;
     let mut crowd = Crowd::new(options, database(host, options).await?)?;
     crowd.warm_up().await?;
     let mut stranger = None;
@@ -179,32 +181,33 @@ async fn line(
     match fault {
         Fault::None => {}
         Fault::OpenTransaction => {
-            let transaction = books.database.begin().await?;
+            let transaction = bank.database.begin().await?;
             let sql = "SELECT pg_catalog.pg_current_xact_id()::text";
             transaction.query(statement(sql, [])).await?;
             stranger = Some(transaction);
         }
         Fault::LockedAccount => {
-            let transaction = books.database.begin().await?;
+            let transaction = bank.database.begin().await?;
             let sql = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
             let lock = statement(sql, [account(crowd::HELD).as_uuid().into()]);
             transaction.execute(lock).await?;
             stranger = Some(transaction);
         }
-        Fault::RefusedRequests => Rejected::begin(host).await?,
+        Fault::RejectedRequests => Rejected::begin(host).await?,
         Fault::TakenLocks => taker = Some(locks::Taker::start(host).await?),
         Fault::StoppedProcess => stopped = Some(Stopped::all(host).await?),
     }
-    crowd.ask_for_what_is_held(stopped.is_some());
+    crowd.start_callers_of_held_account(stopped.is_some());
     if stopped.is_some() {
-        // One of them is on its way to a process that stands still before the others come.
+        // One of these requests reaches the stopped process before the other callers come.
         crowd.until_a_group_is_under_way().await;
     }
     crowd.others();
     tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
     let started = Instant::now();
     let before = crowd.done();
-    // Waits that began before belong to the measurement too, as they are what the fault cost.
+    // Waits that began before the fault ended belong to the measurement, because the fault caused
+    // them.
     tokio::time::sleep(options.window()).await;
     let done = crowd.done() - before;
     let elapsed = started.elapsed();
@@ -216,15 +219,15 @@ async fn line(
     if let Some(taker) = taker {
         taker.stop().await?;
     }
-    if fault == Fault::RefusedRequests {
+    if fault == Fault::RejectedRequests {
         Rejected::end(host).await?;
     }
-    books.transfers += crowd.end().await?;
+    bank.transfers += crowd.end().await?;
     Ok((done as f64 / elapsed.as_secs_f64(), longest))
 }
 
-/// Kills a server process under load, upon which the server ends all others and starts again.
-async fn kill(options: &Options, host: &Host, books: &mut Books) -> Result<Killed, BenchError> {
+/// Kills a server process under load, upon which the server ends all others and recovers.
+async fn kill(options: &Options, host: &Host, bank: &mut Bank) -> Result<Killed, BenchError> {
     let mut crowd = Crowd::new(options, database(host, options).await?)?;
     crowd.warm_up().await?;
     crowd.others();
@@ -232,7 +235,7 @@ async fn kill(options: &Options, host: &Host, books: &mut Books) -> Result<Kille
     let victims = processes(host).await?;
     signal("-KILL", victims.get(..1).unwrap_or_default())?;
     let killed = Instant::now();
-    // It may still let a session in before it notices.
+    // The server may still accept a session before it notices the death of its process.
     let was_up = started_at(host).await;
     while started_at(host).await.is_none_or(|at| Some(at) == was_up) {
         if killed.elapsed() > BACK_MAX {
@@ -249,7 +252,7 @@ async fn kill(options: &Options, host: &Host, books: &mut Books) -> Result<Kille
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let service = back.elapsed();
-    books.transfers += crowd.end().await?;
+    bank.transfers += crowd.end().await?;
     Ok(Killed {
         server: milliseconds(back.duration_since(killed)),
         service: milliseconds(service),
@@ -262,11 +265,13 @@ async fn database(host: &Host, options: &Options) -> Result<Database, BenchError
     Ok(Database::connect(config).await?)
 }
 
-/// When the server last recovered, asked in a session of its own; `None` while it lets no one in.
+/// Returns the time of the server's last recovery, read in a session of its own; `None` while the
+/// server accepts no session.
 async fn started_at(host: &Host) -> Option<String> {
     let config = neobank_db::DatabaseConfig::from_url(&host.url).ok()?;
     let database = Database::connect(config).await.ok()?;
-    // The server's own start does not change when it recovers from the death of one of its processes.
+    // The postmaster's start time does not change when the server recovers from the death of one of
+    // its processes.
     let sql = "SELECT backend_start::text FROM pg_catalog.pg_stat_activity WHERE backend_type = 'checkpointer'";
     let started = database.fetch_value(statement(sql, [])).await.ok();
     database.close();
@@ -292,7 +297,7 @@ fn signal(name: &'static str, processes: &[String]) -> Result<(), BenchError> {
     }
 }
 
-/// The database refuses each entry of the account that is held in other lines.
+/// A trigger that rejects each entry of the held account; it is dropped again for the other lines.
 struct Rejected;
 
 impl Rejected {
@@ -301,7 +306,7 @@ impl Rejected {
         for sql in [
             "CREATE OR REPLACE FUNCTION public.neobank_bench_refuses() RETURNS trigger LANGUAGE plpgsql AS $$
              BEGIN
-                 RAISE EXCEPTION 'refused by the benchmark' USING ERRCODE = '23514';
+                 RAISE EXCEPTION 'rejected by the benchmark' USING ERRCODE = '23514';
              END $$"
                 .to_owned(),
             format!(
@@ -314,7 +319,7 @@ impl Rejected {
         Ok(())
     }
 
-    /// The audit would find it.
+    /// Ends the fault before the audit, which would report it.
     async fn end(host: &Host) -> Result<(), BenchError> {
         let sql = "DROP FUNCTION public.neobank_bench_refuses() CASCADE";
         host.superuser.execute(statement(sql, [])).await?;
@@ -322,7 +327,7 @@ impl Rejected {
     }
 }
 
-/// Server processes that stand still until this is dropped.
+/// Server processes that are stopped by a signal until this is dropped.
 struct Stopped(Vec<String>);
 
 impl Stopped {
@@ -335,7 +340,7 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        // One that has ended meanwhile needs it no more.
+        // A process that has ended in between needs no signal.
         let _ = signal("-CONT", &self.0);
     }
 }
@@ -350,7 +355,7 @@ impl fmt::Display for Fault {
             Self::None => "no fault",
             Self::OpenTransaction => "an open transaction",
             Self::LockedAccount => "a locked account",
-            Self::RefusedRequests => "refused requests",
+            Self::RejectedRequests => "rejected requests",
             Self::TakenLocks => "taken advisory locks",
             Self::StoppedProcess => "a stopped process",
         })
@@ -379,7 +384,7 @@ impl fmt::Display for Faults {
         }
         writeln!(
             formatter,
-            "PostgreSQL {}, gathered, {} accounts: {} callers of all but two, beside {} of the one that is held",
+            "PostgreSQL {}, group commit, {} accounts: {} callers of all but two, beside {} of the held account",
             self.postgres, self.accounts, self.callers, self.held_callers
         )?;
         writeln!(formatter, "{table}")?;
@@ -392,7 +397,7 @@ impl fmt::Display for Faults {
         }
         write!(
             formatter,
-            "every invariant of the books holds: {} entries were looked at",
+            "every invariant of the bank holds: {} entries were checked",
             self.entries
         )
     }

@@ -6,7 +6,7 @@ use crate::growth::{Growth, Size};
 
 const HEIGHT: u32 = 380;
 
-/// Writes the plot of how cost grows with the journal.
+/// Writes the plot of cost against the length of the journal.
 pub(crate) fn growth(growth: &Growth, file: &Path) -> Result<(), BenchError> {
     written(file, HEIGHT, |picture| {
         let (left, right) = picture.split_horizontally(WIDTH / 2);
@@ -33,9 +33,9 @@ pub(crate) fn growth(growth: &Growth, file: &Path) -> Result<(), BenchError> {
         };
         panel(
             &left,
-            format!("Throughput, gathered, {} callers", growth.callers),
+            format!("Throughput, group commit, {} callers", growth.callers),
             "transfers a second",
-            vec![curve("gathered", BLUE, |size| size.throughput)],
+            vec![curve("group commit", BLUE, |size| size.throughput)],
         )?;
         panel(
             &right,

@@ -1,4 +1,4 @@
-//! Plots, as SVG: on a background of their own, so that they can be read on a dark page too.
+//! Plots, as SVG with a background of their own, so that they are readable on a dark page.
 
 mod by_size;
 mod over_time;
@@ -37,7 +37,7 @@ struct Curve {
     points: Vec<(f64, f64)>,
 }
 
-/// Several curves over the same range, both axes from zero, so that a small change looks small.
+/// Several curves over the same range. Both axes start at zero, so that a small change looks small.
 struct Panel {
     caption: String,
     x_name: &'static str,
@@ -58,7 +58,7 @@ impl Panel {
             .caption(&self.caption, CAPTION)
             .x_label_area_size(44)
             .y_label_area_size(66)
-            // The legend has room above.
+            // The upper third is free for the legend.
             .build_cartesian_2d(0_f64..self.x_end, 0_f64..most * 1.5)
             .map_err(failed)?;
         axes(&mut chart, self.x_name, self.y_name)
@@ -75,7 +75,7 @@ impl Panel {
     }
 }
 
-/// Both axes with their names; whoever draws them says how they are divided.
+/// Draws both axes with their names; the caller divides them.
 fn axes<'a, 'b, X, Y>(
     chart: &'b mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
     x_name: &str,

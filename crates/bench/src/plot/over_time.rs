@@ -9,7 +9,7 @@ use crate::soak::{Sample, Soak};
 const HEIGHT: u32 = 900;
 const MIB: f64 = 1_048_576.0;
 
-/// A name, a colour, and what is read from a sample.
+/// A name, a colour, and the reader of a sample's value.
 type Reading = (&'static str, RGBColor, fn(&Sample) -> Option<f64>);
 
 /// Writes the plot of a long run.
@@ -18,7 +18,7 @@ pub(crate) fn soak(soak: &Soak, file: &Path) -> Result<(), BenchError> {
         (
             "Throughput",
             "transfers a second",
-            &[("gathered", BLUE, |sample| Some(sample.throughput))],
+            &[("group commit", BLUE, |sample| Some(sample.throughput))],
         ),
         (
             "Latency",
@@ -79,7 +79,7 @@ pub(crate) fn soak(soak: &Soak, file: &Path) -> Result<(), BenchError> {
     })
 }
 
-/// Without what was never there.
+/// Returns the curves that have at least one value.
 fn curves(readings: &[Reading], soak: &Soak) -> Vec<Curve> {
     readings
         .iter()

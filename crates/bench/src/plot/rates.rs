@@ -76,7 +76,7 @@ pub(crate) fn knee(knee: &Knee, file: &Path) -> Result<(), BenchError> {
     })
 }
 
-/// Round numbers, three in each power of ten.
+/// Returns round numbers, three in each power of ten.
 fn one_two_five(least: f64, most: f64) -> Vec<f64> {
     (-3..7)
         .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)))

@@ -14,10 +14,10 @@ use crate::way::Way;
 const PANEL: u32 = 330;
 const PURPLE: RGBColor = RGBColor(0x7b, 0x4f, 0xa3);
 const SMALL: (&str, i32) = ("sans-serif", 12);
-/// Of the room for a bar, left and right of it.
+/// The margin left and right of a bar, as a fraction of the bar's room.
 const GAP: f64 = 0.08;
 
-/// Writes a bar for each line, a panel for each choice of accounts.
+/// Writes a bar for each line, and a panel for each distribution of accounts.
 pub(crate) fn ways(report: &Report, file: &Path) -> Result<(), BenchError> {
     let mut choices: Vec<Choice> = Vec::new();
     for line in &report.lines {
@@ -115,7 +115,7 @@ fn panel(picture: &Picture<'_>, report: &Report, choice: Choice) -> Result<(), B
     legend(&mut chart, SeriesLabelPosition::UpperLeft)
 }
 
-/// The lines of each number of callers, and those of bulk ways, which have one.
+/// Returns the lines of each number of callers, and those of bulk ways, which have one.
 fn groups(report: &Report, choice: Choice) -> Vec<(String, Vec<&Line>)> {
     let mut groups: Vec<(String, Vec<&Line>)> = Vec::new();
     for line in report.lines.iter().filter(|line| line.choice == choice) {
@@ -137,7 +137,7 @@ const fn colour(way: Way) -> RGBColor {
         Way::Classic => GREY,
         Way::Function => ORANGE,
         Way::Single => GREEN,
-        Way::Gathered => BLUE,
+        Way::GroupCommit => BLUE,
         Way::Batch => RED,
         Way::Copy => PURPLE,
     }

@@ -1,4 +1,5 @@
-//! Whether anything grows while money moves for long: the gathered ledger, looked at in between.
+//! A long run of the ledger with group commit, sampled to detect growth of memory, tables and
+//! latency.
 
 mod sample;
 mod shown;
@@ -10,56 +11,58 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use self::sample::Sampler;
-use crate::books::Books;
+use crate::bank::Bank;
 use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::load::Running;
 use crate::options::Options;
-use crate::way::engine::Gathered;
+use crate::way::engine::GroupCommit;
 
 pub use sample::Sample;
 pub use trend::Trend;
 
-/// Samples at most: enough for a plot, and few enough to be nothing beside what is measured.
+/// The greatest number of samples: enough for a plot, and few enough not to disturb the
+/// measurement.
 const SAMPLES_MAX: u32 = 300;
-/// Statistics of the server are not newer.
+/// The server's statistics are not fresher than this.
 const INTERVAL_MIN: Duration = Duration::from_millis(500);
-/// Each third of the run has a sample then.
+/// Each third of the run then has a sample.
 const SECONDS_MIN: u64 = 3;
 
-/// The gathered ledger over a long time.
+/// Samples and trends of the ledger with group commit over a long time.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Soak {
     /// The server's major version.
     pub postgres: u32,
-    /// Which accounts.
+    /// The distribution of accounts.
     pub choice: Choice,
-    /// Accounts.
+    /// The number of accounts.
     pub accounts: u32,
-    /// Callers at once.
+    /// Concurrent callers.
     pub callers: usize,
-    /// How long, in seconds.
+    /// The measured time, in seconds.
     pub seconds: f64,
-    /// By how many percent something may grow from the first third to the last.
+    /// The percentage by which a value may grow from the first third to the last.
     pub tolerance: u32,
-    /// What was seen, in the order of time.
+    /// The samples, in the order of time.
     pub samples: Vec<Sample>,
-    /// The last third of them beside the first.
+    /// The comparison of the last third of the samples with the first.
     pub trends: Vec<Trend>,
-    /// Whether something grows that must not.
+    /// `true` if a value has grown beyond its limit.
     pub grows: bool,
-    /// Entries that were looked at in the end; none when the books are not known to be sound.
+    /// The number of entries that the audit read at the end; `None` when the audit did not pass.
     pub entries: Option<u64>,
-    /// a violation, or whatever kept the audit from its end.
+    /// The violation that the audit found, or the error that ended the audit.
     pub unsound: Option<String>,
 }
 
-/// Lets callers move money for long, and compares the last third of that time with the first.
+/// Lets callers move money for a long time, and compares the last third of that time with the
+/// first.
 ///
-/// Something that grows is no error: it is in [`Soak::grows`]. Neither are books that are not known to be sound, since what was
-/// seen over a long time would be lost with them: they are in [`Soak::unsound`].
+/// Growth is no error: [`Soak::grows`] reports it. A failed audit is no error either, because the
+/// samples of a long run would be lost with it: [`Soak::unsound`] reports it.
 ///
 /// # Errors
 ///
@@ -78,7 +81,7 @@ pub async fn soak(options: &Options) -> Result<Soak, BenchError> {
         Ok(())
     })
     .await;
-    // A database that could not be looked at can often not be dropped either, and for the same reason.
+    // A database that could not be audited can often not be dropped either, for the same reason.
     if seen.as_ref().is_none_or(|soak| soak.unsound.is_none()) {
         ended?;
     }
@@ -96,13 +99,19 @@ async fn measure(
 ) -> Result<Soak, BenchError> {
     let choice = options.choices.first().copied().unwrap_or(Choice::Random);
     let callers = options.most_callers();
-    let mut books = Books::open(options, host, progress).await?;
-    let gathered = Gathered::connect(host, options).await?;
-    books.settle(options, host).await?;
-    let mut running = Running::start(gathered.clone(), choice, callers, options, &books.database);
+    let mut bank = Bank::open(options, host, progress).await?;
+    let group_commit = GroupCommit::connect(host, options).await?;
+    bank.settle(options, host).await?;
+    let mut running = Running::start(
+        group_commit.clone(),
+        choice,
+        callers,
+        options,
+        &bank.database,
+    );
     tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
     running.measure();
-    let mut sampler = Sampler::start(host, &running, gathered.clone()).await?;
+    let mut sampler = Sampler::start(host, &running, group_commit.clone()).await?;
     let started = Instant::now();
     let interval = (options.window() / SAMPLES_MAX).max(INTERVAL_MIN);
     let mut samples: Vec<Sample> = Vec::new();
@@ -120,11 +129,11 @@ async fn measure(
     running.stop();
     let seconds = started.elapsed().as_secs_f64();
     drop(sampler);
-    books.transfers += running.finish().await?;
-    gathered.close();
-    progress.set_message("every invariant of the books");
+    bank.transfers += running.finish().await?;
+    group_commit.close();
+    progress.set_message("every invariant");
     let trends = trend::trends(&samples, options.tolerance);
-    let (entries, unsound) = match books.check().await {
+    let (entries, unsound) = match bank.check().await {
         Ok(entries) => (Some(entries), None),
         Err(error) => (None, Some(error.to_string())),
     };

@@ -8,45 +8,46 @@ use crate::host::Host;
 use crate::load::{Mover, Running};
 use crate::processes;
 use crate::report::Latency;
-use crate::way::engine::Gathered;
+use crate::way::engine::GroupCommit;
 
-/// Sizes, dead rows, updates, and those of them that were heap-only.
+/// Sizes, dead rows, updates, and heap-only updates of the accounts.
 const ACCOUNTS: &str = "\
 SELECT ARRAY[pg_catalog.pg_table_size(relid), pg_catalog.pg_indexes_size(relid), n_dead_tup, n_tup_upd, n_tup_hot_upd]
 FROM pg_catalog.pg_stat_all_tables WHERE relid = 'banking.accounts'::regclass";
 
-/// What was seen at one time, and since the time before.
+/// Values at one time, and counts since the previous sample.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Sample {
-    /// Since the first transfer that counts.
+    /// Seconds since the first measured transfer.
     pub seconds: f64,
-    /// Transfers each second since the sample before.
+    /// Transfers per second since the previous sample.
     pub throughput: f64,
-    /// Of the callers that were served since the sample before, in microseconds.
+    /// Latency of the callers that were served since the previous sample, in microseconds.
     pub latency: Latency,
     /// Requests that wait for a group.
     pub waiting: usize,
-    /// Memory that this process has in use, in bytes.
+    /// The resident memory of this process, in bytes.
     pub client_memory: Option<u64>,
-    /// Memory of all processes of a server that was started here, in bytes; what they share is counted once.
+    /// Memory of all processes of a server that was started here, in bytes; shared memory is
+    /// counted once.
     pub server_memory: Option<u64>,
-    /// The part of it that they made for themselves: without buffers and files.
+    /// Memory that those processes allocated themselves, without buffers and files, in bytes.
     pub server_private_memory: Option<u64>,
     /// Bytes of the accounts, without their indexes.
     pub table_bytes: u64,
     /// Bytes of the indexes of the accounts.
     pub index_bytes: u64,
-    /// Row versions of accounts that nobody needs any more, as the server estimates them.
+    /// Dead row versions of accounts, as the server estimates them.
     pub dead_rows: u64,
-    /// Of the updates of accounts since the sample before, the share that wrote into no index; the server's count of them is up
-    /// to a second late.
+    /// The share of heap-only updates among the updates of accounts since the previous sample; the
+    /// server's count is up to a second late.
     pub heap_only: Option<f64>,
 }
 
-/// Looks at everything, again and again.
+/// A sampler of the client, the server and the accounts.
 pub(super) struct Sampler {
-    gathered: Gathered,
+    group_commit: GroupCommit,
     started: Instant,
     before: Before,
 }
@@ -62,13 +63,13 @@ impl Sampler {
     pub(super) async fn start<M: Mover>(
         host: &Host,
         running: &Running<M>,
-        gathered: Gathered,
+        group_commit: GroupCommit,
     ) -> Result<Self, BenchError> {
         let [_, _, _, updates, heap_only] = accounts(host).await?;
         let started = Instant::now();
         running.take_latencies();
         Ok(Self {
-            gathered,
+            group_commit,
             started,
             before: Before {
                 at: started,
@@ -100,7 +101,7 @@ impl Sampler {
             seconds: (now.at - self.started).as_secs_f64(),
             throughput: since(now.transfers, before.transfers) / (now.at - before.at).as_secs_f64(),
             latency: running.take_latencies(),
-            waiting: self.gathered.waiting(),
+            waiting: self.group_commit.waiting(),
             client_memory: processes::memory_now(),
             server_memory: server.map(|server| server.all),
             server_private_memory: server.map(|server| server.private),

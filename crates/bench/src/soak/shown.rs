@@ -44,7 +44,7 @@ impl fmt::Display for Soak {
         }
         writeln!(
             formatter,
-            "PostgreSQL {}, gathered, {} callers, {} {} accounts, {:.0} seconds, {} samples",
+            "PostgreSQL {}, group commit, {} callers, {} {} accounts, {:.0} seconds, {} samples",
             self.postgres,
             self.callers,
             self.accounts,
@@ -68,12 +68,12 @@ impl fmt::Display for Soak {
         match (self.entries, &self.unsound) {
             (Some(entries), None) => write!(
                 formatter,
-                "every invariant of the books holds: {entries} entries were looked at"
+                "every invariant holds: {entries} entries were checked"
             ),
             (_, reason) => write!(
                 formatter,
-                "THE BOOKS ARE NOT KNOWN TO BE SOUND: {}",
-                reason.as_deref().unwrap_or("they were not looked at")
+                "THE AUDIT DID NOT PASS: {}",
+                reason.as_deref().unwrap_or("it did not run")
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! The last third of the samples beside the first.
+//! The comparison of the last third of the samples with the first.
 
 use serde::Serialize;
 
@@ -7,25 +7,26 @@ use crate::median::median;
 
 const MIB: f64 = 1_048_576.0;
 
-/// One thing over time.
+/// One value over time.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Trend {
-    /// What.
+    /// The value's name.
     pub name: &'static str,
-    /// In what it is told.
+    /// The value's unit.
     pub unit: &'static str,
     /// The median of the first third of the samples.
     pub first: f64,
     /// The median of the last third.
     pub last: f64,
-    /// More than this in the last third counts as growth; none for what may change.
+    /// The greatest value of `last` that is no growth; `None` for a value that may change.
     pub limit: Option<f64>,
-    /// Whether it is more.
+    /// `true` if `last` exceeds `limit`.
     pub grows: bool,
 }
 
-/// A thing, how it is read from a sample, and how much more of it never counts: a small thing grows by a great share at once.
+/// A value, its reader, and the increase that never counts as growth, because a small value grows
+/// by a large percentage at once.
 struct Thing {
     name: &'static str,
     unit: &'static str,
@@ -58,7 +59,7 @@ const THINGS: &[Thing] = &[
         slack: Some(4.0),
         read: |sample| sample.client_memory.map(mebibytes),
     },
-    // Shared buffers fill until they are full: that is what they are for.
+    // Shared buffers fill until they are full, as intended.
     Thing {
         name: "server's memory, shared once",
         unit: "MiB",
@@ -103,7 +104,7 @@ const THINGS: &[Thing] = &[
     },
 ];
 
-/// What is there to be compared; without what this machine does not tell.
+/// Returns the trends of the values that the samples have; a machine may not report some.
 pub(super) fn trends(samples: &[Sample], tolerance: u32) -> Vec<Trend> {
     let third = samples.len() / 3;
     let (first, _) = samples.split_at(third);
@@ -130,7 +131,7 @@ pub(super) fn trends(samples: &[Sample], tolerance: u32) -> Vec<Trend> {
         .collect()
 }
 
-/// Of an interval in which nobody was served there is none.
+/// Returns `None` for an interval without a served caller.
 fn milliseconds(sample: &Sample, microseconds: u64) -> Option<f64> {
     (sample.latency.count > 0).then(|| microseconds as f64 / 1e3)
 }
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_fifth_more_in_the_end_grows() {
+    fn increase_by_a_fifth_is_growth() {
         let tables = [10, 10, 11, 11, 12, 12, 13];
         let samples: Vec<Sample> = tables.map(|table| sample(table, 900)).to_vec();
         assert_eq!(growing(&samples), ["accounts table"]);
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_slow_interval_is_no_growth_and_less_than_a_millisecond_neither() {
+    fn single_slow_interval_and_increase_below_a_millisecond_are_no_growth() {
         let waits = [100, 100, 100, 100, 100, 100, 90_000, 1_000, 900];
         let samples: Vec<Sample> = waits.map(|wait| sample(10, wait)).to_vec();
         assert_eq!(growing(&samples), Vec::<&str>::new());
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_does_not_tell_is_left_out() {
+    fn missing_values_have_no_trend() {
         let samples: Vec<Sample> = (0..3).map(|_| sample(10, 900)).collect();
         let trends = trends(&samples, 20);
         assert!(trends.iter().all(|trend| !trend.name.contains("server")));

@@ -1,10 +1,10 @@
-//! Postings by the thousand in one call.
+//! Postings in batches of thousands in one call.
 
 use std::time::{Duration, Instant};
 
 use neobank_domain::{Money, PostingRequest, Request};
 
-use crate::books::{Books, currency};
+use crate::bank::{Bank, currency};
 use crate::choice::{Choice, Chooser, account};
 use crate::error::BenchError;
 use crate::host::Host;
@@ -18,28 +18,28 @@ pub(crate) async fn measure(
     choice: Choice,
     options: &Options,
     host: &Host,
-    books: &mut Books,
+    bank: &mut Bank,
 ) -> Result<Line, BenchError> {
     let mut chooser = Chooser::new(choice, options.accounts, 3);
     let warm_up = Instant::now();
     while warm_up.elapsed() < Duration::from_secs(options.warm_up) {
         let postings = postings(&mut chooser, options)?;
-        books.transfers += books.ledger.submit_all(&postings).await?.len() as u64;
+        bank.transfers += bank.ledger.submit_all(&postings).await?.len() as u64;
     }
     let latencies = Latencies::new();
     let (mut posted, mut stretches) = (0, Stretches::default());
-    // As those of COPY, what is posted is made between the measured parts.
+    // As for COPY, the requests of a batch are built outside the measured intervals.
     while stretches.elapsed() < options.window() {
         let postings = postings(&mut chooser, options)?;
         let moment = Moment::now(host).await?;
         let started = Instant::now();
-        let outcomes = books.ledger.submit_all(&postings).await?;
+        let outcomes = bank.ledger.submit_all(&postings).await?;
         latencies.record(0, started.elapsed());
         stretches.add(&moment.used_since(host).await?);
         posted += outcomes.len() as u64;
     }
     let used = stretches.used();
-    books.transfers += posted;
+    bank.transfers += posted;
     let mut line =
         Line::new(Way::Batch, choice, 1, posted, &used).with_latency(latencies.summary());
     line.group_size = Some(options.batch_size as f64);

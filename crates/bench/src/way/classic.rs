@@ -1,8 +1,10 @@
-//! The way that most programs take: lock the two rows, look, write what follows, commit; a statement at a time.
+//! The way of most programs: lock the two rows, read, write, commit, each in a statement of its
+//! own.
 //!
-//! On the same tables with the same triggers, so with the same invariants; on the driver itself, with statements that are
-//! prepared once for each connection. It locks both rows with one statement and in one order, takes the key's uniqueness for
-//! its check, and does not ping connections: anything else would be slower.
+//! It uses the same tables with the same triggers, and so the same invariants. It runs on the
+//! driver itself, with statements that are prepared once for each connection. It locks both rows
+//! with one statement and in one order, relies on the unique constraint for the idempotency key,
+//! and does not ping connections: each alternative would be slower.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -75,7 +77,7 @@ struct Session {
     insert_entries: Statement,
 }
 
-/// What is read under the lock.
+/// A row that is read under the lock.
 struct Locked {
     balance: Decimal,
     available: Option<Decimal>,
@@ -86,7 +88,7 @@ struct Locked {
 impl Session {
     async fn open(url: &str) -> Result<Self, tokio_postgres::Error> {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-        // It ends with the client; its errors come back from the statements.
+        // The task ends with the client; the statements return its errors.
         tokio::spawn(connection);
         Ok(Self {
             lock: client

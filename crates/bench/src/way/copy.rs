@@ -1,8 +1,9 @@
-//! `COPY` of the same rows into tables with the same columns, checks and indexes, without foreign keys and triggers, as many
-//! in a transaction as a batch has: nothing that keeps the same rows in the same indexes can be faster on this server.
+//! `COPY` of the same rows into tables with the same columns, checks and indexes, without foreign
+//! keys and triggers, a batch in each transaction: no other way to keep the same rows in the same
+//! indexes can be faster on this server.
 //!
-//! The tables begin with the rows of the journal, in their order: indexes that are empty are faster than those of a ledger
-//! that has been in use, which batches write to.
+//! The tables begin with the rows of the journal, in their order, because empty indexes would be
+//! faster than those of a ledger in use, which batches write to.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use futures_util::{SinkExt, TryStreamExt};
 use neobank_db::{Executor, statement};
 use tokio_postgres::{Client, NoTls};
 
-use crate::books::Books;
+use crate::bank::Bank;
 use crate::choice::{Choice, Chooser, account};
 use crate::error::BenchError;
 use crate::host::Host;
@@ -27,7 +28,7 @@ const TRANSFERS: &str = "transfer_id, transfer_type, from_account_id, to_account
 const ENTRIES: &str = "transaction_id, transfer_id, account_id, entry_number, transaction_type, amount, currency_code, \
     running_balance, description, transaction_date";
 
-/// Rows of one batch, as the server wrote them.
+/// Rows of one batch, in the server's own text format.
 struct Batch {
     transfers: Vec<Bytes>,
     entries: Vec<Bytes>,
@@ -37,7 +38,7 @@ pub(crate) async fn measure(
     choice: Choice,
     options: &Options,
     host: &Host,
-    books: &mut Books,
+    bank: &mut Bank,
 ) -> Result<Line, BenchError> {
     let client = connect(host).await?;
     make_tables(&client).await?;
@@ -45,14 +46,14 @@ pub(crate) async fn measure(
     let mut chooser = Chooser::new(choice, options.accounts, 4);
     let warm_up = Instant::now();
     while warm_up.elapsed() < Duration::from_secs(options.warm_up) {
-        let batch = prepare(&client, &mut chooser, options, books).await?;
+        let batch = prepare(&client, &mut chooser, options, bank).await?;
         copy(&client, batch).await?;
     }
     let latencies = Latencies::new();
     let (mut copied, mut stretches) = (0_u64, Stretches::default());
-    // The rows are made between the measured parts, by the ledger itself.
+    // The ledger posts the batch and the rows are read back outside the measured intervals.
     while stretches.elapsed() < options.window() {
-        let batch = prepare(&client, &mut chooser, options, books).await?;
+        let batch = prepare(&client, &mut chooser, options, bank).await?;
         let moment = Moment::now(host).await?;
         let started = Instant::now();
         copy(&client, batch).await?;
@@ -69,7 +70,7 @@ pub(crate) async fn measure(
 }
 
 async fn make_tables(client: &Client) -> Result<(), BenchError> {
-    // A scan that joins another one half-way would change the order.
+    // A sequential scan that joins another one half-way would change the order.
     let sql = format!(
         "SET synchronize_seqscans = off;
          CREATE SCHEMA IF NOT EXISTS bench;
@@ -80,7 +81,7 @@ async fn make_tables(client: &Client) -> Result<(), BenchError> {
          INSERT INTO bench.transactions ({ENTRIES}) SELECT {ENTRIES} FROM banking.transactions;"
     );
     client.batch_execute(&sql).await.map_err(failed)?;
-    // Not in the transaction that the statements above are.
+    // VACUUM cannot run in the transaction of the statements above.
     let sql = "VACUUM (ANALYZE) bench.transfers, bench.transactions";
     client.batch_execute(sql).await.map_err(failed)
 }
@@ -90,9 +91,9 @@ async fn prepare(
     client: &Client,
     chooser: &mut Chooser,
     options: &Options,
-    books: &mut Books,
+    bank: &mut Bank,
 ) -> Result<Batch, BenchError> {
-    let cent = neobank_domain::Money::parse("0.01", crate::books::currency()?)?;
+    let cent = neobank_domain::Money::parse("0.01", crate::bank::currency()?)?;
     let postings: Vec<_> = (0..options.batch_size)
         .map(|_| {
             let account = account(chooser.pair().0);
@@ -102,14 +103,14 @@ async fn prepare(
             posting.into()
         })
         .collect();
-    let outcomes = books.ledger.submit_all(&postings).await?;
-    books.transfers += outcomes.len() as u64;
+    let outcomes = bank.ledger.submit_all(&postings).await?;
+    bank.transfers += outcomes.len() as u64;
     let identifiers: Vec<String> = outcomes
         .into_iter()
         .filter_map(|outcome| outcome.into_receipt().ok())
         .map(|receipt| receipt.transfer_id.to_string())
         .collect();
-    // COPY takes no parameters; these are our own.
+    // COPY takes no parameters; the identifiers are the ledger's own.
     let batch = format!("ANY ('{{{}}}'::uuid[])", identifiers.join(","));
     let transfers = format!(
         "SELECT {TRANSFERS} FROM banking.transfers WHERE transfer_id = {batch} ORDER BY transfer_id"
@@ -129,7 +130,7 @@ async fn read(client: &Client, query: &str) -> Result<Vec<Bytes>, BenchError> {
         .await
         .map_err(failed)?;
     let rows: Vec<Bytes> = stream.try_collect().await.map_err(failed)?;
-    // One message for each row would measure the client.
+    // A message for each row would measure the client.
     Ok(rows.chunks(500).map(|rows| rows.concat().into()).collect())
 }
 

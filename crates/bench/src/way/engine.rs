@@ -1,4 +1,4 @@
-//! NeoBank's own ledger, alone and gathered.
+//! NeoBank's own ledger, without and with group commit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use neobank_db::Database;
 use neobank_domain::Ledger;
 use neobank_domain::ledger::group_commit::{GroupCommitMetrics, GroupCommitOptions};
 
-use crate::books::{ledger, transfer};
+use crate::bank::{ledger, transfer};
 use crate::error::BenchError;
 use crate::host::Host;
 use crate::load::Mover;
@@ -32,14 +32,15 @@ impl Mover for Single {
     }
 }
 
-/// Ledgers with group commit, each with an account cache of its own, as several processes have them.
+/// Ledgers with group commit, each with an account cache of its own, as several processes have
+/// them.
 #[derive(Clone)]
-pub(crate) struct Gathered {
+pub(crate) struct GroupCommit {
     instances: Arc<[Ledger]>,
     next: Arc<AtomicUsize>,
 }
 
-impl Gathered {
+impl GroupCommit {
     pub(crate) async fn connect(host: &Host, options: &Options) -> Result<Self, BenchError> {
         let connections = options
             .instances
@@ -62,7 +63,7 @@ impl Gathered {
                 .map_err(|error| BenchError::Option {
                     option: error.limit,
                     value: error.value.to_string(),
-                    wanted: "within the limits of gathering",
+                    wanted: "within the limits of group commit",
                 })
         });
         Ok(Self {
@@ -75,7 +76,7 @@ impl Gathered {
         self.instances.iter()
     }
 
-    /// Requests in a group, on average.
+    /// Returns the mean number of requests in a group.
     pub(crate) fn mean_size(&self) -> f64 {
         let (groups, requests) = self.metrics().fold((0, 0), |(groups, requests), metrics| {
             (groups + metrics.groups, requests + metrics.requests)
@@ -83,12 +84,12 @@ impl Gathered {
         requests as f64 / (groups.max(1)) as f64
     }
 
-    /// Requests that wait now.
+    /// Returns the number of requests that wait now.
     pub(crate) fn waiting(&self) -> usize {
         self.metrics().map(|metrics| metrics.waiting).sum()
     }
 
-    /// Ends every connection, of all instances.
+    /// Closes every connection of all instances.
     pub(crate) fn close(&self) {
         for ledger in self.ledgers() {
             ledger.database().close();
@@ -100,7 +101,7 @@ impl Gathered {
     }
 }
 
-impl Mover for Gathered {
+impl Mover for GroupCommit {
     async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<(), BenchError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.instances.len();
         let ledger = &self.instances[turn];

@@ -1,4 +1,5 @@
-//! A stored function that does all of it in the server, called by pgbench: one round trip for each transfer.
+//! A stored function that posts a transfer in the server, called by pgbench: one round trip for
+//! each transfer.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use neobank_db::{Executor, statement};
 use tokio::process::Command;
 
-use crate::books::Books;
+use crate::bank::Bank;
 use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::host::Host;
@@ -25,7 +26,7 @@ pub(crate) async fn measure(
     callers: usize,
     options: &Options,
     host: &Host,
-    books: &mut Books,
+    bank: &mut Bank,
 ) -> Result<Line, BenchError> {
     let program = host.program("pgbench")?;
     install(host).await?;
@@ -33,7 +34,7 @@ pub(crate) async fn measure(
     let script = folder.path().join("transfer.sql");
     std::fs::write(&script, text(choice, options))
         .map_err(|error| BenchError::other("function", error))?;
-    let before: i64 = transfers(books).await?;
+    let before: i64 = transfers(bank).await?;
     let pgbench = |seconds: u64, log: bool| {
         let mut command = Command::new(&program);
         command
@@ -52,12 +53,12 @@ pub(crate) async fn measure(
         command
     };
     run(pgbench(options.warm_up.max(1), false)).await?;
-    let warmed: i64 = transfers(books).await?;
+    let warmed: i64 = transfers(bank).await?;
     let moment = Moment::now(host).await?;
     run(pgbench(options.seconds, true)).await?;
     let used = moment.used_since(host).await?;
-    let after = transfers(books).await?;
-    books.transfers += u64::try_from(after - before).unwrap_or(0);
+    let after = transfers(bank).await?;
+    bank.transfers += u64::try_from(after - before).unwrap_or(0);
     let moved = u64::try_from(after - warmed).unwrap_or(0);
     let latencies =
         latencies(folder.path()).map_err(|error| BenchError::other("function", error))?;
@@ -65,7 +66,8 @@ pub(crate) async fn measure(
 }
 
 async fn install(host: &Host) -> Result<(), BenchError> {
-    // 18 has time-ordered identifiers of its own; making them in SQL would cost more than they gain.
+    // PostgreSQL 18 has a function for time-ordered identifiers; a version in SQL would cost more
+    // than it gains.
     let identifier = if host.version() >= 18 {
         "uuidv7()"
     } else {
@@ -85,7 +87,7 @@ fn text(choice: Choice, options: &Options) -> String {
     let accounts = match choice {
         Choice::Random => format!("\\set a random(0, {last})\n\\set b random(0, {last})\n"),
         Choice::Hot => format!("\\set a random(1, {last})\n\\set b 0\n"),
-        // pgbench takes exponents above 1.
+        // pgbench takes only exponents above 1.
         Choice::Zipf => format!(
             "\\set a random_zipfian(1, {0}, 1.001) - 1\n\\set b random_zipfian(1, {0}, 1.001) - 1\n",
             options.accounts
@@ -111,9 +113,9 @@ async fn run(mut command: Command) -> Result<(), BenchError> {
     ))
 }
 
-async fn transfers(books: &Books) -> Result<i64, BenchError> {
+async fn transfers(bank: &Bank) -> Result<i64, BenchError> {
     let sql = "SELECT count(*) FROM banking.transfers";
-    Ok(books.database.fetch_value(statement(sql, [])).await?)
+    Ok(bank.database.fetch_value(statement(sql, [])).await?)
 }
 
 /// The third column of pgbench's log is a transaction's time in microseconds.

@@ -1,4 +1,4 @@
-//! How money is moved.
+//! The ways to move money.
 
 mod batch;
 pub(crate) mod classic;
@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use neobank_db::Database;
 use serde::Serialize;
 
-use crate::books::Books;
+use crate::bank::Bank;
 use crate::choice::Choice;
 use crate::error::BenchError;
 use crate::host::Host;
@@ -20,21 +20,22 @@ use crate::processes;
 use crate::report::Line;
 use crate::round_trips;
 
-/// How money is moved.
+/// A way to move money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Way {
-    /// A pair of row locks and a transaction for each transfer, five statements through SeaORM.
+    /// Two row locks and a transaction for each transfer, five statements on the driver.
     Classic,
     /// A stored function, called by pgbench.
     Function,
-    /// The ledger, a transaction for each call.
+    /// The ledger, with a transaction for each call.
     Single,
-    /// The ledger, whose concurrent callers share transactions.
-    Gathered,
-    /// Postings by the thousand in one call of the ledger.
+    /// The ledger with group commit, whose concurrent callers share transactions.
+    GroupCommit,
+    /// Postings in batches of thousands in one call of the ledger.
     Batch,
-    /// `COPY` of the same rows into tables with the same indexes and nothing else: the floor for postings.
+    /// `COPY` of the same rows into tables with the same indexes and no triggers or foreign keys:
+    /// the lower bound for postings.
     Copy,
 }
 
@@ -44,7 +45,7 @@ impl std::fmt::Display for Way {
             Self::Classic => "classic",
             Self::Function => "function",
             Self::Single => "single",
-            Self::Gathered => "gathered",
+            Self::GroupCommit => "group-commit",
             Self::Batch => "batch",
             Self::Copy => "copy",
         })
@@ -52,27 +53,28 @@ impl std::fmt::Display for Way {
 }
 
 impl Way {
-    /// Whether it writes by the thousand, which leaves the server with work for later: vacuum, and dirty pages.
+    /// Returns `true` for a way that writes in bulk, which leaves the server with later work:
+    /// vacuum, and dirty pages.
     pub(crate) const fn is_bulk(self) -> bool {
         matches!(self, Self::Batch | Self::Copy)
     }
 }
 
-/// One line of the report.
+/// Measures one line of the report.
 pub(crate) async fn measure(
     way: Way,
     choice: Choice,
     callers: usize,
     options: &Options,
     host: &Host,
-    books: &mut Books,
+    bank: &mut Bank,
 ) -> Result<Line, BenchError> {
-    books.settle(options, host).await?;
+    bank.settle(options, host).await?;
     processes::forget_peak();
     let connections = callers.min(options.connections);
     let trips = match way {
-        Way::Classic | Way::Single | Way::Gathered => {
-            Some(round_trips::of(way, options, host, books).await?)
+        Way::Classic | Way::Single | Way::GroupCommit => {
+            Some(round_trips::of(way, options, host, bank).await?)
         }
         Way::Function => Some(1.0),
         Way::Batch | Way::Copy => None,
@@ -80,34 +82,34 @@ pub(crate) async fn measure(
     let mut line = match way {
         Way::Classic => {
             let mover = classic::Classic::connect(host, connections).await?;
-            let loaded = load(mover, choice, callers, options, host, &books.database).await?;
-            finished(way, choice, callers, &loaded, books)
+            let loaded = load(mover, choice, callers, options, host, &bank.database).await?;
+            finished(way, choice, callers, &loaded, bank)
         }
         Way::Single => {
             let database = Database::connect(host.application(connections)?).await?;
             let mover = engine::Single::new(&database, options)?;
             let ledger = mover.ledger();
-            books.acquaint(&ledger, options).await?;
-            let loaded = load(mover, choice, callers, options, host, &books.database).await?;
+            bank.acquaint(&ledger, options).await?;
+            let loaded = load(mover, choice, callers, options, host, &bank.database).await?;
             database.close();
-            finished(way, choice, callers, &loaded, books).with_ledgers([&ledger])
+            finished(way, choice, callers, &loaded, bank).with_ledgers([&ledger])
         }
-        Way::Gathered => {
-            let mover = engine::Gathered::connect(host, options).await?;
+        Way::GroupCommit => {
+            let mover = engine::GroupCommit::connect(host, options).await?;
             for ledger in mover.ledgers() {
-                books.acquaint(ledger, options).await?;
+                bank.acquaint(ledger, options).await?;
             }
-            let gathered = mover.clone();
-            let loaded = load(mover, choice, callers, options, host, &books.database).await?;
-            gathered.close();
-            let mut line = finished(way, choice, callers, &loaded, books);
-            line = line.with_ledgers(gathered.ledgers());
-            line.group_size = Some(gathered.mean_size());
+            let group_commit = mover.clone();
+            let loaded = load(mover, choice, callers, options, host, &bank.database).await?;
+            group_commit.close();
+            let mut line = finished(way, choice, callers, &loaded, bank);
+            line = line.with_ledgers(group_commit.ledgers());
+            line.group_size = Some(group_commit.mean_size());
             line
         }
-        Way::Function => function::measure(choice, callers, options, host, books).await?,
-        Way::Batch => batch::measure(choice, options, host, books).await?,
-        Way::Copy => copy::measure(choice, options, host, books).await?,
+        Way::Function => function::measure(choice, callers, options, host, bank).await?,
+        Way::Batch => batch::measure(choice, options, host, bank).await?,
+        Way::Copy => copy::measure(choice, options, host, bank).await?,
     };
     if line.throughput <= 0.0 {
         // A line of zeros would look like a measurement.
@@ -122,8 +124,8 @@ pub(crate) async fn measure(
     Ok(line)
 }
 
-fn finished(way: Way, choice: Choice, callers: usize, loaded: &Loaded, books: &mut Books) -> Line {
-    books.transfers += loaded.transfers_ever;
+fn finished(way: Way, choice: Choice, callers: usize, loaded: &Loaded, bank: &mut Bank) -> Line {
+    bank.transfers += loaded.transfers_ever;
     Line::new(way, choice, callers, loaded.transfers, &loaded.used)
         .with_latency(loaded.latencies.summary())
         .with_reads(loaded.balances.summary(), loaded.pages.summary())

@@ -1,4 +1,4 @@
-//! How often what was asked for was in the buffers.
+//! The hit ratio of the server's buffers.
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromRow, Statement};
@@ -10,23 +10,23 @@ use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
 
-/// The blocks that a database's sessions asked for, since its statistics began.
+/// The blocks that the sessions of a database requested since its statistics began.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct CacheRow {
-    /// The database; none for what all databases share.
+    /// The database; none for relations that all databases share.
     pub database: Option<String>,
-    /// Found in the server's own buffers.
+    /// Blocks found in the server's own buffers.
     pub blocks_hit: i64,
-    /// Asked of the operating system, which may have had them in its own cache.
+    /// Blocks requested from the operating system, which may have had them in its own cache.
     pub blocks_read: i64,
-    /// The share that was found; none when nothing was asked for.
+    /// The percentage found in the buffers; none when no block was requested.
     pub hit_percent: Option<f64>,
-    /// When the statistics began; none when they were never reset.
+    /// The start of the statistics; none when they were never reset.
     pub counted_since: Option<DateTime<Utc>>,
 }
 
-/// The SQL for the blocks of each database, those that read most first.
+/// Returns the SQL for the blocks of each database, with the most read blocks first.
 #[must_use]
 pub fn statement() -> Statement {
     let hit = || Expr::col(PgStatDatabase::BlksHit).cast_as("float8");
@@ -49,7 +49,7 @@ pub fn statement() -> Statement {
 }
 
 impl Monitor {
-    /// The share of blocks that were found in the buffers, for each database, those that read most first.
+    /// Reads the hit ratio of the buffers for each database, with the most read blocks first.
     ///
     /// # Errors
     ///

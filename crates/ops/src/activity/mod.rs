@@ -1,4 +1,4 @@
-//! What the server is busy with.
+//! Activity of the server: transactions, statements and buffers.
 
 mod cache;
 mod statements;

@@ -1,4 +1,4 @@
-//! Statements that take most time, by the extension `pg_stat_statements`.
+//! The statements with the most execution time, from the extension `pg_stat_statements`.
 
 use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgExtension, PgNamespace};
@@ -12,41 +12,42 @@ use crate::sql::own_database;
 use crate::statement_text::HasStatement;
 use crate::table_name::TableName;
 
-/// Statements that are shown at most.
+/// The greatest number of listed statements.
 pub const STATEMENTS_MAX: u64 = 500;
 
-/// A kind of statement of the monitor's own database; its values are replaced by `$1`, `$2`, …
+/// A normalized statement of the monitor's own database; its values are replaced by `$1`, `$2`, …
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct StatementRow {
-    /// The server's own number for it; a text in JSON.
+    /// The server's identifier of the statement; a text in JSON.
     #[serde(serialize_with = "crate::as_text::option")]
     pub query_id: Option<i64>,
-    /// Its text, with secrets replaced; `<insufficient privilege>` for a role that may not see it.
+    /// The statement's text, with secrets replaced; `<insufficient privilege>` for a role that may
+    /// not see it.
     pub query: Option<String>,
-    /// How often it ran.
+    /// The number of executions.
     pub calls: i64,
-    /// Rows that it gave or touched, in all.
+    /// The total number of rows that it returned or changed.
     pub rows: i64,
-    /// The time that it took in all, in milliseconds, without planning.
+    /// The total execution time, in milliseconds, without planning.
     pub total_milliseconds: f64,
-    /// The mean, in milliseconds.
+    /// The mean execution time, in milliseconds.
     pub mean_milliseconds: f64,
-    /// The longest, in milliseconds.
+    /// The longest execution time, in milliseconds.
     pub max_milliseconds: f64,
-    /// Blocks that it found in the buffers.
+    /// Blocks found in the server's buffers.
     pub blocks_hit: i64,
-    /// Blocks that it did not find there.
+    /// Blocks not found there.
     pub blocks_read: i64,
 }
 
-/// What all statements of this database have in common, however little time they took in all.
+/// Figures of all statements of this database, however little time they took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct StatementTotalsRow {
-    /// Statements that ran often enough to be judged.
+    /// The number of statements that ran often enough to be judged.
     pub judged: i64,
-    /// The longest mean time of one of them, in milliseconds; none when there is none.
+    /// The longest mean time of one of them, in milliseconds; none when there is no such statement.
     pub slowest_mean_milliseconds: Option<f64>,
 }
 
@@ -55,7 +56,7 @@ struct SchemaRow {
     schema: String,
 }
 
-/// The SQL for the schema that the extension is in, which can be any.
+/// Returns the SQL for the schema of the extension, which may be any schema.
 #[must_use]
 pub fn schema_statement() -> Statement {
     build(
@@ -81,8 +82,8 @@ pub fn schema_statement() -> Statement {
     )
 }
 
-/// The SQL for the totals of the statements that ran this often: one row. The statements' texts,
-/// which are in a file, are not read.
+/// Returns the SQL for the totals of the statements that ran at least this often: one row. It does
+/// not read the statements' texts, which the server keeps in a file.
 #[must_use]
 pub fn totals_statement(schema: &str, calls_min: i64) -> Statement {
     build(
@@ -93,7 +94,8 @@ pub fn totals_statement(schema: &str, calls_min: i64) -> Statement {
                 "slowest_mean_milliseconds",
             )
             .from_function(
-                // A function's name is written as it is given; this one is quoted as the server does it.
+                // sea-query writes a function's name as it is given, so the schema is quoted here
+                // as the server would quote it.
                 Func::cust(Alias::new(
                     TableName::new(schema, "pg_stat_statements").to_string(),
                 ))
@@ -105,13 +107,13 @@ pub fn totals_statement(schema: &str, calls_min: i64) -> Statement {
     )
 }
 
-/// Whether a row is of the monitor's own database.
+/// Selects rows of the monitor's own database.
 fn is_own_database() -> Expr {
     Expr::col("dbid").eq(own_database())
 }
 
-/// The SQL for the statements, where the extension is in this schema: those that took most time in
-/// all first.
+/// Returns the SQL for the statements, with the most total time first; the extension is in this
+/// schema.
 #[must_use]
 pub fn statement(schema: &str, limit: u64) -> Statement {
     build(
@@ -137,9 +139,11 @@ impl HasStatement for StatementRow {
 }
 
 impl Monitor {
-    /// The statements of this database that took most time in all; at most `limit`, and at most [`STATEMENTS_MAX`].
+    /// Reads the statements of this database with the most total time; at most `limit`, and at most
+    /// [`STATEMENTS_MAX`].
     ///
-    /// Not available where the extension `pg_stat_statements` is not installed in the database, or not loaded.
+    /// Not available where the extension `pg_stat_statements` is not installed in the database, or
+    /// not loaded.
     ///
     /// # Errors
     ///
@@ -157,8 +161,9 @@ impl Monitor {
         }
     }
 
-    /// The slowest of all statements of this database that ran at least this often, however little time they took in
-    /// all. Not available where [`Monitor::slow_statements`] is not.
+    /// Reads the slowest mean time of all statements of this database that ran at least this often,
+    /// however little time they took in total. Not available where [`Monitor::slow_statements`] is
+    /// not.
     ///
     /// # Errors
     ///
@@ -177,7 +182,7 @@ impl Monitor {
         }
     }
 
-    /// The schema of the extension, or why there is none.
+    /// Returns the schema of the extension, or the reason why it is missing.
     async fn statements_schema(&self) -> Result<Result<String, Reason>, OpsError> {
         let schemas: Section<Vec<SchemaRow>> = self.section(schema_statement()).await?;
         let missing = || Reason {

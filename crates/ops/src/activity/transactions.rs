@@ -1,4 +1,4 @@
-//! Transactions that stay open.
+//! Open transactions and their ages.
 
 use std::time::Duration;
 
@@ -15,48 +15,53 @@ use crate::section::Section;
 use crate::sql::{any_row, count_where, is_distinct, own_process, text};
 use crate::statement_text::HasStatement;
 
-/// Transactions that are shown at most, the oldest first.
+/// The greatest number of listed transactions; the oldest come first.
 pub const TRANSACTIONS_MAX: u64 = 1_000;
 
-/// A transaction that stays open, whether it works, waits or does nothing.
+/// An open transaction, whether it runs a statement, waits or is idle.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct TransactionRow {
-    /// Its server process.
+    /// The process identifier of its session.
     pub process_id: i32,
-    /// Its role.
+    /// The session's role.
     pub username: Option<String>,
-    /// Its database.
+    /// The session's database.
     pub database: Option<String>,
-    /// What the program calls itself.
+    /// The session's `application_name`.
     pub application_name: Option<String>,
-    /// Such as `client backend` or `autovacuum worker`.
+    /// The kind of process, such as `client backend` or `autovacuum worker`.
     pub backend_type: Option<String>,
-    /// Such as `idle in transaction`; of a client's `active` one, see `wait_event_type`.
+    /// The session's state, such as `idle in transaction`; for a waiting `active` session see
+    /// `wait_event_type`.
     pub state: Option<String>,
-    /// What it waits for, such as `Lock`.
+    /// The kind of event that it waits for, such as `Lock`.
     pub wait_event_type: Option<String>,
-    /// What it waits for.
+    /// The event that it waits for.
     pub wait_event: Option<String>,
-    /// When it began; none where `track_activities` is off.
+    /// The start of the transaction; none where `track_activities` is off.
     pub started_at: Option<DateTime<Utc>>,
-    /// Its age: since the transaction began, however short its statements are; none where it is not tracked.
+    /// The age of the transaction, in seconds, however short its statements are; none where it is
+    /// not tracked.
     pub transaction_seconds: Option<f64>,
-    /// Since its last statement began.
+    /// Seconds since its last statement began.
     pub statement_seconds: Option<f64>,
-    /// Since its state changed: of one that does nothing, for how long.
+    /// Seconds since its state changed; for an idle session, the idle time.
     pub state_seconds: Option<f64>,
-    /// How many transactions have begun since the oldest whose rows it can still see: they are not cleaned up.
+    /// The number of transactions since the oldest one that it can still see; vacuum cannot remove
+    /// their dead rows.
     pub held_back_transactions: Option<i32>,
-    /// The statement that it runs, or ran last.
+    /// The current or last statement.
     pub query: Option<String>,
 }
 
-/// The SQL for the transactions that are at least as old, and for those whose age is not tracked.
+/// Returns the SQL for transactions that are at least this old, and for those whose age is not
+/// tracked.
 #[must_use]
 pub fn statement(at_least: Duration) -> Statement {
     let activity = |column: PgStatActivity| column.of("activity");
-    // Every transaction holds a lock on itself, also where the session's activities are not tracked.
+    // Every transaction holds a lock on its own virtual transaction id, also where the session's
+    // activities are not tracked.
     let own_lock = Query::select()
         .expr(any_row())
         .from_as(PgLocks::TABLE, "own_lock")
@@ -105,7 +110,8 @@ pub fn statement(at_least: Duration) -> Statement {
     )
 }
 
-/// Whether a session has a transaction of its own: a parallel query's workers are in their leader's.
+/// Selects sessions with a transaction of their own; a parallel worker shares its leader's
+/// transaction.
 fn is_a_transaction() -> Expr {
     is_distinct(
         Expr::col(PgStatActivity::BackendType),
@@ -113,19 +119,21 @@ fn is_a_transaction() -> Expr {
     )
 }
 
-/// What all open transactions have in common, however young they are.
+/// Figures of all open transactions, however young they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct TransactionTotalsRow {
-    /// Those that are at least as old, without autovacuum's.
+    /// The number of transactions that are at least this old, without autovacuum's.
     pub long: i64,
-    /// The age of the oldest, without autovacuum's; none when there is none.
+    /// The age of the oldest transaction, in seconds, without autovacuum's; none when there is no
+    /// transaction.
     pub longest_seconds: Option<f64>,
-    /// The age of autovacuum's oldest. It works on its own, and gives way to a session that wants a lock that it holds.
+    /// The age of autovacuum's oldest transaction, in seconds. Autovacuum cancels itself when
+    /// another session wants a lock that it holds.
     pub longest_autovacuum_seconds: Option<f64>,
 }
 
-/// The SQL for the totals: one row.
+/// Returns the SQL for the totals: one row.
 #[must_use]
 pub fn totals_statement(at_least: Duration) -> Statement {
     let kind = || Expr::col(PgStatActivity::BackendType);
@@ -153,7 +161,8 @@ pub fn totals_statement(at_least: Duration) -> Statement {
 }
 
 impl TransactionRow {
-    /// Whether it is autovacuum's: as long as its table is large, and no transaction that a client left open.
+    /// Returns `true` for a transaction of autovacuum, whose length follows from the size of its
+    /// table.
     #[must_use]
     pub fn is_autovacuum(&self) -> bool {
         self.backend_type.as_deref() == Some("autovacuum worker")
@@ -167,9 +176,10 @@ impl HasStatement for TransactionRow {
 }
 
 impl Monitor {
-    /// Transactions that are at least as old, the oldest first: those that work and those that were left open. At the end,
-    /// those whose age is not known, because `track_activities` is off for their sessions.
-    /// Not available to a role without the privileges of `pg_read_all_stats`, from which the server hides what others do.
+    /// Reads the transactions that are at least this old, whether they are active or idle, the
+    /// oldest first. At the end come those of unknown age, because `track_activities` is off for
+    /// their sessions. Not available to a role without the privileges of `pg_read_all_stats`, from
+    /// which the server hides other roles' sessions.
     ///
     /// # Errors
     ///
@@ -182,7 +192,8 @@ impl Monitor {
         Ok(rows.map(|rows| self.shown(rows)))
     }
 
-    /// The oldest of all open transactions, however young it is. Not available where [`Monitor::long_transactions`] is not.
+    /// Reads the figures of all open transactions, however young they are. Not available where
+    /// [`Monitor::long_transactions`] is not.
     ///
     /// # Errors
     ///

@@ -8,50 +8,50 @@ use crate::monitor::Monitor;
 use crate::section::{Cause, Section};
 use crate::table_name::{TableName, quoted};
 
-/// How a table is measured.
+/// The method of measuring a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// Every page is read: exact, and as long as a sequential scan takes.
+    /// Reads every page: exact, and as slow as a sequential scan.
     Exact,
-    /// Pages whose rows are all visible are not read but taken from the free space map.
+    /// Takes pages whose rows are all visible from the free space map, and reads the others.
     Approximate,
 }
 
-/// What was measured.
+/// Measured figures of a table.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct MeasuredTable {
-    /// The file.
+    /// The size of the file, in bytes.
     pub size_bytes: i64,
     /// Live rows.
     pub live_tuples: i64,
-    /// Their bytes.
+    /// Bytes of live rows.
     pub live_bytes: i64,
     /// Dead row versions.
     pub dead_tuples: i64,
-    /// Their bytes.
+    /// Bytes of dead row versions.
     pub dead_bytes: i64,
     /// Free bytes.
     pub free_bytes: i64,
-    /// `live_bytes` of the file.
+    /// `live_bytes` as a percentage of the file.
     pub live_percent: f64,
-    /// `dead_bytes` of the file.
+    /// `dead_bytes` as a percentage of the file.
     pub dead_percent: f64,
-    /// `free_bytes` of the file.
+    /// `free_bytes` as a percentage of the file.
     pub free_percent: f64,
-    /// How much of the table was read: 100 for [`Measure::Exact`].
+    /// The percentage of the table that was read: 100 for [`Measure::Exact`].
     pub scanned_percent: f64,
 }
 
-/// Where the extension is.
+/// The schema of the extension.
 #[derive(Clone, Debug, FromRow)]
 struct Home {
     schema_name: String,
 }
 
-/// The SQL that measures a table, where the extension is in this schema. No row when there is no
-/// such table.
+/// Returns the SQL that measures a table; the extension is in this schema. The result has no row
+/// when there is no such table.
 #[must_use]
 pub fn measure(table: &TableName, measure: Measure, extension_schema: &str) -> Statement {
     let home = quoted(extension_schema);
@@ -82,7 +82,7 @@ pub fn measure(table: &TableName, measure: Measure, extension_schema: &str) -> S
     )
 }
 
-/// The SQL for the schema that the extension is in.
+/// Returns the SQL for the schema of the extension.
 #[must_use]
 pub fn home() -> Statement {
     statement(
@@ -95,13 +95,14 @@ pub fn home() -> Statement {
 }
 
 impl Monitor {
-    /// Measures a table. It takes as long as reading the table does: use [`Monitor::with_limits`] for a large one.
+    /// Measures a table. It takes as long as reading the table does: use [`Monitor::with_limits`]
+    /// for a large one.
     ///
     /// Needs the extension `pgstattuple`, and the role `pg_stat_scan_tables` or a superuser.
     ///
     /// # Errors
     ///
-    /// [`OpsError::Invalid`] for a table that is not there, else as [`Monitor::section`].
+    /// [`OpsError::Invalid`] for an unknown table, else as [`Monitor::section`].
     pub async fn measure_table(
         &self,
         table: &TableName,
@@ -112,7 +113,7 @@ impl Monitor {
             .ok_or_else(|| OpsError::invalid("table", table, "a table that is there"))
     }
 
-    /// What the extension says; none where it finds nothing to measure.
+    /// Returns the extension's result; none where it finds no relation to measure.
     pub(super) async fn measured<T: FromRow + Send>(
         &self,
         query: impl FnOnce(&str) -> Statement,

@@ -1,4 +1,4 @@
-//! How much of each index holds nothing: an estimate, and the exact figures of one index on demand.
+//! Bloat of indexes: an estimate for each, and exact figures of one index on demand.
 
 use neobank_db::{FromRow, Statement};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::monitor::Monitor;
 use crate::section::Section;
 use crate::table_name::{TableName, quoted};
 
-/// A B-tree index, and what the statistics say of the space in its leaves.
+/// A B-tree index with an estimate of the free space in its leaves, from statistics.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct IndexBloatRow {
@@ -19,63 +19,65 @@ pub struct IndexBloatRow {
     pub table_name: String,
     /// The index.
     pub index_name: String,
-    /// The file.
+    /// The size of the file, in bytes.
     pub size_bytes: i64,
-    /// How full a build makes a leaf, in percent.
+    /// The fillfactor: how full a build makes a leaf, in percent.
     pub fillfactor: i32,
-    /// Entries, as the last vacuum or analyze counted them.
+    /// The number of entries at the last vacuum or analyze.
     pub entries: i64,
-    /// An entry's own width with header and padding.
+    /// The width of an entry with header and padding, in bytes.
     pub entry_bytes: f64,
-    /// Free in the leaves, what the fillfactor reserves among it.
+    /// Free space in the leaves, with the reserve of the fillfactor, as a percentage.
     pub free_percent: f64,
-    /// What a rebuild would give back.
+    /// Bytes that a rebuild would free.
     pub bloat_bytes: i64,
-    /// `bloat_bytes` of the file.
+    /// `bloat_bytes` as a percentage of the file.
     pub bloat_percent: f64,
-    /// By how many points `free_percent` may be wrong; 100, and no figures above, where the role may not read the
-    /// statistics.
+    /// The possible error of `free_percent`, in percentage points; 100, without the figures above,
+    /// where the role may not read the statistics.
     pub margin_percent: f64,
-    /// Whether the margin is 5 points at most and there are no doubts.
+    /// `true` if the margin is at most 5 points and `doubts` is empty.
     pub is_confident: bool,
-    /// What speaks against the estimate.
+    /// Reasons why the estimate may be wrong.
     pub doubts: Vec<String>,
 }
 
-/// What was measured of an index.
+/// Measured figures of an index.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct MeasuredIndex {
-    /// The file.
+    /// The size of the file, in bytes.
     pub size_bytes: i64,
     /// Pages with entries.
     pub leaf_pages: i64,
-    /// Pages without.
+    /// Pages without entries.
     pub empty_pages: i64,
     /// Pages that may be used again.
     pub deleted_pages: i64,
-    /// Free in the leaves and in pages without entries.
+    /// Free space in the leaves and in pages without entries, as a percentage.
     pub free_percent: f64,
-    /// Leaves that do not lie one behind the other.
+    /// Leaves that do not follow each other in the file, as a percentage.
     pub fragmented_percent: f64,
 }
 
-/// Indexes that are looked at most: the largest, since a smaller one has less to give back.
+/// The greatest number of indexes in the estimate: the largest, since a smaller one can free less.
 pub const INDEXES_MAX: usize = 1_000;
 
-/// The estimate, which the schema's `concurrency.index_bloat()` makes too. It stays SQL: its
-/// arithmetic on pages and rows is recursive.
+/// The estimate, which the schema's `concurrency.index_bloat()` also contains. It stays SQL,
+/// because its arithmetic on pages and rows is recursive.
 pub(crate) const SQL: &str = include_str!("indexes.sql");
 
-/// The SQL of the estimate: a row for each of the [`INDEXES_MAX`] largest B-trees, those first that would give back most.
+/// Returns the SQL of the estimate: a row for each of the [`INDEXES_MAX`] largest B-trees, with the
+/// most bloat first.
 ///
-/// Without schemas, all but the system's.
+/// Without schemas, it covers all but the system's.
 #[must_use]
 pub fn statement(schemas: Option<&[String]>) -> Statement {
     neobank_db::statement(SQL, [texts(schemas)])
 }
 
-/// The SQL that measures one index; the extension is in this schema. No row when there is no such index.
+/// Returns the SQL that measures one index; the extension is in this schema. The result has no row
+/// when there is no such index.
 #[must_use]
 pub fn measure(index: &TableName, extension_schema: &str) -> Statement {
     let sql = format!(
@@ -97,7 +99,8 @@ pub fn measure(index: &TableName, extension_schema: &str) -> Statement {
 }
 
 impl Monitor {
-    /// How much of each B-tree holds nothing, of the [`INDEXES_MAX`] largest. Reads no index and waits for none.
+    /// Estimates the bloat of the [`INDEXES_MAX`] largest B-trees. It reads no index and waits for
+    /// none.
     ///
     /// # Errors
     ///
@@ -109,13 +112,13 @@ impl Monitor {
         self.section_past_locks(statement(schemas)).await
     }
 
-    /// Measures a B-tree by reading all of it; its name is given as a table's would be.
+    /// Measures a B-tree by reading all of it; its name has the form of a table's name.
     ///
     /// Needs the extension `pgstattuple`, and the role `pg_stat_scan_tables` or a superuser.
     ///
     /// # Errors
     ///
-    /// [`OpsError::Invalid`] for an index that is not there, else as [`Monitor::section`].
+    /// [`OpsError::Invalid`] for an unknown index, else as [`Monitor::section`].
     pub async fn measure_index(
         &self,
         index: &TableName,

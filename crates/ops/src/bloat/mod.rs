@@ -1,7 +1,8 @@
-//! Bloat: what of a file holds nothing, apart from what dead rows hold.
+//! Bloat: space in a file that is free, beside the space of dead rows.
 //!
-//! [`tables`] and [`indexes`] estimate from statistics, with a margin and their doubts; [`exact`] measures one table on demand. A
-//! ratio of dead rows is no bloat: after a vacuum it is 0, however empty the file is.
+//! [`tables`] and [`indexes`] estimate it from statistics, each with a margin and a list of doubts;
+//! [`exact`] measures one table on demand. The ratio of dead rows is a different figure: it is 0
+//! after a vacuum, however empty the file is.
 
 pub mod exact;
 pub mod indexes;

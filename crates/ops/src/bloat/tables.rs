@@ -1,4 +1,4 @@
-//! How much of each table's file holds nothing: an estimate.
+//! Bloat of tables: an estimate for each.
 
 use neobank_db::{FromRow, Statement};
 use serde::Serialize;
@@ -8,10 +8,11 @@ use crate::error::OpsError;
 use crate::monitor::Monitor;
 use crate::section::Section;
 
-/// A table, and what its statistics say of the space in its file.
+/// A table with an estimate of the free and dead space in its file, from statistics.
 ///
-/// The estimate follows the layout of a row: the header, the bitmap of nulls, each field on its alignment, the pointer on the
-/// page. What it cannot know (widths that vary, pointers of rows that are gone) is added up to a margin.
+/// The estimate follows the layout of a row: the header, the bitmap of nulls, each field at its
+/// alignment, the line pointer on the page. Unknown quantities (varying widths, line pointers of
+/// removed rows) are added up to a margin.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct TableBloatRow {
@@ -19,38 +20,39 @@ pub struct TableBloatRow {
     pub schema_name: String,
     /// The table.
     pub table_name: String,
-    /// The file; without indexes and TOAST.
+    /// The size of the file, in bytes, without indexes and TOAST.
     pub size_bytes: i64,
-    /// The TOAST table beside it, of which nothing is estimated.
+    /// The size of its TOAST table, in bytes, which the estimate does not cover.
     pub toast_bytes: i64,
-    /// How full an insert makes a page, in percent.
+    /// The fillfactor: how full an insert makes a page, in percent.
     pub fillfactor: i32,
     /// Rows, as the server counts them.
     pub live_tuples: i64,
     /// Row versions that a vacuum would remove, as the server counts them.
     pub dead_tuples: i64,
-    /// A row's own width with header and padding.
+    /// The width of a row with header and padding, in bytes.
     pub row_bytes: f64,
-    /// Free for new rows, what the fillfactor reserves among it.
+    /// Bytes that are free for new rows, with the reserve of the fillfactor.
     pub free_bytes: i64,
-    /// Taken by dead row versions; a vacuum makes it free. Versions that were pruned since are free already.
+    /// Bytes of dead row versions, which a vacuum frees. Versions that were pruned already count as
+    /// free.
     pub dead_bytes: i64,
-    /// What a rewrite would give back.
+    /// Bytes that a rewrite would free.
     pub bloat_bytes: i64,
-    /// `free_bytes` of the file.
+    /// `free_bytes` as a percentage of the file.
     pub free_percent: f64,
-    /// `dead_bytes` of the file.
+    /// `dead_bytes` as a percentage of the file.
     pub dead_percent: f64,
-    /// `bloat_bytes` of the file.
+    /// `bloat_bytes` as a percentage of the file.
     pub bloat_percent: f64,
-    /// By how many points free and dead space together may be wrong; 100, and no figures above, where the role may not read
-    /// the statistics.
+    /// The possible error of free and dead space together, in percentage points; 100, without the
+    /// figures above, where the role may not read the statistics.
     pub margin_percent: f64,
-    /// Whether the margin is 5 points at most and there are no doubts.
+    /// `true` if the margin is at most 5 points and `doubts` is empty.
     pub is_confident: bool,
-    /// What speaks against the estimate.
+    /// Reasons why the estimate may be wrong.
     pub doubts: Vec<String>,
-    /// When the statistics were made.
+    /// The time of the last analyze.
     pub last_analyzed: Option<chrono::DateTime<chrono::Utc>>,
     /// The last `VACUUM` by a command.
     pub last_vacuum: Option<chrono::DateTime<chrono::Utc>>,
@@ -58,26 +60,26 @@ pub struct TableBloatRow {
     pub last_autovacuum: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// Tables that are looked at most: the largest, since a smaller one has less to give back.
+/// The greatest number of tables in the estimate: the largest, since a smaller one can free less.
 pub const TABLES_MAX: usize = 1_000;
 
-/// The estimate, which the schema's `concurrency.table_bloat()` makes too. It stays SQL: its
-/// arithmetic on pages and rows is recursive.
+/// The estimate, which the schema's `concurrency.table_bloat()` also contains. It stays SQL,
+/// because its arithmetic on pages and rows is recursive.
 pub(crate) const SQL: &str = include_str!("tables.sql");
 
-/// The SQL of the estimate: a row for each of the [`TABLES_MAX`] largest ordinary tables and materialized views, those first
-/// that would give back most.
+/// Returns the SQL of the estimate: a row for each of the [`TABLES_MAX`] largest ordinary tables
+/// and materialized views, with the most bloat first.
 ///
-/// Without schemas, all but the system's.
+/// Without schemas, it covers all but the system's.
 #[must_use]
 pub fn statement(schemas: Option<&[String]>) -> Statement {
     neobank_db::statement(SQL, [texts(schemas)])
 }
 
 impl Monitor {
-    /// Estimates how much of each table's file is free or dead, for the [`TABLES_MAX`] largest.
-    /// Reads no table and waits for none: a table that a session has locked exclusively, or wants
-    /// to, has the size that the catalog recorded, and a doubt.
+    /// Estimates the free and dead space in each table's file, for the [`TABLES_MAX`] largest. It
+    /// reads no table and waits for none. A table with an exclusive lock, held or awaited, has the
+    /// size that the catalog recorded, and a doubt.
     ///
     /// # Errors
     ///

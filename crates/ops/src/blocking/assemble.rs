@@ -1,4 +1,4 @@
-//! The report from the server's rows.
+//! The report, built from the server's rows.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use super::report::{
     Who,
 };
 
-/// What the registry calls advisory keys.
+/// The registry's names of advisory keys.
 type LockNames = BTreeMap<i64, (String, String)>;
 
 pub(super) fn assemble(rows: &[ParticipantRow], names: &LockNames) -> BlockingReport {
-    let people = People::new(rows);
+    let people = Participants::new(rows);
     let graph = people.graph();
     let found = graph.analyse();
     BlockingReport {
@@ -35,17 +35,17 @@ pub(super) fn assemble(rows: &[ParticipantRow], names: &LockNames) -> BlockingRe
     }
 }
 
-/// The rows, with what is looked up in them.
-struct People<'a> {
+/// The rows, with indexes for look-ups.
+struct Participants<'a> {
     rows: &'a [ParticipantRow],
     who: Vec<Who>,
     sessions: BTreeMap<i32, usize>,
     prepared: Vec<usize>,
-    /// Of each: object and mode.
+    /// For each row: object and mode of its held locks.
     held: Vec<Vec<(&'a str, &'a str)>>,
 }
 
-impl<'a> People<'a> {
+impl<'a> Participants<'a> {
     fn new(rows: &'a [ParticipantRow]) -> Self {
         let mut sessions = BTreeMap::new();
         let mut prepared = Vec::new();
@@ -99,7 +99,8 @@ impl<'a> People<'a> {
         if wanted.is_none() {
             return EdgeKind::SafeSnapshot;
         }
-        // It is before the waiter in the queue for the same lock, and has nothing that is in its way.
+        // The blocker is before the waiter in the queue for the same lock, and holds no conflicting
+        // mode.
         let only_queues = self.rows[blocker].lock_object == *wanted
             && self.conflicting_modes(waiter, blocker).is_empty();
         if only_queues {
@@ -109,7 +110,8 @@ impl<'a> People<'a> {
         }
     }
 
-    /// The modes in which the blocker holds what the waiter wants, as far as they exclude its wish.
+    /// Returns the modes in which the blocker holds the wanted lock, as far as they conflict with
+    /// the wanted mode.
     fn conflicting_modes(&self, waiter: usize, blocker: usize) -> Vec<String> {
         let row = &self.rows[waiter];
         let (Some(object), Some(wanted)) = (&row.lock_object, &row.lock_mode) else {

@@ -1,17 +1,17 @@
-//! Who waits for whom, as a graph: its roots, its cycles, and the few edges that are worth showing.
+//! The graph of waits: its roots, its cycles, and the few edges that are worth showing.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::report::EdgeKind;
 
-/// Nodes are numbers from 0; each has its blockers.
+/// A graph whose nodes are numbers from 0; each node has its blockers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
-    /// In which way each is waited for.
+    /// The kind of wait for each blocker of a node.
     blockers: Vec<BTreeMap<usize, EdgeKind>>,
 }
 
-/// One that a node waits for.
+/// A node that another node waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Blocker {
     pub(crate) node: usize,
@@ -19,26 +19,28 @@ pub(crate) struct Blocker {
 }
 
 impl Blocker {
-    /// No other order of a queue takes it out of the way.
+    /// Returns `true` if no other order of a queue removes the wait.
     fn is_hard(&self) -> bool {
         self.kind != EdgeKind::Queues
     }
 }
 
-/// What follows from the graph, for each node.
+/// The analysis of the graph, for each node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Analysis {
-    /// Nodes at the ends of all paths from here, which do not wait; none for a node that does not wait itself.
+    /// The nodes at the ends of all paths from this node, which do not wait; none for a node that
+    /// does not wait itself.
     pub(crate) roots: Vec<BTreeSet<usize>>,
-    /// Each cycle's nodes.
+    /// The nodes of each cycle.
     pub(crate) cycles: Vec<Cycle>,
-    /// The number of its cycle.
+    /// The number of the node's cycle.
     pub(crate) cycle_of: Vec<Option<usize>>,
-    /// Cycles that the node waits for without being part of them.
+    /// The cycles that the node waits for without belonging to them.
     pub(crate) behind: Vec<BTreeSet<usize>>,
-    /// Edges worth showing: those to holders, and for who only queues, those to the front of the queue.
+    /// The edges worth showing: those to holders, and for a node that only queues, those to the
+    /// front of the queue.
     pub(crate) shown: Vec<Vec<Blocker>>,
-    /// How many shown edges there are at least to a root, or to a cycle that waits for no other node.
+    /// The least number of shown edges to a root, or to a cycle that waits for no other node.
     pub(crate) depth: Vec<usize>,
 }
 
@@ -46,22 +48,24 @@ pub(crate) struct Analysis {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cycle {
     pub(crate) nodes: BTreeSet<usize>,
-    /// No change of a queue's order undoes it: there is a cycle of holders alone among them, or one through a safe snapshot.
+    /// `true` if no change of a queue's order resolves the cycle: it contains a cycle of holders
+    /// alone, or one through a safe snapshot.
     pub(crate) is_certain: bool,
-    /// Those of them that wait for another of them with a safe snapshot. The server looks for cycles among locks alone, so
-    /// that it neither ends a cycle through such a wait nor changes a queue for it.
+    /// The members that wait for another member with a safe snapshot. The server searches for
+    /// cycles among locks alone, so it neither ends a cycle through such a wait nor changes a queue
+    /// for it.
     pub(crate) snapshot_waiters: BTreeSet<usize>,
 }
 
 impl Graph {
-    /// A graph of as many nodes.
+    /// Creates a graph with this number of nodes and no edges.
     pub(crate) fn new(nodes: usize) -> Self {
         Self {
             blockers: vec![BTreeMap::new(); nodes],
         }
     }
 
-    /// Adds an edge. Of two between the same nodes the hard one counts.
+    /// Adds an edge. Of two edges between the same nodes the hard one counts.
     pub(crate) fn block(&mut self, waiter: usize, by: Blocker) {
         let kind = self.blockers[waiter].entry(by.node).or_insert(by.kind);
         if by.is_hard() {
@@ -69,7 +73,7 @@ impl Graph {
         }
     }
 
-    /// In the order of their numbers.
+    /// Returns the blockers in the order of their numbers.
     pub(crate) fn blockers(&self, waiter: usize) -> impl Iterator<Item = Blocker> {
         self.blockers[waiter].iter().map(|(node, kind)| Blocker {
             node: *node,
@@ -136,7 +140,8 @@ impl Graph {
             .collect()
     }
 
-    /// The roots of each node, and the cycles that it is behind. Components come with those that they wait for first.
+    /// Finds the roots of each node, and the cycles that it is behind. Each component comes after
+    /// those that it waits for.
     fn ends(
         &self,
         components: &[Vec<usize>],
@@ -165,8 +170,9 @@ impl Graph {
         (roots, behind)
     }
 
-    /// Everyone in a queue waits for everyone before them: n waiters on one row make n²/2 edges that say the same. So who
-    /// waits for a holder is shown with the holders; who only queues, with those that are before everyone else.
+    /// Selects the shown edges. Each waiter in a queue waits for all waiters before it, so n
+    /// waiters on one row make n²/2 redundant edges. A node that waits for a holder is therefore
+    /// shown with the holders only, and a node that only queues with the front of the queue.
     fn shown(&self, node: usize) -> Vec<Blocker> {
         let hard: Vec<Blocker> = self.blockers(node).filter(Blocker::is_hard).collect();
         if !hard.is_empty() {
@@ -186,7 +192,8 @@ impl Graph {
     }
 }
 
-/// The strongly connected components, each behind those that it has edges to (Kosaraju's algorithm, without recursion).
+/// Returns the strongly connected components, each behind those that it has edges to (Kosaraju's
+/// algorithm, without recursion).
 fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut reversed = vec![Vec::new(); edges.len()];
     for (from, targets) in edges.iter().enumerate() {
@@ -211,7 +218,7 @@ fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// Adds what can be reached from `start` to `order`, each node when everything behind it is done.
+/// Appends the nodes that are reachable from `start` to `order`, each after all nodes behind it.
 fn finish(start: usize, edges: &[Vec<usize>], seen: &mut [bool], order: &mut Vec<usize>) {
     if std::mem::replace(&mut seen[start], true) {
         return;
@@ -240,7 +247,8 @@ fn components_of_cycles<'a>(
     })
 }
 
-/// The distances along shown edges, from the roots and from the cycles that wait for no other node.
+/// Returns the distances along shown edges, from the roots and from the cycles that wait for no
+/// other node.
 fn depths(
     shown: &[Vec<Blocker>],
     roots: &[BTreeSet<usize>],

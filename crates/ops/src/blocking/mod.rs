@@ -1,9 +1,9 @@
-//! Who blocks whom.
+//! Blocking: the graph of sessions that wait for each other.
 //!
-//! The edges are what the server itself says, `pg_blocking_pids` and `pg_safe_snapshot_blocking_pids`, asked once for each
-//! session that waits; the roots and cycles are worked out here. Everything that a session can wait for is among them:
-//! rows, tables, advisory locks, other transactions' ends (`CREATE INDEX CONCURRENTLY`), prepared transactions, safe
-//! snapshots.
+//! The edges come from the server's `pg_blocking_pids` and `pg_safe_snapshot_blocking_pids`, called
+//! once for each waiting session; this module computes the roots and cycles. The graph covers every
+//! lock that a session can wait for: rows, tables, advisory locks, ends of other transactions
+//! (`CREATE INDEX CONCURRENTLY`), prepared transactions, safe snapshots.
 
 mod assemble;
 mod graph;
@@ -26,8 +26,8 @@ use crate::monitor::Monitor;
 use crate::section::Section;
 
 impl Monitor {
-    /// Who blocks whom now, in all databases. Names of tables and of advisory locks are known in the monitor's own
-    /// database alone.
+    /// Reads the current graph of waits, in all databases. Names of tables and of advisory locks
+    /// are known only in the monitor's own database.
     ///
     /// # Errors
     ///

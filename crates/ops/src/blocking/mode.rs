@@ -1,4 +1,4 @@
-//! The modes of locks, and which of them exclude each other.
+//! The modes of locks, and their conflicts.
 
 /// The modes from the weakest to the strongest, as the server writes them.
 const MODES: [&str; 8] = [
@@ -12,8 +12,8 @@ const MODES: [&str; 8] = [
     "AccessExclusiveLock",
 ];
 
-/// Whether two modes cannot be held at the same time by two transactions: table 13.2 of PostgreSQL's manual. A mode that
-/// is not known excludes every other.
+/// Returns `true` if two transactions cannot hold both modes at the same time: table 13.2 of
+/// PostgreSQL's manual. An unknown mode conflicts with every other.
 #[must_use]
 pub fn conflict(one: &str, other: &str) -> bool {
     let place = |mode: &str| MODES.iter().position(|known| *known == mode);
@@ -36,7 +36,7 @@ pub fn conflict(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The table as the manual prints it: what each mode conflicts with, by number.
+    /// The manual's table: the modes that each mode conflicts with, by number.
     const MANUAL: [&[usize]; 8] = [
         &[7],
         &[6, 7],

@@ -1,4 +1,4 @@
-//! The sessions that wait for a lock, and those that they wait for.
+//! The sessions that wait for a lock, and their blockers.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,9 @@ use crate::monitor::{Monitor, build};
 use crate::section::Section;
 use crate::statement_text::HasStatement;
 
-/// Sessions whose waits are followed at most, those that have waited longest first: asking who blocks whom keeps the
-/// server's lock tables to itself for a moment, once for each of them.
+/// The greatest number of waiting sessions whose blockers are read, those with the longest waits
+/// first. Each call of `pg_blocking_pids` holds all partitions of the server's lock table for a
+/// moment.
 pub const WAITERS_MAX: u64 = 1_000;
 
 /// A session or prepared transaction, as the server shows it.
@@ -47,19 +48,19 @@ pub(super) struct ParticipantRow {
     pub(super) advisory_key: Option<i64>,
     pub(super) advisory_pair: Option<String>,
     pub(super) blockers: Vec<i32>,
-    /// `[{"object": …, "mode": …}]`, of locks that a session waits for.
+    /// `[{"object": …, "mode": …}]`: the locks of this session for which another session waits.
     pub(super) held: serde_json::Value,
     pub(super) lock_waiters_total: i64,
 }
 
-/// The SQL for the sessions that wait, with `pg_blocking_pids` and
-/// `pg_safe_snapshot_blocking_pids`, and for those that are waited for.
+/// Returns the SQL for waiting sessions, with `pg_blocking_pids` and
+/// `pg_safe_snapshot_blocking_pids`, and for their blockers.
 #[must_use]
 pub fn statement() -> Statement {
     build(&query::select())
 }
 
-/// The SQL for the names of advisory keys, from `concurrency.lock_names`.
+/// Returns the SQL for the names of advisory keys, from `concurrency.lock_names`.
 #[must_use]
 pub fn lock_names_statement(keys: &[i64]) -> Statement {
     build(
@@ -89,8 +90,8 @@ impl Monitor {
         Ok(rows.map(|rows| self.shown(rows)))
     }
 
-    /// The names behind advisory keys; a key without one has none here. Empty where the registry is not installed, or may
-    /// not be read.
+    /// Returns the names of advisory keys; a key without a name is absent. Empty where the registry
+    /// is not installed, or may not be read.
     pub(super) async fn lock_names(
         &self,
         keys: &[i64],

@@ -1,7 +1,7 @@
-//! The query for the sessions that wait for a lock, and for those that they wait for.
+//! The query for sessions that wait for a lock, and for their blockers.
 //!
-//! Its parts, from the lock tables to the sessions that wait, are those of the schema's
-//! `concurrency.analyse_locks()` too.
+//! The schema's `concurrency.analyse_locks()` shares its CTEs, from the lock tables to the waiting
+//! sessions.
 
 use neobank_entity::pg_catalog::{
     PgClass, PgDatabase, PgLocks, PgNamespace, PgPreparedXacts, PgStatActivity,
@@ -16,7 +16,7 @@ use crate::sql::{
     coalesce, current_database, is_namespace_of, materialized, null, number, seconds_since, text,
 };
 
-/// The columns of `lock` that are as in `pg_locks`.
+/// The columns of `lock` that equal those of `pg_locks`.
 const LOCK_COLUMNS: [PgLocks; 11] = [
     PgLocks::Locktype,
     PgLocks::Database,
@@ -31,7 +31,8 @@ const LOCK_COLUMNS: [PgLocks; 11] = [
     PgLocks::Waitstart,
 ];
 
-/// A row for each session that waits or is waited for, and for each prepared transaction that is.
+/// Selects a row for each session that waits or blocks, and for each prepared transaction that
+/// blocks.
 pub(super) fn select() -> SelectStatement {
     let mut clause = WithClause::new();
     for part in shared_parts() {
@@ -49,7 +50,7 @@ pub(super) fn select() -> SelectStatement {
         .take()
 }
 
-/// The parts that `concurrency.analyse_locks()` has too.
+/// The CTEs that `concurrency.analyse_locks()` also contains.
 pub(crate) fn shared_parts() -> [CommonTableExpression; 7] {
     [
         materialized("session", sessions()),
@@ -100,8 +101,8 @@ fn all_locks() -> SelectStatement {
         .take()
 }
 
-/// Prepared transactions. They have no process; their locks are known by the virtual transaction
-/// that holds their transaction's own lock.
+/// Selects prepared transactions. They have no process; their locks are found by the virtual
+/// transaction that holds their transaction's own lock.
 fn prepared_transactions() -> SelectStatement {
     let known = |column: PgPreparedXacts| column.of("known");
     let held = |column: PgLocks| column.of("held");
@@ -124,9 +125,9 @@ fn prepared_transactions() -> SelectStatement {
         .take()
 }
 
-/// Every lock with its process and its object. A parallel query's worker has its leader's locks, as
-/// `pg_blocking_pids` sees them; workers that apply changes in parallel have a leader too, and lock
-/// on their own.
+/// Selects every lock with its process and its object. A parallel query's worker has its leader's
+/// locks, as `pg_blocking_pids` counts them. Workers that apply changes in parallel also have a
+/// leader, but lock on their own.
 fn locks() -> SelectStatement {
     let held = |column: PgLocks| column.of("held");
     let leader = Expr::case(
@@ -177,9 +178,9 @@ fn locks() -> SelectStatement {
         .take()
 }
 
-/// Sessions that wait for a lock, each with the processes that block it. Asking for these keeps the
-/// server's lock tables to itself for a moment, so that those that have waited longest are asked
-/// for, [`WAITERS_MAX`] at most.
+/// Selects sessions that wait for a lock, each with its blockers. `pg_blocking_pids` locks the
+/// server's lock table for a moment, so the query calls it only for the [`WAITERS_MAX`] sessions
+/// with the longest waits.
 fn waiters() -> SelectStatement {
     let first = Query::select()
         .distinct_on([("lock", "pid")])
@@ -202,8 +203,8 @@ fn waiters() -> SelectStatement {
         .take()
 }
 
-/// Sessions that wait for a safe snapshot. The wait is hidden from a role that may not see it; the
-/// function answers all the same.
+/// Selects sessions that wait for a safe snapshot. The server hides the wait from a role without
+/// the privilege, but the function returns the blockers.
 fn snapshot_waiters() -> SelectStatement {
     let session = |column: PgStatActivity| column.of("session");
     let asked = Query::select()
@@ -238,8 +239,8 @@ fn snapshot_waiters() -> SelectStatement {
         .take()
 }
 
-/// The rows that sessions wait for: a session that waits for a row waits for the transaction that
-/// wrote it, and holds the row's own lock meanwhile.
+/// Selects the rows that sessions wait for: a session that waits for a row waits for the
+/// transaction that wrote it, and holds the row's own lock during the wait.
 fn row_locks() -> SelectStatement {
     let lock = |column: PgLocks| column.of("lock");
     let waiting = Query::select()
@@ -273,7 +274,7 @@ fn row_locks() -> SelectStatement {
     query
 }
 
-/// What is held of the objects that sessions wait for.
+/// Selects the held locks on objects that sessions wait for.
 fn holds() -> SelectStatement {
     let awaited = Query::select()
         .column(("waiter", "object"))
@@ -300,7 +301,7 @@ fn holds() -> SelectStatement {
         .take()
 }
 
-/// Every session and prepared transaction that is in the answer. A prepared transaction has no
+/// Lists every session and prepared transaction in the result. A prepared transaction has no
 /// process: its number is 0.
 fn involved() -> CommonTableExpression {
     let waiting = |name: &'static str| {
@@ -346,7 +347,7 @@ fn involved() -> CommonTableExpression {
         .to_owned()
 }
 
-/// Selects who takes part, and since when.
+/// Selects the participant's identity and times.
 fn select_participant(query: &mut SelectStatement) {
     let session = |column: PgStatActivity| column.of("session");
     let prepared = |column: PgPreparedXacts| Expr::col(("prepared", column));
@@ -400,7 +401,7 @@ fn select_participant(query: &mut SelectStatement) {
         .expr_as(seconds_since(waiting_since()), "waiting_seconds");
 }
 
-/// Selects what a participant waits for, what it holds, and who blocks it.
+/// Selects the participant's awaited lock, held locks and blockers.
 fn select_lock(query: &mut SelectStatement) {
     let database = Expr::case(
         awaited(PgLocks::Database).ne(number(0)),
@@ -445,8 +446,8 @@ fn waiter(column: &'static str) -> Expr {
     Expr::col(("waiter", column))
 }
 
-/// When the wait of a participant began: the wait for a lock, or the statement that waits for a
-/// safe snapshot.
+/// Returns the start of a participant's wait: of the wait for a lock, or of the statement that
+/// waits for a safe snapshot.
 fn waiting_since() -> Expr {
     coalesce(
         waiter("waitstart"),
@@ -454,12 +455,12 @@ fn waiting_since() -> Expr {
     )
 }
 
-/// A column of the lock that is waited for, or of the row's own lock behind it.
+/// Returns a column of the awaited lock, or of the row's own lock behind it.
 fn awaited(column: PgLocks) -> Expr {
     coalesce(column.of("waiter"), column.of("row_lock"))
 }
 
-/// The key of an advisory lock whose key is one number of 64 bits.
+/// Returns the key of an advisory lock with one number of 64 bits.
 fn advisory_key() -> Expr {
     let half = |column: PgLocks| column.of("waiter").cast_as("int8");
     let key = half(PgLocks::Classid)
@@ -468,7 +469,7 @@ fn advisory_key() -> Expr {
     Expr::case(is_advisory(1), key).into()
 }
 
-/// The key of an advisory lock whose key is two numbers of 32 bits, which have a sign.
+/// Returns the key of an advisory lock with two signed numbers of 32 bits.
 fn advisory_pair() -> Expr {
     let signed = |column: PgLocks| {
         Expr::cust_with_expr(
@@ -489,8 +490,8 @@ fn is_advisory(keys: i32) -> Expr {
         .and(waiter("objsubid").eq(number(keys)))
 }
 
-/// Joins the parts, and the names of databases and relations. Names are known in the monitor's own
-/// database alone, and of relations that all databases share.
+/// Joins the CTEs, and the names of databases and relations. Names are known only for relations of
+/// the monitor's own database, and for relations that all databases share.
 fn join_parts(query: &mut SelectStatement) {
     let involved = |column: &'static str| Expr::col(("involved", column));
     let is_process = |name: &'static str| {

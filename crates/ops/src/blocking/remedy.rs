@@ -1,4 +1,4 @@
-//! What to do about a session that keeps others waiting, as a command to copy.
+//! Advice about a blocking session, as a command to copy.
 
 use super::report::{Class, Who};
 use crate::connections::UNTRACKED;
@@ -24,7 +24,7 @@ pub(super) fn class(
     }
 }
 
-/// The texts are the view `concurrency.v_lock_analysis`' too; a test holds them against each other.
+/// The view `concurrency.v_lock_analysis` has the same texts; a test compares them.
 pub(super) fn remedy(class: Class, who: &Who) -> String {
     match (class, who) {
         (Class::PreparedTransaction, Who::PreparedTransaction { name }) => {
@@ -63,7 +63,7 @@ pub(super) fn remedy(class: Class, who: &Who) -> String {
     }
 }
 
-/// A cycle among locks alone, which the server looks for.
+/// Advice about a cycle among locks alone, which the server's deadlock search finds.
 pub(super) const fn of_lock_cycle(is_certain: bool) -> &'static str {
     if is_certain {
         "The server ends one of them after deadlock_timeout; take these locks in one order everywhere."
@@ -72,8 +72,9 @@ pub(super) const fn of_lock_cycle(is_certain: bool) -> &'static str {
     }
 }
 
-/// A cycle through waits for safe snapshots. Ending such a reader loses nothing, since its transaction is read only;
-/// cancelling its statement alone would leave it the lock that it has.
+/// Advice about a cycle through waits for safe snapshots. Ending such a reader loses nothing,
+/// because its transaction is read only. Cancelling its statement alone would leave the lock that
+/// it holds.
 pub(super) fn of_snapshot_cycle(readers: impl Iterator<Item = i32>) -> String {
     let calls: Vec<String> = readers
         .map(|process_id| format!("SELECT pg_catalog.pg_terminate_backend({process_id});"))

@@ -1,54 +1,56 @@
-//! What is told about who blocks whom.
+//! The report of blocking sessions.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-/// Who blocks whom, at one moment.
+/// The graph of waits at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BlockingReport {
-    /// Those that do not wait and are waited for; those that keep most waiting first.
+    /// Blockers that do not wait themselves, with the most waiters first.
     pub roots: Vec<RootBlocker>,
-    /// Those that wait for each other.
+    /// Sessions that wait for each other.
     pub cycles: Vec<WaitCycle>,
-    /// Who waits for whom. Of a queue, each waiter's holders, and where it only queues, the front of the queue.
+    /// The waits. In a queue, each waiter's edges go to the holders, or to the front of the queue
+    /// where it only queues.
     pub edges: Vec<BlockingEdge>,
     /// All sessions and prepared transactions in the edges, by process.
     pub participants: Vec<Participant>,
-    /// Sessions that wait for a lock. More than were followed when there are more than
-    /// [`WAITERS_MAX`](super::WAITERS_MAX).
+    /// The number of sessions that wait for a lock. Only [`WAITERS_MAX`](super::WAITERS_MAX) of
+    /// them are followed.
     pub lock_waiters_total: u64,
 }
 
-/// A session, or a prepared transaction, which has none.
+/// A session, or a prepared transaction, which has no session.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Who {
     /// A server process.
     Session {
-        /// Its number.
+        /// Its process identifier.
         process_id: i32,
     },
-    /// A transaction that was prepared for a commit in two phases. `pg_blocking_pids` calls them all 0.
+    /// A transaction that was prepared for a two-phase commit. `pg_blocking_pids` reports each of
+    /// them as 0.
     PreparedTransaction {
-        /// Its name (`gid`), or its number where the name is not known any more.
+        /// Its name (`gid`), or its number where the name is no longer known.
         name: String,
     },
 }
 
-/// A session or prepared transaction that does not wait and is waited for.
+/// A session or prepared transaction that blocks others and does not wait.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RootBlocker {
-    /// Who it is.
+    /// The session or prepared transaction.
     pub who: Who,
-    /// Those in an edge with it.
+    /// The number of waiters with an edge to it.
     pub waiters_directly: usize,
-    /// Those that would go on, or come nearer to that, without it.
+    /// The number of waiters behind it, over any number of edges.
     pub waiters_in_all: usize,
-    /// The longest wait of any of them.
+    /// The longest wait of any of them, in seconds.
     pub longest_wait_seconds: Option<f64>,
 }
 
@@ -56,78 +58,80 @@ pub struct RootBlocker {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct WaitCycle {
-    /// Its members.
+    /// The members of the cycle.
     pub members: Vec<Who>,
-    /// True: each waits for a lock that the next one holds, or for a safe snapshot: a certain deadlock. False: some of them
-    /// only queue, and the server may let them pass by another order of the queue.
+    /// `true` for a certain deadlock: each member waits for a lock that the next one holds, or for
+    /// a safe snapshot. `false` if some members only queue, so that the server may resolve the
+    /// cycle by another order of the queue.
     pub is_certain: bool,
-    /// True: the server looks for such a cycle after `deadlock_timeout` and ends it. False: a wait for a safe snapshot is
-    /// among them, which the server's search does not follow, so that it goes on until one of its sessions is ended.
+    /// `true` if the server finds such a cycle after `deadlock_timeout` and ends it. `false` if it
+    /// contains a wait for a safe snapshot, which the server's search does not follow; it then
+    /// lasts until one of its sessions is ended.
     pub is_ended_by_server: bool,
-    /// What to do.
+    /// The advice for the operator.
     pub remedy: String,
 }
 
-/// One waits for the other.
+/// An edge of the graph: one session waits for another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BlockingEdge {
-    /// Who waits.
+    /// The waiting session.
     pub waiter: Who,
-    /// For whom.
+    /// The session that it waits for.
     pub blocker: Who,
-    /// In which way.
+    /// The kind of wait.
     pub kind: EdgeKind,
     /// The mode that the waiter wants.
     pub wanted_mode: Option<String>,
-    /// The modes that the blocker has of the same lock and that exclude the wanted one; of one before it in the queue, the
-    /// mode that it wants.
+    /// The modes in which the blocker holds the same lock and that conflict with the wanted mode;
+    /// for a session before it in the queue, the mode that that session wants.
     pub blocking_modes: Vec<String>,
 }
 
-/// In which way one waits for another.
+/// The kind of wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EdgeKind {
-    /// It has what the waiter wants.
+    /// The blocker holds a lock that conflicts with the wanted one.
     Holds,
-    /// It is before the waiter in the queue, and wants what excludes the waiter's wish.
+    /// The blocker is before the waiter in the queue, and wants a conflicting mode.
     Queues,
     /// The waiter wants a snapshot that no serializable transaction can make unsafe (`DEFERRABLE`).
     SafeSnapshot,
 }
 
-/// A session or prepared transaction that waits or is waited for.
+/// A session or prepared transaction that waits or blocks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Participant {
-    /// Who it is.
+    /// The session or prepared transaction.
     pub who: Who,
-    /// The database that it is connected to.
+    /// Its database.
     pub database: Option<String>,
     /// Its role.
     pub username: Option<String>,
-    /// What it calls itself.
+    /// Its `application_name`.
     pub application_name: Option<String>,
-    /// From where it is connected; none for a Unix socket.
+    /// The client's address; none for a Unix socket.
     pub client_address: Option<String>,
-    /// Such as `client backend`.
+    /// The kind of process, such as `client backend`.
     pub backend_type: Option<String>,
-    /// Such as `idle in transaction`.
+    /// The session's state, such as `idle in transaction`.
     pub state: Option<String>,
-    /// The statement that it runs, or ran last, with its values.
+    /// The current or last statement, with its values.
     pub query: Option<String>,
-    /// When its transaction began.
+    /// The start of its transaction.
     pub transaction_started_at: Option<DateTime<Utc>>,
-    /// What it does, as far as others wait for it.
+    /// The class of its activity.
     pub class: Class,
-    /// What to do about it.
+    /// The advice for the operator.
     pub remedy: String,
-    /// What it waits for.
+    /// Its wait.
     pub wait: Option<Wait>,
 }
 
-/// What a session does that others wait for.
+/// The activity of a session that blocks others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -136,41 +140,42 @@ pub enum Class {
     Waiting,
     /// It runs a statement.
     Active,
-    /// It is in a transaction and does nothing, perhaps after an error.
+    /// It is idle in a transaction, perhaps after an error.
     IdleInTransaction,
-    /// It is in no transaction: what it holds it holds for its session, an advisory lock.
+    /// It is idle outside of a transaction and holds an advisory lock of its session.
     IdleWithSessionLock,
-    /// A prepared transaction, which survives even a restart.
+    /// A prepared transaction, which survives a restart of the server.
     PreparedTransaction,
     /// Autovacuum.
     Autovacuum,
-    /// Another process of the server's own.
+    /// Another background process of the server.
     Background,
-    /// The server does not track what it does, because `track_activities` is off for it.
+    /// The server does not track its activity, because `track_activities` is off for it.
     Untracked,
-    /// The role may not see it, or it has ended meanwhile.
+    /// The role may not see it, or it has ended in between.
     Unknown,
 }
 
-/// A wait.
+/// A wait for a lock or a safe snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Wait {
-    /// Since when; none for a moment after it began. Of a safe snapshot: since the statement began.
+    /// The start of the wait; none for a moment after it began. For a safe snapshot, the start of
+    /// the statement.
     pub since: Option<DateTime<Utc>>,
-    /// For how long.
+    /// The length of the wait, in seconds.
     pub seconds: Option<f64>,
-    /// For which lock; none for a safe snapshot.
+    /// The lock; none for a safe snapshot.
     pub lock: Option<AwaitedLock>,
-    /// All that the server says it waits for, the whole queue before it included.
+    /// The number of all blockers that the server reports, with the whole queue before the session.
     pub blockers_total: usize,
-    /// Those at the end of all ways from here.
+    /// The roots of all paths from this session.
     pub roots: Vec<Who>,
-    /// The cycle that it is part of, by its place in [`BlockingReport::cycles`].
+    /// The index of its own cycle in [`BlockingReport::cycles`].
     pub cycle: Option<usize>,
-    /// The cycles that it waits for without being part of them.
+    /// The cycles that it waits for without belonging to them.
     pub behind_cycles: Vec<usize>,
-    /// How many edges there are to the nearest root.
+    /// The number of edges to the nearest root.
     pub depth: usize,
 }
 
@@ -178,30 +183,31 @@ pub struct Wait {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AwaitedLock {
-    /// Such as `transactionid`, which is how a row that another transaction has changed is waited for.
+    /// The type, such as `transactionid`, which is how a session waits for a row that another
+    /// transaction has changed.
     pub lock_type: String,
-    /// Such as `ShareLock`.
+    /// The mode, such as `ShareLock`.
     pub mode: String,
-    /// The database that it is in; none for what all databases share.
+    /// The database of the locked object; none for an object that all databases share.
     pub database: Option<String>,
     /// The schema of the table, when it is in the monitor's own database.
     pub relation_schema: Option<String>,
     /// The table, or the table of the row.
     pub relation_name: Option<String>,
-    /// Its oid, also in other databases.
+    /// The table's oid, also in other databases.
     pub relation_id: Option<i64>,
     /// The page of the row.
     pub page: Option<i32>,
-    /// The row's place in its page.
+    /// The row's number in its page.
     pub tuple: Option<i16>,
-    /// The key of an advisory lock, of 64 bits; a text in JSON.
+    /// The key of an advisory lock with 64 bits; a text in JSON.
     #[serde(serialize_with = "crate::as_text::option")]
     pub advisory_key: Option<i64>,
-    /// Both keys of an advisory lock, of 32 bits each: `(1, 2)`.
+    /// Both keys of an advisory lock with 32 bits each: `(1, 2)`.
     pub advisory_pair: Option<String>,
-    /// What the registry calls the key: the namespace.
+    /// The key's name in the registry: the namespace.
     pub lock_namespace: Option<String>,
-    /// What the registry calls the key: the identifier.
+    /// The key's name in the registry: the identifier.
     pub lock_identifier: Option<String>,
 }
 
@@ -215,7 +221,7 @@ impl fmt::Display for Who {
 }
 
 impl BlockingReport {
-    /// What is known of one in the edges.
+    /// Returns the details of a session or prepared transaction in the edges.
     #[must_use]
     pub fn participant(&self, who: &Who) -> Option<&Participant> {
         self.participants.iter().find(|one| one.who == *who)
@@ -223,7 +229,7 @@ impl BlockingReport {
 }
 
 impl fmt::Display for AwaitedLock {
-    /// For people: `row (0,1) of "banking"."accounts"`, `advisory lock customer "…"`.
+    /// Writes a readable form: `row (0,1) of "banking"."accounts"`, `advisory lock customer "…"`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = self.page.zip(self.tuple);
         let relation = match (&self.relation_schema, &self.relation_name, self.relation_id) {

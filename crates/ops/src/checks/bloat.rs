@@ -1,4 +1,4 @@
-//! Space in tables and indexes that a rewrite would give back.
+//! The check of bloat: space in tables and indexes that a rewrite would free.
 
 use serde::Serialize;
 
@@ -47,9 +47,9 @@ static INDEXES_KIBIBYTES: Metric = Metric::new(
     "The estimated space in indexes that a rewrite would give back.",
 );
 
-/// From this share on a rewrite is worth it: less comes back by itself as rows are written.
+/// The percentage from which a rewrite is worth its cost; normal writes reuse smaller gaps.
 const WORTH_PERCENT: f64 = 30.0;
-/// Less than this is not worth a rewrite.
+/// The least number of bytes that is worth a rewrite.
 const WORTH_BYTES: i64 = 1 << 20;
 
 /// The estimates of the largest tables and B-tree indexes.
@@ -86,8 +86,8 @@ impl BloatFindings {
 }
 
 impl TableBloatRow {
-    /// What to do: dead rows are cleaned first; a rewrite is worth it for a large share of a file
-    /// of some size, where the estimate is sure.
+    /// Returns the advice: a vacuum for dead rows first, and a rewrite for a large share of a large
+    /// enough file with a confident estimate.
     #[must_use]
     pub fn advice(&self) -> String {
         let name = TableName::new(&self.schema_name, &self.table_name);
@@ -104,7 +104,8 @@ impl TableBloatRow {
         }
     }
 
-    /// Returns true where there is no figure, because the role may not read the table's statistics.
+    /// Returns `true` where the estimate is missing, because the role may not read the table's
+    /// statistics.
     #[must_use]
     pub fn has_unread_statistics(&self) -> bool {
         are_unread(&self.doubts)
@@ -112,8 +113,8 @@ impl TableBloatRow {
 }
 
 impl IndexBloatRow {
-    /// What to do: a rebuild is worth it for a large share of a file of some size, where the
-    /// estimate is sure.
+    /// Returns the advice: a rebuild for a large share of a large enough file with a confident
+    /// estimate.
     #[must_use]
     pub fn advice(&self) -> String {
         let table = TableName::new(&self.schema_name, &self.table_name);
@@ -128,7 +129,8 @@ impl IndexBloatRow {
         }
     }
 
-    /// Returns true where there is no figure, because the role may not read the table's statistics.
+    /// Returns `true` where the estimate is missing, because the role may not read the table's
+    /// statistics.
     #[must_use]
     pub fn has_unread_statistics(&self) -> bool {
         are_unread(&self.doubts)
@@ -145,7 +147,7 @@ fn are_unread(doubts: &[String]) -> bool {
         .any(|doubt| doubt == "statistics may not be read")
 }
 
-/// What the verdict needs of a table or an index.
+/// The figures of a table or an index that the verdict needs.
 struct Estimate {
     size_bytes: i64,
     bloat_bytes: i64,
@@ -180,7 +182,8 @@ fn judge_indexes(rows: &[IndexBloatRow], thresholds: &Thresholds) -> Judgement {
     judge("indexes", INDEXES_MAX, &estimates, metrics, thresholds)
 }
 
-/// Judges the largest share of bloat among those that are large enough, and whose estimate is sure.
+/// Judges the largest share of bloat among files that are large enough and have a confident
+/// estimate.
 fn judge(
     what: &str,
     most: usize,
@@ -218,7 +221,7 @@ fn judge(
                 .of(share)
                 .warning(Threshold::from(count(thresholds.share_warning_percent)))
                 .critical(Threshold::from(count(thresholds.share_critical_percent))),
-            // Kibibytes keep a large database within what a count can hold.
+            // In kibibytes, the size of a large database stays within the range of a count.
             space_metric.of(count(total / 1024)),
         ],
     }

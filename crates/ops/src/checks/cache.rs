@@ -1,4 +1,4 @@
-//! How much is found in the server's buffers.
+//! The check of the buffers' hit ratio.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ static HITS: Metric = Metric::new(
     "Blocks that were found in the server's buffers, as a share of all that were read.",
 );
 
-/// The blocks that each database asked for.
+/// The blocks that each database requested.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 #[non_exhaustive]
@@ -47,7 +47,7 @@ impl CacheFindings {
     }
 }
 
-/// Judges the worst of the databases that asked for enough blocks.
+/// Judges the lowest hit ratio among the databases with enough requested blocks.
 fn judge(rows: &[CacheRow], thresholds: &Thresholds) -> Judgement {
     let thresholds = &thresholds.cache;
     let blocks_min = i64::try_from(thresholds.blocks_min).unwrap_or(i64::MAX);

@@ -1,4 +1,4 @@
-//! How many connections the server has room for, and how many are taken.
+//! The check of the server's connections and their limits.
 
 use serde::Serialize;
 
@@ -70,7 +70,7 @@ static WAITING_FOR_LOCK: Metric = Metric::new(
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ConnectionFindings {
-    /// The limit that is nearest to being reached.
+    /// The limit with the highest use.
     pub limits: Section<ConnectionLimitsRow>,
     /// The connections.
     pub analysis: Section<Vec<ConnectionRow>>,
@@ -97,8 +97,8 @@ impl ConnectionFindings {
 }
 
 impl ConnectionLimitsRow {
-    /// The use of the limit that is nearest to being reached, in whole percents, rounded down.
-    /// Sessions of superusers in reserved places can make it more than 100.
+    /// Returns the use of the limit with the highest use, in whole percents, rounded down. Sessions
+    /// of superusers in reserved connections can make it more than 100.
     #[must_use]
     pub fn usage_percent(&self) -> u32 {
         let usable = i64::from(self.tightest_usable).max(1);
@@ -108,13 +108,13 @@ impl ConnectionLimitsRow {
 }
 
 impl ConnectionRow {
-    /// A warning where a transaction of these connections failed and was not ended.
+    /// Returns a warning where a transaction of these connections failed and is still open.
     #[must_use]
     pub fn severity_of_aborted(&self) -> Severity {
         warning_above_zero(self.aborted)
     }
 
-    /// A warning where one of these connections waits for a lock.
+    /// Returns a warning where one of these connections waits for a lock.
     #[must_use]
     pub fn severity_of_lock_waits(&self) -> Severity {
         warning_above_zero(self.waiting_for_lock)

@@ -1,4 +1,4 @@
-//! Deadlocks that happened, and those that could.
+//! The check of past and possible deadlocks.
 
 use serde::Serialize;
 
@@ -40,18 +40,18 @@ static CERTAIN: Metric = Metric::new(
     "Pairs of sessions that are in a deadlock.",
 );
 
-/// The deadlocks of the past and of the present.
+/// Past deadlocks, and present cycles and risks.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct DeadlockFindings {
-    /// The newest entries of this project's own log within `locks.deadlock_window_hours`.
+    /// The newest entries of the schema's log within `locks.deadlock_window_hours`.
     pub log: Section<Vec<DeadlockRow>>,
-    /// The number of deadlocks in that time, of the whole log.
+    /// The number of all logged deadlocks in that time.
     #[serde(skip)]
     pub log_total: Section<DeadlockTotalRow>,
-    /// The server's own count of each database.
+    /// The server's own count for each database.
     pub counts: Section<Vec<DeadlockCountRow>>,
-    /// Pairs of sessions that are, or may come to be, in a deadlock.
+    /// Pairs of sessions in a deadlock, or at risk of one.
     pub risks: Section<Vec<DeadlockRisk>>,
 }
 
@@ -81,7 +81,7 @@ impl DeadlockFindings {
 }
 
 impl DeadlockRisk {
-    /// Critical for a deadlock that is there, else a warning.
+    /// Returns critical for an existing deadlock, else a warning.
     #[must_use]
     pub fn severity(&self) -> Severity {
         if self.level == RiskLevel::Certain {

@@ -1,4 +1,4 @@
-//! What is known of each subject, and the questions that find it out.
+//! The findings of each subject, and the queries that read them.
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::checks::thresholds::Thresholds;
 use crate::error::OpsError;
 use crate::monitor::Monitor;
 
-/// Everything that a check of a subject has read, at one moment. Its JSON is that of the command
+/// All results that a check of a subject has read at one moment. Its JSON is that of the command
 /// line's contract.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
@@ -47,26 +47,25 @@ pub enum Findings {
     Vacuum(VacuumFindings),
 }
 
-/// What of a subject is looked at; everything unless it says otherwise.
+/// The scope of a check; it covers everything by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scope {
-    /// The schemas whose tables and indexes are looked at; all but the server's own where there are
-    /// none.
+    /// The schemas whose tables and indexes are checked; without schemas, all but the system's.
     pub schemas: Option<Vec<String>>,
-    /// The sections of [`Subject::Health`] that are left out.
+    /// The sections of [`Subject::Health`] to skip.
     pub skipped_sections: Vec<String>,
 }
 
 impl Scope {
-    /// The same scope with these schemas alone.
+    /// Returns the same scope with only these schemas.
     #[must_use]
     pub fn with_schemas(mut self, schemas: impl IntoIterator<Item = String>) -> Self {
         self.schemas = Some(schemas.into_iter().collect());
         self
     }
 
-    /// The same scope without these sections.
+    /// Returns the same scope without these sections.
     #[must_use]
     pub fn without_sections(mut self, sections: impl IntoIterator<Item = String>) -> Self {
         self.skipped_sections.extend(sections);
@@ -79,7 +78,7 @@ impl Scope {
 }
 
 impl Findings {
-    /// The subject.
+    /// Returns the subject.
     #[must_use]
     pub const fn subject(&self) -> Subject {
         match self {
@@ -97,7 +96,8 @@ impl Findings {
         }
     }
 
-    /// The verdict by these thresholds, which should be those that the findings were read with.
+    /// Judges the findings by these thresholds, which should be those that the findings were read
+    /// with.
     #[must_use]
     pub fn verdict(&self, thresholds: &Thresholds) -> Verdict {
         let sections = match self {
@@ -120,7 +120,7 @@ impl Findings {
 impl Monitor {
     /// Reads and judges one subject.
     ///
-    /// A query that the server does not let this role run makes the verdict
+    /// A query without a required privilege makes the verdict
     /// [`Unknown`](super::Severity::Unknown), and is no error.
     ///
     /// # Errors
@@ -178,7 +178,7 @@ impl Monitor {
         Ok(verdicts)
     }
 
-    /// Reads what a verdict on a subject needs, for programs that also show the rows.
+    /// Reads the findings behind a verdict, for programs that also show the rows.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What is the matter with the server, its settings and its pools.
+//! The check of the server's connections, its settings and its pools.
 
 use serde::Serialize;
 
@@ -59,17 +59,17 @@ static POOL_CRITICALS: Metric = Metric::new(
     "Checks of the pools that are critical.",
 );
 
-/// The checks of the server, of its settings and of the pools; a section that was skipped is none.
+/// The results for the server, its settings and the pools; a skipped section is none.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct HealthFindings {
-    /// The server's places for connections, and transactions that were left open.
+    /// Use of the server's connections, and transactions that were left open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<Section<Vec<HealthCheck>>>,
     /// The settings that endanger the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Section<Vec<HealthCheck>>>,
-    /// Each pool that wrote samples.
+    /// The pools that wrote samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pools: Option<Section<Vec<HealthCheck>>>,
 }
@@ -116,7 +116,7 @@ impl HealthFindings {
     }
 }
 
-/// The first check without a verdict: a section with one must not be taken for sound.
+/// Returns the first check without a verdict: a section with one must not pass as healthy.
 fn undecided(section: &Section<Vec<HealthCheck>>) -> Option<Gap> {
     let is_unknown = |check: &&HealthCheck| check.status == Severity::Unknown;
     let check = section.value()?.iter().find(is_unknown)?;
@@ -131,7 +131,7 @@ fn judge(checks: &[HealthCheck], metrics: [&'static Metric; 2]) -> Judgement {
         let is_it = |check: &&HealthCheck| check.status == status;
         count(checks.iter().filter(is_it).count())
     };
-    // Of equal ones the first.
+    // The first of equally bad checks counts.
     let worst = checks.iter().rev().max_by_key(|check| check.status);
     let wrong = worst.filter(|worst| worst.status != Severity::Ok);
     let message = match wrong {

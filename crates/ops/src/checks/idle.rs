@@ -1,4 +1,4 @@
-//! Connections that do nothing, and those of them that hold a transaction open.
+//! The check of idle connections, above all of those with an open transaction.
 
 use std::time::Duration;
 
@@ -41,9 +41,9 @@ static IN_TRANSACTION: Metric = Metric::new(
 #[serde(transparent)]
 #[non_exhaustive]
 pub struct IdleFindings {
-    /// Those that have been idle for as long as `connections.idle_seconds`.
+    /// Connections that have been idle for at least `connections.idle_seconds`.
     pub connections: Section<Vec<IdleConnectionRow>>,
-    /// The figures of all of them, however short they have been idle.
+    /// The figures of all idle connections, however short they have been idle.
     #[serde(skip)]
     pub totals: Section<IdleTotalsRow>,
 }
@@ -81,8 +81,7 @@ impl IdleFindings {
 }
 
 impl IdleConnectionRow {
-    /// A warning for a connection that holds a transaction open, or of which the server does not
-    /// track that.
+    /// Returns a warning for a connection with an open transaction, or with an untracked state.
     #[must_use]
     pub fn severity(&self) -> Severity {
         if self.transaction_seconds.is_some() || !self.is_tracked() {

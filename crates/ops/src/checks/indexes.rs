@@ -1,4 +1,4 @@
-//! Indexes that are invalid, doubled or not used.
+//! The check of indexes that are invalid, duplicate or unused.
 
 use serde::Serialize;
 
@@ -28,12 +28,12 @@ static INVALID: Metric = Metric::new(
     "Indexes that are invalid.",
 );
 
-/// The indexes that are worth a look.
+/// Findings about indexes.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 #[non_exhaustive]
 pub struct IndexFindings {
-    /// A finding for each of them.
+    /// A finding for each such index.
     pub indexes: Section<Vec<IndexFinding>>,
 }
 
@@ -57,8 +57,8 @@ impl IndexFindings {
 }
 
 impl IndexFinding {
-    /// How prominently a list shows it: an invalid index before one that could be removed. The
-    /// verdict on the subject only warns of invalid ones, and lets others be.
+    /// Returns the severity in a list: an invalid index comes before one that could be removed. The
+    /// subject's verdict warns only of invalid ones.
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self.problem {
@@ -68,14 +68,14 @@ impl IndexFinding {
         }
     }
 
-    /// Returns true where there is nothing to do: no query uses it, but something else needs it, or
-    /// scans have not been counted for long enough.
+    /// Returns `true` where no action is needed: no query uses the index, but something else needs
+    /// it, or its scans have not been counted for long enough.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.problem == IndexProblem::Unused && !self.is_removable()
     }
 
-    /// What to do, with the statement for it.
+    /// Returns the advice, with a statement to run.
     #[must_use]
     pub fn advice(&self) -> String {
         let index = TableName::new(&self.index.schema_name, &self.index.index_name);

@@ -1,4 +1,4 @@
-//! Who blocks whom.
+//! The check of waits for locks.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ static DEADLOCKS: Metric = Metric::new(
     "Deadlocks that exist at present and were not ended yet.",
 );
 
-/// The sessions that wait for locks, and those that they wait for.
+/// The sessions that wait for locks, and their blockers.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 #[non_exhaustive]
@@ -68,7 +68,7 @@ impl LockFindings {
 }
 
 impl BlockingReport {
-    /// The longest wait of a session, in seconds; zero where none waits.
+    /// Returns the longest wait of a session, in seconds; zero where none waits.
     #[must_use]
     pub fn longest_wait_seconds(&self) -> f64 {
         self.participants
@@ -77,14 +77,13 @@ impl BlockingReport {
             .fold(0.0, f64::max)
     }
 
-    /// The number of cycles that are deadlocks, and not only an order of the queue.
+    /// Returns the number of cycles that are certain deadlocks, not only an order of the queue.
     #[must_use]
     pub fn deadlocks(&self) -> usize {
         self.cycles.iter().filter(|cycle| cycle.is_certain).count()
     }
 
-    /// What to do about the worst that is there: a deadlock, or the session that keeps most
-    /// waiting.
+    /// Returns advice on the worst case: a deadlock, or the session that blocks the most others.
     #[must_use]
     pub fn advice(&self) -> Option<String> {
         let deadlock = self.cycles.iter().find(|cycle| cycle.is_certain);

@@ -1,4 +1,4 @@
-//! The figures of a subject: what is measured, and one value of it with its thresholds.
+//! The figures of a subject: a metric, and one value of it with its thresholds.
 
 use serde::Serialize;
 
@@ -9,14 +9,14 @@ use super::{Severity, Threshold};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Metric {
-    /// Its name within the subject, as in a plugin's performance data, such as `limits_usage`.
+    /// The name within the subject, as in a plugin's performance data, such as `limits_usage`.
     pub name: &'static str,
     /// The unit of its values.
     pub unit: Unit,
-    /// Its name among all subjects, after Prometheus' rules: in base units, without a prefix, such
-    /// as `connections_usage_ratio`.
+    /// The name among all subjects by Prometheus' rules: in base units, without a prefix, such as
+    /// `connections_usage_ratio`.
     pub exported_name: &'static str,
-    /// One sentence on what it measures.
+    /// A description in one sentence.
     pub description: &'static str,
 }
 
@@ -37,22 +37,22 @@ pub enum Unit {
     Kibibytes,
 }
 
-/// One value of a metric, with the thresholds that it was judged by.
+/// One value of a metric, with the thresholds that judge it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Measurement {
-    /// What was measured.
+    /// The metric.
     pub metric: &'static Metric,
     /// The value, in the metric's unit.
     pub value: f64,
-    /// The values that are a warning; none where the metric is only shown.
+    /// The threshold of a warning; none where the metric is only shown.
     pub warning: Option<Threshold>,
-    /// The values that are critical.
+    /// The threshold of a critical state.
     pub critical: Option<Threshold>,
 }
 
 impl Metric {
-    /// A metric of this name.
+    /// Creates a metric.
     #[must_use]
     pub const fn new(
         name: &'static str,
@@ -68,7 +68,7 @@ impl Metric {
         }
     }
 
-    /// A value of it, without thresholds.
+    /// Returns a value of the metric, without thresholds.
     #[must_use]
     pub const fn of(&'static self, value: f64) -> Measurement {
         Measurement {
@@ -81,7 +81,7 @@ impl Metric {
 }
 
 impl Unit {
-    /// How many of the base unit (a ratio, a second, a byte) it is.
+    /// Returns the unit's size in base units (a ratio, a second, a byte).
     #[must_use]
     pub const fn in_base_units(self) -> f64 {
         match self {
@@ -92,7 +92,7 @@ impl Unit {
         }
     }
 
-    /// The largest value that the unit has; none where there is no end.
+    /// Returns the largest value of the unit; none where there is no upper end.
     #[must_use]
     pub const fn max(self) -> Option<f64> {
         match self {
@@ -103,21 +103,21 @@ impl Unit {
 }
 
 impl Measurement {
-    /// The same value with a threshold of a warning.
+    /// Returns the same value with a threshold of a warning.
     #[must_use]
     pub const fn warning(mut self, threshold: Threshold) -> Self {
         self.warning = Some(threshold);
         self
     }
 
-    /// The same value with a threshold of a critical state.
+    /// Returns the same value with a threshold of a critical state.
     #[must_use]
     pub const fn critical(mut self, threshold: Threshold) -> Self {
         self.critical = Some(threshold);
         self
     }
 
-    /// The same value with these thresholds in place of its own, where they are given.
+    /// Returns the same value with the given thresholds instead of its own.
     #[must_use]
     pub fn with_thresholds(
         mut self,
@@ -129,8 +129,8 @@ impl Measurement {
         self
     }
 
-    /// The severity of the value: never [`Severity::Unknown`]. The critical threshold is looked at
-    /// first.
+    /// Returns the severity of the value, which is never [`Severity::Unknown`]. The critical
+    /// threshold comes first.
     #[must_use]
     pub fn severity(&self) -> Severity {
         let alerts = |threshold: Option<Threshold>| {
@@ -145,7 +145,8 @@ impl Measurement {
         }
     }
 
-    /// The threshold that the value has crossed; none where it is [`Severity::Ok`].
+    /// Returns the threshold that the value has crossed; none where the severity is
+    /// [`Severity::Ok`].
     #[must_use]
     pub fn threshold(&self) -> Option<Threshold> {
         match self.severity() {
@@ -155,7 +156,7 @@ impl Measurement {
         }
     }
 
-    /// The value in base units, as [`Metric::exported_name`] says them.
+    /// Returns the value in the base units of [`Metric::exported_name`].
     #[must_use]
     #[allow(clippy::float_arithmetic, reason = "a figure, no money")]
     pub fn value_in_base_units(&self) -> f64 {
@@ -205,8 +206,7 @@ mod tests {
     }
 
     proptest! {
-        /// A value at the bound alerts or not as the constructor says, and no other value changes
-        /// that.
+        /// The constructor alone decides whether a value at the bound alerts.
         #[test]
         fn severity_changes_exactly_at_the_bound(bound in 1_u32..1_000_000, step in 1_u32..1000) {
             let (bound, step) = (f64::from(bound), f64::from(step) / 1000.0);

@@ -1,18 +1,17 @@
-//! What is worth a warning: a registry of subjects, and a verdict on each.
+//! Checks: a registry of subjects, and a verdict on each.
 //!
-//! [`Subject`] names everything that can be checked. [`Monitor::check`](crate::Monitor::check)
-//! reads a subject and returns its [`Verdict`]: a [`Severity`], the [`Measurement`]s with the
-//! [`Threshold`]s that they were judged by, a message, and what to do.
-//! [`Thresholds`](crate::Thresholds) has every limit with its default. Programs that show the rows
-//! as well read [`Findings`] with [`Monitor::findings`](crate::Monitor::findings), and judge them
-//! by [`Findings::verdict`].
+//! [`Subject`] lists everything that can be checked. [`Monitor::check`](crate::Monitor::check)
+//! reads a subject and returns its [`Verdict`]: a [`Severity`], the [`Measurement`]s with their
+//! [`Threshold`]s, a message, and advice. [`Thresholds`](crate::Thresholds) has every limit with
+//! its default. Programs that also show the rows read [`Findings`] with
+//! [`Monitor::findings`](crate::Monitor::findings), and judge them by [`Findings::verdict`].
 //!
-//! # How a subject is added
+//! # Adding a subject
 //!
 //! 1. A line in the list of `subject.rs`: name, title, description.
-//! 2. A file of that name here: its metrics, its findings, how they are read, and the verdict, a
+//! 2. A file of that name here: its metrics, its findings, the queries for them, and the verdict, a
 //!    pure function.
-//! 3. A variant of [`Findings`]. The compiler names each renderer that does not show it yet.
+//! 3. A variant of [`Findings`]. The compiler reports each renderer that does not show it yet.
 
 pub mod text;
 

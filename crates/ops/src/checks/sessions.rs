@@ -1,4 +1,4 @@
-//! How prominently a live view shows a session.
+//! The severity of a session in a live view.
 
 use super::Severity;
 

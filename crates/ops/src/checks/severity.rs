@@ -1,9 +1,9 @@
-//! How bad something is.
+//! The severity of a subject's state.
 
 use serde::Serialize;
 
-/// How bad something is, from the best to the worst. What is known to be wrong comes behind, and so
-/// is worse than, what is not known.
+/// The severity of a subject's state, from the best to the worst. A known problem is worse than an
+/// unknown state.
 ///
 /// # Example
 ///
@@ -17,10 +17,10 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Severity {
-    /// As it should be.
+    /// No problem.
     #[default]
     Ok,
-    /// There is not enough to judge by.
+    /// Too little data for a verdict.
     Unknown,
     /// An operator should look at it.
     Warning,
@@ -32,7 +32,7 @@ impl Severity {
     /// Every severity, from the best to the worst.
     pub const ALL: [Self; 4] = [Self::Ok, Self::Unknown, Self::Warning, Self::Critical];
 
-    /// The word that Nagios and Icinga use for it.
+    /// Returns the word that Nagios and Icinga use.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Severity {
         }
     }
 
-    /// The exit code of a Nagios plugin: 0 ok, 1 warning, 2 critical, 3 unknown.
+    /// Returns the exit code of a Nagios plugin: 0 ok, 1 warning, 2 critical, 3 unknown.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -54,8 +54,8 @@ impl Severity {
         }
     }
 
-    /// Returns [`Severity::Unknown`] instead of [`Severity::Ok`] where a part could not be judged.
-    /// A warning and a critical state stay what they are.
+    /// Returns [`Severity::Unknown`] instead of [`Severity::Ok`] where some data could not be
+    /// judged. A warning and a critical state stay as they are.
     #[must_use]
     pub const fn unless_unknown(self, is_unknown: bool) -> Self {
         match self {

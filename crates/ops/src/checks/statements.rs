@@ -1,4 +1,4 @@
-//! The statements that cost most time.
+//! The check of the statements with the most execution time.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::error::OpsError;
 use crate::monitor::Monitor;
 use crate::section::Section;
 
-/// Statements that are listed.
+/// The number of listed statements.
 const STATEMENTS_MAX: u64 = 20;
 
 pub(super) const SECTIONS: &[&str] = &[];
@@ -30,9 +30,9 @@ static SLOWEST: Metric = Metric::new(
 #[serde(transparent)]
 #[non_exhaustive]
 pub struct StatementFindings {
-    /// Those that cost most time in all calls together.
+    /// The statements with the most time in all calls together.
     pub statements: Section<Vec<StatementRow>>,
-    /// The slowest of all statements that were called as often as `statements.calls_min`.
+    /// The slowest of all statements with at least `statements.calls_min` calls.
     #[serde(skip)]
     pub totals: Section<StatementTotalsRow>,
 }

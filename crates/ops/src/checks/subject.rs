@@ -1,4 +1,4 @@
-//! The registry: every subject, once.
+//! The registry of subjects.
 
 use serde::{Serialize, Serializer};
 
@@ -8,14 +8,14 @@ use super::{
 };
 use crate::error::OpsError;
 
-/// Makes the enum of subjects, its list, and what is said about each. A subject stands here once.
-/// Renderers iterate over [`Subject::ALL`], or match on [`Findings`](super::Findings), which the
-/// compiler checks.
+/// Defines the enum of subjects, its list, and the texts about each. Each subject has one entry
+/// here. Renderers iterate over [`Subject::ALL`], or match on [`Findings`](super::Findings), which
+/// the compiler checks.
 macro_rules! subjects {
     ($($(#[$meta:meta])* $subject:ident: $module:ident, $title:literal, $description:literal;)+) => {
-        /// Something about a server that can be checked. The list is exhaustive, so that a program
-        /// that shows each subject in its own way does not compile without a new one; one that only
-        /// shows verdicts needs no change.
+        /// A subject of a check. The enum is exhaustive: a program that shows each subject in its
+        /// own way does not compile until it handles a new one. A program that only shows verdicts
+        /// needs no change.
         ///
         /// # Example
         ///
@@ -37,33 +37,33 @@ macro_rules! subjects {
             /// Every subject, in the order of a report.
             pub const ALL: [Self; [$($title),+].len()] = [$(Self::$subject),+];
 
-            /// Its name in the JSON contract, on the command line and in metrics.
+            /// Returns the name in the JSON contract, on the command line and in metrics.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$subject => stringify!($module),)+ }
             }
 
-            /// Its name for people.
+            /// Returns the readable name.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$subject => $title,)+ }
             }
 
-            /// What it is about, in one line.
+            /// Returns a description in one line.
             #[must_use]
             pub const fn description(self) -> &'static str {
                 match self { $(Self::$subject => $description,)+ }
             }
 
-            /// Everything that it measures; the first is the one that a plugin's `--warning` and
-            /// `--critical` mean.
+            /// Returns the subject's metrics. A plugin's `--warning` and `--critical` apply to the
+            /// first.
             #[must_use]
             pub fn metrics(self) -> &'static [&'static Metric] {
                 match self { $(Self::$subject => $module::METRICS,)+ }
             }
 
-            /// The names of its sections, each of which may be n/a on its own. A subject with one
-            /// section has none.
+            /// Returns the names of the sections, each of which may be unavailable on its own. A
+            /// subject with one section has none.
             #[must_use]
             pub const fn sections(self) -> &'static [&'static str] {
                 match self { $(Self::$subject => $module::SECTIONS,)+ }

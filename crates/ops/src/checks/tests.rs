@@ -1,4 +1,4 @@
-//! Each subject's verdict on both sides of each of its thresholds.
+//! Tests of each subject's verdict on both sides of each of its thresholds.
 
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ fn transactions(seconds: f64) -> Findings {
         transactions: Section::available(Vec::new()),
         totals: Section::available(TransactionTotalsRow {
             longest_seconds: Some(seconds),
-            // Not judged, however old it is.
+            // Autovacuum's transactions are not judged, however old they are.
             longest_autovacuum_seconds: Some(1e9),
             ..TransactionTotalsRow::default()
         }),
@@ -277,7 +277,7 @@ fn severity_of(findings: &Findings) -> Severity {
     findings.verdict(&Thresholds::default()).severity
 }
 
-/// The severity just below `warning`, at it, just below `critical`, and at it.
+/// Checks the severity just below `warning`, at it, just below `critical`, and at it.
 fn expect_edges(
     thresholds: &Thresholds,
     (warning, critical): (u64, u64),
@@ -300,7 +300,7 @@ fn expect_edges(
     Ok(())
 }
 
-/// A warning threshold and a critical one that is not below it.
+/// Generates a warning threshold and a critical one that is not below it.
 fn pair(max: u64) -> impl Strategy<Value = (u64, u64)> {
     (1..=max).prop_flat_map(move |warning| (Just(warning), warning..=max))
 }
@@ -361,8 +361,7 @@ proptest! {
         expect_edges(&thresholds, edges, 0.001, statements)?;
     }
 
-    /// A share that is to be high alerts below its thresholds, and where enough blocks were asked
-    /// for.
+    /// The hit ratio alerts below its thresholds, and only where enough blocks were requested.
     #[test]
     fn cache_hits_alert_below_their_thresholds(
         (critical, warning) in pair(99), blocks_min in 1..1_000_000_u64,
@@ -381,8 +380,8 @@ proptest! {
         }
     }
 
-    /// A share of bloat alerts from its thresholds on, in a file that is large enough and an
-    /// estimate that is sure.
+    /// Bloat alerts from its thresholds on, in a file that is large enough and an estimate that is
+    /// confident.
     #[test]
     fn bloat_alerts_from_its_thresholds_on(edges in pair(100), size in 2..1_000_000_u64) {
         let mut thresholds = Thresholds::default();
@@ -403,8 +402,7 @@ proptest! {
         expect_edges(&thresholds, edges, 1.0, |held| vacuum(0, signed(whole(held))))?;
     }
 
-    /// A verdict is as bad as its worst figure, whatever the figures are, and says what to do where
-    /// it is bad.
+    /// A verdict's severity is that of its worst figure, and a verdict that alerts has advice.
     #[test]
     fn a_verdict_is_its_worst_measurement(
         percent in 0..200_u64, age in 0..STOP_AGE, held in any::<i64>(), share in any::<f64>(),
@@ -419,7 +417,7 @@ proptest! {
     }
 }
 
-/// A number of the strategies back from the float that the edges are computed with.
+/// Returns an integer of a strategy from the float that the edges are computed with.
 fn whole(number: f64) -> u64 {
     format!("{number:.0}").parse().unwrap()
 }
@@ -495,7 +493,7 @@ fn what_is_not_known_is_unknown_and_what_is_absent_is_passed_over() {
     assert_eq!(severity(&verdicts), Severity::Unknown);
     assert_eq!(worst(&verdicts), Some(&denied));
     assert_eq!(severity(&[absent]), Severity::Ok);
-    // One section of several is absent: the others are judged, and it is only shown.
+    // One section of several is absent: the verdict judges the others, and only shows it.
     let Findings::Deadlocks(mut found) = deadlocks(0, Vec::new()) else {
         unreachable!()
     };
@@ -550,7 +548,7 @@ fn thresholds_of_the_caller_replace_those_of_the_first_figure() {
     assert!(warned.advice.is_some() && verdict.advice.is_none());
 }
 
-/// Every figure of a verdict is one that the registry lists, so that a renderer knows it.
+/// Every figure of a verdict is in the registry, so that each renderer knows it.
 #[test]
 fn verdicts_measure_only_what_the_registry_lists() {
     for findings in [

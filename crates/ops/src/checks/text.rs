@@ -1,8 +1,8 @@
-//! Numbers as the messages write them.
+//! Numbers in the form that messages use.
 
 use std::fmt::Display;
 
-/// Returns a size as people read it, rounded down: `12 KiB`.
+/// Returns a size in a readable unit, rounded down: `12 KiB`.
 #[must_use]
 pub fn bytes(bytes: i64) -> String {
     const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
@@ -15,7 +15,7 @@ pub fn bytes(bytes: i64) -> String {
     format!("{rest} {}", UNITS.get(unit).copied().unwrap_or_default())
 }
 
-/// Returns a number with the words behind it: those for one, or those for any other number.
+/// Returns a number with its noun: the singular for one, the plural for any other number.
 #[must_use]
 pub fn counted<N: Copy + Display + PartialEq + From<u8>>(
     number: N,
@@ -32,7 +32,7 @@ pub fn seconds(seconds: f64) -> String {
     format!("{seconds:.1} s")
 }
 
-/// Returns a number of things as a measurement has it. What is beyond four billion is four billion.
+/// Returns a number of things as a measurement's value, at most four billion.
 #[must_use]
 pub fn count(number: impl TryInto<u32>) -> f64 {
     f64::from(number.try_into().unwrap_or(u32::MAX))

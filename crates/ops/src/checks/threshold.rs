@@ -6,12 +6,11 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-/// A range of values that raises an alert, inside or outside of which the value must be. Both ends
-/// belong to the range.
+/// A range of values, and whether values inside or outside of it raise an alert. Both ends belong
+/// to the range.
 ///
-/// It is read and written as in the Monitoring Plugins Development Guidelines: `10` alerts outside
-/// of 0 to 10, `10:` below
-/// 10, `~:10` above 10, `@10:20` from 10 to 20.
+/// The text form is that of the Monitoring Plugins Development Guidelines: `10` alerts outside of 0
+/// to 10, `10:` below 10, `~:10` above 10, `@10:20` from 10 to 20.
 ///
 /// # Example
 ///
@@ -32,7 +31,7 @@ pub struct Threshold {
     is_inside: bool,
 }
 
-/// A text that is not a range.
+/// An error for a text that is not a range.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ThresholdError {
@@ -42,7 +41,7 @@ pub enum ThresholdError {
         /// The text, cut to a length.
         text: String,
     },
-    /// The range has no values.
+    /// The end is below the start.
     #[error("the range {text:?} begins above its end")]
     Reversed {
         /// The text, cut to a length.
@@ -51,7 +50,7 @@ pub enum ThresholdError {
 }
 
 impl Threshold {
-    /// Alerts at every value above this one, and below zero.
+    /// Returns a threshold that alerts above this value, and below zero.
     #[must_use]
     pub const fn above(end: f64) -> Self {
         Self {
@@ -61,7 +60,7 @@ impl Threshold {
         }
     }
 
-    /// Alerts at this value and above it.
+    /// Returns a threshold that alerts at this value and above it.
     #[must_use]
     pub const fn from(start: f64) -> Self {
         Self {
@@ -71,7 +70,7 @@ impl Threshold {
         }
     }
 
-    /// Alerts below this value.
+    /// Returns a threshold that alerts below this value.
     #[must_use]
     pub const fn below(start: f64) -> Self {
         Self {
@@ -81,7 +80,7 @@ impl Threshold {
         }
     }
 
-    /// Returns true for a value that raises an alert. What is not a number does.
+    /// Returns `true` for a value that raises an alert. NaN does.
     #[must_use]
     pub fn alerts(self, value: f64) -> bool {
         if value.is_nan() {
@@ -124,13 +123,13 @@ impl FromStr for Threshold {
     }
 }
 
-/// The beginning of a text, for an error.
+/// Returns the beginning of a text, for an error.
 fn cut(text: &str) -> String {
     const LENGTH_MAX: usize = 64;
     text.chars().take(LENGTH_MAX).collect()
 }
 
-/// A number in digits. The words that Rust reads as numbers too, such as `inf`, are none here.
+/// Parses a number in digits. Words that Rust also reads as numbers, such as `inf`, are rejected.
 fn finite(text: &str) -> Option<f64> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'))
@@ -156,7 +155,7 @@ impl fmt::Display for Threshold {
     }
 }
 
-/// As it is written: JSON has no infinity.
+/// The text form is kept, because JSON has no infinity.
 impl Serialize for Threshold {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -1,4 +1,4 @@
-//! Transactions that have been open for long.
+//! The check of long transactions.
 
 use std::time::Duration;
 
@@ -41,10 +41,10 @@ static LONGEST_AUTOVACUUM: Metric = Metric::new(
 #[serde(transparent)]
 #[non_exhaustive]
 pub struct TransactionFindings {
-    /// Those that have been open for as long as `transactions.long_warning_seconds`, and those that
-    /// are not tracked.
+    /// Transactions that are at least `transactions.long_warning_seconds` old, and those that are
+    /// not tracked.
     pub transactions: Section<Vec<TransactionRow>>,
-    /// The figures of all of them, however young they are.
+    /// The figures of all open transactions, however young they are.
     #[serde(skip)]
     pub totals: Section<TransactionTotalsRow>,
 }
@@ -84,8 +84,8 @@ impl TransactionFindings {
 }
 
 impl TransactionRow {
-    /// A warning for a transaction of the list, unless it is autovacuum's, which takes as long as
-    /// its table is large.
+    /// Returns a warning for a listed transaction, except for autovacuum's, whose length follows
+    /// from the size of its table.
     #[must_use]
     pub fn severity(&self) -> Severity {
         if self.is_autovacuum() {

@@ -1,4 +1,4 @@
-//! What holds vacuum back, and how far the end of transaction numbers is.
+//! The check of the xmin horizon and of transaction ID wraparound.
 
 use serde::Serialize;
 
@@ -79,7 +79,7 @@ impl VacuumFindings {
 }
 
 impl AgeLevel {
-    /// The severity of the level: a warning from the age on at which autovacuum must work.
+    /// Returns the severity of the level: a warning from the age on at which autovacuum must run.
     #[must_use]
     pub const fn severity(self) -> Severity {
         match self {
@@ -91,8 +91,7 @@ impl AgeLevel {
 }
 
 impl DatabaseAgeRow {
-    /// How much of the way to the end of transaction numbers is behind it, in whole percents,
-    /// rounded down.
+    /// Returns the used share of transaction numbers in whole percents, rounded down.
     #[must_use]
     pub const fn used_percent(&self) -> i64 {
         self.transaction_age.saturating_mul(100) / STOP_AGE

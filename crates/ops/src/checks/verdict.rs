@@ -1,4 +1,4 @@
-//! What is said about a subject: how bad it is, why, and what to do.
+//! The verdict on a subject: its severity, the reason, and advice.
 
 use std::fmt;
 
@@ -12,17 +12,17 @@ use crate::section::{Reason, Section, Unreadable};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// What it is about.
+    /// The subject.
     pub subject: Subject,
-    /// The worst severity of the measurements; [`Severity::Unknown`] where all of them are well and
-    /// a part could not be judged.
+    /// The worst severity of the measurements; [`Severity::Unknown`] where all of them are ok and
+    /// one section or row could not be judged.
     pub severity: Severity,
-    /// What was found, in a few words.
+    /// A short summary of the findings.
     pub message: String,
-    /// What to do; none where the subject is as it should be.
+    /// Advice for the operator; none where the subject is ok.
     pub advice: Option<String>,
-    /// True when nothing of the subject exists on this server, such as an extension that is not
-    /// installed. A check of several subjects passes over it.
+    /// `true` when the subject does not exist on this server, such as an extension that is not
+    /// installed. A check of several subjects skips it.
     pub is_absent: bool,
     /// The sections that were judged, in their order; one where [`Subject::sections`] is empty.
     pub sections: Vec<SectionVerdict>,
@@ -32,49 +32,49 @@ pub struct Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SectionVerdict {
-    /// Its name, such as `limits`; the subject's where the subject has one section.
+    /// The section's name, such as `limits`; the subject's where the subject has one section.
     pub name: &'static str,
-    /// Its name for people.
+    /// The section's readable name.
     pub title: &'static str,
-    /// What was found, in a few words; `not available` where nothing was.
+    /// A short summary of the findings; `not available` where there is no result.
     pub message: String,
-    /// What to do; none where the section is as it should be.
+    /// Advice for the operator; none where the section is ok.
     pub advice: Option<String>,
     /// The figures.
     pub measurements: Vec<Measurement>,
-    /// Why the section, or a part of it, could not be judged; the last one counts.
+    /// The reasons why some data could not be judged; the last one counts.
     pub gaps: Vec<Gap>,
-    /// True when what the section is about does not exist on this server.
+    /// `true` when the section's object does not exist on this server.
     pub is_absent: bool,
 }
 
-/// A reason why something could not be judged.
+/// A reason why data could not be judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "gap", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Gap {
     /// The query has no result.
     NotAvailable {
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
     /// Rows of the result cannot be read.
     Unreadable(Unreadable),
-    /// Sessions are not tracked by the server.
+    /// The server does not track the activity of sessions.
     Untracked {
-        /// How many.
+        /// The number of such sessions.
         sessions: usize,
     },
     /// One of several checks has no verdict.
     Undecided {
         /// The check.
         check: String,
-        /// What would help.
+        /// Advice on how to get a verdict.
         advice: String,
     },
 }
 
-/// What a section says about a result that is there.
+/// A section's judgement of an available result.
 pub(super) struct Judgement {
     pub(super) message: String,
     pub(super) advice: Option<String>,
@@ -82,8 +82,8 @@ pub(super) struct Judgement {
 }
 
 impl Verdict {
-    /// The verdict of these sections. [`Monitor::check`](crate::Monitor::check) makes one of what
-    /// it has read; another program makes its own to test how it shows verdicts.
+    /// Builds the verdict of these sections. [`Monitor::check`](crate::Monitor::check) calls it
+    /// with its results; another program can build verdicts to test how it shows them.
     #[must_use]
     pub fn new(subject: Subject, sections: Vec<SectionVerdict>) -> Self {
         let mut verdict = Self {
@@ -99,15 +99,15 @@ impl Verdict {
         verdict
     }
 
-    /// The figures of all sections.
+    /// Returns the figures of all sections.
     pub fn measurements(&self) -> impl Iterator<Item = &Measurement> {
         self.sections
             .iter()
             .flat_map(|section| &section.measurements)
     }
 
-    /// The figure that decides the severity, the first of several that are as bad; the first of all
-    /// where every one is well, and none where nothing was measured.
+    /// Returns the figure that decides the severity, the first of several that are equally bad.
+    /// Where all are ok it is the first figure, and none where there is no figure.
     #[must_use]
     pub fn worst(&self) -> Option<&Measurement> {
         self.measurements().reduce(|worst, one| {
@@ -119,14 +119,14 @@ impl Verdict {
         })
     }
 
-    /// Why the subject, or a part of it, could not be judged; none where it could.
+    /// Returns the reason why some data could not be judged; none where all data was judged.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         self.reason_with(Gap::to_string)
     }
 
-    /// As [`Verdict::reason`], with other words for each gap, such as the option of a program that
-    /// would close it.
+    /// Returns [`Verdict::reason`] with other words for each gap, such as a program's option that
+    /// closes it.
     #[must_use]
     pub fn reason_with(&self, words: impl Fn(&Gap) -> String) -> Option<String> {
         let is_named = !self.subject.sections().is_empty();
@@ -146,7 +146,7 @@ impl Verdict {
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 
-    /// The same verdict, its first figure judged by these thresholds where they are given.
+    /// Returns the same verdict with its first figure judged by the given thresholds.
     #[must_use]
     pub fn with_thresholds(
         mut self,
@@ -165,7 +165,7 @@ impl Verdict {
         self
     }
 
-    /// Beside what is there, what does not exist is only shown.
+    /// Beside existing objects, a missing one is only shown.
     fn passes_over(&self, section: &SectionVerdict) -> bool {
         section.is_absent && !self.is_absent
     }
@@ -175,7 +175,7 @@ impl Verdict {
         let messages: Vec<&str> = self
             .sections
             .iter()
-            // What was measured beside a gap may be worse than the gap.
+            // A figure measured beside a gap may be worse than the gap.
             .filter(|section| {
                 is_alone || section.gaps.is_empty() || !section.measurements.is_empty()
             })
@@ -202,7 +202,7 @@ impl Verdict {
 }
 
 impl SectionVerdict {
-    /// The verdict on a section that was measured.
+    /// Builds the verdict on a section with figures.
     #[must_use]
     pub fn new(
         name: &'static str,
@@ -221,7 +221,7 @@ impl SectionVerdict {
         }
     }
 
-    /// The verdict on a section that is n/a.
+    /// Builds the verdict on a section that is not available.
     #[must_use]
     pub fn not_available(name: &'static str, title: &'static str, reason: Reason) -> Self {
         let is_absent = reason.cause.is_absence();
@@ -232,7 +232,7 @@ impl SectionVerdict {
         }
     }
 
-    /// The verdict on a result, or why there is none.
+    /// Builds the verdict on a result, or on the reason for its absence.
     pub(super) fn of<T>(
         name: &'static str,
         title: &'static str,
@@ -253,7 +253,7 @@ impl SectionVerdict {
         }
     }
 
-    /// The verdict on the only section of a subject.
+    /// Builds the verdict on the only section of a subject.
     pub(super) fn only<T>(
         subject: Subject,
         section: &Section<T>,
@@ -262,14 +262,14 @@ impl SectionVerdict {
         Self::of(subject.name(), subject.title(), section, judge)
     }
 
-    /// The same verdict with a gap, where there is one.
+    /// Returns the same verdict with a gap, where there is one.
     #[must_use]
     pub fn with_gap(mut self, gap: Option<Gap>) -> Self {
         self.gaps.extend(gap);
         self
     }
 
-    /// The severity of this section alone.
+    /// Returns the severity of this section alone.
     #[must_use]
     pub fn severity(&self) -> Severity {
         let worst = self.measurements.iter().map(Measurement::severity).max();
@@ -278,7 +278,7 @@ impl SectionVerdict {
             .unless_unknown(!self.gaps.is_empty())
     }
 
-    /// The gap that counts.
+    /// Returns the gap that counts.
     #[must_use]
     pub fn gap(&self) -> Option<&Gap> {
         self.gaps.last()
@@ -286,7 +286,7 @@ impl SectionVerdict {
 }
 
 impl Gap {
-    /// The gap of sessions that are not tracked; none where there are none.
+    /// Returns the gap of untracked sessions; none where there are none.
     #[must_use]
     pub fn untracked(sessions: usize) -> Option<Self> {
         (sessions > 0).then_some(Self::Untracked { sessions })
@@ -313,15 +313,15 @@ impl fmt::Display for Gap {
     }
 }
 
-/// The severity of several subjects: the worst of them. Those that do not exist on the server are
-/// passed over.
+/// Returns the worst severity of several subjects. It skips subjects that do not exist on the
+/// server.
 #[must_use]
 pub fn severity(verdicts: &[Verdict]) -> Severity {
     worst(verdicts).map_or(Severity::Ok, |verdict| verdict.severity)
 }
 
-/// The worst of several verdicts, and of equal ones the first. Subjects that do not exist on the
-/// server are passed over.
+/// Returns the worst of several verdicts, the first of equally bad ones. It skips subjects that do
+/// not exist on the server.
 #[must_use]
 pub fn worst(verdicts: &[Verdict]) -> Option<&Verdict> {
     verdicts

@@ -1,4 +1,4 @@
-//! Connections by who has them, and what they do.
+//! Connections by owner and state.
 
 use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatActivity;
@@ -11,55 +11,55 @@ use crate::monitor::{Monitor, build};
 use crate::section::Section;
 use crate::sql::{count_where, own_process, seconds_since};
 
-/// The connections of one role, from one place, to one database, by one program.
+/// The connections of one role, from one address, to one database, by one application.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct ConnectionRow {
-    /// The role; none for one that was dropped meanwhile.
+    /// The role; none for one that was dropped in between.
     pub username: Option<String>,
     /// The database.
     pub database: Option<String>,
-    /// What the program calls itself.
+    /// The `application_name`.
     pub application_name: Option<String>,
-    /// From where; none for a Unix socket, and where the role may not see it.
+    /// The client's address; none for a Unix socket, and where the role may not see it.
     pub client_address: Option<String>,
-    /// All of them.
+    /// All connections of the group.
     pub total_connections: i64,
-    /// That run a statement.
+    /// Connections that run a statement.
     pub active: i64,
-    /// That wait for a statement, outside of a transaction.
+    /// Connections that are idle outside of a transaction.
     pub idle: i64,
-    /// That wait for a statement inside of a transaction.
+    /// Connections that are idle in a transaction.
     pub idle_in_transaction: i64,
-    /// The same, after an error.
+    /// Connections that are idle in a failed transaction.
     pub aborted: i64,
-    /// In a state that is none of these, such as a function call of the old protocol.
+    /// Connections in another state, such as a function call of the old protocol.
     pub other: i64,
-    /// Whose state the server does not track, because `track_activities` is off for them: they are in none of these counts,
-    /// and their transactions in none of the ages.
+    /// Connections whose state the server does not track, because `track_activities` is off for
+    /// them. They are in none of these counts, and their transactions in none of the ages.
     pub untracked: i64,
-    /// Whose state the monitor's role may not see.
+    /// Connections whose state the monitor's role may not see.
     pub hidden: i64,
-    /// That wait for a lock; those that the role may not see are not counted.
+    /// Connections that wait for a lock; those that the role may not see are not counted.
     pub waiting_for_lock: i64,
-    /// Their mean age.
+    /// The mean age of the connections, in seconds.
     pub average_connection_age_seconds: Option<f64>,
-    /// How long the longest of them has been in its state.
+    /// The longest time that one of them has been in its state, in seconds.
     pub longest_in_state_seconds: Option<f64>,
-    /// The age of the oldest of their transactions.
+    /// The age of the oldest of their transactions, in seconds.
     pub oldest_transaction_seconds: Option<f64>,
 }
 
-/// The state of a session whose activities the server does not track.
+/// The state of a session whose activity the server does not track.
 pub(crate) const UNTRACKED: &str = "disabled";
 
-/// The SQL for the connections of clients, without the monitor's own session.
+/// Returns the SQL for the connections of clients, without the monitor's own session.
 #[must_use]
 pub fn statement() -> Statement {
     build(&select())
 }
 
-/// The query, which the schema's view `pooling.v_connection_analysis` asks too.
+/// Builds the query, which the schema's view `pooling.v_connection_analysis` also contains.
 pub(crate) fn select() -> SelectStatement {
     let state = || Expr::col(PgStatActivity::State);
     let in_state = |name: &'static str| count_where(state().eq(name));
@@ -115,7 +115,7 @@ pub(crate) fn select() -> SelectStatement {
         .take()
 }
 
-/// Selects whose a session is: its role, its database, its program and its address.
+/// Selects the owner of a session: its role, its database, its application and its address.
 pub(super) fn owner(query: &mut SelectStatement) -> &mut SelectStatement {
     let name = |column: PgStatActivity| Expr::col(column).cast_as("text");
     query
@@ -129,7 +129,8 @@ pub(super) fn owner(query: &mut SelectStatement) -> &mut SelectStatement {
 }
 
 impl Monitor {
-    /// Connections of clients, by role, database, program and address; the largest groups first.
+    /// Reads the connections of clients, by role, database, application and address; the largest
+    /// groups first.
     ///
     /// # Errors
     ///
@@ -139,7 +140,8 @@ impl Monitor {
     }
 }
 
-/// Seconds since a moment of a session; not below zero, because the clock is read after the session.
+/// Returns the seconds since a moment of a session; not below zero, because the clock is read after
+/// the session.
 pub(crate) fn age(moment: PgStatActivity) -> Expr {
     seconds_since(Expr::col(moment))
 }

@@ -1,4 +1,4 @@
-//! Connections that do nothing.
+//! Idle connections.
 
 use std::time::Duration;
 
@@ -15,59 +15,61 @@ use crate::section::Section;
 use crate::sql::{count_where, own_process};
 use crate::statement_text::HasStatement;
 
-/// Connections that are shown at most, those that were idle longest first.
+/// The greatest number of listed connections; the longest idle come first.
 pub const IDLE_MAX: u64 = 1_000;
 
-/// A connection that does nothing, or whose state is not tracked.
+/// An idle connection, or one whose state is not tracked.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct IdleConnectionRow {
-    /// Its server process.
+    /// The process identifier of its session.
     pub process_id: i32,
-    /// Its role.
+    /// The session's role.
     pub username: Option<String>,
-    /// Its database.
+    /// The session's database.
     pub database: Option<String>,
-    /// What the program calls itself.
+    /// The session's `application_name`.
     pub application_name: Option<String>,
-    /// From where; none for a Unix socket.
+    /// The client's address; none for a Unix socket.
     pub client_address: Option<String>,
-    /// `idle`, `idle in transaction` or `idle in transaction (aborted)`; `disabled` where `track_activities` is off, so that
-    /// its state is not known.
+    /// `idle`, `idle in transaction` or `idle in transaction (aborted)`; `disabled` where
+    /// `track_activities` is off and the state is unknown.
     pub state: String,
-    /// Since when; none where it is not tracked.
+    /// The time of the last change of its state; none where it is not tracked.
     pub state_change: Option<DateTime<Utc>>,
-    /// For how long it has done nothing; none where it is not tracked.
+    /// The idle time, in seconds; none where it is not tracked.
     pub idle_seconds: Option<f64>,
-    /// The age of its transaction, which may have begun long before; none outside of one, and where it is not tracked.
+    /// The age of its transaction, in seconds, which may have begun long before; none outside of
+    /// one, and where it is not tracked.
     pub transaction_seconds: Option<f64>,
-    /// The statement that it ran last.
+    /// The last statement.
     pub query: Option<String>,
 }
 
 impl IdleConnectionRow {
-    /// Whether the server tracks what it does.
+    /// Returns `true` if the server tracks the session's activity.
     #[must_use]
     pub fn is_tracked(&self) -> bool {
         self.state != UNTRACKED
     }
 }
 
-/// What the connections of clients do that do nothing: of all of them, however short that has been.
+/// Figures of all idle connections of clients, however short they have been idle.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct IdleTotalsRow {
-    /// Those that have been idle for at least as long, in a transaction or not.
+    /// The number of connections that have been idle for at least this long, in a transaction or
+    /// not.
     pub idle: i64,
-    /// Those that are idle in a transaction, for any time.
+    /// The number of connections that are idle in a transaction, for any time.
     pub in_transaction: i64,
-    /// For how long the longest of them has been idle in its transaction; none without any.
+    /// The longest time that one has been idle in its transaction, in seconds; none without any.
     pub longest_in_transaction_seconds: Option<f64>,
-    /// Those whose state the server does not track.
+    /// The number of connections whose state the server does not track.
     pub untracked: i64,
 }
 
-/// The SQL for the totals: one row.
+/// Returns the SQL for the totals: one row.
 #[must_use]
 pub fn totals_statement(at_least: Duration) -> Statement {
     let in_transaction = || {
@@ -89,14 +91,14 @@ pub fn totals_statement(at_least: Duration) -> Statement {
     )
 }
 
-/// The SQL for the connections that have done nothing for at least as long, and for those that are
-/// not tracked; [`IDLE_MAX`] at most.
+/// Returns the SQL for connections that have been idle for at least this long, and for those that
+/// are not tracked; [`IDLE_MAX`] at most.
 #[must_use]
 pub fn statement(at_least: Duration) -> Statement {
     build(select(at_least.as_secs_f64().into()).limit(IDLE_MAX))
 }
 
-/// The query, which the schema's view `pooling.v_idle_connections` asks too.
+/// Builds the query, which the schema's view `pooling.v_idle_connections` also contains.
 pub(crate) fn select(at_least_seconds: Expr) -> SelectStatement {
     let mut query = Query::select();
     query.expr_as(Expr::col(PgStatActivity::Pid), "process_id");
@@ -114,7 +116,7 @@ pub(crate) fn select(at_least_seconds: Expr) -> SelectStatement {
         .take()
 }
 
-/// Whether a session has been idle for at least as long, in a transaction or not.
+/// Selects sessions that have been idle for at least this long, in a transaction or not.
 fn is_idle(at_least_seconds: Expr) -> Expr {
     Expr::col(PgStatActivity::State)
         .is_in([
@@ -125,7 +127,7 @@ fn is_idle(at_least_seconds: Expr) -> Expr {
         .and(age(PgStatActivity::StateChange).gte(at_least_seconds))
 }
 
-/// Whether the server does not track what a session does.
+/// Selects sessions whose activity the server does not track.
 fn is_untracked() -> Expr {
     Expr::col(PgStatActivity::State).eq(UNTRACKED)
 }
@@ -137,9 +139,10 @@ impl HasStatement for IdleConnectionRow {
 }
 
 impl Monitor {
-    /// Connections of clients that have done nothing for at least as long, the longest first, and at the end those whose state
-    /// is not known, because `track_activities` is off for them. Not available to a
-    /// role without the privileges of `pg_read_all_stats`, from which the server hides what others do.
+    /// Reads clients' connections that have been idle for at least this long, the longest first. At
+    /// the end come those of unknown state, because `track_activities` is off for them. Not
+    /// available to a role without the privileges of `pg_read_all_stats`, from which the server
+    /// hides other roles' sessions.
     ///
     /// # Errors
     ///
@@ -152,8 +155,9 @@ impl Monitor {
         Ok(rows.map(|rows| self.shown(rows)))
     }
 
-    /// How many connections do nothing, and the longest of those that do it in a transaction: of all of them, however many
-    /// [`Monitor::idle_connections`] leaves out. Not available where that is not.
+    /// Reads the number of idle connections, and the longest idle time in a transaction, of all
+    /// connections, also those beyond the list of [`Monitor::idle_connections`]. Not available
+    /// where that is not.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! How many connections the server takes, and how many of them are taken.
+//! Limits of connections, and their use.
 
 use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgDatabase, PgRoles, PgStatActivity};
@@ -10,7 +10,7 @@ use crate::monitor::{Monitor, build};
 use crate::section::Section;
 use crate::server_version::ServerVersion;
 
-/// The server's places for connections.
+/// The limits of connections, with their use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct ConnectionLimitsRow {
@@ -18,29 +18,29 @@ pub struct ConnectionLimitsRow {
     pub max_connections: i32,
     /// `superuser_reserved_connections`, and `reserved_connections` on PostgreSQL 16 and newer.
     pub reserved_connections: i32,
-    /// What ordinary roles can have: the difference.
+    /// Connections for ordinary roles: the difference.
     pub usable_connections: i32,
-    /// Sessions of clients of all databases, this one among them.
+    /// Clients' sessions of all databases, with the monitor's own.
     pub used_connections: i64,
-    /// The limit that is nearest to being reached: `server`, `database` (the monitor's own) or
-    /// `role` (one that has a session in that database).
+    /// The limit with the highest use: `server`, `database` (the monitor's own) or `role` (one that
+    /// has a session in that database).
     pub tightest_scope: String,
     /// The name of that database or role; none for the server.
     pub tightest_name: Option<String>,
     /// Connections that it allows: `usable_connections`, or `CONNECTION LIMIT` of the database or
-    /// the role. A limit of 0 closes a database or a role on purpose, and is not looked at.
+    /// the role. A limit of 0 closes a database or a role on purpose, and is skipped.
     pub tightest_usable: i32,
-    /// Sessions that count against it.
+    /// Sessions that count toward it.
     pub tightest_used: i64,
 }
 
-/// The SQL for the limits: one row.
+/// Returns the SQL for the limits: one row.
 #[must_use]
 pub fn statement(version: ServerVersion) -> Statement {
     build(&select(version))
 }
 
-/// The query, to which others add columns.
+/// Builds the query, to which others add columns.
 pub(crate) fn select(version: ServerVersion) -> SelectStatement {
     let superuser = setting("superuser_reserved_connections");
     let reserved = if version.major() >= 16 {
@@ -65,7 +65,7 @@ pub(crate) fn select(version: ServerVersion) -> SelectStatement {
         .take()
 }
 
-/// The number of clients' sessions.
+/// Counts the clients' sessions.
 pub(crate) fn used() -> SelectStatement {
     Query::select()
         .expr(Func::count(Expr::cust("*")))
@@ -74,7 +74,7 @@ pub(crate) fn used() -> SelectStatement {
         .take()
 }
 
-/// The limit of which the largest share is taken: the server's, its database's, or a role's.
+/// Selects the limit with the highest use: the server's, its database's, or a role's.
 fn tightest(usable: Expr) -> SelectStatement {
     let sessions = |condition: &'static str| {
         Query::select()
@@ -132,7 +132,7 @@ fn tightest(usable: Expr) -> SelectStatement {
 }
 
 impl ConnectionLimitsRow {
-    /// The limit that is nearest to being reached, for people.
+    /// Returns the limit with the highest use in words.
     #[must_use]
     pub fn tightest(&self) -> String {
         match &self.tightest_name {
@@ -143,7 +143,7 @@ impl ConnectionLimitsRow {
 }
 
 impl Monitor {
-    /// The server's places for connections.
+    /// Reads the limits of connections, with their use.
     ///
     /// # Errors
     ///
@@ -168,16 +168,16 @@ impl Monitor {
     }
 }
 
-/// Whether a row of `pg_stat_activity` is a client's session. The server hides from a role what kind
-/// other roles' sessions are, but not whose; its own processes have no role, or (as the launcher of
-/// logical replication) no database.
+/// Selects clients' sessions in `pg_stat_activity`. The server hides the kind of other roles'
+/// sessions from a role, but not their owner. The server's own processes have no role, or (as the
+/// launcher of logical replication) no database.
 pub(crate) fn is_client() -> Expr {
     Expr::col(PgStatActivity::BackendType)
         .eq("client backend")
         .or(is_hidden_client())
 }
 
-/// Whether it is a client's session that the role may not see.
+/// Selects clients' sessions whose state the role may not see.
 pub(crate) fn is_hidden_client() -> Expr {
     Expr::col(PgStatActivity::BackendType)
         .is_null()
@@ -185,7 +185,7 @@ pub(crate) fn is_hidden_client() -> Expr {
         .and(Expr::col(PgStatActivity::Datid).is_not_null())
 }
 
-/// A setting of the server that is a number without a unit.
+/// A server setting that is a number without a unit.
 fn setting(name: &'static str) -> Expr {
     Expr::from(Func::cust("pg_catalog.current_setting").arg(name)).cast_as("int4")
 }

@@ -1,4 +1,4 @@
-//! Who is connected, for what, and how many more may be.
+//! Connections: their owners, their states, and their limits.
 
 mod analysis;
 mod idle;

@@ -1,4 +1,4 @@
-//! Deadlocks that happened: by our own log, and by the server's count.
+//! Past deadlocks: the schema's own log, and the server's count.
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromRow, Statement};
@@ -11,48 +11,48 @@ use crate::error::OpsError;
 use crate::monitor::{Monitor, build};
 use crate::section::Section;
 
-/// Rows of the log that are read at most, the newest first.
+/// The greatest number of rows that are read from the log, the newest first.
 pub const LOGGED_MAX: u64 = 1_000;
 
-/// One deadlock that a transaction of ours was the victim of: a row of `concurrency.deadlock_log`.
+/// A deadlock whose victim was a transaction of this library: a row of `concurrency.deadlock_log`.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct DeadlockRow {
-    /// Its number.
+    /// The row's number.
     pub log_id: i64,
-    /// When it was logged.
+    /// The time of the entry.
     pub deadlock_time: DateTime<Utc>,
-    /// The victim's server process, where it is known.
+    /// The process identifier of the victim's session, where it is known.
     pub process_id: Option<i32>,
-    /// The victim: the name of its transaction.
+    /// The name of the victim's transaction.
     pub query_text: Option<String>,
-    /// `{"waits": […]}`: what each side waited for, in the server's words.
+    /// `{"waits": […]}`: the waits of each side, in the server's words.
     pub lock_info: Option<serde_json::Value>,
-    /// What became of the victim.
+    /// The result for the victim.
     pub resolution: Option<String>,
 }
 
-/// How many deadlocks of ours were logged.
+/// The number of logged deadlocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct DeadlockTotalRow {
-    /// Rows of the log, also of those beyond [`LOGGED_MAX`], and of those that cannot be read.
+    /// Rows of the log, including those beyond [`LOGGED_MAX`] and those that cannot be read.
     pub logged: i64,
 }
 
-/// Deadlocks of a database by the server's own count, of all its sessions.
+/// Deadlocks of all sessions of a database, by the server's own count.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct DeadlockCountRow {
     /// The database's name.
     pub database: String,
-    /// Since the statistics began.
+    /// The number since the statistics began.
     pub deadlocks: i64,
-    /// When they began; none when they were never reset.
+    /// The start of the statistics; none when they were never reset.
     pub counted_since: Option<DateTime<Utc>>,
 }
 
-/// The SQL for the log of the last hours, the newest first.
+/// Returns the SQL for the log of the last hours, the newest first.
 #[must_use]
 pub fn statement(window_hours: u32) -> Statement {
     build(
@@ -73,7 +73,7 @@ pub fn statement(window_hours: u32) -> Statement {
     )
 }
 
-/// The SQL for the number of them: one row.
+/// Returns the SQL for the number of logged deadlocks: one row.
 #[must_use]
 pub fn total_statement(window_hours: u32) -> Statement {
     build(
@@ -91,7 +91,7 @@ fn is_since(window_hours: u32) -> Expr {
     ))
 }
 
-/// The SQL for the server's count.
+/// Returns the SQL for the server's count.
 #[must_use]
 pub fn count_statement() -> Statement {
     let name = || Expr::col(PgStatDatabase::Datname);
@@ -108,11 +108,13 @@ pub fn count_statement() -> Statement {
 }
 
 impl Monitor {
-    /// Deadlocks that our own transactions met in the last hours, the newest first.
+    /// Reads the deadlocks that transactions of this library met in the last hours, the newest
+    /// first.
     ///
     /// # Errors
     ///
-    /// [`OpsError::Invalid`] for no hours, or more than ten years of them; else as [`Monitor::section`].
+    /// [`OpsError::Invalid`] for zero hours, or more than ten years of them; else as
+    /// [`Monitor::section`].
     pub async fn deadlocks(
         &self,
         window_hours: u32,
@@ -121,7 +123,8 @@ impl Monitor {
         self.section(statement(window_hours)).await
     }
 
-    /// How many deadlocks our own transactions met in the last hours, however many of them [`Monitor::deadlocks`] lists.
+    /// Counts the deadlocks that transactions of this library met in the last hours, also those
+    /// beyond the list of [`Monitor::deadlocks`].
     ///
     /// # Errors
     ///
@@ -135,7 +138,7 @@ impl Monitor {
         Ok(rows.and_then(Section::of_first))
     }
 
-    /// Deadlocks by the server's own count, for each database.
+    /// Reads the server's own count of deadlocks for each database.
     ///
     /// # Errors
     ///

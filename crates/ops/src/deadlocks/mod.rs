@@ -1,4 +1,4 @@
-//! Deadlocks: those that happened, and those that may come.
+//! Deadlocks: past ones, and risks of new ones.
 
 mod log;
 mod orders;

@@ -1,4 +1,4 @@
-//! In which order sessions take their locks.
+//! The order in which sessions take their locks.
 
 use std::collections::BTreeMap;
 
@@ -14,29 +14,30 @@ use crate::monitor::{Monitor, build};
 use crate::section::Section;
 use crate::sql::{is_namespace_of, materialized, own_database, text};
 
-/// Different pairs of locks that a history remembers; further ones are not taken in, so that its memory has a limit.
+/// The greatest number of different pairs of locks in a history; it ignores further pairs, so that
+/// its memory is bounded.
 pub const PAIRS_MAX: usize = 10_000;
 
-/// A session has one thing and waits for another: that is its order. Tables (whatever rows of them) and advisory locks of
-/// the monitor's own database.
+/// An order of two locks: the session holds one and waits for the other. The locks are tables
+/// (whatever rows of them) and advisory locks of the monitor's own database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct LockOrder {
-    /// The session.
+    /// The session's process identifier.
     pub process_id: i32,
-    /// What it has, in a mode that is more than reading.
+    /// The held lock, in a mode stronger than reading.
     pub held: String,
-    /// What it waits for, or in which table it waits for a row.
+    /// The awaited lock, or the table of the awaited row.
     pub wanted: String,
 }
 
-/// The SQL for the orders of all sessions that wait now.
+/// Returns the SQL for the orders of all sessions that wait now.
 #[must_use]
 pub fn statement() -> Statement {
     build(&select())
 }
 
-/// The query, which the schema's `concurrency.detect_deadlock_risk()` asks too.
+/// Builds the query, which the schema's `concurrency.detect_deadlock_risk()` also contains.
 pub(crate) fn select() -> SelectStatement {
     let parts = WithClause::new()
         .cte(materialized("held", held()))
@@ -67,7 +68,7 @@ pub(crate) fn select() -> SelectStatement {
         .take()
 }
 
-/// The locks in this database of all sessions that wait.
+/// Selects the locks in this database of all sessions that wait.
 fn held() -> SelectStatement {
     let lock = |column: PgLocks| column.of("lock");
     let waiting = Query::select()
@@ -99,7 +100,7 @@ fn held() -> SelectStatement {
         .take()
 }
 
-/// Those locks with the names of their tables, or of their advisory keys.
+/// Selects those locks with the names of their tables, or of their advisory keys.
 fn things() -> SelectStatement {
     let held = |column: PgLocks| column.of("held");
     let is_advisory = || held(PgLocks::Locktype).eq(text("advisory"));
@@ -140,8 +141,8 @@ fn things() -> SelectStatement {
         .take()
 }
 
-/// What the sessions wait for. A session that waits for a row waits for the transaction that wrote
-/// it, and holds the row's own lock meanwhile.
+/// Selects the awaited locks. A session that waits for a row waits for the transaction that wrote
+/// it, and holds the row's own lock during the wait.
 fn wanted() -> SelectStatement {
     let named = || {
         Query::select()
@@ -171,7 +172,8 @@ fn wanted() -> SelectStatement {
         .take()
 }
 
-/// Orders that were seen in several samples: two sessions need not wait at the same time to be a danger to each other.
+/// The orders in several samples: two sessions are a risk to each other also when they do not wait
+/// at the same time.
 ///
 /// # Example
 ///
@@ -186,19 +188,19 @@ fn wanted() -> SelectStatement {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct LockOrderHistory {
-    /// How often each order was seen.
+    /// The number of samples with each order.
     seen: BTreeMap<(String, String), u64>,
 }
 
 impl LockOrderHistory {
-    /// Takes a sample in.
+    /// Adds a sample.
     pub fn observe(&mut self, sample: &[LockOrder]) {
         for order in sample {
             self.observe_pair(&order.held, &order.wanted);
         }
     }
 
-    /// Takes one order in: `held` was there when `wanted` was asked for.
+    /// Adds one order: a session held `held` when it requested `wanted`.
     pub fn observe_pair(&mut self, held: &str, wanted: &str) {
         let pair = (held.to_owned(), wanted.to_owned());
         if held != wanted && (self.seen.len() < PAIRS_MAX || self.seen.contains_key(&pair)) {
@@ -206,7 +208,7 @@ impl LockOrderHistory {
         }
     }
 
-    /// Pairs that were seen in both orders, each named once, by the alphabet.
+    /// Returns the pairs that were seen in both orders, each once, in alphabetical order.
     #[must_use]
     pub fn inversions(&self) -> Vec<(&str, &str)> {
         self.seen
@@ -220,7 +222,7 @@ impl LockOrderHistory {
 }
 
 impl Monitor {
-    /// The orders of all who wait now, for a [`LockOrderHistory`].
+    /// Reads the orders of all sessions that wait now, for a [`LockOrderHistory`].
     ///
     /// # Errors
     ///
@@ -254,7 +256,7 @@ mod tests {
     }
 
     proptest! {
-        /// Transactions that take what they need in one order, whatever they need, are never called a danger.
+        /// Transactions that take any set of locks in one order have no inversion.
         #[test]
         fn one_order_has_no_inversion(needs in proptest::collection::vec(proptest::collection::btree_set(0_u8..20, 2..5), 0..40)) {
             let mut history = LockOrderHistory::default();

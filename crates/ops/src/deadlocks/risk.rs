@@ -8,52 +8,56 @@ use crate::error::OpsError;
 use crate::monitor::Monitor;
 use crate::section::Section;
 
-/// Two sessions, and what may come of them.
+/// A pair of sessions at risk of a deadlock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[non_exhaustive]
 pub struct DeadlockRisk {
-    /// Of which kind.
+    /// The kind of risk.
     pub risk: RiskKind,
-    /// How likely.
+    /// The likelihood.
     pub level: RiskLevel,
-    /// Who waits.
+    /// The waiting session.
     pub first: Who,
-    /// What it has and wants.
+    /// Its held and wanted locks.
     pub first_locks: String,
-    /// For whom, or who takes the same in another order.
+    /// The session that it waits for, or that takes the same locks in another order.
     pub second: Who,
-    /// What that one has and wants.
+    /// The held and wanted locks of the second session.
     pub second_locks: String,
 }
 
-/// The kinds.
+/// The kinds of risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RiskKind {
-    /// Both are in a cycle of waits, of two, three or more.
+    /// Both are in a cycle of waits, of two, three or more sessions.
     Cycle,
-    /// Both are in a cycle of waits that goes through a wait for a safe snapshot: the server does not look for it.
+    /// Both are in a cycle of waits that contains a wait for a safe snapshot, which the server's
+    /// deadlock search does not follow.
     UnendingCycle,
-    /// The first waits while another session waits for what it holds: one more wait makes a cycle.
+    /// The first waits while another session waits for one of its locks: one more wait makes a
+    /// cycle.
     HoldAndWait,
-    /// Each has what the other one wants next, if not the same row of it: with other rows this would be a deadlock.
+    /// Each holds a lock on the table that the other one wants next, if not on the same row: with
+    /// other rows this would be a deadlock.
     LockOrderInversion,
 }
 
-/// How likely a deadlock is.
+/// The likelihood of a deadlock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RiskLevel {
-    /// It needs one more wait.
+    /// One more wait makes a deadlock.
     Medium,
-    /// It may come of what there is.
+    /// The existing waits may become a deadlock.
     High,
-    /// It is there; the server has only not looked yet, or never does.
+    /// A deadlock exists; the server has not searched for it yet, or never does.
     Certain,
 }
 
 impl Monitor {
-    /// Pairs of sessions in a cycle of waits, that hold and wait, or that take two locks in different orders, now.
+    /// Reads pairs of sessions that are in a cycle of waits, that hold and wait, or that take two
+    /// locks in different orders.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What is known of each pool.
+//! Facts about each pool.
 
 use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatActivity;
@@ -16,26 +16,28 @@ use crate::sql::{
     seconds_ago, text,
 };
 
-/// What a pool's samples and its sessions say.
+/// A pool's samples and sessions in figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
 pub struct PoolFacts {
-    /// The pool: its connections' `application_name`, or `pgbouncer:database/user` of a pool of PgBouncer.
+    /// The pool's name: its connections' `application_name`, or `pgbouncer:database/user` for a
+    /// pool of PgBouncer.
     pub pool_name: String,
     /// Samples in the window.
     pub samples: i64,
-    /// Those in which a caller waited for as long as counts.
+    /// Samples in which a caller waited for at least the threshold.
     pub waiting_samples: i64,
-    /// The longest wait for a connection.
+    /// The longest wait for a connection, in milliseconds.
     pub longest_wait_ms: i64,
-    /// Connections in use at most.
+    /// The highest number of connections in use.
     pub peak_active: i32,
-    /// Connections open at most.
+    /// The highest number of open connections.
     pub peak_connections: i32,
-    /// The pool's sessions now that run a statement or have a transaction open, without the one that asks.
+    /// The pool's current sessions that run a statement or have an open transaction, without the
+    /// monitor's own.
     pub busy: i64,
-    /// Those that wait for a lock.
+    /// The pool's current sessions that wait for a lock.
     pub lock_waiting: i64,
-    /// Those that have a transaction open and have done nothing for as long as counts.
+    /// The pool's current sessions that have been idle in a transaction for at least the threshold.
     pub held: i64,
     /// The pool's sessions whose state is hidden from the monitor's role, or not tracked because
     /// `track_activities` is off.
@@ -46,15 +48,15 @@ pub struct PoolFacts {
 /// the schema's `pooling.check_pool_health()`.
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
-    /// How old a sample may be, in seconds.
+    /// The greatest age of a sample, in seconds.
     pub(crate) window_seconds: Expr,
-    /// From when on a wait counts, in milliseconds.
+    /// The least wait that counts, in milliseconds.
     pub(crate) wait_milliseconds: Expr,
-    /// From when on an idle transaction counts, in seconds.
+    /// The least time idle in a transaction that counts, in seconds.
     pub(crate) held_seconds: Expr,
 }
 
-/// The SQL for the facts: a row for each pool that wrote a sample within the window.
+/// Returns the SQL for the facts: a row for each pool that wrote a sample within the window.
 #[must_use]
 pub fn statement(thresholds: &PoolHealthThresholds) -> Statement {
     let seconds = |number: u64| u32::try_from(number).map_or(f64::MAX, f64::from).into();
@@ -67,7 +69,7 @@ pub fn statement(thresholds: &PoolHealthThresholds) -> Statement {
     }))
 }
 
-/// The query, which the schema's `pooling.check_pool_health()` asks too.
+/// Builds the query, which the schema's `pooling.check_pool_health()` also contains.
 pub(crate) fn select(counted: Counted) -> SelectStatement {
     let mut query = Query::select();
     for name in [
@@ -96,7 +98,7 @@ pub(crate) fn select(counted: Counted) -> SelectStatement {
         .take()
 }
 
-/// The samples of each pool in the window.
+/// Selects the figures of each pool's samples in the window.
 fn samples(window_seconds: Expr, wait_milliseconds: Expr) -> SelectStatement {
     let sample = |column: Column| Expr::col(("sample", column));
     Query::select()
@@ -115,7 +117,7 @@ fn samples(window_seconds: Expr, wait_milliseconds: Expr) -> SelectStatement {
         .take()
 }
 
-/// The sessions of each pool now, without the monitor's own.
+/// Selects the figures of each pool's current sessions, without the monitor's own.
 fn sessions(held_seconds: Expr) -> SelectStatement {
     let activity = |column: PgStatActivity| column.of("activity");
     let state = || activity(PgStatActivity::State);
@@ -126,7 +128,7 @@ fn sessions(held_seconds: Expr) -> SelectStatement {
             text("idle in transaction (aborted)"),
         ])
         .and(activity(PgStatActivity::StateChange).lte(seconds_ago(held_seconds)));
-    // The server hides from a role what kind other roles' sessions are, but not whose.
+    // The server hides the kind of other roles' sessions from a role, but not their owner.
     let is_hidden_client = kind()
         .is_null()
         .and(activity(PgStatActivity::Usesysid).is_not_null())
@@ -155,8 +157,8 @@ fn sessions(held_seconds: Expr) -> SelectStatement {
         .take()
 }
 
-/// The names of the pools that a session may belong to. A pool of PgBouncer is known by database
-/// and user, because its sessions have the names of its clients.
+/// Selects the names of the pools that a session may belong to. A pool of PgBouncer is identified
+/// by database and user, because its sessions have the names of its clients.
 fn names() -> SelectStatement {
     let activity = |column: PgStatActivity| column.of("activity");
     let is_own = activity(PgStatActivity::Datname)
@@ -179,7 +181,7 @@ fn names() -> SelectStatement {
         .take()
 }
 
-/// A text that is compared byte for byte.
+/// Compares a text byte for byte.
 fn by_bytes(text: Expr) -> Expr {
     Expr::cust_with_expr("($1) COLLATE pg_catalog.\"C\"", text)
 }

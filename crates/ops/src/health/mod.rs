@@ -1,4 +1,4 @@
-//! Whether the pools, and the server's places for connections, are as they should be.
+//! Health of the pools and of the server's connections and settings.
 
 mod facts;
 mod server;
@@ -18,12 +18,14 @@ use crate::monitor::Monitor;
 use crate::section::{Cause, Section};
 
 impl Monitor {
-    /// A verdict on each pool that wrote samples to `pooling.pool_stats`, whose name is the `application_name` of its
-    /// connections. The samples say whether callers waited; the server's sessions at this moment say why.
+    /// Judges each pool that wrote samples to `pooling.pool_stats`, whose name is the
+    /// `application_name` of its connections. The samples show whether callers waited; the server's
+    /// sessions at this moment show why.
     ///
-    /// A pool of PgBouncer is named `pgbouncer:database/user`, and its sessions are all that user's in that database, those
-    /// that came past PgBouncer among them. Where PgBouncer calls the database by another name than the server, or the name
-    /// was cut at 100 characters, no session is found, and the verdict is unknown while callers wait.
+    /// A pool of PgBouncer is named `pgbouncer:database/user`. Its sessions are all sessions of
+    /// that user in that database, also those that bypass PgBouncer. Where PgBouncer calls the
+    /// database by another name than the server, or the name was cut at 100 characters, no session
+    /// is found, and the verdict is unknown while callers wait.
     ///
     /// # Errors
     ///
@@ -49,7 +51,7 @@ impl Monitor {
         }))
     }
 
-    /// How full the server is, and how many transactions were left open.
+    /// Judges the use of the server's connections, and the transactions that were left open.
     ///
     /// # Errors
     ///
@@ -67,8 +69,8 @@ impl Monitor {
             .map(|facts| check_server(&facts, thresholds)))
     }
 
-    /// The settings of the server, of this database and of every role that endanger the data,
-    /// a line each, the worst first; one line where there is none.
+    /// Judges the settings of the server, of this database and of every role that endanger the
+    /// data, a line each, the worst first; one line where there is none.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What is known of the server's places for connections.
+//! Facts about the server's connections.
 
 use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::PgStatActivity;
@@ -11,32 +11,32 @@ use crate::monitor::build;
 use crate::server_version::ServerVersion;
 use crate::sql::{own_process, seconds_ago};
 
-/// How full the server is.
+/// Use of the server's connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 pub struct ServerFacts {
-    /// Connections that ordinary roles can have.
+    /// Connections for ordinary roles.
     pub usable_connections: i32,
     /// Connections of clients.
     pub used_connections: i64,
-    /// The limit that is nearest to being reached: `server`, `database` or `role`.
+    /// The limit with the highest use: `server`, `database` or `role`.
     pub tightest_scope: String,
     /// The name of that database or role; none for the server.
     pub tightest_name: Option<String>,
     /// Connections that it allows.
     pub tightest_usable: i32,
-    /// Connections that count against it.
+    /// Connections that count toward it.
     pub tightest_used: i64,
-    /// Those of them whose state the monitor's role may not see.
+    /// Clients' connections whose state the monitor's role may not see.
     pub hidden: i64,
-    /// Those of them whose state is not tracked, because `track_activities` is off.
+    /// Clients' connections whose state is not tracked, because `track_activities` is off.
     pub untracked: i64,
-    /// Transactions that were left open for as long as a warning takes.
+    /// Transactions that were left open for at least the warning threshold.
     pub idle_in_transaction: i64,
-    /// Transactions that were left open for as long as is critical.
+    /// Transactions that were left open for at least the critical threshold.
     pub idle_in_transaction_critical: i64,
 }
 
-/// The SQL for the limits of connections, and four counts of sessions.
+/// Returns the SQL for the limits of connections, and four counts of sessions.
 #[must_use]
 pub fn statement(version: ServerVersion, thresholds: &Thresholds) -> Statement {
     let seconds = |seconds: u64| u32::try_from(seconds).map_or(f64::MAX, f64::from).into();
@@ -51,7 +51,7 @@ pub fn statement(version: ServerVersion, thresholds: &Thresholds) -> Statement {
     build(&query)
 }
 
-/// The counts alone, which the schema's `pooling.check_pool_health()` asks for too.
+/// Builds the counts alone, which the schema's `pooling.check_pool_health()` also contains.
 pub(crate) fn counts(warning_seconds: Expr, critical_seconds: Expr) -> SelectStatement {
     let mut query = Query::select();
     query.expr_as(used_connections(), "used_connections");
@@ -61,7 +61,7 @@ pub(crate) fn counts(warning_seconds: Expr, critical_seconds: Expr) -> SelectSta
     query
 }
 
-/// The numbers of hidden and untracked sessions, and of transactions that were left open.
+/// Counts hidden and untracked sessions, and transactions that were left open.
 fn session_counts(
     warning_seconds: Expr,
     critical_seconds: Expr,

@@ -16,10 +16,10 @@ use crate::checks::Severity;
 use crate::monitor::build;
 use crate::sql::{always, concatenated, current_database, number, text};
 
-/// Settings that are shown at most.
+/// The greatest number of listed settings.
 const SETTINGS_MAX: u64 = 100;
 
-/// A shorter limit than this on a transaction cuts off ordinary work.
+/// A shorter limit than this on a transaction aborts ordinary work.
 const SHORTEST_TRANSACTION: Duration = Duration::from_secs(30);
 
 /// A setting in force for the whole server, or a default of a role or of this database.
@@ -29,11 +29,11 @@ pub struct SettingFacts {
     pub name: String,
     /// The setting's value, as it was written.
     pub value: String,
-    /// Where it was written: a source of `pg_settings`, or the command that set it.
+    /// The place of the setting: a source of `pg_settings`, or the command that set it.
     pub source: String,
 }
 
-/// The SQL for the settings that can do harm.
+/// Returns the SQL for the settings that can endanger the data.
 #[must_use]
 pub fn statement() -> Statement {
     build(
@@ -46,15 +46,15 @@ pub fn statement() -> Statement {
     )
 }
 
-/// Whether a name is one of the settings that can do harm.
+/// Selects the names of such settings.
 fn can_do_harm(name: Expr) -> Expr {
     name.eq(PgFunc::any(Expr::val(
         HOSTILE_SETTINGS.map(str::to_owned).to_vec(),
     )))
 }
 
-/// The settings in force for the whole server. Those of the monitor's own role and database are
-/// among the defaults, whichever role asks.
+/// Selects the settings in force for the whole server. The monitor's own role and database have
+/// their defaults in the other list, whichever role runs the query.
 fn in_force() -> SelectStatement {
     let setting = |column: PgSettings| column.of("setting");
     let own = [
@@ -76,7 +76,7 @@ fn in_force() -> SelectStatement {
         .take()
 }
 
-/// The defaults of roles and of this database.
+/// Selects the defaults of roles and of this database.
 fn defaults() -> SelectStatement {
     // One text for each default: `name=value`.
     let item = || Expr::col(("item", "item"));
@@ -133,7 +133,7 @@ fn defaults() -> SelectStatement {
         .take()
 }
 
-/// The command that set a default, such as `ALTER ROLE teller IN DATABASE bank SET`.
+/// Returns the command that set a default, such as `ALTER ROLE teller IN DATABASE bank SET`.
 fn command() -> Expr {
     let quoted = |name: Expr| Expr::from(Func::cust("pg_catalog.quote_ident").arg(name));
     let role = || PgRoles::Rolname.of("role");
@@ -153,7 +153,7 @@ fn command() -> Expr {
         .into()
 }
 
-/// A line for each setting that does harm; one line where none does.
+/// Returns a line for each setting that endangers the data; one line where none does.
 #[must_use]
 pub fn check_settings(facts: &[SettingFacts]) -> Vec<HealthCheck> {
     let mut checks: Vec<HealthCheck> = facts.iter().filter_map(check).collect();
@@ -172,7 +172,7 @@ pub fn check_settings(facts: &[SettingFacts]) -> Vec<HealthCheck> {
 
 fn check(facts: &SettingFacts) -> Option<HealthCheck> {
     let (harm, consequence) = hostile_setting(&facts.name, &facts.value, SHORTEST_TRANSACTION)?;
-    // Transfers are durable whatever the default is, and a role that only reports may have it.
+    // Transfers set durability themselves, and a role that only reads may have this default.
     let status = match harm {
         Harm::Availability => Severity::Warning,
         Harm::Durability if facts.name == "synchronous_commit" => Severity::Warning,

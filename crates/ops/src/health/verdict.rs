@@ -1,4 +1,4 @@
-//! From what is known to a verdict: pure functions.
+//! The verdicts on pools and connections: pure functions of the facts.
 
 use serde::Serialize;
 
@@ -11,40 +11,41 @@ use crate::checks::thresholds::{PoolHealthThresholds, Thresholds};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HealthCheck {
-    /// What was looked at: `pool <its name>`, `connection_utilization`, `idle_in_transaction`.
+    /// The name of the check: `pool <its name>`, `connection_utilization`, `idle_in_transaction`.
     pub check_name: String,
-    /// How bad it is.
+    /// The severity.
     pub status: Severity,
-    /// On a pool.
+    /// The verdict on a pool.
     pub verdict: Option<PoolVerdict>,
-    /// What was seen.
+    /// The observed value.
     pub current_value: String,
-    /// What to do.
+    /// The advice for the operator.
     pub recommendation: String,
 }
 
-/// What is the matter with a pool.
+/// The diagnosis of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PoolVerdict {
-    /// Nothing.
+    /// The pool has no problem.
     Healthy,
-    /// Callers wait, and its sessions work at this moment: more connections would help.
+    /// Callers wait, and the pool's sessions work at this moment: more connections would help.
     TooSmall,
-    /// Callers wait, and its sessions wait for locks: more connections would only wait too.
+    /// Callers wait, and the pool's sessions wait for locks: more connections would wait too.
     Contention,
-    /// Its sessions have transactions open in which nothing is done, and callers wait for them or they fill the pool: a
-    /// connection that somebody forgot to give back, or holds over something slow.
+    /// The pool's sessions are idle in transactions while callers wait, or such sessions fill the
+    /// pool: the application did not return a connection, or holds it during a slow operation.
     Leak,
     /// Most of its connections were never used.
     TooLarge,
-    /// There are too few samples, its sessions are hidden from the role or not tracked, or callers waited and the sessions do
-    /// not say why.
+    /// There are too few samples, its sessions are hidden from the role or not tracked, or callers
+    /// waited and the sessions do not explain it.
     Unknown,
 }
 
-/// The verdict on a pool. What keeps callers waiting is looked for in the order in which more connections would do harm.
+/// Returns the verdict on a pool. The causes of waiting are tried in the order of the harm that
+/// more connections would do.
 #[must_use]
 pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerdict {
     let is_share = |part: i64, of: i64, percent: u64| {
@@ -56,7 +57,8 @@ pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerd
             facts.samples,
             thresholds.waiting_samples_percent,
         );
-    // Held transactions that fill the pool show it, however few the samples are; fewer of them harm only callers that wait.
+    // Held transactions that fill the pool show it, however few the samples are; fewer of them harm
+    // only waiting callers.
     let pool_size = i64::from(facts.peak_connections).max(facts.busy);
     let fill_the_pool = is_share(facts.held, pool_size, thresholds.held_percent);
     let are_most = is_share(facts.held, facts.busy, thresholds.held_percent);
@@ -76,7 +78,7 @@ pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerd
         return if locked {
             PoolVerdict::Contention
         } else if facts.hidden > 0 || !is_at_work(facts) {
-            // What they wait for cannot be told then, and more connections might only wait too.
+            // The cause of the wait is unknown then, and more connections might only wait too.
             PoolVerdict::Unknown
         } else {
             PoolVerdict::TooSmall
@@ -85,9 +87,9 @@ pub fn verdict(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> PoolVerd
     let unused = i64::from(facts.peak_connections) - i64::from(facts.peak_active);
     let is_little_used = i128::from(facts.peak_active) * 100
         <= i128::from(facts.peak_connections) * i128::from(thresholds.use_low_percent);
-    // Waits now and then are no reason to take connections away.
-    let nobody_waited = facts.waiting_samples == 0;
-    if nobody_waited
+    // Rare waits are no reason to remove connections.
+    let no_caller_waited = facts.waiting_samples == 0;
+    if no_caller_waited
         && is_little_used
         && i128::from(unused) > i128::from(thresholds.spare_connections)
     {
@@ -100,13 +102,14 @@ fn has_too_few_samples(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> 
     i128::from(facts.samples) < i128::from(thresholds.samples_min)
 }
 
-/// Whether the pool is used at this moment about as it was when it was used most. The samples are of minutes: what kept
-/// callers waiting may be over, and a pool that cannot connect has waiting callers and no sessions.
+/// Returns `true` if the pool's use at this moment is near its peak. Samples cover minutes: the
+/// cause of a wait may be over, and a pool that cannot connect has waiting callers and no sessions.
 fn is_at_work(facts: &PoolFacts) -> bool {
     facts.busy > 0 && i128::from(facts.busy) * 2 >= i128::from(facts.peak_active)
 }
 
-/// The line about a pool. The texts are `pooling.check_pool_health()`'s too; a test holds them against each other.
+/// Returns the line about a pool. `pooling.check_pool_health()` has the same texts; a test compares
+/// them.
 #[must_use]
 pub fn check_pool(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> HealthCheck {
     let verdict = verdict(facts, thresholds);
@@ -156,7 +159,7 @@ pub fn check_pool(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> Healt
     }
 }
 
-/// The lines about the server.
+/// Returns the lines about the server.
 #[must_use]
 pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthCheck> {
     let reaches = |percent: u64| {
@@ -377,10 +380,10 @@ mod tests {
     }
 
     proptest! {
-        /// More connections are never advised where sessions wait for locks, are held or do not work at this moment, and never
-        /// fewer where callers wait.
+        /// More connections are never advised where sessions wait for locks, are held or do not
+        /// work at this moment, and fewer are never advised where callers wait.
         #[test]
-        fn no_advice_does_harm(
+        fn advice_never_increases_contention_or_waits(
             samples in 0_i64..100, waiting in 0_i64..100, active in 0_i32..100, idle in 0_i32..100, busy in 0_i64..100,
             locked in 0_i64..100, held in 0_i64..100, hidden in 0_i64..2,
         ) {

@@ -19,39 +19,41 @@ use crate::sql::{always, any_row, coalesce, is_distinct, null, own_process, seco
 pub struct HorizonHolderRow {
     /// `session`, `standby_feedback`, `prepared_transaction` or `replication_slot`.
     pub kind: String,
-    /// The process, the prepared transaction's name, or the slot's.
+    /// The process identifier, or the name of the prepared transaction or slot.
     pub identity: String,
-    /// The process, where there is one.
+    /// The process identifier, where there is a process.
     pub process_id: Option<i32>,
-    /// The database that it holds back; none for all of them.
+    /// The database whose horizon it holds back; none for all databases.
     pub database_name: Option<String>,
-    /// Whose it is.
+    /// The owner's role.
     pub user_name: Option<String>,
-    /// What the session calls itself.
+    /// The session's `application_name`.
     pub application_name: Option<String>,
-    /// The session's state, or the slot's.
+    /// The state of the session or slot.
     pub state: Option<String>,
-    /// How many transactions have begun since what it holds.
+    /// The number of transactions since the one that it holds.
     pub age_transactions: i64,
-    /// For how long it has held it at most; none for slots, which do not tell, and where the role may not know.
+    /// The greatest time that it may have held the horizon, in seconds; none for slots, which do
+    /// not record it, and where the role may not see it.
     pub age_seconds: Option<f64>,
-    /// It only holds rows of the catalog back.
+    /// `true` if it only holds back rows of the catalog.
     pub is_catalog_only: bool,
 }
 
-/// The holders, and whether the role sees all of their details.
+/// The holders of the xmin horizon, and the completeness of their details.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HorizonReport {
-    /// The oldest first.
+    /// The holders, the oldest first.
     pub holders: Vec<HorizonHolderRow>,
-    /// Whether the role may see the states and times of other roles' sessions, as members of
-    /// `pg_read_all_stats` (and so of `pg_monitor`) may. If not, these are missing; the sessions
-    /// themselves are there.
+    /// `true` if the role may see the states and times of other roles' sessions, as members of
+    /// `pg_read_all_stats` (and so of `pg_monitor`) may. Otherwise these are missing, but every
+    /// session is listed.
     pub sees_session_details: bool,
 }
 
-/// The SQL for the holders: a row for each but the asking session itself, the oldest first.
+/// Returns the SQL for the holders: a row for each except the monitor's own session, the oldest
+/// first.
 #[must_use]
 pub fn holders() -> Statement {
     build(
@@ -64,8 +66,8 @@ pub fn holders() -> Statement {
     )
 }
 
-/// Sessions, each with its snapshot or the transaction that it writes in, whichever is older. The
-/// snapshot of a walsender is what a standby without a slot asked for.
+/// Selects sessions, each with its snapshot or its own transaction, whichever is older. The
+/// snapshot of a walsender is the one that a standby without a slot requested.
 fn sessions() -> SelectStatement {
     let activity = |column: PgStatActivity| column.of("activity");
     let oldest = || Expr::col(("oldest", "number"));
@@ -74,7 +76,7 @@ fn sessions() -> SelectStatement {
         text("standby_feedback"),
     )
     .finally(text("session"));
-    // The server leaves those out that VACUUM; not those that VACUUM FULL or ANALYZE.
+    // The server ignores sessions that run VACUUM, but not those that run VACUUM FULL or ANALYZE.
     let vacuums = Query::select()
         .expr(any_row())
         .from_as(PgStatProgressVacuum::TABLE, "vacuum")
@@ -126,7 +128,7 @@ fn sessions() -> SelectStatement {
         .take()
 }
 
-/// The snapshot of a session or its transaction: the one that is further back.
+/// Returns the older of a session's snapshot and its transaction.
 fn oldest_of_session() -> SelectStatement {
     let snapshot = || PgStatActivity::BackendXmin.of("activity");
     let transaction = || PgStatActivity::BackendXid.of("activity");
@@ -158,8 +160,8 @@ fn prepared_transactions() -> SelectStatement {
         .take()
 }
 
-/// Slots, which belong to no one database: a logical slot keeps old rows of the catalogs of all of
-/// them. An invalidated slot holds nothing back, although it still shows its horizon.
+/// Selects slots, which apply to all databases: a logical slot keeps old rows of all catalogs. An
+/// invalidated slot holds nothing back, although it still shows its horizon.
 fn slots() -> SelectStatement {
     let slot = |column: PgReplicationSlots| column.of("slot");
     let held = || Expr::col(("held", "number"));
@@ -197,13 +199,13 @@ fn slots() -> SelectStatement {
         .take()
 }
 
-/// Transactions since this one.
+/// Returns the number of transactions since this one.
 fn age(transaction: Expr) -> Expr {
     Func::cust("pg_catalog.age").arg(transaction).into()
 }
 
 impl Monitor {
-    /// The holders of the xmin horizon, the oldest first.
+    /// Reads the holders of the xmin horizon, the oldest first.
     ///
     /// # Errors
     ///

@@ -18,48 +18,51 @@ pub struct IndexRow {
     pub table_name: String,
     /// The index.
     pub index_name: String,
-    /// The method: `btree`, `gin`, …
+    /// The access method: `btree`, `gin`, …
     pub method: String,
-    /// The file; none while another session has locked the table exclusively.
+    /// The size of the file, in bytes; none while another session has locked the table exclusively.
     pub size_bytes: Option<i64>,
-    /// Whether queries may use it; a concurrent build that failed leaves one that is not.
+    /// `true` if queries may use it; a failed concurrent build leaves an invalid one.
     pub is_valid: bool,
-    /// Whether writes keep it up to date; also one that is not valid costs as much as any other.
+    /// `true` if writes maintain it; an invalid index may cost as much as any other.
     pub is_ready: bool,
-    /// A concurrent build or rebuild of it is under way, so that it is not valid yet.
+    /// `true` while a concurrent build or rebuild of it runs, so that it is not valid yet.
     pub is_being_built: bool,
-    /// Whether it refuses equal rows.
+    /// `true` if it rejects equal rows.
     pub is_unique: bool,
-    /// The constraint that it stands for.
+    /// The constraint that it enforces.
     pub constraint_name: Option<String>,
-    /// A foreign key of the table whose columns it begins with: deletes and changes in the table that the key names look for
-    /// rows by it.
+    /// A foreign key of the table whose columns it begins with: deletes and updates in the
+    /// referenced table find rows by it.
     pub foreign_key_name: Option<String>,
-    /// Whether logical replication tells rows apart by it.
+    /// `true` if logical replication identifies rows by it.
     pub is_replica_identity: bool,
-    /// Whether the table is kept in its order by `CLUSTER`.
+    /// `true` if `CLUSTER` orders the table by it.
     pub is_clustered: bool,
-    /// Whether it belongs to an index of a partitioned table, and cannot be dropped alone.
+    /// `true` if it belongs to an index of a partitioned table, and cannot be dropped alone.
     pub is_of_partition: bool,
-    /// Each key: its column or expression, and behind it operator class, collation and order, as numbers of the catalog.
+    /// Each key: its column or expression, followed by operator class, collation and order, as
+    /// numbers of the catalog.
     pub keys: Vec<String>,
-    /// Columns that it only carries along.
+    /// Columns that it includes without being keys.
     pub included: Vec<String>,
     /// The condition of a partial index.
     pub predicate: Option<String>,
     /// Scans on this server since `counted_since`.
     pub scans: i64,
-    /// The last of them; PostgreSQL 16 and newer.
+    /// The time of the last scan; PostgreSQL 16 and newer.
     pub last_scan: Option<DateTime<Utc>>,
-    /// When the counters of this database were reset; none when they never were, which is since the last crash at least.
+    /// The last reset of the counters of this database; none when they were never reset, except by
+    /// a crash.
     pub counted_since: Option<DateTime<Utc>>,
-    /// For how long the counters have counted at least: since the server's start, or since they were reset after it.
+    /// The least time that the counters cover, in seconds: since the server's start, or since a
+    /// later reset.
     pub counted_seconds: f64,
-    /// Whether queries may also run on standbys, whose scans are not counted here.
+    /// `true` if queries may also run on standbys, whose scans are not counted here.
     pub has_standbys: bool,
 }
 
-/// The SQL for the facts. Without schemas, of all but the system's.
+/// Returns the SQL for the facts. Without schemas, it covers all but the system's.
 #[must_use]
 pub fn statement(version: ServerVersion, schemas: Option<&[String]>) -> Statement {
     build(&query::select(version, schemas))

@@ -1,4 +1,4 @@
-//! Which indexes are worth a look, and what speaks against dropping them.
+//! Indexes with a problem, and reasons against dropping them.
 
 use std::collections::BTreeMap;
 
@@ -6,80 +6,82 @@ use serde::Serialize;
 
 use super::facts::IndexRow;
 
-/// An index that is worth a look.
+/// An index with a problem.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct IndexFinding {
     /// The index.
     pub index: IndexRow,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: IndexProblem,
-    /// What it does besides helping queries; while there is anything, it must stay.
+    /// Its uses beside queries; an index with such a use must stay.
     pub needed_for: Vec<IndexUse>,
-    /// A rebuild that failed left it beside the index that it was to replace.
+    /// `true` if a failed rebuild left it beside the index that it was to replace.
     pub is_leftover: bool,
-    /// The counters are younger than [`UNUSED_SECONDS_MIN`], too young to say that nothing uses it.
+    /// `true` if the counters are younger than [`UNUSED_SECONDS_MIN`], so that they do not prove
+    /// that the index is unused.
     pub is_too_early: bool,
-    /// What to know before it is dropped.
+    /// Warnings to read before it is dropped.
     pub caveats: Vec<String>,
 }
 
-/// What is wrong with an index.
+/// The problem of an index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "problem", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IndexProblem {
-    /// A build of it failed: it helps nobody, and writes may still pay for it.
+    /// A build of it failed: no query uses it, and writes may still maintain it.
     Invalid,
-    /// Another one is the same.
+    /// Another index is the same.
     Duplicate {
-        /// The other.
+        /// The other index.
         of: String,
     },
-    /// Another one begins with the same keys, and can do all that this one does, if more slowly.
+    /// Another index begins with the same keys, and serves the same queries, if more slowly.
     Prefix {
-        /// The other.
+        /// The other index.
         of: String,
     },
     /// No query used it since the counters began.
     Unused,
 }
 
-/// What an index does besides helping queries.
+/// A use of an index beside queries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "use", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IndexUse {
-    /// It refuses equal rows.
+    /// It rejects equal rows.
     Unique,
-    /// It stands for a constraint.
+    /// It enforces a constraint.
     Constraint {
         /// The constraint.
         name: String,
     },
-    /// A foreign key looks for rows by it.
+    /// A foreign key finds rows by it.
     ForeignKey {
         /// The foreign key.
         name: String,
     },
-    /// Logical replication tells rows apart by it.
+    /// Logical replication identifies rows by it.
     ReplicaIdentity,
     /// It belongs to the index of a partitioned table.
     Partition,
 }
 
 impl IndexFinding {
-    /// Whether nothing but queries would miss it, and these have had time to use it.
+    /// Returns `true` if the index has no use beside queries, and the counters are old enough.
     #[must_use]
     pub fn is_removable(&self) -> bool {
         self.needed_for.is_empty() && !self.is_too_early
     }
 }
 
-/// For how long nothing must have used an index before it is offered for removal: a week, in seconds.
+/// The least time that an index must be unused before it is proposed for removal: a week, in
+/// seconds.
 pub const UNUSED_SECONDS_MIN: f64 = 604_800.0;
 
-/// What is wrong with these indexes: for each the first thing only, in the order of [`IndexProblem`].
+/// Returns the problem of each index, the first in the order of [`IndexProblem`].
 #[must_use]
 pub fn findings(indexes: &[IndexRow]) -> Vec<IndexFinding> {
     let mut of_tables: BTreeMap<_, Vec<&IndexRow>> = BTreeMap::new();
@@ -104,7 +106,8 @@ pub fn findings(indexes: &[IndexRow]) -> Vec<IndexFinding> {
         .collect()
 }
 
-/// An invalid index with a name as `REINDEX CONCURRENTLY` makes them, beside the one that it was made for.
+/// Returns `true` for an invalid index with a name as `REINDEX CONCURRENTLY` creates them, beside
+/// the index that it was to replace.
 fn is_leftover(index: &IndexRow, of_table: &[&IndexRow]) -> bool {
     let name = index
         .index_name
@@ -143,7 +146,7 @@ fn problem(index: &IndexRow, of_table: &[&IndexRow]) -> Option<IndexProblem> {
     (index.scans == 0).then_some(IndexProblem::Unused)
 }
 
-/// Another index of the same kind on the same rows.
+/// Returns `true` for another index of the same kind on the same rows.
 fn is_beside(index: &IndexRow, other: &IndexRow) -> bool {
     index.index_name != other.index_name
         && index.method == other.method
@@ -154,7 +157,8 @@ fn is_same(index: &IndexRow, other: &IndexRow) -> bool {
     index.keys == other.keys && index.included == other.included
 }
 
-/// Of two that are the same, the one that does more stays; if they do as much, the one whose name comes first.
+/// Of two equal indexes, the one with more uses stays; with the same uses, the one whose name comes
+/// first.
 fn is_to_stay(one: &IndexRow, other: &IndexRow) -> bool {
     let rank = |index: &IndexRow| {
         (
@@ -168,8 +172,8 @@ fn is_to_stay(one: &IndexRow, other: &IndexRow) -> bool {
     rank(one) < rank(other)
 }
 
-/// Only a B-tree finds rows by its first keys as well as by all of them. One that is unique, or carries columns along that the
-/// other has not, is not replaced by a longer one.
+/// Only a B-tree finds rows by its first keys as well as by all of them. A longer index does not
+/// replace one that is unique, or that includes further columns.
 fn is_prefix(index: &IndexRow, other: &IndexRow) -> bool {
     let has = |column: &String| {
         other.included.contains(column)
@@ -289,9 +293,10 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is dropped that is called removable and redundant, some index with all its keys stays.
+        /// After dropping all removable redundant indexes, another index with all keys of each
+        /// remains.
         #[test]
-        fn what_is_redundant_is_never_all_there_is(
+        fn removable_redundant_index_leaves_another_with_its_keys(
             shapes in prop::collection::vec((1..4_usize, any::<bool>(), any::<bool>()), 1..8)
         ) {
             let all: Vec<IndexRow> = shapes

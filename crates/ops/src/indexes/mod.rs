@@ -12,7 +12,7 @@ use crate::monitor::Monitor;
 use crate::section::Section;
 
 impl Monitor {
-    /// Every index of an ordinary table. Without schemas, all but the system's.
+    /// Reads every index of an ordinary table. Without schemas, it covers all but the system's.
     ///
     /// # Errors
     ///
@@ -25,7 +25,7 @@ impl Monitor {
             .await
     }
 
-    /// The indexes that are worth a look.
+    /// Finds indexes with a problem.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The query for the catalog's and the counters' facts about each index.
+//! The query for the facts about each index from the catalog and the counters.
 
 use neobank_entity::pg_catalog::{
     PgAm, PgAttribute, PgClass, PgConstraint, PgDatabase, PgIndex, PgLocks, PgNamespace,
@@ -17,7 +17,7 @@ use crate::sql::{
     null, number, own_database, own_process, seconds, text,
 };
 
-/// A row for each index of an ordinary table or a materialized view.
+/// Selects a row for each index of an ordinary table or a materialized view.
 pub(super) fn select(version: ServerVersion, schemas: Option<&[String]>) -> SelectStatement {
     let parts = WithClause::new()
         .cte(materialized("taken", taken()))
@@ -53,9 +53,9 @@ fn is_locked() -> Expr {
     Expr::col(("held", "is_locked"))
 }
 
-/// The relations of this database that other sessions have locked: exclusively, or to build an
-/// index. `VACUUM`, `ANALYZE` and others take the same lock as a build does, but only sessions that
-/// build are in this progress, whatever else of it is hidden.
+/// Selects the relations of this database that other sessions have locked: exclusively, or to build
+/// an index. `VACUUM`, `ANALYZE` and others take the same lock as a build does, but only building
+/// sessions are in this progress view, whatever else of it is hidden.
 fn taken() -> SelectStatement {
     let lock = |column: PgLocks| column.of("lock");
     let builds = Query::select()
@@ -105,9 +105,9 @@ fn select_index(query: &mut SelectStatement) {
         .expr_as(is_being_built(), "is_being_built");
 }
 
-/// Whether an index of the table is being built. `REINDEX` builds indexes that the progress does
-/// not name, and hides from a role of which table others' progress is; every session that builds
-/// also holds a lock on the table.
+/// Returns the condition that an index of the table is being built. `REINDEX` builds indexes that
+/// the progress view does not name, and the server hides from a role the table of others' progress;
+/// every building session also holds a lock on the table.
 fn is_being_built() -> Expr {
     let build = |column: PgStatProgressCreateIndex| column.of("build");
     let of_table = Query::select()
@@ -119,7 +119,7 @@ fn is_being_built() -> Expr {
     coalesce(Expr::col(("of_table", "to_build")), Expr::cust("false")).or(Expr::exists(of_table))
 }
 
-/// Selects what the index is there for, beside queries.
+/// Selects the purposes of the index beside queries.
 fn select_purpose(query: &mut SelectStatement) {
     query
         .expr_as(entry(PgIndex::Indisunique), "is_unique")
@@ -130,8 +130,8 @@ fn select_purpose(query: &mut SelectStatement) {
         .expr_as(class(PgClass::Relispartition), "is_of_partition");
 }
 
-/// The constraint that the index enforces. Found by the table, on which the catalog has an index; a
-/// foreign key names the other table's index too.
+/// Returns the constraint that the index enforces. It is found by the table, on which the catalog
+/// has an index; a foreign key names the other table's index too.
 fn constraint_name() -> Expr {
     let rule = |column: PgConstraint| column.of("rule");
     let name = Query::select()
@@ -146,8 +146,8 @@ fn constraint_name() -> Expr {
     Expr::case(can_enforce, name).into()
 }
 
-/// The foreign key whose rows the index finds when the referenced table changes: no counter of
-/// queries shows how slow such changes are without it. A table with a foreign key has triggers; the
+/// Returns the foreign key whose rows the index finds when the referenced table changes; no counter
+/// shows how slow such changes are without it. A table with a foreign key has triggers, and this
 /// flag spares all other tables the search.
 fn foreign_key_name() -> Expr {
     let rule = |column: PgConstraint| column.of("rule");
@@ -189,15 +189,15 @@ fn select_definition(query: &mut SelectStatement) {
         .expr_as(predicate, "predicate");
 }
 
-/// The text for an expression that is not asked for, because the wait for a lock would be long; no
-/// other index has the same.
+/// A placeholder for an expression that is not read, because the wait for a lock would be long; it
+/// is different for each index.
 fn unknown() -> FunctionCall {
     Func::cust("pg_catalog.concat")
         .arg(text("unknown:"))
         .arg(class(PgClass::Oid))
 }
 
-/// The places of an index's columns, counted from 0.
+/// Returns the positions of an index's columns, counted from 0.
 fn places(first: Expr, end: Expr) -> TableRef {
     let series = Func::cust("pg_catalog.generate_series")
         .arg(first)
@@ -209,8 +209,8 @@ fn place() -> Expr {
     Expr::col(("place", "place"))
 }
 
-/// The element of a vector of the index at the place. The brackets are an expression of their own,
-/// because sea-query takes what stands between brackets for a quoted name.
+/// Returns the element of a vector of the index at a position. The brackets are an expression of
+/// their own, because sea-query takes text in brackets for a quoted name.
 fn at_place(vector: PgIndex) -> Expr {
     Expr::cust_with_exprs("$1 $2", [entry(vector), Expr::cust("[place.place]")])
 }
@@ -234,7 +234,7 @@ fn array(query: SelectStatement) -> Expr {
     Expr::cust_with_expr("ARRAY $1", query)
 }
 
-/// Each key as a text: its column or expression, operator class, collation and order.
+/// Returns each key as a text: its column or expression, operator class, collation and order.
 fn keys() -> Expr {
     let name = Query::select()
         .expr(field_name())
@@ -265,7 +265,7 @@ fn keys() -> Expr {
     )
 }
 
-/// The columns that the index has beside its keys.
+/// Returns the columns of the index that are no keys.
 fn included() -> Expr {
     let names = Query::select()
         .expr(field_name())
@@ -311,7 +311,7 @@ fn select_use(query: &mut SelectStatement, version: ServerVersion) {
         .expr_as(has_standbys(), "has_standbys");
 }
 
-/// When the counters of this database were reset.
+/// Returns the time when the counters of this database were reset.
 fn reset_at() -> Expr {
     let reset =
         Func::cust("pg_catalog.pg_stat_get_db_stat_reset_time").arg(PgDatabase::Oid.of("own"));
@@ -338,8 +338,8 @@ fn has_standbys() -> Expr {
         .or(Expr::exists(senders))
 }
 
-/// Joins the catalogs, and the locks of other sessions: the size and the expressions of a relation
-/// that another session has locked exclusively, or wants to, would be waited for.
+/// Joins the catalogs, and the locks of other sessions. Reading the size and the expressions of a
+/// relation would wait for a session that has locked it exclusively, or that waits for such a lock.
 fn join_catalogs(query: &mut SelectStatement) {
     let is_index = class(PgClass::Oid)
         .eq(entry(PgIndex::Indexrelid))
@@ -383,7 +383,8 @@ fn join_catalogs(query: &mut SelectStatement) {
         .join_lateral(JoinType::InnerJoin, held, "held", always());
 }
 
-/// Whether a table is in one of the schemas; without schemas, in any but the system's.
+/// Returns the condition that a table is in one of the schemas; without schemas, in any but the
+/// system's.
 fn is_in(schemas: Option<&[String]>) -> Expr {
     let schema = || PgNamespace::Nspname.of("space");
     if schemas.is_some() {

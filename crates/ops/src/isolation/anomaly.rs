@@ -1,38 +1,40 @@
-//! The anomalies, the levels, and what PostgreSQL documents of each pair.
+//! The anomalies, the isolation levels, and PostgreSQL's documented result for each pair.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What can go wrong between transactions, in the words of Adya's and Bailis's papers that Hermitage made into tests
-/// (<https://github.com/ept/hermitage>).
+/// An anomaly between concurrent transactions, named as in Adya's and Bailis's papers, which
+/// Hermitage turned into tests (<https://github.com/ept/hermitage>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Anomaly {
-    /// G0: two transactions write the same rows, and each row keeps another one's value.
+    /// G0: two transactions write the same rows, and each row keeps the value of another
+    /// transaction.
     DirtyWrite,
-    /// G1a: a transaction reads what another wrote that then rolled back.
+    /// G1a: a transaction reads a write of another transaction that then rolls back.
     AbortedRead,
-    /// G1b: a transaction reads a value that another wrote on the way to its final one.
+    /// G1b: a transaction reads a value that another transaction later overwrites itself.
     IntermediateRead,
-    /// G1c: two transactions each read what the other wrote.
+    /// G1c: two transactions each read the other's writes.
     CircularInformationFlow,
     /// OTV: a transaction sees another's writes, and later an older state of some of them.
     ObservedTransactionVanishes,
-    /// PMP: the same kind of predicate finds rows later that it did not find before.
+    /// PMP: a repeated predicate finds rows that it did not find before.
     PredicateManyPreceders,
-    /// P4: two transactions change a row from the same reading, and one of the changes is lost.
+    /// P4: two transactions update a row after the same read, and one update is lost.
     LostUpdate,
-    /// G-single: a transaction reads one row before, and one row after another transaction's writes.
+    /// G-single: a transaction reads one row before, and one row after another transaction's
+    /// writes.
     ReadSkew,
-    /// G2-item: two transactions read the same rows, and each changes another one.
+    /// G2-item: two transactions read the same rows, and each updates a different one.
     WriteSkew,
-    /// G2: as the write skew, on rows that a predicate did not find because they were not there yet.
+    /// G2: write skew on rows that a predicate did not find because they did not exist yet.
     AntiDependencyCycle,
 }
 
-/// The four levels that a transaction can ask for.
+/// The four isolation levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -42,27 +44,27 @@ pub enum Level {
     ReadCommitted,
     /// The transaction has one snapshot.
     RepeatableRead,
-    /// As if transactions ran one after another.
+    /// Transactions behave as if they ran one after another.
     Serializable,
 }
 
-/// What became of an anomaly.
+/// The result of an anomaly's schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every transaction ended as it wished, and the anomaly is there.
+    /// Every transaction ended as planned, and the anomaly occurred.
     Occurred,
-    /// Every transaction ended as it wished, and the anomaly is not there.
+    /// Every transaction ended as planned, without the anomaly.
     Prevented,
-    /// The server refused one of the transactions.
+    /// The server rejected one of the transactions.
     PreventedWith {
-        /// Why it did.
+        /// The SQLSTATE of the rejection.
         sqlstate: String,
     },
 }
 
 impl Anomaly {
-    /// All of them, the weakest first.
+    /// All anomalies, the weakest first.
     pub const ALL: [Self; 10] = [
         Self::DirtyWrite,
         Self::AbortedRead,
@@ -76,7 +78,7 @@ impl Anomaly {
         Self::AntiDependencyCycle,
     ];
 
-    /// Hermitage's short name.
+    /// Returns Hermitage's short name.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -93,7 +95,7 @@ impl Anomaly {
         }
     }
 
-    /// Its name in words.
+    /// Returns the name in words.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -110,14 +112,17 @@ impl Anomaly {
         }
     }
 
-    /// What PostgreSQL documents for this level: chapter 13.2 of its manual, "Transaction Isolation".
+    /// Returns the documented result at this level: chapter 13.2 of PostgreSQL's manual,
+    /// "Transaction Isolation".
     ///
-    /// * `READ UNCOMMITTED` is `READ COMMITTED`; that level never shows uncommitted data, a writer waits for the other one
-    ///   and then goes on from its result, and each statement sees what was committed before it.
-    /// * `REPEATABLE READ` is snapshot isolation: a writer that meets a newer version of a row is refused with 40001, and
-    ///   write skew is possible.
-    /// * `SERIALIZABLE` refuses with 40001, on top of that, one transaction of each cycle of reads and writes, also where
-    ///   nothing wrong would have been seen: the two of G1c each read from before the other.
+    /// * `READ UNCOMMITTED` is `READ COMMITTED`. That level never shows uncommitted data, a writer
+    ///   waits for another one and then continues from its result, and each statement sees the data
+    ///   that was committed before it.
+    /// * `REPEATABLE READ` is snapshot isolation: a writer that meets a newer version of a row is
+    ///   rejected with 40001, and write skew is possible.
+    /// * `SERIALIZABLE` also rejects, with 40001, one transaction of each cycle of reads and
+    ///   writes, even where no anomaly would have been visible: the two of G1c each read the state
+    ///   before the other.
     #[must_use]
     pub fn expected(self, level: Level) -> Outcome {
         use Level as L;
@@ -148,7 +153,7 @@ impl Anomaly {
 }
 
 impl Level {
-    /// All of them, the weakest first.
+    /// All levels, the weakest first.
     pub const ALL: [Self; 4] = [
         Self::ReadUncommitted,
         Self::ReadCommitted,
@@ -156,7 +161,7 @@ impl Level {
         Self::Serializable,
     ];
 
-    /// As SQL writes it.
+    /// Returns the level in SQL.
     #[must_use]
     pub const fn sql(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! One anomaly at one level: the steps are carried out, and the server's own view tells who waits.
+//! One anomaly at one level: executes the steps, and reads from the server which session waits.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,15 +13,15 @@ use super::schedule::{Action, SessionName, steps};
 use super::scratch::Scratch;
 use super::session::{Reply, Request, Session};
 
-/// How long a step may take before the run is given up: far more than any step needs, less than an operator's patience.
+/// The longest time of a step before the run fails, far more than any step needs.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(15);
 
-/// Between two looks at who waits for whom, so as not to burden the server.
+/// The pause between two reads of `pg_blocking_pids`, which limits the load on the server.
 const LOOK_PAUSE: Duration = Duration::from_millis(2);
 
-/// Whether a session of this run waits for another one of it.
+/// Returns whether a session of this run waits for another one of it.
 ///
-/// `application_name` is shown to everybody, unlike states and wait events.
+/// Every role may see `application_name`, unlike states and wait events.
 const IS_WAITING: &str = "SELECT EXISTS (
     SELECT FROM pg_catalog.pg_stat_activity AS waiter
     JOIN pg_catalog.pg_stat_activity AS blocker
@@ -29,20 +29,20 @@ const IS_WAITING: &str = "SELECT EXISTS (
     WHERE waiter.application_name = $1 AND pg_catalog.starts_with(blocker.application_name, $2)
 )";
 
-/// Why a step could not be seen through.
+/// The reason why a step failed.
 enum Failure {
     Database(DatabaseError),
     TooLate(&'static str),
 }
 
-/// Where a cell's sessions stand.
+/// The states of a cell's sessions.
 struct Run<'a> {
     database: &'a Database,
     scratch: &'a Scratch,
     sessions: BTreeMap<SessionName, Session>,
 }
 
-/// Carries an anomaly out at a level.
+/// Executes an anomaly at a level.
 pub(super) async fn observe(
     database: &Database,
     scratch: &Scratch,
@@ -123,7 +123,7 @@ impl Run<'_> {
         Ok(answer)
     }
 
-    /// Looks at the server's own view until it says that the session waits for another one of the run.
+    /// Reads the server's view until the session waits for another one of the run.
     async fn until_it_waits(&self, name: SessionName) -> Result<(), Failure> {
         let waiter = self.scratch.session_name(name.as_str());
         let any = self.scratch.session_name("");
@@ -142,12 +142,13 @@ impl Run<'_> {
         Err(Failure::TooLate("the session did not come to wait"))
     }
 
-    /// Lets go of a session whose transaction is over; one that was refused is rolled back, which frees its locks.
+    /// Ends a session whose transaction is over; a rejected one is rolled back, which releases its
+    /// locks.
     async fn end(&mut self, name: SessionName) -> Result<(), Failure> {
         let Some(mut session) = self.sessions.remove(&name) else {
             return Ok(());
         };
-        // After a commit there is nobody to ask any more.
+        // After a commit the session's task has ended and accepts no request.
         if session.ask(Request::Rollback).await.is_ok() {
             let _ = tokio::time::timeout(STEP_LIMIT, session.reply()).await;
         }
@@ -156,7 +157,7 @@ impl Run<'_> {
 }
 
 fn request(action: Action, table: &str) -> Option<Request> {
-    // The table's name is our own, see `Scratch::create`.
+    // The table's name comes from `Scratch::create`.
     let named = |sql: &str| sql.replace("{table}", table);
     match action {
         Action::Read(sql) => Some(Request::Read(named(sql))),
@@ -167,7 +168,7 @@ fn request(action: Action, table: &str) -> Option<Request> {
     }
 }
 
-/// Refusals for the sake of isolation are what is looked for; any other error is one.
+/// Rejections by isolation are results; any other error fails the run.
 fn answer(reply: Reply) -> Result<Answer, Failure> {
     match reply {
         Ok(Some(rows)) => Ok(Answer::Rows { rows }),

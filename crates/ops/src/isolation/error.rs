@@ -1,4 +1,4 @@
-//! Why the matrix could not be observed.
+//! The reason why the matrix could not be observed.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use super::anomaly::{Anomaly, Level};
 
-/// Why the matrix could not be observed. Whatever it is, the scratch schema is gone, or its name is told.
+/// The reason why the matrix could not be observed. In each case the scratch schema is dropped, or
+/// the error contains its name.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum IsolationError {
@@ -17,35 +18,35 @@ pub enum IsolationError {
          run it as another role, or GRANT CREATE ON DATABASE for the time of the run"
     )]
     NotAllowed {
-        /// The role that was tried.
+        /// The role.
         role: String,
         /// The database.
         database: String,
     },
-    /// The server did not do in time what every version does.
+    /// The server did not reach an expected state in time.
     #[error("{anomaly} at {level}, step {step}: {what} within {waited:?}")]
     Schedule {
-        /// Which anomaly.
+        /// The anomaly.
         anomaly: Anomaly,
-        /// At which level.
+        /// The level.
         level: Level,
-        /// Counted from 1.
+        /// The step, counted from 1.
         step: usize,
-        /// What was waited for in vain.
+        /// The expected state.
         what: &'static str,
-        /// How long.
+        /// The time waited for it.
         waited: Duration,
     },
     /// A statement failed for another reason than isolation.
     #[error("{anomaly} at {level}, step {step}: {source}")]
     Step {
-        /// Which anomaly.
+        /// The anomaly.
         anomaly: Anomaly,
-        /// At which level.
+        /// The level.
         level: Level,
-        /// Counted from 1.
+        /// The step, counted from 1.
         step: usize,
-        /// What the database said.
+        /// The database's error.
         source: DatabaseError,
     },
     /// The scratch schema could not be dropped.
@@ -53,13 +54,13 @@ pub enum IsolationError {
     LeftBehind {
         /// Its name.
         schema: String,
-        /// What the database said.
+        /// The database's error.
         source: DatabaseError,
     },
-    /// The database could not be asked.
+    /// The database rejected a query, or could not be reached.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The task that ran it ended early, because the runtime is shutting down.
+    /// The task of the run ended early, because the runtime is shutting down.
     #[error("the run was interrupted")]
     Interrupted,
 }

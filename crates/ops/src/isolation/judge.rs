@@ -1,4 +1,4 @@
-//! From what was seen to what it means.
+//! The judgement of an observed history.
 
 use super::anomaly::{Anomaly, Outcome};
 use super::report::{Answer, StepRecord};
@@ -7,7 +7,7 @@ use super::schedule::SessionName;
 /// Rows of the scratch table: identifier and value.
 pub(super) type Rows = Vec<(i32, i32)>;
 
-/// Everything that was seen of one anomaly at one level.
+/// All observations of one anomaly at one level.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     pub(super) steps: Vec<StepRecord>,
@@ -15,10 +15,10 @@ pub(super) struct History {
     pub(super) end: Rows,
 }
 
-/// What became of the anomaly.
+/// Returns the result of the anomaly.
 pub(super) fn judge(anomaly: Anomaly, history: &History) -> Outcome {
     match history.rejection() {
-        // The one that was refused did nothing in the end, so there is nobody to have the anomaly with.
+        // The rejected transaction had no effect, so the others cannot have the anomaly with it.
         Some(sqlstate) => Outcome::PreventedWith {
             sqlstate: sqlstate.to_owned(),
         },
@@ -27,7 +27,7 @@ pub(super) fn judge(anomaly: Anomaly, history: &History) -> Outcome {
     }
 }
 
-/// Whether the anomaly is there, given that no transaction was refused.
+/// Returns `true` if the anomaly occurred, given that no transaction was rejected.
 fn occurred(anomaly: Anomaly, history: &History) -> bool {
     use SessionName::{T1, T2, T3};
     let first = [(1, 10), (2, 20)];
@@ -59,7 +59,7 @@ fn occurred(anomaly: Anomaly, history: &History) -> bool {
     }
 }
 
-/// Which transaction of the vanishing ones wrote a value: 0 for the values at the start.
+/// Returns the transaction of the vanishing ones that wrote a value: 0 for the initial values.
 const fn writer_of(value: i32) -> i32 {
     match value {
         11 | 19 => 1,
@@ -69,7 +69,7 @@ const fn writer_of(value: i32) -> i32 {
 }
 
 impl History {
-    /// The first rejection, whichever session had it.
+    /// Returns the first rejection of any session.
     pub(super) fn rejection(&self) -> Option<&str> {
         self.steps.iter().find_map(|step| match &step.answer {
             Answer::Rejected { sqlstate } => Some(sqlstate.as_str()),
@@ -137,9 +137,9 @@ mod tests {
         assert_eq!(judge(Anomaly::DirtyWrite, &seen), refused);
     }
 
-    /// Anomalies that PostgreSQL never shows can only be told from made-up histories.
+    /// PostgreSQL never shows these anomalies, so only constructed histories can test them.
     #[test]
-    fn what_no_level_shows_would_be_seen_all_the_same() {
+    fn anomalies_that_no_level_shows_are_detected() {
         use SessionName::{T1, T2, T3};
         let dirty: &[(i32, i32)] = &[(1, 101), (2, 20)];
         for anomaly in [Anomaly::AbortedRead, Anomaly::IntermediateRead] {

@@ -1,8 +1,8 @@
-//! Isolation levels, executed: what this server really does, beside what PostgreSQL documents.
+//! Isolation levels, executed: the server's behaviour beside PostgreSQL's documentation.
 //!
-//! [`run`] carries out ten anomalies at each of the four levels, as two or three transactions whose steps follow a schedule,
-//! in a scratch schema of its own that is dropped again. A step that must wait is known to wait from the server's own
-//! `pg_blocking_pids`, never from the time that passed.
+//! [`run`] executes ten anomalies at each of the four levels, as two or three transactions whose
+//! steps follow a schedule, in a scratch schema of its own that it drops at the end. Whether a step
+//! waits is read from the server's `pg_blocking_pids`, never inferred from elapsed time.
 //!
 //! # Example
 //!
@@ -42,19 +42,21 @@ pub use schedule::SessionName;
 
 use scratch::Scratch;
 
-/// Three sessions and one that looks on.
+/// Three sessions and an observer.
 const CONNECTIONS: usize = 4;
 
-/// Carries out every anomaly at every level on the database of this configuration: forty cells, in well under a minute.
+/// Executes every anomaly at every level on the configured database: forty cells, in well under a
+/// minute.
 ///
-/// It opens four connections of its own, each with limits on statements, locks and idle transactions. The scratch schema
-/// is named `neobank_isolation_…`; it is dropped also when the run fails or this future is dropped, and only a crash of the
-/// process can leave it.
+/// It opens four connections of its own, each with limits on statements, locks and idle
+/// transactions. The scratch schema is named `neobank_isolation_…`. It is dropped also when the run
+/// fails or this future is dropped; only a crash of the process can leave it.
 ///
 /// # Errors
 ///
 /// * [`IsolationError::NotAllowed`] when the role may not create a schema.
-/// * [`IsolationError::Schedule`] and [`IsolationError::Step`] when the server did what no version is known to do.
+/// * [`IsolationError::Schedule`] and [`IsolationError::Step`] when the server behaves unlike any
+///   known version.
 /// * [`IsolationError::LeftBehind`] when the schema could not be dropped.
 /// * [`IsolationError::Database`] when the database cannot be reached, or is read only.
 pub async fn run(config: &DatabaseConfig) -> Result<IsolationReport, IsolationError> {
@@ -64,7 +66,7 @@ pub async fn run(config: &DatabaseConfig) -> Result<IsolationReport, IsolationEr
     observe_all(config, all.collect()).await
 }
 
-/// Carries out one anomaly at one level.
+/// Executes one anomaly at one level.
 ///
 /// # Errors
 ///
@@ -82,7 +84,7 @@ pub async fn observe(
         .ok_or(IsolationError::Interrupted)
 }
 
-/// In a task of its own, so that the schema is dropped whatever becomes of the caller's future.
+/// A task of its own drops the schema even when the caller drops its future.
 async fn observe_all(
     config: &DatabaseConfig,
     wanted: Vec<(Anomaly, Level)>,
@@ -104,7 +106,7 @@ async fn work(
         outcome = cells(&database, &scratch, &wanted) => outcome,
         _ = caller_is_gone => Err(IsolationError::Interrupted),
     };
-    // What went wrong first tells more than what went wrong behind it.
+    // The first error explains more than those that follow from it.
     let dropped = scratch.drop(&database).await;
     let report = outcome?;
     dropped?;
@@ -132,7 +134,8 @@ async fn server_version(database: &Database) -> Result<i32, DatabaseError> {
     database.fetch_value(statement(sql, [])).await
 }
 
-/// The configuration with limits under which a run can hurt nobody, itself included.
+/// Returns the configuration with limits, so that a run can block neither other sessions nor itself
+/// for long.
 fn limited(config: &DatabaseConfig) -> DatabaseConfig {
     let mut limited = config.clone();
     limited.application_name = "neobank isolation".to_owned();

@@ -1,4 +1,4 @@
-//! What was seen, beside what was expected.
+//! The observed results beside the expected ones.
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ use super::schedule::SessionName;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct IsolationReport {
-    /// The server's version, as `server_version_num` has it: `150018` for 15.18.
+    /// The server's version as in `server_version_num`: `150018` for 15.18.
     pub server_version: i32,
-    /// By anomaly, then by level.
+    /// The cells by anomaly, then by level.
     pub cells: Vec<Cell>,
 }
 
@@ -22,60 +22,60 @@ pub struct IsolationReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Cell {
-    /// What was tried.
+    /// The anomaly.
     pub anomaly: Anomaly,
-    /// At which level all its sessions ran.
+    /// The level of all its sessions.
     pub level: Level,
-    /// What became of it on this server, just now.
+    /// The result on this server.
     pub observed: Outcome,
-    /// What PostgreSQL documents.
+    /// The result that PostgreSQL documents.
     pub expected: Outcome,
-    /// What each session did and what the server answered, in order.
+    /// The steps of the sessions with the server's responses, in order.
     pub steps: Vec<StepRecord>,
 }
 
-/// One step, and what came of it.
+/// One step with its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StepRecord {
-    /// Who did it.
+    /// The session.
     pub session: SessionName,
-    /// What it did.
+    /// The statement.
     pub statement: String,
-    /// What the server did.
+    /// The server's response.
     pub answer: Answer,
 }
 
-/// What the server did with a step.
+/// The server's response to a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Answer {
     /// It returned rows of the table: identifier and value.
     Rows {
-        /// In the order of their identifiers.
+        /// The rows in the order of their identifiers.
         rows: Rows,
     },
-    /// It did what was asked.
+    /// It executed the statement.
     Done,
-    /// It made the session wait for another of them.
+    /// The session waits for another session of the run.
     Waits,
-    /// It refused, and the transaction is over.
+    /// It rejected the statement, and the transaction is aborted.
     Rejected {
-        /// Why.
+        /// The SQLSTATE.
         sqlstate: String,
     },
-    /// Not asked, because the transaction was over already.
+    /// The statement was not sent, because the transaction had ended already.
     Skipped,
 }
 
 impl IsolationReport {
-    /// The cells where the server did something else than it documents: never any.
+    /// Returns the cells whose result differs from the documentation: none on any known version.
     pub fn surprises(&self) -> impl Iterator<Item = &Cell> {
         self.cells.iter().filter(|cell| !cell.is_as_expected())
     }
 
-    /// The cell of an anomaly and a level.
+    /// Returns the cell of an anomaly and a level.
     #[must_use]
     pub fn cell(&self, anomaly: Anomaly, level: Level) -> Option<&Cell> {
         self.cells
@@ -85,7 +85,7 @@ impl IsolationReport {
 }
 
 impl Cell {
-    /// Whether the server did what it documents.
+    /// Returns `true` if every result is the documented one.
     #[must_use]
     pub fn is_as_expected(&self) -> bool {
         self.observed == self.expected

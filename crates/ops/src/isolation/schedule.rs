@@ -1,30 +1,30 @@
-//! Which session does what, in which order.
+//! The steps of each session, in their order.
 
 use serde::Serialize;
 
 use super::anomaly::Anomaly;
 
-/// One of the sessions that take part.
+/// A session of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum SessionName {
-    /// The first to act.
+    /// The first session.
     T1,
-    /// The second.
+    /// The second session.
     T2,
     /// The observer, where there is one.
     T3,
 }
 
-/// What a session is told to do next. `{table}` stands for the scratch table.
+/// The next action of a session. `{table}` stands for the scratch table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Reads `id` and `value`.
     Read(&'static str),
-    /// Changes rows; the server must answer.
+    /// Writes rows; the server must respond.
     Write(&'static str),
-    /// Changes rows; the server must make it wait for another of the sessions.
+    /// Writes rows; the server must let it wait for another of the sessions.
     WriteAndWait(&'static str),
-    /// The write that waited must go on now.
+    /// The waiting write must continue now.
     Released,
     Commit,
     Rollback,
@@ -39,7 +39,8 @@ const READ_30: Action = Action::Read("SELECT id, value FROM {table} WHERE value 
 const READ_THIRDS: Action =
     Action::Read("SELECT id, value FROM {table} WHERE value % 3 = 0 ORDER BY id");
 
-/// The steps of an anomaly, as Hermitage has them. The table starts with the rows (1, 10) and (2, 20).
+/// Returns the steps of an anomaly, as in Hermitage. The table starts with the rows (1, 10) and (2,
+/// 20).
 #[rustfmt::skip]
 pub(super) fn steps(anomaly: Anomaly) -> &'static [Step] {
     use Action::{Commit, Released, Rollback, Write, WriteAndWait};
@@ -138,7 +139,7 @@ pub(super) fn steps(anomaly: Anomaly) -> &'static [Step] {
 }
 
 impl Action {
-    /// Its statement, where it has one.
+    /// Returns the statement, where the action has one.
     pub(super) const fn sql(self) -> Option<&'static str> {
         match self {
             Self::Read(sql) | Self::Write(sql) | Self::WriteAndWait(sql) => Some(sql),
@@ -146,7 +147,7 @@ impl Action {
         }
     }
 
-    /// For people: the statement, on a table named `t`.
+    /// Returns the statement in a readable form, on a table named `t`.
     pub(super) fn text(self) -> String {
         match self {
             Self::Released => "(goes on)".to_owned(),
@@ -160,7 +161,7 @@ impl Action {
 impl SessionName {
     pub(super) const ALL: [Self; 3] = [Self::T1, Self::T2, Self::T3];
 
-    /// `T1`, `T2` or `T3`.
+    /// Returns `T1`, `T2` or `T3`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

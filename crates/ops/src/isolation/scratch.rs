@@ -1,4 +1,4 @@
-//! A table of our own, in a schema of our own, for the time of a run.
+//! The scratch table of a run, in a schema of its own.
 
 use neobank_db::{Database, DatabaseError, ErrorClass, Executor, statement};
 
@@ -6,16 +6,17 @@ use super::error::IsolationError;
 use super::judge::Rows;
 use super::session::read;
 
-/// The scratch schema; its name says whose it is, should a crash leave it behind.
+/// The scratch schema, whose name identifies this library in case a crash leaves it behind.
 #[derive(Debug)]
 pub(super) struct Scratch {
     schema: String,
 }
 
 impl Scratch {
-    /// Makes a schema with a name that nobody else has, and the table in it.
+    /// Creates a schema with a unique name, and the table in it.
     pub(super) async fn create(database: &Database) -> Result<Self, IsolationError> {
-        // Made by the server, of lower case letters and digits alone: it needs no quotes anywhere.
+        // The server generates the name from lower case letters and digits, so it never needs
+        // quotes.
         let schema: String = database
             .fetch_value(statement(
                 "SELECT 'neobank_isolation_' || pg_catalog.left(pg_catalog.translate(pg_catalog.gen_random_uuid()::text, '-', ''), 16)",
@@ -32,7 +33,7 @@ impl Scratch {
         }
     }
 
-    /// Both or neither.
+    /// Creates schema and table in one transaction.
     async fn build(&self, database: &Database) -> Result<(), DatabaseError> {
         let transaction = database.begin().await?;
         for sql in [
@@ -47,7 +48,7 @@ impl Scratch {
         transaction.commit().await
     }
 
-    /// The rows that every anomaly starts from.
+    /// Restores the initial rows of every anomaly.
     pub(super) async fn reset(&self, database: &Database) -> Result<(), DatabaseError> {
         let transaction = database.begin().await?;
         for sql in [
@@ -62,7 +63,7 @@ impl Scratch {
         transaction.commit().await
     }
 
-    /// What is in the table now.
+    /// Returns the current rows of the table.
     pub(super) async fn rows(&self, database: &Database) -> Result<Rows, DatabaseError> {
         let sql = format!("SELECT id, value FROM {} ORDER BY id", self.table());
         read(database, &sql).await
@@ -72,12 +73,13 @@ impl Scratch {
         format!("{}.test", self.schema)
     }
 
-    /// The name under which a session of this run is found: at most 63 bytes, as the server keeps no more.
+    /// Returns the name that identifies a session of this run: at most 63 bytes, the server's
+    /// limit.
     pub(super) fn session_name(&self, session: &str) -> String {
         format!("{} {session}", self.schema)
     }
 
-    /// Takes everything back.
+    /// Drops the schema.
     pub(super) async fn drop(self, database: &Database) -> Result<(), IsolationError> {
         let sql = format!("DROP SCHEMA {} CASCADE", self.schema);
         match database.execute(statement(&sql, [])).await {

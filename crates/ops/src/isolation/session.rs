@@ -1,4 +1,4 @@
-//! One of the transactions that take part, in a task of its own, so that it can wait while the others go on.
+//! A transaction of the run, in a task of its own, so that it can wait while the others continue.
 
 use neobank_db::{Database, DatabaseError, Executor, Transaction, TransactionOptions, statement};
 use tokio::sync::mpsc;
@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::anomaly::Level;
 use super::judge::Rows;
 
-/// What a session is asked; it answers one before it takes the next.
+/// A request to a session; it replies to one before it takes the next.
 #[derive(Debug)]
 pub(super) enum Request {
     Read(String),
@@ -18,7 +18,7 @@ pub(super) enum Request {
 
 pub(super) type Reply = Result<Option<Rows>, DatabaseError>;
 
-/// A transaction that has begun; dropped, it is rolled back.
+/// An open transaction; dropping it rolls it back.
 #[derive(Debug)]
 pub(super) struct Session {
     requests: mpsc::Sender<Request>,
@@ -27,22 +27,22 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Begins a transaction of this level that others can find in `pg_stat_activity` by this name.
+    /// Begins a transaction of this level, which `pg_stat_activity` shows under this name.
     pub(super) async fn begin(
         database: &Database,
         level: Level,
         name: &str,
     ) -> Result<Self, DatabaseError> {
         let transaction = database.begin_with(TransactionOptions::default()).await?;
-        // Settings take no snapshot, so the transaction's is that of its first step. They end with the transaction, so a
-        // pooler may stand in between.
+        // Settings take no snapshot, so the transaction's snapshot is that of its first step. They
+        // end with the transaction, so a pooler may stand in between.
         for setting in [
             format!("SET TRANSACTION ISOLATION LEVEL {}", level.sql()),
             format!("SET LOCAL application_name = '{name}'"),
         ] {
             transaction.execute(statement(&setting, [])).await?;
         }
-        // One request at a time: the schedule waits for each answer, or knows that it is still to come.
+        // One request at a time: the schedule waits for each reply, or knows that it is pending.
         let (requests, received) = mpsc::channel(1);
         let (answered, replies) = mpsc::channel(1);
         Ok(Self {
@@ -59,7 +59,7 @@ impl Session {
             .map_err(|_| DatabaseError::TransactionAborted)
     }
 
-    /// The answer to what was asked; nothing is lost when this future is dropped.
+    /// Waits for the reply to the last request; dropping this future loses no reply.
     pub(super) async fn reply(&mut self) -> Reply {
         self.replies
             .recv()
@@ -100,7 +100,7 @@ async fn serve(
     }
 }
 
-/// Identifiers and values, as the statement returns them.
+/// Reads identifiers and values, as the statement returns them.
 pub(super) async fn read(on: &impl Executor, sql: &str) -> Result<Rows, DatabaseError> {
     let rows = on.query(statement(sql, [])).await?;
     rows.iter()

@@ -16,17 +16,17 @@ use crate::sql::{clock, coalesce, number};
 /// The counters of `pg_stat_database`, summed over all databases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
 pub struct CountersRow {
-    /// When they were read.
+    /// The time of the reading.
     pub taken_at: DateTime<Utc>,
     /// The last reset of the statistics of any database; none for never.
     pub reset_at: Option<DateTime<Utc>>,
-    /// Transactions that were committed.
+    /// Committed transactions.
     pub commits: i64,
-    /// Transactions that were rolled back.
+    /// Rolled back transactions.
     pub rollbacks: i64,
-    /// Rows that scans went over.
+    /// Rows that scans read.
     pub rows_returned: i64,
-    /// Rows that were found by an index.
+    /// Rows that index scans fetched.
     pub rows_fetched: i64,
     /// Rows inserted, updated and deleted.
     pub rows_written: i64,
@@ -40,16 +40,16 @@ pub struct CountersRow {
     pub temporary_bytes: i64,
 }
 
-/// What happened between two readings, for each second.
+/// The differences between two readings, per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Rates {
-    /// Transactions that were committed.
+    /// Committed transactions.
     pub commits: u64,
-    /// Transactions that were rolled back.
+    /// Rolled back transactions.
     pub rollbacks: u64,
-    /// Rows that scans went over.
+    /// Rows that scans read.
     pub rows_returned: u64,
-    /// Rows that were found by an index.
+    /// Rows that index scans fetched.
     pub rows_fetched: u64,
     /// Rows inserted, updated and deleted.
     pub rows_written: u64,
@@ -59,11 +59,11 @@ pub struct Rates {
     pub blocks_hit: u64,
     /// Bytes written to temporary files.
     pub temporary_bytes: u64,
-    /// Deadlocks between the two readings, not for each second.
+    /// Deadlocks between the two readings, not per second.
     pub deadlocks: u64,
 }
 
-/// The SQL for the counters: one row.
+/// Returns the SQL for the counters: one row.
 #[must_use]
 pub fn statement() -> Statement {
     let column = |column: PgStatDatabase| Expr::col(column);
@@ -104,8 +104,8 @@ impl Monitor {
 }
 
 impl CountersRow {
-    /// What happened for each second since an earlier reading. None when there is nothing to compare: no time went by,
-    /// statistics were begun anew, or a database was dropped with its share.
+    /// Returns the rates since an earlier reading. None when the readings are not comparable: too
+    /// little time passed, statistics were reset, or a database was dropped with its counts.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Option<Rates> {
         let elapsed = (self.taken_at - earlier.taken_at).to_std().ok()?;
@@ -133,12 +133,12 @@ impl CountersRow {
         })
     }
 
-    /// A rate over less than this is noise.
+    /// The least interval of a rate; over a shorter one it is noise.
     const ELAPSED_MIN: Duration = Duration::from_millis(50);
 }
 
 impl Rates {
-    /// The share of blocks that were in the buffers, in percent; none when no block was asked for.
+    /// Returns the percentage of blocks that were in the buffers; none when no block was requested.
     #[must_use]
     pub fn hit_percent(&self) -> Option<u64> {
         let all = self.blocks_hit.checked_add(self.blocks_read)?;

@@ -1,4 +1,4 @@
-//! What a live view shows again and again: sessions, counters for rates, and the two signals to a session.
+//! Queries of a live view: sessions, counters for rates, and the two signals to a session.
 
 mod counters;
 mod pools;

@@ -12,28 +12,28 @@ use crate::monitor::{Monitor, build};
 use crate::section::Section;
 use crate::sql::seconds_ago;
 
-/// Pools that are shown at most.
+/// The greatest number of listed pools.
 pub const POOLS_MAX: u64 = 100;
 
-/// What a pool wrote last to `pooling.pool_stats`.
+/// The last sample that a pool wrote to `pooling.pool_stats`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct PoolSampleRow {
-    /// The pool: its connections' `application_name`, or `pgbouncer:database/user`.
+    /// The pool's name: its connections' `application_name`, or `pgbouncer:database/user`.
     pub pool_name: String,
     /// Callers that hold or wait for a connection.
     pub client_connections: i32,
-    /// Connections that are in use.
+    /// Connections in use.
     pub server_active: i32,
-    /// Connections that are open and not in use.
+    /// Open connections that are not in use.
     pub server_idle: i32,
-    /// The longest wait for a connection since the sample before, in milliseconds.
+    /// The longest wait for a connection since the previous sample, in milliseconds.
     pub max_wait_ms: i64,
     /// Statements since the pool was started.
     pub total_requests: i64,
 }
 
-/// The SQL for the newest samples, of those that are not older than the window.
+/// Returns the SQL for the newest samples that are not older than the window.
 #[must_use]
 pub fn statement(window: Duration) -> Statement {
     let not_before = seconds_ago(Expr::val(window.as_secs_f64()));
@@ -57,7 +57,7 @@ pub fn statement(window: Duration) -> Statement {
 }
 
 impl Monitor {
-    /// The newest sample of each pool that wrote one within this time, by name.
+    /// Reads the newest sample of each pool that wrote one within the window, by name.
     ///
     /// # Errors
     ///

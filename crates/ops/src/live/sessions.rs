@@ -1,4 +1,4 @@
-//! Every session that works in a database, as it is now.
+//! Every session of every database, as it is now.
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromRow, Statement};
@@ -12,50 +12,54 @@ use crate::section::Section;
 use crate::sql::{own_process, text};
 use crate::statement_text::HasStatement;
 
-/// How many sessions one answer has at most; those with the oldest transactions come first. No screen is longer.
+/// The greatest number of sessions in a result, more than any screen shows; those with the oldest
+/// transactions come first.
 pub const SESSIONS_MAX: u64 = 2_000;
 
-/// How many bytes of a statement one answer has; a longer one is cut there, with `\\ooo` for bytes outside of ASCII.
+/// The greatest length of a statement in a result, in bytes; a longer one is cut there, with
+/// `\\ooo` for bytes outside of ASCII.
 pub const STATEMENT_LENGTH_MAX: i32 = 8_000;
 
-/// A session. What the role may not see of it is none, and its statement is `<insufficient privilege>`.
+/// A session. Values that the role may not see are none, and its statement is then `<insufficient
+/// privilege>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
 pub struct SessionRow {
-    /// Its server process.
+    /// The process identifier.
     pub process_id: i32,
-    /// True for the monitor's own.
+    /// `true` for the monitor's own session.
     pub is_own: bool,
-    /// When it connected; with the process it names the session, since the server uses numbers again.
+    /// The time of its connection; it identifies the session together with the process identifier,
+    /// which the server reuses.
     pub backend_start: Option<DateTime<Utc>>,
-    /// Its role.
+    /// The role.
     pub username: Option<String>,
-    /// Its database.
+    /// The database.
     pub database: Option<String>,
-    /// What it calls itself; it can say anything.
+    /// The `application_name`, which the client chooses freely.
     pub application_name: Option<String>,
-    /// From where it is connected; none for a Unix socket.
+    /// The client's address; none for a Unix socket.
     pub client_address: Option<String>,
-    /// Such as `client backend`.
+    /// The kind of process, such as `client backend`.
     pub backend_type: Option<String>,
-    /// Such as `idle in transaction`.
+    /// The state, such as `idle in transaction`.
     pub state: Option<String>,
     /// The kind of its wait, such as `Lock`.
     pub wait_event_type: Option<String>,
-    /// Its wait, such as `transactionid`.
+    /// The event that it waits for, such as `transactionid`.
     pub wait_event: Option<String>,
-    /// The age of its transaction.
+    /// The age of its transaction, in milliseconds.
     pub transaction_age_milliseconds: Option<i64>,
-    /// The age of its statement; none when it runs none.
+    /// The age of its statement, in milliseconds; none when it runs none.
     pub statement_age_milliseconds: Option<i64>,
-    /// For how long it is in its state.
+    /// The time since its last change of state, in milliseconds.
     pub state_age_milliseconds: Option<i64>,
-    /// When its statement, or its last one, began.
+    /// The start of its current or last statement.
     pub statement_started_at: Option<DateTime<Utc>>,
-    /// The statement that it runs, or ran last, without secrets; cut after [`STATEMENT_LENGTH_MAX`].
+    /// The current or last statement, without secrets; cut after [`STATEMENT_LENGTH_MAX`].
     pub statement: Option<String>,
 }
 
-/// The SQL for the sessions: at most [`SESSIONS_MAX`] rows.
+/// Returns the SQL for the sessions: at most [`SESSIONS_MAX`] rows.
 #[must_use]
 pub fn statement() -> Statement {
     build(
@@ -88,7 +92,8 @@ pub fn statement() -> Statement {
             .expr_as(milliseconds_since(PgStatActivity::StateChange), "state_age_milliseconds")
             .expr_as(Expr::col(PgStatActivity::QueryStart), "statement_started_at")
             .expr_as(
-                // The texts of other databases may have bytes that the server's own functions on texts refuse.
+                // The texts of other databases may contain bytes that the server's own text
+                // functions reject.
                 Expr::cust(format!(
                     "CASE WHEN pg_catalog.octet_length(query) <= {STATEMENT_LENGTH_MAX} THEN query \
                     ELSE pg_catalog.encode(pg_catalog.substring(pg_catalog.textsend(query), 1, {STATEMENT_LENGTH_MAX}), \
@@ -104,7 +109,7 @@ pub fn statement() -> Statement {
     )
 }
 
-/// Whether a session's state is neither idle nor idle in a transaction.
+/// Returns the condition that a session is neither idle nor idle in a transaction.
 fn runs_a_statement() -> Expr {
     let state = || Expr::col(PgStatActivity::State);
     state()
@@ -112,7 +117,8 @@ fn runs_a_statement() -> Expr {
         .and(state().binary(BinOper::NotLike, text("idle in%")))
 }
 
-/// How long ago a column's time was, by the clock and not by the transaction's start; none stays none.
+/// Returns the milliseconds since a column's time, by the clock and not by the transaction's start;
+/// null stays null.
 fn milliseconds_since(column: PgStatActivity) -> Expr {
     Expr::cust_with_expr(
         "(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - $1) * 1000)::pg_catalog.int8",
@@ -127,7 +133,7 @@ impl HasStatement for SessionRow {
 }
 
 impl Monitor {
-    /// Every session that works in a database, of all databases.
+    /// Reads every session of every database.
     ///
     /// # Errors
     ///

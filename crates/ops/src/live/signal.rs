@@ -1,4 +1,4 @@
-//! Cancelling a statement and ending a session, without hitting another one.
+//! Cancelling a statement and terminating a session, without hitting another one.
 
 use chrono::{DateTime, Utc};
 use neobank_db::{FromRow, Statement};
@@ -8,7 +8,7 @@ use crate::error::OpsError;
 use crate::monitor::Monitor;
 use crate::section::Section;
 
-/// What is done to a session.
+/// A signal to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
@@ -21,23 +21,24 @@ pub enum Signal {
 /// A session as the caller saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Target {
-    /// Its server process.
+    /// The process identifier.
     pub process_id: i32,
-    /// When it connected: the server uses numbers of processes again.
+    /// The time of its connection, because the server reuses process identifiers.
     pub backend_start: DateTime<Utc>,
-    /// When the statement began that was looked at. A cancellation is for this statement alone.
+    /// The start of the statement that the caller saw. A cancellation is for this statement alone.
     pub statement_started_at: Option<DateTime<Utc>>,
 }
 
-/// What became of a signal.
+/// The result of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalOutcome {
-    /// The server has sent it; the session obeys at its next opportunity.
+    /// The server has sent it; the session reacts at its next opportunity.
     Sent,
-    /// The session has ended, or its number belongs to another one now: nothing was sent.
+    /// The session has ended, or its process identifier belongs to another one now: nothing was
+    /// sent.
     Gone,
-    /// The statement to cancel is over: nothing was sent.
+    /// The statement to cancel has ended: nothing was sent.
     StatementOver,
     /// The session is the monitor's own: nothing was sent.
     OwnSession,
@@ -48,8 +49,8 @@ struct OutcomeRow {
     outcome: String,
 }
 
-/// The text: the target is looked for and hit in one statement. A text, because in sea-query nothing says that a function
-/// with an effect is called last.
+/// Returns the SQL, which finds the target and signals it in one statement. It is a text, because
+/// sea-query cannot express that a function with an effect is called last.
 #[must_use]
 pub fn statement(signal: Signal, target: &Target) -> Statement {
     match signal {
@@ -74,12 +75,13 @@ pub fn statement(signal: Signal, target: &Target) -> Statement {
 }
 
 impl Monitor {
-    /// Sends a signal to the session that was looked at, and to no other: process and start are compared in the statement
-    /// that sends it. The role needs `pg_signal_backend`, or to be a member of the session's role.
+    /// Sends a signal to the session that the caller saw, and to no other: the statement that sends
+    /// it compares process identifier and start. The role needs `pg_signal_backend`, or membership
+    /// in the session's role.
     ///
     /// # Errors
     ///
-    /// As [`Monitor::section`]; a missing privilege is a section without answer.
+    /// As [`Monitor::section`]; a missing privilege is a section without a result.
     pub async fn signal(
         &self,
         signal: Signal,

@@ -1,8 +1,9 @@
-//! The versions of rows: who made them, who removed or locks them, and who sees them.
+//! Row versions: the transactions that created, removed or lock them, and their visibility.
 //!
-//! A snapshot and a transaction's number cannot tell: the server's own functions call a number visible that was rolled back,
-//! do not know savepoints, and a row's `xmax` may be a lock. So a version's own header is read where that is allowed (the
-//! extension `pageinspect`, and a superuser), and whether it is visible is left to the server.
+//! A snapshot and a transaction's number are not enough: the server's own functions report a
+//! rolled-back number as visible, ignore savepoints, and a row's `xmax` may be a lock. This module
+//! therefore reads a version's header where that is allowed (the extension `pageinspect`, and a
+//! superuser), and takes its visibility from the server.
 
 mod query;
 mod version;
@@ -20,22 +21,22 @@ use crate::monitor::Monitor;
 use crate::section::{Cause, Reason, Section};
 use crate::table_name::TableName;
 
-/// Which pages of a table are looked at.
+/// The pages of a table to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pages {
-    /// The first; 0 is the table's first.
+    /// The first page; 0 is the table's first.
     pub first: u32,
-    /// How many: 1 to [`Pages::COUNT_MAX`].
+    /// The number of pages: 1 to [`Pages::COUNT_MAX`].
     pub count: u32,
 }
 
 impl Pages {
-    /// So many at most: some millions of row versions.
+    /// The greatest number of pages: some millions of row versions.
     pub const COUNT_MAX: u32 = 10_000;
 }
 
 impl Default for Pages {
-    /// The first hundred.
+    /// The first hundred pages.
     fn default() -> Self {
         Self {
             first: 0,
@@ -50,25 +51,27 @@ impl Default for Pages {
 pub struct RowVersions {
     /// The table.
     pub table: TableName,
-    /// How many pages it has.
+    /// The number of its pages.
     pub page_count: i64,
-    /// Nothing when pages were read, so that every version is there. Otherwise why they were not: then only versions that
-    /// are visible are there, and what their system columns cannot tell is missing.
+    /// None when pages were read, so that every version is listed. Otherwise the reason why they
+    /// were not: only visible versions are then listed, without the data that system columns do not
+    /// contain.
     pub pages_not_read: Option<Reason>,
     /// The snapshot, as `pg_current_snapshot()` writes it.
     pub snapshot: String,
-    /// In the order of their places.
+    /// The versions, in the order of their places.
     pub versions: Vec<RowVersion>,
 }
 
-/// The row versions of a table, as the transaction sees them that `on` is.
+/// Reads the row versions of a table, as the transaction of `on` sees them.
 ///
-/// Assigns no transaction number.
+/// It assigns no transaction number.
 ///
 /// # Errors
 ///
-/// * [`OpsError::Invalid`] for a table that is not there or has no rows of its own, and for pages out of their limits.
-/// * [`OpsError::Database`] for what the server refuses.
+/// * [`OpsError::Invalid`] for an unknown table or one without rows of its own, and for pages out
+///   of range.
+/// * [`OpsError::Database`] when the server rejects the query.
 ///
 /// # Example
 ///
@@ -126,11 +129,11 @@ pub async fn row_versions(
 }
 
 impl Monitor {
-    /// The row versions of a table, as a transaction sees them that begins now.
+    /// Reads the row versions of a table, as a transaction that begins now sees them.
     ///
     /// # Errors
     ///
-    /// As [`row_versions`]; a privilege that is missing and a lock are no errors but reasons.
+    /// As [`row_versions`]; a missing privilege and a lock are reasons, no errors.
     pub async fn row_versions(
         &self,
         table: &TableName,
@@ -193,7 +196,7 @@ fn from_pages(mut found: RowVersions, rows: Vec<PageRow>) -> Result<RowVersions,
     Ok(found)
 }
 
-/// Visible, so it is the transaction's own or committed; an xmax may be anything.
+/// A visible version is the transaction's own or committed; its xmax may be anything.
 fn from_visible_rows(mut found: RowVersions, rows: Vec<VisibleRow>) -> RowVersions {
     for row in rows {
         found.snapshot = row.snapshot;
@@ -207,7 +210,7 @@ fn from_visible_rows(mut found: RowVersions, rows: Vec<VisibleRow>) -> RowVersio
             } else {
                 Creator::Committed
             },
-            remover: is_unmarked.then_some(Remover::Nobody),
+            remover: is_unmarked.then_some(Remover::NotRemoved),
             lockers: is_unmarked.then(Vec::new),
             newer_version: None,
             visible: true,
@@ -216,7 +219,7 @@ fn from_visible_rows(mut found: RowVersions, rows: Vec<VisibleRow>) -> RowVersio
     found
 }
 
-/// Numbers of transactions have 32 bits, so all of them fit.
+/// Transaction numbers have 32 bits, so all of them fit.
 fn xid(number: i64) -> u32 {
     u32::try_from(number).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The three texts: what the table is, its pages, its visible rows.
+//! The three queries: facts about the table, its pages, its visible rows.
 
 use neobank_db::{FromRow, Statement, statement};
 use sea_query::{
@@ -10,7 +10,7 @@ use super::Pages;
 use crate::monitor::build;
 use crate::table_name::{TableName, quoted};
 
-/// What the table is, and whether its pages can be read.
+/// Facts about the table, and whether its pages can be read.
 #[derive(Clone, Debug, FromRow)]
 pub(super) struct TableFacts {
     pub(super) kind: String,
@@ -20,10 +20,10 @@ pub(super) struct TableFacts {
     pub(super) snapshot: String,
 }
 
-/// One row, or none when there is no such table.
+/// Returns the SQL for one row, or none when there is no such table.
 pub(super) fn facts(table: &TableName) -> Statement {
     statement(
-        // A table that was dropped meanwhile has no size.
+        // A table that was dropped in between has no size.
         "SELECT found.kind, found.page_count, found.inspector_schema, found.is_superuser, found.snapshot
         FROM (
         SELECT relation.relkind::pg_catalog.text AS kind,
@@ -59,7 +59,7 @@ pub(super) struct PageRow {
     pub(super) snapshot: String,
 }
 
-/// Every version in these pages.
+/// Returns the SQL for every version in these pages.
 pub(super) fn pages(
     table: &TableName,
     pages: Pages,
@@ -139,12 +139,13 @@ pub(super) struct VisibleRow {
     pub(super) snapshot: String,
 }
 
-/// The visible versions in these pages.
+/// Returns the SQL for the visible versions in these pages.
 pub(super) fn visible_rows(table: &TableName, pages: Pages) -> Statement {
     let rows = visible(table, pages)
         .expr_as(Expr::cust("version.ctid::pg_catalog.text"), "place")
         .expr_as(number("version.xmin"), "xmin")
-        // Under way and visible: it is the transaction's own, also where a released savepoint has no lock any more.
+        // A visible version in progress is the transaction's own, also where a released savepoint
+        // holds no lock any more.
         .expr_as(
             Expr::cust(format!(
                 "{} OR COALESCE({} = 'in progress', false)",
@@ -160,7 +161,7 @@ pub(super) fn visible_rows(table: &TableName, pages: Pages) -> Statement {
     build(&rows.with(common([("own", own())])))
 }
 
-/// The rows of the table that lie in these pages, with nothing selected yet.
+/// Selects the rows of the table in these pages, without columns.
 fn visible(table: &TableName, pages: Pages) -> SelectStatement {
     let at = |page: u32| Expr::val(format!("({page},0)")).cast_as("tid");
     Query::select()
@@ -170,7 +171,8 @@ fn visible(table: &TableName, pages: Pages) -> SelectStatement {
         .take()
 }
 
-/// The transaction's own numbers, those of its savepoints too: a snapshot does not know them.
+/// Selects the transaction's own numbers and those of its savepoints, which a snapshot does not
+/// contain.
 fn own() -> SelectStatement {
     Query::select()
         .expr_as(Expr::col("transactionid"), "xid")
@@ -192,7 +194,7 @@ fn common<const N: usize>(parts: [(&'static str, SelectStatement); N]) -> WithCl
     clause
 }
 
-/// Each transaction of xmax; a single one has no mode, its bits tell.
+/// Returns each transaction of xmax; a single one has no mode, which the header bits show.
 fn members() -> Expr {
     let row = |xid: &str, mode: &str| {
         format!(
@@ -212,12 +214,13 @@ fn members() -> Expr {
     ))
 }
 
-/// What the server says of a transaction.
+/// Returns the server's state of a transaction.
 fn status(xid: &str) -> String {
     format!("pg_catalog.pg_xact_status({})", whole(xid))
 }
 
-/// A transaction's number with the epoch: the one nearest to the next number to be given.
+/// Returns a transaction's number with its epoch: the one nearest to the next number to be
+/// assigned.
 fn whole(xid: &str) -> String {
     let next = "pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8";
     let number = text_of_number(xid);

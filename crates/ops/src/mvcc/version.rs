@@ -1,75 +1,80 @@
-//! What a row version is, and how its header tells.
+//! A row version, and the interpretation of its header.
 
 use serde::Serialize;
 
-/// A version of a row, as it lies in the table.
+/// A version of a row in the table's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RowVersion {
     /// Page and position: `(0,1)`.
     pub place: String,
-    /// The transaction that made it.
+    /// The transaction that created it.
     pub xmin: u32,
-    /// The transaction that removed, replaced or locked it, or a group of them (a multixact); 0 for none.
+    /// The transaction that removed, replaced or locked it, or a group of them (a multixact); 0 for
+    /// none.
     pub xmax: u32,
-    /// What became of the transaction that made it.
+    /// The state of the transaction that created it.
     pub creator: Creator,
-    /// What became of the transaction that removed or replaced it; none when the system columns cannot tell.
+    /// The state of the transaction that removed or replaced it; none when the system columns do
+    /// not show it.
     pub remover: Option<Remover>,
-    /// Who locks it now and only locks it; none when the system columns cannot tell.
+    /// The transactions that now lock it without changing it; none when the system columns do not
+    /// show them.
     pub lockers: Option<Vec<Locker>>,
-    /// Where the version is that replaced it.
+    /// The place of the version that replaced it.
     pub newer_version: Option<String>,
-    /// Whether the asking transaction sees it: the server's own verdict.
+    /// `true` if the current transaction sees it: the server's own verdict.
     pub visible: bool,
 }
 
-/// What became of the transaction that made a version.
+/// The state of the transaction that created a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Creator {
-    /// Committed so long ago that everybody sees it; its number means nothing any more.
+    /// Committed so long ago that every transaction sees it; the number has no meaning any more.
     Frozen,
-    /// It is the asking transaction, or a part of it under a savepoint.
+    /// The current transaction, or its work under a savepoint.
     Own,
-    /// Committed. Without pages, a frozen version is this too.
+    /// Committed. Without access to the pages, a frozen version is reported as this too.
     Committed,
-    /// Under way in another session, or prepared. So is a version that the asking transaction itself made and removed
-    /// again, both under savepoints that are released: nothing tells the two apart.
+    /// In progress in another session, or prepared. A version that the current transaction created
+    /// and removed under released savepoints is reported as this too, because its header looks the
+    /// same.
     InProgress,
-    /// Rolled back: nobody will ever see this version.
+    /// Rolled back: no transaction will ever see this version.
     Aborted,
-    /// The server does not know it any more.
+    /// The server no longer has the state.
     Unknown,
 }
 
-/// What became of the transaction that removed or replaced a version.
+/// The state of the transaction that removed or replaced a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Remover {
-    /// There is none.
-    Nobody,
-    /// It is the asking transaction, or a part of it under a savepoint.
+    /// There is no such transaction.
+    #[serde(rename = "nobody")]
+    NotRemoved,
+    /// The current transaction, or its work under a savepoint.
     Own,
     /// Committed: only older snapshots still see the version.
     Committed,
-    /// Under way in another session, or prepared.
+    /// In progress in another session, or prepared.
     InProgress,
-    /// Rolled back: the version lives on.
+    /// Rolled back: the version stays.
     Aborted,
-    /// The server does not know it any more.
+    /// The server no longer has the state.
     Unknown,
 }
 
-/// A transaction under way that locks a version without changing it.
+/// A transaction in progress that locks a version without changing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct Locker {
     /// The transaction.
     pub xid: u32,
-    /// How.
+    /// The strength of the lock.
     pub mode: RowLock,
 }
 
@@ -77,29 +82,30 @@ pub struct Locker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub enum RowLock {
-    /// As a foreign key's check takes it.
+    /// The lock of a foreign key's check.
     #[serde(rename = "FOR KEY SHARE")]
     ForKeyShare,
-    /// Nobody may change it.
+    /// A lock that excludes every change.
     #[serde(rename = "FOR SHARE")]
     ForShare,
-    /// As an update takes it that leaves the key alone.
+    /// The lock of an update that does not change the key.
     #[serde(rename = "FOR NO KEY UPDATE")]
     ForNoKeyUpdate,
-    /// The strongest.
+    /// The strongest lock.
     #[serde(rename = "FOR UPDATE")]
     ForUpdate,
 }
 
-/// A version's header, with what the server says of the transactions in it.
+/// A version's header, with the server's states of the transactions in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) place: String,
     pub(super) xmin: u32,
     pub(super) xmin_status: Option<String>,
-    /// It has one of the transaction's own numbers; those of released savepoints are not known.
+    /// `true` if it is one of the transaction's own numbers; those of released savepoints are
+    /// unknown.
     pub(super) xmin_is_own: bool,
-    /// As the snapshot says, which knows no savepoints either.
+    /// The snapshot's verdict, which does not cover savepoints either.
     pub(super) xmin_in_snapshot: bool,
     pub(super) xmax: u32,
     /// One member for a single transaction, all of them for a group.
@@ -114,7 +120,8 @@ pub(super) struct Header {
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 pub(super) struct Member {
     pub(super) xid: u32,
-    /// As `pg_get_multixact_members` names it; none for a single transaction, whose bits tell.
+    /// The mode as `pg_get_multixact_members` names it; none for a single transaction, whose header
+    /// bits show it.
     pub(super) mode: Option<String>,
     pub(super) status: Option<String>,
     pub(super) is_own: bool,
@@ -137,12 +144,12 @@ const KEYS_UPDATED: i32 = 0x2000;
 const MOVED: &str = "(4294967295,65533)";
 
 impl Header {
-    /// What the header says.
+    /// Interprets the header.
     pub(super) fn read(self) -> RowVersion {
         let (creator, remover) = self.told_apart(self.creator(), self.remover());
         let lockers = self.lockers();
         let was_replaced =
-            remover != Remover::Nobody && self.next != self.place && self.next != MOVED;
+            remover != Remover::NotRemoved && self.next != self.place && self.next != MOVED;
         RowVersion {
             creator,
             remover: Some(remover),
@@ -155,8 +162,8 @@ impl Header {
         }
     }
 
-    /// Finds the asking transaction's own work under savepoints that are released: such work is under way, and by what is
-    /// visible it can be nobody else's.
+    /// Identifies the current transaction's own work under released savepoints: such work is in
+    /// progress, and its visibility excludes every other transaction.
     const fn told_apart(&self, creator: Creator, remover: Remover) -> (Creator, Remover) {
         let creator = match (creator, remover) {
             (Creator::InProgress, Remover::Own) => Creator::Own,
@@ -201,7 +208,7 @@ impl Header {
             return Remover::Aborted;
         }
         let Some(remover) = self.marks().find(|member| self.removes(member)) else {
-            return Remover::Nobody;
+            return Remover::NotRemoved;
         };
         if remover.is_own {
             return Remover::Own;
@@ -233,7 +240,7 @@ impl Header {
         lockers
     }
 
-    /// The transactions of xmax, unless it means nothing any more.
+    /// Returns the transactions of xmax, unless it has no meaning any more.
     fn marks(&self) -> impl Iterator<Item = &Member> {
         let mean_something = self.xmax != 0 && self.bits & XMAX_INVALID == 0;
         self.members.iter().filter(move |_| mean_something)
@@ -260,13 +267,14 @@ impl Header {
         }
     }
 
-    /// Before PostgreSQL 9.3 there was no bit for it; such versions may still lie in a table.
+    /// Before PostgreSQL 9.3 there was no bit for it; such versions may still exist in a table.
     const fn only_locks(&self) -> bool {
         self.bits & XMAX_LOCK_ONLY != 0
             || self.bits & (XMAX_IS_GROUP | LOCK_STRENGTH) == XMAX_EXCLUSIVE_LOCK
     }
 
-    /// Whoever saw first that a removal was rolled back left a hint, and the number beside it.
+    /// The first reader that found the removal rolled back left a hint bit, and the number beside
+    /// it.
     const fn was_noticed_to_be_rolled_back(&self) -> bool {
         self.bits & XMAX_INVALID != 0 && self.xmax != 0 && !self.only_locks() && !self.is_group()
     }
@@ -306,15 +314,15 @@ mod tests {
             "in progress",
         )
         .read();
-        assert_eq!(locked.remover, Some(Remover::Nobody));
+        assert_eq!(locked.remover, Some(Remover::NotRemoved));
         let expected = Locker {
             xid: 701,
             mode: RowLock::ForNoKeyUpdate,
         };
         assert_eq!(locked.lockers, Some(vec![expected]));
-        // As versions before 9.3 wrote it.
+        // The header as versions before 9.3 wrote it.
         let old = header(XMIN_COMMITTED | XMAX_EXCLUSIVE_LOCK, 701, "committed").read();
-        assert_eq!(old.remover, Some(Remover::Nobody));
+        assert_eq!(old.remover, Some(Remover::NotRemoved));
         assert_eq!(old.lockers, Some(Vec::new()));
     }
 
@@ -333,22 +341,22 @@ mod tests {
         let rolled_back = header(XMIN_COMMITTED | XMAX_INVALID, 701, "").read();
         assert_eq!(rolled_back.remover, Some(Remover::Aborted));
         let over = header(XMIN_COMMITTED | XMAX_INVALID | XMAX_LOCK_ONLY, 701, "").read();
-        assert_eq!(over.remover, Some(Remover::Nobody));
+        assert_eq!(over.remover, Some(Remover::NotRemoved));
     }
 
     proptest! {
-        /// Any header can be read; an xmax that means nothing neither removes nor locks.
+        /// Any header can be read; an xmax without meaning neither removes nor locks.
         #[test]
         fn every_header_can_be_read(bits: i32, more_bits: i32, xmax: u32, status in "in progress|committed|aborted|") {
             let mut any = header(bits, xmax, &status);
             any.more_bits = more_bits;
             let version = any.read();
             if bits & XMAX_INVALID != 0 || xmax == 0 {
-                prop_assert!(matches!(version.remover, Some(Remover::Nobody | Remover::Aborted)));
+                prop_assert!(matches!(version.remover, Some(Remover::NotRemoved | Remover::Aborted)));
                 prop_assert_eq!(&version.lockers, &Some(Vec::new()));
             }
             // A single transaction removes or locks, never both.
-            let removes = version.remover != Some(Remover::Nobody);
+            let removes = version.remover != Some(Remover::NotRemoved);
             prop_assert!(!(removes && version.lockers.is_some_and(|lockers| !lockers.is_empty())));
         }
     }

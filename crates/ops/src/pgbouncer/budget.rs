@@ -1,11 +1,12 @@
-//! What the pools may take from the server and from their own machine.
+//! The budget of the pools: connections of the server, and file descriptors of their own machine.
 
 use super::{PgbouncerConfig, PgbouncerError};
 
-/// File descriptors for the sockets it listens on, its log and its resolver: 10 is what PgBouncer adds to its own estimate.
+/// File descriptors for PgBouncer's listening sockets, its log and its resolver; PgBouncer adds the
+/// same 10 to its own estimate.
 const OWN_FILES: u64 = 10;
 
-/// What the pools may take at most.
+/// The greatest demand of the pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Budget {
     pub(super) connections: u64,
@@ -37,7 +38,7 @@ pub(super) fn check(config: &PgbouncerConfig) -> Result<Budget, PgbouncerError> 
             &format!("at most the smallest pool_size, which is {smallest}"),
         ));
     }
-    // The user who looks others up has a pool as well.
+    // The user that looks up other users has a pool as well.
     let pools = u64::from(config.users) + u64::from(config.auth_query.is_some());
     let servers = pool_sizes()
         .map(|size| {

@@ -1,4 +1,4 @@
-//! What the files are made from.
+//! The configuration of PgBouncer.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::PgbouncerVersion;
 
-/// What `pgbouncer.ini` is made from. Made with [`PgbouncerConfig::new`], then changed field by field. As JSON it is the
-/// parameter of the SQL function `pooling.generate_pgbouncer_config`, which writes the same text.
+/// The configuration of PgBouncer, built with [`PgbouncerConfig::new`] and then changed field by
+/// field. Its JSON is the parameter of the SQL function `pooling.generate_pgbouncer_config`, which
+/// writes the same text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PgbouncerConfig {
-    /// The PgBouncer that is to read the file.
+    /// The version of PgBouncer.
     pub version: PgbouncerVersion,
-    /// When a client gives its server connection back.
+    /// The moment when a client returns its server connection.
     pub pool_mode: PoolMode,
     /// The databases that clients may name; at least one.
     pub databases: Vec<PoolDatabase>,
-    /// How many users connect to each database: each has a pool of its own there. At least 1.
+    /// The number of users of each database: each has a pool of its own there. At least 1.
     pub users: u32,
     /// Connections of one pool; at least 1, because 0 means no limit from 1.24 on.
     pub pool_size: u32,
@@ -26,12 +27,13 @@ pub struct PgbouncerConfig {
     pub min_pool_size: u32,
     /// Further connections of a pool, for clients that have waited for 3 s.
     pub reserve_pool_size: u32,
-    /// Connections of all pools of a database together at most; none for no limit.
+    /// The most connections of all pools of a database together; none for no limit.
     pub max_db_connections: Option<u32>,
-    /// Clients at most; at least 1.
+    /// The most clients; at least 1.
     pub max_client_conn: u32,
-    /// Named prepared statements that each server connection keeps, for drivers that need them. This project's own driver
-    /// sends none in transaction mode, so 0 is enough for it. Above 0 it needs PgBouncer 1.21 and transaction mode.
+    /// Named prepared statements that each server connection keeps, for drivers that need them. The
+    /// driver of neobank-db sends none in transaction mode, so 0 is enough for it. More than 0
+    /// needs PgBouncer 1.21 and transaction mode.
     pub max_prepared_statements: u32,
     /// The address to listen on; none for Unix sockets alone.
     pub listen_addr: Option<String>,
@@ -41,35 +43,39 @@ pub struct PgbouncerConfig {
     pub unix_socket_dir: Option<String>,
     /// The file of users and secrets.
     pub auth_file: String,
-    /// The file of who may connect from where; without one, everybody with a password may.
+    /// The file of rules for clients' addresses; without one, every user with a password may
+    /// connect.
     pub auth_hba_file: Option<String>,
-    /// Where users that are not in `auth_file` are looked up.
+    /// The query for users that are not in `auth_file`.
     pub auth_query: Option<AuthQuery>,
-    /// Users who may do everything on the console.
+    /// Users with all rights on the console.
     pub admin_users: Vec<String>,
-    /// Users who may look at the console.
+    /// Users with read access to the console.
     pub stats_users: Vec<String>,
-    /// The certificate for clients; without one they connect in plain, which only clients of this machine may, unless
-    /// `plain_text` says otherwise.
+    /// The certificate for clients. Without one they connect in plain text, which is accepted only
+    /// from clients of this machine, unless `plain_text` allows others.
     pub client_tls: Option<ClientTls>,
-    /// A PEM file of the authorities that a server's certificate must be signed by; without one, servers are connected to
-    /// in plain, which only a server of this machine is, unless `plain_text` says otherwise.
+    /// A PEM file of the authorities that must have signed a server's certificate. Without one,
+    /// connections to servers are in plain text, which is accepted only for a server of this
+    /// machine, unless `plain_text` allows others.
     pub server_tls_ca_file: Option<String>,
-    /// Lets passwords and data go over a network unprotected, to servers and from clients of other machines.
+    /// Allows passwords and data on a network in plain text, to servers and from clients of other
+    /// machines.
     pub plain_text: bool,
     /// The file of the process id.
     pub pidfile: Option<String>,
     /// The file of the log; without one it goes to the error output.
     pub logfile: Option<String>,
-    /// Further settings of the section `[pgbouncer]`. Those that are written in any case cannot be here.
+    /// Further settings of the section `[pgbouncer]`. Settings that are always written are rejected
+    /// here.
     pub further: BTreeMap<String, String>,
-    /// What the server has for the pools.
+    /// The connections that the server has for the pools.
     pub budget: ServerBudget,
     /// The limit of PgBouncer's process on open files (`ulimit -n`).
     pub file_descriptors: u32,
 }
 
-/// When a client gives its server connection back.
+/// The moment when a client returns its server connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -84,32 +90,32 @@ pub enum PoolMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolDatabase {
-    /// The name that clients say: of letters, digits and `_`, `.`, `-`.
+    /// The name for clients: letters, digits and `_`, `.`, `-`.
     pub name: String,
     /// The server: a name, an address, or the folder of a Unix socket.
     pub host: String,
     /// Its port; at least 1.
     pub port: u16,
-    /// The database's name on the server, which may have any character but those of control.
+    /// The database's name on the server, which may have any character except control characters.
     pub database: String,
     /// Connections of one pool, if not [`PgbouncerConfig::pool_size`].
     pub pool_size: Option<u32>,
 }
 
-/// Where users that are not in the file are looked up.
+/// The query for users that are not in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthQuery {
-    /// Who looks: a user of `auth_file` who may run the query.
+    /// The user that runs the query: a user of `auth_file` with the privilege to.
     pub user: String,
-    /// The query with `$1` for the user's name; without one, a query on `pg_authid` that honours `VALID UNTIL`, and cannot
-    /// be led astray by a `search_path`.
+    /// The query with `$1` for the user's name. The default reads `pg_authid`, honours `VALID
+    /// UNTIL`, and does not depend on `search_path`.
     pub query: Option<String>,
-    /// The database to look in, from 1.19 on; without one, the database that the client wants.
+    /// The database of the query, from 1.19 on; without one, the client's database.
     pub database: Option<String>,
 }
 
-/// The certificate that clients see.
+/// The certificate for clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientTls {
@@ -119,7 +125,7 @@ pub struct ClientTls {
     pub key_file: String,
 }
 
-/// What the server has for the pools.
+/// The connections that the server has for the pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerBudget {
@@ -129,15 +135,15 @@ pub struct ServerBudget {
     pub superuser_reserved_connections: u32,
     /// The server's `reserved_connections` (PostgreSQL 16 and newer).
     pub reserved_connections: u32,
-    /// Connections that others need, past PgBouncer.
+    /// Connections of others that bypass PgBouncer.
     pub other_connections: u32,
-    /// Poolers with this file before the same server; at least 1.
+    /// PgBouncer instances with this file before the same server; at least 1.
     pub instances: u32,
 }
 
 impl PgbouncerConfig {
-    /// A configuration in transaction mode for one database, one user, a pool of 20 and 1,000 clients on the loopback
-    /// address, before a server with PostgreSQL's own defaults.
+    /// Creates a configuration in transaction mode for one database, one user, a pool of 20 and
+    /// 1,000 clients on the loopback address, before a server with PostgreSQL's own defaults.
     #[must_use]
     pub fn new(version: PgbouncerVersion, database: PoolDatabase) -> Self {
         let follows = version >= PgbouncerVersion::PREPARED_STATEMENTS;
@@ -179,7 +185,7 @@ impl PgbouncerConfig {
 }
 
 impl PoolDatabase {
-    /// A database that clients call as the server does.
+    /// Creates a database with the same name for clients as on the server.
     #[must_use]
     pub fn new(name: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
         let name = name.into();
@@ -194,7 +200,7 @@ impl PoolDatabase {
 }
 
 impl PoolMode {
-    /// As PgBouncer writes it.
+    /// Returns the mode as PgBouncer writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,24 +1,24 @@
-//! Why no files can be written.
+//! The reason why files cannot be written.
 
 use thiserror::Error;
 
 use super::PgbouncerVersion;
 
-/// Why no files can be written.
+/// The reason why files cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PgbouncerError {
-    /// A value that PgBouncer would refuse, or understand as another one.
+    /// A value that PgBouncer would reject or misread.
     #[error("{field} is {value:?}, but must be {expected}")]
     Invalid {
-        /// Which one, such as `databases.name`.
+        /// The field, such as `databases.name`.
         field: String,
-        /// What was given.
+        /// The given value.
         value: String,
-        /// What can be used.
+        /// The valid values.
         expected: String,
     },
-    /// A key that this version of PgBouncer does not know; it would refuse to start.
+    /// A key that this version of PgBouncer does not know, so that it would not start.
     #[error("PgBouncer {version} has no setting {key:?}")]
     UnknownSetting {
         /// The key.
@@ -26,13 +26,14 @@ pub enum PgbouncerError {
         /// The version that the files are for.
         version: PgbouncerVersion,
     },
-    /// Named prepared statements in a mode in which this version would mix those of different clients.
+    /// Named prepared statements in a mode in which this version would mix those of different
+    /// clients.
     #[error(
         "max_prepared_statements is {value}, but PgBouncer {version} does not follow prepared statements in {mode} mode: \
          it needs 1.21 and the mode transaction, or must be 0"
     )]
     PreparedStatements {
-        /// What was given.
+        /// The given value.
         value: u32,
         /// The version that the files are for.
         version: PgbouncerVersion,
@@ -45,13 +46,13 @@ pub enum PgbouncerError {
          {max_connections} less {reserved} that are reserved or others'"
     )]
     TooManyConnections {
-        /// What all pools of all instances may open.
+        /// Connections that all pools of all instances may open.
         needed: u64,
-        /// What there is for them.
+        /// Connections available to them.
         available: u64,
         /// The server's `max_connections`.
         max_connections: u32,
-        /// What is reserved, or needed by others.
+        /// Connections that are reserved, or needed by others.
         reserved: u64,
     },
     /// PgBouncer may need more file descriptors than its process may have.
@@ -60,7 +61,7 @@ pub enum PgbouncerError {
          but its limit is {limit}"
     )]
     TooManyFiles {
-        /// What it may need.
+        /// File descriptors that it may need.
         needed: u64,
         /// Of them, for clients.
         clients: u32,
@@ -68,7 +69,7 @@ pub enum PgbouncerError {
         servers: u64,
         /// Of them, for itself.
         own: u64,
-        /// What its process may have.
+        /// The limit of its process.
         limit: u32,
     },
 }

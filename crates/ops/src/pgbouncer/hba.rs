@@ -1,43 +1,45 @@
-//! The HBA file: who may connect from where.
+//! The HBA file: the clients that may connect.
 
 use std::net::IpAddr;
 
 use super::{PgbouncerError, values};
 
-/// A line of the HBA file: who may connect from where, with a password (SCRAM). Whom no line names is refused.
+/// A line of the HBA file: databases, users and addresses of clients that may connect with a
+/// password (SCRAM). PgBouncer rejects a client that no line matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HbaRule {
     /// The databases as clients name them; empty for all.
     pub databases: Vec<String>,
     /// The users; empty for all.
     pub users: Vec<String>,
-    /// From where.
+    /// The origin of the connection.
     pub from: HbaSource,
 }
 
-/// From where a client may connect.
+/// The origin of a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HbaSource {
-    /// Through the Unix socket.
+    /// The Unix socket.
     Socket,
-    /// From a network, in plain or with TLS.
+    /// A network, in plain text or with TLS.
     Network {
         /// Its first address.
         address: IpAddr,
-        /// The bits of it that count.
+        /// The number of leading bits that must match.
         bits: u8,
     },
-    /// From a network, with TLS alone.
+    /// A network, with TLS only.
     NetworkTls {
         /// Its first address.
         address: IpAddr,
-        /// The bits of it that count.
+        /// The number of leading bits that must match.
         bits: u8,
     },
 }
 
-/// The text of the HBA file. PgBouncer leaves out a line that it cannot read, and says so in its log alone.
+/// Returns the text of the HBA file. PgBouncer skips a line that it cannot read, and reports it
+/// only in its log.
 ///
 /// # Errors
 ///

@@ -1,20 +1,21 @@
-//! `pgbouncer.ini`.
+//! The file `pgbouncer.ini`.
 
 use std::collections::BTreeSet;
 
 use super::config::{AuthQuery, PgbouncerConfig, PoolDatabase, PoolMode};
 use super::{PgbouncerError, PgbouncerVersion, budget, has_setting, values};
 
-/// Honours `VALID UNTIL` (CVE-2025-2291), and names every object and operator with its schema (CVE-2025-12819).
+/// The query honours `VALID UNTIL` (CVE-2025-2291), and qualifies every object and operator with
+/// its schema (CVE-2025-12819).
 pub(super) const AUTH_QUERY: &str = "SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() \
     THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin";
 
 impl PgbouncerConfig {
-    /// The text of `pgbouncer.ini`.
+    /// Returns the text of `pgbouncer.ini`.
     ///
     /// # Errors
     ///
-    /// [`PgbouncerError`] names the field that is wrong, or the budget that is exceeded with its figures.
+    /// [`PgbouncerError`] names the invalid field, or the exceeded budget with its figures.
     ///
     /// # Example
     ///
@@ -174,7 +175,7 @@ impl PgbouncerConfig {
             settings.push(("max_db_connections", most.to_string()));
         }
         if follows {
-            // Written even when it is 0, because the default became 200 in 1.24.
+            // Written also when it is 0, because the default became 200 in 1.24.
             settings.push((
                 "max_prepared_statements",
                 self.max_prepared_statements.to_string(),
@@ -183,19 +184,20 @@ impl PgbouncerConfig {
         if self.pool_mode == PoolMode::Session {
             settings.push(("server_reset_query", "DISCARD ALL".to_owned()));
         }
-        // Some drivers send these, and PgBouncer refuses what it does not know.
+        // Some drivers send these parameters, and PgBouncer rejects unknown ones.
         settings.push((
             "ignore_startup_parameters",
             "extra_float_digits, options".to_owned(),
         ));
-        // The driver's own limits are shorter; these are for clients that have none.
+        // The driver's own limits are shorter; these apply to clients that have none.
         settings.push(("query_wait_timeout", "30".to_owned()));
         settings.push(("idle_transaction_timeout", "60".to_owned()));
         settings.push(("server_connect_timeout", "5".to_owned()));
         Ok(settings)
     }
 
-    /// Refuses to let passwords and data leave the machine unprotected without a word.
+    /// Rejects a configuration that lets passwords and data leave the machine in plain text, unless
+    /// `plain_text` allows it.
     fn check_encryption(&self) -> Result<(), PgbouncerError> {
         if self.plain_text {
             return Ok(());
@@ -250,7 +252,7 @@ impl PgbouncerConfig {
     }
 }
 
-/// Whether a host is a Unix socket's folder, or an address that no other machine has.
+/// Returns `true` for a Unix socket's folder, or an address of this machine alone.
 fn is_of_this_machine(host: &str) -> bool {
     host.starts_with('/') || host == "localhost" || host == "::1" || host.starts_with("127.")
 }

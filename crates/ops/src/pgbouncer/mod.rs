@@ -1,7 +1,9 @@
-//! Files for PgBouncer 1.18 and newer that it starts on, and that cannot ask more of the server than it has.
+//! Files for PgBouncer 1.18 and newer that it accepts, and that do not exceed the server's
+//! connections.
 //!
-//! [`PgbouncerConfig::ini`] writes `pgbouncer.ini`, [`userlist`] and [`hba_file`] the two files beside it. What PgBouncer
-//! would refuse, or would understand as something else, is refused here first, by a [`PgbouncerError`] with its name.
+//! [`PgbouncerConfig::ini`] writes `pgbouncer.ini`, [`userlist`] and [`hba_file`] the two files
+//! beside it. A value that PgBouncer would reject or misread is rejected here first, by a
+//! [`PgbouncerError`] with its name.
 
 mod budget;
 mod config;

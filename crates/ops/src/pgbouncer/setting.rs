@@ -1,8 +1,9 @@
-//! The keys of the section `[pgbouncer]`, and the version that each appeared in.
+//! The keys of the section `[pgbouncer]`, and the first version with each.
 
 use super::PgbouncerVersion;
 
-/// Whether PgBouncer of this version knows a key of the section `[pgbouncer]`. It refuses to start on any other.
+/// Returns `true` if this version of PgBouncer knows a key of the section `[pgbouncer]`. PgBouncer
+/// does not start with any other.
 ///
 /// # Example
 ///
@@ -19,15 +20,15 @@ pub fn has_setting(version: PgbouncerVersion, key: &str) -> bool {
         .any(|(name, since)| *name == key && *since <= version.minor())
 }
 
-/// The keys that a version knows, in the order of the alphabet.
+/// Returns the keys of a version, in alphabetical order.
 pub fn settings(version: PgbouncerVersion) -> impl Iterator<Item = &'static str> {
     KEYS.iter()
         .filter(move |(_, since)| *since <= version.minor())
         .map(|(name, _)| *name)
 }
 
-/// From PgBouncer's own `main.c` at the tags of 1.18.0 to 1.25.0; 18 stands for 1.18 or older. None was taken away between
-/// them.
+/// The keys come from PgBouncer's own `main.c` at the tags of 1.18.0 to 1.25.0; 18 stands for 1.18
+/// or older. No version in between removed a key.
 const KEYS: &[(&str, u8)] = &[
     ("admin_users", 18),
     ("application_name_add_host", 18),

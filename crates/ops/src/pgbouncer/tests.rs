@@ -9,7 +9,7 @@ fn config(version: &str) -> PgbouncerConfig {
     )
 }
 
-/// With every field that is optional.
+/// A configuration with every optional field.
 fn full(version: &str) -> PgbouncerConfig {
     let mut config = config(version);
     config.databases.push(PoolDatabase {
@@ -356,7 +356,7 @@ fn a_secret_is_never_shown() {
     assert!(!format!("{error} {error:?} {user:?}").contains("s3cret"));
 }
 
-/// As PgBouncer's `cstr_get_pair` reads a connection string.
+/// Parses a connection string as PgBouncer's `cstr_get_pair` does.
 fn read_pairs(mut text: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     loop {

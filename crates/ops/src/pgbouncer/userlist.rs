@@ -1,11 +1,12 @@
-//! `userlist.txt`.
+//! The file `userlist.txt`.
 
 use super::{PgbouncerError, values};
 
 /// A user of `userlist.txt`.
 ///
-/// A SCRAM secret, as `pg_authid.rolpassword` has it, is enough when PgBouncer connects to the server as the same user with
-/// the same secret: it then never knows the password. `Debug` does not show it.
+/// A SCRAM secret, as `pg_authid.rolpassword` has it, is enough when PgBouncer connects to the
+/// server as the same user with the same secret: PgBouncer then never has the password. `Debug`
+/// does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PgbouncerUser {
     /// The user's name.
@@ -15,11 +16,11 @@ pub struct PgbouncerUser {
 }
 
 impl PgbouncerUser {
-    /// Within the buffers of every version.
+    /// The longest name that fits the buffers of every version.
     const NAME_MAX: usize = 63;
     const SECRET_MAX: usize = 1023;
 
-    /// A user with a password or a SCRAM secret.
+    /// Creates a user with a password or a SCRAM secret.
     #[must_use]
     pub fn new(name: impl Into<String>, secret: impl Into<String>) -> Self {
         Self {
@@ -38,11 +39,11 @@ impl std::fmt::Debug for PgbouncerUser {
     }
 }
 
-/// The text of `userlist.txt`. Only PgBouncer may read that file.
+/// Returns the text of `userlist.txt`. Only PgBouncer may read that file.
 ///
 /// # Errors
 ///
-/// [`PgbouncerError::Invalid`]; it never shows a secret.
+/// [`PgbouncerError::Invalid`]; it never contains a secret.
 ///
 /// # Example
 ///

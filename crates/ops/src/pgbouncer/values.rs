@@ -1,10 +1,11 @@
-//! Values that PgBouncer's files can carry: written so that they are read as what they are, or refused.
+//! Values of PgBouncer's files: written so that PgBouncer reads them back unchanged, or rejected.
 
 use super::PgbouncerError;
 
 const PLAIN: &str = "a text without control characters, and without blanks around it";
 
-/// A value of the section `[pgbouncer]`: the rest of its line, less the blanks around it. Nothing in it has a meaning.
+/// A value of the section `[pgbouncer]`: the rest of its line, without surrounding blanks. No
+/// character in it is special.
 pub(super) fn plain<'a>(field: &str, value: &'a str) -> Result<&'a str, PgbouncerError> {
     let has_blanks = value.trim() != value;
     if value.is_empty() || has_blanks || value.chars().any(char::is_control) {
@@ -33,8 +34,9 @@ pub(super) fn quoted_name(field: &str, value: &str) -> Result<String, PgbouncerE
     quoted(field, value)
 }
 
-/// The name of a database as clients say it: a key. PgBouncer's documentation has it in double quotes where it has other
-/// characters, but its parser (seen with 1.18) refuses them; the server's own name of the database may be anything.
+/// The name of a database for clients: a key. PgBouncer's documentation puts a name with other
+/// characters in double quotes, but its parser (seen with 1.18) rejects them; the database's name
+/// on the server may be any.
 pub(super) fn key<'a>(field: &str, value: &'a str) -> Result<&'a str, PgbouncerError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     if value.is_empty() || value.len() > 63 || !value.bytes().all(allowed) || value == "pgbouncer" {
@@ -70,7 +72,8 @@ pub(super) fn double_quoted(
     value: &str,
     length_max: usize,
 ) -> Result<String, PgbouncerError> {
-    // A value of the length of PgBouncer's own buffer ends the reading of the file, and so loses all users behind it.
+    // A value of the length of PgBouncer's own buffer ends the reading of the file, which loses all
+    // users behind it.
     if value.is_empty() || value.len() > length_max || value.chars().any(char::is_control) {
         return Err(PgbouncerError::Invalid {
             field: field.to_owned(),

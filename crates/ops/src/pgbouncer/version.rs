@@ -1,4 +1,4 @@
-//! The versions that files can be written for.
+//! The versions of PgBouncer that files can be written for.
 
 use std::str::FromStr;
 
@@ -6,21 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use super::PgbouncerError;
 
-/// A minor release line of PgBouncer, from 1.18 on; which keys exist does not change within one. Of a line that is newer
-/// than [`PgbouncerVersion::NEWEST`], the keys of that one are taken to be known; none has ever been taken away.
+/// A minor release line of PgBouncer, from 1.18 on; the set of keys does not change within one. A
+/// line newer than [`PgbouncerVersion::NEWEST`] is treated as having the keys of that one; no key
+/// has ever been removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PgbouncerVersion(u8);
 
 impl PgbouncerVersion {
-    /// 1.18, which Debian 12 has.
+    /// 1.18, the version of Debian 12.
     pub const OLDEST: Self = Self(18);
-    /// 1.21, the first that follows named prepared statements from one server connection to another.
+    /// 1.21, the first that moves named prepared statements from one server connection to another.
     pub const PREPARED_STATEMENTS: Self = Self(21);
     /// 1.25: the newest whose keys were read from its source.
     pub const NEWEST: Self = Self(25);
 
-    /// All whose keys were read from their source, the oldest first.
+    /// Returns all versions whose keys were read from their source, the oldest first.
     pub fn all() -> impl Iterator<Item = Self> {
         (Self::OLDEST.0..=Self::NEWEST.0).map(Self)
     }
@@ -33,7 +34,7 @@ impl PgbouncerVersion {
 impl FromStr for PgbouncerVersion {
     type Err = PgbouncerError;
 
-    /// `1.25`, `1.25.2`, or the answer to `SHOW VERSION`: `PgBouncer 1.25.2`.
+    /// Parses `1.25`, `1.25.2`, or the output of `SHOW VERSION`: `PgBouncer 1.25.2`.
     fn from_str(text: &str) -> Result<Self, PgbouncerError> {
         let unknown =
             || PgbouncerError::invalid("version", text, "1.18 or newer, such as 1.25 or 1.25.2");

@@ -1,4 +1,4 @@
-//! The bounds on a pool's size: what each of them is, and where it comes from.
+//! The bounds on a pool's size, each with its formula and its source.
 
 use serde::Serialize;
 
@@ -9,15 +9,15 @@ use super::input::{PoolSizeInput, ServerMemory, invalid};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Bound {
-    /// Which one.
+    /// The bound's name.
     pub name: BoundName,
-    /// What it does to the size.
+    /// The bound's effect on the size.
     pub kind: BoundKind,
     /// Connections of one instance.
     pub connections: i64,
-    /// How it is computed, in the names of the input.
+    /// The formula, in the names of the input.
     pub formula: &'static str,
-    /// Who says so.
+    /// The source of the formula.
     pub source: &'static str,
 }
 
@@ -26,34 +26,35 @@ pub struct Bound {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BoundName {
-    /// What the load needs: more connections would be idle.
+    /// The demand of the load: more connections would be idle.
     Demand,
-    /// Where the server's throughput ends to grow: more connections make it slower.
+    /// The point where the server's throughput stops growing: more connections make it slower.
     PhysicalCores,
-    /// An instance's part of the connections that the server has for all.
+    /// An instance's share of the server's connections.
     FairShare,
-    /// What the machine's memory carries.
+    /// The number of connections that the machine's memory can hold.
     Memory,
-    /// Below it, threads that hold a connection and ask for another one can wait for each other for ever.
+    /// The least size without deadlocks: below it, threads that hold a connection and request
+    /// another one can wait for each other forever.
     DeadlockFloor,
 }
 
-/// What a bound does to the size.
+/// The effect of a bound on the size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BoundKind {
-    /// More is of no use.
+    /// A larger pool is of no use.
     Need,
-    /// More is slower; the floor may go above it.
+    /// A larger pool is slower; the floor may exceed it.
     Advice,
-    /// More is refused by the server, or kills it.
+    /// The server rejects a larger pool, or runs out of memory.
     Limit,
-    /// Less can deadlock.
+    /// A smaller pool can deadlock.
     Floor,
 }
 
 impl BoundName {
-    /// Its name in texts and in SQL.
+    /// Returns the name in texts and in SQL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -112,7 +113,7 @@ pub(super) fn all(input: &PoolSizeInput) -> Result<Vec<Bound>, PoolSizeError> {
     Ok(bounds)
 }
 
-/// Little's law: as many transactions are under way as arrive in the time that one takes.
+/// Little's law: the number of transactions in progress is their arrival rate times their duration.
 #[expect(
     clippy::float_arithmetic,
     clippy::cast_possible_truncation,
@@ -121,7 +122,7 @@ pub(super) fn all(input: &PoolSizeInput) -> Result<Vec<Bound>, PoolSizeError> {
 pub(super) fn demand(input: &PoolSizeInput) -> i64 {
     let at_a_time = input.transactions_per_second * input.mean_hold_ms / 1000.0;
     let total = (at_a_time * (1.0 + input.headroom)).ceil() as i64;
-    // Something so small that the product is 0 still needs a connection.
+    // A product that rounds to 0 still needs a connection.
     divide_up(total.max(1), i64::from(input.instances))
 }
 
@@ -158,7 +159,7 @@ fn memory_share(input: &PoolSizeInput, memory: &ServerMemory) -> Result<i64, Poo
     Ok(i64::try_from(share).unwrap_or(i64::MAX))
 }
 
-/// For numbers that are not negative.
+/// Divides numbers that are not negative, rounding up.
 fn divide_up(number: i64, by: i64) -> i64 {
     (number + by - 1) / by
 }

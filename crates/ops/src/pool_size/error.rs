@@ -1,34 +1,35 @@
-//! Why there is no pool size.
+//! The reason why there is no pool size.
 
 use thiserror::Error;
 
 use super::BoundName;
 
-/// Why there is no pool size.
+/// The reason why there is no pool size.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PoolSizeError {
-    /// A field that cannot be used.
+    /// An invalid field.
     #[error("{field} is {value}, but must be {expected}")]
     Invalid {
-        /// Which field.
+        /// The field.
         field: &'static str,
-        /// What was given.
+        /// The given value.
         value: String,
-        /// What can be used.
+        /// The valid values.
         expected: &'static str,
     },
-    /// No size is safe: with fewer connections than `floor` the pool can deadlock, and there are only `limit`.
+    /// No size is safe: the pool can deadlock with fewer connections than `floor`, and only `limit`
+    /// are available.
     #[error(
         "no pool size is safe: threads that hold several connections need at least {floor}, but {} allows {limit}",
         bound.as_str()
     )]
     NoSafeSize {
-        /// Connections without which the pool can deadlock.
+        /// The least number of connections without deadlocks.
         floor: i64,
         /// Connections that an instance can have.
         limit: i64,
-        /// What limits them.
+        /// The bound that limits them.
         bound: BoundName,
     },
 }

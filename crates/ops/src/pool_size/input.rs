@@ -1,63 +1,66 @@
-//! What a pool size is made from.
+//! The input of a pool size.
 
 use super::PoolSizeError;
 
-/// What a pool size is made from. Made with [`PoolSizeInput::new`], then changed field by field.
+/// The input of a pool size, built with [`PoolSizeInput::new`] and then changed field by field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PoolSizeInput {
     /// The server's `max_connections`.
     pub max_connections: u32,
-    /// How long a transaction holds a connection on average, in milliseconds; 0.000001 to a day.
+    /// The mean time that a transaction holds a connection, in milliseconds; 0.000001 to a day.
     pub mean_hold_ms: f64,
-    /// Transactions a second that all instances together are to do; 0.000001 to 1,000,000,000.
+    /// Transactions per second of all instances together; 0.000001 to 1,000,000,000.
     pub transactions_per_second: f64,
-    /// What is added to the demand for bursts, as a part of it; 0 to 10. 0.25 unless changed.
+    /// The share that is added to the demand for bursts; 0 to 10. The default is 0.25.
     pub headroom: f64,
-    /// Physical cores of the database's machine, without hyper-threads. Unknown unless given.
+    /// Physical cores of the database's machine, without hyper-threads. Unknown by default.
     pub physical_cores: Option<u32>,
-    /// Disks of the database's machine that data is read from; 0 when memory holds what is used. 0 unless changed.
+    /// Disks of the database's machine that data is read from; 0, the default, when memory holds
+    /// the working set.
     pub spindles: u32,
-    /// The server's `superuser_reserved_connections`. 3, as the server has it, unless changed.
+    /// The server's `superuser_reserved_connections`. The default is the server's own, 3.
     pub superuser_reserved_connections: u32,
-    /// The server's `reserved_connections` (PostgreSQL 16 and newer). 0 unless changed.
+    /// The server's `reserved_connections` (PostgreSQL 16 and newer). The default is 0.
     pub reserved_connections: u32,
-    /// Connections that others need: monitoring, migrations, people. 0 unless changed.
+    /// Connections for other purposes: monitoring, migrations, people. The default is 0.
     pub other_connections: u32,
-    /// Instances that share the server, each with a pool of this size. 1 unless changed.
+    /// Instances that share the server, each with a pool of this size. The default is 1.
     pub instances: u32,
-    /// The memory of the database's machine. Unknown unless given.
+    /// The memory of the database's machine. Unknown by default.
     pub memory: Option<ServerMemory>,
-    /// Threads or tasks of an instance that use connections at a time. 1 unless changed.
+    /// Threads or tasks of an instance that use connections at a time. The default is 1.
     pub threads: u32,
-    /// Connections that one of them holds at a time at most. 1 unless changed.
+    /// The most connections that one of them holds at a time. The default is 1.
     pub connections_per_thread: u32,
 }
 
 /// The memory of the database's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerMemory {
-    /// All of it, in bytes.
+    /// The total memory, in bytes.
     pub total_bytes: u64,
     /// The server's `shared_buffers`, in bytes.
     pub shared_buffers_bytes: u64,
     /// The server's `work_mem`, in bytes.
     pub work_mem_bytes: u64,
-    /// How many times `work_mem` a connection uses: sorts and hashes of its largest plan, and its own caches.
+    /// The multiple of `work_mem` that a connection uses: sorts and hashes of its largest plan, and
+    /// its own caches.
     pub work_mem_multiple: u32,
 }
 
 impl PoolSizeInput {
-    /// Larger than anybody has, and small enough that nothing overflows.
+    /// The upper limit of counts, larger than any real system, and small enough that no product
+    /// overflows.
     pub const COUNT_MAX: u32 = 1_000_000;
-    /// 1 EiB.
+    /// The upper limit of memory: 1 EiB.
     pub const BYTES_MAX: u64 = 1 << 60;
     const TRANSACTIONS_PER_SECOND_MAX: f64 = 1e9;
-    /// So that no product is too small for a number.
+    /// The lower limit of quantities, so that no product underflows.
     const LEAST: f64 = 0.000_001;
     const HOLD_MS_MAX: f64 = 86_400_000.0;
 
-    /// An input of what must be known; all else as the fields say.
+    /// Creates an input from the required values; the other fields have their defaults.
     #[must_use]
     pub const fn new(
         max_connections: u32,
@@ -81,14 +84,14 @@ impl PoolSizeInput {
         }
     }
 
-    /// The same input for a machine with as many physical cores.
+    /// Returns the same input for a machine with this number of physical cores.
     #[must_use]
     pub const fn with_physical_cores(mut self, cores: u32) -> Self {
         self.physical_cores = Some(cores);
         self
     }
 
-    /// The same input for a machine with this memory.
+    /// Returns the same input for a machine with this memory.
     #[must_use]
     pub const fn with_memory(mut self, memory: ServerMemory) -> Self {
         self.memory = Some(memory);

@@ -1,4 +1,4 @@
-//! How many connections one instance's pool should have, and which bound says so.
+//! The size of one instance's pool, and the bound that decides it.
 
 mod bound;
 mod error;
@@ -10,30 +10,31 @@ pub use input::{PoolSizeInput, ServerMemory};
 
 use serde::Serialize;
 
-/// A pool size, with every bound it was made from.
+/// A pool size, with every bound that was computed for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PoolSize {
     /// Connections for the pool of one instance.
     pub size: u32,
-    /// The bound that the size is equal to. Where several are, the first in the order of [`BoundName`].
+    /// The bound that equals the size, the first in the order of [`BoundName`].
     pub binds: BoundName,
-    /// Whether the size is enough for the demand that Little's law gives. Otherwise callers will wait: transactions must
-    /// become shorter, or the server larger; more connections would not help.
+    /// `true` if the size meets the demand that Little's law gives. Otherwise callers will wait:
+    /// transactions must become shorter, or the server larger; more connections would not help.
     pub demand_is_met: bool,
     /// Every bound that could be computed, in the order of [`BoundName`].
     pub bounds: Vec<Bound>,
 }
 
-/// The size of one instance's pool: the lowest of the ceilings, but never below the floor under which threads that hold a
-/// connection and ask for another one wait for each other for ever.
+/// Computes the size of one instance's pool: the lowest of the upper bounds, but never below the
+/// floor under which threads that hold a connection and request another one can wait for each other
+/// forever.
 ///
-/// The SQL function `pooling.calculate_pool_size` gives the same bounds.
+/// The SQL function `pooling.calculate_pool_size` returns the same bounds.
 ///
 /// # Errors
 ///
-/// [`PoolSizeError::Invalid`] names the field and its value; [`PoolSizeError::NoSafeSize`] when the floor is above what the
-/// server has for an instance.
+/// [`PoolSizeError::Invalid`] names the field and its value; [`PoolSizeError::NoSafeSize`] when the
+/// floor exceeds an instance's share of the server's connections.
 ///
 /// # Example
 ///

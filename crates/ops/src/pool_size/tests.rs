@@ -52,7 +52,7 @@ proptest! {
         }
         let binding = answer.bounds.iter().find(|bound| bound.name == answer.binds).unwrap();
         prop_assert_eq!(binding.connections, size);
-        // All instances together stay within what the server has.
+        // All instances together stay within the connections of the server.
         let reserved = input.superuser_reserved_connections + input.reserved_connections + input.other_connections;
         prop_assert!(answer.size * input.instances + reserved <= input.max_connections);
     }

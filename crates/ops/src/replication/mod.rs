@@ -1,4 +1,4 @@
-//! How far standbys are behind.
+//! The lag of standbys.
 
 use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgStatReplication, PgStatWalReceiver};
@@ -10,27 +10,27 @@ use crate::monitor::{Monitor, build};
 use crate::section::Section;
 use crate::sql::{coalesce, null, number, seconds, seconds_since};
 
-/// Rows that are shown at most, those furthest behind first.
+/// The greatest number of listed rows; those with the greatest lag come first.
 pub const STANDBYS_MAX: u64 = 100;
 
-/// A standby that the server feeds, or the server itself when it is a standby.
+/// A standby of the server, or the server itself when it is a standby.
 #[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct ReplicationRow {
-    /// What the standby calls itself (`application_name`); none for the server itself.
+    /// The standby's `application_name`; none for the server itself.
     pub standby: Option<String>,
-    /// The state of the connection, such as `streaming`; of the server itself, that of its receiver,
-    /// none where it has none.
+    /// The state of the connection, such as `streaming`. For the server itself, the state of its
+    /// receiver, none where it has none.
     pub state: Option<String>,
-    /// Bytes of the log that are written and not yet replayed; of the server itself, received and
+    /// Bytes of the log that are written and not yet replayed; for the server itself, received and
     /// not yet replayed. None where the role may not see it.
     pub lag_bytes: Option<i64>,
-    /// The time between a commit and its replay; of the server itself, the age of the transaction
-    /// that was replayed last while there is more to replay.
+    /// The time between a commit and its replay, in seconds. For the server itself, the age of the
+    /// transaction that was replayed last while there is more to replay.
     pub lag_seconds: Option<f64>,
 }
 
-/// The SQL for the standbys that the server feeds, and for the server itself when it is one.
+/// Returns the SQL for the standbys of the server, and for the server itself when it is one.
 #[must_use]
 pub fn statement() -> Statement {
     let found = senders().union(UnionType::All, receiver()).take();
@@ -51,7 +51,7 @@ pub fn statement() -> Statement {
 
 fn senders() -> SelectStatement {
     let sender = |column: PgStatReplication| column.of("sender");
-    // A standby that feeds others has received what it has not written itself.
+    // A standby that feeds others has received the log, not written it.
     let written = Expr::case(is_standby(), received())
         .finally(Expr::from(Func::cust("pg_catalog.pg_current_wal_lsn")));
     // The lag is null when there was nothing to replay for a while.
@@ -93,7 +93,7 @@ fn is_standby() -> Expr {
     Func::cust("pg_catalog.pg_is_in_recovery").into()
 }
 
-/// The end of the log that a standby has received.
+/// Returns the end of the log that a standby has received.
 fn received() -> Expr {
     Func::cust("pg_catalog.pg_last_wal_receive_lsn").into()
 }
@@ -103,8 +103,9 @@ fn bytes_between(end: Expr, start: Expr) -> Expr {
 }
 
 impl Monitor {
-    /// Standbys of the server, and the server itself when it is one; empty for a server that stands alone. A role
-    /// without the privileges of `pg_read_all_stats` sees the standbys without their lags.
+    /// Reads the standbys of the server, and the server itself when it is one; empty for a server
+    /// without replication. A role without the privileges of `pg_read_all_stats` sees the standbys
+    /// without their lags.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
-//! How far each database and table is from the end of transaction numbers.
+//! The distance of each database and table to transaction ID wraparound.
 //!
-//! Numbers of transactions, and of groups of transactions that lock a row together, have 32 bits and go round. A row must be
-//! frozen before half of them have passed. Autovacuum sees to that from `autovacuum_freeze_max_age` on; when it cannot, the
-//! server refuses all writes three million numbers before the end.
+//! Transaction numbers, and numbers of multixacts (groups of transactions that lock a row
+//! together), have 32 bits and wrap around. A row must be frozen before half of them have passed.
+//! Autovacuum freezes from `autovacuum_freeze_max_age` on. If it cannot, the server rejects all
+//! writes three million numbers before the end.
 
 use neobank_db::{FromRow, Statement};
 use neobank_entity::pg_catalog::{PgClass, PgDatabase, PgNamespace};
@@ -16,22 +17,22 @@ use crate::monitor::{Monitor, build};
 use crate::section::Section;
 use crate::sql::{always, is_namespace_of, text};
 
-/// From this age on the server assigns no numbers any more: half of all of them, less three million (`xidStopLimit` and
-/// `multiStopLimit` in PostgreSQL's source).
+/// The age from which on the server assigns no more numbers: half of all numbers, less three
+/// million (`xidStopLimit` and `multiStopLimit` in PostgreSQL's source).
 pub const STOP_AGE: i64 = 2_147_483_648 - 3_000_000;
 
-/// The number of tables in an answer at most: the oldest come first.
+/// The greatest number of listed tables; the oldest come first.
 pub const TABLES_MAX: u32 = 1_000;
 
 /// A database's age.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 #[non_exhaustive]
 pub struct DatabaseAgeRow {
-    /// The database; those that allow no connections grow old too.
+    /// The database; databases that allow no connections age too.
     pub database_name: String,
     /// Transactions since the oldest row that is not frozen.
     pub transaction_age: i64,
-    /// Groups of transactions since the oldest one that is still in use.
+    /// Multixacts since the oldest one that is still in use.
     pub multixact_age: i64,
     /// `autovacuum_freeze_max_age`.
     pub transaction_age_max: i64,
@@ -45,35 +46,35 @@ pub struct DatabaseAgeRow {
 pub struct TableAgeRow {
     /// The table's schema.
     pub schema_name: String,
-    /// The table; its TOAST table counts as part of it.
+    /// The table, with its TOAST table.
     pub table_name: String,
     /// Transactions since the oldest row that is not frozen.
     pub transaction_age: i64,
-    /// Groups of transactions since the oldest one that is still in use.
+    /// Multixacts since the oldest one that is still in use.
     pub multixact_age: i64,
-    /// From when on autovacuum freezes it: the setting, or the table's own.
+    /// The age at which autovacuum freezes the table: the server's setting, or the table's own.
     pub transaction_age_max: i64,
-    /// As above, for groups.
+    /// The same for multixacts.
     pub multixact_age_max: i64,
 }
 
-/// How much of an age is used up.
+/// The level of an age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AgeLevel {
-    /// Autovacuum has nothing to do yet.
+    /// Autovacuum need not freeze yet.
     Young,
-    /// Autovacuum is at it, or should be.
+    /// Autovacuum freezes now, or should.
     Due,
-    /// Twice as old as autovacuum lets it become: something keeps it from its work.
+    /// The age is twice autovacuum's limit: something prevents it from freezing.
     Overdue,
     /// More than four fifths of the way to the end.
     Critical,
 }
 
 impl AgeLevel {
-    /// The level of an age; `max` is from when on autovacuum freezes.
+    /// Returns the level of an age; `max` is the age at which autovacuum freezes.
     #[must_use]
     pub const fn of(age: i64, max: i64) -> Self {
         if age >= STOP_AGE / 5 * 4 {
@@ -89,14 +90,14 @@ impl AgeLevel {
 }
 
 impl DatabaseAgeRow {
-    /// The worse of its two levels.
+    /// Returns the worse of its two levels.
     #[must_use]
     pub fn level(&self) -> AgeLevel {
         AgeLevel::of(self.transaction_age, self.transaction_age_max)
             .max(AgeLevel::of(self.multixact_age, self.multixact_age_max))
     }
 
-    /// How many transactions are left before the server refuses writes.
+    /// Returns the number of transactions left before the server rejects writes.
     #[must_use]
     pub const fn transactions_left(&self) -> i64 {
         STOP_AGE.saturating_sub(self.transaction_age)
@@ -104,7 +105,7 @@ impl DatabaseAgeRow {
 }
 
 impl TableAgeRow {
-    /// The worse of its two levels.
+    /// Returns the worse of its two levels.
     #[must_use]
     pub fn level(&self) -> AgeLevel {
         AgeLevel::of(self.transaction_age, self.transaction_age_max)
@@ -112,11 +113,11 @@ impl TableAgeRow {
     }
 }
 
-/// The settings from which on autovacuum freezes; a table can have its own values of both.
+/// The settings at which autovacuum freezes; a table can have its own values of both.
 const TRANSACTION_AGE_MAX: &str = "autovacuum_freeze_max_age";
 const MULTIXACT_AGE_MAX: &str = "autovacuum_multixact_freeze_max_age";
 
-/// The SQL for the ages of databases: a row for each, the oldest first.
+/// Returns the SQL for the ages of databases: a row for each, the oldest first.
 #[must_use]
 pub fn databases() -> Statement {
     let database = |column: PgDatabase| column.of("database");
@@ -142,8 +143,8 @@ pub fn databases() -> Statement {
     )
 }
 
-/// The SQL for the ages of tables: a row for each, the oldest first, [`TABLES_MAX`] at most.
-/// Without schemas, all of them.
+/// Returns the SQL for the ages of tables: a row for each, the oldest first, [`TABLES_MAX`] at
+/// most. Without schemas, it covers all.
 #[must_use]
 pub fn tables(schemas: Option<&[String]>) -> Statement {
     let class = |column: PgClass| column.of("class");
@@ -212,7 +213,7 @@ pub fn tables(schemas: Option<&[String]>) -> Statement {
     )
 }
 
-/// The limits that a table sets for itself; nulls where it sets none.
+/// Selects the limits that a table sets for itself; nulls where it sets none.
 fn own_limits() -> SelectStatement {
     let option = Func::cust("pg_catalog.pg_options_to_table").arg(PgClass::Reloptions.of("class"));
     let name = || Expr::col(("option", "option_name"));
@@ -227,12 +228,12 @@ fn own_limits() -> SelectStatement {
         .take()
 }
 
-/// Transactions since this one.
+/// Returns the number of transactions since this one.
 fn age(transaction: Expr) -> Expr {
     Func::cust("pg_catalog.age").arg(transaction).into()
 }
 
-/// Groups of transactions since this one.
+/// Returns the number of multixacts since this one.
 fn multixact_age(group: Expr) -> Expr {
     Func::cust("pg_catalog.mxid_age").arg(group).into()
 }
@@ -243,7 +244,7 @@ fn setting(name: &'static str) -> Expr {
 }
 
 impl Monitor {
-    /// Returns how old each database is.
+    /// Reads the age of each database.
     ///
     /// # Errors
     ///
@@ -268,7 +269,7 @@ impl Monitor {
         self.section(databases()).await
     }
 
-    /// Returns how old each table of this database is.
+    /// Reads the age of each table of this database.
     ///
     /// # Errors
     ///
@@ -308,7 +309,7 @@ mod tests {
         ] {
             assert_eq!(AgeLevel::of(age, max), level, "{age}");
         }
-        // A limit close to the end does not hide the end.
+        // A limit close to the end does not change the critical level.
         assert_eq!(
             AgeLevel::of(1_900_000_000, 2_000_000_000),
             AgeLevel::Critical

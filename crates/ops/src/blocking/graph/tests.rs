@@ -76,7 +76,7 @@ fn a_hot_row_is_shown_with_as_many_edges_as_waiters() {
 
 #[test]
 fn who_only_queues_is_shown_behind_the_front() {
-    // 0 reads; 1 wants to change the table, 2 too, 3 wants to read: it waits for the queue alone.
+    // 0 reads; 1 and 2 want to change the table; 3 wants to read, and waits for the queue alone.
     let found = graph(4, &[(1, 0), (2, 0)], &[(2, 1), (3, 1), (3, 2)]).analyse();
     assert_eq!(
         found.shown[2],
@@ -97,7 +97,7 @@ fn who_only_queues_is_shown_behind_the_front() {
 
 #[test]
 fn a_cycle_that_also_waits_on_an_outside_root_is_a_cycle() {
-    // 1 and 2 wait for each other, 1 for 0 too; 3 is behind the cycle.
+    // 1 and 2 wait for each other, and 1 for 0 too; 3 is behind the cycle.
     let found = graph(4, &[(1, 2), (2, 1), (1, 0), (3, 2)], &[]).analyse();
     assert_eq!(found.cycles, [cycle(&[1, 2], true)]);
     assert_eq!(found.roots, [set(&[]), set(&[0]), set(&[0]), set(&[0])]);
@@ -115,7 +115,8 @@ fn a_cycle_through_a_queue_may_be_undone() {
 
 #[test]
 fn a_cycle_through_a_safe_snapshot_is_certain_and_nobody_ends_it() {
-    // 1 wants a safe snapshot and waits for 0; 0 waits for what 1 has, or queues behind 2, who does.
+    // 1 wants a safe snapshot and waits for 0; 0 waits for what 1 holds, or queues behind 2, which
+    // waits for 1.
     for (hard, soft) in [
         (&[(0, 1)][..], &[][..]),
         (&[(2, 1)][..], &[(0, 2)][..]),
@@ -131,7 +132,7 @@ fn a_cycle_through_a_safe_snapshot_is_certain_and_nobody_ends_it() {
         // 3 waits for the cycle and is not in it.
         assert_eq!(found[0].snapshot_waiters, set(&[1]));
     }
-    // Outside of a cycle such a wait changes nothing about it.
+    // Outside of a cycle such a wait does not change the cycle.
     let mut given = graph(3, &[(0, 2)], &[(2, 0)]);
     let kind = EdgeKind::SafeSnapshot;
     given.block(1, Blocker { node: 0, kind });
@@ -146,7 +147,7 @@ fn a_long_chain_does_not_overflow_the_stack() {
     assert_eq!(found.depth[19_999], 19_999);
 }
 
-/// What can be reached from each node over one edge or more, the slow way.
+/// Returns the nodes that each node reaches over one edge or more, by a simple slow algorithm.
 fn reach(graph: &Graph, nodes: usize, hard_only: bool) -> Vec<BTreeSet<usize>> {
     let direct = |node: usize| {
         graph
@@ -201,15 +202,15 @@ proptest! {
                 prop_assert_eq!(found.cycles[cycle].is_certain, is_certain);
                 prop_assert_eq!(&found.cycles[cycle].snapshot_waiters, &readers);
             }
-            // Nothing is shown that is not there, and nobody who waits is shown without a reason.
+            // Each shown edge exists, and each waiting node has a shown edge.
             prop_assert!(found.shown[node].iter().all(|shown| given.blockers(node).any(|by| by == *shown)));
             prop_assert_eq!(found.shown[node].is_empty(), !given.waits(node));
         }
     }
 
-    /// One more reader that nobody waits for and that waits for nobody changes nothing for the others.
+    /// A node without edges changes no other node's result.
     #[test]
-    fn an_innocent_node_changes_nothing(
+    fn node_without_edges_changes_no_result(
         edges in proptest::collection::vec((0_usize..6, 0_usize..6, kinds()), 0..15),
     ) {
         let build = |nodes: usize| {

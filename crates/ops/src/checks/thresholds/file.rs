@@ -1,4 +1,4 @@
-//! The file of thresholds, in TOML; what is wrong in it is named with its key and its value.
+//! The file of thresholds, in TOML; each error names the key and the value.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use super::Thresholds;
 use crate::error::OpsError;
 
 impl Thresholds {
-    /// Reads a text of TOML: a table for each group, as [`Thresholds::to_toml`] writes them.
+    /// Parses TOML with a table for each group, as [`Thresholds::to_toml`] writes it.
     ///
     /// # Errors
     ///
     /// [`OpsError::ThresholdFile`] for a text that is not TOML, [`OpsError::UnknownThreshold`] for
-    /// a key that is not known, [`OpsError::Invalid`] for a value out of its range, of another
-    /// type, or a warning behind its critical twin; each names the key and the value.
+    /// an unknown key, [`OpsError::Invalid`] for a value out of its range or of another type, or
+    /// for a warning beyond its critical twin. Each names the key and the value.
     ///
     /// # Example
     ///
@@ -49,8 +49,8 @@ impl Thresholds {
         })
     }
 
-    /// Returns all of them as TOML, each with its meaning, unit and range as a comment: what a file
-    /// can look like.
+    /// Returns all thresholds as TOML, each with its meaning, unit and range as a comment: a
+    /// template for a file.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What a threshold is: a whole number with a unit in its name, a default and a range.
+//! The form of a threshold: a whole number with a unit in its name, a default and a range.
 
 use std::ops::RangeInclusive;
 
@@ -34,8 +34,8 @@ impl Bound {
         ))
     }
 
-    /// A warning must not come behind its critical twin, which is the higher one, or the lower one
-    /// of a share that is to be high.
+    /// Checks that a warning does not lie beyond its critical twin, which is the higher one, or the
+    /// lower one of a share that should be high.
     pub(super) fn check_twin(&self, all: &[Self]) -> Result<(), OpsError> {
         let critical = self.field.replace("_warning_", "_critical_");
         let twin = all.iter().find(|other| {
@@ -60,7 +60,7 @@ impl Bound {
     }
 }
 
-/// Makes the type of a group: `field: default, in range, "meaning";`. The meaning is its
+/// Defines the type of a group: `field: default, in range, "meaning";`. The meaning is the field's
 /// documentation, and its comment in a file.
 macro_rules! thresholds {
     ($(#[$group_meta:meta])* $type:ident, $group:literal { $($field:ident: $default:literal, in $range:expr, $meaning:literal;)+ }) => {

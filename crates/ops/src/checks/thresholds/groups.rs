@@ -1,8 +1,8 @@
-//! The groups of thresholds, by the alphabet.
+//! The groups of thresholds, in alphabetical order.
 
 use super::group::thresholds;
 
-/// A month: no duration that is judged here lasts longer.
+/// A month, in seconds: no duration that is judged here lasts longer.
 const SECONDS_MAX: u64 = 31 * 24 * 3600;
 const MILLISECONDS_MAX: u64 = SECONDS_MAX * 1000;
 
@@ -60,7 +60,7 @@ thresholds! {
 }
 
 thresholds! {
-    /// Statements that take long.
+    /// Slow statements.
     StatementThresholds, "statements" {
         mean_warning_milliseconds: 100, in 0..=MILLISECONDS_MAX, "A warning from this mean time of a statement on, in milliseconds.";
         mean_critical_milliseconds: 1_000, in 0..=MILLISECONDS_MAX, "Critical from this mean time of a statement on, in milliseconds.";
@@ -69,7 +69,7 @@ thresholds! {
 }
 
 thresholds! {
-    /// Transactions that stay open.
+    /// Open transactions.
     TransactionThresholds, "transactions" {
         long_warning_seconds: 60, in 0..=SECONDS_MAX, "A warning from this age of a transaction on, in seconds.";
         long_critical_seconds: 600, in 0..=SECONDS_MAX, "Critical from this age of a transaction on, in seconds.";

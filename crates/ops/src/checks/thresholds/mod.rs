@@ -1,4 +1,4 @@
-//! From when on something is worth a warning: every limit with its default, its unit and its range.
+//! Thresholds: every limit with its default, its unit and its range.
 
 #[cfg(feature = "thresholds-file")]
 mod file;
@@ -16,7 +16,7 @@ use crate::error::OpsError;
 use group::Bound;
 
 /// Every threshold; each name ends with its unit. With the feature `thresholds-file` they are read
-/// from a file of TOML, and what the file does not set keeps its default.
+/// from a TOML file, and a key that the file does not set keeps its default.
 ///
 /// # Example
 ///
@@ -48,9 +48,9 @@ pub struct Thresholds {
     pub locks: LockThresholds,
     /// The verdicts on a pool.
     pub pool_health: PoolHealthThresholds,
-    /// Statements that take long.
+    /// Slow statements.
     pub statements: StatementThresholds,
-    /// Transactions that stay open.
+    /// Open transactions.
     pub transactions: TransactionThresholds,
     /// The age of the xmin horizon, which holds vacuum back.
     pub vacuum: VacuumThresholds,
@@ -61,7 +61,7 @@ impl Thresholds {
     ///
     /// # Errors
     ///
-    /// [`OpsError::Invalid`] names the first that is wrong.
+    /// [`OpsError::Invalid`] names the first invalid value.
     pub fn check(&self) -> Result<(), OpsError> {
         let bounds = self.bounds();
         bounds.iter().try_for_each(Bound::check)?;

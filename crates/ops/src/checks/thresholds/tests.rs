@@ -68,7 +68,7 @@ proptest! {
         let _ = Thresholds::from_toml(&text);
     }
 
-    /// Each threshold is taken within its range, and refused by its name outside of it.
+    /// Each threshold is accepted within its range, and rejected by its name outside of it.
     #[test]
     fn every_range_is_kept(number in 0_u64..=5_000_000_000_000, place in 0_usize..100) {
         let bounds = Thresholds::default().bounds();

@@ -11,8 +11,8 @@ use super::PgbouncerVersion;
 
 /// A connection to the console of a PgBouncer.
 ///
-/// The pages differ between the versions, so columns are found by their names, and one that a version does not have is
-/// `None`.
+/// The pages differ between the versions, so columns are found by their names, and a column that a
+/// version does not have is `None`.
 ///
 /// # Example
 ///
@@ -35,10 +35,11 @@ pub struct PgbouncerConsole {
 }
 
 impl PgbouncerConsole {
-    /// The database that stands for the console.
+    /// The database name of the console.
     pub const DATABASE: &'static str = "pgbouncer";
 
-    /// Opens the console. The user must be in `admin_users` or `stats_users`; the configuration's database does not count.
+    /// Opens the console. The user must be in `admin_users` or `stats_users`; the configuration's
+    /// database is ignored.
     ///
     /// # Errors
     ///
@@ -51,18 +52,19 @@ impl PgbouncerConsole {
         })
     }
 
-    /// `SHOW VERSION`, as it is.
+    /// Returns the text of `SHOW VERSION`.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]; [`DatabaseError::NoRow`] when the answer is empty.
+    /// [`DatabaseError`]; [`DatabaseError::NoRow`] when the result is empty.
     pub async fn version_text(&self) -> Result<String, DatabaseError> {
         let rows = self.connection.simple_query("SHOW VERSION").await?;
         let row = rows.first().ok_or(DatabaseError::NoRow)?;
         rows::text(row, "version")
     }
 
-    /// The release line that [`PgbouncerConfig`](super::PgbouncerConfig) needs; none below 1.18.
+    /// Returns the release line that [`PgbouncerConfig`](super::PgbouncerConfig) needs; none below
+    /// 1.18.
     ///
     /// # Errors
     ///
@@ -71,7 +73,7 @@ impl PgbouncerConsole {
         Ok(self.version_text().await?.parse().ok())
     }
 
-    /// `SHOW POOLS`.
+    /// Reads `SHOW POOLS`.
     ///
     /// # Errors
     ///
@@ -80,7 +82,7 @@ impl PgbouncerConsole {
         self.page("SHOW POOLS", ShowPool::read).await
     }
 
-    /// `SHOW STATS`.
+    /// Reads `SHOW STATS`.
     ///
     /// # Errors
     ///
@@ -89,7 +91,7 @@ impl PgbouncerConsole {
         self.page("SHOW STATS", ShowStats::read).await
     }
 
-    /// `SHOW DATABASES`.
+    /// Reads `SHOW DATABASES`.
     ///
     /// # Errors
     ///
@@ -98,7 +100,7 @@ impl PgbouncerConsole {
         self.page("SHOW DATABASES", ShowDatabase::read).await
     }
 
-    /// `SHOW CLIENTS`.
+    /// Reads `SHOW CLIENTS`.
     ///
     /// # Errors
     ///
@@ -107,7 +109,7 @@ impl PgbouncerConsole {
         self.page("SHOW CLIENTS", ShowClient::read).await
     }
 
-    /// `SHOW SERVERS`.
+    /// Reads `SHOW SERVERS`.
     ///
     /// # Errors
     ///
@@ -116,7 +118,7 @@ impl PgbouncerConsole {
         self.page("SHOW SERVERS", ShowServer::read).await
     }
 
-    /// `SHOW CONFIG`.
+    /// Reads `SHOW CONFIG`.
     ///
     /// # Errors
     ///

@@ -3,27 +3,27 @@
 use neobank_db::{DatabaseError, TextRow};
 use serde::Serialize;
 
-/// A row of `SHOW POOLS`. A pool: one for each database and user.
+/// A row of `SHOW POOLS`: a pool, one for each database and user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShowPool {
-    /// The name that clients say.
+    /// The database's name for clients.
     pub database: String,
     /// The user.
     pub user: String,
-    /// Clients that have a server connection, or are idle without wanting one.
+    /// Clients that have a server connection, or are idle without needing one.
     pub cl_active: Option<i64>,
     /// Clients that wait for a server connection.
     pub cl_waiting: Option<i64>,
-    /// Clients that sent a request to cancel, which was passed on (1.18).
+    /// Clients whose cancel request was forwarded (1.18).
     pub cl_active_cancel_req: Option<i64>,
-    /// Clients whose request to cancel waits (1.18).
+    /// Clients whose cancel request waits (1.18).
     pub cl_waiting_cancel_req: Option<i64>,
-    /// Server connections that a client has.
+    /// Server connections that a client uses.
     pub sv_active: Option<i64>,
-    /// Server connections that carry a request to cancel (1.18).
+    /// Server connections that carry a cancel request (1.18).
     pub sv_active_cancel: Option<i64>,
-    /// Server connections that wait for such a request to end (1.18).
+    /// Server connections that wait for a cancel request to end (1.18).
     pub sv_being_canceled: Option<i64>,
     /// Server connections that are ready for a client.
     pub sv_idle: Option<i64>,
@@ -33,11 +33,11 @@ pub struct ShowPool {
     pub sv_tested: Option<i64>,
     /// Server connections that are being opened.
     pub sv_login: Option<i64>,
-    /// How long the first waiting client has waited, whole seconds.
+    /// The wait of the first waiting client, in whole seconds.
     pub maxwait: Option<i64>,
-    /// The microseconds to add to them.
+    /// The microseconds to add to `maxwait`.
     pub maxwait_us: Option<i64>,
-    /// When a client gives its server connection back.
+    /// The pool mode.
     pub pool_mode: Option<String>,
 }
 
@@ -64,11 +64,11 @@ impl ShowPool {
     }
 }
 
-/// A row of `SHOW STATS`. What happened in a database since PgBouncer started.
+/// A row of `SHOW STATS`: the totals of a database since PgBouncer started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShowStats {
-    /// The name that clients say.
+    /// The database's name for clients.
     pub database: String,
     /// Transactions.
     pub total_xact_count: Option<i64>,
@@ -84,7 +84,7 @@ pub struct ShowStats {
     pub total_query_time: Option<i64>,
     /// Microseconds that clients waited for a server connection.
     pub total_wait_time: Option<i64>,
-    /// How often a client got a server connection (1.23).
+    /// The number of times that a client got a server connection (1.23).
     pub total_server_assignment_count: Option<i64>,
     /// Prepared statements of clients (1.24).
     pub total_client_parse_count: Option<i64>,
@@ -92,15 +92,15 @@ pub struct ShowStats {
     pub total_server_parse_count: Option<i64>,
     /// Executions of prepared statements (1.24).
     pub total_bind_count: Option<i64>,
-    /// Transactions a second, in the last period.
+    /// Transactions per second in the last period.
     pub avg_xact_count: Option<i64>,
-    /// Statements a second, in the last period.
+    /// Statements per second in the last period.
     pub avg_query_count: Option<i64>,
-    /// Mean microseconds of a transaction, in the last period.
+    /// Mean microseconds of a transaction in the last period.
     pub avg_xact_time: Option<i64>,
-    /// Mean microseconds of a statement, in the last period.
+    /// Mean microseconds of a statement in the last period.
     pub avg_query_time: Option<i64>,
-    /// Microseconds of waiting, in the last period.
+    /// Microseconds of waiting in the last period.
     pub avg_wait_time: Option<i64>,
 }
 
@@ -128,11 +128,11 @@ impl ShowStats {
     }
 }
 
-/// A row of `SHOW DATABASES`. A database that clients may name.
+/// A row of `SHOW DATABASES`: a database that clients may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShowDatabase {
-    /// The name that clients say.
+    /// The database's name for clients.
     pub name: String,
     /// The server's port.
     pub port: Option<i64>,
@@ -142,13 +142,13 @@ pub struct ShowDatabase {
     pub min_pool_size: Option<i64>,
     /// Further connections of a pool; `reserve_pool_size` from 1.24 on.
     pub reserve_pool: Option<i64>,
-    /// Connections of all its pools at most; 0 for no limit.
+    /// The most connections of all its pools; 0 for no limit.
     pub max_connections: Option<i64>,
-    /// Connections now.
+    /// Open connections.
     pub current_connections: Option<i64>,
-    /// Clients at most (1.24).
+    /// The most clients (1.24).
     pub max_client_connections: Option<i64>,
-    /// Clients now (1.24).
+    /// Connected clients (1.24).
     pub current_client_connections: Option<i64>,
     /// Seconds after which a server connection is closed (1.23).
     pub server_lifetime: Option<i64>,
@@ -162,7 +162,7 @@ pub struct ShowDatabase {
     pub database: Option<String>,
     /// The user on the server, if it is not the client's.
     pub force_user: Option<String>,
-    /// When a client gives its server connection back, if it is not the general mode.
+    /// The database's own pool mode, if it is not the general one.
     pub pool_mode: Option<String>,
 }
 
@@ -192,43 +192,43 @@ impl ShowDatabase {
     }
 }
 
-/// A row of `SHOW CLIENTS`. A connection of a client.
+/// A row of `SHOW CLIENTS`: a connection of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShowClient {
     /// The user.
     pub user: String,
-    /// The name that clients say.
+    /// The database's name for clients.
     pub database: String,
-    /// The port at the other end.
+    /// The port of the peer.
     pub port: Option<i64>,
-    /// Seconds of the wait that goes on.
+    /// Seconds of the current wait.
     pub wait: Option<i64>,
-    /// The microseconds to add to them.
+    /// The microseconds to add to `wait`.
     pub wait_us: Option<i64>,
     /// 1 when it is closed as soon as it is free.
     pub close_needed: Option<i64>,
-    /// The process at the other end, where known.
+    /// The process identifier of the peer, where known.
     pub remote_pid: Option<i64>,
     /// Prepared statements that are kept for it (1.21).
     pub prepared_statements: Option<i64>,
     /// Its number (1.24).
     pub id: Option<i64>,
-    /// What it does.
+    /// Its state.
     pub state: Option<String>,
-    /// The address at the other end.
+    /// The address of the peer.
     pub addr: Option<String>,
-    /// Whether it is for replication (1.23).
+    /// `yes` or a kind of replication for a replication connection (1.23).
     pub replication: Option<String>,
-    /// When it was opened.
+    /// The time when it was opened.
     pub connect_time: Option<String>,
-    /// When it was last used.
+    /// The time of its last request.
     pub request_time: Option<String>,
     /// Its partner: the server of a client, the client of a server.
     pub link: Option<String>,
-    /// The cipher; none or empty in plain.
+    /// The cipher; none or empty for plain text.
     pub tls: Option<String>,
-    /// The name that the client gave (1.18).
+    /// The client's `application_name` (1.18).
     pub application_name: Option<String>,
 }
 
@@ -256,43 +256,43 @@ impl ShowClient {
     }
 }
 
-/// A row of `SHOW SERVERS`. A connection to a server.
+/// A row of `SHOW SERVERS`: a connection to a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShowServer {
     /// The user.
     pub user: String,
-    /// The name that clients say.
+    /// The database's name for clients.
     pub database: String,
-    /// The port at the other end.
+    /// The port of the peer.
     pub port: Option<i64>,
-    /// Seconds of the wait that goes on.
+    /// Seconds of the current wait.
     pub wait: Option<i64>,
-    /// The microseconds to add to them.
+    /// The microseconds to add to `wait`.
     pub wait_us: Option<i64>,
     /// 1 when it is closed as soon as it is free.
     pub close_needed: Option<i64>,
-    /// The process at the other end, where known.
+    /// The process identifier of the peer, where known.
     pub remote_pid: Option<i64>,
     /// Prepared statements that are kept for it (1.21).
     pub prepared_statements: Option<i64>,
     /// Its number (1.24).
     pub id: Option<i64>,
-    /// What it does.
+    /// Its state.
     pub state: Option<String>,
-    /// The address at the other end.
+    /// The address of the peer.
     pub addr: Option<String>,
-    /// Whether it is for replication (1.23).
+    /// `yes` or a kind of replication for a replication connection (1.23).
     pub replication: Option<String>,
-    /// When it was opened.
+    /// The time when it was opened.
     pub connect_time: Option<String>,
-    /// When it was last used.
+    /// The time of its last request.
     pub request_time: Option<String>,
     /// Its partner: the server of a client, the client of a server.
     pub link: Option<String>,
-    /// The cipher; none or empty in plain.
+    /// The cipher; none or empty for plain text.
     pub tls: Option<String>,
-    /// The name that the client gave (1.18).
+    /// The client's `application_name` (1.18).
     pub application_name: Option<String>,
 }
 
@@ -320,7 +320,7 @@ impl ShowServer {
     }
 }
 
-/// A row of `SHOW CONFIG`. A setting.
+/// A row of `SHOW CONFIG`: a setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShowSetting {
@@ -328,7 +328,7 @@ pub struct ShowSetting {
     pub key: String,
     /// Its value; none for null.
     pub value: Option<String>,
-    /// What it is unless it is set.
+    /// Its default.
     pub default: Option<String>,
     /// `yes` when a reload changes it.
     pub changeable: Option<String>,
@@ -346,7 +346,7 @@ impl ShowSetting {
 }
 
 impl ShowPool {
-    /// How long the first waiting client has waited, in microseconds.
+    /// Returns the wait of the first waiting client, in microseconds.
     #[must_use]
     pub fn max_wait_microseconds(&self) -> Option<i64> {
         let seconds = self.maxwait?;
@@ -357,7 +357,7 @@ impl ShowPool {
         )
     }
 
-    /// Connections to the server, whatever they do.
+    /// Returns the number of connections to the server in any state.
     #[must_use]
     pub fn server_connections(&self) -> i64 {
         [

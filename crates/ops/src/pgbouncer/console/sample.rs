@@ -4,19 +4,20 @@ use neobank_db::{Database, DatabaseError, Executor, statement};
 
 use super::{PgbouncerConsole, ShowPool, ShowStats};
 
-/// As long as the table's column allows.
+/// The length limit of the table's column.
 const NAME_MAX: usize = 100;
 
 impl PgbouncerConsole {
-    /// Adds a row to `pooling.pool_stats` for each pool but the console's own, and returns how many. A pool's name is
-    /// `pgbouncer:database/user`, at most its first 100 characters. Its longest wait is that of the client that waits now;
-    /// statements and their mean time are those of the pool's database, because PgBouncer counts no others.
+    /// Adds a row to `pooling.pool_stats` for each pool except the console's own, and returns their
+    /// number. A pool's name is `pgbouncer:database/user`, cut at 100 characters. Its longest wait
+    /// is that of the client that waits now. Statements and their mean time are those of the pool's
+    /// database, because PgBouncer has no counts per pool.
     ///
-    /// Call it at an interval, and [`neobank_db::pool::delete_samples`] for what is too old.
+    /// Call it at an interval, and [`neobank_db::pool::delete_samples`] to delete old samples.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]: what PgBouncer or the database refused. Then no row was added.
+    /// [`DatabaseError`] when PgBouncer or the database rejects a statement; no row is then added.
     pub async fn record(&self, database: &Database) -> Result<u64, DatabaseError> {
         let pools = self.pools().await?;
         let stats = self.stats().await?;

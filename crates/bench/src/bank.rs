@@ -1,4 +1,4 @@
-//! The bank's accounts, and what must be true of them in the end.
+//! The benchmark's accounts, and the check of every invariant at the end.
 
 use indicatif::ProgressBar;
 use neobank_db::{Database, Executor, statement};
@@ -10,20 +10,20 @@ use crate::error::BenchError;
 use crate::host::Host;
 use crate::options::Options;
 
-/// Of every account at the start, so that nobody ever runs out of money.
+/// The opening balance of each account, so large that no account runs out of money.
 const FUNDS: &str = "1000000000.00";
 const CHUNK: u32 = 10_000;
 
-pub(crate) struct Books {
+pub(crate) struct Bank {
     pub(crate) database: Database,
     pub(crate) ledger: Ledger,
-    /// Transfers that there must be in the end.
+    /// The number of transfers that must be stored at the end.
     pub(crate) transfers: u64,
-    /// Of them, those that paid into the accounts at the start.
+    /// The part of `transfers` that funded the accounts.
     deposits: u64,
 }
 
-/// A ledger that gives each call a transaction of its own.
+/// Builds a ledger without group commit: each call has a transaction of its own.
 pub(crate) fn ledger(database: Database, options: &Options) -> Result<Ledger, BenchError> {
     Ledger::builder(database)
         .account_cache_capacity(options.account_cache)
@@ -32,8 +32,8 @@ pub(crate) fn ledger(database: Database, options: &Options) -> Result<Ledger, Be
         .map_err(|error| BenchError::other("ledger", error))
 }
 
-impl Books {
-    /// Opens the accounts, pays into each, and fills the journal.
+impl Bank {
+    /// Opens the accounts, funds each, and fills the journal.
     pub(crate) async fn open(
         options: &Options,
         host: &Host,
@@ -42,7 +42,7 @@ impl Books {
         progress.set_message(format!("{} accounts", options.accounts));
         open_accounts(options.accounts, host).await?;
         let database = Database::connect(host.application(options.connections)?).await?;
-        let mut books = Self {
+        let mut bank = Self {
             ledger: ledger(database.clone(), options)?,
             database,
             transfers: 0,
@@ -56,14 +56,15 @@ impl Books {
             first = chunk.end;
             let deposits =
                 chunk.map(|number| PostingRequest::deposit(account(number), funds).into());
-            books.post(deposits.collect()).await?;
+            bank.post(deposits.collect()).await?;
         }
-        books.deposits = books.transfers;
-        books.fill(options.journal, options, host, progress).await?;
-        Ok(books)
+        bank.deposits = bank.transfers;
+        bank.fill(options.journal, options, host, progress).await?;
+        Ok(bank)
     }
 
-    /// Fills the journal up to so many entries beside those of the deposits, and leaves the server at rest.
+    /// Fills the journal up to `entries` entries beside those of the deposits, and waits until the
+    /// server is idle.
     pub(crate) async fn fill(
         &mut self,
         journal: u64,
@@ -81,7 +82,7 @@ impl Books {
         host.settle().await
     }
 
-    /// Lets a ledger see every account once, as one that has run for a while has, up to as many as it remembers.
+    /// Fills a ledger's account cache, as a ledger that has run for a while has filled its own.
     pub(crate) async fn acquaint(
         &mut self,
         ledger: &Ledger,
@@ -103,7 +104,7 @@ impl Books {
         Ok(())
     }
 
-    /// Those of a copy of their database, or of the same one again.
+    /// Returns the same accounts in a copy of the database, or in the database after a reconnect.
     pub(crate) async fn copied(&self, options: &Options, host: &Host) -> Result<Self, BenchError> {
         let database = Database::connect(host.application(options.connections)?).await?;
         Ok(Self {
@@ -114,8 +115,11 @@ impl Books {
         })
     }
 
-    /// Lets the server finish what was before, and then writes to as many pages as a line will: the first write to a page after
-    /// a checkpoint logs the whole page, which slow ways would pay with more of each transfer than fast ones.
+    /// Waits until the server has finished earlier work, and then writes to as many pages as a
+    /// measured line will write to.
+    ///
+    /// The first write to a page after a checkpoint logs the whole page. Without this, each
+    /// transfer of a slow way would pay for more such pages than one of a fast way.
     pub(crate) async fn settle(
         &mut self,
         options: &Options,
@@ -143,7 +147,7 @@ impl Books {
         Ok(())
     }
 
-    /// Entries in the journal.
+    /// Returns the number of entries in the journal.
     pub(crate) fn entries(&self) -> u64 {
         self.transfers * 2
     }
@@ -152,7 +156,7 @@ impl Books {
         self.entries() - self.deposits * 2
     }
 
-    /// Looks at every row, and returns how many entries there are.
+    /// Audits every row, and returns the number of entries.
     pub(crate) async fn check(&self) -> Result<u64, BenchError> {
         let transfers: i64 = self
             .database
@@ -180,7 +184,7 @@ pub(crate) fn currency() -> Result<Currency, BenchError> {
     Ok(Currency::from_code("EUR")?)
 }
 
-/// A cent from one account to another.
+/// A transfer of one cent from one account to another.
 pub(crate) fn transfer(
     from: u32,
     to: u32,
