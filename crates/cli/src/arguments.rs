@@ -1,4 +1,4 @@
-//! What can be asked for.
+//! The command line's arguments.
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use neobank_ops::checks::Threshold;
@@ -11,12 +11,13 @@ use crate::exit::Exit;
 use crate::output::Color;
 use crate::top::TopOptions;
 
-/// NeoBank's operator command: what a bank's database does, and the bank's daily work.
+/// NeoBank's operator command: monitoring of a bank's database, and the bank's daily work.
 ///
-/// The database is the one of --url, or of the environment: DATABASE_URL, or DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD.
-/// DB_ROLE, DB_TLS_MODE, DB_POOLER and every limit of the connection come from the environment too.
+/// The database is that of --url, or of the environment: DATABASE_URL, or DB_HOST, DB_PORT,
+/// DB_NAME, DB_USER and DB_PASSWORD. DB_ROLE, DB_TLS_MODE, DB_POOLER and every limit of the
+/// connection come from the environment too.
 ///
-/// -h is this summary; --help ends with the exit codes.
+/// -h prints this summary; --help also lists the exit codes.
 #[derive(Debug, Parser)]
 #[command(name = "neobank", version, propagate_version = true, after_long_help = Exit::table())]
 pub(crate) struct Arguments {
@@ -28,8 +29,8 @@ pub(crate) struct Arguments {
 
 #[derive(Args)]
 pub(crate) struct GlobalArguments {
-    /// The database, as postgresql://user@host:port/name; other users of this machine can see it, so leave the password
-    /// to DB_PASSWORD
+    /// The database, as postgresql://user@host:port/name; other users of this machine can see it,
+    /// so put the password into DB_PASSWORD
     #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub(crate) url: Option<String>,
     /// Print one JSON document of a versioned contract on standard output, also for errors
@@ -45,12 +46,12 @@ pub(crate) struct GlobalArguments {
         help_heading = "Everywhere"
     )]
     pub(crate) color: Color,
-    /// Tell on standard error what is done; twice and thrice tell more
+    /// Log the command's work on standard error; twice and three times log more
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     pub(crate) verbose: u8,
 }
 
-/// The URL may hold a password.
+/// Debug output omits the URL, which may hold a password.
 impl std::fmt::Debug for GlobalArguments {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -64,55 +65,58 @@ impl std::fmt::Debug for GlobalArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Customers: create, show, find, update
+    /// Create, show, find and update customers
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
-    /// Accounts: open, show, list, freeze, unfreeze, close
+    /// Open, show, list, freeze, unfreeze and close accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// Move money from one account to another
     Transfer(transfer::TransferArguments),
-    /// Take money in from outside the bank
+    /// Deposit money from outside the bank
     Deposit(transfer::PostingArguments),
-    /// Pay money out of the bank
+    /// Withdraw money to outside the bank
     Withdraw(transfer::PostingArguments),
-    /// Print an account's entries, newest first, with the balances around them
+    /// Print an account's entries, newest first, with the opening and closing balance
     Statement(statement::StatementArguments),
     /// Import a bank's history from CSV files, plain or compressed by gzip; - is standard input
     ///
-    /// All or nothing: every recorded balance is compared, and the first that differs undoes the import. The connection
-    /// acts as the role neobank_import, unless DB_ROLE names another.
+    /// The import is atomic: it compares every recorded balance, and the first difference rolls it
+    /// back. The connection acts as the role neobank_import, unless DB_ROLE names another.
     Import(import::ImportArguments),
-    /// Validate every invariant of the books
+    /// Validate every invariant of the ledger
     Audit(audit::AuditArguments),
-    /// Roll the schema out, take it back, or tell how far it is
+    /// Apply, revert or inspect schema migrations
     Migrate(migrate::MigrateArguments),
-    /// What the server does: connections, locks and more, with checks for Nagios and Icinga
+    /// Monitor the server: connections, locks and more, with checks for Nagios and Icinga
     #[command(subcommand)]
     Ops(ops::OpsCommand),
-    /// Show live what the server does: sessions, who blocks whom, pools and rates
+    /// Show the server live: sessions, blocking, pools and rates
     Top(TopOptions),
-    /// Give Prometheus the figures of every subject, until it is stopped
+    /// Serve metrics of every subject to Prometheus
     ServeMetrics(serve_metrics::ServeMetricsArguments),
     #[cfg(feature = "bench")]
-    /// Measure what moving money costs on a server: --url, or one that is started for it
+    /// Benchmark the ledger on a server: --url, or one that is started for it
     ///
-    /// It makes a database of its own there, and drops it in the end; it never takes a server from the environment. Every invariant
-    /// about the books is checked at the end; if one is broken, there are no figures.
+    /// It creates a database of its own there, and drops it at the end; it never takes a server
+    /// from the environment. It validates every invariant of the ledger at the end; after a
+    /// violation it prints no figures.
     Bench(Box<neobank_bench::Options>),
-    /// Print what a shell needs to complete this command
+    /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
     /// Write the manual pages
     Man(man::ManArguments),
 }
 
-/// Answers as a plugin of Nagios or Icinga.
+/// Arguments of a check for Nagios or Icinga.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct CheckArguments {
-    /// Print one line and performance data for Nagios or Icinga; the exit code is 0 ok, 1 warning, 2 critical, 3 unknown
+    /// Print one line and performance data for Nagios or Icinga; the exit code is 0 ok, 1 warning,
+    /// 2 critical, 3 unknown
     #[arg(long, help_heading = "Monitoring", conflicts_with = "json")]
     pub(crate) check: bool,
-    /// Warn outside of this range, such as 10, 5:10, ~:10 or @5:10; means the first figure of the performance data
+    /// Warn outside of this range, such as 10, 5:10, ~:10 or @5:10; applies to the first figure of
+    /// the performance data
     #[arg(
         short,
         long,
@@ -122,7 +126,7 @@ pub(crate) struct CheckArguments {
         help_heading = "Monitoring"
     )]
     pub(crate) warning: Option<Threshold>,
-    /// Critical outside of this range
+    /// Critical outside of this range; applies to the same figure
     #[arg(
         short,
         long,
@@ -142,7 +146,7 @@ pub(crate) struct CheckArguments {
         help_heading = "Monitoring"
     )]
     pub(crate) timeout: Option<u64>,
-    /// The host or address of the server, instead of the one of the URL or of DB_HOST
+    /// The host or address of the server, instead of the one in the URL or in DB_HOST
     #[arg(
         short = 'H',
         long,
@@ -154,7 +158,7 @@ pub(crate) struct CheckArguments {
 }
 
 impl Command {
-    /// Its name in the contract.
+    /// Returns the command's name in the contract.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Customer(command) => command.name(),
@@ -176,7 +180,7 @@ impl Command {
         }
     }
 
-    /// How it is to be checked, for those that can be.
+    /// Returns the check's arguments, for commands that can be checks.
     pub(crate) const fn check(&self) -> Option<&CheckArguments> {
         match self {
             Self::Audit(arguments) => Some(&arguments.check),

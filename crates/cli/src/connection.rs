@@ -1,4 +1,4 @@
-//! Where the database is: `--url`, or the environment as the rest of the project reads it.
+//! The address of the database: `--url`, or the environment variables of neobank-db.
 
 use neobank_db::{ConfigError, Database, DatabaseConfig};
 #[cfg(feature = "bench")]
@@ -6,16 +6,16 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::CommandError;
 
-/// How the database is reached.
+/// The address of the database.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
-    /// The URL of the command line, which wins over the environment.
+    /// The URL of the command line, which takes precedence over the environment.
     url: Option<GivenUrl>,
-    /// The host of a check's command line, which wins over both.
+    /// The host of a check's command line, which takes precedence over both.
     host: Option<String>,
 }
 
-/// May hold a password.
+/// A URL that may hold a password.
 #[derive(Clone)]
 struct GivenUrl(String);
 
@@ -33,12 +33,12 @@ impl Connection {
         }
     }
 
-    /// The same place on another host.
+    /// Returns the same address with another host.
     pub(crate) fn with_host(self, host: Option<String>) -> Self {
         Self { host, ..self }
     }
 
-    /// The configuration, for a session that says what it is for.
+    /// Returns the configuration of a session with the command's name as `application_name`.
     pub(crate) fn config(&self, command: &str) -> Result<DatabaseConfig, CommandError> {
         let mut config = self.read(|name| std::env::var(name).ok())?;
         if let Some(host) = &self.host {
@@ -48,7 +48,7 @@ impl Connection {
         if std::env::var_os("DB_APPLICATION_NAME").is_none_or(|name| name.is_empty()) {
             config.application_name = format!("neobank {command}");
         }
-        // One command does one thing after another.
+        // A command runs its statements one after another.
         config.pool_min = 0;
         config.pool_max = config.pool_max.clamp(1, POOL_MAX);
         config.auto_size = None;
@@ -56,12 +56,12 @@ impl Connection {
         Ok(config)
     }
 
-    /// A pool for one command.
+    /// Opens a pool for one command.
     pub(crate) async fn open(&self, command: &str) -> Result<Database, CommandError> {
         Ok(Database::connect(self.config(command)?).await?)
     }
 
-    /// The URL of the command line, with the password that the environment adds to it.
+    /// Returns the URL of the command line, with the password of the environment.
     #[cfg(feature = "bench")]
     pub(crate) fn given_as_url(&self) -> Result<Option<String>, CommandError> {
         let Some(GivenUrl(url)) = &self.url else {
@@ -99,10 +99,11 @@ impl Connection {
     }
 }
 
-/// Connections of a command at most: one works, one may be recovered, one asks what became of a commit.
+/// The greatest number of connections of a command: one for its work, one in recovery, and one that
+/// resolves an in-doubt commit.
 const POOL_MAX: usize = 3;
 
-/// Whether a URL names a password, before or after its `?`.
+/// Returns `true` if a URL contains a password, before or after its `?`.
 fn has_password(url: &str) -> bool {
     let (location, options) = url.split_once('?').unwrap_or((url, ""));
     let authority = location

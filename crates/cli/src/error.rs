@@ -1,4 +1,4 @@
-//! One error for every command: what went wrong, in words and as a name for programs.
+//! The error of a command: a message, and a stable name for programs.
 
 use neobank_db::{ConfigError, DatabaseError, ErrorClass};
 use neobank_domain::accounts::AccountError;
@@ -14,20 +14,20 @@ use crate::exit::Exit;
 use crate::output::redact;
 use crate::schema;
 
-/// Why a command gave no answer.
+/// The reason why a command failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct CommandError {
-    /// A name that stays the same, for programs.
+    /// A stable name for programs.
     pub(crate) kind: &'static str,
-    /// For people.
+    /// A message for people.
     pub(crate) message: String,
     #[serde(skip)]
     pub(crate) exit: Exit,
 }
 
 impl CommandError {
-    /// The caller asked for something that cannot be.
+    /// Builds an error of wrong usage.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {
             kind: "usage",
@@ -36,7 +36,7 @@ impl CommandError {
         }
     }
 
-    /// The same without a URL in it.
+    /// Returns the same error without URLs.
     pub(crate) fn redacted(&self) -> Self {
         Self {
             message: redact(&self.message),
@@ -44,7 +44,8 @@ impl CommandError {
         }
     }
 
-    /// A domain's error: its class gives the exit code, so that the library and the command never disagree.
+    /// Builds an error from a domain error, whose class gives the exit code, so that library and
+    /// command agree.
     fn of_domain(kind: &'static str, error: impl Into<neobank_domain::Error>) -> Self {
         let error = error.into();
         Self {
@@ -54,7 +55,7 @@ impl CommandError {
         }
     }
 
-    /// It was rejected or failed; the kind says which, and so the exit code.
+    /// Builds an error of a rejected or failed command, whose kind gives the exit code.
     pub(crate) fn failed(kind: &'static str, message: impl ToString) -> Self {
         Self {
             kind,

@@ -1,23 +1,23 @@
-//! The program's exit codes, and the one rule that says which error has which.
+//! The program's exit codes, and the rule that maps errors to them.
 
 use std::process::ExitCode;
 
 use neobank_domain::ErrorKind;
 
-/// How a command ended, outside of `--check`.
+/// The result of a command, outside of `--check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// 0: done, and nothing is wrong.
+    /// 0: done, without a problem.
     Done,
-    /// 1: rejected by a rule, or what was looked at is not as it should be.
+    /// 1: rejected by a rule, or the command found a problem.
     Rejected,
-    /// 2: the command line, the environment or a file of settings is wrong; nothing was done.
+    /// 2: the command line, the environment or a settings file is invalid; nothing was done.
     Usage,
-    /// 3: an account, a customer or another thing that was named does not exist.
+    /// 3: an account, a customer or another named object does not exist.
     NotFound,
-    /// 4: the request may have taken effect, or is not as durable as was asked.
+    /// 4: the request may have taken effect, or is less durable than required.
     Unknown,
-    /// 5: the server cannot be reached, was lost, or has no room or time at present.
+    /// 5: the server cannot be reached, was lost, or has no capacity at present.
     Unavailable,
     /// 6: the role or its password does not give the privilege.
     Denied,
@@ -38,7 +38,7 @@ impl Exit {
         Self::Failed,
     ];
 
-    /// The code that the caller's shell sees.
+    /// Returns the code for the caller's shell.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -52,7 +52,7 @@ impl Exit {
         }
     }
 
-    /// The meaning, as the help, the manual pages and the operator's guide give it.
+    /// Returns the meaning, as the help, the manual pages and the operator's guide give it.
     pub(crate) const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -77,8 +77,8 @@ impl Exit {
         }
     }
 
-    /// The exit of an error that is no domain's, by the error's name in the contract. A name that is not in it is a
-    /// rejection: rules are many, and each has its own name.
+    /// Returns the exit of an error that does not come from the domain, by the error's name in the
+    /// contract. An unlisted name is a rejection: each of the many rules has its own name.
     pub(crate) fn of_kind(kind: &str) -> Self {
         match kind {
             "usage" | "configuration" | "pool_size" | "pgbouncer" | "pooler" => Self::Usage,
@@ -109,7 +109,7 @@ impl Exit {
         }
     }
 
-    /// The exit of a domain's class of errors.
+    /// Returns the exit of a domain's class of errors.
     pub(crate) const fn of_class(class: ErrorKind) -> Self {
         match class {
             ErrorKind::Invalid => Self::Usage,
@@ -121,7 +121,7 @@ impl Exit {
         }
     }
 
-    /// The table of codes, for help texts.
+    /// Returns the table of codes for help texts.
     pub(crate) fn table() -> String {
         let mut table = String::from("Exit codes, without --check:\n");
         for exit in Self::ALL {

@@ -1,12 +1,12 @@
-//! `neobank`: what a bank's database does, and the bank's daily work, from a terminal.
+//! The command `neobank`: monitoring of a bank's database, and the bank's daily work, from a
+//! terminal.
 //!
-//! [`main`] is the whole program. `arguments` says what can be asked for, `commands` has a file for
-//! each command, `output` shows what it returns as tables or as JSON of a versioned contract, and
-//! `nagios` as a line for a monitoring system. What is worth a warning is judged by
-//! `neobank_ops::checks` alone.
+//! [`main`] is the whole program. `arguments` defines the command line, `commands` has a file for
+//! each command, `output` renders their results as tables or as JSON of a versioned contract, and
+//! `nagios` as a line for a monitoring system. Only `neobank_ops::checks` decides severities.
 //!
-//! Nothing of an output is printed before it is whole: a command that fails prints nothing on
-//! standard output.
+//! An output is printed only when it is complete: a command that fails prints nothing on standard
+//! output.
 
 #![allow(
     clippy::doc_markdown,

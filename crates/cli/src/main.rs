@@ -1,4 +1,4 @@
-//! The operator's command; everything is in the library.
+//! The operator's command; the code is in the library.
 
 use std::process::ExitCode;
 

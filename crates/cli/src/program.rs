@@ -1,4 +1,4 @@
-//! From the command line to the exit code.
+//! The program, from the command line to the exit code.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal as _, Write};
@@ -22,8 +22,8 @@ use crate::output::{
 };
 use crate::schema;
 
-/// The whole program: reads the arguments (the first is the program's name), does what they ask
-/// for, prints the output and returns the exit code.
+/// Runs the program: reads the arguments (the first is the program's name), executes the command,
+/// prints its output and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match Arguments::try_parse_from(&arguments) {
@@ -32,7 +32,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The tree of the commands with their arguments, as the program reads them.
+/// Returns the tree of the commands with their arguments, as the program reads them.
 #[must_use]
 pub fn command() -> clap::Command {
     Arguments::command()
@@ -56,14 +56,14 @@ fn run(arguments: Arguments) -> ExitCode {
         }
     };
     if arguments.global.json && asked_check(&arguments.command).is_some() {
-        // The reader of the command line misses it where --json stands before the command.
+        // clap does not see this conflict where --json stands before the command.
         let error =
             CommandError::usage("--check prints a line for a monitoring system: not with --json");
         let document = error_as_json(arguments.command.name(), &error);
         return printed(&document, exit_code(Severity::Unknown));
     }
     let outcome = runtime.block_on(outcome(&arguments));
-    // The result of what still waits for the network has no reader.
+    // Results of tasks that still wait for the network are not needed.
     runtime.shutdown_background();
     match outcome {
         Ok(output) => print_output(&arguments, &output),
@@ -71,7 +71,7 @@ fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// Runs the command, within the limit of time that a check may have.
+/// Runs the command, within a check's time limit.
 async fn outcome(arguments: &Arguments) -> Result<Output, CommandError> {
     let check = asked_check(&arguments.command);
     let host = check.and_then(|check| check.hostname.clone());
@@ -91,8 +91,8 @@ async fn outcome(arguments: &Arguments) -> Result<Output, CommandError> {
     outcome.unwrap_or_else(|_| Err(late()))
 }
 
-/// The output of monitoring, with the command to run where a section is n/a because the schema is
-/// not this version's.
+/// Returns the output of monitoring, with the command to run where a section is n/a because the
+/// schema has another version.
 async fn with_schema(output: Output, command: &Command, connection: &Connection) -> Output {
     if !matches!(command, Command::Ops(_)) || !has_missing(&output.data) {
         return output;
@@ -115,8 +115,7 @@ fn has_missing(data: &Value) -> bool {
     }
 }
 
-/// A line of the log in the middle of a live view would spoil it; a log that goes to a file would
-/// not.
+/// A log line on the terminal would corrupt a live view; a log in a file does not.
 fn owns_the_terminal(command: &Command) -> bool {
     let is_live = matches!(command, Command::Top(options) if !options.once);
     is_live && std::io::stderr().is_terminal()
@@ -140,7 +139,7 @@ fn print_output(arguments: &Arguments, output: &Output) -> ExitCode {
 fn failed(arguments: &Arguments, error: &CommandError) -> ExitCode {
     let command = arguments.command.name();
     if asked_check(&arguments.command).is_some() {
-        // As in front of the line of a check that could be done.
+        // The same name as in the line of a successful check.
         let service = command.strip_prefix("ops ").unwrap_or(command);
         return checked(&nagios::unknown(service, error), Severity::Unknown);
     }
@@ -156,8 +155,7 @@ fn asked_check(command: &Command) -> Option<&CheckArguments> {
     command.check().filter(|arguments| arguments.check)
 }
 
-/// Prints the error of a command line that could not be read, or the page of help that was asked
-/// for.
+/// Prints the error of an invalid command line, or the requested help.
 fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let asked = matches!(
         error.kind(),
@@ -189,7 +187,7 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if has("--json") {
         let message = redact(error.render().to_string().trim_end());
         let document = error_as_json(&named_command(arguments), &CommandError::usage(message));
-        // Beside --check, the code is that of a check.
+        // Beside --check, the exit code is that of a check.
         let code = if is_check {
             exit_code(Severity::Unknown)
         } else {
@@ -197,7 +195,7 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         };
         return printed(&document, code);
     }
-    // A monitoring system takes the exit code 2 of a misspelt option for a critical state.
+    // A monitoring system would take the exit code 2 of a misspelt option for a critical state.
     if is_check {
         let line = page.lines().next().unwrap_or("wrong usage");
         let error = CommandError::usage(line.to_owned());
@@ -207,7 +205,7 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     Exit::Usage.into()
 }
 
-/// Whether an option stands in a command line that could not be read as a whole.
+/// Returns `true` if an option occurs in an invalid command line.
 fn has_option(arguments: &[OsString], option: &str) -> bool {
     arguments
         .iter()
@@ -215,7 +213,8 @@ fn has_option(arguments: &[OsString], option: &str) -> bool {
         .any(|argument| argument == option)
 }
 
-/// The command that was meant, as the contract names it; empty where none was named.
+/// Returns the command of an invalid command line, as the contract names it; empty where it names
+/// none.
 fn named_command(arguments: &[OsString]) -> String {
     let mut names = Vec::new();
     let mut command = Arguments::command();
@@ -229,18 +228,18 @@ fn named_command(arguments: &[OsString]) -> String {
     names.join(" ")
 }
 
-/// Prints the line of a check. If it cannot be printed, the check is unknown: another failure's
-/// exit code would be a warning.
+/// Prints the line of a check. If that fails, the check is unknown, because another exit code would
+/// be read as a warning.
 fn checked(line: &str, severity: Severity) -> ExitCode {
     printed_or(line, exit_code(severity), exit_code(Severity::Unknown))
 }
 
-/// Prints on standard output; what cannot be printed is a failure of the command.
+/// Prints on standard output; a failure to print is a failure of the command.
 fn printed(text: &str, code: ExitCode) -> ExitCode {
     printed_or(text, code, Exit::Failed.into())
 }
 
-/// Prints on standard output. A closed pipe is no failure: its reader has seen enough.
+/// Prints on standard output. A closed pipe is no failure, because its reader needs no more.
 fn printed_or(text: &str, code: ExitCode, failure: ExitCode) -> ExitCode {
     let mut output = std::io::stdout().lock();
     match output
@@ -256,7 +255,7 @@ fn printed_or(text: &str, code: ExitCode, failure: ExitCode) -> ExitCode {
     }
 }
 
-/// Prints on standard error. A failure is ignored: there is no other stream for it.
+/// Prints on standard error. A failure is ignored, because there is no other stream for it.
 fn print_error(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

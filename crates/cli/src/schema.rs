@@ -1,4 +1,4 @@
-//! Failures of a command that come from the schema: the schema is missing, or belongs to another version.
+//! Failures of a command that come from the schema: the schema is missing, or has another version.
 
 use neobank_migration::{MigrationState, Rollout, RolloutOptions, Status};
 
@@ -6,15 +6,15 @@ use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::exit::Exit;
 
-/// The same error, or what to run where the schema is not this version's. The server's code says that something is not
-/// there (or that there is no such role); how far the schema is says why.
+/// Returns the same error, or one that names the command to run where the schema has another
+/// version. The server's code reports a missing object or role; the applied migrations explain it.
 pub(crate) async fn explained(error: CommandError, connection: &Connection) -> CommandError {
     if !matches!(error.kind, MISSING | ROLE) {
         return error;
     }
     match sentence(connection).await {
         Ok(Some(message)) => CommandError::failed(MISSING, message),
-        // The schema is this version's, so what is not there is not the schema's.
+        // The schema has this version, so the missing object does not belong to it.
         Ok(None) if error.kind == MISSING => CommandError {
             kind: "database",
             exit: Exit::Failed,
@@ -31,16 +31,16 @@ pub(crate) async fn explained(error: CommandError, connection: &Connection) -> C
     }
 }
 
-/// An error's name where something that a statement names is not there.
+/// The name of an error about a missing object in a statement.
 pub(crate) const MISSING: &str = "schema";
 
-/// An error's name where there is no role of the name that a session acts as.
+/// The name of an error about a missing role of the session.
 pub(crate) const ROLE: &str = "role";
 
 /// Returns one sentence that names the command to run, or `None` when the schema is this version's.
 pub(crate) async fn sentence(connection: &Connection) -> Result<Option<String>, CommandError> {
     let mut config = connection.config("migrate status")?;
-    // Everybody may read how far the schema is, and a role of the schema may not be there yet.
+    // Every role may read the applied migrations, and a role of the schema may not exist yet.
     config.role = None;
     let rollout = Rollout::connect_with(&config, RolloutOptions::default()).await?;
     let status = rollout.status().await?;

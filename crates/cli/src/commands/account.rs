@@ -1,4 +1,4 @@
-//! `neobank account`.
+//! The command `neobank account`.
 
 use clap::{Args, Subcommand, ValueEnum};
 use neobank_db::Executor;
@@ -14,7 +14,7 @@ use crate::output::{Block, Output, Style, Table, cell, optional};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
-    /// Open an account, at zero
+    /// Open an account with a zero balance
     Open(OpenArguments),
     /// Show one account
     Show(Named),
@@ -23,11 +23,11 @@ pub(crate) enum AccountCommand {
         /// The customer's identifier, number or e-mail address
         customer: String,
     },
-    /// Let an account not move for now
+    /// Freeze an account, which blocks transfers from and to it
     Freeze(Named),
-    /// Let a frozen account move again
+    /// Unfreeze a frozen account
     Unfreeze(Named),
-    /// Close an empty account for ever
+    /// Close an empty account permanently
     Close(Named),
 }
 
@@ -36,16 +36,16 @@ pub(crate) struct OpenArguments {
     /// The owner's identifier, number or e-mail address
     #[arg(long)]
     customer: String,
-    /// What kind it is
+    /// The account type
     #[arg(long = "type", value_enum, default_value = "checking")]
     account_type: Kind,
-    /// The account's currency, for ever: a code of ISO 4217, such as CZK
+    /// The account's currency, which cannot change: a code of ISO 4217, such as CZK
     #[arg(long, value_parser = Currency::from_code)]
     currency: Currency,
-    /// How far below zero it may go, in its currency
+    /// The amount by which the balance may go below zero, in the account's currency
     #[arg(long, value_name = "NUMBER")]
     overdraft_limit: Option<String>,
-    /// The zone whose days its statements use, as in the IANA database
+    /// The time zone of the days in its statements, from the IANA database
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
 }
@@ -94,7 +94,8 @@ pub(crate) async fn run(
     Output::new(name, data, vec![Block::Fields(fields(&account))])
 }
 
-/// The account with this identifier, number, or source and identifier there, such as `old-bank/17`.
+/// Finds an account by its identifier, its number, or an import's source and identifier, such as
+/// `old-bank/17`.
 pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Account, CommandError> {
     let found = match named.parse::<AccountId>() {
         Ok(account) => accounts::find(on, account).await?,
@@ -111,7 +112,7 @@ pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Account, Com
     })
 }
 
-/// The imported account that a text names by its source and its identifier there.
+/// Finds an imported account by a text with its source and its identifier there.
 async fn of_source(on: &impl Executor, named: &str) -> Result<Option<Account>, CommandError> {
     let Some((source, source_id)) = named.split_once('/') else {
         return Ok(None);
@@ -119,14 +120,14 @@ async fn of_source(on: &impl Executor, named: &str) -> Result<Option<Account>, C
     Ok(accounts::find(on, import::account_id(source, source_id)).await?)
 }
 
-/// A message with each account's number beside its identifier.
+/// Returns a message with each account's number beside its identifier.
 pub(super) fn with_numbers(message: &str, accounts: &[Account]) -> String {
     accounts
         .iter()
         .fold(message.to_owned(), |message, account| {
             let identifier = account.account_id.to_string();
             let both = format!("{} ({identifier})", account.account_number);
-            // The same account may be given twice.
+            // Both accounts may be the same.
             if message.contains(&both) {
                 message
             } else {

@@ -4,13 +4,13 @@ use std::str::FromStr;
 
 use neobank_domain::{Money, MoneyError};
 
-/// `250.00 CZK`: a number and a currency. A number that is no amount in that currency is answered as the ledger rejects it,
-/// not as wrong usage.
+/// `250.00 CZK`: a number and a currency. A number that is no amount in that currency is rejected
+/// as the ledger rejects it, not as wrong usage.
 #[derive(Clone, Debug)]
 pub(crate) struct Amount(Result<Money, MoneyError>);
 
 impl Amount {
-    /// The amount.
+    /// Returns the amount.
     pub(crate) fn money(&self) -> Result<Money, MoneyError> {
         self.0.clone()
     }

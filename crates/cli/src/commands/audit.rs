@@ -1,4 +1,4 @@
-//! `neobank audit`.
+//! The command `neobank audit`.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::error::CommandError;
 use crate::nagios::Check;
 use crate::output::{Block, Output, Style, Table, cell};
 
-/// Every row is looked at in one statement, however many there are; the usual limit is for questions of a teller.
+/// The statement reads every row, and the usual limit is meant for a teller's queries.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 static VIOLATIONS: Metric = Metric::new(
@@ -61,8 +61,8 @@ pub(crate) async fn run(connection: &Connection) -> Result<Output, CommandError>
         .with_check(check(&violations)))
 }
 
-/// Returns the differences between the schema and the shipped one. The books can be trusted only while their guards are those
-/// of this version.
+/// Returns the differences between the schema and the shipped one. An audit proves nothing if the
+/// schema's own constraints and triggers differ from this version's.
 async fn catalogue(database: &Database) -> Result<Vec<Violation>, DatabaseError> {
     let options = TransactionOptions {
         isolation: IsolationLevel::RepeatableRead,
@@ -104,7 +104,7 @@ fn view(violation: &Violation) -> Value {
     json!({ "invariant": violation.check_name, "subject": violation.subject, "detail": violation.detail })
 }
 
-/// One violation is one too many.
+/// A single violation is critical.
 fn check(violations: &[Violation]) -> Check {
     let count = u32::try_from(violations.len()).unwrap_or(u32::MAX);
     let summary = match violations.first() {

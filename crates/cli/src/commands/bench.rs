@@ -1,4 +1,4 @@
-//! `neobank bench`.
+//! The command `neobank bench`.
 
 use std::io::IsTerminal as _;
 
@@ -15,7 +15,7 @@ pub(crate) async fn run(
     connection: &Connection,
 ) -> Result<Output, CommandError> {
     let mut options = options.clone();
-    // Only a server that was named is put under load, not one that the environment happens to name.
+    // A benchmark loads only a server that the command line names, never one from the environment.
     options.server.url = connection.given_as_url()?;
     options.quiet |= !std::io::stderr().is_terminal();
     match options.subject {
@@ -41,7 +41,7 @@ pub(crate) async fn run(
 /// The role may not create a database.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
-/// The server is a standby, or takes no writes for another reason.
+/// The server is a standby, or read only for another reason.
 const READ_ONLY: &str = "25006";
 
 fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Output, CommandError> {

@@ -1,4 +1,4 @@
-//! `neobank completions`.
+//! The command `neobank completions`.
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;

@@ -1,4 +1,4 @@
-//! `neobank customer`.
+//! The command `neobank customer`.
 
 use chrono::NaiveDate;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -22,65 +22,67 @@ pub(crate) enum CustomerCommand {
     Create(CreateArguments),
     /// Show one customer
     Show {
-        /// The identifier, the number, the e-mail address in whatever case, or SOURCE/ID of an import
+        /// The identifier, the number, the e-mail address in upper or lower case, or SOURCE/ID of
+        /// an import
         customer: String,
     },
     /// Find customers, the newest first
     Find(FindArguments),
-    /// Change a customer
+    /// Update a customer
     Update(UpdateArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArguments {
-    /// Given name; for a business, whatever goes before the last part of its name
+    /// Given name; for a business, the name without its last word
     #[arg(long)]
     first_name: String,
-    /// Family name
+    /// Family name; for a business, the last word of its name
     #[arg(long)]
     last_name: String,
-    /// E-mail address, unique in whatever case
+    /// E-mail address, unique without regard to case
     #[arg(long)]
     email: Option<String>,
-    /// The telephone number to call first
+    /// The primary telephone number
     #[arg(long)]
     phone: Option<String>,
-    /// Another telephone number
+    /// The secondary telephone number
     #[arg(long)]
     second_phone: Option<String>,
     /// Date of birth, as 1985-12-10
     #[arg(long, value_name = "DATE")]
     born: Option<NaiveDate>,
-    /// What kind it is
+    /// The customer type
     #[arg(long = "type", default_value = "individual", value_parser = customer_type())]
     customer_type: CustomerType,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct FindArguments {
-    /// Part of the e-mail address, in whatever case
+    /// A substring of the e-mail address, without regard to case
     #[arg(long)]
     email: Option<String>,
-    /// Part of a telephone number
+    /// A substring of a telephone number
     #[arg(long)]
     phone: Option<String>,
-    /// Where the customer stands
+    /// The customer's status
     #[arg(long, value_parser = customer_status())]
     status: Option<CustomerStatus>,
-    /// What kind it is
+    /// The customer type
     #[arg(long = "type", value_parser = customer_type())]
     customer_type: Option<CustomerType>,
-    /// How many at most
+    /// The greatest number of customers
     #[arg(long, default_value_t = 100)]
     limit: u32,
-    /// Where the page before ended, as it was printed there
+    /// The cursor that the previous page printed
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UpdateArguments {
-    /// The identifier, the number, the e-mail address in whatever case, or SOURCE/ID of an import
+    /// The identifier, the number, the e-mail address in upper or lower case, or SOURCE/ID of an
+    /// import
     customer: String,
     #[arg(long)]
     first_name: Option<String>,
@@ -88,19 +90,19 @@ pub(crate) struct UpdateArguments {
     last_name: Option<String>,
     #[arg(long)]
     email: Option<String>,
-    /// The telephone number to call first
+    /// The primary telephone number
     #[arg(long)]
     phone: Option<String>,
-    /// Another telephone number
+    /// The secondary telephone number
     #[arg(long)]
     second_phone: Option<String>,
-    /// Where the customer stands
+    /// The customer's status
     #[arg(long, value_parser = customer_status())]
     status: Option<CustomerStatus>,
-    /// How far its identity is known
+    /// The status of the identity check
     #[arg(long, value_parser = kyc_status())]
     kyc: Option<KycStatus>,
-    /// Take a value away; can be given several times
+    /// Clear a field; can be given several times
     #[arg(long, value_name = "FIELD", value_enum)]
     clear: Vec<Clearable>,
 }
@@ -147,7 +149,8 @@ pub(crate) async fn run(
     }
 }
 
-/// The customer with this identifier, e-mail address, number, or source and identifier there, such as `old-bank/17`.
+/// Finds a customer by identifier, e-mail address, number, or an import's source and identifier,
+/// such as `old-bank/17`.
 pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Customer, CommandError> {
     let found = match named.parse::<CustomerId>() {
         Ok(customer) => customers::find(on, customer).await?,
@@ -165,7 +168,7 @@ pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Customer, Co
     })
 }
 
-/// The imported customer that a text names by its source and its identifier there.
+/// Finds an imported customer by a text with its source and its identifier there.
 async fn of_source(on: &impl Executor, named: &str) -> Result<Option<Customer>, CommandError> {
     let Some((source, source_id)) = named.split_once('/') else {
         return Ok(None);
@@ -322,7 +325,7 @@ fn kyc_status() -> impl TypedValueParser<Value = KycStatus> {
     PossibleValuesParser::new(["pending", "verified", "rejected", "expired"]).try_map(named)
 }
 
-/// The domain's own reading of a name.
+/// Parses a name as the domain does.
 fn named<T: serde::de::DeserializeOwned>(name: String) -> Result<T, serde_json::Error> {
     serde_json::from_value(name.into())
 }

@@ -1,4 +1,4 @@
-//! `neobank import`.
+//! The command `neobank import`.
 
 mod files;
 mod progress;
@@ -16,37 +16,37 @@ use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::{Block, Output, Style, Table, cell};
 
-/// The role that an import acts as, where DB_ROLE names no other one.
+/// The role of an import, where DB_ROLE names no other one.
 const ROLE: &str = "neobank_import";
 
-/// The longest that one of an import's statements may take, where DB_STATEMENT_TIMEOUT gives no other limit.
+/// The limit of an import's statements, where DB_STATEMENT_TIMEOUT gives no other limit.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
-    /// The customers: columns customer_id, date_of_birth; optional first_name, last_name, email, phone, customer_type,
-    /// customer_number
+    /// The customers: columns customer_id, date_of_birth; optional first_name, last_name, email,
+    /// phone, customer_type, customer_number
     #[arg(long, value_name = "FILE")]
     customers: PathBuf,
-    /// The accounts: columns account_id, customer_id, opened_on; optional account_type, currency, time_zone,
-    /// account_number
+    /// The accounts: columns account_id, customer_id, opened_on; optional account_type, currency,
+    /// time_zone, account_number
     #[arg(long, value_name = "FILE")]
     accounts: PathBuf,
-    /// The transactions in the order in which they happened: columns transaction_id, account_id, date, movement (with its
-    /// sign), balance (after it), operation, purpose
+    /// The transactions in chronological order: columns transaction_id, account_id, date, movement
+    /// (with its sign), balance (after it), operation, purpose
     #[arg(long, value_name = "FILE")]
     transactions: PathBuf,
-    /// A name for where the files come from; the same files, or longer ones, under the same name go on where the import
-    /// before ended
+    /// A name for the origin of the files; the same or longer files under the same name continue
+    /// where the previous import ended
     #[arg(long, value_name = "NAME")]
     source: String,
-    /// The currency of accounts for which the files name none
+    /// The currency of accounts without one in the files
     #[arg(long, value_name = "CODE", value_parser = Currency::from_code)]
     currency: Currency,
-    /// The time zone of accounts for which the files name none; dates are days there
+    /// The time zone of accounts without one in the files; dates are days there
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
-    /// List every wrong line of the files, and change nothing; needs no database
+    /// List every invalid line of the files, and change nothing; needs no database
     #[arg(long)]
     check: bool,
 }
@@ -77,7 +77,7 @@ pub(crate) async fn run(
     answer(&history, report, &numbers, &comparison)
 }
 
-/// Reads the files: the history, or every wrong line.
+/// Reads the files: returns the history, or every invalid line.
 fn read(arguments: &ImportArguments) -> Result<Result<History, Vec<ImportError>>, CommandError> {
     let paths = [
         &arguments.customers,
@@ -109,7 +109,8 @@ async fn open(connection: &Connection) -> Result<Database, CommandError> {
     })
 }
 
-/// The connection's configuration with an importer's role and limits, where the environment gives no others.
+/// Returns the connection's configuration with an importer's role and limits, where the environment
+/// gives no others.
 fn config(mut config: DatabaseConfig, is_given: impl Fn(&str) -> bool) -> DatabaseConfig {
     if !is_given("DB_ROLE") {
         config.role = Some(ROLE.to_owned());
@@ -129,7 +130,7 @@ fn told(error: ImportError) -> CommandError {
     told
 }
 
-/// The first wrong line, and how many there are.
+/// Returns an error with the first invalid line, and the number of such lines.
 fn wrong_lines(problems: &[ImportError]) -> CommandError {
     let first = problems
         .first()
@@ -143,7 +144,7 @@ fn wrong_lines(problems: &[ImportError]) -> CommandError {
     told
 }
 
-/// The answer of `--check`.
+/// Returns the output of `--check`.
 fn checked(warnings: &[String], problems: &[ImportError]) -> Result<Output, CommandError> {
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let data = json!({ "warnings": warnings, "problems": problems });

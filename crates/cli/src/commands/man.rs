@@ -1,4 +1,4 @@
-//! `neobank man`.
+//! The command `neobank man`.
 
 mod sections;
 
@@ -14,7 +14,7 @@ use crate::output::{Block, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArguments {
-    /// The folder for the pages; made when it is not there
+    /// The folder for the pages, which is created if it does not exist
     folder: PathBuf,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &ManArguments) -> Result<Output, CommandError> {
     Output::new("man", json!({ "pages": pages }), vec![Block::Note(note)])
 }
 
-/// The page of a command, and those of the commands below it.
+/// Writes the page of a command, and those of its subcommands.
 fn write(
     command: &clap::Command,
     name: &str,

@@ -1,4 +1,4 @@
-//! `neobank migrate`: talks to the person; the work is in `neobank-migration`.
+//! The command `neobank migrate`: confirmation and output; the work is in `neobank-migration`.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::time::Duration;
@@ -19,7 +19,8 @@ use crate::output::{Block, Output, Style, Table, cell};
 
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArguments {
-    /// How long a statement waits for a lock, in milliseconds; queries behind it wait as long
+    /// The limit of a statement's wait for a lock, in milliseconds; other queries may wait behind
+    /// it for as long
     #[arg(
         long,
         default_value_t = 2_000,
@@ -27,10 +28,10 @@ pub(crate) struct MigrateArguments {
         value_name = "MILLISECONDS"
     )]
     lock_timeout: u64,
-    /// How long a statement may run, in milliseconds; without it, as long as it takes
+    /// The limit of a statement's run time, in milliseconds; none by default
     #[arg(long, global = true, value_name = "MILLISECONDS")]
     statement_timeout: Option<u64>,
-    /// Destroy the rows of this database without being asked: its name, as a safeguard
+    /// Destroy the rows of this database without a prompt: the database's name, as a safeguard
     #[arg(long, global = true, value_name = "DATABASE")]
     yes_destroy: Option<String>,
     #[command(subcommand)]
@@ -41,24 +42,25 @@ pub(crate) struct MigrateArguments {
 enum MigrateCommand {
     /// Apply every pending migration and every changed function, trigger and grant
     Up,
-    /// Take the last migrations back; their data is lost
+    /// Revert the last migrations; their data is lost
     Down {
-        /// How many
+        /// The number of migrations
         #[arg(default_value_t = 1)]
         steps: usize,
     },
-    /// Tell how far the database is and what is not as it was shipped; the exit code is 1 when something is pending or wrong
+    /// Show the applied and pending migrations and the differences from the shipped schema; the
+    /// exit code is 1 when there are any
     Status {
         #[command(flatten)]
         check: CheckArguments,
     },
     /// Print the SQL that `up` would run, and change nothing
     Plan {
-        /// Print what taking back this many migrations would run instead
+        /// Print the SQL that would revert this many migrations instead
         #[arg(long, value_name = "STEPS")]
         down: Option<usize>,
     },
-    /// Drop the schemas with all their data and roll out anew
+    /// Drop the schemas with all their data, and apply all migrations
     Fresh,
 }
 
@@ -113,7 +115,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Asks for the database's name before its rows are destroyed, wherever the server is.
+/// Prompts for the database's name before its rows are destroyed, also on a remote server.
 async fn confirm(
     rollout: &mut Rollout,
     destruction: Destruction,
@@ -276,7 +278,7 @@ static PROBLEMS: Metric = Metric::new(
     "Differences from the shipped schema, and other problems of it.",
 );
 
-/// Something pending warns; something wrong is critical.
+/// A pending change is a warning; a difference is critical.
 fn check(status: &Status) -> Check {
     let mut problems = status.problems();
     problems.extend(

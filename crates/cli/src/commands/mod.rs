@@ -1,4 +1,4 @@
-//! A file for each command: its arguments, and its output.
+//! The commands: a file for each, with its arguments and its output.
 
 pub(crate) mod account;
 mod amount;
@@ -22,7 +22,7 @@ use crate::error::CommandError;
 use crate::output::Output;
 use crate::top::{self, TopError, TopOptions};
 
-/// Does what a command asks for.
+/// Runs a command.
 pub(crate) async fn run(
     command: &Command,
     connection: &Connection,
@@ -48,7 +48,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The live view draws by itself.
+/// The live view draws its own screen.
 async fn live(
     options: &TopOptions,
     connection: &Connection,

@@ -1,4 +1,4 @@
-//! `neobank serve-metrics`.
+//! The command `neobank serve-metrics`.
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -15,13 +15,14 @@ use crate::output::{Block, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeMetricsArguments {
-    /// Where to listen; on this machine alone unless another address is given. There is no password: keep it in your own
-    /// network
+    /// The address to listen on; the default is reachable only on this machine. There is no
+    /// password: use it only in a private network
     ///
-    /// Such as 127.0.0.1:9187, localhost:9187 or [::1]:9187; :9187 is every address of the machine
+    /// Examples are 127.0.0.1:9187, localhost:9187 and [::1]:9187; :9187 is every address of the
+    /// machine
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9187", value_parser = listen_address)]
     listen: String,
-    /// How long gathering may take, in milliseconds; less than Prometheus' scrape_timeout
+    /// The limit of one scrape's queries, in milliseconds; less than Prometheus' scrape_timeout
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 9_000)]
     scrape_timeout: u64,
     #[command(flatten)]
@@ -52,7 +53,8 @@ pub(crate) async fn run(
     )
 }
 
-/// An address as it can be resolved: a host, or an address of IPv6 in brackets, or nothing, and a port.
+/// Returns an address in a resolvable form: a host, an IPv6 address in brackets, or nothing, and a
+/// port.
 fn listen_address(text: &str) -> Result<String, String> {
     let wrong =
         || format!("{text:?} is no address such as 127.0.0.1:9187, localhost:9187 or :9187");
@@ -68,14 +70,15 @@ fn listen_address(text: &str) -> Result<String, String> {
     is_host.then(|| text.to_owned()).ok_or_else(wrong)
 }
 
-/// Listens. Without a host that is every address, of IPv6 too where the machine has it.
+/// Listens on the address. Without a host it listens on every address, also of IPv6 where the
+/// machine has it.
 async fn bind(listen: &str) -> std::io::Result<TcpListener> {
     let Some(port) = listen.strip_prefix(':') else {
         return TcpListener::bind(listen).await;
     };
     match TcpListener::bind(format!("[::]:{port}")).await {
         Ok(listener) => Ok(listener),
-        // The port is taken, and would be on the other family too.
+        // The port is in use, and would be in the other address family too.
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(error),
         Err(_) => TcpListener::bind(format!("0.0.0.0:{port}")).await,
     }

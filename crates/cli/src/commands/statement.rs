@@ -1,4 +1,4 @@
-//! `neobank statement`.
+//! The command `neobank statement`.
 
 use std::str::FromStr;
 
@@ -29,16 +29,16 @@ pub(crate) struct StatementArguments {
     /// The first day, as 2026-11-01
     #[arg(long, value_name = "DATE", requires = "to")]
     from: Option<NaiveDate>,
-    /// The last day; its entries are part of the statement
+    /// The last day, inclusive
     #[arg(long, value_name = "DATE", requires = "from")]
     to: Option<NaiveDate>,
-    /// Whose days and clocks: those of the account's time zone, or of UTC
+    /// The time zone of days and times: the account's, or UTC
     #[arg(long, value_enum, default_value = "account")]
     time_zone: Zone,
-    /// How many entries on the page
+    /// The number of entries on the page
     #[arg(long, default_value_t = 100)]
     limit: u32,
-    /// Where the page before ended, as it was printed there
+    /// The cursor that the previous page printed
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
     /// Print every entry of the range as CSV, newest first, for spreadsheets and programs
@@ -58,7 +58,7 @@ impl FromStr for Month {
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let month = || {
-            // Exactly YYYY-MM: the parser would also take signs and other numbers of digits.
+            // Exactly YYYY-MM: chrono would also accept signs and other numbers of digits.
             let is_month = text.len() == 7 && text.bytes().filter(u8::is_ascii_digit).count() == 6;
             let first = is_month
                 .then(|| NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok())??;
@@ -70,7 +70,7 @@ impl FromStr for Month {
 }
 
 impl StatementArguments {
-    /// The first and the last day.
+    /// Returns the first and the last day.
     fn days(&self) -> Result<(NaiveDate, NaiveDate), CommandError> {
         match (self.day, self.month, self.from, self.to) {
             (Some(day), ..) => Ok((day, day)),
@@ -120,7 +120,7 @@ pub(crate) async fn run(
     answer(&account, &page, (first, last), &request, zone)
 }
 
-/// Every entry of the range, page by page.
+/// Prints every entry of the range, page by page.
 async fn csv_of_all(
     on: &impl Executor,
     account: &Account,

@@ -1,4 +1,4 @@
-//! `neobank transfer`, `deposit` and `withdraw`: the ledger's requests.
+//! The commands `neobank transfer`, `deposit` and `withdraw`.
 
 use clap::Args;
 use neobank_db::Database;
@@ -17,10 +17,10 @@ use crate::output::{Block, Output, Style, cell};
 
 #[derive(Debug, Args)]
 pub(crate) struct TransferArguments {
-    /// The account that pays: its identifier or number
+    /// The account to debit: its identifier or number
     #[arg(long, value_name = "ACCOUNT")]
     from: String,
-    /// The account that is paid: its identifier or number
+    /// The account to credit: its identifier or number
     #[arg(long, value_name = "ACCOUNT")]
     to: String,
     #[command(flatten)]
@@ -38,13 +38,14 @@ pub(crate) struct PostingArguments {
 
 #[derive(Debug, Args)]
 struct Movement {
-    /// How much, with its currency, such as "250.00 CZK"
+    /// The amount with its currency, such as "250.00 CZK"
     #[arg(long, allow_hyphen_values = true)]
     amount: Amount,
-    /// The idempotency key: under one key the money moves once, however often it is asked for; made up when none is given
+    /// The idempotency key: a repeated request with the same key moves the money once; generated
+    /// when none is given
     #[arg(long)]
     key: Option<String>,
-    /// Why, for people
+    /// A description of the transfer
     #[arg(long, default_value = "")]
     description: String,
 }
@@ -172,11 +173,12 @@ fn receipt_answer(
     Output::new(name, data, vec![Block::Fields(fields)])
 }
 
-/// The numbers of both sides of a receipt.
+/// The account numbers of both sides of a receipt.
 struct Numbers(Vec<(AccountId, String)>);
 
 impl Numbers {
-    /// The money has moved, so a number that cannot be read now, such as that of the bank's own account, is left out.
+    /// The money has moved, so a number that cannot be read, such as that of the bank's own
+    /// account, is omitted.
     async fn of(database: &Database, accounts: &[Account], receipt: &Receipt) -> Self {
         let mut numbers: Vec<(AccountId, String)> = accounts
             .iter()
@@ -206,7 +208,8 @@ impl Numbers {
 }
 
 impl Movement {
-    /// Without a key of the caller's, one that can be given the next time when the outcome stays unknown.
+    /// Returns the key, generated if the caller gave none, for a repetition when the result is
+    /// unknown.
     fn key(&self) -> String {
         self.key
             .clone()

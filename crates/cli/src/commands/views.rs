@@ -8,7 +8,7 @@ use neobank_domain::{Account, Money};
 use serde::Serialize;
 use uuid::Uuid;
 
-/// An amount: digits as a text, since numbers of JSON lose them in many programs.
+/// An amount with its digits as a text, because many programs round JSON numbers.
 #[derive(Debug, Serialize)]
 pub(super) struct MoneyView {
     amount: String,
@@ -52,7 +52,7 @@ pub(super) struct AccountView {
 
 #[derive(Debug, Serialize)]
 pub(super) struct ReceiptView {
-    /// `posted`, or `replayed` for a request whose key was seen before.
+    /// `posted`, or `replayed` for a request whose key was posted before.
     outcome: &'static str,
     transfer_id: Uuid,
     reference_number: String,
@@ -78,12 +78,12 @@ pub(super) struct EntryView {
     transfer_id: Uuid,
     reference_number: String,
     entry_number: i64,
-    /// With its sign: negative when the account lost.
+    /// The signed movement: negative for a debit.
     movement: MoneyView,
     balance: MoneyView,
     description: String,
     posted_at: DateTime<Utc>,
-    /// In the statement's zone, with its offset.
+    /// The time in the statement's zone, with its offset.
     local_time: DateTime<FixedOffset>,
 }
 

@@ -17,7 +17,8 @@ pub(super) fn block(block: &Block) -> Markup {
     }
 }
 
-/// The names of columns whose texts are long: they stand below their row, in the whole width of the page.
+/// The columns with long texts, which are shown below their row, across the whole width of the
+/// page.
 const LONG: [&str; 2] = ["What to do", "Statement"];
 
 fn rows(table: &Table) -> Markup {

@@ -1,4 +1,4 @@
-//! Charts: bars with their labels before them and their figures behind.
+//! Charts: bars with a label before and a figure after each.
 #![allow(clippy::float_arithmetic, reason = "pixels, not money")]
 
 use maud::{Markup, html};
@@ -6,7 +6,8 @@ use maud::{Markup, html};
 use crate::commands::ops::{Bar, Chart};
 use crate::output::{Style, printable};
 
-/// Rows of a label, a bar and a figure. The texts are the page's own, so that they keep its size on a narrow screen.
+/// Renders rows of a label, a bar and a figure. The texts are HTML text, so that they keep their
+/// size on a narrow screen.
 pub(super) fn chart(chart: &Chart) -> Markup {
     let end = scale_end(chart);
     html! {
@@ -43,7 +44,7 @@ fn row(bar: &Bar, end: f64, unit: &str) -> Markup {
     }
 }
 
-/// From 0 to 1, whatever the figures are.
+/// Returns the fraction from 0 to 1, for any figures.
 fn share(value: f64, end: f64) -> f64 {
     if value.is_finite() && end > 0.0 {
         (value / end).clamp(0.0, 1.0)

@@ -1,4 +1,4 @@
-//! One page of HTML that needs nothing else: no script, no font, no picture from anywhere.
+//! A self-contained HTML page, without external scripts, fonts or images.
 
 mod blocks;
 mod chart;
@@ -11,7 +11,7 @@ use neobank_ops::checks::Severity;
 use crate::commands::ops::SubjectView;
 use crate::output::{Block, printable};
 
-/// The database that the page is about.
+/// The database of the page.
 #[derive(Clone, Debug)]
 pub(crate) struct About {
     pub(crate) database: String,
@@ -20,8 +20,8 @@ pub(crate) struct About {
     pub(crate) generated_at: DateTime<Utc>,
 }
 
-/// The page. Every text of the database is escaped, and the page may load nothing, so that it
-/// cannot do anything.
+/// Renders the page. Every text of the database is escaped, and the page may load nothing, so that
+/// a text cannot execute.
 pub(crate) fn page(about: &About, views: &[SubjectView]) -> String {
     let title = format!("NeoBank: {}", printable(&about.database));
     html! {
@@ -58,7 +58,7 @@ pub(crate) fn page(about: &About, views: &[SubjectView]) -> String {
     .into_string()
 }
 
-/// What needs attention, the worst first, before anything has to be read.
+/// Lists the subjects that need attention, the worst first, at the top of the page.
 fn attention(views: &[SubjectView]) -> Markup {
     let of = |severity| {
         let with = move |view: &&SubjectView| view.verdict.severity == severity;
@@ -89,7 +89,7 @@ fn section(view: &SubjectView) -> Markup {
     html! {
         section id=(view.subject.name()) {
             h2 { (view.subject.title()) " " (badge(view)) }
-            // A note in front says the same in other words.
+            // A note before it says the same in other words.
             @if view.unknown().is_none() && !matches!(view.blocks.first(), Some(Block::Note(_))) {
                 p { (printable(&view.verdict.message)) }
             }
@@ -127,7 +127,7 @@ mod tests {
 
     static WAITS: Metric = Metric::new("waits", Unit::Count, "waits", "Waits.");
 
-    /// A subject of one section.
+    /// Builds the verdict on a subject of one section.
     fn verdict(subject: Subject, message: &str, value: f64) -> Verdict {
         let measurement = WAITS
             .of(value)

@@ -1,4 +1,4 @@
-//! How the page looks: light or dark as the reader's system is, and readable on a phone.
+//! The style of the page: light or dark as the reader's system, and readable on a phone.
 
 pub(super) const STYLE: &str = "\
 :root{color-scheme:light dark;--text:#1b1f24;--page:#fff;--faint:#59636e;--line:#d1d9e0;--bar:#3b6fb6;\

@@ -18,17 +18,17 @@ use crate::commands::ops::SubjectView;
 type Labels = Vec<(&'static str, String)>;
 type FloatGauge = Gauge<f64, AtomicU64>;
 
-/// A format in which figures can be given.
+/// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// Prometheus' text format 0.0.4, which every scraper reads.
     Text,
-    /// OpenMetrics 1.0.0, for clients that ask for it.
+    /// OpenMetrics 1.0.0, for clients that request it.
     OpenMetrics,
 }
 
 impl Format {
-    /// The format that an `Accept` header prefers; the text format where it names neither.
+    /// Returns the format that an `Accept` header prefers; the text format where it names neither.
     pub(super) fn accepted(accept: Option<&str>) -> Self {
         let quality = |wanted: &str| {
             let ranges = accept.unwrap_or_default().split(',');
@@ -51,7 +51,7 @@ impl Format {
         }
     }
 
-    /// Its name in a response.
+    /// Returns the format's media type.
     pub(super) const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -59,8 +59,8 @@ impl Format {
         }
     }
 
-    /// A text of OpenMetrics in this format. In the text format 0.0.4 a counter's family has the
-    /// name of its sample, and there is no end mark and no unit.
+    /// Converts a text of OpenMetrics to this format. In the text format 0.0.4 a counter's family
+    /// has the name of its sample, and there is no end mark and no unit.
     pub(super) fn of_open_metrics(self, text: String) -> String {
         if self == Self::OpenMetrics {
             return text;
@@ -87,7 +87,7 @@ impl Format {
     }
 }
 
-/// How the scrapes went so far.
+/// Counts of scrapes and their failures.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scrapes {
     pub(super) total: Counter,
@@ -96,21 +96,21 @@ pub(super) struct Scrapes {
 
 /// The figures of one scrape.
 #[derive(Clone, Debug)]
-pub(super) struct Gathered {
+pub(super) struct Reading {
     pub(super) server_version: String,
     /// None where the role may not read them.
     pub(super) counters: Option<CountersRow>,
-    /// Empty for a server that stands alone.
+    /// Empty for a server without replication.
     pub(super) replication: Vec<ReplicationRow>,
     /// The newest sample of each pool.
     pub(super) pools: Vec<PoolSampleRow>,
     pub(super) subjects: Vec<SubjectView>,
 }
 
-/// The text of one scrape. Without figures, the database could not be asked: `neobank_up` is 0 and
-/// the rest is missing, so that no old figure is taken for a new one.
+/// Returns the text of one scrape. Without figures, the database did not respond: `neobank_up` is 0
+/// and the other metrics are absent, so that an old figure is never reported as a new one.
 pub(super) fn text(
-    gathered: Option<&Gathered>,
+    reading: Option<&Reading>,
     scrapes: &Scrapes,
     took: Duration,
 ) -> Result<String, std::fmt::Error> {
@@ -118,19 +118,19 @@ pub(super) fn text(
     register(
         &mut registry,
         "up",
-        "1 when the database answered",
-        f64::from(u8::from(gathered.is_some())),
+        "1 when the database responded",
+        f64::from(u8::from(reading.is_some())),
     );
     register(
         &mut registry,
         "scrape_duration_seconds",
-        "How long gathering took",
+        "Duration of the scrape",
         took.as_secs_f64(),
     );
     registry.register("scrapes", "Scrapes so far", scrapes.total.clone());
     registry.register(
         "scrape_failures",
-        "Scrapes in which the database could not be asked, or not in time",
+        "Scrapes in which the database did not respond, or not in time",
         scrapes.failed.clone(),
     );
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
@@ -140,35 +140,35 @@ pub(super) fn text(
         "1, with the version of this program",
         [(version, 1.0)],
     );
-    if let Some(gathered) = gathered {
-        register_gathered(&mut registry, gathered);
+    if let Some(reading) = reading {
+        register_reading(&mut registry, reading);
     }
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
 }
 
-fn register_gathered(registry: &mut Registry, gathered: &Gathered) {
-    let version = vec![("version", gathered.server_version.clone())];
+fn register_reading(registry: &mut Registry, reading: &Reading) {
+    let version = vec![("version", reading.server_version.clone())];
     labelled(
         registry,
         "server_info",
         "1, with the version of the server",
         [(version, 1.0)],
     );
-    if let Some(counters) = &gathered.counters {
+    if let Some(counters) = &reading.counters {
         count_up(registry, counters);
     }
     labelled(
         registry,
         "sessions",
         "Sessions by database, application and state",
-        sessions(&gathered.subjects),
+        sessions(&reading.subjects),
     );
-    replicate(registry, &gathered.replication);
-    pool(registry, &gathered.pools);
-    states(registry, &gathered.subjects);
-    for measurement in gathered
+    replicate(registry, &reading.replication);
+    pool(registry, &reading.pools);
+    states(registry, &reading.subjects);
+    for measurement in reading
         .subjects
         .iter()
         .flat_map(|view| view.verdict.measurements())
@@ -187,7 +187,7 @@ fn replicate(registry: &mut Registry, rows: &[ReplicationRow]) {
     let of = |value: fn(&ReplicationRow) -> Option<f64>| {
         let mut worst = BTreeMap::<String, f64>::new();
         for row in rows {
-            // Standbys may share a name; the one that is furthest behind counts.
+            // Standbys may share a name; the greatest lag counts.
             let name = row.standby.as_deref().unwrap_or("this server");
             let name: String = name.chars().take(LABEL_MAX).collect();
             if let Some(value) = value(row) {
@@ -215,7 +215,7 @@ fn replicate(registry: &mut Registry, rows: &[ReplicationRow]) {
     );
 }
 
-/// The newest sample of each pool.
+/// Registers the newest sample of each pool.
 #[allow(clippy::float_arithmetic, reason = "figures, no money")]
 fn pool(registry: &mut Registry, rows: &[PoolSampleRow]) {
     let name = |row: &PoolSampleRow| {
@@ -252,7 +252,7 @@ fn pool(registry: &mut Registry, rows: &[PoolSampleRow]) {
     let statements = Family::<Labels, Counter>::default();
     for row in rows {
         let number = u64::try_from(row.total_requests).unwrap_or_default();
-        // Two names that are cut to one label are one series.
+        // Two names that are cut to one label share a series.
         statements.get_or_create(&name(row)).inc_by(number);
     }
     registry.register(
@@ -262,13 +262,13 @@ fn pool(registry: &mut Registry, rows: &[PoolSampleRow]) {
     );
 }
 
-/// A figure, exact up to 2⁵³.
+/// Converts a figure, exactly up to 2⁵³.
 #[allow(clippy::cast_precision_loss, reason = "a figure, no money")]
 const fn float(number: i64) -> f64 {
     number as f64
 }
 
-/// The server's own counters, of all databases: rates are for Prometheus to compute.
+/// Registers the server's own counters of all databases; Prometheus computes the rates.
 fn count_up(registry: &mut Registry, counters: &CountersRow) {
     for (name, help, value) in [
         (
@@ -313,13 +313,14 @@ fn count_up(registry: &mut Registry, counters: &CountersRow) {
     }
 }
 
-/// Applications with labels of their own; the sessions of the others are those of `other`.
+/// The greatest number of applications with labels of their own; sessions of the others are counted
+/// as `other`.
 const APPLICATIONS_MAX: usize = 50;
 
-/// Characters of a label at most.
+/// The greatest length of a label, in characters.
 const LABEL_MAX: usize = 63;
 
-/// Sessions by database, application and state, the largest applications first.
+/// Counts sessions by database, application and state, the largest applications first.
 fn sessions(subjects: &[SubjectView]) -> Vec<(Labels, f64)> {
     const STATES: [&str; 5] = ["active", "idle", "idle_in_transaction", "aborted", "other"];
     let rows = subjects
@@ -373,7 +374,7 @@ fn states(registry: &mut Registry, subjects: &[SubjectView]) {
     labelled(
         registry,
         "section_available",
-        "1 when the section could be filled",
+        "1 when the section has a result",
         subjects.iter().map(|view| {
             let is_available = view.unknown().is_none();
             (label(view), f64::from(u8::from(is_available)))
@@ -415,7 +416,7 @@ mod tests {
 
     use super::*;
 
-    /// A subject whose first metric has this value.
+    /// Builds a subject whose first metric has this value.
     fn view(subject: Subject, value: f64) -> SubjectView {
         let metric = subject.metrics()[0];
         let measurement = metric.of(value).warning(Threshold::from(1.0));
@@ -446,7 +447,7 @@ mod tests {
             commits: 7,
             ..CountersRow::default()
         };
-        let gathered = Gathered {
+        let reading = Reading {
             server_version: "18.1".to_owned(),
             counters: Some(counters),
             replication: vec![],
@@ -454,7 +455,7 @@ mod tests {
             subjects,
         };
         let text = text(
-            Some(&gathered),
+            Some(&reading),
             &Scrapes::default(),
             Duration::from_millis(20),
         )

@@ -1,4 +1,4 @@
-//! Figures for Prometheus, read from the server at each scrape.
+//! Metrics for Prometheus, read from the server at each scrape.
 
 mod encode;
 mod server;
@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 pub(crate) use server::serve;
 pub(crate) use source::Source;
 
-/// Prints the address that the server listens on; on port 0 the system chose it.
+/// Prints the address that the server listens on; for port 0 the system chose the port.
 pub(crate) fn announce(address: SocketAddr) {
     let _ = writeln!(
         std::io::stderr().lock(),

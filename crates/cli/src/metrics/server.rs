@@ -1,4 +1,4 @@
-//! A server of HTTP for one page.
+//! An HTTP server for one page.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,16 +17,17 @@ use tokio::sync::Semaphore;
 use super::encode::Format;
 use super::source::Source;
 
-/// Connections at a time; Prometheus needs one. Others wait to be accepted.
+/// The greatest number of concurrent connections; Prometheus needs one. Further ones wait to be
+/// accepted.
 const CONNECTIONS_MAX: usize = 16;
 
-/// How long a client may take to send its request.
+/// The limit of the time in which a client sends its request.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a connection may stay, so that no silent client keeps its place.
+/// The limit of a connection's life, so that a silent client cannot occupy it.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The pause after a connection could not be accepted, because the machine is out of something.
+/// The pause after a failure to accept a connection, when the machine has run out of a resource.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves requests until the program receives SIGTERM or SIGINT.

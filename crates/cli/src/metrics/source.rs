@@ -1,4 +1,4 @@
-//! Gathers what a scrape is to show.
+//! The queries of a scrape.
 
 use std::time::{Duration, Instant};
 
@@ -6,18 +6,18 @@ use neobank_db::DatabaseConfig;
 use neobank_ops::{Monitor, MonitorLimits, OpsError, Thresholds};
 use tokio::sync::Mutex;
 
-use super::encode::{self, Gathered, Scrapes};
+use super::encode::{self, Reading, Scrapes};
 use crate::commands::ops;
 use crate::output::redact;
 
-/// Asks the database, one scrape after another.
+/// A source that queries the database, one scrape after another.
 #[derive(Debug)]
 pub(crate) struct Source {
     config: DatabaseConfig,
     limits: MonitorLimits,
     thresholds: Thresholds,
     timeout: Duration,
-    /// The monitor of the scrape before; a new one after a failure.
+    /// The monitor of the previous scrape; a new one after a failure.
     monitor: Mutex<Option<Monitor>>,
     scrapes: Scrapes,
 }
@@ -39,13 +39,13 @@ impl Source {
         }
     }
 
-    /// The text of one scrape, within the limit of time and a little. A failure is part of the
-    /// text.
+    /// Returns the text of one scrape, shortly after the time limit at the latest. A failure is
+    /// part of the text.
     pub(super) async fn scrape(&self) -> Result<String, std::fmt::Error> {
         let started = Instant::now();
         self.scrapes.total.inc();
-        let gathered = match tokio::time::timeout(self.timeout, self.gather()).await {
-            Ok(Ok(gathered)) => Some(gathered),
+        let reading = match tokio::time::timeout(self.timeout, self.read()).await {
+            Ok(Ok(reading)) => Some(reading),
             Ok(Err(error)) => {
                 tracing::warn!("the scrape failed: {}", redact(&error.to_string()));
                 None
@@ -55,21 +55,21 @@ impl Source {
                 None
             }
         };
-        if gathered.is_none() {
+        if reading.is_none() {
             self.scrapes.failed.inc();
         }
-        encode::text(gathered.as_ref(), &self.scrapes, started.elapsed())
+        encode::text(reading.as_ref(), &self.scrapes, started.elapsed())
     }
 
-    async fn gather(&self) -> Result<Gathered, OpsError> {
+    async fn read(&self) -> Result<Reading, OpsError> {
         let mut kept = self.monitor.lock().await;
-        // Taken out, so that a scrape that fails or is given up leaves none behind.
+        // The monitor is taken out, so that a scrape that fails or is cancelled leaves none behind.
         let monitor = match kept.take() {
             Some(monitor) => monitor,
             None => Monitor::connect(self.config.clone(), self.limits).await?,
         };
         let window = Duration::from_secs(self.thresholds.pool_health.window_seconds);
-        let gathered = Gathered {
+        let reading = Reading {
             server_version: monitor.server_version().to_string(),
             counters: monitor.counters().await?.value().cloned(),
             replication: monitor
@@ -88,6 +88,6 @@ impl Source {
                 .await?,
         };
         *kept = Some(monitor);
-        Ok(gathered)
+        Ok(reading)
     }
 }

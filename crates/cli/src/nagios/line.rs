@@ -9,18 +9,18 @@ use crate::output::{printable, redact};
 /// The contents of a plugin's line.
 #[derive(Clone, Debug)]
 pub(crate) struct Check {
-    /// Its name, in front of the line.
+    /// The service's name, at the beginning of the line.
     pub(crate) service: &'static str,
-    /// What was found, in a few words.
+    /// A short summary of the findings.
     pub(crate) summary: String,
-    /// The figures; the first is the one that `--warning` and `--critical` mean.
+    /// The figures; `--warning` and `--critical` apply to the first.
     pub(crate) measures: Vec<Measure>,
-    /// Why it is unknown, when a part could not be judged.
+    /// The reason for an unknown state, when some data could not be judged.
     pub(crate) unknown: Option<String>,
 }
 
 impl Check {
-    /// A check of these figures.
+    /// Builds a check of these figures.
     pub(crate) fn new(
         service: &'static str,
         summary: impl Into<String>,
@@ -34,7 +34,7 @@ impl Check {
         }
     }
 
-    /// The check of a verdict, with the words for what could not be judged.
+    /// Builds the check of a verdict, with the text for data that could not be judged.
     pub(crate) fn of(verdict: &Verdict, unknown: Option<String>) -> Self {
         let measures = verdict.measurements().copied().map(Measure::from).collect();
         Self {
@@ -43,7 +43,7 @@ impl Check {
         }
     }
 
-    /// The same check with the first figure's thresholds taken from the command line, where they
+    /// Returns the same check with the first figure's thresholds from the command line, where they
     /// are given.
     pub(crate) fn with_thresholds(
         mut self,
@@ -56,14 +56,15 @@ impl Check {
         self
     }
 
-    /// The worst of its figures. A warning and a critical state stay, even when a part is unknown.
+    /// Returns the worst severity of its figures. A warning and a critical state stay, even when
+    /// some data is unknown.
     pub(crate) fn severity(&self) -> Severity {
         let severities = self.measures.iter().map(|one| one.measurement.severity());
         let worst = severities.max().unwrap_or_default();
         worst.unless_unknown(self.unknown.is_some())
     }
 
-    /// `NEOBANK SERVICE OK - summary | performance data`.
+    /// Returns `NEOBANK SERVICE OK - summary | performance data`.
     pub(crate) fn line(&self) -> String {
         let mut summary = self.summary.clone();
         if let Some(reason) = &self.unknown {
@@ -86,14 +87,14 @@ impl Check {
     }
 }
 
-/// The line of a check that failed before it began.
+/// Returns the line of a check that failed before it began.
 pub(crate) fn unknown(service: &str, error: &CommandError) -> String {
     let mut line = start(service, Severity::Unknown, &redact(&error.message));
     line.push('\n');
     line
 }
 
-/// A bar begins the performance data, so a summary has none.
+/// A bar begins the performance data, so it is replaced in the summary.
 fn start(service: &str, severity: Severity, summary: &str) -> String {
     format!(
         "NEOBANK {} {} - {}",

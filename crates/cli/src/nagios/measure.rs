@@ -2,10 +2,10 @@
 
 use neobank_ops::checks::{Measurement, Threshold, Unit};
 
-/// A measurement under the name that the line gives it.
+/// A measurement with its label in the line.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measure {
-    /// The metric's name, behind the subject's where the line is of several subjects.
+    /// The metric's name, with the subject's before it where the line covers several subjects.
     pub(crate) label: String,
     /// The value with its thresholds.
     pub(crate) measurement: Measurement,
@@ -27,7 +27,7 @@ impl Measure {
         let unit = measurement.metric.unit;
         let range = |range: Option<Threshold>| range.map(|r| r.to_string()).unwrap_or_default();
         let max = unit.max().map(|max| max.to_string()).unwrap_or_default();
-        // U: the guidelines' word for a value that could not be found out.
+        // U is the guidelines' symbol for an unknown value.
         let value = if measurement.value.is_finite() {
             format!("{}{}", rounded(measurement.value), symbol(unit))
         } else {
@@ -43,7 +43,7 @@ impl Measure {
     }
 }
 
-/// The unit behind a value; the names of the other metrics end with theirs.
+/// Returns the unit's symbol after a value; the names of metrics without one end with their unit.
 const fn symbol(unit: Unit) -> &'static str {
     match unit {
         Unit::Percent => "%",
@@ -52,15 +52,14 @@ const fn symbol(unit: Unit) -> &'static str {
     }
 }
 
-/// Rounds to thousandths: a millisecond, or what no graph shows. The thresholds are compared with
-/// the whole value.
+/// Rounds to thousandths for graphs. The thresholds are compared with the exact value.
 #[allow(clippy::float_arithmetic, reason = "a figure, no money")]
 fn rounded(value: f64) -> f64 {
     let rounded = (value * 1000.0).round() / 1000.0;
     if rounded.is_finite() { rounded } else { value }
 }
 
-/// A label may hold anything but `=`, and a quote only twice.
+/// A label may contain any character but `=`; a quote is doubled.
 fn quoted(label: &str) -> String {
     let plain: String = label
         .chars()

@@ -1,7 +1,7 @@
 //! Output for Nagios, Icinga and other programs of their plugin protocol: one line, performance
 //! data, an exit code.
 //!
-//! After the Monitoring Plugins Development Guidelines,
+//! It follows the Monitoring Plugins Development Guidelines,
 //! <https://www.monitoring-plugins.org/doc/guidelines.html>.
 
 mod line;

@@ -1,16 +1,16 @@
-//! The blocks of an output for people. Nothing here is printable yet: texts are as they came from
-//! the database.
+//! The blocks of a text output. Their texts come from the database as they are, and are escaped
+//! only when they are printed.
 
 use neobank_ops::checks::Severity;
 
 /// One block of an output.
 #[derive(Clone, Debug)]
 pub(crate) enum Block {
-    /// The name of what follows.
+    /// The title of the following blocks.
     Title(String),
     /// A sentence.
     Note(String),
-    /// Lines that are shown as they are, such as SQL.
+    /// Verbatim lines, such as SQL.
     Text(String),
     /// Names with a value each.
     Fields(Vec<(&'static str, Cell)>),
@@ -23,13 +23,13 @@ pub(crate) enum Block {
 pub(crate) struct Table {
     /// The columns.
     pub(crate) columns: Vec<Column>,
-    /// The rows, each as long as there are columns.
+    /// The rows, each with a cell for each column.
     pub(crate) rows: Vec<Vec<Cell>>,
-    /// What is shown instead of a table without rows.
+    /// The text of a table without rows.
     pub(crate) empty: &'static str,
 }
 
-/// A column's name and the side that its texts keep to.
+/// A column's name and alignment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
@@ -46,13 +46,13 @@ pub(crate) struct Cell {
 /// The style of a text: a colour on a terminal that has colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// As any other text.
+    /// No emphasis.
     Plain,
-    /// As it should be.
+    /// No problem.
     Good,
-    /// To be looked at.
+    /// A warning.
     Warning,
-    /// Wrong.
+    /// A problem.
     Bad,
 }
 
@@ -67,7 +67,7 @@ impl From<Severity> for Style {
 }
 
 impl Style {
-    /// The style of a text that is plain unless it needs attention.
+    /// Returns the style of a text that is plain unless it needs attention.
     pub(crate) fn attention(severity: Severity) -> Self {
         match severity {
             Severity::Ok => Self::Plain,
@@ -77,7 +77,7 @@ impl Style {
 }
 
 impl Table {
-    /// A table of these columns; those whose name begins with `>` keep to the right.
+    /// Creates a table of these columns; those whose name begins with `>` are aligned right.
     pub(crate) fn new(columns: &[&'static str], empty: &'static str) -> Self {
         let column = |name: &&'static str| match name.strip_prefix('>') {
             Some(name) => Column { name, right: true },
@@ -96,7 +96,7 @@ impl Table {
     }
 }
 
-/// A text without a style.
+/// Creates a text without a style.
 pub(crate) fn cell(text: impl ToString) -> Cell {
     Cell {
         text: text.to_string(),
@@ -104,13 +104,13 @@ pub(crate) fn cell(text: impl ToString) -> Cell {
     }
 }
 
-/// A text, or a dash where there is none.
+/// Creates a text, or a dash where there is none.
 pub(crate) fn optional(text: Option<impl ToString>) -> Cell {
     text.map_or_else(|| cell("-"), cell)
 }
 
 impl Cell {
-    /// The same text with a style.
+    /// Returns the same text with a style.
     pub(crate) const fn style(mut self, style: Style) -> Self {
         self.style = style;
         self

@@ -3,14 +3,14 @@
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::printable::is_obeyed;
+use super::printable::is_unsafe;
 use crate::error::CommandError;
 
-/// The version of the shapes that the operator's guide documents. It grows when a field goes away
-/// or means something else; new fields may come at any time.
+/// The version of the shapes that the operator's guide documents. It grows when a field is removed
+/// or changes its meaning; new fields may come at any time.
 const CONTRACT: u32 = 2;
 
-/// An output as one JSON document with a line break at its end.
+/// Returns an output as one JSON document with a line break at its end.
 pub(crate) fn output_as_json(command: &str, data: &Value) -> String {
     document(&json!({
         "contract": CONTRACT,
@@ -20,7 +20,7 @@ pub(crate) fn output_as_json(command: &str, data: &Value) -> String {
     }))
 }
 
-/// An error as one JSON document with a line break at its end.
+/// Returns an error as one JSON document with a line break at its end.
 pub(crate) fn error_as_json(command: &str, error: &CommandError) -> String {
     document(&json!({
         "contract": CONTRACT,
@@ -34,12 +34,12 @@ fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// JSON escapes the control characters of ASCII alone. The others may stand in a text only, so they
-/// are escaped after the fact, and programs read the same text.
+/// The JSON library escapes only the control characters of ASCII. The others occur only in texts,
+/// so they are escaped afterwards, and programs read the same text.
 fn document(value: &Value) -> String {
     let mut text = String::new();
     for character in format!("{value:#}").chars() {
-        if is_obeyed(character) && character != '\n' {
+        if is_unsafe(character) && character != '\n' {
             let mut units = [0_u16; 2];
             for unit in character.encode_utf16(&mut units) {
                 text.push_str(&format!("\\u{unit:04x}"));
@@ -62,7 +62,7 @@ mod tests {
         #[test]
         fn programs_read_what_was_written_and_terminals_obey_nothing(text in any::<String>()) {
             let written = document(&json!({ "text": text }));
-            prop_assert!(!written.chars().any(|c| is_obeyed(c) && c != '\n'));
+            prop_assert!(!written.chars().any(|c| is_unsafe(c) && c != '\n'));
             let read: Value = serde_json::from_str(&written).unwrap();
             prop_assert_eq!(read["text"].as_str().unwrap(), text);
         }

@@ -1,4 +1,4 @@
-//! Renders the output of a command: tables for people, JSON for programs.
+//! The output of a command: tables for people, JSON for programs.
 
 mod block;
 mod contract;
@@ -25,20 +25,20 @@ use crate::nagios::Check;
 pub(crate) struct Output {
     /// The command's name in the contract, such as `account show`.
     pub(crate) command: &'static str,
-    /// As the operator's guide documents it.
+    /// The data of the contract, as the operator's guide documents it.
     pub(crate) data: serde_json::Value,
-    /// The same for people.
+    /// The output as text.
     pub(crate) blocks: Vec<Block>,
-    /// The exit code: [`Exit::Done`] where what was found is as it should be.
+    /// The exit code: [`Exit::Done`] where the command found no problem.
     pub(crate) exit: Exit,
-    /// The same for a monitoring system, where the command can be one of its checks.
+    /// The output as a check, where the command can be one.
     pub(crate) check: Option<Check>,
-    /// A text that is printed as it is instead of all that, such as a shell's script.
+    /// A text that is printed verbatim instead, such as a shell's script.
     pub(crate) script: Option<String>,
 }
 
 impl Output {
-    /// An output that is as it should be.
+    /// Builds an output without a problem.
     pub(crate) fn new(
         command: &'static str,
         data: impl Serialize,
@@ -56,13 +56,13 @@ impl Output {
         })
     }
 
-    /// The same output, which can be a check.
+    /// Returns the same output, which can be a check.
     pub(crate) fn with_check(mut self, check: Check) -> Self {
         self.check = Some(check);
         self
     }
 
-    /// A script, which is printed as it is; in JSON it is the `text` of the data.
+    /// Builds an output of a verbatim script; in JSON it is the `text` of the data.
     pub(crate) fn script(command: &'static str, text: String) -> Self {
         Self {
             command,
@@ -74,7 +74,7 @@ impl Output {
         }
     }
 
-    /// The same output with a sentence below it; in JSON it is a field of the data.
+    /// Returns the same output with a sentence below it; in JSON it is a field of the data.
     pub(crate) fn with_note(mut self, field: &str, sentence: String) -> Self {
         if let Some(data) = self.data.as_object_mut() {
             data.insert(field.to_owned(), sentence.as_str().into());
@@ -83,7 +83,7 @@ impl Output {
         self
     }
 
-    /// The same output, where something is not as it should be.
+    /// Returns the same output, with the exit code of a problem if there is one.
     pub(crate) const fn failed_if(mut self, wrong: bool) -> Self {
         if wrong {
             self.exit = Exit::Rejected;

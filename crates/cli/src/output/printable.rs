@@ -1,11 +1,11 @@
-//! Texts from the database must not steer the terminal that they are shown on.
+//! Escapes, so that texts from the database cannot control the terminal.
 
-/// The text with everything that a terminal would obey, or that would show it in another order than
-/// it is, written out as `\u{1b}`. A line break becomes `\n`, a tab `\t`.
+/// Returns the text with every character that a terminal would execute, or that would change the
+/// order of the text, written as `\u{1b}`. A line break becomes `\n`, a tab `\t`.
 pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_obeyed(character) {
+        if is_unsafe(character) {
             safe.extend(character.escape_default());
         } else {
             safe.push(character);
@@ -14,9 +14,9 @@ pub(crate) fn printable(text: &str) -> String {
     safe
 }
 
-/// Control characters of C0 and C1, and the characters of Unicode that change direction, break
-/// lines or are not seen.
-pub(crate) const fn is_obeyed(character: char) -> bool {
+/// Returns `true` for control characters of C0 and C1, and for characters of Unicode that change
+/// direction, break lines or are invisible.
+pub(crate) const fn is_unsafe(character: char) -> bool {
     matches!(
         character,
         '\u{0}'..='\u{1f}'
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sequences_for_the_terminal_are_written_out() {
+    fn terminal_sequences_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
         assert_eq!(printable("\u{9b}31m\r\n\t\0"), "\\u{9b}31m\\r\\n\\t\\u{0}");
         assert_eq!(printable("pay\u{202e}elor"), "pay\\u{202e}elor");
@@ -48,8 +48,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_obeyed_is_left(text in any::<String>()) {
-            prop_assert!(!printable(&text).chars().any(is_obeyed));
+        fn nothing_that_is_unsafe_is_left(text in any::<String>()) {
+            prop_assert!(!printable(&text).chars().any(is_unsafe));
         }
 
         #[test]

@@ -1,10 +1,10 @@
-//! A URL or a keyword string of a database may hold a password, and may stand in any message: an
-//! argument in the wrong place is repeated by the reader of the command line.
+//! Redaction of passwords. The URL or keyword string of a database may occur in any message,
+//! because clap repeats a misplaced argument.
 
 const HIDDEN: &str = "(hidden)";
 
-/// The text without passwords: each URL of a database cut down to its scheme, and each `password=…`
-/// without its value.
+/// Returns the text without passwords: each URL of a database is cut to its scheme, and each
+/// `password=…` loses its value.
 pub(crate) fn redact(text: &str) -> String {
     hide_keywords(&hide_urls(text))
 }
@@ -17,8 +17,8 @@ fn hide_urls(text: &str) -> String {
         safe.push_str(before);
         safe.push_str(scheme);
         safe.push_str(HIDDEN);
-        // The next URL's own password is hidden with it; between them stays what can be no part of
-        // either.
+        // The next URL's own password is hidden with it; the text between them that can belong to
+        // neither stays.
         let next = url.get(scheme.len()..).and_then(first_url);
         let limit = next.map_or(url.len(), |(place, _)| scheme.len() + place);
         rest = url.get(end_of_url(url, limit)..).unwrap_or_default();
@@ -27,8 +27,8 @@ fn hide_urls(text: &str) -> String {
     safe
 }
 
-/// Returns the end of a URL. A password may contain a blank or a quote, so the search starts after the
-/// line's last `@` that can belong to this URL.
+/// Returns the end of a URL. A password may contain a blank or a quote, so the search starts after
+/// the line's last `@` that can belong to this URL.
 fn end_of_url(url: &str, limit: usize) -> usize {
     let own = url.get(..limit).unwrap_or(url);
     let line = own.split(['\n', '\r']).next().unwrap_or(own);

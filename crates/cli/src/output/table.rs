@@ -1,8 +1,8 @@
-//! Blocks as text. Every text goes through [`printable`] here, and nowhere else.
+//! Blocks as text. Every text passes through [`printable`] here, and only here.
 //!
-//! A table that is wider than the terminal gives way in this order: columns of words break their
-//! lines between words, the last column first; figures, identifiers and what is to be copied never
-//! do. If that is not enough, each row becomes a record, a name and a whole value a line.
+//! A table that is wider than the terminal is narrowed in this order: columns of words break their
+//! lines between words, the last column first; figures, identifiers and commands are never broken.
+//! If that is not enough, each row becomes a record with a line for each name and value.
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Color, ColumnConstraint, Width};
@@ -11,7 +11,7 @@ use super::block::{Block, Cell, Style, Table};
 use super::printable::printable;
 use super::terminal::Terminal;
 
-/// All blocks, with an empty line between them.
+/// Renders all blocks, with an empty line between them.
 pub(crate) fn render(blocks: &[Block], terminal: Terminal) -> String {
     let mut text = String::new();
     let mut after_title = true;
@@ -66,13 +66,14 @@ fn render_table(table: &Table, terminal: Terminal) -> String {
     }
 }
 
-/// The names of columns whose texts are copied, so that they stay in one line.
+/// The columns with texts to copy, which stay in one line.
 const COPIED: [&str; 3] = ["What to do", "Statement", "Command"];
 
-/// A column of words becomes no narrower than this, or than its longest word.
+/// The least width of a column of words, unless its longest word is longer.
 const WORDS_WIDTH_MIN: usize = 16;
 
-/// The width of each column's texts in a terminal of this width; none when the table does not fit.
+/// Returns the width of each column's texts in a terminal of this width; none when the table does
+/// not fit.
 fn fitted(table: &Table, width: usize) -> Option<Vec<usize>> {
     const PADDING: usize = 3;
     let widest = |number: usize, measure: fn(&str) -> usize| {
@@ -105,7 +106,7 @@ fn fitted(table: &Table, width: usize) -> Option<Vec<usize>> {
     (excess == 0).then_some(widths)
 }
 
-/// As a terminal shows it: some characters take two columns.
+/// Returns the width on a terminal, where some characters take two columns.
 fn text_width(text: &str) -> usize {
     ratatui::text::Span::raw(text).width()
 }
@@ -114,7 +115,7 @@ fn longest_word(text: &str) -> usize {
     text.split(' ').map(text_width).max().unwrap_or_default()
 }
 
-/// Each row as a list of names and values, with an empty line between rows.
+/// Renders each row as a list of names and values, with an empty line between rows.
 fn render_records(table: &Table, terminal: Terminal) -> String {
     let records = table.rows.iter().map(|row| {
         let names = table.columns.iter().map(|column| column.name);
@@ -156,7 +157,7 @@ fn render_rows(table: &Table, terminal: Terminal, widths: Option<&[usize]>) -> S
     shown.trim_fmt()
 }
 
-/// As the table's library and as the terminal names it.
+/// Returns the colour for the table's library, and its code for the terminal.
 const fn color(style: Style) -> Option<(Color, &'static str)> {
     match style {
         Style::Plain => None,

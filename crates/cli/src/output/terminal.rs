@@ -1,20 +1,20 @@
-//! What standard output and standard error can show.
+//! The capabilities of standard output and standard error.
 
 use std::io::IsTerminal;
 
 use anstream::ColorChoice;
 
-/// What a stream can show.
+/// The capabilities of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terminal {
     /// Colours: on a terminal, unless `NO_COLOR` is set.
     pub(crate) colored: bool,
-    /// The characters of a line, where that is bounded: by `COLUMNS`, and else on a terminal only,
+    /// The characters of a line, where that is bounded: by `COLUMNS`, otherwise only on a terminal,
     /// so that programs get whole lines.
     pub(crate) width: Option<u16>,
 }
 
-/// When to use colours.
+/// The choice of colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal, unless `NO_COLOR` is set
@@ -44,7 +44,8 @@ impl Terminal {
     }
 }
 
-/// `COLUMNS`, where it is set to a number above zero; else the width of the terminal as it is now.
+/// Returns `COLUMNS`, where it is set to a number above zero, otherwise the current width of the
+/// terminal.
 fn width(is_terminal: bool) -> Option<u16> {
     let columns = std::env::var("COLUMNS").ok();
     let given = columns.and_then(|columns| columns.trim().parse().ok());

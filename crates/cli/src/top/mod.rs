@@ -1,7 +1,8 @@
-//! `neobank top`: a live view of sessions, of who blocks whom, of pools and rates.
+//! The command `neobank top`: a live view of sessions, blocking, pools and rates.
 //!
-//! [`sample()`] asks the server, `state` holds what is shown, `update` says what a key does, `render` draws; none of the
-//! last three knows of a terminal or of a server. `screen` puts them together.
+//! [`sample()`] queries the server, `state` holds the shown data, `update` handles keys, and
+//! `render` draws; the last three depend on neither a terminal nor a server. `screen` combines
+//! them.
 
 mod render;
 mod sample;
@@ -27,50 +28,50 @@ use thiserror::Error;
 pub use sample::{BlockingLine, Places, Sample, sample};
 use state::{State, View};
 
-/// How `neobank top` is run.
+/// The options of `neobank top`.
 #[derive(Args, Clone, Debug)]
 pub struct TopOptions {
-    /// Seconds between two looks at the server.
+    /// Seconds between two samples of the server
     #[arg(long, short = 'n', default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub interval: u64,
-    /// Show only lines in which all these words are found.
+    /// Show only lines that contain all these words
     #[arg(long, short, default_value = "")]
     pub filter: String,
-    /// Print one screen of each list as plain text, and end: for files and for tickets.
+    /// Print one screen of each list as plain text, and end: for files and tickets
     #[arg(long)]
     pub once: bool,
-    /// The width of the plain text, in characters.
+    /// The width of the plain text, in characters
     #[arg(long, default_value_t = 160, value_parser = clap::value_parser!(u16).range(80..=400), requires = "once")]
     pub width: u16,
 }
 
-/// Why the view ended.
+/// The reason why the view ended.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TopError {
-    /// The server cannot be asked.
+    /// The server could not be queried.
     #[error(transparent)]
     Ops(#[from] OpsError),
-    /// The terminal does not work.
+    /// The terminal failed.
     #[error("the terminal: {0}")]
     Terminal(#[from] std::io::Error),
     /// Standard input and output are not a terminal.
     #[error("a live view needs a terminal; --once prints one screen as plain text")]
     NoTerminal,
-    /// A part of the program failed.
+    /// A task of the program failed.
     #[error("a part of the view failed: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 
 /// One screen of each list.
 pub(crate) struct Once {
-    /// As plain text.
+    /// The screen as plain text.
     pub(crate) text: String,
-    /// The same for programs: the second of the two samples, and the rates between them.
+    /// The screen for programs: the second of the two samples, and the rates between them.
     pub(crate) sample: serde_json::Value,
 }
 
-/// Asks the server twice, an interval apart, and returns what it said.
+/// Samples the server twice, an interval apart.
 ///
 /// # Errors
 ///
@@ -94,7 +95,7 @@ pub(crate) async fn once(options: &TopOptions, config: DatabaseConfig) -> Result
 
 /// Shows the server live until the user quits.
 ///
-/// The terminal is as it was before when this comes back, and when it panics.
+/// The terminal is restored when this returns, and when it panics.
 ///
 /// # Errors
 ///
@@ -123,7 +124,7 @@ fn server_name(monitor: &Monitor) -> String {
     )
 }
 
-/// Each list as text.
+/// Returns each list as text.
 fn lists(mut state: State, width: u16) -> Result<String, TopError> {
     let mut text = String::new();
     for view in [View::Sessions, View::Blocking, View::Pools] {
@@ -135,10 +136,10 @@ fn lists(mut state: State, width: u16) -> Result<String, TopError> {
     Ok(text)
 }
 
-/// Lines of each list in plain text.
+/// The greatest number of lines of each list in plain text.
 const LINES_MAX: u16 = 500;
 
-/// A frame as text, without colours.
+/// Returns a frame as text, without colours.
 fn plain(state: &State, width: u16, height: u16) -> Result<String, std::io::Error> {
     let never = |error| std::io::Error::other(format!("{error:?}"));
     let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(never)?;

@@ -1,4 +1,4 @@
-//! Everything that one screen shows, asked at one moment.
+//! All data of one screen, read at one moment.
 
 use std::time::Duration;
 
@@ -9,68 +9,68 @@ use neobank_ops::{Monitor, OpsError, Section};
 
 use super::tree::{Branch, Link, Place, branches};
 
-/// What the server said at one moment.
+/// The state of the server at one moment.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Sample {
-    /// When it was asked.
+    /// The time of the sample.
     pub taken_at: DateTime<Utc>,
     /// Every session.
     pub sessions: Section<Vec<SessionRow>>,
-    /// Who blocks whom, line by line.
+    /// The tree of blocking sessions, line by line.
     pub blocking: Section<Vec<BlockingLine>>,
-    /// The server's places.
+    /// The server's connections.
     pub places: Section<Places>,
-    /// What was done so far.
+    /// The counters of work so far.
     pub counters: Section<CountersRow>,
 }
 
-/// The server's places for connections.
+/// Use of the server's connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Places {
-    /// Those that are taken.
+    /// Connections in use.
     pub used: i64,
-    /// Those that ordinary roles can take.
+    /// Connections for ordinary roles.
     pub usable: i32,
 }
 
-/// One line of who blocks whom.
+/// One line of the tree of blocking sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct BlockingLine {
-    /// How far it is from its root.
+    /// The distance to its root.
     pub depth: usize,
-    /// What it is: `root`, `waits`, `queues`, `cycle` and the like.
+    /// The kind of line: `root`, `waits`, `queues`, `cycle` and others.
     pub place: &'static str,
-    /// The process; none for a prepared transaction and for the headline of a cycle.
+    /// The process identifier; none for a prepared transaction and for the headline of a cycle.
     pub process_id: Option<i32>,
-    /// The process, or the name of the prepared transaction.
+    /// The process identifier as a text, or the name of the prepared transaction.
     pub name: String,
-    /// How many wait behind a root.
+    /// The number of waiters behind a root.
     pub waiters: Option<usize>,
-    /// For how long it waits; of a root, the longest wait behind it.
+    /// The length of its wait, in milliseconds; for a root, the longest wait behind it.
     pub wait_milliseconds: Option<i64>,
     /// The lock that it waits for.
     pub lock: Option<String>,
-    /// In which mode it wants it.
+    /// The mode that it wants.
     pub mode: Option<String>,
     /// Its role.
     pub username: Option<String>,
     /// Its database.
     pub database: Option<String>,
-    /// What it calls itself.
+    /// Its `application_name`.
     pub application_name: Option<String>,
-    /// Such as `idle in transaction`.
+    /// Its state, such as `idle in transaction`.
     pub state: Option<String>,
-    /// What it runs or ran.
+    /// The current or last statement.
     pub statement: Option<String>,
-    /// What to do about it.
+    /// The advice for the operator.
     pub remedy: String,
 }
 
-/// Asks everything.
+/// Reads all data.
 ///
 /// # Errors
 ///
-/// [`OpsError`] when the server cannot be asked; what only a part lacks is in its [`Section`].
+/// [`OpsError`] when the server cannot be queried; a missing result is in its [`Section`].
 pub async fn sample(monitor: &Monitor) -> Result<Sample, OpsError> {
     let places = monitor.connection_limits().await?.map(|row| Places {
         used: row.tightest_used,
@@ -85,7 +85,7 @@ pub async fn sample(monitor: &Monitor) -> Result<Sample, OpsError> {
     })
 }
 
-/// A report as lines: roots first, waiters below them.
+/// Returns a report as lines: roots first, waiters below them.
 pub(super) fn lines(report: &BlockingReport) -> Vec<BlockingLine> {
     let roots: Vec<Who> = report.roots.iter().map(|root| root.who.clone()).collect();
     let cycles: Vec<Vec<Who>> = report

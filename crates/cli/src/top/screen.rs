@@ -16,8 +16,8 @@ use super::sample::{Sample, sample};
 use super::state::State;
 use super::update::Effect;
 
-/// The terminal as it was, whatever happens: on return and on error by this value, on a panic by the hook of
-/// [`ratatui::try_init`].
+/// A guard that restores the terminal: on return and on error by this value, on a panic by the hook
+/// of [`ratatui::try_init`].
 struct Restored(DefaultTerminal);
 
 impl Drop for Restored {
@@ -26,13 +26,13 @@ impl Drop for Restored {
     }
 }
 
-/// What was going on outside the state.
-enum Answer {
+/// A result of a task outside the state.
+enum TaskResult {
     Sampled(Result<Box<Sample>, OpsError>),
     Signalled(Target, Result<Section<SignalOutcome>, OpsError>),
 }
 
-/// Draws and takes keys until the user quits, or the process receives a signal to end.
+/// Draws and handles keys until the user quits, or the process receives a signal to end.
 pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopError> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut hung_up = signal(SignalKind::hangup())?;
@@ -43,7 +43,7 @@ pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopErr
     let mut due = tokio::time::Instant::now() + state.interval;
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
-        state.waiting = work.unanswered_since.map(|since| since.elapsed());
+        state.waiting = work.pending_since.map(|since| since.elapsed());
         terminal.0.draw(|frame| render(frame, &state))?;
         tokio::select! {
             event = events.next() => match event {
@@ -58,19 +58,19 @@ pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopErr
                 None => return Ok(()),
             },
             Some(answer) = work.tasks.join_next() => match answer? {
-                Answer::Sampled(sample) => {
+                TaskResult::Sampled(sample) => {
                     work.is_sampling = false;
                     if sample.is_ok() {
-                        work.unanswered_since = None;
+                        work.pending_since = None;
                     }
                     match sample {
-                        // Who pauses wants to read what is there.
+                        // A paused view ignores new samples.
                         Ok(_) if state.is_paused => {}
                         Ok(sample) => state.sampled(*sample),
                         Err(error) => state.problem = Some(error.to_string()),
                     }
                 }
-                Answer::Signalled(target, outcome) => {
+                TaskResult::Signalled(target, outcome) => {
                     state.signalled(&target, words(outcome));
                     work.sample();
                 }
@@ -81,21 +81,21 @@ pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopErr
                     work.sample();
                 }
             }
-            // The wait for an answer is shown as it grows.
-            _ = seconds.tick(), if work.unanswered_since.is_some() => {}
+            // Redraws while a sample is pending, because its age is shown.
+            _ = seconds.tick(), if work.pending_since.is_some() => {}
             _ = terminated.recv() => return Ok(()),
             _ = hung_up.recv() => return Ok(()),
         }
     }
 }
 
-/// What is asked of the server: one sample at a time.
+/// The tasks that query the server: one sample at a time.
 struct Work {
     monitor: Monitor,
-    tasks: JoinSet<Answer>,
+    tasks: JoinSet<TaskResult>,
     is_sampling: bool,
-    /// When the first question was sent that has no answer.
-    unanswered_since: Option<Instant>,
+    /// The start of the oldest pending sample.
+    pending_since: Option<Instant>,
 }
 
 impl Work {
@@ -104,17 +104,17 @@ impl Work {
             monitor,
             tasks: JoinSet::new(),
             is_sampling: false,
-            unanswered_since: None,
+            pending_since: None,
         }
     }
 
     fn sample(&mut self) {
         if !self.is_sampling {
             self.is_sampling = true;
-            self.unanswered_since.get_or_insert_with(Instant::now);
+            self.pending_since.get_or_insert_with(Instant::now);
             let monitor = self.monitor.clone();
             self.tasks
-                .spawn(async move { Answer::Sampled(sample(&monitor).await.map(Box::new)) });
+                .spawn(async move { TaskResult::Sampled(sample(&monitor).await.map(Box::new)) });
         }
     }
 
@@ -122,7 +122,7 @@ impl Work {
         let monitor = self.monitor.clone();
         self.tasks.spawn(async move {
             let outcome = monitor.signal(signal, &target).await;
-            Answer::Signalled(target, outcome)
+            TaskResult::Signalled(target, outcome)
         });
     }
 }

@@ -1,4 +1,4 @@
-//! What the view shows, and what its user is doing.
+//! The state of the view and of its user's actions.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use neobank_ops::live::{CountersRow, Rates, SessionRow, Signal, Target};
 
 use super::sample::{BlockingLine, Sample};
 
-/// How many rates the small chart remembers; wider than most terminals.
+/// The number of rates in the small chart; wider than most terminals.
 const HISTORY_MAX: usize = 240;
 
-/// Everything between two frames.
+/// The state between two frames.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     /// Server, role and database, for the headline.
@@ -24,14 +24,14 @@ pub(super) struct State {
     pub(super) is_typing_filter: bool,
     pub(super) is_paused: bool,
     pub(super) is_helping: bool,
-    /// The line that is chosen in each view.
+    /// The chosen line of each view.
     pub(super) chosen: BTreeMap<View, Chosen>,
     pub(super) confirmation: Option<Confirmation>,
     pub(super) message: Option<Message>,
     pub(super) sample: Option<Sample>,
-    /// Why the last attempt gave no sample; what is shown is older.
+    /// The reason why the last sample failed; the shown data is older.
     pub(super) problem: Option<String>,
-    /// For how long the server has owed an answer.
+    /// The age of the pending sample.
     pub(super) waiting: Option<Duration>,
     pub(super) rates: Option<Rates>,
     pub(super) commits: VecDeque<u64>,
@@ -45,7 +45,7 @@ pub(super) enum View {
     Pools,
 }
 
-/// By what sessions are sorted.
+/// The order of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
     Transaction,
@@ -57,14 +57,14 @@ pub(super) enum Sort {
     Application,
 }
 
-/// A line that is chosen: it is found again by its session, and else by its place.
+/// A chosen line: it is found again by its session, otherwise by its index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Chosen {
     pub(super) index: usize,
     pub(super) process_id: Option<i32>,
 }
 
-/// A question before something is done to a session, with what was looked at.
+/// A signal that awaits confirmation, with the session that the user saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Confirmation {
     pub(super) signal: Signal,
@@ -72,25 +72,25 @@ pub(super) struct Confirmation {
     pub(super) session: SessionRow,
 }
 
-/// A line for the user, until the next key.
+/// A message for the user, until the next key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) text: String,
     pub(super) is_bad: bool,
 }
 
-/// Sessions that are the same to a pool.
+/// Sessions of one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pool {
     pub(super) database: Option<String>,
     pub(super) username: Option<String>,
     pub(super) application_name: Option<String>,
     pub(super) counts: StateCounts,
-    /// The oldest transaction of them.
+    /// The age of their oldest transaction, in milliseconds.
     pub(super) oldest_milliseconds: Option<i64>,
 }
 
-/// How many sessions are in which state.
+/// The number of sessions in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct StateCounts {
     pub(super) active: usize,
@@ -98,7 +98,7 @@ pub(super) struct StateCounts {
     pub(super) in_transaction: usize,
     pub(super) aborted: usize,
     pub(super) other: usize,
-    /// Of all those, who waits for a lock.
+    /// Sessions of all states that wait for a lock.
     pub(super) waiting_for_locks: usize,
 }
 
@@ -144,7 +144,7 @@ impl Sort {
         }
     }
 
-    /// The next one, or the one before.
+    /// Returns the next order, or the previous one.
     pub(super) fn step(self, is_forward: bool) -> Self {
         let count = Self::ALL.len();
         let index = Self::ALL
@@ -159,7 +159,8 @@ impl Sort {
         Self::ALL[next % count]
     }
 
-    /// Sorts; ages with the oldest first, names by the alphabet, each with the process last.
+    /// Sorts sessions: ages with the oldest first, names in alphabetical order, then by process
+    /// identifier.
     fn apply(self, sessions: &mut [&SessionRow]) {
         sessions.sort_by(|one, other| {
             let order = match self {
@@ -203,7 +204,7 @@ impl State {
         }
     }
 
-    /// Takes what the server said.
+    /// Takes a new sample.
     pub(super) fn sampled(&mut self, sample: Sample) {
         self.problem = None;
         self.waiting = None;
@@ -228,7 +229,7 @@ impl State {
             .and_then(|sample| sample.counters.value())
     }
 
-    /// Every session that the server reported.
+    /// Returns every session that the server reported.
     pub(super) fn all_sessions(&self) -> &[SessionRow] {
         let sessions = self
             .sample
@@ -237,7 +238,7 @@ impl State {
         sessions.map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The sessions as they are shown: filtered and sorted.
+    /// Returns the shown sessions: filtered and sorted.
     pub(super) fn sessions(&self) -> Vec<&SessionRow> {
         let mut sessions: Vec<_> = self
             .all_sessions()
@@ -251,7 +252,8 @@ impl State {
         sessions
     }
 
-    /// The lines of who blocks whom: of the trees in which one fits the filter, all.
+    /// Returns the lines of the blocking tree: a tree is shown whole if one of its lines matches
+    /// the filter.
     pub(super) fn blocking(&self) -> Vec<&BlockingLine> {
         let lines = self
             .sample
@@ -265,7 +267,7 @@ impl State {
             .collect()
     }
 
-    /// Those sessions that are the same to a pool, counted; the largest first.
+    /// Counts the sessions of each pool; the largest first.
     pub(super) fn pools(&self) -> Vec<Pool> {
         let mut pools: BTreeMap<_, Pool> = BTreeMap::new();
         for session in self.sessions() {
@@ -288,7 +290,7 @@ impl State {
         pools
     }
 
-    /// All sessions by their state, whatever the filter.
+    /// Counts all sessions by state, regardless of the filter.
     pub(super) fn counts(&self) -> StateCounts {
         let mut counts = StateCounts::default();
         self.all_sessions()
@@ -297,7 +299,7 @@ impl State {
         counts
     }
 
-    /// The process of each line in the view.
+    /// Returns the process identifier of each line in the view.
     pub(super) fn processes(&self) -> Vec<Option<i32>> {
         match self.view {
             View::Sessions => self
@@ -310,12 +312,12 @@ impl State {
         }
     }
 
-    /// The chosen line's number in the view.
+    /// Returns the chosen line's index in the view.
     pub(super) fn chosen_index(&self) -> usize {
         self.chosen.get(&self.view).map_or(0, |chosen| chosen.index)
     }
 
-    /// The session on the chosen line.
+    /// Returns the session of the chosen line.
     pub(super) fn chosen_session(&self) -> Option<&SessionRow> {
         let process_id = (*self.processes().get(self.chosen_index())?)?;
         self.all_sessions()
@@ -330,7 +332,7 @@ impl State {
         self.chosen.insert(self.view, Chosen { index, process_id });
     }
 
-    /// The same session stays chosen when lines move.
+    /// Keeps the same session chosen when lines move.
     pub(super) fn keep_chosen(&mut self) {
         let chosen = self.chosen.get(&self.view).cloned().unwrap_or_default();
         let processes = self.processes();
@@ -346,13 +348,13 @@ impl State {
         self.choose(index);
     }
 
-    /// All words of the filter are in the text; the text is in small letters.
+    /// Returns `true` if the text contains all words of the filter; the text is in lower case.
     fn fits(&self, text: &str) -> bool {
         let filter = self.filter.to_lowercase();
         filter.split_whitespace().all(|word| text.contains(word))
     }
 
-    /// Why the view has no answer.
+    /// Returns the reason why the view has no data.
     pub(super) fn not_available(&self) -> Option<&str> {
         fn reason<T>(section: &Section<T>) -> Option<&str> {
             section.reason().map(|reason| reason.detail.as_str())

@@ -1,4 +1,4 @@
-//! Frames and keys, without a terminal and without a server.
+//! Tests of frames and keys, without a terminal and without a server.
 
 use std::time::Duration;
 
@@ -172,7 +172,7 @@ fn frame(state: &State) -> String {
 }
 
 #[test]
-fn frames_are_what_was_looked_at() {
+fn frames_show_the_sample() {
     let mut state = shown();
     insta::assert_snapshot!("sessions", frame(&state));
     press(&mut state, "2v");
@@ -188,7 +188,7 @@ fn frames_are_what_was_looked_at() {
 }
 
 #[test]
-fn a_screen_of_the_usual_size_has_room_for_what_matters() {
+fn screen_of_80_by_24_shows_the_important_columns() {
     let mut state = shown();
     insta::assert_snapshot!("sessions_80x24", plain(&state, 80, 24).unwrap());
     press(&mut state, "2v");
@@ -196,9 +196,9 @@ fn a_screen_of_the_usual_size_has_room_for_what_matters() {
 }
 
 #[test]
-fn before_the_first_sample_and_without_a_privilege_it_says_so() {
+fn missing_sample_and_missing_privilege_are_shown() {
     let mut state = State::new("PostgreSQL 18.1".to_owned(), Duration::from_secs(2));
-    assert!(frame(&state).contains("asking the server"));
+    assert!(frame(&state).contains("waiting for the server"));
     state.sampled(Sample {
         sessions: Section::not_available(
             Cause::InsufficientPrivilege,
@@ -215,13 +215,13 @@ fn before_the_first_sample_and_without_a_privilege_it_says_so() {
     assert!(frame(&state).contains("OLD: the connection was lost"));
     state.waiting = Some(Duration::from_secs(8));
     let narrow = plain(&state, 80, 24).unwrap();
-    assert!(narrow.contains("no answer for 8 s"), "{narrow}");
+    assert!(narrow.contains("no response for 8 s"), "{narrow}");
     state.waiting = Some(Duration::from_secs(1));
-    assert!(!frame(&state).contains("no answer"));
+    assert!(!frame(&state).contains("no response"));
 }
 
 #[test]
-fn nothing_from_the_database_steers_the_terminal() {
+fn texts_of_the_database_do_not_control_the_terminal() {
     let mut state = shown();
     for view in ["1", "2", "3"] {
         press(&mut state, view);
@@ -234,7 +234,7 @@ fn nothing_from_the_database_steers_the_terminal() {
 }
 
 #[test]
-fn a_signal_is_sent_only_after_y_and_with_what_was_looked_at() {
+fn signal_is_sent_only_after_y_and_to_the_chosen_session() {
     let target = Target {
         process_id: 4712,
         backend_start: at(0),
@@ -247,7 +247,7 @@ fn a_signal_is_sent_only_after_y_and_with_what_was_looked_at() {
         [],
         "other keys confirm nothing"
     );
-    // Somebody else has the number by now, and the question is still for the first.
+    // Another session has the process identifier now, and the confirmation is still for the first.
     let mut later = sample(6);
     let mut other = session(4712, "teller", "active", 1, "SELECT 'another'");
     other.backend_start = Some(at(5));
@@ -269,13 +269,13 @@ fn a_signal_is_sent_only_after_y_and_with_what_was_looked_at() {
 }
 
 #[test]
-fn what_cannot_be_signalled_is_refused_with_the_reason() {
+fn signal_without_a_valid_target_is_rejected_with_the_reason() {
     for (keys, reason) in [
-        ("/monitor\nt", "that is the session of this view"),
-        ("/monitor\nc", "that is the session of this view"),
+        ("/monitor\nt", "this session is the view's own"),
+        ("/monitor\nc", "this session is the view's own"),
         ("/secret\nt", "may not see that session"),
         ("/4711\nc", "runs no statement"),
-        ("/nobody\nt", "choose a session first"),
+        ("/no-session\nt", "choose a session first"),
         ("2vvt", "choose a session first"),
         ("3t", "choose a session first"),
     ] {
@@ -291,7 +291,7 @@ fn what_cannot_be_signalled_is_refused_with_the_reason() {
 }
 
 #[test]
-fn the_outcome_of_a_signal_is_shown() {
+fn result_of_a_signal_is_shown() {
     let target = Target {
         process_id: 4712,
         backend_start: at(0),
@@ -299,9 +299,9 @@ fn the_outcome_of_a_signal_is_shown() {
     };
     for (outcome, words) in [
         (Ok(SignalOutcome::Sent), "sent to 4712"),
-        (Ok(SignalOutcome::Gone), "4712 has ended meanwhile"),
+        (Ok(SignalOutcome::Gone), "4712 has ended"),
         (Ok(SignalOutcome::StatementOver), "is over"),
-        (Ok(SignalOutcome::OwnSession), "session of this view"),
+        (Ok(SignalOutcome::OwnSession), "the view's own"),
         (Err("permission denied".to_owned()), "permission denied"),
     ] {
         let mut state = shown();
@@ -346,7 +346,7 @@ fn lists_are_sorted_and_filtered() {
 }
 
 #[test]
-fn the_chosen_session_stays_chosen_when_lines_move() {
+fn session_stays_chosen_when_lines_move() {
     let mut state = shown();
     press(&mut state, "v");
     assert_eq!(state.chosen_session().unwrap().process_id, 4712);
@@ -369,7 +369,7 @@ fn rates_are_of_the_last_two_samples() {
     let mut reset = sample(6);
     reset.counters = Section::not_available(Cause::StatementTimeout, "too slow");
     state.sampled(reset);
-    assert_eq!(state.rates, None, "nothing old is shown as new");
+    assert_eq!(state.rates, None, "an old rate is not shown as new");
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn pausing_and_the_interval_have_limits() {
     assert_eq!(
         state.pressed(control),
         Some(Effect::Quit),
-        "also out of a question"
+        "also out of a confirmation"
     );
 }
 

@@ -1,7 +1,7 @@
-//! Texts from the database, made fit for one line that obeys nothing, and short figures.
+//! Texts from the database in one safe line, and short figures.
 
-/// A text in one line: white space becomes one blank, and what a terminal would obey, or would show in another order than
-/// it is, is written out as `\u{1b}`.
+/// Returns a text in one line: white space becomes one blank, and every character that a terminal
+/// would execute, or that would change the order of the text, is written as `\u{1b}`.
 pub(super) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     let mut is_gap = false;
@@ -14,7 +14,7 @@ pub(super) fn one_line(text: &str) -> String {
             line.push(' ');
         }
         is_gap = false;
-        if is_obeyed(character) {
+        if is_unsafe(character) {
             line.extend(character.escape_default());
         } else {
             line.push(character);
@@ -23,7 +23,7 @@ pub(super) fn one_line(text: &str) -> String {
     line
 }
 
-/// As [`one_line`], of a text that may be missing.
+/// Returns [`one_line`] of a text, or a dash where it is missing.
 pub(super) fn or_dash(text: Option<&str>) -> String {
     match text.map(one_line) {
         Some(line) if !line.is_empty() => line,
@@ -31,8 +31,9 @@ pub(super) fn or_dash(text: Option<&str>) -> String {
     }
 }
 
-/// Control characters of C0 and C1, and the characters of Unicode that change direction, break lines or are not seen.
-const fn is_obeyed(character: char) -> bool {
+/// Returns `true` for control characters of C0 and C1, and for characters of Unicode that change
+/// direction, break lines or are invisible.
+const fn is_unsafe(character: char) -> bool {
     matches!(
         character,
         '\u{0}'..='\u{1f}'
@@ -48,7 +49,7 @@ const fn is_obeyed(character: char) -> bool {
     )
 }
 
-/// An age in at most six characters: `87ms`, `5.2s`, `3m12s`, `4h07m`, `12d3h`.
+/// Returns an age in at most six characters: `87ms`, `5.2s`, `3m12s`, `4h07m`, `12d3h`.
 pub(super) fn age(milliseconds: i64) -> String {
     let milliseconds = milliseconds.max(0);
     let (seconds, minutes, hours) = (
@@ -66,7 +67,7 @@ pub(super) fn age(milliseconds: i64) -> String {
     }
 }
 
-/// A count in at most five characters: `999`, `12.3k`, `4.5M`.
+/// Returns a count in at most five characters: `999`, `12.3k`, `4.5M`.
 pub(super) fn count(number: u64) -> String {
     for (unit, name) in [
         (1_000_000_000_000, "T"),
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_obeys_nothing() {
+    fn control_characters_are_escaped() {
         assert_eq!(one_line("a\u{1b}[2J b"), "a\\u{1b}[2J b");
         assert_eq!(one_line("\u{9b}31m\u{7}"), "\\u{9b}31m\\u{7}");
         assert_eq!(one_line("pay\u{202e}elor"), "pay\\u{202e}elor");
@@ -113,8 +114,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_obeyed_is_left(text in any::<String>()) {
-            prop_assert!(!one_line(&text).chars().any(is_obeyed));
+        fn nothing_that_is_unsafe_is_left(text in any::<String>()) {
+            prop_assert!(!one_line(&text).chars().any(is_unsafe));
         }
 
         #[test]

@@ -1,10 +1,10 @@
-//! Who blocks whom, in the order of lines on a screen.
+//! The tree of blocking sessions, in the order of lines on a screen.
 
 use std::collections::{HashMap, HashSet};
 
 use neobank_ops::blocking::{EdgeKind, Who};
 
-/// One waits for another.
+/// An edge: one session waits for another.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     pub(super) waiter: Who,
@@ -15,7 +15,7 @@ pub(super) struct Link {
 /// A line of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Branch {
-    /// How far it is from its root.
+    /// The distance to its root.
     pub(super) depth: usize,
     pub(super) place: Place,
     /// None for the headline of a cycle.
@@ -25,17 +25,18 @@ pub(super) struct Branch {
 /// The place of a session in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Waits for no session, and others wait for it.
+    /// The session waits for no session, and others wait for it.
     Root,
-    /// Waits for the one above, in this way.
+    /// The session waits for the one above, in this way.
     Waits(EdgeKind),
     /// The headline of a cycle: its number in the report.
     Cycle(usize),
-    /// One of those in the cycle above.
+    /// A member of the cycle above.
     Member,
 }
 
-/// The lines: each root with everybody behind it, then each cycle. Who waits for several stands below the first of them.
+/// Returns the lines: each root with all waiters behind it, then each cycle. A session that waits
+/// for several stands below the first of them.
 pub(super) fn branches(roots: &[Who], cycles: &[Vec<Who>], links: &[Link]) -> Vec<Branch> {
     let mut waiters: HashMap<&Who, Vec<&Link>> = HashMap::new();
     for link in links {
@@ -48,14 +49,14 @@ pub(super) fn branches(roots: &[Who], cycles: &[Vec<Who>], links: &[Link]) -> Ve
     };
     for root in roots {
         walk.add(0, Place::Root, Some(root));
-        walk.descend(root, 0);
+        walk.append_waiters(root, 0);
     }
     for (number, members) in cycles.iter().enumerate() {
         walk.add(0, Place::Cycle(number), None);
         walk.seen.extend(members);
         for member in members {
             walk.add(1, Place::Member, Some(member));
-            walk.descend(member, 1);
+            walk.append_waiters(member, 1);
         }
     }
     walk.branches
@@ -76,8 +77,9 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// Everybody behind one, the nearest first along each way. A stack of its own: a chain can have a thousand members.
-    fn descend(&mut self, above: &'a Who, depth: usize) {
+    /// Appends all sessions behind one, the nearest first along each path. It uses a stack of its
+    /// own, because a chain can have a thousand members.
+    fn append_waiters(&mut self, above: &'a Who, depth: usize) {
         let mut open = self.behind(above, depth);
         while let Some((depth, link)) = open.pop() {
             if self.seen.insert(&link.waiter) {
@@ -87,7 +89,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The last is to be taken first.
+    /// The last is taken first.
     fn behind(&self, above: &Who, depth: usize) -> Vec<(usize, &'a Link)> {
         let links = self.waiters.get(above).map(Vec::as_slice);
         let links = links.unwrap_or_default().iter().rev();
@@ -150,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_chain_is_no_trouble() {
+    fn long_chain_does_not_overflow_the_stack() {
         let pairs: Vec<_> = (1..5_000).map(|number| (number + 1, number)).collect();
         assert_eq!(branches(&[who(1)], &[], &links(&pairs)).len(), 5_000);
     }
 
     proptest! {
         #[test]
-        fn nobody_is_shown_twice_below_roots(pairs in prop::collection::vec((0..20_i32, 0..20_i32), 0..60)) {
+        fn session_is_shown_once_below_roots(pairs in prop::collection::vec((0..20_i32, 0..20_i32), 0..60)) {
             let lines = branches(&[who(0), who(1)], &[], &links(&pairs));
             let names: HashSet<_> = lines.iter().map(|line| line.who.clone()).collect();
             prop_assert_eq!(names.len(), lines.len());

@@ -1,4 +1,4 @@
-//! What a key does.
+//! The handling of keys.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use neobank_ops::live::{Signal, SignalOutcome, Target};
 
 use super::state::{Confirmation, Message, State, View};
 
-/// How long a filter can be.
+/// The greatest length of a filter.
 const FILTER_LENGTH_MAX: usize = 200;
-/// How far a page goes.
+/// The number of lines of a page.
 const PAGE: usize = 15;
 
 pub(super) const INTERVAL_MIN: Duration = Duration::from_millis(500);
 pub(super) const INTERVAL_MAX: Duration = Duration::from_secs(60);
 
-/// What is to be done outside the state.
+/// An effect outside the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Quit,
-    /// Ask the server now.
+    /// Sample the server now.
     Refresh,
-    /// Send this; it was confirmed.
+    /// Send this signal, which was confirmed.
     Send(Signal, Target),
 }
 
 impl State {
-    /// Takes a key.
+    /// Handles a key.
     pub(super) fn pressed(&mut self, key: KeyEvent) -> Option<Effect> {
         if key.kind == KeyEventKind::Release {
             return None;
@@ -48,7 +48,7 @@ impl State {
         }
     }
 
-    /// Only `y` confirms; nothing is confirmed by a key that moves or by Enter.
+    /// Only `y` confirms; neither Enter nor a key that moves does.
     fn answer(&mut self, key: KeyCode) -> Option<Effect> {
         match key {
             KeyCode::Char('y' | 'Y') => {
@@ -57,7 +57,7 @@ impl State {
             }
             KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => {
                 self.confirmation = None;
-                self.tell("nothing was sent");
+                self.inform("nothing was sent");
                 None
             }
             _ => None,
@@ -132,7 +132,7 @@ impl State {
         self.keep_chosen();
     }
 
-    /// Asks before anything is sent, or says why nothing can be.
+    /// Asks for confirmation of a signal, or shows why none can be sent.
     fn ask(&mut self, signal: Signal) {
         let Some(session) = self.chosen_session().cloned() else {
             return self.warn("choose a session first: a prepared transaction has none");
@@ -143,7 +143,7 @@ impl State {
             );
         };
         if session.is_own {
-            return self.warn("that is the session of this view");
+            return self.warn("this session is the view's own");
         }
         if signal == Signal::Cancel && session.state.as_deref() != Some("active") {
             return self.warn("it runs no statement that could be cancelled; t ends the session");
@@ -159,14 +159,14 @@ impl State {
         });
     }
 
-    /// Takes what became of a signal.
+    /// Takes the result of a signal.
     pub(super) fn signalled(&mut self, target: &Target, outcome: Result<SignalOutcome, String>) {
         let process_id = target.process_id;
         match outcome {
-            Ok(SignalOutcome::Sent) => self.tell(&format!("sent to {process_id}")),
+            Ok(SignalOutcome::Sent) => self.inform(&format!("sent to {process_id}")),
             Ok(SignalOutcome::Gone) => {
                 self.warn(&format!(
-                    "{process_id} has ended meanwhile: nothing was sent"
+                    "{process_id} has ended: nothing was sent"
                 ));
             }
             Ok(SignalOutcome::StatementOver) => {
@@ -174,12 +174,12 @@ impl State {
                     "that statement of {process_id} is over: nothing was sent"
                 ));
             }
-            Ok(SignalOutcome::OwnSession) => self.warn("that is the session of this view"),
+            Ok(SignalOutcome::OwnSession) => self.warn("this session is the view's own"),
             Err(reason) => self.warn(&format!("nothing was sent to {process_id}: {reason}")),
         }
     }
 
-    fn tell(&mut self, text: &str) {
+    fn inform(&mut self, text: &str) {
         self.message = Some(Message {
             text: text.to_owned(),
             is_bad: false,

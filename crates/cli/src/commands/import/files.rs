@@ -9,10 +9,10 @@ use neobank_domain::import::Sources;
 
 use crate::error::CommandError;
 
-/// A file that is read line by line, whatever it is.
+/// A file that is read line by line, plain or compressed.
 pub(super) type Source = Box<dyn Read>;
 
-/// Opens the files of customers, accounts and transactions; `-` is standard input, for one of them.
+/// Opens the files of customers, accounts and transactions; one of them may be `-`, standard input.
 pub(super) fn open(
     [customers, accounts, transactions]: [impl AsRef<Path>; 3],
 ) -> Result<Sources<Source, Source, Source>, CommandError> {
@@ -45,7 +45,8 @@ fn source(path: &Path) -> Result<Source, CommandError> {
     decompressed(BufReader::new(file)).map_err(failed)
 }
 
-/// The text of a stream, which is gzip's when it begins so, whatever the file is called.
+/// Returns the text of a stream, decompressed when it begins as gzip does, whatever the file's name
+/// is.
 fn decompressed(mut stream: impl BufRead + 'static) -> std::io::Result<Source> {
     if stream.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         return Ok(Box::new(MultiGzDecoder::new(stream)));

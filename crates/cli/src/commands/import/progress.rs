@@ -1,8 +1,8 @@
-//! A bar on the terminal of standard error; nothing where there is none.
+//! A progress bar on a terminal's standard error; without a terminal it is hidden.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar of this many transactions.
+/// Returns a bar of this many transactions.
 pub(super) fn bar(transactions: usize, is_hidden: bool) -> ProgressBar {
     if is_hidden {
         return ProgressBar::hidden();

@@ -1,8 +1,8 @@
-//! The sections of a manual page that the reader of the command line knows nothing about.
+//! The sections of a manual page that clap does not generate.
 
 use crate::exit::Exit;
 
-/// A command and lines that call it; a command without lines of its own shows those of the commands below it.
+/// A command with example lines; a command without own examples shows those of its subcommands.
 const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "neobank customer create",
@@ -150,7 +150,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("neobank man", &["neobank man /usr/local/share/man/man1"]),
 ];
 
-/// Variables and what they are for; docs/configuration.md has the whole table with units and defaults.
+/// Variables with their purpose; docs/configuration.md has the whole table with units and defaults.
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "DATABASE_URL",
@@ -212,13 +212,13 @@ pub(super) fn render(name: &str, page: &mut Vec<u8>) {
     page.extend_from_slice(text.as_bytes());
 }
 
-/// Every line of an example.
+/// Returns every line of an example.
 #[cfg(test)]
 pub(super) fn examples() -> impl Iterator<Item = &'static str> {
     EXAMPLES.iter().flat_map(|(_, lines)| lines.iter().copied())
 }
 
-/// The words of an example, as a shell splits them.
+/// Splits an example into words, as a shell does.
 #[cfg(test)]
 pub(super) fn words(line: &str) -> Vec<&str> {
     let parts = line.split('"').enumerate();
@@ -249,7 +249,7 @@ fn examples_of(name: &str) -> Vec<&'static str> {
     }
 }
 
-/// Text that roff takes as it is.
+/// Escapes a text for roff.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) {

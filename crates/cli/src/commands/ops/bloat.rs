@@ -1,4 +1,4 @@
-//! `neobank ops bloat`.
+//! The command `neobank ops bloat`.
 
 use neobank_ops::TableName;
 use neobank_ops::bloat::indexes::IndexBloatRow;
@@ -9,10 +9,10 @@ use neobank_ops::checks::{BloatFindings, Verdict};
 use super::subject::{Bar, Chart, Shown, message};
 use crate::output::{Block, Cell, Style, Table, cell};
 
-/// Tables and indexes that are shown, those with most bloat first; JSON has every one that was
-/// looked at.
+/// The greatest number of tables and indexes in the output, those with most bloat first; JSON has
+/// all.
 const SHOWN_MAX: usize = 25;
-/// Bars at most.
+/// The greatest number of bars.
 const BARS_MAX: usize = 10;
 
 pub(super) fn shown(found: &BloatFindings, verdict: &Verdict) -> Vec<Shown> {
@@ -94,8 +94,8 @@ fn indexes(rows: &[IndexBloatRow], message: &str) -> Shown {
     section("indexes", message, table, bars, unread.count())
 }
 
-/// The table below its message, and a bar for each name that has bloat: bytes, and their share in
-/// percent.
+/// Returns the table below its message, and a bar for each name with bloat: bytes, and their
+/// percentage.
 fn section(
     what: &str,
     message: &str,

@@ -1,4 +1,4 @@
-//! `neobank ops cache`.
+//! The command `neobank ops cache`.
 
 use neobank_ops::activity::CacheRow;
 use neobank_ops::checks::CacheFindings;
@@ -8,7 +8,7 @@ use crate::output::{Block, Style, Table, cell, optional};
 
 /// The name of the row for the catalogs that all databases share, such as `pg_database`.
 const SHARED: &str = "(shared)";
-/// Bars at most.
+/// The greatest number of bars.
 const BARS_MAX: usize = 10;
 
 pub(super) fn shown(found: &CacheFindings) -> Vec<Shown> {

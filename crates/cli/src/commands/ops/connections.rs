@@ -1,4 +1,4 @@
-//! `neobank ops connections`.
+//! The command `neobank ops connections`.
 
 use neobank_ops::checks::text::{count, counted, seconds};
 use neobank_ops::checks::{ConnectionFindings, Gap, Severity, Verdict};
@@ -7,7 +7,7 @@ use neobank_ops::connections::{ConnectionLimitsRow, ConnectionRow};
 use super::subject::{Bar, Chart, Shown, style_of};
 use crate::output::{Block, Style, Table, cell, optional};
 
-/// Bars at most.
+/// The greatest number of bars.
 const BARS_MAX: usize = 12;
 
 pub(super) fn shown(found: &ConnectionFindings, verdict: &Verdict) -> Vec<Shown> {

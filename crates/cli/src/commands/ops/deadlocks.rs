@@ -1,4 +1,4 @@
-//! `neobank ops deadlocks`.
+//! The command `neobank ops deadlocks`.
 
 use neobank_ops::checks::{DeadlockFindings, Verdict};
 use neobank_ops::deadlocks::{DeadlockCountRow, DeadlockRisk, DeadlockRow};

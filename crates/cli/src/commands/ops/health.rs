@@ -1,4 +1,4 @@
-//! `neobank ops health`.
+//! The command `neobank ops health`.
 
 use neobank_ops::Section;
 use neobank_ops::checks::HealthFindings;

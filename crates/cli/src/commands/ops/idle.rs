@@ -1,4 +1,4 @@
-//! `neobank ops idle`.
+//! The command `neobank ops idle`.
 
 use neobank_ops::Thresholds;
 use neobank_ops::checks::IdleFindings;

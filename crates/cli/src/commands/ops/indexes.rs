@@ -1,4 +1,4 @@
-//! `neobank ops indexes`.
+//! The command `neobank ops indexes`.
 
 use neobank_ops::TableName;
 use neobank_ops::checks::IndexFindings;

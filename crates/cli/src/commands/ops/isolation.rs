@@ -1,4 +1,4 @@
-//! `neobank ops isolation`.
+//! The command `neobank ops isolation`.
 
 use neobank_ops::isolation::{self, Anomaly, IsolationError, IsolationReport, Level};
 

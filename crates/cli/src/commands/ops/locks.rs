@@ -1,4 +1,4 @@
-//! `neobank ops locks`.
+//! The command `neobank ops locks`.
 
 use neobank_ops::blocking::{BlockingReport, Participant};
 use neobank_ops::checks::text::seconds;
@@ -7,7 +7,7 @@ use neobank_ops::checks::{LockFindings, Verdict};
 use super::subject::{Bar, Chart, Shown, short, style_of, word};
 use crate::output::{Block, Cell, Style, Table, cell, optional};
 
-/// Waiters in the chart at most.
+/// The greatest number of waiting sessions in the chart.
 const BARS_MAX: usize = 12;
 
 pub(super) fn shown(found: &LockFindings, verdict: &Verdict) -> Vec<Shown> {
@@ -90,8 +90,8 @@ fn cycles(report: &BlockingReport) -> Vec<Block> {
         .collect()
 }
 
-/// A table of the waiting sessions. Sessions behind the same root blocker stand together, the nearest
-/// first; sessions that only a cycle blocks come last.
+/// Returns a table of the waiting sessions. Sessions behind the same root blocker are adjacent, the
+/// nearest first; sessions that only a cycle blocks come last.
 fn waits(report: &BlockingReport) -> Table {
     let mut table = Table::new(
         &[

@@ -1,8 +1,8 @@
-//! `neobank ops`: what the server does, one subject after another, each with its check.
+//! The command `neobank ops`: the subjects of monitoring, each with its check.
 //!
 //! The subjects are those of [`Subject::ALL`], each of which has a command. A [`SubjectView`] has
-//! all that can be shown of one: text, JSON, a check, a section of the HTML report and the metrics
-//! are made from it.
+//! everything that can be shown of one: text, JSON, a check, a section of the HTML report and the
+//! metrics are built from it.
 
 mod bloat;
 mod cache;
@@ -45,16 +45,17 @@ use subject_command::SubjectCommand;
 pub(crate) enum OpsCommand {
     #[command(flatten)]
     Subject(SubjectCommand),
-    /// How many connections a pool should have, and which bound says so
+    /// Compute the size of a pool, and the bound that decides it
     PoolSize(pool_size::PoolSizeArguments),
-    /// Print a pgbouncer.ini for a version of PgBouncer, held against what the server has
+    /// Print a pgbouncer.ini for a version of PgBouncer, checked against the server's limits
     Pgbouncer(pgbouncer::PgbouncerArguments),
-    /// The versions of a table's rows: who made and removed them, and who sees them
+    /// Show the versions of a table's rows: the transactions that created and removed them, and
+    /// their visibility
     Mvcc(mvcc::MvccArguments),
-    /// Execute ten anomalies at each isolation level, in a scratch schema, and show what happened
-    /// beside what is documented
+    /// Execute ten anomalies at each isolation level in a scratch schema, and compare the results
+    /// with the documentation
     Isolation,
-    /// All subjects at once, also as one HTML page
+    /// Show all subjects at once, optionally as one HTML page
     Report(ReportArguments),
     /// Print the file of thresholds with every default, meaning and range
     Thresholds,
@@ -63,10 +64,10 @@ pub(crate) enum OpsCommand {
 /// The limits of the queries, and the thresholds.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MonitoringArguments {
-    /// A file of thresholds, as `neobank ops thresholds` prints one
+    /// A file of thresholds in the form that `neobank ops thresholds` prints
     #[arg(long, value_name = "FILE", help_heading = "Monitoring")]
     thresholds: Option<PathBuf>,
-    /// How long one question may take on the server, in milliseconds: 2 to 86400000
+    /// The limit of one query's run time on the server, in milliseconds: 2 to 86400000
     #[arg(
         long,
         value_name = "MILLISECONDS",
@@ -74,8 +75,8 @@ pub(crate) struct MonitoringArguments {
         value_parser = clap::value_parser!(u64).range(2..=86_400_000),
         help_heading = "Monitoring"
     )]
-    question_timeout: u64,
-    /// Leave the texts of statements out: secrets in them are hidden, but not customers' data
+    query_timeout: u64,
+    /// Omit the texts of statements: their secrets are always hidden, but not customers' data
     #[arg(long, help_heading = "Monitoring")]
     without_statements: bool,
 }
@@ -123,7 +124,7 @@ pub(crate) async fn run(
     }
 }
 
-/// All subjects that are not left out, in the order of a report.
+/// Reads all subjects that are not skipped, in the order of a report.
 pub(crate) async fn subjects(
     monitor: &Monitor,
     thresholds: &Thresholds,
@@ -141,7 +142,7 @@ pub(crate) async fn subjects(
 }
 
 impl MonitoringArguments {
-    /// The thresholds of the file, or the defaults.
+    /// Returns the thresholds of the file, or the defaults.
     pub(crate) fn thresholds(&self) -> Result<Thresholds, CommandError> {
         match &self.thresholds {
             Some(file) => Ok(Thresholds::from_file(file)?),
@@ -149,11 +150,11 @@ impl MonitoringArguments {
         }
     }
 
-    /// The limits of each query.
+    /// Returns the limits of each query.
     pub(crate) fn limits(&self) -> MonitorLimits {
-        let question = Duration::from_millis(self.question_timeout);
+        let query = Duration::from_millis(self.query_timeout);
         let limits = MonitorLimits::default();
-        // Below the query's own limit, however short that is.
+        // The lock timeout must be below the query's own limit.
         limits
             .with_lock_timeout(limits.lock_timeout.min(question / 2))
             .with_statement_timeout(question)

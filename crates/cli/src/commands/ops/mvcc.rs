@@ -1,4 +1,4 @@
-//! `neobank ops mvcc`.
+//! The command `neobank ops mvcc`.
 
 use clap::Args;
 use neobank_ops::mvcc::{Pages, RowVersion, RowVersions};
@@ -12,14 +12,14 @@ use crate::output::{Block, Cell, Output, Style, Table, cell, optional};
 
 #[derive(Debug, Args)]
 pub(crate) struct MvccArguments {
-    /// The table's schema, without quotes, whatever characters are in it
+    /// The table's schema, without quotes
     schema: String,
-    /// The table's name in it
+    /// The table's name in it, without quotes
     table: String,
-    /// The first page to look at
+    /// The first page to read
     #[arg(long, default_value_t = 0)]
     first_page: u32,
-    /// How many pages to look at
+    /// The number of pages to read
     #[arg(long, default_value_t = 100)]
     pages: u32,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `neobank ops pgbouncer`: a file for PgBouncer, computed, not asked of a server.
+//! The command `neobank ops pgbouncer`: computes a file for PgBouncer, without a server.
 
 use clap::Args;
 use neobank_ops::pgbouncer::{ClientTls, PgbouncerConfig, PgbouncerVersion, PoolDatabase};
@@ -9,7 +9,7 @@ use crate::output::{Block, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct PgbouncerArguments {
-    /// The PgBouncer that is to read the file: 1.18 or newer
+    /// The version of PgBouncer: 1.18 or newer
     #[arg(long, value_name = "VERSION")]
     target_version: PgbouncerVersion,
     /// The database
@@ -24,19 +24,19 @@ pub(crate) struct PgbouncerArguments {
     /// Connections of one pool
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pool_size: u32,
-    /// How many users connect: each has a pool of its own
+    /// The number of users; each has a pool of its own
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     users: u32,
-    /// Clients at most
+    /// The greatest number of clients
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     max_clients: u32,
     /// The server's max_connections
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     max_connections: u32,
-    /// Connections that others need, past PgBouncer
+    /// Connections of others that bypass PgBouncer
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     other_connections: u32,
-    /// PgBouncers with this file before the same server
+    /// PgBouncer instances with this file before the same server
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     instances: u32,
     /// The address to listen on
@@ -52,17 +52,17 @@ pub(crate) struct PgbouncerArguments {
         default_value = "/etc/pgbouncer/userlist.txt"
     )]
     auth_file: String,
-    /// A PEM file of the authorities that the server's certificate must be signed by; needed for a server of another
-    /// machine
+    /// A PEM file of the authorities that must have signed the server's certificate; needed for a
+    /// server of another machine
     #[arg(long, value_name = "FILE")]
     server_ca: Option<String>,
-    /// A PEM file of the certificate that clients see; needed for clients of other machines
+    /// A PEM file of the certificate for clients; needed for clients of other machines
     #[arg(long, value_name = "FILE", requires = "client_key")]
     client_certificate: Option<String>,
     /// A PEM file of that certificate's key
     #[arg(long, value_name = "FILE", requires = "client_certificate")]
     client_key: Option<String>,
-    /// Let passwords and data go over the network unprotected
+    /// Allow passwords and data on the network in plain text
     #[arg(long)]
     plain_text: bool,
 }

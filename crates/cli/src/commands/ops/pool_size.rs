@@ -1,4 +1,4 @@
-//! `neobank ops pool-size`: computed, not asked of a server.
+//! The command `neobank ops pool-size`: computes a size, without a server.
 
 use clap::Args;
 use neobank_ops::pool_size::{PoolSize, PoolSizeInput, pool_size};
@@ -12,10 +12,10 @@ pub(crate) struct PoolSizeArguments {
     /// The server's max_connections
     #[arg(long, value_name = "COUNT")]
     max_connections: u32,
-    /// How long a transaction holds a connection on average, in milliseconds
+    /// The mean time that a transaction holds a connection, in milliseconds
     #[arg(long, value_name = "MILLISECONDS", allow_hyphen_values = true)]
     mean_hold: f64,
-    /// Transactions a second that all instances together are to do
+    /// Transactions per second of all instances together
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     transactions_per_second: f64,
     /// Physical cores of the database's machine
@@ -24,13 +24,13 @@ pub(crate) struct PoolSizeArguments {
     /// Instances that share the server, each with a pool of this size
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     instances: u32,
-    /// Connections that others need: monitoring, migrations, people
+    /// Connections for other purposes: monitoring, migrations, people
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     other_connections: u32,
     /// Threads or tasks of an instance that use connections at a time
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     threads: u32,
-    /// Connections that one of them holds at a time at most
+    /// The greatest number of connections that one of them holds at a time
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     connections_per_thread: u32,
 }

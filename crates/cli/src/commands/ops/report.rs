@@ -1,4 +1,4 @@
-//! `neobank ops report`.
+//! The command `neobank ops report`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::output::{Block, Output};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
-    /// Also write it as one HTML page that needs nothing else
+    /// Also write the report as one self-contained HTML page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     #[command(flatten)]
@@ -69,9 +69,9 @@ pub(super) async fn run(
     Ok(Output::new(name, data, blocks)?.with_check(check))
 }
 
-/// Writes a file that only its owner can read: statements may hold customers' data. The new file
-/// takes the place of one that is there, whatever that one's mode was; a pipe or a device is
-/// written to as it is.
+/// Writes a file that only its owner can read, because statements may contain customers' data. The
+/// new file replaces an existing one, whatever that one's mode was; a pipe or a device is written
+/// to directly.
 fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
     let is_special = std::fs::metadata(file).is_ok_and(|found| !found.is_file());
     if is_special {
@@ -88,7 +88,7 @@ fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The worst of all subjects, with the figures of each behind its name.
+/// Returns the worst severity of all subjects, with each subject's name before its figures.
 fn check(views: &[SubjectView]) -> Check {
     let verdicts: Vec<Verdict> = views.iter().map(|view| view.verdict.clone()).collect();
     let measures = verdicts.iter().flat_map(measures).collect();

@@ -1,4 +1,4 @@
-//! `--skip NAME`: what is not asked.
+//! The option `--skip NAME`, for sections that are not queried.
 
 use clap::Args;
 use neobank_domain::shortened;
@@ -6,10 +6,10 @@ use neobank_ops::checks::Scope;
 
 use crate::error::CommandError;
 
-/// The sections that a command with several of them leaves out.
+/// The sections that a command with several of them skips.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SkipArguments {
-    /// Do not ask for this section, which another tool watches or nothing here uses; can be given
+    /// Skip this section, which another tool watches or which is not used here; can be given
     /// several times
     #[arg(long, value_name = "NAME", help_heading = "Monitoring")]
     skip: Vec<String>,
@@ -21,13 +21,13 @@ impl SkipArguments {
         self.skip.iter().any(|skipped| skipped == name)
     }
 
-    /// The same scope without the sections that the caller named.
+    /// Returns the same scope without the sections that the caller named.
     pub(super) fn apply(&self, scope: Scope) -> Scope {
         scope.without_sections(self.skip.iter().cloned())
     }
 
-    /// Rejects a name that no section has, and to leave out all of them: a check that asks for
-    /// nothing finds nothing wrong.
+    /// Rejects a name that no section has, and a command that skips all sections, because a check
+    /// without queries always passes.
     pub(super) fn check(&self, sections: &[&str]) -> Result<(), CommandError> {
         let unknown = self
             .skip

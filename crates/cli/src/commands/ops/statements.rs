@@ -1,4 +1,4 @@
-//! `neobank ops statements`.
+//! The command `neobank ops statements`.
 
 use neobank_ops::activity::StatementRow;
 use neobank_ops::checks::StatementFindings;
@@ -6,7 +6,7 @@ use neobank_ops::checks::StatementFindings;
 use super::subject::{Bar, Chart, Shown, short};
 use crate::output::{Block, Style, Table, cell, optional};
 
-/// Bars at most.
+/// The greatest number of bars.
 const BARS_MAX: usize = 10;
 
 pub(super) fn shown(found: &StatementFindings) -> Vec<Shown> {

@@ -1,4 +1,4 @@
-//! One subject of monitoring, with all that can be shown of it.
+//! One subject of monitoring, with everything that can be shown of it.
 
 use neobank_ops::checks::{Findings, Gap, Subject, Verdict};
 use neobank_ops::{Cause, Section, Thresholds};
@@ -18,19 +18,19 @@ pub(crate) struct SubjectView {
     pub(crate) subject: Subject,
     /// The findings, as the ops crate serializes them.
     pub(crate) data: Value,
-    /// The same for people.
+    /// The findings as text.
     pub(crate) blocks: Vec<Block>,
-    /// For the HTML report.
+    /// The charts of the HTML report.
     pub(crate) charts: Vec<Chart>,
-    /// The ops crate's judgement.
+    /// The ops crate's verdict.
     pub(crate) verdict: Verdict,
 }
 
-/// Bars beside each other that share a scale.
+/// A group of bars with a common scale.
 #[derive(Clone, Debug)]
 pub(crate) struct Chart {
     pub(crate) title: String,
-    /// Behind each figure, such as `s` or `%`.
+    /// The unit after each figure, such as `s` or `%`.
     pub(crate) unit: &'static str,
     /// The end of the scale; none ends it at the longest bar.
     pub(crate) end: Option<f64>,
@@ -58,7 +58,7 @@ impl Shown {
         section.value().map(show).unwrap_or_default()
     }
 
-    /// A table alone.
+    /// Builds an output without a chart.
     pub(crate) fn blocks(blocks: Vec<Block>) -> Self {
         Self {
             blocks,
@@ -68,7 +68,7 @@ impl Shown {
 }
 
 impl Chart {
-    /// A chart of these bars; none without any.
+    /// Builds a chart of these bars; none without any.
     pub(crate) fn of_bars(
         title: impl Into<String>,
         unit: &'static str,
@@ -88,7 +88,7 @@ impl Chart {
 }
 
 impl SubjectView {
-    /// A subject with its verdict.
+    /// Builds the view of a subject with its verdict.
     pub(crate) fn new(findings: &Findings, thresholds: &Thresholds) -> Self {
         let verdict = findings.verdict(thresholds);
         let is_named = !verdict.subject.sections().is_empty();
@@ -111,18 +111,18 @@ impl SubjectView {
         }
     }
 
-    /// Why the subject, or a part of it, could not be judged, with this program's options that
+    /// Returns the reason why some data could not be judged, with the options of this program that
     /// help.
     pub(crate) fn unknown(&self) -> Option<String> {
         self.verdict.reason_with(words)
     }
 
-    /// The subject's check.
+    /// Returns the subject's check.
     pub(crate) fn check(&self) -> Check {
         Check::of(&self.verdict, self.unknown())
     }
 
-    /// The subject as the output of a command.
+    /// Returns the subject as the output of a command.
     pub(crate) fn output(self, name: &'static str) -> Result<Output, CommandError> {
         let check = self.check();
         Ok(Output::new(name, self.data, self.blocks)?
@@ -148,7 +148,8 @@ fn shown(findings: &Findings, verdict: &Verdict, thresholds: &Thresholds) -> Vec
     }
 }
 
-/// The line below a section that has a gap. A check without a verdict stands in its table.
+/// Returns the line below a section that has a gap. A check without a verdict is shown in its
+/// table.
 fn note(gap: &Gap) -> Option<Block> {
     let text = match gap {
         Gap::NotAvailable { .. } => format!("n/a: {}", words(gap)),
@@ -158,7 +159,7 @@ fn note(gap: &Gap) -> Option<Block> {
     Some(Block::Note(text))
 }
 
-/// A gap in the server's words, and what to do where those do not say.
+/// Returns a gap in the server's words, with advice where those have none.
 fn words(gap: &Gap) -> String {
     let Gap::NotAvailable { reason } = gap else {
         return gap.to_string();
@@ -170,25 +171,25 @@ fn words(gap: &Gap) -> String {
             )
         }
         Cause::StatementTimeout => {
-            format!("{reason}: it took longer than --question-timeout")
+            format!("{reason}: it took longer than --query-timeout")
         }
         _ => reason.to_string(),
     }
 }
 
-/// The message of a section.
+/// Returns the message of a section.
 pub(crate) fn message<'a>(verdict: &'a Verdict, section: &str) -> &'a str {
     let found = verdict.sections.iter().find(|one| one.name == section);
     found.map_or("", |section| section.message.as_str())
 }
 
-/// The style of a figure that the verdict judges; plain where it is not there.
+/// Returns the style of a figure that the verdict judges; plain for any other.
 pub(crate) fn style_of(verdict: &Verdict, metric: &str) -> Style {
     let found = verdict.measurements().find(|one| one.metric.name == metric);
     found.map_or(Style::Plain, |one| one.severity().into())
 }
 
-/// The name in the contract, for people.
+/// Returns a value's name in the contract, with blanks for underscores.
 pub(crate) fn word(value: impl Serialize) -> String {
     serde_json::to_value(value)
         .ok()
@@ -196,7 +197,8 @@ pub(crate) fn word(value: impl Serialize) -> String {
         .unwrap_or_default()
 }
 
-/// The name of a variant that is a tagged object in the contract, for people.
+/// Returns the name of a variant that is a tagged object in the contract, with blanks for
+/// underscores.
 pub(crate) fn word_of(value: impl Serialize, tag: &str) -> String {
     serde_json::to_value(value)
         .ok()
@@ -204,7 +206,7 @@ pub(crate) fn word_of(value: impl Serialize, tag: &str) -> String {
         .unwrap_or_default()
 }
 
-/// A statement in one line, cut where a table would get too wide; JSON has the whole of it.
+/// Returns a statement in one line, cut to the width of a table; JSON has all of it.
 pub(crate) fn short(statement: &str) -> String {
     const LENGTH_MAX: usize = 80;
     let line = statement.split_whitespace().collect::<Vec<_>>().join(" ");

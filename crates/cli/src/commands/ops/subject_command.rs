@@ -1,4 +1,4 @@
-//! `neobank ops SUBJECT`: a command for each subject of the registry.
+//! The command `neobank ops SUBJECT`, one for each subject of the registry.
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
@@ -45,7 +45,7 @@ struct SchemasArguments {
     subject: SubjectArguments,
 }
 
-/// The arguments that a subject's command has.
+/// The kinds of arguments that subjects' commands have.
 enum Kind {
     Plain,
     Sections,
@@ -68,7 +68,7 @@ const fn kind(subject: Subject) -> Kind {
 }
 
 impl SubjectCommand {
-    /// The command's name in the contract.
+    /// Returns the command's name in the contract.
     pub(super) const fn name(&self) -> &'static str {
         match self.subject {
             Subject::Connections => "ops connections",
@@ -144,7 +144,8 @@ impl Subcommand for SubjectCommand {
                 Kind::Sections => HealthArguments::augment_args(own),
                 Kind::Schemas => SchemasArguments::augment_args(own),
             };
-            // Last: the arguments bring the documentation of their type with them.
+            // The texts are set last, because the arguments bring the documentation of their type
+            // with them.
             command.subcommand(own.about(subject.description()).long_about(None))
         })
     }
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
     use crate::arguments::Arguments;
 
-    /// A subject is read back under its name, and the contract calls its command by it.
+    /// Each subject's name selects it, and the contract's command has that name.
     #[test]
     fn every_subject_of_the_registry_has_a_command() {
         for subject in Subject::ALL {

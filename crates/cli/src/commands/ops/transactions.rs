@@ -1,4 +1,4 @@
-//! `neobank ops transactions`.
+//! The command `neobank ops transactions`.
 
 use neobank_ops::activity::TransactionRow;
 use neobank_ops::checks::TransactionFindings;

@@ -1,5 +1,5 @@
-//! `neobank ops vacuum`: who keeps old rows from being cleaned away, and how far the end of
-//! transaction numbers is.
+//! The command `neobank ops vacuum`: the holders of the xmin horizon, and transaction ID
+//! wraparound.
 
 use neobank_ops::checks::VacuumFindings;
 use neobank_ops::checks::text::{count, seconds};
@@ -9,9 +9,9 @@ use neobank_ops::wraparound::DatabaseAgeRow;
 use super::subject::{Bar, Chart, Shown, word};
 use crate::output::{Block, Style, Table, cell, optional};
 
-/// Holders that are shown, the oldest first; JSON has all of them.
+/// The greatest number of holders in the output, the oldest first; JSON has all of them.
 const HOLDERS_MAX: usize = 10;
-/// Bars at most.
+/// The greatest number of bars.
 const BARS_MAX: usize = 12;
 
 pub(super) fn shown(found: &VacuumFindings) -> Vec<Shown> {

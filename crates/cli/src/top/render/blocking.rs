@@ -1,4 +1,4 @@
-//! Who blocks whom.
+//! The list of blocking sessions.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
@@ -9,7 +9,7 @@ use crate::top::sample::BlockingLine;
 use crate::top::state::State;
 use crate::top::text::{age, one_line, or_dash};
 
-/// Deeper lines stand at the same place: the screen is only so wide.
+/// The greatest indentation, which keeps deep lines on the screen.
 const DEPTH_SHOWN_MAX: usize = 8;
 
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
@@ -23,7 +23,7 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
         frame.render_widget(Paragraph::new(text).style(GOOD), area);
         return;
     }
-    // A narrow screen gives the database and the state up: the chosen line is below in full.
+    // A narrow screen omits the database and the state: the chosen line is below in full.
     let widths = if area.width >= WIDE_FROM {
         [34, 7, 12, 12, 10, 40]
     } else {
@@ -67,7 +67,7 @@ fn row(line: &BlockingLine) -> Row<'static> {
     ])
 }
 
-/// `4711 blocks 3`, `  └ 4712 waits`.
+/// Returns `4711 blocks 3`, or `  └ 4712 waits`.
 fn who(line: &BlockingLine) -> String {
     let name = one_line(&line.name);
     match (line.depth, line.waiters) {

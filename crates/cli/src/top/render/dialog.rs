@@ -1,4 +1,4 @@
-//! The question before a signal, and the help.
+//! The confirmation of a signal, and the help.
 
 use neobank_ops::live::Signal;
 use ratatui::Frame;
@@ -12,14 +12,14 @@ use crate::top::text::or_dash;
 
 pub(super) fn render(frame: &mut Frame<'_>, state: &State) {
     if let Some(confirmation) = &state.confirmation {
-        show(frame, 78, 14, " Are you sure? ", question(confirmation));
+        show(frame, 78, 14, " Are you sure? ", prompt(confirmation));
     } else if state.is_helping {
         let lines = HELP.lines().map(Line::from).collect();
         show(frame, 78, 20, " Help ", lines);
     }
 }
 
-fn question(confirmation: &Confirmation) -> Vec<Line<'static>> {
+fn prompt(confirmation: &Confirmation) -> Vec<Line<'static>> {
     let session = &confirmation.session;
     let headline = match confirmation.signal {
         Signal::Cancel => format!("Cancel this statement of session {}?", session.process_id),
@@ -44,7 +44,7 @@ fn question(confirmation: &Confirmation) -> Vec<Line<'static>> {
     ]
 }
 
-/// A box in the middle, cut to what room there is.
+/// Draws a box in the middle, cut to the available area.
 fn show(frame: &mut Frame<'_>, width: u16, height: u16, title: &str, lines: Vec<Line<'_>>) {
     let room = frame.area();
     let (width, height) = (width.min(room.width), height.min(room.height));

@@ -1,4 +1,4 @@
-//! What is above and below the lists.
+//! The lines above and below the lists.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::top::state::{State, View};
 use crate::top::text::{count, one_line};
 
 const CHART_WIDTH: u16 = 30;
-/// An answer that takes no longer is not late.
+/// The age from which a pending sample is shown as late.
 const LATE_FROM: Duration = Duration::from_secs(3);
 
-/// The server, its connections, the rates, the names of the lists.
+/// Renders the server, its connections, the rates, and the names of the lists.
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let [server, connections, rates, tabs] =
         Layout::vertical([Constraint::Length(1); 4]).areas(area);
@@ -43,10 +43,10 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
 
 fn server_line(state: &State) -> Line<'static> {
     let mut spans = vec![Span::styled("neobank top", STRONG)];
-    // What is wrong comes first: the end of the line may be cut.
+    // Problems come first, because the end of the line may be cut.
     if let Some(waiting) = state.waiting.filter(|waiting| *waiting >= LATE_FROM) {
         spans.push(Span::styled(
-            format!("  no answer for {} s", waiting.as_secs()),
+            format!("  no response for {} s", waiting.as_secs()),
             BAD,
         ));
     }
@@ -175,7 +175,7 @@ fn tabs_line(state: &State) -> Line<'static> {
     Line::from(spans)
 }
 
-/// The keys, or what is to be said.
+/// Renders the keys, or the message.
 pub(super) fn render_foot(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let line = match &state.message {
         Some(message) => Line::styled(

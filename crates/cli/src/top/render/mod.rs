@@ -19,11 +19,12 @@ use super::sample::BlockingLine;
 use super::state::{State, View};
 use super::text::{one_line, or_dash};
 
-/// Below this width lines and lists give up what matters least, so that nothing else is cut.
+/// The width below which lines and lists omit their least important fields, so that the others are
+/// not cut.
 pub(super) const WIDE_FROM: u16 = 110;
 const HEADER_HEIGHT: u16 = 4;
 const DETAIL_HEIGHT: u16 = 6;
-/// Below this there is no room for the chosen statement in full.
+/// The height below which the chosen statement is not shown in full.
 const DETAIL_FROM_HEIGHT: u16 = 20;
 
 pub(super) const GOOD: Style = Style::new().fg(Color::Green);
@@ -50,7 +51,7 @@ pub(super) fn render(frame: &mut Frame<'_>, state: &State) {
     .areas(frame.area());
     header::render(frame, top, state);
     match (state.sample.is_some(), state.not_available()) {
-        (false, _) => notice(frame, list, "asking the server ..."),
+        (false, _) => notice(frame, list, "waiting for the server ..."),
         (_, Some(reason)) => notice(frame, list, &format!("n/a: {}", one_line(reason))),
         _ => match state.view {
             View::Sessions => sessions::render(frame, list, state),
@@ -69,7 +70,7 @@ fn notice(frame: &mut Frame<'_>, area: Rect, text: &str) {
     frame.render_widget(Paragraph::new(format!("\n  {text}")).style(QUIET), area);
 }
 
-/// The chosen line in full.
+/// Draws the chosen line in full.
 fn render_detail(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let (title, text) = match state.view {
         View::Blocking => state
@@ -118,7 +119,7 @@ fn blocking_detail(line: &BlockingLine) -> (String, Vec<Line<'static>>) {
     (title, text)
 }
 
-/// The style of a session's state.
+/// Returns the style of a session's state.
 pub(super) fn state_style(state: Option<&str>, is_waiting_for_lock: bool) -> Style {
     match session_severity(state, is_waiting_for_lock) {
         Severity::Critical => BAD,
@@ -128,7 +129,7 @@ pub(super) fn state_style(state: Option<&str>, is_waiting_for_lock: bool) -> Sty
     }
 }
 
-/// A short name of a state: the column is narrow.
+/// Returns a short name of a state, for the narrow column.
 pub(super) fn state_name(state: Option<&str>) -> String {
     match state {
         Some("idle in transaction") => "idle in tx".to_owned(),

@@ -1,4 +1,4 @@
-//! Connections by pool and state.
+//! The list of connections by pool and state.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};

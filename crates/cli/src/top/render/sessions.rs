@@ -1,4 +1,4 @@
-//! The sessions.
+//! The list of sessions.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
@@ -35,7 +35,7 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
     frame.render_stateful_widget(table, area, &mut chosen);
 }
 
-/// A column with its width on a wide and on a narrow screen; 0 where a narrow one gives it up.
+/// A column with its width on a wide and on a narrow screen; a narrow one omits columns with 0.
 struct Column {
     name: &'static str,
     wide: u16,
@@ -46,7 +46,7 @@ const fn column(name: &'static str, wide: u16, narrow: u16) -> Column {
     Column { name, wide, narrow }
 }
 
-/// The last has what the others leave.
+/// The last column takes the remaining width.
 const COLUMNS: [Column; 9] = [
     column("process", 7, 7),
     column("user", 12, 8),
@@ -92,7 +92,7 @@ fn row(session: &SessionRow) -> [Cell<'static>; 9] {
     ]
 }
 
-/// `Client` is what every idle session waits for.
+/// `Client` is the normal wait of every idle session.
 fn wait(session: &SessionRow) -> String {
     match (&session.wait_event_type, &session.wait_event) {
         (Some(kind), Some(event)) if kind != "Client" => or_dash(Some(&format!("{kind}:{event}"))),
