@@ -35,7 +35,7 @@ pub struct PlannedStep {
     pub sql: String,
 }
 
-/// How far the bank's own schema is, and what of it is not as it was shipped, as a transaction sees it. For every role
+/// How far the bank's own schema is, and what of it is not as shipped, as a transaction sees it. For every role
 /// that may connect, also behind a pooler. The transaction's `search_path` and the formats of its dates and numbers are
 /// others afterwards, until it ends.
 ///
@@ -148,7 +148,7 @@ impl Rollout {
             .map_err(|error| RolloutError::database(&error))
     }
 
-    /// How far the database is, and what in its schemas is not as it was shipped. Changes nothing, and needs no rights
+    /// How far the database is, and what in its schemas is not as shipped. Changes nothing, and needs no rights
     /// but to connect.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub struct SqlMigration {
     ///
     /// * is sent statement by statement: between two of them stands the line `-- next statement`;
     /// * may be run again after it failed half-way. `IF NOT EXISTS` is not enough for that, since a build that failed
-    ///   leaves an index that is there and invalid: `DROP INDEX CONCURRENTLY IF EXISTS` comes first;
+    ///   leaves an existing index and invalid: `DROP INDEX CONCURRENTLY IF EXISTS` comes first;
     /// * waits for locks without the limit of [`lock_timeout`](crate::RolloutOptions::lock_timeout), so it is no place
     ///   for a statement that production would have to wait behind.
     pub transactional: bool,

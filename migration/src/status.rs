@@ -34,7 +34,7 @@ pub enum Verdict {
     Current,
     /// There is something to do.
     Pending,
-    /// Something forbids a roll-out, or is not as it was shipped.
+    /// Something forbids a roll-out, or is not as shipped.
     Wrong,
 }
 
@@ -185,12 +185,12 @@ impl Status {
         pending.any(|object| !any_lost || !is_grants(&object.name))
     }
 
-    /// What is not as it was shipped, without what is only worth a note.
+    /// What is not as shipped, without what is only worth a note.
     pub fn violations(&self) -> impl Iterator<Item = &Difference> {
         self.differences().filter(|difference| !difference.is_note)
     }
 
-    /// What is not as it was shipped, and harms nothing.
+    /// What is not as shipped, and harms nothing.
     pub fn notes(&self) -> impl Iterator<Item = &Difference> {
         self.differences().filter(|difference| difference.is_note)
     }
@@ -203,7 +203,7 @@ impl Status {
         differences.iter()
     }
 
-    /// Whether there is nothing to roll out. What is not as it was shipped is told by [`Status::violations`].
+    /// Whether there is nothing to roll out. What is not as shipped is told by [`Status::violations`].
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.migrations

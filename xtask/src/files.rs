@@ -1,4 +1,4 @@
-//! CSV files, plain or compressed, and the bank's year that comes with the repository.
+//! CSV files, plain or compressed, and the bank's year in the repository.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +8,7 @@ use anyhow::Context;
 use neobank_domain::Currency;
 use neobank_domain::import::{History, Sources};
 
-/// Where a history lies.
+/// The files of a history.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) customers: PathBuf,
@@ -17,7 +17,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// The bank's year that comes with the repository.
+    /// Returns the files of the bank's year in the repository.
     pub(crate) fn of_the_repository() -> Self {
         let folder = project_root().join("data/czech-bank-1999");
         Self {
@@ -37,7 +37,7 @@ impl Files {
     }
 }
 
-/// The workspace's folder.
+/// Returns the workspace's folder.
 pub(crate) fn project_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()

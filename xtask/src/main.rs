@@ -33,9 +33,9 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Write the entities and the schema reference from a migrated database
     Generate(generate::GenerateArguments),
-    /// Roll the schema out on a database, take it back, or tell how far it is
+    /// Apply, revert or inspect schema migrations
     Migrate(migrate::MigrateArguments),
-    /// Hold the size that the pool finds by itself against fixed sizes, and draw it
+    /// Compare the size that the pool finds by itself with fixed sizes, and plot it
     Pool(pool::PoolArguments),
     /// Install what the tests need and run all of them, on PostgreSQL 15 and 18
     Test(test::TestArguments),

@@ -1,4 +1,4 @@
-//! `cargo xtask migrate`: talks to the person; the work is in `neobank-migration`.
+//! The command `cargo xtask migrate`: confirmation and output; the work is in `neobank-migration`.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
@@ -11,19 +11,20 @@ use neobank_migration::{
     Confirmation, Destruction, PlannedStep, Report, Rollout, RolloutOptions, Status, Verdict,
 };
 
-/// Rolls the schema out.
+/// Applies, reverts or inspects schema migrations.
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArguments {
     /// The database, as postgresql://user@host:port/name
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
-    /// How long a statement waits for a lock, in milliseconds; queries behind it wait as long
+    /// The limit of a statement's wait for a lock, in milliseconds; other queries may wait behind
+    /// it for as long
     #[arg(long, default_value_t = 2_000, global = true)]
     lock_timeout: u64,
-    /// How long a statement may run, in milliseconds; without it, as long as it takes
+    /// The limit of a statement's run time, in milliseconds; none by default
     #[arg(long, global = true)]
     statement_timeout: Option<u64>,
-    /// Destroy the rows of this database without being asked: its name, as a safeguard
+    /// Destroy the rows of this database without a prompt: the database's name, as a safeguard
     #[arg(long, global = true, value_name = "DATABASE")]
     yes_destroy: Option<String>,
     #[command(subcommand)]
@@ -34,20 +35,20 @@ pub(crate) struct MigrateArguments {
 enum MigrateCommand {
     /// Apply every pending migration and every changed function, trigger and grant
     Up,
-    /// Take the last migrations back; their data is lost
+    /// Revert the last migrations; their data is lost
     Down {
-        /// How many
+        /// The number of migrations
         #[arg(default_value_t = 1)]
         steps: usize,
     },
-    /// Tell how far the database is and what is not as it was shipped; the exit code is 0 when there is nothing to do,
-    /// 1 when something is pending, 2 when something is wrong
+    /// Show the applied and pending migrations and the differences from the shipped schema; the
+    /// exit code is 0 for none, 1 for a pending change, 2 for a difference
     Status,
-    /// Drop the schemas with all their data and roll out anew
+    /// Drop the schemas with all their data, and apply all migrations
     Fresh,
     /// Print the SQL that `up` would run, and change nothing
     Plan {
-        /// Print what taking back this many migrations would run instead
+        /// Print the SQL that would revert this many migrations instead
         #[arg(long, value_name = "STEPS")]
         down: Option<usize>,
     },
@@ -72,7 +73,7 @@ pub(crate) async fn run(arguments: MigrateArguments) -> anyhow::Result<ExitCode>
         }
         MigrateCommand::Down { steps } => {
             confirm(&mut rollout, Destruction::Down(steps), word).await?;
-            print_report("taken back", &rollout.down(steps).await?);
+            print_report("reverted", &rollout.down(steps).await?);
         }
         MigrateCommand::Fresh => {
             confirm(&mut rollout, Destruction::Fresh, word).await?;
@@ -85,8 +86,8 @@ pub(crate) async fn run(arguments: MigrateArguments) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// The configuration as every other command of the project reads it; the URL of the command line
-/// wins over the environment's.
+/// Builds the configuration as every other command of the project does; the URL of the command line
+/// takes precedence over the environment's.
 fn configuration(url: Option<String>) -> anyhow::Result<DatabaseConfig> {
     let url = url.context("no database is given: use --database-url or set DATABASE_URL")?;
     Ok(DatabaseConfig::from_variables(|name| match name {
@@ -95,7 +96,7 @@ fn configuration(url: Option<String>) -> anyhow::Result<DatabaseConfig> {
     })?)
 }
 
-/// Asks for the database's name before its rows are destroyed, wherever the server is.
+/// Prompts for the database's name before its rows are destroyed, also on a remote server.
 async fn confirm(
     rollout: &mut Rollout,
     destruction: Destruction,

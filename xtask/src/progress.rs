@@ -1,8 +1,8 @@
-//! A bar on the terminal; nothing where there is no terminal.
+//! A progress bar on a terminal; without a terminal it is hidden.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar of `length` steps that shows how fast they go.
+/// Returns a bar of `length` steps that shows their rate.
 pub(crate) fn bar(length: usize, unit: &str) -> ProgressBar {
     let bar = ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX));
     let template =

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that the tests need, then the tests.
+//! The command `cargo xtask test`: installs the tests' requirements, then runs the tests.
 
 use std::process::{Command, ExitCode};
 
@@ -7,10 +7,10 @@ use clap::Args;
 
 use crate::files::project_root;
 
-/// Sees to it that PostgreSQL 15 and 18 can be had, then runs every test and every example of the workspace.
+/// Makes PostgreSQL 15 and 18 available, then runs every test and every example of the workspace.
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
-    /// Handed on to `cargo test`, such as the name of a test
+    /// Arguments of `cargo test`, such as the name of a test
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut test = Command::new(cargo);
-    // What cargo tells this process of its package would make build scripts run again.
+    // Build scripts would run again if they saw cargo's variables about this package.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_of_this_package) {
             test.env_remove(name);

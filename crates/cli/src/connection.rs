@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_wins_over_the_environment() {
+    fn command_line_takes_precedence_over_the_environment() {
         let environment = [
             ("DATABASE_URL", "postgresql://other@elsewhere/other"),
             ("DB_HOST", "elsewhere"),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_the_url_is_seen() {
+    fn password_in_the_url_is_found() {
         assert!(has_password("postgresql://teller:secret@localhost/bank"));
         assert!(has_password(
             "postgresql://localhost/bank?user=a&password=b"
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_shows_the_password() {
+    fn errors_hide_the_password() {
         for url in [
             "postgresql://owner:canary@bank.example:port/bank",
             "postgresql://owner:canary@/bank?port=canary2",

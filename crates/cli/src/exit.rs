@@ -72,7 +72,7 @@ impl Exit {
                 "the server cannot be reached, was lost, takes no writes, or did not answer in time; \
                  nothing was changed, try again later"
             }
-            Self::Denied => "the role, or its password, does not give the privilege",
+            Self::Denied => "the role or its password does not have the privilege",
             Self::Failed => "a file, a terminal, the program or the server failed in another way",
         }
     }

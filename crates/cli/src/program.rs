@@ -85,7 +85,7 @@ async fn outcome(arguments: &Arguments) -> Result<Output, CommandError> {
     let Some(seconds) = check.and_then(|check| check.timeout) else {
         return work.await;
     };
-    let late = || CommandError::failed("unavailable", format!("no answer within {seconds} s"));
+    let late = || CommandError::failed("unavailable", format!("no result within {seconds} s"));
     let limit = Duration::from_secs(seconds);
     let outcome = tokio::time::timeout(limit, work).await;
     outcome.unwrap_or_else(|_| Err(late()))

@@ -22,7 +22,7 @@ pub(crate) async fn explained(error: CommandError, connection: &Connection) -> C
         },
         Err(_) if error.kind == MISSING => CommandError {
             message: format!(
-                "{}; how far the schema is: `neobank migrate status`",
+                "{}; the state of the schema: `neobank migrate status`",
                 error.message
             ),
             ..error
@@ -62,7 +62,7 @@ fn advice(database: &str, status: &Status) -> Option<String> {
     }
     if !status.problems().is_empty() {
         return Some(format!(
-            "the schema of the database {database:?} is not one that this neobank {} rolls out: run `neobank migrate status`",
+            "the schema of the database {database:?} is not one that this neobank {} migrates: run `neobank migrate status`",
             env!("CARGO_PKG_VERSION")
         ));
     }

@@ -383,7 +383,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_that_cannot_protect_the_server_are_refused() {
+    fn limits_out_of_range_are_rejected() {
         let good = MonitorLimits::default();
         assert!(good.check().is_ok());
         let second = Duration::from_secs(1);

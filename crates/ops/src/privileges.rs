@@ -41,7 +41,7 @@ impl Monitor {
         }
         Ok(Section::not_available(
             Cause::InsufficientPrivilege,
-            "the states of other roles' sessions are hidden from this role: ask with the privileges of pg_monitor",
+            "the states of other roles' sessions are hidden from this role: use a role with the privileges of pg_monitor",
         ))
     }
 }

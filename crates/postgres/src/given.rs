@@ -1,14 +1,14 @@
-//! A server that runs already and whose URL was given.
+//! A running server whose URL was given.
 
 use std::time::Duration;
 
 use crate::server::Ownership;
 use crate::{LocalServer, StartError, probe, url_form};
 
-/// How long the given server may take to answer.
+/// The limit of the connection to the given server.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 
-/// Connects once to learn the version, and hands the URL on.
+/// Connects once to read the version, and returns the server.
 pub(crate) fn connect(url: &str, wanted: Option<u32>) -> Result<LocalServer, StartError> {
     let parsed = url_form::parse(url)?;
     let shown = url_form::without_password(&parsed);

@@ -14,12 +14,12 @@ pub(crate) struct Installation {
     /// The folder with `initdb` and `postgres`.
     pub(crate) programs: PathBuf,
     pub(crate) major: u32,
-    /// Where it came from, for people.
+    /// The origin, for people.
     pub(crate) origin: String,
 }
 
-/// The folders in which packages of PostgreSQL put the programs; `*` stands for one folder name
-/// or a part of it.
+/// The folders in which packages of PostgreSQL install the programs; `*` stands for one folder name
+/// or a substring of it.
 const USUAL_FOLDERS: [&str; 6] = [
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -29,7 +29,8 @@ const USUAL_FOLDERS: [&str; 6] = [
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 ];
 
-/// The best binaries of this machine: those in `PG_BIN` if they fit, else the newest that do.
+/// Finds the best binaries of this machine: those in `PG_BIN` if their version fits, otherwise the
+/// newest that does.
 pub(crate) fn find(wanted: Option<u32>) -> Result<Installation, StartError> {
     let preferred = env::var_os(crate::BINARIES_VARIABLE)
         .filter(|folder| !folder.is_empty())
@@ -38,7 +39,7 @@ pub(crate) fn find(wanted: Option<u32>) -> Result<Installation, StartError> {
     find_among(wanted, preferred.as_deref(), candidates())
 }
 
-/// Reads the version of the server programs in a folder; `Err` says what is wrong with them.
+/// Reads the version of the server programs in a folder; `Err` contains their problem.
 pub(crate) fn inspect(programs: &Path) -> Result<u32, String> {
     for program in ["postgres", "initdb"] {
         if !programs.join(program).is_file() {
@@ -85,7 +86,7 @@ fn find_among(
             Err(reason) => skipped.push(format!("{shown}: {reason}")),
         }
     }
-    // Stable: of two with the same version the one in the better known folder wins.
+    // The sort is stable: with the same version, the folder that comes first in the list wins.
     found.sort_by_key(|installation| Reverse(installation.major));
     found
         .into_iter()
@@ -96,7 +97,7 @@ fn find_among(
         })
 }
 
-/// What `PG_BIN` names. Its version must be supported unless another one is wanted anyway.
+/// Reads the folder in `PG_BIN`. Its version must be supported unless another one is requested.
 fn from_variable(path: &Path, wanted: Option<u32>) -> Result<Installation, StartError> {
     let refuse = |reason| StartError::PgBin {
         path: path.to_owned(),
@@ -120,7 +121,7 @@ fn fits(major: u32, wanted: Option<u32>) -> bool {
     )
 }
 
-/// The folders that could hold a server, each once, in the order of preference.
+/// Returns the folders that could contain a server, each once, in the order of preference.
 fn candidates() -> Vec<PathBuf> {
     let configured = pg_config().into_iter();
     let usual = USUAL_FOLDERS.into_iter().flat_map(matching_folders);
@@ -143,7 +144,7 @@ fn pg_config() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-/// The folders that match a pattern with at most one `*`.
+/// Returns the folders that match a pattern with at most one `*`.
 fn matching_folders(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else {
         let folder = PathBuf::from(pattern);
@@ -160,7 +161,7 @@ fn matching_folders(pattern: &str) -> Vec<PathBuf> {
     folders
 }
 
-/// The major version in, for example, `postgres (PostgreSQL) 15.18 (Debian 15.18-0)`.
+/// Parses the major version in, for example, `postgres (PostgreSQL) 15.18 (Debian 15.18-0)`.
 fn parse_major(text: &str) -> Option<u32> {
     let version = text.strip_prefix("postgres (PostgreSQL) ")?;
     let digits = version
@@ -175,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder with programs that only answer `--version`.
+    /// A folder with programs that only support `--version`.
     fn fake(root: &Path, name: &str, version: &str) -> PathBuf {
         let folder = root.join(name);
         fs::create_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! What to ask of a server before it starts.
+//! The options of a server.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -7,22 +7,21 @@ use std::time::Duration;
 
 use crate::{LocalServer, StartError, given, installation, local, wheel};
 
-/// Where the server comes from.
+/// The source of the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
-    /// The first that fits the version asked for: the URL in `NEOBANK_TEST_DATABASE_URL`, binaries
+    /// The first that fits the requested version: the URL in `NEOBANK_TEST_DATABASE_URL`, binaries
     /// of this machine, the wheel.
     #[default]
     Automatic,
-    /// A server that runs already, used as it is and never stopped. It must be reachable without
-    /// TLS.
+    /// A running server, used as it is and never stopped. It must be reachable without TLS.
     Url(String),
     /// Server binaries of this machine.
     Binaries,
     /// PostgreSQL 18, fetched by `pip` once and kept in a cache folder.
     Wheel,
-    /// A container of this image, which must be there already or be pullable, and must follow the
+    /// A container of this image, which must exist locally or be pullable, and must follow the
     /// conventions of the official `postgres` image.
     #[cfg(feature = "container")]
     Container {
@@ -31,7 +30,7 @@ pub enum Source {
     },
 }
 
-/// What a power cut may cost.
+/// The protection of committed data against a power failure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
     /// As in production: `fsync`, `synchronous_commit` and `full_page_writes` on, the data on a
@@ -42,13 +41,13 @@ pub enum Durability {
     Fast,
 }
 
-/// Where the server takes connections.
+/// The address on which the server accepts connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Listen {
-    /// On 127.0.0.1, at a port that was free, with a random password in the URL.
+    /// 127.0.0.1, at a free port, with a random password in the URL.
     #[default]
     TcpFreePort,
-    /// On a Unix socket in a folder that only the server's account (and root) can enter.
+    /// A Unix socket in a folder that only the server's account (and root) can enter.
     UnixSocket,
 }
 
@@ -67,7 +66,8 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// A durable server of any supported version, on a free TCP port, from wherever it is found.
+    /// Creates options for a durable server of any supported version, on a free TCP port, from any
+    /// source.
     pub fn new() -> Self {
         Self {
             version: None,
@@ -81,69 +81,68 @@ impl ServerOptions {
         }
     }
 
-    /// Asks for this major version, such as `15`; `None`, as at first, takes any supported one.
+    /// Sets the major version, such as `15`; `None`, the default, accepts any supported one.
     pub fn version(mut self, major: impl Into<Option<u32>>) -> Self {
         self.version = major.into();
         self
     }
 
-    /// Says where the server comes from; at first [`Source::Automatic`].
+    /// Sets the source; [`Source::Automatic`] by default.
     pub fn source(mut self, source: Source) -> Self {
         self.source = source;
         self
     }
 
-    /// Says what a power cut may cost; at first [`Durability::Durable`].
+    /// Sets the durability; [`Durability::Durable`] by default.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Says where the server takes connections; at first [`Listen::TcpFreePort`]. Containers
-    /// always use TCP.
+    /// Sets the address; [`Listen::TcpFreePort`] by default. Containers always use TCP.
     pub fn listen(mut self, listen: Listen) -> Self {
         self.listen = listen;
         self
     }
 
-    /// Sets a server parameter, such as `("deadlock_timeout", "100ms")`. It wins over the
-    /// parameters that this crate sets, of which `max_connections` is 200, but not over the
+    /// Sets a server parameter, such as `("deadlock_timeout", "100ms")`. It takes precedence over
+    /// the parameters that this crate sets, of which `max_connections` is 200, but not over the
     /// addresses and the port, which follow from [`listen`](Self::listen).
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
         self
     }
 
-    /// The folder in which the server gets a folder of its own for its data. It must exist, and
-    /// the server's account (for root `postgres`, else `nobody`) must be able to write to it. At first `/var/tmp` for durable servers and
-    /// the folder for temporary files for fast ones.
+    /// Sets the parent folder of the server's own data folder. It must exist, and the server's
+    /// account (for root `postgres`, else `nobody`) must be able to write to it. The default is
+    /// `/var/tmp` for durable servers and the folder for temporary files for fast ones.
     pub fn data_directory_parent(mut self, parent: impl Into<PathBuf>) -> Self {
         self.parent = Some(parent.into());
         self
     }
 
-    /// The folder in which a fetched PostgreSQL is kept, instead of `NEOBANK_CACHE_DIR`, else
+    /// Sets the cache folder of a fetched PostgreSQL. The default is `NEOBANK_CACHE_DIR`, else
     /// `/var/cache/neobank` for root and `neobank` in the user's cache folder for others.
     pub fn cache_directory(mut self, cache: impl Into<PathBuf>) -> Self {
         self.cache = Some(cache.into());
         self
     }
 
-    /// How long the server may take until it accepts connections; at first 60 seconds. Creating
+    /// Sets the time limit until the server accepts connections; 60 seconds by default. Creating
     /// the database files before may take as long again.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = timeout;
         self
     }
 
-    /// Starts the server and waits until it accepts connections: about a second with binaries at
-    /// hand, some seconds more when PostgreSQL must be fetched first. For a URL it only connects
-    /// once, to learn the version.
+    /// Starts the server and waits until it accepts connections: about a second with local
+    /// binaries, some seconds more when PostgreSQL must be fetched first. For a URL it only
+    /// connects once, to read the version.
     ///
     /// # Errors
     ///
-    /// Says which source failed and why, and what to install or set. When the server itself
-    /// fails, the last lines of its log are in the error.
+    /// [`StartError`] names the source that failed, the reason, and what to install or set. When
+    /// the server itself fails, it contains the last lines of the log.
     pub fn start(self) -> Result<LocalServer, StartError> {
         self.check()?;
         match &self.source {

@@ -1,4 +1,4 @@
-//! Passwords that nobody needs to know by heart.
+//! Random passwords.
 
 use std::io;
 

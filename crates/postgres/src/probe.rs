@@ -1,4 +1,4 @@
-//! One short connection to a server, to learn whether it answers and which version it is.
+//! One short connection to a server, to read its version.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
 use crate::outside_runtime::outside_runtime;
 
-/// Connects once, without TLS, and answers the server's major version. `Err` has what went wrong.
+/// Connects once, without TLS, and returns the server's major version. `Err` contains the failure.
 pub(crate) fn major_version(url: &str, limit: Duration) -> Result<u32, String> {
     let config: Config = url.parse().map_err(|error| describe(&error))?;
     outside_runtime(|| within(limit, ask(&config)))
@@ -36,7 +36,8 @@ async fn ask(config: &Config) -> Result<u32, String> {
         .await
         .map_err(|error| describe(&error))?;
     let connection = tokio::spawn(connection);
-    // A simple query: what is prepared under a name meets others' behind a pooler.
+    // A simple query: a named prepared statement could collide with another client's behind a
+    // pooler.
     let answer = client
         .simple_query("SHOW server_version_num")
         .await
@@ -49,7 +50,8 @@ async fn ask(config: &Config) -> Result<u32, String> {
         })
         .ok_or_else(|| "it does not say its version".to_owned())?;
     drop(client);
-    // The connection ends by itself once its client is gone; then the server has seen the goodbye.
+    // The connection ends by itself after its client; then the server has received the termination
+    // message.
     let _ = connection.await;
     number
         .parse::<u32>()
@@ -57,12 +59,12 @@ async fn ask(config: &Config) -> Result<u32, String> {
         .map_err(|error| format!("server_version_num is {number}: {error}"))
 }
 
-/// Why a server could not be asked.
+/// The failure of a connection.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What the server, the network or the clock said.
+    /// The message of the server, the network or the time limit.
     pub(crate) reason: String,
-    /// The server's own code, where the server has answered.
+    /// The server's SQLSTATE, where the server has responded.
     pub(crate) sqlstate: Option<String>,
 }
 
@@ -84,7 +86,7 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
-/// Runs the statements, each a transaction of its own, without TLS. `Err` has what went wrong.
+/// Runs the statements, each in a transaction of its own, without TLS. `Err` contains the failure.
 pub(crate) fn execute(url: &str, statements: &[String], limit: Duration) -> Result<(), Failure> {
     let config: Config = url.parse().map_err(Failure::from)?;
     let work = async {
@@ -100,7 +102,7 @@ pub(crate) fn execute(url: &str, statements: &[String], limit: Duration) -> Resu
     outside_runtime(|| within(limit, work))
 }
 
-/// The error with its causes: tokio-postgres keeps the telling part in the cause.
+/// Returns the error with its causes: tokio-postgres keeps the details in the cause.
 fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(server) = error.as_db_error() {
         let sqlstate = server.code().code();

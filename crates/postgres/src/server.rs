@@ -1,4 +1,4 @@
-//! A running server and who ends it.
+//! A running server and its owner.
 
 use std::fmt;
 use std::path::Path;
@@ -12,39 +12,38 @@ use crate::{StartError, StopError, password, probe, url_form};
 
 /// A running PostgreSQL server.
 ///
-/// One that this crate started is stopped, and its data removed, when this value is dropped or
-/// its process ends in whatever way. One that was given by URL is left as it is.
+/// A server that this crate started is stopped, and its data removed, when this value is dropped or
+/// its process ends for whatever reason. A server given by URL is left as it is.
 #[must_use = "the server stops when this is dropped"]
 pub struct LocalServer {
     url: Url,
     major: u32,
     origin: String,
     ownership: Ownership,
-    /// Of the role [`OWNER`], once that is there.
+    /// The password of the role [`OWNER`], once that exists.
     owner_password: Mutex<Option<String>>,
 }
 
-/// A server that goes on after its owner's end; see [`LocalServer::keep`].
+/// A server that outlives its owner; see [`LocalServer::keep`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptServer {
     /// The URL of its database `postgres`, with the password.
     pub url: String,
     /// The process id of the server; `None` when it was given by URL or runs in a container.
     pub process_id: Option<u32>,
-    /// A shell command that stops the server and removes its data; `None` when it was given by
-    /// URL.
+    /// A shell command that stops the server and removes its data; `None` when it was given by URL.
     pub stop_command: Option<String>,
 }
 
 /// The ordinary role that owns the databases of [`LocalServer::create_database`].
 const OWNER: &str = "neobank_owner";
 
-/// How long creating a database may take; a busy machine needs some seconds.
+/// The time limit for creating a database; a busy machine needs some seconds.
 const DATABASE_LIMIT: Duration = Duration::from_secs(60);
 
-/// What ends with the server.
+/// The resources that end with the server.
 pub(crate) enum Ownership {
-    /// Nothing: the server was given.
+    /// None: the server was given.
     Given,
     /// Processes and a folder.
     Process(LocalProcess),
@@ -64,14 +63,14 @@ impl LocalServer {
         }
     }
 
-    /// The URL of the database `postgres` (of the given database, for a given URL), with the
-    /// password, as superuser. tokio-postgres, sqlx and libpq all read it.
+    /// Returns the URL of the database `postgres` (of the given database, for a given URL), with
+    /// the password, as superuser. tokio-postgres, sqlx and libpq all read it.
     #[must_use]
     pub fn url(&self) -> &str {
         self.url.as_str()
     }
 
-    /// The URL of another database of this server, which need not exist yet.
+    /// Returns the URL of another database of this server, which need not exist yet.
     #[must_use]
     pub fn database_url(&self, database: &str) -> String {
         url_form::with_database(&self.url, database).into()
@@ -79,13 +78,13 @@ impl LocalServer {
 
     /// Creates a database that an ordinary role owns, and returns that role's URL of it.
     ///
-    /// The role may log in and create roles, and nothing more: what a managed server gives to the
-    /// owner of a bank's database. All databases that this value creates have the same owner. On a
-    /// server that was given by URL the role of that URL creates and owns the database.
+    /// The role may log in and create roles, and nothing more: the privileges that a managed server
+    /// gives to the owner of a bank's database. All databases that this value creates have the same
+    /// owner. On a server that was given by URL the role of that URL creates and owns the database.
     ///
     /// # Errors
     ///
-    /// [`StartError::Database`]: the server refused it, for example because it exists.
+    /// [`StartError::Database`]: the server rejected it, for example because it exists.
     pub fn create_database(&self, database: &str) -> Result<String, StartError> {
         let failed = |failure: probe::Failure| StartError::Database {
             database: database.to_owned(),
@@ -120,20 +119,20 @@ impl LocalServer {
         Ok(password)
     }
 
-    /// The major version, such as 18.
+    /// Returns the major version, such as 18.
     #[must_use]
     pub fn version(&self) -> u32 {
         self.major
     }
 
-    /// Where the server came from, for people.
+    /// Returns the origin of the server, for people.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The folder with the server's programs (`psql`, `pg_dump`, `pgbench` may be there too);
-    /// `None` when the server was given by URL or runs in a container.
+    /// Returns the folder with the server's programs (`psql`, `pg_dump`, `pgbench` may be there
+    /// too); `None` when the server was given by URL or runs in a container.
     #[must_use]
     pub fn bin_directory(&self) -> Option<&Path> {
         match &self.ownership {
@@ -142,7 +141,8 @@ impl LocalServer {
         }
     }
 
-    /// The process id of the server; `None` when it was given by URL or runs in a container.
+    /// Returns the process id of the server; `None` when it was given by URL or runs in a
+    /// container.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
         match &self.ownership {
@@ -151,12 +151,12 @@ impl LocalServer {
         }
     }
 
-    /// Stops the server and removes its data, as dropping it does, and says how that went. Clients
-    /// that are still connected are cut off. Takes at most some 20 seconds, usually a tenth of one.
+    /// Stops the server and removes its data, as dropping it does, and returns errors. Connected
+    /// clients are disconnected. It takes at most some 20 seconds, usually a tenth of one.
     ///
     /// # Errors
     ///
-    /// The server still runs or something of it is left.
+    /// [`StopError`]: the server still runs, or its folder still exists.
     pub fn stop(self) -> Result<(), StopError> {
         match self.ownership {
             Ownership::Given => Ok(()),
@@ -166,12 +166,12 @@ impl LocalServer {
         }
     }
 
-    /// Lets the server go on after its owner's end, and says how to reach and to stop it. Its data
-    /// is removed when it ends.
+    /// Leaves the server running after its owner's end, and returns its URL and the command that
+    /// stops it. Its data is removed when it ends.
     ///
     /// # Errors
     ///
-    /// The server's supervisor does not answer, so that the server would not be looked after.
+    /// The server's supervisor does not respond, so that the server would be unsupervised.
     pub fn keep(self) -> Result<KeptServer, StopError> {
         let url = self.url.into();
         let (process_id, stop_command) = match self.ownership {
@@ -191,13 +191,13 @@ impl LocalServer {
     }
 }
 
-/// The identifier as SQL text.
+/// Returns the identifier as SQL text.
 fn quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 impl fmt::Debug for LocalServer {
-    /// Without the password.
+    /// The password is omitted.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("LocalServer")

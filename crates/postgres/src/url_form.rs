@@ -10,21 +10,21 @@ use crate::StartError;
 /// The superuser of every server that this crate starts.
 pub(crate) const SUPERUSER: &str = "postgres";
 
-/// The URL of a server on a TCP port of this machine.
+/// Returns the URL of a server on a TCP port of this machine.
 pub(crate) fn tcp(port: u16, password: &str) -> String {
     format!("postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres")
 }
 
-/// The URL of a server on a Unix socket.
+/// Returns the URL of a server on a Unix socket.
 ///
-/// The folder stands percent-encoded in the place of the host: of the forms of libpq it is the only
-/// one that sqlx, whose parser refuses a user without a host, reads as well.
+/// The folder stands percent-encoded in the place of the host. sqlx, whose parser rejects a user
+/// without a host, reads only this one of libpq's forms.
 pub(crate) fn unix_socket(folder: &Path, port: u16) -> String {
     let folder = percent_encode(folder.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC);
     format!("postgresql://{SUPERUSER}@{folder}:{port}/postgres")
 }
 
-/// Reads a URL that was given.
+/// Parses a given URL.
 pub(crate) fn parse(url: &str) -> Result<Url, StartError> {
     let refuse = |reason: String| StartError::Url { reason };
     let parsed = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
@@ -34,7 +34,7 @@ pub(crate) fn parse(url: &str) -> Result<Url, StartError> {
     }
 }
 
-/// The URL of another database of the same server.
+/// Returns the URL of another database of the same server.
 pub(crate) fn with_database(url: &Url, database: &str) -> Url {
     let mut other = url.clone();
     if let Ok(mut path) = other.path_segments_mut() {
@@ -43,7 +43,7 @@ pub(crate) fn with_database(url: &Url, database: &str) -> Url {
     other
 }
 
-/// The URL of the same database for another role, which has this password.
+/// Returns the URL of the same database for another role with this password.
 pub(crate) fn with_role(url: &Url, role: &str, password: &str) -> Url {
     let mut other = url.clone();
     // Neither fails for a URL that has a host.
@@ -52,7 +52,7 @@ pub(crate) fn with_role(url: &Url, role: &str, password: &str) -> Url {
     other
 }
 
-/// The URL without its password, for messages.
+/// Returns the URL without its password, for messages.
 pub(crate) fn without_password(url: &Url) -> String {
     let mut shown = url.clone();
     // A URL without a host has no password either.

@@ -1,4 +1,4 @@
-//! A server in a container. Needs a Docker engine and the image: `scripts/install-docker` and
+//! A server in a container. It needs a Docker engine and the image: `scripts/install-docker` and
 //! `scripts/build-postgres-image`.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -26,7 +26,7 @@ fn start() -> LocalServer {
     })
 }
 
-/// The version of the server at the URL, by the crate's own way for given URLs.
+/// Returns the version of the server at the URL.
 fn version(url: &str) -> Result<u32, StartError> {
     let given = ServerOptions::new()
         .source(Source::Url(url.to_owned()))
@@ -34,7 +34,7 @@ fn version(url: &str) -> Result<u32, StartError> {
     Ok(given.version())
 }
 
-/// The names of the containers that publish this port.
+/// Returns the names of the containers that publish this port.
 fn containers_at(url: &str) -> String {
     let port = url.rsplit_once(':').unwrap().1.split_once('/').unwrap().0;
     let output = Command::new("docker")

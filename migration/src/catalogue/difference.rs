@@ -8,7 +8,7 @@ use super::{Key, Properties};
 /// The longest part of a definition that is shown.
 const SHOWN: usize = 200;
 
-/// An object of the schemas that is not as it was shipped.
+/// An object of the schemas that is not as shipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// What kind of object it is, such as `table`, `trigger` or `role`.
@@ -22,7 +22,7 @@ pub struct Difference {
     pub is_note: bool,
 }
 
-/// In which way an object is not as it was shipped.
+/// In which way an object is not as shipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
@@ -34,7 +34,7 @@ pub enum Change {
     Changed(Vec<PropertyChange>),
 }
 
-/// A property that is not as it was shipped.
+/// A property that is not as shipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropertyChange {
     /// What it is, such as `body`, `fires` or `privileges of neobank_app`. Bodies of functions and queries of views are

@@ -506,7 +506,7 @@ async fn sizes_and_files_are_computed(bank: TestBank) {
     let computed = data(bank.url(), &size).await;
     assert!(computed["size"].as_u64().unwrap() > 0, "{computed}");
     let shown = run(bank.url(), &size).await;
-    assert!(shown.out.contains("the bound that binds"), "{}", shown.out);
+    assert!(shown.out.contains("the deciding bound"), "{}", shown.out);
     let mut wrong = size;
     wrong[5] = "0";
     let refused = run(bank.url(), &wrong).await;

@@ -145,12 +145,12 @@ async fn what_the_server_does_not_tell_is_unknown(bank: TestBank) {
         "lock timeout",
     );
     session.run("ROLLBACK").await;
-    let hasty = ["ops", "locks", "--check", "--question-timeout", "0"];
-    expect_unknown(&run(bank.url(), &hasty).await, "--question-timeout");
+    let hasty = ["ops", "locks", "--check", "--query-timeout", "0"];
+    expect_unknown(&run(bank.url(), &hasty).await, "--query-timeout");
     session
         .run("DO $$ BEGIN FOR n IN 1..400 LOOP EXECUTE format('CREATE TABLE public.t_%s (id int PRIMARY KEY)', n); END LOOP; END $$")
         .await;
-    let hasty = ["ops", "bloat", "--check", "--question-timeout", "2"];
+    let hasty = ["ops", "bloat", "--check", "--query-timeout", "2"];
     expect_unknown(&run(bank.url(), &hasty).await, "statement timeout");
     // What is known to be wrong is told, whatever else is not known.
     session.run("BEGIN; SELECT 1").await;

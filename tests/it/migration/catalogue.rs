@@ -1,4 +1,4 @@
-//! What is not as it was shipped: each tampering, and what `migrate status` and `neobank audit` name.
+//! What is not as shipped: each tampering, and what `migrate status` and `neobank audit` name.
 
 use neobank_db::{Database, DatabaseConfig, Executor, Transaction, statement};
 use neobank_migration::{
@@ -511,7 +511,7 @@ async fn status_and_audit_answer_with_what_was_found(database: EmptyDatabase) {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|violation| violation["invariant"] == "the schema is as it was shipped")
+        .filter(|violation| violation["invariant"] == "the schema is as shipped")
         .filter_map(|violation| violation["subject"].as_str())
         .collect();
     assert_eq!(

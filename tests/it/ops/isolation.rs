@@ -77,7 +77,7 @@ async fn every_cell_is_as_postgresql_documents(empty: EmptyDatabase) {
     assert!(
         report
             .to_string()
-            .contains("0 of them not as PostgreSQL documents")
+            .contains("0 of them different from PostgreSQL's documentation")
     );
     assert_eq!(scratch_schemas(&empty.superuser().await).await, 0);
 }

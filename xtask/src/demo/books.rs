@@ -1,4 +1,4 @@
-//! The books as a whole.
+//! The balances of the whole ledger.
 
 use neobank_db::{Database, Executor, FromRow, statement};
 use neobank_domain::audit;
@@ -34,7 +34,7 @@ pub(super) async fn show(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the auditor and returns how many violations it found.
+/// Runs the auditor and returns the number of violations.
 pub(super) async fn audit(database: &Database) -> anyhow::Result<usize> {
     let violations = audit::violations(database).await?;
     match violations.len() {

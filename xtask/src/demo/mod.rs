@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a real bank's year through the ledger, on a server of its own.
+//! The command `cargo xtask demo`: a real bank's year through the ledger, on a server of its own.
 
 mod books;
 mod replay;
@@ -12,20 +12,20 @@ use std::time::Instant;
 use anyhow::bail;
 use clap::Args;
 
-/// Starts a server, rolls the schema out, replays a real bank's year and compares every balance, then lets many
-/// transfers run at once.
+/// Starts a server, applies all migrations, replays a real bank's year and compares every balance,
+/// then runs many transfers concurrently.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
-    /// Leave the server running and print how to reach and to stop it
+    /// Leave the server running, and print its URL and the command that stops it
     #[arg(long)]
     keep: bool,
-    /// Use this server instead of starting one; a database is made on it
+    /// Use this server instead of starting one; a database is created on it
     #[arg(long, env = "NEOBANK_DEMO_DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// The major version of the server to start; the newest that is found, when there is none
+    /// The major version of the server to start; the newest available by default
     #[arg(long)]
     postgres: Option<u32>,
-    /// Tasks that transfer at once
+    /// Tasks that transfer concurrently
     #[arg(long, default_value_t = 32)]
     tasks: usize,
     /// Transfers of all tasks together

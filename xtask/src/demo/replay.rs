@@ -1,4 +1,4 @@
-//! The bank's year.
+//! The replay of the bank's year.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -11,10 +11,10 @@ use super::heading;
 use crate::files::Files;
 use crate::progress;
 
-/// What the replay leaves for the rest of the demo.
+/// The result of the replay, for the rest of the demo.
 pub(super) struct Replayed {
     pub(super) all_equal: bool,
-    /// An account with much to show, and its number in the source.
+    /// An account with many entries, and its number in the source.
     pub(super) shown: (AccountId, String),
     /// Every account that has money.
     pub(super) accounts: Vec<AccountId>,
@@ -60,7 +60,7 @@ pub(super) async fn run(database: &Database) -> anyhow::Result<Replayed> {
     })
 }
 
-/// The account with the most transactions of different kinds.
+/// Returns the account with the most transactions of different kinds.
 fn busiest(history: &History) -> (AccountId, String) {
     let mut kinds: HashMap<AccountId, (std::collections::HashSet<&str>, usize, &str)> =
         HashMap::new();
@@ -100,7 +100,7 @@ pub(super) fn per_second(count: usize, seconds: f64) -> f64 {
     count as f64 / seconds.max(0.001)
 }
 
-/// 28205 as 28,205.
+/// Formats 28205 as 28,205.
 pub(super) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

@@ -35,8 +35,8 @@ pub(super) async fn start(
     Ok(server)
 }
 
-/// Makes the database and the schema.
-pub(super) async fn roll_out(server: &LocalServer) -> anyhow::Result<()> {
+/// Creates the database and the schema.
+pub(super) async fn migrate(server: &LocalServer) -> anyhow::Result<()> {
     heading("The schema");
     let administrator = Database::connect(DatabaseConfig::from_url(server.url())?).await?;
     administrator
@@ -45,7 +45,7 @@ pub(super) async fn roll_out(server: &LocalServer) -> anyhow::Result<()> {
             [],
         ))
         .await?;
-    // As on a managed server: its owner is an ordinary role.
+    // As on a managed server, its owner is an ordinary role.
     let owner = server.create_database(DATABASE)?;
     let report = Rollout::connect(&owner, RolloutOptions::default())
         .await?
@@ -60,8 +60,8 @@ pub(super) async fn roll_out(server: &LocalServer) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Connects as a member of a role: `neobank_app`, which posts and touches no balance, or `neobank_import`, which may also
-/// bring history in.
+/// Connects as a member of a role: `neobank_app`, which posts and cannot change a balance, or
+/// `neobank_import`, which may also import history.
 pub(super) async fn connect(server: &LocalServer, role: &str) -> anyhow::Result<Database> {
     let url = server.database_url(DATABASE);
     let mut config = DatabaseConfig::from_url(&url)?.with_role(role);

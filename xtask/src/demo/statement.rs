@@ -1,4 +1,4 @@
-//! A statement for people.
+//! A printed statement.
 
 use chrono::NaiveDate;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
@@ -10,7 +10,7 @@ use neobank_domain::statements::{self, StatementRequest};
 use super::heading;
 use super::replay::Replayed;
 
-/// How many entries are shown.
+/// The number of printed entries.
 const ENTRIES: u32 = 14;
 
 pub(super) async fn show(database: &Database, replayed: &Replayed) -> anyhow::Result<()> {

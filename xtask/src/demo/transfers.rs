@@ -1,4 +1,4 @@
-//! Many transfers between customers at once.
+//! Many concurrent transfers between customers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -107,7 +107,8 @@ async fn transfer_until(
     }
 }
 
-/// Two different accounts and an amount, different for each number and the same in every run.
+/// Returns two different accounts and an amount, different for each number and the same in every
+/// run.
 fn choose(accounts: &[AccountId], number: usize) -> (AccountId, AccountId, i64) {
     let mut state = u64::try_from(number).unwrap_or_default().wrapping_add(1);
     let mut next = |below: usize| {

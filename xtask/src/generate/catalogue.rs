@@ -1,4 +1,5 @@
-//! The catalogue that a rollout leaves, with which `migrate status` and `neobank audit` compare a database.
+//! The catalogue of a migrated database, with which `migrate status` and `neobank audit` compare a
+//! database.
 
 use anyhow::{Context, anyhow};
 use neobank_db::Database;

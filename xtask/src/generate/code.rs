@@ -1,4 +1,4 @@
-//! What all generated Rust shares: its header, names in Rust's cases, and rustfmt.
+//! The common elements of all generated Rust: its header, names in Rust's cases, and rustfmt.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -36,7 +36,7 @@ const FUNCTIONS: &str =
 FROM pg_proc AS function JOIN pg_namespace AS space ON space.oid = function.pronamespace
 WHERE space.nspname = ANY ($1) ORDER BY 1, 2, pg_get_function_identity_arguments(function.oid)";
 
-/// The name and the meaning of each SQLSTATE of the schema's own.
+/// The name and the meaning of each SQLSTATE of the schema.
 const SQLSTATES: [(&str, &str, &str); 5] = [
     (
         "NB000",
@@ -79,7 +79,7 @@ struct FunctionRow {
     body: String,
 }
 
-/// Owner of each constraint, by schema and name.
+/// The owner of each constraint, by schema and name.
 type Constraints = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Generates `constraints.rs` and `sqlstates.rs`.
@@ -127,8 +127,8 @@ fn add(constraints: &mut Constraints, schema: &str, owner: &str, name: &str) -> 
     Ok(())
 }
 
-/// Finds the names under which a trigger's function raises violations as of a constraint: quoted names that begin with the
-/// table's, in a function that sets `TABLE` and `CONSTRAINT`.
+/// Finds the constraint names that a trigger's function raises violations with: quoted names that
+/// begin with the table's, in a function that sets `TABLE` and `CONSTRAINT`.
 fn raised_constraints(body: &str) -> Vec<(String, String)> {
     if !body.contains("CONSTRAINT = ") {
         return Vec::new();
@@ -157,7 +157,7 @@ fn raised_constraints(body: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Finds the SQLSTATEs of the schema's own that a function raises.
+/// Finds the SQLSTATEs of the schema that a function raises.
 fn own_sqlstates(body: &str) -> Vec<String> {
     body.split("ERRCODE = '")
         .skip(1)

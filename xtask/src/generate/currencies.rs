@@ -12,13 +12,13 @@ use super::output::Files;
 
 const PATH: &str = "crates/entity/src/currencies.rs";
 
-/// The currencies in a line of the generated file.
+/// The number of currencies in a line of the generated file.
 const LINE: usize = 6;
 
 /// Generates `currencies.rs`.
 pub(super) async fn generate(database: &Database, files: &mut Files) -> anyhow::Result<()> {
     let mut query = Entity::select();
-    // By the bytes of the code, since they are looked up by it.
+    // Sorted by the bytes of the code, because the constant is searched by them.
     let code = Expr::col(Column::CurrencyCode).cast_as("bytea");
     query.order_by_expr(code, Order::Asc);
     let rows: Vec<Model> = database.fetch_many(Statement::from_query(&query)).await?;

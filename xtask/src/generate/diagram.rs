@@ -1,4 +1,4 @@
-//! Entity-relationship diagrams in Mermaid, which the forges draw.
+//! Entity-relationship diagrams in Mermaid, which GitHub and other forges render.
 
 use std::fmt::Write as _;
 
@@ -30,7 +30,8 @@ JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.rel
 JOIN pg_class AS t ON t.oid = k.confrelid JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
 WHERE k.contype = 'f' AND n.nspname = ANY ($1) ORDER BY 1, 2, 3";
 
-/// The diagram of one schema with all columns, or of all schemas with the tables' names alone.
+/// Returns the diagram of one schema with all columns, or of all schemas with the tables' names
+/// alone.
 pub(super) fn of(
     schema: Option<&str>,
     tables: &[Table],
@@ -88,7 +89,7 @@ pub(super) fn of(
     Ok(diagram)
 }
 
-/// A type as one word, since Mermaid takes nothing else.
+/// Returns a type as one word, as Mermaid requires.
 fn word(type_name: &str) -> String {
     match type_name {
         "timestamp with time zone" => "timestamptz".to_owned(),

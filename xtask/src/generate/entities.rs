@@ -1,4 +1,5 @@
-//! SeaORM's entities by its own generator, with what it gets wrong about our schemas set right or refused.
+//! SeaORM's entities by its own generator, with corrections for the schemas, and errors for what it
+//! cannot express.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -36,7 +37,7 @@ pub(super) async fn generate(
     files: &mut Files,
 ) -> anyhow::Result<()> {
     refuse_columns_without_a_type(database).await?;
-    // Discovery looks names up by the search path; every schema must be on it.
+    // Discovery finds names by the search path; every schema must be on it.
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
     sqlx::query("SET search_path = banking, pooling, concurrency")
         .execute(&pool)
@@ -77,7 +78,7 @@ pub(super) async fn generate(
     Ok(())
 }
 
-/// Fails on the first column whose type the generator would leave out without a word, or read as a text.
+/// Fails on the first column whose type the generator would omit silently, or read as a text.
 async fn refuse_columns_without_a_type(database: &Database) -> anyhow::Result<()> {
     let sql = "SELECT format('%s.%s.%s', n.nspname, c.relname, a.attname) AS column,
                 coalesce(base.typname, t.typname)::text AS type_name
@@ -96,7 +97,7 @@ async fn refuse_columns_without_a_type(database: &Database) -> anyhow::Result<()
 }
 
 fn refuse_untyped(columns: &[ColumnType]) -> anyhow::Result<()> {
-    // Those that both the generated code and our rows know.
+    // The types that both the generated code and the models support.
     let known: HashSet<&str> = [
         "bool",
         "int2",
@@ -166,14 +167,14 @@ fn context(schema: &str) -> EntityWriterContext {
     )
 }
 
-/// Times are UTC here, and so are our rows; the generator would have them with an offset.
+/// Times are UTC in the models; the generator would give them an offset.
 fn set_right(content: &str) -> String {
     let content = content.replace("DateTimeWithTimeZone", "DateTimeUtc");
     let lines = content.lines().filter(|line| !line.starts_with("//!"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Gives columns of a domain with few values their enum, which knows the column's type.
+/// Gives columns of a domain with few values their enum, which has the column's type.
 fn with_enums(content: &str, table_path: &str, enums: &EnumColumns) -> anyhow::Result<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in content.lines() {

@@ -99,7 +99,8 @@ pub(super) async fn generate(
     Ok(EnumColumns(columns.collect()))
 }
 
-/// Returns the values of `CHECK ((VALUE = ANY (ARRAY['a'::text, 'b'::text])))`, and nothing for any other check.
+/// Returns the values of `CHECK ((VALUE = ANY (ARRAY['a'::text, 'b'::text])))`, and nothing for any
+/// other check.
 fn listed_values(definition: &str) -> Option<Vec<String>> {
     let list = definition
         .strip_prefix("CHECK ((VALUE = ANY (ARRAY[")?

@@ -88,7 +88,7 @@ fn write_function(code: &mut String, function: &Function) -> anyhow::Result<()> 
     let name = type_name(&function.name);
     let path = format!("{}.{}", function.schema, function.name);
     let Some(arguments) = arguments(function) else {
-        // It takes what no field can hold; its name can be used all the same.
+        // A field cannot hold one of its arguments, so only its name is generated.
         return write_name_only(code, function, &name, &path);
     };
     let fields: String = arguments

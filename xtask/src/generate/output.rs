@@ -1,4 +1,4 @@
-//! What is generated, held against or written to the working tree.
+//! Generated files, compared with or written to the working tree.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::files::project_root;
 
-/// The folders that hold generated files and nothing else; what is in them and is not generated is superfluous.
+/// The folders that contain only generated files; any other file in them is superfluous.
 const GENERATED_FOLDERS: [&str; 7] = [
     "crates/entity/src/banking",
     "crates/entity/src/pooling",
@@ -29,7 +29,7 @@ impl Files {
         self.0.insert(path.into(), content);
     }
 
-    /// Writes every file that differs, and returns how many did.
+    /// Writes every file that differs, and returns their number.
     pub(crate) fn write_stale(&self) -> anyhow::Result<usize> {
         let mut changed = 0_usize;
         for (path, content) in &self.0 {
@@ -48,7 +48,7 @@ impl Files {
         Ok(changed)
     }
 
-    /// Writes every file that differs and removes what is superfluous.
+    /// Writes every file that differs and removes superfluous ones.
     pub(crate) fn write(&self) -> anyhow::Result<ExitCode> {
         let mut changed = self.write_stale()?;
         for path in self.superfluous()? {
@@ -60,7 +60,7 @@ impl Files {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Tells which files are not as they would be written.
+    /// Lists the files that differ from their generated content.
     pub(crate) fn check(&self) -> anyhow::Result<ExitCode> {
         let mut stale = Vec::new();
         for (path, content) in &self.0 {

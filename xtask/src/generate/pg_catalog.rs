@@ -60,7 +60,7 @@ struct Column {
     until: u32,
 }
 
-/// The columns of each relation as the versions that were read have them.
+/// The columns of each relation in the versions that were read.
 #[derive(Debug, Default)]
 pub(super) struct Relations {
     versions: Vec<u32>,

@@ -78,7 +78,7 @@ FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespac
 LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2, a.attnum";
 
-// From version 18 on, NOT NULL is a constraint too; the columns tell it already.
+// From version 18 on, NOT NULL is a constraint too; the columns show it already.
 const CONSTRAINTS: &str = "SELECT n.nspname::text AS schema, c.relname::text AS table_name, k.conname::text AS name,
     pg_get_constraintdef(k.oid) AS definition
 FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -133,7 +133,7 @@ const PRIVILEGES: &str = "SELECT schema, table_name, role, string_agg(privilege,
       AND has_table_privilege(r.oid, c.oid, p.name)
 ) AS granted GROUP BY schema, table_name, role ORDER BY 1, 2, 3";
 
-/// Everything that the pages are made of.
+/// The data of the pages.
 struct Catalog {
     tables: Vec<Table>,
     columns: Vec<Column>,
@@ -304,7 +304,7 @@ impl Catalog {
     }
 }
 
-/// A text as code in a table's cell: on one line, and without ending the cell.
+/// Returns a text as code in a table's cell: on one line, and with escaped cell separators.
 fn code(text: &str) -> String {
     let line = text
         .split_whitespace()

@@ -11,7 +11,7 @@ use super::code::{HEADER, format_code, type_name};
 use super::enums::EnumColumns;
 use super::output::Files;
 
-// A view's columns are never known to be without nulls.
+// The catalog never marks a view's columns as NOT NULL.
 const COLUMNS: &str = "SELECT space.nspname::text AS schema, class.relname::text AS relation,
     class.relkind = 'v' AS is_view, field.attname::text AS name,
     coalesce(base.typname, type.typname)::text AS type_name,
@@ -72,7 +72,7 @@ fn module(columns: &[&ColumnRow], enums: &EnumColumns) -> anyhow::Result<String>
     let mut identifiers = String::new();
     for column in columns {
         let name = &column.name;
-        // The names stand as they are in Rust, and unquoted in a text of SQL.
+        // The names are used unchanged in Rust, and unquoted in SQL.
         ensure!(
             name.starts_with(|letter: char| letter.is_ascii_lowercase())
                 && name.chars().all(|letter| letter.is_ascii_lowercase()

@@ -1,4 +1,4 @@
-//! Holds the size that the pool finds by itself against fixed sizes, and draws it.
+//! The comparison of the size that the pool finds by itself with fixed sizes, and its plots.
 
 mod plot;
 mod real;
@@ -17,13 +17,13 @@ use plot::{Line, Panel, Plot};
 
 #[derive(Debug, Args)]
 pub(crate) struct PoolArguments {
-    /// Only the simulated scenarios, which take no server and always give the same numbers
+    /// Only the simulated scenarios, which need no server and always give the same numbers
     #[arg(long)]
     simulated: bool,
-    /// Where the plots are written
+    /// The folder of the plots
     #[arg(long, default_value = "docs/pool")]
     output: PathBuf,
-    /// How long each fixed size is measured on the real server, in seconds
+    /// Seconds for which each fixed size is measured on the real server
     #[arg(long, default_value_t = 8)]
     seconds: u64,
 }
@@ -109,7 +109,7 @@ fn simulated(title: String, seconds: &[Second]) -> Plot {
     let line = |name, colour, value: &dyn Fn(&Second) -> f64| Line {
         name,
         colour,
-        // A mean of four seconds each, so that chance does not hide the rest.
+        // A mean over four seconds each, which smooths the noise.
         points: seconds
             .chunks(4)
             .enumerate()

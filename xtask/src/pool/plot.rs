@@ -122,7 +122,7 @@ impl Panel {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, and not less than the number.
+/// Returns 1, 2 or 5 times a power of ten, not less than the number.
 fn round_up(number: f64) -> f64 {
     let mut unit = 1e-3;
     while unit < 1e9 {

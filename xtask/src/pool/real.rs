@@ -1,5 +1,6 @@
-//! A real server under real load: every fixed size in turn, then the size that the pool finds by itself, and then the two in
-//! short turns. Only the turns are compared: what else a machine does changes by the minute, and so falls on both.
+//! A real server under real load: each fixed size, then the size that the pool finds by itself, and
+//! then the best of both in short alternating intervals. Only the alternating intervals are
+//! compared, because the machine's other load changes by the minute, and so affects both equally.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,13 +18,14 @@ const CALLERS: usize = 64;
 const LARGEST: usize = 48;
 const FIXED: [usize; 8] = [1, 2, 4, 6, 8, 12, 24, 48];
 const INTERVAL: Duration = Duration::from_millis(500);
-/// So many of the best fixed sizes are measured again, in turns with the size that the pool found.
+/// The number of the best fixed sizes that are measured again, alternating with the size that the
+/// pool found.
 const FINALISTS: usize = 3;
 const TURNS: u32 = 8;
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// A wait of 10 ms, as for another service, and about as much work for a processor: two processors are busy with some
-/// four to eight of these.
+/// A wait of 10 ms, as for another service, and about as much work for a processor: some four to
+/// eight of these keep two processors busy.
 const WORK: [&str; 2] = [
     "SELECT pg_sleep(0.01)",
     "SELECT sum(number) FROM generate_series(1, 50000) AS number",
@@ -80,7 +82,7 @@ async fn of_size(config: &DatabaseConfig, size: usize) -> anyhow::Result<Databas
     Ok(database)
 }
 
-/// Transactions per second under load, which begins and ends here.
+/// Measures transactions per second under load, which begins and ends here.
 async fn turn(database: &Database, time: Duration) -> anyhow::Result<f64> {
     let load = Load::start(database);
     tokio::time::sleep(SETTLING).await;
@@ -95,7 +97,7 @@ struct Turns {
     found: f64,
 }
 
-/// Each of the fixed sizes and the size that was found, one after the other, many times over.
+/// Measures each of the fixed sizes and the size that was found, alternately, many times.
 async fn in_turns(
     config: &DatabaseConfig,
     sizes: &[usize],
@@ -190,7 +192,7 @@ struct Watched {
     changes: usize,
 }
 
-/// Looks every half second; the changes of the size are those of the last seconds.
+/// Samples every half second; a sample's size is the result of the last seconds.
 async fn watch(database: &Database, load: &Load, seconds: u64, last: u64) -> Watched {
     let started = Instant::now();
     let mut points = Vec::new();

@@ -73,7 +73,7 @@ async fn catalogue(database: &Database) -> Result<Vec<Violation>, DatabaseError>
     let status = status_within(&transaction).await?;
     transaction.rollback().await?;
     let violation = |subject: String, detail: String| Violation {
-        check_name: "the schema is as it was shipped".to_owned(),
+        check_name: "the schema is as shipped".to_owned(),
         subject,
         detail,
     };

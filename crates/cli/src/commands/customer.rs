@@ -208,7 +208,7 @@ async fn page(
             "KYC",
             "Identifier",
         ],
-        "no customer is like that",
+        "no customer matches",
     );
     for customer in &page.customers {
         table.row([

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_importers_role_and_limit_are_used_unless_others_are_given() {
+    fn import_uses_its_own_role_and_limit_by_default() {
         let read = || {
             DatabaseConfig::from_url("postgresql://teller@localhost/bank")
                 .unwrap()

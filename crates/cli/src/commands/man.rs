@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn every_page_has_examples_the_environment_and_the_exit_status() {
+    fn every_page_has_examples_environment_and_exit_codes() {
         let mut command = Arguments::command().disable_help_subcommand(true);
         command.build();
         check(&command, "neobank");
     }
 
     #[test]
-    fn every_example_is_read_by_the_command_line() {
+    fn every_example_is_a_valid_command_line() {
         use clap::Parser as _;
         let examples = sections::examples().filter(|line| !line.ends_with("--help"));
         for line in examples {

@@ -103,7 +103,7 @@ pub(crate) async fn run(
         }
         MigrateCommand::Down { steps } => {
             confirm(&mut rollout, Destruction::Down(steps), word).await?;
-            report(name, "taken back", &rollout.down(steps).await?, &[])
+            report(name, "reverted", &rollout.down(steps).await?, &[])
         }
         MigrateCommand::Fresh => {
             confirm(&mut rollout, Destruction::Fresh, word).await?;

@@ -89,7 +89,7 @@ mod tests {
     use super::listen_address;
 
     #[test]
-    fn usual_forms_are_taken_and_others_are_named() {
+    fn usual_addresses_are_accepted_and_others_rejected_by_name() {
         for text in [":9187", "localhost:9187", "[::1]:9187", "127.0.0.1:0"] {
             assert_eq!(listen_address(text).as_deref(), Ok(text));
         }

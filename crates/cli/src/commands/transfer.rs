@@ -115,8 +115,9 @@ async fn submit(
         Ok(outcomes) => outcomes.into_iter().next(),
         Err(error @ (LedgerError::Unknown { .. } | LedgerError::NotReplicated { .. })) => {
             let mut told = CommandError::from(error);
-            told.message
-                .push_str(&format!("; asking again with --key {key:?} is safe"));
+            told.message.push_str(&format!(
+                "; repeating the request with --key {key:?} is safe"
+            ));
             return Err(told);
         }
         Err(error) => return Err(error.into()),
@@ -135,7 +136,10 @@ async fn submit(
             told.message = account::with_numbers(&told.message, accounts);
             Err(told)
         }
-        _ => Err(CommandError::failed("ledger", "the ledger gave no outcome")),
+        _ => Err(CommandError::failed(
+            "ledger",
+            "the ledger returned no result",
+        )),
     }
 }
 

@@ -71,7 +71,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bars_stay_in_their_track(value in any::<f64>(), end in any::<f64>()) {
+        fn bar_width_is_between_0_and_1(value in any::<f64>(), end in any::<f64>()) {
             prop_assert!((0.0..=1.0).contains(&share(value, end)));
         }
     }

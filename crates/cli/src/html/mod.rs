@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_attention_is_listed_first_and_the_worst_before_the_others() {
+    fn subjects_that_need_attention_come_first_by_severity() {
         let with = |subject: Subject, value: f64| SubjectView {
             subject,
             verdict: verdict(subject, "the message", value),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_the_database_stay_texts() {
+    fn texts_of_the_database_are_escaped() {
         let page = page(&about(), &[hostile_view()]);
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains("onload='x' & "), "{page}");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_that_is_not_available_says_why() {
+    fn unavailable_section_shows_the_reason() {
         let section = Section::<Vec<u8>>::not_available(
             Cause::InsufficientPrivilege,
             "permission denied for <view>",

@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_and_states_are_written() {
+    fn metrics_contain_figures_and_states() {
         let missing = Section::<u8>::not_available(Cause::Missing, "not installed");
         let reason = missing.reason().unwrap().clone();
         let missing = SectionVerdict::not_available("bloat", "Bloat", reason);
@@ -476,14 +476,14 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_down_leaves_no_old_figures() {
+    fn unreachable_database_has_no_figures() {
         let text = text(None, &Scrapes::default(), Duration::ZERO).unwrap();
         assert!(text.contains("neobank_up 0.0"), "{text}");
         assert!(!text.contains("locks"), "{text}");
     }
 
     #[test]
-    fn the_format_is_the_one_that_is_asked_for() {
+    fn format_follows_the_accept_header() {
         for (accept, format) in [
             (None, Format::Text),
             (Some("*/*"), Format::Text),
@@ -507,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_format_names_a_counter_as_its_sample() {
+    fn text_format_names_a_counter_as_its_sample() {
         let text = text(None, &Scrapes::default(), Duration::ZERO).unwrap();
         let plain = Format::Text.of_open_metrics(text);
         assert!(

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_with_bars_and_line_breaks_stays_one_line() {
+    fn summary_with_bars_and_line_breaks_is_one_line() {
         assert_eq!(
             check(3.0).line(),
             "NEOBANK LOCKS WARNING - sessions wait / for\\nlocks | waiting=3;1;5;0\n"
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_of_the_command_line_take_precedence() {
+    fn command_line_thresholds_take_precedence() {
         let strict = check(3.0).with_thresholds(None, Some(Threshold::above(2.0)));
         assert_eq!(strict.severity(), Severity::Critical);
         assert!(strict.line().contains("waiting=3;1;2;0"));
     }
 
     #[test]
-    fn a_check_with_a_gap_is_unknown_unless_it_is_worse() {
+    fn check_with_a_gap_is_at_least_unknown() {
         let mut partly = check(0.0);
         partly.unknown = Some("permission denied".to_owned());
         assert_eq!(partly.severity(), Severity::Unknown);

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn performance_data_is_as_the_guidelines_write_it() {
+    fn performance_data_has_the_form_of_the_guidelines() {
         static SHARE: Metric = Metric::new("share", Unit::Percent, "share_ratio", "A share.");
         static NUMBER: Metric = Metric::new("number", Unit::Count, "number", "A number.");
         static TIME: Metric = Metric::new("time", Unit::Seconds, "time_seconds", "A time.");

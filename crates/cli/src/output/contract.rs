@@ -60,7 +60,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn programs_read_what_was_written_and_terminals_obey_nothing(text in any::<String>()) {
+        fn json_round_trips_without_unsafe_characters(text in any::<String>()) {
             let written = document(&json!({ "text": text }));
             prop_assert!(!written.chars().any(|c| is_unsafe(c) && c != '\n'));
             let read: Value = serde_json::from_str(&written).unwrap();

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_with_blanks_quotes_and_at_signs_are_hidden_to_their_end() {
+    fn passwords_with_blanks_quotes_and_at_signs_are_hidden() {
         for text in [
             "postgresql://u:pa canary@h/db",
             "'postgresql://u:pa'canary@h/db' found",

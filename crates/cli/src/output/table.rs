@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_keep_to_the_right_and_nothing_steers_the_terminal() {
+    fn amounts_are_aligned_right_and_control_characters_escaped() {
         let text = render(&sample(), PLAIN);
         assert!(!text.contains('\u{1b}'), "{text:?}");
         assert_eq!(
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn words_give_way_before_figures_and_what_is_copied() {
+    fn words_wrap_before_figures_and_commands() {
         let text = at(120);
         assert!(text.contains("DROP INDEX CONCURRENTLY banking.accounts_customer_id;"));
         assert!(text.lines().all(|line| text_width(line) <= 120), "{text}");
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_gets_records_with_whole_values() {
+    fn narrow_terminal_gets_records_with_whole_values() {
         assert_eq!(
             at(80),
             "Name        accounts_customer_id\n\
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_come_only_when_they_are_wanted() {
+    fn colours_are_used_only_on_request() {
         let colored = Terminal {
             colored: true,
             ..PLAIN

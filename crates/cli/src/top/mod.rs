@@ -59,7 +59,7 @@ pub enum TopError {
     #[error("a live view needs a terminal; --once prints one screen as plain text")]
     NoTerminal,
     /// A task of the program failed.
-    #[error("a part of the view failed: {0}")]
+    #[error("a task of the view failed: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 

@@ -114,7 +114,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_unsafe_is_left(text in any::<String>()) {
+        fn no_unsafe_character_is_left(text in any::<String>()) {
             prop_assert!(!one_line(&text).chars().any(is_unsafe));
         }
 

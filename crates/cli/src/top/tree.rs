@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn roots_come_first_and_waiters_below_them() {
+    fn roots_come_first_with_waiters_below_them() {
         assert_eq!(
             drawn(&[1, 9], &[], &[(2, 1), (3, 2), (4, 1), (8, 9)]),
             "1 -2 --3 -4 9 -8"
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_is_shown_with_those_behind_it() {
+    fn cycle_is_shown_with_sessions_behind_it() {
         assert_eq!(
             drawn(&[], &[&[1, 2]], &[(1, 2), (2, 1), (3, 2)]),
             "cycle -1 -2 --3"

@@ -165,9 +165,7 @@ impl State {
         match outcome {
             Ok(SignalOutcome::Sent) => self.inform(&format!("sent to {process_id}")),
             Ok(SignalOutcome::Gone) => {
-                self.warn(&format!(
-                    "{process_id} has ended: nothing was sent"
-                ));
+                self.warn(&format!("{process_id} has ended: nothing was sent"));
             }
             Ok(SignalOutcome::StatementOver) => {
                 self.warn(&format!(

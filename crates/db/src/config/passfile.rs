@@ -213,7 +213,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in any::<String>()) {
+        fn no_text_panics(text in any::<String>()) {
             let _ = of(&text);
         }
     }

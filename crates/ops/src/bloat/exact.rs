@@ -110,7 +110,7 @@ impl Monitor {
     ) -> Result<Section<MeasuredTable>, OpsError> {
         self.measured(|home| self::measure(table, measure, home))
             .await?
-            .ok_or_else(|| OpsError::invalid("table", table, "a table that is there"))
+            .ok_or_else(|| OpsError::invalid("table", table, "an existing table"))
     }
 
     /// Returns the extension's result; none where it finds no relation to measure.
@@ -143,7 +143,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_texts_quote_every_name() {
+    fn every_name_is_quoted() {
         let table = TableName::new("a\"b", "c'; DROP TABLE d; --");
         for (name, measure) in [
             ("measure_exact", Measure::Exact),

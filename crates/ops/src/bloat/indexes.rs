@@ -125,7 +125,7 @@ impl Monitor {
     ) -> Result<Section<MeasuredIndex>, OpsError> {
         self.measured(|home| measure(index, home))
             .await?
-            .ok_or_else(|| OpsError::invalid("index", index, "an index that is there"))
+            .ok_or_else(|| OpsError::invalid("index", index, "an existing index"))
     }
 }
 

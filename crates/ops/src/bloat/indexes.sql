@@ -1,6 +1,8 @@
--- An estimate from statistics alone: no index is read and no lock is waited for. $1: the schemas; null for all of users'.
+-- An estimate from statistics alone: it reads no index and waits for no lock. $1: the schemas; null
+-- for all of users'.
 WITH taken AS MATERIALIZED (
-    -- The size of a relation that somebody wants for himself would be waited for.
+    -- Reading the size of a relation would wait for a session that has locked it exclusively, or
+    -- waits for that lock.
     SELECT lock.relation AS relation_id
     FROM pg_catalog.pg_locks AS lock
     WHERE lock.locktype = 'relation' AND lock.mode = 'AccessExclusiveLock'
@@ -27,7 +29,8 @@ WITH taken AS MATERIALIZED (
         coalesce(pg_catalog.pg_stat_get_last_analyze_time(owner.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(owner.oid)) AS last_analyzed,
         pg_catalog.pg_stat_get_mod_since_analyze(owner.oid) AS changes_since_analyze,
         pg_catalog.pg_stat_get_dead_tuples(owner.oid) AS dead_rows,
-        -- How many entries of a partial index were in the sample that counted them; null where all rows were, or all are entries.
+        -- The number of a partial index's entries in the sample that counted them; null where all
+        -- rows were counted, or all are entries.
         CASE WHEN entry.indpred IS NOT NULL AND sample.rows < owner.reltuples
              THEN sample.rows * greatest(class.reltuples, 0) / owner.reltuples END AS sampled_entries
     FROM pg_catalog.pg_index AS entry
@@ -48,7 +51,7 @@ WITH taken AS MATERIALIZED (
     WHERE CASE WHEN $1 IS NULL
                THEN NOT pg_catalog.starts_with(space.nspname, 'pg_') AND space.nspname <> 'information_schema'
                ELSE space.nspname = ANY ($1) END
-    -- The largest: a smaller index has less to give back than any of these.
+    -- The largest: a smaller index has less bloat than any of these can have.
     ORDER BY size_bytes DESC NULLS LAST, class.oid
     LIMIT 1000
 ), field AS (
@@ -62,7 +65,8 @@ WITH taken AS MATERIALIZED (
         1 - coalesce(known.null_frac, 0) AS presence,
         known.n_distinct = -1 AS is_distinct,
         known.avg_width IS NULL AND attribute.attlen < 0 AS lacks_statistics,
-        -- An index on a column of the type name keeps each name without what fills it up, and no statistics say how long that is.
+        -- An index on a column of the type name stores each name without its padding, and no
+        -- statistics contain that length.
         source.atttypid IS NOT NULL AND source.atttypid <> attribute.atttypid AS is_of_unknown_width
     FROM tree
     JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = tree.index_id AND attribute.attnum > 0
@@ -109,7 +113,8 @@ WITH taken AS MATERIALIZED (
 ), leaf AS (
     SELECT
         entry.*,
-        -- A page has a header of 24 bytes and an end of 16; the first page holds no entries, and inner pages point to the leaves.
+        -- A page has a header of 24 bytes and a trailer of 16; the first page holds no entries, and
+        -- inner pages point to the leaves.
         entry.page_size - 40 AS room,
         greatest((entry.size_bytes / entry.page_size - 1) * (1 - (entry.entry_bytes + 4) / (entry.page_size - 40)), 0) AS leaves
     FROM entry
@@ -117,7 +122,7 @@ WITH taken AS MATERIALIZED (
     SELECT
         leaf.*,
         leaf.leaves * leaf.room AS leaf_bytes,
-        -- Each leaf repeats where the next one begins.
+        -- Each leaf repeats the first entry of the next one.
         (greatest(leaf.entries, 0) + leaf.leaves) * (leaf.entry_bytes + 4) AS used_bytes,
         greatest(pg_catalog.floor(leaf.room * leaf.fillfactor / 100 / (leaf.entry_bytes + 4)) - 1, 1) AS entries_per_leaf
     FROM leaf
@@ -149,7 +154,7 @@ WITH taken AS MATERIALIZED (
                  THEN 'statistics contradict the size' END
         ], NULL) AS doubts
     FROM told
-    -- An index that was dropped meanwhile has no size.
+    -- An index that was dropped in between has no size.
     WHERE told.size_bytes IS NOT NULL
 ), weighed AS (
     SELECT

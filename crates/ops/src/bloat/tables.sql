@@ -1,6 +1,8 @@
--- An estimate from statistics alone: no table is read and no lock is waited for. $1: the schemas; null for all of users'.
+-- An estimate from statistics alone: it reads no table and waits for no lock. $1: the schemas; null
+-- for all of users'.
 WITH RECURSIVE taken AS MATERIALIZED (
-    -- The size of a relation that somebody wants for himself would be waited for.
+    -- Reading the size of a relation would wait for a session that has locked it exclusively, or
+    -- waits for that lock.
     SELECT lock.relation AS relation_id
     FROM pg_catalog.pg_locks AS lock
     WHERE lock.locktype = 'relation' AND lock.mode = 'AccessExclusiveLock'
@@ -40,7 +42,7 @@ WITH RECURSIVE taken AS MATERIALIZED (
       AND CASE WHEN $1 IS NULL
                THEN NOT pg_catalog.starts_with(space.nspname, 'pg_') AND space.nspname <> 'information_schema'
                ELSE space.nspname = ANY ($1) END
-    -- The largest: a smaller table has less to give back than any of these.
+    -- The largest: a smaller table has less bloat than any of these can have.
     ORDER BY size_bytes DESC NULLS LAST, class.oid
     LIMIT 1000
 ), field AS MATERIALIZED (
@@ -50,7 +52,7 @@ WITH RECURSIVE taken AS MATERIALIZED (
         pg_catalog.array_agg(shape.width ORDER BY attribute.attnum) AS widths,
         pg_catalog.array_agg(CASE
             WHEN kept.is_absent THEN 1
-            -- A value of up to 126 bytes has a short header, and stands anywhere.
+            -- A value of up to 126 bytes has a short header, and no alignment.
             WHEN attribute.attlen < 0 AND shape.width < 127 THEN 1
             ELSE CASE attribute.attalign WHEN 'd' THEN 8 WHEN 'i' THEN 4 WHEN 's' THEN 2 ELSE 1 END
         END ORDER BY attribute.attnum) AS alignments,
@@ -66,9 +68,9 @@ WITH RECURSIVE taken AS MATERIALIZED (
     LEFT JOIN pg_catalog.pg_stats AS known
         ON known.schemaname = relation.schema_name AND known.tablename = relation.table_name
        AND known.attname = attribute.attname AND NOT known.inherited
-    -- A generated column that is virtual is a null in every row.
+    -- A virtual generated column is a null in every row.
     CROSS JOIN LATERAL (SELECT attribute.attisdropped OR attribute.attgenerated = 'v' AS is_absent) AS kept
-    -- The statistics cut the mean of varying widths down to a whole number: half a byte on average.
+    -- The statistics truncate the mean of varying widths to a whole number: half a byte on average.
     CROSS JOIN LATERAL (SELECT (CASE
         WHEN kept.is_absent THEN 0
         WHEN attribute.attlen > 0 THEN attribute.attlen
@@ -76,8 +78,9 @@ WITH RECURSIVE taken AS MATERIALIZED (
     END)::pg_catalog.float8 AS width) AS shape
     GROUP BY relation.relation_id
 ), layout AS (
-    -- Field by field, in the order in which they lie in a row. rest: where the next field begins, modulo 8; null when that
-    -- differs from row to row. slack: how far the bytes may be off. full_part: the part of rows without a null.
+    -- Field by field, in the order of a row. rest: the offset of the next field, modulo 8; null
+    -- when that differs between rows. slack: the possible error in bytes. full_part: the fraction
+    -- of rows without a null.
     SELECT
         field.*,
         0 AS place,
@@ -121,7 +124,8 @@ WITH RECURSIVE taken AS MATERIALIZED (
     SELECT
         layout.*,
         layout.rest IS NOT NULL AND layout.slack = 0 AS is_exact,
-        -- The header, with the bitmap of nulls in the rows that have one, and the end of the row on a multiple of 8.
+        -- The header, with the bitmap of nulls in the rows that have one, and the padding of the
+        -- row to a multiple of 8.
         24 + (1 - layout.full_part) * (((23 + (layout.field_count + 7) / 8 + 7) / 8) * 8 - 24)
             + layout.bytes + coalesce((8 - layout.rest) % 8, 3.5) AS row_bytes,
         layout.slack + CASE WHEN layout.rest IS NULL THEN 3.5 ELSE 0 END AS row_slack
@@ -143,11 +147,12 @@ WITH RECURSIVE taken AS MATERIALIZED (
     SELECT
         counted.*,
         counted.pages * 24 + (counted.live + counted.dead_tuples) * counted.row_bytes AS used_bytes,
-        -- A pointer of 4 bytes to each row; those of rows that are gone may still be there, at most so many as fit a page.
+        -- A line pointer of 4 bytes for each row; those of removed rows may still exist, at most as
+        -- many as fit a page.
         4 * (counted.live + counted.dead_tuples) AS pointer_bytes_min,
         4 * greatest(counted.live + counted.dead_tuples,
                      counted.pages * (counted.page_size - 24) / (counted.row_bytes + 4)) AS pointer_bytes_max,
-        -- How many rows a page takes that is filled up to its fillfactor.
+        -- The number of rows on a page that is filled up to its fillfactor.
         greatest(CASE WHEN counted.is_exact THEN pg_catalog.floor(part.rows) ELSE part.rows - 0.5 END, 1) AS rows_per_page
     FROM counted
     CROSS JOIN LATERAL (
@@ -161,10 +166,10 @@ WITH RECURSIVE taken AS MATERIALIZED (
               used.size_bytes) END AS free_bytes,
         CASE WHEN sight.is_blind THEN 0 ELSE least(used.dead_tuples * used.row_bytes, used.size_bytes) END AS dead_bytes,
         CASE WHEN sight.is_blind THEN 0 ELSE least(greatest(used.size_bytes - pg_catalog.ceil(used.live / used.rows_per_page) * used.page_size, 0), used.size_bytes) END AS bloat_bytes,
-        -- Of rows that changed since, neither the width nor whether they are still there is known.
+        -- The width and the existence of rows that changed since are unknown.
         CASE WHEN used.size_bytes = 0 THEN 0
              ELSE 100 * used.changes_since_analyze * used.row_bytes / used.size_bytes END AS change_margin,
-        -- One point for what sampling leaves open.
+        -- One point for the error of sampling.
         1 + CASE WHEN used.size_bytes = 0 THEN 0 ELSE
             100 * ((used.live + used.dead_tuples) * used.row_slack + (used.pointer_bytes_max - used.pointer_bytes_min) / 2)
             / used.size_bytes END AS width_margin,
@@ -175,7 +180,8 @@ WITH RECURSIVE taken AS MATERIALIZED (
                  WHEN used.lacks_statistics THEN 'statistics are missing' END,
             CASE WHEN used.changes_since_analyze > 0.1 * (used.live + used.dead_tuples)
                    OR used.changes_since_analyze > 0 AND pg_catalog.abs(used.pages - used.relpages) > 0.02 * used.relpages
-                   -- A vacuum counts the pages anew, so that they no longer tell how the file grew.
+                   -- A vacuum counts the pages again, so that they no longer show the file's
+                   -- growth.
                    OR used.changes_since_analyze > 0.02 * (used.live + used.dead_tuples)
                       AND greatest(used.last_vacuum, used.last_autovacuum) > used.last_analyzed
                  THEN 'statistics are stale'
@@ -186,9 +192,9 @@ WITH RECURSIVE taken AS MATERIALIZED (
             CASE WHEN used.used_bytes + used.pointer_bytes_min > 1.05 * used.size_bytes THEN 'statistics contradict the size' END
         ], NULL) AS doubts
     FROM used
-    -- Without the widths there is no estimate, and a figure would be taken for one.
+    -- Without the widths there is no estimate, and a figure would be misleading.
     CROSS JOIN LATERAL (SELECT NOT used.may_read AND used.lacks_statistics AS is_blind) AS sight
-    -- A table that was dropped meanwhile has no size.
+    -- A table that was dropped in between has no size.
     WHERE used.size_bytes IS NOT NULL
 ), judged AS (
     SELECT

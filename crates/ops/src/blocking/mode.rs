@@ -49,7 +49,7 @@ mod tests {
     ];
 
     #[test]
-    fn it_is_the_manuals_table() {
+    fn conflicts_match_the_manual() {
         for (one, conflicting) in MANUAL.iter().enumerate() {
             for (other, mode) in MODES.iter().enumerate() {
                 let expected = conflicting.contains(&other);

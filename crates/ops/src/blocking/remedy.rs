@@ -48,15 +48,15 @@ pub(super) fn remedy(class: Class, who: &Who) -> String {
                 "Free the session's lock where it was taken, or end the session: SELECT pg_catalog.pg_terminate_backend({process_id});"
             ),
             Class::Autovacuum => {
-                "It gives way by itself, unless it prevents a wraparound: then let it finish."
+                "It cancels itself for waiting sessions, unless it prevents a wraparound: then let it finish."
                     .to_owned()
             }
-            Class::Background => "It is the server's own: let it finish.".to_owned(),
+            Class::Background => "It is a process of the server itself: let it finish.".to_owned(),
             Class::Untracked => format!(
-                "What it does is not tracked: switch track_activities on for it, or end the session: SELECT pg_catalog.pg_terminate_backend({process_id});"
+                "Its activity is not tracked: turn track_activities on for it, or end the session: SELECT pg_catalog.pg_terminate_backend({process_id});"
             ),
             Class::Unknown | Class::PreparedTransaction => {
-                "What it does is hidden from this role: ask with the privileges of pg_monitor."
+                "Its activity is hidden from this role: use a role with the privileges of pg_monitor."
                     .to_owned()
             }
         },

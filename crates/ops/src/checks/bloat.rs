@@ -99,8 +99,10 @@ impl TableBloatRow {
             self.is_confident,
         ) {
             (false, _) => "Nothing: new rows fill it.".to_owned(),
-            (true, true) => format!("VACUUM (FULL) {name}; nobody can read it meanwhile"),
-            (true, false) => format!("First make sure: ANALYZE {name};"),
+            (true, true) => {
+                format!("VACUUM (FULL) {name}; it locks the table exclusively while it runs")
+            }
+            (true, false) => format!("Update the statistics first: ANALYZE {name};"),
         }
     }
 
@@ -125,7 +127,7 @@ impl IndexBloatRow {
         ) {
             (false, _) => "Nothing: new entries fill it.".to_owned(),
             (true, true) => format!("REINDEX INDEX CONCURRENTLY {name};"),
-            (true, false) => format!("First make sure: VACUUM (ANALYZE) {table};"),
+            (true, false) => format!("Update the statistics first: VACUUM (ANALYZE) {table};"),
         }
     }
 

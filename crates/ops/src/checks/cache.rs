@@ -64,7 +64,7 @@ fn judge(rows: &[CacheRow], thresholds: &Thresholds) -> Judgement {
     Judgement {
         message: match worst {
             Some(percent) => format!("the worst database finds {percent:.1} % in the buffers"),
-            None => "too few blocks were asked for to judge".to_owned(),
+            None => "too few blocks were requested to judge".to_owned(),
         },
         advice: Some(
             "Find the statements that read most blocks, or give the server more shared_buffers."

@@ -51,13 +51,13 @@ static IDLE: Metric = Metric::new(
     "analysis_idle",
     Unit::Count,
     "connections_idle",
-    "Connections that do nothing, outside of a transaction.",
+    "Connections that are idle outside of a transaction.",
 );
 static IDLE_IN_TRANSACTION: Metric = Metric::new(
     "analysis_idle_in_transaction",
     Unit::Count,
     "connections_idle_in_transaction",
-    "Connections that do nothing and hold a transaction open.",
+    "Connections that are idle in a transaction.",
 );
 static WAITING_FOR_LOCK: Metric = Metric::new(
     "analysis_waiting_for_lock",
@@ -86,10 +86,10 @@ impl ConnectionFindings {
 
     pub(super) fn sections(&self, thresholds: &Thresholds) -> Vec<SectionVerdict> {
         vec![
-            SectionVerdict::of("limits", "Room on the server", &self.limits, |limits| {
+            SectionVerdict::of("limits", "Limits", &self.limits, |limits| {
                 judge_limits(limits, thresholds)
             }),
-            SectionVerdict::of("analysis", "Who is connected", &self.analysis, |rows| {
+            SectionVerdict::of("analysis", "Connections by owner", &self.analysis, |rows| {
                 judge_connections(rows)
             }),
         ]
@@ -132,14 +132,14 @@ fn warning_above_zero(number: i64) -> Severity {
 fn judge_limits(limits: &ConnectionLimitsRow, thresholds: &Thresholds) -> Judgement {
     let message = if limits.tightest_name.is_some() {
         format!(
-            "{} of {} connections are taken that {}",
+            "{} of {} connections are in use that {}",
             limits.tightest_used,
             limits.tightest_usable,
             limits.tightest()
         )
     } else {
         format!(
-            "{} of {} usable connections are taken",
+            "{} of {} usable connections are in use",
             limits.used_connections, limits.usable_connections
         )
     };

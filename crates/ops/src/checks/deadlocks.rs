@@ -69,7 +69,7 @@ impl DeadlockFindings {
     pub(super) fn sections(&self, thresholds: &Thresholds) -> Vec<SectionVerdict> {
         let total = self.log_total.value().map_or(0, |total| total.logged);
         vec![
-            SectionVerdict::of("log", "Logged by our own code", &self.log, |_| {
+            SectionVerdict::of("log", "Logged by this library", &self.log, |_| {
                 judge_log(total, thresholds)
             }),
             SectionVerdict::of("counts", "Counted by the server", &self.counts, |rows| {

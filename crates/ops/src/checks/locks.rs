@@ -116,7 +116,7 @@ fn judge(report: &BlockingReport, thresholds: &Thresholds) -> Judgement {
 fn message(report: &BlockingReport) -> String {
     let waiting = || counted(report.lock_waiters_total, "session waits", "sessions wait");
     let mut message = match report.roots.first() {
-        _ if report.edges.is_empty() => "nobody waits for a lock".to_owned(),
+        _ if report.edges.is_empty() => "no session waits for a lock".to_owned(),
         Some(root) => format!(
             "{}, the longest for {}; {} keeps {} waiting",
             waiting(),

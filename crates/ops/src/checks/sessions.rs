@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sessions_that_wait_or_hold_a_transaction_open_stand_out() {
+    fn waiting_and_idle_in_transaction_sessions_alert() {
         for (state, is_waiting, expected) in [
             (Some("active"), false, Severity::Ok),
             (Some("idle"), false, Severity::Ok),

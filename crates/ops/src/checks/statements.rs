@@ -68,7 +68,7 @@ fn judge(totals: &StatementTotalsRow, thresholds: &Thresholds) -> Judgement {
     Judgement {
         message: format!("the slowest takes {slowest:.1} ms on average"),
         advice: Some(
-            "Look at the slowest statement's plan with EXPLAIN (ANALYZE, BUFFERS).".to_owned(),
+            "Read the slowest statement's plan from EXPLAIN (ANALYZE, BUFFERS).".to_owned(),
         ),
         measurements: vec![
             SLOWEST

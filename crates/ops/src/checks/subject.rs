@@ -74,27 +74,27 @@ macro_rules! subjects {
 
 subjects! {
     Connections: connections, "Connections",
-        "How many connections the server has room for, and how many are taken";
+        "The limits of connections, and their use";
     Idle: idle, "Idle connections",
-        "Connections that do nothing, and those of them that hold a transaction open";
-    Locks: locks, "Locks: who blocks whom",
-        "Who blocks whom: roots, cycles, waits and what to do about them";
+        "Idle connections, above all those in a transaction";
+    Locks: locks, "Locks and blocking sessions",
+        "Blocking sessions, deadlocks and waits, with advice";
     Deadlocks: deadlocks, "Deadlocks",
-        "Deadlocks that happened, and those that could";
+        "Past deadlocks, and sessions at risk of one";
     Health: health, "Health of the server and of the pools",
-        "What is the matter with the server and its pools, and what to do about it";
+        "Problems of the server, its settings and its pools, with advice";
     Transactions: transactions, "Long transactions",
-        "Transactions that have been open for long";
-    Statements: statements, "Statements that cost most",
-        "The statements that cost most time, from pg_stat_statements";
+        "Transactions that stay open for a long time";
+    Statements: statements, "Slowest statements",
+        "The statements with the most execution time, from pg_stat_statements";
     Cache: cache, "Buffer cache",
-        "How much is found in the server's buffers";
+        "The hit ratio of the server's buffers";
     Bloat: bloat, "Bloat (estimated)",
-        "What of tables and indexes holds nothing, estimated with a margin";
+        "Free space in tables and indexes, estimated with a margin";
     Indexes: indexes, "Indexes that cost more than they help",
-        "Indexes that are invalid, doubled or not used";
-    Vacuum: vacuum, "Vacuum: what holds it back, and its deadline",
-        "Who keeps old rows from being cleaned away, and how far the end of transaction numbers is";
+        "Indexes that are invalid, duplicate or unused";
+    Vacuum: vacuum, "Vacuum: xmin horizon and wraparound",
+        "The sessions and slots that hold back vacuum, and transaction ID wraparound";
 }
 
 impl std::fmt::Display for Subject {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_back_and_others_are_rejected() {
+    fn names_parse_back_and_others_are_rejected() {
         for subject in Subject::ALL {
             assert_eq!(subject.name().parse::<Subject>().unwrap(), subject);
         }

@@ -404,7 +404,7 @@ proptest! {
 
     /// A verdict's severity is that of its worst figure, and a verdict that alerts has advice.
     #[test]
-    fn a_verdict_is_its_worst_measurement(
+    fn verdict_has_the_severity_of_its_worst_measurement(
         percent in 0..200_u64, age in 0..STOP_AGE, held in any::<i64>(), share in any::<f64>(),
     ) {
         for findings in [connections(percent), vacuum(age, held), bloat(500, share, true)] {
@@ -435,7 +435,7 @@ fn deadlocks_that_exist_are_critical() {
 }
 
 #[test]
-fn a_health_check_gives_its_own_severity() {
+fn health_check_sets_its_own_severity() {
     for status in Severity::ALL {
         assert_eq!(severity_of(&health(status)), status);
     }
@@ -458,7 +458,7 @@ fn invalid_indexes_warn_and_removable_ones_do_not() {
 }
 
 #[test]
-fn ages_alert_where_autovacuum_is_late_and_near_the_end() {
+fn ages_alert_when_overdue_and_near_wraparound() {
     let max = 200_000_000;
     let end = STOP_AGE / 5 * 4;
     for (age, expected) in [
@@ -473,7 +473,7 @@ fn ages_alert_where_autovacuum_is_late_and_near_the_end() {
 }
 
 #[test]
-fn what_is_not_known_is_unknown_and_what_is_absent_is_passed_over() {
+fn missing_result_is_unknown_and_absent_subject_is_skipped() {
     let alone = |cause| {
         let databases = Section::not_available(cause, "the reason");
         Findings::Cache(CacheFindings { databases }).verdict(&Thresholds::default())
@@ -508,7 +508,7 @@ fn what_is_not_known_is_unknown_and_what_is_absent_is_passed_over() {
 }
 
 #[test]
-fn rows_that_cannot_be_read_and_sessions_that_are_not_tracked_are_gaps() {
+fn unreadable_rows_and_untracked_sessions_are_gaps() {
     let unreadable = Section::Available {
         value: Vec::new(),
         unreadable: Some(Unreadable {
@@ -537,7 +537,7 @@ fn rows_that_cannot_be_read_and_sessions_that_are_not_tracked_are_gaps() {
 }
 
 #[test]
-fn thresholds_of_the_caller_replace_those_of_the_first_figure() {
+fn caller_thresholds_replace_those_of_the_first_figure() {
     let verdict = connections(50).verdict(&Thresholds::default());
     assert_eq!(verdict.severity, Severity::Ok);
     let warned = verdict
@@ -550,7 +550,7 @@ fn thresholds_of_the_caller_replace_those_of_the_first_figure() {
 
 /// Every figure of a verdict is in the registry, so that each renderer knows it.
 #[test]
-fn verdicts_measure_only_what_the_registry_lists() {
+fn verdicts_measure_only_registered_metrics() {
     for findings in [
         connections(1),
         idle(IdleTotalsRow::default()),

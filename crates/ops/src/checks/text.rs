@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_for_people() {
+    fn numbers_have_readable_units() {
         assert_eq!(bytes(10_239), "10239 B");
         assert_eq!(bytes(10_240), "10 KiB");
         assert_eq!(bytes(i64::MAX), "8589934591 GiB");

@@ -170,7 +170,7 @@ mod tests {
 
     /// The table of the guidelines.
     #[test]
-    fn ranges_alert_as_the_guidelines_say() {
+    fn ranges_alert_as_in_the_guidelines() {
         for (text, quiet, loud) in [
             ("10", vec![0.0, 5.0, 10.0], vec![-0.1, 10.1]),
             ("10:", vec![10.0, 1e12], vec![9.9, -1.0]),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_rejected_and_named() {
+    fn invalid_ranges_are_rejected_by_name() {
         for text in [
             "", "ten", "20:10", "@", "1:2:3", "inf", "nan:", "10,5", "~", "--1",
         ] {
@@ -210,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_written_range_is_read_back(
+        fn range_round_trips_through_text(
             start in -1e6..1e6_f64, length in 0.0..1e6_f64, is_inside: bool, open in 0..4_u8,
         ) {
             let range = Threshold {

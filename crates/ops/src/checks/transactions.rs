@@ -27,7 +27,7 @@ static LONG: Metric = Metric::new(
     "long",
     Unit::Count,
     "transactions_long",
-    "Transactions that have been open for longer than the threshold.",
+    "Transactions that stay open for a long timeer than the threshold.",
 );
 static LONGEST_AUTOVACUUM: Metric = Metric::new(
     "longest_autovacuum",
@@ -111,7 +111,7 @@ fn judge(totals: &TransactionTotalsRow, thresholds: &Thresholds) -> Judgement {
             thresholds.long_warning_seconds
         ),
         advice: Some(
-            "Find out what the oldest transaction does, and make it shorter or end it: vacuum removes no row that it may still see."
+            "Shorten or end the oldest transaction: vacuum removes no row that it may still see."
                 .to_owned(),
         ),
         measurements: vec![

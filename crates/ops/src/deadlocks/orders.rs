@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn its_memory_has_a_limit() {
+    fn history_has_a_limit() {
         let mut history = LockOrderHistory::default();
         for number in 0..PAIRS_MAX + 10 {
             history.observe_pair("a", &number.to_string());
@@ -270,7 +270,7 @@ mod tests {
         }
 
         #[test]
-        fn both_orders_are_found_whatever_comes_between(between in proptest::collection::vec(("[a-d]", "[a-d]"), 0..20)) {
+        fn both_orders_are_found_among_other_orders(between in proptest::collection::vec(("[a-d]", "[a-d]"), 0..20)) {
             let mut history = LockOrderHistory::default();
             history.observe_pair("x", "y");
             for (held, wanted) in between {

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_comes_first_and_harmless_values_are_left_out() {
+    fn worst_setting_comes_first_and_harmless_ones_are_omitted() {
         let facts = |name: &str, value: &str| SettingFacts {
             name: name.to_owned(),
             value: value.to_owned(),

@@ -117,27 +117,27 @@ pub fn check_pool(facts: &PoolFacts, thresholds: &PoolHealthThresholds) -> Healt
         PoolVerdict::Healthy => (Severity::Ok, "Nothing to do."),
         PoolVerdict::TooSmall => (
             Severity::Critical,
-            "Callers wait for connections that are at work: make the pool larger, as far as the server allows.",
+            "Callers wait while every connection is busy: make the pool larger, as far as the server allows.",
         ),
         PoolVerdict::Contention => (
             Severity::Critical,
-            "Its sessions wait for locks: look at who blocks whom; more connections would only wait too.",
+            "Its sessions wait for locks: look at the blocking sessions; more connections would only wait too.",
         ),
         PoolVerdict::Leak => (
             Severity::Critical,
-            "Its transactions are held open with nothing done: find who does not give connections back, or holds them over something slow.",
+            "Its sessions are idle in transactions: find the code that does not return connections, or holds them during a slow operation.",
         ),
         PoolVerdict::TooLarge => (
             Severity::Warning,
-            "Most of its connections are never used: make the pool smaller, and leave the places to others.",
+            "Most of its connections are never used: make the pool smaller, and leave the connections to others.",
         ),
         PoolVerdict::Unknown if !has_too_few_samples(facts, thresholds) && facts.hidden == 0 => (
             Severity::Unknown,
-            "Callers waited, but too few of its sessions are at work now to say why: ask again while callers wait, and see whether it can connect.",
+            "Callers waited, but too few of its sessions are busy now to show why: check again while callers wait, and check that the pool can connect.",
         ),
         PoolVerdict::Unknown => (
             Severity::Unknown,
-            "There are too few samples, or its sessions do not show what they do: record samples, ask with the privileges of pg_monitor, and see whether track_activities is on.",
+            "There are too few samples, or the activity of its sessions is hidden: record samples, use a role with the privileges of pg_monitor, and check that track_activities is on.",
         ),
     };
     HealthCheck {
@@ -173,7 +173,7 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
     let (status, recommendation) = if reaches(thresholds.connections.usage_critical_percent) {
         (
             Severity::Critical,
-            "Make pools smaller, or put a pooler in front: soon nobody can connect.",
+            "Make pools smaller, or put a pooler in front: soon no client can connect.",
         )
     } else if reaches(thresholds.connections.usage_warning_percent) {
         (
@@ -201,17 +201,17 @@ pub fn check_server(facts: &ServerFacts, thresholds: &Thresholds) -> Vec<HealthC
     } else if facts.idle_in_transaction > 0 {
         (
             Severity::Warning,
-            "Look at who left these transactions open.",
+            "Find the code that left these transactions open.",
         )
     } else if facts.hidden > 0 {
         (
             Severity::Unknown,
-            "Sessions are hidden from this role: ask with the privileges of pg_monitor.",
+            "Sessions are hidden from this role: use a role with the privileges of pg_monitor.",
         )
     } else if facts.untracked > 0 {
         (
             Severity::Unknown,
-            "What sessions do is not tracked: switch track_activities on for them.",
+            "The activity of sessions is not tracked: turn track_activities on for them.",
         )
     } else {
         (Severity::Ok, "Nothing to do.")
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn every_verdict_is_reached() {
+    fn every_verdict_is_reachable() {
         assert_eq!(of(|_| {}), PoolVerdict::Healthy);
         assert_eq!(of(|facts| facts.waiting_samples = 5), PoolVerdict::TooSmall);
         assert_eq!(of(|facts| facts.waiting_samples = 4), PoolVerdict::Healthy);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn one_held_transaction_in_a_large_pool_is_no_leak_while_nobody_waits() {
+    fn one_held_transaction_in_a_large_pool_is_no_leak_without_waiting_callers() {
         let of_twenty = |change: fn(&mut PoolFacts)| {
             of(|facts| {
                 (facts.peak_connections, facts.peak_active) = (20, 19);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_no_reason_for_a_larger_pool() {
+    fn past_waits_are_no_reason_for_a_larger_pool() {
         let waited = |busy, hidden| {
             let mut facts = facts();
             (facts.waiting_samples, facts.busy, facts.hidden) = (10, busy, hidden);
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn no_advice_is_given_on_sessions_that_are_hidden() {
+    fn hidden_sessions_give_no_advice() {
         assert_eq!(
             of(|facts| (facts.waiting_samples, facts.hidden) = (5, 4)),
             PoolVerdict::Unknown
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_judged_by_its_usable_places() {
+    fn server_is_judged_by_its_usable_connections() {
         let statuses = |used, hidden, untracked, left_open, critical| {
             let facts = ServerFacts {
                 usable_connections: 100,
@@ -416,7 +416,7 @@ mod tests {
         }
 
         #[test]
-        fn no_number_makes_it_panic(numbers in any::<[i64; 7]>(), peaks in any::<[i32; 2]>()) {
+        fn no_number_panics(numbers in any::<[i64; 7]>(), peaks in any::<[i32; 2]>()) {
             let [samples, waiting_samples, longest_wait_ms, busy, lock_waiting, held, hidden] = numbers;
             let facts = PoolFacts {
                 pool_name: String::new(), samples, waiting_samples, longest_wait_ms, peak_active: peaks[0],

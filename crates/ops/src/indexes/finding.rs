@@ -220,13 +220,14 @@ fn caveats(index: &IndexRow, problem: &IndexProblem) -> Vec<String> {
         caveats.push(match index.counted_since {
             Some(since) => format!("scans are counted since {since:?}"),
             None => {
-                "nobody knows since when scans are counted: the counters begin anew after a crash"
-                    .to_owned()
+                "the start of the scan counters is unknown: they restart after a crash".to_owned()
             }
         });
-        caveats.push("when the index was made is not known".to_owned());
+        caveats.push("the creation time of the index is unknown".to_owned());
         if index.has_standbys {
-            caveats.push("queries on standbys may use it, and are not counted here".to_owned());
+            caveats.push(
+                "queries on standbys may use it; their scans are not counted here".to_owned(),
+            );
         }
     }
     if index.is_clustered {
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn included_columns_must_be_in_the_longer_one() {
+    fn index_is_redundant_only_if_the_other_has_its_included_columns() {
         let mut short = index("short", &["a"]);
         short.included = vec!["c".to_owned()];
         let found = findings(&[short.clone(), index("long", &["a", "b"])]);
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_being_built_is_no_finding() {
+    fn index_under_construction_is_no_finding() {
         let mut half = index("half", &["a"]);
         half.is_valid = false;
         assert_eq!(findings(&[half.clone()])[0].problem, IndexProblem::Invalid);

@@ -113,7 +113,7 @@ impl Run<'_> {
         }
         let reply = tokio::time::timeout(STEP_LIMIT, session.reply())
             .await
-            .map_err(|_| Failure::TooLate("the server did not answer"))?;
+            .map_err(|_| Failure::TooLate("the server did not respond"))?;
         let answer = answer(reply)?;
         let is_over = matches!(action, Action::Commit | Action::Rollback)
             || matches!(answer, Answer::Rejected { .. });
@@ -139,7 +139,7 @@ impl Run<'_> {
             }
             tokio::time::sleep(LOOK_PAUSE).await;
         }
-        Err(Failure::TooLate("the session did not come to wait"))
+        Err(Failure::TooLate("the session did not begin to wait"))
     }
 
     /// Ends a session whose transaction is over; a rejected one is rolled back, which releases its

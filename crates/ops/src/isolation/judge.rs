@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_prevents_whatever_else_was_seen() {
+    fn rejection_prevents_the_anomaly() {
         let mut seen = history(&[], &[(1, 11), (2, 22)]);
         assert_eq!(judge(Anomaly::DirtyWrite, &seen), Outcome::Occurred);
         seen.steps.push(StepRecord {

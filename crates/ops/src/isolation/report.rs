@@ -116,7 +116,7 @@ impl fmt::Display for IsolationReport {
         let surprises = self.surprises().count();
         write!(
             formatter,
-            "{} cells were observed on server version {}, {surprises} of them not as PostgreSQL documents",
+            "{} cells were observed on server version {}, {surprises} of them different from PostgreSQL's documentation",
             self.cells.len(),
             self.server_version
         )

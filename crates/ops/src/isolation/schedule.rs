@@ -150,7 +150,7 @@ impl Action {
     /// Returns the statement in a readable form, on a table named `t`.
     pub(super) fn text(self) -> String {
         match self {
-            Self::Released => "(goes on)".to_owned(),
+            Self::Released => "(continues)".to_owned(),
             Self::Commit => "COMMIT".to_owned(),
             Self::Rollback => "ROLLBACK".to_owned(),
             other => other.sql().unwrap_or_default().replace("{table}", "t"),

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_for_each_second() {
+    fn rates_are_per_second() {
         assert_eq!(at(3_000, 700).since(&at(1_000, 100)).unwrap().commits, 300);
         assert_eq!(
             at(1_500, 700).since(&at(1_000, 100)).unwrap().commits,
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_up_where_nothing_can_be_compared() {
+    fn incomparable_readings_have_no_rates() {
         assert_eq!(
             at(1_000, 700).since(&at(1_000, 100)),
             None,
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_of_hits_needs_blocks() {
+    fn hit_ratio_needs_requested_blocks() {
         let rates = |blocks_hit, blocks_read| Rates {
             blocks_hit,
             blocks_read,

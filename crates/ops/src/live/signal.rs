@@ -105,7 +105,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_texts_are_what_was_looked_at() {
+    fn signal_sql_matches_the_snapshots() {
         let target = Target {
             process_id: 4711,
             backend_start: DateTime::UNIX_EPOCH,

@@ -100,7 +100,7 @@ pub async fn row_versions(
     let facts: TableFacts = on
         .fetch_one(query::facts(table))
         .await?
-        .ok_or_else(|| OpsError::invalid("table", table, "a table that is there"))?;
+        .ok_or_else(|| OpsError::invalid("table", table, "an existing table"))?;
     if !["r", "m", "t"].contains(&facts.kind.as_str()) {
         return Err(OpsError::invalid(
             "table",

@@ -256,7 +256,7 @@ mod tests {
     use crate::readable::readable;
 
     #[test]
-    fn the_texts_quote_every_name() {
+    fn every_name_is_quoted() {
         let table = TableName::new("a\"; DROP TABLE x; --", "b.'c\n$$");
         let few = Pages { first: 3, count: 2 };
         insta::assert_snapshot!("mvcc_facts", readable(&facts(&table)));

@@ -204,7 +204,7 @@ impl Header {
     }
 
     fn remover(&self) -> Remover {
-        if self.was_noticed_to_be_rolled_back() {
+        if self.has_rolled_back_hint() {
             return Remover::Aborted;
         }
         let Some(remover) = self.marks().find(|member| self.removes(member)) else {
@@ -275,7 +275,7 @@ impl Header {
 
     /// The first reader that found the removal rolled back left a hint bit, and the number beside
     /// it.
-    const fn was_noticed_to_be_rolled_back(&self) -> bool {
+    const fn has_rolled_back_hint(&self) -> bool {
         self.bits & XMAX_INVALID != 0 && self.xmax != 0 && !self.only_locks() && !self.is_group()
     }
 
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_no_removal() {
+    fn locked_version_is_not_removed() {
         let locked = header(
             XMIN_COMMITTED | XMAX_LOCK_ONLY | XMAX_EXCLUSIVE_LOCK,
             701,
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_are_believed_before_the_status() {
+    fn hint_bits_take_precedence_over_the_status() {
         for (bits, creator) in [
             (XMIN_FROZEN, Creator::Frozen),
             (XMIN_COMMITTED, Creator::Committed),
@@ -347,7 +347,7 @@ mod tests {
     proptest! {
         /// Any header can be read; an xmax without meaning neither removes nor locks.
         #[test]
-        fn every_header_can_be_read(bits: i32, more_bits: i32, xmax: u32, status in "in progress|committed|aborted|") {
+        fn any_header_is_interpreted(bits: i32, more_bits: i32, xmax: u32, status in "in progress|committed|aborted|") {
             let mut any = header(bits, xmax, &status);
             any.more_bits = more_bits;
             let version = any.read();

@@ -44,7 +44,7 @@ fn full(version: &str) -> PgbouncerConfig {
 }
 
 #[test]
-fn files_of_several_versions() {
+fn files_of_several_versions_match_the_snapshots() {
     for version in ["1.18", "1.21", "1.25"] {
         insta::assert_snapshot!(format!("ini_{version}"), config(version).ini().unwrap());
         insta::assert_snapshot!(format!("ini_full_{version}"), full(version).ini().unwrap());
@@ -56,7 +56,7 @@ fn files_of_several_versions() {
 }
 
 #[test]
-fn only_keys_that_exist_are_written() {
+fn only_known_keys_are_written() {
     for version in PgbouncerVersion::all() {
         let known: Vec<&str> = settings(version).collect();
         let text = full(&version.to_string()).ini().unwrap();
@@ -73,7 +73,7 @@ fn only_keys_that_exist_are_written() {
 }
 
 #[test]
-fn keys_appear_in_the_versions_that_the_changelog_says() {
+fn keys_appear_in_the_versions_of_the_changelog() {
     for (key, since) in [
         ("pool_mode", 18),
         ("auth_dbname", 19),
@@ -105,7 +105,7 @@ fn keys_appear_in_the_versions_that_the_changelog_says() {
 }
 
 #[test]
-fn settings_of_newer_versions_are_refused() {
+fn settings_of_newer_versions_are_rejected() {
     let mut with = config("1.24");
     with.further
         .insert("transaction_timeout".to_owned(), "5".to_owned());
@@ -139,7 +139,7 @@ fn settings_of_newer_versions_are_refused() {
 }
 
 #[test]
-fn budgets_name_their_figures() {
+fn exceeded_budget_names_its_figures() {
     let mut zero = config("1.25");
     let mut config = config("1.25");
     config.users = 4;
@@ -180,7 +180,7 @@ fn budgets_name_their_figures() {
 }
 
 #[test]
-fn hostile_values_are_refused_by_name() {
+fn hostile_values_are_rejected_by_name() {
     type Change = fn(&mut PgbouncerConfig, String);
     let cases: [(&str, Change, &[&str]); 6] = [
         (
@@ -267,7 +267,7 @@ fn versions_are_read_and_written() {
 }
 
 #[test]
-fn the_next_version_has_the_keys_of_the_newest_and_no_others() {
+fn unknown_newer_version_has_the_keys_of_the_newest() {
     assert!(
         config("1.26")
             .ini()
@@ -284,7 +284,7 @@ fn the_next_version_has_the_keys_of_the_newest_and_no_others() {
 }
 
 #[test]
-fn nothing_leaves_the_machine_in_plain_text_without_a_word() {
+fn plain_text_to_other_machines_is_rejected_by_default() {
     let rejection = |change: fn(&mut PgbouncerConfig)| {
         let mut config = config("1.25");
         change(&mut config);
@@ -327,7 +327,7 @@ fn a_configuration_survives_json() {
 }
 
 #[test]
-fn networks_must_be_networks() {
+fn hba_network_with_host_bits_is_rejected() {
     let rule = |address: &str, bits| HbaRule {
         databases: vec!["bank".to_owned(), "b\"2".to_owned()],
         users: Vec::new(),
@@ -391,7 +391,7 @@ fn read_pairs(mut text: &str) -> Vec<(String, String)> {
 
 proptest! {
     #[test]
-    fn names_of_databases_are_read_as_written(name in "[ -~äß']{1,15}") {
+    fn database_names_are_read_as_written(name in "[ -~äß']{1,15}") {
         let mut config = config("1.18");
         config.databases[0].database = name.clone();
         let text = config.ini().unwrap();
@@ -402,7 +402,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_never_adds_a_line(value in any::<String>()) {
+    fn value_never_adds_a_line(value in any::<String>()) {
         let lines = config("1.25").ini().unwrap().lines().count();
         for change in [
             (|config, value| config.databases[0].database = value) as fn(&mut PgbouncerConfig, String),

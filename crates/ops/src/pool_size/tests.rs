@@ -59,7 +59,7 @@ proptest! {
 
     #[test]
     #[expect(clippy::float_arithmetic, reason = "a load, no money")]
-    fn more_of_anything_never_gives_less(input in input(), more in 1u32..100) {
+    fn larger_input_never_gives_a_smaller_size(input in input(), more in 1u32..100) {
         let Ok(before) = pool_size(&input) else { return Ok(()) };
         let mut changed = input;
         changed.max_connections += more;
@@ -95,7 +95,7 @@ proptest! {
 }
 
 #[test]
-fn each_bound_can_bind() {
+fn each_bound_can_decide_the_size() {
     let demand = PoolSizeInput::new(200, 5.0, 2000.0).with_physical_cores(8);
     let cores = PoolSizeInput::new(200, 50.0, 2000.0).with_physical_cores(8);
     let mut share = cores;
@@ -131,7 +131,7 @@ fn each_bound_can_bind() {
 }
 
 #[test]
-fn the_answer_shows_every_bound() {
+fn output_shows_every_bound() {
     let input = PoolSizeInput::new(200, 50.0, 2000.0)
         .with_physical_cores(8)
         .with_memory(ServerMemory {
@@ -144,7 +144,7 @@ fn the_answer_shows_every_bound() {
 }
 
 #[test]
-fn what_cannot_be_used_is_named() {
+fn invalid_input_is_named() {
     let good = PoolSizeInput::new(200, 5.0, 2000.0);
     let change = |change: fn(&mut PoolSizeInput)| {
         let mut input = good;

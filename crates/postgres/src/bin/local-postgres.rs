@@ -11,29 +11,29 @@ use neobank_postgres::{Durability, Listen, ServerOptions, Source};
 /// Starts a local PostgreSQL and prints its URL; the server ends with this command (Ctrl-C).
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The major version, 15 to 18; any when it is left out.
+    /// The major version, 15 to 18; any by default.
     #[arg(long)]
     postgres: Option<u32>,
-    /// Where the server comes from.
+    /// The origin of the server.
     #[arg(long, value_enum, default_value = "automatic")]
     source: From,
-    /// In a container of this image, such as postgres:18.
+    /// Start a container of this image, such as postgres:18.
     #[cfg(feature = "container")]
     #[arg(long, conflicts_with = "source")]
     container: Option<String>,
     /// Without fsync, for tests.
     #[arg(long)]
     fast: bool,
-    /// On a Unix socket instead of a TCP port.
+    /// Listen on a Unix socket instead of a TCP port.
     #[arg(long)]
     socket: bool,
     /// A server parameter, NAME=VALUE; may be repeated.
     #[arg(long, value_parser = setting)]
     set: Vec<(String, String)>,
-    /// The folder in which the server gets a folder for its data.
+    /// The parent folder of the server's own data folder.
     #[arg(long)]
     data_parent: Option<PathBuf>,
-    /// Ends at once and lets the server go on; prints the command that stops it.
+    /// End at once and leave the server running; prints the command that stops it.
     #[arg(long)]
     keep: bool,
 }
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // There is nowhere else to say it.
+            // There is no other stream for it.
             let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }

@@ -1,11 +1,11 @@
-//! A small shell process that removes a container when its owner was killed.
+//! A small shell process that removes a container when its owner is killed.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-/// The owner holds the other end of standard input, which closes however the owner ends. The only
-/// word that it says is that there is nothing left to do.
+/// The owner holds the other end of standard input, which closes however the owner ends. Any line
+/// on it means that the container is already removed.
 const SCRIPT: &str = "\
     read -r word && exit
     docker rm --force --volumes \"$1\"";
@@ -30,10 +30,10 @@ impl Guard {
         Ok(Self { process })
     }
 
-    /// Ends it without removing anything.
+    /// Ends the guard without removing the container.
     pub(crate) fn stand_down(mut self) {
         if let Some(mut control) = self.process.stdin.take() {
-            // It fails only if the guard is gone already.
+            // It fails only if the guard has ended already.
             let _ = writeln!(control, "done");
         }
     }
@@ -41,7 +41,8 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // Closed first, since the guard ends only then; waited for, so that nothing is left behind.
+        // Standard input is closed first, because the guard ends only then; waiting for it leaves
+        // no zombie.
         self.process.stdin = None;
         let _ = self.process.wait();
     }

@@ -20,10 +20,11 @@ use crate::{Durability, LocalServer, ServerOptions, StartError, password, probe,
 /// The port of the server inside of the container.
 const PORT: u16 = 5432;
 
-/// The shared memory of the container in bytes: the engine's 64 MB are too few for parallel queries.
+/// The shared memory of the container in bytes: the engine's 64 MB are too few for parallel
+/// queries.
 const SHARED_MEMORY: i64 = 256 << 20;
 
-/// How long one attempt to connect may take.
+/// The limit of one attempt to connect.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Starts a container of the image and waits until its server accepts connections.
@@ -80,7 +81,7 @@ fn request(options: &ServerOptions, image: &str, password: &str) -> ContainerReq
         .with_host_config_modifier(publish_locally)
 }
 
-/// Publishes the port on 127.0.0.1 only, at a port that the engine finds free.
+/// Publishes the port on 127.0.0.1 only, at a free port that the engine chooses.
 fn publish_locally(host: &mut HostConfig) {
     let binding = PortBinding {
         host_ip: Some("127.0.0.1".to_owned()),
@@ -91,8 +92,8 @@ fn publish_locally(host: &mut HostConfig) {
     host.port_bindings = Some([(format!("{PORT}/tcp"), Some(vec![binding]))].into());
 }
 
-/// Whether the address of an engine leads to another machine, on whose 127.0.0.1 the container's
-/// port would be published.
+/// Returns `true` if the address of an engine leads to another machine, on whose 127.0.0.1 the
+/// container's port would be published.
 fn is_far(engine: &str) -> bool {
     let Some((scheme, rest)) = engine.split_once("://") else {
         return false;
@@ -102,8 +103,8 @@ fn is_far(engine: &str) -> bool {
     !matches!(scheme, "unix" | "npipe") && !here.iter().any(|name| host.starts_with(name))
 }
 
-/// Connects again and again: what an image logs when it is ready differs, and the official one
-/// says so once too early.
+/// Connects repeatedly, because images log their readiness in different ways, and the official one
+/// also logs it once too early.
 fn await_ready(
     options: &ServerOptions,
     running: &RunningContainer,
@@ -126,7 +127,7 @@ fn await_ready(
     }
 }
 
-/// Name and tag of an image; a colon before a slash belongs to the registry's port.
+/// Splits an image into name and tag; a colon before a slash belongs to the registry's port.
 fn name_and_tag(image: &str) -> (&str, &str) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),

@@ -9,7 +9,7 @@ use crate::{StopError, password};
 
 use super::guard::Guard;
 
-/// How many bytes of a container's log are shown.
+/// The number of bytes of a container's log in an error.
 const LOG_BYTES: usize = 2048;
 
 /// A container that is removed when this is dropped or its process ends.
@@ -20,11 +20,11 @@ pub(crate) struct RunningContainer {
 }
 
 impl RunningContainer {
-    /// Starts the container, under a name of its own.
+    /// Starts the container, under a unique name.
     pub(crate) fn start(request: ContainerRequest<GenericImage>) -> Result<Self, String> {
         let random = password::random().map_err(|error| error.to_string())?;
         let name = format!("neobank-postgres-{random}");
-        // First, so that there is no moment without it.
+        // The guard starts first, so that the container is never without it.
         let guard = Guard::start(&name).map_err(|error| error.to_string())?;
         let request = request.with_container_name(&name);
         let container = outside_runtime(|| request.start().map_err(|error| error.to_string()))?;
@@ -35,7 +35,7 @@ impl RunningContainer {
         })
     }
 
-    /// The port of this machine that leads to the container's port.
+    /// Returns the port of this machine that leads to the container's port.
     pub(crate) fn port(&self, inside: u16) -> Result<u16, String> {
         self.ask(|container| {
             container
@@ -49,7 +49,7 @@ impl RunningContainer {
             .unwrap_or(false)
     }
 
-    /// The end of what the container logged.
+    /// Returns the end of the container's log.
     pub(crate) fn log_tail(&self) -> String {
         let log =
             self.ask(|container| container.stderr_to_vec().map_err(|error| error.to_string()));
@@ -67,12 +67,12 @@ impl RunningContainer {
         self.end()
     }
 
-    /// Lets the container go on, and answers the command that removes it.
+    /// Leaves the container running, and returns the command that removes it.
     pub(crate) fn keep(mut self) -> Result<String, StopError> {
         if let Some(guard) = self.guard.take() {
             guard.stand_down();
         }
-        // Its own end would remove the container.
+        // Dropping it would remove the container.
         std::mem::forget(self.container.take());
         Ok(format!("docker rm --force --volumes {}", self.name))
     }
@@ -106,7 +106,7 @@ impl RunningContainer {
 
 impl Drop for RunningContainer {
     fn drop(&mut self) {
-        // Nobody is there to be told; the guard tries once more.
+        // There is no caller to report an error to; the guard tries once more.
         let _ = self.end();
     }
 }

@@ -20,12 +20,13 @@ pub(crate) struct Account {
     name: String,
     user: u32,
     group: u32,
-    /// Whether it is another account than ours.
+    /// `true` if it is not the current account.
     switches: bool,
 }
 
 impl Account {
-    /// Our own account or, since PostgreSQL refuses to run as root, an unprivileged one for root.
+    /// Returns the current account or, since PostgreSQL refuses to run as root, an unprivileged one
+    /// for root.
     pub(crate) fn of_server() -> Result<Self, StartError> {
         let own = Uid::effective();
         if !own.is_root() {
@@ -50,20 +51,20 @@ impl Account {
             .ok_or(StartError::NoAccount)
     }
 
-    /// The user id.
+    /// Returns the user id.
     pub(crate) fn user(&self) -> u32 {
         self.user
     }
 
-    /// User and group id if it is another account than ours.
+    /// Returns user and group id if it is not the current account.
     pub(crate) fn switched(&self) -> Option<(u32, u32)> {
         self.switches.then_some((self.user, self.group))
     }
 
-    /// Removes a folder with everything in it, if it is there, with the rights of this account.
+    /// Removes a folder with its contents, if it exists, with the rights of this account.
     ///
-    /// The account can put a symbolic link in the place of any folder on the way, so that root
-    /// would remove what the account may not.
+    /// The account can put a symbolic link in the place of any folder on the path; with root's
+    /// rights, that would remove files that the account may not.
     pub(crate) fn remove_folder(&self, folder: &Path) -> io::Result<()> {
         if !self.switches {
             return match fs::remove_dir_all(folder) {
@@ -84,8 +85,8 @@ impl Account {
         Err(io::Error::other(said.trim().to_owned()))
     }
 
-    /// A command that runs as this account, in a process group of its own so that a Ctrl-C in the
-    /// owner's terminal does not reach it, and from a folder that every account can enter.
+    /// Builds a command that runs as this account, in a process group of its own so that a Ctrl-C
+    /// in the owner's terminal does not reach it, and from a folder that every account can enter.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         if self.switches {
@@ -95,7 +96,7 @@ impl Account {
         command
     }
 
-    /// Gives the file or folder to this account.
+    /// Makes this account the owner of the file or folder.
     pub(crate) fn give(&self, path: &Path) -> io::Result<()> {
         if self.switches {
             chown(path, Some(self.user), Some(self.group))?;
@@ -108,12 +109,12 @@ impl Account {
         self.must(folder, "enter", "cd -- \"$1\"")
     }
 
-    /// Checks that this account can make and remove folders in the folder.
+    /// Checks that this account can create and remove folders in the folder.
     pub(crate) fn must_write(&self, folder: &Path) -> Result<(), StartError> {
         self.must(folder, "write to", "cd -- \"$1\" && test -w .")
     }
 
-    /// Finds out by trial, as the rights on every folder above count.
+    /// Checks by trial, because the rights on every folder above count.
     fn must(&self, folder: &Path, need: &'static str, script: &str) -> Result<(), StartError> {
         let status = self
             .command("/bin/sh")

@@ -1,4 +1,4 @@
-//! The folder of one server, and the locks by which others see whether anybody looks after it.
+//! The folder of one server, and the locks that show whether its owner and supervisor live.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -14,13 +14,13 @@ use crate::error::system;
 use super::folder::Folder;
 use super::{Account, stray};
 
-/// How the names of servers' folders begin.
+/// The prefix of the names of servers' folders.
 const PREFIX: &str = "neobank-postgres-";
 
-/// How the names of folders begin whose locks are not held yet.
+/// The prefix of the names of folders whose locks are not held yet.
 const DRAFT_PREFIX: &str = ".neobank-postgres-";
 
-/// How old a draft is at least when its maker must be dead: making it takes milliseconds.
+/// The age from which the creator of a draft must be dead: creation takes milliseconds.
 const STALE_DRAFT: Duration = Duration::from_secs(3600);
 
 /// Held by the process that started the server.
@@ -35,23 +35,23 @@ const PASSWORD: &str = "password";
 /// The file into which `initdb` and the server write.
 const LOG: &str = "server.log";
 
-/// The file into which the supervisor writes how its command ended.
+/// The file into which the supervisor writes its command's exit status.
 const EXIT_STATUS: &str = "exit-status";
 
-/// The longest path of a Unix socket that every supported system takes, in bytes: macOS allows 103,
-/// Linux 107.
+/// The longest path of a Unix socket that every supported system accepts, in bytes: macOS allows
+/// 103, Linux 107.
 const SOCKET_PATH_MAX: usize = 103;
 
-/// How many bytes of the log are shown.
+/// The number of bytes of the log in an error.
 const LOG_BYTES: u64 = 4096;
 
-/// How many bytes a file of a few short lines may have.
+/// The limit of a file with a few short lines, in bytes.
 const STATUS_BYTES: u64 = 4096;
 
 /// A server's folder: data, socket, log and locks in one place.
 ///
-/// The system frees a lock when its last holder ends, however it ends. A folder with both locks
-/// free is stale, and no process id needs to be trusted for that.
+/// The system releases a lock when its last holder ends, for whatever reason. A folder with both
+/// locks free is stale; no process id is needed to decide that.
 #[derive(Debug)]
 pub(crate) struct ServerDirectory {
     path: PathBuf,
@@ -62,17 +62,18 @@ pub(crate) struct ServerDirectory {
 }
 
 impl ServerDirectory {
-    /// Makes a new folder in `parent` that only the account (and root) can enter, with the
+    /// Creates a folder in `parent` that only the account (and root) can enter, with the
     /// superuser's password in it.
     ///
-    /// All that root writes is written before the account gets the folder: afterwards a name in it
-    /// can lead anywhere.
+    /// Root writes everything before the account gets the folder: afterwards a name in it can lead
+    /// anywhere.
     pub(crate) fn create(
         parent: &Path,
         account: &Account,
         password: &str,
     ) -> Result<Self, StartError> {
-        // Others look only at folders with the final name: it gets that when its locks are held.
+        // Other processes ignore folders without the final name, which the folder gets when its
+        // locks are held.
         let draft = tempfile::Builder::new()
             .prefix(DRAFT_PREFIX)
             .permissions(Permissions::from_mode(0o700))
@@ -87,7 +88,7 @@ impl ServerDirectory {
             .and_then(|()| fs::create_dir(&socket))
             .and_then(|()| fs::set_permissions(&socket, Permissions::from_mode(0o700)))
             .and_then(|()| account.give(&socket))
-            // The system's cleaner of old temporary files leaves a locked folder alone.
+            // The system's cleaner of old temporary files skips a locked folder.
             .and_then(|()| folder.handle().lock_shared())
             .and_then(|()| account.give(draft.path()))
             .map_err(prepare)?;
@@ -98,7 +99,7 @@ impl ServerDirectory {
             .to_string_lossy();
         let path = parent.join(name.trim_start_matches('.'));
         fs::rename(draft.path(), &path).map_err(system("rename the folder to", &path))?;
-        // Not on disk under that name any more.
+        // The draft's name no longer exists on disk.
         let _ = draft.keep();
         Ok(Self {
             path,
@@ -109,11 +110,11 @@ impl ServerDirectory {
         })
     }
 
-    /// Takes over the folder if it is a server's, belongs to the account, and nobody looks after
-    /// it any more.
+    /// Adopts the folder if it is a server's, belongs to the account, and both of its locks are
+    /// free.
     pub(crate) fn adopt_stale(path: &Path, account: &Account) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy();
-        // Not following links: what a link names is not ours.
+        // Links are not followed, because their target may belong to another account.
         let facts = fs::symlink_metadata(path).ok()?;
         if !name.starts_with(PREFIX) || !facts.is_dir() || facts.uid() != account.user() {
             return None;
@@ -132,22 +133,22 @@ impl ServerDirectory {
         &self.path
     }
 
-    /// The user id of the server's account.
+    /// Returns the user id of the server's account.
     pub(crate) fn user(&self) -> u32 {
         self.account.user()
     }
 
-    /// The folder of the database cluster.
+    /// Returns the folder of the database cluster.
     pub(crate) fn data(&self) -> PathBuf {
         self.path.join("data")
     }
 
-    /// The folder of the Unix socket.
+    /// Returns the folder of the Unix socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join("socket")
     }
 
-    /// The file with the superuser's password, until `initdb` has read it.
+    /// Returns the file with the superuser's password, until `initdb` has read it.
     pub(crate) fn password(&self) -> PathBuf {
         self.path.join(PASSWORD)
     }
@@ -157,40 +158,41 @@ impl ServerDirectory {
         self.folder.remove(PASSWORD)
     }
 
-    /// Removes what `initdb` and the server wrote into the log.
+    /// Removes the log of `initdb` and the server.
     pub(crate) fn remove_log(&self) {
         let _ = self.folder.remove(LOG);
     }
 
-    /// How the supervised command ended, as the supervisor wrote it; `None` while it runs.
+    /// Returns the exit status of the supervised command, as the supervisor wrote it; `None` while
+    /// it runs.
     pub(crate) fn exit_status(&self) -> Option<String> {
         let read = |name| self.folder.tail_of(&[], name, self.user(), STATUS_BYTES);
         read(EXIT_STATUS).ok()
     }
 
-    /// Removes the exit status of a command before.
+    /// Removes the exit status of an earlier command.
     pub(crate) fn remove_exit_status(&self) {
         let _ = self.folder.remove(EXIT_STATUS);
     }
 
-    /// The server's own file with its process id and its state, empty if there is none.
+    /// Returns the server's own file with its process id and its state, empty if there is none.
     pub(crate) fn server_status(&self) -> String {
         self.folder
             .tail_of(&["data"], "postmaster.pid", self.user(), STATUS_BYTES)
             .unwrap_or_default()
     }
 
-    /// The held lock, to be handed to a supervisor.
+    /// Returns the held lock, for a supervisor.
     pub(crate) fn supervisor_lock(&self) -> io::Result<File> {
         self.supervisor.try_clone()
     }
 
-    /// The locked folder, to be handed to a supervisor.
+    /// Returns the locked folder, for a supervisor.
     pub(crate) fn folder_lock(&self) -> io::Result<File> {
         self.folder.handle().try_clone()
     }
 
-    /// The last lines of the log; where there are none, how much room the disk has left.
+    /// Returns the last lines of the log, or the free space of the disk if there are none.
     pub(crate) fn log_tail(&self) -> String {
         match self.folder.tail_of(&[], LOG, self.user(), LOG_BYTES) {
             Ok(text) if !text.trim().is_empty() => last_lines(&text),
@@ -199,7 +201,7 @@ impl ServerDirectory {
         }
     }
 
-    /// How much room the disk of the folder has left, in words.
+    /// Returns the free space of the folder's disk in words.
     fn room(&self) -> String {
         match nix::sys::statvfs::fstatvfs(self.folder.handle()) {
             Ok(facts) => {
@@ -213,10 +215,10 @@ impl ServerDirectory {
         }
     }
 
-    /// Stops a server that still runs here and removes the folder with everything in it.
+    /// Stops a server that still runs here and removes the folder with its contents.
     pub(crate) fn destroy(&self) -> io::Result<()> {
         stray::stop(self);
-        // The locks go last: a folder without them would never be known for a stale one.
+        // The locks go last: without them the folder would never be recognized as stale.
         self.account.remove_folder(&self.data())?;
         self.account.remove_folder(&self.path)
     }
@@ -245,7 +247,8 @@ pub(crate) fn check_socket_path(parent: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Removes the folder if it is a draft, of our or the server's account, whose maker must be dead.
+/// Removes the folder if it is a draft of the current or the server's account whose creator must be
+/// dead.
 pub(crate) fn remove_stale_draft(path: &Path, account: &Account) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Ok(facts) = fs::symlink_metadata(path) else {
@@ -254,7 +257,7 @@ pub(crate) fn remove_stale_draft(path: &Path, account: &Account) {
     let ours = [account.user(), Uid::effective().as_raw()].contains(&facts.uid());
     let age = facts.modified().ok().and_then(|time| time.elapsed().ok());
     if name.starts_with(DRAFT_PREFIX) && facts.is_dir() && ours && age > Some(STALE_DRAFT) {
-        // Left to the next time otherwise.
+        // On failure the next start tries again.
         let _ = fs::remove_dir_all(path);
     }
 }
@@ -268,7 +271,7 @@ fn write_password(folder: &Folder, account: &Account, password: &str) -> io::Res
     }
 }
 
-/// A new file, locked.
+/// Creates a file, locked.
 fn held(folder: &Folder, path: &Path, name: &str) -> Result<File, StartError> {
     let path = path.join(name);
     let file = folder.create(name).map_err(system("create", &path))?;
@@ -281,14 +284,14 @@ fn held(folder: &Folder, path: &Path, name: &str) -> Result<File, StartError> {
     }
 }
 
-/// The file, locked, if no other process holds its lock.
+/// Returns the file, locked, if no other process holds its lock.
 fn free(folder: &Folder, name: &str) -> Option<File> {
     let file = folder.regular(name).ok()?;
     file.try_lock().ok()?;
     Some(file)
 }
 
-/// The last twenty lines.
+/// Returns the last twenty lines.
 fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
@@ -320,7 +323,7 @@ mod tests {
         assert!(!directory.path().exists());
     }
 
-    /// What the account can do to its own folder while root still uses it.
+    /// An attack that the account can make on its own folder while root still uses it.
     #[test]
     fn folder_replaced_by_a_link_leads_root_nowhere() {
         let account = Account::of_server().unwrap();
@@ -338,7 +341,7 @@ mod tests {
         directory.remove_log();
         directory.remove_exit_status();
         if Uid::effective().is_root() {
-            // As the account, which may not enter the folder.
+            // The account may not enter the folder.
             directory.destroy().unwrap_err();
         }
         assert!(data.exists() && root_only.path().join(LOG).exists());

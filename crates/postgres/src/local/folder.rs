@@ -1,4 +1,4 @@
-//! Access to a folder that another account owns, without trusting what that account put there.
+//! Access to a folder that another account owns, without trust in its contents.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,8 +10,8 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-/// The flags of every file that is opened: no symbolic links, and no waiting for the other end of
-/// a named pipe.
+/// The flags of every opened file: no symbolic links, and no waiting for the other end of a named
+/// pipe.
 const CAREFUL: OFlag = OFlag::O_NOFOLLOW
     .union(OFlag::O_NONBLOCK)
     .union(OFlag::O_CLOEXEC);
@@ -36,7 +36,7 @@ impl Folder {
         Ok(Self { handle })
     }
 
-    /// The open folder itself, which can be locked and handed to a child process.
+    /// Returns the open folder itself, which can be locked and passed to a child process.
     pub(crate) fn handle(&self) -> &File {
         &self.handle
     }
@@ -48,7 +48,7 @@ impl Folder {
         Ok(openat(&self.handle, name, flags, mode).map(File::from)?)
     }
 
-    /// Opens a regular file whatever its owner.
+    /// Opens a regular file of any owner.
     pub(crate) fn regular(&self, name: &str) -> io::Result<File> {
         let file = File::from(open(&self.handle, name, OFlag::O_RDONLY)?);
         if file.metadata()?.is_file() {
@@ -57,7 +57,7 @@ impl Folder {
         Err(io::Error::other(format!("`{name}` is not a regular file")))
     }
 
-    /// The last bytes, at most `limit`, of a regular file that belongs to `user`.
+    /// Returns the last bytes, at most `limit`, of a regular file that belongs to `user`.
     ///
     /// `parents` are the folders between this one and the file; none of them may be a symbolic
     /// link.

@@ -1,4 +1,4 @@
-//! Creates the files of a database cluster.
+//! Creation of a database cluster's files.
 
 use std::ffi::OsString;
 use std::thread;
@@ -13,9 +13,10 @@ use super::Account;
 use super::directory::ServerDirectory;
 use super::supervisor::Supervisor;
 
-/// Runs `initdb`, which gives the superuser the password that lies in the folder.
+/// Runs `initdb`, which sets the superuser's password from the file in the folder.
 ///
-/// The locale is C with UTF-8 text: the only one that sorts alike on every machine and version.
+/// The locale is C with UTF-8 text: the only one with the same sort order on every machine and
+/// version.
 pub(crate) fn initialise(
     options: &ServerOptions,
     installation: &Installation,
@@ -27,7 +28,7 @@ pub(crate) fn initialise(
     arguments.push(joined("--pwfile=", directory.password().into()));
     let program = installation.programs.join("initdb");
     let supervisor = Supervisor::start(directory, account, &program, &arguments)?;
-    // What `initdb` said goes before what is wrong with the password's file.
+    // An error of `initdb` takes precedence over one of the password's file.
     await_success(options, directory, supervisor)?;
     directory
         .remove_password()

@@ -1,4 +1,4 @@
-//! Starts the server and waits until it accepts connections.
+//! The start of the server, up to its first accepted connection.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,22 +17,22 @@ use super::directory::ServerDirectory;
 use super::supervisor::Supervisor;
 use super::{Account, settings};
 
-/// How often another port is tried when somebody takes the free one before the server does.
+/// The number of attempts with another port when another process takes the free one first.
 const PORT_ATTEMPTS: u32 = 5;
 
-/// The port that names the socket file; each server has a folder of its own for it.
+/// The port in the name of the socket file; each server has a folder of its own for it.
 const SOCKET_PORT: u16 = 5432;
 
-/// Where Linux keeps POSIX shared memory.
+/// The place of POSIX shared memory on Linux.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// The least size of it, in bytes, that serves parallel queries.
+/// The least size of it, in bytes, that is enough for parallel queries.
 const SHARED_MEMORY_MIN: u64 = 256 << 20;
 
-/// What the server's log says, in the fixed language of its messages, when its port is taken.
+/// The message of the server's log, in the fixed language of its messages, when its port is taken.
 const PORT_TAKEN: &str = "could not create any TCP/IP sockets";
 
-/// Where the server takes connections.
+/// The address on which the server accepts connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
     /// A port of 127.0.0.1.
@@ -49,13 +49,13 @@ pub(crate) struct Running {
     pub(crate) address: Address,
 }
 
-/// A port of 127.0.0.1 that was free a moment ago.
+/// Returns a port of 127.0.0.1 that was just free.
 pub(crate) fn free_port() -> io::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?.port())
 }
 
-/// Starts the server on the initialised folder, on a port from `next_port` if it shall use TCP.
+/// Starts the server on the initialised folder, on a port from `next_port` for TCP.
 pub(crate) fn launch(
     options: &ServerOptions,
     installation: &Installation,
@@ -87,7 +87,7 @@ pub(crate) fn launch(
         let log = directory.log_tail();
         if attempt < PORT_ATTEMPTS && log.contains(PORT_TAKEN) {
             supervisor.release();
-            // Else the next attempt's log would still say it.
+            // Otherwise the next attempt's log would still contain the message.
             directory.remove_log();
             attempt += 1;
             continue;
@@ -97,8 +97,8 @@ pub(crate) fn launch(
     }
 }
 
-/// The arguments by which a server with little shared memory keeps the segments of parallel queries
-/// in files of its data folder: containers often have 64 MB, which one such query can fill.
+/// Returns arguments by which a server with little shared memory keeps the segments of parallel
+/// queries in files of its data folder: containers often have 64 MB, which one such query can fill.
 fn shared_memory(place: &Path) -> impl Iterator<Item = &'static str> {
     let is_small = statvfs(place).is_ok_and(|facts| {
         facts.blocks().saturating_mul(facts.fragment_size()) < SHARED_MEMORY_MIN
@@ -113,7 +113,7 @@ fn shared_memory(place: &Path) -> impl Iterator<Item = &'static str> {
 
 fn arguments(options: &ServerOptions, data: &Path, address: &Address) -> Vec<OsString> {
     let mut arguments = vec![OsString::from("-D"), data.into()];
-    // Before the options, whose own word wins.
+    // The options come later and take precedence.
     arguments.extend(shared_memory(Path::new(SHARED_MEMORY)).map(OsString::from));
     arguments.extend(settings::arguments(options).into_iter().map(OsString::from));
     let mut set = |name: &str, value: OsString| {
@@ -137,8 +137,8 @@ fn arguments(options: &ServerOptions, data: &Path, address: &Address) -> Vec<OsS
     arguments
 }
 
-/// Waits until the server says in its own file that it is ready, as `pg_ctl` does, and answers its
-/// process id. `Err` says how it ended instead.
+/// Waits until the server's own file says that it is ready, as `pg_ctl` does, and returns its
+/// process id. `Err` contains its exit status instead.
 fn await_ready(
     options: &ServerOptions,
     directory: &ServerDirectory,
@@ -160,7 +160,7 @@ fn await_ready(
     }
 }
 
-/// The process id in the first line, if the eighth line says that the server is ready.
+/// Returns the process id in the first line, if the eighth line says that the server is ready.
 fn ready(status: &str) -> Option<u32> {
     let mut lines = status.lines();
     let server_id = lines.next()?.trim().parse().ok()?;

@@ -1,4 +1,4 @@
-//! A server made of processes of this machine.
+//! A server that runs as processes of this machine.
 
 mod account;
 mod directory;
@@ -50,7 +50,7 @@ pub(crate) fn start(
     let running = match started {
         Ok(started) => started,
         Err(error) => {
-            // Mostly done already; the first error is the one to tell.
+            // Usually done already; the first error is the one to report.
             let _ = directory.destroy();
             return Err(error);
         }

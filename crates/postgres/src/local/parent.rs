@@ -1,4 +1,4 @@
-//! The folder in which servers get their folders.
+//! The parent of servers' folders.
 
 use std::env;
 use std::path::PathBuf;
@@ -7,15 +7,15 @@ use crate::{Durability, ServerOptions, StartError};
 
 use super::Account;
 
-/// On a disk, and kept over a restart of the machine.
+/// A folder on a disk, kept over a restart of the machine.
 const ON_DISK: &str = "/var/tmp";
 
-/// For files that need not last; in memory on many machines.
+/// A folder for temporary files, in memory on many machines.
 const TEMPORARY: &str = "/tmp";
 
-/// The folder that was asked for, else one that suits the durability. The server's account must be
-/// able to write to it, since it is the supervisor, under that account, that removes the folder of a
-/// server whose owner was killed.
+/// Chooses the requested folder, otherwise one that suits the durability. The server's account must
+/// be able to write to it, because the supervisor runs under that account and removes the folder of
+/// a server whose owner was killed.
 pub(crate) fn choose(options: &ServerOptions, account: &Account) -> Result<PathBuf, StartError> {
     if let Some(parent) = &options.parent {
         let parent = parent
@@ -28,7 +28,7 @@ pub(crate) fn choose(options: &ServerOptions, account: &Account) -> Result<PathB
         Durability::Durable => PathBuf::from(ON_DISK),
         Durability::Fast => env::temp_dir().canonicalize().unwrap_or_default(),
     };
-    // The folder for temporary files of root may be closed to others.
+    // Root's folder for temporary files may be closed to other accounts.
     if account.must_write(&parent).is_ok() {
         return Ok(parent);
     }

@@ -32,12 +32,12 @@ impl LocalProcess {
         }
     }
 
-    /// The folder with the server's programs.
+    /// Returns the folder with the server's programs.
     pub(crate) fn programs(&self) -> &Path {
         &self.programs
     }
 
-    /// The process id of the server.
+    /// Returns the process id of the server.
     pub(crate) fn server_id(&self) -> u32 {
         self.server_id
     }
@@ -47,7 +47,7 @@ impl LocalProcess {
         self.end()
     }
 
-    /// Lets the server go on, and answers the command that stops it.
+    /// Leaves the server running, and returns the command that stops it.
     pub(crate) fn keep(mut self) -> Result<String, StopError> {
         let Some(mut supervisor) = self.supervisor.take() else {
             return Err(StopError::SupervisorGone);
@@ -80,7 +80,7 @@ impl LocalProcess {
 
 impl Drop for LocalProcess {
     fn drop(&mut self) {
-        // Nobody is there to be told; the next start sweeps what is left.
+        // There is no caller to report an error to; the next start sweeps the rest.
         let _ = self.end();
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{Durability, ServerOptions};
 
-/// The parameters that the options come to, as arguments of the server.
+/// Returns the parameters for the options, as arguments of the server.
 pub(crate) fn arguments(options: &ServerOptions) -> Vec<String> {
     let mut settings: BTreeMap<&str, &str> = common().into_iter().collect();
     settings.extend(match options.durability {
@@ -26,7 +26,7 @@ pub(crate) fn arguments(options: &ServerOptions) -> Vec<String> {
 fn common() -> Vec<(&'static str, &'static str)> {
     vec![
         ("max_connections", "200"),
-        // The log goes where the owner finds it; a collector would take it elsewhere.
+        // The owner reads the log from its file; a collector would write it elsewhere.
         ("logging_collector", "off"),
         ("log_destination", "stderr"),
         ("timezone", "UTC"),

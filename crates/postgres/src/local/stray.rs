@@ -1,4 +1,4 @@
-//! A server whose supervisor is gone.
+//! A server whose supervisor has ended.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -13,8 +13,8 @@ use nix::unistd::Pid;
 
 use super::directory::ServerDirectory;
 
-/// Each signal with the time the server gets to end after it: clients are cut off and all is
-/// written; nothing more is written; the system ends it.
+/// Each signal with the time limit after it: a fast shutdown that disconnects clients, an immediate
+/// one without a checkpoint, and a kill.
 const STEPS: [(Signal, Duration); 3] = [
     (Signal::SIGINT, Duration::from_secs(10)),
     (Signal::SIGQUIT, Duration::from_secs(5)),
@@ -39,15 +39,15 @@ pub(crate) fn stop(directory: &ServerDirectory) {
     }
 }
 
-/// The process id of the server that runs in this folder as the folder's account.
+/// Returns the process id of the server that runs in this folder as the folder's account.
 pub(crate) fn running(directory: &ServerDirectory) -> Option<i32> {
     let status = directory.server_status();
     let process = status.lines().next()?.trim().parse().ok()?;
     is_server(process, &directory.data(), directory.user()).then_some(process)
 }
 
-/// Whether the process is the server of this folder: after a restart of the machine its id may be
-/// anybody's, so that the arguments and the user must match.
+/// Returns `true` if the process is the server of this folder. After a restart of the machine
+/// another process may have its id, so the arguments and the user must match.
 fn is_server(process: i32, data: &Path, user: u32) -> bool {
     if process <= 1 {
         return false;
@@ -64,7 +64,7 @@ fn is_server(process: i32, data: &Path, user: u32) -> bool {
             .any(|argument| argument == data.as_os_str().as_bytes())
 }
 
-/// The same where there is no `/proc`, such as on macOS, whose owners are never other users here.
+/// The same check without `/proc`, such as on macOS, where the owner is always the current user.
 fn is_server_by_ps(process: i32, data: &Path) -> bool {
     Command::new("ps")
         .args(["-ww", "-o", "args=", "-p", &process.to_string()])

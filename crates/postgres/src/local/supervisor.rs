@@ -13,10 +13,10 @@ use crate::error::system;
 use super::Account;
 use super::directory::ServerDirectory;
 
-/// What the supervisor does; see there for the words that it understands.
+/// The supervisor's script, which documents the commands that it understands.
 const SCRIPT: &str = include_str!("supervisor.sh");
 
-/// How long the supervisor may take to stop everything; its own steps take up to 20 seconds.
+/// The limit of the supervisor's shutdown; its own steps take up to 20 seconds.
 const END_LIMIT: Duration = Duration::from_secs(25);
 
 /// A supervisor with its command.
@@ -27,7 +27,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Runs the command under a supervisor, as the account, its output going to the server's log.
+    /// Runs the command under a supervisor, as the account, with its output in the server's log.
     pub(crate) fn start(
         directory: &ServerDirectory,
         account: &Account,
@@ -41,7 +41,7 @@ impl Supervisor {
         let folder = directory
             .folder_lock()
             .map_err(system("share the lock of", directory.path()))?;
-        // Left by a command before, and taken for the end of this one otherwise.
+        // The status of an earlier command would be taken for that of this one.
         directory.remove_exit_status();
         let mut process = account
             .command(shell)
@@ -53,7 +53,7 @@ impl Supervisor {
             .arg(directory.path())
             .arg(program)
             .args(arguments)
-            // Messages in English and no surprises from the owner's settings for clients.
+            // Messages are in English, and the owner's settings for clients have no effect.
             .env("LC_ALL", "C")
             .env_remove("PGDATA")
             .env_remove("PGPORT")
@@ -67,12 +67,12 @@ impl Supervisor {
         Ok(Self { process, control })
     }
 
-    /// The process id of the supervisor.
+    /// Returns the process id of the supervisor.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// How the command ended; `None` while it runs.
+    /// Returns the command's exit status; `None` while it runs.
     pub(crate) fn outcome(&mut self, directory: &ServerDirectory) -> Option<String> {
         if let Some(status) = directory.exit_status() {
             return Some(describe(status.trim()));
@@ -89,7 +89,7 @@ impl Supervisor {
         self.await_end();
     }
 
-    /// Lets supervisor and command go on without the owner.
+    /// Leaves supervisor and command running without the owner.
     pub(crate) fn keep(mut self) -> std::io::Result<()> {
         self.say("keep")
     }
@@ -107,7 +107,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits, but not for ever: what the supervisor leaves is dealt with by its caller.
+    /// Waits with a limit; the caller handles what the supervisor has left.
     fn await_end(&mut self) {
         let deadline = Instant::now() + END_LIMIT;
         while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < deadline {
@@ -116,7 +116,7 @@ impl Supervisor {
     }
 }
 
-/// The status as a shell gives it, in words.
+/// Describes the status of a shell in words.
 fn describe(status: &str) -> String {
     match status.parse::<i32>() {
         Ok(status) if status > 128 => format!("was ended by signal {}", status - 128),

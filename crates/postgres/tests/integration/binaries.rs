@@ -1,4 +1,4 @@
-//! Servers from the binaries of this machine, and what holds for every server that is started.
+//! Servers from the binaries of this machine, and properties of every started server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -234,7 +234,7 @@ fn unsupported_version_is_refused() {
 fn version_that_is_nowhere_names_both_ways() {
     let wanted = 16;
     let error = match fast().source(Source::Automatic).version(wanted).start() {
-        // This machine has even that.
+        // This machine also has that version.
         Ok(server) => return assert_eq!(server.version(), wanted),
         Err(error) => error.to_string(),
     };
@@ -279,7 +279,7 @@ fn relative_folder_in_the_variable_works() {
     );
 }
 
-/// As for a user id without a name, a wrong locale or a full disk.
+/// Other causes are a user id without a name, a wrong locale or a full disk.
 #[test]
 fn failed_initdb_is_told_in_its_own_words() {
     let programs = folder_with_mode(0o755);

@@ -19,8 +19,8 @@ pub(crate) struct Owner {
     pub(crate) server: i32,
 }
 
-/// The command, with an environment that says nothing about servers. It hears Ctrl-C as below a terminal, also when the
-/// tests themselves run in the background of a shell, where it would be ignored.
+/// Builds the command, with an environment without settings of servers. It receives Ctrl-C as in a
+/// terminal, also when the tests run in the background of a shell, where it would be ignored.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new("/usr/bin/env");
     without_variables(&mut command)
@@ -30,7 +30,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// The same below a shell that ignores Ctrl-C, as what it becomes then does too.
+/// Builds the same command below a shell that ignores Ctrl-C, as its child processes then do too.
 pub(crate) fn command_deaf_to_interrupts(arguments: &[&str]) -> Command {
     let mut command = Command::new("/bin/sh");
     without_variables(&mut command)
@@ -40,7 +40,7 @@ pub(crate) fn command_deaf_to_interrupts(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command that is expected to fail says.
+/// Returns the error output of a command that must fail.
 pub(crate) fn failure(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(!output.status.success(), "it started: {output:?}");
@@ -78,8 +78,8 @@ impl Owner {
         }
     }
 
-    /// An owner of a fast server whose folder is in `parent`. With a parent of its own, no start of
-    /// another test clears away what this one leaves.
+    /// Starts an owner of a fast server whose folder is in `parent`. With a parent of its own, no
+    /// start of another test removes its folders.
     pub(crate) fn fast(parent: &Path) -> Self {
         Self::start(command(&["--fast", "--data-parent"]).arg(parent))
     }
@@ -90,7 +90,7 @@ impl Owner {
         kill(Pid::from_raw(-group), signal).unwrap();
     }
 
-    /// Kills the owner alone and outright.
+    /// Kills only the owner.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.wait();

@@ -31,7 +31,7 @@ fn goes_on_until_its_stop_command() {
         .stop()
         .unwrap();
     assert_eq!(query(url, "SELECT 1").unwrap(), "1");
-    // The system's cleaner of old temporary files passes over locked folders.
+    // The system's cleaner of old temporary files skips locked folders.
     let cleaner = File::open(&folder).unwrap();
     assert!(matches!(cleaner.try_lock(), Err(TryLockError::WouldBlock)));
     drop(cleaner);

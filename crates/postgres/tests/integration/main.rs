@@ -1,4 +1,4 @@
-//! Real servers, started in each of the ways and ended in each of the ways.
+//! Real servers, started and ended in each of the ways.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

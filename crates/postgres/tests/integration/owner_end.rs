@@ -1,4 +1,4 @@
-//! The server ends with its owner, however that ends.
+//! The server ends with its owner, for whatever reason that ends.
 
 use std::panic;
 use std::process::Stdio;
@@ -61,7 +61,7 @@ fn killed_while_a_client_works() {
 fn killed_after_its_supervisor() {
     let parent = open_folder();
     let mut owner = Owner::fast(parent.path());
-    // The server's parent goes; the process that watches the owner stays.
+    // The server's parent is killed; the process that watches the owner stays.
     kill(Pid::from_raw(supervisors(owner.server)[0]), Signal::SIGKILL).unwrap();
     owner.kill();
     await_gone(owner.server, &owner.folder);
@@ -97,7 +97,7 @@ fn server_that_crashed_is_cleared_away() {
     while is_running(process) {
         thread::sleep(Duration::from_millis(10));
     }
-    // The log stays readable while there is an owner.
+    // The log stays readable while the owner lives.
     assert!(folder.join("server.log").exists());
     server.stop().unwrap();
     assert!(!folder.exists());
@@ -116,7 +116,7 @@ fn killed_at_any_moment_of_its_start() {
         owner.kill().unwrap();
         owner.wait().unwrap();
     }
-    // In the moments without a supervisor it is the next start that clears away.
+    // In the moments without a supervisor, the next start removes the folder.
     let server = fast().data_directory_parent(parent.path()).start().unwrap();
     server.stop().unwrap();
     let deadline = Instant::now() + END_LIMIT;

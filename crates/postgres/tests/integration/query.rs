@@ -2,7 +2,7 @@
 
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-/// The first column of the first row, or what the server or the connection said.
+/// Returns the first column of the first row, or the error of the server or the connection.
 pub(crate) fn query(url: &str, statement: &str) -> Result<String, String> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

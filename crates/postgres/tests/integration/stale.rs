@@ -1,4 +1,4 @@
-//! What is left when the supervisor is killed as well is swept by the next start.
+//! The next start sweeps the folder of a server whose supervisor was killed as well.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,8 @@ use crate::helper::Owner;
 use crate::query::query;
 use crate::world::{END_LIMIT, fast, is_running, names, open_folder};
 
-/// The supervising processes of a server, its parent first. From `/proc`, so on Linux only.
+/// Returns the supervising processes of a server, its parent first. They are read from `/proc`, so
+/// on Linux only.
 pub(crate) fn supervisors(server: i32) -> Vec<i32> {
     let main = parent(server).unwrap();
     let children = fs::read_dir("/proc")
@@ -28,7 +29,7 @@ fn parent(process: i32) -> Option<i32> {
     line.trim().parse().ok()
 }
 
-/// A server that nobody looks after any more.
+/// Starts a server, and kills its owner and its supervisor.
 fn orphan(parent: &Path) -> Owner {
     let mut owner = Owner::fast(parent);
     let supervisors = supervisors(owner.server);
@@ -36,7 +37,7 @@ fn orphan(parent: &Path) -> Owner {
         kill(Pid::from_raw(*supervisor), Signal::SIGKILL).unwrap();
     }
     owner.kill();
-    // On a busy machine a killed process lives on, with its lock, until it gets its turn to die.
+    // On a busy machine a killed process lives on, with its lock, until it is scheduled.
     let deadline = Instant::now() + END_LIMIT;
     while supervisors.iter().any(|supervisor| is_running(*supervisor)) {
         assert!(Instant::now() < deadline);
@@ -64,7 +65,7 @@ fn server_is_stopped_and_its_folder_removed() {
 fn folder_without_a_server_is_removed_and_a_foreign_process_left_alone() {
     let parent = open_folder();
     let orphan = orphan(parent.path());
-    // As after a restart of the machine: the noted process id is another's, here this test's.
+    // As after a restart of the machine, the noted process id is another process's: this test's.
     let noted = orphan.folder.join("data/postmaster.pid");
     let file = fs::read_to_string(&noted).unwrap();
     let own = std::process::id().to_string();

@@ -1,4 +1,4 @@
-//! PostgreSQL 18 fetched by pip, really.
+//! PostgreSQL 18 fetched by the real pip.
 
 use std::thread;
 
@@ -22,7 +22,7 @@ fn is_fetched_into_an_empty_cache_and_runs() {
     assert_eq!(server.version(), 18);
     let number = query(server.url(), "SHOW server_version_num").unwrap();
     assert!(number.starts_with("18"), "{number}");
-    // What the monitoring needs is in it.
+    // The wheel contains the extensions that the monitoring needs.
     query(server.url(), "CREATE EXTENSION pgstattuple").unwrap();
     assert!(
         server

@@ -1,4 +1,4 @@
-//! What the tests look at: processes, folders, time.
+//! The processes, folders and time limits of the tests.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 
 use crate::query::query;
 
-/// How long anything may take to end; it takes a fraction of a second on an idle machine.
+/// The limit of every end, which takes a fraction of a second on an idle machine.
 pub(crate) const END_LIMIT: Duration = Duration::from_secs(10);
 
-/// A server of this test's own, whatever the environment gives to other tests.
+/// Options for a server of the test's own, whatever the environment gives to other tests.
 pub(crate) fn fast() -> ServerOptions {
     let source = match std::env::var_os(neobank_postgres::URL_VARIABLE) {
         Some(_) => Source::Binaries,
@@ -27,26 +27,26 @@ pub(crate) fn fast() -> ServerOptions {
         .source(source)
 }
 
-/// A folder that every account can write to.
+/// Creates a folder that every account can write to.
 pub(crate) fn open_folder() -> TempDir {
     folder_with_mode(0o1777)
 }
 
-/// A new folder with these rights.
+/// Creates a folder with these rights.
 pub(crate) fn folder_with_mode(mode: u32) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    // Afterwards, since the process's file mode mask takes rights away from a new one.
+    // Set afterwards, because the process's file mode mask removes rights from a new folder.
     fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
     folder
 }
 
-/// The folder that a server has for itself.
+/// Returns the folder of a server.
 pub(crate) fn server_folder(url: &str) -> PathBuf {
     let data = PathBuf::from(query(url, "SHOW data_directory").unwrap());
     data.parent().unwrap().to_owned()
 }
 
-/// The process id of the server in that folder.
+/// Returns the process id of the server in that folder.
 pub(crate) fn server_process(folder: &Path) -> i32 {
     let file = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
     file.lines().next().unwrap().trim().parse().unwrap()
@@ -56,7 +56,7 @@ pub(crate) fn is_running(process: i32) -> bool {
     kill(Pid::from_raw(process), None).is_ok()
 }
 
-/// Waits until both the process and the folder are gone, and says what is left after the limit.
+/// Waits until both the process and the folder are gone, and fails with the rest after the limit.
 pub(crate) fn await_gone(process: i32, folder: &Path) {
     let deadline = Instant::now() + END_LIMIT;
     while is_running(process) || folder.exists() {
@@ -70,7 +70,7 @@ pub(crate) fn await_gone(process: i32, folder: &Path) {
     }
 }
 
-/// The names in a folder, sorted.
+/// Returns the names in a folder, sorted.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()

@@ -1,6 +1,7 @@
--- The lock of a customer, for the current transaction: true when it was granted within p_timeout_ms milliseconds, false
--- when not; 0 does not wait, and a customer that is leased is not waited for either. The same lock as Rust's
--- LockName::customer. It ends with the transaction, so outside of one it is of no use.
+-- Takes the lock of a customer for the current transaction. Returns true when it was granted within
+-- p_timeout_ms milliseconds, and false otherwise; 0 does not wait, and a leased customer is not
+-- waited for either. The lock is the same as Rust's LockName::customer. It ends with the
+-- transaction, so it has no effect outside of one.
 CREATE OR REPLACE FUNCTION concurrency.acquire_customer_lock(p_customer_id uuid, p_timeout_ms integer DEFAULT 5000)
 RETURNS boolean
 LANGUAGE plpgsql

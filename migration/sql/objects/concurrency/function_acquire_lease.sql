@@ -1,6 +1,7 @@
--- Holds a name for a time, without a connection: until p_time_to_live_ms from now by the database's clock.
--- Returns one row as concurrency.take_locks does, with the lease's own end where it was granted. p_holder is the holder's
--- secret, which renews and releases the lease; others see lease_holder, its hash.
+-- Takes a lease on a name, which needs no open connection: until p_time_to_live_ms from now by the
+-- database's clock. Returns one row as concurrency.take_locks does, with the lease's own end where
+-- it was granted. p_holder is the holder's secret, which renews and releases the lease; other
+-- sessions see its hash, lease_holder.
 CREATE OR REPLACE FUNCTION concurrency.acquire_lease(
     p_namespace text,
     p_identifier text,
@@ -36,7 +37,7 @@ BEGIN
         RAISE EXCEPTION 'p_time_to_live_ms must be positive: %', p_time_to_live_ms
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- The lock is there for as long as this takes; the lease remains.
+    -- The lock lasts only during this transaction; the lease outlives it.
     SELECT * INTO STRICT v_taken
     FROM concurrency.take_locks(ARRAY[p_namespace], ARRAY[p_identifier], p_timeout_ms);
     IF v_taken.outcome = 'granted' THEN

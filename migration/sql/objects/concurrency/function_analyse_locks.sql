@@ -1,7 +1,9 @@
--- What concurrency.v_lock_analysis shows: who blocks whom, by the server's own pg_blocking_pids and pg_safe_snapshot_blocking_pids, each asked once for each
--- session that waits. One row for each waiter and holder; who only queues has rows with the front of the queue instead of
--- one with everybody before it. The same answer as the ops crate's Monitor::blocking gives.
--- A function, because compiling the plan of such a statement takes seconds, and only a function can turn that off.
+-- The rows of concurrency.v_lock_analysis: blocking sessions, from the server's pg_blocking_pids
+-- and pg_safe_snapshot_blocking_pids, each called once for each waiting session. One row for each
+-- waiter and holder; a session that only queues has rows with the front of the queue instead of one
+-- with each session before it. The rows equal the result of the ops crate's Monitor::blocking. It
+-- is a function, because compiling the plan of such a statement takes seconds, and only a function
+-- can turn JIT compilation off.
 CREATE OR REPLACE FUNCTION concurrency.analyse_locks()
 RETURNS TABLE (
     blocked_pid integer,
@@ -243,7 +245,8 @@ WITH RECURSIVE
     FROM behind_root
     JOIN everyone ON everyone.blocker = behind_root.node
 ), ahead (start, node) AS (
-    -- A cycle has a member that waits and holds what another one waits for; what each of those waits for in the end.
+    -- A cycle has a member that waits and holds a lock that another member waits for; the paths of
+    -- both are followed to their ends.
     SELECT among_waiters.waiter, among_waiters.blocker
     FROM among_waiters
     WHERE among_waiters.waiter IN (SELECT held.blocker FROM among_waiters AS held WHERE held.edge <> 'queues')
@@ -327,12 +330,12 @@ SELECT
         WHEN 'prepared_transaction' THEN pg_catalog.format(
             'Decide it in its database: COMMIT PREPARED ''%1$s''; or ROLLBACK PREPARED ''%1$s'';',
             pg_catalog.replace(coalesce(prepared.gid, (- shown.blocker)::text), '''', ''''''))
-        WHEN 'autovacuum' THEN 'It gives way by itself, unless it prevents a wraparound: then let it finish.'
-        WHEN 'background' THEN 'It is the server''s own: let it finish.'
+        WHEN 'autovacuum' THEN 'It cancels itself for waiting sessions, unless it prevents a wraparound: then let it finish.'
+        WHEN 'background' THEN 'It is a process of the server itself: let it finish.'
         WHEN 'untracked' THEN pg_catalog.format(
-            'What it does is not tracked: switch track_activities on for it, or end the session: SELECT pg_catalog.pg_terminate_backend(%s);',
+            'Its activity is not tracked: turn track_activities on for it, or end the session: SELECT pg_catalog.pg_terminate_backend(%s);',
             shown.blocker)
-        ELSE 'What it does is hidden from this role: ask with the privileges of pg_monitor.'
+        ELSE 'Its activity is hidden from this role: use a role with the privileges of pg_monitor.'
     END AS remedy,
     coalesce(root.pids, '{}') AS root_pids,
     coalesce(cycle_member.pids, '{}') AS cycle_pids

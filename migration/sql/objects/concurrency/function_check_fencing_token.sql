@@ -1,5 +1,5 @@
--- The newest fencing token of a name, which nobody can change before this transaction ends; null when the name was never
--- locked. A holder whose own token is lower has lost its lock.
+-- Returns the newest fencing token of a name, which no session can change before this transaction
+-- ends; null when the name was never locked. A holder whose own token is lower has lost its lock.
 -- SECURITY DEFINER, because locking a row needs the privilege to update it.
 CREATE OR REPLACE FUNCTION concurrency.check_fencing_token(p_namespace text, p_identifier text) RETURNS bigint
 LANGUAGE sql

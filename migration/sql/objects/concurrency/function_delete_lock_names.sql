@@ -1,8 +1,10 @@
--- Deletes names that nobody has locked or leased and that were first used more than p_keep_seconds ago, at most p_limit
--- of them and at most 1000, and returns how many. The next holder of a deleted name has a higher fencing token than every
--- holder before: tokens of new names begin above those of all names that were deleted.
+-- Deletes names without a lock or a lease that were first used more than p_keep_seconds ago, at
+-- most p_limit of them and at most 1000, and returns their number. The next holder of a deleted
+-- name has a higher fencing token than every earlier holder: tokens of new names begin above those
+-- of all deleted names.
 --
--- Each name is locked until the end of the transaction. One caller deletes at a time; another gets 0.
+-- Each name is locked until the end of the transaction. One caller deletes at a time; another gets
+-- 0.
 CREATE OR REPLACE FUNCTION concurrency.delete_lock_names(p_keep_seconds double precision, p_limit integer)
 RETURNS bigint
 LANGUAGE plpgsql
@@ -27,11 +29,11 @@ BEGIN
                           WHERE lease.lock_key = known.lock_key AND lease.expires_at > clock_timestamp())
     LOOP
         EXIT WHEN v_deleted >= least(p_limit, 1000);
-        -- Who is about to be the next holder waits for this lock, and then finds no row.
+        -- The next holder waits for this lock, and then finds no row.
         CONTINUE WHEN NOT pg_try_advisory_xact_lock(v_name.lock_key);
         DELETE FROM concurrency.lock_leases AS lease
         WHERE lease.lock_key = v_name.lock_key AND lease.expires_at <= clock_timestamp();
-        -- Nobody waits behind who checks a token, either.
+        -- This does not wait for a session that checks a token either.
         SELECT known.fencing_token INTO v_token FROM concurrency.lock_names AS known
         WHERE known.lock_key = v_name.lock_key
           AND NOT EXISTS (SELECT FROM concurrency.lock_leases AS lease WHERE lease.lock_key = known.lock_key)

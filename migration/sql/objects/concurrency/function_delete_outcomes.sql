@@ -1,6 +1,7 @@
--- Deletes rows of concurrency.transaction_outcomes that are older than p_keep_seconds, at most p_limit of them, and
--- returns how many. An hour at least is kept, whatever is asked for: a younger row may still be needed to find out
--- whether a transaction has committed, and without it a committed one would be taken for one that never happened.
+-- Deletes rows of concurrency.transaction_outcomes (commit records) that are older than
+-- p_keep_seconds, at most p_limit of them, and returns their number. Rows of the last hour always
+-- stay: they may be needed to resolve an in-doubt commit, and a committed transaction without its
+-- row would be taken for one that was rolled back.
 CREATE OR REPLACE FUNCTION concurrency.delete_outcomes(p_keep_seconds double precision, p_limit integer)
 RETURNS bigint
 LANGUAGE plpgsql

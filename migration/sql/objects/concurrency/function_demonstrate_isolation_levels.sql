@@ -1,6 +1,7 @@
--- What PostgreSQL documents for each isolation level and phenomenon ("Transaction Isolation", table 13.1). Nothing is
--- executed here, since a function runs in one transaction and each phenomenon needs two; `neobank ops isolation`
--- executes them. READ UNCOMMITTED has no dirty reads in PostgreSQL, although the SQL standard allows them.
+-- PostgreSQL's documented result for each isolation level and phenomenon ("Transaction Isolation",
+-- table 13.1). The function executes nothing, since it runs in one transaction and each phenomenon
+-- needs two; `neobank ops isolation` executes them. READ UNCOMMITTED has no dirty reads in
+-- PostgreSQL, although the SQL standard allows them.
 CREATE OR REPLACE FUNCTION concurrency.demonstrate_isolation_levels()
 RETURNS TABLE (isolation_level text, phenomenon text, allowed boolean, example text)
 LANGUAGE sql
@@ -41,5 +42,5 @@ AS $$
     ('SERIALIZABLE', 'Serialization Anomaly', false,
      'Documented: as REPEATABLE READ, and a transaction that fits no serial order fails with 40001.')
 $$;
-COMMENT ON FUNCTION concurrency.demonstrate_isolation_levels() IS 'What PostgreSQL documents for each isolation level and phenomenon; not executed.';
+COMMENT ON FUNCTION concurrency.demonstrate_isolation_levels() IS 'PostgreSQL''s documented result for each isolation level and phenomenon; nothing is executed.';
 REVOKE ALL ON FUNCTION concurrency.demonstrate_isolation_levels() FROM PUBLIC;

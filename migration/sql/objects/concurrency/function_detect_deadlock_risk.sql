@@ -1,7 +1,8 @@
--- Pairs of sessions that wait, or may come to wait, for each other: those in a cycle, or in one that the server does not
--- look for because a wait for a safe snapshot is in it (unending_cycle), those that hold what somebody waits
--- for while they wait themselves, and those that take the same two locks in different orders. From the lock tables alone;
--- the same answer as the ops crate's Monitor::deadlock_risks gives.
+-- Returns pairs of sessions that wait, or may come to wait, for each other: those in a cycle, those
+-- in a cycle with a wait for a safe snapshot, which the server's deadlock search does not follow
+-- (unending_cycle), those that wait while another session waits for their own locks, and those that
+-- take the same two locks in different orders. It reads only the lock tables. The rows equal the
+-- result of the ops crate's Monitor::deadlock_risks.
 CREATE OR REPLACE FUNCTION concurrency.detect_deadlock_risk()
 RETURNS TABLE (
     session1_pid integer,
@@ -21,7 +22,7 @@ WITH RECURSIVE edge AS MATERIALIZED (
         analysis.cycle_pids, analysis.blocking_prepared
     FROM concurrency.v_lock_analysis AS analysis
 ), ahead (start, node) AS (
-    -- A cycle of holders alone cannot be undone by another order of a queue.
+    -- No other order of a queue resolves a cycle of holders alone.
     SELECT edge.blocked_pid, edge.blocking_pid FROM edge WHERE edge.edge <> 'queues' AND edge.blocking_pid = ANY (edge.cycle_pids)
     UNION
     SELECT ahead.start, edge.blocking_pid
@@ -117,7 +118,8 @@ SELECT
         ELSE 'HIGH' END,
     CASE WHEN own.is_unending THEN 'unending_cycle' WHEN own.is_in_cycle THEN 'cycle' ELSE 'hold_and_wait' END
 FROM edge
--- The server looks for cycles among locks alone: it neither ends a cycle through a safe snapshot nor changes a queue for it.
+-- The server searches for cycles among locks alone: it neither ends a cycle through a safe snapshot
+-- nor changes a queue for it.
 CROSS JOIN LATERAL (
     SELECT edge.blocking_pid = ANY (edge.cycle_pids),
         edge.blocking_pid = ANY (edge.cycle_pids) AND EXISTS (
@@ -138,5 +140,5 @@ FROM orders AS one
 JOIN orders AS other ON other.held = one.wanted AND other.wanted = one.held AND one.process_id < other.process_id
 ORDER BY 6, 1, 3, 2
 $$;
-COMMENT ON FUNCTION concurrency.detect_deadlock_risk() IS 'Pairs of sessions in a cycle of waits, that hold and wait, or that take two locks in different orders.';
+COMMENT ON FUNCTION concurrency.detect_deadlock_risk() IS 'Pairs of sessions that are in a cycle of waits, that hold and wait, or that take two locks in different orders.';
 REVOKE ALL ON FUNCTION concurrency.detect_deadlock_risk() FROM PUBLIC;

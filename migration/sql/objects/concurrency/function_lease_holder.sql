@@ -1,4 +1,4 @@
--- The public name of a lease's holder: the first half of the SHA-256 of its secret.
+-- Returns the public name of a lease's holder: the first half of the SHA-256 of its secret.
 CREATE OR REPLACE FUNCTION concurrency.lease_holder(p_secret uuid) RETURNS uuid
 LANGUAGE sql
 IMMUTABLE

@@ -1,5 +1,6 @@
--- The key of a name's advisory lock: the first eight bytes of a SHA-256. 64 bits of it: with a million names the chance
--- that any two of them share a key is below one in ten million, and take_locks notices it.
+-- Returns the key of a name's advisory lock: the first eight bytes of a SHA-256. With a million
+-- names, the probability that any two of them share a key of 64 bits is below one in ten million,
+-- and take_locks detects it.
 CREATE OR REPLACE FUNCTION concurrency.lock_key(p_namespace text, p_identifier text) RETURNS bigint
 LANGUAGE sql
 IMMUTABLE

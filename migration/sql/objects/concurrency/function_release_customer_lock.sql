@@ -1,6 +1,6 @@
--- Whether this session holds the lock of a customer. It frees nothing: a lock for a transaction ends with it, when the
--- others can see what was done under it. False means that there was no lock at all, for example because
--- acquire_customer_lock returned false, or ran in another transaction.
+-- Returns whether this session holds the lock of a customer. It releases nothing: a transaction's
+-- lock ends with it, when other sessions can see its changes. False means that there was no lock,
+-- for example because acquire_customer_lock returned false, or ran in another transaction.
 CREATE OR REPLACE FUNCTION concurrency.release_customer_lock(p_customer_id uuid) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -18,5 +18,5 @@ BEGIN
     );
 END
 $$;
-COMMENT ON FUNCTION concurrency.release_customer_lock(uuid) IS 'Whether this session holds the lock of a customer, which is freed when the transaction ends and not before.';
+COMMENT ON FUNCTION concurrency.release_customer_lock(uuid) IS 'True if this session holds the lock of a customer, which lasts until the transaction ends.';
 REVOKE ALL ON FUNCTION concurrency.release_customer_lock(uuid) FROM PUBLIC;

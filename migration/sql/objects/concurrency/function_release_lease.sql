@@ -1,5 +1,6 @@
--- Gives a lease back. False when it was not there any more: somebody else may have had the name since.
--- Only the holder knows p_holder: concurrency.lock_leases has its hash alone (concurrency.lease_holder()).
+-- Releases a lease. Returns false when it did not exist any more: another holder may have had the
+-- name since. Only the holder has p_holder: concurrency.lock_leases contains only its hash
+-- (concurrency.lease_holder()).
 DROP FUNCTION IF EXISTS concurrency.release_lease(text, text, bigint);
 CREATE OR REPLACE FUNCTION concurrency.release_lease(p_namespace text, p_identifier text, p_holder uuid, p_fencing_token bigint)
 RETURNS boolean

@@ -1,6 +1,6 @@
--- Holds a lease for longer: until p_time_to_live_ms from now. Null when it is not there any more; one that has expired is
--- not renewed, also when nobody has taken it.
--- Only the holder knows p_holder: concurrency.lock_leases has its hash alone (concurrency.lease_holder()).
+-- Extends a lease: until p_time_to_live_ms from now. Returns null when it does not exist any more;
+-- an expired lease is not renewed, even if no other holder has taken the name. Only the holder has
+-- p_holder: concurrency.lock_leases contains only its hash (concurrency.lease_holder()).
 DROP FUNCTION IF EXISTS concurrency.renew_lease(text, text, bigint, integer);
 CREATE OR REPLACE FUNCTION concurrency.renew_lease(
     p_namespace text,
@@ -25,7 +25,7 @@ BEGIN
         RAISE EXCEPTION 'p_time_to_live_ms must be positive: %', p_time_to_live_ms
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- The row first, then the clock: the wait for it may be long.
+    -- The row is locked before the clock is read, because the wait for it may be long.
     PERFORM FROM concurrency.lock_leases AS lease
     WHERE lease.lock_key = concurrency.lock_key(p_namespace, p_identifier)
       AND lease.fencing_token = p_fencing_token AND lease.holder = concurrency.lease_holder(p_holder)

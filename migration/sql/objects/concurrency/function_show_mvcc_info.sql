@@ -1,13 +1,15 @@
--- The row versions of a table, and what each of them is to the current transaction.
+-- Returns the row versions of a table, and the state of each for the current transaction.
 --
--- With the extension pageinspect, and asked by a superuser, it reads the pages themselves, and shows every version that is
--- still there: dead, aborted and uncommitted ones too. Otherwise it shows the versions that are visible here, and what their
--- system columns cannot tell is null: a frozen version is called committed, and an xmax may be a lock or a removal.
+-- With the extension pageinspect and as a superuser, it reads the pages themselves, and returns
+-- every version that still exists: also dead, aborted and uncommitted ones. Otherwise it returns
+-- the visible versions, and values that system columns do not contain are null: a frozen version is
+-- reported as committed, and an xmax may be a lock or a removal.
 --
--- visible is the server's own verdict: the version's place is among those that a plain SELECT returns. A snapshot that is
--- asked for a transaction number knows neither that it was rolled back nor subtransactions.
+-- visible is the server's own verdict: the version's place is among those that a plain SELECT
+-- returns. A snapshot does not contain whether a transaction was rolled back, nor subtransactions.
 --
--- Assigns no transaction number. p_table_name is an identifier with its schema, quoted where SQL wants it.
+-- It assigns no transaction number. p_table_name is an identifier with its schema, quoted as SQL
+-- requires.
 CREATE OR REPLACE FUNCTION concurrency.show_mvcc_info(
     p_table_name text,
     p_first_page bigint DEFAULT 0,
@@ -89,7 +91,8 @@ BEGIN
                 'visible rows'
             FROM %s AS version
             CROSS JOIN LATERAL (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS number) AS next
-            -- Under way and visible: it is the transaction's own, also where a released savepoint has no lock any more.
+            -- A visible version in progress is the transaction's own, also where a released
+            -- savepoint holds no lock any more.
             CROSS JOIN LATERAL (
                 SELECT EXISTS (SELECT FROM own WHERE transactionid = version.xmin) OR coalesce(pg_xact_status((next.number
                     + (version.xmin::text::bigint - next.number %% 4294967296 + 6442450944) %% 4294967296 - 2147483648
@@ -102,9 +105,10 @@ BEGIN
     END IF;
 
     RETURN QUERY EXECUTE format($query$
-        -- 768: both hint bits of xmin, which is how "frozen" is written. 512: xmin aborted. 256: xmin committed.
-        -- 2048: xmax means nothing any more. 1024: xmax committed. 4096: xmax is a group of transactions. 128: they only lock;
-        -- so they did before 9.3, when of 4096, 64 and 16 only 64 is set. 80: both bits of the lock's strength.
+        -- 768: both hint bits of xmin, which mean "frozen". 512: xmin aborted. 256: xmin committed.
+        -- 2048: xmax has no meaning any more. 1024: xmax committed. 4096: xmax is a group of
+        -- transactions. 128: they only lock; before 9.3 the same was written as 64 without 4096 and
+        -- 16. 80: both bits of the lock's strength.
         WITH own AS MATERIALIZED (
             SELECT transactionid AS number FROM pg_locks
             WHERE locktype = 'transactionid' AND pid = pg_backend_pid() AND granted AND mode = 'ExclusiveLock'
@@ -140,7 +144,7 @@ BEGIN
             FROM item
             WHERE NOT item.is_unmarked AND NOT item.is_group
         ), known AS (
-            -- The number with its epoch is the one nearest to the next one that will be given.
+            -- The number with its epoch is the one nearest to the next number to be assigned.
             SELECT
                 part.number,
                 pg_xact_status(whole.number) AS status,
@@ -182,7 +186,7 @@ BEGIN
                 END AS creator,
                 CASE
                     WHEN marked.remover IS NOT NULL THEN marked.remover
-                    -- Rolled back, and somebody has noticed.
+                    -- Rolled back, and a reader has left a hint bit.
                     WHEN item.is_unmarked AND item.t_xmax <> '0' AND NOT item.only_locks AND NOT item.is_group THEN 'aborted'
                     ELSE 'none'
                 END AS remover,
@@ -193,7 +197,8 @@ BEGIN
             LEFT JOIN known ON known.number = item.t_xmin
             LEFT JOIN marked ON marked.place = item.place
         ), creators AS (
-            -- A released savepoint has no lock any more, so its transaction is told by what it sees and what it does not.
+            -- A released savepoint holds no lock any more, so its transaction is identified by the
+            -- visibility of its work.
             SELECT
                 told.*,
                 CASE
@@ -229,5 +234,5 @@ BEGIN
         $query$, p_first_page, v_pages, v_inspector, v_name, v_name, v_range);
 END
 $$;
-COMMENT ON FUNCTION concurrency.show_mvcc_info(text, bigint, integer) IS 'The row versions of a table, and what each of them is to the current transaction.';
+COMMENT ON FUNCTION concurrency.show_mvcc_info(text, bigint, integer) IS 'The row versions of a table, and the state of each for the current transaction.';
 REVOKE ALL ON FUNCTION concurrency.show_mvcc_info(text, bigint, integer) FROM PUBLIC;

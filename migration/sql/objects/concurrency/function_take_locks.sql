@@ -1,14 +1,17 @@
--- Takes the locks of all these names for the current transaction, or none of them, and gives each a fencing token.
+-- Takes the locks of all these names for the current transaction, or none of them, and assigns each
+-- a fencing token.
 --
--- In the order of their keys, so that two who take several never wait for each other. The wait for all of them together
--- has one limit; 0 does not wait. lock_timeout is set for this function alone and has its old value afterwards.
+-- The locks are taken in the order of their keys, so that two sessions with several names never
+-- deadlock. One limit applies to the wait for all of them together; 0 does not wait. lock_timeout
+-- is set for this function alone and has its old value afterwards.
 --
--- Returns a row for each name with the outcome 'granted', or a single row that says why not: 'timeout' (the name, and who
--- holds it), 'leased' (the name, and whose lease it is), 'collision' (the name, and the name that has the same key),
--- 'out_of_order' (the name, and the key that is held already). Then nothing was taken, and the transaction goes on.
+-- Returns a row for each name with the outcome 'granted', or a single row with the reason:
+-- 'timeout' (the name and its holder), 'leased' (the name and the lease's holder), 'collision' (the
+-- name, and the name that has the same key), 'out_of_order' (the name, and the key that is held
+-- already). In that case no lock is taken, and the transaction stays usable.
 --
--- The names are written into the registry only by who has their lock, so nobody waits for that behind anybody else.
--- SECURITY DEFINER, because the application itself may not set a fencing token.
+-- Only the holder of a name's lock writes the name into the registry, so the insert waits for no
+-- other session. SECURITY DEFINER, because the application itself may not set a fencing token.
 CREATE OR REPLACE FUNCTION concurrency.take_locks(
     p_namespaces text[],
     p_identifiers text[],
@@ -67,7 +70,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    -- A block with an exception is a subtransaction: what was taken in it is released when it fails.
+    -- A block with an exception is a subtransaction: its locks are released when it fails.
     BEGIN
         IF p_in_order THEN
             SELECT max(held.lock_key) INTO v_highest_key
@@ -95,7 +98,8 @@ BEGIN
             END IF;
         END LOOP;
 
-        -- All of them are ours. Only who checks a token in a transaction of its own can be in the way from here on.
+        -- All locks are held. From here on only a session that checks a token in a transaction of
+        -- its own can block.
         FOR v_name IN
             SELECT DISTINCT concurrency.lock_key(wanted.namespace, wanted.identifier) AS lock_key, wanted.namespace, wanted.identifier
             FROM unnest(p_namespaces, p_identifiers) AS wanted (namespace, identifier)

@@ -1,4 +1,4 @@
--- Fencing tokens and leases change through functions alone.
+-- Only functions change fencing tokens and leases.
 GRANT SELECT ON concurrency.lock_names, concurrency.lock_leases, concurrency.v_held_locks TO neobank_app, neobank_read;
 GRANT EXECUTE ON FUNCTION concurrency.lock_key(text, text) TO neobank_app, neobank_read;
 GRANT EXECUTE ON FUNCTION

@@ -1,4 +1,4 @@
--- It reads a table with the privileges of who asks.
+-- The function reads a table with the privileges of its caller.
 GRANT EXECUTE ON FUNCTION concurrency.show_mvcc_info(text, bigint, integer) TO neobank_app, neobank_read;
--- Constants, which read nothing.
+-- The function returns constants and reads nothing.
 GRANT EXECUTE ON FUNCTION concurrency.demonstrate_isolation_levels() TO neobank_app, neobank_read;

@@ -1,4 +1,5 @@
--- Who holds a named lock, or waits for one. An advisory lock whose key was never registered has no name here.
+-- Sessions that hold a named lock, or wait for one. An advisory lock whose key is not registered
+-- has no name here.
 CREATE OR REPLACE VIEW concurrency.v_held_locks AS
 SELECT
     lock.lock_key,
@@ -21,6 +22,6 @@ FROM (
       AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 ) AS lock
 LEFT JOIN concurrency.lock_names AS known USING (lock_key);
-COMMENT ON VIEW concurrency.v_held_locks IS 'Who holds a named lock, or waits for one.';
+COMMENT ON VIEW concurrency.v_held_locks IS 'Sessions that hold a named lock, or wait for one.';
 COMMENT ON COLUMN concurrency.v_held_locks.namespace IS 'Null when the key was never registered, or is registered by a transaction that has not committed.';
-COMMENT ON COLUMN concurrency.v_held_locks.waiting_since IS 'When its wait began; null when it holds the lock, and for a moment after the wait began.';
+COMMENT ON COLUMN concurrency.v_held_locks.waiting_since IS 'The start of the wait; null when the session holds the lock, and for a moment after the wait began.';

@@ -1,4 +1,4 @@
--- Who blocks whom: see concurrency.analyse_locks().
+-- Blocking sessions: see concurrency.analyse_locks().
 CREATE OR REPLACE VIEW concurrency.v_lock_analysis AS
 SELECT
     analysis.blocked_pid,
@@ -30,9 +30,9 @@ SELECT
     analysis.root_pids,
     analysis.cycle_pids
 FROM concurrency.analyse_locks() AS analysis;
-COMMENT ON VIEW concurrency.v_lock_analysis IS 'Who blocks whom: each waiter with its holders, or with the front of its queue.';
-COMMENT ON COLUMN concurrency.v_lock_analysis.blocked_duration IS 'Since the wait began; of a safe snapshot, since the statement began.';
+COMMENT ON VIEW concurrency.v_lock_analysis IS 'Blocking sessions: each waiter with its holders, or with the front of its queue.';
+COMMENT ON COLUMN concurrency.v_lock_analysis.blocked_duration IS 'The time since the wait began; for a safe snapshot, since the statement began.';
 COMMENT ON COLUMN concurrency.v_lock_analysis.blocking_pid IS '0: the prepared transaction in blocking_prepared.';
-COMMENT ON COLUMN concurrency.v_lock_analysis.edge IS 'holds: has what is wanted. queues: is before the waiter in the queue. safe_snapshot: a serializable transaction that a DEFERRABLE one waits for.';
-COMMENT ON COLUMN concurrency.v_lock_analysis.root_pids IS 'Who waits for nobody at the end of all ways from the waiter; empty when there are only cycles.';
-COMMENT ON COLUMN concurrency.v_lock_analysis.cycle_pids IS 'All who wait for each other, the waiter among them; empty when it is in no cycle.';
+COMMENT ON COLUMN concurrency.v_lock_analysis.edge IS 'holds: holds a conflicting lock. queues: is before the waiter in the queue. safe_snapshot: a serializable transaction that a DEFERRABLE one waits for.';
+COMMENT ON COLUMN concurrency.v_lock_analysis.root_pids IS 'The sessions at the ends of all paths from the waiter, which wait for no session; empty when there are only cycles.';
+COMMENT ON COLUMN concurrency.v_lock_analysis.cycle_pids IS 'The sessions of the waiter's cycle, with the waiter; empty when it is in no cycle.';

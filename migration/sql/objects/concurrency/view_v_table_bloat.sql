@@ -24,10 +24,10 @@ SELECT
     bloat.doubts,
     bloat.last_analyzed
 FROM concurrency.table_bloat() AS bloat;
-COMMENT ON VIEW concurrency.v_table_bloat IS 'Bloat of the 1,000 largest tables, without the system''s: an estimate, and how far it can be trusted.';
-COMMENT ON COLUMN concurrency.v_table_bloat.dead_tuple_ratio IS 'Percent of the row versions that are dead. After a vacuum it is 0, however empty the file is.';
-COMMENT ON COLUMN concurrency.v_table_bloat.status IS 'Whether dead rows are worth a vacuum; it says nothing of bloat.';
-COMMENT ON COLUMN concurrency.v_table_bloat.free_percent IS 'Of the file, free for new rows; what the fillfactor reserves is in it.';
-COMMENT ON COLUMN concurrency.v_table_bloat.bloat_percent IS 'Of the file, what a rewrite would give back.';
-COMMENT ON COLUMN concurrency.v_table_bloat.margin_percent IS 'By how many points free and dead space together may be wrong.';
-COMMENT ON COLUMN concurrency.v_table_bloat.is_confident IS 'Whether that is 5 points at most, and nothing speaks against the statistics.';
+COMMENT ON VIEW concurrency.v_table_bloat IS 'Bloat of the 1,000 largest tables, without the system''s: an estimate with a margin and doubts.';
+COMMENT ON COLUMN concurrency.v_table_bloat.dead_tuple_ratio IS 'The percentage of dead row versions. After a vacuum it is 0, however empty the file is.';
+COMMENT ON COLUMN concurrency.v_table_bloat.status IS 'A verdict on dead rows alone, not on bloat.';
+COMMENT ON COLUMN concurrency.v_table_bloat.free_percent IS 'Free space for new rows, with the reserve of the fillfactor, as a percentage of the file.';
+COMMENT ON COLUMN concurrency.v_table_bloat.bloat_percent IS 'The part of the file that a rewrite would free.';
+COMMENT ON COLUMN concurrency.v_table_bloat.margin_percent IS 'The possible error of free and dead space together, in percentage points.';
+COMMENT ON COLUMN concurrency.v_table_bloat.is_confident IS 'True if the margin is at most 5 points and doubts is empty.';

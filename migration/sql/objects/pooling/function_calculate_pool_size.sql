@@ -1,7 +1,8 @@
--- The size of one instance's pool: the lowest of the ceilings, but never below the floor under which threads that hold a
--- connection and ask for another one wait for each other for ever. The same bounds, formulas and names as Rust's
--- pool_size. A row for each bound, and one for the size itself; bounds of what is null are left out. What is reserved is
--- this server's own setting where it is null.
+-- Computes the size of one instance's pool: the lowest of the upper bounds, but never below the
+-- floor under which threads that hold a connection and request another one can wait for each other
+-- forever. The bounds, formulas and names equal those of Rust's pool_size. Returns a row for each
+-- bound, and one for the size itself; it omits bounds of null inputs. A reserved number that is
+-- null is this server's own setting.
 CREATE OR REPLACE FUNCTION pooling.calculate_pool_size(
     p_max_connections integer,
     p_mean_hold_ms double precision,
@@ -123,7 +124,7 @@ BEGIN
         END IF;
     END IF;
     v_floor := p_threads::bigint * (p_connections_per_thread - 1) + 1;
-    -- The least of these ignores what is null.
+    -- least() ignores nulls.
     v_limit := least(v_share, v_memory);
     IF v_floor > v_limit THEN
         RAISE EXCEPTION 'no pool size is safe: threads that hold several connections need at least %, but % allows %',
@@ -164,5 +165,5 @@ BEGIN
     ORDER BY b.place;
 END
 $$;
-COMMENT ON FUNCTION pooling.calculate_pool_size IS 'The size of one instance''s pool, with every bound, its formula and its source; binds marks the one that says so.';
+COMMENT ON FUNCTION pooling.calculate_pool_size IS 'The size of one instance''s pool, with every bound, its formula and its source; binds marks the deciding bound.';
 REVOKE ALL ON FUNCTION pooling.calculate_pool_size FROM PUBLIC;

@@ -1,6 +1,7 @@
--- Verdicts on the pools that write samples to pooling.pool_stats, on the server's places for connections, and on
--- transactions that were left open. The same answer as the ops crate's Monitor::pool_health and Monitor::server_health give,
--- with the same defaults and the same ranges.
+-- Returns verdicts on the pools that write samples to pooling.pool_stats, on the server's
+-- connections, and on transactions that were left open. The rows equal the results of the ops
+-- crate's Monitor::pool_health and Monitor::server_health, with the same defaults and the same
+-- ranges.
 CREATE OR REPLACE FUNCTION pooling.check_pool_health(
     p_window_seconds double precision DEFAULT 300,
     p_samples_min bigint DEFAULT 3,
@@ -129,7 +130,8 @@ WITH fact AS MATERIALIZED (
     -- End of pool_facts
 ), judged AS MATERIALIZED (
     SELECT fact.*, CASE
-        -- Held transactions that fill the pool show it, however few the samples are; fewer of them harm only callers that wait.
+        -- Held transactions that fill the pool show it, however few the samples are; fewer of them
+        -- harm only waiting callers.
         WHEN fact.held > 0 AND (
             fact.held * 100 >= greatest(fact.peak_connections, fact.busy) * p_held_percent
             OR (fact.waiting_samples > 0 AND fact.waiting_samples * 100 >= fact.samples * p_waiting_samples_percent
@@ -139,9 +141,9 @@ WITH fact AS MATERIALIZED (
         WHEN fact.waiting_samples > 0 AND fact.waiting_samples * 100 >= fact.samples * p_waiting_samples_percent THEN
             CASE WHEN fact.lock_waiting > 0 AND fact.lock_waiting * 100 >= fact.busy * p_lock_waiting_percent
                 THEN 'contention'
-            -- What they wait for cannot be told then, and more connections might only wait too.
+            -- The cause of the wait is unknown then, and more connections might only wait too.
             WHEN fact.hidden > 0 THEN 'unknown'
-            -- The samples are of minutes: what kept callers waiting may be over, or the pool cannot connect.
+            -- Samples cover minutes: the cause of a wait may be over, or the pool cannot connect.
             WHEN fact.busy = 0 OR fact.busy * 2 < fact.peak_active THEN 'unknown'
             ELSE 'too_small' END
         WHEN fact.waiting_samples = 0
@@ -203,7 +205,7 @@ SELECT
         ELSE 'OK' END,
     format('%s of %s usable', place.used_connections, place.usable),
     CASE WHEN place.used_connections * 100 >= place.usable * p_usage_critical_percent
-            THEN 'Make pools smaller, or put a pooler in front: soon nobody can connect.'
+            THEN 'Make pools smaller, or put a pooler in front: soon no client can connect.'
         WHEN place.used_connections * 100 >= place.usable * p_usage_warning_percent
             THEN 'Make pools smaller, or put a pooler in front.'
         ELSE 'Nothing to do.' END,
@@ -219,9 +221,9 @@ SELECT
         || CASE WHEN place.untracked > 0 THEN format(', and %s sessions are not tracked', place.untracked) ELSE '' END,
     CASE WHEN place.idle_in_transaction_critical > 0
             THEN 'End these transactions: they hold locks, and keep dead rows from being cleaned up.'
-        WHEN place.idle_in_transaction > 0 THEN 'Look at who left these transactions open.'
-        WHEN place.hidden > 0 THEN 'Sessions are hidden from this role: ask with the privileges of pg_monitor.'
-        WHEN place.untracked > 0 THEN 'What sessions do is not tracked: switch track_activities on for them.'
+        WHEN place.idle_in_transaction > 0 THEN 'Find the code that left these transactions open.'
+        WHEN place.hidden > 0 THEN 'Sessions are hidden from this role: use a role with the privileges of pg_monitor.'
+        WHEN place.untracked > 0 THEN 'The activity of sessions is not tracked: turn track_activities on for them.'
         ELSE 'Nothing to do.' END,
     NULL
 FROM place
@@ -237,16 +239,16 @@ SELECT
     CASE judged.verdict
         WHEN 'healthy' THEN 'Nothing to do.'
         WHEN 'too_small' THEN
-            'Callers wait for connections that are at work: make the pool larger, as far as the server allows.'
+            'Callers wait while every connection is busy: make the pool larger, as far as the server allows.'
         WHEN 'contention' THEN
-            'Its sessions wait for locks: look at who blocks whom; more connections would only wait too.'
+            'Its sessions wait for locks: look at the blocking sessions; more connections would only wait too.'
         WHEN 'leak' THEN
-            'Its transactions are held open with nothing done: find who does not give connections back, or holds them over something slow.'
+            'Its sessions are idle in transactions: find the code that does not return connections, or holds them during a slow operation.'
         WHEN 'too_large' THEN
-            'Most of its connections are never used: make the pool smaller, and leave the places to others.'
+            'Most of its connections are never used: make the pool smaller, and leave the connections to others.'
         ELSE CASE WHEN judged.samples >= p_samples_min AND judged.hidden = 0 THEN
-            'Callers waited, but too few of its sessions are at work now to say why: ask again while callers wait, and see whether it can connect.'
-        ELSE 'There are too few samples, or its sessions do not show what they do: record samples, ask with the privileges of pg_monitor, and see whether track_activities is on.' END
+            'Callers waited, but too few of its sessions are busy now to show why: check again while callers wait, and check that the pool can connect.'
+        ELSE 'There are too few samples, or the activity of its sessions is hidden: record samples, use a role with the privileges of pg_monitor, and check that track_activities is on.' END
     END,
     judged.verdict
 FROM judged;

@@ -1,6 +1,7 @@
--- The text of pgbouncer.ini, equal to what Rust's PgbouncerConfig::ini writes for the same input: p_config is that type as
--- JSON. What is missing is as PgbouncerConfig::new has it, for this database and with this server's own connection
--- settings. Whatever PgBouncer would refuse, or understand as something else, is an error that names it.
+-- Returns the text of pgbouncer.ini, equal to that of Rust's PgbouncerConfig::ini for the same
+-- input: p_config is that type as JSON. Missing fields have the values of PgbouncerConfig::new, for
+-- this database and with this server's own connection settings. A value that PgBouncer would reject
+-- or misread is an error that names it.
 CREATE OR REPLACE FUNCTION pooling.generate_pgbouncer_config(p_config jsonb DEFAULT '{}')
 RETURNS text
 LANGUAGE plpgsql
@@ -10,7 +11,7 @@ AS $$
 DECLARE
     c_auth_query CONSTANT text := 'SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() '
         || 'THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin';
-    -- A Unix socket's folder, or an address that no other machine has.
+    -- A Unix socket's folder, or an address of this machine alone.
     c_of_this_machine CONSTANT text := '^(/|localhost$|::1$|127\.)';
     v_version text;
     v_minor integer;
@@ -57,7 +58,7 @@ BEGIN
         'file_descriptors', 65536);
     v_config := v_defaults || p_config;
 
-    -- What each field may be; the first problem is told.
+    -- The valid values of each field; the first problem is reported.
     SELECT f.problem INTO v_problem
     FROM (
         SELECT 1 AS place, format('%s is not a field of the configuration', quote_ident(k.key)) AS problem
@@ -135,7 +136,7 @@ BEGIN
         v_problem := format('auth_query.query is "%s", but must be a query with $1 for the user''s name',
                             v_config #>> '{auth_query,query}');
     END IF;
-    -- Passwords and data leave the machine by TLS, or with a word.
+    -- Passwords and data leave the machine by TLS, unless plain_text allows plain text.
     IF v_problem IS NULL AND NOT (v_config ->> 'plain_text')::boolean THEN
         IF v_config ->> 'server_tls_ca_file' IS NULL THEN
             SELECT format('server_tls_ca_file is "", but must be a file of authorities, because the server "%s" is not on this '
@@ -156,7 +157,7 @@ BEGIN
         RAISE EXCEPTION '%', v_problem USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    -- What the pools may take. The user who looks others up has a pool as well.
+    -- The greatest demand of the pools. The user that looks up other users has a pool as well.
     v_pools := (v_config ->> 'users')::bigint + CASE WHEN v_config ->> 'auth_query' IS NULL THEN 0 ELSE 1 END;
     FOR v_database IN SELECT e.entry FROM jsonb_array_elements(v_config -> 'databases') AS e (entry) LOOP
         v_size := coalesce((v_database ->> 'pool_size')::bigint, (v_config ->> 'pool_size')::bigint);
@@ -189,7 +190,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    -- The settings in their order; a null leaves its line out. Texts that somebody gave have the name of their field.
+    -- The settings in their order; a null omits its line. Texts of the caller have the name of
+    -- their field.
     FOR v_row IN
         SELECT l.key, l.value, l.field
         FROM (
@@ -214,7 +216,7 @@ BEGIN
             (16, 'reserve_pool_size', v_config ->> 'reserve_pool_size', NULL),
             (17, 'reserve_pool_timeout', '3', NULL),
             (18, 'max_db_connections', v_config ->> 'max_db_connections', NULL),
-            -- Written even when it is 0, because the default became 200 in 1.24.
+            -- Written also when it is 0, because the default became 200 in 1.24.
             (19, 'max_prepared_statements', CASE WHEN v_minor >= 21 THEN v_config ->> 'max_prepared_statements' END, NULL),
             (20, 'server_reset_query', CASE WHEN v_config ->> 'pool_mode' = 'session' THEN 'DISCARD ALL' END, NULL),
             (21, 'ignore_startup_parameters', 'extra_float_digits, options', NULL),
@@ -246,7 +248,7 @@ BEGIN
                     v_row.field, v_row.value
                 USING ERRCODE = 'invalid_parameter_value';
         END IF;
-        -- PgBouncer's own keys, by the version that each appeared in; 18 stands for 1.18 or older.
+        -- PgBouncer's own keys, each with its first version; 18 stands for 1.18 or older.
         IF NOT EXISTS (
             SELECT FROM (VALUES
                 (18, 'admin_users application_name_add_host auth_file auth_hba_file auth_query auth_type'

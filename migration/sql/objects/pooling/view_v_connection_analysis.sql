@@ -1,5 +1,5 @@
--- Connections of clients by role, database, program and address, without the one that asks. The same answer as the ops
--- crate's Monitor::connection_analysis gives.
+-- Connections of clients by role, database, application and address, without the current session.
+-- The rows equal the result of the ops crate's Monitor::connection_analysis.
 CREATE OR REPLACE VIEW pooling.v_connection_analysis (
     username, database, application_name, client_address, total_connections, active, idle, idle_in_transaction, aborted,
     other, hidden, waiting_for_lock, avg_connection_age_seconds, max_seconds_in_current_state, oldest_transaction_seconds,
@@ -47,6 +47,6 @@ ORDER BY
     "client_address" ASC
 -- End of connection_analysis
 ;
-COMMENT ON VIEW pooling.v_connection_analysis IS 'Connections of clients by role, database, program and address.';
-COMMENT ON COLUMN pooling.v_connection_analysis.untracked IS 'Whose state nobody knows, because track_activities is off for them.';
-COMMENT ON COLUMN pooling.v_connection_analysis.hidden IS 'Whose state the current role may not see; pg_monitor may.';
+COMMENT ON VIEW pooling.v_connection_analysis IS 'Connections of clients by role, database, application and address.';
+COMMENT ON COLUMN pooling.v_connection_analysis.untracked IS 'Connections of unknown state, because track_activities is off for them.';
+COMMENT ON COLUMN pooling.v_connection_analysis.hidden IS 'Connections whose state the current role may not see; pg_monitor may.';

@@ -1,6 +1,6 @@
--- Connections of clients that have done nothing for five minutes, and at the end those of which nobody knows, because
--- track_activities is off for them. Another time is a parameter of the ops crate's
--- Monitor::idle_connections.
+-- Connections of clients that have been idle for five minutes, and at the end those of unknown
+-- state, because track_activities is off for them. The ops crate's Monitor::idle_connections takes
+-- the time as a parameter.
 CREATE OR REPLACE VIEW pooling.v_idle_connections (
     pid, username, database, application_name, client_address, state, state_change, idle_seconds, transaction_seconds, query
 ) AS
@@ -30,6 +30,6 @@ WHERE
 ORDER BY "state_change" ASC, "pid" ASC
 -- End of idle_connections
 ;
-COMMENT ON VIEW pooling.v_idle_connections IS 'Connections of clients that have done nothing for five minutes.';
-COMMENT ON COLUMN pooling.v_idle_connections.state IS 'disabled: track_activities is off for it, and nobody knows whether it does nothing.';
+COMMENT ON VIEW pooling.v_idle_connections IS 'Connections of clients that have been idle for five minutes.';
+COMMENT ON COLUMN pooling.v_idle_connections.state IS 'disabled: track_activities is off for it, so that its state is unknown.';
 COMMENT ON COLUMN pooling.v_idle_connections.transaction_seconds IS 'The age of its transaction, which may have begun long before; null outside of one.';

@@ -38,7 +38,7 @@ fn tables(rows: &[TableBloatRow], message: &str) -> Shown {
             "Confidence",
             "What to do",
         ],
-        "no table has anything to give back",
+        "no table has bloat",
     );
     let with_bloat = rows.iter().filter(|row| row.bloat_bytes > 0);
     for row in with_bloat.take(SHOWN_MAX) {
@@ -73,7 +73,7 @@ fn indexes(rows: &[IndexBloatRow], message: &str) -> Shown {
             "Confidence",
             "What to do",
         ],
-        "no index has anything to give back",
+        "no index has bloat",
     );
     let with_bloat = rows.iter().filter(|row| row.bloat_bytes > 0);
     for row in with_bloat.take(SHOWN_MAX) {
@@ -106,7 +106,7 @@ fn section(
     let mut blocks = vec![Block::Note(message.to_owned()), Block::Table(table)];
     if unread > 0 {
         blocks.push(Block::Note(format!(
-            "nothing is known of {unread} {what}: the role may not read their statistics; grant it SELECT, or pg_read_all_data"
+            "there is no estimate of {unread} {what}: the role may not read their statistics; grant it SELECT, or pg_read_all_data"
         )));
     }
     let bars = sizes
@@ -128,7 +128,7 @@ fn percent(percent: f64, margin: f64) -> Cell {
     if margin < 100.0 {
         cell(format!("{percent:.1} ± {margin:.1}"))
     } else {
-        cell("not known")
+        cell("unknown")
     }
 }
 

@@ -50,7 +50,7 @@ fn chart(rows: &[CacheRow]) -> Vec<Chart> {
         })
     });
     Chart::of_bars(
-        "Blocks that were found in the buffers",
+        "Blocks found in the buffers",
         "%",
         Some(100.0),
         bars.take(BARS_MAX).collect(),

@@ -33,7 +33,7 @@ fn connected(rows: &[ConnectionRow]) -> Shown {
             ">Wait for a lock",
             ">Oldest transaction",
         ],
-        "nobody is connected",
+        "no client is connected",
     );
     let judged = |number: i64, severity: Severity| cell(number).style(Style::attention(severity));
     for row in rows {
@@ -56,7 +56,7 @@ fn connected(rows: &[ConnectionRow]) -> Shown {
     let (hidden, untracked) = (total(|row| row.hidden), total(|row| row.untracked));
     if hidden > 0 {
         blocks.push(Block::Note(format!(
-            "{} from this role, and in none of these states: ask with the privileges of pg_monitor",
+            "{} from this role, and in none of these states: use a role with the privileges of pg_monitor",
             counted(hidden, "connection is hidden", "connections are hidden")
         )));
     }

@@ -17,8 +17,8 @@ pub(super) fn shown(found: &DeadlockFindings, verdict: &Verdict) -> Vec<Shown> {
 
 fn log(rows: &[DeadlockRow]) -> Block {
     let mut table = Table::new(
-        &["Time (UTC)", "Process", "Statement", "What became of it"],
-        "none in this time",
+        &["Time (UTC)", "Process", "Statement", "Result"],
+        "none in this period",
     );
     for row in rows {
         table.row([

@@ -36,7 +36,7 @@ fn table(rows: &[IdleConnectionRow]) -> Block {
             ">Transaction",
             "Last statement",
         ],
-        "no connection has been idle for that long",
+        "no connection has been idle for this long",
     );
     for row in rows {
         table.row([

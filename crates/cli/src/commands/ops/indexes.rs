@@ -61,7 +61,7 @@ fn blocks(found: &[IndexFinding]) -> Vec<Block> {
     let mut blocks = vec![Block::Table(table)];
     if quiet > 0 {
         blocks.push(Block::Note(format!(
-            "{} by no query, but needed for a constraint or a key, or not counted for long enough: nothing to do",
+            "{} by no query, but needed for a constraint or a key, or not counted for long enough: no action needed",
             counted(quiet, "index is used", "indexes are used")
         )));
     }

@@ -17,7 +17,7 @@ pub(super) async fn run(
     let blocks = vec![
         Block::Table(matrix(&report)),
         Block::Note(format!(
-            "{} cells were observed on server version {}, {surprises} of them not as PostgreSQL documents",
+            "{} cells were observed on server version {}, {surprises} of them different from PostgreSQL's documentation",
             report.cells.len(),
             report.server_version
         )),

@@ -29,7 +29,7 @@ fn blocks(report: &BlockingReport, style: Style) -> Vec<Block> {
         ("cycles", cell(report.cycles.len()).style(style)),
     ])];
     if report.edges.is_empty() {
-        blocks.push(Block::Note("nobody waits for a lock".to_owned()));
+        blocks.push(Block::Note("no session waits for a lock".to_owned()));
     } else {
         blocks.push(Block::Table(roots(report)));
         blocks.extend(cycles(report));
@@ -50,7 +50,7 @@ fn roots(report: &BlockingReport) -> Table {
             "Statement",
             "What to do",
         ],
-        "nobody is at the root: those who wait, wait for each other",
+        "there is no root: the waiting sessions wait for each other",
     );
     for root in &report.roots {
         let Some(one) = report.participant(&root.who) else {
@@ -105,7 +105,7 @@ fn waits(report: &BlockingReport) -> Table {
             "Application",
             "Statement",
         ],
-        "nobody waits",
+        "no session waits",
     );
     let mut edges: Vec<_> = report.edges.iter().collect();
     edges.sort_by_key(|edge| {
@@ -162,7 +162,7 @@ fn charts(report: &BlockingReport) -> Vec<Chart> {
             style: Style::Warning,
         })
         .collect();
-    Chart::of_bars("How long sessions have waited", "s", None, bars)
+    Chart::of_bars("Waits of sessions", "s", None, bars)
 }
 
 fn statement(one: &Participant) -> Cell {

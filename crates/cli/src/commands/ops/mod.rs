@@ -156,8 +156,8 @@ impl MonitoringArguments {
         let limits = MonitorLimits::default();
         // The lock timeout must be below the query's own limit.
         limits
-            .with_lock_timeout(limits.lock_timeout.min(question / 2))
-            .with_statement_timeout(question)
+            .with_lock_timeout(limits.lock_timeout.min(query / 2))
+            .with_statement_timeout(query)
     }
 
     async fn open(&self, connection: &Connection) -> Result<(Monitor, Thresholds), CommandError> {

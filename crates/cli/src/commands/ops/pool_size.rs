@@ -76,12 +76,12 @@ fn blocks(size: &PoolSize) -> Vec<Block> {
     let (met, style) = if size.demand_is_met {
         ("met", Style::Good)
     } else {
-        ("NOT met: more is asked for than the server has", Style::Bad)
+        ("NOT met: the demand exceeds the size", Style::Bad)
     };
     vec![
         Block::Fields(vec![
             ("connections for each instance", cell(size.size)),
-            ("the bound that binds", cell(size.binds.as_str())),
+            ("the deciding bound", cell(size.binds.as_str())),
             ("demand", cell(met).style(style)),
         ]),
         Block::Table(table),

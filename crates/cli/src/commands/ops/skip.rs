@@ -41,7 +41,7 @@ impl SkipArguments {
             )));
         }
         if sections.iter().all(|section| self.leaves_out(section)) {
-            return Err(CommandError::usage("--skip leaves no section to ask for"));
+            return Err(CommandError::usage("--skip leaves no section"));
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ fn table(rows: &[TransactionRow]) -> Block {
             ">Holds back",
             "Statement",
         ],
-        "no transaction has been open for that long",
+        "no transaction has been open for this long",
     );
     for row in rows {
         table.row([

@@ -56,7 +56,7 @@ fn holders(report: &HorizonReport) -> Vec<Block> {
     }
     if !report.sees_session_details {
         blocks.push(Block::Note(
-            "the role may not see states and times of other roles' sessions; pg_monitor is enough"
+            "the role may not see states and times of other roles' sessions; the privileges of pg_monitor are enough"
                 .to_owned(),
         ));
     }
@@ -85,7 +85,7 @@ fn ages(rows: &[DatabaseAgeRow]) -> Shown {
         });
     }
     bars.truncate(BARS_MAX);
-    let title = "The way to the end of transaction numbers";
+    let title = "Used transaction numbers";
     Shown {
         blocks: vec![Block::Table(table)],
         charts: Chart::of_bars(title, "%", Some(100.0), bars),

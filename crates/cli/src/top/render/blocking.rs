@@ -16,9 +16,9 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let lines = state.blocking();
     if lines.is_empty() {
         let text = if state.filter.is_empty() {
-            "\n  nobody waits"
+            "\n  no session waits"
         } else {
-            "\n  nobody who fits the filter"
+            "\n  no session matches the filter"
         };
         frame.render_widget(Paragraph::new(text).style(GOOD), area);
         return;

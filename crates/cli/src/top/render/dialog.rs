@@ -63,19 +63,19 @@ fn show(frame: &mut Frame<'_>, width: u16, height: u16, title: &str, lines: Vec<
 }
 
 const HELP: &str = "\
-1 2 3, Tab     sessions, who blocks whom, pools
-up down j k    choose a line;  PgUp PgDn Home End go further
+1 2 3, Tab     sessions, blocking, pools
+up down j k    choose a line;  PgUp PgDn Home End move further
 /              filter: all words must be found in a line;  Esc removes it
-s S            sort by the next column, by the one before
-r              the other way round
-p, space       pause, and go on
-+ -            ask half as often, twice as often
+s S            sort by the next column, the previous one
+r              reverse the order
+p, space       pause, and continue
++ -            sample half as often, twice as often
 c              cancel the statement of the chosen session (asks first)
 t              terminate the chosen session (asks first)
 q, Ctrl-C      quit
 
 Ages: tx is the transaction's, stmt the running statement's.
-A signal goes to the session that was chosen or to nobody: the server compares
+A signal goes to the chosen session and to no other: the server compares
 its process, its start and, to cancel, the start of its statement.
 
-Any key goes back.";
+Any key closes this.";

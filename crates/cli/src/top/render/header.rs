@@ -104,7 +104,7 @@ fn connections_line(state: &State, is_narrow: bool) -> Line<'static> {
 
 fn rates_line(state: &State, is_narrow: bool) -> Line<'static> {
     let Some(rates) = state.rates else {
-        return Line::styled("per second: not yet, it takes two samples", QUIET);
+        return Line::styled("per second: after the second sample", QUIET);
     };
     let hits = rates
         .hit_percent()

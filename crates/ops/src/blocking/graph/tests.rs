@@ -43,7 +43,7 @@ fn a_chain_has_one_root() {
 }
 
 #[test]
-fn a_hot_row_is_shown_with_as_many_edges_as_waiters() {
+fn hot_row_has_one_shown_edge_for_each_waiter() {
     const WAITERS: usize = 300;
     let mut hot = Graph::new(WAITERS + 1);
     hot.block(
@@ -75,7 +75,7 @@ fn a_hot_row_is_shown_with_as_many_edges_as_waiters() {
 }
 
 #[test]
-fn who_only_queues_is_shown_behind_the_front() {
+fn queued_waiter_is_shown_behind_the_front() {
     // 0 reads; 1 and 2 want to change the table; 3 wants to read, and waits for the queue alone.
     let found = graph(4, &[(1, 0), (2, 0)], &[(2, 1), (3, 1), (3, 2)]).analyse();
     assert_eq!(
@@ -96,7 +96,7 @@ fn who_only_queues_is_shown_behind_the_front() {
 }
 
 #[test]
-fn a_cycle_that_also_waits_on_an_outside_root_is_a_cycle() {
+fn cycle_with_an_outside_root_is_a_cycle() {
     // 1 and 2 wait for each other, and 1 for 0 too; 3 is behind the cycle.
     let found = graph(4, &[(1, 2), (2, 1), (1, 0), (3, 2)], &[]).analyse();
     assert_eq!(found.cycles, [cycle(&[1, 2], true)]);
@@ -106,7 +106,7 @@ fn a_cycle_that_also_waits_on_an_outside_root_is_a_cycle() {
 }
 
 #[test]
-fn a_cycle_through_a_queue_may_be_undone() {
+fn cycle_through_a_queue_is_uncertain() {
     let found = graph(2, &[(0, 1)], &[(1, 0)]).analyse();
     assert_eq!(found.cycles, [cycle(&[0, 1], false)]);
     let also_hard = graph(3, &[(0, 1), (1, 2), (2, 1)], &[(1, 0)]).analyse();
@@ -114,7 +114,7 @@ fn a_cycle_through_a_queue_may_be_undone() {
 }
 
 #[test]
-fn a_cycle_through_a_safe_snapshot_is_certain_and_nobody_ends_it() {
+fn cycle_through_a_safe_snapshot_is_certain_and_not_ended_by_the_server() {
     // 1 wants a safe snapshot and waits for 0; 0 waits for what 1 holds, or queues behind 2, which
     // waits for 1.
     for (hard, soft) in [
@@ -171,7 +171,7 @@ fn reach(graph: &Graph, nodes: usize, hard_only: bool) -> Vec<BTreeSet<usize>> {
 
 proptest! {
     #[test]
-    fn it_agrees_with_the_definition(
+    fn analysis_agrees_with_the_definition(
         nodes in 1_usize..9,
         edges in proptest::collection::vec((0_usize..9, 0_usize..9, kinds()), 0..25),
     ) {

@@ -20,7 +20,7 @@ thresholds! {
     CacheThresholds, "cache" {
         hit_warning_percent: 98, in 0..=100, "A warning below this share of blocks that were found in the buffers, in percent.";
         hit_critical_percent: 90, in 0..=100, "Critical below this share of blocks that were found in the buffers, in percent.";
-        blocks_min: 100_000, in 1..=1_000_000_000_000, "Blocks that must have been asked for before the share is judged.";
+        blocks_min: 100_000, in 1..=1_000_000_000_000, "Blocks that must have been requested before the share is judged.";
     }
 }
 
@@ -29,7 +29,7 @@ thresholds! {
     ConnectionThresholds, "connections" {
         usage_warning_percent: 70, in 1..=100, "A warning from this share of the usable connections on, in percent.";
         usage_critical_percent: 90, in 1..=100, "Critical from this share of the usable connections on, in percent.";
-        idle_seconds: 300, in 0..=SECONDS_MAX, "A connection that did nothing for this long counts as idle, in seconds.";
+        idle_seconds: 300, in 0..=SECONDS_MAX, "A connection that was idle for this long is listed, in seconds.";
     }
 }
 
@@ -52,7 +52,7 @@ thresholds! {
         wait_milliseconds: 100, in 1..=MILLISECONDS_MAX, "Callers count as waiting when one of them waited for this long, in milliseconds.";
         waiting_samples_percent: 50, in 1..=100, "The share of samples with waiting callers from which on the pool is not healthy, in percent.";
         lock_waiting_percent: 25, in 1..=100, "The share of the pool's busy sessions that wait for locks from which on it is contention, in percent.";
-        held_seconds: 5, in 1..=SECONDS_MAX, "A transaction that did nothing for this long counts as held, or leaked, in seconds.";
+        held_seconds: 5, in 1..=SECONDS_MAX, "A transaction that was idle for this long counts as held, or leaked, in seconds.";
         held_percent: 50, in 1..=100, "The share of the pool's connections, or of its busy sessions while callers wait, that are held from which on it is a leak, in percent.";
         use_low_percent: 25, in 1..=100, "A pool that never used more than this share of its connections is too large, in percent.";
         spare_connections: 2, in 0..=10_000, "Connections that may be open without use before a pool is called too large.";
@@ -73,8 +73,8 @@ thresholds! {
     TransactionThresholds, "transactions" {
         long_warning_seconds: 60, in 0..=SECONDS_MAX, "A warning from this age of a transaction on, in seconds.";
         long_critical_seconds: 600, in 0..=SECONDS_MAX, "Critical from this age of a transaction on, in seconds.";
-        idle_warning_seconds: 30, in 0..=SECONDS_MAX, "A warning when a transaction did nothing for this long, in seconds.";
-        idle_critical_seconds: 300, in 0..=SECONDS_MAX, "Critical when a transaction did nothing for this long, in seconds.";
+        idle_warning_seconds: 30, in 0..=SECONDS_MAX, "A warning when a transaction was idle for this long, in seconds.";
+        idle_critical_seconds: 300, in 0..=SECONDS_MAX, "Critical when a transaction was idle for this long, in seconds.";
     }
 }
 

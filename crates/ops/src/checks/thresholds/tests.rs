@@ -7,7 +7,7 @@ fn rejection(text: &str) -> String {
 }
 
 #[test]
-fn the_defaults_are_good_and_can_be_read_back() {
+fn defaults_are_valid_and_round_trip() {
     let defaults = Thresholds::default();
     defaults.check().unwrap();
     assert_eq!(
@@ -19,7 +19,7 @@ fn the_defaults_are_good_and_can_be_read_back() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_value() {
+fn invalid_threshold_is_named_with_its_value() {
     assert_eq!(
         rejection("[connections]\nidle_seconds = -1"),
         "connections.idle_seconds is -1, but must be a whole number that is not negative"
@@ -52,7 +52,7 @@ fn what_is_wrong_is_named_with_its_value() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn missing_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("thresholds.toml");
     let error = Thresholds::from_file(&path).unwrap_err().to_string();
@@ -64,13 +64,13 @@ fn a_file_that_is_not_there_is_named() {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in ".{0,200}") {
+    fn no_text_panics(text in ".{0,200}") {
         let _ = Thresholds::from_toml(&text);
     }
 
     /// Each threshold is accepted within its range, and rejected by its name outside of it.
     #[test]
-    fn every_range_is_kept(number in 0_u64..=5_000_000_000_000, place in 0_usize..100) {
+    fn value_outside_its_range_is_rejected(number in 0_u64..=5_000_000_000_000, place in 0_usize..100) {
         let bounds = Thresholds::default().bounds();
         let bound = &bounds[place % bounds.len()];
         let text = format!("[{}]\n{} = {number}", bound.group, bound.field);

@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn renamed_columns_are_known_by_both_names() {
+    fn renamed_columns_are_found_by_both_names() {
         for column in ["reserve_pool", "reserve_pool_size"] {
             let database = ShowDatabase::read(&row(&[("name", Some("bank")), (column, Some("5"))]));
             assert_eq!(database.unwrap().reserve_pool, Some(5));
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn unreadable_column_is_named() {
         let missing = ShowPool::read(&row(&[("user", Some("teller"))])).unwrap_err();
         assert!(
             missing.to_string().contains("there is no database"),
