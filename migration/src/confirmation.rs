@@ -34,7 +34,7 @@ impl Confirmation {
 
     /// What to ask; the answer is the database's name.
     #[must_use]
-    pub fn question(&self) -> String {
+    pub fn prompt(&self) -> String {
         format!(
             "This {} on {:?}, where {} has rows.\nType the database's name to go on: ",
             self.what, self.database, self.table

@@ -117,7 +117,7 @@ async fn confirm(
     if !std::io::stdin().is_terminal() {
         bail!("{}", confirmation.unasked());
     }
-    eprint!("{}", confirmation.question());
+    eprint!("{}", confirmation.prompt());
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

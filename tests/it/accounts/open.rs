@@ -121,7 +121,7 @@ async fn repeated_opening_is_rejected(bank: TestBank) {
 }
 
 /// The meaning of an abbreviation depends on a setting, and almost any text is a POSIX time zone.
-/// Neither names a zone for ever.
+/// Neither names a zone permanently.
 async fn abbreviated_or_unknown_time_zone_is_rejected(bank: TestBank) {
     for time_zone in [
         "",

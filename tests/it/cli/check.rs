@@ -1,4 +1,4 @@
-//! Answers as a plugin of Nagios or Icinga.
+//! The output of a plugin of Nagios or Icinga.
 
 use neobank_db::{Executor, statement};
 
@@ -6,13 +6,13 @@ use super::program::{Run, data, neobank, run};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    a_breach_is_critical,
-    what_cannot_be_found_out_is_unknown,
-    an_audit_may_take_long_unless_it_is_told_otherwise,
-    a_section_can_be_left_out,
+    violation_is_critical,
+    failed_check_is_unknown,
+    audit_has_a_long_time_limit_by_default,
+    section_can_be_skipped,
 );
 
-async fn a_breach_is_critical(bank: TestBank) {
+async fn violation_is_critical(bank: TestBank) {
     bank.account(czk("10")).await;
     let sound = run(bank.url(), &["audit", "--check"]).await;
     assert_eq!(sound.code, 0);
@@ -20,7 +20,7 @@ async fn a_breach_is_critical(bank: TestBank) {
         sound.out,
         "NEOBANK AUDIT OK - no violation of any invariant | violations=0;;0;0\n"
     );
-    // Past every guard, as only a superuser can be.
+    // Only a superuser can bypass the triggers.
     let superuser = bank.superuser().await;
     superuser
         .transaction(async |transaction| {
@@ -53,7 +53,7 @@ async fn a_breach_is_critical(bank: TestBank) {
     assert!(plain.out.contains("Broken by"), "{}", plain.out);
 }
 
-async fn what_cannot_be_found_out_is_unknown(bank: TestBank) {
+async fn failed_check_is_unknown(bank: TestBank) {
     let nowhere = "postgresql://nobody@127.0.0.1:1/nowhere";
     let unreachable = run(nowhere, &["audit", "--check"]).await;
     assert_eq!(unreachable.code, 3);
@@ -67,8 +67,8 @@ async fn what_cannot_be_found_out_is_unknown(bank: TestBank) {
     assert!(misspelt.out.contains("UNKNOWN"), "{}", misspelt.out);
 }
 
-async fn an_audit_may_take_long_unless_it_is_told_otherwise(bank: TestBank) {
-    // An auditor that finds its own limit.
+async fn audit_has_a_long_time_limit_by_default(bank: TestBank) {
+    // An auditor that exceeds its own limit.
     let sql = "CREATE OR REPLACE FUNCTION banking.audit() RETURNS TABLE (check_name text, subject text, detail text)
                LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
                AS $$ SELECT 'limit', current_setting('statement_timeout'), '' $$";
@@ -83,8 +83,8 @@ async fn an_audit_may_take_long_unless_it_is_told_otherwise(bank: TestBank) {
     }
 }
 
-async fn a_section_can_be_left_out(bank: TestBank) {
-    // One sample is too few for a verdict, so that the check is unknown for as long as nothing writes more.
+async fn section_can_be_skipped(bank: TestBank) {
+    // One sample is too few for a verdict, so the check is unknown until another one is written.
     let mut sampler = neobank_db::pool::Sampler::new(&bank.database);
     sampler.record().await.unwrap();
     let unknown = run(

@@ -1,4 +1,5 @@
-//! What a script relies on: one JSON document on standard output, and an exit code for each class of error.
+//! The contract with scripts: one JSON document on standard output, and an exit code for each class
+//! of error.
 
 use serde_json::Value;
 
@@ -6,12 +7,12 @@ use super::program::{Run, neobank, run};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    json_is_one_document_on_standard_output_whatever_happens,
+    json_is_always_one_document_on_standard_output,
     each_class_of_error_has_its_exit_code,
-    a_check_answers_with_the_codes_of_a_plugin
+    check_exits_with_the_codes_of_a_plugin
 );
 
-/// Nothing listens there.
+/// No server listens there.
 const NOWHERE: &str = "postgresql://teller:canary@127.0.0.1:1/nowhere";
 
 #[track_caller]
@@ -24,7 +25,7 @@ pub(super) fn document(run: &Run, command: &str) -> Value {
     document
 }
 
-async fn json_is_one_document_on_standard_output_whatever_happens(bank: TestBank) {
+async fn json_is_always_one_document_on_standard_output(bank: TestBank) {
     for (command, arguments, part) in [
         ("ops thresholds", &["ops", "thresholds"][..], "bloat"),
         ("completions", &["completions", "bash"], "text"),
@@ -100,7 +101,7 @@ fn with_variable(bank: &TestBank, arguments: &[&str], name: &str, value: &str) -
     command.env(name, value).output().unwrap().into()
 }
 
-async fn a_check_answers_with_the_codes_of_a_plugin(bank: TestBank) {
+async fn check_exits_with_the_codes_of_a_plugin(bank: TestBank) {
     for (arguments, code) in [
         (&["-w", "0", "-c", "1000"][..], 0),
         (&["-w", "~:-1", "-c", "1000"], 1),

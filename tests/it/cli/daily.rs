@@ -8,13 +8,13 @@ use super::program::{data, run};
 use crate::harness::{TestBank, czk, single};
 
 on_both_versions!(
-    a_day_at_the_bank,
-    every_refusal_is_readable_and_changes_nothing,
-    a_key_moves_money_once,
-    statements_go_on_page_by_page,
-    customers_are_found_and_changed,
-    a_statement_of_a_day_has_that_day_by_the_accounts_clocks,
-    a_rejection_names_the_numbers_that_were_typed,
+    daily_commands_work_together,
+    every_rejection_is_readable_and_changes_nothing,
+    repeated_key_moves_money_once,
+    statement_cursor_continues_with_the_next_page,
+    customers_are_found_and_updated,
+    statement_of_a_day_uses_the_account_zone,
+    rejection_names_the_given_account_numbers,
 );
 
 fn text(value: &Value) -> &str {
@@ -25,7 +25,7 @@ async fn open(bank: &TestBank, deposit: &str) -> String {
     bank.account(czk(deposit)).await.to_string()
 }
 
-async fn a_day_at_the_bank(bank: TestBank) {
+async fn daily_commands_work_together(bank: TestBank) {
     let url = bank.url();
     let ada = data(
         url,
@@ -121,7 +121,7 @@ async fn a_day_at_the_bank(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn every_refusal_is_readable_and_changes_nothing(bank: TestBank) {
+async fn every_rejection_is_readable_and_changes_nothing(bank: TestBank) {
     let (rich, poor) = (open(&bank, "100").await, open(&bank, "0").await);
     let frozen = open(&bank, "5").await;
     run(bank.url(), &["account", "freeze", &frozen]).await;
@@ -211,7 +211,7 @@ async fn every_refusal_is_readable_and_changes_nothing(bank: TestBank) {
     assert_eq!(bank.fingerprint().await, before);
 }
 
-async fn a_key_moves_money_once(bank: TestBank) {
+async fn repeated_key_moves_money_once(bank: TestBank) {
     let (from, to) = (open(&bank, "100").await, open(&bank, "0").await);
     let arguments = [
         "transfer", "--from", &from, "--to", &to, "--amount", "40 CZK", "--key", "rent-11",
@@ -232,7 +232,7 @@ async fn a_key_moves_money_once(bank: TestBank) {
     assert_eq!(bank.balance(from.parse().unwrap()).await, czk("60"));
 }
 
-async fn statements_go_on_page_by_page(bank: TestBank) {
+async fn statement_cursor_continues_with_the_next_page(bank: TestBank) {
     let account = open(&bank, "100").await;
     for number in 1..=4 {
         let amount = format!("{number} CZK");
@@ -291,7 +291,7 @@ async fn statements_go_on_page_by_page(bank: TestBank) {
     }
 }
 
-async fn customers_are_found_and_changed(bank: TestBank) {
+async fn customers_are_found_and_updated(bank: TestBank) {
     let url = bank.url();
     for (name, email) in [("Ada", "ada@example.org"), ("Bob", "b_b@example.org")] {
         let arguments = [
@@ -363,7 +363,7 @@ async fn customers_are_found_and_changed(bank: TestBank) {
     }
 }
 
-async fn a_statement_of_a_day_has_that_day_by_the_accounts_clocks(bank: TestBank) {
+async fn statement_of_a_day_uses_the_account_zone(bank: TestBank) {
     let customer = bank.customer().await;
     let new = NewAccount::new(customer, AccountType::Checking, czk("0").currency())
         .with_time_zone("Asia/Kathmandu");
@@ -419,7 +419,7 @@ async fn a_statement_of_a_day_has_that_day_by_the_accounts_clocks(bank: TestBank
     }
 }
 
-async fn a_rejection_names_the_numbers_that_were_typed(bank: TestBank) {
+async fn rejection_names_the_given_account_numbers(bank: TestBank) {
     let (from, to) = (open(&bank, "1").await, open(&bank, "0").await);
     let mut numbers = Vec::new();
     for account in [&from, &to] {

@@ -1,4 +1,4 @@
-//! `neobank import`: a bank's history from files, as its clerk brings it in.
+//! `neobank import`: a bank's history from files.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use super::program::{Run, data, neobank, run};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    a_history_is_imported_continued_and_found_by_the_source_s_numbers,
+    history_is_imported_continued_and_found_by_source_numbers,
     files_may_be_compressed_and_one_may_be_standard_input,
-    a_check_lists_every_wrong_line_and_changes_nothing,
-    an_import_that_fails_says_where_and_leaves_nothing,
-    an_import_without_the_role_says_what_to_grant,
+    import_check_lists_every_invalid_line_and_changes_nothing,
+    failed_import_names_the_line_and_rolls_back,
+    import_without_the_role_names_the_grant,
 );
 
 const CUSTOMERS: &str = "customer_id,date_of_birth,first_name,last_name,email,customer_number,shoe_size\n\
@@ -82,7 +82,7 @@ async fn import(bank: &TestBank, files: &Files, more: &[&str]) -> Run {
     run(bank.url(), &[&arguments[..], more].concat()).await
 }
 
-async fn a_history_is_imported_continued_and_found_by_the_source_s_numbers(bank: TestBank) {
+async fn history_is_imported_continued_and_found_by_source_numbers(bank: TestBank) {
     let files = Files::new(FIRST);
     let imported = import(&bank, &files, &["--json"]).await;
     assert_eq!(imported.err, "");
@@ -107,7 +107,7 @@ async fn a_history_is_imported_continued_and_found_by_the_source_s_numbers(bank:
         assert_eq!(shown["customer"]["first_name"], "Ada", "{named}");
         assert_eq!(shown["customer"]["customer_number"], "K-7");
     }
-    // A longer file of the same source goes on, and its overdraft widens the limit.
+    // A longer file of the same source continues the import, and its overdraft raises the limit.
     let longer = format!("{HEADER}{FIRST}c,1,1993-01-04,-150.00,-50.00,cash withdrawal,\n");
     files.write("transactions.csv", &longer);
     let shown = import(&bank, &files, &[]).await;
@@ -147,7 +147,7 @@ async fn files_may_be_compressed_and_one_may_be_standard_input(bank: TestBank) {
     });
     let imported = Run::from(output.await.unwrap()).data();
     assert_eq!(imported["transactions_posted"], 2);
-    // It cannot be two files.
+    // Standard input cannot be two files.
     let mut both = arguments.clone();
     let accounts = both.iter().position(|one| *one == "--accounts").unwrap();
     both[accounts + 1] = "-";
@@ -155,7 +155,7 @@ async fn files_may_be_compressed_and_one_may_be_standard_input(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_check_lists_every_wrong_line_and_changes_nothing(bank: TestBank) {
+async fn import_check_lists_every_invalid_line_and_changes_nothing(bank: TestBank) {
     let files = Files::new(
         "a,1,1993-01-02,1.005,1.00,,\nb,1,1993-13-02,1.00,1.00,,\nc,1,1993-01-02,1.00,1.00,barter,\n",
     );
@@ -167,12 +167,12 @@ async fn a_check_lists_every_wrong_line_and_changes_nothing(bank: TestBank) {
         let problem = problems[line - 2].as_str().unwrap();
         assert!(problem.starts_with(&start), "{problem}");
     }
-    // Without --check, the first is named and the others are counted.
+    // Without --check, the error names the first line and counts the others.
     let refused = import(&bank, &files, &["--json"]).await;
     assert_eq!(refused.code, 2, "{}", refused.out);
     assert_eq!(refused.json()["error"]["kind"], "import_file");
     assert!(refused.out.contains("3 lines are wrong"), "{}", refused.out);
-    // What contradicts itself between lines is found too: balances, openings, numbers.
+    // Contradictions between lines are found too: balances, openings, numbers.
     files.write(
         "transactions.csv",
         &format!("{HEADER}{FIRST}c,1,1993-01-04,1.00,102.00,,\n"),
@@ -196,7 +196,7 @@ async fn a_check_lists_every_wrong_line_and_changes_nothing(bank: TestBank) {
     assert_eq!(bank.count("banking.customers").await, 0);
 }
 
-async fn an_import_that_fails_says_where_and_leaves_nothing(bank: TestBank) {
+async fn failed_import_names_the_line_and_rolls_back(bank: TestBank) {
     let differs = format!("{FIRST}c,1,1993-01-04,1.00,102.00,,\n");
     let files = Files::new(&differs);
     let failed = import(&bank, &files, &["--json"]).await;
@@ -207,7 +207,7 @@ async fn an_import_that_fails_says_where_and_leaves_nothing(bank: TestBank) {
         "{}",
         failed.out
     );
-    // The database makes numbers of this form itself.
+    // The database generates numbers of this form itself.
     let accounts = ACCOUNTS.replace("19-2000145399/0800", "NB000000000099");
     files.write("accounts.csv", &accounts);
     let failed = import(&bank, &files, &["--json"]).await;
@@ -227,7 +227,7 @@ async fn an_import_that_fails_says_where_and_leaves_nothing(bank: TestBank) {
     assert_eq!(bank.count("banking.transfers").await, 0);
 }
 
-async fn an_import_without_the_role_says_what_to_grant(bank: TestBank) {
+async fn import_without_the_role_names_the_grant(bank: TestBank) {
     let files = Files::new(FIRST);
     let superuser = bank.superuser().await;
     let role = format!("clerk_{}", superuser.config().database);

@@ -1,4 +1,4 @@
-//! The operator's command, run as its user runs it: as a process of its own.
+//! The operator's command, run as a process of its own.
 
 mod bench;
 mod check;

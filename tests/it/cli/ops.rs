@@ -1,4 +1,4 @@
-//! What the server does, from the command line: as text, JSON, a check, a page and metrics.
+//! Monitoring from the command line: as text, JSON, a check, an HTML page and metrics.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,18 +16,18 @@ use crate::harness::{TestBank, czk};
 use crate::ops::session::Session;
 
 on_both_versions!(
-    a_blocked_session_is_shown_and_checked,
-    every_subject_answers_whoever_asks,
-    thresholds_come_from_one_file,
-    a_report_is_one_page,
-    prometheus_gets_its_figures,
-    names_are_taken_as_they_are,
-    what_is_advised_works,
+    blocked_session_is_shown_and_alerts,
+    every_subject_runs_with_any_privileges,
+    thresholds_are_read_from_a_file,
+    report_is_one_html_page,
+    prometheus_scrapes_every_metric,
+    hostile_table_names_are_accepted,
+    advised_commands_work,
     isolation_levels_are_executed,
-    sizes_and_files_are_computed
+    pool_sizes_and_pgbouncer_files_are_computed
 );
 
-async fn a_blocked_session_is_shown_and_checked(bank: TestBank) {
+async fn blocked_session_is_shown_and_alerts(bank: TestBank) {
     let account = bank.account(czk("10")).await;
     let sql = "SELECT 1 FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
     let lock = || statement(sql, [account.as_uuid().into()]);
@@ -85,8 +85,8 @@ async fn a_blocked_session_is_shown_and_checked(bank: TestBank) {
     waiting.await.unwrap();
 }
 
-/// A superuser, a role of `pg_monitor`, and one that may see nothing of others.
-async fn every_subject_answers_whoever_asks(bank: TestBank) {
+/// A superuser, a role of `pg_monitor`, and a role without privileges on other sessions.
+async fn every_subject_runs_with_any_privileges(bank: TestBank) {
     for role in ["", "pg_monitor", "neobank_read"] {
         for subject in Subject::ALL.map(Subject::name) {
             let as_role = |extra: &[&str]| -> Run {
@@ -123,7 +123,7 @@ async fn every_subject_answers_whoever_asks(bank: TestBank) {
     }
 }
 
-async fn thresholds_come_from_one_file(bank: TestBank) {
+async fn thresholds_are_read_from_a_file(bank: TestBank) {
     let printed = run(bank.url(), &["ops", "thresholds"]).await;
     assert_eq!(printed.code, 0);
     let folder = tempfile::tempdir().unwrap();
@@ -162,7 +162,7 @@ async fn thresholds_come_from_one_file(bank: TestBank) {
     assert_eq!(run(bank.url(), &check).await.code, 3);
 }
 
-async fn a_report_is_one_page(bank: TestBank) {
+async fn report_is_one_html_page(bank: TestBank) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("report.html");
     let path = file.to_str().unwrap();
@@ -193,7 +193,7 @@ async fn a_report_is_one_page(bank: TestBank) {
     );
 }
 
-/// Ends the program with the test, however that ends.
+/// A server that is killed with the test, however that ends.
 pub(super) struct Server(Child);
 
 impl Drop for Server {
@@ -208,7 +208,7 @@ impl Server {
         Self::start_with(url, &[])
     }
 
-    /// Starts it with these options, and returns its address too.
+    /// Starts the server with these options, and returns its address too.
     pub(super) fn start_with(url: &str, options: &[&str]) -> (Self, String) {
         let arguments = [
             "serve-metrics",
@@ -223,7 +223,7 @@ impl Server {
         let errors = child.stderr.take().unwrap();
         let mut errors = BufReader::new(errors);
         errors.read_line(&mut line).unwrap();
-        // Whoever does not read may keep the other from writing.
+        // A full pipe would block the server.
         std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
         let address = line.trim().rsplit("http://").next().unwrap();
         let address = address.trim_end_matches("/metrics").to_owned();
@@ -248,7 +248,7 @@ pub(super) fn get_as(address: &str, path: &str, accept: &str) -> String {
     text
 }
 
-/// The rules of Prometheus' own linter that names and help texts can break.
+/// The rules of Prometheus' own linter about names and help texts.
 #[track_caller]
 fn lint(text: &str) {
     let (mut helps, mut series) = (HashSet::new(), HashSet::new());
@@ -311,7 +311,7 @@ fn prometheus_lints(text: &str) {
     assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
 }
 
-async fn prometheus_gets_its_figures(bank: TestBank) {
+async fn prometheus_scrapes_every_metric(bank: TestBank) {
     let mut sampler = neobank_db::pool::Sampler::new(&bank.database);
     sampler.record().await.unwrap();
     let (_server, address) = Server::start(bank.url());
@@ -347,7 +347,7 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
     let body = plain.split_once("\r\n\r\n").unwrap().1;
     lint(body);
     prometheus_lints(body);
-    // A database that is not there is told by a metric, and the server goes on.
+    // A metric reports an unreachable database, and the server continues.
     let (_server, address) = Server::start("postgresql://nobody:canary@127.0.0.1:1/nowhere");
     let text = get(&address, "/metrics");
     assert!(
@@ -361,7 +361,7 @@ async fn prometheus_gets_its_figures(bank: TestBank) {
     assert!(taken.err.contains(&address), "{}", taken.err);
 }
 
-async fn names_are_taken_as_they_are(bank: TestBank) {
+async fn hostile_table_names_are_accepted(bank: TestBank) {
     let superuser = bank.superuser().await;
     for sql in [
         "CREATE SCHEMA \"a.\"\"b\ng\"",
@@ -381,8 +381,8 @@ async fn names_are_taken_as_they_are(bank: TestBank) {
     assert!(none.err.contains("a.b"), "{}", none.err);
 }
 
-/// What stands in the last column is copied into psql: it must be a statement that helps, whatever the names are.
-async fn what_is_advised_works(bank: TestBank) {
+/// Operators copy the last column into psql: it must be a working statement for any name.
+async fn advised_commands_work(bank: TestBank) {
     let session = Session::open(bank.url()).await;
     let table = r#""a.""b".";' DROP TABLE x; --""#;
     for sql in [
@@ -410,7 +410,7 @@ async fn what_is_advised_works(bank: TestBank) {
         let once: std::collections::BTreeSet<String> = lines.collect();
         once.into_iter().collect()
     };
-    // Nothing of it is large enough to wake somebody, unless the file of thresholds says so.
+    // No object is large enough to alert, unless the file of thresholds says so.
     session.run(&format!("VACUUM (ANALYZE) {table}")).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("thresholds.toml");
@@ -455,7 +455,7 @@ async fn what_is_advised_works(bank: TestBank) {
     assert_eq!(same, [r#"DROP INDEX CONCURRENTLY "a.""b"."the same""#]);
     session.run(&same[0]).await;
     assert!(advice("indexes", "DROP INDEX").await.is_empty());
-    // The one that the constraint needs is counted, and nothing is advised.
+    // The index of the constraint is counted, without advice.
     let shown = run(bank.url(), &["ops", "indexes", "--schema", "a.\"b"]).await;
     assert!(
         shown.out.contains("1 index is used by no query"),
@@ -490,7 +490,7 @@ async fn isolation_levels_are_executed(bank: TestBank) {
     assert!(refused.err.contains("neobank_read"), "{}", refused.err);
 }
 
-async fn sizes_and_files_are_computed(bank: TestBank) {
+async fn pool_sizes_and_pgbouncer_files_are_computed(bank: TestBank) {
     let size = [
         "ops",
         "pool-size",

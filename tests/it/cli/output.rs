@@ -1,4 +1,4 @@
-//! What every command has in common: formats, errors, and a reader who leaves.
+//! Common behaviour of every command: formats, errors, and closed pipes.
 
 use std::io::Read;
 
@@ -8,14 +8,14 @@ use super::program::{Run, neobank, run};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    hostile_names_steer_no_terminal,
+    hostile_names_do_not_control_the_terminal,
     secrets_are_never_shown,
     wrong_usage_names_the_value,
-    a_reader_who_leaves_is_no_error,
-    a_role_without_privileges_is_told_so
+    closed_pipe_is_no_error,
+    role_without_privileges_gets_a_readable_error
 );
 
-async fn hostile_names_steer_no_terminal(bank: TestBank) {
+async fn hostile_names_do_not_control_the_terminal(bank: TestBank) {
     let hostile = "A\u{1b}[2J\u{9b}31m\u{202e}\nB";
     let arguments = [
         "customer",
@@ -60,7 +60,7 @@ async fn hostile_names_steer_no_terminal(bank: TestBank) {
     assert!(!unwanted.out.contains('\u{1b}'), "{:?}", unwanted.out);
 }
 
-/// As a row from before the database refused such names.
+/// Stores a name that the database's checks would now reject.
 async fn name_a_customer_past_the_checks(bank: &TestBank, name: &str) {
     let customer = bank.customer().await;
     let superuser = bank.superuser().await;
@@ -100,7 +100,7 @@ async fn secrets_are_never_shown(bank: TestBank) {
             assert!(!shown.out.contains("canary"), "{}", shown.out);
         }
     }
-    // In the wrong place, the reader of the command line repeats it.
+    // clap repeats a misplaced argument.
     let misplaced = with("host/x");
     let shown = run(bank.url(), &["audit", &misplaced]).await;
     assert_eq!(shown.code, 2);
@@ -157,7 +157,7 @@ async fn wrong_usage_names_the_value(bank: TestBank) {
     assert!(unset.err.contains("DATABASE_URL"), "{}", unset.err);
 }
 
-async fn a_reader_who_leaves_is_no_error(bank: TestBank) {
+async fn closed_pipe_is_no_error(bank: TestBank) {
     let account = bank.account(czk("1")).await.to_string();
     for arguments in [&["account", "show", &account][..], &["completions", "bash"]] {
         let mut child = neobank(bank.url(), arguments).spawn().unwrap();
@@ -179,7 +179,7 @@ async fn a_reader_who_leaves_is_no_error(bank: TestBank) {
     assert!(failed.err.contains("cannot be printed"), "{}", failed.err);
 }
 
-async fn a_role_without_privileges_is_told_so(bank: TestBank) {
+async fn role_without_privileges_gets_a_readable_error(bank: TestBank) {
     let mut command = neobank(bank.url(), &["audit", "--json"]);
     let refused: Run = command
         .env("DB_ROLE", "pg_monitor")

@@ -1,13 +1,14 @@
-//! Runs the command.
+//! Runs of the command.
 
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// The whole command with another name: cargo tells the path of a program to the tests of its own package alone.
+/// The whole command under another name: cargo passes the path of a program only to the tests of
+/// its own package.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_neobank-under-test");
 
-/// The command on a database, in an environment with nothing else of the project in it.
+/// Builds the command on a database, in an environment without the project's other variables.
 pub(crate) fn neobank(url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     for (name, _) in std::env::vars() {
@@ -24,7 +25,7 @@ pub(crate) fn neobank(url: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// What came of one run.
+/// The result of one run.
 pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) out: String,
@@ -32,14 +33,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The answer's `data`; the run must have ended well.
+    /// Returns `data` of the output; the run must have succeeded.
     #[track_caller]
     pub(crate) fn data(&self) -> Value {
         assert_eq!(self.code, 0, "{}{}", self.out, self.err);
         self.json()["data"].clone()
     }
 
-    /// The whole answer.
+    /// Returns the whole output.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
@@ -56,14 +57,14 @@ impl From<Output> for Run {
     }
 }
 
-/// Runs it to its end, off the test's own threads.
+/// Runs the command to its end, in another thread.
 pub(crate) async fn run(url: &str, arguments: &[&str]) -> Run {
     let mut command = neobank(url, arguments);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
     output.await.unwrap().into()
 }
 
-/// Runs it with `--json` and gives the answer's `data`.
+/// Runs the command with `--json`, and returns `data` of the output.
 pub(crate) async fn data(url: &str, arguments: &[&str]) -> Value {
     let arguments = [arguments, &["--json"]].concat();
     run(url, &arguments).await.data()

@@ -1,4 +1,4 @@
-//! The roll-out, completions and manual pages.
+//! Migrations, completions and manual pages.
 
 use neobank_db::{Executor, statement};
 use neobank_domain::{Error, ErrorKind, customers};
@@ -8,15 +8,15 @@ use super::program::{data, run};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    the_schema_goes_up_and_down,
-    destroying_rows_wants_the_databases_name,
-    pages_and_scripts_are_written,
-    commands_before_the_rollout_answer_with_one_document,
-    every_command_before_the_rollout_says_what_to_run,
-    a_schema_of_another_version_is_told_by_its_age,
+    schema_migrates_up_and_down,
+    destroying_rows_requires_the_database_name,
+    manual_pages_and_completion_scripts_are_written,
+    commands_before_the_rollout_print_one_json_document,
+    every_command_before_the_rollout_names_the_command_to_run,
+    schema_of_another_version_is_reported_as_older_or_newer,
 );
 
-async fn the_schema_goes_up_and_down(database: EmptyDatabase) {
+async fn schema_migrates_up_and_down(database: EmptyDatabase) {
     let url = &database.url;
     let pending = run(url, &["migrate", "status", "--check"]).await;
     assert_eq!(pending.code, 1, "{}", pending.out);
@@ -54,7 +54,7 @@ async fn the_schema_goes_up_and_down(database: EmptyDatabase) {
     assert!(wrong.err.contains("was edited"), "{}", wrong.err);
 }
 
-async fn destroying_rows_wants_the_databases_name(database: EmptyDatabase) {
+async fn destroying_rows_requires_the_database_name(database: EmptyDatabase) {
     let url = &database.url;
     let name = database.name();
     assert_eq!(run(url, &["migrate", "up"]).await.code, 0);
@@ -80,7 +80,7 @@ async fn destroying_rows_wants_the_databases_name(database: EmptyDatabase) {
     assert_eq!(database.customers().await, 0);
 }
 
-async fn pages_and_scripts_are_written(database: EmptyDatabase) {
+async fn manual_pages_and_completion_scripts_are_written(database: EmptyDatabase) {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("man");
     let written = data(&database.url, &["man", pages.to_str().unwrap()]).await;
@@ -105,8 +105,8 @@ async fn pages_and_scripts_are_written(database: EmptyDatabase) {
     );
 }
 
-async fn commands_before_the_rollout_answer_with_one_document(database: EmptyDatabase) {
-    // Monitoring passes over what is not there.
+async fn commands_before_the_rollout_print_one_json_document(database: EmptyDatabase) {
+    // Monitoring skips what is not installed.
     for (command, arguments, is_answered) in [
         ("audit", &["audit"][..], false),
         ("customer find", &["customer", "find"], false),
@@ -120,10 +120,10 @@ async fn commands_before_the_rollout_answer_with_one_document(database: EmptyDat
     }
 }
 
-/// An identifier that nothing has.
-const NOBODY: &str = "01a20965-a098-7575-9a06-6fd66fbd3c75";
+/// An identifier without a row.
+const UNKNOWN_ID: &str = "01a20965-a098-7575-9a06-6fd66fbd3c75";
 
-async fn every_command_before_the_rollout_says_what_to_run(database: EmptyDatabase) {
+async fn every_command_before_the_rollout_names_the_command_to_run(database: EmptyDatabase) {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -158,21 +158,28 @@ async fn every_command_before_the_rollout_says_what_to_run(database: EmptyDataba
             "--last-name",
             "B",
         ],
-        &["customer", "show", NOBODY],
+        &["customer", "show", UNKNOWN_ID],
         &["customer", "find"],
-        &["customer", "update", NOBODY, "--first-name", "A"],
-        &["account", "open", "--customer", NOBODY, "--currency", "CZK"],
-        &["account", "show", "NB000000000001"],
-        &["account", "list", NOBODY],
-        &["account", "freeze", NOBODY],
-        &["account", "unfreeze", NOBODY],
-        &["account", "close", NOBODY],
+        &["customer", "update", UNKNOWN_ID, "--first-name", "A"],
         &[
-            "transfer", "--from", NOBODY, "--to", NOBODY, "--amount", "1 CZK",
+            "account",
+            "open",
+            "--customer",
+            UNKNOWN_ID,
+            "--currency",
+            "CZK",
         ],
-        &["deposit", "--account", NOBODY, "--amount", "1 CZK"],
-        &["withdraw", "--account", NOBODY, "--amount", "1 CZK"],
-        &["statement", NOBODY, "--month", "2026-11"],
+        &["account", "show", "NB000000000001"],
+        &["account", "list", UNKNOWN_ID],
+        &["account", "freeze", UNKNOWN_ID],
+        &["account", "unfreeze", UNKNOWN_ID],
+        &["account", "close", UNKNOWN_ID],
+        &[
+            "transfer", "--from", UNKNOWN_ID, "--to", UNKNOWN_ID, "--amount", "1 CZK",
+        ],
+        &["deposit", "--account", UNKNOWN_ID, "--amount", "1 CZK"],
+        &["withdraw", "--account", UNKNOWN_ID, "--amount", "1 CZK"],
+        &["statement", UNKNOWN_ID, "--month", "2026-11"],
         &import,
         &["audit"],
     ];
@@ -191,19 +198,19 @@ async fn every_command_before_the_rollout_says_what_to_run(database: EmptyDataba
     let check = run(&database.url, &["audit", "--check"]).await;
     assert_eq!(check.code, 3);
     assert!(check.out.contains("neobank migrate up"), "{}", check.out);
-    // Monitoring answers, and says it too.
+    // Monitoring still succeeds, and reports it too.
     let health = data(&database.url, &["ops", "health"]).await;
     let sentence = health["schema"].as_str().unwrap();
     assert!(sentence.contains("run `neobank migrate up`"), "{sentence}");
-    // The role that a session is to act as may be missing as well.
-    let absent = as_role(&database, "nobody_has_this_name").await;
+    // The session's role may be missing as well.
+    let absent = as_role(&database, "role_that_does_not_exist").await;
     assert_eq!(absent.code, 1, "{}", absent.err);
     assert!(absent.err.contains("neobank migrate up"), "{}", absent.err);
     assert_eq!(run(&database.url, &["migrate", "up"]).await.code, 0);
-    let absent = as_role(&database, "nobody_has_this_name").await;
+    let absent = as_role(&database, "role_that_does_not_exist").await;
     assert_eq!(absent.code, 6, "{}", absent.err);
     assert!(
-        absent.err.contains("nobody_has_this_name"),
+        absent.err.contains("role_that_does_not_exist"),
         "{}",
         absent.err
     );
@@ -218,7 +225,7 @@ async fn as_role(database: &EmptyDatabase, role: &str) -> super::program::Run {
     output.await.unwrap().into()
 }
 
-async fn a_schema_of_another_version_is_told_by_its_age(database: EmptyDatabase) {
+async fn schema_of_another_version_is_reported_as_older_or_newer(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     let library = customers::find_by_number(&superuser, "C1").await;
     assert_eq!(
@@ -229,7 +236,7 @@ async fn a_schema_of_another_version_is_told_by_its_age(database: EmptyDatabase)
     let execute = async |sql: &str| {
         superuser.execute(statement(sql, [])).await.unwrap();
     };
-    // As an earlier version left it, which did not have this function.
+    // The state of an earlier version, which did not have this function.
     execute("DROP FUNCTION banking.audit()").await;
     execute("DELETE FROM migration.checksums WHERE name = 'banking/function_audit'").await;
     let older = run(&database.url, &["audit"]).await;
@@ -237,7 +244,7 @@ async fn a_schema_of_another_version_is_told_by_its_age(database: EmptyDatabase)
     for part in ["is older than this neobank", "run `neobank migrate up`"] {
         assert!(older.err.contains(part), "{}", older.err);
     }
-    // As a later version left it, which has another one instead.
+    // The state of a later version, which has another migration.
     let later = "INSERT INTO migration.seaql_migrations (version, applied_at) VALUES ('m29990101_000001_later', 0)";
     execute(later).await;
     let newer = run(&database.url, &["audit"]).await;

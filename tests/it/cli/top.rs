@@ -1,4 +1,4 @@
-//! `neobank top` against live servers: what it samples, and whom it signals.
+//! `neobank top` against live servers: its samples, and the targets of its signals.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use tokio_postgres::{Client, Error, NoTls};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    a_sample_tells_sessions_blocking_places_and_counters,
-    a_cancellation_hits_the_statement_that_was_looked_at,
-    a_termination_hits_the_session_that_was_looked_at,
-    nobody_else_is_hit,
-    what_a_role_may_not_do_is_told,
+    sample_contains_sessions_blocking_connections_and_counters,
+    cancellation_hits_only_the_chosen_statement,
+    termination_hits_only_the_chosen_session,
+    stale_target_is_not_signalled,
+    missing_privilege_is_shown,
 );
 
 struct Worker {
@@ -60,7 +60,7 @@ async fn monitor_of(url: &str) -> Monitor {
         .unwrap()
 }
 
-/// Samples until a session is as it is wanted.
+/// Samples until a session is in the expected state.
 async fn until(
     monitor: &Monitor,
     process_id: i32,
@@ -98,7 +98,7 @@ async fn signal(monitor: &Monitor, signal: Signal, target: &Target) -> SignalOut
     outcome.into_value().unwrap()
 }
 
-async fn a_sample_tells_sessions_blocking_places_and_counters(database: EmptyDatabase) {
+async fn sample_contains_sessions_blocking_connections_and_counters(database: EmptyDatabase) {
     let monitor = monitor_of(&database.url).await;
     let holder = Worker::connect(&database, "holder").await;
     let waiter = Worker::connect(&database, "waiter \u{1b}[2J").await;
@@ -157,11 +157,11 @@ async fn a_sample_tells_sessions_blocking_places_and_counters(database: EmptyDat
         sample.counters.value().unwrap(),
         before.counters.value().unwrap(),
     );
-    // Other tests drop their databases, and their commits with them: the sum may fall.
+    // Other tests drop their databases with their commits, so the sum may fall.
     assert!(now.commits > 0 && now.taken_at > earlier.taken_at);
 }
 
-async fn a_cancellation_hits_the_statement_that_was_looked_at(database: EmptyDatabase) {
+async fn cancellation_hits_only_the_chosen_statement(database: EmptyDatabase) {
     let monitor = monitor_of(&database.url).await;
     let worker = Worker::connect(&database, "worker").await;
     let sleeping = worker.send("SELECT pg_sleep(600)");
@@ -173,7 +173,7 @@ async fn a_cancellation_hits_the_statement_that_was_looked_at(database: EmptyDat
     );
     let error = sleeping.await.unwrap().unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
-    // The session goes on, and its next statement is not the one that was looked at.
+    // The session continues, and its next statement is not the chosen one.
     let next = worker.send("SELECT pg_sleep(600) /* next */");
     let (_, seen) = until(&monitor, worker.process_id, |session| {
         is_running(session) && session.statement.as_deref().unwrap().contains("next")
@@ -197,7 +197,7 @@ async fn a_cancellation_hits_the_statement_that_was_looked_at(database: EmptyDat
     worker.run("SELECT 1").await.unwrap();
 }
 
-async fn a_termination_hits_the_session_that_was_looked_at(database: EmptyDatabase) {
+async fn termination_hits_only_the_chosen_session(database: EmptyDatabase) {
     let monitor = monitor_of(&database.url).await;
     let worker = Worker::connect(&database, "worker").await;
     worker.run("BEGIN").await.unwrap();
@@ -214,12 +214,12 @@ async fn a_termination_hits_the_session_that_was_looked_at(database: EmptyDataba
     assert!(worker.run("SELECT 1").await.is_err());
 }
 
-async fn nobody_else_is_hit(database: EmptyDatabase) {
+async fn stale_target_is_not_signalled(database: EmptyDatabase) {
     let monitor = monitor_of(&database.url).await;
     let worker = Worker::connect(&database, "worker").await;
     let sleeping = worker.send("SELECT pg_sleep(600)");
     let (sample, seen) = until(&monitor, worker.process_id, is_running).await;
-    // As if the number had belonged to a session that ended since.
+    // The process identifier belonged to an earlier session.
     let earlier = Target {
         backend_start: seen.backend_start.unwrap() - chrono::TimeDelta::microseconds(1),
         ..target(&seen)
@@ -243,7 +243,7 @@ async fn nobody_else_is_hit(database: EmptyDatabase) {
     assert!(sleeping.await.unwrap().is_err());
 }
 
-async fn what_a_role_may_not_do_is_told(database: EmptyDatabase) {
+async fn missing_privilege_is_shown(database: EmptyDatabase) {
     let worker = Worker::connect(&database, "worker").await;
     let name = database
         .url

@@ -1,5 +1,5 @@
-//! Exit code 3 of a check, for each reason why something cannot be found out. No reason may look like a state: 1 and 2 wake
-//! somebody, and 0 lets him sleep.
+//! Exit code 3 of a check, for each reason why data is unavailable. No such reason may look like a
+//! state: 1 and 2 would raise an alert, and 0 would hide the problem.
 
 use std::process::Stdio;
 
@@ -9,14 +9,14 @@ use crate::ops::session::Session;
 
 on_both_versions!(
     wrong_usage_is_unknown,
-    what_cannot_be_asked_is_unknown,
-    what_the_server_does_not_tell_is_unknown,
-    a_line_that_cannot_be_printed_is_unknown,
+    unreachable_server_is_unknown,
+    unavailable_section_is_unknown,
+    unprintable_line_is_unknown,
 );
 
 mod without_the_schema {
-    use super::what_is_not_installed_is_unknown;
-    on_empty_databases!(what_is_not_installed_is_unknown);
+    use super::missing_extension_is_unknown;
+    on_empty_databases!(missing_extension_is_unknown);
 }
 
 /// Every command that checks something, with the name in front of its line.
@@ -82,8 +82,8 @@ async fn wrong_usage_is_unknown(bank: TestBank) {
     expect_unknown(&wrong, "DB_POOL_MAX");
 }
 
-/// Nobody answers, or not to this user: every check says so.
-async fn what_cannot_be_asked_is_unknown(bank: TestBank) {
+/// The server does not respond, or rejects this user: every check reports it.
+async fn unreachable_server_is_unknown(bank: TestBank) {
     let name = bank.config().database;
     let elsewhere = bank.url().replace(&format!("/{name}"), "/no_such_database");
     assert_ne!(elsewhere, bank.url());
@@ -109,8 +109,8 @@ async fn what_cannot_be_asked_is_unknown(bank: TestBank) {
     expect_unknown(&role, "no_such_role");
 }
 
-/// A privilege, a lock, the time, no sample yet.
-async fn what_the_server_does_not_tell_is_unknown(bank: TestBank) {
+/// A missing privilege, a lock, a timeout, no sample yet.
+async fn unavailable_section_is_unknown(bank: TestBank) {
     for (subject, reason) in [("idle", "pg_monitor"), ("transactions", "pg_monitor")] {
         let mut command = neobank(bank.url(), &["ops", subject, "--check"]);
         let hidden: Run = command
@@ -120,7 +120,7 @@ async fn what_the_server_does_not_tell_is_unknown(bank: TestBank) {
             .into();
         expect_unknown(&hidden, reason);
     }
-    // A server of these tests is fast and can lose its data, which is known and worse.
+    // The tests' server is not durable, which is a known and worse state.
     for subject in ["health", "report"] {
         let mut command = neobank(bank.url(), &["ops", subject, "--check"]);
         let hidden: Run = command
@@ -133,7 +133,7 @@ async fn what_the_server_does_not_tell_is_unknown(bank: TestBank) {
         let settings = "settings_criticals=2";
         assert!(hidden.out.contains(settings), "{}", hidden.out);
     }
-    // Where no pool writes samples, the check is about everything else.
+    // Where no pool writes samples, the check covers everything else.
     let no_samples = run(bank.url(), &["ops", "health", "--check"]).await;
     expect_nothing_but_settings(&no_samples);
     let session = Session::open(bank.url()).await;
@@ -152,7 +152,7 @@ async fn what_the_server_does_not_tell_is_unknown(bank: TestBank) {
         .await;
     let hasty = ["ops", "bloat", "--check", "--query-timeout", "2"];
     expect_unknown(&run(bank.url(), &hasty).await, "statement timeout");
-    // What is known to be wrong is told, whatever else is not known.
+    // A known problem is reported, whatever else is unknown.
     session.run("BEGIN; SELECT 1").await;
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let folder = tempfile::tempdir().unwrap();
@@ -178,7 +178,7 @@ async fn what_the_server_does_not_tell_is_unknown(bank: TestBank) {
     );
 }
 
-/// The settings of the tests' server are told; all else is well, and nothing unknown.
+/// The settings of the tests' server are reported; all else is ok, and no section is unknown.
 fn expect_nothing_but_settings(found: &Run) {
     assert_eq!(found.code, 2, "{}", found.out);
     for measure in [
@@ -191,8 +191,8 @@ fn expect_nothing_but_settings(found: &Run) {
     assert!(!found.out.contains("n/a"), "{}", found.out);
 }
 
-/// A check of one subject that is not there is unknown; a check of several passes over it.
-async fn what_is_not_installed_is_unknown(empty: EmptyDatabase) {
+/// A check of one missing subject is unknown; a check of several skips it.
+async fn missing_extension_is_unknown(empty: EmptyDatabase) {
     for (command, reason) in [
         (&["audit", "--check"][..], "run `neobank migrate up`"),
         (&["ops", "statements", "--check"], "pg_stat_statements"),
@@ -204,8 +204,8 @@ async fn what_is_not_installed_is_unknown(empty: EmptyDatabase) {
     expect_nothing_but_settings(&run(&empty.url, &["ops", "health", "--check"]).await);
 }
 
-/// A full disk behind a redirection: the exit code is all that is left.
-async fn a_line_that_cannot_be_printed_is_unknown(bank: TestBank) {
+/// A full disk behind a redirection: only the exit code is left.
+async fn unprintable_line_is_unknown(bank: TestBank) {
     for arguments in [
         &["ops", "locks", "--check"][..],
         &["ops", "lokcs", "--check"],

@@ -1,5 +1,5 @@
-//! One judgement: what a user of the library gets is what the check, the table, JSON, the page and
-//! Prometheus show at the same moment, for every subject of the registry.
+//! The verdict of the library equals that of the check, the table, JSON, the page and Prometheus at
+//! the same moment, for every subject of the registry.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use super::program::{Run, run};
 use crate::ops::monitor_of;
 use crate::ops::session::Session;
 
-/// A server of its own: sessions of other tests would change the figures between two looks.
+/// The server is the test's own: sessions of other tests would change the figures between two
+/// reads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_renderer_shows_the_verdict_of_the_library() {
     for version in [15, 18] {
@@ -32,9 +33,9 @@ async fn every_renderer_shows_the_verdict_of_the_library() {
         crate::harness::migrate(url).await;
         let sessions = trouble(url).await;
         for thresholds in [Thresholds::default(), strict(), lenient()] {
-            every_subject_is_shown_alike(url, &thresholds).await;
+            every_renderer_shows_each_subject_alike(url, &thresholds).await;
         }
-        all_severities_are_reached(url).await;
+        every_severity_is_reachable(url).await;
         drop(sessions);
         tokio::task::spawn_blocking(move || server.stop().unwrap())
             .await
@@ -42,8 +43,8 @@ async fn every_renderer_shows_the_verdict_of_the_library() {
     }
 }
 
-/// A session that waits for an idle transaction, an index that failed, logged deadlocks and a table
-/// that is mostly empty.
+/// Creates a session that waits for an idle transaction, an index that failed, logged deadlocks and
+/// a table that is mostly empty.
 async fn trouble(url: &str) -> [Session; 3] {
     let (observer, holder, waiter) = (
         Session::open(url).await,
@@ -57,7 +58,8 @@ async fn trouble(url: &str) -> [Session; 3] {
         "CREATE TABLE public.hollow (n bigint PRIMARY KEY, body text NOT NULL) WITH (autovacuum_enabled = false)",
         "INSERT INTO public.hollow SELECT n, repeat('x', 40) FROM generate_series(1, 80000) AS n",
         "DELETE FROM public.hollow WHERE n % 4 > 0",
-        // Else the vacuum comes before the server counts the changes, and the estimate is in doubt.
+        // Otherwise the vacuum may run before the server counts the changes, and the estimate is in
+        // doubt.
         "SELECT pg_stat_force_next_flush()",
         "VACUUM (ANALYZE) public.hollow",
     ] {
@@ -75,7 +77,7 @@ async fn trouble(url: &str) -> [Session; 3] {
     [observer, holder, waiter]
 }
 
-/// Everything that can alert does.
+/// Thresholds at which every figure alerts.
 fn strict() -> Thresholds {
     let mut all = Thresholds::default();
     (
@@ -122,7 +124,7 @@ fn strict() -> Thresholds {
     all
 }
 
-/// Nothing alerts that has a threshold.
+/// Thresholds at which no figure alerts.
 fn lenient() -> Thresholds {
     const MONTH_SECONDS: u64 = 31 * 24 * 3600;
     let mut all = Thresholds::default();
@@ -155,7 +157,7 @@ fn lenient() -> Thresholds {
     all
 }
 
-async fn all_severities_are_reached(url: &str) {
+async fn every_severity_is_reachable(url: &str) {
     let of = async |thresholds: Thresholds| {
         let verdicts = monitor_of(url).await.check_all(&thresholds).await.unwrap();
         assert_eq!(verdicts.len(), Subject::ALL.len());
@@ -173,7 +175,7 @@ async fn all_severities_are_reached(url: &str) {
             }
             _ => (Severity::Critical, Severity::Ok),
         };
-        // A server of these tests can lose its data, and an invalid index has no threshold.
+        // The tests' server is not durable, and an invalid index has no threshold.
         let expected = match subject {
             Subject::Health => (Severity::Critical, Severity::Critical),
             Subject::Indexes => (Severity::Warning, Severity::Warning),
@@ -183,16 +185,16 @@ async fn all_severities_are_reached(url: &str) {
     }
 }
 
-/// What the program shows of one subject.
+/// The outputs of the program about one subject.
 struct Shown {
     check: Run,
     table: Run,
     json: Run,
 }
 
-/// Looks until nothing has changed meanwhile: a figure that moves is not a difference between
-/// renderers.
-async fn every_subject_is_shown_alike(url: &str, thresholds: &Thresholds) {
+/// Reads until the figures before and after are equal, so that a moving figure is no difference
+/// between renderers.
+async fn every_renderer_shows_each_subject_alike(url: &str, thresholds: &Thresholds) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("thresholds.toml");
     std::fs::write(&file, thresholds.to_toml()).unwrap();
@@ -220,7 +222,7 @@ async fn every_subject_is_shown_alike(url: &str, thresholds: &Thresholds) {
     .await;
 }
 
-/// A monitor of this look alone, so that as many are connected when the program looks.
+/// A monitor for this read alone, so that the program finds the same number of connections.
 async fn look(url: &str, subject: Subject, thresholds: &Thresholds) -> Verdict {
     let monitor: Monitor = monitor_of(url).await;
     monitor.check(subject, thresholds).await.unwrap()
@@ -272,7 +274,7 @@ async fn scraped(address: &str) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// A difference, unless both are the same.
+/// Returns a difference, unless both are the same.
 fn unless_equal<T: PartialEq + std::fmt::Debug>(
     what: &str,
     library: T,
@@ -287,7 +289,7 @@ fn words(text: &str) -> String {
     text.chars().filter(is_word).collect()
 }
 
-/// Returns true for a value that lies between two looks of the library, to a thousandth.
+/// Returns true for a value between two reads of the library, to a thousandth.
 fn is_between(value: f64, one: f64, other: f64) -> bool {
     let margin = 0.002 + one.abs() / 1000.0;
     (one.min(other) - margin..=one.max(other) + margin).contains(&value)
@@ -316,7 +318,7 @@ fn difference_of_the_check(before: &Verdict, after: &Verdict, check: &Run) -> Op
         .or_else(|| difference_of_performance_data(before, after, data))
 }
 
-/// `label=value[unit];[warning];[critical];…`, one after another.
+/// Compares `label=value[unit];[warning];[critical];…`, one after another.
 fn difference_of_performance_data(before: &Verdict, after: &Verdict, data: &str) -> Option<String> {
     let shown: Vec<&str> = data.split_whitespace().collect();
     let pairs = before.measurements().zip(after.measurements());
@@ -365,7 +367,7 @@ fn difference_of_the_table(verdict: &Verdict, table: &Run) -> Option<String> {
         .or_else(|| difference_of_colour(verdict, table))
 }
 
-/// The figure of connections is coloured by its severity.
+/// The figure of connections has the colour of its severity.
 fn difference_of_colour(verdict: &Verdict, table: &Run) -> Option<String> {
     if verdict.subject != Subject::Connections {
         return None;
@@ -381,7 +383,7 @@ fn difference_of_colour(verdict: &Verdict, table: &Run) -> Option<String> {
     (!is_there).then(|| format!("no colour {code} in {line:?}"))
 }
 
-/// A section is available in the contract where the verdict has no reason why it is not.
+/// A section is available in the contract where the verdict has no reason against it.
 fn difference_of_json(verdict: &Verdict, shown: &Shown) -> Option<String> {
     let document = shown.json.json();
     let data = &document["data"];

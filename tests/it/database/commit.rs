@@ -312,7 +312,7 @@ async fn no_statement_runs_after_a_failed_begin(bank: TestBank) {
     use neobank_db::driver::Type;
     let proxy = CuttingProxy::before(&bank.config()).await;
     let database = through(&bank, &proxy).await;
-    proxy.spoil_begin();
+    proxy.corrupt_begin();
     let transaction = database.begin().await.unwrap();
     let failed = transaction.execute(insert("alone")).await.unwrap_err();
     assert_eq!(failed.class(), ErrorClass::InvalidData, "{failed:?}");
@@ -324,7 +324,7 @@ async fn no_statement_runs_after_a_failed_begin(bank: TestBank) {
     );
     assert!(transaction.commit().await.is_err());
 
-    proxy.spoil_begin();
+    proxy.corrupt_begin();
     let transaction = database.begin().await.unwrap();
     let (one, two) = futures_util::future::join(
         transaction.execute(insert("one")),
@@ -335,7 +335,7 @@ async fn no_statement_runs_after_a_failed_begin(bank: TestBank) {
     drop(transaction);
 
     // A read is pipelined with the BEGIN; it changes nothing, and it returns the failure.
-    proxy.spoil_begin();
+    proxy.corrupt_begin();
     let transaction = database.begin().await.unwrap();
     let prepared = transaction
         .prepare("SELECT 1", &[] as &[Type])
@@ -346,7 +346,7 @@ async fn no_statement_runs_after_a_failed_begin(bank: TestBank) {
     drop(transaction);
 
     // A read behind the first one does not return a success either.
-    proxy.spoil_begin();
+    proxy.corrupt_begin();
     let transaction = database.begin().await.unwrap();
     let prepared = transaction
         .prepare("SELECT 1", &[] as &[Type])

@@ -21,7 +21,7 @@ pub(crate) struct TestBank {
 }
 
 impl TestBank {
-    /// A bank on the server of this major version.
+    /// Creates a bank on the server of this major version.
     pub(crate) async fn on(version: u32) -> Self {
         let (url, name) = server::new_database(version).await;
         let mut config = DatabaseConfig::from_url(&url)
@@ -31,7 +31,7 @@ impl TestBank {
         config.acquire_timeout = std::time::Duration::from_secs(30);
         let database = Database::connect(config).await.unwrap();
         Self {
-            // Each call in a transaction of its own; tests of group commit ask for it.
+            // Each call has a transaction of its own; tests of group commit build another ledger.
             ledger: single(database.clone()),
             database,
             version,
@@ -40,19 +40,20 @@ impl TestBank {
         }
     }
 
-    /// The superuser's URL.
+    /// Returns the superuser's URL.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// The configuration of an application: the role `neobank_app`, and whatever the test changes.
+    /// Returns the configuration of an application: the role `neobank_app`, with the test's
+    /// changes.
     pub(crate) fn config(&self) -> DatabaseConfig {
         DatabaseConfig::from_url(&self.url)
             .unwrap()
             .with_role("neobank_app")
     }
 
-    /// The database as an importer: a member of `neobank_import`, and nothing else.
+    /// Connects as an importer: a member of `neobank_import` alone.
     pub(crate) async fn importer(&self) -> Database {
         let config = DatabaseConfig::from_url(&self.url)
             .unwrap()
@@ -60,14 +61,14 @@ impl TestBank {
         Database::connect(config).await.unwrap()
     }
 
-    /// Opens an account that takes entries of any time, as an importer.
+    /// Opens an account that accepts entries of any time, as an importer.
     pub(crate) async fn open_long_ago(&self, new: NewAccount) -> AccountId {
         let new = new.with_opened_at("0001-01-01T00:00:00Z".parse().unwrap());
         let importer = self.importer().await;
         accounts::open(&importer, &new).await.unwrap().account_id
     }
 
-    /// The database as its superuser, past every privilege.
+    /// Connects as the superuser, without restrictions.
     pub(crate) async fn superuser(&self) -> Database {
         Database::connect(DatabaseConfig::from_url(&self.url).unwrap())
             .await
@@ -81,7 +82,7 @@ impl TestBank {
             .customer_id
     }
 
-    /// A checking account with this balance, which came from outside.
+    /// Opens a checking account with this balance, deposited from outside.
     pub(crate) async fn account(&self, balance: Money) -> AccountId {
         let new = NewAccount::new(
             self.customer().await,
@@ -112,13 +113,13 @@ impl TestBank {
         self.find(account).await.current_balance
     }
 
-    /// Fails the test when any promise about the books is broken.
+    /// Fails the test when the auditor finds a violation.
     pub(crate) async fn assert_sound(&self) {
         let violations = audit::violations(&self.database).await.unwrap();
         assert!(violations.is_empty(), "the auditor found: {violations:#?}");
     }
 
-    /// Everything in the tables of money, as one text: equal texts mean that nothing changed.
+    /// Returns all rows of the money tables as one text: equal texts mean that nothing changed.
     pub(crate) async fn fingerprint(&self) -> String {
         let sql = "SELECT coalesce((SELECT string_agg(a::text, E'\\n' ORDER BY a.account_id) FROM banking.accounts AS a), '')
                 || '/' || coalesce((SELECT string_agg(t::text, E'\\n' ORDER BY t.transfer_id) FROM banking.transfers AS t), '')
@@ -127,8 +128,8 @@ impl TestBank {
         self.database.fetch_value(statement(sql, [])).await.unwrap()
     }
 
-    /// How many deadlocks the server itself has counted in this database. It counts with a delay of up to a second, so
-    /// whoever looks for none waits for that first.
+    /// Returns the number of deadlocks that the server itself has counted in this database. It
+    /// counts with a delay of up to a second, so a test that expects none waits for that first.
     pub(crate) async fn deadlocks(&self) -> i64 {
         let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
         let superuser = self.superuser().await;
@@ -140,7 +141,7 @@ impl TestBank {
         assert_eq!(self.deadlocks().await, 0);
     }
 
-    /// How many rows a table has.
+    /// Returns the number of a table's rows.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         self.database
             .fetch_value(statement(&format!("SELECT count(*) FROM {table}"), []))
@@ -156,7 +157,7 @@ impl Drop for TestBank {
     }
 }
 
-/// Disables every guard of the books, as only their owner can; one statement.
+/// Disables every trigger and check of the ledger, as only their owner can; one statement.
 pub(crate) const GUARDS_OFF: &str = "DO $$BEGIN
     ALTER TABLE banking.accounts DISABLE TRIGGER USER;
     ALTER TABLE banking.customers DISABLE TRIGGER USER;
@@ -164,7 +165,7 @@ pub(crate) const GUARDS_OFF: &str = "DO $$BEGIN
     ALTER TABLE banking.transactions DISABLE TRIGGER USER;
 END$$";
 
-/// Enables them again, as they were.
+/// Enables them again.
 pub(crate) const GUARDS_ON: &str = "DO $$
 DECLARE
     v_guard record;

@@ -1,10 +1,10 @@
-//! Certificates as PostgreSQL's manual makes them ("Creating Certificates"), by its own commands.
+//! Certificates, created by the commands in PostgreSQL's manual ("Creating Certificates").
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How the server's certificate is made.
+/// The kind of the server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Certificates {
     /// `openssl req -new -x509`: it is its own authority.
@@ -16,8 +16,8 @@ pub(crate) enum Certificates {
 }
 
 impl Certificates {
-    /// Makes them for `localhost`, and returns the server's certificate, its key, and what a client
-    /// is to trust.
+    /// Creates certificates for `localhost`, and returns the server's certificate, its key, and the
+    /// file that a client must trust.
     pub(crate) fn make(self, folder: &Path) -> [PathBuf; 3] {
         let config = openssl_config(folder);
         let openssl = |arguments: &str| {
@@ -67,8 +67,8 @@ impl Certificates {
         }
     }
 
-    /// Puts them into the data folder of a server, whose own they become, and returns the file that
-    /// clients are to trust.
+    /// Puts them into the data folder of a server, as its own files, and returns the file that
+    /// clients must trust.
     pub(crate) fn give(self, folder: &Path, data: &Path) -> PathBuf {
         let [certificate, key, trusted] = self.make(folder);
         let account = std::fs::metadata(data).unwrap();
@@ -82,7 +82,7 @@ impl Certificates {
     }
 }
 
-/// OpenSSL's own defaults, as Debian ships them: `req -x509` makes an authority.
+/// OpenSSL's own defaults, as Debian ships them: `req -x509` creates an authority.
 fn openssl_config(folder: &Path) -> PathBuf {
     let file = folder.join("openssl.cnf");
     let text = "[req]\ndistinguished_name = name\nx509_extensions = v3_ca\n[name]\n\

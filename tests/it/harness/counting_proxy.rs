@@ -1,4 +1,5 @@
-//! A proxy that counts round trips: how often the client spoke after the server had.
+//! A proxy that counts round trips: the number of times that the client sends after the server has
+//! sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +14,7 @@ pub(crate) struct CountingProxy {
 }
 
 impl CountingProxy {
-    /// A proxy for one connection to the server of this configuration.
+    /// Starts a proxy for one connection to the server of this configuration.
     pub(crate) async fn before(config: DatabaseConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -49,7 +50,7 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, round_trips: &Ato
                     if std::mem::replace(&mut server_spoke_last, false) {
                         round_trips.fetch_add(1, Ordering::SeqCst);
                     }
-                    // What was sent together arrives together, also when the client wrote it in pieces.
+                    // Data that the client wrote in pieces arrives together.
                     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
                     server.write_all(&from_client[..length]).await.unwrap();
                 }

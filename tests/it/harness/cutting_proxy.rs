@@ -1,5 +1,5 @@
-//! A proxy that cuts the connection around a commit, or spoils a `BEGIN`. A statement of the ledger's that is a transaction of
-//! its own counts as a commit too.
+//! A proxy that cuts the connection around a commit, or corrupts a `BEGIN`. The ledger's statement
+//! that is a transaction of its own counts as a commit too.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ const BETWEEN: u8 = 4;
 const LATE: u8 = 5;
 const FOR_GOOD: u8 = 6;
 
-/// How late a commit arrives that is kept back.
+/// The delay of a withheld commit.
 const LATENESS: Duration = Duration::from_millis(300);
 
-/// In the text of the statement that posts and commits.
+/// Occurs in the text of the statement that posts and commits.
 const POSTS_ALONE: &[u8] = b"true, $19";
 
 pub(crate) struct CuttingProxy {
@@ -31,7 +31,7 @@ pub(crate) struct CuttingProxy {
 }
 
 impl CuttingProxy {
-    /// A proxy for any number of connections to the server of this configuration.
+    /// Starts a proxy for any number of connections to the server of this configuration.
     pub(crate) async fn before(config: &DatabaseConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -64,44 +64,47 @@ impl CuttingProxy {
         config.ports = vec![self.port];
     }
 
-    /// Drops the next commit, and the connection with it; the server never sees it.
+    /// Drops the next commit and its connection; the server never sees the commit.
     pub(crate) fn cut_before_commit(&self) {
         self.mode.store(BEFORE, Ordering::SeqCst);
     }
 
-    /// Lets the next commit through, waits until the server has answered it, and drops the answer and the connection.
+    /// Forwards the next commit, waits until the server has responded, and drops the response and
+    /// the connection.
     pub(crate) fn cut_after_commit(&self) {
         self.mode.store(AFTER, Ordering::SeqCst);
     }
 
-    /// As [`CuttingProxy::cut_after_commit`], and lets no connection through any more, old or new.
+    /// As [`CuttingProxy::cut_after_commit`], and then rejects every connection, old or new.
     pub(crate) fn cut_after_commit_for_good(&self) {
         self.mode.store(FOR_GOOD, Ordering::SeqCst);
     }
 
-    /// Lets the next commit through, and cuts the connection at once, whether the server has dealt with it or not.
+    /// Forwards the next commit, and cuts the connection at once, whether the server has executed
+    /// it or not.
     pub(crate) fn cut_during_commit(&self) {
         self.mode.store(BETWEEN, Ordering::SeqCst);
     }
 
-    /// Cuts the client off at the next commit, which arrives at the server all the same, a while later.
+    /// Cuts the client's connection at the next commit, which arrives at the server a while later.
     pub(crate) fn cut_and_commit_late(&self) {
         self.mode.store(LATE, Ordering::SeqCst);
     }
 
-    /// Lets the next commit through, and keeps back for this long whatever the server answers from then on.
+    /// Forwards the next commit, and delays the server's responses from then on.
     pub(crate) fn delay_answer_to_commit(&self, delay: Duration) {
         let milliseconds = u64::try_from(delay.as_millis()).unwrap();
         self.answer_delay.store(milliseconds, Ordering::SeqCst);
     }
 
-    /// Puts a statement that fails in the place of the next `BEGIN`, as a cancel request that comes astray would.
-    pub(crate) fn spoil_begin(&self) {
+    /// Replaces the next `BEGIN` by a statement that fails, as a stray cancel request would.
+    pub(crate) fn corrupt_begin(&self) {
         self.mode.store(SPOIL, Ordering::SeqCst);
     }
 }
 
-/// Looks for the ledger's statement that posts and commits: where it is prepared, under a name, and where it is run.
+/// Finds the ledger's statement that posts and commits: where it is prepared, under a name, and
+/// where it is executed.
 #[derive(Default)]
 struct Statements {
     posting: HashSet<Vec<u8>>,
@@ -132,7 +135,7 @@ fn contains(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|word| word == text)
 }
 
-/// The bytes with a failing statement in the place of the `BEGIN` that they start with.
+/// Returns the bytes with a failing statement instead of their leading `BEGIN`.
 fn spoiled(message: &[u8]) -> Vec<u8> {
     let length = u32::from_be_bytes(message[1..5].try_into().unwrap()) as usize;
     let failing = b"SELECT 1/0\0";
@@ -166,7 +169,7 @@ async fn forward(
                         drop(client);
                         tokio::time::sleep(LATENESS).await;
                         server.write_all(&from_client[..length]).await.unwrap();
-                        // Until the server has dealt with it.
+                        // Waits until the server has executed it.
                         let _ = server.read(&mut from_server).await;
                         return;
                     }
@@ -181,7 +184,7 @@ async fn forward(
                         closed.store(true, Ordering::SeqCst);
                     }
                     if cut == AFTER || cut == FOR_GOOD {
-                        // The answer proves that the commit is done; nobody gets it.
+                        // The response proves that the commit is done; no client gets it.
                         let _ = server.read(&mut from_server).await;
                         return;
                     }

@@ -1,4 +1,4 @@
-//! A database with nothing in it.
+//! An empty database.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use neobank_db::{Database, DatabaseConfig, Executor, statement};
 
 use super::server;
 
-/// A database of its own with nothing in it, dropped with this value.
+/// An empty database of its own, dropped with this value.
 pub(crate) struct EmptyDatabase {
     pub(crate) version: u32,
     pub(crate) url: String,
@@ -19,27 +19,27 @@ impl EmptyDatabase {
         Self { version, url, name }
     }
 
-    /// As [`Self::on`], owned by a role that may log in and create roles, and nothing more; the
-    /// URL is that role's.
+    /// As [`Self::on`], owned by a role that may log in and create roles, and nothing more; the URL
+    /// is that role's.
     pub(crate) async fn owned_on(version: u32) -> Self {
         let (url, name) = server::owned_database(version).await;
         Self { version, url, name }
     }
 
-    /// As [`Self::on`], in an encoding that cannot hold every character.
+    /// As [`Self::on`], in an encoding that cannot represent every character.
     pub(crate) async fn in_latin1_on(version: u32) -> Self {
         let (url, name) = server::latin1_database(version).await;
         Self { version, url, name }
     }
 
-    /// The database as the server's superuser.
+    /// Connects as the server's superuser.
     pub(crate) async fn superuser(&self) -> Database {
         Database::connect(DatabaseConfig::from_url(&self.superuser_url()).unwrap())
             .await
             .unwrap()
     }
 
-    /// The superuser's URL.
+    /// Returns the superuser's URL.
     pub(crate) fn superuser_url(&self) -> String {
         server::server(self.version).database_url(&self.name)
     }
@@ -48,7 +48,7 @@ impl EmptyDatabase {
         &self.name
     }
 
-    /// Adds a row to the migrated schema that a rollout must not destroy without a word.
+    /// Adds a row to the migrated schema that a rollout must not destroy without confirmation.
     pub(crate) async fn add_customer(&self) {
         let sql = "INSERT INTO banking.customers (customer_id, customer_number, first_name, last_name, email,
                                                   date_of_birth)
@@ -63,7 +63,8 @@ impl EmptyDatabase {
         superuser.fetch_value(statement(sql, [])).await.unwrap()
     }
 
-    /// The schema as the server's own `pg_dump` writes it, without the lines that differ each time.
+    /// Returns the schema as the server's own `pg_dump` writes it, without the lines that differ
+    /// each time.
     pub(crate) fn dump(&self) -> String {
         let server = server::server(self.version);
         let output = Command::new(server.bin_directory().unwrap().join("pg_dump"))

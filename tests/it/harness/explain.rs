@@ -1,8 +1,8 @@
-//! How the server carries a statement out.
+//! Execution plans.
 
 use neobank_db::{Executor, Statement};
 
-/// The plan of a statement that was run, with the rows that each of its steps gave.
+/// Runs a statement, and returns its plan with the rows of each step.
 pub(crate) async fn explain(on: &impl Executor, mut statement: Statement) -> String {
     statement.sql = format!(
         "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {}",

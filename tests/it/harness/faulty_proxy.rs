@@ -1,4 +1,5 @@
-//! A proxy that now and then cuts a connection, is slow, or falls silent on one for good, at any byte that goes through.
+//! A proxy that occasionally cuts a connection, delays it, or falls silent on it permanently, at
+//! any byte.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,13 +23,13 @@ struct Shared {
     silences: AtomicU64,
 }
 
-/// One message of so many is cut off, held up, or the last one of its connection to go through.
+/// The frequencies: one message of so many is cut off, delayed, or the last one of its connection.
 const CUT: u64 = 97;
 const DELAY: u64 = 41;
 const SILENCE: u64 = 523;
 
 impl FaultyProxy {
-    /// A proxy for any number of connections to the server of this configuration.
+    /// Starts a proxy for any number of connections to the server of this configuration.
     pub(crate) async fn before(config: &DatabaseConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -49,12 +50,12 @@ impl FaultyProxy {
         config.ports = vec![self.port];
     }
 
-    /// From now on everything goes through, but on the connections that have fallen silent.
+    /// Forwards everything from now on, except on the silent connections.
     pub(crate) fn get_well(&self) {
         self.shared.sound.store(true, Ordering::SeqCst);
     }
 
-    /// How many messages were cut off, held up, and followed by silence.
+    /// Returns the numbers of messages that were cut off, delayed, and followed by silence.
     pub(crate) fn faults(&self) -> [u64; 3] {
         let Shared {
             cuts,
@@ -89,7 +90,7 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, shared: Arc<Share
             break;
         }
         if falls_on(CUT, &shared.cuts) {
-            // A part of it arrives.
+            // Only the first half arrives.
             let _ = to.write_all(&bytes[..bytes.len() / 2]).await;
             return;
         }
@@ -100,7 +101,7 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, shared: Arc<Share
             return;
         }
     }
-    // Until the client gives it up; what it sends meanwhile goes nowhere.
+    // Until the client drops the connection; its messages are discarded.
     while client
         .read(&mut from_client)
         .await

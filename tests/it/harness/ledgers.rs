@@ -4,7 +4,7 @@ use neobank_db::Database;
 use neobank_domain::Ledger;
 use neobank_domain::ledger::group_commit::GroupCommitOptions;
 
-/// A ledger that gives each call a transaction of its own.
+/// Returns a ledger that gives each call a transaction of its own.
 pub(crate) fn single(database: Database) -> Ledger {
     single_with_cache(database, Ledger::ACCOUNT_CACHE_CAPACITY)
 }
@@ -15,7 +15,8 @@ pub(crate) fn single_with_cache(database: Database, accounts: usize) -> Ledger {
     builder.without_group_commit().build().unwrap()
 }
 
-/// A ledger with group commit and the default limits that shares the account cache of another.
+/// Returns a ledger with group commit and the default limits that shares the account cache of
+/// another.
 pub(crate) fn grouped(ledger: &Ledger) -> Ledger {
     ledger
         .with_group_commit(GroupCommitOptions::default())

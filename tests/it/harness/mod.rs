@@ -1,7 +1,8 @@
 //! A bank of its own for each test.
 //!
-//! Both servers start once for the test binary and stop with it. The schema is rolled out once into a template; each test
-//! gets a clone of it, and connects as a member of `neobank_app` does in production: with that role's privileges alone.
+//! Both servers start once for the test binary and stop with it. The schema is migrated once into a
+//! template. Each test gets a clone of it, and connects as a member of `neobank_app` does in
+//! production: with that role's privileges alone.
 
 mod bank;
 mod certificates;
@@ -32,7 +33,8 @@ pub(crate) use sharing_proxy::SharingProxy;
 pub(crate) use stalling_proxy::StallingProxy;
 pub(crate) use standby::Standby;
 
-/// Makes a test of each function for PostgreSQL 15 and one for 18. The functions take a [`TestBank`].
+/// Defines a test of each function for PostgreSQL 15 and one for 18. The functions take a
+/// [`TestBank`].
 macro_rules! on_both_versions {
     ($($test:ident),+ $(,)?) => {
         mod postgres_15 {

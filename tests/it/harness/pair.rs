@@ -24,11 +24,11 @@ pub(crate) struct Node {
     child: Option<Child>,
 }
 
-/// Ends the server when its input ends, which the death of the tests' process does as well.
+/// Ends the server when its input ends, also by the death of the tests' process.
 const KEEPER: &str =
     "\"$0\" \"$@\" >>log 2>&1 & server=$!; read -r end; kill -INT $server; wait $server";
 
-/// A primary, and a standby that follows it.
+/// Creates a primary, and a standby that follows it.
 pub(crate) async fn pair(version: u32) -> [Node; 2] {
     tokio::task::spawn_blocking(move || {
         let source = ServerOptions::default()
@@ -44,20 +44,20 @@ pub(crate) async fn pair(version: u32) -> [Node; 2] {
     .unwrap()
 }
 
-/// The folder of a server's programs.
+/// Returns the folder of a server's programs.
 pub(super) fn programs(server: &LocalServer) -> PathBuf {
     server.bin_directory().unwrap().to_owned()
 }
 
-/// The same URL with another port.
+/// Returns the same URL with another port.
 pub(super) fn on_port(url: &str, port: u16) -> String {
     let old = DatabaseConfig::from_url(url).unwrap().ports[0];
     url.replacen(&format!(":{old}/"), &format!(":{port}/"), 1)
 }
 
 impl Node {
-    /// A started copy of the server at `from`, with these settings beside those in that server's files. With `follows`, it is
-    /// a standby of that server.
+    /// Starts a copy of the server at `from`, with these settings beside those in that server's
+    /// files. With `follows`, it is a standby of that server.
     pub(super) fn copy(
         programs: PathBuf,
         from: &str,
@@ -66,7 +66,7 @@ impl Node {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-        // An unprivileged account, as PostgreSQL wants it; what it is called does not matter.
+        // An unprivileged account, as PostgreSQL requires; its name does not matter.
         let account = is_root.then_some((65_534, 65_534));
         if let Some((user, group)) = account {
             chown(folder.path(), Some(user), Some(group)).unwrap();
@@ -103,7 +103,7 @@ impl Node {
         command
     }
 
-    /// Starts it, and returns when it takes connections.
+    /// Starts the server, and returns when it accepts connections.
     pub(crate) fn start(&mut self) {
         let mut arguments = vec!["-D".to_owned(), "data".to_owned()];
         for (name, value) in [
@@ -141,7 +141,7 @@ impl Node {
         }
     }
 
-    /// Stops it as an administrator does, and waits for its end.
+    /// Stops the server as an administrator does, and waits for its end.
     pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             drop(child.stdin.take());
@@ -163,7 +163,7 @@ impl Node {
         }
     }
 
-    /// A connection to this server alone, as its superuser.
+    /// Connects to this server alone, as its superuser.
     pub(crate) async fn superuser(&self) -> Database {
         let mut config = DatabaseConfig::from_url(&self.url).unwrap();
         config.target_session_attrs = TargetSessionAttrs::Any;
@@ -171,7 +171,7 @@ impl Node {
         Database::connect(config).await.unwrap()
     }
 
-    /// The first column of the first row of a question to this server.
+    /// Returns the first column of the first row of a query on this server.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let database = self.superuser().await;
         database.fetch_value(statement(sql, [])).await.unwrap()
@@ -185,12 +185,12 @@ impl Node {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Where it listens.
+    /// Returns its port.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL of its superuser.
+    /// Returns the URL of its superuser.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -14,7 +14,8 @@ use neobank_ops::pgbouncer::{
 };
 use tempfile::TempDir;
 
-/// Runs as an unprivileged user in a folder of its own, and ends with this value, or with the process of the tests.
+/// Runs as an unprivileged user in a folder of its own, and ends with this value, or with the
+/// process of the tests.
 pub(crate) struct Pgbouncer {
     child: Child,
     folder: TempDir,
@@ -30,21 +31,22 @@ pub(crate) const LOOPBACK: HbaSource = HbaSource::Network {
 /// Debian's `nobody`: PgBouncer refuses to run as root.
 const NOBODY: u32 = 65_534;
 
-/// Ends PgBouncer when its input ends, which the death of the tests' process does as well.
+/// Ends PgBouncer when its input ends, also by the death of the tests' process.
 const KEEPER: &str = "\"$0\" pgbouncer.ini 2>log & pgbouncer=$!; read -r end; kill -TERM $pgbouncer; wait $pgbouncer";
 
 impl Pgbouncer {
     pub(crate) const CONSOLE_USER: &str = "watcher";
     pub(crate) const CONSOLE_PASSWORD: &str = "of the \"console\"";
 
-    /// The version on this machine.
+    /// Returns the version on this machine.
     pub(crate) fn version() -> String {
         let output = Command::new(program()).arg("--version").output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines().next().unwrap().to_owned()
     }
 
-    /// A PgBouncer in front of the server of `server`, with these databases, users, and whatever the test changes.
+    /// Starts a PgBouncer in front of the server of `server`, with these databases, users, and the
+    /// test's changes.
     pub(crate) fn start(
         server: &DatabaseConfig,
         database: &str,
@@ -54,7 +56,7 @@ impl Pgbouncer {
         Self::start_with_text(server, database, users, change, |text| text)
     }
 
-    /// As [`Self::start`], with another text than the one that was generated.
+    /// As [`Self::start`], with another text than the generated one.
     pub(crate) fn start_with_text(
         server: &DatabaseConfig,
         database: &str,
@@ -70,7 +72,7 @@ impl Pgbouncer {
         Self::start_with_rules(server, database, users, &anybody, change, edit)
     }
 
-    /// As [`Self::start_with_text`], for those alone whom these rules name.
+    /// As [`Self::start_with_text`], for clients that match these rules.
     pub(crate) fn start_with_rules(
         server: &DatabaseConfig,
         database: &str,
@@ -139,7 +141,7 @@ impl Pgbouncer {
         started
     }
 
-    /// What it has said so far.
+    /// Returns its log so far.
     pub(crate) fn log(&self) -> String {
         let mut text = Vec::new();
         if let Ok(mut file) = std::fs::File::open(self.folder.path().join("log")) {
@@ -156,7 +158,7 @@ impl Pgbouncer {
         config.pooler = Pooler::Transaction;
     }
 
-    /// The configuration of its console.
+    /// Returns the configuration of its console.
     pub(crate) fn console(&self) -> DatabaseConfig {
         let url = format!(
             "postgresql://{}@127.0.0.1:{}/bank",

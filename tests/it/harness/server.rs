@@ -10,7 +10,7 @@ const TEMPLATE: &str = "neobank_template";
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// The server of a major version; started, and its template made, by whoever asks first.
+/// Returns the server of a major version; the first caller starts it and creates its template.
 pub(crate) fn server(version: u32) -> &'static LocalServer {
     static POSTGRES_15: OnceLock<LocalServer> = OnceLock::new();
     static POSTGRES_18: OnceLock<LocalServer> = OnceLock::new();
@@ -23,12 +23,12 @@ pub(crate) fn server(version: u32) -> &'static LocalServer {
         let server = ServerOptions::default()
             .version(Some(version))
             .durability(Durability::Fast)
-            // A deadlock must be seen in tests, and soon.
+            // Deadlock tests need an early detection.
             .setting("deadlock_timeout", "50ms")
             .setting("max_connections", "600")
             .setting("max_prepared_transactions", "50")
             .setting("shared_preload_libraries", "pg_stat_statements")
-            // Replication slots hold the horizon of old rows.
+            // Replication slots hold back the xmin horizon.
             .setting("wal_level", "logical")
             .start()
             .unwrap_or_else(|error| {
@@ -46,7 +46,7 @@ pub(crate) fn server(version: u32) -> &'static LocalServer {
     })
 }
 
-/// A new database with the migrated schema; its URL is the superuser's.
+/// Creates a database with the migrated schema; its URL is the superuser's.
 pub(crate) async fn new_database(version: u32) -> (String, String) {
     let server = tokio::task::spawn_blocking(move || server(version))
         .await
@@ -60,7 +60,7 @@ pub(crate) async fn new_database(version: u32) -> (String, String) {
     (server.database_url(&name), name)
 }
 
-/// A new database with nothing in it; its URL is the superuser's.
+/// Creates an empty database; its URL is the superuser's.
 pub(crate) async fn empty_database(version: u32) -> (String, String) {
     database_of_template0(version, "").await
 }
@@ -83,7 +83,7 @@ async fn database_of_template0(version: u32, options: &str) -> (String, String) 
     (server.database_url(&name), name)
 }
 
-/// A new database with nothing in it and an ordinary owner, whose URL it is.
+/// Creates an empty database with an ordinary owner, whose URL it is.
 pub(crate) async fn owned_database(version: u32) -> (String, String) {
     tokio::task::spawn_blocking(move || {
         let name = next_name();
@@ -97,9 +97,10 @@ fn next_name() -> String {
     format!("empty_{}", DATABASES.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Drops a test's database, whoever is still connected.
+/// Drops a test's database, with all its connections.
 pub(crate) fn drop_database(version: u32, name: &str) {
-    // A test that fails may leave a prepared transaction, which nothing ends; its own failure is the one to show.
+    // A failed test may leave a prepared transaction, which nothing ends; the test's own failure is
+    // the one to show.
     if std::thread::panicking() {
         return;
     }
@@ -116,7 +117,7 @@ async fn administer(server: &LocalServer, sql: &str) {
         .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
 }
 
-/// Runs a future to its end from a place that has no runtime, or that may not block the one it has.
+/// Runs a future to its end from a thread without a runtime, or one that must not block its own.
 fn on_a_thread(work: impl Future<Output = ()> + Send) {
     std::thread::scope(|scope| {
         scope

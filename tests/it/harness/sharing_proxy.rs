@@ -1,4 +1,5 @@
-//! A pooler in transaction mode that nobody was told of: its clients share few server connections, statement by statement.
+//! An undeclared pooler in transaction mode: its clients share few server connections, statement by
+//! statement.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,14 +17,14 @@ struct Shared {
     address: (String, u16),
     size: usize,
     servers: Mutex<Vec<Arc<Mutex<TcpStream>>>>,
-    /// What the server said between a client's authentication and its first statement.
+    /// The server's messages between a client's authentication and its first statement.
     greeting: Mutex<Vec<u8>>,
     turn: AtomicUsize,
 }
 
 impl SharingProxy {
-    /// A proxy that opens as many connections to the server, each for one of its first clients, and then gives every
-    /// statement to the next of them.
+    /// Starts a proxy with this many connections to the server, each opened for one of its first
+    /// clients, and then gives every statement to the next of them.
     pub(crate) async fn before(config: &DatabaseConfig, size: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -62,7 +63,7 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) -> Option<()> {
         *shared.greeting.lock().await = authenticate(&mut client, &mut server).await?;
         servers.push(Arc::new(Mutex::new(server)));
     } else {
-        // Authentication is over, as a pooler says that knows its clients.
+        // Authentication succeeds at once, as a pooler that trusts its clients does.
         client
             .write_all(&[b'R', 0, 0, 0, 8, 0, 0, 0, 0])
             .await
@@ -72,7 +73,7 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) -> Option<()> {
     drop(servers);
     loop {
         let mut request = Vec::new();
-        // Up to Sync or a simple query, which the server answers with ReadyForQuery.
+        // Up to Sync or a simple query, to which the server responds with ReadyForQuery.
         loop {
             let (kind, message) = read_message(&mut client).await?;
             if kind == b'X' {
@@ -91,7 +92,7 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) -> Option<()> {
         server.write_all(&request).await.ok()?;
         loop {
             let (kind, message) = read_message(&mut server).await?;
-            // A client that is gone must not leave an answer to the next one.
+            // A disconnected client must not leave a response to the next one.
             let _ = client.write_all(&message).await;
             if kind == b'Z' {
                 break;
@@ -100,7 +101,7 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) -> Option<()> {
     }
 }
 
-/// Lets client and server agree on a password, and returns what comes after it.
+/// Forwards the password exchange between client and server, and returns the messages after it.
 async fn authenticate(client: &mut TcpStream, server: &mut TcpStream) -> Option<Vec<u8>> {
     let mut greeting = Vec::new();
     let mut authenticated = false;
@@ -112,7 +113,7 @@ async fn authenticate(client: &mut TcpStream, server: &mut TcpStream) -> Option<
         }
         match (kind, message.get(5..9)) {
             (b'R', Some([0, 0, 0, 0])) => authenticated = true,
-            // The end of SCRAM needs no answer.
+            // The end of SCRAM needs no reply.
             (b'R', Some([0, 0, 0, 12])) => {}
             (b'R', _) => {
                 let (_, answer) = read_message(client).await?;

@@ -1,4 +1,4 @@
-//! A proxy that falls silent: both ends stay open, and nothing goes through any more.
+//! A proxy that falls silent: both ends stay open, and no byte is forwarded any more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ pub(crate) struct StallingProxy {
 }
 
 impl StallingProxy {
-    /// A proxy for any number of connections to the server of this configuration.
+    /// Starts a proxy for any number of connections to the server of this configuration.
     pub(crate) async fn before(config: &DatabaseConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -36,12 +36,12 @@ impl StallingProxy {
         config.ports = vec![self.port];
     }
 
-    /// From now on nothing goes through, in either direction, and neither end is told.
+    /// Forwards nothing from now on, in either direction, without closing a connection.
     pub(crate) fn fall_silent(&self) {
         self.silent.store(true, Ordering::SeqCst);
     }
 
-    /// Lets new bytes through again; those that came meanwhile are lost.
+    /// Forwards new bytes again; those of the meantime are lost.
     pub(crate) fn speak(&self) {
         self.silent.store(false, Ordering::SeqCst);
     }
@@ -64,7 +64,7 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, silent: Arc<Atomi
             break;
         }
     }
-    // An end that is closed is not told to the other one while nothing goes through.
+    // During the silence, the end of one side is not forwarded to the other.
     while silent.load(Ordering::SeqCst) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

@@ -12,10 +12,10 @@ use super::pair::{Node, on_port, programs};
 pub(crate) struct Standby(Node);
 
 impl Standby {
-    /// A copy of the primary, with these settings beside those that the primary has in its files.
+    /// Starts a copy of the primary, with these settings beside those in the primary's files.
     pub(crate) async fn of(primary: &LocalServer, settings: &[(&str, &str)]) -> Self {
         let (programs, url) = (programs(primary), primary.url().to_owned());
-        // As many as the primary has, at least.
+        // At least as many as the primary has.
         let settings = [("max_connections", "200")]
             .iter()
             .chain(settings)
@@ -25,7 +25,7 @@ impl Standby {
         Self(tokio::task::spawn_blocking(copy).await.unwrap())
     }
 
-    /// The URL of a database of the primary, on this server.
+    /// Returns the URL of a database of the primary, on this server.
     pub(crate) fn url(&self, on_the_primary: &str) -> String {
         on_port(on_the_primary, self.0.port())
     }

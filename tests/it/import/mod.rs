@@ -1,4 +1,4 @@
-//! The import of a bank's history from CSV files: all or nothing.
+//! The import of a bank's history from CSV files, which is atomic.
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! What is remembered, and what is refused.
+//! The records of applied migrations, and rejected states.
 
 use neobank_db::{Executor, statement};
 use neobank_migration::{MigrationState, Object, ObjectState, RolloutError, SqlMigration};
@@ -7,17 +7,17 @@ use super::{FIRST, FUNCTION, SECOND, bank, rollout, shop};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    an_edited_migration_is_reported_and_nothing_runs,
-    a_missing_and_an_out_of_order_migration_are_reported,
-    an_object_is_applied_again_when_it_changed_and_only_then,
-    a_removed_object_is_dropped,
-    a_failing_migration_leaves_nothing_and_those_before_stay,
-    a_failing_object_leaves_all_objects_as_they_were,
-    status_needs_no_rights,
-    a_migration_outside_a_transaction,
+    edited_migration_is_reported_and_nothing_runs,
+    missing_and_out_of_order_migrations_are_reported,
+    object_is_applied_again_only_after_a_change,
+    removed_object_is_dropped,
+    failed_migration_rolls_back_and_earlier_ones_stay,
+    failed_object_rolls_back_all_objects,
+    status_needs_no_privileges,
+    migration_outside_a_transaction_is_applied,
 );
 
-async fn an_edited_migration_is_reported_and_nothing_runs(database: EmptyDatabase) {
+async fn edited_migration_is_reported_and_nothing_runs(database: EmptyDatabase) {
     rollout(&database, &shop(&[FIRST], &[]))
         .await
         .up()
@@ -45,7 +45,7 @@ async fn an_edited_migration_is_reported_and_nothing_runs(database: EmptyDatabas
     assert!(database.dump() == before, "the schema differs");
 }
 
-async fn a_missing_and_an_out_of_order_migration_are_reported(database: EmptyDatabase) {
+async fn missing_and_out_of_order_migrations_are_reported(database: EmptyDatabase) {
     rollout(&database, &shop(&[FIRST, SECOND], &[]))
         .await
         .up()
@@ -77,7 +77,7 @@ async fn a_missing_and_an_out_of_order_migration_are_reported(database: EmptyDat
     ));
 }
 
-async fn an_object_is_applied_again_when_it_changed_and_only_then(database: EmptyDatabase) {
+async fn object_is_applied_again_only_after_a_change(database: EmptyDatabase) {
     let touched = async || {
         let sql = "SELECT xmin::text FROM pg_proc WHERE proname = 'one'";
         database
@@ -122,7 +122,7 @@ async fn an_object_is_applied_again_when_it_changed_and_only_then(database: Empt
     assert_eq!(answer, 2);
 }
 
-async fn a_removed_object_is_dropped(database: EmptyDatabase) {
+async fn removed_object_is_dropped(database: EmptyDatabase) {
     rollout(&database, &shop(&[FIRST], &[FUNCTION]))
         .await
         .up()
@@ -146,7 +146,7 @@ async fn a_removed_object_is_dropped(database: EmptyDatabase) {
     assert!(rollout.status().await.unwrap().is_current());
 }
 
-async fn a_failing_migration_leaves_nothing_and_those_before_stay(database: EmptyDatabase) {
+async fn failed_migration_rolls_back_and_earlier_ones_stay(database: EmptyDatabase) {
     let failing = SqlMigration {
         up: "CREATE TABLE shop.half (id integer); SELECT 1 / 0",
         ..SECOND
@@ -174,7 +174,7 @@ async fn a_failing_migration_leaves_nothing_and_those_before_stay(database: Empt
     );
 }
 
-async fn a_failing_object_leaves_all_objects_as_they_were(database: EmptyDatabase) {
+async fn failed_object_rolls_back_all_objects(database: EmptyDatabase) {
     let failing = Object {
         name: "shop/two",
         create: "SELECT no_such_function()",
@@ -203,12 +203,12 @@ async fn a_failing_object_leaves_all_objects_as_they_were(database: EmptyDatabas
     );
 }
 
-async fn status_needs_no_rights(database: EmptyDatabase) {
+async fn status_needs_no_privileges(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     let role = format!("looks_only_{}", std::process::id());
     let create = format!("CREATE ROLE {role} LOGIN PASSWORD 'canary-8841'");
     superuser.execute(statement(&create, [])).await.ok();
-    // Not everyone may connect after the rollout.
+    // After the rollout, roles need a grant to connect.
     let grant = format!("GRANT CONNECT ON DATABASE {} TO {role}", database.name());
     superuser.execute(statement(&grant, [])).await.unwrap();
     let url = {
@@ -232,7 +232,7 @@ async fn status_needs_no_rights(database: EmptyDatabase) {
     assert!(!shown.contains("canary"), "{shown}");
 }
 
-async fn a_migration_outside_a_transaction(database: EmptyDatabase) {
+async fn migration_outside_a_transaction_is_applied(database: EmptyDatabase) {
     let index = SqlMigration {
         name: "m2_index",
         up: "CREATE INDEX CONCURRENTLY IF NOT EXISTS item_index ON shop.item (id)",

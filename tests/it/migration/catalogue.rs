@@ -1,4 +1,5 @@
-//! What is not as shipped: each tampering, and what `migrate status` and `neobank audit` name.
+//! Differences from the shipped schema: each tampering, and the objects that `migrate status` and
+//! `neobank audit` name.
 
 use neobank_db::{Database, DatabaseConfig, Executor, Transaction, statement};
 use neobank_migration::{
@@ -11,7 +12,7 @@ use super::bank;
 use crate::cli::program::run;
 use crate::harness::EmptyDatabase;
 
-/// A tampering, and the objects that are named with a part of what is said of each. A line is a statement.
+/// A tampering, and the named objects with a substring of each message. A line is a statement.
 type Tampering = (&'static str, &'static [&'static str]);
 
 const FUNCTIONS: &[Tampering] = &[
@@ -103,7 +104,7 @@ const TRIGGERS: &[Tampering] = &[
         "ALTER TABLE banking.customers DISABLE TRIGGER customers_touch",
         &["trigger customers_touch on banking.customers is not as shipped: fires: never"],
     ),
-    // As pg_restore --disable-triggers does: the triggers of foreign keys too.
+    // As pg_restore --disable-triggers does, also for the triggers of foreign keys.
     (
         "ALTER TABLE concurrency.lock_leases DISABLE TRIGGER ALL",
         &[
@@ -222,7 +223,7 @@ const TABLES: &[Tampering] = &[
         "ALTER VIEW concurrency.v_lock_analysis SET (security_barrier)",
         &["view concurrency.v_lock_analysis is not as shipped: options: security_barrier=true (shipped: nothing)"],
     ),
-    // Of a table that is gone, its parts are not listed too.
+    // A missing table is listed without its columns and constraints.
     (
         "DROP TABLE banking.customer_preferences",
         &["table banking.customer_preferences is missing"],
@@ -302,7 +303,7 @@ const PRIVILEGES: &[Tampering] = &[
     ),
 ];
 
-/// What a bank does with its own database, and how it is noted.
+/// Changes that a bank makes to its own database, and the notes about them.
 const NOTED: &[Tampering] = &[
     (
         "CREATE INDEX mine ON banking.transfers (posted_at) WHERE amount > 1000",
@@ -325,7 +326,7 @@ const NOTED: &[Tampering] = &[
          GRANT neobank_app TO neobank_test_member_of_groups",
         &["role neobank_app is not as shipped: members: "],
     ),
-    // Not ours, so not even a note.
+    // Outside of the shipped schemas, so without a note.
     (
         "CREATE SCHEMA reports
          CREATE TABLE reports.daily (account_id uuid REFERENCES banking.accounts)
@@ -362,13 +363,13 @@ on_rolled_out_databases!(
     each_changed_trigger_is_named,
     each_changed_table_is_named,
     each_changed_privilege_is_named,
-    what_a_bank_adds_is_no_violation,
-    status_and_audit_answer_with_what_was_found,
-    what_is_pending_anyway_is_not_compared,
-    every_role_and_setting_sees_the_same,
-    the_database_is_closed_to_everyone_and_given_back,
-    a_role_of_another_bank_is_told,
-    the_next_rollout_restores_what_has_a_file_of_its_own,
+    additions_of_a_bank_are_no_violations,
+    status_and_audit_report_every_difference,
+    pending_objects_are_not_compared,
+    every_role_and_setting_sees_the_same_catalogue,
+    public_access_is_revoked_and_restored,
+    role_of_another_bank_is_reported,
+    next_rollout_restores_altered_objects,
 );
 
 async fn rolled_out(version: u32) -> EmptyDatabase {
@@ -393,7 +394,7 @@ async fn each_changed_privilege_is_named(database: EmptyDatabase) {
     each_is_named(&database, PRIVILEGES).await;
 }
 
-/// Each tampering by itself: what is named is all of it, and nothing else.
+/// Checks each tampering by itself: exactly the listed objects are named.
 async fn each_is_named(database: &EmptyDatabase, list: &[Tampering]) {
     let superuser = database.superuser().await;
     assert_eq!(named(&untouched(&superuser).await), [""; 0]);
@@ -408,7 +409,7 @@ async fn each_is_named(database: &EmptyDatabase, list: &[Tampering]) {
     assert_eq!(named(&untouched(&superuser).await), [""; 0]);
 }
 
-async fn what_a_bank_adds_is_no_violation(database: EmptyDatabase) {
+async fn additions_of_a_bank_are_no_violations(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     for (change, expected) in NOTED {
         let transaction = superuser.begin().await.unwrap();
@@ -433,7 +434,7 @@ fn check(change: &str, found: &[String], expected: &[&str]) {
 }
 
 async fn tamper(transaction: &Transaction, change: &str) {
-    // A statement begins where the list's own indent ends.
+    // A statement begins at the list's own indent.
     for sql in change
         .split("\n         ")
         .fold(Vec::new(), whole_statements)
@@ -445,7 +446,7 @@ async fn tamper(transaction: &Transaction, change: &str) {
     }
 }
 
-/// Lines that are indented further go on with the statement.
+/// Lines with a deeper indent continue the statement.
 fn whole_statements(mut statements: Vec<String>, line: &str) -> Vec<String> {
     match statements.last_mut() {
         Some(last) if line.starts_with(' ') => last.push_str(line),
@@ -466,7 +467,7 @@ fn named(status: &Status) -> Vec<String> {
     status.violations().map(ToString::to_string).collect()
 }
 
-async fn status_and_audit_answer_with_what_was_found(database: EmptyDatabase) {
+async fn status_and_audit_report_every_difference(database: EmptyDatabase) {
     let url = &database.url;
     let current = run(url, &["migrate", "status", "--json"]).await;
     assert_eq!(current.code, 0, "{}", current.out);
@@ -523,8 +524,9 @@ async fn status_and_audit_answer_with_what_was_found(database: EmptyDatabase) {
     );
 }
 
-/// Records that say otherwise do not hide a tampering: what is not compared is told, and the verdict is never good.
-async fn what_is_pending_anyway_is_not_compared(database: EmptyDatabase) {
+/// Forged records do not hide a tampering: objects that are not compared are reported, and the
+/// verdict is never good.
+async fn pending_objects_are_not_compared(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     let transaction = superuser.begin().await.unwrap();
     tamper(
@@ -561,7 +563,7 @@ async fn what_is_pending_anyway_is_not_compared(database: EmptyDatabase) {
     );
 }
 
-async fn every_role_and_setting_sees_the_same(database: EmptyDatabase) {
+async fn every_role_and_setting_sees_the_same_catalogue(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     let sql = "GRANT UPDATE ON banking.transactions TO neobank_app";
     superuser.execute(statement(sql, [])).await.unwrap();
@@ -600,14 +602,14 @@ async fn every_role_and_setting_sees_the_same(database: EmptyDatabase) {
     );
 }
 
-/// Who may do what with the database, apart from its owner.
+/// Privileges on the database of roles other than its owner.
 const DATABASE_PRIVILEGES: &str = "SELECT coalesce(string_agg(format('%s %s',
         CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(acl.grantee) END, acl.privilege_type),
         ', ' ORDER BY acl.grantee, acl.privilege_type), '')
     FROM pg_database AS d CROSS JOIN aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS acl
     WHERE d.datname = current_database() AND acl.grantee <> d.datdba";
 
-async fn the_database_is_closed_to_everyone_and_given_back(closed: EmptyDatabase) {
+async fn public_access_is_revoked_and_restored(closed: EmptyDatabase) {
     let superuser = closed.superuser().await;
     let privileges = async || -> String {
         let read = superuser.fetch_value(statement(DATABASE_PRIVILEGES, []));
@@ -622,7 +624,7 @@ async fn the_database_is_closed_to_everyone_and_given_back(closed: EmptyDatabase
     let is_closed =
         |found: &str| !found.contains("PUBLIC") && groups.iter().all(|one| found.contains(one));
     assert!(is_closed(&privileges().await), "{}", privileges().await);
-    // What the owner of the database adds is its own matter; what everyone gets is noted.
+    // Grants by the database's owner are its own decision; grants to PUBLIC are noted.
     let name = closed.name();
     for (sql, notes) in [
         (
@@ -665,7 +667,7 @@ async fn the_database_is_closed_to_everyone_and_given_back(closed: EmptyDatabase
     );
 }
 
-async fn a_role_of_another_bank_is_told(database: EmptyDatabase) {
+async fn role_of_another_bank_is_reported(database: EmptyDatabase) {
     let warnings = bank(&database).await.warnings().await.unwrap();
     for role in ["neobank_app", "neobank_read", "neobank_import"] {
         let start = format!("the role {role} is used by other databases of this cluster too");
@@ -708,7 +710,7 @@ async fn a_role_of_another_bank_is_told(database: EmptyDatabase) {
     assert_eq!(status.verdict(), Verdict::Current);
 }
 
-async fn the_next_rollout_restores_what_has_a_file_of_its_own(database: EmptyDatabase) {
+async fn next_rollout_restores_altered_objects(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     let rollout = bank(&database).await;
     let whole = database.dump();
@@ -721,7 +723,7 @@ async fn the_next_rollout_restores_what_has_a_file_of_its_own(database: EmptyDat
         "DROP TRIGGER accounts_open_empty ON banking.accounts",
         "ALTER VIEW concurrency.v_lock_analysis SET (security_barrier)",
         "REVOKE SELECT ON banking.accounts FROM neobank_read",
-        // Not restored by a file: it stays a violation.
+        // No file restores it, so it stays a violation.
         "GRANT UPDATE ON banking.transfers TO pg_monitor",
     ] {
         superuser.execute(statement(sql, [])).await.unwrap();

@@ -7,12 +7,12 @@ use std::sync::OnceLock;
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    two_processes_at_once,
-    exit_codes_of_status,
-    destroying_rows_wants_the_databases_name
+    concurrent_processes_apply_migrations_once,
+    status_exits_0_1_or_2,
+    destroying_rows_requires_the_database_name
 );
 
-/// The command's program, built when it is not there.
+/// Returns the command's program, built when it does not exist.
 fn xtask() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -45,7 +45,7 @@ fn text(output: &Output) -> String {
     )
 }
 
-async fn two_processes_at_once(database: EmptyDatabase) {
+async fn concurrent_processes_apply_migrations_once(database: EmptyDatabase) {
     let children: Vec<_> = (0..2)
         .map(|_| migrate(&database.url, &["up"]).spawn().unwrap())
         .collect();
@@ -72,7 +72,7 @@ async fn two_processes_at_once(database: EmptyDatabase) {
             .success()
     );
     assert!(database.dump() == alone.dump(), "the schema differs");
-    // Down and up again from the command line, too.
+    // Down and up again work from the command line, too.
     assert!(
         migrate(&alone.url, &["down", "4"])
             .output()
@@ -90,7 +90,7 @@ async fn two_processes_at_once(database: EmptyDatabase) {
     assert!(database.dump() == alone.dump(), "the schema differs");
 }
 
-async fn exit_codes_of_status(database: EmptyDatabase) {
+async fn status_exits_0_1_or_2(database: EmptyDatabase) {
     let code = |arguments: &[&str]| {
         migrate(&database.url, arguments)
             .output()
@@ -110,12 +110,12 @@ async fn exit_codes_of_status(database: EmptyDatabase) {
     assert_eq!(code(&["up"]), Some(2), "edited");
 }
 
-async fn destroying_rows_wants_the_databases_name(database: EmptyDatabase) {
+async fn destroying_rows_requires_the_database_name(database: EmptyDatabase) {
     let url = &database.url;
     let name = database.name();
     let up = migrate(url, &["up"]).output().unwrap();
     assert!(up.status.success(), "{}", text(&up));
-    // Nothing to lose: nothing is asked.
+    // Without rows there is no prompt.
     let down = migrate(url, &["down"]).output().unwrap();
     assert!(down.status.success(), "{}", text(&down));
     assert!(migrate(url, &["up"]).output().unwrap().status.success());

@@ -1,4 +1,4 @@
-//! Two roll-outs at once, and a roll-out beside production.
+//! Concurrent rollouts, and a rollout beside production.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use super::{FIRST, SECOND, bank, rollout, shop};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    eight_at_once_give_one_schema,
-    production_is_not_queued_behind_a_roll_out,
-    a_table_that_stays_locked_is_an_error_that_leaves_nothing,
-    a_roll_out_that_is_killed_leaves_the_way_free,
-    a_roll_out_that_waits_too_long_says_so,
+    eight_concurrent_rollouts_give_one_schema,
+    production_does_not_queue_behind_a_rollout,
+    locked_table_fails_the_rollout_without_changes,
+    killed_rollout_does_not_block_the_next,
+    rollout_waiting_too_long_reports_the_lock,
 );
 
-async fn eight_at_once_give_one_schema(database: EmptyDatabase) {
+async fn eight_concurrent_rollouts_give_one_schema(database: EmptyDatabase) {
     let rollouts = join_all((0..8).map(|_| bank(&database))).await;
     let reports = join_all(rollouts.iter().map(|rollout| rollout.up())).await;
     let worked = reports
@@ -36,7 +36,7 @@ async fn eight_at_once_give_one_schema(database: EmptyDatabase) {
         .unwrap();
 }
 
-async fn production_is_not_queued_behind_a_roll_out(database: EmptyDatabase) {
+async fn production_does_not_queue_behind_a_rollout(database: EmptyDatabase) {
     rollout(&database, &shop(&[FIRST], &[]))
         .await
         .up()
@@ -48,7 +48,7 @@ async fn production_is_not_queued_behind_a_roll_out(database: EmptyDatabase) {
         .execute(statement("SELECT id FROM shop.item", []))
         .await
         .unwrap();
-    // ALTER TABLE needs the table alone, and everybody who comes after it would wait behind it.
+    // ALTER TABLE needs the table alone, and every later session would wait behind it.
     let migrating = {
         let rollout = rollout(&database, &shop(&[FIRST, SECOND], &[])).await;
         tokio::spawn(async move { rollout.up().await })
@@ -72,7 +72,7 @@ async fn production_is_not_queued_behind_a_roll_out(database: EmptyDatabase) {
     assert_eq!(migrating.await.unwrap().unwrap().migrations, ["m2_second"]);
 }
 
-async fn a_table_that_stays_locked_is_an_error_that_leaves_nothing(database: EmptyDatabase) {
+async fn locked_table_fails_the_rollout_without_changes(database: EmptyDatabase) {
     rollout(&database, &shop(&[FIRST], &[]))
         .await
         .up()
@@ -104,7 +104,7 @@ async fn a_table_that_stays_locked_is_an_error_that_leaves_nothing(database: Emp
     rollout.up().await.unwrap();
 }
 
-async fn a_roll_out_that_is_killed_leaves_the_way_free(database: EmptyDatabase) {
+async fn killed_rollout_does_not_block_the_next(database: EmptyDatabase) {
     rollout(&database, &shop(&[FIRST], &[]))
         .await
         .up()
@@ -141,10 +141,10 @@ async fn a_roll_out_that_is_killed_leaves_the_way_free(database: EmptyDatabase) 
     assert_eq!(report.migrations, ["m2_second"]);
 }
 
-async fn a_roll_out_that_waits_too_long_says_so(database: EmptyDatabase) {
+async fn rollout_waiting_too_long_reports_the_lock(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     let other = superuser.begin().await.unwrap();
-    // The key of the roll-out's lock: "neobank" and a one.
+    // The key of the rollout's lock: "neobank" and a one.
     let key = i64::from_be_bytes(*b"neobank\x01");
     other
         .execute(statement("SELECT pg_advisory_xact_lock($1)", [key.into()]))

@@ -1,4 +1,4 @@
-//! Objects that are gone, or that something new has left behind.
+//! Objects that are missing, or that a new version left behind.
 
 use neobank_db::{Executor, statement};
 use neobank_migration::{Object, ObjectState, SqlMigration};
@@ -7,13 +7,13 @@ use super::{FIRST, rollout, shop};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    a_trigger_that_went_with_its_table_is_made_again,
-    privileges_come_back_with_a_table,
-    privileges_reach_a_new_table,
-    privileges_reach_a_new_table_after_a_failure,
-    a_function_of_other_parameters_replaces_the_old_one,
-    what_the_code_no_longer_knows_does_not_stand_in_the_way_down,
-    removed_objects_are_dropped_before_what_they_need,
+    trigger_dropped_with_its_table_is_recreated,
+    privileges_return_with_a_recreated_table,
+    privileges_apply_to_a_new_table,
+    privileges_apply_to_a_new_table_after_a_failure,
+    function_with_new_parameters_replaces_the_old_one,
+    removed_objects_do_not_block_the_way_down,
+    removed_objects_are_dropped_before_their_dependencies,
 );
 
 const GUARD: Object = Object {
@@ -46,7 +46,7 @@ const ORDERS: SqlMigration = SqlMigration {
     transactional: true,
 };
 
-async fn a_trigger_that_went_with_its_table_is_made_again(database: EmptyDatabase) {
+async fn trigger_dropped_with_its_table_is_recreated(database: EmptyDatabase) {
     let rollout = rollout(&database, &shop(&[FIRST], &[GUARD, TRIGGER, GRANTS])).await;
     rollout.up().await.unwrap();
     let whole = database.dump();
@@ -56,7 +56,7 @@ async fn a_trigger_that_went_with_its_table_is_made_again(database: EmptyDatabas
     let status = rollout.status().await.unwrap();
     assert!(!status.is_current());
     let states: Vec<_> = status.objects.iter().map(|object| object.state).collect();
-    // The grants follow whatever is made anew.
+    // The grants follow every recreated object.
     assert_eq!(
         states,
         [
@@ -71,7 +71,7 @@ async fn a_trigger_that_went_with_its_table_is_made_again(database: EmptyDatabas
     assert!(rollout.status().await.unwrap().is_current());
 }
 
-async fn privileges_come_back_with_a_table(database: EmptyDatabase) {
+async fn privileges_return_with_a_recreated_table(database: EmptyDatabase) {
     let rollout = rollout(&database, &shop(&[FIRST, ORDERS], &[GUARD, GRANTS])).await;
     rollout.up().await.unwrap();
     let whole = database.dump();
@@ -86,7 +86,7 @@ async fn privileges_come_back_with_a_table(database: EmptyDatabase) {
     assert_eq!(database.dump(), whole);
 }
 
-async fn privileges_reach_a_new_table(database: EmptyDatabase) {
+async fn privileges_apply_to_a_new_table(database: EmptyDatabase) {
     rollout(&database, &shop(&[FIRST], &[GRANTS]))
         .await
         .up()
@@ -102,8 +102,9 @@ async fn privileges_reach_a_new_table(database: EmptyDatabase) {
     assert!(newer.status().await.unwrap().is_current());
 }
 
-/// The migration stays, the objects do not; nothing but the record tells the next roll-out that privileges are missing.
-async fn privileges_reach_a_new_table_after_a_failure(database: EmptyDatabase) {
+/// The migration stays, the objects do not; only the record shows the next rollout that privileges
+/// are missing.
+async fn privileges_apply_to_a_new_table_after_a_failure(database: EmptyDatabase) {
     rollout(&database, &shop(&[FIRST], &[GRANTS]))
         .await
         .up()
@@ -124,7 +125,7 @@ async fn privileges_reach_a_new_table_after_a_failure(database: EmptyDatabase) {
     );
 }
 
-async fn a_function_of_other_parameters_replaces_the_old_one(database: EmptyDatabase) {
+async fn function_with_new_parameters_replaces_the_old_one(database: EmptyDatabase) {
     let one = Object {
         name: "shop/function_price",
         since: "m1_first",
@@ -151,7 +152,7 @@ async fn a_function_of_other_parameters_replaces_the_old_one(database: EmptyData
     assert_eq!(text(&database, sql).await, "shop.price(bigint)");
 }
 
-async fn what_the_code_no_longer_knows_does_not_stand_in_the_way_down(database: EmptyDatabase) {
+async fn removed_objects_do_not_block_the_way_down(database: EmptyDatabase) {
     let view = Object {
         name: "shop/view_open_orders",
         since: "m2_orders",
@@ -169,7 +170,7 @@ async fn what_the_code_no_longer_knows_does_not_stand_in_the_way_down(database: 
     assert!(newer.status().await.unwrap().objects.is_empty());
 }
 
-async fn removed_objects_are_dropped_before_what_they_need(database: EmptyDatabase) {
+async fn removed_objects_are_dropped_before_their_dependencies(database: EmptyDatabase) {
     rollout(&database, &shop(&[FIRST], &[GUARD, TRIGGER]))
         .await
         .up()

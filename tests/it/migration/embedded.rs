@@ -1,4 +1,5 @@
-//! The migrations in the hands of sea-orm-migration: each knows what the other applied.
+//! The migrations through sea-orm-migration: each migrator sees the migrations that the other
+//! applied.
 
 use std::sync::Arc;
 
@@ -11,11 +12,11 @@ use super::bank;
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    it_sees_what_a_roll_out_applied,
-    a_roll_out_goes_on_where_it_stopped,
+    embedded_migrator_sees_migrations_of_a_rollout,
+    rollout_continues_where_the_embedded_migrator_stopped,
 );
 
-async fn it_sees_what_a_roll_out_applied(database: EmptyDatabase) {
+async fn embedded_migrator_sees_migrations_of_a_rollout(database: EmptyDatabase) {
     bank(&database).await.up().await.unwrap();
     let embedded = embedded(&database).await;
     let pending = Migrator::get_pending_migrations_read_only(&embedded).await;
@@ -25,7 +26,7 @@ async fn it_sees_what_a_roll_out_applied(database: EmptyDatabase) {
     assert_eq!(database.dump(), whole);
 }
 
-async fn a_roll_out_goes_on_where_it_stopped(database: EmptyDatabase) {
+async fn rollout_continues_where_the_embedded_migrator_stopped(database: EmptyDatabase) {
     let embedded = embedded(&database).await;
     let schema = "CREATE SCHEMA migration";
     embedded.execute_unprepared(schema).await.unwrap();

@@ -1,4 +1,5 @@
-//! Migrations that go wrong in ways that a server does not report by itself, and callers that give up.
+//! Migrations that fail in ways that a server does not report by itself, and callers that drop a
+//! call.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +10,17 @@ use super::{FIRST, SECOND, rollout, shop};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    a_migration_that_commits_is_refused,
-    without_its_lock_a_roll_out_stops,
-    what_fails_at_the_commit_leaves_nothing,
-    a_statement_that_runs_too_long_is_stopped,
-    an_index_whose_build_failed_is_built_again,
-    two_callers_of_one_value_take_turns,
-    a_caller_who_gave_up_leaves_the_way_free,
-    a_deadlock_is_tried_again,
+    migration_that_commits_is_rejected,
+    rollout_that_lost_its_lock_stops,
+    failure_at_commit_rolls_back,
+    statement_beyond_its_timeout_is_cancelled,
+    invalid_index_is_built_again,
+    concurrent_calls_of_one_rollout_are_serialized,
+    dropped_call_releases_the_lock,
+    deadlock_is_retried,
 );
 
-async fn a_migration_that_commits_is_refused(database: EmptyDatabase) {
+async fn migration_that_commits_is_rejected(database: EmptyDatabase) {
     for end in ["COMMIT", "ROLLBACK"] {
         let up = format!("CREATE TABLE shop.half (id integer); {end}");
         let ending = SqlMigration {
@@ -40,8 +41,8 @@ async fn a_migration_that_commits_is_refused(database: EmptyDatabase) {
     }
 }
 
-/// What happens behind a pooler that gives each transaction another session.
-async fn without_its_lock_a_roll_out_stops(database: EmptyDatabase) {
+/// The same happens behind a pooler that gives each transaction another session.
+async fn rollout_that_lost_its_lock_stops(database: EmptyDatabase) {
     let letting_go = SqlMigration {
         up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer); SELECT pg_advisory_unlock_all()",
         ..FIRST
@@ -54,7 +55,7 @@ async fn without_its_lock_a_roll_out_stops(database: EmptyDatabase) {
     assert_eq!(status.migrations[1].state, MigrationState::Pending);
 }
 
-async fn what_fails_at_the_commit_leaves_nothing(database: EmptyDatabase) {
+async fn failure_at_commit_rolls_back(database: EmptyDatabase) {
     let doubled = SqlMigration {
         up: "ALTER TABLE shop.item ADD COLUMN price integer UNIQUE DEFERRABLE INITIALLY DEFERRED;
              INSERT INTO shop.item (id, price) VALUES (1, 5), (2, 5)",
@@ -71,7 +72,7 @@ async fn what_fails_at_the_commit_leaves_nothing(database: EmptyDatabase) {
     assert!(!database.dump().contains("price"));
 }
 
-async fn a_statement_that_runs_too_long_is_stopped(database: EmptyDatabase) {
+async fn statement_beyond_its_timeout_is_cancelled(database: EmptyDatabase) {
     let slow = SqlMigration {
         up: "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(20)",
         ..SECOND
@@ -89,7 +90,7 @@ async fn a_statement_that_runs_too_long_is_stopped(database: EmptyDatabase) {
     assert!(!database.dump().contains("price"));
 }
 
-async fn an_index_whose_build_failed_is_built_again(database: EmptyDatabase) {
+async fn invalid_index_is_built_again(database: EmptyDatabase) {
     let index = SqlMigration {
         name: "m2_index",
         up: "DROP INDEX CONCURRENTLY IF EXISTS shop.item_price_key;
@@ -124,7 +125,7 @@ async fn an_index_whose_build_failed_is_built_again(database: EmptyDatabase) {
     assert_eq!(rollout.down(1).await.unwrap().migrations, ["m2_index"]);
 }
 
-async fn two_callers_of_one_value_take_turns(database: EmptyDatabase) {
+async fn concurrent_calls_of_one_rollout_are_serialized(database: EmptyDatabase) {
     let rollout = rollout(&database, &shop(&[FIRST, SECOND], &[])).await;
     let (one, two) = tokio::join!(rollout.up(), rollout.up());
     assert_eq!(
@@ -133,7 +134,7 @@ async fn two_callers_of_one_value_take_turns(database: EmptyDatabase) {
     );
 }
 
-async fn a_caller_who_gave_up_leaves_the_way_free(database: EmptyDatabase) {
+async fn dropped_call_releases_the_lock(database: EmptyDatabase) {
     let slow = SqlMigration {
         up: "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(1)",
         ..SECOND
@@ -143,7 +144,7 @@ async fn a_caller_who_gave_up_leaves_the_way_free(database: EmptyDatabase) {
     let limit = Duration::from_millis(700);
     let outcome = tokio::time::timeout(limit, given_up.up()).await;
     assert!(outcome.is_err(), "{outcome:?}");
-    // The value still works, and has let go of the lock after that.
+    // The value still works, and releases the lock afterwards.
     let status = given_up.status().await.unwrap();
     assert_eq!(status.migrations[1].state, MigrationState::Pending);
     assert_eq!(given_up.up().await.unwrap().migrations, ["m2_second"]);
@@ -156,7 +157,7 @@ async fn a_caller_who_gave_up_leaves_the_way_free(database: EmptyDatabase) {
     assert_eq!(other.up().await.unwrap().migrations, ["m2_second"]);
 }
 
-async fn a_deadlock_is_tried_again(database: EmptyDatabase) {
+async fn deadlock_is_retried(database: EmptyDatabase) {
     let two_tables = SqlMigration {
         up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY);
              CREATE TABLE shop.orders (id integer PRIMARY KEY)",
@@ -182,7 +183,7 @@ async fn a_deadlock_is_tried_again(database: EmptyDatabase) {
     let migrating = tokio::spawn(async move { rollout.up().await });
     let superuser = database.superuser().await;
     let other = superuser.begin().await.unwrap();
-    // The other session never checks for a deadlock, so it is the roll-out that is given up.
+    // The other session never checks for a deadlock, so the rollout is the victim.
     for sql in [
         "SET LOCAL deadlock_timeout = '1min'",
         "LOCK TABLE shop.orders",

@@ -1,4 +1,4 @@
-//! The roll-out of the schema.
+//! The rollout of the schema.
 
 mod bookkeeping;
 mod catalogue;
@@ -16,14 +16,14 @@ use neobank_migration::{Object, Rollout, RolloutOptions, Schema, SqlMigration};
 
 use crate::harness::EmptyDatabase;
 
-/// A roll-out of the bank's own schema.
+/// Returns a rollout of the bank's own schema.
 pub(crate) async fn bank(database: &EmptyDatabase) -> Rollout {
     Rollout::connect(&database.url, RolloutOptions::default())
         .await
         .unwrap()
 }
 
-/// A roll-out of another schema, which does not wait long.
+/// Returns a rollout of another schema, with a short lock timeout.
 pub(crate) async fn rollout(database: &EmptyDatabase, schema: &Schema) -> Rollout {
     let options = RolloutOptions {
         schema: schema.clone(),
@@ -56,7 +56,7 @@ pub(crate) const FUNCTION: Object = Object {
     drop: "DROP FUNCTION IF EXISTS shop.one()",
 };
 
-/// A small schema of these parts.
+/// Returns a small schema with these migrations and objects.
 pub(crate) fn shop(migrations: &[SqlMigration], objects: &[Object]) -> Schema {
     Schema {
         names: vec!["shop"],

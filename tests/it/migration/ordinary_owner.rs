@@ -1,15 +1,15 @@
-//! The schema as rolled out by a role that may log in and create roles, and nothing more.
+//! The schema, applied by a role that may log in and create roles, and nothing more.
 
 use neobank_db::{Executor, statement};
 
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    functions_of_the_schema_run_with_the_rights_of_an_ordinary_role,
-    balances_are_refused_to_the_owner_who_names_the_setting_of_another_call,
+    functions_of_the_schema_run_with_privileges_of_an_ordinary_role,
+    owner_cannot_change_balances_with_the_setting_of_another_call,
 );
 
-async fn functions_of_the_schema_run_with_the_rights_of_an_ordinary_role(bank: TestBank) {
+async fn functions_of_the_schema_run_with_privileges_of_an_ordinary_role(bank: TestBank) {
     let superuser = bank.superuser().await;
     let owners = "SELECT string_agg(DISTINCT owner.rolname, ', ')
          FROM pg_catalog.pg_proc AS function
@@ -24,9 +24,9 @@ async fn functions_of_the_schema_run_with_the_rights_of_an_ordinary_role(bank: T
     assert!(!privileged);
 }
 
-/// `post_transfers()` gives its own setting back: what runs after it in the same transaction is
-/// checked like every other writer.
-async fn balances_are_refused_to_the_owner_who_names_the_setting_of_another_call(bank: TestBank) {
+/// `post_transfers()` restores its setting: later statements of the same transaction are checked
+/// like those of every other writer.
+async fn owner_cannot_change_balances_with_the_setting_of_another_call(bank: TestBank) {
     let account = bank.account(czk("100.00")).await;
     let superuser = bank.superuser().await;
     let transaction = superuser.begin().await.unwrap();

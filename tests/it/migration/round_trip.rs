@@ -7,14 +7,14 @@ use super::{FIRST, FUNCTION, SECOND, bank, rollout, shop};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    up_on_an_empty_database,
-    each_migration_goes_up_down_and_up_again,
+    up_migrates_an_empty_database,
+    each_migration_is_applied_reverted_and_applied_again,
     plan_is_what_up_runs_and_changes_nothing,
     plan_down_is_what_down_runs,
-    fresh_begins_anew,
+    fresh_drops_and_recreates_the_schema,
 );
 
-async fn up_on_an_empty_database(database: EmptyDatabase) {
+async fn up_migrates_an_empty_database(database: EmptyDatabase) {
     let rollout = bank(&database).await;
     let before = rollout.status().await.unwrap();
     assert!(
@@ -34,7 +34,7 @@ async fn up_on_an_empty_database(database: EmptyDatabase) {
     );
 }
 
-async fn each_migration_goes_up_down_and_up_again(database: EmptyDatabase) {
+async fn each_migration_is_applied_reverted_and_applied_again(database: EmptyDatabase) {
     let rollout = bank(&database).await;
     let empty = database.dump();
     rollout.up().await.unwrap();
@@ -84,7 +84,7 @@ async fn plan_is_what_up_runs_and_changes_nothing(database: EmptyDatabase) {
             .await
             .unwrap_or_else(|error| panic!("{}: {error:?}", step.title));
     }
-    // Run by hand, the plan gives the same schema, and the roll-out knows it.
+    // Run by hand, the plan gives the same schema, and the rollout recognizes it.
     let other = EmptyDatabase::on(database.version).await;
     bank(&other).await.up().await.unwrap();
     assert_eq!(database.dump(), other.dump());
@@ -127,7 +127,7 @@ async fn plan_down_is_what_down_runs(database: EmptyDatabase) {
     );
 }
 
-async fn fresh_begins_anew(database: EmptyDatabase) {
+async fn fresh_drops_and_recreates_the_schema(database: EmptyDatabase) {
     let mut rollout = bank(&database).await;
     rollout.up().await.unwrap();
     let whole = database.dump();

@@ -10,18 +10,18 @@ use super::bank;
 use crate::harness::{EmptyDatabase, Pgbouncer};
 
 on_empty_databases!(
-    an_ordinary_owner_rolls_out_whatever_its_defaults_are,
-    through_a_pooler_nothing_is_done,
-    the_configuration_means_what_it_means_elsewhere,
-    the_reason_of_a_failed_connection_is_told_at_once,
-    line_ends_of_another_checkout_are_the_same_schema,
+    ordinary_owner_migrates_with_any_role_defaults,
+    rollout_through_a_pooler_is_rejected,
+    configuration_is_read_as_everywhere,
+    failed_connection_is_reported_at_once,
+    other_line_ends_give_the_same_checksums,
 );
 
-async fn an_ordinary_owner_rolls_out_whatever_its_defaults_are(neighbour: EmptyDatabase) {
+async fn ordinary_owner_migrates_with_any_role_defaults(neighbour: EmptyDatabase) {
     let database = EmptyDatabase::owned_on(neighbour.version).await;
     let owned = bank(&database).await;
     let warnings = owned.warnings().await.unwrap();
-    // Every test's database is in one cluster.
+    // All tests' databases are in one cluster.
     let own = warnings
         .iter()
         .filter(|one| !one.contains("is used by other databases"));
@@ -46,7 +46,7 @@ async fn an_ordinary_owner_rolls_out_whatever_its_defaults_are(neighbour: EmptyD
     let hostile = bank(&database).await;
     hostile.up().await.unwrap();
     assert!(hostile.status().await.unwrap().is_current());
-    // The same schema as without these defaults, but for the owner, whom the dump names.
+    // The same schema as without these defaults, except for the owner, whom the dump names.
     let plain = EmptyDatabase::owned_on(neighbour.version).await;
     bank(&plain).await.up().await.unwrap();
     assert!(database.dump() == plain.dump(), "the schema differs");
@@ -62,7 +62,7 @@ async fn an_ordinary_owner_rolls_out_whatever_its_defaults_are(neighbour: EmptyD
     assert_eq!(of_superusers, 0);
 }
 
-async fn through_a_pooler_nothing_is_done(database: EmptyDatabase) {
+async fn rollout_through_a_pooler_is_rejected(database: EmptyDatabase) {
     let server = DatabaseConfig::from_url(&database.url).unwrap();
     let superuser = database.superuser().await;
     let role = format!("deploy_{}", database.name());
@@ -75,7 +75,7 @@ async fn through_a_pooler_nothing_is_done(database: EmptyDatabase) {
         ))
         .await
         .unwrap();
-    // One that refuses the settings that come with the connection, and one that drops them.
+    // One that rejects the connection's settings, and one that drops them.
     for ignored in ["extra_float_digits", "extra_float_digits,options"] {
         let user = PgbouncerUser::new(role.clone(), secret.clone());
         let pgbouncer = Pgbouncer::start_with_text(
@@ -113,9 +113,9 @@ async fn through_a_pooler_nothing_is_done(database: EmptyDatabase) {
     superuser.execute(statement(&sql, [])).await.unwrap();
 }
 
-async fn the_configuration_means_what_it_means_elsewhere(database: EmptyDatabase) {
+async fn configuration_is_read_as_everywhere(database: EmptyDatabase) {
     let owned = EmptyDatabase::owned_on(database.version).await;
-    // The superuser's URL with the owner's role: what is made belongs to the role.
+    // The superuser's URL with the owner's role: created objects belong to the role.
     let name = owned.name();
     let (base, _) = database.url.rsplit_once('/').unwrap();
     let config = DatabaseConfig::from_url(&format!("{base}/{name}"))
@@ -126,7 +126,7 @@ async fn the_configuration_means_what_it_means_elsewhere(database: EmptyDatabase
         .unwrap();
     rollout.up().await.unwrap();
     assert!(bank(&owned).await.status().await.unwrap().is_current());
-    // A server without TLS is not reached where TLS is wanted.
+    // A server without TLS is not reached where TLS is required.
     let mut verified = config.clone();
     verified.tls = TlsMode::VerifyFull {
         root_certificate: None,
@@ -137,7 +137,7 @@ async fn the_configuration_means_what_it_means_elsewhere(database: EmptyDatabase
     assert!(matches!(error, RolloutError::Connect { .. }), "{error:?}");
 }
 
-async fn the_reason_of_a_failed_connection_is_told_at_once(database: EmptyDatabase) {
+async fn failed_connection_is_reported_at_once(database: EmptyDatabase) {
     let port = DatabaseConfig::from_url(&database.url).unwrap().ports[0];
     let started = Instant::now();
     for (url, reason) in [
@@ -159,7 +159,7 @@ async fn the_reason_of_a_failed_connection_is_told_at_once(database: EmptyDataba
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-async fn line_ends_of_another_checkout_are_the_same_schema(database: EmptyDatabase) {
+async fn other_line_ends_give_the_same_checksums(database: EmptyDatabase) {
     use neobank_migration::SqlMigration;
     let with = |up: &'static str| SqlMigration { up, ..super::FIRST };
     let unix = with("CREATE SCHEMA shop;\nCREATE TABLE shop.item (id integer PRIMARY KEY)");

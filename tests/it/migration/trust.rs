@@ -1,4 +1,4 @@
-//! Databases in which another role was first.
+//! Databases in which another role created objects first.
 
 use neobank_db::{Executor, statement};
 use neobank_migration::{
@@ -10,11 +10,11 @@ use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
     records_of_another_role_are_neither_read_nor_executed,
-    schemas_and_triggers_of_another_role_are_refused,
-    a_superuser_does_not_run_what_the_owner_recorded,
-    a_database_that_is_not_utf8_is_refused,
-    a_rollout_that_fails_in_the_functions_gives_no_access_and_is_finished_later,
-    rows_are_not_destroyed_before_the_database_is_named,
+    schemas_and_triggers_of_another_role_are_rejected,
+    superuser_does_not_execute_recorded_sql_of_the_owner,
+    database_without_utf8_is_rejected,
+    rollout_failing_in_functions_grants_no_access_and_can_resume,
+    rows_are_destroyed_only_with_the_database_name,
 );
 
 async fn as_superuser(database: &EmptyDatabase, statements: &[String]) {
@@ -31,7 +31,7 @@ fn neighbour(database: &EmptyDatabase) -> String {
     format!("neighbour_{}", database.name())
 }
 
-/// What the neighbour would have the rollout execute.
+/// The SQL that the other role tries to have executed.
 const PAYLOAD: &str = "CREATE TABLE public.planted ()";
 
 async fn was_executed(database: &EmptyDatabase) -> bool {
@@ -85,7 +85,7 @@ async fn records_of_another_role_are_neither_read_nor_executed(database: EmptyDa
     rollout.up().await.unwrap();
 }
 
-async fn schemas_and_triggers_of_another_role_are_refused(database: EmptyDatabase) {
+async fn schemas_and_triggers_of_another_role_are_rejected(database: EmptyDatabase) {
     let role = neighbour(&database);
     let create = format!("CREATE ROLE {role}");
     as_superuser(&database, &[create]).await;
@@ -144,7 +144,7 @@ async fn schemas_and_triggers_of_another_role_are_refused(database: EmptyDatabas
     as_superuser(&database, &[format!("DROP ROLE {role}")]).await;
 }
 
-async fn a_superuser_does_not_run_what_the_owner_recorded(neighbour: EmptyDatabase) {
+async fn superuser_does_not_execute_recorded_sql_of_the_owner(neighbour: EmptyDatabase) {
     let database = EmptyDatabase::owned_on(neighbour.version).await;
     bank(&database).await.up().await.unwrap();
     let (base, _) = neighbour.url.rsplit_once('/').unwrap();
@@ -162,7 +162,7 @@ async fn a_superuser_does_not_run_what_the_owner_recorded(neighbour: EmptyDataba
     );
 }
 
-async fn a_database_that_is_not_utf8_is_refused(beside: EmptyDatabase) {
+async fn database_without_utf8_is_rejected(beside: EmptyDatabase) {
     let database = EmptyDatabase::in_latin1_on(beside.version).await;
     let rollout = bank(&database).await;
     let error = rollout.up().await.unwrap_err();
@@ -174,9 +174,7 @@ async fn a_database_that_is_not_utf8_is_refused(beside: EmptyDatabase) {
     assert_eq!(state, MigrationState::Pending);
 }
 
-async fn a_rollout_that_fails_in_the_functions_gives_no_access_and_is_finished_later(
-    database: EmptyDatabase,
-) {
+async fn rollout_failing_in_functions_grants_no_access_and_can_resume(database: EmptyDatabase) {
     let mut schema = neobank_migration::schema();
     schema.objects.push(Object {
         name: "banking/function_broken",
@@ -203,7 +201,7 @@ async fn a_rollout_that_fails_in_the_functions_gives_no_access_and_is_finished_l
     assert!(whole.status().await.unwrap().is_current());
 }
 
-async fn rows_are_not_destroyed_before_the_database_is_named(database: EmptyDatabase) {
+async fn rows_are_destroyed_only_with_the_database_name(database: EmptyDatabase) {
     let filled = SqlMigration {
         up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY)",
         ..FIRST

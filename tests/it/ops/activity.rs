@@ -9,14 +9,14 @@ use super::{monitor_of, until};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    a_long_transaction_of_short_statements_is_long,
-    the_share_of_hits_is_a_share,
-    statements_are_found_wherever_the_extension_is,
-    the_slowest_statement_is_of_all,
-    without_the_extension_there_is_a_reason,
+    transaction_of_short_statements_is_long,
+    hit_ratio_is_a_percentage,
+    statements_are_found_in_any_schema_of_the_extension,
+    slowest_statement_is_found_outside_the_list,
+    missing_extension_has_a_reason,
 );
 
-async fn a_long_transaction_of_short_statements_is_long(bank: TestBank) {
+async fn transaction_of_short_statements_is_long(bank: TestBank) {
     let (long, young) = (
         Session::open(bank.url()).await,
         Session::open(bank.url()).await,
@@ -25,7 +25,7 @@ async fn a_long_transaction_of_short_statements_is_long(bank: TestBank) {
         .await;
     tokio::time::sleep(Duration::from_millis(1200)).await;
     long.run("SELECT 'still here'").await;
-    // Without a transaction after its snapshot there is nothing to hold back.
+    // Without a transaction after its snapshot it holds nothing back.
     young.run("SELECT pg_catalog.pg_current_xact_id()").await;
     young.run("BEGIN; SELECT 1").await;
     let monitor = monitor_of(bank.url()).await;
@@ -63,7 +63,7 @@ async fn a_long_transaction_of_short_statements_is_long(bank: TestBank) {
     assert!(all.iter().any(|row| row.process_id == young.pid));
 }
 
-async fn the_share_of_hits_is_a_share(bank: TestBank) {
+async fn hit_ratio_is_a_percentage(bank: TestBank) {
     let session = Session::open(bank.url()).await;
     session.run("CREATE TABLE public.t AS SELECT n FROM generate_series(1, 10000) AS n; SELECT count(*) FROM public.t").await;
     let own = session.rows("SELECT current_database()::text").await[0].get::<_, String>(0);
@@ -87,7 +87,7 @@ async fn the_share_of_hits_is_a_share(bank: TestBank) {
     .await;
 }
 
-async fn statements_are_found_wherever_the_extension_is(bank: TestBank) {
+async fn statements_are_found_in_any_schema_of_the_extension(bank: TestBank) {
     let session = Session::open(bank.url()).await;
     session
         .run("CREATE SCHEMA \"Ops \"\"x\"\".y\"; CREATE EXTENSION pg_stat_statements SCHEMA \"Ops \"\"x\"\".y\"")
@@ -135,8 +135,8 @@ async fn statements_are_found_wherever_the_extension_is(bank: TestBank) {
     );
 }
 
-/// However little time it took in all, so that no list has it.
-async fn the_slowest_statement_is_of_all(bank: TestBank) {
+/// The statement took too little time in total to be in the list.
+async fn slowest_statement_is_found_outside_the_list(bank: TestBank) {
     let session = Session::open(bank.url()).await;
     session
         .run("CREATE EXTENSION pg_stat_statements SCHEMA public")
@@ -144,7 +144,7 @@ async fn the_slowest_statement_is_of_all(bank: TestBank) {
     for _ in 0..2 {
         session.run("SELECT 'rare', pg_sleep(0.2), 2.0").await;
     }
-    // More time in all, less on average.
+    // More time in total, less on average.
     for columns in ["pg_sleep(0.08)", "1, pg_sleep(0.08)", "pg_sleep(0.08), 1"] {
         for _ in 0..8 {
             session.run(&format!("SELECT {columns}")).await;
@@ -164,7 +164,7 @@ async fn the_slowest_statement_is_of_all(bank: TestBank) {
     assert_eq!(none.value().unwrap().judged, 0);
 }
 
-async fn without_the_extension_there_is_a_reason(bank: TestBank) {
+async fn missing_extension_has_a_reason(bank: TestBank) {
     let monitor = monitor_of(bank.url()).await;
     let section = monitor.slow_statements(10).await.unwrap();
     let reason = section.reason().unwrap();

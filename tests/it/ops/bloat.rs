@@ -1,4 +1,4 @@
-//! C7: bloat, estimated where it is known how well, and measured.
+//! Bloat: estimates with their margins, and measurements.
 #![allow(clippy::float_arithmetic, reason = "an estimate is a fraction")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,28 +15,28 @@ use crate::harness::{EmptyDatabase, TestBank};
 
 mod everywhere {
     use super::{
-        a_measure_that_takes_too_long_is_given_up, a_table_that_is_locked_is_not_waited_for,
-        hostile_names_are_measured, indexes_are_estimated_too, what_changed_since_is_doubted,
-        where_it_is_confident_it_is_within_five_points,
+        changes_since_the_analyze_are_doubts, confident_estimate_is_within_five_points,
+        hostile_names_are_measured, index_estimates_are_within_five_points,
+        locked_table_is_not_waited_for, measurement_beyond_its_timeout_is_cancelled,
     };
     on_empty_databases!(
-        where_it_is_confident_it_is_within_five_points,
+        confident_estimate_is_within_five_points,
         hostile_names_are_measured,
-        indexes_are_estimated_too,
-        what_changed_since_is_doubted,
-        a_table_that_is_locked_is_not_waited_for,
-        a_measure_that_takes_too_long_is_given_up,
+        index_estimates_are_within_five_points,
+        changes_since_the_analyze_are_doubts,
+        locked_table_is_not_waited_for,
+        measurement_beyond_its_timeout_is_cancelled,
     );
 }
 
 on_both_versions!(
-    the_views_say_the_same,
-    the_schemas_functions_are_within_five_points,
-    a_plain_role_is_told_what_is_missing,
+    views_return_the_same_rows,
+    functions_of_the_schema_are_within_five_points,
+    plain_role_gets_missing_privileges_as_doubts,
 );
 
-/// Tables by name: columns, an expression for each row's values, the number of rows, and what happens then. Whether the
-/// estimate must be confident at the end.
+/// Tables by name: columns, an expression for each row's values, the number of rows, later
+/// statements, and whether the estimate must be confident at the end.
 type Shape = (
     &'static str,
     &'static str,
@@ -182,7 +182,7 @@ const SHAPES: &[Shape] = &[
     ("empty", "a bigint NOT NULL", "n", 0, &[], true),
 ];
 
-async fn where_it_is_confident_it_is_within_five_points(empty: EmptyDatabase) {
+async fn confident_estimate_is_within_five_points(empty: EmptyDatabase) {
     let database = prepare(&empty).await;
     for (name, columns, values, rows, then, _) in SHAPES {
         let with = if *name == "fillfactor_70" {
@@ -219,12 +219,12 @@ async fn where_it_is_confident_it_is_within_five_points(empty: EmptyDatabase) {
     let (mut wrong, mut lines) = (Vec::new(), Vec::new());
     for estimate in &estimates {
         let measured = measure(&monitor, &estimate.table_name, Measure::Exact).await;
-        let (told, true_sum) = (
+        let (described, true_sum) = (
             estimate.free_percent + estimate.dead_percent,
             measured.free_percent + measured.dead_percent,
         );
         let line = format!(
-            "{}: {told:.1} estimated (± {:.1}, {:?}), {true_sum:.1} measured ({:.1} dead)",
+            "{}: {described:.1} estimated (± {:.1}, {:?}), {true_sum:.1} measured ({:.1} dead)",
             estimate.table_name, estimate.margin_percent, estimate.doubts, measured.dead_percent
         );
         lines.push(line.clone());
@@ -232,7 +232,7 @@ async fn where_it_is_confident_it_is_within_five_points(empty: EmptyDatabase) {
             .iter()
             .find(|shape| shape.0 == estimate.table_name)
             .is_some_and(|shape| shape.5);
-        let is_off = (told - true_sum).abs() > estimate.margin_percent;
+        let is_off = (described - true_sum).abs() > estimate.margin_percent;
         if estimate.is_confident != must_be || (estimate.is_confident && is_off) {
             wrong.push(line);
         }
@@ -240,13 +240,13 @@ async fn where_it_is_confident_it_is_within_five_points(empty: EmptyDatabase) {
     }
     assert!(wrong.is_empty(), "{wrong:#?} of {lines:#?}");
     let of = |name: &str| estimates.iter().find(|one| one.table_name == name).unwrap();
-    // Dead space is told apart from free space: before the vacuum it is dead, after it free.
+    // Dead space differs from free space: before the vacuum it is dead, after it free.
     assert!(of("updated").dead_percent > 40.0 && of("updated").free_percent < 10.0);
     assert!(
         of("updated_and_vacuumed").dead_percent < 1.0
             && of("updated_and_vacuumed").free_percent > 35.0
     );
-    // What the fillfactor reserves is free, and no bloat.
+    // The reserve of the fillfactor is free, and no bloat.
     assert!(of("fillfactor_70").free_percent > 25.0 && of("fillfactor_70").bloat_percent < 2.0);
     assert!(of("half_deleted").bloat_percent > 45.0);
     assert!(of("narrow").bloat_percent < 2.0 && of("padded").bloat_percent < 2.0);
@@ -270,7 +270,7 @@ async fn where_it_is_confident_it_is_within_five_points(empty: EmptyDatabase) {
     assert!(exact.scanned_percent > 99.9);
 }
 
-/// Indexes by name: what is indexed, and whether the estimate must be confident.
+/// Indexes by name: the definition, and whether the estimate must be confident.
 const INDEXES: &[(&str, &str, &str, bool)] = &[
     ("by_number", "UNIQUE", "(n)", true),
     ("by_uuid", "UNIQUE", "(id)", true),
@@ -282,7 +282,7 @@ const INDEXES: &[(&str, &str, &str, bool)] = &[
     ("by_group", "", "(group_number)", false),
 ];
 
-async fn indexes_are_estimated_too(empty: EmptyDatabase) {
+async fn index_estimates_are_within_five_points(empty: EmptyDatabase) {
     let database = prepare(&empty).await;
     let rows = "INSERT INTO shapes.t SELECT n, gen_random_uuid(), n % 10, md5(n::text) || repeat('x', 60 + n % 20) FROM generate_series(1, 30000) AS n";
     run(&database, "CREATE TABLE shapes.t (n bigint NOT NULL, id uuid NOT NULL, group_number bigint NOT NULL, long text NOT NULL)
@@ -357,8 +357,8 @@ async fn indexes_are_estimated_too(empty: EmptyDatabase) {
     );
 }
 
-/// Rows that changed in a way the statistics do not show: what happens, and the doubt that must be told.
-async fn what_changed_since_is_doubted(empty: EmptyDatabase) {
+/// Changes that the statistics do not show: the statements, and the doubt that must be reported.
+async fn changes_since_the_analyze_are_doubts(empty: EmptyDatabase) {
     let database = prepare(&empty).await;
     for sql in [
         "CREATE TABLE shapes.grown (a bigint NOT NULL, b text NOT NULL) WITH (autovacuum_enabled = false)",
@@ -398,7 +398,7 @@ async fn what_changed_since_is_doubted(empty: EmptyDatabase) {
         ["statistics are stale"]
     );
     assert_eq!(doubts_of_indexes(&monitor).await["all_rows"], ["dead rows"]);
-    // A vacuum makes the file and what is remembered of its size equal, and the widths stay unknown.
+    // A vacuum updates the recorded size of the file, and the widths stay unknown.
     for sql in ["VACUUM shapes.grown", "VACUUM (ANALYZE) shapes.emptied"] {
         run(&database, sql).await;
     }
@@ -454,7 +454,7 @@ async fn hostile_names_are_measured(empty: EmptyDatabase) {
     assert_eq!(none.value().unwrap().len(), 0);
 }
 
-async fn a_table_that_is_locked_is_not_waited_for(empty: EmptyDatabase) {
+async fn locked_table_is_not_waited_for(empty: EmptyDatabase) {
     let database = prepare(&empty).await;
     run(
         &database,
@@ -484,7 +484,7 @@ async fn a_table_that_is_locked_is_not_waited_for(empty: EmptyDatabase) {
     assert_eq!(measured.reason().unwrap().cause, Cause::LockTimeout);
 }
 
-async fn a_measure_that_takes_too_long_is_given_up(empty: EmptyDatabase) {
+async fn measurement_beyond_its_timeout_is_cancelled(empty: EmptyDatabase) {
     let database = prepare(&empty).await;
     run(
         &database,
@@ -504,12 +504,12 @@ async fn a_measure_that_takes_too_long_is_given_up(empty: EmptyDatabase) {
         index.unwrap().reason().unwrap().cause,
     ];
     assert_eq!(causes, [Cause::StatementTimeout; 2]);
-    // The one connection is as good as before.
+    // The one connection stays usable.
     let monitor = monitor.with_limits(MonitorLimits::default()).unwrap();
     assert_eq!(estimates(&monitor).await.len(), 1);
 }
 
-async fn the_views_say_the_same(bank: TestBank) {
+async fn views_return_the_same_rows(bank: TestBank) {
     let superuser = bank.superuser().await;
     for table in ["customers", "accounts", "transactions", "transfers"] {
         run(&superuser, &format!("ANALYZE banking.{table}")).await;
@@ -518,12 +518,12 @@ async fn the_views_say_the_same(bank: TestBank) {
     let tables = monitor.table_bloat(None).await.unwrap();
     let tables = tables.into_value().unwrap().into_iter().map(|row| {
         let name = TableName::new(&row.schema_name, &row.table_name);
-        told(name, row.size_bytes, row.bloat_percent, row.doubts)
+        described(name, row.size_bytes, row.bloat_percent, row.doubts)
     });
     let indexes = monitor.index_bloat(None).await.unwrap();
     let indexes = indexes.into_value().unwrap().into_iter().map(|row| {
         let name = TableName::new(&row.schema_name, &row.index_name);
-        told(name, row.size_bytes, row.bloat_percent, row.doubts)
+        described(name, row.size_bytes, row.bloat_percent, row.doubts)
     });
     for (view, column, by_builder, one) in [
         (
@@ -548,7 +548,7 @@ async fn the_views_say_the_same(bank: TestBank) {
             .map(|row| {
                 let doubts: Vec<String> = row.get(3);
                 assert_eq!(row.get::<_, bool>(4), doubts.is_empty());
-                told(row.get::<_, String>(0), row.get(1), row.get(2), doubts)
+                described(row.get::<_, String>(0), row.get(1), row.get(2), doubts)
             })
             .collect();
         assert_eq!(by_view, by_builder);
@@ -557,7 +557,7 @@ async fn the_views_say_the_same(bank: TestBank) {
                 .iter()
                 .any(|row| row.starts_with(&format!("{one} ")))
         );
-        // An application may look too.
+        // An application may read it too.
         let sql = format!("SELECT count(*) FROM concurrency.{view}");
         let seen: i64 = bank
             .database
@@ -568,8 +568,8 @@ async fn the_views_say_the_same(bank: TestBank) {
     }
 }
 
-/// What SQL users get, held against what the server's own extension measures, all in SQL.
-async fn the_schemas_functions_are_within_five_points(bank: TestBank) {
+/// Compares the functions of the schema with the server's own extension, all in SQL.
+async fn functions_of_the_schema_are_within_five_points(bank: TestBank) {
     let superuser = bank.superuser().await;
     run(&superuser, "CREATE EXTENSION pgstattuple SCHEMA pg_catalog").await;
     run(&superuser, "CREATE SCHEMA shapes").await;
@@ -594,26 +594,27 @@ async fn the_schemas_functions_are_within_five_points(bank: TestBank) {
             run(&superuser, &sql).await;
         }
     }
-    let tables = "SELECT told.table_name, told.free_percent + told.dead_percent,
+    let tables = "SELECT described.table_name, described.free_percent + described.dead_percent,
             100 * (measured.free_space + measured.dead_tuple_len)::float8 / measured.table_len,
-            told.bloat_percent, told.is_confident
-        FROM concurrency.table_bloat(ARRAY['shapes']) AS told
-        CROSS JOIN LATERAL pgstattuple(format('%I.%I', told.schema_name, told.table_name)::regclass) AS measured";
-    let indexes = "SELECT told.index_name, told.free_percent,
+            described.bloat_percent, described.is_confident
+        FROM concurrency.table_bloat(ARRAY['shapes']) AS described
+        CROSS JOIN LATERAL pgstattuple(format('%I.%I', described.schema_name, described.table_name)::regclass) AS measured";
+    let indexes = "SELECT described.index_name, described.free_percent,
             100 - measured.avg_leaf_density * measured.leaf_pages
                 / (measured.leaf_pages + measured.empty_pages + measured.deleted_pages),
-            told.bloat_percent, told.is_confident
-        FROM concurrency.index_bloat(ARRAY['shapes']) AS told
-        CROSS JOIN LATERAL pgstatindex(format('%I.%I', told.schema_name, told.index_name)::regclass) AS measured";
+            described.bloat_percent, described.is_confident
+        FROM concurrency.index_bloat(ARRAY['shapes']) AS described
+        CROSS JOIN LATERAL pgstatindex(format('%I.%I', described.schema_name, described.index_name)::regclass) AS measured";
     for (sql, expected) in [(tables, 3), (indexes, 6)] {
         let rows = superuser.query(statement(sql, [])).await.unwrap();
         assert_eq!(rows.len(), expected);
         for row in rows {
-            let (name, told, measured): (String, f64, f64) = (row.get(0), row.get(1), row.get(2));
+            let (name, described, measured): (String, f64, f64) =
+                (row.get(0), row.get(1), row.get(2));
             assert!(row.get::<_, bool>(4), "{name} is doubted");
             assert!(
-                (told - measured).abs() <= 5.0,
-                "{name}: {told} told, {measured} measured"
+                (described - measured).abs() <= 5.0,
+                "{name}: {described} estimated, {measured} measured"
             );
             let bloat: f64 = row.get(3);
             assert_eq!(bloat > 40.0, !name.starts_with("whole"), "{name}: {bloat}");
@@ -621,11 +622,16 @@ async fn the_schemas_functions_are_within_five_points(bank: TestBank) {
     }
 }
 
-fn told(name: impl Display, size_bytes: i64, bloat_percent: f64, doubts: Vec<String>) -> String {
+fn described(
+    name: impl Display,
+    size_bytes: i64,
+    bloat_percent: f64,
+    doubts: Vec<String>,
+) -> String {
     format!("{name} {size_bytes} {bloat_percent} {doubts:?}")
 }
 
-async fn a_plain_role_is_told_what_is_missing(bank: TestBank) {
+async fn plain_role_gets_missing_privileges_as_doubts(bank: TestBank) {
     let superuser = bank.superuser().await;
     for sql in [
         "CREATE SCHEMA shapes",
@@ -640,7 +646,7 @@ async fn a_plain_role_is_told_what_is_missing(bank: TestBank) {
     let found = estimates(&monitor).await;
     assert_eq!(found[0].doubts[0], "statistics may not be read");
     assert!(!found[0].is_confident);
-    // No figure: it would be taken for an estimate.
+    // No figure, because it would be taken for an estimate.
     assert_eq!(
         (found[0].bloat_bytes, found[0].free_bytes),
         (0, 0),
@@ -658,7 +664,8 @@ async fn a_plain_role_is_told_what_is_missing(bank: TestBank) {
     );
 }
 
-/// A single connection, so that the counters of one statement are told before the next one sets them.
+/// A single connection, so that the counters of one statement are written before the next one sets
+/// them.
 async fn prepare(empty: &EmptyDatabase) -> Database {
     let mut config = DatabaseConfig::from_url(&empty.url).unwrap();
     config.pool_max = 1;

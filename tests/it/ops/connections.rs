@@ -1,4 +1,4 @@
-//! P1 and P2: who is connected, who does nothing, and how many more may be.
+//! Connections: owners, idle ones, and limits.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use super::{monitor_of, until};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    the_servers_places_are_counted,
-    the_tightest_limit_counts,
+    connections_of_the_server_are_counted,
+    limit_with_the_highest_use_is_reported,
     every_state_is_counted,
-    the_view_says_the_same,
-    idle_is_since_the_state_changed,
-    the_view_of_idle_connections_begins_at_five_minutes,
+    view_returns_the_same_rows,
+    idle_time_counts_from_the_change_of_state,
+    view_of_idle_connections_starts_at_five_minutes,
 );
 
-async fn the_servers_places_are_counted(bank: TestBank) {
+async fn connections_of_the_server_are_counted(bank: TestBank) {
     let monitor = monitor_of(bank.url()).await;
     let limits = monitor
         .connection_limits()
@@ -44,8 +44,8 @@ async fn the_servers_places_are_counted(bank: TestBank) {
     assert_eq!(now.tightest_scope, "server");
 }
 
-/// The limit of a database and of a role count where they are nearer than the server's.
-async fn the_tightest_limit_counts(bank: TestBank) {
+/// The limit of a database or a role counts where its use is higher than the server's.
+async fn limit_with_the_highest_use_is_reported(bank: TestBank) {
     let superuser = Session::open(bank.url()).await;
     let database = DatabaseConfig::from_url(bank.url()).unwrap().database;
     let role = format!("tight_{database}");
@@ -105,7 +105,7 @@ async fn the_tightest_limit_counts(bank: TestBank) {
     superuser.run(&drop_role).await;
 }
 
-/// A session that is known by what it calls itself.
+/// Opens a session with this `application_name`.
 async fn named(bank: &TestBank, name: &str) -> Session {
     let session = Session::open(bank.url()).await;
     session
@@ -147,7 +147,7 @@ async fn every_state_is_counted(bank: TestBank) {
         (row.aborted == 1 && row.active == 2).then_some(row)
     })
     .await;
-    // The server writes what is not ASCII as question marks.
+    // The server writes characters outside of ASCII as question marks.
     assert!(
         row.application_name
             .as_deref()
@@ -168,7 +168,7 @@ async fn every_state_is_counted(bank: TestBank) {
     assert!(row.longest_in_state_seconds.unwrap() >= 0.0);
 }
 
-async fn the_view_says_the_same(bank: TestBank) {
+async fn view_returns_the_same_rows(bank: TestBank) {
     let held = named(&bank, "viewed").await;
     held.run("BEGIN").await;
     let other = named(&bank, "viewed").await;
@@ -216,14 +216,14 @@ async fn the_view_says_the_same(bank: TestBank) {
         row.waiting_for_lock,
     ];
     assert_eq!(counts, ours);
-    // The view was asked later.
+    // The view was read later.
     assert!(view.get::<_, f64>(11) >= row.average_connection_age_seconds.unwrap());
     assert!(view.get::<_, f64>(12) >= row.longest_in_state_seconds.unwrap());
     assert!(view.get::<_, f64>(13) >= row.oldest_transaction_seconds.unwrap());
     drop(other);
 }
 
-async fn idle_is_since_the_state_changed(bank: TestBank) {
+async fn idle_time_counts_from_the_change_of_state(bank: TestBank) {
     let (open, aborted, idle, busy) = (
         named(&bank, "open").await,
         named(&bank, "aborted").await,
@@ -234,7 +234,7 @@ async fn idle_is_since_the_state_changed(bank: TestBank) {
     drop(aborted.send("BEGIN; SELECT 1/0"));
     drop(busy.send("SELECT pg_sleep(60)"));
     tokio::time::sleep(Duration::from_millis(600)).await;
-    // A statement in between: the transaction is older than its idleness.
+    // A statement in between: the transaction is older than its idle time.
     open.run("SELECT 'last'").await;
     let monitor = monitor_of(bank.url()).await;
     let pids = [open.pid, aborted.pid, idle.pid, busy.pid];
@@ -274,13 +274,14 @@ async fn idle_is_since_the_state_changed(bank: TestBank) {
     assert!(none.iter().all(|row| !pids.contains(&row.process_id)));
 }
 
-async fn the_view_of_idle_connections_begins_at_five_minutes(bank: TestBank) {
+async fn view_of_idle_connections_starts_at_five_minutes(bank: TestBank) {
     let session = Session::open(bank.url()).await;
     let rows = session
         .rows("SELECT idle_seconds FROM pooling.v_idle_connections")
         .await;
     assert!(rows.iter().all(|row| row.get::<_, f64>(0) >= 300.0));
-    // The same rows as the monitor's query for five minutes: the view's definition with another time shows more.
+    // The same rows as the monitor's query for five minutes: the view's definition with another
+    // time shows more.
     let definition = session
         .rows("SELECT pg_get_viewdef('pooling.v_idle_connections')")
         .await[0]

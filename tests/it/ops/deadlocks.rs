@@ -1,4 +1,4 @@
-//! C3 and C4: deadlocks that happened, and those that may come.
+//! Past deadlocks, and risks of new ones.
 
 use std::collections::BTreeSet;
 
@@ -13,15 +13,15 @@ use super::{monitor_of, until};
 use crate::harness::{EmptyDatabase, TestBank};
 
 on_both_versions!(
-    a_deadlock_of_our_own_is_in_the_log_and_in_the_count,
-    a_cycle_of_two_is_certain,
-    a_cycle_of_three_is_certain,
-    a_cycle_that_the_server_does_not_look_for_is_told_as_such,
-    who_holds_and_waits_is_a_risk,
-    two_orders_of_the_same_tables_are_a_risk,
-    two_orders_are_found_in_samples_at_different_times,
-    the_windows_limits_are_kept,
-    the_number_is_of_the_whole_log,
+    own_deadlock_is_in_the_log_and_in_the_count,
+    cycle_of_two_is_certain,
+    cycle_of_three_is_certain,
+    cycle_through_a_safe_snapshot_is_unending,
+    hold_and_wait_is_a_risk,
+    opposite_orders_of_two_tables_are_a_risk,
+    opposite_orders_are_found_across_samples,
+    window_out_of_range_is_rejected,
+    total_counts_the_whole_log,
 );
 
 /// Locks one account and then, when the other side has its own, the other.
@@ -72,7 +72,7 @@ async fn observer(bank: &TestBank) -> Session {
     observer
 }
 
-async fn a_deadlock_of_our_own_is_in_the_log_and_in_the_count(bank: TestBank) {
+async fn own_deadlock_is_in_the_log_and_in_the_count(bank: TestBank) {
     let observer = observer(&bank).await;
     let monitor = monitor_of(bank.url()).await;
     assert_eq!(
@@ -102,7 +102,7 @@ async fn a_deadlock_of_our_own_is_in_the_log_and_in_the_count(bank: TestBank) {
         .as_array()
         .unwrap()
         .clone();
-    assert_eq!(waits.len(), 2, "both sides are told: {waits:?}");
+    assert_eq!(waits.len(), 2, "both sides are logged: {waits:?}");
     let own = observer.rows("SELECT current_database()::text").await[0].get::<_, String>(0);
     until("the server's count", async || {
         let counts = monitor
@@ -117,7 +117,7 @@ async fn a_deadlock_of_our_own_is_in_the_log_and_in_the_count(bank: TestBank) {
             .then_some(())
     })
     .await;
-    // Older ones are left out.
+    // Older ones are omitted.
     observer.run("UPDATE concurrency.deadlock_log SET deadlock_time = clock_timestamp() - interval '25 hours'").await;
     assert_eq!(
         monitor.deadlocks(24).await.unwrap().into_value().unwrap(),
@@ -137,7 +137,8 @@ async fn a_deadlock_of_our_own_is_in_the_log_and_in_the_count(bank: TestBank) {
 
 type RiskRow = (String, String, String, String, String, String);
 
-/// The risks among these sessions, from Rust and from SQL, which must be the same: `1 2 CERTAIN cycle`.
+/// Returns the risks among these sessions, from Rust and from SQL, which must be the same: `1 2
+/// CERTAIN cycle`.
 async fn risks(bank: &TestBank, observer: &Session, sessions: &[&Session]) -> BTreeSet<String> {
     let number = |pid: &str| {
         sessions
@@ -145,7 +146,7 @@ async fn risks(bank: &TestBank, observer: &Session, sessions: &[&Session]) -> BT
             .position(|session| session.pid.to_string() == pid)
             .map_or("?".to_owned(), |place| (place + 1).to_string())
     };
-    // Serializable transactions of other tests may be waited for with a safe snapshot.
+    // Serializable transactions of other tests may hold back a safe snapshot.
     let is_own = |row: &RiskRow| row.0 != "?" && (row.2 != "?" || row.3 != "has a snapshot");
     let monitor = monitor_of(bank.url()).await;
     let ours: BTreeSet<RiskRow> = monitor
@@ -196,7 +197,7 @@ fn expected<const N: usize>(rows: [&str; N]) -> BTreeSet<String> {
     rows.into_iter().map(str::to_owned).collect()
 }
 
-async fn a_cycle_of_two_is_certain(bank: TestBank) {
+async fn cycle_of_two_is_certain(bank: TestBank) {
     let observer = observer(&bank).await;
     let (a, b) = (
         Session::open(bank.url()).await,
@@ -212,7 +213,7 @@ async fn a_cycle_of_two_is_certain(bank: TestBank) {
         "UPDATE public.account SET balance = 1 WHERE id = 2",
     )
     .await;
-    // One wait is no risk as long as nobody waits for who waits.
+    // One wait is no risk as long as no session waits for the waiter.
     assert_eq!(risks(&bank, &observer, &[&a, &b]).await, expected([]));
     b.wait(
         &observer,
@@ -225,7 +226,7 @@ async fn a_cycle_of_two_is_certain(bank: TestBank) {
     );
 }
 
-async fn a_cycle_of_three_is_certain(bank: TestBank) {
+async fn cycle_of_three_is_certain(bank: TestBank) {
     let observer = observer(&bank).await;
     let mut sessions = Vec::new();
     for key in 1..=3 {
@@ -259,7 +260,7 @@ async fn a_cycle_of_three_is_certain(bank: TestBank) {
     );
 }
 
-async fn a_cycle_that_the_server_does_not_look_for_is_told_as_such(bank: TestBank) {
+async fn cycle_through_a_safe_snapshot_is_unending(bank: TestBank) {
     let _alone = safe_snapshots().await;
     let observer = observer(&bank).await;
     let (a, b, c) = (
@@ -272,7 +273,7 @@ async fn a_cycle_that_the_server_does_not_look_for_is_told_as_such(bank: TestBan
     b.run("BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE; LOCK TABLE public.other IN ACCESS SHARE MODE")
         .await;
     b.wait(&observer, "SELECT * FROM public.account").await;
-    // A only queues, behind C: in a cycle among locks the server would let it pass.
+    // A only queues, behind C: in a cycle among locks the server would change the queue.
     c.wait(&observer, "BEGIN; LOCK TABLE public.other").await;
     a.wait(&observer, "SELECT * FROM public.other").await;
     assert_eq!(
@@ -285,7 +286,7 @@ async fn a_cycle_that_the_server_does_not_look_for_is_told_as_such(bank: TestBan
     );
 }
 
-async fn who_holds_and_waits_is_a_risk(bank: TestBank) {
+async fn hold_and_wait_is_a_risk(bank: TestBank) {
     let observer = observer(&bank).await;
     let (a, b, c) = (
         Session::open(bank.url()).await,
@@ -312,14 +313,15 @@ async fn who_holds_and_waits_is_a_risk(bank: TestBank) {
     );
 }
 
-async fn two_orders_of_the_same_tables_are_a_risk(bank: TestBank) {
+async fn opposite_orders_of_two_tables_are_a_risk(bank: TestBank) {
     let observer = observer(&bank).await;
     let mut sessions = Vec::new();
     for _ in 0..4 {
         sessions.push(Session::open(bank.url()).await);
     }
     let all: Vec<&Session> = sessions.iter().collect();
-    // 3 and 4 have the rows that 1 and 2 come to wait for; 1 and 2 use both tables, in different orders, and other rows.
+    // 3 and 4 hold the rows for which 1 and 2 wait; 1 and 2 use both tables, in different orders,
+    // and other rows.
     sessions[2]
         .run("BEGIN; UPDATE public.other SET note = 'x' WHERE id = 9")
         .await;
@@ -350,7 +352,7 @@ async fn two_orders_of_the_same_tables_are_a_risk(bank: TestBank) {
     );
 }
 
-async fn two_orders_are_found_in_samples_at_different_times(bank: TestBank) {
+async fn opposite_orders_are_found_across_samples(bank: TestBank) {
     let observer = observer(&bank).await;
     let monitor = monitor_of(bank.url()).await;
     let mut history = LockOrderHistory::default();
@@ -384,7 +386,7 @@ async fn two_orders_are_found_in_samples_at_different_times(bank: TestBank) {
     assert_eq!(pairs, [("public.account", "public.other")]);
 }
 
-async fn the_windows_limits_are_kept(bank: TestBank) {
+async fn window_out_of_range_is_rejected(bank: TestBank) {
     let monitor = monitor_of(bank.url()).await;
     for hours in [0, 87_601] {
         let error = monitor.deadlocks(hours).await.unwrap_err();
@@ -407,8 +409,8 @@ async fn the_windows_limits_are_kept(bank: TestBank) {
     );
 }
 
-/// Of more deadlocks than a list has.
-async fn the_number_is_of_the_whole_log(bank: TestBank) {
+/// More deadlocks than a list contains.
+async fn total_counts_the_whole_log(bank: TestBank) {
     let session = Session::open(bank.url()).await;
     session
         .run("INSERT INTO concurrency.deadlock_log (query_text) SELECT 'q' FROM generate_series(1, 1234)")

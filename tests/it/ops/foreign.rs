@@ -1,4 +1,5 @@
-//! What other databases, roles and broken rows bring: it is shown as far as it can be, and never costs the rest.
+//! Other databases, roles and broken rows: they are shown as far as possible, and never affect the
+//! rest.
 
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
     bytes_that_are_not_utf8_are_replaced,
-    an_unreadable_row_is_left_out_and_counted,
-    a_refused_question_costs_only_its_section,
-    passwords_are_hidden_and_statements_can_be_left_out,
-    the_figures_of_idle_and_open_transactions_are_over_all,
-    workers_of_a_parallel_query_are_in_one_transaction,
+    unreadable_row_is_omitted_and_counted,
+    rejected_query_affects_only_its_section,
+    passwords_are_hidden_and_statements_can_be_omitted,
+    totals_of_idle_and_open_transactions_cover_all,
+    parallel_workers_share_one_transaction,
     keywords_are_quoted_as_the_server_quotes_them,
-    an_index_of_names_is_in_doubt,
+    index_of_names_is_in_doubt,
     keys_of_64_bits_are_texts_in_json,
 );
 
@@ -75,7 +76,7 @@ async fn bytes_that_are_not_utf8_are_replaced(empty: EmptyDatabase) {
         .await;
 }
 
-async fn an_unreadable_row_is_left_out_and_counted(empty: EmptyDatabase) {
+async fn unreadable_row_is_omitted_and_counted(empty: EmptyDatabase) {
     let session = Session::open(&empty.url).await;
     session
         .run(
@@ -113,7 +114,7 @@ struct Number {
     number: i32,
 }
 
-async fn a_refused_question_costs_only_its_section(empty: EmptyDatabase) {
+async fn rejected_query_affects_only_its_section(empty: EmptyDatabase) {
     let session = Session::open(&empty.url).await;
     session
         .run(
@@ -137,7 +138,7 @@ async fn a_refused_question_costs_only_its_section(empty: EmptyDatabase) {
     assert!(monitor.sessions().await.unwrap().value().is_some());
 }
 
-async fn passwords_are_hidden_and_statements_can_be_left_out(empty: EmptyDatabase) {
+async fn passwords_are_hidden_and_statements_can_be_omitted(empty: EmptyDatabase) {
     let session = Session::open(&empty.url).await;
     let role = format!("secretive_{}", session.pid);
     session
@@ -157,8 +158,8 @@ async fn passwords_are_hidden_and_statements_can_be_left_out(empty: EmptyDatabas
     assert_eq!(shown(&monitor.without_statements()).await, None);
 }
 
-/// However long a session must have been idle to be listed.
-async fn the_figures_of_idle_and_open_transactions_are_over_all(empty: EmptyDatabase) {
+/// The totals cover sessions below the list's threshold.
+async fn totals_of_idle_and_open_transactions_cover_all(empty: EmptyDatabase) {
     let session = Session::open(&empty.url).await;
     session.run("BEGIN").await;
     let monitor = monitor_of(&empty.url).await;
@@ -179,7 +180,7 @@ async fn the_figures_of_idle_and_open_transactions_are_over_all(empty: EmptyData
     assert!(totals.longest_seconds > Some(0.2), "{totals:?}");
 }
 
-async fn workers_of_a_parallel_query_are_in_one_transaction(empty: EmptyDatabase) {
+async fn parallel_workers_share_one_transaction(empty: EmptyDatabase) {
     let session = Session::open(&empty.url).await;
     let setting = if empty.version >= 16 {
         "debug_parallel_query"
@@ -222,14 +223,14 @@ async fn keywords_are_quoted_as_the_server_quotes_them(empty: EmptyDatabase) {
     for row in rows {
         let (word, expected): (String, String) = (row.get(0), row.get(1));
         let found = TableName::new(word.clone(), "t").to_string();
-        // A word of a later version may be quoted before it has to be.
+        // A keyword of a later version may be quoted earlier than necessary.
         let is_early = !newest && found == format!("\"{word}\".t");
         assert!(found == format!("{expected}.t") || is_early, "{found}");
     }
 }
 
-/// The index holds each name without what fills it up to 64 bytes.
-async fn an_index_of_names_is_in_doubt(empty: EmptyDatabase) {
+/// The index holds each name without its padding to 64 bytes.
+async fn index_of_names_is_in_doubt(empty: EmptyDatabase) {
     let session = Session::open(&empty.url).await;
     for sql in [
         "CREATE SCHEMA s",

@@ -1,4 +1,4 @@
-//! P6: the verdicts on a pool, each driven by a load that causes it.
+//! The verdicts on a pool, each driven by a load that causes it.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use super::{monitor_of, until};
 use crate::harness::TestBank;
 
 on_both_versions!(
-    a_pool_without_samples_has_no_verdict,
-    a_pool_that_does_its_work_is_healthy,
-    a_pool_whose_callers_wait_for_work_is_too_small,
-    a_pool_whose_sessions_wait_for_locks_has_contention,
-    a_pool_whose_transactions_are_held_leaks,
-    a_pool_that_is_hardly_used_is_too_large,
-    the_servers_places_are_judged,
-    hostile_settings_are_found_wherever_they_stand,
+    pool_without_samples_has_no_verdict,
+    working_pool_is_healthy,
+    pool_with_waiting_callers_and_busy_sessions_is_too_small,
+    pool_with_lock_waits_has_contention,
+    pool_with_held_transactions_leaks,
+    unused_pool_is_too_large,
+    connections_of_the_server_are_judged,
+    hostile_settings_are_found_in_every_place,
 );
 
-/// A pool of four under a load, with what it takes to judge it.
+/// A pool of four under a load, with everything that its verdict needs.
 struct Pool {
     bank: TestBank,
     database: Database,
@@ -52,7 +52,8 @@ impl Pool {
         }
     }
 
-    /// Callers that run a statement again and again, each in a transaction, and hold it for a while without work.
+    /// Starts callers that repeat a statement, each in a transaction that they then hold for a
+    /// while without work.
     fn load(&mut self, callers: usize, sql: &'static str, hold: Duration) {
         for _ in 0..callers {
             let database = self.database.clone();
@@ -74,7 +75,7 @@ impl Pool {
         thresholds
     }
 
-    /// The verdict in Rust, and the same in SQL.
+    /// Returns the verdict of Rust, which must equal that of SQL.
     async fn check(&self) -> HealthCheck {
         let thresholds = Self::thresholds();
         let own = self
@@ -88,8 +89,8 @@ impl Pool {
         own.into_iter().next().unwrap()
     }
 
-    /// Samples until the verdict is the one that is expected, in Rust and in SQL, three times one after the other: a verdict
-    /// that comes and goes is none.
+    /// Samples until the verdict is the expected one, in Rust and in SQL, three times in a row, so
+    /// that a fluctuating verdict fails.
     async fn expect(&mut self, verdict: PoolVerdict, status: Severity) {
         let asker = Session::open(self.bank.url()).await;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(90);
@@ -139,7 +140,7 @@ impl Drop for Pool {
     }
 }
 
-async fn a_pool_without_samples_has_no_verdict(bank: TestBank) {
+async fn pool_without_samples_has_no_verdict(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
     let section = pool
         .monitor
@@ -164,19 +165,19 @@ async fn a_pool_without_samples_has_no_verdict(bank: TestBank) {
     );
 }
 
-async fn a_pool_that_does_its_work_is_healthy(bank: TestBank) {
+async fn working_pool_is_healthy(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
     pool.load(2, "SELECT 1", Duration::from_millis(1));
     pool.expect(PoolVerdict::Healthy, Severity::Ok).await;
 }
 
-async fn a_pool_whose_callers_wait_for_work_is_too_small(bank: TestBank) {
+async fn pool_with_waiting_callers_and_busy_sessions_is_too_small(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
     pool.load(24, "SELECT pg_sleep(0.2)", Duration::ZERO);
     pool.expect(PoolVerdict::TooSmall, Severity::Critical).await;
 }
 
-async fn a_pool_whose_sessions_wait_for_locks_has_contention(bank: TestBank) {
+async fn pool_with_lock_waits_has_contention(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
     // Each has the lock for a while: the others wait for it, and callers for the others.
     pool.load(
@@ -188,15 +189,15 @@ async fn a_pool_whose_sessions_wait_for_locks_has_contention(bank: TestBank) {
         .await;
 }
 
-async fn a_pool_whose_transactions_are_held_leaks(bank: TestBank) {
+async fn pool_with_held_transactions_leaks(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
     pool.load(24, "SELECT 1", Duration::from_secs(20));
     pool.expect(PoolVerdict::Leak, Severity::Critical).await;
 }
 
-async fn a_pool_that_is_hardly_used_is_too_large(bank: TestBank) {
+async fn unused_pool_is_too_large(bank: TestBank) {
     let mut pool = Pool::of(bank).await;
-    // Four connections for a moment; then nobody comes.
+    // Four connections for a moment; then no caller comes.
     let mut held = Vec::new();
     for _ in 0..4 {
         let transaction = pool.database.begin().await.unwrap();
@@ -214,7 +215,7 @@ async fn a_pool_that_is_hardly_used_is_too_large(bank: TestBank) {
     pool.expect(PoolVerdict::TooLarge, Severity::Warning).await;
 }
 
-async fn the_servers_places_are_judged(bank: TestBank) {
+async fn connections_of_the_server_are_judged(bank: TestBank) {
     let monitor = monitor_of(bank.url()).await;
     let open = Session::open(bank.url()).await;
     open.run("BEGIN").await;
@@ -274,7 +275,7 @@ async fn the_servers_places_are_judged(bank: TestBank) {
     assert_eq!(ours, theirs);
 }
 
-async fn hostile_settings_are_found_wherever_they_stand(bank: TestBank) {
+async fn hostile_settings_are_found_in_every_place(bank: TestBank) {
     let name = bank.config().database;
     let role = format!("\"odd role {name}\"");
     let session = Session::open(bank.url()).await;

@@ -1,4 +1,4 @@
-//! Who keeps dead rows from being removed, and how far the end of transaction numbers is.
+//! Holders of the xmin horizon, and transaction ID wraparound.
 
 use neobank_db::{
     Database, DatabaseConfig, Executor, IsolationLevel, TransactionOptions, statement,
@@ -11,14 +11,14 @@ use super::monitor_of;
 use crate::harness::{EmptyDatabase, TestBank};
 
 mod everywhere {
-    use super::{ages_are_told_by_database_and_table, every_kind_of_holder_is_found};
+    use super::{ages_are_reported_by_database_and_table, every_kind_of_holder_is_found};
     on_empty_databases!(
         every_kind_of_holder_is_found,
-        ages_are_told_by_database_and_table,
+        ages_are_reported_by_database_and_table,
     );
 }
 
-on_both_versions!(a_plain_role_is_told_what_it_does_not_see);
+on_both_versions!(plain_role_is_told_that_details_are_hidden);
 
 async fn every_kind_of_holder_is_found(empty: EmptyDatabase) {
     let mut config = DatabaseConfig::from_url(&empty.url).unwrap();
@@ -56,7 +56,8 @@ async fn every_kind_of_holder_is_found(empty: EmptyDatabase) {
     assert_eq!(by_reader.state.as_deref(), Some("idle in transaction"));
     assert!(by_reader.age_transactions >= 20);
     assert!(by_reader.age_seconds.unwrap() > 0.0);
-    // The writer between its statements has no snapshot, and holds by its number.
+    // The writer between its statements has no snapshot, and holds the horizon by its transaction
+    // number.
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found.is_sorted_by(|a, b| a.age_transactions >= b.age_transactions));
     drop((reader, writer));
@@ -82,9 +83,9 @@ async fn every_kind_of_holder_is_found(empty: EmptyDatabase) {
     .await;
     let report = monitor.horizon().await.unwrap().into_value().unwrap();
     let mut found = report.holders;
-    // It belongs to no one database: it keeps the old rows of all databases' catalogs.
+    // It applies to all databases: it keeps the old rows of all catalogs.
     found.retain(|one| one.identity == slot);
-    // Before anything else, because a slot that is left keeps its database from being dropped.
+    // Dropped first, because a remaining slot prevents the drop of its database.
     batch(
         &empty,
         &format!("SELECT pg_drop_replication_slot('{slot}')"),
@@ -99,7 +100,7 @@ async fn every_kind_of_holder_is_found(empty: EmptyDatabase) {
     assert_eq!(found[0].age_seconds, None);
 }
 
-async fn ages_are_told_by_database_and_table(empty: EmptyDatabase) {
+async fn ages_are_reported_by_database_and_table(empty: EmptyDatabase) {
     let database = empty.superuser().await;
     for sql in [
         "CREATE SCHEMA s",
@@ -126,11 +127,11 @@ async fn ages_are_told_by_database_and_table(empty: EmptyDatabase) {
         .unwrap()
         .into_value()
         .unwrap();
-    let told: Vec<_> = tables
+    let described: Vec<_> = tables
         .iter()
         .map(|one| (one.table_name.as_str(), one.transaction_age_max))
         .collect();
-    assert_eq!(told, [("own", 100_000), ("frozen", 200_000_000)]);
+    assert_eq!(described, [("own", 100_000), ("frozen", 200_000_000)]);
     assert!(tables[0].transaction_age >= 20);
     let all = monitor
         .table_ages(None)
@@ -141,7 +142,7 @@ async fn ages_are_told_by_database_and_table(empty: EmptyDatabase) {
     assert!(all.len() > 50 && all.iter().any(|one| one.schema_name == "pg_catalog"));
 }
 
-async fn a_plain_role_is_told_what_it_does_not_see(bank: TestBank) {
+async fn plain_role_is_told_that_details_are_hidden(bank: TestBank) {
     let superuser = bank.superuser().await;
     let holder = superuser
         .begin_with(TransactionOptions {
@@ -179,7 +180,7 @@ async fn a_plain_role_is_told_what_it_does_not_see(bank: TestBank) {
     assert_eq!(sees(as_monitor).await, (true, true, true));
 }
 
-/// The holders in this database; other tests run beside this one.
+/// Returns the holders in this database; other tests run beside this one.
 async fn holders(monitor: &Monitor, name: &str) -> Vec<HorizonHolderRow> {
     let report = monitor.horizon().await.unwrap().into_value().unwrap();
     assert!(report.sees_session_details);
@@ -190,7 +191,7 @@ async fn holders(monitor: &Monitor, name: &str) -> Vec<HorizonHolderRow> {
         .collect()
 }
 
-/// Statements as psql would send them: what a pool refuses.
+/// Runs statements as psql sends them, which a pool would reject.
 async fn batch(empty: &EmptyDatabase, sql: &str) {
     let (client, connection) = tokio_postgres::connect(&empty.url, tokio_postgres::NoTls)
         .await

@@ -12,26 +12,26 @@ use crate::harness::{EmptyDatabase, TestBank};
 
 mod everywhere {
     use super::{
-        a_failed_rebuild_is_left_over_while_a_vacuum_runs_too,
-        an_index_for_a_foreign_key_is_not_offered, each_problem_is_found, hostile_names_are_found,
-        one_that_is_being_rebuilt_has_not_failed, one_that_is_used_is_not_unused,
+        each_index_problem_is_found, failed_rebuild_is_a_leftover_during_a_vacuum,
+        hostile_names_are_found, index_for_a_foreign_key_is_not_proposed_for_removal,
+        index_under_rebuild_is_no_finding, used_index_is_not_unused,
     };
     on_empty_databases!(
-        each_problem_is_found,
-        a_failed_rebuild_is_left_over_while_a_vacuum_runs_too,
-        an_index_for_a_foreign_key_is_not_offered,
-        one_that_is_used_is_not_unused,
-        one_that_is_being_rebuilt_has_not_failed,
+        each_index_problem_is_found,
+        failed_rebuild_is_a_leftover_during_a_vacuum,
+        index_for_a_foreign_key_is_not_proposed_for_removal,
+        used_index_is_not_unused,
+        index_under_rebuild_is_no_finding,
         hostile_names_are_found,
     );
 }
 
 on_both_versions!(
-    the_banks_own_indexes_are_not_redundant,
-    a_plain_role_sees_the_same
+    indexes_of_the_schema_are_not_redundant,
+    plain_role_sees_the_same_findings
 );
 
-async fn each_problem_is_found(empty: EmptyDatabase) {
+async fn each_index_problem_is_found(empty: EmptyDatabase) {
     let database = empty.superuser().await;
     for sql in [
         "CREATE SCHEMA s",
@@ -40,7 +40,7 @@ async fn each_problem_is_found(empty: EmptyDatabase) {
         "CREATE INDEX a_b ON s.t (a, b)",
         "CREATE INDEX a ON s.t (a)",
         "CREATE INDEX a_again ON s.t (a)",
-        // The same columns, and yet not the same.
+        // The same columns in different indexes.
         "CREATE INDEX a_down ON s.t (a DESC)",
         "CREATE INDEX b_pattern ON s.t (b text_pattern_ops)",
         "CREATE INDEX b ON s.t (b)",
@@ -65,14 +65,14 @@ async fn each_problem_is_found(empty: EmptyDatabase) {
         .await;
     assert!(failed.is_err());
     let monitor = monitor_of(&empty.url).await;
-    // The error is told before the build is over.
+    // The error arrives before the build has ended.
     let found = super::until("the build has ended", async || {
         let found = findings(&monitor, "s").await;
         let has_ended = found.iter().any(|one| one.index.index_name == "broken");
         has_ended.then_some(found)
     })
     .await;
-    let told: Vec<String> = found
+    let described: Vec<String> = found
         .iter()
         .map(|finding| {
             let problem = match &finding.problem {
@@ -91,7 +91,7 @@ async fn each_problem_is_found(empty: EmptyDatabase) {
         })
         .collect();
     assert_eq!(
-        told,
+        described,
         [
             "a < a_b",
             "a_again = a",
@@ -126,7 +126,7 @@ async fn each_problem_is_found(empty: EmptyDatabase) {
     assert!(down.is_too_early && down.index.counted_seconds < UNUSED_SECONDS_MIN);
 }
 
-async fn one_that_is_used_is_not_unused(empty: EmptyDatabase) {
+async fn used_index_is_not_unused(empty: EmptyDatabase) {
     let database = empty.superuser().await;
     for sql in [
         "CREATE SCHEMA s",
@@ -161,7 +161,7 @@ async fn one_that_is_used_is_not_unused(empty: EmptyDatabase) {
     })
     .await;
     assert!(found[0].index.counted_since.is_some());
-    // Locked for somebody alone: told without its size, and without waiting.
+    // Locked exclusively: reported without its size, and without waiting.
     let holder = database.begin().await.unwrap();
     run(&holder, "DROP INDEX s.used").await;
     let bounded = Monitor::connect(
@@ -175,8 +175,8 @@ async fn one_that_is_used_is_not_unused(empty: EmptyDatabase) {
     assert_eq!([rows[0].size_bytes, rows[1].size_bytes], [None, None]);
 }
 
-/// Dropping what is being built would be the worst advice.
-async fn one_that_is_being_rebuilt_has_not_failed(empty: EmptyDatabase) {
+/// Advice to drop an index under construction would be harmful.
+async fn index_under_rebuild_is_no_finding(empty: EmptyDatabase) {
     let database = empty.superuser().await;
     for sql in [
         "CREATE SCHEMA s",
@@ -220,8 +220,9 @@ async fn one_that_is_being_rebuilt_has_not_failed(empty: EmptyDatabase) {
     rebuilt.await.unwrap().unwrap();
 }
 
-/// What a rebuild left is no work under way, whatever VACUUM does meanwhile, and is not to be rebuilt.
-async fn a_failed_rebuild_is_left_over_while_a_vacuum_runs_too(empty: EmptyDatabase) {
+/// A leftover of a failed rebuild is not under construction, whatever VACUUM does at the time, and
+/// is not to be rebuilt.
+async fn failed_rebuild_is_a_leftover_during_a_vacuum(empty: EmptyDatabase) {
     let (old, rebuilder, vacuum) = (
         Session::open(&empty.url).await,
         Session::open(&empty.url).await,
@@ -269,8 +270,8 @@ async fn a_failed_rebuild_is_left_over_while_a_vacuum_runs_too(empty: EmptyDatab
     assert!(vacuumed.await.unwrap().is_err());
 }
 
-/// Its scans are not queries' alone, and a new one has had no time for any.
-async fn an_index_for_a_foreign_key_is_not_offered(empty: EmptyDatabase) {
+/// Its scans are not only those of queries, and a new one has had no time for any.
+async fn index_for_a_foreign_key_is_not_proposed_for_removal(empty: EmptyDatabase) {
     let session = Session::open(&empty.url).await;
     for sql in [
         "CREATE SCHEMA s",
@@ -328,8 +329,8 @@ async fn hostile_names_are_found(empty: EmptyDatabase) {
     );
 }
 
-/// Our own schema, looked at by our own monitor.
-async fn the_banks_own_indexes_are_not_redundant(bank: TestBank) {
+/// The schema's own indexes, checked by this monitor.
+async fn indexes_of_the_schema_are_not_redundant(bank: TestBank) {
     let monitor = monitor_of(bank.url()).await;
     let found = monitor
         .index_findings(None)
@@ -345,7 +346,7 @@ async fn the_banks_own_indexes_are_not_redundant(bank: TestBank) {
     assert_eq!(redundant, []);
 }
 
-async fn a_plain_role_sees_the_same(bank: TestBank) {
+async fn plain_role_sees_the_same_findings(bank: TestBank) {
     let plain = Monitor::connect(bank.config(), MonitorLimits::default())
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! C6: the isolation levels, executed.
+//! The isolation levels, executed.
 
 use std::time::Duration;
 
@@ -10,27 +10,28 @@ use crate::pool::until;
 
 mod everywhere {
     use super::{
-        a_run_that_is_given_up_takes_its_schema_back, every_cell_is_as_postgresql_documents,
-        what_is_observed_follows_the_level_and_not_the_expectation,
+        cancelled_run_drops_its_schema, every_cell_matches_the_documentation,
+        observation_follows_the_level_not_the_expectation,
     };
     on_empty_databases!(
-        every_cell_is_as_postgresql_documents,
-        what_is_observed_follows_the_level_and_not_the_expectation,
-        a_run_that_is_given_up_takes_its_schema_back,
+        every_cell_matches_the_documentation,
+        observation_follows_the_level_not_the_expectation,
+        cancelled_run_drops_its_schema,
     );
 }
 
 on_both_versions!(
-    a_role_that_may_not_create_is_told_so,
-    what_the_function_documents_happens,
+    role_without_create_privilege_is_rejected,
+    documented_isolation_results_are_observed,
 );
 
-async fn every_cell_is_as_postgresql_documents(empty: EmptyDatabase) {
+async fn every_cell_matches_the_documentation(empty: EmptyDatabase) {
     let report = isolation::run(&config(&empty)).await.unwrap();
     assert_eq!(report.cells.len(), 40, "{report}");
     assert_eq!(report.surprises().count(), 0, "{report}");
     assert_eq!(report.server_version / 10_000, empty.version as i32);
-    // Written by hand, apart from the code's own expectation: what happens at each level, in Hermitage's order.
+    // Written by hand, independently of the code's own expectation: the result at each level, in
+    // Hermitage's order.
     let table: Vec<String> = Anomaly::ALL
         .iter()
         .map(|anomaly| {
@@ -60,7 +61,7 @@ async fn every_cell_is_as_postgresql_documents(empty: EmptyDatabase) {
             "G2 occurs occurs occurs 40001",
         ]
     );
-    // The waits were seen, and only where there is something to wait for.
+    // Waits occurred, and only where a lock conflicts.
     for cell in &report.cells {
         let waits = cell
             .steps
@@ -82,8 +83,9 @@ async fn every_cell_is_as_postgresql_documents(empty: EmptyDatabase) {
     assert_eq!(scratch_schemas(&empty.superuser().await).await, 0);
 }
 
-/// The column of SERIALIZABLE, carried out at READ COMMITTED: eight cells change, so nobody copied the expectation.
-async fn what_is_observed_follows_the_level_and_not_the_expectation(empty: EmptyDatabase) {
+/// The column of SERIALIZABLE, executed at READ COMMITTED: eight cells change, which proves that
+/// results are observed.
+async fn observation_follows_the_level_not_the_expectation(empty: EmptyDatabase) {
     let mut changed = Vec::new();
     for anomaly in Anomaly::ALL {
         let cell = isolation::observe(&config(&empty), anomaly, Level::ReadCommitted)
@@ -99,7 +101,7 @@ async fn what_is_observed_follows_the_level_and_not_the_expectation(empty: Empty
     );
 }
 
-async fn a_run_that_is_given_up_takes_its_schema_back(empty: EmptyDatabase) {
+async fn cancelled_run_drops_its_schema(empty: EmptyDatabase) {
     let watcher = empty.superuser().await;
     let config = config(&empty);
     let run = tokio::spawn(async move { isolation::run(&config).await });
@@ -125,7 +127,7 @@ async fn a_run_that_is_given_up_takes_its_schema_back(empty: EmptyDatabase) {
     .await;
 }
 
-async fn a_role_that_may_not_create_is_told_so(bank: TestBank) {
+async fn role_without_create_privilege_is_rejected(bank: TestBank) {
     let refused = isolation::run(&bank.config()).await.unwrap_err();
     let IsolationError::NotAllowed { role, .. } = &refused else {
         panic!("{refused:?}")
@@ -146,8 +148,9 @@ async fn scratch_schemas(watcher: &Database) -> i64 {
     watcher.fetch_value(statement(sql, [])).await.unwrap()
 }
 
-/// The function of the schema says what is documented; here it is compared with what happens on this server.
-async fn what_the_function_documents_happens(bank: TestBank) {
+/// The schema's function returns the documentation; here it is compared with this server's
+/// behaviour.
+async fn documented_isolation_results_are_observed(bank: TestBank) {
     let superuser = bank.superuser().await;
     let report = isolation::run(superuser.config()).await.unwrap();
     for (phenomenon, anomalies) in [

@@ -1,4 +1,4 @@
-//! Every question of the ops crate, asked of live servers in live scenarios.
+//! Every query of the ops crate, run on real servers in live scenarios.
 
 mod activity;
 mod bloat;
@@ -13,7 +13,7 @@ mod isolation;
 mod monitor;
 mod mvcc;
 mod privileges;
-pub(crate) mod questions;
+pub(crate) mod queries;
 mod scale;
 pub(crate) mod session;
 mod standby;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use neobank_db::DatabaseConfig;
 use neobank_ops::{Monitor, MonitorLimits};
 
-/// A monitor as the superuser. Its limits are generous, because the machine that tests run on is loaded.
+/// Opens a monitor as the superuser. Its limits are generous, because the tests' machine is loaded.
 pub(crate) async fn monitor_of(url: &str) -> Monitor {
     Monitor::connect(
         DatabaseConfig::from_url(url).unwrap(),
@@ -36,7 +36,7 @@ pub(crate) async fn monitor_of(url: &str) -> Monitor {
     .unwrap()
 }
 
-/// Polls until `found` gives something.
+/// Polls until `found` returns a value.
 async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {

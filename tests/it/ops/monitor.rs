@@ -1,4 +1,4 @@
-//! The connection that asks: what it cannot do, and how it gives up.
+//! The monitor's connection: its restrictions and limits.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::{monitor_of, until};
 use crate::harness::EmptyDatabase;
 
 on_empty_databases!(
-    it_is_one_read_only_session_with_limits,
-    what_only_this_question_lacks_is_a_section_without_answer,
-    what_is_wrong_with_everything_is_an_error,
-    a_locked_table_is_given_up_soon,
+    monitor_is_one_read_only_session_with_limits,
+    failure_of_one_query_is_a_section_without_result,
+    failure_of_the_connection_is_an_error,
+    query_of_a_locked_table_ends_at_the_lock_timeout,
 );
 
 #[derive(Debug, FromRow)]
@@ -41,7 +41,7 @@ fn settings() -> Statement {
     )
 }
 
-async fn it_is_one_read_only_session_with_limits(database: EmptyDatabase) {
+async fn monitor_is_one_read_only_session_with_limits(database: EmptyDatabase) {
     let config = DatabaseConfig::from_url(&database.url).unwrap();
     let monitor = Monitor::connect(config, MonitorLimits::default())
         .await
@@ -52,7 +52,7 @@ async fn it_is_one_read_only_session_with_limits(database: EmptyDatabase) {
         let row: Settings = monitor.fetch(settings()).await.unwrap().remove(0);
         expect_bounds(&row);
         processes.push(row.process_id);
-        // Questions that take several statements, such as an exact measure.
+        // Queries of several statements, such as an exact measurement.
         let transaction = monitor.transaction().await.unwrap();
         let row: Option<Settings> = transaction.fetch_one(settings()).await.unwrap();
         expect_bounds(row.as_ref().unwrap());
@@ -112,7 +112,7 @@ fn cause(section: Section<Vec<Number>>) -> Cause {
         .cause
 }
 
-async fn what_only_this_question_lacks_is_a_section_without_answer(database: EmptyDatabase) {
+async fn failure_of_one_query_is_a_section_without_result(database: EmptyDatabase) {
     let monitor = monitor_of(&database.url).await;
     let brief = monitor
         .with_limits(
@@ -138,7 +138,7 @@ async fn what_only_this_question_lacks_is_a_section_without_answer(database: Emp
     );
     assert_eq!(ask(&monitor, "SELEC 1").await, Cause::Failed);
     assert_eq!(ask(&monitor, "SELECT 'a' AS n").await, Cause::Unreadable);
-    // The connection is as good as before.
+    // The connection stays usable.
     assert_eq!(
         monitor
             .fetch::<Number>(statement("SELECT 1 AS n", []))
@@ -149,7 +149,7 @@ async fn what_only_this_question_lacks_is_a_section_without_answer(database: Emp
     );
 }
 
-async fn what_is_wrong_with_everything_is_an_error(database: EmptyDatabase) {
+async fn failure_of_the_connection_is_an_error(database: EmptyDatabase) {
     let mut config = DatabaseConfig::from_url(&database.url).unwrap();
     config.database = "there is \"none\" like\nthis".to_owned();
     let error = Monitor::connect(config.clone(), MonitorLimits::default())
@@ -167,7 +167,7 @@ async fn what_is_wrong_with_everything_is_an_error(database: EmptyDatabase) {
     );
 }
 
-async fn a_locked_table_is_given_up_soon(database: EmptyDatabase) {
+async fn query_of_a_locked_table_ends_at_the_lock_timeout(database: EmptyDatabase) {
     let superuser = database.superuser().await;
     superuser
         .execute(statement("CREATE TABLE public.locked AS SELECT 1 AS n", []))

@@ -1,4 +1,4 @@
-//! C1: the versions of rows, told right.
+//! Row versions and their states.
 
 use neobank_db::{
     Database, DatabaseConfig, Executor, IsolationLevel, Transaction, TransactionOptions, statement,
@@ -10,19 +10,19 @@ use super::monitor_of;
 use crate::harness::TestBank;
 
 on_both_versions!(
-    every_state_is_told_right_by_both,
-    without_pages_what_cannot_be_told_is_not_told,
-    a_snapshot_is_not_asked_about_savepoints,
+    rust_and_sql_report_every_state,
+    without_page_access_unknown_states_are_null,
+    visibility_of_savepoints_comes_from_the_server,
     no_transaction_number_is_assigned,
-    what_is_no_table_is_refused,
-    a_locked_table_is_a_reason_and_no_error,
+    relation_without_rows_is_rejected,
+    locked_table_is_a_reason_not_an_error,
 );
 
 /// Quotes, a dot, a newline, a dollar quote, an attempt to end a literal, and letters beyond ASCII.
 const SCHEMA: &str = "sch.\"em'a\n$$";
 const TABLE: &str = "t\"; DROP TABLE x; --'ž\\";
 
-async fn every_state_is_told_right_by_both(bank: TestBank) {
+async fn rust_and_sql_report_every_state(bank: TestBank) {
     let database = prepare(&bank).await;
     let (first, second) = others(&database).await;
     let own = own(&database).await;
@@ -44,28 +44,28 @@ async fn every_state_is_told_right_by_both(bank: TestBank) {
         "(0,8) committed nobody [FOR KEY SHARE, FOR SHARE] visible",
         // Locked by a transaction that has ended.
         "(0,9) committed nobody [] visible",
-        // Replaced by one that is under way, while another one locks its key.
+        // Replaced by one in progress, while another one locks its key.
         "(0,10) committed in_progress [FOR KEY SHARE] visible -> (0,16)",
         "(0,11) committed nobody [] visible",
         "(0,12) aborted nobody []",
         "(0,13) in_progress nobody []",
-        // Under a savepoint that was released, and under one that was rolled back.
+        // Under a released savepoint, and under one that was rolled back.
         "(0,14) in_progress nobody []",
         "(0,15) aborted nobody []",
-        // It took the lock over from the version that it replaced.
+        // It took over the lock from the version that it replaced.
         "(0,16) in_progress nobody [FOR KEY SHARE]",
         "(0,17) own nobody [] visible",
         "(0,18) own nobody [] visible",
         "(0,19) aborted nobody []",
         "(0,20) own own []",
     ];
-    assert_eq!(told(&found), expected);
+    assert_eq!(lines(&found), expected);
     assert_eq!(by_function(&own).await, expected);
     assert_eq!(sources(&own).await, ["pages"]);
     drop((own, first, second));
 }
 
-async fn without_pages_what_cannot_be_told_is_not_told(bank: TestBank) {
+async fn without_page_access_unknown_states_are_null(bank: TestBank) {
     let database = prepare(&bank).await;
     for sql in [
         "GRANT USAGE ON SCHEMA {s} TO neobank_app",
@@ -92,7 +92,7 @@ async fn without_pages_what_cannot_be_told_is_not_told(bank: TestBank) {
         "(0,17) own nobody [] visible",
         "(0,18) own nobody [] visible",
     ];
-    assert_eq!(told(&found), expected);
+    assert_eq!(lines(&found), expected);
     assert_eq!(by_function(&own).await, expected);
     assert_eq!(sources(&own).await, ["visible rows"]);
     drop((own, first, second));
@@ -107,8 +107,9 @@ async fn without_pages_what_cannot_be_told_is_not_told(bank: TestBank) {
     assert_eq!(found.pages_not_read.unwrap().cause, Cause::Missing);
 }
 
-/// A snapshot holds no subtransactions, so the server's `pg_visible_in_snapshot` calls this one visible.
-async fn a_snapshot_is_not_asked_about_savepoints(bank: TestBank) {
+/// A snapshot contains no subtransactions, so the server's `pg_visible_in_snapshot` reports this
+/// one as visible.
+async fn visibility_of_savepoints_comes_from_the_server(bank: TestBank) {
     let database = prepare(&bank).await;
     let mut other = database.begin().await.unwrap();
     let mut savepoint = other.savepoint();
@@ -118,7 +119,7 @@ async fn a_snapshot_is_not_asked_about_savepoints(bank: TestBank) {
     )
     .await;
     savepoint.release().await.unwrap();
-    // The snapshot reaches as far as the last transaction that has ended.
+    // The snapshot ends with the last transaction that has ended.
     run(&database, "SELECT pg_current_xact_id()").await;
     let asker = database
         .begin_with(TransactionOptions {
@@ -133,7 +134,7 @@ async fn a_snapshot_is_not_asked_about_savepoints(bank: TestBank) {
         .await
         .unwrap();
     let last = "(0,13) committed nobody []";
-    assert_eq!(told(&found).last().unwrap(), last);
+    assert_eq!(lines(&found).last().unwrap(), last);
     assert_eq!(by_function(&asker).await.last().unwrap(), last);
     let sql = "SELECT pg_visible_in_snapshot($1::text::xid8, pg_current_snapshot())";
     let xid = found.versions.last().unwrap().xmin.to_string();
@@ -164,7 +165,7 @@ async fn no_transaction_number_is_assigned(bank: TestBank) {
     }
 }
 
-async fn what_is_no_table_is_refused(bank: TestBank) {
+async fn relation_without_rows_is_rejected(bank: TestBank) {
     let database = prepare(&bank).await;
     run(&database, "CREATE VIEW {s}.\"a view\" AS SELECT 1 AS one").await;
     for (schema, name) in [
@@ -203,7 +204,7 @@ async fn what_is_no_table_is_refused(bank: TestBank) {
     }
     let refused = mvcc::row_versions(&database, &table(), Pages { first: 0, count: 0 }).await;
     assert!(matches!(refused, Err(OpsError::Invalid { field, .. }) if field == "pages.count"));
-    // Pages behind the last one hold nothing.
+    // Pages behind the last one are empty.
     let nothing = mvcc::row_versions(
         &database,
         &table(),
@@ -218,7 +219,7 @@ async fn what_is_no_table_is_refused(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_locked_table_is_a_reason_and_no_error(bank: TestBank) {
+async fn locked_table_is_a_reason_not_an_error(bank: TestBank) {
     let database = prepare(&bank).await;
     let holder = database.begin().await.unwrap();
     run(&holder, "LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE").await;
@@ -239,7 +240,8 @@ fn table() -> TableName {
     TableName::new(SCHEMA, TABLE)
 }
 
-/// A table with eleven committed rows in known places, and one whose insertion was rolled back.
+/// Creates a table with eleven committed rows in known places, and one whose insertion was rolled
+/// back.
 async fn prepare(bank: &TestBank) -> Database {
     let database = bank.superuser().await;
     for sql in [
@@ -269,7 +271,7 @@ async fn prepare(bank: &TestBank) -> Database {
     database
 }
 
-/// Two transactions that stay open: they insert, delete, replace and lock.
+/// Opens two transactions: they insert, delete, replace and lock.
 async fn others(database: &Database) -> (Transaction, Transaction) {
     let mut first = database.begin().await.unwrap();
     run(&first, "INSERT INTO {t} VALUES (12, 'open')").await;
@@ -301,7 +303,7 @@ async fn others(database: &Database) -> (Transaction, Transaction) {
     (first, second)
 }
 
-/// The asking transaction, with work of its own.
+/// Opens the current transaction, with work of its own.
 async fn own(database: &Database) -> Transaction {
     let mut own = database.begin().await.unwrap();
     run(&own, "INSERT INTO {t} VALUES (15, 'own')").await;
@@ -340,8 +342,8 @@ async fn run(on: &impl Executor, sql: &str) {
     }
 }
 
-/// A line for each version.
-fn told(found: &RowVersions) -> Vec<String> {
+/// Returns a line for each version.
+fn lines(found: &RowVersions) -> Vec<String> {
     found.versions.iter().map(line).collect()
 }
 
@@ -368,7 +370,7 @@ fn line(version: &RowVersion) -> String {
     )
 }
 
-/// The same lines from the function of the schema, which decodes by itself.
+/// Returns the same lines from the function of the schema, which decodes the headers itself.
 async fn by_function(on: &impl Executor) -> Vec<String> {
     let sql = "SELECT concat(ctid, ' ', replace(creator, ' ', '_'), ' ',
                    coalesce(replace(replace(remover, 'none', 'nobody'), ' ', '_'), '?'), ' ',

@@ -1,4 +1,5 @@
-//! Every question by roles that may see little: sections without an answer, never an error of the whole.
+//! Every query by roles with few privileges: sections without a result, never an error of the
+//! whole.
 
 use std::time::Duration;
 
@@ -7,18 +8,18 @@ use neobank_ops::blocking::Class;
 use neobank_ops::checks::Severity;
 use neobank_ops::{Cause, Monitor, MonitorLimits, OpsError, Section, TableName, Thresholds};
 
-use super::questions::{Subjects, questions};
+use super::queries::{Subjects, queries};
 use super::session::Session;
 use crate::harness::TestBank;
 
 on_both_versions!(
-    a_plain_role_gets_what_anybody_may_see,
-    a_role_with_pg_monitor_sees_everything_of_the_server,
-    every_question_is_answered_or_says_why,
-    a_database_with_a_hostile_name_is_asked_as_any_other,
+    plain_role_gets_public_data,
+    role_with_pg_monitor_sees_all_data_of_the_server,
+    every_query_has_a_result_or_a_reason,
+    database_with_a_hostile_name_is_monitored,
 );
 
-/// A role of the test's own, whose name nobody would choose, and a monitor that acts as it.
+/// Creates a unique role, and opens a monitor that acts as it.
 async fn monitor_as(bank: &TestBank, grant: &str) -> (Monitor, String) {
     let session = Session::open(bank.url()).await;
     let role = format!("o'role \"{}\".é", session.pid);
@@ -54,10 +55,10 @@ async fn scene(bank: &TestBank) -> (Session, Session) {
     (holder, waiter)
 }
 
-async fn a_plain_role_gets_what_anybody_may_see(bank: TestBank) {
+async fn plain_role_gets_public_data(bank: TestBank) {
     let (holder, waiter) = scene(&bank).await;
     let (monitor, role) = monitor_as(&bank, "").await;
-    // Who blocks whom is open to everybody; what they do is not.
+    // Every role sees the blocking graph, but not the activity of other sessions.
     let report = monitor.blocking().await.unwrap().into_value().unwrap();
     let edge = report
         .edges
@@ -78,7 +79,7 @@ async fn a_plain_role_gets_what_anybody_may_see(bank: TestBank) {
         .into_value()
         .unwrap();
     assert!(groups.iter().any(|group| group.hidden > 0));
-    // The server hides these without an error: an empty answer would be taken for a sound server.
+    // The server hides these without an error: an empty result would look healthy.
     assert_eq!(
         cause(monitor.idle_connections(Duration::ZERO).await),
         Some(Cause::InsufficientPrivilege)
@@ -133,7 +134,7 @@ async fn a_plain_role_gets_what_anybody_may_see(bank: TestBank) {
     drop_role(&bank, &role).await;
 }
 
-async fn a_role_with_pg_monitor_sees_everything_of_the_server(bank: TestBank) {
+async fn role_with_pg_monitor_sees_all_data_of_the_server(bank: TestBank) {
     let (holder, waiter) = scene(&bank).await;
     let (monitor, role) = monitor_as(&bank, "pg_monitor").await;
     let report = monitor.blocking().await.unwrap().into_value().unwrap();
@@ -170,7 +171,7 @@ async fn a_role_with_pg_monitor_sees_everything_of_the_server(bank: TestBank) {
         .into_value()
         .unwrap();
     assert!(long.iter().any(|row| row.process_id == holder.pid));
-    // It may read what the bank grants it, and that is another role's to grant.
+    // It may read what the bank grants it; that grant belongs to another role.
     assert_eq!(
         cause(monitor.deadlocks(1).await),
         Some(Cause::InsufficientPrivilege)
@@ -188,8 +189,9 @@ async fn a_role_with_pg_monitor_sees_everything_of_the_server(bank: TestBank) {
     drop_role(&bank, &role).await;
 }
 
-/// No role makes a question fail: those that a role may not ask are n/a, each for its own reason, and the others are not.
-async fn every_question_is_answered_or_says_why(bank: TestBank) {
+/// No role makes a query fail: queries without the privilege are n/a, each for its own reason, and
+/// the others are not.
+async fn every_query_has_a_result_or_a_reason(bank: TestBank) {
     let session = Session::open(bank.url()).await;
     session
         .run("CREATE EXTENSION pgstattuple; CREATE EXTENSION pageinspect; CREATE EXTENSION pg_stat_statements")
@@ -233,13 +235,13 @@ async fn every_question_is_answered_or_says_why(bank: TestBank) {
     ] {
         let (monitor, role) = monitor_as(&bank, grant).await;
         let mut not_available = Vec::new();
-        for (question, ask) in questions(&monitor, &subjects) {
+        for (query, ask) in queries(&monitor, &subjects) {
             let reason = ask()
                 .await
-                .unwrap_or_else(|error| panic!("{grant}: {question}: {error}"));
+                .unwrap_or_else(|error| panic!("{grant}: {query}: {error}"));
             if let Some(reason) = reason {
                 assert!(!reason.detail.is_empty());
-                not_available.push((question, reason.cause));
+                not_available.push((query, reason.cause));
             }
         }
         not_available.sort_by_key(|one| one.0);
@@ -254,7 +256,7 @@ async fn drop_role(bank: &TestBank, role: &str) {
     session.run(&format!("DROP ROLE {role}")).await;
 }
 
-async fn a_database_with_a_hostile_name_is_asked_as_any_other(bank: TestBank) {
+async fn database_with_a_hostile_name_is_monitored(bank: TestBank) {
     let session = Session::open(bank.url()).await;
     let name = format!("a \"b\".c'; --\n{} é", session.pid);
     let quoted = format!("\"{}\"", name.replace('"', "\"\""));

@@ -1,4 +1,4 @@
-//! Every question on a server with 500 connections, 5,000 tables and a hundred waiters on one row.
+//! Every query on a server with 500 connections, 5,000 tables and a hundred waiters on one row.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use neobank_db::{FromRow, statement};
 use neobank_ops::{TableName, Thresholds};
 use neobank_postgres::{Durability, ServerOptions};
 
-use super::questions::{IN_SQL, Subjects, expect_all_of_the_schema, questions};
+use super::queries::{IN_SQL, Subjects, expect_all_of_the_schema, queries};
 use super::session::Session;
 use super::{monitor_of, until};
 
@@ -14,26 +14,27 @@ const CONNECTIONS: usize = 500;
 const TABLES: usize = 5_000;
 const WAITERS: usize = 100;
 
-/// The limit of an answer: 200 ms on a machine that does nothing else, as the step of its own in the checks asks for; twice
-/// as long beside other tests, which take caches as well as processors.
+/// The time limit of a query: 200 ms on an idle machine, as in its own step of the checks; twice as
+/// long beside other tests, which take caches as well as processors.
 fn limit() -> Duration {
-    let milliseconds = std::env::var("NEOBANK_QUESTION_MILLISECONDS");
+    let milliseconds = std::env::var("NEOBANK_QUERY_MILLISECONDS");
     Duration::from_millis(milliseconds.map_or(400, |text| text.parse().unwrap()))
 }
 
-/// A question is asked again until one answer was in time: what else the machine does makes it slower, and nothing makes
-/// it faster than it is.
+/// The number of attempts: other work of the machine only makes a query slower, so one fast attempt
+/// is enough.
 const TRIES: usize = 30;
 
-/// A fixed piece of work for a processor, and its time on the machine for which the limit is stated. A slower machine, and
-/// one whose processors share a core with others, gets as much more time as it needs for this.
+/// A fixed amount of work for a processor, and its time on the machine of the stated limit. A
+/// slower machine, and one whose processors share a core with others, gets proportionally more
+/// time.
 const YARDSTICK: &str = "SELECT count(*) FROM pg_catalog.generate_series(1, 10000) AS n
     WHERE pg_catalog.md5(n::text) > '8'";
 const YARDSTICK_TIME: Duration = Duration::from_micros(7_600);
 
-/// All of it in one thread, whose waits for a processor can be told.
+/// All of it runs in one thread, whose waits for a processor can be measured.
 #[tokio::test(flavor = "current_thread")]
-async fn every_question_is_answered_on_a_crowded_server() {
+async fn every_query_is_fast_on_a_crowded_server() {
     for version in [15, 18] {
         let server = tokio::task::spawn_blocking(move || {
             ServerOptions::default()
@@ -74,9 +75,10 @@ async fn ask_everything(version: u32, url: &str) {
             ))
             .await;
     }
-    // What the server does by itself in time.
+    // The server does this by itself in time.
     observer.run("VACUUM (ANALYZE)").await;
-    // As many statements as are counted, a sample of a pool, and what measures exactly.
+    // As many statements as are counted, a sample of a pool, and the extensions of exact
+    // measurements.
     observer
         .run("CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pgstattuple; CREATE EXTENSION pageinspect")
         .await;
@@ -95,7 +97,7 @@ async fn ask_everything(version: u32, url: &str) {
     let mut crowd = Vec::new();
     for number in 0..CONNECTIONS {
         let session = Session::open(url).await;
-        // Some hold a hundred tables, most do nothing.
+        // Some hold a hundred tables, most are idle.
         if number % 25 == 0 {
             let tables: Vec<String> = (1..=100).map(|table| format!("public.t_{table}")).collect();
             session
@@ -137,9 +139,9 @@ async fn ask_everything(version: u32, url: &str) {
         thresholds: Thresholds::default(),
     };
     let mut late = Vec::new();
-    let mut tell = |question: &str, took: Duration| {
+    let mut print = |query: &str, took: Duration| {
         let line = format!(
-            "PostgreSQL {version}: {question:<36} {:>6.1} ms",
+            "PostgreSQL {version}: {query:<36} {:>6.1} ms",
             took.as_secs_f64() * 1000.0
         );
         println!("{line}");
@@ -151,25 +153,26 @@ async fn ask_everything(version: u32, url: &str) {
         .fetch(statement("SELECT pg_backend_pid() AS process_id", []))
         .await
         .unwrap();
-    for (question, ask) in questions(&monitor, &subjects) {
+    for (query, ask) in queries(&monitor, &subjects) {
         let took = best(&observer, own[0].process_id, async || {
-            // One that has nothing to tell here is fast for nothing.
+            // A query without a result would be fast for no reason.
             let reason = ask().await.unwrap();
-            assert!(reason.is_none(), "{question}: {reason:?}");
+            assert!(reason.is_none(), "{query}: {reason:?}");
         });
-        tell(question, took.await);
+        print(query, took.await);
     }
-    for (question, sql) in IN_SQL {
+    for (query, sql) in IN_SQL {
         let took = best(&observer, observer.pid, async || {
             drop(observer.rows(sql).await);
         });
-        tell(question, took.await);
+        print(query, took.await);
     }
     assert!(late.is_empty(), "above {:?}: {late:#?}", limit());
 }
 
-/// The time of the fastest of several answers. Of a late one, the time in which the session's process, or this thread, was
-/// ready to go on and others had the processors does not count, and the rest is divided by how slow the machine was.
+/// Returns the time of the fastest of several runs. For a late one, the time in which the session's
+/// process, or this thread, was ready to run and waited for a processor does not count, and the
+/// rest is divided by the machine's slowness.
 async fn best(observer: &Session, session: i32, ask: impl AsyncFn()) -> Duration {
     let mut best = Duration::MAX;
     for number in 0..TRIES {
@@ -192,7 +195,8 @@ async fn best(observer: &Session, session: i32, ask: impl AsyncFn()) -> Duration
     best
 }
 
-/// How many times longer than stated the machine takes for the yardstick, without waits for a processor.
+/// Returns the time of the yardstick on this machine divided by the stated one, without waits for a
+/// processor.
 async fn slowness(observer: &Session) -> f64 {
     let (begun, before) = (Instant::now(), waited_for_processors(observer.pid));
     drop(observer.rows(YARDSTICK).await);
@@ -201,8 +205,8 @@ async fn slowness(observer: &Session) -> f64 {
     took.as_secs_f64() / YARDSTICK_TIME.as_secs_f64()
 }
 
-/// How long the session's process and this thread have been ready to run without a processor; nothing where the system does
-/// not tell.
+/// Returns how long the session's process and this thread have waited for a processor; zero where
+/// the system does not record it.
 fn waited_for_processors(session: i32) -> Duration {
     let waited = |path: &str| -> Option<u64> {
         let text = std::fs::read_to_string(path).ok()?;

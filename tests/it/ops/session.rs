@@ -1,4 +1,4 @@
-//! Real sessions that hold and wait.
+//! Real sessions that hold locks and wait.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, NoTls};
 
-/// Whoever has it is alone with transactions that last and want, or keep others from, safe snapshots: these are waited for
-/// across databases, so that two tests' waits would become one cycle.
+/// The holder runs alone with transactions that want, or hold back, safe snapshots: such waits
+/// reach across databases, so that the waits of two tests could form one cycle.
 pub(crate) async fn safe_snapshots() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::const_new(());
     TURN.lock().await
@@ -21,7 +21,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Deadlocks are not looked for within the time of a test.
+    /// The server's deadlock search does not run within the time of a test.
     pub(crate) async fn open(url: &str) -> Self {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
         let connection = tokio::spawn(async {
@@ -50,13 +50,13 @@ impl Session {
             .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
-    /// Sends statements that are to wait, or to fail, and does not wait for their end.
+    /// Sends statements that must wait, or fail, and does not wait for their end.
     pub(crate) fn send(&self, sql: &str) -> JoinHandle<Result<(), Error>> {
         let (client, sql) = (std::sync::Arc::clone(&self.client), sql.to_owned());
         tokio::spawn(async move { client.batch_execute(&sql).await })
     }
 
-    /// Sends statements and comes back when the session waits for a lock, or for a safe snapshot.
+    /// Sends statements, and returns when the session waits for a lock, or for a safe snapshot.
     pub(crate) async fn wait(&self, observer: &Self, sql: &str) {
         let sent = self.send(sql);
         let waits = "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid = $1 AND NOT granted)

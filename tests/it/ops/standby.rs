@@ -1,4 +1,4 @@
-//! What a standby and its primary show: conflicts with recovery, and autovacuum's own work.
+//! A standby and its primary: conflicts with recovery, and autovacuum's own transactions.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::session::Session;
 use super::{monitor_of, until};
 use crate::harness::Standby;
 
-/// Autovacuum begins at once and takes its time.
+/// Autovacuum begins at once and takes long.
 const SETTINGS: [(&str, &str); 4] = [
     ("autovacuum_naptime", "1s"),
     ("autovacuum_vacuum_cost_delay", "100ms"),
@@ -35,7 +35,7 @@ struct Number {
     number: i64,
 }
 
-async fn a_conflict_costs_its_section_and_autovacuum_is_apart(version: u32) {
+async fn recovery_conflict_affects_its_section_and_autovacuum_is_separate(version: u32) {
     let primary = primary(version).await;
     let session = Session::open(primary.url()).await;
     for sql in [
@@ -44,7 +44,7 @@ async fn a_conflict_costs_its_section_and_autovacuum_is_apart(version: u32) {
     ] {
         session.run(sql).await;
     }
-    // A query of the standby gives way to recovery at once.
+    // Recovery cancels a conflicting query of the standby at once.
     let standby = Standby::of(&primary, &[("max_standby_streaming_delay", "0")]).await;
     standby.follow(&primary).await;
     let mut config = DatabaseConfig::from_url(&standby.url(primary.url())).unwrap();
@@ -69,7 +69,8 @@ async fn a_conflict_costs_its_section_and_autovacuum_is_apart(version: u32) {
     let section = asked.await.unwrap();
     let cause = section.reason().map(|reason| reason.cause);
     assert_eq!(cause, Some(Cause::Conflict), "{section:?}");
-    // Recovery may still be cancelling queries; each costs its own section and never the report.
+    // Recovery may still cancel queries; each conflict affects its own section and never the
+    // report.
     until("sessions are answered", async || {
         monitor.sessions().await.unwrap().into_value()
     })
@@ -113,11 +114,11 @@ async fn a_conflict_costs_its_section_and_autovacuum_is_apart(version: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_conflict_costs_its_section_and_autovacuum_is_apart_on_postgres_15() {
-    a_conflict_costs_its_section_and_autovacuum_is_apart(15).await;
+async fn recovery_conflict_affects_its_section_and_autovacuum_is_separate_on_postgres_15() {
+    recovery_conflict_affects_its_section_and_autovacuum_is_separate(15).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_conflict_costs_its_section_and_autovacuum_is_apart_on_postgres_18() {
-    a_conflict_costs_its_section_and_autovacuum_is_apart(18).await;
+async fn recovery_conflict_affects_its_section_and_autovacuum_is_separate_on_postgres_18() {
+    recovery_conflict_affects_its_section_and_autovacuum_is_separate(18).await;
 }

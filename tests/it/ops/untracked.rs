@@ -1,4 +1,4 @@
-//! Sessions whose activities the server does not track: what nobody can know of them is told, not left out.
+//! Sessions whose activity the server does not track: they are reported, not omitted.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use super::session::Session;
 use super::{monitor_of, until};
 use crate::cli::program::run;
 
-/// A server of its own: other tests judge all sessions of theirs.
+/// The server is the test's own: other tests judge all sessions of theirs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_tracked_is_told() {
+async fn untracked_sessions_are_reported() {
     for version in [15, 18] {
         let server = tokio::task::spawn_blocking(move || {
             ServerOptions::default()
@@ -72,7 +72,7 @@ async fn some_sessions(url: &str) {
         let shown = run(url, &["ops", subject]).await;
         assert!(shown.out.contains(said), "{subject}: {}", shown.out);
         let check = run(url, &["ops", subject, "--check"]).await;
-        // The server's places are known all the same, and that it is made for tests.
+        // The use of connections is known nevertheless, and the tests' server is not durable.
         let code = match subject {
             "connections" => 0,
             "health" => 2,
@@ -82,7 +82,7 @@ async fn some_sessions(url: &str) {
     }
 }
 
-/// Without such a session, the same checks are well.
+/// Without such a session, the same checks are ok.
 async fn well_known(monitor: &Monitor, url: &str) {
     for subject in ["idle", "transactions"] {
         let check = run(url, &["ops", subject, "--check"]).await;
@@ -128,7 +128,7 @@ async fn idle(monitor: &Monitor, observer: &Session, unknown: [i32; 2], known: i
     assert_eq!(view, unknown);
 }
 
-/// Who has a transaction open is known; for how long, is not.
+/// The open transaction is known, but not its age.
 async fn transactions(monitor: &Monitor, holder: i32) {
     let hour = Duration::from_secs(3600);
     let rows = monitor.long_transactions(hour).await.unwrap();
@@ -183,7 +183,7 @@ async fn health(monitor: &Monitor, observer: &Session) {
     );
 }
 
-/// Callers wait, and what the pool's sessions do is not tracked: no advice to make it larger.
+/// Callers wait, and the activity of the pool's sessions is untracked: no advice to make it larger.
 async fn a_pool(url: &str) {
     let observer = Session::open(url).await;
     observer

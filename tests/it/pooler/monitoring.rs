@@ -7,7 +7,7 @@ use neobank_ops::{Cause, Monitor, MonitorLimits, TableName, Thresholds, isolatio
 use super::{before, connect, drop_user};
 use crate::harness::TestBank;
 use crate::ops::monitor_of;
-use crate::ops::questions::{IN_SQL, Subjects, questions};
+use crate::ops::queries::{IN_SQL, Subjects, queries};
 use crate::ops::session::Session;
 
 on_both_versions!(
@@ -60,10 +60,10 @@ async fn every_query_runs_behind_a_pooler(bank: TestBank) {
     let through = Monitor::connect(config.clone(), limits).await.unwrap();
     let past = monitor_of(bank.url()).await;
     let (subjects, mut answered) = (subjects(), 0);
-    for (question, ask) in questions(&through, &subjects) {
+    for (query, ask) in queries(&through, &subjects) {
         let reason = ask().await.unwrap();
         // Only a superuser may read the pages of a table, and then only visible rows are reported.
-        assert_eq!(reason, None, "{question}");
+        assert_eq!(reason, None, "{query}");
         answered += 1;
     }
     assert!(answered >= 25, "{answered}");
@@ -122,13 +122,13 @@ async fn concurrent_queries_do_not_interfere(bank: TestBank) {
                 .await
                 .unwrap();
             let subjects = subjects();
-            for (question, ask) in questions(&monitor, &subjects) {
+            for (query, ask) in queries(&monitor, &subjects) {
                 let reason = ask().await.unwrap();
                 // On a busy machine an answer may come too late; it must never be another one.
                 let cause = reason.map(|reason| reason.cause);
                 assert!(
                     matches!(cause, None | Some(Cause::StatementTimeout)),
-                    "{question}: {cause:?}"
+                    "{query}: {cause:?}"
                 );
             }
             let report = monitor.blocking().await.unwrap().into_value().unwrap();

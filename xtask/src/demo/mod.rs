@@ -36,7 +36,7 @@ pub(crate) struct DemoArguments {
 pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let server = server::start(arguments.database_url, arguments.postgres).await?;
-    server::roll_out(&server).await?;
+    server::migrate(&server).await?;
 
     let importer = server::connect(&server, "neobank_import").await?;
     let replayed = replay::run(&importer).await?;

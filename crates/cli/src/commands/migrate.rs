@@ -149,7 +149,7 @@ async fn confirm(
 
 fn ask(confirmation: &Confirmation) -> std::io::Result<String> {
     let mut errors = std::io::stderr().lock();
-    errors.write_all(confirmation.question().as_bytes())?;
+    errors.write_all(confirmation.prompt().as_bytes())?;
     errors.flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -333,7 +333,7 @@ mod tests {
             assert!(
                 check
                     .recommendation
-                    .contains("ask again while callers wait")
+                    .contains("check again while callers wait")
             );
             assert!(waited(busy, 1).recommendation.contains("pg_monitor"));
         }

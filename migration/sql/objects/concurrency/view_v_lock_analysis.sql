@@ -35,4 +35,4 @@ COMMENT ON COLUMN concurrency.v_lock_analysis.blocked_duration IS 'The time sinc
 COMMENT ON COLUMN concurrency.v_lock_analysis.blocking_pid IS '0: the prepared transaction in blocking_prepared.';
 COMMENT ON COLUMN concurrency.v_lock_analysis.edge IS 'holds: holds a conflicting lock. queues: is before the waiter in the queue. safe_snapshot: a serializable transaction that a DEFERRABLE one waits for.';
 COMMENT ON COLUMN concurrency.v_lock_analysis.root_pids IS 'The sessions at the ends of all paths from the waiter, which wait for no session; empty when there are only cycles.';
-COMMENT ON COLUMN concurrency.v_lock_analysis.cycle_pids IS 'The sessions of the waiter's cycle, with the waiter; empty when it is in no cycle.';
+COMMENT ON COLUMN concurrency.v_lock_analysis.cycle_pids IS 'The sessions of the waiter''s cycle, with the waiter; empty when it is in no cycle.';

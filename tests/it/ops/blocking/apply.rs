@@ -14,7 +14,7 @@ const WORKERS: &str = "SELECT activity.pid, activity.leader_pid
 
 /// PostgreSQL 15 applies nothing in parallel.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_applies_in_parallel_waits_on_its_own() {
+async fn parallel_apply_worker_waits_for_itself() {
     let source = EmptyDatabase::on(18).await;
     let publisher = Session::open(&source.url).await;
     let scene = Scene::of(TestBank::on(18).await, "A").await;
@@ -27,7 +27,7 @@ async fn who_applies_in_parallel_waits_on_its_own() {
             "SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')"
         ))
         .await;
-    // What is not committed yet is sent at once.
+    // Uncommitted changes are sent at once.
     let options = "options=-c%20debug_logical_replication_streaming%3Dimmediate";
     let separator = if source.url.contains('?') { '&' } else { '?' };
     scene

@@ -1,4 +1,4 @@
-//! Sessions that wait for each other, before the server looks for that.
+//! Cycles of waits, before the server's deadlock search.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::ops::session::safe_snapshots;
 use crate::ops::until;
 
 on_both_versions!(
-    a_deadlock_before_it_is_detected,
-    a_cycle_of_three,
-    a_cycle_that_also_waits_on_an_outside_root,
-    a_cycle_through_a_queue,
-    a_cycle_through_a_safe_snapshot_that_nobody_ends,
+    deadlock_is_reported_before_the_server_detects_it,
+    cycle_of_three_is_reported,
+    cycle_with_an_outside_root_is_reported,
+    cycle_through_a_queue_is_uncertain,
+    cycle_through_a_safe_snapshot_is_not_ended_by_the_server,
 );
 
-async fn a_deadlock_before_it_is_detected(bank: TestBank) {
+async fn deadlock_is_reported_before_the_server_detects_it(bank: TestBank) {
     let scene = Scene::of(bank, "ABC").await;
     scene
         .run(
@@ -45,7 +45,7 @@ async fn a_deadlock_before_it_is_detected(bank: TestBank) {
     scene.expect_the_same_with_bystanders().await;
 }
 
-async fn a_cycle_of_three(bank: TestBank) {
+async fn cycle_of_three_is_reported(bank: TestBank) {
     let scene = Scene::of(bank, "ABC").await;
     for (number, letter) in ["A", "B", "C"].iter().enumerate() {
         let letter = letter.chars().next().unwrap();
@@ -63,7 +63,7 @@ async fn a_cycle_of_three(bank: TestBank) {
     scene.expect("A<B B<C C<A", "", &["ABC"]).await;
 }
 
-async fn a_cycle_that_also_waits_on_an_outside_root(bank: TestBank) {
+async fn cycle_with_an_outside_root_is_reported(bank: TestBank) {
     let scene = Scene::of(bank, "ABR").await;
     scene
         .run('R', "BEGIN; LOCK TABLE public.other IN ROW EXCLUSIVE MODE")
@@ -81,9 +81,10 @@ async fn a_cycle_that_also_waits_on_an_outside_root(bank: TestBank) {
     scene.expect_the_same_with_bystanders().await;
 }
 
-async fn a_cycle_through_a_queue(bank: TestBank) {
+async fn cycle_through_a_queue_is_uncertain(bank: TestBank) {
     let scene = Scene::of(bank, "ABC").await;
-    // B queues behind C, who waits for A's reading; A waits for B. The server lets B pass by another order of the queue.
+    // B queues behind C, which waits for A's read; A waits for B. The server resolves it by another
+    // order of the queue.
     scene.run('A', "BEGIN; SELECT * FROM public.account").await;
     scene.run('B', "BEGIN; LOCK TABLE public.other").await;
     scene.wait('C', "BEGIN; LOCK TABLE public.account").await;
@@ -93,7 +94,7 @@ async fn a_cycle_through_a_queue(bank: TestBank) {
     assert!(!scene.is_certain('A').await);
 }
 
-async fn a_cycle_through_a_safe_snapshot_that_nobody_ends(bank: TestBank) {
+async fn cycle_through_a_safe_snapshot_is_not_ended_by_the_server(bank: TestBank) {
     let _alone = safe_snapshots().await;
     let scene = Scene::of(bank, "ABC").await;
     for letter in ['A', 'B', 'C'] {
@@ -116,7 +117,7 @@ async fn a_cycle_through_a_safe_snapshot_that_nobody_ends(bank: TestBank) {
     scene
         .wait('C', "BEGIN; SELECT pg_advisory_xact_lock(42)")
         .await;
-    // Each server process has looked for a deadlock many times over, and has found none.
+    // Each server process has searched for a deadlock many times, and has found none.
     tokio::time::sleep(Duration::from_millis(500)).await;
     scene.expect("A<B B<A C<B", "", &["AB"]).await;
     let cycle = scene.cycle('A').await;

@@ -1,5 +1,6 @@
-//! C2: who blocks whom. Ten scenarios of real sessions, each with exactly the right edges and roots, from Rust and from
-//! `concurrency.v_lock_analysis`, and compared with the server's own word.
+//! Blocking: ten scenarios of real sessions, each with exactly the expected edges and roots, from
+//! Rust and from `concurrency.v_lock_analysis`, and compared with the server's own
+//! `pg_blocking_pids`.
 
 mod apply;
 mod cycles;
@@ -24,7 +25,8 @@ struct Scene {
 }
 
 impl Scene {
-    /// As many sessions, A, B and so on, and a table of accounts 1 to 9 with a table beside it.
+    /// Opens the sessions A, B and so on, and creates a table of accounts 1 to 9 with a table
+    /// beside it.
     async fn of(bank: TestBank, letters: &str) -> Self {
         let observer = Session::open(bank.url()).await;
         observer
@@ -53,12 +55,13 @@ impl Scene {
         self.sessions[&letter].run(sql).await;
     }
 
-    /// Runs statements that come to wait.
+    /// Runs statements until the session waits.
     async fn wait(&self, letter: char, sql: &str) {
         self.sessions[&letter].wait(&self.observer, sql).await;
     }
 
-    /// The report of those whom this scenario is about: other tests' sessions on the same server are left out.
+    /// Returns the report of this scenario's sessions, without those of other tests on the same
+    /// server.
     async fn report(&self) -> BlockingReport {
         let mut report = self.monitor.blocking().await.unwrap().into_value().unwrap();
         let is_ours = |who: &Who| self.letter(who) != "?";
@@ -69,12 +72,13 @@ impl Scene {
         report
     }
 
-    /// A serializable transaction of another test, which a scenario's reader truly waits for while it lasts.
+    /// Returns `true` for a serializable transaction of another test, for which a scenario's reader
+    /// really waits while it lasts.
     fn is_passing_by(&self, kind: EdgeKind, blocker: &Who) -> bool {
         kind == EdgeKind::SafeSnapshot && self.letter(blocker) == "?"
     }
 
-    /// The letter of a session, or the name of a prepared transaction.
+    /// Returns the letter of a session, or the name of a prepared transaction.
     fn letter(&self, who: &Who) -> String {
         match who {
             Who::Session { process_id } => {
@@ -89,12 +93,13 @@ impl Scene {
         }
     }
 
-    /// The name of a prepared transaction of this test alone: names are the whole server's.
+    /// Returns a unique name of a prepared transaction, because names are valid for the whole
+    /// server.
     fn gid(&self, name: &str) -> String {
         format!("{}-{name}", self.observer.pid)
     }
 
-    /// Every edge as `B<A`, or `B<~A` when B only queues behind A.
+    /// Returns every edge as `B<A`, or `B<~A` when B only queues behind A.
     async fn edges(&self) -> BTreeSet<String> {
         let report = self.report().await;
         let edges = report.edges.iter().map(|edge| {
@@ -112,7 +117,8 @@ impl Scene {
         edges.collect()
     }
 
-    /// Holds everything against what is expected: edges, roots and cycles, from Rust, from the view, and from the server.
+    /// Compares edges, roots and cycles from Rust, from the view, and from the server with the
+    /// expected ones.
     async fn expect(&self, edges: &str, roots: &str, cycles: &[&str]) {
         let expected: BTreeSet<String> = edges.split_whitespace().map(str::to_owned).collect();
         assert_eq!(self.edges().await, expected);
@@ -130,12 +136,13 @@ impl Scene {
             .map(|cycle| cycle.members.iter().map(|who| self.letter(who)).collect())
             .collect();
         assert_eq!(found, cycles);
-        self.expect_the_servers_word(&report).await;
+        self.expect_the_servers_blockers(&report).await;
         self.expect_the_view(&report).await;
     }
 
-    /// As many blockers for each waiter as `pg_blocking_pids` names, and those of a safe snapshot in this database.
-    async fn expect_the_servers_word(&self, report: &BlockingReport) {
+    /// Checks that each waiter has as many blockers as `pg_blocking_pids` names, and those of a
+    /// safe snapshot in this database.
+    async fn expect_the_servers_blockers(&self, report: &BlockingReport) {
         let sql = "SELECT waiter.pid, (SELECT count(DISTINCT b) FROM unnest(pg_catalog.pg_blocking_pids(waiter.pid)) AS b)
                        + (SELECT count(DISTINCT own.pid) FROM unnest(pg_catalog.pg_safe_snapshot_blocking_pids(waiter.pid)) AS b
                           JOIN pg_catalog.pg_stat_activity AS own ON own.pid = b AND own.datname = current_database())
@@ -168,7 +175,7 @@ impl Scene {
         assert_eq!(ours.collect::<BTreeMap<_, _>>(), server);
     }
 
-    /// The view's rows are the report's edges.
+    /// Checks that the view's rows are the report's edges.
     async fn expect_the_view(&self, report: &BlockingReport) {
         let sql = "SELECT blocked_pid, blocked_mode, blocking_pid, blocking_prepared, blocking_mode, edge, lock_type,
                 relation_schema, relation_name, page, tuple, advisory_key, lock_namespace, lock_identifier, blocking_class, remedy, root_pids,
@@ -251,13 +258,13 @@ impl Scene {
         assert_eq!(ours.collect::<BTreeSet<_>>(), view);
     }
 
-    /// Those among roots that the scenario is about; 0 stands for a prepared transaction.
+    /// Returns the roots of this scenario; 0 stands for a prepared transaction.
     fn own_roots(&self, roots: impl IntoIterator<Item = i32>) -> BTreeSet<i32> {
         let is_own = |pid: &i32| *pid == 0 || self.sessions.values().any(|one| one.pid == *pid);
         roots.into_iter().filter(is_own).collect()
     }
 
-    /// What a session does that others wait for.
+    /// Returns the class of a blocking session.
     async fn class(&self, letter: char) -> Class {
         let report = self.report().await;
         let who = Who::Session {
@@ -266,7 +273,7 @@ impl Scene {
         report.participant(&who).unwrap().class
     }
 
-    /// The cycle that a session is in.
+    /// Returns the cycle that contains a session.
     async fn cycle(&self, letter: char) -> WaitCycle {
         let mut report = self.report().await;
         let who = Who::Session {
@@ -276,20 +283,20 @@ impl Scene {
         report.cycles.remove(0)
     }
 
-    /// Whether the cycle that a session is in is a certain deadlock.
+    /// Returns `true` if the cycle that contains a session is a certain deadlock.
     async fn is_certain(&self, letter: char) -> bool {
         self.cycle(letter).await.is_certain
     }
 
-    /// Adds readers who disturb nobody, of the table that is fought for where that lets anybody read it, sessions that do
-    /// nothing, and sessions that hold, wait and lock the same in another database; nothing may change.
+    /// Adds readers of the contested table that block no session, idle sessions, and sessions that
+    /// hold, wait and lock the same in another database; the report must not change.
     async fn expect_the_same_with_bystanders(&self) {
-        let before = self.told().await;
+        let before = self.described().await;
         let reader = Session::open(self.bank.url()).await;
         reader.run("BEGIN; SELECT count(*) FROM public.other").await;
         let rival = Session::open(self.bank.url()).await;
         rival.run("SET lock_timeout = '50ms'").await;
-        // Where it would have to wait, it gives up and stands by in an aborted transaction.
+        // Where it would have to wait, it fails and stays in an aborted transaction.
         let _ = rival
             .send("BEGIN; SELECT count(*) FROM public.account")
             .await
@@ -310,7 +317,7 @@ impl Scene {
                 "BEGIN; SELECT pg_advisory_xact_lock(42); SELECT 1",
             )
             .await;
-        assert_eq!(self.told().await, before);
+        assert_eq!(self.described().await, before);
         let now = self.report().await;
         let of_bystanders: Vec<_> = now
             .participants
@@ -326,34 +333,34 @@ impl Scene {
         drop((reader, rival, idle, holder, waiter));
     }
 
-    /// All that is said of the scenario but the times: each edge with its locks, each root with its waiters and its remedy,
-    /// each cycle.
-    async fn told(&self) -> BTreeSet<String> {
+    /// Returns the whole report of the scenario but the times: each edge with its locks, each root
+    /// with its waiters and its remedy, each cycle.
+    async fn described(&self) -> BTreeSet<String> {
         let report = self.report().await;
-        let mut told = BTreeSet::new();
+        let mut described = BTreeSet::new();
         for edge in &report.edges {
-            told.insert(format!(
+            described.insert(format!(
                 "{:?} {} {} {:?} {:?}",
                 edge.kind, edge.waiter, edge.blocker, edge.wanted_mode, edge.blocking_modes
             ));
         }
         for root in &report.roots {
             let remedy = report.participant(&root.who).map(|one| &one.remedy);
-            told.insert(format!(
+            described.insert(format!(
                 "root {} {} {} {remedy:?}",
                 root.who, root.waiters_directly, root.waiters_in_all
             ));
         }
         for cycle in &report.cycles {
             if cycle.members.iter().any(|who| self.letter(who) != "?") {
-                told.insert(format!("{cycle:?}"));
+                described.insert(format!("{cycle:?}"));
             }
         }
-        told
+        described
     }
 }
 
-/// As JSON and the view write it.
+/// Returns the name in JSON and in the view.
 fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value)
         .unwrap()

@@ -1,4 +1,4 @@
-//! What is waited for, by its name.
+//! Names of awaited locks.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::Scene;
 use crate::harness::TestBank;
 
 on_both_versions!(
-    an_advisory_key_is_told_by_its_name,
-    hostile_names_are_told_as_they_are
+    advisory_key_has_its_registered_name,
+    hostile_names_are_reported_unchanged
 );
 
 fn lock(report: &BlockingReport) -> String {
@@ -25,10 +25,10 @@ fn lock(report: &BlockingReport) -> String {
         .to_string()
 }
 
-async fn an_advisory_key_is_told_by_its_name(bank: TestBank) {
+async fn advisory_key_has_its_registered_name(bank: TestBank) {
     let scene = Scene::of(bank, "ABC").await;
     let name = LockName::new("end of day", "Praha \"1\"").unwrap();
-    // The name is known from its first use on.
+    // The name is registered by its first use.
     let mut first = scene.bank.database.begin().await.unwrap();
     let _ = locks::lock(
         &mut first,
@@ -65,7 +65,7 @@ async fn an_advisory_key_is_told_by_its_name(bank: TestBank) {
     );
 }
 
-async fn hostile_names_are_told_as_they_are(bank: TestBank) {
+async fn hostile_names_are_reported_unchanged(bank: TestBank) {
     let scene = Scene::of(bank, "AB").await;
     let (schema, table) = ("a.\"b\"; DROP", "Kč 'x'\n🏦");
     let quoted = format!("\"{}\".\"{table}\"", schema.replace('"', "\"\""));
@@ -91,7 +91,7 @@ async fn hostile_names_are_told_as_they_are(bank: TestBank) {
         ),
         (Some(schema), Some(table))
     );
-    // Seen from another database, the table has its number alone.
+    // Seen from another database, the table has only its number.
     let elsewhere = TestBank::on(scene.bank.version).await;
     let monitor = crate::ops::monitor_of(elsewhere.url()).await;
     let report = monitor.blocking().await.unwrap().into_value().unwrap();

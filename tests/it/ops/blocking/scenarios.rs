@@ -7,18 +7,18 @@ use crate::harness::TestBank;
 use crate::ops::session::{Session, safe_snapshots};
 
 on_both_versions!(
-    nobody_waits,
-    a_chain_of_rows,
-    a_queue_behind_a_change_of_a_table,
-    a_share_lock_with_an_innocent_reader,
-    an_idle_holder_of_an_advisory_lock,
-    a_prepared_transaction,
-    an_index_built_concurrently,
-    a_safe_snapshot,
-    a_hot_row_with_a_hundred_waiters,
+    server_without_waits_has_no_edges,
+    chain_of_row_locks_has_one_root,
+    queue_behind_a_table_change_is_shown_behind_its_front,
+    holders_of_a_share_lock_block_and_readers_do_not,
+    idle_holder_of_an_advisory_lock_is_a_root,
+    prepared_transaction_is_a_root,
+    concurrent_index_build_waits_for_transactions,
+    safe_snapshot_waits_for_serializable_transactions,
+    hot_row_with_a_hundred_waiters_has_a_hundred_edges,
 );
 
-async fn nobody_waits(bank: TestBank) {
+async fn server_without_waits_has_no_edges(bank: TestBank) {
     let scene = Scene::of(bank, "A").await;
     scene
         .run('A', "BEGIN; UPDATE public.account SET balance = 1")
@@ -26,7 +26,7 @@ async fn nobody_waits(bank: TestBank) {
     scene.expect("", "", &[]).await;
 }
 
-async fn a_chain_of_rows(bank: TestBank) {
+async fn chain_of_row_locks_has_one_root(bank: TestBank) {
     let scene = Scene::of(bank, "ABC").await;
     scene
         .run(
@@ -76,12 +76,12 @@ async fn a_chain_of_rows(bank: TestBank) {
         b.lock.unwrap().to_string(),
         "row (0,1) of \"public\".\"account\""
     );
-    // B has waited for longer than C has, and neither as long as it is since their transactions began.
+    // B has waited for longer than C has, and neither as long as since its transaction's start.
     assert!(b.seconds.unwrap() >= c.seconds.unwrap());
     scene.expect_the_same_with_bystanders().await;
 }
 
-async fn a_queue_behind_a_change_of_a_table(bank: TestBank) {
+async fn queue_behind_a_table_change_is_shown_behind_its_front(bank: TestBank) {
     let scene = Scene::of(bank, "ABCDE").await;
     scene.run('A', "BEGIN; SELECT * FROM public.account").await;
     scene
@@ -92,7 +92,7 @@ async fn a_queue_behind_a_change_of_a_table(bank: TestBank) {
         .await;
     scene.wait('C', "BEGIN; SELECT * FROM public.account").await;
     scene.expect("B<A C<~B", "A", &[]).await;
-    // D wants what B wants, and E queues behind both: it is shown behind the front.
+    // D wants the same lock as B, and E queues behind both: it is shown behind the front.
     scene.wait('D', "BEGIN; LOCK TABLE public.account").await;
     scene.wait('E', "BEGIN; SELECT * FROM public.account").await;
     scene.expect("B<A C<~B D<A E<~B", "A", &[]).await;
@@ -107,7 +107,7 @@ async fn a_queue_behind_a_change_of_a_table(bank: TestBank) {
     scene.expect_the_same_with_bystanders().await;
 }
 
-async fn a_share_lock_with_an_innocent_reader(bank: TestBank) {
+async fn holders_of_a_share_lock_block_and_readers_do_not(bank: TestBank) {
     let scene = Scene::of(bank, "ABD").await;
     scene.run('D', "BEGIN; SELECT * FROM public.account").await;
     scene
@@ -131,7 +131,7 @@ async fn a_share_lock_with_an_innocent_reader(bank: TestBank) {
     scene.expect_the_same_with_bystanders().await;
 }
 
-async fn an_idle_holder_of_an_advisory_lock(bank: TestBank) {
+async fn idle_holder_of_an_advisory_lock_is_a_root(bank: TestBank) {
     let scene = Scene::of(bank, "AB").await;
     scene.run('A', "SELECT pg_advisory_lock(42)").await;
     scene
@@ -142,16 +142,16 @@ async fn an_idle_holder_of_an_advisory_lock(bank: TestBank) {
     scene.expect_the_same_with_bystanders().await;
 }
 
-async fn a_prepared_transaction(bank: TestBank) {
+async fn prepared_transaction_is_a_root(bank: TestBank) {
     let scene = Scene::of(bank, "ABCD").await;
     let gid = scene.gid("it's \\ \"prepared\"\n🏦");
     let literal = gid.replace('\'', "''");
-    // C's is innocent: it holds another row of the same table.
+    // C's transaction holds another row of the same table, and blocks no session.
     let innocent = scene.gid("innocent").replace('\'', "''");
     scene
         .run('C', &format!("BEGIN; UPDATE public.account SET balance = 3 WHERE id = 3; PREPARE TRANSACTION '{innocent}'"))
         .await;
-    // D's has only read the table, and keeps nobody from anything but a change of the table.
+    // D's transaction has only read the table, and blocks only a change of the table.
     let reader = scene.gid("reader");
     scene
         .run(
@@ -232,7 +232,7 @@ async fn a_prepared_transaction(bank: TestBank) {
     .await;
 }
 
-async fn an_index_built_concurrently(bank: TestBank) {
+async fn concurrent_index_build_waits_for_transactions(bank: TestBank) {
     let scene = Scene::of(bank, "AB").await;
     scene
         .run(
@@ -254,11 +254,11 @@ async fn an_index_built_concurrently(bank: TestBank) {
     scene.expect_the_same_with_bystanders().await;
 }
 
-async fn a_safe_snapshot(bank: TestBank) {
+async fn safe_snapshot_waits_for_serializable_transactions(bank: TestBank) {
     let _alone = safe_snapshots().await;
     let scene = Scene::of(bank, "ABC").await;
     scene.run('A', "BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE public.account SET balance = 1 WHERE id = 1").await;
-    // C is serializable too, but read only, and so in nobody's way.
+    // C is serializable too, but read only, and so blocks no session.
     scene
         .run(
             'C',
@@ -277,7 +277,7 @@ async fn a_safe_snapshot(bank: TestBank) {
     scene.expect_the_same_with_bystanders().await;
 }
 
-async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
+async fn hot_row_with_a_hundred_waiters_has_a_hundred_edges(bank: TestBank) {
     const WAITERS: usize = 100;
     let mut scene = Scene::of(bank, "AB").await;
     scene
@@ -319,7 +319,7 @@ async fn a_hot_row_with_a_hundred_waiters(bank: TestBank) {
             sessions.any(|session| session.pid.to_string() == *waiter)
         })
         .collect();
-    // As many edges as waiters: the first waits for A, everybody else for the first.
+    // As many edges as waiters: the first waits for A, all others for the first.
     assert_eq!(ours.len(), WAITERS);
     for (waiter, blocker) in &ours {
         let expected = if *waiter == first.to_string() {

@@ -1,5 +1,5 @@
-//! Every question there is: each of the ops crate's, each of the schema's. Tests that ask all of them begin here, and here it
-//! is found out when one is missing.
+//! The lists of all queries: those of the ops crate, and those of the schema. Tests that run all of
+//! them use these lists, and a missing query fails here.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,11 +12,11 @@ use neobank_ops::{Monitor, OpsError, Reason, TableName, Thresholds};
 
 use super::session::Session;
 
-/// Asks a question, and tells why it has no answer where it has none.
+/// Runs a query, and returns the reason why it has no result.
 pub(crate) type Ask<'a> =
     Box<dyn Fn() -> BoxFuture<'a, Result<Option<Reason>, OpsError>> + Send + Sync + 'a>;
 
-/// What the questions about one thing are about.
+/// The arguments of queries about one object.
 #[derive(Debug)]
 pub(crate) struct Subjects {
     pub(crate) table: TableName,
@@ -25,24 +25,24 @@ pub(crate) struct Subjects {
 }
 
 macro_rules! ask_each {
-    ($monitor:ident, $($question:ident ( $($argument:expr),* )),+ $(,)?) => {
+    ($monitor:ident, $($query:ident ( $($argument:expr),* )),+ $(,)?) => {
         vec![$((
-            stringify!($question),
+            stringify!($query),
             Box::new(move || {
-                async move { Ok($monitor.$question($($argument),*).await?.reason().cloned()) }.boxed()
+                async move { Ok($monitor.$query($($argument),*).await?.reason().cloned()) }.boxed()
             }) as Ask<'a>,
         )),+]
     };
 }
 
-/// Every question of the ops crate, by its name.
-pub(crate) fn questions<'a>(
+/// Returns every query of the ops crate, by its name.
+pub(crate) fn queries<'a>(
     monitor: &'a Monitor,
     subjects: &'a Subjects,
 ) -> Vec<(&'static str, Ask<'a>)> {
     let thresholds = &subjects.thresholds;
     let minute = Duration::from_secs(60);
-    let questions = ask_each![
+    let queries = ask_each![
         monitor,
         blocking(),
         lock_orders(),
@@ -77,20 +77,21 @@ pub(crate) fn questions<'a>(
         pool_samples(minute),
         replication(),
     ];
-    let named: BTreeSet<String> = questions.iter().map(|one| one.0.to_owned()).collect();
+    let named: BTreeSet<String> = queries.iter().map(|one| one.0.to_owned()).collect();
     let known = methods_of_monitor();
     let missing: Vec<_> = known.difference(&named).collect();
     assert!(
         missing.is_empty(),
-        "these questions of the ops crate are asked by no test of all questions: {missing:?}"
+        "these queries of the ops crate are missing in the list: {missing:?}"
     );
-    questions
+    queries
 }
 
-/// The public asynchronous methods of `Monitor`, read from the crate's text, without those that ask nothing by themselves.
+/// Returns the public asynchronous methods of `Monitor`, read from the crate's text, without those
+/// that run no query of their own.
 fn methods_of_monitor() -> BTreeSet<String> {
-    // A check asks several of the others.
-    const NO_QUESTIONS: [&str; 8] = [
+    // A check runs several of the others.
+    const NO_QUERIES: [&str; 8] = [
         "check",
         "check_all",
         "connect",
@@ -125,12 +126,12 @@ fn methods_of_monitor() -> BTreeSet<String> {
             }
         }
     }
-    assert!(found.is_superset(&NO_QUESTIONS.map(str::to_owned).into()));
-    found.retain(|name| !NO_QUESTIONS.contains(&name.as_str()));
+    assert!(found.is_superset(&NO_QUERIES.map(str::to_owned).into()));
+    found.retain(|name| !NO_QUERIES.contains(&name.as_str()));
     found
 }
 
-/// Every question of the schema: its name, and the statement that takes all of its answer.
+/// Every query of the schema: its name, and the statement that reads its whole result.
 pub(crate) const IN_SQL: &[(&str, &str)] = &[
     (
         "concurrency.v_lock_analysis",
@@ -194,7 +195,7 @@ pub(crate) const IN_SQL: &[(&str, &str)] = &[
     ),
 ];
 
-/// What the schema has beside questions: these act.
+/// Functions of the schema that act instead of querying.
 const ACTS: [&str; 11] = [
     "concurrency.acquire_customer_lock",
     "concurrency.acquire_lease",
@@ -209,7 +210,7 @@ const ACTS: [&str; 11] = [
     "concurrency.take_locks",
 ];
 
-/// Fails when a view or a function of the schema is neither asked nor known to act.
+/// Fails when a view or a function of the schema is in neither list.
 pub(crate) async fn expect_all_of_the_schema(observer: &Session) {
     let sql = "SELECT format('%I.%I', space.nspname, found.name)
         FROM pg_catalog.pg_namespace AS space
