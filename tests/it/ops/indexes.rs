@@ -122,7 +122,7 @@ async fn each_index_problem_is_found(empty: EmptyDatabase) {
         .iter()
         .find(|one| one.index.index_name == "a_down")
         .unwrap();
-    assert!(down.caveats[0].contains("counted"), "{down:?}");
+    assert!(down.caveats[0].contains("scan"), "{down:?}");
     assert!(down.is_too_early && down.index.counted_seconds < UNUSED_SECONDS_MIN);
 }
 

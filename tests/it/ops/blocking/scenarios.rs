@@ -183,7 +183,7 @@ async fn prepared_transaction_is_a_root(bank: TestBank) {
     );
     let database = root.database.clone().unwrap();
     scene.expect_the_view(&report).await;
-    scene.expect_the_servers_word(&report).await;
+    scene.expect_the_servers_blockers(&report).await;
     scene.expect_the_same_with_bystanders().await;
     // A table's lock that two prepared transactions share.
     scene
