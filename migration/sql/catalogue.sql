@@ -33,11 +33,16 @@ WITH space AS (
 ), domain AS (
     SELECT t.*, format('%I.%I', space.name, t.typname) AS name
     FROM pg_type AS t JOIN space ON space.oid = t.typnamespace WHERE t.typtype = 'd'
+), composite AS (
+    SELECT t.*, format('%I.%I', space.name, t.typname) AS name
+    FROM pg_type AS t JOIN space ON space.oid = t.typnamespace
+    JOIN pg_class AS c ON c.oid = t.typrelid AND c.relkind = 'c'
 ), object_owner (kind, name, owner) AS (
     SELECT 'schema', quote_ident(name), owner FROM space
     UNION ALL SELECT kind, name, owner FROM relation
     UNION ALL SELECT kind, name, proowner FROM routine
     UNION ALL SELECT 'domain', name, typowner FROM domain
+    UNION ALL SELECT 'type', name, typowner FROM composite
 ), privilege (kind, name, owner, grantor, grantee, type, may_grant) AS (
     SELECT 'schema', quote_ident(space.name), space.owner, acl.* FROM space CROSS JOIN aclexplode(space.acl) AS acl
     UNION ALL
@@ -50,6 +55,10 @@ WITH space AS (
     UNION ALL
     SELECT 'domain', domain.name, domain.typowner, acl.*
     FROM domain CROSS JOIN aclexplode(coalesce(domain.typacl, acldefault('T', domain.typowner))) AS acl
+    UNION ALL
+    SELECT 'type', composite.name, composite.typowner, acl.*
+    FROM composite
+    CROSS JOIN aclexplode(coalesce(composite.typacl, acldefault('T', composite.typowner))) AS acl
 ), database AS (
     SELECT d.* FROM pg_database AS d WHERE d.datname = current_database()
 ), constraint_of AS (
@@ -132,6 +141,12 @@ WITH space AS (
         ('default', t.typdefault),
         ('not null', CASE WHEN t.typnotnull THEN 'yes' ELSE 'no' END)
     ) AS property
+    UNION ALL
+    SELECT 'type', t.name, 'fields',
+           (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', '
+                              ORDER BY a.attnum)
+            FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND NOT a.attisdropped)
+    FROM composite AS t
     UNION ALL
     SELECT 'constraint', k.name, property.*
     FROM constraint_of AS k CROSS JOIN LATERAL (VALUES

@@ -107,26 +107,407 @@ pub mod banking {
         }
     }
 
-    /// `banking.post_transfers(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_from_now boolean DEFAULT false, p_guard_account_id uuid DEFAULT NULL::uuid, p_guard_version bigint DEFAULT NULL::bigint, p_witness_account_id uuid[] DEFAULT NULL::uuid[], p_witness_version bigint[] DEFAULT NULL::bigint[], p_witness_balance numeric[] DEFAULT NULL::numeric[], p_witness_held numeric[] DEFAULT NULL::numeric[], p_witness_limit numeric[] DEFAULT NULL::numeric[], p_witness_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_turn bigint DEFAULT NULL::bigint, p_after bigint DEFAULT NULL::bigint, p_after_transfer_id uuid DEFAULT NULL::uuid)`.
+    /// `banking.post_transfers(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[])`.
     ///
     /// Returns `timestamp with time zone`.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct PostTransfers;
+    pub struct PostTransfers<T> {
+        /// `p_transfer_id uuid[]`.
+        pub transfer_id: T,
+        /// `p_transfer_type text[]`.
+        pub transfer_type: T,
+        /// `p_amount numeric[]`.
+        pub amount: T,
+        /// `p_currency_code text[]`.
+        pub currency_code: T,
+        /// `p_description text[]`.
+        pub description: T,
+        /// `p_idempotency_key text[]`.
+        pub idempotency_key: T,
+        /// `p_request_hash bytea[]`.
+        pub request_hash: T,
+        /// `p_posted_at timestamp with time zone[]`.
+        pub posted_at: T,
+        /// `p_from_account_id uuid[]`.
+        pub from_account_id: T,
+        /// `p_from_entry_number bigint[]`.
+        pub from_entry_number: T,
+        /// `p_from_balance numeric[]`.
+        pub from_balance: T,
+        /// `p_debit_id uuid[]`.
+        pub debit_id: T,
+        /// `p_debit_description text[]`.
+        pub debit_description: T,
+        /// `p_to_account_id uuid[]`.
+        pub to_account_id: T,
+        /// `p_to_entry_number bigint[]`.
+        pub to_entry_number: T,
+        /// `p_to_balance numeric[]`.
+        pub to_balance: T,
+        /// `p_credit_id uuid[]`.
+        pub credit_id: T,
+        /// `p_credit_description text[]`.
+        pub credit_description: T,
+    }
 
-    impl PostTransfers {
+    impl PostTransfers<()> {
         /// The function's name with its schema's.
         pub const NAME: &'static str = "banking.post_transfers";
+
+        /// The call with each argument by its name, as a parameter.
+        pub const CALL: &'static str = "banking.post_transfers(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18)";
+
+        /// The parameters' types, by their identifiers in the catalogue.
+        pub const TYPES: [u32; 18] = [
+            2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
+            1016, 1231, 2951, 1009,
+        ];
+    }
+
+    impl<T> PostTransfers<T> {
+        /// Returns the parameters in the order of the call.
+        #[must_use]
+        pub fn parameters(self) -> [T; 18] {
+            [
+                self.transfer_id,
+                self.transfer_type,
+                self.amount,
+                self.currency_code,
+                self.description,
+                self.idempotency_key,
+                self.request_hash,
+                self.posted_at,
+                self.from_account_id,
+                self.from_entry_number,
+                self.from_balance,
+                self.debit_id,
+                self.debit_description,
+                self.to_account_id,
+                self.to_entry_number,
+                self.to_balance,
+                self.credit_id,
+                self.credit_description,
+            ]
+        }
+    }
+
+    /// `banking.post_transfers_optimistic(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint)`.
+    ///
+    /// Returns `timestamp with time zone`.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct PostTransfersOptimistic<T> {
+        /// `p_transfer_id uuid[]`.
+        pub transfer_id: T,
+        /// `p_transfer_type text[]`.
+        pub transfer_type: T,
+        /// `p_amount numeric[]`.
+        pub amount: T,
+        /// `p_currency_code text[]`.
+        pub currency_code: T,
+        /// `p_description text[]`.
+        pub description: T,
+        /// `p_idempotency_key text[]`.
+        pub idempotency_key: T,
+        /// `p_request_hash bytea[]`.
+        pub request_hash: T,
+        /// `p_posted_at timestamp with time zone[]`.
+        pub posted_at: T,
+        /// `p_from_account_id uuid[]`.
+        pub from_account_id: T,
+        /// `p_from_entry_number bigint[]`.
+        pub from_entry_number: T,
+        /// `p_from_balance numeric[]`.
+        pub from_balance: T,
+        /// `p_debit_id uuid[]`.
+        pub debit_id: T,
+        /// `p_debit_description text[]`.
+        pub debit_description: T,
+        /// `p_to_account_id uuid[]`.
+        pub to_account_id: T,
+        /// `p_to_entry_number bigint[]`.
+        pub to_entry_number: T,
+        /// `p_to_balance numeric[]`.
+        pub to_balance: T,
+        /// `p_credit_id uuid[]`.
+        pub credit_id: T,
+        /// `p_credit_description text[]`.
+        pub credit_description: T,
+        /// `p_fence_account_id uuid`.
+        pub fence_account_id: T,
+        /// `p_fence_version bigint`.
+        pub fence_version: T,
+        /// `p_read_set_account_id uuid[]`.
+        pub read_set_account_id: T,
+        /// `p_read_set_version bigint[]`.
+        pub read_set_version: T,
+        /// `p_read_set_balance numeric[]`.
+        pub read_set_balance: T,
+        /// `p_read_set_held numeric[]`.
+        pub read_set_held: T,
+        /// `p_read_set_limit numeric[]`.
+        pub read_set_limit: T,
+        /// `p_read_set_status text[]`.
+        pub read_set_status: T,
+        /// `p_unused_key text[]`.
+        pub unused_key: T,
+        /// `p_batch_lock bigint`.
+        pub batch_lock: T,
+    }
+
+    impl PostTransfersOptimistic<()> {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.post_transfers_optimistic";
+
+        /// The call with each argument by its name, as a parameter.
+        pub const CALL: &'static str = "banking.post_transfers_optimistic(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_fence_account_id => $19, p_fence_version => $20, p_read_set_account_id => $21, p_read_set_version => $22, p_read_set_balance => $23, p_read_set_held => $24, p_read_set_limit => $25, p_read_set_status => $26, p_unused_key => $27, p_batch_lock => $28)";
+
+        /// The parameters' types, by their identifiers in the catalogue.
+        pub const TYPES: [u32; 28] = [
+            2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
+            1016, 1231, 2951, 1009, 2950, 20, 2951, 1016, 1231, 1231, 1231, 1009, 1009, 20,
+        ];
+    }
+
+    impl<T> PostTransfersOptimistic<T> {
+        /// Returns the parameters in the order of the call.
+        #[must_use]
+        pub fn parameters(self) -> [T; 28] {
+            [
+                self.transfer_id,
+                self.transfer_type,
+                self.amount,
+                self.currency_code,
+                self.description,
+                self.idempotency_key,
+                self.request_hash,
+                self.posted_at,
+                self.from_account_id,
+                self.from_entry_number,
+                self.from_balance,
+                self.debit_id,
+                self.debit_description,
+                self.to_account_id,
+                self.to_entry_number,
+                self.to_balance,
+                self.credit_id,
+                self.credit_description,
+                self.fence_account_id,
+                self.fence_version,
+                self.read_set_account_id,
+                self.read_set_version,
+                self.read_set_balance,
+                self.read_set_held,
+                self.read_set_limit,
+                self.read_set_status,
+                self.unused_key,
+                self.batch_lock,
+            ]
+        }
+    }
+
+    /// `banking.post_transfers_pipelined(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_predecessor_batch_lock bigint, p_predecessor_transfer_id uuid, p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint)`.
+    ///
+    /// Returns `timestamp with time zone`.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct PostTransfersPipelined<T> {
+        /// `p_transfer_id uuid[]`.
+        pub transfer_id: T,
+        /// `p_transfer_type text[]`.
+        pub transfer_type: T,
+        /// `p_amount numeric[]`.
+        pub amount: T,
+        /// `p_currency_code text[]`.
+        pub currency_code: T,
+        /// `p_description text[]`.
+        pub description: T,
+        /// `p_idempotency_key text[]`.
+        pub idempotency_key: T,
+        /// `p_request_hash bytea[]`.
+        pub request_hash: T,
+        /// `p_posted_at timestamp with time zone[]`.
+        pub posted_at: T,
+        /// `p_from_account_id uuid[]`.
+        pub from_account_id: T,
+        /// `p_from_entry_number bigint[]`.
+        pub from_entry_number: T,
+        /// `p_from_balance numeric[]`.
+        pub from_balance: T,
+        /// `p_debit_id uuid[]`.
+        pub debit_id: T,
+        /// `p_debit_description text[]`.
+        pub debit_description: T,
+        /// `p_to_account_id uuid[]`.
+        pub to_account_id: T,
+        /// `p_to_entry_number bigint[]`.
+        pub to_entry_number: T,
+        /// `p_to_balance numeric[]`.
+        pub to_balance: T,
+        /// `p_credit_id uuid[]`.
+        pub credit_id: T,
+        /// `p_credit_description text[]`.
+        pub credit_description: T,
+        /// `p_predecessor_batch_lock bigint`.
+        pub predecessor_batch_lock: T,
+        /// `p_predecessor_transfer_id uuid`.
+        pub predecessor_transfer_id: T,
+        /// `p_fence_account_id uuid`.
+        pub fence_account_id: T,
+        /// `p_fence_version bigint`.
+        pub fence_version: T,
+        /// `p_read_set_account_id uuid[]`.
+        pub read_set_account_id: T,
+        /// `p_read_set_version bigint[]`.
+        pub read_set_version: T,
+        /// `p_read_set_balance numeric[]`.
+        pub read_set_balance: T,
+        /// `p_read_set_held numeric[]`.
+        pub read_set_held: T,
+        /// `p_read_set_limit numeric[]`.
+        pub read_set_limit: T,
+        /// `p_read_set_status text[]`.
+        pub read_set_status: T,
+        /// `p_unused_key text[]`.
+        pub unused_key: T,
+        /// `p_batch_lock bigint`.
+        pub batch_lock: T,
+    }
+
+    impl PostTransfersPipelined<()> {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.post_transfers_pipelined";
+
+        /// The call with each argument by its name, as a parameter.
+        pub const CALL: &'static str = "banking.post_transfers_pipelined(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_predecessor_batch_lock => $19, p_predecessor_transfer_id => $20, p_fence_account_id => $21, p_fence_version => $22, p_read_set_account_id => $23, p_read_set_version => $24, p_read_set_balance => $25, p_read_set_held => $26, p_read_set_limit => $27, p_read_set_status => $28, p_unused_key => $29, p_batch_lock => $30)";
+
+        /// The parameters' types, by their identifiers in the catalogue.
+        pub const TYPES: [u32; 30] = [
+            2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
+            1016, 1231, 2951, 1009, 20, 2950, 2950, 20, 2951, 1016, 1231, 1231, 1231, 1009, 1009,
+            20,
+        ];
+    }
+
+    impl<T> PostTransfersPipelined<T> {
+        /// Returns the parameters in the order of the call.
+        #[must_use]
+        pub fn parameters(self) -> [T; 30] {
+            [
+                self.transfer_id,
+                self.transfer_type,
+                self.amount,
+                self.currency_code,
+                self.description,
+                self.idempotency_key,
+                self.request_hash,
+                self.posted_at,
+                self.from_account_id,
+                self.from_entry_number,
+                self.from_balance,
+                self.debit_id,
+                self.debit_description,
+                self.to_account_id,
+                self.to_entry_number,
+                self.to_balance,
+                self.credit_id,
+                self.credit_description,
+                self.predecessor_batch_lock,
+                self.predecessor_transfer_id,
+                self.fence_account_id,
+                self.fence_version,
+                self.read_set_account_id,
+                self.read_set_version,
+                self.read_set_balance,
+                self.read_set_held,
+                self.read_set_limit,
+                self.read_set_status,
+                self.unused_key,
+                self.batch_lock,
+            ]
+        }
     }
 
     /// `banking.post_unless_refused(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[])`.
     ///
     /// Returns `TABLE(place integer, refused_sqlstate text, refused_message text, refused_detail text, refused_hint text, refused_schema text, refused_table text, refused_column text, refused_constraint text)`.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct PostUnlessRefused;
+    pub struct PostUnlessRefused<T> {
+        /// `p_transfer_id uuid[]`.
+        pub transfer_id: T,
+        /// `p_transfer_type text[]`.
+        pub transfer_type: T,
+        /// `p_amount numeric[]`.
+        pub amount: T,
+        /// `p_currency_code text[]`.
+        pub currency_code: T,
+        /// `p_description text[]`.
+        pub description: T,
+        /// `p_idempotency_key text[]`.
+        pub idempotency_key: T,
+        /// `p_request_hash bytea[]`.
+        pub request_hash: T,
+        /// `p_posted_at timestamp with time zone[]`.
+        pub posted_at: T,
+        /// `p_from_account_id uuid[]`.
+        pub from_account_id: T,
+        /// `p_from_entry_number bigint[]`.
+        pub from_entry_number: T,
+        /// `p_from_balance numeric[]`.
+        pub from_balance: T,
+        /// `p_debit_id uuid[]`.
+        pub debit_id: T,
+        /// `p_debit_description text[]`.
+        pub debit_description: T,
+        /// `p_to_account_id uuid[]`.
+        pub to_account_id: T,
+        /// `p_to_entry_number bigint[]`.
+        pub to_entry_number: T,
+        /// `p_to_balance numeric[]`.
+        pub to_balance: T,
+        /// `p_credit_id uuid[]`.
+        pub credit_id: T,
+        /// `p_credit_description text[]`.
+        pub credit_description: T,
+    }
 
-    impl PostUnlessRefused {
+    impl PostUnlessRefused<()> {
         /// The function's name with its schema's.
         pub const NAME: &'static str = "banking.post_unless_refused";
+
+        /// The call with each argument by its name, as a parameter.
+        pub const CALL: &'static str = "banking.post_unless_refused(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18)";
+
+        /// The parameters' types, by their identifiers in the catalogue.
+        pub const TYPES: [u32; 18] = [
+            2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
+            1016, 1231, 2951, 1009,
+        ];
+    }
+
+    impl<T> PostUnlessRefused<T> {
+        /// Returns the parameters in the order of the call.
+        #[must_use]
+        pub fn parameters(self) -> [T; 18] {
+            [
+                self.transfer_id,
+                self.transfer_type,
+                self.amount,
+                self.currency_code,
+                self.description,
+                self.idempotency_key,
+                self.request_hash,
+                self.posted_at,
+                self.from_account_id,
+                self.from_entry_number,
+                self.from_balance,
+                self.debit_id,
+                self.debit_description,
+                self.to_account_id,
+                self.to_entry_number,
+                self.to_balance,
+                self.credit_id,
+                self.credit_description,
+            ]
+        }
     }
 
     /// `banking.start_of_day(p_date date, p_time_zone text)`.
@@ -603,28 +984,6 @@ pub mod concurrency {
         pub fn statement(self) -> Statement {
             Call::new(Self::NAME)
                 .optional("p_schemas", self.schemas)
-                .statement()
-        }
-    }
-
-    /// `concurrency.lease_holder(p_secret uuid)`.
-    ///
-    /// Returns `uuid`.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct LeaseHolder {
-        /// `p_secret`.
-        pub secret: Uuid,
-    }
-
-    impl LeaseHolder {
-        /// The function's name with its schema's.
-        pub const NAME: &'static str = "concurrency.lease_holder";
-
-        /// Returns the call: a row with the result's columns, or with the result alone.
-        #[must_use]
-        pub fn statement(self) -> Statement {
-            Call::new(Self::NAME)
-                .argument("p_secret", self.secret)
                 .statement()
         }
     }

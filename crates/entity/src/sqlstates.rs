@@ -2,7 +2,7 @@
 
 //! The SQLSTATEs that the schema's own functions raise.
 
-/// Raised and caught inside `banking.post_transfers()`; it never leaves the server.
+/// Raised and caught inside `banking.await_predecessor_start()`; it never leaves the server.
 pub const POSTING_UNDONE: &str = "NB000";
 
 /// A transfer does not have exactly its two entries.

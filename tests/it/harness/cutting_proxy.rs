@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use neobank_db::DatabaseConfig;
+use neobank_entity::functions::banking::{PostTransfersOptimistic, PostTransfersPipelined};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -21,8 +22,9 @@ const FOR_GOOD: u8 = 6;
 /// The delay of a withheld commit.
 const LATENESS: Duration = Duration::from_millis(300);
 
-/// Occurs in the text of the statement that posts and commits.
-const POSTS_ALONE: &[u8] = b"true, $19";
+/// The functions whose calls are transactions of their own.
+const AUTOCOMMIT_POSTINGS: [&str; 2] =
+    [PostTransfersOptimistic::NAME, PostTransfersPipelined::NAME];
 
 pub(crate) struct CuttingProxy {
     port: u16,
@@ -119,7 +121,7 @@ impl Statements {
             let mut texts = body.split(|byte| *byte == 0);
             let (first, second) = (texts.next(), texts.next());
             match (rest[0], first, second) {
-                (b'P', Some(name), Some(sql)) if contains(sql, POSTS_ALONE) => {
+                (b'P', Some(name), Some(sql)) if posts_alone(sql) => {
                     self.posting.insert(name.to_vec());
                 }
                 (b'B', _, Some(name)) => is_run |= self.posting.contains(name),
@@ -129,6 +131,12 @@ impl Statements {
         }
         is_run
     }
+}
+
+fn posts_alone(sql: &[u8]) -> bool {
+    AUTOCOMMIT_POSTINGS
+        .iter()
+        .any(|name| contains(sql, name.as_bytes()))
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {

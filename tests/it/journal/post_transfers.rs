@@ -24,6 +24,8 @@ on_both_versions!(
     foreign_advisory_locks_block_no_call,
     cancelled_wait_leaves_no_lock,
     database_settings_do_not_change_plans_or_names,
+    internal_functions_are_for_their_owner_alone,
+    pipelined_call_is_posted_only_while_its_preconditions_hold,
 );
 
 /// The arguments of a consistent call: 5 from `A` to `B`, then 7 back. Each case changes some of
@@ -87,9 +89,28 @@ impl Call {
     }
 
     /// Returns the optimistic call: decided without locks, and posted only under preconditions.
-    fn optimistic(&self, conditions: &str) -> String {
+    fn optimistic(&self, preconditions: &str) -> String {
+        self.without_locks("post_transfers_optimistic", preconditions)
+    }
+
+    /// Returns the call of a successor of [`Call::of`], whose batch lock is 77.
+    fn pipelined(&self, preconditions: &str) -> String {
+        let predecessor = "p_predecessor_batch_lock => 77, \
+             p_predecessor_transfer_id => '00000000-0000-7000-8000-000000000001'";
+        let all = match preconditions {
+            "" => predecessor.to_owned(),
+            some => format!("{predecessor}, {some}"),
+        };
+        self.without_locks("post_transfers_pipelined", &all)
+    }
+
+    fn without_locks(&self, function: &str, preconditions: &str) -> String {
         let call = self.with(&[("p_posted_at", "'{2000-01-01,2000-01-01}'")]);
-        call.replace("post_transfers(", &format!("post_transfers({conditions}, "))
+        let arguments = match preconditions {
+            "" => String::new(),
+            some => format!("{some}, "),
+        };
+        call.replace("post_transfers(", &format!("{function}({arguments}"))
     }
 
     fn sql(&self) -> String {
@@ -427,15 +448,15 @@ async fn optimistic_call_is_posted_only_while_its_preconditions_hold(bank: TestB
     let version = async |account| bank.find(account).await.version;
     let (of_a, of_other) = (version(a).await, version(other).await);
     let call = Call::of(a, b);
-    let fence = format!("p_from_now => true, p_guard_account_id => '{a}', p_guard_version => ");
+    let fence = format!("p_fence_account_id => '{a}', p_fence_version => ");
     let of_b = version(b).await;
     // The read set after the call's own postings: two entries on `b`, which then has a balance of
     // 8.
     let read_set = |versions: &str, balances: &str, held: &str, limits: &str, statuses: &str| {
         format!(
-            "p_witness_account_id => '{{{other},{b}}}', p_witness_version => {versions}, \
-             p_witness_balance => '{balances}', p_witness_held => '{held}', \
-             p_witness_limit => '{limits}', p_witness_status => '{statuses}'"
+            "p_read_set_account_id => '{{{other},{b}}}', p_read_set_version => {versions}, \
+             p_read_set_balance => '{balances}', p_read_set_held => '{held}', \
+             p_read_set_limit => '{limits}', p_read_set_status => '{statuses}'"
         )
     };
     let versions = format!("'{{{of_other},{}}}'", of_b + 2);
@@ -524,7 +545,7 @@ async fn optimistic_call_is_posted_only_while_its_preconditions_hold(bank: TestB
 
 async fn optimistic_call_uses_the_servers_time_and_never_waits(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let call = Call::of(a, b).optimistic("p_from_now => true");
+    let call = Call::of(a, b).optimistic("");
     let holder = bank.database.begin().await.unwrap();
     let lock = format!("SELECT FROM banking.accounts WHERE account_id = '{b}' FOR NO KEY UPDATE");
     holder.execute(statement(&lock, [])).await.unwrap();
@@ -607,12 +628,12 @@ async fn single_transfer_is_validated_like_a_batch(bank: TestBank) {
     let unknown = AccountId::new();
     let to = |account: AccountId| format!("'{{{account}}}'");
     let version = bank.find(a).await.version;
-    let fence = format!("p_from_now => true, p_guard_account_id => '{a}', p_guard_version => ");
-    let guarded = |version: i64| {
+    let fence = format!("p_fence_account_id => '{a}', p_fence_version => ");
+    let fenced = |version: i64| {
         let call = call.with(&[("p_posted_at", "'{2000-01-01}'")]);
         call.replace(
             "post_transfers(",
-            &format!("post_transfers({fence} {version}, "),
+            &format!("post_transfers_optimistic({fence} {version}, "),
         )
     };
     let cases = [
@@ -747,7 +768,7 @@ async fn single_transfer_is_validated_like_a_batch(bank: TestBank) {
             call.with(&[("p_idempotency_key", "'{NULL,x}'")]),
             "NB002",
         ),
-        ("a fence that has moved", guarded(version + 1), "NB002"),
+        ("a fence that has moved", fenced(version + 1), "NB002"),
     ];
     let superuser = bank.superuser().await;
     for (name, sql, sqlstate) in cases {
@@ -756,7 +777,7 @@ async fn single_transfer_is_validated_like_a_batch(bank: TestBank) {
         }
     }
     // The control: the unchanged call is posted.
-    let right = guarded(version);
+    let right = fenced(version);
     bank.database.execute(statement(&right, [])).await.unwrap();
     assert_eq!(
         (bank.balance(a).await, bank.balance(b).await),
@@ -797,10 +818,6 @@ fn next(a: AccountId, b: AccountId) -> Call {
     call
 }
 
-/// The arguments of a successor of the call [`Call::of`], whose batch lock is 77.
-const SUCCESSOR: &str =
-    "p_after => 77, p_after_transfer_id => '00000000-0000-7000-8000-000000000001'";
-
 /// Returns the number of advisory locks in this database.
 async fn advisory_locks(bank: &TestBank) -> i64 {
     let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
@@ -817,12 +834,12 @@ async fn successor_waits_for_its_predecessor(bank: TestBank) {
         for attempt in 0.. {
             assert!(attempt < 100, "it was never seen to wait and succeed");
             let predecessor = bank.database.begin().await.unwrap();
-            let batch_lock = Call::of(a, b).optimistic("p_from_now => true, p_turn => 77");
+            let batch_lock = Call::of(a, b).optimistic("p_batch_lock => 77");
             predecessor
                 .execute(statement(&batch_lock, []))
                 .await
                 .unwrap();
-            let call = next(a, b).optimistic(&format!("p_from_now => true, {SUCCESSOR}"));
+            let call = next(a, b).pipelined("");
             let database = bank.database.clone();
             let successor =
                 tokio::spawn(async move { database.execute(statement(&call, [])).await });
@@ -849,7 +866,7 @@ async fn successor_waits_for_its_predecessor(bank: TestBank) {
             // The predecessor committed too late.
             if commits {
                 bank.database
-                    .execute(statement(&next(a, b).optimistic("p_from_now => true"), []))
+                    .execute(statement(&next(a, b).optimistic(""), []))
                     .await
                     .unwrap();
                 break;
@@ -867,7 +884,7 @@ async fn successor_waits_for_its_predecessor(bank: TestBank) {
 
 async fn successor_of_a_missing_predecessor_leaves_nothing(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let call = next(a, b).optimistic(&format!("p_from_now => true, p_turn => 78, {SUCCESSOR}"));
+    let call = next(a, b).pipelined("p_batch_lock => 78");
     assert_rejected(&bank, &bank.database, &call, "NB002").await;
     let transaction = bank.database.begin().await.unwrap();
     let batch_lock = "SELECT pg_advisory_xact_lock(77)";
@@ -885,12 +902,12 @@ async fn successor_of_a_missing_predecessor_leaves_nothing(bank: TestBank) {
 /// Another call left the accounts exactly in the state that the predecessor would have left.
 async fn successor_of_a_replaced_predecessor_is_rejected(bank: TestBank) {
     let (a, b) = books(&bank).await;
-    let other = Call::of(a, b).optimistic("p_from_now => true, p_turn => 77");
+    let other = Call::of(a, b).optimistic("p_batch_lock => 77");
     let other = other.replace("-7000-8000-", "-7000-8002-");
     bank.database.execute(statement(&other, [])).await.unwrap();
-    let successor = next(a, b).optimistic(&format!("p_from_now => true, {SUCCESSOR}"));
+    let successor = next(a, b).pipelined("");
     assert_rejected(&bank, &bank.database, &successor, "NB002").await;
-    let alone = next(a, b).optimistic("p_from_now => true");
+    let alone = next(a, b).optimistic("");
     bank.database.execute(statement(&alone, [])).await.unwrap();
     bank.assert_sound().await;
 }
@@ -900,13 +917,12 @@ async fn foreign_advisory_locks_block_no_call(bank: TestBank) {
     let foreign = bank.database.begin().await.unwrap();
     let locks = "SELECT pg_advisory_xact_lock(key) FROM unnest('{77,78}'::bigint[]) AS key";
     foreign.execute(statement(locks, [])).await.unwrap();
-    let predecessor = Call::of(a, b).optimistic("p_from_now => true, p_turn => 77");
+    let predecessor = Call::of(a, b).optimistic("p_batch_lock => 77");
     bank.database
         .execute(statement(&predecessor, []))
         .await
         .unwrap();
-    let successor =
-        next(a, b).optimistic(&format!("p_from_now => true, p_turn => 78, {SUCCESSOR}"));
+    let successor = next(a, b).pipelined("p_batch_lock => 78");
     bank.database
         .execute(statement(&successor, []))
         .await
@@ -928,7 +944,7 @@ async fn cancelled_wait_leaves_no_lock(bank: TestBank) {
         .execute(statement(batch_lock, []))
         .await
         .unwrap();
-    let call = next(a, b).optimistic(&format!("p_from_now => true, p_turn => 78, {SUCCESSOR}"));
+    let call = next(a, b).pipelined("p_batch_lock => 78");
     let mut cancelled = 0;
     for _ in 0..2_000 {
         let (outcome, count) = tokio::join!(database.execute(statement(&call, [])), async {
@@ -995,5 +1011,64 @@ async fn database_settings_do_not_change_plans_or_names(bank: TestBank) {
         }
     }
     assert_eq!(bank.balance(to).await, czk("20"));
+    bank.assert_sound().await;
+}
+
+/// An internal function changes balances or rows without the checks of its callers.
+async fn internal_functions_are_for_their_owner_alone(bank: TestBank) {
+    let sql = "SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FROM pg_proc AS p
+               WHERE p.pronamespace = 'banking'::regnamespace AND p.proname = ANY ($1)
+                 AND NOT EXISTS (SELECT FROM pg_roles AS r
+                                 WHERE r.rolname IN ('neobank_app', 'neobank_read', 'neobank_import')
+                                   AND has_function_privilege(r.oid, p.oid, 'EXECUTE'))
+                 AND NOT p.prosecdef";
+    let names = [
+        "apply_balances",
+        "await_predecessor",
+        "await_predecessor_start",
+        "compose_transfers",
+        "end_posting",
+        "insert_journal",
+        "start_posting",
+        "validate_read_set",
+    ];
+    let wanted: Vec<String> = names.map(str::to_owned).to_vec();
+    let superuser = bank.superuser().await;
+    let found: String = superuser
+        .fetch_value(statement(sql, [wanted.into()]))
+        .await
+        .unwrap();
+    assert_eq!(found, names.join(" "));
+    let call = "SELECT banking.apply_balances('{}', now())";
+    assert_rejected(&bank, &bank.database, call, "42501").await;
+}
+
+/// The preconditions of an optimistic call, behind a predecessor that has committed.
+async fn pipelined_call_is_posted_only_while_its_preconditions_hold(bank: TestBank) {
+    let (a, b) = books(&bank).await;
+    let predecessor = Call::of(a, b).optimistic("p_batch_lock => 77");
+    bank.database
+        .execute(statement(&predecessor, []))
+        .await
+        .unwrap();
+    let version = bank.find(a).await.version;
+    let call = next(a, b);
+    let fence = |version: i64| format!("p_fence_account_id => '{a}', p_fence_version => {version}");
+    let read_set = |balance: i64| {
+        format!(
+            "{}, p_read_set_account_id => '{{{a}}}', p_read_set_version => '{{{}}}', \
+             p_read_set_balance => '{{{balance}}}', p_read_set_held => '{{0}}', \
+             p_read_set_limit => '{{0}}', p_read_set_status => '{{active}}'",
+            fence(version),
+            version + 2
+        )
+    };
+    for preconditions in [fence(version + 1), fence(version - 1), read_set(95)] {
+        let sql = call.pipelined(&preconditions);
+        assert_rejected(&bank, &bank.database, &sql, "NB002").await;
+    }
+    let right = call.pipelined(&read_set(94));
+    bank.database.execute(statement(&right, [])).await.unwrap();
+    assert_eq!(bank.balance(a).await, czk("94"));
     bank.assert_sound().await;
 }

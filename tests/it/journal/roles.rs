@@ -119,6 +119,8 @@ async fn functions_are_executable_by_granted_roles_only(bank: TestBank) {
         "audit neobank_app, audit neobank_read, audit_guards neobank_app, audit_guards neobank_read, \
          is_system_account neobank_app, is_system_account neobank_read, open_system_accounts neobank_app, \
          open_system_accounts neobank_import, post_transfers neobank_app, post_transfers neobank_import, \
+         post_transfers_optimistic neobank_app, post_transfers_optimistic neobank_import, \
+         post_transfers_pipelined neobank_app, post_transfers_pipelined neobank_import, \
          post_unless_refused neobank_app, post_unless_refused neobank_import, \
          start_of_day neobank_app, start_of_day neobank_import, start_of_day neobank_read, \
          system_account_id neobank_app, system_account_id neobank_import, system_account_id neobank_read, \

@@ -96,6 +96,14 @@ const TRIGGERS: &[Tampering] = &[
         ],
     ),
     (
+        "ALTER TYPE banking.new_transfer ADD ATTRIBUTE note text",
+        &["type banking.new_transfer is not as shipped: fields: "],
+    ),
+    (
+        "GRANT USAGE ON TYPE banking.new_transfer TO PUBLIC",
+        &["type banking.new_transfer is not as shipped: privileges of PUBLIC: "],
+    ),
+    (
         "CREATE TRIGGER mine BEFORE INSERT ON banking.transfers FOR EACH ROW
              EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()",
         &["trigger mine on banking.transfers was not shipped"],

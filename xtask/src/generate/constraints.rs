@@ -41,7 +41,7 @@ const SQLSTATES: [(&str, &str, &str); 5] = [
     (
         "NB000",
         "POSTING_UNDONE",
-        "Raised and caught inside `banking.post_transfers()`; it never leaves the server.",
+        "Raised and caught inside `banking.await_predecessor_start()`; it never leaves the server.",
     ),
     (
         "NB001",

@@ -11,7 +11,8 @@ use super::output::Files;
 
 const PATH: &str = "crates/entity/src/functions.rs";
 
-// Triggers call their functions without arguments; no client calls them.
+// Triggers call their functions without arguments, and an internal function is called by its owner's
+// other functions alone; no client calls them.
 const FUNCTIONS: &str = "SELECT space.nspname::text AS schema, function.proname::text AS name,
     pg_get_function_arguments(function.oid) AS arguments, pg_get_function_result(function.oid) AS result,
     function.pronargs::int AS argument_count, function.pronargdefaults::int AS default_count,
@@ -19,9 +20,14 @@ const FUNCTIONS: &str = "SELECT space.nspname::text AS schema, function.proname:
     ARRAY(SELECT format_type(coalesce(nullif(argument.typbasetype, 0), argument.oid), NULL)
           FROM unnest(function.proargtypes::oid[]) WITH ORDINALITY AS given (type, place)
           JOIN pg_type AS argument ON argument.oid = given.type
-          ORDER BY given.place) AS types
+          ORDER BY given.place) AS types,
+    ARRAY(SELECT given.type::bigint
+          FROM unnest(function.proargtypes::oid[]) WITH ORDINALITY AS given (type, place)
+          ORDER BY given.place) AS type_oids
 FROM pg_proc AS function JOIN pg_namespace AS space ON space.oid = function.pronamespace
 WHERE space.nspname = ANY ($1) AND function.prorettype <> 'trigger'::regtype
+  AND EXISTS (SELECT FROM aclexplode(function.proacl) AS granted
+              WHERE granted.grantee <> function.proowner)
 ORDER BY 1, 2, pg_get_function_identity_arguments(function.oid)";
 
 #[derive(Debug, FromRow)]
@@ -34,6 +40,7 @@ struct Function {
     default_count: i32,
     names: Vec<String>,
     types: Vec<String>,
+    type_oids: Vec<i64>,
 }
 
 struct Argument {
@@ -88,8 +95,7 @@ fn write_function(code: &mut String, function: &Function) -> anyhow::Result<()> 
     let name = type_name(&function.name);
     let path = format!("{}.{}", function.schema, function.name);
     let Some(arguments) = arguments(function) else {
-        // A field cannot hold one of its arguments, so only its name is generated.
-        return write_name_only(code, function, &name, &path);
+        return write_parameters(code, function, &name, &path);
     };
     let fields: String = arguments
         .iter()
@@ -145,23 +151,67 @@ fn write_function(code: &mut String, function: &Function) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn write_name_only(
+/// Writes the type of a function with an argument that no field of a fixed type can hold, such as an
+/// array with NULLs: the caller chooses what its fields hold, such as references to the driver's
+/// parameters.
+fn write_parameters(
     code: &mut String,
     function: &Function,
     name: &str,
     path: &str,
 ) -> anyhow::Result<()> {
+    let fields: Vec<&str> = function
+        .names
+        .iter()
+        .filter_map(|name| name.strip_prefix("p_"))
+        .collect();
+    ensure!(
+        fields.len() == function.types.len(),
+        "{path} has an argument whose name does not begin with p_"
+    );
+    let declared: String = fields
+        .iter()
+        .zip(&function.names)
+        .zip(&function.types)
+        .map(|((field, name), type_name)| format!("/// `{name} {type_name}`.\npub {field}: T,\n"))
+        .collect();
+    let call: Vec<String> = function
+        .names
+        .iter()
+        .zip(1..)
+        .map(|(name, place)| format!("{name} => ${place}"))
+        .collect();
+    let oids: Vec<String> = function.type_oids.iter().map(ToString::to_string).collect();
+    let values: Vec<String> = fields.iter().map(|field| format!("self.{field}")).collect();
+    let count = fields.len();
     write_documentation(code, function, path)?;
     writeln!(
         code,
         "#[derive(Clone, Copy, Debug, PartialEq)]
-        pub struct {name};
+        pub struct {name}<T> {{ {declared} }}
 
-        impl {name} {{
+        impl {name}<()> {{
             /// The function's name with its schema's.
             pub const NAME: &'static str = {};
+
+            /// The call with each argument by its name, as a parameter.
+            pub const CALL: &'static str = {};
+
+            /// The parameters' types, by their identifiers in the catalogue.
+            pub const TYPES: [u32; {count}] = [{}];
+        }}
+
+        impl<T> {name}<T> {{
+            /// Returns the parameters in the order of the call.
+            #[must_use]
+            pub fn parameters(self) -> [T; {count}] {{
+                [{}]
+            }}
         }}",
-        literal(path)
+        literal(path),
+        literal(&format!("{path}({})", call.join(", "))),
+        oids.join(", "),
+        values.join(", ")
     )?;
     Ok(())
 }
@@ -237,6 +287,7 @@ mod tests {
             default_count,
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             types: types.iter().map(|name| (*name).to_owned()).collect(),
+            type_oids: types.iter().map(|_| 25).collect(),
         }
     }
 
@@ -251,11 +302,20 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_that_no_field_can_hold_leaves_the_name_alone() {
-        assert!(arguments(&function(&["p_range"], &["tstzrange"], 0)).is_none());
+    fn an_argument_that_no_field_can_hold_becomes_a_parameter() {
         assert!(arguments(&function(&[], &["text"], 0)).is_none());
         let mut code = String::new();
-        write_function(&mut code, &function(&["p_range"], &["tstzrange"], 0)).unwrap();
-        assert!(code.contains("pub struct CloseDay;"), "{code}");
+        let found = function(&["p_range", "p_note"], &["tstzrange", "text"], 0);
+        assert!(arguments(&found).is_none());
+        write_function(&mut code, &found).unwrap();
+        for part in [
+            "pub struct CloseDay<T>",
+            "/// `p_range tstzrange`.\npub range: T,",
+            "\"banking.close_day(p_range => $1, p_note => $2)\"",
+            "pub const TYPES: [u32; 2] = [25, 25];",
+            "[self.range, self.note]",
+        ] {
+            assert!(code.contains(part), "{part}: {code}");
+        }
     }
 }

@@ -1,14 +1,15 @@
-//! What became of a commit whose answer never came.
+//! The in-doubt resolution of a commit whose answer never came.
 //!
-//! The transaction held the locks of its accounts when its commit was sent. Whoever gets these locks afterwards knows that
-//! it has ended, and then its transfers are there, or they never will be. A transaction identifier's status would be
-//! simpler to ask for, and lies after a failover.
+//! The transaction held the locks of its accounts when its commit was sent. A session that gets
+//! these locks afterwards knows that it has ended: its transfers are there, or they never will be.
+//! The status of a transaction identifier would be simpler to ask for, and is wrong after a failover.
 //!
-//! That they are there does not mean that a standby has them: the wait for it may be what was cut short. So whoever finds them
-//! commits something too, and waits for the standby as that commit should have.
+//! A transfer that is there may not have reached a standby: the lost wait may have been the wait for
+//! it. A session that finds the transfer therefore commits something too, and waits for the standby.
 //!
-//! A statement that was decided on without locks can still be on its way then. It names an account as its guard, and the
-//! version that this must have: who finds no transfers moves the version, so that the statement fails when it comes.
+//! A statement of an optimistic attempt can still be in flight then. Its fence is an account and the
+//! version that this account must have. A session that finds no transfers moves that version, so
+//! that the statement fails when it arrives.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -30,7 +31,7 @@ pub(super) enum InDoubt {
         times: HashMap<TransferId, DateTime<Utc>>,
         replicated: bool,
     },
-    /// None of it is there, and none will be.
+    /// None of the transfers is there, and none will be.
     Aborted,
     /// The database could not be asked within [`Database::in_doubt_limit`].
     Unknown,
@@ -40,7 +41,7 @@ pub(super) async fn resolve(
     database: &Database,
     accounts: &[AccountId],
     transfers: &[TransferId],
-    guard: Option<AccountId>,
+    fence: Option<AccountId>,
 ) -> InDoubt {
     let (started, limit) = (Instant::now(), database.in_doubt_limit());
     // It is over later than the deadline.
@@ -50,7 +51,7 @@ pub(super) async fn resolve(
     let mut unconfirmed = None;
     for attempt in 1.. {
         let left = limit.saturating_sub(started.elapsed());
-        let asked = ask(&database, accounts, transfers, guard, &mut unconfirmed);
+        let asked = ask(&database, accounts, transfers, fence, &mut unconfirmed);
         match tokio::time::timeout(left, asked).await {
             Ok(Ok(Found { times, .. })) if times.is_empty() => return InDoubt::Aborted,
             // One transaction wrote them all, so this cannot be; it must not be taken for either.
@@ -109,7 +110,7 @@ async fn ask(
     database: &Database,
     accounts: &[AccountId],
     transfers: &[TransferId],
-    guard: Option<AccountId>,
+    fence: Option<AccountId>,
     unconfirmed: &mut Option<HashMap<TransferId, DateTime<Utc>>>,
 ) -> Result<Found, DatabaseError> {
     let options = TransactionOptions {
@@ -119,7 +120,7 @@ async fn ask(
     let transaction = database.begin_with(options).await?;
     let times = Statements::find_transfers(&transaction, accounts, transfers).await?;
     let standby = if times.is_empty() {
-        keep_away(transaction, guard).await?;
+        raise_fence(transaction, fence).await?;
         Standby::Confirmed
     } else {
         if times.len() == transfers.len() {
@@ -130,15 +131,16 @@ async fn ask(
     Ok(Found { times, standby })
 }
 
-/// Ends a transaction that found nothing, so that the guarded statement cannot come any more.
-async fn keep_away(
+/// Ends a transaction that found no transfers. Moving the fence's version makes a statement that is
+/// still in flight fail when it arrives.
+async fn raise_fence(
     transaction: Transaction,
-    guard: Option<AccountId>,
+    fence: Option<AccountId>,
 ) -> Result<(), DatabaseError> {
-    let Some(guard) = guard else {
+    let Some(fence) = fence else {
         return transaction.rollback().await;
     };
-    Statements::move_version(&transaction, guard).await?;
+    Statements::move_version(&transaction, fence).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -1,12 +1,14 @@
-//! One attempt without locks: decided on what is remembered of the accounts, or was read just now, and written in one round
-//! trip by a statement that the database refuses when anything has changed.
+//! The optimistic attempt: a decision on cached accounts, or on accounts read without locks. One
+//! statement writes it in one round trip, and the database refuses it when anything has changed.
 //!
-//! What is written is right, because `banking.post_transfers()` lets in only what continues the accounts as they are under
-//! its locks, so it is what a decision under locks would have written. What is refused is right, because the same statement
-//! looks whether the accounts of those requests are as they were, and then whether their keys are unused. Requests that depend on more than that are decided
-//! under locks: adjustments on the version, events of the past on the clock.
+//! Accepted requests are right, because `banking.post_transfers_optimistic()` posts only entries
+//! that continue the accounts as they are under its locks. A decision under locks would have been
+//! the same. Rejected requests are right, because the same call validates its read set, which is the
+//! accounts of those requests, and then that their keys are unused. Requests that depend on more are
+//! decided under locks: adjustments on the version, events of the past on the clock.
 //!
-//! What another group will leave is remembered too, while its statement is on its way: then this one's waits for its end.
+//! A decision may also depend on the speculative state of a predecessor in flight.
+//! `banking.post_transfers_pipelined()` then waits for the predecessor's end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
@@ -25,10 +27,10 @@ use super::in_doubt::{self, InDoubt};
 use super::receipt::{Outcome, Receipt};
 use super::refused;
 use super::request::Request;
-use super::statements::{self, After, Conditions, ReadSetColumns, TransferColumns};
+use super::statements::{self, Preconditions, Predecessor, ReadSetColumns, TransferColumns};
 use crate::{AccountId, TransferId};
 
-/// The outcomes; or `None` when nothing was changed and it takes locks to decide.
+/// Returns the outcomes; `None` when nothing was changed and the decision needs locks.
 pub(super) async fn attempt(
     engine: &Engine,
     group: &Group<'_>,
@@ -64,12 +66,13 @@ pub(super) async fn attempt(
         mut outcomes,
         transfers,
     } = decide(&mut books, &chosen);
-    let Some(mut conditions) = conditions(&books.accounts, &chosen, &outcomes, &transfers) else {
+    let Some(mut preconditions) = preconditions(&books.accounts, &chosen, &outcomes, &transfers)
+    else {
         visit.was_undecided();
         return Ok(None);
     };
-    conditions.batch_lock = claims.batch_lock();
-    conditions.after = after(claims, speculative);
+    preconditions.batch_lock = claims.batch_lock();
+    preconditions.predecessor = predecessor(claims, speculative);
     let identifiers: Vec<_> = transfers
         .iter()
         .map(|transfer| transfer.receipt.transfer_id)
@@ -83,7 +86,7 @@ pub(super) async fn attempt(
     let written = send(
         alone,
         &columns,
-        &conditions,
+        &preconditions,
         first,
         visit,
         &mut books,
@@ -118,8 +121,8 @@ pub(super) async fn attempt(
             return refused(engine, claims, error).await;
         }
     };
-    let guard = (!committed).then_some(conditions.guard);
-    let in_doubt = in_doubt::resolve(&engine.database, &group.accounts, &identifiers, guard).await;
+    let fence = (!committed).then_some(preconditions.fence);
+    let in_doubt = in_doubt::resolve(&engine.database, &group.accounts, &identifiers, fence).await;
     match in_doubt {
         InDoubt::Committed { times, replicated } => {
             settle(&mut outcomes, &mut books, |receipt| {
@@ -141,18 +144,19 @@ pub(super) async fn attempt(
     }
 }
 
-/// Sends the statement, and lets the next group be decided on what it will leave while its answer is waited for.
+/// Sends the statement. While its answer is on the way, the next group can be decided on the state
+/// that the statement will leave.
 async fn send(
     alone: Autocommit<'_>,
     columns: &TransferColumns,
-    conditions: &Conditions,
+    preconditions: &Preconditions,
     first: TransferId,
     visit: &Visit<'_>,
     books: &mut LedgerState,
     claims: &mut impl Claims,
 ) -> Result<Written, DatabaseError> {
-    let statement = statements::write_optimistic(alone, columns, conditions);
-    let Some(batch_lock) = conditions.batch_lock else {
+    let statement = statements::write_optimistic(alone, columns, preconditions);
+    let Some(batch_lock) = preconditions.batch_lock else {
         return statement.await;
     };
     let speculative_state = async {
@@ -167,16 +171,16 @@ async fn send(
     written
 }
 
-/// The statement in front, where something was recalled that it will leave.
-fn after(claims: &impl Claims, speculative: Option<TransferId>) -> Option<After> {
+/// Returns the predecessor, if the decision depends on the state that it leaves.
+fn predecessor(claims: &impl Claims, speculative: Option<TransferId>) -> Option<Predecessor> {
     let (batch_lock, transfer) = claims.after().zip(speculative)?;
-    Some(After {
+    Some(Predecessor {
         batch_lock,
         transfer,
     })
 }
 
-/// Whether the balances, and what the database holds against them, are all that a request depends on.
+/// Returns true when a request depends on nothing but what the preconditions can express.
 fn needs_no_lock(request: &Request) -> bool {
     match request {
         Request::Transfer(_) => true,
@@ -204,16 +208,17 @@ async fn recall_and_read(
     Ok(recalled)
 }
 
-/// What must be so when the decision is written; `None` when there is nothing to write, or nothing that could be asked.
-fn conditions(
+/// Returns the preconditions of a decision; `None` when there is nothing to write, or when they
+/// cannot be expressed.
+fn preconditions(
     accounts: &BTreeMap<AccountId, AccountState>,
     chosen: &[IdentifiedRequest<'_>],
     outcomes: &[Outcome],
     transfers: &[NewTransfer],
-) -> Option<Conditions> {
+) -> Option<Preconditions> {
     let first = &transfers.first()?.receipt;
     // One side of every transfer is a customer's, whose version can be moved.
-    let guard = [&first.debit, &first.credit]
+    let (fence, fence_version) = [&first.debit, &first.credit]
         .into_iter()
         .find_map(|entry| {
             let account = accounts.get(&entry.account_id)?;
@@ -251,13 +256,13 @@ fn conditions(
         let written: HashSet<_> = written.map(|(key, _)| key.as_str()).collect();
         unused_keys.retain(|key| !written.contains(key));
     }
-    Some(Conditions {
-        guard: guard.0,
-        guard_version: guard.1,
+    Some(Preconditions {
+        fence,
+        fence_version,
         read_set,
         unused_keys: unused_keys.into_iter().map(str::to_owned).collect(),
         batch_lock: None,
-        after: None,
+        predecessor: None,
     })
 }
 
@@ -280,7 +285,8 @@ fn settle(
     }
 }
 
-/// A definite rejection: another attempt, under locks, finds out whose it is. Without a connection there is no other.
+/// Handles an error after which nothing was written: another attempt, under locks, finds the request
+/// that caused it. Without a connection there is no other attempt.
 async fn refused(
     engine: &Engine,
     claims: &impl Claims,

@@ -1,19 +1,25 @@
 //! The ledger's statements: the edges around the decision.
 //!
-//! Lock doctrine: accounts are locked by one statement in the order of their identifiers, which every writer keeps, so
-//! that two of them can never wait for each other. `FOR NO KEY UPDATE` lets the foreign keys of other tables pass. The
-//! keys are looked up by a statement of its own behind it: a statement that waits for a lock still sees the snapshot from
-//! before the wait, and a transfer that committed meanwhile under the same key would be missed.
+//! Lock doctrine: one statement locks the accounts in the order of their identifiers. Every writer
+//! keeps this order, so two of them never wait for each other. `FOR NO KEY UPDATE` lets the foreign
+//! keys of other tables pass. A later statement looks up the idempotency keys: a statement that
+//! waits for a lock still sees the snapshot from before the wait, and would miss a transfer that
+//! committed meanwhile under the same key.
 //!
-//! Names: every function, operator and type is one of `pg_catalog` by its full name, so that no `search_path` finds another.
+//! Names: every function, operator and type of `pg_catalog` has its schema's name, so that no
+//! `search_path` finds another one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use neobank_db::driver::{FromSql, Row, ToSql, Type};
 use neobank_db::{
     Autocommit, DatabaseError, Prepared, ServerError, Transaction, Written, pipeline,
+};
+use neobank_entity::functions::banking::{
+    PostTransfers, PostTransfersOptimistic, PostTransfersPipelined, PostUnlessRefused,
 };
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -30,8 +36,9 @@ WHERE account_id OPERATOR(pg_catalog.=) ANY ($1)
 ORDER BY account_id
 FOR NO KEY UPDATE";
 
-/// Without a lock. As in [`READ_KNOWN`], so that the plan fits one account and many. In a sub-select the server cannot see how long
-/// the list is; where it can, it makes a plan anew for each short one.
+/// Reads accounts without a lock, by a plan that fits one account and many, as in [`READ_KNOWN`].
+/// Inside a sub-select the server cannot see the length of the list; where it sees it, it plans
+/// each short list again.
 const READ_ACCOUNTS: &str = "\
 SELECT account.account_id, account.account_number, account.currency_code, account.account_status,
        account.current_balance::numeric, account.held_balance::numeric, account.overdraft_limit::numeric,
@@ -79,7 +86,8 @@ WHERE account.account_id OPERATOR(pg_catalog.=) ANY ($1)
 
 const FIND_TRANSFERS: &str = "SELECT transfer_id, posted_at FROM banking.transfers WHERE transfer_id OPERATOR(pg_catalog.=) ANY ($1)";
 
-/// Changes nothing, but moves the account's version. A closed account has had its last entry, and refuses every change.
+/// Changes nothing but the account's version. A closed account has had its last entry, and refuses
+/// every change.
 const MOVE_VERSION: &str = "\
 UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id OPERATOR(pg_catalog.=) $1 AND account_status OPERATOR(pg_catalog.<>) 'closed'";
 
@@ -90,21 +98,84 @@ const COMMIT_DURABLY: &str = "\
 SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
 WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) ANY ('{off,local,remote_write}'::pg_catalog.text[])";
 
-/// One row for each transfer; the function makes its two entries and the balances.
-const POST_TRANSFERS: &str = "\
-SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+/// Posts transfers whose accounts are locked: one element of each array for each transfer.
+static POST_TRANSFERS: LazyLock<Call> = LazyLock::new(|| {
+    Call::of(
+        &PostTransfers::TYPES,
+        &format!("SELECT {}", PostTransfers::CALL),
+    )
+});
 
-/// The same from what was not locked: at the server's time, and only as long as nothing has changed.
-const POST_OPTIMISTIC: &str = "\
-SELECT banking.post_transfers($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                              true, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) AS now,
-       pg_catalog.clock_timestamp() AS written";
+/// Posts transfers that were decided without locks, if nothing has changed that they depend on.
+static POST_OPTIMISTIC: LazyLock<Call> = LazyLock::new(|| {
+    Call::timed(
+        &PostTransfersOptimistic::TYPES,
+        PostTransfersOptimistic::CALL,
+    )
+});
 
-/// Those of them that the database takes; a row for each other one.
-const POST_UNLESS_REFUSED: &str = "\
-SELECT place, refused_sqlstate, refused_message, refused_detail, refused_hint, refused_schema, refused_table,
-       refused_column, refused_constraint
-FROM banking.post_unless_refused($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+/// As [`POST_OPTIMISTIC`], behind a predecessor that is still in flight.
+static POST_PIPELINED: LazyLock<Call> =
+    LazyLock::new(|| Call::timed(&PostTransfersPipelined::TYPES, PostTransfersPipelined::CALL));
+
+/// Posts those of the transfers that the database takes, and returns a row for each other one.
+static POST_UNLESS_REFUSED: LazyLock<Call> = LazyLock::new(|| {
+    let columns = "place, refused_sqlstate, refused_message, refused_detail, refused_hint, \
+                   refused_schema, refused_table, refused_column, refused_constraint";
+    let sql = format!("SELECT {columns} FROM {}", PostUnlessRefused::CALL);
+    Call::of(&PostUnlessRefused::TYPES, &sql)
+});
+
+/// The statement that calls a function, with the types of its parameters.
+struct Call {
+    sql: String,
+    types: Vec<Type>,
+}
+
+impl Call {
+    fn of(types: &[u32], sql: &str) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            // Each is of PostgreSQL itself. The server would refuse a call with one too few.
+            types: types.iter().copied().filter_map(Type::from_oid).collect(),
+        }
+    }
+
+    /// Returns the call of a function whose result is its time, and the time when it had ended.
+    fn timed(types: &[u32], call: &str) -> Self {
+        let sql = format!("SELECT {call} AS now, pg_catalog.clock_timestamp() AS written");
+        Self::of(types, &sql)
+    }
+}
+
+/// The parameters of a posting function in the order of its call: the columns of the transfers and
+/// the named arguments.
+macro_rules! parameters {
+    ($function:ident, $columns:expr $(, $argument:ident: $value:expr)* $(,)?) => {
+        $function::<&(dyn ToSql + Sync)> {
+            transfer_id: &$columns.transfer_id,
+            transfer_type: &$columns.transfer_type,
+            amount: &$columns.amount,
+            currency_code: &$columns.currency_code,
+            description: &$columns.description,
+            idempotency_key: &$columns.idempotency_key,
+            request_hash: &$columns.request_hash,
+            posted_at: &$columns.posted_at,
+            from_account_id: &$columns.debit.account_id,
+            from_entry_number: &$columns.debit.entry_number,
+            from_balance: &$columns.debit.running_balance,
+            debit_id: &$columns.debit.transaction_id,
+            debit_description: &$columns.debit.description,
+            to_account_id: &$columns.credit.account_id,
+            to_entry_number: &$columns.credit.entry_number,
+            to_balance: &$columns.credit.running_balance,
+            credit_id: &$columns.credit.transaction_id,
+            credit_description: &$columns.credit.description,
+            $($argument: $value,)*
+        }
+        .parameters()
+    };
+}
 
 /// The statements, ready on one connection.
 pub(super) struct Statements {
@@ -146,7 +217,9 @@ impl Statements {
                 .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
                 .await?,
             read_known: transaction.prepare(READ_KNOWN, &[Type::TEXT_ARRAY]).await?,
-            post_transfers: transaction.prepare(POST_TRANSFERS, POST_TYPES).await?,
+            post_transfers: transaction
+                .prepare(&POST_TRANSFERS.sql, &POST_TRANSFERS.types)
+                .await?,
         })
     }
 
@@ -183,7 +256,7 @@ impl Statements {
         })
     }
 
-    /// Which of the transfers are there, and when they were posted, once nobody else holds the accounts any more.
+    /// Locks the accounts, and returns the transfers that are there then, with their times.
     pub(super) async fn find_transfers(
         transaction: &Transaction,
         accounts: &[AccountId],
@@ -240,7 +313,7 @@ impl Statements {
         Ok(())
     }
 
-    /// Which of the accounts somebody else has locked at this moment; the others are locked afterwards.
+    /// Returns the accounts that another session has locked at this moment, and locks the others.
     pub(super) async fn locked_by_others(
         transaction: &Transaction,
         accounts: &[AccountId],
@@ -255,7 +328,7 @@ impl Statements {
             .collect()
     }
 
-    /// Returns when nobody else holds an account any more; from then on this transaction holds it.
+    /// Waits for the lock of an account; from then on this transaction holds it.
     pub(super) async fn wait_for_lock(
         transaction: &Transaction,
         account: AccountId,
@@ -276,20 +349,22 @@ impl Statements {
         transfers: &TransferColumns,
     ) -> Result<(), DatabaseError> {
         transaction
-            .execute_and_commit(&[(&self.post_transfers, &transfers.parameters())])
+            .execute_and_commit(&[(&self.post_transfers, &parameters!(PostTransfers, transfers))])
             .await?;
         Ok(())
     }
 
-    /// Writes those of the transfers that the database takes. Returns the places of the others, with its reason where it is
-    /// they that it refuses, and not one that they depend on.
+    /// Writes the transfers that the database takes. Returns the places of the others, each with the
+    /// database's error where it refuses this transfer, and not one that it depends on.
     pub(super) async fn post_unless_refused(
         transaction: &Transaction,
         transfers: &TransferColumns,
     ) -> Result<BTreeMap<usize, Option<DatabaseError>>, DatabaseError> {
-        let post = transaction.prepare(POST_UNLESS_REFUSED, POST_TYPES).await?;
+        let post = transaction
+            .prepare(&POST_UNLESS_REFUSED.sql, &POST_UNLESS_REFUSED.types)
+            .await?;
         let rows = transaction
-            .read_prepared(&post, &transfers.parameters())
+            .read_prepared(&post, &parameters!(PostUnlessRefused, transfers))
             .await?;
         rows.iter()
             .map(|row| {
@@ -300,13 +375,13 @@ impl Statements {
             .collect()
     }
 
-    /// Writes in one round trip, inside somebody's transaction.
+    /// Writes in one round trip, inside the caller's transaction.
     pub(super) async fn write(
         &self,
         transaction: &Transaction,
         transfers: &TransferColumns,
     ) -> Result<(), DatabaseError> {
-        let parameters = transfers.parameters();
+        let parameters = parameters!(PostTransfers, transfers);
         transaction
             .execute_prepared(&self.post_transfers, &parameters)
             .await?;
@@ -330,43 +405,59 @@ pub(super) async fn read_optimistic(
 pub(super) async fn write_optimistic(
     alone: Autocommit<'_>,
     transfers: &TransferColumns,
-    conditions: &Conditions,
+    preconditions: &Preconditions,
 ) -> Result<Written, DatabaseError> {
-    let (guard, version) = (conditions.guard.as_uuid(), conditions.guard_version);
-    // None was rejected, most of the time.
-    let read_set = Some(&conditions.read_set).filter(|columns| !columns.account_id.is_empty());
+    let fence = (preconditions.fence.as_uuid(), preconditions.fence_version);
+    // Most of the time, no request was rejected.
+    let read_set = Some(&preconditions.read_set).filter(|columns| !columns.account_id.is_empty());
     let account_ids = read_set.map(|columns| &columns.account_id);
     let versions = read_set.map(|columns| &columns.version);
     let balances = read_set.map(|columns| &columns.balance);
     let held = read_set.map(|columns| &columns.held);
     let limits = read_set.map(|columns| &columns.overdraft_limit);
     let statuses = read_set.map(|columns| &columns.status);
-    let unused_keys = Some(&conditions.unused_keys).filter(|keys| !keys.is_empty());
-    let (after, after_transfer) = conditions
-        .after
-        .as_ref()
-        .map(|after| (after.batch_lock, after.transfer.as_uuid()))
-        .unzip();
-    let mut parameters: Vec<&(dyn ToSql + Sync)> = transfers.parameters().to_vec();
-    parameters.extend([
-        &guard as &(dyn ToSql + Sync),
-        &version,
-        &account_ids,
-        &versions,
-        &balances,
-        &held,
-        &limits,
-        &statuses,
-        &unused_keys,
-        &conditions.batch_lock,
-        &after,
-        &after_transfer,
-    ]);
-    let types = [POST_TYPES, CONDITION_TYPES].concat();
-    alone.write(POST_OPTIMISTIC, &types, &parameters).await
+    let unused_keys = Some(&preconditions.unused_keys).filter(|keys| !keys.is_empty());
+    let Some(predecessor) = &preconditions.predecessor else {
+        let parameters = parameters!(
+            PostTransfersOptimistic,
+            transfers,
+            fence_account_id: &fence.0,
+            fence_version: &fence.1,
+            read_set_account_id: &account_ids,
+            read_set_version: &versions,
+            read_set_balance: &balances,
+            read_set_held: &held,
+            read_set_limit: &limits,
+            read_set_status: &statuses,
+            unused_key: &unused_keys,
+            batch_lock: &preconditions.batch_lock,
+        );
+        let call = &*POST_OPTIMISTIC;
+        return alone.write(&call.sql, &call.types, &parameters).await;
+    };
+    let predecessor_transfer = predecessor.transfer.as_uuid();
+    let parameters = parameters!(
+        PostTransfersPipelined,
+        transfers,
+        predecessor_batch_lock: &predecessor.batch_lock,
+        predecessor_transfer_id: &predecessor_transfer,
+        fence_account_id: &fence.0,
+        fence_version: &fence.1,
+        read_set_account_id: &account_ids,
+        read_set_version: &versions,
+        read_set_balance: &balances,
+        read_set_held: &held,
+        read_set_limit: &limits,
+        read_set_status: &statuses,
+        unused_key: &unused_keys,
+        batch_lock: &preconditions.batch_lock,
+    );
+    let call = &*POST_PIPELINED;
+    alone.write(&call.sql, &call.types, &parameters).await
 }
 
-/// The server's time in what [`write_optimistic`] returned, and how long the server took until it could commit.
+/// Returns the server's time in the result of [`write_optimistic`], and the time that the server took
+/// until it could commit.
 pub(super) fn time_of(written: &Written) -> Result<(DateTime<Utc>, Duration), DatabaseError> {
     let row = written.rows.first().ok_or(DatabaseError::NoRow)?;
     let now: DateTime<Utc> = column(row, "now")?;
@@ -376,26 +467,27 @@ pub(super) fn time_of(written: &Written) -> Result<(DateTime<Utc>, Duration), Da
     Ok((now, writing.to_std().unwrap_or_default()))
 }
 
-/// What must still be so when a decision that was made without a lock is written.
-pub(super) struct Conditions {
-    /// An account that moves money; whoever moves its version keeps the decision from ever being written.
-    pub(super) guard: AccountId,
-    pub(super) guard_version: i64,
+/// The preconditions of a decision that was made without locks: the database refuses to write it
+/// unless they hold.
+pub(super) struct Preconditions {
+    /// An account that moves money. Moving its version keeps the decision from ever being written.
+    pub(super) fence: AccountId,
+    pub(super) fence_version: i64,
     /// The accounts of rejected requests, as the decision leaves them.
     pub(super) read_set: ReadSetColumns,
     /// The keys of rejected requests, which no transfer has.
     pub(super) unused_keys: Vec<String>,
-    /// What the statement holds until it has ended, for one that follows it to wait for.
+    /// The advisory lock that the statement holds until it has ended, for a successor to wait for.
     pub(super) batch_lock: Option<i64>,
-    /// The statement that this one follows.
-    pub(super) after: Option<After>,
+    /// The statement in flight that leaves what this one was decided on.
+    pub(super) predecessor: Option<Predecessor>,
 }
 
-/// A statement that is on its way, and may have ended.
-pub(super) struct After {
-    /// What it holds until it has ended.
+/// A statement that is in flight, or has just ended.
+pub(super) struct Predecessor {
+    /// The advisory lock that it holds until it has ended.
     pub(super) batch_lock: i64,
-    /// One of its transfers, which is there only when it has succeeded.
+    /// One of its transfers, which is there only if it has committed.
     pub(super) transfer: TransferId,
 }
 
@@ -424,42 +516,6 @@ impl<'a> FromIterator<&'a AccountState> for ReadSetColumns {
         columns
     }
 }
-
-const CONDITION_TYPES: &[Type] = &[
-    Type::UUID,
-    Type::INT8,
-    Type::UUID_ARRAY,
-    Type::INT8_ARRAY,
-    Type::NUMERIC_ARRAY,
-    Type::NUMERIC_ARRAY,
-    Type::NUMERIC_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::INT8,
-    Type::INT8,
-    Type::UUID,
-];
-
-const POST_TYPES: &[Type] = &[
-    Type::UUID_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::NUMERIC_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::BYTEA_ARRAY,
-    Type::TIMESTAMPTZ_ARRAY,
-    Type::UUID_ARRAY,
-    Type::INT8_ARRAY,
-    Type::NUMERIC_ARRAY,
-    Type::UUID_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::UUID_ARRAY,
-    Type::INT8_ARRAY,
-    Type::NUMERIC_ARRAY,
-    Type::UUID_ARRAY,
-    Type::TEXT_ARRAY,
-];
 
 impl TransferColumns {
     /// The rows of new transfers as columns.
@@ -490,29 +546,6 @@ impl TransferColumns {
         self.posted_at.push(receipt.posted_at);
         self.debit.push(&receipt.debit, debit_description);
         self.credit.push(&receipt.credit, credit_description);
-    }
-
-    fn parameters(&self) -> [&(dyn ToSql + Sync); 18] {
-        [
-            &self.transfer_id,
-            &self.transfer_type,
-            &self.amount,
-            &self.currency_code,
-            &self.description,
-            &self.idempotency_key,
-            &self.request_hash,
-            &self.posted_at,
-            &self.debit.account_id,
-            &self.debit.entry_number,
-            &self.debit.running_balance,
-            &self.debit.transaction_id,
-            &self.debit.description,
-            &self.credit.account_id,
-            &self.credit.entry_number,
-            &self.credit.running_balance,
-            &self.credit.transaction_id,
-            &self.credit.description,
-        ]
     }
 }
 

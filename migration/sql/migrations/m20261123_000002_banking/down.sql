@@ -7,6 +7,7 @@ DROP SEQUENCE banking.account_number_sequence;
 DROP TABLE banking.customers;
 DROP SEQUENCE banking.customer_number_sequence;
 DROP TABLE banking.currencies;
+DROP TYPE banking.new_transfer;
 DROP DOMAIN banking.entry_type;
 DROP DOMAIN banking.transfer_type;
 DROP DOMAIN banking.account_status;

@@ -71,6 +71,30 @@ COMMENT ON DOMAIN banking.entry_type IS 'The side of an entry.
 debit: The account''s balance falls.
 credit: The account''s balance rises.';
 
+-- Only the functions that write the journal pass it among each other; a client never sends it.
+CREATE TYPE banking.new_transfer AS (
+    transfer_id uuid,
+    transfer_type text,
+    amount numeric,
+    currency_code text,
+    description text,
+    idempotency_key text,
+    request_hash bytea,
+    posted_at timestamptz,
+    from_account_id uuid,
+    from_entry_number bigint,
+    from_balance numeric,
+    debit_id uuid,
+    debit_description text,
+    to_account_id uuid,
+    to_entry_number bigint,
+    to_balance numeric,
+    credit_id uuid,
+    credit_description text
+);
+COMMENT ON TYPE banking.new_transfer IS 'A transfer that is being posted, with its debit and its credit.';
+REVOKE ALL ON TYPE banking.new_transfer FROM PUBLIC;
+
 CREATE TABLE banking.currencies (
     currency_code text PRIMARY KEY CONSTRAINT currencies_code_is_iso CHECK (currency_code ~ '^[A-Z]{3}$'),
     minor_units smallint NOT NULL CONSTRAINT currencies_minor_units_range CHECK (minor_units BETWEEN 0 AND 4),

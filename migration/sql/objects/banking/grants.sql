@@ -32,9 +32,18 @@ GRANT INSERT (customer_id, preferences), UPDATE (preferences)
 GRANT EXECUTE ON FUNCTION
     banking.post_transfers(
         uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
+        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+    ),
+    banking.post_transfers_optimistic(
+        uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
         uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
-        boolean, uuid, bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[],
-        bigint, bigint, uuid
+        uuid, bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint
+    ),
+    banking.post_transfers_pipelined(
+        uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
+        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
+        bigint, uuid,
+        uuid, bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint
     ),
     banking.post_unless_refused(
         uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],

@@ -1,5 +1,6 @@
--- apply_entries() updates the balances from inside a trigger, post_transfers() with its setting; any other writer is at
--- depth 0 without it and is refused, the owner too. The application has no privilege to get this far.
+-- apply_balances() updates the balances, from inside a trigger or with the posting functions'
+-- setting. Any other writer is at depth 0 without the setting and is refused, the owner too. The
+-- application has no privilege to get this far.
 CREATE OR REPLACE TRIGGER accounts_balance_follows_journal
     BEFORE UPDATE OF current_balance, held_balance, last_entry_number, last_entry_at, account_id, currency_code, minor_units
     ON banking.accounts

@@ -1,0 +1,11 @@
+-- Internal: ends a call of the posting functions. Other writers in the same transaction are checked
+-- by the journal's triggers again.
+CREATE OR REPLACE FUNCTION banking.end_posting() RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN set_config('neobank.posting', 'off', true) = 'off';
+END
+$$;
+REVOKE ALL ON FUNCTION banking.end_posting() FROM PUBLIC;

@@ -1,0 +1,93 @@
+-- Posts transfers that were decided without locks, and refuses them if anything that the decision
+-- depends on has changed since (docs/decisions/0009). As post_transfers(), and:
+-- * Each p_posted_at is only the earliest time that is right. The server's time of the call is
+--   taken where it is later. The function returns that time.
+-- * The fence is one of the accounts, which must still have p_fence_version when its balance moves.
+--   A caller that lost the answer moves the version, and knows that its call can no longer post.
+-- * The read set are the accounts of rejected requests, each as it must be when the balances of
+--   this call have moved. p_unused_key are the keys of rejected requests, which no transfer has.
+-- * p_batch_lock is the key of an advisory lock that this call holds until its transaction ends, as
+--   a signal to a successor (docs/decisions/0011). Where the lock is taken, the call goes on
+--   without it: another session that holds it delays a successor by 10 ms and stops none.
+-- SECURITY DEFINER, because the application itself may not touch a balance.
+CREATE OR REPLACE FUNCTION banking.post_transfers_optimistic(
+    p_transfer_id uuid[],
+    p_transfer_type text[],
+    p_amount numeric[],
+    p_currency_code text[],
+    p_description text[],
+    p_idempotency_key text[],
+    p_request_hash bytea[],
+    p_posted_at timestamptz[],
+    p_from_account_id uuid[],
+    p_from_entry_number bigint[],
+    p_from_balance numeric[],
+    p_debit_id uuid[],
+    p_debit_description text[],
+    p_to_account_id uuid[],
+    p_to_entry_number bigint[],
+    p_to_balance numeric[],
+    p_credit_id uuid[],
+    p_credit_description text[],
+    p_fence_account_id uuid DEFAULT NULL,
+    p_fence_version bigint DEFAULT NULL,
+    p_read_set_account_id uuid[] DEFAULT NULL,
+    p_read_set_version bigint[] DEFAULT NULL,
+    p_read_set_balance numeric[] DEFAULT NULL,
+    p_read_set_held numeric[] DEFAULT NULL,
+    p_read_set_limit numeric[] DEFAULT NULL,
+    p_read_set_status text[] DEFAULT NULL,
+    p_unused_key text[] DEFAULT NULL,
+    p_batch_lock bigint DEFAULT NULL
+) RETURNS timestamptz
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- The plans are made once for a session, perhaps on an empty table or for a large batch, and kept:
+-- they must fit both. So accounts are looked up one by one by their key, and never read as a whole.
+-- What a database or a role says of these settings does not count, nor does the cost of such a
+-- plan, which would ask for a compiler. The settings hold in the internal functions as well.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+SET enable_nestloop = on
+SET enable_indexscan = on
+SET jit = off
+-- Enough for a session that makes room in the same tables, not for one that holds an account: a
+-- decision that has to wait is wrong.
+SET lock_timeout = '10ms'
+AS $$
+DECLARE
+    v_now timestamptz := clock_timestamp();
+    v_transfers banking.new_transfer[];
+    -- The internal functions return true: an assignment costs less than PERFORM, which is a query.
+    v_done boolean;
+BEGIN
+    v_done := banking.start_posting();
+    IF p_batch_lock IS NOT NULL THEN
+        PERFORM pg_try_advisory_xact_lock(p_batch_lock);
+    END IF;
+    v_transfers := banking.compose_transfers(
+        p_transfer_id, p_transfer_type, p_amount, p_currency_code, p_description,
+        p_idempotency_key, p_request_hash, p_posted_at, p_from_account_id, p_from_entry_number,
+        p_from_balance, p_debit_id, p_debit_description, p_to_account_id, p_to_entry_number,
+        p_to_balance, p_credit_id, p_credit_description, v_now
+    );
+    -- Rows that are written and rolled back stay in the tables until a vacuum: balances come first.
+    v_done := banking.apply_balances(v_transfers, v_now, p_fence_account_id, p_fence_version);
+    v_done := banking.validate_read_set(
+        p_read_set_account_id, p_read_set_version, p_read_set_balance, p_read_set_held,
+        p_read_set_limit, p_read_set_status, p_unused_key
+    );
+    v_done := banking.insert_journal(v_transfers);
+    v_done := banking.end_posting();
+    RETURN v_now;
+END
+$$;
+REVOKE ALL ON FUNCTION banking.post_transfers_optimistic(
+    uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[], uuid[], bigint[],
+    numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[], uuid, bigint,
+    uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint
+) FROM PUBLIC;
