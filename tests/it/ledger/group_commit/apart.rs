@@ -224,7 +224,7 @@ async fn a_server_process_that_stands_still_holds_up_its_own_accounts_alone(bank
         .transfer(TransferRequest::new(from, to, czk("1")))
         .await
         .unwrap();
-    let still = StoppedProcesses::of(&bank, "stands still").await;
+    let still = StoppedProcess::of(&bank, "stands still").await;
     let deadline = Instant::now() + Duration::from_millis(300);
     let hurried = gathered.with_deadline(deadline);
     let stuck = ask(&hurried, TransferRequest::new(from, to, czk("2")));
@@ -249,29 +249,44 @@ async fn a_server_process_that_stands_still_holds_up_its_own_accounts_alone(bank
     bank.assert_sound().await;
 }
 
-/// Server processes that stand still until this is dropped.
-struct StoppedProcesses(Vec<String>);
+/// A server process that stands still until this is dropped.
+struct StoppedProcess(String);
 
-impl StoppedProcesses {
+impl StoppedProcess {
+    /// Stops the only session of an application. A pool may have opened a second one; that is ended,
+    /// since a stopped one would keep whichever batch is sent over it.
     async fn of(bank: &TestBank, application: &str) -> Self {
-        let sql = "SELECT pid FROM pg_stat_activity WHERE application_name = $1";
         let superuser = bank.superuser().await;
-        let rows = superuser.query(statement(sql, [application.into()])).await;
-        let rows = rows.unwrap();
-        let pids = rows.iter().map(|row| row.get::<_, i32>(0).to_string());
-        let stopped = Self(pids.collect());
-        assert!(!stopped.0.is_empty());
-        stopped.signal("-STOP");
-        stopped
+        // Inside, since a function in the outer list is called for the rows before the offset too.
+        let ended = "SELECT pg_terminate_backend(pid) FROM (
+                         SELECT pid FROM pg_stat_activity WHERE application_name = $1
+                         ORDER BY state_change DESC OFFSET 1
+                     ) AS spare";
+        let ended = superuser.query(statement(ended, [application.into()]));
+        ended.await.unwrap();
+        let sql = "SELECT pid, wait_event IS NOT DISTINCT FROM 'ClientRead' FROM pg_stat_activity
+                   WHERE application_name = $1";
+        loop {
+            let rows = superuser.query(statement(sql, [application.into()])).await;
+            let rows = rows.unwrap();
+            if let [only] = rows.as_slice()
+                && only.get(1)
+            {
+                let stopped = Self(only.get::<_, i32>(0).to_string());
+                stopped.signal("-STOP");
+                return stopped;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     fn signal(&self, signal: &str) {
-        let status = Command::new("kill").arg(signal).args(&self.0).status();
+        let status = Command::new("kill").args([signal, &self.0]).status();
         assert!(status.unwrap().success());
     }
 }
 
-impl Drop for StoppedProcesses {
+impl Drop for StoppedProcess {
     fn drop(&mut self) {
         self.signal("-CONT");
     }
