@@ -46,6 +46,12 @@ pub enum MoneyError {
         /// The currency of the second amount.
         right: Currency,
     },
+    /// An amount cannot be split: no weight is greater than zero.
+    #[error("a split needs a weight greater than zero, and none of the {weights} weights is")]
+    NoWeight {
+        /// The number of weights that the caller gave.
+        weights: usize,
+    },
     /// The code is not one of ISO 4217.
     #[error("unknown currency: {code:?}")]
     UnknownCurrency {

@@ -2,6 +2,7 @@
 
 mod currency;
 mod error;
+mod split;
 
 use std::cmp::Ordering;
 use std::fmt;
