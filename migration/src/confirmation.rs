@@ -1,15 +1,16 @@
-//! What a person must say before data is destroyed, and the words to ask for it. The asking itself is the command's.
+//! The confirmation that a person must give before data is destroyed, and its texts. The command
+//! itself prompts for it.
 
-/// What would destroy data.
+/// An action that destroys data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destruction {
-    /// Taking back this many of the last migrations.
+    /// Reverting this many of the last migrations.
     Down(usize),
     /// Dropping every schema.
     Fresh,
 }
 
-/// What a person must confirm before data is destroyed.
+/// The confirmation that a person must give before data is destroyed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
     database: String,
@@ -21,7 +22,7 @@ impl Confirmation {
     pub(crate) fn new(database: String, destruction: Destruction, table: String) -> Self {
         let what = match destruction {
             Destruction::Down(steps) => {
-                format!("takes the last {steps} migrations back, with their data,")
+                format!("reverts the last {steps} migrations, with their data,")
             }
             Destruction::Fresh => "drops every schema of the bank, with all data,".to_owned(),
         };
@@ -32,33 +33,33 @@ impl Confirmation {
         }
     }
 
-    /// What to ask; the answer is the database's name.
+    /// Returns the prompt; the confirmation is the database's name.
     #[must_use]
     pub fn prompt(&self) -> String {
         format!(
-            "This {} on {:?}, where {} has rows.\nType the database's name to go on: ",
+            "This {} on {:?}, where {} has rows.\nType the database's name to continue: ",
             self.what, self.database, self.table
         )
     }
 
-    /// The name in a line that a person typed.
+    /// Returns the name in a typed line.
     #[must_use]
     pub fn name(line: &str) -> &str {
         line.trim_end_matches(['\r', '\n'])
     }
 
-    /// What to say where nobody can be asked.
+    /// Returns the error without an interactive terminal.
     #[must_use]
     pub fn unasked(&self) -> String {
         format!(
-            "this {} on {:?}, where {} has rows: say --yes-destroy with the database's name to do it without being asked",
+            "this {} on {:?}, where {} has rows: give --yes-destroy with the database's name to do it without a prompt",
             self.what, self.database, self.table
         )
     }
 
-    /// What to say after another answer.
+    /// Returns the error after another input.
     #[must_use]
-    pub const fn refused() -> &'static str {
+    pub const fn rejected() -> &'static str {
         "that is not the database's name; nothing was changed"
     }
 }

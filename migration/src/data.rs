@@ -1,4 +1,4 @@
-//! Whether a database has rows that a person would miss.
+//! The check whether a database has rows that are worth keeping.
 
 use neobank_db::DatabaseError;
 
@@ -6,23 +6,24 @@ use crate::error::RolloutError;
 use crate::options::RolloutOptions;
 use crate::session::{Session, column};
 
-/// Tables that migrations fill, so that their rows come back by themselves.
+/// Tables that migrations fill, whose rows migrations restore.
 const FILLED_BY_MIGRATIONS: [&str; 1] = ["banking.currencies"];
 
-/// Tables with rows of their own, quoted as identifiers are; the journal's come first.
+/// Tables with rows of their own, as quoted identifiers; the journal's come first.
 const TABLES: &str = "
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'm')
 ORDER BY c.relname IN ('transfers', 'transactions') DESC, 1";
 
-/// The first table with a row. A table that cannot be read is an error, never an empty table.
+/// Returns the first table with a row. A table that cannot be read is an error, never an empty
+/// table.
 pub(crate) async fn table_with_rows(
     session: &Session,
     options: &RolloutOptions,
 ) -> Result<Option<String>, RolloutError> {
     let found = look(session, options).await;
-    // Ends the transaction that only gave the limits a scope, also after an error.
+    // Ends the transaction, which only limits the scope of the settings, also after an error.
     let ended = session.batch("ROLLBACK").await;
     let found = found.map_err(|error| RolloutError::database(&error))?;
     ended.map_err(|error| RolloutError::database(&error))?;

@@ -3,43 +3,43 @@ use std::time::Duration;
 use neobank_db::DatabaseError;
 use thiserror::Error;
 
-/// Why a roll-out stopped. Steps before the one that failed stay; the one that failed left nothing.
+/// The reason why a rollout stopped. Earlier steps stay; the failed step was rolled back.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RolloutError {
-    /// The URL cannot be read. It is not shown, since it may hold a password.
+    /// The URL is invalid. It is not shown, since it may hold a password.
     #[error("the database URL cannot be read: {reason}")]
     Url {
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// The server cannot be reached.
     #[error("no connection to the database: {reason}")]
     Connect {
-        /// What the network or the server said.
+        /// The reason of the network or the server.
         reason: String,
     },
     /// A pooler stands between the rollout and the server.
     #[error(
-        "nothing was done: a pooler such as PgBouncer stands before the server, and its sessions are not kept; connect \
+        "nothing was done: a pooler such as PgBouncer is in front of the server, and a rollout needs one session; connect \
          to the server directly"
     )]
     Pooler,
-    /// The server takes no writes.
+    /// The server accepts no writes.
     #[error(
-        "nothing was done: the server is a standby and takes no writes; connect to its primary"
+        "nothing was done: the server is a standby and accepts no writes; connect to its primary"
     )]
     Standby,
-    /// Another role made, or may change, what the rollout would read or execute.
+    /// Another role created, or may change, objects that the rollout would read or execute.
     #[error(
-        "nothing was read or executed: {}; remove what is not yours, or roll out as the role that owns all of it (DB_ROLE)",
+        "nothing was read or executed: {}; remove the other roles' objects, or run the rollout as the role that owns all of them (DB_ROLE)",
         first_of(.problems)
     )]
     Untrusted {
-        /// What is another role's, one sentence each; at most ten.
+        /// The objects of other roles, one sentence each; at most ten.
         problems: Vec<String>,
     },
-    /// The database cannot hold every character.
+    /// The database's encoding cannot represent every character.
     #[error(
         "nothing was done: the database {database:?} has the encoding {encoding}, and a bank's texts need UTF8; create it \
          with ENCODING 'UTF8' TEMPLATE template0"
@@ -50,7 +50,7 @@ pub enum RolloutError {
         /// Its encoding, as the server names it.
         encoding: String,
     },
-    /// Rows would be destroyed, and nothing has named the database.
+    /// Rows would be destroyed without a confirmation by the database's name.
     #[error(
         "nothing was changed: {table} in the database {database:?} has rows, and they would be destroyed; confirm with \
          the database's name"
@@ -61,60 +61,60 @@ pub enum RolloutError {
         /// The first table that has rows.
         table: String,
     },
-    /// Another roll-out has not ended in time.
+    /// Another rollout has not ended in time.
     #[error(
-        "another roll-out has been running on this database for {waited:?}; try again when it has ended"
+        "another rollout has been running on this database for {waited:?}; try again when it has ended"
     )]
     Busy {
-        /// How long it was waited for.
+        /// The time that this one waited.
         waited: Duration,
     },
-    /// The connection does not keep its session, so the lock of the roll-out is worth nothing.
+    /// The connection does not keep its session, so the rollout's lock is useless.
     #[error(
-        "the roll-out's lock was lost, and nothing more was done: connect to the server directly, not through a transaction \
+        "the rollout's lock was lost, and nothing more was done: connect to the server directly, not through a transaction \
          pooler such as PgBouncer in transaction mode"
     )]
     LockLost,
     /// Applied migrations differ from those in the code.
-    #[error("nothing was rolled out: {}", .problems.join("; "))]
+    #[error("no migration was applied: {}", .problems.join("; "))]
     Inconsistent {
-        /// What differs, one sentence each.
+        /// The differences, one sentence each.
         problems: Vec<String>,
     },
-    /// A table stayed locked through every attempt.
+    /// A table stayed locked in every attempt.
     #[error(
-        "{step} was not applied: after {attempts} attempts of {lock_timeout:?} each, somebody still holds a lock that it \
+        "{step} was not applied: after {attempts} attempts of {lock_timeout:?} each, another session still holds a lock that it \
          needs; nothing of it is left behind"
     )]
     Locked {
         /// The migration or the objects.
         step: String,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
-        /// How long each attempt waited for the lock.
+        /// The lock timeout of each attempt.
         lock_timeout: Duration,
     },
-    /// The server refused a step.
+    /// The server rejected a step.
     #[error("{step} failed: {reason}; nothing of it is left behind")]
     Step {
         /// The migration or the objects.
         step: String,
-        /// What the server said.
+        /// The server's reason.
         reason: String,
     },
-    /// The server refused a statement of a migration that is not a transaction.
+    /// The server rejected a statement of a migration that is not a transaction.
     #[error(
-        "{step} failed: {reason}; it is not a transaction, so what it did before stays, and it begins anew the next time"
+        "{step} failed: {reason}; it is not a transaction, so its earlier statements stay, and the next rollout repeats it"
     )]
     PartOfStep {
         /// The migration.
         step: String,
-        /// What the server said.
+        /// The server's reason.
         reason: String,
     },
     /// A migration contains `COMMIT` or `ROLLBACK`.
     #[error(
-        "{step} ends its transaction by itself: take COMMIT and ROLLBACK out of its SQL; what it committed stays, and it \
+        "{step} ends its transaction by itself: remove COMMIT and ROLLBACK from its SQL; committed changes stay, and it \
          does not count as applied"
     )]
     TransactionEnded {
@@ -123,19 +123,19 @@ pub enum RolloutError {
     },
     /// The connection broke during a commit.
     #[error(
-        "whether {step} was applied is not known, since the connection broke while it was committed ({reason}): ask for \
-         the status, or just try again"
+        "the result of {step} is unknown, since the connection broke during its commit ({reason}): check \
+         the status, or run the rollout again"
     )]
     Unknown {
         /// The migration or the objects.
         step: String,
-        /// What the network said.
+        /// The network's error.
         reason: String,
     },
     /// The database failed between the steps.
     #[error("the database failed: {reason}")]
     Database {
-        /// What it said.
+        /// Its error.
         reason: String,
     },
 }
@@ -148,7 +148,7 @@ impl RolloutError {
     }
 }
 
-/// The first three, and how many others there are: a message is read at once.
+/// Returns the first three problems, and the number of the others, so that the message stays short.
 fn first_of(problems: &[String]) -> String {
     let shown = problems.get(..3).unwrap_or(problems);
     let others = problems.len() - shown.len();
@@ -160,7 +160,7 @@ fn first_of(problems: &[String]) -> String {
     }
 }
 
-/// The server's own message with its SQLSTATE, without the driver's words around it.
+/// Returns the server's own message with its SQLSTATE, without the driver's text around it.
 pub(crate) fn reason(error: &DatabaseError) -> String {
     match error.server() {
         Some(server) => format!("{} (SQLSTATE {})", server.message, server.sqlstate),
@@ -168,7 +168,7 @@ pub(crate) fn reason(error: &DatabaseError) -> String {
     }
 }
 
-/// The five characters of the server's error.
+/// Returns the SQLSTATE of the server's error.
 pub(crate) fn sqlstate(error: &DatabaseError) -> Option<&str> {
     Some(error.server()?.sqlstate.as_str())
 }

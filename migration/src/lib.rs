@@ -1,19 +1,19 @@
-//! The schemas `banking`, `pooling` and `concurrency`, and how they are rolled out.
+//! The schemas `banking`, `pooling` and `concurrency`, and their migrations.
 //!
-//! Two kinds of SQL make a [`Schema`]: [`SqlMigration`]s, each applied once and in order, and [`Object`]s (functions,
-//! triggers, views, grants), each a file that is applied again whenever its content changes or it is gone. [`Rollout`]
-//! brings a database there:
+//! Two kinds of SQL make a [`Schema`]: [`SqlMigration`]s, each applied once and in order, and
+//! [`Object`]s (functions, triggers, views, grants), each a file that is applied again whenever its
+//! content changes or the object is missing. [`Rollout`] brings a database to that schema:
 //!
-//! * Two roll-outs at once are safe: the second waits for the first, then finds nothing to do.
-//! * Each migration is a transaction of its own; what fails leaves nothing behind.
-//! * No statement waits long for a lock: while it waits, every query behind it waits too. It gives up, lets the others
-//!   pass, and tries again.
-//! * What was applied is remembered with its SHA-256: a migration that was edited later is reported, and nothing is rolled
-//!   out on top of it.
-//! * What the server's catalogue says is compared with the [`Catalogue`] that was shipped: [`Status::violations`] names each
-//!   object that is missing, changed or foreign.
-//! * Nothing that another role made in the schemas is read or executed, and no row is destroyed before the database has
-//!   been named.
+//! * Two concurrent rollouts are safe: the second waits for the first, and then has nothing to do.
+//! * Each migration is a transaction of its own; a failed one is rolled back.
+//! * No statement waits long for a lock, because every query behind it would wait too. It fails,
+//!   lets the others pass, and is tried again.
+//! * Each applied migration is recorded with its SHA-256: a migration that was edited later is
+//!   reported, and no migration is applied after it.
+//! * The server's catalogue is compared with the shipped [`Catalogue`]: [`Status::violations`]
+//!   names each object that is missing, changed or foreign.
+//! * Objects that another role created in the schemas are neither read nor executed, and no row is
+//!   destroyed without a confirmation by the database's name.
 //!
 //! # Example
 //!

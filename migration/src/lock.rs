@@ -1,4 +1,4 @@
-//! One roll-out at a time.
+//! The lock that lets one rollout run at a time.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use crate::session::Session;
 /// The key of the advisory lock: the letters `neobank` and a number, as one 64-bit number.
 const KEY: i64 = i64::from_be_bytes(*b"neobank\x01");
 
-/// How often the lock is asked for. A statement that waits in the server would hold a snapshot, and `CREATE INDEX
-/// CONCURRENTLY` of the other roll-out would wait for that for ever.
+/// The pause between attempts to take the lock. A statement that waits in the server would hold a
+/// snapshot, and `CREATE INDEX CONCURRENTLY` of the other rollout would wait for that forever.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes the lock, or says that another roll-out runs.
-pub(crate) async fn acquire(on: &Session, patience: Duration) -> Result<(), RolloutError> {
+/// Takes the lock, or reports that another rollout runs.
+pub(crate) async fn acquire(on: &Session, rollout_wait: Duration) -> Result<(), RolloutError> {
     let started = Instant::now();
     loop {
         let granted = on
@@ -22,7 +22,7 @@ pub(crate) async fn acquire(on: &Session, patience: Duration) -> Result<(), Roll
         if granted.map_err(|error| RolloutError::database(&error))? {
             return Ok(());
         }
-        if started.elapsed() >= patience {
+        if started.elapsed() >= rollout_wait {
             return Err(RolloutError::Busy {
                 waited: started.elapsed(),
             });
@@ -31,7 +31,8 @@ pub(crate) async fn acquire(on: &Session, patience: Duration) -> Result<(), Roll
     }
 }
 
-/// Checks that this very session still has the lock: behind a transaction pooler another one would answer.
+/// Checks that this very session still holds the lock: behind a transaction pooler another session
+/// would respond.
 pub(crate) async fn check(on: &Session) -> Result<(), RolloutError> {
     const HELD: &str = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_locks
@@ -49,10 +50,10 @@ pub(crate) async fn check(on: &Session) -> Result<(), RolloutError> {
     }
 }
 
-/// Lets the lock go, also when a caller who gave up half-way left it taken twice. When that fails the session is gone, and
-/// the lock with it.
+/// Releases the lock, also when a dropped call left it taken twice. When that fails, the session
+/// has ended, and the lock with it.
 pub(crate) async fn release(on: &Session) {
     if let Err(error) = on.batch("SELECT pg_catalog.pg_advisory_unlock_all()").await {
-        tracing::debug!("the roll-out's lock ends with its session: {error}");
+        tracing::debug!("the rollout's lock ends with its session: {error}");
     }
 }

@@ -2,12 +2,13 @@ use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use crate::neobank::schema;
 
-/// The bank's migrations for those who embed sea-orm-migration.
+/// The bank's migrations for programs that embed sea-orm-migration.
 ///
-/// It keeps its table `seaql_migrations` where [`Rollout`](crate::Rollout) keeps it when the connection's `search_path`
-/// is `migration`; then each knows what the other applied. It applies migrations alone, without the functions, triggers
-/// and grants that stand on them, and without the lock, the limits and the checksums of a roll-out: let
-/// [`Rollout::up`](crate::Rollout::up) follow.
+/// It keeps its table `seaql_migrations` where [`Rollout`](crate::Rollout) keeps it when the
+/// connection's `search_path` is `migration`; each then sees the migrations that the other applied.
+/// It applies only migrations, without the functions, triggers and grants on top of them, and
+/// without the lock, the limits and the checksums of a rollout: call
+/// [`Rollout::up`](crate::Rollout::up) afterwards.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Migrator;
 

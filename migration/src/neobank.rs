@@ -1,4 +1,4 @@
-//! The bank's own schema: the list of its files. The order of objects is the order in which they need each other.
+//! The bank's own schema: the list of its files. Objects are in the order of their dependencies.
 
 use crate::schema::{Object, Schema, SqlMigration};
 
@@ -24,7 +24,7 @@ macro_rules! object {
     };
 }
 
-/// The schema of this version.
+/// Returns the schema of this version.
 #[must_use]
 pub fn schema() -> Schema {
     Schema {

@@ -3,22 +3,23 @@ use std::time::Duration;
 use crate::schema::Schema;
 use crate::session::SETTINGS;
 
-/// How patient a roll-out is, and what it rolls out.
+/// The schema of a rollout, and its limits.
 #[derive(Clone, Debug)]
 pub struct RolloutOptions {
-    /// What to roll out; the bank's own schema by default.
+    /// The schema to apply; the bank's own by default.
     pub schema: Schema,
-    /// How long a statement waits for a lock. While it waits, every query behind it waits too, so this is how long the
-    /// bank may stand still. At least a millisecond; two seconds by default.
+    /// The limit of a statement's wait for a lock. Every query behind it waits as long, so this is
+    /// how long the bank may stand still. At least a millisecond; two seconds by default.
     pub lock_timeout: Duration,
-    /// How often a step that met a locked table is tried; 6 by default, at least once.
+    /// The number of attempts of a step that meets a locked table; 6 by default, at least one.
     pub lock_attempts: u32,
     /// The pause after the first attempt, half a second by default; it doubles after each.
     pub lock_pause: Duration,
-    /// How long a statement may run; without, as long as it takes, whatever the server's settings say.
+    /// The limit of a statement's run time; `None`, the default, is no limit, whatever the server's
+    /// settings say.
     pub statement_timeout: Option<Duration>,
-    /// How long another roll-out is waited for; five minutes by default.
-    pub patience: Duration,
+    /// The limit of the wait for another rollout; five minutes by default.
+    pub rollout_wait: Duration,
 }
 
 impl Default for RolloutOptions {
@@ -29,20 +30,22 @@ impl Default for RolloutOptions {
             lock_attempts: 6,
             lock_pause: Duration::from_millis(500),
             statement_timeout: None,
-            patience: Duration::from_secs(300),
+            rollout_wait: Duration::from_secs(300),
         }
     }
 }
 
 impl RolloutOptions {
-    /// What a transaction begins with: the limits, and every setting that changes what SQL means.
+    /// Returns the SQL that begins each transaction: the limits, and every setting that changes the
+    /// meaning of SQL.
     pub(crate) fn limits(&self) -> String {
         self.settings("SET LOCAL", &milliseconds(self.lock_timeout).to_string())
             .join("\n")
     }
 
-    /// What comes before a migration that is not a transaction. Without a limit for locks: such statements take none
-    /// that production would have to wait behind, and one that gives up leaves an invalid index.
+    /// Returns the SQL before a migration that is not a transaction. It has no lock timeout: such
+    /// statements take no lock that production would have to wait behind, and one that fails leaves
+    /// an invalid index.
     pub(crate) fn session_limits(&self) -> String {
         self.settings("SET", "0").join(" ")
     }
@@ -63,7 +66,7 @@ impl RolloutOptions {
     }
 }
 
-/// As the server takes it: zero would mean no limit.
+/// Returns a limit for the server, where zero would mean no limit.
 fn milliseconds(duration: Duration) -> u128 {
     duration.as_millis().clamp(1, 2_147_483_647)
 }

@@ -1,4 +1,5 @@
-//! The steps of a roll-out as text. `up` and `down` run these very texts, so a plan shows exactly what they would do.
+//! The steps of a rollout as SQL. `up` and `down` run these very texts, so a plan shows exactly
+//! what they would run.
 
 use std::fmt::Write as _;
 
@@ -10,32 +11,33 @@ use crate::status::{MigrationState, ObjectState, Status};
 /// The beginning of a step, whatever the defaults of the role and the database are.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
-/// The end of the names of migrations whose way down reaches beyond the schemas, and can be run wherever the database is.
+/// The suffix of migrations whose `down` affects more than the schemas, and can run in any
+/// database.
 const DATABASE_PRIVILEGES: &str = "_database_privileges";
 
-/// What succeeds or fails as a whole.
+/// A group of changes that succeeds or fails as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     pub(crate) title: String,
     pub(crate) parts: Vec<Part>,
     pub(crate) transactional: bool,
-    /// What is told when it has succeeded.
+    /// The report after success.
     pub(crate) report: Report,
 }
 
-/// What is sent to the server at once.
+/// A text that is sent to the server at once.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// What it is, for an error to name.
+    /// The name for errors.
     pub(crate) name: String,
     pub(crate) sql: String,
 }
 
-/// Every pending migration, then every object that is due.
+/// Returns every pending migration, then every object that is due.
 pub(crate) fn up(schema: &Schema, records: &Records, status: &Status) -> Vec<Step> {
     let mut steps = Vec::new();
     if !records.installed {
-        let mut step = Step::new("the tables of the roll-out itself");
+        let mut step = Step::new("the tables of the rollout itself");
         step.add("schema migration", INSTALL);
         steps.push(step);
     }
@@ -45,7 +47,7 @@ pub(crate) fn up(schema: &Schema, records: &Records, status: &Status) -> Vec<Ste
     steps
 }
 
-/// The last applied migrations, each with the objects that stand on it.
+/// Returns the last applied migrations, each with the objects that depend on it.
 pub(crate) fn down(schema: &Schema, records: &Records, status: &Status, steps: usize) -> Vec<Step> {
     let mut left = records.objects.clone();
     let applied: Vec<_> = in_state(schema, status, MigrationState::Applied).collect();
@@ -54,7 +56,7 @@ pub(crate) fn down(schema: &Schema, records: &Records, status: &Status, steps: u
         .collect()
 }
 
-/// Every schema with all that is in it.
+/// Drops every schema with all objects in it.
 pub(crate) fn drop_everything(schema: &Schema) -> Step {
     let mut step = Step::new("dropping the schemas");
     let outside = schema.migrations.iter().rev();
@@ -88,7 +90,7 @@ fn descend(migration: &SqlMigration, schema: &Schema, left: &mut Vec<Record>) ->
     step.transactional = migration.transactional;
     let needs_it = |record: &Record| match place(schema, record) {
         Some(place) => schema.objects[place].since >= migration.name,
-        // What the code no longer knows may stand on anything.
+        // Objects that the code no longer contains may depend on anything.
         None => true,
     };
     let (mut standing, others): (Vec<_>, Vec<_>) = left.drain(..).partition(needs_it);
@@ -126,7 +128,8 @@ fn objects(schema: &Schema, records: &Records, status: &Status) -> Option<Step> 
     let is_due = |object: &&Object| state(object.name) != Some(ObjectState::Current);
     for object in schema.objects.iter().filter(is_due) {
         let recorded = records.objects.iter().find(|r| r.name == object.name);
-        // Another way to drop it means that it was another thing, such as a function of other parameters.
+        // Another `DROP` means that it was another object, such as a function with other
+        // parameters.
         if let Some(other) = recorded.filter(|r| r.drop_sql.as_deref() != Some(object.drop)) {
             step.drop_object(other);
         }
@@ -138,11 +141,11 @@ fn objects(schema: &Schema, records: &Records, status: &Status) -> Option<Step> 
 }
 
 impl Step {
-    /// The whole step as a script.
+    /// Returns the whole step as a script.
     pub(crate) fn script(&self, limits: &str) -> String {
         let mut script = String::new();
         let mut line = |text: &str| {
-            // A string takes everything.
+            // Writing to a string cannot fail.
             let _ = writeln!(script, "{text}");
         };
         if self.transactional {
@@ -185,7 +188,8 @@ impl Step {
         self.add("its record", &records::remove_object(&object.name));
     }
 
-    /// A table or a function that is made anew has lost its privileges, whatever the file of the grants was like before.
+    /// A recreated table or function has lost its privileges, even if the file of the grants has
+    /// not changed.
     fn distrust_grants(&mut self, objects: &[Record]) {
         for grants in objects.iter().filter(|object| is_grants(&object.name)) {
             self.add(
@@ -201,14 +205,14 @@ fn in_state<'a>(
     status: &'a Status,
     state: MigrationState,
 ) -> impl Iterator<Item = &'a SqlMigration> {
-    // The states come in the order of the migrations.
+    // The states are in the order of the migrations.
     let states = status.migrations.iter().map(|migration| migration.state);
     let pairs = schema.migrations.iter().zip(states);
     pairs.filter(move |(_, s)| *s == state).map(|(m, _)| m)
 }
 
-/// What needs others comes before them: what the code knows in the reverse of its order; before that what it no longer
-/// knows, triggers first and functions last.
+/// Orders objects so that each comes before its dependencies: first those that the code no longer
+/// contains, triggers first and functions last, and then the others in reverse order.
 fn in_order_of_dropping(schema: &Schema, objects: &mut [Record]) {
     let rank = |name: &str| {
         let file = name.rsplit('/').next().unwrap_or(name);

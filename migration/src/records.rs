@@ -1,4 +1,4 @@
-//! What the database remembers of earlier roll-outs: the schema `migration`.
+//! The records of applied migrations and objects: the schema `migration`.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,9 @@ use neobank_db::{DatabaseError, Executor, statement};
 use crate::schema::{Object, SqlMigration};
 use crate::session::column;
 
-/// The tables, in a schema of their own: migrations make the others. Everybody may read how far a database is. To be run
-/// under the roll-out's lock: `IF NOT EXISTS` alone is no protection against another session that does the same.
+/// Creates the tables in a schema of their own; migrations create the others. Every role may read
+/// the applied migrations. It must run under the rollout's lock: `IF NOT EXISTS` alone does not
+/// protect against another session that does the same.
 pub(crate) const INSTALL: &str = "\
 CREATE SCHEMA IF NOT EXISTS migration;
 COMMENT ON SCHEMA migration IS 'What was rolled out on this database.';
@@ -30,27 +31,27 @@ COMMENT ON TABLE migration.checksums IS 'What each migration and object was like
 GRANT USAGE ON SCHEMA migration TO PUBLIC;
 GRANT SELECT ON migration.seaql_migrations, migration.checksums TO PUBLIC;";
 
-/// What is there, each list in the order of names.
+/// The records, each list in the order of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Records {
-    /// Whether the tables of this roll-out are there.
+    /// `true` if the tables of the records exist.
     pub(crate) installed: bool,
     pub(crate) migrations: Vec<Record>,
     pub(crate) objects: Vec<Record>,
-    /// The functions, triggers and views that the catalog lists, named as objects are.
+    /// The functions, triggers and views in the server's catalog, named as objects are.
     pub(crate) catalog: BTreeSet<String>,
 }
 
-/// One thing that was applied.
+/// One applied migration or object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) name: String,
-    /// `None` for a migration that was applied by something else than this roll-out.
+    /// `None` for a migration that another program applied.
     pub(crate) sha256: Option<String>,
     pub(crate) drop_sql: Option<String>,
 }
 
-/// Reads what was applied; nothing, when nothing was ever rolled out.
+/// Reads the records; none when no rollout ever ran.
 pub(crate) async fn read(on: &impl Executor) -> Result<Records, DatabaseError> {
     if !is_there(on, "checksums").await? {
         return read_of_others(on).await;
@@ -63,7 +64,7 @@ pub(crate) async fn read(on: &impl Executor) -> Result<Records, DatabaseError> {
     })
 }
 
-/// What sea-orm-migration itself remembers when it was there first.
+/// Reads the table of sea-orm-migration, when that program came first.
 async fn read_of_others(on: &impl Executor) -> Result<Records, DatabaseError> {
     if !is_there(on, "seaql_migrations").await? {
         return Ok(Records::default());
@@ -94,7 +95,7 @@ const CATALOG: &str = "SELECT n.nspname || '/' || o.name AS name FROM (
     ) AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.schema
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')";
 
-/// Remembers a migration.
+/// Records a migration.
 pub(crate) fn add_migration(migration: &SqlMigration) -> String {
     format!(
         "INSERT INTO migration.seaql_migrations (version, applied_at)
@@ -105,7 +106,7 @@ pub(crate) fn add_migration(migration: &SqlMigration) -> String {
     )
 }
 
-/// Forgets a migration.
+/// Removes the record of a migration.
 pub(crate) fn remove_migration(name: &str) -> String {
     format!(
         "DELETE FROM migration.seaql_migrations WHERE version = {};
@@ -115,7 +116,7 @@ pub(crate) fn remove_migration(name: &str) -> String {
     )
 }
 
-/// Remembers an object, and how to drop it when the code no longer knows it.
+/// Records an object, with the SQL that drops it when the code no longer contains it.
 pub(crate) fn put_object(object: &Object) -> String {
     put(
         "object",
@@ -125,12 +126,12 @@ pub(crate) fn put_object(object: &Object) -> String {
     )
 }
 
-/// Forgets an object.
+/// Removes the record of an object.
 pub(crate) fn remove_object(name: &str) -> String {
     remove("object", name)
 }
 
-/// Remembers of an object that it is there, and no longer that it is as it should be: it is applied again.
+/// Marks the record of an object as outdated: the object is applied again.
 pub(crate) fn distrust_object(name: &str) -> String {
     format!(
         "UPDATE migration.checksums SET sha256 = '' WHERE kind = 'object' AND name = {};",
@@ -158,13 +159,15 @@ fn remove(kind: &str, name: &str) -> String {
     )
 }
 
-/// A text as SQL. Every step sees to it that a backslash is nothing special (`standard_conforming_strings`).
+/// Returns a text as an SQL literal. Every step sets `standard_conforming_strings`, so that a
+/// backslash is not special.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
 async fn is_there(on: &impl Executor, table: &str) -> Result<bool, DatabaseError> {
-    // The catalog is asked rather than the table: without it, that would be an error, also for whoever may only look.
+    // The query reads the catalog, because a missing table would be an error, and for a role
+    // without privileges too.
     let sql = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'migration' AND c.relname = $1

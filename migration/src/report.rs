@@ -1,16 +1,17 @@
-/// What a roll-out did.
+/// The result of a rollout.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The migrations that went up, or down, in the order in which they did.
+    /// The applied or reverted migrations, in that order.
     pub migrations: Vec<String>,
-    /// The objects that were applied.
+    /// The applied objects.
     pub objects: Vec<String>,
-    /// The objects that were dropped.
+    /// The dropped objects.
     pub dropped: Vec<String>,
 }
 
 impl Report {
-    /// A line for each thing that was done; `done` is what was done with the migrations: applied, or taken back.
+    /// Returns a line for each change; `done` says what was done with the migrations: applied, or
+    /// reverted.
     #[must_use]
     pub fn lines(&self, done: &str) -> Vec<String> {
         if *self == Self::default() {

@@ -1,4 +1,4 @@
-//! Up, down, fresh, status and plan.
+//! The commands of a rollout: up, down, fresh, status and plan.
 
 use neobank_db::{DatabaseConfig, DatabaseError, Executor, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
@@ -15,29 +15,32 @@ use crate::session::Session;
 use crate::status::Status;
 use crate::{data, lock, neobank, step, trust};
 
-/// A roll-out on one database, on one connection of its own.
+/// A rollout on one database, on one connection of its own.
 #[derive(Debug)]
 pub struct Rollout {
     session: Session,
     options: RolloutOptions,
-    /// The database has been named as one whose rows may be destroyed.
+    /// `true` after a confirmation that this database's rows may be destroyed.
     confirmed: bool,
-    /// Two callers of one value share its session, so the lock in the server would not keep them apart.
+    /// Serializes callers of one value, which share its session, so that the lock in the server
+    /// would not separate them.
     turn: Mutex<()>,
 }
 
-/// One step that a roll-out would take.
+/// One planned step of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedStep {
-    /// What it is.
+    /// The title.
     pub title: String,
-    /// The SQL that would run, a script: a transaction with its limits, or the statements of a migration that is none.
+    /// The SQL that would run: a transaction with its limits, or the statements of a migration that
+    /// is none.
     pub sql: String,
 }
 
-/// How far the bank's own schema is, and what of it is not as shipped, as a transaction sees it. For every role
-/// that may connect, also behind a pooler. The transaction's `search_path` and the formats of its dates and numbers are
-/// others afterwards, until it ends.
+/// Returns the applied and pending migrations of the bank's own schema, and its differences from
+/// the shipped one, as a transaction sees them. Every role that may connect can call it, also
+/// behind a pooler. It changes the transaction's `search_path` and the formats of dates and numbers
+/// until the transaction ends.
 ///
 /// # Errors
 ///
@@ -58,7 +61,8 @@ async fn status_of(on: &impl Executor, schema: &Schema) -> Result<Status, Databa
     Ok(status)
 }
 
-/// The catalogue of the schemas of a rollout, as a transaction sees it: what `cargo xtask generate` writes down.
+/// Returns the catalogue of a rollout's schemas, as a transaction sees it; `cargo xtask generate`
+/// writes it to a file.
 ///
 /// # Errors
 ///
@@ -86,13 +90,14 @@ impl Rollout {
         Self::connect_with(&config, options).await
     }
 
-    /// Connects to a database. Of the configuration count the server, the database, the roles, TLS and the limit on
-    /// connecting; the limits of the rollout are its own. The server itself must answer, and no pooler.
+    /// Connects to a database. It uses the server, the database, the roles, TLS and the connect
+    /// timeout of the configuration; the limits of the rollout are its own. A server behind a
+    /// pooler is rejected.
     ///
     /// # Errors
     ///
-    /// [`RolloutError::Url`] for a configuration that cannot be used, [`RolloutError::Connect`] with the network's or
-    /// the server's reason, [`RolloutError::Pooler`].
+    /// [`RolloutError::Url`] for an invalid configuration, [`RolloutError::Connect`] with the
+    /// network's or the server's reason, [`RolloutError::Pooler`].
     pub async fn connect_with(
         config: &DatabaseConfig,
         options: RolloutOptions,
@@ -105,21 +110,21 @@ impl Rollout {
         })
     }
 
-    /// The database's name, as the server says it.
+    /// Returns the database's name from the server.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.session.database
     }
 
-    /// Allows [`Rollout::down`] and [`Rollout::fresh`] to destroy rows, when `name` is the database's name. Returns
-    /// whether it is.
+    /// Allows [`Rollout::down`] and [`Rollout::fresh`] to destroy rows, when `name` is the
+    /// database's name. Returns whether it is.
     pub fn confirm(&mut self, name: &str) -> bool {
         self.confirmed = name == self.session.database;
         self.confirmed
     }
 
-    /// What a person must confirm before rows are destroyed; `None` where no table has rows but those that migrations
-    /// filled. Changes nothing.
+    /// Returns the confirmation that a person must give before rows are destroyed; `None` where
+    /// only tables that migrations filled have rows. Changes nothing.
     ///
     /// # Errors
     ///
@@ -135,8 +140,9 @@ impl Rollout {
         Ok(table.map(|table| Confirmation::new(database, destruction, table)))
     }
 
-    /// What a person should know before a rollout, one sentence each: that it runs as a superuser, and which other
-    /// roles have or can give themselves the privileges of the application.
+    /// Returns warnings for a person before a rollout, one sentence each: that it runs as a
+    /// superuser, and the other roles that have the privileges of the application, or can grant
+    /// them to themselves.
     ///
     /// # Errors
     ///
@@ -148,8 +154,8 @@ impl Rollout {
             .map_err(|error| RolloutError::database(&error))
     }
 
-    /// How far the database is, and what in its schemas is not as shipped. Changes nothing, and needs no rights
-    /// but to connect.
+    /// Returns the applied and pending migrations, and the differences from the shipped schema. It
+    /// changes nothing, and needs only the privilege to connect.
     ///
     /// # Errors
     ///
@@ -160,7 +166,7 @@ impl Rollout {
         self.look().await
     }
 
-    /// What [`Rollout::up`] would run. Changes nothing.
+    /// Returns the steps of [`Rollout::up`]. Changes nothing.
     ///
     /// # Errors
     ///
@@ -170,7 +176,7 @@ impl Rollout {
         Ok(self.scripts(&self.steps_up().await?))
     }
 
-    /// What [`Rollout::down`] would run. Changes nothing.
+    /// Returns the steps of [`Rollout::down`]. Changes nothing.
     ///
     /// # Errors
     ///
@@ -180,11 +186,12 @@ impl Rollout {
         Ok(self.scripts(&self.steps_down(steps).await?))
     }
 
-    /// Applies every pending migration, each as a transaction, then everything else that is due in one.
+    /// Applies every pending migration, each as a transaction, then everything else that is due in
+    /// one.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`]; the steps before the one that failed stay.
+    /// [`RolloutError`]; the steps before the failed one stay.
     pub async fn up(&self) -> Result<Report, RolloutError> {
         let _turn = self.lock().await?;
         let outcome = self.climb().await;
@@ -192,12 +199,12 @@ impl Rollout {
         outcome
     }
 
-    /// Takes the last `steps` migrations back, each as a transaction with the objects that stand on it. **Their data is
-    /// lost**, so a database with rows must have been named by [`Rollout::confirm`].
+    /// Reverts the last `steps` migrations, each as a transaction with the objects that depend on
+    /// it. **Their data is lost**, so a database with rows needs [`Rollout::confirm`] first.
     ///
     /// # Errors
     ///
-    /// [`RolloutError::Unconfirmed`], [`RolloutError`]; the steps before the one that failed stay.
+    /// [`RolloutError::Unconfirmed`], [`RolloutError`]; the steps before the failed one stay.
     pub async fn down(&self, steps: usize) -> Result<Report, RolloutError> {
         let _turn = self.lock().await?;
         let outcome = self.descend(steps).await;
@@ -205,8 +212,8 @@ impl Rollout {
         outcome
     }
 
-    /// Drops the schemas with everything in them, and rolls out again. **All data is lost**, so a database with rows must
-    /// have been named by [`Rollout::confirm`].
+    /// Drops the schemas with everything in them, and applies all migrations. **All data is lost**,
+    /// so a database with rows needs [`Rollout::confirm`] first.
     ///
     /// # Errors
     ///
@@ -218,7 +225,7 @@ impl Rollout {
         outcome
     }
 
-    /// One look at the records and the catalogue.
+    /// Reads the records and the catalogue in one transaction.
     async fn look(&self) -> Result<Status, RolloutError> {
         let found = self.compared().await;
         // Ends the transaction, also after an error.
@@ -264,7 +271,7 @@ impl Rollout {
         Ok(report)
     }
 
-    /// Refuses a standby before anything is sent that it would refuse.
+    /// Rejects a standby before the rollout sends any statement that it would reject.
     async fn check_writing(&self) -> Result<(), RolloutError> {
         let standby = self
             .session
@@ -280,7 +287,7 @@ impl Rollout {
         trust::check_changing(&self.session, &self.options.schema.names).await?;
         let records = self.records().await?;
         self.consistent(&records)?;
-        // What was altered in the database since is made again.
+        // Objects that were altered in the database are due again.
         let status = self.look().await?;
         Ok(plan::up(&self.options.schema, &records, &status))
     }
@@ -319,11 +326,12 @@ impl Rollout {
 
     async fn lock(&self) -> Result<MutexGuard<'_, ()>, RolloutError> {
         let turn = self.turn().await?;
-        lock::acquire(&self.session, self.options.patience).await?;
+        lock::acquire(&self.session, self.options.rollout_wait).await?;
         Ok(turn)
     }
 
-    /// Takes this value's turn, and ends what a caller who gave up left open in the session.
+    /// Takes this value's lock, and ends a transaction that a dropped call left open in the
+    /// session.
     async fn turn(&self) -> Result<MutexGuard<'_, ()>, RolloutError> {
         let turn = self.turn.lock().await;
         self.session
@@ -333,7 +341,7 @@ impl Rollout {
         Ok(turn)
     }
 
-    /// Refuses to destroy rows of a database that has not been named, under the lock of the rollout.
+    /// Rejects the destruction of rows without a confirmation, under the lock of the rollout.
     async fn check_destruction(&self) -> Result<(), RolloutError> {
         if self.confirmed {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a database is to be like.
+//! The definition of a schema.
 
 use std::fmt::Write as _;
 
@@ -6,56 +6,60 @@ use sea_orm_migration::sea_orm::ConnectionTrait;
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager};
 use sha2::{Digest, Sha256};
 
-/// Migrations, in their order, and the objects on top of them, in the order in which they need each other.
+/// Migrations, in their order, and the objects on top of them, in the order of their dependencies.
 #[derive(Clone, Debug)]
 pub struct Schema {
     /// The schemas that [`Rollout::fresh`](crate::Rollout::fresh) drops.
     pub names: Vec<&'static str>,
-    /// Each applied once.
+    /// The migrations, each applied once.
     pub migrations: Vec<SqlMigration>,
-    /// Each applied again when it changes.
+    /// The objects, each applied again when it changes.
     pub objects: Vec<Object>,
-    /// What the catalogue of a database says after all of it was applied: the text of a
-    /// [`Catalogue`](crate::Catalogue). Without it, nothing is compared.
+    /// The catalogue of a database after all of it was applied: the text of a
+    /// [`Catalogue`](crate::Catalogue). Without it, no comparison takes place.
     pub catalogue: Option<&'static str>,
 }
 
-/// A migration: SQL that goes up, and SQL that goes down again.
+/// A migration: SQL that applies it, and SQL that reverts it.
 #[derive(Clone, Debug)]
 pub struct SqlMigration {
-    /// Its name; begins with its date, so that names sort in the order of application.
+    /// Its name, which begins with its date, so that names sort in the order of application.
     pub name: &'static str,
-    /// Brings the database one step further.
+    /// Applies the migration.
     pub up: &'static str,
-    /// Brings it back.
+    /// Reverts the migration.
     pub down: &'static str,
-    /// Whether each way is a transaction. `CREATE INDEX CONCURRENTLY` cannot be in one; such a migration
+    /// `true` if each direction is a transaction. `CREATE INDEX CONCURRENTLY` cannot run in one;
+    /// such a migration
     ///
-    /// * is sent statement by statement: between two of them stands the line `-- next statement`;
-    /// * may be run again after it failed half-way. `IF NOT EXISTS` is not enough for that, since a build that failed
-    ///   leaves an existing index and invalid: `DROP INDEX CONCURRENTLY IF EXISTS` comes first;
-    /// * waits for locks without the limit of [`lock_timeout`](crate::RolloutOptions::lock_timeout), so it is no place
-    ///   for a statement that production would have to wait behind.
+    /// * is sent statement by statement: the line `-- next statement` separates them;
+    /// * may be run again after it failed half-way. `IF NOT EXISTS` is not enough for that, since a
+    ///   failed build leaves an existing invalid index: `DROP INDEX CONCURRENTLY IF EXISTS` comes
+    ///   first;
+    /// * waits for locks without the limit of
+    ///   [`lock_timeout`](crate::RolloutOptions::lock_timeout), so it must contain no statement
+    ///   that production would have to wait behind.
     pub transactional: bool,
 }
 
-/// What stands between two statements of a migration that is not a transaction.
+/// The separator of statements in a migration that is not a transaction.
 const NEXT_STATEMENT: &str = "-- next statement";
 
 /// A function, a trigger, a view or grants: replaced as a whole when its text changes.
 ///
-/// The file's name says what it is: `function_<name>`, `trigger_<name>` and `view_<name>` must exist in the schema after
-/// which their folder is called, and are applied again when they do not; `grants` are applied again after every migration
-/// and after every other object, since whatever is made anew has lost its privileges.
+/// The file's name gives its kind: `function_<name>`, `trigger_<name>` and `view_<name>` must exist
+/// in the schema of their folder's name, and are applied again when they do not; `grants` are
+/// applied again after every migration and after every other object, since a recreated object has
+/// lost its privileges.
 #[derive(Clone, Debug)]
 pub struct Object {
     /// Its name: schema and file, such as `banking/function_audit`.
     pub name: &'static str,
     /// The migration that it needs.
     pub since: &'static str,
-    /// Makes or replaces it; may be run again.
+    /// Creates or replaces it; may be run again.
     pub create: &'static str,
-    /// Takes it away; may be run again, and also when what it stands on is gone.
+    /// Drops it; may be run again, and also when its dependencies are missing.
     pub drop: &'static str,
 }
 
@@ -85,12 +89,12 @@ impl MigrationTrait for SqlMigration {
 }
 
 impl SqlMigration {
-    /// What is remembered of it: a change of either way changes it.
+    /// Returns the recorded checksum, which changes with either direction.
     pub(crate) fn checksum(&self) -> String {
         checksum(&[self.up, self.down])
     }
 
-    /// One of its two ways, as it is sent to the server.
+    /// Returns one of its two directions, as it is sent to the server.
     pub(crate) fn statements(&self, sql: &'static str) -> Vec<&'static str> {
         if self.transactional {
             vec![sql]
@@ -111,18 +115,18 @@ impl SqlMigration {
 }
 
 impl Object {
-    /// What is remembered of it.
+    /// Returns the recorded checksum.
     pub(crate) fn checksum(&self) -> String {
         checksum(&[self.create, self.drop])
     }
 }
 
-/// Whether an object of this name is a file of privileges.
+/// Returns `true` if an object of this name is a file of privileges.
 pub(crate) fn is_grants(name: &str) -> bool {
     file(name).starts_with("grants")
 }
 
-/// Whether an object of this name is something that the catalog lists.
+/// Returns `true` if the server's catalog lists an object of this name.
 pub(crate) fn is_in_the_catalog(name: &str) -> bool {
     ["function_", "trigger_", "view_"]
         .iter()
@@ -133,7 +137,7 @@ fn file(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// A text with the line ends of the repository, however its files were checked out.
+/// Returns a text with the line ends of the repository, however its files were checked out.
 pub(crate) fn normalised(text: &str) -> String {
     text.replace("\r\n", "\n")
 }

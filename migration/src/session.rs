@@ -9,16 +9,16 @@ use neobank_db::{
 
 use crate::error::RolloutError;
 
-/// How long the client waits for the network to take what it sent. The server's answer may take
-/// longer: a migration may run for hours.
+/// The limit of the client's wait for the network to accept sent data. The server's response may
+/// take longer: a migration may run for hours.
 const NETWORK_LIMIT: Duration = Duration::from_secs(60);
 
-/// What poolers answer to the settings of the session that come with the connection.
+/// The SQLSTATE with which poolers reject the settings of a new connection.
 const PROTOCOL_VIOLATION: &str = "08P01";
 
-/// Settings that decide what the same SQL means or how long it may run. A role's and a database's
-/// defaults (`ALTER ROLE … SET`) must not change that. The path is the first: everything that is
-/// sent later finds the server's own functions and operators.
+/// Settings that change the meaning of SQL or its run time. Defaults of a role and a database
+/// (`ALTER ROLE … SET`) must not change them. The path is the first: every later statement finds
+/// the server's own functions and operators.
 pub(crate) const SETTINGS: [(&str, &str); 16] = [
     ("search_path", "pg_catalog, pg_temp"),
     ("statement_timeout", "0"),
@@ -38,18 +38,18 @@ pub(crate) const SETTINGS: [(&str, &str); 16] = [
     ("\"IntervalStyle\"", "'postgres'"),
 ];
 
-/// PostgreSQL 17 and newer have this limit; older servers would refuse to set it by name.
+/// PostgreSQL 17 and newer have this limit; older servers would reject its name.
 pub(crate) const TRANSACTION_TIMEOUT: &str =
     "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
      WHERE name = 'transaction_timeout'";
 
-/// A session that keeps its state: nothing stands between it and the server.
+/// A session that keeps its state: no pooler stands between it and the server.
 #[derive(Debug)]
 pub(crate) struct Session {
     connection: DirectConnection,
-    /// The database's name, as the server says it.
+    /// The database's name from the server.
     pub(crate) database: String,
-    /// The role that the session acts as.
+    /// The session's role.
     pub(crate) role: String,
     pub(crate) is_superuser: bool,
     /// The encoding of the database's texts.
@@ -63,7 +63,8 @@ impl Session {
             return Err(RolloutError::Pooler);
         }
         let mut config = config.clone();
-        // These come with the connection, so not even the first statement meets a role's default.
+        // These settings come with the connection, so that a role's default does not apply even to
+        // the first statement.
         config.statement_timeout = NETWORK_LIMIT;
         config.lock_timeout = NETWORK_LIMIT;
         config.idle_in_transaction_timeout = NETWORK_LIMIT;
@@ -77,17 +78,17 @@ impl Session {
             .ok_or(RolloutError::Pooler)
     }
 
-    /// The connection, for what runs on every kind of connection.
+    /// Returns the connection as an executor.
     pub(crate) const fn executor(&self) -> &DirectConnection {
         &self.connection
     }
 
-    /// Sends statements as they are.
+    /// Sends statements unchanged.
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), DatabaseError> {
         self.connection.batch(sql).await
     }
 
-    /// Every row.
+    /// Returns every row.
     pub(crate) async fn rows(
         &self,
         sql: &str,
@@ -96,7 +97,7 @@ impl Session {
         self.connection.query(statement(sql, parameters)).await
     }
 
-    /// The first column of the first row.
+    /// Returns the first column of the first row.
     pub(crate) async fn value<T: for<'a> FromSql<'a>>(
         &self,
         sql: &str,
@@ -107,14 +108,14 @@ impl Session {
     }
 }
 
-/// A row's column.
+/// Returns a row's column.
 pub(crate) fn column<T: for<'a> FromSql<'a>>(row: &Row, place: usize) -> Result<T, DatabaseError> {
     row.try_get(place).map_err(|error| DatabaseError::Row {
         reason: error.to_string(),
     })
 }
 
-/// `None` behind a pooler, which announces a process that is not the server's.
+/// Returns `None` behind a pooler, which announces a process that is not the server's.
 async fn prepare(connection: DirectConnection) -> Result<Option<Session>, DatabaseError> {
     const WHO: &str = "SELECT pg_catalog.current_database()::text,
             current_user::text, role.rolsuper,
@@ -125,7 +126,7 @@ async fn prepare(connection: DirectConnection) -> Result<Option<Session>, Databa
         .iter()
         .map(|(name, value)| format!("SET {name} = {value};"))
         .collect();
-    // Asked before anything is set, so that nothing stays on a pooler's connection.
+    // Checked before any setting, so that none stays on a pooler's connection.
     if connection.is_announced_backend().await? == Some(false) {
         return Ok(None);
     }

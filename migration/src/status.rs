@@ -1,4 +1,5 @@
-//! How far a database is: the schema in the code compared with what was applied and with what is there. Pure.
+//! The status of a database: the schema in the code compared with the applied one and with the
+//! catalog. Pure functions.
 
 use std::fmt;
 
@@ -6,35 +7,35 @@ use crate::catalogue::{Catalogue, Change, Difference};
 use crate::records::{Record, Records};
 use crate::schema::{Object, Schema, is_grants, is_in_the_catalog};
 
-/// How far a database is.
+/// The status of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The migrations, in their order; those that only the database knows come last.
+    /// The migrations, in their order; those that only the database contains come last.
     pub migrations: Vec<MigrationStatus>,
-    /// The objects, in their order; those that only the database knows come last.
+    /// The objects, in their order; those that only the database contains come last.
     pub objects: Vec<ObjectStatus>,
-    /// What the schemas have otherwise than it was shipped.
+    /// The differences from the shipped schema.
     pub catalogue: CatalogueStatus,
 }
 
-/// How the catalogue of the database compares with the one that was shipped.
+/// The comparison of the database's catalogue with the shipped one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CatalogueStatus {
-    /// Compared: what differs, notes included. Objects that the code has otherwise than they were applied are left out,
-    /// and with them privileges.
+    /// Compared: the differences, with notes. Objects that changed in the code since they were
+    /// applied are omitted, and with them privileges.
     Compared(Vec<Difference>),
-    /// Not compared, since the database is not at the version whose catalogue is known.
+    /// Not compared, since the database is not at the version of the shipped catalogue.
     NotCompared,
 }
 
-/// The whole of a status.
+/// The summary of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// There is nothing to do.
+    /// Every migration and object is applied.
     Current,
-    /// There is something to do.
+    /// A migration or an object is pending.
     Pending,
-    /// Something forbids a roll-out, or is not as shipped.
+    /// A problem prevents a rollout, or the schema differs from the shipped one.
     Wrong,
 }
 
@@ -43,11 +44,11 @@ pub enum Verdict {
 pub struct MigrationStatus {
     /// Its name.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: MigrationState,
 }
 
-/// Where a migration stands.
+/// The state of a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MigrationState {
@@ -68,30 +69,30 @@ pub enum MigrationState {
 pub struct ObjectStatus {
     /// Its name.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: ObjectState,
 }
 
-/// Where an object stands.
+/// The state of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ObjectState {
     /// As it is in the code.
     Current,
-    /// Not there yet.
+    /// Not applied yet.
     Pending,
-    /// There, but to be applied again: the code has changed since, or privileges that came before something new.
+    /// To be applied again: the code has changed, or new objects need the privileges.
     Changed,
-    /// Applied, but gone from the database since: to be applied again.
+    /// Applied, but missing in the database: to be applied again.
     Lost,
-    /// Applied, but another one in the database since: to be applied again.
+    /// Applied, but altered in the database: to be applied again.
     Altered,
-    /// There, but no longer in the code: to be dropped.
+    /// Applied, but no longer in the code: to be dropped.
     Removed,
 }
 
 impl Status {
-    /// Without a comparison of the catalogues.
+    /// Builds the status without a comparison of the catalogues.
     pub(crate) fn new(schema: &Schema, records: &Records) -> Self {
         let migrations = migrations(schema, records);
         let goes_up = migrations
@@ -104,8 +105,8 @@ impl Status {
         }
     }
 
-    /// Whether every migration is applied as it is in the code, so that the catalogue should be the shipped one but for
-    /// the objects that are pending.
+    /// Returns `true` if every migration is applied as it is in the code, so that the catalogue
+    /// should be the shipped one except for pending objects.
     pub(crate) fn is_comparable(&self) -> bool {
         let mut migrations = self.migrations.iter();
         migrations.all(|migration| migration.state == MigrationState::Applied)
@@ -120,7 +121,8 @@ impl Status {
         self.catalogue = CatalogueStatus::Compared(differences);
     }
 
-    /// Makes what a file of its own can restore due for the next rollout, and then all grants.
+    /// Marks objects that their own file restores, and then all grants, as due for the next
+    /// rollout.
     fn mark_altered(&mut self, differences: &[Difference]) {
         let altered = differences
             .iter()
@@ -137,7 +139,8 @@ impl Status {
         }
     }
 
-    /// How many objects were left out of the comparison, since the code has them otherwise than they were applied.
+    /// Returns the number of objects that the comparison omits, since they changed in the code
+    /// after they were applied.
     #[must_use]
     pub fn left_out(&self) -> usize {
         let privileges = self.are_privileges_pending();
@@ -150,7 +153,8 @@ impl Status {
             .count()
     }
 
-    /// A difference without what the next rollout applies again because the code is another. What is lost is named.
+    /// Returns a difference without the properties that the next rollout applies again because the
+    /// code changed. A missing object is kept.
     fn beside_what_is_pending(&self, mut difference: Difference) -> Option<Difference> {
         let is_pending = |name: &str| {
             let mut pending = self
@@ -173,8 +177,8 @@ impl Status {
         Some(difference)
     }
 
-    /// Whether privileges are to be others than those in the database. Grants are also applied again when an object is
-    /// lost, and then they should be as they were shipped.
+    /// Returns `true` if privileges are pending. Grants are also applied again when an object is
+    /// missing, and then they should equal the shipped ones.
     fn are_privileges_pending(&self) -> bool {
         let is_lost = |object: &ObjectStatus| object.state == ObjectState::Lost;
         let any_lost = self.objects.iter().any(is_lost);
@@ -185,12 +189,12 @@ impl Status {
         pending.any(|object| !any_lost || !is_grants(&object.name))
     }
 
-    /// What is not as shipped, without what is only worth a note.
+    /// Returns the differences from the shipped schema, without notes.
     pub fn violations(&self) -> impl Iterator<Item = &Difference> {
         self.differences().filter(|difference| !difference.is_note)
     }
 
-    /// What is not as shipped, and harms nothing.
+    /// Returns the harmless differences from the shipped schema.
     pub fn notes(&self) -> impl Iterator<Item = &Difference> {
         self.differences().filter(|difference| difference.is_note)
     }
@@ -203,7 +207,8 @@ impl Status {
         differences.iter()
     }
 
-    /// Whether there is nothing to roll out. What is not as shipped is told by [`Status::violations`].
+    /// Returns `true` if no migration or object is pending. [`Status::violations`] returns the
+    /// differences from the shipped schema.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.migrations
@@ -215,7 +220,8 @@ impl Status {
                 .all(|object| object.state == ObjectState::Current)
     }
 
-    /// How many migrations and objects a roll-out would apply, apply again or drop.
+    /// Returns the number of migrations and objects that a rollout would apply, apply again or
+    /// drop.
     #[must_use]
     pub fn pending(&self) -> usize {
         let migrations = self
@@ -229,7 +235,7 @@ impl Status {
         migrations.count() + objects.count()
     }
 
-    /// The whole of it in a word.
+    /// Returns the summary.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         if !self.problems().is_empty() || self.violations().next().is_some() {
@@ -241,7 +247,7 @@ impl Status {
         }
     }
 
-    /// What forbids a roll-out, one sentence each.
+    /// Returns the problems that prevent a rollout, one sentence each.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         self.migrations
@@ -265,7 +271,7 @@ impl Status {
     }
 }
 
-/// Whether an object is other in the code than it was when it was applied.
+/// Returns `true` if an object differs in the code from the applied one.
 const fn is_another(state: ObjectState) -> bool {
     !matches!(
         state,
@@ -273,7 +279,8 @@ const fn is_another(state: ObjectState) -> bool {
     )
 }
 
-/// Whether making the object again from its file restores it; its owner and its privileges are kept then.
+/// Returns `true` if applying the object's file restores it; its owner and its privileges stay
+/// then.
 fn is_restored(difference: &Difference) -> bool {
     match &difference.change {
         Change::Changed(properties) => properties.iter().any(|change| {
@@ -283,7 +290,7 @@ fn is_restored(difference: &Difference) -> bool {
     }
 }
 
-/// Whether a privilege that was shipped is not there.
+/// Returns `true` if a shipped privilege is missing.
 fn lacks_privileges(difference: &Difference) -> bool {
     let Change::Changed(properties) = &difference.change else {
         return false;
@@ -299,7 +306,7 @@ fn lacks_privileges(difference: &Difference) -> bool {
     })
 }
 
-/// The name of the file that an object comes from, for those that have one of their own.
+/// Returns the name of an object's file, for those that have one of their own.
 fn object_of(difference: &Difference) -> Option<String> {
     let name = difference.name.as_str();
     let (schema, file) = match difference.kind.as_str() {
@@ -410,7 +417,7 @@ impl fmt::Display for ObjectState {
             Self::Current => "current",
             Self::Pending => "pending",
             Self::Changed => "changed: to be applied again",
-            Self::Lost => "LOST: gone from the database, to be applied again",
+            Self::Lost => "LOST: missing in the database, to be applied again",
             Self::Altered => "ALTERED in the database, to be applied again",
             Self::Removed => "removed: to be dropped",
         })

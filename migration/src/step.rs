@@ -1,4 +1,5 @@
-//! Runs one step: as a transaction that waits for no lock for long, and more than once when it met one.
+//! The execution of one step: as a transaction with a short lock timeout, repeated when it met a
+//! lock.
 
 use neobank_db::DatabaseError;
 
@@ -8,7 +9,7 @@ use crate::options::RolloutOptions;
 use crate::plan::{BEGIN, Part, Step};
 use crate::session::Session;
 
-/// Why an attempt failed.
+/// The reason why an attempt failed.
 enum Failure {
     Part { name: String, error: DatabaseError },
     Commit(DatabaseError),
@@ -63,13 +64,15 @@ async fn try_once(on: &Session, options: &RolloutOptions, step: &Step) -> Result
 }
 
 async fn work(transaction: &Session, options: &RolloutOptions, step: &Step) -> Result<(), Failure> {
-    // Within the transaction, since a pooler that was not noticed may give each another session.
+    // Checked within the transaction, since an undetected pooler may give each transaction another
+    // session.
     lock::check(transaction).await.map_err(Failure::LockLost)?;
     send(transaction, "its limits", &options.limits()).await?;
     let began_as = transaction_id(transaction).await?;
     for Part { name, sql } in &step.parts {
         send(transaction, name, sql).await?;
-        // Also what makes a failed transaction an error: its COMMIT would be a ROLLBACK without an error.
+        // This also turns a failed transaction into an error: its COMMIT would be a ROLLBACK
+        // without an error.
         if transaction_id(transaction).await? != began_as {
             return Err(Failure::TransactionEnded);
         }
@@ -115,7 +118,7 @@ impl Failure {
         }
     }
 
-    /// A lock that was not granted in time, or a deadlock: the next attempt may pass.
+    /// A lock timeout or a deadlock: the next attempt may succeed.
     fn is_for_a_lock(&self) -> bool {
         let error = match self {
             Self::Part { error, .. } | Self::Commit(error) => error,
@@ -135,7 +138,8 @@ impl Failure {
                 step: title,
                 reason: reason(&error),
             },
-            // Also when the server gave a reason for ending the session: the commit came before or not.
+            // Also when the server gave a reason for ending the session: the commit may have come
+            // before.
             Self::Commit(error) => RolloutError::Unknown {
                 step: title,
                 reason: reason(&error),

@@ -1,16 +1,16 @@
-//! Who made what a rollout reads and executes: another role's objects are neither read nor run.
+//! The owners of objects that a rollout reads and executes: another role's objects are neither read
+//! nor run.
 
 use neobank_db::DatabaseError;
 
 use crate::error::RolloutError;
 use crate::session::{Session, column};
 
-/// The group roles that the schema gives privileges to. They belong to the whole cluster.
+/// The group roles that the schema grants privileges to. They belong to the whole cluster.
 const GROUPS: &str = "('neobank_app', 'neobank_read', 'neobank_import')";
 
-/// What is in the given schemas and belongs to another role than the current one, one sentence
-/// each. A function of a trigger runs with the rights of the role that writes, so the function's
-/// owner counts too.
+/// Objects in the given schemas of other roles than the current one, one sentence each. A trigger's
+/// function runs with the privileges of the writing role, so the function's owner counts too.
 const FOREIGN: &str = "
 WITH me AS (
     SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user
@@ -53,8 +53,8 @@ WHERE acl.privilege_type = 'CREATE' AND acl.grantee <> own.nspowner
 ORDER BY 1
 LIMIT 10";
 
-/// The records of earlier rollouts where reading them would run or believe another role's work.
-/// The owner of the database and superusers may have rolled out.
+/// The records of earlier rollouts, if reading them would execute or trust another role's work. The
+/// owner of the database and superusers may have run a rollout.
 const UNREADABLE: &str = "
 SELECT pg_catalog.format('%s belongs to %s', what, pg_catalog.pg_get_userbyid(owner)) FROM (
     SELECT pg_catalog.format('the schema %I', nspname) AS what, nspowner AS owner
@@ -89,7 +89,7 @@ WHERE rolname IN GROUPS
   AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)
 ORDER BY 1";
 
-/// Roles that have a group's privileges, or can give them to themselves. PostgreSQL 16 added a
+/// Roles that have a group's privileges, or can grant them to themselves. PostgreSQL 16 added a
 /// membership that only administers, which the creator of a role gets.
 const MEMBERS: &str = "
 SELECT pg_catalog.format('%I is a member of %I', member.rolname, grp.rolname)
@@ -101,8 +101,8 @@ WHERE grp.rolname IN GROUPS AND member.rolname <> current_user
 ORDER BY 1
 LIMIT 10";
 
-/// Other databases of the cluster where a group has privileges: who is a member for their sake has the bank's privileges
-/// here. Dependencies of roles are kept for the whole cluster.
+/// Other databases of the cluster where a group has privileges: its members there have the bank's
+/// privileges here too. Dependencies of roles are recorded for the whole cluster.
 const SHARED_GROUPS: &str = "
 SELECT pg_catalog.format('the role %I is used by other databases of this cluster too, and its members have the same '
                          'privileges in all of them: %s; keep each bank in a cluster of its own', rolname,
@@ -121,7 +121,8 @@ FROM (
 GROUP BY rolname
 ORDER BY rolname";
 
-/// Where everyone may connect and the current role, which does not own the database, cannot change it.
+/// A database to which PUBLIC may connect, and whose privileges the current role, which does not
+/// own it, cannot change.
 const OPEN_TO_EVERYONE: &str = "
 SELECT pg_catalog.format('everyone may connect to the database %1$I, and only its owner %2$I can change that: have it '
                          'run REVOKE CONNECT, TEMPORARY ON DATABASE %1$I FROM PUBLIC, and GRANT CONNECT to neobank_app, '
@@ -133,13 +134,13 @@ WHERE d.datname = pg_catalog.current_database()
       SELECT FROM pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) AS acl
       WHERE acl.grantee = 0)";
 
-/// Refuses to read the records of a database where another role could have planted them.
+/// Rejects the records of a database where another role could have planted them.
 pub(crate) async fn check_reading(session: &Session) -> Result<(), RolloutError> {
     refuse(texts(session, UNREADABLE, None).await)
 }
 
-/// Refuses to change a database where anything in the schemas is another role's, whose texts
-/// cannot hold every character, or whose group roles are more than groups.
+/// Rejects a change of a database where another role owns an object in the schemas, whose encoding
+/// cannot represent every character, or whose group roles are more than groups.
 pub(crate) async fn check_changing(
     session: &Session,
     schemas: &[&str],
@@ -160,7 +161,7 @@ pub(crate) async fn check_changing(
     Ok(())
 }
 
-/// What a person should know before a rollout, one sentence each.
+/// Returns warnings for a person before a rollout, one sentence each.
 pub(crate) async fn warnings(
     session: &Session,
     schemas: &[&str],

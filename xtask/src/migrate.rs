@@ -122,7 +122,7 @@ async fn confirm(
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if !rollout.confirm(Confirmation::name(&answer)) {
-        bail!("{}", Confirmation::refused());
+        bail!("{}", Confirmation::rejected());
     }
     Ok(())
 }

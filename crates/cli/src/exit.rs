@@ -57,19 +57,19 @@ impl Exit {
         match self {
             Self::Done => "done",
             Self::Rejected => {
-                "rejected by a rule of the bank, nothing was changed; or not as it should be \
-                 (a violation, a schema that is not rolled out, a section that is n/a)"
+                "rejected by a rule of the bank, nothing was changed; or a problem was found \
+                 (a violation, a pending migration, a section that is n/a)"
             }
             Self::Usage => {
                 "wrong usage: an argument, a variable or the content of a file; nothing was done"
             }
-            Self::NotFound => "an account, a customer or a table that was named does not exist",
+            Self::NotFound => "an account, a customer or another named object does not exist",
             Self::Unknown => {
-                "the outcome is not known, or a standby did not confirm it; \
+                "the result is unknown, or a standby did not confirm it; \
                  send the same request again with the same key"
             }
             Self::Unavailable => {
-                "the server cannot be reached, was lost, takes no writes, or did not answer in time; \
+                "the server cannot be reached, was lost, accepts no writes, or did not respond in time; \
                  nothing was changed, try again later"
             }
             Self::Denied => "the role or its password does not have the privilege",

@@ -11,7 +11,7 @@
 #![allow(
     clippy::doc_markdown,
     clippy::needless_pass_by_value,
-    reason = "help texts are read on a terminal; what is shown is taken as it comes"
+    reason = "help texts are read on a terminal, not as Markdown"
 )]
 #![cfg_attr(test, allow(clippy::float_arithmetic))]
 

@@ -38,7 +38,7 @@ pub enum OpsError {
         expected: String,
     },
     /// An unknown key in the file of thresholds.
-    #[error("{field} (set to {value}) is not a threshold; known here are: {known}")]
+    #[error("{field} (set to {value}) is not a threshold; the known keys are: {known}")]
     UnknownThreshold {
         /// The key, with its table.
         field: String,

@@ -57,8 +57,8 @@ pub enum StartError {
     },
 
     /// A version other than the requested one.
-    #[error("{origin} has PostgreSQL {major}, but {wanted} was asked for")]
-    VersionNotAsked {
+    #[error("{origin} has PostgreSQL {major}, but {wanted} is required")]
+    VersionMismatch {
         /// The origin of the version.
         origin: String,
         /// Its major version.
@@ -120,7 +120,7 @@ pub enum StartError {
 
     /// Root may not become the server's account, as in a user namespace that has only root.
     #[error(
-        "cannot run a program as user `{account}`, as whom the server would run: {source}. In a \
+        "cannot run a program as user `{account}`, the server's account: {source}. In a \
          user namespace map that user too, or run this as another user than root"
     )]
     NoSwitch {
@@ -145,7 +145,7 @@ pub enum StartError {
 
     /// The server's account has no access to a folder.
     #[error(
-        "user `{account}`, as whom the server runs, cannot {need} {}: choose another folder, or \
+        "user `{account}`, the server's account, cannot {need} {}: choose another folder, or \
          give that user the right to",
         path.display()
     )]

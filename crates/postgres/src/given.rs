@@ -19,7 +19,7 @@ pub(crate) fn connect(url: &str, wanted: Option<u32>) -> Result<LocalServer, Sta
         })?;
     let origin = format!("the server at {shown}");
     match wanted {
-        Some(wanted) if wanted != major => Err(StartError::VersionNotAsked {
+        Some(wanted) if wanted != major => Err(StartError::VersionMismatch {
             origin,
             major,
             wanted,

@@ -99,13 +99,13 @@ fn find_among(
 
 /// Reads the folder in `PG_BIN`. Its version must be supported unless another one is requested.
 fn from_variable(path: &Path, wanted: Option<u32>) -> Result<Installation, StartError> {
-    let refuse = |reason| StartError::PgBin {
+    let reject = |reason| StartError::PgBin {
         path: path.to_owned(),
         reason,
     };
-    let major = inspect(path).map_err(refuse)?;
+    let major = inspect(path).map_err(reject)?;
     if wanted.is_none() && !fits(major, None) {
-        return Err(refuse(format!("that is PostgreSQL {major}")));
+        return Err(reject(format!("that is PostgreSQL {major}")));
     }
     Ok(Installation {
         programs: path.to_owned(),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn variable_wins_over_newer_ones_but_not_over_the_version_asked_for() {
+    fn variable_takes_precedence_over_newer_ones_but_not_over_the_requested_version() {
         let root = tempfile::tempdir().unwrap();
         let (old, new) = (
             fake(root.path(), "old", "15.1"),

@@ -159,7 +159,7 @@ impl ServerOptions {
         if let Some(url) = env::var_os(crate::URL_VARIABLE).filter(|url| !url.is_empty()) {
             match given::connect(&url.to_string_lossy(), self.version) {
                 // Made for this case: one variable serves a run that also tests other versions.
-                Err(StartError::VersionNotAsked { .. }) => {}
+                Err(StartError::VersionMismatch { .. }) => {}
                 result => return result,
             }
         }

@@ -26,7 +26,7 @@ fn within<T, E: From<String>>(
     runtime.block_on(async {
         timeout(limit, work)
             .await
-            .unwrap_or_else(|_| Err(format!("no answer within {} s", limit.as_secs()).into()))
+            .unwrap_or_else(|_| Err(format!("no response within {} s", limit.as_secs()).into()))
     })
 }
 
@@ -48,7 +48,7 @@ async fn ask(config: &Config) -> Result<u32, String> {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
         })
-        .ok_or_else(|| "it does not say its version".to_owned())?;
+        .ok_or_else(|| "its version is missing".to_owned())?;
     drop(client);
     // The connection ends by itself after its client; then the server has received the termination
     // message.

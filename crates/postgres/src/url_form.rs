@@ -26,11 +26,11 @@ pub(crate) fn unix_socket(folder: &Path, port: u16) -> String {
 
 /// Parses a given URL.
 pub(crate) fn parse(url: &str) -> Result<Url, StartError> {
-    let refuse = |reason: String| StartError::Url { reason };
-    let parsed = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
+    let reject = |reason: String| StartError::Url { reason };
+    let parsed = Url::parse(url).map_err(|error| reject(error.to_string()))?;
     match parsed.scheme() {
         "postgres" | "postgresql" if !parsed.cannot_be_a_base() => Ok(parsed),
-        scheme => Err(refuse(format!("it starts with `{scheme}:`"))),
+        scheme => Err(reject(format!("it starts with `{scheme}:`"))),
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_database_url() {
+    fn other_urls_are_rejected() {
         for url in [
             "host=localhost dbname=x",
             "http://host/db",

@@ -60,7 +60,7 @@ fn await_gone(url: &str) {
 }
 
 #[test]
-fn starts_answers_on_this_machine_only_and_goes() {
+fn listens_on_this_machine_only_and_is_removed() {
     let server = start();
     assert_eq!(server.version(), 18);
     assert_eq!(version(server.url()).unwrap(), 18);
@@ -77,7 +77,7 @@ fn starts_answers_on_this_machine_only_and_goes() {
 }
 
 #[test]
-fn goes_when_dropped_inside_an_asynchronous_runtime() {
+fn is_removed_when_dropped_inside_an_asynchronous_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -102,7 +102,7 @@ fn is_kept_until_its_stop_command() {
 }
 
 #[test]
-fn goes_when_its_owner_is_killed() {
+fn is_removed_when_its_owner_is_killed() {
     let mut owner = Command::new(env!("CARGO_BIN_EXE_local-postgres"))
         .args(["--fast", "--container", IMAGE])
         .stdout(Stdio::piped())
@@ -120,7 +120,7 @@ fn goes_when_its_owner_is_killed() {
 }
 
 #[test]
-fn refused_setting_is_shown() {
+fn rejected_setting_is_shown() {
     let error = options()
         .setting("shared_buffers", "many")
         .start()
@@ -133,7 +133,7 @@ fn refused_setting_is_shown() {
 }
 
 #[test]
-fn missing_image_says_how_to_build_it() {
+fn missing_image_names_the_build_command() {
     let image = "neobank/no-such-image:1".to_owned();
     let error = ServerOptions::new()
         .source(Source::Container { image })
@@ -147,12 +147,12 @@ fn missing_image_says_how_to_build_it() {
 }
 
 #[test]
-fn other_version_than_asked_for_is_an_error() {
+fn version_other_than_requested_is_an_error() {
     let error = options().version(17).start().unwrap_err();
     assert!(
         matches!(
             error,
-            StartError::VersionNotAsked {
+            StartError::VersionMismatch {
                 major: 18,
                 wanted: 17,
                 ..

@@ -1,48 +1,48 @@
-//! What differs between the catalogue that was shipped and the one that was found. Pure.
+//! The differences between the shipped catalogue and a database's. Pure functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Key, Properties};
 
-/// The longest part of a definition that is shown.
+/// The longest shown prefix of a definition, in characters.
 const SHOWN: usize = 200;
 
-/// An object of the schemas that is not as shipped.
+/// An object of the schemas that differs from the shipped one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// What kind of object it is, such as `table`, `trigger` or `role`.
+    /// The kind of object, such as `table`, `trigger` or `role`.
     pub kind: String,
     /// Its name, such as `banking.accounts` or `customers_touch on banking.customers`.
     pub name: String,
-    /// What is otherwise.
+    /// The difference.
     pub change: Change,
-    /// Whether it is worth knowing and no violation: storage options, members of the group roles, an added index that
-    /// refuses no row, what everyone may do with the database.
+    /// `true` for a difference that is no violation: storage options, members of the group roles,
+    /// an added index that rejects no row, privileges of PUBLIC on the database.
     pub is_note: bool,
 }
 
-/// In which way an object is not as shipped.
+/// The kind of difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// It was shipped and is not there.
+    /// A shipped object is missing.
     Missing,
-    /// It is there and was not shipped.
+    /// The object was not shipped.
     Foreign,
-    /// It has other properties.
+    /// The object has other properties.
     Changed(Vec<PropertyChange>),
 }
 
-/// A property that is not as shipped.
+/// A property that differs from the shipped one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropertyChange {
-    /// What it is, such as `body`, `fires` or `privileges of neobank_app`. Bodies of functions and queries of views are
-    /// compared by their SHA-256.
+    /// The property, such as `body`, `fires` or `privileges of neobank_app`. Bodies of functions
+    /// and queries of views are compared by their SHA-256.
     pub property: String,
-    /// What was shipped; `None` for nothing.
+    /// The shipped value; `None` for no value.
     pub shipped: Option<String>,
-    /// What was found; `None` for nothing.
+    /// The database's value; `None` for no value.
     pub found: Option<String>,
 }
 
@@ -116,7 +116,8 @@ fn difference(key: &Key, change: Change, is_note: bool) -> Difference {
     }
 }
 
-/// Without what is part of another object among them: all of a table that is missing is missing.
+/// Omits objects that belong to another listed object: a missing table is listed without its
+/// columns and constraints.
 fn without_parts<'a>(keys: impl Iterator<Item = &'a Key>) -> impl Iterator<Item = &'a Key> {
     let keys: Vec<&Key> = keys.collect();
     let wholes: BTreeSet<String> = keys.iter().map(|(_, name)| name.clone()).collect();
@@ -124,7 +125,7 @@ fn without_parts<'a>(keys: impl Iterator<Item = &'a Key>) -> impl Iterator<Item 
         .filter(move |(kind, name)| whole(kind, name).is_none_or(|whole| !wholes.contains(whole)))
 }
 
-/// The table, view or domain that an object is part of.
+/// Returns the table, view or domain that an object belongs to.
 fn whole<'a>(kind: &str, name: &'a str) -> Option<&'a str> {
     match kind {
         "column" => Some(name.rsplit_once('.')?.0),
@@ -133,7 +134,7 @@ fn whole<'a>(kind: &str, name: &'a str) -> Option<&'a str> {
     }
 }
 
-/// Whether an object that was not shipped refuses no row and runs nothing.
+/// Returns `true` if an object that was not shipped rejects no row and executes no code.
 fn is_harmless((kind, _): &Key, properties: &Properties) -> bool {
     match kind.as_str() {
         "index" => properties
@@ -144,7 +145,7 @@ fn is_harmless((kind, _): &Key, properties: &Properties) -> bool {
     }
 }
 
-/// What differs in an object that is there: what matters, and apart from it what is worth a note.
+/// Returns the differences of an existing object: violations, and apart from them notes.
 fn changes(key: &Key, shipped: &Properties, found: &Properties) -> Vec<Difference> {
     let names: BTreeSet<&String> = shipped.keys().chain(found.keys()).collect();
     let changed = names.into_iter().filter_map(|property| {
@@ -160,7 +161,8 @@ fn changes(key: &Key, shipped: &Properties, found: &Properties) -> Vec<Differenc
             found: first(found),
         })
     });
-    // The database is its owner's, who may be another than the role that rolls out.
+    // The database belongs to its owner, who may be another role than the one that runs the
+    // rollout.
     let is_note =
         |property: &str| key.0 == "database" || matches!(property, "storage options" | "members");
     let (notes, violations): (Vec<_>, Vec<_>) =

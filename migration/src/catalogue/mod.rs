@@ -1,4 +1,4 @@
-//! What the server's catalogue says about the schemas, and what was shipped.
+//! The catalogue of the schemas: the shipped one, and that of a database.
 
 mod difference;
 mod text;
@@ -12,15 +12,16 @@ use crate::session::column;
 
 pub use difference::{Change, Difference, PropertyChange};
 
-/// The roles that the schema gives privileges to.
+/// The roles that the schema grants privileges to.
 const ROLES: [&str; 3] = ["neobank_app", "neobank_import", "neobank_read"];
 
-/// The schema of the rollout's own records, which belongs to what is shipped.
+/// The schema of the rollout's own records, which is shipped too.
 const RECORDS: &str = "migration";
 
 const QUERY: &str = include_str!("../../sql/catalogue.sql");
 
-/// Decides how the server writes names, times and numbers in definitions, until the transaction's end.
+/// Fixes the form in which the server writes names, times and numbers in definitions, until the
+/// transaction's end.
 const SETTINGS: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
     pg_catalog.set_config('TimeZone', 'UTC', true),
     pg_catalog.set_config('DateStyle', 'ISO, MDY', true),
@@ -30,24 +31,25 @@ const SETTINGS: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog,
     pg_catalog.set_config('quote_all_identifiers', 'off', true),
     pg_catalog.set_config('standard_conforming_strings', 'on', true)";
 
-/// The objects of the schemas with what defines each: signatures and bodies, triggers, constraints, indexes, rules,
-/// columns, owners, and the privileges of every role but the owner.
+/// The objects of the schemas with their definitions: signatures and bodies, triggers, constraints,
+/// indexes, rules, columns, owners, and the privileges of every role but the owner.
 ///
-/// Equal rollouts have equal catalogues, whatever the owner is called. A property may have more than one value where
-/// versions of the server write the same definition in different ways.
+/// Equal rollouts have equal catalogues, whatever the owner's name is. A property may have more
+/// than one value where versions of the server write the same definition in different ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
     objects: BTreeMap<Key, Properties>,
 }
 
-/// The kind of an object and its name, such as `trigger` and `customers_touch on banking.customers`.
+/// The kind of an object and its name, such as `trigger` and `customers_touch on
+/// banking.customers`.
 type Key = (String, String);
 
 type Properties = BTreeMap<String, BTreeSet<String>>;
 
 impl Catalogue {
-    /// Reads the catalogue of a database. The session's settings stay changed until the end of its transaction, which
-    /// the caller has begun.
+    /// Reads the catalogue of a database. The session's settings stay changed until the end of its
+    /// transaction, which the caller has begun.
     pub(crate) async fn read(on: &impl Executor, schemas: &[&str]) -> Result<Self, DatabaseError> {
         let schemas = schemas.iter().copied().chain([RECORDS]);
         let schemas: Vec<String> = schemas.map(str::to_owned).collect();
@@ -76,7 +78,7 @@ impl Catalogue {
         self.objects.entry(key).or_default()
     }
 
-    /// The catalogue that both are: their values together.
+    /// Merges two catalogues by uniting their values.
     ///
     /// # Errors
     ///
@@ -102,8 +104,9 @@ impl Catalogue {
         Ok(self)
     }
 
-    /// What `found` has otherwise than this catalogue, which was shipped, in the order of kinds and names. What is part
-    /// of a table that is missing, or that was not shipped, is not listed beside it.
+    /// Returns the differences of `found` from this catalogue, which was shipped, in the order of
+    /// kinds and names. The columns and constraints of a missing or foreign table are not listed
+    /// beside it.
     #[must_use]
     pub fn differences(&self, found: &Self) -> Vec<Difference> {
         difference::between(&self.objects, &found.objects)

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{Catalogue, Key};
 
-/// What stands before a property.
+/// The indentation of a property.
 const INDENT: &str = "    ";
 
 impl fmt::Display for Catalogue {
@@ -30,11 +30,11 @@ impl fmt::Display for Catalogue {
 impl FromStr for Catalogue {
     type Err = String;
 
-    /// Reads what [`Display`](fmt::Display) wrote.
+    /// Parses the output of [`Display`](fmt::Display).
     ///
     /// # Errors
     ///
-    /// The first line that cannot be read.
+    /// The first line that cannot be parsed.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut catalogue = Self::default();
         let mut object: Option<Key> = None;
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_shipped_is_read_as_it_was_written() {
+    fn shipped_catalogue_round_trips_through_text() {
         let text = crate::schema().catalogue.unwrap();
         let catalogue: Catalogue = text.parse().unwrap();
         assert!(catalogue.objects.len() > 100, "{}", catalogue.objects.len());

@@ -50,7 +50,7 @@ async fn violation_is_critical(bank: TestBank) {
     assert_eq!(lenient.await.code, 1);
     let plain = run(bank.url(), &["audit"]).await;
     assert_eq!(plain.code, 1, "{}", plain.out);
-    assert!(plain.out.contains("Broken by"), "{}", plain.out);
+    assert!(plain.out.contains("Violated by"), "{}", plain.out);
 }
 
 async fn failed_check_is_unknown(bank: TestBank) {
@@ -112,8 +112,8 @@ async fn section_can_be_skipped(bank: TestBank) {
         &["--skip", "pool"][..],
         &["--skip", "server", "--skip", "pools", "--skip", "settings"],
     ] {
-        let refused = run(bank.url(), &[&["ops", "health"], skipped].concat()).await;
-        assert_eq!(refused.code, 2, "{}", refused.err);
-        assert!(refused.err.contains("--skip"), "{}", refused.err);
+        let rejected = run(bank.url(), &[&["ops", "health"], skipped].concat()).await;
+        assert_eq!(rejected.code, 2, "{}", rejected.err);
+        assert!(rejected.err.contains("--skip"), "{}", rejected.err);
     }
 }

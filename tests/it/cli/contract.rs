@@ -68,15 +68,15 @@ async fn json_is_always_one_document_on_standard_output(bank: TestBank) {
 }
 
 async fn each_class_of_error_has_its_exit_code(bank: TestBank) {
-    let nobody = neobank_domain::AccountId::new().to_string();
-    let wrong_amount = ["deposit", "--account", &nobody, "--amount", "1.005 CZK"];
-    let to_nobody = ["deposit", "--account", &nobody, "--amount", "1 CZK"];
+    let unknown = neobank_domain::AccountId::new().to_string();
+    let wrong_amount = ["deposit", "--account", &unknown, "--amount", "1.005 CZK"];
+    let to_unknown = ["deposit", "--account", &unknown, "--amount", "1 CZK"];
     for (arguments, code) in [
         (&["audit"][..], 0),
         (&["audit", "--nonsense"], 2),
         (&wrong_amount, 2),
-        (&to_nobody, 3),
-        (&["account", "show", &nobody], 3),
+        (&to_unknown, 3),
+        (&["account", "show", &unknown], 3),
         (&["ops", "report", "--html", "/dev/null/report.html"], 7),
     ] {
         let found = run(bank.url(), arguments).await;

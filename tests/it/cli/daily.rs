@@ -125,7 +125,7 @@ async fn every_rejection_is_readable_and_changes_nothing(bank: TestBank) {
     let (rich, poor) = (open(&bank, "100").await, open(&bank, "0").await);
     let frozen = open(&bank, "5").await;
     run(bank.url(), &["account", "freeze", &frozen]).await;
-    let nobody = neobank_domain::AccountId::new().to_string();
+    let unknown = neobank_domain::AccountId::new().to_string();
     let before = bank.fingerprint().await;
     let long = "x".repeat(501);
     for (from, to, amount, description, kind, part) in [
@@ -160,11 +160,11 @@ async fn every_rejection_is_readable_and_changes_nothing(bank: TestBank) {
         (&rich, &frozen, "1 CZK", "", "not_active", "is frozen"),
         (
             &rich,
-            &nobody,
+            &unknown,
             "1 CZK",
             "",
             "unknown_account",
-            nobody.as_str(),
+            unknown.as_str(),
         ),
         (
             &poor,
@@ -200,10 +200,10 @@ async fn every_rejection_is_readable_and_changes_nothing(bank: TestBank) {
             "{kind}: {}",
             plain.err
         );
-        let told = run(bank.url(), &[&arguments[..], &["--json"]].concat()).await;
-        assert_eq!(told.code, code);
-        assert_eq!(told.err, "", "{kind}");
-        let error = told.json();
+        let failed = run(bank.url(), &[&arguments[..], &["--json"]].concat()).await;
+        assert_eq!(failed.code, code);
+        assert_eq!(failed.err, "", "{kind}");
+        let error = failed.json();
         assert_eq!(error["contract"], 2);
         assert_eq!(error["command"], "transfer");
         assert_eq!(error["error"]["kind"], kind, "{error}");
@@ -226,9 +226,9 @@ async fn repeated_key_moves_money_once(bank: TestBank) {
     );
     let mut other = arguments;
     other[6] = "41 CZK";
-    let refused = run(bank.url(), &[&other[..], &["--json"]].concat()).await;
-    assert_eq!(refused.code, 1);
-    assert!(refused.out.contains("key_reused"), "{}", refused.out);
+    let rejected = run(bank.url(), &[&other[..], &["--json"]].concat()).await;
+    assert_eq!(rejected.code, 1);
+    assert!(rejected.out.contains("key_reused"), "{}", rejected.out);
     assert_eq!(bank.balance(from.parse().unwrap()).await, czk("60"));
 }
 
@@ -281,12 +281,12 @@ async fn statement_cursor_continues_with_the_next_page(bank: TestBank) {
         if !wrong.contains(&"--from") {
             arguments.extend(["--from", "2020-01-01"]);
         }
-        let refused = run(bank.url(), &arguments).await;
-        assert_eq!(refused.code, 2, "{}", refused.out);
+        let rejected = run(bank.url(), &arguments).await;
+        assert_eq!(rejected.code, 2, "{}", rejected.out);
         assert!(
-            refused.out.contains(&format!("{kind:?}")),
+            rejected.out.contains(&format!("{kind:?}")),
             "{}",
-            refused.out
+            rejected.out
         );
     }
 }
@@ -357,9 +357,13 @@ async fn customers_are_found_and_updated(bank: TestBank) {
         (&["customer", "find", "--status", "sleepy"], 2, "sleepy"),
         (&["customer", "find", "--limit", "0"], 2, "limit"),
     ] {
-        let refused = run(url, arguments).await;
-        assert_eq!(refused.code, code, "{arguments:?}: {}", refused.err);
-        assert!(refused.err.contains(part), "{arguments:?}: {}", refused.err);
+        let rejected = run(url, arguments).await;
+        assert_eq!(rejected.code, code, "{arguments:?}: {}", rejected.err);
+        assert!(
+            rejected.err.contains(part),
+            "{arguments:?}: {}",
+            rejected.err
+        );
     }
 }
 
@@ -430,9 +434,9 @@ async fn rejection_names_the_given_account_numbers(bank: TestBank) {
         let (from, to) = (numbers[0].as_str(), numbers[1].as_str());
         ["transfer", "--from", from, "--to", to, "--amount", amount]
     };
-    let refused = run(bank.url(), &arguments("2 CZK")).await;
+    let rejected = run(bank.url(), &arguments("2 CZK")).await;
     let named = format!("{} ({from})", numbers[0]);
-    assert!(refused.err.contains(&named), "{}", refused.err);
+    assert!(rejected.err.contains(&named), "{}", rejected.err);
     let posted = data(bank.url(), &arguments("1 CZK")).await;
     assert_eq!(
         posted["receipt"]["credit"]["account_number"],

@@ -168,10 +168,14 @@ async fn import_check_lists_every_invalid_line_and_changes_nothing(bank: TestBan
         assert!(problem.starts_with(&start), "{problem}");
     }
     // Without --check, the error names the first line and counts the others.
-    let refused = import(&bank, &files, &["--json"]).await;
-    assert_eq!(refused.code, 2, "{}", refused.out);
-    assert_eq!(refused.json()["error"]["kind"], "import_file");
-    assert!(refused.out.contains("3 lines are wrong"), "{}", refused.out);
+    let rejected = import(&bank, &files, &["--json"]).await;
+    assert_eq!(rejected.code, 2, "{}", rejected.out);
+    assert_eq!(rejected.json()["error"]["kind"], "import_file");
+    assert!(
+        rejected.out.contains("3 lines are wrong"),
+        "{}",
+        rejected.out
+    );
     // Contradictions between lines are found too: balances, openings, numbers.
     files.write(
         "transactions.csv",

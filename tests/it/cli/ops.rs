@@ -180,16 +180,16 @@ async fn report_is_one_html_page(bank: TestBank) {
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "statements may hold customers' data");
     let nowhere = folder.path().join("none").join("report.html");
-    let refused = run(
+    let rejected = run(
         bank.url(),
         &["ops", "report", "--html", nowhere.to_str().unwrap()],
     )
     .await;
-    assert_eq!(refused.code, 7);
+    assert_eq!(rejected.code, 7);
     assert!(
-        refused.err.contains(nowhere.to_str().unwrap()),
+        rejected.err.contains(nowhere.to_str().unwrap()),
         "{}",
-        refused.err
+        rejected.err
     );
 }
 
@@ -481,13 +481,13 @@ async fn isolation_levels_are_executed(bank: TestBank) {
             .all(|cell| cell["observed"] == cell["expected"])
     );
     let mut command = neobank(bank.url(), &["ops", "isolation"]);
-    let refused: Run = command
+    let rejected: Run = command
         .env("DB_ROLE", "neobank_read")
         .output()
         .unwrap()
         .into();
-    assert_eq!(refused.code, 6);
-    assert!(refused.err.contains("neobank_read"), "{}", refused.err);
+    assert_eq!(rejected.code, 6);
+    assert!(rejected.err.contains("neobank_read"), "{}", rejected.err);
 }
 
 async fn pool_sizes_and_pgbouncer_files_are_computed(bank: TestBank) {
@@ -509,9 +509,9 @@ async fn pool_sizes_and_pgbouncer_files_are_computed(bank: TestBank) {
     assert!(shown.out.contains("the deciding bound"), "{}", shown.out);
     let mut wrong = size;
     wrong[5] = "0";
-    let refused = run(bank.url(), &wrong).await;
-    assert_eq!(refused.code, 2, "{}", refused.err);
-    assert!(refused.err.contains("mean_hold"), "{}", refused.err);
+    let rejected = run(bank.url(), &wrong).await;
+    assert_eq!(rejected.code, 2, "{}", rejected.err);
+    assert!(rejected.err.contains("mean_hold"), "{}", rejected.err);
     let file = [
         "ops",
         "pgbouncer",
@@ -522,9 +522,9 @@ async fn pool_sizes_and_pgbouncer_files_are_computed(bank: TestBank) {
         "--host",
     ];
     let far = [&file[..], &["db.example"]].concat();
-    let refused = run(bank.url(), &far).await;
-    assert_eq!(refused.code, 2, "{}", refused.out);
-    assert!(refused.err.contains("plain_text"), "{}", refused.err);
+    let rejected = run(bank.url(), &far).await;
+    assert_eq!(rejected.code, 2, "{}", rejected.out);
+    assert!(rejected.err.contains("plain_text"), "{}", rejected.err);
     let written = run(bank.url(), &[&far[..], &["--server-ca", "/ca"]].concat()).await;
     assert!(
         written.out.contains("server_tls_sslmode = verify-full"),
@@ -532,7 +532,7 @@ async fn pool_sizes_and_pgbouncer_files_are_computed(bank: TestBank) {
         written.out,
         written.err
     );
-    let refused = run(bank.url(), &[&file[..], &["a'\n; evil = 1"]].concat()).await;
-    assert_eq!(refused.code, 2, "{}", refused.out);
-    assert!(!refused.err.contains("\n; evil"), "{}", refused.err);
+    let rejected = run(bank.url(), &[&file[..], &["a'\n; evil = 1"]].concat()).await;
+    assert_eq!(rejected.code, 2, "{}", rejected.out);
+    assert!(!rejected.err.contains("\n; evil"), "{}", rejected.err);
 }

@@ -32,12 +32,12 @@ async fn hostile_names_do_not_control_the_terminal(bank: TestBank) {
             .any(|c| (c.is_control() && c != '\n') || c == '\u{202e}')
     };
     for extra in [&[][..], &["--json"]] {
-        let refused = run(bank.url(), &[&arguments[..], extra].concat()).await;
-        assert_eq!(refused.code, 2, "{}", refused.err);
+        let rejected = run(bank.url(), &[&arguments[..], extra].concat()).await;
+        assert_eq!(rejected.code, 2, "{}", rejected.err);
         assert!(
-            !obeyed(&refused.err) && !obeyed(&refused.out),
+            !obeyed(&rejected.err) && !obeyed(&rejected.out),
             "{:?}",
-            refused.out
+            rejected.out
         );
     }
     name_a_customer_past_the_checks(&bank, hostile).await;
@@ -163,10 +163,10 @@ async fn closed_pipe_is_no_error(bank: TestBank) {
         let mut child = neobank(bank.url(), arguments).spawn().unwrap();
         drop(child.stdout.take());
         let status = child.wait().unwrap();
-        let mut told = String::new();
-        child.stderr.unwrap().read_to_string(&mut told).unwrap();
-        assert_eq!(status.code(), Some(0), "{told}");
-        assert_eq!(told, "");
+        let mut errors = String::new();
+        child.stderr.unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!(status.code(), Some(0), "{errors}");
+        assert_eq!(errors, "");
     }
     // A full disk is one.
     let full = std::fs::File::options()
@@ -181,12 +181,12 @@ async fn closed_pipe_is_no_error(bank: TestBank) {
 
 async fn role_without_privileges_gets_a_readable_error(bank: TestBank) {
     let mut command = neobank(bank.url(), &["audit", "--json"]);
-    let refused: Run = command
+    let rejected: Run = command
         .env("DB_ROLE", "pg_monitor")
         .output()
         .unwrap()
         .into();
-    assert_eq!(refused.code, 6);
-    let error = refused.json();
+    assert_eq!(rejected.code, 6);
+    let error = rejected.json();
     assert_eq!(error["error"]["kind"], "privilege", "{error}");
 }

@@ -65,12 +65,12 @@ async fn destroying_rows_requires_the_database_name(database: EmptyDatabase) {
         &["migrate", "fresh"],
         &["migrate", "fresh", "--yes-destroy", "another"],
     ] {
-        let refused = run(url, arguments).await;
-        assert_eq!(refused.code, 1, "{}", refused.err);
+        let rejected = run(url, arguments).await;
+        assert_eq!(rejected.code, 1, "{}", rejected.err);
         assert!(
-            refused.err.contains("--yes-destroy") && refused.err.contains(name),
+            rejected.err.contains("--yes-destroy") && rejected.err.contains(name),
             "{}",
-            refused.err
+            rejected.err
         );
     }
     assert!(database.dump() == before, "the schema differs");
@@ -193,8 +193,8 @@ async fn every_command_before_the_rollout_names_the_command_to_run(database: Emp
             found.err
         );
     }
-    let told = run(&database.url, &["audit", "--json"]).await;
-    assert_eq!(document(&told, "audit")["error"]["kind"], "schema");
+    let audit = run(&database.url, &["audit", "--json"]).await;
+    assert_eq!(document(&audit, "audit")["error"]["kind"], "schema");
     let check = run(&database.url, &["audit", "--check"]).await;
     assert_eq!(check.code, 3);
     assert!(check.out.contains("neobank migrate up"), "{}", check.out);

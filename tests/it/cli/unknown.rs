@@ -89,14 +89,14 @@ async fn unreachable_server_is_unknown(bank: TestBank) {
     assert_ne!(elsewhere, bank.url());
     for (command, service) in CHECKS {
         let arguments = [command, &["--check"]].concat();
-        let nobody = run("postgresql://nobody@127.0.0.1:1/nowhere", &arguments).await;
-        expect_unknown(&nobody, "");
+        let unreachable = run("postgresql://teller@127.0.0.1:1/nowhere", &arguments).await;
+        expect_unknown(&unreachable, "");
         assert!(
-            nobody
+            unreachable
                 .out
                 .starts_with(&format!("NEOBANK {service} UNKNOWN - ")),
             "{}",
-            nobody.out
+            unreachable.out
         );
         expect_unknown(&run(&elsewhere, &arguments).await, "no_such_database");
     }

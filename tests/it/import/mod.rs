@@ -67,8 +67,8 @@ fn real(transactions: usize) -> History {
 
 async fn real_bank_history_is_imported_with_its_balances(bank: TestBank) {
     let history = real(2_000);
-    let mut told = Vec::new();
-    let report = import::run(&bank.importer().await, &history, |done| told.push(done))
+    let mut progress = Vec::new();
+    let report = import::run(&bank.importer().await, &history, |done| progress.push(done))
         .await
         .unwrap();
     assert_eq!(
@@ -80,7 +80,7 @@ async fn real_bank_history_is_imported_with_its_balances(bank: TestBank) {
             replayed: 0
         }
     );
-    assert_eq!(told, [500, 1_000, 1_500, 2_000]);
+    assert_eq!(progress, [500, 1_000, 1_500, 2_000]);
     let comparison = import::compare(&bank.database, &history).await.unwrap();
     assert_eq!((comparison.equal, comparison.different.len()), (2_000, 0));
     // The control: compared with other recorded balances, the comparison finds differences.
@@ -329,11 +329,11 @@ async fn every_malformed_line_column_and_operation_is_reported(bank: TestBank) {
         "{HEADER}a,1,1993-01-02,1.005,1.00,,\nb,1,1993-13-02,1.00,1.00,,\nc,1,1993-01-02,1.00,1.00,barter,\n"
     );
     let problems = files(CUSTOMERS, ACCOUNTS, &wrong).unwrap_err();
-    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 3, "{told:?}");
+    let progress: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(progress.len(), 3, "{progress:?}");
     for (line, field) in [(2, "movement"), (3, "date"), (4, "operation")] {
         let start = format!("transactions, line {line}, field {field}: ");
-        assert!(told[line - 2].starts_with(&start), "{told:?}");
+        assert!(progress[line - 2].starts_with(&start), "{progress:?}");
     }
     let doubled = "customer_id,date_of_birth,customer_id\n7,,8\n";
     let problems = files(doubled, ACCOUNTS, HEADER).unwrap_err();

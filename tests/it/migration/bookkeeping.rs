@@ -223,9 +223,9 @@ async fn status_needs_no_privileges(database: EmptyDatabase) {
     assert!(!connect().await.status().await.unwrap().is_current());
     bank(&database).await.up().await.unwrap();
     assert!(connect().await.status().await.unwrap().is_current());
-    let refused = connect().await.fresh().await.unwrap_err();
+    let rejected = connect().await.fresh().await.unwrap_err();
     assert!(
-        !format!("{refused} {refused:?}").contains("canary"),
+        !format!("{rejected} {rejected:?}").contains("canary"),
         "{refused:?}"
     );
     let shown = format!("{:?}", connect().await);

@@ -623,7 +623,7 @@ async fn public_access_is_revoked_and_restored(closed: EmptyDatabase) {
         let read = superuser.fetch_value(statement(DATABASE_PRIVILEGES, []));
         read.await.unwrap()
     };
-    let everyone = "PUBLIC CONNECT, PUBLIC TEMPORARY";
+    let public = "PUBLIC CONNECT, PUBLIC TEMPORARY";
     let groups = [
         "neobank_app CONNECT",
         "neobank_read CONNECT",
@@ -662,26 +662,22 @@ async fn public_access_is_revoked_and_restored(closed: EmptyDatabase) {
     }
     let rollout = bank(&closed).await;
     rollout.down(1).await.unwrap();
-    assert_eq!(privileges().await, everyone, "given back");
+    assert_eq!(privileges().await, public, "restored");
     rollout.up().await.unwrap();
     rollout.fresh().await.unwrap();
     assert!(is_closed(&privileges().await), "{}", privileges().await);
     let count = rollout.status().await.unwrap().migrations.len();
     rollout.down(count).await.unwrap();
-    assert_eq!(
-        privileges().await,
-        everyone,
-        "given back after it was made anew"
-    );
+    assert_eq!(privileges().await, public, "restored after a recreation");
 }
 
 async fn role_of_another_bank_is_reported(database: EmptyDatabase) {
     let warnings = bank(&database).await.warnings().await.unwrap();
     for role in ["neobank_app", "neobank_read", "neobank_import"] {
         let start = format!("the role {role} is used by other databases of this cluster too");
-        let told = warnings.iter().find(|one| one.starts_with(&start));
+        let warning = warnings.iter().find(|one| one.starts_with(&start));
         assert!(
-            told.is_some_and(|one| one.contains("neobank_template")),
+            warning.is_some_and(|one| one.contains("neobank_template")),
             "{warnings:?}"
         );
     }

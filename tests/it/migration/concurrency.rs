@@ -65,7 +65,7 @@ async fn production_does_not_queue_behind_a_rollout(database: EmptyDatabase) {
     }
     assert!(
         longest < Duration::from_secs(1),
-        "a query waited {longest:?} behind a roll-out of 100 ms"
+        "a query waited {longest:?} behind a rollout of 100 ms"
     );
     assert!(!migrating.is_finished());
     holder.rollback().await.unwrap();
@@ -151,7 +151,7 @@ async fn rollout_waiting_too_long_reports_the_lock(database: EmptyDatabase) {
         .await
         .unwrap();
     let options = neobank_migration::RolloutOptions {
-        patience: Duration::from_millis(200),
+        rollout_wait: Duration::from_millis(200),
         ..Default::default()
     };
     let rollout = neobank_migration::Rollout::connect(&database.url, options)

@@ -38,7 +38,7 @@ async fn owner_cannot_change_balances_with_the_setting_of_another_call(bank: Tes
         .await
         .unwrap();
     assert_eq!(setting, "off");
-    let refused = transaction
+    let rejected = transaction
         .execute(statement(
             "UPDATE banking.accounts SET current_balance = 1 WHERE account_id = $1",
             [account.as_uuid().into()],
@@ -46,7 +46,7 @@ async fn owner_cannot_change_balances_with_the_setting_of_another_call(bank: Tes
         .await
         .unwrap_err();
     assert!(
-        refused
+        rejected
             .to_string()
             .contains("balances change only through the journal"),
         "{refused}"

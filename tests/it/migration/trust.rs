@@ -90,7 +90,7 @@ async fn schemas_and_triggers_of_another_role_are_rejected(database: EmptyDataba
     let create = format!("CREATE ROLE {role}");
     as_superuser(&database, &[create]).await;
     let rollout = bank(&database).await;
-    let refused = async |plant: &[&str], named: &str, remove: &[&str]| {
+    let rejected = async |plant: &[&str], named: &str, remove: &[&str]| {
         let filled = |texts: &[&str]| -> Vec<String> {
             texts
                 .iter()
@@ -106,20 +106,20 @@ async fn schemas_and_triggers_of_another_role_are_rejected(database: EmptyDataba
         assert!(error.to_string().contains(named), "{plant:?}: {error}");
         as_superuser(&database, &filled(remove)).await;
     };
-    refused(
+    rejected(
         &["CREATE SCHEMA banking AUTHORIZATION ROLE"],
         "the schema banking belongs to",
         &["DROP SCHEMA banking"],
     )
     .await;
     rollout.up().await.unwrap();
-    refused(
+    rejected(
         &["GRANT CREATE ON SCHEMA banking TO ROLE"],
         "may create objects in the schema banking",
         &["REVOKE CREATE ON SCHEMA banking FROM ROLE"],
     )
     .await;
-    refused(
+    rejected(
         &[
             "CREATE FUNCTION banking.planted() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
             "ALTER FUNCTION banking.planted() OWNER TO ROLE",
@@ -128,7 +128,7 @@ async fn schemas_and_triggers_of_another_role_are_rejected(database: EmptyDataba
         &["DROP FUNCTION banking.planted()"],
     )
     .await;
-    refused(
+    rejected(
         &[
             "CREATE FUNCTION public.planted() RETURNS trigger LANGUAGE plpgsql
                  AS 'BEGIN RETURN new; END'",

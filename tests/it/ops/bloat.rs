@@ -448,8 +448,8 @@ async fn hostile_names_are_measured(empty: EmptyDatabase) {
         assert_eq!(measured.value().unwrap().size_bytes, found[0].size_bytes);
     }
     let nothing = TableName::new("x'; DROP TABLE y; --", "z");
-    let refused = monitor.measure_table(&nothing, Measure::Exact).await;
-    assert!(matches!(refused, Err(OpsError::Invalid { .. })));
+    let rejected = monitor.measure_table(&nothing, Measure::Exact).await;
+    assert!(matches!(rejected, Err(OpsError::Invalid { .. })));
     let none = monitor.table_bloat(Some(&[])).await.unwrap();
     assert_eq!(none.value().unwrap().len(), 0);
 }
@@ -657,9 +657,9 @@ async fn plain_role_gets_missing_privileges_as_doubts(bank: TestBank) {
     let missing = monitor.measure_table(&table, Measure::Exact).await.unwrap();
     assert_eq!(missing.reason().unwrap().cause, Cause::Missing);
     run(&superuser, "CREATE EXTENSION pgstattuple SCHEMA shapes").await;
-    let refused = monitor.measure_table(&table, Measure::Exact).await.unwrap();
+    let rejected = monitor.measure_table(&table, Measure::Exact).await.unwrap();
     assert_eq!(
-        refused.reason().unwrap().cause,
+        rejected.reason().unwrap().cause,
         Cause::InsufficientPrivilege
     );
 }

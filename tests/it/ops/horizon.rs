@@ -61,7 +61,7 @@ async fn every_kind_of_holder_is_found(empty: EmptyDatabase) {
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found.is_sorted_by(|a, b| a.age_transactions >= b.age_transactions));
     drop((reader, writer));
-    super::until("nobody holds any more", async || {
+    super::until("no holder is left", async || {
         holders(&monitor, &name).await.is_empty().then_some(())
     })
     .await;

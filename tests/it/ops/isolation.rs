@@ -128,12 +128,12 @@ async fn cancelled_run_drops_its_schema(empty: EmptyDatabase) {
 }
 
 async fn role_without_create_privilege_is_rejected(bank: TestBank) {
-    let refused = isolation::run(&bank.config()).await.unwrap_err();
-    let IsolationError::NotAllowed { role, .. } = &refused else {
-        panic!("{refused:?}")
+    let rejected = isolation::run(&bank.config()).await.unwrap_err();
+    let IsolationError::NotAllowed { role, .. } = &rejected else {
+        panic!("{rejected:?}")
     };
     assert_eq!(role, "neobank_app");
-    assert!(refused.to_string().contains("GRANT CREATE ON DATABASE"));
+    assert!(rejected.to_string().contains("GRANT CREATE ON DATABASE"));
 }
 
 fn config(empty: &EmptyDatabase) -> DatabaseConfig {

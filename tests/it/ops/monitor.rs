@@ -189,7 +189,7 @@ async fn query_of_a_locked_table_ends_at_the_lock_timeout(database: EmptyDatabas
         .await
         .unwrap();
     assert_eq!(cause(section), Cause::LockTimeout);
-    until("nobody waits any more", async || {
+    until("no session waits", async || {
         let sql = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'public.locked'::regclass";
         let waiting: i64 = superuser.fetch_value(statement(sql, [])).await.unwrap();
         (waiting == 0).then_some(())

@@ -175,20 +175,20 @@ async fn relation_without_rows_is_rejected(bank: TestBank) {
         ("", ""),
     ] {
         let table = TableName::new(schema, name);
-        let refused = mvcc::row_versions(&database, &table, Pages::default())
+        let rejected = mvcc::row_versions(&database, &table, Pages::default())
             .await
             .unwrap_err();
         assert!(
-            matches!(&refused, OpsError::Invalid { field, value, .. }
+            matches!(&rejected, OpsError::Invalid { field, value, .. }
             if field == "table" && *value == table.to_string()),
             "{refused}"
         );
         let sql = "SELECT count(*) FROM concurrency.show_mvcc_info($1)";
-        let refused = database
+        let rejected = database
             .execute(statement(sql, [table.to_string().into()]))
             .await
             .unwrap_err();
-        let sqlstate = &refused.server().unwrap().sqlstate;
+        let sqlstate = &rejected.server().unwrap().sqlstate;
         assert!(
             ["42P01", "42809", "42602"].contains(&sqlstate.as_str()),
             "{refused}"
@@ -202,8 +202,8 @@ async fn relation_without_rows_is_rejected(bank: TestBank) {
     ] {
         assert!(database.execute(statement(sql, [])).await.is_err(), "{sql}");
     }
-    let refused = mvcc::row_versions(&database, &table(), Pages { first: 0, count: 0 }).await;
-    assert!(matches!(refused, Err(OpsError::Invalid { field, .. }) if field == "pages.count"));
+    let rejected = mvcc::row_versions(&database, &table(), Pages { first: 0, count: 0 }).await;
+    assert!(matches!(rejected, Err(OpsError::Invalid { field, .. }) if field == "pages.count"));
     // Pages behind the last one are empty.
     let nothing = mvcc::row_versions(
         &database,

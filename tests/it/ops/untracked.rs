@@ -64,10 +64,10 @@ async fn some_sessions(url: &str) {
     blocking(&monitor, &observer, holder.pid).await;
     health(&monitor, &observer).await;
     for (subject, said) in [
-        ("idle", "nobody knows what 2 sessions do"),
-        ("transactions", "nobody knows what 1 session does"),
+        ("idle", "the activity of 2 sessions is unknown"),
+        ("transactions", "the activity of 1 session is unknown"),
         ("health", "2 sessions are not tracked"),
-        ("connections", "nobody knows what 2 sessions do"),
+        ("connections", "the activity of 2 sessions is unknown"),
     ] {
         let shown = run(url, &["ops", subject]).await;
         assert!(shown.out.contains(said), "{subject}: {}", shown.out);

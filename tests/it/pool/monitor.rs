@@ -17,7 +17,7 @@ on_empty_databases!(
 );
 
 async fn events_cover_the_lifetime_of_a_connection(empty: EmptyDatabase) {
-    let mut config = config(&empty, "told", 2);
+    let mut config = config(&empty, "events", 2);
     config.idle_timeout = Duration::from_millis(100);
     let database = Database::connect(config).await.unwrap();
     let mut events = database.events();
@@ -51,20 +51,20 @@ async fn events_cover_the_lifetime_of_a_connection(empty: EmptyDatabase) {
         ))
         .await;
     assert!(broken.is_err());
-    let mut told = Vec::new();
-    until("its end is told", async || {
+    let mut events = Vec::new();
+    until("its end is reported", async || {
         while let Some(event) = events.try_next() {
-            told.push(event);
+            events.push(event);
         }
-        told.len() >= 4
+        events.len() >= 4
     })
     .await;
     assert!(
-        matches!(told[0], PoolEvent::Opened { connection: 2, .. }),
-        "{told:?}"
+        matches!(events[0], PoolEvent::Opened { connection: 2, .. }),
+        "{events:?}"
     );
     assert!(
-        told.iter().any(|event| matches!(
+        events.iter().any(|event| matches!(
             event,
             PoolEvent::Closed {
                 connection: 2,
@@ -72,23 +72,23 @@ async fn events_cover_the_lifetime_of_a_connection(empty: EmptyDatabase) {
                 ..
             }
         )),
-        "{told:?}"
+        "{events:?}"
     );
     database.resize(1);
     drop(database);
     while let Some(event) = events.next().await {
-        told.push(event);
+        events.push(event);
     }
     assert!(
         matches!(
-            told.last(),
+            events.last(),
             Some(PoolEvent::Resized {
                 from: 2,
                 to: 1,
                 reason: None
             })
         ),
-        "{told:?}"
+        "{events:?}"
     );
 }
 

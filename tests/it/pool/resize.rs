@@ -77,7 +77,7 @@ async fn lower_size_closes_idle_connections_at_once_and_others_when_returned(emp
     assert_eq!(
         database.status().open,
         6,
-        "the idle ones are gone, nobody's is taken away"
+        "the idle ones are gone, no checked-out one is closed"
     );
     until("the server has closed them", async || {
         sessions(&watcher, "lowered").await == 6
@@ -87,7 +87,7 @@ async fn lower_size_closes_idle_connections_at_once_and_others_when_returned(emp
         let database = database.clone();
         async move { database.begin().await.map(drop) }
     });
-    until("somebody waits", async || database.status().waiting == 1).await;
+    until("a caller waits", async || database.status().waiting == 1).await;
     held.truncate(4);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(

@@ -96,7 +96,7 @@ async fn exhausted_pool_is_sampled_too(bank: TestBank) {
         let database = database.clone();
         async move { database.begin().await.map(drop) }
     });
-    until("somebody waits", async || database.status().waiting == 1).await;
+    until("a caller waits", async || database.status().waiting == 1).await;
     let mut sampler = Sampler::new(&database);
     sampler.record().await.unwrap();
     drop(held);

@@ -3,7 +3,7 @@
 #![allow(
     clippy::float_arithmetic,
     clippy::print_stdout,
-    reason = "rates, told to whoever asks; no money is near"
+    reason = "rates for a report, no money"
 )]
 
 use neobank_db::pool::Reason;
@@ -28,7 +28,7 @@ fn assert_good(name: &str, most_changes: usize) {
         let found = throughput(&scenario, &seconds);
         let settled = &seconds[scenario.warm_up as usize..];
         let end = &seconds[seconds.len() - 200..];
-        let told = format!(
+        let report = format!(
             "{name}, seed {seed}: {found:.0}/s of {best:.0}/s at the best fixed size {best_size} ({:.1} %), \
              {} changes after the warm-up, {} of them in the last 200 s, at the end {}",
             100.0 * found / best,
@@ -36,14 +36,14 @@ fn assert_good(name: &str, most_changes: usize) {
             changes(end),
             end[199].size
         );
-        println!("{told}");
-        assert!(found >= 0.9 * best, "too slow: {told}");
-        assert!(changes(settled) <= most_changes, "it oscillates: {told}");
+        println!("{report}");
+        assert!(found >= 0.9 * best, "too slow: {report}");
+        assert!(changes(settled) <= most_changes, "it oscillates: {report}");
         // At most one search of a few undone trials, when the findings expire.
-        assert!(changes(end) <= 12, "it does not come to rest: {told}");
+        assert!(changes(end) <= 12, "it does not settle: {report}");
         // The pool follows the load of one second's end in the next second.
         for pair in seconds.windows(2) {
-            assert!(pair[1].size <= pair[0].budget, "above the budget: {told}");
+            assert!(pair[1].size <= pair[0].budget, "above the budget: {report}");
         }
     }
 }

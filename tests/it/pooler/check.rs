@@ -101,9 +101,9 @@ async fn session_pooler_that_drops_settings_is_reported(bank: TestBank) {
         config.pool_max = 1;
         config.connect_timeout = Duration::from_secs(2);
         let database = Database::connect(config.clone()).await.unwrap();
-        let told = database.hostile_settings().iter();
-        let told: Vec<_> = told.map(|setting| &*setting.name).collect();
-        assert!(told.contains(&"statement_timeout"), "{told:?}");
+        let names = database.hostile_settings().iter();
+        let names: Vec<_> = names.map(|setting| &*setting.name).collect();
+        assert!(names.contains(&"statement_timeout"), "{names:?}");
         database.close();
         drop(pgbouncer);
         drop_user(&bank, &config).await;

@@ -61,8 +61,8 @@ async fn only_users_of_the_files_are_admitted(bank: TestBank) {
         let rejected = DirectConnection::open(&as_user(&clerk, PASSWORD)).await;
         assert!(rejected.is_err(), "{what}: the clerk was let in");
         // In no list.
-        let nobody = PgbouncerUser::new("nobody", PASSWORD);
-        let rejected = DirectConnection::open(&as_user(&nobody, PASSWORD)).await;
+        let unknown = PgbouncerUser::new("unknown", PASSWORD);
+        let rejected = DirectConnection::open(&as_user(&unknown, PASSWORD)).await;
         assert!(rejected.is_err(), "{what}: a stranger was let in");
         let rejected = DirectConnection::open(&as_user(&teller, "wrong")).await;
         assert!(rejected.is_err(), "{what}: a wrong password was let in");

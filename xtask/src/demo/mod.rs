@@ -1,6 +1,6 @@
 //! The command `cargo xtask demo`: a real bank's year through the ledger, on a server of its own.
 
-mod books;
+mod ledger;
 mod replay;
 mod server;
 mod statement;
@@ -42,14 +42,14 @@ pub(crate) async fn run(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     let replayed = replay::run(&importer).await?;
     importer.close();
     let database = server::connect(&server, "neobank_app").await?;
-    books::show(&database).await?;
+    ledger::show(&database).await?;
     statement::show(&database, &replayed).await?;
     transfers::run(&database, &replayed, arguments.tasks, arguments.transfers).await?;
-    let violations = books::audit(&database).await?;
+    let violations = ledger::audit(&database).await?;
 
     println!("\nDone in {:.1} s.", started.elapsed().as_secs_f64());
     if !replayed.all_equal || violations > 0 {
-        bail!("the books are not as they must be");
+        bail!("the audit found violations");
     }
     server::end(server, arguments.keep)?;
     Ok(ExitCode::SUCCESS)

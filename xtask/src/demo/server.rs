@@ -79,7 +79,7 @@ pub(super) fn end(server: LocalServer, keep: bool) -> anyhow::Result<()> {
         println!(
             "The server stays: psql '{url}'\nStop it: {}",
             kept.stop_command
-                .unwrap_or_else(|| "by whoever started it".to_owned())
+                .unwrap_or_else(|| "by its owner".to_owned())
         );
     }
     Ok(())

@@ -59,7 +59,7 @@ pub(super) async fn run(
         counts.without_funds.load(Ordering::SeqCst),
     );
     println!(
-        "  {} done and {} refused for want of funds in {seconds:.1} s: {:.0} a second",
+        "  {} posted and {} rejected for insufficient funds in {seconds:.1} s: {:.0} a second",
         thousands(done),
         thousands(without_funds),
         per_second(transfers, seconds)

@@ -28,7 +28,7 @@ pub(super) fn format_code(code: &str) -> anyhow::Result<String> {
     let output = rustfmt.wait_with_output()?;
     ensure!(
         output.status.success(),
-        "rustfmt refused generated code:\n{code}"
+        "rustfmt rejected generated code:\n{code}"
     );
     Ok(String::from_utf8(output.stdout)?)
 }

@@ -122,7 +122,7 @@ fn add(constraints: &mut Constraints, schema: &str, owner: &str, name: &str) -> 
     let other = of_schema.insert(name.to_owned(), owner.to_owned());
     ensure!(
         other.is_none_or(|other| other == owner),
-        "two constraints of {schema} are called {name}, so that an error cannot tell which was violated"
+        "two constraints of {schema} are called {name}, so that an error is ambiguous"
     );
     Ok(())
 }

@@ -104,7 +104,7 @@ const FUNCTIONS: &str = "SELECT n.nspname::text AS schema,
               CASE WHEN p.prosecdef THEN 'security definer' END) AS properties,
     coalesce((SELECT string_agg(r.rolname::text, ', ' ORDER BY r.rolname)
               FROM pg_roles AS r WHERE r.rolname IN ('neobank_app', 'neobank_import', 'neobank_read')
-                AND has_function_privilege(r.oid, p.oid, 'EXECUTE')), 'nobody but the owner') AS roles
+                AND has_function_privilege(r.oid, p.oid, 'EXECUTE')), 'the owner only') AS roles
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang
 WHERE n.nspname = ANY ($1) ORDER BY 1, 2";
 
@@ -177,7 +177,7 @@ impl Catalog {
         let mut page = format!("{HEADER}\n# The schema\n\n");
         page.push_str(
             "What a migrated database holds. Applications act as members of `neobank_app`, readers as members of\n\
-             `neobank_read`; the owner of the schemas is whoever rolls them out.\n\n",
+             `neobank_read`; the owner of the schemas is the role that runs the rollout.\n\n",
         );
         for schema in SCHEMAS {
             writeln!(

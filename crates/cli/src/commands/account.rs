@@ -155,9 +155,9 @@ async fn change(
         Change::Close => accounts::close(on, account.account_id).await,
     };
     changed.map_err(|error| {
-        let mut told = CommandError::from(error);
-        told.message = with_numbers(&told.message, &[account]);
-        told
+        let mut failure = CommandError::from(error);
+        failure.message = with_numbers(&failure.message, &[account]);
+        failure
     })
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn run(connection: &Connection) -> Result<Output, CommandError>
     let mut violations = audit::violations(&database).await?;
     violations.extend(catalogue(&database).await?);
     let mut table = Table::new(
-        &["Promise", "Broken by", "What was found"],
+        &["Invariant", "Violated by", "Details"],
         "the auditor found no violation of any invariant",
     );
     for violation in &violations {

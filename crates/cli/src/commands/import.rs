@@ -71,7 +71,7 @@ pub(crate) async fn run(
     })
     .await;
     bar.finish_and_clear();
-    let report = imported.map_err(told)?;
+    let report = imported.map_err(failure)?;
     let numbers = import::numbers(&database, &history).await?;
     let comparison = import::compare(&database, &history).await?;
     answer(&history, report, &numbers, &comparison)
@@ -96,16 +96,16 @@ async fn open(connection: &Connection) -> Result<Database, CommandError> {
     });
     let (role, user) = (config.role.clone(), config.user.clone());
     Database::connect(config).await.map_err(|error| {
-        let mut told = CommandError::from(error);
-        if told.kind == "privilege"
+        let mut failure = CommandError::from(error);
+        if failure.kind == "privilege"
             && let Some(role) = role
         {
             let hint = format!(
                 "; an import acts as {role}: have the owner run GRANT {role} TO \"{user}\""
             );
-            told.message.push_str(&hint);
+            failure.message.push_str(&hint);
         }
-        told
+        failure
     })
 }
 
@@ -121,13 +121,14 @@ fn config(mut config: DatabaseConfig, is_given: impl Fn(&str) -> bool) -> Databa
     config
 }
 
-fn told(error: ImportError) -> CommandError {
-    let mut told = CommandError::from(error);
-    if matches!(told.kind, "outcome_unknown" | "not_replicated") {
-        told.message
+fn failure(error: ImportError) -> CommandError {
+    let mut failure = CommandError::from(error);
+    if matches!(failure.kind, "outcome_unknown" | "not_replicated") {
+        failure
+            .message
             .push_str("; importing the same files again is safe");
     }
-    told
+    failure
 }
 
 /// Returns an error with the first invalid line, and the number of such lines.
@@ -139,9 +140,9 @@ fn wrong_lines(problems: &[ImportError]) -> CommandError {
         0 | 1 => first,
         count => format!("{first}; {count} lines are wrong: --check lists them"),
     };
-    let mut told = CommandError::usage(message);
-    told.kind = "import_file";
-    told
+    let mut failure = CommandError::usage(message);
+    failure.kind = "import_file";
+    failure
 }
 
 /// Returns the output of `--check`.

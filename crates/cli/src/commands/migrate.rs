@@ -143,7 +143,7 @@ async fn confirm(
     if rollout.confirm(Confirmation::name(&answer)) {
         Ok(())
     } else {
-        Err(not_confirmed(Confirmation::refused().to_owned()))
+        Err(not_confirmed(Confirmation::rejected().to_owned()))
     }
 }
 
@@ -189,7 +189,7 @@ fn plan(name: &'static str, steps: &[PlannedStep]) -> Result<Output, CommandErro
 }
 
 fn status(name: &'static str, status: &Status) -> Result<Output, CommandError> {
-    let mut table = Table::new(&["Migration or object", "State"], "nothing is known");
+    let mut table = Table::new(&["Migration or object", "State"], "no migrations");
     let mut states = Vec::new();
     let migrations = status
         .migrations

@@ -114,11 +114,11 @@ async fn submit(
     let outcome = match ledger.submit_all(&[request]).await {
         Ok(outcomes) => outcomes.into_iter().next(),
         Err(error @ (LedgerError::Unknown { .. } | LedgerError::NotReplicated { .. })) => {
-            let mut told = CommandError::from(error);
-            told.message.push_str(&format!(
+            let mut failure = CommandError::from(error);
+            failure.message.push_str(&format!(
                 "; repeating the request with --key {key:?} is safe"
             ));
-            return Err(told);
+            return Err(failure);
         }
         Err(error) => return Err(error.into()),
     };
@@ -132,9 +132,9 @@ async fn submit(
             receipt_answer(name, &receipt, "replayed", key, &numbers)
         }
         Some(Outcome::Rejected(rejection)) => {
-            let mut told = CommandError::from(rejection);
-            told.message = account::with_numbers(&told.message, accounts);
-            Err(told)
+            let mut failure = CommandError::from(rejection);
+            failure.message = account::with_numbers(&failure.message, accounts);
+            Err(failure)
         }
         _ => Err(CommandError::failed(
             "ledger",

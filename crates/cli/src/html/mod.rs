@@ -209,7 +209,8 @@ mod tests {
         let listed = page[start..].split("</section>").next().unwrap();
         let place = |text: &str| listed.find(text).unwrap();
         assert!(
-            place("#locks") < place("#indexes") && place("#indexes") < place("what 7 sessions do"),
+            place("#locks") < place("#indexes")
+                && place("#indexes") < place("the activity of 7 sessions"),
             "{listed}"
         );
         assert!(!listed.contains("#idle"), "{listed}");

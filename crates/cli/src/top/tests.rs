@@ -228,9 +228,9 @@ fn texts_of_the_database_do_not_control_the_terminal() {
         assert!(!frame(&state).contains(['\u{1b}', '\u{7}', '\u{202e}']));
     }
     press(&mut state, "1/mallory\nt");
-    let question = frame(&state);
-    assert!(question.contains("End session 4716"), "{question}");
-    assert!(!question.contains(['\u{1b}', '\u{7}', '\u{202e}']));
+    let prompt = frame(&state);
+    assert!(prompt.contains("End session 4716"), "{prompt}");
+    assert!(!prompt.contains(['\u{1b}', '\u{7}', '\u{202e}']));
 }
 
 #[test]

@@ -158,14 +158,14 @@ WITH RECURSIVE taken AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT (counted.page_size * counted.fillfactor / 100 - 24) / (counted.row_bytes + 4) AS rows
     ) AS part
-), told AS (
+), estimate AS (
     SELECT
         used.*,
-        sight.is_blind,
-        CASE WHEN sight.is_blind THEN 0 ELSE least(greatest(used.size_bytes - used.used_bytes - (used.pointer_bytes_min + used.pointer_bytes_max) / 2, 0),
+        access.is_blind,
+        CASE WHEN access.is_blind THEN 0 ELSE least(greatest(used.size_bytes - used.used_bytes - (used.pointer_bytes_min + used.pointer_bytes_max) / 2, 0),
               used.size_bytes) END AS free_bytes,
-        CASE WHEN sight.is_blind THEN 0 ELSE least(used.dead_tuples * used.row_bytes, used.size_bytes) END AS dead_bytes,
-        CASE WHEN sight.is_blind THEN 0 ELSE least(greatest(used.size_bytes - pg_catalog.ceil(used.live / used.rows_per_page) * used.page_size, 0), used.size_bytes) END AS bloat_bytes,
+        CASE WHEN access.is_blind THEN 0 ELSE least(used.dead_tuples * used.row_bytes, used.size_bytes) END AS dead_bytes,
+        CASE WHEN access.is_blind THEN 0 ELSE least(greatest(used.size_bytes - pg_catalog.ceil(used.live / used.rows_per_page) * used.page_size, 0), used.size_bytes) END AS bloat_bytes,
         -- The width and the existence of rows that changed since are unknown.
         CASE WHEN used.size_bytes = 0 THEN 0
              ELSE 100 * used.changes_since_analyze * used.row_bytes / used.size_bytes END AS change_margin,
@@ -176,7 +176,7 @@ WITH RECURSIVE taken AS MATERIALIZED (
         pg_catalog.array_remove(ARRAY[
             CASE WHEN used.is_locked THEN 'the table is locked' END,
             CASE WHEN used.last_analyzed IS NULL THEN 'never analyzed' END,
-            CASE WHEN sight.is_blind THEN 'statistics may not be read'
+            CASE WHEN access.is_blind THEN 'statistics may not be read'
                  WHEN used.lacks_statistics THEN 'statistics are missing' END,
             CASE WHEN used.changes_since_analyze > 0.1 * (used.live + used.dead_tuples)
                    OR used.changes_since_analyze > 0 AND pg_catalog.abs(used.pages - used.relpages) > 0.02 * used.relpages
@@ -193,19 +193,19 @@ WITH RECURSIVE taken AS MATERIALIZED (
         ], NULL) AS doubts
     FROM used
     -- Without the widths there is no estimate, and a figure would be misleading.
-    CROSS JOIN LATERAL (SELECT NOT used.may_read AND used.lacks_statistics AS is_blind) AS sight
+    CROSS JOIN LATERAL (SELECT NOT used.may_read AND used.lacks_statistics AS is_blind) AS access
     -- A table that was dropped in between has no size.
     WHERE used.size_bytes IS NOT NULL
 ), judged AS (
     SELECT
-        told.*,
-        CASE WHEN told.is_blind THEN 100 ELSE told.width_margin + told.change_margin END AS margin_percent,
-        told.doubts
-            || CASE WHEN told.is_blind THEN ARRAY[]::pg_catalog.text[]
-                    WHEN told.width_margin > 5 THEN ARRAY['the width of rows varies too much']
-                    WHEN told.width_margin + told.change_margin > 5 AND NOT 'statistics are stale' = ANY (told.doubts)
+        estimate.*,
+        CASE WHEN estimate.is_blind THEN 100 ELSE estimate.width_margin + estimate.change_margin END AS margin_percent,
+        estimate.doubts
+            || CASE WHEN estimate.is_blind THEN ARRAY[]::pg_catalog.text[]
+                    WHEN estimate.width_margin > 5 THEN ARRAY['the width of rows varies too much']
+                    WHEN estimate.width_margin + estimate.change_margin > 5 AND NOT 'statistics are stale' = ANY (estimate.doubts)
                     THEN ARRAY['statistics are stale'] END AS all_doubts
-    FROM told
+    FROM estimate
 )
 SELECT
     judged.schema_name::pg_catalog.text AS schema_name,

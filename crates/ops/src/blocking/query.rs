@@ -207,7 +207,7 @@ fn waiters() -> SelectStatement {
 /// the privilege, but the function returns the blockers.
 fn snapshot_waiters() -> SelectStatement {
     let session = |column: PgStatActivity| column.of("session");
-    let asked = Query::select()
+    let candidate = Query::select()
         .expr(session(PgStatActivity::Pid))
         .expr(session(PgStatActivity::QueryStart))
         .expr_as(
@@ -227,14 +227,16 @@ fn snapshot_waiters() -> SelectStatement {
         .take();
     Query::select()
         .columns([
-            ("asked", "pid"),
-            ("asked", "query_start"),
-            ("asked", "blockers"),
+            ("candidate", "pid"),
+            ("candidate", "query_start"),
+            ("candidate", "blockers"),
         ])
-        .from_subquery(asked, "asked")
+        .from_subquery(candidate, "candidate")
         .and_where(
-            Expr::from(Func::cust("pg_catalog.cardinality").arg(Expr::col(("asked", "blockers"))))
-                .gt(number(0)),
+            Expr::from(
+                Func::cust("pg_catalog.cardinality").arg(Expr::col(("candidate", "blockers"))),
+            )
+            .gt(number(0)),
         )
         .take()
 }

@@ -94,7 +94,7 @@ impl IndexFinding {
         } else if self.is_removable() {
             format!("DROP INDEX CONCURRENTLY {index};")
         } else {
-            "Drop what needs it first.".to_owned()
+            "Drop the objects that need it first.".to_owned()
         }
     }
 }

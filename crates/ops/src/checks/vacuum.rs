@@ -107,7 +107,7 @@ fn judge_ages(rows: &[DatabaseAgeRow]) -> Judgement {
             oldest.unwrap_or_default()
         ),
         advice: Some(
-            "Run VACUUM (FREEZE) in the databases that are overdue, and see what keeps autovacuum from it."
+            "Run VACUUM (FREEZE) in the databases that are overdue, and find out what prevents autovacuum from running."
                 .to_owned(),
         ),
         measurements: vec![
@@ -127,7 +127,7 @@ fn judge_holders(report: &HorizonReport, thresholds: &Thresholds) -> Judgement {
     let thresholds = &thresholds.vacuum;
     Judgement {
         message: match report.holders.len() {
-            0 => "nobody holds old row versions back".to_owned(),
+            0 => "no session, transaction or slot holds back vacuum".to_owned(),
             number => format!(
                 "{} old row versions back",
                 counted(

@@ -305,8 +305,8 @@ impl fmt::Display for Gap {
             ),
             Self::Untracked { sessions } => write!(
                 formatter,
-                "nobody knows what {}: track_activities is off",
-                counted(*sessions, "session does", "sessions do")
+                "the activity of {} is unknown: track_activities is off",
+                counted(*sessions, "session", "sessions")
             ),
             Self::Undecided { check, advice } => write!(formatter, "{check}: {advice}"),
         }

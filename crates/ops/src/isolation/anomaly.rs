@@ -126,7 +126,7 @@ impl Anomaly {
     #[must_use]
     pub fn expected(self, level: Level) -> Outcome {
         use Level as L;
-        let refused = || Outcome::PreventedWith {
+        let rejected = || Outcome::PreventedWith {
             sqlstate: "40001".to_owned(),
         };
         match (level, self) {
@@ -146,7 +146,7 @@ impl Anomaly {
             | (
                 L::Serializable,
                 Self::CircularInformationFlow | Self::WriteSkew | Self::AntiDependencyCycle,
-            ) => refused(),
+            ) => rejected(),
             _ => Outcome::Prevented,
         }
     }

@@ -131,10 +131,10 @@ mod tests {
                 sqlstate: "40001".to_owned(),
             },
         });
-        let refused = Outcome::PreventedWith {
+        let rejected = Outcome::PreventedWith {
             sqlstate: "40001".to_owned(),
         };
-        assert_eq!(judge(Anomaly::DirtyWrite, &seen), refused);
+        assert_eq!(judge(Anomaly::DirtyWrite, &seen), rejected);
     }
 
     /// PostgreSQL never shows these anomalies, so only constructed histories can test them.

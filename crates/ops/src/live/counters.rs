@@ -197,7 +197,7 @@ mod tests {
             reset_at: Some(DateTime::UNIX_EPOCH),
             ..at(2_000, 700)
         };
-        assert_eq!(reset.since(&at(1_000, 100)), None, "begun anew");
+        assert_eq!(reset.since(&at(1_000, 100)), None, "reset");
     }
 
     #[test]

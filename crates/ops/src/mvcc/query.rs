@@ -101,7 +101,7 @@ pub(super) fn pages(
         .expr_as(Expr::col(("version", "ctid")), "place")
         .expr_as(Expr::col(("version", "xmin")), "xmin")
         .take();
-    let told = Query::select()
+    let versions = Query::select()
         .expr_as(Expr::cust("item.place::pg_catalog.text"), "place")
         .expr_as(number("item.t_xmin"), "xmin")
         .expr_as(Expr::cust(format!("CASE WHEN item.t_infomask & 768 = 0 THEN {} END", status("item.t_xmin"))), "xmin_status")
@@ -126,7 +126,7 @@ pub(super) fn pages(
         .from("item")
         .order_by(("item", "place"), Order::Asc)
         .take();
-    build(&told.with(common([("own", own()), ("item", item), ("seen", seen)])))
+    build(&versions.with(common([("own", own()), ("item", item), ("seen", seen)])))
 }
 
 /// A row version as a plain `SELECT` shows it.

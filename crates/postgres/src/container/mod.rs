@@ -46,7 +46,7 @@ pub(crate) fn start(options: &ServerOptions, image: &str) -> Result<LocalServer,
     let major = await_ready(options, &running, &url).map_err(failed)?;
     let origin = format!("a container of image {image}");
     match options.version {
-        Some(wanted) if wanted != major => Err(StartError::VersionNotAsked {
+        Some(wanted) if wanted != major => Err(StartError::VersionMismatch {
             origin,
             major,
             wanted,
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn engines_of_other_machines_are_far() {
+    fn remote_engine_addresses_are_recognized() {
         for far in ["tcp://10.0.0.1:2376", "ssh://me@host", "http://host:2375"] {
             assert!(is_far(far), "{far}");
         }

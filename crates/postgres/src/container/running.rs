@@ -79,11 +79,11 @@ impl RunningContainer {
 
     fn ask<T: Send>(
         &self,
-        question: impl FnOnce(&Container<GenericImage>) -> Result<T, String> + Send,
+        request: impl FnOnce(&Container<GenericImage>) -> Result<T, String> + Send,
     ) -> Result<T, String> {
         match &self.container {
-            Some(container) => outside_runtime(|| question(container)),
-            None => Err("it is gone".to_owned()),
+            Some(container) => outside_runtime(|| request(container)),
+            None => Err("it has been removed".to_owned()),
         }
     }
 

@@ -211,7 +211,10 @@ impl ServerDirectory {
                 let shown = self.path.display();
                 format!("the disk of {shown} has {} kB left", bytes / 1024)
             }
-            Err(error) => format!("the disk of {} says: {error}", self.path.display()),
+            Err(error) => format!(
+                "the free space of {} is unknown: {error}",
+                self.path.display()
+            ),
         }
     }
 
@@ -226,7 +229,7 @@ impl ServerDirectory {
 
 /// Fails if a Unix socket of a server cannot lie in a folder of `parent`.
 pub(crate) fn check_socket_path(parent: &Path) -> Result<(), StartError> {
-    let refuse = |reason: String| StartError::SocketFolder {
+    let reject = |reason: String| StartError::SocketFolder {
         path: parent.to_owned(),
         reason,
     };
@@ -234,13 +237,13 @@ pub(crate) fn check_socket_path(parent: &Path) -> Result<(), StartError> {
     let socket = parent.join(format!("{PREFIX}123456/socket/.s.PGSQL.5432"));
     let length = socket.as_os_str().len();
     if length > SOCKET_PATH_MAX {
-        return Err(refuse(format!(
+        return Err(reject(format!(
             "the path of the socket would have {length} bytes, and systems take \
              {SOCKET_PATH_MAX}"
         )));
     }
     if parent.as_os_str().as_encoded_bytes().contains(&b',') {
-        return Err(refuse(
+        return Err(reject(
             "its name has a comma, which separates hosts in PostgreSQL's URLs".to_owned(),
         ));
     }
@@ -325,7 +328,7 @@ mod tests {
 
     /// An attack that the account can make on its own folder while root still uses it.
     #[test]
-    fn folder_replaced_by_a_link_leads_root_nowhere() {
+    fn folder_replaced_by_a_link_is_not_followed_by_root() {
         let account = Account::of_server().unwrap();
         let parent = open_folder();
         let directory = ServerDirectory::create(parent.path(), &account, "secret").unwrap();

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn symbolic_links_are_refused_in_every_place() {
+    fn symbolic_links_are_rejected_in_every_place() {
         let (place, folder) = folder();
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join("secret"), "secret").unwrap();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn named_pipes_are_refused_without_waiting() {
+    fn named_pipes_are_rejected_without_waiting() {
         let (place, folder) = folder();
         mkfifo(&place.path().join("log"), Mode::S_IRWXU).unwrap();
         assert!(read(&folder, &[], "log").is_err());
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_other_accounts_are_refused() {
+    fn files_of_other_accounts_are_rejected() {
         let (place, folder) = folder();
         fs::write(place.path().join("log"), "text").unwrap();
         let another = Uid::effective().as_raw().wrapping_add(1);

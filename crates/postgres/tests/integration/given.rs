@@ -63,7 +63,7 @@ fn is_taken_from_the_environment_first() {
 }
 
 #[test]
-fn of_another_version_than_asked_for_is_an_error() {
+fn of_another_version_than_requested_is_an_error() {
     let other = another();
     let wanted = if other.version() == 18 { 17 } else { 18 };
     let url = other.url().to_owned();
@@ -73,13 +73,13 @@ fn of_another_version_than_asked_for_is_an_error() {
         .start()
         .unwrap_err();
     assert!(
-        matches!(error, StartError::VersionNotAsked { .. }),
+        matches!(error, StartError::VersionMismatch { .. }),
         "{error}"
     );
 }
 
 #[test]
-fn from_the_environment_yields_to_the_version_asked_for() {
+fn from_the_environment_yields_to_the_requested_version() {
     let other = another();
     let wanted = if other.version() == 18 {
         other.version()
@@ -96,7 +96,7 @@ fn from_the_environment_yields_to_the_version_asked_for() {
 }
 
 #[test]
-fn that_does_not_answer_is_an_error_without_the_password() {
+fn unreachable_server_is_an_error_without_the_password() {
     let text = failure(command(&[]).env(
         "NEOBANK_TEST_DATABASE_URL",
         "postgresql://me:secret@127.0.0.1:1/db",

@@ -31,7 +31,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 }
 
 /// Builds the same command below a shell that ignores Ctrl-C, as its child processes then do too.
-pub(crate) fn command_deaf_to_interrupts(arguments: &[&str]) -> Command {
+pub(crate) fn command_ignoring_interrupts(arguments: &[&str]) -> Command {
     let mut command = Command::new("/bin/sh");
     without_variables(&mut command)
         .args(["-c", "trap '' INT; exec \"$@\"", "sh"])

@@ -10,7 +10,7 @@ use crate::world::{
 };
 
 #[test]
-fn goes_on_until_its_stop_command() {
+fn runs_until_its_stop_command() {
     let parent = open_folder();
     let parent_argument = parent.path().to_str().unwrap();
     let output = command(&["--fast", "--keep", "--data-parent", parent_argument])
@@ -47,7 +47,7 @@ fn goes_on_until_its_stop_command() {
 }
 
 #[test]
-fn tells_its_process_and_url() {
+fn returns_its_process_and_url() {
     let server = fast().start().unwrap();
     let (url, process) = (server.url().to_owned(), server.process_id());
     let folder = server_folder(&url);

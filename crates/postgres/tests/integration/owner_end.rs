@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::helper::{Owner, command, command_deaf_to_interrupts};
+use crate::helper::{Owner, command, command_ignoring_interrupts};
 use crate::query::query;
 use crate::stale::supervisors;
 use crate::world::{
@@ -69,7 +69,7 @@ fn killed_after_its_supervisor() {
 
 #[test]
 fn interrupt_that_the_owner_survives_does_not_reach_the_server() {
-    let owner = Owner::start(&mut command_deaf_to_interrupts(&["--fast"]));
+    let owner = Owner::start(&mut command_ignoring_interrupts(&["--fast"]));
     owner.signal_group(Signal::SIGINT);
     thread::sleep(Duration::from_millis(500));
     assert_eq!(query(&owner.url, "SELECT 1").unwrap(), "1");
@@ -89,7 +89,7 @@ fn supervisor_killed_and_then_stopped_by_the_owner() {
 }
 
 #[test]
-fn server_that_crashed_is_cleared_away() {
+fn folder_of_a_crashed_server_is_removed() {
     let server = fast().start().unwrap();
     let folder = server_folder(server.url());
     let process = server_process(&folder);

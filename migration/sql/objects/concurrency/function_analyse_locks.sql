@@ -209,7 +209,7 @@ WITH RECURSIVE
         AND lock.mode = ANY (lock_waiter.excluded_by)
         AND lock.pid = ANY (lock_waiter.blockers)
     GROUP BY lock_waiter.pid, lock.pid, lock.prepared
-), everyone AS MATERIALIZED (
+), wait_edge AS MATERIALIZED (
     -- A node is a process, or a prepared transaction's identifier with a minus before it.
     SELECT holder.waiter::bigint AS waiter,
         CASE WHEN holder.prepared IS NULL THEN holder.blocker::bigint ELSE - holder.prepared::bigint END AS blocker,
@@ -232,18 +232,18 @@ WITH RECURSIVE
     FROM snapshot_waiter
     CROSS JOIN LATERAL pg_catalog.unnest(snapshot_waiter.blockers) AS blocker (pid)
 ), among_waiters AS MATERIALIZED (
-    SELECT everyone.waiter, everyone.blocker, everyone.edge
-    FROM everyone
-    WHERE everyone.blocker IN (SELECT own.waiter FROM everyone AS own)
+    SELECT wait_edge.waiter, wait_edge.blocker, wait_edge.edge
+    FROM wait_edge
+    WHERE wait_edge.blocker IN (SELECT own.waiter FROM wait_edge AS own)
 ), behind_root (root, node) AS (
     -- From the roots to the waiters: each edge is walked once for each root.
-    SELECT everyone.blocker, everyone.waiter
-    FROM everyone
-    WHERE everyone.blocker NOT IN (SELECT own.waiter FROM everyone AS own)
+    SELECT wait_edge.blocker, wait_edge.waiter
+    FROM wait_edge
+    WHERE wait_edge.blocker NOT IN (SELECT own.waiter FROM wait_edge AS own)
     UNION
-    SELECT behind_root.root, everyone.waiter
+    SELECT behind_root.root, wait_edge.waiter
     FROM behind_root
-    JOIN everyone ON everyone.blocker = behind_root.node
+    JOIN wait_edge ON wait_edge.blocker = behind_root.node
 ), ahead (start, node) AS (
     -- A cycle has a member that waits and holds a lock that another member waits for; the paths of
     -- both are followed to their ends.
@@ -278,19 +278,19 @@ WITH RECURSIVE
     FROM behind_root
     GROUP BY behind_root.node
 ), shown AS (
-    SELECT everyone.*
-    FROM everyone
-    WHERE everyone.edge <> 'queues'
+    SELECT wait_edge.*
+    FROM wait_edge
+    WHERE wait_edge.edge <> 'queues'
     UNION ALL
-    SELECT everyone.*
-    FROM everyone
-    WHERE everyone.edge = 'queues'
-        AND everyone.waiter NOT IN (SELECT held.waiter FROM everyone AS held WHERE held.edge <> 'queues')
+    SELECT wait_edge.*
+    FROM wait_edge
+    WHERE wait_edge.edge = 'queues'
+        AND wait_edge.waiter NOT IN (SELECT held.waiter FROM wait_edge AS held WHERE held.edge <> 'queues')
         AND NOT EXISTS (
             SELECT
-            FROM everyone AS before
-            JOIN everyone AS same ON same.blocker = before.blocker
-            WHERE before.waiter = everyone.blocker AND before.edge = 'queues' AND same.waiter = everyone.waiter
+            FROM wait_edge AS before
+            JOIN wait_edge AS same ON same.blocker = before.blocker
+            WHERE before.waiter = wait_edge.blocker AND before.edge = 'queues' AND same.waiter = wait_edge.waiter
         )
 )
 SELECT
@@ -359,7 +359,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN concurrency.lock_names AS known ON known.lock_key = advisory.lock_key
 CROSS JOIN LATERAL (
     SELECT CASE
-        WHEN shown.blocker IN (SELECT own.waiter FROM everyone AS own) THEN 'waiting'
+        WHEN shown.blocker IN (SELECT own.waiter FROM wait_edge AS own) THEN 'waiting'
         WHEN shown.blocker < 0 THEN 'prepared_transaction'
         WHEN blocking.backend_type = 'autovacuum worker' THEN 'autovacuum'
         WHEN blocking.state IN ('active', 'fastpath function call') THEN 'active'

@@ -144,7 +144,7 @@ WITH taken AS MATERIALIZED (
         entry.page_size - 40 AS room,
         greatest((entry.size_bytes / entry.page_size - 1) * (1 - (entry.entry_bytes + 4) / (entry.page_size - 40)), 0) AS leaves
     FROM entry
-), told AS (
+), estimate AS (
     SELECT
         leaf.*,
         leaf.leaves * leaf.room AS leaf_bytes,
@@ -154,34 +154,34 @@ WITH taken AS MATERIALIZED (
     FROM leaf
 ), judged AS (
     SELECT
-        told.*,
-        CASE WHEN told.is_blind THEN 0
-             WHEN told.leaf_bytes > 0 THEN least(greatest(100 * (1 - told.used_bytes / told.leaf_bytes), 0), 100) ELSE 0 END AS free_percent,
-        CASE WHEN told.is_blind THEN 0 ELSE least(greatest(told.size_bytes - told.page_size * (1 + pg_catalog.ceil(pg_catalog.ceil(greatest(told.entries, 0) / told.entries_per_leaf)
-            * (1 + (told.entry_bytes + 4) / told.room))), 0), told.size_bytes) END AS bloat_bytes,
-        2 + CASE WHEN told.leaf_bytes > 0 THEN 100 * greatest(told.entries, 0) * told.entry_slack / told.leaf_bytes ELSE 0 END AS width_margin,
+        estimate.*,
+        CASE WHEN estimate.is_blind THEN 0
+             WHEN estimate.leaf_bytes > 0 THEN least(greatest(100 * (1 - estimate.used_bytes / estimate.leaf_bytes), 0), 100) ELSE 0 END AS free_percent,
+        CASE WHEN estimate.is_blind THEN 0 ELSE least(greatest(estimate.size_bytes - estimate.page_size * (1 + pg_catalog.ceil(pg_catalog.ceil(greatest(estimate.entries, 0) / estimate.entries_per_leaf)
+            * (1 + (estimate.entry_bytes + 4) / estimate.room))), 0), estimate.size_bytes) END AS bloat_bytes,
+        2 + CASE WHEN estimate.leaf_bytes > 0 THEN 100 * greatest(estimate.entries, 0) * estimate.entry_slack / estimate.leaf_bytes ELSE 0 END AS width_margin,
         -- Entries of dead rows stay until a vacuum, and those of later rows are not counted.
-        CASE WHEN told.leaf_bytes > 0 THEN 100 * (told.dead_rows + told.changes_since_analyze) * (told.entry_bytes + 4) / told.leaf_bytes
+        CASE WHEN estimate.leaf_bytes > 0 THEN 100 * (estimate.dead_rows + estimate.changes_since_analyze) * (estimate.entry_bytes + 4) / estimate.leaf_bytes
              ELSE 0 END AS change_margin,
         -- Twice the standard deviation of a count in a sample.
-        CASE WHEN told.sampled_entries IS NULL THEN 0
-             ELSE least(200 / pg_catalog.sqrt(greatest(told.sampled_entries, 1)), 100) END AS sample_margin,
+        CASE WHEN estimate.sampled_entries IS NULL THEN 0
+             ELSE least(200 / pg_catalog.sqrt(greatest(estimate.sampled_entries, 1)), 100) END AS sample_margin,
         pg_catalog.array_remove(ARRAY[
-            CASE WHEN told.is_locked THEN 'the table is locked' END,
-            CASE WHEN NOT told.is_valid THEN 'the index is not valid' END,
-            CASE WHEN told.last_analyzed IS NULL OR told.entries < 0 THEN 'never analyzed' END,
-            CASE WHEN told.is_blind THEN 'statistics may not be read'
-                 WHEN told.lacks_statistics THEN 'statistics are missing' END,
-            CASE WHEN told.has_unknown_width THEN 'the width of its names is not known' END,
-            CASE WHEN told.dead_rows > 0.02 * greatest(told.entries, 0) THEN 'dead rows' END,
-            CASE WHEN told.changes_since_analyze > 0.02 * greatest(told.entries, 0) THEN 'statistics are stale' END,
-            CASE WHEN NOT told.is_unique AND NOT told.has_distinct_field THEN 'equal entries are merged' END,
-            CASE WHEN told.used_bytes > 1.05 * told.leaf_bytes AND told.size_bytes > 2 * told.page_size
+            CASE WHEN estimate.is_locked THEN 'the table is locked' END,
+            CASE WHEN NOT estimate.is_valid THEN 'the index is not valid' END,
+            CASE WHEN estimate.last_analyzed IS NULL OR estimate.entries < 0 THEN 'never analyzed' END,
+            CASE WHEN estimate.is_blind THEN 'statistics may not be read'
+                 WHEN estimate.lacks_statistics THEN 'statistics are missing' END,
+            CASE WHEN estimate.has_unknown_width THEN 'the width of its names is not known' END,
+            CASE WHEN estimate.dead_rows > 0.02 * greatest(estimate.entries, 0) THEN 'dead rows' END,
+            CASE WHEN estimate.changes_since_analyze > 0.02 * greatest(estimate.entries, 0) THEN 'statistics are stale' END,
+            CASE WHEN NOT estimate.is_unique AND NOT estimate.has_distinct_field THEN 'equal entries are merged' END,
+            CASE WHEN estimate.used_bytes > 1.05 * estimate.leaf_bytes AND estimate.size_bytes > 2 * estimate.page_size
                  THEN 'statistics contradict the size' END
         ], NULL) AS doubts
-    FROM told
+    FROM estimate
     -- An index that was dropped in between has no size.
-    WHERE told.size_bytes IS NOT NULL
+    WHERE estimate.size_bytes IS NOT NULL
 ), weighed AS (
     SELECT
         judged.*,

@@ -174,7 +174,7 @@ BEGIN
             GROUP BY marker.place
         ), seen AS MATERIALIZED (
             SELECT version.ctid AS place, version.xmin AS number FROM %5$s AS version WHERE %6$s
-        ), told AS (
+        ), decoded AS (
             SELECT
                 item.*,
                 CASE
@@ -200,12 +200,12 @@ BEGIN
             -- A released savepoint holds no lock any more, so its transaction is identified by the
             -- visibility of its work.
             SELECT
-                told.*,
+                decoded.*,
                 CASE
-                    WHEN told.creator = 'in progress' AND (told.visible OR told.remover = 'own') THEN 'own'
-                    ELSE told.creator
+                    WHEN decoded.creator = 'in progress' AND (decoded.visible OR decoded.remover = 'own') THEN 'own'
+                    ELSE decoded.creator
                 END AS maker
-            FROM told
+            FROM decoded
         ), removers AS (
             SELECT
                 creators.*,
@@ -217,20 +217,20 @@ BEGIN
             FROM creators
         )
         SELECT
-            told.place,
-            told.t_xmin,
-            told.t_xmax,
-            told.maker IN ('frozen', 'committed'),
-            CASE WHEN told.taker <> 'none' THEN told.taker = 'committed' END,
+            decoded.place,
+            decoded.t_xmin,
+            decoded.t_xmax,
+            decoded.maker IN ('frozen', 'committed'),
+            CASE WHEN decoded.taker <> 'none' THEN decoded.taker = 'committed' END,
             pg_current_snapshot()::text,
-            told.visible,
-            told.maker,
-            told.taker,
-            told.lockers,
-            CASE WHEN told.taker <> 'none' AND told.t_ctid NOT IN (told.place, '(4294967295,65533)') THEN told.t_ctid END,
+            decoded.visible,
+            decoded.maker,
+            decoded.taker,
+            decoded.lockers,
+            CASE WHEN decoded.taker <> 'none' AND decoded.t_ctid NOT IN (decoded.place, '(4294967295,65533)') THEN decoded.t_ctid END,
             'pages'
-        FROM removers AS told
-        ORDER BY told.place
+        FROM removers AS decoded
+        ORDER BY decoded.place
         $query$, p_first_page, v_pages, v_inspector, v_name, v_name, v_range);
 END
 $$;

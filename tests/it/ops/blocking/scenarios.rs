@@ -221,14 +221,17 @@ async fn prepared_transaction_is_a_root(bank: TestBank) {
         .await;
     let own = scene.observer.rows("SELECT current_database()::text").await[0].get::<_, String>(0);
     assert_eq!(database, own);
-    crate::ops::until("nobody waits for the prepared transaction", async || {
-        let report = scene.report().await;
-        report
-            .edges
-            .iter()
-            .all(|edge| scene.letter(&edge.blocker).len() == 1)
-            .then_some(())
-    })
+    crate::ops::until(
+        "no session waits for the prepared transaction",
+        async || {
+            let report = scene.report().await;
+            report
+                .edges
+                .iter()
+                .all(|edge| scene.letter(&edge.blocker).len() == 1)
+                .then_some(())
+        },
+    )
     .await;
 }
 

@@ -33,7 +33,7 @@ fn holders(report: &HorizonReport) -> Vec<Block> {
             ">Transactions since",
             ">For at most",
         ],
-        "nobody",
+        "no session, transaction or slot",
     );
     for row in report.holders.iter().take(HOLDERS_MAX) {
         table.row([

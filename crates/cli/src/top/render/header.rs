@@ -85,16 +85,16 @@ fn connections_line(state: &State, is_narrow: bool) -> Line<'static> {
         ("idle in transaction", counts.in_transaction, WARNING),
         ("aborted", counts.aborted, BAD),
         ("waiting for locks", counts.waiting_for_locks, BAD),
-        ("not known", counts.other, WARNING),
+        ("unknown", counts.other, WARNING),
     ] {
-        if number == 0 && (is_narrow || name == "not known") {
+        if number == 0 && (is_narrow || name == "unknown") {
             continue;
         }
         let style = if number == 0 { QUIET } else { style };
         let name = match name {
             "idle in transaction" if is_narrow => "in tx",
             "waiting for locks" if is_narrow => "waiting",
-            "not known" if is_narrow => "n/a",
+            "unknown" if is_narrow => "n/a",
             other => other,
         };
         spans.push(Span::styled(format!("   {name} {number}"), style));

@@ -42,7 +42,7 @@ fn invalid_threshold_is_named_with_its_value() {
     );
     assert_eq!(
         rejection("[cache]\nhit_percent = 80"),
-        "cache.hit_percent (set to 80) is not a threshold; known here are: blocks_min, hit_critical_percent, hit_warning_percent"
+        "cache.hit_percent (set to 80) is not a threshold; the known keys are: blocks_min, hit_critical_percent, hit_warning_percent"
     );
     assert!(rejection("[caches]").starts_with("caches (set to {"));
     assert!(

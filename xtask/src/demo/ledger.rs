@@ -15,7 +15,7 @@ struct Sum {
 
 /// Shows that the accounts of customers and those of the bank itself sum to zero.
 pub(super) async fn show(database: &Database) -> anyhow::Result<()> {
-    heading("The books");
+    heading("The ledger");
     let sql =
         "SELECT CASE account_type WHEN 'system' THEN account_number ELSE 'customers' END AS what,
                       count(*) AS accounts, sum(current_balance) AS balance
