@@ -226,7 +226,7 @@ async fn status_needs_no_privileges(database: EmptyDatabase) {
     let rejected = connect().await.fresh().await.unwrap_err();
     assert!(
         !format!("{rejected} {rejected:?}").contains("canary"),
-        "{refused:?}"
+        "{rejected:?}"
     );
     let shown = format!("{:?}", connect().await);
     assert!(!shown.contains("canary"), "{shown}");

@@ -49,6 +49,6 @@ async fn owner_cannot_change_balances_with_the_setting_of_another_call(bank: Tes
         rejected
             .to_string()
             .contains("balances change only through the journal"),
-        "{refused}"
+        "{rejected}"
     );
 }

@@ -181,7 +181,7 @@ async fn relation_without_rows_is_rejected(bank: TestBank) {
         assert!(
             matches!(&rejected, OpsError::Invalid { field, value, .. }
             if field == "table" && *value == table.to_string()),
-            "{refused}"
+            "{rejected}"
         );
         let sql = "SELECT count(*) FROM concurrency.show_mvcc_info($1)";
         let rejected = database
@@ -191,7 +191,7 @@ async fn relation_without_rows_is_rejected(bank: TestBank) {
         let sqlstate = &rejected.server().unwrap().sqlstate;
         assert!(
             ["42P01", "42809", "42602"].contains(&sqlstate.as_str()),
-            "{refused}"
+            "{rejected}"
         );
     }
     for sql in [

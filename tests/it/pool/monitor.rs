@@ -51,20 +51,20 @@ async fn events_cover_the_lifetime_of_a_connection(empty: EmptyDatabase) {
         ))
         .await;
     assert!(broken.is_err());
-    let mut events = Vec::new();
+    let mut seen = Vec::new();
     until("its end is reported", async || {
         while let Some(event) = events.try_next() {
-            events.push(event);
+            seen.push(event);
         }
-        events.len() >= 4
+        seen.len() >= 4
     })
     .await;
     assert!(
-        matches!(events[0], PoolEvent::Opened { connection: 2, .. }),
-        "{events:?}"
+        matches!(seen[0], PoolEvent::Opened { connection: 2, .. }),
+        "{seen:?}"
     );
     assert!(
-        events.iter().any(|event| matches!(
+        seen.iter().any(|event| matches!(
             event,
             PoolEvent::Closed {
                 connection: 2,
@@ -72,23 +72,23 @@ async fn events_cover_the_lifetime_of_a_connection(empty: EmptyDatabase) {
                 ..
             }
         )),
-        "{events:?}"
+        "{seen:?}"
     );
     database.resize(1);
     drop(database);
     while let Some(event) = events.next().await {
-        events.push(event);
+        seen.push(event);
     }
     assert!(
         matches!(
-            events.last(),
+            seen.last(),
             Some(PoolEvent::Resized {
                 from: 2,
                 to: 1,
                 reason: None
             })
         ),
-        "{events:?}"
+        "{seen:?}"
     );
 }
 

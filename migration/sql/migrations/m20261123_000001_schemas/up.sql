@@ -1,5 +1,5 @@
--- The three schemas and the group roles that privileges are given to.
--- Roles belong to the whole cluster: another database may have made them already, also at this very moment.
+-- The three schemas, and the group roles that privileges are granted to. Roles belong to the whole
+-- cluster: another database may have created them already, even concurrently.
 DO $$
 DECLARE
     v_role text;
@@ -31,5 +31,5 @@ CREATE SCHEMA concurrency;
 COMMENT ON SCHEMA concurrency IS 'Locks, deadlocks, row versions and bloat.';
 
 GRANT USAGE ON SCHEMA banking, pooling, concurrency TO neobank_app, neobank_read;
--- Brings the history of another system in, and does nothing else.
+-- Imports the history of another system, and has no other privileges.
 GRANT USAGE ON SCHEMA banking TO neobank_import;

@@ -15,7 +15,7 @@ CREATE TABLE pooling.pool_stats (
 COMMENT ON TABLE pooling.pool_stats IS 'Samples of connection pools, taken from the pool itself or from PgBouncer.';
 COMMENT ON COLUMN pooling.pool_stats.client_connections IS 'Callers that hold or wait for a connection.';
 COMMENT ON COLUMN pooling.pool_stats.server_connections IS 'Connections to the server, busy or idle.';
-COMMENT ON COLUMN pooling.pool_stats.max_wait_ms IS 'The longest wait for a connection since the sample before, in milliseconds.';
+COMMENT ON COLUMN pooling.pool_stats.max_wait_ms IS 'The longest wait for a connection since the previous sample, in milliseconds.';
 COMMENT ON COLUMN pooling.pool_stats.avg_query_time_ms IS 'Mean time of a statement, in milliseconds; null when none ran.';
 COMMENT ON COLUMN pooling.pool_stats.total_requests IS 'Statements since the pool started.';
 

@@ -1,4 +1,5 @@
--- Gives back what was there. Runs also before all schemas are dropped, wherever that finds the database.
+-- Restores the former privileges. Runs also before all schemas are dropped, in any state of the
+-- database.
 DO $$
 DECLARE
     v_former record;

@@ -1,12 +1,13 @@
--- By default everyone who may log in to the server may connect to the database, take advisory locks there and fill the
--- disk with temporary tables. Only the roles of the bank may, and those whom the owner of the database grants it.
+-- By default every role that may log in to the server may connect to the database, take advisory
+-- locks there and fill the disk with temporary tables. After this migration only the roles of the
+-- bank may, and roles with a grant of the database's owner.
 CREATE SCHEMA IF NOT EXISTS migration;
 CREATE TABLE migration.former_privileges (
     role_name text NOT NULL,
     privilege text NOT NULL CHECK (privilege IN ('CONNECT', 'TEMPORARY')),
     PRIMARY KEY (role_name, privilege)
 );
-COMMENT ON TABLE migration.former_privileges IS 'What everyone and the group roles might do with the database before the rollout.';
+COMMENT ON TABLE migration.former_privileges IS 'The privileges of PUBLIC and the group roles on the database before the rollout.';
 
 DO $$
 DECLARE
@@ -18,7 +19,7 @@ BEGIN
     FROM aclexplode(coalesce(v_database.datacl, acldefault('d', v_database.datdba))) AS acl
     WHERE acl.privilege_type IN ('CONNECT', 'TEMPORARY')
       AND (acl.grantee = 0 OR pg_get_userbyid(acl.grantee) IN ('neobank_app', 'neobank_read', 'neobank_import'));
-    -- Only the owner of the database can; the rollout's warnings tell where it cannot.
+    -- Only the owner of the database can; otherwise the rollout's warnings report it.
     IF NOT pg_has_role(current_user, v_database.datdba, 'USAGE') THEN
         RETURN;
     END IF;

@@ -147,7 +147,7 @@ WITH RECURSIVE
     LIMIT 1000
 ),
 "snapshot_waiter" AS MATERIALIZED (
-    SELECT "asked"."pid", "asked"."query_start", "asked"."blockers"
+    SELECT "candidate"."pid", "candidate"."query_start", "candidate"."blockers"
     FROM (
         SELECT
             "session"."pid",
@@ -158,8 +158,8 @@ WITH RECURSIVE
             "session"."wait_event" = 'SafeSnapshot'
             OR ("session"."wait_event" IS NULL AND "session"."state" IS NULL)
         LIMIT 1000
-    ) AS "asked"
-    WHERE pg_catalog.cardinality("asked"."blockers") > 0
+    ) AS "candidate"
+    WHERE pg_catalog.cardinality("candidate"."blockers") > 0
 ),
 "row_lock" AS MATERIALIZED (
     SELECT DISTINCT

@@ -172,7 +172,7 @@ WITH taken AS MATERIALIZED (
             CASE WHEN estimate.last_analyzed IS NULL OR estimate.entries < 0 THEN 'never analyzed' END,
             CASE WHEN estimate.is_blind THEN 'statistics may not be read'
                  WHEN estimate.lacks_statistics THEN 'statistics are missing' END,
-            CASE WHEN estimate.has_unknown_width THEN 'the width of its names is not known' END,
+            CASE WHEN estimate.has_unknown_width THEN 'the width of its names is unknown' END,
             CASE WHEN estimate.dead_rows > 0.02 * greatest(estimate.entries, 0) THEN 'dead rows' END,
             CASE WHEN estimate.changes_since_analyze > 0.02 * greatest(estimate.entries, 0) THEN 'statistics are stale' END,
             CASE WHEN NOT estimate.is_unique AND NOT estimate.has_distinct_field THEN 'equal entries are merged' END,
