@@ -67,7 +67,7 @@ pub struct Size {
 }
 
 struct Journal {
-    asked: u64,
+    target: u64,
     entries: u64,
     host: Host,
     bank: Bank,
@@ -149,16 +149,16 @@ async fn measure(
 async fn first(
     options: &Options,
     host: &Host,
-    asked: u64,
+    target: u64,
     progress: &ProgressBar,
 ) -> Result<Journal, BenchError> {
     let host = host.copy().await?;
     let filled = Options {
-        journal: asked,
+        journal: target,
         ..options.clone()
     };
     let bank = Bank::open(&filled, &host, progress).await?;
-    Ok(journal(asked, host, bank))
+    Ok(journal(target, host, bank))
 }
 
 /// Fills a longer journal in a copy of the shorter one's database, so that each row is written only
@@ -166,7 +166,7 @@ async fn first(
 async fn longer(
     options: &Options,
     shorter: &mut Journal,
-    asked: u64,
+    target: u64,
     progress: &ProgressBar,
 ) -> Result<Journal, BenchError> {
     progress.set_message(format!("a copy of {} entries", shorter.entries));
@@ -176,13 +176,13 @@ async fn longer(
     shorter.host.reconnect().await?;
     shorter.bank = shorter.bank.copied(options, &shorter.host).await?;
     let mut bank = shorter.bank.copied(options, &host).await?;
-    bank.fill(asked, options, &host, progress).await?;
-    Ok(journal(asked, host, bank))
+    bank.fill(target, options, &host, progress).await?;
+    Ok(journal(target, host, bank))
 }
 
-fn journal(asked: u64, host: Host, bank: Bank) -> Journal {
+fn journal(target: u64, host: Host, bank: Bank) -> Journal {
     Journal {
-        asked,
+        target,
         entries: bank.entries(),
         host,
         bank,
@@ -232,7 +232,7 @@ fn sizes(journals: &[Journal]) -> Vec<Size> {
             let rounds = || journal.rounds.iter();
             let beside = || rounds().zip(first);
             Size {
-                journal: journal.asked,
+                journal: journal.target,
                 entries: journal.entries,
                 throughput: median(rounds().map(|round| round.line.throughput)),
                 throughput_ratio: median(

@@ -55,7 +55,7 @@ fn run(arguments: Arguments) -> ExitCode {
             return failed(&arguments, &error);
         }
     };
-    if arguments.global.json && asked_check(&arguments.command).is_some() {
+    if arguments.global.json && check_arguments(&arguments.command).is_some() {
         // clap does not see this conflict where --json stands before the command.
         let error =
             CommandError::usage("--check prints a line for a monitoring system: not with --json");
@@ -73,7 +73,7 @@ fn run(arguments: Arguments) -> ExitCode {
 
 /// Runs the command, within a check's time limit.
 async fn outcome(arguments: &Arguments) -> Result<Output, CommandError> {
-    let check = asked_check(&arguments.command);
+    let check = check_arguments(&arguments.command);
     let host = check.and_then(|check| check.hostname.clone());
     let connection = Connection::new(arguments.global.url.clone()).with_host(host);
     let work = async {
@@ -122,8 +122,10 @@ fn owns_the_terminal(command: &Command) -> bool {
 }
 
 fn print_output(arguments: &Arguments, output: &Output) -> ExitCode {
-    if let (Some(asked), Some(check)) = (asked_check(&arguments.command), &output.check) {
-        let check = check.clone().with_thresholds(asked.warning, asked.critical);
+    if let (Some(options), Some(check)) = (check_arguments(&arguments.command), &output.check) {
+        let check = check
+            .clone()
+            .with_thresholds(options.warning, options.critical);
         return checked(&check.line(), check.severity());
     }
     let text = if arguments.global.json {
@@ -138,7 +140,7 @@ fn print_output(arguments: &Arguments, output: &Output) -> ExitCode {
 
 fn failed(arguments: &Arguments, error: &CommandError) -> ExitCode {
     let command = arguments.command.name();
-    if asked_check(&arguments.command).is_some() {
+    if check_arguments(&arguments.command).is_some() {
         // The same name as in the line of a successful check.
         let service = command.strip_prefix("ops ").unwrap_or(command);
         return checked(&nagios::unknown(service, error), Severity::Unknown);
@@ -151,17 +153,17 @@ fn failed(arguments: &Arguments, error: &CommandError) -> ExitCode {
     error.exit.into()
 }
 
-fn asked_check(command: &Command) -> Option<&CheckArguments> {
+fn check_arguments(command: &Command) -> Option<&CheckArguments> {
     command.check().filter(|arguments| arguments.check)
 }
 
 /// Prints the error of an invalid command line, or the requested help.
 fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
-    let asked = matches!(
+    let is_help = matches!(
         error.kind(),
         UsageKind::DisplayHelp | UsageKind::DisplayVersion
     );
-    let terminal = if asked {
+    let terminal = if is_help {
         Terminal::of_output(Color::Auto)
     } else {
         Terminal::of_errors(Color::Auto)
@@ -173,12 +175,12 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         page.to_string()
     };
     let has = |option: &str| has_option(arguments, option);
-    if asked && has("--json") {
+    if is_help && has("--json") {
         let data = serde_json::json!({ "text": error.render().to_string() });
         let document = output_as_json(&named_command(arguments), &data);
         return printed(&document, Exit::Done.into());
     }
-    if asked {
+    if is_help {
         return printed(&page, Exit::Done.into());
     }
     let page = redact(&page);

@@ -222,7 +222,7 @@ impl Monitor {
     ///
     /// [`OpsError::Database`].
     pub async fn fetch<T: FromRow + Send>(&self, query: Statement) -> Result<Vec<T>, OpsError> {
-        match self.ask(query).await? {
+        match self.run(query).await? {
             (rows, None) => Ok(rows),
             (_, Some(unreadable)) => Err(DatabaseError::Row {
                 reason: unreadable.reason,
@@ -241,7 +241,7 @@ impl Monitor {
         &self,
         query: Statement,
     ) -> Result<Section<Vec<T>>, OpsError> {
-        match self.ask(query).await {
+        match self.run(query).await {
             Ok((rows, unreadable)) => Ok(Section::of_rows(rows, unreadable)),
             Err(error) => match Reason::of(&error) {
                 Some(reason) => Ok(Section::NotAvailable { reason }),
@@ -282,18 +282,18 @@ impl Monitor {
     /// rejects one of them.
     pub(crate) async fn in_transaction<T>(
         &self,
-        ask: impl AsyncFnOnce(&Transaction) -> Result<T, OpsError>,
+        run: impl AsyncFnOnce(&Transaction) -> Result<T, OpsError>,
     ) -> Result<Section<T>, OpsError> {
-        let answer = match self.transaction().await {
+        let result = match self.transaction().await {
             Ok(transaction) => {
-                let answer = ask(&transaction).await;
+                let result = run(&transaction).await;
                 // The server ends the transaction by itself when this does not arrive.
                 let _ = transaction.rollback().await;
-                answer
+                result
             }
             Err(error) => Err(error),
         };
-        match answer {
+        match result {
             Ok(value) => Ok(Section::available(value)),
             Err(OpsError::Database(error)) => match Reason::of(&error) {
                 Some(reason) => Ok(Section::NotAvailable { reason }),
@@ -307,17 +307,17 @@ impl Monitor {
         begin(&self.database, self.limits).await
     }
 
-    async fn ask<T: FromRow + Send>(
+    async fn run<T: FromRow + Send>(
         &self,
         query: Statement,
     ) -> Result<(Vec<T>, Option<Unreadable>), DatabaseError> {
         let transaction = self.begin().await?;
-        let answer = pipeline(
+        let result = pipeline(
             transaction.query(statement(SETTINGS, [])),
             transaction.query(query),
         )
         .await;
-        match answer {
+        match result {
             Ok((_, rows)) => {
                 // A read-only transaction has nothing to lose: its rows are valid, also when a
                 // conflict with recovery ends the session before the commit returns.

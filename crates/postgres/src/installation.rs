@@ -218,8 +218,8 @@ mod tests {
             (newest.major, newest.programs.as_path()),
             (17, folders[2].as_path())
         );
-        let asked = find_among(Some(16), None, folders.clone()).unwrap();
-        assert_eq!(asked.programs, folders[1]);
+        let requested = find_among(Some(16), None, folders.clone()).unwrap();
+        assert_eq!(requested.programs, folders[1]);
         let error = find_among(Some(15), None, folders).unwrap_err().to_string();
         for part in [
             "PostgreSQL 15 ",

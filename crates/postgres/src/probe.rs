@@ -12,7 +12,7 @@ use crate::outside_runtime::outside_runtime;
 /// Connects once, without TLS, and returns the server's major version. `Err` contains the failure.
 pub(crate) fn major_version(url: &str, limit: Duration) -> Result<u32, String> {
     let config: Config = url.parse().map_err(|error| describe(&error))?;
-    outside_runtime(|| within(limit, ask(&config)))
+    outside_runtime(|| within(limit, read_version(&config)))
 }
 
 fn within<T, E: From<String>>(
@@ -30,7 +30,7 @@ fn within<T, E: From<String>>(
     })
 }
 
-async fn ask(config: &Config) -> Result<u32, String> {
+async fn read_version(config: &Config) -> Result<u32, String> {
     let (client, connection) = config
         .connect(NoTls)
         .await
@@ -38,11 +38,11 @@ async fn ask(config: &Config) -> Result<u32, String> {
     let connection = tokio::spawn(connection);
     // A simple query: a named prepared statement could collide with another client's behind a
     // pooler.
-    let answer = client
+    let messages = client
         .simple_query("SHOW server_version_num")
         .await
         .map_err(|error| describe(&error))?;
-    let number = answer
+    let number = messages
         .iter()
         .find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),

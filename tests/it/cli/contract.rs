@@ -33,9 +33,9 @@ async fn json_is_always_one_document_on_standard_output(bank: TestBank) {
         ("audit", &["audit"], "violations"),
         ("account show", &["account", "show", "--help"], "text"),
     ] {
-        let answered = run(bank.url(), &[arguments, &["--json"]].concat()).await;
-        assert_eq!(answered.code, 0, "{command}: {}", answered.out);
-        let document = document(&answered, command);
+        let run = run(bank.url(), &[arguments, &["--json"]].concat()).await;
+        assert_eq!(run.code, 0, "{command}: {}", run.out);
+        let document = document(&run, command);
         assert!(!document["data"][part].is_null(), "{command}: {document}");
     }
     for (command, arguments) in [

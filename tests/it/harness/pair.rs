@@ -131,9 +131,9 @@ impl Node {
         let deadline = Instant::now() + Duration::from_secs(60);
         let is_ready = self.programs.join("pg_isready");
         loop {
-            let mut ask = self.by_the_account(&is_ready);
-            ask.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
-            if ask.status().unwrap().success() {
+            let mut command = self.by_the_account(&is_ready);
+            command.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
+            if command.status().unwrap().success() {
                 return;
             }
             assert!(Instant::now() < deadline, "no server:\n{}", self.log());

@@ -118,9 +118,9 @@ impl Crowd {
             self.tasks.spawn(async move {
                 while !shared.over.load(Ordering::Acquire) {
                     let (from, to) = chooser.pair();
-                    let asked = Instant::now();
+                    let started = Instant::now();
                     shared.transfer(from + NOT_OTHERS, to + NOT_OTHERS).await?;
-                    let waited = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    let waited = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
                     shared.longest.fetch_max(waited, Ordering::Relaxed);
                     shared.done.fetch_add(1, Ordering::Relaxed);
                 }

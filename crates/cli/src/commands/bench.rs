@@ -19,21 +19,21 @@ pub(crate) async fn run(
     options.server.url = connection.given_as_url()?;
     options.quiet |= !std::io::stderr().is_terminal();
     match options.subject {
-        Subject::Ways => answer(neobank_bench::run(&options).await),
-        Subject::Costs => answer(neobank_bench::costs(&options).await),
-        Subject::Growth => answer(neobank_bench::growth(&options).await),
-        Subject::Knee => answer(neobank_bench::knee(&options).await),
-        Subject::Faults => answer(neobank_bench::faults(&options).await),
+        Subject::Ways => output(neobank_bench::run(&options).await),
+        Subject::Costs => output(neobank_bench::costs(&options).await),
+        Subject::Growth => output(neobank_bench::growth(&options).await),
+        Subject::Knee => output(neobank_bench::knee(&options).await),
+        Subject::Faults => output(neobank_bench::faults(&options).await),
         Subject::Soak => {
             let soak = neobank_bench::soak(&options).await;
             let failed = soak
                 .as_ref()
                 .is_ok_and(|soak| soak.grows || soak.unsound.is_some());
-            let mut answer = answer(soak)?;
+            let mut output = output(soak)?;
             if failed {
-                answer.exit = Exit::Rejected;
+                output.exit = Exit::Rejected;
             }
-            Ok(answer)
+            Ok(output)
         }
     }
 }
@@ -44,7 +44,7 @@ const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// The server is a standby, or read only for another reason.
 const READ_ONLY: &str = "25006";
 
-fn answer(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Output, CommandError> {
+fn output(measured: Result<impl Serialize + ToString, BenchError>) -> Result<Output, CommandError> {
     let measured = measured.map_err(|error| match error {
         BenchError::Option { .. } => CommandError::usage(error.to_string()),
         BenchError::Config(error) => error.into(),

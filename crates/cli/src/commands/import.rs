@@ -74,7 +74,7 @@ pub(crate) async fn run(
     let report = imported.map_err(failure)?;
     let numbers = import::numbers(&database, &history).await?;
     let comparison = import::compare(&database, &history).await?;
-    answer(&history, report, &numbers, &comparison)
+    output(&history, report, &numbers, &comparison)
 }
 
 /// Reads the files: returns the history, or every invalid line.
@@ -158,7 +158,7 @@ fn checked(warnings: &[String], problems: &[ImportError]) -> Result<Output, Comm
     Ok(Output::new("import", data, blocks)?.failed_if(!problems.is_empty()))
 }
 
-fn answer(
+fn output(
     history: &History,
     report: ImportReport,
     numbers: &Numbers,

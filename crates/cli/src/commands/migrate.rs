@@ -138,22 +138,22 @@ async fn confirm(
     if !std::io::stdin().is_terminal() {
         return Err(not_confirmed(confirmation.unasked()));
     }
-    let answer =
-        ask(&confirmation).map_err(|error| CommandError::failed("not_confirmed", error))?;
-    if rollout.confirm(Confirmation::name(&answer)) {
+    let line =
+        read_name(&confirmation).map_err(|error| CommandError::failed("not_confirmed", error))?;
+    if rollout.confirm(Confirmation::name(&line)) {
         Ok(())
     } else {
         Err(not_confirmed(Confirmation::rejected().to_owned()))
     }
 }
 
-fn ask(confirmation: &Confirmation) -> std::io::Result<String> {
+fn read_name(confirmation: &Confirmation) -> std::io::Result<String> {
     let mut errors = std::io::stderr().lock();
     errors.write_all(confirmation.prompt().as_bytes())?;
     errors.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer)
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line)
 }
 
 fn report(

@@ -117,7 +117,7 @@ pub(crate) async fn run(
         Zone::Account => account.time_zone.as_str(),
         Zone::Utc => "UTC",
     };
-    answer(&account, &page, (first, last), &request, zone)
+    output(&account, &page, (first, last), &request, zone)
 }
 
 /// Prints every entry of the range, page by page.
@@ -168,7 +168,7 @@ async fn csv_of_all(
     Ok(Output::script("statement", text))
 }
 
-fn answer(
+fn output(
     account: &Account,
     page: &StatementPage,
     (first, last): (NaiveDate, NaiveDate),

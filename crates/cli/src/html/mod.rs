@@ -70,7 +70,7 @@ fn attention(views: &[SubjectView]) -> Markup {
         .collect();
     html! {
         section id="attention" {
-            h2 { "What needs attention" }
+            h2 { "Subjects that need attention" }
             @if urgent.is_empty() { p { "Nothing." } }
             @for view in urgent {
                 p {
@@ -205,7 +205,7 @@ mod tests {
         ];
         assert_eq!(views[0].verdict.severity, Severity::Unknown);
         let page = page(&about(), &views);
-        let start = page.find("What needs attention").unwrap();
+        let start = page.find("Subjects that need attention").unwrap();
         let listed = page[start..].split("</section>").next().unwrap();
         let place = |text: &str| listed.find(text).unwrap();
         assert!(

@@ -55,8 +55,8 @@ fn width(is_terminal: bool) -> Option<u16> {
     })
 }
 
-fn colored(asked: Color, found: ColorChoice) -> bool {
-    match asked {
+fn colored(choice: Color, found: ColorChoice) -> bool {
+    match choice {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => found != ColorChoice::Never,

@@ -57,7 +57,7 @@ pub(super) async fn run(monitor: Monitor, mut state: State) -> Result<(), TopErr
                 Some(Err(error)) => return Err(error.into()),
                 None => return Ok(()),
             },
-            Some(answer) = work.tasks.join_next() => match answer? {
+            Some(result) = work.tasks.join_next() => match result? {
                 TaskResult::Sampled(sample) => {
                     work.is_sampling = false;
                     if sample.is_ok() {

@@ -36,7 +36,7 @@ impl State {
         }
         self.message = None;
         if self.confirmation.is_some() {
-            self.answer(key.code)
+            self.confirm(key.code)
         } else if self.is_helping {
             self.is_helping = false;
             None
@@ -49,7 +49,7 @@ impl State {
     }
 
     /// Only `y` confirms; neither Enter nor a key that moves does.
-    fn answer(&mut self, key: KeyCode) -> Option<Effect> {
+    fn confirm(&mut self, key: KeyCode) -> Option<Effect> {
         match key {
             KeyCode::Char('y' | 'Y') => {
                 let confirmed = self.confirmation.take()?;
@@ -115,8 +115,8 @@ impl State {
             }
             KeyCode::Char('+') => self.interval = (self.interval * 2).min(INTERVAL_MAX),
             KeyCode::Char('-') => self.interval = (self.interval / 2).max(INTERVAL_MIN),
-            KeyCode::Char('c') => self.ask(Signal::Cancel),
-            KeyCode::Char('t') => self.ask(Signal::Terminate),
+            KeyCode::Char('c') => self.prepare(Signal::Cancel),
+            KeyCode::Char('t') => self.prepare(Signal::Terminate),
             _ => {}
         }
         None
@@ -133,7 +133,7 @@ impl State {
     }
 
     /// Asks for confirmation of a signal, or shows why none can be sent.
-    fn ask(&mut self, signal: Signal) {
+    fn prepare(&mut self, signal: Signal) {
         let Some(session) = self.chosen_session().cloned() else {
             return self.warn("choose a session first: a prepared transaction has none");
         };

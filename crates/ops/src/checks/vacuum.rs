@@ -70,7 +70,7 @@ impl VacuumFindings {
             ),
             SectionVerdict::of(
                 "horizon",
-                "Who holds old row versions back",
+                "Holders of the xmin horizon",
                 &self.horizon,
                 |report| judge_holders(report, thresholds),
             ),

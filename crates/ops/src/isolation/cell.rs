@@ -105,7 +105,7 @@ impl Run<'_> {
             return Ok(Answer::Skipped);
         };
         if let Some(request) = request(action, &self.scratch.table()) {
-            session.ask(request).await?;
+            session.send(request).await?;
         }
         if let Action::WriteAndWait(_) = action {
             self.until_it_waits(name).await?;
@@ -114,7 +114,7 @@ impl Run<'_> {
         let reply = tokio::time::timeout(STEP_LIMIT, session.reply())
             .await
             .map_err(|_| Failure::TooLate("the server did not respond"))?;
-        let answer = answer(reply)?;
+        let answer = response(reply)?;
         let is_over = matches!(action, Action::Commit | Action::Rollback)
             || matches!(answer, Answer::Rejected { .. });
         if is_over {
@@ -149,7 +149,7 @@ impl Run<'_> {
             return Ok(());
         };
         // After a commit the session's task has ended and accepts no request.
-        if session.ask(Request::Rollback).await.is_ok() {
+        if session.send(Request::Rollback).await.is_ok() {
             let _ = tokio::time::timeout(STEP_LIMIT, session.reply()).await;
         }
         Ok(())
@@ -169,7 +169,7 @@ fn request(action: Action, table: &str) -> Option<Request> {
 }
 
 /// Rejections by isolation are results; any other error fails the run.
-fn answer(reply: Reply) -> Result<Answer, Failure> {
+fn response(reply: Reply) -> Result<Answer, Failure> {
     match reply {
         Ok(Some(rows)) => Ok(Answer::Rows { rows }),
         Ok(None) => Ok(Answer::Done),

@@ -44,15 +44,15 @@ impl Session {
         }
         // One request at a time: the schedule waits for each reply, or knows that it is pending.
         let (requests, received) = mpsc::channel(1);
-        let (answered, replies) = mpsc::channel(1);
+        let (reply_sender, replies) = mpsc::channel(1);
         Ok(Self {
             requests,
             replies,
-            task: tokio::spawn(serve(transaction, received, answered)),
+            task: tokio::spawn(serve(transaction, received, reply_sender)),
         })
     }
 
-    pub(super) async fn ask(&self, request: Request) -> Result<(), DatabaseError> {
+    pub(super) async fn send(&self, request: Request) -> Result<(), DatabaseError> {
         self.requests
             .send(request)
             .await

@@ -39,22 +39,22 @@ fn input() -> impl Strategy<Value = PoolSizeInput> {
 proptest! {
     #[test]
     fn a_size_is_safe(input in input()) {
-        let Ok(answer) = pool_size(&input) else { return Ok(()) };
-        let size = i64::from(answer.size);
-        for bound in &answer.bounds {
+        let Ok(found) = pool_size(&input) else { return Ok(()) };
+        let size = i64::from(found.size);
+        for bound in &found.bounds {
             match bound.kind {
                 BoundKind::Limit => prop_assert!(size <= bound.connections),
                 BoundKind::Floor => prop_assert!(size >= bound.connections),
                 BoundKind::Need | BoundKind::Advice => prop_assert!(
-                    size <= bound.connections || answer.binds == BoundName::DeadlockFloor
+                    size <= bound.connections || found.binds == BoundName::DeadlockFloor
                 ),
             }
         }
-        let binding = answer.bounds.iter().find(|bound| bound.name == answer.binds).unwrap();
+        let binding = found.bounds.iter().find(|bound| bound.name == found.binds).unwrap();
         prop_assert_eq!(binding.connections, size);
         // All instances together stay within the connections of the server.
         let reserved = input.superuser_reserved_connections + input.reserved_connections + input.other_connections;
-        prop_assert!(answer.size * input.instances + reserved <= input.max_connections);
+        prop_assert!(found.size * input.instances + reserved <= input.max_connections);
     }
 
     #[test]
@@ -121,10 +121,10 @@ fn each_bound_can_decide_the_size() {
         (memory, 4, BoundName::Memory),
         (floor, 21, BoundName::DeadlockFloor),
     ] {
-        let answer = pool_size(&input).unwrap();
-        assert_eq!((answer.size, answer.binds), (size, binds), "{answer}");
+        let found = pool_size(&input).unwrap();
+        assert_eq!((found.size, found.binds), (size, binds), "{found}");
         assert_eq!(
-            answer.demand_is_met,
+            found.demand_is_met,
             matches!(binds, BoundName::Demand | BoundName::DeadlockFloor)
         );
     }

@@ -37,7 +37,7 @@ impl RunningContainer {
 
     /// Returns the port of this machine that leads to the container's port.
     pub(crate) fn port(&self, inside: u16) -> Result<u16, String> {
-        self.ask(|container| {
+        self.inspect(|container| {
             container
                 .get_host_port_ipv4(inside.tcp())
                 .map_err(|error| error.to_string())
@@ -45,14 +45,14 @@ impl RunningContainer {
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        self.ask(|container| container.is_running().map_err(|error| error.to_string()))
+        self.inspect(|container| container.is_running().map_err(|error| error.to_string()))
             .unwrap_or(false)
     }
 
     /// Returns the end of the container's log.
     pub(crate) fn log_tail(&self) -> String {
         let log =
-            self.ask(|container| container.stderr_to_vec().map_err(|error| error.to_string()));
+            self.inspect(|container| container.stderr_to_vec().map_err(|error| error.to_string()));
         log.map_or_else(
             |error| format!("(no log: {error})"),
             |bytes| {
@@ -77,7 +77,7 @@ impl RunningContainer {
         Ok(format!("docker rm --force --volumes {}", self.name))
     }
 
-    fn ask<T: Send>(
+    fn inspect<T: Send>(
         &self,
         request: impl FnOnce(&Container<GenericImage>) -> Result<T, String> + Send,
     ) -> Result<T, String> {
