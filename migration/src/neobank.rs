@@ -36,8 +36,7 @@ pub fn schema() -> Schema {
             migration!("m20261123_000004_concurrency"),
             migration!("m20261123_000005_locks"),
             migration!("m20261123_000006_transaction_outcomes"),
-            migration!("m20261123_000007_journal_without_foreign_keys"),
-            migration!("m20261123_000008_database_privileges"),
+            migration!("m20261123_000007_database_privileges"),
         ],
         objects: objects(),
         catalogue: Some(include_str!("../sql/catalogue.txt")),
@@ -135,9 +134,9 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS banking.require_entries()"),
         object!("banking/trigger_unfinished_transfers_have_entries" since "m20261123_000002_banking",
             "DROP TRIGGER IF EXISTS unfinished_transfers_have_entries ON banking.unfinished_transfers"),
-        object!("banking/function_check_transfers" since "m20261123_000007_journal_without_foreign_keys",
+        object!("banking/function_check_transfers" since "m20261123_000002_banking",
             "DROP FUNCTION IF EXISTS banking.check_transfers()"),
-        object!("banking/trigger_transfers_name_accounts" since "m20261123_000007_journal_without_foreign_keys",
+        object!("banking/trigger_transfers_name_accounts" since "m20261123_000002_banking",
             "DROP TRIGGER IF EXISTS transfers_name_accounts ON banking.transfers"),
         object!("banking/function_check_account_terms" since "m20261123_000002_banking",
             "DROP FUNCTION IF EXISTS banking.check_account_terms()"),
@@ -226,7 +225,10 @@ fn objects() -> Vec<Object> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use sha2::{Digest, Sha256};
+
     use super::*;
+    use crate::schema::normalised;
 
     #[test]
     fn every_file_is_in_the_list() {
@@ -248,6 +250,52 @@ mod tests {
             }
         }
         assert_eq!(listed, found);
+    }
+
+    /// One line for each file, in the form of `sha256sum`; lines that begin with `#` are comments.
+    const RELEASED: &str = include_str!("../sql/migrations/checksums.txt");
+
+    #[test]
+    fn released_migrations_are_not_edited() {
+        let lines = normalised(RELEASED);
+        let released: Vec<&str> = lines
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
+        let found: Vec<String> = schema().migrations.iter().flat_map(checksums).collect();
+        for line in &found {
+            let file = line.rsplit(' ').next().unwrap();
+            let edited = released.iter().any(|line| line.ends_with(file));
+            assert!(
+                released.contains(&line.as_str()),
+                "{}\n{line}",
+                if edited {
+                    "a migration was edited: restore it, and write a new one"
+                } else {
+                    "a new migration: add its line to checksums.txt, and change no other"
+                }
+            );
+        }
+        assert_eq!(released, found, "a migration was removed or moved");
+    }
+
+    #[test]
+    fn migrations_are_numbered_without_gaps() {
+        for (index, migration) in schema().migrations.iter().enumerate() {
+            let number = migration.name.split('_').nth(1).unwrap();
+            assert_eq!(number, format!("{:06}", index + 1), "{}", migration.name);
+        }
+    }
+
+    /// Returns a migration's lines of the list.
+    fn checksums(migration: &SqlMigration) -> [String; 2] {
+        [("up", migration.up), ("down", migration.down)].map(|(way, sql)| {
+            let hash: String = Sha256::digest(normalised(sql))
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!("{hash}  {}/{way}.sql", migration.name)
+        })
     }
 
     #[test]

@@ -1,5 +1,6 @@
--- Money is an unconstrained numeric in a domain: numeric(p, s) would round silently before any check sees the value.
--- The upper bounds also refuse NaN and Infinity, which PostgreSQL sorts above every number.
+-- Money is an unconstrained numeric in a domain: numeric(p, s) would round silently before any
+-- check sees the value. The upper bounds also reject NaN and Infinity, which PostgreSQL sorts
+-- above every number.
 CREATE DOMAIN banking.amount AS numeric
     CONSTRAINT amount_is_valid CHECK (VALUE > 0 AND VALUE < 1000000000000000000 AND scale(VALUE) <= 4);
 COMMENT ON DOMAIN banking.amount IS 'A positive amount of money in major units, below 10^18, with at most four decimals.';
@@ -9,13 +10,14 @@ CREATE DOMAIN banking.balance AS numeric
     CHECK (VALUE > -1000000000000000000 AND VALUE < 1000000000000000000 AND scale(VALUE) <= 4);
 COMMENT ON DOMAIN banking.balance IS 'A balance in major units, between -10^18 and 10^18, with at most four decimals.';
 
--- A domain rather than a check of the table: the server prepares each of those anew for every statement.
+-- A domain and not a check of the table, which the server would prepare again for every
+-- statement.
 CREATE DOMAIN banking.entry_description AS text
     CONSTRAINT entry_description_length CHECK (octet_length(VALUE) <= 4000);
 COMMENT ON DOMAIN banking.entry_description IS 'The text of an entry on a statement: at most 4000 bytes.';
 
--- The values of a text with few values stand in a domain. `cargo xtask generate` makes an enum of each; the lines of the
--- comment behind the first are the values' meanings.
+-- A domain lists the values of a text column that has few. `cargo xtask generate` writes an enum
+-- for each domain; after its first line, a domain's comment documents the values.
 CREATE DOMAIN banking.customer_type AS text
     CONSTRAINT customer_type_is_known CHECK (VALUE IN ('individual', 'business'));
 COMMENT ON DOMAIN banking.customer_type IS 'The kind of a customer.
@@ -71,7 +73,7 @@ COMMENT ON DOMAIN banking.entry_type IS 'The side of an entry.
 debit: The account''s balance falls.
 credit: The account''s balance rises.';
 
--- Only the functions that write the journal pass it among each other; a client never sends it.
+-- The functions that write the journal pass this type to each other; a client never sends it.
 CREATE TYPE banking.new_transfer AS (
     transfer_id uuid,
     transfer_type text,
@@ -98,7 +100,7 @@ REVOKE ALL ON TYPE banking.new_transfer FROM PUBLIC;
 CREATE TABLE banking.currencies (
     currency_code text PRIMARY KEY CONSTRAINT currencies_code_is_iso CHECK (currency_code ~ '^[A-Z]{3}$'),
     minor_units smallint NOT NULL CONSTRAINT currencies_minor_units_range CHECK (minor_units BETWEEN 0 AND 4),
-    -- The target of the accounts' foreign key: an account carries the decimals of its currency.
+    -- The target of the accounts' foreign key: an account stores the decimals of its currency.
     CONSTRAINT currencies_code_and_minor_units_key UNIQUE (currency_code, minor_units)
 );
 COMMENT ON TABLE banking.currencies IS 'The currencies of ISO 4217 and how many decimals each has.';
@@ -124,7 +126,8 @@ INSERT INTO banking.currencies (currency_code, minor_units) VALUES
     ('VED', 2), ('VES', 2), ('VND', 0), ('VUV', 0), ('WST', 2), ('XAF', 0), ('XCD', 2), ('XCG', 2), ('XOF', 0),
     ('XPF', 0), ('YER', 2), ('ZAR', 2), ('ZMW', 2), ('ZWG', 2);
 
--- lpad() would cut a longer number short, so the sequence ends where the width does.
+-- lpad() would truncate a longer number, so the sequence ends at the largest number of this
+-- width.
 CREATE SEQUENCE banking.customer_number_sequence AS bigint MAXVALUE 9999999999;
 
 CREATE TABLE banking.customers (
@@ -137,7 +140,7 @@ CREATE TABLE banking.customers (
     email text CONSTRAINT customers_email_length CHECK (length(email) BETWEEN 3 AND 254),
     phone_primary text CONSTRAINT customers_phone_primary_length CHECK (length(phone_primary) BETWEEN 1 AND 40),
     phone_secondary text CONSTRAINT customers_phone_secondary_length CHECK (length(phone_secondary) BETWEEN 1 AND 40),
-    -- The latest day is checked by a trigger: check_customer().
+    -- The trigger function check_customer() checks the latest day.
     date_of_birth date
         CONSTRAINT customers_date_of_birth_range CHECK (date_of_birth >= '1850-01-01' AND date_of_birth < '2200-01-01'),
     customer_type banking.customer_type NOT NULL DEFAULT 'individual',
@@ -149,8 +152,8 @@ CREATE TABLE banking.customers (
         CONSTRAINT customers_updated_at_range CHECK (updated_at >= '1970-01-01 00:00:00+00' AND updated_at < '2200-01-01 00:00:00+00')
 );
 COMMENT ON TABLE banking.customers IS 'The owners of accounts.';
-COMMENT ON COLUMN banking.customers.customer_number IS 'The number that people use; made by the database.';
-COMMENT ON COLUMN banking.customers.email IS 'As the customer wrote it; compared and unique without case.';
+COMMENT ON COLUMN banking.customers.customer_number IS 'The customer number that people use; the database makes it.';
+COMMENT ON COLUMN banking.customers.email IS 'The e-mail address in the customer''s own spelling; compared and unique without case.';
 
 CREATE UNIQUE INDEX customers_email_key ON banking.customers (lower(email));
 -- The order of the customer search and of its cursor.
@@ -158,7 +161,7 @@ CREATE INDEX customers_created_at_index ON banking.customers (created_at DESC, c
 
 CREATE SEQUENCE banking.account_number_sequence AS bigint MAXVALUE 999999999999;
 
--- What an account is, apart from its balance, is checked by a trigger: check_account_terms().
+-- The trigger function check_account_terms() checks the values that no transfer changes.
 CREATE TABLE banking.accounts (
     account_id uuid PRIMARY KEY,
     customer_id uuid REFERENCES banking.customers (customer_id),
@@ -183,7 +186,7 @@ CREATE TABLE banking.accounts (
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT accounts_currency_fkey FOREIGN KEY (currency_code, minor_units)
         REFERENCES banking.currencies (currency_code, minor_units),
-    -- The upper bound keeps what may be spent an amount of money, whatever the overdraft limit.
+    -- The upper bound keeps the available balance a valid amount for every overdraft limit.
     CONSTRAINT accounts_within_limit CHECK (available_balance >= 0 AND available_balance < 1000000000000000000),
     CONSTRAINT accounts_decimals_fit_currency CHECK (
         current_balance = round(current_balance, minor_units)
@@ -194,27 +197,33 @@ CREATE TABLE banking.accounts (
         account_status <> 'closed' OR (current_balance = 0 AND held_balance = 0)
     )
 )
--- Every transfer updates two rows here; the room keeps the new versions on the same page (heap-only updates).
+-- Every transfer updates two rows of this table. The free space keeps the new row versions on the
+-- same page (heap-only updates).
 WITH (fillfactor = 50);
 COMMENT ON TABLE banking.accounts IS 'Accounts of customers and of the bank itself. Balances change only through the journal.';
-COMMENT ON COLUMN banking.accounts.current_balance IS 'Book balance: the sum of the account''s entries.';
-COMMENT ON COLUMN banking.accounts.held_balance IS 'Reserved by holds: part of the book balance that may not be spent.';
-COMMENT ON COLUMN banking.accounts.overdraft_limit IS 'How far below zero the account may go; null for the bank''s own accounts, which have no limit.';
-COMMENT ON COLUMN banking.accounts.available_balance IS 'What may be spent: book balance less holds plus overdraft limit; null without a limit.';
-COMMENT ON COLUMN banking.accounts.time_zone IS 'The zone whose days the statement and the daily summary use.';
-COMMENT ON COLUMN banking.accounts.last_entry_number IS 'Number of the newest entry; entries of an account are numbered without gaps from 1.';
-COMMENT ON COLUMN banking.accounts.version IS 'Moves with every change of the row; for optimistic locking.';
+COMMENT ON COLUMN banking.accounts.current_balance IS 'The book balance: the sum of the account''s entries.';
+COMMENT ON COLUMN banking.accounts.held_balance IS 'The part of the book balance that holds reserve.';
+COMMENT ON COLUMN banking.accounts.overdraft_limit IS 'The amount by which the balance may fall below zero; null for the bank''s own accounts, which have no limit.';
+COMMENT ON COLUMN banking.accounts.available_balance IS 'The amount that can be spent: the book balance less holds plus the overdraft limit; null without a limit.';
+COMMENT ON COLUMN banking.accounts.time_zone IS 'The time zone whose days the statement and the daily summary use.';
+COMMENT ON COLUMN banking.accounts.last_entry_number IS 'The number of the newest entry; an account''s entries are numbered from 1 without gaps.';
+COMMENT ON COLUMN banking.accounts.version IS 'The version for optimistic locking; every change of the row raises it.';
 
 CREATE INDEX accounts_customer_id_index ON banking.accounts (customer_id);
 
+-- The journal's two tables have no foreign keys: each key would look up and lock a row for every
+-- row of the journal. Triggers enforce the same rules once for each statement: check_transfers()
+-- for the transfers and apply_entries() for the entries. That is enough, because accounts and
+-- transfers are never deleted and never get another identifier.
 CREATE TABLE banking.transfers (
     transfer_id uuid PRIMARY KEY,
     transfer_type banking.transfer_type NOT NULL,
     reference_number text NOT NULL
-        -- Of the digits themselves and in the C collation: as text, in the database's collation, it costs eight times as much.
+        -- From the bytes and in the C collation: uuid as text in the database's collation costs
+        -- eight times as much.
         GENERATED ALWAYS AS ('TRF-' || upper(encode(uuid_send(transfer_id), 'hex') COLLATE "C")) STORED,
-    from_account_id uuid NOT NULL REFERENCES banking.accounts (account_id),
-    to_account_id uuid NOT NULL REFERENCES banking.accounts (account_id),
+    from_account_id uuid NOT NULL,
+    to_account_id uuid NOT NULL,
     from_entry_number bigint NOT NULL,
     to_entry_number bigint NOT NULL,
     amount banking.amount NOT NULL,
@@ -225,7 +234,8 @@ CREATE TABLE banking.transfers (
         CONSTRAINT transfers_idempotency_key_length CHECK (length(idempotency_key) BETWEEN 1 AND 255),
     request_hash bytea CONSTRAINT transfers_request_hash_length CHECK (octet_length(request_hash) = 32),
     posted_at timestamptz NOT NULL
-        -- Bounds in which clients can read it; infinity would stop its accounts for ever, since times never go back.
+        -- Clients can represent every time in these bounds. Infinity would block the accounts for
+        -- ever, because the times of an account's entries never decrease.
         CONSTRAINT transfers_posted_at_range CHECK (
             posted_at >= '0001-01-01 00:00:00+00' AND posted_at < '10000-01-01 00:00:00+00'
         ),
@@ -233,23 +243,23 @@ CREATE TABLE banking.transfers (
     CONSTRAINT transfers_accounts_differ CHECK (from_account_id <> to_account_id),
     CONSTRAINT transfers_key_has_a_hash CHECK ((idempotency_key IS NULL) = (request_hash IS NULL))
 )
--- See the statistics below.
+-- The reason is the comment on the statistics below.
 WITH (autovacuum_vacuum_cost_limit = 2000);
-COMMENT ON TABLE banking.transfers IS 'One row for each movement of money that happened: who to whom, how much, why. Append-only.';
-COMMENT ON COLUMN banking.transfers.reference_number IS 'For people; made from the identifier, so it is unique for ever.';
-COMMENT ON COLUMN banking.transfers.from_entry_number IS 'Number of the debit among the entries of from_account_id.';
-COMMENT ON COLUMN banking.transfers.to_entry_number IS 'Number of the credit among the entries of to_account_id.';
-COMMENT ON COLUMN banking.transfers.idempotency_key IS 'The caller''s key: one key, one transfer, however often it is asked for.';
-COMMENT ON COLUMN banking.transfers.request_hash IS 'SHA-256 of the request, so that a key used for another request is refused.';
-COMMENT ON COLUMN banking.transfers.posted_at IS 'When the money moved; the time of both entries.';
+COMMENT ON TABLE banking.transfers IS 'The posted transfers: payer, payee, amount and reason of each. Append-only.';
+COMMENT ON COLUMN banking.transfers.reference_number IS 'The reference number that people use; derived from the identifier, so it is unique for ever.';
+COMMENT ON COLUMN banking.transfers.from_entry_number IS 'The number of the debit among the entries of from_account_id.';
+COMMENT ON COLUMN banking.transfers.to_entry_number IS 'The number of the credit among the entries of to_account_id.';
+COMMENT ON COLUMN banking.transfers.idempotency_key IS 'The caller''s idempotency key: repeated requests with one key post one transfer.';
+COMMENT ON COLUMN banking.transfers.request_hash IS 'The SHA-256 of the request, so that a key used for another request is rejected.';
+COMMENT ON COLUMN banking.transfers.posted_at IS 'The time of the transfer and of both entries.';
 
 CREATE UNIQUE INDEX transfers_idempotency_key_key ON banking.transfers (idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 
 CREATE TABLE banking.transactions (
     transaction_id uuid PRIMARY KEY,
-    transfer_id uuid NOT NULL REFERENCES banking.transfers (transfer_id),
-    account_id uuid NOT NULL REFERENCES banking.accounts (account_id),
+    transfer_id uuid NOT NULL,
+    account_id uuid NOT NULL,
     entry_number bigint NOT NULL CONSTRAINT transactions_entry_number_positive CHECK (entry_number > 0),
     transaction_type banking.entry_type NOT NULL,
     amount banking.amount NOT NULL,
@@ -257,27 +267,31 @@ CREATE TABLE banking.transactions (
     running_balance banking.balance NOT NULL,
     description banking.entry_description NOT NULL DEFAULT '',
     reference_number text NOT NULL
-        -- Of the digits themselves and in the C collation: as text, in the database's collation, it costs eight times as much.
+        -- From the bytes and in the C collation: uuid as text in the database's collation costs
+        -- eight times as much.
         GENERATED ALWAYS AS ('TRF-' || upper(encode(uuid_send(transfer_id), 'hex') COLLATE "C")) STORED,
     transaction_date timestamptz NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
--- See the statistics below.
+-- The reason is the comment on the statistics below.
 WITH (autovacuum_vacuum_cost_limit = 2000);
 COMMENT ON TABLE banking.transactions IS 'The journal: every entry of every account, a debit and a credit for each transfer. Append-only.';
-COMMENT ON COLUMN banking.transactions.entry_number IS 'Place among the account''s entries: 1, 2, 3 without a gap.';
-COMMENT ON COLUMN banking.transactions.transaction_type IS 'debit lowers the account''s balance, credit raises it.';
+COMMENT ON COLUMN banking.transactions.entry_number IS 'The number among the account''s entries: 1, 2, 3 without a gap.';
+COMMENT ON COLUMN banking.transactions.transaction_type IS 'The side of the entry: a debit lowers the account''s balance, a credit raises it.';
 COMMENT ON COLUMN banking.transactions.running_balance IS 'The account''s book balance after this entry.';
-COMMENT ON COLUMN banking.transactions.transaction_date IS 'When the money moved; never earlier than the entry before it.';
+COMMENT ON COLUMN banking.transactions.transaction_date IS 'The time of the entry; never earlier than that of the account''s previous entry.';
 
--- Serves statements, daily summaries and receipts. Times of an account never go back, so this order is that of the numbers.
+-- Serves statements, daily summaries and receipts. The times of an account's entries never
+-- decrease, so this order is also the order of the entry numbers.
 CREATE UNIQUE INDEX transactions_account_and_date_key
     ON banking.transactions (account_id, transaction_date, entry_number);
 
--- An ANALYZE holds its snapshot while it reads its sample, and no version of an account that is newer may be pruned until it ends:
--- with the default of 30,000 rows for some seconds, in which the accounts of a busy ledger grow to ten times their size. The
--- journal's queries go through its indexes and need no finer statistics, and its autovacuum may do ten times as much as others
--- between two naps, of which nearly all the time of such an ANALYZE consists (docs/benchmarks.md, "Whether anything grows").
+-- An ANALYZE holds its snapshot while it reads its sample, and until it ends, no row version that
+-- an update of an account supersedes can be pruned. With the default sample of 30,000 rows that
+-- takes some seconds, in which the accounts of a busy ledger grow to ten times their size. The
+-- journal's queries use its indexes and need no finer statistics. Its autovacuum may do ten times
+-- the default work between two delays, because such an ANALYZE spends nearly all its time in
+-- these delays (docs/benchmarks.md).
 DO $$
 DECLARE
     v_column record;
@@ -296,7 +310,7 @@ $$;
 CREATE TABLE banking.unfinished_transfers (
     transfer_id uuid PRIMARY KEY
 );
-COMMENT ON TABLE banking.unfinished_transfers IS 'Transfers inserted by hand in a transaction that has not committed yet; a deferred trigger requires their entries and deletes the row.';
+COMMENT ON TABLE banking.unfinished_transfers IS 'Transfers that an uncommitted transaction inserted without a posting function; a deferred trigger requires their entries and deletes the row.';
 
 CREATE TABLE banking.customer_preferences (
     customer_id uuid PRIMARY KEY REFERENCES banking.customers (customer_id),
@@ -310,4 +324,4 @@ CREATE TABLE banking.customer_preferences (
         CONSTRAINT customer_preferences_updated_at_range
         CHECK (updated_at >= '1970-01-01 00:00:00+00' AND updated_at < '2200-01-01 00:00:00+00')
 );
-COMMENT ON TABLE banking.customer_preferences IS 'A customer''s settings, a JSON object merged key by key.';
+COMMENT ON TABLE banking.customer_preferences IS 'A customer''s preferences: a JSON object that updates merge key by key.';
