@@ -1,5 +1,6 @@
 /// The result of a rollout.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// The applied or reverted migrations, in that order.
     pub migrations: Vec<String>,

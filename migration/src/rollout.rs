@@ -29,6 +29,7 @@ pub struct Rollout {
 
 /// One planned step of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlannedStep {
     /// The title.
     pub title: String,

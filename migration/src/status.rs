@@ -9,6 +9,7 @@ use crate::schema::{Object, Schema, is_grants, is_in_the_catalog};
 
 /// The status of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
     /// The migrations, in their order; those that only the database contains come last.
     pub migrations: Vec<MigrationStatus>,
@@ -41,6 +42,7 @@ pub enum Verdict {
 
 /// One migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MigrationStatus {
     /// Its name.
     pub name: String,
@@ -66,6 +68,7 @@ pub enum MigrationState {
 
 /// One object.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ObjectStatus {
     /// Its name.
     pub name: String,

@@ -263,11 +263,9 @@ impl<M: Mover> Shared<M> {
 
 /// The newest entries of an account, without a time range.
 fn newest(limit: u32) -> StatementRequest {
-    StatementRequest {
-        days: Days::OfUtc,
-        limit,
-        ..StatementRequest::between(new_year(2000), new_year(2200))
-    }
+    StatementRequest::between(new_year(2000), new_year(2200))
+        .with_days(Days::OfUtc)
+        .with_limit(limit)
 }
 
 fn new_year(year: i32) -> chrono::NaiveDate {

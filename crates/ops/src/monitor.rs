@@ -335,12 +335,12 @@ impl Monitor {
 
 async fn begin(database: &Database, limits: MonitorLimits) -> Result<Transaction, DatabaseError> {
     database
-        .begin_with(TransactionOptions {
-            read_only: true,
-            lock_timeout: Some(limits.lock_timeout),
-            statement_timeout: Some(limits.statement_timeout),
-            ..TransactionOptions::default()
-        })
+        .begin_with(
+            TransactionOptions::default()
+                .with_read_only(true)
+                .with_lock_timeout(Some(limits.lock_timeout))
+                .with_statement_timeout(Some(limits.statement_timeout)),
+        )
         .await
 }
 

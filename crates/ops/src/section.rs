@@ -40,6 +40,7 @@ pub enum Section<T> {
 
 /// Rows that were left out of a result: one unreadable row must not hide all others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Unreadable {
     /// The number of rows.
     pub rows: u64,
@@ -49,6 +50,7 @@ pub struct Unreadable {
 
 /// The reason why a section has no result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Reason {
     /// The cause, for programs.
     pub cause: Cause,

@@ -10,6 +10,7 @@ const SHOWN: usize = 200;
 
 /// An object of the schemas that differs from the shipped one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Difference {
     /// The kind of object, such as `table`, `trigger` or `role`.
     pub kind: String,
@@ -36,6 +37,7 @@ pub enum Change {
 
 /// A property that differs from the shipped one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PropertyChange {
     /// The property, such as `body`, `fires` or `privileges of neobank_app`. Bodies of functions
     /// and queries of views are compared by their SHA-256.

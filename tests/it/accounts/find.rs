@@ -1,6 +1,6 @@
 //! Finding accounts by identifier, by number and by customer.
 
-use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::accounts;
 use neobank_domain::{AccountId, CustomerId};
 
 use super::{opened, wanted};
@@ -54,11 +54,9 @@ async fn accounts_of_a_customer_are_listed_oldest_first(bank: TestBank) {
     let first = wanted(&bank, "CZK").await;
     let mut expected = Vec::new();
     for (year, currency) in [(1995, "CZK"), (1993, "EUR"), (1994, "CZK"), (1993, "JPY")] {
-        let new = NewAccount {
-            customer_id: first.customer_id,
-            opened_at: Some(format!("{year}-01-01T00:00:00Z").parse().unwrap()),
-            ..wanted(&bank, currency).await
-        };
+        let mut new = wanted(&bank, currency).await;
+        new.customer_id = first.customer_id;
+        new.opened_at = Some(format!("{year}-01-01T00:00:00Z").parse().unwrap());
         expected.push(opened(&bank, &new).await);
     }
     opened(&bank, &wanted(&bank, "CZK").await).await;

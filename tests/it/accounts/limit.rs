@@ -1,6 +1,6 @@
 //! The overdraft limit of an account.
 
-use neobank_domain::accounts::{self, AccountError, NewAccount};
+use neobank_domain::accounts::{self, AccountError};
 use neobank_domain::{
     AccountId, Currency, LedgerError, Money, PostingRequest, Rejection, TransferRequest,
 };
@@ -61,10 +61,8 @@ async fn limit_that_overflows_the_available_balance_is_rejected(bank: TestBank) 
         .unwrap();
     assert_eq!(bank.find(account).await.available_balance, Some(czk(most)));
 
-    let new = NewAccount {
-        overdraft_limit: czk(most),
-        ..wanted(&bank, "CZK").await
-    };
+    let mut new = wanted(&bank, "CZK").await;
+    new.overdraft_limit = czk(most);
     let limited = opened(&bank, &new).await.account_id;
     for account in [account, limited] {
         let before = bank.fingerprint().await;

@@ -26,13 +26,11 @@ async fn account_of_each_type_opens_at_zero(bank: TestBank) {
         AccountType::Savings,
         AccountType::Business,
     ] {
-        let new = NewAccount {
-            account_type,
-            overdraft_limit: czk("12.50"),
-            time_zone: "Europe/Prague".to_owned(),
-            opened_at: Some("1993-01-01T00:00:00Z".parse().unwrap()),
-            ..wanted(&bank, "CZK").await
-        };
+        let mut new = wanted(&bank, "CZK").await;
+        new.account_type = account_type;
+        new.overdraft_limit = czk("12.50");
+        new.time_zone = "Europe/Prague".to_owned();
+        new.opened_at = Some("1993-01-01T00:00:00Z".parse().unwrap());
         let account = opened(&bank, &new).await;
         assert_eq!(
             (
@@ -74,10 +72,8 @@ async fn account_of_each_type_opens_at_zero(bank: TestBank) {
 }
 
 async fn system_account_type_is_rejected(bank: TestBank) {
-    let new = NewAccount {
-        account_type: AccountType::System,
-        ..wanted(&bank, "CZK").await
-    };
+    let mut new = wanted(&bank, "CZK").await;
+    new.account_type = AccountType::System;
     let error = accounts::open(&bank.database, &new).await.unwrap_err();
     assert!(
         matches!(
@@ -93,10 +89,8 @@ async fn system_account_type_is_rejected(bank: TestBank) {
 
 async fn unknown_customer_is_rejected_without_a_trace(bank: TestBank) {
     let unknown = CustomerId::new();
-    let new = NewAccount {
-        customer_id: unknown,
-        ..wanted(&bank, "CZK").await
-    };
+    let mut new = wanted(&bank, "CZK").await;
+    new.customer_id = unknown;
     let error = accounts::open(&bank.database, &new).await.unwrap_err();
     assert!(
         matches!(error, AccountError::UnknownCustomer { customer } if customer == unknown),
@@ -108,10 +102,8 @@ async fn unknown_customer_is_rejected_without_a_trace(bank: TestBank) {
 async fn repeated_opening_is_rejected(bank: TestBank) {
     let new = wanted(&bank, "CZK").await;
     let account = opened(&bank, &new).await;
-    let again = NewAccount {
-        overdraft_limit: czk("1000"),
-        ..new.clone()
-    };
+    let mut again = new.clone();
+    again.overdraft_limit = czk("1000");
     let error = accounts::open(&bank.database, &again).await.unwrap_err();
     assert!(
         matches!(error, AccountError::AlreadyOpen { account } if account == new.account_id),
@@ -146,10 +138,8 @@ async fn abbreviated_or_unknown_time_zone_is_rejected(bank: TestBank) {
         "../UTC",
         "Etc/GMT+99",
     ] {
-        let new = NewAccount {
-            time_zone: time_zone.to_owned(),
-            ..wanted(&bank, "CZK").await
-        };
+        let mut new = wanted(&bank, "CZK").await;
+        new.time_zone = time_zone.to_owned();
         let outcome = accounts::open(&bank.database, &new).await;
         assert!(
             matches!(&outcome, Err(AccountError::TimeZone { time_zone: given }) if given == time_zone),
@@ -168,10 +158,8 @@ async fn abbreviated_or_unknown_time_zone_is_rejected(bank: TestBank) {
         "Etc/GMT+12",
         "Etc/UTC",
     ] {
-        let new = NewAccount {
-            time_zone: time_zone.to_owned(),
-            ..wanted(&bank, "CZK").await
-        };
+        let mut new = wanted(&bank, "CZK").await;
+        new.time_zone = time_zone.to_owned();
         assert_eq!(opened(&bank, &new).await.time_zone, time_zone);
     }
 }
@@ -179,10 +167,8 @@ async fn abbreviated_or_unknown_time_zone_is_rejected(bank: TestBank) {
 async fn opening_with_a_negative_or_foreign_limit_is_rejected(bank: TestBank) {
     let euro = Money::parse("1", Currency::from_code("EUR").unwrap()).unwrap();
     for limit in [czk("-0.01"), euro] {
-        let new = NewAccount {
-            overdraft_limit: limit,
-            ..wanted(&bank, "CZK").await
-        };
+        let mut new = wanted(&bank, "CZK").await;
+        new.overdraft_limit = limit;
         let error = accounts::open(&bank.database, &new).await.unwrap_err();
         assert!(
             matches!(error, AccountError::OverdraftLimit { limit: given, currency }
@@ -250,10 +236,8 @@ async fn account_numbers_are_made_by_the_database(bank: TestBank) {
 }
 
 async fn withdrawn_currency_is_rejected(bank: TestBank) {
-    let new = NewAccount {
-        currency: Currency::from_code("HRK").unwrap(),
-        ..wanted(&bank, "CZK").await
-    };
+    let mut new = wanted(&bank, "CZK").await;
+    new.currency = Currency::from_code("HRK").unwrap();
     let error = accounts::open(&bank.database, &new).await.unwrap_err();
     assert!(
         matches!(&error, AccountError::WithdrawnCurrency { currency } if currency.code() == "HRK"),

@@ -232,10 +232,7 @@ async fn disable_append_only_trigger(config: DatabaseConfig) -> Result<(), Datab
 
 async fn hold_snapshot(config: DatabaseConfig) -> Result<Transaction, DatabaseError> {
     let database = Database::connect(config).await?;
-    let options = TransactionOptions {
-        isolation: IsolationLevel::RepeatableRead,
-        ..TransactionOptions::default()
-    };
+    let options = TransactionOptions::default().with_isolation(IsolationLevel::RepeatableRead);
     let holder = database.begin_with(options).await?;
     let sql = "SELECT 1 / count(*) FROM banking.transfers";
     holder.execute(statement(sql, [])).await?;

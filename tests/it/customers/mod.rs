@@ -14,11 +14,9 @@ use crate::harness::TestBank;
 
 /// Returns a new customer with this e-mail address and this first telephone number.
 pub(crate) fn person(email: &str, phone: &str) -> NewCustomer {
-    NewCustomer {
-        email: Some(email.to_owned()),
-        phone_primary: Some(phone.to_owned()),
-        ..NewCustomer::individual("Ada", "Lovelace")
-    }
+    NewCustomer::individual("Ada", "Lovelace")
+        .with_email(email)
+        .with_phone(phone)
 }
 
 pub(crate) async fn created(bank: &TestBank, new: &NewCustomer) -> Customer {

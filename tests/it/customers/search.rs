@@ -4,7 +4,7 @@ use neobank_db::{Executor, statement};
 use neobank_domain::CustomerId;
 use neobank_domain::customers::{
     self, CustomerCursor, CustomerError, CustomerFilter, CustomerStatus, CustomerType,
-    CustomerUpdate, NewCustomer,
+    CustomerUpdate,
 };
 
 use super::{created, person};
@@ -51,18 +51,13 @@ async fn filters_alone_and_combined_match_the_model(bank: TestBank) {
             "{}{number}@Example.org",
             if bit(3) { "Needle" } else { "other" }
         );
-        let new = NewCustomer {
-            customer_type,
-            phone_primary: Some(if bit(4) { "+420 777 123" } else { "+1 555" }.to_owned()),
-            // The filter matches either telephone number.
-            phone_secondary: bit(5).then(|| "00777".to_owned()),
-            ..person(&email, "")
-        };
+        let mut new = person(&email, "");
+        new.customer_type = customer_type;
+        new.phone_primary = Some(if bit(4) { "+420 777 123" } else { "+1 555" }.to_owned());
+        // The filter matches either telephone number.
+        new.phone_secondary = bit(5).then(|| "00777".to_owned());
         let customer = created(&bank, &new).await.customer_id;
-        let update = CustomerUpdate {
-            customer_status: Some(status),
-            ..Default::default()
-        };
+        let update = CustomerUpdate::default().with_customer_status(status);
         customers::update(&bank.database, customer, &update)
             .await
             .unwrap();
@@ -71,14 +66,12 @@ async fn filters_alone_and_combined_match_the_model(bank: TestBank) {
     model.reverse();
     for choice in 0..16 {
         let given = |place: u32| choice >> place & 1 == 1;
-        let filter = CustomerFilter {
-            email: given(0).then(|| "nEEdle".to_owned()),
-            phone: given(1).then(|| "777".to_owned()),
-            status: given(2).then_some(CustomerStatus::Suspended),
-            customer_type: given(3).then_some(CustomerType::Business),
-            limit: 5,
-            ..Default::default()
-        };
+        let filter = CustomerFilter::default()
+            .with_email(given(0).then(|| "nEEdle".to_owned()))
+            .with_phone(given(1).then(|| "777".to_owned()))
+            .with_status(given(2).then_some(CustomerStatus::Suspended))
+            .with_customer_type(given(3).then_some(CustomerType::Business))
+            .with_limit(5);
         let expected: Vec<_> = model
             .iter()
             .filter(|(_, status, customer_type, needle, phone)| {
@@ -109,10 +102,7 @@ async fn cursor_pages_are_stable_while_customers_come_and_go(bank: TestBank) {
         .await
         .unwrap();
     customers.sort_unstable_by(|a, b| b.cmp(a));
-    let mut filter = CustomerFilter {
-        limit: 7,
-        ..Default::default()
-    };
+    let mut filter = CustomerFilter::default().with_limit(7);
     let (mut seen, mut gone) = (Vec::new(), Vec::new());
     loop {
         let page = customers::search(&bank.database, &filter).await.unwrap();
@@ -157,10 +147,10 @@ async fn offset_skips_customers(bank: TestBank) {
         customers.push(bank.customer().await);
     }
     customers.reverse();
-    let page = |offset, limit| CustomerFilter {
-        offset,
-        limit,
-        ..Default::default()
+    let page = |offset, limit| {
+        CustomerFilter::default()
+            .with_offset(offset)
+            .with_limit(limit)
     };
     for (offset, limit, range) in [
         (0, 4, 0..4),
@@ -185,10 +175,7 @@ async fn offset_skips_customers(bank: TestBank) {
 async fn limit_out_of_bounds_is_rejected(bank: TestBank) {
     bank.customer().await;
     for limit in [0, CustomerFilter::LIMIT_MAX + 1, u32::MAX] {
-        let filter = CustomerFilter {
-            limit,
-            ..Default::default()
-        };
+        let filter = CustomerFilter::default().with_limit(limit);
         let error = customers::search(&bank.database, &filter)
             .await
             .unwrap_err();
@@ -198,10 +185,7 @@ async fn limit_out_of_bounds_is_rejected(bank: TestBank) {
         );
     }
     for limit in [1, CustomerFilter::LIMIT_MAX] {
-        let filter = CustomerFilter {
-            limit,
-            ..Default::default()
-        };
+        let filter = CustomerFilter::default().with_limit(limit);
         let page = customers::search(&bank.database, &filter).await.unwrap();
         assert_eq!((page.customers.len(), page.next), (1, None));
     }
@@ -211,10 +195,7 @@ async fn cursor_survives_its_text_and_other_text_is_rejected(bank: TestBank) {
     for _ in 0..3 {
         bank.customer().await;
     }
-    let filter = CustomerFilter {
-        limit: 1,
-        ..Default::default()
-    };
+    let filter = CustomerFilter::default().with_limit(1);
     let next = customers::search(&bank.database, &filter)
         .await
         .unwrap()

@@ -13,19 +13,17 @@ on_both_versions!(
 );
 
 fn everything() -> CustomerFilter {
-    CustomerFilter {
-        email: Some(r"a%_\".to_owned()),
-        phone: Some("42".to_owned()),
-        status: Some(CustomerStatus::Active),
-        customer_type: Some(CustomerType::Individual),
-        limit: 10,
-        after: Some(
+    CustomerFilter::default()
+        .with_email(Some(r"a%_\".to_owned()))
+        .with_phone(Some("42".to_owned()))
+        .with_status(CustomerStatus::Active)
+        .with_customer_type(CustomerType::Individual)
+        .with_limit(10)
+        .with_after(Some(
             "253402214400000000.ffffffffffff7fffbfffffffffffffff"
                 .parse()
                 .unwrap(),
-        ),
-        offset: 0,
-    }
+        ))
 }
 
 async fn search_sql_matches_its_snapshot_and_runs(bank: TestBank) {
@@ -34,11 +32,7 @@ async fn search_sql_matches_its_snapshot_and_runs(bank: TestBank) {
         ("everything", everything()),
         (
             "second of two with an offset",
-            CustomerFilter {
-                offset: 1,
-                limit: 1,
-                ..Default::default()
-            },
+            CustomerFilter::default().with_offset(1).with_limit(1),
         ),
     ];
     let text: String = filters
@@ -88,20 +82,12 @@ async fn page_behind_a_cursor_is_read_from_the_index(bank: TestBank) {
         .execute(statement("ANALYZE banking.customers", []))
         .await
         .unwrap();
-    let mut filter = CustomerFilter {
-        limit: 50,
-        offset: 9_000,
-        ..Default::default()
-    };
+    let mut filter = CustomerFilter::default().with_limit(50).with_offset(9_000);
     let next = customers::search(&bank.database, &filter)
         .await
         .unwrap()
         .next;
-    filter = CustomerFilter {
-        limit: 50,
-        after: next,
-        ..Default::default()
-    };
+    filter = CustomerFilter::default().with_limit(50).with_after(next);
     let (sql, values) = search_query(&filter).build(PostgresQueryBuilder);
     let plan = explain(&bank.database, statement(&sql, values)).await;
     assert!(

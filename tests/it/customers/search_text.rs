@@ -45,14 +45,8 @@ async fn special_characters_match_themselves(bank: TestBank) {
         "r_s", "k\\s", "%%", "", "plain",
     ];
     for needle in needles {
-        let by_email = CustomerFilter {
-            email: Some(needle.to_owned()),
-            ..Default::default()
-        };
-        let by_phone = CustomerFilter {
-            phone: Some(needle.to_owned()),
-            ..Default::default()
-        };
+        let by_email = CustomerFilter::default().with_email(Some(needle.to_owned()));
+        let by_phone = CustomerFilter::default().with_phone(Some(needle.to_owned()));
         for filter in [by_email, by_phone] {
             let page = customers::search(&bank.database, &filter).await.unwrap();
             let mut found: Vec<_> = page
@@ -74,20 +68,8 @@ async fn special_characters_match_themselves(bank: TestBank) {
 async fn nul_character_is_rejected(bank: TestBank) {
     let text = || Some("a\0b".to_owned());
     for (field, filter) in [
-        (
-            "email",
-            CustomerFilter {
-                email: text(),
-                ..Default::default()
-            },
-        ),
-        (
-            "phone",
-            CustomerFilter {
-                phone: text(),
-                ..Default::default()
-            },
-        ),
+        ("email", CustomerFilter::default().with_email(text())),
+        ("phone", CustomerFilter::default().with_phone(text())),
     ] {
         let error = customers::search(&bank.database, &filter)
             .await

@@ -14,10 +14,7 @@ on_both_versions!(
 );
 
 async fn set(bank: &TestBank, customer: CustomerId, status: CustomerStatus) {
-    let update = CustomerUpdate {
-        customer_status: Some(status),
-        ..CustomerUpdate::default()
-    };
+    let update = CustomerUpdate::default().with_customer_status(status);
     customers::update(&bank.database, customer, &update)
         .await
         .unwrap();

@@ -77,10 +77,7 @@ async fn deferred_constraint_violation_is_named(bank: TestBank) {
 
 async fn serialization_failure_keeps_its_class(bank: TestBank) {
     let database = notes(&bank, 2).await;
-    let options = TransactionOptions {
-        isolation: IsolationLevel::Serializable,
-        ..Default::default()
-    };
+    let options = TransactionOptions::default().with_isolation(IsolationLevel::Serializable);
     let (one, two) = (
         database.begin_with(options.clone()).await.unwrap(),
         database.begin_with(options).await.unwrap(),

@@ -47,10 +47,7 @@ where
     }
 
     fn options(&self) -> TransactionOptions {
-        TransactionOptions {
-            isolation: self.isolation,
-            ..Default::default()
-        }
+        TransactionOptions::default().with_isolation(self.isolation)
     }
 
     async fn run(

@@ -99,10 +99,8 @@ async fn configured_limits_are_in_force(bank: TestBank) {
 
 async fn limits_of_a_transaction_end_with_it(bank: TestBank) {
     let database = notes(&bank, 1).await;
-    let options = TransactionOptions {
-        statement_timeout: Some(Duration::from_millis(50)),
-        ..Default::default()
-    };
+    let options =
+        TransactionOptions::default().with_statement_timeout(Some(Duration::from_millis(50)));
     let transaction = database.begin_with(options).await.unwrap();
     let error = transaction
         .execute(statement("SELECT pg_sleep(5)", []))
@@ -120,10 +118,8 @@ async fn longer_limit_of_a_transaction_applies(bank: TestBank) {
     let mut config = bank.config();
     config.statement_timeout = Duration::from_millis(100);
     let database = Database::connect(config).await.unwrap();
-    let options = TransactionOptions {
-        statement_timeout: Some(Duration::from_secs(20)),
-        ..Default::default()
-    };
+    let options =
+        TransactionOptions::default().with_statement_timeout(Some(Duration::from_secs(20)));
     let transaction = database.begin_with(options).await.unwrap();
     // Longer than the general timeout with its grace.
     transaction
@@ -259,11 +255,9 @@ async fn isolation_and_access_mode_override_defaults(bank: TestBank) {
         (IsolationLevel::Serializable, "serializable"),
     ] {
         for read_only in [true, false] {
-            let options = TransactionOptions {
-                isolation,
-                read_only,
-                ..Default::default()
-            };
+            let options = TransactionOptions::default()
+                .with_isolation(isolation)
+                .with_read_only(read_only);
             let transaction = database.begin_with(options).await.unwrap();
             let sql = "SELECT current_setting('transaction_isolation') || ' ' || current_setting('transaction_read_only')";
             let found: String = transaction.fetch_value(statement(sql, [])).await.unwrap();

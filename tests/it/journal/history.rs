@@ -91,10 +91,8 @@ async fn importer_opens_in_the_past_and_posts_from_then_on(bank: TestBank) {
     .with_account_number("19-2000145399/0800");
     let account = accounts::open(&importer, &new).await.unwrap();
     assert_eq!(account.account_number, "19-2000145399/0800");
-    let again = NewAccount {
-        account_id: AccountId::new(),
-        ..new.clone()
-    };
+    let mut again = new.clone();
+    again.account_id = AccountId::new();
     let taken = accounts::open(&importer, &again).await.unwrap_err();
     assert!(
         matches!(taken, AccountError::NumberTaken { .. }),

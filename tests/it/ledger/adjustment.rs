@@ -16,12 +16,8 @@ on_both_versions!(
 );
 
 fn adjustment(account: AccountId, new_balance: Money, expected_version: i64) -> AdjustmentRequest {
-    AdjustmentRequest {
-        account,
-        new_balance,
-        expected_version,
-        description: "Count was wrong".to_owned(),
-    }
+    AdjustmentRequest::new(account, new_balance, expected_version)
+        .with_description("Count was wrong")
 }
 
 async fn a_corrected_balance_is_an_entry(bank: TestBank) {

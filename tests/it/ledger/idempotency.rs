@@ -210,10 +210,7 @@ async fn a_snapshot_that_cannot_see_the_other_fails_clearly(bank: TestBank) {
     use neobank_db::statement;
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let (other_from, other_to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let options = TransactionOptions {
-        isolation: IsolationLevel::RepeatableRead,
-        ..Default::default()
-    };
+    let options = TransactionOptions::default().with_isolation(IsolationLevel::RepeatableRead);
     let mut transaction = bank.database.begin_with(options).await.unwrap();
     transaction
         .fetch_value::<i32>(statement("SELECT 1", []))

@@ -220,10 +220,8 @@ async fn inside_a_transaction_a_failure_leaves_it_usable(bank: TestBank) {
         ))
         .await
         .unwrap();
-    let options = neobank_db::TransactionOptions {
-        lock_timeout: Some(std::time::Duration::from_millis(50)),
-        ..Default::default()
-    };
+    let options = neobank_db::TransactionOptions::default()
+        .with_lock_timeout(Some(std::time::Duration::from_millis(50)));
     let outcome = bank
         .database
         .transaction_with(options, async |transaction| {

@@ -141,10 +141,8 @@ async fn write_after_the_next_holder_is_rejected(bank: TestBank) {
     // Under a snapshot the change appears as a serialization failure, never as a write.
     let first = session_lock(&bank.database, "a").await;
     let token = first.fencing_token(&name("a")).unwrap();
-    let options = neobank_db::TransactionOptions {
-        isolation: neobank_db::IsolationLevel::RepeatableRead,
-        ..Default::default()
-    };
+    let options = neobank_db::TransactionOptions::default()
+        .with_isolation(neobank_db::IsolationLevel::RepeatableRead);
     let late = bank.database.begin_with(options).await.unwrap();
     late.execute(statement("SELECT 1 FROM scratch.counter", []))
         .await

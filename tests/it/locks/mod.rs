@@ -36,10 +36,7 @@ pub(crate) async fn session_lock(database: &Database, identifier: &str) -> Sessi
 
 /// Returns options with this timeout.
 pub(crate) fn within(timeout: Duration) -> SessionLockOptions {
-    SessionLockOptions {
-        timeout,
-        ..SessionLockOptions::default()
-    }
+    SessionLockOptions::default().with_timeout(timeout)
 }
 
 /// Returns a number from the environment, for the full length of a long test.

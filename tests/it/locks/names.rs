@@ -278,10 +278,7 @@ async fn older_transaction_gets_a_higher_token_too(bank: TestBank) {
     let idle = name("idle");
     spend(&bank, &idle).await;
     let old = spend(&bank, &idle).await;
-    let options = TransactionOptions {
-        isolation: IsolationLevel::RepeatableRead,
-        ..TransactionOptions::default()
-    };
+    let options = TransactionOptions::default().with_isolation(IsolationLevel::RepeatableRead);
     let mut early = bank.database.begin_with(options).await.unwrap();
     let seen = "SELECT count(*) FROM concurrency.lock_names";
     assert_eq!(

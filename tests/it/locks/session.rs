@@ -102,10 +102,10 @@ async fn session_lock_needs_no_pooled_connection(bank: TestBank) {
 }
 
 async fn options_outside_their_limits_are_rejected(bank: TestBank) {
-    let options = |keepalive: u64, release: u64| SessionLockOptions {
-        keepalive_interval: Duration::from_millis(keepalive),
-        release_after: Duration::from_millis(release),
-        ..SessionLockOptions::default()
+    let options = |keepalive: u64, release: u64| {
+        SessionLockOptions::default()
+            .with_keepalive_interval(Duration::from_millis(keepalive))
+            .with_release_after(Duration::from_millis(release))
     };
     for wrong in [
         options(0, 1_000),

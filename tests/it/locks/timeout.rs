@@ -128,10 +128,7 @@ async fn lock_timeout_is_restored(bank: TestBank) {
         .await
         .unwrap();
     for own in [None, Some(Duration::from_millis(4_321))] {
-        let options = TransactionOptions {
-            lock_timeout: own,
-            ..TransactionOptions::default()
-        };
+        let options = TransactionOptions::default().with_lock_timeout(own);
         let mut transaction = bank.database.begin_with(options).await.unwrap();
         let before = (
             setting(&transaction, "lock_timeout").await,
@@ -163,10 +160,8 @@ async fn lock_timeout_is_restored(bank: TestBank) {
 }
 
 async fn timeout_beyond_the_statement_timeout_is_rejected(bank: TestBank) {
-    let options = TransactionOptions {
-        statement_timeout: Some(Duration::from_millis(200)),
-        ..TransactionOptions::default()
-    };
+    let options =
+        TransactionOptions::default().with_statement_timeout(Some(Duration::from_millis(200)));
     let mut transaction = bank.database.begin_with(options).await.unwrap();
     for timeout in [
         Duration::from_millis(200),

@@ -164,10 +164,7 @@ async fn held_lock_is_granted_again(bank: TestBank) {
 }
 
 async fn read_only_transaction_cannot_lock(bank: TestBank) {
-    let options = TransactionOptions {
-        read_only: true,
-        ..TransactionOptions::default()
-    };
+    let options = TransactionOptions::default().with_read_only(true);
     let mut transaction = bank.database.begin_with(options).await.unwrap();
     let rejected = locks::lock(&mut transaction, &[name("a")], SECOND).await;
     let Err(LockError::Database(error)) = rejected else {
@@ -180,10 +177,7 @@ async fn read_only_transaction_cannot_lock(bank: TestBank) {
 
 async fn snapshot_from_before_the_wait_is_rejected(bank: TestBank) {
     for level in [IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {
-        let options = TransactionOptions {
-            isolation: level,
-            ..TransactionOptions::default()
-        };
+        let options = TransactionOptions::default().with_isolation(level);
         let mut late = bank.database.begin_with(options).await.unwrap();
         late.fetch_value::<i64>(statement("SELECT count(*) FROM concurrency.lock_names", []))
             .await

@@ -29,10 +29,7 @@ async fn every_kind_of_holder_is_found(empty: EmptyDatabase) {
         .await
         .unwrap();
     let reader = database
-        .begin_with(TransactionOptions {
-            isolation: IsolationLevel::RepeatableRead,
-            ..TransactionOptions::default()
-        })
+        .begin_with(TransactionOptions::default().with_isolation(IsolationLevel::RepeatableRead))
         .await
         .unwrap();
     reader.execute(statement("SELECT 1", [])).await.unwrap();
@@ -145,10 +142,7 @@ async fn ages_are_reported_by_database_and_table(empty: EmptyDatabase) {
 async fn plain_role_is_told_that_details_are_hidden(bank: TestBank) {
     let superuser = bank.superuser().await;
     let holder = superuser
-        .begin_with(TransactionOptions {
-            isolation: IsolationLevel::RepeatableRead,
-            ..TransactionOptions::default()
-        })
+        .begin_with(TransactionOptions::default().with_isolation(IsolationLevel::RepeatableRead))
         .await
         .unwrap();
     let pid: i32 = holder

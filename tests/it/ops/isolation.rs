@@ -40,6 +40,7 @@ async fn every_cell_matches_the_documentation(empty: EmptyDatabase) {
                     Outcome::Occurred => "occurs",
                     Outcome::Prevented => "-",
                     Outcome::PreventedWith { sqlstate } => sqlstate,
+                    other => panic!("{other:?}"),
                 }
                 .to_owned()
             });

@@ -122,10 +122,7 @@ async fn visibility_of_savepoints_comes_from_the_server(bank: TestBank) {
     // The snapshot ends with the last transaction that has ended.
     run(&database, "SELECT pg_current_xact_id()").await;
     let asker = database
-        .begin_with(TransactionOptions {
-            isolation: IsolationLevel::RepeatableRead,
-            ..TransactionOptions::default()
-        })
+        .begin_with(TransactionOptions::default().with_isolation(IsolationLevel::RepeatableRead))
         .await
         .unwrap();
     asker.execute(statement("SELECT 1", [])).await.unwrap();

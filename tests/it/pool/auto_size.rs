@@ -21,10 +21,7 @@ on_empty_databases!(
 
 fn sizing(empty: &EmptyDatabase, name: &str, pool_max: usize) -> DatabaseConfig {
     let mut config = config(empty, name, pool_max);
-    config.auto_size = Some(AutoSize {
-        interval: Duration::from_millis(50),
-        ..AutoSize::default()
-    });
+    config.auto_size = Some(AutoSize::default().with_interval(Duration::from_millis(50)));
     config
 }
 
@@ -107,10 +104,7 @@ async fn pool_shrinks_to_its_share_of_the_server(empty: EmptyDatabase) {
         .await
         .unwrap();
     // As if fifty instances shared the server.
-    config.auto_size = Some(AutoSize {
-        instances: 50,
-        ..config.auto_size.unwrap()
-    });
+    config.auto_size = Some(config.auto_size.unwrap().with_instances(50));
     config.pool_min = 20;
     let database = Database::connect(config).await.unwrap();
     assert_eq!(database.status().size, 20);

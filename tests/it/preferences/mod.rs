@@ -12,10 +12,7 @@ use crate::harness::TestBank;
 
 /// Returns an update with preferences from a JSON object.
 pub(crate) fn update(customer_id: CustomerId, preferences: Value) -> PreferenceUpdate {
-    PreferenceUpdate {
-        customer_id,
-        preferences: object(preferences),
-    }
+    PreferenceUpdate::new(customer_id, object(preferences))
 }
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {

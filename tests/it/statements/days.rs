@@ -50,10 +50,7 @@ async fn days_begin_by_the_clocks_of_the_zone(bank: TestBank) {
             .await
             .unwrap();
         assert_eq!(page.ends_at, time(beginning), "{zone} {date}");
-        let utc = StatementRequest {
-            days: Days::OfUtc,
-            ..request
-        };
+        let utc = request.with_days(Days::OfUtc);
         let page = statements::page(&bank.database, account, &utc)
             .await
             .unwrap();
@@ -67,10 +64,7 @@ async fn days_begin_by_the_clocks_of_the_zone(bank: TestBank) {
 
 async fn numbers(bank: &TestBank, account: AccountId, date: &str, days: Days) -> Vec<i64> {
     let date = day(date);
-    let request = StatementRequest {
-        days,
-        ..StatementRequest::between(date, date.succ_opt().unwrap())
-    };
+    let request = StatementRequest::between(date, date.succ_opt().unwrap()).with_days(days);
     let page = statements::page(&bank.database, account, &request)
         .await
         .unwrap();

@@ -15,15 +15,13 @@ use crate::harness::{TestBank, czk};
 
 /// Opens an account with a limit that no test reaches, whose statements count the days of a zone.
 pub(crate) async fn account_in(bank: &TestBank, time_zone: &str) -> AccountId {
-    let new = NewAccount {
-        time_zone: time_zone.to_owned(),
-        overdraft_limit: czk("1000000"),
-        ..NewAccount::new(
-            bank.customer().await,
-            AccountType::Checking,
-            czk("0").currency(),
-        )
-    };
+    let mut new = NewAccount::new(
+        bank.customer().await,
+        AccountType::Checking,
+        czk("0").currency(),
+    );
+    new.time_zone = time_zone.to_owned();
+    new.overdraft_limit = czk("1000000");
     bank.open_long_ago(new).await
 }
 

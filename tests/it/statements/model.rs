@@ -68,11 +68,9 @@ async fn random_ranges_match_the_model(bank: TestBank) {
             let offset = Duration::minutes(if days == Days::OfUtc { 0 } else { ahead });
             let (starts_at, ends_at) = (midnight(from) - offset, midnight(to) - offset);
 
-            let mut request = StatementRequest {
-                days,
-                limit,
-                ..StatementRequest::between(from, to)
-            };
+            let mut request = StatementRequest::between(from, to)
+                .with_days(days)
+                .with_limit(limit);
             let mut entries = Vec::new();
             let page = loop {
                 let page = statements::page(&bank.database, account, &request)

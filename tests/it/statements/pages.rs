@@ -44,10 +44,8 @@ async fn pages_over_identical_times_list_newest_first(bank: TestBank) {
     post(&bank, account, &postings).await;
     let expected: Vec<i64> = (1..=201).rev().collect();
     for limit in [1, 7, 100, 201, 10_000] {
-        let request = StatementRequest {
-            limit,
-            ..StatementRequest::between(day("2020-01-01"), day("2020-01-03"))
-        };
+        let request =
+            StatementRequest::between(day("2020-01-01"), day("2020-01-03")).with_limit(limit);
         assert_eq!(numbers(&bank, account, request).await, expected, "{limit}");
     }
     let page = statements::page(
@@ -76,10 +74,7 @@ async fn pages_are_stable_while_entries_arrive(bank: TestBank) {
         &vec![(time("2020-01-01T10:00:00Z"), czk("1")); 50],
     )
     .await;
-    let mut request = StatementRequest {
-        limit: 8,
-        ..StatementRequest::between(day("2020-01-01"), day("9999-01-01"))
-    };
+    let mut request = StatementRequest::between(day("2020-01-01"), day("9999-01-01")).with_limit(8);
     let mut seen = Vec::new();
     loop {
         let page = statements::page(&bank.database, account, &request)
@@ -122,11 +117,9 @@ async fn offset_skips_entries(bank: TestBank) {
         (10, 3, 1..1, false),
         (u32::MAX, 1, 1..1, false),
     ] {
-        let request = StatementRequest {
-            offset,
-            limit,
-            ..StatementRequest::between(day("2020-01-01"), day("2020-01-02"))
-        };
+        let request = StatementRequest::between(day("2020-01-01"), day("2020-01-02"))
+            .with_offset(offset)
+            .with_limit(limit);
         let page = statements::page(&bank.database, account, &request)
             .await
             .unwrap();

@@ -35,10 +35,8 @@ async fn page_of_a_large_account_reads_only_the_page(bank: TestBank) {
                 .await
                 .unwrap();
         }
-        let mut request = StatementRequest {
-            limit: 50,
-            ..StatementRequest::between(day("2020-01-01"), day("2021-01-01"))
-        };
+        let mut request =
+            StatementRequest::between(day("2020-01-01"), day("2021-01-01")).with_limit(50);
         for page in 0..2 {
             let plan = explain(&bank.database, page_query(account, &request).unwrap()).await;
             assert_small(&plan, 51, &format!("page {page}, analyzed {analyzed}"));

@@ -17,11 +17,7 @@ async fn invalid_range_limit_cursor_or_account_is_rejected(bank: TestBank) {
         ("2020-01-01", "+10000-01-01"),
         ("-0044-03-15", "-0044-03-16"),
     ] {
-        let request = StatementRequest {
-            from: day(from),
-            to: day(to),
-            ..fine
-        };
+        let request = StatementRequest::between(day(from), day(to));
         let error = statements::page(&bank.database, account, &request)
             .await
             .unwrap_err();
@@ -31,7 +27,7 @@ async fn invalid_range_limit_cursor_or_account_is_rejected(bank: TestBank) {
         );
     }
     for limit in [0, 10_001, u32::MAX] {
-        let error = statements::page(&bank.database, account, &StatementRequest { limit, ..fine })
+        let error = statements::page(&bank.database, account, &fine.with_limit(limit))
             .await
             .unwrap_err();
         assert!(

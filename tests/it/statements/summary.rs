@@ -1,6 +1,6 @@
 //! Summaries of one day of an account.
 
-use neobank_domain::statements::{self, DailySummary, Days};
+use neobank_domain::statements::{self, Days};
 
 use super::{account_in, day, post, time};
 use crate::harness::{TestBank, czk};
@@ -31,16 +31,17 @@ async fn closing_balance_is_the_last_entry_not_the_highest(bank: TestBank) {
             .await
             .unwrap();
     assert_eq!(
-        summary,
-        DailySummary {
-            account_id: account,
-            date: day("2020-01-02"),
-            transaction_count: 4,
-            total_credits: czk("905"),
-            total_debits: czk("950.50"),
-            opening_balance: czk("100"),
-            closing_balance: czk("54.50"),
-        }
+        (summary.account_id, summary.date, summary.transaction_count),
+        (account, day("2020-01-02"), 4)
+    );
+    assert_eq!(
+        [
+            summary.total_credits,
+            summary.total_debits,
+            summary.opening_balance,
+            summary.closing_balance,
+        ],
+        ["905", "950.50", "100", "54.50"].map(czk)
     );
 }
 

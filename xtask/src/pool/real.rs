@@ -51,10 +51,7 @@ pub(crate) async fn run(seconds: u64) -> anyhow::Result<(Comparison, Plot)> {
     fixed.sort_by(|one, other| other.1.total_cmp(&one.1));
     fixed.truncate(FINALISTS);
     let mut sized = config.clone();
-    sized.auto_size = Some(AutoSize {
-        interval: INTERVAL,
-        ..AutoSize::default()
-    });
+    sized.auto_size = Some(AutoSize::default().with_interval(INTERVAL));
     let database = Database::connect(sized).await?;
     let load = Load::start(&database);
     let watched = watch(&database, &load, seconds * 4 + 30, seconds * 4).await;

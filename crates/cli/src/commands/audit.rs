@@ -64,18 +64,14 @@ pub(crate) async fn run(connection: &Connection) -> Result<Output, CommandError>
 /// Returns the differences between the schema and the shipped one. An audit proves nothing if the
 /// schema's own constraints and triggers differ from this version's.
 async fn catalogue(database: &Database) -> Result<Vec<Violation>, DatabaseError> {
-    let options = TransactionOptions {
-        isolation: IsolationLevel::RepeatableRead,
-        read_only: true,
-        ..TransactionOptions::default()
-    };
+    let options = TransactionOptions::default()
+        .with_isolation(IsolationLevel::RepeatableRead)
+        .with_read_only(true);
     let transaction = database.begin_with(options).await?;
     let status = status_within(&transaction).await?;
     transaction.rollback().await?;
-    let violation = |subject: String, detail: String| Violation {
-        check_name: "the schema is as shipped".to_owned(),
-        subject,
-        detail,
+    let violation = |subject: String, detail: String| {
+        Violation::new("the schema is as shipped", subject, detail)
     };
     let mut violations: Vec<Violation> = status
         .violations()

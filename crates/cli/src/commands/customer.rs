@@ -186,15 +186,13 @@ async fn page(
         .as_deref()
         .map(str::parse::<CustomerCursor>)
         .transpose()?;
-    let filter = CustomerFilter {
-        email: arguments.email.clone(),
-        phone: arguments.phone.clone(),
-        status: arguments.status,
-        customer_type: arguments.customer_type,
-        limit: arguments.limit,
-        after,
-        offset: 0,
-    };
+    let filter = CustomerFilter::default()
+        .with_email(arguments.email.clone())
+        .with_phone(arguments.phone.clone())
+        .with_status(arguments.status)
+        .with_customer_type(arguments.customer_type)
+        .with_limit(arguments.limit)
+        .with_after(after);
     let page = customers::search(on, &filter).await?;
     let next = page.next.map(|cursor| cursor.to_string());
     let mut table = Table::new(
@@ -281,19 +279,16 @@ impl CreateArguments {
 
 impl UpdateArguments {
     fn update(&self) -> Result<CustomerUpdate, CommandError> {
-        Ok(CustomerUpdate {
-            first_name: self.first_name.clone(),
-            last_name: self.last_name.clone(),
-            email: self.clearable("email", &self.email, Clearable::Email)?,
-            phone_primary: self.clearable("phone", &self.phone, Clearable::Phone)?,
-            phone_secondary: self.clearable(
-                "second-phone",
-                &self.second_phone,
-                Clearable::SecondPhone,
-            )?,
-            customer_status: self.status,
-            kyc_status: self.kyc,
-        })
+        let mut update = CustomerUpdate::default();
+        update.first_name.clone_from(&self.first_name);
+        update.last_name.clone_from(&self.last_name);
+        update.email = self.clearable("email", &self.email, Clearable::Email)?;
+        update.phone_primary = self.clearable("phone", &self.phone, Clearable::Phone)?;
+        let second = self.clearable("second-phone", &self.second_phone, Clearable::SecondPhone)?;
+        update.phone_secondary = second;
+        update.customer_status = self.status;
+        update.kyc_status = self.kyc;
+        Ok(update)
     }
 
     fn clearable(

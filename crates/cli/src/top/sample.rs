@@ -123,9 +123,9 @@ fn line(report: &BlockingReport, branch: &Branch) -> BlockingLine {
     };
     line.place = match branch.place {
         Place::Root => "blocks",
-        Place::Waits(EdgeKind::Holds) => "waits",
         Place::Waits(EdgeKind::Queues) => "queues",
         Place::Waits(EdgeKind::SafeSnapshot) => "wants a safe snapshot",
+        Place::Waits(_) => "waits",
         Place::Member => "in the cycle",
         Place::Cycle(_) => "cycle",
     };

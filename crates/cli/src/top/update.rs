@@ -173,6 +173,7 @@ impl State {
                 ));
             }
             Ok(SignalOutcome::OwnSession) => self.warn("this session is the view's own"),
+            Ok(_) => self.warn(&format!("nothing was sent to {process_id}")),
             Err(reason) => self.warn(&format!("nothing was sent to {process_id}: {reason}")),
         }
     }

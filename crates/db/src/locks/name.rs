@@ -43,6 +43,7 @@ pub struct LockName {
 /// The error of a lock's name that is not valid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("the {field} of a lock is {value:?}: {reason}")]
+#[non_exhaustive]
 pub struct LockNameError {
     /// The part: `namespace` or `identifier`.
     pub field: &'static str,

@@ -7,6 +7,7 @@ use crate::error::DatabaseError;
 
 /// The timeout and the keep-alive of a [`SessionLock`](super::SessionLock).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SessionLockOptions {
     /// The longest wait for the locks, after the connection is open; 5 s by default.
     pub timeout: Duration,
@@ -29,6 +30,27 @@ impl Default for SessionLockOptions {
 }
 
 impl SessionLockOptions {
+    /// Sets the longest wait for the locks.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the interval of keep-alives, at most half of `release_after`.
+    #[must_use]
+    pub const fn with_keepalive_interval(mut self, keepalive_interval: Duration) -> Self {
+        self.keepalive_interval = keepalive_interval;
+        self
+    }
+
+    /// Sets the time without a keep-alive after which the server releases the lock.
+    #[must_use]
+    pub const fn with_release_after(mut self, release_after: Duration) -> Self {
+        self.release_after = release_after;
+        self
+    }
+
     /// Checks every option.
     ///
     /// # Errors

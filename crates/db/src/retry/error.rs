@@ -12,6 +12,7 @@ use crate::transaction::TransactionError;
 /// unchanged.
 #[derive(Error)]
 #[error("{name} failed after {attempts} attempts in {elapsed:?}: {error}")]
+#[non_exhaustive]
 pub struct RetryError<E: std::error::Error + 'static, T: 'static = Infallible> {
     /// The name of the transaction.
     pub name: &'static str,

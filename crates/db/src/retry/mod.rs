@@ -56,7 +56,7 @@ impl Database {
     ///     }
     ///
     ///     fn options(&self) -> TransactionOptions {
-    ///         TransactionOptions { isolation: IsolationLevel::Serializable, ..Default::default() }
+    ///         TransactionOptions::default().with_isolation(IsolationLevel::Serializable)
     ///     }
     ///
     ///     async fn run(

@@ -10,6 +10,7 @@ use crate::error::DatabaseError;
 /// An error of [`Database::transaction`](crate::Database::transaction). It holds the value that the
 /// work returned where the transaction is committed or may be committed.
 #[derive(Error)]
+#[non_exhaustive]
 pub enum TransactionError<E, T = Infallible> {
     /// The work returned this error; the transaction was rolled back.
     #[error(transparent)]

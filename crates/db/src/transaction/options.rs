@@ -19,6 +19,7 @@ pub enum IsolationLevel {
 
 /// The isolation, access mode and limits of a transaction.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct TransactionOptions {
     /// The isolation level; `READ COMMITTED` by default.
     pub isolation: IsolationLevel,
@@ -31,4 +32,44 @@ pub struct TransactionOptions {
     /// Makes prepared statements keep one generic plan. Without it the server replans for array
     /// parameters of other lengths, which costs more than it gains where only one plan is good.
     pub keep_plans: bool,
+}
+
+impl TransactionOptions {
+    /// Sets the isolation level.
+    #[must_use]
+    pub const fn with_isolation(mut self, isolation: IsolationLevel) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
+    /// Sets whether the transaction is restricted to reads.
+    #[must_use]
+    pub const fn with_read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Sets the limit of one wait for a lock.
+    #[must_use]
+    pub fn with_lock_timeout(mut self, lock_timeout: impl Into<Option<Duration>>) -> Self {
+        self.lock_timeout = lock_timeout.into();
+        self
+    }
+
+    /// Sets the limit of one statement.
+    #[must_use]
+    pub fn with_statement_timeout(
+        mut self,
+        statement_timeout: impl Into<Option<Duration>>,
+    ) -> Self {
+        self.statement_timeout = statement_timeout.into();
+        self
+    }
+
+    /// Sets whether prepared statements keep one generic plan.
+    #[must_use]
+    pub const fn with_keep_plans(mut self, keep_plans: bool) -> Self {
+        self.keep_plans = keep_plans;
+        self
+    }
 }

@@ -7,6 +7,7 @@ use crate::{AccountId, Currency, CustomerId, Money};
 
 /// An account of a customer or of the bank itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Account {
     /// The account's identifier.
     pub account_id: AccountId,
@@ -54,6 +55,7 @@ pub struct Account {
 /// # Ok::<(), neobank_domain::MoneyError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewAccount {
     /// The account's identifier. The client makes it, so that a repeated opening is rejected with
     /// [`AccountError::AlreadyOpen`](super::AccountError::AlreadyOpen).

@@ -5,6 +5,7 @@ use neobank_entity::functions::banking::Audit;
 
 /// A violation of an invariant.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[non_exhaustive]
 pub struct Violation {
     /// The name of the invariant.
     pub check_name: String,
@@ -12,6 +13,22 @@ pub struct Violation {
     pub subject: String,
     /// The values that were found, as a text for people.
     pub detail: String,
+}
+
+impl Violation {
+    /// Creates a violation of an invariant that `banking.audit()` does not validate.
+    #[must_use]
+    pub fn new(
+        check_name: impl Into<String>,
+        subject: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            check_name: check_name.into(),
+            subject: subject.into(),
+            detail: detail.into(),
+        }
+    }
 }
 
 /// Returns every violation in one snapshot; an empty list means that every invariant holds.

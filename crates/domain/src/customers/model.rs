@@ -6,6 +6,7 @@ use crate::CustomerId;
 
 /// A customer of the bank: a person or a business.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Customer {
     /// The customer's identifier.
     pub customer_id: CustomerId,
@@ -46,6 +47,7 @@ pub struct Customer {
 /// let customer = NewCustomer::individual("Ada", "Lovelace").with_email("Ada@example.org");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewCustomer {
     /// The customer's identifier. The client makes it, so that a repeated creation is rejected with
     /// [`CustomerError::AlreadyExists`](super::CustomerError::AlreadyExists).
@@ -91,6 +93,7 @@ pub struct NewCustomer {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct CustomerUpdate {
     /// The given name, by the rule of [`NewCustomer::first_name`].
     #[serde(default)]
@@ -157,6 +160,57 @@ impl NewCustomer {
     #[must_use]
     pub const fn with_type(mut self, customer_type: CustomerType) -> Self {
         self.customer_type = customer_type;
+        self
+    }
+}
+
+impl CustomerUpdate {
+    /// Changes the given name.
+    #[must_use]
+    pub fn with_first_name(mut self, first_name: impl Into<String>) -> Self {
+        self.first_name = Some(first_name.into());
+        self
+    }
+
+    /// Changes the family name.
+    #[must_use]
+    pub fn with_last_name(mut self, last_name: impl Into<String>) -> Self {
+        self.last_name = Some(last_name.into());
+        self
+    }
+
+    /// Changes the e-mail address; `None` deletes it.
+    #[must_use]
+    pub fn with_email(mut self, email: impl Into<Option<String>>) -> Self {
+        self.email = Some(email.into());
+        self
+    }
+
+    /// Changes the first telephone number; `None` deletes it.
+    #[must_use]
+    pub fn with_phone_primary(mut self, phone_primary: impl Into<Option<String>>) -> Self {
+        self.phone_primary = Some(phone_primary.into());
+        self
+    }
+
+    /// Changes the second telephone number; `None` deletes it.
+    #[must_use]
+    pub fn with_phone_secondary(mut self, phone_secondary: impl Into<Option<String>>) -> Self {
+        self.phone_secondary = Some(phone_secondary.into());
+        self
+    }
+
+    /// Changes the status of the customer.
+    #[must_use]
+    pub const fn with_customer_status(mut self, customer_status: CustomerStatus) -> Self {
+        self.customer_status = Some(customer_status);
+        self
+    }
+
+    /// Changes the state of the verification of the customer's identity.
+    #[must_use]
+    pub const fn with_kyc_status(mut self, kyc_status: KycStatus) -> Self {
+        self.kyc_status = Some(kyc_status);
         self
     }
 }

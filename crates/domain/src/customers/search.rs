@@ -18,6 +18,7 @@ use crate::text;
 /// A customer is found when it meets every condition that is set; without conditions, all are
 /// found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CustomerFilter {
     /// A part of the e-mail address, without regard to case. `%`, `_` and `\` stand for themselves.
     pub email: Option<String>,
@@ -38,6 +39,7 @@ pub struct CustomerFilter {
 
 /// One page of customers, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CustomerPage {
     /// The customers of this page.
     pub customers: Vec<Customer>,
@@ -57,6 +59,55 @@ pub struct CustomerCursor {
 impl CustomerFilter {
     /// The most customers on one page.
     pub const LIMIT_MAX: u32 = 1_000;
+
+    /// Sets the part of the e-mail address to find.
+    #[must_use]
+    pub fn with_email(mut self, email: impl Into<Option<String>>) -> Self {
+        self.email = email.into();
+        self
+    }
+
+    /// Sets the part of a telephone number to find.
+    #[must_use]
+    pub fn with_phone(mut self, phone: impl Into<Option<String>>) -> Self {
+        self.phone = phone.into();
+        self
+    }
+
+    /// Sets the status to find.
+    #[must_use]
+    pub fn with_status(mut self, status: impl Into<Option<CustomerStatus>>) -> Self {
+        self.status = status.into();
+        self
+    }
+
+    /// Sets the type of customers to find.
+    #[must_use]
+    pub fn with_customer_type(mut self, customer_type: impl Into<Option<CustomerType>>) -> Self {
+        self.customer_type = customer_type.into();
+        self
+    }
+
+    /// Sets the most customers on the page, from 1 to [`CustomerFilter::LIMIT_MAX`].
+    #[must_use]
+    pub const fn with_limit(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets the cursor that the previous page returned.
+    #[must_use]
+    pub fn with_after(mut self, after: impl Into<Option<CustomerCursor>>) -> Self {
+        self.after = after.into();
+        self
+    }
+
+    /// Sets the number of customers to skip.
+    #[must_use]
+    pub const fn with_offset(mut self, offset: u32) -> Self {
+        self.offset = offset;
+        self
+    }
 }
 
 impl Default for CustomerFilter {

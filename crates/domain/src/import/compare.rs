@@ -13,6 +13,7 @@ use crate::Money;
 
 /// The result of comparing the balances in the journal with those that the bank recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Comparison {
     /// The number of balances that are equal.
     pub equal: usize,
@@ -22,6 +23,7 @@ pub struct Comparison {
 
 /// A balance in the journal that differs from the recorded one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Difference {
     /// The line number in the file of transactions, from 1.
     pub line: u64,

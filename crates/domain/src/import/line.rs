@@ -12,6 +12,7 @@ use crate::{AccountId, AccountType, Currency, CustomerId, Money, PostingRequest}
 
 /// A line of the file of customers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CustomerLine {
     /// The line number, from 1.
     pub line: u64,
@@ -37,6 +38,7 @@ pub struct CustomerLine {
 
 /// A line of the file of accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AccountLine {
     /// The line number, from 1.
     pub line: u64,
@@ -60,6 +62,7 @@ pub struct AccountLine {
 
 /// A line of the file of transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TransactionLine {
     /// The line number, from 1.
     pub line: u64,

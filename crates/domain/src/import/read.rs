@@ -64,6 +64,7 @@ impl ImportOptions {
 /// Every line is well formed. Identifiers and numbers are unique. Accounts have owners, and
 /// transactions have accounts. Dates never go back, and never lie before an account's opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct History {
     /// A message for each column of the files that was not used.
     pub warnings: Vec<String>,

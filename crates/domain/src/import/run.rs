@@ -22,6 +22,7 @@ const CHUNK: usize = 500;
 
 /// The numbers of objects that an import created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImportReport {
     /// The number of customers that were created, without those of an earlier import.
     pub customers: usize,

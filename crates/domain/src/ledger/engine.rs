@@ -46,11 +46,9 @@ impl Engine {
         &self,
         lock_timeout: Option<Duration>,
     ) -> Result<Transaction, DatabaseError> {
-        let options = TransactionOptions {
-            keep_plans: true,
-            lock_timeout,
-            ..TransactionOptions::default()
-        };
+        let options = TransactionOptions::default()
+            .with_keep_plans(true)
+            .with_lock_timeout(lock_timeout);
         self.database.begin_with(options).await
     }
 

@@ -113,10 +113,7 @@ async fn ask(
     fence: Option<AccountId>,
     unconfirmed: &mut Option<HashMap<TransferId, DateTime<Utc>>>,
 ) -> Result<Found, DatabaseError> {
-    let options = TransactionOptions {
-        keep_plans: true,
-        ..TransactionOptions::default()
-    };
+    let options = TransactionOptions::default().with_keep_plans(true);
     let transaction = database.begin_with(options).await?;
     let times = Statements::find_transfers(&transaction, accounts, transfers).await?;
     let standby = if times.is_empty() {

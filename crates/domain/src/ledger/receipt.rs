@@ -10,6 +10,7 @@ use crate::{AccountId, EntryId, Money, TransferId};
 
 /// Proof that money moved. The same request under the same key gets the same receipt again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Receipt {
     /// Identifies the transfer.
     pub transfer_id: TransferId,
@@ -27,6 +28,7 @@ pub struct Receipt {
 
 /// One side of a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct EntryReceipt {
     /// Identifies the entry.
     pub transaction_id: EntryId,
@@ -137,6 +139,7 @@ impl std::str::FromStr for ReferenceNumber {
 /// The text is not `TRF-` and 32 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a reference number: {text:?}")]
+#[non_exhaustive]
 pub struct NotAReferenceNumber {
     /// What was given.
     pub text: String,

@@ -21,6 +21,7 @@ pub enum Request {
 
 /// Moves an amount from one account to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TransferRequest {
     /// The account that pays.
     pub from: AccountId,
@@ -36,6 +37,7 @@ pub struct TransferRequest {
 
 /// Moves an amount between an account and the outside, or the bank itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PostingRequest {
     /// The customer's account.
     pub account: AccountId,
@@ -56,6 +58,7 @@ pub struct PostingRequest {
 
 /// Sets a balance, when the caller has seen the newest version of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AdjustmentRequest {
     /// The account to correct.
     pub account: AccountId,
@@ -69,6 +72,7 @@ pub struct AdjustmentRequest {
 
 /// What a posting is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PostingKind {
     /// Money that enters or leaves the bank: cash, cards, other banks.
     External,
@@ -80,6 +84,7 @@ pub enum PostingKind {
 
 /// An account of the bank itself, one for each currency. It has no limit, and its identifier can be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SystemAccount {
     /// The other side of money that enters or leaves.
     External,
@@ -169,6 +174,27 @@ impl PostingRequest {
     #[must_use]
     pub const fn effective_at(mut self, event_time: DateTime<Utc>) -> Self {
         self.event_time = Some(event_time);
+        self
+    }
+}
+
+impl AdjustmentRequest {
+    /// Creates an adjustment without a description. `expected_version` is the version of the
+    /// account that the caller saw.
+    #[must_use]
+    pub const fn new(account: AccountId, new_balance: Money, expected_version: i64) -> Self {
+        Self {
+            account,
+            new_balance,
+            expected_version,
+            description: String::new(),
+        }
+    }
+
+    /// Sets the description, of at most 500 characters.
+    #[must_use]
+    pub fn with_description(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
         self
     }
 }

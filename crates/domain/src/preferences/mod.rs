@@ -23,6 +23,7 @@ pub const CUSTOMERS_MAX: usize = 50_000;
 /// Preferences to merge into those of a customer. Each key replaces the stored one; other keys
 /// stay.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct PreferenceUpdate {
     /// The customer's identifier.
     pub customer_id: CustomerId,
@@ -31,6 +32,15 @@ pub struct PreferenceUpdate {
 }
 
 impl PreferenceUpdate {
+    /// Creates an update of a customer's preferences from keys and their new values.
+    #[must_use]
+    pub const fn new(customer_id: CustomerId, preferences: Map<String, Value>) -> Self {
+        Self {
+            customer_id,
+            preferences,
+        }
+    }
+
     /// Reads the preferences of a customer from a JSON object.
     ///
     /// # Errors

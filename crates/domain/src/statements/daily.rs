@@ -14,6 +14,7 @@ use crate::{AccountId, Money};
 
 /// The totals and balances of one day of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DailySummary {
     /// The account's identifier.
     pub account_id: AccountId,

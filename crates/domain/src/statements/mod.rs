@@ -23,6 +23,7 @@ use crate::text;
 
 /// The calendar by which a statement counts its days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Days {
     /// Days of the account's own time zone, changes of its clocks included.
     #[default]
@@ -46,6 +47,7 @@ pub enum Days {
 /// # Ok::<(), chrono::ParseError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StatementRequest {
     /// The first day of the range.
     pub from: NaiveDate,
@@ -117,6 +119,13 @@ impl StatementRequest {
     #[must_use]
     pub const fn with_after(mut self, after: Option<StatementCursor>) -> Self {
         self.after = after;
+        self
+    }
+
+    /// Sets the number of entries to skip.
+    #[must_use]
+    pub const fn with_offset(mut self, offset: u32) -> Self {
+        self.offset = offset;
         self
     }
 

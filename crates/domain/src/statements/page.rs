@@ -20,6 +20,7 @@ use crate::{AccountId, Currency, EntryId, Money, TransferId};
 /// The closing balance is the opening balance plus credits less debits of **all** entries in the
 /// range, on every page of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct StatementPage {
     /// The account's identifier.
     pub account_id: AccountId,
@@ -39,6 +40,7 @@ pub struct StatementPage {
 
 /// One entry of an account: one side of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Entry {
     /// The entry's identifier.
     pub transaction_id: EntryId,

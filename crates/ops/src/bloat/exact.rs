@@ -11,6 +11,7 @@ use crate::table_name::{TableName, quoted};
 /// The method of measuring a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Measure {
     /// Reads every page: exact, and as slow as a sequential scan.
     Exact,

@@ -26,6 +26,7 @@ pub struct BlockingReport {
 /// A session, or a prepared transaction, which has no session.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Who {
     /// A server process.
     Session {
@@ -92,6 +93,7 @@ pub struct BlockingEdge {
 /// The kind of wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum EdgeKind {
     /// The blocker holds a lock that conflicts with the wanted one.
     Holds,

@@ -29,6 +29,7 @@ pub struct DeadlockRisk {
 /// The kinds of risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RiskKind {
     /// Both are in a cycle of waits, of two, three or more sessions.
     Cycle,

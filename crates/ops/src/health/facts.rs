@@ -18,6 +18,7 @@ use crate::sql::{
 
 /// A pool's samples and sessions in figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
+#[non_exhaustive]
 pub struct PoolFacts {
     /// The pool's name: its connections' `application_name`, or `pgbouncer:database/user` for a
     /// pool of PgBouncer.

@@ -13,6 +13,7 @@ use crate::sql::{own_process, seconds_ago};
 
 /// Use of the server's connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[non_exhaustive]
 pub struct ServerFacts {
     /// Connections for ordinary roles.
     pub usable_connections: i32,

@@ -24,6 +24,7 @@ const SHORTEST_TRANSACTION: Duration = Duration::from_secs(30);
 
 /// A setting in force for the whole server, or a default of a role or of this database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+#[non_exhaustive]
 pub struct SettingFacts {
     /// The setting's name.
     pub name: String,

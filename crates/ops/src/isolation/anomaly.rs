@@ -51,6 +51,7 @@ pub enum Level {
 /// The result of an anomaly's schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outcome {
     /// Every transaction ended as planned, and the anomaly occurred.
     Occurred,

@@ -42,6 +42,7 @@ pub struct CountersRow {
 
 /// The differences between two readings, per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Rates {
     /// Committed transactions.
     pub commits: u64,

@@ -32,6 +32,7 @@ pub struct Target {
 /// The result of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SignalOutcome {
     /// The server has sent it; the session reacts at its next opportunity.
     Sent,

@@ -128,6 +128,7 @@ pub struct ClientTls {
 /// The connections that the server has for the pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ServerBudget {
     /// The server's `max_connections`.
     pub max_connections: u32,

@@ -8,6 +8,7 @@ use super::{PgbouncerError, values};
 /// server as the same user with the same secret: PgBouncer then never has the password. `Debug`
 /// does not show it.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PgbouncerUser {
     /// The user's name.
     pub name: String,

@@ -42,6 +42,7 @@ pub enum BoundName {
 /// The effect of a bound on the size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum BoundKind {
     /// A larger pool is of no use.
     Need,

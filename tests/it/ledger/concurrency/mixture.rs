@@ -76,12 +76,7 @@ async fn one(
             let Ok(Some(seen)) = accounts::find(database, from).await else {
                 return Ok(false);
             };
-            let adjustment = AdjustmentRequest {
-                account: from,
-                new_balance: czk("60"),
-                expected_version: seen.version,
-                description: String::new(),
-            };
+            let adjustment = AdjustmentRequest::new(from, czk("60"), seen.version);
             of_ledger(ledger.submit(adjustment).await)
         }
         3 => {

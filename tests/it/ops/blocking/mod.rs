@@ -90,6 +90,7 @@ impl Scene {
             }
             Who::PreparedTransaction { name } if name.starts_with(&self.gid("")) => name.clone(),
             Who::PreparedTransaction { .. } => "?".to_owned(),
+            other => panic!("unexpected {other}"),
         }
     }
 
@@ -227,6 +228,7 @@ impl Scene {
             let roots = wait.roots.iter().map(|root| match root {
                 Who::Session { process_id } => *process_id,
                 Who::PreparedTransaction { .. } => 0,
+                other => panic!("pg_blocking_pids has no number for {other}"),
             });
             format!(
                 "{} {:?} {} {:?} {} {:?} {:?}.{:?} {:?} {:?} {:?} {:?} {:?} {} {} {:?} {:?} {:?} {:?} {:?}",

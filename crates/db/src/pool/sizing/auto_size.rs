@@ -17,6 +17,7 @@ use crate::tls::Connector;
 ///
 /// It uses one more connection to the server, for one short query in each interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AutoSize {
     /// The interval of decisions; one second is usual. Changes are at least four intervals apart.
     pub interval: Duration,
@@ -36,6 +37,29 @@ impl Default for AutoSize {
             instances: 1,
             server_cores: None,
         }
+    }
+}
+
+impl AutoSize {
+    /// Sets the interval of decisions.
+    #[must_use]
+    pub const fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Sets the number of processes that share the server's connections.
+    #[must_use]
+    pub const fn with_instances(mut self, instances: usize) -> Self {
+        self.instances = instances;
+        self
+    }
+
+    /// Sets the number of the server's processors.
+    #[must_use]
+    pub fn with_server_cores(mut self, server_cores: impl Into<Option<usize>>) -> Self {
+        self.server_cores = server_cores.into();
+        self
     }
 }
 

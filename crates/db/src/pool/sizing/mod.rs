@@ -49,6 +49,7 @@ const LOSS_TOLERATED: f64 = 0.03;
 
 /// A size, its reason, and the state for the next decision.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SizingDecision {
     /// The size, in connections.
     pub size: usize,

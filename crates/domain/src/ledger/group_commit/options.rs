@@ -47,6 +47,7 @@ pub struct GroupCommitOptions {
 /// A limit that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{limit} cannot be {value}: from 1 to {most}")]
+#[non_exhaustive]
 pub struct GroupCommitOptionsError {
     /// The field.
     pub limit: &'static str,
