@@ -10,7 +10,7 @@ use neobank_domain::statements::{self, Days, StatementCursor, StatementPage, Sta
 use serde_json::json;
 
 use super::account;
-use super::views::{EntryView, MoneyView};
+use super::views::EntryView;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::{Block, Output, Style, Table, cell};
@@ -187,8 +187,8 @@ fn output(
         "time_zone": zone,
         "starts_at": page.starts_at,
         "ends_at": page.ends_at,
-        "opening_balance": MoneyView::from(page.opening_balance),
-        "closing_balance": MoneyView::from(page.closing_balance),
+        "opening_balance": page.opening_balance,
+        "closing_balance": page.closing_balance,
         "entries": entries,
         "next": next,
     });

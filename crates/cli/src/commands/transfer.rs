@@ -1,16 +1,23 @@
 //! The commands `neobank transfer`, `deposit` and `withdraw`.
 
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
 use clap::Args;
 use neobank_db::Database;
 use neobank_domain::accounts::{self, Account};
-use neobank_domain::ledger::{Outcome, Receipt, Request};
-use neobank_domain::{AccountId, Ledger, LedgerError, PostingRequest, TransferRequest};
+use neobank_domain::ledger::{
+    EntryReceipt, Outcome, Receipt, ReferenceNumber, Request, TransferType,
+};
+use neobank_domain::{
+    AccountId, EntryId, Ledger, LedgerError, Money, MoneyError, PostingRequest, TransferId,
+    TransferRequest,
+};
+use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::account;
-use super::amount::Amount;
-use super::views::ReceiptView;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::{Block, Output, Style, cell};
@@ -50,12 +57,31 @@ struct Movement {
     description: String,
 }
 
+/// `250.00 CZK`: a number and a currency. A number that is no amount in that currency is rejected
+/// as the ledger rejects it, not as wrong usage.
+#[derive(Clone, Debug)]
+struct Amount(Result<Money, MoneyError>);
+
+impl FromStr for Amount {
+    type Err = MoneyError;
+
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        match words.join(" ").parse() {
+            Err(error @ (MoneyError::NoCurrency { .. } | MoneyError::UnknownCurrency { .. })) => {
+                Err(error)
+            }
+            amount => Ok(Self(amount)),
+        }
+    }
+}
+
 pub(crate) async fn transfer(
     arguments: &TransferArguments,
     connection: &Connection,
 ) -> Result<Output, CommandError> {
     let movement = &arguments.movement;
-    let amount = movement.amount.money()?;
+    let amount = movement.amount.0.clone()?;
     let database = connection.open("transfer").await?;
     let from = account::find(&database, &arguments.from).await?;
     let to = account::find(&database, &arguments.to).await?;
@@ -90,10 +116,10 @@ async fn post(
     name: &'static str,
     arguments: &PostingArguments,
     connection: &Connection,
-    request: impl FnOnce(AccountId, neobank_domain::Money) -> PostingRequest,
+    request: impl FnOnce(AccountId, Money) -> PostingRequest,
 ) -> Result<Output, CommandError> {
     let movement = &arguments.movement;
-    let amount = movement.amount.money()?;
+    let amount = movement.amount.0.clone()?;
     let database = connection.open(name).await?;
     let account = account::find(&database, &arguments.account).await?;
     let key = movement.key();
@@ -167,14 +193,59 @@ fn receipt_answer(
         ("posted", cell(receipt.posted_at)),
         ("key", cell(key)),
     ];
-    let mut data = json!({ "receipt": ReceiptView::new(receipt, outcome, key) });
-    for (side, account) in [
-        ("debit", receipt.debit.account_id),
-        ("credit", receipt.credit.account_id),
-    ] {
-        data["receipt"][side]["account_number"] = numbers.number(account).into();
+    let view = ReceiptView::new(receipt, outcome, key, numbers);
+    Output::new(
+        name,
+        json!({ "receipt": view }),
+        vec![Block::Fields(fields)],
+    )
+}
+
+/// A receipt in the JSON contract.
+#[derive(Debug, Serialize)]
+struct ReceiptView<'a> {
+    /// `posted`, or `replayed` for a request whose key was posted before.
+    outcome: &'static str,
+    transfer_id: TransferId,
+    reference_number: ReferenceNumber,
+    transfer_type: TransferType,
+    amount: Money,
+    idempotency_key: &'a str,
+    debit: SideView<'a>,
+    credit: SideView<'a>,
+    posted_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+struct SideView<'a> {
+    account_id: AccountId,
+    account_number: Option<&'a str>,
+    transaction_id: EntryId,
+    entry_number: i64,
+    balance: Money,
+}
+
+impl<'a> ReceiptView<'a> {
+    fn new(receipt: &Receipt, outcome: &'static str, key: &'a str, numbers: &'a Numbers) -> Self {
+        let side = |entry: &EntryReceipt| SideView {
+            account_id: entry.account_id,
+            account_number: numbers.number(entry.account_id),
+            transaction_id: entry.transaction_id,
+            entry_number: entry.entry_number,
+            balance: entry.running_balance,
+        };
+        Self {
+            outcome,
+            transfer_id: receipt.transfer_id,
+            reference_number: receipt.reference_number(),
+            transfer_type: receipt.transfer_type,
+            amount: receipt.amount,
+            idempotency_key: key,
+            debit: side(&receipt.debit),
+            credit: side(&receipt.credit),
+            posted_at: receipt.posted_at,
+        }
     }
-    Output::new(name, data, vec![Block::Fields(fields)])
 }
 
 /// The account numbers of both sides of a receipt.

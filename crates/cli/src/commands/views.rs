@@ -2,18 +2,10 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use neobank_domain::customers::{Customer, CustomerStatus, CustomerType, KycStatus};
-use neobank_domain::ledger::{EntryReceipt, Receipt};
 use neobank_domain::statements::Entry;
 use neobank_domain::{Account, Money};
 use serde::Serialize;
 use uuid::Uuid;
-
-/// An amount with its digits as a text, because many programs round JSON numbers.
-#[derive(Debug, Serialize)]
-pub(super) struct MoneyView {
-    amount: String,
-    currency: &'static str,
-}
 
 #[derive(Debug, Serialize)]
 pub(super) struct CustomerView {
@@ -39,37 +31,15 @@ pub(super) struct AccountView {
     customer_id: Option<Uuid>,
     account_type: &'static str,
     status: &'static str,
-    current_balance: MoneyView,
-    available_balance: Option<MoneyView>,
-    held_balance: MoneyView,
-    overdraft_limit: Option<MoneyView>,
+    current_balance: Money,
+    available_balance: Option<Money>,
+    held_balance: Money,
+    overdraft_limit: Option<Money>,
     time_zone: String,
     entries: i64,
     version: i64,
     opened_at: DateTime<Utc>,
     closed_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct ReceiptView {
-    /// `posted`, or `replayed` for a request whose key was posted before.
-    outcome: &'static str,
-    transfer_id: Uuid,
-    reference_number: String,
-    transfer_type: &'static str,
-    amount: MoneyView,
-    idempotency_key: String,
-    debit: SideView,
-    credit: SideView,
-    posted_at: DateTime<Utc>,
-}
-
-#[derive(Debug, Serialize)]
-struct SideView {
-    account_id: Uuid,
-    transaction_id: Uuid,
-    entry_number: i64,
-    balance: MoneyView,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,21 +49,12 @@ pub(super) struct EntryView {
     reference_number: String,
     entry_number: i64,
     /// The signed movement: negative for a debit.
-    movement: MoneyView,
-    balance: MoneyView,
+    movement: Money,
+    balance: Money,
     description: String,
     posted_at: DateTime<Utc>,
     /// The time in the statement's zone, with its offset.
     local_time: DateTime<FixedOffset>,
-}
-
-impl From<Money> for MoneyView {
-    fn from(money: Money) -> Self {
-        Self {
-            amount: money.amount().to_string(),
-            currency: money.currency().code(),
-        }
-    }
 }
 
 impl From<&Customer> for CustomerView {
@@ -124,42 +85,15 @@ impl From<&Account> for AccountView {
             customer_id: account.customer_id.map(neobank_domain::CustomerId::as_uuid),
             account_type: account.account_type.as_str(),
             status: account.status.as_str(),
-            current_balance: account.current_balance.into(),
-            available_balance: account.available_balance.map(Into::into),
-            held_balance: account.held_balance.into(),
-            overdraft_limit: account.overdraft_limit.map(Into::into),
+            current_balance: account.current_balance,
+            available_balance: account.available_balance,
+            held_balance: account.held_balance,
+            overdraft_limit: account.overdraft_limit,
             time_zone: account.time_zone.clone(),
             entries: account.last_entry_number,
             version: account.version,
             opened_at: account.opened_at,
             closed_at: account.closed_at,
-        }
-    }
-}
-
-impl ReceiptView {
-    pub(super) fn new(receipt: &Receipt, outcome: &'static str, key: &str) -> Self {
-        Self {
-            outcome,
-            transfer_id: receipt.transfer_id.as_uuid(),
-            reference_number: receipt.reference_number().to_string(),
-            transfer_type: receipt.transfer_type.as_str(),
-            amount: receipt.amount.into(),
-            idempotency_key: key.to_owned(),
-            debit: (&receipt.debit).into(),
-            credit: (&receipt.credit).into(),
-            posted_at: receipt.posted_at,
-        }
-    }
-}
-
-impl From<&EntryReceipt> for SideView {
-    fn from(side: &EntryReceipt) -> Self {
-        Self {
-            account_id: side.account_id.as_uuid(),
-            transaction_id: side.transaction_id.as_uuid(),
-            entry_number: side.entry_number,
-            balance: side.running_balance.into(),
         }
     }
 }
@@ -171,8 +105,8 @@ impl From<&Entry> for EntryView {
             transfer_id: entry.transfer_id.as_uuid(),
             reference_number: entry.reference_number().to_string(),
             entry_number: entry.entry_number,
-            movement: entry.movement().into(),
-            balance: entry.running_balance.into(),
+            movement: entry.movement(),
+            balance: entry.running_balance,
             description: entry.description.clone(),
             posted_at: entry.posted_at,
             local_time: entry.local_time,

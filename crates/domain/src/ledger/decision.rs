@@ -65,6 +65,8 @@ pub struct LedgerState {
 pub struct IdentifiedRequest<'a> {
     /// What is asked for.
     pub request: &'a Request,
+    /// [`Request::hash`] of a request with an idempotency key; a request without one needs none.
+    pub request_hash: Option<[u8; 32]>,
     /// The transfer's identifier.
     pub transfer_id: TransferId,
     /// The debit's identifier.
@@ -127,6 +129,7 @@ const EVENT_TIME_MIN: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596
 /// let mut books = LedgerState { accounts: BTreeMap::new(), known: HashMap::new(), now: chrono::Utc::now() };
 /// let decision = decide(&mut books, &[IdentifiedRequest {
 ///     request: &request,
+///     request_hash: None,
 ///     transfer_id: TransferId::new(),
 ///     debit_id: EntryId::new(),
 ///     credit_id: EntryId::new(),
@@ -172,9 +175,12 @@ impl LedgerState {
     fn decide_one(&self, identified: &IdentifiedRequest<'_>) -> Result<Verdict, Rejection> {
         let request = identified.request;
         check_key(request)?;
-        let key = request
-            .idempotency_key()
-            .map(|key| (key.to_owned(), request.hash()));
+        let key = request.idempotency_key().map(|key| {
+            (
+                key.to_owned(),
+                identified.request_hash.unwrap_or_else(|| request.hash()),
+            )
+        });
         if let Some((key, hash)) = &key
             && let Some(known) = self.known.get(key)
         {

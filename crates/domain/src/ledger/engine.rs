@@ -6,10 +6,6 @@ use std::time::{Duration, Instant};
 use neobank_db::{Database, DatabaseError, Transaction, TransactionOptions};
 
 use super::account_cache::AccountCache;
-use super::error::LedgerError;
-use super::execution::{self, Everyone, Group};
-use super::receipt::Outcome;
-use super::request::Request;
 
 /// Executes batches of requests on one database. Clones share the account cache.
 #[derive(Clone, Debug)]
@@ -50,22 +46,6 @@ impl Engine {
             .with_keep_plans(true)
             .with_lock_timeout(lock_timeout);
         self.database.begin_with(options).await
-    }
-
-    /// Executes the requests of one call in one transaction.
-    ///
-    /// # Errors
-    ///
-    /// As [`Ledger::submit_all`](super::Ledger::submit_all).
-    pub(super) async fn submit_all(
-        &self,
-        requests: &[Request],
-    ) -> Result<Vec<Outcome>, LedgerError> {
-        let group = Group::new(requests)?;
-        let mut everyone = Everyone(group.requests.len());
-        execution::run(self, &group, &mut everyone)
-            .await
-            .map_err(LedgerError::from)
     }
 
     /// See [`Ledger::in_doubt_limit`](super::Ledger::in_doubt_limit).

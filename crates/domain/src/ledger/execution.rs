@@ -60,10 +60,10 @@ pub(super) trait Claims {
     fn predecessor(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// All of so many, and nobody takes one back.
-pub(super) struct Everyone(pub(super) usize);
+/// The claim on a group of this many requests, none of which is withdrawn.
+pub(super) struct WholeGroup(pub(super) usize);
 
-impl Claims for Everyone {
+impl Claims for WholeGroup {
     fn claim(&mut self) -> Vec<usize> {
         (0..self.0).collect()
     }
@@ -114,6 +114,7 @@ impl<'a> Group<'a> {
         }
         let identified = requests.iter().map(|request| IdentifiedRequest {
             request,
+            request_hash: request.idempotency_key().map(|_| request.hash()),
             transfer_id: TransferId::new(),
             debit_id: EntryId::new(),
             credit_id: EntryId::new(),

@@ -47,7 +47,7 @@ pub use request::{
 };
 
 use engine::Engine;
-use execution::{Group, KEY_RACES_MAX, is_key_race};
+use execution::{Group, KEY_RACES_MAX, WholeGroup, is_key_race};
 use group_commit::{GroupCommitMetrics, GroupCommitOptions, GroupCommitOptionsError, Queue};
 use statements::{Statements, TransferColumns};
 
@@ -214,7 +214,9 @@ impl Ledger {
     /// [`LedgerError::TooManyRequests`] above [`Ledger::REQUESTS_MAX`], [`LedgerError::Unknown`],
     /// [`LedgerError::Database`]; in each but the second, no request was executed.
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
-        self.engine.submit_all(requests).await
+        let group = Group::new(requests)?;
+        let mut whole = WholeGroup(group.requests.len());
+        Ok(execution::run(&self.engine, &group, &mut whole).await?)
     }
 
     /// The longest time for which the ledger resolves a commit without an answer before it returns

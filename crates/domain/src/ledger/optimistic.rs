@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
-use neobank_db::{Autocommit, DatabaseError, RetryPolicy, Written};
+use neobank_db::{Autocommit, DatabaseError, RetryPolicy};
 
 use super::account_cache::{Recalled, Visit};
 use super::decision::{
@@ -27,7 +27,9 @@ use super::in_doubt::{self, InDoubt};
 use super::receipt::{Outcome, Receipt};
 use super::refused;
 use super::request::Request;
-use super::statements::{self, Preconditions, Predecessor, ReadSetColumns, TransferColumns};
+use super::statements::{
+    self, Posted, PostedTimes, Preconditions, Predecessor, ReadSetColumns, TransferColumns,
+};
 use crate::{AccountId, TransferId};
 
 /// Returns the outcomes; `None` when nothing was changed and the decision needs locks.
@@ -37,7 +39,7 @@ pub(super) async fn attempt(
     visit: &Visit<'_>,
     claims: &mut impl Claims,
 ) -> Result<Option<Vec<Outcome>>, Failure> {
-    let Some(alone) = engine.database.autocommit() else {
+    let Some(autocommit) = engine.database.autocommit() else {
         visit.was_undecided();
         return Ok(None);
     };
@@ -48,7 +50,7 @@ pub(super) async fn attempt(
     let Recalled {
         accounts,
         speculative,
-    } = match recall_and_read(alone, group, visit).await {
+    } = match recall_and_read(autocommit, group, visit).await {
         Ok(recalled) => recalled,
         Err(error) => {
             visit.was_undecided();
@@ -84,7 +86,7 @@ pub(super) async fn attempt(
     let columns = TransferColumns::of(transfers);
     let started = Instant::now();
     let written = send(
-        alone,
+        autocommit,
         &columns,
         &preconditions,
         first,
@@ -94,8 +96,8 @@ pub(super) async fn attempt(
     )
     .await;
     let (reason, committed) = match written {
-        Ok(written) => match statements::time_of(&written) {
-            Ok((now, writing)) => {
+        Ok(written) => match written.times {
+            Ok(PostedTimes { now, writing }) => {
                 claims.took(writing, started.elapsed().saturating_sub(writing));
                 visit.was_right();
                 settle(&mut outcomes, &mut books, |receipt| {
@@ -147,15 +149,15 @@ pub(super) async fn attempt(
 /// Sends the statement. While its answer is on the way, the next group can be decided on the state
 /// that the statement will leave.
 async fn send(
-    alone: Autocommit<'_>,
+    autocommit: Autocommit<'_>,
     columns: &TransferColumns,
     preconditions: &Preconditions,
     first: TransferId,
     visit: &Visit<'_>,
     books: &mut LedgerState,
     claims: &mut impl Claims,
-) -> Result<Written, DatabaseError> {
-    let statement = statements::write_optimistic(alone, columns, preconditions);
+) -> Result<Posted, DatabaseError> {
+    let statement = statements::write_optimistic(autocommit, columns, preconditions);
     let Some(batch_lock) = preconditions.batch_lock else {
         return statement.await;
     };
@@ -190,7 +192,7 @@ fn needs_no_lock(request: &Request) -> bool {
 }
 
 async fn recall_and_read(
-    alone: Autocommit<'_>,
+    autocommit: Autocommit<'_>,
     group: &Group<'_>,
     visit: &Visit<'_>,
 ) -> Result<Recalled, DatabaseError> {
@@ -202,7 +204,7 @@ async fn recall_and_read(
         .copied()
         .collect();
     if !missing.is_empty() {
-        let read = statements::read_optimistic(alone, &missing).await?;
+        let read = statements::read_optimistic(autocommit, &missing).await?;
         recalled.accounts.extend(read);
     }
     Ok(recalled)

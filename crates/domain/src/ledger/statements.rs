@@ -391,22 +391,22 @@ impl Statements {
 
 /// Reads accounts without a lock; what is not there is left out.
 pub(super) async fn read_optimistic(
-    alone: Autocommit<'_>,
+    autocommit: Autocommit<'_>,
     accounts: &[AccountId],
 ) -> Result<Vec<(AccountId, AccountState)>, DatabaseError> {
     let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
-    let rows = alone
+    let rows = autocommit
         .read(READ_ACCOUNTS, &[Type::UUID_ARRAY], &[&accounts])
         .await?;
     rows.iter().map(account_state).collect()
 }
 
-/// Writes what was decided without a lock, and commits it, in one round trip.
+/// Posts an optimistic decision and commits it, in one round trip.
 pub(super) async fn write_optimistic(
-    alone: Autocommit<'_>,
+    autocommit: Autocommit<'_>,
     transfers: &TransferColumns,
     preconditions: &Preconditions,
-) -> Result<Written, DatabaseError> {
+) -> Result<Posted, DatabaseError> {
     let fence = (preconditions.fence.as_uuid(), preconditions.fence_version);
     // Most of the time, no request was rejected.
     let read_set = Some(&preconditions.read_set).filter(|columns| !columns.account_id.is_empty());
@@ -433,7 +433,10 @@ pub(super) async fn write_optimistic(
             batch_lock: &preconditions.batch_lock,
         );
         let call = &*POST_OPTIMISTIC;
-        return alone.write(&call.sql, &call.types, &parameters).await;
+        let written = autocommit
+            .write(&call.sql, &call.types, &parameters)
+            .await?;
+        return Ok(Posted::from(written));
     };
     let predecessor_transfer = predecessor.transfer.as_uuid();
     let parameters = parameters!(
@@ -453,18 +456,50 @@ pub(super) async fn write_optimistic(
         batch_lock: &preconditions.batch_lock,
     );
     let call = &*POST_PIPELINED;
-    alone.write(&call.sql, &call.types, &parameters).await
+    let written = autocommit
+        .write(&call.sql, &call.types, &parameters)
+        .await?;
+    Ok(Posted::from(written))
 }
 
-/// Returns the server's time in the result of [`write_optimistic`], and the time that the server took
-/// until it could commit.
-pub(super) fn time_of(written: &Written) -> Result<(DateTime<Utc>, Duration), DatabaseError> {
-    let row = written.rows.first().ok_or(DatabaseError::NoRow)?;
-    let now: DateTime<Utc> = column(row, "now")?;
-    let written: DateTime<Utc> = column(row, "written")?;
-    // Negative when the server's clock was set back meanwhile.
-    let writing = written.signed_duration_since(now);
-    Ok((now, writing.to_std().unwrap_or_default()))
+/// The result of a committed [`write_optimistic`].
+pub(super) struct Posted {
+    /// The server's times; an error where they cannot be read. The transfers are committed in both
+    /// cases.
+    pub(super) times: Result<PostedTimes, DatabaseError>,
+    /// False when the wait for the standbys was cancelled.
+    pub(super) replicated: bool,
+}
+
+/// The server's times of one posting statement.
+pub(super) struct PostedTimes {
+    /// The start of the statement, which is the time of its transfers.
+    pub(super) now: DateTime<Utc>,
+    /// The time from there until the server could commit.
+    pub(super) writing: Duration,
+}
+
+impl From<Written> for Posted {
+    fn from(written: Written) -> Self {
+        Self {
+            times: PostedTimes::of(&written),
+            replicated: written.replicated,
+        }
+    }
+}
+
+impl PostedTimes {
+    fn of(written: &Written) -> Result<Self, DatabaseError> {
+        let row = written.rows.first().ok_or(DatabaseError::NoRow)?;
+        let now: DateTime<Utc> = column(row, "now")?;
+        let written: DateTime<Utc> = column(row, "written")?;
+        // Negative when the server's clock was set back meanwhile.
+        let writing = written.signed_duration_since(now).to_std();
+        Ok(Self {
+            now,
+            writing: writing.unwrap_or_default(),
+        })
+    }
 }
 
 /// The preconditions of a decision that was made without locks: the database refuses to write it

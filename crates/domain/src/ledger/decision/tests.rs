@@ -294,6 +294,7 @@ fn identify(requests: &[Request]) -> Vec<IdentifiedRequest<'_>> {
         .iter()
         .zip(1_u128..)
         .map(|(request, number)| IdentifiedRequest {
+            request_hash: request.idempotency_key().map(|_| request.hash()),
             request,
             transfer_id: Uuid::from_u128(number << 8).into(),
             debit_id: Uuid::from_u128((number << 8) + 1).into(),

@@ -37,6 +37,7 @@ pub(super) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 /// A request, as its caller and its group see it.
 pub(super) struct Submission {
     request: Request,
+    request_hash: Option<[u8; 32]>,
     transfer_id: TransferId,
     debit_id: EntryId,
     credit_id: EntryId,
@@ -67,6 +68,7 @@ impl Submission {
         counts: &Counts,
     ) -> (Place, Waiter<'_>) {
         let submission = Arc::new(Self {
+            request_hash: request.idempotency_key().map(|_| request.hash()),
             request,
             transfer_id: TransferId::new(),
             debit_id: EntryId::new(),
@@ -149,6 +151,7 @@ impl Place {
     pub(super) fn identified(&self) -> IdentifiedRequest<'_> {
         IdentifiedRequest {
             request: &self.submission.request,
+            request_hash: self.submission.request_hash,
             transfer_id: self.submission.transfer_id,
             debit_id: self.submission.debit_id,
             credit_id: self.submission.credit_id,
