@@ -148,12 +148,12 @@ impl Line {
         mut self,
         ledgers: impl IntoIterator<Item = &'a Ledger>,
     ) -> Self {
-        let (mut right, mut all) = (0, 0);
+        let (mut committed, mut all) = (0, 0);
         for metrics in ledgers.into_iter().map(Ledger::account_cache_metrics) {
-            right += metrics.right;
-            all += metrics.right + metrics.under_locks + metrics.wrong;
+            committed += metrics.committed;
+            all += metrics.committed + metrics.not_attempted + metrics.conflicts;
         }
-        self.optimistic = (all > 0).then(|| right as f64 / all as f64);
+        self.optimistic = (all > 0).then(|| committed as f64 / all as f64);
         self
     }
 

@@ -64,9 +64,9 @@ async fn deleting_or_truncating_accounts_is_rejected(bank: TestBank) {
         assert_rejected(&bank, &superuser, sql, "NB003").await;
     }
     // The rejection does not only come from the foreign keys of the journal.
-    let alone = "DROP TRIGGER transactions_append_only ON banking.transactions; \
+    let one_table = "DROP TRIGGER transactions_append_only ON banking.transactions; \
          DROP TRIGGER transfers_append_only ON banking.transfers; TRUNCATE banking.accounts CASCADE";
-    assert_rejected(&bank, &superuser, alone, "NB003").await;
+    assert_rejected(&bank, &superuser, one_table, "NB003").await;
     assert_rejected(&bank, &superuser, "DELETE FROM banking.customers", "23503").await;
     assert_rejected(
         &bank,
@@ -129,7 +129,7 @@ async fn account_with_inconsistent_terms_is_rejected(bank: TestBank) {
         ("account_status = 'closed'", "accounts_closed_has_a_time"),
         ("closed_at = now()", "accounts_closed_has_a_time"),
     ];
-    // The trigger that guards balances fires before the checks of the held amount.
+    // The trigger on balances fires before the checks of the held amount.
     let setting = "SET LOCAL neobank.posting = 'on'";
     for (change, expected) in breaking {
         let transaction = superuser.begin().await.unwrap();

@@ -111,8 +111,8 @@ async fn shadowing_objects_change_nothing(bank: TestBank) {
     ] {
         assert_rejected(&bank, &attacker, &sql, sqlstate).await;
     }
-    // The attacker's own trigger would run within the depth of the guards, but has no privilege on
-    // a balance there either.
+    // The attacker's own trigger would run within the depth of the triggers, but has no privilege
+    // on a balance there either.
     for sql in [
         "DO $$BEGIN CREATE TEMPORARY TABLE lever (n integer); END$$",
         "CREATE FUNCTION public.pull() RETURNS trigger LANGUAGE plpgsql AS

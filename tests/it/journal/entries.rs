@@ -15,7 +15,7 @@ on_both_versions!(
 );
 
 /// Accounts `A` (entries 1 and 2, balance 90) and `B` (entry 1, balance 10).
-struct Books {
+struct Accounts {
     a: AccountId,
     b: AccountId,
     frozen: AccountId,
@@ -43,18 +43,18 @@ struct Hand {
 }
 
 impl Hand {
-    const fn of(books: &Books) -> Self {
+    const fn of(accounts: &Accounts) -> Self {
         Self {
             amount: "5",
             currency: "CZK",
-            from: books.a,
-            to: books.b,
+            from: accounts.a,
+            to: accounts.b,
             numbers: [3, 2],
             entry_numbers: [3, 2],
             entry_amounts: ["5", "5"],
             balances: ["85", "15"],
             types: ["debit", "credit"],
-            entry_accounts: [books.a, books.b],
+            entry_accounts: [accounts.a, accounts.b],
             entry_currency: "CZK",
             posted_at: "now()",
             entry_time: "now()",
@@ -97,7 +97,7 @@ impl Hand {
 const ENTRIES: &str = "INSERT INTO banking.transactions (transaction_id, transfer_id, account_id, entry_number, transaction_type, \
      amount, currency_code, running_balance, transaction_date) VALUES";
 
-async fn books(bank: &TestBank) -> Books {
+async fn accounts(bank: &TestBank) -> Accounts {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let receipt = bank
         .ledger
@@ -115,7 +115,7 @@ async fn books(bank: &TestBank) -> Books {
         .await
         .unwrap()
         .account_id;
-    Books {
+    Accounts {
         a,
         b,
         frozen,
@@ -125,9 +125,9 @@ async fn books(bank: &TestBank) -> Books {
 }
 
 async fn inconsistent_entries_are_rejected(bank: TestBank) {
-    let books = books(&bank).await;
+    let accounts = accounts(&bank).await;
     let superuser = bank.superuser().await;
-    let base = Hand::of(&books);
+    let base = Hand::of(&accounts);
     let with = |change: &dyn Fn(&mut Hand)| {
         let mut hand = base.clone();
         change(&mut hand);
@@ -151,8 +151,12 @@ async fn inconsistent_entries_are_rejected(bank: TestBank) {
             }),
             "NB001",
         ),
-        ("the debit alone, so in two statements", single(0), "NB001"),
-        ("the credit alone", single(1), "NB001"),
+        (
+            "the debit without the credit, so in two statements",
+            single(0),
+            "NB001",
+        ),
+        ("the credit without the debit", single(1), "NB001"),
         (
             "three entries",
             format!("{}, {}", base.sql(), base.row(1)),
@@ -193,7 +197,7 @@ async fn inconsistent_entries_are_rejected(bank: TestBank) {
         (
             "on other accounts than the transfer's",
             with(&|h| {
-                h.entry_accounts = [books.b, books.a];
+                h.entry_accounts = [accounts.b, accounts.a];
                 h.entry_numbers = [2, 3];
                 h.balances = ["5", "95"];
             }),
@@ -256,11 +260,11 @@ async fn inconsistent_entries_are_rejected(bank: TestBank) {
                     h.balances = ["-1", "101"];
                 });
                 let back = with(&|h| {
-                    (h.from, h.to) = (books.b, books.a);
+                    (h.from, h.to) = (accounts.b, accounts.a);
                     h.numbers = [3, 4];
                     h.amount = "91";
                     h.entry_amounts = ["91", "91"];
-                    h.entry_accounts = [books.b, books.a];
+                    h.entry_accounts = [accounts.b, accounts.a];
                     h.entry_numbers = [3, 4];
                     h.balances = ["10", "90"];
                 })
@@ -288,9 +292,9 @@ async fn inconsistent_entries_are_rejected(bank: TestBank) {
         (
             "to an account in another currency",
             with(&|h| {
-                h.to = books.euro;
+                h.to = accounts.euro;
                 h.numbers[1] = 1;
-                h.entry_accounts[1] = books.euro;
+                h.entry_accounts[1] = accounts.euro;
                 h.entry_numbers[1] = 1;
                 h.balances[1] = "5";
             }),
@@ -308,9 +312,9 @@ async fn inconsistent_entries_are_rejected(bank: TestBank) {
         (
             "to a frozen account",
             with(&|h| {
-                h.to = books.frozen;
+                h.to = accounts.frozen;
                 h.numbers[1] = 2;
-                h.entry_accounts[1] = books.frozen;
+                h.entry_accounts[1] = accounts.frozen;
                 h.entry_numbers[1] = 2;
                 h.balances[1] = "15";
             }),
@@ -319,9 +323,9 @@ async fn inconsistent_entries_are_rejected(bank: TestBank) {
         (
             "from a frozen account",
             with(&|h| {
-                h.from = books.frozen;
+                h.from = accounts.frozen;
                 h.numbers[0] = 2;
-                h.entry_accounts[0] = books.frozen;
+                h.entry_accounts[0] = accounts.frozen;
                 h.entry_numbers[0] = 2;
                 h.balances[0] = "5";
             }),
@@ -384,15 +388,19 @@ async fn inconsistent_entries_are_rejected(bank: TestBank) {
             "a third entry of an old transfer",
             format!(
                 "{ENTRIES} {}",
-                base.row(0)
-                    .replace("00000000-0000-7000-8000-000000000001", &books.old_transfer)
+                base.row(0).replace(
+                    "00000000-0000-7000-8000-000000000001",
+                    &accounts.old_transfer
+                )
             ),
             "NB001",
         ),
         (
             "an old transfer again",
-            format!("{ENTRIES} {}, {}", base.row(0), base.row(1))
-                .replace("00000000-0000-7000-8000-000000000001", &books.old_transfer),
+            format!("{ENTRIES} {}, {}", base.row(0), base.row(1)).replace(
+                "00000000-0000-7000-8000-000000000001",
+                &accounts.old_transfer,
+            ),
             "NB001",
         ),
     ];
@@ -404,15 +412,18 @@ async fn inconsistent_entries_are_rejected(bank: TestBank) {
 
 /// The control: the unchanged statements are accepted.
 async fn consistent_entries_are_accepted(bank: TestBank) {
-    let books = books(&bank).await;
+    let accounts = accounts(&bank).await;
     let superuser = bank.superuser().await;
     let transaction = superuser.begin().await.unwrap();
-    for sql in Hand::of(&books).sql().split(';') {
+    for sql in Hand::of(&accounts).sql().split(';') {
         transaction.execute(statement(sql, [])).await.unwrap();
     }
     transaction.commit().await.unwrap();
     assert_eq!(
-        (bank.balance(books.a).await, bank.balance(books.b).await),
+        (
+            bank.balance(accounts.a).await,
+            bank.balance(accounts.b).await
+        ),
         (czk("85"), czk("15"))
     );
     bank.assert_sound().await;
@@ -420,8 +431,8 @@ async fn consistent_entries_are_accepted(bank: TestBank) {
 
 /// A key without its entries would be answered as posted for ever.
 async fn transfer_without_its_entries_cannot_commit(bank: TestBank) {
-    let books = books(&bank).await;
-    let hand = Hand::of(&books);
+    let accounts = accounts(&bank).await;
+    let hand = Hand::of(&accounts);
     // The attack names them as entries of an older transfer.
     let of_others = hand.transfer().replace(", 3, 2, 5,", ", 2, 1, 10,");
     let superuser = bank.superuser().await;

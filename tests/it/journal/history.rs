@@ -25,9 +25,9 @@ async fn posting_before_the_opening_is_rejected_on_every_path(bank: TestBank) {
     let opened_at = bank.find(account).await.opened_at;
     let request = || PostingRequest::deposit(account, czk("1")).effective_at(last_month());
     let before = bank.fingerprint().await;
-    let alone = bank.ledger.submit(request()).await.unwrap_err();
-    let gathered = grouped(&bank.ledger);
-    let gathered = gathered.submit(request()).await.unwrap_err();
+    let direct = bank.ledger.submit(request()).await.unwrap_err();
+    let grouped = grouped(&bank.ledger);
+    let grouped = grouped.submit(request()).await.unwrap_err();
     let mut transaction = bank.database.begin().await.unwrap();
     let inside = bank
         .ledger
@@ -35,7 +35,7 @@ async fn posting_before_the_opening_is_rejected_on_every_path(bank: TestBank) {
         .await
         .unwrap_err();
     transaction.rollback().await.unwrap();
-    for error in [alone, gathered, inside] {
+    for error in [direct, grouped, inside] {
         assert!(
             matches!(error, LedgerError::Rejected(Rejection::EventTime { earliest, .. }) if earliest == opened_at),
             "{error:?}"

@@ -62,7 +62,7 @@ impl Call {
         ])
     }
 
-    /// Returns the call with the first transfer alone, for which the function has a shorter path.
+    /// Returns the call with only the first transfer, for which the function has a shorter path.
     fn first(&self) -> Self {
         let first = |value: &String| {
             let inner = value.trim_start_matches("'{").trim_end_matches("}'");
@@ -82,7 +82,7 @@ impl Call {
     fn with(&self, changes: &[(&str, &str)]) -> String {
         let mut call = self.clone();
         for (name, value) in changes {
-            let argument = call.0.iter_mut().find(|(known, _)| known == name);
+            let argument = call.0.iter_mut().find(|(argument, _)| argument == name);
             argument.unwrap().1 = (*value).to_owned();
         }
         call.sql()
@@ -125,7 +125,7 @@ impl Call {
 
 /// Opens `A` with the entries 1 and 2 and a balance of 90, and `B` with entry 1 and a balance of
 /// 10.
-async fn books(bank: &TestBank) -> (AccountId, AccountId) {
+async fn two_accounts(bank: &TestBank) -> (AccountId, AccountId) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let request = TransferRequest::new(a, b, czk("10"));
     bank.ledger.transfer(request).await.unwrap();
@@ -133,7 +133,7 @@ async fn books(bank: &TestBank) -> (AccountId, AccountId) {
 }
 
 async fn inconsistent_call_is_rejected(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let superuser = bank.superuser().await;
     let frozen = bank.account(czk("10")).await;
     accounts::freeze(&bank.database, frozen).await.unwrap();
@@ -338,7 +338,7 @@ async fn inconsistent_call_is_rejected(bank: TestBank) {
             "NB002",
         ),
         (
-            "a kind that is not known",
+            "an unknown kind",
             call.with(&[("p_transfer_type", "'{gift,transfer}'")]),
             "23514",
         ),
@@ -379,7 +379,7 @@ async fn inconsistent_call_is_rejected(bank: TestBank) {
 
 /// The control: the unchanged call is posted, and so is an empty one.
 async fn consistent_call_is_posted(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let transaction = bank.database.begin().await.unwrap();
     let call = Call::of(a, b).sql();
     transaction.execute(statement(&call, [])).await.unwrap();
@@ -405,7 +405,7 @@ async fn consistent_call_is_posted(bank: TestBank) {
 /// The application can set the setting that lets the triggers skip a check. It still has no
 /// privilege to write into the journal.
 async fn posting_setting_gives_no_other_privilege(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let transfer = format!(
         "SET LOCAL neobank.posting = 'on';
          INSERT INTO banking.transfers (transfer_id, transfer_type, from_account_id, to_account_id, from_entry_number,
@@ -430,7 +430,7 @@ async fn posting_setting_gives_no_other_privilege(bank: TestBank) {
 }
 
 async fn role_without_the_privilege_cannot_post(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let mut config = bank.config();
     config.role = Some("neobank_read".to_owned());
     let reader = Database::connect(config).await.unwrap();
@@ -438,7 +438,7 @@ async fn role_without_the_privilege_cannot_post(bank: TestBank) {
 }
 
 async fn optimistic_call_is_posted_only_while_its_preconditions_hold(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let other = bank.account(czk("4")).await;
     let used = TransferRequest::new(other, bank.account(czk("0")).await, czk("1"));
     bank.ledger
@@ -527,7 +527,7 @@ async fn optimistic_call_is_posted_only_while_its_preconditions_hold(bank: TestB
         let sql = call.optimistic(&conditions);
         assert_rejected(&bank, &bank.database, &sql, "NB002").await;
     }
-    // A change of the version alone rejects the call, now and in every later attempt.
+    // A change of nothing but the version rejects the call, now and in every later attempt.
     let touch = format!(
         "UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id = '{a}'"
     );
@@ -544,7 +544,7 @@ async fn optimistic_call_is_posted_only_while_its_preconditions_hold(bank: TestB
 }
 
 async fn optimistic_call_uses_the_servers_time_and_never_waits(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let call = Call::of(a, b).optimistic("");
     let holder = bank.database.begin().await.unwrap();
     let lock = format!("SELECT FROM banking.accounts WHERE account_id = '{b}' FOR NO KEY UPDATE");
@@ -580,7 +580,7 @@ async fn optimistic_call_uses_the_servers_time_and_never_waits(bank: TestBank) {
 /// snapshot.
 async fn waiting_call_is_validated_against_the_committed_row(bank: TestBank) {
     for commits in [true, false] {
-        let (a, b) = books(&bank).await;
+        let (a, b) = two_accounts(&bank).await;
         let first = bank.database.begin().await.unwrap();
         let moved = TransferRequest::new(a, b, czk("1"));
         let mut first = first;
@@ -621,7 +621,7 @@ async fn waiting_call_is_validated_against_the_committed_row(bank: TestBank) {
 }
 
 async fn single_transfer_is_validated_like_a_batch(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let frozen = bank.account(czk("10")).await;
     accounts::freeze(&bank.database, frozen).await.unwrap();
     let call = Call::of(a, b).first();
@@ -749,7 +749,7 @@ async fn single_transfer_is_validated_like_a_batch(bank: TestBank) {
             "NB002",
         ),
         (
-            "a kind that is not known",
+            "an unknown kind",
             call.with(&[("p_transfer_type", "'{gift}'")]),
             "23514",
         ),
@@ -787,7 +787,7 @@ async fn single_transfer_is_validated_like_a_batch(bank: TestBank) {
 }
 
 async fn arrays_of_different_lengths_are_rejected(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     for call in [Call::of(a, b), Call::of(a, b).first()] {
         for (name, value) in &call.0 {
             let longer = match value.trim_start_matches("'{").trim_end_matches("}'") {
@@ -827,7 +827,7 @@ async fn advisory_locks(bank: &TestBank) -> i64 {
 }
 
 async fn successor_waits_for_its_predecessor(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     for commits in [false, true] {
         // The successor waits so briefly that a busy machine may miss the wait, so the test repeats
         // it.
@@ -883,7 +883,7 @@ async fn successor_waits_for_its_predecessor(bank: TestBank) {
 }
 
 async fn successor_of_a_missing_predecessor_leaves_nothing(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let call = next(a, b).pipelined("p_batch_lock => 78");
     assert_rejected(&bank, &bank.database, &call, "NB002").await;
     let transaction = bank.database.begin().await.unwrap();
@@ -901,19 +901,19 @@ async fn successor_of_a_missing_predecessor_leaves_nothing(bank: TestBank) {
 
 /// Another call left the accounts exactly in the state that the predecessor would have left.
 async fn successor_of_a_replaced_predecessor_is_rejected(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let other = Call::of(a, b).optimistic("p_batch_lock => 77");
     let other = other.replace("-7000-8000-", "-7000-8002-");
     bank.database.execute(statement(&other, [])).await.unwrap();
     let successor = next(a, b).pipelined("");
     assert_rejected(&bank, &bank.database, &successor, "NB002").await;
-    let alone = next(a, b).optimistic("");
-    bank.database.execute(statement(&alone, [])).await.unwrap();
+    let single = next(a, b).optimistic("");
+    bank.database.execute(statement(&single, [])).await.unwrap();
     bank.assert_sound().await;
 }
 
 async fn foreign_advisory_locks_block_no_call(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let foreign = bank.database.begin().await.unwrap();
     let locks = "SELECT pg_advisory_xact_lock(key) FROM unnest('{77,78}'::bigint[]) AS key";
     foreign.execute(statement(locks, [])).await.unwrap();
@@ -933,7 +933,7 @@ async fn foreign_advisory_locks_block_no_call(bank: TestBank) {
 }
 
 async fn cancelled_wait_leaves_no_lock(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let mut config = bank.config();
     config.pool_max = 1;
     let database = Database::connect(config).await.unwrap();
@@ -1045,7 +1045,7 @@ async fn internal_functions_are_for_their_owner_alone(bank: TestBank) {
 
 /// The preconditions of an optimistic call, behind a predecessor that has committed.
 async fn pipelined_call_is_posted_only_while_its_preconditions_hold(bank: TestBank) {
-    let (a, b) = books(&bank).await;
+    let (a, b) = two_accounts(&bank).await;
     let predecessor = Call::of(a, b).optimistic("p_batch_lock => 77");
     bank.database
         .execute(statement(&predecessor, []))

@@ -147,7 +147,7 @@ async fn functions_are_executable_by_granted_roles_only(bank: TestBank) {
             .unwrap(),
         0
     );
-    // The security-definer function opens known accounts once, and none for a text that is not a
+    // The security-definer function opens its accounts once, and none for a text that is not a
     // currency.
     for text in ["XXX", "", "czk", "'; DROP TABLE banking.accounts; --"] {
         let before = bank.fingerprint().await;

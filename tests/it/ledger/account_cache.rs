@@ -1,4 +1,5 @@
-//! What the ledger remembers of accounts is only a guess: whoever else moves them, no outcome is any other than under locks.
+//! The account cache: optimistic attempts on stale accounts have the same outcomes as pessimistic
+//! ones.
 
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::accounts;
@@ -11,18 +12,18 @@ use super::concurrency::random::Random;
 use crate::harness::{TestBank, czk, single, single_with_cache};
 
 on_both_versions!(
-    what_others_change_is_noticed,
-    several_processes_move_the_same_accounts,
-    a_refusal_is_held_against_the_accounts_too,
-    a_refusal_that_is_no_longer_right_is_not_given,
-    keys_of_another_process_are_found,
-    times_are_those_of_the_journal,
-    guesses_that_are_wrong_leave_no_rows_behind,
-    behind_a_pooler_and_with_a_deadline_locks_are_taken,
+    stale_cached_account_is_decided_again,
+    receipts_of_several_processes_match_the_journal,
+    rejection_is_validated_against_the_accounts,
+    outdated_rejection_is_not_returned,
+    key_of_another_process_is_found,
+    receipt_has_the_time_of_the_journal,
+    conflict_leaves_no_dead_rows,
+    pooler_or_deadline_prevents_optimistic_attempts,
 );
 
-/// Another process: nothing is shared but the database.
-async fn stranger(bank: &TestBank) -> Ledger {
+/// Returns a ledger with a pool and a cache of its own, as another process has them.
+async fn separate_ledger(bank: &TestBank) -> Ledger {
     single(Database::connect(bank.config()).await.unwrap())
 }
 
@@ -33,17 +34,17 @@ async fn rejection(ledger: &Ledger, request: TransferRequest) -> Rejection {
     }
 }
 
-async fn what_others_change_is_noticed(bank: TestBank) {
+async fn stale_cached_account_is_decided_again(bank: TestBank) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let ledger = stranger(&bank).await;
+    let ledger = separate_ledger(&bank).await;
     let one = || TransferRequest::new(a, b, czk("1"));
     ledger.transfer(one()).await.unwrap();
 
     accounts::freeze(&bank.database, b).await.unwrap();
-    let refused = rejection(&ledger, one()).await;
+    let rejected = rejection(&ledger, one()).await;
     assert!(
-        matches!(refused, Rejection::NotActive { account, .. } if account == b),
-        "{refused:?}"
+        matches!(rejected, Rejection::NotActive { account, .. } if account == b),
+        "{rejected:?}"
     );
     accounts::unfreeze(&bank.database, b).await.unwrap();
     ledger.transfer(one()).await.unwrap();
@@ -54,7 +55,7 @@ async fn what_others_change_is_noticed(bank: TestBank) {
     assert_eq!(receipt.debit.running_balance, czk("99"));
     assert_eq!(receipt.credit.entry_number, 4);
 
-    // The limit that was remembered would let it through.
+    // The cached limit would allow the transfer.
     accounts::set_overdraft_limit(&bank.database, a, czk("50"))
         .await
         .unwrap();
@@ -68,24 +69,24 @@ async fn what_others_change_is_noticed(bank: TestBank) {
     accounts::set_overdraft_limit(&bank.database, a, czk("0"))
         .await
         .unwrap();
-    let refused = rejection(&ledger, big("120")).await;
+    let rejected = rejection(&ledger, big("120")).await;
     assert!(
-        matches!(refused, Rejection::InsufficientFunds { available, .. } if available == czk("99")),
-        "{refused:?}"
+        matches!(rejected, Rejection::InsufficientFunds { available, .. } if available == czk("99")),
+        "{rejected:?}"
     );
-    let memory = ledger.account_cache_metrics();
-    assert!(memory.right >= 1 && memory.wrong >= 2, "{memory:?}");
+    let cache = ledger.account_cache_metrics();
+    assert!(cache.committed >= 1 && cache.conflicts >= 2, "{cache:?}");
     bank.assert_sound().await;
 }
 
-async fn several_processes_move_the_same_accounts(bank: TestBank) {
+async fn receipts_of_several_processes_match_the_journal(bank: TestBank) {
     let mut all = Vec::new();
     for _ in 0..8 {
         all.push(bank.account(czk("100")).await);
     }
     let mut tasks = Vec::new();
     for process in 0..3_u64 {
-        let ledger = stranger(&bank).await;
+        let ledger = separate_ledger(&bank).await;
         for task in 0..4 {
             let (ledger, all) = (ledger.clone(), all.clone());
             tasks.push(tokio::spawn(async move {
@@ -106,15 +107,15 @@ async fn several_processes_move_the_same_accounts(bank: TestBank) {
             }));
         }
     }
-    let (mut right, mut wrong, mut receipts) = (0, 0, Vec::new());
+    let (mut committed, mut conflicts, mut receipts) = (0, 0, Vec::new());
     for task in tasks {
         let (ledger, posted) = task.await.unwrap();
         receipts.extend(posted);
-        right += ledger.account_cache_metrics().right;
-        wrong += ledger.account_cache_metrics().wrong;
+        committed += ledger.account_cache_metrics().committed;
+        conflicts += ledger.account_cache_metrics().conflicts;
     }
-    // Otherwise this test has seen nothing.
-    assert!(right > 0 && wrong > 0, "{right} {wrong}");
+    // The test is void without both.
+    assert!(committed > 0 && conflicts > 0, "{committed} {conflicts}");
     for receipt in &receipts {
         for entry in [&receipt.debit, &receipt.credit] {
             let sql = "SELECT account_id = $2 AND entry_number = $3 AND running_balance = $4 AND transaction_date = $5
@@ -156,10 +157,10 @@ fn short_of(outcome: &Outcome) -> Option<Money> {
     }
 }
 
-async fn a_refusal_is_held_against_the_accounts_too(bank: TestBank) {
+async fn rejection_is_validated_against_the_accounts(bank: TestBank) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let poor = bank.account(czk("5")).await;
-    let ledger = stranger(&bank).await;
+    let ledger = separate_ledger(&bank).await;
     let requests = transfers(&[
         (a, b, "10"),
         (poor, b, "6"),
@@ -182,8 +183,8 @@ async fn a_refusal_is_held_against_the_accounts_too(bank: TestBank) {
             assert_eq!(short_of(&outcomes[2]), Some(czk("10")));
             assert_eq!(
                 (
-                    ledger.account_cache_metrics().right,
-                    ledger.account_cache_metrics().wrong
+                    ledger.account_cache_metrics().committed,
+                    ledger.account_cache_metrics().conflicts
                 ),
                 (1, 0)
             );
@@ -192,7 +193,7 @@ async fn a_refusal_is_held_against_the_accounts_too(bank: TestBank) {
         ledger.submit(more).await.unwrap();
     }
     assert_eq!(
-        ledger.account_cache_metrics().wrong,
+        ledger.account_cache_metrics().conflicts,
         0,
         "{:?}",
         ledger.account_cache_metrics()
@@ -200,13 +201,13 @@ async fn a_refusal_is_held_against_the_accounts_too(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_refusal_that_is_no_longer_right_is_not_given(bank: TestBank) {
+async fn outdated_rejection_is_not_returned(bank: TestBank) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let poor = bank.account(czk("5")).await;
-    let ledger = stranger(&bank).await;
-    // All three are remembered.
-    let known = transfers(&[(a, b, "1"), (poor, b, "1")]);
-    ledger.submit_all(&known).await.unwrap();
+    let ledger = separate_ledger(&bank).await;
+    // All three accounts are cached.
+    let warm_up = transfers(&[(a, b, "1"), (poor, b, "1")]);
+    ledger.submit_all(&warm_up).await.unwrap();
     bank.ledger
         .submit(PostingRequest::deposit(poor, czk("2")))
         .await
@@ -221,8 +222,8 @@ async fn a_refusal_that_is_no_longer_right_is_not_given(bank: TestBank) {
     );
     assert_eq!(
         (
-            ledger.account_cache_metrics().right,
-            ledger.account_cache_metrics().wrong
+            ledger.account_cache_metrics().committed,
+            ledger.account_cache_metrics().conflicts
         ),
         (1, 1)
     );
@@ -230,9 +231,9 @@ async fn a_refusal_that_is_no_longer_right_is_not_given(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn keys_of_another_process_are_found(bank: TestBank) {
+async fn key_of_another_process_is_found(bank: TestBank) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let ledger = stranger(&bank).await;
+    let ledger = separate_ledger(&bank).await;
     let keyed =
         |key: &str, amount| TransferRequest::new(a, b, czk(amount)).with_idempotency_key(key);
     let first = bank.ledger.transfer(keyed("one", "3")).await.unwrap();
@@ -252,9 +253,9 @@ async fn keys_of_another_process_are_found(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn times_are_those_of_the_journal(bank: TestBank) {
+async fn receipt_has_the_time_of_the_journal(bank: TestBank) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let ledger = stranger(&bank).await;
+    let ledger = separate_ledger(&bank).await;
     let mut last = None;
     for _ in 0..5 {
         let before: chrono::DateTime<chrono::Utc> = bank
@@ -286,16 +287,16 @@ async fn times_are_those_of_the_journal(bank: TestBank) {
     }
     assert_eq!(
         (
-            ledger.account_cache_metrics().right,
-            ledger.account_cache_metrics().wrong
+            ledger.account_cache_metrics().committed,
+            ledger.account_cache_metrics().conflicts
         ),
         (5, 0)
     );
     bank.assert_sound().await;
 }
 
-/// A row that is written and then rolled back takes room until a vacuum comes.
-async fn guesses_that_are_wrong_leave_no_rows_behind(bank: TestBank) {
+/// Rows that are rolled back occupy space until a vacuum.
+async fn conflict_leaves_no_dead_rows(bank: TestBank) {
     let (a, b) = (
         bank.account(czk("10000")).await,
         bank.account(czk("0")).await,
@@ -303,9 +304,9 @@ async fn guesses_that_are_wrong_leave_no_rows_behind(bank: TestBank) {
     let superuser = bank.superuser().await;
     let extension = "CREATE EXTENSION pgstattuple SCHEMA public";
     superuser.execute(statement(extension, [])).await.unwrap();
-    let mut wrong = 0;
+    let mut conflicts = 0;
     for _ in 0..10 {
-        let ledger = stranger(&bank).await;
+        let ledger = separate_ledger(&bank).await;
         let many = transfers(&[(a, b, "1"); 40]);
         ledger.submit_all(&many).await.unwrap();
         bank.ledger
@@ -313,10 +314,10 @@ async fn guesses_that_are_wrong_leave_no_rows_behind(bank: TestBank) {
             .await
             .unwrap();
         ledger.submit_all(&many).await.unwrap();
-        wrong += ledger.account_cache_metrics().wrong;
+        conflicts += ledger.account_cache_metrics().conflicts;
         ledger.database().close();
     }
-    assert_eq!(wrong, 10);
+    assert_eq!(conflicts, 10);
     for table in ["transfers", "transactions"] {
         let sql = format!("SELECT dead_tuple_count FROM public.pgstattuple('banking.{table}')");
         let dead: i64 = superuser.fetch_value(statement(&sql, [])).await.unwrap();
@@ -325,7 +326,7 @@ async fn guesses_that_are_wrong_leave_no_rows_behind(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn behind_a_pooler_and_with_a_deadline_locks_are_taken(bank: TestBank) {
+async fn pooler_or_deadline_prevents_optimistic_attempts(bank: TestBank) {
     let (a, b) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let mut config = bank.config();
     config.pooler = neobank_db::Pooler::Transaction;
@@ -337,8 +338,11 @@ async fn behind_a_pooler_and_with_a_deadline_locks_are_taken(bank: TestBank) {
         let one = TransferRequest::new(a, b, czk("1"));
         ledger.transfer(one.clone()).await.unwrap();
         ledger.transfer(one).await.unwrap();
-        let memory = ledger.account_cache_metrics();
-        assert_eq!((memory.right, memory.wrong, memory.under_locks), (0, 0, 2));
+        let cache = ledger.account_cache_metrics();
+        assert_eq!(
+            (cache.committed, cache.conflicts, cache.not_attempted),
+            (0, 0, 2)
+        );
     }
     bank.assert_sound().await;
 }

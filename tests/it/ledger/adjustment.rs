@@ -1,4 +1,4 @@
-//! B12: optimistic locking, and a corrected balance as an adjustment entry.
+//! Adjustments: a corrected balance with optimistic locking.
 
 use futures_util::future::join_all;
 use neobank_db::{Executor, FromRow, statement};
@@ -8,11 +8,11 @@ use neobank_domain::{AccountId, LedgerError, Money, Rejection, TransferRequest};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    a_corrected_balance_is_an_entry,
-    a_stale_version_is_refused_naming_both,
-    of_many_at_once_one_wins,
-    in_sql_too,
-    in_sql_refusals_change_nothing,
+    adjustment_posts_an_entry,
+    stale_version_is_rejected_with_both_versions,
+    one_of_concurrent_adjustments_is_posted,
+    sql_adjustment_posts_an_entry,
+    rejected_sql_adjustment_changes_nothing,
 );
 
 fn adjustment(account: AccountId, new_balance: Money, expected_version: i64) -> AdjustmentRequest {
@@ -20,7 +20,7 @@ fn adjustment(account: AccountId, new_balance: Money, expected_version: i64) -> 
         .with_description("Count was wrong")
 }
 
-async fn a_corrected_balance_is_an_entry(bank: TestBank) {
+async fn adjustment_posts_an_entry(bank: TestBank) {
     let account = bank.account(czk("100")).await;
     let version = bank.find(account).await.version;
     let receipt = bank
@@ -74,7 +74,7 @@ async fn a_corrected_balance_is_an_entry(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_stale_version_is_refused_naming_both(bank: TestBank) {
+async fn stale_version_is_rejected_with_both_versions(bank: TestBank) {
     let (account, other) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let seen = bank.find(account).await.version;
     bank.ledger
@@ -97,14 +97,14 @@ async fn a_stale_version_is_refused_naming_both(bank: TestBank) {
             found: seen + 1
         }
     );
-    // Its terms count as well as its balance.
+    // A change of the terms increments the version too.
     neobank_domain::accounts::set_overdraft_limit(&bank.database, account, czk("5"))
         .await
         .unwrap();
     assert_eq!(bank.find(account).await.version, seen + 2);
 }
 
-async fn of_many_at_once_one_wins(bank: TestBank) {
+async fn one_of_concurrent_adjustments_is_posted(bank: TestBank) {
     let account = bank.account(czk("100")).await;
     let version = bank.find(account).await.version;
     let outcomes = join_all((1..=16).map(|balance| {
@@ -138,7 +138,7 @@ async fn set_balance(bank: &TestBank, account: AccountId, balance: &str, version
         .unwrap()
 }
 
-async fn in_sql_too(bank: TestBank) {
+async fn sql_adjustment_posts_an_entry(bank: TestBank) {
     let account = bank.account(czk("100")).await;
     let version = bank.find(account).await.version;
     let done = |version| Answer {
@@ -163,7 +163,7 @@ async fn in_sql_too(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn in_sql_refusals_change_nothing(bank: TestBank) {
+async fn rejected_sql_adjustment_changes_nothing(bank: TestBank) {
     let account = bank.account(czk("100")).await;
     let version = bank.find(account).await.version;
     let before = bank.fingerprint().await;

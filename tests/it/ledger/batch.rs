@@ -1,4 +1,4 @@
-//! B10: thousands of postings in one call, each with its own outcome.
+//! Batches: thousands of requests in one call, each with its own outcome.
 
 use chrono::{DateTime, Utc};
 use neobank_db::{Executor, statement};
@@ -11,16 +11,16 @@ use neobank_domain::{
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    ten_thousand_in_one_call,
-    each_has_its_own_outcome_and_sees_those_before_it,
+    batch_of_ten_thousand_is_posted,
+    request_sees_the_earlier_ones_of_its_batch,
     sum_over_all_accounts_stays_zero,
-    above_the_limit_nothing_happens,
-    an_empty_list_is_no_work,
-    history_keeps_its_own_time,
-    times_never_go_back_when_the_clock_does,
+    batch_above_the_limit_is_rejected,
+    empty_batch_sends_nothing,
+    imported_event_keeps_its_time,
+    clock_set_back_does_not_set_entries_back,
 );
 
-async fn ten_thousand_in_one_call(bank: TestBank) {
+async fn batch_of_ten_thousand_is_posted(bank: TestBank) {
     let mut accounts = Vec::new();
     for _ in 0..20 {
         accounts.push(bank.account(czk("0")).await);
@@ -57,7 +57,7 @@ async fn ten_thousand_in_one_call(bank: TestBank) {
     assert_eq!(bank.count("banking.transfers").await, 10_000);
 }
 
-async fn each_has_its_own_outcome_and_sees_those_before_it(bank: TestBank) {
+async fn request_sees_the_earlier_ones_of_its_batch(bank: TestBank) {
     let (poor, rich) = (bank.account(czk("0")).await, bank.account(czk("10")).await);
     let unknown = neobank_domain::AccountId::new();
     let outcomes = bank
@@ -155,7 +155,7 @@ async fn sum_over_all_accounts_stays_zero(bank: TestBank) {
     assert_eq!(computed, SystemAccount::Fees.id(koruna).as_uuid());
 }
 
-async fn above_the_limit_nothing_happens(bank: TestBank) {
+async fn batch_above_the_limit_is_rejected(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let request = Request::from(PostingRequest::deposit(account, czk("1")));
     let requests = vec![request; Ledger::REQUESTS_MAX + 1];
@@ -173,7 +173,7 @@ async fn above_the_limit_nothing_happens(bank: TestBank) {
     assert_eq!(bank.count("banking.transfers").await, 0);
 }
 
-async fn an_empty_list_is_no_work(bank: TestBank) {
+async fn empty_batch_sends_nothing(bank: TestBank) {
     assert_eq!(bank.ledger.submit_all(&[]).await.unwrap(), []);
     let mut transaction = bank.database.begin().await.unwrap();
     assert_eq!(
@@ -186,7 +186,7 @@ async fn an_empty_list_is_no_work(bank: TestBank) {
     transaction.commit().await.unwrap();
 }
 
-async fn history_keeps_its_own_time(bank: TestBank) {
+async fn imported_event_keeps_its_time(bank: TestBank) {
     let customer = bank.customer().await;
     let new = NewAccount::new(customer, AccountType::Checking, czk("0").currency());
     let account = bank.open_long_ago(new).await;
@@ -226,8 +226,9 @@ async fn history_keeps_its_own_time(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// The last entry lies ahead of the clock, as after the clock was set back: the next one takes its time.
-async fn times_never_go_back_when_the_clock_does(bank: TestBank) {
+/// The last entry lies ahead of the clock, as after the clock was set back. The next entry gets the
+/// same time.
+async fn clock_set_back_does_not_set_entries_back(bank: TestBank) {
     let (from, to) = (bank.account(czk("5")).await, bank.account(czk("0")).await);
     let superuser = bank.superuser().await;
     let mut transaction = superuser.begin().await.unwrap();
@@ -237,7 +238,7 @@ async fn times_never_go_back_when_the_clock_does(bank: TestBank) {
         .await
         .unwrap();
     transaction.commit().await.unwrap();
-    // Only past the guards can an entry of the future be made.
+    // Only with disabled triggers can an entry lie in the future.
     superuser
         .transaction(async |transaction| {
             for sql in [

@@ -1,4 +1,4 @@
-//! Many at once on few accounts: nobody waits in a circle, nothing is lost, nothing happens twice.
+//! Concurrent writers on few accounts: no deadlock, no lost update, no transfer twice.
 
 mod control;
 mod directions;

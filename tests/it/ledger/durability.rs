@@ -1,4 +1,5 @@
-//! What was acknowledged lasts, whatever the defaults say: on this server, and on the standby that it waits for.
+//! Durability: an acknowledged transfer is on this server and on the standby that the server waits
+//! for, whatever the defaults are.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
 use crate::harness::{czk, grouped, migrate, single, single_with_cache};
 
-/// A bank on a server of its own, since what a commit waits for is a setting of the whole server.
+/// A bank on a server of its own, because the standbys of a commit are a setting of the server.
 struct Bank {
     _server: LocalServer,
     superuser: Database,
@@ -58,7 +59,7 @@ impl Bank {
         bank
     }
 
-    /// From now on commits wait for a standby of this name.
+    /// Makes commits wait for a standby of this name.
     async fn wait_for(&self, standby: &str) {
         for sql in [
             format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'"),
@@ -80,10 +81,10 @@ impl Bank {
         panic!("the server did not read its configuration");
     }
 
-    /// Kills one of the processes that serve an application.
+    /// Kills one server process of an application.
     async fn kill_one(&self, application: &str) {
         let sql = "SELECT max(pid) FROM pg_stat_activity WHERE application_name = $1";
-        // Those of the pool died with the server before.
+        // The connections of the pool ended with the server.
         let superuser = self.come_back().await;
         let process: i32 = superuser
             .fetch_value(statement(sql, [application.into()]))
@@ -95,7 +96,7 @@ impl Bank {
         assert!(killed.unwrap().success());
     }
 
-    /// Waits until the server lets sessions in that it keeps.
+    /// Waits until the server accepts connections and keeps them.
     async fn come_back(&self) -> Database {
         let sql = "SELECT count(*) FROM banking.transfers";
         for _ in 0..6_000 {
@@ -141,7 +142,7 @@ impl Bank {
         panic!("no commit waits for the standby");
     }
 
-    /// Waits for the end of a session, which is seen to wait for the standby for a moment more.
+    /// Waits for the end of a session, which is listed for a moment longer.
     async fn until_ended(&self, process: i32) {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
         for _ in 0..6_000 {
@@ -154,7 +155,7 @@ impl Bank {
         panic!("the session does not end");
     }
 
-    /// The request waits for the standby, and tells that this did not confirm it.
+    /// Asserts that the request waits for the standby and returns that it was not confirmed.
     async fn assert_not_replicated(
         &self,
         what: &str,
@@ -183,20 +184,20 @@ async fn account(database: &Database, balance: Money) -> AccountId {
     account
 }
 
-async fn transfers_and_replays_wait_for_the_standby(version: u32) {
+async fn transfer_and_replay_wait_for_the_standby(version: u32) {
     let bank = Bank::on(version).await;
-    for (way, remembered) in [
+    for (way, capacity) in [
         ("optimistic", Ledger::ACCOUNT_CACHE_CAPACITY),
         ("locked", 0),
     ] {
-        let ledger = single_with_cache(bank.database.clone(), remembered);
-        let gathered = grouped(&ledger);
+        let ledger = single_with_cache(bank.database.clone(), capacity);
+        let grouped = grouped(&ledger);
         let request = bank.request(way);
         for what in ["first", "replay", "again"] {
             let what = format!("{way}, {what}");
             bank.assert_not_replicated(&what, ledger.transfer(request.clone()))
                 .await;
-            bank.assert_not_replicated(&what, gathered.transfer(request.clone()))
+            bank.assert_not_replicated(&what, grouped.transfer(request.clone()))
                 .await;
         }
     }
@@ -213,7 +214,7 @@ async fn transfers_and_replays_wait_for_the_standby(version: u32) {
             "{outcome:?}"
         );
     }
-    // A rejection moves nothing and waits for nothing.
+    // A rejection posts nothing and waits for nothing.
     let ledger = single(bank.database.clone());
     let rejected = ledger
         .transfer(TransferRequest::new(bank.from, bank.to, czk("1000")))
@@ -235,14 +236,14 @@ async fn transfers_and_replays_wait_for_the_standby(version: u32) {
     }
 }
 
-/// The wait is cut short by the end of its session, so that the transfer is there, and no standby has it.
-async fn a_resolution_waits_for_the_standby(version: u32) {
+/// The end of its session cancels the wait: the transfer exists, and no standby has it.
+async fn in_doubt_resolution_waits_for_the_standby(version: u32) {
     let bank = Bank::on(version).await;
-    for (way, remembered) in [
+    for (way, capacity) in [
         ("optimistic", Ledger::ACCOUNT_CACHE_CAPACITY),
         ("locked", 0),
     ] {
-        let ledger = single_with_cache(bank.database.clone(), remembered);
+        let ledger = single_with_cache(bank.database.clone(), capacity);
         let (answer, ()) = tokio::join!(ledger.transfer(bank.request(way)), async {
             bank.end_a_wait("pg_terminate_backend").await;
             bank.end_a_wait("pg_cancel_backend").await;
@@ -252,7 +253,7 @@ async fn a_resolution_waits_for_the_standby(version: u32) {
             "{way}: {answer:?}"
         );
     }
-    // Where the standby comes back in time, the receipt is as good as any.
+    // With a standby in time, the call returns the receipt.
     let ledger = single(bank.database.clone());
     let (answer, ()) = tokio::join!(ledger.transfer(bank.request("back")), async {
         bank.end_a_wait("pg_terminate_backend").await;
@@ -261,8 +262,8 @@ async fn a_resolution_waits_for_the_standby(version: u32) {
     answer.unwrap();
 }
 
-/// Any transaction that leaves a row about its outcome.
-async fn the_outcome_of_a_transaction_waits_for_the_standby(version: u32) {
+/// A transaction with a commit record.
+async fn resolved_transaction_waits_for_the_standby(version: u32) {
     struct Message;
 
     impl TransactionCommand for Message {
@@ -308,7 +309,7 @@ async fn the_outcome_of_a_transaction_waits_for_the_standby(version: u32) {
         ),
         "{error:?}"
     );
-    // Where the standby comes back in time, the outcome is as good as any.
+    // With a standby in time, the outcome is confirmed.
     let (outcome, ()) = tokio::join!(database.retry(&policy, &mut message), async {
         bank.end_a_wait("pg_terminate_backend").await;
         bank.wait_for("").await;
@@ -316,8 +317,8 @@ async fn the_outcome_of_a_transaction_waits_for_the_standby(version: u32) {
     assert_eq!(outcome.unwrap(), "written");
 }
 
-/// `remote_apply` asks for more than posting does.
-async fn a_stronger_setting_stays(version: u32) {
+/// `remote_apply` is stronger than the setting of the posting functions.
+async fn stronger_commit_setting_stays(version: u32) {
     let bank = Bank::on(version).await;
     bank.wait_for("").await;
     for (before, after) in [
@@ -340,12 +341,12 @@ async fn a_stronger_setting_stays(version: u32) {
     }
 }
 
-/// A process of the server is killed, and with it the server ends all others and forgets what was not written yet.
-async fn what_was_acknowledged_is_there_after_a_kill(version: u32) {
+/// A server process is killed: the server restarts, and loses everything that was not flushed.
+async fn acknowledged_transfer_survives_a_crash(version: u32) {
     let bank = Bank::on(version).await;
     bank.wait_for("").await;
     for sql in [
-        // Nothing but a commit that waits for it gets the log to the disk in time.
+        // Only a commit that waits flushes the log in time.
         "ALTER SYSTEM SET wal_writer_delay = '10s'",
         "SELECT pg_reload_conf()",
         "DO $$ BEGIN EXECUTE format('ALTER ROLE %I SET synchronous_commit = off', current_user); END $$",
@@ -365,14 +366,14 @@ async fn what_was_acknowledged_is_there_after_a_kill(version: u32) {
             .unwrap();
         assert_eq!(off, "off");
         let ledger = single(database.clone());
-        let gathered = grouped(&ledger);
+        let grouped = grouped(&ledger);
         let acknowledged = Arc::new(AtomicUsize::new(0));
         let over = Arc::new(AtomicBool::new(false));
         let callers: Vec<_> = (0..12)
             .map(|caller| {
-                let (ledger, gathered) = (ledger.clone(), gathered.clone());
+                let (ledger, grouped) = (ledger.clone(), grouped.clone());
                 let (acknowledged, over) = (Arc::clone(&acknowledged), Arc::clone(&over));
-                // Each pays it back, so that there is always enough.
+                // Each transfer is paid back, so the balance is always enough.
                 let there = TransferRequest::new(bank.from, bank.to, czk("0.01"));
                 let back = TransferRequest::new(bank.to, bank.from, czk("0.01"));
                 tokio::spawn(async move {
@@ -385,7 +386,7 @@ async fn what_was_acknowledged_is_there_after_a_kill(version: u32) {
                         let answer = if caller % 2 == 0 {
                             ledger.transfer(request).await
                         } else {
-                            gathered.with_deadline(deadline).transfer(request).await
+                            grouped.with_deadline(deadline).transfer(request).await
                         };
                         match answer {
                             Ok(receipt) => receipts.push(receipt.transfer_id.as_uuid()),
@@ -408,12 +409,12 @@ async fn what_was_acknowledged_is_there_after_a_kill(version: u32) {
         }
         let superuser = bank.come_back().await;
         let sql = "SELECT count(*) FROM banking.transfers WHERE transfer_id = ANY ($1)";
-        let told = receipts.len();
+        let acknowledged = receipts.len();
         let there: i64 = superuser
             .fetch_value(statement(sql, [receipts.into()]))
             .await
             .unwrap();
-        assert_eq!(there, told as i64, "round {round}");
+        assert_eq!(there, acknowledged as i64, "round {round}");
     }
 }
 
@@ -436,9 +437,9 @@ macro_rules! on_servers_of_their_own {
 }
 
 on_servers_of_their_own!(
-    transfers_and_replays_wait_for_the_standby,
-    a_resolution_waits_for_the_standby,
-    the_outcome_of_a_transaction_waits_for_the_standby,
-    a_stronger_setting_stays,
-    what_was_acknowledged_is_there_after_a_kill
+    transfer_and_replay_wait_for_the_standby,
+    in_doubt_resolution_waits_for_the_standby,
+    resolved_transaction_waits_for_the_standby,
+    stronger_commit_setting_stays,
+    acknowledged_transfer_survives_a_crash
 );

@@ -1,4 +1,4 @@
-//! B7: a caller's key makes a transfer happen once.
+//! Idempotency: a transfer with a key happens once.
 
 use futures_util::future::join_all;
 use neobank_db::{Database, ErrorClass, Executor, IsolationLevel, TransactionOptions};
@@ -11,19 +11,19 @@ use neobank_domain::{
 use crate::harness::{TestBank, czk, grouped, single, single_with_cache};
 
 on_both_versions!(
-    same_key_and_request_give_the_first_receipt,
-    same_key_and_another_request_is_refused,
-    within_one_list_too,
-    within_one_transaction_too,
-    sixty_four_at_once_happen_once,
-    one_key_on_different_accounts_at_once_happens_once,
-    a_refused_request_leaves_its_key_free,
-    a_snapshot_that_cannot_see_the_other_fails_clearly,
-    a_used_key_is_found_before_any_rejection,
-    a_leap_second_is_refused,
+    same_key_and_request_return_the_first_receipt,
+    same_key_with_another_request_is_rejected,
+    repeated_key_within_a_batch_happens_once,
+    repeated_key_within_a_transaction_happens_once,
+    sixty_four_concurrent_repetitions_happen_once,
+    same_key_on_different_accounts_happens_once,
+    rejected_request_leaves_its_key_unused,
+    key_outside_the_snapshot_fails_the_transaction,
+    used_key_comes_before_any_rejection,
+    leap_second_is_rejected,
 );
 
-async fn same_key_and_request_give_the_first_receipt(bank: TestBank) {
+async fn same_key_and_request_return_the_first_receipt(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let request = TransferRequest::new(from, to, czk("60"))
         .with_description("Rent")
@@ -34,14 +34,14 @@ async fn same_key_and_request_give_the_first_receipt(bank: TestBank) {
         .await
         .unwrap();
     let before = bank.fingerprint().await;
-    // The money is gone and later balances differ: the answer is that of then.
+    // The balances have changed since; the receipt is the first one.
     for _ in 0..3 {
         assert_eq!(bank.ledger.transfer(request.clone()).await.unwrap(), first);
     }
-    // From another process too.
+    // Another process gets the same receipt.
     let other = single(Database::connect(bank.config()).await.unwrap());
     assert_eq!(other.transfer(request.clone()).await.unwrap(), first);
-    // The same number written otherwise is the same request.
+    // The same number in another notation is the same request.
     assert_eq!(
         bank.ledger
             .transfer(
@@ -56,7 +56,7 @@ async fn same_key_and_request_give_the_first_receipt(bank: TestBank) {
     assert_eq!(bank.fingerprint().await, before);
 }
 
-async fn same_key_and_another_request_is_refused(bank: TestBank) {
+async fn same_key_with_another_request_is_rejected(bank: TestBank) {
     let (from, to) = (
         bank.account(czk("100")).await,
         bank.account(czk("100")).await,
@@ -90,20 +90,20 @@ async fn same_key_and_another_request_is_refused(bank: TestBank) {
             .into(),
     ];
     for request in others {
-        let refused = bank.ledger.submit(request.clone()).await.unwrap_err();
+        let rejected = bank.ledger.submit(request.clone()).await.unwrap_err();
         let LedgerError::Rejected(Rejection::KeyReused {
             key,
             first: used_for,
-        }) = refused
+        }) = rejected
         else {
-            panic!("{request:?}: {refused:?}")
+            panic!("{request:?}: {rejected:?}")
         };
         assert_eq!((key.as_str(), used_for), ("k", first.transfer_id));
     }
     assert_eq!(bank.fingerprint().await, before);
 }
 
-async fn within_one_list_too(bank: TestBank) {
+async fn repeated_key_within_a_batch_happens_once(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let request = Request::from(TransferRequest::new(from, to, czk("1")).with_idempotency_key("a"));
     let another = Request::from(TransferRequest::new(from, to, czk("2")).with_idempotency_key("a"));
@@ -125,7 +125,7 @@ async fn within_one_list_too(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn within_one_transaction_too(bank: TestBank) {
+async fn repeated_key_within_a_transaction_happens_once(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let request = TransferRequest::new(from, to, czk("1")).with_idempotency_key("a");
     let mut transaction = bank.database.begin().await.unwrap();
@@ -144,7 +144,7 @@ async fn within_one_transaction_too(bank: TestBank) {
     assert_eq!(bank.balance(to).await, czk("1"));
 }
 
-async fn sixty_four_at_once_happen_once(bank: TestBank) {
+async fn sixty_four_concurrent_repetitions_happen_once(bank: TestBank) {
     let (from, to) = (
         bank.account(czk("1000")).await,
         bank.account(czk("0")).await,
@@ -164,8 +164,8 @@ async fn sixty_four_at_once_happen_once(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// The accounts' locks cannot order these, so they meet at the unique index.
-async fn one_key_on_different_accounts_at_once_happens_once(bank: TestBank) {
+/// The requests share no account, so only the unique index orders them.
+async fn same_key_on_different_accounts_happens_once(bank: TestBank) {
     let mut pairs = Vec::new();
     for _ in 0..16 {
         pairs.push((bank.account(czk("100")).await, bank.account(czk("0")).await));
@@ -193,7 +193,7 @@ async fn one_key_on_different_accounts_at_once_happens_once(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_refused_request_leaves_its_key_free(bank: TestBank) {
+async fn rejected_request_leaves_its_key_unused(bank: TestBank) {
     let (from, to) = (bank.account(czk("0")).await, bank.account(czk("0")).await);
     let request = TransferRequest::new(from, to, czk("5")).with_idempotency_key("later");
     assert!(bank.ledger.transfer(request.clone()).await.is_err());
@@ -205,8 +205,9 @@ async fn a_refused_request_leaves_its_key_free(bank: TestBank) {
     assert_eq!(bank.balance(to).await, czk("5"));
 }
 
-/// A repeatable-read transaction whose snapshot is older than the key can never see it: it must fail, not loop or post.
-async fn a_snapshot_that_cannot_see_the_other_fails_clearly(bank: TestBank) {
+/// A repeatable-read transaction with an older snapshot cannot see the key: it fails, and neither
+/// loops nor posts.
+async fn key_outside_the_snapshot_fails_the_transaction(bank: TestBank) {
     use neobank_db::statement;
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let (other_from, other_to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
@@ -242,7 +243,7 @@ async fn a_snapshot_that_cannot_see_the_other_fails_clearly(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// The ways in which requests reach the ledger; in each, another request that posts goes before.
+/// Sends the request in every way that the ledger has; in each, another request posts before it.
 async fn every_way(bank: &TestBank, other: &Request, request: &Request) -> Vec<Outcome> {
     let both = [other.clone(), request.clone()];
     let outcome = |answer: Result<Receipt, LedgerError>, first: &Receipt| match answer {
@@ -252,13 +253,13 @@ async fn every_way(bank: &TestBank, other: &Request, request: &Request) -> Vec<O
         Err(error) => panic!("{error:?}"),
     };
     let first = bank.ledger.submit(other.clone()).await.unwrap();
-    let alone = bank.ledger.submit(request.clone()).await;
+    let direct = bank.ledger.submit(request.clone()).await;
     let mut outcomes = Vec::new();
-    match alone {
+    match direct {
         Ok(receipt) => outcomes.push(Outcome::Replayed(receipt)),
         answer => outcomes.push(outcome(answer, &first)),
     }
-    // Warm, so that it is decided on what is remembered.
+    // The first call caches the accounts for an optimistic attempt.
     for ledger in [
         bank.ledger.clone(),
         single_with_cache(bank.database.clone(), 0),
@@ -267,11 +268,11 @@ async fn every_way(bank: &TestBank, other: &Request, request: &Request) -> Vec<O
         assert!(matches!(list[0], Outcome::Posted(_)), "{list:?}");
         outcomes.push(list.remove(1));
     }
-    let gathered = grouped(&bank.ledger);
+    let grouped = grouped(&bank.ledger);
     for _ in 0..3 {
         let (posted, answer) = tokio::join!(
-            gathered.submit(other.clone()),
-            gathered.submit(request.clone())
+            grouped.submit(other.clone()),
+            grouped.submit(request.clone())
         );
         posted.unwrap();
         match answer {
@@ -290,7 +291,7 @@ async fn every_way(bank: &TestBank, other: &Request, request: &Request) -> Vec<O
     outcomes
 }
 
-async fn a_used_key_is_found_before_any_rejection(bank: TestBank) {
+async fn used_key_comes_before_any_rejection(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let (payer, payee) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let other = Request::from(TransferRequest::new(payer, payee, czk("1")));
@@ -340,7 +341,7 @@ async fn a_used_key_is_found_before_any_rejection(bank: TestBank) {
             .await
             .unwrap();
     }
-    // Without a transfer, the same are refused for what they are.
+    // Without a completed transfer, the same requests are rejected for their own reasons.
     let free =
         Request::from(TransferRequest::new(payee, payee, czk("1")).with_idempotency_key("free"));
     for outcome in every_way(&bank, &other, &free).await {
@@ -352,16 +353,16 @@ async fn a_used_key_is_found_before_any_rejection(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// The database would keep the second after, and a replay would give another time than the receipt.
-async fn a_leap_second_is_refused(bank: TestBank) {
+/// The database would store the next second, and a replay would return another time.
+async fn leap_second_is_rejected(bank: TestBank) {
     let account = bank.account(czk("0")).await;
     let time = "2016-12-31T23:59:60.5Z".parse().unwrap();
     let request = PostingRequest::deposit(account, czk("1")).effective_at(time);
     for request in [request.clone(), request.with_idempotency_key("leap")] {
-        let refused = bank.ledger.submit(request).await.unwrap_err();
+        let rejected = bank.ledger.submit(request).await.unwrap_err();
         assert!(
-            matches!(refused, LedgerError::Rejected(Rejection::LeapSecond { event_time }) if event_time == time),
-            "{refused:?}"
+            matches!(rejected, LedgerError::Rejected(Rejection::LeapSecond { event_time }) if event_time == time),
+            "{rejected:?}"
         );
     }
 }

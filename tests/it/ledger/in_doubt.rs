@@ -1,4 +1,4 @@
-//! X1: a commit whose answer was lost is known all the same.
+//! In-doubt resolution: the ledger finds the outcome of a commit whose answer was lost.
 
 use std::time::{Duration, Instant};
 
@@ -10,26 +10,27 @@ use crate::harness::{CuttingProxy, TestBank, czk, grouped, single, single_with_c
 
 on_both_versions!(
     commits_without_an_answer_happen_once,
-    commits_under_locks_without_an_answer_happen_once,
-    a_statement_that_arrives_late_finds_nothing_to_do,
-    a_commit_that_arrives_late_is_waited_for,
-    without_a_database_to_ask_the_doubt_is_told,
-    with_a_deadline_an_answer_that_is_lost_is_looked_into_for_a_second,
+    pessimistic_commits_without_an_answer_happen_once,
+    late_optimistic_statement_writes_nothing,
+    resolution_waits_for_a_late_commit,
+    unreachable_database_leaves_the_outcome_unknown,
+    deadline_limits_the_resolution_to_a_second,
 );
 
-/// Much more than a call may take beyond its deadline, and much less than the configuration's limits.
+/// Much longer than a call may exceed its deadline, and much shorter than the configured limits.
 const SOON: Duration = Duration::from_secs(12);
 
-/// A third is cut off before the commit arrives, a third after it is durable, a third in between. No key helps here.
+/// A third of the connections is cut before the commit arrives, a third after it is durable, a
+/// third in between. The requests have no keys.
 async fn commits_without_an_answer_happen_once(bank: TestBank) {
     lose_answers(bank, Ledger::ACCOUNT_CACHE_CAPACITY).await;
 }
 
-async fn commits_under_locks_without_an_answer_happen_once(bank: TestBank) {
+async fn pessimistic_commits_without_an_answer_happen_once(bank: TestBank) {
     lose_answers(bank, 0).await;
 }
 
-async fn lose_answers(bank: TestBank, remembered: usize) {
+async fn lose_answers(bank: TestBank, capacity: usize) {
     let transfers: u64 =
         std::env::var("NEOBANK_UNKNOWN_COMMITS").map_or(90, |number| number.parse().unwrap());
     let (from, to) = (
@@ -39,7 +40,7 @@ async fn lose_answers(bank: TestBank, remembered: usize) {
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();
     proxy.stand_before(&mut config);
-    let ledger = single_with_cache(Database::connect(config).await.unwrap(), remembered);
+    let ledger = single_with_cache(Database::connect(config).await.unwrap(), capacity);
     for number in 0..transfers {
         match number % 3 {
             0 => proxy.cut_before_commit(),
@@ -64,47 +65,47 @@ async fn lose_answers(bank: TestBank, remembered: usize) {
     }
     let moved = Money::parse(&transfers.to_string(), czk("0").currency()).unwrap();
     assert_eq!(bank.balance(to).await, moved);
-    // Each was lost once on its first way.
-    let memory = ledger.account_cache_metrics();
-    assert_eq!(memory.right + memory.wrong, 0, "{memory:?}");
-    assert_eq!(memory.under_locks > 0, remembered == 0, "{memory:?}");
+    // Every first attempt was lost.
+    let cache = ledger.account_cache_metrics();
+    assert_eq!(cache.committed + cache.conflicts, 0, "{cache:?}");
+    assert_eq!(cache.not_attempted > 0, capacity == 0, "{cache:?}");
     bank.assert_sound().await;
 }
 
-/// What was decided without a lock can arrive after everybody has looked for it. Its caller was told that nothing had
-/// happened, because its deadline had passed; so nothing must happen any more.
-async fn a_statement_that_arrives_late_finds_nothing_to_do(bank: TestBank) {
+/// An optimistic statement can arrive after the in-doubt resolution. The caller got the answer that
+/// nothing was changed, so the statement must not write.
+async fn late_optimistic_statement_writes_nothing(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();
     proxy.stand_before(&mut config);
     let ledger = single(Database::connect(config).await.unwrap());
-    let gathered = grouped(&ledger);
+    let grouped = grouped(&ledger);
     let request = move || TransferRequest::new(from, to, czk("1"));
     for number in 1..=5 {
-        gathered.transfer(request()).await.unwrap();
+        grouped.transfer(request()).await.unwrap();
         proxy.cut_and_commit_late();
-        // Whoever looks for the transfer waits for this lock until the deadline has passed.
-        let stranger = bank.database.begin().await.unwrap();
+        // The resolution waits for this lock until the deadline has passed.
+        let holder = bank.database.begin().await.unwrap();
         let lock = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
         let lock = statement(lock, [from.as_uuid().into()]);
-        stranger.execute(lock).await.unwrap();
+        holder.execute(lock).await.unwrap();
         let deadline = Instant::now() + Duration::from_millis(50);
-        let hurried = gathered.with_deadline(deadline);
+        let hurried = grouped.with_deadline(deadline);
         let transfer = tokio::spawn(async move { hurried.transfer(request()).await });
         tokio::time::sleep(Duration::from_millis(150)).await;
-        stranger.rollback().await.unwrap();
+        holder.rollback().await.unwrap();
         let outcome = transfer.await.unwrap();
         assert_exceeded(&outcome);
-        // By now it has arrived.
+        // The late statement has arrived by now.
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(bank.balance(to).await, czk(&number.to_string()));
     }
     bank.assert_sound().await;
 }
 
-/// The accounts are locked for as long as the commit is on its way, so nobody can take it for lost before it arrives.
-async fn a_commit_that_arrives_late_is_waited_for(bank: TestBank) {
+/// The transaction in flight holds its locks, so the resolution waits until it has ended.
+async fn resolution_waits_for_a_late_commit(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();
@@ -122,7 +123,7 @@ async fn a_commit_that_arrives_late_is_waited_for(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn without_a_database_to_ask_the_doubt_is_told(bank: TestBank) {
+async fn unreachable_database_leaves_the_outcome_unknown(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let proxy = CuttingProxy::before(&bank.config()).await;
     let mut config = bank.config();
@@ -130,9 +131,9 @@ async fn without_a_database_to_ask_the_doubt_is_told(bank: TestBank) {
     config.idle_in_transaction_timeout = Duration::from_millis(300);
     config.lock_timeout = Duration::from_millis(300);
     let ledger = single(Database::connect(config).await.unwrap());
-    // Somebody else has the account from the commit on, so nobody can be sure that the transaction has ended.
-    let stranger = bank.superuser().await;
-    let transaction = stranger.begin().await.unwrap();
+    // Another session holds the account from the commit on, so the resolution gets no lock.
+    let holder = bank.superuser().await;
+    let transaction = holder.begin().await.unwrap();
     proxy.cut_after_commit();
     let lock = async {
         let sql = "SELECT 1 FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
@@ -143,7 +144,7 @@ async fn without_a_database_to_ask_the_doubt_is_told(bank: TestBank) {
     };
     let transfer = ledger.transfer(TransferRequest::new(from, to, czk("1")));
     let (outcome, ()) = tokio::join!(transfer, async {
-        // The transfer has its locks first.
+        // The transfer takes its locks first.
         while bank
             .count("banking.transfers WHERE to_account_id IS NOT NULL")
             .await
@@ -156,7 +157,7 @@ async fn without_a_database_to_ask_the_doubt_is_told(bank: TestBank) {
     });
     match outcome {
         Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers.len(), 1),
-        // It was quicker than the stranger.
+        // The resolution was faster than the other session.
         Ok(_) => {}
         other => panic!("{other:?}"),
     }
@@ -165,8 +166,8 @@ async fn without_a_database_to_ask_the_doubt_is_told(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// The configuration's own limits, of which a minute and more would come together, do not count then.
-async fn with_a_deadline_an_answer_that_is_lost_is_looked_into_for_a_second(bank: TestBank) {
+/// The configured limits add up to more than a minute; the deadline replaces them.
+async fn deadline_limits_the_resolution_to_a_second(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let request = || TransferRequest::new(from, to, czk("1"));
     let proxy = CuttingProxy::before(&bank.config()).await;
@@ -182,7 +183,7 @@ async fn with_a_deadline_an_answer_that_is_lost_is_looked_into_for_a_second(bank
     };
     let started = Instant::now();
     proxy.delay_answer_to_commit(Duration::from_secs(60));
-    // It happened, which another connection can tell.
+    // The transfer happened, and another connection finds it.
     in_a_hurry().transfer(request()).await.unwrap();
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     assert_eq!(bank.balance(to).await, czk("2"));

@@ -1,4 +1,4 @@
-//! The ledger: transfers, rejections, idempotency, batches, adjustments, and many at once.
+//! The ledger: transfers, rejections, idempotency, batches, adjustments and concurrency.
 
 mod account_cache;
 mod adjustment;
@@ -16,7 +16,7 @@ mod transfer;
 use neobank_db::DatabaseError;
 use neobank_domain::{LedgerError, Receipt};
 
-/// The deadline ended the call before the request was decided on.
+/// Asserts that the deadline ended the call before the decision.
 pub(crate) fn assert_exceeded(outcome: &Result<Receipt, LedgerError>) {
     assert!(
         matches!(

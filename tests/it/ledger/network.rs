@@ -1,4 +1,4 @@
-//! Behind a network that cuts, delays and swallows: what callers are told is true, and they are told within the stated limits.
+//! A network that cuts, delays and drops: every answer is true and comes within the stated limits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use neobank_domain::{AccountId, Ledger, LedgerError, Receipt, TransferId, Transf
 use super::concurrency::random::Random;
 use crate::harness::{FaultyProxy, TestBank, czk, grouped, single};
 
-on_both_versions!(calls_are_over_within_twice_the_stated_limit_and_tell_the_truth);
+on_both_versions!(calls_end_in_time_with_true_answers);
 
-/// How long a gathered caller gives a call; that is over a second later.
+/// The deadline of a call with group commit, which ends a second later at most.
 const DEADLINE: Duration = Duration::from_secs(2);
 const CALLERS: u64 = 64;
 
-/// Limits of which the whole is small enough for a test.
+/// Limits whose sum is short enough for a test.
 fn config(bank: &TestBank, proxy: &FaultyProxy) -> DatabaseConfig {
     let mut config = bank.config();
     proxy.stand_before(&mut config);
@@ -34,35 +34,35 @@ fn config(bank: &TestBank, proxy: &FaultyProxy) -> DatabaseConfig {
 #[derive(Clone)]
 enum Way {
     Autocommit(Ledger),
-    Gathered(Ledger),
+    Grouped(Ledger),
 }
 
 impl Way {
     async fn transfer(&self, request: TransferRequest) -> Result<Receipt, LedgerError> {
         match self {
             Self::Autocommit(ledger) => ledger.transfer(request).await,
-            Self::Gathered(gathered) => {
-                let hurried = gathered.with_deadline(Instant::now() + DEADLINE);
+            Self::Grouped(grouped) => {
+                let hurried = grouped.with_deadline(Instant::now() + DEADLINE);
                 hurried.transfer(request).await
             }
         }
     }
 }
 
-struct Told {
+struct Answered {
     key: String,
     outcome: Result<Receipt, LedgerError>,
-    is_alone: bool,
+    is_autocommit: bool,
     took: Duration,
 }
 
-async fn calls_are_over_within_twice_the_stated_limit_and_tell_the_truth(bank: TestBank) {
+async fn calls_end_in_time_with_true_answers(bank: TestBank) {
     let mut accounts = Vec::new();
     for _ in 0..12 {
         accounts.push(bank.account(czk("1000000")).await);
     }
     let proxy = FaultyProxy::before(&bank.config()).await;
-    // As two processes have them: neither knows what the other one does.
+    // Two pools and caches, as two processes have them.
     let mut ways = Vec::new();
     for _ in 0..2 {
         let database = loop {
@@ -71,7 +71,7 @@ async fn calls_are_over_within_twice_the_stated_limit_and_tell_the_truth(bank: T
             }
         };
         let ledger = single(database);
-        ways.push(Way::Gathered(grouped(&ledger)));
+        ways.push(Way::Grouped(grouped(&ledger)));
         ways.push(Way::Autocommit(ledger));
     }
     let over = Arc::new(AtomicBool::new(false));
@@ -86,58 +86,65 @@ async fn calls_are_over_within_twice_the_stated_limit_and_tell_the_truth(bank: T
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     over.store(true, Ordering::SeqCst);
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for caller in callers {
-        told.extend(caller.await.unwrap());
+        answers.extend(caller.await.unwrap());
     }
     proxy.get_well();
     let faults = proxy.faults();
     assert!(faults.iter().all(|count| *count > 0), "{faults:?}");
-    assert_in_time(&told, &bank, &proxy);
-    // Statements that were on their way have arrived, or never will: nobody holds an account any more.
+    assert_in_time(&answers, &bank, &proxy);
+    // The locks show that no statement is in flight any more.
     let waits = bank.database.begin().await.unwrap();
     let lock = "SELECT FROM banking.accounts ORDER BY account_id FOR UPDATE";
     waits.execute(statement(lock, [])).await.unwrap();
     waits.rollback().await.unwrap();
-    assert_true(told, &bank).await;
+    assert_true(answers, &bank).await;
     bank.assert_sound().await;
 }
 
-async fn call(caller: u64, way: Way, accounts: Vec<AccountId>, over: Arc<AtomicBool>) -> Vec<Told> {
+async fn call(
+    caller: u64,
+    way: Way,
+    accounts: Vec<AccountId>,
+    over: Arc<AtomicBool>,
+) -> Vec<Answered> {
     let mut random = Random::new(caller);
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     while !over.load(Ordering::SeqCst) {
         let (from, to) = random.pair(&accounts);
-        let key = format!("{caller} {}", told.len());
+        let key = format!("{caller} {}", answers.len());
         let request = TransferRequest::new(from, to, czk("1")).with_idempotency_key(&key);
         let asked = Instant::now();
         let outcome = way.transfer(request).await;
-        told.push(Told {
+        answers.push(Answered {
             key,
             outcome,
-            is_alone: matches!(way, Way::Autocommit(_)),
+            is_autocommit: matches!(way, Way::Autocommit(_)),
             took: asked.elapsed(),
         });
     }
-    told
+    answers
 }
 
-fn assert_in_time(told: &[Told], bank: &TestBank, proxy: &FaultyProxy) {
+fn assert_in_time(answers: &[Answered], bank: &TestBank, proxy: &FaultyProxy) {
     let config = config(bank, proxy);
     let limit = config.silence_limit() + config.in_doubt_limit();
-    let longest = |alone: bool| {
-        let all = told.iter().filter(|told| told.is_alone == alone);
-        all.map(|told| told.took).max().unwrap_or_default()
+    let longest = |autocommit: bool| {
+        let all = answers
+            .iter()
+            .filter(|answered| answered.is_autocommit == autocommit);
+        all.map(|answered| answered.took).max().unwrap_or_default()
     };
-    let (alone, gathered) = (longest(true), longest(false));
-    assert!(alone < limit * 2, "{alone:?}");
+    let (autocommit, grouped) = (longest(true), longest(false));
+    assert!(autocommit < limit * 2, "{autocommit:?}");
     assert!(
-        gathered < (DEADLINE + Duration::from_secs(1)) * 2,
-        "{gathered:?}"
+        grouped < (DEADLINE + Duration::from_secs(1)) * 2,
+        "{grouped:?}"
     );
 }
 
-async fn assert_true(told: Vec<Told>, bank: &TestBank) {
+async fn assert_true(answers: Vec<Answered>, bank: &TestBank) {
     let sql = "SELECT idempotency_key, transfer_id FROM banking.transfers WHERE idempotency_key IS NOT NULL";
     let rows = bank.database.query(statement(sql, [])).await.unwrap();
     let there: HashMap<String, TransferId> = rows
@@ -146,7 +153,7 @@ async fn assert_true(told: Vec<Told>, bank: &TestBank) {
         .collect();
     assert_eq!(rows.len(), there.len(), "none twice");
     let (mut done, mut failed, mut unknown) = (0, 0, 0);
-    for Told { key, outcome, .. } in told {
+    for Answered { key, outcome, .. } in answers {
         match outcome {
             Ok(receipt) => {
                 assert_eq!(there.get(&key), Some(&receipt.transfer_id), "{key}");
@@ -160,7 +167,7 @@ async fn assert_true(told: Vec<Told>, bank: &TestBank) {
                 failed += 1;
             }
             Err(LedgerError::Unknown { .. }) => unknown += 1,
-            // The transfer is committed; no answer confirmed it in time.
+            // The transfer is committed, and no standby confirmed it in time.
             Err(LedgerError::NotReplicated { .. }) => {
                 assert!(there.contains_key(&key), "{key} was said to be committed");
                 unknown += 1;
@@ -168,9 +175,9 @@ async fn assert_true(told: Vec<Told>, bank: &TestBank) {
             Err(other) => panic!("{key}: {other:?}"),
         }
     }
-    // How many fail is a matter of the proxy and the machine.
+    // The number of failures depends on the proxy and the machine.
     assert!(
         done > 100,
-        "{done} done, {failed} failed, {unknown} not known"
+        "{done} done, {failed} failed, {unknown} unknown"
     );
 }

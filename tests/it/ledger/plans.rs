@@ -1,4 +1,5 @@
-//! What a transfer costs does not grow with the journal, also on connections that were opened when it was empty.
+//! Plans: the cost of a transfer does not grow with the journal, even on connections that were
+//! opened when it was empty.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +9,11 @@ use neobank_domain::{Request, TransferRequest};
 use crate::harness::{TestBank, czk, single};
 
 on_both_versions!(
-    the_journal_is_never_read_as_a_whole,
-    the_journal_is_never_read_as_a_whole_whatever_the_database_says_of_plans,
-    a_large_group_costs_no_more_for_each_than_a_small_one,
-    updates_of_accounts_stay_on_their_page,
-    an_analyze_of_the_journal_reads_a_small_sample,
+    growing_journal_is_never_scanned,
+    planner_settings_never_cause_a_scan_of_the_journal,
+    large_batch_reads_no_more_rows_per_transfer,
+    account_updates_stay_on_their_page,
+    analyze_of_the_journal_reads_a_small_sample,
 );
 
 #[derive(Debug, FromRow)]
@@ -21,7 +22,8 @@ struct Reads {
     by_index: i64,
 }
 
-/// Rows that were read so far by reading `transfers` and `transactions` whole, and how often an index was used.
+/// The rows read so far by sequential scans of `transfers` and `transactions`, and the number of
+/// index scans.
 async fn reads(database: &Database) -> Reads {
     let sql = "SELECT sum(seq_tup_read)::bigint AS sequential, sum(idx_scan)::bigint AS by_index
                FROM pg_stat_user_tables WHERE relname IN ('transfers', 'transactions')";
@@ -32,7 +34,7 @@ async fn reads(database: &Database) -> Reads {
         .unwrap()
 }
 
-async fn the_journal_is_never_read_as_a_whole_whatever_the_database_says_of_plans(bank: TestBank) {
+async fn planner_settings_never_cause_a_scan_of_the_journal(bank: TestBank) {
     let superuser = bank.superuser().await;
     for setting in [
         "enable_nestloop = off",
@@ -52,11 +54,11 @@ async fn the_journal_is_never_read_as_a_whole_whatever_the_database_says_of_plan
     let fresh = Database::connect(bank.config()).await.unwrap();
     let jit: String = fresh.fetch_value(statement(jit, [])).await.unwrap();
     assert_eq!(jit, "off");
-    the_journal_is_never_read_as_a_whole(bank).await;
+    growing_journal_is_never_scanned(bank).await;
 }
 
-async fn the_journal_is_never_read_as_a_whole(bank: TestBank) {
-    // The server must not help by gathering statistics in between.
+async fn growing_journal_is_never_scanned(bank: TestBank) {
+    // No autovacuum may collect statistics in between.
     let superuser = bank.superuser().await;
     for table in ["transfers", "transactions", "accounts"] {
         let sql = format!("ALTER TABLE banking.{table} SET (autovacuum_enabled = off)");
@@ -71,7 +73,7 @@ async fn the_journal_is_never_read_as_a_whole(bank: TestBank) {
     let database = Database::connect(config).await.unwrap();
     let ledger = single(database.clone());
     let transfer = |key: String| TransferRequest::new(from, to, czk("1")).with_idempotency_key(key);
-    // Plans are made here, first for one, then for many.
+    // The plans are made here, first for one transfer and then for many.
     for number in 0..20 {
         ledger
             .transfer(transfer(format!("small {number}")))
@@ -89,7 +91,7 @@ async fn the_journal_is_never_read_as_a_whole(bank: TestBank) {
             .transfer(transfer(format!("large {number}")))
             .await
             .unwrap();
-        // The same again looks up a key that is there.
+        // The repetition looks up a key that exists.
         ledger
             .transfer(transfer(format!("large {number}")))
             .await
@@ -105,15 +107,15 @@ async fn the_journal_is_never_read_as_a_whole(bank: TestBank) {
     assert_eq!(after.sequential, before.sequential, "{before:?} {after:?}");
 }
 
-/// Rows of accounts and entries that were looked at, by whatever means.
+/// Returns the number of rows of accounts and entries that were fetched so far.
 async fn rows_fetched(database: &Database) -> i64 {
     let sql = "SELECT sum(idx_tup_fetch + seq_tup_read)::bigint FROM pg_stat_user_tables
                WHERE schemaname = 'banking' AND relname IN ('accounts', 'transfers', 'transactions')";
     database.fetch_value(statement(sql, [])).await.unwrap()
 }
 
-/// On a connection that made its plans for single transfers.
-async fn a_large_group_costs_no_more_for_each_than_a_small_one(bank: TestBank) {
+/// The connection made its plans for single transfers.
+async fn large_batch_reads_no_more_rows_per_transfer(bank: TestBank) {
     let mut accounts = Vec::new();
     for _ in 0..200 {
         accounts.push(bank.account(czk("10")).await);
@@ -135,12 +137,12 @@ async fn a_large_group_costs_no_more_for_each_than_a_small_one(bank: TestBank) {
     ledger.submit_all(&all).await.unwrap();
     flush(&database).await;
     let fetched = rows_fetched(&bank.superuser().await).await - before;
-    // Each transfer has two accounts, which are locked, looked up for the transfer, and updated, and a row of its own.
+    // Each transfer has two accounts, which are locked, read and updated, and a row of its own.
     assert!(fetched <= 199 * 9, "{fetched} rows for 199 transfers");
     bank.assert_sound().await;
 }
 
-/// The updates of accounts so far, and those among them that stayed on their page.
+/// Returns the updates of accounts so far, and those that stayed on their page.
 async fn updates_of_accounts(database: &Database) -> (i64, i64) {
     flush(database).await;
     let sql = "SELECT (n_tup_upd || ' ' || n_tup_hot_upd) FROM pg_stat_user_tables
@@ -150,7 +152,7 @@ async fn updates_of_accounts(database: &Database) -> (i64, i64) {
     (updates.parse().unwrap(), hot.parse().unwrap())
 }
 
-async fn updates_of_accounts_stay_on_their_page(bank: TestBank) {
+async fn account_updates_stay_on_their_page(bank: TestBank) {
     let (from, to) = (
         bank.account(czk("1000")).await,
         bank.account(czk("0")).await,
@@ -178,7 +180,7 @@ async fn updates_of_accounts_stay_on_their_page(bank: TestBank) {
     }
 }
 
-/// Sends the counts of this pool's one connection to where others see them.
+/// Publishes the statistics of the pool's one connection.
 async fn flush(database: &Database) {
     database
         .execute(statement("SELECT pg_stat_force_next_flush()", []))
@@ -187,8 +189,8 @@ async fn flush(database: &Database) {
     database.execute(statement("SELECT 1", [])).await.unwrap();
 }
 
-/// While it reads its sample, it keeps the old versions of accounts from being pruned.
-async fn an_analyze_of_the_journal_reads_a_small_sample(bank: TestBank) {
+/// ANALYZE keeps old versions of accounts from being pruned while it reads its sample.
+async fn analyze_of_the_journal_reads_a_small_sample(bank: TestBank) {
     let large = bank
         .count(
             "pg_attribute WHERE attrelid IN ('banking.transfers'::regclass, 'banking.transactions'::regclass)

@@ -1,4 +1,4 @@
-//! B6: every rejection, as its own typed error, with the tables unchanged.
+//! Rejections: each is a typed error and leaves the tables unchanged.
 
 use chrono::{Duration, Utc};
 use neobank_db::{Executor, statement};
@@ -13,10 +13,10 @@ use rust_decimal::Decimal;
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    every_refusal_is_typed_and_changes_nothing,
-    more_decimals_than_the_currency_has_never_become_an_amount,
-    overflow_is_refused_on_both_sides,
-    order_of_reasons_is_as_documented,
+    rejection_is_typed_and_changes_nothing,
+    amount_with_too_many_decimals_is_rejected,
+    overflow_is_rejected_on_both_sides,
+    first_documented_reason_is_returned,
 );
 
 async fn refused(bank: &TestBank, request: impl Into<Request>) -> Rejection {
@@ -33,7 +33,7 @@ async fn refused(bank: &TestBank, request: impl Into<Request>) -> Rejection {
     }
 }
 
-async fn every_refusal_is_typed_and_changes_nothing(bank: TestBank) {
+async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let transfer = |amount| TransferRequest::new(from, to, amount);
     let euro = |text| Money::parse(text, Currency::from_code("EUR").unwrap()).unwrap();
@@ -92,7 +92,7 @@ async fn every_refusal_is_typed_and_changes_nothing(bank: TestBank) {
         TransferRequest::new(system, to, czk("1")),
         TransferRequest::new(to, system, czk("1")),
     ] {
-        // The account without money is asked first only where it pays; here either reason would do, and the first counts.
+        // Two reasons apply, and the first one is returned.
         assert_eq!(
             refused(&bank, request).await,
             Rejection::SystemAccount { account: system }
@@ -171,14 +171,14 @@ async fn every_refusal_is_typed_and_changes_nothing(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn more_decimals_than_the_currency_has_never_become_an_amount(bank: TestBank) {
+async fn amount_with_too_many_decimals_is_rejected(bank: TestBank) {
     let currency = Currency::from_code("CZK").unwrap();
     let amount: Decimal = "0.005".parse().unwrap();
     assert_eq!(
         Money::new(amount, currency),
         Err(MoneyError::TooManyDecimals { amount, currency })
     );
-    // The error of an amount is a rejection too, so that one `?` serves both.
+    // The error of an amount converts into a rejection, so `?` serves both.
     let refuse = || -> Result<Money, LedgerError> { Ok(Money::new(amount, currency)?) };
     assert!(matches!(
         refuse(),
@@ -186,7 +186,7 @@ async fn more_decimals_than_the_currency_has_never_become_an_amount(bank: TestBa
             MoneyError::TooManyDecimals { .. }
         )))
     ));
-    // And nobody gets one in past us: the database does not round, it refuses.
+    // The database rejects such an amount too, instead of rounding it.
     let account = bank.account(czk("1")).await;
     let refused = bank
         .superuser()
@@ -200,14 +200,14 @@ async fn more_decimals_than_the_currency_has_never_become_an_amount(bank: TestBa
     assert!(refused.contains("1.005"), "{refused}");
 }
 
-async fn overflow_is_refused_on_both_sides(bank: TestBank) {
+async fn overflow_is_rejected_on_both_sides(bank: TestBank) {
     let (from, to) = (bank.account(czk("0")).await, bank.account(czk("0")).await);
     let most = czk("999999999999999999.99");
     bank.ledger
         .submit(PostingRequest::deposit(from, most))
         .await
         .unwrap();
-    // The outside has paid all it can in this currency.
+    // The external account has paid all that it can in this currency.
     let outside = SystemAccount::External.id(most.currency());
     assert_eq!(
         refused(&bank, PostingRequest::deposit(to, czk("0.01"))).await,
@@ -217,7 +217,7 @@ async fn overflow_is_refused_on_both_sides(bank: TestBank) {
             amount: czk("-0.01")
         }
     );
-    // Fees come from elsewhere, so here it is the customer's side that is full.
+    // Fees come from another account, so the customer's side is full here.
     let fee = PostingRequest::new(from, PostingKind::Fee, EntryType::Credit, czk("0.01"));
     assert_eq!(
         refused(&bank, fee).await,
@@ -235,7 +235,7 @@ async fn overflow_is_refused_on_both_sides(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn order_of_reasons_is_as_documented(bank: TestBank) {
+async fn first_documented_reason_is_returned(bank: TestBank) {
     let new = NewAccount::new(
         bank.customer().await,
         AccountType::Savings,

@@ -1,4 +1,4 @@
-//! B6: one transfer, alone or inside the caller's transaction.
+//! One transfer, in a transaction of its own or in the caller's.
 
 use neobank_db::{Executor, TransactionError, statement};
 use neobank_domain::ledger::TransferType;
@@ -7,18 +7,18 @@ use neobank_domain::{Ledger, LedgerError, Rejection, TransferRequest};
 use crate::harness::{TestBank, czk, single, single_with_cache};
 
 on_both_versions!(
-    moves_money_and_leaves_two_entries,
-    costs_one_round_trip,
-    costs_two_round_trips_under_locks,
-    takes_no_more_than_four_round_trips_when_nothing_is_prepared,
-    uses_the_overdraft_to_its_limit,
-    inside_a_transaction_is_durable_with_it,
-    inside_a_transaction_a_refusal_leaves_it_usable,
-    inside_a_transaction_a_failure_leaves_it_usable,
-    references_are_unique,
+    transfer_posts_two_entries,
+    warm_transfer_costs_one_round_trip,
+    pessimistic_transfer_costs_two_round_trips,
+    unprepared_transfer_costs_at_most_four_round_trips,
+    transfer_uses_the_overdraft_to_its_limit,
+    transfer_inside_a_transaction_commits_with_it,
+    rejection_inside_a_transaction_leaves_it_usable,
+    failure_inside_a_transaction_leaves_it_usable,
+    reference_numbers_are_unique,
 );
 
-async fn moves_money_and_leaves_two_entries(bank: TestBank) {
+async fn transfer_posts_two_entries(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("5")).await);
     let receipt = bank
         .ledger
@@ -64,13 +64,13 @@ async fn moves_money_and_leaves_two_entries(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// Counts what goes to the server: the round trips are those of a proxy between us and it.
-async fn costs_one_round_trip(bank: TestBank) {
+/// A proxy before the server counts the round trips.
+async fn warm_transfer_costs_one_round_trip(bank: TestBank) {
     let trips = round_trips(&bank, 5, |_| ()).await;
     assert_eq!(trips[1..], [1, 1, 1, 1], "after the first");
 }
 
-async fn costs_two_round_trips_under_locks(bank: TestBank) {
+async fn pessimistic_transfer_costs_two_round_trips(bank: TestBank) {
     let trips = round_trips_of(
         &bank,
         5,
@@ -81,8 +81,9 @@ async fn costs_two_round_trips_under_locks(bank: TestBank) {
     assert_eq!(trips[1..], [2, 2, 2, 2], "after the first");
 }
 
-async fn takes_no_more_than_four_round_trips_when_nothing_is_prepared(bank: TestBank) {
-    // Behind a transaction pooler nothing is ever prepared, and the limits travel in each transaction.
+async fn unprepared_transfer_costs_at_most_four_round_trips(bank: TestBank) {
+    // Behind a transaction pooler no statement stays prepared, and each transaction sends its
+    // limits.
     let trips = round_trips(&bank, 3, |config| {
         config.pooler = neobank_db::Pooler::Transaction;
     })
@@ -126,7 +127,7 @@ async fn round_trips_of(
     trips
 }
 
-async fn uses_the_overdraft_to_its_limit(bank: TestBank) {
+async fn transfer_uses_the_overdraft_to_its_limit(bank: TestBank) {
     let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     neobank_domain::accounts::set_overdraft_limit(&bank.database, from, czk("50"))
         .await
@@ -137,7 +138,7 @@ async fn uses_the_overdraft_to_its_limit(bank: TestBank) {
         .await
         .unwrap();
     assert_eq!(bank.balance(from).await, czk("-50"));
-    let refused = bank
+    let rejected = bank
         .ledger
         .transfer(TransferRequest::new(from, to, czk("0.01")))
         .await
@@ -146,15 +147,15 @@ async fn uses_the_overdraft_to_its_limit(bank: TestBank) {
         available,
         requested,
         ..
-    }) = refused
+    }) = rejected
     else {
-        panic!("{refused:?}")
+        panic!("{rejected:?}")
     };
     assert_eq!((available, requested), (czk("0"), czk("0.01")));
     bank.assert_sound().await;
 }
 
-async fn inside_a_transaction_is_durable_with_it(bank: TestBank) {
+async fn transfer_inside_a_transaction_commits_with_it(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let mut transaction = bank.database.begin().await.unwrap();
     bank.ledger
@@ -173,7 +174,7 @@ async fn inside_a_transaction_is_durable_with_it(bank: TestBank) {
     assert_eq!(
         bank.balance(from).await,
         czk("100"),
-        "before the commit nobody else sees it"
+        "no other session sees the transfer before the commit"
     );
     transaction.commit().await.unwrap();
     assert_eq!(receipt.debit.running_balance, czk("90"));
@@ -181,7 +182,7 @@ async fn inside_a_transaction_is_durable_with_it(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn inside_a_transaction_a_refusal_leaves_it_usable(bank: TestBank) {
+async fn rejection_inside_a_transaction_leaves_it_usable(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let outcome = bank
         .database
@@ -189,12 +190,12 @@ async fn inside_a_transaction_a_refusal_leaves_it_usable(bank: TestBank) {
             bank.ledger
                 .transfer_in(transaction, TransferRequest::new(from, to, czk("1")))
                 .await?;
-            let refused = bank
+            let rejected = bank
                 .ledger
                 .transfer_in(transaction, TransferRequest::new(from, to, czk("1000")))
                 .await;
             assert!(matches!(
-                refused,
+                rejected,
                 Err(LedgerError::Rejected(Rejection::InsufficientFunds { .. }))
             ));
             bank.ledger
@@ -208,8 +209,8 @@ async fn inside_a_transaction_a_refusal_leaves_it_usable(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// A statement of the transfer fails, not only its decision: the row is locked for longer than the limit.
-async fn inside_a_transaction_a_failure_leaves_it_usable(bank: TestBank) {
+/// A statement of the transfer fails: the row is locked for longer than the lock timeout.
+async fn failure_inside_a_transaction_leaves_it_usable(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let other = bank.account(czk("0")).await;
     let holder = bank.database.begin().await.unwrap();
@@ -250,7 +251,7 @@ async fn inside_a_transaction_a_failure_leaves_it_usable(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn references_are_unique(bank: TestBank) {
+async fn reference_numbers_are_unique(bank: TestBank) {
     let (from, to) = (
         bank.account(czk("1000")).await,
         bank.account(czk("0")).await,

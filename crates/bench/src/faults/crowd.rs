@@ -51,7 +51,7 @@ impl Crowd {
             });
         }
         let mut limits = GroupCommitOptions::default();
-        limits.group_size_max = options.group_size;
+        limits.batch_size_max = options.group_size;
         limits.workers = options.workers;
         let group_commit = Ledger::builder(database)
             .account_cache_capacity(options.account_cache)

@@ -52,7 +52,7 @@ impl GroupCommit {
 
     pub(crate) fn new(database: &Database, options: &Options) -> Result<Self, BenchError> {
         let mut limits = GroupCommitOptions::default();
-        limits.group_size_max = options.group_size;
+        limits.batch_size_max = options.group_size;
         limits.workers = options.workers;
         limits.waiting_max = 200_000;
         let instances = (0..options.instances).map(|_| {
@@ -76,12 +76,12 @@ impl GroupCommit {
         self.instances.iter()
     }
 
-    /// Returns the mean number of requests in a group.
+    /// Returns the mean number of requests in a batch.
     pub(crate) fn mean_size(&self) -> f64 {
-        let (groups, requests) = self.metrics().fold((0, 0), |(groups, requests), metrics| {
-            (groups + metrics.groups, requests + metrics.requests)
+        let (batches, requests) = self.metrics().fold((0, 0), |(batches, requests), metrics| {
+            (batches + metrics.batches, requests + metrics.requests)
         });
-        requests as f64 / (groups.max(1)) as f64
+        requests as f64 / (batches.max(1)) as f64
     }
 
     /// Returns the number of requests that wait now.

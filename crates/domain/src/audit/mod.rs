@@ -1,4 +1,4 @@
-//! The audit: validates every invariant of the books.
+//! The audit: validates every invariant of the ledger.
 
 use neobank_db::{DatabaseError, Executor, FromRow};
 use neobank_entity::functions::banking::Audit;

@@ -1,7 +1,9 @@
-//! What the ledger remembers of accounts, so that it need not lock and read them before it decides.
+//! The account cache: accounts as the ledger's last commits left them, so that the next batch needs
+//! neither locks nor reads before its decision.
 //!
-//! An account cache can be wrong: another process moves money too. So it is only ever a guess that the database holds against what
-//! is there (`banking.post_transfers()`); a wrong one costs the attempt, and nothing else.
+//! A cached account may be stale, because other processes also post. The database therefore
+//! validates every account of an optimistic attempt (`banking.post_transfers_optimistic()`). A
+//! conflict costs one round trip and leaves no rows, and the batch runs again under row locks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,78 +11,80 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::decision::AccountState;
 use crate::{AccountId, TransferId};
 
-/// The accounts that a ledger saw last, and which of them are in use.
+/// The cached accounts of a ledger, and the accounts that its batches use now.
 pub(super) struct AccountCache {
     state: Mutex<State>,
-    /// Accounts at most; 0 remembers nothing.
+    /// The most accounts; 0 caches none.
     limit: usize,
 }
 
-/// How a ledger's groups of requests were decided since it was made; see
-/// [`Ledger::account_cache_metrics`](super::Ledger::account_cache_metrics).
+/// Counts of a ledger's batches by the way in which they were decided, since the ledger was built;
+/// see [`Ledger::account_cache_metrics`](super::Ledger::account_cache_metrics).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccountCacheMetrics {
-    /// Groups that were decided on what was remembered, or read without a lock, and were right.
-    pub right: u64,
-    /// Groups that were decided so and were wrong, because somebody else had moved an account meanwhile, or because of a key
-    /// that was used before; they were decided again under locks.
-    pub wrong: u64,
-    /// Groups that were decided under locks from the start.
-    pub under_locks: u64,
-    /// Accounts that are remembered now.
+    /// Batches whose optimistic attempt was committed.
+    pub committed: u64,
+    /// Batches whose optimistic attempt failed, because another session had changed an account, or
+    /// because an idempotency key was in use; they were decided again under locks.
+    pub conflicts: u64,
+    /// Batches without an optimistic attempt: they were decided under locks from the start.
+    pub not_attempted: u64,
+    /// Accounts in the cache now.
     pub accounts: usize,
 }
 
 #[derive(Default)]
 struct State {
-    /// How many groups have an account under way.
+    /// The number of batches in flight that use an account.
     busy: HashMap<AccountId, u32>,
-    /// What was used lately. When it is half of the limit, it becomes old, and what is old is forgotten.
+    /// The accounts used last. At half of the limit they replace the old ones, which are dropped.
     young: HashMap<AccountId, AccountState>,
     old: HashMap<AccountId, AccountState>,
     speculative: Vec<SpeculativeState>,
-    visits: u64,
+    batches: u64,
     conflict_backoff: ConflictBackoff,
     metrics: AccountCacheMetrics,
 }
 
-/// What a group leaves whose statement is on its way.
+/// The accounts as a batch whose statement is in flight will leave them.
 struct SpeculativeState {
-    /// The number of its visit.
-    visit: u64,
-    /// By which whoever follows it knows it.
+    /// The batch's number in this cache.
+    batch: u64,
+    /// The batch lock by which a successor names the batch.
     batch_lock: i64,
-    /// One of its transfers: it is there when the group has succeeded, and never otherwise.
+    /// One of the batch's transfers, which exists only if the batch has committed.
     transfer: TransferId,
     accounts: BTreeMap<AccountId, AccountState>,
 }
 
-/// How far account cache is worth a try: where others move the same accounts, it is wrong again and again.
+/// The back-off of optimistic attempts after conflicts: where other processes post to the same
+/// accounts, one conflict follows another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct ConflictBackoff {
-    wrong_in_a_row: u32,
-    pass_over: u32,
+    conflicts_in_a_row: u32,
+    /// The number of batches that still skip their optimistic attempt.
+    skip: u32,
 }
 
-/// At most this many groups are decided under locks before account cache is tried again: 2 to the power of this.
-const DOUBT_MAX: u32 = 6;
+/// The limit of the back-off, as a power of two: at most 63 batches in a row skip their attempt.
+const BACKOFF_POWER_MAX: u32 = 6;
 
-/// A group's accounts, while it is under way.
-pub(super) struct Visit<'a> {
+/// One batch's use of its accounts in the cache. Dropping it ends the use.
+pub(super) struct CachedAccounts<'a> {
     account_cache: &'a AccountCache,
-    number: u64,
+    batch: u64,
     accounts: &'a [AccountId],
-    /// The batch lock of the group whose speculative state may be recalled.
-    follows: Option<i64>,
+    /// The batch lock of the predecessor whose speculative state the batch may take.
+    predecessor: Option<i64>,
     may_be_optimistic: bool,
 }
 
-/// What a group is decided on without a lock.
+/// The accounts of an optimistic decision.
 #[derive(Default)]
-pub(super) struct Recalled {
+pub(super) struct OptimisticAccounts {
     pub(super) accounts: BTreeMap<AccountId, AccountState>,
-    /// Where some are as another group will leave them: a transfer that is there if its statement succeeds.
+    /// A transfer of the predecessor, if some accounts are as the predecessor will leave them.
     pub(super) speculative: Option<TransferId>,
 }
 
@@ -92,40 +96,41 @@ impl AccountCache {
         }
     }
 
-    /// The group under way with these accounts, each once; `follows` is the batch lock of the group on whose speculative state it may be
-    /// decided.
-    pub(super) fn visit<'a>(
+    /// Begins a batch's use of its accounts, each of which is listed once. `predecessor` is the
+    /// batch lock of the batch on whose speculative state this one may be decided.
+    pub(super) fn begin<'a>(
         &'a self,
         accounts: &'a [AccountId],
-        follows: Option<i64>,
-    ) -> Visit<'a> {
+        predecessor: Option<i64>,
+    ) -> CachedAccounts<'a> {
         let mut state = self.state();
-        let mut is_known = true;
+        let mut is_available = true;
         let State {
             busy, speculative, ..
         } = &mut *state;
         for account in accounts {
             let users = busy.entry(*account).or_default();
-            // Otherwise another group of this process holds the locks, or is about to: a guess would be wrong.
-            is_known &= *users == 0
+            // Otherwise another batch of this process holds the locks or is about to take them, and
+            // the attempt would end in a conflict.
+            is_available &= *users == 0
                 || (*users == 1
-                    && follows.is_some_and(|batch_lock| {
+                    && predecessor.is_some_and(|batch_lock| {
                         is_speculative(speculative, batch_lock, account)
                     }));
             *users = users.saturating_add(1);
         }
-        let may_be_optimistic = self.limit > 0 && is_known && state.conflict_backoff.passes();
-        state.visits = state.visits.wrapping_add(1);
-        let number = state.visits;
+        let may_be_optimistic = self.limit > 0 && is_available && state.conflict_backoff.allows();
+        state.batches = state.batches.wrapping_add(1);
+        let batch = state.batches;
         if !may_be_optimistic {
-            state.metrics.under_locks = state.metrics.under_locks.saturating_add(1);
+            state.metrics.not_attempted = state.metrics.not_attempted.saturating_add(1);
         }
         drop(state);
-        Visit {
+        CachedAccounts {
             account_cache: self,
-            number,
+            batch,
             accounts,
-            follows,
+            predecessor,
             may_be_optimistic,
         }
     }
@@ -152,34 +157,34 @@ impl AccountCache {
     }
 }
 
-impl Visit<'_> {
-    /// Whether it makes sense to decide without a lock.
+impl CachedAccounts<'_> {
+    /// Returns true when the batch should make an optimistic attempt.
     pub(super) const fn may_be_optimistic(&self) -> bool {
         self.may_be_optimistic
     }
 
-    /// What is remembered of the accounts, or speculative; it is forgotten here until it is kept again, so that whatever goes
-    /// wrong meanwhile leaves nothing behind that is wrong.
-    pub(super) fn recall(&self) -> Recalled {
+    /// Takes the cached accounts, or their speculative state, out of the cache. The batch puts them
+    /// back after its commit, so that a failure leaves no stale account in the cache.
+    pub(super) fn take(&self) -> OptimisticAccounts {
         let mut state = self.account_cache.state();
-        let mut recalled = Recalled::default();
+        let mut taken = OptimisticAccounts::default();
         for account in self.accounts {
             let (young, old) = (state.young.remove(account), state.old.remove(account));
             let speculative = self
-                .follows
+                .predecessor
                 .and_then(|batch_lock| state.take_speculative(batch_lock, account));
             if let Some((transfer, speculative)) = speculative {
-                recalled.speculative = Some(transfer);
-                recalled.accounts.insert(*account, speculative);
-            } else if let Some(remembered) = young.or(old) {
-                recalled.accounts.insert(*account, remembered);
+                taken.speculative = Some(transfer);
+                taken.accounts.insert(*account, speculative);
+            } else if let Some(cached) = young.or(old) {
+                taken.accounts.insert(*account, cached);
             }
         }
-        recalled
+        taken
     }
 
-    /// Lets the group that follows this batch lock be decided on the accounts as this one will leave them.
-    pub(super) fn speculative_state(
+    /// Publishes the state that this batch will leave, so that its successor can be decided on it.
+    pub(super) fn publish_speculative(
         &self,
         batch_lock: i64,
         transfer: TransferId,
@@ -189,56 +194,57 @@ impl Visit<'_> {
             .state()
             .speculative
             .push(SpeculativeState {
-                visit: self.number,
+                batch: self.batch,
                 batch_lock,
                 transfer,
                 accounts,
             });
     }
 
-    /// Withdraws the speculative state, and returns the accounts that nobody has recalled.
-    pub(super) fn take_back(&self) -> BTreeMap<AccountId, AccountState> {
-        self.account_cache.state().take_back(self.number)
+    /// Withdraws the speculative state, and returns the accounts that no successor has taken.
+    pub(super) fn withdraw_speculative(&self) -> BTreeMap<AccountId, AccountState> {
+        self.account_cache.state().withdraw_speculative(self.batch)
     }
 
-    /// Remembers the accounts as a commit has left them.
+    /// Caches the accounts as a commit has left them.
     pub(super) fn keep(&self, accounts: BTreeMap<AccountId, AccountState>) {
         if self.account_cache.limit == 0 {
             return;
         }
         let mut state = self.account_cache.state();
         for (account_id, account) in accounts {
-            // Where another group has the account under way, this is old news soon, or already.
+            // Another batch that uses the account makes this state stale.
             if state.busy.get(&account_id) == Some(&1) {
                 state.keep(account_id, account, self.account_cache.limit);
             }
         }
     }
 
-    /// The guess was right.
-    pub(super) fn was_right(&self) {
+    /// Counts a committed optimistic attempt.
+    pub(super) fn committed(&self) {
         let mut state = self.account_cache.state();
         state.conflict_backoff = ConflictBackoff::default();
-        state.metrics.right = state.metrics.right.saturating_add(1);
+        state.metrics.committed = state.metrics.committed.saturating_add(1);
     }
 
-    /// The guess was wrong; `is_own_fault` unless it was the speculative state of another group.
-    pub(super) fn was_wrong(&self, is_own_fault: bool) {
+    /// Counts a conflict. Only one that no speculative state may have caused (`backs_off`) makes
+    /// later batches skip their attempt.
+    pub(super) fn conflict(&self, backs_off: bool) {
         let mut state = self.account_cache.state();
-        if is_own_fault {
+        if backs_off {
             state.conflict_backoff = state.conflict_backoff.grown();
         }
-        state.metrics.wrong = state.metrics.wrong.saturating_add(1);
+        state.metrics.conflicts = state.metrics.conflicts.saturating_add(1);
     }
 
-    /// There was nothing to guess about after all.
-    pub(super) fn was_undecided(&self) {
+    /// Counts a batch that turned out to need locks.
+    pub(super) fn not_attempted(&self) {
         let mut state = self.account_cache.state();
-        state.metrics.under_locks = state.metrics.under_locks.saturating_add(1);
+        state.metrics.not_attempted = state.metrics.not_attempted.saturating_add(1);
     }
 }
 
-impl Drop for Visit<'_> {
+impl Drop for CachedAccounts<'_> {
     fn drop(&mut self) {
         let mut state = self.account_cache.state();
         for account in self.accounts {
@@ -249,7 +255,7 @@ impl Drop for Visit<'_> {
                 }
             }
         }
-        let _ = state.take_back(self.number);
+        let _ = state.withdraw_speculative(self.batch);
     }
 }
 
@@ -275,13 +281,13 @@ impl State {
         ))
     }
 
-    fn take_back(&mut self, visit: u64) -> BTreeMap<AccountId, AccountState> {
-        let place = self
+    fn withdraw_speculative(&mut self, batch: u64) -> BTreeMap<AccountId, AccountState> {
+        let index = self
             .speculative
             .iter()
-            .position(|speculative_state| speculative_state.visit == visit);
-        place.map_or_else(BTreeMap::new, |place| {
-            self.speculative.swap_remove(place).accounts
+            .position(|speculative_state| speculative_state.batch == batch);
+        index.map_or_else(BTreeMap::new, |index| {
+            self.speculative.swap_remove(index).accounts
         })
     }
 }
@@ -299,19 +305,22 @@ fn is_speculative(
 }
 
 impl ConflictBackoff {
-    /// Whether account cache is tried this time.
-    const fn passes(&mut self) -> bool {
-        let passes = self.pass_over == 0;
-        self.pass_over = self.pass_over.saturating_sub(1);
-        passes
+    /// Returns true when the next batch may make an optimistic attempt.
+    const fn allows(&mut self) -> bool {
+        let allows = self.skip == 0;
+        self.skip = self.skip.saturating_sub(1);
+        allows
     }
 
-    /// Twice as many are passed over after each time that it was wrong in a row.
+    /// Returns the back-off after one more conflict in a row: about twice as many batches skip.
     fn grown(self) -> Self {
-        let wrong_in_a_row = self.wrong_in_a_row.saturating_add(1).min(DOUBT_MAX);
+        let conflicts_in_a_row = self
+            .conflicts_in_a_row
+            .saturating_add(1)
+            .min(BACKOFF_POWER_MAX);
         Self {
-            wrong_in_a_row,
-            pass_over: (1_u32 << wrong_in_a_row).saturating_sub(1),
+            conflicts_in_a_row,
+            skip: (1_u32 << conflicts_in_a_row).saturating_sub(1),
         }
     }
 }

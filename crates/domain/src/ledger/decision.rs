@@ -1,4 +1,5 @@
-//! The pure middle of the ledger: balances and requests in, outcomes and entries out. No clock, no database, no chance.
+//! The ledger's decision: a pure function from balances and requests to outcomes and entries. It
+//! reads no clock, no database and no random number.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,57 +14,59 @@ use crate::accounts::AccountStatus;
 use crate::text;
 use crate::{AccountId, Currency, EntryId, Money, TransferId};
 
-/// An account as it was read under its lock, and as the requests before have left it.
+/// An account as it was read, or as the earlier requests of the batch left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountState {
-    /// Identifies it.
+    /// The account's identifier.
     pub account_id: AccountId,
-    /// Its number, for the descriptions of entries.
+    /// The account's number, for the descriptions of entries.
     pub account_number: String,
-    /// Its currency.
+    /// The account's currency.
     pub currency: Currency,
-    /// Whether it may move.
+    /// The account's status; only an active account can have an entry.
     pub status: AccountStatus,
     /// The book balance.
     pub balance: Decimal,
-    /// The part of it that is reserved.
+    /// The reserved part of the balance.
     pub held: Decimal,
-    /// How far below zero it may go; `None` for the bank's own accounts, which have no limit.
+    /// The overdraft limit, in major units; `None` for the bank's own accounts, which have no
+    /// limit.
     pub overdraft_limit: Option<Decimal>,
-    /// The number of its newest entry; 0 when it has none.
+    /// The number of the newest entry; 0 for an account without entries.
     pub last_entry_number: i64,
-    /// The time of its newest entry.
+    /// The time of the newest entry.
     pub last_entry_at: Option<DateTime<Utc>>,
-    /// When it was opened; `None` for the bank's own accounts, which take the history of others.
+    /// The time of opening; `None` for the bank's own accounts, which take entries of any time.
     pub opened_at: Option<DateTime<Utc>>,
-    /// Moves with every change.
+    /// The version, which every change increments.
     pub version: i64,
 }
 
-/// A transfer that happened before under a key that a request has.
+/// A transfer that was posted before under the idempotency key of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedTransfer {
-    /// The hash of the request that it was.
+    /// The hash of the request that was posted.
     pub request_hash: [u8; 32],
-    /// Its receipt.
+    /// The receipt of the transfer.
     pub receipt: Receipt,
 }
 
-/// What the decision is made on.
+/// The state that a decision depends on.
 #[derive(Clone, Debug)]
 pub struct LedgerState {
-    /// The accounts that the requests name, as far as there are such.
+    /// The accounts of the requests, as far as they exist.
     pub accounts: BTreeMap<AccountId, AccountState>,
-    /// The transfers that happened under the requests' keys.
-    pub known: HashMap<String, CompletedTransfer>,
+    /// The completed transfers with the requests' idempotency keys.
+    pub completed: HashMap<String, CompletedTransfer>,
     /// The time of the decision.
     pub now: DateTime<Utc>,
 }
 
-/// A request with the identifiers that its transfer and entries will have, so that deciding again gives the same.
+/// A request with the identifiers of its future transfer and entries, which are the same in every
+/// attempt.
 #[derive(Clone, Debug)]
 pub struct IdentifiedRequest<'a> {
-    /// What is asked for.
+    /// The request.
     pub request: &'a Request,
     /// [`Request::hash`] of a request with an idempotency key; a request without one needs none.
     pub request_hash: Option<[u8; 32]>,
@@ -75,27 +78,27 @@ pub struct IdentifiedRequest<'a> {
     pub credit_id: EntryId,
 }
 
-/// What is to be written, and what each caller is told.
+/// The transfers to write, and the outcome for each caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
-    /// One for each request, in their order.
+    /// One outcome for each request, in their order.
     pub outcomes: Vec<Outcome>,
-    /// One for each request that moves money.
+    /// One transfer for each posted request.
     pub transfers: Vec<NewTransfer>,
 }
 
 /// A transfer to write, with its two entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTransfer {
-    /// What the caller gets.
+    /// The caller's receipt.
     pub receipt: Receipt,
-    /// Why, for people.
+    /// The description, in the caller's words.
     pub description: String,
-    /// What the account that pays reads.
+    /// The description of the debit.
     pub debit_description: String,
-    /// What the account that is paid reads.
+    /// The description of the credit.
     pub credit_description: String,
-    /// The caller's key with the hash of the request.
+    /// The idempotency key with the hash of the request.
     pub key: Option<(String, [u8; 32])>,
 }
 
@@ -107,45 +110,54 @@ pub const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 255;
 const DESCRIPTION: &str = "description";
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency_key";
 
-/// The earliest time of an event that is brought in: the year 1. PostgreSQL and our clients agree on the times since.
+/// The earliest time of an imported event: the year 1. PostgreSQL and its clients agree on all
+/// times since.
 const EVENT_TIME_MIN: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
     Some(time) => time,
     None => DateTime::UNIX_EPOCH,
 };
 
-/// Decides on requests in their order: each sees the balances that those before it left. The books are then as they will be
-/// when the decision is written.
+/// Decides on requests in their order: each sees the balances that the earlier ones left.
+/// Afterwards the state is as the database will be when the decision is written.
 ///
 /// # Example
 ///
 /// ```
 /// use std::collections::{BTreeMap, HashMap};
-/// use neobank_domain::ledger::{LedgerState, IdentifiedRequest, Outcome, Rejection, Request, TransferRequest, decide};
-/// use neobank_domain::{AccountId, Currency, Money, EntryId, TransferId};
+/// use neobank_domain::ledger::{
+///     IdentifiedRequest, LedgerState, Outcome, Rejection, Request, TransferRequest, decide,
+/// };
+/// use neobank_domain::{AccountId, Currency, EntryId, Money, TransferId};
 ///
 /// let (from, to) = (AccountId::new(), AccountId::new());
 /// let amount = Money::parse("10", Currency::from_code("EUR")?)?;
 /// let request = Request::from(TransferRequest::new(from, to, amount));
-/// let mut books = LedgerState { accounts: BTreeMap::new(), known: HashMap::new(), now: chrono::Utc::now() };
-/// let decision = decide(&mut books, &[IdentifiedRequest {
+/// let identified = IdentifiedRequest {
 ///     request: &request,
 ///     request_hash: None,
 ///     transfer_id: TransferId::new(),
 ///     debit_id: EntryId::new(),
 ///     credit_id: EntryId::new(),
-/// }]);
-/// assert_eq!(decision.outcomes, [Outcome::Rejected(Rejection::UnknownAccount { account: from })]);
+/// };
+/// let mut state = LedgerState {
+///     accounts: BTreeMap::new(),
+///     completed: HashMap::new(),
+///     now: chrono::Utc::now(),
+/// };
+/// let decision = decide(&mut state, &[identified]);
+/// let unknown = Rejection::UnknownAccount { account: from };
+/// assert_eq!(decision.outcomes, [Outcome::Rejected(unknown)]);
 /// # Ok::<(), neobank_domain::MoneyError>(())
 /// ```
 #[must_use]
-pub fn decide(books: &mut LedgerState, requests: &[IdentifiedRequest<'_>]) -> Decision {
+pub fn decide(state: &mut LedgerState, requests: &[IdentifiedRequest<'_>]) -> Decision {
     let mut decision = Decision::default();
     for identified in requests {
-        let outcome = match books.decide_one(identified) {
+        let outcome = match state.decide_one(identified) {
             Ok(Verdict::Completed(receipt)) => Outcome::Replayed(receipt),
             Ok(Verdict::New(transfer)) => {
                 let receipt = transfer.receipt.clone();
-                books.keep(&transfer);
+                state.keep(&transfer);
                 decision.transfers.push(transfer);
                 Outcome::Posted(receipt)
             }
@@ -156,13 +168,13 @@ pub fn decide(books: &mut LedgerState, requests: &[IdentifiedRequest<'_>]) -> De
     decision
 }
 
-/// What a request that is not refused comes to.
+/// The decision on a request that is not rejected.
 enum Verdict {
     Completed(Receipt),
     New(NewTransfer),
 }
 
-/// What every kind of request comes down to: an amount from one account to another.
+/// The movement that every kind of request results in: an amount from one account to another.
 struct Movement {
     transfer_type: TransferType,
     from: AccountId,
@@ -182,14 +194,14 @@ impl LedgerState {
             )
         });
         if let Some((key, hash)) = &key
-            && let Some(known) = self.known.get(key)
+            && let Some(completed) = self.completed.get(key)
         {
-            return if known.request_hash == *hash {
-                Ok(Verdict::Completed(known.receipt.clone()))
+            return if completed.request_hash == *hash {
+                Ok(Verdict::Completed(completed.receipt.clone()))
             } else {
                 Err(Rejection::KeyReused {
                     key: key.clone(),
-                    first: known.receipt.transfer_id,
+                    first: completed.receipt.transfer_id,
                 })
             };
         }
@@ -256,7 +268,7 @@ impl LedgerState {
             from,
             to,
             amount: request.amount,
-            // PostgreSQL keeps microseconds; a finer time would come back as another.
+            // PostgreSQL stores microseconds; a replay would return another time than a finer one.
             event_time: request.event_time.map(|time| time.trunc_subsecs(6)),
         })
     }
@@ -298,7 +310,7 @@ impl LedgerState {
         })
     }
 
-    /// The two entries of a movement, or why the balances do not allow it.
+    /// Makes the two entries of a movement, if the balances allow it.
     fn entries(
         &self,
         identified: &IdentifiedRequest<'_>,
@@ -318,7 +330,8 @@ impl LedgerState {
         })
     }
 
-    /// Times of an account never go back, also when the clock does.
+    /// Returns the time of a movement. The times of an account's entries never go back, even when
+    /// the clock does.
     fn time_of(
         &self,
         movement: &Movement,
@@ -333,7 +346,7 @@ impl LedgerState {
                 .fold(now, DateTime::max));
         };
         for account in [from, to] {
-            // An opening ahead of the clock, which was set back then, does not count.
+            // An opening ahead of the clock does not count: the clock was set back.
             let opened_at = account.opened_at.filter(|opened_at| *opened_at <= now);
             let earliest = account
                 .last_entry_at
@@ -393,7 +406,7 @@ impl LedgerState {
         }
     }
 
-    /// Lets the requests that follow see what this one did.
+    /// Applies a transfer to the state, for the requests after it.
     fn keep(&mut self, transfer: &NewTransfer) {
         for entry in [&transfer.receipt.debit, &transfer.receipt.credit] {
             if let Some(account) = self.accounts.get_mut(&entry.account_id) {
@@ -404,11 +417,11 @@ impl LedgerState {
             }
         }
         if let Some((key, request_hash)) = &transfer.key {
-            let known = CompletedTransfer {
+            let completed = CompletedTransfer {
                 request_hash: *request_hash,
                 receipt: transfer.receipt.clone(),
             };
-            self.known.insert(key.clone(), known);
+            self.completed.insert(key.clone(), completed);
         }
     }
 }
@@ -450,7 +463,7 @@ impl AccountState {
             amount: change,
         };
         let running_balance = balance.checked_add(change).map_err(|_| overflow())?;
-        // What may be spent after it must be an amount too.
+        // The available balance after the entry must be an amount too.
         if let Some(limit) = self.overdraft_limit {
             running_balance
                 .amount()
@@ -477,7 +490,7 @@ fn check_description(request: &Request) -> Result<(), Rejection> {
         })
 }
 
-/// Before everything else: a key that cannot be kept was never used.
+/// Validates the idempotency key, before every other check: an invalid key has no transfer.
 fn check_key(request: &Request) -> Result<(), Rejection> {
     if let Some(key) = request.idempotency_key() {
         text::required(key, IDEMPOTENCY_KEY_LENGTH_MAX).map_err(|problem| Rejection::Text {
@@ -488,7 +501,7 @@ fn check_key(request: &Request) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The database has no leap seconds: it would keep the second after as the time.
+/// Rejects a leap second: the database has none, and would store the next second.
 fn require_no_leap_second(event_time: Option<DateTime<Utc>>) -> Result<(), Rejection> {
     match event_time {
         Some(time) if time.timestamp_subsec_nanos() >= 1_000_000_000 => {

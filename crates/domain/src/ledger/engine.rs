@@ -36,8 +36,8 @@ impl Engine {
         }
     }
 
-    /// Begins a transaction that keeps its plans and waits for each lock for `lock_timeout`, or for
-    /// the configuration's limit where that is none.
+    /// Begins a transaction that keeps its plans. It waits for each lock for `lock_timeout`, and
+    /// for the configured time where that is `None`.
     pub(super) async fn begin(
         &self,
         lock_timeout: Option<Duration>,

@@ -1,4 +1,5 @@
-//! One group of requests on its way through one transaction: attempts, and attempts again.
+//! The execution of one batch: an optimistic attempt, pessimistic attempts after a conflict, and
+//! the in-doubt resolution after a lost answer.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use neobank_db::{DatabaseError, RetryPolicy, Transaction};
 use neobank_entity::constraints::banking::TRANSFERS_IDEMPOTENCY_KEY_KEY;
 
 use super::Ledger;
-use super::account_cache::Visit;
+use super::account_cache::CachedAccounts;
 use super::decision::{Decision, IdentifiedRequest, decide};
 use super::engine::Engine;
 use super::error::LedgerError;
@@ -18,80 +19,90 @@ use super::request::Request;
 use super::statements::{Statements, TransferColumns};
 use crate::{AccountId, EntryId, TransferId};
 
-/// How often a group is decided anew because another session used one of its keys at the same moment.
+/// The most repetitions of a batch because another session used one of its keys at the same time.
 ///
-/// Each time the other session has committed, so its transfer is found and the next attempt does not meet it again; a
-/// group of n keys can meet n of them at most, but not many do. A key that is met again is not found, and never will be.
+/// Each time the other session has committed, so the next attempt finds its transfer. A batch of n
+/// keys can lose n such races at most. A key that is lost again has no transfer that could be
+/// found.
 pub(super) const KEY_RACES_MAX: usize = 16;
 
-/// The same where the request is looked for that has such a key, and then tried by itself.
+/// The same limit while group commit looks for the rejected request, which it then tries by itself.
 const KEY_RACES_SEARCHED: usize = 1;
 
-/// Requests with what deciding and writing needs of them, the same in every attempt.
-pub(super) struct Group<'a> {
+/// A batch: requests with their identifiers, accounts and keys, which are the same in every
+/// attempt.
+pub(super) struct Batch<'a> {
     pub(super) requests: Vec<IdentifiedRequest<'a>>,
     pub(super) accounts: Vec<AccountId>,
     pub(super) keys: Vec<String>,
 }
 
-/// Which requests of a group take part in an attempt, asked just before they are decided on; and what others do meanwhile.
+/// The submissions of a batch: which requests an attempt may still decide on.
 pub(super) trait Claims {
-    /// Their places. From now on none of them can be taken back.
+    /// Claims the requests for a decision, and returns their indexes in the batch. Their callers
+    /// cannot withdraw them any more.
     fn claim(&mut self) -> Vec<usize>;
-    /// The attempt has changed nothing, so that they can be taken back again.
+    /// Releases the claim, because the attempt has changed nothing. Callers can withdraw again.
     fn give_back(&mut self);
-    /// What the group's statement holds until it has ended, for one that follows it to wait for.
+    /// Returns true when the caller looks for the request that the database rejects, instead of
+    /// giving its error to the whole batch.
+    fn isolates_rejected(&self) -> bool {
+        false
+    }
+}
+
+/// The position of a batch among other batches in flight.
+pub(super) trait Pipelining {
+    /// The advisory lock that the batch's statement holds until it has ended, for a successor.
     fn batch_lock(&self) -> Option<i64>;
-    /// The batch lock of a group that this one may be decided behind, on what that one leaves.
-    fn after(&self) -> Option<i64>;
-    /// The group's statement is on its way: another group may be decided on what it leaves.
-    fn sent(&mut self);
-    /// How long the server took to write, and how long the answer took beyond that.
-    fn took(&mut self, writing: Duration, rest: Duration);
-    /// How long an attempt under locks waits for one, instead of the configuration's limit.
+    /// The batch lock of the predecessor on whose speculative state the batch may be decided.
+    fn predecessor_batch_lock(&self) -> Option<i64>;
+    /// Waits until the predecessor has ended.
+    fn predecessor_ended(&mut self) -> impl Future<Output = ()> + Send;
+    /// Notes that the batch's statement is in flight: a successor may be decided on its state.
+    fn in_flight(&mut self);
+    /// Notes the server's time to write, and the rest of the time until the answer came.
+    fn done(&mut self, writing: Duration, rest: Duration);
+    /// The lock timeout of a pessimistic attempt; `None` for the configuration's.
     fn lock_timeout(&self) -> Option<Duration> {
         None
     }
-    /// Whether the caller looks for the request that the database refuses, instead of having all of them refused.
-    fn looks_for_the_refused(&self) -> bool {
-        false
-    }
-    /// Returns when the group that this one follows has ended.
-    fn predecessor(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// The claim on a group of this many requests, none of which is withdrawn.
-pub(super) struct WholeGroup(pub(super) usize);
+/// The claim on a batch of this many requests, which no caller can withdraw. It is not pipelined.
+pub(super) struct WholeBatch(pub(super) usize);
 
-impl Claims for WholeGroup {
+impl Claims for WholeBatch {
     fn claim(&mut self) -> Vec<usize> {
         (0..self.0).collect()
     }
 
     fn give_back(&mut self) {}
+}
 
+impl Pipelining for WholeBatch {
     fn batch_lock(&self) -> Option<i64> {
         None
     }
 
-    fn after(&self) -> Option<i64> {
+    fn predecessor_batch_lock(&self) -> Option<i64> {
         None
     }
 
-    fn sent(&mut self) {}
+    async fn predecessor_ended(&mut self) {}
 
-    fn took(&mut self, _: Duration, _: Duration) {}
+    fn in_flight(&mut self) {}
 
-    async fn predecessor(&mut self) {}
+    fn done(&mut self, _: Duration, _: Duration) {}
 }
 
-/// Why a group did not end with its outcomes.
+/// The reason why a batch did not end with confirmed outcomes.
 pub(super) enum Failure {
-    /// Nothing was changed.
+    /// The database failed, and nothing was changed.
     Database(DatabaseError),
-    /// These are the outcomes, if the standby gets them.
+    /// The outcomes are committed, and the standby has not confirmed them.
     NotReplicated(Vec<Outcome>),
-    /// These are the outcomes, if the transfers are there.
+    /// The answer was lost: the outcomes are true if the transfers exist.
     Unknown {
         reason: String,
         outcomes: Vec<Outcome>,
@@ -99,8 +110,8 @@ pub(super) enum Failure {
     },
 }
 
-impl<'a> Group<'a> {
-    /// The requests of one call, with new identifiers.
+impl<'a> Batch<'a> {
+    /// Returns the requests of one call as a batch, with new identifiers.
     ///
     /// # Errors
     ///
@@ -122,12 +133,12 @@ impl<'a> Group<'a> {
         Ok(Self::of(identified.collect()))
     }
 
-    /// Requests that have their identifiers.
+    /// Returns a batch of requests that have their identifiers.
     pub(super) fn of(requests: Vec<IdentifiedRequest<'a>>) -> Self {
-        let asked = || requests.iter().map(|identified| identified.request);
-        let accounts: BTreeSet<_> = asked().flat_map(Request::accounts).collect();
-        // A key with a NUL is refused by the decision; the server could not even be asked for it.
-        let keys: BTreeSet<_> = asked()
+        let all = || requests.iter().map(|identified| identified.request);
+        let accounts: BTreeSet<_> = all().flat_map(Request::accounts).collect();
+        // The decision rejects a key with a NUL; the driver cannot send one.
+        let keys: BTreeSet<_> = all()
             .filter_map(Request::idempotency_key)
             .filter(|key| !key.contains('\0'))
             .collect();
@@ -138,27 +149,29 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The requests in these places.
-    pub(super) fn chosen(&self, places: Vec<usize>) -> Vec<IdentifiedRequest<'a>> {
-        places
+    /// Returns the requests with these indexes.
+    pub(super) fn claimed(&self, indexes: Vec<usize>) -> Vec<IdentifiedRequest<'a>> {
+        indexes
             .into_iter()
-            .filter_map(|place| self.requests.get(place).cloned())
+            .filter_map(|index| self.requests.get(index).cloned())
             .collect()
     }
 }
 
-/// Carries a group out in one transaction: first on what is remembered of the accounts, where that makes sense, and under
-/// locks when it was wrong; in another one when the server asks for it or the commit got lost.
+/// Executes a batch in one transaction: optimistically where that may succeed, and under locks
+/// otherwise or after a conflict. A pessimistic attempt is repeated when the server asks for it and
+/// when its commit was lost.
 ///
-/// The outcomes are those of the requests that were claimed last, in that order.
+/// Returns the outcomes of the requests that were claimed last, in their order.
 pub(super) async fn run(
     engine: &Engine,
-    group: &Group<'_>,
-    claims: &mut impl Claims,
+    batch: &Batch<'_>,
+    claims: &mut (impl Claims + Pipelining),
 ) -> Result<Vec<Outcome>, Failure> {
-    let visit = engine.account_cache.visit(&group.accounts, claims.after());
-    if visit.may_be_optimistic() {
-        let attempt = optimistic::attempt(engine, group, &visit, claims).await;
+    let predecessor = claims.predecessor_batch_lock();
+    let cached = engine.account_cache.begin(&batch.accounts, predecessor);
+    if cached.may_be_optimistic() {
+        let attempt = optimistic::attempt(engine, batch, &cached, claims).await;
         if matches!(attempt, Ok(None) | Err(Failure::Database(_))) {
             claims.give_back();
         }
@@ -166,28 +179,28 @@ pub(super) async fn run(
             return Ok(outcomes);
         }
     }
-    // Its requests came first.
-    claims.predecessor().await;
-    run_under_locks(engine, group, &visit, claims).await
+    // The predecessor's requests arrived first.
+    claims.predecessor_ended().await;
+    run_pessimistic(engine, batch, &cached, claims).await
 }
 
-async fn run_under_locks(
+async fn run_pessimistic(
     engine: &Engine,
-    group: &Group<'_>,
-    visit: &Visit<'_>,
-    claims: &mut impl Claims,
+    batch: &Batch<'_>,
+    cached: &CachedAccounts<'_>,
+    claims: &mut (impl Claims + Pipelining),
 ) -> Result<Vec<Outcome>, Failure> {
     let database = &engine.database;
     let pauses = RetryPolicy::default();
     let started = Instant::now();
-    let key_races_max = if claims.looks_for_the_refused() {
+    let key_races_max = if claims.isolates_rejected() {
         KEY_RACES_SEARCHED
     } else {
-        group.keys.len().min(KEY_RACES_MAX)
+        batch.keys.len().min(KEY_RACES_MAX)
     };
     let (mut key_races, mut attempts) = (0_usize, 1_u32);
     loop {
-        match attempt(engine, group, visit, claims).await {
+        match attempt(engine, batch, cached, claims).await {
             Ok(outcomes) => return Ok(outcomes),
             Err(Failure::Database(error)) if is_key_race(&error) && key_races < key_races_max => {
                 key_races = key_races.saturating_add(1);
@@ -205,7 +218,7 @@ async fn run_under_locks(
                 reason,
                 outcomes,
                 transfers,
-            }) => match in_doubt::resolve(database, &group.accounts, &transfers, None).await {
+            }) => match in_doubt::resolve(database, &batch.accounts, &transfers, None).await {
                 InDoubt::Committed {
                     replicated: true, ..
                 } => return Ok(outcomes),
@@ -232,7 +245,7 @@ async fn run_under_locks(
     }
 }
 
-/// Each time the commit's answer did not come, and the commit had not happened.
+/// Returns the error of a batch whose commits got no answer and, as it turned out, never happened.
 pub(super) fn lost(attempts: u32, reason: &str) -> DatabaseError {
     DatabaseError::ConnectionLost {
         reason: format!(
@@ -244,23 +257,23 @@ pub(super) fn lost(attempts: u32, reason: &str) -> DatabaseError {
 
 async fn attempt(
     engine: &Engine,
-    group: &Group<'_>,
-    visit: &Visit<'_>,
-    claims: &mut impl Claims,
+    batch: &Batch<'_>,
+    cached: &CachedAccounts<'_>,
+    claims: &mut (impl Claims + Pipelining),
 ) -> Result<Vec<Outcome>, Failure> {
     let transaction = engine.begin(claims.lock_timeout()).await?;
     let session = Statements::prepare(&transaction).await?;
-    let mut books = session
-        .lock_and_read(&transaction, &group.accounts, &group.keys)
+    let mut state = session
+        .lock_and_read(&transaction, &batch.accounts, &batch.keys)
         .await?;
-    let chosen = group.chosen(claims.claim());
+    let claimed = batch.claimed(claims.claim());
     let Decision {
         outcomes,
         transfers,
-    } = decide(&mut books, &chosen);
+    } = decide(&mut state, &claimed);
     if transfers.is_empty() {
         let ended = end_without_transfers(transaction, &outcomes).await?;
-        visit.keep(books.accounts);
+        cached.keep(state.accounts);
         return match ended {
             Replicated::Yes => Ok(outcomes),
             Replicated::No => Err(Failure::NotReplicated(outcomes)),
@@ -273,7 +286,7 @@ async fn attempt(
     let transfers = TransferColumns::of(transfers);
     match session.write_and_commit(transaction, &transfers).await {
         Ok(()) => {
-            visit.keep(books.accounts);
+            cached.keep(state.accounts);
             Ok(outcomes)
         }
         Err(DatabaseError::CommitUnknown { reason }) => Err(Failure::Unknown {
@@ -286,14 +299,18 @@ async fn attempt(
     }
 }
 
-/// Whether the standbys that the server waits for have everything that was seen.
+/// The confirmation by the standbys that the server waits for.
 pub(super) enum Replicated {
+    /// They have every row that the transaction saw.
     Yes,
+    /// They have not confirmed it.
     No,
 }
 
-/// A replay tells that money moved, and so waits for the standby as the commit did that moved it: what was seen can be a
-/// transfer whose own wait was cut short. A rejection needs nothing of that.
+/// Ends a transaction that posts nothing.
+///
+/// A replay confirms that money moved, so it waits for the standby as the original commit did: that
+/// commit's own wait may have been cancelled. A rejection waits for nothing.
 pub(super) async fn end_without_transfers(
     transaction: Transaction,
     outcomes: &[Outcome],
@@ -304,7 +321,7 @@ pub(super) async fn end_without_transfers(
     }
     match Statements::commit_durably(transaction).await {
         Ok(()) => Ok(Replicated::Yes),
-        // The transfers are there, whatever became of this commit, and that they last was not confirmed.
+        // The transfers exist whatever this commit came to, and the standby has not confirmed them.
         Err(DatabaseError::CommittedNotReplicated | DatabaseError::CommitUnknown { .. }) => {
             Ok(Replicated::No)
         }

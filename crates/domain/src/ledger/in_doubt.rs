@@ -1,15 +1,16 @@
 //! The in-doubt resolution of a commit whose answer never came.
 //!
 //! The transaction held the locks of its accounts when its commit was sent. A session that gets
-//! these locks afterwards knows that it has ended: its transfers are there, or they never will be.
-//! The status of a transaction identifier would be simpler to ask for, and is wrong after a failover.
+//! these locks afterwards knows that it has ended: its transfers exist, or they never will. The
+//! status of a transaction identifier would be simpler to ask for, and is wrong after a failover.
 //!
-//! A transfer that is there may not have reached a standby: the lost wait may have been the wait for
-//! it. A session that finds the transfer therefore commits something too, and waits for the standby.
+//! A transfer that exists may not have reached a standby: the lost wait may have been the wait for
+//! the standby. A session that finds the transfer therefore commits something too, and waits for
+//! the standby.
 //!
-//! A statement of an optimistic attempt can still be in flight then. Its fence is an account and the
-//! version that this account must have. A session that finds no transfers moves that version, so
-//! that the statement fails when it arrives.
+//! A statement of an optimistic attempt can still be in flight then. Its fence is an account and
+//! the version that this account must have. A session that finds no transfers increments that
+//! version, so that the statement fails when it arrives.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -22,21 +23,22 @@ use neobank_db::{
 use super::statements::Statements;
 use crate::{AccountId, TransferId};
 
-/// What became of it.
+/// The resolved outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum InDoubt {
-    /// All of it is there, posted at these times, and on the standbys that the server waits for, unless that was not
-    /// confirmed.
+    /// All transfers exist, with these times. The standbys that the server waits for have them too
+    /// if `replicated` is true; otherwise they have not confirmed it.
     Committed {
         times: HashMap<TransferId, DateTime<Utc>>,
         replicated: bool,
     },
-    /// None of the transfers is there, and none will be.
+    /// None of the transfers exists, and none ever will.
     Aborted,
     /// The database could not be asked within [`Database::in_doubt_limit`].
     Unknown,
 }
 
+/// Resolves the outcome of a commit, within [`Database::in_doubt_limit`].
 pub(super) async fn resolve(
     database: &Database,
     accounts: &[AccountId],
@@ -44,17 +46,17 @@ pub(super) async fn resolve(
     fence: Option<AccountId>,
 ) -> InDoubt {
     let (started, limit) = (Instant::now(), database.in_doubt_limit());
-    // It is over later than the deadline.
+    // The resolution may end later than the caller's deadline.
     let database = database.without_deadline();
     let pauses = RetryPolicy::default();
-    // What an attempt found stays true, also when a later one gets no answer.
+    // The transfers that an attempt found stay committed when a later attempt gets no answer.
     let mut unconfirmed = None;
     for attempt in 1.. {
         let left = limit.saturating_sub(started.elapsed());
         let asked = ask(&database, accounts, transfers, fence, &mut unconfirmed);
         match tokio::time::timeout(left, asked).await {
             Ok(Ok(Found { times, .. })) if times.is_empty() => return InDoubt::Aborted,
-            // One transaction wrote them all, so this cannot be; it must not be taken for either.
+            // One transaction wrote all of them, so this cannot be; it proves neither outcome.
             Ok(Ok(Found { times, .. })) if times.len() != transfers.len() => {
                 return InDoubt::Unknown;
             }
@@ -67,7 +69,7 @@ pub(super) async fn resolve(
                 }
                 Standby::Silent => tracing::debug!(
                     attempt,
-                    "a commit is there, but not known to be on the standby"
+                    "the commit happened, and the standby has not confirmed it"
                 ),
                 Standby::Cancelled => {
                     return InDoubt::Committed {
@@ -77,9 +79,11 @@ pub(super) async fn resolve(
                 }
             },
             Ok(Err(DatabaseError::PoolClosed)) | Err(_) => break,
-            Ok(Err(error)) => tracing::debug!(attempt, "a commit is still not known: {error}"),
+            Ok(Err(error)) => {
+                tracing::debug!(attempt, "the outcome of a commit is still unknown: {error}");
+            }
         }
-        // What is ready at once is never too late for a timeout.
+        // `timeout` returns a result that is ready at once even after its time.
         if started.elapsed() >= limit {
             break;
         }
@@ -91,16 +95,17 @@ pub(super) async fn resolve(
     })
 }
 
-/// The transfers that are there, and when they were posted.
+/// The transfers that exist, with their times.
 struct Found {
     times: HashMap<TransferId, DateTime<Utc>>,
     standby: Standby,
 }
 
-/// Whether the standbys that the server waits for have what was found.
+/// The answer of the standbys that the server waits for.
 enum Standby {
+    /// They have the transfers, or the server waits for none.
     Confirmed,
-    /// The server says that its wait was cancelled.
+    /// The server reports that its wait for them was cancelled.
     Cancelled,
     /// No answer came.
     Silent,
@@ -128,8 +133,8 @@ async fn ask(
     Ok(Found { times, standby })
 }
 
-/// Ends a transaction that found no transfers. Moving the fence's version makes a statement that is
-/// still in flight fail when it arrives.
+/// Ends a transaction that found no transfers. A statement that is still in flight fails when it
+/// arrives, because the fence has a newer version.
 async fn raise_fence(
     transaction: Transaction,
     fence: Option<AccountId>,
@@ -137,23 +142,23 @@ async fn raise_fence(
     let Some(fence) = fence else {
         return transaction.rollback().await;
     };
-    Statements::move_version(&transaction, fence).await?;
+    Statements::increment_version(&transaction, fence).await?;
     transaction.commit().await?;
     Ok(())
 }
 
-/// Waits until the standbys have what the transaction found, where the server waits for any.
-///
-/// The transfers are there whatever fails here.
+/// Waits until the standbys have the transfers that the transaction found, if the server waits for
+/// any. The transfers exist whatever fails here.
 async fn confirm(transaction: Transaction) -> Standby {
     match waits_for_standbys(&transaction).await {
-        // What can be seen is on this server's disk: posting commits with a flush.
+        // A visible transfer is on this server's disk, because posting commits with a flush.
         Ok(false) => {
-            // The connection is looked after whether this fails or not.
+            // The pool cleans the connection whether this fails or not.
             let _ = transaction.rollback().await;
             Standby::Confirmed
         }
-        // The commit whose answer was lost may not have reached the standby; this one has what came before it.
+        // The lost commit may not have reached the standby. A standby that has this later commit
+        // has the earlier one too.
         Ok(true) => match Statements::commit_durably(transaction).await {
             Ok(()) => Standby::Confirmed,
             Err(DatabaseError::CommittedNotReplicated) => Standby::Cancelled,

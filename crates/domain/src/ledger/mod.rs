@@ -1,11 +1,12 @@
-//! The one way in which money moves.
+//! The ledger: the only code that moves money.
 //!
-//! Each call is a list of requests: the ledger **locks and reads** the accounts, **decides** in pure
-//! Rust ([`decide`]), **writes** and **commits**. A single transfer is the list of length one. It costs
-//! two round trips to the server: `BEGIN`, the locks and the look-up of keys travel together, and so do
-//! the writes and the commit. An account in the account cache is neither locked nor read: the ledger
-//! decides on the cached account, and one round trip writes and commits. The database validates the
-//! cached versions in that round trip. On a conflict it writes nothing, and the ledger takes the locks.
+//! Each call is a list of requests: the ledger **locks and reads** the accounts, **decides** in
+//! pure Rust ([`decide`]), **writes** and **commits**. A single transfer is the list of length one.
+//! It costs two round trips to the server: `BEGIN`, the locks and the look-up of keys travel
+//! together, and so do the writes and the commit. An account in the account cache is neither locked
+//! nor read: the ledger decides on the cached account, and one round trip writes and commits. The
+//! database validates the cached versions in that round trip. On a conflict it writes nothing, and
+//! the ledger takes the locks.
 //!
 //! Concurrent callers share transactions ([`group_commit`]).
 //!
@@ -22,7 +23,7 @@ pub mod group_commit;
 mod in_doubt;
 mod optimistic;
 mod receipt;
-mod refused;
+mod rejected;
 mod rejection;
 mod request;
 mod statements;
@@ -47,12 +48,12 @@ pub use request::{
 };
 
 use engine::Engine;
-use execution::{Group, KEY_RACES_MAX, WholeGroup, is_key_race};
+use execution::{Batch, KEY_RACES_MAX, WholeBatch, is_key_race};
 use group_commit::{GroupCommitMetrics, GroupCommitOptions, GroupCommitOptionsError, Queue};
 use statements::{Statements, TransferColumns};
 
-/// Moves money. Cheap to clone: all clones share the account cache and the queue of group commit, so
-/// one ledger for the whole process is best.
+/// Moves money. Cheap to clone: all clones share the account cache and the queue of group commit,
+/// so one ledger for the whole process is best.
 ///
 /// # Example
 ///
@@ -108,8 +109,8 @@ impl Ledger {
 
     /// Returns a ledger with a queue of its own that shares this one's account cache.
     ///
-    /// Two queues keep one kind of caller from filling the other's: give a bulk job a queue with its
-    /// own `waiting_max`.
+    /// Two queues keep one kind of caller from filling the other's: give a bulk job a queue with
+    /// its own `waiting_max`.
     ///
     /// # Errors
     ///
@@ -180,11 +181,11 @@ impl Ledger {
     /// * [`LedgerError::Rejected`] with the reason; nothing was changed.
     /// * [`LedgerError::Database`] for a failure that changed nothing.
     /// * [`LedgerError::NotReplicated`] when the transfer is committed and a standby may lack it.
-    /// * [`LedgerError::Unknown`] when the answer to a commit was lost and the database could not be
-    ///   asked for its outcome within [`Ledger::in_doubt_limit`]. Until then the ledger resolves the
-    ///   outcome, and posts the transfer again if it did not happen.
-    /// * [`LedgerError::Overloaded`] when [`GroupCommitOptions::waiting_max`] requests wait already,
-    ///   and [`LedgerError::Stopped`] when the runtime was shut down.
+    /// * [`LedgerError::Unknown`] when the answer to a commit was lost and the database could not
+    ///   be asked for its outcome within [`Ledger::in_doubt_limit`]. Until then the ledger resolves
+    ///   the outcome, and posts the transfer again if it did not happen.
+    /// * [`LedgerError::Overloaded`] when [`GroupCommitOptions::waiting_max`] requests wait
+    ///   already, and [`LedgerError::Stopped`] when the runtime was shut down.
     pub async fn transfer(&self, request: TransferRequest) -> Result<Receipt, LedgerError> {
         self.submit(request).await
     }
@@ -214,9 +215,9 @@ impl Ledger {
     /// [`LedgerError::TooManyRequests`] above [`Ledger::REQUESTS_MAX`], [`LedgerError::Unknown`],
     /// [`LedgerError::Database`]; in each but the second, no request was executed.
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
-        let group = Group::new(requests)?;
-        let mut whole = WholeGroup(group.requests.len());
-        Ok(execution::run(&self.engine, &group, &mut whole).await?)
+        let batch = Batch::new(requests)?;
+        let mut whole = WholeBatch(batch.requests.len());
+        Ok(execution::run(&self.engine, &batch, &mut whole).await?)
     }
 
     /// The longest time for which the ledger resolves a commit without an answer before it returns
@@ -228,9 +229,9 @@ impl Ledger {
     }
 
     /// The longest time of one attempt at a batch when the server's answer is lost or never comes:
-    /// [`DatabaseConfig::silence_limit`](neobank_db::DatabaseConfig::silence_limit) until the ledger
-    /// closes its connection, and [`Ledger::in_doubt_limit`] until it knows the outcome or returns
-    /// [`LedgerError::Unknown`].
+    /// [`DatabaseConfig::silence_limit`](neobank_db::DatabaseConfig::silence_limit) until the
+    /// ledger closes its connection, and [`Ledger::in_doubt_limit`] until it knows the outcome or
+    /// returns [`LedgerError::Unknown`].
     ///
     /// The ledger begins no further attempt after that time, so a batch ends within twice as long:
     /// with the defaults within 204 seconds when a server stands still, and usually as soon as it
@@ -280,35 +281,36 @@ impl Ledger {
         transaction: &mut Transaction,
         requests: &[Request],
     ) -> Result<Vec<Outcome>, LedgerError> {
-        let group = Group::new(requests)?;
+        let batch = Batch::new(requests)?;
         // The caller's commit makes their cached versions stale.
-        self.engine.account_cache.forget(&group.accounts);
+        self.engine.account_cache.forget(&batch.accounts);
         for _ in 0..KEY_RACES_MAX {
-            match attempt_in(transaction, &group).await {
+            match attempt_in(transaction, &batch).await {
                 Err(error) if is_key_race(&error) => {}
                 other => return Ok(other?),
             }
         }
-        Ok(attempt_in(transaction, &group).await?)
+        Ok(attempt_in(transaction, &batch).await?)
     }
 }
 
 async fn attempt_in(
     transaction: &mut Transaction,
-    group: &Group<'_>,
+    batch: &Batch<'_>,
 ) -> Result<Vec<Outcome>, DatabaseError> {
     let session = Statements::prepare(transaction).await?;
     let mut savepoint = transaction.savepoint();
     let inner = savepoint.transaction();
-    let mut books = session
-        .lock_and_read(inner, &group.accounts, &group.keys)
+    let mut state = session
+        .lock_and_read(inner, &batch.accounts, &batch.keys)
         .await?;
     let Decision {
         outcomes,
         transfers,
-    } = decide(&mut books, &group.requests);
+    } = decide(&mut state, &batch.requests);
     if outcomes.iter().any(Outcome::is_replayed) {
-        // What was found must be as durable as what the caller commits; the locks make it a commit that waits.
+        // The found transfers must be as durable as the caller's commit, which waits because of the
+        // row locks.
         Statements::become_durable(inner).await?;
         if transfers.is_empty() {
             savepoint.release().await?;
@@ -316,7 +318,7 @@ async fn attempt_in(
         }
     }
     if transfers.is_empty() {
-        // Also lets the locks go.
+        // The rollback also releases the locks.
         savepoint.rollback().await?;
         return Ok(outcomes);
     }

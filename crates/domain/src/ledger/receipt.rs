@@ -1,4 +1,4 @@
-//! What a caller gets for a request.
+//! Receipts and outcomes: the ledger's answers to requests.
 
 use serde::Serialize;
 use std::fmt;
@@ -8,21 +8,22 @@ use chrono::{DateTime, Utc};
 use super::{Rejection, TransferType};
 use crate::{AccountId, EntryId, Money, TransferId};
 
-/// Proof that money moved. The same request under the same key gets the same receipt again.
+/// The receipt of a posted transfer. The same request under the same idempotency key gets the same
+/// receipt again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// Identifies the transfer.
+    /// The transfer's identifier.
     pub transfer_id: TransferId,
-    /// What it was.
+    /// The kind of the transfer.
     pub transfer_type: TransferType,
-    /// How much.
+    /// The amount, which is more than zero.
     pub amount: Money,
-    /// The side that paid.
+    /// The entry of the account that pays.
     pub debit: EntryReceipt,
-    /// The side that was paid.
+    /// The entry of the account that is paid.
     pub credit: EntryReceipt,
-    /// When.
+    /// The time of posting, which both entries have.
     pub posted_at: DateTime<Utc>,
 }
 
@@ -30,30 +31,31 @@ pub struct Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct EntryReceipt {
-    /// Identifies the entry.
+    /// The entry's identifier.
     pub transaction_id: EntryId,
-    /// The account.
+    /// The account of the entry.
     pub account_id: AccountId,
-    /// The entry's number among the account's.
+    /// The entry's number within its account, from 1.
     pub entry_number: i64,
     /// The account's book balance after the entry.
     pub running_balance: Money,
 }
 
-/// What became of one request of several.
+/// The outcome of one request of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", content = "details", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The money moved.
+    /// The request was posted.
     Posted(Receipt),
-    /// It had moved before, under the same key; this is the receipt of then.
+    /// The same request was posted before under the same key; this is the receipt of that time.
     Replayed(Receipt),
-    /// Nothing happened.
+    /// The request was rejected, and nothing was changed.
     Rejected(Rejection),
 }
 
-/// A transfer's number for people, unique for ever: it is made from the transfer's identifier.
+/// A transfer's reference number for people, unique because it is made from the transfer's
+/// identifier.
 ///
 /// # Example
 ///
@@ -63,14 +65,15 @@ pub enum Outcome {
 /// let transfer: TransferId = "01942f3e-6a7b-7c00-8000-0000000000aa".parse()?;
 /// let reference = ReferenceNumber::from(transfer);
 /// assert_eq!(reference.to_string(), "TRF-01942F3E6A7B7C0080000000000000AA");
-/// assert_eq!("TRF-01942F3E6A7B7C0080000000000000AA".parse::<ReferenceNumber>()?.transfer_id(), transfer);
+/// let parsed: ReferenceNumber = "TRF-01942F3E6A7B7C0080000000000000AA".parse()?;
+/// assert_eq!(parsed.transfer_id(), transfer);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReferenceNumber(TransferId);
 
 impl Receipt {
-    /// The number for people.
+    /// Returns the transfer's reference number.
     #[must_use]
     pub const fn reference_number(&self) -> ReferenceNumber {
         ReferenceNumber(self.transfer_id)
@@ -82,11 +85,11 @@ impl Outcome {
         matches!(self, Self::Replayed(_))
     }
 
-    /// The receipt, or why there is none.
+    /// Returns the receipt.
     ///
     /// # Errors
     ///
-    /// The rejection.
+    /// The [`Rejection`] of a rejected request.
     pub fn into_receipt(self) -> Result<Receipt, Rejection> {
         match self {
             Self::Posted(receipt) | Self::Replayed(receipt) => Ok(receipt),
@@ -96,7 +99,7 @@ impl Outcome {
 }
 
 impl ReferenceNumber {
-    /// The transfer that it names.
+    /// Returns the transfer that the number names.
     #[must_use]
     pub const fn transfer_id(self) -> TransferId {
         self.0
@@ -109,7 +112,7 @@ impl From<TransferId> for ReferenceNumber {
     }
 }
 
-/// Its text.
+/// Writes the number's text.
 impl Serialize for ReferenceNumber {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -136,11 +139,11 @@ impl std::str::FromStr for ReferenceNumber {
     }
 }
 
-/// The text is not `TRF-` and 32 hexadecimal digits.
+/// A text that is not `TRF-` with 32 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a reference number: {text:?}")]
 #[non_exhaustive]
 pub struct NotAReferenceNumber {
-    /// What was given.
+    /// The text, shortened.
     pub text: String,
 }

@@ -1,4 +1,4 @@
-//! Why the ledger refuses a request.
+//! The reasons for which the ledger rejects a request.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -7,34 +7,34 @@ use thiserror::Error;
 use crate::accounts::AccountStatus;
 use crate::{AccountId, Currency, Money, MoneyError, TransferId};
 
-/// Why a request was refused. Nothing was changed by it.
+/// The reason why a request was rejected. The request changed nothing.
 ///
-/// When several reasons hold, the one that stands first here is given; but a key that was used for another request comes
-/// before a description that cannot be kept.
+/// If several reasons apply, the ledger returns the first one in this list; but a key that was used
+/// for another request comes before an invalid description.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", content = "details", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The amount is not one: too many decimals, out of range.
+    /// The amount is invalid: it has too many decimals or is out of range.
     #[error(transparent)]
     Amount(#[from] MoneyError),
-    /// A text cannot be kept.
+    /// A text is invalid.
     #[error("the {field} cannot be kept: {reason}")]
     Text {
         /// `description` or `idempotency_key`.
         field: &'static str,
-        /// What is wrong with it.
+        /// The defect of the text.
         reason: String,
     },
-    /// The key was used before, for another request.
+    /// The idempotency key was used before, for another request.
     #[error("the idempotency key {key:?} was used for another request: {} ({first})", super::ReferenceNumber::from(*.first))]
     KeyReused {
         /// The caller's key.
         key: String,
-        /// What it was used for.
+        /// The transfer that has the key.
         first: TransferId,
     },
-    /// Money cannot move from an account to itself.
+    /// A transfer names the same account twice.
     #[error("account {account} cannot pay itself")]
     SameAccount {
         /// The account.
@@ -43,33 +43,33 @@ pub enum Rejection {
     /// The amount is zero or negative.
     #[error("the amount must be more than zero: {amount}")]
     AmountNotPositive {
-        /// What was asked for.
+        /// The requested amount.
         amount: Money,
     },
     /// The time of the event is a leap second, which the database cannot keep.
     #[error("the event time {event_time} is a leap second, which cannot be kept")]
     LeapSecond {
-        /// What was asked for.
+        /// The requested time.
         event_time: DateTime<Utc>,
     },
-    /// The bank's own accounts move by postings, not by transfers.
+    /// An account of the bank itself, which only postings may name, and only as their other side.
     #[error("account {account} is one of the bank's own")]
     SystemAccount {
         /// The account.
         account: AccountId,
     },
-    /// There is no such account.
+    /// The account does not exist.
     #[error("unknown account: {account}")]
     UnknownAccount {
-        /// What was asked for.
+        /// The requested account.
         account: AccountId,
     },
-    /// The account is frozen or closed.
+    /// The account is not active.
     #[error("account {account} is {status}")]
     NotActive {
         /// The account.
         account: AccountId,
-        /// What it is instead.
+        /// The account's status.
         status: AccountStatus,
     },
     /// The account is in another currency than the amount.
@@ -77,7 +77,7 @@ pub enum Rejection {
     CurrencyMismatch {
         /// The account.
         account: AccountId,
-        /// Its currency.
+        /// The account's currency.
         account_currency: Currency,
         /// The amount's currency.
         currency: Currency,
@@ -92,52 +92,54 @@ pub enum Rejection {
         /// The version that the account has.
         found: i64,
     },
-    /// The corrected balance is the balance already.
+    /// The account already has the corrected balance.
     #[error("account {account} has the balance {balance} already")]
     BalanceUnchanged {
         /// The account.
         account: AccountId,
-        /// Its balance.
+        /// The account's balance.
         balance: Money,
     },
-    /// The time of the event lies before the account's last entry or before it was opened, or in the future.
+    /// The time of the event lies before the account's last entry, before its opening or in the
+    /// future.
     #[error(
         "account {account} cannot have an entry at {event_time}: it must lie between {earliest} and {latest}"
     )]
     EventTime {
         /// The account.
         account: AccountId,
-        /// What was asked for.
+        /// The requested time.
         event_time: DateTime<Utc>,
-        /// The time of its last entry, or of its opening.
+        /// The time of the account's last entry or opening.
         earliest: DateTime<Utc>,
         /// The time of the decision.
         latest: DateTime<Utc>,
     },
-    /// The account has less than what was asked for.
+    /// The available balance is less than the amount.
     #[error("account {account} has {available} available, {requested} was asked for")]
     InsufficientFunds {
         /// The account that was to pay.
         account: AccountId,
-        /// What may be spent.
+        /// The available balance.
         available: Money,
-        /// What was asked for.
+        /// The requested amount.
         requested: Money,
     },
-    /// The balance, or what may be spent, would grow beyond 10^18.
+    /// The balance or the available balance would exceed 10^18.
     #[error("account {account} cannot take {amount} on top of {balance}")]
     Overflow {
         /// The account.
         account: AccountId,
-        /// Its balance.
+        /// The account's balance.
         balance: Money,
-        /// What was to be added or taken.
+        /// The signed amount of the entry.
         amount: Money,
     },
 }
 
 impl Rejection {
-    /// Whether it depends on what is in the books; of the others the request itself, or its key, is the reason.
+    /// Returns true for a rejection that depends on the state of accounts. The other reasons lie in
+    /// the request itself or in its key.
     pub(super) const fn depends_on_accounts(&self) -> bool {
         !matches!(
             self,
@@ -149,7 +151,7 @@ impl Rejection {
         )
     }
 
-    /// Whether it is true only as long as the request's key was not used before.
+    /// Returns true for a rejection that is valid only while the request's key is unused.
     pub(super) fn needs_unused_key(&self) -> bool {
         match self {
             Self::KeyReused { .. } => false,

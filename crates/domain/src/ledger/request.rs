@@ -1,4 +1,4 @@
-//! What can be asked of the ledger.
+//! Requests: the movements of money that a caller can ask the ledger for.
 
 use chrono::{DateTime, Utc};
 use neobank_entity::enums::{EntryType, TransferType};
@@ -7,19 +7,19 @@ use uuid::Uuid;
 
 use crate::{AccountId, Currency, Money};
 
-/// One movement of money that somebody asks for. Each kind is a variant; all of them take the same way.
+/// A request to move money. Each kind is a variant, and all of them are executed in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
-    /// From one customer's account to another.
+    /// A transfer between two customers' accounts.
     Transfer(TransferRequest),
-    /// Into or out of the bank, against one of its own accounts.
+    /// A posting into or out of a customer's account, against an account of the bank itself.
     Posting(PostingRequest),
-    /// To a corrected balance, against the bank's adjustment account.
+    /// A correction of a balance, against the bank's adjustment account.
     Adjustment(AdjustmentRequest),
 }
 
-/// Moves an amount from one account to another.
+/// A request to move an amount from one account to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransferRequest {
@@ -27,50 +27,52 @@ pub struct TransferRequest {
     pub from: AccountId,
     /// The account that is paid.
     pub to: AccountId,
-    /// How much; more than zero, in the currency of both accounts.
+    /// The amount, more than zero, in the currency of both accounts.
     pub amount: Money,
-    /// Why, for people; at most 500 characters.
+    /// The description for people, at most 500 characters.
     pub description: String,
-    /// The caller's key: the transfer happens once, however often it is asked for.
+    /// The caller's idempotency key, at most 255 characters: however often the caller repeats the
+    /// request, the transfer happens once.
     pub idempotency_key: Option<String>,
 }
 
-/// Moves an amount between an account and the outside, or the bank itself.
+/// A request to move an amount between a customer's account and an account of the bank itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PostingRequest {
     /// The customer's account.
     pub account: AccountId,
-    /// What it is; says which of the bank's own accounts is on the other side.
+    /// The kind, which determines the bank's account on the other side.
     pub kind: PostingKind,
-    /// Whether the customer's account gains or loses.
+    /// The side of the customer's account: a credit raises its balance, a debit lowers it.
     pub direction: EntryType,
-    /// How much; more than zero, in the account's currency.
+    /// The amount, more than zero, in the account's currency.
     pub amount: Money,
-    /// Why, for people; at most 500 characters.
+    /// The description for people, at most 500 characters.
     pub description: String,
-    /// The caller's key: the posting happens once, however often it is asked for.
+    /// The caller's idempotency key, at most 255 characters: however often the caller repeats the
+    /// request, the posting happens once.
     pub idempotency_key: Option<String>,
-    /// When it happened, for history that is brought in; now, when there is none. Not in the future, and not before the
-    /// account's last entry.
+    /// The time of an imported event; `None` for the time of posting. It must not lie in the
+    /// future, and not before the account's last entry.
     pub event_time: Option<DateTime<Utc>>,
 }
 
-/// Sets a balance, when the caller has seen the newest version of the account.
+/// A request to set a balance, valid only if the caller has seen the newest version of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdjustmentRequest {
     /// The account to correct.
     pub account: AccountId,
-    /// Its balance afterwards.
+    /// The account's balance afterwards.
     pub new_balance: Money,
-    /// The version that the caller saw; any other is refused.
+    /// The version that the caller saw; the ledger rejects the request if the account has another.
     pub expected_version: i64,
-    /// Why, for people; at most 500 characters.
+    /// The description for people, at most 500 characters.
     pub description: String,
 }
 
-/// What a posting is.
+/// The kind of a posting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PostingKind {
@@ -82,22 +84,23 @@ pub enum PostingKind {
     Fee,
 }
 
-/// An account of the bank itself, one for each currency. It has no limit, and its identifier can be computed.
+/// An account of the bank itself, one for each currency. It has no limit, and its identifier is
+/// computed from its purpose and currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SystemAccount {
-    /// The other side of money that enters or leaves.
+    /// The account on the other side of money that enters or leaves the bank.
     External,
-    /// The other side of interest.
+    /// The account on the other side of interest.
     Interest,
-    /// The other side of fees.
+    /// The account on the other side of fees.
     Fees,
-    /// The other side of corrected balances.
+    /// The account on the other side of corrected balances.
     Adjustment,
 }
 
 impl TransferRequest {
-    /// A transfer without a description and without a key.
+    /// Returns a transfer without a description and without a key.
     #[must_use]
     pub const fn new(from: AccountId, to: AccountId, amount: Money) -> Self {
         Self {
@@ -109,14 +112,14 @@ impl TransferRequest {
         }
     }
 
-    /// The same transfer with a description.
+    /// Returns the transfer with a description.
     #[must_use]
     pub fn with_description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// The same transfer under the caller's key.
+    /// Returns the transfer with an idempotency key.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
@@ -125,19 +128,19 @@ impl TransferRequest {
 }
 
 impl PostingRequest {
-    /// Money that enters the bank.
+    /// Returns a posting of money that enters the bank.
     #[must_use]
     pub const fn deposit(account: AccountId, amount: Money) -> Self {
         Self::new(account, PostingKind::External, EntryType::Credit, amount)
     }
 
-    /// Money that leaves the bank.
+    /// Returns a posting of money that leaves the bank.
     #[must_use]
     pub const fn withdrawal(account: AccountId, amount: Money) -> Self {
         Self::new(account, PostingKind::External, EntryType::Debit, amount)
     }
 
-    /// A posting without a description, a key or a time of its own.
+    /// Returns a posting without a description, a key or a time of its own.
     #[must_use]
     pub const fn new(
         account: AccountId,
@@ -156,21 +159,21 @@ impl PostingRequest {
         }
     }
 
-    /// The same posting with a description.
+    /// Returns the posting with a description.
     #[must_use]
     pub fn with_description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// The same posting under the caller's key.
+    /// Returns the posting with an idempotency key.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
     }
 
-    /// The same posting at a time of its own.
+    /// Returns the posting with a time of its own.
     #[must_use]
     pub const fn effective_at(mut self, event_time: DateTime<Utc>) -> Self {
         self.event_time = Some(event_time);
@@ -200,7 +203,8 @@ impl AdjustmentRequest {
 }
 
 impl SystemAccount {
-    /// The identifier of this account in a currency, as `banking.system_account_id` computes it.
+    /// Returns the identifier of this account in a currency, as `banking.system_account_id`
+    /// computes it.
     #[must_use]
     pub fn id(self, currency: Currency) -> AccountId {
         let purpose: u8 = match self {
@@ -236,7 +240,7 @@ impl From<AdjustmentRequest> for Request {
 }
 
 impl Request {
-    /// The accounts that must be locked to decide on it.
+    /// Returns the two accounts on which the decision depends.
     #[must_use]
     pub fn accounts(&self) -> [AccountId; 2] {
         match self {
@@ -252,18 +256,18 @@ impl Request {
         }
     }
 
-    /// The caller's key.
+    /// Returns the caller's idempotency key.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&str> {
         match self {
             Self::Transfer(transfer) => transfer.idempotency_key.as_deref(),
             Self::Posting(posting) => posting.idempotency_key.as_deref(),
-            // A second one finds a newer version, so the version is its key.
+            // A repeated adjustment finds a newer version, so it needs no key.
             Self::Adjustment(_) => None,
         }
     }
 
-    /// Why, for people.
+    /// Returns the description.
     #[must_use]
     pub fn description(&self) -> &str {
         match self {
@@ -273,11 +277,12 @@ impl Request {
         }
     }
 
-    /// SHA-256 of everything that makes it this request, its key aside: two requests are the same when theirs are.
+    /// Returns the SHA-256 of the request without its key: two requests are the same if their
+    /// hashes are equal.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        // A length before each part keeps two neighbours from trading characters unseen.
+        // The length before each part keeps two different pairs of parts from having one hash.
         let mut part = |bytes: &[u8]| {
             hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(bytes);

@@ -1,4 +1,4 @@
-//! The ledger's statements: the edges around the decision.
+//! The ledger's SQL statements: the reads before a decision and the writes after it.
 //!
 //! Lock doctrine: one statement locks the accounts in the order of their identifiers. Every writer
 //! keeps this order, so two of them never wait for each other. `FOR NO KEY UPDATE` lets the foreign
@@ -36,9 +36,9 @@ WHERE account_id OPERATOR(pg_catalog.=) ANY ($1)
 ORDER BY account_id
 FOR NO KEY UPDATE";
 
-/// Reads accounts without a lock, by a plan that fits one account and many, as in [`READ_KNOWN`].
-/// Inside a sub-select the server cannot see the length of the list; where it sees it, it plans
-/// each short list again.
+/// Reads accounts without a lock, by a plan that fits one account and many, as in
+/// [`READ_COMPLETED`]. Inside a sub-select the server cannot see the length of the list; where it
+/// sees it, it plans each short list again.
 const READ_ACCOUNTS: &str = "\
 SELECT account.account_id, account.account_number, account.currency_code, account.account_status,
        account.current_balance::numeric, account.held_balance::numeric, account.overdraft_limit::numeric,
@@ -48,9 +48,12 @@ CROSS JOIN LATERAL (
     SELECT * FROM banking.accounts AS a WHERE a.account_id OPERATOR(pg_catalog.=) wanted.account_id OFFSET 0
 ) AS account";
 
-/// A connection keeps the plan of a prepared statement that it made on nearly empty tables, where reading them whole is
-/// cheapest, while they grow. `LATERAL` with `OFFSET 0` leaves it nothing but to look each row up.
-const READ_KNOWN: &str = "\
+/// Reads the completed transfers with some idempotency keys.
+///
+/// A connection keeps the plan of a prepared statement while the tables grow. On nearly empty
+/// tables the cheapest plan reads them whole; `LATERAL` with `OFFSET 0` forces a look-up of each
+/// row.
+const READ_COMPLETED: &str = "\
 SELECT transfer.idempotency_key, transfer.request_hash, transfer.transfer_id, transfer.transfer_type,
        transfer.amount::numeric, transfer.currency_code, transfer.posted_at,
        debit.transaction_id AS debit_id, transfer.from_account_id, transfer.from_entry_number,
@@ -72,7 +75,7 @@ CROSS JOIN LATERAL (
       AND t.entry_number OPERATOR(pg_catalog.=) transfer.to_entry_number AND t.transfer_id OPERATOR(pg_catalog.=) transfer.transfer_id OFFSET 0
 ) AS credit";
 
-/// Those of the accounts whose rows somebody else has locked.
+/// Finds the accounts whose rows another session has locked, and locks the others.
 const LOCKED_BY_OTHERS: &str = "\
 SELECT account.account_id
 FROM banking.accounts AS account
@@ -86,14 +89,15 @@ WHERE account.account_id OPERATOR(pg_catalog.=) ANY ($1)
 
 const FIND_TRANSFERS: &str = "SELECT transfer_id, posted_at FROM banking.transfers WHERE transfer_id OPERATOR(pg_catalog.=) ANY ($1)";
 
-/// Changes nothing but the account's version. A closed account has had its last entry, and refuses
-/// every change.
-const MOVE_VERSION: &str = "\
+/// Increments an account's version and changes nothing else. A closed account has had its last
+/// entry and rejects every change.
+const INCREMENT_VERSION: &str = "\
 UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id OPERATOR(pg_catalog.=) $1 AND account_status OPERATOR(pg_catalog.<>) 'closed'";
 
-/// Lets the transaction's commit wait until it is durable, here and on the standbys that the server waits for, whatever the
-/// defaults of role, database or session say. Stronger settings stay. Behind locks on accounts it commits something, since
-/// these are written to the log; a transaction that has written nothing waits for nothing.
+/// Makes the transaction's commit wait until it is durable, on this server and on the standbys that
+/// the server waits for, whatever the defaults of role, database or session are. Stronger settings
+/// stay. A transaction with row locks on accounts has something to commit, because row locks are
+/// written to the log; a transaction that has written nothing waits for nothing.
 const COMMIT_DURABLY: &str = "\
 SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
 WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) ANY ('{off,local,remote_write}'::pg_catalog.text[])";
@@ -106,7 +110,7 @@ static POST_TRANSFERS: LazyLock<Call> = LazyLock::new(|| {
     )
 });
 
-/// Posts transfers that were decided without locks, if nothing has changed that they depend on.
+/// Posts transfers that were decided without locks, if their preconditions hold.
 static POST_OPTIMISTIC: LazyLock<Call> = LazyLock::new(|| {
     Call::timed(
         &PostTransfersOptimistic::TYPES,
@@ -118,7 +122,7 @@ static POST_OPTIMISTIC: LazyLock<Call> = LazyLock::new(|| {
 static POST_PIPELINED: LazyLock<Call> =
     LazyLock::new(|| Call::timed(&PostTransfersPipelined::TYPES, PostTransfersPipelined::CALL));
 
-/// Posts those of the transfers that the database takes, and returns a row for each other one.
+/// Posts the transfers that the database accepts, and returns a row for each of the others.
 static POST_UNLESS_REFUSED: LazyLock<Call> = LazyLock::new(|| {
     let columns = "place, refused_sqlstate, refused_message, refused_detail, refused_hint, \
                    refused_schema, refused_table, refused_column, refused_constraint";
@@ -136,12 +140,13 @@ impl Call {
     fn of(types: &[u32], sql: &str) -> Self {
         Self {
             sql: sql.to_owned(),
-            // Each is of PostgreSQL itself. The server would refuse a call with one too few.
+            // Each is a built-in type. The server would reject a call with one too few.
             types: types.iter().copied().filter_map(Type::from_oid).collect(),
         }
     }
 
-    /// Returns the call of a function whose result is its time, and the time when it had ended.
+    /// Returns the call of a function whose result is the time of its start; the statement adds the
+    /// time of its end.
     fn timed(types: &[u32], call: &str) -> Self {
         let sql = format!("SELECT {call} AS now, pg_catalog.clock_timestamp() AS written");
         Self::of(types, &sql)
@@ -177,14 +182,14 @@ macro_rules! parameters {
     };
 }
 
-/// The statements, ready on one connection.
+/// The statements that are prepared on one connection.
 pub(super) struct Statements {
     lock_accounts: Prepared,
-    read_known: Prepared,
+    read_completed: Prepared,
     post_transfers: Prepared,
 }
 
-/// The columns of new transfers, as the arrays that one statement takes.
+/// The columns of new transfers, as arrays for one statement.
 #[derive(Default)]
 pub(super) struct TransferColumns {
     transfer_id: Vec<Uuid>,
@@ -210,13 +215,15 @@ struct EntryColumns {
 }
 
 impl Statements {
-    /// Prepares what is not prepared yet; on a connection that did this before, it sends nothing.
+    /// Prepares the statements that the connection has not prepared yet.
     pub(super) async fn prepare(transaction: &Transaction) -> Result<Self, DatabaseError> {
         Ok(Self {
             lock_accounts: transaction
                 .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
                 .await?,
-            read_known: transaction.prepare(READ_KNOWN, &[Type::TEXT_ARRAY]).await?,
+            read_completed: transaction
+                .prepare(READ_COMPLETED, &[Type::TEXT_ARRAY])
+                .await?,
             post_transfers: transaction
                 .prepare(&POST_TRANSFERS.sql, &POST_TRANSFERS.types)
                 .await?,
@@ -233,12 +240,16 @@ impl Statements {
         let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
         let accounts: [&(dyn ToSql + Sync); 1] = [&accounts];
         let locked = transaction.read_prepared(&self.lock_accounts, &accounts);
-        let (locked, known) = if keys.is_empty() {
+        let (locked, completed) = if keys.is_empty() {
             (locked.await?, Vec::new())
         } else {
             let keys: [&(dyn ToSql + Sync); 1] = [&keys];
-            // Sent one behind the other: the second runs after the locks are there.
-            pipeline(locked, transaction.read_prepared(&self.read_known, &keys)).await?
+            // Both are sent at once, and the second runs after the first holds the locks.
+            pipeline(
+                locked,
+                transaction.read_prepared(&self.read_completed, &keys),
+            )
+            .await?
         };
         let now = locked
             .first()
@@ -248,15 +259,15 @@ impl Statements {
                 .iter()
                 .map(account_state)
                 .collect::<Result<BTreeMap<_, _>, _>>()?,
-            known: known
+            completed: completed
                 .iter()
-                .map(known_transfer)
+                .map(completed_transfer)
                 .collect::<Result<HashMap<_, _>, _>>()?,
             now,
         })
     }
 
-    /// Locks the accounts, and returns the transfers that are there then, with their times.
+    /// Locks the accounts, and returns the transfers that exist then, with their times.
     pub(super) async fn find_transfers(
         transaction: &Transaction,
         accounts: &[AccountId],
@@ -286,29 +297,32 @@ impl Statements {
             .collect()
     }
 
-    /// Ends a transaction that holds locks on accounts, and has written nothing else, so that everything that it saw is as
-    /// durable as what itself commits.
+    /// Commits a transaction that holds locks on accounts and has written nothing, so that every
+    /// row that it saw is as durable as its own commit.
     pub(super) async fn commit_durably(transaction: Transaction) -> Result<(), DatabaseError> {
         let durably = transaction.prepare(COMMIT_DURABLY, &[]).await?;
         transaction.execute_and_commit(&[(&durably, &[])]).await?;
         Ok(())
     }
 
-    /// As [`Self::commit_durably`], for a transaction that goes on.
+    /// As [`Self::commit_durably`], for a transaction that the caller commits later.
     pub(super) async fn become_durable(transaction: &Transaction) -> Result<(), DatabaseError> {
         let durably = transaction.prepare(COMMIT_DURABLY, &[]).await?;
         transaction.execute_prepared(&durably, &[]).await?;
         Ok(())
     }
 
-    /// Moves an account's version, so that whatever waits for the one before never comes.
-    pub(super) async fn move_version(
+    /// Increments an account's version, so that a statement whose fence has the older version
+    /// fails.
+    pub(super) async fn increment_version(
         transaction: &Transaction,
         account: AccountId,
     ) -> Result<(), DatabaseError> {
-        let touch = transaction.prepare(MOVE_VERSION, &[Type::UUID]).await?;
+        let increment = transaction
+            .prepare(INCREMENT_VERSION, &[Type::UUID])
+            .await?;
         transaction
-            .execute_prepared(&touch, &[&account.as_uuid()])
+            .execute_prepared(&increment, &[&account.as_uuid()])
             .await?;
         Ok(())
     }
@@ -328,7 +342,7 @@ impl Statements {
             .collect()
     }
 
-    /// Waits for the lock of an account; from then on this transaction holds it.
+    /// Waits for the lock of an account, which the transaction holds from then on.
     pub(super) async fn wait_for_lock(
         transaction: &Transaction,
         account: AccountId,
@@ -354,8 +368,8 @@ impl Statements {
         Ok(())
     }
 
-    /// Writes the transfers that the database takes. Returns the places of the others, each with the
-    /// database's error where it refuses this transfer, and not one that it depends on.
+    /// Writes the transfers that the database accepts. Returns the indexes of the others, each with
+    /// the database's error, or with none where the database rejects a transfer that it depends on.
     pub(super) async fn post_unless_refused(
         transaction: &Transaction,
         transfers: &TransferColumns,
@@ -389,7 +403,7 @@ impl Statements {
     }
 }
 
-/// Reads accounts without a lock; what is not there is left out.
+/// Reads accounts without locks. An account that does not exist is omitted.
 pub(super) async fn read_optimistic(
     autocommit: Autocommit<'_>,
     accounts: &[AccountId],
@@ -408,7 +422,7 @@ pub(super) async fn write_optimistic(
     preconditions: &Preconditions,
 ) -> Result<Posted, DatabaseError> {
     let fence = (preconditions.fence.as_uuid(), preconditions.fence_version);
-    // Most of the time, no request was rejected.
+    // A batch without rejections, the usual case, has an empty read set.
     let read_set = Some(&preconditions.read_set).filter(|columns| !columns.account_id.is_empty());
     let account_ids = read_set.map(|columns| &columns.account_id);
     let versions = read_set.map(|columns| &columns.version);
@@ -502,19 +516,20 @@ impl PostedTimes {
     }
 }
 
-/// The preconditions of a decision that was made without locks: the database refuses to write it
+/// The preconditions of a decision that was made without locks. The database rejects the decision
 /// unless they hold.
 pub(super) struct Preconditions {
-    /// An account that moves money. Moving its version keeps the decision from ever being written.
+    /// The fence: one of the accounts. Once its version is incremented, the decision is never
+    /// written.
     pub(super) fence: AccountId,
     pub(super) fence_version: i64,
     /// The accounts of rejected requests, as the decision leaves them.
     pub(super) read_set: ReadSetColumns,
-    /// The keys of rejected requests, which no transfer has.
+    /// The keys of rejected requests, which no transfer may have.
     pub(super) unused_keys: Vec<String>,
     /// The advisory lock that the statement holds until it has ended, for a successor to wait for.
     pub(super) batch_lock: Option<i64>,
-    /// The statement in flight that leaves what this one was decided on.
+    /// The statement in flight whose speculative state the decision depends on.
     pub(super) predecessor: Option<Predecessor>,
 }
 
@@ -522,11 +537,12 @@ pub(super) struct Preconditions {
 pub(super) struct Predecessor {
     /// The advisory lock that it holds until it has ended.
     pub(super) batch_lock: i64,
-    /// One of its transfers, which is there only if it has committed.
+    /// One of its transfers, which exists only if it has committed.
     pub(super) transfer: TransferId,
 }
 
-/// Everything of accounts that a rejection can depend on, as the arrays that one statement takes.
+/// The read set: everything of accounts that a rejection can depend on, as arrays for one
+/// statement.
 #[derive(Default)]
 pub(super) struct ReadSetColumns {
     account_id: Vec<Uuid>,
@@ -553,7 +569,7 @@ impl<'a> FromIterator<&'a AccountState> for ReadSetColumns {
 }
 
 impl TransferColumns {
-    /// The rows of new transfers as columns.
+    /// Returns new transfers as columns.
     pub(super) fn of(new: Vec<NewTransfer>) -> Self {
         let mut columns = Self::default();
         for transfer in new {
@@ -616,7 +632,7 @@ fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> 
     Ok((account_id, state))
 }
 
-fn known_transfer(row: &Row) -> Result<(String, CompletedTransfer), DatabaseError> {
+fn completed_transfer(row: &Row) -> Result<(String, CompletedTransfer), DatabaseError> {
     let currency = currency(row)?;
     let money = |name| {
         column::<Decimal>(row, name)
@@ -662,11 +678,11 @@ fn known_transfer(row: &Row) -> Result<(String, CompletedTransfer), DatabaseErro
     ))
 }
 
-/// The error in a row of [`POST_UNLESS_REFUSED`], where there is one.
+/// Returns the error in a row of [`POST_UNLESS_REFUSED`], if the row has one.
 fn caught(row: &Row) -> Result<Option<DatabaseError>, DatabaseError> {
     let text = |name: &str| {
         let text = column::<Option<String>>(row, name)?;
-        // The server has the empty text where there is none.
+        // The server returns the empty text for a missing field.
         Ok::<_, DatabaseError>(text.filter(|text| !text.is_empty()))
     };
     let Some(sqlstate) = text("refused_sqlstate")? else {

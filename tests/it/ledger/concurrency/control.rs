@@ -1,4 +1,5 @@
-//! The control: the same work with its locks taken in the order of the request deadlocks, so these tests would see one.
+//! The control: with locks in the order of the requests the same work deadlocks, so the other tests
+//! would see a deadlock.
 
 use futures_util::future::join_all;
 use neobank_db::{DatabaseError, ErrorClass, Executor, statement};
@@ -32,7 +33,7 @@ async fn locks_in_the_order_of_the_request_deadlock(bank: TestBank) {
         .filter(|outcome| matches!(outcome, Err(error) if error.class() == ErrorClass::Deadlock))
         .count();
     assert!(deadlocks >= 1, "{outcomes:?}");
-    // The server's own count, which the other tests look at, tells of them too.
+    // The server's counter, which the other tests read, counts them too.
     let started = std::time::Instant::now();
     while bank.deadlocks().await < deadlocks as i64 {
         assert!(started.elapsed() < std::time::Duration::from_secs(60));

@@ -9,14 +9,14 @@ use super::random::Random;
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    in_all_directions_no_deadlock_and_no_lost_update,
-    groups_in_all_directions_too,
+    transfers_in_all_directions_neither_deadlock_nor_lose_updates,
+    batches_in_all_directions_neither_deadlock_nor_lose_updates,
 );
 
 const TASKS: u64 = 24;
 const ROUNDS: u64 = 30;
 
-/// What the transfers that succeeded come to, held against the balances.
+/// Asserts that the balances are the sums of the posted transfers.
 async fn assert_balances(
     bank: &TestBank,
     start: Money,
@@ -46,7 +46,7 @@ async fn accounts(bank: &TestBank, count: usize, balance: Money) -> Arc<[Account
     accounts.into()
 }
 
-async fn in_all_directions_no_deadlock_and_no_lost_update(bank: TestBank) {
+async fn transfers_in_all_directions_neither_deadlock_nor_lose_updates(bank: TestBank) {
     let accounts = accounts(&bank, 5, czk("50")).await;
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
@@ -78,7 +78,7 @@ async fn in_all_directions_no_deadlock_and_no_lost_update(bank: TestBank) {
     assert_balances(&bank, czk("50"), moved, &accounts).await;
 }
 
-async fn groups_in_all_directions_too(bank: TestBank) {
+async fn batches_in_all_directions_neither_deadlock_nor_lose_updates(bank: TestBank) {
     let accounts = accounts(&bank, 8, czk("50")).await;
     let tasks: Vec<_> = (0..TASKS / 2)
         .map(|task| {

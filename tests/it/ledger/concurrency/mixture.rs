@@ -1,5 +1,5 @@
-//! Everything that writes to accounts, at once: transfers, groups, corrections in Rust and in SQL, freezing, closing, limits,
-//! and longer transactions that move money more than once.
+//! All writers of accounts at once: transfers, batches, adjustments in Rust and in SQL, freezing,
+//! closing, limits, and transactions with several transfers.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use neobank_domain::{AccountId, LedgerError, PostingRequest, TransferRequest};
 use super::random::Random;
 use crate::harness::{TestBank, czk, single};
 
-on_both_versions!(all_writers_at_once_never_wait_in_a_circle);
+on_both_versions!(mixed_writers_never_deadlock);
 
 const TASKS: u64 = 24;
 const ROUNDS: u64 = 25;
 
-async fn all_writers_at_once_never_wait_in_a_circle(bank: TestBank) {
+async fn mixed_writers_never_deadlock(bank: TestBank) {
     let mut accounts = Vec::new();
     for _ in 0..6 {
         accounts.push(bank.account(czk("100")).await);
@@ -47,12 +47,13 @@ async fn all_writers_at_once_never_wait_in_a_circle(bank: TestBank) {
             *sum += count;
         }
     }
-    // Closing is rare, since it takes an empty account; everything else must have happened.
+    // Closing is rare, because it needs an empty account; everything else must have happened.
     assert!(done[..7].iter().all(|count| *count > 0), "{done:?}");
     bank.assert_sound().await;
 }
 
-/// Whether it was done; `false` when it was refused, as it may be, and an error when the database failed.
+/// Returns true when the operation was done, false when it was rejected, and an error when the
+/// database failed.
 async fn one(
     database: &Database,
     accounts: &[AccountId],
@@ -98,7 +99,7 @@ async fn one(
     }
 }
 
-/// Two transfers and a freeze in one transaction, whose accounts come in their order: each locks none before those it has.
+/// Runs two transfers and a freeze in one transaction, with the accounts in their locking order.
 async fn longer_transaction(
     database: &Database,
     accounts: &[AccountId],

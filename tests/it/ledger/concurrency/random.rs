@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same in every run: splitmix64.
+//! Pseudo-random numbers that are the same in every run: splitmix64.
 
 pub(in crate::ledger) struct Random(u64);
 
@@ -15,7 +15,7 @@ impl Random {
         (mixed ^ (mixed >> 31)) % limit
     }
 
-    /// Two different ones.
+    /// Returns two different elements.
     pub(in crate::ledger) fn pair<T: Copy>(&mut self, of: &[T]) -> (T, T) {
         let count = of.len() as u64;
         let first = self.below(count);

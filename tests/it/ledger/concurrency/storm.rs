@@ -1,7 +1,8 @@
-//! The big one: 32 tasks move money among 8 accounts while callers give up at random moments and backends are killed. Each
-//! transfer has a key. Afterwards what every caller was told is held against the books.
+//! The storm: 32 tasks move money among 8 accounts while callers time out at random moments and
+//! backends are killed. Each transfer has a key. Afterwards every answer is compared with the
+//! journal.
 //!
-//! `NEOBANK_STORM_TRANSFERS` says how many; continuous integration takes 200,000.
+//! `NEOBANK_STORM_TRANSFERS` is the number of transfers; continuous integration uses 200,000.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,22 +15,22 @@ use neobank_domain::{AccountId, Ledger, LedgerError, Money, TransferId, Transfer
 use super::random::Random;
 use crate::harness::{TestBank, czk};
 
-on_both_versions!(every_acknowledged_transfer_is_there_once);
+on_both_versions!(acknowledged_transfer_exists_once);
 
 const TASKS: u64 = 32;
 const ACCOUNTS: usize = 8;
 const TRANSFERS: u64 = 4_000;
 
-/// What the caller of one key knows in the end.
+/// The last answer to the caller of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// There is a receipt: it must be there once, with this identifier.
+    /// A receipt: the transfer must exist once, with this identifier.
     Acknowledged(TransferId),
-    /// It was refused, and must not be there.
+    /// A rejection: the transfer must not exist.
     Rejected,
-    /// The database failed before the commit was sent: it must not be there.
+    /// A failure before the commit: the transfer must not exist.
     Failed,
-    /// The caller gave up, or the commit's answer never came: it is there once or not at all.
+    /// A timeout or a lost answer: the transfer exists once or not at all.
     Open,
 }
 
@@ -41,7 +42,7 @@ struct Counts {
     asked_again: u64,
 }
 
-/// The transfer of a number: the same whenever it is asked for.
+/// Returns the transfer of a number, which is the same each time.
 fn request(number: u64, accounts: &[AccountId]) -> TransferRequest {
     let mut random = Random::new(number);
     let (from, to) = random.pair(accounts);
@@ -53,7 +54,7 @@ fn key(number: u64) -> String {
     format!("storm {number}")
 }
 
-async fn every_acknowledged_transfer_is_there_once(bank: TestBank) {
+async fn acknowledged_transfer_exists_once(bank: TestBank) {
     let transfers =
         std::env::var("NEOBANK_STORM_TRANSFERS").map_or(TRANSFERS, |text| text.parse().unwrap());
     let mut accounts = Vec::new();
@@ -93,7 +94,7 @@ async fn every_acknowledged_transfer_is_there_once(bank: TestBank) {
 
     assert_eq!(fates.len() as u64, transfers);
     let there = transfers_by_key(&bank.database).await;
-    let tally = hold_against_the_books(&fates, &there);
+    let tally = compare_with_the_journal(&fates, &there);
     report(bank.version, took, &tally, &counts, kills);
     assert_balances(&bank, &accounts, &there).await;
     bank.assert_sound().await;
@@ -103,26 +104,26 @@ async fn every_acknowledged_transfer_is_there_once(bank: TestBank) {
         kills > 0
             && counts.given_up > 0
             && tally.open_there > 0
-            && tally.refused > 0
+            && tally.rejected > 0
             && tally.acknowledged > transfers / 2,
         "the storm was none: {tally:?}, {counts:?}, {kills} kills"
     );
 }
 
-/// Asks for a transfer, gives up now and then, and asks again now and then.
+/// Requests a transfer, and sometimes times out or repeats it.
 async fn fate(ledger: &Ledger, number: u64, accounts: &[AccountId], counts: &mut Counts) -> Fate {
     let mut random = Random::new(u64::MAX - number);
     let mut open = false;
     loop {
         let attempt = ledger.submit(request(number, accounts));
         let outcome = if random.below(16) == 0 {
-            let patience = Duration::from_micros(random.below(20_000));
-            tokio::time::timeout(patience, attempt).await.ok()
+            let limit = Duration::from_micros(random.below(20_000));
+            tokio::time::timeout(limit, attempt).await.ok()
         } else {
             Some(attempt.await)
         };
         let failed = match outcome {
-            // Whatever an earlier attempt left open: it held the accounts' locks, so this one came after its end.
+            // An earlier attempt held the accounts' locks, so it ended before this one.
             Some(Ok(receipt)) => return Fate::Acknowledged(receipt.transfer_id),
             Some(Err(LedgerError::Rejected(_))) => return Fate::Rejected,
             Some(Err(LedgerError::Database(error))) => {
@@ -155,7 +156,7 @@ async fn fate(ledger: &Ledger, number: u64, accounts: &[AccountId], counts: &mut
     }
 }
 
-/// Ends a busy backend four times a second.
+/// Terminates a busy backend four times a second.
 async fn kill_now_and_then(superuser: Database, over: Arc<AtomicBool>) -> u64 {
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM (
                    SELECT pid FROM pg_stat_activity
@@ -187,13 +188,13 @@ async fn transfers_by_key(database: &Database) -> HashMap<String, TransferId> {
 #[derive(Debug, Default)]
 struct Tally {
     acknowledged: u64,
-    refused: u64,
+    rejected: u64,
     failed: u64,
     open_there: u64,
     open_not_there: u64,
 }
 
-fn hold_against_the_books(fates: &[(u64, Fate)], there: &HashMap<String, TransferId>) -> Tally {
+fn compare_with_the_journal(fates: &[(u64, Fate)], there: &HashMap<String, TransferId>) -> Tally {
     let mut tally = Tally::default();
     for (number, fate) in fates {
         let found = there.get(&key(*number)).copied();
@@ -205,7 +206,7 @@ fn hold_against_the_books(fates: &[(u64, Fate)], there: &HashMap<String, Transfe
             (Fate::Rejected | Fate::Failed, Some(transfer)) => {
                 panic!("{number} is there as {transfer}, but {fate:?}")
             }
-            (Fate::Rejected, None) => tally.refused += 1,
+            (Fate::Rejected, None) => tally.rejected += 1,
             (Fate::Failed, None) => tally.failed += 1,
             (Fate::Open, Some(_)) => tally.open_there += 1,
             (Fate::Open, None) => tally.open_not_there += 1,
@@ -219,7 +220,7 @@ fn hold_against_the_books(fates: &[(u64, Fate)], there: &HashMap<String, Transfe
     tally
 }
 
-/// What is there, added up here from the requests alone, is what the balances say.
+/// Asserts that the balances are the sums of the transfers that exist.
 async fn assert_balances(
     bank: &TestBank,
     accounts: &[AccountId],
@@ -257,8 +258,11 @@ async fn assert_every_connection_came_back(database: &Database) {
 
 #[expect(clippy::print_stdout, reason = "the counts are the point of the test")]
 fn report(version: u32, took: Duration, tally: &Tally, counts: &Counts, kills: u64) {
-    let transfers =
-        tally.acknowledged + tally.refused + tally.failed + tally.open_there + tally.open_not_there;
+    let transfers = tally.acknowledged
+        + tally.rejected
+        + tally.failed
+        + tally.open_there
+        + tally.open_not_there;
     let rate = u128::from(transfers) * 1_000 / took.as_millis().max(1);
     println!(
         "PostgreSQL {version}: {transfers} transfers in {took:.1?}, {rate} a second; {kills} backends killed; {tally:?}; {counts:?}"

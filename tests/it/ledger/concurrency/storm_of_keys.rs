@@ -1,7 +1,8 @@
-//! What callers are told while many use the same keys and money comes and goes: a used key is always found, and a rejection
-//! was true at some moment of its call.
+//! Concurrent callers with the same keys and changing balances: a used key is always found, and a
+//! rejection was true at some moment of its call.
 //!
-//! `NEOBANK_STORM_KEYS` says how many keys, `NEOBANK_STORM_SUBMITTERS` how many callers use each.
+//! `NEOBANK_STORM_KEYS` is the number of keys, `NEOBANK_STORM_SUBMITTERS` the number of callers for
+//! each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,16 +21,16 @@ use super::random::Random;
 use crate::harness::{TestBank, czk, grouped, single};
 
 on_both_versions!(
-    everybody_with_the_same_key_gets_the_same_receipt,
-    rejections_behind_others_are_true,
+    same_key_from_all_callers_gives_the_same_receipt,
+    pipelined_rejection_is_valid,
 );
 
 fn size(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
-/// Each payer has exactly the amount: once it is paid, only the key tells that it was.
-async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
+/// Each payer has exactly the amount, so that after the payment only the key explains the balance.
+async fn same_key_from_all_callers_gives_the_same_receipt(bank: TestBank) {
     let keys = size("NEOBANK_STORM_KEYS", 24);
     let submitters = size("NEOBANK_STORM_SUBMITTERS", 32);
     let payee = bank.account(czk("0")).await;
@@ -38,7 +39,7 @@ async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
         bank.account(czk("1000000")).await,
     ];
     let mut config = bank.config();
-    // Each caller has a connection for itself, and many wait for the same accounts.
+    // Each caller has a connection of its own, and many wait for the same accounts.
     config.pool_max = 40;
     config.acquire_timeout = std::time::Duration::from_secs(60);
     config.lock_timeout = std::time::Duration::from_secs(30);
@@ -47,7 +48,7 @@ async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
         Database::connect(config).await.unwrap(),
     ];
     let ledgers = databases.map(single);
-    let gathered = ledgers.each_ref().map(grouped);
+    let grouped = ledgers.each_ref().map(grouped);
     for round in 0..keys.div_ceil(4) {
         let mut requests = Vec::new();
         for number in 0..4 {
@@ -56,13 +57,13 @@ async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
             requests.push(TransferRequest::new(payer, payee, czk("100")).with_idempotency_key(key));
         }
         let calls = (0..submitters).flat_map(|submitter| {
-            let (ledgers, gathered) = (&ledgers, &gathered);
+            let (ledgers, grouped) = (&ledgers, &grouped);
             requests.iter().enumerate().map(move |(number, request)| {
-                let (ledger, gathered) = (&ledgers[submitter % 2], &gathered[submitter % 2]);
+                let (ledger, grouped) = (&ledgers[submitter % 2], &grouped[submitter % 2]);
                 async move {
                     (
                         number,
-                        in_some_way(submitter / 2, ledger, gathered, request, load).await,
+                        in_some_way(submitter / 2, ledger, grouped, request, load).await,
                     )
                 }
             })
@@ -82,11 +83,12 @@ async fn everybody_with_the_same_key_gets_the_same_receipt(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// Alone, in a list with others that post before and after it, gathered beside others, or in the caller's transaction.
+/// Sends the request by itself, in a batch between two others, with group commit beside two others,
+/// or in the caller's transaction.
 async fn in_some_way(
     way: usize,
     ledger: &Ledger,
-    gathered: &Ledger,
+    grouped: &Ledger,
     request: &TransferRequest,
     [one, other]: [AccountId; 2],
 ) -> Result<Receipt, LedgerError> {
@@ -100,9 +102,9 @@ async fn in_some_way(
         }
         2 => {
             let (answer, _, _) = tokio::join!(
-                gathered.transfer(request.clone()),
-                gathered.transfer(load()),
-                gathered.transfer(load())
+                grouped.transfer(request.clone()),
+                grouped.transfer(load()),
+                grouped.transfer(load())
             );
             answer
         }
@@ -116,7 +118,7 @@ async fn in_some_way(
     }
 }
 
-/// What a caller was told that an account had, and when the call was under way.
+/// An available balance that a caller got, with the time of the call.
 struct SeenRejection {
     account: AccountId,
     available: Decimal,
@@ -125,11 +127,11 @@ struct SeenRejection {
     until: DateTime<Utc>,
 }
 
-/// What callers saw.
+/// The answers that callers got.
 #[derive(Default)]
 struct Seen {
     rejections: Vec<SeenRejection>,
-    /// When the answer was there: the transfer was committed by then.
+    /// The time of the answer, before which the transfer was committed.
     acknowledged: HashMap<TransferId, DateTime<Utc>>,
 }
 
@@ -163,9 +165,9 @@ impl Seen {
     }
 }
 
-/// Gathered callers of one hot account, enough that groups follow each other, while another process takes money out and
-/// brings it back, so that what was to be left is not what is there.
-async fn rejections_behind_others_are_true(bank: TestBank) {
+/// Callers of one hot account, enough for pipelined batches, while another process withdraws and
+/// deposits, so that speculative state often is not what the database has.
+async fn pipelined_rejection_is_valid(bank: TestBank) {
     let rounds = size("NEOBANK_STORM_KEYS", 24);
     let mut payers = Vec::new();
     for _ in 0..20 {
@@ -173,12 +175,12 @@ async fn rejections_behind_others_are_true(bank: TestBank) {
     }
     let hot = bank.account(czk("100")).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let stranger = single(Database::connect(bank.config()).await.unwrap());
-    let disturbing = tokio::spawn(disturb(stranger, hot, Arc::clone(&stop)));
-    let gathered = grouped(&bank.ledger);
+    let other_process = single(Database::connect(bank.config()).await.unwrap());
+    let disturbing = tokio::spawn(disturb(other_process, hot, Arc::clone(&stop)));
+    let grouped = grouped(&bank.ledger);
     let mut seen = Seen::default();
     let mut round = 0;
-    while round < rounds || (round < 500 && gathered.group_commit_metrics().pipelined == 0) {
+    while round < rounds || (round < 500 && grouped.group_commit_metrics().pipelined == 0) {
         round += 1;
         let mut random = Random::new(round as u64);
         let calls = (0..400_usize).map(|number| {
@@ -189,10 +191,10 @@ async fn rejections_behind_others_are_true(bank: TestBank) {
                 _ => TransferRequest::new(hot, payer, czk("150")),
             };
             let request = request.with_idempotency_key(format!("hot {round} {number}"));
-            let gathered = &gathered;
+            let grouped = &grouped;
             async move {
                 let from = Utc::now();
-                (from, gathered.transfer(request).await)
+                (from, grouped.transfer(request).await)
             }
         });
         for (from, answer) in join_all(calls).await {
@@ -214,21 +216,21 @@ async fn rejections_behind_others_are_true(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn disturb(stranger: Ledger, hot: AccountId, stop: Arc<AtomicBool>) -> Seen {
+async fn disturb(other_process: Ledger, hot: AccountId, stop: Arc<AtomicBool>) -> Seen {
     let mut seen = Seen::default();
     while !stop.load(Ordering::Relaxed) {
         let from = Utc::now();
         let deposit = PostingRequest::deposit(hot, czk("200"));
-        seen.note(from, stranger.submit(deposit).await);
+        seen.note(from, other_process.submit(deposit).await);
         let from = Utc::now();
         let withdrawal = PostingRequest::withdrawal(hot, czk("190"));
-        seen.note(from, stranger.submit(withdrawal).await);
+        seen.note(from, other_process.submit(withdrawal).await);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     seen
 }
 
-/// A balance of the account, by which transfer it came about, and when that began.
+/// A balance of the account, with its transfer and the time from which it was valid.
 struct Balance {
     transfer: TransferId,
     since: DateTime<Utc>,
@@ -252,8 +254,8 @@ async fn balances(database: &Database, account: AccountId) -> Vec<Balance> {
         .collect()
 }
 
-/// The account had this balance from when its entry was posted, at the earliest, until the next one was acknowledged, at
-/// the latest.
+/// Asserts that the account had the balance during the call. A balance is valid from the posting of
+/// its entry, at the earliest, until the acknowledgement of the next one, at the latest.
 fn assert_true(
     rejection: &SeenRejection,
     hot: AccountId,

@@ -1,4 +1,4 @@
-//! Callers come in thousands, go away, are in a hurry, or are too many.
+//! Callers: thousands at once, dropped futures, deadlines and a full queue.
 
 use std::time::{Duration, Instant};
 
@@ -7,42 +7,42 @@ use neobank_domain::{AccountId, LedgerError, TransferRequest};
 
 use super::super::assert_exceeded;
 use super::super::concurrency::random::Random;
-use super::{Gate, first_group, one_lane, patient, until, with_idempotency_key};
+use super::{Gate, first_batch, one_worker, until, with_idempotency_key, without_timeouts};
 use crate::harness::{TestBank, czk, single};
 
 on_both_versions!(
-    two_thousand_at_once,
-    those_who_go_away_disturb_nobody,
-    those_who_go_away_at_any_moment_leave_the_books_right,
-    more_than_may_wait_are_told_at_once,
-    a_deadline_is_kept_while_the_group_waits,
-    a_deadline_of_the_database_is_the_callers,
-    a_runtime_that_is_shut_down_strands_nobody,
+    two_thousand_concurrent_callers_are_answered,
+    dropped_caller_disturbs_no_other,
+    caller_dropped_at_any_moment_leaves_a_sound_journal,
+    full_queue_rejects_at_once,
+    deadline_ends_the_call_while_the_batch_waits,
+    deadline_of_the_database_applies_to_callers,
+    runtime_shutdown_answers_every_caller,
 );
 
-async fn two_thousand_at_once(bank: TestBank) {
+async fn two_thousand_concurrent_callers_are_answered(bank: TestBank) {
     let mut accounts = Vec::new();
     for _ in 0..20 {
         accounts.push(bank.account(czk("1000")).await);
     }
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let mut random = Random::new(2_000);
     let callers: Vec<_> = (0..2_000)
         .map(|number| {
             let (from, to) = random.pair(&accounts);
             let request =
                 TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("k{number}"));
-            let gathered = gathered.clone();
-            tokio::spawn(async move { gathered.transfer(request).await })
+            let grouped = grouped.clone();
+            tokio::spawn(async move { grouped.transfer(request).await })
         })
         .collect();
     for caller in callers {
         caller.await.unwrap().unwrap();
     }
-    let metrics = gathered.group_commit_metrics();
+    let metrics = grouped.group_commit_metrics();
     assert_eq!((metrics.requests, metrics.overloaded), (2_000, 0));
     assert!(
-        metrics.groups < 200 && metrics.largest <= 1_000,
+        metrics.batches < 200 && metrics.largest <= 1_000,
         "{metrics:?}"
     );
     assert_eq!(
@@ -53,26 +53,26 @@ async fn two_thousand_at_once(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn those_who_go_away_disturb_nobody(bank: TestBank) {
+async fn dropped_caller_disturbs_no_other(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let gate = Gate::close(&bank).await;
-    // Also the one whose group waits for its lock.
-    let first = first_group(&gathered, &gate).await;
+    // The caller whose batch waits for its lock is dropped too.
+    let first = first_batch(&grouped, &gate).await;
     let callers: Vec<_> = (0..40)
         .map(|number| {
             let request =
                 TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("{number}"));
-            let gathered = gathered.clone();
-            tokio::spawn(async move { gathered.transfer(request).await })
+            let grouped = grouped.clone();
+            tokio::spawn(async move { grouped.transfer(request).await })
         })
         .collect();
-    until(|| gathered.group_commit_metrics().waiting == 40).await;
+    until(|| grouped.group_commit_metrics().waiting == 40).await;
     first.abort();
     for caller in callers.iter().step_by(2) {
         caller.abort();
     }
-    until(|| gathered.group_commit_metrics().withdrawn == 21).await;
+    until(|| grouped.group_commit_metrics().withdrawn == 21).await;
     let untouched = gate.to;
     gate.open().await;
     for (number, caller) in callers.into_iter().enumerate() {
@@ -88,11 +88,11 @@ async fn those_who_go_away_disturb_nobody(bank: TestBank) {
     }
     assert_eq!(bank.balance(to).await, czk("20"));
     assert_eq!(bank.balance(untouched).await, czk("0"));
-    assert_eq!(gathered.group_commit_metrics().requests, 21);
+    assert_eq!(grouped.group_commit_metrics().requests, 21);
     bank.assert_sound().await;
 }
 
-async fn those_who_go_away_at_any_moment_leave_the_books_right(bank: TestBank) {
+async fn caller_dropped_at_any_moment_leaves_a_sound_journal(bank: TestBank) {
     let accounts: Vec<AccountId> = {
         let mut accounts = Vec::new();
         for _ in 0..4 {
@@ -100,18 +100,18 @@ async fn those_who_go_away_at_any_moment_leave_the_books_right(bank: TestBank) {
         }
         accounts
     };
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let callers: Vec<_> = (0..600)
         .map(|number| {
             let mut random = Random::new(number);
             let (from, to) = random.pair(&accounts);
             let request =
                 TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("d{number}"));
-            let patience = Duration::from_micros(random.below(150_000));
-            let gathered = gathered.clone();
+            let limit = Duration::from_micros(random.below(150_000));
+            let grouped = grouped.clone();
             tokio::spawn(async move {
-                let transfer = gathered.transfer(request);
-                tokio::time::timeout(patience, transfer).await.ok()
+                let transfer = grouped.transfer(request);
+                tokio::time::timeout(limit, transfer).await.ok()
             })
         })
         .collect();
@@ -125,8 +125,8 @@ async fn those_who_go_away_at_any_moment_leave_the_books_right(bank: TestBank) {
             None => gone += 1,
         }
     }
-    until(|| gathered.group_commit_metrics().workers == 0).await;
-    let metrics = gathered.group_commit_metrics();
+    until(|| grouped.group_commit_metrics().workers == 0).await;
+    let metrics = grouped.group_commit_metrics();
     assert!(metrics.withdrawn <= gone, "{metrics:?}");
     let there = bank
         .count("banking.transfers WHERE transfer_type = 'transfer'")
@@ -139,35 +139,35 @@ async fn those_who_go_away_at_any_moment_leave_the_books_right(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn more_than_may_wait_are_told_at_once(bank: TestBank) {
+async fn full_queue_rejects_at_once(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let mut options = patient();
+    let mut options = without_timeouts();
     options.workers = 1;
     options.waiting_max = 10;
-    let gathered = bank.ledger.with_group_commit(options).unwrap();
+    let grouped = bank.ledger.with_group_commit(options).unwrap();
     let gate = Gate::close(&bank).await;
-    let first = first_group(&gathered, &gate).await;
+    let first = first_batch(&grouped, &gate).await;
     let request = || TransferRequest::new(from, to, czk("1"));
     let ask = || {
-        let (gathered, request) = (gathered.clone(), request());
-        tokio::spawn(async move { gathered.transfer(request).await })
+        let (grouped, request) = (grouped.clone(), request());
+        tokio::spawn(async move { grouped.transfer(request).await })
     };
     let mut callers: Vec<_> = (0..10).map(|_| ask()).collect();
-    until(|| gathered.group_commit_metrics().waiting == 10).await;
+    until(|| grouped.group_commit_metrics().waiting == 10).await;
     for _ in 0..3 {
-        match gathered.transfer(request()).await {
+        match grouped.transfer(request()).await {
             Err(LedgerError::Overloaded { waiting, limit }) => {
                 assert_eq!((waiting, limit), (10, 10));
             }
             other => panic!("{other:?}"),
         }
     }
-    // Whoever goes away makes room.
+    // A dropped caller makes room.
     callers.remove(4).abort();
-    until(|| gathered.group_commit_metrics().withdrawn == 1).await;
+    until(|| grouped.group_commit_metrics().withdrawn == 1).await;
     callers.push(ask());
-    until(|| gathered.group_commit_metrics().waiting == 10).await;
-    assert_eq!(gathered.group_commit_metrics().overloaded, 3);
+    until(|| grouped.group_commit_metrics().waiting == 10).await;
+    assert_eq!(grouped.group_commit_metrics().overloaded, 3);
     gate.open().await;
     first.await.unwrap().unwrap();
     for caller in callers {
@@ -177,23 +177,23 @@ async fn more_than_may_wait_are_told_at_once(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_deadline_is_kept_while_the_group_waits(bank: TestBank) {
+async fn deadline_ends_the_call_while_the_batch_waits(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let gate = Gate::close(&bank).await;
     let started = Instant::now();
-    let hurried = gathered.with_deadline(started + Duration::from_millis(200));
-    // One in the group that waits for its lock, one in the queue behind it.
+    let hurried = grouped.with_deadline(started + Duration::from_millis(200));
+    // One request in the batch that waits for its lock, one in the queue behind it.
     let in_group = hurried.transfer(gate.request());
     let in_queue = async {
-        until(|| gathered.group_commit_metrics().groups == 1).await;
+        until(|| grouped.group_commit_metrics().batches == 1).await;
         hurried
             .transfer(TransferRequest::new(from, to, czk("1")))
             .await
     };
-    let patient = async {
-        until(|| gathered.group_commit_metrics().groups == 1).await;
-        gathered
+    let unhurried = async {
+        until(|| grouped.group_commit_metrics().batches == 1).await;
+        grouped
             .transfer(TransferRequest::new(from, to, czk("2")))
             .await
     };
@@ -203,7 +203,7 @@ async fn a_deadline_is_kept_while_the_group_waits(bank: TestBank) {
         gate.open().await;
         both
     });
-    let ((first, second), third) = tokio::join!(both, patient);
+    let ((first, second), third) = tokio::join!(both, unhurried);
     assert_exceeded(&first);
     assert_exceeded(&second);
     third.unwrap();
@@ -212,18 +212,18 @@ async fn a_deadline_is_kept_while_the_group_waits(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_deadline_of_the_database_is_the_callers(bank: TestBank) {
+async fn deadline_of_the_database_applies_to_callers(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let passed = bank.database.with_deadline(Instant::now());
-    let gathered = one_lane(&single(passed));
+    let grouped = one_worker(&single(passed));
     assert_exceeded(
-        &gathered
+        &grouped
             .transfer(TransferRequest::new(from, to, czk("1")))
             .await,
     );
     let later = Instant::now() + Duration::from_secs(60);
     assert_exceeded(
-        &gathered
+        &grouped
             .with_deadline(later)
             .transfer(TransferRequest::new(from, to, czk("1")))
             .await,
@@ -231,33 +231,33 @@ async fn a_deadline_of_the_database_is_the_callers(bank: TestBank) {
     assert_eq!(bank.balance(to).await, czk("0"));
 }
 
-/// The task that drives the worker lives in the runtime of the caller that came first.
-async fn a_runtime_that_is_shut_down_strands_nobody(bank: TestBank) {
+/// The worker is a task in the runtime of the first caller.
+async fn runtime_shutdown_answers_every_caller(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let gate = Gate::close(&bank).await;
     let other = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
-    let (ledger, request) = (gathered.clone(), gate.request());
+    let (ledger, request) = (grouped.clone(), gate.request());
     drop(other.spawn(async move { ledger.transfer(request).await }));
-    until(|| gathered.group_commit_metrics().groups == 1).await;
+    until(|| grouped.group_commit_metrics().batches == 1).await;
     let waiting = async {
-        let outcome = gathered
+        let outcome = grouped
             .transfer(TransferRequest::new(from, to, czk("1")))
             .await;
         assert!(matches!(outcome, Err(LedgerError::Stopped)), "{outcome:?}");
     };
     tokio::join!(waiting, async {
-        until(|| gathered.group_commit_metrics().waiting == 1).await;
+        until(|| grouped.group_commit_metrics().waiting == 1).await;
         other.shutdown_background();
     });
     gate.open().await;
-    // Nothing was changed, and the next caller starts a worker where it is itself.
+    // Nothing was changed, and the next caller starts a worker in its own runtime.
     assert_eq!(bank.balance(to).await, czk("0"));
-    gathered
+    grouped
         .transfer(TransferRequest::new(from, to, czk("3")))
         .await
         .unwrap();

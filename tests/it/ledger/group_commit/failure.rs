@@ -1,23 +1,23 @@
-//! A request that makes a statement fail fails alone.
+//! A request that makes a statement fail does not affect the others.
 
 use std::time::Duration;
 
 use neobank_db::{Database, ErrorClass, Executor, statement};
 use neobank_domain::{AccountId, LedgerError, TransferRequest};
 
-use super::{as_one_group, lock, one_lane, until};
+use super::{as_one_batch, lock, one_worker, until};
 use crate::harness::{CountingProxy, TestBank, czk, single};
 
 on_both_versions!(
-    what_the_database_refuses_is_found_and_the_others_are_carried_out,
-    what_the_database_refuses_is_found_among_many_in_as_many_round_trips_as_among_few,
-    what_a_constraint_refuses_at_the_commit_is_found,
-    a_key_that_is_taken_and_cannot_be_found_fails_its_own_request_alone,
-    a_lock_that_somebody_keeps_fails_only_those_who_need_it,
-    what_concerns_everybody_is_told_to_everybody_at_once,
+    request_that_the_database_rejects_fails_alone,
+    isolation_of_a_rejected_request_costs_the_same_in_any_batch,
+    request_that_fails_at_commit_fails_alone,
+    used_key_without_a_readable_transfer_fails_its_own_request,
+    kept_lock_fails_only_requests_that_need_it,
+    error_of_the_whole_server_fails_all_requests_at_once,
 );
 
-/// Takes away what [`poison`] made, which the audit would find.
+/// Removes the trigger of [`poison`], which the audit would report.
 pub(super) async fn cure(bank: &TestBank, account: AccountId) {
     let name = account.as_uuid().simple().to_string();
     let sql = format!("DROP FUNCTION public.poison_{name}() CASCADE");
@@ -25,7 +25,7 @@ pub(super) async fn cure(bank: &TestBank, account: AccountId) {
     superuser.execute(statement(&sql, [])).await.unwrap();
 }
 
-/// From now on the database refuses every entry of an account, whoever writes it.
+/// Adds a trigger that rejects every entry of an account.
 pub(super) async fn poison(bank: &TestBank, account: AccountId, sqlstate: &str) {
     let superuser = bank.superuser().await;
     let name = account.as_uuid().simple().to_string();
@@ -45,26 +45,26 @@ pub(super) async fn poison(bank: &TestBank, account: AccountId, sqlstate: &str) 
     }
 }
 
-async fn what_the_database_refuses_is_found_and_the_others_are_carried_out(bank: TestBank) {
+async fn request_that_the_database_rejects_fails_alone(bank: TestBank) {
     let (from, to) = (
         bank.account(czk("1000")).await,
         bank.account(czk("0")).await,
     );
     let poisoned = bank.account(czk("0")).await;
     poison(&bank, poisoned, "23514").await;
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let is_poisoned = |number: usize| [0, 17, 18, 63, 99].contains(&number);
     let requests = (0..100).map(|number| {
         let to = if is_poisoned(number) { poisoned } else { to };
         TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("poison {number}"))
     });
-    let outcomes = as_one_group(&bank, &gathered, requests.collect()).await;
+    let outcomes = as_one_batch(&bank, &grouped, requests.collect()).await;
     let mut before = 0;
     for (number, outcome) in outcomes.into_iter().enumerate() {
         match outcome {
             Ok(receipt) => {
                 assert!(!is_poisoned(number));
-                // Still in the order of arrival.
+                // The order of arrival is kept.
                 assert_eq!(receipt.credit.entry_number, before + 1);
                 before = receipt.credit.entry_number;
             }
@@ -78,12 +78,12 @@ async fn what_the_database_refuses_is_found_and_the_others_are_carried_out(bank:
         assert_eq!(there, i64::from(!is_poisoned(number)));
     }
     assert_eq!(bank.balance(to).await, czk("95"));
-    assert_eq!(gathered.group_commit_metrics().splits, 1);
+    assert_eq!(grouped.group_commit_metrics().splits, 1);
     cure(&bank, poisoned).await;
     bank.assert_sound().await;
 }
 
-/// How often the server is spoken to for one group of so many, with a poisoned request in each of the places.
+/// Returns the round trips of a batch of a size, with a poisoned request at each of the indexes.
 async fn round_trips(bank: &TestBank, size: usize, places: &[usize], poisoned: AccountId) -> u32 {
     let (from, to) = (
         bank.account(czk("1000")).await,
@@ -93,13 +93,13 @@ async fn round_trips(bank: &TestBank, size: usize, places: &[usize], poisoned: A
     let proxy = CountingProxy::before(config.clone()).await;
     proxy.stand_before(&mut config);
     config.pool_max = 1;
-    let gathered = one_lane(&single(Database::connect(config).await.unwrap()));
+    let grouped = one_worker(&single(Database::connect(config).await.unwrap()));
     let requests = (0..size).map(|number| {
         let is_poisoned = places.contains(&number);
         let to = if is_poisoned { poisoned } else { to };
         TransferRequest::new(from, to, czk("1"))
     });
-    let outcomes = as_one_group(bank, &gathered, requests.collect()).await;
+    let outcomes = as_one_batch(bank, &grouped, requests.collect()).await;
     for (number, outcome) in outcomes.iter().enumerate() {
         assert_eq!(outcome.is_err(), places.contains(&number), "{outcome:?}");
     }
@@ -108,25 +108,23 @@ async fn round_trips(bank: &TestBank, size: usize, places: &[usize], poisoned: A
     proxy.round_trips()
 }
 
-async fn what_the_database_refuses_is_found_among_many_in_as_many_round_trips_as_among_few(
-    bank: TestBank,
-) {
+async fn isolation_of_a_rejected_request_costs_the_same_in_any_batch(bank: TestBank) {
     let poisoned = bank.account(czk("0")).await;
     poison(&bank, poisoned, "23514").await;
     let few = round_trips(&bank, 8, &[3], poisoned).await;
     let many = round_trips(&bank, 400, &[273], poisoned).await;
     assert_eq!(few, many);
     let without = round_trips(&bank, 400, &[], poisoned).await;
-    // To find it, and to decide again on what comes after it.
+    // The round trips isolate the request and decide again on those after it.
     assert!(many <= without + 10, "{many} beside {without}");
     let several = round_trips(&bank, 400, &[0, 100, 101, 273, 399], poisoned).await;
-    // All of them have the payer, so that each round decides again on what comes behind the next of them.
+    // All requests share the payer, so each round decides again behind the next poisoned one.
     assert!(several <= many + 4, "{several} beside {many}");
     cure(&bank, poisoned).await;
     bank.assert_sound().await;
 }
 
-async fn what_a_constraint_refuses_at_the_commit_is_found(bank: TestBank) {
+async fn request_that_fails_at_commit_fails_alone(bank: TestBank) {
     let (from, to) = (
         bank.account(czk("1000")).await,
         bank.account(czk("0")).await,
@@ -145,23 +143,23 @@ async fn what_a_constraint_refuses_at_the_commit_is_found(bank: TestBank) {
     ] {
         superuser.execute(statement(&sql, [])).await.unwrap();
     }
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let requests = (0..20).map(|number| {
         let to = if number == 7 { poisoned } else { to };
         TransferRequest::new(from, to, czk("1"))
     });
-    let outcomes = as_one_group(&bank, &gathered, requests.collect()).await;
+    let outcomes = as_one_batch(&bank, &grouped, requests.collect()).await;
     for (number, outcome) in outcomes.iter().enumerate() {
         assert_eq!(outcome.is_err(), number == 7, "{number}: {outcome:?}");
     }
     assert_eq!(bank.balance(to).await, czk("19"));
-    assert_eq!(gathered.group_commit_metrics().splits, 1);
+    assert_eq!(grouped.group_commit_metrics().splits, 1);
     cure(&bank, poisoned).await;
     bank.assert_sound().await;
 }
 
-/// A transfer that has no entries cannot come about but by a role that may disable the guards.
-async fn a_key_that_is_taken_and_cannot_be_found_fails_its_own_request_alone(bank: TestBank) {
+/// A transfer without entries: only a role that may disable triggers can insert one.
+async fn used_key_without_a_readable_transfer_fails_its_own_request(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let superuser = bank.superuser().await;
     for sql in [
@@ -176,7 +174,7 @@ async fn a_key_that_is_taken_and_cannot_be_found_fails_its_own_request_alone(ban
     ] {
         superuser.execute(statement(&sql, [])).await.unwrap();
     }
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let requests = (0..40).map(|number| {
         let key = if number == 21 {
             "burnt".to_owned()
@@ -185,7 +183,7 @@ async fn a_key_that_is_taken_and_cannot_be_found_fails_its_own_request_alone(ban
         };
         TransferRequest::new(from, to, czk("1")).with_idempotency_key(key)
     });
-    let outcomes = as_one_group(&bank, &gathered, requests.collect()).await;
+    let outcomes = as_one_batch(&bank, &grouped, requests.collect()).await;
     for (number, outcome) in outcomes.into_iter().enumerate() {
         match outcome {
             Ok(_) => assert_ne!(number, 21),
@@ -207,20 +205,20 @@ async fn a_key_that_is_taken_and_cannot_be_found_fails_its_own_request_alone(ban
     bank.assert_sound().await;
 }
 
-async fn a_lock_that_somebody_keeps_fails_only_those_who_need_it(bank: TestBank) {
+async fn kept_lock_fails_only_requests_that_need_it(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let locked = bank.account(czk("0")).await;
     let mut config = bank.config();
     config.lock_timeout = Duration::from_millis(400);
     let ledger = single(Database::connect(config).await.unwrap());
-    let gathered = one_lane(&ledger);
-    let stranger = bank.database.begin().await.unwrap();
-    lock(&stranger, locked).await;
+    let grouped = one_worker(&ledger);
+    let holder = bank.database.begin().await.unwrap();
+    lock(&holder, locked).await;
     let callers: Vec<_> = (0..40)
         .map(|number| {
             let to = if number % 10 == 3 { locked } else { to };
-            let (gathered, request) = (gathered.clone(), TransferRequest::new(from, to, czk("1")));
-            tokio::spawn(async move { gathered.transfer(request).await })
+            let (grouped, request) = (grouped.clone(), TransferRequest::new(from, to, czk("1")));
+            tokio::spawn(async move { grouped.transfer(request).await })
         })
         .collect();
     for (number, caller) in callers.into_iter().enumerate() {
@@ -233,19 +231,19 @@ async fn a_lock_that_somebody_keeps_fails_only_those_who_need_it(bank: TestBank)
             other => panic!("{number}: {other:?}"),
         }
     }
-    stranger.rollback().await.unwrap();
+    holder.rollback().await.unwrap();
     assert_eq!(bank.balance(to).await, czk("36"));
     assert_eq!(bank.balance(locked).await, czk("0"));
     bank.assert_sound().await;
 }
 
-async fn what_concerns_everybody_is_told_to_everybody_at_once(bank: TestBank) {
+async fn error_of_the_whole_server_fails_all_requests_at_once(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    // No room on the disk.
+    // SQLSTATE 53100: the disk is full.
     poison(&bank, to, "53100").await;
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let requests = vec![TransferRequest::new(from, to, czk("1")); 50];
-    let outcomes = as_one_group(&bank, &gathered, requests).await;
+    let outcomes = as_one_batch(&bank, &grouped, requests).await;
     for outcome in outcomes {
         match outcome {
             Err(LedgerError::Database(error)) => {
@@ -254,9 +252,9 @@ async fn what_concerns_everybody_is_told_to_everybody_at_once(bank: TestBank) {
             other => panic!("{other:?}"),
         }
     }
-    let metrics = gathered.group_commit_metrics();
-    assert_eq!((metrics.groups, metrics.splits), (2, 0));
-    until(|| gathered.group_commit_metrics().workers == 0).await;
+    let metrics = grouped.group_commit_metrics();
+    assert_eq!((metrics.batches, metrics.splits), (2, 0));
+    until(|| grouped.group_commit_metrics().workers == 0).await;
     cure(&bank, to).await;
     bank.assert_sound().await;
 }

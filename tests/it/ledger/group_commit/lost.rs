@@ -1,4 +1,4 @@
-//! Groups whose commit got lost, or whose backend did: each caller gets the truth about its own request.
+//! Batches whose commit or backend was lost: each caller gets the true outcome of its request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use neobank_domain::ledger::Outcome;
 use neobank_domain::{Ledger, LedgerError, Rejection, TransferId, TransferRequest};
 
 use super::super::concurrency::random::Random;
-use super::{one_lane, until, with_idempotency_key};
+use super::{one_worker, until, with_idempotency_key};
 use crate::harness::{CuttingProxy, TestBank, czk, single_with_cache};
 
 on_both_versions!(
-    groups_whose_commit_is_lost_happen_once,
-    groups_under_locks_whose_commit_is_lost_happen_once,
-    when_nobody_can_be_asked_each_caller_is_told_of_its_own_doubt,
-    when_nobody_can_be_asked_about_a_guess_each_caller_is_told_of_its_own_doubt,
-    groups_whose_backend_is_killed_tell_each_caller_the_truth,
+    batch_with_a_lost_commit_happens_once,
+    pessimistic_batch_with_a_lost_commit_happens_once,
+    unreachable_server_leaves_each_outcome_unknown,
+    unreachable_server_leaves_each_optimistic_outcome_unknown,
+    answers_are_true_when_backends_are_killed,
 );
 
-async fn behind(bank: &TestBank, proxy: &CuttingProxy, remembered: usize) -> Ledger {
+async fn behind(bank: &TestBank, proxy: &CuttingProxy, capacity: usize) -> Ledger {
     let mut config = bank.config();
     proxy.stand_before(&mut config);
     config.idle_in_transaction_timeout = Duration::from_secs(2);
     config.lock_timeout = Duration::from_secs(2);
     config.connect_timeout = Duration::from_millis(500);
     let database = Database::connect(config).await.unwrap();
-    one_lane(&single_with_cache(database, remembered))
+    one_worker(&single_with_cache(database, capacity))
 }
 
 async fn there(bank: &TestBank) -> HashMap<String, TransferId> {
@@ -40,21 +40,21 @@ async fn there(bank: &TestBank) -> HashMap<String, TransferId> {
         .collect()
 }
 
-async fn groups_whose_commit_is_lost_happen_once(bank: TestBank) {
+async fn batch_with_a_lost_commit_happens_once(bank: TestBank) {
     lose_commits(bank, Ledger::ACCOUNT_CACHE_CAPACITY).await;
 }
 
-async fn groups_under_locks_whose_commit_is_lost_happen_once(bank: TestBank) {
+async fn pessimistic_batch_with_a_lost_commit_happens_once(bank: TestBank) {
     lose_commits(bank, 0).await;
 }
 
-async fn lose_commits(bank: TestBank, remembered: usize) {
+async fn lose_commits(bank: TestBank, capacity: usize) {
     let (from, to) = (
         bank.account(czk("10000")).await,
         bank.account(czk("0")).await,
     );
     let proxy = CuttingProxy::before(&bank.config()).await;
-    let gathered = behind(&bank, &proxy, remembered).await;
+    let grouped = behind(&bank, &proxy, capacity).await;
     let rounds = 24;
     for round in 0..rounds {
         match round % 4 {
@@ -63,8 +63,8 @@ async fn lose_commits(bank: TestBank, remembered: usize) {
             2 => proxy.cut_during_commit(),
             _ => proxy.cut_and_commit_late(),
         }
-        // Without a key: nothing but the ledger's own certainty keeps them from happening twice.
-        let callers = (0..8).map(|_| gathered.transfer(TransferRequest::new(from, to, czk("1"))));
+        // Without keys, only the in-doubt resolution keeps the requests from happening twice.
+        let callers = (0..8).map(|_| grouped.transfer(TransferRequest::new(from, to, czk("1"))));
         let receipts: Vec<_> = join_all(callers)
             .await
             .into_iter()
@@ -80,28 +80,26 @@ async fn lose_commits(bank: TestBank, remembered: usize) {
     bank.assert_sound().await;
 }
 
-async fn when_nobody_can_be_asked_each_caller_is_told_of_its_own_doubt(bank: TestBank) {
-    ask_nobody(bank, 0).await;
+async fn unreachable_server_leaves_each_outcome_unknown(bank: TestBank) {
+    lose_the_server(bank, 0).await;
 }
 
-async fn when_nobody_can_be_asked_about_a_guess_each_caller_is_told_of_its_own_doubt(
-    bank: TestBank,
-) {
-    ask_nobody(bank, Ledger::ACCOUNT_CACHE_CAPACITY).await;
+async fn unreachable_server_leaves_each_optimistic_outcome_unknown(bank: TestBank) {
+    lose_the_server(bank, Ledger::ACCOUNT_CACHE_CAPACITY).await;
 }
 
-async fn ask_nobody(bank: TestBank, remembered: usize) {
+async fn lose_the_server(bank: TestBank, capacity: usize) {
     let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     let proxy = CuttingProxy::before(&bank.config()).await;
-    let gathered = behind(&bank, &proxy, remembered).await;
+    let grouped = behind(&bank, &proxy, capacity).await;
     let keyed =
         |key: &str, amount| TransferRequest::new(from, to, czk(amount)).with_idempotency_key(key);
-    let known = gathered.transfer(keyed("known", "1")).await.unwrap();
-    // The answer to the first group comes late, so that the others are one group behind it.
+    let completed = grouped.transfer(keyed("completed", "1")).await.unwrap();
+    // The answer to the first batch comes late, so that the others make up one batch behind it.
     proxy.delay_answer_to_commit(Duration::from_millis(1_500));
     let first = {
-        let (gathered, request) = (gathered.clone(), keyed("first", "1"));
-        tokio::spawn(async move { gathered.transfer(request).await })
+        let (grouped, request) = (grouped.clone(), keyed("first", "1"));
+        tokio::spawn(async move { grouped.transfer(request).await })
     };
     while with_idempotency_key(&bank, "first").await == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -112,14 +110,15 @@ async fn ask_nobody(bank: TestBank, remembered: usize) {
         keyed("too much", "50"),
         keyed("a", "2"),
     ];
-    // Under locks the key is looked up; a guess would fail by it, which is no doubt.
-    requests.extend((remembered == 0).then(|| keyed("known", "1")));
+    // A pessimistic attempt finds the used key; an optimistic one would fail on it, with a certain
+    // outcome.
+    requests.extend((capacity == 0).then(|| keyed("completed", "1")));
     let waiting = requests.len();
     let callers = requests
         .into_iter()
-        .map(|request| gathered.transfer(request));
+        .map(|request| grouped.transfer(request));
     let (outcomes, ()) = tokio::join!(join_all(callers), async {
-        until(|| gathered.group_commit_metrics().waiting == waiting).await;
+        until(|| grouped.group_commit_metrics().waiting == waiting).await;
         proxy.cut_after_commit_for_good();
     });
     first.await.unwrap().unwrap();
@@ -128,7 +127,7 @@ async fn ask_nobody(bank: TestBank, remembered: usize) {
         Err(LedgerError::Unknown { transfers, .. }) => transfers.clone(),
         other => panic!("{number}: {other:?}"),
     };
-    // They did happen, and each is named to the caller that asked for it.
+    // The transfers happened, and each caller gets the identifier of its own.
     assert_eq!(doubt(0), [there["a"]]);
     assert_eq!(doubt(1), [there["b"]]);
     assert_eq!(doubt(3), [there["a"]]);
@@ -137,21 +136,21 @@ async fn ask_nobody(bank: TestBank, remembered: usize) {
         Err(LedgerError::Rejected(Rejection::InsufficientFunds { .. }))
     ));
     if let Some(outcome) = outcomes.get(4) {
-        // It is there, and the commit that was to wait for a standby has no answer.
+        // The transfer exists, and the commit that was to wait for a standby has no answer.
         let Err(LedgerError::NotReplicated { outcomes }) = outcome else {
             panic!("{outcome:?}")
         };
-        assert_eq!(*outcomes, [Outcome::Replayed(known)]);
+        assert_eq!(*outcomes, [Outcome::Replayed(completed)]);
     }
     bank.assert_sound().await;
 }
 
-async fn groups_whose_backend_is_killed_tell_each_caller_the_truth(bank: TestBank) {
+async fn answers_are_true_when_backends_are_killed(bank: TestBank) {
     let mut accounts = Vec::new();
     for _ in 0..4 {
         accounts.push(bank.account(czk("50000")).await);
     }
-    let gathered = one_lane(&bank.ledger);
+    let grouped = one_worker(&bank.ledger);
     let (over, kills) = (
         Arc::new(AtomicBool::new(false)),
         Arc::<AtomicI64>::default(),
@@ -164,11 +163,11 @@ async fn groups_whose_backend_is_killed_tell_each_caller_the_truth(bank: TestBan
     let killer = tokio::spawn(killer);
     let tasks: Vec<_> = (0..24_u64)
         .map(|task| {
-            let (gathered, accounts) = (gathered.clone(), accounts.clone());
+            let (grouped, accounts) = (grouped.clone(), accounts.clone());
             let kills = Arc::clone(&kills);
             tokio::spawn(async move {
                 let mut random = Random::new(task);
-                let mut told = Vec::new();
+                let mut answers = Vec::new();
                 for number in 0..2_000 {
                     if number >= 60 && kills.load(Ordering::Relaxed) >= 5 {
                         break;
@@ -177,22 +176,22 @@ async fn groups_whose_backend_is_killed_tell_each_caller_the_truth(bank: TestBan
                     let key = format!("{task} {number}");
                     let request =
                         TransferRequest::new(from, to, czk("1")).with_idempotency_key(&key);
-                    told.push((key, gathered.transfer(request).await));
+                    answers.push((key, grouped.transfer(request).await));
                 }
-                told
+                answers
             })
         })
         .collect();
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for task in tasks {
-        told.extend(task.await.unwrap());
+        answers.extend(task.await.unwrap());
     }
     over.store(true, Ordering::Relaxed);
     killer.await.unwrap();
     let kills = kills.load(Ordering::Relaxed);
     let there = there(&bank).await;
     let (mut done, mut failed) = (0, 0);
-    for (key, outcome) in told {
+    for (key, outcome) in answers {
         match outcome {
             Ok(receipt) => {
                 assert_eq!(there.get(&key), Some(&receipt.transfer_id), "{key}");
@@ -221,7 +220,8 @@ async fn groups_whose_backend_is_killed_tell_each_caller_the_truth(bank: TestBan
     bank.assert_sound().await;
 }
 
-/// Ends a busy backend up to forty times a second: the resolution of a lost answer needs some statements in a row.
+/// Terminates a busy backend up to forty times a second; an in-doubt resolution needs several
+/// statements in a row.
 async fn kill(superuser: Database, over: Arc<AtomicBool>, kills: Arc<AtomicI64>) {
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM (
                    SELECT pid FROM pg_stat_activity

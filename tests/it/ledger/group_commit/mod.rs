@@ -1,11 +1,11 @@
-//! Callers that share transactions: each keeps its own outcome, whatever happens to the others.
+//! Group commit: callers share transactions, and each gets its own outcome.
 
-mod apart;
+mod batches;
 mod callers;
 mod failure;
-mod groups;
 mod lost;
 mod pipelining;
+mod set_aside;
 mod workers;
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use neobank_domain::{AccountId, Ledger, LedgerError, Receipt, TransferRequest};
 
 use crate::harness::{TestBank, czk};
 
-/// Somebody outside who has an account's lock, so that the group with a request for it waits.
+/// A session that holds an account's lock, so that a batch with a request for the account waits.
 struct Gate {
     from: AccountId,
     to: AccountId,
@@ -41,17 +41,17 @@ impl Gate {
     }
 }
 
-/// Groups wait for what is locked, however long that takes, so that a gate holds them up.
-fn patient() -> GroupCommitOptions {
+/// Returns options with which a batch waits as long as a gate is closed.
+fn without_timeouts() -> GroupCommitOptions {
     let mut options = GroupCommitOptions::default();
-    options.lock_patience = Duration::from_secs(600);
-    options.silence_patience = Duration::from_secs(600);
+    options.lock_timeout = Duration::from_secs(600);
+    options.detach_after = Duration::from_secs(600);
     options
 }
 
-/// One group at a time, so that a test can say who is in it.
-fn one_lane(ledger: &Ledger) -> Ledger {
-    let mut options = patient();
+/// Returns a ledger with one worker, so that a test controls the contents of a batch.
+fn one_worker(ledger: &Ledger) -> Ledger {
+    let mut options = without_timeouts();
     options.workers = 1;
     ledger.with_group_commit(options).unwrap()
 }
@@ -64,39 +64,39 @@ async fn lock(transaction: &Transaction, account: AccountId) {
         .unwrap();
 }
 
-/// Sends a request that has to wait for its lock, then the others in their order, and lets them go when all of them wait:
-/// so that they are one group.
-async fn as_one_group(
+/// Executes requests as one batch: they wait behind a request that waits for a gate, which opens
+/// when all of them are in the queue.
+async fn as_one_batch(
     bank: &TestBank,
-    gathered: &Ledger,
+    grouped: &Ledger,
     requests: Vec<TransferRequest>,
 ) -> Vec<Result<Receipt, LedgerError>> {
     let gate = Gate::close(bank).await;
-    let first = first_group(gathered, &gate).await;
+    let first = first_batch(grouped, &gate).await;
     let waiting = requests.len();
-    // Each future is polled for the first time in turn, and so it arrives in turn.
+    // `join_all` polls the futures in their order, so the requests arrive in their order.
     let callers = join_all(
         requests
             .into_iter()
-            .map(|request| gathered.transfer(request)),
+            .map(|request| grouped.transfer(request)),
     );
     let (outcomes, ()) = tokio::join!(callers, async {
-        until(|| gathered.group_commit_metrics().waiting == waiting).await;
+        until(|| grouped.group_commit_metrics().waiting == waiting).await;
         gate.open().await;
     });
     first.await.unwrap().unwrap();
     outcomes
 }
 
-/// A group of one that waits for the gate.
-async fn first_group(
-    gathered: &Ledger,
+/// Starts a batch of one request that waits for the gate.
+async fn first_batch(
+    grouped: &Ledger,
     gate: &Gate,
 ) -> tokio::task::JoinHandle<Result<Receipt, LedgerError>> {
-    let (groups, request) = (gathered.group_commit_metrics().groups, gate.request());
-    let ledger = gathered.clone();
+    let (batches, request) = (grouped.group_commit_metrics().batches, gate.request());
+    let ledger = grouped.clone();
     let first = tokio::spawn(async move { ledger.transfer(request).await });
-    until(|| gathered.group_commit_metrics().groups > groups).await;
+    until(|| grouped.group_commit_metrics().batches > batches).await;
     first
 }
 
@@ -110,7 +110,7 @@ async fn until(mut reached: impl FnMut() -> bool) {
     panic!("it did not come to that");
 }
 
-/// How many transfers there are with this key.
+/// Returns the number of transfers with this key.
 async fn with_idempotency_key(bank: &TestBank, key: &str) -> i64 {
     let sql = "SELECT count(*) FROM banking.transfers WHERE idempotency_key = $1";
     bank.database

@@ -1,4 +1,5 @@
-//! Groups for a hot account that are decided on what the group before will leave, while that is still on its way.
+//! Pipelining: batches of a hot account that are decided on the speculative state of a batch in
+//! flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,18 +13,18 @@ use neobank_domain::{
 use crate::harness::{TestBank, czk, grouped, single};
 
 on_both_versions!(
-    who_follows_continues_what_is_not_committed_yet,
-    a_refusal_on_a_promise_is_right,
-    a_stranger_breaks_promises_and_nothing_else,
-    a_key_that_was_used_breaks_a_promise_and_nothing_else,
-    who_follows_a_group_that_is_taken_apart_comes_after_all_of_it,
-    killed_backends_break_promises_and_nothing_else,
+    successor_continues_its_uncommitted_predecessor,
+    rejection_on_speculative_state_is_valid,
+    other_process_causes_conflicts_and_no_errors,
+    used_key_causes_a_conflict_and_no_error,
+    successor_of_a_bisected_batch_comes_after_all_of_it,
+    killed_backends_leave_a_sound_journal,
 );
 
-/// Callers of the hot account: enough that a group of half of them is worth a commit of its own.
+/// The callers of the hot account: half of them are worth a commit of their own.
 const CALLERS: usize = 400;
 
-/// Twenty who can pay, whom they pay, and a ledger that gathers them.
+/// Returns twenty payers, the account that they pay, and a ledger with group commit.
 async fn crowd(bank: &TestBank) -> (Vec<AccountId>, AccountId, Ledger) {
     let mut payers = Vec::new();
     for _ in 0..20 {
@@ -33,27 +34,27 @@ async fn crowd(bank: &TestBank) -> (Vec<AccountId>, AccountId, Ledger) {
     (payers, hot, grouped(&bank.ledger))
 }
 
-/// All at once, in this order, whatever their outcomes are.
+/// Sends the requests at once, in their order, and returns their outcomes.
 async fn all_at_once(
-    gathered: &Ledger,
+    grouped: &Ledger,
     requests: impl IntoIterator<Item = TransferRequest>,
 ) -> Vec<Result<Receipt, LedgerError>> {
-    // Each future is polled for the first time in turn, and so it arrives in turn.
+    // `join_all` polls the futures in their order, so the requests arrive in their order.
     join_all(
         requests
             .into_iter()
-            .map(|request| gathered.transfer(request)),
+            .map(|request| grouped.transfer(request)),
     )
     .await
 }
 
-/// Whether there is another round: at least so many, and more where late answers look like commits that are better shared, as on
-/// a machine with much else to do, until a group has followed.
-fn goes_on(round: usize, least: usize, gathered: &Ledger) -> bool {
-    round < least || (round < 500 && gathered.group_commit_metrics().pipelined == 0)
+/// Returns true for another round: at least `least`, and on a busy machine, whose slow answers look
+/// like slow commits, more until a batch was pipelined.
+fn goes_on(round: usize, least: usize, grouped: &Ledger) -> bool {
+    round < least || (round < 500 && grouped.group_commit_metrics().pipelined == 0)
 }
 
-/// Whether the entries of the account that all pay have the order in which the requests came.
+/// Asserts that the entries of the paid account have the order of the requests.
 fn assert_in_order(outcomes: &[Result<Receipt, LedgerError>], before: i64) -> i64 {
     let mut last = before;
     for outcome in outcomes {
@@ -65,38 +66,38 @@ fn assert_in_order(outcomes: &[Result<Receipt, LedgerError>], before: i64) -> i6
     last
 }
 
-async fn who_follows_continues_what_is_not_committed_yet(bank: TestBank) {
-    let (payers, hot, gathered) = crowd(&bank).await;
+async fn successor_continues_its_uncommitted_predecessor(bank: TestBank) {
+    let (payers, hot, grouped) = crowd(&bank).await;
     let (mut last, mut round) = (0, 0);
-    while goes_on(round, 30, &gathered) {
+    while goes_on(round, 30, &grouped) {
         let requests = (0..CALLERS).map(|number| {
             let key = format!("{round} {number}");
             TransferRequest::new(payers[number % 20], hot, czk("1")).with_idempotency_key(key)
         });
-        let outcomes = all_at_once(&gathered, requests).await;
+        let outcomes = all_at_once(&grouped, requests).await;
         last = assert_in_order(&outcomes, last);
         round += 1;
     }
-    assert_eq!(last, (round * CALLERS) as i64, "nobody else paid");
+    assert_eq!(last, (round * CALLERS) as i64, "no other process paid");
     assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
-    let (metrics, memory) = (
-        gathered.group_commit_metrics(),
+    let (metrics, cache) = (
+        grouped.group_commit_metrics(),
         bank.ledger.account_cache_metrics(),
     );
     assert!(metrics.pipelined > 0, "{metrics:?}");
-    assert!(memory.right > 10 * memory.wrong, "{memory:?}");
+    assert!(cache.committed > 10 * cache.conflicts, "{cache:?}");
     bank.assert_no_deadlock().await;
     bank.assert_sound().await;
 }
 
-/// The money that a follower pays with comes from the group that is on its way.
-async fn a_refusal_on_a_promise_is_right(bank: TestBank) {
-    let (payers, hot, gathered) = crowd(&bank).await;
+/// The money that a successor pays with comes from its predecessor in flight.
+async fn rejection_on_speculative_state_is_valid(bank: TestBank) {
+    let (payers, hot, grouped) = crowd(&bank).await;
     let mut expected = Money::zero(czk("0").currency());
     let mut round = 0;
-    while goes_on(round, 20, &gathered) {
+    while goes_on(round, 20, &grouped) {
         round += 1;
-        // Each third pays more out than came in.
+        // Every third request pays out more than came in.
         let requests: Vec<_> = (0..CALLERS)
             .map(|number| match number % 3 {
                 0 => TransferRequest::new(payers[number % 20], hot, czk("1")),
@@ -104,13 +105,14 @@ async fn a_refusal_on_a_promise_is_right(bank: TestBank) {
                 _ => TransferRequest::new(hot, payers[number % 20], czk("2")),
             })
             .collect();
-        let outcomes = all_at_once(&gathered, requests.clone()).await;
+        let outcomes = all_at_once(&grouped, requests.clone()).await;
         for (request, outcome) in requests.iter().zip(outcomes) {
             let comes_in = request.to == hot;
             match outcome {
                 Ok(_) if comes_in => expected = expected.checked_add(request.amount).unwrap(),
                 Ok(_) => expected = expected.checked_sub(request.amount).unwrap(),
-                // Decided in the order of arrival, so exactly those are refused that the balance does not allow.
+                // The requests are decided in the order of arrival, so exactly the unaffordable
+                // ones are rejected.
                 Err(LedgerError::Rejected(Rejection::InsufficientFunds { available, .. })) => {
                     assert_eq!(available, expected);
                     assert!(available.amount() < request.amount.amount());
@@ -120,14 +122,14 @@ async fn a_refusal_on_a_promise_is_right(bank: TestBank) {
         }
     }
     assert_eq!(bank.balance(hot).await, expected);
-    let metrics = gathered.group_commit_metrics();
+    let metrics = grouped.group_commit_metrics();
     assert!(metrics.pipelined > 0, "{metrics:?}");
     bank.assert_sound().await;
 }
 
-async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
-    let (payers, hot, gathered) = crowd(&bank).await;
-    let stranger = single(Database::connect(bank.config()).await.unwrap());
+async fn other_process_causes_conflicts_and_no_errors(bank: TestBank) {
+    let (payers, hot, grouped) = crowd(&bank).await;
+    let other_process = single(Database::connect(bank.config()).await.unwrap());
     let stop = Arc::new(AtomicBool::new(false));
     let disturbing = {
         let stop = Arc::clone(&stop);
@@ -135,7 +137,7 @@ async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
             let mut deposits = 0_i64;
             while !stop.load(Ordering::Relaxed) {
                 let deposit = PostingRequest::deposit(hot, czk("1"));
-                stranger.submit(deposit).await.unwrap();
+                other_process.submit(deposit).await.unwrap();
                 deposits += 1;
                 tokio::time::sleep(std::time::Duration::from_millis(40)).await;
             }
@@ -144,22 +146,22 @@ async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
     };
     let (mut last, mut rounds) = (0, 0_i64);
     let seen = || {
-        gathered.group_commit_metrics().pipelined > 0
-            && bank.ledger.account_cache_metrics().wrong > 10
+        grouped.group_commit_metrics().pipelined > 0
+            && bank.ledger.account_cache_metrics().conflicts > 10
     };
     while !seen() && rounds < 500 {
         rounds += 1;
         let pays = |number| TransferRequest::new(payers[number % 20], hot, czk("1"));
-        let outcomes = all_at_once(&gathered, (0..CALLERS).map(pays)).await;
+        let outcomes = all_at_once(&grouped, (0..CALLERS).map(pays)).await;
         last = assert_in_order(&outcomes, last);
     }
     stop.store(true, Ordering::Relaxed);
     let deposits = disturbing.await.unwrap();
-    // Otherwise this test has seen nothing.
+    // The test is void without both.
     assert!(
         seen(),
         "{:?} {:?}",
-        gathered.group_commit_metrics(),
+        grouped.group_commit_metrics(),
         bank.ledger.account_cache_metrics()
     );
     let all = deposits + rounds * CALLERS as i64;
@@ -168,11 +170,11 @@ async fn a_stranger_breaks_promises_and_nothing_else(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
-    let (payers, hot, gathered) = crowd(&bank).await;
+async fn used_key_causes_a_conflict_and_no_error(bank: TestBank) {
+    let (payers, hot, grouped) = crowd(&bank).await;
     let mut round = 0;
-    while goes_on(round, 40, &gathered) {
-        // One of each round was there in the round before.
+    while goes_on(round, 40, &grouped) {
+        // One key of each round was used in the round before.
         let requests = (0..CALLERS).map(|number| {
             let key = match (number, round) {
                 (200, 1..) => format!("{} 100", round - 1),
@@ -181,7 +183,7 @@ async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
             let payer = if number == 200 { 100 } else { number };
             TransferRequest::new(payers[payer % 20], hot, czk("1")).with_idempotency_key(key)
         });
-        for outcome in all_at_once(&gathered, requests).await {
+        for outcome in all_at_once(&grouped, requests).await {
             outcome.unwrap();
         }
         round += 1;
@@ -190,15 +192,15 @@ async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
         .count("banking.transfers WHERE transfer_type = 'transfer'")
         .await;
     assert_eq!(transfers, (round * CALLERS - (round - 1)) as i64);
-    let (metrics, memory) = (
-        gathered.group_commit_metrics(),
+    let (metrics, cache) = (
+        grouped.group_commit_metrics(),
         bank.ledger.account_cache_metrics(),
     );
     assert!(
-        metrics.pipelined > 0 && memory.wrong > 0,
-        "{metrics:?} {memory:?}"
+        metrics.pipelined > 0 && cache.conflicts > 0,
+        "{metrics:?} {cache:?}"
     );
-    // Whoever follows writes its rows first.
+    // A successor writes its balances before the others.
     let sql = "SELECT count(*) FROM banking.transactions AS entry
                WHERE NOT EXISTS (SELECT FROM banking.transfers AS transfer
                                  WHERE transfer.transfer_id = entry.transfer_id)";
@@ -207,12 +209,12 @@ async fn a_key_that_was_used_breaks_a_promise_and_nothing_else(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: TestBank) {
-    let (payers, hot, gathered) = crowd(&bank).await;
+async fn successor_of_a_bisected_batch_comes_after_all_of_it(bank: TestBank) {
+    let (payers, hot, grouped) = crowd(&bank).await;
     let poisoned = bank.account(czk("100000")).await;
     super::failure::poison(&bank, poisoned, "23514").await;
     let (mut last, mut round) = (0, 0);
-    while goes_on(round, 30, &gathered) {
+    while goes_on(round, 30, &grouped) {
         let is_poisoned = |number| round % 3 == 2 && [60, 150].contains(&number);
         let requests = (0..CALLERS).map(|number| {
             let payer = if is_poisoned(number) {
@@ -222,7 +224,7 @@ async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: Tes
             };
             TransferRequest::new(payer, hot, czk("1"))
         });
-        let (failed, carried_out): (Vec<_>, Vec<_>) = all_at_once(&gathered, requests)
+        let (failed, carried_out): (Vec<_>, Vec<_>) = all_at_once(&grouped, requests)
             .await
             .into_iter()
             .enumerate()
@@ -235,16 +237,16 @@ async fn who_follows_a_group_that_is_taken_apart_comes_after_all_of_it(bank: Tes
         last = assert_in_order(&carried_out, last);
         round += 1;
     }
-    let metrics = gathered.group_commit_metrics();
+    let metrics = grouped.group_commit_metrics();
     assert!(metrics.pipelined > 0 && metrics.splits > 0, "{metrics:?}");
     assert_eq!(bank.balance(hot).await, czk(&last.to_string()));
     super::failure::cure(&bank, poisoned).await;
     bank.assert_sound().await;
 }
 
-/// The answers of leaders and of followers are lost, before and after their commits.
-async fn killed_backends_break_promises_and_nothing_else(bank: TestBank) {
-    let (payers, hot, gathered) = crowd(&bank).await;
+/// The answers of predecessors and successors are lost, before and after their commits.
+async fn killed_backends_leave_a_sound_journal(bank: TestBank) {
+    let (payers, hot, grouped) = crowd(&bank).await;
     let superuser = bank.superuser().await;
     let stop = Arc::new(AtomicBool::new(false));
     let killing = {
@@ -273,18 +275,18 @@ async fn killed_backends_break_promises_and_nothing_else(bank: TestBank) {
             TransferRequest::new(payers[number % 20], hot, czk("1"))
                 .with_idempotency_key(format!("killed {round} {number}"))
         });
-        for (number, outcome) in all_at_once(&gathered, requests)
+        for (number, outcome) in all_at_once(&grouped, requests)
             .await
             .into_iter()
             .enumerate()
         {
             match outcome {
                 Ok(receipt) => acknowledged.push(receipt.transfer_id),
-                // Whatever is said of it, asking again under its key tells.
+                // A repetition with the key finds the outcome.
                 Err(LedgerError::Database(_) | LedgerError::Unknown { .. }) => {
                     let again = TransferRequest::new(payers[number % 20], hot, czk("1"))
                         .with_idempotency_key(format!("killed {round} {number}"));
-                    if let Ok(receipt) = gathered.transfer(again).await {
+                    if let Ok(receipt) = grouped.transfer(again).await {
                         acknowledged.push(receipt.transfer_id);
                     }
                 }
@@ -294,7 +296,7 @@ async fn killed_backends_break_promises_and_nothing_else(bank: TestBank) {
     }
     stop.store(true, Ordering::Relaxed);
     let killed = killing.await.unwrap();
-    let metrics = gathered.group_commit_metrics();
+    let metrics = grouped.group_commit_metrics();
     assert!(killed > 0 && metrics.pipelined > 0, "{killed} {metrics:?}");
     let unique: std::collections::HashSet<_> = acknowledged.iter().collect();
     assert_eq!(unique.len(), acknowledged.len(), "one key, one transfer");

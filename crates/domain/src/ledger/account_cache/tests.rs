@@ -4,8 +4,8 @@ use super::*;
 use crate::Currency;
 use crate::accounts::AccountStatus;
 
-/// The batch lock of the group with the speculative state.
-const TURN: i64 = 77;
+/// The batch lock of the predecessor.
+const BATCH_LOCK: i64 = 77;
 
 fn transfer() -> TransferId {
     uuid::Uuid::from_u128(99).into()
@@ -39,76 +39,75 @@ fn states(numbers: impl IntoIterator<Item = u128>) -> BTreeMap<AccountId, Accoun
 }
 
 #[test]
-fn what_is_kept_is_recalled_once() {
+fn cached_account_is_taken_once() {
     let account_cache = AccountCache::new(100);
     let accounts = [account(1), account(2), account(3)];
-    let visit = account_cache.visit(&accounts, None);
-    assert!(visit.may_be_optimistic() && visit.recall().accounts.is_empty());
-    visit.keep(states([1, 2]));
+    let cached = account_cache.begin(&accounts, None);
+    assert!(cached.may_be_optimistic() && cached.take().accounts.is_empty());
+    cached.keep(states([1, 2]));
     assert_eq!(account_cache.metrics().accounts, 2);
-    assert_eq!(visit.recall().accounts, states([1, 2]));
+    assert_eq!(cached.take().accounts, states([1, 2]));
     assert!(
-        visit.recall().accounts.is_empty(),
-        "whoever recalls an account has it alone"
+        cached.take().accounts.is_empty(),
+        "one batch takes an account"
     );
     assert_eq!(account_cache.metrics().accounts, 0);
 }
 
 #[test]
-fn nobody_guesses_or_keeps_what_another_group_has_under_way() {
+fn account_in_use_is_neither_attempted_nor_cached() {
     let account_cache = AccountCache::new(100);
     let (both, one, other) = ([account(1), account(2)], [account(1)], [account(3)]);
-    let first = account_cache.visit(&both, None);
-    let second = account_cache.visit(&one, None);
+    let first = account_cache.begin(&both, None);
+    let second = account_cache.begin(&one, None);
     assert!(
         first.may_be_optimistic()
             && !second.may_be_optimistic()
-            && account_cache.visit(&other, None).may_be_optimistic()
+            && account_cache.begin(&other, None).may_be_optimistic()
     );
     first.keep(states([1, 2]));
     assert_eq!(
         account_cache.metrics().accounts,
         1,
-        "only account 2 is its own"
+        "the second batch uses account 1"
     );
     drop(first);
     second.keep(states([1]));
     assert_eq!(account_cache.metrics().accounts, 2);
     drop(second);
-    assert!(account_cache.visit(&both, None).may_be_optimistic());
+    assert!(account_cache.begin(&both, None).may_be_optimistic());
     assert!(
         account_cache.state().busy.is_empty(),
-        "nothing is left of those who went"
+        "ended batches use no account"
     );
 }
 
 #[test]
-fn what_is_promised_is_recalled_by_who_follows_and_kept_by_nobody_else() {
+fn speculative_state_is_for_the_successor_only() {
     let account_cache = AccountCache::new(100);
     let (both, one) = ([account(1), account(2)], [account(1), account(3)]);
-    let first = account_cache.visit(&both, None);
+    let first = account_cache.begin(&both, None);
     assert!(
-        !account_cache.visit(&one, Some(TURN)).may_be_optimistic(),
-        "nothing is speculative"
+        !account_cache
+            .begin(&one, Some(BATCH_LOCK))
+            .may_be_optimistic(),
+        "no speculative state yet"
     );
-    first.speculative_state(TURN, transfer(), states([1, 2]));
-    assert!(!account_cache.visit(&one, None).may_be_optimistic());
-    let second = account_cache.visit(&one, Some(TURN));
+    first.publish_speculative(BATCH_LOCK, transfer(), states([1, 2]));
+    assert!(!account_cache.begin(&one, None).may_be_optimistic());
+    let second = account_cache.begin(&one, Some(BATCH_LOCK));
     assert!(second.may_be_optimistic());
-    let third = account_cache.visit(&one, Some(TURN));
-    assert!(
-        !third.may_be_optimistic(),
-        "two are under way with account 1"
-    );
+    let third = account_cache.begin(&one, Some(BATCH_LOCK));
+    assert!(!third.may_be_optimistic(), "two batches use account 1");
     drop(third);
-    let recalled = second.recall();
-    assert!(recalled.speculative == Some(transfer()) && recalled.accounts == states([1]));
-    first.keep(first.take_back());
+    let taken = second.take();
+    assert!(taken.speculative == Some(transfer()) && taken.accounts == states([1]));
+    first.keep(first.withdraw_speculative());
     drop(first);
     assert_eq!(
         account_cache.metrics().accounts,
         1,
-        "account 1 has moved on"
+        "the successor uses account 1"
     );
     second.keep(states([1, 3]));
     assert_eq!(account_cache.metrics().accounts, 3);
@@ -116,69 +115,71 @@ fn what_is_promised_is_recalled_by_who_follows_and_kept_by_nobody_else() {
 }
 
 #[test]
-fn a_promise_ends_with_its_group() {
+fn speculative_state_ends_with_its_batch() {
     let account_cache = AccountCache::new(100);
     let accounts = [account(1)];
-    let first = account_cache.visit(&accounts, None);
-    first.speculative_state(TURN, transfer(), states([1]));
-    let second = account_cache.visit(&accounts, Some(TURN));
+    let first = account_cache.begin(&accounts, None);
+    first.publish_speculative(BATCH_LOCK, transfer(), states([1]));
+    let second = account_cache.begin(&accounts, Some(BATCH_LOCK));
     drop(first);
     assert!(account_cache.state().speculative.is_empty());
-    let recalled = second.recall();
+    let taken = second.take();
     assert!(
-        recalled.speculative.is_none() && recalled.accounts.is_empty(),
-        "it reads"
+        taken.speculative.is_none() && taken.accounts.is_empty(),
+        "the successor reads the account"
     );
 }
 
 #[test]
-fn a_promise_that_was_not_kept_is_not_the_followers_fault() {
+fn conflict_over_speculative_state_does_not_back_off() {
     let account_cache = AccountCache::new(100);
     let accounts = [account(1)];
-    account_cache.visit(&accounts, Some(TURN)).was_wrong(false);
-    assert!(account_cache.visit(&accounts, None).may_be_optimistic());
-    assert_eq!(account_cache.metrics().wrong, 1);
+    account_cache
+        .begin(&accounts, Some(BATCH_LOCK))
+        .conflict(false);
+    assert!(account_cache.begin(&accounts, None).may_be_optimistic());
+    assert_eq!(account_cache.metrics().conflicts, 1);
 }
 
 #[test]
-fn the_limit_holds_and_what_was_used_last_stays() {
+fn cache_keeps_its_limit_and_the_accounts_used_last() {
     let account_cache = AccountCache::new(10);
     for number in 1..1_000 {
         let accounts = [account(number), account(0)];
-        let visit = account_cache.visit(&accounts, None);
-        let mut known = visit.recall().accounts;
-        assert_eq!(known.contains_key(&account(0)), number > 1);
-        known.extend(states([number, 0]));
-        visit.keep(known);
+        let cached = account_cache.begin(&accounts, None);
+        let mut accounts_taken = cached.take().accounts;
+        assert_eq!(accounts_taken.contains_key(&account(0)), number > 1);
+        accounts_taken.extend(states([number, 0]));
+        cached.keep(accounts_taken);
         assert!(account_cache.metrics().accounts <= 10);
     }
     let nothing = AccountCache::new(0);
     let accounts = [account(1)];
-    let visit = nothing.visit(&accounts, None);
-    assert!(!visit.may_be_optimistic());
-    visit.keep(states([1]));
+    let cached = nothing.begin(&accounts, None);
+    assert!(!cached.may_be_optimistic());
+    cached.keep(states([1]));
     assert_eq!(nothing.metrics().accounts, 0);
 }
 
 #[test]
-fn a_newer_state_replaces_an_old_one() {
+fn newer_state_replaces_an_older_one() {
     let account_cache = AccountCache::new(4);
     let accounts = [account(1), account(2), account(3)];
-    let visit = account_cache.visit(&accounts, None);
+    let cached = account_cache.begin(&accounts, None);
     // The first two fill the young half and become old.
-    visit.keep(states([1, 2]));
-    visit.keep(BTreeMap::from([(account(1), state(1, 8))]));
-    assert_eq!(visit.recall().accounts[&account(1)], state(1, 8));
-    assert!(visit.recall().accounts.is_empty());
+    cached.keep(states([1, 2]));
+    cached.keep(BTreeMap::from([(account(1), state(1, 8))]));
+    assert_eq!(cached.take().accounts[&account(1)], state(1, 8));
+    assert!(cached.take().accounts.is_empty());
 }
 
 #[test]
-fn doubt_doubles_up_to_a_limit_and_ends_with_a_right_guess() {
+fn back_off_doubles_to_a_limit_and_ends_with_a_commit() {
     let account_cache = AccountCache::new(10);
     let accounts = [account(1)];
     let locked_until_next_attempt = || {
         let mut locked = 0;
-        while !account_cache.visit(&accounts, None).may_be_optimistic() {
+        while !account_cache.begin(&accounts, None).may_be_optimistic() {
             locked += 1;
             assert!(locked < 1_000);
         }
@@ -186,11 +187,11 @@ fn doubt_doubles_up_to_a_limit_and_ends_with_a_right_guess() {
     };
     assert_eq!(locked_until_next_attempt(), 0);
     for expected in [1, 3, 7, 15, 31, 63, 63, 63] {
-        account_cache.visit(&accounts, None).was_wrong(true);
+        account_cache.begin(&accounts, None).conflict(true);
         assert_eq!(locked_until_next_attempt(), expected);
     }
-    account_cache.visit(&accounts, None).was_right();
+    account_cache.begin(&accounts, None).committed();
     assert_eq!(locked_until_next_attempt(), 0);
-    account_cache.visit(&accounts, None).was_wrong(true);
+    account_cache.begin(&accounts, None).conflict(true);
     assert_eq!(locked_until_next_attempt(), 1);
 }

@@ -1,4 +1,4 @@
-//! Random histories held against a model that is as simple as it can be: whole numbers in a map.
+//! Random histories, compared with a minimal model: whole numbers in a map.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use crate::ledger::PostingKind;
 
 const ACCOUNTS: u8 = 5;
 
-/// One request in the words of the model.
+/// One request of the model.
 #[derive(Clone, Debug)]
 enum Step {
     Transfer {
@@ -33,7 +33,7 @@ enum Step {
     },
 }
 
-/// What the model says of a step.
+/// The model's result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     Posted,
@@ -48,7 +48,7 @@ enum Expected {
     Unchanged,
 }
 
-/// Balances in minor units, without anything that the ledger does for people.
+/// Balances in minor units, without currencies, entries and texts.
 #[derive(Clone, Debug, Default)]
 struct Model {
     balances: BTreeMap<AccountId, i64>,
@@ -122,7 +122,7 @@ impl Model {
         if minor <= 0 {
             return Expected::NotPositive;
         }
-        // The order in which the ledger looks: the account that is named first.
+        // The ledger checks the accounts in this order.
         let named = if let Step::Post {
             account: customer, ..
         } = step
@@ -229,7 +229,8 @@ fn seen(outcome: &Outcome) -> Expected {
     }
 }
 
-/// The books at the beginning, and the same for the model: account 3 is frozen, account 4 does not exist.
+/// The initial state, for the ledger and for the model: account 3 is frozen, account 4 does not
+/// exist.
 fn beginning(balances: &[i64], limits: &[i64]) -> (LedgerState, Model) {
     let mut model = Model {
         frozen: vec![account(3)],
@@ -282,7 +283,7 @@ fn beginning(balances: &[i64], limits: &[i64]) -> (LedgerState, Model) {
     (
         LedgerState {
             accounts,
-            known: HashMap::new(),
+            completed: HashMap::new(),
             now: DateTime::UNIX_EPOCH,
         },
         model,
@@ -304,7 +305,7 @@ fn identify(requests: &[Request]) -> Vec<IdentifiedRequest<'_>> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    // Few accounts, few keys, amounts around the balances: so that every branch is met often.
+    // Few accounts, few keys and amounts near the balances reach every branch often.
     let amount = prop_oneof![-2_i64..3, 0_i64..2_000, Just(i64::from(i32::MAX))];
     let key = proptest::option::weighted(0.4, 0_u8..6);
     let kind = prop_oneof![
@@ -330,17 +331,17 @@ proptest! {
         balances in proptest::collection::vec(0_i64..3_000, 4),
         limits in proptest::collection::vec(0_i64..500, 4),
     ) {
-        let (mut books, mut model) = beginning(&balances, &limits);
+        let (mut state, mut model) = beginning(&balances, &limits);
         let total: i64 = model.balances.values().sum();
         let requests: Vec<Request> = steps.iter().map(request).collect();
-        let decision = decide(&mut books, &identify(&requests));
+        let decision = decide(&mut state, &identify(&requests));
 
         let expected: Vec<Expected> = steps.iter().map(|step| model.expect(step)).collect();
         let outcomes: Vec<Expected> = decision.outcomes.iter().map(seen).collect();
         prop_assert_eq!(outcomes, expected);
         prop_assert_eq!(model.balances.values().sum::<i64>(), total);
 
-        // Each account's entries go on from one another, and end at the model's balance.
+        // Each account's entries continue each other, and end at the model's balance.
         let mut chains: BTreeMap<AccountId, (Decimal, i64)> = BTreeMap::new();
         for transfer in &decision.transfers {
             let receipt = &transfer.receipt;
@@ -363,44 +364,44 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..30),
         balances in proptest::collection::vec(0_i64..3_000, 4),
     ) {
-        let (books, _) = beginning(&balances, &[0; 4]);
+        let (state, _) = beginning(&balances, &[0; 4]);
         let requests: Vec<Request> = steps.iter().map(request).collect();
         let identified = identify(&requests);
-        let together = decide(&mut books.clone(), &identified);
+        let together = decide(&mut state.clone(), &identified);
 
-        let mut alone = Decision::default();
-        let mut books = books;
+        let mut one_by_one = Decision::default();
+        let mut state = state;
         for one in &identified {
-            let decision = decide(&mut books, std::slice::from_ref(one));
-            alone.outcomes.extend(decision.outcomes);
-            alone.transfers.extend(decision.transfers);
+            let decision = decide(&mut state, std::slice::from_ref(one));
+            one_by_one.outcomes.extend(decision.outcomes);
+            one_by_one.transfers.extend(decision.transfers);
         }
-        prop_assert_eq!(together, alone);
+        prop_assert_eq!(together, one_by_one);
     }
 
     #[test]
     fn amounts_at_the_edges_never_panic(from in any::<i64>(), amount in any::<i64>(), limit in 0..i64::MAX) {
-        let (mut books, _) = beginning(&[0; 4], &[0; 4]);
+        let (mut state, _) = beginning(&[0; 4], &[0; 4]);
         for number in 0..2 {
-            let state = books.accounts.get_mut(&account(number)).unwrap();
+            let state = state.accounts.get_mut(&account(number)).unwrap();
             state.balance = Decimal::from_i128_with_scale(i128::from(from), 2);
             state.overdraft_limit = Some(Decimal::from_i128_with_scale(i128::from(limit), 2));
         }
         if let Ok(amount) = Money::new(Decimal::from_i128_with_scale(i128::from(amount), 2), koruna()) {
             let request = Request::from(TransferRequest::new(account(0), account(1), amount));
-            let decision = decide(&mut books, &identify(std::slice::from_ref(&request)));
+            let decision = decide(&mut state, &identify(std::slice::from_ref(&request)));
             prop_assert_eq!(decision.outcomes.len(), 1);
         }
     }
 }
 
 #[test]
-fn what_is_held_cannot_be_spent() {
-    let (mut books, _) = beginning(&[1_000; 4], &[0; 4]);
-    books.accounts.get_mut(&account(0)).unwrap().held = Decimal::new(400, 2);
+fn held_amount_is_not_available() {
+    let (mut state, _) = beginning(&[1_000; 4], &[0; 4]);
+    state.accounts.get_mut(&account(0)).unwrap().held = Decimal::new(400, 2);
     let requests = [601, 600]
         .map(|minor| Request::from(TransferRequest::new(account(0), account(1), money(minor))));
-    let outcomes = decide(&mut books, &identify(&requests)).outcomes;
+    let outcomes = decide(&mut state, &identify(&requests)).outcomes;
     assert_eq!(
         outcomes[0],
         Outcome::Rejected(Rejection::InsufficientFunds {

@@ -1,4 +1,4 @@
-//! Carries a group out, and finds those in it that make the others fail.
+//! The execution of a batch of submissions, and the search for the request that makes it fail.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,186 +8,194 @@ use neobank_db::{DatabaseError, ErrorClass};
 
 use super::super::engine::Engine;
 use super::super::error::LedgerError;
-use super::super::execution::{self, Claims, Failure, Group, is_key_race};
+use super::super::execution::{self, Batch, Claims, Failure, Pipelining, is_key_race};
 use super::super::receipt::Outcome;
-use super::super::refused;
+use super::super::rejected;
 use super::super::request::Request;
 use super::super::statements::Statements;
 use super::queue::{Predecessor, Queue};
-use super::submission::{Answer, Place};
+use super::submission::{Answer, Submission};
 use crate::{AccountId, TransferId};
 
-/// Gives each request of a group its answer.
+/// Executes a batch, and answers each submission.
 ///
-/// When the database refuses what the group does, it is asked which request it refuses; where that cannot be told, halves of the
-/// group are tried in turn. The search ends after the time that one statement and one wait for a lock may take; those who
-/// are left get the error. Requests that somebody else's lock keeps from being carried out are set apart.
-pub(super) async fn carry_out(queue: &Arc<Queue>, group: Vec<Place>, mut follows: Pipeline) {
+/// When the database rejects the batch, it isolates the request in one statement
+/// (`banking.post_unless_refused()`); for other errors, the batch is bisected. The search ends
+/// after one `statement_timeout` and one `lock_timeout`; the submissions that are left get the
+/// error. Requests that need an account or key of another session are set aside.
+pub(super) async fn execute(queue: &Arc<Queue>, batch: Vec<Submission>, mut pipeline: Pipeline) {
     let database = &queue.engine.database;
     let config = database.config();
     let search_limit = config.statement_timeout.saturating_add(config.lock_timeout);
     let started = Instant::now();
-    let mut parts = vec![Part::new(group)];
+    let mut parts = vec![Part::new(batch)];
     while let Some(part) = parts.pop() {
-        let tried = if part.has_refused {
-            carry_out_unless_refused(queue, part.places, &mut follows).await
+        let tried = if part.has_rejected {
+            execute_unless_rejected(queue, part.submissions, &mut pipeline).await
         } else {
-            let tried = try_part(queue, part.places, &mut follows).await;
+            let tried = try_part(queue, part.submissions, &mut pipeline).await;
             tried.map(|()| Vec::new())
         };
-        let (places, error) = match tried {
+        let (submissions, error) = match tried {
             Ok(left) => {
                 parts.extend(left);
                 continue;
             }
             Err(failed) => failed,
         };
-        // What comes first is no longer all that the group does to its accounts.
-        follows.is_whole = false;
-        follows.patience = follows.patience.min(SEARCH_PATIENCE);
-        if places.len() == 1 && error.class() == ErrorClass::LockTimeout {
-            set_apart(queue, places, &error).await;
+        // A part leaves less than the whole batch would, so it has no successor.
+        pipeline.is_whole = false;
+        pipeline.lock_timeout = pipeline.lock_timeout.min(SEARCH_LOCK_TIMEOUT);
+        if submissions.len() == 1 && error.class() == ErrorClass::LockTimeout {
+            set_aside(queue, submissions, &error).await;
             continue;
         }
-        if places.len() <= 1 || !may_be_one_request(&error) || started.elapsed() > search_limit {
-            refuse(places, &error);
+        if submissions.len() <= 1 || !may_be_one_request(&error) || started.elapsed() > search_limit
+        {
+            fail(submissions, &error);
             continue;
         }
         queue.counts.split();
-        if !part.has_refused && error.class() != ErrorClass::LockTimeout {
-            parts.push(Part::refused(places));
+        if !part.has_rejected && error.class() != ErrorClass::LockTimeout {
+            parts.push(Part::rejected(submissions));
             continue;
         }
-        let (first, second) = split(queue, places, &error).await;
-        // The last is taken first.
+        let (first, second) = bisect(queue, submissions, &error).await;
+        // `pop` takes the last part first.
         parts.push(Part::new(second));
         parts.push(Part::new(first));
     }
 }
 
-/// Requests of a group that are carried out together.
+/// The part of a batch that one transaction executes.
 struct Part {
-    places: Vec<Place>,
-    /// The database has refused them, so that it is asked which it refuses.
-    has_refused: bool,
+    submissions: Vec<Submission>,
+    /// True when the database has rejected the part, so that the next attempt isolates the request.
+    has_rejected: bool,
 }
 
 impl Part {
-    const fn new(places: Vec<Place>) -> Self {
+    const fn new(submissions: Vec<Submission>) -> Self {
         Self {
-            places,
-            has_refused: false,
+            submissions,
+            has_rejected: false,
         }
     }
 
-    const fn refused(places: Vec<Place>) -> Self {
+    const fn rejected(submissions: Vec<Submission>) -> Self {
         Self {
-            places,
-            has_refused: true,
+            submissions,
+            has_rejected: true,
         }
     }
 }
 
-/// One transaction, without the requests that the database refuses. Returns the parts that are left, the last of which comes
-/// first. When nothing was changed, the requests come back without an answer.
-async fn carry_out_unless_refused(
+/// Executes a part in one transaction, without the requests that the database rejects. Returns the
+/// parts that are left, the first of them last. On an error nothing was changed, and the
+/// submissions return without an answer.
+async fn execute_unless_rejected(
     queue: &Arc<Queue>,
-    part: Vec<Place>,
-    follows: &mut Pipeline,
-) -> Result<Vec<Part>, (Vec<Place>, DatabaseError)> {
+    part: Vec<Submission>,
+    pipeline: &mut Pipeline,
+) -> Result<Vec<Part>, (Vec<Submission>, DatabaseError)> {
     if part.is_empty() {
         return Ok(Vec::new());
     }
-    let (partly, chosen) = {
-        let (group, mut claimed) = claim(queue, &part, follows);
-        let partly = refused::run(&queue.engine, &group, &mut claimed).await;
-        (partly, claimed.chosen)
+    let (isolated, chosen) = {
+        let (batch, mut claimed) = claim(queue, &part, pipeline);
+        let isolated = rejected::run(&queue.engine, &batch, &mut claimed).await;
+        (isolated, claimed.chosen)
     };
-    let partly = match partly {
-        Ok(partly) => partly,
+    let isolated = match isolated {
+        Ok(isolated) => isolated,
         Err(failure) => match answers(Err(failure)) {
             Err(error) => return Err((part, error)),
             Ok(_) => return Ok(Vec::new()),
         },
     };
-    let answers = match answers(partly.ended) {
+    let answers = match answers(isolated.ended) {
         Ok(answers) => answers,
         Err(error) => return Err((part, error)),
     };
-    let mut places: Vec<Option<Place>> = part.into_iter().map(Some).collect();
-    let mut answers: HashMap<usize, Answer> = partly.places.into_iter().zip(answers).collect();
-    let mut refused = partly.refused;
-    let (mut alone, mut left) = (Vec::new(), Vec::new());
+    let mut submissions: Vec<Option<Submission>> = part.into_iter().map(Some).collect();
+    let mut answers: HashMap<usize, Answer> = isolated.indexes.into_iter().zip(answers).collect();
+    let mut rejected = isolated.rejected;
+    let (mut separate, mut left) = (Vec::new(), Vec::new());
     for (order, number) in chosen.into_iter().enumerate() {
-        let Some(place) = places.get_mut(number).and_then(Option::take) else {
+        let Some(submission) = submissions.get_mut(number).and_then(Option::take) else {
             continue;
         };
-        match (answers.remove(&order), refused.remove(&order)) {
-            (Some(answer), _) => place.answer(answer),
-            // Not for what it is, perhaps: tried by itself it has as many attempts as it needs.
+        match (answers.remove(&order), rejected.remove(&order)) {
+            (Some(answer), _) => submission.answer(answer),
+            // The error may come from other sessions: by itself the request has more attempts.
             (None, Some(error))
                 if is_key_race(&error) || error.class() == ErrorClass::JournalRejected =>
             {
-                alone.push(Part::new(vec![place]));
+                separate.push(Part::new(vec![submission]));
             }
-            (None, Some(error)) => place.answer(Err(error.into())),
-            (None, None) => left.push(place),
+            (None, Some(error)) => submission.answer(Err(error.into())),
+            (None, None) => left.push(submission),
         }
     }
-    let mut parts = vec![Part::refused(left)];
-    parts.extend(alone.into_iter().rev());
+    let mut parts = vec![Part::rejected(left)];
+    parts.extend(separate.into_iter().rev());
     Ok(parts)
 }
 
-/// Requests that need what somebody else holds wait for it by themselves. Returns the others.
-async fn set_apart(queue: &Arc<Queue>, part: Vec<Place>, error: &DatabaseError) -> Vec<Place> {
+/// Sets the requests aside that need a resource of another session, and returns the others.
+async fn set_aside(
+    queue: &Arc<Queue>,
+    part: Vec<Submission>,
+    error: &DatabaseError,
+) -> Vec<Submission> {
     let Ok(locked) = locked_accounts(&queue.engine, &part).await else {
-        refuse(part, error);
+        fail(part, error);
         return Vec::new();
     };
-    let is_alone = part.len() == 1;
-    let (mut apart, mut free) = (Vec::new(), Vec::new());
-    for place in part {
-        let mut accounts = place.request().accounts().into_iter();
+    let is_single = part.len() == 1;
+    let (mut aside, mut free) = (Vec::new(), Vec::new());
+    for submission in part {
+        let mut accounts = submission.request().accounts().into_iter();
         match accounts.find(|account| locked.contains(account)) {
-            Some(account) => apart.push((place, account)),
-            // No account keeps it, so it is the key, or was only a moment.
-            None if is_alone => queue.set_apart_by_key(place, error),
-            None => free.push(place),
+            Some(account) => aside.push((submission, account)),
+            // No account is locked: the key is held, or the lock was short.
+            None if is_single => queue.set_aside_by_key(submission, error),
+            None => free.push(submission),
         }
     }
-    queue.set_apart_by_account(apart, error);
+    queue.set_aside_by_account(aside, error);
     free
 }
 
-/// One transaction. When it failed and nothing was changed, the requests come back without an answer.
+/// Executes a part in one transaction. On an error nothing was changed, and the submissions return
+/// without an answer.
 pub(super) async fn try_part(
     queue: &Arc<Queue>,
-    part: Vec<Place>,
-    follows: &mut Pipeline,
-) -> Result<(), (Vec<Place>, DatabaseError)> {
+    part: Vec<Submission>,
+    pipeline: &mut Pipeline,
+) -> Result<(), (Vec<Submission>, DatabaseError)> {
     if part.is_empty() {
         return Ok(());
     }
     let (outcome, chosen) = {
-        let (group, mut claimed) = claim(queue, &part, follows);
-        let outcome = execution::run(&queue.engine, &group, &mut claimed).await;
+        let (batch, mut claimed) = claim(queue, &part, pipeline);
+        let outcome = execution::run(&queue.engine, &batch, &mut claimed).await;
         (outcome, claimed.chosen)
     };
     let answers = match answers(outcome) {
         Ok(answers) => answers,
         Err(error) => return Err((part, error)),
     };
-    let mut places: Vec<Option<Place>> = part.into_iter().map(Some).collect();
+    let mut submissions: Vec<Option<Submission>> = part.into_iter().map(Some).collect();
     for (number, answer) in chosen.into_iter().zip(answers) {
-        if let Some(place) = places.get_mut(number).and_then(Option::take) {
-            place.answer(answer);
+        if let Some(submission) = submissions.get_mut(number).and_then(Option::take) {
+            submission.answer(answer);
         }
     }
     Ok(())
 }
 
-/// What the callers get; or an error when nothing was changed.
+/// Returns the answers to the callers, or the error if nothing was changed.
 fn answers(outcome: Result<Vec<Outcome>, Failure>) -> Result<Vec<Answer>, DatabaseError> {
     match outcome {
         Ok(outcomes) => Ok(outcomes.into_iter().map(Ok).collect()),
@@ -201,64 +209,64 @@ fn answers(outcome: Result<Vec<Outcome>, Failure>) -> Result<Vec<Answer>, Databa
     }
 }
 
-/// Returns a part's requests as a group, and the claim on those that their callers still wait for.
+/// Returns a part's requests as a batch, and the claim on those that their callers still wait for.
 fn claim<'a>(
     queue: &'a Arc<Queue>,
-    part: &'a [Place],
-    follows: &'a mut Pipeline,
-) -> (Group<'a>, Claimed<'a>) {
-    let group = Group::of(part.iter().map(Place::identified).collect());
+    part: &'a [Submission],
+    pipeline: &'a mut Pipeline,
+) -> (Batch<'a>, Claimed<'a>) {
+    let batch = Batch::of(part.iter().map(Submission::identified).collect());
     let claimed = Claimed {
         queue,
-        places: part,
+        submissions: part,
         chosen: Vec::new(),
-        follows,
+        pipeline,
     };
-    (group, claimed)
+    (batch, claimed)
 }
 
-/// Those of a part that nobody has taken back.
+/// The claim on the requests of a part that their callers have not withdrawn.
 struct Claimed<'a> {
     queue: &'a Arc<Queue>,
-    places: &'a [Place],
+    submissions: &'a [Submission],
     chosen: Vec<usize>,
-    follows: &'a mut Pipeline,
+    pipeline: &'a mut Pipeline,
 }
 
-/// How a group is related to others that are under way.
+/// The position of a batch among the batches in flight.
 pub(super) struct Pipeline {
-    group: u64,
+    batch: u64,
     predecessor: Option<Predecessor>,
-    /// Whether the group is carried out as one.
+    /// True while the batch is executed as a whole.
     is_whole: bool,
-    /// How long it waits for a lock.
-    patience: Duration,
+    /// The longest wait for a lock.
+    lock_timeout: Duration,
 }
 
-/// How long parts of a group wait for a lock, once the whole has waited: the search takes several such waits.
-const SEARCH_PATIENCE: Duration = Duration::from_millis(20);
+/// The lock timeout of parts, after the whole batch has waited: a search takes several such waits.
+const SEARCH_LOCK_TIMEOUT: Duration = Duration::from_millis(20);
 
 impl Pipeline {
     pub(super) const fn new(
-        group: u64,
+        batch: u64,
         predecessor: Option<Predecessor>,
-        patience: Duration,
+        lock_timeout: Duration,
     ) -> Self {
         Self {
-            group,
+            batch,
             predecessor,
             is_whole: true,
-            patience,
+            lock_timeout,
         }
     }
 
-    /// A request that is carried out beside the workers.
-    pub(super) const fn without_predecessor(group: u64, patience: Duration) -> Self {
+    /// Returns the position of a request that a watch executes beside the workers.
+    pub(super) const fn without_predecessor(batch: u64, lock_timeout: Duration) -> Self {
         Self {
-            group,
+            batch,
             predecessor: None,
             is_whole: false,
-            patience,
+            lock_timeout,
         }
     }
 }
@@ -266,69 +274,71 @@ impl Pipeline {
 impl Claims for Claimed<'_> {
     fn claim(&mut self) -> Vec<usize> {
         let now = Instant::now();
-        let claimed = self.places.iter().enumerate();
-        let claimed = claimed.filter(|(_, place)| place.claim(now));
+        let claimed = self.submissions.iter().enumerate();
+        let claimed = claimed.filter(|(_, submission)| submission.claim(now));
         self.chosen = claimed.map(|(number, _)| number).collect();
         self.chosen.clone()
     }
 
     fn give_back(&mut self) {
         for number in self.chosen.drain(..) {
-            if let Some(place) = self.places.get(number) {
-                place.give_back(&self.queue.counts);
+            if let Some(submission) = self.submissions.get(number) {
+                submission.give_back(&self.queue.counts);
             }
         }
-        self.queue.unsent(self.follows.group);
+        self.queue.not_in_flight(self.pipeline.batch);
     }
 
+    fn isolates_rejected(&self) -> bool {
+        self.submissions.len() > 1
+    }
+}
+
+impl Pipelining for Claimed<'_> {
     fn batch_lock(&self) -> Option<i64> {
-        Some(self.queue.batch_lock(self.follows.group))
+        Some(self.queue.batch_lock(self.pipeline.batch))
     }
 
-    fn after(&self) -> Option<i64> {
-        let predecessor = self.follows.predecessor.as_ref()?;
-        Some(self.queue.batch_lock(predecessor.group))
+    fn predecessor_batch_lock(&self) -> Option<i64> {
+        let predecessor = self.pipeline.predecessor.as_ref()?;
+        Some(self.queue.batch_lock(predecessor.batch))
     }
 
-    fn sent(&mut self) {
-        if self.follows.is_whole {
-            self.queue.sent(self.follows.group);
+    fn in_flight(&mut self) {
+        if self.pipeline.is_whole {
+            self.queue.in_flight(self.pipeline.batch);
         }
     }
 
-    fn took(&mut self, writing: Duration, rest: Duration) {
+    fn done(&mut self, writing: Duration, rest: Duration) {
         let size = self.chosen.len();
-        let follows = self.follows.predecessor.is_some();
-        self.queue.took(size, follows, writing, rest);
+        let is_successor = self.pipeline.predecessor.is_some();
+        self.queue.done(size, is_successor, writing, rest);
     }
 
     fn lock_timeout(&self) -> Option<Duration> {
         let longest = self.queue.engine.database.config().lock_timeout;
-        // The session has that one already.
-        Some(self.follows.patience).filter(|patience| *patience < longest)
+        // Every session has the configured timeout already.
+        Some(self.pipeline.lock_timeout).filter(|timeout| *timeout < longest)
     }
 
-    fn looks_for_the_refused(&self) -> bool {
-        self.places.len() > 1
-    }
-
-    async fn predecessor(&mut self) {
-        if let Some(predecessor) = self.follows.predecessor.take() {
-            // It is dropped, not sent to.
+    async fn predecessor_ended(&mut self) {
+        if let Some(predecessor) = self.pipeline.predecessor.take() {
+            // The sender is dropped and sends no value.
             let _ = predecessor.ended.await;
         }
     }
 }
 
-/// Two parts of a group that failed, in the order of arrival; empty ones are possible.
-async fn split(
+/// Bisects a part that failed, in the order of arrival. A half can be empty.
+async fn bisect(
     queue: &Arc<Queue>,
-    mut part: Vec<Place>,
+    mut part: Vec<Submission>,
     error: &DatabaseError,
-) -> (Vec<Place>, Vec<Place>) {
+) -> (Vec<Submission>, Vec<Submission>) {
     if error.class() == ErrorClass::LockTimeout {
         let before = part.len();
-        part = set_apart(queue, part, error).await;
+        part = set_aside(queue, part, error).await;
         if part.len() < before {
             return (part, Vec::new());
         }
@@ -337,14 +347,14 @@ async fn split(
     (part, second)
 }
 
-/// The accounts of these requests that somebody else has locked now.
+/// Returns the accounts of these requests that another session has locked now.
 async fn locked_accounts(
     engine: &Engine,
-    part: &[Place],
+    part: &[Submission],
 ) -> Result<HashSet<AccountId>, DatabaseError> {
     let accounts: HashSet<_> = part
         .iter()
-        .map(Place::request)
+        .map(Submission::request)
         .flat_map(Request::accounts)
         .collect();
     let transaction = engine.begin(None).await?;
@@ -354,7 +364,7 @@ async fn locked_accounts(
     Ok(locked)
 }
 
-/// Whether it can be that the others would succeed without one of them.
+/// Returns true for an error that a single request may have caused.
 fn may_be_one_request(error: &DatabaseError) -> bool {
     match error {
         DatabaseError::Server(server) => !matches!(
@@ -371,13 +381,15 @@ fn may_be_one_request(error: &DatabaseError) -> bool {
     }
 }
 
-fn refuse(part: Vec<Place>, error: &DatabaseError) {
-    for place in part {
-        place.answer(Err(error.clone().into()));
+/// Answers all submissions of a part with an error.
+fn fail(part: Vec<Submission>, error: &DatabaseError) {
+    for submission in part {
+        submission.answer(Err(error.clone().into()));
     }
 }
 
-/// Every receipt depends on the standby, that of an earlier transfer too: its own wait may have been cut short.
+/// Returns the answers for a commit that no standby has confirmed. A replayed receipt is
+/// unconfirmed too, because the wait of its own commit may have been cancelled.
 fn not_replicated(outcomes: Vec<Outcome>) -> Vec<Answer> {
     outcomes
         .into_iter()
@@ -390,7 +402,8 @@ fn not_replicated(outcomes: Vec<Outcome>) -> Vec<Answer> {
         .collect()
 }
 
-/// A rejection is true either way. The receipt of an earlier transfer is, but whether the standby has it is not known.
+/// Returns the answers for a commit with an unknown outcome. A rejection is valid in either case.
+/// The receipt of an earlier transfer is valid too, and no standby has confirmed it.
 fn unknown(reason: &str, outcomes: Vec<Outcome>, transfers: Vec<TransferId>) -> Vec<Answer> {
     let transfers: HashSet<_> = transfers.into_iter().collect();
     outcomes
@@ -408,7 +421,7 @@ fn unknown(reason: &str, outcomes: Vec<Outcome>, transfers: Vec<TransferId>) -> 
         .collect()
 }
 
-/// The transfer behind an outcome, if it is one of these.
+/// Returns the transfer of an outcome, if it is one of these.
 fn moved_by(outcome: &Outcome, transfers: &HashSet<TransferId>) -> Option<TransferId> {
     match outcome {
         Outcome::Posted(receipt) | Outcome::Replayed(receipt) => {

@@ -1,43 +1,50 @@
-//! How long groups take, and from which size on it pays to have a second one on the way behind the first.
+//! The cost model of pipelining: the size from which a successor is worth a commit of its own.
 
 use std::time::Duration;
 
-/// Fewer requests are not worth a transaction of their own where they could share one.
-const FEWEST: usize = 24;
+/// The least size of a successor. Fewer requests are cheaper in the next batch.
+const SIZE_MIN: usize = 24;
 
-/// What was seen of the groups' statements.
+/// The measured times of the batches' statements.
 ///
-/// A group that follows another is decided on and writes its rows while that one is under way, but pays for a commit of its
-/// own, which it would not where both were one group. That pays where writing half of the requests takes longer than a commit.
+/// A successor is decided on and writes its rows while its predecessor is in flight, but it needs a
+/// commit of its own, which one larger batch would not. Pipelining pays where writing half of the
+/// requests takes longer than a commit.
 #[derive(Debug, Default)]
 pub(super) struct CostModel {
-    /// Of each request, in groups that do not wait for others; zero until one was seen.
+    /// The mean time to write a request, in batches without a predecessor; zero before the first.
     writing: Duration,
-    /// Of each group, what its answer takes beyond writing: the commit, and the way there and back.
+    /// The mean rest of a batch's time: the commit and the network.
     rest: Duration,
 }
 
 impl CostModel {
-    pub(super) fn note(&mut self, size: usize, follows: bool, writing: Duration, rest: Duration) {
+    pub(super) fn note(
+        &mut self,
+        size: usize,
+        is_successor: bool,
+        writing: Duration,
+        rest: Duration,
+    ) {
         self.rest = smoothed(self.rest, rest);
-        // What starting a statement costs would make the requests of small ones look expensive.
-        if size >= FEWEST && !follows {
+        // In a small batch, the start of the statement would make each request look expensive.
+        if size >= SIZE_MIN && !is_successor {
             let requests = u32::try_from(size).unwrap_or(u32::MAX);
             let each = writing.checked_div(requests).unwrap_or_default();
             self.writing = smoothed(self.writing, each);
         }
     }
 
-    /// How many requests are worth a group of their own.
+    /// Returns the least size of a successor that is worth its commit.
     pub(super) fn least(&self) -> usize {
         let commit_in_requests = self.rest.as_nanos().checked_div(self.writing.as_nanos());
         commit_in_requests
             .and_then(|requests| usize::try_from(requests).ok())
-            .map_or(usize::MAX, |requests| requests.max(FEWEST))
+            .map_or(usize::MAX, |requests| requests.max(SIZE_MIN))
     }
 }
 
-/// The mean of what was seen, with the newest as a quarter.
+/// Returns the moving mean, in which the newest value counts a quarter.
 fn smoothed(mean: Duration, newest: Duration) -> Duration {
     if mean.is_zero() {
         return newest;
@@ -53,23 +60,23 @@ mod tests {
     const MICROSECOND: Duration = Duration::from_micros(1);
 
     #[test]
-    fn nothing_is_worth_it_before_a_group_was_seen() {
+    fn no_size_is_enough_before_the_first_measurement() {
         let mut cost_model = CostModel::default();
         assert_eq!(cost_model.least(), usize::MAX);
-        cost_model.note(FEWEST - 1, false, MICROSECOND * 900, MICROSECOND);
+        cost_model.note(SIZE_MIN - 1, false, MICROSECOND * 900, MICROSECOND);
         cost_model.note(500, true, MICROSECOND * 900, MICROSECOND);
         assert_eq!(
             cost_model.least(),
             usize::MAX,
-            "small ones and followers do not count"
+            "small batches and successors do not count"
         );
     }
 
     #[test]
-    fn a_slow_commit_asks_for_larger_groups() {
+    fn slow_commit_requires_a_larger_successor() {
         let mut cost_model = CostModel::default();
         cost_model.note(100, false, MICROSECOND * 3_000, MICROSECOND * 200);
-        assert_eq!(cost_model.least(), FEWEST);
+        assert_eq!(cost_model.least(), SIZE_MIN);
         for _ in 0..20 {
             cost_model.note(100, true, MICROSECOND * 9_000, MICROSECOND * 9_000);
         }

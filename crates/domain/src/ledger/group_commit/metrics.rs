@@ -1,22 +1,22 @@
-//! What was gathered.
+//! The counts of group commit.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// Sizes of groups are counted by powers of two: 1, 2 to 3, 4 to 7, and so on.
+/// The number of size classes: powers of two from 1, 2 to 3, 4 to 7 and so on.
 const SIZES: usize = 17;
 
 #[derive(Default)]
 pub(super) struct Counts {
-    groups: AtomicU64,
+    batches: AtomicU64,
     requests: AtomicU64,
     largest: AtomicUsize,
     sizes: [AtomicU64; SIZES],
     pipelined: AtomicU64,
     splits: AtomicU64,
-    apart: AtomicU64,
-    left: AtomicU64,
+    set_aside: AtomicU64,
+    detached: AtomicU64,
     withdrawn: AtomicU64,
-    /// Whether something was withdrawn that may still be in the queue.
+    /// True when a withdrawn request may still be in the queue.
     in_queue: AtomicBool,
     overloaded: AtomicU64,
 }
@@ -25,36 +25,37 @@ pub(super) struct Counts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupCommitMetrics {
-    /// Groups that were taken from the queue.
-    pub groups: u64,
-    /// Requests in them.
+    /// Batches that workers took from the queue.
+    pub batches: u64,
+    /// Requests in these batches.
     pub requests: u64,
-    /// The most requests in one of them.
+    /// The most requests in one batch.
     pub largest: usize,
-    /// How many groups had from `.0` to twice as many requests, for each power of two that occurred.
+    /// The number `.1` of batches with at least `.0` and fewer than twice as many requests, for
+    /// each power of two `.0` that occurred.
     pub sizes: Vec<(u64, u64)>,
-    /// Groups that were decided on what another one was to leave whose statement was still on its way.
+    /// Batches that were pipelined: decided on the speculative state of a batch in flight.
     pub pipelined: u64,
-    /// How often a group was taken apart because a request made it fail.
+    /// Searches in a batch for the request that made it fail.
     pub splits: u64,
-    /// Requests that were set apart, because what they needed was held from outside; each time counts.
-    pub apart: u64,
-    /// Groups that were left to themselves, because they did not end.
-    pub left: u64,
-    /// Requests that their callers took back before they were decided on.
+    /// Requests that were set aside, because another session held a resource; each time counts.
+    pub set_aside: u64,
+    /// Batches that were detached from their worker, because they did not end.
+    pub detached: u64,
+    /// Requests that their callers withdrew before the decision.
     pub withdrawn: u64,
-    /// Requests that were not let in, because too many waited.
+    /// Requests that the full queue rejected.
     pub overloaded: u64,
-    /// Requests that wait now for a group to take them.
+    /// Requests in the queue now.
     pub waiting: usize,
-    /// Requests that wait now apart from the others.
-    pub waiting_apart: usize,
-    /// Workers that are under way now.
+    /// Requests that are set aside now.
+    pub waiting_aside: usize,
+    /// Workers that are running now.
     pub workers: usize,
 }
 
 impl GroupCommitMetrics {
-    /// Requests in a group, on average; 0 before the first.
+    /// Returns the mean number of requests in a batch; 0 before the first batch.
     #[must_use]
     #[expect(
         clippy::float_arithmetic,
@@ -62,16 +63,16 @@ impl GroupCommitMetrics {
         reason = "a figure for people, not money"
     )]
     pub fn mean_size(&self) -> f64 {
-        if self.groups == 0 {
+        if self.batches == 0 {
             return 0.0;
         }
-        self.requests as f64 / self.groups as f64
+        self.requests as f64 / self.batches as f64
     }
 }
 
 impl Counts {
-    pub(super) fn group(&self, size: usize) {
-        add(&self.groups, 1);
+    pub(super) fn batch(&self, size: usize) {
+        add(&self.batches, 1);
         add(&self.requests, u64::try_from(size).unwrap_or(u64::MAX));
         self.largest.fetch_max(size, Ordering::Relaxed);
         let power = size.checked_ilog2().unwrap_or(0);
@@ -89,12 +90,12 @@ impl Counts {
         add(&self.splits, 1);
     }
 
-    pub(super) fn apart(&self, requests: usize) {
-        add(&self.apart, u64::try_from(requests).unwrap_or(u64::MAX));
+    pub(super) fn set_aside(&self, requests: usize) {
+        add(&self.set_aside, u64::try_from(requests).unwrap_or(u64::MAX));
     }
 
-    pub(super) fn left(&self) {
-        add(&self.left, 1);
+    pub(super) fn detached(&self) {
+        add(&self.detached, 1);
     }
 
     pub(super) fn withdrawn(&self) {
@@ -102,7 +103,7 @@ impl Counts {
         self.in_queue.store(true, Ordering::Release);
     }
 
-    /// Whether something was withdrawn since this was last asked.
+    /// Returns true if a request was withdrawn since the last call.
     pub(super) fn forget_withdrawn(&self) -> bool {
         self.in_queue.swap(false, Ordering::AcqRel)
     }
@@ -114,12 +115,12 @@ impl Counts {
     pub(super) fn metrics(
         &self,
         waiting: usize,
-        waiting_apart: usize,
+        waiting_aside: usize,
         workers: usize,
     ) -> GroupCommitMetrics {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         GroupCommitMetrics {
-            groups: read(&self.groups),
+            batches: read(&self.batches),
             requests: read(&self.requests),
             largest: self.largest.load(Ordering::Relaxed),
             sizes: (0_u32..)
@@ -129,12 +130,12 @@ impl Counts {
                 .collect(),
             pipelined: read(&self.pipelined),
             splits: read(&self.splits),
-            apart: read(&self.apart),
-            left: read(&self.left),
+            set_aside: read(&self.set_aside),
+            detached: read(&self.detached),
             withdrawn: read(&self.withdrawn),
             overloaded: read(&self.overloaded),
             waiting,
-            waiting_apart,
+            waiting_aside,
             workers,
         }
     }

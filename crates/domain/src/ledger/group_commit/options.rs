@@ -1,4 +1,4 @@
-//! The limits of gathering, and why each is there.
+//! The limits of group commit.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::super::Ledger;
 
-/// How callers are gathered.
+/// The limits of group commit.
 ///
 /// # Example
 ///
@@ -22,81 +22,77 @@ use super::super::Ledger;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupCommitOptions {
-    /// Requests in one transaction at most. Larger groups cost less for each transfer, but hold their locks longer, and
-    /// each caller waits for the whole of its group: beyond a thousand the gain was seen to be small.
-    pub group_size_max: usize,
-    /// Requests that may wait for a group to take them; any further one gets
-    /// [`LedgerError::Overloaded`](super::super::LedgerError::Overloaded) at once. Without a limit a database that
-    /// has become slow would fill the memory, and answer callers that have long stopped waiting.
+    /// The most requests in one batch. Larger batches cost less for each transfer, but hold their
+    /// locks longer, and each caller waits for its whole batch. Beyond a thousand the measured gain
+    /// is small.
+    pub batch_size_max: usize,
+    /// The most requests in the queue; any further one gets
+    /// [`LedgerError::Overloaded`](super::super::LedgerError::Overloaded) at once. Without a limit,
+    /// a slow database would let the queue fill the memory.
     pub waiting_max: usize,
-    /// Groups that may be under way at the same time, each on a connection of its own. Two were seen to be faster than one
-    /// also where client and server share two processors; each processor more of the server makes use of another, unless all
-    /// callers want one account: of such groups there are two, of which the second follows the first. With 1 no group
-    /// follows another.
+    /// The most batches in flight, each on a connection of its own. Two are faster than one even
+    /// where client and server share two processors. Each further processor of the server makes use
+    /// of another worker, unless all callers need one account: two workers then pipeline their
+    /// batches. With 1 no batch is pipelined.
     pub workers: usize,
-    /// How long a group waits for a lock before the requests that need what is locked are set apart: they wait by
-    /// themselves from then on, for up to [`lock_timeout`](neobank_db::DatabaseConfig::lock_timeout), and everybody else
-    /// goes past them. Shorter waits set requests apart that would have had their lock in a moment.
-    pub lock_patience: Duration,
-    /// How long a worker stays with a group that does not end, because the server stands still or an answer was lost. Then
-    /// the worker goes on with other requests; those for the group's accounts wait until it has ended, for up to
-    /// [`lock_timeout`](neobank_db::DatabaseConfig::lock_timeout). Half of the pool's connections may be left so at once.
-    pub silence_patience: Duration,
+    /// The longest wait of a batch for a lock. Then the requests that need the locked account are
+    /// set aside for up to
+    /// [`DatabaseConfig::lock_timeout`](neobank_db::DatabaseConfig::lock_timeout), and the others
+    /// go on. A shorter timeout sets requests aside that would soon have had their lock.
+    pub lock_timeout: Duration,
+    /// The time after which a worker detaches a batch that has not ended, because the server does
+    /// not answer. The worker goes on with other requests. Requests for the batch's accounts are
+    /// set aside for up to
+    /// [`DatabaseConfig::lock_timeout`](neobank_db::DatabaseConfig::lock_timeout). Detached batches
+    /// may keep half of the pool's connections.
+    pub detach_after: Duration,
 }
 
-/// A limit that cannot be.
+/// The error of a limit that is out of its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{limit} cannot be {value}: from 1 to {most}")]
 #[non_exhaustive]
 pub struct GroupCommitOptionsError {
-    /// The field.
+    /// The name of the field.
     pub limit: &'static str,
-    /// Its value; of a time, in milliseconds.
+    /// The value; for a time, in milliseconds.
     pub value: usize,
-    /// The largest value that it can have.
+    /// The largest valid value; for a time, in milliseconds.
     pub most: usize,
 }
 
-/// More callers than this are more than one process can have on any server.
+/// The largest queue: one process cannot have more callers than this.
 const WAITING_MOST: usize = 1_000_000;
-/// An hour, in milliseconds: beyond it a limit is none.
-const PATIENCE_MOST: usize = 3_600_000;
-/// More workers than this only wait for each other.
-const LANES_MOST: usize = 64;
+/// The longest time, in milliseconds: one hour.
+const TIME_MOST: usize = 3_600_000;
+/// The most workers: more would only wait for each other.
+const WORKERS_MOST: usize = 64;
 
 impl Default for GroupCommitOptions {
     fn default() -> Self {
         Self {
-            group_size_max: 1_000,
+            batch_size_max: 1_000,
             waiting_max: 10_000,
             workers: 2,
-            lock_patience: Duration::from_millis(100),
-            silence_patience: Duration::from_secs(1),
+            lock_timeout: Duration::from_millis(100),
+            detach_after: Duration::from_secs(1),
         }
     }
 }
 
 impl GroupCommitOptions {
-    /// Holds every limit against what it can be.
+    /// Validates every limit.
     ///
     /// # Errors
     ///
-    /// [`GroupCommitOptionsError`] names the first that cannot be.
+    /// [`GroupCommitOptionsError`] names the first limit that is out of its range.
     pub fn validate(&self) -> Result<(), GroupCommitOptionsError> {
         [
-            ("group_size_max", self.group_size_max, Ledger::REQUESTS_MAX),
+            ("batch_size_max", self.batch_size_max, Ledger::REQUESTS_MAX),
             ("waiting_max", self.waiting_max, WAITING_MOST),
-            ("workers", self.workers, LANES_MOST),
-            (
-                "lock_patience",
-                milliseconds(self.lock_patience),
-                PATIENCE_MOST,
-            ),
-            (
-                "silence_patience",
-                milliseconds(self.silence_patience),
-                PATIENCE_MOST,
-            ),
+            ("workers", self.workers, WORKERS_MOST),
+            ("lock_timeout", milliseconds(self.lock_timeout), TIME_MOST),
+            ("detach_after", milliseconds(self.detach_after), TIME_MOST),
         ]
         .into_iter()
         .find(|(_, value, most)| !(1..=*most).contains(value))

@@ -1,4 +1,4 @@
-//! Where requests wait, and who drives them.
+//! The queue of submissions, and the choice of the next batch.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,24 +13,26 @@ use super::super::engine::Engine;
 use super::super::error::LedgerError;
 use super::super::receipt::Outcome;
 use super::super::request::Request;
-use super::apart::Apart;
 use super::cost_model::CostModel;
 use super::metrics::{Counts, GroupCommitMetrics};
 use super::options::GroupCommitOptions;
-use super::submission::{Place, Submission};
+use super::set_aside::SetAside;
+use super::submission::Submission;
 use super::watch::Watch;
 use super::worker::Worker;
 use crate::AccountId;
 
-/// Requests in the order of their arrival. A worker is started when one arrives and ends when none is left.
+/// The submissions in the order of their arrival. A worker starts when one arrives, and ends when
+/// none is left.
 pub(in super::super) struct Queue {
     pub(super) engine: Engine,
     pub(super) options: GroupCommitOptions,
-    /// Waits for locks that may each have a connection, on behalf of requests that are set apart.
+    /// The permits of watches that wait for a lock, each on a connection of its own.
     pub(super) watches: Semaphore,
-    /// Groups that may be left to themselves.
-    leaves: Arc<Semaphore>,
-    /// What the batch locks of this queue's groups are made from: nobody else can tell one before it is taken.
+    /// The permits of batches that may be detached.
+    detachments: Arc<Semaphore>,
+    /// The secret from which the keys of batch locks are derived, so that no other session can
+    /// predict one.
     secret: [u8; 32],
     state: Mutex<State>,
     pub(super) counts: Counts,
@@ -38,73 +40,75 @@ pub(in super::super) struct Queue {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Place>,
+    waiting: VecDeque<Submission>,
     workers: usize,
-    /// The accounts of the groups that are under way, and by which: another worker would only wait for their locks.
+    /// The accounts of the batches in flight, each with the number of the last batch that uses it.
+    /// Another worker would only wait for their locks.
     busy: HashMap<AccountId, u64>,
-    under_way: HashMap<u64, UnderWay>,
-    groups: u64,
+    in_flight: HashMap<u64, InFlight>,
+    batches: u64,
     cost_model: CostModel,
-    apart: Apart,
+    set_aside: SetAside,
 }
 
-/// A group that a worker is carrying out.
-struct UnderWay {
+/// A batch that a worker executes.
+struct InFlight {
     size: usize,
-    /// Its statement is on its way, so that another group can be decided on what it leaves.
-    sent: bool,
-    /// The one that follows it, and what tells that one, by being dropped, that this one has ended.
+    /// True while its statement is in flight, so that a successor can be decided on its state.
+    is_sent: bool,
+    /// The number of the successor, and the sender whose drop signals to it that this batch has
+    /// ended.
     successor: Option<(u64, oneshot::Sender<()>)>,
-    /// The one that it follows has not ended.
-    follows: bool,
+    /// True until its predecessor has ended.
+    has_predecessor: bool,
 }
 
-/// Requests that one worker carries out together, and their accounts: nobody else takes requests for them until this worker
-/// takes its next group, unless it follows this one.
+/// A batch that a worker has taken, with its accounts. Until the worker takes its next batch, only
+/// a successor of this batch may use them.
 pub(super) struct Taken {
     pub(super) number: u64,
-    pub(super) places: Vec<Place>,
+    pub(super) submissions: Vec<Submission>,
     pub(super) accounts: Vec<AccountId>,
     pub(super) predecessor: Option<Predecessor>,
 }
 
-/// The group that another one follows.
+/// The batch behind which another one is pipelined.
 pub(super) struct Predecessor {
-    pub(super) group: u64,
-    /// Is dropped by the other end when that group has ended.
+    pub(super) batch: u64,
+    /// The other end is dropped when the batch has ended.
     pub(super) ended: oneshot::Receiver<()>,
 }
 
-/// A group that is left to itself.
-pub(super) struct Left {
+/// A detached batch: its worker no longer waits for it.
+pub(super) struct Detached {
     watch: Watch,
-    over: Over,
+    busy: BusyAccounts,
     permit: OwnedSemaphorePermit,
 }
 
-impl Left {
-    /// Waits for its end.
-    pub(super) async fn go_on(self, group: impl Future<Output = ()> + Send) {
-        self.watch.group(self.over, group).await;
+impl Detached {
+    /// Waits for the end of the batch.
+    pub(super) async fn finish(self, batch: impl Future<Output = ()> + Send) {
+        self.watch.batch(self.busy, batch).await;
         drop(self.permit);
     }
 }
 
-/// The worker's group that has ended.
-pub(super) struct Over {
-    pub(super) group: u64,
+/// The accounts of a worker's batch, which become free when the batch has ended.
+pub(super) struct BusyAccounts {
+    pub(super) batch: u64,
     pub(super) accounts: Vec<AccountId>,
 }
 
 impl Queue {
     pub(in super::super) fn new(engine: &Engine, options: GroupCommitOptions) -> Self {
-        // One caller's deadline is not that of the others in its group.
+        // The deadline of one caller does not apply to the others in its batch.
         let engine = engine.without_deadline();
-        // The workers, and whoever else uses the pool, keep theirs.
+        // The workers and other users of the pool need connections too.
         let connections = engine.database.config().pool_max;
         Self {
             watches: Semaphore::new((connections / 4).max(1)),
-            leaves: Arc::new(Semaphore::new(connections / 2)),
+            detachments: Arc::new(Semaphore::new(connections / 2)),
             engine,
             options,
             secret: secret(),
@@ -113,7 +117,7 @@ impl Queue {
         }
     }
 
-    /// Executes a request in a group with those of other callers.
+    /// Executes a request in a batch with those of other callers.
     ///
     /// # Errors
     ///
@@ -123,118 +127,121 @@ impl Queue {
         request: Request,
         deadline: Option<Instant>,
     ) -> Result<Outcome, LedgerError> {
-        let (place, waiter) = Submission::enlist(request, deadline, &self.counts);
-        self.enter(place)?;
+        let (submission, waiter) = Submission::new(request, deadline, &self.counts);
+        self.enter(submission)?;
         waiter.answer().await
     }
 
-    /// Puts a request at the end, and starts a worker if one may be started.
+    /// Adds a submission at the end, and starts a worker if the submission needs one.
     ///
     /// # Errors
     ///
     /// [`LedgerError::Overloaded`]; [`LedgerError::Stopped`] outside of a runtime.
-    fn enter(self: &Arc<Self>, place: Place) -> Result<(), LedgerError> {
+    fn enter(self: &Arc<Self>, submission: Submission) -> Result<(), LedgerError> {
         let runtime = Handle::try_current().map_err(|_| LedgerError::Stopped)?;
         let mut state = self.state();
         let limit = self.options.waiting_max;
-        if let Some(hold) = state.apart.of(&place) {
-            let waiting = state.apart.waiting();
+        if let Some(hold) = state.set_aside.of(&submission) {
+            let waiting = state.set_aside.waiting();
             if waiting < limit {
-                state.apart.push(hold, place, Instant::now());
-                self.counts.apart(1);
+                state.set_aside.push(hold, submission, Instant::now());
+                self.counts.set_aside(1);
                 return Ok(());
             }
             drop(state);
-            place.close();
+            submission.close();
             self.counts.overloaded();
             return Err(LedgerError::Overloaded { waiting, limit });
         }
-        // Reads the whole queue, so only when it is full and there is something to gain.
+        // This reads the whole queue, so only when it is full and a caller has withdrawn.
         if state.waiting.len() >= limit && self.counts.forget_withdrawn() {
-            state.waiting.retain(|place| !place.is_over());
+            state.waiting.retain(|submission| !submission.is_over());
         }
         let waiting = state.waiting.len();
         if waiting >= limit {
             drop(state);
-            place.close();
+            submission.close();
             self.counts.overloaded();
             return Err(LedgerError::Overloaded { waiting, limit });
         }
         let starts = state.workers == 0
-            || (state.workers < self.options.workers && state.has_work_in(&place, waiting));
-        state.waiting.push_back(place);
+            || (state.workers < self.options.workers && state.has_work_in(&submission, waiting));
+        state.waiting.push_back(submission);
         if starts {
             state.workers = state.workers.saturating_add(1);
         }
         drop(state);
         if starts {
-            // Not under the lock: a runtime that shuts down drops the worker here and now.
+            // Not under the lock: a runtime that shuts down drops the worker at once.
             drop(runtime.spawn(Worker::new(Arc::clone(self)).drive()));
         }
         Ok(())
     }
 
-    /// The next group; or `None`, and then the worker that asked counts no longer.
+    /// Returns a worker's next batch; on `None` the worker ends and is no longer counted.
     ///
-    /// Those first that came first, but for accounts that are busy: a request for one of them waits, and so do those behind
-    /// it that share an account with it. So the requests of an account are carried out in the order of their arrival. When
-    /// all wait for accounts of one group whose statement is on its way, and they are many, they follow it.
+    /// The batch has the submissions in the order of their arrival. A submission for a busy account
+    /// waits, and so does every later one that shares an account with it, so the requests of an
+    /// account are executed in order. If all submissions wait for accounts of one batch whose
+    /// statement is in flight, and they are many enough, they become its successor.
     ///
-    /// `over` is the worker's last group. Its accounts become free only now: a worker that started in between would
-    /// take the few who ask for them first, and the others would wait for two groups.
-    pub(super) fn take(&self, over: Option<Over>) -> Option<Taken> {
+    /// `ended` is the worker's last batch. Its accounts become free only now: a worker that started
+    /// before would take the few submissions that come first, and the others would wait for two
+    /// batches.
+    pub(super) fn take(&self, ended: Option<BusyAccounts>) -> Option<Taken> {
         let mut state = self.state();
-        if let Some(over) = over {
-            state.release(&over);
+        if let Some(ended) = ended {
+            state.release(&ended);
         }
         let most = self
             .options
-            .group_size_max
+            .batch_size_max
             .min(state.share(self.options.workers));
         let Selected {
-            places,
+            submissions,
             passed,
-            predecessor_group,
+            predecessor_batch,
         } = state.select(most);
-        for place in passed.into_iter().rev() {
-            state.waiting.push_front(place);
+        for submission in passed.into_iter().rev() {
+            state.waiting.push_front(submission);
         }
-        if places.is_empty() {
+        if submissions.is_empty() {
             state.workers = state.workers.saturating_sub(1);
             return None;
         }
-        if predecessor_group.is_some() {
+        if predecessor_batch.is_some() {
             self.counts.pipelined();
         }
-        Some(state.begin(places, predecessor_group))
+        Some(state.begin(submissions, predecessor_batch))
     }
 
-    /// The key of the advisory lock that a group's statement holds.
+    /// Returns the key of the advisory lock that a batch's statement holds.
     ///
-    /// Any role that may connect can see and take such locks, so a key that followed from another one could be taken
-    /// before its group.
-    pub(super) fn batch_lock(&self, group: u64) -> i64 {
+    /// Every role that may connect can see and take advisory locks. With a predictable key, it
+    /// could take the lock before the batch does.
+    pub(super) fn batch_lock(&self, batch: u64) -> i64 {
         let mut hash = Sha256::new();
         hash.update(self.secret);
-        hash.update(group.to_be_bytes());
+        hash.update(batch.to_be_bytes());
         let digest: [u8; 32] = hash.finalize().into();
         let mut first = [0; 8];
         first.copy_from_slice(digest.first_chunk::<8>().unwrap_or(&[0; 8]));
         i64::from_be_bytes(first)
     }
 
-    /// A group's statement is on its way; whoever waits for its accounts may follow it.
-    pub(super) fn sent(self: &Arc<Self>, group: u64) {
+    /// Notes that a batch's statement is in flight, and starts a worker for a successor if enough
+    /// submissions wait for one.
+    pub(super) fn in_flight(self: &Arc<Self>, batch: u64) {
         let mut state = self.state();
-        let Some(under_way) = state.under_way.get_mut(&group) else {
+        let Some(in_flight) = state.in_flight.get_mut(&batch) else {
             return;
         };
-        under_way.sent = true;
+        in_flight.is_sent = true;
         let starts = state.workers < self.options.workers
             && state
                 .waiting
                 .front()
-                .is_some_and(|place| state.has_work_in(place, state.waiting.len()));
+                .is_some_and(|submission| state.has_work_in(submission, state.waiting.len()));
         let runtime = Handle::try_current();
         if let (true, Ok(runtime)) = (starts, runtime) {
             state.workers = state.workers.saturating_add(1);
@@ -243,31 +250,31 @@ impl Queue {
         }
     }
 
-    /// The number of a group that is no worker's.
-    pub(super) fn new_group(&self) -> u64 {
+    /// Returns the number of a batch that a watch executes.
+    pub(super) fn new_batch(&self) -> u64 {
         let mut state = self.state();
-        state.groups = state.groups.wrapping_add(1);
-        state.groups
+        state.batches = state.batches.wrapping_add(1);
+        state.batches
     }
 
-    /// Requests with an account each that somebody else has locked: they wait for it by themselves.
-    pub(super) fn set_apart_by_account(
+    /// Sets submissions aside, each with the account that another session has locked.
+    pub(super) fn set_aside_by_account(
         self: &Arc<Self>,
-        requests: Vec<(Place, AccountId)>,
+        requests: Vec<(Submission, AccountId)>,
         error: &DatabaseError,
     ) {
-        self.counts.apart(requests.len());
+        self.counts.set_aside(requests.len());
         let mut watched = Vec::new();
         {
             let mut state = self.state();
-            for (place, account) in requests {
-                place.give_back(&self.counts);
-                let hold = state.apart.of_account(account).unwrap_or_else(|| {
-                    let hold = state.apart.hold_accounts(&[account]);
+            for (submission, account) in requests {
+                submission.give_back(&self.counts);
+                let hold = state.set_aside.of_account(account).unwrap_or_else(|| {
+                    let hold = state.set_aside.hold_accounts(&[account]);
                     watched.push((account, hold));
                     hold
                 });
-                state.apart.push(hold, place, Instant::now());
+                state.set_aside.push(hold, submission, Instant::now());
             }
         }
         for (account, hold) in watched {
@@ -276,18 +283,25 @@ impl Queue {
         }
     }
 
-    /// A request that waits for something else than an account: it is tried by itself until that is over.
-    pub(super) fn set_apart_by_key(self: &Arc<Self>, place: Place, error: &DatabaseError) {
-        self.counts.apart(1);
-        place.give_back(&self.counts);
+    /// Sets a submission aside that waits for its key or for another unknown resource. A watch
+    /// retries it.
+    pub(super) fn set_aside_by_key(
+        self: &Arc<Self>,
+        submission: Submission,
+        error: &DatabaseError,
+    ) {
+        self.counts.set_aside(1);
+        submission.give_back(&self.counts);
         let hold = {
             let mut state = self.state();
-            let hold = state.apart.hold_key(place.request().idempotency_key());
-            let behind = hold.or_else(|| state.apart.of(&place));
-            // It is held, by the one or the other.
+            let hold = state
+                .set_aside
+                .hold_key(submission.request().idempotency_key());
+            let behind = hold.or_else(|| state.set_aside.of(&submission));
+            // The key's hold is this one or an older one.
             state
-                .apart
-                .push(behind.unwrap_or_default(), place, Instant::now());
+                .set_aside
+                .push(behind.unwrap_or_default(), submission, Instant::now());
             hold
         };
         if let Some(hold) = hold {
@@ -296,29 +310,30 @@ impl Queue {
         }
     }
 
-    /// The first request behind a hold.
-    pub(super) fn next_behind(&self, hold: u64) -> Option<Place> {
-        self.state().apart.pop(hold)
+    /// Takes the first submission behind a hold.
+    pub(super) fn next_behind(&self, hold: u64) -> Option<Submission> {
+        self.state().set_aside.pop(hold)
     }
 
-    /// A request that was the first behind a hold is so again.
-    pub(super) fn put_back_first(&self, hold: u64, place: Place) {
-        place.give_back(&self.counts);
-        self.state().apart.push_first(hold, place);
+    /// Returns a submission to the front behind a hold.
+    pub(super) fn put_back_first(&self, hold: u64, submission: Submission) {
+        submission.give_back(&self.counts);
+        self.state().set_aside.push_first(hold, submission);
     }
 
-    /// Answers those behind a hold who have waited long enough; see [`Apart::expire`].
+    /// Answers the submissions behind a hold that have waited for `longest`; see
+    /// [`SetAside::expire`].
     pub(super) fn expire(&self, hold: u64, longest: Duration, error: &DatabaseError) -> bool {
-        self.state().apart.expire(hold, longest, error)
+        self.state().set_aside.expire(hold, longest, error)
     }
 
-    /// What was held is free: those who waited for it come first.
+    /// Ends a hold. The submissions behind it return to the front of the queue.
     pub(super) fn end_hold(self: &Arc<Self>, hold: u64) {
         let mut state = self.state();
-        let places = state.apart.end(hold);
-        let starts = !places.is_empty() && state.workers < self.options.workers;
-        for place in places.into_iter().rev() {
-            state.waiting.push_front(place);
+        let submissions = state.set_aside.end(hold);
+        let starts = !submissions.is_empty() && state.workers < self.options.workers;
+        for submission in submissions.into_iter().rev() {
+            state.waiting.push_front(submission);
         }
         if starts {
             state.workers = state.workers.saturating_add(1);
@@ -329,54 +344,58 @@ impl Queue {
         }
     }
 
-    /// Those behind a hold that nobody watches any more.
-    pub(super) fn abandon_hold(&self, hold: u64) -> VecDeque<Place> {
-        self.state().apart.end(hold)
+    /// Ends a hold without a watch, and returns the submissions behind it.
+    pub(super) fn abandon_hold(&self, hold: u64) -> VecDeque<Submission> {
+        self.state().set_aside.end(hold)
     }
 
-    /// A group that does not end is left to itself, if another one may be: requests for its accounts are set apart.
-    pub(super) fn leave(self: &Arc<Self>, over: Over) -> Result<Left, Over> {
-        let Ok(permit) = Arc::clone(&self.leaves).try_acquire_owned() else {
-            return Err(over);
+    /// Detaches a batch that has not ended, if a permit is free. Submissions for its accounts are
+    /// set aside. Without a permit, it returns the batch.
+    pub(super) fn detach(self: &Arc<Self>, busy: BusyAccounts) -> Result<Detached, BusyAccounts> {
+        let Ok(permit) = Arc::clone(&self.detachments).try_acquire_owned() else {
+            return Err(busy);
         };
-        self.counts.left();
+        self.counts.detached();
         let mut state = self.state();
-        if let Some(under_way) = state.under_way.get_mut(&over.group) {
-            under_way.sent = false;
+        if let Some(in_flight) = state.in_flight.get_mut(&busy.batch) {
+            in_flight.is_sent = false;
         }
-        let hold = state.apart.hold_accounts(&over.accounts);
+        let hold = state.set_aside.hold_accounts(&busy.accounts);
         drop(state);
-        Ok(Left {
+        Ok(Detached {
             watch: Watch::new(Arc::clone(self), hold),
-            over,
+            busy,
             permit,
         })
     }
 
-    /// A group has ended.
-    pub(super) fn release(&self, over: &Over) {
-        self.state().release(over);
+    /// Frees the accounts of a batch that has ended.
+    pub(super) fn release(&self, ended: &BusyAccounts) {
+        self.state().release(ended);
     }
 
-    /// What a group's statement would have left is no longer to be relied on.
-    pub(super) fn unsent(&self, group: u64) {
-        if let Some(under_way) = self.state().under_way.get_mut(&group) {
-            under_way.sent = false;
+    /// Notes that a batch's statement failed, so that no successor may be decided on its state.
+    pub(super) fn not_in_flight(&self, batch: u64) {
+        if let Some(in_flight) = self.state().in_flight.get_mut(&batch) {
+            in_flight.is_sent = false;
         }
     }
 
-    /// How long a group's statement took; see [`CostModel`].
-    pub(super) fn took(&self, size: usize, follows: bool, writing: Duration, rest: Duration) {
-        self.state().cost_model.note(size, follows, writing, rest);
+    /// Notes the times of a batch's statement; see [`CostModel`].
+    pub(super) fn done(&self, size: usize, is_successor: bool, writing: Duration, rest: Duration) {
+        self.state()
+            .cost_model
+            .note(size, is_successor, writing, rest);
     }
 
-    /// A worker was dropped before its end, so its runtime is shutting down. Those who wait are told as their places are
-    /// dropped; whoever comes next starts a worker where it runs itself.
-    pub(super) fn abandon_worker(&self, over: Option<Over>) {
+    /// Removes a worker that was dropped before its end, because its runtime is shutting down.
+    /// Dropping the waiting submissions answers their callers. The next caller starts a worker in
+    /// its own runtime.
+    pub(super) fn abandon_worker(&self, ended: Option<BusyAccounts>) {
         let waiting = {
             let mut state = self.state();
-            if let Some(over) = over {
-                state.release(&over);
+            if let Some(ended) = ended {
+                state.release(&ended);
             }
             state.workers = state.workers.saturating_sub(1);
             std::mem::take(&mut state.waiting)
@@ -385,11 +404,15 @@ impl Queue {
     }
 
     pub(in super::super) fn metrics(&self) -> GroupCommitMetrics {
-        let (waiting, apart, workers) = {
+        let (waiting, set_aside, workers) = {
             let state = self.state();
-            (state.waiting.len(), state.apart.waiting(), state.workers)
+            (
+                state.waiting.len(),
+                state.set_aside.waiting(),
+                state.workers,
+            )
         };
-        self.counts.metrics(waiting, apart, workers)
+        self.counts.metrics(waiting, set_aside, workers)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -397,24 +420,27 @@ impl Queue {
     }
 }
 
-/// What [`State::select`] found.
+/// The result of [`State::select`].
 struct Selected {
-    places: Vec<Place>,
-    /// The others that it looked at, in their order.
-    passed: Vec<Place>,
-    /// The group that the places follow.
-    predecessor_group: Option<u64>,
+    submissions: Vec<Submission>,
+    /// The other submissions up to the last selected one, in their order.
+    passed: Vec<Submission>,
+    /// The predecessor of the selected batch.
+    predecessor_batch: Option<u64>,
 }
 
-/// Whom a request waits for.
+/// The batches in flight that a submission waits for.
 enum Wait {
-    Nobody,
-    /// Only for a group that it may follow.
+    /// It can be executed now.
+    Free,
+    /// It waits for one batch, and may be part of that batch's successor.
     Successor(u64),
+    /// It waits until a batch has ended.
     Others,
 }
 
-/// From a cryptographic source of random numbers: each identifier has 62 bits or more of it.
+/// Returns a secret from a cryptographic random source: each identifier has at least 62 random
+/// bits.
 fn secret() -> [u8; 32] {
     let mut hash = Sha256::new();
     for _ in 0..4 {
@@ -424,160 +450,165 @@ fn secret() -> [u8; 32] {
 }
 
 impl State {
-    fn release(&mut self, over: &Over) {
-        for account in &over.accounts {
-            if self.busy.get(account) == Some(&over.group) {
+    fn release(&mut self, ended: &BusyAccounts) {
+        for account in &ended.accounts {
+            if self.busy.get(account) == Some(&ended.batch) {
                 self.busy.remove(account);
             }
         }
-        let successor = self.under_way.remove(&over.group);
-        if let Some((successor, _)) = successor.and_then(|group| group.successor)
-            && let Some(successor) = self.under_way.get_mut(&successor)
+        let successor = self.in_flight.remove(&ended.batch);
+        if let Some((successor, _)) = successor.and_then(|batch| batch.successor)
+            && let Some(successor) = self.in_flight.get_mut(&successor)
         {
-            successor.follows = false;
+            successor.has_predecessor = false;
         }
     }
 
-    /// Registers a group.
-    fn begin(&mut self, places: Vec<Place>, predecessor_group: Option<u64>) -> Taken {
-        self.groups = self.groups.wrapping_add(1);
-        let number = self.groups;
-        let accounts: HashSet<_> = places
+    /// Registers a batch, and returns it.
+    fn begin(&mut self, submissions: Vec<Submission>, predecessor_batch: Option<u64>) -> Taken {
+        self.batches = self.batches.wrapping_add(1);
+        let number = self.batches;
+        let accounts: HashSet<_> = submissions
             .iter()
-            .flat_map(|place| place.request().accounts())
+            .flat_map(|submission| submission.request().accounts())
             .collect();
         for account in &accounts {
             self.busy.insert(*account, number);
         }
-        let predecessor = predecessor_group.and_then(|predecessor_group| {
+        let predecessor = predecessor_batch.and_then(|predecessor_batch| {
             let (sender, receiver) = oneshot::channel();
-            self.under_way.get_mut(&predecessor_group)?.successor = Some((number, sender));
+            self.in_flight.get_mut(&predecessor_batch)?.successor = Some((number, sender));
             Some(Predecessor {
-                group: predecessor_group,
+                batch: predecessor_batch,
                 ended: receiver,
             })
         });
-        let under_way = UnderWay {
-            size: places.len(),
-            sent: false,
+        let in_flight = InFlight {
+            size: submissions.len(),
+            is_sent: false,
             successor: None,
-            follows: predecessor.is_some(),
+            has_predecessor: predecessor.is_some(),
         };
-        self.under_way.insert(number, under_way);
+        self.in_flight.insert(number, in_flight);
         Taken {
             number,
-            places,
+            submissions,
             accounts: accounts.into_iter().collect(),
             predecessor,
         }
     }
 
-    /// Takes from those who wait: who waits for nobody, or else all who may follow one group, if that is worth it.
+    /// Selects the next batch: the submissions that can be executed now, or else all that may be
+    /// the successor of one batch, if they are enough.
     fn select(&mut self, most: usize) -> Selected {
-        let (mut free, mut following, mut passed) = (Vec::new(), Vec::new(), Vec::new());
-        let mut predecessor_group = None;
-        // The accounts of those who are not taken, in either case and when others follow.
+        let (mut free, mut successors, mut passed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut predecessor_batch = None;
+        // The accounts of submissions that are passed over, in general and by a successor.
         let (mut behind, mut behind_others) = (HashSet::new(), HashSet::new());
         for number in 0_usize.. {
-            if free.len() >= most || (free.is_empty() && following.len() >= most) {
+            if free.len() >= most || (free.is_empty() && successors.len() >= most) {
                 break;
             }
-            let Some(place) = self.waiting.pop_front() else {
+            let Some(submission) = self.waiting.pop_front() else {
                 break;
             };
-            if place.is_over() {
+            if submission.is_over() {
                 continue;
             }
-            if let Some(hold) = self.apart.of(&place) {
-                self.apart.push(hold, place, Instant::now());
+            if let Some(hold) = self.set_aside.of(&submission) {
+                self.set_aside.push(hold, submission, Instant::now());
                 continue;
             }
-            let accounts = place.request().accounts();
-            let place = (number, place);
+            let accounts = submission.request().accounts();
+            let submission = (number, submission);
             let is_behind = |set: &HashSet<AccountId>| accounts.iter().any(|one| set.contains(one));
             match self.wait(&accounts) {
                 _ if is_behind(&behind_others) => {
                     behind.extend(accounts);
                     behind_others.extend(accounts);
-                    passed.push(place);
+                    passed.push(submission);
                 }
-                Wait::Nobody if !is_behind(&behind) => free.push(place),
-                Wait::Nobody => {
+                Wait::Free if !is_behind(&behind) => free.push(submission),
+                Wait::Free => {
                     behind.extend(accounts);
-                    following.push(place);
+                    successors.push(submission);
                 }
-                Wait::Successor(group)
-                    if predecessor_group
-                        .is_none_or(|predecessor_group| predecessor_group == group) =>
+                Wait::Successor(batch)
+                    if predecessor_batch
+                        .is_none_or(|predecessor_batch| predecessor_batch == batch) =>
                 {
-                    predecessor_group = Some(group);
+                    predecessor_batch = Some(batch);
                     behind.extend(accounts);
-                    following.push(place);
+                    successors.push(submission);
                 }
                 Wait::Successor(_) | Wait::Others => {
                     behind.extend(accounts);
                     behind_others.extend(accounts);
-                    passed.push(place);
+                    passed.push(submission);
                 }
             }
         }
-        let follow = predecessor_group.filter(|predecessor_group| {
-            free.is_empty() && following.len() >= self.least_behind(*predecessor_group)
+        let selected_predecessor = predecessor_batch.filter(|predecessor_batch| {
+            free.is_empty() && successors.len() >= self.least_behind(*predecessor_batch)
         });
-        let places = if follow.is_some() {
-            following
+        let submissions = if selected_predecessor.is_some() {
+            successors
         } else {
-            passed.append(&mut following);
+            passed.append(&mut successors);
             passed.sort_unstable_by_key(|(number, _)| *number);
             free
         };
-        let without_number =
-            |places: Vec<(usize, Place)>| places.into_iter().map(|(_, place)| place);
+        let without_number = |submissions: Vec<(usize, Submission)>| {
+            submissions.into_iter().map(|(_, submission)| submission)
+        };
         Selected {
-            places: without_number(places).collect(),
+            submissions: without_number(submissions).collect(),
             passed: without_number(passed).collect(),
-            predecessor_group: follow,
+            predecessor_batch: selected_predecessor,
         }
     }
 
     fn wait(&self, accounts: &[AccountId]) -> Wait {
-        let mut groups = accounts.iter().filter_map(|account| self.busy.get(account));
-        let Some(first) = groups.next() else {
-            return Wait::Nobody;
+        let mut batches = accounts.iter().filter_map(|account| self.busy.get(account));
+        let Some(first) = batches.next() else {
+            return Wait::Free;
         };
-        if groups.all(|group| group == first) && self.may_have_a_successor(*first) {
+        if batches.all(|batch| batch == first) && self.may_have_a_successor(*first) {
             Wait::Successor(*first)
         } else {
             Wait::Others
         }
     }
 
-    fn may_have_a_successor(&self, group: u64) -> bool {
-        self.under_way
-            .get(&group)
-            .is_some_and(|group| group.sent && group.successor.is_none() && !group.follows)
+    fn may_have_a_successor(&self, batch: u64) -> bool {
+        self.in_flight.get(&batch).is_some_and(|batch| {
+            batch.is_sent && batch.successor.is_none() && !batch.has_predecessor
+        })
     }
 
-    /// Whether another worker would find something to do in a request, with so many waiting before it.
-    fn has_work_in(&self, place: &Place, waiting: usize) -> bool {
-        match self.wait(&place.request().accounts()) {
-            Wait::Nobody => true,
-            Wait::Successor(group) => waiting >= self.least_behind(group),
+    /// Returns true when another worker could execute the submission, with so many waiting before
+    /// it.
+    fn has_work_in(&self, submission: &Submission, waiting: usize) -> bool {
+        match self.wait(&submission.request().accounts()) {
+            Wait::Free => true,
+            Wait::Successor(batch) => waiting >= self.least_behind(batch),
             Wait::Others => false,
         }
     }
 
-    /// How many requests at least are worth to follow a group; fewer wait until it has ended.
-    fn least_behind(&self, group: u64) -> usize {
+    /// Returns the least size of a batch's successor; fewer submissions wait until the batch has
+    /// ended.
+    fn least_behind(&self, batch: u64) -> usize {
         let least = self.cost_model.least();
-        let half = self.under_way.get(&group).map_or(0, |group| group.size / 2);
+        let half = self.in_flight.get(&batch).map_or(0, |batch| batch.size / 2);
         least.max(half)
     }
 
-    /// How many requests a worker takes at most: half, where that leaves enough for a group that follows or runs beside.
+    /// Returns the most submissions for one worker: half of all, if that leaves enough for a
+    /// successor or for another worker.
     fn share(&self, workers: usize) -> usize {
-        let under_way = self.under_way.values().map(|group| group.size);
-        let all = under_way.fold(self.waiting.len(), usize::saturating_add);
+        let in_flight = self.in_flight.values().map(|batch| batch.size);
+        let all = in_flight.fold(self.waiting.len(), usize::saturating_add);
         let half = all.div_ceil(2);
         if workers < 2 || half < self.cost_model.least() {
             return usize::MAX;

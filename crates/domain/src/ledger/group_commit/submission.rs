@@ -1,4 +1,5 @@
-//! A request between its caller, who may go away, and the group that may have taken it.
+//! A submission: a request between its caller, which may withdraw it, and the batch that executes
+//! it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,28 +15,30 @@ use super::super::request::Request;
 use super::metrics::Counts;
 use crate::{EntryId, TransferId};
 
-/// What a caller gets.
+/// The answer to a caller.
 pub(super) type Answer = Result<Outcome, LedgerError>;
 
-/// Nobody has decided on it.
+/// No batch has claimed the request.
 const WAITING: u8 = 0;
-/// A group decides on it, or has decided: it can no longer be taken back.
+/// A batch decides on the request or has decided: the caller can no longer withdraw it.
 const CLAIMED: u8 = 1;
-/// Its caller took it back.
+/// The caller has withdrawn the request.
 const WITHDRAWN: u8 = 2;
-/// Its deadline had passed when a group wanted to decide on it.
+/// The deadline had passed when a batch would have claimed the request.
 const LATE: u8 = 3;
-/// As [`CLAIMED`], and its caller has gone: it is withdrawn should the group give it back.
+/// As [`CLAIMED`], and the caller has dropped its future: the request is withdrawn if the batch
+/// releases its claim.
 const ABANDONED: u8 = 4;
 
-/// How long a caller whose deadline has passed waits before it looks again whether its request was given back.
+/// The pause between two attempts of a late caller to withdraw a claimed request.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// How much longer than its deadline a caller waits for the commit of a request that was decided on in time.
+/// The time after the deadline for which a caller waits for the commit of a request that was
+/// decided on in time.
 pub(super) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 
-/// A request, as its caller and its group see it.
-pub(super) struct Submission {
+/// The state that a caller and a batch share.
+struct Shared {
     request: Request,
     request_hash: Option<[u8; 32]>,
     transfer_id: TransferId,
@@ -45,29 +48,30 @@ pub(super) struct Submission {
     state: AtomicU8,
 }
 
-/// A submission in the queue or in a group. Dropped without an answer, it leaves its caller to conclude from the state.
-pub(super) struct Place {
-    submission: Arc<Submission>,
+/// A request in the queue or in a batch. If it is dropped without an answer, the caller concludes
+/// its outcome from the shared state.
+pub(super) struct Submission {
+    shared: Arc<Shared>,
     answer: oneshot::Sender<Answer>,
-    /// Since when it waits apart from the others.
-    apart_since: Option<Instant>,
+    /// The time since which the request has been set aside.
+    aside_since: Option<Instant>,
 }
 
-/// The caller's end. Dropped, it takes the request back where that is still possible.
+/// The caller's end. Dropping it withdraws the request where that is still possible.
 pub(super) struct Waiter<'a> {
-    submission: Arc<Submission>,
+    shared: Arc<Shared>,
     answer: oneshot::Receiver<Answer>,
     counts: &'a Counts,
 }
 
 impl Submission {
-    /// Gives a request its identifiers, which stay the same in every attempt.
-    pub(super) fn enlist(
+    /// Returns both ends of a submission. Its identifiers are the same in every attempt.
+    pub(super) fn new(
         request: Request,
         deadline: Option<Instant>,
         counts: &Counts,
-    ) -> (Place, Waiter<'_>) {
-        let submission = Arc::new(Self {
+    ) -> (Self, Waiter<'_>) {
+        let shared = Arc::new(Shared {
             request_hash: request.idempotency_key().map(|_| request.hash()),
             request,
             transfer_id: TransferId::new(),
@@ -77,19 +81,21 @@ impl Submission {
             state: AtomicU8::new(WAITING),
         });
         let (sender, receiver) = oneshot::channel();
-        let place = Place {
-            submission: Arc::clone(&submission),
+        let submission = Self {
+            shared: Arc::clone(&shared),
             answer: sender,
-            apart_since: None,
+            aside_since: None,
         };
         let waiter = Waiter {
-            submission,
+            shared,
             answer: receiver,
             counts,
         };
-        (place, waiter)
+        (submission, waiter)
     }
+}
 
+impl Shared {
     fn moves(&self, from: u8, to: u8) -> bool {
         self.state
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
@@ -101,87 +107,83 @@ impl Submission {
     }
 }
 
-impl Place {
-    /// Whether the request takes part in the attempt that is about to decide; if so, it can no longer be taken back.
+impl Submission {
+    /// Claims the request for an attempt that is about to decide. Returns false if the request
+    /// takes no part: it was withdrawn or is late.
     ///
-    /// Asked again in a later attempt, which there is only when the one before has changed nothing.
+    /// A later attempt, which follows only one that changed nothing, claims it again.
     pub(super) fn claim(&self, now: Instant) -> bool {
-        let submission = &self.submission;
-        if submission.is_late(now) {
-            let _ = submission.moves(WAITING, LATE) || submission.moves(CLAIMED, LATE);
+        let shared = &self.shared;
+        if shared.is_late(now) {
+            let _ = shared.moves(WAITING, LATE) || shared.moves(CLAIMED, LATE);
             return false;
         }
-        submission.moves(WAITING, CLAIMED)
-            || matches!(
-                submission.state.load(Ordering::Acquire),
-                CLAIMED | ABANDONED
-            )
+        shared.moves(WAITING, CLAIMED)
+            || matches!(shared.state.load(Ordering::Acquire), CLAIMED | ABANDONED)
     }
 
-    /// The group has not changed anything yet, and will decide later: until then the request can be taken back.
+    /// Releases the claim of a batch that has changed nothing. Until the next claim, the caller can
+    /// withdraw the request.
     pub(super) fn give_back(&self, counts: &Counts) {
-        if !self.submission.moves(CLAIMED, WAITING) && self.submission.moves(ABANDONED, WITHDRAWN) {
+        if !self.shared.moves(CLAIMED, WAITING) && self.shared.moves(ABANDONED, WITHDRAWN) {
             counts.withdrawn();
         }
     }
 
-    /// It waits apart from the others now; the first time counts.
-    pub(super) fn is_apart_from(&mut self, now: Instant) {
-        self.apart_since.get_or_insert(now);
+    /// Notes the time at which the request is set aside. Only the first time counts.
+    pub(super) fn set_aside_since(&mut self, now: Instant) {
+        self.aside_since.get_or_insert(now);
     }
 
-    /// How long it has waited since it was first set apart.
-    pub(super) fn waits_apart(&self) -> Duration {
-        self.apart_since
+    /// Returns the time since the request was first set aside.
+    pub(super) fn waited_aside(&self) -> Duration {
+        self.aside_since
             .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Whether nobody wants it any more.
+    /// Returns true when no caller waits for the request any more.
     pub(super) fn is_over(&self) -> bool {
-        matches!(
-            self.submission.state.load(Ordering::Acquire),
-            WITHDRAWN | LATE
-        )
+        matches!(self.shared.state.load(Ordering::Acquire), WITHDRAWN | LATE)
     }
 
     pub(super) fn request(&self) -> &Request {
-        &self.submission.request
+        &self.shared.request
     }
 
     pub(super) fn identified(&self) -> IdentifiedRequest<'_> {
         IdentifiedRequest {
-            request: &self.submission.request,
-            request_hash: self.submission.request_hash,
-            transfer_id: self.submission.transfer_id,
-            debit_id: self.submission.debit_id,
-            credit_id: self.submission.credit_id,
+            request: &self.shared.request,
+            request_hash: self.shared.request_hash,
+            transfer_id: self.shared.transfer_id,
+            debit_id: self.shared.debit_id,
+            credit_id: self.shared.credit_id,
         }
     }
 
-    /// Tells the caller, if it still listens.
+    /// Sends the answer to the caller.
     pub(super) fn answer(self, answer: Answer) {
         self.close();
         let _ = self.answer.send(answer);
     }
 
-    /// Nothing is to be taken back any more, whether anybody has decided on it or not.
+    /// Makes the request final: the caller can no longer withdraw it.
     pub(super) fn close(&self) {
-        let _ = self.submission.moves(WAITING, CLAIMED);
+        let _ = self.shared.moves(WAITING, CLAIMED);
     }
 }
 
 impl Waiter<'_> {
-    /// Waits for the answer; until the deadline at most, or a little longer if the request can no longer be taken back.
-    /// What becomes of it then is found out all the same.
+    /// Waits for the answer until the deadline, and for [`DEADLINE_GRACE`] longer if the request
+    /// can no longer be withdrawn. The ledger resolves its outcome even after that.
     pub(super) async fn answer(mut self) -> Answer {
-        if let Some(deadline) = self.submission.deadline {
-            let mut patience = deadline.saturating_duration_since(Instant::now());
+        if let Some(deadline) = self.shared.deadline {
+            let mut limit = deadline.saturating_duration_since(Instant::now());
             loop {
-                match tokio::time::timeout(patience, &mut self.answer).await {
+                match tokio::time::timeout(limit, &mut self.answer).await {
                     Ok(answer) => return answer.unwrap_or_else(|_| self.unanswered()),
                     Err(_) if self.withdraw() => return Err(exceeded()),
-                    Err(_) if self.submission.is_late(long_ago()) => return self.in_doubt(),
-                    Err(_) => patience = LOOK_AGAIN,
+                    Err(_) if self.shared.is_late(long_ago()) => return self.in_doubt(),
+                    Err(_) => limit = LOOK_AGAIN,
                 }
             }
         }
@@ -190,25 +192,25 @@ impl Waiter<'_> {
             .unwrap_or_else(|_| self.unanswered())
     }
 
-    /// What is known when the deadline is long over.
+    /// Returns the answer when [`DEADLINE_GRACE`] is over.
     fn in_doubt(&mut self) -> Answer {
-        // It may have come just now.
+        // The answer may have arrived since.
         self.answer.try_recv().unwrap_or_else(|_| {
             Err(LedgerError::Unknown {
                 reason: format!(
                     "the deadline passed {DEADLINE_GRACE:?} ago, after the request had been decided on"
                 ),
-                transfers: vec![self.submission.transfer_id],
+                transfers: vec![self.shared.transfer_id],
             })
         })
     }
 
-    /// What is known when whoever had the request has let it go without a word.
+    /// Returns the answer when the batch has dropped the submission without one.
     fn unanswered(&self) -> Answer {
-        match self.submission.state.load(Ordering::Acquire) {
+        match self.shared.state.load(Ordering::Acquire) {
             CLAIMED | ABANDONED => Err(LedgerError::Unknown {
-                reason: "the task that carried it out has ended".to_owned(),
-                transfers: vec![self.submission.transfer_id],
+                reason: "the task that executed the request has ended".to_owned(),
+                transfers: vec![self.shared.transfer_id],
             }),
             LATE => Err(exceeded()),
             _ => Err(LedgerError::Stopped),
@@ -216,7 +218,7 @@ impl Waiter<'_> {
     }
 
     fn withdraw(&self) -> bool {
-        let withdrawn = self.submission.moves(WAITING, WITHDRAWN);
+        let withdrawn = self.shared.moves(WAITING, WITHDRAWN);
         if withdrawn {
             self.counts.withdrawn();
         }
@@ -226,12 +228,12 @@ impl Waiter<'_> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        // Between the two it can be given back.
-        let _ = self.withdraw() || self.submission.moves(CLAIMED, ABANDONED) || self.withdraw();
+        // The batch may release its claim between the first two steps.
+        let _ = self.withdraw() || self.shared.moves(CLAIMED, ABANDONED) || self.withdraw();
     }
 }
 
-/// A deadline before this is over for good.
+/// Returns the time before which a deadline is over, grace included.
 fn long_ago() -> Instant {
     let now = Instant::now();
     now.checked_sub(DEADLINE_GRACE).unwrap_or(now)

@@ -1,4 +1,4 @@
-//! What waits until something that is held from outside is free, for the requests that are set apart.
+//! The watches: each waits until a held resource is free, for the requests that are set aside.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,21 +8,21 @@ use neobank_db::{Database, DatabaseError, ErrorClass, TransactionOptions};
 
 use super::super::statements::Statements;
 use super::batch::{Pipeline, try_part};
-use super::queue::{Over, Queue};
+use super::queue::{BusyAccounts, Queue};
 use crate::AccountId;
 
-/// How often those who wait are looked after.
+/// The interval at which a watch answers requests that have waited for too long.
 const TICK: Duration = Duration::from_millis(50);
 /// The first and the longest pause between two attempts at a request whose key is held.
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_LONGEST: Duration = Duration::from_millis(200);
-/// How long such an attempt waits for a lock: meanwhile it holds accounts that others want.
-const ATTEMPT_PATIENCE: Duration = Duration::from_millis(20);
+/// The lock timeout of such an attempt, which holds accounts that other requests need.
+const ATTEMPT_LOCK_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// How often an account's lock is waited for again when nobody asks for the account any more.
-const WAITS_IN_VAIN: u32 = 1;
+/// The number of further waits for an account's lock when no request needs the account any more.
+const IDLE_WAITS: u32 = 1;
 
-/// A hold of a queue. However it ends, nothing stays behind it.
+/// The watch of one hold. However the watch ends, no submission stays behind the hold.
 pub(super) struct Watch {
     queue: Arc<Queue>,
     number: u64,
@@ -38,20 +38,21 @@ impl Watch {
         }
     }
 
-    /// Waits for an account's lock, holding nothing else meanwhile, and lets its requests go back then. They go back too
-    /// when the server cannot be asked: carrying them out tells why.
+    /// Waits for an account's lock, and then returns its requests to the queue. If the server
+    /// cannot be asked, they return too, and their execution reports the error.
     ///
-    /// Waiting in the server takes a place among those who wait there, so that other processes do not always come first.
+    /// The watch holds no other lock. Because it waits in the server's queue for the lock, other
+    /// processes cannot always come first.
     pub(super) async fn account(mut self, account: AccountId, error: DatabaseError) {
         let queue = Arc::clone(&self.queue);
         let number = self.number;
         let longest = queue.engine.database.config().lock_timeout;
-        // Whether anybody has waited here since the server was asked for the lock.
+        // True when a request has waited here since the server was last asked for the lock.
         let wanted = AtomicBool::new(false);
         let mut free = Box::pin(async {
-            // Closed by nobody, and without a permit it would only take more connections.
+            // The semaphore is never closed; it limits the connections of all watches.
             let _permit = queue.watches.acquire().await;
-            let mut waits_in_vain = 0_u32;
+            let mut idle_waits = 0_u32;
             loop {
                 let waited = wait_for_lock(&queue.engine.database, account).await;
                 let is_held =
@@ -59,11 +60,12 @@ impl Watch {
                 if !is_held {
                     return;
                 }
-                // Those who were told that it is locked ask again. As long as it is known here, they hold up no one.
+                // Callers that got the error may repeat their requests. While the hold exists,
+                // these delay no batch.
                 if queue.expire(number, longest, &error) || wanted.swap(false, Ordering::AcqRel) {
-                    waits_in_vain = 0;
-                } else if waits_in_vain < WAITS_IN_VAIN {
-                    waits_in_vain = waits_in_vain.saturating_add(1);
+                    idle_waits = 0;
+                } else if idle_waits < IDLE_WAITS {
+                    idle_waits = idle_waits.saturating_add(1);
                 } else {
                     return;
                 }
@@ -78,30 +80,32 @@ impl Watch {
         self.end();
     }
 
-    /// Tries requests one by one that another transaction keeps from being written, so the ones with a key that it holds,
-    /// until that is over or they have waited long enough. Between two attempts nothing is held.
+    /// Retries requests one by one whose key another transaction holds, until each succeeds or has
+    /// waited for `lock_timeout`. Between two attempts the watch holds no lock.
     pub(super) async fn requests(mut self, error: DatabaseError) {
         let queue = Arc::clone(&self.queue);
         let longest = queue.engine.database.config().lock_timeout;
         let mut last = error;
         let mut pause = PAUSE_FIRST;
-        while let Some(place) = queue.next_behind(self.number) {
-            if place.waits_apart() >= longest {
-                place.answer(Err(last.clone().into()));
+        while let Some(submission) = queue.next_behind(self.number) {
+            if submission.waited_aside() >= longest {
+                submission.answer(Err(last.clone().into()));
                 continue;
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(PAUSE_LONGEST);
-            let mut follows = Pipeline::without_predecessor(queue.new_group(), ATTEMPT_PATIENCE);
-            let Err((places, error)) = try_part(&queue, vec![place], &mut follows).await else {
+            let mut pipeline =
+                Pipeline::without_predecessor(queue.new_batch(), ATTEMPT_LOCK_TIMEOUT);
+            let Err((submissions, error)) = try_part(&queue, vec![submission], &mut pipeline).await
+            else {
                 continue;
             };
             let is_held = error.class() == ErrorClass::LockTimeout;
-            for place in places {
+            for submission in submissions {
                 if is_held {
-                    queue.put_back_first(self.number, place);
+                    queue.put_back_first(self.number, submission);
                 } else {
-                    place.answer(Err(error.clone().into()));
+                    submission.answer(Err(error.clone().into()));
                 }
             }
             if is_held {
@@ -112,19 +116,24 @@ impl Watch {
         self.end();
     }
 
-    /// Waits for a group that has been under way for long, and lets those go back who wait for its accounts.
-    pub(super) async fn group(mut self, over: Over, group: impl Future<Output = ()> + Send) {
+    /// Waits for the end of a detached batch, and then returns the requests for its accounts to the
+    /// queue.
+    pub(super) async fn batch(
+        mut self,
+        busy: BusyAccounts,
+        batch: impl Future<Output = ()> + Send,
+    ) {
         let released = Released {
             queue: Arc::clone(&self.queue),
-            over: Some(over),
+            busy: Some(busy),
         };
         let longest = self.queue.engine.database.config().lock_timeout;
         let error = DatabaseError::NoAnswer { waited: longest };
-        let mut group = Box::pin(group);
-        while tokio::time::timeout(TICK, &mut group).await.is_err() {
+        let mut batch = Box::pin(batch);
+        while tokio::time::timeout(TICK, &mut batch).await.is_err() {
             self.queue.expire(self.number, longest, &error);
         }
-        drop(group);
+        drop(batch);
         drop(released);
         self.end();
     }
@@ -138,22 +147,22 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if !self.ended {
-            // Its runtime is shutting down: those who wait are told as their places are dropped.
+            // The runtime is shutting down: dropping the submissions answers their callers.
             drop(self.queue.abandon_hold(self.number));
         }
     }
 }
 
-/// A group that is released when this is dropped.
+/// Releases the accounts of a batch when it is dropped.
 struct Released {
     queue: Arc<Queue>,
-    over: Option<Over>,
+    busy: Option<BusyAccounts>,
 }
 
 impl Drop for Released {
     fn drop(&mut self) {
-        if let Some(over) = self.over.take() {
-            self.queue.release(&over);
+        if let Some(busy) = self.busy.take() {
+            self.queue.release(&busy);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What drives a worker: one group after the other, until nobody waits.
+//! A worker: executes one batch after the other, until no request waits.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::batch::{self, Pipeline};
-use super::queue::{Left, Over, Queue};
+use super::queue::{BusyAccounts, Detached, Queue};
 
-/// A worker of a queue. However it ends, those who wait are taken care of.
+/// A worker of a queue. However it ends, the queue's callers get an answer or another worker.
 pub(super) struct Worker {
     queue: Arc<Queue>,
-    /// The group that is under way.
-    group: Option<Over>,
-    /// The queue knows that it has ended.
+    /// The batch in flight.
+    batch: Option<BusyAccounts>,
+    /// True when the queue no longer counts the worker.
     ended: bool,
 }
 
@@ -21,54 +21,59 @@ impl Worker {
     pub(super) const fn new(queue: Arc<Queue>) -> Self {
         Self {
             queue,
-            group: None,
+            batch: None,
             ended: false,
         }
     }
 
     pub(super) async fn drive(mut self) {
-        while let Some(taken) = self.queue.take(self.group.take()) {
-            self.queue.counts.group(taken.places.len());
-            self.group = Some(Over {
-                group: taken.number,
+        while let Some(taken) = self.queue.take(self.batch.take()) {
+            self.queue.counts.batch(taken.submissions.len());
+            self.batch = Some(BusyAccounts {
+                batch: taken.number,
                 accounts: taken.accounts,
             });
-            let follows = Pipeline::new(
+            let pipeline = Pipeline::new(
                 taken.number,
                 taken.predecessor,
-                self.queue.options.lock_patience,
+                self.queue.options.lock_timeout,
             );
             let queue = Arc::clone(&self.queue);
-            let mut group = Box::pin(async move {
-                // A group that panics drops its places, which tells its callers; the next one is not concerned.
-                let carried_out = batch::carry_out(&queue, taken.places, follows);
-                if AssertUnwindSafe(carried_out).catch_unwind().await.is_err() {
-                    tracing::error!("a group of requests has panicked");
+            let mut batch = Box::pin(async move {
+                // A batch that panics drops its submissions, which answers their callers. The next
+                // batch is unaffected.
+                let executed = batch::execute(&queue, taken.submissions, pipeline);
+                if AssertUnwindSafe(executed).catch_unwind().await.is_err() {
+                    tracing::error!("a batch has panicked");
                 }
             });
-            let patience = self.queue.options.silence_patience;
-            while tokio::time::timeout(patience, &mut group).await.is_err() {
-                // Without a free place among those that are left to themselves, the worker stays.
-                if let Some(left) = self.leave() {
-                    tracing::warn!("a group of requests does not end: others go past it");
-                    drop(tokio::spawn(left.go_on(group)));
+            let detach_after = self.queue.options.detach_after;
+            while tokio::time::timeout(detach_after, &mut batch)
+                .await
+                .is_err()
+            {
+                // Without a permit to detach the batch, the worker stays with it.
+                if let Some(detached) = self.detach() {
+                    tracing::warn!("a batch has not ended: its worker goes on with others");
+                    drop(tokio::spawn(detached.finish(batch)));
                     break;
                 }
             }
-            // Those who were just answered may have a next request: let them ask, instead of taking the few that did not
-            // have to wait. Without them it costs nothing.
+            // The answered callers may submit their next request now. The next batch would
+            // otherwise be the few requests that arrived meanwhile. Without such callers the yield
+            // is cheap.
             tokio::task::yield_now().await;
         }
         self.ended = true;
     }
 
-    /// The worker's group is no longer its own.
-    fn leave(&mut self) -> Option<Left> {
-        let over = self.group.take()?;
-        match self.queue.leave(over) {
-            Ok(left) => Some(left),
-            Err(over) => {
-                self.group = Some(over);
+    /// Detaches the worker's batch, if a permit is free.
+    fn detach(&mut self) -> Option<Detached> {
+        let busy = self.batch.take()?;
+        match self.queue.detach(busy) {
+            Ok(detached) => Some(detached),
+            Err(busy) => {
+                self.batch = Some(busy);
                 None
             }
         }
@@ -78,7 +83,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if !self.ended {
-            self.queue.abandon_worker(self.group.take());
+            self.queue.abandon_worker(self.batch.take());
         }
     }
 }

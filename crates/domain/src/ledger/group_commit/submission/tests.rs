@@ -13,17 +13,17 @@ fn withdrawn(counts: &Counts) -> u64 {
 }
 
 #[tokio::test]
-async fn a_place_that_is_let_go_tells_its_caller_what_is_known() {
+async fn dropped_submission_is_answered_from_its_state() {
     let counts = Counts::default();
-    let (place, waiter) = Submission::enlist(request(), None, &counts);
-    drop(place);
+    let (submission, waiter) = Submission::new(request(), None, &counts);
+    drop(submission);
     assert!(matches!(waiter.answer().await, Err(LedgerError::Stopped)));
 
-    // This is how it ends when a group panics: the transfer may have happened.
-    let (place, waiter) = Submission::enlist(request(), None, &counts);
-    assert!(place.claim(Instant::now()));
-    let identifier = place.identified().transfer_id;
-    drop(place);
+    // A batch that panics drops its submissions: the transfer may have happened.
+    let (submission, waiter) = Submission::new(request(), None, &counts);
+    assert!(submission.claim(Instant::now()));
+    let identifier = submission.identified().transfer_id;
+    drop(submission);
     match waiter.answer().await {
         Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers, [identifier]),
         other => panic!("{other:?}"),
@@ -31,52 +31,52 @@ async fn a_place_that_is_let_go_tells_its_caller_what_is_known() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_withdraws_what_nobody_has_decided_on() {
+async fn dropped_caller_withdraws_an_unclaimed_request() {
     let counts = Counts::default();
-    let (place, waiter) = Submission::enlist(request(), None, &counts);
-    assert!(!place.is_over());
+    let (submission, waiter) = Submission::new(request(), None, &counts);
+    assert!(!submission.is_over());
     drop(waiter);
-    assert!(place.is_over() && !place.claim(Instant::now()));
+    assert!(submission.is_over() && !submission.claim(Instant::now()));
     assert_eq!(withdrawn(&counts), 1);
 
-    let (place, waiter) = Submission::enlist(request(), None, &counts);
-    assert!(place.claim(Instant::now()));
+    let (submission, waiter) = Submission::new(request(), None, &counts);
+    assert!(submission.claim(Instant::now()));
     drop(waiter);
-    assert!(!place.is_over() && place.claim(Instant::now()));
+    assert!(!submission.is_over() && submission.claim(Instant::now()));
     assert_eq!(withdrawn(&counts), 1);
 }
 
 #[tokio::test]
-async fn what_is_given_back_can_be_taken_back() {
+async fn released_request_can_be_withdrawn() {
     let counts = Counts::default();
-    let (place, waiter) = Submission::enlist(request(), None, &counts);
-    assert!(place.claim(Instant::now()));
-    place.give_back(&counts);
-    assert!(place.claim(Instant::now()), "by the next attempt");
-    place.give_back(&counts);
+    let (submission, waiter) = Submission::new(request(), None, &counts);
+    assert!(submission.claim(Instant::now()));
+    submission.give_back(&counts);
+    assert!(submission.claim(Instant::now()), "by the next attempt");
+    submission.give_back(&counts);
     drop(waiter);
-    assert!(place.is_over() && !place.claim(Instant::now()));
+    assert!(submission.is_over() && !submission.claim(Instant::now()));
 
-    // Its caller went while it was claimed.
-    let (place, waiter) = Submission::enlist(request(), None, &counts);
-    assert!(place.claim(Instant::now()));
+    // The caller drops its future while the request is claimed.
+    let (submission, waiter) = Submission::new(request(), None, &counts);
+    assert!(submission.claim(Instant::now()));
     drop(waiter);
-    place.give_back(&counts);
-    assert!(place.is_over() && !place.claim(Instant::now()));
+    submission.give_back(&counts);
+    assert!(submission.is_over() && !submission.claim(Instant::now()));
 
-    // Its deadline passed while it was claimed.
+    // The deadline passes while the request is claimed.
     let soon = Instant::now() + Duration::from_millis(10);
-    let (place, waiter) = Submission::enlist(request(), Some(soon), &counts);
-    assert!(place.claim(Instant::now()));
+    let (submission, waiter) = Submission::new(request(), Some(soon), &counts);
+    assert!(submission.claim(Instant::now()));
     let (answer, ()) = tokio::join!(waiter.answer(), async {
         tokio::time::sleep(Duration::from_millis(30)).await;
-        place.give_back(&counts);
+        submission.give_back(&counts);
     });
-    assert!(answer.is_err() && place.is_over());
+    assert!(answer.is_err() && submission.is_over());
 }
 
 #[tokio::test]
-async fn a_deadline_holds_until_the_request_is_decided_on() {
+async fn deadline_applies_until_the_request_is_claimed() {
     let counts = Counts::default();
     let soon = Instant::now() + Duration::from_millis(20);
     let is_exceeded = |answer: &Answer| {
@@ -87,40 +87,40 @@ async fn a_deadline_holds_until_the_request_is_decided_on() {
             ))
         )
     };
-    let (place, waiter) = Submission::enlist(request(), Some(soon), &counts);
+    let (submission, waiter) = Submission::new(request(), Some(soon), &counts);
     assert!(is_exceeded(&waiter.answer().await));
-    assert!(place.is_over());
+    assert!(submission.is_over());
 
-    // Found late by its group.
-    let (place, waiter) = Submission::enlist(request(), Some(soon), &counts);
-    assert!(!place.claim(Instant::now()) && place.is_over());
-    drop(place);
+    // The batch finds the request late.
+    let (submission, waiter) = Submission::new(request(), Some(soon), &counts);
+    assert!(!submission.claim(Instant::now()) && submission.is_over());
+    drop(submission);
     assert!(is_exceeded(&waiter.answer().await));
 
-    // Decided on in time: its caller waits for the commit.
+    // The request was decided on in time, so its caller waits for the commit.
     let later = Instant::now() + Duration::from_millis(20);
-    let (place, waiter) = Submission::enlist(request(), Some(later), &counts);
-    assert!(place.claim(Instant::now()));
+    let (submission, waiter) = Submission::new(request(), Some(later), &counts);
+    assert!(submission.claim(Instant::now()));
     let answer = tokio::join!(waiter.answer(), async {
         tokio::time::sleep(Duration::from_millis(60)).await;
-        place.answer(Err(LedgerError::Stopped));
+        submission.answer(Err(LedgerError::Stopped));
     });
     assert!(matches!(answer.0, Err(LedgerError::Stopped)));
 }
 
 #[tokio::test]
-async fn a_commit_that_does_not_end_leaves_its_caller_in_doubt_a_second_after_the_deadline() {
+async fn unfinished_commit_is_unknown_a_second_after_the_deadline() {
     let counts = Counts::default();
     let started = Instant::now();
     let soon = started + Duration::from_millis(20);
-    let (place, waiter) = Submission::enlist(request(), Some(soon), &counts);
-    assert!(place.claim(started));
-    let identifier = place.identified().transfer_id;
+    let (submission, waiter) = Submission::new(request(), Some(soon), &counts);
+    assert!(submission.claim(started));
+    let identifier = submission.identified().transfer_id;
     let answer = tokio::time::timeout(Duration::from_secs(60), waiter.answer()).await;
     match answer.unwrap() {
         Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers, [identifier]),
         other => panic!("{other:?}"),
     }
     assert!(started.elapsed() >= DEADLINE_GRACE);
-    drop(place);
+    drop(submission);
 }

@@ -1,4 +1,4 @@
-//! What is held from outside costs the requests that need it, and no others.
+//! Resources that another session holds: only the requests that need one are delayed.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use super::{lock, until};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
-    a_locked_account_holds_up_its_own_requests_alone,
-    a_locked_account_is_told_to_its_own_requests_when_they_have_waited_long_enough,
-    those_who_ask_again_for_a_locked_account_hold_up_no_group,
-    a_held_key_holds_up_the_one_request_that_has_it,
-    a_server_process_that_stands_still_holds_up_its_own_accounts_alone,
+    locked_account_delays_only_its_own_requests,
+    request_for_a_locked_account_fails_after_the_lock_timeout,
+    repeated_request_for_a_locked_account_delays_no_batch,
+    held_key_delays_only_its_own_request,
+    stopped_server_process_delays_only_its_own_accounts,
 );
 
-/// Much longer than any of the others may wait, however busy the machine is.
+/// A lock timeout much longer than any other request waits, even on a busy machine.
 const HELD: Duration = Duration::from_secs(120);
 const NOT_HELD: Duration = Duration::from_secs(30);
 
@@ -42,18 +42,19 @@ async fn accounts(bank: &TestBank, count: usize) -> Arc<[AccountId]> {
 }
 
 fn ask(
-    gathered: &Ledger,
+    grouped: &Ledger,
     request: TransferRequest,
 ) -> JoinHandle<Result<neobank_domain::Receipt, LedgerError>> {
-    let gathered = gathered.clone();
-    tokio::spawn(async move { gathered.transfer(request).await })
+    let grouped = grouped.clone();
+    tokio::spawn(async move { grouped.transfer(request).await })
 }
 
-/// Callers that each move so many times between any two of the accounts; returns how long the longest of them waited.
-async fn others_go_on(gathered: &Ledger, accounts: &Arc<[AccountId]>) -> Duration {
+/// Runs callers that move money between any two of the accounts, and returns the longest wait of
+/// one.
+async fn others_go_on(grouped: &Ledger, accounts: &Arc<[AccountId]>) -> Duration {
     let callers: Vec<_> = (0..24)
         .map(|caller| {
-            let (gathered, accounts) = (gathered.clone(), Arc::clone(accounts));
+            let (grouped, accounts) = (grouped.clone(), Arc::clone(accounts));
             tokio::spawn(async move {
                 let mut random = Random::new(caller);
                 let mut longest = Duration::ZERO;
@@ -61,7 +62,7 @@ async fn others_go_on(gathered: &Ledger, accounts: &Arc<[AccountId]>) -> Duratio
                     let (from, to) = random.pair(&accounts);
                     let asked = Instant::now();
                     let request = TransferRequest::new(from, to, czk("1"));
-                    gathered.transfer(request).await.unwrap();
+                    grouped.transfer(request).await.unwrap();
                     longest = longest.max(asked.elapsed());
                 }
                 longest
@@ -75,55 +76,53 @@ async fn others_go_on(gathered: &Ledger, accounts: &Arc<[AccountId]>) -> Duratio
     longest
 }
 
-async fn a_locked_account_holds_up_its_own_requests_alone(bank: TestBank) {
+async fn locked_account_delays_only_its_own_requests(bank: TestBank) {
     let locked = bank.account(czk("100")).await;
     let others = accounts(&bank, 30).await;
-    let gathered = ledger(&bank, HELD).await;
-    let stranger = bank.database.begin().await.unwrap();
-    lock(&stranger, locked).await;
-    // Each has an account that the others need, too.
+    let grouped = ledger(&bank, HELD).await;
+    let holder = bank.database.begin().await.unwrap();
+    lock(&holder, locked).await;
+    // Each request has a second account that the other callers need.
     let held = {
-        let (gathered, others) = (gathered.clone(), Arc::clone(&others));
+        let (grouped, others) = (grouped.clone(), Arc::clone(&others));
         tokio::spawn(async move {
-            // Each future is polled for the first time in turn, and so it arrives in turn.
+            // `join_all` polls the futures in their order, so the requests arrive in their order.
             let each = others.iter().take(10);
             let each = each.map(|other| TransferRequest::new(locked, *other, czk("1")));
-            join_all(each.map(|request| gathered.transfer(request))).await
+            join_all(each.map(|request| grouped.transfer(request))).await
         })
     };
-    let longest = others_go_on(&gathered, &others).await;
+    let longest = others_go_on(&grouped, &others).await;
     assert!(longest < NOT_HELD, "{longest:?}");
-    until(|| gathered.group_commit_metrics().waiting_apart == 10).await;
+    until(|| grouped.group_commit_metrics().waiting_aside == 10).await;
     assert!(!held.is_finished());
-    stranger.rollback().await.unwrap();
+    holder.rollback().await.unwrap();
     let receipts = held.await.unwrap().into_iter().map(Result::unwrap);
     let numbers: Vec<_> = receipts.map(|receipt| receipt.debit.entry_number).collect();
-    // In the order in which they asked.
+    // The requests are executed in the order of their arrival.
     assert_eq!(numbers, (2..=11).collect::<Vec<_>>());
     assert_eq!(bank.balance(locked).await, czk("90"));
     bank.assert_sound().await;
 }
 
-async fn a_locked_account_is_told_to_its_own_requests_when_they_have_waited_long_enough(
-    bank: TestBank,
-) {
+async fn request_for_a_locked_account_fails_after_the_lock_timeout(bank: TestBank) {
     let locked = bank.account(czk("100")).await;
     let others = accounts(&bank, 10).await;
-    let gathered = ledger(&bank, Duration::from_millis(800)).await;
-    let stranger = bank.database.begin().await.unwrap();
-    lock(&stranger, locked).await;
+    let grouped = ledger(&bank, Duration::from_millis(800)).await;
+    let holder = bank.database.begin().await.unwrap();
+    lock(&holder, locked).await;
     let over = Arc::new(AtomicBool::new(false));
     let held: Vec<_> = (0..4)
         .map(|number: usize| {
-            let (gathered, over) = (gathered.clone(), Arc::clone(&over));
+            let (grouped, over) = (grouped.clone(), Arc::clone(&over));
             let request = TransferRequest::new(others[number], locked, czk("1"));
             tokio::spawn(async move {
-                let mut told = 0;
-                while !over.load(Ordering::Relaxed) || told < 2 {
-                    match gathered.transfer(request.clone()).await {
+                let mut failed = 0;
+                while !over.load(Ordering::Relaxed) || failed < 2 {
+                    match grouped.transfer(request.clone()).await {
                         Err(LedgerError::Database(error)) => {
                             assert_eq!(error.class(), ErrorClass::LockTimeout);
-                            told += 1;
+                            failed += 1;
                         }
                         other => panic!("{other:?}"),
                     }
@@ -131,70 +130,67 @@ async fn a_locked_account_is_told_to_its_own_requests_when_they_have_waited_long
             })
         })
         .collect();
-    others_go_on(&gathered, &others).await;
+    others_go_on(&grouped, &others).await;
     over.store(true, Ordering::Relaxed);
     for caller in held {
         caller.await.unwrap();
     }
-    stranger.rollback().await.unwrap();
+    holder.rollback().await.unwrap();
     let request = TransferRequest::new(others[0], locked, czk("1"));
-    gathered.transfer(request).await.unwrap();
+    grouped.transfer(request).await.unwrap();
     assert_eq!(bank.balance(locked).await, czk("101"));
     bank.assert_sound().await;
 }
 
-/// Only the first of them finds out that the account is locked, at the cost of its group.
-async fn those_who_ask_again_for_a_locked_account_hold_up_no_group(bank: TestBank) {
+/// Only the first request delays its batch; the repetitions go behind the existing hold.
+async fn repeated_request_for_a_locked_account_delays_no_batch(bank: TestBank) {
     let locked = bank.account(czk("100")).await;
     let other = bank.account(czk("100")).await;
-    let gathered = ledger(&bank, Duration::from_secs(2)).await;
-    let stranger = bank.database.begin().await.unwrap();
-    lock(&stranger, locked).await;
+    let grouped = ledger(&bank, Duration::from_secs(2)).await;
+    let holder = bank.database.begin().await.unwrap();
+    lock(&holder, locked).await;
     for _ in 0..4 {
         let request = TransferRequest::new(other, locked, czk("1"));
-        match gathered.transfer(request).await {
+        match grouped.transfer(request).await {
             Err(LedgerError::Database(error)) => {
                 assert_eq!(error.class(), ErrorClass::LockTimeout);
             }
             other => panic!("{other:?}"),
         }
     }
-    let metrics = gathered.group_commit_metrics();
+    let metrics = grouped.group_commit_metrics();
     assert_eq!(
-        (metrics.groups, metrics.waiting_apart),
+        (metrics.batches, metrics.waiting_aside),
         (1, 0),
         "{metrics:?}"
     );
-    stranger.rollback().await.unwrap();
+    holder.rollback().await.unwrap();
     let request = TransferRequest::new(other, locked, czk("1"));
-    gathered.transfer(request).await.unwrap();
+    grouped.transfer(request).await.unwrap();
     assert_eq!(bank.balance(locked).await, czk("101"));
     bank.assert_sound().await;
 }
 
-async fn a_held_key_holds_up_the_one_request_that_has_it(bank: TestBank) {
+async fn held_key_delays_only_its_own_request(bank: TestBank) {
     let others = accounts(&bank, 30).await;
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
-    let gathered = ledger(&bank, HELD).await;
+    let grouped = ledger(&bank, HELD).await;
     for commits in [false, true] {
         let key = format!("held {commits}");
-        let mut stranger = bank.database.begin().await.unwrap();
+        let mut holder = bank.database.begin().await.unwrap();
         let request = TransferRequest::new(from, to, czk("1")).with_idempotency_key(&key);
-        bank.ledger
-            .transfer_in(&mut stranger, request)
-            .await
-            .unwrap();
+        bank.ledger.transfer_in(&mut holder, request).await.unwrap();
         let request =
             TransferRequest::new(others[0], others[1], czk("2")).with_idempotency_key(&key);
-        let held = ask(&gathered, request.clone());
-        let again = ask(&gathered, request);
-        let longest = others_go_on(&gathered, &others).await;
+        let held = ask(&grouped, request.clone());
+        let again = ask(&grouped, request);
+        let longest = others_go_on(&grouped, &others).await;
         assert!(longest < NOT_HELD, "{longest:?}");
         assert!(!held.is_finished() && !again.is_finished());
         if commits {
-            stranger.commit().await.unwrap();
+            holder.commit().await.unwrap();
         } else {
-            stranger.rollback().await.unwrap();
+            holder.rollback().await.unwrap();
         }
         let (held, again) = (held.await.unwrap(), again.await.unwrap());
         if commits {
@@ -213,25 +209,25 @@ async fn a_held_key_holds_up_the_one_request_that_has_it(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-async fn a_server_process_that_stands_still_holds_up_its_own_accounts_alone(bank: TestBank) {
+async fn stopped_server_process_delays_only_its_own_accounts(bank: TestBank) {
     let others = accounts(&bank, 10).await;
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let mut config = bank.config();
     config.application_name = "stands still".to_owned();
     config.lock_timeout = HELD;
-    let gathered = Ledger::new(Database::connect(config).await.unwrap());
-    gathered
+    let grouped = Ledger::new(Database::connect(config).await.unwrap());
+    grouped
         .transfer(TransferRequest::new(from, to, czk("1")))
         .await
         .unwrap();
     let still = StoppedProcess::of(&bank, "stands still").await;
     let deadline = Instant::now() + Duration::from_millis(300);
-    let hurried = gathered.with_deadline(deadline);
+    let hurried = grouped.with_deadline(deadline);
     let stuck = ask(&hurried, TransferRequest::new(from, to, czk("2")));
-    until(|| gathered.group_commit_metrics().groups == 2).await;
-    // It needs an account of the group that is stuck, and one that others need.
-    let behind = ask(&gathered, TransferRequest::new(from, others[0], czk("4")));
-    let longest = others_go_on(&gathered, &others).await;
+    until(|| grouped.group_commit_metrics().batches == 2).await;
+    // The request needs an account of the stuck batch and an account of the other callers.
+    let behind = ask(&grouped, TransferRequest::new(from, others[0], czk("4")));
+    let longest = others_go_on(&grouped, &others).await;
     assert!(longest < NOT_HELD, "{longest:?}");
     match stuck.await.unwrap() {
         Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers.len(), 1),
@@ -239,25 +235,26 @@ async fn a_server_process_that_stands_still_holds_up_its_own_accounts_alone(bank
     }
     assert!(deadline.elapsed() < NOT_HELD);
     assert!(!behind.is_finished());
-    assert_eq!(gathered.group_commit_metrics().left, 1);
+    assert_eq!(grouped.group_commit_metrics().detached, 1);
     drop(still);
     behind.await.unwrap().unwrap();
-    // It was sent, so it is carried out, before what came behind it.
+    // The statement was sent, so it is executed before the requests behind it.
     assert_eq!(bank.balance(from).await, czk("93"));
     assert_eq!(bank.balance(to).await, czk("3"));
-    until(|| gathered.group_commit_metrics().workers == 0).await;
+    until(|| grouped.group_commit_metrics().workers == 0).await;
     bank.assert_sound().await;
 }
 
-/// A server process that stands still until this is dropped.
+/// A server process that is stopped until this is dropped.
 struct StoppedProcess(String);
 
 impl StoppedProcess {
-    /// Stops the only session of an application. A pool may have opened a second one; that is ended,
-    /// since a stopped one would keep whichever batch is sent over it.
+    /// Stops the only session of an application. A pool may have opened a second one; that is
+    /// ended, since a stopped one would keep whichever batch is sent over it.
     async fn of(bank: &TestBank, application: &str) -> Self {
         let superuser = bank.superuser().await;
-        // Inside, since a function in the outer list is called for the rows before the offset too.
+        // In the inner query, because a function in the outer list also runs for rows before the
+        // offset.
         let ended = "SELECT pg_terminate_backend(pid) FROM (
                          SELECT pid FROM pg_stat_activity WHERE application_name = $1
                          ORDER BY state_change DESC OFFSET 1

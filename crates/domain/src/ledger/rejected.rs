@@ -1,8 +1,9 @@
-//! A group with requests that the database refuses: these are named, and the others are carried out, in one transaction.
+//! The execution of a batch with requests that the database rejects: one transaction isolates them
+//! and posts the others.
 //!
-//! The database looks for them, in one statement (`banking.post_unless_refused()`). So finding one costs the same number of
-//! round trips among two requests and among a thousand. Requests that share an account with a refused one are decided
-//! again without it.
+//! The database isolates them in one statement (`banking.post_unless_refused()`), which costs as
+//! many round trips for two requests as for a thousand. Requests that share an account with a
+//! rejected one are decided again without it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,34 +11,37 @@ use neobank_db::{DatabaseError, ErrorClass, Transaction};
 
 use super::decision::{Decision, IdentifiedRequest, LedgerState, decide};
 use super::engine::Engine;
-use super::execution::{Claims, Failure, Group, Replicated, end_without_transfers, lost};
+use super::execution::{
+    Batch, Claims, Failure, Pipelining, Replicated, end_without_transfers, lost,
+};
 use super::in_doubt::{self, InDoubt};
 use super::receipt::Outcome;
 use super::statements::{Statements, TransferColumns};
 use crate::{AccountId, TransferId};
 
-/// How often requests are decided again in one transaction, which holds the locks of all of them.
+/// The most decisions in one transaction, which holds the locks of all requests.
 const ROUNDS_MAX: usize = 16;
 
-/// What became of a group's requests, by their places among those that were claimed.
-pub(super) struct Partly {
-    /// Those that were decided on, and whose outcomes these are.
-    pub(super) places: Vec<usize>,
-    /// Their outcomes; or why these are not known for certain.
+/// The results of a batch, by the indexes of its requests among the claimed ones.
+pub(super) struct Isolated {
+    /// The requests with an outcome.
+    pub(super) indexes: Vec<usize>,
+    /// Their outcomes in the same order, or the reason why these are not confirmed.
     pub(super) ended: Result<Vec<Outcome>, Failure>,
-    /// Those that the database refuses, and why. All others are still to be decided on.
-    pub(super) refused: BTreeMap<usize, DatabaseError>,
+    /// The requests that the database rejects, with its errors. All others are still undecided.
+    pub(super) rejected: BTreeMap<usize, DatabaseError>,
 }
 
-/// Whether an error tells that the database refuses a request as it is, whatever it was decided on.
-pub(super) fn is_of_a_request(error: &DatabaseError) -> bool {
+/// Returns true for an error by which the database rejects one request, whatever state the request
+/// was decided on.
+pub(super) fn concerns_one_request(error: &DatabaseError) -> bool {
     match error.class() {
         ErrorClass::ForeignKeyViolation
         | ErrorClass::CheckViolation
         | ErrorClass::NotNullViolation
         | ErrorClass::ExclusionViolation
         | ErrorClass::InvalidData => true,
-        // Raised by a trigger of the bank's own.
+        // A trigger that the bank has added raises this one.
         ErrorClass::Other => error
             .server()
             .is_some_and(|server| server.sqlstate == "P0001"),
@@ -45,32 +49,34 @@ pub(super) fn is_of_a_request(error: &DatabaseError) -> bool {
     }
 }
 
-/// Carries a group out under locks, but for the requests that the database refuses.
+/// Executes a batch under locks, without the requests that the database rejects.
 pub(super) async fn run(
     engine: &Engine,
-    group: &Group<'_>,
-    claims: &mut impl Claims,
-) -> Result<Partly, Failure> {
-    let visit = engine.account_cache.visit(&group.accounts, None);
-    claims.predecessor().await;
-    // What is remembered is no longer so afterwards.
-    drop(visit.recall());
+    batch: &Batch<'_>,
+    claims: &mut (impl Claims + Pipelining),
+) -> Result<Isolated, Failure> {
+    let cached = engine.account_cache.begin(&batch.accounts, None);
+    claims.predecessor_ended().await;
+    // This batch makes the cached accounts stale.
+    drop(cached.take());
     let transaction = engine.begin(claims.lock_timeout()).await?;
     let session = Statements::prepare(&transaction).await?;
-    let books = session
-        .lock_and_read(&transaction, &group.accounts, &group.keys)
+    let state = session
+        .lock_and_read(&transaction, &batch.accounts, &batch.keys)
         .await?;
-    let chosen = group.chosen(claims.claim());
-    let mut progress = Progress::of(chosen.len());
+    let claimed = batch.claimed(claims.claim());
+    let mut progress = Progress::of(claimed.len());
     for _ in 0..ROUNDS_MAX {
         if progress.open.is_empty() {
             break;
         }
-        progress.round(&transaction, books.clone(), &chosen).await?;
+        progress
+            .round(&transaction, state.clone(), &claimed)
+            .await?;
     }
     let transfers: Vec<_> = progress.posted.values().copied().collect();
-    let refused = progress.refused;
-    let (places, outcomes): (Vec<_>, Vec<_>) = progress.ended.into_iter().unzip();
+    let rejected = progress.rejected;
+    let (indexes, outcomes): (Vec<_>, Vec<_>) = progress.ended.into_iter().unzip();
     let ended = if transfers.is_empty() {
         match end_without_transfers(transaction, &outcomes).await? {
             Replicated::Yes => Ok(outcomes),
@@ -81,7 +87,7 @@ pub(super) async fn run(
             Ok(()) => Ok(outcomes),
             Err(DatabaseError::CommittedNotReplicated) => Err(Failure::NotReplicated(outcomes)),
             Err(DatabaseError::CommitUnknown { reason }) => {
-                resolve(engine, group, reason, outcomes, transfers).await
+                resolve(engine, batch, reason, outcomes, transfers).await
             }
             Err(error) => return Err(error.into()),
         }
@@ -89,19 +95,19 @@ pub(super) async fn run(
     if let Err(Failure::Database(error)) = ended {
         return Err(error.into());
     }
-    Ok(Partly {
-        places,
+    Ok(Isolated {
+        indexes,
         ended,
-        refused,
+        rejected,
     })
 }
 
-/// How far a group is, by the places of its requests.
+/// The progress of a batch, by the indexes of its claimed requests.
 struct Progress {
     open: Vec<usize>,
     posted: BTreeMap<usize, TransferId>,
     ended: BTreeMap<usize, Outcome>,
-    refused: BTreeMap<usize, DatabaseError>,
+    rejected: BTreeMap<usize, DatabaseError>,
 }
 
 impl Progress {
@@ -110,31 +116,31 @@ impl Progress {
             open: (0..requests).collect(),
             posted: BTreeMap::new(),
             ended: BTreeMap::new(),
-            refused: BTreeMap::new(),
+            rejected: BTreeMap::new(),
         }
     }
 
-    /// Decides on what is open, on top of what was posted, and posts it.
+    /// Decides on the open requests, after the posted ones, and posts them.
     async fn round(
         &mut self,
         transaction: &Transaction,
-        mut books: LedgerState,
-        chosen: &[IdentifiedRequest<'_>],
+        mut state: LedgerState,
+        claimed: &[IdentifiedRequest<'_>],
     ) -> Result<(), DatabaseError> {
-        let requests = |places: &mut dyn Iterator<Item = usize>| -> Vec<IdentifiedRequest<'_>> {
-            places
-                .filter_map(|place| chosen.get(place).cloned())
+        let requests = |indexes: &mut dyn Iterator<Item = usize>| -> Vec<IdentifiedRequest<'_>> {
+            indexes
+                .filter_map(|index| claimed.get(index).cloned())
                 .collect()
         };
         let before = requests(&mut self.posted.keys().copied());
         if !before.is_empty() {
-            drop(decide(&mut books, &before));
+            drop(decide(&mut state, &before));
         }
         let open = std::mem::take(&mut self.open);
         let Decision {
             outcomes,
             transfers,
-        } = decide(&mut books, &requests(&mut open.iter().copied()));
+        } = decide(&mut state, &requests(&mut open.iter().copied()));
         let identifiers: Vec<_> = transfers
             .iter()
             .map(|transfer| transfer.receipt.transfer_id)
@@ -147,11 +153,11 @@ impl Progress {
         };
         let mut unposted: HashMap<TransferId, Option<DatabaseError>> = unposted
             .into_iter()
-            .filter_map(|(place, error)| Some((*identifiers.get(place)?, error)))
+            .filter_map(|(index, error)| Some((*identifiers.get(index)?, error)))
             .collect();
         let mut unsettled = Unsettled::default();
-        for (place, outcome) in open.into_iter().zip(outcomes) {
-            let Some(identified) = chosen.get(place) else {
+        for (index, outcome) in open.into_iter().zip(outcomes) {
+            let Some(identified) = claimed.get(index) else {
                 continue;
             };
             let moved = match &outcome {
@@ -162,14 +168,14 @@ impl Progress {
                 Some(error) => {
                     unsettled.add(identified);
                     match error {
-                        Some(error) => drop(self.refused.insert(place, error)),
-                        None => self.open.push(place),
+                        Some(error) => drop(self.rejected.insert(index, error)),
+                        None => self.open.push(index),
                     }
                 }
-                None if moved.is_none() && unsettled.concerns(identified) => self.open.push(place),
+                None if moved.is_none() && unsettled.concerns(identified) => self.open.push(index),
                 None => {
-                    self.posted.extend(moved.map(|transfer| (place, transfer)));
-                    self.ended.insert(place, outcome);
+                    self.posted.extend(moved.map(|transfer| (index, transfer)));
+                    self.ended.insert(index, outcome);
                 }
             }
         }
@@ -177,7 +183,7 @@ impl Progress {
     }
 }
 
-/// Accounts and keys of requests that were not posted: what was decided on them is not so.
+/// The accounts and keys of requests that were not posted: decisions that depend on them are void.
 #[derive(Default)]
 struct Unsettled<'a> {
     accounts: HashSet<AccountId>,
@@ -198,15 +204,15 @@ impl<'a> Unsettled<'a> {
     }
 }
 
-/// What became of a commit without an answer.
+/// Resolves a commit whose answer was lost.
 async fn resolve(
     engine: &Engine,
-    group: &Group<'_>,
+    batch: &Batch<'_>,
     reason: String,
     outcomes: Vec<Outcome>,
     transfers: Vec<TransferId>,
 ) -> Result<Vec<Outcome>, Failure> {
-    match in_doubt::resolve(&engine.database, &group.accounts, &transfers, None).await {
+    match in_doubt::resolve(&engine.database, &batch.accounts, &transfers, None).await {
         InDoubt::Committed {
             replicated: true, ..
         } => Ok(outcomes),
