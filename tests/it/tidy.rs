@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The files that may name the schema's objects in texts of SQL, with the reason. A builder cannot say what these say, or
 /// costs what they must not cost; everything else is built on `neobank-entity`.
-const WITH_SQL: [(&str, &str); 6] = [
+const WITH_SQL: [(&str, &str); 5] = [
     (
         "crates/bench/",
         "measures other ways to move money, beside ours",
@@ -16,10 +16,6 @@ const WITH_SQL: [(&str, &str); 6] = [
         "a test of wrapping long texts",
     ),
     ("crates/cli/src/top/tests.rs", "a test of shown statements"),
-    (
-        "crates/domain/src/ledger/",
-        "the statements whose plans are pinned",
-    ),
     (
         "crates/ops/src/health/mod.rs",
         "names a table that may be missing",

@@ -22,6 +22,7 @@ mod execution;
 pub mod group_commit;
 mod in_doubt;
 mod optimistic;
+mod queries;
 mod receipt;
 mod rejected;
 mod rejection;

@@ -5,9 +5,6 @@
 //! keys of other tables pass. A later statement looks up the idempotency keys: a statement that
 //! waits for a lock still sees the snapshot from before the wait, and would miss a transfer that
 //! committed meanwhile under the same key.
-//!
-//! Names: every function, operator and type of `pg_catalog` has its schema's name, so that no
-//! `search_path` finds another one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -18,6 +15,7 @@ use neobank_db::driver::{FromSql, Row, ToSql, Type};
 use neobank_db::{
     Autocommit, DatabaseError, Prepared, ServerError, Transaction, Written, pipeline,
 };
+use neobank_entity::banking::{accounts, transfers};
 use neobank_entity::functions::banking::{
     PostTransfers, PostTransfersOptimistic, PostTransfersPipelined, PostUnlessRefused,
 };
@@ -25,74 +23,12 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::decision::{AccountState, CompletedTransfer, LedgerState, NewTransfer};
+use super::queries::{
+    self, COMPLETED_TRANSFERS, FIND_TRANSFERS, INCREMENT_VERSION, LOCK_ACCOUNTS, LOCKED_BY_OTHERS,
+    READ_ACCOUNTS,
+};
 use super::receipt::{EntryReceipt, Receipt};
 use crate::{AccountId, Currency, Money, TransferId};
-
-const LOCK_ACCOUNTS: &str = "\
-SELECT account_id, account_number, currency_code, account_status, current_balance::numeric, held_balance::numeric,
-       overdraft_limit::numeric, last_entry_number, last_entry_at, opened_at, version, pg_catalog.clock_timestamp() AS now
-FROM banking.accounts
-WHERE account_id OPERATOR(pg_catalog.=) ANY ($1)
-ORDER BY account_id
-FOR NO KEY UPDATE";
-
-/// Reads accounts without a lock, by a plan that fits one account and many, as in
-/// [`READ_COMPLETED`]. Inside a sub-select the server cannot see the length of the list; where it
-/// sees it, it plans each short list again.
-const READ_ACCOUNTS: &str = "\
-SELECT account.account_id, account.account_number, account.currency_code, account.account_status,
-       account.current_balance::numeric, account.held_balance::numeric, account.overdraft_limit::numeric,
-       account.last_entry_number, account.last_entry_at, account.opened_at, account.version
-FROM pg_catalog.unnest((SELECT $1::pg_catalog.uuid[])) AS wanted (account_id)
-CROSS JOIN LATERAL (
-    SELECT * FROM banking.accounts AS a WHERE a.account_id OPERATOR(pg_catalog.=) wanted.account_id OFFSET 0
-) AS account";
-
-/// Reads the completed transfers with some idempotency keys.
-///
-/// A connection keeps the plan of a prepared statement while the tables grow. On nearly empty
-/// tables the cheapest plan reads them whole; `LATERAL` with `OFFSET 0` forces a look-up of each
-/// row.
-const READ_COMPLETED: &str = "\
-SELECT transfer.idempotency_key, transfer.request_hash, transfer.transfer_id, transfer.transfer_type,
-       transfer.amount::numeric, transfer.currency_code, transfer.posted_at,
-       debit.transaction_id AS debit_id, transfer.from_account_id, transfer.from_entry_number,
-       debit.running_balance::numeric AS from_balance,
-       credit.transaction_id AS credit_id, transfer.to_account_id, transfer.to_entry_number,
-       credit.running_balance::numeric AS to_balance
-FROM pg_catalog.unnest($1::pg_catalog.text[]) AS wanted (idempotency_key)
-CROSS JOIN LATERAL (
-    SELECT * FROM banking.transfers AS t WHERE t.idempotency_key OPERATOR(pg_catalog.=) wanted.idempotency_key OFFSET 0
-) AS transfer
-CROSS JOIN LATERAL (
-    SELECT * FROM banking.transactions AS t
-    WHERE t.account_id OPERATOR(pg_catalog.=) transfer.from_account_id AND t.transaction_date OPERATOR(pg_catalog.=) transfer.posted_at
-      AND t.entry_number OPERATOR(pg_catalog.=) transfer.from_entry_number AND t.transfer_id OPERATOR(pg_catalog.=) transfer.transfer_id OFFSET 0
-) AS debit
-CROSS JOIN LATERAL (
-    SELECT * FROM banking.transactions AS t
-    WHERE t.account_id OPERATOR(pg_catalog.=) transfer.to_account_id AND t.transaction_date OPERATOR(pg_catalog.=) transfer.posted_at
-      AND t.entry_number OPERATOR(pg_catalog.=) transfer.to_entry_number AND t.transfer_id OPERATOR(pg_catalog.=) transfer.transfer_id OFFSET 0
-) AS credit";
-
-/// Finds the accounts whose rows another session has locked, and locks the others.
-const LOCKED_BY_OTHERS: &str = "\
-SELECT account.account_id
-FROM banking.accounts AS account
-WHERE account.account_id OPERATOR(pg_catalog.=) ANY ($1)
-  AND account.account_id OPERATOR(pg_catalog.<>) ALL (ARRAY(
-      SELECT free.account_id FROM banking.accounts AS free
-      WHERE free.account_id OPERATOR(pg_catalog.=) ANY ($1)
-      ORDER BY free.account_id
-      FOR NO KEY UPDATE SKIP LOCKED
-  ))";
-
-const FIND_TRANSFERS: &str = "SELECT transfer_id, posted_at FROM banking.transfers WHERE transfer_id OPERATOR(pg_catalog.=) ANY ($1)";
-
-/// Increments an account's version and changes nothing else. A closed account has had its last
-/// entry and rejects every change.
-const INCREMENT_VERSION: &str = "\
-UPDATE banking.accounts SET overdraft_limit = overdraft_limit WHERE account_id OPERATOR(pg_catalog.=) $1 AND account_status OPERATOR(pg_catalog.<>) 'closed'";
 
 /// Makes the transaction's commit wait until it is durable, on this server and on the standbys that
 /// the server waits for, whatever the defaults of role, database or session are. Stronger settings
@@ -219,10 +155,10 @@ impl Statements {
     pub(super) async fn prepare(transaction: &Transaction) -> Result<Self, DatabaseError> {
         Ok(Self {
             lock_accounts: transaction
-                .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
+                .prepare(&LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
                 .await?,
             read_completed: transaction
-                .prepare(READ_COMPLETED, &[Type::TEXT_ARRAY])
+                .prepare(&COMPLETED_TRANSFERS, &[Type::TEXT_ARRAY])
                 .await?,
             post_transfers: transaction
                 .prepare(&POST_TRANSFERS.sql, &POST_TRANSFERS.types)
@@ -253,7 +189,7 @@ impl Statements {
         };
         let now = locked
             .first()
-            .map_or(Ok(DateTime::UNIX_EPOCH), |row| column(row, "now"))?;
+            .map_or(Ok(DateTime::UNIX_EPOCH), |row| column(row, queries::NOW))?;
         Ok(LedgerState {
             accounts: locked
                 .iter()
@@ -274,10 +210,10 @@ impl Statements {
         transfers: &[TransferId],
     ) -> Result<HashMap<TransferId, DateTime<Utc>>, DatabaseError> {
         let lock = transaction
-            .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
+            .prepare(&LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
             .await?;
         let find = transaction
-            .prepare(FIND_TRANSFERS, &[Type::UUID_ARRAY])
+            .prepare(&FIND_TRANSFERS, &[Type::UUID_ARRAY])
             .await?;
         let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
         let transfers: Vec<Uuid> = transfers.iter().map(|id| id.as_uuid()).collect();
@@ -291,8 +227,9 @@ impl Statements {
         found
             .iter()
             .map(|row| {
-                let transfer_id = column::<Uuid>(row, "transfer_id")?;
-                Ok((transfer_id.into(), column(row, "posted_at")?))
+                let transfer_id = column::<Uuid>(row, transfers::Column::TransferId.as_str())?;
+                let posted_at = column(row, transfers::Column::PostedAt.as_str())?;
+                Ok((transfer_id.into(), posted_at))
             })
             .collect()
     }
@@ -319,7 +256,7 @@ impl Statements {
         account: AccountId,
     ) -> Result<(), DatabaseError> {
         let increment = transaction
-            .prepare(INCREMENT_VERSION, &[Type::UUID])
+            .prepare(&INCREMENT_VERSION, &[Type::UUID])
             .await?;
         transaction
             .execute_prepared(&increment, &[&account.as_uuid()])
@@ -333,12 +270,12 @@ impl Statements {
         accounts: &[AccountId],
     ) -> Result<HashSet<AccountId>, DatabaseError> {
         let find = transaction
-            .prepare(LOCKED_BY_OTHERS, &[Type::UUID_ARRAY])
+            .prepare(&LOCKED_BY_OTHERS, &[Type::UUID_ARRAY])
             .await?;
         let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
         let rows = transaction.read_prepared(&find, &[&accounts]).await?;
         rows.iter()
-            .map(|row| Ok(column::<Uuid>(row, "account_id")?.into()))
+            .map(|row| Ok(column::<Uuid>(row, accounts::Column::AccountId.as_str())?.into()))
             .collect()
     }
 
@@ -348,7 +285,7 @@ impl Statements {
         account: AccountId,
     ) -> Result<(), DatabaseError> {
         let lock = transaction
-            .prepare(LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
+            .prepare(&LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
             .await?;
         transaction
             .read_prepared(&lock, &[&vec![account.as_uuid()]])
@@ -410,7 +347,7 @@ pub(super) async fn read_optimistic(
 ) -> Result<Vec<(AccountId, AccountState)>, DatabaseError> {
     let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
     let rows = autocommit
-        .read(READ_ACCOUNTS, &[Type::UUID_ARRAY], &[&accounts])
+        .read(&READ_ACCOUNTS, &[Type::UUID_ARRAY], &[&accounts])
         .await?;
     rows.iter().map(account_state).collect()
 }
@@ -611,28 +548,30 @@ impl EntryColumns {
 }
 
 fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> {
-    let account_id = AccountId::from(column::<Uuid>(row, "account_id")?);
-    let overdraft_limit: Option<Decimal> = column(row, "overdraft_limit")?;
-    let opened_at: DateTime<Utc> = column(row, "opened_at")?;
+    use accounts::Column;
+    let account_id = AccountId::from(column::<Uuid>(row, Column::AccountId.as_str())?);
+    let overdraft_limit: Option<Decimal> = column(row, Column::OverdraftLimit.as_str())?;
+    let opened_at: DateTime<Utc> = column(row, Column::OpenedAt.as_str())?;
     let state = AccountState {
         account_id,
-        account_number: column(row, "account_number")?,
+        account_number: column(row, Column::AccountNumber.as_str())?,
         currency: currency(row)?,
-        status: column::<&str>(row, "account_status")?
+        status: column::<&str>(row, Column::AccountStatus.as_str())?
             .parse()
-            .map_err(|_| unreadable("account_status"))?,
-        balance: column(row, "current_balance")?,
-        held: column(row, "held_balance")?,
+            .map_err(|_| unreadable(Column::AccountStatus.as_str()))?,
+        balance: column(row, Column::CurrentBalance.as_str())?,
+        held: column(row, Column::HeldBalance.as_str())?,
         overdraft_limit,
         opened_at: overdraft_limit.is_some().then_some(opened_at),
-        last_entry_number: column(row, "last_entry_number")?,
-        last_entry_at: column(row, "last_entry_at")?,
-        version: column(row, "version")?,
+        last_entry_number: column(row, Column::LastEntryNumber.as_str())?,
+        last_entry_at: column(row, Column::LastEntryAt.as_str())?,
+        version: column(row, Column::Version.as_str())?,
     };
     Ok((account_id, state))
 }
 
 fn completed_transfer(row: &Row) -> Result<(String, CompletedTransfer), DatabaseError> {
+    use transfers::Column;
     let currency = currency(row)?;
     let money = |name| {
         column::<Decimal>(row, name)
@@ -647,30 +586,30 @@ fn completed_transfer(row: &Row) -> Result<(String, CompletedTransfer), Database
         })
     };
     let receipt = Receipt {
-        transfer_id: column::<Uuid>(row, "transfer_id")?.into(),
-        transfer_type: column::<&str>(row, "transfer_type")?
+        transfer_id: column::<Uuid>(row, Column::TransferId.as_str())?.into(),
+        transfer_type: column::<&str>(row, Column::TransferType.as_str())?
             .parse()
-            .map_err(|_| unreadable("transfer_type"))?,
-        amount: money("amount")?,
+            .map_err(|_| unreadable(Column::TransferType.as_str()))?,
+        amount: money(Column::Amount.as_str())?,
         debit: entry(
-            "debit_id",
-            "from_account_id",
-            "from_entry_number",
-            "from_balance",
+            queries::DEBIT_ID,
+            Column::FromAccountId.as_str(),
+            Column::FromEntryNumber.as_str(),
+            queries::FROM_BALANCE,
         )?,
         credit: entry(
-            "credit_id",
-            "to_account_id",
-            "to_entry_number",
-            "to_balance",
+            queries::CREDIT_ID,
+            Column::ToAccountId.as_str(),
+            Column::ToEntryNumber.as_str(),
+            queries::TO_BALANCE,
         )?,
-        posted_at: column(row, "posted_at")?,
+        posted_at: column(row, Column::PostedAt.as_str())?,
     };
-    let request_hash = column::<&[u8]>(row, "request_hash")?
+    let request_hash = column::<&[u8]>(row, Column::RequestHash.as_str())?
         .try_into()
-        .map_err(|_| unreadable("request_hash"))?;
+        .map_err(|_| unreadable(Column::RequestHash.as_str()))?;
     Ok((
-        column(row, "idempotency_key")?,
+        column(row, Column::IdempotencyKey.as_str())?,
         CompletedTransfer {
             request_hash,
             receipt,
@@ -700,7 +639,8 @@ fn caught(row: &Row) -> Result<Option<DatabaseError>, DatabaseError> {
 }
 
 fn currency(row: &Row) -> Result<Currency, DatabaseError> {
-    Currency::from_code(column(row, "currency_code")?).map_err(|_| unreadable("currency_code"))
+    let name = accounts::Column::CurrencyCode.as_str();
+    Currency::from_code(column(row, name)?).map_err(|_| unreadable(name))
 }
 
 fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, DatabaseError> {

@@ -28,36 +28,50 @@ impl Money {
     /// # Ok::<(), MoneyError>(())
     /// ```
     pub fn split(self, weights: &[u32]) -> Result<Vec<Self>, MoneyError> {
-        let total: i128 = weights.iter().copied().map(i128::from).sum();
-        if total == 0 {
-            return Err(MoneyError::NoWeight {
-                weights: weights.len(),
-            });
-        }
-        // An amount has exactly the decimals of its currency, so its mantissa counts minor units:
-        // fewer than 10^22, which times a weight is far below the limit of `i128`.
-        let units = self.amount().mantissa();
-        let shares = || weights.iter().map(|weight| units * i128::from(*weight));
-        let mut parts: Vec<i128> = shares().map(|share| share / total).collect();
-        let left_over = units - parts.iter().sum::<i128>();
-
-        let mut by_fraction: Vec<(usize, i128)> = shares()
-            .map(|share| (share % total).abs())
-            .enumerate()
-            .collect();
-        // The sort is stable: among equal fractions the earlier part stays in front.
-        by_fraction.sort_by_key(|(_, fraction)| std::cmp::Reverse(*fraction));
-        let count = usize::try_from(left_over.unsigned_abs()).unwrap_or(usize::MAX);
-        for (part, _) in by_fraction.iter().take(count) {
-            parts[*part] += left_over.signum();
-        }
-
-        let scale = self.currency().minor_units();
+        // An amount has exactly the decimals of its currency, so its mantissa counts minor units.
+        let parts = divided(self.amount().mantissa(), weights).ok_or(MoneyError::NoWeight {
+            weights: weights.len(),
+        })?;
+        let (currency, scale) = (self.currency(), self.currency().minor_units());
         parts
             .into_iter()
-            .map(|units| Self::new(Decimal::from_i128_with_scale(units, scale), self.currency()))
+            .map(|units| Self::new(Decimal::from_i128_with_scale(units, scale), currency))
             .collect()
     }
+}
+
+/// Divides units by weights; `None` when the weights add up to zero.
+///
+/// There are fewer than 10^22 units in an amount, which times a weight and added up is far below the
+/// limit of `i128`: nothing overflows.
+fn divided(units: i128, weights: &[u32]) -> Option<Vec<i128>> {
+    let weights = weights.iter().copied().map(i128::from);
+    let total = weights.clone().try_fold(0, i128::checked_add)?;
+    if total == 0 {
+        return None;
+    }
+    let shares: Vec<i128> = weights
+        .map(|weight| units.checked_mul(weight))
+        .collect::<Option<_>>()?;
+    let mut parts: Vec<i128> = shares
+        .iter()
+        .map(|share| share.checked_div(total))
+        .collect::<Option<_>>()?;
+    let given = parts.iter().copied().try_fold(0, i128::checked_add)?;
+    let left_over = units.checked_sub(given)?;
+
+    let mut by_fraction: Vec<(usize, u128)> = Vec::with_capacity(shares.len());
+    for (part, share) in shares.iter().enumerate() {
+        by_fraction.push((part, share.checked_rem(total)?.unsigned_abs()));
+    }
+    // The sort is stable: among equal fractions the earlier part stays in front.
+    by_fraction.sort_by_key(|(_, fraction)| std::cmp::Reverse(*fraction));
+    let count = usize::try_from(left_over.unsigned_abs()).ok()?;
+    for (part, _) in by_fraction.into_iter().take(count) {
+        let part = parts.get_mut(part)?;
+        *part = part.checked_add(left_over.signum())?;
+    }
+    Some(parts)
 }
 
 #[cfg(test)]

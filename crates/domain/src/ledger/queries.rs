@@ -1,0 +1,251 @@
+//! The texts of the ledger's statements on tables, built once from the generated entities.
+//!
+//! Every function and operator has the name of its schema, so that no `search_path` finds another
+//! one. The parameter `$1` is the list of accounts, keys or transfers.
+
+use std::sync::LazyLock;
+
+use neobank_entity::banking::{accounts, transactions, transfers};
+use neobank_entity::enums::AccountStatus;
+use sea_query::{
+    Asterisk, BinOper, Condition, Expr, ExprTrait, Func, IntoColumnRef, JoinType, LockBehavior,
+    LockType, Order, PostgresQueryBuilder, Query, SelectStatement, TableRef,
+};
+
+/// The server's time, in the rows of [`LOCK_ACCOUNTS`].
+pub(super) const NOW: &str = "now";
+/// Columns of [`COMPLETED_TRANSFERS`]: the identifiers of both entries, and the balances after them.
+pub(super) const DEBIT_ID: &str = "debit_id";
+pub(super) const CREDIT_ID: &str = "credit_id";
+pub(super) const FROM_BALANCE: &str = "from_balance";
+pub(super) const TO_BALANCE: &str = "to_balance";
+
+/// The elements of the list, one row for each.
+const WANTED: &str = "wanted";
+const ACCOUNT: &str = "account";
+const TRANSFER: &str = "transfer";
+const DEBIT: &str = "debit";
+const CREDIT: &str = "credit";
+/// An account that no other session has locked.
+const FREE: &str = "free";
+
+const EQUAL: &str = "OPERATOR(pg_catalog.=)";
+const UNEQUAL: &str = "OPERATOR(pg_catalog.<>)";
+
+/// The columns of an account that a decision reads.
+const ACCOUNT_COLUMNS: [accounts::Column; 11] = {
+    use accounts::Column as C;
+    [
+        C::AccountId,
+        C::AccountNumber,
+        C::CurrencyCode,
+        C::AccountStatus,
+        C::CurrentBalance,
+        C::HeldBalance,
+        C::OverdraftLimit,
+        C::LastEntryNumber,
+        C::LastEntryAt,
+        C::OpenedAt,
+        C::Version,
+    ]
+};
+
+/// Locks accounts in the order of their identifiers, and reads them.
+pub(super) static LOCK_ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
+    let mut query = account_columns(accounts::Entity.table_ref(), accounts::Entity::NAME);
+    query
+        .expr_as(Func::cust("pg_catalog.clock_timestamp"), NOW)
+        .and_where(is_one_of(accounts::Column::AccountId))
+        .order_by(accounts::Column::AccountId, Order::Asc)
+        .lock(LockType::NoKeyUpdate);
+    query.to_string(PostgresQueryBuilder)
+});
+
+/// Reads accounts without a lock, by a plan that fits one account and many, as in
+/// [`COMPLETED_TRANSFERS`].
+///
+/// Inside a sub-select the server cannot see the length of the list; where it sees it, it plans
+/// each short list again.
+pub(super) static READ_ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
+    let list = Query::select()
+        .expr(Expr::cust("$1::pg_catalog.uuid[]"))
+        .to_owned();
+    let account = looked_up(accounts::Entity.table_ref(), |query| {
+        let own = (accounts::Entity, accounts::Column::AccountId);
+        query.and_where(equal(own, (WANTED, WANTED)));
+    });
+    let mut query = account_columns(wanted(Expr::SubQuery(None, Box::new(list.into()))), ACCOUNT);
+    query.join_lateral(JoinType::InnerJoin, account, ACCOUNT, Condition::all());
+    query.to_string(PostgresQueryBuilder)
+});
+
+/// Reads the completed transfers with these idempotency keys, each with both of its entries.
+///
+/// A connection keeps the plan of a prepared statement while the tables grow. On nearly empty
+/// tables the cheapest plan reads them whole; `LATERAL` with `OFFSET 0` forces a look-up of each
+/// row.
+pub(super) static COMPLETED_TRANSFERS: LazyLock<String> = LazyLock::new(|| {
+    use transactions::Column as Entry;
+    use transfers::Column as Transfer;
+    let transfer = looked_up(transfers::Entity.table_ref(), |query| {
+        let own = (transfers::Entity, Transfer::IdempotencyKey);
+        query.and_where(equal(own, (WANTED, WANTED)));
+    });
+    let entry = |account: Transfer, number: Transfer| {
+        looked_up(transactions::Entity.table_ref(), |query| {
+            for (own, of_transfer) in [
+                (Entry::AccountId, account),
+                (Entry::TransactionDate, Transfer::PostedAt),
+                (Entry::EntryNumber, number),
+                (Entry::TransferId, Transfer::TransferId),
+            ] {
+                let own = (transactions::Entity, own);
+                query.and_where(equal(own, (TRANSFER, of_transfer)));
+            }
+        })
+    };
+    Query::select()
+        .columns(
+            [
+                Transfer::IdempotencyKey,
+                Transfer::RequestHash,
+                Transfer::TransferId,
+                Transfer::TransferType,
+            ]
+            .map(|column| (TRANSFER, column)),
+        )
+        .expr_as(
+            decimal((TRANSFER, Transfer::Amount)),
+            Transfer::Amount.as_str(),
+        )
+        .columns([Transfer::CurrencyCode, Transfer::PostedAt].map(|column| (TRANSFER, column)))
+        .expr_as(Expr::col((DEBIT, Entry::TransactionId)), DEBIT_ID)
+        .columns([Transfer::FromAccountId, Transfer::FromEntryNumber].map(|c| (TRANSFER, c)))
+        .expr_as(decimal((DEBIT, Entry::RunningBalance)), FROM_BALANCE)
+        .expr_as(Expr::col((CREDIT, Entry::TransactionId)), CREDIT_ID)
+        .columns([Transfer::ToAccountId, Transfer::ToEntryNumber].map(|c| (TRANSFER, c)))
+        .expr_as(decimal((CREDIT, Entry::RunningBalance)), TO_BALANCE)
+        .from(wanted(Expr::cust("$1::pg_catalog.text[]")))
+        .join_lateral(JoinType::InnerJoin, transfer, TRANSFER, Condition::all())
+        .join_lateral(
+            JoinType::InnerJoin,
+            entry(Transfer::FromAccountId, Transfer::FromEntryNumber),
+            DEBIT,
+            Condition::all(),
+        )
+        .join_lateral(
+            JoinType::InnerJoin,
+            entry(Transfer::ToAccountId, Transfer::ToEntryNumber),
+            CREDIT,
+            Condition::all(),
+        )
+        .to_string(PostgresQueryBuilder)
+});
+
+/// Locks the accounts that no other session has locked, and returns the others.
+pub(super) static LOCKED_BY_OTHERS: LazyLock<String> = LazyLock::new(|| {
+    use accounts::Column::AccountId;
+    let free = Query::select()
+        .column((FREE, AccountId))
+        .from_as(accounts::Entity.table_ref(), FREE)
+        .and_where(is_one_of((FREE, AccountId)))
+        .order_by((FREE, AccountId), Order::Asc)
+        .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
+        .to_owned();
+    let free = Func::cust("ARRAY").arg(Expr::SubQuery(None, Box::new(free.into())));
+    let is_locked = operation((ACCOUNT, AccountId), UNEQUAL, Func::cust("ALL").arg(free));
+    Query::select()
+        .column((ACCOUNT, AccountId))
+        .from_as(accounts::Entity.table_ref(), ACCOUNT)
+        .and_where(is_one_of((ACCOUNT, AccountId)))
+        .and_where(is_locked)
+        .to_string(PostgresQueryBuilder)
+});
+
+/// Finds transfers, with their times.
+pub(super) static FIND_TRANSFERS: LazyLock<String> = LazyLock::new(|| {
+    Query::select()
+        .columns([transfers::Column::TransferId, transfers::Column::PostedAt])
+        .from(transfers::Entity.table_ref())
+        .and_where(is_one_of(transfers::Column::TransferId))
+        .to_string(PostgresQueryBuilder)
+});
+
+/// Increments an account's version and changes nothing else. A closed account has had its last
+/// entry and rejects every change.
+pub(super) static INCREMENT_VERSION: LazyLock<String> = LazyLock::new(|| {
+    use accounts::Column;
+    Query::update()
+        .table(accounts::Entity.table_ref())
+        .value(Column::OverdraftLimit, Expr::col(Column::OverdraftLimit))
+        .and_where(operation(Column::AccountId, EQUAL, Expr::cust("$1")))
+        .and_where(operation(
+            Column::AccountStatus,
+            UNEQUAL,
+            Expr::val(AccountStatus::Closed.as_str()),
+        ))
+        .to_string(PostgresQueryBuilder)
+});
+
+/// Returns the query of an account's columns, which are those of the relation `from` with the name
+/// `name`.
+fn account_columns(from: TableRef, name: &'static str) -> SelectStatement {
+    use accounts::Column as C;
+    let mut query = Query::select();
+    query.from(from);
+    for column in ACCOUNT_COLUMNS {
+        match column {
+            C::CurrentBalance | C::HeldBalance | C::OverdraftLimit => {
+                query.expr_as(decimal((name, column)), column.as_str())
+            }
+            _ => query.column((name, column)),
+        };
+    }
+    query
+}
+
+/// Returns the rows of a list.
+fn wanted(list: Expr) -> TableRef {
+    TableRef::FunctionCall(Func::cust("pg_catalog.unnest").arg(list), WANTED.into())
+}
+
+/// Returns the look-up of rows that the server cannot turn into a join.
+fn looked_up(table: TableRef, conditions: impl FnOnce(&mut SelectStatement)) -> SelectStatement {
+    let mut query = Query::select();
+    query.column(Asterisk).from(table);
+    conditions(&mut query);
+    query.offset(0);
+    query
+}
+
+/// Returns a column whose domain over `numeric` is left out.
+fn decimal(column: impl IntoColumnRef) -> Expr {
+    Expr::col(column).cast_as("numeric")
+}
+
+fn is_one_of(column: impl IntoColumnRef) -> Expr {
+    operation(column, EQUAL, Func::cust("ANY").arg(Expr::cust("$1")))
+}
+
+fn equal(left: impl IntoColumnRef, right: impl IntoColumnRef) -> Expr {
+    operation(left, EQUAL, Expr::col(right))
+}
+
+fn operation(left: impl IntoColumnRef, operator: &'static str, right: impl Into<Expr>) -> Expr {
+    Expr::col(left).binary(BinOper::Custom(operator), right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_match_their_snapshots() {
+        insta::assert_snapshot!("lock_accounts", *LOCK_ACCOUNTS);
+        insta::assert_snapshot!("read_accounts", *READ_ACCOUNTS);
+        insta::assert_snapshot!("completed_transfers", *COMPLETED_TRANSFERS);
+        insta::assert_snapshot!("locked_by_others", *LOCKED_BY_OTHERS);
+        insta::assert_snapshot!("find_transfers", *FIND_TRANSFERS);
+        insta::assert_snapshot!("increment_version", *INCREMENT_VERSION);
+    }
+}
