@@ -1,12 +1,11 @@
--- Internal: the one place where a balance changes. It moves the balances of all accounts of new
--- transfers, and refuses the call unless the entries continue each account without a gap.
--- p_now is the time of the call. The fence, where there is one, is one of the accounts: it must
--- still have p_fence_version when its balance moves.
--- No entry lies before its account was opened, which only an importer may date back; the bank's
--- own accounts take the history of others. An opening ahead of the clock, which was set back then,
--- does not count.
--- The callers, the posting functions and the journal's trigger, pin the planner's settings for the
--- statements of this one, all to the same values: a session's plans serve all of them.
+-- Internal: the only function that changes a balance. It updates the balances of all accounts of
+-- new transfers, and rejects the call unless the entries continue each account without a gap. p_now
+-- is the time of the call. The fence, where there is one, is one of the accounts: it must still
+-- have p_fence_version when its balance moves. No entry lies before its account was opened, which
+-- only an importer may date back; the bank's own accounts take the history of others. An opening
+-- ahead of the clock, which was set back then, does not count. The callers, the posting functions
+-- and the journal's trigger, pin the planner's settings for the statements of this one, all to the
+-- same values: a session's plans serve all of them.
 CREATE OR REPLACE FUNCTION banking.apply_balances(
     p_transfers banking.new_transfer[],
     p_now timestamptz,

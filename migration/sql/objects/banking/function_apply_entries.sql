@@ -1,7 +1,7 @@
--- The journal's check of every writer but the posting functions: the new entries match their
--- transfers, and banking.apply_balances() moves the accounts' balances. One pass over the
--- statement's new entries, so its cost is per statement, not per row.
--- SECURITY DEFINER, because the application itself may not touch a balance.
+-- Validates the entries of every writer but the posting functions against their transfers, and
+-- calls banking.apply_balances() for the accounts. It reads the statement's new entries once, so
+-- its cost is per statement and not per row. SECURITY DEFINER, because the application itself may
+-- not touch a balance.
 CREATE OR REPLACE FUNCTION banking.apply_entries() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER

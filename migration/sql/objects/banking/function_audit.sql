@@ -1,4 +1,4 @@
--- Validates every invariant of the books, in one snapshot. No row means no violation.
+-- Validates every invariant of the ledger in one snapshot. No row means no violation.
 CREATE OR REPLACE FUNCTION banking.audit() RETURNS TABLE (check_name text, subject text, detail text)
 LANGUAGE plpgsql
 STABLE

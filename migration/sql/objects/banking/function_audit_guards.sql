@@ -1,7 +1,7 @@
--- Compares the guards of the books with those of this version: triggers, constraints, unique indexes, rules, row
--- security, owners, privileges and settings. Called by banking.audit(), for callers of SQL. The whole of the schema, the
--- bodies of functions too, is compared by the programs (neobank audit, neobank migrate status): a role that can replace
--- a guard's function can replace this one too.
+-- Compares the objects that protect the journal with those of this version: triggers, constraints,
+-- unique indexes, rules, row security, owners, privileges and settings. banking.audit() calls it.
+-- The commands neobank audit and neobank migrate status compare the whole schema with the bodies of
+-- its functions, because a role that can replace a trigger's function can replace this one too.
 CREATE OR REPLACE FUNCTION banking.audit_guards() RETURNS TABLE (check_name text, subject text, detail text)
 LANGUAGE sql
 STABLE

@@ -1,4 +1,4 @@
--- Internal: waits until the predecessor has ended, and refuses the call unless it has committed.
+-- Internal: waits until the predecessor has ended, and rejects the call unless it has committed.
 -- The predecessor holds the advisory lock p_batch_lock until its transaction ends; p_transfer_id is
 -- one of its transfers, which proves that it committed. The statements that follow in the caller
 -- see what it has done. The lock is only a signal: where another session that waits for it has it

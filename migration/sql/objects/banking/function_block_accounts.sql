@@ -1,7 +1,8 @@
--- A customer who is suspended or closed has blocked accounts: no money moves to or from them. When the customer is served
--- again, the accounts are active again. Frozen and closed accounts stay as they are. The accounts are locked in the order
--- of their identifiers, as by every writer.
--- SECURITY DEFINER, since a change of the customer must reach the accounts for every role.
+-- Blocks the accounts of a customer that becomes suspended or closed: no money moves to or from
+-- them. When the customer becomes active again, so do the accounts. Frozen and closed accounts stay
+-- as they are. The function locks the accounts in the order of their identifiers, as every writer
+-- does. SECURITY DEFINER, because every role that may change a customer must also block the
+-- accounts.
 CREATE OR REPLACE FUNCTION banking.block_accounts() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER

@@ -1,6 +1,7 @@
--- In the place of checks of the table on what an account is: the server holds every check against every version of a row and
--- prepares all of them anew for each statement, so that each transfer paid for looks at a time zone that it does not touch. What
--- is agreed with a customer is set once, and seldom changed. The checks that a balance can break are still the table's.
+-- Validates the terms of an account, in place of check constraints. The server prepares every check
+-- constraint for each statement and evaluates it for every version of a row, so each transfer would
+-- pay for the check of a time zone. Terms seldom change. The checks that a balance can break are
+-- constraints of the table.
 CREATE OR REPLACE FUNCTION banking.check_account_terms() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

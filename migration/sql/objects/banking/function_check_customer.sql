@@ -1,5 +1,5 @@
--- What is known of a customer makes sense. Rules of texts, and the latest day of birth, which moves with the clock and so
--- cannot be a check of the table.
+-- Validates the fields of a customer: the texts, and the latest date of birth, which depends on the
+-- clock and so cannot be a check constraint.
 CREATE OR REPLACE FUNCTION banking.check_customer() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
--- In the place of two foreign keys: a transfer names accounts that are there. Accounts are never deleted and never get
--- another identifier, so one look, without a lock, is enough for ever.
--- SECURITY DEFINER, as a foreign key asks nobody for the privilege to see the accounts.
+-- Validates that the accounts of a transfer exist, in place of two foreign keys. Accounts are never
+-- deleted and keep their identifiers, so one read without a lock is enough.
+-- SECURITY DEFINER, because a foreign key needs no privilege to read the accounts either.
 CREATE OR REPLACE FUNCTION banking.check_transfers() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER

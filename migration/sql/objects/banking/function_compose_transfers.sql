@@ -1,6 +1,6 @@
--- Internal: the parallel arrays of a posting function as one array of transfers.
--- A client sends parallel arrays, because it would have to look up the identifier of a type of the
--- schema's own, and could not talk to a schema whose type has one field more than it knows.
+-- Internal: returns the parallel arrays of a posting function as one array of transfers.
+-- Clients send parallel arrays. For a composite type, a client would have to look up the type's
+-- identifier, and it would fail on a schema whose type has one field more.
 -- p_not_before is the earliest time of an entry; NULL where each p_posted_at is final.
 CREATE OR REPLACE FUNCTION banking.compose_transfers(
     p_transfer_id uuid[],

@@ -1,7 +1,7 @@
--- An account that would be active or blocked is what its owner's status says: blocked for one who is suspended or closed.
--- So it cannot be unfrozen or unblocked by hand, and nothing is opened for such a customer. The customer's row is locked
--- against a change of the status at the same moment.
--- SECURITY DEFINER, since locking a row needs the privilege to update it.
+-- Derives the status of an account that would be active or blocked from its owner's status: blocked
+-- while the owner is suspended or closed. So no role can unfreeze, unblock or open an account of
+-- such a customer. The lock on the customer's row prevents a concurrent change of its status.
+-- SECURITY DEFINER, because a row lock needs the privilege to update the row.
 CREATE OR REPLACE FUNCTION banking.follow_customer() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER

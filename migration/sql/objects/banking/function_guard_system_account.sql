@@ -1,6 +1,7 @@
--- An account without a limit can create money, so only the schema's owner opens one (open_system_accounts()), and only
--- under the identifier and the number that are reserved for it. No other account ever has a reserved one: postings find
--- the bank's own accounts by their identifiers alone.
+-- Rejects an account without a limit, which could create money, unless the schema's owner opens it
+-- (open_system_accounts()) with the identifier and number that are reserved for it. No other
+-- account may have a reserved one, because postings find the bank's own accounts by their
+-- identifiers.
 CREATE OR REPLACE FUNCTION banking.guard_system_account() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

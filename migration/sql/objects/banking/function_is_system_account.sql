@@ -1,4 +1,4 @@
--- True for one of the bank's own accounts, with the identifier, the number and the terms that it must have.
+-- Returns true for an account of the bank itself, with its reserved identifier, number and terms.
 CREATE OR REPLACE FUNCTION banking.is_system_account(
     p_account_id uuid,
     p_account_number text,

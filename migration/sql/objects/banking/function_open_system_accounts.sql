@@ -1,5 +1,6 @@
--- Opens the bank's own accounts in a currency, once; the other side of money that enters or leaves the bank. Fails with
--- NB004 when another account has one of their identifiers or numbers. Does nothing for a currency that is not known.
+-- Opens the bank's own accounts in a currency once. They are the other side of money that enters or
+-- leaves the bank. The function fails with NB004 if another account has one of their identifiers or
+-- numbers, and does nothing for an unknown currency.
 CREATE OR REPLACE FUNCTION banking.open_system_accounts(p_currency_code text) RETURNS void
 LANGUAGE plpgsql
 VOLATILE

@@ -1,5 +1,5 @@
--- Posts transfers whose accounts the caller has locked: writes each transfer, its debit and its
--- credit, and moves the balances. Nothing is written unless every entry continues its account.
+-- Posts transfers whose accounts the caller has locked: writes each transfer with its debit and
+-- credit, and updates the balances. It writes nothing unless every entry continues its account.
 -- Element n of each array belongs to transfer n. Returns the server's time of the call.
 -- SECURITY DEFINER, because the application itself may not touch a balance.
 -- See docs/decisions/0007 for the functions below this one.

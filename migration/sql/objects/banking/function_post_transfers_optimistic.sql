@@ -1,11 +1,13 @@
--- Posts transfers that were decided without locks, and refuses them if anything that the decision
+-- Posts transfers that were decided without locks, and rejects them if anything that the decision
 -- depends on has changed since (docs/decisions/0009). As post_transfers(), and:
--- * Each p_posted_at is only the earliest time that is right. The server's time of the call is
---   taken where it is later. The function returns that time.
--- * The fence is one of the accounts, which must still have p_fence_version when its balance moves.
---   A caller that lost the answer moves the version, and knows that its call can no longer post.
--- * The read set are the accounts of rejected requests, each as it must be when the balances of
---   this call have moved. p_unused_key are the keys of rejected requests, which no transfer has.
+-- * Each p_posted_at is the earliest time of the transfer. The server's time of the call replaces
+--   it where that is later. The function returns the server's time.
+-- * The fence is one of the accounts, which must still have p_fence_version when the call updates
+--   it. A caller that lost the answer increments the version, and then knows that its call can no
+--   longer post.
+-- * The read set is the accounts of rejected requests, each as it must be after the call has
+--   updated the balances. p_unused_key is the keys of rejected requests, which no transfer may
+--   have.
 -- * p_batch_lock is the key of an advisory lock that this call holds until its transaction ends, as
 --   a signal to a successor (docs/decisions/0011). Where the lock is taken, the call goes on
 --   without it: another session that holds it delays a successor by 10 ms and stops none.

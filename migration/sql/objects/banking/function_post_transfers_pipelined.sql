@@ -1,8 +1,8 @@
--- Posts transfers that were decided on what a predecessor leaves, which is still in flight in
--- another session (docs/decisions/0011). As post_transfers_optimistic(), and:
+-- Posts transfers that were decided on the speculative state of a predecessor, which is in flight
+-- in another session (docs/decisions/0011). As post_transfers_optimistic(), and:
 -- * p_predecessor_batch_lock is the predecessor's batch lock, and p_predecessor_transfer_id one of
---   its transfers, which proves that it committed. The call waits for its end, and is refused if it
---   has not committed.
+--   its transfers, which proves that it committed. The call waits until the predecessor has ended,
+--   and fails unless it has committed.
 -- SECURITY DEFINER, because the application itself may not touch a balance.
 CREATE OR REPLACE FUNCTION banking.post_transfers_pipelined(
     p_transfer_id uuid[],

@@ -1,9 +1,10 @@
--- Posts the transfers of a list that the database takes, and says which it refuses and why: one call for what would else
--- take a transaction for each half, quarter and eighth of the list. For callers that hold the locks of all accounts.
--- Passed over is what comes behind a refused one and shares an account with it, or with another that was passed over: it was
--- decided on balances that are not so. The caller decides on it again. Returns a row for each that is not posted, with
--- its place in the list; without a code it was passed over.
--- What is not the fault of one transfer is raised as it is: a lock that somebody keeps, a full disk, a cancelled statement.
+-- Posts the transfers of a list that the database accepts, and returns the others with the
+-- database's errors. One call replaces a transaction for each half, quarter and eighth of the list.
+-- The caller holds the locks of all accounts. A transfer that shares an account with an earlier
+-- rejected or skipped one is skipped, because it was decided on other balances; the caller decides
+-- on it again. The function returns a row for each transfer that is not posted, with its place in
+-- the list, and without a code for a skipped one. The function raises errors that no single
+-- transfer causes: a lock timeout, a full disk, a cancelled statement.
 CREATE OR REPLACE FUNCTION banking.post_unless_refused(
     p_transfer_id uuid[],
     p_transfer_type text[],

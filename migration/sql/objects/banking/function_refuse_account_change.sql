@@ -1,4 +1,5 @@
--- Balances move only with entries; accounts are closed, never deleted, and what is closed stays so.
+-- Rejects a change of a balance without entries, the deletion of an account, and every change of a
+-- closed account.
 CREATE OR REPLACE FUNCTION banking.refuse_account_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

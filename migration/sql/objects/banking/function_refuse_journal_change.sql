@@ -1,4 +1,4 @@
--- The journal is append-only for everybody, its owner included.
+-- Rejects every update and deletion in the journal, also by its owner.
 CREATE OR REPLACE FUNCTION banking.refuse_journal_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

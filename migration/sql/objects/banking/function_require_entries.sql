@@ -1,5 +1,6 @@
--- A transfer that was inserted by hand has its debit and its credit when its transaction commits. apply_entries() has
--- compared each entry with the transfer; two entries of one transfer are its debit and its credit.
+-- Requires at commit that a transfer of another writer has its debit and its credit.
+-- apply_entries() has compared each entry with the transfer, so two entries of one transfer are
+-- these two.
 CREATE OR REPLACE FUNCTION banking.require_entries() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER

@@ -1,6 +1,6 @@
--- The first moment of a day in a time zone. Where a clock is set back over midnight, as in Havana, the hour after midnight
--- comes twice, and AT TIME ZONE answers with the second one: then the day begins as much earlier as the clock shows past
--- midnight just before it.
+-- Returns the first moment of a day in a time zone. Where clocks are set back over midnight, as in
+-- Havana, the hour after midnight occurs twice, and AT TIME ZONE returns the second one. The day
+-- then begins earlier, by the time that the clock shows past midnight just before that moment.
 CREATE OR REPLACE FUNCTION banking.start_of_day(p_date date, p_time_zone text) RETURNS timestamptz
 LANGUAGE sql
 IMMUTABLE

@@ -1,4 +1,5 @@
--- The bank's own accounts have identifiers that can be computed: purpose and currency, as a version 8 uuid.
+-- Returns the identifier of an account of the bank itself: purpose and currency as a version 8
+-- uuid.
 CREATE OR REPLACE FUNCTION banking.system_account_id(p_purpose text, p_currency_code text) RETURNS uuid
 LANGUAGE plpgsql
 IMMUTABLE

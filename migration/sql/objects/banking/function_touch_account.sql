@@ -1,4 +1,4 @@
--- Whoever changes an account's terms moves its version and its time, without having to remember it.
+-- Increments an account's version and sets its time with every change of its terms.
 CREATE OR REPLACE FUNCTION banking.touch_account() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

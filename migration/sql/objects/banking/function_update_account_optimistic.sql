@@ -1,6 +1,7 @@
--- Sets a balance when the caller saw the newest version of the account. The difference becomes an adjustment:
--- a transfer against the bank's adjustment account, so that the journal shows it and the books stay at zero.
--- SECURITY DEFINER, because the application itself may not insert into the journal.
+-- Sets a balance if the caller saw the newest version of the account. The difference becomes an
+-- adjustment: a transfer against the bank's adjustment account, so that the journal shows it and
+-- the balances of the currency still sum to zero. SECURITY DEFINER, because the application itself
+-- may not insert into the journal.
 CREATE OR REPLACE FUNCTION banking.update_account_optimistic(
     p_account_id uuid,
     p_new_balance numeric,

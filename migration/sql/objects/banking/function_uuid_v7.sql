@@ -1,4 +1,5 @@
--- Time-ordered identifiers for SQL users; PostgreSQL has its own only from 18 on. Our crates make theirs in the client.
+-- Returns a time-ordered identifier for SQL users; PostgreSQL has its own from version 18. The
+-- crates make theirs in the client.
 CREATE OR REPLACE FUNCTION banking.uuid_v7() RETURNS uuid
 LANGUAGE sql
 VOLATILE

@@ -1,9 +1,9 @@
--- Internal: refuses a call whose rejections are no longer true.
--- The read set are the accounts of rejected requests, each as it must be when the balances of the
--- call have moved. A version alone is not enough: what another call was to leave may never have
--- come, and a third one may have moved the account to the same version.
--- The unused keys are the keys of rejected requests. They are looked up by a later statement than
--- the accounts, and so in a later snapshot: a rejection is true of the moment of the first check.
+-- Internal: rejects a call whose rejections of requests are no longer true.
+-- The read set is the accounts of rejected requests, each as it must be after the call has updated
+-- the balances. The version is not enough: a predecessor's speculative state may never have been
+-- committed, and another call may have given the account the same version.
+-- The unused keys are the keys of rejected requests. A later statement than that of the accounts
+-- looks them up, and so in a later snapshot: a rejection is true at the moment of the first check.
 -- The callers, the posting functions, pin the planner's settings for the statements of this one.
 CREATE OR REPLACE FUNCTION banking.validate_read_set(
     p_account_id uuid[],

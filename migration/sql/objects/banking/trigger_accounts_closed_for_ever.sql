@@ -1,4 +1,4 @@
--- A closed account stays as it is; whoever comes back gets a new one.
+-- A closed account never changes; a returning customer opens a new one.
 CREATE OR REPLACE TRIGGER accounts_closed_for_ever
     BEFORE UPDATE OF account_type, account_status, overdraft_limit, time_zone, customer_id, opened_at, closed_at
     ON banking.accounts

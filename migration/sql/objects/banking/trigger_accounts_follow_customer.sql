@@ -1,4 +1,4 @@
--- Not for an account without an owner: check_account_terms() decides whether there may be one.
+-- Not for an account without an owner, which check_account_terms() validates.
 CREATE OR REPLACE TRIGGER accounts_follow_customer
     BEFORE INSERT OR UPDATE OF account_status ON banking.accounts
     FOR EACH ROW

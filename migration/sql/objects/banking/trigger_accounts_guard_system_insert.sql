@@ -1,4 +1,5 @@
--- Also for a reserved identifier or number: '00000000-0000-8000-8000-' begins those of system_account_id().
+-- Fires also for a reserved identifier or number: the identifiers of system_account_id() begin with
+-- '00000000-0000-8000-8000-'.
 CREATE OR REPLACE TRIGGER accounts_guard_system_insert
     BEFORE INSERT ON banking.accounts
     FOR EACH ROW

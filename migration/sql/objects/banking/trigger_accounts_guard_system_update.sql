@@ -1,4 +1,5 @@
--- Names the columns that an application may set, and the number, so that a transfer's own update never comes here.
+-- Fires for the columns that an application may set and for the number, and so never for the update
+-- of a transfer.
 CREATE OR REPLACE TRIGGER accounts_guard_system_update
     BEFORE UPDATE OF account_type, account_number, account_status, overdraft_limit, time_zone, opened_at, closed_at
     ON banking.accounts

@@ -1,4 +1,5 @@
--- Named so that it comes after every other trigger of the same moment, and sees what they have made of the row.
+-- The name sorts last, so that the trigger fires after the others and validates the row that they
+-- made.
 CREATE OR REPLACE TRIGGER accounts_valid_terms
     BEFORE INSERT OR UPDATE OF account_type, account_status, customer_id, held_balance, overdraft_limit, time_zone,
                                opened_at, closed_at

@@ -1,5 +1,5 @@
--- post_transfers() has done the same work when it gets here. Its setting counts only for those who may change a balance
--- anyway: the application, which may set it too, may not.
+-- Skipped for the posting functions, which have done the same work. Their setting counts only for
+-- roles that may change a balance; the application may set it, and may not change one.
 CREATE OR REPLACE TRIGGER transactions_apply_entries
     AFTER INSERT ON banking.transactions
     REFERENCING NEW TABLE AS new_entries
