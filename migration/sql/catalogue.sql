@@ -5,7 +5,7 @@ WITH space AS (
     SELECT n.oid, n.nspname::text AS name, n.nspowner AS owner, n.nspacl AS acl
     FROM pg_namespace AS n WHERE n.nspname = ANY ($1)
 ), owned AS (
-    -- The owner of most objects is the owner: what belongs to another role is told apart by it.
+    -- The owner of most objects counts as the owner; an object of another role is shown with it.
     SELECT mode() WITHIN GROUP (ORDER BY o.owner) AS by FROM (
         SELECT c.relowner FROM pg_class AS c JOIN space ON space.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'v', 'S')

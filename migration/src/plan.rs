@@ -52,7 +52,7 @@ pub(crate) fn down(schema: &Schema, records: &Records, status: &Status, steps: u
     let mut left = records.objects.clone();
     let applied: Vec<_> = in_state(schema, status, MigrationState::Applied).collect();
     let last = applied.into_iter().rev().take(steps);
-    last.map(|migration| descend(migration, schema, &mut left))
+    last.map(|migration| revert(migration, schema, &mut left))
         .collect()
 }
 
@@ -85,7 +85,7 @@ fn ascend(migration: &SqlMigration, records: &Records) -> Step {
     step
 }
 
-fn descend(migration: &SqlMigration, schema: &Schema, left: &mut Vec<Record>) -> Step {
+fn revert(migration: &SqlMigration, schema: &Schema, left: &mut Vec<Record>) -> Step {
     let mut step = Step::new(&format!("migration {} down", migration.name));
     step.transactional = migration.transactional;
     let needs_it = |record: &Record| match place(schema, record) {

@@ -195,7 +195,7 @@ impl Rollout {
     /// [`RolloutError`]; the steps before the failed one stay.
     pub async fn up(&self) -> Result<Report, RolloutError> {
         let _turn = self.lock().await?;
-        let outcome = self.climb().await;
+        let outcome = self.up_locked().await;
         lock::release(&self.session).await;
         outcome
     }
@@ -208,7 +208,7 @@ impl Rollout {
     /// [`RolloutError::Unconfirmed`], [`RolloutError`]; the steps before the failed one stay.
     pub async fn down(&self, steps: usize) -> Result<Report, RolloutError> {
         let _turn = self.lock().await?;
-        let outcome = self.descend(steps).await;
+        let outcome = self.down_locked(steps).await;
         lock::release(&self.session).await;
         outcome
     }
@@ -242,11 +242,11 @@ impl Rollout {
         status_of(self.session.executor(), &self.options.schema).await
     }
 
-    async fn climb(&self) -> Result<Report, RolloutError> {
+    async fn up_locked(&self) -> Result<Report, RolloutError> {
         self.run(&self.steps_up().await?).await
     }
 
-    async fn descend(&self, steps: usize) -> Result<Report, RolloutError> {
+    async fn down_locked(&self, steps: usize) -> Result<Report, RolloutError> {
         let steps = self.steps_down(steps).await?;
         self.check_destruction().await?;
         self.run(&steps).await
@@ -257,7 +257,7 @@ impl Rollout {
         self.check_destruction().await?;
         self.run(&[plan::drop_everything(&self.options.schema)])
             .await?;
-        self.climb().await
+        self.up_locked().await
     }
 
     async fn run(&self, steps: &[Step]) -> Result<Report, RolloutError> {

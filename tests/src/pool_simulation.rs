@@ -39,7 +39,7 @@ pub struct Scenario {
 /// A server at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Server {
-    /// How long one connection is held when nobody else is there, in seconds, on average.
+    /// How long one connection is held while no other caller is there, in seconds, on average.
     pub hold: f64,
     /// Sessions up to which they do not slow each other down.
     pub knee: f64,

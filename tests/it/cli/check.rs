@@ -74,9 +74,9 @@ async fn audit_has_a_long_time_limit_by_default(bank: TestBank) {
                AS $$ SELECT 'limit', current_setting('statement_timeout'), '' $$";
     let superuser = bank.superuser().await;
     superuser.execute(statement(sql, [])).await.unwrap();
-    for (told, limit) in [(None, "1d"), (Some("7s"), "7s")] {
+    for (given, limit) in [(None, "1d"), (Some("7s"), "7s")] {
         let mut command = neobank(bank.url(), &["audit", "--json"]);
-        command.envs(told.map(|limit| ("DB_STATEMENT_TIMEOUT", limit)));
+        command.envs(given.map(|limit| ("DB_STATEMENT_TIMEOUT", limit)));
         let output = tokio::task::spawn_blocking(move || command.output().unwrap());
         let audit = Run::from(output.await.unwrap()).json();
         assert_eq!(audit["data"]["violations"][0]["subject"], limit, "{audit}");

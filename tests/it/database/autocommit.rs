@@ -17,8 +17,8 @@ on_both_versions!(
     autocommit_is_absent_behind_a_pooler_and_with_a_deadline,
 );
 
-/// The proxy recognises a committing statement by its comment.
-const INSERT: &str = "INSERT INTO scratch.note (text) VALUES ($1) RETURNING text /* true, $19 */";
+/// The proxy recognises the statement by its comment.
+const INSERT: &str = "INSERT INTO scratch.note (text) VALUES ($1) RETURNING text /* autocommit */";
 
 async fn write(database: &Database, text: &str) -> Result<String, DatabaseError> {
     let written = database

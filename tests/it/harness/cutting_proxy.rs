@@ -22,9 +22,13 @@ const FOR_GOOD: u8 = 6;
 /// The delay of a withheld commit.
 const LATENESS: Duration = Duration::from_millis(300);
 
-/// The functions whose calls are transactions of their own.
-const AUTOCOMMIT_POSTINGS: [&str; 2] =
-    [PostTransfersOptimistic::NAME, PostTransfersPipelined::NAME];
+/// Texts of statements that are transactions of their own: the calls of the posting functions, and
+/// the mark that a test puts into its own statement.
+const AUTOCOMMIT: [&str; 3] = [
+    PostTransfersOptimistic::NAME,
+    PostTransfersPipelined::NAME,
+    "/* autocommit */",
+];
 
 pub(crate) struct CuttingProxy {
     port: u16,
@@ -121,7 +125,7 @@ impl Statements {
             let mut texts = body.split(|byte| *byte == 0);
             let (first, second) = (texts.next(), texts.next());
             match (rest[0], first, second) {
-                (b'P', Some(name), Some(sql)) if posts_alone(sql) => {
+                (b'P', Some(name), Some(sql)) if is_autocommit(sql) => {
                     self.posting.insert(name.to_vec());
                 }
                 (b'B', _, Some(name)) => is_run |= self.posting.contains(name),
@@ -133,10 +137,8 @@ impl Statements {
     }
 }
 
-fn posts_alone(sql: &[u8]) -> bool {
-    AUTOCOMMIT_POSTINGS
-        .iter()
-        .any(|name| contains(sql, name.as_bytes()))
+fn is_autocommit(sql: &[u8]) -> bool {
+    AUTOCOMMIT.iter().any(|name| contains(sql, name.as_bytes()))
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {

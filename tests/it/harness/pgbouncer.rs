@@ -64,12 +64,12 @@ impl Pgbouncer {
         change: impl FnOnce(&mut PgbouncerConfig),
         edit: impl FnOnce(String) -> String,
     ) -> Self {
-        let anybody = [HbaSource::Socket, LOOPBACK].map(|from| HbaRule {
+        let everyone = [HbaSource::Socket, LOOPBACK].map(|from| HbaRule {
             databases: Vec::new(),
             users: Vec::new(),
             from,
         });
-        Self::start_with_rules(server, database, users, &anybody, change, edit)
+        Self::start_with_rules(server, database, users, &everyone, change, edit)
     }
 
     /// As [`Self::start_with_text`], for clients that match these rules.

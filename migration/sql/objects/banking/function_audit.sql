@@ -49,7 +49,7 @@ BEGIN
     WHERE payer.account_id IS NULL OR payee.account_id IS NULL;
 
     RETURN QUERY
-    SELECT breach.check_name, entry.transaction_id::text, breach.detail
+    SELECT invariant.check_name, entry.transaction_id::text, invariant.detail
     FROM (
         SELECT entry.transaction_id, entry.currency_code, account.currency_code AS account_currency_code, entry.amount,
                entry.currency_code IS NOT DISTINCT FROM account.currency_code
@@ -62,12 +62,12 @@ BEGIN
         ('entry is on an account of its currency', entry.is_of_its_currency,
          format('entry in %s, account %s', entry.currency_code, coalesce(entry.account_currency_code, 'missing'))),
         ('amount is a positive number', entry.is_positive, entry.amount::text)
-    ) AS breach (check_name, holds, detail)
+    ) AS invariant (check_name, holds, detail)
     WHERE NOT (entry.is_of_its_currency AND entry.is_positive)
-      AND NOT breach.holds;
+      AND NOT invariant.holds;
 
     RETURN QUERY
-    SELECT breach.check_name, entry.transaction_id::text, breach.detail
+    SELECT invariant.check_name, entry.transaction_id::text, invariant.detail
     FROM (
         SELECT chained.*,
                chained.running_balance IS NOT DISTINCT FROM chained.balance_before + chained.movement AS adds_up,
@@ -90,9 +90,9 @@ BEGIN
          format('%s follows %s', entry.entry_number, entry.number_before)),
         ('times of an account never go back', entry.is_in_time,
          format('%s follows %s', entry.transaction_date, entry.date_before))
-    ) AS breach (check_name, holds, detail)
+    ) AS invariant (check_name, holds, detail)
     WHERE NOT (entry.adds_up AND entry.is_next AND entry.is_in_time)
-      AND NOT breach.holds;
+      AND NOT invariant.holds;
 
     RETURN QUERY
     WITH summed AS (

@@ -1,5 +1,6 @@
--- What the application and the readers may do. The journal and balances: read. Nothing: delete.
--- What an earlier version granted.
+-- The privileges of the application, the readers and the importer. They may read the journal and the
+-- balances, and delete nothing.
+-- The first statement takes back what an earlier version granted.
 REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA banking FROM neobank_app, neobank_read, neobank_import;
 GRANT SELECT ON ALL TABLES IN SCHEMA banking TO neobank_app, neobank_import, neobank_read;
 -- It is empty between transactions.
@@ -11,7 +12,7 @@ GRANT INSERT (customer_id, first_name, last_name, email, phone_primary, phone_se
 GRANT UPDATE (first_name, last_name, email, phone_primary, phone_secondary, customer_status, kyc_status)
     ON banking.customers TO neobank_app;
 
--- Without opened_at: no entry lies before it, so whoever may give it can write history.
+-- Without opened_at: no entry lies before it, so a role that may set it can write history.
 GRANT INSERT (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit, time_zone)
     ON banking.accounts TO neobank_app;
 GRANT UPDATE (account_status, overdraft_limit, time_zone, closed_at) ON banking.accounts TO neobank_app;

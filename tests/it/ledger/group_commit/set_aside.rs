@@ -225,6 +225,8 @@ async fn stopped_server_process_delays_only_its_own_accounts(bank: TestBank) {
     let hurried = grouped.with_deadline(deadline);
     let stuck = ask(&hurried, TransferRequest::new(from, to, czk("2")));
     until(|| grouped.group_commit_metrics().batches == 2).await;
+    // From then on, this batch has the stopped session, and no other can take it.
+    until(|| grouped.database().status().idle == 0).await;
     // The request needs an account of the stuck batch and an account of the other callers.
     let behind = ask(&grouped, TransferRequest::new(from, others[0], czk("4")));
     let longest = others_go_on(&grouped, &others).await;
