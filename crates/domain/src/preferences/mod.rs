@@ -164,10 +164,8 @@ impl FromRow for Merged {
 /// #     database: neobank_db::Database,
 /// #     customer_id: neobank_domain::CustomerId,
 /// # ) -> Result<(), Box<dyn std::error::Error>> {
-/// let update = PreferenceUpdate {
-///     customer_id,
-///     preferences: serde_json::from_str(r#"{"language": "cs", "paper": false}"#)?,
-/// };
+/// let preferences = serde_json::from_str(r#"{"language": "cs", "paper": false}"#)?;
+/// let update = PreferenceUpdate::new(customer_id, preferences);
 /// let changed = preferences::merge(&database, &[update]).await?;
 /// assert_eq!(changed, 1);
 /// # Ok(())
