@@ -87,6 +87,16 @@ impl Call {
         let sql = format!("SELECT {call} AS now, pg_catalog.clock_timestamp() AS written");
         Self::of(types, &sql)
     }
+
+    /// Sends a timed call, which commits.
+    async fn write(
+        &'static self,
+        autocommit: Autocommit<'_>,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Posted, DatabaseError> {
+        let written = autocommit.write(&self.sql, &self.types, parameters).await?;
+        Ok(Posted::from(written))
+    }
 }
 
 /// The parameters of a posting function in the order of its call: the columns of the transfers and
@@ -115,6 +125,27 @@ macro_rules! parameters {
             $($argument: $value,)*
         }
         .parameters()
+    };
+}
+
+/// As [`parameters!`], with the [`Preconditions`] in the form of [`PreconditionColumns`].
+macro_rules! optimistic_parameters {
+    ($function:ident, $columns:expr, $preconditions:expr $(, $argument:ident: $value:expr)* $(,)?) => {
+        parameters!(
+            $function,
+            $columns,
+            fence_account_id: &$preconditions.fence_account_id,
+            fence_version: &$preconditions.fence_version,
+            read_set_account_id: &$preconditions.account_id,
+            read_set_version: &$preconditions.version,
+            read_set_balance: &$preconditions.balance,
+            read_set_held: &$preconditions.held,
+            read_set_limit: &$preconditions.overdraft_limit,
+            read_set_status: &$preconditions.status,
+            unused_key: &$preconditions.unused_key,
+            batch_lock: &$preconditions.batch_lock,
+            $($argument: $value,)*
+        )
     };
 }
 
@@ -358,59 +389,20 @@ pub(super) async fn write_optimistic(
     transfers: &TransferColumns,
     preconditions: &Preconditions,
 ) -> Result<Posted, DatabaseError> {
-    let fence = (preconditions.fence.as_uuid(), preconditions.fence_version);
-    // A batch without rejections, the usual case, has an empty read set.
-    let read_set = Some(&preconditions.read_set).filter(|columns| !columns.account_id.is_empty());
-    let account_ids = read_set.map(|columns| &columns.account_id);
-    let versions = read_set.map(|columns| &columns.version);
-    let balances = read_set.map(|columns| &columns.balance);
-    let held = read_set.map(|columns| &columns.held);
-    let limits = read_set.map(|columns| &columns.overdraft_limit);
-    let statuses = read_set.map(|columns| &columns.status);
-    let unused_keys = Some(&preconditions.unused_keys).filter(|keys| !keys.is_empty());
+    let columns = PreconditionColumns::of(preconditions);
     let Some(predecessor) = &preconditions.predecessor else {
-        let parameters = parameters!(
-            PostTransfersOptimistic,
-            transfers,
-            fence_account_id: &fence.0,
-            fence_version: &fence.1,
-            read_set_account_id: &account_ids,
-            read_set_version: &versions,
-            read_set_balance: &balances,
-            read_set_held: &held,
-            read_set_limit: &limits,
-            read_set_status: &statuses,
-            unused_key: &unused_keys,
-            batch_lock: &preconditions.batch_lock,
-        );
-        let call = &*POST_OPTIMISTIC;
-        let written = autocommit
-            .write(&call.sql, &call.types, &parameters)
-            .await?;
-        return Ok(Posted::from(written));
+        let parameters = optimistic_parameters!(PostTransfersOptimistic, transfers, columns);
+        return POST_OPTIMISTIC.write(autocommit, &parameters).await;
     };
     let predecessor_transfer = predecessor.transfer.as_uuid();
-    let parameters = parameters!(
+    let parameters = optimistic_parameters!(
         PostTransfersPipelined,
         transfers,
+        columns,
         predecessor_batch_lock: &predecessor.batch_lock,
         predecessor_transfer_id: &predecessor_transfer,
-        fence_account_id: &fence.0,
-        fence_version: &fence.1,
-        read_set_account_id: &account_ids,
-        read_set_version: &versions,
-        read_set_balance: &balances,
-        read_set_held: &held,
-        read_set_limit: &limits,
-        read_set_status: &statuses,
-        unused_key: &unused_keys,
-        batch_lock: &preconditions.batch_lock,
     );
-    let call = &*POST_PIPELINED;
-    let written = autocommit
-        .write(&call.sql, &call.types, &parameters)
-        .await?;
-    Ok(Posted::from(written))
+    POST_PIPELINED.write(autocommit, &parameters).await
 }
 
 /// The result of a committed [`write_optimistic`].
@@ -502,6 +494,39 @@ impl<'a> FromIterator<&'a AccountState> for ReadSetColumns {
             columns.status.push(account.status.as_str());
         }
         columns
+    }
+}
+
+/// Preconditions as parameters. An empty read set, the usual case, and an empty list of keys are
+/// null.
+struct PreconditionColumns<'a> {
+    fence_account_id: Uuid,
+    fence_version: i64,
+    account_id: Option<&'a Vec<Uuid>>,
+    version: Option<&'a Vec<i64>>,
+    balance: Option<&'a Vec<Decimal>>,
+    held: Option<&'a Vec<Decimal>>,
+    overdraft_limit: Option<&'a Vec<Option<Decimal>>>,
+    status: Option<&'a Vec<&'static str>>,
+    unused_key: Option<&'a Vec<String>>,
+    batch_lock: Option<i64>,
+}
+
+impl<'a> PreconditionColumns<'a> {
+    fn of(preconditions: &'a Preconditions) -> Self {
+        let read_set = Some(&preconditions.read_set).filter(|set| !set.account_id.is_empty());
+        Self {
+            fence_account_id: preconditions.fence.as_uuid(),
+            fence_version: preconditions.fence_version,
+            account_id: read_set.map(|columns| &columns.account_id),
+            version: read_set.map(|columns| &columns.version),
+            balance: read_set.map(|columns| &columns.balance),
+            held: read_set.map(|columns| &columns.held),
+            overdraft_limit: read_set.map(|columns| &columns.overdraft_limit),
+            status: read_set.map(|columns| &columns.status),
+            unused_key: Some(&preconditions.unused_keys).filter(|keys| !keys.is_empty()),
+            batch_lock: preconditions.batch_lock,
+        }
     }
 }
 
