@@ -168,6 +168,12 @@ pub fn decide(state: &mut LedgerState, requests: &[IdentifiedRequest<'_>]) -> De
     decision
 }
 
+/// Returns the identifiers of new transfers, in their order.
+pub(super) fn transfer_ids(transfers: &[NewTransfer]) -> Vec<TransferId> {
+    let receipts = transfers.iter().map(|transfer| &transfer.receipt);
+    receipts.map(|receipt| receipt.transfer_id).collect()
+}
+
 /// The decision on a request that is not rejected.
 enum Verdict {
     Completed(Receipt),

@@ -9,7 +9,7 @@ use neobank_entity::constraints::banking::TRANSFERS_IDEMPOTENCY_KEY_KEY;
 
 use super::Ledger;
 use super::account_cache::CachedAccounts;
-use super::decision::{Decision, IdentifiedRequest, decide};
+use super::decision::{Decision, IdentifiedRequest, decide, transfer_ids};
 use super::engine::Engine;
 use super::error::LedgerError;
 use super::in_doubt::{self, InDoubt};
@@ -151,11 +151,19 @@ impl<'a> Batch<'a> {
 
     /// Returns the requests with these indexes.
     pub(super) fn claimed(&self, indexes: Vec<usize>) -> Vec<IdentifiedRequest<'a>> {
-        indexes
-            .into_iter()
-            .filter_map(|index| self.requests.get(index).cloned())
-            .collect()
+        selected(&self.requests, indexes)
     }
+}
+
+/// Returns the requests with these indexes.
+pub(super) fn selected<'a>(
+    requests: &[IdentifiedRequest<'a>],
+    indexes: impl IntoIterator<Item = usize>,
+) -> Vec<IdentifiedRequest<'a>> {
+    indexes
+        .into_iter()
+        .filter_map(|index| requests.get(index).cloned())
+        .collect()
 }
 
 /// Executes a batch in one transaction: optimistically where that may succeed, and under locks
@@ -218,30 +226,47 @@ async fn run_pessimistic(
                 reason,
                 outcomes,
                 transfers,
-            }) => match in_doubt::resolve(database, &batch.accounts, &transfers, None).await {
-                InDoubt::Committed {
-                    replicated: true, ..
-                } => return Ok(outcomes),
-                InDoubt::Committed {
-                    replicated: false, ..
-                } => return Err(Failure::NotReplicated(outcomes)),
-                InDoubt::Aborted
-                    if attempts < pauses.attempts_max
-                        && started.elapsed() < engine.call_limit() =>
-                {
-                    attempts = attempts.saturating_add(1);
+            }) => {
+                let resolved = resolve(engine, batch, &reason, outcomes, transfers).await?;
+                if let Some(outcomes) = resolved {
+                    return Ok(outcomes);
                 }
-                InDoubt::Aborted => return Err(lost(attempts, &reason).into()),
-                InDoubt::Unknown => {
-                    return Err(Failure::Unknown {
-                        reason,
-                        outcomes,
-                        transfers,
-                    });
+                if attempts >= pauses.attempts_max || started.elapsed() >= engine.call_limit() {
+                    return Err(lost(attempts, &reason).into());
                 }
-            },
+                attempts = attempts.saturating_add(1);
+            }
             Err(failure) => return Err(failure),
         }
+    }
+}
+
+/// Resolves a commit whose answer was lost. Returns `None` when it never happened.
+pub(super) async fn resolve(
+    engine: &Engine,
+    batch: &Batch<'_>,
+    reason: &str,
+    outcomes: Vec<Outcome>,
+    transfers: Vec<TransferId>,
+) -> Result<Option<Vec<Outcome>>, Failure> {
+    match in_doubt::resolve(&engine.database, &batch.accounts, &transfers, None).await {
+        InDoubt::Committed { replicated, .. } => committed(outcomes, replicated).map(Some),
+        InDoubt::Aborted => Ok(None),
+        InDoubt::Unknown => Err(Failure::Unknown {
+            reason: reason.to_owned(),
+            outcomes,
+            transfers,
+        }),
+    }
+}
+
+/// Returns committed outcomes, as a failure unless the standbys that the server waits for have
+/// confirmed them.
+pub(super) fn committed(outcomes: Vec<Outcome>, replicated: bool) -> Result<Vec<Outcome>, Failure> {
+    if replicated {
+        Ok(outcomes)
+    } else {
+        Err(Failure::NotReplicated(outcomes))
     }
 }
 
@@ -272,17 +297,11 @@ async fn attempt(
         transfers,
     } = decide(&mut state, &claimed);
     if transfers.is_empty() {
-        let ended = end_without_transfers(transaction, &outcomes).await?;
+        let replicated = end_without_transfers(transaction, &outcomes).await?;
         cached.keep(state.accounts);
-        return match ended {
-            Replicated::Yes => Ok(outcomes),
-            Replicated::No => Err(Failure::NotReplicated(outcomes)),
-        };
+        return committed(outcomes, replicated);
     }
-    let identifiers: Vec<_> = transfers
-        .iter()
-        .map(|transfer| transfer.receipt.transfer_id)
-        .collect();
+    let identifiers = transfer_ids(&transfers);
     let transfers = TransferColumns::of(transfers);
     match session.write_and_commit(transaction, &transfers).await {
         Ok(()) => {
@@ -299,31 +318,24 @@ async fn attempt(
     }
 }
 
-/// The confirmation by the standbys that the server waits for.
-pub(super) enum Replicated {
-    /// They have every row that the transaction saw.
-    Yes,
-    /// They have not confirmed it.
-    No,
-}
-
-/// Ends a transaction that posts nothing.
+/// Ends a transaction that posts nothing. Returns false when the standbys that the server waits for
+/// have not confirmed every row that the transaction saw.
 ///
 /// A replay confirms that money moved, so it waits for the standby as the original commit did: that
 /// commit's own wait may have been cancelled. A rejection waits for nothing.
 pub(super) async fn end_without_transfers(
     transaction: Transaction,
     outcomes: &[Outcome],
-) -> Result<Replicated, DatabaseError> {
+) -> Result<bool, DatabaseError> {
     if !outcomes.iter().any(Outcome::is_replayed) {
         transaction.rollback().await?;
-        return Ok(Replicated::Yes);
+        return Ok(true);
     }
     match Statements::commit_durably(transaction).await {
-        Ok(()) => Ok(Replicated::Yes),
+        Ok(()) => Ok(true),
         // The transfers exist whatever this commit came to, and the standby has not confirmed them.
         Err(DatabaseError::CommittedNotReplicated | DatabaseError::CommitUnknown { .. }) => {
-            Ok(Replicated::No)
+            Ok(false)
         }
         Err(error) => Err(error),
     }

@@ -19,10 +19,10 @@ use neobank_db::{Autocommit, DatabaseError, RetryPolicy};
 
 use super::account_cache::{CachedAccounts, OptimisticAccounts};
 use super::decision::{
-    AccountState, Decision, IdentifiedRequest, LedgerState, NewTransfer, decide,
+    AccountState, Decision, IdentifiedRequest, LedgerState, NewTransfer, decide, transfer_ids,
 };
 use super::engine::Engine;
-use super::execution::{Batch, Claims, Failure, Pipelining};
+use super::execution::{Batch, Claims, Failure, Pipelining, committed};
 use super::in_doubt::{self, InDoubt};
 use super::receipt::{Outcome, Receipt};
 use super::rejected;
@@ -75,10 +75,7 @@ pub(super) async fn attempt(
     };
     preconditions.batch_lock = claims.batch_lock();
     preconditions.predecessor = predecessor(claims, speculative);
-    let identifiers: Vec<_> = transfers
-        .iter()
-        .map(|transfer| transfer.receipt.transfer_id)
-        .collect();
+    let identifiers = transfer_ids(&transfers);
     let Some(first) = identifiers.first().copied() else {
         cached.not_attempted();
         return Ok(None);
@@ -95,7 +92,7 @@ pub(super) async fn attempt(
         claims,
     )
     .await;
-    let (reason, committed) = match written {
+    let (reason, is_committed) = match written {
         Ok(written) => match written.times {
             Ok(PostedTimes { now, writing }) => {
                 claims.done(writing, started.elapsed().saturating_sub(writing));
@@ -104,10 +101,7 @@ pub(super) async fn attempt(
                     receipt.posted_at.max(now)
                 });
                 cached.keep(state.accounts);
-                if written.replicated {
-                    return Ok(Some(outcomes));
-                }
-                return Err(Failure::NotReplicated(outcomes));
+                return committed(outcomes, written.replicated).map(Some);
             }
             // The batch is committed, and its times can be looked up.
             Err(error) => (error.to_string(), true),
@@ -123,7 +117,7 @@ pub(super) async fn attempt(
             return fall_back(engine, claims, error).await;
         }
     };
-    let fence = (!committed).then_some(preconditions.fence);
+    let fence = (!is_committed).then_some(preconditions.fence);
     let in_doubt = in_doubt::resolve(&engine.database, &batch.accounts, &identifiers, fence).await;
     match in_doubt {
         InDoubt::Committed { times, replicated } => {
@@ -131,11 +125,7 @@ pub(super) async fn attempt(
                 let posted_at = times.get(&receipt.transfer_id).copied();
                 posted_at.unwrap_or(receipt.posted_at)
             });
-            if replicated {
-                Ok(Some(outcomes))
-            } else {
-                Err(Failure::NotReplicated(outcomes))
-            }
+            committed(outcomes, replicated).map(Some)
         }
         InDoubt::Aborted => Ok(None),
         InDoubt::Unknown => Err(Failure::Unknown {

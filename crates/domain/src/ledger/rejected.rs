@@ -9,12 +9,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use neobank_db::{DatabaseError, ErrorClass, Transaction};
 
-use super::decision::{Decision, IdentifiedRequest, LedgerState, decide};
+use super::decision::{Decision, IdentifiedRequest, LedgerState, decide, transfer_ids};
 use super::engine::Engine;
 use super::execution::{
-    Batch, Claims, Failure, Pipelining, Replicated, end_without_transfers, lost,
+    Batch, Claims, Failure, Pipelining, committed, end_without_transfers, lost, resolve, selected,
 };
-use super::in_doubt::{self, InDoubt};
 use super::receipt::Outcome;
 use super::statements::{Statements, TransferColumns};
 use crate::{AccountId, TransferId};
@@ -78,16 +77,15 @@ pub(super) async fn run(
     let rejected = progress.rejected;
     let (indexes, outcomes): (Vec<_>, Vec<_>) = progress.ended.into_iter().unzip();
     let ended = if transfers.is_empty() {
-        match end_without_transfers(transaction, &outcomes).await? {
-            Replicated::Yes => Ok(outcomes),
-            Replicated::No => Err(Failure::NotReplicated(outcomes)),
-        }
+        let replicated = end_without_transfers(transaction, &outcomes).await?;
+        committed(outcomes, replicated)
     } else {
         match transaction.commit().await {
             Ok(()) => Ok(outcomes),
             Err(DatabaseError::CommittedNotReplicated) => Err(Failure::NotReplicated(outcomes)),
             Err(DatabaseError::CommitUnknown { reason }) => {
-                resolve(engine, batch, reason, outcomes, transfers).await
+                let resolved = resolve(engine, batch, &reason, outcomes, transfers).await;
+                resolved.and_then(|outcomes| outcomes.ok_or_else(|| lost(1, &reason).into()))
             }
             Err(error) => return Err(error.into()),
         }
@@ -127,12 +125,7 @@ impl Progress {
         mut state: LedgerState,
         claimed: &[IdentifiedRequest<'_>],
     ) -> Result<(), DatabaseError> {
-        let requests = |indexes: &mut dyn Iterator<Item = usize>| -> Vec<IdentifiedRequest<'_>> {
-            indexes
-                .filter_map(|index| claimed.get(index).cloned())
-                .collect()
-        };
-        let before = requests(&mut self.posted.keys().copied());
+        let before = selected(claimed, self.posted.keys().copied());
         if !before.is_empty() {
             drop(decide(&mut state, &before));
         }
@@ -140,11 +133,8 @@ impl Progress {
         let Decision {
             outcomes,
             transfers,
-        } = decide(&mut state, &requests(&mut open.iter().copied()));
-        let identifiers: Vec<_> = transfers
-            .iter()
-            .map(|transfer| transfer.receipt.transfer_id)
-            .collect();
+        } = decide(&mut state, &selected(claimed, open.iter().copied()));
+        let identifiers = transfer_ids(&transfers);
         let unposted = if transfers.is_empty() {
             BTreeMap::new()
         } else {
@@ -201,29 +191,5 @@ impl<'a> Unsettled<'a> {
         let key = identified.request.idempotency_key();
         accounts.any(|account| self.accounts.contains(&account))
             || key.is_some_and(|key| self.keys.contains(key))
-    }
-}
-
-/// Resolves a commit whose answer was lost.
-async fn resolve(
-    engine: &Engine,
-    batch: &Batch<'_>,
-    reason: String,
-    outcomes: Vec<Outcome>,
-    transfers: Vec<TransferId>,
-) -> Result<Vec<Outcome>, Failure> {
-    match in_doubt::resolve(&engine.database, &batch.accounts, &transfers, None).await {
-        InDoubt::Committed {
-            replicated: true, ..
-        } => Ok(outcomes),
-        InDoubt::Committed {
-            replicated: false, ..
-        } => Err(Failure::NotReplicated(outcomes)),
-        InDoubt::Aborted => Err(lost(1, &reason).into()),
-        InDoubt::Unknown => Err(Failure::Unknown {
-            reason,
-            outcomes,
-            transfers,
-        }),
     }
 }
