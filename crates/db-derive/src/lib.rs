@@ -5,11 +5,10 @@ use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::{Data, DataStruct, DeriveInput, Error, Field, Fields, Ident, LitStr, parse_macro_input};
 
-/// Derives `FromRow` for a struct with named fields: each field is read from the column of
-/// its name.
+/// Derives `FromRow` for a struct with named fields: each field is read from the column of its name.
 ///
-/// A field may carry `#[row(skip)]` (its default is taken), `#[row(nested)]` (a struct that is read from the same row) or
-/// `#[row(column = "name")]` (the column of that name).
+/// A field may have an attribute: `#[row(skip)]` gives it its default, `#[row(nested)]` reads a
+/// struct from the same row, and `#[row(column = "name")]` reads the column of that name.
 #[proc_macro_derive(FromRow, attributes(row))]
 pub fn derive_from_row(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -4,8 +4,7 @@
 //!   hides its password.
 //! * [`Database`]: an asynchronous connection pool. Statements that run on it or on a
 //!   [`Transaction`] return typed rows: [`Executor::fetch_many`], [`Executor::fetch_one`],
-//!   [`Executor::execute`]. With the feature `sea-orm`,
-//!   SeaORM's entities run on both as well.
+//!   [`Executor::execute`]. With the feature `sea-orm`, SeaORM's entities run on both as well.
 //! * [`Database::transaction`]: commits on `Ok`; rolls back on `Err`, on a panic and when the
 //!   caller drops the future. Savepoints nest with [`Transaction::nested`].
 //! * [`locks`]: named locks between processes, held by a transaction, by a session or as a lease,

@@ -10,11 +10,11 @@ use tokio_postgres::types::{FromSql, Type};
 
 use crate::error::DatabaseError;
 
-/// Refuses rows of which two columns have the same name, since one would hide the other.
+/// Rejects rows that have two columns of one name, because one would hide the other.
 ///
 /// # Errors
 ///
-/// [`DatabaseError::Row`].
+/// [`DatabaseError::Row`] names the column.
 pub(crate) fn refuse_twins(rows: &[Row]) -> Result<(), DatabaseError> {
     let Some(row) = rows.first() else {
         return Ok(());

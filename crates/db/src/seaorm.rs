@@ -101,11 +101,13 @@ fn proxy_row(row: &Row) -> Result<ProxyRow, DatabaseError> {
 }
 
 impl DirectConnection {
-    /// The connection as SeaORM's, for what takes nothing else, such as its migrations' `SchemaManager`. Statements without
-    /// parameters are sent as [`DirectConnection::batch`] sends them.
+    /// Converts into SeaORM's connection, for code that takes no other, such as the `SchemaManager`
+    /// of its migrations. Statements without parameters are sent as [`DirectConnection::batch`]
+    /// sends them.
     ///
-    /// SeaORM's own transactions hide whether their `BEGIN` and `COMMIT` succeeded; here a failure of these closes the
-    /// connection, so that the next statement fails. Send them by [`DirectConnection::batch`] to have the error.
+    /// SeaORM's transactions hide failures of their `BEGIN` and `COMMIT`. Here such a failure
+    /// closes the connection, so that the next statement fails. Send these commands with
+    /// [`DirectConnection::batch`] to receive the error.
     #[must_use]
     pub fn into_sea_orm(self: Arc<Self>) -> DatabaseConnection {
         let shared: Arc<Box<dyn ProxyDatabaseTrait>> = Arc::new(Box::new(Shared(self)));
@@ -114,12 +116,12 @@ impl DirectConnection {
     }
 }
 
-/// A direct connection behind SeaORM's.
+/// A direct connection in the form that SeaORM takes.
 #[derive(Debug)]
 struct Shared(Arc<DirectConnection>);
 
 impl Shared {
-    /// Runs a command whose failure SeaORM has no way to hear of.
+    /// Runs a command whose failure SeaORM cannot receive.
     async fn command(&self, sql: &str) {
         if let Err(error) = self.0.batch(sql).await {
             tracing::error!("{sql} failed, so the connection is closed: {error}");
@@ -162,7 +164,8 @@ impl ProxyDatabaseTrait for Shared {
         self.command("ROLLBACK").await;
     }
 
-    /// A transaction was dropped, and here the server cannot be asked to end it.
+    /// Closes the connection of a dropped transaction, because a synchronous function cannot send a
+    /// `ROLLBACK`.
     fn start_rollback(&self) {
         self.0.connection.close();
     }

@@ -11,8 +11,10 @@ use uuid::Uuid;
 
 use crate::exact::Exact;
 
-/// A value that is read from a row by the names of its columns. Every generated model is one, and `neobank-db` has a derive
-/// of the same name for structs with named fields.
+/// A value that can be read from a row of the driver by the names of its columns.
+///
+/// Every generated model implements it, and `neobank-db` has a derive of the same name for structs
+/// with named fields. No map of names to values is built in between.
 pub trait FromRow: Sized {
     /// Reads the value from a row, which may have further columns.
     ///
@@ -22,12 +24,15 @@ pub trait FromRow: Sized {
     /// not fit.
     fn from_row(row: &Row) -> Result<Self, RowError>;
 
-    /// Reads the value as [`FromRow::from_row`] does, with bytes that are not UTF-8 in its texts replaced by U+FFFD, when it
-    /// is of a type that derives the trait.
+    /// Reads the value as [`FromRow::from_row`] does, and replaces bytes of texts that are not UTF-8
+    /// by U+FFFD. The server returns texts of other databases in the encodings of those databases.
+    ///
+    /// The derive implements the replacement; the default, which generated models have, fails on
+    /// such bytes.
     ///
     /// # Errors
     ///
-    /// As [`FromRow::from_row`].
+    /// The errors of [`FromRow::from_row`].
     fn from_row_lossy(row: &Row) -> Result<Self, RowError> {
         Self::from_row(row)
     }
@@ -42,11 +47,12 @@ pub trait FromColumn: Sized {
     /// The errors of [`FromRow::from_row`].
     fn from_column(row: &Row, name: &str) -> Result<Self, RowError>;
 
-    /// Reads the column with bytes that are not UTF-8 in its text, or in its texts, replaced by U+FFFD.
+    /// Reads the column as [`FromColumn::from_column`] does, and replaces bytes of a text, or of an
+    /// array of texts, that are not UTF-8 by U+FFFD.
     ///
     /// # Errors
     ///
-    /// As [`FromRow::from_row`].
+    /// The errors of [`FromRow::from_row`].
     fn from_column_lossy(row: &Row, name: &str) -> Result<Self, RowError> {
         Self::from_column(row, name)
     }
@@ -101,7 +107,7 @@ macro_rules! from_column {
 
 pub(crate) use from_column;
 
-/// As [`from_column!`], for types of the driver's that are wrapped while they are read.
+/// As [`from_column!`], for types that the driver reads through a wrapper.
 macro_rules! wrapped_column {
     ($($type:ty as $wrapper:ty: $unwrap:expr),+ $(,)?) => {
         $(impl FromColumn for $type {
@@ -150,7 +156,7 @@ wrapped_column!(
     NaiveTime as TimeOfDay: |time| time.0,
 );
 
-/// Reads texts from a column, with and without nulls, as they are or with the bytes replaced that are not UTF-8.
+/// Implements `FromColumn` for texts, whose lossy form goes through a wrapper.
 macro_rules! text_from_column {
     ($($type:ty as $lossy:ty: $unwrap:expr),+ $(,)?) => {
         $(impl FromColumn for $type {
@@ -176,7 +182,7 @@ fn texts(all: Vec<Lossy>) -> Vec<String> {
     all.into_iter().map(|text| text.0).collect()
 }
 
-/// A text whose bytes that are not UTF-8 are replaced.
+/// A text in which bytes that are not UTF-8 are replaced by U+FFFD.
 struct Lossy(String);
 
 impl<'a> FromSql<'a> for Lossy {
@@ -189,10 +195,10 @@ impl<'a> FromSql<'a> for Lossy {
     }
 }
 
-/// A time before midnight: 24:00 would be read as 00:00.
+/// A time before midnight. The driver would read 24:00 as 00:00.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeOfDay(
-    /// The value.
+    /// The time, without a zone.
     pub NaiveTime,
 );
 

@@ -4,14 +4,15 @@ use std::error::Error;
 
 use tokio_postgres::types::{FromSql, Type};
 
-/// An `interval` as the server has it: the length of a month and of a day depends on where it is added.
+/// An `interval` in the server's three parts. The length of a month or a day depends on the time to
+/// which the interval is added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Interval {
-    /// Whole months.
+    /// The months, with twelve for each year.
     pub months: i32,
-    /// Days.
+    /// The days.
     pub days: i32,
-    /// Microseconds, which are never made into days.
+    /// The microseconds. The server does not convert 24 hours to a day.
     pub microseconds: i64,
 }
 

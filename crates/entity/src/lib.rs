@@ -1,11 +1,16 @@
-//! The bank's schema as Rust: models and identifiers of every table and view, a module for each schema.
+//! The schema of NeoBank as Rust: models and identifiers of every table and view, enums,
+//! constraints, SQLSTATEs and function calls.
 //!
-//! Generated from the migrated database by `cargo xtask generate`; a check keeps them fresh. A relation's module has its
-//! `Model`, which is read from a row, and its `Entity` and `Column`s, which are identifiers of sea-query's builders. SeaORM's
-//! own entities of the tables are in `orm`, with the feature `sea-orm`.
+//! `cargo xtask generate` writes the modules from the migrated database, and a check in CI compares
+//! the two. Code that names a column which was renamed or dropped does not compile.
 //!
-//! To read is what they are for. Money moves only through `neobank-domain`'s ledger: the database rejects every other way.
-//! Columns that the database computes (`available_balance`, `reference_number`) and identities are there to be read.
+//! The module of a table or view has its `Model`, which is read from a row, and its `Entity` and
+//! `Column`, which are identifiers for the builders of sea-query. The feature `sea-orm` adds SeaORM's
+//! entities of the tables in the module `orm`.
+//!
+//! Use the models for reading: money moves only through `neobank-domain`'s ledger, and the database
+//! rejects any other change of a balance. The database computes some columns (`available_balance`,
+//! `reference_number`) and makes the identities.
 //!
 //! # Example
 //!

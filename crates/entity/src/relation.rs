@@ -1,9 +1,10 @@
-//! The identifiers of a table or view, and how its rows are read.
+//! The identifiers of a table or view, and the reading of its rows.
 
-/// Declares a relation's `Entity`, the `Column` of each of its columns, and how its `Model` is read from a row.
+/// Declares the `Entity` and the `Column`s of a table or view, and implements `FromRow` for its
+/// `Model`.
 macro_rules! relation {
     ($schema:literal . $name:literal { $($field:ident => $column:ident),+ $(,)? }) => {
-        /// The relation, as an identifier of a query.
+        /// The identifier of the table or view in a query.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Entity;
 
@@ -13,13 +14,14 @@ macro_rules! relation {
             /// Its name, without the schema's.
             pub const NAME: &'static str = $name;
 
-            /// Returns the relation with its schema, as it stands in `FROM`, `INSERT INTO` and `UPDATE`.
+            /// Returns the name with its schema, for `FROM`, `INSERT INTO` and `UPDATE`.
             #[must_use]
             pub fn table_ref(self) -> sea_query::TableRef {
                 sea_query::IntoTableRef::into_table_ref(($schema, $name))
             }
 
-            /// Returns a query of every column of every row, to which conditions, an order and a limit can be added.
+            /// Returns a query of every column of every row. Callers add conditions, an order and a
+            /// limit.
             #[must_use]
             pub fn select() -> sea_query::SelectStatement {
                 let mut query = sea_query::Query::select();
@@ -40,7 +42,7 @@ macro_rules! relation {
             }
         }
 
-        /// A column, as an identifier of a query.
+        /// The identifier of a column in a query.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Column {
             $(

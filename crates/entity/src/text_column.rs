@@ -20,7 +20,7 @@ macro_rules! text_column {
 
         crate::from_row::from_column!($type);
 
-        // SeaORM's derive has the same.
+        // With the feature, SeaORM's derive implements it.
         #[cfg(not(feature = "sea-orm"))]
         impl From<$type> for sea_query::Value {
             fn from(value: $type) -> Self {

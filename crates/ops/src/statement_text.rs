@@ -101,8 +101,8 @@ fn token_length(text: &str, first: char) -> usize {
     }
 }
 
-/// Returns the length of a quoted token, from the beginning of its prefix; to the end of the text
-/// where it was cut.
+/// Returns the length of a quoted token from the beginning of its prefix. A token whose end was cut
+/// off reaches to the end of the text.
 fn quoted_length(text: &str, prefix: usize, quote: char, escapes: bool) -> usize {
     let mut characters = text.char_indices().skip(prefix + 1).peekable();
     while let Some((place, one)) = characters.next() {

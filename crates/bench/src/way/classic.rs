@@ -63,7 +63,7 @@ const ENTRIES_TYPES: [Type; 11] = [
     Type::NUMERIC,
 ];
 
-/// A pool of sessions: each caller takes one for the time of its transfer.
+/// A pool of sessions. Each caller takes one for the time of a transfer.
 pub(crate) struct Classic {
     free: Mutex<Vec<Session>>,
     permits: Semaphore,

@@ -70,8 +70,8 @@ pub trait Executor: Sync {
         statement: Statement,
     ) -> impl Future<Output = Result<u64, DatabaseError>> + Send;
 
-    /// Returns every row, each field read from the column of its name: a generated model of `neobank-entity`, or a struct that
-    /// derives [`FromRow`](neobank_db_derive::FromRow).
+    /// Returns every row as a generated model of `neobank-entity`, or as a struct that derives
+    /// [`FromRow`](neobank_db_derive::FromRow). Each field is read from the column of its name.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ pub trait Executor: Sync {
         &self,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<T>, DatabaseError>> + Send {
-        // Called here and not inside a block, so that the caller's place in the source is known.
+        // Called here and not inside an async block, so that `#[track_caller]` reports the caller.
         self.query(statement).map(|rows| read_all(&rows?))
     }
 

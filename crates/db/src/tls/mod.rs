@@ -1,4 +1,4 @@
-//! The TLS side of a connection: by rustls, or none without the feature `tls`.
+//! The protection of connections: TLS by rustls, and none without the feature `tls`.
 
 #[cfg(not(feature = "tls"))]
 mod off;
@@ -16,7 +16,7 @@ pub(crate) use library::{Encryption, certificate_advice, connect};
 
 use crate::config::{ConfigError, TlsMode};
 
-/// How to open a connection: plain, or with the authorities already read.
+/// The protection of a connection: none, or TLS with the certificate authorities already loaded.
 #[derive(Clone)]
 pub(crate) enum Connector {
     Plain,
@@ -26,7 +26,8 @@ pub(crate) enum Connector {
 impl Connector {
     /// # Errors
     ///
-    /// [`ConfigError::RootCertificate`], and [`ConfigError::FeatureOff`] for a mode with TLS without the feature `tls`.
+    /// [`ConfigError::RootCertificate`], and [`ConfigError::FeatureOff`] for a mode with TLS in a
+    /// build without the feature `tls`.
     pub(crate) fn new(mode: &TlsMode) -> Result<Self, ConfigError> {
         match mode {
             TlsMode::Disable => Ok(Self::Plain),
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn without_the_feature_a_mode_with_tls_is_rejected_and_plain_is_not() {
-        // By the option, and by default towards another host.
+        // The first names the mode, and the second has it by default.
         for url in [
             "postgresql://a@localhost/b?sslmode=verify-full",
             "postgresql://a@db.example/b",

@@ -1,4 +1,4 @@
-//! In place of TLS, without the feature `tls`: every mode with TLS is refused before a connection is opened.
+//! The build without the feature `tls`: it rejects every mode with TLS before it opens a connection.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use tokio_postgres::NoTls;
 
 use crate::config::ConfigError;
 
-/// The authorities of an encrypted connection, of which there are none.
+/// The settings of an encrypted connection. The type has no value, because there is none.
 #[derive(Clone, Copy)]
 pub(crate) enum Encryption {}
 
-/// Returns the refusal.
+/// Returns the error of a mode with TLS.
 pub(crate) fn verified(_: Option<&Path>) -> Result<Encryption, ConfigError> {
     Err(ConfigError::FeatureOff {
         field: "sslmode".to_owned(),
@@ -19,12 +19,12 @@ pub(crate) fn verified(_: Option<&Path>) -> Result<Encryption, ConfigError> {
     })
 }
 
-/// Returns nothing ever, since there is no [`Encryption`].
+/// Is never called, because [`Encryption`] has no value.
 pub(crate) fn connect(encryption: &Encryption, _: &str) -> NoTls {
     match *encryption {}
 }
 
-/// Returns nothing: no certificate was refused.
+/// Returns `None`, because no certificate was verified.
 pub(crate) fn certificate_advice(_: &(dyn std::error::Error + 'static)) -> Option<String> {
     None
 }

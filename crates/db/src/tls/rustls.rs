@@ -13,10 +13,10 @@ use super::pinned::Verifier;
 use crate::config::ConfigError;
 use crate::connection::Socket;
 
-/// The authorities that a server's certificate is verified by.
+/// The settings of an encrypted connection, with the loaded certificate authorities.
 pub(crate) type Encryption = MakeRustlsConnect;
 
-/// Reads the authorities, of a file or of the operating system.
+/// Loads the certificate authorities from a file, or those of the operating system.
 pub(crate) fn verified(root_certificate: Option<&Path>) -> Result<Encryption, ConfigError> {
     let (roots, pinned) = match root_certificate {
         Some(file) => from_file(
@@ -31,7 +31,8 @@ pub(crate) fn verified(root_certificate: Option<&Path>) -> Result<Encryption, Co
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| failure("the TLS library", error))?
-        // Stricter than its name: it is the standard one and a pinned certificate.
+        // Stricter than the name suggests: the standard verification, and a pinned certificate
+        // besides.
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();

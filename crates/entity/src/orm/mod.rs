@@ -1,7 +1,8 @@
-//! SeaORM's entities of every table. They run on `neobank-db`'s `Database` and `Transaction` with its feature `sea-orm`, and on
-//! any other connection of SeaORM.
+//! SeaORM's entities of every table. They run on the `Database` and the `Transaction` of `neobank-db`
+//! with its feature `sea-orm`, and on any other connection of SeaORM.
 //!
-//! Leave columns that the database computes, and identities, `NotSet` in an `ActiveModel` that is inserted.
+//! Leave the columns that the database computes (`available_balance`, `reference_number`) and identity
+//! columns `NotSet` in an insertion.
 
 pub mod banking;
 pub mod concurrency;

@@ -33,8 +33,8 @@ pub struct IndexBloatRow {
     pub bloat_bytes: i64,
     /// `bloat_bytes` as a percentage of the file.
     pub bloat_percent: f64,
-    /// The possible error of `free_percent`, in percentage points; 100, without the figures above,
-    /// where the role may not read the statistics.
+    /// The possible error of `free_percent`, in percentage points. It is 100 when the role may not
+    /// read the statistics; the estimates of free space and bloat are then 0.
     pub margin_percent: f64,
     /// `true` if the margin is at most 5 points and `doubts` is empty.
     pub is_confident: bool,

@@ -45,8 +45,8 @@ pub struct TableBloatRow {
     pub dead_percent: f64,
     /// `bloat_bytes` as a percentage of the file.
     pub bloat_percent: f64,
-    /// The possible error of free and dead space together, in percentage points; 100, without the
-    /// figures above, where the role may not read the statistics.
+    /// The possible error of free and dead space together, in percentage points. It is 100 when the
+    /// role may not read the statistics; the estimates of free space, dead rows and bloat are then 0.
     pub margin_percent: f64,
     /// `true` if the margin is at most 5 points and `doubts` is empty.
     pub is_confident: bool,

@@ -140,8 +140,8 @@ impl Graph {
             .collect()
     }
 
-    /// Finds the roots of each node, and the cycles that it is behind. Each component comes after
-    /// those that it waits for.
+    /// Finds the roots of each node, and the cycles that it is behind. `components` lists each
+    /// component after the components that it waits for.
     fn ends(
         &self,
         components: &[Vec<usize>],

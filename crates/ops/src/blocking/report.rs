@@ -13,8 +13,8 @@ pub struct BlockingReport {
     pub roots: Vec<RootBlocker>,
     /// Sessions that wait for each other.
     pub cycles: Vec<WaitCycle>,
-    /// The waits. In a queue, each waiter's edges go to the holders, or to the front of the queue
-    /// where it only queues.
+    /// The waits. A waiter has an edge to each holder that it waits for. A waiter that conflicts with
+    /// no holder has an edge to the front of the queue instead.
     pub edges: Vec<BlockingEdge>,
     /// All sessions and prepared transactions in the edges, by process.
     pub participants: Vec<Participant>,

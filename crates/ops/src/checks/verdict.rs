@@ -106,8 +106,8 @@ impl Verdict {
             .flat_map(|section| &section.measurements)
     }
 
-    /// Returns the figure that decides the severity, the first of several that are equally bad.
-    /// Where all are ok it is the first figure, and none where there is no figure.
+    /// Returns the figure that decides the severity: the first one with the worst severity. Returns
+    /// `None` when there are no figures.
     #[must_use]
     pub fn worst(&self) -> Option<&Measurement> {
         self.measurements().reduce(|worst, one| {

@@ -156,8 +156,8 @@ impl Monitor {
     }
 
     /// Reads the number of idle connections, and the longest idle time in a transaction, of all
-    /// connections, also those beyond the list of [`Monitor::idle_connections`]. Not available
-    /// where that is not.
+    /// connections, also those beyond the list of [`Monitor::idle_connections`]. The section is not
+    /// available whenever that list is not.
     ///
     /// # Errors
     ///

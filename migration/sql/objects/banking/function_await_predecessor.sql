@@ -1,8 +1,8 @@
 -- Internal: waits until the predecessor has ended, and rejects the call unless it has committed.
 -- The predecessor holds the advisory lock p_batch_lock until its transaction ends; p_transfer_id is
 -- one of its transfers, which proves that it committed. The statements that follow in the caller
--- see what it has done. The lock is only a signal: where another session that waits for it has it
--- first, the transfer tells as much. The caller's lock_timeout, 10 ms, bounds each try.
+-- see what it has done. The lock is only a signal: if another session gets it first, the transfer
+-- is the proof. The caller's lock_timeout, 10 ms, bounds each try.
 CREATE OR REPLACE FUNCTION banking.await_predecessor(
     p_batch_lock bigint,
     p_transfer_id uuid

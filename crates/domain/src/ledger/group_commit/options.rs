@@ -31,7 +31,7 @@ pub struct GroupCommitOptions {
     /// a slow database would let the queue fill the memory.
     pub waiting_max: usize,
     /// The most batches in flight, each on a connection of its own. Two are faster than one even
-    /// where client and server share two processors. Each further processor of the server makes use
+    /// when client and server share two processors. Each further processor of the server makes use
     /// of another worker, unless all callers need one account: two workers then pipeline their
     /// batches. With 1 no batch is pipelined.
     pub workers: usize,
