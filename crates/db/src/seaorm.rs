@@ -57,21 +57,14 @@ macro_rules! connection_trait {
                 &self,
                 statement: Statement,
             ) -> Result<Option<QueryResult>, DbErr> {
-                Ok(self
-                    .query(statement.into())
-                    .await?
-                    .first()
-                    .map(query_result)
-                    .transpose()?)
+                let rows = self.query(statement.into()).await?;
+                let first = proxy_rows(rows.get(..1).unwrap_or_default())?;
+                Ok(first.into_iter().next().map(QueryResult::from))
             }
 
             async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-                Ok(self
-                    .query(statement.into())
-                    .await?
-                    .iter()
-                    .map(query_result)
-                    .collect::<Result<_, _>>()?)
+                let rows = proxy_rows(&self.query(statement.into()).await?)?;
+                Ok(rows.into_iter().map(QueryResult::from).collect())
             }
         }
     };
@@ -80,19 +73,18 @@ macro_rules! connection_trait {
 connection_trait!(Database);
 connection_trait!(Transaction);
 
+/// Converts the rows of one result.
+///
 /// # Errors
 ///
-/// As [`proxy_row`].
-fn query_result(row: &Row) -> Result<QueryResult, DatabaseError> {
-    Ok(proxy_row(row)?.into())
+/// [`DatabaseError::Row`] for a column whose type is not supported or whose value does not fit (a
+/// numeric that is not a number), and for two columns of one name, because one would hide the other.
+fn proxy_rows(rows: &[Row]) -> Result<Vec<ProxyRow>, DatabaseError> {
+    refuse_twins(rows)?;
+    rows.iter().map(proxy_row).collect()
 }
 
-/// # Errors
-///
-/// [`DatabaseError::Row`] for a column whose type is not supported or whose value does not fit (a numeric that is not a
-/// number), and when two columns have the same name, since one would hide the other.
 fn proxy_row(row: &Row) -> Result<ProxyRow, DatabaseError> {
-    refuse_twins(std::slice::from_ref(row))?;
     let columns = row.columns().iter().enumerate();
     let values: BTreeMap<String, _> = columns
         .map(|(index, column)| Ok((column.name().to_owned(), value(row, index)?)))
@@ -134,8 +126,7 @@ impl Shared {
 impl ProxyDatabaseTrait for Shared {
     async fn query(&self, statement: Statement) -> Result<Vec<ProxyRow>, DbErr> {
         let rows = Executor::query(&*self.0, statement.into()).await?;
-        let rows: Result<Vec<ProxyRow>, DatabaseError> = rows.iter().map(proxy_row).collect();
-        Ok(rows?)
+        Ok(proxy_rows(&rows)?)
     }
 
     async fn execute(&self, statement: Statement) -> Result<ProxyExecResult, DbErr> {
