@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use neobank_entity::Statement;
 use neobank_entity::concurrency::v_held_locks::{Column, Entity};
-use sea_query::{Order, Query};
+use sea_query::Order;
 
 use super::answer::get;
 use super::error::LockError;
@@ -37,37 +37,27 @@ pub struct HeldLock {
 ///
 /// [`LockError::Database`].
 pub async fn held_locks(on: &impl Executor) -> Result<Vec<HeldLock>, LockError> {
-    let query = Query::select()
-        .columns([
-            Column::LockKey,
-            Column::Namespace,
-            Column::Identifier,
-            Column::ProcessId,
-            Column::Mode,
-            Column::Granted,
-            Column::WaitingSince,
-        ])
-        .from(Entity.table_ref())
+    let mut query = Entity::select();
+    query
         .order_by(Column::LockKey, Order::Asc)
         .order_by(Column::Granted, Order::Desc)
         .order_by(Column::WaitingSince, Order::Asc)
-        .order_by(Column::ProcessId, Order::Asc)
-        .to_owned();
+        .order_by(Column::ProcessId, Order::Asc);
     on.query(Statement::from_query(&query))
         .await?
         .iter()
         .map(|row| {
-            let namespace: Option<String> = get(row, "namespace")?;
-            let identifier: Option<String> = get(row, "identifier")?;
+            let namespace: Option<String> = get(row, Column::Namespace.as_str())?;
+            let identifier: Option<String> = get(row, Column::Identifier.as_str())?;
             Ok(HeldLock {
-                key: get(row, "lock_key")?,
+                key: get(row, Column::LockKey.as_str())?,
                 name: namespace
                     .zip(identifier)
                     .map(|(namespace, identifier)| LockName::from_parts(namespace, identifier)),
-                process_id: get(row, "process_id")?,
-                mode: get(row, "mode")?,
-                granted: get(row, "granted")?,
-                waiting_since: get(row, "waiting_since")?,
+                process_id: get(row, Column::ProcessId.as_str())?,
+                mode: get(row, Column::Mode.as_str())?,
+                granted: get(row, Column::Granted.as_str())?,
+                waiting_since: get(row, Column::WaitingSince.as_str())?,
             })
         })
         .collect()
