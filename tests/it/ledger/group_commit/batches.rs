@@ -3,7 +3,7 @@
 use neobank_db::Database;
 use neobank_domain::{AccountId, LedgerError, Rejection, TransferRequest};
 
-use super::{Gate, as_one_batch, first_batch, one_worker, until, without_timeouts};
+use super::{Gate, as_one_batch, first_batch, one_worker, queued_callers, until, without_timeouts};
 use crate::harness::{CountingProxy, TestBank, czk, single};
 
 on_both_versions!(
@@ -189,15 +189,7 @@ async fn batches_work_behind_a_transaction_pooler(bank: TestBank) {
     let grouped = one_worker(&ledger);
     let gate = Gate::close(&bank).await;
     let first = first_batch(&grouped, &gate).await;
-    let callers: Vec<_> = (0..30)
-        .map(|number| {
-            let request =
-                TransferRequest::new(from, to, czk("4")).with_idempotency_key(format!("{number}"));
-            let grouped = grouped.clone();
-            tokio::spawn(async move { grouped.transfer(request).await })
-        })
-        .collect();
-    until(|| grouped.group_commit_metrics().waiting == 30).await;
+    let callers = queued_callers(&grouped, (from, to), "4", 30).await;
     gate.open().await;
     first.await.unwrap().unwrap();
     let mut done = 0;

@@ -7,7 +7,10 @@ use neobank_domain::{AccountId, LedgerError, TransferRequest};
 
 use super::super::assert_exceeded;
 use super::super::concurrency::random::Random;
-use super::{Gate, first_batch, one_worker, until, with_idempotency_key, without_timeouts};
+use super::{
+    Gate, ask, first_batch, one_worker, queued_callers, until, with_idempotency_key,
+    without_timeouts,
+};
 use crate::harness::{TestBank, czk, single};
 
 on_both_versions!(
@@ -32,8 +35,7 @@ async fn two_thousand_concurrent_callers_are_answered(bank: TestBank) {
             let (from, to) = random.pair(&accounts);
             let request =
                 TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("k{number}"));
-            let grouped = grouped.clone();
-            tokio::spawn(async move { grouped.transfer(request).await })
+            ask(&grouped, request)
         })
         .collect();
     for caller in callers {
@@ -59,15 +61,7 @@ async fn dropped_caller_disturbs_no_other(bank: TestBank) {
     let gate = Gate::close(&bank).await;
     // The caller whose batch waits for its lock is dropped too.
     let first = first_batch(&grouped, &gate).await;
-    let callers: Vec<_> = (0..40)
-        .map(|number| {
-            let request =
-                TransferRequest::new(from, to, czk("1")).with_idempotency_key(format!("{number}"));
-            let grouped = grouped.clone();
-            tokio::spawn(async move { grouped.transfer(request).await })
-        })
-        .collect();
-    until(|| grouped.group_commit_metrics().waiting == 40).await;
+    let callers = queued_callers(&grouped, (from, to), "1", 40).await;
     first.abort();
     for caller in callers.iter().step_by(2) {
         caller.abort();
@@ -148,11 +142,7 @@ async fn full_queue_rejects_at_once(bank: TestBank) {
     let gate = Gate::close(&bank).await;
     let first = first_batch(&grouped, &gate).await;
     let request = || TransferRequest::new(from, to, czk("1"));
-    let ask = || {
-        let (grouped, request) = (grouped.clone(), request());
-        tokio::spawn(async move { grouped.transfer(request).await })
-    };
-    let mut callers: Vec<_> = (0..10).map(|_| ask()).collect();
+    let mut callers: Vec<_> = (0..10).map(|_| ask(&grouped, request())).collect();
     until(|| grouped.group_commit_metrics().waiting == 10).await;
     for _ in 0..3 {
         match grouped.transfer(request()).await {
@@ -165,7 +155,7 @@ async fn full_queue_rejects_at_once(bank: TestBank) {
     // A dropped caller makes room.
     callers.remove(4).abort();
     until(|| grouped.group_commit_metrics().withdrawn == 1).await;
-    callers.push(ask());
+    callers.push(ask(&grouped, request()));
     until(|| grouped.group_commit_metrics().waiting == 10).await;
     assert_eq!(grouped.group_commit_metrics().overloaded, 3);
     gate.open().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use neobank_db::{Database, ErrorClass, Executor, statement};
 use neobank_domain::{AccountId, LedgerError, TransferRequest};
 
-use super::{as_one_batch, lock, one_worker, until};
+use super::{as_one_batch, ask, lock, one_worker, until};
 use crate::harness::{CountingProxy, TestBank, czk, single};
 
 on_both_versions!(
@@ -217,8 +217,7 @@ async fn kept_lock_fails_only_requests_that_need_it(bank: TestBank) {
     let callers: Vec<_> = (0..40)
         .map(|number| {
             let to = if number % 10 == 3 { locked } else { to };
-            let (grouped, request) = (grouped.clone(), TransferRequest::new(from, to, czk("1")));
-            tokio::spawn(async move { grouped.transfer(request).await })
+            ask(&grouped, TransferRequest::new(from, to, czk("1")))
         })
         .collect();
     for (number, caller) in callers.into_iter().enumerate() {

@@ -11,7 +11,7 @@ use neobank_domain::ledger::Outcome;
 use neobank_domain::{Ledger, LedgerError, Rejection, TransferId, TransferRequest};
 
 use super::super::concurrency::random::Random;
-use super::{one_worker, until, with_idempotency_key};
+use super::{ask, one_worker, until, with_idempotency_key};
 use crate::harness::{CuttingProxy, TestBank, czk, single_with_cache};
 
 on_both_versions!(
@@ -97,10 +97,7 @@ async fn lose_the_server(bank: TestBank, capacity: usize) {
     let completed = grouped.transfer(keyed("completed", "1")).await.unwrap();
     // The answer to the first batch comes late, so that the others make up one batch behind it.
     proxy.delay_answer_to_commit(Duration::from_millis(1_500));
-    let first = {
-        let (grouped, request) = (grouped.clone(), keyed("first", "1"));
-        tokio::spawn(async move { grouped.transfer(request).await })
-    };
+    let first = ask(&grouped, keyed("first", "1"));
     while with_idempotency_key(&bank, "first").await == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

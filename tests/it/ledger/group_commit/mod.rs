@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use neobank_db::{Executor, Transaction, statement};
 use neobank_domain::ledger::group_commit::GroupCommitOptions;
 use neobank_domain::{AccountId, Ledger, LedgerError, Receipt, TransferRequest};
+use tokio::task::JoinHandle;
 
 use crate::harness::{TestBank, czk};
 
@@ -88,16 +89,35 @@ async fn as_one_batch(
     outcomes
 }
 
+/// Starts a caller of one transfer.
+fn ask(grouped: &Ledger, request: TransferRequest) -> JoinHandle<Result<Receipt, LedgerError>> {
+    let grouped = grouped.clone();
+    tokio::spawn(async move { grouped.transfer(request).await })
+}
+
 /// Starts a batch of one request that waits for the gate.
-async fn first_batch(
-    grouped: &Ledger,
-    gate: &Gate,
-) -> tokio::task::JoinHandle<Result<Receipt, LedgerError>> {
-    let (batches, request) = (grouped.group_commit_metrics().batches, gate.request());
-    let ledger = grouped.clone();
-    let first = tokio::spawn(async move { ledger.transfer(request).await });
+async fn first_batch(grouped: &Ledger, gate: &Gate) -> JoinHandle<Result<Receipt, LedgerError>> {
+    let batches = grouped.group_commit_metrics().batches;
+    let first = ask(grouped, gate.request());
     until(|| grouped.group_commit_metrics().batches > batches).await;
     first
+}
+
+/// Starts callers that each pay the amount under a key of their own, and waits until all are queued.
+async fn queued_callers(
+    grouped: &Ledger,
+    (from, to): (AccountId, AccountId),
+    amount: &str,
+    count: usize,
+) -> Vec<JoinHandle<Result<Receipt, LedgerError>>> {
+    let callers = (0..count).map(|number| {
+        let request =
+            TransferRequest::new(from, to, czk(amount)).with_idempotency_key(format!("{number}"));
+        ask(grouped, request)
+    });
+    let callers = callers.collect();
+    until(|| grouped.group_commit_metrics().waiting == count).await;
+    callers
 }
 
 async fn until(mut reached: impl FnMut() -> bool) {

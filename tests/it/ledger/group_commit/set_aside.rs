@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use neobank_db::{Database, ErrorClass, Executor, statement};
 use neobank_domain::{AccountId, Ledger, LedgerError, Rejection, TransferRequest};
-use tokio::task::JoinHandle;
 
 use super::super::concurrency::random::Random;
-use super::{lock, until};
+use super::{ask, lock, until};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
@@ -39,14 +38,6 @@ async fn accounts(bank: &TestBank, count: usize) -> Arc<[AccountId]> {
         accounts.push(bank.account(czk("1000")).await);
     }
     accounts.into()
-}
-
-fn ask(
-    grouped: &Ledger,
-    request: TransferRequest,
-) -> JoinHandle<Result<neobank_domain::Receipt, LedgerError>> {
-    let grouped = grouped.clone();
-    tokio::spawn(async move { grouped.transfer(request).await })
 }
 
 /// Runs callers that move money between any two of the accounts, and returns the longest wait of

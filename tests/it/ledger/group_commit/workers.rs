@@ -8,7 +8,7 @@ use neobank_domain::ledger::group_commit::GroupCommitOptions;
 use neobank_domain::{AccountId, Ledger, LedgerError, TransferRequest};
 
 use super::super::concurrency::random::Random;
-use super::{Gate, first_batch, until, without_timeouts};
+use super::{Gate, ask, first_batch, until, without_timeouts};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
@@ -124,8 +124,7 @@ async fn same_key_in_every_worker_moves_money_once(bank: TestBank) {
             let (from, to) = others[number % 4];
             let key = format!("key {}", (number * 7) / 4 % 50);
             let request = TransferRequest::new(from, to, czk("1")).with_idempotency_key(key);
-            let grouped = grouped.clone();
-            tokio::spawn(async move { grouped.transfer(request).await })
+            ask(&grouped, request)
         })
         .collect();
     let (mut receipts, mut reused) = (std::collections::HashSet::new(), 0);
