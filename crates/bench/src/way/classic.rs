@@ -6,11 +6,9 @@
 //! with one statement and in one order, relies on the unique constraint for the idempotency key,
 //! and does not ping connections: each alternative would be slower.
 
-use std::sync::{Mutex, PoisonError};
-
 use chrono::{DateTime, Utc};
+use deadpool::unmanaged::Pool;
 use rust_decimal::Decimal;
-use tokio::sync::Semaphore;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls, Row, Statement};
 use uuid::Uuid;
@@ -65,8 +63,7 @@ const ENTRIES_TYPES: [Type; 11] = [
 
 /// A pool of sessions. Each caller takes one for the time of a transfer.
 pub(crate) struct Classic {
-    free: Mutex<Vec<Session>>,
-    permits: Semaphore,
+    pool: Pool<Session>,
 }
 
 /// A connection with its prepared statements.
@@ -168,31 +165,22 @@ impl Classic {
     }
 
     pub(crate) async fn connect_to(url: &str, connections: usize) -> Result<Self, BenchError> {
-        let mut free = Vec::with_capacity(connections);
+        let mut sessions = Vec::with_capacity(connections);
         for _ in 0..connections {
-            free.push(Session::open(url).await.map_err(failed)?);
+            sessions.push(Session::open(url).await.map_err(failed)?);
         }
         Ok(Self {
-            free: Mutex::new(free),
-            permits: Semaphore::new(connections),
+            pool: Pool::from(sessions),
         })
-    }
-
-    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Mover for Classic {
     async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<(), BenchError> {
-        let _permit = self.permits.acquire().await.map_err(failed)?;
-        let session = self.free().pop();
-        let mut session = session.ok_or_else(|| failed("every session was lost"))?;
-        let outcome = session
+        let mut session = self.pool.get().await.map_err(failed)?;
+        session
             .transfer(account(from).as_uuid(), account(to).as_uuid(), key)
-            .await;
-        self.free().push(session);
-        outcome
+            .await
     }
 }
 
