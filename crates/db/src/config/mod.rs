@@ -73,8 +73,8 @@ pub struct DatabaseConfig {
     pub target_session_attrs: TargetSessionAttrs,
     /// The binding of the password's proof to the server's certificate.
     pub channel_binding: ChannelBinding,
-    /// The authentication methods that the server may use. Without it: SCRAM only, and with
-    /// verified TLS every method.
+    /// The authentication methods that the server may use. Without it: SCRAM or no password at all,
+    /// and with verified TLS every method.
     pub require_auth: Option<AuthMethods>,
     /// The time after which an idle connection above `pool_min` is closed.
     pub idle_timeout: Duration,
