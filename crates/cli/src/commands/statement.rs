@@ -18,7 +18,7 @@ use crate::output::{Block, Output, Style, Table, cell};
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("range").required(true).args(["day", "month", "from"]))]
 pub(crate) struct StatementArguments {
-    /// The account's identifier or number
+    /// The account's identifier, its number, or SOURCE/ID of an import
     account: String,
     /// One day, as 2026-11-01
     #[arg(long, value_name = "DATE")]
@@ -35,7 +35,7 @@ pub(crate) struct StatementArguments {
     /// The time zone of days and times: the account's, or UTC
     #[arg(long, value_enum, default_value = "account")]
     time_zone: Zone,
-    /// The number of entries on the page
+    /// The greatest number of entries on the page
     #[arg(long, default_value_t = 100)]
     limit: u32,
     /// The cursor that the previous page printed
