@@ -62,8 +62,8 @@ pub struct Options {
     /// of a statement
     #[arg(long, default_value_t = 0)]
     pub reads: u8,
-    /// The rate of requests per second, which arrive whether or not earlier ones are served; without
-    /// it, each caller sends its next request when the last one is served
+    /// The rate of requests per second, which arrive whether or not earlier ones are served;
+    /// without it, each caller sends its next request when the last one is served
     #[arg(long)]
     pub rate: Option<u32>,
     /// Send transfers without idempotency keys
@@ -75,8 +75,8 @@ pub struct Options {
     /// Workers of group commit
     #[arg(long, default_value_t = 2)]
     pub workers: usize,
-    /// The number of ledgers with group commit on the same accounts, as several processes have them;
-    /// callers use them in turn
+    /// The number of ledgers with group commit on the same accounts, as several processes have
+    /// them; callers use them in turn
     #[arg(long, default_value_t = 1)]
     pub instances: usize,
     /// Capacity of the ledger's account cache, in accounts; with 0 the ledger locks and reads the
