@@ -10,18 +10,21 @@
 //!
 //! One file for each query, in the folder of its subject (`connections/idle.rs` is a short one):
 //!
-//! 1. `pub struct XRow`, with `Clone, Debug, Serialize, FromRow` and `#[non_exhaustive]`: one field for each
-//!    column, its unit in the name (`age_seconds`, `size_bytes`). Oids are cast to `int8`, intervals become seconds.
-//! 2. `pub fn statement(version, parameters) -> Statement`: sea-query through [`build`], on the identifiers of
-//!    `neobank_entity::pg_catalog`. Only the two estimates of bloat are SQL in a file. Where the schema has a function or a
-//!    view with the same query, its body is generated from here: [`schema_sql`].
+//! 1. `pub struct XRow`, with `Clone, Debug, Serialize, FromRow` and `#[non_exhaustive]`: one field
+//!    for each column, its unit in the name (`age_seconds`, `size_bytes`). Oids are cast to `int8`,
+//!    intervals become seconds.
+//! 2. `pub fn statement(version, parameters) -> Statement`: sea-query through [`build`], on the
+//!    identifiers of `neobank_entity::pg_catalog`. Only the two estimates of bloat are SQL in a
+//!    file. Where the schema has a function or a view with the same query, `cargo xtask generate`
+//!    writes its body from here: [`schema_sql`].
 //! 3. `impl Monitor { pub async fn x(&self, ..) -> Result<Section<Vec<XRow>>, OpsError> }`, by
 //!    [`Monitor::section`]. Data that needs another privilege is read by another query, so that one
 //!    missing privilege costs one section.
 //! 4. Everything that is computed from rows (a graph, a verdict) is a pure function beside them,
 //!    with unit and property tests.
-//! 5. A snapshot of the SQL in the file's own tests (`insta::assert_snapshot!(name, readable(&statement(..)))`), for each
-//!    version whose SQL differs; and live scenarios on PostgreSQL 15 and 18 in `tests/it/ops`.
+//! 5. A snapshot of the SQL in the file's own tests (`insta::assert_snapshot!(name,
+//!    readable(&statement(..)))`), for each version whose SQL differs; and live scenarios on
+//!    PostgreSQL 15 and 18 in `tests/it/ops`.
 //!
 //! Ages use `clock_timestamp()`: `now()` is the transaction's start.
 

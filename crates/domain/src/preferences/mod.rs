@@ -70,7 +70,8 @@ impl PreferenceUpdate {
     }
 }
 
-/// The error of reading or merging preferences. Every variant means that nothing was changed.
+/// The error of reading or merging preferences. Every variant but [`PreferenceError::Database`]
+/// means that nothing was changed.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum PreferenceError {
@@ -117,7 +118,8 @@ pub enum PreferenceError {
         /// values.
         number: String,
     },
-    /// The database failed or rejected the statement.
+    /// The database failed or rejected the statement. The merge may have taken effect if the client
+    /// lost the connection or the answer; see [`DatabaseError::ConnectionLost`].
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
@@ -154,7 +156,7 @@ impl FromRow for Merged {
 /// # Errors
 ///
 /// [`PreferenceError`]: an unknown customer, more than [`CUSTOMERS_MAX`] updates, a value that
-/// cannot be stored exactly, or a failure of the database. Nothing was changed.
+/// cannot be stored exactly, or a failure of the database.
 ///
 /// # Example
 ///
