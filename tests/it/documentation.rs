@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The error types whose every variant `docs/errors.md` explains.
-const ERROR_TYPES: [&str; 14] = [
+const ERROR_TYPES: [&str; 16] = [
     "AccountError",
+    "BalanceError",
     "ConfigError",
     "CustomerError",
     "DatabaseError",
@@ -20,6 +21,7 @@ const ERROR_TYPES: [&str; 14] = [
     "RolloutError",
     "StatementError",
     "TransactionError",
+    "TransferQueryError",
 ];
 
 /// The parts of a decision record, in their order.

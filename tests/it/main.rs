@@ -18,6 +18,7 @@ mod harness;
 
 mod accounts;
 mod audit;
+mod balances;
 mod cli;
 mod customers;
 mod database;
@@ -35,3 +36,4 @@ mod pooler;
 mod preferences;
 mod statements;
 mod tidy;
+mod transfers;

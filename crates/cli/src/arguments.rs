@@ -4,8 +4,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use neobank_ops::checks::Threshold;
 
 use crate::commands::{
-    account, audit, completions, customer, import, man, migrate, ops, serve_metrics, statement,
-    transfer,
+    account, audit, balances, completions, customer, daily_summary, import, man, migrate, ops,
+    preferences, serve_metrics, statement, transfer, transfers,
 };
 use crate::exit::Exit;
 use crate::output::Color;
@@ -36,7 +36,7 @@ pub(crate) struct GlobalArguments {
     /// Print one JSON document of a versioned contract on standard output, also for errors
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
-    /// Whether to use colours
+    /// When to use colours
     #[arg(
         long,
         global = true,
@@ -68,21 +68,39 @@ pub(crate) enum Command {
     /// Create, show, find and update customers
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
-    /// Open, show, list, freeze, unfreeze and close accounts
+    /// Open, show, list, freeze, unfreeze, limit and close accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Show, set and unset a customer's preferences
+    #[command(subcommand)]
+    Preferences(preferences::PreferencesCommand),
     /// Move money from one account to another
     Transfer(transfer::TransferArguments),
     /// Deposit money from outside the bank
     Deposit(transfer::PostingArguments),
     /// Withdraw money to outside the bank
     Withdraw(transfer::PostingArguments),
+    /// Pay interest to an account, or charge it
+    Interest(transfer::InterestArguments),
+    /// Charge a fee to an account, or return it
+    Fee(transfer::FeeArguments),
+    /// Correct a balance, against the bank's adjustment account
+    Adjust(transfer::AdjustArguments),
+    /// List transfers, and show one with both of its entries
+    #[command(subcommand)]
+    Transfers(transfers::TransfersCommand),
     /// Print an account's entries, newest first, with the opening and closing balance
     Statement(statement::StatementArguments),
+    /// Print the totals and the balance of an account's days
+    DailySummary(daily_summary::DailySummaryArguments),
+    /// Print the balances of accounts, now or at a time
+    Balances(balances::BalancesArguments),
+    /// Print the balances of the whole bank, whose debits equal its credits in each currency
+    TrialBalance(balances::TrialBalanceArguments),
     /// Import a bank's history from CSV files, plain or compressed by gzip; - is standard input
     ///
-    /// The import is atomic. It compares every recorded balance, and rolls back at the first
-    /// difference. The connection acts as the role neobank_import, unless DB_ROLE names another.
+    /// The import is atomic: it compares every recorded balance, and the first difference rolls it
+    /// back. The connection acts as the role neobank_import, unless DB_ROLE names another.
     Import(import::ImportArguments),
     /// Validate every invariant of the ledger
     Audit(audit::AuditArguments),
@@ -96,11 +114,11 @@ pub(crate) enum Command {
     /// Serve metrics of every subject to Prometheus
     ServeMetrics(serve_metrics::ServeMetricsArguments),
     #[cfg(feature = "bench")]
-    /// Benchmark the ledger on the server of --url, or on one that the command starts
+    /// Benchmark the ledger on a server: --url, or one that is started for it
     ///
-    /// The command creates a database of its own there, and drops it at the end. It never uses a
-    /// server from the environment. At the end it validates every invariant of the ledger; after a
-    /// violation it prints no figures, except for soak.
+    /// It creates a database of its own there, and drops it at the end; it never takes a server
+    /// from the environment. It validates every invariant of the ledger at the end; after a
+    /// violation it prints no figures.
     Bench(Box<neobank_bench::Options>),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
@@ -163,10 +181,18 @@ impl Command {
         match self {
             Self::Customer(command) => command.name(),
             Self::Account(command) => command.name(),
+            Self::Preferences(command) => command.name(),
             Self::Transfer(_) => "transfer",
             Self::Deposit(_) => "deposit",
             Self::Withdraw(_) => "withdraw",
+            Self::Interest(_) => "interest",
+            Self::Fee(_) => "fee",
+            Self::Adjust(_) => "adjust",
+            Self::Transfers(command) => command.name(),
             Self::Statement(_) => "statement",
+            Self::DailySummary(_) => "daily-summary",
+            Self::Balances(_) => "balances",
+            Self::TrialBalance(_) => "trial-balance",
             Self::Import(_) => "import",
             Self::Audit(_) => "audit",
             Self::Migrate(arguments) => arguments.name(),

@@ -2,9 +2,12 @@
 
 use neobank_db::{ConfigError, DatabaseError, ErrorClass};
 use neobank_domain::accounts::AccountError;
+use neobank_domain::balances::BalanceError;
 use neobank_domain::customers::CustomerError;
 use neobank_domain::import::ImportError;
+use neobank_domain::preferences::PreferenceError;
 use neobank_domain::statements::StatementError;
+use neobank_domain::transfers::TransferQueryError;
 use neobank_domain::{LedgerError, MoneyError, Rejection};
 use neobank_migration::RolloutError;
 use neobank_ops::OpsError;
@@ -182,6 +185,17 @@ impl From<CustomerError> for CommandError {
     }
 }
 
+impl From<PreferenceError> for CommandError {
+    fn from(error: PreferenceError) -> Self {
+        let kind = match error {
+            PreferenceError::Database(error) => return error.into(),
+            PreferenceError::UnknownCustomers { .. } => "unknown_customer",
+            _ => "preferences",
+        };
+        Self::of_domain(kind, error)
+    }
+}
+
 impl From<ImportError> for CommandError {
     fn from(error: ImportError) -> Self {
         let kind = match error {
@@ -211,9 +225,39 @@ impl From<StatementError> for CommandError {
             StatementError::Database(error) => return error.into(),
             StatementError::UnknownAccount { .. } => "unknown_account",
             StatementError::Range { .. } => "range",
-            StatementError::Limit { .. } => "limit",
+            StatementError::Limit { .. } | StatementError::TooManyDays { .. } => "limit",
             StatementError::Cursor { .. } => "cursor",
             _ => "statement",
+        };
+        Self::of_domain(kind, error)
+    }
+}
+
+impl From<BalanceError> for CommandError {
+    fn from(error: BalanceError) -> Self {
+        let kind = match error {
+            BalanceError::Database(error) => return error.into(),
+            BalanceError::UnknownAccount { .. } => "unknown_account",
+            BalanceError::OpenedLater { .. } => "opened_later",
+            BalanceError::Time { .. } => "range",
+            BalanceError::Limit { .. } | BalanceError::TooManyAccounts { .. } => "limit",
+            BalanceError::Cursor { .. } => "cursor",
+            _ => "balance_query",
+        };
+        Self::of_domain(kind, error)
+    }
+}
+
+impl From<TransferQueryError> for CommandError {
+    fn from(error: TransferQueryError) -> Self {
+        let kind = match error {
+            TransferQueryError::Database(error) => return error.into(),
+            TransferQueryError::UnknownAccount { .. } => "unknown_account",
+            TransferQueryError::Limit { .. } => "limit",
+            TransferQueryError::Cursor { .. } | TransferQueryError::OtherList { .. } => "cursor",
+            TransferQueryError::Times { .. } | TransferQueryError::Amounts { .. } => "range",
+            TransferQueryError::Text { .. } => "text",
+            _ => "transfer_query",
         };
         Self::of_domain(kind, error)
     }

@@ -70,7 +70,7 @@ impl Exit {
             }
             Self::Unavailable => {
                 "the server cannot be reached, was lost, accepts no writes, or did not respond in time; \
-                 no money was moved, try again later"
+                 nothing was changed, try again later"
             }
             Self::Denied => "the role or its password does not have the privilege",
             Self::Failed => "a file, a terminal, the program or the server failed in another way",
@@ -82,7 +82,9 @@ impl Exit {
     pub(crate) fn of_kind(kind: &str) -> Self {
         match kind {
             "usage" | "configuration" | "pool_size" | "pgbouncer" | "pooler" => Self::Usage,
-            "unknown_account" | "unknown_customer" | "not_found" => Self::NotFound,
+            "unknown_account" | "unknown_customer" | "unknown_transfer" | "not_found" => {
+                Self::NotFound
+            }
             "outcome_unknown" | "not_replicated" => Self::Unknown,
             "connection" | "unavailable" | "busy" | "lock_timeout" | "statement_timeout"
             | "read_only" => Self::Unavailable,

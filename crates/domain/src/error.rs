@@ -4,6 +4,7 @@ use neobank_db::{ConfigError, DatabaseError, ErrorClass, HoldsDatabaseError};
 use thiserror::Error as ThisError;
 
 use crate::accounts::AccountError;
+use crate::balances::BalanceError;
 use crate::customers::CustomerError;
 #[cfg(feature = "import")]
 use crate::import::ImportError;
@@ -11,6 +12,7 @@ use crate::ledger::{LedgerError, NotAReferenceNumber, Rejection};
 use crate::money::MoneyError;
 use crate::preferences::PreferenceError;
 use crate::statements::StatementError;
+use crate::transfers::TransferQueryError;
 
 /// Any error of this crate or of the database below it.
 ///
@@ -46,6 +48,12 @@ pub enum Error {
     /// The error of a statement that could not be read.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// The error of balances that could not be read.
+    #[error(transparent)]
+    Balance(#[from] BalanceError),
+    /// The error of transfers that could not be listed.
+    #[error(transparent)]
+    TransferQuery(#[from] TransferQueryError),
     /// The error of preferences that were not read or merged.
     #[error(transparent)]
     Preference(#[from] PreferenceError),
@@ -72,9 +80,8 @@ pub enum ErrorKind {
     Rejected,
     /// The input names an object that does not exist; nothing was changed.
     NotFound,
-    /// The database could not be reached, or had no capacity or time. Retry later. The ledger has
-    /// changed nothing; a change of a customer or an account may have taken effect if the
-    /// connection broke while the server executed it.
+    /// The database could not be reached, or had no capacity or time; nothing was changed. Retry
+    /// later.
     Unavailable,
     /// The client sent a commit and lost its answer. Repeat the request with the same idempotency
     /// key.
@@ -108,6 +115,8 @@ impl HoldsDatabaseError for Error {
             | Self::Account(AccountError::Database(error))
             | Self::Customer(CustomerError::Database(error))
             | Self::Statement(StatementError::Database(error))
+            | Self::TransferQuery(TransferQueryError::Database(error))
+            | Self::Balance(BalanceError::Database(error))
             | Self::Preference(PreferenceError::Database(error))
             | Self::Database(error) => Some(error),
             #[cfg(feature = "import")]
@@ -141,8 +150,14 @@ impl Error {
             Self::Account(error) => account_kind(error),
             Self::Customer(error) => customer_kind(error),
             Self::Statement(StatementError::UnknownAccount { .. })
+            | Self::TransferQuery(TransferQueryError::UnknownAccount { .. })
+            | Self::Balance(BalanceError::UnknownAccount { .. })
             | Self::Preference(PreferenceError::UnknownCustomers { .. }) => ErrorKind::NotFound,
-            Self::Statement(_) | Self::Preference(_) => ErrorKind::Invalid,
+            Self::Balance(BalanceError::OpenedLater { .. }) => ErrorKind::Rejected,
+            Self::Statement(_)
+            | Self::TransferQuery(_)
+            | Self::Balance(_)
+            | Self::Preference(_) => ErrorKind::Invalid,
             #[cfg(feature = "import")]
             Self::Import(error) => import_kind(error),
             Self::Database(error) => database_kind(error),

@@ -31,6 +31,9 @@ async fn json_is_always_one_document_on_standard_output(bank: TestBank) {
         ("completions", &["completions", "bash"], "text"),
         ("top", &["top", "--once", "--interval", "1"], "sample"),
         ("audit", &["audit"], "violations"),
+        ("transfers list", &["transfers", "list"], "transfers"),
+        ("balances", &["balances"], "balances"),
+        ("trial-balance", &["trial-balance"], "currencies"),
         ("account show", &["account", "show", "--help"], "text"),
     ] {
         let run = run(bank.url(), &[arguments, &["--json"]].concat()).await;
@@ -54,6 +57,14 @@ async fn json_is_always_one_document_on_standard_output(bank: TestBank) {
     for (command, arguments) in [
         ("audit", &["audit"][..]),
         ("customer find", &["customer", "find"]),
+        ("transfers list", &["transfers", "list"]),
+        ("balances", &["balances"]),
+        ("trial-balance", &["trial-balance", "--at", "2026-01-01"]),
+        (
+            "daily-summary",
+            &["daily-summary", "NB000000000001", "--day", "2026-01-01"],
+        ),
+        ("transfers show", &["transfers", "show", "rent-2026-11"]),
         ("ops locks", &["ops", "locks"]),
         ("ops report", &["ops", "report"]),
         ("ops isolation", &["ops", "isolation"]),
@@ -77,6 +88,7 @@ async fn each_class_of_error_has_its_exit_code(bank: TestBank) {
         (&wrong_amount, 2),
         (&to_unknown, 3),
         (&["account", "show", &unknown], 3),
+        (&["transfers", "show", &unknown], 3),
         (&["ops", "report", "--html", "/dev/null/report.html"], 7),
     ] {
         let found = run(bank.url(), arguments).await;

@@ -1,5 +1,6 @@
 //! The operator's command, run as a process of its own.
 
+mod balances;
 mod bench;
 mod check;
 mod contract;
@@ -7,8 +8,11 @@ mod daily;
 mod import;
 mod ops;
 mod output;
+mod postings;
+mod preferences;
 pub(crate) mod program;
 mod rollout;
 mod top;
+mod transfers;
 mod unknown;
 mod verdicts;

@@ -301,10 +301,9 @@ async fn fill(superuser: &str) -> Vec<(&'static str, String)> {
         );
         let account = accounts::open(&database, &new).await.unwrap();
         if name != "empty" {
-            single(database.clone())
-                .submit(PostingRequest::deposit(account.account_id, czk("100")))
-                .await
-                .unwrap();
+            let deposit = PostingRequest::deposit(account.account_id, czk("100"))
+                .with_idempotency_key(format!("{name}-opening"));
+            single(database.clone()).submit(deposit).await.unwrap();
         }
         facts.push((name, account.account_id.to_string()));
     }

@@ -60,11 +60,23 @@ pub(super) const COMMANDS: &[Row] = &[
     neobank("000660 0 00 00 050", "account list ada@bank.example"),
     neobank("006660 0 55 00 050", "account freeze {empty}"),
     neobank("006660 0 55 00 050", "account unfreeze {empty}"),
+    neobank("006660 0 55 00 050", "account overdraft {empty} 10"),
     neobank("006660 0 55 00 050", "account close {empty}"),
+    neobank("006660 0 55 00 050", "preferences set ada@bank.example language=cs"),
+    neobank("000660 0 00 00 050", "preferences show ada@bank.example"),
+    neobank("006660 0 55 00 050", "preferences unset ada@bank.example language"),
     neobank("006660 0 55 00 050", "transfer --from {payer} --to {payee} --amount 1_CZK"),
     neobank("006660 0 55 00 050", "deposit --account {payer} --amount 1_CZK"),
     neobank("006660 0 55 00 050", "withdraw --account {payer} --amount 1_CZK"),
+    neobank("006660 0 55 00 050", "interest --account {payer} --amount 1_CZK"),
+    neobank("006660 0 55 00 050", "fee --account {payer} --amount 1_CZK"),
+    neobank("116661 1 55 11 151", "adjust --account {payer} --balance 5_CZK --expected-version 1"),
+    neobank("000660 0 00 00 050", "transfers list --account {payer}"),
+    neobank("000660 0 00 00 050", "transfers show payer-opening"),
     neobank("000660 0 00 00 050", "statement {payer} --from 2000-01-01 --to 2100-01-01"),
+    neobank("000660 0 00 00 050", "daily-summary {payer} --day 2026-01-01"),
+    neobank("000660 0 00 00 050", "balances"),
+    neobank("000660 0 00 00 050", "trial-balance"),
     neobank("000660 0 00 00 050", "audit"),
     neobank("000000 0 00 00 050", "ops connections"),
     neobank("000000 0 00 00 050", "ops locks"),
@@ -127,7 +139,14 @@ impl Row {
     /// The command, without the arguments.
     pub(super) fn command(&self) -> String {
         let words: Vec<_> = self.line.split(' ').collect();
-        let groups = ["customer", "account", "ops", "migrate"];
+        let groups = [
+            "customer",
+            "account",
+            "preferences",
+            "transfers",
+            "ops",
+            "migrate",
+        ];
         let count = 1 + usize::from(groups.contains(&words[0]));
         words[..count].join(" ")
     }

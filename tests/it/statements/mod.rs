@@ -1,6 +1,7 @@
 //! Statements of an account, page by page, and summaries of its days.
 
 mod days;
+mod history;
 mod model;
 mod pages;
 mod plan;

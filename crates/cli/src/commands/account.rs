@@ -20,7 +20,7 @@ pub(crate) enum AccountCommand {
     Show(Named),
     /// List a customer's accounts, the oldest first
     List {
-        /// The customer's identifier, number or e-mail address, or SOURCE/ID of an import
+        /// The customer's identifier, number or e-mail address
         customer: String,
     },
     /// Freeze an account, which blocks transfers from and to it
@@ -29,11 +29,19 @@ pub(crate) enum AccountCommand {
     Unfreeze(Named),
     /// Close an empty account permanently
     Close(Named),
+    /// Set the amount by which the balance may go below zero
+    Overdraft {
+        /// The account's identifier, its number, or SOURCE/ID of an import
+        account: String,
+        /// The amount in the account's currency, such as 100.50; 0 allows no overdraft
+        #[arg(value_name = "NUMBER", allow_hyphen_values = true)]
+        limit: String,
+    },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct OpenArguments {
-    /// The owner's identifier, number or e-mail address, or SOURCE/ID of an import
+    /// The owner's identifier, number or e-mail address
     #[arg(long)]
     customer: String,
     /// The account type
@@ -72,6 +80,7 @@ impl AccountCommand {
             Self::Freeze(_) => "account freeze",
             Self::Unfreeze(_) => "account unfreeze",
             Self::Close(_) => "account close",
+            Self::Overdraft { .. } => "account overdraft",
         }
     }
 }
@@ -89,6 +98,9 @@ pub(crate) async fn run(
         AccountCommand::Freeze(named) => change(&database, named, Change::Freeze).await?,
         AccountCommand::Unfreeze(named) => change(&database, named, Change::Unfreeze).await?,
         AccountCommand::Close(named) => change(&database, named, Change::Close).await?,
+        AccountCommand::Overdraft { account, limit } => {
+            set_overdraft(&database, account, limit).await?
+        }
     };
     let data = json!({ "account": AccountView::from(&account) });
     Output::new(name, data, vec![Block::Fields(fields(&account))])
@@ -154,6 +166,21 @@ async fn change(
         Change::Unfreeze => accounts::unfreeze(on, account.account_id).await,
         Change::Close => accounts::close(on, account.account_id).await,
     };
+    changed.map_err(|error| {
+        let mut failure = CommandError::from(error);
+        failure.message = with_numbers(&failure.message, &[account]);
+        failure
+    })
+}
+
+async fn set_overdraft(
+    on: &impl Executor,
+    named: &str,
+    limit: &str,
+) -> Result<Account, CommandError> {
+    let account = find(on, named).await?;
+    let limit = Money::parse(limit, account.current_balance.currency())?;
+    let changed = accounts::set_overdraft_limit(on, account.account_id, limit).await;
     changed.map_err(|error| {
         let mut failure = CommandError::from(error);
         failure.message = with_numbers(&failure.message, &[account]);

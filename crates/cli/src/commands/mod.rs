@@ -1,18 +1,25 @@
 //! The commands: a file for each, with its arguments and its output.
 
 pub(crate) mod account;
+mod amount;
 pub(crate) mod audit;
+pub(crate) mod balances;
 #[cfg(feature = "bench")]
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod customer;
+pub(crate) mod daily_summary;
+mod days;
 pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod migrate;
+mod moment;
 pub(crate) mod ops;
+pub(crate) mod preferences;
 pub(crate) mod serve_metrics;
 pub(crate) mod statement;
 pub(crate) mod transfer;
+pub(crate) mod transfers;
 mod views;
 
 use crate::arguments::Command;
@@ -30,10 +37,18 @@ pub(crate) async fn run(
     match command {
         Command::Customer(command) => customer::run(command, connection).await,
         Command::Account(command) => account::run(command, connection).await,
+        Command::Preferences(command) => preferences::run(command, connection).await,
         Command::Transfer(arguments) => transfer::transfer(arguments, connection).await,
         Command::Deposit(arguments) => transfer::deposit(arguments, connection).await,
         Command::Withdraw(arguments) => transfer::withdraw(arguments, connection).await,
+        Command::Interest(arguments) => transfer::interest(arguments, connection).await,
+        Command::Fee(arguments) => transfer::fee(arguments, connection).await,
+        Command::Adjust(arguments) => transfer::adjust(arguments, connection).await,
+        Command::Transfers(command) => transfers::run(command, connection).await,
         Command::Statement(arguments) => statement::run(arguments, connection).await,
+        Command::DailySummary(arguments) => daily_summary::run(arguments, connection).await,
+        Command::Balances(arguments) => balances::balances(arguments, connection).await,
+        Command::TrialBalance(arguments) => balances::trial_balance(arguments, connection).await,
         Command::Import(arguments) => import::run(arguments, connection, wants_json).await,
         Command::Audit(_) => audit::run(connection).await,
         Command::Migrate(arguments) => migrate::run(arguments, connection).await,

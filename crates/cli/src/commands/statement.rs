@@ -1,41 +1,26 @@
 //! The command `neobank statement`.
 
-use std::str::FromStr;
-
-use chrono::{Months, NaiveDate};
-use clap::{Args, ValueEnum};
+use chrono::NaiveDate;
+use clap::Args;
 use neobank_db::Executor;
 use neobank_domain::Account;
-use neobank_domain::statements::{self, Days, StatementCursor, StatementPage, StatementRequest};
+use neobank_domain::statements::{self, StatementCursor, StatementPage, StatementRequest};
 use serde_json::json;
 
 use super::account;
+use super::days::DayRange;
 use super::views::EntryView;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::{Block, Output, Style, Table, cell};
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("range").required(true).args(["day", "month", "from"]))]
 pub(crate) struct StatementArguments {
-    /// The account's identifier, its number, or SOURCE/ID of an import
+    /// The account's identifier or number
     account: String,
-    /// One day, as 2026-11-01
-    #[arg(long, value_name = "DATE")]
-    day: Option<NaiveDate>,
-    /// One month, as 2026-11
-    #[arg(long, value_name = "MONTH", value_parser = Month::from_str)]
-    month: Option<Month>,
-    /// The first day, as 2026-11-01
-    #[arg(long, value_name = "DATE", requires = "to")]
-    from: Option<NaiveDate>,
-    /// The last day, inclusive
-    #[arg(long, value_name = "DATE", requires = "from")]
-    to: Option<NaiveDate>,
-    /// The time zone of days and times: the account's, or UTC
-    #[arg(long, value_enum, default_value = "account")]
-    time_zone: Zone,
-    /// The greatest number of entries on the page
+    #[command(flatten)]
+    range: DayRange,
+    /// The number of entries on the page
     #[arg(long, default_value_t = 100)]
     limit: u32,
     /// The cursor that the previous page printed
@@ -44,49 +29,6 @@ pub(crate) struct StatementArguments {
     /// Print every entry of the range as CSV, newest first, for spreadsheets and programs
     #[arg(long, conflicts_with_all = ["json", "after", "limit"])]
     csv: bool,
-}
-
-/// A calendar month: its first and its last day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Month {
-    first: NaiveDate,
-    last: NaiveDate,
-}
-
-impl FromStr for Month {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        let month = || {
-            // Exactly YYYY-MM: chrono would also accept signs and other numbers of digits.
-            let is_month = text.len() == 7 && text.bytes().filter(u8::is_ascii_digit).count() == 6;
-            let first = is_month
-                .then(|| NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok())??;
-            let last = first.checked_add_months(Months::new(1))?.pred_opt()?;
-            Some(Self { first, last })
-        };
-        month().ok_or("not a month such as 2026-11")
-    }
-}
-
-impl StatementArguments {
-    /// Returns the first and the last day.
-    fn days(&self) -> Result<(NaiveDate, NaiveDate), CommandError> {
-        match (self.day, self.month, self.from, self.to) {
-            (Some(day), ..) => Ok((day, day)),
-            (_, Some(month), ..) => Ok((month.first, month.last)),
-            (_, _, Some(from), Some(to)) => Ok((from, to)),
-            _ => Err(CommandError::usage(
-                "give --day, --month, or --from and --to",
-            )),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Zone {
-    Account,
-    Utc,
 }
 
 pub(crate) async fn run(
@@ -98,11 +40,8 @@ pub(crate) async fn run(
         .as_deref()
         .map(str::parse::<StatementCursor>)
         .transpose()?;
-    let (first, last) = arguments.days()?;
-    let days = match arguments.time_zone {
-        Zone::Account => Days::OfAccount,
-        Zone::Utc => Days::OfUtc,
-    };
+    let (first, last) = arguments.range.ends()?;
+    let days = arguments.range.calendar();
     let request = StatementRequest::through(first, last)
         .with_days(days)
         .with_limit(arguments.limit)
@@ -113,10 +52,7 @@ pub(crate) async fn run(
         return csv_of_all(&database, &account, request).await;
     }
     let page = statements::page(&database, account.account_id, &request).await?;
-    let zone = match arguments.time_zone {
-        Zone::Account => account.time_zone.as_str(),
-        Zone::Utc => "UTC",
-    };
+    let zone = arguments.range.zone(&account);
     output(&account, &page, (first, last), &request, zone)
 }
 

@@ -1,33 +1,32 @@
-//! The commands `neobank transfer`, `deposit` and `withdraw`.
-
-use std::str::FromStr;
+//! The commands `neobank transfer`, `deposit`, `withdraw`, `interest`, `fee` and `adjust`.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
 use neobank_db::Database;
 use neobank_domain::accounts::{self, Account};
 use neobank_domain::ledger::{
-    EntryReceipt, Outcome, Receipt, ReferenceNumber, Request, TransferType,
+    AdjustmentRequest, EntryReceipt, EntryType, Outcome, PostingKind, Receipt, ReferenceNumber,
+    Request, TransferType,
 };
 use neobank_domain::{
-    AccountId, EntryId, Ledger, LedgerError, Money, MoneyError, PostingRequest, TransferId,
-    TransferRequest,
+    AccountId, EntryId, Ledger, LedgerError, Money, PostingRequest, TransferId, TransferRequest,
 };
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::account;
+use super::amount::Amount;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Block, Output, Style, cell};
+use crate::output::{Block, Output, Style, cell, optional};
 
 #[derive(Debug, Args)]
 pub(crate) struct TransferArguments {
-    /// The account to debit: its identifier, its number, or SOURCE/ID of an import
+    /// The account to debit: its identifier or number
     #[arg(long, value_name = "ACCOUNT")]
     from: String,
-    /// The account to credit: its identifier, its number, or SOURCE/ID of an import
+    /// The account to credit: its identifier or number
     #[arg(long, value_name = "ACCOUNT")]
     to: String,
     #[command(flatten)]
@@ -36,7 +35,7 @@ pub(crate) struct TransferArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct PostingArguments {
-    /// The account: its identifier, its number, or SOURCE/ID of an import
+    /// The account: its identifier or number
     #[arg(long)]
     account: String,
     #[command(flatten)]
@@ -48,8 +47,8 @@ struct Movement {
     /// The amount with its currency, such as "250.00 CZK"
     #[arg(long, allow_hyphen_values = true)]
     amount: Amount,
-    /// The idempotency key: a repeated request with the same key moves the money once; the default
-    /// is a new key
+    /// The idempotency key: a repeated request with the same key moves the money once; generated
+    /// when none is given
     #[arg(long)]
     key: Option<String>,
     /// A description of the transfer
@@ -57,23 +56,39 @@ struct Movement {
     description: String,
 }
 
-/// `250.00 CZK`: a number and a currency. A number that is no amount in that currency is rejected
-/// as the ledger rejects it, not as wrong usage.
-#[derive(Clone, Debug)]
-struct Amount(Result<Money, MoneyError>);
+#[derive(Debug, Args)]
+pub(crate) struct InterestArguments {
+    #[command(flatten)]
+    posting: PostingArguments,
+    /// Charge the interest to the account, instead of paying it
+    #[arg(long)]
+    charge: bool,
+}
 
-impl FromStr for Amount {
-    type Err = MoneyError;
+#[derive(Debug, Args)]
+pub(crate) struct FeeArguments {
+    #[command(flatten)]
+    posting: PostingArguments,
+    /// Return a fee to the account, instead of charging it
+    #[arg(long = "return")]
+    returned: bool,
+}
 
-    fn from_str(text: &str) -> Result<Self, MoneyError> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        match words.join(" ").parse() {
-            Err(error @ (MoneyError::NoCurrency { .. } | MoneyError::UnknownCurrency { .. })) => {
-                Err(error)
-            }
-            amount => Ok(Self(amount)),
-        }
-    }
+#[derive(Debug, Args)]
+pub(crate) struct AdjustArguments {
+    /// The account: its identifier or number
+    #[arg(long)]
+    account: String,
+    /// The balance afterwards with its currency, such as "250.00 CZK"
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    balance: Amount,
+    /// The account's version, which `neobank account show` printed with the wrong balance; the
+    /// account must not have changed since
+    #[arg(long, value_name = "NUMBER")]
+    expected_version: i64,
+    /// A description of the correction
+    #[arg(long, default_value = "")]
+    description: String,
 }
 
 pub(crate) async fn transfer(
@@ -81,7 +96,7 @@ pub(crate) async fn transfer(
     connection: &Connection,
 ) -> Result<Output, CommandError> {
     let movement = &arguments.movement;
-    let amount = movement.amount.0.clone()?;
+    let amount = movement.amount.money()?;
     let database = connection.open("transfer").await?;
     let from = account::find(&database, &arguments.from).await?;
     let to = account::find(&database, &arguments.to).await?;
@@ -89,7 +104,14 @@ pub(crate) async fn transfer(
     let request = TransferRequest::new(from.account_id, to.account_id, amount)
         .with_description(&movement.description)
         .with_idempotency_key(&key);
-    submit("transfer", database, request.into(), &key, &[from, to]).await
+    submit(
+        "transfer",
+        database,
+        request.into(),
+        Some(&key),
+        &[from, to],
+    )
+    .await
 }
 
 pub(crate) async fn deposit(
@@ -112,6 +134,48 @@ pub(crate) async fn withdraw(
     .await
 }
 
+pub(crate) async fn interest(
+    arguments: &InterestArguments,
+    connection: &Connection,
+) -> Result<Output, CommandError> {
+    let direction = if arguments.charge {
+        EntryType::Debit
+    } else {
+        EntryType::Credit
+    };
+    let request =
+        |account, amount| PostingRequest::new(account, PostingKind::Interest, direction, amount);
+    post("interest", &arguments.posting, connection, request).await
+}
+
+pub(crate) async fn fee(
+    arguments: &FeeArguments,
+    connection: &Connection,
+) -> Result<Output, CommandError> {
+    let direction = if arguments.returned {
+        EntryType::Credit
+    } else {
+        EntryType::Debit
+    };
+    let request =
+        |account, amount| PostingRequest::new(account, PostingKind::Fee, direction, amount);
+    post("fee", &arguments.posting, connection, request).await
+}
+
+/// Corrects a balance. The version that the caller saw takes the place of an idempotency key: a
+/// repeated correction finds another version.
+pub(crate) async fn adjust(
+    arguments: &AdjustArguments,
+    connection: &Connection,
+) -> Result<Output, CommandError> {
+    let balance = arguments.balance.money()?;
+    let database = connection.open("adjust").await?;
+    let account = account::find(&database, &arguments.account).await?;
+    let request = AdjustmentRequest::new(account.account_id, balance, arguments.expected_version)
+        .with_description(&arguments.description);
+    submit("adjust", database, request.into(), None, &[account]).await
+}
+
 async fn post(
     name: &'static str,
     arguments: &PostingArguments,
@@ -119,21 +183,21 @@ async fn post(
     request: impl FnOnce(AccountId, Money) -> PostingRequest,
 ) -> Result<Output, CommandError> {
     let movement = &arguments.movement;
-    let amount = movement.amount.0.clone()?;
+    let amount = movement.amount.money()?;
     let database = connection.open(name).await?;
     let account = account::find(&database, &arguments.account).await?;
     let key = movement.key();
     let request = request(account.account_id, amount)
         .with_description(&movement.description)
         .with_idempotency_key(&key);
-    submit(name, database, request.into(), &key, &[account]).await
+    submit(name, database, request.into(), Some(&key), &[account]).await
 }
 
 async fn submit(
     name: &'static str,
     database: Database,
     request: Request,
-    key: &str,
+    key: Option<&str>,
     accounts: &[Account],
 ) -> Result<Output, CommandError> {
     let ledger = Ledger::new(database.clone());
@@ -141,9 +205,10 @@ async fn submit(
         Ok(outcomes) => outcomes.into_iter().next(),
         Err(error @ (LedgerError::Unknown { .. } | LedgerError::NotReplicated { .. })) => {
             let mut failure = CommandError::from(error);
-            failure.message.push_str(&format!(
-                "; repeating the request with --key {key:?} is safe"
-            ));
+            failure.message.push_str(&match key {
+                Some(key) => format!("; repeating the request with --key {key:?} is safe"),
+                None => "; repeating the request with the same version is safe".to_owned(),
+            });
             return Err(failure);
         }
         Err(error) => return Err(error.into()),
@@ -173,7 +238,7 @@ fn receipt_answer(
     name: &'static str,
     receipt: &Receipt,
     outcome: &'static str,
-    key: &str,
+    key: Option<&str>,
     numbers: &Numbers,
 ) -> Result<Output, CommandError> {
     let shown = match outcome {
@@ -191,7 +256,7 @@ fn receipt_answer(
         ("to", cell(numbers.shown(receipt.credit.account_id))),
         ("  balance after it", cell(receipt.credit.running_balance)),
         ("posted", cell(receipt.posted_at)),
-        ("key", cell(key)),
+        ("key", optional(key)),
     ];
     let view = ReceiptView::new(receipt, outcome, key, numbers);
     Output::new(
@@ -210,7 +275,8 @@ struct ReceiptView<'a> {
     reference_number: ReferenceNumber,
     transfer_type: TransferType,
     amount: Money,
-    idempotency_key: &'a str,
+    /// None for a correction, which its account's version keeps from happening twice.
+    idempotency_key: Option<&'a str>,
     debit: SideView<'a>,
     credit: SideView<'a>,
     posted_at: DateTime<Utc>,
@@ -226,7 +292,12 @@ struct SideView<'a> {
 }
 
 impl<'a> ReceiptView<'a> {
-    fn new(receipt: &Receipt, outcome: &'static str, key: &'a str, numbers: &'a Numbers) -> Self {
+    fn new(
+        receipt: &Receipt,
+        outcome: &'static str,
+        key: Option<&'a str>,
+        numbers: &'a Numbers,
+    ) -> Self {
         let side = |entry: &EntryReceipt| SideView {
             account_id: entry.account_id,
             account_number: numbers.number(entry.account_id),

@@ -3,6 +3,7 @@
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use neobank_domain::customers::{Customer, CustomerStatus, CustomerType, KycStatus};
 use neobank_domain::statements::Entry;
+use neobank_domain::transfers::{Transfer, TransferSide};
 use neobank_domain::{Account, Money};
 use serde::Serialize;
 use uuid::Uuid;
@@ -55,6 +56,28 @@ pub(super) struct EntryView {
     posted_at: DateTime<Utc>,
     /// The time in the statement's zone, with its offset.
     local_time: DateTime<FixedOffset>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct TransferView {
+    transfer_id: Uuid,
+    reference_number: String,
+    transfer_type: &'static str,
+    amount: Money,
+    description: String,
+    idempotency_key: Option<String>,
+    debit: SideView,
+    credit: SideView,
+    posted_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+struct SideView {
+    account_id: Uuid,
+    account_number: String,
+    transaction_id: Uuid,
+    entry_number: i64,
+    balance: Money,
 }
 
 impl From<&Customer> for CustomerView {
@@ -110,6 +133,34 @@ impl From<&Entry> for EntryView {
             description: entry.description.clone(),
             posted_at: entry.posted_at,
             local_time: entry.local_time,
+        }
+    }
+}
+
+impl From<&Transfer> for TransferView {
+    fn from(transfer: &Transfer) -> Self {
+        Self {
+            transfer_id: transfer.transfer_id.as_uuid(),
+            reference_number: transfer.reference_number().to_string(),
+            transfer_type: transfer.transfer_type.as_str(),
+            amount: transfer.amount,
+            description: transfer.description.clone(),
+            idempotency_key: transfer.idempotency_key.clone(),
+            debit: SideView::from(&transfer.debit),
+            credit: SideView::from(&transfer.credit),
+            posted_at: transfer.posted_at,
+        }
+    }
+}
+
+impl From<&TransferSide> for SideView {
+    fn from(side: &TransferSide) -> Self {
+        Self {
+            account_id: side.account_id.as_uuid(),
+            account_number: side.account_number.clone(),
+            transaction_id: side.transaction_id.as_uuid(),
+            entry_number: side.entry_number,
+            balance: side.running_balance,
         }
     }
 }

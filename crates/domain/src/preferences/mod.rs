@@ -198,6 +198,23 @@ pub async fn merge(
     })
 }
 
+/// Removes keys from a customer's preferences, and returns true when the customer had one of them.
+///
+/// # Errors
+///
+/// [`PreferenceError::HasNul`] and [`PreferenceError::Database`]. An unknown customer has no
+/// preferences.
+pub async fn remove(
+    on: &impl Executor,
+    customer: CustomerId,
+    keys: &[String],
+) -> Result<bool, PreferenceError> {
+    if keys.iter().any(|key| key.contains('\0')) {
+        return Err(PreferenceError::HasNul { customer });
+    }
+    Ok(on.execute(query::remove(customer, keys)).await? > 0)
+}
+
 /// Returns a customer's preferences; an empty object when none were ever stored.
 ///
 /// # Errors

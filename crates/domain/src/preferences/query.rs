@@ -5,7 +5,7 @@ use neobank_entity::banking::customer_preferences::{Column, Entity};
 use neobank_entity::banking::customers;
 use sea_query::extension::postgres::PgExpr;
 use sea_query::{
-    Asterisk, CommonTableExpression, Expr, ExprTrait, Func, OnConflict, Order, Query,
+    Asterisk, BinOper, CommonTableExpression, Expr, ExprTrait, Func, OnConflict, Order, Query,
     SelectStatement, SubQueryStatement, WithClause,
 };
 use serde_json::Value;
@@ -77,6 +77,23 @@ pub(super) fn find(customer: CustomerId) -> Statement {
         .and_where(Expr::col(Column::CustomerId).eq(customer.as_uuid()))
         .to_owned();
     Statement::from_query(&query)
+}
+
+/// Returns the removal of keys from a customer's preferences. It changes no row that has none of the
+/// keys.
+pub(super) fn remove(customer: CustomerId, keys: &[String]) -> Statement {
+    let keys = || Expr::val(keys.to_vec()).cast_as("text[]");
+    let has_any = Expr::col(Column::Preferences).binary(BinOper::Custom("?|"), keys());
+    let update = Query::update()
+        .table(Entity.table_ref())
+        .value(
+            Column::Preferences,
+            Expr::col(Column::Preferences).binary(BinOper::Sub, keys()),
+        )
+        .and_where(Expr::col(Column::CustomerId).eq(customer.as_uuid()))
+        .and_where(has_any)
+        .to_owned();
+    Statement::from_query(&update)
 }
 
 fn missing_customers() -> SelectStatement {

@@ -1,7 +1,7 @@
-//! One day of an account.
+//! One day of an account, and the history of its days.
 
 use chrono::NaiveDate;
-use neobank_db::{Executor, Statement};
+use neobank_db::{DatabaseError, Executor, Statement};
 use neobank_entity::banking::accounts::Column;
 use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
@@ -70,9 +70,72 @@ pub async fn daily_summary(
         .fetch_one(daily_summary_query(account, date, days)?)
         .await?
         .ok_or(StatementError::UnknownAccount { account })?;
+    Ok(summary(account, date, &row)?)
+}
+
+/// Reads the totals and balances of each day from `from` to `to`, without the day `to`: the history
+/// of an account's balance by day. A day without entries has the balance of the day before.
+///
+/// # Errors
+///
+/// [`StatementError::UnknownAccount`], [`StatementError::Range`] for a range that ends before it
+/// begins or lies outside of 0001-01-01 to 9999-12-31, [`StatementError::TooManyDays`] above
+/// [`DailySummary::DAYS_MAX`], and [`StatementError::Database`].
+pub async fn daily_summaries(
+    on: &impl Executor,
+    account: AccountId,
+    from: NaiveDate,
+    to: NaiveDate,
+    days: Days,
+) -> Result<Vec<DailySummary>, StatementError> {
+    let rows: Vec<HistoryRow> = on
+        .fetch_many(daily_summaries_query(account, from, to, days)?)
+        .await?;
+    if rows.is_empty() && from < to {
+        return Err(StatementError::UnknownAccount { account });
+    }
+    let summaries = rows
+        .into_iter()
+        .map(|row| summary(account, row.date, &row.summary));
+    Ok(summaries.collect::<Result<_, _>>()?)
+}
+
+/// Returns the SQL of the history of an account's days, for callers that explain or extend it.
+///
+/// # Errors
+///
+/// [`StatementError::Range`] and [`StatementError::TooManyDays`].
+pub fn daily_summaries_query(
+    account: AccountId,
+    from: NaiveDate,
+    to: NaiveDate,
+    days: Days,
+) -> Result<Statement, StatementError> {
+    check_range(from, to)?;
+    let asked = to.signed_duration_since(from).num_days();
+    let count = i32::try_from(asked).unwrap_or(i32::MAX);
+    if count > DailySummary::DAYS_MAX {
+        return Err(StatementError::TooManyDays {
+            days: asked,
+            days_max: DailySummary::DAYS_MAX,
+        });
+    }
+    Ok(query::daily_summaries(account, from, count, days))
+}
+
+impl DailySummary {
+    /// The most days of one history: ten years.
+    pub const DAYS_MAX: i32 = 3_660;
+}
+
+fn summary(
+    account_id: AccountId,
+    date: NaiveDate,
+    row: &SummaryRow,
+) -> Result<DailySummary, DatabaseError> {
     let currency = currency(&row.currency_code)?;
     Ok(DailySummary {
-        account_id: account,
+        account_id,
         date,
         transaction_count: row.transaction_count,
         total_credits: money_or_zero(row.total_credits, currency)?,
@@ -80,6 +143,21 @@ pub async fn daily_summary(
         opening_balance: money_or_zero(row.opening_balance, currency)?,
         closing_balance: money_or_zero(row.closing_balance, currency)?,
     })
+}
+
+/// A row of the history.
+struct HistoryRow {
+    date: NaiveDate,
+    summary: SummaryRow,
+}
+
+impl FromRow for HistoryRow {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        Ok(Self {
+            date: FromColumn::from_column(row, computed::DATE)?,
+            summary: SummaryRow::from_row(row)?,
+        })
+    }
 }
 
 /// Returns the SQL of a daily summary, for callers that explain or extend it.

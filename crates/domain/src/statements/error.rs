@@ -31,6 +31,14 @@ pub enum StatementError {
         /// [`StatementRequest::LIMIT_MAX`](super::StatementRequest::LIMIT_MAX).
         limit_max: u32,
     },
+    /// The history has too many days.
+    #[error("a history has at most {days_max} days, not {days}")]
+    TooManyDays {
+        /// The number of days that the caller asked for.
+        days: i64,
+        /// The most days: [`DailySummary::DAYS_MAX`](super::DailySummary::DAYS_MAX).
+        days_max: i32,
+    },
     /// The text is not a cursor that a page returned.
     #[error("not a cursor of a statement: {text:?}")]
     Cursor {

@@ -1,7 +1,7 @@
 //! Statements of an account, page by page, and summaries of its days.
 //!
 //! [`Days`] selects the calendar: days of the account's own time zone, or of UTC. A range includes
-//! the day `from` and excludes the day `to`.
+//! its first day and excludes its last: `[from, to)`.
 
 mod daily;
 mod error;
@@ -14,7 +14,9 @@ use std::str::FromStr;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Serialize, Serializer};
 
-pub use daily::{DailySummary, daily_summary, daily_summary_query};
+pub use daily::{
+    DailySummary, daily_summaries, daily_summaries_query, daily_summary, daily_summary_query,
+};
 pub use error::StatementError;
 pub use neobank_entity::enums::EntryType;
 pub use page::{Entry, StatementPage, page, page_query};

@@ -7,7 +7,7 @@ use neobank_entity::enums::EntryType;
 use neobank_entity::functions::banking::StartOfDay;
 use sea_query::{
     Asterisk, Condition, Expr, ExprTrait, Func, FunctionCall, JoinType, Order, Query,
-    SelectStatement,
+    SelectStatement, TableRef,
 };
 use transactions::Column;
 
@@ -26,6 +26,8 @@ const ENTRY: &str = "entry";
 const TOTALS: &str = "totals";
 /// The name of the time zone whose days the range counts.
 const ZONE_NAME: &str = "zone_name";
+/// The numbers of the days of a history, from 0.
+const DAY: &str = "day";
 
 /// The time zone function of the server: a point in time as the zone's clocks show it.
 const TIME_ZONE: &str = "pg_catalog.timezone";
@@ -42,6 +44,8 @@ pub(super) mod computed {
     pub(in super::super) const CLOSING_BALANCE: &str = "closing_balance";
     /// The entry's time as the zone's clocks show it.
     pub(in super::super) const LOCAL_TIME: &str = "local_time";
+    /// The calendar day.
+    pub(in super::super) const DATE: &str = "date";
     /// The number of entries in the range.
     pub(in super::super) const TRANSACTION_COUNT: &str = "transaction_count";
     /// The sum of the credits; null without any.
@@ -50,9 +54,12 @@ pub(super) mod computed {
     pub(in super::super) const TOTAL_DEBITS: &str = "total_debits";
 }
 
+/// The server's function that counts.
+const COUNT: &str = "pg_catalog.generate_series";
+
 use computed::{
-    CLOSING_BALANCE, ENDS_AT, LOCAL_TIME, OPENING_BALANCE, STARTS_AT, TOTAL_CREDITS, TOTAL_DEBITS,
-    TRANSACTION_COUNT,
+    CLOSING_BALANCE, DATE, ENDS_AT, LOCAL_TIME, OPENING_BALANCE, STARTS_AT, TOTAL_CREDITS,
+    TOTAL_DEBITS, TRANSACTION_COUNT,
 };
 
 /// The columns of an entry that a page shows, except its local time.
@@ -110,25 +117,81 @@ pub(super) fn daily_summary(
     next: NaiveDate,
     days: Days,
 ) -> Statement {
+    Statement::from_query(&with_totals(range(account, date, next, days)))
+}
+
+/// Returns the query of the totals and balances of `count` days, the first one first.
+///
+/// Each day is read as [`daily_summary`] reads it.
+pub(super) fn daily_summaries(
+    account: AccountId,
+    first: NaiveDate,
+    count: i32,
+    days: Days,
+) -> Statement {
+    let mut summaries = with_totals(ranges(account, first, count, days));
+    summaries
+        .column((RANGE, DATE))
+        .order_by((RANGE, DATE), Order::Asc);
+    Statement::from_query(&summaries)
+}
+
+/// Returns a query of the currency, the balances at both ends and the totals of each range.
+fn with_totals(ranges: SelectStatement) -> SelectStatement {
     let mut totals = entries_in_range();
     totals
         .expr_as(Func::count(Expr::col(Asterisk)), TRANSACTION_COUNT)
         .expr_as(sum_of(EntryType::Credit), TOTAL_CREDITS)
         .expr_as(sum_of(EntryType::Debit), TOTAL_DEBITS);
-    let mut summary = with_balances(range(account, date, next, days));
+    let mut summary = with_balances(ranges);
     summary
         .columns([TRANSACTION_COUNT, TOTAL_CREDITS, TOTAL_DEBITS].map(|column| (TOTALS, column)))
         .join_lateral(JoinType::LeftJoin, totals, TOTALS, always());
-    Statement::from_query(&summary)
+    summary
+}
+
+/// Returns the account with the points in time at which each of `count` days begins and ends.
+fn ranges(account: AccountId, first: NaiveDate, count: i32, days: Days) -> SelectStatement {
+    use accounts::{Column, Entity};
+    let zone = || zone_of(days);
+    let day = |offset: i32| {
+        Expr::val(first)
+            .cast_as("date")
+            .add(Expr::col((DAY, DAY)))
+            .add(Expr::val(offset).cast_as("integer"))
+    };
+    let start_of_day = |offset| Func::cust(StartOfDay::NAME).args([day(offset), zone()]);
+    let numbers = Func::cust(COUNT).args([
+        Expr::val(0_i32).cast_as("integer"),
+        Expr::val(count.saturating_sub(1)).cast_as("integer"),
+    ]);
+    Query::select()
+        .columns([Column::AccountId, Column::CurrencyCode].map(|column| (Entity, column)))
+        .expr_as(zone(), ZONE_NAME)
+        .expr_as(day(0), DATE)
+        .expr_as(start_of_day(0), STARTS_AT)
+        .expr_as(start_of_day(1), ENDS_AT)
+        .from(Entity.table_ref())
+        .join(
+            JoinType::CrossJoin,
+            TableRef::FunctionCall(numbers, DAY.into()),
+            Condition::all(),
+        )
+        .and_where(Expr::col((Entity, Column::AccountId)).eq(account.as_uuid()))
+        .to_owned()
+}
+
+fn zone_of(days: Days) -> Expr {
+    match days {
+        Days::OfAccount => Expr::col((accounts::Entity, accounts::Column::TimeZone)),
+        Days::OfUtc => Expr::val("UTC"),
+    }
 }
 
 /// Returns the account with the points in time at which its range of days begins and ends.
 fn range(account: AccountId, from: NaiveDate, to: NaiveDate, days: Days) -> SelectStatement {
     use accounts::{Column, Entity};
-    let zone = || match days {
-        Days::OfAccount => Expr::col((Entity, Column::TimeZone)),
-        Days::OfUtc => Expr::val("UTC"),
-    };
+    let zone = || zone_of(days);
     let start_of_day =
         |date: NaiveDate| Func::cust(StartOfDay::NAME).args([Expr::val(date), zone()]);
     Query::select()
@@ -242,6 +305,10 @@ mod tests {
         insta::assert_snapshot!(
             "daily_summary",
             daily_summary(account, day(1), day(2), Days::OfAccount).sql
+        );
+        insta::assert_snapshot!(
+            "daily_summaries",
+            daily_summaries(account, day(1), 31, Days::OfUtc).sql
         );
     }
 }

@@ -44,6 +44,22 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["neobank account close NB000000000001"],
     ),
     (
+        "neobank account overdraft",
+        &["neobank account overdraft NB000000000001 500.00"],
+    ),
+    (
+        "neobank preferences show",
+        &["neobank preferences show ada@example.org"],
+    ),
+    (
+        "neobank preferences set",
+        &["neobank preferences set ada@example.org language=cs paper=false"],
+    ),
+    (
+        "neobank preferences unset",
+        &["neobank preferences unset ada@example.org paper"],
+    ),
+    (
         "neobank transfer",
         &[
             "neobank transfer --from NB000000000001 --to NB000000000002 --amount \"12.50 CZK\" --key rent-2026-11",
@@ -58,8 +74,55 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["neobank withdraw --account NB000000000001 --amount \"100 CZK\" --json"],
     ),
     (
+        "neobank interest",
+        &[
+            "neobank interest --account NB000000000001 --amount \"1.25 CZK\" --key interest-2026-11",
+            "neobank interest --account NB000000000001 --amount \"3 CZK\" --charge",
+        ],
+    ),
+    (
+        "neobank fee",
+        &[
+            "neobank fee --account NB000000000001 --amount \"5 CZK\" --description Card",
+            "neobank fee --account NB000000000001 --amount \"5 CZK\" --return",
+        ],
+    ),
+    (
+        "neobank adjust",
+        &["neobank adjust --account NB000000000001 --balance \"749.50 CZK\" --expected-version 3"],
+    ),
+    (
+        "neobank transfers list",
+        &[
+            "neobank transfers list --account NB000000000001 --at-least \"1000 CZK\" --from 2026-11-01",
+            "neobank transfers list --type fee --limit 20 --json",
+        ],
+    ),
+    (
+        "neobank transfers show",
+        &[
+            "neobank transfers show TRF-01A20965A67B75A7BCF93170999DAB98",
+            "neobank transfers show rent-2026-11",
+        ],
+    ),
+    (
         "neobank statement",
         &["neobank statement NB000000000001 --from 2026-11-01 --to 2026-11-30"],
+    ),
+    (
+        "neobank daily-summary",
+        &["neobank daily-summary NB000000000001 --month 2026-11"],
+    ),
+    (
+        "neobank balances",
+        &[
+            "neobank balances --at 2026-11-01T00:00:00+01:00 --account NB000000000001",
+            "neobank balances --currency CZK --limit 1000 --json",
+        ],
+    ),
+    (
+        "neobank trial-balance",
+        &["neobank trial-balance --at 2026-11-01"],
     ),
     (
         "neobank import",
@@ -162,12 +225,12 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "DB_PASSWORD",
-        "the password, also where --url has none; no output shows it",
+        "the password; it is added where --url has none, and never shown",
     ),
     ("DB_ROLE", "a role to act as, such as neobank_app"),
     (
         "DB_TLS_MODE, DB_TLS_ROOT_CERTIFICATE",
-        "disable or verify-full, and the file of the trusted authorities",
+        "disable or verify-full, and the authority that is trusted",
     ),
     (
         "DB_POOLER",
@@ -175,7 +238,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "DB_APPLICATION_NAME",
-        "the name that the server shows; the default is neobank and the command",
+        "the name that the server shows; neobank and the command without it",
     ),
     (
         "DB_CONNECT_TIMEOUT, DB_STATEMENT_TIMEOUT, DB_LOCK_TIMEOUT, DB_COMMIT_TIMEOUT",

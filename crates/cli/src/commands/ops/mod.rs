@@ -76,8 +76,7 @@ pub(crate) struct MonitoringArguments {
         help_heading = "Monitoring"
     )]
     query_timeout: u64,
-    /// Omit the texts of statements, which may contain customers' data; secrets in them are always
-    /// hidden
+    /// Omit the texts of statements: their secrets are always hidden, but not customers' data
     #[arg(long, help_heading = "Monitoring")]
     without_statements: bool,
 }

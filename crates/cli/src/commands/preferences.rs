@@ -1,0 +1,165 @@
+//! The command `neobank preferences`.
+
+use std::str::FromStr;
+
+use clap::{Args, Subcommand};
+use neobank_domain::preferences::{self, PreferenceUpdate};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+
+use super::customer;
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Block, Output, Table, cell};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PreferencesCommand {
+    /// Show a customer's preferences
+    Show {
+        /// The customer's identifier, number or e-mail address
+        customer: String,
+    },
+    /// Set preferences; those that are not named stay
+    Set(SetArguments),
+    /// Remove preferences
+    Unset {
+        /// The customer's identifier, number or e-mail address
+        customer: String,
+        /// The names of the preferences
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetArguments {
+    /// The customer's identifier, number or e-mail address
+    customer: String,
+    /// A name and a value: JSON such as true, 5, null or {"size": 3}, and any other text is a text
+    #[arg(required = true, value_name = "NAME=VALUE")]
+    members: Vec<Member>,
+}
+
+/// One preference: its name, and its value as a JSON text, so that no number is rounded.
+#[derive(Clone, Debug)]
+struct Member {
+    name: String,
+    value: String,
+}
+
+impl FromStr for Member {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or("not a name and a value, such as language=cs")?;
+        let is_json = serde_json::from_str::<IgnoredAny>(value).is_ok();
+        Ok(Self {
+            name: name.to_owned(),
+            value: if is_json {
+                value.to_owned()
+            } else {
+                Value::from(value).to_string()
+            },
+        })
+    }
+}
+
+impl PreferencesCommand {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Show { .. } => "preferences show",
+            Self::Set(_) => "preferences set",
+            Self::Unset { .. } => "preferences unset",
+        }
+    }
+
+    fn customer(&self) -> &str {
+        match self {
+            Self::Show { customer } | Self::Unset { customer, .. } => customer,
+            Self::Set(arguments) => &arguments.customer,
+        }
+    }
+}
+
+pub(crate) async fn run(
+    command: &PreferencesCommand,
+    connection: &Connection,
+) -> Result<Output, CommandError> {
+    let name = command.name();
+    let database = connection.open(name).await?;
+    let customer = customer::find(&database, command.customer()).await?;
+    let id = customer.customer_id;
+    match command {
+        PreferencesCommand::Show { .. } => {}
+        PreferencesCommand::Set(arguments) => {
+            let update = PreferenceUpdate::from_json(id, &object(&arguments.members))?;
+            preferences::merge(&database, &[update]).await?;
+        }
+        PreferencesCommand::Unset { names, .. } => {
+            preferences::remove(&database, id, names).await?;
+        }
+    }
+    let found = preferences::find(&database, id).await?;
+    let table = table(&found);
+    let data = json!({
+        "customer_id": id,
+        "customer_number": customer.customer_number,
+        "preferences": found,
+    });
+    Output::new(name, data, vec![Block::Table(table)])
+}
+
+/// Returns the members as one JSON object; a name that is given twice has the last value.
+fn object(members: &[Member]) -> String {
+    let members: std::collections::BTreeMap<String, &str> = members
+        .iter()
+        .map(|member| {
+            (
+                Value::from(member.name.as_str()).to_string(),
+                member.value.as_str(),
+            )
+        })
+        .collect();
+    let members: Vec<String> = members
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    format!("{{{}}}", members.join(", "))
+}
+
+fn table(preferences: &Map<String, Value>) -> Table {
+    let mut table = Table::new(&["Name", "Value"], "the customer has no preferences");
+    for (name, value) in preferences {
+        table.row([cell(name), cell(value)]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_json_or_texts() {
+        let read = |text: &str| text.parse::<Member>().map(|member| member.value);
+        for (given, expected) in [
+            ("a=true", "true"),
+            ("a=5", "5"),
+            ("a=cs", "\"cs\""),
+            ("a=\"5\"", "\"5\""),
+            ("a=", "\"\""),
+            ("a=b=c", "\"b=c\""),
+            ("a={\"b\": 1}", "{\"b\": 1}"),
+            ("a=1} , {", "\"1} , {\""),
+        ] {
+            assert_eq!(read(given).unwrap(), expected, "{given}");
+        }
+        assert!(read("a").is_err());
+        let members: Vec<Member> = ["b=1", "a\"=x", "b=2"]
+            .map(|one| one.parse().unwrap())
+            .into();
+        assert_eq!(object(&members), r#"{"a\"": "x", "b": 2}"#);
+    }
+}

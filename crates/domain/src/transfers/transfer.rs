@@ -1,0 +1,62 @@
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::TransferCursor;
+use crate::ledger::{ReferenceNumber, TransferType};
+use crate::{AccountId, EntryId, Money, TransferId};
+
+/// A posted transfer with both of its entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Transfer {
+    /// The transfer's identifier.
+    pub transfer_id: TransferId,
+    /// The kind of the transfer.
+    pub transfer_type: TransferType,
+    /// The amount, which is more than zero.
+    pub amount: Money,
+    /// The description for people.
+    pub description: String,
+    /// The caller's idempotency key.
+    pub idempotency_key: Option<String>,
+    /// The entry of the account that pays.
+    pub debit: TransferSide,
+    /// The entry of the account that is paid.
+    pub credit: TransferSide,
+    /// The time of posting, which both entries have.
+    pub posted_at: DateTime<Utc>,
+}
+
+/// One entry of a posted transfer, with its account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TransferSide {
+    /// The account of the entry.
+    pub account_id: AccountId,
+    /// The account's number for people.
+    pub account_number: String,
+    /// The entry's identifier.
+    pub transaction_id: EntryId,
+    /// The entry's number within its account, from 1.
+    pub entry_number: i64,
+    /// The account's book balance after the entry.
+    pub running_balance: Money,
+}
+
+/// One page of transfers, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TransferPage {
+    /// The transfers of this page.
+    pub transfers: Vec<Transfer>,
+    /// The cursor of the next page; `None` on the last page.
+    pub next: Option<TransferCursor>,
+}
+
+impl Transfer {
+    /// Returns the transfer's reference number for people.
+    #[must_use]
+    pub fn reference_number(&self) -> ReferenceNumber {
+        self.transfer_id.into()
+    }
+}

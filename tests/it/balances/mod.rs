@@ -1,0 +1,6 @@
+//! Balances now and at a time, and the trial balance.
+
+mod model;
+mod page;
+mod plan;
+mod trial;
