@@ -58,38 +58,39 @@ pub struct Options {
     /// The ways to move money
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Way::Classic, Way::Function, Way::Single, Way::GroupCommit, Way::Copy, Way::Batch])]
     pub ways: Vec<Way>,
-    /// The percentage of calls that read instead: alternately a balance and a page of a statement
+    /// The percentage of calls that read instead of moving money: alternately a balance and a page
+    /// of a statement
     #[arg(long, default_value_t = 0)]
     pub reads: u8,
-    /// Callers arrive at this rate per second, instead of each sending its next request when it is
-    /// served
+    /// The rate of requests per second, which arrive whether or not earlier ones are served;
+    /// without it, each caller sends its next request when the last one is served
     #[arg(long)]
     pub rate: Option<u32>,
-    /// Without an idempotency key on each transfer
+    /// Send transfers without idempotency keys
     #[arg(long)]
     pub no_keys: bool,
-    /// Connections of the ways that take one for each caller
+    /// The most connections of the ways that use one for each caller
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
     /// Workers of group commit
     #[arg(long, default_value_t = 2)]
     pub workers: usize,
-    /// Ledgers with group commit on the same accounts, as several processes have them; callers use
-    /// them in turn
+    /// The number of ledgers with group commit on the same accounts, as several processes have
+    /// them; callers use them in turn
     #[arg(long, default_value_t = 1)]
     pub instances: usize,
     /// Capacity of the ledger's account cache, in accounts; with 0 the ledger locks and reads the
     /// rows of every transfer
     #[arg(long, default_value_t = Ledger::ACCOUNT_CACHE_CAPACITY)]
     pub account_cache: usize,
-    /// Requests in a group at most
+    /// The most requests in one batch of group commit
     #[arg(long, default_value_t = 1_000)]
     pub group_size: usize,
-    /// Postings in one call of the batches, and rows in one COPY
+    /// Postings in one call of the way `batch`, and rows in one COPY
     #[arg(long, default_value_t = 10_000)]
     pub batch_size: usize,
-    /// Rounds of the whole measurement; the report shows medians, and comparisons are medians of
-    /// each round's own [default: 1, of costs and growth 3]
+    /// Rounds of the whole measurement; a figure is the median of the rounds, and a comparison the
+    /// median of the ratios within each round [default: 1, of costs and growth 3]
     #[arg(long)]
     pub rounds: Option<usize>,
     /// Entries in the journals that growth compares, beside a deposit for each account
@@ -108,7 +109,7 @@ pub struct Options {
     /// Write a plot to this file, as SVG; for all subjects but costs and faults
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Without progress
+    /// Print no progress
     #[arg(long)]
     pub quiet: bool,
 }

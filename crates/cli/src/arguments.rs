@@ -36,7 +36,7 @@ pub(crate) struct GlobalArguments {
     /// Print one JSON document of a versioned contract on standard output, also for errors
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
-    /// When to use colours
+    /// Whether to use colours
     #[arg(
         long,
         global = true,
@@ -99,8 +99,8 @@ pub(crate) enum Command {
     TrialBalance(balances::TrialBalanceArguments),
     /// Import a bank's history from CSV files, plain or compressed by gzip; - is standard input
     ///
-    /// The import is atomic: it compares every recorded balance, and the first difference rolls it
-    /// back. The connection acts as the role neobank_import, unless DB_ROLE names another.
+    /// The import is atomic. It compares every recorded balance, and rolls back at the first
+    /// difference. The connection acts as the role neobank_import, unless DB_ROLE names another.
     Import(import::ImportArguments),
     /// Validate every invariant of the ledger
     Audit(audit::AuditArguments),
@@ -114,11 +114,11 @@ pub(crate) enum Command {
     /// Serve metrics of every subject to Prometheus
     ServeMetrics(serve_metrics::ServeMetricsArguments),
     #[cfg(feature = "bench")]
-    /// Benchmark the ledger on a server: --url, or one that is started for it
+    /// Benchmark the ledger on the server of --url, or on one that the command starts
     ///
-    /// It creates a database of its own there, and drops it at the end; it never takes a server
-    /// from the environment. It validates every invariant of the ledger at the end; after a
-    /// violation it prints no figures.
+    /// The command creates a database of its own there, and drops it at the end. It never uses a
+    /// server from the environment. At the end it validates every invariant of the ledger; after a
+    /// violation it prints no figures, except for soak.
     Bench(Box<neobank_bench::Options>),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),

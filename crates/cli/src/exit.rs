@@ -70,7 +70,7 @@ impl Exit {
             }
             Self::Unavailable => {
                 "the server cannot be reached, was lost, accepts no writes, or did not respond in time; \
-                 nothing was changed, try again later"
+                 no money was moved, try again later"
             }
             Self::Denied => "the role or its password does not have the privilege",
             Self::Failed => "a file, a terminal, the program or the server failed in another way",

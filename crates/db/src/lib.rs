@@ -14,8 +14,8 @@
 //!
 //! # Guarantees
 //!
-//! Widely used drivers lose acknowledged writes in three ways. This crate prevents each, and a test
-//! shows it:
+//! Widely used drivers have three faults: two lose acknowledged writes, and one blocks a pool. This
+//! crate prevents each, and a test shows it:
 //!
 //! * The server answers `COMMIT` with a rollback when a statement of the transaction failed, and
 //!   drivers return `Ok`. [`Transaction::commit`] returns [`DatabaseError::TransactionAborted`].

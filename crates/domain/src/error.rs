@@ -80,8 +80,9 @@ pub enum ErrorKind {
     Rejected,
     /// The input names an object that does not exist; nothing was changed.
     NotFound,
-    /// The database could not be reached, or had no capacity or time; nothing was changed. Retry
-    /// later.
+    /// The database could not be reached, or had no capacity or time. Retry later. The ledger has
+    /// changed nothing; a change of a customer or an account may have taken effect if the
+    /// connection broke while the server executed it.
     Unavailable,
     /// The client sent a commit and lost its answer. Repeat the request with the same idempotency
     /// key.

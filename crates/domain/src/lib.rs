@@ -1,8 +1,8 @@
 //! A bank's customers, accounts, transfers and statements on PostgreSQL.
 //!
 //! * [`Ledger`] posts transfers, postings and adjustments, one by one, in batches, or from
-//!   concurrent callers that share commits. Each request takes the same four steps: lock and read,
-//!   [`decide`](ledger::decide) in pure Rust, write, commit.
+//!   concurrent callers that share commits. [`decide`](ledger::decide), a pure function, decides on
+//!   every request: on locked accounts, or on cached ones that the database validates as it writes.
 //! * [`customers`], [`accounts`] and [`preferences`] keep the bank's master data.
 //! * [`statements`] reads an account's entries, newest first, and summaries of its days.
 //! * [`transfers`] lists and finds posted transfers.
@@ -10,8 +10,8 @@
 //! * [`audit`] validates every invariant of the ledger.
 //! * [`import`] reads a bank's history from CSV files.
 //!
-//! Functions outside the ledger take any [`Executor`](neobank_db::Executor): the pool, a
-//! transaction or a savepoint.
+//! Functions outside the ledger and the import take any [`Executor`](neobank_db::Executor): the
+//! pool, a transaction or a savepoint.
 //!
 //! Balances change only through the journal. The database enforces that too: see
 //! `docs/ARCHITECTURE.md`.

@@ -20,7 +20,7 @@ pub(crate) enum AccountCommand {
     Show(Named),
     /// List a customer's accounts, the oldest first
     List {
-        /// The customer's identifier, number or e-mail address
+        /// The customer's identifier, number or e-mail address, or SOURCE/ID of an import
         customer: String,
     },
     /// Freeze an account, which blocks transfers from and to it
@@ -41,7 +41,7 @@ pub(crate) enum AccountCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct OpenArguments {
-    /// The owner's identifier, number or e-mail address
+    /// The owner's identifier, number or e-mail address, or SOURCE/ID of an import
     #[arg(long)]
     customer: String,
     /// The account type

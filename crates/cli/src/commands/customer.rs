@@ -84,10 +84,13 @@ pub(crate) struct UpdateArguments {
     /// The identifier, the number, the e-mail address in upper or lower case, or SOURCE/ID of an
     /// import
     customer: String,
+    /// Given name; for a business, the name without its last word
     #[arg(long)]
     first_name: Option<String>,
+    /// Family name; for a business, the last word of its name
     #[arg(long)]
     last_name: Option<String>,
+    /// E-mail address, unique without regard to case
     #[arg(long)]
     email: Option<String>,
     /// The primary telephone number

@@ -36,8 +36,8 @@ pub(crate) struct ImportArguments {
     /// (with its sign), balance (after it), operation, purpose
     #[arg(long, value_name = "FILE")]
     transactions: PathBuf,
-    /// A name for the origin of the files; a repeated import of the same or longer files under the
-    /// same name continues after the last imported line
+    /// A name for the origin of the files; an import of the same or longer files under the same
+    /// name continues after the last imported line
     #[arg(long, value_name = "NAME")]
     source: String,
     /// The currency of accounts without one in the files

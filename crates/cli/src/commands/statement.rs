@@ -16,11 +16,11 @@ use crate::output::{Block, Output, Style, Table, cell};
 
 #[derive(Debug, Args)]
 pub(crate) struct StatementArguments {
-    /// The account's identifier or number
+    /// The account's identifier, its number, or SOURCE/ID of an import
     account: String,
     #[command(flatten)]
     range: DayRange,
-    /// The number of entries on the page
+    /// The greatest number of entries on the page
     #[arg(long, default_value_t = 100)]
     limit: u32,
     /// The cursor that the previous page printed

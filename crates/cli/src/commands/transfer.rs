@@ -23,10 +23,10 @@ use crate::output::{Block, Output, Style, cell, optional};
 
 #[derive(Debug, Args)]
 pub(crate) struct TransferArguments {
-    /// The account to debit: its identifier or number
+    /// The account to debit: its identifier, its number, or SOURCE/ID of an import
     #[arg(long, value_name = "ACCOUNT")]
     from: String,
-    /// The account to credit: its identifier or number
+    /// The account to credit: its identifier, its number, or SOURCE/ID of an import
     #[arg(long, value_name = "ACCOUNT")]
     to: String,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(crate) struct TransferArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct PostingArguments {
-    /// The account: its identifier or number
+    /// The account: its identifier, its number, or SOURCE/ID of an import
     #[arg(long)]
     account: String,
     #[command(flatten)]
@@ -47,8 +47,8 @@ struct Movement {
     /// The amount with its currency, such as "250.00 CZK"
     #[arg(long, allow_hyphen_values = true)]
     amount: Amount,
-    /// The idempotency key: a repeated request with the same key moves the money once; generated
-    /// when none is given
+    /// The idempotency key: a repeated request with the same key moves the money once; the default
+    /// is a new key
     #[arg(long)]
     key: Option<String>,
     /// A description of the transfer

@@ -73,8 +73,8 @@ pub struct DatabaseConfig {
     pub target_session_attrs: TargetSessionAttrs,
     /// The binding of the password's proof to the server's certificate.
     pub channel_binding: ChannelBinding,
-    /// The authentication methods that the server may use. Without it: SCRAM only, and with
-    /// verified TLS every method.
+    /// The authentication methods that the server may use. Without it: SCRAM or no password at all,
+    /// and with verified TLS every method.
     pub require_auth: Option<AuthMethods>,
     /// The time after which an idle connection above `pool_min` is closed.
     pub idle_timeout: Duration,
@@ -104,11 +104,11 @@ pub struct DatabaseConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsMode {
-    /// No encryption. The default for Unix sockets and loopback addresses, and allowed for every
-    /// host: a private network may suffice.
+    /// No encryption. The default if every host is a Unix socket or a loopback address, and allowed
+    /// for every host: a private network may suffice.
     Disable,
     /// TLS 1.2 or newer with a trusted certificate that carries the server's name. The default for
-    /// every other host.
+    /// all other hosts, and wherever a root certificate is given.
     VerifyFull {
         /// A PEM file of the trusted authorities; without one, those of the operating system.
         root_certificate: Option<PathBuf>,
@@ -144,7 +144,7 @@ impl DatabaseConfig {
     }
 
     /// Reads the environment: `DATABASE_URL`, or `DB_HOST`, `DB_PORT`, `DB_NAME`, `DB_USER` and
-    /// `DB_PASSWORD`. In both cases also the limits `DB_POOL_MIN`, `DB_POOL_MAX`,
+    /// `DB_PASSWORD`. In both cases it also reads the limits `DB_POOL_MIN`, `DB_POOL_MAX`,
     /// `DB_POOL_WAITERS_MAX`, `DB_ACQUIRE_TIMEOUT`, `DB_CONNECT_TIMEOUT`, `DB_IDLE_TIMEOUT`,
     /// `DB_STATEMENT_TIMEOUT`, `DB_LOCK_TIMEOUT`, `DB_IDLE_IN_TRANSACTION_TIMEOUT`,
     /// `DB_COMMIT_TIMEOUT` and `DB_POOL_AUTO_SIZE` (durations such as `500ms` or `2s`), and

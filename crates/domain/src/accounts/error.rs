@@ -4,7 +4,8 @@ use thiserror::Error;
 use super::{AccountStatus, AccountType};
 use crate::{AccountId, Currency, CustomerId, Money};
 
-/// The error of opening or changing an account. Every variant means that nothing was changed.
+/// The error of opening or changing an account. Every variant but [`AccountError::Database`] means
+/// that nothing was changed.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum AccountError {
@@ -108,7 +109,8 @@ pub enum AccountError {
         /// The account's identifier.
         account: AccountId,
     },
-    /// The database failed or rejected the statement.
+    /// The database failed or rejected the statement. The change may have taken effect if the
+    /// client lost the connection or the answer; see [`DatabaseError::ConnectionLost`].
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }

@@ -3,8 +3,8 @@ use thiserror::Error;
 
 use crate::CustomerId;
 
-/// The error of finding, creating or changing a customer. Every variant means that nothing was
-/// changed.
+/// The error of finding, creating or changing a customer. Every variant but
+/// [`CustomerError::Database`] means that nothing was changed.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum CustomerError {
@@ -45,7 +45,8 @@ pub enum CustomerError {
     /// The update names no field.
     #[error("the update has no field")]
     EmptyUpdate,
-    /// The database failed or rejected the statement.
+    /// The database failed or rejected the statement. The change may have taken effect if the
+    /// client lost the connection or the answer; see [`DatabaseError::ConnectionLost`].
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }

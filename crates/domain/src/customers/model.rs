@@ -64,7 +64,8 @@ pub struct NewCustomer {
     pub phone_primary: Option<String>,
     /// A second telephone number, by the same rule.
     pub phone_secondary: Option<String>,
-    /// The date of birth, from 1850-01-01 to today.
+    /// The date of birth, from 1850-01-01 to today; tomorrow in UTC is accepted too, because it is
+    /// today in time zones further east.
     pub date_of_birth: Option<NaiveDate>,
     /// The type of the customer.
     pub customer_type: CustomerType,

@@ -8,8 +8,9 @@ use neobank_db::DatabaseError;
 
 /// The error of an import.
 ///
-/// Every variant means that nothing of the files was imported, except
-/// [`DatabaseError::CommitUnknown`], after which the outcome of the commit is unknown.
+/// Every variant means that nothing of the files was imported, with two exceptions: after
+/// [`DatabaseError::CommitUnknown`] everything or nothing was imported, and after
+/// [`DatabaseError::CommittedNotReplicated`] everything was.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImportError {

@@ -1,7 +1,7 @@
 //! Statements of an account, page by page, and summaries of its days.
 //!
 //! [`Days`] selects the calendar: days of the account's own time zone, or of UTC. A range includes
-//! its first day and excludes its last: `[from, to)`.
+//! the day `from` and excludes the day `to`.
 
 mod daily;
 mod error;

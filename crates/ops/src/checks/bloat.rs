@@ -26,25 +26,25 @@ static TABLES_WORST: Metric = Metric::new(
     "tables_worst",
     Unit::Percent,
     "bloat_tables_worst_ratio",
-    "The largest estimated share of a table that a rewrite would give back.",
+    "The largest estimated share of a table that a rewrite would free.",
 );
 static TABLES_KIBIBYTES: Metric = Metric::new(
     "tables_tables_kilobytes",
     Unit::Kibibytes,
     "bloat_tables_bytes",
-    "The estimated space in tables that a rewrite would give back.",
+    "The estimated space in tables that a rewrite would free.",
 );
 static INDEXES_WORST: Metric = Metric::new(
     "indexes_worst",
     Unit::Percent,
     "bloat_indexes_worst_ratio",
-    "The largest estimated share of an index that a rewrite would give back.",
+    "The largest estimated share of an index that a rewrite would free.",
 );
 static INDEXES_KIBIBYTES: Metric = Metric::new(
     "indexes_indexes_kilobytes",
     Unit::Kibibytes,
     "bloat_indexes_bytes",
-    "The estimated space in indexes that a rewrite would give back.",
+    "The estimated space in indexes that a rewrite would free.",
 );
 
 /// The percentage from which a rewrite is worth its cost; normal writes reuse smaller gaps.

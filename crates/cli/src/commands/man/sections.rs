@@ -225,12 +225,12 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "DB_PASSWORD",
-        "the password; it is added where --url has none, and never shown",
+        "the password, also where --url has none; no output shows it",
     ),
     ("DB_ROLE", "a role to act as, such as neobank_app"),
     (
         "DB_TLS_MODE, DB_TLS_ROOT_CERTIFICATE",
-        "disable or verify-full, and the authority that is trusted",
+        "disable or verify-full, and the file of the trusted authorities",
     ),
     (
         "DB_POOLER",
@@ -238,7 +238,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "DB_APPLICATION_NAME",
-        "the name that the server shows; neobank and the command without it",
+        "the name that the server shows; the default is neobank and the command",
     ),
     (
         "DB_CONNECT_TIMEOUT, DB_STATEMENT_TIMEOUT, DB_LOCK_TIMEOUT, DB_COMMIT_TIMEOUT",

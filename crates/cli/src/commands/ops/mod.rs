@@ -76,7 +76,8 @@ pub(crate) struct MonitoringArguments {
         help_heading = "Monitoring"
     )]
     query_timeout: u64,
-    /// Omit the texts of statements: their secrets are always hidden, but not customers' data
+    /// Omit the texts of statements, which may contain customers' data; secrets in them are always
+    /// hidden
     #[arg(long, help_heading = "Monitoring")]
     without_statements: bool,
 }

@@ -33,7 +33,7 @@ pub(crate) struct PgbouncerArguments {
     /// The server's max_connections
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     max_connections: u32,
-    /// Connections of others that bypass PgBouncer
+    /// Connections of other clients, which bypass PgBouncer
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     other_connections: u32,
     /// PgBouncer instances with this file before the same server

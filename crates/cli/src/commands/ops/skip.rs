@@ -9,8 +9,7 @@ use crate::error::CommandError;
 /// The sections that a command with several of them skips.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SkipArguments {
-    /// Skip this section, which another tool watches or which is not used here; can be given
-    /// several times
+    /// Skip this section, for example because another tool watches it; can be given several times
     #[arg(long, value_name = "NAME", help_heading = "Monitoring")]
     skip: Vec<String>,
 }
