@@ -3,6 +3,7 @@
 
 /// An action that destroys data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Destruction {
     /// Reverting this many of the last migrations.
     Down(usize),

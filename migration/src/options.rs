@@ -5,6 +5,7 @@ use crate::session::SETTINGS;
 
 /// The schema of a rollout, and its limits.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RolloutOptions {
     /// The schema to apply; the bank's own by default.
     pub schema: Schema,
@@ -36,6 +37,51 @@ impl Default for RolloutOptions {
 }
 
 impl RolloutOptions {
+    /// Sets the schema to apply.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Schema) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    /// Sets the limit of a statement's wait for a lock.
+    #[must_use]
+    pub const fn with_lock_timeout(mut self, lock_timeout: Duration) -> Self {
+        self.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// Sets the number of attempts of a step that meets a locked table.
+    #[must_use]
+    pub const fn with_lock_attempts(mut self, lock_attempts: u32) -> Self {
+        self.lock_attempts = lock_attempts;
+        self
+    }
+
+    /// Sets the pause after the first attempt; it doubles after each.
+    #[must_use]
+    pub const fn with_lock_pause(mut self, lock_pause: Duration) -> Self {
+        self.lock_pause = lock_pause;
+        self
+    }
+
+    /// Sets the limit of a statement's run time; `None` is no limit.
+    #[must_use]
+    pub fn with_statement_timeout(
+        mut self,
+        statement_timeout: impl Into<Option<Duration>>,
+    ) -> Self {
+        self.statement_timeout = statement_timeout.into();
+        self
+    }
+
+    /// Sets the limit of the wait for another rollout.
+    #[must_use]
+    pub const fn with_rollout_wait(mut self, rollout_wait: Duration) -> Self {
+        self.rollout_wait = rollout_wait;
+        self
+    }
+
     /// Returns the SQL that begins each transaction: the limits, and every setting that changes the
     /// meaning of SQL.
     pub(crate) fn limits(&self) -> String {

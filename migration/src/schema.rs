@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 /// Migrations, in their order, and the objects on top of them, in the order of their dependencies.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Schema {
     /// The schemas that [`Rollout::fresh`](crate::Rollout::fresh) drops.
     pub names: Vec<&'static str>,
@@ -20,8 +21,33 @@ pub struct Schema {
     pub catalogue: Option<&'static str>,
 }
 
+impl Schema {
+    /// Creates a schema of these migrations and objects, without a catalogue to compare with.
+    #[must_use]
+    pub const fn new(
+        names: Vec<&'static str>,
+        migrations: Vec<SqlMigration>,
+        objects: Vec<Object>,
+    ) -> Self {
+        Self {
+            names,
+            migrations,
+            objects,
+            catalogue: None,
+        }
+    }
+
+    /// Sets the catalogue of a database after all of the schema was applied.
+    #[must_use]
+    pub fn with_catalogue(mut self, catalogue: impl Into<Option<&'static str>>) -> Self {
+        self.catalogue = catalogue.into();
+        self
+    }
+}
+
 /// A migration: SQL that applies it, and SQL that reverts it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SqlMigration {
     /// Its name, which begins with its date, so that names sort in the order of application.
     pub name: &'static str,
@@ -52,6 +78,7 @@ const NEXT_STATEMENT: &str = "-- next statement";
 /// applied again after every migration and after every other object, since a recreated object has
 /// lost its privileges.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Object {
     /// Its name: schema and file, such as `banking/function_audit`.
     pub name: &'static str,
@@ -59,7 +86,8 @@ pub struct Object {
     pub since: &'static str,
     /// Creates or replaces it; may be run again.
     pub create: &'static str,
-    /// Drops it; may be run again, and also when its dependencies are missing.
+    /// Drops it; may be run again, and also when its dependencies are missing. The rollout skips the
+    /// `REVOKE` of a file of privileges when its tables or functions are missing.
     pub drop: &'static str,
 }
 
@@ -89,6 +117,24 @@ impl MigrationTrait for SqlMigration {
 }
 
 impl SqlMigration {
+    /// Creates a migration of which each direction is a transaction.
+    #[must_use]
+    pub const fn new(name: &'static str, up: &'static str, down: &'static str) -> Self {
+        Self {
+            name,
+            up,
+            down,
+            transactional: true,
+        }
+    }
+
+    /// Runs the statements of both directions one by one, outside a transaction.
+    #[must_use]
+    pub const fn without_transaction(mut self) -> Self {
+        self.transactional = false;
+        self
+    }
+
     /// Returns the recorded checksum, which changes with either direction.
     pub(crate) fn checksum(&self) -> String {
         checksum(&[self.up, self.down])
@@ -115,6 +161,22 @@ impl SqlMigration {
 }
 
 impl Object {
+    /// Creates an object that needs the migration `since`.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        since: &'static str,
+        create: &'static str,
+        drop: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            since,
+            create,
+            drop,
+        }
+    }
+
     /// Returns the recorded checksum.
     pub(crate) fn checksum(&self) -> String {
         checksum(&[self.create, self.drop])

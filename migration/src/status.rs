@@ -21,6 +21,7 @@ pub struct Status {
 
 /// The comparison of the database's catalogue with the shipped one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CatalogueStatus {
     /// Compared: the differences, with notes. Objects that changed in the code since they were
     /// applied are omitted, and with them privileges.

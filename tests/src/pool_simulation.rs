@@ -189,9 +189,10 @@ pub fn scenarios() -> Vec<Scenario> {
                 },
                 ..Server::with_knee(40.0)
             },
-            limits: || Limits {
-                instances: 2,
-                ..Limits::new(2, 64)
+            limits: || {
+                let mut limits = Limits::new(2, 64);
+                limits.instances = 2;
+                limits
             },
         },
     ]
@@ -222,12 +223,11 @@ impl Server {
 
     fn load(&self, sessions: usize) -> ServerLoad {
         let above = (sessions as f64 - self.knee).max(0.0) as usize;
-        ServerLoad {
-            running: sessions - above,
-            lock_waiters: if self.locks { above } else { 0 },
-            connections_max: 97,
-            others: self.others,
-        }
+        let mut load = ServerLoad::new(97);
+        load.running = sessions - above;
+        load.lock_waiters = if self.locks { above } else { 0 };
+        load.others = self.others;
+        load
     }
 }
 
@@ -295,18 +295,15 @@ pub fn simulate(scenario: &Scenario, how: Size, seed: u64) -> Vec<Second> {
             reason: None,
         };
         if matches!(how, Size::Automatic) {
-            let observation = Observation {
-                elapsed: Duration::from_secs(1),
-                size,
-                in_use,
-                in_use_max,
-                waiting,
-                wait_p95,
-                hold_mean: Duration::from_secs_f64(in_use / (completed.max(1) as f64)),
-                completed,
-                timeouts,
-                server: Some(load),
-            };
+            let mut observation = Observation::new(Duration::from_secs(1), size);
+            observation.in_use = in_use;
+            observation.in_use_max = in_use_max;
+            observation.waiting = waiting;
+            observation.wait_p95 = wait_p95;
+            observation.hold_mean = Duration::from_secs_f64(in_use / (completed.max(1) as f64));
+            observation.completed = completed;
+            observation.timeouts = timeouts;
+            observation.server = Some(load);
             let decision = decide(&observation, &state, &limits);
             (size, state) = (decision.size, decision.state);
             seen.reason = Some(decision.reason);

@@ -28,11 +28,11 @@ impl Files {
     }
 
     pub(crate) fn read(&self, source: &str, currency: Currency) -> anyhow::Result<History> {
-        let sources = Sources {
-            customers: open(&self.customers)?,
-            accounts: open(&self.accounts)?,
-            transactions: open(&self.transactions)?,
-        };
+        let sources = Sources::new(
+            open(&self.customers)?,
+            open(&self.accounts)?,
+            open(&self.transactions)?,
+        );
         Ok(History::read(sources, source, currency)?)
     }
 }

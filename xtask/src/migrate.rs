@@ -57,11 +57,9 @@ enum MigrateCommand {
 pub(crate) async fn run(arguments: MigrateArguments) -> anyhow::Result<ExitCode> {
     let mut config = configuration(arguments.database_url)?;
     "neobank migrate".clone_into(&mut config.application_name);
-    let options = RolloutOptions {
-        lock_timeout: Duration::from_millis(arguments.lock_timeout.max(1)),
-        statement_timeout: arguments.statement_timeout.map(Duration::from_millis),
-        ..RolloutOptions::default()
-    };
+    let options = RolloutOptions::default()
+        .with_lock_timeout(Duration::from_millis(arguments.lock_timeout.max(1)))
+        .with_statement_timeout(arguments.statement_timeout.map(Duration::from_millis));
     let mut rollout = Rollout::connect_with(&config, options).await?;
     let word = arguments.yes_destroy.as_deref();
     match arguments.command {

@@ -12,6 +12,7 @@ use crate::{bloat, blocking, connections, deadlocks, health};
 
 /// A section of the body of a function or a view of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SchemaSql {
     /// The section's name, which the marker lines around it in the object's file contain.
     pub name: &'static str,

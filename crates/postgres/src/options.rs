@@ -32,6 +32,7 @@ pub enum Source {
 
 /// The protection of committed data against a power failure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Durability {
     /// As in production: `fsync`, `synchronous_commit` and `full_page_writes` on, the data on a
     /// disk (`/var/tmp`).
@@ -43,6 +44,7 @@ pub enum Durability {
 
 /// The address on which the server accepts connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Listen {
     /// 127.0.0.1, at a free port, with a random password in the URL.
     #[default]

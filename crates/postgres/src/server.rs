@@ -26,6 +26,7 @@ pub struct LocalServer {
 
 /// A server that outlives its owner; see [`LocalServer::keep`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeptServer {
     /// The URL of its database `postgres`, with the password.
     pub url: String,

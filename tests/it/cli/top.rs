@@ -86,11 +86,8 @@ fn is_running(session: &SessionRow) -> bool {
 }
 
 fn target(session: &SessionRow) -> Target {
-    Target {
-        process_id: session.process_id,
-        backend_start: session.backend_start.unwrap(),
-        statement_started_at: session.statement_started_at,
-    }
+    Target::new(session.process_id, session.backend_start.unwrap())
+        .with_statement_started_at(session.statement_started_at)
 }
 
 async fn signal(monitor: &Monitor, signal: Signal, target: &Target) -> SignalOutcome {
@@ -220,10 +217,8 @@ async fn stale_target_is_not_signalled(database: EmptyDatabase) {
     let sleeping = worker.send("SELECT pg_sleep(600)");
     let (sample, seen) = until(&monitor, worker.process_id, is_running).await;
     // The process identifier belonged to an earlier session.
-    let earlier = Target {
-        backend_start: seen.backend_start.unwrap() - chrono::TimeDelta::microseconds(1),
-        ..target(&seen)
-    };
+    let mut earlier = target(&seen);
+    earlier.backend_start -= chrono::TimeDelta::microseconds(1);
     for kind in [Signal::Cancel, Signal::Terminate] {
         assert_eq!(signal(&monitor, kind, &earlier).await, SignalOutcome::Gone);
     }

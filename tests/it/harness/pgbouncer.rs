@@ -64,11 +64,7 @@ impl Pgbouncer {
         change: impl FnOnce(&mut PgbouncerConfig),
         edit: impl FnOnce(String) -> String,
     ) -> Self {
-        let everyone = [HbaSource::Socket, LOOPBACK].map(|from| HbaRule {
-            databases: Vec::new(),
-            users: Vec::new(),
-            from,
-        });
+        let everyone = [HbaSource::Socket, LOOPBACK].map(HbaRule::new);
         Self::start_with_rules(server, database, users, &everyone, change, edit)
     }
 

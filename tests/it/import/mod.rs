@@ -30,11 +30,11 @@ fn koruna() -> Currency {
 
 fn history(transactions: &str) -> Result<History, ImportError> {
     let transactions = format!("{HEADER}{transactions}");
-    let sources = Sources {
-        customers: CUSTOMERS.as_bytes(),
-        accounts: ACCOUNTS.as_bytes(),
-        transactions: transactions.as_bytes(),
-    };
+    let sources = Sources::new(
+        CUSTOMERS.as_bytes(),
+        ACCOUNTS.as_bytes(),
+        transactions.as_bytes(),
+    );
     History::read(sources, "test", koruna())
 }
 
@@ -57,11 +57,7 @@ fn real(transactions: usize) -> History {
         .map(|line| format!("{line}\n"))
         .collect();
     let (customers, accounts) = (read("customers.csv.gz"), read("accounts.csv.gz"));
-    let sources = Sources {
-        customers: customers.as_bytes(),
-        accounts: accounts.as_bytes(),
-        transactions: lines.as_bytes(),
-    };
+    let sources = Sources::new(customers.as_bytes(), accounts.as_bytes(), lines.as_bytes());
     History::read(sources, "czech-bank-1999", koruna()).unwrap()
 }
 
@@ -225,11 +221,11 @@ async fn malformed_files_are_rejected_before_any_write(bank: TestBank) {
         let error = history(&format!("{line}\n")).unwrap_err();
         assert!(error.to_string().starts_with(message), "{line}: {error}");
     }
-    let missing = Sources {
-        customers: "customer_id\n".as_bytes(),
-        accounts: ACCOUNTS.as_bytes(),
-        transactions: HEADER.as_bytes(),
-    };
+    let missing = Sources::new(
+        "customer_id\n".as_bytes(),
+        ACCOUNTS.as_bytes(),
+        HEADER.as_bytes(),
+    );
     let error = History::read(missing, "test", koruna()).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -266,11 +262,11 @@ async fn longer_file_of_a_source_continues_and_raises_a_limit(bank: TestBank) {
 }
 
 fn files(customers: &str, accounts: &str, transactions: &str) -> Result<History, Vec<ImportError>> {
-    let sources = Sources {
-        customers: customers.as_bytes(),
-        accounts: accounts.as_bytes(),
-        transactions: transactions.as_bytes(),
-    };
+    let sources = Sources::new(
+        customers.as_bytes(),
+        accounts.as_bytes(),
+        transactions.as_bytes(),
+    );
     History::read_all(sources, &ImportOptions::new("zones", koruna()))
 }
 

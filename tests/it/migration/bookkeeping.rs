@@ -23,10 +23,11 @@ async fn edited_migration_is_reported_and_nothing_runs(database: EmptyDatabase) 
         .up()
         .await
         .unwrap();
-    let edited = SqlMigration {
-        up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id bigint PRIMARY KEY)",
-        ..FIRST
-    };
+    let edited = SqlMigration::new(
+        FIRST.name,
+        "CREATE SCHEMA shop; CREATE TABLE shop.item (id bigint PRIMARY KEY)",
+        FIRST.down,
+    );
     let rollout = rollout(&database, &shop(&[edited, SECOND], &[FUNCTION])).await;
     let status = rollout.status().await.unwrap();
     assert_eq!(status.migrations[0].state, MigrationState::Edited);
@@ -60,12 +61,7 @@ async fn missing_and_out_of_order_migrations_are_reported(database: EmptyDatabas
         older.up().await,
         Err(RolloutError::Inconsistent { .. })
     ));
-    let between = SqlMigration {
-        name: "m1_later_found",
-        up: "SELECT 1",
-        down: "SELECT 1",
-        transactional: true,
-    };
+    let between = SqlMigration::new("m1_later_found", "SELECT 1", "SELECT 1");
     let mixed = rollout(&database, &shop(&[FIRST, between, SECOND], &[])).await;
     assert_eq!(
         mixed.status().await.unwrap().migrations[1].state,
@@ -103,10 +99,12 @@ async fn object_is_applied_again_only_after_a_change(database: EmptyDatabase) {
             .is_empty()
     );
     assert_eq!(touched().await, first);
-    let changed = Object {
-        create: "CREATE OR REPLACE FUNCTION shop.one() RETURNS integer LANGUAGE sql AS 'SELECT 2'",
-        ..FUNCTION
-    };
+    let changed = Object::new(
+        FUNCTION.name,
+        FUNCTION.since,
+        "CREATE OR REPLACE FUNCTION shop.one() RETURNS integer LANGUAGE sql AS 'SELECT 2'",
+        FUNCTION.drop,
+    );
     let rollout = rollout(&database, &shop(&[FIRST], &[changed])).await;
     assert_eq!(
         rollout.status().await.unwrap().objects[0].state,
@@ -147,10 +145,11 @@ async fn removed_object_is_dropped(database: EmptyDatabase) {
 }
 
 async fn failed_migration_rolls_back_and_earlier_ones_stay(database: EmptyDatabase) {
-    let failing = SqlMigration {
-        up: "CREATE TABLE shop.half (id integer); SELECT 1 / 0",
-        ..SECOND
-    };
+    let failing = SqlMigration::new(
+        SECOND.name,
+        "CREATE TABLE shop.half (id integer); SELECT 1 / 0",
+        SECOND.down,
+    );
     let rollout = rollout(&database, &shop(&[FIRST, failing], &[FUNCTION])).await;
     let error = rollout.up().await.unwrap_err();
     let RolloutError::Step { step, reason } = &error else {
@@ -175,11 +174,12 @@ async fn failed_migration_rolls_back_and_earlier_ones_stay(database: EmptyDataba
 }
 
 async fn failed_object_rolls_back_all_objects(database: EmptyDatabase) {
-    let failing = Object {
-        name: "shop/two",
-        create: "SELECT no_such_function()",
-        ..FUNCTION
-    };
+    let failing = Object::new(
+        "shop/two",
+        FUNCTION.since,
+        "SELECT no_such_function()",
+        FUNCTION.drop,
+    );
     let rollout = rollout(&database, &shop(&[FIRST], &[FUNCTION, failing])).await;
     let error = rollout.up().await.unwrap_err();
     assert!(error.to_string().contains("shop/two"), "{error}");
@@ -233,12 +233,12 @@ async fn status_needs_no_privileges(database: EmptyDatabase) {
 }
 
 async fn migration_outside_a_transaction_is_applied(database: EmptyDatabase) {
-    let index = SqlMigration {
-        name: "m2_index",
-        up: "CREATE INDEX CONCURRENTLY IF NOT EXISTS item_index ON shop.item (id)",
-        down: "DROP INDEX CONCURRENTLY IF EXISTS shop.item_index",
-        transactional: false,
-    };
+    let index = SqlMigration::new(
+        "m2_index",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS item_index ON shop.item (id)",
+        "DROP INDEX CONCURRENTLY IF EXISTS shop.item_index",
+    )
+    .without_transaction();
     let schema = shop(&[FIRST, index], &[]);
     let (one, two) = (
         rollout(&database, &schema).await,

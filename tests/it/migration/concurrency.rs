@@ -84,13 +84,11 @@ async fn locked_table_fails_the_rollout_without_changes(database: EmptyDatabase)
         .execute(statement("SELECT id FROM shop.item", []))
         .await
         .unwrap();
-    let mut options = neobank_migration::RolloutOptions {
-        schema: shop(&[FIRST, SECOND], &[]),
-        lock_timeout: Duration::from_millis(30),
-        lock_attempts: 3,
-        ..Default::default()
-    };
-    options.lock_pause = Duration::from_millis(10);
+    let options = neobank_migration::RolloutOptions::default()
+        .with_schema(shop(&[FIRST, SECOND], &[]))
+        .with_lock_timeout(Duration::from_millis(30))
+        .with_lock_attempts(3)
+        .with_lock_pause(Duration::from_millis(10));
     let rollout = neobank_migration::Rollout::connect(&database.url, options)
         .await
         .unwrap();
@@ -110,10 +108,11 @@ async fn killed_rollout_does_not_block_the_next(database: EmptyDatabase) {
         .up()
         .await
         .unwrap();
-    let slow = neobank_migration::SqlMigration {
-        up: "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(30)",
-        ..SECOND
-    };
+    let slow = neobank_migration::SqlMigration::new(
+        SECOND.name,
+        "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(30)",
+        SECOND.down,
+    );
     let killed = {
         let rollout = rollout(&database, &shop(&[FIRST, slow], &[])).await;
         tokio::spawn(async move { rollout.up().await })
@@ -150,10 +149,8 @@ async fn rollout_waiting_too_long_reports_the_lock(database: EmptyDatabase) {
         .execute(statement("SELECT pg_advisory_xact_lock($1)", [key.into()]))
         .await
         .unwrap();
-    let options = neobank_migration::RolloutOptions {
-        rollout_wait: Duration::from_millis(200),
-        ..Default::default()
-    };
+    let options =
+        neobank_migration::RolloutOptions::default().with_rollout_wait(Duration::from_millis(200));
     let rollout = neobank_migration::Rollout::connect(&database.url, options)
         .await
         .unwrap();

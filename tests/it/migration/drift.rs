@@ -16,35 +16,34 @@ on_empty_databases!(
     removed_objects_are_dropped_before_their_dependencies,
 );
 
-const GUARD: Object = Object {
-    name: "shop/function_guard",
-    since: "m1_first",
-    create: "CREATE OR REPLACE FUNCTION shop.guard() RETURNS trigger LANGUAGE plpgsql
+const GUARD: Object = Object::new(
+    "shop/function_guard",
+    "m1_first",
+    "CREATE OR REPLACE FUNCTION shop.guard() RETURNS trigger LANGUAGE plpgsql
              AS 'BEGIN RAISE EXCEPTION ''guarded''; END'",
-    drop: "DROP FUNCTION IF EXISTS shop.guard()",
-};
+    "DROP FUNCTION IF EXISTS shop.guard()",
+);
 
-const TRIGGER: Object = Object {
-    name: "shop/trigger_item_guard",
-    since: "m1_first",
-    create: "CREATE OR REPLACE TRIGGER item_guard BEFORE DELETE ON shop.item
+const TRIGGER: Object = Object::new(
+    "shop/trigger_item_guard",
+    "m1_first",
+    "CREATE OR REPLACE TRIGGER item_guard BEFORE DELETE ON shop.item
              FOR EACH ROW EXECUTE FUNCTION shop.guard()",
-    drop: "DROP TRIGGER IF EXISTS item_guard ON shop.item",
-};
+    "DROP TRIGGER IF EXISTS item_guard ON shop.item",
+);
 
-const GRANTS: Object = Object {
-    name: "shop/grants",
-    since: "m1_first",
-    create: "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO PUBLIC",
-    drop: "REVOKE ALL ON ALL TABLES IN SCHEMA shop FROM PUBLIC",
-};
+const GRANTS: Object = Object::new(
+    "shop/grants",
+    "m1_first",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA shop TO PUBLIC",
+    "REVOKE ALL ON ALL TABLES IN SCHEMA shop FROM PUBLIC",
+);
 
-const ORDERS: SqlMigration = SqlMigration {
-    name: "m2_orders",
-    up: "CREATE TABLE shop.orders (id integer PRIMARY KEY)",
-    down: "DROP TABLE shop.orders",
-    transactional: true,
-};
+const ORDERS: SqlMigration = SqlMigration::new(
+    "m2_orders",
+    "CREATE TABLE shop.orders (id integer PRIMARY KEY)",
+    "DROP TABLE shop.orders",
+);
 
 async fn trigger_dropped_with_its_table_is_recreated(database: EmptyDatabase) {
     let rollout = rollout(&database, &shop(&[FIRST], &[GUARD, TRIGGER, GRANTS])).await;
@@ -110,10 +109,7 @@ async fn privileges_apply_to_a_new_table_after_a_failure(database: EmptyDatabase
         .up()
         .await
         .unwrap();
-    let failing = Object {
-        create: "SELECT 1 / 0",
-        ..GUARD
-    };
+    let failing = Object::new(GUARD.name, GUARD.since, "SELECT 1 / 0", GUARD.drop);
     let newer = rollout(&database, &shop(&[FIRST, ORDERS], &[failing, GRANTS])).await;
     newer.up().await.unwrap_err();
     let mended = rollout(&database, &shop(&[FIRST, ORDERS], &[GRANTS])).await;
@@ -126,17 +122,18 @@ async fn privileges_apply_to_a_new_table_after_a_failure(database: EmptyDatabase
 }
 
 async fn function_with_new_parameters_replaces_the_old_one(database: EmptyDatabase) {
-    let one = Object {
-        name: "shop/function_price",
-        since: "m1_first",
-        create: "CREATE OR REPLACE FUNCTION shop.price(a integer) RETURNS integer LANGUAGE sql AS 'SELECT a'",
-        drop: "DROP FUNCTION IF EXISTS shop.price(integer)",
-    };
-    let two = Object {
-        create: "CREATE OR REPLACE FUNCTION shop.price(a bigint) RETURNS bigint LANGUAGE sql AS 'SELECT a'",
-        drop: "DROP FUNCTION IF EXISTS shop.price(bigint)",
-        ..one.clone()
-    };
+    let one = Object::new(
+        "shop/function_price",
+        "m1_first",
+        "CREATE OR REPLACE FUNCTION shop.price(a integer) RETURNS integer LANGUAGE sql AS 'SELECT a'",
+        "DROP FUNCTION IF EXISTS shop.price(integer)",
+    );
+    let two = Object::new(
+        one.name,
+        one.since,
+        "CREATE OR REPLACE FUNCTION shop.price(a bigint) RETURNS bigint LANGUAGE sql AS 'SELECT a'",
+        "DROP FUNCTION IF EXISTS shop.price(bigint)",
+    );
     rollout(&database, &shop(&[FIRST], &[one]))
         .await
         .up()
@@ -153,12 +150,12 @@ async fn function_with_new_parameters_replaces_the_old_one(database: EmptyDataba
 }
 
 async fn removed_objects_do_not_block_the_way_down(database: EmptyDatabase) {
-    let view = Object {
-        name: "shop/view_open_orders",
-        since: "m2_orders",
-        create: "CREATE OR REPLACE VIEW shop.open_orders AS SELECT id FROM shop.orders",
-        drop: "DROP VIEW IF EXISTS shop.open_orders",
-    };
+    let view = Object::new(
+        "shop/view_open_orders",
+        "m2_orders",
+        "CREATE OR REPLACE VIEW shop.open_orders AS SELECT id FROM shop.orders",
+        "DROP VIEW IF EXISTS shop.open_orders",
+    );
     rollout(&database, &shop(&[FIRST, ORDERS], &[view]))
         .await
         .up()

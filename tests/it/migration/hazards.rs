@@ -23,10 +23,7 @@ on_empty_databases!(
 async fn migration_that_commits_is_rejected(database: EmptyDatabase) {
     for end in ["COMMIT", "ROLLBACK"] {
         let up = format!("CREATE TABLE shop.half (id integer); {end}");
-        let ending = SqlMigration {
-            up: String::leak(up),
-            ..SECOND
-        };
+        let ending = SqlMigration::new(SECOND.name, String::leak(up), SECOND.down);
         let rollout = rollout(&database, &shop(&[FIRST, ending], &[])).await;
         let error = rollout.up().await.unwrap_err();
         assert!(
@@ -43,10 +40,11 @@ async fn migration_that_commits_is_rejected(database: EmptyDatabase) {
 
 /// The same happens behind a pooler that gives each transaction another session.
 async fn rollout_that_lost_its_lock_stops(database: EmptyDatabase) {
-    let letting_go = SqlMigration {
-        up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer); SELECT pg_advisory_unlock_all()",
-        ..FIRST
-    };
+    let letting_go = SqlMigration::new(
+        FIRST.name,
+        "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer); SELECT pg_advisory_unlock_all()",
+        FIRST.down,
+    );
     let rollout = rollout(&database, &shop(&[letting_go, SECOND], &[])).await;
     let error = rollout.up().await.unwrap_err();
     assert!(matches!(error, RolloutError::LockLost), "{error:?}");
@@ -56,11 +54,12 @@ async fn rollout_that_lost_its_lock_stops(database: EmptyDatabase) {
 }
 
 async fn failure_at_commit_rolls_back(database: EmptyDatabase) {
-    let doubled = SqlMigration {
-        up: "ALTER TABLE shop.item ADD COLUMN price integer UNIQUE DEFERRABLE INITIALLY DEFERRED;
+    let doubled = SqlMigration::new(
+        SECOND.name,
+        "ALTER TABLE shop.item ADD COLUMN price integer UNIQUE DEFERRABLE INITIALLY DEFERRED;
              INSERT INTO shop.item (id, price) VALUES (1, 5), (2, 5)",
-        ..SECOND
-    };
+        SECOND.down,
+    );
     let rollout = rollout(&database, &shop(&[FIRST, doubled], &[])).await;
     let error = rollout.up().await.unwrap_err();
     assert!(
@@ -73,15 +72,14 @@ async fn failure_at_commit_rolls_back(database: EmptyDatabase) {
 }
 
 async fn statement_beyond_its_timeout_is_cancelled(database: EmptyDatabase) {
-    let slow = SqlMigration {
-        up: "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(20)",
-        ..SECOND
-    };
-    let options = RolloutOptions {
-        schema: shop(&[FIRST, slow], &[]),
-        statement_timeout: Some(Duration::from_millis(200)),
-        ..RolloutOptions::default()
-    };
+    let slow = SqlMigration::new(
+        SECOND.name,
+        "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(20)",
+        SECOND.down,
+    );
+    let options = RolloutOptions::default()
+        .with_schema(shop(&[FIRST, slow], &[]))
+        .with_statement_timeout(Duration::from_millis(200));
     let started = Instant::now();
     let rollout = Rollout::connect(&database.url, options).await.unwrap();
     let error = rollout.up().await.unwrap_err();
@@ -91,19 +89,20 @@ async fn statement_beyond_its_timeout_is_cancelled(database: EmptyDatabase) {
 }
 
 async fn invalid_index_is_built_again(database: EmptyDatabase) {
-    let index = SqlMigration {
-        name: "m2_index",
-        up: "DROP INDEX CONCURRENTLY IF EXISTS shop.item_price_key;
+    let index = SqlMigration::new(
+        "m2_index",
+        "DROP INDEX CONCURRENTLY IF EXISTS shop.item_price_key;
              -- next statement
              CREATE UNIQUE INDEX CONCURRENTLY item_price_key ON shop.item (price)",
-        down: "DROP INDEX CONCURRENTLY IF EXISTS shop.item_price_key",
-        transactional: false,
-    };
-    let priced = SqlMigration {
-        up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY, price integer);
+        "DROP INDEX CONCURRENTLY IF EXISTS shop.item_price_key",
+    )
+    .without_transaction();
+    let priced = SqlMigration::new(
+        FIRST.name,
+        "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY, price integer);
              INSERT INTO shop.item VALUES (1, 5), (2, 5)",
-        ..FIRST
-    };
+        FIRST.down,
+    );
     let superuser = database.superuser().await;
     let mut rollout = rollout(&database, &shop(&[priced, index], &[])).await;
     let error = rollout.up().await.unwrap_err();
@@ -135,10 +134,11 @@ async fn concurrent_calls_of_one_rollout_are_serialized(database: EmptyDatabase)
 }
 
 async fn dropped_call_releases_the_lock(database: EmptyDatabase) {
-    let slow = SqlMigration {
-        up: "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(1)",
-        ..SECOND
-    };
+    let slow = SqlMigration::new(
+        SECOND.name,
+        "ALTER TABLE shop.item ADD COLUMN price integer; SELECT pg_sleep(1)",
+        SECOND.down,
+    );
     let schema = shop(&[FIRST, slow], &[]);
     let given_up = rollout(&database, &schema).await;
     let limit = Duration::from_millis(700);
@@ -158,27 +158,27 @@ async fn dropped_call_releases_the_lock(database: EmptyDatabase) {
 }
 
 async fn deadlock_is_retried(database: EmptyDatabase) {
-    let two_tables = SqlMigration {
-        up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY);
+    let two_tables = SqlMigration::new(
+        FIRST.name,
+        "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY);
              CREATE TABLE shop.orders (id integer PRIMARY KEY)",
-        ..FIRST
-    };
-    let both = SqlMigration {
-        // Its second lock comes late, so that the other session has time to take its own.
-        up: "LOCK TABLE shop.item; SELECT pg_sleep(1); LOCK TABLE shop.orders",
-        ..SECOND
-    };
+        FIRST.down,
+    );
+    // Its second lock comes late, so that the other session has time to take its own.
+    let both = SqlMigration::new(
+        SECOND.name,
+        "LOCK TABLE shop.item; SELECT pg_sleep(1); LOCK TABLE shop.orders",
+        SECOND.down,
+    );
     rollout(&database, &shop(std::slice::from_ref(&two_tables), &[]))
         .await
         .up()
         .await
         .unwrap();
-    let options = RolloutOptions {
-        schema: shop(&[two_tables, both], &[]),
-        lock_timeout: Duration::from_secs(20),
-        lock_pause: Duration::from_millis(50),
-        ..RolloutOptions::default()
-    };
+    let options = RolloutOptions::default()
+        .with_schema(shop(&[two_tables, both], &[]))
+        .with_lock_timeout(Duration::from_secs(20))
+        .with_lock_pause(Duration::from_millis(50));
     let rollout = Rollout::connect(&database.url, options).await.unwrap();
     let migrating = tokio::spawn(async move { rollout.up().await });
     let superuser = database.superuser().await;

@@ -161,7 +161,7 @@ async fn failed_connection_is_reported_at_once(database: EmptyDatabase) {
 
 async fn other_line_ends_give_the_same_checksums(database: EmptyDatabase) {
     use neobank_migration::SqlMigration;
-    let with = |up: &'static str| SqlMigration { up, ..super::FIRST };
+    let with = |up: &'static str| SqlMigration::new(super::FIRST.name, up, super::FIRST.down);
     let unix = with("CREATE SCHEMA shop;\nCREATE TABLE shop.item (id integer PRIMARY KEY)");
     let windows = with("CREATE SCHEMA shop;\r\nCREATE TABLE shop.item (id integer PRIMARY KEY)");
     let first = super::rollout(&database, &super::shop(&[unix], &[])).await;

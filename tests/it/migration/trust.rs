@@ -176,16 +176,13 @@ async fn database_without_utf8_is_rejected(beside: EmptyDatabase) {
 
 async fn rollout_failing_in_functions_grants_no_access_and_can_resume(database: EmptyDatabase) {
     let mut schema = neobank_migration::schema();
-    schema.objects.push(Object {
-        name: "banking/function_broken",
-        since: "m20261123_000002_banking",
-        create: "CREATE FUNCTION banking.broken() RETURNS integer LANGUAGE sql AS 'SELECT x'",
-        drop: "DROP FUNCTION IF EXISTS banking.broken()",
-    });
-    let options = RolloutOptions {
-        schema,
-        ..RolloutOptions::default()
-    };
+    schema.objects.push(Object::new(
+        "banking/function_broken",
+        "m20261123_000002_banking",
+        "CREATE FUNCTION banking.broken() RETURNS integer LANGUAGE sql AS 'SELECT x'",
+        "DROP FUNCTION IF EXISTS banking.broken()",
+    ));
+    let options = RolloutOptions::default().with_schema(schema);
     let broken = Rollout::connect(&database.url, options).await.unwrap();
     broken.up().await.unwrap_err();
     assert_eq!(broken.status().await.unwrap().verdict(), Verdict::Pending);
@@ -202,10 +199,11 @@ async fn rollout_failing_in_functions_grants_no_access_and_can_resume(database: 
 }
 
 async fn rows_are_destroyed_only_with_the_database_name(database: EmptyDatabase) {
-    let filled = SqlMigration {
-        up: "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY)",
-        ..FIRST
-    };
+    let filled = SqlMigration::new(
+        FIRST.name,
+        "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY)",
+        FIRST.down,
+    );
     let mut rollout = super::rollout(&database, &shop(&[filled], &[])).await;
     rollout.up().await.unwrap();
     rollout.down(1).await.unwrap();

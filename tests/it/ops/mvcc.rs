@@ -199,19 +199,12 @@ async fn relation_without_rows_is_rejected(bank: TestBank) {
     ] {
         assert!(database.execute(statement(sql, [])).await.is_err(), "{sql}");
     }
-    let rejected = mvcc::row_versions(&database, &table(), Pages { first: 0, count: 0 }).await;
+    let rejected = mvcc::row_versions(&database, &table(), Pages::new(0, 0)).await;
     assert!(matches!(rejected, Err(OpsError::Invalid { field, .. }) if field == "pages.count"));
     // Pages behind the last one are empty.
-    let nothing = mvcc::row_versions(
-        &database,
-        &table(),
-        Pages {
-            first: u32::MAX,
-            count: 10_000,
-        },
-    )
-    .await
-    .unwrap();
+    let nothing = mvcc::row_versions(&database, &table(), Pages::new(u32::MAX, 10_000))
+        .await
+        .unwrap();
     assert_eq!(nothing.versions, []);
     bank.assert_sound().await;
 }

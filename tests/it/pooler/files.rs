@@ -17,10 +17,11 @@ async fn only_users_of_the_files_are_admitted(bank: TestBank) {
         user_of(&bank, "clerk").await,
     );
     let server = DatabaseConfig::from_url(bank.url()).unwrap();
-    let rule = |databases: &[&str], from| HbaRule {
-        databases: databases.iter().map(|name| (*name).to_owned()).collect(),
-        users: vec![teller.name.clone(), "it's \"hostile\"".to_owned()],
-        from,
+    let rule = |databases: &[&str], from| {
+        let databases = databases.iter().map(|name| (*name).to_owned());
+        HbaRule::new(from)
+            .with_databases(databases.collect())
+            .with_users(vec![teller.name.clone(), "it's \"hostile\"".to_owned()])
     };
     let elsewhere = HbaSource::Network {
         address: "10.0.0.0".parse().unwrap(),

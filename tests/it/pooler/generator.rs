@@ -34,20 +34,18 @@ fn chosen(version: PgbouncerVersion, choice: u32) -> PgbouncerConfig {
     let mut config = simple(version);
     let is = |bit: u32| choice & (1 << bit) != 0;
     if is(0) {
-        config.databases.push(PoolDatabase {
-            name: "Copy_2.x-y".to_owned(),
-            host: "/run/a 'b'".to_owned(),
-            port: 5433,
-            database: " ž;it's %d \"x\" #1\\ ".to_owned(),
-            pool_size: Some(7),
-        });
+        let mut copy = PoolDatabase::new("Copy_2.x-y", "/run/a 'b'", 5433);
+        " ž;it's %d \"x\" #1\\ ".clone_into(&mut copy.database);
+        copy.pool_size = Some(7);
+        config.databases.push(copy);
     }
     if is(1) {
-        config.auth_query = Some(AuthQuery {
-            user: "looks up".to_owned(),
-            query: is(2).then(|| "SELECT a, b FROM x.look($1)".to_owned()),
-            database: (is(3) && version > PgbouncerVersion::OLDEST).then(|| "bank".to_owned()),
-        });
+        let is_elsewhere = is(3) && version > PgbouncerVersion::OLDEST;
+        config.auth_query = Some(
+            AuthQuery::new("looks up")
+                .with_query(is(2).then(|| "SELECT a, b FROM x.look($1)".to_owned()))
+                .with_database(is_elsewhere.then(|| "bank".to_owned())),
+        );
     }
     if is(4) {
         config.auth_hba_file = Some("/etc/hba; conf".to_owned());
@@ -58,10 +56,7 @@ fn chosen(version: PgbouncerVersion, choice: u32) -> PgbouncerConfig {
         config.max_prepared_statements = 0;
     }
     if is(6) {
-        config.client_tls = Some(ClientTls {
-            cert_file: "/c".to_owned(),
-            key_file: "/k".to_owned(),
-        });
+        config.client_tls = Some(ClientTls::new("/c", "/k"));
         config.server_tls_ca_file = Some("/ca".to_owned());
     }
     if is(7) {

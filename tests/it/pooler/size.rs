@@ -41,11 +41,9 @@ async fn sql_and_rust_compute_the_same_size(bank: TestBank) {
         input.instances = next(12) as u32;
         input.threads = next(40) as u32;
         input.connections_per_thread = 1 + next(2) as u32;
-        input.memory = (next(3) > 0).then(|| ServerMemory {
-            total_bytes: next(64 << 30),
-            shared_buffers_bytes: next(16 << 30),
-            work_mem_bytes: next(64 << 20),
-            work_mem_multiple: 1 + next(8) as u32,
+        input.memory = (next(3) > 0).then(|| {
+            ServerMemory::new(next(64 << 30), next(16 << 30), next(64 << 20))
+                .with_work_mem_multiple(1 + next(8) as u32)
         });
         match (pool_size(&input), ask(&bank, &input).await) {
             (Ok(size), Ok(rows)) => {

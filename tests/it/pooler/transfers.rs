@@ -114,11 +114,7 @@ async fn users_are_looked_up(bank: TestBank) {
         .unwrap();
     let users = [PgbouncerUser::new(auth.clone(), "looks up")];
     let pgbouncer = Pgbouncer::start(&server, &server.database, &users, |config| {
-        config.auth_query = Some(neobank_ops::pgbouncer::AuthQuery {
-            user: auth.clone(),
-            query: None,
-            database: None,
-        });
+        config.auth_query = Some(neobank_ops::pgbouncer::AuthQuery::new(auth.clone()));
     });
     let mut config = bank.config().with_password(super::PASSWORD);
     config.user.clone_from(&stranger.name);
@@ -141,11 +137,7 @@ async fn users_are_looked_up(bank: TestBank) {
         .unwrap();
     drop((ledger, pgbouncer));
     let pgbouncer = Pgbouncer::start(&server, &server.database, &users, |config| {
-        config.auth_query = Some(neobank_ops::pgbouncer::AuthQuery {
-            user: auth.clone(),
-            query: None,
-            database: None,
-        });
+        config.auth_query = Some(neobank_ops::pgbouncer::AuthQuery::new(auth.clone()));
     });
     pgbouncer.stand_before(&mut config);
     assert!(

@@ -87,11 +87,9 @@ pub(crate) async fn run(
     arguments: &MigrateArguments,
     connection: &Connection,
 ) -> Result<Output, CommandError> {
-    let options = RolloutOptions {
-        lock_timeout: Duration::from_millis(arguments.lock_timeout.max(1)),
-        statement_timeout: arguments.statement_timeout.map(Duration::from_millis),
-        ..RolloutOptions::default()
-    };
+    let options = RolloutOptions::default()
+        .with_lock_timeout(Duration::from_millis(arguments.lock_timeout.max(1)))
+        .with_statement_timeout(arguments.statement_timeout.map(Duration::from_millis));
     let name = arguments.name();
     let config = connection.config(name)?;
     let mut rollout = Rollout::connect_with(&config, options).await?;
@@ -236,7 +234,7 @@ fn status(name: &'static str, status: &Status) -> Result<Output, CommandError> {
         "states": states,
         "catalogue": match status.catalogue {
             CatalogueStatus::Compared(_) => "compared",
-            CatalogueStatus::NotCompared => "not_compared",
+            _ => "not_compared",
         },
         "violations": status.violations().map(difference_view).collect::<Vec<_>>(),
         "notes": status.notes().map(difference_view).collect::<Vec<_>>(),

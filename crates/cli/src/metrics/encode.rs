@@ -443,10 +443,8 @@ mod tests {
             view(Subject::Locks, 2.5),
             of_section(Subject::Bloat, missing),
         ];
-        let counters = CountersRow {
-            commits: 7,
-            ..CountersRow::default()
-        };
+        let mut counters = CountersRow::default();
+        counters.commits = 7;
         let reading = Reading {
             server_version: "18.1".to_owned(),
             counters: Some(counters),

@@ -15,21 +15,20 @@ use super::update::{Effect, INTERVAL_MAX, INTERVAL_MIN};
 
 fn session(process_id: i32, name: &str, state: &str, age: i64, statement: &str) -> SessionRow {
     let is_active = state == "active";
-    SessionRow {
-        process_id,
-        backend_start: Some(at(0)),
-        username: Some(name.to_owned()),
-        database: Some("bank".to_owned()),
-        application_name: Some("ledger".to_owned()),
-        backend_type: Some("client backend".to_owned()),
-        state: Some(state.to_owned()),
-        transaction_age_milliseconds: (state != "idle").then_some(age),
-        statement_age_milliseconds: is_active.then_some(age / 2),
-        state_age_milliseconds: Some(age),
-        statement_started_at: Some(at(1)),
-        statement: Some(statement.to_owned()),
-        ..SessionRow::default()
-    }
+    let mut session = SessionRow::default();
+    session.process_id = process_id;
+    session.backend_start = Some(at(0));
+    session.username = Some(name.to_owned());
+    session.database = Some("bank".to_owned());
+    session.application_name = Some("ledger".to_owned());
+    session.backend_type = Some("client backend".to_owned());
+    session.state = Some(state.to_owned());
+    session.transaction_age_milliseconds = (state != "idle").then_some(age);
+    session.statement_age_milliseconds = is_active.then_some(age / 2);
+    session.state_age_milliseconds = Some(age);
+    session.statement_started_at = Some(at(1));
+    session.statement = Some(statement.to_owned());
+    session
 }
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -37,28 +36,17 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn sessions() -> Vec<SessionRow> {
-    let waiting = SessionRow {
-        wait_event_type: Some("Lock".to_owned()),
-        wait_event: Some("transactionid".to_owned()),
-        ..session(
-            4712,
-            "teller",
-            "active",
-            65_000,
-            "UPDATE banking.accounts\n   SET current_balance = 1",
-        )
-    };
-    let own = SessionRow {
-        is_own: true,
-        ..session(4713, "monitor", "active", 3, "SELECT 1")
-    };
-    let hidden = SessionRow {
-        process_id: 4714,
-        username: Some("secret".to_owned()),
-        database: Some("bank".to_owned()),
-        statement: Some("<insufficient privilege>".to_owned()),
-        ..SessionRow::default()
-    };
+    let update = "UPDATE banking.accounts\n   SET current_balance = 1";
+    let mut waiting = session(4712, "teller", "active", 65_000, update);
+    waiting.wait_event_type = Some("Lock".to_owned());
+    waiting.wait_event = Some("transactionid".to_owned());
+    let mut own = session(4713, "monitor", "active", 3, "SELECT 1");
+    own.is_own = true;
+    let mut hidden = SessionRow::default();
+    hidden.process_id = 4714;
+    hidden.username = Some("secret".to_owned());
+    hidden.database = Some("bank".to_owned());
+    hidden.statement = Some("<insufficient privilege>".to_owned());
     vec![
         session(
             4711,
@@ -128,17 +116,20 @@ fn sample(seconds: i64) -> Sample {
             used: 6,
             usable: 97,
         }),
-        counters: Section::available(CountersRow {
-            taken_at: at(seconds),
-            commits: seconds * 1_234,
-            rollbacks: seconds,
-            rows_returned: seconds * 40_000,
-            rows_written: seconds * 20,
-            blocks_read: seconds,
-            blocks_hit: seconds * 99,
-            ..CountersRow::default()
-        }),
+        counters: Section::available(counters(seconds)),
     }
+}
+
+fn counters(seconds: i64) -> CountersRow {
+    let mut counters = CountersRow::default();
+    counters.taken_at = at(seconds);
+    counters.commits = seconds * 1_234;
+    counters.rollbacks = seconds;
+    counters.rows_returned = seconds * 40_000;
+    counters.rows_written = seconds * 20;
+    counters.blocks_read = seconds;
+    counters.blocks_hit = seconds * 99;
+    counters
 }
 
 fn shown() -> State {
@@ -235,11 +226,7 @@ fn texts_of_the_database_do_not_control_the_terminal() {
 
 #[test]
 fn signal_is_sent_only_after_y_and_to_the_chosen_session() {
-    let target = Target {
-        process_id: 4712,
-        backend_start: at(0),
-        statement_started_at: Some(at(1)),
-    };
+    let target = Target::new(4712, at(0)).with_statement_started_at(Some(at(1)));
     let mut state = shown();
     assert_eq!(press(&mut state, "/teller\nc"), []);
     assert_eq!(
@@ -292,11 +279,7 @@ fn signal_without_a_valid_target_is_rejected_with_the_reason() {
 
 #[test]
 fn result_of_a_signal_is_shown() {
-    let target = Target {
-        process_id: 4712,
-        backend_start: at(0),
-        statement_started_at: None,
-    };
+    let target = Target::new(4712, at(0));
     for (outcome, words) in [
         (Ok(SignalOutcome::Sent), "sent to 4712"),
         (Ok(SignalOutcome::Gone), "4712 has ended"),

@@ -150,11 +150,8 @@ impl State {
         }
         self.confirmation = Some(Confirmation {
             signal,
-            target: Target {
-                process_id: session.process_id,
-                backend_start,
-                statement_started_at: session.statement_started_at,
-            },
+            target: Target::new(session.process_id, backend_start)
+                .with_statement_started_at(session.statement_started_at),
             session,
         });
     }

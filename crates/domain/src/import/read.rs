@@ -15,6 +15,7 @@ use crate::{Currency, Money, shortened};
 ///
 /// The first line of each names its columns. A warning names each unknown column.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Sources<C, A, T> {
     /// The customers. Columns: `customer_id`, `date_of_birth` (may be empty); optional
     /// `first_name`, `last_name`, `email`, `phone`, `customer_type`, `customer_number`.
@@ -26,6 +27,18 @@ pub struct Sources<C, A, T> {
     /// `account_id`, `date`, `movement` (signed), `balance` (recorded by the bank after the
     /// transaction), `operation`, `purpose`.
     pub transactions: T,
+}
+
+impl<C, A, T> Sources<C, A, T> {
+    /// Creates the sources of a history: the files of customers, accounts and transactions.
+    #[must_use]
+    pub const fn new(customers: C, accounts: A, transactions: T) -> Self {
+        Self {
+            customers,
+            accounts,
+            transactions,
+        }
+    }
 }
 
 /// The name of the source, and the defaults for fields that the files leave out.
@@ -91,12 +104,12 @@ impl History {
     /// use neobank_domain::Currency;
     /// use neobank_domain::import::{History, Sources};
     ///
-    /// let files = Sources {
-    ///     customers: "customer_id,date_of_birth\n7,1970-01-01\n".as_bytes(),
-    ///     accounts: "account_id,customer_id,opened_on\n1,7,1993-01-01\n".as_bytes(),
-    ///     transactions: "transaction_id,account_id,date,movement,balance,operation,purpose\n\
-    ///                    1,1,1993-01-02,12.505,12.505,cash deposit,\n".as_bytes(),
-    /// };
+    /// let files = Sources::new(
+    ///     "customer_id,date_of_birth\n7,1970-01-01\n".as_bytes(),
+    ///     "account_id,customer_id,opened_on\n1,7,1993-01-01\n".as_bytes(),
+    ///     "transaction_id,account_id,date,movement,balance,operation,purpose\n\
+    ///      1,1,1993-01-02,12.505,12.505,cash deposit,\n".as_bytes(),
+    /// );
     /// let error = History::read(files, "example", Currency::from_code("CZK")?).unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),

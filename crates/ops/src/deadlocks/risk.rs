@@ -47,6 +47,7 @@ pub enum RiskKind {
 /// The likelihood of a deadlock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
 pub enum RiskLevel {
     /// One more wait makes a deadlock.
     Medium,

@@ -6,6 +6,7 @@ use super::anomaly::Anomaly;
 
 /// A session of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[non_exhaustive]
 pub enum SessionName {
     /// The first session.
     T1,

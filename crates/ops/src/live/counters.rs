@@ -15,6 +15,7 @@ use crate::sql::{clock, coalesce, number};
 
 /// The counters of `pg_stat_database`, summed over all databases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
+#[non_exhaustive]
 pub struct CountersRow {
     /// The time of the reading.
     pub taken_at: DateTime<Utc>,

@@ -23,6 +23,7 @@ pub const STATEMENT_LENGTH_MAX: i32 = 8_000;
 /// A session. Values that the role may not see are none, and its statement is then `<insufficient
 /// privilege>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromRow)]
+#[non_exhaustive]
 pub struct SessionRow {
     /// The process identifier.
     pub process_id: i32,

@@ -20,6 +20,7 @@ pub enum Signal {
 
 /// A session as the caller saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
 pub struct Target {
     /// The process identifier.
     pub process_id: i32,
@@ -27,6 +28,29 @@ pub struct Target {
     pub backend_start: DateTime<Utc>,
     /// The start of the statement that the caller saw. A cancellation is for this statement alone.
     pub statement_started_at: Option<DateTime<Utc>>,
+}
+
+impl Target {
+    /// Creates the target of a signal: the session of this process identifier and this time of
+    /// connection.
+    #[must_use]
+    pub const fn new(process_id: i32, backend_start: DateTime<Utc>) -> Self {
+        Self {
+            process_id,
+            backend_start,
+            statement_started_at: None,
+        }
+    }
+
+    /// Sets the start of the statement that the caller saw.
+    #[must_use]
+    pub fn with_statement_started_at(
+        mut self,
+        statement_started_at: impl Into<Option<DateTime<Utc>>>,
+    ) -> Self {
+        self.statement_started_at = statement_started_at.into();
+        self
+    }
 }
 
 /// The result of a signal.

@@ -23,6 +23,7 @@ use crate::table_name::TableName;
 
 /// The pages of a table to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pages {
     /// The first page; 0 is the table's first.
     pub first: u32,
@@ -33,6 +34,12 @@ pub struct Pages {
 impl Pages {
     /// The greatest number of pages: some millions of row versions.
     pub const COUNT_MAX: u32 = 10_000;
+
+    /// Creates a range of `count` pages from page `first` on.
+    #[must_use]
+    pub const fn new(first: u32, count: u32) -> Self {
+        Self { first, count }
+    }
 }
 
 impl Default for Pages {

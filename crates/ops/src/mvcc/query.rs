@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn every_name_is_quoted() {
         let table = TableName::new("a\"; DROP TABLE x; --", "b.'c\n$$");
-        let few = Pages { first: 3, count: 2 };
+        let few = Pages::new(3, 2);
         insta::assert_snapshot!("mvcc_facts", readable(&facts(&table)));
         insta::assert_snapshot!("mvcc_pages", readable(&pages(&table, few, 100, "in\"side")));
         insta::assert_snapshot!("mvcc_visible_rows", readable(&visible_rows(&table, few)));

@@ -89,6 +89,7 @@ pub enum PoolMode {
 /// A database that clients may name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PoolDatabase {
     /// The name for clients: letters, digits and `_`, `.`, `-`.
     pub name: String,
@@ -105,6 +106,7 @@ pub struct PoolDatabase {
 /// The query for users that are not in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct AuthQuery {
     /// The user that runs the query: a user of `auth_file` with the privilege to.
     pub user: String,
@@ -118,6 +120,7 @@ pub struct AuthQuery {
 /// The certificate for clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ClientTls {
     /// A PEM file of the certificate.
     pub cert_file: String,
@@ -196,6 +199,43 @@ impl PoolDatabase {
             host: host.into(),
             port,
             pool_size: None,
+        }
+    }
+}
+
+impl AuthQuery {
+    /// Creates a query that `user` runs in the client's database, with the default text.
+    #[must_use]
+    pub fn new(user: impl Into<String>) -> Self {
+        Self {
+            user: user.into(),
+            query: None,
+            database: None,
+        }
+    }
+
+    /// Sets the query, with `$1` for the user's name.
+    #[must_use]
+    pub fn with_query(mut self, query: impl Into<Option<String>>) -> Self {
+        self.query = query.into();
+        self
+    }
+
+    /// Sets the database of the query.
+    #[must_use]
+    pub fn with_database(mut self, database: impl Into<Option<String>>) -> Self {
+        self.database = database.into();
+        self
+    }
+}
+
+impl ClientTls {
+    /// Creates a certificate from its PEM file and the PEM file of its key.
+    #[must_use]
+    pub fn new(cert_file: impl Into<String>, key_file: impl Into<String>) -> Self {
+        Self {
+            cert_file: cert_file.into(),
+            key_file: key_file.into(),
         }
     }
 }

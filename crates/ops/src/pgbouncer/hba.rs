@@ -7,6 +7,7 @@ use super::{PgbouncerError, values};
 /// A line of the HBA file: databases, users and addresses of clients that may connect with a
 /// password (SCRAM). PgBouncer rejects a client that no line matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HbaRule {
     /// The databases as clients name them; empty for all.
     pub databases: Vec<String>,
@@ -14,6 +15,32 @@ pub struct HbaRule {
     pub users: Vec<String>,
     /// The origin of the connection.
     pub from: HbaSource,
+}
+
+impl HbaRule {
+    /// Creates a rule for every user and every database, for connections from `from`.
+    #[must_use]
+    pub const fn new(from: HbaSource) -> Self {
+        Self {
+            databases: Vec::new(),
+            users: Vec::new(),
+            from,
+        }
+    }
+
+    /// Sets the databases as clients name them; empty for all.
+    #[must_use]
+    pub fn with_databases(mut self, databases: Vec<String>) -> Self {
+        self.databases = databases;
+        self
+    }
+
+    /// Sets the users; empty for all.
+    #[must_use]
+    pub fn with_users(mut self, users: Vec<String>) -> Self {
+        self.users = users;
+        self
+    }
 }
 
 /// The origin of a client's connection.
@@ -50,7 +77,7 @@ pub enum HbaSource {
 /// ```
 /// use neobank_ops::pgbouncer::{HbaRule, HbaSource, hba_file};
 ///
-/// let rule = HbaRule { databases: vec!["bank".into()], users: vec![], from: HbaSource::Socket };
+/// let rule = HbaRule::new(HbaSource::Socket).with_databases(vec!["bank".into()]);
 /// assert_eq!(hba_file(&[rule])?, "local \"bank\" all scram-sha-256\n");
 /// # Ok::<(), neobank_ops::pgbouncer::PgbouncerError>(())
 /// ```

@@ -22,17 +22,10 @@ fn full(version: &str) -> PgbouncerConfig {
     config.max_db_connections = Some(40);
     config.unix_socket_dir = Some("/run/pgbouncer".to_owned());
     config.auth_hba_file = Some("/etc/pgbouncer/hba.conf".to_owned());
-    config.auth_query = Some(AuthQuery {
-        user: "pgbouncer_auth".to_owned(),
-        query: None,
-        database: None,
-    });
+    config.auth_query = Some(AuthQuery::new("pgbouncer_auth"));
     config.admin_users = vec!["root_of_pool".to_owned()];
     config.stats_users = vec!["watcher".to_owned(), "other".to_owned()];
-    config.client_tls = Some(ClientTls {
-        cert_file: "/etc/tls/cert.pem".to_owned(),
-        key_file: "/etc/tls/key.pem".to_owned(),
-    });
+    config.client_tls = Some(ClientTls::new("/etc/tls/cert.pem", "/etc/tls/key.pem"));
     config.server_tls_ca_file = Some("/etc/tls/ca.pem".to_owned());
     config.pidfile = Some("/run/pgbouncer/pid".to_owned());
     config.logfile = Some("/var/log/pgbouncer.log".to_owned());
@@ -328,13 +321,12 @@ fn a_configuration_survives_json() {
 
 #[test]
 fn hba_network_with_host_bits_is_rejected() {
-    let rule = |address: &str, bits| HbaRule {
-        databases: vec!["bank".to_owned(), "b\"2".to_owned()],
-        users: Vec::new(),
-        from: HbaSource::NetworkTls {
+    let rule = |address: &str, bits| {
+        HbaRule::new(HbaSource::NetworkTls {
             address: address.parse().unwrap(),
             bits,
-        },
+        })
+        .with_databases(vec!["bank".to_owned(), "b\"2".to_owned()])
     };
     assert_eq!(
         hba_file(&[rule("10.0.0.0", 8), rule("::1", 128)]).unwrap(),

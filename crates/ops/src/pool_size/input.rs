@@ -37,6 +37,7 @@ pub struct PoolSizeInput {
 
 /// The memory of the database's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerMemory {
     /// The total memory, in bytes.
     pub total_bytes: u64,
@@ -45,7 +46,7 @@ pub struct ServerMemory {
     /// The server's `work_mem`, in bytes.
     pub work_mem_bytes: u64,
     /// The multiple of `work_mem` that a connection uses: sorts and hashes of its largest plan, and
-    /// its own caches.
+    /// its own caches. The default is 3.
     pub work_mem_multiple: u32,
 }
 
@@ -149,6 +150,25 @@ impl PoolSizeInput {
 }
 
 impl ServerMemory {
+    /// Creates the memory of a machine, in bytes: the total, the server's `shared_buffers` and its
+    /// `work_mem`, of which a connection uses the threefold.
+    #[must_use]
+    pub const fn new(total_bytes: u64, shared_buffers_bytes: u64, work_mem_bytes: u64) -> Self {
+        Self {
+            total_bytes,
+            shared_buffers_bytes,
+            work_mem_bytes,
+            work_mem_multiple: 3,
+        }
+    }
+
+    /// Sets the multiple of `work_mem` that a connection uses.
+    #[must_use]
+    pub const fn with_work_mem_multiple(mut self, work_mem_multiple: u32) -> Self {
+        self.work_mem_multiple = work_mem_multiple;
+        self
+    }
+
     fn check(&self) -> Result<(), PoolSizeError> {
         let bytes = |field, value: u64| match value {
             1..=PoolSizeInput::BYTES_MAX => Ok(()),

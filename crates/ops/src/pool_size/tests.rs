@@ -19,11 +19,8 @@ fn input() -> impl Strategy<Value = PoolSizeInput> {
             let mut input = PoolSizeInput::new(load.0, load.1, load.2);
             input.headroom = load.3;
             (input.physical_cores, input.spindles, input.instances) = machine;
-            input.memory = memory.map(|memory| ServerMemory {
-                total_bytes: memory.0,
-                shared_buffers_bytes: memory.1,
-                work_mem_bytes: memory.2,
-                work_mem_multiple: memory.3,
+            input.memory = memory.map(|memory| {
+                ServerMemory::new(memory.0, memory.1, memory.2).with_work_mem_multiple(memory.3)
             });
             (
                 input.superuser_reserved_connections,
@@ -84,12 +81,7 @@ proptest! {
         input.instances = numbers[6];
         input.threads = numbers[7];
         input.connections_per_thread = numbers[8];
-        input.memory = Some(ServerMemory {
-            total_bytes: bytes[0],
-            shared_buffers_bytes: bytes[1],
-            work_mem_bytes: bytes[2],
-            work_mem_multiple: numbers[0],
-        });
+        input.memory = Some(ServerMemory::new(bytes[0], bytes[1], bytes[2]).with_work_mem_multiple(numbers[0]));
         let _ = pool_size(&input);
     }
 }
@@ -104,12 +96,7 @@ fn each_bound_can_decide_the_size() {
     let mut cores_of_two = share;
     cores_of_two.max_connections = 200;
     share.physical_cores = Some(32);
-    let memory = cores.with_memory(ServerMemory {
-        total_bytes: 1 << 30,
-        shared_buffers_bytes: 1 << 28,
-        work_mem_bytes: 1 << 26,
-        work_mem_multiple: 3,
-    });
+    let memory = cores.with_memory(ServerMemory::new(1 << 30, 1 << 28, 1 << 26));
     let mut floor = demand;
     floor.threads = 20;
     floor.connections_per_thread = 2;
@@ -134,12 +121,7 @@ fn each_bound_can_decide_the_size() {
 fn output_shows_every_bound() {
     let input = PoolSizeInput::new(200, 50.0, 2000.0)
         .with_physical_cores(8)
-        .with_memory(ServerMemory {
-            total_bytes: 32 << 30,
-            shared_buffers_bytes: 8 << 30,
-            work_mem_bytes: 16 << 20,
-            work_mem_multiple: 3,
-        });
+        .with_memory(ServerMemory::new(32 << 30, 8 << 30, 16 << 20));
     insta::assert_snapshot!(pool_size(&input).unwrap());
 }
 

@@ -23,11 +23,11 @@ pub(super) fn open(
         ));
     }
     let [customers, accounts, transactions] = paths;
-    Ok(Sources {
-        customers: source(customers)?,
-        accounts: source(accounts)?,
-        transactions: source(transactions)?,
-    })
+    Ok(Sources::new(
+        source(customers)?,
+        source(accounts)?,
+        source(transactions)?,
+    ))
 }
 
 fn is_standard_input(path: &Path) -> bool {

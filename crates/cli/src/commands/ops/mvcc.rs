@@ -33,10 +33,7 @@ pub(super) async fn run(
 ) -> Result<Output, CommandError> {
     let (monitor, _) = arguments.monitoring.open(connection).await?;
     let table = TableName::new(&arguments.schema, &arguments.table);
-    let pages = Pages {
-        first: arguments.first_page,
-        count: arguments.pages,
-    };
+    let pages = Pages::new(arguments.first_page, arguments.pages);
     let section = monitor.row_versions(&table, pages).await?;
     let blocks = match &section {
         Section::Available { value, .. } => blocks(value),

@@ -87,10 +87,7 @@ pub(super) fn run(
         .client_certificate
         .clone()
         .zip(arguments.client_key.clone())
-        .map(|(cert_file, key_file)| ClientTls {
-            cert_file,
-            key_file,
-        });
+        .map(|(cert_file, key_file)| ClientTls::new(cert_file, key_file));
     config.plain_text = arguments.plain_text;
     let ini = config
         .ini()

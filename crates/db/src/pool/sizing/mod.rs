@@ -71,18 +71,15 @@ pub struct SizingDecision {
 /// use neobank_db::pool::{Limits, Observation, Reason, ServerLoad, SizingState, decide};
 ///
 /// let limits = Limits::new(2, 50);
-/// let mut busy = Observation {
-///     elapsed: Duration::from_secs(1),
-///     size: 8,
-///     in_use: 8.0,
-///     in_use_max: 8,
-///     waiting: 6.0,
-///     wait_p95: Duration::from_millis(80),
-///     hold_mean: Duration::from_millis(10),
-///     completed: 800,
-///     timeouts: 0,
-///     server: Some(ServerLoad { running: 3, lock_waiters: 0, connections_max: 97, others: 5 }),
-/// };
+/// let mut server = ServerLoad::new(97);
+/// (server.running, server.others) = (3, 5);
+///
+/// let mut busy = Observation::new(Duration::from_secs(1), 8);
+/// (busy.in_use, busy.in_use_max) = (8.0, 8);
+/// (busy.waiting, busy.wait_p95) = (6.0, Duration::from_millis(80));
+/// (busy.completed, busy.hold_mean) = (800, Duration::from_millis(10));
+/// busy.server = Some(server);
+///
 /// let mut state = SizingState::default();
 /// let grown = loop {
 ///     let decision = decide(&busy, &state, &limits);
@@ -94,7 +91,8 @@ pub struct SizingDecision {
 /// assert_eq!((grown.size, grown.reason), (14, Reason::CallersWait));
 ///
 /// // Other clients have taken most of the server's connections.
-/// busy.server = Some(ServerLoad { running: 3, lock_waiters: 0, connections_max: 97, others: 93 });
+/// server.others = 93;
+/// busy.server = Some(server);
 /// let decision = decide(&busy, &state, &limits);
 /// assert_eq!((decision.size, decision.reason), (4, Reason::BudgetFell));
 /// ```

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// The activity of the pool and its server over one window of time.
+/// The activity of the pool and its server over one window of time. [`Observation::new`] makes one
+/// of an idle pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Observation {
     /// The length of the window.
     pub elapsed: Duration,
@@ -27,8 +29,21 @@ pub struct Observation {
     pub server: Option<ServerLoad>,
 }
 
+impl Observation {
+    /// Creates the observation of an idle pool of this size, without the load of the server.
+    #[must_use]
+    pub fn new(elapsed: Duration, size: usize) -> Self {
+        Self {
+            elapsed,
+            size,
+            ..Self::default()
+        }
+    }
+}
+
 /// The load of the server at one moment of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerLoad {
     /// The number of sessions of all clients that run on a processor: active, and waiting for
     /// nothing.
@@ -42,8 +57,20 @@ pub struct ServerLoad {
     pub others: usize,
 }
 
+impl ServerLoad {
+    /// Creates the load of an idle server with this number of connections for all clients.
+    #[must_use]
+    pub fn new(connections_max: usize) -> Self {
+        Self {
+            connections_max,
+            ..Self::default()
+        }
+    }
+}
+
 /// The bounds of decisions, and their eagerness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The smallest size, unless the server's budget is smaller.
     pub floor: usize,
