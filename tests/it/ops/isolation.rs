@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
-use neobank_ops::isolation::{self, Anomaly, Answer, IsolationError, Level, Outcome};
+use neobank_ops::isolation::{self, Anomaly, IsolationError, Level, Outcome, StepResult};
 
 use crate::harness::{EmptyDatabase, TestBank};
 use crate::pool::until;
@@ -67,7 +67,7 @@ async fn every_cell_matches_the_documentation(empty: EmptyDatabase) {
         let waits = cell
             .steps
             .iter()
-            .filter(|step| step.answer == Answer::Waits);
+            .filter(|step| step.result == StepResult::Waits);
         let expected = matches!(
             cell.anomaly,
             Anomaly::DirtyWrite | Anomaly::ObservedTransactionVanishes | Anomaly::LostUpdate

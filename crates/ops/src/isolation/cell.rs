@@ -8,7 +8,7 @@ use neobank_db::{Database, DatabaseError, Executor, statement};
 use super::anomaly::{Anomaly, Level};
 use super::error::IsolationError;
 use super::judge::{History, judge};
-use super::report::{Answer, Cell, StepRecord};
+use super::report::{Cell, StepRecord, StepResult};
 use super::schedule::{Action, SessionName, steps};
 use super::scratch::Scratch;
 use super::session::{Reply, Request, Session};
@@ -65,7 +65,7 @@ pub(super) async fn observe(
     let mut history = History::default();
     for (number, (session, action)) in steps(anomaly).iter().enumerate() {
         let step = number + 1;
-        let answer = run
+        let result = run
             .step(*session, *action)
             .await
             .map_err(|failure| match failure {
@@ -86,7 +86,7 @@ pub(super) async fn observe(
         history.steps.push(StepRecord {
             session: *session,
             statement: action.text(),
-            answer,
+            result,
         });
     }
     history.end = scratch.rows(database).await?;
@@ -100,27 +100,27 @@ pub(super) async fn observe(
 }
 
 impl Run<'_> {
-    async fn step(&mut self, name: SessionName, action: Action) -> Result<Answer, Failure> {
+    async fn step(&mut self, name: SessionName, action: Action) -> Result<StepResult, Failure> {
         let Some(session) = self.sessions.get_mut(&name) else {
-            return Ok(Answer::Skipped);
+            return Ok(StepResult::Skipped);
         };
         if let Some(request) = request(action, &self.scratch.table()) {
             session.send(request).await?;
         }
         if let Action::WriteAndWait(_) = action {
             self.until_it_waits(name).await?;
-            return Ok(Answer::Waits);
+            return Ok(StepResult::Waits);
         }
         let reply = tokio::time::timeout(STEP_LIMIT, session.reply())
             .await
             .map_err(|_| Failure::TooLate("the server did not respond"))?;
-        let answer = response(reply)?;
+        let result = response(reply)?;
         let is_over = matches!(action, Action::Commit | Action::Rollback)
-            || matches!(answer, Answer::Rejected { .. });
+            || matches!(result, StepResult::Rejected { .. });
         if is_over {
             self.end(name).await?;
         }
-        Ok(answer)
+        Ok(result)
     }
 
     /// Reads the server's view until the session waits for another one of the run.
@@ -169,12 +169,12 @@ fn request(action: Action, table: &str) -> Option<Request> {
 }
 
 /// Rejections by isolation are results; any other error fails the run.
-fn response(reply: Reply) -> Result<Answer, Failure> {
+fn response(reply: Reply) -> Result<StepResult, Failure> {
     match reply {
-        Ok(Some(rows)) => Ok(Answer::Rows { rows }),
-        Ok(None) => Ok(Answer::Done),
+        Ok(Some(rows)) => Ok(StepResult::Rows { rows }),
+        Ok(None) => Ok(StepResult::Done),
         Err(DatabaseError::Server(server)) if server.sqlstate.starts_with("40") => {
-            Ok(Answer::Rejected {
+            Ok(StepResult::Rejected {
                 sqlstate: server.sqlstate,
             })
         }

@@ -1,7 +1,7 @@
 //! The judgement of an observed history.
 
 use super::anomaly::{Anomaly, Outcome};
-use super::report::{Answer, StepRecord};
+use super::report::{StepRecord, StepResult};
 use super::schedule::SessionName;
 
 /// Rows of the scratch table: identifier and value.
@@ -71,8 +71,8 @@ const fn writer_of(value: i32) -> i32 {
 impl History {
     /// Returns the first rejection of any session.
     pub(super) fn rejection(&self) -> Option<&str> {
-        self.steps.iter().find_map(|step| match &step.answer {
-            Answer::Rejected { sqlstate } => Some(sqlstate.as_str()),
+        self.steps.iter().find_map(|step| match &step.result {
+            StepResult::Rejected { sqlstate } => Some(sqlstate.as_str()),
             _ => None,
         })
     }
@@ -80,8 +80,8 @@ impl History {
     fn reads(&self, session: SessionName) -> impl Iterator<Item = &Rows> {
         self.steps
             .iter()
-            .filter_map(move |step| match &step.answer {
-                Answer::Rows { rows } if step.session == session => Some(rows),
+            .filter_map(move |step| match &step.result {
+                StepResult::Rows { rows } if step.session == session => Some(rows),
                 _ => None,
             })
     }
@@ -109,7 +109,7 @@ mod tests {
             .map(|(session, rows)| StepRecord {
                 session: *session,
                 statement: String::new(),
-                answer: Answer::Rows {
+                result: StepResult::Rows {
                     rows: rows.to_vec(),
                 },
             })
@@ -127,7 +127,7 @@ mod tests {
         seen.steps.push(StepRecord {
             session: SessionName::T2,
             statement: String::new(),
-            answer: Answer::Rejected {
+            result: StepResult::Rejected {
                 sqlstate: "40001".to_owned(),
             },
         });

@@ -37,7 +37,7 @@ use tokio::sync::oneshot;
 
 pub use anomaly::{Anomaly, Level, Outcome};
 pub use error::IsolationError;
-pub use report::{Answer, Cell, IsolationReport, StepRecord};
+pub use report::{Cell, IsolationReport, StepRecord, StepResult};
 pub use schedule::SessionName;
 
 use scratch::Scratch;

@@ -43,14 +43,15 @@ pub struct StepRecord {
     /// The statement.
     pub statement: String,
     /// The server's response.
-    pub answer: Answer,
+    #[serde(rename = "answer")]
+    pub result: StepResult,
 }
 
 /// The server's response to a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Answer {
+pub enum StepResult {
     /// It returned rows of the table: identifier and value.
     Rows {
         /// The rows in the order of their identifiers.
