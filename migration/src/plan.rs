@@ -183,7 +183,12 @@ impl Step {
 
     fn drop_object(&mut self, object: &Record) {
         if let Some(sql) = &object.drop_sql {
-            self.add(&format!("dropping {}", object.name), sql);
+            let name = format!("dropping {}", object.name);
+            if is_grants(&object.name) {
+                self.add(&name, &where_it_exists(sql));
+            } else {
+                self.add(&name, sql);
+            }
         }
         self.add("its record", &records::remove_object(&object.name));
     }
@@ -198,6 +203,21 @@ impl Step {
             );
         }
     }
+}
+
+/// Returns a `REVOKE` that does nothing when its table or its function does not exist.
+///
+/// The statement was recorded for the tables of an earlier version, which a migration of the same
+/// rollout may have renamed or dropped. `REVOKE` has no `IF EXISTS`.
+fn where_it_exists(revoke: &str) -> String {
+    let revoke = revoke.trim().trim_end_matches(';');
+    format!(
+        "DO $drop$ BEGIN
+    {revoke};
+EXCEPTION WHEN undefined_table OR undefined_function OR undefined_column OR undefined_object
+    OR invalid_schema_name THEN NULL;
+END $drop$;"
+    )
 }
 
 fn in_state<'a>(

@@ -11,6 +11,7 @@ on_empty_databases!(
     privileges_return_with_a_recreated_table,
     privileges_apply_to_a_new_table,
     privileges_apply_to_a_new_table_after_a_failure,
+    privileges_on_a_renamed_table_need_no_revoking,
     function_with_new_parameters_replaces_the_old_one,
     removed_objects_do_not_block_the_way_down,
     removed_objects_are_dropped_before_their_dependencies,
@@ -119,6 +120,37 @@ async fn privileges_apply_to_a_new_table_after_a_failure(database: EmptyDatabase
             .dump()
             .contains("GRANT SELECT ON TABLE shop.orders TO PUBLIC")
     );
+}
+
+async fn privileges_on_a_renamed_table_need_no_revoking(database: EmptyDatabase) {
+    let on_orders = Object::new(
+        "shop/grants_orders",
+        "m2_orders",
+        "GRANT SELECT ON shop.orders TO PUBLIC",
+        "REVOKE ALL ON shop.orders FROM PUBLIC",
+    );
+    let renamed = SqlMigration::new(
+        "m3_purchases",
+        "ALTER TABLE shop.orders RENAME TO purchases",
+        "ALTER TABLE shop.purchases RENAME TO orders",
+    );
+    let on_purchases = Object::new(
+        on_orders.name,
+        renamed.name,
+        "GRANT SELECT ON shop.purchases TO PUBLIC",
+        "REVOKE ALL ON shop.purchases FROM PUBLIC",
+    );
+    let older = shop(&[FIRST, ORDERS], &[on_orders]);
+    rollout(&database, &older).await.up().await.unwrap();
+    let newer = shop(&[FIRST, ORDERS, renamed], &[on_purchases]);
+    let newer = rollout(&database, &newer).await;
+    newer.up().await.unwrap();
+    assert!(newer.status().await.unwrap().is_current());
+    let granted = "GRANT SELECT ON TABLE shop.purchases TO PUBLIC";
+    assert!(database.dump().contains(granted));
+    // What exists is still revoked.
+    newer.down(1).await.unwrap();
+    assert!(!database.dump().contains("GRANT SELECT ON TABLE shop."));
 }
 
 async fn function_with_new_parameters_replaces_the_old_one(database: EmptyDatabase) {
