@@ -4,23 +4,22 @@ use crate::schema::{Object, Schema, SqlMigration};
 
 macro_rules! migration {
     ($name:literal) => {
-        SqlMigration {
-            name: $name,
-            up: include_str!(concat!("../sql/migrations/", $name, "/up.sql")),
-            down: include_str!(concat!("../sql/migrations/", $name, "/down.sql")),
-            transactional: true,
-        }
+        SqlMigration::new(
+            $name,
+            include_str!(concat!("../sql/migrations/", $name, "/up.sql")),
+            include_str!(concat!("../sql/migrations/", $name, "/down.sql")),
+        )
     };
 }
 
 macro_rules! object {
     ($name:literal since $since:literal, $drop:literal) => {
-        Object {
-            name: $name,
-            since: $since,
-            create: include_str!(concat!("../sql/objects/", $name, ".sql")),
-            drop: $drop,
-        }
+        Object::new(
+            $name,
+            $since,
+            include_str!(concat!("../sql/objects/", $name, ".sql")),
+            $drop,
+        )
     };
 }
 
@@ -37,6 +36,7 @@ pub fn schema() -> Schema {
             migration!("m20261123_000005_locks"),
             migration!("m20261123_000006_transaction_outcomes"),
             migration!("m20261123_000007_database_privileges"),
+            migration!("m20261129_000008_commit_records"),
         ],
         objects: objects(),
         catalogue: Some(include_str!("../sql/catalogue.txt")),
@@ -176,8 +176,8 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS concurrency.renew_lease(text, text, uuid, bigint, integer)"),
         object!("concurrency/function_release_lease" since "m20261123_000005_locks",
             "DROP FUNCTION IF EXISTS concurrency.release_lease(text, text, uuid, bigint)"),
-        object!("concurrency/function_delete_outcomes" since "m20261123_000006_transaction_outcomes",
-            "DROP FUNCTION IF EXISTS concurrency.delete_outcomes(double precision, integer)"),
+        object!("concurrency/function_delete_commit_records" since "m20261129_000008_commit_records",
+            "DROP FUNCTION IF EXISTS concurrency.delete_commit_records(double precision, integer)"),
         object!("concurrency/function_demonstrate_isolation_levels" since "m20261123_000004_concurrency",
             "DROP FUNCTION IF EXISTS concurrency.demonstrate_isolation_levels()"),
         object!("concurrency/function_acquire_customer_lock" since "m20261123_000005_locks",
@@ -186,8 +186,8 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS concurrency.release_customer_lock(uuid)"),
         object!("concurrency/grants_locks" since "m20261123_000005_locks",
             "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA concurrency FROM neobank_app, neobank_read"),
-        object!("concurrency/grants_outcomes" since "m20261123_000006_transaction_outcomes",
-            "REVOKE ALL ON concurrency.transaction_outcomes FROM neobank_app, neobank_read"),
+        object!("concurrency/grants_commit_records" since "m20261129_000008_commit_records",
+            "REVOKE ALL ON concurrency.commit_records FROM neobank_app, neobank_read"),
         object!("concurrency/function_analyse_locks" since "m20261123_000005_locks",
             "DROP FUNCTION IF EXISTS concurrency.analyse_locks()"),
         object!("concurrency/view_v_lock_analysis" since "m20261123_000005_locks",

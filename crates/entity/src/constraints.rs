@@ -262,6 +262,21 @@ pub mod banking {
 pub mod concurrency {
     use crate::Constraint;
 
+    /// `commit_records_pkey` of `concurrency.commit_records`.
+    pub const COMMIT_RECORDS_PKEY: Constraint =
+        Constraint::new("concurrency", "commit_records", "commit_records_pkey");
+    /// `commit_records_recorded_at_range` of `concurrency.commit_records`.
+    pub const COMMIT_RECORDS_RECORDED_AT_RANGE: Constraint = Constraint::new(
+        "concurrency",
+        "commit_records",
+        "commit_records_recorded_at_range",
+    );
+    /// `commit_records_transaction_name_length` of `concurrency.commit_records`.
+    pub const COMMIT_RECORDS_TRANSACTION_NAME_LENGTH: Constraint = Constraint::new(
+        "concurrency",
+        "commit_records",
+        "commit_records_transaction_name_length",
+    );
     /// `deadlock_log_deadlock_time_range` of `concurrency.deadlock_log`.
     pub const DEADLOCK_LOG_DEADLOCK_TIME_RANGE: Constraint = Constraint::new(
         "concurrency",
@@ -331,24 +346,6 @@ pub mod concurrency {
     /// `mvcc_demo_value_length` of `concurrency.mvcc_demo`.
     pub const MVCC_DEMO_VALUE_LENGTH: Constraint =
         Constraint::new("concurrency", "mvcc_demo", "mvcc_demo_value_length");
-    /// `transaction_outcomes_pkey` of `concurrency.transaction_outcomes`.
-    pub const TRANSACTION_OUTCOMES_PKEY: Constraint = Constraint::new(
-        "concurrency",
-        "transaction_outcomes",
-        "transaction_outcomes_pkey",
-    );
-    /// `transaction_outcomes_recorded_at_range` of `concurrency.transaction_outcomes`.
-    pub const TRANSACTION_OUTCOMES_RECORDED_AT_RANGE: Constraint = Constraint::new(
-        "concurrency",
-        "transaction_outcomes",
-        "transaction_outcomes_recorded_at_range",
-    );
-    /// `transaction_outcomes_transaction_name_length` of `concurrency.transaction_outcomes`.
-    pub const TRANSACTION_OUTCOMES_TRANSACTION_NAME_LENGTH: Constraint = Constraint::new(
-        "concurrency",
-        "transaction_outcomes",
-        "transaction_outcomes_transaction_name_length",
-    );
 }
 
 /// Those of the schema `pooling`.
@@ -461,6 +458,9 @@ pub const ALL: &[Constraint] = &[
     banking::TRANSFERS_POSTED_AT_RANGE,
     banking::TRANSFERS_REQUEST_HASH_LENGTH,
     banking::UNFINISHED_TRANSFERS_PKEY,
+    concurrency::COMMIT_RECORDS_PKEY,
+    concurrency::COMMIT_RECORDS_RECORDED_AT_RANGE,
+    concurrency::COMMIT_RECORDS_TRANSACTION_NAME_LENGTH,
     concurrency::DEADLOCK_LOG_DEADLOCK_TIME_RANGE,
     concurrency::DEADLOCK_LOG_LOCK_INFO_LENGTH,
     concurrency::DEADLOCK_LOG_PKEY,
@@ -477,9 +477,6 @@ pub const ALL: &[Constraint] = &[
     concurrency::LOCK_NAMES_PKEY,
     concurrency::MVCC_DEMO_PKEY,
     concurrency::MVCC_DEMO_VALUE_LENGTH,
-    concurrency::TRANSACTION_OUTCOMES_PKEY,
-    concurrency::TRANSACTION_OUTCOMES_RECORDED_AT_RANGE,
-    concurrency::TRANSACTION_OUTCOMES_TRANSACTION_NAME_LENGTH,
     pooling::POOL_STATS_CLIENT_CONNECTIONS_RANGE,
     pooling::POOL_STATS_COLLECTED_AT_RANGE,
     pooling::POOL_STATS_MAX_WAIT_RANGE,

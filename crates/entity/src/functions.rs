@@ -882,6 +882,31 @@ pub mod concurrency {
         }
     }
 
+    /// `concurrency.delete_commit_records(p_keep_seconds double precision, p_limit integer)`.
+    ///
+    /// Returns `bigint`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct DeleteCommitRecords {
+        /// `p_keep_seconds`.
+        pub keep_seconds: f64,
+        /// `p_limit`.
+        pub limit: i32,
+    }
+
+    impl DeleteCommitRecords {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "concurrency.delete_commit_records";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_keep_seconds", self.keep_seconds)
+                .argument("p_limit", self.limit)
+                .statement()
+        }
+    }
+
     /// `concurrency.delete_lock_names(p_keep_seconds double precision, p_limit integer)`.
     ///
     /// Returns `bigint`.
@@ -896,31 +921,6 @@ pub mod concurrency {
     impl DeleteLockNames {
         /// The function's name with its schema's.
         pub const NAME: &'static str = "concurrency.delete_lock_names";
-
-        /// Returns the call: a row with the result's columns, or with the result alone.
-        #[must_use]
-        pub fn statement(self) -> Statement {
-            Call::new(Self::NAME)
-                .argument("p_keep_seconds", self.keep_seconds)
-                .argument("p_limit", self.limit)
-                .statement()
-        }
-    }
-
-    /// `concurrency.delete_outcomes(p_keep_seconds double precision, p_limit integer)`.
-    ///
-    /// Returns `bigint`.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct DeleteOutcomes {
-        /// `p_keep_seconds`.
-        pub keep_seconds: f64,
-        /// `p_limit`.
-        pub limit: i32,
-    }
-
-    impl DeleteOutcomes {
-        /// The function's name with its schema's.
-        pub const NAME: &'static str = "concurrency.delete_outcomes";
 
         /// Returns the call: a row with the result's columns, or with the result alone.
         #[must_use]

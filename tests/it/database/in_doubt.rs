@@ -96,7 +96,7 @@ async fn commits_without_an_answer_take_effect_once(bank: TestBank) {
         .map(|count| count.retries)
         .sum();
     assert_eq!(lost, run_again);
-    let sql = "SELECT count(*) FROM concurrency.transaction_outcomes WHERE committed";
+    let sql = "SELECT count(*) FROM concurrency.commit_records WHERE committed";
     assert_eq!(count(&bank, sql).await, written);
     assert_nothing_left(&bank).await;
 }
@@ -121,7 +121,7 @@ async fn late_commit_after_resolution_changes_nothing(bank: TestBank) {
         count(&bank, "SELECT count(*) FROM scratch.note").await,
         notes
     );
-    let rows = "SELECT count(*) FROM concurrency.transaction_outcomes";
+    let rows = "SELECT count(*) FROM concurrency.commit_records";
     assert_eq!(
         count(&bank, &format!("{rows} WHERE committed")).await,
         notes
@@ -176,7 +176,7 @@ async fn swallowed_error_does_not_commit(bank: TestBank) {
 }
 
 async fn old_records_are_deleted_and_young_ones_kept(bank: TestBank) {
-    let sql = "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed, recorded_at)
+    let sql = "INSERT INTO concurrency.commit_records (attempt_id, transaction_name, committed, recorded_at)
                SELECT gen_random_uuid(), 'old', true, clock_timestamp() - make_interval(mins => n * 10)
                FROM generate_series(1, 6000) AS n";
     let superuser = bank.superuser().await;
@@ -190,18 +190,17 @@ async fn old_records_are_deleted_and_young_ones_kept(bank: TestBank) {
 
 /// Without its record a committed transaction would be reported as aborted.
 async fn application_cannot_delete_a_young_record(bank: TestBank) {
-    let insert =
-        "INSERT INTO concurrency.transaction_outcomes (attempt_id, transaction_name, committed)
+    let insert = "INSERT INTO concurrency.commit_records (attempt_id, transaction_name, committed)
                   VALUES (gen_random_uuid(), 'young', true)";
     bank.database.execute(statement(insert, [])).await.unwrap();
     for sql in [
-        "DELETE FROM concurrency.transaction_outcomes",
-        "UPDATE concurrency.transaction_outcomes SET committed = false",
+        "DELETE FROM concurrency.commit_records",
+        "UPDATE concurrency.commit_records SET committed = false",
     ] {
         let error = bank.database.execute(statement(sql, [])).await.unwrap_err();
         assert_eq!(error.server().unwrap().sqlstate, "42501", "{sql}");
     }
-    let delete = "SELECT concurrency.delete_outcomes(-1000000, 1000)";
+    let delete = "SELECT concurrency.delete_commit_records(-1000000, 1000)";
     let deleted: i64 = bank
         .database
         .fetch_value(statement(delete, []))

@@ -114,7 +114,7 @@ async fn time_out_of_bounds_is_rejected(bank: TestBank) {
             "lock_key, namespace, identifier|1, 'a', 'b'",
         ),
         (
-            "concurrency.transaction_outcomes",
+            "concurrency.commit_records",
             "recorded_at",
             "attempt_id, transaction_name, committed|gen_random_uuid(), 'a', true",
         ),

@@ -11,6 +11,7 @@ use crate::harness::{TestBank, czk, single};
 on_both_versions!(
     growing_journal_is_never_scanned,
     planner_settings_never_cause_a_scan_of_the_journal,
+    functions_that_write_the_journal_pin_the_same_settings,
     large_batch_reads_no_more_rows_per_transfer,
     account_updates_stay_on_their_page,
     analyze_of_the_journal_reads_a_small_sample,
@@ -55,6 +56,67 @@ async fn planner_settings_never_cause_a_scan_of_the_journal(bank: TestBank) {
     let jit: String = fresh.fetch_value(statement(jit, [])).await.unwrap();
     assert_eq!(jit, "off");
     growing_journal_is_never_scanned(bank).await;
+}
+
+/// A session makes the plans of the internal functions once, with the settings of the function that
+/// calls them first.
+async fn functions_that_write_the_journal_pin_the_same_settings(bank: TestBank) {
+    let sql = "SELECT function.proname::text AS name,
+                      array_to_string(ARRAY(SELECT setting FROM unnest(function.proconfig) AS setting
+                                            WHERE setting NOT LIKE 'lock\\_timeout=%'), ', ') AS planner,
+                      array_to_string(ARRAY(SELECT setting FROM unnest(function.proconfig) AS setting
+                                            WHERE setting LIKE 'lock\\_timeout=%'), ', ') AS locks,
+                      function.prosrc ~ 'banking[.](apply_balances|insert_journal|validate_read_set)[(]' AS calls
+               FROM pg_catalog.pg_proc AS function
+               WHERE function.pronamespace = 'banking'::regnamespace
+               ORDER BY function.proname";
+    let functions: Vec<Pinned> = bank
+        .superuser()
+        .await
+        .fetch_many(statement(sql, []))
+        .await
+        .unwrap();
+    let pinned = |name: &str| functions.iter().find(|one| one.name == name).unwrap();
+    let planner = &pinned("post_transfers").planner;
+    assert!(planner.contains("plan_cache_mode=force_generic_plan"));
+    let callers: Vec<&Pinned> = functions.iter().filter(|one| one.calls).collect();
+    for name in [
+        "apply_entries",
+        "post_transfers",
+        "post_transfers_optimistic",
+        "post_transfers_pipelined",
+    ] {
+        assert!(callers.iter().any(|one| one.name == name), "{callers:?}");
+    }
+    for caller in callers {
+        assert_eq!(&caller.planner, planner, "{}", caller.name);
+        let locks = match caller.name.as_str() {
+            "post_transfers_optimistic" | "post_transfers_pipelined" => "lock_timeout=10ms",
+            _ => "",
+        };
+        assert_eq!(caller.locks, locks, "{}", caller.name);
+    }
+    // The internal functions run under the settings of their callers.
+    for name in [
+        "apply_balances",
+        "compose_transfers",
+        "insert_journal",
+        "validate_read_set",
+    ] {
+        let own = pinned(name);
+        assert_eq!(own.planner, "search_path=pg_catalog, pg_temp", "{name}");
+        assert_eq!(own.locks, "", "{name}");
+    }
+}
+
+#[derive(Debug, FromRow)]
+struct Pinned {
+    name: String,
+    /// The settings of the planner, and the search path.
+    planner: String,
+    locks: String,
+    /// `true` for a function that calls an internal function which reads or writes the journal.
+    calls: bool,
 }
 
 async fn growing_journal_is_never_scanned(bank: TestBank) {

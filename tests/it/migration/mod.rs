@@ -3,6 +3,7 @@
 mod bookkeeping;
 mod catalogue;
 mod command;
+mod commit_records;
 mod concurrency;
 mod drift;
 mod embedded;

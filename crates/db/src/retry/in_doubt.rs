@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use neobank_entity::Statement;
-use neobank_entity::concurrency::transaction_outcomes::{Column, Entity, Model};
-use neobank_entity::functions::concurrency::DeleteOutcomes;
+use neobank_entity::concurrency::commit_records::{Column, Entity, Model};
+use neobank_entity::functions::concurrency::DeleteCommitRecords;
 use sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, PostgresQueryBuilder, Query};
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ pub async fn delete_commit_records(
     keep: Duration,
 ) -> Result<u64, DatabaseError> {
     delete_in_batches(BATCH.unsigned_abs().into(), async || {
-        let call = DeleteOutcomes {
+        let call = DeleteCommitRecords {
             keep_seconds: keep.max(KEEP_LEAST).as_secs_f64(),
             limit: BATCH,
         };
@@ -165,7 +165,7 @@ mod tests {
         let statement = Statement::from_query(&mark_aborted(Uuid::nil(), "transfer"));
         assert_eq!(
             statement.sql,
-            "INSERT INTO \"concurrency\".\"transaction_outcomes\" \
+            "INSERT INTO \"concurrency\".\"commit_records\" \
              (\"attempt_id\", \"transaction_name\", \"committed\") VALUES ($1, $2, $3) \
              ON CONFLICT (\"attempt_id\") DO NOTHING"
         );

@@ -61,7 +61,7 @@ impl RetryPolicy {
     }
 
     /// Enables in-doubt resolution: every attempt pipelines a record into
-    /// `concurrency.transaction_outcomes` with its commit, which costs no round trip. When the
+    /// `concurrency.commit_records` with its commit, which costs no round trip. When the
     /// answer to a commit is lost, the record proves the outcome. Where there is none, the
     /// resolution inserts one, so that the attempt can never commit later, and the transaction is
     /// retried.

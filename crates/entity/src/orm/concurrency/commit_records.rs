@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(schema_name = "concurrency", table_name = "transaction_outcomes")]
+#[sea_orm(schema_name = "concurrency", table_name = "commit_records")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub attempt_id: Uuid,
