@@ -293,7 +293,7 @@ async fn missing_or_changed_guard_is_named(bank: TestBank) {
         };
         let on_another_table = format!(
             "DROP TRIGGER {guard} ON banking.{table};
-             CREATE TRIGGER {guard} BEFORE DELETE ON banking.{other} FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_journal_change()"
+             CREATE TRIGGER {guard} BEFORE DELETE ON banking.{other} FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()"
         );
         let calling_another = format!(
             "DROP TRIGGER {guard} ON banking.{table};

@@ -17,7 +17,7 @@ const GUARDS: &[(&str, &str)] = &[
     (
         "DROP TRIGGER transfers_append_only ON banking.transfers;
          CREATE TRIGGER transfers_append_only BEFORE TRUNCATE ON banking.transfers
-         FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_journal_change();
+         FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change();
          ALTER TABLE banking.transfers ENABLE ALWAYS TRIGGER transfers_append_only",
         "guard is in place",
     ),
@@ -25,7 +25,7 @@ const GUARDS: &[(&str, &str)] = &[
         "DROP TRIGGER accounts_closed_for_ever ON banking.accounts;
          CREATE TRIGGER accounts_closed_for_ever BEFORE UPDATE OF account_type, account_status, overdraft_limit, time_zone,
              customer_id, opened_at, closed_at ON banking.accounts
-         FOR EACH ROW WHEN (false) EXECUTE FUNCTION banking.refuse_account_change();
+         FOR EACH ROW WHEN (false) EXECUTE FUNCTION banking.reject_account_change();
          ALTER TABLE banking.accounts ENABLE ALWAYS TRIGGER accounts_closed_for_ever",
         "guard is in place",
     ),

@@ -74,7 +74,7 @@ async fn application_lacks_the_owners_privileges(bank: TestBank) {
         "ALTER TABLE banking.transactions DISABLE TRIGGER ALL",
         "ALTER TABLE banking.accounts DISABLE TRIGGER accounts_balance_follows_journal",
         "DROP TRIGGER transactions_apply_entries ON banking.transactions",
-        "CREATE TRIGGER mine BEFORE INSERT ON banking.transactions FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_journal_change()",
+        "CREATE TRIGGER mine BEFORE INSERT ON banking.transactions FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()",
         "CREATE RULE mine AS ON INSERT TO banking.transactions DO INSTEAD NOTHING",
         "ALTER TABLE banking.accounts DROP CONSTRAINT accounts_within_limit",
         "ALTER DOMAIN banking.amount DROP CONSTRAINT amount_is_valid",

@@ -17,24 +17,24 @@ type Tampering = (&'static str, &'static [&'static str]);
 
 const FUNCTIONS: &[Tampering] = &[
     (
-        "CREATE OR REPLACE FUNCTION banking.refuse_journal_change() RETURNS trigger LANGUAGE plpgsql
+        "CREATE OR REPLACE FUNCTION banking.reject_journal_change() RETURNS trigger LANGUAGE plpgsql
              SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END'",
-        &["function banking.refuse_journal_change() is not as shipped: another body"],
+        &["function banking.reject_journal_change() is not as shipped: another body"],
     ),
     (
         "ALTER FUNCTION banking.open_system_accounts(text) SECURITY INVOKER",
         &["function banking.open_system_accounts(text) is not as shipped: rights: of its caller (shipped: of its owner)"],
     ),
     (
-        "ALTER FUNCTION banking.refuse_journal_change() RESET search_path",
+        "ALTER FUNCTION banking.reject_journal_change() RESET search_path",
         &[
-            "function banking.refuse_journal_change() is not as shipped: settings: nothing (shipped: search_path=pg_catalog, pg_temp)",
+            "function banking.reject_journal_change() is not as shipped: settings: nothing (shipped: search_path=pg_catalog, pg_temp)",
         ],
     ),
     (
-        "ALTER FUNCTION banking.refuse_journal_change() SET search_path = public, pg_catalog",
+        "ALTER FUNCTION banking.reject_journal_change() SET search_path = public, pg_catalog",
         &[
-            "function banking.refuse_journal_change() is not as shipped: settings: search_path=public, pg_catalog (shipped: search_path=pg_catalog, pg_temp)",
+            "function banking.reject_journal_change() is not as shipped: settings: search_path=public, pg_catalog (shipped: search_path=pg_catalog, pg_temp)",
         ],
     ),
     (
@@ -83,7 +83,7 @@ const TRIGGERS: &[Tampering] = &[
     ),
     (
         "CREATE OR REPLACE TRIGGER transfers_append_only BEFORE DELETE ON banking.transfers
-             FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_journal_change()
+             FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()
          ALTER TABLE banking.transfers ENABLE ALWAYS TRIGGER transfers_append_only",
         &["trigger transfers_append_only on banking.transfers is not as shipped: definition: "],
     ),
@@ -484,7 +484,7 @@ async fn status_and_audit_report_every_difference(database: EmptyDatabase) {
 
     let superuser = database.superuser().await;
     for sql in [
-        "CREATE OR REPLACE FUNCTION banking.refuse_journal_change() RETURNS trigger LANGUAGE plpgsql
+        "CREATE OR REPLACE FUNCTION banking.reject_journal_change() RETURNS trigger LANGUAGE plpgsql
          SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END'",
         "ALTER TABLE banking.transfers DISABLE TRIGGER transfers_append_only",
     ] {
@@ -498,7 +498,7 @@ async fn status_and_audit_report_every_difference(database: EmptyDatabase) {
     assert_eq!(data["violations"].as_array().unwrap().len(), 2);
     assert_eq!(
         data["violations"][0]["name"],
-        "banking.refuse_journal_change()"
+        "banking.reject_journal_change()"
     );
     assert_eq!(data["violations"][0]["change"], "changed");
     assert_eq!(data["violations"][1]["properties"][0]["found"], "never");
@@ -506,7 +506,7 @@ async fn status_and_audit_report_every_difference(database: EmptyDatabase) {
     assert!(
         plain
             .out
-            .contains("not as shipped: function banking.refuse_journal_change()"),
+            .contains("not as shipped: function banking.reject_journal_change()"),
         "{}",
         plain.out
     );
@@ -526,7 +526,7 @@ async fn status_and_audit_report_every_difference(database: EmptyDatabase) {
     assert_eq!(
         subjects,
         [
-            "function banking.refuse_journal_change()",
+            "function banking.reject_journal_change()",
             "trigger transfers_append_only on banking.transfers"
         ]
     );

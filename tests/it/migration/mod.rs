@@ -3,12 +3,12 @@
 mod bookkeeping;
 mod catalogue;
 mod command;
-mod commit_records;
 mod concurrency;
 mod drift;
 mod embedded;
 mod hazards;
 mod ordinary_owner;
+mod renames;
 mod round_trip;
 mod settings;
 mod trust;

@@ -3,12 +3,13 @@ CREATE OR REPLACE FUNCTION banking.audit() RETURNS TABLE (check_name text, subje
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
--- Sorts and joins of large books in few passes over the disk.
+-- Sorts and joins of a large journal then need few passes over their temporary files.
 SET work_mem = '64MB'
 AS $$
 BEGIN
-    -- A statement for each look at the journal: what one has sorted leaves the disk before the next begins, and each may use
-    -- several processors. Being STABLE, all of them see the snapshot of the caller's statement.
+    -- Each check of the journal is a statement of its own. The server removes the temporary files
+    -- of one statement before the next begins, and may run each with parallel workers. The function
+    -- is STABLE, so all statements see the snapshot of the caller's statement.
     RETURN QUERY
     SELECT 'transfer sums to zero', entry.transfer_id::text,
            format('%s entries sum to %s', count(*),
@@ -166,7 +167,7 @@ BEGIN
     WHERE account.account_status = CASE WHEN customer.customer_status IN ('suspended', 'closed')
                                         THEN 'active' ELSE 'blocked' END;
 
-    -- Books can only be trusted while their guards stand.
+    -- The results above are valid only while the guards are in place.
     RETURN QUERY SELECT guard.check_name, guard.subject, guard.detail FROM banking.audit_guards() AS guard;
 END
 $$;

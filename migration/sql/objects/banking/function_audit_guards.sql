@@ -14,9 +14,9 @@ AS $$
            END
     FROM (VALUES
         ('accounts_balance_follows_journal', 'A',
-         'CREATE TRIGGER accounts_balance_follows_journal BEFORE UPDATE OF current_balance, held_balance, last_entry_number, last_entry_at, account_id, currency_code, minor_units ON banking.accounts FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.refuse_account_change()'),
+         'CREATE TRIGGER accounts_balance_follows_journal BEFORE UPDATE OF current_balance, held_balance, last_entry_number, last_entry_at, account_id, currency_code, minor_units ON banking.accounts FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.reject_account_change()'),
         ('accounts_closed_for_ever', 'A',
-         'CREATE TRIGGER accounts_closed_for_ever BEFORE UPDATE OF account_type, account_status, overdraft_limit, time_zone, customer_id, opened_at, closed_at ON banking.accounts FOR EACH ROW WHEN (((old.account_status)::text = ''closed''::text)) EXECUTE FUNCTION banking.refuse_account_change()'),
+         'CREATE TRIGGER accounts_closed_for_ever BEFORE UPDATE OF account_type, account_status, overdraft_limit, time_zone, customer_id, opened_at, closed_at ON banking.accounts FOR EACH ROW WHEN (((old.account_status)::text = ''closed''::text)) EXECUTE FUNCTION banking.reject_account_change()'),
         ('accounts_follow_customer', 'A',
          'CREATE TRIGGER accounts_follow_customer BEFORE INSERT OR UPDATE OF account_status ON banking.accounts FOR EACH ROW WHEN ((((new.account_status)::text = ANY (ARRAY[''active''::text, ''blocked''::text])) AND (new.customer_id IS NOT NULL))) EXECUTE FUNCTION banking.follow_customer()'),
         ('accounts_guard_system_insert', 'A',
@@ -24,9 +24,9 @@ AS $$
         ('accounts_guard_system_update', 'A',
          'CREATE TRIGGER accounts_guard_system_update BEFORE UPDATE OF account_type, account_number, account_status, overdraft_limit, time_zone, opened_at, closed_at ON banking.accounts FOR EACH ROW WHEN ((((old.account_type)::text = ''system''::text) OR ((new.account_type)::text = ''system''::text) OR (new.account_number ~~ ''SYS-%''::text))) EXECUTE FUNCTION banking.guard_system_account()'),
         ('accounts_never_deleted', 'A',
-         'CREATE TRIGGER accounts_never_deleted BEFORE DELETE OR TRUNCATE ON banking.accounts FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_account_change()'),
+         'CREATE TRIGGER accounts_never_deleted BEFORE DELETE OR TRUNCATE ON banking.accounts FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_account_change()'),
         ('accounts_open_empty', 'A',
-         'CREATE TRIGGER accounts_open_empty BEFORE INSERT ON banking.accounts FOR EACH ROW WHEN ((((new.current_balance)::numeric <> (0)::numeric) OR ((new.held_balance)::numeric <> (0)::numeric) OR (new.last_entry_number <> 0) OR (new.last_entry_at IS NOT NULL))) EXECUTE FUNCTION banking.refuse_account_change()'),
+         'CREATE TRIGGER accounts_open_empty BEFORE INSERT ON banking.accounts FOR EACH ROW WHEN ((((new.current_balance)::numeric <> (0)::numeric) OR ((new.held_balance)::numeric <> (0)::numeric) OR (new.last_entry_number <> 0) OR (new.last_entry_at IS NOT NULL))) EXECUTE FUNCTION banking.reject_account_change()'),
         ('accounts_valid_terms', 'A',
          'CREATE TRIGGER accounts_valid_terms BEFORE INSERT OR UPDATE OF account_type, account_status, customer_id, held_balance, overdraft_limit, time_zone, opened_at, closed_at ON banking.accounts FOR EACH ROW EXECUTE FUNCTION banking.check_account_terms()'),
         ('customers_block_accounts', 'A',
@@ -34,11 +34,11 @@ AS $$
         ('customers_valid_terms', 'A',
          'CREATE TRIGGER customers_valid_terms BEFORE INSERT OR UPDATE OF first_name, last_name, email, phone_primary, phone_secondary, date_of_birth ON banking.customers FOR EACH ROW EXECUTE FUNCTION banking.check_customer()'),
         ('transactions_append_only', 'A',
-         'CREATE TRIGGER transactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.transactions FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_journal_change()'),
+         'CREATE TRIGGER transactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.transactions FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
         ('transactions_apply_entries', 'O',
          'CREATE TRIGGER transactions_apply_entries AFTER INSERT ON banking.transactions REFERENCING NEW TABLE AS new_entries FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.apply_entries()'),
         ('transfers_append_only', 'A',
-         'CREATE TRIGGER transfers_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.transfers FOR EACH STATEMENT EXECUTE FUNCTION banking.refuse_journal_change()'),
+         'CREATE TRIGGER transfers_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.transfers FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
         ('transfers_name_accounts', 'O',
          'CREATE TRIGGER transfers_name_accounts AFTER INSERT ON banking.transfers REFERENCING NEW TABLE AS new_transfers FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.check_transfers()')
     ) AS guard (name, enabled, definition)
@@ -48,7 +48,7 @@ AS $$
           AND trigger.tgrelid = to_regclass(substring(guard.definition FROM ' ON (banking[.][a-z_]+) '))
     ) AS found ON true
     WHERE found.oid IS NULL OR found.tgenabled NOT IN ('A', guard.enabled)
-       -- A condition that is a matter of posting is not compared.
+       -- WHEN (*) stands for a condition on the posting functions' setting, which is not compared.
        OR CASE WHEN strpos(guard.definition, ' WHEN (*) ') > 0
                THEN regexp_replace(pg_get_triggerdef(found.oid), ' WHEN [(].*[)] EXECUTE ', ' WHEN (*) EXECUTE ')
                ELSE pg_get_triggerdef(found.oid) END <> guard.definition
@@ -111,7 +111,8 @@ AS $$
           AND index.indisunique AND index.indisvalid AND index.indisready
     )
     UNION ALL
-    -- What is not the schema's own can change or hide what is written.
+    -- A trigger, rule, policy or inheriting table that the schema does not contain can change or hide
+    -- rows.
     SELECT 'table has nothing foreign', relation.relname || ': ' || foreign_one.name, foreign_one.kind
     FROM pg_class AS relation
     CROSS JOIN LATERAL (
@@ -152,7 +153,7 @@ AS $$
           OR granted.relname NOT IN ('customers', 'accounts', 'customer_preferences')
           OR granted.column_name IN ('current_balance', 'held_balance', 'last_entry_number', 'last_entry_at', 'version',
                                      'created_at', 'updated_at')
-          -- What an importer gives once, when it opens an account.
+          -- neobank_import may set these columns, but only when it inserts the row.
           OR granted.column_name IN ('customer_number', 'account_number', 'opened_at')
              AND (granted.privilege_type <> 'INSERT' OR granted.grantee IS DISTINCT FROM to_regrole('neobank_import')::oid)
       )

@@ -1,8 +1,8 @@
 -- Internal: waits until the predecessor has begun, so that the time of the call is later than its.
 -- It waits some milliseconds at most, since the predecessor may have failed before it began. The
 -- predecessor holds the advisory lock p_batch_lock until its transaction ends; p_transfer_id is one
--- of its transfers. The inner block gives back what it took when it ends, so that the predecessor
--- still finds its lock free.
+-- of its transfers. The inner block releases the lock when it ends, so that the predecessor can
+-- still take it.
 CREATE OR REPLACE FUNCTION banking.await_predecessor_start(
     p_batch_lock bigint,
     p_transfer_id uuid

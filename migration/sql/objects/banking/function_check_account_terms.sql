@@ -14,18 +14,19 @@ BEGIN
             THEN 'accounts_account_number_is_a_number'
         WHEN NEW.held_balance < 0 THEN 'accounts_held_balance_not_negative'
         WHEN NEW.overdraft_limit < 0 THEN 'accounts_overdraft_limit_not_negative'
-        -- PostgreSQL also takes abbreviations, whose meaning is a setting, and POSIX formulas, which match almost any text.
+        -- PostgreSQL also accepts abbreviations, whose meaning depends on a setting, and POSIX
+        -- specifications, which match almost any text.
         WHEN NEW.time_zone !~ '^(UTC|[A-Z][A-Za-z_-]*(/[A-Z][A-Za-z_-]*)+|Etc/GMT([+]([0-9]|1[0-2])|-([0-9]|1[0-4])))$'
             THEN 'accounts_time_zone_is_a_name'
-        -- Fails with 22023 where there is no such zone.
+        -- timezone() fails with 22023 for an unknown zone.
         WHEN timezone(NEW.time_zone, '2000-01-01 00:00:00+00'::timestamptz) IS NULL THEN 'accounts_time_zone_is_known'
-        -- A day of tolerance, for clocks that were set back.
+        -- One day of tolerance allows for a clock that was set back.
         WHEN NOT (NEW.opened_at >= '0001-01-01 00:00:00+00' AND NEW.opened_at <= clock_timestamp() + interval '1 day')
             THEN 'accounts_opened_at_range'
         WHEN NOT (NEW.closed_at >= NEW.opened_at - interval '1 day'
                   AND NEW.closed_at <= clock_timestamp() + interval '1 day')
             THEN 'accounts_closed_at_range'
-        -- Only the bank's own accounts have no owner and no limit.
+        -- Only the bank's own accounts have neither an owner nor a limit.
         WHEN (NEW.account_type = 'system') <> (NEW.customer_id IS NULL) THEN 'accounts_system_has_no_owner'
         WHEN (NEW.account_type = 'system') <> (NEW.overdraft_limit IS NULL) THEN 'accounts_system_has_no_limit'
         WHEN (NEW.account_status = 'closed') <> (NEW.closed_at IS NOT NULL) THEN 'accounts_closed_has_a_time'

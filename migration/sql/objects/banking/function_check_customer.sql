@@ -15,7 +15,7 @@ BEGIN
         WHEN NEW.email !~ '^[^@[:space:][:cntrl:]]+@[^[:space:][:cntrl:]]+$' THEN 'customers_email_is_an_address'
         WHEN NEW.phone_primary !~ '^[0-9 +()./-]*[0-9][0-9 +()./-]*$' THEN 'customers_phone_primary_is_a_number'
         WHEN NEW.phone_secondary !~ '^[0-9 +()./-]*[0-9][0-9 +()./-]*$' THEN 'customers_phone_secondary_is_a_number'
-        -- One day more than today in UTC: it may be tomorrow already where the customer was born.
+        -- The latest date is tomorrow in UTC, because time zones east of UTC may have reached it.
         WHEN NEW.date_of_birth > (clock_timestamp() AT TIME ZONE 'UTC')::date + 1 THEN 'customers_date_of_birth_range'
     END;
     IF v_broken IS NOT NULL THEN

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION banking.check_transfers() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- As in apply_entries(): the plan is kept, so it must fit a table that grows.
+-- The session keeps the plan, so the plan must also suit the tables after they have grown.
 SET enable_seqscan = off
 SET enable_nestloop = on
 SET enable_indexscan = on
@@ -30,7 +30,8 @@ BEGIN
             USING ERRCODE = 'foreign_key_violation', SCHEMA = 'banking', TABLE = 'transfers',
                   CONSTRAINT = 'transfers_name_accounts';
     END IF;
-    -- The entries come in a later statement; a deferred trigger on this table finds out at commit that they have come.
+    -- A later statement inserts the entries. A deferred trigger on unfinished_transfers checks at
+    -- commit that it did.
     INSERT INTO banking.unfinished_transfers (transfer_id)
     SELECT transfer.transfer_id FROM new_transfers AS transfer;
     RETURN NULL;

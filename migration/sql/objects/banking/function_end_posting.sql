@@ -1,5 +1,5 @@
--- Internal: ends a call of the posting functions. Other writers in the same transaction are checked
--- by the journal's triggers again.
+-- Internal: ends a call of the posting functions. The journal's triggers check later statements of
+-- the same transaction again.
 CREATE OR REPLACE FUNCTION banking.end_posting() RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

@@ -33,7 +33,8 @@ BEGIN
                'SYS-' || upper(purpose.name) || '-' || p_currency_code,
                'system', p_currency_code, v_minor_units, NULL
         FROM unnest(ARRAY['external', 'interest', 'fees', 'adjustment']) AS purpose (name)
-        -- Without a target: another session that opens them at the same moment may be met at the numbers' index first.
+        -- No conflict target: if another session opens the accounts at the same moment, the first
+        -- conflict may be on the identifier or on the number.
         ON CONFLICT DO NOTHING;
     END LOOP;
     RAISE EXCEPTION 'another account has an identifier or a number of the bank''s own accounts in %', p_currency_code

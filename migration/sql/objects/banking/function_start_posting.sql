@@ -9,8 +9,8 @@ AS $$
 DECLARE
     v_ignored text := set_config('neobank.posting', 'on', true);
 BEGIN
-    -- The commit is durable, whatever the role, database or session says. Stronger settings, such
-    -- as remote_apply, stay. This one holds until the transaction ends, and so for its commit.
+    -- The commit is durable, whatever the role, the database or the session sets. A stronger
+    -- setting, such as remote_apply, stays. This one lasts until the transaction has committed.
     IF current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') THEN
         v_ignored := set_config('synchronous_commit', 'on', true);
     END IF;

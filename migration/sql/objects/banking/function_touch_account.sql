@@ -5,7 +5,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     NEW.version := OLD.version + 1;
-    -- Two updates within one tick of the clock must still move the time forward.
+    -- The time increases even if the clock shows the same time as at the last update.
     NEW.updated_at := greatest(clock_timestamp(), OLD.updated_at + interval '1 microsecond');
     RETURN NEW;
 END

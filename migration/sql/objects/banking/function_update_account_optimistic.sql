@@ -25,7 +25,8 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed';
     END IF;
 
-    -- Unlocked first, to learn the currency; then both rows in the one order that every writer uses.
+    -- The first read takes no lock; it finds the currency. Both rows are then locked in the order
+    -- that every writer uses.
     SELECT * INTO v_account FROM banking.accounts WHERE account_id = p_account_id;
     IF NOT FOUND THEN
         RETURN QUERY SELECT false, NULL::bigint, format('Account not found: %s', p_account_id);
@@ -58,7 +59,7 @@ BEGIN
         RETURN QUERY SELECT false, v_account.version, format('Account is %s', v_account.account_status);
         RETURN;
     END IF;
-    -- The comparison with the bounds refuses NaN and Infinity too.
+    -- The comparison with the bounds also rejects NaN and Infinity.
     IF NOT (p_new_balance > -1000000000000000000 AND p_new_balance < 1000000000000000000)
         OR p_new_balance <> round(p_new_balance, v_account.minor_units) THEN
         RETURN QUERY SELECT false, v_account.version,

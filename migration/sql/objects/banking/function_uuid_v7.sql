@@ -5,7 +5,8 @@ LANGUAGE sql
 VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    -- 48 bits of milliseconds over a random uuid, then version 7 in place of version 4 (RFC 9562, section 5.7).
+    -- The milliseconds since 1970 replace the first 48 bits of a random uuid, and version 7
+    -- replaces version 4 (RFC 9562, section 5.7).
     SELECT encode(
         set_bit(
             set_bit(

@@ -1,10 +1,11 @@
--- Internal: rejects a call whose rejections of requests are no longer true.
+-- Internal: rejects a call that rejected a request for a reason which no longer holds.
 -- The read set is the accounts of rejected requests, each as it must be after the call has updated
 -- the balances. The version is not enough: a predecessor's speculative state may never have been
 -- committed, and another call may have given the account the same version.
--- The unused keys are the keys of rejected requests. A later statement than that of the accounts
--- looks them up, and so in a later snapshot: a rejection is true at the moment of the first check.
--- The callers, the posting functions, pin the planner's settings for the statements of this one.
+-- The unused keys are the keys of rejected requests. They are looked up in a later statement, and so
+-- in a later snapshot, than the accounts. A rejection is therefore true at the moment when the
+-- accounts were read.
+-- The callers, the posting functions, pin the planner's settings for these statements.
 CREATE OR REPLACE FUNCTION banking.validate_read_set(
     p_account_id uuid[],
     p_version bigint[],

@@ -1,9 +1,9 @@
 -- The privileges of the application, the readers and the importer. They may read the journal and the
 -- balances, and delete nothing.
--- The first statement takes back what an earlier version granted.
+-- The first statement revokes the grants of earlier versions.
 REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA banking FROM neobank_app, neobank_read, neobank_import;
 GRANT SELECT ON ALL TABLES IN SCHEMA banking TO neobank_app, neobank_import, neobank_read;
--- It is empty between transactions.
+-- The table is empty between transactions.
 REVOKE ALL ON banking.unfinished_transfers FROM neobank_app, neobank_read, neobank_import;
 GRANT USAGE ON SEQUENCE banking.customer_number_sequence, banking.account_number_sequence TO neobank_app, neobank_import;
 
@@ -12,20 +12,20 @@ GRANT INSERT (customer_id, first_name, last_name, email, phone_primary, phone_se
 GRANT UPDATE (first_name, last_name, email, phone_primary, phone_secondary, customer_status, kyc_status)
     ON banking.customers TO neobank_app;
 
--- Without opened_at: no entry lies before it, so a role that may set it can write history.
+-- opened_at is excluded. No entry may be earlier, so a role that sets it could post into the past.
 GRANT INSERT (account_id, customer_id, account_type, currency_code, minor_units, overdraft_limit, time_zone)
     ON banking.accounts TO neobank_app;
 GRANT UPDATE (account_status, overdraft_limit, time_zone, closed_at) ON banking.accounts TO neobank_app;
 
--- The importer alone opens accounts in the past, under the numbers of the system that they come from, and widens their
--- limits to what that system allowed.
+-- Only neobank_import opens accounts in the past, sets the numbers that another system gave them,
+-- and raises their limits to those of that system.
 GRANT INSERT (customer_id, customer_number, first_name, last_name, email, phone_primary, phone_secondary, date_of_birth,
               customer_type) ON banking.customers TO neobank_import;
 GRANT INSERT (account_id, customer_id, account_number, account_type, currency_code, minor_units, overdraft_limit, time_zone,
               opened_at) ON banking.accounts TO neobank_import;
 GRANT UPDATE (overdraft_limit) ON banking.accounts TO neobank_import;
 
--- Nothing may be inserted into the journal but by functions, which write both entries of each transfer.
+-- No role may insert into the journal. Functions do, and they insert both entries of each transfer.
 
 GRANT INSERT (customer_id, preferences), UPDATE (preferences)
     ON banking.customer_preferences TO neobank_app;

@@ -6,5 +6,5 @@ CREATE OR REPLACE TRIGGER accounts_balance_follows_journal
     ON banking.accounts
     FOR EACH STATEMENT
     WHEN (pg_trigger_depth() = 0 AND current_setting('neobank.posting', true) IS DISTINCT FROM 'on')
-    EXECUTE FUNCTION banking.refuse_account_change();
+    EXECUTE FUNCTION banking.reject_account_change();
 ALTER TABLE banking.accounts ENABLE ALWAYS TRIGGER accounts_balance_follows_journal;

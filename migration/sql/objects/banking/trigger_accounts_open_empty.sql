@@ -5,5 +5,5 @@ CREATE OR REPLACE TRIGGER accounts_open_empty
         NEW.current_balance <> 0 OR NEW.held_balance <> 0
         OR NEW.last_entry_number <> 0 OR NEW.last_entry_at IS NOT NULL
     )
-    EXECUTE FUNCTION banking.refuse_account_change();
+    EXECUTE FUNCTION banking.reject_account_change();
 ALTER TABLE banking.accounts ENABLE ALWAYS TRIGGER accounts_open_empty;

@@ -1,4 +1,5 @@
--- post_transfers() finds each account when it changes its balance; see transactions_apply_entries.
+-- Skipped for the posting functions, which update both accounts of each transfer. See the condition
+-- of transactions_apply_entries.
 CREATE OR REPLACE TRIGGER transfers_name_accounts
     AFTER INSERT ON banking.transfers
     REFERENCING NEW TABLE AS new_transfers

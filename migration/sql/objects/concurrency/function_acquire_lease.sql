@@ -37,7 +37,7 @@ BEGIN
         RAISE EXCEPTION 'p_time_to_live_ms must be positive: %', p_time_to_live_ms
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- The lock lasts only during this transaction; the lease outlives it.
+    -- The lock ends with this transaction; the lease outlives it.
     SELECT * INTO STRICT v_taken
     FROM concurrency.take_locks(ARRAY[p_namespace], ARRAY[p_identifier], p_timeout_ms);
     IF v_taken.outcome = 'granted' THEN

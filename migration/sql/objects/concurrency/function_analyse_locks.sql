@@ -183,7 +183,7 @@ WITH RECURSIVE
 , lock_waiter AS MATERIALIZED (
     SELECT
         waiter.*,
-        -- Table 13.2 of PostgreSQL's manual.
+        -- The conflicting modes, from table 13.2 of PostgreSQL's manual.
         CASE waiter.mode
             WHEN 'AccessShareLock' THEN ARRAY['AccessExclusiveLock']
             WHEN 'RowShareLock' THEN ARRAY['ExclusiveLock', 'AccessExclusiveLock']
@@ -210,7 +210,7 @@ WITH RECURSIVE
         AND lock.pid = ANY (lock_waiter.blockers)
     GROUP BY lock_waiter.pid, lock.pid, lock.prepared
 ), wait_edge AS MATERIALIZED (
-    -- A node is a process, or a prepared transaction's identifier with a minus before it.
+    -- A node is a process identifier, or the negative identifier of a prepared transaction.
     SELECT holder.waiter::bigint AS waiter,
         CASE WHEN holder.prepared IS NULL THEN holder.blocker::bigint ELSE - holder.prepared::bigint END AS blocker,
         'holds' AS edge, holder.mode
@@ -236,7 +236,7 @@ WITH RECURSIVE
     FROM wait_edge
     WHERE wait_edge.blocker IN (SELECT own.waiter FROM wait_edge AS own)
 ), behind_root (root, node) AS (
-    -- From the roots to the waiters: each edge is walked once for each root.
+    -- The search goes from the roots to the waiters and follows each edge once for each root.
     SELECT wait_edge.blocker, wait_edge.waiter
     FROM wait_edge
     WHERE wait_edge.blocker NOT IN (SELECT own.waiter FROM wait_edge AS own)
@@ -245,8 +245,8 @@ WITH RECURSIVE
     FROM behind_root
     JOIN wait_edge ON wait_edge.blocker = behind_root.node
 ), ahead (start, node) AS (
-    -- A cycle has a member that waits and holds a lock that another member waits for; the paths of
-    -- both are followed to their ends.
+    -- Each cycle has a session that waits, and that holds a lock for which another session of the
+    -- cycle waits. The search begins at these sessions.
     SELECT among_waiters.waiter, among_waiters.blocker
     FROM among_waiters
     WHERE among_waiters.waiter IN (SELECT held.blocker FROM among_waiters AS held WHERE held.edge <> 'queues')

@@ -29,17 +29,18 @@ BEGIN
                           WHERE lease.lock_key = known.lock_key AND lease.expires_at > clock_timestamp())
     LOOP
         EXIT WHEN v_deleted >= least(p_limit, 1000);
-        -- The next holder waits for this lock, and then finds no row.
+        -- A session that wants the name waits for this lock, and then finds no row.
         CONTINUE WHEN NOT pg_try_advisory_xact_lock(v_name.lock_key);
         DELETE FROM concurrency.lock_leases AS lease
         WHERE lease.lock_key = v_name.lock_key AND lease.expires_at <= clock_timestamp();
-        -- This does not wait for a session that checks a token either.
+        -- SKIP LOCKED passes over a name whose token another session is checking.
         SELECT known.fencing_token INTO v_token FROM concurrency.lock_names AS known
         WHERE known.lock_key = v_name.lock_key
           AND NOT EXISTS (SELECT FROM concurrency.lock_leases AS lease WHERE lease.lock_key = known.lock_key)
         FOR UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
-        -- A sequence, because every transaction sees its newest value, however old its snapshot is.
+        -- The floor is a sequence, because every transaction reads a sequence's newest value,
+        -- however old the transaction's snapshot is.
         PERFORM setval('concurrency.fencing_token_floor', greatest(v_token, floor.last_value))
         FROM concurrency.fencing_token_floor AS floor;
         DELETE FROM concurrency.lock_names AS known WHERE known.lock_key = v_name.lock_key;

@@ -22,7 +22,8 @@ WITH RECURSIVE edge AS MATERIALIZED (
         analysis.cycle_pids, analysis.blocking_prepared
     FROM concurrency.v_lock_analysis AS analysis
 ), ahead (start, node) AS (
-    -- No other order of a queue resolves a cycle of holders alone.
+    -- A cycle of sessions that hold locks ends in no order of the queues; edges of queues are left
+    -- out.
     SELECT edge.blocked_pid, edge.blocking_pid FROM edge WHERE edge.edge <> 'queues' AND edge.blocking_pid = ANY (edge.cycle_pids)
     UNION
     SELECT ahead.start, edge.blocking_pid
@@ -118,8 +119,8 @@ SELECT
         ELSE 'HIGH' END,
     CASE WHEN own.is_unending THEN 'unending_cycle' WHEN own.is_in_cycle THEN 'cycle' ELSE 'hold_and_wait' END
 FROM edge
--- The server searches for cycles among locks alone: it neither ends a cycle through a safe snapshot
--- nor changes a queue for it.
+-- The server's deadlock search follows locks alone. It neither ends a cycle that contains a wait for a
+-- safe snapshot, nor reorders a queue for it.
 CROSS JOIN LATERAL (
     SELECT edge.blocking_pid = ANY (edge.cycle_pids),
         edge.blocking_pid = ANY (edge.cycle_pids) AND EXISTS (

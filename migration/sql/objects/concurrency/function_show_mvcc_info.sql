@@ -91,8 +91,8 @@ BEGIN
                 'visible rows'
             FROM %s AS version
             CROSS JOIN LATERAL (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS number) AS next
-            -- A visible version in progress is the transaction's own, also where a released
-            -- savepoint holds no lock any more.
+            -- A visible version whose transaction is in progress is the caller's own, even when it
+            -- was written under a savepoint that was released and holds no lock any more.
             CROSS JOIN LATERAL (
                 SELECT EXISTS (SELECT FROM own WHERE transactionid = version.xmin) OR coalesce(pg_xact_status((next.number
                     + (version.xmin::text::bigint - next.number %% 4294967296 + 6442450944) %% 4294967296 - 2147483648
@@ -105,10 +105,10 @@ BEGIN
     END IF;
 
     RETURN QUERY EXECUTE format($query$
-        -- 768: both hint bits of xmin, which mean "frozen". 512: xmin aborted. 256: xmin committed.
-        -- 2048: xmax has no meaning any more. 1024: xmax committed. 4096: xmax is a group of
-        -- transactions. 128: they only lock; before 9.3 the same was written as 64 without 4096 and
-        -- 16. 80: both bits of the lock's strength.
+        -- The bits of t_infomask. 256: xmin committed. 512: xmin aborted. 768, both of them: frozen.
+        -- 1024: xmax committed. 2048: xmax is invalid. 4096: xmax is a multixact, a group of
+        -- transactions. 128: xmax only locks the row; before PostgreSQL 9.3, 64 without 4096 and 16
+        -- meant the same. 80: both bits of the lock's strength.
         WITH own AS MATERIALIZED (
             SELECT transactionid AS number FROM pg_locks
             WHERE locktype = 'transactionid' AND pid = pg_backend_pid() AND granted AND mode = 'ExclusiveLock'
@@ -144,7 +144,7 @@ BEGIN
             FROM item
             WHERE NOT item.is_unmarked AND NOT item.is_group
         ), known AS (
-            -- The number with its epoch is the one nearest to the next number to be assigned.
+            -- The number with its epoch is the candidate nearest to the next number to be assigned.
             SELECT
                 part.number,
                 pg_xact_status(whole.number) AS status,
@@ -186,7 +186,7 @@ BEGIN
                 END AS creator,
                 CASE
                     WHEN marked.remover IS NOT NULL THEN marked.remover
-                    -- Rolled back, and a reader has left a hint bit.
+                    -- The remover was rolled back, and a reader has set the hint bit.
                     WHEN item.is_unmarked AND item.t_xmax <> '0' AND NOT item.only_locks AND NOT item.is_group THEN 'aborted'
                     ELSE 'none'
                 END AS remover,
@@ -197,8 +197,8 @@ BEGIN
             LEFT JOIN known ON known.number = item.t_xmin
             LEFT JOIN marked ON marked.place = item.place
         ), creators AS (
-            -- A released savepoint holds no lock any more, so its transaction is identified by the
-            -- visibility of its work.
+            -- A released savepoint holds no lock any more, so the visibility of its rows identifies
+            -- it.
             SELECT
                 decoded.*,
                 CASE

@@ -63,14 +63,14 @@ BEGIN
         RAISE EXCEPTION 'p_timeout_ms must not be negative: %', p_timeout_ms
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use 0 not to wait at all.';
     END IF;
-    -- The statement's own limit would end the whole transaction instead of this wait.
+    -- statement_timeout would abort the whole transaction before this wait ends.
     IF v_statement_timeout > interval '0' AND make_interval(secs => p_timeout_ms / 1000.0) >= v_statement_timeout THEN
         RAISE EXCEPTION 'p_timeout_ms must be below statement_timeout, which is %: %',
                 current_setting('statement_timeout'), p_timeout_ms
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    -- A block with an exception is a subtransaction: its locks are released when it fails.
+    -- A block with an EXCEPTION clause is a subtransaction, so its locks are released when it fails.
     BEGIN
         IF p_in_order THEN
             SELECT max(held.lock_key) INTO v_highest_key
@@ -98,8 +98,8 @@ BEGIN
             END IF;
         END LOOP;
 
-        -- All locks are held. From here on only a session that checks a token in a transaction of
-        -- its own can block.
+        -- All locks are held. From here on, only a session that checks one of these tokens in its
+        -- own transaction can block this one.
         FOR v_name IN
             SELECT DISTINCT concurrency.lock_key(wanted.namespace, wanted.identifier) AS lock_key, wanted.namespace, wanted.identifier
             FROM unnest(p_namespaces, p_identifiers) AS wanted (namespace, identifier)

@@ -64,7 +64,7 @@ BEGIN
                 USING ERRCODE = 'invalid_parameter_value';
         END IF;
     END LOOP;
-    -- NaN is above every other number here.
+    -- NaN is greater than every other number, so BETWEEN rejects it.
     IF (p_mean_hold_ms BETWEEN 0.000001 AND 86400000) IS NOT TRUE THEN
         RAISE EXCEPTION 'mean_hold_ms is %, but must be between 0.000001 and 86400000', coalesce(p_mean_hold_ms::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';

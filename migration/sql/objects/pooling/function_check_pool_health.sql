@@ -50,7 +50,7 @@ FOR v_field IN
     ) AS f (place, name, number, least, most)
     ORDER BY f.place
 LOOP
-    -- NaN is above every other number here.
+    -- NaN is greater than every other number, so BETWEEN rejects it.
     IF (v_field.number BETWEEN v_field.least AND v_field.most) IS NOT TRUE THEN
         RAISE EXCEPTION '% is %, but must be between % and %',
                 v_field.name, coalesce(v_field.number::text, 'null'), v_field.least, v_field.most
@@ -130,8 +130,8 @@ WITH fact AS MATERIALIZED (
     -- End of pool_facts
 ), judged AS MATERIALIZED (
     SELECT fact.*, CASE
-        -- Held transactions that fill the pool show it, however few the samples are; fewer of them
-        -- harm only waiting callers.
+        -- Transactions that are left open and fill the pool are a cause of their own, however few
+        -- the samples are. Fewer of them matter only while callers wait.
         WHEN fact.held > 0 AND (
             fact.held * 100 >= greatest(fact.peak_connections, fact.busy) * p_held_percent
             OR (fact.waiting_samples > 0 AND fact.waiting_samples * 100 >= fact.samples * p_waiting_samples_percent
@@ -141,9 +141,11 @@ WITH fact AS MATERIALIZED (
         WHEN fact.waiting_samples > 0 AND fact.waiting_samples * 100 >= fact.samples * p_waiting_samples_percent THEN
             CASE WHEN fact.lock_waiting > 0 AND fact.lock_waiting * 100 >= fact.busy * p_lock_waiting_percent
                 THEN 'contention'
-            -- The cause of the wait is unknown then, and more connections might only wait too.
+            -- The states of some sessions are hidden, so the cause of the wait is unknown. More
+            -- connections might only wait too.
             WHEN fact.hidden > 0 THEN 'unknown'
-            -- Samples cover minutes: the cause of a wait may be over, or the pool cannot connect.
+            -- The samples cover minutes. The cause of the wait may have ended since, or the pool
+            -- cannot connect.
             WHEN fact.busy = 0 OR fact.busy * 2 < fact.peak_active THEN 'unknown'
             ELSE 'too_small' END
         WHEN fact.waiting_samples = 0

@@ -11,7 +11,7 @@ AS $$
 DECLARE
     c_auth_query CONSTANT text := 'SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() '
         || 'THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin';
-    -- A Unix socket's folder, or an address of this machine alone.
+    -- Matches the folder of a Unix socket and every loopback address.
     c_of_this_machine CONSTANT text := '^(/|localhost$|::1$|127\.)';
     v_version text;
     v_minor integer;

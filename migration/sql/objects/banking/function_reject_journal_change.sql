@@ -1,5 +1,5 @@
 -- Rejects every update and deletion in the journal, also by its owner.
-CREATE OR REPLACE FUNCTION banking.refuse_journal_change() RETURNS trigger
+CREATE OR REPLACE FUNCTION banking.reject_journal_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -9,4 +9,4 @@ BEGIN
               HINT = 'Correct a mistake with an adjustment entry.';
 END
 $$;
-REVOKE ALL ON FUNCTION banking.refuse_journal_change() FROM PUBLIC;
+REVOKE ALL ON FUNCTION banking.reject_journal_change() FROM PUBLIC;

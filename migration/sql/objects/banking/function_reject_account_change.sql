@@ -1,6 +1,6 @@
 -- Rejects a change of a balance without entries, the deletion of an account, and every change of a
 -- closed account.
-CREATE OR REPLACE FUNCTION banking.refuse_account_change() RETURNS trigger
+CREATE OR REPLACE FUNCTION banking.reject_account_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -18,4 +18,4 @@ BEGIN
               HINT = 'Insert entries into banking.transactions; the balances follow them.';
 END
 $$;
-REVOKE ALL ON FUNCTION banking.refuse_account_change() FROM PUBLIC;
+REVOKE ALL ON FUNCTION banking.reject_account_change() FROM PUBLIC;
