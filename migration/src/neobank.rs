@@ -46,14 +46,15 @@ pub fn schema() -> Schema {
 #[rustfmt::skip]
 fn objects() -> Vec<Object> {
     vec![
+        // An earlier version without this function drops it before it creates the triggers again.
         object!("banking/function_reject_journal_change" since "m20261123_000002_banking",
-            "DROP FUNCTION IF EXISTS banking.reject_journal_change()"),
+            "DROP FUNCTION IF EXISTS banking.reject_journal_change() CASCADE"),
         object!("banking/trigger_transfers_append_only" since "m20261123_000002_banking",
             "DROP TRIGGER IF EXISTS transfers_append_only ON banking.transfers"),
         object!("banking/trigger_transactions_append_only" since "m20261123_000002_banking",
             "DROP TRIGGER IF EXISTS transactions_append_only ON banking.transactions"),
         object!("banking/function_reject_account_change" since "m20261123_000002_banking",
-            "DROP FUNCTION IF EXISTS banking.reject_account_change()"),
+            "DROP FUNCTION IF EXISTS banking.reject_account_change() CASCADE"),
         object!("banking/trigger_accounts_balance_follows_journal" since "m20261123_000002_banking",
             "DROP TRIGGER IF EXISTS accounts_balance_follows_journal ON banking.accounts"),
         object!("banking/trigger_accounts_open_empty" since "m20261123_000002_banking",
