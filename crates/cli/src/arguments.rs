@@ -5,7 +5,7 @@ use neobank_ops::checks::Threshold;
 
 use crate::commands::{
     account, audit, balances, completions, customer, daily_summary, import, man, migrate, ops,
-    preferences, serve_metrics, statement, transfer, transfers,
+    preferences, serve_metrics, statement, submit, transfer, transfers,
 };
 use crate::exit::Exit;
 use crate::output::Color;
@@ -86,6 +86,12 @@ pub(crate) enum Command {
     Fee(transfer::FeeArguments),
     /// Correct a balance, against the bank's adjustment account
     Adjust(transfer::AdjustArguments),
+    /// Execute a file of requests, and print the outcome of each line
+    ///
+    /// The outcomes are JSON objects, one in each line, in the order of the file; the summary is on
+    /// standard error. A run that was cut off can be repeated, because every line has an idempotency
+    /// key. Lines take effect in their order.
+    Submit(submit::SubmitArguments),
     /// List transfers, and show one with both of its entries
     #[command(subcommand)]
     Transfers(transfers::TransfersCommand),
@@ -188,6 +194,7 @@ impl Command {
             Self::Interest(_) => "interest",
             Self::Fee(_) => "fee",
             Self::Adjust(_) => "adjust",
+            Self::Submit(_) => "submit",
             Self::Transfers(command) => command.name(),
             Self::Statement(_) => "statement",
             Self::DailySummary(_) => "daily-summary",

@@ -47,17 +47,20 @@ async fn pages_list_every_account_once_in_the_order_of_identifiers(bank: TestBan
         .await
         .unwrap()
         .account_id;
+    let own = bank
+        .count("banking.accounts WHERE account_type = 'system'")
+        .await as usize;
     for time in [None, Some(now(&bank).await)] {
         let request = || time.map_or_else(Balances::now, Balances::at);
         for limit in [1, 5, 16, 100] {
             let found = all(&bank, request().with_limit(limit)).await;
-            // Four of the bank's own accounts in each currency, before the others.
-            assert_eq!(found.len(), 16, "{limit}");
+            // The bank's own accounts in both currencies are before the others.
+            assert_eq!(found.len(), own + 8, "{limit}");
             assert!(found.is_sorted(), "{found:?}");
-            assert!(found[8..].starts_with(&opened), "{found:?}");
+            assert!(found[own..].starts_with(&opened), "{found:?}");
         }
         let of_euro = all(&bank, request().with_currency(eur)).await;
-        assert_eq!((of_euro.len(), of_euro[4]), (5, euro));
+        assert_eq!((of_euro.len(), of_euro.last()), (own / 2 + 1, Some(&euro)));
         // Named accounts page too, in the same order, whatever the order of the names.
         let named = [opened[5], opened[0], opened[5], opened[3]];
         let found = all(&bank, request().of(named).with_limit(1)).await;

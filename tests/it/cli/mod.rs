@@ -12,6 +12,7 @@ mod postings;
 mod preferences;
 pub(crate) mod program;
 mod rollout;
+mod submit;
 mod top;
 mod transfers;
 mod unknown;

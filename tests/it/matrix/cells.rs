@@ -170,6 +170,7 @@ impl Servers {
         facts.push(("database", name.clone()));
         facts.push(("folder", folder.path().display().to_string()));
         write_files(folder.path());
+        write_requests(folder.path(), &facts);
         let mut cell = Cell {
             url: owner.clone(),
             variables: Vec::new(),
@@ -308,6 +309,14 @@ async fn fill(superuser: &str) -> Vec<(&'static str, String)> {
         facts.push((name, account.account_id.to_string()));
     }
     facts
+}
+
+/// A file of requests.
+fn write_requests(folder: &Path, facts: &[(&'static str, String)]) {
+    let payer = facts.iter().find(|(name, _)| *name == "payer");
+    let (_, payer) = payer.unwrap();
+    let text = format!("kind,account,amount\ndeposit,{payer},1 CZK\n");
+    std::fs::write(folder.join("requests.csv"), text).unwrap();
 }
 
 /// The importer's files.

@@ -1,6 +1,6 @@
 //! The command `neobank import`.
 
-mod files;
+pub(super) mod files;
 mod progress;
 
 use std::path::PathBuf;

@@ -18,6 +18,7 @@ pub(crate) mod ops;
 pub(crate) mod preferences;
 pub(crate) mod serve_metrics;
 pub(crate) mod statement;
+pub(crate) mod submit;
 pub(crate) mod transfer;
 pub(crate) mod transfers;
 mod views;
@@ -44,6 +45,7 @@ pub(crate) async fn run(
         Command::Interest(arguments) => transfer::interest(arguments, connection).await,
         Command::Fee(arguments) => transfer::fee(arguments, connection).await,
         Command::Adjust(arguments) => transfer::adjust(arguments, connection).await,
+        Command::Submit(arguments) => submit::run(arguments, connection, wants_json).await,
         Command::Transfers(command) => transfers::run(command, connection).await,
         Command::Statement(arguments) => statement::run(arguments, connection).await,
         Command::DailySummary(arguments) => daily_summary::run(arguments, connection).await,

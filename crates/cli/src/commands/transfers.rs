@@ -1,6 +1,7 @@
 //! The commands `neobank transfers list` and `neobank transfers show`.
 
 use chrono::{DateTime, Utc};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use neobank_db::Executor;
 use neobank_domain::ledger::{EntryType, ReferenceNumber, TransferType};
@@ -51,8 +52,8 @@ pub(crate) struct ListArguments {
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     until: Option<DateTime<Utc>>,
     /// The type of the transfers
-    #[arg(long = "type", value_enum)]
-    transfer_type: Option<Kind>,
+    #[arg(long = "type", value_name = "TYPE", value_parser = transfer_type())]
+    transfer_type: Option<TransferType>,
     /// The idempotency key
     #[arg(long)]
     key: Option<String>,
@@ -75,34 +76,11 @@ enum Side {
     Credit,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    Transfer,
-    Deposit,
-    Withdrawal,
-    Interest,
-    Fee,
-    Adjustment,
-}
-
 impl From<Side> for EntryType {
     fn from(side: Side) -> Self {
         match side {
             Side::Debit => Self::Debit,
             Side::Credit => Self::Credit,
-        }
-    }
-}
-
-impl From<Kind> for TransferType {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Transfer => Self::Transfer,
-            Kind::Deposit => Self::Deposit,
-            Kind::Withdrawal => Self::Withdrawal,
-            Kind::Interest => Self::Interest,
-            Kind::Fee => Self::Fee,
-            Kind::Adjustment => Self::Adjustment,
         }
     }
 }
@@ -153,12 +131,18 @@ impl ListArguments {
             .with_at_most(amount(&self.at_most)?)
             .with_from(self.from)
             .with_until(self.until)
-            .with_transfer_type(self.transfer_type.map(TransferType::from))
+            .with_transfer_type(self.transfer_type)
             .with_idempotency_key(self.key.clone())
             .with_reference_number(self.reference)
             .with_limit(self.limit)
             .with_after(after.transpose()?))
     }
+}
+
+/// Parses a type by its name in the database.
+fn transfer_type() -> impl TypedValueParser<Value = TransferType> {
+    PossibleValuesParser::new(TransferType::ALL.map(TransferType::as_str))
+        .try_map(|name| name.parse::<TransferType>())
 }
 
 /// Finds a transfer by its identifier, its reference number or its idempotency key.

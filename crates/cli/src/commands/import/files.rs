@@ -10,7 +10,7 @@ use neobank_domain::import::Sources;
 use crate::error::CommandError;
 
 /// A file that is read line by line, plain or compressed.
-pub(super) type Source = Box<dyn Read>;
+pub(in crate::commands) type Source = Box<dyn Read + Send>;
 
 /// Opens the files of customers, accounts and transactions; one of them may be `-`, standard input.
 pub(super) fn open(
@@ -34,12 +34,13 @@ fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn source(path: &Path) -> Result<Source, CommandError> {
+/// Opens a file, or standard input for `-`.
+pub(in crate::commands) fn source(path: &Path) -> Result<Source, CommandError> {
     let failed = |error: std::io::Error| {
         CommandError::failed("file", format!("{}: {error}", path.display()))
     };
     if is_standard_input(path) {
-        return decompressed(std::io::stdin().lock()).map_err(failed);
+        return decompressed(BufReader::new(std::io::stdin())).map_err(failed);
     }
     let file = File::open(path).map_err(failed)?;
     decompressed(BufReader::new(file)).map_err(failed)
@@ -47,7 +48,7 @@ fn source(path: &Path) -> Result<Source, CommandError> {
 
 /// Returns the text of a stream, decompressed when it begins as gzip does, whatever the file's name
 /// is.
-fn decompressed(mut stream: impl BufRead + 'static) -> std::io::Result<Source> {
+fn decompressed(mut stream: impl BufRead + Send + 'static) -> std::io::Result<Source> {
     if stream.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         return Ok(Box::new(MultiGzDecoder::new(stream)));
     }

@@ -92,6 +92,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["neobank adjust --account NB000000000001 --balance \"749.50 CZK\" --expected-version 3"],
     ),
     (
+        "neobank submit",
+        &[
+            "neobank submit payroll.csv --key-prefix payroll-2026-11-",
+            "neobank submit - --stop-on-error",
+        ],
+    ),
+    (
         "neobank transfers list",
         &[
             "neobank transfers list --account NB000000000001 --at-least \"1000 CZK\" --from 2026-11-01",

@@ -1,0 +1,151 @@
+//! The command `neobank submit`.
+//!
+//! A thread reads lines from the file. Meanwhile the ledger executes the lines that were read
+//! before as one batch: in the file's order, in one transaction, each with its own outcome. A slow
+//! reader gets small batches, a fast one gets full ones.
+
+mod line;
+mod outcome;
+mod read;
+mod run;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use neobank_domain::Ledger;
+use serde_json::json;
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Block, Output, cell};
+use outcome::{LineOutcome, Summary};
+use run::Run;
+
+/// The most lines in one transaction.
+const BATCH_SIZE_MAX: usize = 1_000;
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArguments {
+    /// A file of requests, plain or compressed by gzip; - is standard input
+    ///
+    /// A file that begins with { has a JSON object in each line; any other file is CSV with a
+    /// header. Each line has a kind, and the fields of its kind: transfer (from, to, amount, key,
+    /// description), deposit and withdrawal (account, amount, key, description), interest and fee
+    /// (the same, and side: credit or debit), adjustment (account, balance, expected_version,
+    /// description).
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The beginning of the idempotency keys of lines without one, which end with the number of the
+    /// line; without it every line needs a key, except an adjustment
+    #[arg(long, value_name = "TEXT")]
+    key_prefix: Option<String>,
+    /// Stop at the first line that is rejected or invalid; each line then has a transaction of its
+    /// own, which is slower
+    #[arg(long)]
+    stop_on_error: bool,
+}
+
+pub(crate) async fn run(
+    arguments: &SubmitArguments,
+    connection: &Connection,
+    wants_json: bool,
+) -> Result<Output, CommandError> {
+    let lines = read::lines(&arguments.file)?;
+    let database = connection.open("submit").await?;
+    let mut run = Run::new(Ledger::new(database), arguments.key_prefix.clone());
+    let size = if arguments.stop_on_error {
+        1
+    } else {
+        BATCH_SIZE_MAX
+    };
+    let bar = progress(wants_json);
+    let mut summary = Summary::default();
+    let mut kept = Vec::new();
+    let mut lines = lines;
+    let mut failure = None;
+    loop {
+        let mut batch = Vec::new();
+        if lines.recv_many(&mut batch, size).await == 0 {
+            break;
+        }
+        let (outcomes, error) = run.execute(batch).await;
+        for outcome in &outcomes {
+            summary.count(outcome);
+        }
+        bar.set_position(summary.lines());
+        if wants_json {
+            kept.extend(outcomes.iter().map(LineOutcome::document));
+        } else {
+            bar.suspend(|| print(&outcomes))?;
+        }
+        failure = error;
+        if failure.is_some() || (arguments.stop_on_error && summary.has_wrong()) {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    if let Some(error) = failure {
+        return Err(stopped(error, &summary));
+    }
+    output(&summary, &kept, wants_json)
+}
+
+/// Prints the outcomes, one JSON object in each line.
+fn print(outcomes: &[LineOutcome]) -> Result<(), CommandError> {
+    let mut text = String::new();
+    for outcome in outcomes {
+        text.push_str(&outcome.document().to_string());
+        text.push('\n');
+    }
+    let mut stream = std::io::stdout().lock();
+    let printed = stream.write_all(text.as_bytes());
+    printed.and_then(|()| stream.flush()).map_err(|error| {
+        let message = format!(
+            "the outcomes cannot be printed: {error}; submitting the same file again is safe"
+        );
+        CommandError::failed("file", message)
+    })
+}
+
+/// Returns the error that ended the run, with what was done before it.
+fn stopped(mut error: CommandError, summary: &Summary) -> CommandError {
+    error.message.push_str(&format!(
+        "; stopped after {summary}; submitting the same file again is safe"
+    ));
+    error
+}
+
+/// The outcomes are on standard output; the summary is on standard error, except in a document.
+fn output(
+    summary: &Summary,
+    kept: &[serde_json::Value],
+    wants_json: bool,
+) -> Result<Output, CommandError> {
+    let output = if wants_json {
+        let data = json!({ "summary": summary, "outcomes": kept });
+        Output::new(
+            "submit",
+            data,
+            vec![Block::Fields(vec![("lines", cell(summary))])],
+        )?
+    } else {
+        // A failure is ignored, because there is no other stream for it.
+        let _ = writeln!(std::io::stderr().lock(), "{summary}");
+        Output::script("submit", String::new())
+    };
+    Ok(output.failed_if(summary.has_wrong()))
+}
+
+/// Returns a counter of lines on a terminal's standard error; without a terminal it is hidden.
+fn progress(is_hidden: bool) -> indicatif::ProgressBar {
+    if is_hidden {
+        return indicatif::ProgressBar::hidden();
+    }
+    let bar = indicatif::ProgressBar::new_spinner();
+    let template = "  {spinner} {human_pos} lines, {per_sec}";
+    if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}

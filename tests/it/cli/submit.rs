@@ -1,0 +1,336 @@
+//! Files of requests: each line has its outcome, in the file's order, and a repeated run moves
+//! nothing twice.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use super::program::{Run, neobank, run};
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    each_line_of_a_json_file_has_its_outcome_in_order,
+    csv_file_is_executed_and_a_repeated_run_replays_it,
+    lines_take_effect_in_their_order,
+    many_lines_are_executed_once_however_often_the_run_is_cut_off,
+    stop_on_error_executes_no_line_after_the_first_wrong_one,
+    standard_input_is_answered_while_it_is_open,
+    wrong_files_and_lost_servers_have_their_exit_codes,
+);
+
+/// Runs `submit` on a file of this text, in a folder of its own.
+async fn submit(url: &str, name: &str, text: &str, arguments: &[&str]) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let all = [&["submit", path.to_str().unwrap()], arguments].concat();
+    run(url, &all).await
+}
+
+#[track_caller]
+fn outcomes(run: &Run) -> Vec<Value> {
+    let lines = run.out.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Returns the number and the outcome of each line.
+#[track_caller]
+fn results(run: &Run) -> Vec<(u64, String)> {
+    let outcomes = outcomes(run);
+    let result = |one: &Value| {
+        (
+            one["line"].as_u64().unwrap(),
+            one["outcome"].as_str().unwrap().to_owned(),
+        )
+    };
+    outcomes.iter().map(result).collect()
+}
+
+async fn each_line_of_a_json_file_has_its_outcome_in_order(bank: TestBank) {
+    let (one, two) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let number = bank.find(two).await.account_number;
+    let version = bank.find(one).await.version;
+    let lines = [
+        json!({"kind": "adjustment", "account": one, "balance": "120 CZK", "expected_version": version}),
+        json!({"kind": "transfer", "from": one, "to": number, "amount": "30.50 CZK", "key": "a", "description": "Rent"}),
+        json!({"kind": "deposit", "account": one, "amount": {"amount": "5.00", "currency": "CZK"}, "key": "b"}),
+        json!({"kind": "withdrawal", "account": one, "amount": "1 CZK", "key": "c"}),
+        json!({"kind": "interest", "account": number, "amount": "2 CZK", "key": "d"}),
+        json!({"kind": "fee", "account": number, "amount": "1 CZK", "key": "e"}),
+        json!({"kind": "withdrawal", "account": two, "amount": "999 CZK", "key": "f"}),
+        json!({"kind": "deposit", "account": "NB999999999999", "amount": "1 CZK", "key": "g"}),
+        json!({"kind": "deposit", "account": one, "amount": "1.005 CZK", "key": "h"}),
+        json!({"kind": "deposit", "account": one, "amount": "1 CZK"}),
+        json!({"kind": "deposit", "account": one, "amount": "1 CZK", "key": "i", "amout": 1}),
+        json!({"kind": "deposit", "account": one, "amount": "5.00 CZK", "key": "b"}),
+        json!({"kind": "deposit", "account": one, "amount": "6 CZK", "key": "b"}),
+    ];
+    let mut text = lines.map(|line| line.to_string()).join("\n");
+    // An empty line, and one that is no JSON.
+    text.push_str("\n\n{broken\n");
+    let found = submit(bank.url(), "requests", &text, &[]).await;
+    assert_eq!(found.code, 1, "{}{}", found.out, found.err);
+    let expected = [
+        (1, "posted"),
+        (2, "posted"),
+        (3, "posted"),
+        (4, "posted"),
+        (5, "posted"),
+        (6, "posted"),
+        (7, "rejected"),
+        (8, "rejected"),
+        (9, "invalid"),
+        (10, "invalid"),
+        (11, "invalid"),
+        (12, "replayed"),
+        (13, "rejected"),
+        (15, "invalid"),
+    ];
+    assert_eq!(
+        results(&found),
+        expected.map(|(line, outcome)| (line, outcome.to_owned()))
+    );
+    let outcomes = outcomes(&found);
+    assert_eq!(outcomes[1]["amount"]["amount"], "30.50");
+    assert_eq!(
+        (&outcomes[0]["key"], &outcomes[1]["key"]),
+        (&Value::Null, &json!("a"))
+    );
+    assert_eq!(
+        outcomes[11]["reference_number"],
+        outcomes[2]["reference_number"]
+    );
+    assert_eq!(outcomes[6]["kind"], "insufficient_funds");
+    assert_eq!(outcomes[7]["kind"], "unknown_account");
+    assert_eq!(
+        (&outcomes[8]["field"], &outcomes[9]["field"]),
+        (&json!("amount"), &json!("key"))
+    );
+    assert!(
+        outcomes[10]["message"].as_str().unwrap().contains("amout"),
+        "{}",
+        outcomes[10]
+    );
+    assert_eq!(outcomes[12]["kind"], "key_reused");
+    let summary = "14 lines: 6 posted, 1 replayed, 3 rejected, 4 invalid\n";
+    assert_eq!(found.err, summary);
+    assert_eq!(bank.balance(one).await, czk("93.50"));
+    assert_eq!(bank.balance(two).await, czk("31.50"));
+    bank.assert_sound().await;
+
+    // With --json the same is one document.
+    let again = submit(bank.url(), "requests", &text, &["--json"]).await;
+    assert_eq!((again.code, again.err.as_str()), (1, ""));
+    let data = &again.json()["data"];
+    assert_eq!(data["summary"]["replayed"], 6);
+    assert_eq!(data["outcomes"][1]["outcome"], "replayed");
+    assert_eq!(data["outcomes"][0]["kind"], "stale_version");
+}
+
+async fn csv_file_is_executed_and_a_repeated_run_replays_it(bank: TestBank) {
+    let (one, two) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let number = bank.find(one).await.account_number;
+    let text = format!(
+        "\u{feff}kind,account,from,to,amount,side,description\n\
+         deposit,{number},,,10 CZK,,\n\
+         transfer,,{one},{two},4.50 CZK,,\"Rent, and more\"\n\
+         fee,{one},,,2 CZK,credit,\n\
+         fee,{one},,,2 CZK\n\
+         gift,{one},,,2 CZK,,\"two\nlines\"\n\
+         deposit,{one},,,2,,\n"
+    );
+    let expected = |outcome: &str| {
+        let outcome = || outcome.to_owned();
+        vec![
+            (2, outcome()),
+            (3, outcome()),
+            (4, outcome()),
+            (5, "invalid".to_owned()),
+            (6, "invalid".to_owned()),
+            (8, "invalid".to_owned()),
+        ]
+    };
+    let without = submit(bank.url(), "requests.csv", &text, &[]).await;
+    assert!(
+        results(&without)
+            .iter()
+            .all(|(_, outcome)| outcome == "invalid"),
+        "{}",
+        without.out
+    );
+    for outcome in ["posted", "replayed"] {
+        let found = submit(
+            bank.url(),
+            "requests.csv",
+            &text,
+            &["--key-prefix", "payroll-"],
+        )
+        .await;
+        assert_eq!(found.code, 1, "{}{}", found.out, found.err);
+        assert_eq!(results(&found), expected(outcome));
+        assert_eq!(outcomes(&found)[1]["key"], "payroll-3");
+        assert_eq!(outcomes(&found)[4]["field"], "kind");
+        assert_eq!(outcomes(&found)[5]["field"], "amount");
+        assert_eq!(bank.balance(one).await, czk("107.50"));
+    }
+    let key = "SELECT description FROM banking.transfers WHERE idempotency_key = 'payroll-3'";
+    let description: String =
+        neobank_db::Executor::fetch_value(&bank.database, neobank_db::statement(key, []))
+            .await
+            .unwrap();
+    assert_eq!(description, "Rent, and more");
+    bank.assert_sound().await;
+}
+
+async fn lines_take_effect_in_their_order(bank: TestBank) {
+    let (one, two) = (bank.account(czk("0")).await, bank.account(czk("0")).await);
+    let mut text = String::new();
+    // Each pair of lines is possible only after the one before.
+    for number in 0..1_500 {
+        let (from, to) = if number % 2 == 0 {
+            (one, two)
+        } else {
+            (two, one)
+        };
+        if number == 0 {
+            text.push_str(
+                &json!({"kind": "deposit", "account": one, "amount": "1 CZK"}).to_string(),
+            );
+            text.push('\n');
+        }
+        let line = json!({"kind": "transfer", "from": from, "to": to, "amount": "1 CZK"});
+        text.push_str(&format!("{line}\n"));
+    }
+    let found = submit(bank.url(), "requests", &text, &["--key-prefix", "k"]).await;
+    assert_eq!(found.code, 0, "{}", found.err);
+    assert_eq!(
+        found.err,
+        "1501 lines: 1501 posted, 0 replayed, 0 rejected, 0 invalid\n"
+    );
+    let lines: Vec<u64> = results(&found).iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, (1..=1_501).collect::<Vec<_>>());
+    bank.assert_sound().await;
+}
+
+async fn many_lines_are_executed_once_however_often_the_run_is_cut_off(bank: TestBank) {
+    let account = bank.account(czk("0")).await;
+    let lines = 3_000;
+    let mut text = String::new();
+    for number in 1..=lines {
+        let key = format!("line {number}");
+        let line = json!({"kind": "deposit", "account": account, "amount": "0.01 CZK", "key": key});
+        text.push_str(&format!("{line}\n"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("requests");
+    std::fs::write(&path, &text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    // Cut off as soon as the first outcomes are there.
+    let mut child = neobank(bank.url(), &["submit", &path]).spawn().unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    std::io::BufRead::read_line(&mut out, &mut first).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(first.contains("\"posted\""), "{first}");
+    let whole = run(bank.url(), &["submit", &path]).await;
+    assert_eq!(whole.code, 0, "{}", whole.err);
+    assert_eq!(results(&whole).len(), lines);
+    assert!(
+        whole.err.contains("replayed") && !whole.err.contains(" 0 replayed"),
+        "{}",
+        whole.err
+    );
+    let again = run(bank.url(), &["submit", &path]).await;
+    assert_eq!(
+        again.err,
+        "3000 lines: 0 posted, 3000 replayed, 0 rejected, 0 invalid\n"
+    );
+    assert_eq!(bank.balance(account).await, czk("30"));
+    bank.assert_sound().await;
+}
+
+async fn stop_on_error_executes_no_line_after_the_first_wrong_one(bank: TestBank) {
+    let account = bank.account(czk("5")).await;
+    let deposit = |amount: &str, key: &str| {
+        json!({"kind": "deposit", "account": account, "amount": amount, "key": key}).to_string()
+    };
+    for (wrong, outcome) in [
+        (deposit("0 CZK", "zero"), "rejected"),
+        (deposit("x", "x"), "invalid"),
+    ] {
+        let text = [deposit("1 CZK", "first"), wrong, deposit("1 CZK", "last")].join("\n");
+        let found = submit(bank.url(), "requests", &text, &["--stop-on-error"]).await;
+        assert_eq!(found.code, 1, "{}", found.err);
+        assert_eq!(results(&found)[1..], [(2, outcome.to_owned())]);
+        assert_eq!(bank.balance(account).await, czk("6"));
+    }
+    bank.assert_sound().await;
+}
+
+async fn standard_input_is_answered_while_it_is_open(bank: TestBank) {
+    let account = bank.account(czk("0")).await;
+    let mut command = neobank(bank.url(), &["submit", "-", "--key-prefix", "k"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    for number in 1..=3 {
+        let line = json!({"kind": "deposit", "account": account, "amount": "1 CZK"});
+        writeln!(input, "{line}").unwrap();
+        let mut answer = String::new();
+        std::io::BufRead::read_line(&mut out, &mut answer).unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(
+            (&answer["line"], &answer["outcome"]),
+            (&json!(number), &json!("posted"))
+        );
+    }
+    drop(input);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(bank.balance(account).await, czk("3"));
+}
+
+async fn wrong_files_and_lost_servers_have_their_exit_codes(bank: TestBank) {
+    let missing = run(bank.url(), &["submit", "/no/such/file", "--json"]).await;
+    assert_eq!(
+        (missing.code, &missing.json()["error"]["kind"]),
+        (7, &json!("file"))
+    );
+    for (text, part) in [
+        ("kind,acount\n", "acount"),
+        ("kind,account,account\n", "twice"),
+        ("account,amount\n", "kind"),
+        ("hello\n", "hello"),
+    ] {
+        let wrong = submit(bank.url(), "requests.csv", text, &["--json"]).await;
+        let error = &wrong.json()["error"];
+        assert_eq!(
+            (wrong.code, &error["kind"]),
+            (2, &json!("submit_file")),
+            "{text}"
+        );
+        assert!(error["message"].as_str().unwrap().contains(part), "{error}");
+    }
+    for text in ["", "\n\n", "kind,account\n"] {
+        let empty = submit(bank.url(), "requests", text, &[]).await;
+        assert_eq!(empty.code, 0, "{text:?}: {}", empty.err);
+        assert!(empty.err.starts_with("0 lines"), "{text:?}: {}", empty.err);
+    }
+    let line =
+        json!({"kind": "deposit", "account": bank.account(czk("0")).await, "amount": "1 CZK"});
+    let nowhere = "postgresql://teller:canary@127.0.0.1:1/nowhere";
+    let lost = submit(
+        nowhere,
+        "requests",
+        &line.to_string(),
+        &["--key-prefix", "k", "--json"],
+    )
+    .await;
+    assert_eq!(
+        (lost.code, &lost.json()["error"]["kind"]),
+        (5, &json!("connection"))
+    );
+}
