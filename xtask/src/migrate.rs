@@ -1,6 +1,7 @@
 //! The command `cargo xtask migrate`: confirmation and output; the work is in `neobank-migration`.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::fmt::Display;
+use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -67,19 +68,19 @@ pub(crate) async fn run(arguments: MigrateArguments) -> anyhow::Result<ExitCode>
             for warning in rollout.warnings().await? {
                 eprintln!("warning: {warning}");
             }
-            print_report("applied", &rollout.up().await?);
+            print_report("applied", &rollout.up().await?)?;
         }
         MigrateCommand::Down { steps } => {
             confirm(&mut rollout, Destruction::Down(steps), word).await?;
-            print_report("reverted", &rollout.down(steps).await?);
+            print_report("reverted", &rollout.down(steps).await?)?;
         }
         MigrateCommand::Fresh => {
             confirm(&mut rollout, Destruction::Fresh, word).await?;
-            print_report("applied", &rollout.fresh().await?);
+            print_report("applied", &rollout.fresh().await?)?;
         }
-        MigrateCommand::Plan { down: None } => print_plan(&rollout.plan().await?),
-        MigrateCommand::Plan { down: Some(steps) } => print_plan(&rollout.plan_down(steps).await?),
-        MigrateCommand::Status => return Ok(print_status(&rollout.status().await?)),
+        MigrateCommand::Plan { down: None } => print_plan(&rollout.plan().await?)?,
+        MigrateCommand::Plan { down: Some(steps) } => print_plan(&rollout.plan_down(steps).await?)?,
+        MigrateCommand::Status => return print_status(&rollout.status().await?),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -125,34 +126,44 @@ async fn confirm(
     Ok(())
 }
 
-fn print_report(done: &str, report: &Report) {
-    for line in report.lines(done) {
-        println!("{line}");
-    }
+fn print_report(done: &str, report: &Report) -> anyhow::Result<()> {
+    print(report.lines(done))
 }
 
-fn print_plan(steps: &[PlannedStep]) {
-    for step in steps {
-        println!("-- {}\n{}\n", step.title, step.sql.trim_end());
-    }
+fn print_plan(steps: &[PlannedStep]) -> anyhow::Result<()> {
     if steps.is_empty() {
-        println!("-- nothing to do");
+        return print(["-- nothing to do"]);
     }
+    print(
+        steps
+            .iter()
+            .map(|step| format!("-- {}\n{}\n", step.title, step.sql.trim_end())),
+    )
 }
 
-fn print_status(status: &Status) -> ExitCode {
+/// Prints lines. A reader that stops early (`| head`) is no error.
+fn print(lines: impl IntoIterator<Item = impl Display>) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    for line in lines {
+        match writeln!(output, "{line}") {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            written => written?,
+        }
+    }
+    Ok(())
+}
+
+fn print_status(status: &Status) -> anyhow::Result<ExitCode> {
     let width = status
         .migrations
         .iter()
         .map(|m| m.name.len())
         .chain(status.objects.iter().map(|o| o.name.len()));
     let width = width.max().unwrap_or(0);
-    for migration in &status.migrations {
-        println!("{:width$}  {}", migration.name, migration.state);
-    }
-    for object in &status.objects {
-        println!("{:width$}  {}", object.name, object.state);
-    }
+    let migrations = status.migrations.iter();
+    print(migrations.map(|one| format!("{:width$}  {}", one.name, one.state)))?;
+    let objects = status.objects.iter();
+    print(objects.map(|one| format!("{:width$}  {}", one.name, one.state)))?;
     for problem in status.problems() {
         eprintln!("problem: {problem}");
     }
@@ -162,9 +173,9 @@ fn print_status(status: &Status) -> ExitCode {
     for note in status.notes() {
         eprintln!("note: {note}");
     }
-    match status.verdict() {
+    Ok(match status.verdict() {
         Verdict::Wrong => ExitCode::from(2),
         Verdict::Pending => ExitCode::from(1),
         Verdict::Current => ExitCode::SUCCESS,
-    }
+    })
 }
