@@ -136,7 +136,7 @@ WHERE d.datname = pg_catalog.current_database()
 
 /// Rejects the records of a database where another role could have planted them.
 pub(crate) async fn check_reading(session: &Session) -> Result<(), RolloutError> {
-    refuse(texts(session, UNREADABLE, None).await)
+    reject(texts(session, UNREADABLE, None).await)
 }
 
 /// Rejects a change of a database where another role owns an object in the schemas, whose encoding
@@ -154,9 +154,9 @@ pub(crate) async fn check_changing(
     check_reading(session).await?;
     let names = schemas.iter().copied().chain(["migration"]);
     let names: Vec<String> = names.map(str::to_owned).collect();
-    refuse(texts(session, FOREIGN, Some(names)).await)?;
+    reject(texts(session, FOREIGN, Some(names)).await)?;
     if schemas.contains(&"banking") {
-        refuse(texts(session, &UNFIT_GROUPS.replace("GROUPS", GROUPS), None).await)?;
+        reject(texts(session, &UNFIT_GROUPS.replace("GROUPS", GROUPS), None).await)?;
     }
     Ok(())
 }
@@ -182,7 +182,7 @@ pub(crate) async fn warnings(
     Ok(warnings)
 }
 
-fn refuse(found: Result<Vec<String>, DatabaseError>) -> Result<(), RolloutError> {
+fn reject(found: Result<Vec<String>, DatabaseError>) -> Result<(), RolloutError> {
     let problems = found.map_err(|error| RolloutError::database(&error))?;
     if problems.is_empty() {
         Ok(())

@@ -15,7 +15,7 @@ use crate::error::DatabaseError;
 /// # Errors
 ///
 /// [`DatabaseError::Row`] names the column.
-pub(crate) fn refuse_twins(rows: &[Row]) -> Result<(), DatabaseError> {
+pub(crate) fn reject_twins(rows: &[Row]) -> Result<(), DatabaseError> {
     let Some(row) = rows.first() else {
         return Ok(());
     };

@@ -14,7 +14,7 @@ use crate::connection::DirectConnection;
 use crate::database::Database;
 use crate::error::DatabaseError;
 use crate::executor::Executor;
-use crate::row::{refuse_twins, value};
+use crate::row::{reject_twins, value};
 use crate::transaction::Transaction;
 
 /// Converts to SeaORM's error, which holds a text: the message with its SQLSTATE.
@@ -80,7 +80,7 @@ connection_trait!(Transaction);
 /// [`DatabaseError::Row`] for a column whose type is not supported or whose value does not fit (a
 /// numeric that is not a number), and for two columns of one name, because one would hide the other.
 fn proxy_rows(rows: &[Row]) -> Result<Vec<ProxyRow>, DatabaseError> {
-    refuse_twins(rows)?;
+    reject_twins(rows)?;
     rows.iter().map(proxy_row).collect()
 }
 

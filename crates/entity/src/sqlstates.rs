@@ -12,7 +12,7 @@ pub const ENTRIES_MISSING: &str = "NB001";
 pub const JOURNAL_NOT_CONTINUED: &str = "NB002";
 
 /// The journal, a balance or an identity cannot be changed that way.
-pub const CHANGE_REFUSED: &str = "NB003";
+pub const CHANGE_REJECTED: &str = "NB003";
 
 /// An account has an identifier that is reserved for the bank's own accounts.
 pub const FOREIGN_SYSTEM_ACCOUNT: &str = "NB004";

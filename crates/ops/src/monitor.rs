@@ -147,7 +147,7 @@ impl Monitor {
         config.statement_timeout = limits.statement_timeout;
         config.lock_timeout = limits.lock_timeout;
         // A database with hostile settings is monitored too, and the monitor reports them.
-        config.refuse_hostile_settings = false;
+        config.reject_hostile_settings = false;
         let database = Database::connect(config).await?;
         // Read only, as every query is: a standby begins no other transaction.
         let transaction = begin(&database, limits).await?;

@@ -169,26 +169,26 @@ async fn arrays_round_trip(bank: TestBank) {
 
 async fn unreadable_column_is_named(bank: TestBank) {
     // A numeric that is rounded, and a time that wraps, would be read as another value without a word.
-    refused::<Vec<Decimal>>(&bank, "SELECT '{NaN}'::numeric[] AS found").await;
+    rejected::<Vec<Decimal>>(&bank, "SELECT '{NaN}'::numeric[] AS found").await;
     for sql in [
         "SELECT 'NaN'::numeric AS found",
         "SELECT 1.00000000000000000000000000001 AS found",
         "SELECT 79228162514264337593543950335.5 AS found",
     ] {
-        refused::<Decimal>(&bank, sql).await;
+        rejected::<Decimal>(&bank, sql).await;
     }
-    refused::<NaiveTime>(&bank, "SELECT '24:00'::time AS found").await;
+    rejected::<NaiveTime>(&bank, "SELECT '24:00'::time AS found").await;
     for sql in [
         "SELECT '1 day'::interval AS found",
         "SELECT '127.0.0.1'::inet AS found",
         "SELECT NULL::text AS found",
         "SELECT 1 AS found",
     ] {
-        refused::<String>(&bank, sql).await;
+        rejected::<String>(&bank, sql).await;
     }
-    refused::<i64>(&bank, "SELECT 1::int AS found").await;
-    refused::<i32>(&bank, "SELECT 1 AS found, 2 AS found").await;
-    refused::<i32>(&bank, "SELECT 1 AS other, 'found' AS another").await;
+    rejected::<i64>(&bank, "SELECT 1::int AS found").await;
+    rejected::<i32>(&bank, "SELECT 1 AS found, 2 AS found").await;
+    rejected::<i32>(&bank, "SELECT 1 AS other, 'found' AS another").await;
     // A row that cannot be read does not harm the connection.
     bank.database
         .fetch_value::<i32>(statement("SELECT 1", []))
@@ -197,7 +197,7 @@ async fn unreadable_column_is_named(bank: TestBank) {
 }
 
 /// Reads the column `found` as `T`, and expects an error that names it.
-async fn refused<T: FromColumn + std::fmt::Debug + Send>(bank: &TestBank, sql: &str) {
+async fn rejected<T: FromColumn + std::fmt::Debug + Send>(bank: &TestBank, sql: &str) {
     #[derive(Debug, FromRow)]
     struct Found<T: FromColumn> {
         #[allow(dead_code, reason = "it is never read, because reading it fails")]

@@ -206,7 +206,7 @@ async fn stale_prepared_statement_is_prepared_again(bank: TestBank) {
         .await
         .unwrap();
     let first = read().await;
-    assert!(first.is_err(), "the server was expected to refuse the plan");
+    assert!(first.is_err(), "the server was expected to reject the plan");
     read().await.unwrap();
 }
 

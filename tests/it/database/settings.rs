@@ -117,12 +117,12 @@ async fn database_without_triggers_is_rejected(bank: TestBank) {
         assert!(error.to_string().contains(setting), "{error}");
         // A program that inspects a broken database disables the check.
         let mut config = bank.config();
-        config.refuse_hostile_settings = false;
+        config.reject_hostile_settings = false;
         let database = Database::connect(config).await.unwrap();
         assert_eq!(reported(&database), [name]);
         let superuser = Database::connect({
             let mut config = DatabaseConfig::from_url(bank.url()).unwrap();
-            config.refuse_hostile_settings = false;
+            config.reject_hostile_settings = false;
             config
         });
         let superuser = superuser.await.unwrap();
@@ -168,7 +168,7 @@ async fn server_without_durability_is_reported(version: u32) {
     let mut config = DatabaseConfig::from_url(fast.url()).unwrap();
     let error = Database::connect(config.clone()).await.unwrap_err();
     assert!(error.to_string().contains("zero_damaged_pages"), "{error}");
-    config.refuse_hostile_settings = false;
+    config.reject_hostile_settings = false;
     let database = Database::connect(config).await.unwrap();
     let found: Vec<_> = database
         .hostile_settings()

@@ -47,29 +47,29 @@ async fn adjustment_posts_an_entry(bank: TestBank) {
             .await,
         czk("10")
     );
-    let refused = bank
+    let rejected = bank
         .ledger
         .submit(adjustment(account, czk("90"), version + 2))
         .await
         .unwrap_err();
     assert!(
         matches!(
-            refused,
+            rejected,
             LedgerError::Rejected(Rejection::BalanceUnchanged { .. })
         ),
-        "{refused:?}"
+        "{rejected:?}"
     );
-    let refused = bank
+    let rejected = bank
         .ledger
         .submit(adjustment(account, czk("-0.01"), version + 2))
         .await
         .unwrap_err();
     assert!(
         matches!(
-            refused,
+            rejected,
             LedgerError::Rejected(Rejection::InsufficientFunds { .. })
         ),
-        "{refused:?}"
+        "{rejected:?}"
     );
     bank.assert_sound().await;
 }
@@ -81,13 +81,13 @@ async fn stale_version_is_rejected_with_both_versions(bank: TestBank) {
         .transfer(TransferRequest::new(account, other, czk("1")))
         .await
         .unwrap();
-    let refused = bank
+    let rejected = bank
         .ledger
         .submit(adjustment(account, czk("100"), seen))
         .await
         .unwrap_err();
-    let LedgerError::Rejected(rejection) = refused else {
-        panic!("{refused:?}")
+    let LedgerError::Rejected(rejection) = rejected else {
+        panic!("{rejected:?}")
     };
     assert_eq!(
         rejection,

@@ -19,7 +19,7 @@ on_both_versions!(
     first_documented_reason_is_returned,
 );
 
-async fn refused(bank: &TestBank, request: impl Into<Request>) -> Rejection {
+async fn rejection_of(bank: &TestBank, request: impl Into<Request>) -> Rejection {
     let before = bank.fingerprint().await;
     let error = bank.ledger.submit(request).await.unwrap_err();
     assert_eq!(
@@ -39,12 +39,12 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
     let euro = |text| Money::parse(text, Currency::from_code("EUR").unwrap()).unwrap();
 
     assert_eq!(
-        refused(&bank, TransferRequest::new(from, from, czk("1"))).await,
+        rejection_of(&bank, TransferRequest::new(from, from, czk("1"))).await,
         Rejection::SameAccount { account: from }
     );
     for amount in ["0", "-0.01", "-1000"] {
         assert_eq!(
-            refused(&bank, transfer(czk(amount))).await,
+            rejection_of(&bank, transfer(czk(amount))).await,
             Rejection::AmountNotPositive {
                 amount: czk(amount)
             }
@@ -52,19 +52,19 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
     }
     let unknown = AccountId::new();
     assert_eq!(
-        refused(&bank, TransferRequest::new(unknown, to, czk("1"))).await,
+        rejection_of(&bank, TransferRequest::new(unknown, to, czk("1"))).await,
         Rejection::UnknownAccount { account: unknown }
     );
     assert_eq!(
-        refused(&bank, TransferRequest::new(from, unknown, czk("1"))).await,
+        rejection_of(&bank, TransferRequest::new(from, unknown, czk("1"))).await,
         Rejection::UnknownAccount { account: unknown }
     );
     assert_eq!(
-        refused(&bank, PostingRequest::deposit(unknown, czk("1"))).await,
+        rejection_of(&bank, PostingRequest::deposit(unknown, czk("1"))).await,
         Rejection::UnknownAccount { account: unknown }
     );
     assert_eq!(
-        refused(&bank, transfer(euro("1"))).await,
+        rejection_of(&bank, transfer(euro("1"))).await,
         Rejection::CurrencyMismatch {
             account: from,
             account_currency: Currency::from_code("CZK").unwrap(),
@@ -72,7 +72,7 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
         }
     );
     assert_eq!(
-        refused(&bank, transfer(czk("100.01"))).await,
+        rejection_of(&bank, transfer(czk("100.01"))).await,
         Rejection::InsufficientFunds {
             account: from,
             available: czk("100"),
@@ -80,7 +80,7 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
         }
     );
     assert_eq!(
-        refused(&bank, PostingRequest::withdrawal(from, czk("100.01"))).await,
+        rejection_of(&bank, PostingRequest::withdrawal(from, czk("100.01"))).await,
         Rejection::InsufficientFunds {
             account: from,
             available: czk("100"),
@@ -94,12 +94,12 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
     ] {
         // Two reasons apply, and the first one is returned.
         assert_eq!(
-            refused(&bank, request).await,
+            rejection_of(&bank, request).await,
             Rejection::SystemAccount { account: system }
         );
     }
     assert_eq!(
-        refused(&bank, PostingRequest::deposit(system, czk("1"))).await,
+        rejection_of(&bank, PostingRequest::deposit(system, czk("1"))).await,
         Rejection::SystemAccount { account: system }
     );
     for (description, key, field) in [
@@ -109,7 +109,7 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
         (String::new(), String::new(), "idempotency_key"),
         (String::new(), "\0".to_owned(), "idempotency_key"),
     ] {
-        let rejection = refused(
+        let rejection = rejection_of(
             &bank,
             transfer(czk("1"))
                 .with_description(description)
@@ -122,7 +122,7 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
         );
     }
     let tomorrow = Utc::now() + Duration::days(1);
-    let rejection = refused(
+    let rejection = rejection_of(
         &bank,
         PostingRequest::deposit(to, czk("1")).effective_at(tomorrow),
     )
@@ -131,7 +131,7 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
         matches!(rejection, Rejection::EventTime { .. }),
         "{rejection:?}"
     );
-    let rejection = refused(
+    let rejection = rejection_of(
         &bank,
         PostingRequest::deposit(from, czk("1")).effective_at(Utc::now() - Duration::days(1)),
     )
@@ -144,7 +144,7 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
     for side in [from, to] {
         accounts::freeze(&bank.database, side).await.unwrap();
         assert_eq!(
-            refused(&bank, transfer(czk("1"))).await,
+            rejection_of(&bank, transfer(czk("1"))).await,
             Rejection::NotActive {
                 account: side,
                 status: AccountStatus::Frozen
@@ -152,7 +152,7 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
         );
         let posting = PostingRequest::new(side, PostingKind::Fee, EntryType::Credit, czk("1"));
         assert_eq!(
-            refused(&bank, posting).await,
+            rejection_of(&bank, posting).await,
             Rejection::NotActive {
                 account: side,
                 status: AccountStatus::Frozen
@@ -162,7 +162,7 @@ async fn rejection_is_typed_and_changes_nothing(bank: TestBank) {
     }
     accounts::close(&bank.database, to).await.unwrap();
     assert_eq!(
-        refused(&bank, transfer(czk("1"))).await,
+        rejection_of(&bank, transfer(czk("1"))).await,
         Rejection::NotActive {
             account: to,
             status: AccountStatus::Closed
@@ -179,16 +179,16 @@ async fn amount_with_too_many_decimals_is_rejected(bank: TestBank) {
         Err(MoneyError::TooManyDecimals { amount, currency })
     );
     // The error of an amount converts into a rejection, so `?` serves both.
-    let refuse = || -> Result<Money, LedgerError> { Ok(Money::new(amount, currency)?) };
+    let reject = || -> Result<Money, LedgerError> { Ok(Money::new(amount, currency)?) };
     assert!(matches!(
-        refuse(),
+        reject(),
         Err(LedgerError::Rejected(Rejection::Amount(
             MoneyError::TooManyDecimals { .. }
         )))
     ));
     // The database rejects such an amount too, instead of rounding it.
     let account = bank.account(czk("1")).await;
-    let refused = bank
+    let rejected = bank
         .superuser()
         .await
         .fetch_value::<String>(statement(
@@ -197,7 +197,7 @@ async fn amount_with_too_many_decimals_is_rejected(bank: TestBank) {
         ))
         .await
         .unwrap();
-    assert!(refused.contains("1.005"), "{refused}");
+    assert!(rejected.contains("1.005"), "{rejected}");
 }
 
 async fn overflow_is_rejected_on_both_sides(bank: TestBank) {
@@ -210,7 +210,7 @@ async fn overflow_is_rejected_on_both_sides(bank: TestBank) {
     // The external account has paid all that it can in this currency.
     let outside = SystemAccount::External.id(most.currency());
     assert_eq!(
-        refused(&bank, PostingRequest::deposit(to, czk("0.01"))).await,
+        rejection_of(&bank, PostingRequest::deposit(to, czk("0.01"))).await,
         Rejection::Overflow {
             account: outside,
             balance: most.negated(),
@@ -220,7 +220,7 @@ async fn overflow_is_rejected_on_both_sides(bank: TestBank) {
     // Fees come from another account, so the customer's side is full here.
     let fee = PostingRequest::new(from, PostingKind::Fee, EntryType::Credit, czk("0.01"));
     assert_eq!(
-        refused(&bank, fee).await,
+        rejection_of(&bank, fee).await,
         Rejection::Overflow {
             account: from,
             balance: most,
@@ -248,7 +248,7 @@ async fn first_documented_reason_is_returned(bank: TestBank) {
     accounts::freeze(&bank.database, frozen_euro).await.unwrap();
     let poor = bank.account(czk("0")).await;
     let unknown = AccountId::new();
-    let reason = async |request: TransferRequest| refused(&bank, request).await;
+    let reason = async |request: TransferRequest| rejection_of(&bank, request).await;
     assert!(matches!(
         reason(TransferRequest::new(unknown, unknown, czk("-1"))).await,
         Rejection::SameAccount { .. }

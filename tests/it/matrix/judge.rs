@@ -7,7 +7,7 @@ use super::table::Row;
 use crate::cli::program::Run;
 
 /// The longest rejection, in characters: one or two sentences.
-const REFUSAL_MAX: usize = 600;
+const REJECTION_MAX: usize = 600;
 
 /// What no person should read.
 const FOREIGN: [&str; 10] = [
@@ -68,7 +68,7 @@ fn rejection(said: &str) -> Result<(), String> {
         .ok_or_else(|| format!("no rejection: {said:?}"))?;
     let is_clear = !message.is_empty()
         && message.lines().count() == 1
-        && message.chars().count() <= REFUSAL_MAX;
+        && message.chars().count() <= REJECTION_MAX;
     is_clear
         .then_some(())
         .ok_or_else(|| format!("no clear rejection: {said:?}"))

@@ -40,12 +40,12 @@ fn every_command_has_its_row() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_command_is_right_or_refuses_clearly_on_postgres_15() {
+async fn every_command_is_right_or_rejects_clearly_on_postgres_15() {
     visit_all(15).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_command_is_right_or_refuses_clearly_on_postgres_18() {
+async fn every_command_is_right_or_rejects_clearly_on_postgres_18() {
     visit_all(18).await;
 }
 

@@ -169,9 +169,9 @@ pub(super) fn scrape(mut command: Command) -> Run {
     let _ = child.kill();
     let _ = child.wait();
     let is_up = page.lines().any(|line| line == "neobank_up 1.0");
-    let refused = page.lines().any(|line| line == "neobank_up 0.0");
+    let rejected = page.lines().any(|line| line == "neobank_up 0.0");
     Run {
-        code: match (is_up, refused) {
+        code: match (is_up, rejected) {
             (true, false) => 0,
             (false, true) => 5,
             _ => -1,

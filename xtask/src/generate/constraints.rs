@@ -55,7 +55,7 @@ const SQLSTATES: [(&str, &str, &str); 5] = [
     ),
     (
         "NB003",
-        "CHANGE_REFUSED",
+        "CHANGE_REJECTED",
         "The journal, a balance or an identity cannot be changed that way.",
     ),
     (
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn one_name_for_two_constraints_and_an_unnamed_sqlstate_are_refused() {
+    fn one_name_for_two_constraints_and_an_unnamed_sqlstate_are_rejected() {
         let mut constraints = Constraints::new();
         add(&mut constraints, "banking", "a", "x").unwrap();
         assert!(add(&mut constraints, "banking", "b", "x").is_err());

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn currencies_out_of_order_are_refused() {
+    fn currencies_out_of_order_are_rejected() {
         let row = |code: &str| Model {
             currency_code: code.to_owned(),
             minor_units: 2,

@@ -36,7 +36,7 @@ pub(super) async fn generate(
     enums: &EnumColumns,
     files: &mut Files,
 ) -> anyhow::Result<()> {
-    refuse_columns_without_a_type(database).await?;
+    reject_columns_without_a_type(database).await?;
     // Discovery finds names by the search path; every schema must be on it.
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
     sqlx::query("SET search_path = banking, pooling, concurrency")
@@ -79,7 +79,7 @@ pub(super) async fn generate(
 }
 
 /// Fails on the first column whose type the generator would omit silently, or read as a text.
-async fn refuse_columns_without_a_type(database: &Database) -> anyhow::Result<()> {
+async fn reject_columns_without_a_type(database: &Database) -> anyhow::Result<()> {
     let sql = "SELECT format('%s.%s.%s', n.nspname, c.relname, a.attname) AS column,
                 coalesce(base.typname, t.typname)::text AS type_name
          FROM pg_catalog.pg_attribute AS a
@@ -93,10 +93,10 @@ async fn refuse_columns_without_a_type(database: &Database) -> anyhow::Result<()
     let columns: Vec<ColumnType> = database
         .fetch_many(statement(sql, [schemas.into()]))
         .await?;
-    refuse_untyped(&columns)
+    reject_untyped(&columns)
 }
 
-fn refuse_untyped(columns: &[ColumnType]) -> anyhow::Result<()> {
+fn reject_untyped(columns: &[ColumnType]) -> anyhow::Result<()> {
     // The types that both the generated code and the models support.
     let known: HashSet<&str> = [
         "bool",
@@ -215,9 +215,9 @@ mod tests {
             column("banking.a.b", "numeric"),
             column("banking.a.c", "uuid"),
         ];
-        assert!(refuse_untyped(&good).is_ok());
+        assert!(reject_untyped(&good).is_ok());
         for type_name in ["inet", "interval", "xid8", "tstzrange", "account_status"] {
-            let error = refuse_untyped(&[column("banking.a.b", type_name)])
+            let error = reject_untyped(&[column("banking.a.b", type_name)])
                 .unwrap_err()
                 .to_string();
             assert!(

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_a_meaning_and_a_meaning_without_a_value_are_refused() {
+    fn a_value_without_a_meaning_and_a_meaning_without_a_value_are_rejected() {
         let domain = |comment: &str| Domain {
             name: "entry_type".to_owned(),
             comment: Some(comment.to_owned()),

@@ -1,5 +1,5 @@
 //! The cost that one fault has for callers that do not touch it. The faults: a row lock of another session, requests that the
-//! database refuses, a role that takes advisory locks, a stopped server process, and a killed server.
+//! database rejects, a role that takes advisory locks, a stopped server process, and a killed server.
 
 mod crowd;
 mod locks;
@@ -304,14 +304,14 @@ impl Rejected {
     async fn begin(host: &Host) -> Result<(), BenchError> {
         let held = account(crowd::HELD);
         for sql in [
-            "CREATE OR REPLACE FUNCTION public.neobank_bench_refuses() RETURNS trigger LANGUAGE plpgsql AS $$
+            "CREATE OR REPLACE FUNCTION public.neobank_bench_rejects() RETURNS trigger LANGUAGE plpgsql AS $$
              BEGIN
                  RAISE EXCEPTION 'rejected by the benchmark' USING ERRCODE = '23514';
              END $$"
                 .to_owned(),
             format!(
-                "CREATE TRIGGER neobank_bench_refuses BEFORE INSERT ON banking.transactions FOR EACH ROW
-                 WHEN (NEW.account_id = '{held}') EXECUTE FUNCTION public.neobank_bench_refuses()"
+                "CREATE TRIGGER neobank_bench_rejects BEFORE INSERT ON banking.transactions FOR EACH ROW
+                 WHEN (NEW.account_id = '{held}') EXECUTE FUNCTION public.neobank_bench_rejects()"
             ),
         ] {
             host.superuser.execute(statement(&sql, [])).await?;
@@ -321,7 +321,7 @@ impl Rejected {
 
     /// Ends the fault before the audit, which would report it.
     async fn end(host: &Host) -> Result<(), BenchError> {
-        let sql = "DROP FUNCTION public.neobank_bench_refuses() CASCADE";
+        let sql = "DROP FUNCTION public.neobank_bench_rejects() CASCADE";
         host.superuser.execute(statement(sql, [])).await?;
         Ok(())
     }

@@ -92,7 +92,7 @@ pub struct DatabaseConfig {
     /// Makes [`Database::connect`](crate::Database::connect) fail when a setting of the server, the
     /// database or the role makes reads or writes untrustworthy ([`Harm::Truth`](crate::Harm)). A
     /// program that inspects a broken database sets `false`.
-    pub refuse_hostile_settings: bool,
+    pub reject_hostile_settings: bool,
     /// The protection of the connection.
     pub tls: TlsMode,
     /// The pooler between the client and the server.
@@ -311,7 +311,7 @@ impl DatabaseConfig {
             idle_in_transaction_timeout: Duration::from_secs(30),
             commit_timeout: Duration::from_secs(30),
             recovery_timeout: Duration::from_secs(2),
-            refuse_hostile_settings: true,
+            reject_hostile_settings: true,
             tls,
             pooler: Pooler::None,
         }

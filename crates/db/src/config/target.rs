@@ -176,7 +176,7 @@ pub enum ChannelBinding {
     /// The client binds the proof where the server offers it. The default.
     #[default]
     Prefer,
-    /// The client always binds the proof, and refuses a connection that does not allow it.
+    /// The client always binds the proof, and rejects a connection that does not allow it.
     Require,
 }
 

@@ -53,7 +53,7 @@ fn socket_folder_as_an_option() {
 }
 
 #[test]
-fn half_protected_modes_are_refused() {
+fn half_protected_modes_are_rejected() {
     for mode in ["allow", "prefer", "require", "verify-ca", "nonsense"] {
         let error =
             DatabaseConfig::from_url(&format!("postgresql://a@db.example/b?sslmode={mode}"))
@@ -251,7 +251,7 @@ fn documentation_lists_the_keys_and_variables_that_are_obeyed() {
 }
 
 #[test]
-fn every_listed_key_is_read_and_others_are_refused_by_name() {
+fn every_listed_key_is_read_and_others_are_rejected_by_name() {
     for key in keys::URL_KEYS {
         let url = format!("postgresql://a@localhost/b?{key}=");
         if let Err(error) = DatabaseConfig::from_url(&url) {

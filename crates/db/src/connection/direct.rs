@@ -66,7 +66,7 @@ impl DirectConnection {
     /// [`DatabaseError::Config`], [`DatabaseError::Connect`].
     pub async fn open(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
         let mut config = config.clone();
-        // Otherwise the session's limits are sent as startup options, which a pooler refuses or
+        // Otherwise the session's limits are sent as startup options, which a pooler rejects or
         // ignores.
         config.pooler = Pooler::Transaction;
         Self::open_session(&config).await

@@ -69,12 +69,12 @@ impl Connection {
         self.notices.role()
     }
 
-    /// Returns true when the pool should look for another server: this one refused a write as read
+    /// Returns true when the pool should look for another server: this one rejected a write as read
     /// only and is no primary, or it is not, or no longer, of the wanted kind.
     pub(crate) fn is_misplaced(&self, config: &DatabaseConfig) -> bool {
         let role = self.server_role();
-        let refused = self.notices.refused_write.load(Ordering::Acquire);
-        if refused && role.is_none_or(|role| role.in_recovery || role.read_only) {
+        let rejected = self.notices.rejected_write.load(Ordering::Acquire);
+        if rejected && role.is_none_or(|role| role.in_recovery || role.read_only) {
             return true;
         }
         let wanted = config.target_session_attrs;
@@ -90,9 +90,9 @@ impl Connection {
         }
     }
 
-    /// Records that the server refused a write, because it or the session is read only.
-    pub(crate) fn note_refused_write(&self) {
-        self.notices.refused_write.store(true, Ordering::Release);
+    /// Records that the server rejected a write, because it or the session is read only.
+    pub(crate) fn note_rejected_write(&self) {
+        self.notices.rejected_write.store(true, Ordering::Release);
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -124,7 +124,7 @@ impl Connection {
 
     /// Discards every prepared statement; each is prepared again on its next use.
     ///
-    /// Needed after a change of a table, when the server refuses plans that were made before it.
+    /// Needed after a change of a table, when the server rejects plans that were made before it.
     pub(crate) fn forget_prepared(&self) {
         self.prepared
             .lock()

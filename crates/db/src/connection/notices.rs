@@ -15,8 +15,8 @@ pub(super) struct Notices {
     pub(super) end: OnceLock<DatabaseError>,
     /// True when a wait for a standby was cancelled since the last reading.
     pub(super) not_replicated: AtomicBool,
-    /// True when a write was refused because the server or the session is read only.
-    pub(super) refused_write: AtomicBool,
+    /// True when a write was rejected because the server or the session is read only.
+    pub(super) rejected_write: AtomicBool,
     /// The bits `REPORTED`, `IN_RECOVERY` and `READ_ONLY`.
     role: AtomicU8,
 }

@@ -209,7 +209,7 @@ fn worse(before: Option<DatabaseError>, now: DatabaseError) -> DatabaseError {
     }
 }
 
-/// Adds a remedy to the failure of a pooler that refused the session's settings.
+/// Adds a remedy to the failure of a pooler that rejected the session's settings.
 fn with_advice_on_poolers(failure: DatabaseError) -> DatabaseError {
     match failure {
         DatabaseError::Connect {

@@ -18,7 +18,7 @@ impl Database {
     /// # Errors
     ///
     /// * [`DatabaseError::Config`]: a field of the configuration is wrong.
-    /// * [`DatabaseError::Connect`]: the server cannot be reached or refuses the connection.
+    /// * [`DatabaseError::Connect`]: the server cannot be reached or rejects the connection.
     /// * [`DatabaseError::Pooler`]: a pooler that the configuration does not declare was detected.
     /// * [`DatabaseError::HostileSetting`]: a setting endangers the data.
     pub async fn connect(config: DatabaseConfig) -> Result<Self, DatabaseError> {
@@ -74,13 +74,13 @@ impl Database {
         for setting in &inspection.hostile {
             tracing::warn!("a setting endangers the data: {setting}");
         }
-        if self.config.refuse_hostile_settings {
+        if self.config.reject_hostile_settings {
             reject_hostile(&inspection.hostile)?;
         }
         Ok(inspection.hostile)
     }
 
-    /// Refuses an undeclared pooler that does not keep sessions. A pooler in session mode is
+    /// Rejects an undeclared pooler that does not keep sessions. A pooler in session mode is
     /// accepted.
     async fn reject_pooler(&self) -> Result<(), DatabaseError> {
         let looking = Box::pin(pooler::inspect(&self.config));

@@ -101,7 +101,7 @@ impl ServerError {
             sqlstate::EXCLUSION_VIOLATION => ErrorClass::ExclusionViolation,
             sqlstates::ENTRIES_MISSING
             | sqlstates::JOURNAL_NOT_CONTINUED
-            | sqlstates::CHANGE_REFUSED => ErrorClass::JournalRejected,
+            | sqlstates::CHANGE_REJECTED => ErrorClass::JournalRejected,
             sqlstate::INSUFFICIENT_PRIVILEGE => ErrorClass::InsufficientPrivilege,
             sqlstate::INVALID_SCHEMA_NAME
             | sqlstate::UNDEFINED_TABLE
@@ -109,7 +109,7 @@ impl ServerError {
             | sqlstate::UNDEFINED_OBJECT
             | sqlstate::UNDEFINED_FUNCTION => ErrorClass::UndefinedObject,
             sqlstate::READ_ONLY_SQL_TRANSACTION => ErrorClass::ReadOnly,
-            // During recovery the check of a setting refuses READ WRITE and SERIALIZABLE with this
+            // During recovery the check of a setting rejects READ WRITE and SERIALIZABLE with this
             // code.
             sqlstate::FEATURE_NOT_SUPPORTED
                 if self.routine.as_deref().is_some_and(is_check_of_a_setting) =>

@@ -29,7 +29,7 @@ pub enum DatabaseError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A setting makes reads or writes untrustworthy; see
-    /// [`DatabaseConfig::refuse_hostile_settings`](crate::DatabaseConfig).
+    /// [`DatabaseConfig::reject_hostile_settings`](crate::DatabaseConfig).
     #[error("the database is not used while its settings endanger the data: {0}")]
     HostileSetting(Box<HostileSetting>),
     /// A pooler was detected that the configuration does not declare, or that allows no
@@ -82,7 +82,7 @@ pub enum DatabaseError {
     /// The pool is closed.
     #[error("the pool is closed")]
     PoolClosed,
-    /// The server refused a statement.
+    /// The server rejected a statement.
     #[error(transparent)]
     Server(#[from] Box<ServerError>),
     /// The connection broke, or the server ended it, while a statement ran. The effect of a

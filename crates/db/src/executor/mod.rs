@@ -189,14 +189,14 @@ pub fn read_lossy<T: FromRow>(row: &Row) -> Result<T, DatabaseError> {
 }
 
 fn read_all<T: FromRow>(rows: &[Row]) -> Result<Vec<T>, DatabaseError> {
-    row::refuse_twins(rows)?;
+    row::reject_twins(rows)?;
     rows.iter()
         .map(|row| T::from_row(row).map_err(DatabaseError::row))
         .collect()
 }
 
 fn read_first<T: FromRow>(rows: &[Row]) -> Result<Option<T>, DatabaseError> {
-    row::refuse_twins(rows)?;
+    row::reject_twins(rows)?;
     let first = rows.first().map(T::from_row);
     first.transpose().map_err(DatabaseError::row)
 }

@@ -1,4 +1,4 @@
-//! The throttle on new connections: a few at once, and fewer while the server refuses them.
+//! The throttle on new connections: a few at once, and fewer while the server rejects them.
 
 use crate::jitter::jitter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,7 +41,7 @@ pub(crate) struct ConnectPermit<'a> {
     throttle: &'a ConnectThrottle,
 }
 
-/// The refusal to open a connection now.
+/// The reason why no connection may be opened now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectDeferred {
     /// The latest time for the next attempt; `None` when other openings have to finish first.

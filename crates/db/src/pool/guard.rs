@@ -249,7 +249,7 @@ impl PooledConnection {
             }
             _ => {
                 if failure.class() == ErrorClass::ReadOnly {
-                    self.connection().note_refused_write();
+                    self.connection().note_rejected_write();
                 }
                 if failure.server().is_some_and(ServerError::is_stale_plan) {
                     self.connection().forget_prepared();

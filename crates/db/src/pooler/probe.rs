@@ -41,7 +41,7 @@ pub(super) async fn sharing(
             .await;
         let begun = match begun {
             Ok(rows) => last_process_id(&rows)?,
-            // PgBouncer in this mode refuses `BEGIN` with 08P01, protocol violation.
+            // PgBouncer in this mode rejects `BEGIN` with 08P01, protocol violation.
             Err(DatabaseError::Server(error)) if error.sqlstate == sqlstate::PROTOCOL_VIOLATION => {
                 return Ok(Sharing::Statement);
             }

@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL's manual creates a self-signed certificate with `openssl req -x509` and installs it
 //! as the clients' root. Such a certificate is an authority's own, is of X.509 version 1, or has
-//! its name only as the common name. The TLS library refuses each of these as a server's
+//! its name only as the common name. The TLS library rejects each of these as a server's
 //! certificate.
 
 use std::sync::Arc;

@@ -147,7 +147,7 @@ pub(super) fn begin_statement(pooled: &PooledConnection, options: &TransactionOp
         .is_some_and(|role| role.in_recovery);
     let access = match (options.read_only, on_standby) {
         (true, _) => " READ ONLY",
-        // A standby refuses `READ WRITE` itself, even where only reads follow.
+        // A standby rejects `READ WRITE` itself, even where only reads follow.
         (false, true) => "",
         (false, false) => " READ WRITE",
     };

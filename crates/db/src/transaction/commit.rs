@@ -17,7 +17,7 @@ impl Transaction {
     ///
     /// * [`DatabaseError::TransactionAborted`]: a statement had failed, so the server rolled the
     ///   transaction back.
-    /// * [`DatabaseError::Server`]: the server refused the commit (a deferred constraint, a
+    /// * [`DatabaseError::Server`]: the server rejected the commit (a deferred constraint, a
     ///   serialization failure) and rolled the transaction back.
     /// * [`DatabaseError::ConnectionLost`]: the connection was lost before the commit was sent; the
     ///   server rolls back.

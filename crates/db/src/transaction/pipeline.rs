@@ -11,7 +11,7 @@ use crate::error::DatabaseError;
 /// Pipelines two statements of one transaction.
 ///
 /// The client sends both before it waits for an answer, so together they cost one round trip. When
-/// the first fails, the server refuses the second too.
+/// the first fails, the server rejects the second too.
 ///
 /// # Errors
 ///

@@ -6,14 +6,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
-        RAISE EXCEPTION '% of banking.accounts is refused', TG_OP
+        RAISE EXCEPTION '% of banking.accounts is rejected', TG_OP
             USING ERRCODE = 'NB003', HINT = 'Close the account instead.';
     END IF;
     IF TG_NAME = 'accounts_closed_for_ever' THEN
         RAISE EXCEPTION 'account % is closed for ever', OLD.account_number
             USING ERRCODE = 'NB003', HINT = 'Open a new account.';
     END IF;
-    RAISE EXCEPTION '% of a balance in banking.accounts is refused: balances change only through the journal', TG_OP
+    RAISE EXCEPTION '% of a balance in banking.accounts is rejected: balances change only through the journal', TG_OP
         USING ERRCODE = 'NB003',
               HINT = 'Insert entries into banking.transactions; the balances follow them.';
 END

@@ -106,7 +106,7 @@ fn section(
     let mut blocks = vec![Block::Note(message.to_owned()), Block::Table(table)];
     if unread > 0 {
         blocks.push(Block::Note(format!(
-            "there is no estimate of {unread} {what}: the role may not read their statistics; grant it SELECT, or pg_read_all_data"
+            "{what} without an estimate: {unread}; the role may not read their statistics: grant it SELECT, or pg_read_all_data"
         )));
     }
     let bars = sizes

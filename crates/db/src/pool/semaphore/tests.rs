@@ -187,7 +187,7 @@ async fn a_wait_ends_at_its_limit_and_takes_nothing_with_it() {
 }
 
 #[tokio::test]
-async fn a_closed_gate_refuses_those_who_wait_and_those_who_come() {
+async fn closed_semaphore_rejects_waiting_and_later_callers() {
     let semaphore = Semaphore::new(1, 10);
     let held = semaphore.acquire(LONG).await.unwrap();
     let waiting = tokio::spawn(acquiring(&semaphore, LONG));
