@@ -1,11 +1,12 @@
 //! The command line's arguments.
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use neobank_domain::ledger::Actor;
 use neobank_ops::checks::Threshold;
 
 use crate::commands::{
     account, audit, balances, completions, customer, daily_summary, import, man, migrate, ops,
-    preferences, serve_metrics, statement, submit, transfer, transfers,
+    preferences, reverse, serve_metrics, statement, submit, transfer, transfers,
 };
 use crate::exit::Exit;
 use crate::output::Color;
@@ -33,6 +34,10 @@ pub(crate) struct GlobalArguments {
     /// so put the password into DB_PASSWORD
     #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub(crate) url: Option<String>,
+    /// The person or program that asks for the command, such as teller:42, which is stored with each
+    /// transfer; NEOBANK_ACTOR by default
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Everywhere")]
+    pub(crate) actor: Option<Actor>,
     /// Print one JSON document of a versioned contract on standard output, also for errors
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
@@ -95,6 +100,8 @@ pub(crate) enum Command {
     /// List transfers, and show one with both of its entries
     #[command(subcommand)]
     Transfers(transfers::TransfersCommand),
+    /// Move the money of an earlier transfer back, in whole or in part
+    Reverse(reverse::ReverseArguments),
     /// Print an account's entries, newest first, with the opening and closing balance
     Statement(statement::StatementArguments),
     /// Print the totals and the balance of an account's days

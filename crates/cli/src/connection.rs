@@ -1,6 +1,9 @@
-//! The address of the database: `--url`, or the environment variables of neobank-db.
+//! The address of the database: `--url`, or the environment variables of neobank-db. And the actor,
+//! for whom a command works there.
 
 use neobank_db::{ConfigError, Database, DatabaseConfig};
+use neobank_domain::Ledger;
+use neobank_domain::ledger::Actor;
 #[cfg(feature = "bench")]
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -13,6 +16,8 @@ pub(crate) struct Connection {
     url: Option<GivenUrl>,
     /// The host of a check's command line, which takes precedence over both.
     host: Option<String>,
+    /// The actor of the command line, which takes precedence over NEOBANK_ACTOR.
+    actor: Option<Actor>,
 }
 
 /// A URL that may hold a password.
@@ -30,7 +35,31 @@ impl Connection {
         Self {
             url: url.map(GivenUrl),
             host: None,
+            actor: None,
         }
+    }
+
+    /// Returns the same address with an actor.
+    pub(crate) fn with_actor(self, actor: Option<Actor>) -> Self {
+        Self { actor, ..self }
+    }
+
+    /// Returns a ledger whose requests are those of the actor, if there is one.
+    pub(crate) fn ledger(&self, database: &Database) -> Result<Ledger, CommandError> {
+        let ledger = Ledger::new(database.clone());
+        let actor = match &self.actor {
+            Some(actor) => Some(actor.clone()),
+            None => std::env::var(ACTOR)
+                .ok()
+                .filter(|name| !name.is_empty())
+                .map(|name| name.parse::<Actor>())
+                .transpose()
+                .map_err(|error| CommandError::usage(format!("{ACTOR}: {error}")))?,
+        };
+        Ok(match actor {
+            Some(actor) => ledger.acting_as(actor),
+            None => ledger,
+        })
     }
 
     /// Returns the same address with another host.
@@ -98,6 +127,9 @@ impl Connection {
         )
     }
 }
+
+/// The variable that names the actor.
+const ACTOR: &str = "NEOBANK_ACTOR";
 
 /// The greatest number of connections of a command: one for its work, one in recovery, and one that
 /// resolves an in-doubt commit.

@@ -75,7 +75,9 @@ fn run(arguments: Arguments) -> ExitCode {
 async fn outcome(arguments: &Arguments) -> Result<Output, CommandError> {
     let check = check_arguments(&arguments.command);
     let host = check.and_then(|check| check.hostname.clone());
-    let connection = Connection::new(arguments.global.url.clone()).with_host(host);
+    let connection = Connection::new(arguments.global.url.clone())
+        .with_host(host)
+        .with_actor(arguments.global.actor.clone());
     let work = async {
         match commands::run(&arguments.command, &connection, arguments.global.json).await {
             Ok(output) => Ok(with_schema(output, &arguments.command, &connection).await),

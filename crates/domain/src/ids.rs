@@ -76,3 +76,29 @@ identifier!(
     /// The identifier of an entry in the journal (`banking.transactions`).
     EntryId
 );
+identifier!(
+    /// The identifier of a group: transfers that were posted together.
+    GroupId
+);
+
+/// The number of identifiers that follow one of [`TransferId::first_of_many`].
+const FOLLOWING: u128 = 0xffff;
+
+macro_rules! successive {
+    ($name:ident) => {
+        impl $name {
+            /// Creates an identifier that 65,535 others can follow.
+            pub(crate) fn first_of_many() -> Self {
+                Self(Uuid::from_u128(Uuid::now_v7().as_u128() & !FOLLOWING))
+            }
+
+            /// Returns the identifier at this index behind one of [`Self::first_of_many`].
+            pub(crate) fn following(self, index: u16) -> Self {
+                Self(Uuid::from_u128(self.0.as_u128() | u128::from(index)))
+            }
+        }
+    };
+}
+
+successive!(TransferId);
+successive!(EntryId);

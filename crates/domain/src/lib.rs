@@ -26,6 +26,7 @@ pub mod audit;
 pub mod balances;
 pub mod customers;
 mod error;
+mod exact_json;
 mod ids;
 #[cfg(feature = "import")]
 pub mod import;
@@ -39,7 +40,7 @@ pub mod transfers;
 pub use accounts::{Account, AccountStatus, AccountType};
 pub use customers::Customer;
 pub use error::{Error, ErrorKind};
-pub use ids::{AccountId, CustomerId, EntryId, TransferId};
+pub use ids::{AccountId, CustomerId, EntryId, GroupId, TransferId};
 pub use ledger::{
     Ledger, LedgerBuilder, LedgerError, PostingRequest, Receipt, Rejection, Request,
     TransferRequest,

@@ -21,6 +21,9 @@ pub mod banking {
     /// `accounts_account_number_key` of `banking.accounts`.
     pub const ACCOUNTS_ACCOUNT_NUMBER_KEY: Constraint =
         Constraint::new("banking", "accounts", "accounts_account_number_key");
+    /// `accounts_clearing_is_zero` of `banking.accounts`.
+    pub const ACCOUNTS_CLEARING_IS_ZERO: Constraint =
+        Constraint::new("banking", "accounts", "accounts_clearing_is_zero");
     /// `accounts_closed_at_range` of `banking.accounts`.
     pub const ACCOUNTS_CLOSED_AT_RANGE: Constraint =
         Constraint::new("banking", "accounts", "accounts_closed_at_range");
@@ -74,6 +77,8 @@ pub mod banking {
     /// `accounts_within_limit` of `banking.accounts`.
     pub const ACCOUNTS_WITHIN_LIMIT: Constraint =
         Constraint::new("banking", "accounts", "accounts_within_limit");
+    /// `actor_length` of `banking.actor`.
+    pub const ACTOR_LENGTH: Constraint = Constraint::new("banking", "actor", "actor_length");
     /// `amount_is_valid` of `banking.amount`.
     pub const AMOUNT_IS_VALID: Constraint = Constraint::new("banking", "amount", "amount_is_valid");
     /// `balance_is_valid` of `banking.balance`.
@@ -205,6 +210,11 @@ pub mod banking {
     /// `kyc_status_is_known` of `banking.kyc_status`.
     pub const KYC_STATUS_IS_KNOWN: Constraint =
         Constraint::new("banking", "kyc_status", "kyc_status_is_known");
+    /// `metadata_is_an_object` of `banking.metadata`.
+    pub const METADATA_IS_AN_OBJECT: Constraint =
+        Constraint::new("banking", "metadata", "metadata_is_an_object");
+    /// `metadata_size` of `banking.metadata`.
+    pub const METADATA_SIZE: Constraint = Constraint::new("banking", "metadata", "metadata_size");
     /// `transactions_account_and_date_key` of `banking.transactions`.
     pub const TRANSACTIONS_ACCOUNT_AND_DATE_KEY: Constraint = Constraint::new(
         "banking",
@@ -256,6 +266,9 @@ pub mod banking {
         "unfinished_transfers",
         "unfinished_transfers_pkey",
     );
+    /// `value_date_range` of `banking.value_date`.
+    pub const VALUE_DATE_RANGE: Constraint =
+        Constraint::new("banking", "value_date", "value_date_range");
 }
 
 /// Those of the schema `concurrency`.
@@ -393,6 +406,7 @@ pub const ALL: &[Constraint] = &[
     banking::ACCOUNT_TYPE_IS_KNOWN,
     banking::ACCOUNTS_ACCOUNT_NUMBER_IS_A_NUMBER,
     banking::ACCOUNTS_ACCOUNT_NUMBER_KEY,
+    banking::ACCOUNTS_CLEARING_IS_ZERO,
     banking::ACCOUNTS_CLOSED_AT_RANGE,
     banking::ACCOUNTS_CLOSED_AT_ZERO,
     banking::ACCOUNTS_CLOSED_HAS_A_TIME,
@@ -410,6 +424,7 @@ pub const ALL: &[Constraint] = &[
     banking::ACCOUNTS_TIME_ZONE_IS_A_NAME,
     banking::ACCOUNTS_TIME_ZONE_IS_KNOWN,
     banking::ACCOUNTS_WITHIN_LIMIT,
+    banking::ACTOR_LENGTH,
     banking::AMOUNT_IS_VALID,
     banking::BALANCE_IS_VALID,
     banking::CURRENCIES_CODE_AND_MINOR_UNITS_KEY,
@@ -444,6 +459,8 @@ pub const ALL: &[Constraint] = &[
     banking::ENTRY_DESCRIPTION_LENGTH,
     banking::ENTRY_TYPE_IS_KNOWN,
     banking::KYC_STATUS_IS_KNOWN,
+    banking::METADATA_IS_AN_OBJECT,
+    banking::METADATA_SIZE,
     banking::TRANSACTIONS_ACCOUNT_AND_DATE_KEY,
     banking::TRANSACTIONS_ENTRY_NUMBER_POSITIVE,
     banking::TRANSACTIONS_PKEY,
@@ -458,6 +475,7 @@ pub const ALL: &[Constraint] = &[
     banking::TRANSFERS_POSTED_AT_RANGE,
     banking::TRANSFERS_REQUEST_HASH_LENGTH,
     banking::UNFINISHED_TRANSFERS_PKEY,
+    banking::VALUE_DATE_RANGE,
     concurrency::COMMIT_RECORDS_PKEY,
     concurrency::COMMIT_RECORDS_RECORDED_AT_RANGE,
     concurrency::COMMIT_RECORDS_TRANSACTION_NAME_LENGTH,

@@ -394,17 +394,32 @@ pub enum TransferType {
     #[serde(rename = "adjustment")]
     #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "adjustment"))]
     Adjustment,
+    /// Money of an earlier transfer moves back, in whole or in part.
+    #[serde(rename = "reversal")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "reversal"))]
+    Reversal,
+    /// One line of a journal entry, against the clearing account.
+    #[serde(rename = "journal_entry")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "journal_entry"))]
+    JournalEntry,
+    /// One side of a currency exchange, against the bank's position in that currency.
+    #[serde(rename = "exchange")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "exchange"))]
+    Exchange,
 }
 
 impl TransferType {
     /// Every value, in the order of the schema.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Transfer,
         Self::Deposit,
         Self::Withdrawal,
         Self::Interest,
         Self::Fee,
         Self::Adjustment,
+        Self::Reversal,
+        Self::JournalEntry,
+        Self::Exchange,
     ];
 
     /// Returns the value's text in the database.
@@ -417,6 +432,9 @@ impl TransferType {
             Self::Interest => "interest",
             Self::Fee => "fee",
             Self::Adjustment => "adjustment",
+            Self::Reversal => "reversal",
+            Self::JournalEntry => "journal_entry",
+            Self::Exchange => "exchange",
         }
     }
 }

@@ -107,7 +107,7 @@ pub mod banking {
         }
     }
 
-    /// `banking.post_transfers(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[])`.
+    /// `banking.post_transfers(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[])`.
     ///
     /// Returns `timestamp with time zone`.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,6 +148,18 @@ pub mod banking {
         pub credit_id: T,
         /// `p_credit_description text[]`.
         pub credit_description: T,
+        /// `p_group_id uuid[]`.
+        pub group_id: T,
+        /// `p_reverses_transfer_id uuid[]`.
+        pub reverses_transfer_id: T,
+        /// `p_hold_id uuid[]`.
+        pub hold_id: T,
+        /// `p_actor text[]`.
+        pub actor: T,
+        /// `p_metadata jsonb[]`.
+        pub metadata: T,
+        /// `p_value_date date[]`.
+        pub value_date: T,
     }
 
     impl PostTransfers<()> {
@@ -155,19 +167,19 @@ pub mod banking {
         pub const NAME: &'static str = "banking.post_transfers";
 
         /// The call with each argument by its name, as a parameter.
-        pub const CALL: &'static str = "banking.post_transfers(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18)";
+        pub const CALL: &'static str = "banking.post_transfers(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_group_id => $19, p_reverses_transfer_id => $20, p_hold_id => $21, p_actor => $22, p_metadata => $23, p_value_date => $24)";
 
         /// The parameters' types, by their identifiers in the catalogue.
-        pub const TYPES: [u32; 18] = [
+        pub const TYPES: [u32; 24] = [
             2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
-            1016, 1231, 2951, 1009,
+            1016, 1231, 2951, 1009, 2951, 2951, 2951, 1009, 3807, 1182,
         ];
     }
 
     impl<T> PostTransfers<T> {
         /// Returns the parameters in the order of the call.
         #[must_use]
-        pub fn parameters(self) -> [T; 18] {
+        pub fn parameters(self) -> [T; 24] {
             [
                 self.transfer_id,
                 self.transfer_type,
@@ -187,11 +199,17 @@ pub mod banking {
                 self.to_balance,
                 self.credit_id,
                 self.credit_description,
+                self.group_id,
+                self.reverses_transfer_id,
+                self.hold_id,
+                self.actor,
+                self.metadata,
+                self.value_date,
             ]
         }
     }
 
-    /// `banking.post_transfers_optimistic(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint)`.
+    /// `banking.post_transfers_optimistic(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint, p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[])`.
     ///
     /// Returns `timestamp with time zone`.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -252,6 +270,18 @@ pub mod banking {
         pub unused_key: T,
         /// `p_batch_lock bigint`.
         pub batch_lock: T,
+        /// `p_group_id uuid[]`.
+        pub group_id: T,
+        /// `p_reverses_transfer_id uuid[]`.
+        pub reverses_transfer_id: T,
+        /// `p_hold_id uuid[]`.
+        pub hold_id: T,
+        /// `p_actor text[]`.
+        pub actor: T,
+        /// `p_metadata jsonb[]`.
+        pub metadata: T,
+        /// `p_value_date date[]`.
+        pub value_date: T,
     }
 
     impl PostTransfersOptimistic<()> {
@@ -259,19 +289,20 @@ pub mod banking {
         pub const NAME: &'static str = "banking.post_transfers_optimistic";
 
         /// The call with each argument by its name, as a parameter.
-        pub const CALL: &'static str = "banking.post_transfers_optimistic(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_fence_account_id => $19, p_fence_version => $20, p_read_set_account_id => $21, p_read_set_version => $22, p_read_set_balance => $23, p_read_set_held => $24, p_read_set_limit => $25, p_read_set_status => $26, p_unused_key => $27, p_batch_lock => $28)";
+        pub const CALL: &'static str = "banking.post_transfers_optimistic(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_fence_account_id => $19, p_fence_version => $20, p_read_set_account_id => $21, p_read_set_version => $22, p_read_set_balance => $23, p_read_set_held => $24, p_read_set_limit => $25, p_read_set_status => $26, p_unused_key => $27, p_batch_lock => $28, p_group_id => $29, p_reverses_transfer_id => $30, p_hold_id => $31, p_actor => $32, p_metadata => $33, p_value_date => $34)";
 
         /// The parameters' types, by their identifiers in the catalogue.
-        pub const TYPES: [u32; 28] = [
+        pub const TYPES: [u32; 34] = [
             2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
-            1016, 1231, 2951, 1009, 2950, 20, 2951, 1016, 1231, 1231, 1231, 1009, 1009, 20,
+            1016, 1231, 2951, 1009, 2950, 20, 2951, 1016, 1231, 1231, 1231, 1009, 1009, 20, 2951,
+            2951, 2951, 1009, 3807, 1182,
         ];
     }
 
     impl<T> PostTransfersOptimistic<T> {
         /// Returns the parameters in the order of the call.
         #[must_use]
-        pub fn parameters(self) -> [T; 28] {
+        pub fn parameters(self) -> [T; 34] {
             [
                 self.transfer_id,
                 self.transfer_type,
@@ -301,11 +332,17 @@ pub mod banking {
                 self.read_set_status,
                 self.unused_key,
                 self.batch_lock,
+                self.group_id,
+                self.reverses_transfer_id,
+                self.hold_id,
+                self.actor,
+                self.metadata,
+                self.value_date,
             ]
         }
     }
 
-    /// `banking.post_transfers_pipelined(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_predecessor_batch_lock bigint, p_predecessor_transfer_id uuid, p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint)`.
+    /// `banking.post_transfers_pipelined(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_predecessor_batch_lock bigint, p_predecessor_transfer_id uuid, p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint, p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[])`.
     ///
     /// Returns `timestamp with time zone`.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -370,6 +407,18 @@ pub mod banking {
         pub unused_key: T,
         /// `p_batch_lock bigint`.
         pub batch_lock: T,
+        /// `p_group_id uuid[]`.
+        pub group_id: T,
+        /// `p_reverses_transfer_id uuid[]`.
+        pub reverses_transfer_id: T,
+        /// `p_hold_id uuid[]`.
+        pub hold_id: T,
+        /// `p_actor text[]`.
+        pub actor: T,
+        /// `p_metadata jsonb[]`.
+        pub metadata: T,
+        /// `p_value_date date[]`.
+        pub value_date: T,
     }
 
     impl PostTransfersPipelined<()> {
@@ -377,20 +426,20 @@ pub mod banking {
         pub const NAME: &'static str = "banking.post_transfers_pipelined";
 
         /// The call with each argument by its name, as a parameter.
-        pub const CALL: &'static str = "banking.post_transfers_pipelined(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_predecessor_batch_lock => $19, p_predecessor_transfer_id => $20, p_fence_account_id => $21, p_fence_version => $22, p_read_set_account_id => $23, p_read_set_version => $24, p_read_set_balance => $25, p_read_set_held => $26, p_read_set_limit => $27, p_read_set_status => $28, p_unused_key => $29, p_batch_lock => $30)";
+        pub const CALL: &'static str = "banking.post_transfers_pipelined(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_predecessor_batch_lock => $19, p_predecessor_transfer_id => $20, p_fence_account_id => $21, p_fence_version => $22, p_read_set_account_id => $23, p_read_set_version => $24, p_read_set_balance => $25, p_read_set_held => $26, p_read_set_limit => $27, p_read_set_status => $28, p_unused_key => $29, p_batch_lock => $30, p_group_id => $31, p_reverses_transfer_id => $32, p_hold_id => $33, p_actor => $34, p_metadata => $35, p_value_date => $36)";
 
         /// The parameters' types, by their identifiers in the catalogue.
-        pub const TYPES: [u32; 30] = [
+        pub const TYPES: [u32; 36] = [
             2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
             1016, 1231, 2951, 1009, 20, 2950, 2950, 20, 2951, 1016, 1231, 1231, 1231, 1009, 1009,
-            20,
+            20, 2951, 2951, 2951, 1009, 3807, 1182,
         ];
     }
 
     impl<T> PostTransfersPipelined<T> {
         /// Returns the parameters in the order of the call.
         #[must_use]
-        pub fn parameters(self) -> [T; 30] {
+        pub fn parameters(self) -> [T; 36] {
             [
                 self.transfer_id,
                 self.transfer_type,
@@ -422,11 +471,17 @@ pub mod banking {
                 self.read_set_status,
                 self.unused_key,
                 self.batch_lock,
+                self.group_id,
+                self.reverses_transfer_id,
+                self.hold_id,
+                self.actor,
+                self.metadata,
+                self.value_date,
             ]
         }
     }
 
-    /// `banking.post_unless_refused(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[])`.
+    /// `banking.post_unless_refused(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[])`.
     ///
     /// Returns `TABLE(place integer, refused_sqlstate text, refused_message text, refused_detail text, refused_hint text, refused_schema text, refused_table text, refused_column text, refused_constraint text)`.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -467,6 +522,18 @@ pub mod banking {
         pub credit_id: T,
         /// `p_credit_description text[]`.
         pub credit_description: T,
+        /// `p_group_id uuid[]`.
+        pub group_id: T,
+        /// `p_reverses_transfer_id uuid[]`.
+        pub reverses_transfer_id: T,
+        /// `p_hold_id uuid[]`.
+        pub hold_id: T,
+        /// `p_actor text[]`.
+        pub actor: T,
+        /// `p_metadata jsonb[]`.
+        pub metadata: T,
+        /// `p_value_date date[]`.
+        pub value_date: T,
     }
 
     impl PostUnlessRefused<()> {
@@ -474,19 +541,19 @@ pub mod banking {
         pub const NAME: &'static str = "banking.post_unless_refused";
 
         /// The call with each argument by its name, as a parameter.
-        pub const CALL: &'static str = "banking.post_unless_refused(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18)";
+        pub const CALL: &'static str = "banking.post_unless_refused(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_group_id => $19, p_reverses_transfer_id => $20, p_hold_id => $21, p_actor => $22, p_metadata => $23, p_value_date => $24)";
 
         /// The parameters' types, by their identifiers in the catalogue.
-        pub const TYPES: [u32; 18] = [
+        pub const TYPES: [u32; 24] = [
             2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
-            1016, 1231, 2951, 1009,
+            1016, 1231, 2951, 1009, 2951, 2951, 2951, 1009, 3807, 1182,
         ];
     }
 
     impl<T> PostUnlessRefused<T> {
         /// Returns the parameters in the order of the call.
         #[must_use]
-        pub fn parameters(self) -> [T; 18] {
+        pub fn parameters(self) -> [T; 24] {
             [
                 self.transfer_id,
                 self.transfer_type,
@@ -506,6 +573,12 @@ pub mod banking {
                 self.to_balance,
                 self.credit_id,
                 self.credit_description,
+                self.group_id,
+                self.reverses_transfer_id,
+                self.hold_id,
+                self.actor,
+                self.metadata,
+                self.value_date,
             ]
         }
     }

@@ -2,15 +2,18 @@
 
 mod account_cache;
 mod adjustment;
+mod attributes;
 mod batch;
 mod concurrency;
 mod durability;
+mod group;
 mod group_commit;
 mod idempotency;
 mod in_doubt;
 mod network;
 mod plans;
 mod rejection;
+mod reversal;
 mod transfer;
 
 use neobank_db::DatabaseError;

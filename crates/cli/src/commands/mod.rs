@@ -16,6 +16,7 @@ pub(crate) mod migrate;
 mod moment;
 pub(crate) mod ops;
 pub(crate) mod preferences;
+pub(crate) mod reverse;
 pub(crate) mod serve_metrics;
 pub(crate) mod statement;
 pub(crate) mod submit;
@@ -46,6 +47,7 @@ pub(crate) async fn run(
         Command::Fee(arguments) => transfer::fee(arguments, connection).await,
         Command::Adjust(arguments) => transfer::adjust(arguments, connection).await,
         Command::Submit(arguments) => submit::run(arguments, connection, wants_json).await,
+        Command::Reverse(arguments) => reverse::run(arguments, connection).await,
         Command::Transfers(command) => transfers::run(command, connection).await,
         Command::Statement(arguments) => statement::run(arguments, connection).await,
         Command::DailySummary(arguments) => daily_summary::run(arguments, connection).await,

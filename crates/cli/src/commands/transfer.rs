@@ -1,12 +1,12 @@
 //! The commands `neobank transfer`, `deposit`, `withdraw`, `interest`, `fee` and `adjust`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use neobank_db::Database;
 use neobank_domain::accounts::{self, Account};
 use neobank_domain::ledger::{
-    AdjustmentRequest, EntryReceipt, EntryType, Outcome, PostingKind, Receipt, ReferenceNumber,
-    Request, TransferType,
+    AdjustmentRequest, Attributes, EntryReceipt, EntryType, Metadata, Outcome, PostingKind, Receipt,
+    ReferenceNumber, Request, TransferType,
 };
 use neobank_domain::{
     AccountId, EntryId, Ledger, LedgerError, Money, PostingRequest, TransferId, TransferRequest,
@@ -31,6 +31,9 @@ pub(crate) struct TransferArguments {
     to: String,
     #[command(flatten)]
     movement: Movement,
+    /// Move as much of the amount as the payer has available
+    #[arg(long)]
+    up_to: bool,
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +57,12 @@ struct Movement {
     /// A description of the transfer
     #[arg(long, default_value = "")]
     description: String,
+    /// Data of your own to keep with the transfer: a JSON object, such as '{"order": 4711}'
+    #[arg(long, value_name = "JSON")]
+    metadata: Option<Metadata>,
+    /// The value date, from which the money counts for interest; the booking day by default
+    #[arg(long, value_name = "DAY")]
+    value_date: Option<NaiveDate>,
 }
 
 #[derive(Debug, Args)]
@@ -101,11 +110,16 @@ pub(crate) async fn transfer(
     let from = account::find(&database, &arguments.from).await?;
     let to = account::find(&database, &arguments.to).await?;
     let key = movement.key();
-    let request = TransferRequest::new(from.account_id, to.account_id, amount)
+    let mut request = TransferRequest::new(from.account_id, to.account_id, amount)
         .with_description(&movement.description)
         .with_idempotency_key(&key);
+    if arguments.up_to {
+        request = request.up_to();
+    }
+    request.attributes = movement.attributes();
     submit(
         "transfer",
+        connection,
         database,
         request.into(),
         Some(&key),
@@ -173,7 +187,7 @@ pub(crate) async fn adjust(
     let account = account::find(&database, &arguments.account).await?;
     let request = AdjustmentRequest::new(account.account_id, balance, arguments.expected_version)
         .with_description(&arguments.description);
-    submit("adjust", database, request.into(), None, &[account]).await
+    submit("adjust", connection, database, request.into(), None, &[account]).await
 }
 
 async fn post(
@@ -187,20 +201,22 @@ async fn post(
     let database = connection.open(name).await?;
     let account = account::find(&database, &arguments.account).await?;
     let key = movement.key();
-    let request = request(account.account_id, amount)
+    let mut request = request(account.account_id, amount)
         .with_description(&movement.description)
         .with_idempotency_key(&key);
-    submit(name, database, request.into(), Some(&key), &[account]).await
+    request.attributes = movement.attributes();
+    submit(name, connection, database, request.into(), Some(&key), &[account]).await
 }
 
-async fn submit(
+pub(super) async fn submit(
     name: &'static str,
+    connection: &Connection,
     database: Database,
     request: Request,
     key: Option<&str>,
     accounts: &[Account],
 ) -> Result<Output, CommandError> {
-    let ledger = Ledger::new(database.clone());
+    let ledger = connection.ledger(&database)?;
     let outcome = match ledger.submit_all(&[request]).await {
         Ok(outcomes) => outcomes.into_iter().next(),
         Err(error @ (LedgerError::Unknown { .. } | LedgerError::NotReplicated { .. })) => {
@@ -354,11 +370,21 @@ impl Numbers {
 }
 
 impl Movement {
+    fn attributes(&self) -> Attributes {
+        let mut attributes = Attributes::default();
+        attributes.metadata.clone_from(&self.metadata);
+        attributes.value_date = self.value_date;
+        attributes
+    }
+
     /// Returns the key, generated if the caller gave none, for a repetition when the result is
     /// unknown.
     fn key(&self) -> String {
-        self.key
-            .clone()
-            .unwrap_or_else(|| format!("neobank-{}", Uuid::now_v7()))
+        self.key.clone().unwrap_or_else(generated_key)
     }
+}
+
+/// Returns a new idempotency key.
+pub(super) fn generated_key() -> String {
+    format!("neobank-{}", Uuid::now_v7())
 }

@@ -149,7 +149,7 @@ fn transfer_type() -> impl TypedValueParser<Value = TransferType> {
 ///
 /// A key may look like an identifier, so that a text that names no transfer as such is looked up as
 /// a key.
-async fn find(on: &impl Executor, named: &str) -> Result<Transfer, CommandError> {
+pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Transfer, CommandError> {
     let identifier = named.parse::<TransferId>().ok();
     let reference = || named.parse::<ReferenceNumber>().ok();
     let identifier = identifier.or_else(|| reference().map(ReferenceNumber::transfer_id));

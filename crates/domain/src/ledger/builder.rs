@@ -5,6 +5,7 @@ use std::sync::Arc;
 use neobank_db::Database;
 
 use super::Ledger;
+use super::decision::Rules;
 use super::engine::Engine;
 use super::group_commit::{GroupCommitOptions, GroupCommitOptionsError, Queue};
 
@@ -35,6 +36,7 @@ pub struct LedgerBuilder {
     database: Database,
     account_cache_capacity: usize,
     group_commit: Option<GroupCommitOptions>,
+    rules: Rules,
 }
 
 impl LedgerBuilder {
@@ -43,6 +45,7 @@ impl LedgerBuilder {
             database,
             account_cache_capacity: Ledger::ACCOUNT_CACHE_CAPACITY,
             group_commit: Some(GroupCommitOptions::default()),
+            rules: Rules::default(),
         }
     }
 
@@ -72,6 +75,20 @@ impl LedgerBuilder {
         self
     }
 
+    /// Rejects every request without an actor ([`Ledger::acting_as`]).
+    pub const fn require_actor(mut self) -> Self {
+        self.rules.requires_actor = true;
+        self
+    }
+
+    /// Limits how many days before and after the server's day, in UTC, a value date may lie; 366
+    /// each by default.
+    pub const fn value_date_window(mut self, days_back: u32, days_ahead: u32) -> Self {
+        self.rules.value_date_days_back = days_back;
+        self.rules.value_date_days_ahead = days_ahead;
+        self
+    }
+
     /// Builds the ledger. A deadline of the database becomes the deadline of the ledger's calls.
     ///
     /// # Errors
@@ -85,13 +102,14 @@ impl LedgerBuilder {
     }
 
     pub(super) fn build_validated(self) -> Ledger {
-        let engine = Engine::new(self.database, self.account_cache_capacity);
+        let engine = Engine::new(self.database, self.account_cache_capacity, self.rules);
         let queue = self
             .group_commit
             .map(|options| Queue::new(&engine, options));
         Ledger {
             engine,
             queue: queue.map(Arc::new),
+            actor: None,
         }
     }
 }

@@ -6,33 +6,36 @@ use std::time::{Duration, Instant};
 use neobank_db::{Database, DatabaseError, Transaction, TransactionOptions};
 
 use super::account_cache::AccountCache;
+use super::decision::Rules;
 
 /// Executes batches of requests on one database. Clones share the account cache.
 #[derive(Clone, Debug)]
 pub(super) struct Engine {
     pub(super) database: Database,
     pub(super) account_cache: Arc<AccountCache>,
+    pub(super) rules: Rules,
 }
 
 impl Engine {
-    pub(super) fn new(database: Database, account_cache_capacity: usize) -> Self {
+    pub(super) fn new(database: Database, account_cache_capacity: usize, rules: Rules) -> Self {
         Self {
             database,
             account_cache: Arc::new(AccountCache::new(account_cache_capacity)),
+            rules,
         }
     }
 
     pub(super) fn with_deadline(&self, deadline: Instant) -> Self {
         Self {
             database: self.database.with_deadline(deadline),
-            account_cache: Arc::clone(&self.account_cache),
+            ..self.clone()
         }
     }
 
     pub(super) fn without_deadline(&self) -> Self {
         Self {
             database: self.database.without_deadline(),
-            account_cache: Arc::clone(&self.account_cache),
+            ..self.clone()
         }
     }
 

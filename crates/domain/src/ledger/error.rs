@@ -47,7 +47,7 @@ pub enum LedgerError {
     /// The batch is committed and durable on this server. The standby has not confirmed it, because
     /// the server's wait was cancelled: it is lost if this server is lost before the standby has
     /// it.
-    #[error("carried out, but the standby has not confirmed it")]
+    #[error("committed, but the standby has not confirmed it")]
     NotReplicated {
         /// The outcome of each request.
         outcomes: Vec<Outcome>,

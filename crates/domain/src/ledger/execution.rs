@@ -9,6 +9,7 @@ use neobank_entity::constraints::banking::TRANSFERS_IDEMPOTENCY_KEY_KEY;
 
 use super::Ledger;
 use super::account_cache::CachedAccounts;
+use super::actor::Actor;
 use super::decision::{Decision, IdentifiedRequest, decide, transfer_ids};
 use super::engine::Engine;
 use super::error::LedgerError;
@@ -17,7 +18,7 @@ use super::optimistic;
 use super::receipt::Outcome;
 use super::request::Request;
 use super::statements::{Statements, TransferColumns};
-use crate::{AccountId, EntryId, TransferId};
+use crate::{AccountId, TransferId};
 
 /// The most repetitions of a batch because another session used one of its keys at the same time.
 ///
@@ -35,6 +36,8 @@ pub(super) struct Batch<'a> {
     pub(super) requests: Vec<IdentifiedRequest<'a>>,
     pub(super) accounts: Vec<AccountId>,
     pub(super) keys: Vec<String>,
+    /// The transfers that the requests reverse.
+    pub(super) originals: Vec<TransferId>,
 }
 
 /// The submissions of a batch: which requests an attempt may still decide on.
@@ -116,19 +119,22 @@ impl<'a> Batch<'a> {
     /// # Errors
     ///
     /// [`LedgerError::TooManyRequests`].
-    pub(super) fn new(requests: &'a [Request]) -> Result<Self, LedgerError> {
-        if requests.len() > Ledger::REQUESTS_MAX {
+    pub(super) fn new(
+        requests: &'a [Request],
+        actor: Option<&'a Actor>,
+    ) -> Result<Self, LedgerError> {
+        let steps = requests.iter().map(|request| request.steps().len());
+        let steps = steps.fold(0, usize::saturating_add);
+        if steps > Ledger::REQUESTS_MAX {
             return Err(LedgerError::TooManyRequests {
-                requests: requests.len(),
+                requests: steps,
                 limit: Ledger::REQUESTS_MAX,
             });
         }
-        let identified = requests.iter().map(|request| IdentifiedRequest {
-            request,
-            request_hash: request.idempotency_key().map(|_| request.hash()),
-            transfer_id: TransferId::new(),
-            debit_id: EntryId::new(),
-            credit_id: EntryId::new(),
+        let identified = requests.iter().map(|request| {
+            let mut identified = IdentifiedRequest::new(request);
+            identified.actor = actor;
+            identified
         });
         Ok(Self::of(identified.collect()))
     }
@@ -145,6 +151,7 @@ impl<'a> Batch<'a> {
         Self {
             accounts: accounts.into_iter().collect(),
             keys: keys.into_iter().map(str::to_owned).collect(),
+            originals: all().flat_map(Request::originals).collect(),
             requests,
         }
     }
@@ -289,7 +296,7 @@ async fn attempt(
     let transaction = engine.begin(claims.lock_timeout()).await?;
     let session = Statements::prepare(&transaction).await?;
     let mut state = session
-        .lock_and_read(&transaction, &batch.accounts, &batch.keys)
+        .lock_and_read(&transaction, batch, engine.rules)
         .await?;
     let claimed = batch.claimed(claims.claim());
     let Decision {

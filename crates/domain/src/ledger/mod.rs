@@ -14,6 +14,7 @@
 //! itself, so a fault here becomes an error there and not a wrong balance.
 
 mod account_cache;
+mod actor;
 mod builder;
 mod decision;
 mod engine;
@@ -21,7 +22,9 @@ mod error;
 mod execution;
 pub mod group_commit;
 mod in_doubt;
+mod metadata;
 mod optimistic;
+mod originals;
 mod queries;
 mod receipt;
 mod rejected;
@@ -35,19 +38,26 @@ use std::time::{Duration, Instant};
 use neobank_db::{Database, DatabaseError, Transaction};
 
 pub use account_cache::AccountCacheMetrics;
+pub use actor::{Actor, NotAnActor};
 pub use builder::LedgerBuilder;
 pub use decision::{
     AccountState, CompletedTransfer, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX,
-    IdentifiedRequest, LedgerState, NewTransfer, decide,
+    IdentifiedRequest, Identifiers, LedgerState, NewTransfer, OriginalTransfer, Rules, decide,
 };
 pub use error::LedgerError;
+pub use metadata::{Metadata, MetadataError};
 pub use neobank_entity::enums::{EntryType, TransferType};
-pub use receipt::{EntryReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber};
+pub use receipt::{
+    EntryReceipt, GroupReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber,
+};
 pub use rejection::Rejection;
 pub use request::{
-    AdjustmentRequest, PostingKind, PostingRequest, Request, SystemAccount, TransferRequest,
+    AdjustmentRequest, AmountLimit, Attributes, Comparison, Condition, GroupRequest, JournalLine,
+    Measure, PostingKind, PostingRequest, Request, ReversalRequest, StepCondition, SystemAccount,
+    TransferRequest,
 };
 
+use crate::GroupId;
 use engine::Engine;
 use execution::{Batch, KEY_RACES_MAX, WholeBatch, is_key_race};
 use group_commit::{GroupCommitMetrics, GroupCommitOptions, GroupCommitOptionsError, Queue};
@@ -85,6 +95,8 @@ use statements::{Statements, TransferColumns};
 #[derive(Clone, Debug)]
 pub struct Ledger {
     engine: Engine,
+    /// The actor of every request.
+    actor: Option<Actor>,
     /// None when each call has a transaction of its own.
     queue: Option<Arc<Queue>>,
 }
@@ -124,6 +136,7 @@ impl Ledger {
         Ok(Self {
             queue: Some(Arc::new(Queue::new(&self.engine, options))),
             engine: self.engine.clone(),
+            actor: self.actor.clone(),
         })
     }
 
@@ -134,6 +147,7 @@ impl Ledger {
         Self {
             engine: self.engine.clone(),
             queue: None,
+            actor: self.actor.clone(),
         }
     }
 
@@ -149,6 +163,17 @@ impl Ledger {
         Self {
             engine: self.engine.with_deadline(deadline),
             queue: self.queue.clone(),
+            actor: self.actor.clone(),
+        }
+    }
+
+    /// Returns a handle whose requests the ledger records as those of an actor. It shares the
+    /// account cache and the queue.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self {
+            actor: Some(actor),
+            ..self.clone()
         }
     }
 
@@ -197,13 +222,59 @@ impl Ledger {
     ///
     /// As [`Ledger::transfer`].
     pub async fn submit(&self, request: impl Into<Request>) -> Result<Receipt, LedgerError> {
-        let request = request.into();
+        Ok(self.execute(request.into()).await?.into_receipt()?)
+    }
+
+    /// As [`Ledger::transfer`], for requests that are posted together or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::transfer`]; [`Rejection::GroupStep`] names the step that was rejected.
+    pub async fn submit_group(&self, group: GroupRequest) -> Result<GroupReceipt, LedgerError> {
+        let outcome = self.execute(group.into()).await?;
+        Ok(outcome.into_group_receipt()?)
+    }
+
+    /// Moves the money of an earlier transfer back, in whole or in part, durably.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::transfer`].
+    pub async fn reverse(&self, reversal: ReversalRequest) -> Result<Receipt, LedgerError> {
+        self.submit(reversal).await
+    }
+
+    /// Reverses every transfer of a group, the last one first, as a group of its own.
+    /// `idempotency_key` and `description` are those of the new group.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::submit_group`]. An unknown group is a group without steps:
+    /// [`Rejection::GroupSize`].
+    pub async fn reverse_group(
+        &self,
+        group: GroupId,
+        description: impl Into<String> + Send,
+        idempotency_key: Option<String>,
+    ) -> Result<GroupReceipt, LedgerError> {
+        let transfers = originals::of_group(&self.engine.database, group).await?;
+        let mut reversal = GroupRequest::new().with_description(description);
+        reversal.idempotency_key = idempotency_key;
+        for transfer in transfers.into_iter().rev() {
+            reversal = reversal.with_step(ReversalRequest::new(transfer));
+        }
+        self.submit_group(reversal).await
+    }
+
+    async fn execute(&self, mut request: Request) -> Result<Outcome, LedgerError> {
+        let requests = std::slice::from_mut(&mut request);
+        originals::resolve(&self.engine.database, requests).await?;
         match &self.queue {
             Some(queue) => {
-                let outcome = queue.submit(request, self.engine.database.deadline());
-                Ok(outcome.await?.into_receipt()?)
+                let deadline = self.engine.database.deadline();
+                queue.submit(request, self.actor.clone(), deadline).await
             }
-            None => single(self.submit_all(&[request]).await?),
+            None => single(self.run_all(&[request]).await?),
         }
     }
 
@@ -213,10 +284,18 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::TooManyRequests`] above [`Ledger::REQUESTS_MAX`], [`LedgerError::Unknown`],
-    /// [`LedgerError::Database`]; in each but the second, no request was executed.
+    /// * [`LedgerError::TooManyRequests`] above [`Ledger::REQUESTS_MAX`], counting each step of a
+    ///   group; no request was executed.
+    /// * [`LedgerError::Database`]; no request was executed.
+    /// * [`LedgerError::NotReplicated`] when the requests are committed and a standby may lack them.
+    /// * [`LedgerError::Unknown`], as [`Ledger::transfer`].
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
-        let batch = Batch::new(requests)?;
+        let requests = originals::resolved(&self.engine.database, requests).await?;
+        self.run_all(&requests).await
+    }
+
+    async fn run_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
+        let batch = Batch::new(requests, self.actor.as_ref())?;
         let mut whole = WholeBatch(batch.requests.len());
         Ok(execution::run(&self.engine, &batch, &mut whole).await?)
     }
@@ -268,7 +347,8 @@ impl Ledger {
         transaction: &mut Transaction,
         request: impl Into<Request>,
     ) -> Result<Receipt, LedgerError> {
-        single(self.submit_all_in(transaction, &[request.into()]).await?)
+        let outcomes = self.submit_all_in(transaction, &[request.into()]).await?;
+        Ok(single(outcomes)?.into_receipt()?)
     }
 
     /// As [`Ledger::submit_all`], inside the caller's transaction.
@@ -282,29 +362,29 @@ impl Ledger {
         transaction: &mut Transaction,
         requests: &[Request],
     ) -> Result<Vec<Outcome>, LedgerError> {
-        let batch = Batch::new(requests)?;
+        let requests = originals::resolved(&*transaction, requests).await?;
+        let batch = Batch::new(&requests, self.actor.as_ref())?;
         // The caller's commit makes their cached versions stale.
         self.engine.account_cache.forget(&batch.accounts);
         for _ in 0..KEY_RACES_MAX {
-            match attempt_in(transaction, &batch).await {
+            match attempt_in(transaction, &batch, self.engine.rules).await {
                 Err(error) if is_key_race(&error) => {}
                 other => return Ok(other?),
             }
         }
-        Ok(attempt_in(transaction, &batch).await?)
+        Ok(attempt_in(transaction, &batch, self.engine.rules).await?)
     }
 }
 
 async fn attempt_in(
     transaction: &mut Transaction,
     batch: &Batch<'_>,
+    rules: Rules,
 ) -> Result<Vec<Outcome>, DatabaseError> {
     let session = Statements::prepare(transaction).await?;
     let mut savepoint = transaction.savepoint();
     let inner = savepoint.transaction();
-    let mut state = session
-        .lock_and_read(inner, &batch.accounts, &batch.keys)
-        .await?;
+    let mut state = session.lock_and_read(inner, batch, rules).await?;
     let Decision {
         outcomes,
         transfers,
@@ -329,9 +409,7 @@ async fn attempt_in(
     Ok(outcomes)
 }
 
-fn single(outcomes: Vec<Outcome>) -> Result<Receipt, LedgerError> {
-    match outcomes.into_iter().next() {
-        Some(outcome) => Ok(outcome.into_receipt()?),
-        None => Err(DatabaseError::NoRow.into()),
-    }
+fn single(outcomes: Vec<Outcome>) -> Result<Outcome, LedgerError> {
+    let outcome = outcomes.into_iter().next();
+    outcome.ok_or_else(|| DatabaseError::NoRow.into())
 }

@@ -10,7 +10,7 @@
 //! A decision may also depend on the speculative state of a predecessor in flight.
 //! `banking.post_transfers_pipelined()` then waits for the predecessor's end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -26,7 +26,7 @@ use super::execution::{Batch, Claims, Failure, Pipelining, committed};
 use super::in_doubt::{self, InDoubt};
 use super::receipt::{Outcome, Receipt};
 use super::rejected;
-use super::request::Request;
+use super::request::{AmountLimit, Request};
 use super::statements::{
     self, Posted, PostedTimes, Preconditions, Predecessor, ReadSetColumns, TransferColumns,
 };
@@ -57,12 +57,10 @@ pub(super) async fn attempt(
             return fall_back(engine, claims, error).await;
         }
     };
-    let mut state = LedgerState {
-        accounts,
-        completed: HashMap::new(),
-        // The server takes its own time where this time or an account's last entry is earlier.
-        now: DateTime::UNIX_EPOCH,
-    };
+    // The server takes its own time where this time or an account's last entry is earlier.
+    let mut state = LedgerState::new(DateTime::UNIX_EPOCH);
+    state.accounts = accounts;
+    state.rules = engine.rules;
     let claimed = batch.claimed(claims.claim());
     let Decision {
         mut outcomes,
@@ -174,10 +172,27 @@ fn predecessor(claims: &impl Pipelining, speculative: Option<TransferId>) -> Opt
 
 /// Returns true when a request depends on nothing but what the preconditions can express.
 fn needs_no_lock(request: &Request) -> bool {
+    // A value date is compared with the clock.
+    request.attributes().value_date.is_none()
+        && match request {
+            Request::Transfer(_) => true,
+            Request::Posting(posting) => posting.event_time.is_none(),
+            Request::Adjustment(_) | Request::Reversal(_) => false,
+            Request::Group(group) => {
+                group.expires_at.is_none() && group.steps.iter().all(needs_no_lock)
+            }
+        }
+}
+
+/// Returns true when a request that is accepted depends on more of its accounts than its entries
+/// continue: on what is available, or on a condition.
+fn reads_accounts(request: &Request) -> bool {
     match request {
-        Request::Transfer(_) => true,
-        Request::Posting(posting) => posting.event_time.is_none(),
-        Request::Adjustment(_) => false,
+        Request::Transfer(transfer) => transfer.limit != AmountLimit::Exact,
+        Request::Group(group) => {
+            !group.conditions.is_empty() || group.steps.iter().any(reads_accounts)
+        }
+        _ => false,
     }
 }
 
@@ -223,16 +238,19 @@ fn preconditions(
                 .checked_add(1)?;
             Some((account.account_id, account.version.checked_sub(entries)?))
         })?;
+    let with_outcomes = || claimed.iter().zip(outcomes);
     let rejected = || {
-        let with_outcomes = claimed.iter().zip(outcomes);
-        with_outcomes.filter_map(|(one, outcome)| match outcome {
+        with_outcomes().filter_map(|(one, outcome)| match outcome {
             Outcome::Rejected(rejection) => Some((one.request, rejection)),
             _ => None,
         })
     };
-    let read_set: BTreeSet<AccountId> = rejected()
-        .filter(|(_, rejection)| rejection.depends_on_accounts())
-        .flat_map(|(request, _)| request.accounts())
+    let read_set: BTreeSet<AccountId> = with_outcomes()
+        .filter(|(one, outcome)| match outcome {
+            Outcome::Rejected(rejection) => rejection.depends_on_accounts(),
+            _ => reads_accounts(one.request),
+        })
+        .flat_map(|(one, _)| one.request.accounts())
         .collect();
     // An account that does not exist has no version to validate.
     let read_set = read_set
@@ -267,7 +285,7 @@ fn settle(
 ) {
     for outcome in outcomes {
         // A replayed one is of this batch too: the state began without completed transfers.
-        if let Outcome::Posted(receipt) | Outcome::Replayed(receipt) = outcome {
+        for receipt in outcome.receipts_mut() {
             receipt.posted_at = time(receipt);
             for entry in [&receipt.debit, &receipt.credit] {
                 if let Some(account) = state.accounts.get_mut(&entry.account_id) {

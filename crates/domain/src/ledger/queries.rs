@@ -19,6 +19,8 @@ pub(super) const DEBIT_ID: &str = "debit_id";
 pub(super) const CREDIT_ID: &str = "credit_id";
 pub(super) const FROM_BALANCE: &str = "from_balance";
 pub(super) const TO_BALANCE: &str = "to_balance";
+/// The sum of a transfer's reversals, in the rows of [`ORIGINAL_TRANSFERS`].
+pub(super) const REVERSED: &str = "reversed";
 
 /// The elements of the list, one row for each.
 const WANTED: &str = "wanted";
@@ -28,6 +30,7 @@ const DEBIT: &str = "debit";
 const CREDIT: &str = "credit";
 /// An account that no other session has locked.
 const FREE: &str = "free";
+const REVERSAL: &str = "reversal";
 
 const EQUAL: &str = "OPERATOR(pg_catalog.=)";
 const UNEQUAL: &str = "OPERATOR(pg_catalog.<>)";
@@ -84,11 +87,57 @@ pub(super) static READ_ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
 /// A connection keeps the plan of a prepared statement while the tables grow. On nearly empty
 /// tables the cheapest plan reads them whole; `LATERAL` with `OFFSET 0` forces a look-up of each
 /// row.
-pub(super) static COMPLETED_TRANSFERS: LazyLock<String> = LazyLock::new(|| {
+pub(super) static COMPLETED_TRANSFERS: LazyLock<String> =
+    LazyLock::new(|| receipts(transfers::Column::IdempotencyKey, "$1::pg_catalog.text[]"));
+
+/// Reads the transfers of these groups, each with both of its entries, in the order of their
+/// steps.
+pub(super) static GROUP_TRANSFERS: LazyLock<String> =
+    LazyLock::new(|| receipts(transfers::Column::GroupId, "$1::pg_catalog.uuid[]"));
+
+/// Reads transfers with the sums of their reversals.
+pub(super) static ORIGINAL_TRANSFERS: LazyLock<String> = LazyLock::new(|| {
+    use transfers::Column;
+    let original = looked_up(transfers::Entity.table_ref(), |query| {
+        let own = (transfers::Entity, Column::TransferId);
+        query.and_where(equal(own, (WANTED, WANTED)));
+    });
+    let sum = Func::cust("pg_catalog.sum").arg(decimal((REVERSAL, Column::Amount)));
+    let zero = Expr::cust("0");
+    let reversals = Query::select()
+        .expr_as(Func::coalesce([Expr::from(sum), zero]), REVERSED)
+        .from_as(transfers::Entity.table_ref(), REVERSAL)
+        .and_where(equal(
+            (REVERSAL, Column::ReversesTransferId),
+            (TRANSFER, Column::TransferId),
+        ))
+        .to_owned();
+    Query::select()
+        .columns(
+            [
+                Column::TransferId,
+                Column::TransferType,
+                Column::FromAccountId,
+                Column::ToAccountId,
+                Column::CurrencyCode,
+            ]
+            .map(|column| (TRANSFER, column)),
+        )
+        .expr_as(decimal((TRANSFER, Column::Amount)), Column::Amount.as_str())
+        .column((REVERSED, REVERSED))
+        .from(wanted(Expr::cust("$1::pg_catalog.uuid[]")))
+        .join_lateral(JoinType::InnerJoin, original, TRANSFER, Condition::all())
+        .join_lateral(JoinType::InnerJoin, reversals, REVERSED, Condition::all())
+        .to_string(PostgresQueryBuilder)
+});
+
+/// Returns the query of transfers with a value of `column` in a list, each with both of its
+/// entries.
+fn receipts(column: transfers::Column, list: &'static str) -> String {
     use transactions::Column as Entry;
     use transfers::Column as Transfer;
     let transfer = looked_up(transfers::Entity.table_ref(), |query| {
-        let own = (transfers::Entity, Transfer::IdempotencyKey);
+        let own = (transfers::Entity, column);
         query.and_where(equal(own, (WANTED, WANTED)));
     });
     let entry = |account: Transfer, number: Transfer| {
@@ -111,6 +160,8 @@ pub(super) static COMPLETED_TRANSFERS: LazyLock<String> = LazyLock::new(|| {
                 Transfer::RequestHash,
                 Transfer::TransferId,
                 Transfer::TransferType,
+                Transfer::GroupId,
+                Transfer::ReversesTransferId,
             ]
             .map(|column| (TRANSFER, column)),
         )
@@ -125,7 +176,7 @@ pub(super) static COMPLETED_TRANSFERS: LazyLock<String> = LazyLock::new(|| {
         .expr_as(Expr::col((CREDIT, Entry::TransactionId)), CREDIT_ID)
         .columns([Transfer::ToAccountId, Transfer::ToEntryNumber].map(|c| (TRANSFER, c)))
         .expr_as(decimal((CREDIT, Entry::RunningBalance)), TO_BALANCE)
-        .from(wanted(Expr::cust("$1::pg_catalog.text[]")))
+        .from(wanted(Expr::cust(list)))
         .join_lateral(JoinType::InnerJoin, transfer, TRANSFER, Condition::all())
         .join_lateral(
             JoinType::InnerJoin,
@@ -139,8 +190,10 @@ pub(super) static COMPLETED_TRANSFERS: LazyLock<String> = LazyLock::new(|| {
             CREDIT,
             Condition::all(),
         )
+        // The steps of a group have ascending identifiers.
+        .order_by((TRANSFER, Transfer::TransferId), Order::Asc)
         .to_string(PostgresQueryBuilder)
-});
+}
 
 /// Locks the accounts that no other session has locked, and returns the others.
 pub(super) static LOCKED_BY_OTHERS: LazyLock<String> = LazyLock::new(|| {
@@ -245,6 +298,8 @@ mod tests {
         insta::assert_snapshot!("read_accounts", *READ_ACCOUNTS);
         insta::assert_snapshot!("completed_transfers", *COMPLETED_TRANSFERS);
         insta::assert_snapshot!("locked_by_others", *LOCKED_BY_OTHERS);
+        insta::assert_snapshot!("group_transfers", *GROUP_TRANSFERS);
+        insta::assert_snapshot!("original_transfers", *ORIGINAL_TRANSFERS);
         insta::assert_snapshot!("find_transfers", *FIND_TRANSFERS);
         insta::assert_snapshot!("increment_version", *INCREMENT_VERSION);
     }

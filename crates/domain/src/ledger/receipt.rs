@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::{Rejection, TransferType};
-use crate::{AccountId, EntryId, Money, TransferId};
+use crate::{AccountId, EntryId, GroupId, Money, TransferId};
 
 /// The receipt of a posted transfer. The same request under the same idempotency key gets the same
 /// receipt again.
@@ -25,6 +25,19 @@ pub struct Receipt {
     pub credit: EntryReceipt,
     /// The time of posting, which both entries have.
     pub posted_at: DateTime<Utc>,
+    /// The transfer that this one reverses; `None` for every other transfer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reverses: Option<TransferId>,
+}
+
+/// The receipt of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct GroupReceipt {
+    /// The group's identifier.
+    pub group_id: GroupId,
+    /// One receipt for each step; `None` for a step that was allowed to move nothing and did.
+    pub steps: Vec<Option<Receipt>>,
 }
 
 /// One side of a receipt.
@@ -50,6 +63,10 @@ pub enum Outcome {
     Posted(Receipt),
     /// The same request was posted before under the same key; this is the receipt of that time.
     Replayed(Receipt),
+    /// The group was posted.
+    GroupPosted(GroupReceipt),
+    /// The same group was posted before under the same key; this is the receipt of that time.
+    GroupReplayed(GroupReceipt),
     /// The request was rejected, and nothing was changed.
     Rejected(Rejection),
 }
@@ -80,12 +97,42 @@ impl Receipt {
     }
 }
 
+impl GroupReceipt {
+    /// Returns the receipts of the transfers, in the order of their steps.
+    pub fn transfers(&self) -> impl Iterator<Item = &Receipt> {
+        self.steps.iter().flatten()
+    }
+}
+
 impl Outcome {
     pub(in crate::ledger) const fn is_replayed(&self) -> bool {
-        matches!(self, Self::Replayed(_))
+        matches!(self, Self::Replayed(_) | Self::GroupReplayed(_))
     }
 
-    /// Returns the receipt.
+    pub(in crate::ledger) const fn is_posted(&self) -> bool {
+        matches!(self, Self::Posted(_) | Self::GroupPosted(_))
+    }
+
+    /// Returns the receipts of the transfers, in their order; a rejection has none.
+    pub fn receipts(&self) -> impl Iterator<Item = &Receipt> {
+        let (single, group): (Option<&Receipt>, &[Option<Receipt>]) = match self {
+            Self::Posted(receipt) | Self::Replayed(receipt) => (Some(receipt), &[]),
+            Self::GroupPosted(group) | Self::GroupReplayed(group) => (None, &group.steps),
+            Self::Rejected(_) => (None, &[]),
+        };
+        single.into_iter().chain(group.iter().flatten())
+    }
+
+    pub(in crate::ledger) fn receipts_mut(&mut self) -> impl Iterator<Item = &mut Receipt> {
+        let (single, group): (Option<&mut Receipt>, &mut [Option<Receipt>]) = match self {
+            Self::Posted(receipt) | Self::Replayed(receipt) => (Some(receipt), &mut []),
+            Self::GroupPosted(group) | Self::GroupReplayed(group) => (None, &mut group.steps),
+            Self::Rejected(_) => (None, &mut []),
+        };
+        single.into_iter().chain(group.iter_mut().flatten())
+    }
+
+    /// Returns the receipt; of a group, the receipt of its first transfer.
     ///
     /// # Errors
     ///
@@ -93,7 +140,26 @@ impl Outcome {
     pub fn into_receipt(self) -> Result<Receipt, Rejection> {
         match self {
             Self::Posted(receipt) | Self::Replayed(receipt) => Ok(receipt),
+            Self::GroupPosted(group) | Self::GroupReplayed(group) => {
+                let first = group.steps.into_iter().flatten().next();
+                first.ok_or(Rejection::NothingMoved)
+            }
             Self::Rejected(rejection) => Err(rejection),
+        }
+    }
+
+    /// Returns the receipt of a group; that of a single transfer is a group of one step.
+    ///
+    /// # Errors
+    ///
+    /// The [`Rejection`] of a rejected request.
+    pub fn into_group_receipt(self) -> Result<GroupReceipt, Rejection> {
+        match self {
+            Self::GroupPosted(group) | Self::GroupReplayed(group) => Ok(group),
+            single => single.into_receipt().map(|receipt| GroupReceipt {
+                group_id: receipt.transfer_id.as_uuid().into(),
+                steps: vec![Some(receipt)],
+            }),
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn run(
     let transaction = engine.begin(claims.lock_timeout()).await?;
     let session = Statements::prepare(&transaction).await?;
     let state = session
-        .lock_and_read(&transaction, &batch.accounts, &batch.keys)
+        .lock_and_read(&transaction, batch, engine.rules)
         .await?;
     let claimed = batch.claimed(claims.claim());
     let mut progress = Progress::of(claimed.len());
@@ -73,7 +73,7 @@ pub(super) async fn run(
             .round(&transaction, state.clone(), &claimed)
             .await?;
     }
-    let transfers: Vec<_> = progress.posted.values().copied().collect();
+    let transfers: Vec<_> = progress.posted.values().flatten().copied().collect();
     let rejected = progress.rejected;
     let (indexes, outcomes): (Vec<_>, Vec<_>) = progress.ended.into_iter().unzip();
     let ended = if transfers.is_empty() {
@@ -103,7 +103,7 @@ pub(super) async fn run(
 /// The progress of a batch, by the indexes of its claimed requests.
 struct Progress {
     open: Vec<usize>,
-    posted: BTreeMap<usize, TransferId>,
+    posted: BTreeMap<usize, Vec<TransferId>>,
     ended: BTreeMap<usize, Outcome>,
     rejected: BTreeMap<usize, DatabaseError>,
 }
@@ -150,11 +150,14 @@ impl Progress {
             let Some(identified) = claimed.get(index) else {
                 continue;
             };
-            let moved = match &outcome {
-                Outcome::Posted(receipt) => Some(receipt.transfer_id),
-                Outcome::Replayed(_) | Outcome::Rejected(_) => None,
-            };
-            match moved.and_then(|transfer| unposted.remove(&transfer)) {
+            let moved: Vec<_> = outcome
+                .receipts()
+                .filter(|_| outcome.is_posted())
+                .map(|receipt| receipt.transfer_id)
+                .collect();
+            // The database posts a group as a whole, and its error is that of the first transfer.
+            let first = moved.first().and_then(|transfer| unposted.remove(transfer));
+            match first {
                 Some(error) => {
                     unsettled.add(identified);
                     match error {
@@ -162,9 +165,11 @@ impl Progress {
                         None => self.open.push(index),
                     }
                 }
-                None if moved.is_none() && unsettled.concerns(identified) => self.open.push(index),
+                None if moved.is_empty() && unsettled.concerns(identified) => self.open.push(index),
                 None => {
-                    self.posted.extend(moved.map(|transfer| (index, transfer)));
+                    if !moved.is_empty() {
+                        self.posted.insert(index, moved);
+                    }
                     self.ended.insert(index, outcome);
                 }
             }
@@ -187,7 +192,7 @@ impl<'a> Unsettled<'a> {
     }
 
     fn concerns(&self, identified: &IdentifiedRequest<'_>) -> bool {
-        let mut accounts = identified.request.accounts().into_iter();
+        let mut accounts = identified.request.accounts();
         let key = identified.request.idempotency_key();
         accounts.any(|account| self.accounts.contains(&account))
             || key.is_some_and(|key| self.keys.contains(key))

@@ -1,6 +1,7 @@
 //! The reasons for which the ledger rejects a request.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use rust_decimal::Decimal;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -9,8 +10,8 @@ use crate::{AccountId, Currency, Money, MoneyError, TransferId};
 
 /// The reason why a request was rejected. The request changed nothing.
 ///
-/// If several reasons apply, the ledger returns the first one in this list; but a key that was used
-/// for another request comes before an invalid description.
+/// If several reasons apply, the ledger returns one of them. It looks at the key first, then at the
+/// request itself, then at one account after the other, and at the available balance last.
 #[derive(Clone, Debug, Error, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", content = "details", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -33,6 +34,92 @@ pub enum Rejection {
         key: String,
         /// The transfer that has the key.
         first: TransferId,
+    },
+    /// The ledger was built to require an actor, and the request has none.
+    #[error("the request has no actor, and the ledger requires one")]
+    ActorRequired,
+    /// A group has no step, or more than [`GroupRequest::STEPS_MAX`](super::GroupRequest::STEPS_MAX).
+    #[error(
+        "a group has 1 to {} steps, not {steps}",
+        super::GroupRequest::STEPS_MAX
+    )]
+    GroupSize {
+        /// The number of steps.
+        steps: usize,
+    },
+    /// A step of a group is a group itself.
+    #[error("a step of a group cannot be a group")]
+    NestedGroup,
+    /// A step of a group has an idempotency key; the group has one.
+    #[error("a step of a group cannot have an idempotency key of its own: {key:?}")]
+    KeyInGroup {
+        /// The step's key.
+        key: String,
+    },
+    /// The lines of a journal entry do not sum to zero.
+    #[error("the lines of a journal entry in {currency} sum to {sum}, not to zero")]
+    Unbalanced {
+        /// The currency of the lines.
+        currency: Currency,
+        /// The credits less the debits.
+        sum: Decimal,
+    },
+    /// The server's time has reached the group's limit, such as the end of a quote.
+    #[error("the group was valid until {expires_at}; it is {now}")]
+    GroupExpired {
+        /// The group's limit.
+        expires_at: DateTime<Utc>,
+        /// The time of the decision.
+        now: DateTime<Utc>,
+    },
+    /// A step of a group was rejected, so the ledger posted none of its steps.
+    #[error("step {step} of the group, counted from 0: {reason}")]
+    GroupStep {
+        /// The index of the step, from 0.
+        step: usize,
+        /// The reason.
+        reason: Box<Rejection>,
+    },
+    /// No step of a group had anything to move.
+    #[error("no step had anything to move")]
+    NothingMoved,
+    /// The transfer to reverse does not exist.
+    #[error("unknown transfer: {transfer}")]
+    UnknownTransfer {
+        /// The requested transfer.
+        transfer: TransferId,
+    },
+    /// The transfer to reverse is itself a reversal.
+    #[error("transfer {transfer} is a reversal, which cannot be reversed")]
+    ReversalOfReversal {
+        /// The requested transfer.
+        transfer: TransferId,
+    },
+    /// The reversals of a transfer would exceed its amount.
+    #[error("{left} of transfer {transfer} is left to reverse, {requested} was asked for")]
+    MoreThanRemains {
+        /// The transfer to reverse.
+        transfer: TransferId,
+        /// The amount that earlier reversals have left.
+        left: Money,
+        /// The requested amount.
+        requested: Money,
+    },
+    /// Earlier reversals have left nothing of the transfer.
+    #[error("transfer {transfer} has been reversed completely")]
+    AlreadyReversed {
+        /// The transfer to reverse.
+        transfer: TransferId,
+    },
+    /// The value date lies outside the ledger's window.
+    #[error("the value date {value_date} must lie between {earliest} and {latest}")]
+    ValueDate {
+        /// The requested value date.
+        value_date: NaiveDate,
+        /// The first day of the window.
+        earliest: NaiveDate,
+        /// The last day of the window.
+        latest: NaiveDate,
     },
     /// A transfer names the same account twice.
     #[error("account {account} cannot pay itself")]
@@ -115,6 +202,16 @@ pub enum Rejection {
         /// The time of the decision.
         latest: DateTime<Utc>,
     },
+    /// A condition of a group does not hold.
+    #[error("account {account} has {found}, and the condition is: {condition}")]
+    ConditionFailed {
+        /// The account of the condition.
+        account: AccountId,
+        /// The condition.
+        condition: String,
+        /// The value that the account has after the step.
+        found: String,
+    },
     /// The available balance is less than the amount.
     #[error("account {account} has {available} available, {requested} was asked for")]
     InsufficientFunds {
@@ -140,15 +237,21 @@ pub enum Rejection {
 impl Rejection {
     /// Returns true for a rejection that depends on the state of accounts. The other reasons lie in
     /// the request itself or in its key.
-    pub(super) const fn depends_on_accounts(&self) -> bool {
-        !matches!(
-            self,
+    pub(super) fn depends_on_accounts(&self) -> bool {
+        match self {
             Self::Text { .. }
-                | Self::KeyReused { .. }
-                | Self::SameAccount { .. }
-                | Self::AmountNotPositive { .. }
-                | Self::LeapSecond { .. }
-        )
+            | Self::KeyReused { .. }
+            | Self::ActorRequired
+            | Self::GroupSize { .. }
+            | Self::NestedGroup
+            | Self::KeyInGroup { .. }
+            | Self::Unbalanced { .. }
+            | Self::SameAccount { .. }
+            | Self::AmountNotPositive { .. }
+            | Self::LeapSecond { .. } => false,
+            Self::GroupStep { reason, .. } => reason.depends_on_accounts(),
+            _ => true,
+        }
     }
 
     /// Returns true for a rejection that is valid only while the request's key is unused.

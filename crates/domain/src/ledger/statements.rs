@@ -10,25 +10,29 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use neobank_db::driver::{FromSql, Row, ToSql, Type};
 use neobank_db::{
     Autocommit, DatabaseError, Prepared, ServerError, Transaction, Written, pipeline,
 };
 use neobank_entity::banking::{accounts, transfers};
+use neobank_entity::enums::TransferType;
 use neobank_entity::functions::banking::{
     PostTransfers, PostTransfersOptimistic, PostTransfersPipelined, PostUnlessRefused,
 };
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::decision::{AccountState, CompletedTransfer, LedgerState, NewTransfer};
+use super::decision::{
+    AccountState, CompletedTransfer, LedgerState, NewTransfer, OriginalTransfer, Rules,
+};
+use super::execution::Batch;
 use super::queries::{
-    self, COMPLETED_TRANSFERS, FIND_TRANSFERS, INCREMENT_VERSION, LOCK_ACCOUNTS, LOCKED_BY_OTHERS,
-    READ_ACCOUNTS,
+    self, COMPLETED_TRANSFERS, FIND_TRANSFERS, GROUP_TRANSFERS, INCREMENT_VERSION, LOCK_ACCOUNTS,
+    LOCKED_BY_OTHERS, ORIGINAL_TRANSFERS, READ_ACCOUNTS,
 };
 use super::receipt::{EntryReceipt, Receipt};
-use crate::{AccountId, Currency, Money, TransferId};
+use crate::{AccountId, Currency, GroupId, Money, TransferId};
 
 /// Makes the transaction's commit wait until it is durable, on this server and on the standbys that
 /// the server waits for, whatever the defaults of role, database or session are. Stronger settings
@@ -122,6 +126,13 @@ macro_rules! parameters {
             to_balance: &$columns.credit.running_balance,
             credit_id: &$columns.credit.transaction_id,
             credit_description: &$columns.credit.description,
+            group_id: &$columns.group_id.values,
+            reverses_transfer_id: &$columns.reverses_transfer_id.values,
+            // No request captures a hold yet.
+            hold_id: &$columns.hold_id.values,
+            actor: &$columns.actor.values,
+            metadata: &$columns.metadata.values,
+            value_date: &$columns.value_date.values,
             $($argument: $value,)*
         }
         .parameters()
@@ -169,6 +180,39 @@ pub(super) struct TransferColumns {
     posted_at: Vec<DateTime<Utc>>,
     debit: EntryColumns,
     credit: EntryColumns,
+    group_id: Sparse<Uuid>,
+    reverses_transfer_id: Sparse<Uuid>,
+    hold_id: Sparse<Uuid>,
+    actor: Sparse<String>,
+    metadata: Sparse<serde_json::Value>,
+    value_date: Sparse<NaiveDate>,
+}
+
+/// A column that most batches leave empty.
+struct Sparse<T> {
+    /// None until the first value.
+    values: Option<Vec<Option<T>>>,
+    length: usize,
+}
+
+impl<T> Default for Sparse<T> {
+    fn default() -> Self {
+        Self {
+            values: None,
+            length: 0,
+        }
+    }
+}
+
+impl<T> Sparse<T> {
+    fn push(&mut self, value: Option<T>) {
+        if value.is_some() || self.values.is_some() {
+            let values = self.values.get_or_insert_default();
+            values.resize_with(self.length, || None);
+            values.push(value);
+        }
+        self.length = self.length.saturating_add(1);
+    }
 }
 
 /// The columns of one side of new transfers.
@@ -201,10 +245,11 @@ impl Statements {
     pub(super) async fn lock_and_read(
         &self,
         transaction: &Transaction,
-        accounts: &[AccountId],
-        keys: &[String],
+        batch: &Batch<'_>,
+        rules: Rules,
     ) -> Result<LedgerState, DatabaseError> {
-        let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+        let keys = &batch.keys;
+        let accounts: Vec<Uuid> = batch.accounts.iter().map(|one| one.as_uuid()).collect();
         let accounts: [&(dyn ToSql + Sync); 1] = [&accounts];
         let locked = transaction.read_prepared(&self.lock_accounts, &accounts);
         let (locked, completed) = if keys.is_empty() {
@@ -221,17 +266,21 @@ impl Statements {
         let now = locked
             .first()
             .map_or(Ok(DateTime::UNIX_EPOCH), |row| column(row, queries::NOW))?;
-        Ok(LedgerState {
-            accounts: locked
-                .iter()
-                .map(account_state)
-                .collect::<Result<BTreeMap<_, _>, _>>()?,
-            completed: completed
-                .iter()
-                .map(completed_transfer)
-                .collect::<Result<HashMap<_, _>, _>>()?,
-            now,
-        })
+        let mut state = LedgerState::new(now);
+        state.rules = rules;
+        state.accounts = locked
+            .iter()
+            .map(account_state)
+            .collect::<Result<BTreeMap<_, _>, _>>()?;
+        state.completed = completed
+            .iter()
+            .map(completed_transfer)
+            .collect::<Result<HashMap<_, _>, _>>()?;
+        read_groups(transaction, &mut state).await?;
+        if !batch.originals.is_empty() {
+            state.originals = read_originals(transaction, &batch.originals).await?;
+        }
+        Ok(state)
     }
 
     /// Locks the accounts, and returns the transfers that exist then, with their times.
@@ -547,6 +596,10 @@ impl TransferColumns {
             debit_description,
             credit_description,
             key,
+            group_id,
+            actor,
+            metadata,
+            value_date,
         } = new;
         let (key, hash) = key.map(|(key, hash)| (key, hash.to_vec())).unzip();
         self.transfer_id.push(receipt.transfer_id.as_uuid());
@@ -559,6 +612,14 @@ impl TransferColumns {
         self.posted_at.push(receipt.posted_at);
         self.debit.push(&receipt.debit, debit_description);
         self.credit.push(&receipt.credit, credit_description);
+        self.group_id.push(group_id.map(GroupId::as_uuid));
+        self.reverses_transfer_id
+            .push(receipt.reverses.map(TransferId::as_uuid));
+        self.hold_id.push(None);
+        self.actor.push(actor.map(|actor| actor.to_string()));
+        self.metadata
+            .push(metadata.map(|metadata| metadata.to_value()));
+        self.value_date.push(value_date);
     }
 }
 
@@ -570,6 +631,64 @@ impl EntryColumns {
         self.transaction_id.push(entry.transaction_id.as_uuid());
         self.description.push(description);
     }
+}
+
+/// Reads the transfers of the completed groups.
+async fn read_groups(
+    transaction: &Transaction,
+    state: &mut LedgerState,
+) -> Result<(), DatabaseError> {
+    let groups = state.completed.values().filter_map(|one| one.group_id);
+    let groups: Vec<Uuid> = groups.map(|group| group.as_uuid()).collect();
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let find = transaction
+        .prepare(&GROUP_TRANSFERS, &[Type::UUID_ARRAY])
+        .await?;
+    let rows = transaction.read_prepared(&find, &[&groups]).await?;
+    let mut members: HashMap<GroupId, Vec<Receipt>> = HashMap::new();
+    for row in &rows {
+        let group: Uuid = column(row, transfers::Column::GroupId.as_str())?;
+        members
+            .entry(group.into())
+            .or_default()
+            .push(posted_receipt(row)?);
+    }
+    for completed in state.completed.values_mut() {
+        if let Some(group) = completed.group_id {
+            completed.group = members.remove(&group).unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
+/// Reads transfers with the sums of their reversals. Their accounts are locked, so no reversal is
+/// missed.
+async fn read_originals(
+    transaction: &Transaction,
+    originals: &[TransferId],
+) -> Result<BTreeMap<TransferId, OriginalTransfer>, DatabaseError> {
+    use transfers::Column;
+    let originals: Vec<Uuid> = originals.iter().map(|id| id.as_uuid()).collect();
+    let find = transaction
+        .prepare(&ORIGINAL_TRANSFERS, &[Type::UUID_ARRAY])
+        .await?;
+    let rows = transaction.read_prepared(&find, &[&originals]).await?;
+    let original = |row: &Row| {
+        let id = |column_name: Column| column::<Uuid>(row, column_name.as_str());
+        Ok((
+            TransferId::from(id(Column::TransferId)?),
+            OriginalTransfer {
+                transfer_type: transfer_type(row)?,
+                from: id(Column::FromAccountId)?.into(),
+                to: id(Column::ToAccountId)?.into(),
+                amount: money(row, Column::Amount.as_str())?,
+                reversed: column(row, queries::REVERSED)?,
+            },
+        ))
+    };
+    rows.iter().map(original).collect()
 }
 
 fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> {
@@ -597,11 +716,25 @@ fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> 
 
 fn completed_transfer(row: &Row) -> Result<(String, CompletedTransfer), DatabaseError> {
     use transfers::Column;
-    let currency = currency(row)?;
-    let money = |name| {
-        column::<Decimal>(row, name)
-            .and_then(|amount| Money::new(amount, currency).map_err(|_| unreadable(name)))
-    };
+    let request_hash = column::<&[u8]>(row, Column::RequestHash.as_str())?
+        .try_into()
+        .map_err(|_| unreadable(Column::RequestHash.as_str()))?;
+    let group_id: Option<Uuid> = column(row, Column::GroupId.as_str())?;
+    Ok((
+        column(row, Column::IdempotencyKey.as_str())?,
+        CompletedTransfer {
+            request_hash,
+            receipt: posted_receipt(row)?,
+            group_id: group_id.map(GroupId::from),
+            group: Vec::new(),
+        },
+    ))
+}
+
+/// Reads the receipt of a posted transfer.
+fn posted_receipt(row: &Row) -> Result<Receipt, DatabaseError> {
+    use transfers::Column;
+    let money = |name| money(row, name);
     let entry = |id, account, number, balance| {
         Ok::<_, DatabaseError>(EntryReceipt {
             transaction_id: column::<Uuid>(row, id)?.into(),
@@ -610,11 +743,10 @@ fn completed_transfer(row: &Row) -> Result<(String, CompletedTransfer), Database
             running_balance: money(balance)?,
         })
     };
-    let receipt = Receipt {
+    let reverses: Option<Uuid> = column(row, Column::ReversesTransferId.as_str())?;
+    Ok(Receipt {
         transfer_id: column::<Uuid>(row, Column::TransferId.as_str())?.into(),
-        transfer_type: column::<&str>(row, Column::TransferType.as_str())?
-            .parse()
-            .map_err(|_| unreadable(Column::TransferType.as_str()))?,
+        transfer_type: transfer_type(row)?,
         amount: money(Column::Amount.as_str())?,
         debit: entry(
             queries::DEBIT_ID,
@@ -629,17 +761,22 @@ fn completed_transfer(row: &Row) -> Result<(String, CompletedTransfer), Database
             queries::TO_BALANCE,
         )?,
         posted_at: column(row, Column::PostedAt.as_str())?,
-    };
-    let request_hash = column::<&[u8]>(row, Column::RequestHash.as_str())?
-        .try_into()
-        .map_err(|_| unreadable(Column::RequestHash.as_str()))?;
-    Ok((
-        column(row, Column::IdempotencyKey.as_str())?,
-        CompletedTransfer {
-            request_hash,
-            receipt,
-        },
-    ))
+        reverses: reverses.map(TransferId::from),
+    })
+}
+
+fn transfer_type(row: &Row) -> Result<TransferType, DatabaseError> {
+    let name = transfers::Column::TransferType.as_str();
+    column::<&str>(row, name)?
+        .parse()
+        .map_err(|_| unreadable(name))
+}
+
+/// Reads an amount in the currency of its row.
+fn money(row: &Row, name: &str) -> Result<Money, DatabaseError> {
+    let currency = currency(row)?;
+    column::<Decimal>(row, name)
+        .and_then(|amount| Money::new(amount, currency).map_err(|_| unreadable(name)))
 }
 
 /// Returns the error in a row of [`POST_UNLESS_REFUSED`], if the row has one.

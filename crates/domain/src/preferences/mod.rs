@@ -4,7 +4,6 @@
 //! rounds every other number. [`PreferenceUpdate::from_json`] and [`find`] return an error that
 //! names the number instead.
 
-mod exact;
 mod query;
 
 use std::collections::BTreeMap;
@@ -15,7 +14,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::{CustomerId, shortened};
+use crate::{CustomerId, exact_json, shortened};
 
 /// The most updates in one call of [`merge`].
 pub const CUSTOMERS_MAX: usize = 50_000;
@@ -230,9 +229,9 @@ pub async fn find(
 }
 
 fn read(customer: CustomerId, text: &str) -> Result<Map<String, Value>, PreferenceError> {
-    exact::object(text).map_err(|problem| match problem {
-        exact::Problem::Malformed(reason) => PreferenceError::Json { customer, reason },
-        exact::Problem::Inexact { field, number } => PreferenceError::Number {
+    exact_json::object(text).map_err(|problem| match problem {
+        exact_json::Problem::Malformed(reason) => PreferenceError::Json { customer, reason },
+        exact_json::Problem::Inexact { field, number } => PreferenceError::Number {
             customer,
             field,
             number,

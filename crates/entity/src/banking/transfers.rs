@@ -19,6 +19,12 @@ pub struct Model {
     pub request_hash: Option<Vec<u8>>,
     pub posted_at: chrono::DateTime<chrono::Utc>,
     pub created_at: chrono::DateTime<chrono::Utc>,
+    pub group_id: Option<uuid::Uuid>,
+    pub reverses_transfer_id: Option<uuid::Uuid>,
+    pub hold_id: Option<uuid::Uuid>,
+    pub actor: Option<String>,
+    pub metadata: Option<serde_json::Value>,
+    pub value_date: Option<chrono::NaiveDate>,
 }
 
 crate::relation::relation!("banking"."transfers" {
@@ -36,4 +42,10 @@ idempotency_key => IdempotencyKey,
 request_hash => RequestHash,
 posted_at => PostedAt,
 created_at => CreatedAt,
+group_id => GroupId,
+reverses_transfer_id => ReversesTransferId,
+hold_id => HoldId,
+actor => Actor,
+metadata => Metadata,
+value_date => ValueDate,
 });

@@ -82,6 +82,7 @@ BEGIN
         GROUP BY entry.transfer_id
     ) AS pair;
     v_done := banking.apply_balances(v_transfers, clock_timestamp());
+    v_done := banking.validate_reversals(ARRAY(SELECT DISTINCT transfer_id FROM new_entries));
     RETURN NULL;
 END
 $$;

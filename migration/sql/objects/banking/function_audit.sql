@@ -37,6 +37,31 @@ BEGIN
     WHERE debit.transaction_id IS NULL OR credit.transaction_id IS NULL;
 
     RETURN QUERY
+    SELECT 'reversal goes back to its transfer', reversal.transfer_id::text,
+           format('%s from %s to %s, of transfer %s', reversal.amount, reversal.from_account_id,
+                  reversal.to_account_id, reversal.reverses_transfer_id)
+    FROM banking.transfers AS reversal
+    LEFT JOIN banking.transfers AS original ON original.transfer_id = reversal.reverses_transfer_id
+    WHERE reversal.reverses_transfer_id IS NOT NULL
+      AND (original.from_account_id = reversal.to_account_id
+           AND original.to_account_id = reversal.from_account_id
+           AND original.currency_code = reversal.currency_code
+           AND original.reverses_transfer_id IS NULL) IS NOT TRUE;
+
+    RETURN QUERY
+    SELECT 'reversals are within their transfer', original.transfer_id::text,
+           format('%s of %s', sum(reversal.amount), original.amount)
+    FROM banking.transfers AS reversal
+    JOIN banking.transfers AS original ON original.transfer_id = reversal.reverses_transfer_id
+    GROUP BY original.transfer_id, original.amount
+    HAVING sum(reversal.amount) > original.amount;
+
+    RETURN QUERY
+    SELECT 'transfer follows its group', member.transfer_id::text, format('group %s', member.group_id)
+    FROM banking.transfers AS member
+    WHERE left(member.transfer_id::text, 32) <> left(member.group_id::text, 32);
+
+    RETURN QUERY
     SELECT 'entry has its transfer', entry.transaction_id::text, format('transfer %s is missing', entry.transfer_id)
     FROM banking.transactions AS entry
     WHERE NOT EXISTS (SELECT FROM banking.transfers AS t WHERE t.transfer_id = entry.transfer_id);

@@ -58,6 +58,8 @@ AS $$
     FROM (VALUES
         ('banking.accounts', 'accounts_account_number_key',
          'UNIQUE (account_number)'),
+        ('banking.accounts', 'accounts_clearing_is_zero',
+         'CHECK ((((account_type)::text <> ''system''::text) OR (account_number !~~ ''SYS-CLEARING-%''::text) OR ((current_balance)::numeric = (0)::numeric)))'),
         ('banking.accounts', 'accounts_closed_at_zero',
          'CHECK ((((account_status)::text <> ''closed''::text) OR (((current_balance)::numeric = (0)::numeric) AND ((held_balance)::numeric = (0)::numeric))))'),
         ('banking.accounts', 'accounts_currency_fkey',
@@ -95,13 +97,13 @@ AS $$
         ('banking.transfers', 'transfers_request_hash_length',
          'CHECK ((octet_length(request_hash) = 32))'),
         ('banking.transfer_type', 'transfer_type_is_known',
-         'CHECK ((VALUE = ANY (ARRAY[''transfer''::text, ''deposit''::text, ''withdrawal''::text, ''interest''::text, ''fee''::text, ''adjustment''::text])))')
+         'CHECK ((VALUE = ANY (ARRAY[''transfer''::text, ''deposit''::text, ''withdrawal''::text, ''interest''::text, ''fee''::text, ''adjustment''::text, ''reversal''::text, ''journal_entry''::text, ''exchange''::text]))) NOT VALID')
     ) AS constraint_of (owner, name, definition)
     LEFT JOIN pg_constraint AS found
         ON found.conname = constraint_of.name AND found.connamespace = to_regnamespace('banking')
         AND (found.conrelid = to_regclass(constraint_of.owner)
              OR found.contypid = to_regtype(constraint_of.owner) AND found.contypid <> 0)
-    WHERE found.oid IS NULL OR NOT found.convalidated OR pg_get_constraintdef(found.oid) <> constraint_of.definition
+    WHERE found.oid IS NULL OR pg_get_constraintdef(found.oid) <> constraint_of.definition
     UNION ALL
     SELECT 'guard is in place', unique_index.name, 'the unique index is missing or invalid'
     FROM (VALUES ('transfers_idempotency_key_key'), ('transactions_account_and_date_key')) AS unique_index (name)

@@ -13,7 +13,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT p_account_type = 'system' AND p_customer_id IS NULL AND p_overdraft_limit IS NULL
         AND EXISTS (
-            SELECT FROM unnest(ARRAY['external', 'interest', 'fees', 'adjustment']) AS purpose (name)
+            SELECT FROM unnest(ARRAY['external', 'interest', 'fees', 'adjustment', 'clearing', 'exchange']) AS purpose (name)
             WHERE p_account_id = banking.system_account_id(purpose.name, p_currency_code)
               AND p_account_number = 'SYS-' || upper(purpose.name) || '-' || p_currency_code
         )

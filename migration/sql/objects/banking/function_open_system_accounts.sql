@@ -18,12 +18,12 @@ BEGIN
     END IF;
     FOR v_try IN 1..2 LOOP
         SELECT count(*) INTO v_own
-        FROM unnest(ARRAY['external', 'interest', 'fees', 'adjustment']) AS purpose (name)
+        FROM unnest(ARRAY['external', 'interest', 'fees', 'adjustment', 'clearing', 'exchange']) AS purpose (name)
         JOIN banking.accounts AS account
             ON account.account_id = banking.system_account_id(purpose.name, p_currency_code)
         WHERE banking.is_system_account(account.account_id, account.account_number, account.account_type,
                                         account.currency_code, account.customer_id, account.overdraft_limit);
-        IF v_own = 4 THEN
+        IF v_own = 6 THEN
             RETURN;
         END IF;
         EXIT WHEN v_try = 2;
@@ -32,7 +32,7 @@ BEGIN
         SELECT banking.system_account_id(purpose.name, p_currency_code),
                'SYS-' || upper(purpose.name) || '-' || p_currency_code,
                'system', p_currency_code, v_minor_units, NULL
-        FROM unnest(ARRAY['external', 'interest', 'fees', 'adjustment']) AS purpose (name)
+        FROM unnest(ARRAY['external', 'interest', 'fees', 'adjustment', 'clearing', 'exchange']) AS purpose (name)
         -- No conflict target: if another session opens the accounts at the same moment, the first
         -- conflict may be on the identifier or on the number.
         ON CONFLICT DO NOTHING;

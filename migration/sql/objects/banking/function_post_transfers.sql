@@ -21,7 +21,13 @@ CREATE OR REPLACE FUNCTION banking.post_transfers(
     p_to_entry_number bigint[],
     p_to_balance numeric[],
     p_credit_id uuid[],
-    p_credit_description text[]
+    p_credit_description text[],
+    p_group_id uuid[] DEFAULT NULL,
+    p_reverses_transfer_id uuid[] DEFAULT NULL,
+    p_hold_id uuid[] DEFAULT NULL,
+    p_actor text[] DEFAULT NULL,
+    p_metadata jsonb[] DEFAULT NULL,
+    p_value_date date[] DEFAULT NULL
 ) RETURNS timestamptz
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -42,6 +48,7 @@ AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_transfers banking.new_transfer[];
+    v_attributes banking.transfer_attributes[];
     -- The internal functions return true: an assignment costs less than PERFORM, which is a query.
     v_done boolean;
 BEGIN
@@ -52,14 +59,22 @@ BEGIN
         p_from_balance, p_debit_id, p_debit_description, p_to_account_id, p_to_entry_number,
         p_to_balance, p_credit_id, p_credit_description, NULL
     );
+    v_attributes := banking.compose_attributes(
+        cardinality(p_transfer_id), p_group_id, p_reverses_transfer_id, p_hold_id, p_actor,
+        p_metadata, p_value_date
+    );
     -- Rows that are written and rolled back stay in the tables until a vacuum: balances come first.
     v_done := banking.apply_balances(v_transfers, v_now);
-    v_done := banking.insert_journal(v_transfers);
+    v_done := banking.insert_journal(v_transfers, v_attributes);
+    IF v_attributes IS NOT NULL THEN
+        v_done := banking.validate_reversals(p_transfer_id);
+    END IF;
     v_done := banking.end_posting();
     RETURN v_now;
 END
 $$;
 REVOKE ALL ON FUNCTION banking.post_transfers(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[], uuid[], bigint[],
-    numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+    numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
+    uuid[], uuid[], uuid[], text[], jsonb[], date[]
 ) FROM PUBLIC;

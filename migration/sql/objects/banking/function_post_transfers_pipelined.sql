@@ -34,7 +34,13 @@ CREATE OR REPLACE FUNCTION banking.post_transfers_pipelined(
     p_read_set_limit numeric[] DEFAULT NULL,
     p_read_set_status text[] DEFAULT NULL,
     p_unused_key text[] DEFAULT NULL,
-    p_batch_lock bigint DEFAULT NULL
+    p_batch_lock bigint DEFAULT NULL,
+    p_group_id uuid[] DEFAULT NULL,
+    p_reverses_transfer_id uuid[] DEFAULT NULL,
+    p_hold_id uuid[] DEFAULT NULL,
+    p_actor text[] DEFAULT NULL,
+    p_metadata jsonb[] DEFAULT NULL,
+    p_value_date date[] DEFAULT NULL
 ) RETURNS timestamptz
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -58,6 +64,7 @@ AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_transfers banking.new_transfer[];
+    v_attributes banking.transfer_attributes[];
     -- The internal functions return true: an assignment costs less than PERFORM, which is a query.
     v_done boolean;
 BEGIN
@@ -75,14 +82,21 @@ BEGIN
         p_from_balance, p_debit_id, p_debit_description, p_to_account_id, p_to_entry_number,
         p_to_balance, p_credit_id, p_credit_description, v_now
     );
+    v_attributes := banking.compose_attributes(
+        cardinality(p_transfer_id), p_group_id, p_reverses_transfer_id, p_hold_id, p_actor,
+        p_metadata, p_value_date
+    );
     -- The rows can be written while the predecessor still holds the accounts.
-    v_done := banking.insert_journal(v_transfers);
+    v_done := banking.insert_journal(v_transfers, v_attributes);
     v_done := banking.await_predecessor(p_predecessor_batch_lock, p_predecessor_transfer_id);
     v_done := banking.apply_balances(v_transfers, v_now, p_fence_account_id, p_fence_version);
     v_done := banking.validate_read_set(
         p_read_set_account_id, p_read_set_version, p_read_set_balance, p_read_set_held,
         p_read_set_limit, p_read_set_status, p_unused_key
     );
+    IF v_attributes IS NOT NULL THEN
+        v_done := banking.validate_reversals(p_transfer_id);
+    END IF;
     v_done := banking.end_posting();
     RETURN v_now;
 END
@@ -90,5 +104,6 @@ $$;
 REVOKE ALL ON FUNCTION banking.post_transfers_pipelined(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[], uuid[], bigint[],
     numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[], bigint, uuid, uuid,
-    bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint
+    bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint,
+    uuid[], uuid[], uuid[], text[], jsonb[], date[]
 ) FROM PUBLIC;

@@ -3,7 +3,8 @@
 -- The caller holds the locks of all accounts. A transfer that shares an account with an earlier
 -- rejected or skipped one is skipped, because it was decided on other balances; the caller decides
 -- on it again. The function returns a row for each transfer that is not posted, with its place in
--- the list, and without a code for a skipped one. The function raises errors that no single
+-- the list, and without a code for a skipped one. The transfers of a group are posted together or
+-- not at all. The function raises errors that no single
 -- transfer causes: a lock timeout, a full disk, a cancelled statement.
 CREATE OR REPLACE FUNCTION banking.post_unless_refused(
     p_transfer_id uuid[],
@@ -23,7 +24,13 @@ CREATE OR REPLACE FUNCTION banking.post_unless_refused(
     p_to_entry_number bigint[],
     p_to_balance numeric[],
     p_credit_id uuid[],
-    p_credit_description text[]
+    p_credit_description text[],
+    p_group_id uuid[] DEFAULT NULL,
+    p_reverses_transfer_id uuid[] DEFAULT NULL,
+    p_hold_id uuid[] DEFAULT NULL,
+    p_actor text[] DEFAULT NULL,
+    p_metadata jsonb[] DEFAULT NULL,
+    p_value_date date[] DEFAULT NULL
 ) RETURNS TABLE (
     place integer,
     refused_sqlstate text,
@@ -48,6 +55,8 @@ DECLARE
     v_kept integer[];
     v_place integer;
     v_unsettled uuid[] := '{}';
+    -- The number of transfers that begin the list and are posted together or not at all.
+    v_unit integer;
 BEGIN
     WHILE cardinality(v_places) > 0 LOOP
         v_tried := v_places[1:v_together];
@@ -72,7 +81,25 @@ BEGIN
                 ARRAY(SELECT p_to_entry_number[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
                 ARRAY(SELECT p_to_balance[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
                 ARRAY(SELECT p_credit_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
-                ARRAY(SELECT p_credit_description[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o)
+                ARRAY(SELECT p_credit_description[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
+                CASE WHEN p_group_id IS NOT NULL THEN
+                    ARRAY(SELECT p_group_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o)
+                END,
+                CASE WHEN p_reverses_transfer_id IS NOT NULL THEN
+                    ARRAY(SELECT p_reverses_transfer_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o)
+                END,
+                CASE WHEN p_hold_id IS NOT NULL THEN
+                    ARRAY(SELECT p_hold_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o)
+                END,
+                CASE WHEN p_actor IS NOT NULL THEN
+                    ARRAY(SELECT p_actor[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o)
+                END,
+                CASE WHEN p_metadata IS NOT NULL THEN
+                    ARRAY(SELECT p_metadata[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o)
+                END,
+                CASE WHEN p_value_date IS NOT NULL THEN
+                    ARRAY(SELECT p_value_date[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o)
+                END
             );
             SET CONSTRAINTS ALL IMMEDIATE;
             v_places := v_places[v_together + 1:];
@@ -94,14 +121,29 @@ BEGIN
                     refused_constraint = CONSTRAINT_NAME;
                 v_suspect := v_together;
         END;
-        IF v_suspect = 1 AND v_together = 1 THEN
-            place := v_places[1];
-            RETURN NEXT;
-            v_unsettled := v_unsettled || p_from_account_id[place] || p_to_account_id[place];
-            refused_sqlstate := NULL;
+        -- The transfers of a group follow each other.
+        v_unit := 1;
+        WHILE p_group_id[v_places[v_unit]] = p_group_id[v_places[v_unit + 1]] LOOP
+            v_unit := v_unit + 1;
+        END LOOP;
+        IF v_suspect > 0 AND v_suspect <= v_unit THEN
+            -- The first transfer of a group has the error; the others are skipped.
+            FOREACH place IN ARRAY v_places[1:v_unit] LOOP
+                RETURN NEXT;
+                v_unsettled := v_unsettled || p_from_account_id[place] || p_to_account_id[place];
+                refused_sqlstate := NULL;
+            END LOOP;
             v_kept := '{}';
-            FOREACH v_place IN ARRAY v_places[2:] LOOP
-                IF p_from_account_id[v_place] = ANY (v_unsettled) OR p_to_account_id[v_place] = ANY (v_unsettled) THEN
+            FOREACH v_place IN ARRAY v_places[v_unit + 1:] LOOP
+                IF p_from_account_id[v_place] = ANY (v_unsettled)
+                    OR p_to_account_id[v_place] = ANY (v_unsettled)
+                    OR EXISTS (
+                        SELECT FROM unnest(v_places[v_unit + 1:]) AS member (n)
+                        WHERE p_group_id[member.n] = p_group_id[v_place]
+                          AND (p_from_account_id[member.n] = ANY (v_unsettled)
+                               OR p_to_account_id[member.n] = ANY (v_unsettled))
+                    )
+                THEN
                     v_unsettled := v_unsettled || p_from_account_id[v_place] || p_to_account_id[v_place];
                     place := v_place;
                     RETURN NEXT;
@@ -111,12 +153,24 @@ BEGIN
             END LOOP;
             v_places := v_kept;
             v_suspect := 0;
+            v_unit := 1;
         END IF;
-        v_together := CASE WHEN v_suspect = 0 THEN cardinality(v_places) ELSE greatest(v_suspect / 2, 1) END;
+        IF v_suspect = 0 THEN
+            v_together := cardinality(v_places);
+        ELSE
+            v_together := greatest(v_suspect / 2, 1);
+            WHILE p_group_id[v_places[v_together]] = p_group_id[v_places[v_together + 1]] LOOP
+                v_together := v_together + 1;
+            END LOOP;
+            IF v_together >= v_suspect THEN
+                v_together := v_unit;
+            END IF;
+        END IF;
     END LOOP;
 END
 $$;
 REVOKE ALL ON FUNCTION banking.post_unless_refused(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
-    uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
+    uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
+    uuid[], uuid[], uuid[], text[], jsonb[], date[]
 ) FROM PUBLIC;

@@ -7,11 +7,11 @@ STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_purpose_number integer := array_position(ARRAY['external', 'interest', 'fees', 'adjustment'], p_purpose);
+    v_purpose_number integer := array_position(ARRAY['external', 'interest', 'fees', 'adjustment', 'clearing', 'exchange'], p_purpose);
 BEGIN
     IF v_purpose_number IS NULL THEN
         RAISE EXCEPTION 'unknown purpose of a system account: %', quote_literal(p_purpose)
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use external, interest, fees or adjustment.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use external, interest, fees, adjustment, clearing or exchange.';
     END IF;
     IF p_currency_code !~ '^[A-Z]{3}$' THEN
         RAISE EXCEPTION 'not a currency code: %', quote_literal(p_currency_code)

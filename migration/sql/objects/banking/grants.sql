@@ -31,25 +31,10 @@ GRANT INSERT (customer_id, preferences), UPDATE (preferences)
     ON banking.customer_preferences TO neobank_app;
 
 GRANT EXECUTE ON FUNCTION
-    banking.post_transfers(
-        uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
-        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
-    ),
-    banking.post_transfers_optimistic(
-        uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
-        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
-        uuid, bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint
-    ),
-    banking.post_transfers_pipelined(
-        uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
-        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
-        bigint, uuid,
-        uuid, bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint
-    ),
-    banking.post_unless_refused(
-        uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
-        uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[]
-    ),
+    banking.post_transfers,
+    banking.post_transfers_optimistic,
+    banking.post_transfers_pipelined,
+    banking.post_unless_refused,
     banking.uuid_v7(),
     banking.open_system_accounts(text)
     TO neobank_app, neobank_import;

@@ -6,7 +6,11 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::ledger::PostingKind;
+use neobank_entity::enums::EntryType;
+
+use crate::ledger::{
+    AdjustmentRequest, PostingKind, PostingRequest, SystemAccount, TransferRequest,
+};
 
 const ACCOUNTS: u8 = 5;
 
@@ -201,13 +205,7 @@ fn request(step: &Step) -> Request {
             account: customer,
             minor,
             version,
-        } => AdjustmentRequest {
-            account: account(customer),
-            new_balance: money(minor),
-            expected_version: version,
-            description: String::new(),
-        }
-        .into(),
+        } => AdjustmentRequest::new(account(customer), money(minor), version).into(),
     }
 }
 
@@ -215,6 +213,7 @@ fn seen(outcome: &Outcome) -> Expected {
     match outcome {
         Outcome::Posted(_) => Expected::Posted,
         Outcome::Replayed(_) => Expected::Replayed,
+        Outcome::GroupPosted(_) | Outcome::GroupReplayed(_) => panic!("the model has no groups"),
         Outcome::Rejected(rejection) => match rejection {
             Rejection::SameAccount { .. } => Expected::SameAccount,
             Rejection::AmountNotPositive { .. } => Expected::NotPositive,
@@ -283,8 +282,7 @@ fn beginning(balances: &[i64], limits: &[i64]) -> (LedgerState, Model) {
     (
         LedgerState {
             accounts,
-            completed: HashMap::new(),
-            now: DateTime::UNIX_EPOCH,
+            ..LedgerState::new(DateTime::UNIX_EPOCH)
         },
         model,
     )
@@ -297,9 +295,12 @@ fn identify(requests: &[Request]) -> Vec<IdentifiedRequest<'_>> {
         .map(|(request, number)| IdentifiedRequest {
             request_hash: request.idempotency_key().map(|_| request.hash()),
             request,
-            transfer_id: Uuid::from_u128(number << 8).into(),
-            debit_id: Uuid::from_u128((number << 8) + 1).into(),
-            credit_id: Uuid::from_u128((number << 8) + 2).into(),
+            identifiers: Identifiers {
+                transfer_id: Uuid::from_u128(number << 24).into(),
+                debit_id: Uuid::from_u128((number << 24) + (1 << 16)).into(),
+                credit_id: Uuid::from_u128((number << 24) + (2 << 16)).into(),
+            },
+            actor: None,
         })
         .collect()
 }

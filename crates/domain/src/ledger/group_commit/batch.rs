@@ -155,8 +155,9 @@ async fn set_aside(
     let is_single = part.len() == 1;
     let (mut aside, mut free) = (Vec::new(), Vec::new());
     for submission in part {
-        let mut accounts = submission.request().accounts().into_iter();
-        match accounts.find(|account| locked.contains(account)) {
+        let mut accounts = submission.accounts().iter();
+        let first = accounts.find(|account| locked.contains(account)).copied();
+        match first {
             Some(account) => aside.push((submission, account)),
             // No account is locked: the key is held, or the lock was short.
             None if is_single => queue.set_aside_by_key(submission, error),
@@ -395,7 +396,7 @@ fn not_replicated(outcomes: Vec<Outcome>) -> Vec<Answer> {
         .into_iter()
         .map(|outcome| match outcome {
             Outcome::Rejected(_) => Ok(outcome),
-            Outcome::Posted(_) | Outcome::Replayed(_) => Err(LedgerError::NotReplicated {
+            _ => Err(LedgerError::NotReplicated {
                 outcomes: vec![outcome],
             }),
         })
@@ -409,24 +410,22 @@ fn unknown(reason: &str, outcomes: Vec<Outcome>, transfers: Vec<TransferId>) -> 
     outcomes
         .into_iter()
         .map(|outcome| match moved_by(&outcome, &transfers) {
-            Some(transfer) => Err(LedgerError::Unknown {
+            moved if !moved.is_empty() => Err(LedgerError::Unknown {
                 reason: reason.to_owned(),
-                transfers: vec![transfer],
+                transfers: moved,
             }),
-            None if outcome.is_replayed() => Err(LedgerError::NotReplicated {
+            _ if outcome.is_replayed() => Err(LedgerError::NotReplicated {
                 outcomes: vec![outcome],
             }),
-            None => Ok(outcome),
+            _ => Ok(outcome),
         })
         .collect()
 }
 
-/// Returns the transfer of an outcome, if it is one of these.
-fn moved_by(outcome: &Outcome, transfers: &HashSet<TransferId>) -> Option<TransferId> {
-    match outcome {
-        Outcome::Posted(receipt) | Outcome::Replayed(receipt) => {
-            transfers.get(&receipt.transfer_id).copied()
-        }
-        Outcome::Rejected(_) => None,
-    }
+/// Returns the transfers of an outcome that are among these.
+fn moved_by(outcome: &Outcome, transfers: &HashSet<TransferId>) -> Vec<TransferId> {
+    let moved = outcome.receipts().map(|receipt| receipt.transfer_id);
+    moved
+        .filter(|transfer| transfers.contains(transfer))
+        .collect()
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::super::actor::Actor;
 use super::super::engine::Engine;
 use super::super::error::LedgerError;
 use super::super::receipt::Outcome;
@@ -125,9 +126,10 @@ impl Queue {
     pub(in super::super) async fn submit(
         self: &Arc<Self>,
         request: Request,
+        actor: Option<Actor>,
         deadline: Option<Instant>,
     ) -> Result<Outcome, LedgerError> {
-        let (submission, waiter) = Submission::new(request, deadline, &self.counts);
+        let (submission, waiter) = Submission::new(request, actor, deadline, &self.counts);
         self.enter(submission)?;
         waiter.answer().await
     }
@@ -470,7 +472,7 @@ impl State {
         let number = self.batches;
         let accounts: HashSet<_> = submissions
             .iter()
-            .flat_map(|submission| submission.request().accounts())
+            .flat_map(|submission| submission.accounts().iter().copied())
             .collect();
         for account in &accounts {
             self.busy.insert(*account, number);
@@ -519,19 +521,18 @@ impl State {
                 self.set_aside.push(hold, submission, Instant::now());
                 continue;
             }
-            let accounts = submission.request().accounts();
-            let submission = (number, submission);
+            let accounts = submission.accounts();
             let is_behind = |set: &HashSet<AccountId>| accounts.iter().any(|one| set.contains(one));
-            match self.wait(&accounts) {
+            match self.wait(accounts) {
                 _ if is_behind(&behind_others) => {
                     behind.extend(accounts);
                     behind_others.extend(accounts);
-                    passed.push(submission);
+                    passed.push((number, submission));
                 }
-                Wait::Free if !is_behind(&behind) => free.push(submission),
+                Wait::Free if !is_behind(&behind) => free.push((number, submission)),
                 Wait::Free => {
                     behind.extend(accounts);
-                    successors.push(submission);
+                    successors.push((number, submission));
                 }
                 Wait::Successor(batch)
                     if predecessor_batch
@@ -539,12 +540,12 @@ impl State {
                 {
                     predecessor_batch = Some(batch);
                     behind.extend(accounts);
-                    successors.push(submission);
+                    successors.push((number, submission));
                 }
                 Wait::Successor(_) | Wait::Others => {
                     behind.extend(accounts);
                     behind_others.extend(accounts);
-                    passed.push(submission);
+                    passed.push((number, submission));
                 }
             }
         }
@@ -589,7 +590,7 @@ impl State {
     /// Returns true when another worker could execute the submission, with so many waiting before
     /// it.
     fn has_work_in(&self, submission: &Submission, waiting: usize) -> bool {
-        match self.wait(&submission.request().accounts()) {
+        match self.wait(submission.accounts()) {
             Wait::Free => true,
             Wait::Successor(batch) => waiting >= self.least_behind(batch),
             Wait::Others => false,

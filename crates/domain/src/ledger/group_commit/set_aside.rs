@@ -64,7 +64,7 @@ impl SetAside {
         }
         let request = submission.request();
         let by_account = || {
-            let mut accounts = request.accounts().into_iter();
+            let mut accounts = request.accounts();
             accounts.find_map(|account| self.of_account(account))
         };
         let key = request.idempotency_key();

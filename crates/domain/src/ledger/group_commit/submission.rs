@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use neobank_db::DatabaseError;
 use tokio::sync::oneshot;
 
-use super::super::decision::IdentifiedRequest;
+use super::super::actor::Actor;
+use super::super::decision::{IdentifiedRequest, Identifiers};
 use super::super::error::LedgerError;
 use super::super::receipt::Outcome;
 use super::super::request::Request;
 use super::metrics::Counts;
-use crate::{EntryId, TransferId};
+use crate::AccountId;
 
 /// The answer to a caller.
 pub(super) type Answer = Result<Outcome, LedgerError>;
@@ -41,9 +42,10 @@ pub(super) const DEADLINE_GRACE: Duration = Duration::from_secs(1);
 struct Shared {
     request: Request,
     request_hash: Option<[u8; 32]>,
-    transfer_id: TransferId,
-    debit_id: EntryId,
-    credit_id: EntryId,
+    identifiers: Identifiers,
+    actor: Option<Actor>,
+    /// The request's accounts, each once.
+    accounts: Box<[AccountId]>,
     deadline: Option<Instant>,
     state: AtomicU8,
 }
@@ -68,15 +70,16 @@ impl Submission {
     /// Returns both ends of a submission. Its identifiers are the same in every attempt.
     pub(super) fn new(
         request: Request,
+        actor: Option<Actor>,
         deadline: Option<Instant>,
         counts: &Counts,
     ) -> (Self, Waiter<'_>) {
         let shared = Arc::new(Shared {
             request_hash: request.idempotency_key().map(|_| request.hash()),
+            identifiers: Identifiers::of(&request),
+            accounts: accounts_of(&request),
             request,
-            transfer_id: TransferId::new(),
-            debit_id: EntryId::new(),
-            credit_id: EntryId::new(),
+            actor,
             deadline,
             state: AtomicU8::new(WAITING),
         });
@@ -146,6 +149,11 @@ impl Submission {
         matches!(self.shared.state.load(Ordering::Acquire), WITHDRAWN | LATE)
     }
 
+    /// Returns the request's accounts, each once.
+    pub(super) fn accounts(&self) -> &[AccountId] {
+        &self.shared.accounts
+    }
+
     pub(super) fn request(&self) -> &Request {
         &self.shared.request
     }
@@ -154,9 +162,8 @@ impl Submission {
         IdentifiedRequest {
             request: &self.shared.request,
             request_hash: self.shared.request_hash,
-            transfer_id: self.shared.transfer_id,
-            debit_id: self.shared.debit_id,
-            credit_id: self.shared.credit_id,
+            identifiers: self.shared.identifiers,
+            actor: self.shared.actor.as_ref(),
         }
     }
 
@@ -200,7 +207,7 @@ impl Waiter<'_> {
                 reason: format!(
                     "the deadline passed {DEADLINE_GRACE:?} ago, after the request had been decided on"
                 ),
-                transfers: vec![self.shared.transfer_id],
+                transfers: vec![self.shared.identifiers.transfer_id],
             })
         })
     }
@@ -210,7 +217,7 @@ impl Waiter<'_> {
         match self.shared.state.load(Ordering::Acquire) {
             CLAIMED | ABANDONED => Err(LedgerError::Unknown {
                 reason: "the task that executed the request has ended".to_owned(),
-                transfers: vec![self.shared.transfer_id],
+                transfers: vec![self.shared.identifiers.transfer_id],
             }),
             LATE => Err(exceeded()),
             _ => Err(LedgerError::Stopped),
@@ -231,6 +238,15 @@ impl Drop for Waiter<'_> {
         // The batch may release its claim between the first two steps.
         let _ = self.withdraw() || self.shared.moves(CLAIMED, ABANDONED) || self.withdraw();
     }
+}
+
+fn accounts_of(request: &Request) -> Box<[AccountId]> {
+    let mut accounts: Vec<_> = request.accounts().collect();
+    if accounts.len() > 2 {
+        accounts.sort_unstable();
+        accounts.dedup();
+    }
+    accounts.into()
 }
 
 /// Returns the time before which a deadline is over, grace included.

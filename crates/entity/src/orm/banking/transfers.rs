@@ -25,6 +25,14 @@ pub struct Model {
     pub request_hash: Option<Vec<u8>>,
     pub posted_at: DateTimeUtc,
     pub created_at: DateTimeUtc,
+    pub group_id: Option<Uuid>,
+    pub reverses_transfer_id: Option<Uuid>,
+    pub hold_id: Option<Uuid>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub actor: Option<String>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub metadata: Option<Json>,
+    pub value_date: Option<Date>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -15,14 +15,14 @@ fn withdrawn(counts: &Counts) -> u64 {
 #[tokio::test]
 async fn dropped_submission_is_answered_from_its_state() {
     let counts = Counts::default();
-    let (submission, waiter) = Submission::new(request(), None, &counts);
+    let (submission, waiter) = Submission::new(request(), None, None, &counts);
     drop(submission);
     assert!(matches!(waiter.answer().await, Err(LedgerError::Stopped)));
 
     // A batch that panics drops its submissions: the transfer may have happened.
-    let (submission, waiter) = Submission::new(request(), None, &counts);
+    let (submission, waiter) = Submission::new(request(), None, None, &counts);
     assert!(submission.claim(Instant::now()));
-    let identifier = submission.identified().transfer_id;
+    let identifier = submission.identified().identifiers.transfer_id;
     drop(submission);
     match waiter.answer().await {
         Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers, [identifier]),
@@ -33,13 +33,13 @@ async fn dropped_submission_is_answered_from_its_state() {
 #[tokio::test]
 async fn dropped_caller_withdraws_an_unclaimed_request() {
     let counts = Counts::default();
-    let (submission, waiter) = Submission::new(request(), None, &counts);
+    let (submission, waiter) = Submission::new(request(), None, None, &counts);
     assert!(!submission.is_over());
     drop(waiter);
     assert!(submission.is_over() && !submission.claim(Instant::now()));
     assert_eq!(withdrawn(&counts), 1);
 
-    let (submission, waiter) = Submission::new(request(), None, &counts);
+    let (submission, waiter) = Submission::new(request(), None, None, &counts);
     assert!(submission.claim(Instant::now()));
     drop(waiter);
     assert!(!submission.is_over() && submission.claim(Instant::now()));
@@ -49,7 +49,7 @@ async fn dropped_caller_withdraws_an_unclaimed_request() {
 #[tokio::test]
 async fn released_request_can_be_withdrawn() {
     let counts = Counts::default();
-    let (submission, waiter) = Submission::new(request(), None, &counts);
+    let (submission, waiter) = Submission::new(request(), None, None, &counts);
     assert!(submission.claim(Instant::now()));
     submission.give_back(&counts);
     assert!(submission.claim(Instant::now()), "by the next attempt");
@@ -58,7 +58,7 @@ async fn released_request_can_be_withdrawn() {
     assert!(submission.is_over() && !submission.claim(Instant::now()));
 
     // The caller drops its future while the request is claimed.
-    let (submission, waiter) = Submission::new(request(), None, &counts);
+    let (submission, waiter) = Submission::new(request(), None, None, &counts);
     assert!(submission.claim(Instant::now()));
     drop(waiter);
     submission.give_back(&counts);
@@ -66,7 +66,7 @@ async fn released_request_can_be_withdrawn() {
 
     // The deadline passes while the request is claimed.
     let soon = Instant::now() + Duration::from_millis(10);
-    let (submission, waiter) = Submission::new(request(), Some(soon), &counts);
+    let (submission, waiter) = Submission::new(request(), None, Some(soon), &counts);
     assert!(submission.claim(Instant::now()));
     let (answer, ()) = tokio::join!(waiter.answer(), async {
         tokio::time::sleep(Duration::from_millis(30)).await;
@@ -87,19 +87,19 @@ async fn deadline_applies_until_the_request_is_claimed() {
             ))
         )
     };
-    let (submission, waiter) = Submission::new(request(), Some(soon), &counts);
+    let (submission, waiter) = Submission::new(request(), None, Some(soon), &counts);
     assert!(is_exceeded(&waiter.answer().await));
     assert!(submission.is_over());
 
     // The batch finds the request late.
-    let (submission, waiter) = Submission::new(request(), Some(soon), &counts);
+    let (submission, waiter) = Submission::new(request(), None, Some(soon), &counts);
     assert!(!submission.claim(Instant::now()) && submission.is_over());
     drop(submission);
     assert!(is_exceeded(&waiter.answer().await));
 
     // The request was decided on in time, so its caller waits for the commit.
     let later = Instant::now() + Duration::from_millis(20);
-    let (submission, waiter) = Submission::new(request(), Some(later), &counts);
+    let (submission, waiter) = Submission::new(request(), None, Some(later), &counts);
     assert!(submission.claim(Instant::now()));
     let answer = tokio::join!(waiter.answer(), async {
         tokio::time::sleep(Duration::from_millis(60)).await;
@@ -113,9 +113,9 @@ async fn unfinished_commit_is_unknown_a_second_after_the_deadline() {
     let counts = Counts::default();
     let started = Instant::now();
     let soon = started + Duration::from_millis(20);
-    let (submission, waiter) = Submission::new(request(), Some(soon), &counts);
+    let (submission, waiter) = Submission::new(request(), None, Some(soon), &counts);
     assert!(submission.claim(started));
-    let identifier = submission.identified().transfer_id;
+    let identifier = submission.identified().identifiers.transfer_id;
     let answer = tokio::time::timeout(Duration::from_secs(60), waiter.answer()).await;
     match answer.unwrap() {
         Err(LedgerError::Unknown { transfers, .. }) => assert_eq!(transfers, [identifier]),

@@ -1,11 +1,20 @@
 //! Requests: the movements of money that a caller can ask the ledger for.
 
+mod attributes;
+mod group;
+mod reversal;
+
 use chrono::{DateTime, Utc};
 use neobank_entity::enums::{EntryType, TransferType};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{AccountId, Currency, Money};
+use crate::{AccountId, Currency, Money, TransferId};
+
+pub use attributes::Attributes;
+use attributes::with_attributes;
+pub use group::{Comparison, Condition, GroupRequest, JournalLine, Measure, StepCondition};
+pub use reversal::ReversalRequest;
 
 /// A request to move money. Each kind is a variant, and all of them are executed in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +26,10 @@ pub enum Request {
     Posting(PostingRequest),
     /// A correction of a balance, against the bank's adjustment account.
     Adjustment(AdjustmentRequest),
+    /// The reversal of an earlier transfer.
+    Reversal(ReversalRequest),
+    /// Requests that are posted together or not at all.
+    Group(GroupRequest),
 }
 
 /// A request to move an amount from one account to another.
@@ -34,6 +47,25 @@ pub struct TransferRequest {
     /// The caller's idempotency key, at most 255 characters: however often the caller repeats the
     /// request, the transfer happens once.
     pub idempotency_key: Option<String>,
+    /// Whether the ledger may move less than the amount.
+    pub limit: AmountLimit,
+    /// What the request has besides.
+    pub attributes: Attributes,
+}
+
+/// Whether a transfer may move less than its amount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AmountLimit {
+    /// The transfer moves exactly the amount.
+    #[default]
+    Exact,
+    /// The transfer moves as much of the amount as the payer has available, and is rejected if the
+    /// payer has nothing. The receipt has the amount that moved.
+    UpTo,
+    /// As [`AmountLimit::UpTo`], for a step of a group: if the payer has nothing, the step moves
+    /// nothing, and the group goes on.
+    UpToOrNothing,
 }
 
 /// A request to move an amount between a customer's account and an account of the bank itself.
@@ -54,8 +86,10 @@ pub struct PostingRequest {
     /// request, the posting happens once.
     pub idempotency_key: Option<String>,
     /// The time of an imported event; `None` for the time of posting. It must not lie in the
-    /// future, and not before the account's last entry.
+    /// future, and not before the account's last entry or its opening.
     pub event_time: Option<DateTime<Utc>>,
+    /// What the request has besides.
+    pub attributes: Attributes,
 }
 
 /// A request to set a balance, valid only if the caller has seen the newest version of the account.
@@ -70,6 +104,8 @@ pub struct AdjustmentRequest {
     pub expected_version: i64,
     /// The description for people, at most 500 characters.
     pub description: String,
+    /// What the request has besides.
+    pub attributes: Attributes,
 }
 
 /// The kind of a posting.
@@ -82,6 +118,10 @@ pub enum PostingKind {
     Interest,
     /// A fee, or its return.
     Fee,
+    /// One line of a journal entry: only a group may have such postings, and they must sum to zero.
+    Clearing,
+    /// One side of a currency exchange.
+    Exchange,
 }
 
 /// An account of the bank itself, one for each currency. It has no limit, and its identifier is
@@ -97,7 +137,21 @@ pub enum SystemAccount {
     Fees,
     /// The account on the other side of corrected balances.
     Adjustment,
+    /// The account on the other side of the lines of a journal entry; its balance is zero after each
+    /// group.
+    Clearing,
+    /// The bank's position in a currency: the account on the other side of exchanges.
+    Exchange,
 }
+
+const NO_ATTRIBUTES: Attributes = Attributes {
+    metadata: None,
+    value_date: None,
+};
+
+with_attributes!(TransferRequest);
+with_attributes!(PostingRequest);
+with_attributes!(AdjustmentRequest);
 
 impl TransferRequest {
     /// Returns a transfer without a description and without a key.
@@ -109,7 +163,23 @@ impl TransferRequest {
             amount,
             description: String::new(),
             idempotency_key: None,
+            limit: AmountLimit::Exact,
+            attributes: NO_ATTRIBUTES,
         }
+    }
+
+    /// Returns the transfer of as much of the amount as the payer has available.
+    #[must_use]
+    pub const fn up_to(mut self) -> Self {
+        self.limit = AmountLimit::UpTo;
+        self
+    }
+
+    /// As [`Self::up_to`], for a step of a group, which may move nothing.
+    #[must_use]
+    pub const fn up_to_or_nothing(mut self) -> Self {
+        self.limit = AmountLimit::UpToOrNothing;
+        self
     }
 
     /// Returns the transfer with a description.
@@ -140,6 +210,18 @@ impl PostingRequest {
         Self::new(account, PostingKind::External, EntryType::Debit, amount)
     }
 
+    /// Returns a fee, which the bank takes from the account.
+    #[must_use]
+    pub const fn fee(account: AccountId, amount: Money) -> Self {
+        Self::new(account, PostingKind::Fee, EntryType::Debit, amount)
+    }
+
+    /// Returns interest, which the bank pays into the account.
+    #[must_use]
+    pub const fn interest(account: AccountId, amount: Money) -> Self {
+        Self::new(account, PostingKind::Interest, EntryType::Credit, amount)
+    }
+
     /// Returns a posting without a description, a key or a time of its own.
     #[must_use]
     pub const fn new(
@@ -156,6 +238,7 @@ impl PostingRequest {
             description: String::new(),
             idempotency_key: None,
             event_time: None,
+            attributes: NO_ATTRIBUTES,
         }
     }
 
@@ -191,6 +274,7 @@ impl AdjustmentRequest {
             new_balance,
             expected_version,
             description: String::new(),
+            attributes: NO_ATTRIBUTES,
         }
     }
 
@@ -212,6 +296,8 @@ impl SystemAccount {
             Self::Interest => 2,
             Self::Fees => 3,
             Self::Adjustment => 4,
+            Self::Clearing => 5,
+            Self::Exchange => 6,
         };
         let mut bytes = [0, 0, 0, 0, 0, 0, 0x80, 0, 0x80, 0, purpose, 0, 0, 0, 0, 0];
         for (byte, letter) in bytes.iter_mut().skip(13).zip(currency.code().bytes()) {
@@ -239,20 +325,80 @@ impl From<AdjustmentRequest> for Request {
     }
 }
 
+impl From<ReversalRequest> for Request {
+    fn from(request: ReversalRequest) -> Self {
+        Self::Reversal(request)
+    }
+}
+
+impl From<GroupRequest> for Request {
+    fn from(request: GroupRequest) -> Self {
+        Self::Group(request)
+    }
+}
+
 impl Request {
-    /// Returns the two accounts on which the decision depends.
-    #[must_use]
-    pub fn accounts(&self) -> [AccountId; 2] {
+    /// Returns the accounts on which the decision depends. An account may occur several times. The
+    /// accounts of a reversal are known only to the ledger, which looks them up.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
+        let conditions = match self {
+            Self::Group(group) => group.conditions.as_slice(),
+            _ => &[],
+        };
+        let parties = self.steps().iter().filter_map(Self::parties).flatten();
+        parties.chain(conditions.iter().map(|one| one.condition.account))
+    }
+
+    /// Returns the steps of a group, and any other request as the only step.
+    pub(in crate::ledger) fn steps(&self) -> &[Self] {
         match self {
-            Self::Transfer(transfer) => [transfer.from, transfer.to],
-            Self::Posting(posting) => [
+            Self::Group(group) => &group.steps,
+            single => std::slice::from_ref(single),
+        }
+    }
+
+    /// As [`Self::steps`].
+    pub(in crate::ledger) fn steps_mut(&mut self) -> &mut [Self] {
+        match self {
+            Self::Group(group) => &mut group.steps,
+            single => std::slice::from_mut(single),
+        }
+    }
+
+    /// Returns the two accounts of a request that is not a group, as far as they are known.
+    fn parties(&self) -> Option<[AccountId; 2]> {
+        match self {
+            Self::Transfer(transfer) => Some([transfer.from, transfer.to]),
+            Self::Posting(posting) => Some([
                 posting.account,
                 posting.kind.system_account().id(posting.amount.currency()),
-            ],
-            Self::Adjustment(adjustment) => [
+            ]),
+            Self::Adjustment(adjustment) => Some([
                 adjustment.account,
                 SystemAccount::Adjustment.id(adjustment.new_balance.currency()),
-            ],
+            ]),
+            Self::Reversal(reversal) => reversal.parties,
+            Self::Group(_) => None,
+        }
+    }
+
+    /// Returns the transfers that the request reverses.
+    pub(in crate::ledger) fn originals(&self) -> impl Iterator<Item = TransferId> + '_ {
+        self.steps().iter().filter_map(|step| match step {
+            Self::Reversal(reversal) => Some(reversal.transfer),
+            _ => None,
+        })
+    }
+
+    /// Returns what the request has besides its accounts and amount.
+    #[must_use]
+    pub const fn attributes(&self) -> &Attributes {
+        match self {
+            Self::Transfer(transfer) => &transfer.attributes,
+            Self::Posting(posting) => &posting.attributes,
+            Self::Adjustment(adjustment) => &adjustment.attributes,
+            Self::Reversal(reversal) => &reversal.attributes,
+            Self::Group(group) => &group.attributes,
         }
     }
 
@@ -264,6 +410,8 @@ impl Request {
             Self::Posting(posting) => posting.idempotency_key.as_deref(),
             // A repeated adjustment finds a newer version, so it needs no key.
             Self::Adjustment(_) => None,
+            Self::Reversal(reversal) => reversal.idempotency_key.as_deref(),
+            Self::Group(group) => group.idempotency_key.as_deref(),
         }
     }
 
@@ -274,6 +422,8 @@ impl Request {
             Self::Transfer(transfer) => &transfer.description,
             Self::Posting(posting) => &posting.description,
             Self::Adjustment(adjustment) => &adjustment.description,
+            Self::Reversal(reversal) => &reversal.description,
+            Self::Group(group) => &group.description,
         }
     }
 
@@ -293,6 +443,12 @@ impl Request {
                 part(transfer.from.as_uuid().as_bytes());
                 part(transfer.to.as_uuid().as_bytes());
                 part(transfer.amount.to_string().as_bytes());
+                // An exact amount has no part here, as before there were other limits.
+                match transfer.limit {
+                    AmountLimit::Exact => {}
+                    AmountLimit::UpTo => part(b"up to"),
+                    AmountLimit::UpToOrNothing => part(b"up to or nothing"),
+                }
             }
             Self::Posting(posting) => {
                 part(posting.transfer_type().as_str().as_bytes());
@@ -316,8 +472,36 @@ impl Request {
                 part(adjustment.new_balance.to_string().as_bytes());
                 part(&adjustment.expected_version.to_be_bytes());
             }
+            Self::Reversal(reversal) => {
+                part(b"reversal");
+                part(reversal.transfer.as_uuid().as_bytes());
+                let amount = reversal.amount.map(|amount| amount.to_string());
+                part(amount.unwrap_or_default().as_bytes());
+            }
+            Self::Group(group) => {
+                part(b"group");
+                for step in &group.steps {
+                    part(&step.hash());
+                }
+                for text in group.hashed() {
+                    part(text.as_bytes());
+                }
+            }
         }
         part(self.description().as_bytes());
+        // A request without attributes has the hash that it had before there were attributes.
+        let Attributes {
+            metadata,
+            value_date,
+        } = self.attributes();
+        if let Some(metadata) = metadata {
+            part(b"metadata");
+            part(metadata.as_str().as_bytes());
+        }
+        if let Some(value_date) = value_date {
+            part(b"value date");
+            part(value_date.to_string().as_bytes());
+        }
         hash.finalize().into()
     }
 }
@@ -328,6 +512,8 @@ impl PostingKind {
             Self::External => SystemAccount::External,
             Self::Interest => SystemAccount::Interest,
             Self::Fee => SystemAccount::Fees,
+            Self::Clearing => SystemAccount::Clearing,
+            Self::Exchange => SystemAccount::Exchange,
         }
     }
 }
@@ -339,6 +525,8 @@ impl PostingRequest {
             (PostingKind::External, EntryType::Debit) => TransferType::Withdrawal,
             (PostingKind::Interest, _) => TransferType::Interest,
             (PostingKind::Fee, _) => TransferType::Fee,
+            (PostingKind::Clearing, _) => TransferType::JournalEntry,
+            (PostingKind::Exchange, _) => TransferType::Exchange,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::shortened;
 
 /// The reason why a text cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// The text is not a JSON object, or is nested too deep. The string is the parser's message.
     Malformed(String),
     /// A JSON value would round the number.
@@ -26,7 +26,7 @@ pub(super) enum Problem {
 const DEPTH_MAX: usize = 128;
 
 /// Reads a JSON object.
-pub(super) fn object(text: &str) -> Result<Map<String, Value>, Problem> {
+pub(crate) fn object(text: &str) -> Result<Map<String, Value>, Problem> {
     members(text, "", 0)
 }
 

@@ -1,0 +1,237 @@
+//! The decision on a group: all of its steps, or none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use neobank_entity::enums::EntryType;
+use rust_decimal::Decimal;
+
+use super::{IdentifiedRequest, KeyAndHash, LedgerState, NewTransfer, OriginalTransfer};
+use crate::ledger::decision::AccountState;
+use crate::ledger::receipt::{GroupReceipt, Outcome};
+use crate::ledger::rejection::Rejection;
+use crate::ledger::request::{
+    Condition, GroupRequest, Measure, PostingKind, PostingRequest, Request,
+};
+use crate::{AccountId, Currency, GroupId, TransferId};
+
+/// Rejects a line of a journal entry outside a group.
+pub(super) fn require_no_clearing(posting: &PostingRequest) -> Result<(), Rejection> {
+    if posting.kind == PostingKind::Clearing {
+        return Err(Rejection::Unbalanced {
+            currency: posting.amount.currency(),
+            sum: signed(posting),
+        });
+    }
+    Ok(())
+}
+
+impl LedgerState {
+    /// Decides on a group, and adds its transfers. After a rejection the state is as before.
+    pub(super) fn decide_group(
+        &mut self,
+        identified: &IdentifiedRequest<'_>,
+        group: &GroupRequest,
+        key: Option<KeyAndHash>,
+        transfers: &mut Vec<NewTransfer>,
+    ) -> Result<Outcome, Rejection> {
+        check_form(group)?;
+        self.check_value_date(&group.attributes)?;
+        if let Some(expires_at) = group.expires_at
+            && self.now >= expires_at
+        {
+            let now = self.now;
+            return Err(Rejection::GroupExpired { expires_at, now });
+        }
+        let before = self.part_of(identified.request);
+        let decided = self.decide_steps(identified, group).and_then(|steps| {
+            let has_moved = steps.iter().any(Option::is_some);
+            has_moved.then_some(steps).ok_or(Rejection::NothingMoved)
+        });
+        let mut steps = match decided {
+            Ok(steps) => steps,
+            Err(rejection) => {
+                self.restore(before);
+                return Err(rejection);
+            }
+        };
+        let group_id = GroupId::from(identified.identifiers.transfer_id.as_uuid());
+        let receipts = steps
+            .iter()
+            .map(|step| step.as_ref().map(|new| &new.receipt));
+        let receipt = GroupReceipt {
+            group_id,
+            steps: receipts.map(Option::<&_>::cloned).collect(),
+        };
+        if let Some(first) = steps.iter_mut().flatten().next() {
+            first.key.clone_from(&key);
+        }
+        if let (Some(key), Some(first)) = (&key, receipt.transfers().next()) {
+            let group = receipt.transfers().cloned().collect();
+            self.complete(key, first, Some(group_id), group);
+        }
+        for mut new in steps.into_iter().flatten() {
+            new.group_id = Some(group_id);
+            transfers.push(new);
+        }
+        Ok(Outcome::GroupPosted(receipt))
+    }
+
+    /// Decides on the steps in their order, and applies each to the state.
+    fn decide_steps(
+        &mut self,
+        identified: &IdentifiedRequest<'_>,
+        group: &GroupRequest,
+    ) -> Result<Vec<Option<NewTransfer>>, Rejection> {
+        let mut conditions = group.conditions.iter().peekable();
+        let mut steps = Vec::with_capacity(group.steps.len());
+        for (index, (number, step)) in (0_u16..).zip(&group.steps).enumerate() {
+            let at_step = |reason| Rejection::GroupStep {
+                step: index,
+                reason: Box::new(reason),
+            };
+            let identifiers = identified.identifiers.of_step(number);
+            let new = self.decide_step(identified, step, identifiers);
+            let mut new = new.map_err(at_step)?;
+            if let Some(new) = &mut new {
+                inherit(new, group);
+                self.keep(new);
+            }
+            steps.push(new);
+            while let Some(next) = conditions.next_if(|next| next.step <= index) {
+                self.check(&next.condition).map_err(at_step)?;
+            }
+        }
+        Ok(steps)
+    }
+
+    fn check(&self, condition: &Condition) -> Result<(), Rejection> {
+        let account_id = condition.account;
+        let unknown = Rejection::UnknownAccount {
+            account: account_id,
+        };
+        let account = self.accounts.get(&account_id).ok_or(unknown)?;
+        let (holds, found) = match condition.measure {
+            Measure::Version(version) => {
+                let found = format!("version {}", account.version);
+                (account.version == version, found)
+            }
+            Measure::Balance(comparison, amount) => {
+                require_currency(account, amount.currency())?;
+                let holds = comparison.holds(account.balance, amount.amount());
+                (holds, format!("balance {}", account.balance()?))
+            }
+            Measure::Available(comparison, amount) => {
+                require_currency(account, amount.currency())?;
+                let available = account.available().ok_or(Rejection::SystemAccount {
+                    account: account_id,
+                })?;
+                let holds = comparison.holds(available, amount.amount());
+                let available = crate::Money::new(available, account.currency)?;
+                (holds, format!("available balance {available}"))
+            }
+        };
+        if holds {
+            return Ok(());
+        }
+        Err(Rejection::ConditionFailed {
+            account: account_id,
+            condition: condition.measure.to_string(),
+            found,
+        })
+    }
+
+    /// Returns the part of the state that a request may change.
+    fn part_of(&self, request: &Request) -> Part {
+        let accounts: BTreeSet<_> = request.accounts().collect();
+        let accounts = accounts.into_iter();
+        let originals = request.originals();
+        Part {
+            accounts: accounts
+                .filter_map(|id| Some((id, self.accounts.get(&id)?.clone())))
+                .collect(),
+            originals: originals
+                .filter_map(|id| Some((id, self.originals.get(&id)?.clone())))
+                .collect(),
+        }
+    }
+
+    fn restore(&mut self, part: Part) {
+        self.accounts.extend(part.accounts);
+        self.originals.extend(part.originals);
+    }
+}
+
+/// A part of the state, as it was before a group.
+struct Part {
+    accounts: Vec<(AccountId, AccountState)>,
+    originals: Vec<(TransferId, OriginalTransfer)>,
+}
+
+/// Checks what can be known of a group without accounts.
+fn check_form(group: &GroupRequest) -> Result<(), Rejection> {
+    let steps = group.steps.len();
+    if steps == 0 || steps > GroupRequest::STEPS_MAX {
+        return Err(Rejection::GroupSize { steps });
+    }
+    let mut lines: BTreeMap<Currency, Decimal> = BTreeMap::new();
+    for (index, step) in group.steps.iter().enumerate() {
+        let at_step = |reason| Rejection::GroupStep {
+            step: index,
+            reason: Box::new(reason),
+        };
+        if let Request::Group(_) = step {
+            return Err(at_step(Rejection::NestedGroup));
+        }
+        if let Some(key) = step.idempotency_key() {
+            let key = crate::shortened(key);
+            return Err(at_step(Rejection::KeyInGroup { key }));
+        }
+        super::check_description(step).map_err(at_step)?;
+        if let Request::Posting(posting) = step
+            && posting.kind == PostingKind::Clearing
+        {
+            let sum = lines.entry(posting.amount.currency()).or_default();
+            // Amounts are below 10^18 and steps few.
+            *sum = sum.saturating_add(signed(posting));
+        }
+    }
+    match lines.into_iter().find(|(_, sum)| !sum.is_zero()) {
+        Some((currency, sum)) => Err(Rejection::Unbalanced { currency, sum }),
+        None => Ok(()),
+    }
+}
+
+/// Gives a step the group's description and attributes where it has none of its own.
+fn inherit(new: &mut NewTransfer, group: &GroupRequest) {
+    if new.description.is_empty() {
+        new.description.clone_from(&group.description);
+        for text in [&mut new.debit_description, &mut new.credit_description] {
+            if text.is_empty() {
+                text.clone_from(&group.description);
+            }
+        }
+    }
+    if new.metadata.is_none() {
+        new.metadata.clone_from(&group.attributes.metadata);
+    }
+    new.value_date = new.value_date.or(group.attributes.value_date);
+}
+
+/// Returns the amount with the sign of the customer's account.
+fn signed(posting: &PostingRequest) -> Decimal {
+    match posting.direction {
+        EntryType::Credit => posting.amount.amount(),
+        EntryType::Debit => posting.amount.negated().amount(),
+    }
+}
+
+fn require_currency(account: &AccountState, currency: Currency) -> Result<(), Rejection> {
+    if account.currency == currency {
+        return Ok(());
+    }
+    Err(Rejection::CurrencyMismatch {
+        account: account.account_id,
+        account_currency: account.currency,
+        currency,
+    })
+}

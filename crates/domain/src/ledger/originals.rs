@@ -1,0 +1,145 @@
+//! What the ledger looks up before it knows a request's accounts: the transfers to reverse, and the
+//! bank's own accounts that few requests need.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+
+use neobank_db::{DatabaseError, Executor, Statement};
+use neobank_entity::banking::transfers::{self, Column};
+use neobank_entity::functions::banking::OpenSystemAccounts;
+use neobank_entity::{FromColumn, FromRow, RowError};
+use sea_query::{Expr, ExprTrait, Func, Order, Query};
+use uuid::Uuid;
+
+use super::request::{PostingKind, Request};
+use crate::{AccountId, GroupId, TransferId};
+
+/// Looks up the accounts of reversals, and opens the bank's own accounts that journal entries and
+/// exchanges need. Requests of other kinds cost nothing.
+///
+/// A transfer and its accounts never change, so the look-up needs no lock. A reversal of a transfer
+/// that does not exist stays without accounts.
+pub(super) async fn resolve(
+    on: &impl Executor,
+    requests: &mut [Request],
+) -> Result<(), DatabaseError> {
+    for currency in currencies_of_rare_accounts(requests) {
+        let currency_code = currency.to_owned();
+        on.execute(OpenSystemAccounts { currency_code }.statement())
+            .await?;
+    }
+    let wanted: BTreeSet<TransferId> = requests.iter().flat_map(Request::originals).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<Parties> = on.fetch_many(parties(&wanted)).await?;
+    let found: HashMap<_, _> = found
+        .into_iter()
+        .map(|row| (row.transfer, row.accounts))
+        .collect();
+    for step in requests.iter_mut().flat_map(Request::steps_mut) {
+        if let Request::Reversal(reversal) = step {
+            reversal.parties = found.get(&reversal.transfer).copied();
+        }
+    }
+    Ok(())
+}
+
+/// As [`resolve`], for requests that the caller keeps.
+pub(super) async fn resolved<'a>(
+    on: &impl Executor,
+    requests: &'a [Request],
+) -> Result<Cow<'a, [Request]>, DatabaseError> {
+    let needs_nothing = requests.iter().all(|request| {
+        request.originals().next().is_none()
+            && currencies_of_rare_accounts(std::slice::from_ref(request)).is_empty()
+    });
+    if needs_nothing {
+        return Ok(Cow::Borrowed(requests));
+    }
+    let mut requests = requests.to_vec();
+    resolve(on, &mut requests).await?;
+    Ok(Cow::Owned(requests))
+}
+
+/// Returns the transfers of a group in the order of its steps.
+pub(super) async fn of_group(
+    on: &impl Executor,
+    group: GroupId,
+) -> Result<Vec<TransferId>, DatabaseError> {
+    let rows: Vec<Parties> = on.fetch_many(members(group)).await?;
+    Ok(rows.into_iter().map(|row| row.transfer).collect())
+}
+
+/// A transfer with its payer and payee.
+struct Parties {
+    transfer: TransferId,
+    accounts: [AccountId; 2],
+}
+
+impl FromRow for Parties {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        let id = |column: Column| <Uuid as FromColumn>::from_column(row, column.as_str());
+        Ok(Self {
+            transfer: id(Column::TransferId)?.into(),
+            accounts: [
+                id(Column::FromAccountId)?.into(),
+                id(Column::ToAccountId)?.into(),
+            ],
+        })
+    }
+}
+
+fn parties(wanted: &BTreeSet<TransferId>) -> Statement {
+    let wanted: Vec<Uuid> = wanted.iter().map(|transfer| transfer.as_uuid()).collect();
+    let mut query = Query::select();
+    query
+        .columns([
+            Column::TransferId,
+            Column::FromAccountId,
+            Column::ToAccountId,
+        ])
+        .from(transfers::Entity.table_ref())
+        .and_where(Expr::col(Column::TransferId).eq(Func::cust("ANY").arg(Expr::val(wanted))));
+    Statement::from_query(&query)
+}
+
+fn members(group: GroupId) -> Statement {
+    let mut query = Query::select();
+    query
+        .columns([
+            Column::TransferId,
+            Column::FromAccountId,
+            Column::ToAccountId,
+        ])
+        .from(transfers::Entity.table_ref())
+        .and_where(Expr::col(Column::GroupId).eq(group.as_uuid()))
+        .order_by(Column::TransferId, Order::Asc);
+    Statement::from_query(&query)
+}
+
+/// Returns the currencies in which requests need the clearing account or the exchange position,
+/// which older databases lack until they are needed.
+fn currencies_of_rare_accounts(requests: &[Request]) -> BTreeSet<&'static str> {
+    let steps = requests.iter().flat_map(Request::steps);
+    let currencies = steps.filter_map(|step| match step {
+        Request::Posting(posting) => {
+            let is_rare = matches!(posting.kind, PostingKind::Clearing | PostingKind::Exchange);
+            is_rare.then(|| posting.amount.currency().code())
+        }
+        _ => None,
+    });
+    currencies.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_match_their_snapshots() {
+        let one = BTreeSet::from([Uuid::nil().into()]);
+        insta::assert_snapshot!("parties", parties(&one).sql);
+        insta::assert_snapshot!("members", members(Uuid::nil().into()).sql);
+    }
+}
