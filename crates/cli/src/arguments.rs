@@ -202,6 +202,7 @@ impl Command {
             Self::Fee(_) => "fee",
             Self::Adjust(_) => "adjust",
             Self::Submit(_) => "submit",
+            Self::Reverse(_) => "reverse",
             Self::Transfers(command) => command.name(),
             Self::Statement(_) => "statement",
             Self::DailySummary(_) => "daily-summary",

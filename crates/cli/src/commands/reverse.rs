@@ -45,5 +45,13 @@ pub(crate) async fn run(
         .with_idempotency_key(&key);
     request.amount = amount;
     let request = request.into();
-    transfer::submit("reverse", connection, database, request, Some(&key), &parties).await
+    transfer::submit(
+        "reverse",
+        connection,
+        database,
+        request,
+        Some(&key),
+        &parties,
+    )
+    .await
 }

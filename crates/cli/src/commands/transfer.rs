@@ -5,11 +5,11 @@ use clap::Args;
 use neobank_db::Database;
 use neobank_domain::accounts::{self, Account};
 use neobank_domain::ledger::{
-    AdjustmentRequest, Attributes, EntryReceipt, EntryType, Metadata, Outcome, PostingKind, Receipt,
-    ReferenceNumber, Request, TransferType,
+    AdjustmentRequest, Attributes, EntryReceipt, EntryType, Metadata, Outcome, PostingKind,
+    Receipt, ReferenceNumber, Request, TransferType,
 };
 use neobank_domain::{
-    AccountId, EntryId, Ledger, LedgerError, Money, PostingRequest, TransferId, TransferRequest,
+    AccountId, EntryId, LedgerError, Money, PostingRequest, TransferId, TransferRequest,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -187,7 +187,15 @@ pub(crate) async fn adjust(
     let account = account::find(&database, &arguments.account).await?;
     let request = AdjustmentRequest::new(account.account_id, balance, arguments.expected_version)
         .with_description(&arguments.description);
-    submit("adjust", connection, database, request.into(), None, &[account]).await
+    submit(
+        "adjust",
+        connection,
+        database,
+        request.into(),
+        None,
+        &[account],
+    )
+    .await
 }
 
 async fn post(
@@ -205,7 +213,15 @@ async fn post(
         .with_description(&movement.description)
         .with_idempotency_key(&key);
     request.attributes = movement.attributes();
-    submit(name, connection, database, request.into(), Some(&key), &[account]).await
+    submit(
+        name,
+        connection,
+        database,
+        request.into(),
+        Some(&key),
+        &[account],
+    )
+    .await
 }
 
 pub(super) async fn submit(

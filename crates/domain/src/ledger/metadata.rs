@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    fn metadata(value: Value) -> Result<Metadata, MetadataError> {
+    fn metadata(value: &Value) -> Result<Metadata, MetadataError> {
         value.to_string().parse()
     }
 
@@ -217,10 +217,10 @@ mod tests {
             field: field.to_owned(),
         };
         assert_eq!(
-            metadata(json!({"a": {"b": ["x", "\0"]}})),
+            metadata(&json!({"a": {"b": ["x", "\0"]}})),
             Err(nul("a.b[1]"))
         );
-        assert_eq!(metadata(json!({"a\0": 1})), Err(nul("a\0")));
+        assert_eq!(metadata(&json!({"a\0": 1})), Err(nul("a\0")));
         for number in [
             "1e300",
             "1e-300",
@@ -234,7 +234,7 @@ mod tests {
             );
         }
         assert_eq!(
-            metadata(json!({"n": [0.5, 0.0, -2, u64::MAX]}))
+            metadata(&json!({"n": [0.5, 0.0, -2, u64::MAX]}))
                 .unwrap()
                 .as_str(),
             format!(r#"{{"n":[0.5,0.0,-2,{}]}}"#, u64::MAX)
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn size_is_limited() {
-        let of = |length: usize| metadata(json!({"a": "x".repeat(length)}));
+        let of = |length: usize| metadata(&json!({"a": "x".repeat(length)}));
         assert_eq!(
             of(Metadata::SIZE_MAX - 8).unwrap().as_str().len(),
             Metadata::SIZE_MAX

@@ -78,7 +78,7 @@ pub enum Rejection {
         /// The index of the step, from 0.
         step: usize,
         /// The reason.
-        reason: Box<Rejection>,
+        reason: Box<Self>,
     },
     /// No step of a group had anything to move.
     #[error("no step had anything to move")]

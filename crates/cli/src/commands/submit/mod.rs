@@ -13,7 +13,6 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use neobank_domain::Ledger;
 use serde_json::json;
 
 use crate::connection::Connection;
@@ -53,7 +52,7 @@ pub(crate) async fn run(
 ) -> Result<Output, CommandError> {
     let lines = read::lines(&arguments.file)?;
     let database = connection.open("submit").await?;
-    let mut run = Run::new(Ledger::new(database), arguments.key_prefix.clone());
+    let mut run = Run::new(connection.ledger(&database)?, arguments.key_prefix.clone());
     let size = if arguments.stop_on_error {
         1
     } else {

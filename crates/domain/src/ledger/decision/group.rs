@@ -31,7 +31,7 @@ impl LedgerState {
         &mut self,
         identified: &IdentifiedRequest<'_>,
         group: &GroupRequest,
-        key: Option<KeyAndHash>,
+        key: Option<&KeyAndHash>,
         transfers: &mut Vec<NewTransfer>,
     ) -> Result<Outcome, Rejection> {
         check_form(group)?;
@@ -63,9 +63,9 @@ impl LedgerState {
             steps: receipts.map(Option::<&_>::cloned).collect(),
         };
         if let Some(first) = steps.iter_mut().flatten().next() {
-            first.key.clone_from(&key);
+            first.key = key.cloned();
         }
-        if let (Some(key), Some(first)) = (&key, receipt.transfers().next()) {
+        if let (Some(key), Some(first)) = (key, receipt.transfers().next()) {
             let group = receipt.transfers().cloned().collect();
             self.complete(key, first, Some(group_id), group);
         }

@@ -307,7 +307,7 @@ impl LedgerState {
             return Err(Rejection::ActorRequired);
         }
         if let Request::Group(group) = request {
-            return self.decide_group(identified, group, key, transfers);
+            return self.decide_group(identified, group, key.as_ref(), transfers);
         }
         if let Request::Posting(posting) = request {
             group::require_no_clearing(posting)?;
