@@ -3,6 +3,10 @@ use std::time::Duration;
 use crate::schema::Schema;
 use crate::session::SETTINGS;
 
+/// What each transaction of a session is, whatever the defaults of the role and the database are.
+const SESSION_CHARACTERISTICS: &str =
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE";
+
 /// The schema of a rollout, and its limits.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -93,7 +97,9 @@ impl RolloutOptions {
     /// statements take no lock that production would have to wait behind, and one that fails leaves
     /// an invalid index.
     pub(crate) fn session_limits(&self) -> String {
-        self.settings("SET", "0").join(" ")
+        let mut settings = self.settings("SET", "0");
+        settings.push(format!("{SESSION_CHARACTERISTICS};"));
+        settings.join("\n")
     }
 
     fn settings(&self, set: &str, lock_timeout: &str) -> Vec<String> {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::options::RolloutOptions;
 use crate::records::{self, INSTALL, Record, Records};
 use crate::report::Report;
 use crate::schema::{Object, Schema, SqlMigration, is_grants};
@@ -142,7 +143,7 @@ fn objects(schema: &Schema, records: &Records, status: &Status) -> Option<Step> 
 
 impl Step {
     /// Returns the whole step as a script.
-    pub(crate) fn script(&self, limits: &str) -> String {
+    pub(crate) fn script(&self, options: &RolloutOptions) -> String {
         let mut script = String::new();
         let mut line = |text: &str| {
             // Writing to a string cannot fail.
@@ -150,7 +151,9 @@ impl Step {
         };
         if self.transactional {
             line(&format!("{BEGIN};"));
-            line(limits);
+            line(&options.limits());
+        } else {
+            line(&options.session_limits());
         }
         for part in &self.parts {
             let sql = part.sql.trim();

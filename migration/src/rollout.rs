@@ -301,10 +301,9 @@ impl Rollout {
     }
 
     fn scripts(&self, steps: &[Step]) -> Vec<PlannedStep> {
-        let limits = self.options.limits();
         let script = |step: &Step| PlannedStep {
             title: step.title.clone(),
-            sql: step.script(&limits),
+            sql: step.script(&self.options),
         };
         steps.iter().map(script).collect()
     }

@@ -71,6 +71,7 @@ pub(super) const COMMANDS: &[Row] = &[
     neobank("006660 0 55 00 050", "interest --account {payer} --amount 1_CZK"),
     neobank("006660 0 55 00 050", "fee --account {payer} --amount 1_CZK"),
     neobank("116661 1 55 11 151", "adjust --account {payer} --balance 5_CZK --expected-version 1"),
+    neobank("006660 0 55 00 050", "reverse payer-opening --amount 0.01_CZK"),
     neobank("006660 0 55 00 050", "submit {folder}/requests.csv --key-prefix matrix-"),
     neobank("000660 0 00 00 050", "transfers list --account {payer}"),
     neobank("000660 0 00 00 050", "transfers show payer-opening"),

@@ -1,5 +1,7 @@
 //! Random histories, compared with a minimal model: whole numbers in a map.
 
+mod groups;
+
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
