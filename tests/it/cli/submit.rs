@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::program::{Run, neobank, run};
+use super::program::{Run, data, neobank, run};
 use crate::harness::{TestBank, czk};
 
 on_both_versions!(
@@ -120,6 +120,19 @@ async fn each_line_of_a_json_file_has_its_outcome_in_order(bank: TestBank) {
     assert_eq!(bank.balance(one).await, czk("93.50"));
     assert_eq!(bank.balance(two).await, czk("31.50"));
     bank.assert_sound().await;
+
+    // A transfer of an earlier batch is reversed by its key.
+    let reversals = [
+        json!({"kind": "reversal", "transfer": "a", "amount": "0.50 CZK", "key": "r"}),
+        json!({"kind": "reversal", "transfer": "no such key", "key": "s"}),
+    ];
+    let reversals = reversals.map(|line| line.to_string()).join("\n");
+    let reversed = submit(bank.url(), "reversals", &reversals, &["--actor", "batch:7"]).await;
+    let expected = [(1, "posted".to_owned()), (2, "rejected".to_owned())];
+    assert_eq!(results(&reversed), expected, "{}", reversed.err);
+    assert_eq!(bank.balance(two).await, czk("31"));
+    let by = data(bank.url(), &["transfers", "list", "--posted-by", "batch:7"]).await;
+    assert_eq!(by["transfers"][0]["idempotency_key"], "r");
 
     // With --json the same is one document.
     let again = submit(bank.url(), "requests", &text, &["--json"]).await;

@@ -1,5 +1,6 @@
 //! Posted transfers: found by their names, and listed by conditions, page by page.
 
+mod attributes;
 mod find;
 mod list;
 mod pages;

@@ -2,6 +2,7 @@
 //! an index; a list without conditions reads the primary key backwards, up to the limit.
 
 use neobank_db::{Executor, statement};
+use neobank_domain::GroupId;
 use neobank_domain::transfers::{self, TransferFilter, list_query};
 
 use crate::harness::{TestBank, czk, explain};
@@ -67,6 +68,18 @@ async fn indexes_serve_the_lists_of_a_large_journal(bank: TestBank) {
                 "key and account",
                 later.clone().with_idempotency_key("key 77".to_owned()),
                 "transfers_idempotency_key_key",
+                1,
+            ),
+            (
+                "group",
+                plain().with_group_id(GroupId::from(one.transfer_id.as_uuid())),
+                "transfers_group_id_index",
+                1,
+            ),
+            (
+                "reversals",
+                later.clone().with_reverses(one.transfer_id),
+                "transfers_reverses_transfer_id_index",
                 1,
             ),
         ] {

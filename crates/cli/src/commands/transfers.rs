@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use neobank_db::Executor;
-use neobank_domain::ledger::{EntryType, ReferenceNumber, TransferType};
+use neobank_domain::ledger::{Actor, EntryType, Metadata, ReferenceNumber, TransferType};
 use neobank_domain::transfers::{self, Transfer, TransferCursor, TransferFilter, TransferPage};
-use neobank_domain::{TransferId, shortened};
+use neobank_domain::{GroupId, TransferId, shortened};
 use serde_json::json;
 
 use super::account;
@@ -60,6 +60,18 @@ pub(crate) struct ListArguments {
     /// The reference number, such as TRF-01A20965A67B75A7BCF93170999DAB98
     #[arg(long, value_name = "NUMBER")]
     reference: Option<ReferenceNumber>,
+    /// The identifier of a group, whose transfers were posted together
+    #[arg(long, value_name = "IDENTIFIER")]
+    group: Option<GroupId>,
+    /// A transfer whose reversals are listed: its identifier, reference number or key
+    #[arg(long, value_name = "TRANSFER")]
+    reversals_of: Option<String>,
+    /// The person or program that asked for the transfers
+    #[arg(long, value_name = "ACTOR")]
+    posted_by: Option<Actor>,
+    /// Members that the transfers' metadata has, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    metadata: Option<Metadata>,
     /// The number of transfers on the page
     #[arg(long, default_value_t = 100)]
     limit: u32,
@@ -109,6 +121,9 @@ pub(crate) async fn run(
             if let Some(named) = &arguments.counterparty {
                 filter.counterparty = Some(account::find(&database, named).await?.account_id);
             }
+            if let Some(named) = &arguments.reversals_of {
+                filter.reverses = Some(find(&database, named).await?.transfer_id);
+            }
             page_answer(name, &transfers::list(&database, &filter).await?)
         }
         TransfersCommand::Show { transfer } => {
@@ -134,6 +149,9 @@ impl ListArguments {
             .with_transfer_type(self.transfer_type)
             .with_idempotency_key(self.key.clone())
             .with_reference_number(self.reference)
+            .with_group_id(self.group)
+            .with_actor(self.posted_by.clone())
+            .with_metadata(self.metadata.clone())
             .with_limit(self.limit)
             .with_after(after.transpose()?))
     }
@@ -220,5 +238,14 @@ fn fields(transfer: &Transfer) -> Vec<(&'static str, crate::output::Cell)> {
         ("description", cell(&transfer.description)),
         ("key", optional(transfer.idempotency_key.as_deref())),
         ("posted", cell(transfer.posted_at)),
+        ("value date", optional(transfer.value_date)),
+        ("actor", optional(transfer.actor.as_deref())),
+        ("group", optional(transfer.group_id)),
+        (
+            "reverses",
+            optional(transfer.reverses.map(ReferenceNumber::from)),
+        ),
+        ("hold", optional(transfer.hold_id)),
+        ("metadata", optional(transfer.metadata.as_ref())),
     ]
 }

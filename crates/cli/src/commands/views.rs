@@ -69,6 +69,12 @@ pub(super) struct TransferView {
     debit: SideView,
     credit: SideView,
     posted_at: DateTime<Utc>,
+    group_id: Option<Uuid>,
+    reverses: Option<Uuid>,
+    hold_id: Option<Uuid>,
+    actor: Option<String>,
+    metadata: Option<serde_json::Value>,
+    value_date: Option<NaiveDate>,
 }
 
 #[derive(Debug, Serialize)]
@@ -149,6 +155,12 @@ impl From<&Transfer> for TransferView {
             debit: SideView::from(&transfer.debit),
             credit: SideView::from(&transfer.credit),
             posted_at: transfer.posted_at,
+            group_id: transfer.group_id.map(neobank_domain::GroupId::as_uuid),
+            reverses: transfer.reverses.map(neobank_domain::TransferId::as_uuid),
+            hold_id: transfer.hold_id,
+            actor: transfer.actor.clone(),
+            metadata: transfer.metadata.clone(),
+            value_date: transfer.value_date,
         }
     }
 }

@@ -4,8 +4,10 @@ use chrono::{DateTime, Datelike, Utc};
 
 use super::cursor::Position;
 use super::{TransferCursor, TransferQueryError};
-use crate::ledger::{EntryType, IDEMPOTENCY_KEY_LENGTH_MAX, ReferenceNumber, TransferType};
-use crate::{AccountId, Money, TransferId, text};
+use crate::ledger::{
+    Actor, EntryType, IDEMPOTENCY_KEY_LENGTH_MAX, Metadata, ReferenceNumber, TransferType,
+};
+use crate::{AccountId, GroupId, Money, TransferId, text};
 
 /// The conditions and the page of a list of transfers.
 ///
@@ -49,6 +51,14 @@ pub struct TransferFilter {
     pub idempotency_key: Option<String>,
     /// The transfer's identifier.
     pub transfer_id: Option<TransferId>,
+    /// The group whose transfers were posted together.
+    pub group_id: Option<GroupId>,
+    /// The transfer whose reversals are listed.
+    pub reverses: Option<TransferId>,
+    /// The person or program that asked for the transfer.
+    pub actor: Option<Actor>,
+    /// Members that the transfer's metadata has, with these values; it may have others.
+    pub metadata: Option<Metadata>,
     /// The most transfers on the page, from 1 to [`TransferFilter::LIMIT_MAX`].
     pub limit: u32,
     /// The cursor that the previous page returned, with the same conditions.
@@ -68,6 +78,10 @@ impl Default for TransferFilter {
             transfer_type: None,
             idempotency_key: None,
             transfer_id: None,
+            group_id: None,
+            reverses: None,
+            actor: None,
+            metadata: None,
             limit: 100,
             after: None,
         }
@@ -152,6 +166,34 @@ impl TransferFilter {
     #[must_use]
     pub fn with_reference_number(self, reference: impl Into<Option<ReferenceNumber>>) -> Self {
         self.with_transfer_id(reference.into().map(ReferenceNumber::transfer_id))
+    }
+
+    /// Sets the group whose transfers were posted together.
+    #[must_use]
+    pub fn with_group_id(mut self, group: impl Into<Option<GroupId>>) -> Self {
+        self.group_id = group.into();
+        self
+    }
+
+    /// Sets the transfer whose reversals are listed.
+    #[must_use]
+    pub fn with_reverses(mut self, transfer: impl Into<Option<TransferId>>) -> Self {
+        self.reverses = transfer.into();
+        self
+    }
+
+    /// Sets the person or program that asked for the transfer.
+    #[must_use]
+    pub fn with_actor(mut self, actor: impl Into<Option<Actor>>) -> Self {
+        self.actor = actor.into();
+        self
+    }
+
+    /// Sets members that the transfer's metadata has.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: impl Into<Option<Metadata>>) -> Self {
+        self.metadata = metadata.into();
+        self
     }
 
     /// Sets the most transfers on the page, from 1 to [`TransferFilter::LIMIT_MAX`].

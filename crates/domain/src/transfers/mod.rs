@@ -8,9 +8,9 @@
 //! are posted; transfers that are posted behind the cursor's place are not shown.
 //!
 //! A list of an account reads `transactions_account_and_date_key` from the newest entry of the
-//! range, and a list of one identifier or key looks that up. Every other list reads the transfers
-//! backwards by their primary key until the page is full: a condition that few transfers meet makes
-//! the server read many. The statement timeout bounds that time.
+//! range, and a list of an identifier, a key, a group or an original looks those up. Every other
+//! list reads the transfers backwards by their primary key until the page is full: a condition that
+//! few transfers meet makes the server read many. The statement timeout bounds that time.
 
 mod cursor;
 mod error;

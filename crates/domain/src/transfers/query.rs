@@ -2,6 +2,7 @@
 
 use neobank_db::Statement;
 use neobank_entity::banking::{accounts, transactions, transfers};
+use sea_query::extension::postgres::PgExpr;
 use sea_query::{
     Asterisk, Condition, Expr, ExprTrait, JoinType, Order, Query, SelectStatement, TableRef,
 };
@@ -32,7 +33,7 @@ pub(super) mod side {
 }
 
 /// The columns of a transfer that a caller sees.
-const TRANSFER_COLUMNS: [Column; 11] = [
+const TRANSFER_COLUMNS: [Column; 17] = [
     Column::TransferId,
     Column::TransferType,
     Column::FromAccountId,
@@ -44,6 +45,12 @@ const TRANSFER_COLUMNS: [Column; 11] = [
     Column::Description,
     Column::IdempotencyKey,
     Column::PostedAt,
+    Column::GroupId,
+    Column::ReversesTransferId,
+    Column::HoldId,
+    Column::Actor,
+    Column::Metadata,
+    Column::ValueDate,
 ];
 
 /// Returns the query of one transfer.
@@ -69,25 +76,37 @@ pub(super) fn by_key(key: &str) -> Statement {
 /// Returns the query of a page and of one transfer more, which shows that a next page exists.
 pub(super) fn page(filter: &TransferFilter) -> Statement {
     let page = match filter.account {
-        // One identifier or key names one transfer, whatever else is asked.
-        _ if filter.transfer_id.is_some() || filter.idempotency_key.is_some() => of_one(filter),
+        // An identifier or a key names one transfer; a group and an original name few.
+        _ if filter.transfer_id.is_some()
+            || filter.idempotency_key.is_some()
+            || filter.group_id.is_some()
+            || filter.reverses.is_some() =>
+        {
+            of_named(filter)
+        }
         Some(account) => of_account(filter, account),
         None => of_all(filter),
     };
     let mut query = with_sides(page);
+    in_order_of(filter, &mut query);
+    Statement::from_query(&query)
+}
+
+/// Adds the order of the list, newest first.
+fn in_order_of(filter: &TransferFilter, query: &mut SelectStatement) {
     match filter.account {
         Some(account) => query
             .order_by((TRANSFER, Column::PostedAt), Order::Desc)
             .order_by_expr(entry_number_of(account), Order::Desc),
         None => query.order_by((TRANSFER, Column::TransferId), Order::Desc),
     };
-    Statement::from_query(&query)
 }
 
-/// Returns the transfer with an identifier or a key, if it meets the other conditions.
+/// Returns the transfers with an identifier, a key, a group or an original that meet the other
+/// conditions.
 ///
 /// `OFFSET 0` keeps the server from looking for the other conditions first.
-fn of_one(filter: &TransferFilter) -> SelectStatement {
+fn of_named(filter: &TransferFilter) -> SelectStatement {
     let mut named = Query::select();
     named
         .column(Asterisk)
@@ -98,6 +117,12 @@ fn of_one(filter: &TransferFilter) -> SelectStatement {
     }
     if let Some(key) = &filter.idempotency_key {
         named.and_where(Expr::col(Column::IdempotencyKey).eq(key.as_str()));
+    }
+    if let Some(group) = filter.group_id {
+        named.and_where(Expr::col(Column::GroupId).eq(group.as_uuid()));
+    }
+    if let Some(original) = filter.reverses {
+        named.and_where(Expr::col(Column::ReversesTransferId).eq(original.as_uuid()));
     }
     let mut query = Query::select();
     query
@@ -126,6 +151,8 @@ fn of_one(filter: &TransferFilter) -> SelectStatement {
         }
         None => {}
     }
+    in_order_of(filter, &mut query);
+    query.limit(u64::from(filter.limit).saturating_add(1));
     query
 }
 
@@ -213,6 +240,12 @@ fn own_conditions(filter: &TransferFilter) -> Condition {
     }
     if let Some(until) = filter.until {
         all = all.add(of_transfer(Column::PostedAt).lt(until));
+    }
+    if let Some(actor) = &filter.actor {
+        all = all.add(of_transfer(Column::Actor).eq(actor.as_str()));
+    }
+    if let Some(metadata) = &filter.metadata {
+        all = all.add(of_transfer(Column::Metadata).contains(Expr::val(metadata.to_value())));
     }
     if let Some(account) = filter.account {
         all = all.add(pair(filter, account));
@@ -319,6 +352,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::GroupId;
     use crate::ledger::{EntryType, TransferType};
     use crate::transfers::TransferCursor;
 
@@ -346,6 +380,12 @@ mod tests {
         insta::assert_snapshot!("later_fees", page(&later).sql);
         insta::assert_snapshot!("of_account", page(&of_account).sql);
         insta::assert_snapshot!("of_key_and_account", page(&of_key).sql);
+        let reversals = TransferFilter::default()
+            .with_reverses(TransferId::from(nil))
+            .with_group_id(GroupId::from(nil))
+            .with_actor("teller:42".parse().ok())
+            .with_metadata(r#"{"order": 1}"#.parse().ok());
+        insta::assert_snapshot!("reversals", page(&reversals).sql);
         insta::assert_snapshot!("by_id", by_id(nil.into()).sql);
         insta::assert_snapshot!("by_key", by_key("k").sql);
     }

@@ -1,6 +1,6 @@
 //! The reads of transfers.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use neobank_db::{DatabaseError, Executor, Statement};
 use neobank_entity::banking::transfers::Column;
 use neobank_entity::enums::TransferType;
@@ -127,6 +127,12 @@ struct TransferRow {
     description: String,
     idempotency_key: Option<String>,
     posted_at: DateTime<Utc>,
+    group_id: Option<Uuid>,
+    reverses: Option<Uuid>,
+    hold_id: Option<Uuid>,
+    actor: Option<String>,
+    metadata: Option<serde_json::Value>,
+    value_date: Option<NaiveDate>,
     debit: SideRow,
     credit: SideRow,
 }
@@ -149,6 +155,12 @@ impl FromRow for TransferRow {
             description: FromColumn::from_column(row, Column::Description.as_str())?,
             idempotency_key: FromColumn::from_column(row, Column::IdempotencyKey.as_str())?,
             posted_at: FromColumn::from_column(row, Column::PostedAt.as_str())?,
+            group_id: FromColumn::from_column(row, Column::GroupId.as_str())?,
+            reverses: FromColumn::from_column(row, Column::ReversesTransferId.as_str())?,
+            hold_id: FromColumn::from_column(row, Column::HoldId.as_str())?,
+            actor: FromColumn::from_column(row, Column::Actor.as_str())?,
+            metadata: FromColumn::from_column(row, Column::Metadata.as_str())?,
+            value_date: FromColumn::from_column(row, Column::ValueDate.as_str())?,
             debit: SideRow {
                 account_id: FromColumn::from_column(row, Column::FromAccountId.as_str())?,
                 account_number: FromColumn::from_column(row, side::FROM_NUMBER)?,
@@ -191,5 +203,11 @@ fn transfer(row: TransferRow) -> Result<Transfer, TransferQueryError> {
         debit: side(row.debit)?,
         credit: side(row.credit)?,
         posted_at: row.posted_at,
+        group_id: row.group_id.map(Into::into),
+        reverses: row.reverses.map(Into::into),
+        hold_id: row.hold_id,
+        actor: row.actor,
+        metadata: row.metadata,
+        value_date: row.value_date,
     })
 }

@@ -1,9 +1,11 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
 
 use super::TransferCursor;
 use crate::ledger::{ReferenceNumber, TransferType};
-use crate::{AccountId, EntryId, Money, TransferId};
+use crate::{AccountId, EntryId, GroupId, Money, TransferId};
 
 /// A posted transfer with both of its entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +27,18 @@ pub struct Transfer {
     pub credit: TransferSide,
     /// The time of posting, which both entries have.
     pub posted_at: DateTime<Utc>,
+    /// The group whose transfers were posted together; `None` for a single transfer.
+    pub group_id: Option<GroupId>,
+    /// The transfer that this one reverses; `None` for every other transfer.
+    pub reverses: Option<TransferId>,
+    /// The hold that this transfer captures; `None` for every other transfer.
+    pub hold_id: Option<Uuid>,
+    /// The person or program that asked for the transfer, as the caller named it.
+    pub actor: Option<String>,
+    /// The caller's own data: a JSON object.
+    pub metadata: Option<Value>,
+    /// The value date; `None` for the booking day in each account's time zone.
+    pub value_date: Option<NaiveDate>,
 }
 
 /// One entry of a posted transfer, with its account.

@@ -6,11 +6,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Every field of every kind.
-pub(super) const COLUMNS: [&str; 10] = [
+pub(super) const COLUMNS: [&str; 11] = [
     "kind",
     "account",
     "from",
     "to",
+    "transfer",
     "amount",
     "side",
     "balance",
@@ -64,6 +65,10 @@ pub(super) enum Movement {
         amount: Money,
         side: EntryType,
     },
+    Reversal {
+        transfer: String,
+        amount: Option<Money>,
+    },
     Adjustment {
         account: String,
         balance: Money,
@@ -86,6 +91,12 @@ enum Fields {
     Withdrawal(Posting),
     Interest(SidedPosting),
     Fee(SidedPosting),
+    Reversal {
+        transfer: Value,
+        amount: Option<Value>,
+        key: Option<Value>,
+        description: Option<Value>,
+    },
     Adjustment {
         account: Value,
         balance: Value,
@@ -181,6 +192,20 @@ impl LineRequest {
                     side: side(posting.side.as_ref(), EntryType::Debit)?,
                 };
                 (movement, posting.key, posting.description)
+            }
+            Fields::Reversal {
+                transfer,
+                amount,
+                key,
+                description,
+            } => {
+                let amount = amount.filter(|amount| !amount.is_null());
+                let amount = amount.map(|amount| money("amount", &amount));
+                let movement = Movement::Reversal {
+                    transfer: text("transfer", &transfer)?,
+                    amount: amount.transpose()?,
+                };
+                (movement, key, description)
             }
             Fields::Adjustment {
                 account,
@@ -343,6 +368,13 @@ mod tests {
                     account: a.clone(),
                     amount,
                     side: EntryType::Debit,
+                },
+            ),
+            (
+                r#"{"kind": "reversal", "transfer": "rent-11"}"#,
+                Movement::Reversal {
+                    transfer: "rent-11".to_owned(),
+                    amount: None,
                 },
             ),
             (

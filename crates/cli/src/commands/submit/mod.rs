@@ -31,8 +31,8 @@ pub(crate) struct SubmitArguments {
     /// A file that begins with { has a JSON object in each line; any other file is CSV with a
     /// header. Each line has a kind, and the fields of its kind: transfer (from, to, amount, key,
     /// description), deposit and withdrawal (account, amount, key, description), interest and fee
-    /// (the same, and side: credit or debit), adjustment (account, balance, expected_version,
-    /// description).
+    /// (the same, and side: credit or debit), reversal (transfer, amount, key, description), adjustment
+    /// (account, balance, expected_version, description).
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The beginning of the idempotency keys of lines without one, which end with the number of the

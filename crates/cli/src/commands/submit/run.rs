@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use neobank_domain::ledger::{AdjustmentRequest, PostingKind};
+use neobank_domain::ledger::{AdjustmentRequest, PostingKind, ReversalRequest};
 use neobank_domain::{AccountId, Ledger, LedgerError, PostingRequest, Request, TransferRequest};
 
 use super::line::{LineError, LineRequest, Movement};
 use super::outcome::{LineOutcome, LineResult};
 use super::read::Line;
-use crate::commands::account;
+use crate::commands::{account, transfers};
 use crate::error::CommandError;
 
 /// A run over a file.
@@ -105,7 +105,9 @@ impl Run {
             .await
         {
             Ok(request) => Ok(request),
-            Err(error) if error.kind == "unknown_account" => Err(LineResult::Rejected(error)),
+            Err(error) if matches!(error.kind, "unknown_account" | "unknown_transfer") => {
+                Err(LineResult::Rejected(error))
+            }
             Err(error) => return Err(error),
         };
         Ok(Prepared {
@@ -168,6 +170,14 @@ impl Run {
                 side,
                 amount,
             ),
+            Movement::Reversal { transfer, amount } => {
+                let original = transfers::find(self.ledger.database(), &transfer).await?;
+                let mut reversal = ReversalRequest::new(original.transfer_id);
+                reversal.amount = amount;
+                reversal.description = description;
+                reversal.idempotency_key = key;
+                reversal.into()
+            }
             Movement::Adjustment {
                 account,
                 balance,
