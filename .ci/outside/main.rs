@@ -66,10 +66,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     // Two of each of the first example's transfers, of a deposit, of two transfers here, and of 10,000 salaries.
     assert_eq!(sums, 2 * (2 + 1 + 2 + 10_000));
-    let breaches: i64 = owner
+    let violations: i64 = owner
         .fetch_value(statement("SELECT count(*) FROM banking.audit()", []))
         .await?;
-    assert_eq!(breaches, 0);
+    assert_eq!(violations, 0);
     println!("every example of the README ran on PostgreSQL {}", server.version());
     Ok(())
 }
