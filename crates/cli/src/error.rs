@@ -161,6 +161,7 @@ impl From<AccountError> for CommandError {
             AccountError::BelowLimit { .. } => "below_limit",
             AccountError::TimeZone { .. } => "time_zone",
             AccountError::Status { .. } => "account_status",
+            AccountError::OpenHolds { .. } => "open_holds",
             AccountError::NotEmpty { .. } => "not_empty",
             AccountError::SystemAccount { .. } => "system_account",
             _ => "account",

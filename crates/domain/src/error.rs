@@ -173,7 +173,7 @@ impl Rejection {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Amount(_) | Self::Text { .. } => ErrorKind::Invalid,
-            Self::UnknownAccount { .. } => ErrorKind::NotFound,
+            Self::UnknownAccount { .. } | Self::UnknownHold { .. } => ErrorKind::NotFound,
             _ => ErrorKind::Rejected,
         }
     }

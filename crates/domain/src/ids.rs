@@ -7,7 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use uuid::Uuid;
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid, Variant, Version};
 
 macro_rules! identifier {
     ($(#[$documentation:meta])* $name:ident) => {
@@ -77,9 +78,40 @@ identifier!(
     EntryId
 );
 identifier!(
+    /// The identifier of a hold: an amount that is reserved on an account.
+    HoldId
+);
+identifier!(
+    /// The identifier of one change of a hold (`banking.hold_events`).
+    HoldEventId
+);
+identifier!(
     /// The identifier of a group: transfers that were posted together.
     GroupId
 );
+
+impl HoldEventId {
+    /// Returns the identifier of the change that a request makes to a hold. It begins with the time
+    /// of the request's identifier, and is the same in every attempt.
+    pub(crate) fn of(request: TransferId, hold: HoldId, kind: &str) -> Self {
+        let mut hash = Sha256::new();
+        for part in [request.as_uuid().as_bytes(), hold.as_uuid().as_bytes()] {
+            hash.update(part);
+        }
+        hash.update(kind);
+        let hash: [u8; 32] = hash.finalize().into();
+        let time = request.as_uuid().as_u128() & !(u128::MAX >> 48);
+        let (rest, _) = hash.split_at(16);
+        let rest = rest
+            .iter()
+            .fold(0_u128, |rest, byte| (rest << 8) | u128::from(*byte));
+        let rest = Builder::from_u128(time | (rest >> 48))
+            .with_variant(Variant::RFC4122)
+            .with_version(Version::Custom)
+            .into_uuid();
+        Self(rest)
+    }
+}
 
 /// The number of identifiers that follow one of [`TransferId::first_of_many`].
 const FOLLOWING: u128 = 0xffff;

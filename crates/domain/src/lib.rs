@@ -40,7 +40,7 @@ pub mod transfers;
 pub use accounts::{Account, AccountStatus, AccountType};
 pub use customers::Customer;
 pub use error::{Error, ErrorKind};
-pub use ids::{AccountId, CustomerId, EntryId, GroupId, TransferId};
+pub use ids::{AccountId, CustomerId, EntryId, GroupId, HoldEventId, HoldId, TransferId};
 pub use ledger::{
     Ledger, LedgerBuilder, LedgerError, PostingRequest, Receipt, Rejection, Request,
     TransferRequest,

@@ -207,6 +207,71 @@ pub mod banking {
     /// `entry_type_is_known` of `banking.entry_type`.
     pub const ENTRY_TYPE_IS_KNOWN: Constraint =
         Constraint::new("banking", "entry_type", "entry_type_is_known");
+    /// `hold_event_type_is_known` of `banking.hold_event_type`.
+    pub const HOLD_EVENT_TYPE_IS_KNOWN: Constraint =
+        Constraint::new("banking", "hold_event_type", "hold_event_type_is_known");
+    /// `hold_events_capture_has_a_transfer` of `banking.hold_events`.
+    pub const HOLD_EVENTS_CAPTURE_HAS_A_TRANSFER: Constraint = Constraint::new(
+        "banking",
+        "hold_events",
+        "hold_events_capture_has_a_transfer",
+    );
+    /// `hold_events_held_not_negative` of `banking.hold_events`.
+    pub const HOLD_EVENTS_HELD_NOT_NEGATIVE: Constraint =
+        Constraint::new("banking", "hold_events", "hold_events_held_not_negative");
+    /// `hold_events_hold_id_key` of `banking.hold_events`.
+    pub const HOLD_EVENTS_HOLD_ID_KEY: Constraint =
+        Constraint::new("banking", "hold_events", "hold_events_hold_id_key");
+    /// `hold_events_idempotency_key_key` of `banking.hold_events`.
+    pub const HOLD_EVENTS_IDEMPOTENCY_KEY_KEY: Constraint =
+        Constraint::new("banking", "hold_events", "hold_events_idempotency_key_key");
+    /// `hold_events_idempotency_key_length` of `banking.hold_events`.
+    pub const HOLD_EVENTS_IDEMPOTENCY_KEY_LENGTH: Constraint = Constraint::new(
+        "banking",
+        "hold_events",
+        "hold_events_idempotency_key_length",
+    );
+    /// `hold_events_key_has_a_hash` of `banking.hold_events`.
+    pub const HOLD_EVENTS_KEY_HAS_A_HASH: Constraint =
+        Constraint::new("banking", "hold_events", "hold_events_key_has_a_hash");
+    /// `hold_events_number_positive` of `banking.hold_events`.
+    pub const HOLD_EVENTS_NUMBER_POSITIVE: Constraint =
+        Constraint::new("banking", "hold_events", "hold_events_number_positive");
+    /// `hold_events_pkey` of `banking.hold_events`.
+    pub const HOLD_EVENTS_PKEY: Constraint =
+        Constraint::new("banking", "hold_events", "hold_events_pkey");
+    /// `hold_events_remaining_range` of `banking.hold_events`.
+    pub const HOLD_EVENTS_REMAINING_RANGE: Constraint =
+        Constraint::new("banking", "hold_events", "hold_events_remaining_range");
+    /// `hold_events_request_hash_length` of `banking.hold_events`.
+    pub const HOLD_EVENTS_REQUEST_HASH_LENGTH: Constraint =
+        Constraint::new("banking", "hold_events", "hold_events_request_hash_length");
+    /// `hold_events_transfer_id_key` of `banking.hold_events`.
+    pub const HOLD_EVENTS_TRANSFER_ID_KEY: Constraint =
+        Constraint::new("banking", "hold_events", "hold_events_transfer_id_key");
+    /// `hold_status_is_known` of `banking.hold_status`.
+    pub const HOLD_STATUS_IS_KNOWN: Constraint =
+        Constraint::new("banking", "hold_status", "hold_status_is_known");
+    /// `holds_accounts_differ` of `banking.holds`.
+    pub const HOLDS_ACCOUNTS_DIFFER: Constraint =
+        Constraint::new("banking", "holds", "holds_accounts_differ");
+    /// `holds_description_length` of `banking.holds`.
+    pub const HOLDS_DESCRIPTION_LENGTH: Constraint =
+        Constraint::new("banking", "holds", "holds_description_length");
+    /// `holds_expires_at_range` of `banking.holds`.
+    pub const HOLDS_EXPIRES_AT_RANGE: Constraint =
+        Constraint::new("banking", "holds", "holds_expires_at_range");
+    /// `holds_open_has_a_rest` of `banking.holds`.
+    pub const HOLDS_OPEN_HAS_A_REST: Constraint =
+        Constraint::new("banking", "holds", "holds_open_has_a_rest");
+    /// `holds_open_has_no_end` of `banking.holds`.
+    pub const HOLDS_OPEN_HAS_NO_END: Constraint =
+        Constraint::new("banking", "holds", "holds_open_has_no_end");
+    /// `holds_pkey` of `banking.holds`.
+    pub const HOLDS_PKEY: Constraint = Constraint::new("banking", "holds", "holds_pkey");
+    /// `holds_remaining_range` of `banking.holds`.
+    pub const HOLDS_REMAINING_RANGE: Constraint =
+        Constraint::new("banking", "holds", "holds_remaining_range");
     /// `kyc_status_is_known` of `banking.kyc_status`.
     pub const KYC_STATUS_IS_KNOWN: Constraint =
         Constraint::new("banking", "kyc_status", "kyc_status_is_known");
@@ -458,6 +523,26 @@ pub const ALL: &[Constraint] = &[
     banking::CUSTOMERS_UPDATED_AT_RANGE,
     banking::ENTRY_DESCRIPTION_LENGTH,
     banking::ENTRY_TYPE_IS_KNOWN,
+    banking::HOLD_EVENT_TYPE_IS_KNOWN,
+    banking::HOLD_EVENTS_CAPTURE_HAS_A_TRANSFER,
+    banking::HOLD_EVENTS_HELD_NOT_NEGATIVE,
+    banking::HOLD_EVENTS_HOLD_ID_KEY,
+    banking::HOLD_EVENTS_IDEMPOTENCY_KEY_KEY,
+    banking::HOLD_EVENTS_IDEMPOTENCY_KEY_LENGTH,
+    banking::HOLD_EVENTS_KEY_HAS_A_HASH,
+    banking::HOLD_EVENTS_NUMBER_POSITIVE,
+    banking::HOLD_EVENTS_PKEY,
+    banking::HOLD_EVENTS_REMAINING_RANGE,
+    banking::HOLD_EVENTS_REQUEST_HASH_LENGTH,
+    banking::HOLD_EVENTS_TRANSFER_ID_KEY,
+    banking::HOLD_STATUS_IS_KNOWN,
+    banking::HOLDS_ACCOUNTS_DIFFER,
+    banking::HOLDS_DESCRIPTION_LENGTH,
+    banking::HOLDS_EXPIRES_AT_RANGE,
+    banking::HOLDS_OPEN_HAS_A_REST,
+    banking::HOLDS_OPEN_HAS_NO_END,
+    banking::HOLDS_PKEY,
+    banking::HOLDS_REMAINING_RANGE,
     banking::KYC_STATUS_IS_KNOWN,
     banking::METADATA_IS_AN_OBJECT,
     banking::METADATA_SIZE,

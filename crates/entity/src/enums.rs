@@ -299,6 +299,135 @@ impl FromStr for EntryType {
 
 text_column!(EntryType);
 
+/// The kind of a change of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
+)]
+#[non_exhaustive]
+pub enum HoldEventType {
+    /// The hold begins to reserve its amount.
+    #[serde(rename = "authorised")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "authorised"))]
+    Authorised,
+    /// A transfer takes an amount of the hold.
+    #[serde(rename = "captured")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "captured"))]
+    Captured,
+    /// The rest of the hold is available again.
+    #[serde(rename = "released")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "released"))]
+    Released,
+    /// The rest of the hold is available again, because its time has run out.
+    #[serde(rename = "expired")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "expired"))]
+    Expired,
+}
+
+impl HoldEventType {
+    /// Every value, in the order of the schema.
+    pub const ALL: [Self; 4] = [
+        Self::Authorised,
+        Self::Captured,
+        Self::Released,
+        Self::Expired,
+    ];
+
+    /// Returns the value's text in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorised => "authorised",
+            Self::Captured => "captured",
+            Self::Released => "released",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl fmt::Display for HoldEventType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl FromStr for HoldEventType {
+    type Err = UnknownValue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        Self::ALL
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| UnknownValue::new("hold_event_type", text))
+    }
+}
+
+text_column!(HoldEventType);
+
+/// The state of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
+)]
+#[non_exhaustive]
+pub enum HoldStatus {
+    /// The hold reserves what remains of its amount.
+    #[serde(rename = "open")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "open"))]
+    Open,
+    /// The last capture has ended the hold.
+    #[serde(rename = "captured")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "captured"))]
+    Captured,
+    /// The caller has released what remained.
+    #[serde(rename = "released")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "released"))]
+    Released,
+    /// The time of the hold has run out.
+    #[serde(rename = "expired")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "expired"))]
+    Expired,
+}
+
+impl HoldStatus {
+    /// Every value, in the order of the schema.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Captured, Self::Released, Self::Expired];
+
+    /// Returns the value's text in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Captured => "captured",
+            Self::Released => "released",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl fmt::Display for HoldStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl FromStr for HoldStatus {
+    type Err = UnknownValue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        Self::ALL
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| UnknownValue::new("hold_status", text))
+    }
+}
+
+text_column!(HoldStatus);
+
 /// The state of the check of a customer's identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(

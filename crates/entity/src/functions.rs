@@ -48,6 +48,28 @@ pub mod banking {
         }
     }
 
+    /// `banking.available_balance(p_account_id uuid)`.
+    ///
+    /// Returns `numeric`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct AvailableBalance {
+        /// `p_account_id`.
+        pub account_id: Uuid,
+    }
+
+    impl AvailableBalance {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.available_balance";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_account_id", self.account_id)
+                .statement()
+        }
+    }
+
     /// `banking.is_system_account(p_account_id uuid, p_account_number text, p_account_type text, p_currency_code text, p_customer_id uuid, p_overdraft_limit numeric)`.
     ///
     /// Returns `boolean`.
@@ -107,7 +129,7 @@ pub mod banking {
         }
     }
 
-    /// `banking.post_transfers(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[])`.
+    /// `banking.post_transfers(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[], p_hold_events jsonb DEFAULT NULL::jsonb)`.
     ///
     /// Returns `timestamp with time zone`.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,6 +182,8 @@ pub mod banking {
         pub metadata: T,
         /// `p_value_date date[]`.
         pub value_date: T,
+        /// `p_hold_events jsonb`.
+        pub hold_events: T,
     }
 
     impl PostTransfers<()> {
@@ -167,19 +191,19 @@ pub mod banking {
         pub const NAME: &'static str = "banking.post_transfers";
 
         /// The call with each argument by its name, as a parameter.
-        pub const CALL: &'static str = "banking.post_transfers(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_group_id => $19, p_reverses_transfer_id => $20, p_hold_id => $21, p_actor => $22, p_metadata => $23, p_value_date => $24)";
+        pub const CALL: &'static str = "banking.post_transfers(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_group_id => $19, p_reverses_transfer_id => $20, p_hold_id => $21, p_actor => $22, p_metadata => $23, p_value_date => $24, p_hold_events => $25)";
 
         /// The parameters' types, by their identifiers in the catalogue.
-        pub const TYPES: [u32; 24] = [
+        pub const TYPES: [u32; 25] = [
             2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
-            1016, 1231, 2951, 1009, 2951, 2951, 2951, 1009, 3807, 1182,
+            1016, 1231, 2951, 1009, 2951, 2951, 2951, 1009, 3807, 1182, 3802,
         ];
     }
 
     impl<T> PostTransfers<T> {
         /// Returns the parameters in the order of the call.
         #[must_use]
-        pub fn parameters(self) -> [T; 24] {
+        pub fn parameters(self) -> [T; 25] {
             [
                 self.transfer_id,
                 self.transfer_type,
@@ -205,6 +229,7 @@ pub mod banking {
                 self.actor,
                 self.metadata,
                 self.value_date,
+                self.hold_events,
             ]
         }
     }
@@ -481,7 +506,7 @@ pub mod banking {
         }
     }
 
-    /// `banking.post_unless_refused(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[])`.
+    /// `banking.post_unless_refused(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[], p_hold_events jsonb DEFAULT NULL::jsonb)`.
     ///
     /// Returns `TABLE(place integer, refused_sqlstate text, refused_message text, refused_detail text, refused_hint text, refused_schema text, refused_table text, refused_column text, refused_constraint text)`.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -534,6 +559,8 @@ pub mod banking {
         pub metadata: T,
         /// `p_value_date date[]`.
         pub value_date: T,
+        /// `p_hold_events jsonb`.
+        pub hold_events: T,
     }
 
     impl PostUnlessRefused<()> {
@@ -541,19 +568,19 @@ pub mod banking {
         pub const NAME: &'static str = "banking.post_unless_refused";
 
         /// The call with each argument by its name, as a parameter.
-        pub const CALL: &'static str = "banking.post_unless_refused(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_group_id => $19, p_reverses_transfer_id => $20, p_hold_id => $21, p_actor => $22, p_metadata => $23, p_value_date => $24)";
+        pub const CALL: &'static str = "banking.post_unless_refused(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_group_id => $19, p_reverses_transfer_id => $20, p_hold_id => $21, p_actor => $22, p_metadata => $23, p_value_date => $24, p_hold_events => $25)";
 
         /// The parameters' types, by their identifiers in the catalogue.
-        pub const TYPES: [u32; 24] = [
+        pub const TYPES: [u32; 25] = [
             2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
-            1016, 1231, 2951, 1009, 2951, 2951, 2951, 1009, 3807, 1182,
+            1016, 1231, 2951, 1009, 2951, 2951, 2951, 1009, 3807, 1182, 3802,
         ];
     }
 
     impl<T> PostUnlessRefused<T> {
         /// Returns the parameters in the order of the call.
         #[must_use]
-        pub fn parameters(self) -> [T; 24] {
+        pub fn parameters(self) -> [T; 25] {
             [
                 self.transfer_id,
                 self.transfer_type,
@@ -579,6 +606,7 @@ pub mod banking {
                 self.actor,
                 self.metadata,
                 self.value_date,
+                self.hold_events,
             ]
         }
     }

@@ -2,7 +2,7 @@ use neobank_db::DatabaseError;
 use thiserror::Error;
 
 use super::{AccountStatus, AccountType};
-use crate::{AccountId, Currency, CustomerId, Money};
+use crate::{AccountId, Currency, CustomerId, HoldId, Money};
 
 /// The error of opening or changing an account. Every variant but [`AccountError::Database`] means
 /// that nothing was changed.
@@ -72,6 +72,16 @@ pub enum AccountError {
         /// The limit that the caller gave.
         limit: Money,
     },
+    /// The account has open holds, so it cannot be closed.
+    #[error("account {account} has {held} on hold: {}", listed(.holds))]
+    OpenHolds {
+        /// The account's identifier.
+        account: AccountId,
+        /// The sum of the holds.
+        held: Money,
+        /// The open holds, at most 100 of them.
+        holds: Vec<HoldId>,
+    },
     /// The time zone is neither `UTC` nor the full name of an area and a place in the IANA
     /// database.
     #[error("unknown time zone: {time_zone:?}")]
@@ -113,4 +123,10 @@ pub enum AccountError {
     /// client lost the connection or the answer; see [`DatabaseError::ConnectionLost`].
     #[error(transparent)]
     Database(#[from] DatabaseError),
+}
+
+/// Returns the identifiers of holds as a list.
+fn listed(holds: &[HoldId]) -> String {
+    let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();
+    holds.join(", ")
 }

@@ -2,8 +2,8 @@
 
 use neobank_db::Statement;
 use neobank_entity::banking::accounts::{self, Column, Entity};
-use neobank_entity::banking::currencies;
-use neobank_entity::enums::{AccountStatus, AccountType};
+use neobank_entity::banking::{currencies, holds};
+use neobank_entity::enums::{AccountStatus, AccountType, HoldStatus};
 use neobank_entity::functions::banking::OpenSystemAccounts;
 use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
@@ -12,8 +12,13 @@ use sea_query::{
     Query, SelectStatement, SubQueryStatement, TableRef, UnionType, UpdateStatement, WithClause,
 };
 
+use uuid::Uuid;
+
 use super::NewAccount;
-use crate::{AccountId, CustomerId, Money};
+use crate::{AccountId, CustomerId, HoldId, Money};
+
+/// The most holds that an error names.
+const HOLDS_NAMED: u64 = 100;
 
 /// The locked account of a change.
 const FOUND: &str = "found";
@@ -21,6 +26,8 @@ const FOUND: &str = "found";
 const CHANGED: &str = "changed";
 /// The column that is true when the change was made.
 const IS_CHANGED: &str = "is_changed";
+/// The column of the holds whose time is over.
+const DUE: &str = "due";
 /// The bank's own accounts in a currency, which the first account in it opens too.
 const SYSTEM: &str = "system";
 
@@ -42,20 +49,51 @@ impl FromRow for ChangedRow {
     }
 }
 
-pub(super) fn by_id(account: AccountId) -> Statement {
+/// An account, and the sum of its holds whose time is over: the next decision of the ledger counts
+/// it as available.
+pub(super) struct ReadRow {
+    pub(super) account: accounts::Model,
+    pub(super) due: Decimal,
+}
+
+impl FromRow for ReadRow {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        Ok(Self {
+            account: accounts::Model::from_row(row)?,
+            due: FromColumn::from_column(row, DUE)?,
+        })
+    }
+}
+
+fn readable() -> SelectStatement {
+    let of_hold = |column: holds::Column| Expr::col((holds::Entity, column));
+    let is_open = Expr::cust(format!("'{}'", HoldStatus::Open.as_str()));
+    let sum = Func::sum(of_hold(holds::Column::Remaining).cast_as("numeric"));
+    let mut due = Query::select();
+    due.expr(Func::coalesce([sum.into(), Expr::cust("0")]))
+        .from(holds::Entity.table_ref())
+        .and_where(of_hold(holds::Column::AccountId).equals((Entity, Column::AccountId)))
+        .and_where(of_hold(holds::Column::HoldStatus).eq(is_open))
+        .and_where(of_hold(holds::Column::ExpiresAt).lte(clock()));
     let mut query = Entity::select();
+    query.expr_as(Expr::SubQuery(None, Box::new(due.into())), DUE);
+    query
+}
+
+pub(super) fn by_id(account: AccountId) -> Statement {
+    let mut query = readable();
     query.and_where(column(Column::AccountId).eq(account.as_uuid()));
     Statement::from_query(&query)
 }
 
 pub(super) fn by_number(number: &str) -> Statement {
-    let mut query = Entity::select();
+    let mut query = readable();
     query.and_where(column(Column::AccountNumber).eq(number));
     Statement::from_query(&query)
 }
 
 pub(super) fn by_customer(customer: CustomerId) -> Statement {
-    let mut query = Entity::select();
+    let mut query = readable();
     query
         .and_where(column(Column::CustomerId).eq(customer.as_uuid()))
         .order_by((Entity, Column::OpenedAt), Order::Asc)
@@ -112,6 +150,33 @@ pub(super) fn open(new: &NewAccount) -> Statement {
     // It fails when the columns and the values differ in number, which the snapshot would show.
     let _ = insert.select_from(row);
     Statement::from_query(&insert)
+}
+
+/// An open hold.
+pub(super) struct HoldRow {
+    pub(super) hold: HoldId,
+}
+
+impl FromRow for HoldRow {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        let hold = <Uuid as FromColumn>::from_column(row, holds::Column::HoldId.as_str())?;
+        Ok(Self { hold: hold.into() })
+    }
+}
+
+/// Returns the query of an account's open holds, at most as many as an error names.
+pub(super) fn open_holds(account: AccountId) -> Statement {
+    let of_hold = |column: holds::Column| Expr::col((holds::Entity, column));
+    let is_open = Expr::cust(format!("'{}'", HoldStatus::Open.as_str()));
+    let mut query = Query::select();
+    query
+        .column((holds::Entity, holds::Column::HoldId))
+        .from(holds::Entity.table_ref())
+        .and_where(of_hold(holds::Column::AccountId).eq(account.as_uuid()))
+        .and_where(of_hold(holds::Column::HoldStatus).eq(is_open))
+        .order_by((holds::Entity, holds::Column::HoldId), Order::Asc)
+        .limit(HOLDS_NAMED);
+    Statement::from_query(&query)
 }
 
 /// Returns the change of an account's status, for an account whose status is `from`.

@@ -5,7 +5,7 @@ use neobank_entity::banking::accounts::{self, Column};
 use neobank_entity::constraints::banking as rules;
 use rust_decimal::Decimal;
 
-use super::query::{self, ChangedRow};
+use super::query::{self, ChangedRow, HoldRow, ReadRow};
 use super::{Account, AccountError, AccountStatus, AccountType, NewAccount};
 use crate::text::check_number;
 use crate::{AccountId, Currency, CustomerId, Money, shortened};
@@ -58,7 +58,7 @@ pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, Accou
 /// [`AccountError::Database`].
 pub async fn find(on: &impl Executor, account: AccountId) -> Result<Option<Account>, AccountError> {
     let row = on.fetch_one(query::by_id(account)).await?;
-    row.map(self::account).transpose()
+    row.map(read).transpose()
 }
 
 /// Returns the account with a number, or `None`.
@@ -74,7 +74,7 @@ pub async fn find_by_number(
         return Ok(None);
     }
     let row = on.fetch_one(query::by_number(number)).await?;
-    row.map(account).transpose()
+    row.map(read).transpose()
 }
 
 /// Returns a customer's accounts, oldest first.
@@ -87,7 +87,7 @@ pub async fn list_by_customer(
     customer: CustomerId,
 ) -> Result<Vec<Account>, AccountError> {
     let rows = on.fetch_many(query::by_customer(customer)).await?;
-    rows.into_iter().map(account).collect()
+    rows.into_iter().map(read).collect()
 }
 
 /// Freezes an active account: the ledger rejects every entry on it until it is unfrozen.
@@ -116,11 +116,28 @@ pub async fn unfreeze(on: &impl Executor, account: AccountId) -> Result<Account,
 ///
 /// # Errors
 ///
-/// [`AccountError::NotEmpty`] unless balance and held amount are zero, [`AccountError::Status`]
+/// [`AccountError::OpenHolds`] while the account has holds, also those whose time is over and that
+/// no [`Ledger::expire_holds`](crate::Ledger::expire_holds) has ended,
+/// [`AccountError::NotEmpty`] unless the balance is zero, [`AccountError::Status`]
 /// unless the account is active, [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`]
 /// and [`AccountError::Database`].
 pub async fn close(on: &impl Executor, account: AccountId) -> Result<Account, AccountError> {
-    change_status(on, account, AccountStatus::Active, AccountStatus::Closed).await
+    let closed = change_status(on, account, AccountStatus::Active, AccountStatus::Closed).await;
+    match closed {
+        Err(error @ AccountError::NotEmpty { held, .. }) if !held.is_zero() => {
+            let holds = on.fetch_many::<HoldRow>(query::open_holds(account)).await?;
+            let holds: Vec<_> = holds.into_iter().map(|row| row.hold).collect();
+            if holds.is_empty() {
+                return Err(error);
+            }
+            Err(AccountError::OpenHolds {
+                account,
+                held,
+                holds,
+            })
+        }
+        other => other,
+    }
 }
 
 /// Sets the amount by which an account's balance may fall below zero.
@@ -264,6 +281,17 @@ fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
         }
         _ => error.into(),
     }
+}
+
+/// Returns an account as the ledger's next decision sees it.
+fn read(row: ReadRow) -> Result<Account, AccountError> {
+    let ReadRow { mut account, due } = row;
+    // Both are within the range of a balance.
+    account.held_balance = account.held_balance.saturating_sub(due);
+    account.available_balance = account
+        .available_balance
+        .map(|available| available.saturating_add(due));
+    self::account(account)
 }
 
 fn account(row: accounts::Model) -> Result<Account, AccountError> {

@@ -4,7 +4,7 @@ use neobank_db::{DatabaseError, HoldsDatabaseError};
 use thiserror::Error;
 
 use super::{Outcome, Rejection};
-use crate::{MoneyError, TransferId};
+use crate::{HoldEventId, MoneyError, TransferId};
 
 /// The reason why the ledger returned no receipt.
 #[derive(Clone, Debug, Error)]
@@ -35,14 +35,16 @@ pub enum LedgerError {
     #[error("the ledger was stopped before the request was begun")]
     Stopped,
     /// The commit was sent, its answer never came, and the database could not be asked for
-    /// [`Ledger::in_doubt_limit`](super::Ledger::in_doubt_limit). Either all transfers with these
-    /// identifiers exist or none does. Repeating the request with the same idempotency key is safe.
+    /// [`Ledger::in_doubt_limit`](super::Ledger::in_doubt_limit). Either all transfers and changes
+    /// of holds with these identifiers exist or none does. Repeating the request with the same idempotency key is safe.
     #[error("the commit's outcome is not known: {reason}")]
     Unknown {
         /// The failure that took the place of the answer.
         reason: String,
         /// The transfers that exist if the commit happened.
         transfers: Vec<TransferId>,
+        /// The changes of holds that exist if the commit happened.
+        hold_events: Vec<HoldEventId>,
     },
     /// The batch is committed and durable on this server. The standby has not confirmed it, because
     /// the server's wait was cancelled: it is lost if this server is lost before the standby has

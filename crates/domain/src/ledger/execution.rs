@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use neobank_db::{DatabaseError, RetryPolicy, Transaction};
-use neobank_entity::constraints::banking::TRANSFERS_IDEMPOTENCY_KEY_KEY;
+use neobank_entity::constraints::banking::{
+    HOLD_EVENTS_IDEMPOTENCY_KEY_KEY, TRANSFERS_IDEMPOTENCY_KEY_KEY,
+};
 
 use super::Ledger;
 use super::account_cache::CachedAccounts;
 use super::actor::Actor;
-use super::decision::{Decision, IdentifiedRequest, decide, transfer_ids};
+use super::decision::{IdentifiedRequest, Written, decide};
 use super::engine::Engine;
 use super::error::LedgerError;
 use super::in_doubt::{self, InDoubt};
@@ -18,7 +20,7 @@ use super::optimistic;
 use super::receipt::Outcome;
 use super::request::Request;
 use super::statements::{Statements, TransferColumns};
-use crate::{AccountId, TransferId};
+use crate::{AccountId, HoldId, TransferId};
 
 /// The most repetitions of a batch because another session used one of its keys at the same time.
 ///
@@ -38,6 +40,10 @@ pub(super) struct Batch<'a> {
     pub(super) keys: Vec<String>,
     /// The transfers that the requests reverse.
     pub(super) originals: Vec<TransferId>,
+    /// The holds that the requests name.
+    pub(super) holds: Vec<HoldId>,
+    /// True if one of the requests changes holds.
+    pub(super) changes_holds: bool,
 }
 
 /// The submissions of a batch: which requests an attempt may still decide on.
@@ -105,11 +111,11 @@ pub(super) enum Failure {
     Database(DatabaseError),
     /// The outcomes are committed, and the standby has not confirmed them.
     NotReplicated(Vec<Outcome>),
-    /// The answer was lost: the outcomes are true if the transfers exist.
+    /// The answer was lost: the outcomes are true if the written rows exist.
     Unknown {
         reason: String,
         outcomes: Vec<Outcome>,
-        transfers: Vec<TransferId>,
+        written: Written,
     },
 }
 
@@ -152,6 +158,8 @@ impl<'a> Batch<'a> {
             accounts: accounts.into_iter().collect(),
             keys: keys.into_iter().map(str::to_owned).collect(),
             originals: all().flat_map(Request::originals).collect(),
+            holds: all().flat_map(Request::holds).collect(),
+            changes_holds: all().any(Request::changes_holds),
             requests,
         }
     }
@@ -232,9 +240,9 @@ async fn run_pessimistic(
             Err(Failure::Unknown {
                 reason,
                 outcomes,
-                transfers,
+                written,
             }) => {
-                let resolved = resolve(engine, batch, &reason, outcomes, transfers).await?;
+                let resolved = resolve(engine, batch, &reason, outcomes, written).await?;
                 if let Some(outcomes) = resolved {
                     return Ok(outcomes);
                 }
@@ -254,15 +262,15 @@ pub(super) async fn resolve(
     batch: &Batch<'_>,
     reason: &str,
     outcomes: Vec<Outcome>,
-    transfers: Vec<TransferId>,
+    written: Written,
 ) -> Result<Option<Vec<Outcome>>, Failure> {
-    match in_doubt::resolve(&engine.database, &batch.accounts, &transfers, None).await {
+    match in_doubt::resolve(&engine.database, &batch.accounts, &written, None).await {
         InDoubt::Committed { replicated, .. } => committed(outcomes, replicated).map(Some),
         InDoubt::Aborted => Ok(None),
         InDoubt::Unknown => Err(Failure::Unknown {
             reason: reason.to_owned(),
             outcomes,
-            transfers,
+            written,
         }),
     }
 }
@@ -299,17 +307,15 @@ async fn attempt(
         .lock_and_read(&transaction, batch, engine.rules)
         .await?;
     let claimed = batch.claimed(claims.claim());
-    let Decision {
-        outcomes,
-        transfers,
-    } = decide(&mut state, &claimed);
-    if transfers.is_empty() {
+    let mut decision = decide(&mut state, &claimed);
+    let outcomes = std::mem::take(&mut decision.outcomes);
+    if decision.is_empty() {
         let replicated = end_without_transfers(transaction, &outcomes).await?;
         cached.keep(state.accounts);
         return committed(outcomes, replicated);
     }
-    let identifiers = transfer_ids(&transfers);
-    let transfers = TransferColumns::of(transfers);
+    let written = decision.written();
+    let transfers = TransferColumns::of(decision);
     match session.write_and_commit(transaction, &transfers).await {
         Ok(()) => {
             cached.keep(state.accounts);
@@ -318,7 +324,7 @@ async fn attempt(
         Err(DatabaseError::CommitUnknown { reason }) => Err(Failure::Unknown {
             reason,
             outcomes,
-            transfers: identifiers,
+            written,
         }),
         Err(DatabaseError::CommittedNotReplicated) => Err(Failure::NotReplicated(outcomes)),
         Err(error) => Err(error.into()),
@@ -349,7 +355,9 @@ pub(super) async fn end_without_transfers(
 }
 
 pub(super) fn is_key_race(error: &DatabaseError) -> bool {
-    error.violated() == Some(TRANSFERS_IDEMPOTENCY_KEY_KEY)
+    let violated = error.violated();
+    violated == Some(TRANSFERS_IDEMPOTENCY_KEY_KEY)
+        || violated == Some(HOLD_EVENTS_IDEMPOTENCY_KEY_KEY)
 }
 
 impl From<DatabaseError> for Failure {
@@ -364,8 +372,12 @@ impl From<Failure> for LedgerError {
             Failure::Database(error) => Self::Database(error),
             Failure::NotReplicated(outcomes) => Self::NotReplicated { outcomes },
             Failure::Unknown {
-                reason, transfers, ..
-            } => Self::Unknown { reason, transfers },
+                reason, written, ..
+            } => Self::Unknown {
+                reason,
+                transfers: written.transfers,
+                hold_events: written.hold_events,
+            },
         }
     }
 }

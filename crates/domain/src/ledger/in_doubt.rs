@@ -20,19 +20,20 @@ use neobank_db::{
     Database, DatabaseError, Executor, RetryPolicy, Transaction, TransactionOptions, statement,
 };
 
-use super::statements::Statements;
+use super::decision::Written;
+use super::statements::{self, Statements};
 use crate::{AccountId, TransferId};
 
 /// The resolved outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum InDoubt {
-    /// All transfers exist, with these times. The standbys that the server waits for have them too
+    /// All transfers and changes of holds exist, the transfers with these times. The standbys that the server waits for have them too
     /// if `replicated` is true; otherwise they have not confirmed it.
     Committed {
         times: HashMap<TransferId, DateTime<Utc>>,
         replicated: bool,
     },
-    /// None of the transfers exists, and none ever will.
+    /// None of them exists, and none ever will.
     Aborted,
     /// The database could not be asked within [`Database::in_doubt_limit`].
     Unknown,
@@ -42,7 +43,7 @@ pub(super) enum InDoubt {
 pub(super) async fn resolve(
     database: &Database,
     accounts: &[AccountId],
-    transfers: &[TransferId],
+    written: &Written,
     fence: Option<AccountId>,
 ) -> InDoubt {
     let (started, limit) = (Instant::now(), database.in_doubt_limit());
@@ -53,17 +54,17 @@ pub(super) async fn resolve(
     let mut unconfirmed = None;
     for attempt in 1.. {
         let left = limit.saturating_sub(started.elapsed());
-        let asked = ask(&database, accounts, transfers, fence, &mut unconfirmed);
+        let asked = ask(&database, accounts, written, fence, &mut unconfirmed);
         match tokio::time::timeout(left, asked).await {
-            Ok(Ok(Found { times, .. })) if times.is_empty() => return InDoubt::Aborted,
+            Ok(Ok(Found { rows, .. })) if rows.is_empty() => return InDoubt::Aborted,
             // One transaction wrote all of them, so this cannot be; it proves neither outcome.
-            Ok(Ok(Found { times, .. })) if times.len() != transfers.len() => {
+            Ok(Ok(Found { rows, .. })) if !rows.is_all_of(written) => {
                 return InDoubt::Unknown;
             }
-            Ok(Ok(Found { times, standby })) => match standby {
+            Ok(Ok(Found { rows, standby })) => match standby {
                 Standby::Confirmed => {
                     return InDoubt::Committed {
-                        times,
+                        times: rows.times,
                         replicated: true,
                     };
                 }
@@ -73,7 +74,7 @@ pub(super) async fn resolve(
                 ),
                 Standby::Cancelled => {
                     return InDoubt::Committed {
-                        times,
+                        times: rows.times,
                         replicated: false,
                     };
                 }
@@ -95,9 +96,9 @@ pub(super) async fn resolve(
     })
 }
 
-/// The transfers that exist, with their times.
+/// The rows that exist.
 struct Found {
-    times: HashMap<TransferId, DateTime<Utc>>,
+    rows: statements::Found,
     standby: Standby,
 }
 
@@ -114,23 +115,23 @@ enum Standby {
 async fn ask(
     database: &Database,
     accounts: &[AccountId],
-    transfers: &[TransferId],
+    written: &Written,
     fence: Option<AccountId>,
     unconfirmed: &mut Option<HashMap<TransferId, DateTime<Utc>>>,
 ) -> Result<Found, DatabaseError> {
     let options = TransactionOptions::default().with_keep_plans(true);
     let transaction = database.begin_with(options).await?;
-    let times = Statements::find_transfers(&transaction, accounts, transfers).await?;
-    let standby = if times.is_empty() {
+    let rows = Statements::find_written(&transaction, accounts, written).await?;
+    let standby = if rows.is_empty() {
         raise_fence(transaction, fence).await?;
         Standby::Confirmed
     } else {
-        if times.len() == transfers.len() {
-            *unconfirmed = Some(times.clone());
+        if rows.is_all_of(written) {
+            *unconfirmed = Some(rows.times.clone());
         }
         confirm(transaction).await
     };
-    Ok(Found { times, standby })
+    Ok(Found { rows, standby })
 }
 
 /// Ends a transaction that found no transfers. A statement that is still in flight fails when it

@@ -21,6 +21,8 @@ mod engine;
 mod error;
 mod execution;
 pub mod group_commit;
+mod hold_statements;
+pub mod holds;
 mod in_doubt;
 mod metadata;
 mod optimistic;
@@ -41,20 +43,22 @@ pub use account_cache::AccountCacheMetrics;
 pub use actor::{Actor, NotAnActor};
 pub use builder::LedgerBuilder;
 pub use decision::{
-    AccountState, CompletedTransfer, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX,
-    IdentifiedRequest, Identifiers, LedgerState, NewTransfer, OriginalTransfer, Rules, decide,
+    AccountState, CompletedHold, CompletedTransfer, DESCRIPTION_LENGTH_MAX, Decision, HoldState,
+    IDEMPOTENCY_KEY_LENGTH_MAX, IdentifiedRequest, Identifiers, LedgerState, NewHoldEvent,
+    NewTransfer, OriginalTransfer, Rules, decide,
 };
 pub use error::LedgerError;
+pub use holds::{Hold, HoldEvent, HoldFilter};
 pub use metadata::{Metadata, MetadataError};
-pub use neobank_entity::enums::{EntryType, TransferType};
+pub use neobank_entity::enums::{EntryType, HoldEventType, HoldStatus, TransferType};
 pub use receipt::{
-    EntryReceipt, GroupReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber,
+    EntryReceipt, GroupReceipt, HoldReceipt, NotAReferenceNumber, Outcome, Receipt, ReferenceNumber,
 };
 pub use rejection::Rejection;
 pub use request::{
-    AdjustmentRequest, AmountLimit, Attributes, Comparison, Condition, GroupRequest, JournalLine,
-    Measure, PostingKind, PostingRequest, Request, ReversalRequest, StepCondition, SystemAccount,
-    TransferRequest,
+    AdjustmentRequest, AmountLimit, Attributes, CaptureRequest, Comparison, Condition,
+    ExpiryRequest, GroupRequest, HoldRequest, JournalLine, Measure, PostingKind, PostingRequest,
+    ReleaseRequest, Request, ReversalRequest, StepCondition, SystemAccount, TransferRequest,
 };
 
 use crate::GroupId;
@@ -216,13 +220,18 @@ impl Ledger {
         self.submit(request).await
     }
 
-    /// As [`Ledger::transfer`], for a request of any kind.
+    /// As [`Ledger::transfer`], for a request of any kind that moves money.
     ///
     /// # Errors
     ///
-    /// As [`Ledger::transfer`].
+    /// As [`Ledger::transfer`]; [`Rejection::NoTransfer`] for a hold or a release, which the ledger
+    /// does not execute.
     pub async fn submit(&self, request: impl Into<Request>) -> Result<Receipt, LedgerError> {
-        Ok(self.execute(request.into()).await?.into_receipt()?)
+        let request = request.into();
+        if !request.can_move_money() {
+            return Err(Rejection::NoTransfer.into());
+        }
+        Ok(self.execute(request).await?.into_receipt()?)
     }
 
     /// As [`Ledger::transfer`], for requests that are posted together or not at all.
@@ -347,7 +356,11 @@ impl Ledger {
         transaction: &mut Transaction,
         request: impl Into<Request>,
     ) -> Result<Receipt, LedgerError> {
-        let outcomes = self.submit_all_in(transaction, &[request.into()]).await?;
+        let request = request.into();
+        if !request.can_move_money() {
+            return Err(Rejection::NoTransfer.into());
+        }
+        let outcomes = self.submit_all_in(transaction, &[request]).await?;
         Ok(single(outcomes)?.into_receipt()?)
     }
 
@@ -385,25 +398,23 @@ async fn attempt_in(
     let mut savepoint = transaction.savepoint();
     let inner = savepoint.transaction();
     let mut state = session.lock_and_read(inner, batch, rules).await?;
-    let Decision {
-        outcomes,
-        transfers,
-    } = decide(&mut state, &batch.requests);
+    let mut decision = decide(&mut state, &batch.requests);
+    let outcomes = std::mem::take(&mut decision.outcomes);
     if outcomes.iter().any(Outcome::is_replayed) {
         // The found transfers must be as durable as the caller's commit, which waits because of the
         // row locks.
         Statements::become_durable(inner).await?;
-        if transfers.is_empty() {
+        if decision.is_empty() {
             savepoint.release().await?;
             return Ok(outcomes);
         }
     }
-    if transfers.is_empty() {
+    if decision.is_empty() {
         // The rollback also releases the locks.
         savepoint.rollback().await?;
         return Ok(outcomes);
     }
-    let transfers = TransferColumns::of(transfers);
+    let transfers = TransferColumns::of(decision);
     session.write(inner, &transfers).await?;
     savepoint.release().await?;
     Ok(outcomes)

@@ -19,7 +19,7 @@ use neobank_db::{Autocommit, DatabaseError, RetryPolicy};
 
 use super::account_cache::{CachedAccounts, OptimisticAccounts};
 use super::decision::{
-    AccountState, Decision, IdentifiedRequest, LedgerState, NewTransfer, decide, transfer_ids,
+    AccountState, Decision, IdentifiedRequest, LedgerState, NewTransfer, decide,
 };
 use super::engine::Engine;
 use super::execution::{Batch, Claims, Failure, Pipelining, committed};
@@ -62,23 +62,29 @@ pub(super) async fn attempt(
     state.accounts = accounts;
     state.rules = engine.rules;
     let claimed = batch.claimed(claims.claim());
-    let Decision {
-        mut outcomes,
-        transfers,
-    } = decide(&mut state, &claimed);
-    let Some(mut preconditions) = preconditions(&state.accounts, &claimed, &outcomes, &transfers)
-    else {
+    let decision = decide(&mut state, &claimed);
+    if depends_on_holds(&state.accounts, &claimed, &decision.outcomes) {
+        cached.not_attempted();
+        return Ok(None);
+    }
+    let preconditions = preconditions(
+        &state.accounts,
+        &claimed,
+        &decision.outcomes,
+        &decision.transfers,
+    );
+    let Some(mut preconditions) = preconditions else {
         cached.not_attempted();
         return Ok(None);
     };
     preconditions.batch_lock = claims.batch_lock();
     preconditions.predecessor = predecessor(claims, speculative);
-    let identifiers = transfer_ids(&transfers);
-    let Some(first) = identifiers.first().copied() else {
+    let written_rows = decision.written();
+    let Some(first) = written_rows.transfers.first().copied() else {
         cached.not_attempted();
         return Ok(None);
     };
-    let columns = TransferColumns::of(transfers);
+    let (mut outcomes, columns) = columns(decision);
     let started = Instant::now();
     let written = send(
         autocommit,
@@ -116,7 +122,7 @@ pub(super) async fn attempt(
         }
     };
     let fence = (!is_committed).then_some(preconditions.fence);
-    let in_doubt = in_doubt::resolve(&engine.database, &batch.accounts, &identifiers, fence).await;
+    let in_doubt = in_doubt::resolve(&engine.database, &batch.accounts, &written_rows, fence).await;
     match in_doubt {
         InDoubt::Committed { times, replicated } => {
             settle(&mut outcomes, &mut state, |receipt| {
@@ -129,7 +135,7 @@ pub(super) async fn attempt(
         InDoubt::Unknown => Err(Failure::Unknown {
             reason,
             outcomes,
-            transfers: identifiers,
+            written: written_rows,
         }),
     }
 }
@@ -177,7 +183,13 @@ fn needs_no_lock(request: &Request) -> bool {
         && match request {
             Request::Transfer(_) => true,
             Request::Posting(posting) => posting.event_time.is_none(),
-            Request::Adjustment(_) | Request::Reversal(_) => false,
+            // What remains of a hold, and its end, are read behind the locks.
+            Request::Adjustment(_)
+            | Request::Reversal(_)
+            | Request::Hold(_)
+            | Request::Capture(_)
+            | Request::Release(_)
+            | Request::Expiry(_) => false,
             Request::Group(group) => {
                 group.expires_at.is_none() && group.steps.iter().all(needs_no_lock)
             }
@@ -194,6 +206,32 @@ fn reads_accounts(request: &Request) -> bool {
         }
         _ => false,
     }
+}
+
+/// Returns true if an outcome depends on what is available on an account with holds: the time of a
+/// hold may be over, which only a decision under locks knows.
+fn depends_on_holds(
+    accounts: &BTreeMap<AccountId, AccountState>,
+    claimed: &[IdentifiedRequest<'_>],
+    outcomes: &[Outcome],
+) -> bool {
+    let has_holds = |account| {
+        accounts
+            .get(&account)
+            .is_some_and(|one| !one.held.is_zero())
+    };
+    claimed.iter().zip(outcomes).any(|(one, outcome)| {
+        let reads = match outcome {
+            Outcome::Rejected(rejection) => rejection.depends_on_accounts(),
+            _ => reads_accounts(one.request),
+        };
+        reads && one.request.accounts().any(has_holds)
+    })
+}
+
+fn columns(mut decision: Decision) -> (Vec<Outcome>, TransferColumns) {
+    let outcomes = std::mem::take(&mut decision.outcomes);
+    (outcomes, TransferColumns::of(decision))
 }
 
 /// Returns the accounts from the cache, and reads the others without locks.

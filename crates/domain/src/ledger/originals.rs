@@ -1,24 +1,25 @@
-//! What the ledger looks up before it knows a request's accounts: the transfers to reverse, and the
-//! bank's own accounts that few requests need.
+//! What the ledger looks up before it knows a request's accounts: the transfers to reverse, the
+//! holds to capture and release, and the bank's own accounts that few requests need.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use neobank_db::{DatabaseError, Executor, Statement};
+use neobank_entity::banking::holds;
 use neobank_entity::banking::transfers::{self, Column};
 use neobank_entity::functions::banking::OpenSystemAccounts;
 use neobank_entity::{FromColumn, FromRow, RowError};
 use sea_query::{Expr, ExprTrait, Func, Order, Query};
 use uuid::Uuid;
 
-use super::request::{PostingKind, Request};
-use crate::{AccountId, GroupId, TransferId};
+use super::request::{HeldBy, PostingKind, Request};
+use crate::{AccountId, GroupId, HoldId, TransferId};
 
-/// Looks up the accounts of reversals, and opens the bank's own accounts that journal entries and
+/// Looks up the accounts of reversals and of holds, and opens the bank's own accounts that journal entries and
 /// exchanges need. Requests of other kinds cost nothing.
 ///
-/// A transfer and its accounts never change, so the look-up needs no lock. A reversal of a transfer
-/// that does not exist stays without accounts.
+/// A transfer, a hold and their accounts never change, so the look-up needs no lock. A request that
+/// names one that does not exist stays without accounts.
 pub(super) async fn resolve(
     on: &impl Executor,
     requests: &mut [Request],
@@ -28,6 +29,7 @@ pub(super) async fn resolve(
         on.execute(OpenSystemAccounts { currency_code }.statement())
             .await?;
     }
+    resolve_holds(on, requests).await?;
     let wanted: BTreeSet<TransferId> = requests.iter().flat_map(Request::originals).collect();
     if wanted.is_empty() {
         return Ok(());
@@ -52,6 +54,7 @@ pub(super) async fn resolved<'a>(
 ) -> Result<Cow<'a, [Request]>, DatabaseError> {
     let needs_nothing = requests.iter().all(|request| {
         request.originals().next().is_none()
+            && request.holds().next().is_none()
             && currencies_of_rare_accounts(std::slice::from_ref(request)).is_empty()
     });
     if needs_nothing {
@@ -60,6 +63,24 @@ pub(super) async fn resolved<'a>(
     let mut requests = requests.to_vec();
     resolve(on, &mut requests).await?;
     Ok(Cow::Owned(requests))
+}
+
+async fn resolve_holds(on: &impl Executor, requests: &mut [Request]) -> Result<(), DatabaseError> {
+    let wanted: BTreeSet<HoldId> = requests.iter().flat_map(Request::holds).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<Holder> = on.fetch_many(holders(&wanted)).await?;
+    let found: HashMap<_, _> = found
+        .into_iter()
+        .map(|row| (row.hold, row.held_by))
+        .collect();
+    for step in requests.iter_mut().flat_map(Request::steps_mut) {
+        if let Some((hold, held_by)) = step.held_by_mut() {
+            *held_by = found.get(&hold).copied();
+        }
+    }
+    Ok(())
 }
 
 /// Returns the transfers of a group in the order of its steps.
@@ -88,6 +109,38 @@ impl FromRow for Parties {
             ],
         })
     }
+}
+
+/// A hold with its account and destination.
+struct Holder {
+    hold: HoldId,
+    held_by: HeldBy,
+}
+
+impl FromRow for Holder {
+    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
+        use holds::Column;
+        let id = |column: Column| <Uuid as FromColumn>::from_column(row, column.as_str());
+        let to = <Option<Uuid> as FromColumn>::from_column(row, Column::ToAccountId.as_str())?;
+        Ok(Self {
+            hold: id(Column::HoldId)?.into(),
+            held_by: HeldBy {
+                account: id(Column::AccountId)?.into(),
+                to: to.map(AccountId::from),
+            },
+        })
+    }
+}
+
+fn holders(wanted: &BTreeSet<HoldId>) -> Statement {
+    use holds::Column;
+    let wanted: Vec<Uuid> = wanted.iter().map(|hold| hold.as_uuid()).collect();
+    let mut query = Query::select();
+    query
+        .columns([Column::HoldId, Column::AccountId, Column::ToAccountId])
+        .from(holds::Entity.table_ref())
+        .and_where(Expr::col(Column::HoldId).eq(Func::cust("ANY").arg(Expr::val(wanted))));
+    Statement::from_query(&query)
 }
 
 fn parties(wanted: &BTreeSet<TransferId>) -> Statement {

@@ -5,11 +5,11 @@
 
 use std::sync::LazyLock;
 
-use neobank_entity::banking::{accounts, transactions, transfers};
-use neobank_entity::enums::AccountStatus;
+use neobank_entity::banking::{accounts, hold_events, holds, transactions, transfers};
+use neobank_entity::enums::{AccountStatus, HoldStatus};
 use sea_query::{
     Asterisk, BinOper, Condition, Expr, ExprTrait, Func, IntoColumnRef, JoinType, LockBehavior,
-    LockType, Order, PostgresQueryBuilder, Query, SelectStatement, TableRef,
+    LockType, Order, PostgresQueryBuilder, Query, SelectStatement, TableRef, UnionType,
 };
 
 /// The server's time, in the rows of [`LOCK_ACCOUNTS`].
@@ -30,6 +30,8 @@ const DEBIT: &str = "debit";
 const CREDIT: &str = "credit";
 /// An account that no other session has locked.
 const FREE: &str = "free";
+const HOLD: &str = "hold";
+const EVENT: &str = "event";
 const REVERSAL: &str = "reversal";
 
 const EQUAL: &str = "OPERATOR(pg_catalog.=)";
@@ -162,6 +164,7 @@ fn receipts(column: transfers::Column, list: &'static str) -> String {
                 Transfer::TransferType,
                 Transfer::GroupId,
                 Transfer::ReversesTransferId,
+                Transfer::HoldId,
             ]
             .map(|column| (TRANSFER, column)),
         )
@@ -221,6 +224,102 @@ pub(super) static FIND_TRANSFERS: LazyLock<String> = LazyLock::new(|| {
         .columns([transfers::Column::TransferId, transfers::Column::PostedAt])
         .from(transfers::Entity.table_ref())
         .and_where(is_one_of(transfers::Column::TransferId))
+        .to_string(PostgresQueryBuilder)
+});
+
+/// Reads the holds with the identifiers `$1`, and the open holds on the accounts `$2` whose time is
+/// over at `$3`.
+pub(super) static HOLDS: LazyLock<String> = LazyLock::new(|| {
+    use holds::Column;
+    let named = looked_up(holds::Entity.table_ref(), |query| {
+        let own = (holds::Entity, Column::HoldId);
+        query.and_where(equal(own, (WANTED, WANTED)));
+    });
+    let due = looked_up(holds::Entity.table_ref(), |query| {
+        let own = (holds::Entity, Column::AccountId);
+        query
+            .and_where(equal(own, (WANTED, WANTED)))
+            .and_where(operation(
+                (holds::Entity, Column::HoldStatus),
+                EQUAL,
+                Expr::cust(format!("'{}'", HoldStatus::Open.as_str())),
+            ))
+            .and_where(operation(
+                (holds::Entity, Column::ExpiresAt),
+                "OPERATOR(pg_catalog.<=)",
+                Expr::cust("$3::pg_catalog.timestamptz"),
+            ));
+    });
+    let columns = |list: &'static str, lookup| {
+        let mut query = Query::select();
+        query
+            .columns(
+                [
+                    Column::HoldId,
+                    Column::AccountId,
+                    Column::ToAccountId,
+                    Column::CurrencyCode,
+                ]
+                .map(|column| (HOLD, column)),
+            )
+            .expr_as(
+                decimal((HOLD, Column::Remaining)),
+                Column::Remaining.as_str(),
+            )
+            .columns([Column::HoldStatus, Column::ExpiresAt].map(|column| (HOLD, column)))
+            .from(wanted(Expr::cust(list)))
+            .join_lateral(JoinType::InnerJoin, lookup, HOLD, Condition::all());
+        query
+    };
+    columns("$1::pg_catalog.uuid[]", named)
+        .union(UnionType::Distinct, columns("$2::pg_catalog.uuid[]", due))
+        .to_string(PostgresQueryBuilder)
+});
+
+/// Reads the holds and releases with these idempotency keys.
+pub(super) static COMPLETED_HOLDS: LazyLock<String> = LazyLock::new(|| {
+    use hold_events::Column;
+    let event = looked_up(hold_events::Entity.table_ref(), |query| {
+        let own = (hold_events::Entity, Column::IdempotencyKey);
+        query.and_where(equal(own, (WANTED, WANTED)));
+    });
+    let hold = looked_up(holds::Entity.table_ref(), |query| {
+        let own = (holds::Entity, holds::Column::HoldId);
+        query.and_where(equal(own, (EVENT, Column::HoldId)));
+    });
+    let mut query = Query::select();
+    query
+        .columns(
+            [
+                Column::IdempotencyKey,
+                Column::RequestHash,
+                Column::HoldId,
+                Column::EventId,
+                Column::EventType,
+                Column::AccountId,
+                Column::CurrencyCode,
+                Column::OccurredAt,
+                Column::TransferId,
+            ]
+            .map(|column| (EVENT, column)),
+        )
+        .columns([holds::Column::ToAccountId, holds::Column::ExpiresAt].map(|c| (HOLD, c)));
+    for column in [Column::Amount, Column::Remaining, Column::HeldBalance] {
+        query.expr_as(decimal((EVENT, column)), column.as_str());
+    }
+    query
+        .from(wanted(Expr::cust("$1::pg_catalog.text[]")))
+        .join_lateral(JoinType::InnerJoin, event, EVENT, Condition::all())
+        .join_lateral(JoinType::InnerJoin, hold, HOLD, Condition::all())
+        .to_string(PostgresQueryBuilder)
+});
+
+/// Finds changes of holds.
+pub(super) static FIND_HOLD_EVENTS: LazyLock<String> = LazyLock::new(|| {
+    Query::select()
+        .column(hold_events::Column::EventId)
+        .from(hold_events::Entity.table_ref())
+        .and_where(is_one_of(hold_events::Column::EventId))
         .to_string(PostgresQueryBuilder)
 });
 
@@ -300,6 +399,9 @@ mod tests {
         insta::assert_snapshot!("locked_by_others", *LOCKED_BY_OTHERS);
         insta::assert_snapshot!("group_transfers", *GROUP_TRANSFERS);
         insta::assert_snapshot!("original_transfers", *ORIGINAL_TRANSFERS);
+        insta::assert_snapshot!("holds", *HOLDS);
+        insta::assert_snapshot!("completed_holds", *COMPLETED_HOLDS);
+        insta::assert_snapshot!("find_hold_events", *FIND_HOLD_EVENTS);
         insta::assert_snapshot!("find_transfers", *FIND_TRANSFERS);
         insta::assert_snapshot!("increment_version", *INCREMENT_VERSION);
     }

@@ -5,8 +5,10 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
+use neobank_entity::enums::HoldEventType;
+
 use super::{Rejection, TransferType};
-use crate::{AccountId, EntryId, GroupId, Money, TransferId};
+use crate::{AccountId, EntryId, GroupId, HoldEventId, HoldId, Money, TransferId};
 
 /// The receipt of a posted transfer. The same request under the same idempotency key gets the same
 /// receipt again.
@@ -28,6 +30,39 @@ pub struct Receipt {
     /// The transfer that this one reverses; `None` for every other transfer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reverses: Option<TransferId>,
+    /// The hold that this transfer captures; `None` for every other transfer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldId>,
+}
+
+/// The receipt of a change of a hold. The same request under the same idempotency key gets the same
+/// receipt again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HoldReceipt {
+    /// The hold's identifier.
+    pub hold_id: HoldId,
+    /// The identifier of the change.
+    pub event_id: HoldEventId,
+    /// The kind of the change.
+    pub event_type: HoldEventType,
+    /// The account that has the money.
+    pub account_id: AccountId,
+    /// The only account that captures may pay.
+    pub to_account_id: Option<AccountId>,
+    /// The amount by which the change raises or lowers what the hold reserves.
+    pub amount: Money,
+    /// What the hold reserves after the change.
+    pub remaining: Money,
+    /// The sum of the account's holds after the change.
+    pub held_balance: Money,
+    /// The time at which the hold is over.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The time of the change.
+    pub occurred_at: DateTime<Utc>,
+    /// The transfer of a capture; of a release, the last capture, which released the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer_id: Option<TransferId>,
 }
 
 /// The receipt of a group.
@@ -67,6 +102,10 @@ pub enum Outcome {
     GroupPosted(GroupReceipt),
     /// The same group was posted before under the same key; this is the receipt of that time.
     GroupReplayed(GroupReceipt),
+    /// The hold was changed, and no money moved.
+    Hold(HoldReceipt),
+    /// The same change was made before under the same key; this is the receipt of that time.
+    HoldReplayed(HoldReceipt),
     /// The request was rejected, and nothing was changed.
     Rejected(Rejection),
 }
@@ -106,11 +145,14 @@ impl GroupReceipt {
 
 impl Outcome {
     pub(in crate::ledger) const fn is_replayed(&self) -> bool {
-        matches!(self, Self::Replayed(_) | Self::GroupReplayed(_))
+        matches!(
+            self,
+            Self::Replayed(_) | Self::GroupReplayed(_) | Self::HoldReplayed(_)
+        )
     }
 
     pub(in crate::ledger) const fn is_posted(&self) -> bool {
-        matches!(self, Self::Posted(_) | Self::GroupPosted(_))
+        matches!(self, Self::Posted(_) | Self::GroupPosted(_) | Self::Hold(_))
     }
 
     /// Returns the receipts of the transfers, in their order; a rejection has none.
@@ -118,7 +160,7 @@ impl Outcome {
         let (single, group): (Option<&Receipt>, &[Option<Receipt>]) = match self {
             Self::Posted(receipt) | Self::Replayed(receipt) => (Some(receipt), &[]),
             Self::GroupPosted(group) | Self::GroupReplayed(group) => (None, &group.steps),
-            Self::Rejected(_) => (None, &[]),
+            Self::Hold(_) | Self::HoldReplayed(_) | Self::Rejected(_) => (None, &[]),
         };
         single.into_iter().chain(group.iter().flatten())
     }
@@ -127,16 +169,25 @@ impl Outcome {
         let (single, group): (Option<&mut Receipt>, &mut [Option<Receipt>]) = match self {
             Self::Posted(receipt) | Self::Replayed(receipt) => (Some(receipt), &mut []),
             Self::GroupPosted(group) | Self::GroupReplayed(group) => (None, &mut group.steps),
-            Self::Rejected(_) => (None, &mut []),
+            Self::Hold(_) | Self::HoldReplayed(_) | Self::Rejected(_) => (None, &mut []),
         };
         single.into_iter().chain(group.iter_mut().flatten())
+    }
+
+    /// Returns the change of a hold that moved no money.
+    pub(in crate::ledger) const fn hold_event(&self) -> Option<HoldEventId> {
+        match self {
+            Self::Hold(receipt) | Self::HoldReplayed(receipt) => Some(receipt.event_id),
+            _ => None,
+        }
     }
 
     /// Returns the receipt; of a group, the receipt of its first transfer.
     ///
     /// # Errors
     ///
-    /// The [`Rejection`] of a rejected request.
+    /// The [`Rejection`] of a rejected request, and [`Rejection::NoTransfer`] for the change of a
+    /// hold that moved no money.
     pub fn into_receipt(self) -> Result<Receipt, Rejection> {
         match self {
             Self::Posted(receipt) | Self::Replayed(receipt) => Ok(receipt),
@@ -144,7 +195,21 @@ impl Outcome {
                 let first = group.steps.into_iter().flatten().next();
                 first.ok_or(Rejection::NothingMoved)
             }
+            Self::Hold(_) | Self::HoldReplayed(_) => Err(Rejection::NoTransfer),
             Self::Rejected(rejection) => Err(rejection),
+        }
+    }
+
+    /// Returns the receipt of a hold or a release.
+    ///
+    /// # Errors
+    ///
+    /// The [`Rejection`] of a rejected request, and [`Rejection::NotAHold`] for a transfer.
+    pub fn into_hold_receipt(self) -> Result<HoldReceipt, Rejection> {
+        match self {
+            Self::Hold(receipt) | Self::HoldReplayed(receipt) => Ok(receipt),
+            Self::Rejected(rejection) => Err(rejection),
+            _ => Err(Rejection::NotAHold),
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use neobank_db::{DatabaseError, ErrorClass, Transaction};
 
-use super::decision::{Decision, IdentifiedRequest, LedgerState, decide, transfer_ids};
+use super::decision::{Decision, IdentifiedRequest, LedgerState, Written, decide, transfer_ids};
 use super::engine::Engine;
 use super::execution::{
     Batch, Claims, Failure, Pipelining, committed, end_without_transfers, lost, resolve, selected,
@@ -73,10 +73,10 @@ pub(super) async fn run(
             .round(&transaction, state.clone(), &claimed)
             .await?;
     }
-    let transfers: Vec<_> = progress.posted.values().flatten().copied().collect();
+    let written = progress.written();
     let rejected = progress.rejected;
     let (indexes, outcomes): (Vec<_>, Vec<_>) = progress.ended.into_iter().unzip();
-    let ended = if transfers.is_empty() {
+    let ended = if written == Written::default() {
         let replicated = end_without_transfers(transaction, &outcomes).await?;
         committed(outcomes, replicated)
     } else {
@@ -84,7 +84,7 @@ pub(super) async fn run(
             Ok(()) => Ok(outcomes),
             Err(DatabaseError::CommittedNotReplicated) => Err(Failure::NotReplicated(outcomes)),
             Err(DatabaseError::CommitUnknown { reason }) => {
-                let resolved = resolve(engine, batch, &reason, outcomes, transfers).await;
+                let resolved = resolve(engine, batch, &reason, outcomes, written).await;
                 resolved.and_then(|outcomes| outcomes.ok_or_else(|| lost(1, &reason).into()))
             }
             Err(error) => return Err(error.into()),
@@ -103,7 +103,7 @@ pub(super) async fn run(
 /// The progress of a batch, by the indexes of its claimed requests.
 struct Progress {
     open: Vec<usize>,
-    posted: BTreeMap<usize, Vec<TransferId>>,
+    posted: BTreeMap<usize, Written>,
     ended: BTreeMap<usize, Outcome>,
     rejected: BTreeMap<usize, DatabaseError>,
 }
@@ -130,15 +130,24 @@ impl Progress {
             drop(decide(&mut state, &before));
         }
         let open = std::mem::take(&mut self.open);
+        let mut decided = state.clone();
+        let decision = decide(&mut decided, &selected(claimed, open.iter().copied()));
+        if !decision.hold_events.is_empty() {
+            return self.one_by_one(transaction, state, claimed, open).await;
+        }
         let Decision {
             outcomes,
             transfers,
-        } = decide(&mut state, &selected(claimed, open.iter().copied()));
+            ..
+        } = decision;
         let identifiers = transfer_ids(&transfers);
         let unposted = if transfers.is_empty() {
             BTreeMap::new()
         } else {
-            let columns = TransferColumns::of(transfers);
+            let columns = TransferColumns::of(Decision {
+                transfers,
+                ..Decision::default()
+            });
             Statements::post_unless_refused(transaction, &columns).await?
         };
         let mut unposted: HashMap<TransferId, Option<DatabaseError>> = unposted
@@ -168,10 +177,68 @@ impl Progress {
                 None if moved.is_empty() && unsettled.concerns(identified) => self.open.push(index),
                 None => {
                     if !moved.is_empty() {
-                        self.posted.insert(index, moved);
+                        let written = Written {
+                            transfers: moved,
+                            ..Written::default()
+                        };
+                        self.posted.insert(index, written);
                     }
                     self.ended.insert(index, outcome);
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Progress {
+    /// Returns everything that was written.
+    fn written(&self) -> Written {
+        let mut all = Written::default();
+        for one in self.posted.values() {
+            all.transfers.extend(&one.transfers);
+            all.hold_events.extend(&one.hold_events);
+        }
+        all
+    }
+
+    /// As [`Self::round`], with a call for each request: the database has no order between the
+    /// transfers and the changes of holds of several requests, some of which it rejects.
+    async fn one_by_one(
+        &mut self,
+        transaction: &Transaction,
+        mut state: LedgerState,
+        claimed: &[IdentifiedRequest<'_>],
+        open: Vec<usize>,
+    ) -> Result<(), DatabaseError> {
+        let mut unsettled = Unsettled::default();
+        for index in open {
+            let Some(identified) = claimed.get(index) else {
+                continue;
+            };
+            if unsettled.concerns(identified) {
+                unsettled.add(identified);
+                self.open.push(index);
+                continue;
+            }
+            let mut decision = decide(&mut state, std::slice::from_ref(identified));
+            let outcome = decision.outcomes.pop();
+            let written = decision.written();
+            if !decision.is_empty() {
+                let columns = TransferColumns::of(decision);
+                let mut unposted = Statements::post_unless_refused(transaction, &columns).await?;
+                if let Some((_, error)) = unposted.pop_first() {
+                    unsettled.add(identified);
+                    match error {
+                        Some(error) => drop(self.rejected.insert(index, error)),
+                        None => self.open.push(index),
+                    }
+                    continue;
+                }
+                self.posted.insert(index, written);
+            }
+            if let Some(outcome) = outcome {
+                self.ended.insert(index, outcome);
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::accounts::AccountStatus;
-use crate::{AccountId, Currency, Money, MoneyError, TransferId};
+use crate::{AccountId, Currency, HoldId, Money, MoneyError, TransferId};
 
 /// The reason why a request was rejected. The request changed nothing.
 ///
@@ -83,6 +83,102 @@ pub enum Rejection {
     /// No step of a group had anything to move.
     #[error("no step had anything to move")]
     NothingMoved,
+    /// The idempotency key was used by a hold or a release.
+    #[error("the key {key:?} was used for hold {first}")]
+    KeyOfHold {
+        /// The key.
+        key: String,
+        /// The hold.
+        first: HoldId,
+    },
+    /// The request changes a hold and moves no money, so it has no transfer.
+    #[error("a hold or a release moves no money, and so has no transfer")]
+    NoTransfer,
+    /// The request moves money and is neither a hold nor a release.
+    #[error("the request is neither a hold nor a release")]
+    NotAHold,
+    /// The hold does not exist.
+    #[error("unknown hold: {hold}")]
+    UnknownHold {
+        /// The requested hold.
+        hold: HoldId,
+    },
+    /// Captures have ended the hold.
+    #[error("hold {hold} has been captured")]
+    HoldCaptured {
+        /// The requested hold.
+        hold: HoldId,
+    },
+    /// The hold was released.
+    #[error("hold {hold} has been released")]
+    HoldReleased {
+        /// The requested hold.
+        hold: HoldId,
+    },
+    /// The time of the hold has run out.
+    #[error("hold {hold} was valid until {expires_at}")]
+    HoldExpired {
+        /// The requested hold.
+        hold: HoldId,
+        /// The end of its time.
+        expires_at: DateTime<Utc>,
+    },
+    /// The time of the hold has not run out.
+    #[error("the time of hold {hold} has not run out")]
+    HoldNotDue {
+        /// The requested hold.
+        hold: HoldId,
+    },
+    /// The end of a new hold is not in the future.
+    #[error("a hold must end in the future, not at {expires_at}; it is {now}")]
+    HoldEndsInThePast {
+        /// The requested end.
+        expires_at: DateTime<Utc>,
+        /// The time of the decision.
+        now: DateTime<Utc>,
+    },
+    /// The end of a new hold is a time that the database cannot keep.
+    #[error("a hold cannot end at {expires_at}")]
+    HoldExpiryRange {
+        /// The requested end.
+        expires_at: DateTime<Utc>,
+    },
+    /// A capture is of more than remains of the hold.
+    #[error("{remaining} of hold {hold} remains, {requested} was asked for")]
+    MoreThanHeld {
+        /// The requested hold.
+        hold: HoldId,
+        /// The amount that the hold still reserves.
+        remaining: Money,
+        /// The requested amount.
+        requested: Money,
+    },
+    /// A capture names another currency than the hold's.
+    #[error("hold {hold} is in {hold_currency}, the amount is in {currency}")]
+    HoldCurrency {
+        /// The requested hold.
+        hold: HoldId,
+        /// The hold's currency.
+        hold_currency: Currency,
+        /// The amount's currency.
+        currency: Currency,
+    },
+    /// A capture names another destination than the hold.
+    #[error("hold {hold} is for account {named}, not for {requested}")]
+    HoldDestination {
+        /// The requested hold.
+        hold: HoldId,
+        /// The hold's destination.
+        named: AccountId,
+        /// The capture's destination.
+        requested: AccountId,
+    },
+    /// Neither the hold nor the capture names an account to pay.
+    #[error("neither hold {hold} nor its capture names an account to pay")]
+    NoDestination {
+        /// The requested hold.
+        hold: HoldId,
+    },
     /// The transfer to reverse does not exist.
     #[error("unknown transfer: {transfer}")]
     UnknownTransfer {
@@ -242,6 +338,7 @@ impl Rejection {
             Self::Text { .. }
             | Self::KeyReused { .. }
             | Self::ActorRequired
+            | Self::KeyOfHold { .. }
             | Self::GroupSize { .. }
             | Self::NestedGroup
             | Self::KeyInGroup { .. }
@@ -257,7 +354,7 @@ impl Rejection {
     /// Returns true for a rejection that is valid only while the request's key is unused.
     pub(super) fn needs_unused_key(&self) -> bool {
         match self {
-            Self::KeyReused { .. } => false,
+            Self::KeyReused { .. } | Self::KeyOfHold { .. } => false,
             Self::Text { field, .. } => *field != super::decision::IDEMPOTENCY_KEY,
             _ => true,
         }

@@ -24,15 +24,17 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::decision::{
-    AccountState, CompletedTransfer, LedgerState, NewTransfer, OriginalTransfer, Rules,
+    AccountState, CompletedTransfer, Decision, LedgerState, NewTransfer, OriginalTransfer, Rules,
+    Written as WrittenRows,
 };
 use super::execution::Batch;
+use super::hold_statements;
 use super::queries::{
     self, COMPLETED_TRANSFERS, FIND_TRANSFERS, GROUP_TRANSFERS, INCREMENT_VERSION, LOCK_ACCOUNTS,
     LOCKED_BY_OTHERS, ORIGINAL_TRANSFERS, READ_ACCOUNTS,
 };
 use super::receipt::{EntryReceipt, Receipt};
-use crate::{AccountId, Currency, GroupId, Money, TransferId};
+use crate::{AccountId, Currency, GroupId, HoldId, Money, TransferId};
 
 /// Makes the transaction's commit wait until it is durable, on this server and on the standbys that
 /// the server waits for, whatever the defaults of role, database or session are. Stronger settings
@@ -128,7 +130,6 @@ macro_rules! parameters {
             credit_description: &$columns.credit.description,
             group_id: &$columns.group_id.values,
             reverses_transfer_id: &$columns.reverses_transfer_id.values,
-            // No request captures a hold yet.
             hold_id: &$columns.hold_id.values,
             actor: &$columns.actor.values,
             metadata: &$columns.metadata.values,
@@ -160,6 +161,26 @@ macro_rules! optimistic_parameters {
     };
 }
 
+/// The rows of a decision that exist.
+pub(super) struct Found {
+    /// The transfers, with their times.
+    pub(super) times: HashMap<TransferId, DateTime<Utc>>,
+    /// The number of the changes of holds.
+    pub(super) events: usize,
+}
+
+impl Found {
+    /// Returns true if none of the rows exists.
+    pub(super) fn is_empty(&self) -> bool {
+        self.times.is_empty() && self.events == 0
+    }
+
+    /// Returns true if all of these rows exist.
+    pub(super) fn is_all_of(&self, written: &WrittenRows) -> bool {
+        self.times.len() == written.transfers.len() && self.events == written.hold_events.len()
+    }
+}
+
 /// The statements that are prepared on one connection.
 pub(super) struct Statements {
     lock_accounts: Prepared,
@@ -186,6 +207,7 @@ pub(super) struct TransferColumns {
     actor: Sparse<String>,
     metadata: Sparse<serde_json::Value>,
     value_date: Sparse<NaiveDate>,
+    hold_events: Option<serde_json::Value>,
 }
 
 /// A column that most batches leave empty.
@@ -276,6 +298,7 @@ impl Statements {
             .iter()
             .map(completed_transfer)
             .collect::<Result<HashMap<_, _>, _>>()?;
+        hold_statements::read_holds(transaction, batch, &mut state).await?;
         read_groups(transaction, &mut state).await?;
         if !batch.originals.is_empty() {
             state.originals = read_originals(transaction, &batch.originals).await?;
@@ -283,12 +306,12 @@ impl Statements {
         Ok(state)
     }
 
-    /// Locks the accounts, and returns the transfers that exist then, with their times.
-    pub(super) async fn find_transfers(
+    /// Locks the accounts, and returns which of these rows exist then.
+    pub(super) async fn find_written(
         transaction: &Transaction,
         accounts: &[AccountId],
-        transfers: &[TransferId],
-    ) -> Result<HashMap<TransferId, DateTime<Utc>>, DatabaseError> {
+        written: &WrittenRows,
+    ) -> Result<Found, DatabaseError> {
         let lock = transaction
             .prepare(&LOCK_ACCOUNTS, &[Type::UUID_ARRAY])
             .await?;
@@ -296,7 +319,8 @@ impl Statements {
             .prepare(&FIND_TRANSFERS, &[Type::UUID_ARRAY])
             .await?;
         let accounts: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
-        let transfers: Vec<Uuid> = transfers.iter().map(|id| id.as_uuid()).collect();
+        let ids = written.transfers.iter();
+        let transfers: Vec<Uuid> = ids.map(|id| id.as_uuid()).collect();
         let (accounts, transfers): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 1]) =
             ([&accounts], [&transfers]);
         let (_, found) = pipeline(
@@ -304,14 +328,19 @@ impl Statements {
             transaction.read_prepared(&find, &transfers),
         )
         .await?;
-        found
-            .iter()
-            .map(|row| {
-                let transfer_id = column::<Uuid>(row, transfers::Column::TransferId.as_str())?;
-                let posted_at = column(row, transfers::Column::PostedAt.as_str())?;
-                Ok((transfer_id.into(), posted_at))
-            })
-            .collect()
+        let transfer = |row| {
+            let transfer_id = column::<Uuid>(row, transfers::Column::TransferId.as_str())?;
+            let posted_at = column(row, transfers::Column::PostedAt.as_str())?;
+            Ok::<_, DatabaseError>((transfer_id.into(), posted_at))
+        };
+        let times: HashMap<_, _> = found.iter().map(transfer).collect::<Result<_, _>>()?;
+        let events = if written.hold_events.is_empty() {
+            0
+        } else {
+            let events = hold_statements::find_hold_events(transaction, &written.hold_events);
+            events.await?.len()
+        };
+        Ok(Found { times, events })
     }
 
     /// Commits a transaction that holds locks on accounts and has written nothing, so that every
@@ -380,7 +409,10 @@ impl Statements {
         transfers: &TransferColumns,
     ) -> Result<(), DatabaseError> {
         transaction
-            .execute_and_commit(&[(&self.post_transfers, &parameters!(PostTransfers, transfers))])
+            .execute_and_commit(&[(
+                &self.post_transfers,
+                &parameters!(PostTransfers, transfers, hold_events: &transfers.hold_events),
+            )])
             .await?;
         Ok(())
     }
@@ -395,7 +427,10 @@ impl Statements {
             .prepare(&POST_UNLESS_REFUSED.sql, &POST_UNLESS_REFUSED.types)
             .await?;
         let rows = transaction
-            .read_prepared(&post, &parameters!(PostUnlessRefused, transfers))
+            .read_prepared(
+                &post,
+                &parameters!(PostUnlessRefused, transfers, hold_events: &transfers.hold_events),
+            )
             .await?;
         rows.iter()
             .map(|row| {
@@ -412,7 +447,7 @@ impl Statements {
         transaction: &Transaction,
         transfers: &TransferColumns,
     ) -> Result<(), DatabaseError> {
-        let parameters = parameters!(PostTransfers, transfers);
+        let parameters = parameters!(PostTransfers, transfers, hold_events: &transfers.hold_events);
         transaction
             .execute_prepared(&self.post_transfers, &parameters)
             .await?;
@@ -580,10 +615,13 @@ impl<'a> PreconditionColumns<'a> {
 }
 
 impl TransferColumns {
-    /// Returns new transfers as columns.
-    pub(super) fn of(new: Vec<NewTransfer>) -> Self {
-        let mut columns = Self::default();
-        for transfer in new {
+    /// Returns what a decision writes as columns.
+    pub(super) fn of(decision: Decision) -> Self {
+        let mut columns = Self {
+            hold_events: hold_statements::parameter(&decision.hold_events),
+            ..Self::default()
+        };
+        for transfer in decision.transfers {
             columns.push(transfer);
         }
         columns
@@ -600,6 +638,7 @@ impl TransferColumns {
             actor,
             metadata,
             value_date,
+            capture: _,
         } = new;
         let (key, hash) = key.map(|(key, hash)| (key, hash.to_vec())).unzip();
         self.transfer_id.push(receipt.transfer_id.as_uuid());
@@ -615,7 +654,7 @@ impl TransferColumns {
         self.group_id.push(group_id.map(GroupId::as_uuid));
         self.reverses_transfer_id
             .push(receipt.reverses.map(TransferId::as_uuid));
-        self.hold_id.push(None);
+        self.hold_id.push(receipt.hold.map(HoldId::as_uuid));
         self.actor.push(actor.map(|actor| actor.to_string()));
         self.metadata
             .push(metadata.map(|metadata| metadata.to_value()));
@@ -744,6 +783,7 @@ fn posted_receipt(row: &Row) -> Result<Receipt, DatabaseError> {
         })
     };
     let reverses: Option<Uuid> = column(row, Column::ReversesTransferId.as_str())?;
+    let hold: Option<Uuid> = column(row, Column::HoldId.as_str())?;
     Ok(Receipt {
         transfer_id: column::<Uuid>(row, Column::TransferId.as_str())?.into(),
         transfer_type: transfer_type(row)?,
@@ -762,6 +802,7 @@ fn posted_receipt(row: &Row) -> Result<Receipt, DatabaseError> {
         )?,
         posted_at: column(row, Column::PostedAt.as_str())?,
         reverses: reverses.map(TransferId::from),
+        hold: hold.map(HoldId::from),
     })
 }
 
@@ -773,7 +814,7 @@ fn transfer_type(row: &Row) -> Result<TransferType, DatabaseError> {
 }
 
 /// Reads an amount in the currency of its row.
-fn money(row: &Row, name: &str) -> Result<Money, DatabaseError> {
+pub(super) fn money(row: &Row, name: &str) -> Result<Money, DatabaseError> {
     let currency = currency(row)?;
     column::<Decimal>(row, name)
         .and_then(|amount| Money::new(amount, currency).map_err(|_| unreadable(name)))
@@ -805,13 +846,13 @@ fn currency(row: &Row) -> Result<Currency, DatabaseError> {
     Currency::from_code(column(row, name)?).map_err(|_| unreadable(name))
 }
 
-fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, DatabaseError> {
+pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, DatabaseError> {
     row.try_get(name).map_err(|error| DatabaseError::Row {
         reason: error.to_string(),
     })
 }
 
-fn unreadable(name: &str) -> DatabaseError {
+pub(super) fn unreadable(name: &str) -> DatabaseError {
     DatabaseError::Row {
         reason: format!("{name} holds a value that this version does not know"),
     }

@@ -171,6 +171,69 @@ BEGIN
     GROUP BY account.currency_code
     HAVING sum(account.current_balance) <> 0;
 
+    RETURN QUERY
+    SELECT 'held balance is the sum of the open holds', account.account_number,
+           format('held %s, open holds sum to %s', account.held_balance, coalesce(open_holds.remaining, 0))
+    FROM banking.accounts AS account
+    LEFT JOIN (
+        SELECT hold.account_id, sum(hold.remaining) AS remaining
+        FROM banking.holds AS hold WHERE hold.hold_status = 'open'
+        GROUP BY hold.account_id
+    ) AS open_holds ON open_holds.account_id = account.account_id
+    WHERE account.held_balance <> coalesce(open_holds.remaining, 0);
+
+    RETURN QUERY
+    SELECT 'hold events continue their hold', event.event_id::text,
+           format('event %s of hold %s: %s %s, %s remains of %s', event.event_number, event.hold_id, event.event_type,
+                  event.amount, event.remaining, coalesce(event.remaining_before::text, 'nothing'))
+    FROM (
+        SELECT chained.*,
+               lag(chained.remaining::numeric) OVER by_number AS remaining_before,
+               lag(chained.event_number, 1, 0::bigint) OVER by_number AS number_before
+        FROM banking.hold_events AS chained
+        WINDOW by_number AS (PARTITION BY chained.hold_id ORDER BY chained.event_number)
+    ) AS event
+    WHERE NOT coalesce(
+        event.event_number = event.number_before + 1
+        AND (event.event_type = 'authorised') = (event.event_number = 1)
+        AND event.remaining = CASE event.event_type WHEN 'authorised' THEN event.amount
+                                   ELSE event.remaining_before - event.amount END, false);
+
+    RETURN QUERY
+    SELECT 'hold is as its last event left it', hold.hold_id::text,
+           format('%s with %s, the last event is %s with %s', hold.hold_status, hold.remaining,
+                  coalesce(last_event.event_type, 'missing'), coalesce(last_event.remaining::text, 'nothing'))
+    FROM banking.holds AS hold
+    LEFT JOIN LATERAL (
+        SELECT * FROM banking.hold_events AS event
+        WHERE event.hold_id = hold.hold_id
+        ORDER BY event.event_number DESC LIMIT 1
+    ) AS last_event ON true
+    LEFT JOIN banking.hold_events AS first_event ON first_event.hold_id = hold.hold_id AND first_event.event_number = 1
+    WHERE NOT coalesce(
+        last_event.remaining = hold.remaining
+        AND last_event.account_id = hold.account_id
+        AND last_event.currency_code = hold.currency_code
+        AND first_event.amount = hold.amount
+        AND hold.hold_status = CASE WHEN last_event.remaining > 0 THEN 'open'
+                                    WHEN last_event.transfer_id IS NOT NULL THEN 'captured'
+                                    ELSE last_event.event_type END, false);
+
+    RETURN QUERY
+    SELECT 'hold event has its hold', event.event_id::text, format('hold %s is missing', event.hold_id)
+    FROM banking.hold_events AS event
+    WHERE NOT EXISTS (SELECT FROM banking.holds AS hold WHERE hold.hold_id = event.hold_id);
+
+    RETURN QUERY
+    SELECT 'capture has its transfer', coalesce(event.event_id, capture.transfer_id)::text,
+           format('transfer %s, hold %s', coalesce(capture.transfer_id::text, 'missing'),
+                  coalesce(event.hold_id, capture.hold_id))
+    FROM (SELECT * FROM banking.hold_events AS captured WHERE captured.event_type = 'captured') AS event
+    FULL JOIN (SELECT * FROM banking.transfers AS named WHERE named.hold_id IS NOT NULL) AS capture
+        ON capture.transfer_id = event.transfer_id
+    WHERE NOT coalesce(capture.hold_id = event.hold_id AND capture.amount = event.amount
+                       AND capture.from_account_id = event.account_id, false);
+
     -- Postings find the bank's own accounts by their identifiers alone.
     RETURN QUERY
     SELECT 'system account is the bank''s own', account.account_number,

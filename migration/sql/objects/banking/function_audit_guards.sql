@@ -33,6 +33,14 @@ AS $$
          'CREATE TRIGGER customers_block_accounts AFTER UPDATE OF customer_status ON banking.customers FOR EACH ROW WHEN ((((old.customer_status)::text = ANY (ARRAY[''suspended''::text, ''closed''::text])) <> ((new.customer_status)::text = ANY (ARRAY[''suspended''::text, ''closed''::text])))) EXECUTE FUNCTION banking.block_accounts()'),
         ('customers_valid_terms', 'A',
          'CREATE TRIGGER customers_valid_terms BEFORE INSERT OR UPDATE OF first_name, last_name, email, phone_primary, phone_secondary, date_of_birth ON banking.customers FOR EACH ROW EXECUTE FUNCTION banking.check_customer()'),
+        ('hold_events_append_only', 'A',
+         'CREATE TRIGGER hold_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.hold_events FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
+        ('hold_events_follow_posting', 'A',
+         'CREATE TRIGGER hold_events_follow_posting BEFORE INSERT ON banking.hold_events FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.reject_journal_change()'),
+        ('holds_follow_events', 'A',
+         'CREATE TRIGGER holds_follow_events BEFORE INSERT OR UPDATE ON banking.holds FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.reject_journal_change()'),
+        ('holds_never_deleted', 'A',
+         'CREATE TRIGGER holds_never_deleted BEFORE DELETE OR TRUNCATE ON banking.holds FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
         ('transactions_append_only', 'A',
          'CREATE TRIGGER transactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.transactions FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
         ('transactions_apply_entries', 'O',
@@ -106,7 +114,8 @@ AS $$
     WHERE found.oid IS NULL OR pg_get_constraintdef(found.oid) <> constraint_of.definition
     UNION ALL
     SELECT 'guard is in place', unique_index.name, 'the unique index is missing or invalid'
-    FROM (VALUES ('transfers_idempotency_key_key'), ('transactions_account_and_date_key')) AS unique_index (name)
+    FROM (VALUES ('transfers_idempotency_key_key'), ('transactions_account_and_date_key'),
+                 ('hold_events_idempotency_key_key'), ('hold_events_hold_id_key'), ('hold_events_transfer_id_key')) AS unique_index (name)
     WHERE NOT EXISTS (
         SELECT FROM pg_index AS index
         WHERE index.indexrelid = to_regclass('banking.' || unique_index.name)
@@ -121,7 +130,7 @@ AS $$
         SELECT trigger.tgname::text, 'a trigger that is not the schema''s'
         FROM pg_trigger AS trigger
         WHERE trigger.tgrelid = relation.oid AND NOT trigger.tgisinternal
-          AND trigger.tgname NOT IN ('accounts_balance_follows_journal', 'accounts_closed_for_ever', 'accounts_follow_customer', 'accounts_guard_system_insert', 'accounts_guard_system_update', 'accounts_never_deleted', 'accounts_open_empty', 'accounts_valid_terms', 'customers_block_accounts', 'customers_valid_terms', 'transactions_append_only', 'transactions_apply_entries', 'transfers_append_only', 'transfers_name_accounts',
+          AND trigger.tgname NOT IN ('accounts_balance_follows_journal', 'accounts_closed_for_ever', 'accounts_follow_customer', 'accounts_guard_system_insert', 'accounts_guard_system_update', 'accounts_never_deleted', 'accounts_open_empty', 'accounts_valid_terms', 'customers_block_accounts', 'customers_valid_terms', 'hold_events_append_only', 'hold_events_follow_posting', 'holds_follow_events', 'holds_never_deleted', 'transactions_append_only', 'transactions_apply_entries', 'transfers_append_only', 'transfers_name_accounts',
                                      'accounts_touch', 'customers_touch')
         UNION ALL
         SELECT rule.rulename::text, 'a rule' FROM pg_rewrite AS rule WHERE rule.ev_class = relation.oid
@@ -132,7 +141,8 @@ AS $$
         FROM pg_inherits AS child WHERE child.inhparent = relation.oid
     ) AS foreign_one (name, kind)
     WHERE relation.oid IN (to_regclass('banking.accounts'), to_regclass('banking.transfers'),
-                           to_regclass('banking.transactions'), to_regclass('banking.customers'))
+                           to_regclass('banking.transactions'), to_regclass('banking.customers'),
+                           to_regclass('banking.holds'), to_regclass('banking.hold_events'))
     UNION ALL
     SELECT 'only the owner may change it', format('banking.%s', granted.relname), format('%s has %s on %s',
                CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(granted.grantee) END,

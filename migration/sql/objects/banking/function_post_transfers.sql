@@ -2,6 +2,8 @@
 -- credit, and updates the balances. It writes nothing unless every entry continues its account.
 -- Element n of each array belongs to transfer n. Returns the server's time of the call.
 -- SECURITY DEFINER, because the application itself may not touch a balance.
+-- p_hold_events is the changes of holds, in the order of their decision; compose_hold_events()
+-- describes them. A call may have hold events and no transfers.
 -- See docs/decisions/0007 for the functions below this one.
 CREATE OR REPLACE FUNCTION banking.post_transfers(
     p_transfer_id uuid[],
@@ -27,7 +29,8 @@ CREATE OR REPLACE FUNCTION banking.post_transfers(
     p_hold_id uuid[] DEFAULT NULL,
     p_actor text[] DEFAULT NULL,
     p_metadata jsonb[] DEFAULT NULL,
-    p_value_date date[] DEFAULT NULL
+    p_value_date date[] DEFAULT NULL,
+    p_hold_events jsonb DEFAULT NULL
 ) RETURNS timestamptz
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -49,6 +52,7 @@ DECLARE
     v_now timestamptz := clock_timestamp();
     v_transfers banking.new_transfer[];
     v_attributes banking.transfer_attributes[];
+    v_hold_events banking.new_hold_event[];
     -- The internal functions return true: an assignment costs less than PERFORM, which is a query.
     v_done boolean;
 BEGIN
@@ -64,10 +68,20 @@ BEGIN
         p_metadata, p_value_date
     );
     -- Rows that are written and rolled back stay in the tables until a vacuum: balances come first.
-    v_done := banking.apply_balances(v_transfers, v_now);
-    v_done := banking.insert_journal(v_transfers, v_attributes);
+    IF p_hold_events IS NULL THEN
+        v_done := banking.apply_balances(v_transfers, v_now);
+        v_done := banking.insert_journal(v_transfers, v_attributes);
+    ELSE
+        v_hold_events := banking.compose_hold_events(p_hold_events);
+        v_done := banking.apply_balances_and_holds(v_transfers, v_now, v_hold_events);
+        v_done := banking.insert_journal(v_transfers, v_attributes);
+        v_done := banking.insert_hold_events(p_transfer_id, v_hold_events);
+    END IF;
     IF v_attributes IS NOT NULL THEN
         v_done := banking.validate_reversals(p_transfer_id);
+        IF p_hold_id IS NOT NULL THEN
+            v_done := banking.require_captures(p_transfer_id);
+        END IF;
     END IF;
     v_done := banking.end_posting();
     RETURN v_now;
@@ -76,5 +90,5 @@ $$;
 REVOKE ALL ON FUNCTION banking.post_transfers(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[], uuid[], bigint[],
     numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
-    uuid[], uuid[], uuid[], text[], jsonb[], date[]
+    uuid[], uuid[], uuid[], text[], jsonb[], date[], jsonb
 ) FROM PUBLIC;

@@ -97,6 +97,9 @@ BEGIN
     v_done := banking.insert_journal(v_transfers, v_attributes);
     IF v_attributes IS NOT NULL THEN
         v_done := banking.validate_reversals(p_transfer_id);
+        IF p_hold_id IS NOT NULL THEN
+            v_done := banking.require_captures(p_transfer_id);
+        END IF;
     END IF;
     v_done := banking.end_posting();
     RETURN v_now;

@@ -4,7 +4,8 @@
 -- rejected or skipped one is skipped, because it was decided on other balances; the caller decides
 -- on it again. The function returns a row for each transfer that is not posted, with its place in
 -- the list, and without a code for a skipped one. The transfers of a group are posted together or
--- not at all. The function raises errors that no single
+-- not at all. So is a list with hold events, which belongs to one request: a request that the
+-- database rejects is a row with the place 1. The function raises errors that no single
 -- transfer causes: a lock timeout, a full disk, a cancelled statement.
 CREATE OR REPLACE FUNCTION banking.post_unless_refused(
     p_transfer_id uuid[],
@@ -30,7 +31,8 @@ CREATE OR REPLACE FUNCTION banking.post_unless_refused(
     p_hold_id uuid[] DEFAULT NULL,
     p_actor text[] DEFAULT NULL,
     p_metadata jsonb[] DEFAULT NULL,
-    p_value_date date[] DEFAULT NULL
+    p_value_date date[] DEFAULT NULL,
+    p_hold_events jsonb DEFAULT NULL
 ) RETURNS TABLE (
     place integer,
     refused_sqlstate text,
@@ -58,11 +60,26 @@ DECLARE
     -- The number of transfers that begin the list and are posted together or not at all.
     v_unit integer;
 BEGIN
+    IF p_hold_events IS NOT NULL THEN
+        v_places := '{1}';
+    END IF;
     WHILE cardinality(v_places) > 0 LOOP
         v_tried := v_places[1:v_together];
         BEGIN
             -- What a bank defers to the commit has to be found out here. The function's own inserts need it deferred.
             SET CONSTRAINTS ALL DEFERRED;
+            IF p_hold_events IS NOT NULL THEN
+                PERFORM banking.post_transfers(
+                    p_transfer_id, p_transfer_type, p_amount, p_currency_code, p_description,
+                    p_idempotency_key, p_request_hash, p_posted_at, p_from_account_id,
+                    p_from_entry_number, p_from_balance, p_debit_id, p_debit_description,
+                    p_to_account_id, p_to_entry_number, p_to_balance, p_credit_id,
+                    p_credit_description, p_group_id, p_reverses_transfer_id, p_hold_id, p_actor,
+                    p_metadata, p_value_date, p_hold_events
+                );
+                SET CONSTRAINTS ALL IMMEDIATE;
+                RETURN;
+            END IF;
             PERFORM banking.post_transfers(
                 ARRAY(SELECT p_transfer_id[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
                 ARRAY(SELECT p_transfer_type[n] FROM unnest(v_tried) WITH ORDINALITY AS t (n, o) ORDER BY o),
@@ -119,6 +136,11 @@ BEGIN
                     refused_table = TABLE_NAME,
                     refused_column = COLUMN_NAME,
                     refused_constraint = CONSTRAINT_NAME;
+                IF p_hold_events IS NOT NULL THEN
+                    place := 1;
+                    RETURN NEXT;
+                    RETURN;
+                END IF;
                 v_suspect := v_together;
         END;
         -- The transfers of a group follow each other.
@@ -172,5 +194,5 @@ $$;
 REVOKE ALL ON FUNCTION banking.post_unless_refused(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
     uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
-    uuid[], uuid[], uuid[], text[], jsonb[], date[]
+    uuid[], uuid[], uuid[], text[], jsonb[], date[], jsonb
 ) FROM PUBLIC;

@@ -41,7 +41,8 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION banking.update_account_optimistic(uuid, numeric, bigint) TO neobank_app;
 GRANT EXECUTE ON FUNCTION
     banking.system_account_id(text, text),
-    banking.start_of_day(date, text)
+    banking.start_of_day(date, text),
+    banking.available_balance(uuid)
     TO neobank_app, neobank_import, neobank_read;
 GRANT EXECUTE ON FUNCTION
     banking.audit(),

@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use neobank_entity::enums::EntryType;
 use rust_decimal::Decimal;
 
-use super::{IdentifiedRequest, KeyAndHash, LedgerState, NewTransfer, OriginalTransfer};
+use super::{
+    Decision, HoldState, IdentifiedRequest, KeyAndHash, LedgerState, NewHoldEvent, NewTransfer,
+    OriginalTransfer,
+};
 use crate::ledger::decision::AccountState;
 use crate::ledger::receipt::{GroupReceipt, Outcome};
 use crate::ledger::rejection::Rejection;
 use crate::ledger::request::{
     Condition, GroupRequest, Measure, PostingKind, PostingRequest, Request,
 };
-use crate::{AccountId, Currency, GroupId, TransferId};
+use crate::{AccountId, Currency, GroupId, HoldId, TransferId};
 
 /// Rejects a line of a journal entry outside a group.
 pub(super) fn require_no_clearing(posting: &PostingRequest) -> Result<(), Rejection> {
@@ -26,13 +29,13 @@ pub(super) fn require_no_clearing(posting: &PostingRequest) -> Result<(), Reject
 }
 
 impl LedgerState {
-    /// Decides on a group, and adds its transfers. After a rejection the state is as before.
+    /// Decides on a group, and adds what it writes. After a rejection the state is as before.
     pub(super) fn decide_group(
         &mut self,
         identified: &IdentifiedRequest<'_>,
         group: &GroupRequest,
         key: Option<&KeyAndHash>,
-        transfers: &mut Vec<NewTransfer>,
+        decision: &mut Decision,
     ) -> Result<Outcome, Rejection> {
         check_form(group)?;
         self.check_value_date(&group.attributes)?;
@@ -43,14 +46,19 @@ impl LedgerState {
             return Err(Rejection::GroupExpired { expires_at, now });
         }
         let before = self.part_of(identified.request);
-        let decided = self.decide_steps(identified, group).and_then(|steps| {
-            let has_moved = steps.iter().any(Option::is_some);
-            has_moved.then_some(steps).ok_or(Rejection::NothingMoved)
-        });
+        let events_before = decision.hold_events.len();
+        let events = &mut decision.hold_events;
+        let decided = self
+            .decide_steps(identified, group, events)
+            .and_then(|steps| {
+                let has_moved = steps.iter().any(Option::is_some);
+                has_moved.then_some(steps).ok_or(Rejection::NothingMoved)
+            });
         let mut steps = match decided {
             Ok(steps) => steps,
             Err(rejection) => {
                 self.restore(before);
+                decision.hold_events.truncate(events_before);
                 return Err(rejection);
             }
         };
@@ -71,7 +79,7 @@ impl LedgerState {
         }
         for mut new in steps.into_iter().flatten() {
             new.group_id = Some(group_id);
-            transfers.push(new);
+            decision.transfers.push(new);
         }
         Ok(Outcome::GroupPosted(receipt))
     }
@@ -81,6 +89,7 @@ impl LedgerState {
         &mut self,
         identified: &IdentifiedRequest<'_>,
         group: &GroupRequest,
+        events: &mut Vec<NewHoldEvent>,
     ) -> Result<Vec<Option<NewTransfer>>, Rejection> {
         let mut conditions = group.conditions.iter().peekable();
         let mut steps = Vec::with_capacity(group.steps.len());
@@ -94,7 +103,7 @@ impl LedgerState {
             let mut new = new.map_err(at_step)?;
             if let Some(new) = &mut new {
                 inherit(new, group);
-                self.keep(new);
+                self.keep(new, events).map_err(at_step)?;
             }
             steps.push(new);
             while let Some(next) = conditions.next_if(|next| next.step <= index) {
@@ -141,8 +150,11 @@ impl LedgerState {
     }
 
     /// Returns the part of the state that a request may change.
-    fn part_of(&self, request: &Request) -> Part {
+    pub(super) fn part_of(&self, request: &Request) -> Part {
         let accounts: BTreeSet<_> = request.accounts().collect();
+        let holds = self.holds.iter();
+        let holds = holds.filter(|(_, hold)| accounts.contains(&hold.account));
+        let holds = holds.map(|(id, hold)| (*id, hold.clone())).collect();
         let accounts = accounts.into_iter();
         let originals = request.originals();
         Part {
@@ -152,19 +164,22 @@ impl LedgerState {
             originals: originals
                 .filter_map(|id| Some((id, self.originals.get(&id)?.clone())))
                 .collect(),
+            holds,
         }
     }
 
-    fn restore(&mut self, part: Part) {
+    pub(super) fn restore(&mut self, part: Part) {
         self.accounts.extend(part.accounts);
         self.originals.extend(part.originals);
+        self.holds.extend(part.holds);
     }
 }
 
-/// A part of the state, as it was before a group.
-struct Part {
+/// A part of the state, as it was before a request.
+pub(super) struct Part {
     accounts: Vec<(AccountId, AccountState)>,
     originals: Vec<(TransferId, OriginalTransfer)>,
+    holds: Vec<(HoldId, HoldState)>,
 }
 
 /// Checks what can be known of a group without accounts.

@@ -3,6 +3,7 @@
 
 mod account;
 mod group;
+mod hold;
 mod movement;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,10 @@ use super::rejection::Rejection;
 use super::request::{Attributes, Request};
 use crate::accounts::AccountStatus;
 use crate::text;
-use crate::{AccountId, Currency, EntryId, GroupId, Money, TransferId};
+use crate::{AccountId, Currency, EntryId, GroupId, HoldEventId, HoldId, Money, TransferId};
+
+pub(super) use hold::Capture;
+pub use hold::{CompletedHold, HoldState, NewHoldEvent};
 
 /// An account as it was read, or as the earlier requests of the batch left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +105,11 @@ pub struct LedgerState {
     pub completed: HashMap<String, CompletedTransfer>,
     /// The transfers that the requests reverse, as far as they exist.
     pub originals: BTreeMap<TransferId, OriginalTransfer>,
+    /// The holds that the requests name, as far as they exist, and the holds on their accounts
+    /// whose time is over. Empty where a decision is made without locks.
+    pub holds: BTreeMap<HoldId, HoldState>,
+    /// The holds and releases with the requests' idempotency keys.
+    pub completed_holds: HashMap<String, CompletedHold>,
     /// The time of the decision.
     pub now: DateTime<Utc>,
     /// The ledger's rules.
@@ -142,6 +151,15 @@ pub struct Decision {
     pub outcomes: Vec<Outcome>,
     /// The transfers of the posted requests: one for each, or those of the steps of a group.
     pub transfers: Vec<NewTransfer>,
+    /// The changes of holds, in their order.
+    pub hold_events: Vec<NewHoldEvent>,
+}
+
+/// The identifiers of what a decision writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) transfers: Vec<TransferId>,
+    pub(super) hold_events: Vec<HoldEventId>,
 }
 
 /// A transfer to write, with its two entries.
@@ -166,6 +184,8 @@ pub struct NewTransfer {
     pub metadata: Option<Metadata>,
     /// The value date.
     pub value_date: Option<NaiveDate>,
+    /// What the transfer takes of a hold.
+    pub(super) capture: Option<Capture>,
 }
 
 /// The most characters of a description.
@@ -201,7 +221,7 @@ pub(super) const IDEMPOTENCY_KEY: &str = "idempotency_key";
 pub fn decide(state: &mut LedgerState, requests: &[IdentifiedRequest<'_>]) -> Decision {
     let mut decision = Decision::default();
     for identified in requests {
-        let outcome = state.decide_request(identified, &mut decision.transfers);
+        let outcome = state.decide_request(identified, &mut decision);
         decision
             .outcomes
             .push(outcome.unwrap_or_else(Outcome::Rejected));
@@ -213,6 +233,22 @@ pub fn decide(state: &mut LedgerState, requests: &[IdentifiedRequest<'_>]) -> De
 pub(super) fn transfer_ids(transfers: &[NewTransfer]) -> Vec<TransferId> {
     let receipts = transfers.iter().map(|transfer| &transfer.receipt);
     receipts.map(|receipt| receipt.transfer_id).collect()
+}
+
+impl Decision {
+    /// Returns true if the decision changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.transfers.is_empty() && self.hold_events.is_empty()
+    }
+
+    pub(super) fn written(&self) -> Written {
+        let events = self.hold_events.iter();
+        Written {
+            transfers: transfer_ids(&self.transfers),
+            hold_events: events.map(|event| event.receipt.event_id).collect(),
+        }
+    }
 }
 
 /// An idempotency key with the hash of its request.
@@ -278,16 +314,18 @@ impl LedgerState {
             accounts: BTreeMap::new(),
             completed: HashMap::new(),
             originals: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            completed_holds: HashMap::new(),
             now,
             rules: Rules::default(),
         }
     }
 
-    /// Decides on a request, and adds its transfers.
+    /// Decides on a request, and adds what it writes.
     fn decide_request(
         &mut self,
         identified: &IdentifiedRequest<'_>,
-        transfers: &mut Vec<NewTransfer>,
+        decision: &mut Decision,
     ) -> Result<Outcome, Rejection> {
         let request = identified.request;
         check_key(request)?;
@@ -302,12 +340,57 @@ impl LedgerState {
         {
             return completed.replay(request, key, hash);
         }
+        if let Some((key, hash)) = &key
+            && let Some(completed) = self.completed_holds.get(key)
+        {
+            return completed.replay(key, hash);
+        }
         check_description(request)?;
+        if let Request::Expiry(expiry) = request {
+            return self.decide_expiry(identified, expiry, &mut decision.hold_events);
+        }
         if self.rules.requires_actor && identified.actor.is_none() {
             return Err(Rejection::ActorRequired);
         }
-        if let Request::Group(group) = request {
-            return self.decide_group(identified, group, key.as_ref(), transfers);
+        let due = self.due_holds(request);
+        if due.is_empty() {
+            return self.decide_new(identified, key, decision);
+        }
+        // What is due on the request's accounts is available to it.
+        let before = self.part_of(request);
+        let events = decision.hold_events.len();
+        let decided = self
+            .expire(
+                due,
+                identified.identifiers.transfer_id,
+                &mut decision.hold_events,
+            )
+            .and_then(|()| self.decide_new(identified, key, decision));
+        if decided.is_err() {
+            self.restore(before);
+            decision.hold_events.truncate(events);
+        }
+        decided
+    }
+
+    /// Decides on a request whose key is unused.
+    fn decide_new(
+        &mut self,
+        identified: &IdentifiedRequest<'_>,
+        key: Option<KeyAndHash>,
+        decision: &mut Decision,
+    ) -> Result<Outcome, Rejection> {
+        let request = identified.request;
+        let events = &mut decision.hold_events;
+        match request {
+            Request::Group(group) => {
+                return self.decide_group(identified, group, key.as_ref(), decision);
+            }
+            Request::Hold(hold) => return self.decide_hold(identified, hold, key, events),
+            Request::Release(release) => {
+                return self.decide_release(identified, release, key, events);
+            }
+            _ => {}
         }
         if let Request::Posting(posting) = request {
             group::require_no_clearing(posting)?;
@@ -315,12 +398,12 @@ impl LedgerState {
         let new = self.decide_step(identified, request, identified.identifiers)?;
         let mut new = new.ok_or(Rejection::NothingMoved)?;
         new.key = key;
-        self.keep(&new);
+        self.keep(&new, &mut decision.hold_events)?;
         if let Some(key) = &new.key {
             self.complete(key, &new.receipt, None, Vec::new());
         }
         let receipt = new.receipt.clone();
-        transfers.push(new);
+        decision.transfers.push(new);
         Ok(Outcome::Posted(receipt))
     }
 
@@ -348,6 +431,7 @@ impl LedgerState {
             actor: identified.actor.cloned(),
             metadata: attributes.metadata.clone(),
             value_date: attributes.value_date,
+            capture: movement.capture,
         }))
     }
 
@@ -377,7 +461,7 @@ impl LedgerState {
     fn describe(&self, request: &Request, direction: &str, other: AccountId) -> String {
         let description = request.description();
         let beginning = match request {
-            Request::Transfer(_) => {
+            Request::Transfer(_) | Request::Capture(_) => {
                 let other = self.accounts.get(&other);
                 let number = other.map_or("", |account| account.account_number.as_str());
                 format!("Transfer {direction} {number}")
@@ -394,8 +478,15 @@ impl LedgerState {
         }
     }
 
-    /// Applies a transfer to the state, for the requests after it.
-    fn keep(&mut self, transfer: &NewTransfer) {
+    /// Applies a transfer to the state, for the requests after it, and adds its changes of holds.
+    fn keep(
+        &mut self,
+        transfer: &NewTransfer,
+        events: &mut Vec<NewHoldEvent>,
+    ) -> Result<(), Rejection> {
+        if let Some(capture) = &transfer.capture {
+            self.keep_capture(transfer, capture, events)?;
+        }
         let receipt = &transfer.receipt;
         for entry in [&receipt.debit, &receipt.credit] {
             if let Some(account) = self.accounts.get_mut(&entry.account_id) {
@@ -410,6 +501,7 @@ impl LedgerState {
             // At most the original's amount.
             original.reversed = original.reversed.saturating_add(receipt.amount.amount());
         }
+        Ok(())
     }
 
     /// Notes the key of a posted request, for the requests after it.

@@ -4,7 +4,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use neobank_entity::enums::{EntryType, TransferType};
 use rust_decimal::Decimal;
 
-use super::{AccountState, Identifiers, LedgerState};
+use super::{AccountState, Capture, Identifiers, LedgerState};
 use crate::accounts::AccountStatus;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::rejection::Rejection;
@@ -29,6 +29,27 @@ pub(super) struct Movement {
     amount: Money,
     event_time: Option<DateTime<Utc>>,
     reverses: Option<TransferId>,
+    pub(super) capture: Option<Capture>,
+}
+
+impl Movement {
+    /// Returns the movement of an amount that a hold has reserved.
+    pub(super) const fn of_capture(
+        from: AccountId,
+        to: AccountId,
+        amount: Money,
+        capture: Capture,
+    ) -> Self {
+        Self {
+            transfer_type: TransferType::Transfer,
+            from,
+            to,
+            amount,
+            event_time: None,
+            reverses: None,
+            capture: Some(capture),
+        }
+    }
 }
 
 impl LedgerState {
@@ -40,6 +61,10 @@ impl LedgerState {
             Request::Posting(posting) => self.posting(posting).map(Some),
             Request::Adjustment(adjustment) => self.adjustment(adjustment).map(Some),
             Request::Reversal(reversal) => self.reversal(reversal).map(Some),
+            Request::Capture(capture) => self.capture(capture).map(Some),
+            Request::Hold(_) | Request::Release(_) | Request::Expiry(_) => {
+                Err(Rejection::NoTransfer)
+            }
             Request::Group(_) => Err(Rejection::NestedGroup),
         }
     }
@@ -53,6 +78,14 @@ impl LedgerState {
         let from = self.active(movement.from, movement.amount.currency())?;
         let to = self.active(movement.to, movement.amount.currency())?;
         let posted_at = self.time_of(movement, from, to)?;
+        let without_captured;
+        let from = match &movement.capture {
+            None => from,
+            Some(capture) => {
+                without_captured = Self::without_captured(from, movement.amount, capture)?;
+                &without_captured
+            }
+        };
         from.require_available(movement.amount)?;
         Ok(Receipt {
             transfer_id: identifiers.transfer_id,
@@ -62,6 +95,7 @@ impl LedgerState {
             credit: to.entry(identifiers.credit_id, movement.amount)?,
             posted_at,
             reverses: movement.reverses,
+            hold: movement.capture.as_ref().map(|capture| capture.hold),
         })
     }
 
@@ -85,6 +119,7 @@ impl LedgerState {
             amount,
             event_time: None,
             reverses: None,
+            capture: None,
         }))
     }
 
@@ -122,6 +157,7 @@ impl LedgerState {
             // PostgreSQL stores microseconds; a replay would return another time than a finer one.
             event_time: request.event_time.map(|time| time.trunc_subsecs(6)),
             reverses: None,
+            capture: None,
         })
     }
 
@@ -155,6 +191,7 @@ impl LedgerState {
             amount,
             event_time: None,
             reverses: None,
+            capture: None,
         })
     }
 
@@ -197,6 +234,7 @@ impl LedgerState {
             amount,
             event_time: None,
             reverses: Some(transfer),
+            capture: None,
         })
     }
 
@@ -235,7 +273,7 @@ impl LedgerState {
     }
 
     /// Returns an active account of a customer.
-    fn customers_account(
+    pub(super) fn customers_account(
         &self,
         account: AccountId,
         currency: Currency,
@@ -285,7 +323,7 @@ fn require_no_leap_second(event_time: Option<DateTime<Utc>>) -> Result<(), Rejec
     }
 }
 
-fn require_positive(amount: Money) -> Result<(), Rejection> {
+pub(super) fn require_positive(amount: Money) -> Result<(), Rejection> {
     if amount.is_positive() {
         Ok(())
     } else {

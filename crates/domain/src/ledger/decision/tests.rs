@@ -216,6 +216,7 @@ fn seen(outcome: &Outcome) -> Expected {
         Outcome::Posted(_) => Expected::Posted,
         Outcome::Replayed(_) => Expected::Replayed,
         Outcome::GroupPosted(_) | Outcome::GroupReplayed(_) => panic!("the model has no groups"),
+        Outcome::Hold(_) | Outcome::HoldReplayed(_) => panic!("the model has no holds"),
         Outcome::Rejected(rejection) => match rejection {
             Rejection::SameAccount { .. } => Expected::SameAccount,
             Rejection::AmountNotPositive { .. } => Expected::NotPositive,

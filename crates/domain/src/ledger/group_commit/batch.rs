@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use neobank_db::{DatabaseError, ErrorClass};
 
+use super::super::decision::Written;
 use super::super::engine::Engine;
 use super::super::error::LedgerError;
 use super::super::execution::{self, Batch, Claims, Failure, Pipelining, is_key_race};
@@ -204,8 +205,8 @@ fn answers(outcome: Result<Vec<Outcome>, Failure>) -> Result<Vec<Answer>, Databa
         Err(Failure::Unknown {
             reason,
             outcomes,
-            transfers,
-        }) => Ok(unknown(&reason, outcomes, transfers)),
+            written,
+        }) => Ok(unknown(&reason, outcomes, written)),
         Err(Failure::Database(error)) => Err(error),
     }
 }
@@ -405,15 +406,27 @@ fn not_replicated(outcomes: Vec<Outcome>) -> Vec<Answer> {
 
 /// Returns the answers for a commit with an unknown outcome. A rejection is valid in either case.
 /// The receipt of an earlier transfer is valid too, and no standby has confirmed it.
-fn unknown(reason: &str, outcomes: Vec<Outcome>, transfers: Vec<TransferId>) -> Vec<Answer> {
-    let transfers: HashSet<_> = transfers.into_iter().collect();
+fn unknown(reason: &str, outcomes: Vec<Outcome>, written: Written) -> Vec<Answer> {
+    let transfers: HashSet<_> = written.transfers.into_iter().collect();
+    let events: HashSet<_> = written.hold_events.into_iter().collect();
     outcomes
         .into_iter()
         .map(|outcome| match moved_by(&outcome, &transfers) {
             moved if !moved.is_empty() => Err(LedgerError::Unknown {
                 reason: reason.to_owned(),
                 transfers: moved,
+                hold_events: Vec::new(),
             }),
+            _ if outcome
+                .hold_event()
+                .is_some_and(|event| events.contains(&event)) =>
+            {
+                Err(LedgerError::Unknown {
+                    reason: reason.to_owned(),
+                    transfers: Vec::new(),
+                    hold_events: outcome.hold_event().into_iter().collect(),
+                })
+            }
             _ if outcome.is_replayed() => Err(LedgerError::NotReplicated {
                 outcomes: vec![outcome],
             }),

@@ -208,6 +208,7 @@ impl Waiter<'_> {
                     "the deadline passed {DEADLINE_GRACE:?} ago, after the request had been decided on"
                 ),
                 transfers: vec![self.shared.identifiers.transfer_id],
+                hold_events: Vec::new(),
             })
         })
     }
@@ -218,6 +219,7 @@ impl Waiter<'_> {
             CLAIMED | ABANDONED => Err(LedgerError::Unknown {
                 reason: "the task that executed the request has ended".to_owned(),
                 transfers: vec![self.shared.identifiers.transfer_id],
+                hold_events: Vec::new(),
             }),
             LATE => Err(exceeded()),
             _ => Err(LedgerError::Stopped),

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod group;
+mod hold;
 mod reversal;
 
 use chrono::{DateTime, Utc};
@@ -9,11 +10,13 @@ use neobank_entity::enums::{EntryType, TransferType};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{AccountId, Currency, Money, TransferId};
+use crate::{AccountId, Currency, HoldId, Money, TransferId};
 
 pub use attributes::Attributes;
 use attributes::with_attributes;
 pub use group::{Comparison, Condition, GroupRequest, JournalLine, Measure, StepCondition};
+pub(in crate::ledger) use hold::HeldBy;
+pub use hold::{CaptureRequest, ExpiryRequest, HoldRequest, ReleaseRequest};
 pub use reversal::ReversalRequest;
 
 /// A request to move money. Each kind is a variant, and all of them are executed in the same way.
@@ -28,6 +31,14 @@ pub enum Request {
     Adjustment(AdjustmentRequest),
     /// The reversal of an earlier transfer.
     Reversal(ReversalRequest),
+    /// An amount that is reserved on an account.
+    Hold(HoldRequest),
+    /// A transfer of an amount that a hold has reserved.
+    Capture(CaptureRequest),
+    /// The end of a hold, whose rest becomes available again.
+    Release(ReleaseRequest),
+    /// The end of a hold whose time has run out.
+    Expiry(ExpiryRequest),
     /// Requests that are posted together or not at all.
     Group(GroupRequest),
 }
@@ -331,6 +342,30 @@ impl From<ReversalRequest> for Request {
     }
 }
 
+impl From<HoldRequest> for Request {
+    fn from(request: HoldRequest) -> Self {
+        Self::Hold(request)
+    }
+}
+
+impl From<CaptureRequest> for Request {
+    fn from(request: CaptureRequest) -> Self {
+        Self::Capture(request)
+    }
+}
+
+impl From<ReleaseRequest> for Request {
+    fn from(request: ReleaseRequest) -> Self {
+        Self::Release(request)
+    }
+}
+
+impl From<ExpiryRequest> for Request {
+    fn from(request: ExpiryRequest) -> Self {
+        Self::Expiry(request)
+    }
+}
+
 impl From<GroupRequest> for Request {
     fn from(request: GroupRequest) -> Self {
         Self::Group(request)
@@ -339,13 +374,14 @@ impl From<GroupRequest> for Request {
 
 impl Request {
     /// Returns the accounts on which the decision depends. An account may occur several times. The
-    /// accounts of a reversal are known only to the ledger, which looks them up.
+    /// accounts of a reversal, a capture and a release are known only to the ledger, which looks
+    /// them up.
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
         let conditions = match self {
             Self::Group(group) => group.conditions.as_slice(),
             _ => &[],
         };
-        let parties = self.steps().iter().filter_map(Self::parties).flatten();
+        let parties = self.steps().iter().flat_map(Self::parties).flatten();
         parties.chain(conditions.iter().map(|one| one.condition.account))
     }
 
@@ -365,21 +401,64 @@ impl Request {
         }
     }
 
-    /// Returns the two accounts of a request that is not a group, as far as they are known.
-    fn parties(&self) -> Option<[AccountId; 2]> {
+    /// Returns the accounts of a request that is not a group, as far as they are known.
+    fn parties(&self) -> [Option<AccountId>; 2] {
         match self {
-            Self::Transfer(transfer) => Some([transfer.from, transfer.to]),
-            Self::Posting(posting) => Some([
-                posting.account,
-                posting.kind.system_account().id(posting.amount.currency()),
-            ]),
-            Self::Adjustment(adjustment) => Some([
-                adjustment.account,
-                SystemAccount::Adjustment.id(adjustment.new_balance.currency()),
-            ]),
-            Self::Reversal(reversal) => reversal.parties,
-            Self::Group(_) => None,
+            Self::Transfer(transfer) => [Some(transfer.from), Some(transfer.to)],
+            Self::Posting(posting) => [
+                Some(posting.account),
+                Some(posting.kind.system_account().id(posting.amount.currency())),
+            ],
+            Self::Adjustment(adjustment) => [
+                Some(adjustment.account),
+                Some(SystemAccount::Adjustment.id(adjustment.new_balance.currency())),
+            ],
+            Self::Reversal(reversal) => match reversal.parties {
+                Some([from, to]) => [Some(from), Some(to)],
+                None => [None, None],
+            },
+            Self::Hold(hold) => [Some(hold.account), hold.to],
+            Self::Capture(capture) => [
+                capture.held_by.map(|found| found.account),
+                capture.destination(),
+            ],
+            Self::Release(ReleaseRequest { held_by, .. })
+            | Self::Expiry(ExpiryRequest { held_by, .. }) => {
+                [held_by.map(|found| found.account), None]
+            }
+            Self::Group(_) => [None, None],
         }
+    }
+
+    /// Returns the holds that the request names.
+    pub(in crate::ledger) fn holds(&self) -> impl Iterator<Item = HoldId> + '_ {
+        self.steps().iter().filter_map(|step| match step {
+            Self::Capture(capture) => Some(capture.hold),
+            Self::Release(release) => Some(release.hold),
+            Self::Expiry(expiry) => Some(expiry.hold),
+            _ => None,
+        })
+    }
+
+    /// Returns where the ledger notes the account and the destination of the hold that the request
+    /// names.
+    pub(in crate::ledger) const fn held_by_mut(&mut self) -> Option<(HoldId, &mut Option<HeldBy>)> {
+        match self {
+            Self::Capture(capture) => Some((capture.hold, &mut capture.held_by)),
+            Self::Release(release) => Some((release.hold, &mut release.held_by)),
+            Self::Expiry(expiry) => Some((expiry.hold, &mut expiry.held_by)),
+            _ => None,
+        }
+    }
+
+    /// Returns true for a request that changes holds, or is a group with such a step.
+    pub(in crate::ledger) fn changes_holds(&self) -> bool {
+        matches!(self, Self::Hold(_)) || self.holds().next().is_some()
+    }
+
+    /// Returns true for a request that can result in a transfer.
+    pub(in crate::ledger) const fn can_move_money(&self) -> bool {
+        !matches!(self, Self::Hold(_) | Self::Release(_) | Self::Expiry(_))
     }
 
     /// Returns the transfers that the request reverses.
@@ -398,6 +477,10 @@ impl Request {
             Self::Posting(posting) => &posting.attributes,
             Self::Adjustment(adjustment) => &adjustment.attributes,
             Self::Reversal(reversal) => &reversal.attributes,
+            Self::Hold(hold) => &hold.attributes,
+            Self::Capture(capture) => &capture.attributes,
+            Self::Release(release) => &release.attributes,
+            Self::Expiry(_) => ExpiryRequest::ATTRIBUTES,
             Self::Group(group) => &group.attributes,
         }
     }
@@ -411,6 +494,10 @@ impl Request {
             // A repeated adjustment finds a newer version, so it needs no key.
             Self::Adjustment(_) => None,
             Self::Reversal(reversal) => reversal.idempotency_key.as_deref(),
+            Self::Hold(hold) => hold.idempotency_key.as_deref(),
+            Self::Capture(capture) => capture.idempotency_key.as_deref(),
+            Self::Release(release) => release.idempotency_key.as_deref(),
+            Self::Expiry(_) => None,
             Self::Group(group) => group.idempotency_key.as_deref(),
         }
     }
@@ -423,6 +510,9 @@ impl Request {
             Self::Posting(posting) => &posting.description,
             Self::Adjustment(adjustment) => &adjustment.description,
             Self::Reversal(reversal) => &reversal.description,
+            Self::Hold(hold) => &hold.description,
+            Self::Capture(capture) => &capture.description,
+            Self::Release(_) | Self::Expiry(_) => "",
             Self::Group(group) => &group.description,
         }
     }
@@ -477,6 +567,16 @@ impl Request {
                 part(reversal.transfer.as_uuid().as_bytes());
                 let amount = reversal.amount.map(|amount| amount.to_string());
                 part(amount.unwrap_or_default().as_bytes());
+            }
+            Self::Hold(hold) => hold.hash_into(&mut part),
+            Self::Capture(capture) => capture.hash_into(&mut part),
+            Self::Release(release) => {
+                part(b"release");
+                part(release.hold.as_uuid().as_bytes());
+            }
+            Self::Expiry(expiry) => {
+                part(b"expiry");
+                part(expiry.hold.as_uuid().as_bytes());
             }
             Self::Group(group) => {
                 part(b"group");

@@ -4,6 +4,8 @@ pub mod accounts;
 pub mod currencies;
 pub mod customer_preferences;
 pub mod customers;
+pub mod hold_events;
+pub mod holds;
 pub mod transactions;
 pub mod transfers;
 pub mod unfinished_transfers;
