@@ -1,8 +1,8 @@
 //! Closing an account: only at a balance of zero, also while a transfer to it is in flight.
 
 use futures_util::future::join;
-use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, AccountError, AccountStatus};
+use neobank_domain::ledger::HoldRequest;
 use neobank_domain::{LedgerError, Rejection, TransferRequest};
 
 use super::{opened, wanted};
@@ -54,25 +54,14 @@ async fn account_with_a_balance_or_a_hold_is_not_closed(bank: TestBank) {
     accounts::set_overdraft_limit(&bank.database, held, czk("5"))
         .await
         .unwrap();
-    let superuser = bank.superuser().await;
-    superuser
-        .transaction(async |transaction| {
-            transaction
-                .execute(statement(crate::harness::GUARDS_OFF, []))
-                .await?;
-            let sql = "UPDATE banking.accounts SET held_balance = 1 WHERE account_id = $1";
-            transaction
-                .execute(statement(sql, [held.as_uuid().into()]))
-                .await?;
-            transaction
-                .execute(statement(crate::harness::GUARDS_ON, []))
-                .await
-        })
+    let hold = bank
+        .ledger
+        .hold(HoldRequest::new(held, czk("1")))
         .await
         .unwrap();
     let error = accounts::close(&bank.database, held).await.unwrap_err();
     assert!(
-        matches!(error, AccountError::NotEmpty { held, .. } if held == czk("1")),
+        matches!(&error, AccountError::OpenHolds { held, holds, .. } if *held == czk("1") && *holds == [hold.hold_id]),
         "{error:?}"
     );
     bank.assert_sound().await;

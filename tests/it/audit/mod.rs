@@ -173,7 +173,7 @@ const VIOLATIONS: &[(&str, &[&str])] = &[
 ];
 
 /// The names of all checks except those of the guards.
-const CHECKS: [&str; 17] = [
+const CHECKS: [&str; 18] = [
     "transfer sums to zero",
     "transfer has its entries",
     "entry has its transfer",
@@ -188,6 +188,7 @@ const CHECKS: [&str; 17] = [
     "account knows its last entry",
     "account is within its limit",
     "closed account is empty",
+    "held balance is the sum of the open holds",
     "accounts of a currency sum to zero",
     "account follows its customer",
     "system account is the bank's own",

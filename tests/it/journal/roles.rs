@@ -117,6 +117,7 @@ async fn functions_are_executable_by_granted_roles_only(bank: TestBank) {
     assert_eq!(
         granted,
         "audit neobank_app, audit neobank_read, audit_guards neobank_app, audit_guards neobank_read, \
+         available_balance neobank_app, available_balance neobank_import, available_balance neobank_read, \
          is_system_account neobank_app, is_system_account neobank_read, open_system_accounts neobank_app, \
          open_system_accounts neobank_import, post_transfers neobank_app, post_transfers neobank_import, \
          post_transfers_optimistic neobank_app, post_transfers_optimistic neobank_import, \

@@ -8,6 +8,7 @@ mod concurrency;
 mod durability;
 mod group;
 mod group_commit;
+mod holds;
 mod idempotency;
 mod in_doubt;
 mod network;

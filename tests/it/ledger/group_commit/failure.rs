@@ -18,7 +18,7 @@ on_both_versions!(
 );
 
 /// Removes the trigger of [`poison`], which the audit would report.
-pub(super) async fn cure(bank: &TestBank, account: AccountId) {
+pub(in crate::ledger) async fn cure(bank: &TestBank, account: AccountId) {
     let name = account.as_uuid().simple().to_string();
     let sql = format!("DROP FUNCTION public.poison_{name}() CASCADE");
     let superuser = bank.superuser().await;
@@ -26,7 +26,7 @@ pub(super) async fn cure(bank: &TestBank, account: AccountId) {
 }
 
 /// Adds a trigger that rejects every entry of an account.
-pub(super) async fn poison(bank: &TestBank, account: AccountId, sqlstate: &str) {
+pub(in crate::ledger) async fn poison(bank: &TestBank, account: AccountId, sqlstate: &str) {
     let superuser = bank.superuser().await;
     let name = account.as_uuid().simple().to_string();
     for sql in [

@@ -2,7 +2,7 @@
 
 mod batches;
 mod callers;
-mod failure;
+pub(super) mod failure;
 mod lost;
 mod pipelining;
 mod set_aside;

@@ -1,0 +1,158 @@
+//! Simultaneous changes of one hold: exactly one wins, and the others are told why.
+//!
+//! `NEOBANK_HOLD_RACES` sets the number of rounds.
+
+use std::time::Duration;
+
+use neobank_domain::ledger::{CaptureRequest, HoldRequest, HoldStatus, ReleaseRequest, holds};
+use neobank_domain::{AccountId, Ledger, LedgerError, Rejection};
+
+use super::balances;
+use crate::harness::{TestBank, czk, grouped};
+
+on_both_versions!(
+    two_captures_race,
+    capture_races_with_release,
+    capture_races_with_the_end_of_its_time,
+    capture_races_with_its_own_retry,
+);
+
+const ROUNDS: u32 = 150;
+
+fn rounds() -> u32 {
+    std::env::var("NEOBANK_HOLD_RACES").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
+}
+
+/// Two accounts with enough money, and a ledger of each kind.
+async fn field(bank: &TestBank) -> (AccountId, AccountId, [Ledger; 2]) {
+    let (from, to) = (
+        bank.account(czk("1000000")).await,
+        bank.account(czk("0")).await,
+    );
+    (from, to, [bank.ledger.clone(), grouped(&bank.ledger)])
+}
+
+async fn two_captures_race(bank: TestBank) {
+    let (from, to, ledgers) = field(&bank).await;
+    for round in 0..rounds() {
+        let hold = bank
+            .ledger
+            .hold(HoldRequest::new(from, czk("10")))
+            .await
+            .unwrap()
+            .hold_id;
+        let [one, other] = &ledgers;
+        let other = if round % 2 == 0 { one } else { other };
+        let capture = || CaptureRequest::new(hold).with_destination(to);
+        let (one, other) = tokio::join!(one.capture(capture()), other.capture(capture()));
+        let loser = match (one, other) {
+            (Ok(_), Err(loser)) | (Err(loser), Ok(_)) => loser,
+            both => panic!("{both:?}"),
+        };
+        assert!(
+            matches!(loser, LedgerError::Rejected(Rejection::HoldCaptured { hold: named }) if named == hold),
+            "{loser:?}"
+        );
+    }
+    let moved = czk(&(rounds() * 10).to_string());
+    assert_eq!(bank.balance(to).await, moved);
+    assert_eq!(balances(&bank, from).await.0, czk("0"));
+    bank.assert_sound().await;
+}
+
+async fn capture_races_with_release(bank: TestBank) {
+    let (from, to, ledgers) = field(&bank).await;
+    let mut captures = 0_u32;
+    for round in 0..rounds() {
+        let hold = bank
+            .ledger
+            .hold(HoldRequest::new(from, czk("10")))
+            .await
+            .unwrap()
+            .hold_id;
+        let [one, other] = &ledgers;
+        let (one, other) = if round % 2 == 0 {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let capture = one.capture(CaptureRequest::new(hold).with_destination(to));
+        let release = other.release(ReleaseRequest::new(hold));
+        match tokio::join!(capture, release) {
+            (Ok(_), Err(LedgerError::Rejected(Rejection::HoldCaptured { .. }))) => captures += 1,
+            (Err(LedgerError::Rejected(Rejection::HoldReleased { .. })), Ok(_)) => {}
+            both => panic!("{both:?}"),
+        }
+    }
+    assert_eq!(bank.balance(to).await, czk(&(captures * 10).to_string()));
+    assert_eq!(balances(&bank, from).await.0, czk("0"));
+    bank.assert_sound().await;
+}
+
+async fn capture_races_with_the_end_of_its_time(bank: TestBank) {
+    let (from, to, ledgers) = field(&bank).await;
+    let mut captures = 0_u32;
+    for round in 0..rounds() {
+        let length = Duration::from_micros(u64::from(5_000 + (round % 40) * 500));
+        let end = chrono::Utc::now() + length;
+        let request = HoldRequest::new(from, czk("10")).with_expiry(end);
+        let hold = match bank.ledger.hold(request).await {
+            Ok(hold) => hold.hold_id,
+            Err(LedgerError::Rejected(Rejection::HoldEndsInThePast { .. })) => continue,
+            Err(other) => panic!("{other:?}"),
+        };
+        let [one, other] = &ledgers;
+        let (one, other) = if round % 2 == 0 {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        // Both arrive around the end.
+        let left = end
+            .signed_duration_since(chrono::Utc::now())
+            .to_std()
+            .unwrap_or_default();
+        tokio::time::sleep(left).await;
+        let capture = one.capture(CaptureRequest::new(hold).with_destination(to));
+        let (capture, sweep) = tokio::join!(capture, other.expire_holds(10));
+        let swept = sweep.unwrap();
+        let found = holds::find(&bank.database, hold).await.unwrap().unwrap();
+        match capture {
+            Ok(_) => {
+                captures += 1;
+                assert!(swept.iter().all(|receipt| receipt.hold_id != hold));
+                assert_eq!(found.status, HoldStatus::Captured);
+            }
+            Err(LedgerError::Rejected(Rejection::HoldExpired { .. })) => {
+                assert_eq!(found.status, HoldStatus::Expired);
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    bank.ledger.expire_holds(1_000).await.unwrap();
+    assert_eq!(bank.balance(to).await, czk(&(captures * 10).to_string()));
+    assert_eq!(balances(&bank, from).await.0, czk("0"));
+    bank.assert_sound().await;
+}
+
+async fn capture_races_with_its_own_retry(bank: TestBank) {
+    let (from, to, ledgers) = field(&bank).await;
+    for round in 0..rounds() {
+        let hold = bank
+            .ledger
+            .hold(HoldRequest::new(from, czk("10")))
+            .await
+            .unwrap()
+            .hold_id;
+        let [one, other] = &ledgers;
+        let capture = || {
+            CaptureRequest::new(hold)
+                .with_destination(to)
+                .with_idempotency_key(format!("round {round}"))
+        };
+        let (one, other) = tokio::join!(one.capture(capture()), other.capture(capture()));
+        assert_eq!(one.unwrap(), other.unwrap());
+    }
+    assert_eq!(bank.balance(to).await, czk(&(rounds() * 10).to_string()));
+    bank.assert_sound().await;
+}
