@@ -11,6 +11,7 @@ mod output;
 mod postings;
 mod preferences;
 pub(crate) mod program;
+mod reverse;
 mod rollout;
 mod submit;
 mod top;
