@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind as UsageKind;
 use clap::{CommandFactory as _, Parser};
+use neobank_domain::MoneyError;
 use neobank_ops::checks::Severity;
 use serde_json::Value;
 
@@ -28,7 +29,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match Arguments::try_parse_from(&arguments) {
         Ok(read) => run(read),
-        Err(error) => misread(&error, &arguments),
+        Err(error) => match invalid_amount(&error) {
+            Some(invalid) => misread_amount(&invalid, &arguments),
+            None => misread(&error, &arguments),
+        },
     }
 }
 
@@ -207,6 +211,25 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     }
     print_error(&page);
     Exit::Usage.into()
+}
+
+/// Returns the error of a number that is no amount in its currency. It is rejected as the ledger
+/// rejects it, not as wrong usage.
+fn invalid_amount(error: &clap::Error) -> Option<CommandError> {
+    let error = std::error::Error::source(error)?.downcast_ref::<MoneyError>()?;
+    match error {
+        MoneyError::NoCurrency { .. } | MoneyError::UnknownCurrency { .. } => None,
+        other => Some(other.clone().into()),
+    }
+}
+
+fn misread_amount(error: &CommandError, arguments: &[OsString]) -> ExitCode {
+    if has_option(arguments, "--json") {
+        let document = error_as_json(&named_command(arguments), &error.redacted());
+        return printed(&document, error.exit.into());
+    }
+    print_error(&format!("error: {}\n", printable(&redact(&error.message))));
+    error.exit.into()
 }
 
 /// Returns `true` if an option occurs in an invalid command line.

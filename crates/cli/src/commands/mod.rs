@@ -1,7 +1,6 @@
 //! The commands: a file for each, with its arguments and its output.
 
 pub(crate) mod account;
-mod amount;
 pub(crate) mod audit;
 pub(crate) mod balances;
 #[cfg(feature = "bench")]

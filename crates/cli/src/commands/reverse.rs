@@ -1,10 +1,9 @@
 //! The command `neobank reverse`.
 
 use clap::Args;
-use neobank_domain::accounts;
 use neobank_domain::ledger::ReversalRequest;
+use neobank_domain::{Money, accounts};
 
-use super::amount::Amount;
 use super::transfer::{self, generated_key};
 use super::transfers;
 use crate::connection::Connection;
@@ -18,7 +17,7 @@ pub(crate) struct ReverseArguments {
     /// The amount to move back with its currency, such as "250.00 CZK"; all that earlier reversals
     /// have left by default
     #[arg(long, allow_hyphen_values = true)]
-    amount: Option<Amount>,
+    amount: Option<Money>,
     /// The idempotency key: a repeated request with the same key moves the money once; generated
     /// when none is given
     #[arg(long)]
@@ -32,7 +31,6 @@ pub(crate) async fn run(
     arguments: &ReverseArguments,
     connection: &Connection,
 ) -> Result<Output, CommandError> {
-    let amount = arguments.amount.as_ref().map(Amount::money).transpose()?;
     let database = connection.open("reverse").await?;
     let original = transfers::find(&database, &arguments.transfer).await?;
     let mut parties = Vec::new();
@@ -43,7 +41,7 @@ pub(crate) async fn run(
     let mut request = ReversalRequest::new(original.transfer_id)
         .with_description(&arguments.description)
         .with_idempotency_key(&key);
-    request.amount = amount;
+    request.amount = arguments.amount;
     let request = request.into();
     transfer::submit(
         "reverse",

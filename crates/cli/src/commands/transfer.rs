@@ -16,7 +16,6 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::account;
-use super::amount::Amount;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::{Block, Output, Style, cell, optional};
@@ -49,7 +48,7 @@ pub(crate) struct PostingArguments {
 struct Movement {
     /// The amount with its currency, such as "250.00 CZK"
     #[arg(long, allow_hyphen_values = true)]
-    amount: Amount,
+    amount: Money,
     /// The idempotency key: a repeated request with the same key moves the money once; the default
     /// is a new key
     #[arg(long)]
@@ -90,7 +89,7 @@ pub(crate) struct AdjustArguments {
     account: String,
     /// The balance afterwards with its currency, such as "250.00 CZK"
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
-    balance: Amount,
+    balance: Money,
     /// The account's version, which `neobank account show` printed with the wrong balance; the
     /// account must not have changed since
     #[arg(long, value_name = "NUMBER")]
@@ -105,12 +104,11 @@ pub(crate) async fn transfer(
     connection: &Connection,
 ) -> Result<Output, CommandError> {
     let movement = &arguments.movement;
-    let amount = movement.amount.money()?;
     let database = connection.open("transfer").await?;
     let from = account::find(&database, &arguments.from).await?;
     let to = account::find(&database, &arguments.to).await?;
     let key = movement.key();
-    let mut request = TransferRequest::new(from.account_id, to.account_id, amount)
+    let mut request = TransferRequest::new(from.account_id, to.account_id, movement.amount)
         .with_description(&movement.description)
         .with_idempotency_key(&key);
     if arguments.up_to {
@@ -182,10 +180,9 @@ pub(crate) async fn adjust(
     arguments: &AdjustArguments,
     connection: &Connection,
 ) -> Result<Output, CommandError> {
-    let balance = arguments.balance.money()?;
     let database = connection.open("adjust").await?;
     let account = account::find(&database, &arguments.account).await?;
-    let request = AdjustmentRequest::new(account.account_id, balance, arguments.expected_version)
+    let request = AdjustmentRequest::new(account.account_id, arguments.balance, arguments.expected_version)
         .with_description(&arguments.description);
     submit(
         "adjust",
@@ -205,11 +202,10 @@ async fn post(
     request: impl FnOnce(AccountId, Money) -> PostingRequest,
 ) -> Result<Output, CommandError> {
     let movement = &arguments.movement;
-    let amount = movement.amount.money()?;
     let database = connection.open(name).await?;
     let account = account::find(&database, &arguments.account).await?;
     let key = movement.key();
-    let mut request = request(account.account_id, amount)
+    let mut request = request(account.account_id, movement.amount)
         .with_description(&movement.description)
         .with_idempotency_key(&key);
     request.attributes = movement.attributes();

@@ -6,11 +6,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use neobank_db::Executor;
 use neobank_domain::ledger::{Actor, EntryType, Metadata, ReferenceNumber, TransferType};
 use neobank_domain::transfers::{self, Transfer, TransferCursor, TransferFilter, TransferPage};
-use neobank_domain::{GroupId, TransferId, shortened};
+use neobank_domain::{GroupId, Money, TransferId, shortened};
 use serde_json::json;
 
 use super::account;
-use super::amount::Amount;
 use super::moment;
 use super::views::TransferView;
 use crate::connection::Connection;
@@ -41,10 +40,10 @@ pub(crate) struct ListArguments {
     side: Option<Side>,
     /// The least amount with its currency, such as "250.00 CZK"
     #[arg(long, value_name = "AMOUNT")]
-    at_least: Option<Amount>,
+    at_least: Option<Money>,
     /// The greatest amount with its currency
     #[arg(long, value_name = "AMOUNT")]
-    at_most: Option<Amount>,
+    at_most: Option<Money>,
     /// The first booking time, as 2026-11-01T08:00:00+01:00, or a day of UTC, as 2026-11-01
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     from: Option<DateTime<Utc>>,
@@ -138,12 +137,11 @@ pub(crate) async fn run(
 impl ListArguments {
     /// Returns the filter without its accounts, which the database knows.
     fn filter(&self) -> Result<TransferFilter, CommandError> {
-        let amount = |given: &Option<Amount>| given.as_ref().map(Amount::money).transpose();
         let after = self.after.as_deref().map(str::parse::<TransferCursor>);
         Ok(TransferFilter::default()
             .with_side(self.side.map(EntryType::from))
-            .with_at_least(amount(&self.at_least)?)
-            .with_at_most(amount(&self.at_most)?)
+            .with_at_least(self.at_least)
+            .with_at_most(self.at_most)
             .with_from(self.from)
             .with_until(self.until)
             .with_transfer_type(self.transfer_type)

@@ -210,17 +210,16 @@ impl PartialOrd for Money {
 }
 
 /// Reads the text that `Display` writes: a number as in [`Money::parse`], a space, and the
-/// currency's code.
+/// currency's code. Spaces around the text and more than one between its parts are ignored.
 impl FromStr for Money {
     type Err = MoneyError;
 
     fn from_str(text: &str) -> Result<Self, MoneyError> {
-        let (number, code) = text
-            .rsplit_once(' ')
-            .ok_or_else(|| MoneyError::NoCurrency {
-                text: shortened(text),
-            })?;
-        Self::parse(number, Currency::from_code(code)?)
+        let no_currency = || MoneyError::NoCurrency {
+            text: shortened(text),
+        };
+        let (number, code) = text.trim().rsplit_once(' ').ok_or_else(no_currency)?;
+        Self::parse(number.trim_end(), Currency::from_code(code)?)
     }
 }
 
