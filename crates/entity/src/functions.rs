@@ -506,11 +506,11 @@ pub mod banking {
         }
     }
 
-    /// `banking.post_unless_refused(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[], p_hold_events jsonb DEFAULT NULL::jsonb)`.
+    /// `banking.post_unless_rejected(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[], p_hold_events jsonb DEFAULT NULL::jsonb)`.
     ///
-    /// Returns `TABLE(place integer, refused_sqlstate text, refused_message text, refused_detail text, refused_hint text, refused_schema text, refused_table text, refused_column text, refused_constraint text)`.
+    /// Returns `TABLE(place integer, rejected_sqlstate text, rejected_message text, rejected_detail text, rejected_hint text, rejected_schema text, rejected_table text, rejected_column text, rejected_constraint text)`.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct PostUnlessRefused<T> {
+    pub struct PostUnlessRejected<T> {
         /// `p_transfer_id uuid[]`.
         pub transfer_id: T,
         /// `p_transfer_type text[]`.
@@ -563,12 +563,12 @@ pub mod banking {
         pub hold_events: T,
     }
 
-    impl PostUnlessRefused<()> {
+    impl PostUnlessRejected<()> {
         /// The function's name with its schema's.
-        pub const NAME: &'static str = "banking.post_unless_refused";
+        pub const NAME: &'static str = "banking.post_unless_rejected";
 
         /// The call with each argument by its name, as a parameter.
-        pub const CALL: &'static str = "banking.post_unless_refused(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_group_id => $19, p_reverses_transfer_id => $20, p_hold_id => $21, p_actor => $22, p_metadata => $23, p_value_date => $24, p_hold_events => $25)";
+        pub const CALL: &'static str = "banking.post_unless_rejected(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_group_id => $19, p_reverses_transfer_id => $20, p_hold_id => $21, p_actor => $22, p_metadata => $23, p_value_date => $24, p_hold_events => $25)";
 
         /// The parameters' types, by their identifiers in the catalogue.
         pub const TYPES: [u32; 25] = [
@@ -577,7 +577,7 @@ pub mod banking {
         ];
     }
 
-    impl<T> PostUnlessRefused<T> {
+    impl<T> PostUnlessRejected<T> {
         /// Returns the parameters in the order of the call.
         #[must_use]
         pub fn parameters(self) -> [T; 25] {

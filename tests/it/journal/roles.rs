@@ -122,7 +122,7 @@ async fn functions_are_executable_by_granted_roles_only(bank: TestBank) {
          open_system_accounts neobank_import, post_transfers neobank_app, post_transfers neobank_import, \
          post_transfers_optimistic neobank_app, post_transfers_optimistic neobank_import, \
          post_transfers_pipelined neobank_app, post_transfers_pipelined neobank_import, \
-         post_unless_refused neobank_app, post_unless_refused neobank_import, \
+         post_unless_rejected neobank_app, post_unless_rejected neobank_import, \
          start_of_day neobank_app, start_of_day neobank_import, start_of_day neobank_read, \
          system_account_id neobank_app, system_account_id neobank_import, system_account_id neobank_read, \
          update_account_optimistic neobank_app, uuid_v7 neobank_app, uuid_v7 neobank_import"

@@ -182,8 +182,12 @@ pub(crate) async fn adjust(
 ) -> Result<Output, CommandError> {
     let database = connection.open("adjust").await?;
     let account = account::find(&database, &arguments.account).await?;
-    let request = AdjustmentRequest::new(account.account_id, arguments.balance, arguments.expected_version)
-        .with_description(&arguments.description);
+    let request = AdjustmentRequest::new(
+        account.account_id,
+        arguments.balance,
+        arguments.expected_version,
+    )
+    .with_description(&arguments.description);
     submit(
         "adjust",
         connection,

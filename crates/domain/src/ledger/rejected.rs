@@ -1,7 +1,7 @@
 //! The execution of a batch with requests that the database rejects: one transaction isolates them
 //! and posts the others.
 //!
-//! The database isolates them in one statement (`banking.post_unless_refused()`), which costs as
+//! The database isolates them in one statement (`banking.post_unless_rejected()`), which costs as
 //! many round trips for two requests as for a thousand. Requests that share an account with a
 //! rejected one are decided again without it.
 
@@ -148,7 +148,7 @@ impl Progress {
                 transfers,
                 ..Decision::default()
             });
-            Statements::post_unless_refused(transaction, &columns).await?
+            Statements::post_unless_rejected(transaction, &columns).await?
         };
         let mut unposted: HashMap<TransferId, Option<DatabaseError>> = unposted
             .into_iter()
@@ -226,7 +226,7 @@ impl Progress {
             let written = decision.written();
             if !decision.is_empty() {
                 let columns = TransferColumns::of(decision);
-                let mut unposted = Statements::post_unless_refused(transaction, &columns).await?;
+                let mut unposted = Statements::post_unless_rejected(transaction, &columns).await?;
                 if let Some((_, error)) = unposted.pop_first() {
                     unsettled.add(identified);
                     match error {

@@ -18,7 +18,7 @@ use neobank_db::{
 use neobank_entity::banking::{accounts, transfers};
 use neobank_entity::enums::TransferType;
 use neobank_entity::functions::banking::{
-    PostTransfers, PostTransfersOptimistic, PostTransfersPipelined, PostUnlessRefused,
+    PostTransfers, PostTransfersOptimistic, PostTransfersPipelined, PostUnlessRejected,
 };
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -65,11 +65,11 @@ static POST_PIPELINED: LazyLock<Call> =
     LazyLock::new(|| Call::timed(&PostTransfersPipelined::TYPES, PostTransfersPipelined::CALL));
 
 /// Posts the transfers that the database accepts, and returns a row for each of the others.
-static POST_UNLESS_REFUSED: LazyLock<Call> = LazyLock::new(|| {
-    let columns = "place, refused_sqlstate, refused_message, refused_detail, refused_hint, \
-                   refused_schema, refused_table, refused_column, refused_constraint";
-    let sql = format!("SELECT {columns} FROM {}", PostUnlessRefused::CALL);
-    Call::of(&PostUnlessRefused::TYPES, &sql)
+static POST_UNLESS_REJECTED: LazyLock<Call> = LazyLock::new(|| {
+    let columns = "place, rejected_sqlstate, rejected_message, rejected_detail, rejected_hint, \
+                   rejected_schema, rejected_table, rejected_column, rejected_constraint";
+    let sql = format!("SELECT {columns} FROM {}", PostUnlessRejected::CALL);
+    Call::of(&PostUnlessRejected::TYPES, &sql)
 });
 
 /// The statement that calls a function, with the types of its parameters.
@@ -419,17 +419,17 @@ impl Statements {
 
     /// Writes the transfers that the database accepts. Returns the indexes of the others, each with
     /// the database's error, or with none where the database rejects a transfer that it depends on.
-    pub(super) async fn post_unless_refused(
+    pub(super) async fn post_unless_rejected(
         transaction: &Transaction,
         transfers: &TransferColumns,
     ) -> Result<BTreeMap<usize, Option<DatabaseError>>, DatabaseError> {
         let post = transaction
-            .prepare(&POST_UNLESS_REFUSED.sql, &POST_UNLESS_REFUSED.types)
+            .prepare(&POST_UNLESS_REJECTED.sql, &POST_UNLESS_REJECTED.types)
             .await?;
         let rows = transaction
             .read_prepared(
                 &post,
-                &parameters!(PostUnlessRefused, transfers, hold_events: &transfers.hold_events),
+                &parameters!(PostUnlessRejected, transfers, hold_events: &transfers.hold_events),
             )
             .await?;
         rows.iter()
@@ -820,24 +820,24 @@ pub(super) fn money(row: &Row, name: &str) -> Result<Money, DatabaseError> {
         .and_then(|amount| Money::new(amount, currency).map_err(|_| unreadable(name)))
 }
 
-/// Returns the error in a row of [`POST_UNLESS_REFUSED`], if the row has one.
+/// Returns the error in a row of [`POST_UNLESS_REJECTED`], if the row has one.
 fn caught(row: &Row) -> Result<Option<DatabaseError>, DatabaseError> {
     let text = |name: &str| {
         let text = column::<Option<String>>(row, name)?;
         // The server returns the empty text for a missing field.
         Ok::<_, DatabaseError>(text.filter(|text| !text.is_empty()))
     };
-    let Some(sqlstate) = text("refused_sqlstate")? else {
+    let Some(sqlstate) = text("rejected_sqlstate")? else {
         return Ok(None);
     };
-    let message = text("refused_message")?.unwrap_or_default();
+    let message = text("rejected_message")?.unwrap_or_default();
     let mut error = ServerError::caught(sqlstate, message);
-    error.detail = text("refused_detail")?;
-    error.hint = text("refused_hint")?;
-    error.schema = text("refused_schema")?;
-    error.table = text("refused_table")?;
-    error.column = text("refused_column")?;
-    error.constraint = text("refused_constraint")?;
+    error.detail = text("rejected_detail")?;
+    error.hint = text("rejected_hint")?;
+    error.schema = text("rejected_schema")?;
+    error.table = text("rejected_table")?;
+    error.column = text("rejected_column")?;
+    error.constraint = text("rejected_constraint")?;
     Ok(Some(Box::new(error).into()))
 }
 

@@ -34,7 +34,7 @@ GRANT EXECUTE ON FUNCTION
     banking.post_transfers,
     banking.post_transfers_optimistic,
     banking.post_transfers_pipelined,
-    banking.post_unless_refused,
+    banking.post_unless_rejected,
     banking.uuid_v7(),
     banking.open_system_accounts(text)
     TO neobank_app, neobank_import;

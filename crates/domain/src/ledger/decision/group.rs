@@ -201,7 +201,7 @@ fn check_form(group: &GroupRequest) -> Result<(), Rejection> {
             let key = crate::shortened(key);
             return Err(at_step(Rejection::KeyInGroup { key }));
         }
-        super::check_description(step).map_err(at_step)?;
+        super::checks::check_description(step).map_err(at_step)?;
         if let Request::Posting(posting) = step
             && posting.kind == PostingKind::Clearing
         {

@@ -1,17 +1,12 @@
-//! The movement that every request but a group results in: an amount from one account to another.
+//! The movements of postings, adjustments and reversals, and their accounts and times.
 
 use chrono::{DateTime, SubsecRound, Utc};
 use neobank_entity::enums::{EntryType, TransferType};
-use rust_decimal::Decimal;
 
-use super::{AccountState, Capture, Identifiers, LedgerState};
+use super::{AccountState, Capture, LedgerState};
 use crate::accounts::AccountStatus;
-use crate::ledger::receipt::Receipt;
 use crate::ledger::rejection::Rejection;
-use crate::ledger::request::{
-    AdjustmentRequest, AmountLimit, PostingRequest, Request, ReversalRequest, SystemAccount,
-    TransferRequest,
-};
+use crate::ledger::request::{AdjustmentRequest, PostingRequest, ReversalRequest, SystemAccount};
 use crate::{AccountId, Currency, Money, TransferId};
 
 /// The earliest time of an imported event: the year 1. PostgreSQL and its clients agree on all
@@ -23,12 +18,12 @@ const EVENT_TIME_MIN: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596
 
 /// An amount that moves from one account to another.
 pub(super) struct Movement {
-    transfer_type: TransferType,
+    pub(super) transfer_type: TransferType,
     pub(super) from: AccountId,
     pub(super) to: AccountId,
-    amount: Money,
-    event_time: Option<DateTime<Utc>>,
-    reverses: Option<TransferId>,
+    pub(super) amount: Money,
+    pub(super) event_time: Option<DateTime<Utc>>,
+    pub(super) reverses: Option<TransferId>,
     pub(super) capture: Option<Capture>,
 }
 
@@ -53,94 +48,7 @@ impl Movement {
 }
 
 impl LedgerState {
-    /// Returns the movement of a request; `None` if the request is allowed to move nothing and
-    /// does.
-    pub(super) fn movement(&self, request: &Request) -> Result<Option<Movement>, Rejection> {
-        match request {
-            Request::Transfer(transfer) => self.transfer(transfer),
-            Request::Posting(posting) => self.posting(posting).map(Some),
-            Request::Adjustment(adjustment) => self.adjustment(adjustment).map(Some),
-            Request::Reversal(reversal) => self.reversal(reversal).map(Some),
-            Request::Capture(capture) => self.capture(capture).map(Some),
-            Request::Hold(_) | Request::Release(_) | Request::Expiry(_) => {
-                Err(Rejection::NoTransfer)
-            }
-            Request::Group(_) => Err(Rejection::NestedGroup),
-        }
-    }
-
-    /// Makes the two entries of a movement, if the balances allow it.
-    pub(super) fn entries(
-        &self,
-        identifiers: Identifiers,
-        movement: &Movement,
-    ) -> Result<Receipt, Rejection> {
-        let from = self.active(movement.from, movement.amount.currency())?;
-        let to = self.active(movement.to, movement.amount.currency())?;
-        let posted_at = self.time_of(movement, from, to)?;
-        let without_captured;
-        let from = match &movement.capture {
-            None => from,
-            Some(capture) => {
-                without_captured = Self::without_captured(from, movement.amount, capture)?;
-                &without_captured
-            }
-        };
-        from.require_available(movement.amount)?;
-        Ok(Receipt {
-            transfer_id: identifiers.transfer_id,
-            transfer_type: movement.transfer_type,
-            amount: movement.amount,
-            debit: from.entry(identifiers.debit_id, movement.amount.negated())?,
-            credit: to.entry(identifiers.credit_id, movement.amount)?,
-            posted_at,
-            reverses: movement.reverses,
-            hold: movement.capture.as_ref().map(|capture| capture.hold),
-        })
-    }
-
-    fn transfer(&self, request: &TransferRequest) -> Result<Option<Movement>, Rejection> {
-        if request.from == request.to {
-            return Err(Rejection::SameAccount {
-                account: request.from,
-            });
-        }
-        require_positive(request.amount)?;
-        for account in [request.from, request.to] {
-            self.customers_account(account, request.amount.currency())?;
-        }
-        let Some(amount) = self.limited(request)? else {
-            return Ok(None);
-        };
-        Ok(Some(Movement {
-            transfer_type: TransferType::Transfer,
-            from: request.from,
-            to: request.to,
-            amount,
-            event_time: None,
-            reverses: None,
-            capture: None,
-        }))
-    }
-
-    /// Returns the amount that a transfer moves; `None` if it moves nothing.
-    fn limited(&self, request: &TransferRequest) -> Result<Option<Money>, Rejection> {
-        let requested = request.amount;
-        if request.limit == AmountLimit::Exact {
-            return Ok(Some(requested));
-        }
-        let payer = self.active(request.from, requested.currency())?;
-        let available = payer.available().unwrap_or_default().max(Decimal::ZERO);
-        let amount = Money::new(available.min(requested.amount()), requested.currency())?;
-        match request.limit {
-            _ if amount.is_positive() => Ok(Some(amount)),
-            AmountLimit::UpToOrNothing => Ok(None),
-            // The payer has nothing: the amount is more than is available.
-            _ => payer.require_available(requested).map(|()| None),
-        }
-    }
-
-    fn posting(&self, request: &PostingRequest) -> Result<Movement, Rejection> {
+    pub(super) fn posting(&self, request: &PostingRequest) -> Result<Movement, Rejection> {
         require_positive(request.amount)?;
         require_no_leap_second(request.event_time)?;
         let system = request.kind.system_account().id(request.amount.currency());
@@ -161,7 +69,7 @@ impl LedgerState {
         })
     }
 
-    fn adjustment(&self, request: &AdjustmentRequest) -> Result<Movement, Rejection> {
+    pub(super) fn adjustment(&self, request: &AdjustmentRequest) -> Result<Movement, Rejection> {
         let currency = request.new_balance.currency();
         let account = self.customers_account(request.account, currency)?;
         if account.version != request.expected_version {
@@ -196,7 +104,7 @@ impl LedgerState {
     }
 
     /// Returns the movement back, from the original's payee to its payer.
-    fn reversal(&self, request: &ReversalRequest) -> Result<Movement, Rejection> {
+    pub(super) fn reversal(&self, request: &ReversalRequest) -> Result<Movement, Rejection> {
         if let Some(amount) = request.amount {
             require_positive(amount)?;
         }
@@ -240,7 +148,7 @@ impl LedgerState {
 
     /// Returns the time of a movement. The times of an account's entries never go back, even when
     /// the clock does.
-    fn time_of(
+    pub(super) fn time_of(
         &self,
         movement: &Movement,
         from: &AccountState,
@@ -285,7 +193,7 @@ impl LedgerState {
         Ok(state)
     }
 
-    fn active(
+    pub(super) fn active(
         &self,
         account_id: AccountId,
         currency: Currency,

@@ -7,7 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use chrono::DateTime;
+use rust_decimal::Decimal;
+
 use super::*;
+use crate::accounts::AccountStatus;
+use crate::ledger::{Outcome, Rejection, Request};
+use crate::{AccountId, Currency, Money};
 use neobank_entity::enums::EntryType;
 
 use crate::ledger::{

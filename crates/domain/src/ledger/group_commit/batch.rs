@@ -21,7 +21,7 @@ use crate::{AccountId, TransferId};
 /// Executes a batch, and answers each submission.
 ///
 /// When the database rejects the batch, it isolates the request in one statement
-/// (`banking.post_unless_refused()`); for other errors, the batch is bisected. The search ends
+/// (`banking.post_unless_rejected()`); for other errors, the batch is bisected. The search ends
 /// after one `statement_timeout` and one `lock_timeout`; the submissions that are left get the
 /// error. Requests that need an account or key of another session are set aside.
 pub(super) async fn execute(queue: &Arc<Queue>, batch: Vec<Submission>, mut pipeline: Pipeline) {

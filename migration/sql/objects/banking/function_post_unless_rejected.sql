@@ -7,7 +7,7 @@
 -- not at all. So is a list with hold events, which belongs to one request: a request that the
 -- database rejects is a row with the place 1. The function raises errors that no single
 -- transfer causes: a lock timeout, a full disk, a cancelled statement.
-CREATE OR REPLACE FUNCTION banking.post_unless_refused(
+CREATE OR REPLACE FUNCTION banking.post_unless_rejected(
     p_transfer_id uuid[],
     p_transfer_type text[],
     p_amount numeric[],
@@ -35,14 +35,14 @@ CREATE OR REPLACE FUNCTION banking.post_unless_refused(
     p_hold_events jsonb DEFAULT NULL
 ) RETURNS TABLE (
     place integer,
-    refused_sqlstate text,
-    refused_message text,
-    refused_detail text,
-    refused_hint text,
-    refused_schema text,
-    refused_table text,
-    refused_column text,
-    refused_constraint text
+    rejected_sqlstate text,
+    rejected_message text,
+    rejected_detail text,
+    rejected_hint text,
+    rejected_schema text,
+    rejected_table text,
+    rejected_column text,
+    rejected_constraint text
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -51,7 +51,7 @@ DECLARE
     -- What is still to be posted, in its order, and how many of these are tried together.
     v_places integer[] := ARRAY(SELECT generate_series(1, cardinality(p_transfer_id)));
     v_together integer := cardinality(p_transfer_id);
-    -- So many of the first have one among them that is refused; 0 where that is not known.
+    -- So many of the first have one among them that is rejected; 0 where that is not known.
     v_suspect integer := 0;
     v_tried integer[];
     v_kept integer[];
@@ -128,14 +128,14 @@ BEGIN
                     RAISE;
                 END IF;
                 GET STACKED DIAGNOSTICS
-                    refused_sqlstate = RETURNED_SQLSTATE,
-                    refused_message = MESSAGE_TEXT,
-                    refused_detail = PG_EXCEPTION_DETAIL,
-                    refused_hint = PG_EXCEPTION_HINT,
-                    refused_schema = SCHEMA_NAME,
-                    refused_table = TABLE_NAME,
-                    refused_column = COLUMN_NAME,
-                    refused_constraint = CONSTRAINT_NAME;
+                    rejected_sqlstate = RETURNED_SQLSTATE,
+                    rejected_message = MESSAGE_TEXT,
+                    rejected_detail = PG_EXCEPTION_DETAIL,
+                    rejected_hint = PG_EXCEPTION_HINT,
+                    rejected_schema = SCHEMA_NAME,
+                    rejected_table = TABLE_NAME,
+                    rejected_column = COLUMN_NAME,
+                    rejected_constraint = CONSTRAINT_NAME;
                 IF p_hold_events IS NOT NULL THEN
                     place := 1;
                     RETURN NEXT;
@@ -153,7 +153,7 @@ BEGIN
             FOREACH place IN ARRAY v_places[1:v_unit] LOOP
                 RETURN NEXT;
                 v_unsettled := v_unsettled || p_from_account_id[place] || p_to_account_id[place];
-                refused_sqlstate := NULL;
+                rejected_sqlstate := NULL;
             END LOOP;
             v_kept := '{}';
             FOREACH v_place IN ARRAY v_places[v_unit + 1:] LOOP
@@ -191,7 +191,7 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE ALL ON FUNCTION banking.post_unless_refused(
+REVOKE ALL ON FUNCTION banking.post_unless_rejected(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[],
     uuid[], bigint[], numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[],
     uuid[], uuid[], uuid[], text[], jsonb[], date[], jsonb
