@@ -6,6 +6,7 @@ mod attributes;
 mod batch;
 mod concurrency;
 mod durability;
+mod exchange;
 mod group;
 mod group_commit;
 mod holds;

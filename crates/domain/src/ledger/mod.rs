@@ -57,8 +57,9 @@ pub use receipt::{
 pub use rejection::Rejection;
 pub use request::{
     AdjustmentRequest, AmountLimit, Attributes, CaptureRequest, Comparison, Condition,
-    ExpiryRequest, GroupRequest, HoldRequest, JournalLine, Measure, PostingKind, PostingRequest,
-    ReleaseRequest, Request, ReversalRequest, StepCondition, SystemAccount, TransferRequest,
+    ExchangeError, ExchangeRequest, ExpiryRequest, Given, GroupRequest, HoldRequest, JournalLine,
+    Measure, PostingKind, PostingRequest, Quote, ReleaseRequest, Request, ReversalRequest,
+    Rounding, StepCondition, SystemAccount, TransferRequest,
 };
 
 use crate::GroupId;

@@ -1,6 +1,7 @@
 //! Requests: the movements of money that a caller can ask the ledger for.
 
 mod attributes;
+mod exchange;
 mod group;
 mod hold;
 mod reversal;
@@ -14,6 +15,7 @@ use crate::{AccountId, Currency, HoldId, Money, TransferId};
 
 pub use attributes::Attributes;
 use attributes::with_attributes;
+pub use exchange::{ExchangeError, ExchangeRequest, Given, Quote, Rounding};
 pub use group::{Comparison, Condition, GroupRequest, JournalLine, Measure, StepCondition};
 pub(in crate::ledger) use hold::HeldBy;
 pub use hold::{CaptureRequest, ExpiryRequest, HoldRequest, ReleaseRequest};
