@@ -7,6 +7,9 @@ use neobank_domain::{AccountType, Currency, CustomerId, Money};
 use super::{opened, wanted};
 use crate::harness::{TestBank, czk};
 
+/// The bank's own accounts in one currency: external, interest, fees, adjustment, clearing, exchange.
+const SYSTEM_ACCOUNTS: i64 = 6;
+
 on_both_versions!(
     account_of_each_type_opens_at_zero,
     system_account_type_is_rejected,
@@ -184,19 +187,19 @@ async fn first_account_in_a_currency_opens_the_system_accounts(bank: TestBank) {
     assert_eq!(
         bank.count("banking.accounts WHERE account_type = 'system'")
             .await,
-        4
+        SYSTEM_ACCOUNTS
     );
     opened(&bank, &wanted(&bank, "CZK").await).await;
     assert_eq!(
         bank.count("banking.accounts WHERE account_type = 'system'")
             .await,
-        4
+        SYSTEM_ACCOUNTS
     );
     opened(&bank, &wanted(&bank, "KWD").await).await;
     assert_eq!(
         bank.count("banking.accounts WHERE account_type = 'system' AND currency_code = 'KWD' AND minor_units = 3
             AND overdraft_limit IS NULL AND customer_id IS NULL").await,
-        4
+        SYSTEM_ACCOUNTS
     );
 }
 
@@ -214,7 +217,7 @@ async fn concurrent_first_accounts_in_a_currency_all_open(bank: TestBank) {
         let own = format!(
             "banking.accounts WHERE account_type = 'system' AND currency_code = '{currency}'"
         );
-        assert_eq!(bank.count(&own).await, 4);
+        assert_eq!(bank.count(&own).await, SYSTEM_ACCOUNTS);
     }
     bank.assert_sound().await;
 }
