@@ -43,7 +43,7 @@ async fn transaction_continues_after_a_dropped_lock(bank: TestBank) {
         // In every third round another transaction holds the lock.
         let mut holder = bank.database.begin().await.unwrap();
         if round % 3 == 0 {
-            locks::lock(&mut holder, &[name("b")], Duration::from_secs(60))
+            locks::lock(&mut holder, &[name("b")], Duration::from_secs(20))
                 .await
                 .unwrap();
         }
@@ -104,7 +104,7 @@ async fn dropped_session_lock_leaves_nothing(bank: TestBank) {
     for round in 0..300 {
         let mut holder = bank.database.begin().await.unwrap();
         if round % 3 == 0 {
-            locks::lock(&mut holder, &[name("b")], Duration::from_secs(60))
+            locks::lock(&mut holder, &[name("b")], Duration::from_secs(20))
                 .await
                 .unwrap();
         }
@@ -131,7 +131,7 @@ async fn dropped_session_lock_leaves_nothing(bank: TestBank) {
 
 async fn dropped_wait_ends_on_the_server(bank: TestBank) {
     let mut holder = bank.database.begin().await.unwrap();
-    locks::lock(&mut holder, &[name("a")], Duration::from_secs(60))
+    locks::lock(&mut holder, &[name("a")], Duration::from_secs(20))
         .await
         .unwrap();
     let (session, database) = (bank.database.clone(), bank.database.clone());

@@ -88,7 +88,7 @@ async fn names_outside_their_limits_are_rejected(_: TestBank) {
 async fn held_key_is_resolved_to_its_name(bank: TestBank) {
     let mut holder = bank.database.begin().await.unwrap();
     let held = [name("held before")];
-    locks::lock(&mut holder, &held, Duration::from_secs(60))
+    locks::lock(&mut holder, &held, Duration::from_secs(20))
         .await
         .unwrap();
     holder.commit().await.unwrap();
@@ -98,7 +98,7 @@ async fn held_key_is_resolved_to_its_name(bank: TestBank) {
         .fetch_value(statement("SELECT pg_backend_pid()", []))
         .await
         .unwrap();
-    locks::lock(&mut holder, &held, Duration::from_secs(60))
+    locks::lock(&mut holder, &held, Duration::from_secs(20))
         .await
         .unwrap();
     let database = bank.database.clone();

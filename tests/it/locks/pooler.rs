@@ -85,7 +85,7 @@ async fn transactions_lock_behind_a_pooler(bank: TestBank) {
     config.pooler = Pooler::Transaction;
     let database = Database::connect(config).await.unwrap();
     let mut holder = database.begin().await.unwrap();
-    locks::lock(&mut holder, &[name("a")], Duration::from_secs(60))
+    locks::lock(&mut holder, &[name("a")], Duration::from_secs(20))
         .await
         .unwrap();
     let mut other = database.begin().await.unwrap();
