@@ -5,8 +5,8 @@ use neobank_domain::ledger::Actor;
 use neobank_ops::checks::Threshold;
 
 use crate::commands::{
-    account, audit, balances, completions, customer, daily_summary, import, man, migrate, ops,
-    preferences, reverse, serve_metrics, statement, submit, transfer, transfers,
+    account, audit, balances, completions, customer, daily_summary, hold, import, man, migrate,
+    ops, preferences, reverse, serve_metrics, statement, submit, transfer, transfers,
 };
 use crate::exit::Exit;
 use crate::output::Color;
@@ -102,6 +102,9 @@ pub(crate) enum Command {
     Transfers(transfers::TransfersCommand),
     /// Move the money of an earlier transfer back, in whole or in part
     Reverse(reverse::ReverseArguments),
+    /// Reserve amounts on accounts, and capture, release, list, show and end these holds
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
     /// Print an account's entries, newest first, with the opening and closing balance
     Statement(statement::StatementArguments),
     /// Print the totals and the balance of an account's days
@@ -203,6 +206,7 @@ impl Command {
             Self::Adjust(_) => "adjust",
             Self::Submit(_) => "submit",
             Self::Reverse(_) => "reverse",
+            Self::Hold(command) => command.name(),
             Self::Transfers(command) => command.name(),
             Self::Statement(_) => "statement",
             Self::DailySummary(_) => "daily-summary",

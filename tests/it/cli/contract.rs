@@ -32,6 +32,8 @@ async fn json_is_always_one_document_on_standard_output(bank: TestBank) {
         ("top", &["top", "--once", "--interval", "1"], "sample"),
         ("audit", &["audit"], "violations"),
         ("transfers list", &["transfers", "list"], "transfers"),
+        ("hold list", &["hold", "list", "--due"], "holds"),
+        ("hold expire", &["hold", "expire"], "receipts"),
         ("balances", &["balances"], "balances"),
         ("trial-balance", &["trial-balance"], "currencies"),
         ("account show", &["account", "show", "--help"], "text"),
@@ -65,6 +67,9 @@ async fn json_is_always_one_document_on_standard_output(bank: TestBank) {
             &["daily-summary", "NB000000000001", "--day", "2026-01-01"],
         ),
         ("transfers show", &["transfers", "show", "rent-2026-11"]),
+        ("hold capture", &["hold", "capture", "booking-4711"]),
+        ("hold list", &["hold", "list", "--due"]),
+        ("hold expire", &["hold", "expire"]),
         ("ops locks", &["ops", "locks"]),
         ("ops report", &["ops", "report"]),
         ("ops isolation", &["ops", "isolation"]),
@@ -89,6 +94,7 @@ async fn each_class_of_error_has_its_exit_code(bank: TestBank) {
         (&to_unknown, 3),
         (&["account", "show", &unknown], 3),
         (&["transfers", "show", &unknown], 3),
+        (&["hold", "show", &unknown], 3),
         (&["ops", "report", "--html", "/dev/null/report.html"], 7),
     ] {
         let found = run(bank.url(), arguments).await;

@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod contract;
 mod daily;
+mod hold;
 mod import;
 mod ops;
 mod output;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::customers::{self, NewCustomer};
+use neobank_domain::ledger::HoldRequest;
 use neobank_domain::{AccountType, PostingRequest};
 use neobank_ops::pgbouncer::PgbouncerUser;
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
@@ -284,7 +285,8 @@ async fn database(url: &str) -> Database {
         .unwrap()
 }
 
-/// A customer with two accounts that have money, and one that is empty.
+/// A customer with two accounts that have money, and one that is empty. The first has a hold for the
+/// second.
 async fn fill(superuser: &str) -> Vec<(&'static str, String)> {
     let config = DatabaseConfig::from_url(superuser)
         .unwrap()
@@ -294,6 +296,7 @@ async fn fill(superuser: &str) -> Vec<(&'static str, String)> {
     customer.email = Some("ada@bank.example".to_owned());
     let customer = customers::create(&database, &customer).await.unwrap();
     let mut facts = Vec::new();
+    let mut opened = Vec::new();
     for name in ["payer", "payee", "empty"] {
         let new = NewAccount::new(
             customer.customer_id,
@@ -307,7 +310,11 @@ async fn fill(superuser: &str) -> Vec<(&'static str, String)> {
             single(database.clone()).submit(deposit).await.unwrap();
         }
         facts.push((name, account.account_id.to_string()));
+        opened.push(account.account_id);
     }
+    let hold = HoldRequest::new(opened[0], czk("10")).with_destination(opened[1]);
+    let hold = single(database).hold(hold).await.unwrap();
+    facts.push(("hold", hold.hold_id.to_string()));
     facts
 }
 

@@ -73,6 +73,13 @@ pub(super) const COMMANDS: &[Row] = &[
     neobank("116661 1 55 11 151", "adjust --account {payer} --balance 5_CZK --expected-version 1"),
     neobank("006660 0 55 00 050", "reverse payer-opening --amount 0.01_CZK"),
     neobank("006660 0 55 00 050", "submit {folder}/requests.csv --key-prefix matrix-"),
+    neobank("006660 0 55 00 050", "hold create --account {payer} --to {payee} --amount 1_CZK --expires-in 1h"),
+    neobank("006660 0 55 00 050", "hold capture {hold} --amount 1_CZK --keep-rest"),
+    neobank("000660 0 00 00 050", "hold list --account {payer}"),
+    neobank("000660 0 00 00 050", "hold show {hold}"),
+    neobank("006660 0 55 00 050", "hold release {hold}"),
+    // No hold is due, so that nothing is written.
+    neobank("000660 0 00 00 050", "hold expire"),
     neobank("000660 0 00 00 050", "transfers list --account {payer}"),
     neobank("000660 0 00 00 050", "transfers show payer-opening"),
     neobank("000660 0 00 00 050", "statement {payer} --from 2000-01-01 --to 2100-01-01"),
@@ -146,6 +153,7 @@ impl Row {
             "account",
             "preferences",
             "transfers",
+            "hold",
             "ops",
             "migrate",
         ];

@@ -9,10 +9,12 @@ pub(crate) mod completions;
 pub(crate) mod customer;
 pub(crate) mod daily_summary;
 mod days;
+pub(crate) mod hold;
 pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod migrate;
 mod moment;
+mod numbers;
 pub(crate) mod ops;
 pub(crate) mod preferences;
 pub(crate) mod reverse;
@@ -47,6 +49,7 @@ pub(crate) async fn run(
         Command::Adjust(arguments) => transfer::adjust(arguments, connection).await,
         Command::Submit(arguments) => submit::run(arguments, connection, wants_json).await,
         Command::Reverse(arguments) => reverse::run(arguments, connection).await,
+        Command::Hold(command) => hold::run(command, connection).await,
         Command::Transfers(command) => transfers::run(command, connection).await,
         Command::Statement(arguments) => statement::run(arguments, connection).await,
         Command::DailySummary(arguments) => daily_summary::run(arguments, connection).await,

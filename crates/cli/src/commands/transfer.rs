@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use neobank_db::Database;
-use neobank_domain::accounts::{self, Account};
+use neobank_domain::accounts::Account;
 use neobank_domain::ledger::{
     AdjustmentRequest, Attributes, EntryReceipt, EntryType, Metadata, Outcome, PostingKind,
     Receipt, ReferenceNumber, Request, TransferType,
@@ -16,6 +16,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::account;
+use super::numbers::Numbers;
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::{Block, Output, Style, cell, optional};
@@ -232,7 +233,19 @@ pub(super) async fn submit(
     key: Option<&str>,
     accounts: &[Account],
 ) -> Result<Output, CommandError> {
-    let ledger = connection.ledger(&database)?;
+    let outcome = execute(connection, &database, request, key, accounts).await?;
+    answer(name, &database, &outcome, key, accounts).await
+}
+
+/// Executes a request. The error of a rejection has the accounts' numbers.
+pub(super) async fn execute(
+    connection: &Connection,
+    database: &Database,
+    request: Request,
+    key: Option<&str>,
+    accounts: &[Account],
+) -> Result<Outcome, CommandError> {
+    let ledger = connection.ledger(database)?;
     let outcome = match ledger.submit_all(&[request]).await {
         Ok(outcomes) => outcomes.into_iter().next(),
         Err(error @ (LedgerError::Unknown { .. } | LedgerError::NotReplicated { .. })) => {
@@ -246,24 +259,37 @@ pub(super) async fn submit(
         Err(error) => return Err(error.into()),
     };
     match outcome {
-        Some(Outcome::Posted(receipt)) => {
-            let numbers = Numbers::of(&database, accounts, &receipt).await;
-            receipt_answer(name, &receipt, "posted", key, &numbers)
-        }
-        Some(Outcome::Replayed(receipt)) => {
-            let numbers = Numbers::of(&database, accounts, &receipt).await;
-            receipt_answer(name, &receipt, "replayed", key, &numbers)
-        }
         Some(Outcome::Rejected(rejection)) => {
             let mut failure = CommandError::from(rejection);
             failure.message = account::with_numbers(&failure.message, accounts);
             Err(failure)
         }
-        _ => Err(CommandError::failed(
-            "ledger",
-            "the ledger returned no result",
-        )),
+        Some(outcome) => Ok(outcome),
+        None => Err(no_result()),
     }
+}
+
+/// Returns the output of a posted transfer.
+pub(super) async fn answer(
+    name: &'static str,
+    database: &Database,
+    outcome: &Outcome,
+    key: Option<&str>,
+    accounts: &[Account],
+) -> Result<Output, CommandError> {
+    let (receipt, outcome) = match outcome {
+        Outcome::Posted(receipt) => (receipt, "posted"),
+        Outcome::Replayed(receipt) => (receipt, "replayed"),
+        _ => return Err(no_result()),
+    };
+    let sides = [receipt.debit.account_id, receipt.credit.account_id];
+    let numbers = Numbers::of(database, accounts, sides).await;
+    receipt_answer(name, receipt, outcome, key, &numbers)
+}
+
+/// Returns the error of an answer that is none to the request.
+pub(super) fn no_result() -> CommandError {
+    CommandError::failed("ledger", "the ledger returned no result")
 }
 
 fn receipt_answer(
@@ -347,40 +373,6 @@ impl<'a> ReceiptView<'a> {
             debit: side(&receipt.debit),
             credit: side(&receipt.credit),
             posted_at: receipt.posted_at,
-        }
-    }
-}
-
-/// The account numbers of both sides of a receipt.
-struct Numbers(Vec<(AccountId, String)>);
-
-impl Numbers {
-    /// The money has moved, so a number that cannot be read, such as that of the bank's own
-    /// account, is omitted.
-    async fn of(database: &Database, accounts: &[Account], receipt: &Receipt) -> Self {
-        let mut numbers: Vec<(AccountId, String)> = accounts
-            .iter()
-            .map(|account| (account.account_id, account.account_number.clone()))
-            .collect();
-        for account in [receipt.debit.account_id, receipt.credit.account_id] {
-            if numbers.iter().all(|(known, _)| *known != account)
-                && let Ok(Some(found)) = accounts::find(database, account).await
-            {
-                numbers.push((account, found.account_number));
-            }
-        }
-        Self(numbers)
-    }
-
-    fn number(&self, account: AccountId) -> Option<&str> {
-        let found = self.0.iter().find(|(known, _)| *known == account);
-        found.map(|(_, number)| number.as_str())
-    }
-
-    fn shown(&self, account: AccountId) -> String {
-        match self.number(account) {
-            Some(number) => format!("{number} ({account})"),
-            None => account.to_string(),
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use neobank_domain::customers::{Customer, CustomerStatus, CustomerType, KycStatus};
+use neobank_domain::ledger::{Hold, HoldEvent, HoldReceipt};
 use neobank_domain::statements::Entry;
 use neobank_domain::transfers::{Transfer, TransferSide};
 use neobank_domain::{Account, Money};
 use serde::Serialize;
 use uuid::Uuid;
+
+use super::numbers::Numbers;
 
 #[derive(Debug, Serialize)]
 pub(super) struct CustomerView {
@@ -75,6 +78,57 @@ pub(super) struct TransferView {
     actor: Option<String>,
     metadata: Option<serde_json::Value>,
     value_date: Option<NaiveDate>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HoldView {
+    hold_id: Uuid,
+    account_id: Uuid,
+    account_number: Option<String>,
+    to_account_id: Option<Uuid>,
+    to_account_number: Option<String>,
+    amount: Money,
+    remaining: Money,
+    status: &'static str,
+    expires_at: Option<DateTime<Utc>>,
+    description: String,
+    actor: Option<String>,
+    metadata: Option<serde_json::Value>,
+    authorised_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HoldEventView {
+    event_id: Uuid,
+    event_number: i64,
+    event_type: &'static str,
+    amount: Money,
+    remaining: Money,
+    held_balance: Money,
+    occurred_at: DateTime<Utc>,
+    transfer_id: Option<Uuid>,
+    actor: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HoldReceiptView {
+    /// `posted`, or `replayed` for a request whose key changed the hold before.
+    outcome: &'static str,
+    hold_id: Uuid,
+    event_id: Uuid,
+    event_type: &'static str,
+    account_id: Uuid,
+    account_number: Option<String>,
+    to_account_id: Option<Uuid>,
+    to_account_number: Option<String>,
+    amount: Money,
+    remaining: Money,
+    held_balance: Money,
+    expires_at: Option<DateTime<Utc>>,
+    occurred_at: DateTime<Utc>,
+    /// None for the end of a hold, which happens once.
+    idempotency_key: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -161,6 +215,73 @@ impl From<&Transfer> for TransferView {
             actor: transfer.actor.clone(),
             metadata: transfer.metadata.clone(),
             value_date: transfer.value_date,
+        }
+    }
+}
+
+impl HoldView {
+    pub(super) fn new(hold: &Hold, numbers: &Numbers) -> Self {
+        let number = |account| numbers.number(account).map(str::to_owned);
+        Self {
+            hold_id: hold.hold_id.as_uuid(),
+            account_id: hold.account_id.as_uuid(),
+            account_number: number(hold.account_id),
+            to_account_id: hold.to_account_id.map(neobank_domain::AccountId::as_uuid),
+            to_account_number: hold.to_account_id.and_then(number),
+            amount: hold.amount,
+            remaining: hold.remaining,
+            status: hold.status.as_str(),
+            expires_at: hold.expires_at,
+            description: hold.description.clone(),
+            actor: hold.actor.clone(),
+            metadata: hold.metadata.clone(),
+            authorised_at: hold.authorised_at,
+            ended_at: hold.ended_at,
+        }
+    }
+}
+
+impl From<&HoldEvent> for HoldEventView {
+    fn from(event: &HoldEvent) -> Self {
+        Self {
+            event_id: event.event_id.as_uuid(),
+            event_number: event.event_number,
+            event_type: event.event_type.as_str(),
+            amount: event.amount,
+            remaining: event.remaining,
+            held_balance: event.held_balance,
+            occurred_at: event.occurred_at,
+            transfer_id: event.transfer_id.map(neobank_domain::TransferId::as_uuid),
+            actor: event.actor.clone(),
+        }
+    }
+}
+
+impl HoldReceiptView {
+    pub(super) fn new(
+        receipt: &HoldReceipt,
+        outcome: &'static str,
+        key: Option<&str>,
+        numbers: &Numbers,
+    ) -> Self {
+        let number = |account| numbers.number(account).map(str::to_owned);
+        Self {
+            outcome,
+            hold_id: receipt.hold_id.as_uuid(),
+            event_id: receipt.event_id.as_uuid(),
+            event_type: receipt.event_type.as_str(),
+            account_id: receipt.account_id.as_uuid(),
+            account_number: number(receipt.account_id),
+            to_account_id: receipt
+                .to_account_id
+                .map(neobank_domain::AccountId::as_uuid),
+            to_account_number: receipt.to_account_id.and_then(number),
+            amount: receipt.amount,
+            remaining: receipt.remaining,
+            held_balance: receipt.held_balance,
+            expires_at: receipt.expires_at,
+            occurred_at: receipt.occurred_at,
+            idempotency_key: key.map(str::to_owned),
         }
     }
 }

@@ -86,6 +86,8 @@ pub struct HoldFilter {
     pub expires_by: Option<DateTime<Utc>>,
     /// The idempotency key of the hold.
     pub idempotency_key: Option<String>,
+    /// True for the holds whose time is over and whose end the ledger has not recorded.
+    pub only_due: bool,
 }
 
 impl HoldFilter {
@@ -120,6 +122,13 @@ impl HoldFilter {
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Returns the filter for holds whose time is over and whose end the ledger has not recorded.
+    #[must_use]
+    pub const fn only_due(mut self) -> Self {
+        self.only_due = true;
         self
     }
 }
@@ -352,6 +361,9 @@ fn filtered(filter: &HoldFilter, limit: u32) -> Statement {
         Some(status) => {
             query.and_where(column(Column::HoldStatus).eq(status.as_str()));
         }
+    }
+    if filter.only_due {
+        query.and_where(is_due());
     }
     if let Some(time) = filter.expires_by {
         query.and_where(column(Column::ExpiresAt).lte(time));

@@ -99,6 +99,33 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "neobank hold create",
+        &[
+            "neobank hold create --account NB000000000001 --to NB000000000002 --amount \"180 CZK\" --expires-in 7days --key booking-4711",
+            "neobank hold create --account NB000000000001 --amount \"180 CZK\" --expires-at 2026-12-06T12:00:00+01:00",
+        ],
+    ),
+    (
+        "neobank hold capture",
+        &[
+            "neobank hold capture booking-4711 --amount \"120 CZK\" --keep-rest --key booking-4711-1",
+            "neobank hold capture booking-4711",
+        ],
+    ),
+    (
+        "neobank hold release",
+        &["neobank hold release booking-4711"],
+    ),
+    (
+        "neobank hold list",
+        &[
+            "neobank hold list --account NB000000000001",
+            "neobank hold list --due --json",
+        ],
+    ),
+    ("neobank hold show", &["neobank hold show booking-4711"]),
+    ("neobank hold expire", &["neobank hold expire --limit 100"]),
+    (
         "neobank transfers list",
         &[
             "neobank transfers list --account NB000000000001 --at-least \"1000 CZK\" --from 2026-11-01",
