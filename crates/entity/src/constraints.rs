@@ -21,9 +21,6 @@ pub mod banking {
     /// `accounts_account_number_key` of `banking.accounts`.
     pub const ACCOUNTS_ACCOUNT_NUMBER_KEY: Constraint =
         Constraint::new("banking", "accounts", "accounts_account_number_key");
-    /// `accounts_clearing_is_zero` of `banking.accounts`.
-    pub const ACCOUNTS_CLEARING_IS_ZERO: Constraint =
-        Constraint::new("banking", "accounts", "accounts_clearing_is_zero");
     /// `accounts_closed_at_range` of `banking.accounts`.
     pub const ACCOUNTS_CLOSED_AT_RANGE: Constraint =
         Constraint::new("banking", "accounts", "accounts_closed_at_range");
@@ -471,7 +468,6 @@ pub const ALL: &[Constraint] = &[
     banking::ACCOUNT_TYPE_IS_KNOWN,
     banking::ACCOUNTS_ACCOUNT_NUMBER_IS_A_NUMBER,
     banking::ACCOUNTS_ACCOUNT_NUMBER_KEY,
-    banking::ACCOUNTS_CLEARING_IS_ZERO,
     banking::ACCOUNTS_CLOSED_AT_RANGE,
     banking::ACCOUNTS_CLOSED_AT_ZERO,
     banking::ACCOUNTS_CLOSED_HAS_A_TIME,

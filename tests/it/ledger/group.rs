@@ -422,17 +422,35 @@ async fn clearing_posting_outside_a_group_is_rejected(bank: TestBank) {
         "{rejected:?}"
     );
     // The database rejects it too, whatever a client says.
-    let row =
-        "INSERT INTO banking.accounts (account_id, account_number, account_type, currency_code,
-                   minor_units, overdraft_limit, current_balance)
-               VALUES (gen_random_uuid(), 'SYS-CLEARING-XXX', 'system', 'CZK', 2, NULL, 1)";
-    let error = bank
-        .superuser()
+    let open = "SELECT banking.open_system_accounts('CZK')";
+    bank.database.execute(statement(open, [])).await.unwrap();
+    let post = |to: AccountId| {
+        format!(
+            "SELECT banking.post_transfers(
+                 ARRAY[banking.uuid_v7()], ARRAY['journal_entry'], ARRAY[1.0], ARRAY['CZK'],
+                 ARRAY[''], ARRAY[NULL]::text[], ARRAY[NULL]::bytea[], ARRAY[clock_timestamp()],
+                 ARRAY['{account}'::uuid], ARRAY[debit.last_entry_number + 1],
+                 ARRAY[debit.current_balance - 1], ARRAY[banking.uuid_v7()], ARRAY[''],
+                 ARRAY['{to}'::uuid], ARRAY[credit.last_entry_number + 1],
+                 ARRAY[credit.current_balance + 1], ARRAY[banking.uuid_v7()], ARRAY[''])
+             FROM banking.accounts AS debit, banking.accounts AS credit
+             WHERE debit.account_id = '{account}' AND credit.account_id = '{to}'"
+        )
+    };
+    let clearing = SystemAccount::Clearing.id(czk("0").currency());
+    let rejected = bank.database.execute(statement(&post(clearing), [])).await;
+    let state = rejected.unwrap_err();
+    assert_eq!(
+        state.server().map(|server| server.sqlstate.as_str()),
+        Some("NB002")
+    );
+    // The same call to another of the bank's accounts is accepted.
+    let fees = SystemAccount::Fees.id(czk("0").currency());
+    bank.database
+        .execute(statement(&post(fees), []))
         .await
-        .execute(statement(row, []))
-        .await
-        .unwrap_err();
-    assert!(format!("{error:?}").contains("accounts"), "{error:?}");
+        .unwrap();
+    bank.assert_sound().await;
 }
 
 async fn expired_group_is_rejected(bank: TestBank) {

@@ -1,5 +1,4 @@
 DROP TYPE banking.transfer_attributes;
-ALTER TABLE banking.accounts DROP CONSTRAINT accounts_clearing_is_zero;
 ALTER TABLE banking.transfers
     DROP COLUMN group_id,
     DROP COLUMN reverses_transfer_id,

@@ -1,5 +1,3 @@
-ALTER TABLE banking.accounts VALIDATE CONSTRAINT accounts_clearing_is_zero;
--- next statement
 -- Outside a transaction, so that posting goes on while the server reads the journal. A build that
 -- was interrupted leaves an invalid index, which the next attempt replaces.
 DROP INDEX CONCURRENTLY IF EXISTS banking.transfers_group_id_index;

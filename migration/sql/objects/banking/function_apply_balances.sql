@@ -68,6 +68,8 @@ BEGIN
         WHERE account.account_id = side.account_id
           AND account.account_status = 'active'
           AND account.currency_code = v_first.currency_code
+          -- One transfer cannot leave a clearing account at zero.
+          AND account.account_number NOT LIKE 'SYS-CLEARING-%'
           AND account.minor_units >= scale(side.movement)
           AND account.last_entry_number + 1 = side.entry_number
           AND account.current_balance + side.movement = side.running_balance
@@ -137,6 +139,9 @@ BEGIN
               AND movements.unbroken
               AND account.account_status = 'active'
               AND account.currency_code = movements.currency_code
+              -- The lines of a journal entry sum to zero.
+              AND (movements.last_balance = 0
+                   OR account.account_number NOT LIKE 'SYS-CLEARING-%')
               AND account.minor_units >= movements.decimals
               AND account.last_entry_number + 1 = movements.first_number
               AND account.current_balance + movements.movement = movements.last_balance

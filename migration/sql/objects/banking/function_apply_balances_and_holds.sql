@@ -130,6 +130,8 @@ BEGIN
           AND movements.unbroken
           AND (account.account_status = 'active' OR NOT movements.needs_active)
           AND account.currency_code = movements.currency_code
+          AND (account.current_balance + movements.movement = 0
+               OR account.account_number NOT LIKE 'SYS-CLEARING-%')
           AND account.minor_units >= movements.decimals
           AND (movements.first_number IS NULL
                OR account.last_entry_number + 1 = movements.first_number

@@ -166,6 +166,11 @@ BEGIN
     FROM per_account
     WHERE per_account.account_status = 'closed' AND (per_account.current_balance <> 0 OR per_account.held_balance <> 0)
     UNION ALL
+    SELECT 'clearing account is at zero', per_account.account_number, format('balance %s', per_account.current_balance)
+    FROM per_account
+    WHERE per_account.account_type = 'system' AND per_account.account_number LIKE 'SYS-CLEARING-%'
+      AND per_account.current_balance <> 0
+    UNION ALL
     SELECT 'accounts of a currency sum to zero', account.currency_code, sum(account.current_balance)::text
     FROM banking.accounts AS account
     GROUP BY account.currency_code

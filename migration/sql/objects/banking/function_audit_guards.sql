@@ -66,8 +66,6 @@ AS $$
     FROM (VALUES
         ('banking.accounts', 'accounts_account_number_key',
          'UNIQUE (account_number)'),
-        ('banking.accounts', 'accounts_clearing_is_zero',
-         'CHECK ((((account_type)::text <> ''system''::text) OR (account_number !~~ ''SYS-CLEARING-%''::text) OR ((current_balance)::numeric = (0)::numeric)))'),
         ('banking.accounts', 'accounts_closed_at_zero',
          'CHECK ((((account_status)::text <> ''closed''::text) OR (((current_balance)::numeric = (0)::numeric) AND ((held_balance)::numeric = (0)::numeric))))'),
         ('banking.accounts', 'accounts_currency_fkey',

@@ -1,5 +1,5 @@
--- Internal: returns what transfers have besides their amounts and accounts, one element for each.
--- Returns null if all arrays are null, which is the usual call and costs nothing more.
+-- Internal: returns what transfers have besides their amounts and accounts, one element for each. A
+-- null array leaves its attribute out.
 CREATE OR REPLACE FUNCTION banking.compose_attributes(
     p_transfers integer,
     p_group_id uuid[],
@@ -15,11 +15,6 @@ AS $$
 DECLARE
     v_attributes banking.transfer_attributes[] := '{}';
 BEGIN
-    IF num_nonnulls(
-        p_group_id, p_reverses_transfer_id, p_hold_id, p_actor, p_metadata, p_value_date
-    ) = 0 THEN
-        RETURN NULL;
-    END IF;
     IF NOT (p_transfers = ALL (ARRAY[
             coalesce(cardinality(p_group_id), p_transfers),
             coalesce(cardinality(p_reverses_transfer_id), p_transfers),

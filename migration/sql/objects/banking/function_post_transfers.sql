@@ -63,10 +63,15 @@ BEGIN
         p_from_balance, p_debit_id, p_debit_description, p_to_account_id, p_to_entry_number,
         p_to_balance, p_credit_id, p_credit_description, NULL
     );
-    v_attributes := banking.compose_attributes(
-        cardinality(p_transfer_id), p_group_id, p_reverses_transfer_id, p_hold_id, p_actor,
-        p_metadata, p_value_date
-    );
+    -- Few calls have attributes, and the others do not pay for a call of the function.
+    IF num_nonnulls(
+        p_group_id, p_reverses_transfer_id, p_hold_id, p_actor, p_metadata, p_value_date
+    ) > 0 THEN
+        v_attributes := banking.compose_attributes(
+            cardinality(p_transfer_id), p_group_id, p_reverses_transfer_id, p_hold_id, p_actor,
+            p_metadata, p_value_date
+        );
+    END IF;
     -- Rows that are written and rolled back stay in the tables until a vacuum: balances come first.
     IF p_hold_events IS NULL THEN
         v_done := banking.apply_balances(v_transfers, v_now);

@@ -82,10 +82,15 @@ BEGIN
         p_from_balance, p_debit_id, p_debit_description, p_to_account_id, p_to_entry_number,
         p_to_balance, p_credit_id, p_credit_description, v_now
     );
-    v_attributes := banking.compose_attributes(
-        cardinality(p_transfer_id), p_group_id, p_reverses_transfer_id, p_hold_id, p_actor,
-        p_metadata, p_value_date
-    );
+    -- Few calls have attributes, and the others do not pay for a call of the function.
+    IF num_nonnulls(
+        p_group_id, p_reverses_transfer_id, p_hold_id, p_actor, p_metadata, p_value_date
+    ) > 0 THEN
+        v_attributes := banking.compose_attributes(
+            cardinality(p_transfer_id), p_group_id, p_reverses_transfer_id, p_hold_id, p_actor,
+            p_metadata, p_value_date
+        );
+    END IF;
     -- The rows can be written while the predecessor still holds the accounts.
     v_done := banking.insert_journal(v_transfers, v_attributes);
     v_done := banking.await_predecessor(p_predecessor_batch_lock, p_predecessor_transfer_id);
