@@ -41,7 +41,7 @@ pub(crate) struct GlobalArguments {
     /// Print one JSON document of a versioned contract on standard output, also for errors
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
-    /// Whether to use colours
+    /// Print colours on a terminal, always or never
     #[arg(
         long,
         global = true,

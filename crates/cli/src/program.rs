@@ -30,7 +30,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Arguments::try_parse_from(&arguments) {
         Ok(read) => run(read),
         Err(error) => match invalid_amount(&error) {
-            Some(invalid) => misread_amount(&invalid, &arguments),
+            Some(invalid) => {
+                let wants_json = has_option(&arguments, "--json");
+                reported(&invalid, &named_command(&arguments), wants_json)
+            }
             None => misread(&error, &arguments),
         },
     }
@@ -151,7 +154,12 @@ fn failed(arguments: &Arguments, error: &CommandError) -> ExitCode {
         let service = command.strip_prefix("ops ").unwrap_or(command);
         return checked(&nagios::unknown(service, error), Severity::Unknown);
     }
-    if arguments.global.json {
+    reported(error, command, arguments.global.json)
+}
+
+/// Prints an error, as JSON on standard output where the caller wants it.
+fn reported(error: &CommandError, command: &str, wants_json: bool) -> ExitCode {
+    if wants_json {
         let document = error_as_json(command, &error.redacted());
         return printed(&document, error.exit.into());
     }
@@ -221,15 +229,6 @@ fn invalid_amount(error: &clap::Error) -> Option<CommandError> {
         MoneyError::NoCurrency { .. } | MoneyError::UnknownCurrency { .. } => None,
         other => Some(other.clone().into()),
     }
-}
-
-fn misread_amount(error: &CommandError, arguments: &[OsString]) -> ExitCode {
-    if has_option(arguments, "--json") {
-        let document = error_as_json(&named_command(arguments), &error.redacted());
-        return printed(&document, error.exit.into());
-    }
-    print_error(&format!("error: {}\n", printable(&redact(&error.message))));
-    error.exit.into()
 }
 
 /// Returns `true` if an option occurs in an invalid command line.

@@ -36,7 +36,8 @@ pub enum LedgerError {
     Stopped,
     /// The commit was sent, its answer never came, and the database could not be asked for
     /// [`Ledger::in_doubt_limit`](super::Ledger::in_doubt_limit). Either all transfers and changes
-    /// of holds with these identifiers exist or none does. Repeating the request with the same idempotency key is safe.
+    /// of holds with these identifiers exist or none does. Repeating the request with the same
+    /// idempotency key is safe.
     #[error("the commit's outcome is not known: {reason}")]
     Unknown {
         /// The failure that took the place of the answer.

@@ -64,8 +64,7 @@ pub(super) async fn find_hold_events(
 
 /// Returns changes of holds as the parameter of a posting function; `None` where there are none.
 pub(super) fn parameter(events: &[NewHoldEvent]) -> Option<Value> {
-    let events: Vec<Value> = events.iter().map(fields).collect();
-    Some(Value::Array(events)).filter(|events| events.as_array().is_some_and(|all| !all.is_empty()))
+    (!events.is_empty()).then(|| events.iter().map(fields).collect())
 }
 
 /// Returns the fields of `banking.new_hold_event`. The amounts are texts, which keep every decimal.

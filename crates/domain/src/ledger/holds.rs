@@ -62,7 +62,7 @@ pub struct HoldEvent {
     pub event_type: HoldEventType,
     /// The amount by which the change raises or lowers what the hold reserves.
     pub amount: Money,
-    /// What the hold reserves after the change.
+    /// The amount that the hold reserves after the change.
     pub remaining: Money,
     /// The sum of the account's holds after the change.
     pub held_balance: Money,

@@ -27,8 +27,9 @@ use crate::{AccountId, TransferId};
 /// The resolved outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum InDoubt {
-    /// All transfers and changes of holds exist, the transfers with these times. The standbys that the server waits for have them too
-    /// if `replicated` is true; otherwise they have not confirmed it.
+    /// All transfers and changes of holds exist, the transfers with these times. The standbys that
+    /// the server waits for have them too if `replicated` is true; otherwise they have not
+    /// confirmed it.
     Committed {
         times: HashMap<TransferId, DateTime<Utc>>,
         replicated: bool,

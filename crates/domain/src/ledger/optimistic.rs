@@ -196,8 +196,16 @@ fn needs_no_lock(request: &Request) -> bool {
         }
 }
 
-/// Returns true when a request that is accepted depends on more of its accounts than its entries
-/// continue: on what is available, or on a condition.
+/// Returns true when an outcome depends on more of the request's accounts than its entries
+/// continue.
+fn depends_on_accounts(request: &Request, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Rejected(rejection) => rejection.depends_on_accounts(),
+        _ => reads_accounts(request),
+    }
+}
+
+/// Returns true when a request that is accepted depends on what is available, or on a condition.
 fn reads_accounts(request: &Request) -> bool {
     match request {
         Request::Transfer(transfer) => transfer.limit != AmountLimit::Exact,
@@ -221,11 +229,7 @@ fn depends_on_holds(
             .is_some_and(|one| !one.held.is_zero())
     };
     claimed.iter().zip(outcomes).any(|(one, outcome)| {
-        let reads = match outcome {
-            Outcome::Rejected(rejection) => rejection.depends_on_accounts(),
-            _ => reads_accounts(one.request),
-        };
-        reads && one.request.accounts().any(has_holds)
+        depends_on_accounts(one.request, outcome) && one.request.accounts().any(has_holds)
     })
 }
 
@@ -284,10 +288,7 @@ fn preconditions(
         })
     };
     let read_set: BTreeSet<AccountId> = with_outcomes()
-        .filter(|(one, outcome)| match outcome {
-            Outcome::Rejected(rejection) => rejection.depends_on_accounts(),
-            _ => reads_accounts(one.request),
-        })
+        .filter(|(one, outcome)| depends_on_accounts(one.request, outcome))
         .flat_map(|(one, _)| one.request.accounts())
         .collect();
     // An account that does not exist has no version to validate.

@@ -1,5 +1,5 @@
-//! What the ledger looks up before it knows a request's accounts: the transfers to reverse, the
-//! holds to capture and release, and the bank's own accounts that few requests need.
+//! The look-ups before a batch: the accounts of transfers to reverse and of holds to capture or
+//! release, and the bank's own accounts that few requests need.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -9,14 +9,14 @@ use neobank_entity::banking::holds;
 use neobank_entity::banking::transfers::{self, Column};
 use neobank_entity::functions::banking::OpenSystemAccounts;
 use neobank_entity::{FromColumn, FromRow, RowError};
-use sea_query::{Expr, ExprTrait, Func, Order, Query};
+use sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 use uuid::Uuid;
 
 use super::request::{HeldBy, PostingKind, Request};
 use crate::{AccountId, GroupId, HoldId, TransferId};
 
-/// Looks up the accounts of reversals and of holds, and opens the bank's own accounts that journal entries and
-/// exchanges need. Requests of other kinds cost nothing.
+/// Looks up the accounts of reversals and of holds, and opens the bank's own accounts that journal
+/// entries and exchanges need. Requests of other kinds cost nothing.
 ///
 /// A transfer, a hold and their accounts never change, so the look-up needs no lock. A request that
 /// names one that does not exist stays without accounts.
@@ -145,19 +145,17 @@ fn holders(wanted: &BTreeSet<HoldId>) -> Statement {
 
 fn parties(wanted: &BTreeSet<TransferId>) -> Statement {
     let wanted: Vec<Uuid> = wanted.iter().map(|transfer| transfer.as_uuid()).collect();
-    let mut query = Query::select();
-    query
-        .columns([
-            Column::TransferId,
-            Column::FromAccountId,
-            Column::ToAccountId,
-        ])
-        .from(transfers::Entity.table_ref())
-        .and_where(Expr::col(Column::TransferId).eq(Func::cust("ANY").arg(Expr::val(wanted))));
-    Statement::from_query(&query)
+    let is_wanted = Expr::col(Column::TransferId).eq(Func::cust("ANY").arg(Expr::val(wanted)));
+    Statement::from_query(&transfers_where(is_wanted))
 }
 
 fn members(group: GroupId) -> Statement {
+    let is_member = Expr::col(Column::GroupId).eq(group.as_uuid());
+    let mut query = transfers_where(is_member);
+    Statement::from_query(query.order_by(Column::TransferId, Order::Asc))
+}
+
+fn transfers_where(condition: Expr) -> SelectStatement {
     let mut query = Query::select();
     query
         .columns([
@@ -166,9 +164,8 @@ fn members(group: GroupId) -> Statement {
             Column::ToAccountId,
         ])
         .from(transfers::Entity.table_ref())
-        .and_where(Expr::col(Column::GroupId).eq(group.as_uuid()))
-        .order_by(Column::TransferId, Order::Asc);
-    Statement::from_query(&query)
+        .and_where(condition);
+    query
 }
 
 /// Returns the currencies in which requests need the clearing account or the exchange position,
@@ -194,5 +191,7 @@ mod tests {
         let one = BTreeSet::from([Uuid::nil().into()]);
         insta::assert_snapshot!("parties", parties(&one).sql);
         insta::assert_snapshot!("members", members(Uuid::nil().into()).sql);
+        let one = BTreeSet::from([Uuid::nil().into()]);
+        insta::assert_snapshot!("holders", holders(&one).sql);
     }
 }

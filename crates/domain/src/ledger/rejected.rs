@@ -169,10 +169,7 @@ impl Progress {
             match first {
                 Some(error) => {
                     unsettled.add(identified);
-                    match error {
-                        Some(error) => drop(self.rejected.insert(index, error)),
-                        None => self.open.push(index),
-                    }
+                    self.not_posted(index, error);
                 }
                 None if moved.is_empty() && unsettled.concerns(identified) => self.open.push(index),
                 None => {
@@ -189,9 +186,16 @@ impl Progress {
         }
         Ok(())
     }
-}
 
-impl Progress {
+    /// Notes a request that the database rejects, or one that depends on such a request and stays
+    /// open.
+    fn not_posted(&mut self, index: usize, error: Option<DatabaseError>) {
+        match error {
+            Some(error) => drop(self.rejected.insert(index, error)),
+            None => self.open.push(index),
+        }
+    }
+
     /// Returns everything that was written.
     fn written(&self) -> Written {
         let mut all = Written::default();
@@ -229,10 +233,7 @@ impl Progress {
                 let mut unposted = Statements::post_unless_rejected(transaction, &columns).await?;
                 if let Some((_, error)) = unposted.pop_first() {
                     unsettled.add(identified);
-                    match error {
-                        Some(error) => drop(self.rejected.insert(index, error)),
-                        None => self.open.push(index),
-                    }
+                    self.not_posted(index, error);
                     continue;
                 }
                 self.posted.insert(index, written);

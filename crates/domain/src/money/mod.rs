@@ -210,7 +210,7 @@ impl PartialOrd for Money {
 }
 
 /// Reads the text that `Display` writes: a number as in [`Money::parse`], a space, and the
-/// currency's code. Spaces around the text and more than one between its parts are ignored.
+/// currency's code. White space around the text is ignored, and between its parts it may be longer.
 impl FromStr for Money {
     type Err = MoneyError;
 
@@ -218,7 +218,8 @@ impl FromStr for Money {
         let no_currency = || MoneyError::NoCurrency {
             text: shortened(text),
         };
-        let (number, code) = text.trim().rsplit_once(' ').ok_or_else(no_currency)?;
+        let parts = text.trim().rsplit_once(char::is_whitespace);
+        let (number, code) = parts.ok_or_else(no_currency)?;
         Self::parse(number.trim_end(), Currency::from_code(code)?)
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct LineOutcome {
     pub(super) result: LineResult,
 }
 
-/// What became of a line.
+/// The result of a line.
 #[derive(Clone, Debug)]
 pub(super) enum LineResult {
     /// The request was posted.

@@ -123,8 +123,7 @@ impl Run {
         description: String,
         key: Option<String>,
     ) -> Result<Request, CommandError> {
-        let posting = |account, kind, side, amount| {
-            let mut posting = PostingRequest::new(account, kind, side, amount);
+        let posting = |mut posting: PostingRequest| {
             posting.description.clone_from(&description);
             posting.idempotency_key.clone_from(&key);
             Request::from(posting)
@@ -138,38 +137,30 @@ impl Run {
                 transfer.into()
             }
             Movement::Deposit { account, amount } => {
-                let deposit = PostingRequest::deposit(self.account(&account).await?, amount);
-                posting(deposit.account, deposit.kind, deposit.direction, amount)
+                let account = self.account(&account).await?;
+                posting(PostingRequest::deposit(account, amount))
             }
             Movement::Withdrawal { account, amount } => {
-                let withdrawal = PostingRequest::withdrawal(self.account(&account).await?, amount);
-                posting(
-                    withdrawal.account,
-                    withdrawal.kind,
-                    withdrawal.direction,
-                    amount,
-                )
+                let account = self.account(&account).await?;
+                posting(PostingRequest::withdrawal(account, amount))
             }
             Movement::Interest {
                 account,
                 amount,
                 side,
-            } => posting(
-                self.account(&account).await?,
-                PostingKind::Interest,
-                side,
-                amount,
-            ),
+            } => {
+                let account = self.account(&account).await?;
+                let kind = PostingKind::Interest;
+                posting(PostingRequest::new(account, kind, side, amount))
+            }
             Movement::Fee {
                 account,
                 amount,
                 side,
-            } => posting(
-                self.account(&account).await?,
-                PostingKind::Fee,
-                side,
-                amount,
-            ),
+            } => {
+                let account = self.account(&account).await?;
+                posting(PostingRequest::new(account, PostingKind::Fee, side, amount))
+            }
             Movement::Reversal { transfer, amount } => {
                 let original = transfers::find(self.ledger.database(), &transfer).await?;
                 let mut reversal = ReversalRequest::new(original.transfer_id);

@@ -218,15 +218,8 @@ impl LedgerState {
         let Some(amount) = self.limited(request)? else {
             return Ok(None);
         };
-        Ok(Some(Movement {
-            transfer_type: TransferType::Transfer,
-            from: request.from,
-            to: request.to,
-            amount,
-            event_time: None,
-            reverses: None,
-            capture: None,
-        }))
+        let movement = Movement::new(TransferType::Transfer, request.from, request.to, amount);
+        Ok(Some(movement))
     }
 
     /// Returns the amount that a transfer moves; `None` if it moves nothing.

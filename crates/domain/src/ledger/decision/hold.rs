@@ -1,7 +1,7 @@
 //! The decision on holds: reserved amounts, their captures, releases and ends.
 
 use chrono::{DateTime, SubsecRound, Utc};
-use neobank_entity::enums::{HoldEventType, HoldStatus};
+use neobank_entity::enums::{HoldEventType, HoldStatus, TransferType};
 
 use super::movement::{Movement, require_positive};
 use super::{AccountState, IdentifiedRequest, KeyAndHash, LedgerState, NewTransfer};
@@ -64,11 +64,11 @@ pub struct NewHoldEvent {
     pub metadata: Option<Metadata>,
 }
 
-/// What a transfer takes of a hold.
+/// The part of a hold that a transfer captures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::ledger) struct Capture {
     pub(super) hold: HoldId,
-    /// What the last capture leaves, and releases.
+    /// The rest of the hold, which the last capture releases.
     rest: Option<Money>,
 }
 
@@ -82,6 +82,20 @@ struct Change<'a> {
     request: TransferId,
     transfer: Option<TransferId>,
     actor: Option<&'a Actor>,
+}
+
+impl Change<'_> {
+    /// Returns the end of a hold whose time is over, which has no actor.
+    const fn end_of(hold: HoldId, request: TransferId) -> Self {
+        Self {
+            hold,
+            kind: HoldEventType::Expired,
+            amount: None,
+            request,
+            transfer: None,
+            actor: None,
+        }
+    }
 }
 
 impl HoldState {
@@ -142,17 +156,7 @@ impl LedgerState {
         events: &mut Vec<NewHoldEvent>,
     ) -> Result<(), Rejection> {
         for hold in due {
-            self.change_hold(
-                &Change {
-                    hold,
-                    kind: HoldEventType::Expired,
-                    amount: None,
-                    request,
-                    transfer: None,
-                    actor: None,
-                },
-                events,
-            )?;
+            self.change_hold(&Change::end_of(hold, request), events)?;
         }
         Ok(())
     }
@@ -171,14 +175,7 @@ impl LedgerState {
         if !hold.is_due(self.now) {
             return Err(Rejection::HoldNotDue { hold: request.hold });
         }
-        let change = Change {
-            hold: request.hold,
-            kind: HoldEventType::Expired,
-            amount: None,
-            request: identified.identifiers.transfer_id,
-            transfer: None,
-            actor: None,
-        };
+        let change = Change::end_of(request.hold, identified.identifiers.transfer_id);
         Ok(Outcome::Hold(self.change_hold(&change, events)?))
     }
 
@@ -305,7 +302,10 @@ impl LedgerState {
             hold: hold_id,
             rest,
         };
-        Ok(Movement::of_capture(hold.account, to, amount, capture))
+        Ok(Movement {
+            capture: Some(capture),
+            ..Movement::new(TransferType::Transfer, hold.account, to, amount)
+        })
     }
 
     /// Returns the payer of a capture, for which the captured amount is available.

@@ -28,21 +28,21 @@ pub(super) struct Movement {
 }
 
 impl Movement {
-    /// Returns the movement of an amount that a hold has reserved.
-    pub(super) const fn of_capture(
+    /// Returns the movement of an amount at the time of posting.
+    pub(super) const fn new(
+        transfer_type: TransferType,
         from: AccountId,
         to: AccountId,
         amount: Money,
-        capture: Capture,
     ) -> Self {
         Self {
-            transfer_type: TransferType::Transfer,
+            transfer_type,
             from,
             to,
             amount,
             event_time: None,
             reverses: None,
-            capture: Some(capture),
+            capture: None,
         }
     }
 }
@@ -58,14 +58,9 @@ impl LedgerState {
             EntryType::Debit => (request.account, system),
         };
         Ok(Movement {
-            transfer_type: request.transfer_type(),
-            from,
-            to,
-            amount: request.amount,
             // PostgreSQL stores microseconds; a replay would return another time than a finer one.
             event_time: request.event_time.map(|time| time.trunc_subsecs(6)),
-            reverses: None,
-            capture: None,
+            ..Movement::new(request.transfer_type(), from, to, request.amount)
         })
     }
 
@@ -92,15 +87,7 @@ impl LedgerState {
         } else {
             (request.account, system, change.negated())
         };
-        Ok(Movement {
-            transfer_type: TransferType::Adjustment,
-            from,
-            to,
-            amount,
-            event_time: None,
-            reverses: None,
-            capture: None,
-        })
+        Ok(Movement::new(TransferType::Adjustment, from, to, amount))
     }
 
     /// Returns the movement back, from the original's payee to its payer.
@@ -136,13 +123,8 @@ impl LedgerState {
             });
         }
         Ok(Movement {
-            transfer_type: TransferType::Reversal,
-            from: original.to,
-            to: original.from,
-            amount,
-            event_time: None,
             reverses: Some(transfer),
-            capture: None,
+            ..Movement::new(TransferType::Reversal, original.to, original.from, amount)
         })
     }
 

@@ -176,7 +176,7 @@ pub struct NewTransfer {
     pub metadata: Option<Metadata>,
     /// The value date.
     pub value_date: Option<NaiveDate>,
-    /// What the transfer takes of a hold.
+    /// The part of a hold that the transfer captures.
     pub(in crate::ledger) capture: Option<Capture>,
 }
 

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use super::{Attributes, GroupRequest, PostingKind, PostingRequest, with_attributes};
+use super::{Attributes, GroupRequest, PostingKind, PostingRequest, builders};
 use crate::ledger::{Metadata, MetadataError};
 use crate::{AccountId, Currency, Money, MoneyError};
 use neobank_entity::enums::EntryType;
@@ -17,7 +17,7 @@ use neobank_entity::enums::EntryType;
 /// to the customer's other account. So each currency balances by itself.
 ///
 /// The caller gives one side and the rate; the other side is computed exactly and rounded to the
-/// decimals of its currency, in the bank's favour unless [`Rounding`] says otherwise. The rate and
+/// decimals of its currency, in the bank's favour unless the request has another [`Rounding`]. The rate and
 /// the quote are kept as metadata of the group, in the member `exchange`.
 ///
 /// # Example
@@ -48,7 +48,7 @@ pub struct ExchangeRequest {
     /// The units of the bought currency for one unit of the sold currency: more than zero, with at
     /// most 15 significant digits and 12 decimals.
     pub rate: Decimal,
-    /// How the computed side is rounded.
+    /// The rounding of the computed side.
     pub rounding: Rounding,
     /// The quote that the rate comes from.
     pub quote: Option<Quote>,
@@ -58,7 +58,7 @@ pub struct ExchangeRequest {
     pub description: String,
     /// The caller's idempotency key, at most 255 characters.
     pub idempotency_key: Option<String>,
-    /// What the request has besides.
+    /// Metadata and value date.
     pub attributes: Attributes,
 }
 
@@ -72,7 +72,7 @@ pub enum Given {
     Bought(Money),
 }
 
-/// How the computed side of an exchange is rounded to the decimals of its currency.
+/// The rounding of the computed side of an exchange to the decimals of its currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rounding {
@@ -84,7 +84,7 @@ pub enum Rounding {
     HalfUp,
 }
 
-/// A quote: the promise of a rate until a time.
+/// A quote: a rate that the bank offers until a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quote {
@@ -178,20 +178,6 @@ impl ExchangeRequest {
     #[must_use]
     pub const fn with_spread(mut self, spread: Money) -> Self {
         self.spread = Some(spread);
-        self
-    }
-
-    /// Returns the exchange with a description.
-    #[must_use]
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = description.into();
-        self
-    }
-
-    /// Returns the exchange with an idempotency key.
-    #[must_use]
-    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.idempotency_key = Some(key.into());
         self
     }
 
@@ -325,7 +311,7 @@ impl ExchangeRequest {
     }
 }
 
-with_attributes!(ExchangeRequest);
+builders!(ExchangeRequest: description, idempotency_key, metadata, value_date);
 
 /// Returns 10 to the power of an exponent as a factor and a divisor, one of which is 1.
 fn powers(exponent: i64) -> Option<(i128, i128)> {

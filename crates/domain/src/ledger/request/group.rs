@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::{Attributes, PostingKind, PostingRequest, Request, with_attributes};
+use super::{Attributes, PostingKind, PostingRequest, Request, builders};
 use crate::{AccountId, Money};
 use neobank_entity::enums::EntryType;
 
@@ -66,11 +66,11 @@ pub struct StepCondition {
 pub struct Condition {
     /// The account.
     pub account: AccountId,
-    /// What is compared, and with which value.
+    /// The compared value of the account, and the value that it must have.
     pub measure: Measure,
 }
 
-/// What a condition compares, and with which value.
+/// The compared value of an account, and the value that it must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Measure {
@@ -153,20 +153,6 @@ impl GroupRequest {
         self
     }
 
-    /// Returns the group with a description.
-    #[must_use]
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = description.into();
-        self
-    }
-
-    /// Returns the group with an idempotency key.
-    #[must_use]
-    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.idempotency_key = Some(key.into());
-        self
-    }
-
     /// Returns the group with the server's time from which it is rejected.
     #[must_use]
     pub const fn with_expiry(mut self, expires_at: DateTime<Utc>) -> Self {
@@ -189,7 +175,7 @@ impl GroupRequest {
     }
 }
 
-with_attributes!(GroupRequest);
+builders!(GroupRequest: description, idempotency_key, metadata, value_date);
 
 impl Condition {
     /// Returns a condition on the book balance.

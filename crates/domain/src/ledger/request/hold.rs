@@ -2,14 +2,8 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::Attributes;
-use crate::ledger::Metadata;
+use super::{Attributes, builders};
 use crate::{AccountId, HoldId, Money};
-
-const NO_ATTRIBUTES: Attributes = Attributes {
-    metadata: None,
-    value_date: None,
-};
 
 /// A request to reserve an amount on an account.
 ///
@@ -71,7 +65,7 @@ pub struct CaptureRequest {
     /// The caller's idempotency key, at most 255 characters: however often the caller repeats the
     /// request, the capture happens once.
     pub idempotency_key: Option<String>,
-    /// What the request has besides.
+    /// Metadata and value date.
     pub attributes: Attributes,
     /// The hold's account and destination, which the ledger looks up before it locks them.
     pub(in crate::ledger) held_by: Option<HeldBy>,
@@ -118,7 +112,7 @@ impl HoldRequest {
             expires_at: None,
             description: String::new(),
             idempotency_key: None,
-            attributes: NO_ATTRIBUTES,
+            attributes: Attributes::NONE,
         }
     }
 
@@ -133,27 +127,6 @@ impl HoldRequest {
     #[must_use]
     pub fn with_expiry(mut self, expires_at: DateTime<Utc>) -> Self {
         self.expires_at = Some(expires_at.trunc_subsecs(6));
-        self
-    }
-
-    /// Returns the hold with a description.
-    #[must_use]
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = description.into();
-        self
-    }
-
-    /// Returns the hold with an idempotency key.
-    #[must_use]
-    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.idempotency_key = Some(key.into());
-        self
-    }
-
-    /// Returns the hold with the caller's own data.
-    #[must_use]
-    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
-        self.attributes.metadata = Some(metadata);
         self
     }
 
@@ -179,7 +152,7 @@ impl CaptureRequest {
             last: true,
             description: String::new(),
             idempotency_key: None,
-            attributes: NO_ATTRIBUTES,
+            attributes: Attributes::NONE,
             held_by: None,
         }
     }
@@ -205,20 +178,6 @@ impl CaptureRequest {
         self
     }
 
-    /// Returns the capture with a description.
-    #[must_use]
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = description.into();
-        self
-    }
-
-    /// Returns the capture with an idempotency key.
-    #[must_use]
-    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.idempotency_key = Some(key.into());
-        self
-    }
-
     /// Returns the account that is paid, as far as it is known.
     pub(in crate::ledger) fn destination(&self) -> Option<AccountId> {
         self.to.or_else(|| self.held_by?.to)
@@ -234,7 +193,9 @@ impl CaptureRequest {
     }
 }
 
-super::with_attributes!(CaptureRequest);
+builders!(HoldRequest: description, idempotency_key, metadata);
+builders!(CaptureRequest: description, idempotency_key, metadata, value_date);
+builders!(ReleaseRequest: idempotency_key, metadata);
 
 impl ReleaseRequest {
     /// Returns the release of all that remains of a hold.
@@ -243,23 +204,9 @@ impl ReleaseRequest {
         Self {
             hold,
             idempotency_key: None,
-            attributes: NO_ATTRIBUTES,
+            attributes: Attributes::NONE,
             held_by: None,
         }
-    }
-
-    /// Returns the release with an idempotency key.
-    #[must_use]
-    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.idempotency_key = Some(key.into());
-        self
-    }
-
-    /// Returns the release with the caller's own data.
-    #[must_use]
-    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
-        self.attributes.metadata = Some(metadata);
-        self
     }
 }
 
@@ -273,7 +220,7 @@ impl ExpiryRequest {
         }
     }
 
-    pub(super) const ATTRIBUTES: &'static Attributes = &NO_ATTRIBUTES;
+    pub(super) const ATTRIBUTES: &'static Attributes = &Attributes::NONE;
 }
 
 fn optional(account: Option<AccountId>) -> Vec<u8> {

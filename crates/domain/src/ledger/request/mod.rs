@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{AccountId, Currency, HoldId, Money, TransferId};
 
 pub use attributes::Attributes;
-use attributes::with_attributes;
+use attributes::builders;
 pub use exchange::{ExchangeError, ExchangeRequest, Given, Quote, Rounding};
 pub use group::{Comparison, Condition, GroupRequest, JournalLine, Measure, StepCondition};
 pub(in crate::ledger) use hold::HeldBy;
@@ -62,7 +62,7 @@ pub struct TransferRequest {
     pub idempotency_key: Option<String>,
     /// Whether the ledger may move less than the amount.
     pub limit: AmountLimit,
-    /// What the request has besides.
+    /// Metadata and value date.
     pub attributes: Attributes,
 }
 
@@ -101,7 +101,7 @@ pub struct PostingRequest {
     /// The time of an imported event; `None` for the time of posting. It must not lie in the
     /// future, and not before the account's last entry or its opening.
     pub event_time: Option<DateTime<Utc>>,
-    /// What the request has besides.
+    /// Metadata and value date.
     pub attributes: Attributes,
 }
 
@@ -117,7 +117,7 @@ pub struct AdjustmentRequest {
     pub expected_version: i64,
     /// The description for people, at most 500 characters.
     pub description: String,
-    /// What the request has besides.
+    /// Metadata and value date.
     pub attributes: Attributes,
 }
 
@@ -157,14 +157,9 @@ pub enum SystemAccount {
     Exchange,
 }
 
-const NO_ATTRIBUTES: Attributes = Attributes {
-    metadata: None,
-    value_date: None,
-};
-
-with_attributes!(TransferRequest);
-with_attributes!(PostingRequest);
-with_attributes!(AdjustmentRequest);
+builders!(TransferRequest: description, idempotency_key, metadata, value_date);
+builders!(PostingRequest: description, idempotency_key, metadata, value_date);
+builders!(AdjustmentRequest: description, metadata, value_date);
 
 impl TransferRequest {
     /// Returns a transfer without a description and without a key.
@@ -177,7 +172,7 @@ impl TransferRequest {
             description: String::new(),
             idempotency_key: None,
             limit: AmountLimit::Exact,
-            attributes: NO_ATTRIBUTES,
+            attributes: Attributes::NONE,
         }
     }
 
@@ -192,20 +187,6 @@ impl TransferRequest {
     #[must_use]
     pub const fn up_to_or_nothing(mut self) -> Self {
         self.limit = AmountLimit::UpToOrNothing;
-        self
-    }
-
-    /// Returns the transfer with a description.
-    #[must_use]
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = description.into();
-        self
-    }
-
-    /// Returns the transfer with an idempotency key.
-    #[must_use]
-    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.idempotency_key = Some(key.into());
         self
     }
 }
@@ -251,22 +232,8 @@ impl PostingRequest {
             description: String::new(),
             idempotency_key: None,
             event_time: None,
-            attributes: NO_ATTRIBUTES,
+            attributes: Attributes::NONE,
         }
-    }
-
-    /// Returns the posting with a description.
-    #[must_use]
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = description.into();
-        self
-    }
-
-    /// Returns the posting with an idempotency key.
-    #[must_use]
-    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.idempotency_key = Some(key.into());
-        self
     }
 
     /// Returns the posting with a time of its own.
@@ -287,15 +254,8 @@ impl AdjustmentRequest {
             new_balance,
             expected_version,
             description: String::new(),
-            attributes: NO_ATTRIBUTES,
+            attributes: Attributes::NONE,
         }
-    }
-
-    /// Sets the description, of at most 500 characters.
-    #[must_use]
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = description.into();
-        self
     }
 }
 
@@ -320,59 +280,27 @@ impl SystemAccount {
     }
 }
 
-impl From<TransferRequest> for Request {
-    fn from(request: TransferRequest) -> Self {
-        Self::Transfer(request)
-    }
+macro_rules! kinds {
+    ($($kind:ident($request:ty)),+ $(,)?) => {
+        $(impl From<$request> for Request {
+            fn from(request: $request) -> Self {
+                Self::$kind(request)
+            }
+        })+
+    };
 }
 
-impl From<PostingRequest> for Request {
-    fn from(request: PostingRequest) -> Self {
-        Self::Posting(request)
-    }
-}
-
-impl From<AdjustmentRequest> for Request {
-    fn from(request: AdjustmentRequest) -> Self {
-        Self::Adjustment(request)
-    }
-}
-
-impl From<ReversalRequest> for Request {
-    fn from(request: ReversalRequest) -> Self {
-        Self::Reversal(request)
-    }
-}
-
-impl From<HoldRequest> for Request {
-    fn from(request: HoldRequest) -> Self {
-        Self::Hold(request)
-    }
-}
-
-impl From<CaptureRequest> for Request {
-    fn from(request: CaptureRequest) -> Self {
-        Self::Capture(request)
-    }
-}
-
-impl From<ReleaseRequest> for Request {
-    fn from(request: ReleaseRequest) -> Self {
-        Self::Release(request)
-    }
-}
-
-impl From<ExpiryRequest> for Request {
-    fn from(request: ExpiryRequest) -> Self {
-        Self::Expiry(request)
-    }
-}
-
-impl From<GroupRequest> for Request {
-    fn from(request: GroupRequest) -> Self {
-        Self::Group(request)
-    }
-}
+kinds!(
+    Transfer(TransferRequest),
+    Posting(PostingRequest),
+    Adjustment(AdjustmentRequest),
+    Reversal(ReversalRequest),
+    Hold(HoldRequest),
+    Capture(CaptureRequest),
+    Release(ReleaseRequest),
+    Expiry(ExpiryRequest),
+    Group(GroupRequest),
+);
 
 impl Request {
     /// Returns the accounts on which the decision depends. An account may occur several times. The
@@ -471,7 +399,7 @@ impl Request {
         })
     }
 
-    /// Returns what the request has besides its accounts and amount.
+    /// Returns the metadata and the value date.
     #[must_use]
     pub const fn attributes(&self) -> &Attributes {
         match self {

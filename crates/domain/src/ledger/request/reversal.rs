@@ -1,6 +1,6 @@
 //! The request that reverses an earlier transfer.
 
-use super::{Attributes, with_attributes};
+use super::{Attributes, builders};
 use crate::{AccountId, Money, TransferId};
 
 /// A request to move the money of an earlier transfer back, in whole or in part.
@@ -20,7 +20,7 @@ pub struct ReversalRequest {
     /// The caller's idempotency key, at most 255 characters: however often the caller repeats the
     /// request, the reversal happens once.
     pub idempotency_key: Option<String>,
-    /// What the request has besides.
+    /// Metadata and value date.
     pub attributes: Attributes,
     /// The original's payer and payee, which the ledger looks up before it locks them.
     pub(in crate::ledger) parties: Option<[AccountId; 2]>,
@@ -35,10 +35,7 @@ impl ReversalRequest {
             amount: None,
             description: String::new(),
             idempotency_key: None,
-            attributes: Attributes {
-                metadata: None,
-                value_date: None,
-            },
+            attributes: Attributes::NONE,
             parties: None,
         }
     }
@@ -49,20 +46,6 @@ impl ReversalRequest {
         self.amount = Some(amount);
         self
     }
-
-    /// Returns the reversal with a description.
-    #[must_use]
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = description.into();
-        self
-    }
-
-    /// Returns the reversal with an idempotency key.
-    #[must_use]
-    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.idempotency_key = Some(key.into());
-        self
-    }
 }
 
-with_attributes!(ReversalRequest);
+builders!(ReversalRequest: description, idempotency_key, metadata, value_date);
