@@ -4,6 +4,7 @@ use neobank_db::{Executor, statement};
 use neobank_domain::ledger::{GroupRequest, Outcome, ReversalRequest, TransferType};
 use neobank_domain::{
     Ledger, LedgerError, PostingRequest, Receipt, Rejection, Request, TransferId, TransferRequest,
+    transfers,
 };
 
 use crate::harness::{TestBank, czk};
@@ -45,6 +46,8 @@ async fn reversal_moves_the_money_back_and_is_linked(bank: TestBank) {
         let receipt = ledger.reverse(request).await.unwrap();
         assert_eq!(receipt.transfer_type, TransferType::Reversal);
         assert_eq!(receipt.reverses, Some(original.transfer_id));
+        let stored = transfers::find(&bank.database, receipt.transfer_id).await;
+        assert_eq!(stored.unwrap().unwrap().reverses, receipt.reverses);
         assert_eq!(receipt.debit.account_id, original.credit.account_id);
         assert_eq!(receipt.credit.account_id, original.debit.account_id);
         assert_eq!(receipt.credit.running_balance, czk("100"));
