@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use neobank_domain::customers::{Customer, CustomerStatus, CustomerType, KycStatus};
-use neobank_domain::ledger::{Hold, HoldEvent, HoldReceipt};
+use neobank_domain::ledger::{Hold, HoldReceipt};
 use neobank_domain::statements::Entry;
 use neobank_domain::transfers::{Transfer, TransferSide};
 use neobank_domain::{Account, Money};
@@ -96,19 +96,6 @@ pub(super) struct HoldView {
     metadata: Option<serde_json::Value>,
     authorised_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct HoldEventView {
-    event_id: Uuid,
-    event_number: i64,
-    event_type: &'static str,
-    amount: Money,
-    remaining: Money,
-    held_balance: Money,
-    occurred_at: DateTime<Utc>,
-    transfer_id: Option<Uuid>,
-    actor: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -211,7 +198,7 @@ impl From<&Transfer> for TransferView {
             posted_at: transfer.posted_at,
             group_id: transfer.group_id.map(neobank_domain::GroupId::as_uuid),
             reverses: transfer.reverses.map(neobank_domain::TransferId::as_uuid),
-            hold_id: transfer.hold_id,
+            hold_id: transfer.hold_id.map(neobank_domain::HoldId::as_uuid),
             actor: transfer.actor.clone(),
             metadata: transfer.metadata.clone(),
             value_date: transfer.value_date,
@@ -237,22 +224,6 @@ impl HoldView {
             metadata: hold.metadata.clone(),
             authorised_at: hold.authorised_at,
             ended_at: hold.ended_at,
-        }
-    }
-}
-
-impl From<&HoldEvent> for HoldEventView {
-    fn from(event: &HoldEvent) -> Self {
-        Self {
-            event_id: event.event_id.as_uuid(),
-            event_number: event.event_number,
-            event_type: event.event_type.as_str(),
-            amount: event.amount,
-            remaining: event.remaining,
-            held_balance: event.held_balance,
-            occurred_at: event.occurred_at,
-            transfer_id: event.transfer_id.map(neobank_domain::TransferId::as_uuid),
-            actor: event.actor.clone(),
         }
     }
 }

@@ -205,7 +205,7 @@ fn transfer(row: TransferRow) -> Result<Transfer, TransferQueryError> {
         posted_at: row.posted_at,
         group_id: row.group_id.map(Into::into),
         reverses: row.reverses.map(Into::into),
-        hold_id: row.hold_id,
+        hold_id: row.hold_id.map(Into::into),
         actor: row.actor,
         metadata: row.metadata,
         value_date: row.value_date,

@@ -1,11 +1,10 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::TransferCursor;
 use crate::ledger::{ReferenceNumber, TransferType};
-use crate::{AccountId, EntryId, GroupId, Money, TransferId};
+use crate::{AccountId, EntryId, GroupId, HoldId, Money, TransferId};
 
 /// A posted transfer with both of its entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,7 +31,7 @@ pub struct Transfer {
     /// The transfer that this one reverses; `None` for every other transfer.
     pub reverses: Option<TransferId>,
     /// The hold that this transfer captures; `None` for every other transfer.
-    pub hold_id: Option<Uuid>,
+    pub hold_id: Option<HoldId>,
     /// The person or program that asked for the transfer, as the caller named it.
     pub actor: Option<String>,
     /// The caller's own data: a JSON object.

@@ -10,7 +10,7 @@ use neobank_domain::{HoldId, Money};
 use serde_json::json;
 
 use crate::commands::numbers::Numbers;
-use crate::commands::views::{HoldEventView, HoldReceiptView, HoldView};
+use crate::commands::views::{HoldReceiptView, HoldView};
 use crate::error::CommandError;
 use crate::output::{Block, Cell, Output, Style, Table, cell, optional};
 
@@ -113,7 +113,7 @@ pub(super) async fn hold(
     }
     let data = json!({
         "hold": HoldView::new(hold, &numbers),
-        "events": events.iter().map(HoldEventView::from).collect::<Vec<_>>(),
+        "events": events,
     });
     let blocks = vec![
         Block::Fields(fields(hold, events, &numbers)),
