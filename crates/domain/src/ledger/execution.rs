@@ -310,7 +310,7 @@ async fn attempt(
     let mut decision = decide(&mut state, &claimed);
     let outcomes = std::mem::take(&mut decision.outcomes);
     if decision.is_empty() {
-        let replicated = end_without_transfers(transaction, &outcomes).await?;
+        let replicated = end_without_transfers(engine, batch, transaction, &outcomes).await?;
         cached.keep(state.accounts);
         return committed(outcomes, replicated);
     }
@@ -337,18 +337,27 @@ async fn attempt(
 /// A replay confirms that money moved, so it waits for the standby as the original commit did: that
 /// commit's own wait may have been cancelled. A rejection waits for nothing.
 pub(super) async fn end_without_transfers(
+    engine: &Engine,
+    batch: &Batch<'_>,
     transaction: Transaction,
     outcomes: &[Outcome],
 ) -> Result<bool, DatabaseError> {
-    if !outcomes.iter().any(Outcome::is_replayed) {
+    let replayed = Written::replayed(outcomes);
+    if replayed == Written::default() {
         transaction.rollback().await?;
         return Ok(true);
     }
     match Statements::commit_durably(transaction).await {
         Ok(()) => Ok(true),
-        // The transfers exist whatever this commit came to, and the standby has not confirmed them.
-        Err(DatabaseError::CommittedNotReplicated | DatabaseError::CommitUnknown { .. }) => {
-            Ok(false)
+        Err(DatabaseError::CommittedNotReplicated) => Ok(false),
+        // The end of the session says nothing about a standby. A failover may have lost the rows.
+        Err(DatabaseError::CommitUnknown { reason }) => {
+            let (database, accounts) = (&engine.database, &batch.accounts);
+            match in_doubt::resolve(database, accounts, &replayed, None).await {
+                InDoubt::Committed { replicated, .. } => Ok(replicated),
+                InDoubt::Aborted => Err(lost(1, &reason)),
+                InDoubt::Unknown => Ok(false),
+            }
         }
         Err(error) => Err(error),
     }

@@ -77,7 +77,7 @@ pub(super) async fn run(
     let rejected = progress.rejected;
     let (indexes, outcomes): (Vec<_>, Vec<_>) = progress.ended.into_iter().unzip();
     let ended = if written == Written::default() {
-        let replicated = end_without_transfers(transaction, &outcomes).await?;
+        let replicated = end_without_transfers(engine, batch, transaction, &outcomes).await?;
         committed(outcomes, replicated)
     } else {
         match transaction.commit().await {

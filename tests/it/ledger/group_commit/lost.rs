@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use neobank_db::{Database, DatabaseError, ErrorClass, Executor, statement};
-use neobank_domain::ledger::Outcome;
+use neobank_domain::ledger::{HoldRequest, Outcome};
 use neobank_domain::{Ledger, LedgerError, Rejection, TransferId, TransferRequest};
 
 use super::super::concurrency::random::Random;
@@ -17,6 +17,7 @@ use crate::harness::{CuttingProxy, TestBank, czk, single_with_cache};
 on_both_versions!(
     batch_with_a_lost_commit_happens_once,
     pessimistic_batch_with_a_lost_commit_happens_once,
+    replay_with_a_lost_commit_returns_the_receipt,
     unreachable_server_leaves_each_outcome_unknown,
     unreachable_server_leaves_each_optimistic_outcome_unknown,
     answers_are_true_when_backends_are_killed,
@@ -77,6 +78,34 @@ async fn lose_commits(bank: TestBank, capacity: usize) {
     }
     let moved = czk(&(rounds * 8).to_string());
     assert_eq!(bank.balance(to).await, moved);
+    bank.assert_sound().await;
+}
+
+/// The server waits for no standby, so nothing is missing when the session of a replay ends.
+async fn replay_with_a_lost_commit_returns_the_receipt(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    for capacity in [0, Ledger::ACCOUNT_CACHE_CAPACITY] {
+        let ledger = behind(&bank, &proxy, capacity).await;
+        let transfer = TransferRequest::new(from, to, czk("1"))
+            .with_idempotency_key(&format!("transfer {capacity}"));
+        let hold =
+            HoldRequest::new(from, czk("1")).with_idempotency_key(&format!("hold {capacity}"));
+        let moved = ledger.submit(transfer.clone()).await.unwrap();
+        let held = ledger.hold(hold.clone()).await.unwrap();
+        for cut in [
+            CuttingProxy::cut_before_commit,
+            CuttingProxy::cut_after_commit,
+            CuttingProxy::cut_during_commit,
+        ] {
+            cut(&proxy);
+            let again = ledger.submit(transfer.clone()).await;
+            assert_eq!(again.unwrap(), moved);
+            cut(&proxy);
+            let again = ledger.hold(hold.clone()).await;
+            assert_eq!(again.unwrap().hold_id, held.hold_id);
+        }
+    }
     bank.assert_sound().await;
 }
 

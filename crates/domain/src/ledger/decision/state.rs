@@ -1,6 +1,6 @@
 //! The values that a decision reads and returns.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use neobank_entity::enums::TransferType;
@@ -152,6 +152,21 @@ pub struct Decision {
 pub(in crate::ledger) struct Written {
     pub(in crate::ledger) transfers: Vec<TransferId>,
     pub(in crate::ledger) hold_events: Vec<HoldEventId>,
+}
+
+impl Written {
+    /// Returns what earlier requests with the same keys wrote.
+    pub(in crate::ledger) fn replayed(outcomes: &[Outcome]) -> Self {
+        let replayed = || outcomes.iter().filter(|outcome| outcome.is_replayed());
+        let receipts = replayed().flat_map(Outcome::receipts);
+        // Requests of one batch can repeat a key.
+        let transfers: BTreeSet<_> = receipts.map(|receipt| receipt.transfer_id).collect();
+        let hold_events: BTreeSet<_> = replayed().filter_map(Outcome::hold_event).collect();
+        Self {
+            transfers: transfers.into_iter().collect(),
+            hold_events: hold_events.into_iter().collect(),
+        }
+    }
 }
 
 /// A transfer to write, with its two entries.
