@@ -128,6 +128,8 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS banking.insert_hold_events"),
         object!("banking/function_require_captures" since "m20261129_000011_holds",
             "DROP FUNCTION IF EXISTS banking.require_captures(uuid[])"),
+        object!("banking/function_expire_due_holds" since "m20261129_000011_holds",
+            "DROP FUNCTION IF EXISTS banking.expire_due_holds(uuid)"),
         object!("banking/function_available_balance" since "m20261129_000011_holds",
             "DROP FUNCTION IF EXISTS banking.available_balance(uuid)"),
         object!("banking/function_validate_read_set" since "m20261123_000002_banking",

@@ -272,6 +272,8 @@ pub mod banking {
     /// `kyc_status_is_known` of `banking.kyc_status`.
     pub const KYC_STATUS_IS_KNOWN: Constraint =
         Constraint::new("banking", "kyc_status", "kyc_status_is_known");
+    /// `metadata_depth` of `banking.metadata`.
+    pub const METADATA_DEPTH: Constraint = Constraint::new("banking", "metadata", "metadata_depth");
     /// `metadata_is_an_object` of `banking.metadata`.
     pub const METADATA_IS_AN_OBJECT: Constraint =
         Constraint::new("banking", "metadata", "metadata_is_an_object");
@@ -540,6 +542,7 @@ pub const ALL: &[Constraint] = &[
     banking::HOLDS_PKEY,
     banking::HOLDS_REMAINING_RANGE,
     banking::KYC_STATUS_IS_KNOWN,
+    banking::METADATA_DEPTH,
     banking::METADATA_IS_AN_OBJECT,
     banking::METADATA_SIZE,
     banking::TRANSACTIONS_ACCOUNT_AND_DATE_KEY,

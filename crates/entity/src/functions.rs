@@ -70,6 +70,28 @@ pub mod banking {
         }
     }
 
+    /// `banking.expire_due_holds(p_account_id uuid)`.
+    ///
+    /// Returns `bigint`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ExpireDueHolds {
+        /// `p_account_id`.
+        pub account_id: Uuid,
+    }
+
+    impl ExpireDueHolds {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.expire_due_holds";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_account_id", self.account_id)
+                .statement()
+        }
+    }
+
     /// `banking.is_system_account(p_account_id uuid, p_account_number text, p_account_type text, p_currency_code text, p_customer_id uuid, p_overdraft_limit numeric)`.
     ///
     /// Returns `boolean`.

@@ -32,7 +32,7 @@ async fn limit_below_the_used_overdraft_is_rejected(bank: TestBank) {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, AccountError::BelowLimit { account: named, balance, limit }
+        matches!(error, AccountError::BelowLimit { account: named, balance, limit, .. }
             if named == account && balance == czk("-60.50") && limit == czk("60.49")),
         "{error:?}"
     );

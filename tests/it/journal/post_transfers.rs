@@ -18,6 +18,7 @@ on_both_versions!(
     waiting_call_is_validated_against_the_committed_row,
     single_transfer_is_validated_like_a_batch,
     arrays_of_different_lengths_are_rejected,
+    attributes_that_contradict_their_transfer_are_rejected,
     successor_waits_for_its_predecessor,
     successor_of_a_missing_predecessor_leaves_nothing,
     successor_of_a_replaced_predecessor_is_rejected,
@@ -1070,5 +1071,99 @@ async fn pipelined_call_is_posted_only_while_its_preconditions_hold(bank: TestBa
     let right = call.pipelined(&read_set(94));
     bank.database.execute(statement(&right, [])).await.unwrap();
     assert_eq!(bank.balance(a).await, czk("94"));
+    bank.assert_sound().await;
+}
+
+/// The group's identifier is that of the transfers with zeros for the number of the step.
+async fn attributes_that_contradict_their_transfer_are_rejected(bank: TestBank) {
+    let (a, b) = two_accounts(&bank).await;
+    let call = Call::of(a, b);
+    let reversed: uuid::Uuid = bank
+        .database
+        .fetch_value(statement(
+            "SELECT transfer_id FROM banking.transfers WHERE transfer_type = 'transfer'",
+            [],
+        ))
+        .await
+        .unwrap();
+    let group = "00000000-0000-7000-8000-000000000000";
+    let with = |types: &str, attributes: &str| {
+        let sql = call.with(&[("p_transfer_type", &format!("'{{{types}}}'"))]);
+        format!("{}{attributes})", sql.strip_suffix(')').unwrap())
+    };
+    let groups = |first: &str, second: &str| format!(", p_group_id => '{{{first},{second}}}'");
+    let reverses =
+        |first: &str, second: &str| format!(", p_reverses_transfer_id => '{{{first},{second}}}'");
+    let reversed = reversed.to_string();
+    for (case, sql) in [
+        (
+            "a group of another identifier",
+            with(
+                "transfer,transfer",
+                &groups(group, "01942f3e-6a7b-7c00-8000-000000000000"),
+            ),
+        ),
+        (
+            "a group with the number of a step",
+            with(
+                "transfer,transfer",
+                &groups("00000000-0000-7000-8000-000000000001", group),
+            ),
+        ),
+        (
+            "a random group",
+            with(
+                "transfer,transfer",
+                ", p_group_id => ARRAY[gen_random_uuid(), NULL]",
+            ),
+        ),
+        ("a reversal of nothing", with("transfer,reversal", "")),
+        (
+            "a reversal of nothing in a group",
+            with("transfer,reversal", &groups(group, group)),
+        ),
+        (
+            "a fee that reverses",
+            with("transfer,fee", &reverses("NULL", &reversed)),
+        ),
+        (
+            "an exchange between customers",
+            with("exchange,exchange", &groups(group, group)),
+        ),
+        ("an exchange without a group", with("exchange,transfer", "")),
+        (
+            "a journal entry between customers",
+            with("journal_entry,journal_entry", &groups(group, group)),
+        ),
+    ] {
+        let before = bank.fingerprint().await;
+        for optimistic in [false, true] {
+            let sql = if optimistic {
+                sql.replace("post_transfers(", "post_transfers_optimistic(")
+                    .replace("ARRAY[now(), now()]", "'{2000-01-01,2000-01-01}'")
+            } else {
+                sql.clone()
+            };
+            let error = bank.database.execute(statement(&sql, [])).await;
+            let error = error.expect_err(case);
+            let error = error.server().unwrap();
+            assert_eq!(error.sqlstate, "NB002", "{case}: {error:?}");
+            assert!(error.hint.is_some(), "{case}: {error:?}");
+            assert!(
+                error.message.starts_with("transfer "),
+                "{case}: {}",
+                error.message
+            );
+        }
+        assert_eq!(bank.fingerprint().await, before, "{case}");
+    }
+    // The same call with attributes that fit: the second transfer goes back to `A`.
+    let fits = with("transfer,reversal", &reverses("NULL", &reversed));
+    let fits = format!(
+        "{}{})",
+        fits.strip_suffix(')').unwrap(),
+        groups(group, group)
+    );
+    bank.database.execute(statement(&fits, [])).await.unwrap();
     bank.assert_sound().await;
 }

@@ -427,7 +427,7 @@ async fn clearing_posting_outside_a_group_is_rejected(bank: TestBank) {
     let post = |to: AccountId| {
         format!(
             "SELECT banking.post_transfers(
-                 ARRAY[banking.uuid_v7()], ARRAY['journal_entry'], ARRAY[1.0], ARRAY['CZK'],
+                 ARRAY[banking.uuid_v7()], ARRAY['adjustment'], ARRAY[1.0], ARRAY['CZK'],
                  ARRAY[''], ARRAY[NULL]::text[], ARRAY[NULL]::bytea[], ARRAY[clock_timestamp()],
                  ARRAY['{account}'::uuid], ARRAY[debit.last_entry_number + 1],
                  ARRAY[debit.current_balance - 1], ARRAY[banking.uuid_v7()], ARRAY[''],

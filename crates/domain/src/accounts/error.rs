@@ -62,13 +62,17 @@ pub enum AccountError {
         /// The account's currency.
         currency: Currency,
     },
-    /// The account is further below zero than the new limit allows.
-    #[error("account {account} is at {balance}, below an overdraft limit of {limit}")]
+    /// The account is further below zero than the new limit allows, or its holds need more.
+    #[error(
+        "account {account} is at {balance} with {held} on hold, below an overdraft limit of {limit}"
+    )]
     BelowLimit {
         /// The account's identifier.
         account: AccountId,
         /// The account's book balance.
         balance: Money,
+        /// The sum of the holds.
+        held: Money,
         /// The limit that the caller gave.
         limit: Money,
     },

@@ -3,6 +3,7 @@
 use neobank_db::{DatabaseError, Executor, Statement};
 use neobank_entity::banking::accounts::{self, Column};
 use neobank_entity::constraints::banking as rules;
+use neobank_entity::functions::banking::ExpireDueHolds;
 use rust_decimal::Decimal;
 
 use super::query::{self, ChangedRow, HoldRow, ReadRow};
@@ -112,12 +113,12 @@ pub async fn unfreeze(on: &impl Executor, account: AccountId) -> Result<Account,
     change_status(on, account, AccountStatus::Frozen, AccountStatus::Active).await
 }
 
-/// Closes an active account for ever. Its entries stay readable.
+/// Closes an active account for ever. Its entries stay readable. The ends of holds whose time is
+/// over are recorded first where they need it.
 ///
 /// # Errors
 ///
-/// [`AccountError::OpenHolds`] while the account has holds, also those whose time is over and that
-/// no [`Ledger::expire_holds`](crate::Ledger::expire_holds) has ended,
+/// [`AccountError::OpenHolds`] while the account has holds whose time is not over,
 /// [`AccountError::NotEmpty`] unless the balance is zero, [`AccountError::Status`]
 /// unless the account is active, [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`]
 /// and [`AccountError::Database`].
@@ -157,7 +158,7 @@ pub async fn set_overdraft_limit(
     change(
         on,
         account,
-        query::set_overdraft_limit(account, limit),
+        || query::set_overdraft_limit(account, limit),
         |found| {
             check_limit(limit, found.current_balance.currency())?;
             if found.status == AccountStatus::Closed {
@@ -174,6 +175,7 @@ pub async fn set_overdraft_limit(
                 Ok(after) if after.amount() < Decimal::ZERO => Err(AccountError::BelowLimit {
                     account,
                     balance: found.current_balance,
+                    held: found.held_balance,
                     limit,
                 }),
                 Ok(_) => Ok(()),
@@ -194,7 +196,7 @@ async fn change_status(
     from: AccountStatus,
     to: AccountStatus,
 ) -> Result<Account, AccountError> {
-    let statement = query::change_status(account, from, to);
+    let statement = || query::change_status(account, from, to);
     change(on, account, statement, |found| {
         if found.status != from {
             return Err(AccountError::Status {
@@ -218,24 +220,58 @@ async fn change_status(
 
 /// Runs a change of [`query`]. `why_not` returns the reason for a change that was not made, from
 /// the account at that moment.
+///
+/// A hold whose time is over counts in the account's row until its end is recorded. A change that
+/// fails because of holds is therefore repeated after recording what is due.
 async fn change(
     on: &impl Executor,
     account: AccountId,
-    statement: Statement,
-    why_not: impl Fn(&Account) -> Result<(), AccountError> + Send,
+    statement: impl Fn() -> Statement + Send + Sync,
+    why_not: impl Fn(&Account) -> Result<(), AccountError> + Send + Sync,
 ) -> Result<Account, AccountError> {
+    let (is_changed, after) = change_once(on, account, statement()).await?;
+    if is_changed {
+        return Ok(after);
+    }
+    let error = match why_not(&after) {
+        Err(error) => error,
+        Ok(()) => return Err(DatabaseError::NoRow.into()),
+    };
+    let counts_holds = matches!(
+        error,
+        AccountError::NotEmpty { .. } | AccountError::BelowLimit { .. }
+    );
+    if !counts_holds || after.held_balance.is_zero() {
+        return Err(error);
+    }
+    let expire = ExpireDueHolds {
+        account_id: account.as_uuid(),
+    };
+    if on.fetch_value::<i64>(expire.statement()).await? == 0 {
+        return Err(error);
+    }
+    let (is_changed, after) = change_once(on, account, statement()).await?;
+    if is_changed {
+        return Ok(after);
+    }
+    why_not(&after)?;
+    Err(DatabaseError::NoRow.into())
+}
+
+/// Runs a change once, and returns whether it was made and the account as it is then.
+async fn change_once(
+    on: &impl Executor,
+    account: AccountId,
+    statement: Statement,
+) -> Result<(bool, Account), AccountError> {
     let Some(row) = on.fetch_one::<ChangedRow>(statement).await? else {
         return Err(AccountError::UnknownAccount { account });
     };
     let after = self::account(row.account)?;
-    if row.is_changed {
-        return Ok(after);
-    }
-    if after.account_type == AccountType::System {
+    if !row.is_changed && after.account_type == AccountType::System {
         return Err(AccountError::SystemAccount { account });
     }
-    why_not(&after)?;
-    Err(DatabaseError::NoRow.into())
+    Ok((row.is_changed, after))
 }
 
 fn check_limit(limit: Money, currency: Currency) -> Result<(), AccountError> {

@@ -6,8 +6,9 @@ COMMENT ON DOMAIN banking.actor IS 'The person or program that asked for a chang
 
 CREATE DOMAIN banking.metadata AS jsonb
     CONSTRAINT metadata_is_an_object CHECK (jsonb_typeof(VALUE) = 'object')
-    CONSTRAINT metadata_size CHECK (octet_length(VALUE::text) <= 50000);
-COMMENT ON DOMAIN banking.metadata IS 'The caller''s own data of a request: a JSON object of at most 50,000 bytes.';
+    CONSTRAINT metadata_size CHECK (octet_length(VALUE::text) <= 50000)
+    CONSTRAINT metadata_depth CHECK (NOT jsonb_path_exists(VALUE, 'strict $.**{33 to last}'));
+COMMENT ON DOMAIN banking.metadata IS 'The caller''s own data of a request: a JSON object of at most 50,000 bytes, whose values lie at most 32 levels deep.';
 
 CREATE DOMAIN banking.value_date AS date
     CONSTRAINT value_date_range CHECK (VALUE >= '0001-01-01' AND VALUE < '10000-01-01');

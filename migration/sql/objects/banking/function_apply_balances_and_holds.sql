@@ -19,6 +19,27 @@ DECLARE
     v_accounts bigint;
     v_applied bigint;
 BEGIN
+    -- The accounts are locked after the transaction's start, so a decision on their holds is later.
+    IF EXISTS (
+        SELECT FROM unnest(p_hold_events) AS event
+        WHERE (event.occurred_at >= transaction_timestamp()) IS NOT TRUE
+    ) THEN
+        RAISE EXCEPTION 'hold events lie before the transaction'
+            USING ERRCODE = 'NB002',
+                  HINT = 'Take the time from clock_timestamp() after locking the accounts.';
+    END IF;
+    IF EXISTS (
+        SELECT FROM (
+            SELECT event.entry_number < lag(event.entry_number) OVER (
+                       PARTITION BY event.account_id ORDER BY event.place
+                   ) AS goes_back
+            FROM unnest(p_hold_events) AS event
+        ) AS step
+        WHERE step.goes_back
+    ) THEN
+        RAISE EXCEPTION 'hold events are not in the order of their accounts'' entries'
+            USING ERRCODE = 'NB002';
+    END IF;
     IF EXISTS (
         SELECT FROM unnest(p_hold_events) AS event
         WHERE (event.occurred_at <= p_now AND event.amount > 0) IS NOT TRUE

@@ -59,7 +59,25 @@ BEGIN
     RETURN QUERY
     SELECT 'transfer follows its group', member.transfer_id::text, format('group %s', member.group_id)
     FROM banking.transfers AS member
-    WHERE left(member.transfer_id::text, 32) <> left(member.group_id::text, 32);
+    WHERE left(member.transfer_id::text, 32) <> left(member.group_id::text, 32)
+       OR right(member.group_id::text, 4) <> '0000';
+
+    RETURN QUERY
+    SELECT 'transfer is of its type', transfer.transfer_id::text,
+           format('%s from %s to %s, reverses %s, group %s', transfer.transfer_type, transfer.from_account_id,
+                  transfer.to_account_id, coalesce(transfer.reverses_transfer_id::text, 'nothing'),
+                  coalesce(transfer.group_id::text, 'none'))
+    FROM banking.transfers AS transfer
+    WHERE (transfer.transfer_type = 'reversal') = (transfer.reverses_transfer_id IS NULL)
+       OR (transfer.transfer_type IN ('journal_entry', 'exchange')
+           AND (transfer.group_id IS NOT NULL
+                AND EXISTS (
+                    SELECT FROM banking.accounts AS account
+                    WHERE account.account_id IN (transfer.from_account_id, transfer.to_account_id)
+                      AND account.account_number
+                          = CASE transfer.transfer_type WHEN 'exchange' THEN 'SYS-EXCHANGE-' ELSE 'SYS-CLEARING-' END
+                            || transfer.currency_code
+                )) IS NOT TRUE);
 
     RETURN QUERY
     SELECT 'entry has its transfer', entry.transaction_id::text, format('transfer %s is missing', entry.transfer_id)
@@ -223,6 +241,27 @@ BEGIN
         AND hold.hold_status = CASE WHEN last_event.remaining > 0 THEN 'open'
                                     WHEN last_event.transfer_id IS NOT NULL THEN 'captured'
                                     ELSE last_event.event_type END, false);
+
+    RETURN QUERY
+    SELECT 'hold changes before its end and ends after it', event.event_id::text,
+           format('%s at %s, the hold ends at %s', event.event_type, event.occurred_at,
+                  coalesce(hold.expires_at::text, 'no time'))
+    FROM banking.hold_events AS event
+    JOIN banking.holds AS hold ON hold.hold_id = event.hold_id
+    WHERE NOT coalesce(CASE event.event_type
+                           WHEN 'expired' THEN hold.expires_at <= event.occurred_at
+                           ELSE hold.expires_at IS NULL OR event.occurred_at < hold.expires_at
+                       END, false)
+       OR (event.event_type = 'authorised' AND event.occurred_at <> hold.authorised_at);
+
+    RETURN QUERY
+    SELECT 'hold names a customer''s account', hold.hold_id::text,
+           format('to %s, which is %s in %s', hold.to_account_id, coalesce(account.account_type, 'missing'),
+                  coalesce(account.currency_code, 'no currency'))
+    FROM banking.holds AS hold
+    LEFT JOIN banking.accounts AS account ON account.account_id = hold.to_account_id
+    WHERE hold.to_account_id IS NOT NULL
+      AND NOT coalesce(account.account_type <> 'system' AND account.currency_code = hold.currency_code, false);
 
     RETURN QUERY
     SELECT 'hold event has its hold', event.event_id::text, format('hold %s is missing', event.hold_id)

@@ -3,7 +3,8 @@
 -- locks put all events of their holds in one order. An event without an actor has the actor of the
 -- session, except the end of a hold's time, which needs none.
 --
--- * An authorised hold begins with its whole amount, before the time of its end.
+-- * An authorised hold begins with its whole amount, before the time of its end. Its destination,
+--   if there is one, is a customer's account in the same currency.
 -- * Every other event changes an open hold, and leaves what the hold had before less its amount:
 --   a capture and a release before the time of its end, an expiry not before that time.
 -- * A release and an expiry leave nothing. A release that names a transfer is what its last capture
@@ -29,8 +30,13 @@ BEGIN
     FOREACH v_event IN ARRAY p_hold_events LOOP
         IF v_event.event_type = 'authorised' THEN
             IF (v_event.remaining = v_event.amount
-                AND (v_event.expires_at IS NULL OR v_event.occurred_at < v_event.expires_at))
-                IS NOT TRUE
+                AND (v_event.expires_at IS NULL OR v_event.occurred_at < v_event.expires_at)
+                AND (v_event.to_account_id IS NULL OR EXISTS (
+                    SELECT FROM banking.accounts AS account
+                    WHERE account.account_id = v_event.to_account_id
+                      AND account.currency_code = v_event.currency_code
+                      AND account.account_type <> 'system'
+                ))) IS NOT TRUE
             THEN
                 RAISE EXCEPTION 'hold % cannot begin so', v_event.hold_id USING ERRCODE = 'NB002';
             END IF;

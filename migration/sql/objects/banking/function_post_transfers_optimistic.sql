@@ -87,9 +87,9 @@ BEGIN
     -- Few calls have attributes, and the others do not pay for a call of the function.
     IF num_nonnulls(
         p_group_id, p_reverses_transfer_id, p_hold_id, p_actor, p_metadata, p_value_date
-    ) > 0 THEN
+    ) > 0 OR p_transfer_type && '{reversal,journal_entry,exchange}'::text[] THEN
         v_attributes := banking.compose_attributes(
-            cardinality(p_transfer_id), p_group_id, p_reverses_transfer_id, p_hold_id, p_actor,
+            v_transfers, p_group_id, p_reverses_transfer_id, p_hold_id, p_actor,
             p_metadata, p_value_date
         );
     END IF;

@@ -38,7 +38,10 @@ GRANT EXECUTE ON FUNCTION
     banking.uuid_v7(),
     banking.open_system_accounts(text)
     TO neobank_app, neobank_import;
-GRANT EXECUTE ON FUNCTION banking.update_account_optimistic(uuid, numeric, bigint) TO neobank_app;
+GRANT EXECUTE ON FUNCTION
+    banking.expire_due_holds(uuid),
+    banking.update_account_optimistic(uuid, numeric, bigint)
+    TO neobank_app;
 GRANT EXECUTE ON FUNCTION
     banking.system_account_id(text, text),
     banking.start_of_day(date, text),

@@ -2,6 +2,8 @@
 
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::audit;
+use neobank_domain::ledger::SystemAccount;
+use neobank_domain::{Currency, Money};
 
 use super::hold;
 use crate::harness::{TestBank, czk};
@@ -9,6 +11,8 @@ use crate::harness::{TestBank, czk};
 on_both_versions!(
     tables_of_holds_change_only_by_posting,
     posting_rejects_events_that_do_not_fit,
+    posting_rejects_a_hold_for_an_account_that_captures_cannot_pay,
+    posting_rejects_events_against_the_order_of_entries,
     auditor_finds_every_altered_hold,
 );
 
@@ -41,13 +45,86 @@ async fn tables_of_holds_change_only_by_posting(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// Returns a call of the posting function with hold events alone.
+/// Returns a call of the posting function with hold events alone. The time `now` is the server's.
 fn post(events: &serde_json::Value) -> String {
     format!(
         "SELECT banking.post_transfers('{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}',
              '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}',
-             p_hold_events => '{events}')"
+             p_hold_events => replace('{events}', '\"now\"', to_json(clock_timestamp())::text)::jsonb)"
     )
+}
+
+/// Returns a metadata object whose innermost value lies so many levels deep.
+fn nested(levels: usize) -> serde_json::Value {
+    (0..levels).fold(
+        serde_json::json!(1),
+        |inner, _| serde_json::json!({"a": inner}),
+    )
+}
+
+async fn posting_rejects_a_hold_for_an_account_that_captures_cannot_pay(bank: TestBank) {
+    let account = bank.account(czk("100")).await;
+    let other = bank.account(czk("0")).await;
+    let begin = |to: serde_json::Value| {
+        post(&serde_json::json!([{
+            "event_id": "01942f3e-6a7b-7c00-8000-0000000000aa",
+            "hold_id": "01942f3e-6a7b-7c00-8000-0000000000ab", "event_type": "authorised",
+            "account_id": account, "entry_number": 1, "amount": "10", "currency_code": "CZK",
+            "remaining": "10", "held_balance": "10", "occurred_at": "now", "to_account_id": to,
+            "metadata": nested(32),
+        }]))
+    };
+    let euro = bank
+        .account(Money::zero(Currency::from_code("EUR").unwrap()))
+        .await;
+    let before = super::fingerprint(&bank).await;
+    for to in [
+        serde_json::json!("01942f3e-6a7b-7c00-8000-0000000000ac"),
+        serde_json::json!(euro),
+        serde_json::json!(SystemAccount::Fees.id(czk("0").currency())),
+    ] {
+        let said = error(&bank.database, &begin(to.clone())).await;
+        assert!(said.contains("cannot begin so"), "{to}: {said}");
+    }
+    assert_eq!(super::fingerprint(&bank).await, before);
+    bank.database
+        .execute(statement(&begin(serde_json::json!(other)), []))
+        .await
+        .unwrap();
+    bank.assert_sound().await;
+}
+
+async fn posting_rejects_events_against_the_order_of_entries(bank: TestBank) {
+    let (account, other) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let event = |last: u8, entry: i64, held: &str| {
+        serde_json::json!({
+            "event_id": format!("01942f3e-6a7b-7c00-8000-0000000000a{last}"),
+            "hold_id": format!("01942f3e-6a7b-7c00-8000-0000000000b{last}"),
+            "event_type": "authorised", "account_id": account, "entry_number": entry,
+            "amount": "10", "currency_code": "CZK", "remaining": "10", "held_balance": held,
+            "occurred_at": "now",
+        })
+    };
+    let posted = |events: serde_json::Value| {
+        format!(
+            "SELECT banking.post_transfers(
+                 ARRAY[banking.uuid_v7()], ARRAY['transfer'], ARRAY[1.0], ARRAY['CZK'], ARRAY[''],
+                 ARRAY[NULL]::text[], ARRAY[NULL]::bytea[], ARRAY[clock_timestamp()],
+                 ARRAY['{account}'::uuid], ARRAY[2::bigint], ARRAY[99.0],
+                 ARRAY[banking.uuid_v7()], ARRAY[''], ARRAY['{other}'::uuid], ARRAY[1::bigint],
+                 ARRAY[1.0], ARRAY[banking.uuid_v7()], ARRAY[''],
+                 p_hold_events => replace('{events}', '\"now\"', to_json(clock_timestamp())::text)::jsonb)"
+        )
+    };
+    let contrary = serde_json::json!([event(1, 2, "20"), event(2, 1, "10")]);
+    let said = error(&bank.database, &posted(contrary)).await;
+    assert!(said.contains("order"), "{said}");
+    let right = serde_json::json!([event(1, 1, "10"), event(2, 2, "20")]);
+    bank.database
+        .execute(statement(&posted(right), []))
+        .await
+        .unwrap();
+    bank.assert_sound().await;
 }
 
 async fn posting_rejects_events_that_do_not_fit(bank: TestBank) {
@@ -59,7 +136,7 @@ async fn posting_rejects_events_that_do_not_fit(bank: TestBank) {
             "event_id": "01942f3e-6a7b-7c00-8000-0000000000aa",
             "hold_id": receipt.hold_id, "event_type": "released", "account_id": account,
             "entry_number": 1, "amount": "10", "currency_code": "CZK", "remaining": "0",
-            "held_balance": "0", "occurred_at": receipt.occurred_at,
+            "held_balance": "0", "occurred_at": "now",
         });
         event[field] = value;
         post(&serde_json::Value::Array(vec![event]))
@@ -83,6 +160,10 @@ async fn posting_rejects_events_that_do_not_fit(bank: TestBank) {
             serde_json::json!("01942f3e-6a7b-7c00-8000-0000000000ab"),
         ),
         ("occurred_at", serde_json::json!(later)),
+        ("occurred_at", serde_json::json!(receipt.occurred_at)),
+        ("occurred_at", serde_json::json!("1990-01-01T00:00:00Z")),
+        ("occurred_at", serde_json::json!("-infinity")),
+        ("metadata", nested(33)),
         (
             "transfer_id",
             serde_json::json!("01942f3e-6a7b-7c00-8000-0000000000ab"),
@@ -128,6 +209,18 @@ async fn auditor_finds_every_altered_hold(bank: TestBank) {
         (
             "UPDATE banking.hold_events SET event_number = 2",
             "hold events continue their hold",
+        ),
+        (
+            "UPDATE banking.holds SET expires_at = authorised_at",
+            "hold changes before its end and ends after it",
+        ),
+        (
+            "UPDATE banking.hold_events SET occurred_at = '-infinity'",
+            "hold changes before its end and ends after it",
+        ),
+        (
+            "UPDATE banking.holds SET to_account_id = banking.system_account_id('fees', 'CZK')",
+            "hold names a customer's account",
         ),
         ("DELETE FROM banking.holds", "hold event has its hold"),
         (

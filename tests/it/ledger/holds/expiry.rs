@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use neobank_db::{Executor, statement};
+use neobank_domain::accounts::{self, AccountError, AccountStatus};
 use neobank_domain::ledger::{
     CaptureRequest, Comparison, Condition, GroupRequest, HoldEventType, HoldFilter, HoldRequest,
     HoldStatus, ReleaseRequest, holds,
 };
-use neobank_domain::{Rejection, TransferRequest};
+use neobank_domain::{AccountId, Rejection, TransferRequest};
 use rust_decimal::Decimal;
 
 use super::{balances, fingerprint, hold, over, rejection};
@@ -22,6 +23,7 @@ on_both_versions!(
     transfer_of_as_much_as_is_available_takes_what_is_due,
     holds_are_ended_in_the_order_of_their_ends,
     hold_that_was_ended_by_another_session_is_left_out,
+    change_of_an_account_ends_what_is_due,
 );
 
 async fn capture_after_the_end_is_rejected_and_writes_nothing(bank: TestBank) {
@@ -204,4 +206,63 @@ async fn hold_that_was_ended_by_another_session_is_left_out(bank: TestBank) {
         5
     );
     bank.assert_sound().await;
+}
+
+/// An account's row still has a hold whose time is over. Closing and a lower limit do not.
+async fn change_of_an_account_ends_what_is_due(bank: TestBank) {
+    let account = bank.account(czk("0")).await;
+    let limit = |amount| accounts::set_overdraft_limit(&bank.database, account, czk(amount));
+    limit("100").await.unwrap();
+    let open = hold(&bank, account, czk("10")).await.hold_id;
+    for amount in ["20", "30"] {
+        over(&bank, account, czk(amount)).await;
+    }
+    // Nothing is recorded where the change fails for another reason.
+    let before = fingerprint(&bank).await;
+    let error = accounts::unfreeze(&bank.database, account)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, AccountError::Status { .. }), "{error:?}");
+    assert_eq!(fingerprint(&bank).await, before);
+
+    let error = limit("9").await.unwrap_err();
+    assert!(
+        matches!(error, AccountError::BelowLimit { held, limit, .. }
+            if held == czk("10") && limit == czk("9")),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.to_string().matches("10.00 CZK on hold").count(),
+        1,
+        "{error}"
+    );
+    assert_eq!(
+        bank.count("banking.hold_events WHERE event_type = 'expired'")
+            .await,
+        2
+    );
+    limit("10").await.unwrap();
+
+    over_with_limit(&bank, account).await;
+    let error = accounts::close(&bank.database, account).await.unwrap_err();
+    assert!(
+        matches!(&error, AccountError::OpenHolds { held, holds, .. }
+            if *held == czk("10") && *holds == [open]),
+        "{error:?}"
+    );
+    bank.ledger
+        .release(ReleaseRequest::new(open))
+        .await
+        .unwrap();
+    over_with_limit(&bank, account).await;
+    let closed = accounts::close(&bank.database, account).await.unwrap();
+    assert_eq!(closed.status, AccountStatus::Closed);
+    bank.assert_sound().await;
+}
+
+async fn over_with_limit(bank: &TestBank, account: AccountId) {
+    accounts::set_overdraft_limit(&bank.database, account, czk("50"))
+        .await
+        .unwrap();
+    over(bank, account, czk("5")).await;
 }

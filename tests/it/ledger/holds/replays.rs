@@ -12,6 +12,7 @@ on_both_versions!(
     concurrent_retries_hold_once,
     key_of_another_request_is_rejected,
     rejection_does_not_burn_its_key,
+    transfer_with_a_holds_key_does_not_hide_the_hold,
 );
 
 async fn retries_get_the_first_receipt(bank: TestBank) {
@@ -125,5 +126,38 @@ async fn rejection_does_not_burn_its_key(bank: TestBank) {
     let late = bank.ledger.hold(request.clone()).await.unwrap();
     assert_eq!(bank.ledger.hold(request).await.unwrap(), late);
     hold(&bank, to, czk("50")).await;
+    bank.assert_sound().await;
+}
+
+async fn transfer_with_a_holds_key_does_not_hide_the_hold(bank: TestBank) {
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let transfer = TransferRequest::new(from, to, czk("1"));
+    let held = HoldRequest::new(from, czk("10")).with_idempotency_key("hold");
+    let first = bank.ledger.hold(held.clone()).await.unwrap();
+    let released = ReleaseRequest::new(first.hold_id).with_idempotency_key("release");
+    let end = bank.ledger.release(released.clone()).await.unwrap();
+    for key in ["hold", "release"] {
+        let moved = transfer.clone().with_idempotency_key(key);
+        let receipt = bank.ledger.transfer(moved.clone()).await.unwrap();
+        for ledger in [bank.ledger.clone(), grouped(&bank.ledger)] {
+            assert_eq!(ledger.hold(held.clone()).await.unwrap(), first);
+            assert_eq!(ledger.release(released.clone()).await.unwrap(), end);
+            assert_eq!(ledger.transfer(moved.clone()).await.unwrap(), receipt);
+            let outcomes = ledger
+                .submit_all(&[
+                    moved.clone().into(),
+                    held.clone().into(),
+                    released.clone().into(),
+                ])
+                .await
+                .unwrap();
+            let expected = [
+                Outcome::Replayed(receipt.clone()),
+                Outcome::HoldReplayed(first.clone()),
+                Outcome::HoldReplayed(end.clone()),
+            ];
+            assert_eq!(outcomes, expected);
+        }
+    }
     bank.assert_sound().await;
 }

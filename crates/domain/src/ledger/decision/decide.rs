@@ -64,14 +64,9 @@ impl LedgerState {
             )
         });
         if let Some((key, hash)) = &key
-            && let Some(completed) = self.completed.get(key)
+            && let Some(replay) = self.replay(request, key, hash)
         {
-            return completed.replay(request, key, hash);
-        }
-        if let Some((key, hash)) = &key
-            && let Some(completed) = self.completed_holds.get(key)
-        {
-            return completed.replay(key, hash);
+            return replay;
         }
         check_description(request)?;
         if let Request::Expiry(expiry) = request {
@@ -99,6 +94,26 @@ impl LedgerState {
             decision.hold_events.truncate(events);
         }
         decided
+    }
+
+    /// Returns the outcome of a request whose key was used before.
+    ///
+    /// A posting does not look for the keys of holds, so a transfer and a hold can have one key.
+    /// A repeated request finds what it made itself first.
+    fn replay(
+        &self,
+        request: &Request,
+        key: &str,
+        hash: &[u8; 32],
+    ) -> Option<Result<Outcome, Rejection>> {
+        let of_transfer = self.completed.get(key);
+        let of_hold = self.completed_holds.get(key);
+        let of_transfer = of_transfer.map(|transfer| transfer.replay(request, key, hash));
+        let of_hold = of_hold.map(|event| event.replay(key, hash));
+        match request {
+            Request::Hold(_) | Request::Release(_) => of_hold.or(of_transfer),
+            _ => of_transfer.or(of_hold),
+        }
     }
 
     /// Decides on a request whose key is unused.
