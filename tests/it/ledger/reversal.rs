@@ -382,4 +382,18 @@ async fn auditor_finds_reversals_beyond_their_transfer(bank: TestBank) {
     ))
     .await;
     assert!(found.contains("transfer follows its group"), "{found}");
+    let id = receipt.transfer_id;
+    for change in [
+        "transfer_type = 'fee'",
+        "reverses_transfer_id = NULL",
+        "transfer_type = 'exchange', reverses_transfer_id = NULL",
+        "transfer_type = 'journal_entry', reverses_transfer_id = NULL, group_id = gen_random_uuid()",
+    ] {
+        let sql = format!("UPDATE banking.transfers SET {change} WHERE transfer_id = '{id}'");
+        let found = tamper(sql).await;
+        assert!(
+            found.contains("transfer is of its type"),
+            "{change}: {found}"
+        );
+    }
 }
