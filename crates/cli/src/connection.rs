@@ -1,7 +1,7 @@
 //! The address of the database: `--url`, or the environment variables of neobank-db. And the actor,
 //! for whom a command works there.
 
-use neobank_db::{ConfigError, Database, DatabaseConfig};
+use neobank_db::{ConfigError, Database, DatabaseConfig, environment_variable};
 use neobank_domain::Ledger;
 use neobank_domain::ledger::Actor;
 #[cfg(feature = "bench")]
@@ -47,19 +47,21 @@ impl Connection {
     /// Returns a ledger whose requests are those of the actor, if there is one.
     pub(crate) fn ledger(&self, database: &Database) -> Result<Ledger, CommandError> {
         let ledger = Ledger::new(database.clone());
-        let actor = match &self.actor {
-            Some(actor) => Some(actor.clone()),
-            None => std::env::var(ACTOR)
-                .ok()
-                .filter(|name| !name.is_empty())
-                .map(|name| name.parse::<Actor>())
-                .transpose()
-                .map_err(|error| CommandError::usage(format!("{ACTOR}: {error}")))?,
-        };
-        Ok(match actor {
+        Ok(match self.actor()? {
             Some(actor) => ledger.acting_as(actor),
             None => ledger,
         })
+    }
+
+    /// Returns the actor of the command line or of the environment. An empty variable is an error:
+    /// a caller who sets it means an actor.
+    pub(crate) fn actor(&self) -> Result<Option<Actor>, CommandError> {
+        if self.actor.is_some() {
+            return Ok(self.actor.clone());
+        }
+        let name = environment_variable(ACTOR)?;
+        let actor = name.map(|name| name.parse::<Actor>()).transpose();
+        actor.map_err(|error| CommandError::usage(format!("{ACTOR}: {error}")))
     }
 
     /// Returns the same address with another host.
@@ -69,7 +71,7 @@ impl Connection {
 
     /// Returns the configuration of a session with the command's name as `application_name`.
     pub(crate) fn config(&self, command: &str) -> Result<DatabaseConfig, CommandError> {
-        let mut config = self.read(|name| std::env::var(name).ok())?;
+        let mut config = self.read(environment_variable)?;
         if let Some(host) = &self.host {
             config.hosts = vec![host.clone()];
             config.ports.truncate(1);
@@ -96,21 +98,22 @@ impl Connection {
         let Some(GivenUrl(url)) = &self.url else {
             return Ok(None);
         };
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        self.read(variable)?;
-        Ok(Some(with_password(url, variable("DB_PASSWORD"))))
+        self.read(environment_variable)?;
+        let password = environment_variable("DB_PASSWORD")?;
+        let password = password.filter(|password| !password.is_empty());
+        Ok(Some(with_password(url, password)))
     }
 
     fn read(
         &self,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Result<Option<String>, ConfigError>,
     ) -> Result<DatabaseConfig, CommandError> {
         let Some(GivenUrl(url)) = &self.url else {
-            return Ok(DatabaseConfig::from_variables(variable)?);
+            return Ok(DatabaseConfig::try_from_variables(variable)?);
         };
-        let config = DatabaseConfig::from_variables(|name| match name {
-            "DATABASE_URL" => Some(url.clone()),
-            "DB_HOST" | "DB_PORT" | "DB_NAME" | "DB_USER" | "DB_PASSWORD" => None,
+        let config = DatabaseConfig::try_from_variables(|name| match name {
+            "DATABASE_URL" => Ok(Some(url.clone())),
+            "DB_HOST" | "DB_PORT" | "DB_NAME" | "DB_USER" | "DB_PASSWORD" => Ok(None),
             other => variable(other),
         });
         let config = config.map_err(|error| match error {
@@ -120,7 +123,7 @@ impl Connection {
             other => other.into(),
         })?;
         Ok(
-            match variable("DB_PASSWORD").filter(|password| !password.is_empty()) {
+            match variable("DB_PASSWORD")?.filter(|password| !password.is_empty()) {
                 Some(password) if !has_password(url) => config.with_password(password),
                 _ => config,
             },
@@ -168,10 +171,8 @@ mod tests {
 
     fn read(url: &str, variables: &[(&str, &str)]) -> Result<DatabaseConfig, CommandError> {
         Connection::new(Some(url.to_owned())).read(|name| {
-            variables
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
+            let found = variables.iter().find(|(known, _)| *known == name);
+            Ok(found.map(|(_, value)| (*value).to_owned()))
         })
     }
 

@@ -12,6 +12,7 @@ use neobank_domain::{LedgerError, MoneyError, Rejection};
 use neobank_migration::RolloutError;
 use neobank_ops::OpsError;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::exit::Exit;
 use crate::output::redact;
@@ -27,6 +28,9 @@ pub(crate) struct CommandError {
     pub(crate) message: String,
     #[serde(skip)]
     pub(crate) exit: Exit,
+    /// What the command did before the error, in the shape of its data.
+    #[serde(skip)]
+    pub(crate) done: Option<Box<Value>>,
 }
 
 impl CommandError {
@@ -36,6 +40,7 @@ impl CommandError {
             kind: "usage",
             message: message.into(),
             exit: Exit::Usage,
+            done: None,
         }
     }
 
@@ -55,6 +60,7 @@ impl CommandError {
             kind,
             message: error.to_string(),
             exit: Exit::of_class(error.kind()),
+            done: None,
         }
     }
 
@@ -64,6 +70,7 @@ impl CommandError {
             kind,
             message: message.to_string(),
             exit: Exit::of_kind(kind),
+            done: None,
         }
     }
 }
@@ -74,6 +81,7 @@ impl From<ConfigError> for CommandError {
             kind: "configuration",
             message: error.to_string(),
             exit: Exit::Usage,
+            done: None,
         }
     }
 }
@@ -210,6 +218,7 @@ impl From<ImportError> for CommandError {
                 error: AccountError::Database(error),
                 ..
             } => return error.into(),
+            ImportError::Unreadable { .. } => "file",
             ImportError::Rejected { .. } => "import_rejected",
             ImportError::BalanceDiffers { .. } => "balance_differs",
             ImportError::Customer { .. } => "import_customer",

@@ -65,6 +65,7 @@ mod transaction;
 pub use autocommit::{Autocommit, Written};
 pub use config::{
     AuthMethods, ChannelBinding, ConfigError, DatabaseConfig, Pooler, TargetSessionAttrs, TlsMode,
+    environment_variable,
 };
 pub use connection::{
     DirectConnection, DirectStatement, HOSTILE_SETTINGS, Harm, HostileSetting, TextRow,

@@ -221,6 +221,7 @@ fn import_kind(error: &ImportError) -> ErrorKind {
         ImportError::Account { error, .. } => account_kind(error),
         ImportError::Ledger(error) => ledger_kind(error),
         ImportError::Database(error) => database_kind(error),
+        ImportError::Unreadable { .. } => ErrorKind::Failed,
         _ => ErrorKind::Invalid,
     }
 }

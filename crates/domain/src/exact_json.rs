@@ -1,73 +1,168 @@
-//! A reader of JSON that never rounds a number.
+//! A reader of JSON that loses nothing.
 //!
 //! A [`Value`] holds a number as a 64-bit integer or float, and `serde_json` silently rounds a
-//! number that fits neither. This reader returns an error instead.
+//! number that fits neither. Of several members of one name it keeps the last. This reader returns
+//! an error instead.
 
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use thiserror::Error;
 
 use crate::shortened;
 
-/// The reason why a text cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
-    /// The text is not a JSON object, or is nested too deep. The string is the parser's message.
-    Malformed(String),
-    /// A JSON value would round the number.
-    Inexact {
-        /// The path of the number.
+/// The most levels of objects and arrays that a stored value can have, the object itself included:
+/// deeper ones cannot be read back.
+pub const DEPTH_MAX: usize = 128;
+
+/// The reason why a text cannot be read without loss.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// The text is not a JSON object.
+    #[error("{reason}")]
+    Malformed {
+        /// The parser's message.
+        reason: String,
+    },
+    /// An object has two members of one name.
+    #[error("the member {field:?} occurs twice")]
+    Duplicate {
+        /// The path of the member, such as `limits[0].amount`, cut to 80 characters.
         field: String,
-        /// The number in the text.
+    },
+    /// Objects and arrays are nested deeper than the limit.
+    #[error("{field:?} is nested deeper than {limit} levels")]
+    TooDeep {
+        /// The path of the object or array, cut to 80 characters.
+        field: String,
+        /// The most levels.
+        limit: usize,
+    },
+    /// A JSON value would round the number.
+    #[error("the number {number} in {field:?} cannot be kept exactly")]
+    Inexact {
+        /// The path of the number, cut to 80 characters.
+        field: String,
+        /// The number in the text, cut to 80 characters.
         number: String,
     },
 }
 
-/// The most levels of nesting, the same as in `serde_json`.
-const DEPTH_MAX: usize = 128;
-
-/// Reads a JSON object.
-pub(crate) fn object(text: &str) -> Result<Map<String, Value>, Problem> {
-    members(text, "", 0)
+/// Reads a JSON object of at most `depth_max` levels, the object itself included.
+///
+/// # Errors
+///
+/// [`JsonError`], whose path names the member.
+///
+/// # Example
+///
+/// ```
+/// use neobank_domain::exact_json::{self, JsonError};
+///
+/// let twice = exact_json::object(r#"{"a": {"b": 1, "b": 2}}"#, exact_json::DEPTH_MAX);
+/// assert_eq!(twice, Err(JsonError::Duplicate { field: "a.b".to_owned() }));
+/// ```
+pub fn object(text: &str, depth_max: usize) -> Result<Map<String, Value>, JsonError> {
+    Reader { depth_max }.members(text, "", 1)
 }
 
-fn members(text: &str, path: &str, depth: usize) -> Result<Map<String, Value>, Problem> {
-    let raw: std::collections::BTreeMap<String, &RawValue> = read(text)?;
-    raw.into_iter()
-        .map(|(key, raw)| {
-            let path = match path {
-                "" => key.clone(),
-                _ => format!("{path}.{key}"),
-            };
-            Ok((key, value(raw.get(), &path, depth)?))
-        })
-        .collect()
-}
-
-fn value(text: &str, path: &str, depth: usize) -> Result<Value, Problem> {
-    if depth >= DEPTH_MAX {
-        return Err(Problem::Malformed(format!(
-            "{} is nested deeper than {DEPTH_MAX} levels",
-            shortened(path)
-        )));
+/// Returns the path of a member; the object at the first level has no path.
+pub(crate) fn member_path(path: &str, depth: usize, name: &str) -> String {
+    match depth {
+        1 => name.to_owned(),
+        _ => format!("{path}.{name}"),
     }
-    let deeper = depth.saturating_add(1);
-    match text.trim_start().bytes().next() {
-        Some(b'{') => members(text, path, deeper).map(Value::Object),
-        Some(b'[') => {
-            let raw: Vec<&RawValue> = read(text)?;
-            let values = raw
-                .into_iter()
-                .enumerate()
-                .map(|(place, raw)| value(raw.get(), &format!("{path}[{place}]"), deeper));
-            values.collect::<Result<_, _>>().map(Value::Array)
+}
+
+struct Reader {
+    depth_max: usize,
+}
+
+/// The members of an object in the text's order.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
         }
-        Some(b'-' | b'0'..=b'9') => number(text.trim(), path),
-        _ => read(text),
+
+        deserializer.deserialize_map(Collect)
     }
 }
 
-fn number(text: &str, path: &str) -> Result<Value, Problem> {
-    let inexact = || Problem::Inexact {
+impl Reader {
+    fn members(
+        &self,
+        text: &str,
+        path: &str,
+        depth: usize,
+    ) -> Result<Map<String, Value>, JsonError> {
+        let Members(members) = read(text)?;
+        let mut names = HashSet::new();
+        let twice = members
+            .iter()
+            .find(|(name, _)| !names.insert(name.as_str()));
+        if let Some((name, _)) = twice {
+            return Err(JsonError::Duplicate {
+                field: shortened(&member_path(path, depth, name)),
+            });
+        }
+        members
+            .into_iter()
+            .map(|(name, raw)| {
+                let path = member_path(path, depth, &name);
+                Ok((name, self.value(raw.get(), &path, depth)?))
+            })
+            .collect()
+    }
+
+    /// Reads a value within an object or array at a depth.
+    fn value(&self, text: &str, path: &str, depth: usize) -> Result<Value, JsonError> {
+        let begin = text.trim_start().bytes().next();
+        if matches!(begin, Some(b'{' | b'[')) && depth >= self.depth_max {
+            return Err(JsonError::TooDeep {
+                field: shortened(path),
+                limit: self.depth_max,
+            });
+        }
+        let deeper = depth.saturating_add(1);
+        match begin {
+            Some(b'{') => self.members(text, path, deeper).map(Value::Object),
+            Some(b'[') => {
+                let raw: Vec<&RawValue> = read(text)?;
+                let values = raw
+                    .into_iter()
+                    .enumerate()
+                    .map(|(place, raw)| self.value(raw.get(), &format!("{path}[{place}]"), deeper));
+                values.collect::<Result<_, _>>().map(Value::Array)
+            }
+            Some(b'-' | b'0'..=b'9') => number(text.trim(), path),
+            _ => read(text),
+        }
+    }
+}
+
+fn number(text: &str, path: &str) -> Result<Value, JsonError> {
+    let inexact = || JsonError::Inexact {
         field: shortened(path),
         number: shortened(text),
     };
@@ -80,8 +175,10 @@ fn number(text: &str, path: &str) -> Result<Value, Problem> {
     }
 }
 
-fn read<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
-    serde_json::from_str(text).map_err(|error| Problem::Malformed(error.to_string()))
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, JsonError> {
+    serde_json::from_str(text).map_err(|error| JsonError::Malformed {
+        reason: error.to_string(),
+    })
 }
 
 /// A number as its digits without zeros at either end, and the power of ten of the last digit.
@@ -145,7 +242,7 @@ mod tests {
         ] {
             let json = format!("{{\"a\": {text}}}");
             let expected: Map<String, Value> = serde_json::from_str(&json).unwrap();
-            assert_eq!(object(&json), Ok(expected), "{text}");
+            assert_eq!(object(&json, DEPTH_MAX), Ok(expected), "{text}");
         }
     }
 
@@ -165,21 +262,57 @@ mod tests {
                 (format!("{{\"a\": {number}}}"), "a"),
                 (format!("{{\"x\": [1, {{\"b\": {number}}}]}}"), "x[1].b"),
             ] {
-                let expected = Problem::Inexact {
+                let expected = JsonError::Inexact {
                     field: field.to_owned(),
                     number: number.to_owned(),
                 };
-                assert_eq!(object(&json), Err(expected), "{json}");
+                assert_eq!(object(&json, DEPTH_MAX), Err(expected), "{json}");
             }
         }
     }
 
     #[test]
-    fn text_that_is_not_an_object_is_malformed_at_any_depth() {
+    fn text_that_is_not_an_object_is_malformed() {
         for json in ["", "[]", "1", "{", "{\"a\": 01}", "{\"a\": }", "{} {}"] {
-            assert!(matches!(object(json), Err(Problem::Malformed(_))), "{json}");
+            let read = object(json, DEPTH_MAX);
+            assert!(matches!(read, Err(JsonError::Malformed { .. })), "{json}");
         }
-        let deep = format!("{{\"a\": {}{}}}", "[".repeat(200_000), "]".repeat(200_000));
-        assert!(matches!(object(&deep), Err(Problem::Malformed(_))));
+    }
+
+    #[test]
+    fn second_member_of_one_name_is_rejected_with_its_path() {
+        for (json, field) in [
+            (r#"{"a": 1, "a": 1}"#, "a"),
+            (r#"{"a": 1, "\u0061": 2}"#, "a"),
+            (
+                r#"{"x": [{}, {"b": {"c": 1, "d": 2, "c": 3}}]}"#,
+                "x[1].b.c",
+            ),
+            (r#"{"": {"a": 1, "a": 2}}"#, ".a"),
+        ] {
+            let field = field.to_owned();
+            assert_eq!(object(json, DEPTH_MAX), Err(JsonError::Duplicate { field }));
+        }
+        assert!(object(r#"{"a": {"a": 1}, "b": {"a": 1}}"#, DEPTH_MAX).is_ok());
+    }
+
+    #[test]
+    fn levels_of_nesting_are_counted_to_the_limit() {
+        let nested = |levels: usize, [begin, end]: [&str; 2]| {
+            let (begin, end) = (begin.repeat(levels - 1), end.repeat(levels - 1));
+            format!("{{\"a\": {begin}1{end}}}")
+        };
+        for brackets in [["[", "]"], ["{\"a\": ", "}"]] {
+            assert!(object(&nested(4, brackets), 4).is_ok());
+            let error = object(&nested(5, brackets), 4).unwrap_err();
+            assert!(
+                matches!(error, JsonError::TooDeep { limit: 4, .. }),
+                "{error:?}"
+            );
+            assert!(object(&nested(DEPTH_MAX, brackets), DEPTH_MAX).is_ok());
+        }
+        let endless = nested(200_000, ["[", "]"]);
+        let error = object(&endless, DEPTH_MAX).unwrap_err();
+        assert!(matches!(error, JsonError::TooDeep { .. }), "{error:?}");
     }
 }

@@ -26,7 +26,7 @@ pub mod audit;
 pub mod balances;
 pub mod customers;
 mod error;
-mod exact_json;
+pub mod exact_json;
 mod ids;
 #[cfg(feature = "import")]
 pub mod import;

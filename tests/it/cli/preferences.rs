@@ -45,6 +45,7 @@ async fn preferences_are_set_shown_and_unset(bank: TestBank) {
 async fn inexact_numbers_and_unknown_customers_are_rejected(bank: TestBank) {
     let customer = bank.customer().await.to_string();
     let unknown = neobank_domain::CustomerId::new().to_string();
+    let deep = format!("a={}{}", "[".repeat(128), "]".repeat(128));
     for (arguments, code, kind) in [
         (
             &["set", &customer, "limit=0.123456789012345678901234567890"][..],
@@ -52,7 +53,16 @@ async fn inexact_numbers_and_unknown_customers_are_rejected(bank: TestBank) {
             "preferences",
         ),
         (&["set", &customer, "name=\"\\u0000\""], 2, "preferences"),
+        (&["set", &customer, "a=1", "a=1"], 2, "preferences"),
+        (
+            &["set", &customer, r#"a={"b": [{"c": 1, "c": 1}]}"#],
+            2,
+            "preferences",
+        ),
+        (&["set", &customer, &deep], 2, "preferences"),
         (&["set", &customer, "language"], 2, "usage"),
+        (&["set", &customer, "=cs"], 2, "usage"),
+        (&["set", &customer, " =cs"], 2, "usage"),
         (&["unset", &customer], 2, "usage"),
         (&["set", &unknown, "language=cs"], 3, "unknown_customer"),
         (&["show", &unknown], 3, "unknown_customer"),

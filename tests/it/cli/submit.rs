@@ -17,6 +17,9 @@ on_both_versions!(
     stop_on_error_executes_no_line_after_the_first_wrong_one,
     standard_input_is_answered_while_it_is_open,
     wrong_files_and_lost_servers_have_their_exit_codes,
+    lines_and_keys_are_those_of_an_editor_in_every_form_of_a_file,
+    members_that_occur_twice_are_invalid_at_every_depth,
+    damaged_file_is_an_error_after_the_outcomes_of_its_whole_lines,
 );
 
 /// Runs `submit` on a file of this text, in a folder of its own.
@@ -346,4 +349,178 @@ async fn wrong_files_and_lost_servers_have_their_exit_codes(bank: TestBank) {
         (lost.code, &lost.json()["error"]["kind"]),
         (5, &json!("connection"))
     );
+}
+
+/// Returns the forms of a text that an editor or a transfer may make of it: they have the same lines.
+fn forms(text: &str) -> Vec<Vec<u8>> {
+    let mut forms = Vec::new();
+    for line_break in ["\n", "\r\n"] {
+        for mark in ["", "\u{feff}"] {
+            for end in ["", line_break] {
+                let form = format!("{mark}{}{end}", text.replace('\n', line_break));
+                forms.push(compressed(form.as_bytes()));
+                forms.push(form.into_bytes());
+            }
+        }
+    }
+    forms
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Runs `submit` on a file of these bytes.
+async fn submit_bytes(url: &str, bytes: &[u8], arguments: &[&str]) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("requests");
+    std::fs::write(&path, bytes).unwrap();
+    run(
+        url,
+        &[&["submit", path.to_str().unwrap()], arguments].concat(),
+    )
+    .await
+}
+
+async fn lines_and_keys_are_those_of_an_editor_in_every_form_of_a_file(bank: TestBank) {
+    let account = bank.account(czk("0")).await;
+    let line = json!({"kind": "deposit", "account": account, "amount": "1 CZK"});
+    let json = format!("\n\n{line}\n \n{line}\n\n\n{line}\n{{\n");
+    let json_lines = [(3, "posted"), (5, "posted"), (8, "posted"), (9, "invalid")];
+    let record = |description: &str| format!("deposit,{account},1 CZK,{description}");
+    let csv = [
+        "\nkind,account,amount,description\n".to_owned(),
+        record("a"),
+        "\n".to_owned(),
+        record("\"two\n\nlines\""),
+        record("\"\"\"quoted\"\"\""),
+        "  \n".to_owned(),
+        record("d"),
+        "gift".to_owned(),
+    ]
+    .join("\n");
+    let csv_lines = [
+        (4, "posted"),
+        (7, "posted"),
+        (10, "posted"),
+        (13, "posted"),
+        (14, "invalid"),
+    ];
+    for (text, lines, prefix) in [(json, &json_lines[..], "j"), (csv, &csv_lines[..], "c")] {
+        for (number, form) in forms(&text).into_iter().enumerate() {
+            let found = submit_bytes(bank.url(), &form, &["--key-prefix", prefix]).await;
+            assert_eq!(found.code, 1, "{}{}", found.out, found.err);
+            // The first form is posted, and each other one has the same keys.
+            let result = |(line, outcome): &(u64, &str)| match *outcome {
+                "posted" if number > 0 => (*line, "replayed".to_owned()),
+                outcome => (*line, outcome.to_owned()),
+            };
+            let expected: Vec<_> = lines.iter().map(result).collect();
+            assert_eq!(
+                results(&found),
+                expected,
+                "{:?}",
+                String::from_utf8_lossy(&form)
+            );
+            for outcome in outcomes(&found)
+                .iter()
+                .filter(|one| one["outcome"] != "invalid")
+            {
+                assert_eq!(outcome["key"], format!("{prefix}{}", outcome["line"]));
+            }
+        }
+    }
+    assert_eq!(bank.balance(account).await, czk("7"));
+    // Empty lines that arrive before the first request do not decide what the file is.
+    let mut command = neobank(bank.url(), &["submit", "-", "--key-prefix", "c"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&vec![b'\n'; 100_000]).unwrap();
+    writeln!(input, "kind,account,amount\ndeposit,{account},1 CZK").unwrap();
+    drop(input);
+    let found = Run::from(child.wait_with_output().unwrap());
+    assert_eq!(
+        results(&found),
+        [(100_002, "posted".to_owned())],
+        "{}",
+        found.err
+    );
+}
+
+async fn members_that_occur_twice_are_invalid_at_every_depth(bank: TestBank) {
+    let account = bank.account(czk("0")).await;
+    let deposit = format!(r#""kind": "deposit", "account": "{account}", "key": "k""#);
+    let lines = [
+        format!(r#"{{{deposit}, "amount": "1 CZK", "amount": "100 CZK"}}"#),
+        format!(r#"{{{deposit}, "amount": "1 CZK", "am\u006funt": "1 CZK"}}"#),
+        format!(r#"{{{deposit}, "amount": {{"amount": "1", "amount": "2", "currency": "CZK"}}}}"#),
+    ];
+    let found = submit(bank.url(), "requests", &lines.join("\n"), &[]).await;
+    assert_eq!(found.code, 1, "{}", found.err);
+    let outcomes = outcomes(&found);
+    for (outcome, path) in outcomes.iter().zip(["amount", "amount", "amount.amount"]) {
+        assert_eq!(outcome["outcome"], "invalid", "{outcome}");
+        assert_eq!(outcome["field"], "amount", "{outcome}");
+        let message = format!("the member {path:?} occurs twice");
+        assert_eq!(outcome["message"], message, "{outcome}");
+    }
+    assert_eq!(bank.balance(account).await, czk("0"));
+}
+
+async fn damaged_file_is_an_error_after_the_outcomes_of_its_whole_lines(bank: TestBank) {
+    let account = bank.account(czk("0")).await;
+    // Without a pattern that the compression could shorten, so that the cut hits the last lines.
+    let keys: Vec<String> = (0..200).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+    let line = |key: &String| {
+        json!({"kind": "deposit", "account": account, "amount": "1 CZK", "key": key}).to_string()
+    };
+    let json = keys.iter().map(line).collect::<Vec<_>>().join("\n");
+    let record = |key: &String| format!("deposit,{account},1 CZK,{key}\n");
+    let csv: String = keys.iter().map(record).collect();
+    let csv = format!("kind,account,amount,key\n{csv}");
+    for (number, text) in [json, csv.clone()].iter().enumerate() {
+        let whole = compressed(text.as_bytes());
+        let cut = &whole[..whole.len() / 2];
+        let mut altered = whole.clone();
+        let last = altered.len() - 6;
+        altered[last] ^= 1;
+        for (bytes, least) in [(cut, 40), (&altered[..], 199)] {
+            let found = submit_bytes(bank.url(), bytes, &[]).await;
+            assert_eq!(found.code, 7, "{}", found.err);
+            assert!(found.err.contains("cannot be read"), "{}", found.err);
+            let results = results(&found);
+            assert!(results.len() >= least, "{number}: {}", results.len());
+            assert!(results.iter().all(|(_, outcome)| outcome != "invalid"));
+            let document = submit_bytes(bank.url(), bytes, &["--json"]).await;
+            assert_eq!(document.code, 7);
+            let document = document.json();
+            assert_eq!(document["error"]["kind"], "file");
+            let data = &document["data"];
+            assert_eq!(data["summary"]["replayed"], results.len());
+            assert_eq!(data["outcomes"].as_array().unwrap().len(), results.len());
+        }
+    }
+    assert!(bank.balance(account).await <= czk("200"));
+    // A quotation mark without a second takes no later records for its text.
+    let before = bank.balance(account).await;
+    let open = csv.replace(",1 CZK,", ",1 CZK,\"x");
+    let found = submit_bytes(bank.url(), open.as_bytes(), &[]).await;
+    assert_eq!((found.code, found.out.as_str()), (7, ""), "{}", found.err);
+    assert!(found.err.contains("line 2"), "{}", found.err);
+    // Nothing else of a compressed file than its begin.
+    let nothing = submit_bytes(bank.url(), &[0x1f, 0x8b, 8], &["--json"]).await;
+    let kind = nothing.json()["error"]["kind"].clone();
+    assert_eq!((nothing.code, kind), (7, json!("file")));
+    assert_eq!(bank.balance(account).await, before);
+    // A line that is too long is wrong, and the lines after it are read.
+    let long = format!(
+        "{{\"kind\": \"{}\"}}\n{}\n",
+        "x".repeat(2_000_000),
+        line(&keys[0])
+    );
+    let found = submit_bytes(bank.url(), long.as_bytes(), &[]).await;
+    let expected = [(1, "invalid".to_owned()), (2, "replayed".to_owned())];
+    assert_eq!(results(&found), expected, "{}", found.err);
 }

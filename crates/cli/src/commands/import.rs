@@ -77,7 +77,8 @@ pub(crate) async fn run(
     output(&history, report, &numbers, &comparison)
 }
 
-/// Reads the files: returns the history, or every invalid line.
+/// Reads the files: returns the history, or every invalid line. A file that cannot be read to its
+/// end is an error.
 fn read(arguments: &ImportArguments) -> Result<Result<History, Vec<ImportError>>, CommandError> {
     let paths = [
         &arguments.customers,
@@ -87,7 +88,14 @@ fn read(arguments: &ImportArguments) -> Result<Result<History, Vec<ImportError>>
     let sources = files::open(paths)?;
     let options = ImportOptions::new(&arguments.source, arguments.currency)
         .with_time_zone(&arguments.time_zone);
-    Ok(History::read_all(sources, &options))
+    let read = History::read_all(sources, &options);
+    let is_unreadable = |problem: &ImportError| matches!(problem, ImportError::Unreadable { .. });
+    if let Err(problems) = &read
+        && let Some(problem) = problems.iter().find(|problem| is_unreadable(problem))
+    {
+        return Err(CommandError::failed("file", problem));
+    }
+    Ok(read)
 }
 
 async fn open(connection: &Connection) -> Result<Database, CommandError> {

@@ -1,6 +1,7 @@
 //! The commands: a file for each, with its arguments and its output.
 
 pub(crate) mod account;
+mod attributes;
 pub(crate) mod audit;
 pub(crate) mod balances;
 #[cfg(feature = "bench")]

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use neobank_domain::preferences::{self, PreferenceUpdate};
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::customer;
@@ -54,7 +54,11 @@ impl FromStr for Member {
         let (name, value) = text
             .split_once('=')
             .ok_or("not a name and a value, such as language=cs")?;
-        let is_json = serde_json::from_str::<IgnoredAny>(value).is_ok();
+        if name.trim().is_empty() {
+            return Err("the name is empty");
+        }
+        // At any depth: a value that is nested too deep is an error, and no text.
+        let is_json = serde_json::from_str::<&RawValue>(value).is_ok();
         Ok(Self {
             name: name.to_owned(),
             value: if is_json {
@@ -111,20 +115,12 @@ pub(crate) async fn run(
     Output::new(name, data, vec![Block::Table(table)])
 }
 
-/// Returns the members as one JSON object; a name that is given twice has the last value.
+/// Returns the members as one JSON object. A name that is given twice occurs in it twice, which the
+/// reader of the object rejects.
 fn object(members: &[Member]) -> String {
-    let members: std::collections::BTreeMap<String, &str> = members
-        .iter()
-        .map(|member| {
-            (
-                Value::from(member.name.as_str()).to_string(),
-                member.value.as_str(),
-            )
-        })
-        .collect();
     let members: Vec<String> = members
         .iter()
-        .map(|(name, value)| format!("{name}: {value}"))
+        .map(|member| format!("{}: {}", Value::from(member.name.as_str()), member.value))
         .collect();
     format!("{{{}}}", members.join(", "))
 }
@@ -156,10 +152,14 @@ mod tests {
         ] {
             assert_eq!(read(given).unwrap(), expected, "{given}");
         }
-        assert!(read("a").is_err());
+        for wrong in ["a", "=1", " =1"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        assert_eq!(read(&format!("a={deep}")).unwrap(), deep);
         let members: Vec<Member> = ["b=1", "a\"=x", "b=2"]
             .map(|one| one.parse().unwrap())
             .into();
-        assert_eq!(object(&members), r#"{"a\"": "x", "b": 2}"#);
+        assert_eq!(object(&members), r#"{"b": 1, "a\"": "x", "b": 2}"#);
     }
 }

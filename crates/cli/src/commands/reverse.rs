@@ -4,6 +4,7 @@ use clap::Args;
 use neobank_domain::ledger::ReversalRequest;
 use neobank_domain::{Money, accounts};
 
+use super::attributes::AttributeArguments;
 use super::transfer::{self, generated_key};
 use super::transfers;
 use crate::connection::Connection;
@@ -25,6 +26,8 @@ pub(crate) struct ReverseArguments {
     /// A description of the reversal
     #[arg(long, default_value = "")]
     description: String,
+    #[command(flatten)]
+    attributes: AttributeArguments,
 }
 
 pub(crate) async fn run(
@@ -42,6 +45,7 @@ pub(crate) async fn run(
         .with_description(&arguments.description)
         .with_idempotency_key(&key);
     request.amount = arguments.amount;
+    request.attributes = arguments.attributes.read();
     let request = request.into();
     transfer::submit(
         "reverse",

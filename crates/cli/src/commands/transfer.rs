@@ -1,12 +1,12 @@
 //! The commands `neobank transfer`, `deposit`, `withdraw`, `interest`, `fee` and `adjust`.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use neobank_db::Database;
 use neobank_domain::accounts::Account;
 use neobank_domain::ledger::{
-    AdjustmentRequest, Attributes, EntryReceipt, EntryType, Metadata, Outcome, PostingKind,
-    Receipt, ReferenceNumber, Request, TransferType,
+    AdjustmentRequest, EntryReceipt, EntryType, Outcome, PostingKind, Receipt, ReferenceNumber,
+    Request, TransferType,
 };
 use neobank_domain::{
     AccountId, EntryId, LedgerError, Money, PostingRequest, TransferId, TransferRequest,
@@ -16,6 +16,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::account;
+use super::attributes::AttributeArguments;
 use super::numbers::Numbers;
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -57,12 +58,8 @@ struct Movement {
     /// A description of the transfer
     #[arg(long, default_value = "")]
     description: String,
-    /// Data of your own to keep with the transfer: a JSON object, such as '{"order": 4711}'
-    #[arg(long, value_name = "JSON")]
-    metadata: Option<Metadata>,
-    /// The value date, from which the money counts for interest; the booking day by default
-    #[arg(long, value_name = "DAY")]
-    value_date: Option<NaiveDate>,
+    #[command(flatten)]
+    attributes: AttributeArguments,
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +95,8 @@ pub(crate) struct AdjustArguments {
     /// A description of the correction
     #[arg(long, default_value = "")]
     description: String,
+    #[command(flatten)]
+    attributes: AttributeArguments,
 }
 
 pub(crate) async fn transfer(
@@ -115,7 +114,7 @@ pub(crate) async fn transfer(
     if arguments.up_to {
         request = request.up_to();
     }
-    request.attributes = movement.attributes();
+    request.attributes = movement.attributes.read();
     submit(
         "transfer",
         connection,
@@ -183,12 +182,13 @@ pub(crate) async fn adjust(
 ) -> Result<Output, CommandError> {
     let database = connection.open("adjust").await?;
     let account = account::find(&database, &arguments.account).await?;
-    let request = AdjustmentRequest::new(
+    let mut request = AdjustmentRequest::new(
         account.account_id,
         arguments.balance,
         arguments.expected_version,
     )
     .with_description(&arguments.description);
+    request.attributes = arguments.attributes.read();
     submit(
         "adjust",
         connection,
@@ -213,7 +213,7 @@ async fn post(
     let mut request = request(account.account_id, movement.amount)
         .with_description(&movement.description)
         .with_idempotency_key(&key);
-    request.attributes = movement.attributes();
+    request.attributes = movement.attributes.read();
     submit(
         name,
         connection,
@@ -378,13 +378,6 @@ impl<'a> ReceiptView<'a> {
 }
 
 impl Movement {
-    fn attributes(&self) -> Attributes {
-        let mut attributes = Attributes::default();
-        attributes.metadata.clone_from(&self.metadata);
-        attributes.value_date = self.value_date;
-        attributes
-    }
-
     /// Returns the key, generated if the caller gave none, for a repetition when the result is
     /// unknown.
     fn key(&self) -> String {

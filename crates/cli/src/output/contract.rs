@@ -20,14 +20,19 @@ pub(crate) fn output_as_json(command: &str, data: &Value) -> String {
     }))
 }
 
-/// Returns an error as one JSON document with a line break at its end.
+/// Returns an error as one JSON document with a line break at its end. A command that did a part of
+/// its work before has the data of that part too.
 pub(crate) fn error_as_json(command: &str, error: &CommandError) -> String {
-    document(&json!({
+    let mut error_document = json!({
         "contract": CONTRACT,
         "command": command,
         "generated_at": now(),
         "error": error,
-    }))
+    });
+    if let (Some(done), Some(members)) = (&error.done, error_document.as_object_mut()) {
+        members.insert("data".to_owned(), Value::clone(done));
+    }
+    document(&error_document)
 }
 
 fn now() -> String {

@@ -1,11 +1,28 @@
 //! Reads a configuration from the environment.
 
+use std::env::VarError;
 use std::time::Duration;
 
 use super::{
     AuthMethods, ChannelBinding, ConfigError, DatabaseConfig, Pooler, TargetSessionAttrs, url,
 };
 use crate::pool::AutoSize;
+
+/// Returns a variable of the process's environment, or `None` where it is unset.
+///
+/// # Errors
+///
+/// [`ConfigError::NotUnicode`] for a value that is not UTF-8, so that a caller does not take it for
+/// unset. `HOME` is excepted: it is no setting, and only a file of passwords is looked for there.
+pub fn environment_variable(name: &str) -> Result<Option<String>, ConfigError> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotUnicode(_)) if name != "HOME" => Err(ConfigError::NotUnicode {
+            field: name.to_owned(),
+        }),
+        Err(_) => Ok(None),
+    }
+}
 
 pub(super) fn read(
     variable: impl Fn(&str) -> Option<String>,

@@ -21,6 +21,12 @@ pub enum ConfigError {
         /// The valid values.
         expected: String,
     },
+    /// A variable of the environment is not UTF-8. Its value is not shown, since it may be secret.
+    #[error("{field} is not UTF-8")]
+    NotUnicode {
+        /// The variable.
+        field: String,
+    },
     /// The URL cannot be parsed. The URL itself is not shown, since it may contain a password.
     #[error("the database URL cannot be read: {reason}")]
     Url {

@@ -11,6 +11,7 @@ mod url;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use environment::environment_variable;
 pub use error::ConfigError;
 pub(crate) use secret::Secret;
 pub(crate) use target::ServerRole;
@@ -154,9 +155,32 @@ impl DatabaseConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the variable that is missing or wrong, and never shows the password.
+    /// [`ConfigError`] names the variable that is missing or wrong, or is not UTF-8, and never shows
+    /// the password.
     pub fn from_environment() -> Result<Self, ConfigError> {
-        environment::read(|name| std::env::var(name).ok())
+        Self::try_from_variables(environment_variable)
+    }
+
+    /// As [`DatabaseConfig::from_environment`], from any source of variables that can fail.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the source, otherwise as [`DatabaseConfig::from_environment`].
+    pub fn try_from_variables(
+        variable: impl Fn(&str) -> Result<Option<String>, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let failure = std::cell::OnceCell::new();
+        let config = environment::read(|name| {
+            variable(name).unwrap_or_else(|error| {
+                // Only the first error is returned.
+                let _ = failure.set(error);
+                None
+            })
+        });
+        match failure.into_inner() {
+            Some(error) => Err(error),
+            None => config,
+        }
     }
 
     /// As [`DatabaseConfig::from_environment`], from any source of variables.

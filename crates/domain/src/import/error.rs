@@ -40,6 +40,15 @@ pub enum ImportError {
         /// The parser's message.
         reason: String,
     },
+    /// A file cannot be read to its end: its device failed, its compressed data is damaged, or a
+    /// quoted field has no end.
+    #[error("{file}: the file cannot be read: {reason}")]
+    Unreadable {
+        /// The name of the file.
+        file: &'static str,
+        /// The failure.
+        reason: String,
+    },
     /// A field holds a value that breaks one of its rules.
     #[error("{file}, line {line}, field {field}: {value:?}: {reason}")]
     Field {

@@ -6,8 +6,8 @@ use std::io::Read;
 use chrono::NaiveDate;
 use csv::{ReaderBuilder, StringRecord};
 
-use super::ImportError;
 use super::line::{AccountLine, CustomerLine, TransactionLine};
+use super::{ImportError, PhysicalLines};
 use crate::ledger::EntryType;
 use crate::{Currency, Money, shortened};
 
@@ -413,16 +413,11 @@ fn lines<L>(
     notes: &mut Notes,
     read: impl Fn(&Fields<'_>) -> Result<L, ImportError>,
 ) -> Vec<L> {
-    let mut reader = ReaderBuilder::new().from_reader(source);
-    let malformed = |error: &csv::Error| ImportError::Malformed {
-        file,
-        line: error.position().map_or(1, csv::Position::line),
-        reason: error.to_string(),
-    };
-    let header = match reader.headers() {
-        Ok(header) => header.clone(),
+    let mut reader = ReaderBuilder::new().from_reader(PhysicalLines::new(source, 1));
+    let header = match reader.headers().cloned() {
+        Ok(header) => header,
         Err(error) => {
-            notes.problems.push(malformed(&error));
+            notes.problems.push(unreadable(file, 1, &error));
             return Vec::new();
         }
     };
@@ -430,27 +425,59 @@ fn lines<L>(
         return Vec::new();
     };
     let (mut lines, mut problems) = (Vec::new(), Vec::new());
-    for record in reader.records() {
-        let line = record
-            .map_err(|error| malformed(&error))
-            .and_then(|record| {
-                read(&Fields {
-                    line: record.position().map_or(0, csv::Position::line),
-                    file,
-                    columns: &columns,
-                    record: &record,
-                })
-            });
+    let mut record = StringRecord::new();
+    loop {
+        let byte = reader.position().byte();
+        let is_read = reader.read_record(&mut record);
+        let line = reader.get_mut().line_of_record(byte);
+        let line = match is_read {
+            Ok(false) => break,
+            Ok(true) => read(&Fields {
+                line,
+                file,
+                columns: &columns,
+                record: &record,
+            }),
+            Err(error) => Err(unreadable(file, line, &error)),
+        };
+        let is_unreadable = matches!(line, Err(ImportError::Unreadable { .. }));
         match line {
             Ok(line) => lines.push(line),
             Err(problem) => problems.push(problem),
         }
-        if problems.len() >= PROBLEMS_MAX {
+        if is_unreadable || problems.len() >= PROBLEMS_MAX {
             break;
         }
     }
     notes.problems.append(&mut problems);
     lines
+}
+
+/// Returns the error of a record that cannot be read.
+fn unreadable(file: &'static str, line: u64, error: &csv::Error) -> ImportError {
+    match error.kind() {
+        csv::ErrorKind::Io(error) => ImportError::Unreadable {
+            file,
+            reason: error.to_string(),
+        },
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => ImportError::Malformed {
+            file,
+            line,
+            reason: format!("it has {len} fields, and the header has {expected_len}"),
+        },
+        csv::ErrorKind::Utf8 { err, .. } => ImportError::Malformed {
+            file,
+            line,
+            reason: format!("it is not UTF-8: {err}"),
+        },
+        _ => ImportError::Malformed {
+            file,
+            line,
+            reason: error.to_string(),
+        },
+    }
 }
 
 /// Returns the positions of the columns; `None` when one is missing or doubled.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::exact_json::{self, Problem};
+use crate::exact_json::{self, JsonError};
 use crate::shortened;
 
 /// The caller's own data of a request: a JSON object, such as the number of an order.
@@ -16,6 +16,9 @@ use crate::shortened;
 /// The ledger stores it with the transfer and does not interpret it. It is part of the request's
 /// hash: a request that is repeated under its key must have the same metadata. The order of the
 /// members does not matter.
+///
+/// An object has at most [`Metadata::SIZE_MAX`] bytes and [`Metadata::DEPTH_MAX`] levels, and no
+/// two members of one name.
 ///
 /// # Example
 ///
@@ -30,6 +33,8 @@ use crate::shortened;
 pub struct Metadata {
     /// Compact JSON with the members in the order of their names.
     json: Arc<str>,
+    /// The same as a value.
+    object: Arc<Map<String, Value>>,
 }
 
 /// The reason why a value cannot be metadata.
@@ -48,25 +53,44 @@ pub enum MetadataError {
         /// The size of the compact JSON in bytes.
         size: usize,
     },
-    /// A number cannot be kept exactly.
-    #[error("{field} in the metadata has the number {number}, which cannot be kept exactly")]
-    Number {
-        /// The path of the number.
+    /// Objects and arrays are nested deeper than [`Metadata::DEPTH_MAX`].
+    #[error(
+        "the metadata is nested deeper than {limit} levels in {field:?}",
+        limit = Metadata::DEPTH_MAX
+    )]
+    TooDeep {
+        /// The path of the object or array, such as `order.lines[0]`, cut to 80 characters.
         field: String,
-        /// The number, shortened.
+    },
+    /// An object has two members of one name.
+    #[error("the metadata has the member {field:?} twice")]
+    Duplicate {
+        /// The path of the member, cut to 80 characters.
+        field: String,
+    },
+    /// A number cannot be kept exactly.
+    #[error("{field:?} in the metadata has the number {number}, which cannot be kept exactly")]
+    Number {
+        /// The path of the number, cut to 80 characters.
+        field: String,
+        /// The number, cut to 80 characters.
         number: String,
     },
-    /// A text has a NUL character, which PostgreSQL cannot store.
-    #[error("{field} in the metadata has a NUL character")]
+    /// A name or a text has a NUL character, which PostgreSQL cannot store.
+    #[error("{field:?} in the metadata has a NUL character")]
     Nul {
-        /// The path of the text.
+        /// The path of the text, cut to 80 characters.
         field: String,
     },
 }
 
 impl Metadata {
-    /// The most bytes of the compact JSON.
+    /// The most bytes of the compact JSON. The database allows 50,000 bytes of its own notation,
+    /// which is longer: it has spaces, and writes a number such as `1e-9` in digits.
     pub const SIZE_MAX: usize = 8_192;
+
+    /// The most levels of objects and arrays, the object itself included.
+    pub const DEPTH_MAX: usize = 32;
 
     /// The bounds of a fraction's magnitude. The database writes such a number in digits, which
     /// must not outgrow its own limit.
@@ -76,15 +100,20 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// [`MetadataError`] for an object that is too large, or that has a text or number that the
-    /// database cannot keep.
+    /// [`MetadataError`] for an object that is too large or nested too deep, or that has a text or
+    /// number that the database cannot keep.
     pub fn new(object: Map<String, Value>) -> Result<Self, MetadataError> {
-        let object = checked(Value::Object(object), "")?;
-        let json = object.to_string();
+        let object = members(object, "", 1)?;
+        let json = serde_json::to_string(&object).map_err(|error| MetadataError::NotAnObject {
+            reason: error.to_string(),
+        })?;
         if json.len() > Self::SIZE_MAX {
             return Err(MetadataError::TooLarge { size: json.len() });
         }
-        Ok(Self { json: json.into() })
+        Ok(Self {
+            json: json.into(),
+            object: object.into(),
+        })
     }
 
     /// Returns the compact JSON, with the members of every object in the order of their names.
@@ -96,8 +125,7 @@ impl Metadata {
     /// Returns the metadata as a value.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        // The text was written from a value.
-        serde_json::from_str(&self.json).unwrap_or_default()
+        Value::Object(Map::clone(&self.object))
     }
 }
 
@@ -105,9 +133,11 @@ impl FromStr for Metadata {
     type Err = MetadataError;
 
     fn from_str(text: &str) -> Result<Self, MetadataError> {
-        let object = exact_json::object(text).map_err(|problem| match problem {
-            Problem::Malformed(reason) => MetadataError::NotAnObject { reason },
-            Problem::Inexact { field, number } => MetadataError::Number { field, number },
+        let object = exact_json::object(text, Self::DEPTH_MAX).map_err(|error| match error {
+            JsonError::Malformed { reason } => MetadataError::NotAnObject { reason },
+            JsonError::Duplicate { field } => MetadataError::Duplicate { field },
+            JsonError::TooDeep { field, .. } => MetadataError::TooDeep { field },
+            JsonError::Inexact { field, number } => MetadataError::Number { field, number },
         })?;
         Self::new(object)
     }
@@ -122,31 +152,43 @@ impl fmt::Display for Metadata {
 /// Writes the JSON object itself.
 impl Serialize for Metadata {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_value().serialize(serializer)
+        self.object.serialize(serializer)
     }
 }
 
-/// Returns a value with the members of its objects in the order of their names, unless it has a
-/// part that the database cannot keep.
-fn checked(value: Value, path: &str) -> Result<Value, MetadataError> {
+/// Returns an object at a depth with its members in the order of their names, unless it has a part
+/// that the database cannot keep.
+fn members(
+    object: Map<String, Value>,
+    path: &str,
+    depth: usize,
+) -> Result<Map<String, Value>, MetadataError> {
+    let mut members: Vec<_> = object.into_iter().collect();
+    members.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let members = members.into_iter().map(|(name, value)| {
+        let path = exact_json::member_path(path, depth, &name);
+        require_no_nul(&name, &path)?;
+        Ok((name, checked(value, &path, depth)?))
+    });
+    members.collect()
+}
+
+/// As [`members`], for a value within an object or array at a depth.
+fn checked(value: Value, path: &str, depth: usize) -> Result<Value, MetadataError> {
+    let is_nested = matches!(value, Value::Object(_) | Value::Array(_));
+    if is_nested && depth >= Metadata::DEPTH_MAX {
+        return Err(MetadataError::TooDeep {
+            field: shortened(path),
+        });
+    }
+    let deeper = depth.saturating_add(1);
     Ok(match value {
-        Value::Object(object) => {
-            let mut members: Vec<_> = object.into_iter().collect();
-            members.sort_by(|(left, _), (right, _)| left.cmp(right));
-            let members = members.into_iter().map(|(name, value)| {
-                let path = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
-                require_no_nul(&name, &path)?;
-                Ok((name, checked(value, &path)?))
-            });
-            Value::Object(members.collect::<Result<_, _>>()?)
-        }
+        Value::Object(object) => Value::Object(members(object, path, deeper)?),
         Value::Array(values) => {
-            let values = values.into_iter().enumerate();
-            let values = values.map(|(index, value)| checked(value, &format!("{path}[{index}]")));
+            let values = values
+                .into_iter()
+                .enumerate()
+                .map(|(place, value)| checked(value, &format!("{path}[{place}]"), deeper));
             Value::Array(values.collect::<Result<_, _>>()?)
         }
         Value::String(text) => {
@@ -221,6 +263,11 @@ mod tests {
             Err(nul("a.b[1]"))
         );
         assert_eq!(metadata(&json!({"a\0": 1})), Err(nul("a\0")));
+        let error = metadata(&json!({"": "\0"})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"\" in the metadata has a NUL character"
+        );
         for number in [
             "1e300",
             "1e-300",
@@ -253,6 +300,52 @@ mod tests {
             Err(MetadataError::TooLarge {
                 size: Metadata::SIZE_MAX + 1
             })
+        );
+    }
+
+    #[test]
+    fn nesting_is_limited_for_texts_and_for_objects() {
+        let nested = |levels: usize| {
+            (1..levels).fold(json!({"a": 1}), |inner, level| match level % 2 {
+                0 => json!({ "a": inner }),
+                _ => json!({ "a": [inner] }),
+            })
+        };
+        let levels = |value: &Value| {
+            let text = value.to_string();
+            text.matches('[').count() + text.matches('{').count()
+        };
+        let deepest = nested(22);
+        assert_eq!(levels(&deepest), Metadata::DEPTH_MAX + 1);
+        let Value::Object(mut object) = deepest else {
+            unreachable!("an object")
+        };
+        let too_deep = |found: Result<Metadata, MetadataError>| match found {
+            Err(MetadataError::TooDeep { field }) => field.starts_with("a[0].a"),
+            _ => false,
+        };
+        assert!(too_deep(Metadata::new(object.clone())));
+        assert!(too_deep(Value::Object(object.clone()).to_string().parse()));
+        let inner = object["a"][0].take();
+        object.insert("a".to_owned(), inner);
+        let object = Value::Object(object);
+        assert_eq!(levels(&object), Metadata::DEPTH_MAX);
+        let kept = metadata(&object).unwrap();
+        assert_eq!(kept.to_value(), object);
+        assert_eq!(serde_json::to_value(&kept).unwrap(), object);
+        // Deeper than a parser of JSON reads.
+        let nested = |brackets: &str, levels| brackets.repeat(levels);
+        let text = format!("{{\"a\": {}{}}}", nested("[", 127), nested("]", 127));
+        let error = text.parse::<Metadata>().unwrap_err();
+        assert!(matches!(error, MetadataError::TooDeep { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn second_member_of_one_name_is_rejected() {
+        let error = r#"{"order": {"id": 1, "id": 2}}"#.parse::<Metadata>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the metadata has the member \"order.id\" twice"
         );
     }
 }

@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::{CustomerId, exact_json, shortened};
+use crate::exact_json::{self, JsonError};
+use crate::{CustomerId, shortened};
 
 /// The most updates in one call of [`merge`].
 pub const CUSTOMERS_MAX: usize = 50_000;
@@ -44,7 +45,8 @@ impl PreferenceUpdate {
     ///
     /// # Errors
     ///
-    /// [`PreferenceError::Json`] for a text that is not a JSON object, and
+    /// [`PreferenceError::Json`] for a text that is not a JSON object,
+    /// [`PreferenceError::Duplicate`] for two members of one name, [`PreferenceError::TooDeep`], and
     /// [`PreferenceError::Number`] for a number that would be rounded.
     ///
     /// # Example
@@ -94,13 +96,34 @@ pub enum PreferenceError {
         /// The customer's identifier.
         customer: CustomerId,
     },
-    /// The text is not a JSON object, or is nested deeper than 128 levels.
+    /// The text is not a JSON object.
     #[error("the preferences of customer {customer} cannot be read: {reason}")]
     Json {
         /// The customer's identifier.
         customer: CustomerId,
         /// The parser's message.
         reason: String,
+    },
+    /// An object of the preferences has two members of one name.
+    #[error("the preferences of customer {customer} have the member {field:?} twice")]
+    Duplicate {
+        /// The customer's identifier.
+        customer: CustomerId,
+        /// The path of the member, such as `theme.size`, cut to 80 characters.
+        field: String,
+    },
+    /// Objects and arrays are nested deeper than
+    /// [`exact_json::DEPTH_MAX`](crate::exact_json::DEPTH_MAX) levels.
+    #[error(
+        "the preferences of customer {customer} are nested deeper than {limit} levels in {field:?}",
+        limit = exact_json::DEPTH_MAX
+    )]
+    TooDeep {
+        /// The customer's identifier.
+        customer: CustomerId,
+        /// The path of the object or array, cut to 80 characters; only the outermost key where the
+        /// caller gave values.
+        field: String,
     },
     /// A JSON value cannot hold the number exactly: it is not a 64-bit integer, and has more digits
     /// than a 64-bit float.
@@ -229,9 +252,12 @@ pub async fn find(
 }
 
 fn read(customer: CustomerId, text: &str) -> Result<Map<String, Value>, PreferenceError> {
-    exact_json::object(text).map_err(|problem| match problem {
-        exact_json::Problem::Malformed(reason) => PreferenceError::Json { customer, reason },
-        exact_json::Problem::Inexact { field, number } => PreferenceError::Number {
+    let object = exact_json::object(text, exact_json::DEPTH_MAX);
+    object.map_err(|error| match error {
+        JsonError::Malformed { reason } => PreferenceError::Json { customer, reason },
+        JsonError::Duplicate { field } => PreferenceError::Duplicate { customer, field },
+        JsonError::TooDeep { field, .. } => PreferenceError::TooDeep { customer, field },
+        JsonError::Inexact { field, number } => PreferenceError::Number {
             customer,
             field,
             number,
@@ -246,6 +272,16 @@ fn merge_in_order(
 ) -> Result<BTreeMap<CustomerId, Map<String, Value>>, PreferenceError> {
     let mut merged: BTreeMap<CustomerId, Map<String, Value>> = BTreeMap::new();
     for update in updates {
+        // The object itself is the first level. What is nested deeper could not be read back. Before
+        // the checks that go down to every level.
+        let mut members = update.preferences.iter();
+        let deep = members.find(|(_, value)| is_deeper(value, VALUE_DEPTH_MAX));
+        if let Some((key, _)) = deep {
+            return Err(PreferenceError::TooDeep {
+                customer: update.customer_id,
+                field: shortened(key),
+            });
+        }
         if update
             .preferences
             .iter()
@@ -274,6 +310,22 @@ fn merge_in_order(
             .extend(preferences);
     }
     Ok(merged)
+}
+
+/// The most levels of a preference's value: the object of all preferences is a level of its own.
+const VALUE_DEPTH_MAX: usize = exact_json::DEPTH_MAX - 1;
+
+/// Returns true when a value has more than a number of levels of objects and arrays.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let deeper = |inner| match levels.checked_sub(1) {
+        Some(levels) => is_deeper(inner, levels),
+        None => true,
+    };
+    match value {
+        Value::Array(values) => levels == 0 || values.iter().any(deeper),
+        Value::Object(object) => levels == 0 || object.values().any(deeper),
+        _ => false,
+    }
 }
 
 fn has_nul(value: &Value) -> bool {
@@ -306,6 +358,25 @@ fn inexact(value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn value_that_could_not_be_read_back_is_rejected() {
+        let nested =
+            |levels: usize| (0..levels).fold(Value::from(1), |inner, _| Value::from(vec![inner]));
+        let merge = |levels| {
+            let preferences = Map::from_iter([("a".to_owned(), nested(levels))]);
+            merge_in_order(&[PreferenceUpdate::new(CustomerId::new(), preferences)])
+        };
+        assert!(merge(VALUE_DEPTH_MAX).is_ok());
+        let error = merge(VALUE_DEPTH_MAX + 1).unwrap_err();
+        assert!(
+            matches!(error, PreferenceError::TooDeep { .. }),
+            "{error:?}"
+        );
+        let read = |levels| read(CustomerId::new(), &format!("{{\"a\": {}}}", nested(levels)));
+        assert!(read(VALUE_DEPTH_MAX).is_ok());
+        assert!(read(VALUE_DEPTH_MAX + 1).is_err());
+    }
 
     #[test]
     fn number_that_may_have_been_rounded_is_rejected() {

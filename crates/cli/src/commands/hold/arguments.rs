@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use neobank_domain::Money;
 use neobank_domain::ledger::Metadata;
 
+use crate::commands::attributes::AttributeArguments;
 use crate::commands::moment;
 
 #[derive(Debug, Subcommand)]
@@ -89,12 +90,8 @@ pub(crate) struct CaptureArguments {
     /// A description of the transfer
     #[arg(long, default_value = "")]
     pub(super) description: String,
-    /// Data of your own to keep with the transfer: a JSON object, such as '{"order": 4711}'
-    #[arg(long, value_name = "JSON")]
-    pub(super) metadata: Option<Metadata>,
-    /// The value date, from which the money counts for interest; the booking day by default
-    #[arg(long, value_name = "DAY")]
-    pub(super) value_date: Option<NaiveDate>,
+    #[command(flatten)]
+    pub(super) attributes: AttributeArguments,
 }
 
 #[derive(Debug, Args)]

@@ -99,8 +99,7 @@ async fn capture(
         .with_idempotency_key(&key);
     request.amount = arguments.amount;
     request.last = !arguments.keep_rest;
-    request.attributes.metadata.clone_from(&arguments.metadata);
-    request.attributes.value_date = arguments.value_date;
+    request.attributes = arguments.attributes.read();
     let mut parties = parties(database, &hold).await?;
     if let Some(named) = &arguments.to {
         let to = account::find(database, named).await?;

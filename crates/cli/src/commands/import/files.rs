@@ -1,7 +1,7 @@
 //! The files of an import: plain or compressed by gzip, or standard input.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -36,21 +36,41 @@ fn is_standard_input(path: &Path) -> bool {
 
 /// Opens a file, or standard input for `-`.
 pub(in crate::commands) fn source(path: &Path) -> Result<Source, CommandError> {
-    let failed = |error: std::io::Error| {
-        CommandError::failed("file", format!("{}: {error}", path.display()))
-    };
     if is_standard_input(path) {
-        return decompressed(BufReader::new(std::io::stdin())).map_err(failed);
+        return decompressed(BufReader::new(std::io::stdin()))
+            .map_err(|error| failed(path, &error));
     }
-    let file = File::open(path).map_err(failed)?;
-    decompressed(BufReader::new(file)).map_err(failed)
+    let opened = File::open(path).and_then(|file| decompressed(BufReader::new(file)));
+    opened.map_err(|error| failed(path, &error))
+}
+
+/// Returns the error of a file that cannot be read.
+pub(in crate::commands) fn failed(path: &Path, error: &std::io::Error) -> CommandError {
+    CommandError::failed(
+        "file",
+        format!("{}: the file cannot be read: {error}", path.display()),
+    )
 }
 
 /// Returns the text of a stream, decompressed when it begins as gzip does, whatever the file's name
 /// is.
 fn decompressed(mut stream: impl BufRead + Send + 'static) -> std::io::Result<Source> {
-    if stream.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Box::new(MultiGzDecoder::new(stream)));
-    }
-    Ok(Box::new(stream))
+    let begin = take_begin(&mut stream, 2)?;
+    let is_compressed = begin == [0x1f, 0x8b];
+    let stream = Cursor::new(begin).chain(stream);
+    Ok(if is_compressed {
+        Box::new(MultiGzDecoder::new(stream))
+    } else {
+        Box::new(stream)
+    })
+}
+
+/// Takes the first bytes from a stream, which may give them one by one; fewer at its end.
+pub(in crate::commands) fn take_begin(
+    stream: &mut impl Read,
+    count: u64,
+) -> std::io::Result<Vec<u8>> {
+    let mut begin = Vec::new();
+    stream.take(count).read_to_end(&mut begin)?;
+    Ok(begin)
 }

@@ -27,8 +27,6 @@ pub(super) struct LineError {
     pub(super) field: Option<&'static str>,
     /// The reason.
     pub(super) message: String,
-    /// True where the rest of the file cannot be read.
-    pub(super) ends_stream: bool,
 }
 
 /// A line as a request whose accounts are not looked up yet.
@@ -130,7 +128,6 @@ impl LineError {
         Self {
             field: None,
             message,
-            ends_stream: false,
         }
     }
 
@@ -139,13 +136,16 @@ impl LineError {
         Self {
             field: Some(field),
             message: message.to_string(),
-            ends_stream: false,
         }
     }
 
-    /// Returns true where the rest of the file cannot be read.
-    pub(super) const fn is_of_stream(&self) -> bool {
-        self.ends_stream
+    /// Returns the error of a member by its path, such as `metadata.order`.
+    pub(super) fn member(path: &str, message: String) -> Self {
+        let outermost = path.split(['.', '[']).next();
+        Self {
+            field: COLUMNS.into_iter().find(|known| Some(*known) == outermost),
+            message,
+        }
     }
 }
 
@@ -250,7 +250,6 @@ fn parse(fields: Map<String, Value>) -> Result<Fields, LineError> {
         LineError {
             field: if is_kind { Some("kind") } else { known },
             message,
-            ends_stream: false,
         }
     })
 }

@@ -13,7 +13,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -68,7 +68,16 @@ pub(crate) async fn run(
         if lines.recv_many(&mut batch, size).await == 0 {
             break;
         }
-        let (outcomes, error) = run.execute(batch).await;
+        // The lines before the end of a file that cannot be read further are executed.
+        let mut whole = Vec::with_capacity(batch.len());
+        let mut broken = None;
+        for line in batch {
+            match line {
+                Ok(line) => whole.push(line),
+                Err(error) => broken = Some(error),
+            }
+        }
+        let (outcomes, error) = run.execute(whole).await;
         for outcome in &outcomes {
             summary.count(outcome);
         }
@@ -78,14 +87,14 @@ pub(crate) async fn run(
         } else {
             bar.suspend(|| print(&outcomes))?;
         }
-        failure = error;
+        failure = error.or(broken);
         if failure.is_some() || (arguments.stop_on_error && summary.has_wrong()) {
             break;
         }
     }
     bar.finish_and_clear();
     if let Some(error) = failure {
-        return Err(stopped(error, &summary));
+        return Err(stopped(error, &summary, &kept));
     }
     output(&summary, &kept, wants_json)
 }
@@ -108,24 +117,24 @@ fn print(outcomes: &[LineOutcome]) -> Result<(), CommandError> {
 }
 
 /// Returns the error that ended the run, with what was done before it.
-fn stopped(mut error: CommandError, summary: &Summary) -> CommandError {
+fn stopped(mut error: CommandError, summary: &Summary, kept: &[Value]) -> CommandError {
     error.message.push_str(&format!(
         "; stopped after {summary}; submitting the same file again is safe"
     ));
+    error.done = Some(Box::new(data(summary, kept)));
     error
 }
 
+fn data(summary: &Summary, kept: &[Value]) -> Value {
+    json!({ "summary": summary, "outcomes": kept })
+}
+
 /// The outcomes are on standard output; the summary is on standard error, except in a document.
-fn output(
-    summary: &Summary,
-    kept: &[serde_json::Value],
-    wants_json: bool,
-) -> Result<Output, CommandError> {
+fn output(summary: &Summary, kept: &[Value], wants_json: bool) -> Result<Output, CommandError> {
     let output = if wants_json {
-        let data = json!({ "summary": summary, "outcomes": kept });
         Output::new(
             "submit",
-            data,
+            data(summary, kept),
             vec![Block::Fields(vec![("lines", cell(summary))])],
         )?
     } else {

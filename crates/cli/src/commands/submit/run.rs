@@ -48,6 +48,9 @@ impl Run {
                 Err(error) => return (Vec::new(), Some(error)),
             }
         }
+        if prepared.is_empty() {
+            return (Vec::new(), None);
+        }
         let requests: Vec<Request> = prepared
             .iter()
             .filter_map(|line| line.request.as_ref().ok().cloned())
