@@ -5,9 +5,9 @@ use std::io::{ErrorKind, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::error::ErrorKind as UsageKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind as UsageKind};
 use clap::{CommandFactory as _, Parser};
-use neobank_domain::MoneyError;
+use neobank_domain::{MoneyError, shortened};
 use neobank_ops::checks::Severity;
 use serde_json::Value;
 
@@ -29,12 +29,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match Arguments::try_parse_from(&arguments) {
         Ok(read) => run(read),
-        Err(error) => match invalid_amount(&error) {
+        Err(mut error) => match invalid_amount(&error) {
             Some(invalid) => {
                 let wants_json = has_option(&arguments, "--json");
                 reported(&invalid, &named_command(&arguments), wants_json)
             }
-            None => misread(&error, &arguments),
+            None => {
+                cut_values(&mut error);
+                misread(&error, &arguments)
+            }
         },
     }
 }
@@ -219,6 +222,20 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     }
     print_error(&page);
     Exit::Usage.into()
+}
+
+/// Cuts the texts that an invalid command line repeats, as every other error does.
+fn cut_values(error: &mut clap::Error) {
+    for kind in [
+        ContextKind::InvalidValue,
+        ContextKind::InvalidArg,
+        ContextKind::InvalidSubcommand,
+    ] {
+        if let Some(ContextValue::String(text)) = error.get(kind) {
+            let cut = shortened(text);
+            error.insert(kind, ContextValue::String(cut));
+        }
+    }
 }
 
 /// Returns the error of a number that is no amount in its currency. It is rejected as the ledger

@@ -19,6 +19,7 @@ on_both_versions!(
     import_check_lists_every_invalid_line_and_changes_nothing,
     failed_import_names_the_line_and_rolls_back,
     import_without_the_role_names_the_grant,
+    lines_are_those_of_an_editor_and_a_damaged_file_is_a_file_error,
 );
 
 const CUSTOMERS: &str = "customer_id,date_of_birth,first_name,last_name,email,customer_number,shoe_size\n\
@@ -253,4 +254,37 @@ async fn import_without_the_role_names_the_grant(bank: TestBank) {
     let drop = format!("DROP ROLE {role}");
     superuser.execute(statement(&drop, [])).await.unwrap();
     assert_eq!(bank.count("banking.customers").await, 0);
+}
+
+async fn lines_are_those_of_an_editor_and_a_damaged_file_is_a_file_error(bank: TestBank) {
+    let wrong =
+        "a,1,1993-01-02,100.00,100.00,cash deposit,\n\nb,9,1993-01-03,5.00,5.00,,interest\n";
+    let files = Files::new(wrong);
+    let text = format!("{HEADER}{wrong}");
+    for form in [
+        text.clone(),
+        text.replace('\n', "\r\n"),
+        format!("\u{feff}{text}"),
+    ] {
+        files.write("transactions.csv", &form);
+        let found = import(&bank, &files, &[]).await;
+        assert_eq!(found.code, 2, "{}", found.err);
+        assert!(found.err.contains("transactions, line 4,"), "{}", found.err);
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder
+        .write_all(format!("{HEADER}{FIRST}").as_bytes())
+        .unwrap();
+    let whole = encoder.finish().unwrap();
+    let path = files.path("transactions.csv");
+    let open = format!("{HEADER}{}", FIRST.replacen("cash", "\"cash", 1));
+    for bytes in [&whole[..whole.len() - 4], &whole[..40], open.as_bytes()] {
+        std::fs::write(&path, bytes).unwrap();
+        for more in [&["--json"][..], &["--json", "--check"]] {
+            let found = import(&bank, &files, more).await;
+            assert_eq!(found.code, 7, "{}{}", found.out, found.err);
+            assert_eq!(found.json()["error"]["kind"], "file");
+        }
+    }
+    assert_eq!(bank.count("banking.transfers").await, 0);
 }

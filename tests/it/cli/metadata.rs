@@ -20,8 +20,8 @@ async fn metadata_that_cannot_be_kept_is_wrong_usage_and_changes_nothing(bank: T
     let account = bank.account(czk("10")).await.to_string();
     let hold = ["hold", "create", "--account", &account, "--amount", "1 CZK"];
     data(bank.url(), &[&hold[..], &["--key", "h"]].concat()).await;
-    let before = bank.fingerprint().await;
     let other = bank.account(czk("0")).await.to_string();
+    let before = bank.fingerprint().await;
     let transfer = [
         "transfer", "--from", &account, "--to", &other, "--amount", "1 CZK",
     ];

@@ -52,24 +52,30 @@ pub(in crate::commands) fn failed(path: &Path, error: &std::io::Error) -> Comman
     )
 }
 
-/// Returns the text of a stream, decompressed when it begins as gzip does, whatever the file's name
-/// is.
+/// Returns the text of a stream without a byte-order mark, decompressed when it begins as gzip does,
+/// whatever the file's name is.
 fn decompressed(mut stream: impl BufRead + Send + 'static) -> std::io::Result<Source> {
     let begin = take_begin(&mut stream, 2)?;
     let is_compressed = begin == [0x1f, 0x8b];
     let stream = Cursor::new(begin).chain(stream);
-    Ok(if is_compressed {
-        Box::new(MultiGzDecoder::new(stream))
+    if is_compressed {
+        without_mark(MultiGzDecoder::new(stream))
     } else {
-        Box::new(stream)
-    })
+        without_mark(stream)
+    }
+}
+
+/// Drops the byte-order mark with which some programs begin a text.
+fn without_mark(mut stream: impl Read + Send + 'static) -> std::io::Result<Source> {
+    let mut begin = take_begin(&mut stream, 3)?;
+    if begin == b"\xef\xbb\xbf" {
+        begin.clear();
+    }
+    Ok(Box::new(Cursor::new(begin).chain(stream)))
 }
 
 /// Takes the first bytes from a stream, which may give them one by one; fewer at its end.
-pub(in crate::commands) fn take_begin(
-    stream: &mut impl Read,
-    count: u64,
-) -> std::io::Result<Vec<u8>> {
+fn take_begin(stream: &mut impl Read, count: u64) -> std::io::Result<Vec<u8>> {
     let mut begin = Vec::new();
     stream.take(count).read_to_end(&mut begin)?;
     Ok(begin)

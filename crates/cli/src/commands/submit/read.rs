@@ -1,6 +1,6 @@
 //! The lines of a file of requests: JSON objects, or the records of a CSV file as objects.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use neobank_domain::exact_json::{self, JsonError};
@@ -33,13 +33,7 @@ pub(super) type ReadLine = Result<Line, CommandError>;
 /// Opens a file and returns its lines, which a thread reads ahead.
 pub(super) fn lines(path: &Path) -> Result<Receiver<ReadLine>, CommandError> {
     let failed = |error: io::Error| files::failed(path, &error);
-    let mut stream = files::source(path)?;
-    // Some programs begin a text with a byte-order mark.
-    let mut begin = files::take_begin(&mut stream, 3).map_err(failed)?;
-    if begin == b"\xef\xbb\xbf" {
-        begin.clear();
-    }
-    let mut stream = BufReader::new(Cursor::new(begin).chain(stream));
+    let mut stream = BufReader::new(files::source(path)?);
     let (first_line, first) = skip_empty_lines(&mut stream).map_err(failed)?;
     let (sender, receiver) = mpsc::channel(AHEAD);
     let path = path.to_owned();
