@@ -385,7 +385,7 @@ async fn auditor_finds_reversals_beyond_their_transfer(bank: TestBank) {
     let id = receipt.transfer_id;
     for change in [
         "transfer_type = 'fee'",
-        "reverses_transfer_id = NULL",
+        "transfer_type = 'reversal', reverses_transfer_id = NULL",
         "transfer_type = 'exchange', reverses_transfer_id = NULL",
         "transfer_type = 'journal_entry', reverses_transfer_id = NULL, group_id = gen_random_uuid()",
     ] {
