@@ -88,7 +88,7 @@ impl Bank {
         ledger: &Ledger,
         options: &Options,
     ) -> Result<(), BenchError> {
-        let cent = Money::parse("0.01", currency()?)?;
+        let cent = cent()?;
         let accounts = usize::try_from(options.accounts).unwrap_or(usize::MAX);
         let known = u32::try_from(options.account_cache.min(accounts)).unwrap_or(0);
         let mut first = 0;
@@ -184,14 +184,17 @@ pub(crate) fn currency() -> Result<Currency, BenchError> {
     Ok(Currency::from_code("EUR")?)
 }
 
+pub(crate) fn cent() -> Result<Money, BenchError> {
+    Ok(Money::parse("0.01", currency()?)?)
+}
+
 /// A transfer of one cent from one account to another.
 pub(crate) fn transfer(
     from: u32,
     to: u32,
     key: Option<String>,
 ) -> Result<TransferRequest, BenchError> {
-    let cent = Money::parse("0.01", currency()?)?;
-    let mut request = TransferRequest::new(account(from), account(to), cent);
+    let mut request = TransferRequest::new(account(from), account(to), cent()?);
     request.idempotency_key = key;
     Ok(request)
 }

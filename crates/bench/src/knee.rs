@@ -136,7 +136,7 @@ async fn step(
     bank.transfers += loaded.transfers_ever;
     Ok(Step {
         offered: rate,
-        served: loaded.transfers as f64 / loaded.used.elapsed.as_secs_f64(),
+        served: loaded.counted as f64 / loaded.used.elapsed.as_secs_f64(),
         dropped: loaded.dropped,
         latency: loaded.latencies.summary(),
     })

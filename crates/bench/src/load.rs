@@ -20,19 +20,36 @@ use crate::report::Latency;
 
 /// A way to move money by one call.
 pub(crate) trait Mover: Send + Sync + 'static {
-    /// Moves a cent; `key` is the idempotency key.
+    /// Moves a cent, or cents in several transfers; `key` is the idempotency key.
     fn transfer(
         &self,
         from: u32,
         to: u32,
         key: Option<String>,
-    ) -> impl Future<Output = Result<(), BenchError>> + Send;
+    ) -> impl Future<Output = Result<Moved, BenchError>> + Send;
+}
+
+/// The result of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moved {
+    /// The number by which the call counts in the throughput.
+    pub(crate) counted: u64,
+    /// The transfers that are stored now.
+    pub(crate) transfers: u64,
+}
+
+impl Moved {
+    /// A call that is one transfer.
+    pub(crate) const ONE: Self = Self {
+        counted: 1,
+        transfers: 1,
+    };
 }
 
 /// Figures of a measured load.
 pub(crate) struct Loaded {
-    /// Transfers in the measured window.
-    pub(crate) transfers: u64,
+    /// The calls of the measured window, as the way counts them: transfers of most ways.
+    pub(crate) counted: u64,
     /// All transfers, also those before and after the window.
     pub(crate) transfers_ever: u64,
     /// Callers that were dropped because [`BACKLOG_MAX`] callers waited already.
@@ -81,11 +98,11 @@ pub(crate) async fn load<M: Mover>(
     running.measure();
     tokio::time::sleep(options.window()).await;
     running.stop();
-    let transfers = running.transfers();
+    let counted = running.counted();
     let used = before.used_since(host).await?;
     let shared = running.end().await?;
     Ok(Loaded {
-        transfers,
+        counted,
         transfers_ever: shared.ever.into_inner(),
         dropped: shared.dropped.into_inner(),
         used,
@@ -146,8 +163,8 @@ impl<M: Mover> Running<M> {
         self.shared.phase.store(OVER, Ordering::Release);
     }
 
-    /// Returns the number of transfers in the measured window so far.
-    pub(crate) fn transfers(&self) -> u64 {
+    /// Returns [`Loaded::counted`] of the measured window so far.
+    pub(crate) fn counted(&self) -> u64 {
         self.shared.done.load(Ordering::Acquire)
     }
 
@@ -232,10 +249,10 @@ impl<M: Mover> Shared<M> {
         } else {
             let (from, to) = chooser.pair();
             let key = self.keys.then(|| uuid::Uuid::now_v7().simple().to_string());
-            self.mover.transfer(from, to, key).await?;
-            self.ever.fetch_add(1, Ordering::Relaxed);
+            let moved = self.mover.transfer(from, to, key).await?;
+            self.ever.fetch_add(moved.transfers, Ordering::Relaxed);
             if self.phase.load(Ordering::Acquire) == MEASURED {
-                self.done.fetch_add(1, Ordering::Relaxed);
+                self.done.fetch_add(moved.counted, Ordering::Relaxed);
             }
             &self.latencies
         };

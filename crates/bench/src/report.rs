@@ -165,14 +165,15 @@ impl Line {
     }
 }
 
-/// Compares group commit with the classic way, a lone caller with the function, and batches with
-/// `COPY`.
+/// Compares group commit with the classic way, other requests with transfers in group commit, a lone
+/// caller with the function, and batches with `COPY`.
 pub(crate) fn compare(lines: &[Line]) -> Vec<Comparison> {
     lines
         .iter()
         .flat_map(|line| match line.way {
             Way::GroupCommit => [to_classic(line, lines), alone(line, lines)].concat(),
             Way::Single => alone(line, lines),
+            Way::Holds | Way::Groups | Way::Mixture => to_transfers(line, lines),
             Way::Batch => to_copy(line, lines),
             _ => Vec::new(),
         })
@@ -215,6 +216,24 @@ fn alone(line: &Line, lines: &[Line]) -> Vec<Comparison> {
                 line.choice, line.way
             ),
             ratio: own.p50 as f64 / (other.p50 as f64).max(1.0),
+        })
+        .into_iter()
+        .collect()
+}
+
+fn to_transfers(line: &Line, lines: &[Line]) -> Vec<Comparison> {
+    let transfers = lines.iter().find(|other| {
+        other.way == Way::GroupCommit
+            && other.choice == line.choice
+            && other.callers == line.callers
+    });
+    transfers
+        .map(|transfers| Comparison {
+            name: format!(
+                "{}, {} callers: {} to group-commit",
+                line.choice, line.callers, line.way
+            ),
+            ratio: line.throughput / transfers.throughput,
         })
         .into_iter()
         .collect()

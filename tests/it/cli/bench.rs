@@ -13,6 +13,7 @@ use crate::harness::EmptyDatabase;
 on_empty_databases!(
     every_way_moves_money_and_the_run_is_audited,
     rounds_alternate_and_bulk_ways_come_last,
+    other_requests_are_compared_with_transfers,
     rate_limits_callers_and_group_size_limits_groups,
     growth_and_knee_are_measured_and_plotted,
     instances_do_not_share_an_account_cache,
@@ -113,6 +114,36 @@ async fn rounds_alternate_and_bulk_ways_come_last(database: EmptyDatabase) {
     for text in ["group-commit", "classic", "2 callers", "×"] {
         assert!(drawn.contains(text), "{text} is not in {drawn}");
     }
+}
+
+async fn other_requests_are_compared_with_transfers(database: EmptyDatabase) {
+    let url = &database.url;
+    let ways = ["--ways", "group-commit,holds,groups,mixture"];
+    let bench = [
+        &["bench", "--url", url, "--callers", "4", "--reads", "20"][..],
+        &["--accounts-chosen", "zipf"],
+        &ways,
+        &SMALL,
+    ]
+    .concat();
+    let report = data(url, &bench).await;
+    let compared = report["comparisons"].as_array().unwrap();
+    let compared: Vec<_> = compared
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    let expected =
+        ["holds", "groups", "mixture"].map(|way| format!("zipf, 4 callers: {way} to group-commit"));
+    assert_eq!(compared, expected);
+    for line in report["lines"].as_array().unwrap() {
+        assert!(line["throughput"].as_f64().unwrap() > 0.0, "{line}");
+        assert!(line["latency"]["count"].as_u64().unwrap() > 0, "{line}");
+    }
+    // Each call of the way `groups` counts ten times.
+    let groups = &report["lines"][2];
+    let seconds = groups["latency"]["count"].as_f64().unwrap() * 10.0
+        / groups["throughput"].as_f64().unwrap();
+    assert!((0.5..5.0).contains(&seconds), "{groups}");
 }
 
 async fn soak_without_growth_succeeds(database: EmptyDatabase) {

@@ -13,6 +13,9 @@ use crate::way::Way;
 
 const PANEL: u32 = 330;
 const PURPLE: RGBColor = RGBColor(0x7b, 0x4f, 0xa3);
+const TEAL: RGBColor = RGBColor(0x1b, 0x9a, 0xaa);
+const OLIVE: RGBColor = RGBColor(0x8a, 0x8d, 0x1e);
+const BROWN: RGBColor = RGBColor(0x8c, 0x56, 0x3b);
 const SMALL: (&str, i32) = ("sans-serif", 12);
 /// The margin left and right of a bar, as a fraction of the bar's room.
 const GAP: f64 = 0.08;
@@ -140,5 +143,8 @@ const fn colour(way: Way) -> RGBColor {
         Way::GroupCommit => BLUE,
         Way::Batch => RED,
         Way::Copy => PURPLE,
+        Way::Holds => TEAL,
+        Way::Groups => OLIVE,
+        Way::Mixture => BROWN,
     }
 }

@@ -73,7 +73,7 @@ impl Sampler {
             started,
             before: Before {
                 at: started,
-                transfers: running.transfers(),
+                transfers: running.counted(),
                 updates,
                 heap_only,
             },
@@ -88,7 +88,7 @@ impl Sampler {
         let [table_bytes, index_bytes, dead_rows, updates, heap_only] = accounts(host).await?;
         let now = Before {
             at: Instant::now(),
-            transfers: running.transfers(),
+            transfers: running.counted(),
             updates,
             heap_only,
         };

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use neobank_domain::{Money, PostingRequest, Request};
+use neobank_domain::{PostingRequest, Request};
 
-use crate::bank::{Bank, currency};
+use crate::bank::{Bank, cent};
 use crate::choice::{Choice, Chooser, account};
 use crate::error::BenchError;
 use crate::host::Host;
@@ -47,7 +47,7 @@ pub(crate) async fn measure(
 }
 
 fn postings(chooser: &mut Chooser, options: &Options) -> Result<Vec<Request>, BenchError> {
-    let cent = Money::parse("0.01", currency()?)?;
+    let cent = cent()?;
     let postings = (0..options.batch_size).map(|_| {
         let mut posting = PostingRequest::deposit(account(chooser.pair().0), cent);
         posting.idempotency_key =

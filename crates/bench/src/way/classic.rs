@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::choice::account;
 use crate::error::BenchError;
 use crate::host::Host;
-use crate::load::Mover;
+use crate::load::{Moved, Mover};
 
 const LOCK: &str = "\
 SELECT account_id, current_balance::numeric AS balance, available_balance, last_entry_number, last_entry_at,
@@ -176,11 +176,12 @@ impl Classic {
 }
 
 impl Mover for Classic {
-    async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<(), BenchError> {
+    async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<Moved, BenchError> {
         let mut session = self.pool.get().await.map_err(failed)?;
         session
             .transfer(account(from).as_uuid(), account(to).as_uuid(), key)
-            .await
+            .await?;
+        Ok(Moved::ONE)
     }
 }
 

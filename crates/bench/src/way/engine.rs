@@ -10,7 +10,7 @@ use neobank_domain::ledger::group_commit::{GroupCommitMetrics, GroupCommitOption
 use crate::bank::{ledger, transfer};
 use crate::error::BenchError;
 use crate::host::Host;
-use crate::load::Mover;
+use crate::load::{Moved, Mover};
 use crate::options::Options;
 
 pub(crate) struct Single(Ledger);
@@ -26,9 +26,9 @@ impl Single {
 }
 
 impl Mover for Single {
-    async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<(), BenchError> {
+    async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<Moved, BenchError> {
         self.0.transfer(transfer(from, to, key)?).await?;
-        Ok(())
+        Ok(Moved::ONE)
     }
 }
 
@@ -76,6 +76,12 @@ impl GroupCommit {
         self.instances.iter()
     }
 
+    /// Returns the ledgers in turn.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.instances.len();
+        &self.instances[turn]
+    }
+
     /// Returns the mean number of requests in a batch.
     pub(crate) fn mean_size(&self) -> f64 {
         let (batches, requests) = self.metrics().fold((0, 0), |(batches, requests), metrics| {
@@ -102,10 +108,8 @@ impl GroupCommit {
 }
 
 impl Mover for GroupCommit {
-    async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<(), BenchError> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.instances.len();
-        let ledger = &self.instances[turn];
-        ledger.transfer(transfer(from, to, key)?).await?;
-        Ok(())
+    async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<Moved, BenchError> {
+        self.ledger().transfer(transfer(from, to, key)?).await?;
+        Ok(Moved::ONE)
     }
 }

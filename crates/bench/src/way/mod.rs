@@ -5,6 +5,9 @@ pub(crate) mod classic;
 mod copy;
 pub(crate) mod engine;
 mod function;
+mod groups;
+mod holds;
+mod mixture;
 
 use clap::ValueEnum;
 use neobank_db::Database;
@@ -32,6 +35,13 @@ pub enum Way {
     Single,
     /// The ledger with group commit, whose concurrent callers share transactions.
     GroupCommit,
+    /// Holds in group commit, each with the capture of its whole amount: a pair counts as one.
+    Holds,
+    /// Groups of ten transfers in group commit: each transfer counts.
+    Groups,
+    /// In group commit, of 100 calls: 60 transfers, 20 holds, 15 captures of open holds, and 5 batches
+    /// of ten postings. Each call counts. `--reads` adds reads.
+    Mixture,
     /// Postings in batches of thousands in one call of the ledger.
     Batch,
     /// `COPY` of the same rows into tables with the same indexes and no triggers or foreign keys:
@@ -46,6 +56,9 @@ impl std::fmt::Display for Way {
             Self::Function => "function",
             Self::Single => "single",
             Self::GroupCommit => "group-commit",
+            Self::Holds => "holds",
+            Self::Groups => "groups",
+            Self::Mixture => "mixture",
             Self::Batch => "batch",
             Self::Copy => "copy",
         })
@@ -77,7 +90,7 @@ pub(crate) async fn measure(
             Some(round_trips::of(way, options, host, bank).await?)
         }
         Way::Function => Some(1.0),
-        Way::Batch | Way::Copy => None,
+        Way::Holds | Way::Groups | Way::Mixture | Way::Batch | Way::Copy => None,
     };
     let mut line = match way {
         Way::Classic => {
@@ -94,18 +107,8 @@ pub(crate) async fn measure(
             database.close();
             finished(way, choice, callers, &loaded, bank).with_ledgers([&ledger])
         }
-        Way::GroupCommit => {
-            let mover = engine::GroupCommit::connect(host, options).await?;
-            for ledger in mover.ledgers() {
-                bank.acquaint(ledger, options).await?;
-            }
-            let group_commit = mover.clone();
-            let loaded = load(mover, choice, callers, options, host, &bank.database).await?;
-            group_commit.close();
-            let mut line = finished(way, choice, callers, &loaded, bank);
-            line = line.with_ledgers(group_commit.ledgers());
-            line.group_size = Some(group_commit.mean_size());
-            line
+        Way::GroupCommit | Way::Holds | Way::Groups | Way::Mixture => {
+            in_group_commit(way, choice, callers, options, host, bank).await?
         }
         Way::Function => function::measure(choice, callers, options, host, bank).await?,
         Way::Batch => batch::measure(choice, options, host, bank).await?,
@@ -124,9 +127,46 @@ pub(crate) async fn measure(
     Ok(line)
 }
 
+/// Measures a way whose callers share transactions.
+async fn in_group_commit(
+    way: Way,
+    choice: Choice,
+    callers: usize,
+    options: &Options,
+    host: &Host,
+    bank: &mut Bank,
+) -> Result<Line, BenchError> {
+    let mover = engine::GroupCommit::connect(host, options).await?;
+    for ledger in mover.ledgers() {
+        bank.acquaint(ledger, options).await?;
+    }
+    let group_commit = mover.clone();
+    let database = &bank.database;
+    let loaded = match way {
+        Way::Holds => {
+            let mover = holds::Holds(mover);
+            load(mover, choice, callers, options, host, database).await?
+        }
+        Way::Groups => {
+            let mover = groups::Groups(mover);
+            load(mover, choice, callers, options, host, database).await?
+        }
+        Way::Mixture => {
+            let mover = mixture::Mixture::new(mover);
+            load(mover, choice, callers, options, host, database).await?
+        }
+        _ => load(mover, choice, callers, options, host, database).await?,
+    };
+    group_commit.close();
+    let mut line = finished(way, choice, callers, &loaded, bank);
+    line = line.with_ledgers(group_commit.ledgers());
+    line.group_size = Some(group_commit.mean_size());
+    Ok(line)
+}
+
 fn finished(way: Way, choice: Choice, callers: usize, loaded: &Loaded, bank: &mut Bank) -> Line {
     bank.transfers += loaded.transfers_ever;
-    Line::new(way, choice, callers, loaded.transfers, &loaded.used)
+    Line::new(way, choice, callers, loaded.counted, &loaded.used)
         .with_latency(loaded.latencies.summary())
         .with_reads(loaded.balances.summary(), loaded.pages.summary())
 }

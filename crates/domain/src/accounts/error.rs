@@ -63,16 +63,12 @@ pub enum AccountError {
         currency: Currency,
     },
     /// The account is further below zero than the new limit allows, or its holds need more.
-    #[error(
-        "account {account} is at {balance} with {held} on hold, below an overdraft limit of {limit}"
-    )]
+    #[error("account {account} has {balance} after its holds, below an overdraft limit of {limit}")]
     BelowLimit {
         /// The account's identifier.
         account: AccountId,
-        /// The account's book balance.
+        /// The account's book balance less its holds.
         balance: Money,
-        /// The sum of the holds.
-        held: Money,
         /// The limit that the caller gave.
         limit: Money,
     },

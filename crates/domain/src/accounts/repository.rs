@@ -167,17 +167,15 @@ pub async fn set_overdraft_limit(
                     status: found.status,
                 });
             }
-            let after = found
-                .current_balance
-                .checked_sub(found.held_balance)
-                .and_then(|free| free.checked_add(limit));
-            match after {
-                Ok(after) if after.amount() < Decimal::ZERO => Err(AccountError::BelowLimit {
-                    account,
-                    balance: found.current_balance,
-                    held: found.held_balance,
-                    limit,
-                }),
+            let free = found.current_balance.checked_sub(found.held_balance);
+            match free.and_then(|free| Ok((free, free.checked_add(limit)?))) {
+                Ok((balance, after)) if after.amount() < Decimal::ZERO => {
+                    Err(AccountError::BelowLimit {
+                        account,
+                        balance,
+                        limit,
+                    })
+                }
                 Ok(_) => Ok(()),
                 // The available balance would be more than any amount.
                 Err(_) => Err(AccountError::OverdraftLimit {
@@ -233,9 +231,8 @@ async fn change(
     if is_changed {
         return Ok(after);
     }
-    let error = match why_not(&after) {
-        Err(error) => error,
-        Ok(()) => return Err(DatabaseError::NoRow.into()),
+    let Err(error) = why_not(&after) else {
+        return Err(DatabaseError::NoRow.into());
     };
     let counts_holds = matches!(
         error,

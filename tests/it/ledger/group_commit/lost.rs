@@ -88,9 +88,9 @@ async fn replay_with_a_lost_commit_returns_the_receipt(bank: TestBank) {
     for capacity in [0, Ledger::ACCOUNT_CACHE_CAPACITY] {
         let ledger = behind(&bank, &proxy, capacity).await;
         let transfer = TransferRequest::new(from, to, czk("1"))
-            .with_idempotency_key(&format!("transfer {capacity}"));
+            .with_idempotency_key(format!("transfer {capacity}"));
         let hold =
-            HoldRequest::new(from, czk("1")).with_idempotency_key(&format!("hold {capacity}"));
+            HoldRequest::new(from, czk("1")).with_idempotency_key(format!("hold {capacity}"));
         let moved = ledger.submit(transfer.clone()).await.unwrap();
         let held = ledger.hold(hold.clone()).await.unwrap();
         for cut in [

@@ -227,13 +227,12 @@ async fn change_of_an_account_ends_what_is_due(bank: TestBank) {
 
     let error = limit("9").await.unwrap_err();
     assert!(
-        matches!(error, AccountError::BelowLimit { held, limit, .. }
-            if held == czk("10") && limit == czk("9")),
+        matches!(error, AccountError::BelowLimit { balance, limit, .. }
+            if balance == czk("-10") && limit == czk("9")),
         "{error:?}"
     );
-    assert_eq!(
-        error.to_string().matches("10.00 CZK on hold").count(),
-        1,
+    assert!(
+        error.to_string().contains("-10.00 CZK after its holds"),
         "{error}"
     );
     assert_eq!(
