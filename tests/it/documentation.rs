@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The error types whose every variant `docs/errors.md` explains.
-const ERROR_TYPES: [&str; 16] = [
+const ERROR_TYPES: [&str; 17] = [
     "AccountError",
     "BalanceError",
     "ConfigError",
     "CustomerError",
     "DatabaseError",
     "ErrorClass",
+    "EventError",
     "ImportError",
     "LedgerError",
     "LockError",

@@ -19,6 +19,7 @@ mod harness;
 mod accounts;
 mod audit;
 mod balances;
+mod chain;
 mod cli;
 mod customers;
 mod database;

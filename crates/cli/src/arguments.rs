@@ -5,8 +5,9 @@ use neobank_domain::ledger::Actor;
 use neobank_ops::checks::Threshold;
 
 use crate::commands::{
-    account, audit, balances, completions, customer, daily_summary, hold, import, man, migrate,
-    ops, preferences, reverse, serve_metrics, statement, submit, transfer, transfers,
+    account, audit, balances, completions, customer, daily_summary, events, hold, import, man,
+    migrate, ops, preferences, reverse, seal, serve_metrics, statement, submit, transfer,
+    transfers,
 };
 use crate::exit::Exit;
 use crate::output::Color;
@@ -118,6 +119,12 @@ pub(crate) enum Command {
     /// The import is atomic. It compares every recorded balance, and rolls back at the first
     /// difference. The connection acts as the role neobank_import, unless DB_ROLE names another.
     Import(import::ImportArguments),
+    /// Seal committed transfers and hold events in the hash chain
+    Seal(seal::SealArguments),
+    /// Print sealed transfers and hold events in their order, for other programs
+    ///
+    /// With --json and --follow or --consumer, each event is a JSON object in a line of its own.
+    Events(events::EventsArguments),
     /// Validate every invariant of the ledger
     Audit(audit::AuditArguments),
     /// Apply, revert or inspect schema migrations
@@ -213,6 +220,8 @@ impl Command {
             Self::Balances(_) => "balances",
             Self::TrialBalance(_) => "trial-balance",
             Self::Import(_) => "import",
+            Self::Seal(_) => "seal",
+            Self::Events(_) => "events",
             Self::Audit(_) => "audit",
             Self::Migrate(arguments) => arguments.name(),
             Self::Ops(command) => command.name(),
@@ -222,6 +231,16 @@ impl Command {
             Self::Bench(_) => "bench",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
+        }
+    }
+
+    /// Returns true for a command that goes on until it is stopped.
+    pub(crate) const fn is_service(&self) -> bool {
+        match self {
+            Self::Seal(arguments) => arguments.follow,
+            Self::Events(arguments) => arguments.follow,
+            Self::ServeMetrics(_) => true,
+            _ => false,
         }
     }
 

@@ -4,6 +4,7 @@ use neobank_db::{ConfigError, DatabaseError, ErrorClass};
 use neobank_domain::accounts::AccountError;
 use neobank_domain::balances::BalanceError;
 use neobank_domain::customers::CustomerError;
+use neobank_domain::events::EventError;
 use neobank_domain::import::ImportError;
 use neobank_domain::preferences::PreferenceError;
 use neobank_domain::statements::StatementError;
@@ -268,6 +269,21 @@ impl From<TransferQueryError> for CommandError {
             TransferQueryError::Times { .. } | TransferQueryError::Amounts { .. } => "range",
             TransferQueryError::Text { .. } => "text",
             _ => "transfer_query",
+        };
+        Self::of_domain(kind, error)
+    }
+}
+
+impl From<EventError> for CommandError {
+    fn from(error: EventError) -> Self {
+        let kind = match error {
+            EventError::Database(error) => return error.into(),
+            EventError::Limit { .. } => "limit",
+            EventError::Position { .. } => "range",
+            EventError::Missing { .. } => "event_missing",
+            EventError::Name { .. } => "text",
+            EventError::Moved { .. } => "consumer_moved",
+            _ => "events",
         };
         Self::of_domain(kind, error)
     }

@@ -51,7 +51,7 @@ pub fn command() -> clap::Command {
 fn run(arguments: Arguments) -> ExitCode {
     let errors = Terminal::of_errors(arguments.global.color);
     if !owns_the_terminal(&arguments.command) {
-        let is_service = matches!(arguments.command, Command::ServeMetrics(_));
+        let is_service = arguments.command.is_service();
         logging::start(arguments.global.verbose, is_service, errors.colored);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -139,6 +139,9 @@ fn print_output(arguments: &Arguments, output: &Output) -> ExitCode {
             .clone()
             .with_thresholds(options.warning, options.critical);
         return checked(&check.line(), check.severity());
+    }
+    if output.is_printed {
+        return output.exit.into();
     }
     let text = if arguments.global.json {
         output_as_json(output.command, &output.data)

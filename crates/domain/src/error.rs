@@ -6,6 +6,7 @@ use thiserror::Error as ThisError;
 use crate::accounts::AccountError;
 use crate::balances::BalanceError;
 use crate::customers::CustomerError;
+use crate::events::EventError;
 #[cfg(feature = "import")]
 use crate::import::ImportError;
 use crate::ledger::{LedgerError, NotAReferenceNumber, Rejection};
@@ -54,6 +55,9 @@ pub enum Error {
     /// The error of transfers that could not be listed.
     #[error(transparent)]
     TransferQuery(#[from] TransferQueryError),
+    /// The error of events that could not be read, or of a consumer that could not move.
+    #[error(transparent)]
+    Event(#[from] EventError),
     /// The error of preferences that were not read or merged.
     #[error(transparent)]
     Preference(#[from] PreferenceError),
@@ -118,6 +122,7 @@ impl HoldsDatabaseError for Error {
             | Self::Statement(StatementError::Database(error))
             | Self::TransferQuery(TransferQueryError::Database(error))
             | Self::Balance(BalanceError::Database(error))
+            | Self::Event(EventError::Database(error))
             | Self::Preference(PreferenceError::Database(error))
             | Self::Database(error) => Some(error),
             #[cfg(feature = "import")]
@@ -154,10 +159,13 @@ impl Error {
             | Self::TransferQuery(TransferQueryError::UnknownAccount { .. })
             | Self::Balance(BalanceError::UnknownAccount { .. })
             | Self::Preference(PreferenceError::UnknownCustomers { .. }) => ErrorKind::NotFound,
-            Self::Balance(BalanceError::OpenedLater { .. }) => ErrorKind::Rejected,
+            Self::Balance(BalanceError::OpenedLater { .. })
+            | Self::Event(EventError::Moved { .. }) => ErrorKind::Rejected,
+            Self::Event(EventError::Missing { .. }) => ErrorKind::Failed,
             Self::Statement(_)
             | Self::TransferQuery(_)
             | Self::Balance(_)
+            | Self::Event(_)
             | Self::Preference(_) => ErrorKind::Invalid,
             #[cfg(feature = "import")]
             Self::Import(error) => import_kind(error),

@@ -8,6 +8,8 @@
 //! * [`transfers`] lists and finds posted transfers.
 //! * [`balances`] reads balances now or at a time, and the trial balance.
 //! * [`audit`] validates every invariant of the ledger.
+//! * [`chain`] seals the journal in a hash chain and verifies it, and [`events`] reads the sealed
+//!   order.
 //! * [`import`] reads a bank's history from CSV files.
 //!
 //! Functions outside the ledger and the import take any [`Executor`](neobank_db::Executor): the
@@ -24,8 +26,10 @@
 pub mod accounts;
 pub mod audit;
 pub mod balances;
+pub mod chain;
 pub mod customers;
 mod error;
+pub mod events;
 pub mod exact_json;
 mod ids;
 #[cfg(feature = "import")]

@@ -204,6 +204,18 @@ pub mod banking {
     /// `entry_type_is_known` of `banking.entry_type`.
     pub const ENTRY_TYPE_IS_KNOWN: Constraint =
         Constraint::new("banking", "entry_type", "entry_type_is_known");
+    /// `event_consumers_name_length` of `banking.event_consumers`.
+    pub const EVENT_CONSUMERS_NAME_LENGTH: Constraint =
+        Constraint::new("banking", "event_consumers", "event_consumers_name_length");
+    /// `event_consumers_pkey` of `banking.event_consumers`.
+    pub const EVENT_CONSUMERS_PKEY: Constraint =
+        Constraint::new("banking", "event_consumers", "event_consumers_pkey");
+    /// `event_consumers_position_not_negative` of `banking.event_consumers`.
+    pub const EVENT_CONSUMERS_POSITION_NOT_NEGATIVE: Constraint = Constraint::new(
+        "banking",
+        "event_consumers",
+        "event_consumers_position_not_negative",
+    );
     /// `hold_event_type_is_known` of `banking.hold_event_type`.
     pub const HOLD_EVENT_TYPE_IS_KNOWN: Constraint =
         Constraint::new("banking", "hold_event_type", "hold_event_type_is_known");
@@ -279,6 +291,20 @@ pub mod banking {
         Constraint::new("banking", "metadata", "metadata_is_an_object");
     /// `metadata_size` of `banking.metadata`.
     pub const METADATA_SIZE: Constraint = Constraint::new("banking", "metadata", "metadata_size");
+    /// `seals_heads_length` of `banking.seals`.
+    pub const SEALS_HEADS_LENGTH: Constraint =
+        Constraint::new("banking", "seals", "seals_heads_length");
+    /// `seals_number_positive` of `banking.seals`.
+    pub const SEALS_NUMBER_POSITIVE: Constraint =
+        Constraint::new("banking", "seals", "seals_number_positive");
+    /// `seals_pkey` of `banking.seals`.
+    pub const SEALS_PKEY: Constraint = Constraint::new("banking", "seals", "seals_pkey");
+    /// `seals_positions_are_counted` of `banking.seals`.
+    pub const SEALS_POSITIONS_ARE_COUNTED: Constraint =
+        Constraint::new("banking", "seals", "seals_positions_are_counted");
+    /// `seals_records_are_counted` of `banking.seals`.
+    pub const SEALS_RECORDS_ARE_COUNTED: Constraint =
+        Constraint::new("banking", "seals", "seals_records_are_counted");
     /// `transactions_account_and_date_key` of `banking.transactions`.
     pub const TRANSACTIONS_ACCOUNT_AND_DATE_KEY: Constraint = Constraint::new(
         "banking",
@@ -521,6 +547,9 @@ pub const ALL: &[Constraint] = &[
     banking::CUSTOMERS_UPDATED_AT_RANGE,
     banking::ENTRY_DESCRIPTION_LENGTH,
     banking::ENTRY_TYPE_IS_KNOWN,
+    banking::EVENT_CONSUMERS_NAME_LENGTH,
+    banking::EVENT_CONSUMERS_PKEY,
+    banking::EVENT_CONSUMERS_POSITION_NOT_NEGATIVE,
     banking::HOLD_EVENT_TYPE_IS_KNOWN,
     banking::HOLD_EVENTS_CAPTURE_HAS_A_TRANSFER,
     banking::HOLD_EVENTS_HELD_NOT_NEGATIVE,
@@ -545,6 +574,11 @@ pub const ALL: &[Constraint] = &[
     banking::METADATA_DEPTH,
     banking::METADATA_IS_AN_OBJECT,
     banking::METADATA_SIZE,
+    banking::SEALS_HEADS_LENGTH,
+    banking::SEALS_NUMBER_POSITIVE,
+    banking::SEALS_PKEY,
+    banking::SEALS_POSITIONS_ARE_COUNTED,
+    banking::SEALS_RECORDS_ARE_COUNTED,
     banking::TRANSACTIONS_ACCOUNT_AND_DATE_KEY,
     banking::TRANSACTIONS_ENTRY_NUMBER_POSITIVE,
     banking::TRANSACTIONS_PKEY,

@@ -14,6 +14,34 @@ pub mod banking {
     use crate::Statement;
     use crate::call::Call;
 
+    /// `banking.advance_consumer(p_consumer_name text, p_from bigint, p_to bigint)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct AdvanceConsumer {
+        /// `p_consumer_name`.
+        pub consumer_name: String,
+        /// `p_from`.
+        pub from: i64,
+        /// `p_to`.
+        pub to: i64,
+    }
+
+    impl AdvanceConsumer {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.advance_consumer";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_consumer_name", self.consumer_name)
+                .argument("p_from", self.from)
+                .argument("p_to", self.to)
+                .statement()
+        }
+    }
+
     /// `banking.audit()`.
     ///
     /// Returns `TABLE(check_name text, subject text, detail text)`.
@@ -633,6 +661,70 @@ pub mod banking {
         }
     }
 
+    /// `banking.read_events(p_after bigint, p_limit integer)`.
+    ///
+    /// Returns `TABLE(event_position bigint, record_kind text, record_id uuid, event_type text, transfer_id uuid, group_id uuid, hold_id uuid, reverses_transfer_id uuid, amount numeric, currency_code text, occurred_at timestamp with time zone, from_account_id uuid, from_entry_number bigint, from_balance numeric, to_account_id uuid, to_entry_number bigint, to_balance numeric, hold_event_number bigint, hold_remaining numeric, held_balance numeric)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ReadEvents {
+        /// `p_after`.
+        pub after: i64,
+        /// `p_limit`.
+        pub limit: i32,
+    }
+
+    impl ReadEvents {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.read_events";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_after", self.after)
+                .argument("p_limit", self.limit)
+                .statement()
+        }
+    }
+
+    /// `banking.seal(p_records_max integer DEFAULT 100000)`.
+    ///
+    /// Returns `TABLE(sealed_records bigint, has_more boolean)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Seal {
+        /// `p_records_max`; without one, its default.
+        pub records_max: Option<i32>,
+    }
+
+    impl Seal {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.seal";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .optional("p_records_max", self.records_max)
+                .statement()
+        }
+    }
+
+    /// `banking.sealing_lag()`.
+    ///
+    /// Returns `TABLE(seal_number bigint, last_position bigint, waiting_records bigint, waiting_seconds double precision)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct SealingLag {}
+
+    impl SealingLag {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.sealing_lag";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME).statement()
+        }
+    }
+
     /// `banking.start_of_day(p_date date, p_time_zone text)`.
     ///
     /// Returns `timestamp with time zone`.
@@ -725,6 +817,65 @@ pub mod banking {
         #[must_use]
         pub fn statement(self) -> Statement {
             Call::new(Self::NAME).statement()
+        }
+    }
+
+    /// `banking.verify_chain()`.
+    ///
+    /// Returns `TABLE(check_name text, record_kind text, record_id uuid, record_position bigint, seal_number bigint, detail text)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct VerifyChain {}
+
+    impl VerifyChain {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.verify_chain";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME).statement()
+        }
+    }
+
+    /// `banking.verify_coverage()`.
+    ///
+    /// Returns `TABLE(check_name text, record_kind text, record_id uuid, record_position bigint, seal_number bigint, detail text)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct VerifyCoverage {}
+
+    impl VerifyCoverage {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.verify_coverage";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME).statement()
+        }
+    }
+
+    /// `banking.verify_seals(p_first_seal bigint, p_last_seal bigint)`.
+    ///
+    /// Returns `TABLE(check_name text, record_kind text, record_id uuid, record_position bigint, seal_number bigint, detail text)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct VerifySeals {
+        /// `p_first_seal`.
+        pub first_seal: i64,
+        /// `p_last_seal`.
+        pub last_seal: i64,
+    }
+
+    impl VerifySeals {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.verify_seals";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_first_seal", self.first_seal)
+                .argument("p_last_seal", self.last_seal)
+                .statement()
         }
     }
 }

@@ -16,3 +16,6 @@ pub const CHANGE_REJECTED: &str = "NB003";
 
 /// An account has an identifier that is reserved for the bank's own accounts.
 pub const FOREIGN_SYSTEM_ACCOUNT: &str = "NB004";
+
+/// The server's transaction numbers do not continue those of the sealed records.
+pub const NUMBERING_CHANGED: &str = "NB005";

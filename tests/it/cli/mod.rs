@@ -2,6 +2,7 @@
 
 mod balances;
 mod bench;
+mod chain;
 mod check;
 mod contract;
 mod daily;

@@ -116,16 +116,21 @@ async fn functions_are_executable_by_granted_roles_only(bank: TestBank) {
     let granted: String = bank.database.fetch_value(statement(sql, [])).await.unwrap();
     assert_eq!(
         granted,
-        "audit neobank_app, audit neobank_read, audit_guards neobank_app, audit_guards neobank_read, \
+        "advance_consumer neobank_app, audit neobank_app, audit neobank_read, audit_guards neobank_app, \
+         audit_guards neobank_read, \
          available_balance neobank_app, available_balance neobank_import, available_balance neobank_read, \
-         is_system_account neobank_app, is_system_account neobank_read, open_system_accounts neobank_app, \
+         expire_due_holds neobank_app, is_system_account neobank_app, is_system_account neobank_read, open_system_accounts neobank_app, \
          open_system_accounts neobank_import, post_transfers neobank_app, post_transfers neobank_import, \
          post_transfers_optimistic neobank_app, post_transfers_optimistic neobank_import, \
          post_transfers_pipelined neobank_app, post_transfers_pipelined neobank_import, \
          post_unless_rejected neobank_app, post_unless_rejected neobank_import, \
+         read_events neobank_app, read_events neobank_read, seal neobank_app, \
+         sealing_lag neobank_app, sealing_lag neobank_read, \
          start_of_day neobank_app, start_of_day neobank_import, start_of_day neobank_read, \
          system_account_id neobank_app, system_account_id neobank_import, system_account_id neobank_read, \
-         update_account_optimistic neobank_app, uuid_v7 neobank_app, uuid_v7 neobank_import"
+         update_account_optimistic neobank_app, uuid_v7 neobank_app, uuid_v7 neobank_import, \
+         verify_chain neobank_app, verify_chain neobank_read, verify_coverage neobank_app, \
+         verify_coverage neobank_read, verify_seals neobank_app, verify_seals neobank_read"
     );
     // A role that is neither has no privileges, also not through PUBLIC.
     let superuser = bank.superuser().await;

@@ -37,7 +37,7 @@ FROM pg_proc AS function JOIN pg_namespace AS space ON space.oid = function.pron
 WHERE space.nspname = ANY ($1) ORDER BY 1, 2, pg_get_function_identity_arguments(function.oid)";
 
 /// The name and the meaning of each SQLSTATE of the schema.
-const SQLSTATES: [(&str, &str, &str); 5] = [
+const SQLSTATES: [(&str, &str, &str); 6] = [
     (
         "NB000",
         "POSTING_UNDONE",
@@ -62,6 +62,11 @@ const SQLSTATES: [(&str, &str, &str); 5] = [
         "NB004",
         "FOREIGN_SYSTEM_ACCOUNT",
         "An account has an identifier that is reserved for the bank's own accounts.",
+    ),
+    (
+        "NB005",
+        "NUMBERING_CHANGED",
+        "The server's transaction numbers do not continue those of the sealed records.",
     ),
 ];
 

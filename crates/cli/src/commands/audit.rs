@@ -1,14 +1,17 @@
 //! The command `neobank audit`.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use neobank_db::{Database, DatabaseError, IsolationLevel, TransactionOptions};
 use neobank_domain::audit::{self, Violation};
+use neobank_domain::chain::{self, Head, Verification};
 use neobank_migration::{CatalogueStatus, status_within};
 use neobank_ops::checks::{Metric, Threshold, Unit};
 use serde_json::{Value, json};
 
+use super::seal;
 use crate::arguments::CheckArguments;
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -29,9 +32,24 @@ static VIOLATIONS: Metric = Metric::new(
 pub(crate) struct AuditArguments {
     #[command(flatten)]
     pub(crate) check: CheckArguments,
+    /// Verify the hash chain too: that every sealed transfer and hold event is as it was sealed
+    #[arg(long)]
+    pub(crate) chain: bool,
+    /// A file with an end of the chain that `neobank seal --head` printed earlier; the chain must
+    /// contain it. May be given several times
+    #[arg(long, value_name = "FILE", requires = "chain")]
+    pub(crate) head: Vec<PathBuf>,
 }
 
-pub(crate) async fn run(connection: &Connection) -> Result<Output, CommandError> {
+pub(crate) async fn run(
+    arguments: &AuditArguments,
+    connection: &Connection,
+) -> Result<Output, CommandError> {
+    let kept = arguments
+        .head
+        .iter()
+        .map(|file| kept_head(file))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut config = connection.config("audit")?;
     if std::env::var_os("DB_STATEMENT_TIMEOUT").is_none_or(|limit| limit.is_empty()) {
         config.statement_timeout = LIMIT;
@@ -39,6 +57,14 @@ pub(crate) async fn run(connection: &Connection) -> Result<Output, CommandError>
     let database = Database::connect(config).await?;
     let mut violations = audit::violations(&database).await?;
     violations.extend(catalogue(&database).await?);
+    let verified = if arguments.chain {
+        Some(chain::verify(&database, &kept).await?)
+    } else {
+        None
+    };
+    if let Some(verified) = &verified {
+        violations.extend(verified.findings.iter().cloned().map(Violation::from));
+    }
     let mut table = Table::new(
         &["Invariant", "Violated by", "Details"],
         "the auditor found no violation of any invariant",
@@ -51,14 +77,44 @@ pub(crate) async fn run(connection: &Connection) -> Result<Output, CommandError>
         ]);
     }
     let views: Vec<Value> = violations.iter().map(view).collect();
-    let output = Output::new(
-        "audit",
-        json!({ "violations": views }),
-        vec![Block::Table(table)],
-    )?;
+    let mut data = json!({ "violations": views });
+    let mut blocks = vec![Block::Table(table)];
+    if let Some(verified) = &verified {
+        data["chain"] = json!(verified);
+        blocks.push(Block::Note(note(verified)));
+    }
+    let output = Output::new("audit", data, blocks)?;
     Ok(output
         .failed_if(!violations.is_empty())
         .with_check(check(&violations)))
+}
+
+/// Returns the head in a file.
+fn kept_head(file: &Path) -> Result<Head, CommandError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CommandError::failed("file", format!("{}: {error}", file.display())))?;
+    seal::parse_head(&text).ok_or_else(|| {
+        let message = format!(
+            "{}: no head that `neobank seal --head` printed",
+            file.display()
+        );
+        CommandError::failed("file", message)
+    })
+}
+
+fn note(verified: &Verification) -> String {
+    let end = match &verified.head {
+        Some(head) => format!(
+            "the chain has {} seals and {} records",
+            head.seal_number, head.position
+        ),
+        None => "nothing is sealed".to_owned(),
+    };
+    if verified.has_more {
+        format!("{end}; there may be more findings than these")
+    } else {
+        end
+    }
 }
 
 /// Returns the differences between the schema and the shipped one. An audit proves nothing if the

@@ -10,6 +10,7 @@ pub(crate) mod completions;
 pub(crate) mod customer;
 pub(crate) mod daily_summary;
 mod days;
+pub(crate) mod events;
 pub(crate) mod hold;
 pub(crate) mod import;
 pub(crate) mod man;
@@ -19,6 +20,7 @@ mod numbers;
 pub(crate) mod ops;
 pub(crate) mod preferences;
 pub(crate) mod reverse;
+pub(crate) mod seal;
 pub(crate) mod serve_metrics;
 pub(crate) mod statement;
 pub(crate) mod submit;
@@ -57,7 +59,9 @@ pub(crate) async fn run(
         Command::Balances(arguments) => balances::balances(arguments, connection).await,
         Command::TrialBalance(arguments) => balances::trial_balance(arguments, connection).await,
         Command::Import(arguments) => import::run(arguments, connection, wants_json).await,
-        Command::Audit(_) => audit::run(connection).await,
+        Command::Seal(arguments) => seal::run(arguments, connection).await,
+        Command::Events(arguments) => events::run(arguments, connection, wants_json).await,
+        Command::Audit(arguments) => audit::run(arguments, connection).await,
         Command::Migrate(arguments) => migrate::run(arguments, connection).await,
         Command::Ops(command) => ops::run(command, connection).await,
         Command::Top(options) => live(options, connection, wants_json).await,

@@ -35,6 +35,8 @@ pub(crate) struct Output {
     pub(crate) check: Option<Check>,
     /// A text that is printed verbatim instead, such as a shell's script.
     pub(crate) script: Option<String>,
+    /// True when the command has printed its output itself.
+    pub(crate) is_printed: bool,
 }
 
 impl Output {
@@ -53,6 +55,7 @@ impl Output {
             exit: Exit::Done,
             check: None,
             script: None,
+            is_printed: false,
         })
     }
 
@@ -71,6 +74,7 @@ impl Output {
             blocks: Vec::new(),
             exit: Exit::Done,
             check: None,
+            is_printed: false,
         }
     }
 

@@ -21,6 +21,7 @@ pub struct Model {
     pub actor: Option<String>,
     pub metadata: Option<serde_json::Value>,
     pub created_at: chrono::DateTime<chrono::Utc>,
+    pub transaction_number: Option<i64>,
 }
 
 crate::relation::relation!("banking"."hold_events" {
@@ -40,4 +41,5 @@ request_hash => RequestHash,
 actor => Actor,
 metadata => Metadata,
 created_at => CreatedAt,
+transaction_number => TransactionNumber,
 });

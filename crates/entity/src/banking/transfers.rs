@@ -25,6 +25,7 @@ pub struct Model {
     pub actor: Option<String>,
     pub metadata: Option<serde_json::Value>,
     pub value_date: Option<chrono::NaiveDate>,
+    pub transaction_number: Option<i64>,
 }
 
 crate::relation::relation!("banking"."transfers" {
@@ -48,4 +49,5 @@ hold_id => HoldId,
 actor => Actor,
 metadata => Metadata,
 value_date => ValueDate,
+transaction_number => TransactionNumber,
 });

@@ -41,6 +41,8 @@ AS $$
          'CREATE TRIGGER holds_follow_events BEFORE INSERT OR UPDATE ON banking.holds FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.reject_journal_change()'),
         ('holds_never_deleted', 'A',
          'CREATE TRIGGER holds_never_deleted BEFORE DELETE OR TRUNCATE ON banking.holds FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
+        ('seals_append_only', 'A',
+         'CREATE TRIGGER seals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.seals FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
         ('transactions_append_only', 'A',
          'CREATE TRIGGER transactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.transactions FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
         ('transactions_apply_entries', 'O',
@@ -128,7 +130,7 @@ AS $$
         SELECT trigger.tgname::text, 'a trigger that is not the schema''s'
         FROM pg_trigger AS trigger
         WHERE trigger.tgrelid = relation.oid AND NOT trigger.tgisinternal
-          AND trigger.tgname NOT IN ('accounts_balance_follows_journal', 'accounts_closed_for_ever', 'accounts_follow_customer', 'accounts_guard_system_insert', 'accounts_guard_system_update', 'accounts_never_deleted', 'accounts_open_empty', 'accounts_valid_terms', 'customers_block_accounts', 'customers_valid_terms', 'hold_events_append_only', 'hold_events_follow_posting', 'holds_follow_events', 'holds_never_deleted', 'transactions_append_only', 'transactions_apply_entries', 'transfers_append_only', 'transfers_name_accounts',
+          AND trigger.tgname NOT IN ('accounts_balance_follows_journal', 'accounts_closed_for_ever', 'accounts_follow_customer', 'accounts_guard_system_insert', 'accounts_guard_system_update', 'accounts_never_deleted', 'accounts_open_empty', 'accounts_valid_terms', 'customers_block_accounts', 'customers_valid_terms', 'hold_events_append_only', 'hold_events_follow_posting', 'holds_follow_events', 'holds_never_deleted', 'seals_append_only', 'transactions_append_only', 'transactions_apply_entries', 'transfers_append_only', 'transfers_name_accounts',
                                      'accounts_touch', 'customers_touch')
         UNION ALL
         SELECT rule.rulename::text, 'a rule' FROM pg_rewrite AS rule WHERE rule.ev_class = relation.oid
@@ -140,7 +142,8 @@ AS $$
     ) AS foreign_one (name, kind)
     WHERE relation.oid IN (to_regclass('banking.accounts'), to_regclass('banking.transfers'),
                            to_regclass('banking.transactions'), to_regclass('banking.customers'),
-                           to_regclass('banking.holds'), to_regclass('banking.hold_events'))
+                           to_regclass('banking.holds'), to_regclass('banking.hold_events'),
+                           to_regclass('banking.seals'))
     UNION ALL
     SELECT 'only the owner may change it', format('banking.%s', granted.relname), format('%s has %s on %s',
                CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(granted.grantee) END,

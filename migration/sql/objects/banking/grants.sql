@@ -48,6 +48,17 @@ GRANT EXECUTE ON FUNCTION
     banking.available_balance(uuid)
     TO neobank_app, neobank_import, neobank_read;
 GRANT EXECUTE ON FUNCTION
+    banking.seal(integer),
+    banking.advance_consumer(text, bigint, bigint)
+    TO neobank_app;
+GRANT EXECUTE ON FUNCTION
+    banking.verify_seals(bigint, bigint),
+    banking.verify_coverage(),
+    banking.verify_chain(),
+    banking.sealing_lag(),
+    banking.read_events(bigint, integer)
+    TO neobank_app, neobank_read;
+GRANT EXECUTE ON FUNCTION
     banking.audit(),
     banking.audit_guards(),
     banking.is_system_account(uuid, text, text, text, uuid, numeric)

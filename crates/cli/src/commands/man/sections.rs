@@ -166,8 +166,27 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "neobank seal",
+        &[
+            "neobank seal",
+            "neobank seal --follow",
+            "neobank seal --head --json",
+        ],
+    ),
+    (
+        "neobank events",
+        &[
+            "neobank events --from 1 --limit 20",
+            "neobank events --consumer notifications --follow --json",
+        ],
+    ),
+    (
         "neobank audit",
-        &["neobank audit", "neobank audit --check -t 600"],
+        &[
+            "neobank audit",
+            "neobank audit --check -t 600",
+            "neobank audit --chain --head head.json",
+        ],
     ),
     ("neobank migrate up", &["neobank migrate up"]),
     ("neobank migrate down", &["neobank migrate down"]),
