@@ -5,8 +5,8 @@ use neobank_domain::ledger::Actor;
 use neobank_ops::checks::Threshold;
 
 use crate::commands::{
-    account, audit, balances, completions, customer, daily_summary, events, hold, import, man,
-    migrate, ops, preferences, reverse, seal, serve_metrics, statement, submit, transfer,
+    account, audit, balances, completions, customer, daily_summary, events, exchange, hold, import,
+    man, migrate, ops, preferences, reverse, seal, serve_metrics, statement, submit, transfer,
     transfers,
 };
 use crate::exit::Exit;
@@ -92,6 +92,11 @@ pub(crate) enum Command {
     Fee(transfer::FeeArguments),
     /// Correct a balance, against the bank's adjustment account
     Adjust(transfer::AdjustArguments),
+    /// Sell an amount of one currency for another, at a rate
+    ///
+    /// Both sides are posted together against the bank's positions in the two currencies, or neither
+    /// is. The computed side is exact, and rounded in the bank's favour.
+    Exchange(Box<exchange::ExchangeArguments>),
     /// Execute a file of requests, and print the outcome of each line
     ///
     /// The outcomes are JSON objects, one in each line, in the order of the file; the summary is on
@@ -211,6 +216,7 @@ impl Command {
             Self::Interest(_) => "interest",
             Self::Fee(_) => "fee",
             Self::Adjust(_) => "adjust",
+            Self::Exchange(_) => "exchange",
             Self::Submit(_) => "submit",
             Self::Reverse(_) => "reverse",
             Self::Hold(command) => command.name(),

@@ -6,6 +6,7 @@ use neobank_domain::balances::BalanceError;
 use neobank_domain::customers::CustomerError;
 use neobank_domain::events::EventError;
 use neobank_domain::import::ImportError;
+use neobank_domain::ledger::ExchangeError;
 use neobank_domain::preferences::PreferenceError;
 use neobank_domain::statements::StatementError;
 use neobank_domain::transfers::TransferQueryError;
@@ -45,12 +46,35 @@ impl CommandError {
         }
     }
 
+    /// Builds an error of a value that cannot be used, which has a name of its own.
+    pub(crate) fn invalid(kind: &'static str, message: impl ToString) -> Self {
+        Self {
+            kind,
+            ..Self::usage(message.to_string())
+        }
+    }
+
     /// Returns the same error without URLs.
     pub(crate) fn redacted(&self) -> Self {
         Self {
             message: redact(&self.message),
             ..self.clone()
         }
+    }
+
+    /// Returns true for an error of one request, which other requests need not have.
+    pub(crate) fn is_of_request(&self) -> bool {
+        matches!(
+            self.kind,
+            "unknown_account"
+                | "unknown_transfer"
+                | "unknown_hold"
+                | "rate"
+                | "same_currency"
+                | "nothing_exchanged"
+                | "amount"
+                | "metadata"
+        )
     }
 
     /// Builds an error from a domain error, whose class gives the exit code, so that library and
@@ -141,6 +165,20 @@ impl From<MoneyError> for CommandError {
 impl From<Rejection> for CommandError {
     fn from(rejection: Rejection) -> Self {
         Self::of_domain(rejection_kind(&rejection), rejection)
+    }
+}
+
+impl From<ExchangeError> for CommandError {
+    fn from(error: ExchangeError) -> Self {
+        let kind = match &error {
+            ExchangeError::Rate { .. } => "rate",
+            ExchangeError::SameCurrency { .. } => "same_currency",
+            ExchangeError::Zero { .. } => "nothing_exchanged",
+            ExchangeError::Amount(_) => "amount",
+            ExchangeError::Reserved { .. } | ExchangeError::Metadata(_) => "metadata",
+            _ => "exchange",
+        };
+        Self::of_domain(kind, error)
     }
 }
 

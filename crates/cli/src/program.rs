@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind as UsageKind};
-use clap::{CommandFactory as _, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _};
 use neobank_domain::{MoneyError, shortened};
 use neobank_ops::checks::Severity;
 use serde_json::Value;
@@ -27,7 +27,7 @@ use crate::schema;
 /// prints its output and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    match Arguments::try_parse_from(&arguments) {
+    match parse(&arguments) {
         Ok(read) => run(read),
         Err(mut error) => match invalid_amount(&error) {
             Some(invalid) => {
@@ -45,7 +45,33 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Returns the tree of the commands with their arguments, as the program reads them.
 #[must_use]
 pub fn command() -> clap::Command {
-    Arguments::command()
+    with_negative_numbers(Arguments::command())
+}
+
+fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
+    let mut command = command();
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Lets every argument take a negative number as its value, so that the argument's own rule rejects
+/// it and not the parser of options.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let has_value = argument.get_action().takes_values();
+        if has_value {
+            argument.allow_negative_numbers(true)
+        } else {
+            argument
+        }
+    });
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|subcommand| subcommand.get_name().to_owned())
+        .collect();
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, with_negative_numbers)
+    })
 }
 
 fn run(arguments: Arguments) -> ExitCode {

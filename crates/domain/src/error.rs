@@ -9,7 +9,7 @@ use crate::customers::CustomerError;
 use crate::events::EventError;
 #[cfg(feature = "import")]
 use crate::import::ImportError;
-use crate::ledger::{LedgerError, NotAReferenceNumber, Rejection};
+use crate::ledger::{ExchangeError, LedgerError, NotAReferenceNumber, Rejection};
 use crate::money::MoneyError;
 use crate::preferences::PreferenceError;
 use crate::statements::StatementError;
@@ -40,6 +40,9 @@ pub enum Error {
     /// The ledger's rejection of a request, or its failure.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The error of a currency exchange that cannot become a group.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     /// The error of an account that was not opened or changed.
     #[error(transparent)]
     Account(#[from] AccountError),
@@ -153,6 +156,10 @@ impl Error {
         match self {
             Self::Money(_) | Self::ReferenceNumber(_) => ErrorKind::Invalid,
             Self::Ledger(error) => ledger_kind(error),
+            Self::Exchange(ExchangeError::SameCurrency { .. } | ExchangeError::Zero { .. }) => {
+                ErrorKind::Rejected
+            }
+            Self::Exchange(_) => ErrorKind::Invalid,
             Self::Account(error) => account_kind(error),
             Self::Customer(error) => customer_kind(error),
             Self::Statement(StatementError::UnknownAccount { .. })

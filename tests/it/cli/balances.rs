@@ -1,6 +1,7 @@
 //! Balances, the trial balance and the summaries of days from the command line.
 
 use neobank_domain::AccountId;
+use serde_json::{Value, json};
 
 use super::program::{data, run};
 use crate::harness::{TestBank, czk};
@@ -39,6 +40,22 @@ async fn balances_trial_balance_and_daily_summary_agree(bank: TestBank) {
         assert_eq!(trial["currencies"][0]["credit"]["amount"], expected, "{at}");
         assert_eq!(trial["balanced"], true);
     }
+    // Before any account was opened the bank's own accounts are listed, and no other is counted.
+    let early = ["--at", "1900-01-01"];
+    let trial = data(bank.url(), &[&["trial-balance"], &early[..]].concat()).await;
+    let lines = trial["currencies"][0]["lines"].as_array().unwrap();
+    assert_eq!(
+        (&lines[0]["account_number"], &lines[0]["accounts"]),
+        (&Value::Null, &json!(0))
+    );
+    assert_eq!(lines[1]["accounts"], 1);
+    let all = data(bank.url(), &[&["balances"], &early[..]].concat()).await;
+    let all = all["balances"].as_array().unwrap();
+    assert_eq!(all.len(), lines.len() - 1);
+    assert!(
+        all.iter()
+            .all(|one| one["account_type"] == "system" && one["balance"]["amount"] == "0.00")
+    );
     let own = bank
         .count("banking.accounts WHERE account_type = 'system'")
         .await

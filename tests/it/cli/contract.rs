@@ -70,6 +70,12 @@ async fn json_is_always_one_document_on_standard_output(bank: TestBank) {
             &["daily-summary", "NB000000000001", "--day", "2026-01-01"],
         ),
         ("transfers show", &["transfers", "show", "rent-2026-11"]),
+        (
+            "exchange",
+            &[
+                "exchange", "--from", "a", "--to", "b", "--sold", "1 CZK", "--rate", "1",
+            ],
+        ),
         ("hold capture", &["hold", "capture", "booking-4711"]),
         ("hold list", &["hold", "list", "--due"]),
         ("hold expire", &["hold", "expire"]),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::program::{data, neobank, run};
 use crate::harness::{TestBank, czk};
@@ -233,6 +233,22 @@ async fn lists_tell_open_due_and_ended_holds_apart_and_expire_records_ends(bank:
     let page = data(bank.url(), &page).await;
     assert_eq!(page["holds"].as_array().unwrap().len(), 2);
     assert_eq!(page["has_more"], true);
+    let next = page["next"].as_str().unwrap();
+    let rest = [&["hold", "list"], &all[..], &["--after", next]].concat();
+    let rest = data(bank.url(), &rest).await;
+    assert_eq!(rest["holds"][0]["hold_id"], open.as_str());
+    assert_eq!(
+        (&rest["has_more"], &rest["next"]),
+        (&Value::Bool(false), &Value::Null)
+    );
+    // A hold whose time is over is shown as the next decision sees it.
+    let over = show(&bank, &first).await["hold"].clone();
+    assert_eq!(
+        (&over["status"], &over["is_due"]),
+        (&json!("expired"), &json!(true))
+    );
+    let text = run(bank.url(), &["hold", "show", &first]).await.out;
+    assert!(text.contains("expired, not recorded"), "{text}");
     let elsewhere = shop.to_string();
     let none = run(bank.url(), &["hold", "list", "--account", &elsewhere]).await;
     assert_eq!((none.code, none.out.as_str()), (0, "no holds\n"));
@@ -252,6 +268,7 @@ async fn lists_tell_open_due_and_ended_holds_apart_and_expire_records_ends(bank:
         assert!(receipts[0]["idempotency_key"].is_null());
     }
     assert!(listed(&bank, &["--due"]).await.is_empty());
+    assert_eq!(show(&bank, &first).await["hold"]["is_due"], false);
     assert_eq!(listed(&bank, &all).await, newest_first);
     let nothing = run(bank.url(), &["hold", "expire"]).await;
     assert_eq!(
@@ -295,10 +312,21 @@ async fn rejections_have_their_exit_codes_and_kinds_and_change_nothing(bank: Tes
             "hold_ends_in_the_past",
         ),
         (
-            &[&account, "1 CZK", "--expires-in", "9000years"],
+            &[
+                &account,
+                "1 CZK",
+                "--expires-at",
+                "9999-12-31T23:59:59-14:00",
+            ],
             1,
             "hold_expiry_range",
         ),
+        (
+            &[&account, "1 CZK", "--expires-in", "8000years"],
+            2,
+            "usage",
+        ),
+        (&[&account, "1 CZK", "--expires-in", "-1h"], 2, "usage"),
         (
             &[&account, "1 CZK", "--expires-in", "400000years"],
             2,
@@ -359,6 +387,7 @@ async fn rejections_have_their_exit_codes_and_kinds_and_change_nothing(bank: Tes
         (&["list", "--due", "--all"], 2, "usage"),
         (&["list", "--account", "none"], 3, "unknown_account"),
         (&["list", "--due", "--limit", "0"], 2, "usage"),
+        (&["list", "--due", "--after", "x"], 2, "cursor"),
         (&["expire", "--limit", "10001"], 2, "usage"),
     ] {
         rejected(&bank, &[&["hold"], arguments].concat(), code, kind).await;
@@ -410,13 +439,28 @@ async fn tables_fit_80_columns(bank: TestBank) {
     // After the capture, which would have recorded the end of the hold.
     let over = create(&bank, &account, "250 CZK", &["--expires-in", "2s"]).await;
     until_over(&bank, &over).await;
+    // A list has too many columns for a table.
     for arguments in [
         &["list", "--account", &account][..],
         &["list", "--account", &account, "--all"],
-        &["show", "booking"],
         &["list", "--due"],
-        &["expire"],
     ] {
+        let printed = printed(&bank, arguments);
+        assert!(
+            printed.contains(&format!("Account  {account}\n")),
+            "{printed}"
+        );
+    }
+    let list = printed(&bank, &["list", "--account", &account]);
+    for part in [
+        "Amount   180.00 CZK",
+        "Remains  60.00 CZK",
+        "State    open\n",
+        "Key      booking",
+    ] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    for arguments in [&["show", "booking"][..], &["expire"]] {
         let printed = printed(&bank, arguments);
         assert!(printed.contains('┌'), "{arguments:?}: {printed}");
     }

@@ -7,6 +7,7 @@ mod check;
 mod contract;
 mod daily;
 mod environment;
+mod exchange;
 mod hold;
 mod import;
 mod metadata;

@@ -2,6 +2,7 @@
 
 use neobank_db::{Executor, statement};
 use neobank_domain::TransferRequest;
+use serde_json::json;
 
 use super::program::{data, run};
 use crate::harness::{TestBank, czk};
@@ -102,6 +103,44 @@ async fn actor_and_attributes_are_stored(bank: TestBank) {
         .await
         .unwrap();
     assert_eq!(stored, format!(r#"teller:42 | {{"order": 1}} | {today}"#));
+    // A reversal and a correction have the same options.
+    let reference = receipt["reference_number"].as_str().unwrap();
+    let reverse = ["reverse", reference, "--key", "back", "--amount", "60 CZK"];
+    let account = data(bank.url(), &["account", "show", &shop]).await["account"].clone();
+    // The reversal changes the account once.
+    let version = (account["version"].as_i64().unwrap() + 1).to_string();
+    let adjust = [
+        "adjust",
+        "--account",
+        &shop,
+        "--balance",
+        "50 CZK",
+        "--expected-version",
+        &version,
+    ];
+    for arguments in [&reverse[..], &adjust] {
+        let receipt = data(bank.url(), &[arguments, &attributes].concat()).await["receipt"].clone();
+        let shown = [
+            "transfers",
+            "show",
+            receipt["transfer_id"].as_str().unwrap(),
+        ];
+        let shown = data(bank.url(), &shown).await["transfer"].clone();
+        assert_eq!(shown["metadata"]["order"], 1, "{shown}");
+        assert_eq!(shown["value_date"], today.as_str(), "{shown}");
+    }
+    // Both directions of the link.
+    let original = data(bank.url(), &["transfers", "show", reference]).await;
+    let reversal = data(bank.url(), &["transfers", "show", "back"]).await;
+    assert_eq!(original["reversals"], json!([reversal["transfer"]]));
+    assert_eq!(reversal["reversals"], json!([]));
+    assert_eq!(
+        reversal["transfer"]["reverses"],
+        original["transfer"]["transfer_id"]
+    );
+    let text = run(bank.url(), &["transfers", "show", reference]).await.out;
+    let back = reversal["transfer"]["reference_number"].as_str().unwrap();
+    assert!(text.contains(&format!("{back} (60.00 CZK)")), "{text}");
     for misread in [
         ["--actor", ""],
         ["--metadata", "[1]"],

@@ -20,6 +20,7 @@ on_both_versions!(
     lines_and_keys_are_those_of_an_editor_in_every_form_of_a_file,
     members_that_occur_twice_are_invalid_at_every_depth,
     damaged_file_is_an_error_after_the_outcomes_of_its_whole_lines,
+    holds_groups_and_exchanges_are_lines_too,
 );
 
 /// Runs `submit` on a file of this text, in a folder of its own.
@@ -524,4 +525,97 @@ async fn damaged_file_is_an_error_after_the_outcomes_of_its_whole_lines(bank: Te
     let found = submit_bytes(bank.url(), long.as_bytes(), &[]).await;
     let expected = [(1, "invalid".to_owned()), (2, "replayed".to_owned())];
     assert_eq!(results(&found), expected, "{}", found.err);
+}
+
+async fn holds_groups_and_exchanges_are_lines_too(bank: TestBank) {
+    let (one, two) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let euro = bank.account("0 EUR".parse().unwrap()).await;
+    let number = bank.find(two).await.account_number;
+    let deposit = json!({"kind": "deposit", "account": two, "amount": "5 CZK"});
+    let too_much = json!({"kind": "withdrawal", "account": two, "amount": "999 CZK"});
+    let order = json!({"order": 7});
+    let lines = [
+        json!({"kind": "hold", "account": one, "to": number, "amount": "40 CZK", "key": "h",
+               "expires_at": "2100-01-01", "description": "Two nights", "metadata": order}),
+        // The hold of the line before, and the transfer of this one.
+        json!({"kind": "capture", "hold": "h", "amount": "10 CZK", "keep_rest": true, "key": "c",
+               "value_date": chrono::Utc::now().date_naive()}),
+        json!({"kind": "reversal", "transfer": "c", "amount": "1 CZK", "key": "r", "metadata": order}),
+        json!({"kind": "release", "hold": "h", "key": "end", "metadata": order}),
+        json!({"kind": "group", "key": "g", "description": "Both", "steps": [deposit,
+               {"kind": "transfer", "from": two, "to": one, "amount": "100 CZK", "up_to": true,
+                "description": "All"}]}),
+        json!({"kind": "group", "key": "none", "steps": [deposit, too_much]}),
+        json!({"kind": "journal_entry", "key": "j",
+               "debits": [{"account": one, "amount": "3 CZK", "description": "Out"}],
+               "credits": [{"account": two, "amount": "1 CZK"}, {"account": number, "amount": "2 CZK"}]}),
+        json!({"kind": "journal_entry", "key": "odd",
+               "debits": [{"account": one, "amount": "3 CZK"}], "credits": []}),
+        json!({"kind": "exchange", "from": one, "to": euro, "sold": "50 CZK", "currency": "EUR",
+               "rate": "0.04", "key": "x"}),
+        json!({"kind": "exchange", "from": one, "to": euro, "sold": "50 CZK", "currency": "EUR",
+               "rate": "0", "key": "y"}),
+        json!({"kind": "capture", "hold": "none", "key": "z"}),
+    ];
+    let text = lines.map(|line| line.to_string()).join("\n");
+    for outcome in ["posted", "replayed"] {
+        let found = submit(bank.url(), "requests", &text, &[]).await;
+        assert_eq!(found.code, 1, "{}{}", found.out, found.err);
+        let expected: Vec<_> = (1..=11)
+            .map(|line| match line {
+                6 | 8 | 10 | 11 => (line, "rejected".to_owned()),
+                line => (line, outcome.to_owned()),
+            })
+            .collect();
+        assert_eq!(results(&found), expected, "{}", found.out);
+        let outcomes = outcomes(&found);
+        let hold = &outcomes[0]["hold_id"];
+        assert_eq!(outcomes[0]["event_type"], "authorised");
+        assert_eq!(outcomes[0]["remaining"]["amount"], "40.00");
+        assert_eq!(&outcomes[1]["hold_id"], hold);
+        assert_eq!(outcomes[3]["event_type"], "released");
+        assert_eq!(outcomes[3]["amount"]["amount"], "30.00");
+        let steps = outcomes[4]["transfers"].as_array().unwrap();
+        assert_eq!(steps[1]["amount"]["amount"], "14.00");
+        assert!(outcomes[4]["group_id"].is_string());
+        assert_eq!(outcomes[5]["kind"], "group_step");
+        assert_eq!(outcomes[6]["transfers"].as_array().unwrap().len(), 3);
+        assert_eq!(outcomes[7]["kind"], "unbalanced");
+        assert_eq!(outcomes[8]["transfers"][1]["amount"]["amount"], "2.00");
+        assert_eq!(
+            (&outcomes[9]["kind"], &outcomes[10]["kind"]),
+            (&json!("rate"), &json!("unknown_hold"))
+        );
+        assert_eq!(bank.balance(one).await, czk("52"));
+        assert_eq!(bank.balance(two).await, czk("3"));
+    }
+    for key in ["r", "c", "g"] {
+        let shown = data(bank.url(), &["transfers", "show", key]).await["transfer"].clone();
+        match key {
+            "r" => assert_eq!(shown["metadata"], order),
+            "c" => assert!(shown["value_date"].is_string()),
+            _ => assert_eq!(shown["description"], "Both"),
+        }
+    }
+    // CSV has the same columns.
+    let csv = format!(
+        "kind,account,from,to,hold,amount,sold,currency,rate,keep_rest,metadata,value_date,expires_at\n\
+         hold,{one},,,,5 CZK,,,,,\"{{\"\"a\"\": 1}}\",,2100-01-01\n\
+         capture,,,{two},csv-2,2 CZK,,,,true,,2026-11-30,\n\
+         exchange,,{one},{euro},,,1 CZK,EUR,0.04,,,,\n\
+         release,,,,csv-2,,,,,,,,\n\
+         deposit,{one},,,,1 CZK,,,,,\"{{\"\"a\"\": 1, \"\"a\"\": 2}}\",,\n"
+    );
+    let found = submit(bank.url(), "requests.csv", &csv, &["--key-prefix", "csv-"]).await;
+    let expected = [
+        (2, "posted"),
+        (3, "posted"),
+        (4, "posted"),
+        (5, "posted"),
+        (6, "invalid"),
+    ];
+    let expected = expected.map(|(line, outcome)| (line, outcome.to_owned()));
+    assert_eq!(results(&found), expected, "{}", found.out);
+    assert_eq!(outcomes(&found)[4]["field"], "metadata");
+    bank.assert_sound().await;
 }

@@ -84,6 +84,44 @@ async fn list_prints_pages_and_show_finds_by_each_name(bank: TestBank) {
 
 async fn wrong_names_and_conditions_have_their_exit_codes(bank: TestBank) {
     let account = bank.account(czk("1")).await.to_string();
+    let times = [
+        "transfers",
+        "list",
+        "--from",
+        "2026-02-01",
+        "--until",
+        "2026-01-01",
+    ];
+    let times = run(bank.url(), &times).await.err;
+    let range = "from 2026-02-01 00:00:00 UTC until 2026-01-01 00:00:00 UTC";
+    assert!(times.contains(range), "{times}");
+    let limit = run(bank.url(), &["transfers", "list", "--limit", "-5"])
+        .await
+        .err;
+    assert!(limit.contains("'-5' for '--limit"), "{limit}");
+    let long = "x".repeat(100_000);
+    let long = run(bank.url(), &["transfers", "list", "--reference", &long])
+        .await
+        .err;
+    assert!(
+        long.len() < 600 && long.contains("(100000 bytes)"),
+        "{long}"
+    );
+    // A description of spaces is shown as none.
+    let blank = [
+        "deposit",
+        "--account",
+        &account,
+        "--amount",
+        "1 CZK",
+        "--description",
+        " ",
+        "--key",
+        "b",
+    ];
+    data(bank.url(), &blank).await;
+    let shown = run(bank.url(), &["transfers", "show", "b"]).await.out;
+    assert!(shown.contains("description         -\n"), "{shown}");
     for (arguments, code, kind) in [
         (&["show", "no-such-key"][..], 3, "unknown_transfer"),
         (
@@ -109,6 +147,12 @@ async fn wrong_names_and_conditions_have_their_exit_codes(bank: TestBank) {
             2,
             "range",
         ),
+        (
+            &["list", "--at-least", "-5 CZK", "--at-most", "-6 CZK"],
+            2,
+            "range",
+        ),
+        (&["list", "--limit", "-5"], 2, "usage"),
         (&["list", "--key", ""], 2, "text"),
         (&["list", "--counterparty", &account], 2, "usage"),
         (&["list", "--from", "yesterday"], 2, "usage"),

@@ -7,7 +7,7 @@ use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_domain::accounts::{self, NewAccount};
 use neobank_domain::customers::{self, NewCustomer};
 use neobank_domain::ledger::HoldRequest;
-use neobank_domain::{AccountType, PostingRequest};
+use neobank_domain::{AccountType, Money, PostingRequest};
 use neobank_ops::pgbouncer::PgbouncerUser;
 use neobank_postgres::{Durability, LocalServer, ServerOptions};
 
@@ -285,8 +285,8 @@ async fn database(url: &str) -> Database {
         .unwrap()
 }
 
-/// A customer with two accounts that have money, and one that is empty. The first has a hold for the
-/// second.
+/// A customer with two accounts that have money, and two that are empty, one of them in euros. The
+/// first has a hold for the second.
 async fn fill(superuser: &str) -> Vec<(&'static str, String)> {
     let config = DatabaseConfig::from_url(superuser)
         .unwrap()
@@ -297,14 +297,16 @@ async fn fill(superuser: &str) -> Vec<(&'static str, String)> {
     let customer = customers::create(&database, &customer).await.unwrap();
     let mut facts = Vec::new();
     let mut opened = Vec::new();
-    for name in ["payer", "payee", "empty"] {
-        let new = NewAccount::new(
-            customer.customer_id,
-            AccountType::Checking,
-            czk("0").currency(),
-        );
+    let euro = "0 EUR".parse::<Money>().unwrap();
+    for (name, zero) in [
+        ("payer", czk("0")),
+        ("payee", czk("0")),
+        ("empty", czk("0")),
+        ("euro", euro),
+    ] {
+        let new = NewAccount::new(customer.customer_id, AccountType::Checking, zero.currency());
         let account = accounts::open(&database, &new).await.unwrap();
-        if name != "empty" {
+        if matches!(name, "payer" | "payee") {
             let deposit = PostingRequest::deposit(account.account_id, czk("100"))
                 .with_idempotency_key(format!("{name}-opening"));
             single(database.clone()).submit(deposit).await.unwrap();

@@ -72,6 +72,7 @@ pub(super) const COMMANDS: &[Row] = &[
     neobank("006660 0 55 00 050", "fee --account {payer} --amount 1_CZK"),
     neobank("116661 1 55 11 151", "adjust --account {payer} --balance 5_CZK --expected-version 1"),
     neobank("006660 0 55 00 050", "reverse payer-opening --amount 0.01_CZK"),
+    neobank("006660 0 55 00 050", "exchange --from {payer} --to {euro} --sold 1_CZK --rate 0.04"),
     neobank("006660 0 55 00 050", "submit {folder}/requests.csv --key-prefix matrix-"),
     neobank("006660 0 55 00 050", "hold create --account {payer} --to {payee} --amount 1_CZK --expires-in 1h"),
     neobank("006660 0 55 00 050", "hold capture {hold} --amount 1_CZK --keep-rest"),

@@ -11,6 +11,7 @@ pub(crate) mod customer;
 pub(crate) mod daily_summary;
 mod days;
 pub(crate) mod events;
+pub(crate) mod exchange;
 pub(crate) mod hold;
 pub(crate) mod import;
 pub(crate) mod man;
@@ -50,6 +51,7 @@ pub(crate) async fn run(
         Command::Interest(arguments) => transfer::interest(arguments, connection).await,
         Command::Fee(arguments) => transfer::fee(arguments, connection).await,
         Command::Adjust(arguments) => transfer::adjust(arguments, connection).await,
+        Command::Exchange(arguments) => exchange::run(arguments, connection).await,
         Command::Submit(arguments) => submit::run(arguments, connection, wants_json).await,
         Command::Reverse(arguments) => reverse::run(arguments, connection).await,
         Command::Hold(command) => hold::run(command, connection).await,

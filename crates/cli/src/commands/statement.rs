@@ -12,7 +12,7 @@ use super::days::DayRange;
 use super::views::EntryView;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Block, Output, Style, Table, cell};
+use crate::output::{Block, Output, Style, Table, cell, text};
 
 #[derive(Debug, Args)]
 pub(crate) struct StatementArguments {
@@ -168,7 +168,7 @@ fn table(page: &StatementPage) -> Table {
             cell(entry.local_time.format("%Y-%m-%d %H:%M:%S %:z")),
             cell(entry.entry_number),
             cell(entry.reference_number()),
-            cell(&entry.description),
+            text(&entry.description),
             cell(movement).style(style),
             cell(entry.running_balance),
         ]);

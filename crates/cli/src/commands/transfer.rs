@@ -326,14 +326,15 @@ fn receipt_answer(
 
 /// A receipt in the JSON contract.
 #[derive(Debug, Serialize)]
-struct ReceiptView<'a> {
+pub(super) struct ReceiptView<'a> {
     /// `posted`, or `replayed` for a request whose key was posted before.
     outcome: &'static str,
     transfer_id: TransferId,
     reference_number: ReferenceNumber,
     transfer_type: TransferType,
     amount: Money,
-    /// None for a correction, which its account's version keeps from happening twice.
+    /// None for a correction, which its account's version keeps from happening twice, and for a part
+    /// of a group.
     idempotency_key: Option<&'a str>,
     debit: SideView<'a>,
     credit: SideView<'a>,
@@ -350,7 +351,7 @@ struct SideView<'a> {
 }
 
 impl<'a> ReceiptView<'a> {
-    fn new(
+    pub(super) fn new(
         receipt: &Receipt,
         outcome: &'static str,
         key: Option<&'a str>,

@@ -14,7 +14,7 @@ use super::moment;
 use super::views::TransferView;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Block, Output, Table, cell, optional};
+use crate::output::{Block, Output, Table, cell, optional, text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TransfersCommand {
@@ -39,10 +39,10 @@ pub(crate) struct ListArguments {
     #[arg(long, value_enum, requires = "account")]
     side: Option<Side>,
     /// The least amount with its currency, such as "250.00 CZK"
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     at_least: Option<Money>,
     /// The greatest amount with its currency
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     at_most: Option<Money>,
     /// The first booking time, as 2026-11-01T08:00:00+01:00, or a day of UTC, as 2026-11-01
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
@@ -128,8 +128,16 @@ pub(crate) async fn run(
         TransfersCommand::Show { transfer } => {
             let database = connection.open(name).await?;
             let found = find(&database, transfer).await?;
-            let data = json!({ "transfer": TransferView::from(&found) });
-            Output::new(name, data, vec![Block::Fields(fields(&found))])
+            let reversals = reversals(&database, &found).await?;
+            let views: Vec<_> = reversals.iter().map(TransferView::from).collect();
+            let data = json!({ "transfer": TransferView::from(&found), "reversals": views });
+            let mut fields = fields(&found);
+            fields.extend(reversals.iter().map(|reversal| {
+                let reference = reversal.reference_number();
+                let shown = format!("{reference} ({})", reversal.amount);
+                ("reversed by", cell(shown))
+            }));
+            Output::new(name, data, vec![Block::Fields(fields)])
         }
     }
 }
@@ -184,6 +192,16 @@ pub(super) async fn find(on: &impl Executor, named: &str) -> Result<Transfer, Co
     })
 }
 
+/// Returns the reversals of a transfer, the oldest first, and of very many the newest.
+async fn reversals(on: &impl Executor, original: &Transfer) -> Result<Vec<Transfer>, CommandError> {
+    let filter = TransferFilter::default()
+        .with_reverses(original.transfer_id)
+        .with_limit(TransferFilter::LIMIT_MAX);
+    let mut found = transfers::list(on, &filter).await?.transfers;
+    found.reverse();
+    Ok(found)
+}
+
 fn page_answer(name: &'static str, page: &TransferPage) -> Result<Output, CommandError> {
     let next = page.next.map(|cursor| cursor.to_string());
     let views: Vec<_> = page.transfers.iter().map(TransferView::from).collect();
@@ -215,7 +233,7 @@ fn table(transfers: &[Transfer]) -> Table {
             cell(&transfer.debit.account_number),
             cell(&transfer.credit.account_number),
             cell(transfer.amount),
-            cell(&transfer.description),
+            text(&transfer.description),
         ]);
     }
     table
@@ -233,7 +251,7 @@ fn fields(transfer: &Transfer) -> Vec<(&'static str, crate::output::Cell)> {
         ("to", cell(&transfer.credit.account_number)),
         ("  entry number", cell(transfer.credit.entry_number)),
         ("  balance after it", cell(transfer.credit.running_balance)),
-        ("description", cell(&transfer.description)),
+        ("description", text(&transfer.description)),
         ("key", optional(transfer.idempotency_key.as_deref())),
         ("posted", cell(transfer.posted_at)),
         ("value date", optional(transfer.value_date)),

@@ -96,6 +96,9 @@ pub(super) struct HoldView {
     metadata: Option<serde_json::Value>,
     authorised_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
+    /// True if the time is over and the end is not recorded.
+    is_due: bool,
+    idempotency_key: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -224,6 +227,8 @@ impl HoldView {
             metadata: hold.metadata.clone(),
             authorised_at: hold.authorised_at,
             ended_at: hold.ended_at,
+            is_due: hold.is_due,
+            idempotency_key: hold.idempotency_key.clone(),
         }
     }
 }

@@ -109,6 +109,11 @@ pub(crate) fn optional(text: Option<impl ToString>) -> Cell {
     text.map_or_else(|| cell("-"), cell)
 }
 
+/// Creates a text that people wrote, or a dash where it has nothing but spaces.
+pub(crate) fn text(text: &str) -> Cell {
+    optional(Some(text).filter(|text| !text.trim().is_empty()))
+}
+
 impl Cell {
     /// Returns the same text with a style.
     pub(crate) const fn style(mut self, style: Style) -> Self {

@@ -7,7 +7,7 @@ mod redact;
 mod table;
 mod terminal;
 
-pub(crate) use block::{Block, Cell, Column, Style, Table, cell, optional};
+pub(crate) use block::{Block, Cell, Column, Style, Table, cell, optional, text};
 pub(crate) use contract::{error_as_json, output_as_json};
 pub(crate) use printable::printable;
 pub(crate) use redact::redact;

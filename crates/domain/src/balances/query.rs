@@ -25,6 +25,8 @@ pub(super) mod computed {
     pub(in super::super) const ENTRIES_THEN: &str = "entries_then";
     /// The number of one of the bank's own accounts; null for the customers' accounts.
     pub(in super::super) const OWN_NUMBER: &str = "own_number";
+    /// True for an account that was open at the time.
+    pub(in super::super) const WAS_OPEN: &str = "was_open";
     /// The number of accounts.
     pub(in super::super) const ACCOUNTS: &str = "accounts";
     /// The sum of the balances below zero; null without any.
@@ -57,11 +59,7 @@ pub(super) fn page(request: &Balances) -> Statement {
         // The bank's own accounts are opened with the first account in their currency, while an
         // import may book on them before.
         if let Some(time) = request.time {
-            query.cond_where(
-                Condition::any()
-                    .add(account(accounts::Column::OpenedAt).lte(time))
-                    .add(account(accounts::Column::AccountType).eq(AccountType::System.as_str())),
-            );
+            query.and_where(is_open_at(time));
         }
     } else {
         let accounts = request.accounts.iter().map(|account| account.as_uuid());
@@ -88,13 +86,16 @@ pub(super) fn trial_balance(time: Option<DateTime<Utc>>) -> Statement {
         ),
         computed::OWN_NUMBER,
     );
+    if let Some(time) = time {
+        each.expr_as(is_open_at(time), computed::WAS_OPEN);
+    }
     let mut query = Query::select();
     query
         .columns([
             (BALANCE, CurrencyCode.as_str()),
             (BALANCE, computed::OWN_NUMBER),
         ])
-        .expr_as(Func::count(Expr::col(Asterisk)), computed::ACCOUNTS)
+        .expr_as(accounts_open(time), computed::ACCOUNTS)
         .expr_as(
             sum_where(|balance| balance.lt(Decimal::ZERO)),
             computed::DEBIT,
@@ -161,6 +162,21 @@ fn balances(time: Option<DateTime<Utc>>) -> SelectStatement {
             Condition::all().add(Expr::Constant(true.into())),
         );
     query
+}
+
+/// Returns the condition of an account that was open at a time, or is one of the bank's own.
+fn is_open_at(time: DateTime<Utc>) -> Expr {
+    let is_own = account(accounts::Column::AccountType).eq(AccountType::System.as_str());
+    account(accounts::Column::OpenedAt).lte(time).or(is_own)
+}
+
+/// Returns the number of accounts; at a time, of those that were open.
+fn accounts_open(time: Option<DateTime<Utc>>) -> FunctionCall {
+    let count = Func::count(Expr::col(Asterisk));
+    match time {
+        None => count,
+        Some(_) => count.filter(Condition::all().add(Expr::col((BALANCE, computed::WAS_OPEN)))),
+    }
 }
 
 fn sum_where(condition: impl FnOnce(Expr) -> Expr) -> FunctionCall {

@@ -33,7 +33,7 @@ pub struct TrialBalance {
 pub struct TrialBalanceLine {
     /// The number of one of the bank's own accounts; `None` for the customers' accounts.
     pub account_number: Option<String>,
-    /// The number of accounts.
+    /// The number of accounts; at a time, of those that were open then.
     pub accounts: i64,
     /// The sum of the balances below zero, as a positive amount: what the accounts owe the bank.
     pub debit: Money,

@@ -14,11 +14,13 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::request::{CaptureRequest, ExpiryRequest, HoldRequest, ReleaseRequest, Request};
-use super::{HoldReceipt, Ledger, LedgerError, Outcome, Receipt};
+use super::{HoldCursor, HoldReceipt, Ledger, LedgerError, Outcome, Receipt};
 use crate::{AccountId, Currency, HoldEventId, HoldId, Money, TransferId};
 
 /// The server's time, in the rows of the reads.
 const NOW: &str = "now";
+/// The key of a hold's first change, in the rows of the reads.
+const KEY: &str = "key_of_hold";
 
 /// A hold at the time of the read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,6 +50,11 @@ pub struct Hold {
     pub authorised_at: DateTime<Utc>,
     /// The time of the end; `None` for an open hold.
     pub ended_at: Option<DateTime<Utc>>,
+    /// True if the time is over and the ledger has not recorded the end. The other fields are those
+    /// of an expired hold.
+    pub is_due: bool,
+    /// The caller's idempotency key.
+    pub idempotency_key: Option<String>,
 }
 
 /// One change of a hold.
@@ -88,6 +95,8 @@ pub struct HoldFilter {
     pub idempotency_key: Option<String>,
     /// True for the holds whose time is over and whose end the ledger has not recorded.
     pub only_due: bool,
+    /// The position after the last hold of the page before, with the same conditions.
+    pub after: Option<HoldCursor>,
 }
 
 impl HoldFilter {
@@ -129,6 +138,15 @@ impl HoldFilter {
     #[must_use]
     pub const fn only_due(mut self) -> Self {
         self.only_due = true;
+        self
+    }
+}
+
+impl HoldFilter {
+    /// Returns the filter for the holds after a position.
+    #[must_use]
+    pub const fn after(mut self, cursor: HoldCursor) -> Self {
+        self.after = Some(cursor);
         self
     }
 }
@@ -249,16 +267,18 @@ impl FromRow for DueRow {
     }
 }
 
-/// A hold with the server's time.
+/// A hold with the server's time and the key of its beginning.
 struct HoldRow {
     row: holds::Model,
     now: DateTime<Utc>,
+    key: Option<String>,
 }
 
 impl FromRow for HoldRow {
     fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
         Ok(Self {
             now: FromColumn::from_column(row, NOW)?,
+            key: FromColumn::from_column(row, KEY)?,
             row: holds::Model::from_row(row)?,
         })
     }
@@ -266,7 +286,7 @@ impl FromRow for HoldRow {
 
 impl HoldRow {
     fn hold(self) -> Result<Hold, DatabaseError> {
-        let Self { row, now } = self;
+        let Self { row, now, key } = self;
         let is_due = row.hold_status == HoldStatus::Open
             && row.expires_at.is_some_and(|expires_at| expires_at <= now);
         let money = |name: Column, amount| money(name.as_str(), amount, &row.currency_code);
@@ -291,6 +311,8 @@ impl HoldRow {
             metadata: row.metadata,
             authorised_at: row.authorised_at,
             ended_at: if is_due { row.expires_at } else { row.ended_at },
+            is_due,
+            idempotency_key: key,
         })
     }
 }
@@ -320,8 +342,17 @@ fn money(name: &str, amount: Decimal, currency: &str) -> Result<Money, DatabaseE
 }
 
 fn read() -> SelectStatement {
+    use hold_events::Column as Event;
+    let event = |column: Event| Expr::col((hold_events::Entity, column));
+    let mut key = Query::select();
+    key.column((hold_events::Entity, Event::IdempotencyKey))
+        .from(hold_events::Entity.table_ref())
+        .and_where(event(Event::HoldId).eq(column(Column::HoldId)))
+        .and_where(event(Event::EventNumber).eq(1));
     let mut query = Entity::select();
-    query.expr_as(clock(), NOW);
+    query
+        .expr_as(clock(), NOW)
+        .expr_as(Expr::SubQuery(None, Box::new(key.into())), KEY);
     query
 }
 
@@ -364,6 +395,15 @@ fn filtered(filter: &HoldFilter, limit: u32) -> Statement {
     }
     if filter.only_due {
         query.and_where(is_due());
+    }
+    if let Some(after) = filter.after {
+        let time = || column(Column::AuthorisedAt);
+        let earlier = column(Column::HoldId).lt(after.hold.as_uuid());
+        query.and_where(time().lte(after.authorised_at)).cond_where(
+            Condition::any()
+                .add(time().lt(after.authorised_at))
+                .add(earlier),
+        );
     }
     if let Some(time) = filter.expires_by {
         query.and_where(column(Column::ExpiresAt).lte(time));
@@ -410,7 +450,11 @@ mod tests {
             .of_account(Uuid::nil().into())
             .with_status(HoldStatus::Open)
             .expiring_by(DateTime::UNIX_EPOCH)
-            .with_idempotency_key("key");
+            .with_idempotency_key("key")
+            .after(HoldCursor {
+                authorised_at: DateTime::UNIX_EPOCH,
+                hold: Uuid::nil().into(),
+            });
         insta::assert_snapshot!("filtered", filtered(&all, 10).sql);
     }
 }

@@ -21,6 +21,7 @@ mod engine;
 mod error;
 mod execution;
 pub mod group_commit;
+mod hold_cursor;
 mod hold_statements;
 pub mod holds;
 mod in_doubt;
@@ -48,6 +49,7 @@ pub use decision::{
     NewTransfer, OriginalTransfer, Rules, decide,
 };
 pub use error::LedgerError;
+pub use hold_cursor::{HoldCursor, NotAHoldCursor};
 pub use holds::{Hold, HoldEvent, HoldFilter};
 pub use metadata::{Metadata, MetadataError};
 pub use neobank_entity::enums::{EntryType, HoldEventType, HoldStatus, TransferType};

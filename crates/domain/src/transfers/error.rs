@@ -38,7 +38,7 @@ pub enum TransferQueryError {
         expected: String,
     },
     /// The range of time ends before it begins, or lies outside the years 1 to 9999.
-    #[error("not a range of time: from {from:?} until {until:?}")]
+    #[error("not a range of time: {}", times(*from, *until))]
     Times {
         /// The first moment of the range.
         from: Option<DateTime<Utc>>,
@@ -70,4 +70,11 @@ pub enum TransferQueryError {
     /// The database failed or rejected the statement.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+}
+
+/// Returns the ends of a range of time that are given.
+fn times(from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> String {
+    let ends = [("from", from), ("until", until)].into_iter();
+    let given = ends.filter_map(|(name, time)| Some(format!("{name} {}", time?)));
+    given.collect::<Vec<_>>().join(" ")
 }

@@ -55,6 +55,7 @@ pub(crate) struct CreateArguments {
         long,
         value_name = "DURATION",
         value_parser = duration,
+        allow_hyphen_values = true,
         conflicts_with = "expires_at"
     )]
     pub(super) expires_in: Option<TimeDelta>,
@@ -126,6 +127,9 @@ pub(crate) struct ListArguments {
         value_parser = clap::value_parser!(u32).range(1..=10_000)
     )]
     pub(super) limit: u32,
+    /// The cursor that the previous page printed
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) after: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -153,10 +157,16 @@ impl HoldCommand {
     }
 }
 
+/// The longest time from now: the end lies before the year 10000, which is the last that a hold can
+/// have.
+const DURATION_MAX: TimeDelta = TimeDelta::days(365 * 1_000);
+
 /// Reads a duration, such as `90min`.
 fn duration(text: &str) -> Result<TimeDelta, String> {
     let duration: Duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    TimeDelta::from_std(duration).map_err(|_| "the duration is too long".to_owned())
+    let duration = TimeDelta::from_std(duration).ok();
+    let duration = duration.filter(|duration| *duration <= DURATION_MAX);
+    duration.ok_or_else(|| "the duration is too long: at most 365000 days".to_owned())
 }
 
 #[cfg(test)]
@@ -167,7 +177,7 @@ mod tests {
     fn durations_have_units_and_a_limit() {
         assert_eq!(duration("90min"), Ok(TimeDelta::minutes(90)));
         assert_eq!(duration("7days 12h"), Ok(TimeDelta::hours(7 * 24 + 12)));
-        for wrong in ["", "soon", "90", "-1h", "400000000years"] {
+        for wrong in ["", "soon", "90", "-1h", "8000years", "400000000years"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

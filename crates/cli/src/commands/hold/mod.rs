@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::accounts::{self, Account};
 use neobank_domain::ledger::{
-    CaptureRequest, Hold, HoldEvent, HoldFilter, HoldRequest, HoldStatus, Outcome, ReleaseRequest,
-    Request, holds,
+    CaptureRequest, Hold, HoldCursor, HoldEvent, HoldFilter, HoldRequest, HoldStatus,
+    NotAHoldCursor, Outcome, ReleaseRequest, Request, holds,
 };
 use neobank_domain::{HoldId, Money, shortened};
 
@@ -180,6 +180,12 @@ async fn list(arguments: &ListArguments, database: &Database) -> Result<Output, 
     } else if !arguments.all {
         filter = filter.with_status(HoldStatus::Open);
     }
+    if let Some(after) = &arguments.after {
+        let cursor: HoldCursor = after
+            .parse()
+            .map_err(|error: NotAHoldCursor| CommandError::invalid("cursor", error))?;
+        filter = filter.after(cursor);
+    }
     // One more than the page shows whether there are more.
     let mut found = holds::list(database, &filter, arguments.limit.saturating_add(1)).await?;
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
@@ -207,7 +213,10 @@ async fn expire(
 /// Finds a hold by its identifier or its idempotency key.
 ///
 /// A key may look like an identifier, so that a text that identifies no hold is looked up as a key.
-async fn find(database: &Database, named: &str) -> Result<Hold, CommandError> {
+pub(in crate::commands) async fn find(
+    database: &Database,
+    named: &str,
+) -> Result<Hold, CommandError> {
     let mut found = None;
     if let Ok(identifier) = named.parse::<HoldId>() {
         found = holds::find(database, identifier).await?;

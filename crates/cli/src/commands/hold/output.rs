@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use neobank_db::Database;
 use neobank_domain::accounts::Account;
 use neobank_domain::ledger::{
-    Hold, HoldEvent, HoldEventType, HoldReceipt, HoldStatus, ReferenceNumber,
+    Hold, HoldCursor, HoldEvent, HoldEventType, HoldReceipt, HoldStatus, ReferenceNumber,
 };
 use neobank_domain::{HoldId, Money};
 use serde_json::json;
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::commands::numbers::Numbers;
 use crate::commands::views::{HoldReceiptView, HoldView};
 use crate::error::CommandError;
-use crate::output::{Block, Cell, Output, Style, Table, cell, optional};
+use crate::output::{Block, Cell, Output, Style, Table, cell, optional, text};
 
 /// Returns the output of a new hold or a release.
 pub(super) async fn receipt(
@@ -73,24 +73,33 @@ pub(super) async fn list(
         .flat_map(|hold| [Some(hold.account_id), hold.to_account_id])
         .flatten();
     let numbers = Numbers::of(database, known, accounts).await;
-    let mut table = Table::new(&["Hold", ">Remains", "State"], "no holds");
+    let columns = [
+        "Hold", "Account", "To", ">Amount", ">Remains", "State", "Until", "Key",
+    ];
+    let mut table = Table::new(&columns, "no holds");
     for hold in holds {
+        let to = hold.to_account_id.map(|account| numbers.short(account));
         table.row([
             cell(hold.hold_id),
+            cell(numbers.short(hold.account_id)),
+            optional(to),
+            cell(hold.amount),
             cell(hold.remaining),
             cell(state(hold)).style(style(hold.status)),
+            optional(hold.ended_at.or(hold.expires_at).map(time)),
+            optional(hold.idempotency_key.as_deref()),
         ]);
     }
     let mut blocks = vec![Block::Table(table)];
-    if has_more {
-        let note = "there are more, and only the newest are listed: raise --limit";
-        blocks.push(Block::Note(note.to_owned()));
+    let next = holds.last().filter(|_| has_more).map(HoldCursor::from);
+    if let Some(next) = next {
+        blocks.push(Block::Note(format!("there are more: --after {next}")));
     }
     let views: Vec<_> = holds
         .iter()
         .map(|hold| HoldView::new(hold, &numbers))
         .collect();
-    let data = json!({ "holds": views, "has_more": has_more });
+    let data = json!({ "holds": views, "has_more": has_more, "next": next });
     Output::new("hold list", data, blocks)
 }
 
@@ -152,15 +161,13 @@ fn fields(hold: &Hold, events: &[HoldEvent], numbers: &Numbers) -> Vec<(&'static
     let to = hold.to_account_id.map(|account| numbers.shown(account));
     let mut fields = vec![
         ("identifier", cell(hold.hold_id)),
-        (
-            "status",
-            cell(hold.status.as_str()).style(style(hold.status)),
-        ),
+        ("status", cell(state(hold)).style(style(hold.status))),
         ("account", cell(numbers.shown(hold.account_id))),
         ("to", optional(to)),
         ("amount", cell(hold.amount)),
         ("remains", cell(hold.remaining)),
-        ("description", cell(&hold.description)),
+        ("description", text(&hold.description)),
+        ("key", optional(hold.idempotency_key.as_deref())),
         ("began", cell(hold.authorised_at)),
         ("expires", optional(hold.expires_at)),
         ("ended", optional(hold.ended_at)),
@@ -175,12 +182,12 @@ fn fields(hold: &Hold, events: &[HoldEvent], numbers: &Numbers) -> Vec<(&'static
     fields
 }
 
-/// Returns the state of a hold in a few words.
-fn state(hold: &Hold) -> String {
-    match (hold.status, hold.expires_at, hold.ended_at) {
-        (HoldStatus::Open, Some(end), _) => format!("open until {}", time(end)),
-        (status, _, Some(ended)) => format!("{} {}", status.as_str(), time(ended)),
-        (status, ..) => status.as_str().to_owned(),
+/// Returns the state of a hold, as the next decision sees it.
+fn state(hold: &Hold) -> &'static str {
+    if hold.is_due {
+        "expired, not recorded"
+    } else {
+        hold.status.as_str()
     }
 }
 

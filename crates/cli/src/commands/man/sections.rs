@@ -126,6 +126,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("neobank hold show", &["neobank hold show booking-4711"]),
     ("neobank hold expire", &["neobank hold expire --limit 100"]),
     (
+        "neobank exchange",
+        &[
+            "neobank exchange --from NB000000000001 --to NB000000000003 --sold \"1000 CZK\" --rate 0.0399",
+            "neobank exchange --from NB000000000001 --to NB000000000003 --bought \"40 EUR\" --rate 0.0399 --quote Q-17 --quote-expires-at 2026-12-06T12:00:00+01:00",
+        ],
+    ),
+    (
         "neobank transfers list",
         &[
             "neobank transfers list --account NB000000000001 --at-least \"1000 CZK\" --from 2026-11-01",

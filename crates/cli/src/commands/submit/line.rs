@@ -1,33 +1,12 @@
 //! A line of a file as a request.
 
-use neobank_domain::ledger::EntryType;
-use neobank_domain::{Money, MoneyError, shortened};
-use serde::Deserialize;
+use chrono::{DateTime, Utc};
+use neobank_domain::Money;
+use neobank_domain::ledger::{Attributes, EntryType, Given, Rounding};
+use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
-/// Every field of every kind.
-pub(super) const COLUMNS: [&str; 11] = [
-    "kind",
-    "account",
-    "from",
-    "to",
-    "transfer",
-    "amount",
-    "side",
-    "balance",
-    "expected_version",
-    "key",
-    "description",
-];
-
-/// The reason why a line is no request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LineError {
-    /// The wrong field, unless the line as a whole is wrong.
-    pub(super) field: Option<&'static str>,
-    /// The reason.
-    pub(super) message: String,
-}
+use super::fields::{Fields, LineError};
 
 /// A line as a request whose accounts are not looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +14,7 @@ pub(super) struct LineRequest {
     pub(super) movement: Movement,
     pub(super) key: Option<String>,
     pub(super) description: String,
+    pub(super) attributes: Attributes,
 }
 
 /// The kinds of requests, with their accounts by identifier or number.
@@ -44,6 +24,7 @@ pub(super) enum Movement {
         from: String,
         to: String,
         amount: Money,
+        up_to: bool,
     },
     Deposit {
         account: String,
@@ -72,242 +53,254 @@ pub(super) enum Movement {
         balance: Money,
         expected_version: i64,
     },
-}
-
-/// The fields of a kind. Their values are checked one by one, so that an error names the field.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-enum Fields {
-    Transfer {
-        from: Value,
-        to: Value,
-        amount: Value,
-        key: Option<Value>,
-        description: Option<Value>,
+    Hold {
+        account: String,
+        to: Option<String>,
+        amount: Money,
+        expires_at: Option<DateTime<Utc>>,
     },
-    Deposit(Posting),
-    Withdrawal(Posting),
-    Interest(SidedPosting),
-    Fee(SidedPosting),
-    Reversal {
-        transfer: Value,
-        amount: Option<Value>,
-        key: Option<Value>,
-        description: Option<Value>,
+    Capture {
+        hold: String,
+        to: Option<String>,
+        amount: Option<Money>,
+        keep_rest: bool,
     },
-    Adjustment {
-        account: Value,
-        balance: Value,
-        expected_version: Value,
-        description: Option<Value>,
+    Release {
+        hold: String,
+    },
+    Exchange(Box<Exchange>),
+    JournalEntry {
+        debits: Vec<Side>,
+        credits: Vec<Side>,
+    },
+    Group {
+        steps: Vec<LineRequest>,
+        expires_at: Option<DateTime<Utc>>,
     },
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Posting {
-    account: Value,
-    amount: Value,
-    key: Option<Value>,
-    description: Option<Value>,
+/// The fields of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exchange {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) given: Given,
+    pub(super) currency: String,
+    pub(super) rate: Decimal,
+    pub(super) rounding: Rounding,
+    pub(super) quote: Option<(String, DateTime<Utc>)>,
+    pub(super) spread: Option<Money>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SidedPosting {
-    account: Value,
-    amount: Value,
-    side: Option<Value>,
-    key: Option<Value>,
-    description: Option<Value>,
+/// One line of a journal entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Side {
+    pub(super) account: String,
+    pub(super) amount: Money,
+    pub(super) description: String,
 }
 
-impl LineError {
-    /// Returns the error of a line as a whole.
-    pub(super) fn file(message: String) -> Self {
-        Self {
-            field: None,
-            message,
-        }
+/// The kinds, as a line names them.
+const KINDS: [&str; 13] = [
+    "transfer",
+    "deposit",
+    "withdrawal",
+    "interest",
+    "fee",
+    "reversal",
+    "adjustment",
+    "hold",
+    "capture",
+    "release",
+    "exchange",
+    "journal_entry",
+    "group",
+];
+
+impl Movement {
+    /// Returns true for a request that has no idempotency key: the account's version keeps an
+    /// adjustment from happening twice.
+    pub(super) const fn is_keyless(&self) -> bool {
+        matches!(self, Self::Adjustment { .. })
     }
 
-    /// Returns the error of a field.
-    pub(super) fn field(field: &'static str, message: impl ToString) -> Self {
-        Self {
-            field: Some(field),
-            message: message.to_string(),
-        }
+    /// Returns true for a request that is several, and so cannot be a step of a group.
+    const fn is_group(&self) -> bool {
+        matches!(
+            self,
+            Self::Exchange(_) | Self::JournalEntry { .. } | Self::Group { .. }
+        )
     }
 
-    /// Returns the error of a member by its path, such as `metadata.order`.
-    pub(super) fn member(path: &str, message: String) -> Self {
-        let outermost = path.split(['.', '[']).next();
-        Self {
-            field: COLUMNS.into_iter().find(|known| Some(*known) == outermost),
-            message,
-        }
+    const fn has_description(&self) -> bool {
+        !matches!(self, Self::Release { .. })
+    }
+
+    const fn has_value_date(&self) -> bool {
+        !matches!(self, Self::Hold { .. } | Self::Release { .. })
     }
 }
 
 impl LineRequest {
     /// Reads a line's fields.
     pub(super) fn read(fields: Map<String, Value>) -> Result<Self, LineError> {
-        let (movement, key, description) = match parse(fields)? {
-            Fields::Transfer {
-                from,
-                to,
-                amount,
-                key,
-                description,
-            } => {
-                let movement = Movement::Transfer {
-                    from: text("from", &from)?,
-                    to: text("to", &to)?,
-                    amount: money("amount", &amount)?,
-                };
-                (movement, key, description)
-            }
-            Fields::Deposit(posting) => {
-                let (account, amount) = posting.movement()?;
-                let movement = Movement::Deposit { account, amount };
-                (movement, posting.key, posting.description)
-            }
-            Fields::Withdrawal(posting) => {
-                let (account, amount) = posting.movement()?;
-                let movement = Movement::Withdrawal { account, amount };
-                (movement, posting.key, posting.description)
-            }
-            Fields::Interest(posting) => {
-                let movement = Movement::Interest {
-                    account: text("account", &posting.account)?,
-                    amount: money("amount", &posting.amount)?,
-                    side: side(posting.side.as_ref(), EntryType::Credit)?,
-                };
-                (movement, posting.key, posting.description)
-            }
-            Fields::Fee(posting) => {
-                let movement = Movement::Fee {
-                    account: text("account", &posting.account)?,
-                    amount: money("amount", &posting.amount)?,
-                    side: side(posting.side.as_ref(), EntryType::Debit)?,
-                };
-                (movement, posting.key, posting.description)
-            }
-            Fields::Reversal {
-                transfer,
-                amount,
-                key,
-                description,
-            } => {
-                let amount = amount.filter(|amount| !amount.is_null());
-                let amount = amount.map(|amount| money("amount", &amount));
-                let movement = Movement::Reversal {
-                    transfer: text("transfer", &transfer)?,
-                    amount: amount.transpose()?,
-                };
-                (movement, key, description)
-            }
-            Fields::Adjustment {
-                account,
-                balance,
-                expected_version,
-                description,
-            } => {
-                let movement = Movement::Adjustment {
-                    account: text("account", &account)?,
-                    balance: money("balance", &balance)?,
-                    expected_version: version(&expected_version)?,
-                };
-                (movement, None, description)
-            }
+        let mut fields = Fields::new(fields);
+        let movement = movement(&mut fields)?;
+        let key = if movement.is_keyless() {
+            None
+        } else {
+            fields.optional_text("key")?
         };
-        let optional = |field, value: Option<Value>| {
-            let value = value.filter(|value| !value.is_null());
-            value.map(|value| text(field, &value)).transpose()
+        let description = if movement.has_description() {
+            fields.optional_text("description")?.unwrap_or_default()
+        } else {
+            String::new()
         };
+        let mut attributes = Attributes::default();
+        attributes.metadata = fields.metadata("metadata")?;
+        if movement.has_value_date() {
+            attributes.value_date = fields.day("value_date")?;
+        }
+        fields.finish()?;
         Ok(Self {
             movement,
-            key: optional("key", key)?,
-            description: optional("description", description)?.unwrap_or_default(),
+            key,
+            description,
+            attributes,
         })
     }
 }
 
-impl Posting {
-    fn movement(&self) -> Result<(String, Money), LineError> {
-        let account = text("account", &self.account)?;
-        Ok((account, money("amount", &self.amount)?))
-    }
-}
-
-/// Reads the fields of the line's kind, and names a field that is missing or unknown.
-fn parse(fields: Map<String, Value>) -> Result<Fields, LineError> {
-    serde_json::from_value(Value::Object(fields)).map_err(|error| {
-        let message = error.to_string();
-        let named = message.split('`').nth(1);
-        let known = COLUMNS.into_iter().find(|known| Some(*known) == named);
-        let is_kind = message.starts_with("unknown variant");
-        LineError {
-            field: if is_kind { Some("kind") } else { known },
-            message,
-        }
-    })
-}
-
-fn text(field: &'static str, value: &Value) -> Result<String, LineError> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        other => Err(LineError::field(
-            field,
-            format!("not a text: {}", shown(other)),
-        )),
-    }
-}
-
-/// Reads `"250.00 CZK"`, or the object of the JSON contract.
-fn money(field: &'static str, value: &Value) -> Result<Money, LineError> {
-    match value {
-        Value::String(text) => text
-            .parse()
-            .map_err(|error: MoneyError| LineError::field(field, error)),
-        Value::Object(_) => {
-            Money::deserialize(value).map_err(|error| LineError::field(field, error))
-        }
-        other => Err(LineError::field(
-            field,
-            format!("not an amount such as \"250.00 CZK\": {}", shown(other)),
-        )),
-    }
-}
-
-fn side(value: Option<&Value>, default: EntryType) -> Result<EntryType, LineError> {
-    match value.and_then(Value::as_str) {
-        Some("credit") => Ok(EntryType::Credit),
-        Some("debit") => Ok(EntryType::Debit),
-        _ => match value {
-            None | Some(Value::Null) => Ok(default),
-            Some(other) => Err(LineError::field(
-                "side",
-                format!("neither credit nor debit: {}", shown(other)),
-            )),
+fn movement(fields: &mut Fields) -> Result<Movement, LineError> {
+    let kind = fields.text("kind")?;
+    Ok(match kind.as_str() {
+        "transfer" => Movement::Transfer {
+            from: fields.text("from")?,
+            to: fields.text("to")?,
+            amount: fields.money("amount")?,
+            up_to: fields.flag("up_to")?,
         },
-    }
-}
-
-fn version(value: &Value) -> Result<i64, LineError> {
-    let number = match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    };
-    number.ok_or_else(|| {
-        let message = format!("not the number of a version: {}", shown(value));
-        LineError::field("expected_version", message)
+        "deposit" => Movement::Deposit {
+            account: fields.text("account")?,
+            amount: fields.money("amount")?,
+        },
+        "withdrawal" => Movement::Withdrawal {
+            account: fields.text("account")?,
+            amount: fields.money("amount")?,
+        },
+        "interest" => Movement::Interest {
+            account: fields.text("account")?,
+            amount: fields.money("amount")?,
+            side: fields.side("side")?.unwrap_or(EntryType::Credit),
+        },
+        "fee" => Movement::Fee {
+            account: fields.text("account")?,
+            amount: fields.money("amount")?,
+            side: fields.side("side")?.unwrap_or(EntryType::Debit),
+        },
+        "reversal" => Movement::Reversal {
+            transfer: fields.text("transfer")?,
+            amount: fields.optional_money("amount")?,
+        },
+        "adjustment" => Movement::Adjustment {
+            account: fields.text("account")?,
+            balance: fields.money("balance")?,
+            expected_version: fields.version("expected_version")?,
+        },
+        "hold" => Movement::Hold {
+            account: fields.text("account")?,
+            to: fields.optional_text("to")?,
+            amount: fields.money("amount")?,
+            expires_at: fields.time("expires_at")?,
+        },
+        "capture" => Movement::Capture {
+            hold: fields.text("hold")?,
+            to: fields.optional_text("to")?,
+            amount: fields.optional_money("amount")?,
+            keep_rest: fields.flag("keep_rest")?,
+        },
+        "release" => Movement::Release {
+            hold: fields.text("hold")?,
+        },
+        "exchange" => Movement::Exchange(Box::new(exchange(fields)?)),
+        "journal_entry" => Movement::JournalEntry {
+            debits: sides(fields, "debits")?,
+            credits: sides(fields, "credits")?,
+        },
+        "group" => Movement::Group {
+            steps: steps(fields)?,
+            expires_at: fields.time("expires_at")?,
+        },
+        other => {
+            let message = format!(
+                "unknown kind {:?}: the kinds are {}",
+                neobank_domain::shortened(other),
+                KINDS.join(", ")
+            );
+            return Err(LineError::field("kind", message));
+        }
     })
 }
 
-fn shown(value: &Value) -> String {
-    shortened(&value.to_string())
+fn exchange(fields: &mut Fields) -> Result<Exchange, LineError> {
+    let given = match (
+        fields.optional_money("sold")?,
+        fields.optional_money("bought")?,
+    ) {
+        (Some(sold), None) => Given::Sold(sold),
+        (None, Some(bought)) => Given::Bought(bought),
+        _ => {
+            let message = "give one side of the exchange: either sold or bought";
+            return Err(LineError::field("sold", message));
+        }
+    };
+    let quote = fields.optional_text("quote")?;
+    let expires_at = fields.time("quote_expires_at")?;
+    let quote = match (quote, expires_at) {
+        (Some(quote), Some(expires_at)) => Some((quote, expires_at)),
+        (None, None) => None,
+        _ => {
+            let message = "a quote has both: quote and quote_expires_at";
+            return Err(LineError::field("quote", message));
+        }
+    };
+    Ok(Exchange {
+        from: fields.text("from")?,
+        to: fields.text("to")?,
+        given,
+        currency: fields.text("currency")?,
+        rate: fields.decimal("rate")?,
+        rounding: fields.rounding("rounding")?,
+        quote,
+        spread: fields.optional_money("spread")?,
+    })
+}
+
+fn sides(fields: &mut Fields, name: &'static str) -> Result<Vec<Side>, LineError> {
+    let read = |mut fields: Fields| {
+        let side = Side {
+            account: fields.text("account")?,
+            amount: fields.money("amount")?,
+            description: fields.optional_text("description")?.unwrap_or_default(),
+        };
+        fields.finish()?;
+        Ok(side)
+    };
+    fields.list(name, read)
+}
+
+fn steps(fields: &mut Fields) -> Result<Vec<LineRequest>, LineError> {
+    fields.list("steps", |step| {
+        let read = LineRequest::read(step.into_map())?;
+        if read.movement.is_group() {
+            return Err(LineError::field("kind", "a step of a group is no group"));
+        }
+        if read.key.is_some() {
+            let message = "a step of a group has no key of its own: the group has one";
+            return Err(LineError::field("key", message));
+        }
+        Ok(read)
+    })
 }
 
 #[cfg(test)]
@@ -327,8 +320,18 @@ mod tests {
                 r#"{"kind": "transfer", "from": "A", "to": "B", "amount": "1.5 CZK"}"#,
                 Movement::Transfer {
                     from: a.clone(),
-                    to: b,
+                    to: b.clone(),
                     amount,
+                    up_to: false,
+                },
+            ),
+            (
+                r#"{"kind": "transfer", "from": "A", "to": "B", "amount": "1.5 CZK", "up_to": "true"}"#,
+                Movement::Transfer {
+                    from: a.clone(),
+                    to: b.clone(),
+                    amount,
+                    up_to: true,
                 },
             ),
             (
@@ -379,20 +382,92 @@ mod tests {
             (
                 r#"{"kind": "adjustment", "account": "A", "balance": "1.50 CZK", "expected_version": "7"}"#,
                 Movement::Adjustment {
-                    account: a,
+                    account: a.clone(),
                     balance: amount,
                     expected_version: 7,
                 },
             ),
+            (
+                r#"{"kind": "hold", "account": "A", "amount": "1.50 CZK", "expires_at": "2026-12-01"}"#,
+                Movement::Hold {
+                    account: a.clone(),
+                    to: None,
+                    amount,
+                    expires_at: "2026-12-01T00:00:00Z".parse().ok(),
+                },
+            ),
+            (
+                r#"{"kind": "capture", "hold": "h", "to": "B", "amount": "1.50 CZK", "keep_rest": true}"#,
+                Movement::Capture {
+                    hold: "h".to_owned(),
+                    to: Some(b.clone()),
+                    amount: Some(amount),
+                    keep_rest: true,
+                },
+            ),
+            (
+                r#"{"kind": "release", "hold": "h", "metadata": "{\"a\": 1}"}"#,
+                Movement::Release {
+                    hold: "h".to_owned(),
+                },
+            ),
+            (
+                r#"{"kind": "exchange", "from": "A", "to": "B", "sold": "1.50 CZK", "currency": "EUR", "rate": "0.04",
+                    "quote": "q", "quote_expires_at": "2026-12-01", "rounding": "half_up"}"#,
+                Movement::Exchange(Box::new(Exchange {
+                    from: a.clone(),
+                    to: b.clone(),
+                    given: Given::Sold(amount),
+                    currency: "EUR".to_owned(),
+                    rate: "0.04".parse().unwrap(),
+                    rounding: Rounding::HalfUp,
+                    quote: Some(("q".to_owned(), "2026-12-01T00:00:00Z".parse().unwrap())),
+                    spread: None,
+                })),
+            ),
+            (
+                r#"{"kind": "journal_entry", "debits": [{"account": "A", "amount": "1.50 CZK"}],
+                    "credits": [{"account": "B", "amount": "1.50 CZK", "description": "x"}]}"#,
+                Movement::JournalEntry {
+                    debits: vec![Side {
+                        account: a.clone(),
+                        amount,
+                        description: String::new(),
+                    }],
+                    credits: vec![Side {
+                        account: b,
+                        amount,
+                        description: "x".to_owned(),
+                    }],
+                },
+            ),
+            (
+                r#"{"kind": "group", "steps": [{"kind": "deposit", "account": "A", "amount": "1.50 CZK"}]}"#,
+                Movement::Group {
+                    steps: vec![LineRequest {
+                        movement: Movement::Deposit { account: a, amount },
+                        key: None,
+                        description: String::new(),
+                        attributes: Attributes::default(),
+                    }],
+                    expires_at: None,
+                },
+            ),
         ] {
-            assert_eq!(read(json).unwrap().movement, movement, "{json}");
+            let found = read(json);
+            assert!(found.is_ok(), "{json}: {found:?}");
+            assert_eq!(found.unwrap().movement, movement, "{json}");
         }
-        let named = r#"{"kind": "deposit", "account": "A", "amount": "1 CZK", "key": "k", "description": null}"#;
+        let named = r#"{"kind": "deposit", "account": "A", "amount": "1 CZK", "key": "k", "description": null,
+                        "metadata": {"b": 1, "a": 2}, "value_date": "2026-11-30"}"#;
         let named = read(named).unwrap();
         assert_eq!(
             (named.key.as_deref(), named.description.as_str()),
             (Some("k"), "")
         );
+        let metadata = named.attributes.metadata.unwrap();
+        assert_eq!(metadata.as_str(), r#"{"a":2,"b":1}"#);
+        assert_eq!(named.attributes.value_date, "2026-11-30".parse().ok());
     }
 
     #[test]
@@ -407,6 +482,10 @@ mod tests {
             (
                 r#"{"kind": "transfer", "from": 1, "to": "B", "amount": "1 CZK"}"#,
                 Some("from"),
+            ),
+            (
+                r#"{"kind": "transfer", "from": "A", "to": "B", "amount": "1 CZK", "up_to": "yes"}"#,
+                Some("up_to"),
             ),
             (
                 r#"{"kind": "deposit", "account": "A", "amount": 1}"#,
@@ -429,6 +508,26 @@ mod tests {
                 None,
             ),
             (
+                r#"{"kind": "deposit", "account": "A", "amount": "1 CZK", "metadata": []}"#,
+                Some("metadata"),
+            ),
+            (
+                r#"{"kind": "deposit", "account": "A", "amount": "1 CZK", "value_date": "30.11.2026"}"#,
+                Some("value_date"),
+            ),
+            (
+                r#"{"kind": "hold", "account": "A", "amount": "1 CZK", "value_date": "2026-11-30"}"#,
+                Some("value_date"),
+            ),
+            (
+                r#"{"kind": "hold", "account": "A", "amount": "1 CZK", "expires_at": "soon"}"#,
+                Some("expires_at"),
+            ),
+            (
+                r#"{"kind": "release", "hold": "h", "description": "x"}"#,
+                Some("description"),
+            ),
+            (
                 r#"{"kind": "fee", "account": "A", "amount": "1 CZK", "side": "left"}"#,
                 Some("side"),
             ),
@@ -444,11 +543,39 @@ mod tests {
                 r#"{"kind": "adjustment", "account": "A", "balance": "1 CZK", "expected_version": 1, "key": "k"}"#,
                 Some("key"),
             ),
+            (
+                r#"{"kind": "exchange", "from": "A", "to": "B", "currency": "EUR", "rate": "0.04"}"#,
+                Some("sold"),
+            ),
+            (
+                r#"{"kind": "exchange", "from": "A", "to": "B", "sold": "1 CZK", "currency": "EUR", "rate": "x"}"#,
+                Some("rate"),
+            ),
+            (
+                r#"{"kind": "exchange", "from": "A", "to": "B", "sold": "1 CZK", "currency": "EUR", "rate": "1", "quote": "q"}"#,
+                Some("quote"),
+            ),
+            (
+                r#"{"kind": "journal_entry", "debits": [{"account": "A"}], "credits": []}"#,
+                Some("debits"),
+            ),
+            (
+                r#"{"kind": "group", "steps": [{"kind": "release", "hold": "h", "key": "k"}]}"#,
+                Some("steps"),
+            ),
+            (
+                r#"{"kind": "group", "steps": [{"kind": "group", "steps": []}]}"#,
+                Some("steps"),
+            ),
         ] {
             let error = read(json).unwrap_err();
             assert_eq!(error.field, field, "{json}: {}", error.message);
         }
         let unknown = read(r#"{"kind": "fee", "account": "A", "amount": "1 CZK", "amout": "2"}"#);
         assert!(unknown.unwrap_err().message.contains("`amout`"));
+        let step =
+            r#"{"kind": "group", "steps": [{"kind": "fee", "account": "A", "amount": "1"}]}"#;
+        let message = read(step).unwrap_err().message;
+        assert!(message.starts_with("steps[0], amount: "), "{message}");
     }
 }

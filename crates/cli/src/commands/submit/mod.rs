@@ -4,9 +4,11 @@
 //! before as one batch: in the file's order, in one transaction, each with its own outcome. A slow
 //! reader gets small batches, a fast one gets full ones.
 
+mod fields;
 mod line;
 mod outcome;
 mod read;
+mod request;
 mod run;
 
 use std::io::Write;
@@ -29,10 +31,15 @@ pub(crate) struct SubmitArguments {
     /// A file of requests, plain or compressed by gzip; - is standard input
     ///
     /// A file that begins with { has a JSON object in each line; any other file is CSV with a
-    /// header. Each line has a kind, and the fields of its kind: transfer (from, to, amount, key,
-    /// description), deposit and withdrawal (account, amount, key, description), interest and fee
-    /// (the same, and side: credit or debit), reversal (transfer, amount, key, description), adjustment
-    /// (account, balance, expected_version, description).
+    /// header. Each line has a kind, and the fields of its kind: transfer (from, to, amount, up_to),
+    /// deposit and withdrawal (account, amount), interest and fee (the same, and side: credit or
+    /// debit), reversal (transfer, amount), adjustment (account, balance, expected_version), hold
+    /// (account, to, amount, expires_at), capture (hold, to, amount, keep_rest), release (hold),
+    /// exchange (from, to, sold or bought, currency of the other side, rate, rounding, quote and
+    /// quote_expires_at, spread); in JSON also journal_entry (debits and credits, each a list of
+    /// account, amount, description) and group (steps, a list of such objects; expires_at). Besides,
+    /// each has a key, except adjustments and steps, a description and metadata, and, where it moves
+    /// money, a value_date.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The beginning of the idempotency keys of lines without one, which end with the number of the

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use neobank_domain::ledger::{Outcome, Receipt};
+use neobank_domain::ledger::{GroupReceipt, HoldReceipt, Outcome, Receipt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::line::LineError;
+use super::fields::LineError;
 use crate::error::CommandError;
 
 /// The outcome of one line.
@@ -20,10 +20,10 @@ pub(super) struct LineOutcome {
 /// The result of a line.
 #[derive(Clone, Debug)]
 pub(super) enum LineResult {
-    /// The request was posted.
-    Posted(Box<Receipt>),
+    /// The request was posted: what the line prints of it.
+    Posted(Value),
     /// The key was posted before.
-    Replayed(Box<Receipt>),
+    Replayed(Value),
     /// The ledger rejected the request.
     Rejected(CommandError),
     /// The line is no request.
@@ -46,8 +46,8 @@ impl LineOutcome {
     /// Returns the outcome as a JSON object.
     pub(super) fn document(&self) -> Value {
         let mut document = match &self.result {
-            LineResult::Posted(receipt) => posted("posted", receipt),
-            LineResult::Replayed(receipt) => posted("replayed", receipt),
+            LineResult::Posted(done) => with_outcome("posted", done),
+            LineResult::Replayed(done) => with_outcome("replayed", done),
             LineResult::Rejected(error) => json!({
                 "outcome": "rejected",
                 "kind": error.kind,
@@ -68,20 +68,55 @@ impl LineOutcome {
     }
 }
 
-fn posted(outcome: &str, receipt: &Receipt) -> Value {
-    json!({
-        "outcome": outcome,
+fn with_outcome(outcome: &str, done: &Value) -> Value {
+    let mut document = done.clone();
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("outcome".to_owned(), outcome.into());
+    }
+    document
+}
+
+fn transfer(receipt: &Receipt) -> Value {
+    let mut document = json!({
         "transfer_id": receipt.transfer_id,
         "reference_number": receipt.reference_number(),
         "amount": receipt.amount,
+    });
+    if let (Some(hold), Some(fields)) = (receipt.hold, document.as_object_mut()) {
+        fields.insert("hold_id".to_owned(), json!(hold));
+    }
+    document
+}
+
+fn hold(receipt: &HoldReceipt) -> Value {
+    json!({
+        "hold_id": receipt.hold_id,
+        "event_id": receipt.event_id,
+        "event_type": receipt.event_type.as_str(),
+        "amount": receipt.amount,
+        "remaining": receipt.remaining,
     })
+}
+
+/// Returns the transfers of a group, with null for a step that moved nothing.
+fn group(receipt: &GroupReceipt) -> Value {
+    let steps: Vec<_> = receipt
+        .steps
+        .iter()
+        .map(|step| step.as_ref().map(transfer))
+        .collect();
+    json!({ "group_id": receipt.group_id, "transfers": steps })
 }
 
 impl From<Outcome> for LineResult {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Posted(receipt) => Self::Posted(Box::new(receipt)),
-            Outcome::Replayed(receipt) => Self::Replayed(Box::new(receipt)),
+            Outcome::Posted(receipt) => Self::Posted(transfer(&receipt)),
+            Outcome::Replayed(receipt) => Self::Replayed(transfer(&receipt)),
+            Outcome::GroupPosted(receipt) => Self::Posted(group(&receipt)),
+            Outcome::GroupReplayed(receipt) => Self::Replayed(group(&receipt)),
+            Outcome::Hold(receipt) => Self::Posted(hold(&receipt)),
+            Outcome::HoldReplayed(receipt) => Self::Replayed(hold(&receipt)),
             Outcome::Rejected(rejection) => Self::Rejected(rejection.into()),
             _ => Self::Unknown,
         }

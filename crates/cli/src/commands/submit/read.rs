@@ -8,7 +8,7 @@ use neobank_domain::import::PhysicalLines;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::line::{COLUMNS, LineError};
+use super::fields::{COLUMNS, LineError};
 use crate::commands::import::files;
 use crate::error::CommandError;
 
@@ -22,6 +22,7 @@ const AHEAD: usize = 4_000;
 ///
 /// The number is that of the physical line at which the request begins, whatever ends the lines:
 /// idempotency keys are derived from it, so a file has the same keys in every form.
+#[derive(Clone)]
 pub(super) struct Line {
     pub(super) number: u64,
     pub(super) fields: Result<Map<String, Value>, LineError>,

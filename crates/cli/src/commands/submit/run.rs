@@ -1,22 +1,18 @@
 //! The execution of batches of lines.
 
-use std::collections::HashMap;
+use neobank_domain::{Ledger, LedgerError, Request};
 
-use neobank_domain::ledger::{AdjustmentRequest, PostingKind, ReversalRequest};
-use neobank_domain::{AccountId, Ledger, LedgerError, PostingRequest, Request, TransferRequest};
-
-use super::line::{LineError, LineRequest, Movement};
+use super::fields::LineError;
+use super::line::LineRequest;
 use super::outcome::{LineOutcome, LineResult};
 use super::read::Line;
-use crate::commands::{account, transfers};
+use super::request::Requests;
 use crate::error::CommandError;
 
 /// A run over a file.
 pub(super) struct Run {
-    ledger: Ledger,
+    requests: Requests,
     key_prefix: Option<String>,
-    /// The accounts that were looked up by number.
-    accounts: HashMap<String, AccountId>,
 }
 
 /// A line on its way: a request, or the outcome that it has already.
@@ -26,12 +22,22 @@ struct Prepared {
     request: Result<Request, LineResult>,
 }
 
+impl Prepared {
+    /// Returns true for a line that names a transfer or a hold which is not there.
+    fn names_unknown(&self) -> bool {
+        matches!(
+            &self.request,
+            Err(LineResult::Rejected(error))
+                if matches!(error.kind, "unknown_transfer" | "unknown_hold")
+        )
+    }
+}
+
 impl Run {
     pub(super) fn new(ledger: Ledger, key_prefix: Option<String>) -> Self {
         Self {
-            ledger,
+            requests: Requests::new(ledger),
             key_prefix,
-            accounts: HashMap::new(),
         }
     }
 
@@ -41,21 +47,38 @@ impl Run {
         &mut self,
         lines: Vec<Line>,
     ) -> (Vec<LineOutcome>, Option<CommandError>) {
-        let mut prepared = Vec::with_capacity(lines.len());
+        let mut outcomes = Vec::with_capacity(lines.len());
+        let mut waiting: Vec<Prepared> = Vec::with_capacity(lines.len());
         for line in lines {
-            match self.prepare(line).await {
-                Ok(line) => prepared.push(line),
-                Err(error) => return (Vec::new(), Some(error)),
+            let mut prepared = self.prepare(line.clone()).await;
+            let has_requests = waiting.iter().any(|earlier| earlier.request.is_ok());
+            if has_requests && matches!(&prepared, Ok(found) if found.names_unknown()) {
+                // An earlier line may post what this one names.
+                let (done, error) = self.submit(std::mem::take(&mut waiting)).await;
+                outcomes.extend(done);
+                if error.is_some() {
+                    return (outcomes, error);
+                }
+                prepared = self.prepare(line).await;
+            }
+            match prepared {
+                Ok(prepared) => waiting.push(prepared),
+                Err(error) => return (outcomes, Some(error)),
             }
         }
-        if prepared.is_empty() {
-            return (Vec::new(), None);
-        }
+        let (done, error) = self.submit(waiting).await;
+        outcomes.extend(done);
+        (outcomes, error)
+    }
+
+    /// Executes the requests of lines as one batch.
+    async fn submit(&self, prepared: Vec<Prepared>) -> (Vec<LineOutcome>, Option<CommandError>) {
         let requests: Vec<Request> = prepared
             .iter()
             .filter_map(|line| line.request.as_ref().ok().cloned())
             .collect();
-        let (results, error): (Vec<LineResult>, _) = match self.ledger.submit_all(&requests).await {
+        let submitted = self.requests.ledger().submit_all(&requests).await;
+        let (results, error): (Vec<LineResult>, _) = match submitted {
             Ok(outcomes) => (outcomes.into_iter().map(Into::into).collect(), None),
             Err(LedgerError::NotReplicated { outcomes }) => {
                 let results = outcomes.iter().cloned().map(Into::into).collect();
@@ -88,29 +111,23 @@ impl Run {
             key,
             request: Err(LineResult::Invalid(error)),
         };
-        let read = match line.fields.and_then(LineRequest::read) {
+        let mut read = match line.fields.and_then(LineRequest::read) {
             Ok(read) => read,
             Err(error) => return Ok(invalid(None, error)),
         };
-        let is_adjustment = matches!(read.movement, Movement::Adjustment { .. });
-        let derived = self
-            .key_prefix
-            .as_ref()
-            .filter(|_| !is_adjustment)
-            .map(|prefix| format!("{prefix}{number}"));
-        let key = read.key.or(derived);
-        if key.is_none() && !is_adjustment {
+        let is_keyless = read.movement.is_keyless();
+        let derived = self.key_prefix.as_ref().filter(|_| !is_keyless);
+        let derived = derived.map(|prefix| format!("{prefix}{number}"));
+        read.key = read.key.or(derived);
+        let key = read.key.clone();
+        if key.is_none() && !is_keyless {
             let message = "no idempotency key: give one in the line, or --key-prefix";
             return Ok(invalid(None, LineError::field("key", message)));
         }
-        let request = match self
-            .request(read.movement, read.description, key.clone())
-            .await
-        {
+        let request = match self.requests.of(read).await {
             Ok(request) => Ok(request),
-            Err(error) if matches!(error.kind, "unknown_account" | "unknown_transfer") => {
-                Err(LineResult::Rejected(error))
-            }
+            // The line is wrong, and others need not be.
+            Err(error) if error.is_of_request() => Err(LineResult::Rejected(error)),
             Err(error) => return Err(error),
         };
         Ok(Prepared {
@@ -118,83 +135,5 @@ impl Run {
             key,
             request,
         })
-    }
-
-    async fn request(
-        &mut self,
-        movement: Movement,
-        description: String,
-        key: Option<String>,
-    ) -> Result<Request, CommandError> {
-        let posting = |mut posting: PostingRequest| {
-            posting.description.clone_from(&description);
-            posting.idempotency_key.clone_from(&key);
-            Request::from(posting)
-        };
-        Ok(match movement {
-            Movement::Transfer { from, to, amount } => {
-                let (from, to) = (self.account(&from).await?, self.account(&to).await?);
-                let mut transfer = TransferRequest::new(from, to, amount);
-                transfer.description = description;
-                transfer.idempotency_key = key;
-                transfer.into()
-            }
-            Movement::Deposit { account, amount } => {
-                let account = self.account(&account).await?;
-                posting(PostingRequest::deposit(account, amount))
-            }
-            Movement::Withdrawal { account, amount } => {
-                let account = self.account(&account).await?;
-                posting(PostingRequest::withdrawal(account, amount))
-            }
-            Movement::Interest {
-                account,
-                amount,
-                side,
-            } => {
-                let account = self.account(&account).await?;
-                let kind = PostingKind::Interest;
-                posting(PostingRequest::new(account, kind, side, amount))
-            }
-            Movement::Fee {
-                account,
-                amount,
-                side,
-            } => {
-                let account = self.account(&account).await?;
-                posting(PostingRequest::new(account, PostingKind::Fee, side, amount))
-            }
-            Movement::Reversal { transfer, amount } => {
-                let original = transfers::find(self.ledger.database(), &transfer).await?;
-                let mut reversal = ReversalRequest::new(original.transfer_id);
-                reversal.amount = amount;
-                reversal.description = description;
-                reversal.idempotency_key = key;
-                reversal.into()
-            }
-            Movement::Adjustment {
-                account,
-                balance,
-                expected_version,
-            } => {
-                let account = self.account(&account).await?;
-                AdjustmentRequest::new(account, balance, expected_version)
-                    .with_description(description)
-                    .into()
-            }
-        })
-    }
-
-    /// Returns the account of an identifier, which the ledger looks up itself, or of a number.
-    async fn account(&mut self, named: &str) -> Result<AccountId, CommandError> {
-        if let Ok(identifier) = named.parse() {
-            return Ok(identifier);
-        }
-        if let Some(known) = self.accounts.get(named) {
-            return Ok(*known);
-        }
-        let found = account::find(self.ledger.database(), named).await?;
-        self.accounts.insert(named.to_owned(), found.account_id);
-        Ok(found.account_id)
     }
 }

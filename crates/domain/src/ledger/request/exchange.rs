@@ -123,11 +123,19 @@ pub enum ExchangeError {
     /// The computed amount is out of range, or a currency is unknown.
     #[error(transparent)]
     Amount(#[from] MoneyError),
+    /// The caller's metadata has a member of the name that the ledger uses.
+    #[error("the member {field:?} of the metadata is kept for the rate and the quote")]
+    Reserved {
+        /// The name of the member: `exchange`.
+        field: &'static str,
+    },
     /// The metadata with the rate and the quote cannot be kept.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
 }
 
+/// The member of the metadata that has the rate and the quote.
+const MEMBER: &str = "exchange";
 /// The largest mantissa of a rate: 15 digits.
 const RATE_MANTISSA_MAX: i128 = 999_999_999_999_999;
 /// The most decimals of a rate.
@@ -185,7 +193,7 @@ impl ExchangeRequest {
     ///
     /// # Errors
     ///
-    /// [`ExchangeError`], except for [`ExchangeError::Metadata`].
+    /// [`ExchangeError`], except for [`ExchangeError::Reserved`] and [`ExchangeError::Metadata`].
     pub fn amounts(&self) -> Result<(Money, Money), ExchangeError> {
         let rate = self.rate.normalize();
         let is_usable = rate.is_sign_positive()
@@ -294,7 +302,7 @@ impl ExchangeRequest {
     }
 
     /// Returns the caller's metadata with the rate and the quote in the member `exchange`.
-    fn metadata(&self) -> Result<Metadata, MetadataError> {
+    fn metadata(&self) -> Result<Metadata, ExchangeError> {
         let mut members = match &self.attributes.metadata {
             Some(metadata) => match metadata.to_value() {
                 Value::Object(members) => members,
@@ -306,8 +314,10 @@ impl ExchangeRequest {
         if let (Some(quote), Some(exchange)) = (&self.quote, exchange.as_object_mut()) {
             exchange.insert("quote".to_owned(), Value::String(quote.id.clone()));
         }
-        members.insert("exchange".to_owned(), exchange);
-        Metadata::new(members)
+        if members.insert(MEMBER.to_owned(), exchange).is_some() {
+            return Err(ExchangeError::Reserved { field: MEMBER });
+        }
+        Ok(Metadata::new(members)?)
     }
 }
 
@@ -370,6 +380,22 @@ mod tests {
         ] {
             assert_eq!(amounts(given, other, rate).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn callers_metadata_is_kept_beside_the_rate_and_never_replaced() {
+        let metadata = |text: &str| {
+            let mut request = request(sold("1000 CZK"), "EUR", "0.04");
+            request.attributes.metadata = Some(text.parse().unwrap());
+            request.into_group()
+        };
+        let group = metadata(r#"{"order": 1}"#).unwrap();
+        assert_eq!(
+            group.attributes.metadata.unwrap().as_str(),
+            r#"{"exchange":{"rate":"0.04"},"order":1}"#
+        );
+        let error = metadata(r#"{"exchange": 1}"#).unwrap_err();
+        assert!(matches!(error, ExchangeError::Reserved { .. }), "{error:?}");
     }
 
     #[test]
