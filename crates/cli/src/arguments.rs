@@ -253,6 +253,7 @@ impl Command {
     /// Returns the check's arguments, for commands that can be checks.
     pub(crate) const fn check(&self) -> Option<&CheckArguments> {
         match self {
+            Self::Seal(arguments) => Some(&arguments.check),
             Self::Audit(arguments) => Some(&arguments.check),
             Self::Migrate(arguments) => arguments.check(),
             Self::Ops(command) => command.check(),

@@ -177,10 +177,13 @@ async fn lower_number_that_posts_later_is_sealed_later(bank: TestBank) {
 /// A transaction that seals after it has posted goes on to post: none of its records may be lost.
 async fn own_records_are_sealed_by_the_next_call(bank: TestBank) {
     let (a, b) = (bank.account(czk("10")).await, bank.account(czk("10")).await);
+    let (c, d) = (bank.account(czk("10")).await, bank.account(czk("10")).await);
     seal_all(&bank.database).await;
     let mut own = bank.database.begin().await.unwrap();
     let request = || TransferRequest::new(a, b, czk("1"));
     bank.ledger.transfer_in(&mut own, request()).await.unwrap();
+    // A later transaction ends first, so that the snapshot goes beyond this one's number.
+    pay(&bank.ledger, c, d).await;
     run(&own, "SELECT banking.seal()").await;
     bank.ledger.transfer_in(&mut own, request()).await.unwrap();
     own.commit().await.unwrap();

@@ -15,6 +15,7 @@ use crate::harness::{GUARDS_OFF, GUARDS_ON, TestBank, czk};
 
 on_both_versions!(
     seal_prints_the_end_of_the_chain_and_audit_compares_it,
+    lag_is_a_check,
     altered_record_fails_the_audit_and_its_check,
     events_are_a_page_or_lines,
     closed_output_is_a_clean_end,
@@ -82,6 +83,8 @@ async fn seal_prints_the_end_of_the_chain_and_audit_compares_it(bank: TestBank) 
         (&["audit", "--head", "x"][..], 2),
         (&["audit", "--chain", "--head", "/no/file"], 7),
         (&["seal", "--head", "--follow"], 2),
+        (&["seal", "--lag", "--head"], 2),
+        (&["seal", "--check", "--follow"], 3),
         (&["seal", "--records-max", "0"], 2),
         (&["events", "--limit", "0"], 2),
         (&["events", "--from", "0"], 2),
@@ -90,6 +93,26 @@ async fn seal_prints_the_end_of_the_chain_and_audit_compares_it(bank: TestBank) 
     ] {
         assert_eq!(run(url, arguments).await.code, code, "{arguments:?}");
     }
+}
+
+async fn lag_is_a_check(bank: TestBank) {
+    let url = bank.url();
+    assert_eq!(run(url, &["seal", "--check"]).await.code, 0);
+    pay(&bank, 3).await;
+    let lag = data(url, &["seal", "--lag"]).await["lag"].clone();
+    assert_eq!(lag["waiting_records"], 4, "{lag}");
+    assert!(lag["waiting_seconds"].as_f64().unwrap() > 0.0, "{lag}");
+    let check = run(url, &["seal", "--check", "-w", "1000", "-c", "~:0"]).await;
+    assert_eq!(check.code, 2, "{}", check.out);
+    assert!(check.out.contains("waiting_records=4"), "{}", check.out);
+    assert_eq!(
+        bank.count("banking.seals").await,
+        0,
+        "a check seals nothing"
+    );
+    data(url, &["seal"]).await;
+    let check = run(url, &["seal", "--check", "-w", "1000", "-c", "~:0"]).await;
+    assert_eq!(check.code, 0, "{}", check.out);
 }
 
 async fn altered_record_fails_the_audit_and_its_check(bank: TestBank) {

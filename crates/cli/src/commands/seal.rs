@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use clap::Args;
 use neobank_db::Database;
-use neobank_domain::chain::{self, Head, RECORDS_MAX_DEFAULT};
+use neobank_domain::chain::{self, Head, RECORDS_MAX_DEFAULT, SealingLag};
 use neobank_domain::{Error, ErrorKind};
+use neobank_ops::checks::{Metric, Threshold, Unit};
 use serde_json::json;
 
+use crate::arguments::CheckArguments;
 use crate::connection::Connection;
 use crate::error::CommandError;
+use crate::nagios::Check;
 use crate::output::{Block, Output};
 
 /// The pause between two calls of --follow that find nothing more to seal.
@@ -18,14 +21,32 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The first call sorts every record, and the usual limit is meant for a teller's queries.
 const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+static AGE: Metric = Metric::new(
+    "waiting_seconds",
+    Unit::Seconds,
+    "seal_waiting_seconds",
+    "Age of the oldest committed record that is not sealed.",
+);
+
+static WAITING: Metric = Metric::new(
+    "waiting_records",
+    Unit::Count,
+    "seal_waiting_records",
+    "Committed records that are not sealed, at most 100,000.",
+);
+
 #[derive(Debug, Args)]
 pub(crate) struct SealArguments {
     /// Seal again every second, until the program is stopped
-    #[arg(long)]
+    #[arg(long, conflicts_with = "check")]
     pub(crate) follow: bool,
     /// Seal nothing, and print the end of the chain, for `neobank audit --chain --head FILE`
-    #[arg(long, conflicts_with_all = ["follow", "records_max"])]
+    #[arg(long, conflicts_with_all = ["follow", "records_max", "check"])]
     head: bool,
+    /// Seal nothing, and print how many committed records wait and how long the oldest has waited;
+    /// so does --check, which warns after a minute and is critical after ten
+    #[arg(long, conflicts_with_all = ["follow", "records_max", "head"])]
+    lag: bool,
     /// The most records of one transaction
     #[arg(
         long,
@@ -34,6 +55,8 @@ pub(crate) struct SealArguments {
         value_parser = clap::value_parser!(u32).range(1..=10_000_000)
     )]
     records_max: u32,
+    #[command(flatten)]
+    pub(crate) check: CheckArguments,
 }
 
 pub(crate) async fn run(
@@ -47,6 +70,9 @@ pub(crate) async fn run(
     let database = Database::connect(config).await?;
     if arguments.head {
         return head_output(chain::head(&database).await?.as_ref());
+    }
+    if arguments.lag || arguments.check.check {
+        return lag_output(&chain::lag(&database).await?);
     }
     if arguments.follow {
         return follow(&database, arguments.records_max).await;
@@ -92,6 +118,27 @@ pub(super) fn is_temporary(error: impl Into<Error>) -> bool {
         error.into().kind(),
         ErrorKind::Unavailable | ErrorKind::OutcomeUnknown | ErrorKind::NotReplicated
     )
+}
+
+fn lag_output(lag: &SealingLag) -> Result<Output, CommandError> {
+    let records = match lag.waiting_records {
+        100_000.. => "100000 records or more wait".to_owned(),
+        waiting => format!("{waiting} records wait"),
+    };
+    let summary = format!(
+        "{records} to be sealed, the oldest for {:.0} s; the chain ends at position {}",
+        lag.waiting_seconds, lag.last_position
+    );
+    let age = AGE
+        .of(lag.waiting_seconds)
+        .warning(Threshold::above(60.0))
+        .critical(Threshold::above(600.0));
+    let waiting = WAITING.of(f64::from(
+        u32::try_from(lag.waiting_records).unwrap_or(u32::MAX),
+    ));
+    let check = Check::new("seal", summary.clone(), vec![age.into(), waiting.into()]);
+    let output = Output::new("seal", json!({ "lag": lag }), vec![Block::Note(summary)])?;
+    Ok(output.with_check(check))
 }
 
 fn head_output(head: Option<&Head>) -> Result<Output, CommandError> {

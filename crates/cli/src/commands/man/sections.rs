@@ -178,6 +178,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "neobank seal",
             "neobank seal --follow",
             "neobank seal --head --json",
+            "neobank seal --check -w 10 -c 60",
         ],
     ),
     (
