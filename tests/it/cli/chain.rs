@@ -3,8 +3,8 @@
 //! `NEOBANK_CONSUMER_KILLS` is the number of times that a consumer is killed.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
 
 use neobank_db::{Executor, statement};
 use neobank_domain::TransferRequest;
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::program::{data, neobank, run};
 use crate::harness::{GUARDS_OFF, GUARDS_ON, TestBank, czk};
+use crate::pool::until;
 
 on_both_versions!(
     seal_prints_the_end_of_the_chain_and_audit_compares_it,
@@ -188,8 +189,8 @@ async fn closed_output_is_a_clean_end(bank: TestBank) {
         bank.url(),
         &["events", "--follow", "--json", "--consumer", "pipe"],
     );
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut child = Killed(command.spawn().unwrap());
+    let mut output = BufReader::new(child.0.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     assert_eq!(positions(&line), [1]);
@@ -197,20 +198,14 @@ async fn closed_output_is_a_clean_end(bank: TestBank) {
     // The next events find the output closed.
     pay(&bank, 3).await;
     data(bank.url(), &["seal"]).await;
-    let status = tokio::task::spawn_blocking(move || {
-        let status = child.wait().unwrap();
-        let mut errors = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut errors)
-            .unwrap();
-        (status, errors)
-    });
-    let (status, errors) = tokio::time::timeout(Duration::from_secs(60), status)
-        .await
-        .expect("the command goes on")
+    let status = ended(&mut child).await;
+    let mut errors = String::new();
+    child
+        .0
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut errors)
         .unwrap();
     assert_eq!(status.code(), Some(0), "{errors}");
     // The test's server has settings that every service warns of.
@@ -225,6 +220,18 @@ impl Drop for Killed {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
+    }
+}
+
+/// Waits until the child has ended.
+async fn ended(child: &mut Killed) -> ExitStatus {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = child.0.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "the command goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -316,15 +323,14 @@ async fn second_process_with_a_consumers_name_fails(bank: TestBank) {
     output.read_line(&mut line).unwrap();
     // The first process has stored its position when it waits for more.
     let sql = "SELECT coalesce(max(last_position), 0)::bigint FROM banking.event_consumers";
-    while bank
-        .database
-        .fetch_value::<i64>(statement(sql, []))
-        .await
-        .unwrap()
-        < 4
-    {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the position is stored", async || {
+        bank.database
+            .fetch_value::<i64>(statement(sql, []))
+            .await
+            .unwrap()
+            == 4
+    })
+    .await;
     let superuser = bank.superuser().await;
     let transaction = superuser.begin().await.unwrap();
     let lock = "SELECT last_position FROM banking.event_consumers FOR UPDATE";
@@ -341,15 +347,9 @@ async fn second_process_with_a_consumers_name_fails(bank: TestBank) {
             .unwrap()
     );
     transaction.commit().await.unwrap();
-    let status = tokio::task::spawn_blocking(move || {
-        let mut text = String::new();
-        output.read_to_string(&mut text).unwrap();
-        (first.0.wait().unwrap(), text)
-    });
-    let (status, text) = tokio::time::timeout(Duration::from_secs(60), status)
-        .await
-        .expect("the command goes on")
-        .unwrap();
+    let status = ended(&mut first).await;
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
     assert_eq!(status.code(), Some(1), "{text}");
     assert!(text.contains("consumer_moved"), "{text}");
 }
