@@ -112,8 +112,7 @@ pub enum PreferenceError {
         /// The path of the member, such as `theme.size`, cut to 80 characters.
         field: String,
     },
-    /// Objects and arrays are nested deeper than
-    /// [`exact_json::DEPTH_MAX`](crate::exact_json::DEPTH_MAX) levels.
+    /// Objects and arrays are nested deeper than [`exact_json::DEPTH_MAX`] levels.
     #[error(
         "the preferences of customer {customer} are nested deeper than {limit} levels in {field:?}",
         limit = exact_json::DEPTH_MAX
