@@ -9,6 +9,7 @@ mod durability;
 mod exchange;
 mod group;
 mod group_commit;
+mod histories;
 mod holds;
 mod idempotency;
 mod in_doubt;
