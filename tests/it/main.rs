@@ -35,6 +35,7 @@ mod ops;
 mod pool;
 mod pooler;
 mod preferences;
+mod reports;
 mod statements;
 mod tidy;
 mod transfers;
