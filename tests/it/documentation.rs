@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The error types whose every variant `docs/errors.md` explains.
-const ERROR_TYPES: [&str; 17] = [
+const ERROR_TYPES: [&str; 19] = [
     "AccountError",
     "BalanceError",
+    "ChangeLogError",
     "ConfigError",
     "CustomerError",
     "DatabaseError",
@@ -17,6 +18,7 @@ const ERROR_TYPES: [&str; 17] = [
     "LedgerError",
     "LockError",
     "MoneyError",
+    "PeriodError",
     "PreferenceError",
     "Rejection",
     "RolloutError",

@@ -5,9 +5,9 @@ use neobank_domain::ledger::Actor;
 use neobank_ops::checks::Threshold;
 
 use crate::commands::{
-    account, audit, balances, completions, customer, daily_summary, events, exchange, hold, import,
-    man, migrate, ops, preferences, reverse, seal, serve_metrics, statement, submit, transfer,
-    transfers,
+    account, audit, balances, changes, completions, customer, daily_summary, events, exchange,
+    hold, import, man, migrate, ops, period, preferences, reverse, seal, serve_metrics, statement,
+    submit, transfer, transfers,
 };
 use crate::exit::Exit;
 use crate::output::Color;
@@ -36,7 +36,7 @@ pub(crate) struct GlobalArguments {
     #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub(crate) url: Option<String>,
     /// The person or program that asks for the command, such as teller:42, which is stored with each
-    /// transfer; NEOBANK_ACTOR by default
+    /// transfer and each change; NEOBANK_ACTOR by default
     #[arg(long, global = true, value_name = "NAME", help_heading = "Everywhere")]
     pub(crate) actor: Option<Actor>,
     /// Print one JSON document of a versioned contract on standard output, also for errors
@@ -74,12 +74,15 @@ pub(crate) enum Command {
     /// Create, show, find and update customers
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
-    /// Open, show, list, freeze, unfreeze, limit and close accounts
+    /// Open, show, list, freeze, unfreeze, limit, close and reopen accounts
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// Show, set and unset a customer's preferences
     #[command(subcommand)]
     Preferences(preferences::PreferencesCommand),
+    /// List the changes of customers, accounts and preferences, with their actors
+    #[command(subcommand)]
+    Changes(changes::ChangesCommand),
     /// Move money from one account to another
     Transfer(transfer::TransferArguments),
     /// Deposit money from outside the bank
@@ -119,6 +122,9 @@ pub(crate) enum Command {
     Balances(balances::BalancesArguments),
     /// Print the balances of the whole bank, whose debits equal its credits in each currency
     TrialBalance(balances::TrialBalanceArguments),
+    /// Close booking days by currency, undo the newest closing, and list closings
+    #[command(subcommand)]
+    Period(period::PeriodCommand),
     /// Import a bank's history from CSV files, plain or compressed by gzip; - is standard input
     ///
     /// The import is atomic. It compares every recorded balance, and rolls back at the first
@@ -210,6 +216,7 @@ impl Command {
             Self::Customer(command) => command.name(),
             Self::Account(command) => command.name(),
             Self::Preferences(command) => command.name(),
+            Self::Changes(command) => command.name(),
             Self::Transfer(_) => "transfer",
             Self::Deposit(_) => "deposit",
             Self::Withdraw(_) => "withdraw",
@@ -225,6 +232,7 @@ impl Command {
             Self::DailySummary(_) => "daily-summary",
             Self::Balances(_) => "balances",
             Self::TrialBalance(_) => "trial-balance",
+            Self::Period(command) => command.name(),
             Self::Import(_) => "import",
             Self::Seal(_) => "seal",
             Self::Events(_) => "events",

@@ -1,9 +1,9 @@
 //! The address of the database: `--url`, or the environment variables of neobank-db. And the actor,
 //! for whom a command works there.
 
-use neobank_db::{ConfigError, Database, DatabaseConfig, environment_variable};
-use neobank_domain::Ledger;
+use neobank_db::{ConfigError, Database, DatabaseConfig, Transaction, environment_variable};
 use neobank_domain::ledger::Actor;
+use neobank_domain::{Ledger, change_log};
 #[cfg(feature = "bench")]
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -51,6 +51,19 @@ impl Connection {
             Some(actor) => ledger.acting_as(actor),
             None => ledger,
         })
+    }
+
+    /// Begins a transaction whose changes of the bank's master data are recorded as those of the
+    /// actor, if there is one.
+    pub(crate) async fn begin_change(
+        &self,
+        database: &Database,
+    ) -> Result<Transaction, CommandError> {
+        let transaction = database.begin().await?;
+        if let Some(actor) = self.actor()? {
+            change_log::act_as(&transaction, &actor).await?;
+        }
+        Ok(transaction)
     }
 
     /// Returns the actor of the command line or of the environment. An empty variable is an error:

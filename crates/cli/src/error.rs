@@ -3,10 +3,12 @@
 use neobank_db::{ConfigError, DatabaseError, ErrorClass};
 use neobank_domain::accounts::AccountError;
 use neobank_domain::balances::BalanceError;
+use neobank_domain::change_log::ChangeLogError;
 use neobank_domain::customers::CustomerError;
 use neobank_domain::events::EventError;
 use neobank_domain::import::ImportError;
 use neobank_domain::ledger::ExchangeError;
+use neobank_domain::periods::PeriodError;
 use neobank_domain::preferences::PreferenceError;
 use neobank_domain::statements::StatementError;
 use neobank_domain::transfers::TransferQueryError;
@@ -211,6 +213,7 @@ impl From<AccountError> for CommandError {
             AccountError::OpenHolds { .. } => "open_holds",
             AccountError::NotEmpty { .. } => "not_empty",
             AccountError::SystemAccount { .. } => "system_account",
+            AccountError::ActorRequired { .. } => "actor_required",
             _ => "account",
         };
         Self::of_domain(kind, error)
@@ -288,10 +291,40 @@ impl From<BalanceError> for CommandError {
             BalanceError::Database(error) => return error.into(),
             BalanceError::UnknownAccount { .. } => "unknown_account",
             BalanceError::OpenedLater { .. } => "opened_later",
-            BalanceError::Time { .. } => "range",
+            BalanceError::Time { .. } | BalanceError::Day { .. } => "range",
             BalanceError::Limit { .. } | BalanceError::TooManyAccounts { .. } => "limit",
             BalanceError::Cursor { .. } => "cursor",
             _ => "balance_query",
+        };
+        Self::of_domain(kind, error)
+    }
+}
+
+impl From<PeriodError> for CommandError {
+    fn from(error: PeriodError) -> Self {
+        let kind = match error {
+            PeriodError::Database(error) => return error.into(),
+            PeriodError::NotEnded { .. } => "day_not_ended",
+            PeriodError::AlreadyClosed { .. } => "already_closed",
+            PeriodError::NothingClosed { .. } => "nothing_closed",
+            PeriodError::ActorRequired => "actor_required",
+            PeriodError::Limit { .. } => "limit",
+            _ => "period",
+        };
+        Self::of_domain(kind, error)
+    }
+}
+
+impl From<ChangeLogError> for CommandError {
+    fn from(error: ChangeLogError) -> Self {
+        let kind = match error {
+            ChangeLogError::Database(error) => return error.into(),
+            ChangeLogError::UnknownAccount { .. } => "unknown_account",
+            ChangeLogError::UnknownCustomer { .. } => "unknown_customer",
+            ChangeLogError::Limit { .. } => "limit",
+            ChangeLogError::Cursor { .. } => "cursor",
+            ChangeLogError::Times { .. } => "range",
+            _ => "change_log",
         };
         Self::of_domain(kind, error)
     }
@@ -405,6 +438,7 @@ const fn rejection_kind(rejection: &Rejection) -> &'static str {
         Rejection::MoreThanRemains { .. } => "more_than_remains",
         Rejection::AlreadyReversed { .. } => "already_reversed",
         Rejection::ValueDate { .. } => "value_date",
+        Rejection::PeriodClosed { .. } => "period_closed",
         Rejection::ConditionFailed { .. } => "condition_failed",
         _ => "refused",
     }

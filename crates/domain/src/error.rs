@@ -5,12 +5,14 @@ use thiserror::Error as ThisError;
 
 use crate::accounts::AccountError;
 use crate::balances::BalanceError;
+use crate::change_log::ChangeLogError;
 use crate::customers::CustomerError;
 use crate::events::EventError;
 #[cfg(feature = "import")]
 use crate::import::ImportError;
 use crate::ledger::{ExchangeError, LedgerError, NotAReferenceNumber, Rejection};
 use crate::money::MoneyError;
+use crate::periods::PeriodError;
 use crate::preferences::PreferenceError;
 use crate::statements::StatementError;
 use crate::transfers::TransferQueryError;
@@ -55,6 +57,12 @@ pub enum Error {
     /// The error of balances that could not be read.
     #[error(transparent)]
     Balance(#[from] BalanceError),
+    /// The error of changes that could not be listed.
+    #[error(transparent)]
+    ChangeLog(#[from] ChangeLogError),
+    /// The error of a period that was not closed or reopened.
+    #[error(transparent)]
+    Period(#[from] PeriodError),
     /// The error of transfers that could not be listed.
     #[error(transparent)]
     TransferQuery(#[from] TransferQueryError),
@@ -126,6 +134,8 @@ impl HoldsDatabaseError for Error {
             | Self::TransferQuery(TransferQueryError::Database(error))
             | Self::Balance(BalanceError::Database(error))
             | Self::Event(EventError::Database(error))
+            | Self::ChangeLog(ChangeLogError::Database(error))
+            | Self::Period(PeriodError::Database(error))
             | Self::Preference(PreferenceError::Database(error))
             | Self::Database(error) => Some(error),
             #[cfg(feature = "import")]
@@ -165,14 +175,20 @@ impl Error {
             Self::Statement(StatementError::UnknownAccount { .. })
             | Self::TransferQuery(TransferQueryError::UnknownAccount { .. })
             | Self::Balance(BalanceError::UnknownAccount { .. })
+            | Self::ChangeLog(
+                ChangeLogError::UnknownAccount { .. } | ChangeLogError::UnknownCustomer { .. },
+            )
             | Self::Preference(PreferenceError::UnknownCustomers { .. }) => ErrorKind::NotFound,
             Self::Balance(BalanceError::OpenedLater { .. })
             | Self::Event(EventError::Moved { .. }) => ErrorKind::Rejected,
             Self::Event(EventError::Missing { .. }) => ErrorKind::Failed,
+            Self::Period(PeriodError::Limit { .. }) => ErrorKind::Invalid,
+            Self::Period(_) => ErrorKind::Rejected,
             Self::Statement(_)
             | Self::TransferQuery(_)
             | Self::Balance(_)
             | Self::Event(_)
+            | Self::ChangeLog(_)
             | Self::Preference(_) => ErrorKind::Invalid,
             #[cfg(feature = "import")]
             Self::Import(error) => import_kind(error),

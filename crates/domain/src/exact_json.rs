@@ -70,6 +70,26 @@ pub fn object(text: &str, depth_max: usize) -> Result<Map<String, Value>, JsonEr
     Reader { depth_max }.members(text, "", 1)
 }
 
+/// Reads the object that PostgreSQL wrote as a text. A member with a number that a JSON value would
+/// round, or that is nested too deep, is the text of its JSON.
+pub(crate) fn lossless(text: &str) -> Map<String, Value> {
+    let members = read::<Members<'_>>(text).map_or_else(|_| Vec::new(), |Members(members)| members);
+    let reader = Reader {
+        depth_max: DEPTH_MAX,
+    };
+    let value = |name: &str, raw: &RawValue| {
+        let value = reader.value(raw.get(), name, 1);
+        value.unwrap_or_else(|_| Value::from(raw.get()))
+    };
+    members
+        .into_iter()
+        .map(|(name, raw)| {
+            let value = value(&name, raw);
+            (name, value)
+        })
+        .collect()
+}
+
 /// Returns the path of a member; the object at the first level has no path.
 pub(crate) fn member_path(path: &str, depth: usize, name: &str) -> String {
     match depth {

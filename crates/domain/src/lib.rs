@@ -7,6 +7,8 @@
 //! * [`statements`] reads an account's entries, newest first, and summaries of its days.
 //! * [`transfers`] lists and finds posted transfers.
 //! * [`balances`] reads balances now or at a time, and the trial balance.
+//! * [`change_log`] lists the changes of customers, accounts and preferences, with their actors.
+//! * [`periods`] closes booking days.
 //! * [`audit`] validates every invariant of the ledger.
 //! * [`chain`] seals the journal in a hash chain and verifies it, and [`events`] reads the sealed
 //!   order.
@@ -27,6 +29,7 @@ pub mod accounts;
 pub mod audit;
 pub mod balances;
 pub mod chain;
+pub mod change_log;
 pub mod customers;
 mod error;
 pub mod events;
@@ -36,6 +39,7 @@ mod ids;
 pub mod import;
 pub mod ledger;
 mod money;
+pub mod periods;
 pub mod preferences;
 pub mod statements;
 mod text;

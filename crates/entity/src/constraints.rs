@@ -68,6 +68,12 @@ pub mod banking {
     /// `accounts_time_zone_is_a_name` of `banking.accounts`.
     pub const ACCOUNTS_TIME_ZONE_IS_A_NAME: Constraint =
         Constraint::new("banking", "accounts", "accounts_time_zone_is_a_name");
+    /// `accounts_time_zone_is_in_an_open_day` of `banking.accounts`.
+    pub const ACCOUNTS_TIME_ZONE_IS_IN_AN_OPEN_DAY: Constraint = Constraint::new(
+        "banking",
+        "accounts",
+        "accounts_time_zone_is_in_an_open_day",
+    );
     /// `accounts_time_zone_is_known` of `banking.accounts`.
     pub const ACCOUNTS_TIME_ZONE_IS_KNOWN: Constraint =
         Constraint::new("banking", "accounts", "accounts_time_zone_is_known");
@@ -81,6 +87,18 @@ pub mod banking {
     /// `balance_is_valid` of `banking.balance`.
     pub const BALANCE_IS_VALID: Constraint =
         Constraint::new("banking", "balance", "balance_is_valid");
+    /// `change_log_has_values` of `banking.change_log`.
+    pub const CHANGE_LOG_HAS_VALUES: Constraint =
+        Constraint::new("banking", "change_log", "change_log_has_values");
+    /// `change_log_pkey` of `banking.change_log`.
+    pub const CHANGE_LOG_PKEY: Constraint =
+        Constraint::new("banking", "change_log", "change_log_pkey");
+    /// `change_operation_is_known` of `banking.change_operation`.
+    pub const CHANGE_OPERATION_IS_KNOWN: Constraint =
+        Constraint::new("banking", "change_operation", "change_operation_is_known");
+    /// `closing_type_is_known` of `banking.closing_type`.
+    pub const CLOSING_TYPE_IS_KNOWN: Constraint =
+        Constraint::new("banking", "closing_type", "closing_type_is_known");
     /// `currencies_code_and_minor_units_key` of `banking.currencies`.
     pub const CURRENCIES_CODE_AND_MINOR_UNITS_KEY: Constraint = Constraint::new(
         "banking",
@@ -90,6 +108,9 @@ pub mod banking {
     /// `currencies_code_is_iso` of `banking.currencies`.
     pub const CURRENCIES_CODE_IS_ISO: Constraint =
         Constraint::new("banking", "currencies", "currencies_code_is_iso");
+    /// `currencies_first_open_day_range` of `banking.currencies`.
+    pub const CURRENCIES_FIRST_OPEN_DAY_RANGE: Constraint =
+        Constraint::new("banking", "currencies", "currencies_first_open_day_range");
     /// `currencies_minor_units_range` of `banking.currencies`.
     pub const CURRENCIES_MINOR_UNITS_RANGE: Constraint =
         Constraint::new("banking", "currencies", "currencies_minor_units_range");
@@ -291,6 +312,42 @@ pub mod banking {
         Constraint::new("banking", "metadata", "metadata_is_an_object");
     /// `metadata_size` of `banking.metadata`.
     pub const METADATA_SIZE: Constraint = Constraint::new("banking", "metadata", "metadata_size");
+    /// `period_closings_currency_code_fkey` of `banking.period_closings`.
+    pub const PERIOD_CLOSINGS_CURRENCY_CODE_FKEY: Constraint = Constraint::new(
+        "banking",
+        "period_closings",
+        "period_closings_currency_code_fkey",
+    );
+    /// `period_closings_currency_is_known` of `banking.period_closings`.
+    pub const PERIOD_CLOSINGS_CURRENCY_IS_KNOWN: Constraint = Constraint::new(
+        "banking",
+        "period_closings",
+        "period_closings_currency_is_known",
+    );
+    /// `period_closings_day_has_ended` of `banking.period_closings`.
+    pub const PERIOD_CLOSINGS_DAY_HAS_ENDED: Constraint = Constraint::new(
+        "banking",
+        "period_closings",
+        "period_closings_day_has_ended",
+    );
+    /// `period_closings_day_is_open` of `banking.period_closings`.
+    pub const PERIOD_CLOSINGS_DAY_IS_OPEN: Constraint =
+        Constraint::new("banking", "period_closings", "period_closings_day_is_open");
+    /// `period_closings_has_a_closing` of `banking.period_closings`.
+    pub const PERIOD_CLOSINGS_HAS_A_CLOSING: Constraint = Constraint::new(
+        "banking",
+        "period_closings",
+        "period_closings_has_a_closing",
+    );
+    /// `period_closings_move_the_first_open_day` of `banking.period_closings`.
+    pub const PERIOD_CLOSINGS_MOVE_THE_FIRST_OPEN_DAY: Constraint = Constraint::new(
+        "banking",
+        "period_closings",
+        "period_closings_move_the_first_open_day",
+    );
+    /// `period_closings_pkey` of `banking.period_closings`.
+    pub const PERIOD_CLOSINGS_PKEY: Constraint =
+        Constraint::new("banking", "period_closings", "period_closings_pkey");
     /// `seals_heads_length` of `banking.seals`.
     pub const SEALS_HEADS_LENGTH: Constraint =
         Constraint::new("banking", "seals", "seals_heads_length");
@@ -511,13 +568,19 @@ pub const ALL: &[Constraint] = &[
     banking::ACCOUNTS_SYSTEM_HAS_NO_LIMIT,
     banking::ACCOUNTS_SYSTEM_HAS_NO_OWNER,
     banking::ACCOUNTS_TIME_ZONE_IS_A_NAME,
+    banking::ACCOUNTS_TIME_ZONE_IS_IN_AN_OPEN_DAY,
     banking::ACCOUNTS_TIME_ZONE_IS_KNOWN,
     banking::ACCOUNTS_WITHIN_LIMIT,
     banking::ACTOR_LENGTH,
     banking::AMOUNT_IS_VALID,
     banking::BALANCE_IS_VALID,
+    banking::CHANGE_LOG_HAS_VALUES,
+    banking::CHANGE_LOG_PKEY,
+    banking::CHANGE_OPERATION_IS_KNOWN,
+    banking::CLOSING_TYPE_IS_KNOWN,
     banking::CURRENCIES_CODE_AND_MINOR_UNITS_KEY,
     banking::CURRENCIES_CODE_IS_ISO,
+    banking::CURRENCIES_FIRST_OPEN_DAY_RANGE,
     banking::CURRENCIES_MINOR_UNITS_RANGE,
     banking::CURRENCIES_PKEY,
     banking::CUSTOMER_PREFERENCES_CREATED_AT_RANGE,
@@ -574,6 +637,13 @@ pub const ALL: &[Constraint] = &[
     banking::METADATA_DEPTH,
     banking::METADATA_IS_AN_OBJECT,
     banking::METADATA_SIZE,
+    banking::PERIOD_CLOSINGS_CURRENCY_CODE_FKEY,
+    banking::PERIOD_CLOSINGS_CURRENCY_IS_KNOWN,
+    banking::PERIOD_CLOSINGS_DAY_HAS_ENDED,
+    banking::PERIOD_CLOSINGS_DAY_IS_OPEN,
+    banking::PERIOD_CLOSINGS_HAS_A_CLOSING,
+    banking::PERIOD_CLOSINGS_MOVE_THE_FIRST_OPEN_DAY,
+    banking::PERIOD_CLOSINGS_PKEY,
     banking::SEALS_HEADS_LENGTH,
     banking::SEALS_NUMBER_POSITIVE,
     banking::SEALS_PKEY,

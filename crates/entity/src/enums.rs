@@ -134,6 +134,115 @@ impl FromStr for AccountType {
 
 text_column!(AccountType);
 
+/// The kind of a change of the bank's master data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
+)]
+#[non_exhaustive]
+pub enum ChangeOperation {
+    /// The row was created.
+    #[serde(rename = "insert")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "insert"))]
+    Insert,
+    /// The row was changed.
+    #[serde(rename = "update")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "update"))]
+    Update,
+    /// The row was removed.
+    #[serde(rename = "delete")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "delete"))]
+    Delete,
+}
+
+impl ChangeOperation {
+    /// Every value, in the order of the schema.
+    pub const ALL: [Self; 3] = [Self::Insert, Self::Update, Self::Delete];
+
+    /// Returns the value's text in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl fmt::Display for ChangeOperation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl FromStr for ChangeOperation {
+    type Err = UnknownValue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        Self::ALL
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| UnknownValue::new("change_operation", text))
+    }
+}
+
+text_column!(ChangeOperation);
+
+/// The kind of a change of what is closed in a currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
+)]
+#[non_exhaustive]
+pub enum ClosingType {
+    /// The days until a booking day were closed.
+    #[serde(rename = "closed")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "closed"))]
+    Closed,
+    /// The newest closing was undone.
+    #[serde(rename = "reopened")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "reopened"))]
+    Reopened,
+}
+
+impl ClosingType {
+    /// Every value, in the order of the schema.
+    pub const ALL: [Self; 2] = [Self::Closed, Self::Reopened];
+
+    /// Returns the value's text in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Reopened => "reopened",
+        }
+    }
+}
+
+impl fmt::Display for ClosingType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl FromStr for ClosingType {
+    type Err = UnknownValue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        Self::ALL
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| UnknownValue::new("closing_type", text))
+    }
+}
+
+text_column!(ClosingType);
+
 /// The state of a customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(

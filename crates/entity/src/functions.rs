@@ -98,6 +98,31 @@ pub mod banking {
         }
     }
 
+    /// `banking.close_period(p_currency_code text, p_day date)`.
+    ///
+    /// Returns `date`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ClosePeriod {
+        /// `p_currency_code`.
+        pub currency_code: String,
+        /// `p_day`.
+        pub day: NaiveDate,
+    }
+
+    impl ClosePeriod {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.close_period";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_currency_code", self.currency_code)
+                .argument("p_day", self.day)
+                .statement()
+        }
+    }
+
     /// `banking.expire_due_holds(p_account_id uuid)`.
     ///
     /// Returns `bigint`.
@@ -153,6 +178,28 @@ pub mod banking {
                 .argument("p_currency_code", self.currency_code)
                 .argument("p_customer_id", self.customer_id)
                 .argument("p_overdraft_limit", self.overdraft_limit)
+                .statement()
+        }
+    }
+
+    /// `banking.lock_open_days(p_account_id uuid[])`.
+    ///
+    /// Returns `TABLE(account_id uuid, first_open_day date, opens_at timestamp with time zone)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct LockOpenDays {
+        /// `p_account_id`.
+        pub account_id: Vec<Uuid>,
+    }
+
+    impl LockOpenDays {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.lock_open_days";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_account_id", self.account_id)
                 .statement()
         }
     }
@@ -682,6 +729,50 @@ pub mod banking {
             Call::new(Self::NAME)
                 .argument("p_after", self.after)
                 .argument("p_limit", self.limit)
+                .statement()
+        }
+    }
+
+    /// `banking.reopen_account(p_account_id uuid)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ReopenAccount {
+        /// `p_account_id`.
+        pub account_id: Uuid,
+    }
+
+    impl ReopenAccount {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.reopen_account";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_account_id", self.account_id)
+                .statement()
+        }
+    }
+
+    /// `banking.reopen_period(p_currency_code text)`.
+    ///
+    /// Returns `date`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ReopenPeriod {
+        /// `p_currency_code`.
+        pub currency_code: String,
+    }
+
+    impl ReopenPeriod {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.reopen_period";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_currency_code", self.currency_code)
                 .statement()
         }
     }

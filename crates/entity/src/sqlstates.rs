@@ -19,3 +19,9 @@ pub const FOREIGN_SYSTEM_ACCOUNT: &str = "NB004";
 
 /// The server's transaction numbers do not continue those of the sealed records.
 pub const NUMBERING_CHANGED: &str = "NB005";
+
+/// The change needs an actor, and the transaction names none.
+pub const ACTOR_REQUIRED: &str = "NB006";
+
+/// A transfer is booked or value-dated before the first open day of its currency.
+pub const PERIOD_CLOSED: &str = "NB007";

@@ -1,10 +1,11 @@
-//! Accounts: opening, finding, freezing, limiting and closing them.
+//! Accounts: opening, finding, freezing, limiting, closing and reopening them.
 
 mod close;
 mod find;
 mod life;
 mod limit;
 mod open;
+mod reopen;
 mod system;
 
 use neobank_domain::accounts::{self, NewAccount};

@@ -22,11 +22,11 @@ const GUARDS: &[(&str, &str)] = &[
         "guard is in place",
     ),
     (
-        "DROP TRIGGER accounts_closed_for_ever ON banking.accounts;
-         CREATE TRIGGER accounts_closed_for_ever BEFORE UPDATE OF account_type, account_status, overdraft_limit, time_zone,
+        "DROP TRIGGER accounts_guard_closed ON banking.accounts;
+         CREATE TRIGGER accounts_guard_closed BEFORE UPDATE OF account_type, account_status, overdraft_limit, time_zone,
              customer_id, opened_at, closed_at ON banking.accounts
          FOR EACH ROW WHEN (false) EXECUTE FUNCTION banking.reject_account_change();
-         ALTER TABLE banking.accounts ENABLE ALWAYS TRIGGER accounts_closed_for_ever",
+         ALTER TABLE banking.accounts ENABLE ALWAYS TRIGGER accounts_guard_closed",
         "guard is in place",
     ),
     (

@@ -4,3 +4,4 @@ mod model;
 mod page;
 mod plan;
 mod trial;
+mod value_date;

@@ -3,6 +3,7 @@
 mod balances;
 mod bench;
 mod chain;
+mod changes;
 mod check;
 mod contract;
 mod daily;

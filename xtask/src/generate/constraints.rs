@@ -37,7 +37,7 @@ FROM pg_proc AS function JOIN pg_namespace AS space ON space.oid = function.pron
 WHERE space.nspname = ANY ($1) ORDER BY 1, 2, pg_get_function_identity_arguments(function.oid)";
 
 /// The name and the meaning of each SQLSTATE of the schema.
-const SQLSTATES: [(&str, &str, &str); 6] = [
+const SQLSTATES: [(&str, &str, &str); 8] = [
     (
         "NB000",
         "POSTING_UNDONE",
@@ -67,6 +67,16 @@ const SQLSTATES: [(&str, &str, &str); 6] = [
         "NB005",
         "NUMBERING_CHANGED",
         "The server's transaction numbers do not continue those of the sealed records.",
+    ),
+    (
+        "NB006",
+        "ACTOR_REQUIRED",
+        "The change needs an actor, and the transaction names none.",
+    ),
+    (
+        "NB007",
+        "PERIOD_CLOSED",
+        "A transfer is booked or value-dated before the first open day of its currency.",
     ),
 ];
 

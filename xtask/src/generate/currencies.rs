@@ -61,6 +61,7 @@ mod tests {
         let row = |code: &str| Model {
             currency_code: code.to_owned(),
             minor_units: 2,
+            first_open_day: None,
         };
         let code = code_of(&[row("CZK"), row("EUR")]).unwrap();
         assert!(

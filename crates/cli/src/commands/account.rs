@@ -27,8 +27,10 @@ pub(crate) enum AccountCommand {
     Freeze(Named),
     /// Unfreeze a frozen account
     Unfreeze(Named),
-    /// Close an empty account permanently
+    /// Close an empty account
     Close(Named),
+    /// Make a closed account active again; needs an actor
+    Reopen(Named),
     /// Set the amount by which the balance may go below zero
     Overdraft {
         /// The account's identifier, its number, or SOURCE/ID of an import
@@ -80,6 +82,7 @@ impl AccountCommand {
             Self::Freeze(_) => "account freeze",
             Self::Unfreeze(_) => "account unfreeze",
             Self::Close(_) => "account close",
+            Self::Reopen(_) => "account reopen",
             Self::Overdraft { .. } => "account overdraft",
         }
     }
@@ -92,18 +95,31 @@ pub(crate) async fn run(
     let database = connection.open("account").await?;
     let name = command.name();
     let account = match command {
-        AccountCommand::Open(arguments) => open(&database, arguments).await?,
         AccountCommand::List { customer } => return list(name, &database, customer).await,
         AccountCommand::Show(named) => find(&database, &named.account).await?,
-        AccountCommand::Freeze(named) => change(&database, named, Change::Freeze).await?,
-        AccountCommand::Unfreeze(named) => change(&database, named, Change::Unfreeze).await?,
-        AccountCommand::Close(named) => change(&database, named, Change::Close).await?,
-        AccountCommand::Overdraft { account, limit } => {
-            set_overdraft(&database, account, limit).await?
+        _ => {
+            let transaction = connection.begin_change(&database).await?;
+            let account = changed(command, &transaction).await?;
+            transaction.commit().await?;
+            account
         }
     };
     let data = json!({ "account": AccountView::from(&account) });
     Output::new(name, data, vec![Block::Fields(fields(&account))])
+}
+
+/// Makes the command's change in a transaction.
+async fn changed(command: &AccountCommand, on: &impl Executor) -> Result<Account, CommandError> {
+    match command {
+        AccountCommand::Open(arguments) => open(on, arguments).await,
+        AccountCommand::Show(named) => find(on, &named.account).await,
+        AccountCommand::List { customer } => find(on, customer).await,
+        AccountCommand::Freeze(named) => change(on, named, Change::Freeze).await,
+        AccountCommand::Unfreeze(named) => change(on, named, Change::Unfreeze).await,
+        AccountCommand::Close(named) => change(on, named, Change::Close).await,
+        AccountCommand::Reopen(named) => change(on, named, Change::Reopen).await,
+        AccountCommand::Overdraft { account, limit } => set_overdraft(on, account, limit).await,
+    }
 }
 
 /// Finds an account by its identifier, its number, or an import's source and identifier, such as
@@ -153,6 +169,7 @@ enum Change {
     Freeze,
     Unfreeze,
     Close,
+    Reopen,
 }
 
 async fn change(
@@ -165,6 +182,7 @@ async fn change(
         Change::Freeze => accounts::freeze(on, account.account_id).await,
         Change::Unfreeze => accounts::unfreeze(on, account.account_id).await,
         Change::Close => accounts::close(on, account.account_id).await,
+        Change::Reopen => accounts::reopen(on, account.account_id).await,
     };
     changed.map_err(|error| {
         let mut failure = CommandError::from(error);

@@ -1,7 +1,7 @@
 //! The commands `neobank balances` and `neobank trial-balance`.
 
-use chrono::{DateTime, Utc};
-use clap::Args;
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, ValueEnum};
 use neobank_domain::Currency;
 use neobank_domain::balances::{
     self, AccountBalance, BalanceCursor, Balances, TrialBalance, TrialBalanceLine,
@@ -16,9 +16,19 @@ use crate::output::{Block, Output, Style, Table, cell};
 #[derive(Debug, Args)]
 pub(crate) struct BalancesArguments {
     /// The booking time until which entries count, as 2026-11-01T08:00:00+01:00, or a day of UTC,
-    /// as 2026-11-01, which means its first moment; now when none is given
-    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
-    at: Option<DateTime<Utc>>,
+    /// as 2026-11-01, which means its first moment; now when none is given. By value date, a day,
+    /// whose entries count
+    #[arg(long, value_name = "TIME", value_parser = At::parse)]
+    at: Option<At>,
+    /// The time of an entry that decides
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "TIME",
+        requires_if("value-date", "at")
+    )]
+    by: By,
     /// An account: its identifier or number; may be given several times, and without it all
     /// accounts are listed
     #[arg(long)]
@@ -34,6 +44,30 @@ pub(crate) struct BalancesArguments {
     after: Option<String>,
 }
 
+/// A point in time, and the day if the text is one.
+#[derive(Clone, Copy, Debug)]
+struct At {
+    time: DateTime<Utc>,
+    day: Option<NaiveDate>,
+}
+
+impl At {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let time = moment::parse(text)?;
+        let day = text.parse().ok();
+        Ok(Self { time, day })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// The time at which it was booked
+    #[default]
+    BookingTime,
+    /// Its value date, which is the booking day in the account's zone if none was given
+    ValueDate,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TrialBalanceArguments {
     /// The booking time until which entries count, as 2026-11-01T08:00:00+01:00, or a day of UTC,
@@ -47,7 +81,7 @@ pub(crate) async fn balances(
     connection: &Connection,
 ) -> Result<Output, CommandError> {
     let after = arguments.after.as_deref().map(str::parse::<BalanceCursor>);
-    let mut request = arguments.at.map_or_else(Balances::now, Balances::at);
+    let mut request = arguments.request()?;
     request.currency = arguments.currency;
     request.limit = arguments.limit;
     request.after = after.transpose()?;
@@ -59,15 +93,36 @@ pub(crate) async fn balances(
     let page = balances::list(&database, &request).await?;
     let next = page.next.map(|cursor| cursor.to_string());
     let views: Vec<_> = page.balances.iter().map(view).collect();
-    let data = json!({ "at": arguments.at, "balances": views, "next": next });
-    let mut blocks = vec![
-        Block::Title(title("Balances", arguments.at)),
-        Block::Table(table(&page.balances)),
-    ];
+    let (at, by, title) = match request.value_day {
+        Some(day) => {
+            let title = format!("Balances on {day}, by value date");
+            (json!(day), "value-date", title)
+        }
+        None => (
+            json!(request.time),
+            "booking-time",
+            title("Balances", request.time),
+        ),
+    };
+    let data = json!({ "at": at, "by": by, "balances": views, "next": next });
+    let mut blocks = vec![Block::Title(title), Block::Table(table(&page.balances))];
     if let Some(next) = &next {
         blocks.push(Block::Note(format!("there are more: --after {next}")));
     }
     Output::new("balances", data, blocks)
+}
+
+impl BalancesArguments {
+    /// Returns the request without its page and accounts.
+    fn request(&self) -> Result<Balances, CommandError> {
+        match (self.by, self.at) {
+            (By::BookingTime, at) => Ok(at.map_or_else(Balances::now, |at| Balances::at(at.time))),
+            (By::ValueDate, Some(At { day: Some(day), .. })) => Ok(Balances::by_value_date(day)),
+            (By::ValueDate, _) => Err(CommandError::usage(
+                "--by value-date needs a day: --at 2026-11-01",
+            )),
+        }
+    }
 }
 
 pub(crate) async fn trial_balance(

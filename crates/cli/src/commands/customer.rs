@@ -135,19 +135,21 @@ pub(crate) async fn run(
     let database = connection.open("customer").await?;
     let name = command.name();
     match command {
-        CustomerCommand::Create(arguments) => one(
-            name,
-            &customers::create(&database, &arguments.customer()).await?,
-        ),
+        CustomerCommand::Create(arguments) => {
+            let change = connection.begin_change(&database).await?;
+            let created = customers::create(&change, &arguments.customer()).await?;
+            change.commit().await?;
+            one(name, &created)
+        }
         CustomerCommand::Show { customer } => one(name, &find(&database, customer).await?),
         CustomerCommand::Find(arguments) => page(name, &database, arguments).await,
         CustomerCommand::Update(arguments) => {
             let update = arguments.update()?;
             let customer = find(&database, &arguments.customer).await?.customer_id;
-            one(
-                name,
-                &customers::update(&database, customer, &update).await?,
-            )
+            let change = connection.begin_change(&database).await?;
+            let updated = customers::update(&change, customer, &update).await?;
+            change.commit().await?;
+            one(name, &updated)
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod balances;
 #[cfg(feature = "bench")]
 pub(crate) mod bench;
+pub(crate) mod changes;
 pub(crate) mod completions;
 pub(crate) mod customer;
 pub(crate) mod daily_summary;
@@ -19,6 +20,7 @@ pub(crate) mod migrate;
 mod moment;
 mod numbers;
 pub(crate) mod ops;
+pub(crate) mod period;
 pub(crate) mod preferences;
 pub(crate) mod reverse;
 pub(crate) mod seal;
@@ -45,6 +47,7 @@ pub(crate) async fn run(
         Command::Customer(command) => customer::run(command, connection).await,
         Command::Account(command) => account::run(command, connection).await,
         Command::Preferences(command) => preferences::run(command, connection).await,
+        Command::Changes(command) => changes::run(command, connection).await,
         Command::Transfer(arguments) => transfer::transfer(arguments, connection).await,
         Command::Deposit(arguments) => transfer::deposit(arguments, connection).await,
         Command::Withdraw(arguments) => transfer::withdraw(arguments, connection).await,
@@ -60,6 +63,7 @@ pub(crate) async fn run(
         Command::DailySummary(arguments) => daily_summary::run(arguments, connection).await,
         Command::Balances(arguments) => balances::balances(arguments, connection).await,
         Command::TrialBalance(arguments) => balances::trial_balance(arguments, connection).await,
+        Command::Period(command) => period::run(command, connection).await,
         Command::Import(arguments) => import::run(arguments, connection, wants_json).await,
         Command::Seal(arguments) => seal::run(arguments, connection).await,
         Command::Events(arguments) => events::run(arguments, connection, wants_json).await,

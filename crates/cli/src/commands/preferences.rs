@@ -99,10 +99,14 @@ pub(crate) async fn run(
         PreferencesCommand::Show { .. } => {}
         PreferencesCommand::Set(arguments) => {
             let update = PreferenceUpdate::from_json(id, &object(&arguments.members))?;
-            preferences::merge(&database, &[update]).await?;
+            let change = connection.begin_change(&database).await?;
+            preferences::merge(&change, &[update]).await?;
+            change.commit().await?;
         }
         PreferencesCommand::Unset { names, .. } => {
-            preferences::remove(&database, id, names).await?;
+            let change = connection.begin_change(&database).await?;
+            preferences::remove(&change, id, names).await?;
+            change.commit().await?;
         }
     }
     let found = preferences::find(&database, id).await?;

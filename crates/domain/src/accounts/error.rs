@@ -103,6 +103,12 @@ pub enum AccountError {
         /// The account's status at the moment of the change.
         status: AccountStatus,
     },
+    /// The change needs an actor, and the transaction names none.
+    #[error("reopening account {account} needs an actor")]
+    ActorRequired {
+        /// The account's identifier.
+        account: AccountId,
+    },
     /// The account's balance or held amount is not zero, so that it cannot be closed.
     #[error("account {account} cannot be closed: its balance is {balance} and {held} is held")]
     NotEmpty {

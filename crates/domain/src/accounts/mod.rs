@@ -1,4 +1,4 @@
-//! Accounts: opening, finding, listing, limiting, freezing and closing them.
+//! Accounts: opening, finding, listing, limiting, freezing, closing and reopening them.
 
 mod error;
 mod model;
@@ -9,5 +9,6 @@ pub use error::AccountError;
 pub use model::{Account, NewAccount};
 pub use neobank_entity::enums::{AccountStatus, AccountType};
 pub use repository::{
-    close, find, find_by_number, freeze, list_by_customer, open, set_overdraft_limit, unfreeze,
+    close, find, find_by_number, freeze, list_by_customer, open, reopen, set_overdraft_limit,
+    unfreeze,
 };

@@ -4,7 +4,7 @@ use neobank_db::Statement;
 use neobank_entity::banking::accounts::{self, Column, Entity};
 use neobank_entity::banking::{currencies, holds};
 use neobank_entity::enums::{AccountStatus, AccountType, HoldStatus};
-use neobank_entity::functions::banking::OpenSystemAccounts;
+use neobank_entity::functions::banking::{OpenSystemAccounts, ReopenAccount};
 use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
 use sea_query::{
@@ -196,6 +196,12 @@ pub(super) fn change_status(
             .and_where(found(Column::HeldBalance).eq(Decimal::ZERO));
     }
     change(account, update)
+}
+
+/// Returns the call that makes a closed account active again.
+pub(super) fn reopen(account: AccountId) -> Statement {
+    let account_id = account.as_uuid();
+    ReopenAccount { account_id }.statement()
 }
 
 /// Returns the change of an open account's overdraft limit, if its balance is within the new one.

@@ -4,6 +4,7 @@ use neobank_db::{DatabaseError, Executor, Statement};
 use neobank_entity::banking::accounts::{self, Column};
 use neobank_entity::constraints::banking as rules;
 use neobank_entity::functions::banking::ExpireDueHolds;
+use neobank_entity::sqlstates;
 use rust_decimal::Decimal;
 
 use super::query::{self, ChangedRow, HoldRow, ReadRow};
@@ -113,8 +114,8 @@ pub async fn unfreeze(on: &impl Executor, account: AccountId) -> Result<Account,
     change_status(on, account, AccountStatus::Frozen, AccountStatus::Active).await
 }
 
-/// Closes an active account for ever. Its entries stay readable. The ends of holds whose time is
-/// over are recorded first where they need it.
+/// Closes an active account. Its entries stay readable, and [`reopen`] makes it active again. The ends
+/// of holds whose time is over are recorded first where they need it.
 ///
 /// # Errors
 ///
@@ -139,6 +140,46 @@ pub async fn close(on: &impl Executor, account: AccountId) -> Result<Account, Ac
         }
         other => other,
     }
+}
+
+/// Makes a closed account active again, with its number, its terms and its entries.
+///
+/// `on` is a transaction that names its actor, whom the change log records: see
+/// [`Ledger::begin_change`](crate::Ledger::begin_change).
+///
+/// # Errors
+///
+/// [`AccountError::ActorRequired`] without an actor, [`AccountError::Status`] unless the account is
+/// closed, [`AccountError::CustomerNotServed`] while its owner is suspended or closed as a customer,
+/// [`AccountError::UnknownAccount`], [`AccountError::SystemAccount`] and [`AccountError::Database`].
+pub async fn reopen(on: &impl Executor, account: AccountId) -> Result<Account, AccountError> {
+    let before = find(on, account).await?;
+    let before = before.ok_or(AccountError::UnknownAccount { account })?;
+    if before.account_type == AccountType::System {
+        return Err(AccountError::SystemAccount { account });
+    }
+    let reopened: Result<bool, _> = on.fetch_value(query::reopen(account)).await;
+    let is_reopened = reopened.map_err(|error| match (error.violated(), before.customer_id) {
+        (Some(rules::ACCOUNTS_CUSTOMER_IS_SERVED), Some(customer)) => {
+            AccountError::CustomerNotServed { customer }
+        }
+        _ if error
+            .server()
+            .is_some_and(|server| server.sqlstate == sqlstates::ACTOR_REQUIRED) =>
+        {
+            AccountError::ActorRequired { account }
+        }
+        _ => error.into(),
+    })?;
+    let after = find(on, account).await?;
+    let after = after.ok_or(AccountError::UnknownAccount { account })?;
+    if is_reopened {
+        return Ok(after);
+    }
+    Err(AccountError::Status {
+        account,
+        status: after.status,
+    })
 }
 
 /// Sets the amount by which an account's balance may fall below zero.

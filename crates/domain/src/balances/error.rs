@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use neobank_db::DatabaseError;
 use thiserror::Error;
 
@@ -14,14 +14,14 @@ pub enum BalanceError {
         /// The identifier that the caller gave.
         account: AccountId,
     },
-    /// The account was opened later than the time.
+    /// The account was opened later than the time, or than the end of the day by value date.
     #[error("account {account} was opened at {opened_at}, later than {time}")]
     OpenedLater {
         /// The identifier that the caller gave.
         account: AccountId,
         /// The time at which the account was opened.
         opened_at: DateTime<Utc>,
-        /// The time that the caller gave.
+        /// The time that the caller gave, or the end of the day.
         time: DateTime<Utc>,
     },
     /// The time lies outside the years 1 to 9999.
@@ -29,6 +29,12 @@ pub enum BalanceError {
     Time {
         /// The time that the caller gave.
         time: DateTime<Utc>,
+    },
+    /// The day lies outside 0001-01-01 to 9999-12-30.
+    #[error("not a day between 0001-01-01 and 9999-12-30: {day}")]
+    Day {
+        /// The day that the caller gave.
+        day: NaiveDate,
     },
     /// The page's limit is zero or too high.
     #[error("a page has 1 to {limit_max} balances, not {limit}")]

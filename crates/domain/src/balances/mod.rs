@@ -5,6 +5,14 @@
 //! its balances are of one snapshot. The balance of each account is one look-up in
 //! `transactions_account_and_date_key`, however many entries it has.
 //!
+//! A balance by value date ([`Balances::by_value_date`]) is the sum of the entries whose value date
+//! is the day or an earlier one. The value date of an entry without one is its booking day in the
+//! account's zone. So it is the book balance at the end of the day, less the entries until then whose
+//! value date is later, plus the later entries whose value date is not. Two indexes of the transfers
+//! with a value date serve these corrections; an account without such transfers costs three look-ups.
+//! The trial balance is by booking time alone: the two sides of a transfer between time zones may
+//! have different booking days.
+//!
 //! A balance at a time that has passed stays the same, except that a transaction which was still
 //! open at the reading may have booked its entries a moment before.
 //!
@@ -15,16 +23,17 @@ mod error;
 mod query;
 mod read;
 mod trial;
+mod value_date;
 
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 pub use error::BalanceError;
-pub use read::{AccountBalance, BalancePage, at, list, list_query};
+pub use read::{AccountBalance, BalancePage, at, by_value_date, list, list_query};
 pub use trial::{TrialBalance, TrialBalanceLine, trial_balance, trial_balance_query};
 
 use crate::{AccountId, Currency, text};
@@ -51,6 +60,8 @@ use crate::{AccountId, Currency, text};
 pub struct Balances {
     /// The time; `None` is the time of the reading.
     pub time: Option<DateTime<Utc>>,
+    /// The day, for balances by value date instead of by booking time.
+    pub value_day: Option<NaiveDate>,
     /// The accounts; all accounts when the list is empty.
     pub accounts: Vec<AccountId>,
     /// The currency of the accounts.
@@ -76,6 +87,7 @@ impl Balances {
     pub const fn now() -> Self {
         Self {
             time: None,
+            value_day: None,
             accounts: Vec::new(),
             currency: None,
             limit: 100,
@@ -88,6 +100,16 @@ impl Balances {
     pub fn at(time: DateTime<Utc>) -> Self {
         Self {
             time: Some(time),
+            ..Self::now()
+        }
+    }
+
+    /// Requests the balances of all entries whose value date is a day or an earlier one. Each account
+    /// has the days of its own zone.
+    #[must_use]
+    pub fn by_value_date(day: NaiveDate) -> Self {
+        Self {
+            value_day: Some(day),
             ..Self::now()
         }
     }
@@ -122,6 +144,12 @@ impl Balances {
 
     fn check(&self) -> Result<(), BalanceError> {
         check_time(self.time)?;
+        if let Some(day) = self.value_day
+            && (!(1..=9999).contains(&day.year())
+                || day.succ_opt().is_none_or(|next| next.year() > 9999))
+        {
+            return Err(BalanceError::Day { day });
+        }
         if !(1..=Self::LIMIT_MAX).contains(&self.limit) {
             return Err(BalanceError::Limit {
                 limit: self.limit,

@@ -10,10 +10,10 @@ use sea_query::{
     SelectStatement,
 };
 
-use super::Balances;
+use super::{Balances, value_date};
 
 /// The last entry of an account until the time.
-const ENTRY: &str = "entry";
+pub(super) const ENTRY: &str = "entry";
 /// The balances of accounts.
 const BALANCE: &str = "balance";
 
@@ -23,6 +23,8 @@ pub(super) mod computed {
     pub(in super::super) const BALANCE_THEN: &str = "balance_then";
     /// The number of entries until the time; null without any.
     pub(in super::super) const ENTRIES_THEN: &str = "entries_then";
+    /// The end of the day by value date; null for balances by booking time.
+    pub(in super::super) const ENDS_AT: &str = "ends_at";
     /// The number of one of the bank's own accounts; null for the customers' accounts.
     pub(in super::super) const OWN_NUMBER: &str = "own_number";
     /// True for an account that was open at the time.
@@ -50,7 +52,15 @@ pub(super) const ACCOUNT_COLUMNS: [accounts::Column; 6] = {
 
 /// Returns the query of a page and of one account more, which shows that a next page exists.
 pub(super) fn page(request: &Balances) -> Statement {
-    let mut query = balances(request.time);
+    let mut query = match request.value_day {
+        Some(day) => value_date::balances(day),
+        None => balances(request.time),
+    };
+    let ends_at = match request.value_day {
+        Some(_) => value_date::ends_at(),
+        None => Expr::cust("NULL::pg_catalog.timestamptz"),
+    };
+    query.expr_as(ends_at, computed::ENDS_AT);
     query.columns(ACCOUNT_COLUMNS.map(|column| (accounts::Entity, column)));
     if let Some(currency) = request.currency {
         query.and_where(account(accounts::Column::CurrencyCode).eq(currency.code()));
@@ -58,7 +68,9 @@ pub(super) fn page(request: &Balances) -> Statement {
     if request.accounts.is_empty() {
         // The bank's own accounts are opened with the first account in their currency, while an
         // import may book on them before.
-        if let Some(time) = request.time {
+        if request.value_day.is_some() {
+            query.cond_where(value_date::is_listed());
+        } else if let Some(time) = request.time {
             query.and_where(is_open_at(time));
         }
     } else {
@@ -136,16 +148,7 @@ fn balances(time: Option<DateTime<Utc>>) -> SelectStatement {
             );
         return query;
     };
-    let own = |column: Entry| Expr::col((transactions::Entity, column));
-    let last = Query::select()
-        .columns([Entry::RunningBalance, Entry::EntryNumber])
-        .from(transactions::Entity.table_ref())
-        .and_where(own(Entry::AccountId).eq(account(accounts::Column::AccountId)))
-        .and_where(own(Entry::TransactionDate).lte(time))
-        .order_by((transactions::Entity, Entry::TransactionDate), Order::Desc)
-        .order_by((transactions::Entity, Entry::EntryNumber), Order::Desc)
-        .limit(1)
-        .to_owned();
+    let last = last_entry(|booked_at| booked_at.lte(time));
     query
         .expr_as(
             Expr::col((ENTRY, Entry::RunningBalance)),
@@ -179,12 +182,27 @@ fn accounts_open(time: Option<DateTime<Utc>>) -> FunctionCall {
     }
 }
 
+/// Returns an account's last entry whose booking time meets a condition.
+pub(super) fn last_entry(condition: impl FnOnce(Expr) -> Expr) -> SelectStatement {
+    use transactions::Column as Entry;
+    let own = |column: Entry| Expr::col((transactions::Entity, column));
+    Query::select()
+        .columns([Entry::RunningBalance, Entry::EntryNumber])
+        .from(transactions::Entity.table_ref())
+        .and_where(own(Entry::AccountId).eq(account(accounts::Column::AccountId)))
+        .and_where(condition(own(Entry::TransactionDate)))
+        .order_by((transactions::Entity, Entry::TransactionDate), Order::Desc)
+        .order_by((transactions::Entity, Entry::EntryNumber), Order::Desc)
+        .limit(1)
+        .to_owned()
+}
+
 fn sum_where(condition: impl FnOnce(Expr) -> Expr) -> FunctionCall {
     let balance = || Expr::col((BALANCE, computed::BALANCE_THEN));
     Func::sum(balance()).filter(Condition::all().add(condition(balance())))
 }
 
-fn account(column: accounts::Column) -> Expr {
+pub(super) fn account(column: accounts::Column) -> Expr {
     Expr::col((accounts::Entity, column))
 }
 
@@ -207,6 +225,8 @@ mod tests {
         insta::assert_snapshot!("now", page(&Balances::now()).sql);
         insta::assert_snapshot!("later_page_at_a_time", page(&later).sql);
         insta::assert_snapshot!("of_named_accounts", page(&named).sql);
+        let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
+        insta::assert_snapshot!("by_value_date", page(&Balances::by_value_date(day)).sql);
         insta::assert_snapshot!("trial_balance_now", trial_balance(None).sql);
         insta::assert_snapshot!("trial_balance_at_a_time", trial_balance(time).sql);
     }

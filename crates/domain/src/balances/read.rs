@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use neobank_db::{DatabaseError, Executor, Statement};
 use neobank_entity::banking::accounts::Column;
 use neobank_entity::enums::AccountType;
@@ -62,6 +62,23 @@ pub async fn at(
     balance.ok_or(BalanceError::UnknownAccount { account })
 }
 
+/// Reads the balance of one account by value date: the sum of the entries whose value date is a day
+/// or an earlier one.
+///
+/// # Errors
+///
+/// [`BalanceError::UnknownAccount`], [`BalanceError::OpenedLater`], [`BalanceError::Day`] and
+/// [`BalanceError::Database`].
+pub async fn by_value_date(
+    on: &impl Executor,
+    account: AccountId,
+    day: NaiveDate,
+) -> Result<AccountBalance, BalanceError> {
+    let page = list(on, &Balances::by_value_date(day).of([account])).await?;
+    let balance = page.balances.into_iter().next();
+    balance.ok_or(BalanceError::UnknownAccount { account })
+}
+
 /// Reads one page of balances.
 ///
 /// # Errors
@@ -72,12 +89,16 @@ pub async fn list(on: &impl Executor, request: &Balances) -> Result<BalancePage,
     let rows: Vec<BalanceRow> = on.fetch_many(list_query(request)?).await?;
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
+    let ends: Vec<_> = rows
+        .iter()
+        .map(|row| row.ends_at.or(request.time))
+        .collect();
     let balances = rows
         .into_iter()
         .take(limit)
         .map(balance)
         .collect::<Result<Vec<_>, _>>()?;
-    require_named(request, &balances, has_more)?;
+    require_named(request, &balances, &ends, has_more)?;
     let last = balances.last().filter(|_| has_more);
     let next = last.map(|last| BalanceCursor(last.account_id));
     Ok(BalancePage { balances, next })
@@ -100,6 +121,7 @@ pub fn list_query(request: &Balances) -> Result<Statement, BalanceError> {
 fn require_named(
     request: &Balances,
     found: &[AccountBalance],
+    ends: &[Option<DateTime<Utc>>],
     has_more: bool,
 ) -> Result<(), BalanceError> {
     if request.accounts.is_empty() || request.currency.is_some() {
@@ -117,14 +139,17 @@ fn require_named(
     if let Some(account) = wanted.into_iter().find(|account| !ids.contains(account)) {
         return Err(BalanceError::UnknownAccount { account });
     }
-    let Some(time) = request.time else {
-        return Ok(());
-    };
-    let later = found
-        .iter()
-        .find(|balance| balance.opened_at > time && balance.account_type != AccountType::System);
+    let later = found.iter().zip(ends).find_map(|(balance, end)| {
+        let is_later = |end: &DateTime<Utc>| {
+            // An entry may have a value date before the opening.
+            balance.opened_at > *end && (request.value_day.is_none() || balance.entries == 0)
+        };
+        let is_own = balance.account_type == AccountType::System;
+        let end = end.filter(is_later).filter(|_| !is_own)?;
+        Some((balance, end))
+    });
     match later {
-        Some(balance) => Err(BalanceError::OpenedLater {
+        Some((balance, time)) => Err(BalanceError::OpenedLater {
             account: balance.account_id,
             opened_at: balance.opened_at,
             time,
@@ -142,6 +167,8 @@ struct BalanceRow {
     opened_at: DateTime<Utc>,
     balance: Option<Decimal>,
     entries: Option<i64>,
+    /// The end of the day by value date, in the account's zone.
+    ends_at: Option<DateTime<Utc>>,
 }
 
 impl FromRow for BalanceRow {
@@ -155,6 +182,7 @@ impl FromRow for BalanceRow {
             opened_at: FromColumn::from_column(row, Column::OpenedAt.as_str())?,
             balance: FromColumn::from_column(row, computed::BALANCE_THEN)?,
             entries: FromColumn::from_column(row, computed::ENTRIES_THEN)?,
+            ends_at: FromColumn::from_column(row, computed::ENDS_AT)?,
         })
     }
 }

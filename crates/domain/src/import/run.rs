@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::line::{AccountLine, TransactionLine, midnight};
 use super::{History, ImportError, numbers, query};
 use crate::accounts::{self, NewAccount};
+use crate::change_log;
 use crate::customers::{self, NewCustomer};
 use crate::ledger::{Ledger, Outcome, Request};
 use crate::{AccountId, Money, shortened};
@@ -60,6 +61,8 @@ pub async fn run(
     mut progress: impl FnMut(usize) + Send,
 ) -> Result<ImportReport, ImportError> {
     let mut transaction = database.begin().await?;
+    // The bank that has the history did not record who made it.
+    change_log::need_no_actor(&transaction).await?;
     let ledger = Ledger::new(database.clone());
     let report = write(&ledger, &mut transaction, history, &mut progress).await?;
     transaction.commit().await?;

@@ -75,7 +75,8 @@ impl LedgerBuilder {
         self
     }
 
-    /// Rejects every request without an actor ([`Ledger::acting_as`]).
+    /// Rejects every request and every [`Ledger::begin_change`] without an actor
+    /// ([`Ledger::acting_as`]).
     pub const fn require_actor(mut self) -> Self {
         self.rules.requires_actor = true;
         self

@@ -44,6 +44,8 @@ pub(super) struct Batch<'a> {
     pub(super) holds: Vec<HoldId>,
     /// True if one of the requests changes holds.
     pub(super) changes_holds: bool,
+    /// True if one of the requests has a booking time or a value date of its own.
+    pub(super) names_a_day: bool,
 }
 
 /// The submissions of a batch: which requests an attempt may still decide on.
@@ -160,6 +162,7 @@ impl<'a> Batch<'a> {
             originals: all().flat_map(Request::originals).collect(),
             holds: all().flat_map(Request::holds).collect(),
             changes_holds: all().any(Request::changes_holds),
+            names_a_day: all().any(Request::names_a_day),
             requests,
         }
     }

@@ -26,6 +26,7 @@ mod hold_statements;
 pub mod holds;
 mod in_doubt;
 mod metadata;
+mod open_days;
 mod optimistic;
 mod originals;
 mod queries;
@@ -46,7 +47,7 @@ pub use builder::LedgerBuilder;
 pub use decision::{
     AccountState, CompletedHold, CompletedTransfer, DESCRIPTION_LENGTH_MAX, Decision, HoldState,
     IDEMPOTENCY_KEY_LENGTH_MAX, IdentifiedRequest, Identifiers, LedgerState, NewHoldEvent,
-    NewTransfer, OriginalTransfer, Rules, decide,
+    NewTransfer, OpenDays, OriginalTransfer, Rules, decide,
 };
 pub use error::LedgerError;
 pub use hold_cursor::{HoldCursor, NotAHoldCursor};
@@ -64,7 +65,7 @@ pub use request::{
     Rounding, StepCondition, SystemAccount, TransferRequest,
 };
 
-use crate::GroupId;
+use crate::{GroupId, change_log};
 use engine::Engine;
 use execution::{Batch, KEY_RACES_MAX, WholeBatch, is_key_race};
 use group_commit::{GroupCommitMetrics, GroupCommitOptions, GroupCommitOptionsError, Queue};
@@ -182,6 +183,38 @@ impl Ledger {
             actor: Some(actor),
             ..self.clone()
         }
+    }
+
+    /// Begins a transaction whose changes of customers, accounts and preferences the database
+    /// records as those of this handle's actor ([`change_log`](crate::change_log)).
+    ///
+    /// The caller makes the changes in the transaction and commits it.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::ActorRequired`] without an actor where [`LedgerBuilder::require_actor`] asks for
+    /// one, and [`LedgerError::Database`].
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # use neobank_domain::{AccountId, Ledger, accounts};
+    /// # async fn example(ledger: Ledger, id: AccountId) -> Result<(), Box<dyn std::error::Error>> {
+    /// let teller = ledger.acting_as("teller:42".parse()?);
+    /// let change = teller.begin_change().await?;
+    /// accounts::freeze(&change, id).await?;
+    /// change.commit().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn begin_change(&self) -> Result<Transaction, LedgerError> {
+        let requires_actor = self.engine.rules.requires_actor;
+        if requires_actor && self.actor.is_none() {
+            return Err(Rejection::ActorRequired.into());
+        }
+        let transaction = self.engine.database.begin().await?;
+        change_log::begin_as(&transaction, self.actor.as_ref(), requires_actor).await?;
+        Ok(transaction)
     }
 
     /// Counts of the optimistic attempts and of the cached accounts since the ledger was built.

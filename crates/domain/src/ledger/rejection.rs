@@ -217,6 +217,18 @@ pub enum Rejection {
         /// The last day of the window.
         latest: NaiveDate,
     },
+    /// The booking time or the value date lies in a closed period of the currency.
+    #[error(
+        "the days before {first_open_day} are closed in {currency}, for account {account} as for others"
+    )]
+    PeriodClosed {
+        /// The account that was to have an entry.
+        account: AccountId,
+        /// The currency.
+        currency: Currency,
+        /// The first open day.
+        first_open_day: NaiveDate,
+    },
     /// A transfer names the same account twice.
     #[error("account {account} cannot pay itself")]
     SameAccount {

@@ -29,6 +29,7 @@ use super::decision::{
 };
 use super::execution::Batch;
 use super::hold_statements;
+use super::open_days;
 use super::queries::{
     self, COMPLETED_TRANSFERS, FIND_TRANSFERS, GROUP_TRANSFERS, INCREMENT_VERSION, LOCK_ACCOUNTS,
     LOCKED_BY_OTHERS, ORIGINAL_TRANSFERS, READ_ACCOUNTS,
@@ -270,6 +271,12 @@ impl Statements {
         batch: &Batch<'_>,
         rules: Rules,
     ) -> Result<LedgerState, DatabaseError> {
+        // Before the accounts, so that others can use them while the batch waits for a closing.
+        let open_days = if batch.names_a_day {
+            open_days::lock(transaction, &batch.accounts).await?
+        } else {
+            BTreeMap::new()
+        };
         let keys = &batch.keys;
         let accounts: Vec<Uuid> = batch.accounts.iter().map(|one| one.as_uuid()).collect();
         let accounts: [&(dyn ToSql + Sync); 1] = [&accounts];
@@ -299,6 +306,7 @@ impl Statements {
             .map(completed_transfer)
             .collect::<Result<HashMap<_, _>, _>>()?;
         hold_statements::read_holds(transaction, batch, &mut state).await?;
+        state.open_days = open_days;
         read_groups(transaction, &mut state).await?;
         if !batch.originals.is_empty() {
             state.originals = read_originals(transaction, &batch.originals).await?;

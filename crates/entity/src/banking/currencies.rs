@@ -7,9 +7,11 @@
 pub struct Model {
     pub currency_code: String,
     pub minor_units: i16,
+    pub first_open_day: Option<chrono::NaiveDate>,
 }
 
 crate::relation::relation!("banking"."currencies" {
 currency_code => CurrencyCode,
 minor_units => MinorUnits,
+first_open_day => FirstOpenDay,
 });

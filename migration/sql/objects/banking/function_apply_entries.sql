@@ -21,6 +21,7 @@ DECLARE
     v_expected bigint;
     v_matching bigint;
     v_transfers banking.new_transfer[];
+    v_value_dates date[];
     v_done boolean;
 BEGIN
     SELECT count(*), 2 * count(DISTINCT entry.transfer_id)
@@ -64,8 +65,13 @@ BEGIN
             pair.account_ids[1], pair.entry_numbers[1], pair.balances[1], NULL, NULL,
             pair.account_ids[2], pair.entry_numbers[2], pair.balances[2], NULL, NULL
         )::banking.new_transfer
+        ORDER BY pair.transfer_id
+    ),
+    array_agg(
+        (SELECT named.value_date FROM banking.transfers AS named WHERE named.transfer_id = pair.transfer_id)
+        ORDER BY pair.transfer_id
     )
-    INTO v_transfers
+    INTO v_transfers, v_value_dates
     FROM (
         SELECT entry.transfer_id,
                -- The debit comes first.
@@ -82,6 +88,7 @@ BEGIN
         GROUP BY entry.transfer_id
     ) AS pair;
     v_done := banking.apply_balances(v_transfers, clock_timestamp());
+    v_done := banking.require_open_days(v_transfers, v_value_dates);
     v_done := banking.validate_reversals(ARRAY(SELECT DISTINCT transfer_id FROM new_entries));
     RETURN NULL;
 END

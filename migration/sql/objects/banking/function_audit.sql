@@ -292,6 +292,38 @@ BEGIN
                AND account.account_status = 'active');
 
     RETURN QUERY
+    SELECT 'closed period takes no transfer', transfer.transfer_id::text,
+           format('booked at %s, value date %s, written at %s; %s is closed in %s since %s', transfer.posted_at,
+                  coalesce(transfer.value_date::text, 'none'), transfer.created_at, closing.closed_through,
+                  closing.currency_code, closing.occurred_at)
+    FROM (
+        SELECT closed.*,
+               (SELECT min(undone.occurred_at) FROM banking.period_closings AS undone
+                WHERE undone.currency_code = closed.currency_code AND undone.closing_type = 'reopened'
+                  AND undone.closed_through = closed.closed_through
+                  AND undone.closing_number > closed.closing_number) AS undone_at
+        FROM banking.period_closings AS closed
+        WHERE closed.closing_type = 'closed'
+    ) AS closing
+    JOIN banking.transfers AS transfer
+        ON transfer.currency_code = closing.currency_code
+        AND transfer.created_at > closing.occurred_at
+        AND (closing.undone_at IS NULL OR transfer.created_at < closing.undone_at)
+    WHERE transfer.posted_at < closing.ended_at OR transfer.value_date <= closing.closed_through;
+
+    RETURN QUERY
+    SELECT 'first open day follows the closings', currency.currency_code,
+           format('%s, the last closing says %s', coalesce(currency.first_open_day::text, 'none'),
+                  coalesce(newest.first_open_day::text, 'none'))
+    FROM banking.currencies AS currency
+    LEFT JOIN LATERAL (
+        SELECT closing.first_open_day FROM banking.period_closings AS closing
+        WHERE closing.currency_code = currency.currency_code
+        ORDER BY closing.closing_number DESC LIMIT 1
+    ) AS newest ON true
+    WHERE currency.first_open_day IS DISTINCT FROM newest.first_open_day;
+
+    RETURN QUERY
     SELECT 'account follows its customer', account.account_number,
            format('%s, its customer is %s', account.account_status, customer.customer_status)
     FROM banking.accounts AS account

@@ -15,22 +15,36 @@ AS $$
     FROM (VALUES
         ('accounts_balance_follows_journal', 'A',
          'CREATE TRIGGER accounts_balance_follows_journal BEFORE UPDATE OF current_balance, held_balance, last_entry_number, last_entry_at, account_id, currency_code, minor_units ON banking.accounts FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.reject_account_change()'),
-        ('accounts_closed_for_ever', 'A',
-         'CREATE TRIGGER accounts_closed_for_ever BEFORE UPDATE OF account_type, account_status, overdraft_limit, time_zone, customer_id, opened_at, closed_at ON banking.accounts FOR EACH ROW WHEN (((old.account_status)::text = ''closed''::text)) EXECUTE FUNCTION banking.reject_account_change()'),
+        ('accounts_guard_closed', 'A',
+         'CREATE TRIGGER accounts_guard_closed BEFORE UPDATE OF account_type, account_status, overdraft_limit, time_zone, customer_id, opened_at, closed_at ON banking.accounts FOR EACH ROW WHEN (((old.account_status)::text = ''closed''::text)) EXECUTE FUNCTION banking.guard_closed_account()'),
         ('accounts_follow_customer', 'A',
          'CREATE TRIGGER accounts_follow_customer BEFORE INSERT OR UPDATE OF account_status ON banking.accounts FOR EACH ROW WHEN ((((new.account_status)::text = ANY (ARRAY[''active''::text, ''blocked''::text])) AND (new.customer_id IS NOT NULL))) EXECUTE FUNCTION banking.follow_customer()'),
         ('accounts_guard_system_insert', 'A',
          'CREATE TRIGGER accounts_guard_system_insert BEFORE INSERT ON banking.accounts FOR EACH ROW WHEN ((((new.account_type)::text = ''system''::text) OR (new.account_number ~~ ''SYS-%''::text) OR ((new.account_id >= ''00000000-0000-8000-8000-000000000000''::uuid) AND (new.account_id <= ''00000000-0000-8000-8000-ffffffffffff''::uuid)))) EXECUTE FUNCTION banking.guard_system_account()'),
         ('accounts_guard_system_update', 'A',
          'CREATE TRIGGER accounts_guard_system_update BEFORE UPDATE OF account_type, account_number, account_status, overdraft_limit, time_zone, opened_at, closed_at ON banking.accounts FOR EACH ROW WHEN ((((old.account_type)::text = ''system''::text) OR ((new.account_type)::text = ''system''::text) OR (new.account_number ~~ ''SYS-%''::text))) EXECUTE FUNCTION banking.guard_system_account()'),
+        ('accounts_log', 'A',
+         'CREATE TRIGGER accounts_log AFTER INSERT OR UPDATE OF customer_id, account_number, account_type, account_status, currency_code, overdraft_limit, time_zone, opened_at, closed_at ON banking.accounts FOR EACH ROW EXECUTE FUNCTION banking.log_change()'),
         ('accounts_never_deleted', 'A',
          'CREATE TRIGGER accounts_never_deleted BEFORE DELETE OR TRUNCATE ON banking.accounts FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_account_change()'),
         ('accounts_open_empty', 'A',
          'CREATE TRIGGER accounts_open_empty BEFORE INSERT ON banking.accounts FOR EACH ROW WHEN ((((new.current_balance)::numeric <> (0)::numeric) OR ((new.held_balance)::numeric <> (0)::numeric) OR (new.last_entry_number <> 0) OR (new.last_entry_at IS NOT NULL))) EXECUTE FUNCTION banking.reject_account_change()'),
         ('accounts_valid_terms', 'A',
          'CREATE TRIGGER accounts_valid_terms BEFORE INSERT OR UPDATE OF account_type, account_status, customer_id, held_balance, overdraft_limit, time_zone, opened_at, closed_at ON banking.accounts FOR EACH ROW EXECUTE FUNCTION banking.check_account_terms()'),
+        ('accounts_zone_is_open', 'A',
+         'CREATE TRIGGER accounts_zone_is_open AFTER INSERT OR UPDATE OF time_zone ON banking.accounts FOR EACH ROW WHEN ((new.customer_id IS NOT NULL)) EXECUTE FUNCTION banking.check_zone()'),
+        ('change_log_append_only', 'A',
+         'CREATE TRIGGER change_log_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.change_log FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
+        ('change_log_follows_changes', 'A',
+         'CREATE TRIGGER change_log_follows_changes BEFORE INSERT ON banking.change_log FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION banking.reject_journal_change()'),
+        ('currencies_follow_closing', 'A',
+         'CREATE TRIGGER currencies_follow_closing BEFORE UPDATE OF first_open_day ON banking.currencies FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.reject_journal_change()'),
+        ('customer_preferences_log', 'A',
+         'CREATE TRIGGER customer_preferences_log AFTER INSERT OR DELETE OR UPDATE ON banking.customer_preferences FOR EACH ROW EXECUTE FUNCTION banking.log_change()'),
         ('customers_block_accounts', 'A',
          'CREATE TRIGGER customers_block_accounts AFTER UPDATE OF customer_status ON banking.customers FOR EACH ROW WHEN ((((old.customer_status)::text = ANY (ARRAY[''suspended''::text, ''closed''::text])) <> ((new.customer_status)::text = ANY (ARRAY[''suspended''::text, ''closed''::text])))) EXECUTE FUNCTION banking.block_accounts()'),
+        ('customers_log', 'A',
+         'CREATE TRIGGER customers_log AFTER INSERT OR DELETE OR UPDATE ON banking.customers FOR EACH ROW EXECUTE FUNCTION banking.log_change()'),
         ('customers_valid_terms', 'A',
          'CREATE TRIGGER customers_valid_terms BEFORE INSERT OR UPDATE OF first_name, last_name, email, phone_primary, phone_secondary, date_of_birth ON banking.customers FOR EACH ROW EXECUTE FUNCTION banking.check_customer()'),
         ('hold_events_append_only', 'A',
@@ -41,6 +55,10 @@ AS $$
          'CREATE TRIGGER holds_follow_events BEFORE INSERT OR UPDATE ON banking.holds FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.reject_journal_change()'),
         ('holds_never_deleted', 'A',
          'CREATE TRIGGER holds_never_deleted BEFORE DELETE OR TRUNCATE ON banking.holds FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
+        ('period_closings_append_only', 'A',
+         'CREATE TRIGGER period_closings_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.period_closings FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
+        ('period_closings_follow_closing', 'A',
+         'CREATE TRIGGER period_closings_follow_closing BEFORE INSERT ON banking.period_closings FOR EACH STATEMENT WHEN (*) EXECUTE FUNCTION banking.reject_journal_change()'),
         ('seals_append_only', 'A',
          'CREATE TRIGGER seals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON banking.seals FOR EACH STATEMENT EXECUTE FUNCTION banking.reject_journal_change()'),
         ('transactions_append_only', 'A',
@@ -130,8 +148,8 @@ AS $$
         SELECT trigger.tgname::text, 'a trigger that is not the schema''s'
         FROM pg_trigger AS trigger
         WHERE trigger.tgrelid = relation.oid AND NOT trigger.tgisinternal
-          AND trigger.tgname NOT IN ('accounts_balance_follows_journal', 'accounts_closed_for_ever', 'accounts_follow_customer', 'accounts_guard_system_insert', 'accounts_guard_system_update', 'accounts_never_deleted', 'accounts_open_empty', 'accounts_valid_terms', 'customers_block_accounts', 'customers_valid_terms', 'hold_events_append_only', 'hold_events_follow_posting', 'holds_follow_events', 'holds_never_deleted', 'seals_append_only', 'transactions_append_only', 'transactions_apply_entries', 'transfers_append_only', 'transfers_name_accounts',
-                                     'accounts_touch', 'customers_touch')
+          AND trigger.tgname NOT IN ('accounts_balance_follows_journal', 'accounts_follow_customer', 'accounts_guard_closed', 'accounts_guard_system_insert', 'accounts_guard_system_update', 'accounts_log', 'accounts_never_deleted', 'accounts_open_empty', 'accounts_valid_terms', 'accounts_zone_is_open', 'change_log_append_only', 'change_log_follows_changes', 'currencies_follow_closing', 'customer_preferences_log', 'customers_block_accounts', 'customers_log', 'customers_valid_terms', 'hold_events_append_only', 'hold_events_follow_posting', 'holds_follow_events', 'holds_never_deleted', 'period_closings_append_only', 'period_closings_follow_closing', 'seals_append_only', 'transactions_append_only', 'transactions_apply_entries', 'transfers_append_only', 'transfers_name_accounts',
+                                     'accounts_touch', 'customer_preferences_touch', 'customers_touch')
         UNION ALL
         SELECT rule.rulename::text, 'a rule' FROM pg_rewrite AS rule WHERE rule.ev_class = relation.oid
         UNION ALL
@@ -143,7 +161,9 @@ AS $$
     WHERE relation.oid IN (to_regclass('banking.accounts'), to_regclass('banking.transfers'),
                            to_regclass('banking.transactions'), to_regclass('banking.customers'),
                            to_regclass('banking.holds'), to_regclass('banking.hold_events'),
-                           to_regclass('banking.seals'))
+                           to_regclass('banking.seals'),
+                           to_regclass('banking.customer_preferences'), to_regclass('banking.change_log'), to_regclass('banking.currencies'),
+                           to_regclass('banking.period_closings'))
     UNION ALL
     SELECT 'only the owner may change it', format('banking.%s', granted.relname), format('%s has %s on %s',
                CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(granted.grantee) END,

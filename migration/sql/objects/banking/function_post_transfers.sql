@@ -88,6 +88,10 @@ BEGIN
             v_done := banking.require_captures(p_transfer_id);
         END IF;
     END IF;
+    -- A transfer of the last minute without a value date lies in an open day (close_period()).
+    IF p_value_date IS NOT NULL OR v_now - interval '1 minute' > ANY (p_posted_at) THEN
+        v_done := banking.require_open_days(v_transfers, p_value_date);
+    END IF;
     v_done := banking.end_posting();
     RETURN v_now;
 END

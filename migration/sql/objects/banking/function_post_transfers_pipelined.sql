@@ -101,6 +101,9 @@ BEGIN
     );
     IF v_attributes IS NOT NULL THEN
         v_done := banking.validate_reversals(p_transfer_id);
+        IF p_value_date IS NOT NULL THEN
+            v_done := banking.require_open_days(v_transfers, p_value_date);
+        END IF;
         IF p_hold_id IS NOT NULL THEN
             v_done := banking.require_captures(p_transfer_id);
         END IF;

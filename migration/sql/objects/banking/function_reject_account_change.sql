@@ -1,5 +1,4 @@
--- Rejects a change of a balance without entries, the deletion of an account, and every change of a
--- closed account.
+-- Rejects a change of a balance without entries, and the deletion of an account.
 CREATE OR REPLACE FUNCTION banking.reject_account_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -8,10 +7,6 @@ BEGIN
     IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
         RAISE EXCEPTION '% of banking.accounts is rejected', TG_OP
             USING ERRCODE = 'NB003', HINT = 'Close the account instead.';
-    END IF;
-    IF TG_NAME = 'accounts_closed_for_ever' THEN
-        RAISE EXCEPTION 'account % is closed for ever', OLD.account_number
-            USING ERRCODE = 'NB003', HINT = 'Open a new account.';
     END IF;
     RAISE EXCEPTION '% of a balance in banking.accounts is rejected: balances change only through the journal', TG_OP
         USING ERRCODE = 'NB003',

@@ -40,8 +40,12 @@ GRANT EXECUTE ON FUNCTION
     TO neobank_app, neobank_import;
 GRANT EXECUTE ON FUNCTION
     banking.expire_due_holds(uuid),
-    banking.update_account_optimistic(uuid, numeric, bigint)
+    banking.update_account_optimistic(uuid, numeric, bigint),
+    banking.reopen_account(uuid),
+    banking.close_period(text, date),
+    banking.reopen_period(text)
     TO neobank_app;
+GRANT EXECUTE ON FUNCTION banking.lock_open_days(uuid[]) TO neobank_app, neobank_import;
 GRANT EXECUTE ON FUNCTION
     banking.system_account_id(text, text),
     banking.start_of_day(date, text),

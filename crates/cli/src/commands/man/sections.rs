@@ -44,6 +44,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["neobank account close NB000000000001"],
     ),
     (
+        "neobank account reopen",
+        &["neobank account reopen NB000000000001 --actor supervisor:7"],
+    ),
+    (
         "neobank account overdraft",
         &["neobank account overdraft NB000000000001 500.00"],
     ),
@@ -58,6 +62,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "neobank preferences unset",
         &["neobank preferences unset ada@example.org paper"],
+    ),
+    (
+        "neobank changes list",
+        &[
+            "neobank changes list --account NB000000000001",
+            "neobank changes list --customer ada@example.org --from 2026-11-01 --json",
+        ],
     ),
     (
         "neobank transfer",
@@ -155,10 +166,23 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["neobank daily-summary NB000000000001 --month 2026-11"],
     ),
     (
+        "neobank period close",
+        &["neobank period close --currency CZK --through 2026-10-31 --actor controller:1"],
+    ),
+    (
+        "neobank period reopen",
+        &["neobank period reopen --currency CZK --actor controller:1"],
+    ),
+    (
+        "neobank period list",
+        &["neobank period list --currency CZK"],
+    ),
+    (
         "neobank balances",
         &[
             "neobank balances --at 2026-11-01T00:00:00+01:00 --account NB000000000001",
             "neobank balances --currency CZK --limit 1000 --json",
+            "neobank balances --at 2026-11-01 --by value-date --account NB000000000001",
         ],
     ),
     (

@@ -7,6 +7,7 @@ use super::state::{
     DESCRIPTION, DESCRIPTION_LENGTH_MAX, IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_LENGTH_MAX,
 };
 use crate::ledger::ReferenceNumber;
+use crate::ledger::receipt::Receipt;
 use crate::ledger::rejection::Rejection;
 use crate::ledger::request::{Attributes, Request};
 use crate::{AccountId, text};
@@ -33,6 +34,29 @@ impl LedgerState {
                 latest,
             })
         }
+    }
+
+    /// Rejects a transfer that would be booked or value-dated in a closed period.
+    pub(super) fn require_open_days(
+        &self,
+        receipt: &Receipt,
+        value_date: Option<NaiveDate>,
+    ) -> Result<(), Rejection> {
+        for account in [receipt.debit.account_id, receipt.credit.account_id] {
+            let Some(open) = self.open_days.get(&account) else {
+                continue;
+            };
+            let is_closed = receipt.posted_at < open.opens_at
+                || value_date.is_some_and(|value_date| value_date < open.first_open_day);
+            if is_closed {
+                return Err(Rejection::PeriodClosed {
+                    account,
+                    currency: receipt.amount.currency(),
+                    first_open_day: open.first_open_day,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Returns the description of an entry.

@@ -164,6 +164,7 @@ impl LedgerState {
             return Ok(None);
         };
         let receipt = self.entries(identifiers, &movement)?;
+        self.require_open_days(&receipt, attributes.value_date)?;
         Ok(Some(NewTransfer {
             debit_description: self.describe(request, "to", movement.to),
             credit_description: self.describe(request, "from", movement.from),

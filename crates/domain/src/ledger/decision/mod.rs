@@ -14,7 +14,7 @@ pub use hold::{CompletedHold, HoldState, NewHoldEvent};
 use state::KeyAndHash;
 pub use state::{
     AccountState, CompletedTransfer, DESCRIPTION_LENGTH_MAX, Decision, IDEMPOTENCY_KEY_LENGTH_MAX,
-    IdentifiedRequest, Identifiers, LedgerState, NewTransfer, OriginalTransfer, Rules,
+    IdentifiedRequest, Identifiers, LedgerState, NewTransfer, OpenDays, OriginalTransfer, Rules,
 };
 pub(super) use state::{IDEMPOTENCY_KEY, Written, transfer_ids};
 

@@ -75,6 +75,16 @@ pub struct OriginalTransfer {
     pub reversed: Decimal,
 }
 
+/// The days of an account that are open for entries, where earlier ones are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenDays {
+    /// The first open day of the account's currency.
+    pub first_open_day: NaiveDate,
+    /// The time at which that day begins in the account's zone.
+    pub opens_at: DateTime<Utc>,
+}
+
 /// The rules of a ledger, which its builder sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,6 +112,9 @@ pub struct LedgerState {
     pub holds: BTreeMap<HoldId, HoldState>,
     /// The holds and releases with the requests' idempotency keys.
     pub completed_holds: HashMap<String, CompletedHold>,
+    /// The accounts with closed days; empty if no request has a booking time or a value date of its
+    /// own. A closed day has ended, so that no other request can lie in one.
+    pub open_days: BTreeMap<AccountId, OpenDays>,
     /// The time of the decision.
     pub now: DateTime<Utc>,
     /// The ledger's rules.
@@ -293,6 +306,18 @@ impl<'a> IdentifiedRequest<'a> {
     }
 }
 
+impl OpenDays {
+    /// Returns the days of an account from the first open day on, which begins at a time in the
+    /// account's zone.
+    #[must_use]
+    pub const fn new(first_open_day: NaiveDate, opens_at: DateTime<Utc>) -> Self {
+        Self {
+            first_open_day,
+            opens_at,
+        }
+    }
+}
+
 impl Default for Rules {
     /// No actor is required, and a value date lies at most a year back or ahead.
     fn default() -> Self {
@@ -314,6 +339,7 @@ impl LedgerState {
             originals: BTreeMap::new(),
             holds: BTreeMap::new(),
             completed_holds: HashMap::new(),
+            open_days: BTreeMap::new(),
             now,
             rules: Rules::default(),
         }

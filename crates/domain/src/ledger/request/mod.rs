@@ -391,6 +391,19 @@ impl Request {
         !matches!(self, Self::Hold(_) | Self::Release(_) | Self::Expiry(_))
     }
 
+    /// Returns true for a request with a booking time or a value date of its own, or a group with
+    /// such a step.
+    pub(in crate::ledger) fn names_a_day(&self) -> bool {
+        let is_dated = |request: &Self| {
+            let event_time = match request {
+                Self::Posting(posting) => posting.event_time,
+                _ => None,
+            };
+            request.attributes().value_date.is_some() || event_time.is_some()
+        };
+        is_dated(self) || self.steps().iter().any(is_dated)
+    }
+
     /// Returns the transfers that the request reverses.
     pub(in crate::ledger) fn originals(&self) -> impl Iterator<Item = TransferId> + '_ {
         self.steps().iter().filter_map(|step| match step {

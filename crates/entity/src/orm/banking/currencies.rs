@@ -14,17 +14,26 @@ pub struct Model {
     pub currency_code: String,
     #[sea_orm(unique_key = "currencies_code_and_minor_units_key")]
     pub minor_units: i16,
+    pub first_open_day: Option<Date>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
     #[sea_orm(has_many = "super::accounts::Entity")]
     Accounts,
+    #[sea_orm(has_many = "super::period_closings::Entity")]
+    PeriodClosings,
 }
 
 impl Related<super::accounts::Entity> for Entity {
     fn to() -> RelationDef {
         Relation::Accounts.def()
+    }
+}
+
+impl Related<super::period_closings::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::PeriodClosings.def()
     }
 }
 
