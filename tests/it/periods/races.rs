@@ -17,6 +17,7 @@ on_both_versions!(
     closing_and_value_dated_requests_wait_for_each_other,
     older_snapshot_does_not_miss_a_closing,
     requests_beside_a_closing_are_posted_before_it_or_rejected,
+    advisory_lock_of_another_session_stops_neither_requests_nor_closings,
 );
 
 async fn closing_waits_for_a_transaction_that_has_posted(bank: TestBank) {
@@ -109,5 +110,24 @@ async fn requests_beside_a_closing_are_posted_before_it_or_rejected(bank: TestBa
     for task in tasks {
         task.await.unwrap();
     }
+    bank.assert_sound().await;
+}
+
+/// Any role that can connect can take an advisory lock, whatever its key.
+async fn advisory_lock_of_another_session_stops_neither_requests_nor_closings(bank: TestBank) {
+    let account = bank.account(czk("9")).await;
+    let stranger = bank.superuser().await.begin().await.unwrap();
+    let lock = "SELECT FROM pg_advisory_xact_lock(1312960566, hashtext('CZK'))";
+    stranger.execute(statement(lock, [])).await.unwrap();
+    let dated = PostingRequest::deposit(account, czk("1")).with_value_date(days_ago(5));
+    bank.ledger.submit(dated.clone()).await.unwrap();
+    bank.account(czk("1")).await;
+    close(&bank, koruna(), days_ago(5)).await.unwrap();
+    let error = bank.ledger.submit(dated).await.unwrap_err();
+    assert!(
+        matches!(error, LedgerError::Rejected(Rejection::PeriodClosed { .. })),
+        "{error:?}"
+    );
+    stranger.rollback().await.unwrap();
     bank.assert_sound().await;
 }

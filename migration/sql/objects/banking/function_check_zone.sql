@@ -9,8 +9,6 @@ AS $$
 DECLARE
     v_open_day date;
 BEGIN
-    -- As in lock_open_days().
-    PERFORM pg_advisory_xact_lock_shared(1312960566, hashtext(NEW.currency_code));
     SELECT currency.first_open_day INTO v_open_day
     FROM banking.currencies AS currency WHERE currency.currency_code = NEW.currency_code
     FOR SHARE;

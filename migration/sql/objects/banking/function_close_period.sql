@@ -22,6 +22,7 @@ DECLARE
     v_posting text[];
     v_open_day date;
     v_ignored text;
+    v_lock_timeout text := current_setting('lock_timeout');
 BEGIN
     IF v_actor IS NULL THEN
         RAISE EXCEPTION 'closing a period needs an actor'
@@ -64,8 +65,16 @@ BEGIN
     END LOOP;
 
     -- Behind the requests that have a booking time or a value date, and before later ones
-    -- (lock_open_days()).
-    PERFORM pg_advisory_xact_lock(1312960566, hashtext(p_currency_code));
+    -- (lock_open_days()). Any role can take the lock, so it only orders the sessions: without it, the
+    -- closing waits for the row.
+    BEGIN
+        v_ignored := set_config('lock_timeout', '5s', true);
+        PERFORM pg_advisory_xact_lock(1312960566, hashtext(p_currency_code));
+        v_ignored := set_config('lock_timeout', v_lock_timeout, true);
+    EXCEPTION
+        -- The end of the block has restored the setting.
+        WHEN lock_not_available THEN NULL;
+    END;
     SELECT currency.first_open_day INTO v_open_day
     FROM banking.currencies AS currency WHERE currency.currency_code = p_currency_code
     FOR NO KEY UPDATE;

@@ -2,7 +2,9 @@
 -- open day and the time at which that day begins in the account's zone. Nothing can be closed in
 -- these currencies until the transaction ends.
 -- The advisory lock is a queue: a closing that waits for it comes before later requests, which would
--- pass a waiting row lock. The row lock makes a transaction with an older snapshot fail.
+-- pass a waiting row lock. Any role can take the lock, so a request waits for it for 200 ms at most
+-- and goes on without it. The row lock keeps a closing out, and makes a transaction with an older
+-- snapshot fail.
 -- SECURITY DEFINER, because a row lock needs the privilege to update the row.
 CREATE OR REPLACE FUNCTION banking.lock_open_days(p_account_id uuid[])
 RETURNS TABLE (account_id uuid, first_open_day date, opens_at timestamptz)
@@ -12,13 +14,19 @@ SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 SET jit = off
 AS $$
+DECLARE
+    v_currency text;
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(1312960566, hashtext(wanted.currency_code))
-    FROM (
+    FOR v_currency IN
         SELECT DISTINCT account.currency_code FROM banking.accounts AS account
         WHERE account.account_id = ANY (p_account_id)
         ORDER BY account.currency_code
-    ) AS wanted;
+    LOOP
+        FOR v_try IN 1..20 LOOP
+            EXIT WHEN pg_try_advisory_xact_lock_shared(1312960566, hashtext(v_currency));
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+    END LOOP;
     -- The next statement begins behind the locks.
     PERFORM FROM banking.currencies AS currency
     WHERE currency.currency_code IN (
