@@ -41,7 +41,7 @@ fn rejection<T: std::fmt::Debug>(outcome: Result<T, LedgerError>) -> Rejection {
     }
 }
 
-/// blnkfinance/blnk#181.
+/// `blnkfinance/blnk#181`.
 async fn sixth_hold_of_1000_on_5000_is_rejected(bank: TestBank) {
     let account = bank.account(czk("5000")).await;
     let hold = || bank.ledger.hold(HoldRequest::new(account, czk("1000")));
@@ -61,7 +61,7 @@ async fn sixth_hold_of_1000_on_5000_is_rejected(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// LerianStudio/midaz#1265.
+/// `LerianStudio/midaz#1265`.
 async fn captured_hold_is_reversed_once(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let held = bank.ledger.hold(HoldRequest::new(from, czk("40"))).await;
@@ -84,7 +84,7 @@ async fn captured_hold_is_reversed_once(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// tigerbeetle/tigerbeetle#2000 and #2118.
+/// `tigerbeetle/tigerbeetle#2000` and #2118.
 async fn capture_at_the_end_of_a_hold_leaves_nothing_behind(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let end = chrono::Utc::now() + Duration::from_secs(1);
@@ -126,7 +126,7 @@ async fn capture_at_the_end_of_a_hold_leaves_nothing_behind(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// juspay/hyperswitch#13182 and #11491, blnkfinance/blnk#152; two refunds at the same time are
+/// `juspay/hyperswitch#13182` and #11491, `blnkfinance/blnk#152`; two refunds at the same time are
 /// among the tests of reversals.
 async fn refunds_are_positive_and_once_per_key(bank: TestBank) {
     let (payer, shop) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
@@ -151,7 +151,7 @@ async fn refunds_are_positive_and_once_per_key(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// blnkfinance/blnk#360 and #354.
+/// `blnkfinance/blnk#360` and #354.
 async fn transfer_to_the_same_account_is_rejected_at_once(bank: TestBank) {
     let account = bank.account(czk("100")).await;
     for ledger in [
@@ -190,7 +190,7 @@ async fn equal_transfers_without_keys_are_two_transfers(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// moneyphp/money#750 and brick/money#93.
+/// `moneyphp/money#750` and `brick/money#93`.
 async fn accounts_in_withdrawn_currencies_are_read_and_not_opened(bank: TestBank) {
     for code in ["HRK", "BGN"] {
         let currency = Currency::from_code(code).unwrap();
@@ -207,8 +207,8 @@ async fn accounts_in_withdrawn_currencies_are_read_and_not_opened(bank: TestBank
     }
 }
 
-/// securo-finance/securo#911 and #941, actualbudget/actual#608, ledgersmb/LedgerSMB#8936: two rows
-/// with one date, text and amount are both kept, and a file that comes again adds nothing.
+/// `securo-finance/securo#911` and #941, `actualbudget/actual#608`, `ledgersmb/LedgerSMB#8936`: two
+/// rows with one date, text and amount are both kept, and a file that comes again adds nothing.
 async fn file_that_comes_twice_adds_nothing(bank: TestBank) {
     let transactions = "transaction_id,account_id,date,movement,balance,operation,purpose\n\
         a,1,2026-03-29,100.00,100.00,cash deposit,\n\
@@ -229,7 +229,7 @@ async fn file_that_comes_twice_adds_nothing(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// envato/double_entry#114: many callers drain one account. `NEOBANK_HOLD_RACES` sets the rounds.
+/// `envato/double_entry#114`: many callers drain one account. `NEOBANK_HOLD_RACES` sets the rounds.
 async fn callers_never_drain_an_account_below_zero(bank: TestBank) {
     let to = bank.account(czk("0")).await;
     let ledgers = [
@@ -291,7 +291,7 @@ async fn callers_never_drain_an_account_below_zero(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// GaloyMoney/cala#684.
+/// `GaloyMoney/cala#684`.
 async fn groups_on_the_same_accounts_in_opposite_order_do_not_deadlock(bank: TestBank) {
     let (a, b) = (
         bank.account(czk("1000")).await,
@@ -344,7 +344,7 @@ async fn hold_races_with_the_closing_of_its_account(bank: TestBank) {
     bank.assert_sound().await;
 }
 
-/// paupino/rust-decimal#84, #453 and #807: no garbage behind the last digit, and no panic.
+/// `paupino/rust-decimal#84`, #453 and #807: no garbage behind the last digit, and no panic.
 #[test]
 fn amount_of_more_digits_than_a_decimal_has_is_rejected() {
     let koruna = Currency::from_code("CZK").unwrap();
@@ -371,8 +371,8 @@ fn amount_of_more_digits_than_a_decimal_has_is_rejected() {
     );
 }
 
-/// moneyphp/money#575, actualbudget/actual#2143, #2374, #2418 and #5020: one rule for every amount.
-/// The point is the decimal point, and nothing separates thousands.
+/// `moneyphp/money#575`, `actualbudget/actual#2143`, #2374, #2418 and #5020: one rule for every
+/// amount. The point is the decimal point, and nothing separates thousands.
 #[test]
 fn amount_with_other_characters_is_rejected() {
     let koruna = Currency::from_code("CZK").unwrap();
@@ -397,7 +397,7 @@ fn amount_with_other_characters_is_rejected() {
     );
 }
 
-/// zbrox/iso_currency#15, RubyMoney/money#1099, Rhymond/go-money#111, JodaOrg/joda-money#60.
+/// `zbrox/iso_currency#15`, `RubyMoney/money#1099`, `Rhymond/go-money#111`, `JodaOrg/joda-money#60`.
 #[test]
 fn decimals_of_currencies_are_those_of_the_standard() {
     for (code, decimals) in [
@@ -419,7 +419,7 @@ fn decimals_of_currencies_are_those_of_the_standard() {
     }
 }
 
-/// blnkfinance/blnk#73, moneyphp/money#492, RubyMoney/money#652, sebastianbergmann/money#65.
+/// `blnkfinance/blnk#73`, `moneyphp/money#492`, `RubyMoney/money#652`, `sebastianbergmann/money#65`.
 #[test]
 fn parts_add_up_to_the_whole_and_a_refund_mirrors_them() {
     let euro = Currency::from_code("EUR").unwrap();

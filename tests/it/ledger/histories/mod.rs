@@ -318,7 +318,7 @@ impl<'a> History<'a> {
         });
         let expected: Vec<_> = expected.collect();
         assert_eq!(there, expected, "step {}, after {after:?}", self.number);
-        if self.number % READ == 0 {
+        if self.number.is_multiple_of(READ) {
             for (number, id) in self.accounts.iter().enumerate() {
                 let found = self.bank.find(*id).await;
                 let held = money(number, self.model.held(number));
