@@ -397,7 +397,8 @@ fn amount_with_other_characters_is_rejected() {
     );
 }
 
-/// `zbrox/iso_currency#15`, `RubyMoney/money#1099`, `Rhymond/go-money#111`, `JodaOrg/joda-money#60`.
+/// `zbrox/iso_currency#15`, `RubyMoney/money#1099`, `Rhymond/go-money#111` and
+/// `JodaOrg/joda-money#60`.
 #[test]
 fn decimals_of_currencies_are_those_of_the_standard() {
     for (code, decimals) in [
@@ -419,7 +420,8 @@ fn decimals_of_currencies_are_those_of_the_standard() {
     }
 }
 
-/// `blnkfinance/blnk#73`, `moneyphp/money#492`, `RubyMoney/money#652`, `sebastianbergmann/money#65`.
+/// `blnkfinance/blnk#73`, `moneyphp/money#492`, `RubyMoney/money#652` and
+/// `sebastianbergmann/money#65`.
 #[test]
 fn parts_add_up_to_the_whole_and_a_refund_mirrors_them() {
     let euro = Currency::from_code("EUR").unwrap();

@@ -186,7 +186,7 @@ impl Ledger {
     }
 
     /// Begins a transaction whose changes of customers, accounts and preferences the database
-    /// records as those of this handle's actor ([`change_log`](crate::change_log)).
+    /// records as those of this handle's actor ([`change_log`]).
     ///
     /// The caller makes the changes in the transaction and commits it.
     ///
