@@ -21,6 +21,8 @@ on_both_versions!(
     members_that_occur_twice_are_invalid_at_every_depth,
     damaged_file_is_an_error_after_the_outcomes_of_its_whole_lines,
     holds_groups_and_exchanges_are_lines_too,
+    groups_have_conditions_and_steps_that_may_move_nothing,
+    the_guides_group_with_a_condition_is_posted,
 );
 
 /// Runs `submit` on a file of this text, in a folder of its own.
@@ -618,4 +620,97 @@ async fn holds_groups_and_exchanges_are_lines_too(bank: TestBank) {
     assert_eq!(results(&found), expected, "{}", found.out);
     assert_eq!(outcomes(&found)[4]["field"], "metadata");
     bank.assert_sound().await;
+}
+
+async fn groups_have_conditions_and_steps_that_may_move_nothing(bank: TestBank) {
+    let (one, two) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    // An account that no step moves.
+    let other = bank.account(czk("7")).await;
+    let number = bank.find(other).await.account_number;
+    let version = bank.find(other).await.version;
+    let pay = json!({"kind": "transfer", "from": one, "to": two, "amount": "10 CZK"});
+    let sweep = json!({"kind": "transfer", "from": two, "to": one, "amount": "1 CZK", "up_to": "or_nothing"});
+    let group = |key: &str, steps: Value, conditions: Value| json!({"kind": "group", "key": key, "steps": steps, "conditions": conditions});
+    let lines = [
+        group(
+            "holds",
+            json!([sweep, pay, pay]),
+            json!([
+                {"account": one, "step": 1, "balance": {"eq": "90 CZK"}},
+                {"account": one, "available": {"ge": "80 CZK"}},
+                {"account": number, "version": version},
+            ]),
+        ),
+        group(
+            "poor",
+            json!([pay]),
+            json!([{"account": one, "available": {"gt": "70 CZK"}}]),
+        ),
+        group(
+            "changed",
+            json!([pay]),
+            json!([{"account": number, "version": version + 1}]),
+        ),
+        group(
+            "unknown",
+            json!([pay]),
+            json!([{"account": one, "balanc": {"ge": "1 CZK"}}]),
+        ),
+        json!({"kind": "journal_entry", "key": "entry",
+               "debits": [{"account": one, "amount": "5 CZK"}],
+               "credits": [{"account": other, "amount": "5 CZK"}],
+               "conditions": [{"account": other, "balance": {"le": "11 CZK"}}]}),
+        json!({"kind": "transfer", "from": one, "to": two, "amount": "999 CZK", "up_to": true, "key": "all"}),
+        json!({"kind": "deposit", "account": one, "amount": "1 CZK", "key": "future",
+               "event_time": "2100-01-01"}),
+    ];
+    let text = lines.map(|line| line.to_string()).join("\n");
+    let found = submit(bank.url(), "requests", &text, &[]).await;
+    let expected = [
+        (1, "posted"),
+        (2, "rejected"),
+        (3, "rejected"),
+        (4, "invalid"),
+        (5, "rejected"),
+        (6, "posted"),
+        (7, "rejected"),
+    ];
+    let expected = expected.map(|(line, outcome)| (line, outcome.to_owned()));
+    assert_eq!(results(&found), expected, "{}", found.out);
+    let outcomes = outcomes(&found);
+    let transfers = outcomes[0]["transfers"].as_array().unwrap();
+    assert_eq!((&transfers[0], transfers.len()), (&Value::Null, 3));
+    for (place, part) in [
+        (1, "available balance above 70.00 CZK"),
+        (2, "version"),
+        (4, "balance at most 11.00 CZK"),
+    ] {
+        assert_eq!(outcomes[place]["kind"], "group_step");
+        let message = outcomes[place]["message"].as_str().unwrap();
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(outcomes[3]["field"], "conditions");
+    let message = outcomes[3]["message"].as_str().unwrap();
+    assert!(message.starts_with("conditions[0]"), "{message}");
+    assert_eq!(outcomes[5]["amount"]["amount"], "80.00");
+    assert_eq!(outcomes[6]["kind"], "event_time", "{}", outcomes[6]);
+    let balances = [bank.balance(one).await, bank.balance(other).await];
+    assert_eq!(balances, [czk("0"), czk("7")]);
+    bank.assert_sound().await;
+}
+
+/// The example of the operator's guide.
+async fn the_guides_group_with_a_condition_is_posted(bank: TestBank) {
+    let payer = bank.find(bank.account(czk("300")).await).await;
+    let shop = bank.find(bank.account(czk("0")).await).await;
+    let page = include_str!("../../../docs/operators-guide.md");
+    let example = page.split("```json\n{\"kind\":\"group\"").nth(1).unwrap();
+    let example = example.split("\n```").next().unwrap();
+    let line = format!("{{\"kind\":\"group\"{example}")
+        .replace("NB000000000001", &payer.account_number)
+        .replace("NB000000000002", &shop.account_number);
+    let found = submit(bank.url(), "requests", &line.replace('\n', " "), &[]).await;
+    assert_eq!(found.code, 0, "{}{}", found.out, found.err);
+    assert_eq!(bank.balance(shop.account_id).await, czk("250"));
+    assert_eq!(bank.balance(payer.account_id).await, czk("47.50"));
 }

@@ -1,7 +1,7 @@
 //! The fields of a line, of which each is read once and none may be left.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use neobank_domain::ledger::{EntryType, Metadata, Rounding};
+use neobank_domain::ledger::{AmountLimit, EntryType, Metadata, Rounding};
 use neobank_domain::{Money, MoneyError, shortened};
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::commands::moment;
 
 /// The fields that a CSV file can have as columns.
-pub(super) const COLUMNS: [&str; 25] = [
+pub(super) const COLUMNS: [&str; 26] = [
     "kind",
     "account",
     "from",
@@ -36,10 +36,19 @@ pub(super) const COLUMNS: [&str; 25] = [
     "description",
     "metadata",
     "value_date",
+    "event_time",
 ];
 
-/// The fields that are lists, and so only occur in JSON.
-const LISTS: [&str; 3] = ["steps", "debits", "credits"];
+/// The fields that are lists or parts of them, and so only occur in JSON.
+const ONLY_JSON: [&str; 7] = [
+    "steps",
+    "debits",
+    "credits",
+    "conditions",
+    "step",
+    "version",
+    "available",
+];
 
 /// The reason why a line is no request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +101,7 @@ impl LineError {
 
 /// Returns a field's name, where there is such a field.
 fn known(name: &str) -> Option<&'static str> {
-    let mut names = COLUMNS.into_iter().chain(LISTS);
+    let mut names = COLUMNS.into_iter().chain(ONLY_JSON);
     names.find(|known| *known == name)
 }
 
@@ -187,6 +196,21 @@ impl Fields {
         }
     }
 
+    /// Reads whether a transfer may move less than its amount.
+    pub(super) fn limit(&mut self, field: &'static str) -> Result<AmountLimit, LineError> {
+        let value = self.take(field);
+        let text = value.as_ref().and_then(Value::as_str);
+        match (&value, text) {
+            (None | Some(Value::Bool(false)), _) | (_, Some("false")) => Ok(AmountLimit::Exact),
+            (Some(Value::Bool(true)), _) | (_, Some("true")) => Ok(AmountLimit::UpTo),
+            (_, Some("or_nothing")) => Ok(AmountLimit::UpToOrNothing),
+            (Some(other), _) => Err(LineError::field(
+                field,
+                format!("neither true, false nor or_nothing: {}", shown(other)),
+            )),
+        }
+    }
+
     pub(super) fn side(&mut self, field: &'static str) -> Result<Option<EntryType>, LineError> {
         let value = self.take(field);
         match value.as_ref().map(|value| (value, value.as_str())) {
@@ -201,18 +225,71 @@ impl Fields {
     }
 
     pub(super) fn version(&mut self, field: &'static str) -> Result<i64, LineError> {
-        let value = Self::required(field, self.take(field))?;
+        let version = self.optional_version(field)?;
+        Self::required(field, version)
+    }
+
+    pub(super) fn optional_version(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Option<i64>, LineError> {
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
         let number = match &value {
             Value::Number(number) => number.as_i64(),
             Value::String(text) => text.parse().ok(),
             _ => None,
         };
-        number.ok_or_else(|| {
-            LineError::field(
-                field,
-                format!("not the number of a version: {}", shown(&value)),
-            )
-        })
+        let message = || format!("not the number of a version: {}", shown(&value));
+        number
+            .map(Some)
+            .ok_or_else(|| LineError::field(field, message()))
+    }
+
+    /// Reads the place of a step, from 0 to the last of `steps`.
+    pub(super) fn optional_step(
+        &mut self,
+        field: &'static str,
+        steps: usize,
+    ) -> Result<Option<usize>, LineError> {
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
+        let place = value.as_u64().and_then(|place| usize::try_from(place).ok());
+        let message = || format!("not one of {steps} steps, from 0: {}", shown(&value));
+        place
+            .filter(|place| *place < steps)
+            .map(Some)
+            .ok_or_else(|| LineError::field(field, message()))
+    }
+
+    /// Reads an object with one member, whose name is one of these, as the place of the name and
+    /// the amount that the member has.
+    pub(super) fn optional_choice(
+        &mut self,
+        field: &'static str,
+        names: &[&'static str],
+    ) -> Result<Option<(usize, Money)>, LineError> {
+        let wrong = |found: String| {
+            let names = names.join(", ");
+            let message = format!("not an object with one of {names} and its amount: {found}");
+            LineError::field(field, message)
+        };
+        let mut members = match self.take(field) {
+            None => return Ok(None),
+            Some(Value::Object(object)) => Self(object),
+            Some(other) => return Err(wrong(shown(&other))),
+        };
+        let place = names.iter().position(|name| members.0.contains_key(*name));
+        let found = place.and_then(|place| Some((place, names.get(place)?)));
+        let (Some((place, name)), 1) = (found, members.0.len()) else {
+            return Err(wrong(shown(&Value::Object(members.0))));
+        };
+        let amount = members
+            .money(name)
+            .map_err(|error| LineError::field(field, format!("{name}: {}", error.message)))?;
+        Ok(Some((place, amount)))
     }
 
     /// Reads a number as a text or a number of JSON.
@@ -288,9 +365,20 @@ impl Fields {
         field: &'static str,
         read: impl Fn(Self) -> Result<T, LineError>,
     ) -> Result<Vec<T>, LineError> {
-        let values = match Self::required(field, self.take(field))? {
-            Value::Array(values) => values,
-            other => {
+        let list = self.optional_list(field, read)?;
+        Self::required(field, list)
+    }
+
+    /// As [`Self::list`]; none where the field is missing.
+    pub(super) fn optional_list<T>(
+        &mut self,
+        field: &'static str,
+        read: impl Fn(Self) -> Result<T, LineError>,
+    ) -> Result<Option<Vec<T>>, LineError> {
+        let values = match self.take(field) {
+            None => return Ok(None),
+            Some(Value::Array(values)) => values,
+            Some(other) => {
                 let message = format!("not a list: {}", shown(&other));
                 return Err(LineError::field(field, message));
             }
@@ -303,7 +391,7 @@ impl Fields {
             };
             part.map_err(|error| error.within(field, place))
         });
-        read.collect()
+        read.collect::<Result<_, _>>().map(Some)
     }
 }
 

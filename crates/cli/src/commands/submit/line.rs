@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use neobank_domain::Money;
-use neobank_domain::ledger::{Attributes, EntryType, Given, Rounding};
+use neobank_domain::ledger::{AmountLimit, Attributes, EntryType, Given, PostingKind, Rounding};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
+use super::conditions::{self, LineCondition};
 use super::fields::{Fields, LineError};
 
 /// A line as a request whose accounts are not looked up yet.
@@ -24,25 +25,14 @@ pub(super) enum Movement {
         from: String,
         to: String,
         amount: Money,
-        up_to: bool,
+        limit: AmountLimit,
     },
-    Deposit {
+    Posting {
         account: String,
-        amount: Money,
-    },
-    Withdrawal {
-        account: String,
-        amount: Money,
-    },
-    Interest {
-        account: String,
-        amount: Money,
+        kind: PostingKind,
         side: EntryType,
-    },
-    Fee {
-        account: String,
         amount: Money,
-        side: EntryType,
+        event_time: Option<DateTime<Utc>>,
     },
     Reversal {
         transfer: String,
@@ -68,15 +58,26 @@ pub(super) enum Movement {
     Release {
         hold: String,
     },
+    Expiry {
+        hold: String,
+    },
     Exchange(Box<Exchange>),
     JournalEntry {
         debits: Vec<Side>,
         credits: Vec<Side>,
+        terms: Terms,
     },
     Group {
         steps: Vec<LineRequest>,
-        expires_at: Option<DateTime<Utc>>,
+        terms: Terms,
     },
+}
+
+/// The conditions of a group or a journal entry, and the time from which it is rejected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) conditions: Vec<LineCondition>,
+    pub(super) expires_at: Option<DateTime<Utc>>,
 }
 
 /// The fields of an exchange.
@@ -101,7 +102,7 @@ pub(super) struct Side {
 }
 
 /// The kinds, as a line names them.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "transfer",
     "deposit",
     "withdrawal",
@@ -112,6 +113,7 @@ const KINDS: [&str; 13] = [
     "hold",
     "capture",
     "release",
+    "expiry",
     "exchange",
     "journal_entry",
     "group",
@@ -119,9 +121,9 @@ const KINDS: [&str; 13] = [
 
 impl Movement {
     /// Returns true for a request that has no idempotency key: the account's version keeps an
-    /// adjustment from happening twice.
+    /// adjustment from happening twice, and a hold expires once.
     pub(super) const fn is_keyless(&self) -> bool {
-        matches!(self, Self::Adjustment { .. })
+        matches!(self, Self::Adjustment { .. } | Self::Expiry { .. })
     }
 
     /// Returns true for a request that is several, and so cannot be a step of a group.
@@ -133,11 +135,18 @@ impl Movement {
     }
 
     const fn has_description(&self) -> bool {
-        !matches!(self, Self::Release { .. })
+        !matches!(self, Self::Release { .. } | Self::Expiry { .. })
+    }
+
+    const fn has_metadata(&self) -> bool {
+        !matches!(self, Self::Expiry { .. })
     }
 
     const fn has_value_date(&self) -> bool {
-        !matches!(self, Self::Hold { .. } | Self::Release { .. })
+        !matches!(
+            self,
+            Self::Hold { .. } | Self::Release { .. } | Self::Expiry { .. }
+        )
     }
 }
 
@@ -157,7 +166,9 @@ impl LineRequest {
             String::new()
         };
         let mut attributes = Attributes::default();
-        attributes.metadata = fields.metadata("metadata")?;
+        if movement.has_metadata() {
+            attributes.metadata = fields.metadata("metadata")?;
+        }
         if movement.has_value_date() {
             attributes.value_date = fields.day("value_date")?;
         }
@@ -178,26 +189,19 @@ fn movement(fields: &mut Fields) -> Result<Movement, LineError> {
             from: fields.text("from")?,
             to: fields.text("to")?,
             amount: fields.money("amount")?,
-            up_to: fields.flag("up_to")?,
+            limit: fields.limit("up_to")?,
         },
-        "deposit" => Movement::Deposit {
-            account: fields.text("account")?,
-            amount: fields.money("amount")?,
-        },
-        "withdrawal" => Movement::Withdrawal {
-            account: fields.text("account")?,
-            amount: fields.money("amount")?,
-        },
-        "interest" => Movement::Interest {
-            account: fields.text("account")?,
-            amount: fields.money("amount")?,
-            side: fields.side("side")?.unwrap_or(EntryType::Credit),
-        },
-        "fee" => Movement::Fee {
-            account: fields.text("account")?,
-            amount: fields.money("amount")?,
-            side: fields.side("side")?.unwrap_or(EntryType::Debit),
-        },
+        "deposit" => posting(fields, PostingKind::External, EntryType::Credit)?,
+        "withdrawal" => posting(fields, PostingKind::External, EntryType::Debit)?,
+        "interest" | "fee" => {
+            let (kind, usual) = if kind == "fee" {
+                (PostingKind::Fee, EntryType::Debit)
+            } else {
+                (PostingKind::Interest, EntryType::Credit)
+            };
+            let side = fields.side("side")?.unwrap_or(usual);
+            posting(fields, kind, side)?
+        }
         "reversal" => Movement::Reversal {
             transfer: fields.text("transfer")?,
             amount: fields.optional_money("amount")?,
@@ -222,15 +226,24 @@ fn movement(fields: &mut Fields) -> Result<Movement, LineError> {
         "release" => Movement::Release {
             hold: fields.text("hold")?,
         },
+        "expiry" => Movement::Expiry {
+            hold: fields.text("hold")?,
+        },
         "exchange" => Movement::Exchange(Box::new(exchange(fields)?)),
-        "journal_entry" => Movement::JournalEntry {
-            debits: sides(fields, "debits")?,
-            credits: sides(fields, "credits")?,
-        },
-        "group" => Movement::Group {
-            steps: steps(fields)?,
-            expires_at: fields.time("expires_at")?,
-        },
+        "journal_entry" => {
+            let (debits, credits) = (sides(fields, "debits")?, sides(fields, "credits")?);
+            let terms = terms(fields, debits.len() + credits.len())?;
+            Movement::JournalEntry {
+                debits,
+                credits,
+                terms,
+            }
+        }
+        "group" => {
+            let steps = steps(fields)?;
+            let terms = terms(fields, steps.len())?;
+            Movement::Group { steps, terms }
+        }
         other => {
             let message = format!(
                 "unknown kind {:?}: the kinds are {}",
@@ -239,6 +252,23 @@ fn movement(fields: &mut Fields) -> Result<Movement, LineError> {
             );
             return Err(LineError::field("kind", message));
         }
+    })
+}
+
+fn posting(fields: &mut Fields, kind: PostingKind, side: EntryType) -> Result<Movement, LineError> {
+    Ok(Movement::Posting {
+        account: fields.text("account")?,
+        kind,
+        side,
+        amount: fields.money("amount")?,
+        event_time: fields.time("event_time")?,
+    })
+}
+
+fn terms(fields: &mut Fields, steps: usize) -> Result<Terms, LineError> {
+    Ok(Terms {
+        conditions: conditions::read(fields, steps)?,
+        expires_at: fields.time("expires_at")?,
     })
 }
 
@@ -322,7 +352,7 @@ mod tests {
                     from: a.clone(),
                     to: b.clone(),
                     amount,
-                    up_to: false,
+                    limit: AmountLimit::Exact,
                 },
             ),
             (
@@ -331,45 +361,57 @@ mod tests {
                     from: a.clone(),
                     to: b.clone(),
                     amount,
-                    up_to: true,
+                    limit: AmountLimit::UpTo,
                 },
             ),
             (
                 r#"{"kind": "deposit", "account": "A", "amount": {"amount": "1.50", "currency": "CZK"}}"#,
-                Movement::Deposit {
+                Movement::Posting {
                     account: a.clone(),
+                    kind: PostingKind::External,
+                    side: EntryType::Credit,
                     amount,
+                    event_time: None,
                 },
             ),
             (
                 r#"{"kind": "withdrawal", "account": "A", "amount": "1.50 CZK"}"#,
-                Movement::Withdrawal {
+                Movement::Posting {
                     account: a.clone(),
+                    kind: PostingKind::External,
+                    side: EntryType::Debit,
                     amount,
+                    event_time: None,
                 },
             ),
             (
                 r#"{"kind": "interest", "account": "A", "amount": "1.50 CZK"}"#,
-                Movement::Interest {
+                Movement::Posting {
                     account: a.clone(),
-                    amount,
+                    kind: PostingKind::Interest,
                     side: EntryType::Credit,
+                    amount,
+                    event_time: None,
                 },
             ),
             (
                 r#"{"kind": "fee", "account": "A", "amount": "1.50 CZK", "side": "credit"}"#,
-                Movement::Fee {
+                Movement::Posting {
                     account: a.clone(),
-                    amount,
+                    kind: PostingKind::Fee,
                     side: EntryType::Credit,
+                    amount,
+                    event_time: None,
                 },
             ),
             (
                 r#"{"kind": "fee", "account": "A", "amount": "1.50 CZK"}"#,
-                Movement::Fee {
+                Movement::Posting {
                     account: a.clone(),
-                    amount,
+                    kind: PostingKind::Fee,
                     side: EntryType::Debit,
+                    amount,
+                    event_time: None,
                 },
             ),
             (
@@ -412,6 +454,31 @@ mod tests {
                 },
             ),
             (
+                r#"{"kind": "expiry", "hold": "h"}"#,
+                Movement::Expiry {
+                    hold: "h".to_owned(),
+                },
+            ),
+            (
+                r#"{"kind": "transfer", "from": "A", "to": "B", "amount": "1.5 CZK", "up_to": "or_nothing"}"#,
+                Movement::Transfer {
+                    from: a.clone(),
+                    to: b.clone(),
+                    amount,
+                    limit: AmountLimit::UpToOrNothing,
+                },
+            ),
+            (
+                r#"{"kind": "withdrawal", "account": "A", "amount": "1.50 CZK", "event_time": "2026-12-01"}"#,
+                Movement::Posting {
+                    account: a.clone(),
+                    kind: PostingKind::External,
+                    side: EntryType::Debit,
+                    amount,
+                    event_time: "2026-12-01T00:00:00Z".parse().ok(),
+                },
+            ),
+            (
                 r#"{"kind": "exchange", "from": "A", "to": "B", "sold": "1.50 CZK", "currency": "EUR", "rate": "0.04",
                     "quote": "q", "quote_expires_at": "2026-12-01", "rounding": "half_up"}"#,
                 Movement::Exchange(Box::new(Exchange {
@@ -439,18 +506,25 @@ mod tests {
                         amount,
                         description: "x".to_owned(),
                     }],
+                    terms: Terms::default(),
                 },
             ),
             (
                 r#"{"kind": "group", "steps": [{"kind": "deposit", "account": "A", "amount": "1.50 CZK"}]}"#,
                 Movement::Group {
                     steps: vec![LineRequest {
-                        movement: Movement::Deposit { account: a, amount },
+                        movement: Movement::Posting {
+                            account: a,
+                            kind: PostingKind::External,
+                            side: EntryType::Credit,
+                            amount,
+                            event_time: None,
+                        },
                         key: None,
                         description: String::new(),
                         attributes: Attributes::default(),
                     }],
-                    expires_at: None,
+                    terms: Terms::default(),
                 },
             ),
         ] {
@@ -566,6 +640,26 @@ mod tests {
             (
                 r#"{"kind": "group", "steps": [{"kind": "group", "steps": []}]}"#,
                 Some("steps"),
+            ),
+            (
+                r#"{"kind": "group", "steps": [], "conditions": 1}"#,
+                Some("conditions"),
+            ),
+            (
+                r#"{"kind": "transfer", "from": "A", "to": "B", "amount": "1 CZK", "conditions": []}"#,
+                Some("conditions"),
+            ),
+            (
+                r#"{"kind": "expiry", "hold": "h", "metadata": {}}"#,
+                Some("metadata"),
+            ),
+            (
+                r#"{"kind": "hold", "account": "A", "amount": "1 CZK", "event_time": "2026-11-30"}"#,
+                Some("event_time"),
+            ),
+            (
+                r#"{"kind": "group", "steps": [{"kind": "expiry", "hold": "h"}], "version": 1}"#,
+                Some("version"),
             ),
         ] {
             let error = read(json).unwrap_err();

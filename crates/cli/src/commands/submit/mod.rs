@@ -4,6 +4,7 @@
 //! before as one batch: in the file's order, in one transaction, each with its own outcome. A slow
 //! reader gets small batches, a fast one gets full ones.
 
+mod conditions;
 mod fields;
 mod line;
 mod outcome;
@@ -31,19 +32,20 @@ pub(crate) struct SubmitArguments {
     /// A file of requests, plain or compressed by gzip; - is standard input
     ///
     /// A file that begins with { has a JSON object in each line; any other file is CSV with a
-    /// header. Each line has a kind, and the fields of its kind: transfer (from, to, amount, up_to),
-    /// deposit and withdrawal (account, amount), interest and fee (the same, and side: credit or
-    /// debit), reversal (transfer, amount), adjustment (account, balance, expected_version), hold
-    /// (account, to, amount, expires_at), capture (hold, to, amount, keep_rest), release (hold),
-    /// exchange (from, to, sold or bought, currency of the other side, rate, rounding, quote and
-    /// quote_expires_at, spread); in JSON also journal_entry (debits and credits, each a list of
-    /// account, amount, description) and group (steps, a list of such objects; expires_at). Besides,
-    /// each has a key, except adjustments and steps, a description and metadata, and, where it moves
-    /// money, a value_date.
+    /// header. Each line has a kind, and the fields of its kind: transfer (from, to, amount, up_to:
+    /// true, false or or_nothing), deposit and withdrawal (account, amount, event_time), interest and
+    /// fee (the same, and side: credit or debit), reversal (transfer, amount), adjustment (account,
+    /// balance, expected_version), hold (account, to, amount, expires_at), capture (hold, to, amount,
+    /// keep_rest), release and expiry (hold), exchange (from, to, sold or bought, currency of the
+    /// other side, rate, rounding, quote and quote_expires_at, spread); in JSON also journal_entry
+    /// (debits and credits, each a list of account, amount, description) and group (steps, a list of
+    /// such objects), both with expires_at and conditions (each an account, a step, and one of
+    /// balance, available and version). Besides, each has a key, except adjustments, expiries and
+    /// steps, a description and metadata, and, where it moves money, a value_date.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The beginning of the idempotency keys of lines without one, which end with the number of the
-    /// line; without it every line needs a key, except an adjustment
+    /// line; without it every line needs a key, except an adjustment or an expiry
     #[arg(long, value_name = "TEXT")]
     key_prefix: Option<String>,
     /// Stop at the first line that is rejected or invalid; each line then has a transaction of its

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use neobank_domain::ledger::{
-    AdjustmentRequest, Attributes, CaptureRequest, ExchangeRequest, GroupRequest, HoldRequest,
-    JournalLine, PostingKind, ReleaseRequest, ReversalRequest,
+    AdjustmentRequest, Attributes, CaptureRequest, ExchangeRequest, ExpiryRequest, GroupRequest,
+    HoldRequest, JournalLine, ReleaseRequest, ReversalRequest,
 };
 use neobank_domain::{AccountId, Ledger, PostingRequest, Request, TransferRequest};
 
+use super::conditions;
 use super::line::{Exchange, LineRequest, Movement, Side};
 use crate::commands::{account, hold, transfers};
 use crate::error::CommandError;
@@ -51,8 +52,8 @@ impl Requests {
             description,
             attributes,
         };
-        let mut group = match movement {
-            Movement::Group { steps, expires_at } => {
+        let (mut group, terms) = match movement {
+            Movement::Group { steps, terms } => {
                 let mut group = GroupRequest::new();
                 for step in steps {
                     let parts = Parts {
@@ -62,20 +63,30 @@ impl Requests {
                     };
                     group = group.with_step(self.single(step.movement, parts).await?);
                 }
-                group.expires_at = expires_at;
-                group
+                (group, terms)
             }
-            Movement::JournalEntry { debits, credits } => {
+            Movement::JournalEntry {
+                debits,
+                credits,
+                terms,
+            } => {
                 let mut lines = Vec::new();
                 self.add_lines(&mut lines, debits, JournalLine::debit)
                     .await?;
                 self.add_lines(&mut lines, credits, JournalLine::credit)
                     .await?;
-                GroupRequest::journal_entry(lines)
+                (GroupRequest::journal_entry(lines), terms)
             }
             Movement::Exchange(exchange) => return self.exchange(*exchange, parts).await,
             single => return self.single(single, parts).await,
         };
+        let mut conditions = Vec::with_capacity(terms.conditions.len());
+        for condition in terms.conditions {
+            let account = self.account(&condition.account).await?;
+            conditions.push((condition, account));
+        }
+        group = conditions::apply(group, conditions);
+        group.expires_at = terms.expires_at;
         group.description = parts.description;
         group.idempotency_key = parts.key;
         group.attributes = parts.attributes;
@@ -127,42 +138,30 @@ impl Requests {
                 from,
                 to,
                 amount,
-                up_to,
+                limit,
             } => {
                 let (from, to) = (self.account(&from).await?, self.account(&to).await?);
                 let mut transfer = TransferRequest::new(from, to, amount);
-                if up_to {
-                    transfer = transfer.up_to();
-                }
+                transfer.limit = limit;
                 transfer.description = parts.description;
                 transfer.idempotency_key = parts.key;
                 transfer.attributes = parts.attributes;
                 transfer.into()
             }
-            Movement::Deposit { account, amount } => {
-                let account = self.account(&account).await?;
-                parts.posting(PostingRequest::deposit(account, amount))
-            }
-            Movement::Withdrawal { account, amount } => {
-                let account = self.account(&account).await?;
-                parts.posting(PostingRequest::withdrawal(account, amount))
-            }
-            Movement::Interest {
+            Movement::Posting {
                 account,
-                amount,
+                kind,
                 side,
+                amount,
+                event_time,
             } => {
                 let account = self.account(&account).await?;
-                let kind = PostingKind::Interest;
-                parts.posting(PostingRequest::new(account, kind, side, amount))
-            }
-            Movement::Fee {
-                account,
-                amount,
-                side,
-            } => {
-                let account = self.account(&account).await?;
-                parts.posting(PostingRequest::new(account, PostingKind::Fee, side, amount))
+                let mut posting = PostingRequest::new(account, kind, side, amount);
+                posting.event_time = event_time;
+                posting.description = parts.description;
+                posting.idempotency_key = parts.key;
+                posting.attributes = parts.attributes;
+                posting.into()
             }
             Movement::Reversal { transfer, amount } => {
                 let original = transfers::find(self.ledger.database(), &transfer).await?;
@@ -238,6 +237,10 @@ impl Requests {
                 release.idempotency_key = parts.key;
                 release.into()
             }
+            Movement::Expiry { hold } => {
+                let found = hold::find(self.ledger.database(), &hold).await?;
+                ExpiryRequest::new(found.hold_id).into()
+            }
             // The reader of lines lets no group be a step of another.
             _ => return Err(CommandError::usage("a step of a group is no group")),
         })
@@ -254,14 +257,5 @@ impl Requests {
         let found = account::find(self.ledger.database(), named).await?;
         self.accounts.insert(named.to_owned(), found.account_id);
         Ok(found.account_id)
-    }
-}
-
-impl Parts {
-    fn posting(self, mut posting: PostingRequest) -> Request {
-        posting.description = self.description;
-        posting.idempotency_key = self.key;
-        posting.attributes = self.attributes;
-        posting.into()
     }
 }
