@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use neobank_domain::Ledger;
 use serde_json::{Value, json};
 
 use super::program::{Run, data, neobank, run};
@@ -23,6 +24,7 @@ on_both_versions!(
     holds_groups_and_exchanges_are_lines_too,
     groups_have_conditions_and_steps_that_may_move_nothing,
     the_guides_group_with_a_condition_is_posted,
+    groups_of_more_steps_than_one_call_takes_are_all_posted,
 );
 
 /// Runs `submit` on a file of this text, in a folder of its own.
@@ -713,4 +715,29 @@ async fn the_guides_group_with_a_condition_is_posted(bank: TestBank) {
     assert_eq!(found.code, 0, "{}{}", found.out, found.err);
     assert_eq!(bank.balance(shop.account_id).await, czk("250"));
     assert_eq!(bank.balance(payer.account_id).await, czk("47.50"));
+}
+
+async fn groups_of_more_steps_than_one_call_takes_are_all_posted(bank: TestBank) {
+    let (empty, full) = (
+        bank.account(czk("0")).await,
+        bank.account(czk("1000")).await,
+    );
+    let nothing = json!({"kind": "transfer", "from": empty, "to": full, "amount": "1 CZK",
+                         "up_to": "or_nothing"});
+    let mut steps = vec![nothing; 999];
+    steps.insert(
+        0,
+        json!({"kind": "fee", "account": full, "amount": "1 CZK"}),
+    );
+    // The program reads one line at least before it executes the first.
+    let groups = 2 * Ledger::REQUESTS_MAX / steps.len() + 1;
+    let lines = (0..groups).map(|group| {
+        json!({"kind": "group", "key": format!("g{group}"), "steps": steps}).to_string()
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let found = submit(bank.url(), "requests", &text, &[]).await;
+    assert_eq!(found.code, 0, "{}", found.err);
+    assert_eq!(outcomes(&found).len(), groups);
+    assert_eq!(bank.balance(full).await, czk("899"));
+    bank.assert_sound().await;
 }

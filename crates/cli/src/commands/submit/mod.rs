@@ -24,8 +24,9 @@ use crate::output::{Block, Output, cell};
 use outcome::{LineOutcome, Summary};
 use run::Run;
 
-/// The most lines in one transaction.
-const BATCH_SIZE_MAX: usize = 1_000;
+/// The most lines in one transaction, and the most steps of their groups. A single call for many
+/// lines costs the server less for each of them, and locks their accounts for longer.
+const BATCH_SIZE_MAX: usize = 10_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArguments {

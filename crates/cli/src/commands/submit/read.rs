@@ -15,8 +15,8 @@ use crate::error::CommandError;
 /// The most bytes of a line of JSON.
 const LINE_LENGTH_MAX: u64 = 1_000_000;
 
-/// The lines that are read ahead.
-const AHEAD: usize = 4_000;
+/// The lines that are read ahead: as many as the next transaction can have.
+const AHEAD: usize = super::BATCH_SIZE_MAX;
 
 /// A line: its number in the file, from 1, and its fields.
 ///

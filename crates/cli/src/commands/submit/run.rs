@@ -2,6 +2,7 @@
 
 use neobank_domain::{Ledger, LedgerError, Request};
 
+use super::BATCH_SIZE_MAX;
 use super::fields::LineError;
 use super::line::LineRequest;
 use super::outcome::{LineOutcome, LineResult};
@@ -23,6 +24,15 @@ struct Prepared {
 }
 
 impl Prepared {
+    /// Returns the number of requests that the line is: a group has as many as it has steps.
+    fn size(&self) -> usize {
+        match &self.request {
+            Ok(Request::Group(group)) => group.steps.len(),
+            Ok(_) => 1,
+            Err(_) => 0,
+        }
+    }
+
     /// Returns true for a line that names a transfer or a hold which is not there.
     fn names_unknown(&self) -> bool {
         matches!(
@@ -49,11 +59,13 @@ impl Run {
     ) -> (Vec<LineOutcome>, Option<CommandError>) {
         let mut outcomes = Vec::with_capacity(lines.len());
         let mut waiting: Vec<Prepared> = Vec::with_capacity(lines.len());
+        let mut size = 0_usize;
         for line in lines {
             let mut prepared = self.prepare(line.clone()).await;
             let has_requests = waiting.iter().any(|earlier| earlier.request.is_ok());
             if has_requests && matches!(&prepared, Ok(found) if found.names_unknown()) {
                 // An earlier line may post what this one names.
+                size = 0;
                 let (done, error) = self.submit(std::mem::take(&mut waiting)).await;
                 outcomes.extend(done);
                 if error.is_some() {
@@ -62,7 +74,18 @@ impl Run {
                 prepared = self.prepare(line).await;
             }
             match prepared {
-                Ok(prepared) => waiting.push(prepared),
+                Ok(prepared) => {
+                    size = size.saturating_add(prepared.size());
+                    if size > BATCH_SIZE_MAX && !waiting.is_empty() {
+                        size = prepared.size();
+                        let (done, error) = self.submit(std::mem::take(&mut waiting)).await;
+                        outcomes.extend(done);
+                        if error.is_some() {
+                            return (outcomes, error);
+                        }
+                    }
+                    waiting.push(prepared);
+                }
                 Err(error) => return (outcomes, Some(error)),
             }
         }
