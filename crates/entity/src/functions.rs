@@ -331,7 +331,7 @@ pub mod banking {
         }
     }
 
-    /// `banking.post_transfers_optimistic(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint, p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[])`.
+    /// `banking.post_transfers_optimistic(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint, p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[], p_hold_events jsonb DEFAULT NULL::jsonb)`.
     ///
     /// Returns `timestamp with time zone`.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -404,6 +404,8 @@ pub mod banking {
         pub metadata: T,
         /// `p_value_date date[]`.
         pub value_date: T,
+        /// `p_hold_events jsonb`.
+        pub hold_events: T,
     }
 
     impl PostTransfersOptimistic<()> {
@@ -411,20 +413,20 @@ pub mod banking {
         pub const NAME: &'static str = "banking.post_transfers_optimistic";
 
         /// The call with each argument by its name, as a parameter.
-        pub const CALL: &'static str = "banking.post_transfers_optimistic(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_fence_account_id => $19, p_fence_version => $20, p_read_set_account_id => $21, p_read_set_version => $22, p_read_set_balance => $23, p_read_set_held => $24, p_read_set_limit => $25, p_read_set_status => $26, p_unused_key => $27, p_batch_lock => $28, p_group_id => $29, p_reverses_transfer_id => $30, p_hold_id => $31, p_actor => $32, p_metadata => $33, p_value_date => $34)";
+        pub const CALL: &'static str = "banking.post_transfers_optimistic(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_fence_account_id => $19, p_fence_version => $20, p_read_set_account_id => $21, p_read_set_version => $22, p_read_set_balance => $23, p_read_set_held => $24, p_read_set_limit => $25, p_read_set_status => $26, p_unused_key => $27, p_batch_lock => $28, p_group_id => $29, p_reverses_transfer_id => $30, p_hold_id => $31, p_actor => $32, p_metadata => $33, p_value_date => $34, p_hold_events => $35)";
 
         /// The parameters' types, by their identifiers in the catalogue.
-        pub const TYPES: [u32; 34] = [
+        pub const TYPES: [u32; 35] = [
             2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
             1016, 1231, 2951, 1009, 2950, 20, 2951, 1016, 1231, 1231, 1231, 1009, 1009, 20, 2951,
-            2951, 2951, 1009, 3807, 1182,
+            2951, 2951, 1009, 3807, 1182, 3802,
         ];
     }
 
     impl<T> PostTransfersOptimistic<T> {
         /// Returns the parameters in the order of the call.
         #[must_use]
-        pub fn parameters(self) -> [T; 34] {
+        pub fn parameters(self) -> [T; 35] {
             [
                 self.transfer_id,
                 self.transfer_type,
@@ -460,11 +462,12 @@ pub mod banking {
                 self.actor,
                 self.metadata,
                 self.value_date,
+                self.hold_events,
             ]
         }
     }
 
-    /// `banking.post_transfers_pipelined(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_predecessor_batch_lock bigint, p_predecessor_transfer_id uuid, p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint, p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[])`.
+    /// `banking.post_transfers_pipelined(p_transfer_id uuid[], p_transfer_type text[], p_amount numeric[], p_currency_code text[], p_description text[], p_idempotency_key text[], p_request_hash bytea[], p_posted_at timestamp with time zone[], p_from_account_id uuid[], p_from_entry_number bigint[], p_from_balance numeric[], p_debit_id uuid[], p_debit_description text[], p_to_account_id uuid[], p_to_entry_number bigint[], p_to_balance numeric[], p_credit_id uuid[], p_credit_description text[], p_predecessor_batch_lock bigint, p_predecessor_transfer_id uuid, p_fence_account_id uuid DEFAULT NULL::uuid, p_fence_version bigint DEFAULT NULL::bigint, p_read_set_account_id uuid[] DEFAULT NULL::uuid[], p_read_set_version bigint[] DEFAULT NULL::bigint[], p_read_set_balance numeric[] DEFAULT NULL::numeric[], p_read_set_held numeric[] DEFAULT NULL::numeric[], p_read_set_limit numeric[] DEFAULT NULL::numeric[], p_read_set_status text[] DEFAULT NULL::text[], p_unused_key text[] DEFAULT NULL::text[], p_batch_lock bigint DEFAULT NULL::bigint, p_group_id uuid[] DEFAULT NULL::uuid[], p_reverses_transfer_id uuid[] DEFAULT NULL::uuid[], p_hold_id uuid[] DEFAULT NULL::uuid[], p_actor text[] DEFAULT NULL::text[], p_metadata jsonb[] DEFAULT NULL::jsonb[], p_value_date date[] DEFAULT NULL::date[], p_hold_events jsonb DEFAULT NULL::jsonb)`.
     ///
     /// Returns `timestamp with time zone`.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -541,6 +544,8 @@ pub mod banking {
         pub metadata: T,
         /// `p_value_date date[]`.
         pub value_date: T,
+        /// `p_hold_events jsonb`.
+        pub hold_events: T,
     }
 
     impl PostTransfersPipelined<()> {
@@ -548,20 +553,20 @@ pub mod banking {
         pub const NAME: &'static str = "banking.post_transfers_pipelined";
 
         /// The call with each argument by its name, as a parameter.
-        pub const CALL: &'static str = "banking.post_transfers_pipelined(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_predecessor_batch_lock => $19, p_predecessor_transfer_id => $20, p_fence_account_id => $21, p_fence_version => $22, p_read_set_account_id => $23, p_read_set_version => $24, p_read_set_balance => $25, p_read_set_held => $26, p_read_set_limit => $27, p_read_set_status => $28, p_unused_key => $29, p_batch_lock => $30, p_group_id => $31, p_reverses_transfer_id => $32, p_hold_id => $33, p_actor => $34, p_metadata => $35, p_value_date => $36)";
+        pub const CALL: &'static str = "banking.post_transfers_pipelined(p_transfer_id => $1, p_transfer_type => $2, p_amount => $3, p_currency_code => $4, p_description => $5, p_idempotency_key => $6, p_request_hash => $7, p_posted_at => $8, p_from_account_id => $9, p_from_entry_number => $10, p_from_balance => $11, p_debit_id => $12, p_debit_description => $13, p_to_account_id => $14, p_to_entry_number => $15, p_to_balance => $16, p_credit_id => $17, p_credit_description => $18, p_predecessor_batch_lock => $19, p_predecessor_transfer_id => $20, p_fence_account_id => $21, p_fence_version => $22, p_read_set_account_id => $23, p_read_set_version => $24, p_read_set_balance => $25, p_read_set_held => $26, p_read_set_limit => $27, p_read_set_status => $28, p_unused_key => $29, p_batch_lock => $30, p_group_id => $31, p_reverses_transfer_id => $32, p_hold_id => $33, p_actor => $34, p_metadata => $35, p_value_date => $36, p_hold_events => $37)";
 
         /// The parameters' types, by their identifiers in the catalogue.
-        pub const TYPES: [u32; 36] = [
+        pub const TYPES: [u32; 37] = [
             2951, 1009, 1231, 1009, 1009, 1009, 1001, 1185, 2951, 1016, 1231, 2951, 1009, 2951,
             1016, 1231, 2951, 1009, 20, 2950, 2950, 20, 2951, 1016, 1231, 1231, 1231, 1009, 1009,
-            20, 2951, 2951, 2951, 1009, 3807, 1182,
+            20, 2951, 2951, 2951, 1009, 3807, 1182, 3802,
         ];
     }
 
     impl<T> PostTransfersPipelined<T> {
         /// Returns the parameters in the order of the call.
         #[must_use]
-        pub fn parameters(self) -> [T; 36] {
+        pub fn parameters(self) -> [T; 37] {
             [
                 self.transfer_id,
                 self.transfer_type,
@@ -599,6 +604,7 @@ pub mod banking {
                 self.actor,
                 self.metadata,
                 self.value_date,
+                self.hold_events,
             ]
         }
     }

@@ -1,15 +1,18 @@
-//! The account cache: accounts as the ledger's last commits left them, so that the next batch needs
-//! neither locks nor reads before its decision.
+//! The account cache: accounts and their holds as the ledger's last commits left them, so that the
+//! next batch needs neither locks nor reads before its decision.
 //!
 //! A cached account may be stale, because other processes also post. The database therefore
 //! validates every account of an optimistic attempt (`banking.post_transfers_optimistic()`). A
 //! conflict costs one round trip and leaves no rows, and the batch runs again under row locks.
 
+mod generations;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::decision::AccountState;
-use crate::{AccountId, TransferId};
+use super::decision::{AccountState, HoldState, LedgerState};
+use crate::{AccountId, HoldId, TransferId};
+use generations::Generations;
 
 /// The cached accounts of a ledger, and the accounts that its batches use now.
 pub(super) struct AccountCache {
@@ -38,16 +41,24 @@ pub struct AccountCacheMetrics {
 struct State {
     /// The number of batches in flight that use an account.
     busy: HashMap<AccountId, u32>,
-    /// The accounts used last. At half of the limit they replace the old ones, which are dropped.
-    young: HashMap<AccountId, AccountState>,
-    old: HashMap<AccountId, AccountState>,
+    accounts: Generations<AccountId, AccountState>,
+    /// Holds in any state. The database validates a hold that a decision changes, as it validates
+    /// the account.
+    holds: Generations<HoldId, HoldState>,
     speculative: Vec<SpeculativeState>,
     batches: u64,
     conflict_backoff: ConflictBackoff,
     metrics: AccountCacheMetrics,
 }
 
-/// The accounts as a batch whose statement is in flight will leave them.
+/// Accounts and holds as a decision leaves them.
+#[derive(Debug, Default)]
+pub(super) struct DecidedState {
+    pub(super) accounts: BTreeMap<AccountId, AccountState>,
+    pub(super) holds: BTreeMap<HoldId, HoldState>,
+}
+
+/// The accounts and holds as a batch whose statement is in flight will leave them.
 struct SpeculativeState {
     /// The batch's number in this cache.
     batch: u64,
@@ -55,7 +66,7 @@ struct SpeculativeState {
     batch_lock: i64,
     /// One of the batch's transfers, which exists only if the batch has committed.
     transfer: TransferId,
-    accounts: BTreeMap<AccountId, AccountState>,
+    left: DecidedState,
 }
 
 /// The back-off of optimistic attempts after conflicts: where other processes post to the same
@@ -75,17 +86,31 @@ pub(super) struct CachedAccounts<'a> {
     account_cache: &'a AccountCache,
     batch: u64,
     accounts: &'a [AccountId],
+    /// The holds that the batch names.
+    holds: &'a [HoldId],
     /// The batch lock of the predecessor whose speculative state the batch may take.
     predecessor: Option<i64>,
     may_be_optimistic: bool,
 }
 
-/// The accounts of an optimistic decision.
+/// The accounts and holds of an optimistic decision.
 #[derive(Default)]
 pub(super) struct OptimisticAccounts {
     pub(super) accounts: BTreeMap<AccountId, AccountState>,
+    /// The known holds among those that the batch names.
+    pub(super) holds: BTreeMap<HoldId, HoldState>,
     /// A transfer of the predecessor, if some accounts are as the predecessor will leave them.
     pub(super) speculative: Option<TransferId>,
+}
+
+impl DecidedState {
+    /// Returns the accounts and holds of a state.
+    pub(super) fn of(state: LedgerState) -> Self {
+        Self {
+            accounts: state.accounts,
+            holds: state.holds,
+        }
+    }
 }
 
 impl AccountCache {
@@ -130,8 +155,30 @@ impl AccountCache {
             account_cache: self,
             batch,
             accounts,
+            holds: &[],
             predecessor,
             may_be_optimistic,
+        }
+    }
+
+    /// Returns those of these holds that the ledger has used, each as it was then. Its account and its
+    /// destination never change.
+    pub(super) fn holds<'a>(&self, wanted: impl IntoIterator<Item = &'a HoldId>) -> Vec<HoldState> {
+        let state = self.state();
+        let known = wanted.into_iter().filter_map(|hold| state.holds.get(hold));
+        known.cloned().collect()
+    }
+
+    /// Caches holds that were read without locks, unless they are known.
+    pub(super) fn note_holds(&self, holds: impl IntoIterator<Item = HoldState>) {
+        if self.limit == 0 {
+            return;
+        }
+        let mut state = self.state();
+        for hold in holds {
+            if state.holds.get(&hold.hold_id).is_none() {
+                state.holds.insert(hold.hold_id, hold, self.limit);
+            }
         }
     }
 
@@ -139,15 +186,14 @@ impl AccountCache {
     pub(super) fn forget(&self, accounts: &[AccountId]) {
         let mut state = self.state();
         for account in accounts {
-            state.young.remove(account);
-            state.old.remove(account);
+            state.accounts.remove(account);
         }
     }
 
     pub(super) fn metrics(&self) -> AccountCacheMetrics {
         let state = self.state();
         AccountCacheMetrics {
-            accounts: state.young.len().saturating_add(state.old.len()),
+            accounts: state.accounts.len(),
             ..state.metrics
         }
     }
@@ -157,27 +203,44 @@ impl AccountCache {
     }
 }
 
+impl<'a> CachedAccounts<'a> {
+    /// Returns the use with the holds that the batch names.
+    pub(super) const fn with_holds(mut self, holds: &'a [HoldId]) -> Self {
+        self.holds = holds;
+        self
+    }
+}
+
 impl CachedAccounts<'_> {
     /// Returns true when the batch should make an optimistic attempt.
     pub(super) const fn may_be_optimistic(&self) -> bool {
         self.may_be_optimistic
     }
 
-    /// Takes the cached accounts, or their speculative state, out of the cache. The batch puts them
-    /// back after its commit, so that a failure leaves no stale account in the cache.
+    /// Takes the cached accounts and holds, or their speculative state, out of the cache. The batch
+    /// puts them back after its commit, so that a failure leaves no stale account in the cache.
     pub(super) fn take(&self) -> OptimisticAccounts {
         let mut state = self.account_cache.state();
         let mut taken = OptimisticAccounts::default();
         for account in self.accounts {
-            let (young, old) = (state.young.remove(account), state.old.remove(account));
+            let cached = state.accounts.remove(account);
             let speculative = self
                 .predecessor
                 .and_then(|batch_lock| state.take_speculative(batch_lock, account));
             if let Some((transfer, speculative)) = speculative {
                 taken.speculative = Some(transfer);
                 taken.accounts.insert(*account, speculative);
-            } else if let Some(cached) = young.or(old) {
+            } else if let Some(cached) = cached {
                 taken.accounts.insert(*account, cached);
+            }
+        }
+        for hold in self.holds {
+            let cached = state.holds.remove(hold);
+            let speculative = self
+                .predecessor
+                .and_then(|batch_lock| state.take_speculative_hold(batch_lock, hold));
+            if let Some(known) = speculative.or(cached) {
+                taken.holds.insert(*hold, known);
             }
         }
         taken
@@ -188,7 +251,7 @@ impl CachedAccounts<'_> {
         &self,
         batch_lock: i64,
         transfer: TransferId,
-        accounts: BTreeMap<AccountId, AccountState>,
+        left: DecidedState,
     ) {
         self.account_cache
             .state()
@@ -197,25 +260,38 @@ impl CachedAccounts<'_> {
                 batch: self.batch,
                 batch_lock,
                 transfer,
-                accounts,
+                left,
             });
     }
 
-    /// Withdraws the speculative state, and returns the accounts that no successor has taken.
-    pub(super) fn withdraw_speculative(&self) -> BTreeMap<AccountId, AccountState> {
+    /// Withdraws the speculative state, and returns the part that no successor has taken.
+    pub(super) fn withdraw_speculative(&self) -> DecidedState {
         self.account_cache.state().withdraw_speculative(self.batch)
     }
 
-    /// Caches the accounts as a commit has left them.
-    pub(super) fn keep(&self, accounts: BTreeMap<AccountId, AccountState>) {
-        if self.account_cache.limit == 0 {
+    /// Caches the accounts and holds as a commit has left them.
+    pub(super) fn keep(&self, left: DecidedState) {
+        let limit = self.account_cache.limit;
+        if limit == 0 {
             return;
         }
         let mut state = self.account_cache.state();
-        for (account_id, account) in accounts {
-            // Another batch that uses the account makes this state stale.
-            if state.busy.get(&account_id) == Some(&1) {
-                state.keep(account_id, account, self.account_cache.limit);
+        let State {
+            busy,
+            accounts,
+            holds,
+            ..
+        } = &mut *state;
+        // Another batch that uses the account makes its state and that of its holds stale.
+        let is_current = |account: AccountId| busy.get(&account) == Some(&1);
+        for (account_id, account) in left.accounts {
+            if is_current(account_id) {
+                accounts.insert(account_id, account, limit);
+            }
+        }
+        for (hold_id, hold) in left.holds {
+            if is_current(hold.account) {
+                holds.insert(hold_id, hold, limit);
             }
         }
     }
@@ -260,34 +336,31 @@ impl Drop for CachedAccounts<'_> {
 }
 
 impl State {
-    fn keep(&mut self, account_id: AccountId, account: AccountState, limit: usize) {
-        self.young.insert(account_id, account);
-        if self.young.len() >= limit.div_ceil(2) {
-            self.old = std::mem::take(&mut self.young);
-        }
-    }
-
     fn take_speculative(
         &mut self,
         batch_lock: i64,
         account: &AccountId,
     ) -> Option<(TransferId, AccountState)> {
-        let mut speculative_states = self.speculative.iter_mut();
-        let speculative_state = speculative_states
-            .find(|speculative_state| speculative_state.batch_lock == batch_lock)?;
-        Some((
-            speculative_state.transfer,
-            speculative_state.accounts.remove(account)?,
-        ))
+        let of_batch = self.speculative_of(batch_lock)?;
+        Some((of_batch.transfer, of_batch.left.accounts.remove(account)?))
     }
 
-    fn withdraw_speculative(&mut self, batch: u64) -> BTreeMap<AccountId, AccountState> {
+    fn take_speculative_hold(&mut self, batch_lock: i64, hold: &HoldId) -> Option<HoldState> {
+        self.speculative_of(batch_lock)?.left.holds.remove(hold)
+    }
+
+    fn speculative_of(&mut self, batch_lock: i64) -> Option<&mut SpeculativeState> {
+        let mut speculative_states = self.speculative.iter_mut();
+        speculative_states.find(|speculative_state| speculative_state.batch_lock == batch_lock)
+    }
+
+    fn withdraw_speculative(&mut self, batch: u64) -> DecidedState {
         let index = self
             .speculative
             .iter()
             .position(|speculative_state| speculative_state.batch == batch);
-        index.map_or_else(BTreeMap::new, |index| {
-            self.speculative.swap_remove(index).accounts
+        index.map_or_else(DecidedState::default, |index| {
+            self.speculative.swap_remove(index).left
         })
     }
 }
@@ -300,7 +373,7 @@ fn is_speculative(
     let mut speculative_states = speculative_states.iter();
     speculative_states.any(|speculative_state| {
         speculative_state.batch_lock == batch_lock
-            && speculative_state.accounts.contains_key(account)
+            && speculative_state.left.accounts.contains_key(account)
     })
 }
 

@@ -10,7 +10,7 @@ use neobank_entity::constraints::banking::{
 };
 
 use super::Ledger;
-use super::account_cache::CachedAccounts;
+use super::account_cache::{CachedAccounts, DecidedState};
 use super::actor::Actor;
 use super::decision::{IdentifiedRequest, Written, decide};
 use super::engine::Engine;
@@ -196,6 +196,7 @@ pub(super) async fn run(
 ) -> Result<Vec<Outcome>, Failure> {
     let predecessor = claims.predecessor_batch_lock();
     let cached = engine.account_cache.begin(&batch.accounts, predecessor);
+    let cached = cached.with_holds(&batch.holds);
     if cached.may_be_optimistic() {
         let attempt = optimistic::attempt(engine, batch, &cached, claims).await;
         if matches!(attempt, Ok(None) | Err(Failure::Database(_))) {
@@ -314,14 +315,14 @@ async fn attempt(
     let outcomes = std::mem::take(&mut decision.outcomes);
     if decision.is_empty() {
         let replicated = end_without_transfers(engine, batch, transaction, &outcomes).await?;
-        cached.keep(state.accounts);
+        cached.keep(DecidedState::of(state));
         return committed(outcomes, replicated);
     }
     let written = decision.written();
     let transfers = TransferColumns::of(decision);
     match session.write_and_commit(transaction, &transfers).await {
         Ok(()) => {
-            cached.keep(state.accounts);
+            cached.keep(DecidedState::of(state));
             Ok(outcomes)
         }
         Err(DatabaseError::CommitUnknown { reason }) => Err(Failure::Unknown {

@@ -1,7 +1,7 @@
 //! The reads of holds before a decision, and the form in which a posting function takes their
 //! changes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use neobank_db::driver::{Row, ToSql, Type};
@@ -48,17 +48,21 @@ pub(super) async fn read_holds(
     Ok(())
 }
 
-/// Returns the changes of holds that exist among these.
+/// Returns the changes of holds that exist among these, with their times.
 pub(super) async fn find_hold_events(
     transaction: &Transaction,
     events: &[HoldEventId],
-) -> Result<HashSet<HoldEventId>, DatabaseError> {
+) -> Result<HashMap<HoldEventId, DateTime<Utc>>, DatabaseError> {
+    use hold_events::Column;
     let find = transaction
         .prepare(&FIND_HOLD_EVENTS, &[Type::UUID_ARRAY])
         .await?;
     let events: Vec<Uuid> = events.iter().map(|event| event.as_uuid()).collect();
     let rows = transaction.read_prepared(&find, &[&events]).await?;
-    let event = |row| Ok(column::<Uuid>(row, hold_events::Column::EventId.as_str())?.into());
+    let event = |row| {
+        let event_id = column::<Uuid>(row, Column::EventId.as_str())?;
+        Ok((event_id.into(), column(row, Column::OccurredAt.as_str())?))
+    };
     rows.iter().map(event).collect()
 }
 

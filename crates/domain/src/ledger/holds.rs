@@ -13,6 +13,7 @@ use sea_query::{Condition, Expr, ExprTrait, Func, Order, Query, SelectStatement}
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::decision::HoldState;
 use super::request::{CaptureRequest, ExpiryRequest, HoldRequest, ReleaseRequest, Request};
 use super::{HoldCursor, HoldReceipt, Ledger, LedgerError, Outcome, Receipt};
 use crate::{AccountId, Currency, HoldEventId, HoldId, Money, TransferId};
@@ -331,6 +332,25 @@ fn event(row: hold_events::Model) -> Result<HoldEvent, DatabaseError> {
         transfer_id: row.transfer_id.map(Into::into),
         actor: row.actor,
     })
+}
+
+impl TryFrom<holds::Model> for HoldState {
+    type Error = DatabaseError;
+
+    fn try_from(row: holds::Model) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            hold_id: row.hold_id.into(),
+            account: row.account_id.into(),
+            to: row.to_account_id.map(Into::into),
+            remaining: money(
+                Column::Remaining.as_str(),
+                row.remaining,
+                &row.currency_code,
+            )?,
+            status: row.hold_status,
+            expires_at: row.expires_at,
+        })
+    }
 }
 
 fn money(name: &str, amount: Decimal, currency: &str) -> Result<Money, DatabaseError> {

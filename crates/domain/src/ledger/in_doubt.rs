@@ -12,26 +12,24 @@
 //! the version that this account must have. A session that finds no transfers increments that
 //! version, so that the statement fails when it arrives.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
 use neobank_db::{
     Database, DatabaseError, Executor, RetryPolicy, Transaction, TransactionOptions, statement,
 };
 
 use super::decision::Written;
 use super::statements::{self, Statements};
-use crate::{AccountId, TransferId};
+use crate::AccountId;
 
 /// The resolved outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum InDoubt {
-    /// All transfers and changes of holds exist, the transfers with these times. The standbys that
+    /// All transfers and changes of holds exist, with these times. The standbys that
     /// the server waits for have them too if `replicated` is true; otherwise they have not
     /// confirmed it.
     Committed {
-        times: HashMap<TransferId, DateTime<Utc>>,
+        times: statements::Found,
         replicated: bool,
     },
     /// None of them exists, and none ever will.
@@ -65,7 +63,7 @@ pub(super) async fn resolve(
             Ok(Ok(Found { rows, standby })) => match standby {
                 Standby::Confirmed => {
                     return InDoubt::Committed {
-                        times: rows.times,
+                        times: rows,
                         replicated: true,
                     };
                 }
@@ -75,7 +73,7 @@ pub(super) async fn resolve(
                 ),
                 Standby::Cancelled => {
                     return InDoubt::Committed {
-                        times: rows.times,
+                        times: rows,
                         replicated: false,
                     };
                 }
@@ -118,7 +116,7 @@ async fn ask(
     accounts: &[AccountId],
     written: &Written,
     fence: Option<AccountId>,
-    unconfirmed: &mut Option<HashMap<TransferId, DateTime<Utc>>>,
+    unconfirmed: &mut Option<statements::Found>,
 ) -> Result<Found, DatabaseError> {
     let options = TransactionOptions::default().with_keep_plans(true);
     let transaction = database.begin_with(options).await?;
@@ -128,7 +126,7 @@ async fn ask(
         Standby::Confirmed
     } else {
         if rows.is_all_of(written) {
-            *unconfirmed = Some(rows.times.clone());
+            *unconfirmed = Some(rows.clone());
         }
         confirm(transaction).await
     };

@@ -313,7 +313,12 @@ impl Ledger {
 
     async fn execute(&self, mut request: Request) -> Result<Outcome, LedgerError> {
         let requests = std::slice::from_mut(&mut request);
-        originals::resolve(&self.engine.database, requests).await?;
+        let Engine {
+            database,
+            account_cache,
+            ..
+        } = &self.engine;
+        originals::resolve(database, Some(account_cache), requests).await?;
         match &self.queue {
             Some(queue) => {
                 let deadline = self.engine.database.deadline();
@@ -335,7 +340,12 @@ impl Ledger {
     /// * [`LedgerError::NotReplicated`] when the requests are committed and a standby may lack them.
     /// * [`LedgerError::Unknown`], as [`Ledger::transfer`].
     pub async fn submit_all(&self, requests: &[Request]) -> Result<Vec<Outcome>, LedgerError> {
-        let requests = originals::resolved(&self.engine.database, requests).await?;
+        let Engine {
+            database,
+            account_cache,
+            ..
+        } = &self.engine;
+        let requests = originals::resolved(database, Some(account_cache), requests).await?;
         self.run_all(&requests).await
     }
 
@@ -411,7 +421,7 @@ impl Ledger {
         transaction: &mut Transaction,
         requests: &[Request],
     ) -> Result<Vec<Outcome>, LedgerError> {
-        let requests = originals::resolved(&*transaction, requests).await?;
+        let requests = originals::resolved(&*transaction, None, requests).await?;
         let batch = Batch::new(&requests, self.actor.as_ref())?;
         // The caller's commit makes their cached versions stale.
         self.engine.account_cache.forget(&batch.accounts);

@@ -7,6 +7,10 @@
 //! the accounts of those requests, and then that their keys are unused. Requests that depend on
 //! more are decided under locks: adjustments on the version, events of the past on the clock.
 //!
+//! Accepted changes of holds are correct, because the same call validates each hold, that its time
+//! is not over, and in the read set the accounts of the holds. A rejected one may depend on the
+//! clock, and is decided under locks.
+//!
 //! A decision may also depend on the speculative state of a predecessor in flight.
 //! `banking.post_transfers_pipelined()` then waits for the predecessor's end.
 
@@ -17,10 +21,8 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join;
 use neobank_db::{Autocommit, DatabaseError, RetryPolicy};
 
-use super::account_cache::{CachedAccounts, OptimisticAccounts};
-use super::decision::{
-    AccountState, Decision, IdentifiedRequest, LedgerState, NewTransfer, decide,
-};
+use super::account_cache::{CachedAccounts, DecidedState, OptimisticAccounts};
+use super::decision::{AccountState, Decision, IdentifiedRequest, LedgerState, decide};
 use super::engine::Engine;
 use super::execution::{Batch, Claims, Failure, Pipelining, committed};
 use super::in_doubt::{self, InDoubt};
@@ -30,7 +32,7 @@ use super::request::{AmountLimit, Request};
 use super::statements::{
     self, Posted, PostedTimes, Preconditions, Predecessor, ReadSetColumns, TransferColumns,
 };
-use crate::{AccountId, TransferId};
+use crate::{AccountId, HoldEventId, TransferId};
 
 /// Returns the outcomes; `None` when nothing was changed and the decision needs locks.
 pub(super) async fn attempt(
@@ -49,6 +51,7 @@ pub(super) async fn attempt(
     }
     let OptimisticAccounts {
         accounts,
+        holds,
         speculative,
     } = match take_or_read(autocommit, batch, cached).await {
         Ok(accounts) => accounts,
@@ -60,19 +63,15 @@ pub(super) async fn attempt(
     // The server takes its own time where this time or an account's last entry is earlier.
     let mut state = LedgerState::new(DateTime::UNIX_EPOCH);
     state.accounts = accounts;
+    state.holds = holds;
     state.rules = engine.rules;
     let claimed = batch.claimed(claims.claim());
     let decision = decide(&mut state, &claimed);
-    if depends_on_holds(&state.accounts, &claimed, &decision.outcomes) {
+    if depends_on_the_clock(&state.accounts, &claimed, &decision.outcomes) {
         cached.not_attempted();
         return Ok(None);
     }
-    let preconditions = preconditions(
-        &state.accounts,
-        &claimed,
-        &decision.outcomes,
-        &decision.transfers,
-    );
+    let preconditions = preconditions(&state.accounts, &claimed, &decision);
     let Some(mut preconditions) = preconditions else {
         cached.not_attempted();
         return Ok(None);
@@ -80,10 +79,7 @@ pub(super) async fn attempt(
     preconditions.batch_lock = claims.batch_lock();
     preconditions.predecessor = predecessor(claims, speculative);
     let written_rows = decision.written();
-    let Some(first) = written_rows.transfers.first().copied() else {
-        cached.not_attempted();
-        return Ok(None);
-    };
+    let first = written_rows.transfers.first().copied();
     let (mut outcomes, columns) = columns(decision);
     let started = Instant::now();
     let written = send(
@@ -104,7 +100,8 @@ pub(super) async fn attempt(
                 settle(&mut outcomes, &mut state, |receipt| {
                     receipt.posted_at.max(now)
                 });
-                cached.keep(state.accounts);
+                settle_holds(&mut outcomes, |_| Some(now));
+                cached.keep(DecidedState::of(state));
                 return committed(outcomes, written.replicated).map(Some);
             }
             // The batch is committed, and its times can be looked up.
@@ -126,8 +123,11 @@ pub(super) async fn attempt(
     match in_doubt {
         InDoubt::Committed { times, replicated } => {
             settle(&mut outcomes, &mut state, |receipt| {
-                let posted_at = times.get(&receipt.transfer_id).copied();
+                let posted_at = times.transfers.get(&receipt.transfer_id).copied();
                 posted_at.unwrap_or(receipt.posted_at)
+            });
+            settle_holds(&mut outcomes, |event| {
+                times.hold_events.get(&event).copied()
             });
             committed(outcomes, replicated).map(Some)
         }
@@ -146,24 +146,31 @@ async fn send(
     autocommit: Autocommit<'_>,
     columns: &TransferColumns,
     preconditions: &Preconditions,
-    first: TransferId,
+    first: Option<TransferId>,
     cached: &CachedAccounts<'_>,
     state: &mut LedgerState,
     pipeline: &mut impl Pipelining,
 ) -> Result<Posted, DatabaseError> {
     let statement = statements::write_optimistic(autocommit, columns, preconditions);
-    let Some(batch_lock) = preconditions.batch_lock else {
+    // A successor proves by a transfer that its predecessor has committed.
+    let Some((batch_lock, first)) = preconditions.batch_lock.zip(first) else {
         return statement.await;
     };
     let speculative_state = async {
         // The connection writes to its socket before a successor can write to another one.
         tokio::task::yield_now().await;
-        cached.publish_speculative(batch_lock, first, std::mem::take(&mut state.accounts));
+        let left = DecidedState {
+            accounts: std::mem::take(&mut state.accounts),
+            holds: std::mem::take(&mut state.holds),
+        };
+        cached.publish_speculative(batch_lock, first, left);
         pipeline.in_flight();
     };
     // `join` polls the first future first, and a future's first poll sends.
     let (written, ()) = join(statement, speculative_state).await;
-    state.accounts = cached.withdraw_speculative();
+    let left = cached.withdraw_speculative();
+    state.accounts = left.accounts;
+    state.holds = left.holds;
     written
 }
 
@@ -183,13 +190,8 @@ fn needs_no_lock(request: &Request) -> bool {
         && match request {
             Request::Transfer(_) => true,
             Request::Posting(posting) => posting.event_time.is_none(),
-            // What remains of a hold, and its end, are read behind the locks.
-            Request::Adjustment(_)
-            | Request::Reversal(_)
-            | Request::Hold(_)
-            | Request::Capture(_)
-            | Request::Release(_)
-            | Request::Expiry(_) => false,
+            Request::Hold(_) | Request::Capture(_) | Request::Release(_) => true,
+            Request::Adjustment(_) | Request::Reversal(_) | Request::Expiry(_) => false,
             Request::Group(group) => {
                 group.expires_at.is_none() && group.steps.iter().all(needs_no_lock)
             }
@@ -216,9 +218,21 @@ fn reads_accounts(request: &Request) -> bool {
     }
 }
 
-/// Returns true if an outcome depends on what is available on an account with holds: the time of a
-/// hold may be over, which only a decision under locks knows.
-fn depends_on_holds(
+/// Returns the accounts of a request that is accepted whose holds it changes, and the destination
+/// of a new hold: the call that writes it does not validate them otherwise.
+fn changed_holders(request: &Request) -> impl Iterator<Item = AccountId> {
+    let of_step = |step: &Request| match step {
+        Request::Hold(hold) => [Some(hold.account), hold.to],
+        Request::Capture(capture) => [capture.held_by.map(|by| by.account), None],
+        Request::Release(release) => [release.held_by.map(|by| by.account), None],
+        _ => [None, None],
+    };
+    request.steps().iter().flat_map(of_step).flatten()
+}
+
+/// Returns true if an outcome depends on whether the time of a hold is over, which only a decision
+/// under locks knows: a rejected change of a hold, and what is available on an account with holds.
+fn depends_on_the_clock(
     accounts: &BTreeMap<AccountId, AccountState>,
     claimed: &[IdentifiedRequest<'_>],
     outcomes: &[Outcome],
@@ -229,7 +243,9 @@ fn depends_on_holds(
             .is_some_and(|one| !one.held.is_zero())
     };
     claimed.iter().zip(outcomes).any(|(one, outcome)| {
-        depends_on_accounts(one.request, outcome) && one.request.accounts().any(has_holds)
+        let is_rejected = matches!(outcome, Outcome::Rejected(_));
+        (is_rejected && one.request.changes_holds())
+            || (depends_on_accounts(one.request, outcome) && one.request.accounts().any(has_holds))
     })
 }
 
@@ -263,24 +279,10 @@ async fn take_or_read(
 fn preconditions(
     accounts: &BTreeMap<AccountId, AccountState>,
     claimed: &[IdentifiedRequest<'_>],
-    outcomes: &[Outcome],
-    transfers: &[NewTransfer],
+    decision: &Decision,
 ) -> Option<Preconditions> {
-    let first = &transfers.first()?.receipt;
-    // One side of every transfer is a customer's account, whose version can be incremented.
-    let (fence, fence_version) = [&first.debit, &first.credit]
-        .into_iter()
-        .find_map(|entry| {
-            let account = accounts.get(&entry.account_id)?;
-            account.overdraft_limit?;
-            // The version before the batch: one less for each entry since the first.
-            let entries = account
-                .last_entry_number
-                .checked_sub(entry.entry_number)?
-                .checked_add(1)?;
-            Some((account.account_id, account.version.checked_sub(entries)?))
-        })?;
-    let with_outcomes = || claimed.iter().zip(outcomes);
+    let (fence, fence_version) = fence(accounts, decision)?;
+    let with_outcomes = || claimed.iter().zip(&decision.outcomes);
     let rejected = || {
         with_outcomes().filter_map(|(one, outcome)| match outcome {
             Outcome::Rejected(rejection) => Some((one.request, rejection)),
@@ -290,6 +292,11 @@ fn preconditions(
     let read_set: BTreeSet<AccountId> = with_outcomes()
         .filter(|(one, outcome)| depends_on_accounts(one.request, outcome))
         .flat_map(|(one, _)| one.request.accounts())
+        .chain(
+            with_outcomes()
+                .filter(|(_, outcome)| outcome.is_posted())
+                .flat_map(|(one, _)| changed_holders(one.request)),
+        )
         .collect();
     // An account that does not exist has no version to validate.
     let read_set = read_set
@@ -302,7 +309,8 @@ fn preconditions(
         .collect();
     if !unused_keys.is_empty() {
         // The unique index validates a key that this batch writes.
-        let written = transfers.iter().filter_map(|new| new.key.as_ref());
+        let written = decision.transfers.iter();
+        let written = written.filter_map(|new| new.key.as_ref());
         let written: HashSet<_> = written.map(|(key, _)| key.as_str()).collect();
         unused_keys.retain(|key| !written.contains(key));
     }
@@ -314,6 +322,34 @@ fn preconditions(
         batch_lock: None,
         predecessor: None,
     })
+}
+
+/// Returns a customer's account that the decision changes, with its version before the decision;
+/// `None` if the decision changes nothing.
+fn fence(
+    accounts: &BTreeMap<AccountId, AccountState>,
+    decision: &Decision,
+) -> Option<(AccountId, i64)> {
+    let entries = |one: &Receipt| [one.debit.account_id, one.credit.account_id];
+    let transfers = decision.transfers.iter();
+    let changed = transfers.flat_map(|new| entries(&new.receipt));
+    let events = decision.hold_events.iter();
+    let changed = changed.chain(events.map(|event| event.receipt.account_id));
+    // One side of every transfer is a customer's account, whose version can be incremented.
+    let fence = changed.clone().find_map(|account| {
+        let account = accounts.get(&account)?;
+        account.overdraft_limit.map(|_| account)
+    })?;
+    let steps = changed.filter(|account| *account == fence.account_id);
+    let steps = i64::try_from(steps.count()).ok()?;
+    Some((fence.account_id, fence.version.checked_sub(steps)?))
+}
+
+/// Puts the server's times into the receipts of changed holds.
+fn settle_holds(outcomes: &mut [Outcome], time: impl Fn(HoldEventId) -> Option<DateTime<Utc>>) {
+    for receipt in outcomes.iter_mut().filter_map(Outcome::hold_receipt_mut) {
+        receipt.occurred_at = time(receipt.event_id).unwrap_or(receipt.occurred_at);
+    }
 }
 
 /// Puts the server's time of posting into the receipts and the state.

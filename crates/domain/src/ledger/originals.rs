@@ -1,4 +1,4 @@
-//! The look-ups before a batch: the accounts of transfers to reverse and of holds to capture or
+//! The look-ups before a batch: the accounts of transfers to reverse, the holds to capture or
 //! release, and the bank's own accounts that few requests need.
 
 use std::borrow::Cow;
@@ -12,16 +12,20 @@ use neobank_entity::{FromColumn, FromRow, RowError};
 use sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 use uuid::Uuid;
 
+use super::account_cache::AccountCache;
+use super::decision::HoldState;
 use super::request::{HeldBy, PostingKind, Request};
 use crate::{AccountId, GroupId, HoldId, TransferId};
 
 /// Looks up the accounts of reversals and of holds, and opens the bank's own accounts that journal
 /// entries and exchanges need. Requests of other kinds cost nothing.
 ///
-/// A transfer, a hold and their accounts never change, so the look-up needs no lock. A request that
-/// names one that does not exist stays without accounts.
+/// The accounts of a transfer and of a hold never change, so the look-up needs no lock. A request
+/// that names one that does not exist stays without accounts. The account cache is left out where the
+/// rows may never be committed.
 pub(super) async fn resolve(
     on: &impl Executor,
+    account_cache: Option<&AccountCache>,
     requests: &mut [Request],
 ) -> Result<(), DatabaseError> {
     for currency in currencies_of_rare_accounts(requests) {
@@ -29,7 +33,7 @@ pub(super) async fn resolve(
         on.execute(OpenSystemAccounts { currency_code }.statement())
             .await?;
     }
-    resolve_holds(on, requests).await?;
+    resolve_holds(on, account_cache, requests).await?;
     let wanted: BTreeSet<TransferId> = requests.iter().flat_map(Request::originals).collect();
     if wanted.is_empty() {
         return Ok(());
@@ -50,6 +54,7 @@ pub(super) async fn resolve(
 /// As [`resolve`], for requests that the caller keeps.
 pub(super) async fn resolved<'a>(
     on: &impl Executor,
+    account_cache: Option<&AccountCache>,
     requests: &'a [Request],
 ) -> Result<Cow<'a, [Request]>, DatabaseError> {
     let needs_nothing = requests.iter().all(|request| {
@@ -61,20 +66,39 @@ pub(super) async fn resolved<'a>(
         return Ok(Cow::Borrowed(requests));
     }
     let mut requests = requests.to_vec();
-    resolve(on, &mut requests).await?;
+    resolve(on, account_cache, &mut requests).await?;
     Ok(Cow::Owned(requests))
 }
 
-async fn resolve_holds(on: &impl Executor, requests: &mut [Request]) -> Result<(), DatabaseError> {
+/// Looks up the holds of requests. The account cache keeps those that it does not know, so that a
+/// decision without locks needs no other read.
+async fn resolve_holds(
+    on: &impl Executor,
+    account_cache: Option<&AccountCache>,
+    requests: &mut [Request],
+) -> Result<(), DatabaseError> {
     let wanted: BTreeSet<HoldId> = requests.iter().flat_map(Request::holds).collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let found: Vec<Holder> = on.fetch_many(holders(&wanted)).await?;
-    let found: HashMap<_, _> = found
-        .into_iter()
-        .map(|row| (row.hold, row.held_by))
+    let known = account_cache
+        .map(|cache| cache.holds(&wanted))
+        .unwrap_or_default();
+    let mut found: HashMap<_, _> = known
+        .iter()
+        .map(|hold| (hold.hold_id, HeldBy::of(hold)))
         .collect();
+    let unknown: Vec<Uuid> = wanted
+        .iter()
+        .filter(|hold| !found.contains_key(hold))
+        .map(|hold| hold.as_uuid())
+        .collect();
+    if !unknown.is_empty() {
+        let rows: Vec<holds::Model> = on.fetch_many(holds_where(unknown)).await?;
+        let read = rows.into_iter().map(HoldState::try_from);
+        let read = read.collect::<Result<Vec<_>, _>>()?;
+        found.extend(read.iter().map(|hold| (hold.hold_id, HeldBy::of(hold))));
+        if let Some(account_cache) = account_cache {
+            account_cache.note_holds(read);
+        }
+    }
     for step in requests.iter_mut().flat_map(Request::steps_mut) {
         if let Some((hold, held_by)) = step.held_by_mut() {
             *held_by = found.get(&hold).copied();
@@ -111,35 +135,19 @@ impl FromRow for Parties {
     }
 }
 
-/// A hold with its account and destination.
-struct Holder {
-    hold: HoldId,
-    held_by: HeldBy,
-}
-
-impl FromRow for Holder {
-    fn from_row(row: &neobank_db::driver::Row) -> Result<Self, RowError> {
-        use holds::Column;
-        let id = |column: Column| <Uuid as FromColumn>::from_column(row, column.as_str());
-        let to = <Option<Uuid> as FromColumn>::from_column(row, Column::ToAccountId.as_str())?;
-        Ok(Self {
-            hold: id(Column::HoldId)?.into(),
-            held_by: HeldBy {
-                account: id(Column::AccountId)?.into(),
-                to: to.map(AccountId::from),
-            },
-        })
+impl HeldBy {
+    const fn of(hold: &HoldState) -> Self {
+        Self {
+            account: hold.account,
+            to: hold.to,
+        }
     }
 }
 
-fn holders(wanted: &BTreeSet<HoldId>) -> Statement {
-    use holds::Column;
-    let wanted: Vec<Uuid> = wanted.iter().map(|hold| hold.as_uuid()).collect();
-    let mut query = Query::select();
-    query
-        .columns([Column::HoldId, Column::AccountId, Column::ToAccountId])
-        .from(holds::Entity.table_ref())
-        .and_where(Expr::col(Column::HoldId).eq(Func::cust("ANY").arg(Expr::val(wanted))));
+fn holds_where(wanted: Vec<Uuid>) -> Statement {
+    let is_wanted = Expr::col((holds::Entity, holds::Column::HoldId));
+    let mut query = holds::Entity::select();
+    query.and_where(is_wanted.eq(Func::cust("ANY").arg(Expr::val(wanted))));
     Statement::from_query(&query)
 }
 
@@ -191,7 +199,7 @@ mod tests {
         let one = BTreeSet::from([Uuid::nil().into()]);
         insta::assert_snapshot!("parties", parties(&one).sql);
         insta::assert_snapshot!("members", members(Uuid::nil().into()).sql);
-        let one = BTreeSet::from([Uuid::nil().into()]);
-        insta::assert_snapshot!("holders", holders(&one).sql);
+        let one = vec![Uuid::nil()];
+        insta::assert_snapshot!("holds_where", holds_where(one).sql);
     }
 }

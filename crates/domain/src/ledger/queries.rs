@@ -317,7 +317,10 @@ pub(super) static COMPLETED_HOLDS: LazyLock<String> = LazyLock::new(|| {
 /// Finds changes of holds.
 pub(super) static FIND_HOLD_EVENTS: LazyLock<String> = LazyLock::new(|| {
     Query::select()
-        .column(hold_events::Column::EventId)
+        .columns([
+            hold_events::Column::EventId,
+            hold_events::Column::OccurredAt,
+        ])
         .from(hold_events::Entity.table_ref())
         .and_where(is_one_of(hold_events::Column::EventId))
         .to_string(PostgresQueryBuilder)

@@ -174,6 +174,13 @@ impl Outcome {
         single.into_iter().chain(group.iter_mut().flatten())
     }
 
+    pub(in crate::ledger) const fn hold_receipt_mut(&mut self) -> Option<&mut HoldReceipt> {
+        match self {
+            Self::Hold(receipt) | Self::HoldReplayed(receipt) => Some(receipt),
+            _ => None,
+        }
+    }
+
     /// Returns the change of a hold that moved no money.
     pub(in crate::ledger) const fn hold_event(&self) -> Option<HoldEventId> {
         match self {

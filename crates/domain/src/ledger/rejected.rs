@@ -55,6 +55,7 @@ pub(super) async fn run(
     claims: &mut (impl Claims + Pipelining),
 ) -> Result<Isolated, Failure> {
     let cached = engine.account_cache.begin(&batch.accounts, None);
+    let cached = cached.with_holds(&batch.holds);
     claims.predecessor_ended().await;
     // This batch makes the cached accounts stale.
     drop(cached.take());

@@ -35,7 +35,7 @@ use super::queries::{
     LOCKED_BY_OTHERS, ORIGINAL_TRANSFERS, READ_ACCOUNTS,
 };
 use super::receipt::{EntryReceipt, Receipt};
-use crate::{AccountId, Currency, GroupId, HoldId, Money, TransferId};
+use crate::{AccountId, Currency, GroupId, HoldEventId, HoldId, Money, TransferId};
 
 /// Makes the transaction's commit wait until it is durable, on this server and on the standbys that
 /// the server waits for, whatever the defaults of role, database or session are. Stronger settings
@@ -157,28 +157,29 @@ macro_rules! optimistic_parameters {
             read_set_status: &$preconditions.status,
             unused_key: &$preconditions.unused_key,
             batch_lock: &$preconditions.batch_lock,
+            hold_events: &$columns.hold_events,
             $($argument: $value,)*
         )
     };
 }
 
-/// The rows of a decision that exist.
+/// The rows of a decision that exist, with their times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// The transfers, with their times.
-    pub(super) times: HashMap<TransferId, DateTime<Utc>>,
-    /// The number of the changes of holds.
-    pub(super) events: usize,
+    pub(super) transfers: HashMap<TransferId, DateTime<Utc>>,
+    pub(super) hold_events: HashMap<HoldEventId, DateTime<Utc>>,
 }
 
 impl Found {
     /// Returns true if none of the rows exists.
     pub(super) fn is_empty(&self) -> bool {
-        self.times.is_empty() && self.events == 0
+        self.transfers.is_empty() && self.hold_events.is_empty()
     }
 
     /// Returns true if all of these rows exist.
     pub(super) fn is_all_of(&self, written: &WrittenRows) -> bool {
-        self.times.len() == written.transfers.len() && self.events == written.hold_events.len()
+        self.transfers.len() == written.transfers.len()
+            && self.hold_events.len() == written.hold_events.len()
     }
 }
 
@@ -341,14 +342,16 @@ impl Statements {
             let posted_at = column(row, transfers::Column::PostedAt.as_str())?;
             Ok::<_, DatabaseError>((transfer_id.into(), posted_at))
         };
-        let times: HashMap<_, _> = found.iter().map(transfer).collect::<Result<_, _>>()?;
-        let events = if written.hold_events.is_empty() {
-            0
+        let transfers = found.iter().map(transfer).collect::<Result<_, _>>()?;
+        let hold_events = if written.hold_events.is_empty() {
+            HashMap::new()
         } else {
-            let events = hold_statements::find_hold_events(transaction, &written.hold_events);
-            events.await?.len()
+            hold_statements::find_hold_events(transaction, &written.hold_events).await?
         };
-        Ok(Found { times, events })
+        Ok(Found {
+            transfers,
+            hold_events,
+        })
     }
 
     /// Commits a transaction that holds locks on accounts and has written nothing, so that every

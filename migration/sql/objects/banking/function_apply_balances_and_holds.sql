@@ -10,7 +10,9 @@
 CREATE OR REPLACE FUNCTION banking.apply_balances_and_holds(
     p_transfers banking.new_transfer[],
     p_now timestamptz,
-    p_hold_events banking.new_hold_event[]
+    p_hold_events banking.new_hold_event[],
+    p_fence_account_id uuid DEFAULT NULL,
+    p_fence_version bigint DEFAULT NULL
 ) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -170,6 +172,8 @@ BEGIN
                   AND movements.first_event >= account.last_entry_number
                   AND movements.last_event
                       <= coalesce(movements.last_number, account.last_entry_number))
+          AND (account.version = p_fence_version
+               OR account.account_id IS DISTINCT FROM p_fence_account_id)
           -- The account's own check sees only where the balances end.
           AND coalesce(
               account.current_balance - account.held_balance + account.overdraft_limit
@@ -193,5 +197,5 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION banking.apply_balances_and_holds(
-    banking.new_transfer[], timestamptz, banking.new_hold_event[]
+    banking.new_transfer[], timestamptz, banking.new_hold_event[], uuid, bigint
 ) FROM PUBLIC;

@@ -49,7 +49,7 @@ BEGIN
     IF cardinality(v_events) > 0 THEN
         v_done := banking.start_posting();
         v_done := banking.apply_balances_and_holds('{}', v_now, v_events);
-        v_done := banking.insert_hold_events('{}', v_events);
+        v_done := banking.insert_hold_events(v_events);
         v_done := banking.end_posting();
     END IF;
     RETURN cardinality(v_events);

@@ -9,102 +9,220 @@
 --   a capture and a release before the time of its end, an expiry not before that time.
 -- * A release and an expiry leave nothing. A release that names a transfer is what its last capture
 --   has left over.
--- * A capture names a transfer of this call, which pays its amount from the hold's account, to the
---   hold's destination if there is one. Every transfer of the call that names a hold has such an
---   event.
--- The callers, the posting functions, pin the planner's settings for the statements of this one.
-CREATE OR REPLACE FUNCTION banking.insert_hold_events(
-    p_transfer_id uuid[],
-    p_hold_events banking.new_hold_event[]
-) RETURNS boolean
+-- * A capture names a transfer of this transaction, which pays its amount from the hold's account,
+--   to the hold's destination if there is one. Every transfer of the call that names a hold has
+--   such an event.
+-- * The key of a hold or a release is that of no earlier transfer, and the key of a capture is that
+--   of no earlier hold or release. The call raises the violation of the earlier key.
+-- The events of one hold are steps in the order of the call, of which the first continues the hold
+-- as it is. The callers, the posting functions, pin the planner's settings for these statements.
+CREATE OR REPLACE FUNCTION banking.insert_hold_events(p_hold_events banking.new_hold_event[])
+RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_actor text := nullif(current_setting('neobank.actor', true), '');
-    v_event banking.new_hold_event;
-    v_hold banking.holds;
-    v_number bigint;
-    v_matching bigint;
+    v_transaction bigint := pg_current_xact_id()::text::bigint;
+    v_hold_id uuid;
+    v_event_type text;
+    v_transfer_id uuid;
+    v_continues boolean;
+    v_written bigint;
+    v_expected bigint;
 BEGIN
-    FOREACH v_event IN ARRAY p_hold_events LOOP
-        IF v_event.event_type = 'authorised' THEN
-            IF (v_event.remaining = v_event.amount
-                AND (v_event.expires_at IS NULL OR v_event.occurred_at < v_event.expires_at)
-                AND (v_event.to_account_id IS NULL OR EXISTS (
-                    SELECT FROM banking.accounts AS account
-                    WHERE account.account_id = v_event.to_account_id
-                      AND account.currency_code = v_event.currency_code
-                      AND account.account_type <> 'system'
-                ))) IS NOT TRUE
-            THEN
-                RAISE EXCEPTION 'hold % cannot begin so', v_event.hold_id USING ERRCODE = 'NB002';
-            END IF;
-            INSERT INTO banking.holds
-                (hold_id, account_id, to_account_id, currency_code, amount, remaining, expires_at,
-                 description, actor, metadata, authorised_at)
-            VALUES
-                (v_event.hold_id, v_event.account_id, v_event.to_account_id, v_event.currency_code,
-                 v_event.amount, v_event.remaining, v_event.expires_at,
-                 coalesce(v_event.description, ''), coalesce(v_event.actor, v_actor),
-                 v_event.metadata, v_event.occurred_at);
-            v_number := 1;
-        ELSE
-            UPDATE banking.holds AS hold
-            SET remaining = v_event.remaining,
-                hold_status = CASE
-                    WHEN v_event.remaining > 0 THEN 'open'
-                    WHEN v_event.transfer_id IS NOT NULL THEN 'captured'
-                    ELSE v_event.event_type
-                END,
-                ended_at = CASE WHEN v_event.remaining > 0 THEN NULL ELSE v_event.occurred_at END
-            WHERE hold.hold_id = v_event.hold_id
-              AND hold.hold_status = 'open'
-              AND hold.account_id = v_event.account_id
-              AND hold.currency_code = v_event.currency_code
-              AND hold.remaining - v_event.amount = v_event.remaining
-              AND (v_event.remaining = 0 OR v_event.event_type = 'captured')
-              AND CASE v_event.event_type
-                      WHEN 'expired' THEN hold.expires_at <= v_event.occurred_at
-                      ELSE hold.expires_at IS NULL OR v_event.occurred_at < hold.expires_at
-                  END
-            RETURNING * INTO v_hold;
-            IF NOT FOUND THEN
-                RAISE EXCEPTION 'hold % cannot be % so', v_event.hold_id, v_event.event_type
-                    USING ERRCODE = 'NB002',
-                          HINT = 'Lock the account of the hold first, and read the hold then.';
-            END IF;
-            SELECT max(event.event_number) + 1 INTO v_number
-            FROM banking.hold_events AS event WHERE event.hold_id = v_event.hold_id;
-            -- What a release says of its capture, and a capture of its transfer.
-            IF v_event.transfer_id IS NOT NULL AND NOT EXISTS (
-                SELECT FROM banking.transfers AS transfer
-                WHERE transfer.transfer_id = v_event.transfer_id
-                  AND transfer.transfer_id = ANY (p_transfer_id)
-                  AND transfer.hold_id = v_event.hold_id
-                  AND transfer.from_account_id = v_event.account_id
-                  AND transfer.currency_code = v_event.currency_code
-                  AND (transfer.amount = v_event.amount OR v_event.event_type = 'released')
-                  AND transfer.to_account_id = coalesce(v_hold.to_account_id, transfer.to_account_id)
-            ) THEN
-                RAISE EXCEPTION 'transfer % does not capture hold %', v_event.transfer_id,
-                        v_event.hold_id
-                    USING ERRCODE = 'NB002';
-            END IF;
-        END IF;
+    IF EXISTS (
+        SELECT FROM unnest(p_hold_events) AS event
+        CROSS JOIN LATERAL (
+            SELECT FROM banking.transfers AS transfer
+            WHERE transfer.idempotency_key = event.idempotency_key
+            OFFSET 0
+        ) AS used
+        WHERE event.idempotency_key IS NOT NULL
+    ) THEN
+        RAISE EXCEPTION 'a transfer has the idempotency key of a hold'
+            USING ERRCODE = 'unique_violation', SCHEMA = 'banking', TABLE = 'transfers',
+                  CONSTRAINT = 'transfers_idempotency_key_key';
+    END IF;
+    IF EXISTS (
+        SELECT FROM unnest(p_hold_events) AS event
+        CROSS JOIN LATERAL (
+            SELECT FROM banking.transfers AS transfer
+            JOIN banking.hold_events AS earlier USING (idempotency_key)
+            WHERE transfer.transfer_id = event.transfer_id
+            OFFSET 0
+        ) AS used
+        WHERE event.event_type = 'captured'
+    ) THEN
+        RAISE EXCEPTION 'a hold has the idempotency key of a capture'
+            USING ERRCODE = 'unique_violation', SCHEMA = 'banking', TABLE = 'hold_events',
+                  CONSTRAINT = 'hold_events_idempotency_key_key';
+    END IF;
+
+    WITH steps AS (
+        SELECT event.*,
+               row_number() OVER by_hold AS step,
+               lead(event.place) OVER by_hold IS NULL AS is_last,
+               last_value(event.event_type) OVER whole_hold AS last_event_type,
+               last_value(event.remaining) OVER whole_hold AS last_remaining,
+               last_value(event.transfer_id) OVER whole_hold AS last_transfer_id,
+               last_value(event.occurred_at) OVER whole_hold AS last_occurred_at,
+               lag(event.remaining) OVER by_hold AS remaining_before,
+               first_value(event.event_type) OVER by_hold = 'authorised' AS is_new,
+               first_value(event.account_id) OVER by_hold AS first_account_id,
+               first_value(event.currency_code) OVER by_hold AS first_currency_code,
+               first_value(event.to_account_id) OVER by_hold AS first_to_account_id,
+               first_value(event.expires_at) OVER by_hold AS first_expires_at
+        FROM unnest(p_hold_events) AS event
+        WINDOW by_hold AS (PARTITION BY event.hold_id ORDER BY event.place),
+               whole_hold AS (
+                   PARTITION BY event.hold_id ORDER BY event.place
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+               )
+    ),
+    -- Each step beside its hold as it is before the call.
+    known AS (
+        SELECT steps.*,
+               hold.last_number,
+               CASE WHEN steps.step > 1 THEN steps.remaining_before ELSE hold.remaining END
+                   AS was_remaining,
+               CASE WHEN steps.is_new THEN steps.first_account_id ELSE hold.account_id END
+                   AS of_account_id,
+               CASE WHEN steps.is_new THEN steps.first_currency_code ELSE hold.currency_code END
+                   AS of_currency_code,
+               CASE WHEN steps.is_new THEN steps.first_to_account_id ELSE hold.to_account_id END
+                   AS only_account_id,
+               CASE WHEN steps.is_new THEN steps.first_expires_at ELSE hold.expires_at END
+                   AS ends_at
+        FROM steps
+        LEFT JOIN LATERAL (
+            SELECT open.account_id, open.currency_code, open.to_account_id, open.expires_at,
+                   open.remaining::numeric AS remaining,
+                   (SELECT max(event.event_number) FROM banking.hold_events AS event
+                    WHERE event.hold_id = open.hold_id) AS last_number
+            FROM banking.holds AS open
+            WHERE open.hold_id = steps.hold_id
+              AND open.hold_status = 'open'
+              AND NOT steps.is_new
+            OFFSET 0
+        ) AS hold ON true
+    ),
+    checked AS (
+        SELECT known.*,
+               CASE
+                   WHEN known.event_type = 'authorised' THEN
+                       known.step = 1
+                       AND known.remaining = known.amount
+                       AND (known.expires_at IS NULL OR known.occurred_at < known.expires_at)
+                       AND (known.to_account_id IS NULL OR EXISTS (
+                           SELECT FROM banking.accounts AS account
+                           WHERE account.account_id = known.to_account_id
+                             AND account.currency_code = known.currency_code
+                             AND account.account_type <> 'system'
+                       ))
+                   ELSE
+                       known.was_remaining - known.amount = known.remaining
+                       AND known.account_id = known.of_account_id
+                       AND known.currency_code = known.of_currency_code
+                       AND (known.remaining = 0 OR known.event_type = 'captured')
+                       AND CASE known.event_type
+                               WHEN 'expired' THEN known.ends_at <= known.occurred_at
+                               ELSE known.ends_at IS NULL OR known.occurred_at < known.ends_at
+                           END
+               END IS TRUE AS continues,
+               -- What a release says of its capture, and a capture of its transfer.
+               known.transfer_id IS NULL OR EXISTS (
+                   SELECT FROM banking.transfers AS transfer
+                   WHERE transfer.transfer_id = known.transfer_id
+                     AND transfer.transaction_number = v_transaction
+                     AND transfer.hold_id = known.hold_id
+                     AND transfer.from_account_id = known.account_id
+                     AND transfer.currency_code = known.currency_code
+                     AND (transfer.amount = known.amount OR known.event_type = 'released')
+                     AND transfer.to_account_id
+                         = coalesce(known.only_account_id, transfer.to_account_id)
+               ) AS has_its_transfer
+        FROM known
+    ),
+    -- No row is written for a call that is rejected.
+    misfit AS (
+        SELECT checked.place, checked.hold_id, checked.event_type, checked.transfer_id,
+               checked.continues
+        FROM checked
+        WHERE NOT checked.continues OR NOT checked.has_its_transfer
+        ORDER BY checked.place
+        LIMIT 1
+    ),
+    accepted AS (
+        SELECT * FROM checked WHERE NOT EXISTS (SELECT FROM misfit)
+    ),
+    created AS (
+        INSERT INTO banking.holds
+            (hold_id, account_id, to_account_id, currency_code, amount, remaining, hold_status,
+             expires_at, description, actor, metadata, authorised_at, ended_at)
+        SELECT event.hold_id, event.account_id, event.to_account_id, event.currency_code,
+               event.amount, event.last_remaining,
+               CASE
+                   WHEN event.last_remaining > 0 THEN 'open'
+                   WHEN event.last_transfer_id IS NOT NULL THEN 'captured'
+                   ELSE event.last_event_type
+               END,
+               event.expires_at, coalesce(event.description, ''), coalesce(event.actor, v_actor),
+               event.metadata, event.occurred_at,
+               CASE WHEN event.last_remaining = 0 THEN event.last_occurred_at END
+        FROM accepted AS event
+        WHERE event.event_type = 'authorised'
+        RETURNING 1
+    ),
+    changed AS (
+        UPDATE banking.holds AS hold
+        SET remaining = event.last_remaining,
+            hold_status = CASE
+                WHEN event.last_remaining > 0 THEN 'open'
+                WHEN event.last_transfer_id IS NOT NULL THEN 'captured'
+                ELSE event.last_event_type
+            END,
+            ended_at = CASE WHEN event.last_remaining = 0 THEN event.last_occurred_at END
+        FROM accepted AS event
+        WHERE hold.hold_id = event.hold_id
+          AND event.is_last
+          AND NOT event.is_new
+          AND hold.hold_status = 'open'
+        RETURNING 1
+    ),
+    recorded AS (
         INSERT INTO banking.hold_events
             (event_id, hold_id, event_number, event_type, account_id, amount, currency_code,
              remaining, held_balance, occurred_at, transfer_id, idempotency_key, request_hash,
              actor, metadata)
-        VALUES
-            (v_event.event_id, v_event.hold_id, v_number, v_event.event_type, v_event.account_id,
-             v_event.amount, v_event.currency_code, v_event.remaining, v_event.held_balance,
-             v_event.occurred_at, v_event.transfer_id, v_event.idempotency_key,
-             decode(v_event.request_hash, 'hex'),
-             CASE WHEN v_event.event_type <> 'expired' THEN coalesce(v_event.actor, v_actor) END,
-             v_event.metadata);
-    END LOOP;
+        SELECT event.event_id, event.hold_id, coalesce(event.last_number, 0) + event.step,
+               event.event_type, event.account_id, event.amount, event.currency_code,
+               event.remaining, event.held_balance, event.occurred_at, event.transfer_id,
+               event.idempotency_key, decode(event.request_hash, 'hex'),
+               CASE WHEN event.event_type <> 'expired' THEN coalesce(event.actor, v_actor) END,
+               event.metadata
+        FROM accepted AS event
+        ORDER BY event.place
+        RETURNING 1
+    )
+    SELECT misfit.hold_id, misfit.event_type, misfit.transfer_id, misfit.continues,
+           (SELECT count(*) FROM created) + (SELECT count(*) FROM changed),
+           (SELECT count(*) FROM accepted WHERE accepted.is_last)
+    INTO v_hold_id, v_event_type, v_transfer_id, v_continues, v_written, v_expected
+    FROM (SELECT) AS always
+    LEFT JOIN misfit ON true;
+
+    IF v_hold_id IS NOT NULL AND v_continues THEN
+        RAISE EXCEPTION 'transfer % does not capture hold %', v_transfer_id, v_hold_id
+            USING ERRCODE = 'NB002';
+    ELSIF v_hold_id IS NOT NULL AND v_event_type = 'authorised' THEN
+        RAISE EXCEPTION 'hold % cannot begin so', v_hold_id USING ERRCODE = 'NB002';
+    ELSIF v_hold_id IS NOT NULL OR v_written <> v_expected THEN
+        RAISE EXCEPTION 'hold % cannot be % so', v_hold_id, v_event_type
+            USING ERRCODE = 'NB002',
+                  HINT = 'Lock the account of the hold first, and read the hold then.';
+    END IF;
     RETURN true;
 END
 $$;
-REVOKE ALL ON FUNCTION banking.insert_hold_events(uuid[], banking.new_hold_event[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION banking.insert_hold_events(banking.new_hold_event[]) FROM PUBLIC;

@@ -80,7 +80,7 @@ BEGIN
         v_hold_events := banking.compose_hold_events(p_hold_events);
         v_done := banking.apply_balances_and_holds(v_transfers, v_now, v_hold_events);
         v_done := banking.insert_journal(v_transfers, v_attributes);
-        v_done := banking.insert_hold_events(p_transfer_id, v_hold_events);
+        v_done := banking.insert_hold_events(v_hold_events);
     END IF;
     IF v_attributes IS NOT NULL THEN
         v_done := banking.validate_reversals(p_transfer_id);

@@ -8,6 +8,8 @@
 -- * The read set is the accounts of rejected requests, each as it must be after the call has
 --   updated the balances. p_unused_key is the keys of rejected requests, which no transfer may
 --   have.
+-- * The server's time of the call replaces the time of each hold event. The read set has the account
+--   of each event, and the destination of each new hold.
 -- * p_batch_lock is the key of an advisory lock that this call holds until its transaction ends, as
 --   a signal to a successor (docs/decisions/0011). Where the lock is taken, the call goes on
 --   without it: another session that holds it delays a successor by 10 ms and stops none.
@@ -46,7 +48,8 @@ CREATE OR REPLACE FUNCTION banking.post_transfers_optimistic(
     p_hold_id uuid[] DEFAULT NULL,
     p_actor text[] DEFAULT NULL,
     p_metadata jsonb[] DEFAULT NULL,
-    p_value_date date[] DEFAULT NULL
+    p_value_date date[] DEFAULT NULL,
+    p_hold_events jsonb DEFAULT NULL
 ) RETURNS timestamptz
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -71,6 +74,7 @@ DECLARE
     v_now timestamptz := clock_timestamp();
     v_transfers banking.new_transfer[];
     v_attributes banking.transfer_attributes[];
+    v_hold_events banking.new_hold_event[];
     -- The internal functions return true: an assignment costs less than PERFORM, which is a query.
     v_done boolean;
 BEGIN
@@ -94,12 +98,22 @@ BEGIN
         );
     END IF;
     -- Rows that are written and rolled back stay in the tables until a vacuum: balances come first.
-    v_done := banking.apply_balances(v_transfers, v_now, p_fence_account_id, p_fence_version);
+    IF p_hold_events IS NULL THEN
+        v_done := banking.apply_balances(v_transfers, v_now, p_fence_account_id, p_fence_version);
+    ELSE
+        v_hold_events := banking.compose_hold_events(p_hold_events, v_now);
+        v_done := banking.apply_balances_and_holds(
+            v_transfers, v_now, v_hold_events, p_fence_account_id, p_fence_version
+        );
+    END IF;
     v_done := banking.validate_read_set(
         p_read_set_account_id, p_read_set_version, p_read_set_balance, p_read_set_held,
         p_read_set_limit, p_read_set_status, p_unused_key
     );
     v_done := banking.insert_journal(v_transfers, v_attributes);
+    IF p_hold_events IS NOT NULL THEN
+        v_done := banking.insert_hold_events(v_hold_events);
+    END IF;
     IF v_attributes IS NOT NULL THEN
         v_done := banking.validate_reversals(p_transfer_id);
         IF p_value_date IS NOT NULL THEN
@@ -117,5 +131,5 @@ REVOKE ALL ON FUNCTION banking.post_transfers_optimistic(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[], uuid[], bigint[],
     numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[], uuid, bigint,
     uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint,
-    uuid[], uuid[], uuid[], text[], jsonb[], date[]
+    uuid[], uuid[], uuid[], text[], jsonb[], date[], jsonb
 ) FROM PUBLIC;

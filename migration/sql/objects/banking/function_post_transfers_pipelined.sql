@@ -40,7 +40,8 @@ CREATE OR REPLACE FUNCTION banking.post_transfers_pipelined(
     p_hold_id uuid[] DEFAULT NULL,
     p_actor text[] DEFAULT NULL,
     p_metadata jsonb[] DEFAULT NULL,
-    p_value_date date[] DEFAULT NULL
+    p_value_date date[] DEFAULT NULL,
+    p_hold_events jsonb DEFAULT NULL
 ) RETURNS timestamptz
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -65,6 +66,7 @@ DECLARE
     v_now timestamptz := clock_timestamp();
     v_transfers banking.new_transfer[];
     v_attributes banking.transfer_attributes[];
+    v_hold_events banking.new_hold_event[];
     -- The internal functions return true: an assignment costs less than PERFORM, which is a query.
     v_done boolean;
 BEGIN
@@ -94,11 +96,21 @@ BEGIN
     -- The rows can be written while the predecessor still holds the accounts.
     v_done := banking.insert_journal(v_transfers, v_attributes);
     v_done := banking.await_predecessor(p_predecessor_batch_lock, p_predecessor_transfer_id);
-    v_done := banking.apply_balances(v_transfers, v_now, p_fence_account_id, p_fence_version);
+    IF p_hold_events IS NULL THEN
+        v_done := banking.apply_balances(v_transfers, v_now, p_fence_account_id, p_fence_version);
+    ELSE
+        v_hold_events := banking.compose_hold_events(p_hold_events, v_now);
+        v_done := banking.apply_balances_and_holds(
+            v_transfers, v_now, v_hold_events, p_fence_account_id, p_fence_version
+        );
+    END IF;
     v_done := banking.validate_read_set(
         p_read_set_account_id, p_read_set_version, p_read_set_balance, p_read_set_held,
         p_read_set_limit, p_read_set_status, p_unused_key
     );
+    IF p_hold_events IS NOT NULL THEN
+        v_done := banking.insert_hold_events(v_hold_events);
+    END IF;
     IF v_attributes IS NOT NULL THEN
         v_done := banking.validate_reversals(p_transfer_id);
         IF p_value_date IS NOT NULL THEN
@@ -116,5 +128,5 @@ REVOKE ALL ON FUNCTION banking.post_transfers_pipelined(
     uuid[], text[], numeric[], text[], text[], text[], bytea[], timestamptz[], uuid[], bigint[],
     numeric[], uuid[], text[], uuid[], bigint[], numeric[], uuid[], text[], bigint, uuid, uuid,
     bigint, uuid[], bigint[], numeric[], numeric[], numeric[], text[], text[], bigint,
-    uuid[], uuid[], uuid[], text[], jsonb[], date[]
+    uuid[], uuid[], uuid[], text[], jsonb[], date[], jsonb
 ) FROM PUBLIC;

@@ -31,11 +31,20 @@ fn state(number: u128, last_entry_number: i64) -> AccountState {
     }
 }
 
-fn states(numbers: impl IntoIterator<Item = u128>) -> BTreeMap<AccountId, AccountState> {
-    numbers
-        .into_iter()
-        .map(|number| (account(number), state(number, 7)))
-        .collect()
+fn left(accounts: BTreeMap<AccountId, AccountState>) -> DecidedState {
+    DecidedState {
+        accounts,
+        holds: BTreeMap::new(),
+    }
+}
+
+fn states(numbers: impl IntoIterator<Item = u128>) -> DecidedState {
+    let numbers = numbers.into_iter();
+    left(
+        numbers
+            .map(|number| (account(number), state(number, 7)))
+            .collect(),
+    )
 }
 
 #[test]
@@ -46,7 +55,7 @@ fn cached_account_is_taken_once() {
     assert!(cached.may_be_optimistic() && cached.take().accounts.is_empty());
     cached.keep(states([1, 2]));
     assert_eq!(account_cache.metrics().accounts, 2);
-    assert_eq!(cached.take().accounts, states([1, 2]));
+    assert_eq!(cached.take().accounts, states([1, 2]).accounts);
     assert!(
         cached.take().accounts.is_empty(),
         "one batch takes an account"
@@ -101,7 +110,7 @@ fn speculative_state_is_for_the_successor_only() {
     assert!(!third.may_be_optimistic(), "two batches use account 1");
     drop(third);
     let taken = second.take();
-    assert!(taken.speculative == Some(transfer()) && taken.accounts == states([1]));
+    assert!(taken.speculative == Some(transfer()) && taken.accounts == states([1]).accounts);
     first.keep(first.withdraw_speculative());
     drop(first);
     assert_eq!(
@@ -149,8 +158,8 @@ fn cache_keeps_its_limit_and_the_accounts_used_last() {
         let cached = account_cache.begin(&accounts, None);
         let mut accounts_taken = cached.take().accounts;
         assert_eq!(accounts_taken.contains_key(&account(0)), number > 1);
-        accounts_taken.extend(states([number, 0]));
-        cached.keep(accounts_taken);
+        accounts_taken.extend(states([number, 0]).accounts);
+        cached.keep(left(accounts_taken));
         assert!(account_cache.metrics().accounts <= 10);
     }
     let nothing = AccountCache::new(0);
@@ -168,7 +177,7 @@ fn newer_state_replaces_an_older_one() {
     let cached = account_cache.begin(&accounts, None);
     // The first two fill the young half and become old.
     cached.keep(states([1, 2]));
-    cached.keep(BTreeMap::from([(account(1), state(1, 8))]));
+    cached.keep(left(BTreeMap::from([(account(1), state(1, 8))])));
     assert_eq!(cached.take().accounts[&account(1)], state(1, 8));
     assert!(cached.take().accounts.is_empty());
 }
