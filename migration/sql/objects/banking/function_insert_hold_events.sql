@@ -47,9 +47,13 @@ BEGIN
     IF EXISTS (
         SELECT FROM unnest(p_hold_events) AS event
         CROSS JOIN LATERAL (
-            SELECT FROM banking.transfers AS transfer
-            JOIN banking.hold_events AS earlier USING (idempotency_key)
-            WHERE transfer.transfer_id = event.transfer_id
+            SELECT posted.idempotency_key FROM banking.transfers AS posted
+            WHERE posted.transfer_id = event.transfer_id
+            OFFSET 0
+        ) AS capture
+        CROSS JOIN LATERAL (
+            SELECT FROM banking.hold_events AS earlier
+            WHERE earlier.idempotency_key = capture.idempotency_key
             OFFSET 0
         ) AS used
         WHERE event.event_type = 'captured'
@@ -96,16 +100,15 @@ BEGIN
                    AS ends_at
         FROM steps
         LEFT JOIN LATERAL (
-            SELECT open.account_id, open.currency_code, open.to_account_id, open.expires_at,
-                   open.remaining::numeric AS remaining,
+            SELECT named.account_id, named.currency_code, named.to_account_id, named.expires_at,
+                   named.remaining::numeric AS remaining, named.hold_status,
                    (SELECT max(event.event_number) FROM banking.hold_events AS event
-                    WHERE event.hold_id = open.hold_id) AS last_number
-            FROM banking.holds AS open
-            WHERE open.hold_id = steps.hold_id
-              AND open.hold_status = 'open'
-              AND NOT steps.is_new
+                    WHERE event.hold_id = named.hold_id) AS last_number
+            FROM banking.holds AS named
+            WHERE named.hold_id = steps.hold_id
+            -- Each look-up is by the key alone: on an empty table, another index seems as good.
             OFFSET 0
-        ) AS hold ON true
+        ) AS hold ON hold.hold_status = 'open' AND NOT steps.is_new
     ),
     checked AS (
         SELECT known.*,
@@ -132,9 +135,12 @@ BEGIN
                END IS TRUE AS continues,
                -- What a release says of its capture, and a capture of its transfer.
                known.transfer_id IS NULL OR EXISTS (
-                   SELECT FROM banking.transfers AS transfer
-                   WHERE transfer.transfer_id = known.transfer_id
-                     AND transfer.transaction_number = v_transaction
+                   SELECT FROM (
+                       SELECT * FROM banking.transfers AS posted
+                       WHERE posted.transfer_id = known.transfer_id
+                       OFFSET 0
+                   ) AS transfer
+                   WHERE transfer.transaction_number = v_transaction
                      AND transfer.hold_id = known.hold_id
                      AND transfer.from_account_id = known.account_id
                      AND transfer.currency_code = known.currency_code
@@ -187,7 +193,6 @@ BEGIN
         WHERE hold.hold_id = event.hold_id
           AND event.is_last
           AND NOT event.is_new
-          AND hold.hold_status = 'open'
         RETURNING 1
     ),
     recorded AS (

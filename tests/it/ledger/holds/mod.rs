@@ -6,6 +6,7 @@ mod expiry;
 mod groups;
 mod in_doubt;
 mod lifecycle;
+mod optimistic;
 mod races;
 mod rejections;
 mod replays;
