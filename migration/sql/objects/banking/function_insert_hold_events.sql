@@ -88,6 +88,8 @@ BEGIN
     known AS (
         SELECT steps.*,
                hold.last_number,
+               hold.amount AS whole_amount,
+               hold.authorised_at AS was_authorised_at,
                CASE WHEN steps.step > 1 THEN steps.remaining_before ELSE hold.remaining END
                    AS was_remaining,
                CASE WHEN steps.is_new THEN steps.first_account_id ELSE hold.account_id END
@@ -102,6 +104,7 @@ BEGIN
         LEFT JOIN LATERAL (
             SELECT named.account_id, named.currency_code, named.to_account_id, named.expires_at,
                    named.remaining::numeric AS remaining, named.hold_status,
+                   named.amount, named.authorised_at,
                    (SELECT max(event.event_number) FROM banking.hold_events AS event
                     WHERE event.hold_id = named.hold_id) AS last_number
             FROM banking.holds AS named
@@ -180,19 +183,28 @@ BEGIN
         WHERE event.event_type = 'authorised'
         RETURNING 1
     ),
+    -- As an insertion that finds every hold by its key: an UPDATE could read all holds for each of
+    -- these, if its plan was made on an empty table.
     changed AS (
-        UPDATE banking.holds AS hold
-        SET remaining = event.last_remaining,
-            hold_status = CASE
-                WHEN event.last_remaining > 0 THEN 'open'
-                WHEN event.last_transfer_id IS NOT NULL THEN 'captured'
-                ELSE event.last_event_type
-            END,
-            ended_at = CASE WHEN event.last_remaining = 0 THEN event.last_occurred_at END
+        INSERT INTO banking.holds AS hold
+            (hold_id, account_id, currency_code, amount, remaining, hold_status, authorised_at,
+             ended_at)
+        SELECT event.hold_id, event.account_id, event.currency_code, event.whole_amount,
+               event.last_remaining,
+               CASE
+                   WHEN event.last_remaining > 0 THEN 'open'
+                   WHEN event.last_transfer_id IS NOT NULL THEN 'captured'
+                   ELSE event.last_event_type
+               END,
+               event.was_authorised_at,
+               CASE WHEN event.last_remaining = 0 THEN event.last_occurred_at END
         FROM accepted AS event
-        WHERE hold.hold_id = event.hold_id
-          AND event.is_last
+        WHERE event.is_last
           AND NOT event.is_new
+        ON CONFLICT (hold_id) DO UPDATE
+        SET remaining = excluded.remaining,
+            hold_status = excluded.hold_status,
+            ended_at = excluded.ended_at
         RETURNING 1
     ),
     recorded AS (
