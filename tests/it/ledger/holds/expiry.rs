@@ -165,7 +165,7 @@ async fn transfer_of_as_much_as_is_available_takes_what_is_due(bank: TestBank) {
 
 async fn holds_are_ended_in_the_order_of_their_ends(bank: TestBank) {
     let account = bank.account(czk("100")).await;
-    let start = chrono::Utc::now() + Duration::from_millis(300);
+    let start = chrono::Utc::now() + Duration::from_millis(1_500);
     let mut holds = Vec::new();
     for number in [3_u64, 1, 2] {
         let end = start + Duration::from_millis(number * 10);

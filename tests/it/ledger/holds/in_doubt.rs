@@ -1,12 +1,18 @@
 //! Changes of holds whose commit got no answer happen once.
 
-use neobank_db::Database;
+use std::time::{Duration, Instant};
+
+use neobank_db::{Database, DatabaseError, Executor, statement};
+use neobank_domain::LedgerError;
 use neobank_domain::ledger::{CaptureRequest, HoldRequest, ReleaseRequest};
 
 use super::balances;
 use crate::harness::{CuttingProxy, TestBank, czk, grouped, single};
 
-on_both_versions!(lost_answers_change_holds_once);
+on_both_versions!(
+    lost_answers_change_holds_once,
+    late_statement_of_a_hold_writes_nothing,
+);
 
 /// A third of the connections is cut before the commit arrives, a third after it is durable, a
 /// third in between. The requests have no keys.
@@ -50,5 +56,42 @@ async fn lost_answers_change_holds_once(bank: TestBank) {
         assert_eq!(bank.balance(to).await, captured);
     }
     assert_eq!(bank.count("banking.holds").await, 24);
+    bank.assert_sound().await;
+}
+
+/// The statement of a hold can arrive after the in-doubt resolution. The caller got the answer that
+/// nothing was changed, so the statement must not write.
+async fn late_statement_of_a_hold_writes_nothing(bank: TestBank) {
+    let account = bank.account(czk("100")).await;
+    let proxy = CuttingProxy::before(&bank.config()).await;
+    let mut config = bank.config();
+    proxy.stand_before(&mut config);
+    let grouped = grouped(&single(Database::connect(config).await.unwrap()));
+    let request = move || HoldRequest::new(account, czk("1"));
+    let (mut held, mut exceeded) = (0, 0);
+    for _ in 0..5 {
+        grouped.hold(request()).await.unwrap();
+        held += 1;
+        proxy.cut_and_commit_late();
+        // The resolution waits for this lock until the deadline has passed.
+        let holder = bank.database.begin().await.unwrap();
+        let lock = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
+        let lock = statement(lock, [account.as_uuid().into()]);
+        holder.execute(lock).await.unwrap();
+        let hurried = grouped.with_deadline(Instant::now() + Duration::from_millis(50));
+        let late = tokio::spawn(async move { hurried.hold(request()).await });
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        holder.rollback().await.unwrap();
+        // On a busy machine the statement may arrive before the resolution, and is written then.
+        match late.await.unwrap() {
+            Ok(_) => held += 1,
+            Err(LedgerError::Database(DatabaseError::DeadlineExceeded { .. })) => exceeded += 1,
+            Err(other) => panic!("{other}"),
+        }
+        // The late statement has arrived by now.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(balances(&bank, account).await.0, czk(&held.to_string()));
+    }
+    assert!(exceeded > 0, "no statement was late");
     bank.assert_sound().await;
 }

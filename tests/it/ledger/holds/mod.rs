@@ -51,7 +51,7 @@ async fn until_over(bank: &TestBank, hold: HoldId) {
 
 /// Returns a hold that is over soon, and waits until it is.
 async fn over(bank: &TestBank, account: AccountId, amount: Money) -> HoldId {
-    let soon = chrono::Utc::now() + Duration::from_millis(400);
+    let soon = chrono::Utc::now() + Duration::from_millis(1_000);
     let request = HoldRequest::new(account, amount).with_expiry(soon);
     let hold = bank.ledger.hold(request).await.unwrap().hold_id;
     until_over(bank, hold).await;

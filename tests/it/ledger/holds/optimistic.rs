@@ -159,7 +159,7 @@ async fn hold_that_is_over_cannot_be_captured(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("9")).await);
     let ledger = other(&bank);
     warm(&ledger, from, to).await;
-    let soon = chrono::Utc::now() + Duration::from_millis(700);
+    let soon = chrono::Utc::now() + Duration::from_millis(1_500);
     let request = HoldRequest::new(from, czk("60")).with_expiry(soon);
     let held = without_locks(&ledger, ledger.hold(request)).await.unwrap();
     until_over(&bank, held.hold_id).await;
