@@ -3,7 +3,7 @@
 use neobank_db::{Database, Executor, statement};
 use neobank_domain::audit;
 use neobank_domain::ledger::SystemAccount;
-use neobank_domain::{Currency, Money};
+use neobank_domain::{AccountId, Currency, Money};
 
 use super::hold;
 use crate::harness::{TestBank, czk};
@@ -11,6 +11,7 @@ use crate::harness::{TestBank, czk};
 on_both_versions!(
     tables_of_holds_change_only_by_posting,
     posting_rejects_events_that_do_not_fit,
+    posting_checks_every_event_of_a_hold_in_one_call,
     posting_rejects_a_hold_for_an_account_that_captures_cannot_pay,
     posting_rejects_events_against_the_order_of_entries,
     auditor_finds_every_altered_hold,
@@ -186,6 +187,59 @@ async fn posting_rejects_events_that_do_not_fit(bank: TestBank) {
         &release("description", serde_json::json!("")),
     )
     .await;
+    bank.assert_sound().await;
+}
+
+async fn posting_checks_every_event_of_a_hold_in_one_call(bank: TestBank) {
+    let account = bank.account(czk("100")).await;
+    let other = bank.account(czk("100")).await;
+    // Enough is held on both accounts, so that only the events of the hold itself are wrong.
+    for account in [account, other] {
+        hold(&bank, account, czk("50")).await;
+    }
+    let event = |number: u32, of: AccountId, kind: &str, amount, remaining, held| {
+        serde_json::json!({
+            "event_id": format!("01942f3e-6a7b-7c00-8000-0000000000{number:02}"),
+            "hold_id": "01942f3e-6a7b-7c00-8000-0000000000ab", "event_type": kind,
+            "account_id": of, "entry_number": 1, "amount": amount, "currency_code": "CZK",
+            "remaining": remaining, "held_balance": held, "occurred_at": "now",
+        })
+    };
+    let begin = |number, held| event(number, account, "authorised", "10", "10", held);
+    let release = |number, held| event(number, account, "released", "10", "0", held);
+    for wrong in [
+        vec![begin(1, "60"), release(2, "50"), release(3, "40")],
+        vec![
+            begin(1, "60"),
+            event(2, account, "released", "7", "0", "53"),
+        ],
+        vec![
+            begin(1, "60"),
+            event(2, account, "released", "7", "3", "53"),
+        ],
+        vec![
+            begin(1, "60"),
+            event(2, account, "expired", "10", "0", "50"),
+        ],
+        vec![begin(1, "60"), begin(2, "70")],
+        vec![release(1, "40"), begin(2, "50")],
+        vec![begin(1, "60"), event(2, other, "released", "10", "0", "40")],
+        vec![release(1, "40")],
+    ] {
+        let wrong = serde_json::Value::from(wrong);
+        let said = error(&bank.database, &post(&wrong)).await;
+        assert!(said.contains("NB002"), "{wrong}: {said}");
+    }
+    assert_eq!(bank.count("banking.hold_events").await, 2);
+    let right = serde_json::Value::from(vec![begin(1, "60"), release(2, "50")]);
+    let sql = post(&right);
+    bank.database.execute(statement(&sql, [])).await.unwrap();
+    let sql = "SELECT string_agg(hold.hold_status || ' ' || event.event_number || ' ' ||
+                                 event.event_type, ', ' ORDER BY event.event_number)
+               FROM banking.holds AS hold JOIN banking.hold_events AS event USING (hold_id)
+               WHERE hold.hold_id = '01942f3e-6a7b-7c00-8000-0000000000ab'";
+    let written: String = bank.database.fetch_value(statement(sql, [])).await.unwrap();
+    assert_eq!(written, "released 1 authorised, released 2 released");
     bank.assert_sound().await;
 }
 
