@@ -4,6 +4,7 @@ use neobank_db::{ConfigError, DatabaseError, ErrorClass, HoldsDatabaseError};
 use thiserror::Error as ThisError;
 
 use crate::accounts::AccountError;
+use crate::api_keys::ApiKeyError;
 use crate::balances::BalanceError;
 use crate::change_log::ChangeLogError;
 use crate::customers::CustomerError;
@@ -69,6 +70,9 @@ pub enum Error {
     /// The error of events that could not be read, or of a consumer that could not move.
     #[error(transparent)]
     Event(#[from] EventError),
+    /// The error of a key of the service that was not created, found or revoked.
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
     /// The error of preferences that were not read or merged.
     #[error(transparent)]
     Preference(#[from] PreferenceError),
@@ -136,6 +140,7 @@ impl HoldsDatabaseError for Error {
             | Self::Event(EventError::Database(error))
             | Self::ChangeLog(ChangeLogError::Database(error))
             | Self::Period(PeriodError::Database(error))
+            | Self::ApiKey(ApiKeyError::Database(error))
             | Self::Preference(PreferenceError::Database(error))
             | Self::Database(error) => Some(error),
             #[cfg(feature = "import")]
@@ -184,6 +189,9 @@ impl Error {
             Self::Event(EventError::Missing { .. }) => ErrorKind::Failed,
             Self::Period(PeriodError::Limit { .. }) => ErrorKind::Invalid,
             Self::Period(_) => ErrorKind::Rejected,
+            Self::ApiKey(ApiKeyError::Unknown { .. }) => ErrorKind::NotFound,
+            Self::ApiKey(ApiKeyError::ActorRequired) => ErrorKind::Rejected,
+            Self::ApiKey(_) => ErrorKind::Invalid,
             Self::Statement(_)
             | Self::TransferQuery(_)
             | Self::Balance(_)

@@ -86,6 +86,10 @@ identifier!(
     HoldEventId
 );
 identifier!(
+    /// The identifier of a key of the service (`banking.api_keys`).
+    ApiKeyId
+);
+identifier!(
     /// The identifier of a group: transfers that were posted together.
     GroupId
 );

@@ -9,6 +9,7 @@
 //! * [`balances`] reads balances now or at a time, and the trial balance.
 //! * [`change_log`] lists the changes of customers, accounts and preferences, with their actors.
 //! * [`periods`] closes booking days.
+//! * [`api_keys`] keeps the keys of programs that call the service.
 //! * [`audit`] validates every invariant of the ledger.
 //! * [`chain`] seals the journal in a hash chain and verifies it, and [`events`] reads the sealed
 //!   order.
@@ -26,6 +27,7 @@
 )]
 
 pub mod accounts;
+pub mod api_keys;
 pub mod audit;
 pub mod balances;
 pub mod chain;
@@ -48,7 +50,7 @@ pub mod transfers;
 pub use accounts::{Account, AccountStatus, AccountType};
 pub use customers::Customer;
 pub use error::{Error, ErrorKind};
-pub use ids::{AccountId, CustomerId, EntryId, GroupId, HoldEventId, HoldId, TransferId};
+pub use ids::{AccountId, ApiKeyId, CustomerId, EntryId, GroupId, HoldEventId, HoldId, TransferId};
 pub use ledger::{
     Ledger, LedgerBuilder, LedgerError, PostingRequest, Receipt, Rejection, Request,
     TransferRequest,

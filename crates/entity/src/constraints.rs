@@ -84,6 +84,56 @@ pub mod banking {
     pub const ACTOR_LENGTH: Constraint = Constraint::new("banking", "actor", "actor_length");
     /// `amount_is_valid` of `banking.amount`.
     pub const AMOUNT_IS_VALID: Constraint = Constraint::new("banking", "amount", "amount_is_valid");
+    /// `api_key_bindings_accounts_exist` of `banking.api_key_bindings`.
+    pub const API_KEY_BINDINGS_ACCOUNTS_EXIST: Constraint = Constraint::new(
+        "banking",
+        "api_key_bindings",
+        "api_key_bindings_accounts_exist",
+    );
+    /// `api_key_bindings_api_key_id_fkey` of `banking.api_key_bindings`.
+    pub const API_KEY_BINDINGS_API_KEY_ID_FKEY: Constraint = Constraint::new(
+        "banking",
+        "api_key_bindings",
+        "api_key_bindings_api_key_id_fkey",
+    );
+    /// `api_key_bindings_customers_exist` of `banking.api_key_bindings`.
+    pub const API_KEY_BINDINGS_CUSTOMERS_EXIST: Constraint = Constraint::new(
+        "banking",
+        "api_key_bindings",
+        "api_key_bindings_customers_exist",
+    );
+    /// `api_key_bindings_name_one_object` of `banking.api_key_bindings`.
+    pub const API_KEY_BINDINGS_NAME_ONE_OBJECT: Constraint = Constraint::new(
+        "banking",
+        "api_key_bindings",
+        "api_key_bindings_name_one_object",
+    );
+    /// `api_key_bindings_pkey` of `banking.api_key_bindings`.
+    pub const API_KEY_BINDINGS_PKEY: Constraint =
+        Constraint::new("banking", "api_key_bindings", "api_key_bindings_pkey");
+    /// `api_keys_expire_after_creation` of `banking.api_keys`.
+    pub const API_KEYS_EXPIRE_AFTER_CREATION: Constraint =
+        Constraint::new("banking", "api_keys", "api_keys_expire_after_creation");
+    /// `api_keys_hash_length` of `banking.api_keys`.
+    pub const API_KEYS_HASH_LENGTH: Constraint =
+        Constraint::new("banking", "api_keys", "api_keys_hash_length");
+    /// `api_keys_key_prefix_key` of `banking.api_keys`.
+    pub const API_KEYS_KEY_PREFIX_KEY: Constraint =
+        Constraint::new("banking", "api_keys", "api_keys_key_prefix_key");
+    /// `api_keys_name_length` of `banking.api_keys`.
+    pub const API_KEYS_NAME_LENGTH: Constraint =
+        Constraint::new("banking", "api_keys", "api_keys_name_length");
+    /// `api_keys_pkey` of `banking.api_keys`.
+    pub const API_KEYS_PKEY: Constraint = Constraint::new("banking", "api_keys", "api_keys_pkey");
+    /// `api_keys_prefix_form` of `banking.api_keys`.
+    pub const API_KEYS_PREFIX_FORM: Constraint =
+        Constraint::new("banking", "api_keys", "api_keys_prefix_form");
+    /// `api_keys_revoked_by_an_actor` of `banking.api_keys`.
+    pub const API_KEYS_REVOKED_BY_AN_ACTOR: Constraint =
+        Constraint::new("banking", "api_keys", "api_keys_revoked_by_an_actor");
+    /// `api_keys_scopes_form` of `banking.api_keys`.
+    pub const API_KEYS_SCOPES_FORM: Constraint =
+        Constraint::new("banking", "api_keys", "api_keys_scopes_form");
     /// `balance_is_valid` of `banking.balance`.
     pub const BALANCE_IS_VALID: Constraint =
         Constraint::new("banking", "balance", "balance_is_valid");
@@ -573,6 +623,19 @@ pub const ALL: &[Constraint] = &[
     banking::ACCOUNTS_WITHIN_LIMIT,
     banking::ACTOR_LENGTH,
     banking::AMOUNT_IS_VALID,
+    banking::API_KEY_BINDINGS_ACCOUNTS_EXIST,
+    banking::API_KEY_BINDINGS_API_KEY_ID_FKEY,
+    banking::API_KEY_BINDINGS_CUSTOMERS_EXIST,
+    banking::API_KEY_BINDINGS_NAME_ONE_OBJECT,
+    banking::API_KEY_BINDINGS_PKEY,
+    banking::API_KEYS_EXPIRE_AFTER_CREATION,
+    banking::API_KEYS_HASH_LENGTH,
+    banking::API_KEYS_KEY_PREFIX_KEY,
+    banking::API_KEYS_NAME_LENGTH,
+    banking::API_KEYS_PKEY,
+    banking::API_KEYS_PREFIX_FORM,
+    banking::API_KEYS_REVOKED_BY_AN_ACTOR,
+    banking::API_KEYS_SCOPES_FORM,
     banking::BALANCE_IS_VALID,
     banking::CHANGE_LOG_HAS_VALUES,
     banking::CHANGE_LOG_PKEY,

@@ -123,6 +123,49 @@ pub mod banking {
         }
     }
 
+    /// `banking.create_api_key(p_api_key_id uuid, p_key_name text, p_key_prefix text, p_key_hash bytea, p_scopes text, p_customer_ids uuid[], p_account_ids uuid[], p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)`.
+    ///
+    /// Returns `void`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct CreateApiKey {
+        /// `p_api_key_id`.
+        pub api_key_id: Uuid,
+        /// `p_key_name`.
+        pub key_name: String,
+        /// `p_key_prefix`.
+        pub key_prefix: String,
+        /// `p_key_hash`.
+        pub key_hash: Vec<u8>,
+        /// `p_scopes`.
+        pub scopes: String,
+        /// `p_customer_ids`.
+        pub customer_ids: Vec<Uuid>,
+        /// `p_account_ids`.
+        pub account_ids: Vec<Uuid>,
+        /// `p_expires_at`; without one, its default.
+        pub expires_at: Option<DateTime<Utc>>,
+    }
+
+    impl CreateApiKey {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.create_api_key";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_api_key_id", self.api_key_id)
+                .argument("p_key_name", self.key_name)
+                .argument("p_key_prefix", self.key_prefix)
+                .argument("p_key_hash", self.key_hash)
+                .argument("p_scopes", self.scopes)
+                .argument("p_customer_ids", self.customer_ids)
+                .argument("p_account_ids", self.account_ids)
+                .optional("p_expires_at", self.expires_at)
+                .statement()
+        }
+    }
+
     /// `banking.expire_due_holds(p_account_id uuid)`.
     ///
     /// Returns `bigint`.
@@ -200,6 +243,28 @@ pub mod banking {
         pub fn statement(self) -> Statement {
             Call::new(Self::NAME)
                 .argument("p_account_id", self.account_id)
+                .statement()
+        }
+    }
+
+    /// `banking.note_api_key_use(p_api_key_id uuid)`.
+    ///
+    /// Returns `void`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct NoteApiKeyUse {
+        /// `p_api_key_id`.
+        pub api_key_id: Uuid,
+    }
+
+    impl NoteApiKeyUse {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.note_api_key_use";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_api_key_id", self.api_key_id)
                 .statement()
         }
     }
@@ -779,6 +844,28 @@ pub mod banking {
         pub fn statement(self) -> Statement {
             Call::new(Self::NAME)
                 .argument("p_currency_code", self.currency_code)
+                .statement()
+        }
+    }
+
+    /// `banking.revoke_api_key(p_api_key_id uuid)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct RevokeApiKey {
+        /// `p_api_key_id`.
+        pub api_key_id: Uuid,
+    }
+
+    impl RevokeApiKey {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.revoke_api_key";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_api_key_id", self.api_key_id)
                 .statement()
         }
     }

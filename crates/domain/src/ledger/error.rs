@@ -60,6 +60,23 @@ pub enum LedgerError {
     Database(#[from] DatabaseError),
 }
 
+impl LedgerError {
+    /// Returns the stable name of the error for programs; that of a rejection is
+    /// [`Rejection::name`].
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Rejected(rejection) => rejection.name(),
+            Self::TooManyRequests { .. } => "too_many_requests",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Stopped => "stopped",
+            Self::Unknown { .. } => "outcome_unknown",
+            Self::NotReplicated { .. } => "not_replicated",
+            Self::Database(_) => "database",
+        }
+    }
+}
+
 impl From<MoneyError> for LedgerError {
     fn from(error: MoneyError) -> Self {
         Self::Rejected(error.into())

@@ -270,6 +270,19 @@ impl Ledger {
         Ok(self.execute(request).await?.into_receipt()?)
     }
 
+    /// As [`Ledger::transfer`], for a request of any kind, with the whole outcome: it tells a new
+    /// posting from the replay of an earlier one. A rejection is an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::transfer`].
+    pub async fn outcome(&self, request: impl Into<Request>) -> Result<Outcome, LedgerError> {
+        match self.execute(request.into()).await? {
+            Outcome::Rejected(rejection) => Err(rejection.into()),
+            outcome => Ok(outcome),
+        }
+    }
+
     /// As [`Ledger::transfer`], for requests that are posted together or not at all.
     ///
     /// # Errors

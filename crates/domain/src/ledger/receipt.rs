@@ -144,7 +144,9 @@ impl GroupReceipt {
 }
 
 impl Outcome {
-    pub(in crate::ledger) const fn is_replayed(&self) -> bool {
+    /// Returns true for the receipt of an earlier request with the same key.
+    #[must_use]
+    pub const fn is_replayed(&self) -> bool {
         matches!(
             self,
             Self::Replayed(_) | Self::GroupReplayed(_) | Self::HoldReplayed(_)

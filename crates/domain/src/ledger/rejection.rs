@@ -343,6 +343,58 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Returns the stable name of the reason for programs, such as `insufficient_funds`. It is the
+    /// `kind` of the serialised rejection.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Amount(_) => "amount",
+            Self::Text { .. } => "text",
+            Self::KeyReused { .. } => "key_reused",
+            Self::SameAccount { .. } => "same_account",
+            Self::AmountNotPositive { .. } => "amount_not_positive",
+            Self::SystemAccount { .. } => "system_account",
+            Self::UnknownAccount { .. } => "unknown_account",
+            Self::NotActive { .. } => "not_active",
+            Self::CurrencyMismatch { .. } => "currency_mismatch",
+            Self::StaleVersion { .. } => "stale_version",
+            Self::BalanceUnchanged { .. } => "balance_unchanged",
+            Self::EventTime { .. } => "event_time",
+            Self::LeapSecond { .. } => "leap_second",
+            Self::InsufficientFunds { .. } => "insufficient_funds",
+            Self::Overflow { .. } => "overflow",
+            Self::ActorRequired => "actor_required",
+            Self::GroupSize { .. } => "group_size",
+            Self::NestedGroup => "nested_group",
+            Self::KeyInGroup { .. } => "key_in_group",
+            Self::Unbalanced { .. } => "unbalanced",
+            Self::GroupExpired { .. } => "group_expired",
+            Self::GroupStep { .. } => "group_step",
+            Self::NothingMoved => "nothing_moved",
+            Self::KeyOfHold { .. } => "key_of_hold",
+            Self::NoTransfer => "no_transfer",
+            Self::NotAHold => "not_a_hold",
+            Self::UnknownHold { .. } => "unknown_hold",
+            Self::HoldCaptured { .. } => "hold_captured",
+            Self::HoldReleased { .. } => "hold_released",
+            Self::HoldExpired { .. } => "hold_expired",
+            Self::HoldNotDue { .. } => "hold_not_due",
+            Self::HoldEndsInThePast { .. } => "hold_ends_in_the_past",
+            Self::HoldExpiryRange { .. } => "hold_expiry_range",
+            Self::MoreThanHeld { .. } => "more_than_held",
+            Self::HoldCurrency { .. } => "hold_currency",
+            Self::HoldDestination { .. } => "hold_destination",
+            Self::NoDestination { .. } => "no_destination",
+            Self::UnknownTransfer { .. } => "unknown_transfer",
+            Self::ReversalOfReversal { .. } => "reversal_of_reversal",
+            Self::MoreThanRemains { .. } => "more_than_remains",
+            Self::AlreadyReversed { .. } => "already_reversed",
+            Self::ValueDate { .. } => "value_date",
+            Self::PeriodClosed { .. } => "period_closed",
+            Self::ConditionFailed { .. } => "condition_failed",
+        }
+    }
+
     /// Returns true for a rejection that depends on the state of accounts. The other reasons lie in
     /// the request itself or in its key.
     pub(super) fn depends_on_accounts(&self) -> bool {

@@ -5,6 +5,8 @@ REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA banking FROM neobank_app, 
 GRANT SELECT ON ALL TABLES IN SCHEMA banking TO neobank_app, neobank_import, neobank_read;
 -- The table is empty between transactions.
 REVOKE ALL ON banking.unfinished_transfers FROM neobank_app, neobank_read, neobank_import;
+-- Only the service compares the hashes of keys.
+REVOKE ALL ON banking.api_keys, banking.api_key_bindings FROM neobank_read, neobank_import;
 GRANT USAGE ON SEQUENCE banking.customer_number_sequence, banking.account_number_sequence TO neobank_app, neobank_import;
 
 GRANT INSERT (customer_id, first_name, last_name, email, phone_primary, phone_secondary, date_of_birth,
@@ -43,7 +45,10 @@ GRANT EXECUTE ON FUNCTION
     banking.update_account_optimistic(uuid, numeric, bigint),
     banking.reopen_account(uuid),
     banking.close_period(text, date),
-    banking.reopen_period(text)
+    banking.reopen_period(text),
+    banking.create_api_key(uuid, text, text, bytea, text, uuid[], uuid[], timestamptz),
+    banking.revoke_api_key(uuid),
+    banking.note_api_key_use(uuid)
     TO neobank_app;
 GRANT EXECUTE ON FUNCTION banking.lock_open_days(uuid[]) TO neobank_app, neobank_import;
 GRANT EXECUTE ON FUNCTION

@@ -1,0 +1,2 @@
+DROP TABLE banking.api_key_bindings;
+DROP TABLE banking.api_keys;
