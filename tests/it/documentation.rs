@@ -60,6 +60,13 @@ fn each_kind_of_a_json_error_has_a_heading() {
             kinds.extend(literal.and_then(|rest| rest.split('"').next().map(str::to_owned)));
         }
     }
+    for path in ["rejection.rs", "error.rs"] {
+        let names = read(&format!("crates/domain/src/ledger/{path}"));
+        let arms = names
+            .lines()
+            .filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\","));
+        kinds.extend(arms.map(str::to_owned));
+    }
     assert!(kinds.len() > 50, "{kinds:?}");
     let missing: Vec<_> = kinds
         .iter()

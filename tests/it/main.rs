@@ -38,6 +38,7 @@ mod pool;
 mod pooler;
 mod preferences;
 mod reports;
+mod server;
 mod statements;
 mod tidy;
 mod transfers;

@@ -9,6 +9,8 @@ use crate::commands::{
     hold, import, man, migrate, ops, period, preferences, reverse, seal, serve_metrics, statement,
     submit, transfer, transfers,
 };
+#[cfg(feature = "serve")]
+use crate::commands::{api_key, serve};
 use crate::exit::Exit;
 use crate::output::Color;
 use crate::top::TopOptions;
@@ -147,6 +149,15 @@ pub(crate) enum Command {
     Top(TopOptions),
     /// Serve metrics of every subject to Prometheus
     ServeMetrics(serve_metrics::ServeMetricsArguments),
+    #[cfg(feature = "serve")]
+    /// Create, list and revoke the keys of programs that call the service
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
+    #[cfg(feature = "serve")]
+    /// Serve the bank's HTTP API
+    ///
+    /// SIGTERM stops it: readiness turns off, requests at work end, and nothing acknowledged is lost.
+    Serve(serve::ServeArguments),
     #[cfg(feature = "bench")]
     /// Benchmark the ledger on the server of --url, or on one that the command starts
     ///
@@ -241,6 +252,10 @@ impl Command {
             Self::Ops(command) => command.name(),
             Self::Top(_) => "top",
             Self::ServeMetrics(_) => "serve-metrics",
+            #[cfg(feature = "serve")]
+            Self::ApiKey(command) => command.name(),
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => "serve",
             #[cfg(feature = "bench")]
             Self::Bench(_) => "bench",
             Self::Completions(_) => "completions",
@@ -254,6 +269,8 @@ impl Command {
             Self::Seal(arguments) => arguments.follow,
             Self::Events(arguments) => arguments.follow,
             Self::ServeMetrics(_) => true,
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => true,
             _ => false,
         }
     }

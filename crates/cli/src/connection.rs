@@ -82,8 +82,19 @@ impl Connection {
         Self { host, ..self }
     }
 
-    /// Returns the configuration of a session with the command's name as `application_name`.
+    /// Returns the configuration of a command, which runs its statements one after another.
     pub(crate) fn config(&self, command: &str) -> Result<DatabaseConfig, CommandError> {
+        let mut config = self.service_config(command)?;
+        config.pool_min = 0;
+        config.pool_max = config.pool_max.clamp(1, POOL_MAX);
+        config.auto_size = None;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Returns the configuration of a session with the command's name as `application_name`, with
+    /// the pool of the environment.
+    pub(crate) fn service_config(&self, command: &str) -> Result<DatabaseConfig, CommandError> {
         let mut config = self.read(environment_variable)?;
         if let Some(host) = &self.host {
             config.hosts = vec![host.clone()];
@@ -92,10 +103,6 @@ impl Connection {
         if std::env::var_os("DB_APPLICATION_NAME").is_none_or(|name| name.is_empty()) {
             config.application_name = format!("neobank {command}");
         }
-        // A command runs its statements one after another.
-        config.pool_min = 0;
-        config.pool_max = config.pool_max.clamp(1, POOL_MAX);
-        config.auto_size = None;
         config.validate()?;
         Ok(config)
     }

@@ -2,6 +2,8 @@
 
 use neobank_db::{ConfigError, DatabaseError, ErrorClass};
 use neobank_domain::accounts::AccountError;
+#[cfg(feature = "serve")]
+use neobank_domain::api_keys::ApiKeyError;
 use neobank_domain::balances::BalanceError;
 use neobank_domain::change_log::ChangeLogError;
 use neobank_domain::customers::CustomerError;
@@ -166,7 +168,7 @@ impl From<MoneyError> for CommandError {
 
 impl From<Rejection> for CommandError {
     fn from(rejection: Rejection) -> Self {
-        Self::of_domain(rejection_kind(&rejection), rejection)
+        Self::of_domain(rejection.name(), rejection)
     }
 }
 
@@ -231,6 +233,21 @@ impl From<CustomerError> for CommandError {
             CustomerError::Invalid { .. } => "invalid",
             CustomerError::EmptyUpdate => "empty_update",
             _ => "customer",
+        };
+        Self::of_domain(kind, error)
+    }
+}
+
+#[cfg(feature = "serve")]
+impl From<ApiKeyError> for CommandError {
+    fn from(error: ApiKeyError) -> Self {
+        let kind = match error {
+            ApiKeyError::Database(error) => return error.into(),
+            ApiKeyError::ActorRequired => "actor_required",
+            ApiKeyError::Unknown { .. } => "not_found",
+            ApiKeyError::UnknownCustomers => "unknown_customer",
+            ApiKeyError::UnknownAccounts => "unknown_account",
+            _ => "api_key",
         };
         Self::of_domain(kind, error)
     }
@@ -391,55 +408,5 @@ impl From<OpsError> for CommandError {
             OpsError::UnsupportedVersion { .. } => Self::failed("unsupported_version", error),
             other => Self::failed("ops", other),
         }
-    }
-}
-
-const fn rejection_kind(rejection: &Rejection) -> &'static str {
-    match rejection {
-        Rejection::Amount(_) => "amount",
-        Rejection::Text { .. } => "text",
-        Rejection::KeyReused { .. } => "key_reused",
-        Rejection::SameAccount { .. } => "same_account",
-        Rejection::AmountNotPositive { .. } => "amount_not_positive",
-        Rejection::SystemAccount { .. } => "system_account",
-        Rejection::UnknownAccount { .. } => "unknown_account",
-        Rejection::NotActive { .. } => "not_active",
-        Rejection::CurrencyMismatch { .. } => "currency_mismatch",
-        Rejection::StaleVersion { .. } => "stale_version",
-        Rejection::BalanceUnchanged { .. } => "balance_unchanged",
-        Rejection::EventTime { .. } => "event_time",
-        Rejection::LeapSecond { .. } => "leap_second",
-        Rejection::InsufficientFunds { .. } => "insufficient_funds",
-        Rejection::Overflow { .. } => "overflow",
-        Rejection::ActorRequired => "actor_required",
-        Rejection::GroupSize { .. } => "group_size",
-        Rejection::NestedGroup => "nested_group",
-        Rejection::KeyInGroup { .. } => "key_in_group",
-        Rejection::Unbalanced { .. } => "unbalanced",
-        Rejection::GroupExpired { .. } => "group_expired",
-        Rejection::GroupStep { .. } => "group_step",
-        Rejection::NothingMoved => "nothing_moved",
-        Rejection::KeyOfHold { .. } => "key_of_hold",
-        Rejection::NoTransfer => "no_transfer",
-        Rejection::NotAHold => "not_a_hold",
-        Rejection::UnknownHold { .. } => "unknown_hold",
-        Rejection::HoldCaptured { .. } => "hold_captured",
-        Rejection::HoldReleased { .. } => "hold_released",
-        Rejection::HoldExpired { .. } => "hold_expired",
-        Rejection::HoldNotDue { .. } => "hold_not_due",
-        Rejection::HoldEndsInThePast { .. } => "hold_ends_in_the_past",
-        Rejection::HoldExpiryRange { .. } => "hold_expiry_range",
-        Rejection::MoreThanHeld { .. } => "more_than_held",
-        Rejection::HoldCurrency { .. } => "hold_currency",
-        Rejection::HoldDestination { .. } => "hold_destination",
-        Rejection::NoDestination { .. } => "no_destination",
-        Rejection::UnknownTransfer { .. } => "unknown_transfer",
-        Rejection::ReversalOfReversal { .. } => "reversal_of_reversal",
-        Rejection::MoreThanRemains { .. } => "more_than_remains",
-        Rejection::AlreadyReversed { .. } => "already_reversed",
-        Rejection::ValueDate { .. } => "value_date",
-        Rejection::PeriodClosed { .. } => "period_closed",
-        Rejection::ConditionFailed { .. } => "condition_failed",
-        _ => "refused",
     }
 }

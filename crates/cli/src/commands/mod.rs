@@ -1,6 +1,8 @@
 //! The commands: a file for each, with its arguments and its output.
 
 pub(crate) mod account;
+#[cfg(feature = "serve")]
+pub(crate) mod api_key;
 mod attributes;
 pub(crate) mod audit;
 pub(crate) mod balances;
@@ -24,6 +26,8 @@ pub(crate) mod period;
 pub(crate) mod preferences;
 pub(crate) mod reverse;
 pub(crate) mod seal;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 pub(crate) mod serve_metrics;
 pub(crate) mod statement;
 pub(crate) mod submit;
@@ -72,6 +76,10 @@ pub(crate) async fn run(
         Command::Ops(command) => ops::run(command, connection).await,
         Command::Top(options) => live(options, connection, wants_json).await,
         Command::ServeMetrics(arguments) => serve_metrics::run(arguments, connection).await,
+        #[cfg(feature = "serve")]
+        Command::ApiKey(command) => api_key::run(command, connection).await,
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(arguments, connection).await,
         #[cfg(feature = "bench")]
         Command::Bench(options) => bench::run(options, connection).await,
         Command::Completions(arguments) => completions::run(arguments),

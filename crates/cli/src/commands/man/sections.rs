@@ -197,6 +197,16 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "neobank api-key create",
+        &["neobank api-key create --name shop --scope transfers:write --actor admin:1"],
+    ),
+    ("neobank api-key list", &["neobank api-key list --json"]),
+    (
+        "neobank api-key revoke",
+        &["neobank api-key revoke 01a20965-a098-7575-9a06-6fd66fbd3c75 --actor admin:1"],
+    ),
+    ("neobank serve", &["neobank serve --listen 127.0.0.1:8080"]),
+    (
         "neobank seal",
         &[
             "neobank seal",

@@ -1,0 +1,52 @@
+//! The command `neobank serve`.
+
+use std::io::Write as _;
+
+use clap::Args;
+use neobank_db::Database;
+use neobank_domain::Ledger;
+use neobank_server::{Limits, ListenAddress, Server, ServiceState};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::connection::Connection;
+use crate::error::CommandError;
+use crate::output::{Block, Output};
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// The address to listen on: an IP address and a port, or unix:PATH for a Unix socket
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: ListenAddress,
+    /// Listen on an address that other machines reach, without encryption: only behind a proxy that
+    /// encrypts
+    #[arg(long)]
+    allow_plain_http: bool,
+}
+
+pub(crate) async fn run(
+    arguments: &ServeArguments,
+    connection: &Connection,
+) -> Result<Output, CommandError> {
+    let address = &arguments.listen;
+    let validated = address.validate(arguments.allow_plain_http);
+    validated.map_err(|error| CommandError::usage(error.to_string()))?;
+    let failed = |error: std::io::Error| CommandError::failed("listen", error);
+    // Before the first connection, so that no signal is lost.
+    let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+    let database = Database::connect(connection.service_config("serve")?).await?;
+    let state = ServiceState::new(Ledger::new(database), Limits::default());
+    let server = Server::bind(address, state).await.map_err(failed)?;
+    let bound = server.address().to_owned();
+    let _ = writeln!(std::io::stderr().lock(), "listening on {bound}");
+    let stop = async {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        }
+    };
+    let unfinished = server.run(stop).await;
+    let note = format!("stopped; {unfinished} connections did not end in time");
+    let data = json!({ "listened_on": bound, "unfinished_connections": unfinished });
+    Output::new("serve", data, vec![Block::Note(note)])
+}

@@ -1,0 +1,134 @@
+//! Who calls, and what the caller may do.
+
+use std::sync::Arc;
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use neobank_domain::api_keys::{ApiKey, Scope};
+use neobank_domain::ledger::Actor;
+use neobank_domain::{AccountId, Ledger, accounts};
+
+use crate::context::{Context, single};
+use crate::keys::ApiKeySecret;
+use crate::problem::Problem;
+use crate::state::ServiceState;
+
+/// The authenticated caller of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    key: Arc<ApiKey>,
+    actor: Actor,
+}
+
+impl Caller {
+    /// Returns the caller of a request that needs a scope.
+    pub(crate) async fn authorised(
+        state: &ServiceState,
+        headers: &HeaderMap,
+        context: &Context,
+        scope: Scope,
+    ) -> Result<Self, Problem> {
+        let caller = Self::authenticated(state, headers, context).await?;
+        let scopes = &caller.key.scopes;
+        if scopes.contains(&scope) || scopes.contains(&Scope::Admin) {
+            return Ok(caller);
+        }
+        let (prefix, request) = (&caller.key.prefix, &context.request_id);
+        tracing::warn!(prefix, request, "denied: the key lacks the scope {scope}");
+        Err(forbidden(
+            "scope",
+            format!("The key lacks the scope {scope}."),
+        ))
+    }
+
+    async fn authenticated(
+        state: &ServiceState,
+        headers: &HeaderMap,
+        context: &Context,
+    ) -> Result<Self, Problem> {
+        let header = single(headers, AUTHORIZATION.as_str())?.unwrap_or_default();
+        let presented = header
+            .split_once(' ')
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .and_then(|(_, key)| ApiKeySecret::presented(key.trim()));
+        let Some(presented) = presented else {
+            let request = &context.request_id;
+            tracing::warn!(request, "denied: no key");
+            return Err(unauthorized());
+        };
+        let database = state.database().with_deadline(context.deadline);
+        let cache_time = state.limits().key_cache_time;
+        let keys = state.keys();
+        let Some(key) = keys.verify(&database, &presented, cache_time).await? else {
+            let (prefix, request) = (presented.prefix(), &context.request_id);
+            tracing::warn!(prefix, request, "denied: a wrong, revoked or expired key");
+            return Err(unauthorized());
+        };
+        let actor = format!("api-key:{}:{}", key.name, key.prefix);
+        let actor = actor.parse().map_err(|_| unauthorized())?;
+        Ok(Self { key, actor })
+    }
+
+    /// Returns the ledger for the caller's requests, which end by the request's deadline.
+    pub(crate) fn ledger(&self, state: &ServiceState, context: &Context) -> Ledger {
+        let ledger = state.ledger().with_deadline(context.deadline);
+        ledger.acting_as(self.actor.clone())
+    }
+
+    /// Returns an error unless the caller may use the account. The answer does not tell whether the
+    /// account exists.
+    pub(crate) async fn require(
+        &self,
+        state: &ServiceState,
+        context: &Context,
+        account: AccountId,
+    ) -> Result<(), Problem> {
+        if self.may_use(state, context, account).await? {
+            return Ok(());
+        }
+        let (prefix, request) = (&self.key.prefix, &context.request_id);
+        tracing::warn!(
+            prefix,
+            request,
+            "denied: the key is not bound to account {account}"
+        );
+        Err(forbidden(
+            "binding",
+            format!("The key is bound to customers or accounts, and not to account {account}."),
+        ))
+    }
+
+    /// Returns true if the caller may use the account.
+    pub(crate) async fn may_use(
+        &self,
+        state: &ServiceState,
+        context: &Context,
+        account: AccountId,
+    ) -> Result<bool, Problem> {
+        let bindings = &self.key.bindings;
+        if bindings.is_unlimited() || bindings.accounts.contains(&account) {
+            return Ok(true);
+        }
+        if bindings.customers.is_empty() {
+            return Ok(false);
+        }
+        let database = state.database().with_deadline(context.deadline);
+        let found = accounts::find(&database, account).await?;
+        let customer = found.and_then(|account| account.customer_id);
+        Ok(customer.is_some_and(|customer| bindings.customers.contains(&customer)))
+    }
+}
+
+fn unauthorized() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "The request needs a valid key: Authorization: Bearer nb_…",
+    )
+    .with_action("Send a key that is neither revoked nor expired.")
+}
+
+fn forbidden(kind: &'static str, detail: String) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, kind, detail)
+        .with_action("Use another key, or ask the operator for one.")
+}

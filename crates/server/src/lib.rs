@@ -1,0 +1,34 @@
+//! The bank as a service: an HTTP API in front of the ledger.
+//!
+//! [`router`] returns the API for any server of axum's, and [`Server`] serves it with limits on
+//! connections, headers and slow clients. All callers' transfers meet in one group commit. The API
+//! is described in `docs/service.md`.
+//!
+//! Each resource has a file in `resources`; `views` has the JSON of answers, and `problem` that of
+//! errors.
+
+#![allow(
+    clippy::result_large_err,
+    reason = "a problem is made once for each failed request"
+)]
+
+mod access;
+mod address;
+mod body;
+mod context;
+mod keys;
+mod limits;
+mod metrics;
+mod middleware;
+mod problem;
+mod resources;
+mod serve;
+mod state;
+mod views;
+
+pub use address::{AddressError, ListenAddress};
+pub use keys::ApiKeySecret;
+pub use limits::Limits;
+pub use resources::router;
+pub use serve::Server;
+pub use state::ServiceState;

@@ -1,0 +1,51 @@
+//! The limits of the service.
+
+use std::time::Duration;
+
+/// The limits of the service. Each keeps a client from using up the memory or the time of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The most open connections; a further one is answered with 503 and closed.
+    pub connections_max: usize,
+    /// The most requests at work; a further one is answered with 503. Health does not count.
+    pub requests_max: usize,
+    /// The most bytes of a request's body; a longer one is answered with 413.
+    pub body_bytes_max: usize,
+    /// The most bytes of a request's line and headers together, from 8,192; a request with more is
+    /// answered with 431 or 414.
+    pub header_bytes_max: usize,
+    /// The most headers of a request; one with more is answered with 431.
+    pub headers_max: usize,
+    /// The longest time for a request's headers, and of a connection without a request.
+    pub header_timeout: Duration,
+    /// The longest time for a request's body; a slower one is answered with 408.
+    pub body_timeout: Duration,
+    /// The longest time of a request. `Request-Timeout` can only shorten it.
+    pub request_timeout: Duration,
+    /// The time for which a verified key is not read again: a revocation takes effect within it.
+    pub key_cache_time: Duration,
+    /// The time after the signal to stop in which the service says that it is not ready and still
+    /// takes connections, so that a balancer sees it.
+    pub drain_delay: Duration,
+    /// The longest time for the requests at work when the service stops.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            requests_max: 2_000,
+            body_bytes_max: 64 * 1024,
+            header_bytes_max: 16 * 1024,
+            headers_max: 64,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+            key_cache_time: Duration::from_secs(5),
+            drain_delay: Duration::from_secs(1),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What every request passes: its identifier, its deadline, the limit of requests, headers and log.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
+
+use crate::context::{self, Context, single};
+use crate::problem::Problem;
+use crate::state::ServiceState;
+
+/// The header with the request's identifier, the caller's or a new one.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Gives the request its identifier, and answers it with headers of the service.
+pub(crate) async fn identify(
+    State(state): State<ServiceState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let limit = state.limits().request_timeout;
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = match context::timeout(request.headers(), limit) {
+        Ok(timeout) => {
+            let deadline = started + timeout;
+            let request_id = request_id.clone();
+            request.extensions_mut().insert(Context {
+                request_id,
+                deadline,
+            });
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
+        response = with_request_id(response, problem, &request_id);
+    }
+    let status = response.status();
+    state.metrics().answered(status);
+    let took = started.elapsed();
+    tracing::info!(request = request_id, %method, path, status = status.as_u16(), ?took, "answered");
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Answers a request at once when too many are at work.
+pub(crate) async fn limit(
+    State(state): State<ServiceState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Ok(permit) = Arc::clone(state.requests()).try_acquire_owned() else {
+        let limit = state.limits().requests_max;
+        let detail = format!("{limit} requests are at work, and no more may be.");
+        return Problem::overloaded(detail).into_response();
+    };
+    let response = next.run(request).await;
+    drop(permit);
+    response
+}
+
+/// Returns the caller's identifier if it is harmless in logs, or a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let is_harmless = |id: &&str| {
+        let mut bytes = id.bytes();
+        (1..=64).contains(&id.len())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let given = single(headers, REQUEST_ID).ok().flatten();
+    match given.filter(is_harmless) {
+        Some(id) => id.to_owned(),
+        None => Uuid::now_v7().to_string(),
+    }
+}
+
+fn with_request_id(response: Response, problem: Arc<Problem>, request_id: &str) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let Ok(problem) = Arc::try_unwrap(problem) else {
+        return parts.status.into_response();
+    };
+    let (body_parts, body) = Json(problem.with_request_id(request_id))
+        .into_response()
+        .into_parts();
+    if let Some(length) = body_parts.headers.get(axum::http::header::CONTENT_LENGTH) {
+        parts
+            .headers
+            .insert(axum::http::header::CONTENT_LENGTH, length.clone());
+    }
+    Response::from_parts(parts, body)
+}

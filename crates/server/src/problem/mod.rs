@@ -1,0 +1,133 @@
+//! Errors as problem documents (RFC 9457).
+
+mod of_library;
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+
+/// An error as a problem document.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    /// `urn:neobank:problem:` and the kind.
+    #[serde(rename = "type")]
+    type_uri: String,
+    /// The kind in words.
+    title: String,
+    status: u16,
+    /// The reason, for people.
+    detail: String,
+    /// The stable name, which is the ledger's own for a rejection.
+    kind: &'static str,
+    /// What the caller does next.
+    action: &'static str,
+    /// The member, header or parameter that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// The values of a rejection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip)]
+    retry_after: Option<u32>,
+}
+
+/// The advice for a request that can never succeed as it is.
+const CORRECT: &str = "Correct the request before you send it again.";
+/// The advice for a request that changed nothing and may succeed later.
+const LATER: &str = "Nothing was changed. Send the same request again later.";
+/// The advice for a request that may have taken effect.
+const REPEAT: &str =
+    "Send the same request again with the same Idempotency-Key: the money moves once.";
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            type_uri: format!("urn:neobank:problem:{kind}"),
+            title: kind.replace('_', " "),
+            status: status.as_u16(),
+            detail: detail.into(),
+            kind,
+            action: CORRECT,
+            field: None,
+            details: None,
+            request_id: None,
+            retry_after: None,
+        }
+    }
+
+    /// Returns the problem of a malformed part of the request.
+    pub(crate) fn malformed(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", detail).with_field(field)
+    }
+
+    /// Returns the problem of a value that has the wrong type or is not allowed.
+    pub(crate) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with_field(field)
+    }
+
+    pub(crate) fn not_found(kind: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, kind, detail)
+    }
+
+    /// Returns the problem of a request for which the service has no capacity now.
+    pub(crate) fn overloaded(detail: impl Into<String>) -> Self {
+        Self::unavailable("overloaded", detail)
+    }
+
+    pub(crate) fn unavailable(kind: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, detail)
+            .with_action(LATER)
+            .retried_after(1)
+    }
+
+    pub(crate) fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    pub(crate) const fn with_action(mut self, action: &'static str) -> Self {
+        self.action = action;
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, id: &str) -> Self {
+        self.request_id = Some(id.to_owned());
+        self
+    }
+
+    fn with_details(mut self, details: Value) -> Self {
+        self.details = (!details.is_null()).then_some(details);
+        self
+    }
+
+    const fn retried_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
+        let mut response = (status, Json(&self)).into_response();
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/problem+json");
+        headers.insert(CONTENT_TYPE, json);
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // The middleware adds the request's identifier.
+        response.extensions_mut().insert(std::sync::Arc::new(self));
+        response
+    }
+}

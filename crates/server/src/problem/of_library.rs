@@ -1,0 +1,135 @@
+//! The library's errors as problems.
+
+use axum::http::StatusCode;
+use neobank_domain::accounts::AccountError;
+use neobank_domain::api_keys::ApiKeyError;
+use neobank_domain::transfers::TransferQueryError;
+use neobank_domain::{Error, ErrorKind, LedgerError, Rejection};
+use serde_json::Value;
+
+use super::{Problem, REPEAT};
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let status = match rejection {
+            Rejection::KeyReused { .. } | Rejection::KeyOfHold { .. } => StatusCode::CONFLICT,
+            Rejection::StaleVersion { .. } => StatusCode::PRECONDITION_FAILED,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let action = match rejection {
+            Rejection::KeyReused { .. } | Rejection::KeyOfHold { .. } => {
+                "Send a new request under a new Idempotency-Key; the first one stands."
+            }
+            Rejection::InsufficientFunds { .. } => {
+                "Nothing was changed. Send the request again when the account has the amount."
+            }
+            _ => "Nothing was changed. Correct the request before you send it again.",
+        };
+        let details = serde_json::to_value(&rejection).unwrap_or_default();
+        let details = details.get("details").cloned().unwrap_or_default();
+        Self::new(status, rejection.name(), rejection.to_string())
+            .with_action(action)
+            .with_details(with_numbers_as_texts(details))
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Rejected(rejection) => rejection.into(),
+            LedgerError::Overloaded { .. } => Self::overloaded(error.to_string()),
+            other => {
+                let name = other.name();
+                Self::of_error(name, &other.into())
+            }
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        Self::of_error("account", &error.into())
+    }
+}
+
+impl From<TransferQueryError> for Problem {
+    fn from(error: TransferQueryError) -> Self {
+        Self::of_error("transfer_query", &error.into())
+    }
+}
+
+impl From<ApiKeyError> for Problem {
+    fn from(error: ApiKeyError) -> Self {
+        Self::of_error("api_key", &error.into())
+    }
+}
+
+impl Problem {
+    /// Returns the problem of an error by its kind. The text of a failure is logged and not sent: it
+    /// can name hosts and settings.
+    fn of_error(name: &'static str, error: &Error) -> Self {
+        let kind = error.kind();
+        match kind {
+            ErrorKind::Invalid => Self::invalid(name, error.to_string()),
+            ErrorKind::Rejected => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, name, error.to_string())
+            }
+            ErrorKind::NotFound => Self::not_found(name, error.to_string()),
+            ErrorKind::OutcomeUnknown => {
+                tracing::error!("an outcome is unknown: {error}");
+                Self::unavailable(
+                    "outcome_unknown",
+                    "The database could not be asked whether the request took effect.",
+                )
+                .with_action(REPEAT)
+            }
+            ErrorKind::NotReplicated => Self::unavailable(
+                "not_replicated",
+                "The request is committed, but the standby has not confirmed it.",
+            )
+            .with_action(REPEAT),
+            ErrorKind::Unavailable if is_deadline(error) => Self::unavailable(
+                "deadline_exceeded",
+                "The request's time was over before it was decided on.",
+            ),
+            ErrorKind::Unavailable => {
+                tracing::warn!("the database is unavailable: {error}");
+                Self::unavailable("unavailable", "The database gave no answer in time.")
+            }
+            _ => {
+                tracing::error!("a request failed: {error}");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    if kind == ErrorKind::SchemaMismatch {
+                        "schema_mismatch"
+                    } else {
+                        "failed"
+                    },
+                    "The service failed, and nothing was changed.",
+                )
+                .with_action("Tell the operator the request_id; the service's log has the reason.")
+            }
+        }
+    }
+}
+
+fn is_deadline(error: &Error) -> bool {
+    use neobank_db::{DatabaseError, HoldsDatabaseError};
+    matches!(
+        error.database_error(),
+        Some(DatabaseError::DeadlineExceeded { .. })
+    )
+}
+
+/// Writes numbers as texts, which no reader of JSON rounds.
+fn with_numbers_as_texts(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::String(number.to_string()),
+        Value::Array(values) => values.into_iter().map(with_numbers_as_texts).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (name, with_numbers_as_texts(value)))
+            .collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,38 @@
+//! Accounts.
+
+use axum::extract::{Path, State};
+use axum::http::header::ETAG;
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use neobank_domain::AccountId;
+use neobank_domain::accounts;
+use neobank_domain::api_keys::Scope;
+
+use super::identifier;
+use crate::access::Caller;
+use crate::context::{Context, without_parameters};
+use crate::problem::Problem;
+use crate::state::ServiceState;
+use crate::views::AccountView;
+
+/// Shows an account, with its version as the `ETag`.
+pub(super) async fn show(
+    State(state): State<ServiceState>,
+    Extension(context): Extension<Context>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(account_id): Path<String>,
+) -> Result<Response, Problem> {
+    let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
+    without_parameters(&uri)?;
+    let account_id: AccountId = identifier("account_id", &account_id)?;
+    caller.require(&state, &context, account_id).await?;
+    let database = state.database().with_deadline(context.deadline);
+    let Some(account) = accounts::find(&database, account_id).await? else {
+        let detail = format!("unknown account: {account_id}");
+        return Err(Problem::not_found("unknown_account", detail));
+    };
+    let tag = format!("\"{}\"", account.version);
+    Ok(([(ETAG, tag)], Json(AccountView::from(account))).into_response())
+}

@@ -1,0 +1,129 @@
+//! What all requests that move money share: their members, and their answer.
+
+use std::fmt;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use neobank_domain::ledger::{Attributes, Metadata};
+use neobank_domain::{Currency, Money, MoneyError, Rejection, Request};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::access::Caller;
+use crate::context::Context;
+use crate::problem::Problem;
+use crate::state::ServiceState;
+use crate::views::{SideView, TransferView};
+
+/// The header that tells the answer of an earlier request from a new one.
+const REPLAYED: &str = "idempotency-replayed";
+
+/// An amount: a text with the number, and the currency.
+#[derive(Debug)]
+pub(super) struct AmountBody {
+    amount: String,
+    currency: String,
+}
+
+/// Reads an object; the derived reader would also take an array.
+impl<'de> Deserialize<'de> for AmountBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AmountVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AmountMembers {
+    amount: String,
+    currency: String,
+}
+
+struct AmountVisitor;
+
+impl<'de> Visitor<'de> for AmountVisitor {
+    type Value = AmountBody;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object with amount and currency")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<AmountBody, A::Error> {
+        let members = AmountMembers::deserialize(MapAccessDeserializer::new(members))?;
+        Ok(AmountBody {
+            amount: members.amount,
+            currency: members.currency,
+        })
+    }
+}
+
+impl AmountBody {
+    pub(super) fn read(&self) -> Result<Money, Problem> {
+        let problem = |field: &'static str| {
+            move |error: MoneyError| Problem::from(Rejection::from(error)).with_field(field)
+        };
+        let currency = Currency::from_code(&self.currency).map_err(problem("amount.currency"))?;
+        Money::parse(&self.amount, currency).map_err(problem("amount.amount"))
+    }
+}
+
+/// Reads metadata and value date.
+pub(super) fn attributes(
+    metadata: Option<&RawValue>,
+    value_date: Option<&str>,
+) -> Result<Attributes, Problem> {
+    let mut attributes = Attributes::default();
+    if let Some(metadata) = metadata.filter(|metadata| metadata.get() != "null") {
+        let read = metadata.get().parse::<Metadata>();
+        let read = read.map_err(|error| Problem::invalid("metadata", error.to_string()))?;
+        attributes.metadata = Some(read);
+    }
+    if let Some(date) = value_date {
+        let wrong = || Problem::invalid("value_date", "A value date is a day such as 2026-11-30.");
+        attributes.value_date = Some(date.parse().map_err(|_| wrong())?);
+    }
+    Ok(attributes)
+}
+
+/// Executes a request that makes one transfer, and answers with its receipt.
+pub(super) async fn execute(
+    state: &ServiceState,
+    context: &Context,
+    caller: &Caller,
+    request: Request,
+    key: String,
+) -> Result<Response, Problem> {
+    let outcome = caller.ledger(state, context).outcome(request).await?;
+    let is_replayed = outcome.is_replayed();
+    let receipt = outcome.into_receipt()?;
+    let mut view = TransferView::from(&receipt);
+    view.idempotency_key = Some(key);
+    hide_balances(state, context, caller, &mut view).await?;
+    let location = format!("/v1/transfers/{}", view.transfer_id);
+    let replayed = if is_replayed { "true" } else { "false" };
+    let headers = [("location", location), (REPLAYED, replayed.to_owned())];
+    Ok((StatusCode::CREATED, headers, Json(view)).into_response())
+}
+
+/// Leaves out the balances of accounts that the caller may not read.
+pub(super) async fn hide_balances(
+    state: &ServiceState,
+    context: &Context,
+    caller: &Caller,
+    view: &mut TransferView,
+) -> Result<(), Problem> {
+    for side in [&mut view.debit, &mut view.credit] {
+        let SideView {
+            account_id,
+            running_balance,
+            ..
+        } = side;
+        if !caller.may_use(state, context, *account_id).await? {
+            *running_balance = None;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Transfers between two customers' accounts.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use axum::{Extension, Json};
+use neobank_domain::api_keys::Scope;
+use neobank_domain::{AccountId, TransferId, TransferRequest, transfers};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::identifier;
+use super::movement::{AmountBody, attributes, execute, hide_balances};
+use crate::access::Caller;
+use crate::body;
+use crate::context::{Context, idempotency_key, without_parameters};
+use crate::problem::Problem;
+use crate::state::ServiceState;
+use crate::views::TransferView;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TransferBody {
+    from: AccountId,
+    to: AccountId,
+    amount: AmountBody,
+    #[serde(default)]
+    description: String,
+    /// Moves as much of the amount as the payer has available.
+    #[serde(default)]
+    up_to: bool,
+    metadata: Option<Box<RawValue>>,
+    value_date: Option<String>,
+}
+
+/// Moves an amount from one account to another.
+pub(super) async fn create(
+    State(state): State<ServiceState>,
+    Extension(context): Extension<Context>,
+    headers: HeaderMap,
+    uri: Uri,
+    content: Body,
+) -> Result<Response, Problem> {
+    let caller = Caller::authorised(&state, &headers, &context, Scope::TransfersWrite).await?;
+    without_parameters(&uri)?;
+    let key = idempotency_key(&headers)?;
+    let given: TransferBody = body::read(&headers, content, state.limits()).await?;
+    let mut request = TransferRequest::new(given.from, given.to, given.amount.read()?)
+        .with_description(given.description)
+        .with_idempotency_key(&key);
+    if given.up_to {
+        request = request.up_to();
+    }
+    request.attributes = attributes(given.metadata.as_deref(), given.value_date.as_deref())?;
+    caller.require(&state, &context, given.from).await?;
+    execute(&state, &context, &caller, request.into(), key).await
+}
+
+/// Shows a transfer with both of its entries.
+pub(super) async fn show(
+    State(state): State<ServiceState>,
+    Extension(context): Extension<Context>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(transfer_id): Path<String>,
+) -> Result<Json<TransferView>, Problem> {
+    let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
+    without_parameters(&uri)?;
+    let transfer_id: TransferId = identifier("transfer_id", &transfer_id)?;
+    let database = state.database().with_deadline(context.deadline);
+    let unknown = || {
+        Problem::not_found(
+            "unknown_transfer",
+            format!("unknown transfer: {transfer_id}"),
+        )
+    };
+    let found = transfers::find(&database, transfer_id).await?;
+    let mut view = TransferView::from(found.ok_or_else(unknown)?);
+    hide_balances(&state, &context, &caller, &mut view).await?;
+    let is_foreign = [&view.debit, &view.credit]
+        .iter()
+        .all(|side| side.running_balance.is_none());
+    if is_foreign {
+        Err(unknown())
+    } else {
+        Ok(Json(view))
+    }
+}

@@ -1,0 +1,190 @@
+//! The server: connections, their limits, and the way to stop.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::address::ListenAddress;
+use crate::resources::router;
+use crate::state::ServiceState;
+
+/// A server of the API on one address.
+#[derive(Debug)]
+pub struct Server {
+    listener: Listener,
+    address: String,
+    state: ServiceState,
+}
+
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// The pause after a failure to accept a connection, when the machine has run out of a resource.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The answer to a connection above the limit.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
+    content-length: 0\r\nconnection: close\r\n\r\n";
+
+impl Server {
+    /// Listens on an address.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, such as of a port that is in use.
+    pub async fn bind(address: &ListenAddress, state: ServiceState) -> io::Result<Self> {
+        let (listener, address) = match address {
+            ListenAddress::Tcp(address) => {
+                let listener = TcpListener::bind(address).await?;
+                let bound = format!("http://{}", listener.local_addr()?);
+                (Listener::Tcp(listener), bound)
+            }
+            ListenAddress::Unix(path) => {
+                let listener = UnixListener::bind(path)?;
+                let bound = format!("unix:{}", path.display());
+                (Listener::Unix(listener, path.clone()), bound)
+            }
+        };
+        Ok(Self {
+            listener,
+            address,
+            state,
+        })
+    }
+
+    /// The address on which the server listens, with the port that the system chose.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Serves until `stop` ends. Then readiness turns off; after
+    /// [`Limits::drain_delay`](crate::Limits::drain_delay) the server takes no more connections,
+    /// and requests at work end within [`Limits::drain_timeout`](crate::Limits::drain_timeout).
+    ///
+    /// Returns the number of connections that did not end in time; what they were told is true, and
+    /// what they were not told can be repeated.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> usize {
+        let limits = self.state.limits().clone();
+        let places = Arc::new(Semaphore::new(limits.connections_max));
+        let (draining, drain) = watch::channel(false);
+        let service = router(self.state.clone());
+        let state = self.state.clone();
+        let stopped = async {
+            stop.await;
+            state.begin_to_stop();
+            tokio::time::sleep(limits.drain_delay).await;
+        };
+        tokio::pin!(stopped);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut stopped => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok(stream) => match Arc::clone(&places).try_acquire_owned() {
+                    Ok(place) => {
+                        let connection =
+                            serve(stream, service.clone(), state.clone(), drain.clone(), place);
+                        tokio::spawn(connection);
+                    }
+                    Err(_) => reject(stream, &state),
+                },
+                Err(error) => {
+                    tracing::warn!("a connection was not accepted: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.listener);
+        let _ = draining.send(true);
+        drained(&places, limits.connections_max, limits.drain_timeout).await
+    }
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let _ = stream.set_nodelay(true);
+                Ok(Box::new(stream))
+            }
+            Self::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
+        }
+    }
+}
+
+/// The path of a Unix socket stays behind a process, and would keep the next one from listening.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+async fn serve(
+    stream: Box<dyn Stream>,
+    service: Router,
+    state: ServiceState,
+    mut drain: watch::Receiver<bool>,
+    place: OwnedSemaphorePermit,
+) {
+    let limits = state.limits();
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.header_bytes_max.max(8_192))
+        .max_headers(limits.headers_max)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    tokio::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        () = async { drop(drain.wait_for(|is_draining| *is_draining).await) } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!("a connection ended early: {error}");
+    }
+    drop(place);
+}
+
+/// Answers a connection above the limit, and closes it.
+fn reject(mut stream: Box<dyn Stream>, state: &ServiceState) {
+    state.metrics().connection_rejected();
+    tokio::spawn(async move {
+        let answer = async {
+            stream.write_all(TOO_MANY).await?;
+            stream.shutdown().await
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), answer).await;
+    });
+}
+
+/// Waits until all connections have ended, and returns the number of those that have not.
+async fn drained(places: &Arc<Semaphore>, connections_max: usize, limit: Duration) -> usize {
+    let all = u32::try_from(connections_max).unwrap_or(u32::MAX);
+    let ended = tokio::time::timeout(limit, places.acquire_many(all)).await;
+    match ended {
+        Ok(_) => 0,
+        Err(_) => connections_max.saturating_sub(places.available_permits()),
+    }
+}

@@ -1,0 +1,82 @@
+//! What all requests share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use neobank_db::Database;
+use neobank_domain::Ledger;
+use tokio::sync::Semaphore;
+
+use crate::keys::KeyCache;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+
+/// What all requests share: the ledger with its queue, the keys, the limits and the counts. Cheap
+/// to clone.
+#[derive(Clone, Debug)]
+pub struct ServiceState {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    ledger: Ledger,
+    limits: Limits,
+    keys: KeyCache,
+    requests: Arc<Semaphore>,
+    is_stopping: AtomicBool,
+    metrics: Metrics,
+}
+
+impl ServiceState {
+    /// Returns the state of a service on a ledger, which should have group commit.
+    #[must_use]
+    pub fn new(ledger: Ledger, limits: Limits) -> Self {
+        let requests = Arc::new(Semaphore::new(limits.requests_max));
+        Self {
+            shared: Arc::new(Shared {
+                ledger,
+                limits,
+                keys: KeyCache::default(),
+                requests,
+                is_stopping: AtomicBool::new(false),
+                metrics: Metrics::default(),
+            }),
+        }
+    }
+
+    /// The limits of the service.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// Makes the service say that it is not ready, while it still serves.
+    pub fn begin_to_stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shared.is_stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        self.shared.ledger.database()
+    }
+
+    pub(crate) fn keys(&self) -> &KeyCache {
+        &self.shared.keys
+    }
+
+    pub(crate) fn requests(&self) -> &Arc<Semaphore> {
+        &self.shared.requests
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+}

@@ -1,0 +1,163 @@
+//! The JSON of answers. Amounts and 64-bit numbers are texts, and times are in UTC.
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use neobank_domain::accounts::Account;
+use neobank_domain::ledger::{EntryReceipt, Receipt};
+use neobank_domain::transfers::{Transfer, TransferSide};
+use neobank_domain::{AccountId, Money};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A posted transfer.
+#[derive(Debug, Serialize)]
+pub(crate) struct TransferView {
+    pub(crate) transfer_id: Uuid,
+    pub(crate) reference_number: String,
+    pub(crate) transfer_type: String,
+    pub(crate) amount: Money,
+    pub(crate) debit: SideView,
+    pub(crate) credit: SideView,
+    #[serde(serialize_with = "time")]
+    pub(crate) posted_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) idempotency_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reverses: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hold_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) actor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metadata: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) value_date: Option<NaiveDate>,
+}
+
+/// One side of a transfer. The balance is left out where the caller may not read the account.
+#[derive(Debug, Serialize)]
+pub(crate) struct SideView {
+    pub(crate) account_id: AccountId,
+    pub(crate) transaction_id: Uuid,
+    pub(crate) entry_number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) running_balance: Option<Money>,
+}
+
+/// An account.
+#[derive(Debug, Serialize)]
+pub(crate) struct AccountView {
+    account_id: AccountId,
+    customer_id: Option<Uuid>,
+    account_number: String,
+    account_type: String,
+    status: String,
+    currency: &'static str,
+    current_balance: Money,
+    available_balance: Option<Money>,
+    held_balance: Money,
+    overdraft_limit: Option<Money>,
+    time_zone: String,
+    last_entry_number: String,
+    version: String,
+    #[serde(serialize_with = "time")]
+    opened_at: DateTime<Utc>,
+    #[serde(serialize_with = "optional_time")]
+    closed_at: Option<DateTime<Utc>>,
+}
+
+impl From<&Receipt> for TransferView {
+    fn from(receipt: &Receipt) -> Self {
+        let side = |entry: &EntryReceipt| SideView {
+            account_id: entry.account_id,
+            transaction_id: entry.transaction_id.as_uuid(),
+            entry_number: entry.entry_number.to_string(),
+            running_balance: Some(entry.running_balance),
+        };
+        Self {
+            transfer_id: receipt.transfer_id.as_uuid(),
+            reference_number: receipt.reference_number().to_string(),
+            transfer_type: receipt.transfer_type.to_string(),
+            amount: receipt.amount,
+            debit: side(&receipt.debit),
+            credit: side(&receipt.credit),
+            posted_at: receipt.posted_at,
+            idempotency_key: None,
+            description: None,
+            group_id: None,
+            reverses: receipt.reverses.map(neobank_domain::TransferId::as_uuid),
+            hold_id: receipt.hold.map(neobank_domain::HoldId::as_uuid),
+            actor: None,
+            metadata: None,
+            value_date: None,
+        }
+    }
+}
+
+impl From<Transfer> for TransferView {
+    fn from(transfer: Transfer) -> Self {
+        let side = |side: &TransferSide| SideView {
+            account_id: side.account_id,
+            transaction_id: side.transaction_id.as_uuid(),
+            entry_number: side.entry_number.to_string(),
+            running_balance: Some(side.running_balance),
+        };
+        Self {
+            transfer_id: transfer.transfer_id.as_uuid(),
+            reference_number: transfer.reference_number().to_string(),
+            transfer_type: transfer.transfer_type.to_string(),
+            amount: transfer.amount,
+            debit: side(&transfer.debit),
+            credit: side(&transfer.credit),
+            posted_at: transfer.posted_at,
+            idempotency_key: transfer.idempotency_key,
+            description: Some(transfer.description),
+            group_id: transfer.group_id.map(neobank_domain::GroupId::as_uuid),
+            reverses: transfer.reverses.map(neobank_domain::TransferId::as_uuid),
+            hold_id: transfer.hold_id.map(neobank_domain::HoldId::as_uuid),
+            actor: transfer.actor,
+            metadata: transfer.metadata,
+            value_date: transfer.value_date,
+        }
+    }
+}
+
+impl From<Account> for AccountView {
+    fn from(account: Account) -> Self {
+        Self {
+            account_id: account.account_id,
+            customer_id: account.customer_id.map(neobank_domain::CustomerId::as_uuid),
+            account_number: account.account_number,
+            account_type: account.account_type.to_string(),
+            status: account.status.to_string(),
+            currency: account.current_balance.currency().code(),
+            current_balance: account.current_balance,
+            available_balance: account.available_balance,
+            held_balance: account.held_balance,
+            overdraft_limit: account.overdraft_limit,
+            time_zone: account.time_zone,
+            last_entry_number: account.last_entry_number.to_string(),
+            version: account.version.to_string(),
+            opened_at: account.opened_at,
+            closed_at: account.closed_at,
+        }
+    }
+}
+
+fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+fn optional_time<S: Serializer>(
+    value: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => time(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}

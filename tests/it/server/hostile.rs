@@ -1,0 +1,190 @@
+//! Clients that are slow, endless, malformed or too many, and the way to stop.
+
+use std::time::{Duration, Instant};
+
+use neobank_db::{Executor, statement};
+use neobank_domain::api_keys::Scope;
+use neobank_server::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{Service, key, raw, send, transfer, with_key};
+use crate::harness::{TestBank, czk};
+
+on_both_versions!(
+    slow_endless_and_malformed_requests_end_within_their_limits,
+    requests_and_connections_above_their_limits_are_answered_at_once,
+    deadline_ends_a_request_that_waits_for_a_lock,
+    stopping_service_is_not_ready_first_and_ends_requests_at_work,
+);
+
+async fn slow_endless_and_malformed_requests_end_within_their_limits(bank: TestBank) {
+    let mut limits = Limits::default();
+    limits.header_timeout = Duration::from_millis(300);
+    limits.body_timeout = Duration::from_millis(300);
+    limits.body_bytes_max = 1_000;
+    let service = Service::on(&bank, limits).await;
+    let bearer = key(&bank, &[Scope::TransfersWrite], |_| {}).await;
+    let head = format!(
+        "POST /v1/transfers HTTP/1.1\r\nhost: bank\r\nconnection: close\r\n{bearer}\r\n\
+         idempotency-key: k\r\ncontent-type: application/json\r\n"
+    );
+    let post = async |rest: &[u8]| {
+        raw(&service.address, &[head.as_bytes(), rest].concat())
+            .await
+            .unwrap()
+            .status
+    };
+    // Neither an open connection nor half of the headers keeps its place.
+    for start in ["", "GET /health/live HT"] {
+        let begun = Instant::now();
+        let mut slow = TcpStream::connect(&service.address).await.unwrap();
+        slow.write_all(start.as_bytes()).await.unwrap();
+        let _ = slow.read_to_end(&mut Vec::new()).await;
+        assert!(begun.elapsed() < Duration::from_secs(5), "{start}");
+    }
+    assert_eq!(post(b"content-length: 100\r\n\r\n{").await, 408);
+    assert_eq!(post(b"content-length: 2000\r\n\r\n").await, 413);
+    let chunk = format!(
+        "transfer-encoding: chunked\r\n\r\n7d0\r\n{}\r\n",
+        " ".repeat(2_000)
+    );
+    assert_eq!(post(chunk.as_bytes()).await, 413);
+    assert_eq!(post(b"content-length: 4\r\n\r\n{\"\xff\"").await, 400);
+    let deep = "[".repeat(900);
+    let status = post(format!("content-length: 900\r\n\r\n{deep}").as_bytes()).await;
+    assert!(status == 400 || status == 422, "{status}");
+    let long = format!(
+        "GET / HTTP/1.1\r\nhost: bank\r\nx: {}\r\n\r\n",
+        "x".repeat(20_000)
+    );
+    assert_eq!(
+        raw(&service.address, long.as_bytes()).await.unwrap().status,
+        431
+    );
+    let many = format!(
+        "GET / HTTP/1.1\r\nhost: bank\r\n{}\r\n",
+        "x: 1\r\n".repeat(100)
+    );
+    assert_eq!(
+        raw(&service.address, many.as_bytes()).await.unwrap().status,
+        431
+    );
+    assert_eq!(
+        raw(&service.address, b"\x16\x03\x01 nonsense\r\n\r\n")
+            .await
+            .unwrap()
+            .status,
+        400
+    );
+    assert_eq!(
+        service.send("GET", "/health/ready", &[], "").await.status,
+        200
+    );
+}
+
+async fn requests_and_connections_above_their_limits_are_answered_at_once(bank: TestBank) {
+    let mut limits = Limits::default();
+    limits.requests_max = 0;
+    let service = Service::on(&bank, limits).await;
+    let busy = service.send("GET", "/v1/accounts/x", &[], "").await;
+    assert_eq!(
+        (busy.status, &busy.body["kind"]),
+        (503, &"overloaded".into()),
+        "{busy:?}"
+    );
+    assert!(busy.has("retry-after: 1"), "{busy:?}");
+    assert_eq!(
+        service.send("GET", "/health/live", &[], "").await.status,
+        200
+    );
+    let metrics = service.send("GET", "/metrics", &[], "").await;
+    assert!(
+        metrics
+            .body
+            .as_str()
+            .unwrap()
+            .contains("answers_total{class=\"5xx\"} 1")
+    );
+
+    let mut limits = Limits::default();
+    limits.connections_max = 2;
+    let service = Service::on(&bank, limits).await;
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        idle.push(TcpStream::connect(&service.address).await.unwrap());
+    }
+    let full = service.send("GET", "/health/live", &[], "").await;
+    assert_eq!(full.status, 503, "{full:?}");
+    drop(idle);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(
+        service.send("GET", "/health/live", &[], "").await.status,
+        200
+    );
+}
+
+async fn deadline_ends_a_request_that_waits_for_a_lock(bank: TestBank) {
+    let service = Service::on(&bank, Limits::default()).await;
+    let bearer = key(&bank, &[Scope::TransfersWrite], |_| {}).await;
+    let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+    let locked = bank.database.begin().await.unwrap();
+    let sql = "SELECT 1 FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
+    locked
+        .execute(statement(sql, [from.as_uuid().into()]))
+        .await
+        .unwrap();
+    let begun = Instant::now();
+    let k = with_key("k");
+    let headers = [bearer.as_str(), &k, "request-timeout: 1"];
+    let late = service
+        .send("POST", "/v1/transfers", &headers, &transfer(from, to, "1"))
+        .await;
+    assert_eq!(late.status, 503, "{late:?}");
+    assert!(late.has("retry-after: 1"), "{late:?}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop(locked);
+}
+
+async fn stopping_service_is_not_ready_first_and_ends_requests_at_work(bank: TestBank) {
+    let mut limits = Limits::default();
+    limits.drain_delay = Duration::from_millis(500);
+    let mut service = Service::on(&bank, limits).await;
+    let bearer = key(&bank, &[Scope::TransfersWrite], |_| {}).await;
+    let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+    let locked = bank.database.begin().await.unwrap();
+    let sql = "SELECT 1 FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
+    locked
+        .execute(statement(sql, [from.as_uuid().into()]))
+        .await
+        .unwrap();
+    let address = service.address.clone();
+    let body = transfer(from, to, "1");
+    let at_work = tokio::spawn(async move {
+        let k = with_key("k");
+        send(&address, "POST", "/v1/transfers", &[&bearer, &k], &body)
+            .await
+            .unwrap()
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    service.stop.take().unwrap().send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(
+        service.send("GET", "/health/ready", &[], "").await.status,
+        503
+    );
+    assert_eq!(
+        service.send("GET", "/health/live", &[], "").await.status,
+        200
+    );
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(TcpStream::connect(&service.address).await.is_err());
+    drop(locked);
+    assert_eq!(at_work.await.unwrap().status, 201);
+    assert_eq!(service.task.await.unwrap(), 0);
+    assert_eq!(bank.balance(to).await, czk("1"));
+}
