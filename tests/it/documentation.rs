@@ -44,7 +44,8 @@ fn each_kind_of_a_json_error_has_a_heading() {
         let text = fs::read_to_string(&path).unwrap();
         let code = || {
             text.lines()
-                .filter(|line| !line.trim_start().starts_with("//"))
+                .map(str::trim_start)
+                .filter(|line| !line.starts_with("//") && !line.starts_with("#["))
         };
         if path.ends_with("cli/src/error.rs") {
             // Every word in quotes there is a kind.
@@ -60,13 +61,11 @@ fn each_kind_of_a_json_error_has_a_heading() {
             kinds.extend(literal.and_then(|rest| rest.split('"').next().map(str::to_owned)));
         }
     }
-    for path in ["rejection.rs", "error.rs"] {
-        let names = read(&format!("crates/domain/src/ledger/{path}"));
-        let arms = names
-            .lines()
-            .filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\","));
-        kinds.extend(arms.map(str::to_owned));
-    }
+    let names = read("crates/domain/src/ledger/rejection.rs");
+    let arms = names
+        .lines()
+        .filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\","));
+    kinds.extend(arms.map(str::to_owned));
     assert!(kinds.len() > 50, "{kinds:?}");
     let missing: Vec<_> = kinds
         .iter()

@@ -244,7 +244,7 @@ impl From<ApiKeyError> for CommandError {
         let kind = match error {
             ApiKeyError::Database(error) => return error.into(),
             ApiKeyError::ActorRequired => "actor_required",
-            ApiKeyError::Unknown { .. } => "not_found",
+            ApiKeyError::Unknown { .. } => "unknown_api_key",
             ApiKeyError::UnknownCustomers => "unknown_customer",
             ApiKeyError::UnknownAccounts => "unknown_account",
             _ => "api_key",

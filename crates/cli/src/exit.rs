@@ -83,7 +83,7 @@ impl Exit {
         match kind {
             "usage" | "configuration" | "pool_size" | "pgbouncer" | "pooler" => Self::Usage,
             "unknown_account" | "unknown_customer" | "unknown_hold" | "unknown_transfer"
-            | "not_found" => Self::NotFound,
+            | "unknown_api_key" => Self::NotFound,
             "outcome_unknown" | "not_replicated" => Self::Unknown,
             "connection" | "unavailable" | "busy" | "lock_timeout" | "statement_timeout"
             | "read_only" => Self::Unavailable,
