@@ -210,6 +210,7 @@ impl From<AccountError> for CommandError {
             AccountError::AccountType { .. } => "account_type",
             AccountError::OverdraftLimit { .. } => "overdraft_limit",
             AccountError::BelowLimit { .. } => "below_limit",
+            AccountError::Limit { .. } => "limit",
             AccountError::TimeZone { .. } => "time_zone",
             AccountError::Status { .. } => "account_status",
             AccountError::OpenHolds { .. } => "open_holds",

@@ -9,6 +9,30 @@ use crate::Constraint;
 pub mod banking {
     use crate::Constraint;
 
+    /// `account_limits_account_id_fkey` of `banking.account_limits`.
+    pub const ACCOUNT_LIMITS_ACCOUNT_ID_FKEY: Constraint = Constraint::new(
+        "banking",
+        "account_limits",
+        "account_limits_account_id_fkey",
+    );
+    /// `account_limits_key` of `banking.account_limits`.
+    pub const ACCOUNT_LIMITS_KEY: Constraint =
+        Constraint::new("banking", "account_limits", "account_limits_key");
+    /// `account_limits_pkey` of `banking.account_limits`.
+    pub const ACCOUNT_LIMITS_PKEY: Constraint =
+        Constraint::new("banking", "account_limits", "account_limits_pkey");
+    /// `account_limits_rolling_has_hours` of `banking.account_limits`.
+    pub const ACCOUNT_LIMITS_ROLLING_HAS_HOURS: Constraint = Constraint::new(
+        "banking",
+        "account_limits",
+        "account_limits_rolling_has_hours",
+    );
+    /// `account_limits_window_hours_range` of `banking.account_limits`.
+    pub const ACCOUNT_LIMITS_WINDOW_HOURS_RANGE: Constraint = Constraint::new(
+        "banking",
+        "account_limits",
+        "account_limits_window_hours_range",
+    );
     /// `account_status_is_known` of `banking.account_status`.
     pub const ACCOUNT_STATUS_IS_KNOWN: Constraint =
         Constraint::new("banking", "account_status", "account_status_is_known");
@@ -355,6 +379,9 @@ pub mod banking {
     /// `kyc_status_is_known` of `banking.kyc_status`.
     pub const KYC_STATUS_IS_KNOWN: Constraint =
         Constraint::new("banking", "kyc_status", "kyc_status_is_known");
+    /// `limit_window_is_known` of `banking.limit_window`.
+    pub const LIMIT_WINDOW_IS_KNOWN: Constraint =
+        Constraint::new("banking", "limit_window", "limit_window_is_known");
     /// `metadata_depth` of `banking.metadata`.
     pub const METADATA_DEPTH: Constraint = Constraint::new("banking", "metadata", "metadata_depth");
     /// `metadata_is_an_object` of `banking.metadata`.
@@ -599,6 +626,11 @@ pub mod pooling {
 
 /// Every constraint of every schema, by schema and name.
 pub const ALL: &[Constraint] = &[
+    banking::ACCOUNT_LIMITS_ACCOUNT_ID_FKEY,
+    banking::ACCOUNT_LIMITS_KEY,
+    banking::ACCOUNT_LIMITS_PKEY,
+    banking::ACCOUNT_LIMITS_ROLLING_HAS_HOURS,
+    banking::ACCOUNT_LIMITS_WINDOW_HOURS_RANGE,
     banking::ACCOUNT_STATUS_IS_KNOWN,
     banking::ACCOUNT_TYPE_IS_KNOWN,
     banking::ACCOUNTS_ACCOUNT_NUMBER_IS_A_NUMBER,
@@ -697,6 +729,7 @@ pub const ALL: &[Constraint] = &[
     banking::HOLDS_PKEY,
     banking::HOLDS_REMAINING_RANGE,
     banking::KYC_STATUS_IS_KNOWN,
+    banking::LIMIT_WINDOW_IS_KNOWN,
     banking::METADATA_DEPTH,
     banking::METADATA_IS_AN_OBJECT,
     banking::METADATA_SIZE,

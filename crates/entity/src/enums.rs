@@ -599,6 +599,63 @@ impl FromStr for KycStatus {
 
 text_column!(KycStatus);
 
+/// The time whose transfers a limit sums up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "sea-orm",
+    derive(sea_orm::EnumIter, sea_orm::DeriveActiveEnum),
+    sea_orm(rs_type = "String", db_type = "Text")
+)]
+#[non_exhaustive]
+pub enum LimitWindow {
+    /// Each transfer by itself.
+    #[serde(rename = "transfer")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "transfer"))]
+    Transfer,
+    /// The transfers of a day in the account's time zone.
+    #[serde(rename = "day")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "day"))]
+    Day,
+    /// The transfers of a number of hours until the transfer.
+    #[serde(rename = "rolling")]
+    #[cfg_attr(feature = "sea-orm", sea_orm(string_value = "rolling"))]
+    Rolling,
+}
+
+impl LimitWindow {
+    /// Every value, in the order of the schema.
+    pub const ALL: [Self; 3] = [Self::Transfer, Self::Day, Self::Rolling];
+
+    /// Returns the value's text in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::Day => "day",
+            Self::Rolling => "rolling",
+        }
+    }
+}
+
+impl fmt::Display for LimitWindow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+impl FromStr for LimitWindow {
+    type Err = UnknownValue;
+
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
+        Self::ALL
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| UnknownValue::new("limit_window", text))
+    }
+}
+
+text_column!(LimitWindow);
+
 /// The kind of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(

@@ -225,6 +225,31 @@ pub mod banking {
         }
     }
 
+    /// `banking.limit_uses(p_account_id uuid[], p_at timestamp with time zone)`.
+    ///
+    /// Returns `TABLE(account_id uuid, entry_type text, transfer_type text, limit_window text, window_hours integer, amount numeric, currency_code text, used numeric, ends_at timestamp with time zone, actor text, set_at timestamp with time zone)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct LimitUses {
+        /// `p_account_id`.
+        pub account_id: Vec<Uuid>,
+        /// `p_at`.
+        pub at: DateTime<Utc>,
+    }
+
+    impl LimitUses {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.limit_uses";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_account_id", self.account_id)
+                .argument("p_at", self.at)
+                .statement()
+        }
+    }
+
     /// `banking.lock_open_days(p_account_id uuid[])`.
     ///
     /// Returns `TABLE(account_id uuid, first_open_day date, opens_at timestamp with time zone)`.
@@ -804,6 +829,40 @@ pub mod banking {
         }
     }
 
+    /// `banking.remove_account_limit(p_account_id uuid, p_entry_type text, p_limit_window text, p_transfer_type text DEFAULT NULL::text, p_window_hours integer DEFAULT NULL::integer)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct RemoveAccountLimit {
+        /// `p_account_id`.
+        pub account_id: Uuid,
+        /// `p_entry_type`.
+        pub entry_type: String,
+        /// `p_limit_window`.
+        pub limit_window: String,
+        /// `p_transfer_type`; without one, its default.
+        pub transfer_type: Option<String>,
+        /// `p_window_hours`; without one, its default.
+        pub window_hours: Option<i32>,
+    }
+
+    impl RemoveAccountLimit {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.remove_account_limit";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_account_id", self.account_id)
+                .argument("p_entry_type", self.entry_type)
+                .argument("p_limit_window", self.limit_window)
+                .optional("p_transfer_type", self.transfer_type)
+                .optional("p_window_hours", self.window_hours)
+                .statement()
+        }
+    }
+
     /// `banking.reopen_account(p_account_id uuid)`.
     ///
     /// Returns `boolean`.
@@ -906,6 +965,43 @@ pub mod banking {
         #[must_use]
         pub fn statement(self) -> Statement {
             Call::new(Self::NAME).statement()
+        }
+    }
+
+    /// `banking.set_account_limit(p_account_id uuid, p_entry_type text, p_limit_window text, p_amount numeric, p_transfer_type text DEFAULT NULL::text, p_window_hours integer DEFAULT NULL::integer)`.
+    ///
+    /// Returns `boolean`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct SetAccountLimit {
+        /// `p_account_id`.
+        pub account_id: Uuid,
+        /// `p_entry_type`.
+        pub entry_type: String,
+        /// `p_limit_window`.
+        pub limit_window: String,
+        /// `p_amount`.
+        pub amount: Decimal,
+        /// `p_transfer_type`; without one, its default.
+        pub transfer_type: Option<String>,
+        /// `p_window_hours`; without one, its default.
+        pub window_hours: Option<i32>,
+    }
+
+    impl SetAccountLimit {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.set_account_limit";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME)
+                .argument("p_account_id", self.account_id)
+                .argument("p_entry_type", self.entry_type)
+                .argument("p_limit_window", self.limit_window)
+                .argument("p_amount", self.amount)
+                .optional("p_transfer_type", self.transfer_type)
+                .optional("p_window_hours", self.window_hours)
+                .statement()
         }
     }
 

@@ -25,3 +25,6 @@ pub const ACTOR_REQUIRED: &str = "NB006";
 
 /// A transfer is booked or value-dated before the first open day of its currency.
 pub const PERIOD_CLOSED: &str = "NB007";
+
+/// A transfer exceeds a limit of one of its accounts.
+pub const LIMIT_EXCEEDED: &str = "NB008";

@@ -4,6 +4,7 @@ mod close;
 mod find;
 mod life;
 mod limit;
+mod limits;
 mod open;
 mod reopen;
 mod system;

@@ -120,15 +120,16 @@ async fn functions_are_executable_by_granted_roles_only(bank: TestBank) {
          audit_guards neobank_read, \
          available_balance neobank_app, available_balance neobank_import, available_balance neobank_read, \
          close_period neobank_app, create_api_key neobank_app, expire_due_holds neobank_app, \
-         is_system_account neobank_app, is_system_account neobank_read, lock_open_days neobank_app, \
+         is_system_account neobank_app, is_system_account neobank_read, \
+         limit_uses neobank_app, limit_uses neobank_import, limit_uses neobank_read, lock_open_days neobank_app, \
          lock_open_days neobank_import, note_api_key_use neobank_app, open_system_accounts neobank_app, \
          open_system_accounts neobank_import, post_transfers neobank_app, post_transfers neobank_import, \
          post_transfers_optimistic neobank_app, post_transfers_optimistic neobank_import, \
          post_transfers_pipelined neobank_app, post_transfers_pipelined neobank_import, \
          post_unless_rejected neobank_app, post_unless_rejected neobank_import, \
-         read_events neobank_app, read_events neobank_read, reopen_account neobank_app, \
+         read_events neobank_app, read_events neobank_read, remove_account_limit neobank_app, reopen_account neobank_app, \
          reopen_period neobank_app, revoke_api_key neobank_app, seal neobank_app, \
-         sealing_lag neobank_app, sealing_lag neobank_read, \
+         sealing_lag neobank_app, sealing_lag neobank_read, set_account_limit neobank_app, \
          start_of_day neobank_app, start_of_day neobank_import, start_of_day neobank_read, \
          system_account_id neobank_app, system_account_id neobank_import, system_account_id neobank_read, \
          update_account_optimistic neobank_app, uuid_v7 neobank_app, uuid_v7 neobank_import, \

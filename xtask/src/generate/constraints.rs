@@ -37,7 +37,7 @@ FROM pg_proc AS function JOIN pg_namespace AS space ON space.oid = function.pron
 WHERE space.nspname = ANY ($1) ORDER BY 1, 2, pg_get_function_identity_arguments(function.oid)";
 
 /// The name and the meaning of each SQLSTATE of the schema.
-const SQLSTATES: [(&str, &str, &str); 8] = [
+const SQLSTATES: [(&str, &str, &str); 9] = [
     (
         "NB000",
         "POSTING_UNDONE",
@@ -77,6 +77,11 @@ const SQLSTATES: [(&str, &str, &str); 8] = [
         "NB007",
         "PERIOD_CLOSED",
         "A transfer is booked or value-dated before the first open day of its currency.",
+    ),
+    (
+        "NB008",
+        "LIMIT_EXCEEDED",
+        "A transfer exceeds a limit of one of its accounts.",
     ),
 ];
 

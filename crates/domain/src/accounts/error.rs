@@ -1,6 +1,7 @@
 use neobank_db::DatabaseError;
 use thiserror::Error;
 
+use super::limits::AccountLimit;
 use super::{AccountStatus, AccountType};
 use crate::{AccountId, Currency, CustomerId, HoldId, Money};
 
@@ -93,6 +94,15 @@ pub enum AccountError {
     #[error("no account can be opened in {currency}: the currency was withdrawn")]
     WithdrawnCurrency {
         /// The currency that the caller gave.
+        currency: Currency,
+    },
+    /// A limit's amount is not positive or in another currency than the account, or its window has
+    /// too many hours or none.
+    #[error("an account in {currency} cannot have a limit of {} for {}", .limit.amount, .limit.window)]
+    Limit {
+        /// The limit that the caller gave.
+        limit: Box<AccountLimit>,
+        /// The account's currency.
         currency: Currency,
     },
     /// The account's status does not allow the change.

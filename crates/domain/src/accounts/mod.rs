@@ -1,6 +1,7 @@
 //! Accounts: opening, finding, listing, limiting, freezing, closing and reopening them.
 
 mod error;
+pub mod limits;
 mod model;
 mod query;
 mod repository;

@@ -60,6 +60,11 @@ pub(super) async fn attempt(
             return fall_back(engine, claims, error).await;
         }
     };
+    // The uses of limits are read behind the locks.
+    if accounts.values().any(|account| account.has_limits) {
+        cached.not_attempted();
+        return Ok(None);
+    }
     // The server takes its own time where this time or an account's last entry is earlier.
     let mut state = LedgerState::new(DateTime::UNIX_EPOCH);
     state.accounts = accounts;

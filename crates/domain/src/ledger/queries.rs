@@ -38,7 +38,7 @@ const EQUAL: &str = "OPERATOR(pg_catalog.=)";
 const UNEQUAL: &str = "OPERATOR(pg_catalog.<>)";
 
 /// The columns of an account that a decision reads.
-const ACCOUNT_COLUMNS: [accounts::Column; 11] = {
+const ACCOUNT_COLUMNS: [accounts::Column; 12] = {
     use accounts::Column as C;
     [
         C::AccountId,
@@ -52,6 +52,7 @@ const ACCOUNT_COLUMNS: [accounts::Column; 11] = {
         C::LastEntryAt,
         C::OpenedAt,
         C::Version,
+        C::HasLimits,
     ]
 };
 

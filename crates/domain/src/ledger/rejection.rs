@@ -6,6 +6,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::accounts::AccountStatus;
+use crate::accounts::limits::AccountLimit;
 use crate::{AccountId, Currency, HoldId, Money, MoneyError, TransferId};
 
 /// The reason why a request was rejected. The request changed nothing.
@@ -330,6 +331,24 @@ pub enum Rejection {
         /// The requested amount.
         requested: Money,
     },
+    /// A limit of the account does not allow the amount.
+    #[error(
+        "account {account} has used {used} of its limit of {} for {}s in its window ({}), {requested} was asked for{}",
+        .limit.amount, .limit.direction, .limit.window, possible(*.possible_at)
+    )]
+    LimitExceeded {
+        /// The account with the limit.
+        account: AccountId,
+        /// The limit.
+        limit: Box<AccountLimit>,
+        /// The sum of the transfers in the limit's window before this one.
+        used: Money,
+        /// The requested amount.
+        requested: Money,
+        /// The time at which a day's use ends; `None` for other windows, and for an amount above the
+        /// limit.
+        possible_at: Option<DateTime<Utc>>,
+    },
     /// The balance or the available balance would exceed 10^18.
     #[error("account {account} cannot take {amount} on top of {balance}")]
     Overflow {
@@ -391,6 +410,7 @@ impl Rejection {
             Self::AlreadyReversed { .. } => "already_reversed",
             Self::ValueDate { .. } => "value_date",
             Self::PeriodClosed { .. } => "period_closed",
+            Self::LimitExceeded { .. } => "limit_exceeded",
             Self::ConditionFailed { .. } => "condition_failed",
         }
     }
@@ -423,4 +443,10 @@ impl Rejection {
             _ => true,
         }
     }
+}
+
+/// Returns the end of a message with the time at which a request becomes possible.
+fn possible(at: Option<DateTime<Utc>>) -> String {
+    at.map(|at| format!("; the day ends at {at}"))
+        .unwrap_or_default()
 }

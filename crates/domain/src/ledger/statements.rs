@@ -35,6 +35,7 @@ use super::queries::{
     LOCKED_BY_OTHERS, ORIGINAL_TRANSFERS, READ_ACCOUNTS,
 };
 use super::receipt::{EntryReceipt, Receipt};
+use crate::accounts::limits;
 use crate::{AccountId, Currency, GroupId, HoldEventId, HoldId, Money, TransferId};
 
 /// Makes the transaction's commit wait until it is durable, on this server and on the standbys that
@@ -308,6 +309,7 @@ impl Statements {
             .collect::<Result<HashMap<_, _>, _>>()?;
         hold_statements::read_holds(transaction, batch, &mut state).await?;
         state.open_days = open_days;
+        read_limits(transaction, &mut state).await?;
         read_groups(transaction, &mut state).await?;
         if !batch.originals.is_empty() {
             state.originals = read_originals(transaction, &batch.originals).await?;
@@ -683,6 +685,24 @@ impl EntryColumns {
     }
 }
 
+/// Reads the limits of the locked accounts that have some, with their uses.
+async fn read_limits(
+    transaction: &Transaction,
+    state: &mut LedgerState,
+) -> Result<(), DatabaseError> {
+    let limited = state.accounts.values().filter(|one| one.has_limits);
+    let limited: Vec<AccountId> = limited.map(|one| one.account_id).collect();
+    if limited.is_empty() {
+        return Ok(());
+    }
+    for (account, found) in limits::read(transaction, &limited, state.now).await? {
+        if let Some(account) = state.accounts.get_mut(&account) {
+            account.limits.push(found);
+        }
+    }
+    Ok(())
+}
+
 /// Reads the transfers of the completed groups.
 async fn read_groups(
     transaction: &Transaction,
@@ -760,6 +780,8 @@ fn account_state(row: &Row) -> Result<(AccountId, AccountState), DatabaseError> 
         last_entry_number: column(row, Column::LastEntryNumber.as_str())?,
         last_entry_at: column(row, Column::LastEntryAt.as_str())?,
         version: column(row, Column::Version.as_str())?,
+        has_limits: column(row, Column::HasLimits.as_str())?,
+        limits: Vec::new(),
     };
     Ok((account_id, state))
 }

@@ -24,6 +24,7 @@ pub struct Model {
     pub closed_at: Option<chrono::DateTime<chrono::Utc>>,
     pub created_at: chrono::DateTime<chrono::Utc>,
     pub updated_at: chrono::DateTime<chrono::Utc>,
+    pub has_limits: bool,
 }
 
 crate::relation::relation!("banking"."accounts" {
@@ -46,4 +47,5 @@ opened_at => OpenedAt,
 closed_at => ClosedAt,
 created_at => CreatedAt,
 updated_at => UpdatedAt,
+has_limits => HasLimits,
 });

@@ -1,4 +1,5 @@
--- Internal: the only function that changes a balance. It updates the balances of all accounts of
+-- Internal: the only function that changes a balance. It returns true if the caller still has to
+-- call require_limits(): an account has limits. It updates the balances of all accounts of
 -- new transfers, and rejects the call unless the entries continue each account without a gap. p_now
 -- is the time of the call. The fence, where there is one, is one of the accounts: it must still
 -- have p_fence_version when its balance moves. No entry lies before its account was opened, which
@@ -21,6 +22,7 @@ DECLARE
     v_latest timestamptz := v_first.posted_at;
     v_accounts bigint := 2;
     v_applied bigint;
+    v_has_limits boolean := false;
 BEGIN
     -- Times never go back, so one entry in the future would drag every later one there. Only a
     -- clock that was set back leaves accounts whose last entry lies ahead of it; nothing goes
@@ -77,8 +79,16 @@ BEGIN
           AND (account.opened_at <= v_first.posted_at OR account.account_type = 'system'
                OR account.opened_at > p_now)
           AND (account.version = p_fence_version
-               OR account.account_id IS DISTINCT FROM p_fence_account_id);
+               OR account.account_id IS DISTINCT FROM p_fence_account_id)
+          -- A call with a fence was decided without locks, and so without the use of limits.
+          AND (p_fence_account_id IS NULL OR NOT account.has_limits);
         GET DIAGNOSTICS v_applied = ROW_COUNT;
+        IF p_fence_account_id IS NULL THEN
+            v_has_limits := EXISTS (
+                SELECT FROM banking.account_limits AS own
+                WHERE own.account_id IN (v_first.from_account_id, v_first.to_account_id)
+            );
+        END IF;
     ELSE
         WITH chained AS (
             SELECT entry.*,
@@ -157,10 +167,12 @@ BEGIN
                    ))
               AND (account.version = p_fence_version
                    OR account.account_id IS DISTINCT FROM p_fence_account_id)
-            RETURNING 1
+              AND (p_fence_account_id IS NULL OR NOT account.has_limits)
+            RETURNING account.has_limits
         )
-        SELECT (SELECT count(*) FROM movements), (SELECT count(*) FROM applied)
-        INTO v_accounts, v_applied;
+        SELECT (SELECT count(*) FROM movements), count(*), coalesce(bool_or(applied.has_limits), false)
+        INTO v_accounts, v_applied, v_has_limits
+        FROM applied;
     END IF;
 
     IF v_applied <> v_accounts THEN
@@ -173,7 +185,7 @@ BEGIN
                          'before and the account''s opening, on active accounts only, within '
                          'their limit.';
     END IF;
-    RETURN true;
+    RETURN v_has_limits;
 END
 $$;
 REVOKE ALL ON FUNCTION banking.apply_balances(

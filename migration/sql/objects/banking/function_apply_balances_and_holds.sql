@@ -20,6 +20,7 @@ AS $$
 DECLARE
     v_accounts bigint;
     v_applied bigint;
+    v_has_limits boolean;
 BEGIN
     -- The accounts are locked after the transaction's start, so a decision on their holds is later.
     IF EXISTS (
@@ -174,16 +175,19 @@ BEGIN
                       <= coalesce(movements.last_number, account.last_entry_number))
           AND (account.version = p_fence_version
                OR account.account_id IS DISTINCT FROM p_fence_account_id)
+          -- As in apply_balances().
+          AND (p_fence_account_id IS NULL OR NOT account.has_limits)
           -- The account's own check sees only where the balances end.
           AND coalesce(
               account.current_balance - account.held_balance + account.overdraft_limit
                   + movements.lowest_change >= 0,
               true
           )
-        RETURNING 1
+        RETURNING account.has_limits
     )
-    SELECT (SELECT count(*) FROM movements), (SELECT count(*) FROM applied)
-    INTO v_accounts, v_applied;
+    SELECT (SELECT count(*) FROM movements), count(*), coalesce(bool_or(applied.has_limits), false)
+    INTO v_accounts, v_applied, v_has_limits
+    FROM applied;
 
     IF v_applied <> v_accounts THEN
         RAISE EXCEPTION 'entries and hold events do not continue their accounts: % of % accounts fit',
@@ -193,7 +197,7 @@ BEGIN
                          'account, in the account''s currency, within its limit. Entries, holds '
                          'and captures need active accounts.';
     END IF;
-    RETURN true;
+    RETURN v_has_limits;
 END
 $$;
 REVOKE ALL ON FUNCTION banking.apply_balances_and_holds(

@@ -87,7 +87,9 @@ BEGIN
         ) AS entry
         GROUP BY entry.transfer_id
     ) AS pair;
-    v_done := banking.apply_balances(v_transfers, clock_timestamp());
+    IF banking.apply_balances(v_transfers, clock_timestamp()) THEN
+        v_done := banking.require_limits(v_transfers);
+    END IF;
     v_done := banking.require_open_days(v_transfers, v_value_dates);
     v_done := banking.validate_reversals(ARRAY(SELECT DISTINCT transfer_id FROM new_entries));
     RETURN NULL;

@@ -331,6 +331,14 @@ BEGIN
     WHERE account.account_status = CASE WHEN customer.customer_status IN ('suspended', 'closed')
                                         THEN 'active' ELSE 'blocked' END;
 
+    RETURN QUERY
+    SELECT 'account is marked by its limits', account.account_number,
+           format('has_limits is %s', account.has_limits)
+    FROM banking.accounts AS account
+    WHERE account.has_limits <> EXISTS (
+        SELECT FROM banking.account_limits AS own WHERE own.account_id = account.account_id
+    );
+
     -- The results above are valid only while the guards are in place.
     RETURN QUERY SELECT guard.check_name, guard.subject, guard.detail FROM banking.audit_guards() AS guard;
 END

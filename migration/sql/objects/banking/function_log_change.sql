@@ -32,7 +32,7 @@ BEGIN
             AS after (key, value) USING (key)
         WHERE before.value IS DISTINCT FROM after.value
           AND (v_is_document
-               OR key <> ALL ('{current_balance,held_balance,available_balance,last_entry_number,last_entry_at,version,created_at,updated_at}')
+               OR key <> ALL ('{current_balance,held_balance,available_balance,last_entry_number,last_entry_at,version,has_limits,created_at,updated_at}')
                   -- A new row's empty columns say nothing.
                   AND (TG_OP <> 'INSERT' OR after.value <> 'null'))
     ) AS changed;

@@ -53,8 +53,9 @@ DECLARE
     v_transfers banking.new_transfer[];
     v_attributes banking.transfer_attributes[];
     v_hold_events banking.new_hold_event[];
-    -- The internal functions return true: an assignment costs less than PERFORM, which is a query.
+    -- Most internal functions return true: an assignment costs less than PERFORM, which is a query.
     v_done boolean;
+    v_has_limits boolean;
 BEGIN
     v_done := banking.start_posting();
     v_transfers := banking.compose_transfers(
@@ -74,13 +75,16 @@ BEGIN
     END IF;
     -- Rows that are written and rolled back stay in the tables until a vacuum: balances come first.
     IF p_hold_events IS NULL THEN
-        v_done := banking.apply_balances(v_transfers, v_now);
+        v_has_limits := banking.apply_balances(v_transfers, v_now);
         v_done := banking.insert_journal(v_transfers, v_attributes);
     ELSE
         v_hold_events := banking.compose_hold_events(p_hold_events);
-        v_done := banking.apply_balances_and_holds(v_transfers, v_now, v_hold_events);
+        v_has_limits := banking.apply_balances_and_holds(v_transfers, v_now, v_hold_events);
         v_done := banking.insert_journal(v_transfers, v_attributes);
         v_done := banking.insert_hold_events(v_hold_events);
+    END IF;
+    IF v_has_limits THEN
+        v_done := banking.require_limits(v_transfers);
     END IF;
     IF v_attributes IS NOT NULL THEN
         v_done := banking.validate_reversals(p_transfer_id);

@@ -77,6 +77,7 @@ DECLARE
     v_hold_events banking.new_hold_event[];
     -- The internal functions return true: an assignment costs less than PERFORM, which is a query.
     v_done boolean;
+    v_has_limits boolean;
 BEGIN
     v_done := banking.start_posting();
     IF p_batch_lock IS NOT NULL THEN
@@ -99,10 +100,10 @@ BEGIN
     END IF;
     -- Rows that are written and rolled back stay in the tables until a vacuum: balances come first.
     IF p_hold_events IS NULL THEN
-        v_done := banking.apply_balances(v_transfers, v_now, p_fence_account_id, p_fence_version);
+        v_has_limits := banking.apply_balances(v_transfers, v_now, p_fence_account_id, p_fence_version);
     ELSE
         v_hold_events := banking.compose_hold_events(p_hold_events, v_now);
-        v_done := banking.apply_balances_and_holds(
+        v_has_limits := banking.apply_balances_and_holds(
             v_transfers, v_now, v_hold_events, p_fence_account_id, p_fence_version
         );
     END IF;
@@ -122,6 +123,10 @@ BEGIN
         IF p_hold_id IS NOT NULL THEN
             v_done := banking.require_captures(p_transfer_id);
         END IF;
+    END IF;
+    -- With a fence, apply_balances() accepts no account with limits.
+    IF v_has_limits THEN
+        v_done := banking.require_limits(v_transfers);
     END IF;
     v_done := banking.end_posting();
     RETURN v_now;

@@ -44,13 +44,18 @@ GRANT EXECUTE ON FUNCTION
     banking.expire_due_holds(uuid),
     banking.update_account_optimistic(uuid, numeric, bigint),
     banking.reopen_account(uuid),
+    banking.set_account_limit(uuid, text, text, numeric, text, integer),
+    banking.remove_account_limit(uuid, text, text, text, integer),
     banking.close_period(text, date),
     banking.reopen_period(text),
     banking.create_api_key(uuid, text, text, bytea, text, uuid[], uuid[], timestamptz),
     banking.revoke_api_key(uuid),
     banking.note_api_key_use(uuid)
     TO neobank_app;
-GRANT EXECUTE ON FUNCTION banking.lock_open_days(uuid[]) TO neobank_app, neobank_import;
+GRANT EXECUTE ON FUNCTION
+    banking.lock_open_days(uuid[]),
+    banking.limit_uses(uuid[], timestamptz)
+    TO neobank_app, neobank_import;
 GRANT EXECUTE ON FUNCTION
     banking.system_account_id(text, text),
     banking.start_of_day(date, text),
@@ -63,6 +68,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
     banking.verify_seals(bigint, bigint),
     banking.verify_coverage(),
+    banking.limit_uses(uuid[], timestamptz),
     banking.verify_chain(),
     banking.sealing_lag(),
     banking.read_events(bigint, integer)

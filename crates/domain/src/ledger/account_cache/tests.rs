@@ -28,6 +28,8 @@ fn state(number: u128, last_entry_number: i64) -> AccountState {
         last_entry_at: None,
         opened_at: None,
         version: last_entry_number + 1,
+        has_limits: false,
+        limits: Vec::new(),
     }
 }
 

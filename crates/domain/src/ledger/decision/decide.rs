@@ -1,6 +1,6 @@
 //! The decision on requests, one after the other, and on the transfer that most of them are.
 
-use neobank_entity::enums::TransferType;
+use neobank_entity::enums::{EntryType, TransferType};
 use rust_decimal::Decimal;
 
 use super::checks::{check_description, check_key};
@@ -209,6 +209,8 @@ impl LedgerState {
             }
         };
         from.require_available(movement.amount)?;
+        from.require_limits(EntryType::Debit, movement.transfer_type, movement.amount)?;
+        to.require_limits(EntryType::Credit, movement.transfer_type, movement.amount)?;
         Ok(Receipt {
             transfer_id: identifiers.transfer_id,
             transfer_type: movement.transfer_type,
@@ -265,12 +267,17 @@ impl LedgerState {
             self.keep_capture(transfer, capture, events)?;
         }
         let receipt = &transfer.receipt;
-        for entry in [&receipt.debit, &receipt.credit] {
+        let sides = [
+            (EntryType::Debit, &receipt.debit),
+            (EntryType::Credit, &receipt.credit),
+        ];
+        for (direction, entry) in sides {
             if let Some(account) = self.accounts.get_mut(&entry.account_id) {
                 account.balance = entry.running_balance.amount();
                 account.last_entry_number = entry.entry_number;
                 account.last_entry_at = Some(receipt.posted_at);
                 account.version = account.version.saturating_add(1);
+                account.use_limits(direction, receipt.transfer_type, receipt.amount);
             }
         }
         let original = receipt.reverses.and_then(|id| self.originals.get_mut(&id));

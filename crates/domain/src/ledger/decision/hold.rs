@@ -208,6 +208,7 @@ impl LedgerState {
             self.customers_account(to, request.amount.currency())?;
         }
         account.require_available(request.amount)?;
+        account.require_limit_of_each(request.amount)?;
         let hold_id = HoldId::from(identified.identifiers.transfer_id.as_uuid());
         self.holds.insert(
             hold_id,

@@ -5,6 +5,7 @@ mod checks;
 mod decide;
 mod group;
 mod hold;
+mod limits;
 mod movement;
 mod state;
 

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 
 use super::hold::{Capture, CompletedHold, HoldState, NewHoldEvent};
 use crate::accounts::AccountStatus;
+use crate::accounts::limits::LimitUse;
 use crate::ledger::actor::Actor;
 use crate::ledger::metadata::Metadata;
 use crate::ledger::receipt::{GroupReceipt, Outcome, Receipt};
@@ -42,6 +43,10 @@ pub struct AccountState {
     pub opened_at: Option<DateTime<Utc>>,
     /// The version, which every change increments.
     pub version: i64,
+    /// True if the account has limits; its transfers are then decided under its lock.
+    pub has_limits: bool,
+    /// The limits with their uses; empty where a decision is made without locks.
+    pub limits: Vec<LimitUse>,
 }
 
 /// A transfer that was posted before under the idempotency key of a request.
@@ -261,6 +266,8 @@ impl AccountState {
             last_entry_at: None,
             opened_at: None,
             version: 1,
+            has_limits: false,
+            limits: Vec::new(),
         }
     }
 }

@@ -285,6 +285,8 @@ fn beginning(balances: &[i64], limits: &[i64]) -> (LedgerState, Model) {
                 last_entry_at: None,
                 opened_at: None,
                 version: 1,
+                has_limits: false,
+                limits: Vec::new(),
             },
         );
     }

@@ -28,10 +28,13 @@ pub struct Model {
     pub closed_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    pub has_limits: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
+    #[sea_orm(has_many = "super::account_limits::Entity")]
+    AccountLimits,
     #[sea_orm(
         belongs_to = "super::currencies::Entity",
         from = "(Column::CurrencyCode, Column::MinorUnits)",
@@ -48,6 +51,12 @@ pub enum Relation {
         on_delete = "NoAction"
     )]
     Customers,
+}
+
+impl Related<super::account_limits::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::AccountLimits.def()
+    }
 }
 
 impl Related<super::currencies::Entity> for Entity {

@@ -200,6 +200,8 @@ fn account(account_id: AccountId, balance: i64, limit: i64) -> (AccountId, Accou
         last_entry_at: None,
         opened_at: None,
         version: 1,
+        has_limits: false,
+        limits: Vec::new(),
     };
     (account_id, state)
 }
