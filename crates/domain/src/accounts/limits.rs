@@ -233,7 +233,7 @@ pub(crate) async fn read(
         at,
     };
     let rows: Vec<UseRow> = on.fetch_many(call.statement()).await?;
-    rows.into_iter().map(limit_use).collect()
+    rows.iter().map(limit_use).collect()
 }
 
 #[derive(FromRow)]
@@ -251,7 +251,7 @@ struct UseRow {
     set_at: DateTime<Utc>,
 }
 
-fn limit_use(row: UseRow) -> Result<(AccountId, LimitUse), DatabaseError> {
+fn limit_use(row: &UseRow) -> Result<(AccountId, LimitUse), DatabaseError> {
     let unreadable = |reason: &dyn std::fmt::Display| DatabaseError::Row {
         reason: format!("a limit of account {}: {reason}", row.account_id),
     };
