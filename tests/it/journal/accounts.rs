@@ -58,7 +58,7 @@ async fn deleting_or_truncating_accounts_is_rejected(bank: TestBank) {
         "TRUNCATE banking.accounts CASCADE",
         "TRUNCATE banking.customers CASCADE",
         "TRUNCATE banking.currencies CASCADE",
-        "TRUNCATE banking.customer_preferences, banking.transactions, banking.transfers, banking.accounts, banking.customers",
+        "TRUNCATE banking.customer_preferences, banking.account_limits, banking.transactions, banking.transfers, banking.accounts, banking.customers",
     ] {
         assert_rejected(&bank, &bank.database, sql, "42501").await;
         assert_rejected(&bank, &superuser, sql, "NB003").await;
