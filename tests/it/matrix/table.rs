@@ -20,6 +20,10 @@ pub(super) const OUTSIDE: &[(&str, &str)] = &[
         "starts its own server, and has a step of its own in CI",
     ),
     ("xtask test", "runs this very test"),
+    (
+        "neobank serve",
+        "runs until it is stopped, and has tests of its own in tests/it/server",
+    ),
 ];
 
 const fn neobank(codes: &'static str, line: &'static str) -> Row {
@@ -38,7 +42,7 @@ const fn xtask(codes: &'static str, line: &'static str) -> Row {
     }
 }
 
-/// The exit codes of `neobank`: 0 right, 1 rejected or n/a, 2 usage, 5 unavailable, 6 denied,
+/// The exit codes of `neobank`: 0 right, 1 rejected or n/a, 2 usage, 3 unknown, 5 unavailable, 6 denied,
 /// 7 failed, n right or n/a, as other sessions are there whose state is hidden or not, ? right or any of
 /// 1, 5 and 6. Those of
 /// `xtask`: 0 right, 1 something is pending, 2 failed. One digit alone is of a command that needs no
@@ -94,6 +98,9 @@ pub(super) const COMMANDS: &[Row] = &[
     neobank("006660 0 55 00 050", "period close --currency CZK --through 2001-01-01 --actor controller:1"),
     neobank("000660 0 00 00 050", "period list"),
     neobank("006660 0 55 00 050", "period reopen --currency CZK --actor controller:1"),
+    neobank("006660 0 55 00 050", "api-key create --name matrix --scope transfers:write --actor admin:1"),
+    neobank("006660 0 00 00 050", "api-key list"),
+    neobank("336660 3 55 33 353", "api-key revoke 01942f3e-6a7b-7c00-8000-0000000000aa --actor admin:1"),
     neobank("000660 0 00 00 050", "audit"),
     neobank("000660 0 00 00 050", "audit --chain"),
     neobank("000000 0 00 00 050", "ops connections"),
@@ -139,6 +146,7 @@ fn codes_of(letter: char) -> &'static [i32] {
         '0' => &[0],
         '1' => &[1],
         '2' => &[2],
+        '3' => &[3],
         '5' => &[5],
         '6' => &[6],
         '7' => &[7],
@@ -165,6 +173,7 @@ impl Row {
             "period",
             "transfers",
             "hold",
+            "api-key",
             "ops",
             "migrate",
         ];
