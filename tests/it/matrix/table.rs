@@ -100,7 +100,7 @@ pub(super) const COMMANDS: &[Row] = &[
     neobank("006660 0 55 00 050", "period reopen --currency CZK --actor controller:1"),
     neobank("006660 0 55 00 050", "api-key create --name matrix --scope transfers:write --actor admin:1"),
     neobank("006660 0 00 00 050", "api-key list"),
-    neobank("336660 3 55 33 353", "api-key revoke 01942f3e-6a7b-7c00-8000-0000000000aa --actor admin:1"),
+    neobank("336663 3 55 33 353", "api-key revoke 01942f3e-6a7b-7c00-8000-0000000000aa --actor admin:1"),
     neobank("000660 0 00 00 050", "audit"),
     neobank("000660 0 00 00 050", "audit --chain"),
     neobank("000000 0 00 00 050", "ops connections"),
