@@ -1,4 +1,4 @@
-//! Who calls, and what the caller may do.
+//! The caller of a request, with its permissions.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl Caller {
             tracing::warn!(request, "denied: no key");
             return Err(unauthorized());
         };
-        let database = state.database().with_deadline(context.deadline);
+        let database = context.database(state);
         let cache_time = state.limits().key_cache_time;
         let keys = state.keys();
         let Some(key) = keys.verify(&database, &presented, cache_time).await? else {
@@ -75,8 +75,8 @@ impl Caller {
         ledger.acting_as(self.actor.clone())
     }
 
-    /// Returns an error unless the caller may use the account. The answer does not tell whether the
-    /// account exists.
+    /// Returns an error unless the caller may use the account. The error is the same for an account
+    /// that does not exist.
     pub(crate) async fn require(
         &self,
         state: &ServiceState,
@@ -112,7 +112,7 @@ impl Caller {
         if bindings.customers.is_empty() {
             return Ok(false);
         }
-        let database = state.database().with_deadline(context.deadline);
+        let database = context.database(state);
         let found = accounts::find(&database, account).await?;
         let customer = found.and_then(|account| account.customer_id);
         Ok(customer.is_some_and(|customer| bindings.customers.contains(&customer)))

@@ -3,14 +3,23 @@
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, Uri};
+use neobank_db::Database;
 
 use crate::problem::Problem;
+use crate::state::ServiceState;
 
 /// The identifier and the deadline of a request, which the middleware sets.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) request_id: String,
     pub(crate) deadline: Instant,
+}
+
+impl Context {
+    /// Returns the database for the request's reads, which end by its deadline.
+    pub(crate) fn database(&self, state: &ServiceState) -> Database {
+        state.database().with_deadline(self.deadline)
+    }
 }
 
 /// The header with the caller's limit of time, in seconds.

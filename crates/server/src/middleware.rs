@@ -1,9 +1,8 @@
-//! What every request passes: its identifier, its deadline, the limit of requests, headers and log.
+//! The layers around every resource: identifier, deadline, limit of requests, headers and log.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
@@ -40,8 +39,8 @@ pub(crate) async fn identify(
         }
         Err(problem) => problem.into_response(),
     };
-    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
-        response = with_request_id(response, problem, &request_id);
+    if let Some(problem) = response.extensions().get::<Arc<Problem>>() {
+        response = problem.answer(&request_id);
     }
     let status = response.status();
     state.metrics().answered(status);
@@ -84,20 +83,4 @@ fn request_id(headers: &HeaderMap) -> String {
         Some(id) => id.to_owned(),
         None => Uuid::now_v7().to_string(),
     }
-}
-
-fn with_request_id(response: Response, problem: Arc<Problem>, request_id: &str) -> Response {
-    let (mut parts, _) = response.into_parts();
-    let Ok(problem) = Arc::try_unwrap(problem) else {
-        return parts.status.into_response();
-    };
-    let (body_parts, body) = Json(problem.with_request_id(request_id))
-        .into_response()
-        .into_parts();
-    if let Some(length) = body_parts.headers.get(axum::http::header::CONTENT_LENGTH) {
-        parts
-            .headers
-            .insert(axum::http::header::CONTENT_LENGTH, length.clone());
-    }
-    Response::from_parts(parts, body)
 }

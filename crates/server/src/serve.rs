@@ -77,8 +77,8 @@ impl Server {
     /// [`Limits::drain_delay`](crate::Limits::drain_delay) the server takes no more connections,
     /// and requests at work end within [`Limits::drain_timeout`](crate::Limits::drain_timeout).
     ///
-    /// Returns the number of connections that did not end in time; what they were told is true, and
-    /// what they were not told can be repeated.
+    /// Returns the number of connections that did not end in time. Every answer that a client has
+    /// received is true, and a client can repeat a request without an answer.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> usize {
         let limits = self.state.limits().clone();
         let places = Arc::new(Semaphore::new(limits.connections_max));

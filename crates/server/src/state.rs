@@ -1,4 +1,4 @@
-//! What all requests share.
+//! The state of the service, which all requests share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +11,8 @@ use crate::keys::KeyCache;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
-/// What all requests share: the ledger with its queue, the keys, the limits and the counts. Cheap
-/// to clone.
+/// The state of the service: the ledger with its queue, the keys, the limits and the counts. All
+/// requests share it, and clones are cheap.
 #[derive(Clone, Debug)]
 pub struct ServiceState {
     shared: Arc<Shared>,

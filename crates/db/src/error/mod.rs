@@ -175,6 +175,12 @@ impl DatabaseError {
         }
     }
 
+    /// Returns the code of the server's own error; `None` for a failure that the client detected.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.server().map(|server| server.sqlstate.as_str())
+    }
+
     /// Returns the constraint of NeoBank's own schema that was violated; `None` for any other
     /// failure, and for a constraint that this version does not know.
     #[must_use]

@@ -163,10 +163,7 @@ pub async fn reopen(on: &impl Executor, account: AccountId) -> Result<Account, A
         (Some(rules::ACCOUNTS_CUSTOMER_IS_SERVED), Some(customer)) => {
             AccountError::CustomerNotServed { customer }
         }
-        _ if error
-            .server()
-            .is_some_and(|server| server.sqlstate == sqlstates::ACTOR_REQUIRED) =>
-        {
+        _ if error.sqlstate() == Some(sqlstates::ACTOR_REQUIRED) => {
             AccountError::ActorRequired { account }
         }
         _ => error.into(),
@@ -347,12 +344,7 @@ fn why_not_opened(new: &NewAccount, error: DatabaseError) -> AccountError {
         },
         Some(rules::ACCOUNTS_TIME_ZONE_IS_A_NAME) => time_zone(),
         // A trigger asks PostgreSQL for the zone, which answers an unknown name with this SQLSTATE.
-        _ if error
-            .server()
-            .is_some_and(|server| server.sqlstate == INVALID_PARAMETER) =>
-        {
-            time_zone()
-        }
+        _ if error.sqlstate() == Some(INVALID_PARAMETER) => time_zone(),
         _ => error.into(),
     }
 }

@@ -9,6 +9,8 @@ mod key;
 mod query;
 mod scope;
 
+use std::collections::HashMap;
+
 use neobank_db::{DatabaseError, Executor};
 use neobank_entity::banking::{api_key_bindings, api_keys};
 use neobank_entity::constraints::banking as rules;
@@ -110,18 +112,15 @@ pub async fn find_by_prefix(
 pub async fn list(on: &impl Executor) -> Result<Vec<ApiKey>, ApiKeyError> {
     let rows: Vec<api_keys::Model> = on.fetch_many(query::list(LIST_MAX)).await?;
     let bindings: Vec<api_key_bindings::Model> = on.fetch_many(query::all_bindings()).await?;
-    let of = |key: &api_keys::Model| {
-        let own = bindings
-            .iter()
-            .filter(|one| one.api_key_id == key.api_key_id);
-        own.cloned().collect::<Vec<_>>()
+    let mut of_key: HashMap<_, Vec<_>> = HashMap::new();
+    for binding in bindings {
+        of_key.entry(binding.api_key_id).or_default().push(binding);
+    }
+    let key = |row: api_keys::Model| {
+        let bindings = of_key.remove(&row.api_key_id).unwrap_or_default();
+        ApiKey::of_rows(row, &bindings)
     };
-    rows.into_iter()
-        .map(|row| {
-            let bindings = of(&row);
-            ApiKey::of_rows(row, &bindings)
-        })
-        .collect()
+    rows.into_iter().map(key).collect()
 }
 
 /// Notes that a key is used, at most once a minute.
@@ -150,12 +149,11 @@ async fn with_bindings(
 }
 
 fn not_created(error: DatabaseError) -> ApiKeyError {
-    let sqlstate = error.server().map(|server| server.sqlstate.as_str());
     match error.violated() {
         Some(rules::API_KEY_BINDINGS_CUSTOMERS_EXIST) => ApiKeyError::UnknownCustomers,
         Some(rules::API_KEY_BINDINGS_ACCOUNTS_EXIST) => ApiKeyError::UnknownAccounts,
         Some(rules::API_KEYS_EXPIRE_AFTER_CREATION) => ApiKeyError::Expired,
-        _ if sqlstate == Some(sqlstates::ACTOR_REQUIRED) => ApiKeyError::ActorRequired,
+        _ if error.sqlstate() == Some(sqlstates::ACTOR_REQUIRED) => ApiKeyError::ActorRequired,
         _ => error.into(),
     }
 }

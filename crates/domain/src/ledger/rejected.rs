@@ -41,9 +41,7 @@ pub(super) fn concerns_one_request(error: &DatabaseError) -> bool {
         | ErrorClass::ExclusionViolation
         | ErrorClass::InvalidData => true,
         // A trigger that the bank has added raises this one.
-        ErrorClass::Other => error
-            .server()
-            .is_some_and(|server| server.sqlstate == "P0001"),
+        ErrorClass::Other => error.sqlstate() == Some("P0001"),
         _ => false,
     }
 }

@@ -171,10 +171,9 @@ fn closing(row: period_closings::Model) -> Result<Closing, PeriodError> {
 }
 
 fn not_changed(error: DatabaseError, currency: Currency) -> PeriodError {
-    let sqlstate = error.server().map(|server| server.sqlstate.as_str());
     match error.violated() {
         Some(rules::PERIOD_CLOSINGS_CURRENCY_IS_KNOWN) => PeriodError::UnknownCurrency { currency },
-        _ if sqlstate == Some(sqlstates::ACTOR_REQUIRED) => PeriodError::ActorRequired,
+        _ if error.sqlstate() == Some(sqlstates::ACTOR_REQUIRED) => PeriodError::ActorRequired,
         _ => error.into(),
     }
 }

@@ -2,6 +2,8 @@
 
 mod of_library;
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -22,7 +24,7 @@ pub(crate) struct Problem {
     detail: String,
     /// The stable name, which is the ledger's own for a rejection.
     kind: &'static str,
-    /// What the caller does next.
+    /// The caller's next step.
     action: &'static str,
     /// The member, header or parameter that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,8 +32,6 @@ pub(crate) struct Problem {
     /// The values of a rejection.
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
     #[serde(skip)]
     retry_after: Option<u32>,
 }
@@ -55,7 +55,6 @@ impl Problem {
             action: CORRECT,
             field: None,
             details: None,
-            request_id: None,
             retry_after: None,
         }
     }
@@ -95,11 +94,6 @@ impl Problem {
         self
     }
 
-    pub(crate) fn with_request_id(mut self, id: &str) -> Self {
-        self.request_id = Some(id.to_owned());
-        self
-    }
-
     fn with_details(mut self, details: Value) -> Self {
         self.details = (!details.is_null()).then_some(details);
         self
@@ -112,22 +106,45 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
+    /// Returns an empty answer that carries the problem. The middleware writes it, which knows the
+    /// request's identifier.
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status);
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after;
-        let mut response = (status, Json(&self)).into_response();
+        let mut response = self.status_code().into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+impl Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Writes the problem of a request.
+    pub(crate) fn answer(&self, request_id: &str) -> Response {
+        let status = self.status_code();
+        let identified = Identified {
+            problem: self,
+            request_id,
+        };
+        let mut response = (status, Json(identified)).into_response();
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, json);
-        if let Some(seconds) = retry_after {
+        if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        // The middleware adds the request's identifier.
-        response.extensions_mut().insert(std::sync::Arc::new(self));
         response
     }
+}
+
+/// A problem with the identifier of its request.
+#[derive(Serialize)]
+struct Identified<'a> {
+    #[serde(flatten)]
+    problem: &'a Problem,
+    request_id: &'a str,
 }

@@ -28,7 +28,7 @@ pub(super) async fn show(
     without_parameters(&uri)?;
     let account_id: AccountId = identifier("account_id", &account_id)?;
     caller.require(&state, &context, account_id).await?;
-    let database = state.database().with_deadline(context.deadline);
+    let database = context.database(&state);
     let Some(account) = accounts::find(&database, account_id).await? else {
         let detail = format!("unknown account: {account_id}");
         return Err(Problem::not_found("unknown_account", detail));

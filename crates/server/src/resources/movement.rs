@@ -1,25 +1,50 @@
-//! What all requests that move money share: their members, and their answer.
+//! The common part of requests that move money: their start, their members and their answer.
 
 use std::fmt;
 
 use axum::Json;
+use axum::extract::Request as HttpRequest;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use neobank_domain::api_keys::Scope;
 use neobank_domain::ledger::{Attributes, Metadata};
 use neobank_domain::{Currency, Money, MoneyError, Rejection, Request};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::access::Caller;
-use crate::context::Context;
+use crate::body;
+use crate::context::{Context, idempotency_key, without_parameters};
 use crate::problem::Problem;
 use crate::state::ServiceState;
 use crate::views::{SideView, TransferView};
 
 /// The header that tells the answer of an earlier request from a new one.
 const REPLAYED: &str = "idempotency-replayed";
+
+/// A request that moves money: its caller, its idempotency key and its body.
+pub(super) struct Received<T> {
+    pub(super) caller: Caller,
+    pub(super) key: String,
+    pub(super) given: T,
+}
+
+/// Reads a request that moves money and needs a scope.
+pub(super) async fn receive<T: DeserializeOwned>(
+    state: &ServiceState,
+    context: &Context,
+    scope: Scope,
+    request: HttpRequest,
+) -> Result<Received<T>, Problem> {
+    let (parts, content) = request.into_parts();
+    let caller = Caller::authorised(state, &parts.headers, context, scope).await?;
+    without_parameters(&parts.uri)?;
+    let key = idempotency_key(&parts.headers)?;
+    let given = body::read(&parts.headers, content, state.limits()).await?;
+    Ok(Received { caller, key, given })
+}
 
 /// An amount: a text with the number, and the currency.
 #[derive(Debug)]

@@ -1,9 +1,7 @@
 //! Postings between a customer's account and an account of the bank itself.
 
 use axum::Extension;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use neobank_domain::api_keys::Scope;
 use neobank_domain::ledger::{EntryType, PostingKind};
@@ -11,10 +9,8 @@ use neobank_domain::{AccountId, PostingRequest};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::movement::{AmountBody, attributes, execute};
-use crate::access::Caller;
-use crate::body;
-use crate::context::{Context, idempotency_key, without_parameters};
+use super::movement::{AmountBody, Received, attributes, execute, receive};
+use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
 
@@ -59,14 +55,10 @@ impl KindBody {
 pub(super) async fn create(
     State(state): State<ServiceState>,
     Extension(context): Extension<Context>,
-    headers: HeaderMap,
-    uri: Uri,
-    content: Body,
+    request: HttpRequest,
 ) -> Result<Response, Problem> {
-    let caller = Caller::authorised(&state, &headers, &context, Scope::TransfersWrite).await?;
-    without_parameters(&uri)?;
-    let key = idempotency_key(&headers)?;
-    let given: PostingBody = body::read(&headers, content, state.limits()).await?;
+    let received = receive(&state, &context, Scope::TransfersWrite, request).await?;
+    let Received::<PostingBody> { caller, key, given } = received;
     let (kind, direction) = given.kind.parts();
     let mut request = PostingRequest::new(given.account, kind, direction, given.amount.read()?)
         .with_description(given.description)

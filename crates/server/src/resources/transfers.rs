@@ -1,7 +1,6 @@
 //! Transfers between two customers' accounts.
 
-use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::{Extension, Json};
@@ -11,10 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::identifier;
-use super::movement::{AmountBody, attributes, execute, hide_balances};
+use super::movement::{AmountBody, Received, attributes, execute, hide_balances, receive};
 use crate::access::Caller;
-use crate::body;
-use crate::context::{Context, idempotency_key, without_parameters};
+use crate::context::{Context, without_parameters};
 use crate::problem::Problem;
 use crate::state::ServiceState;
 use crate::views::TransferView;
@@ -38,14 +36,10 @@ struct TransferBody {
 pub(super) async fn create(
     State(state): State<ServiceState>,
     Extension(context): Extension<Context>,
-    headers: HeaderMap,
-    uri: Uri,
-    content: Body,
+    request: HttpRequest,
 ) -> Result<Response, Problem> {
-    let caller = Caller::authorised(&state, &headers, &context, Scope::TransfersWrite).await?;
-    without_parameters(&uri)?;
-    let key = idempotency_key(&headers)?;
-    let given: TransferBody = body::read(&headers, content, state.limits()).await?;
+    let received = receive(&state, &context, Scope::TransfersWrite, request).await?;
+    let Received::<TransferBody> { caller, key, given } = received;
     let mut request = TransferRequest::new(given.from, given.to, given.amount.read()?)
         .with_description(given.description)
         .with_idempotency_key(&key);
@@ -68,7 +62,7 @@ pub(super) async fn show(
     let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
     without_parameters(&uri)?;
     let transfer_id: TransferId = identifier("transfer_id", &transfer_id)?;
-    let database = state.database().with_deadline(context.deadline);
+    let database = context.database(&state);
     let unknown = || {
         Problem::not_found(
             "unknown_transfer",

@@ -24,15 +24,6 @@ const COMPARISONS: [(&str, Comparison); 5] = [
     ("ge", Comparison::AtLeast),
 ];
 
-impl LineCondition {
-    /// Returns the condition on the account that was looked up.
-    const fn on(&self, account: AccountId) -> Condition {
-        let mut condition = Condition::version(account, 0);
-        condition.measure = self.measure;
-        condition
-    }
-}
-
 /// Reads the conditions of a line with this number of steps, in the order of the steps.
 pub(super) fn read(fields: &mut Fields, steps: usize) -> Result<Vec<LineCondition>, LineError> {
     let list = fields.optional_list("conditions", |mut fields| {
@@ -63,7 +54,7 @@ pub(super) fn apply(
         while let Some((condition, account)) =
             conditions.next_if(|(condition, _)| condition.step == place)
         {
-            group = group.with_condition(condition.on(account));
+            group = group.with_condition(Condition::new(account, condition.measure));
         }
     }
     group

@@ -193,14 +193,13 @@ fn movement(fields: &mut Fields) -> Result<Movement, LineError> {
         },
         "deposit" => posting(fields, PostingKind::External, EntryType::Credit)?,
         "withdrawal" => posting(fields, PostingKind::External, EntryType::Debit)?,
-        "interest" | "fee" => {
-            let (kind, usual) = if kind == "fee" {
-                (PostingKind::Fee, EntryType::Debit)
-            } else {
-                (PostingKind::Interest, EntryType::Credit)
-            };
-            let side = fields.side("side")?.unwrap_or(usual);
-            posting(fields, kind, side)?
+        "interest" => {
+            let side = fields.side("side")?.unwrap_or(EntryType::Credit);
+            posting(fields, PostingKind::Interest, side)?
+        }
+        "fee" => {
+            let side = fields.side("side")?.unwrap_or(EntryType::Debit);
+            posting(fields, PostingKind::Fee, side)?
         }
         "reversal" => Movement::Reversal {
             transfer: fields.text("transfer")?,

@@ -43,6 +43,31 @@ impl Prepared {
     }
 }
 
+/// The lines of the next transaction.
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<Prepared>,
+    /// The requests of the lines.
+    size: usize,
+}
+
+impl Waiting {
+    fn has_requests(&self) -> bool {
+        self.lines.iter().any(|line| line.request.is_ok())
+    }
+
+    /// Returns true if the line fits into the transaction. A longer one has a transaction of its
+    /// own.
+    fn has_room_for(&self, line: &Prepared) -> bool {
+        self.lines.is_empty() || self.size.saturating_add(line.size()) <= BATCH_SIZE_MAX
+    }
+
+    fn push(&mut self, line: Prepared) {
+        self.size = self.size.saturating_add(line.size());
+        self.lines.push(line);
+    }
+}
+
 impl Run {
     pub(super) fn new(ledger: Ledger, key_prefix: Option<String>) -> Self {
         Self {
@@ -58,40 +83,41 @@ impl Run {
         lines: Vec<Line>,
     ) -> (Vec<LineOutcome>, Option<CommandError>) {
         let mut outcomes = Vec::with_capacity(lines.len());
-        let mut waiting: Vec<Prepared> = Vec::with_capacity(lines.len());
-        let mut size = 0_usize;
+        let ended = self.execute_into(&mut outcomes, lines).await;
+        (outcomes, ended.err())
+    }
+
+    async fn execute_into(
+        &mut self,
+        outcomes: &mut Vec<LineOutcome>,
+        lines: Vec<Line>,
+    ) -> Result<(), CommandError> {
+        let mut waiting = Waiting::default();
         for line in lines {
             let mut prepared = self.prepare(line.clone()).await;
-            let has_requests = waiting.iter().any(|earlier| earlier.request.is_ok());
-            if has_requests && matches!(&prepared, Ok(found) if found.names_unknown()) {
+            if waiting.has_requests() && matches!(&prepared, Ok(found) if found.names_unknown()) {
                 // An earlier line may post what this one names.
-                size = 0;
-                let (done, error) = self.submit(std::mem::take(&mut waiting)).await;
-                outcomes.extend(done);
-                if error.is_some() {
-                    return (outcomes, error);
-                }
+                self.submit_into(outcomes, &mut waiting).await?;
                 prepared = self.prepare(line).await;
             }
-            match prepared {
-                Ok(prepared) => {
-                    size = size.saturating_add(prepared.size());
-                    if size > BATCH_SIZE_MAX && !waiting.is_empty() {
-                        size = prepared.size();
-                        let (done, error) = self.submit(std::mem::take(&mut waiting)).await;
-                        outcomes.extend(done);
-                        if error.is_some() {
-                            return (outcomes, error);
-                        }
-                    }
-                    waiting.push(prepared);
-                }
-                Err(error) => return (outcomes, Some(error)),
+            let prepared = prepared?;
+            if !waiting.has_room_for(&prepared) {
+                self.submit_into(outcomes, &mut waiting).await?;
             }
+            waiting.push(prepared);
         }
-        let (done, error) = self.submit(waiting).await;
+        self.submit_into(outcomes, &mut waiting).await
+    }
+
+    /// Executes the waiting lines, and adds their outcomes.
+    async fn submit_into(
+        &self,
+        outcomes: &mut Vec<LineOutcome>,
+        waiting: &mut Waiting,
+    ) -> Result<(), CommandError> {
+        let (done, error) = self.submit(std::mem::take(waiting).lines).await;
         outcomes.extend(done);
-        (outcomes, error)
+        error.map_or(Ok(()), Err)
     }
 
     /// Executes the requests of lines as one batch.

@@ -16,10 +16,8 @@ impl AccountState {
         requested: Money,
     ) -> Result<(), Rejection> {
         let mut counting = self.counting(direction, transfer_type);
-        match counting.find(|one| requested.amount() > one.remaining.amount()) {
-            Some(exceeded) => Err(self.exceeded(exceeded, requested)),
-            None => Ok(()),
-        }
+        let exceeded = counting.find(|one| requested.amount() > one.remaining.amount());
+        self.reject_exceeded(exceeded, requested)
     }
 
     /// Rejects a hold that no single capture could take as a whole. A hold moves no money, so it
@@ -29,10 +27,7 @@ impl AccountState {
         let exceeded = counting.find(|one| {
             one.limit.window == Window::Transfer && requested.amount() > one.limit.amount.amount()
         });
-        match exceeded {
-            Some(exceeded) => Err(self.exceeded(exceeded, requested)),
-            None => Ok(()),
-        }
+        self.reject_exceeded(exceeded, requested)
     }
 
     /// Adds an entry to the uses of the limits that count it.
@@ -61,15 +56,22 @@ impl AccountState {
         limits.filter(move |one| one.limit.counts(direction, transfer_type))
     }
 
-    fn exceeded(&self, exceeded: &LimitUse, requested: Money) -> Rejection {
+    fn reject_exceeded(
+        &self,
+        exceeded: Option<&LimitUse>,
+        requested: Money,
+    ) -> Result<(), Rejection> {
+        let Some(exceeded) = exceeded else {
+            return Ok(());
+        };
         let fits = requested.amount() <= exceeded.limit.amount.amount();
-        Rejection::LimitExceeded {
+        Err(Rejection::LimitExceeded {
             account: self.account_id,
             limit: Box::new(exceeded.limit.clone()),
             used: exceeded.used,
             requested,
             possible_at: exceeded.ends_at.filter(|_| fits),
-        }
+        })
     }
 }
 

@@ -178,25 +178,28 @@ impl GroupRequest {
 builders!(GroupRequest: description, idempotency_key, metadata, value_date);
 
 impl Condition {
+    /// Returns a condition on an account.
+    #[must_use]
+    pub const fn new(account: AccountId, measure: Measure) -> Self {
+        Self { account, measure }
+    }
+
     /// Returns a condition on the book balance.
     #[must_use]
     pub const fn balance(account: AccountId, comparison: Comparison, amount: Money) -> Self {
-        let measure = Measure::Balance(comparison, amount);
-        Self { account, measure }
+        Self::new(account, Measure::Balance(comparison, amount))
     }
 
     /// Returns a condition on the available balance.
     #[must_use]
     pub const fn available(account: AccountId, comparison: Comparison, amount: Money) -> Self {
-        let measure = Measure::Available(comparison, amount);
-        Self { account, measure }
+        Self::new(account, Measure::Available(comparison, amount))
     }
 
     /// Returns the condition that the account has a version.
     #[must_use]
     pub const fn version(account: AccountId, version: i64) -> Self {
-        let measure = Measure::Version(version);
-        Self { account, measure }
+        Self::new(account, Measure::Version(version))
     }
 }
 
