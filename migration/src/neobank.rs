@@ -101,6 +101,8 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS banking.guard_closed_account() CASCADE"),
         object!("banking/trigger_accounts_guard_closed" since "m20261130_000014_change_log",
             "DROP TRIGGER IF EXISTS accounts_guard_closed ON banking.accounts"),
+        object!("banking/function_require_actor" since "m20261130_000014_change_log",
+            "DROP FUNCTION IF EXISTS banking.require_actor(text, text)"),
         object!("banking/function_reopen_account" since "m20261130_000014_change_log",
             "DROP FUNCTION IF EXISTS banking.reopen_account(uuid)"),
         object!("banking/function_log_change" since "m20261130_000014_change_log",

@@ -27,6 +27,7 @@ mod nagios;
 mod output;
 mod program;
 mod schema;
+mod stop;
 pub mod top;
 
 pub use program::{command, main};

@@ -9,7 +9,7 @@ use neobank_domain::{LedgerError, TransferRequest};
 
 use super::retry::command;
 use super::{assert_all_come_back, assert_nothing_left, insert, noted, notes};
-use crate::harness::{StallingProxy, TestBank, czk, single};
+use crate::harness::{StallingProxy, TestBank, czk, lock_account, single};
 
 on_both_versions!(
     statement_ends_on_the_server_at_the_deadline,
@@ -157,11 +157,7 @@ async fn silent_server_is_abandoned_at_the_deadline(bank: TestBank) {
 async fn deadline_applies_to_the_ledger(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let holder = bank.database.begin().await.unwrap();
-    let lock = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
-    holder
-        .execute(statement(lock, [from.as_uuid().into()]))
-        .await
-        .unwrap();
+    lock_account(&holder, from).await;
     let started = Instant::now();
     let ledger = single(soon(&bank.database));
     let late = ledger

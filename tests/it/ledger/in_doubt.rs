@@ -6,7 +6,9 @@ use neobank_db::{Database, Executor, statement};
 use neobank_domain::{Ledger, LedgerError, Money, TransferRequest};
 
 use super::assert_exceeded;
-use crate::harness::{CuttingProxy, TestBank, czk, grouped, single, single_with_cache};
+use crate::harness::{
+    CuttingProxy, TestBank, czk, grouped, lock_account, single, single_with_cache,
+};
 
 on_both_versions!(
     commits_without_an_answer_happen_once,
@@ -89,9 +91,7 @@ async fn late_optimistic_statement_writes_nothing(bank: TestBank) {
         proxy.cut_and_commit_late();
         // The resolution waits for this lock until the deadline has passed.
         let holder = bank.database.begin().await.unwrap();
-        let lock = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
-        let lock = statement(lock, [from.as_uuid().into()]);
-        holder.execute(lock).await.unwrap();
+        lock_account(&holder, from).await;
         let deadline = Instant::now() + Duration::from_millis(50);
         let hurried = grouped.with_deadline(deadline);
         let transfer = tokio::spawn(async move { hurried.transfer(request()).await });
@@ -145,13 +145,7 @@ async fn unreachable_database_leaves_the_outcome_unknown(bank: TestBank) {
     let holder = bank.superuser().await;
     let transaction = holder.begin().await.unwrap();
     proxy.cut_after_commit();
-    let lock = async {
-        let sql = "SELECT 1 FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
-        transaction
-            .execute(statement(sql, [from.as_uuid().into()]))
-            .await
-            .unwrap();
-    };
+    let lock = lock_account(&transaction, from);
     let transfer = ledger.transfer(TransferRequest::new(from, to, czk("1")));
     let (outcome, ()) = tokio::join!(transfer, async {
         // The transfer takes its locks first.

@@ -4,7 +4,7 @@ use neobank_db::{Executor, TransactionError, statement};
 use neobank_domain::ledger::TransferType;
 use neobank_domain::{Ledger, LedgerError, Rejection, TransferRequest};
 
-use crate::harness::{TestBank, czk, single, single_with_cache};
+use crate::harness::{TestBank, czk, lock_account, single, single_with_cache};
 
 on_both_versions!(
     transfer_posts_two_entries,
@@ -214,13 +214,7 @@ async fn failure_inside_a_transaction_leaves_it_usable(bank: TestBank) {
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let other = bank.account(czk("0")).await;
     let holder = bank.database.begin().await.unwrap();
-    holder
-        .execute(statement(
-            "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE",
-            [other.as_uuid().into()],
-        ))
-        .await
-        .unwrap();
+    lock_account(&holder, other).await;
     let options = neobank_db::TransactionOptions::default()
         .with_lock_timeout(Some(std::time::Duration::from_millis(50)));
     let outcome = bank

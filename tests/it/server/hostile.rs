@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use neobank_db::{Executor, statement};
 use neobank_domain::api_keys::Scope;
 use neobank_server::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Service, key, raw, send, transfer, with_key};
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, lock_account};
 
 on_both_versions!(
     slow_endless_and_malformed_requests_end_within_their_limits,
@@ -129,11 +128,7 @@ async fn deadline_ends_a_request_that_waits_for_a_lock(bank: TestBank) {
     let bearer = key(&bank, &[Scope::TransfersWrite], |_| {}).await;
     let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     let locked = bank.database.begin().await.unwrap();
-    let sql = "SELECT 1 FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
-    locked
-        .execute(statement(sql, [from.as_uuid().into()]))
-        .await
-        .unwrap();
+    lock_account(&locked, from).await;
     let begun = Instant::now();
     let k = with_key("k");
     let headers = [bearer.as_str(), &k, "request-timeout: 1"];
@@ -157,11 +152,7 @@ async fn stopping_service_is_not_ready_first_and_ends_requests_at_work(bank: Tes
     let bearer = key(&bank, &[Scope::TransfersWrite], |_| {}).await;
     let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
     let locked = bank.database.begin().await.unwrap();
-    let sql = "SELECT 1 FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
-    locked
-        .execute(statement(sql, [from.as_uuid().into()]))
-        .await
-        .unwrap();
+    lock_account(&locked, from).await;
     let address = service.address.clone();
     let body = transfer(from, to, "1");
     let at_work = tokio::spawn(async move {

@@ -7,11 +7,11 @@ use neobank_db::Database;
 use neobank_domain::Ledger;
 use neobank_server::{Limits, ListenAddress, Server, ServiceState};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::connection::Connection;
 use crate::error::CommandError;
 use crate::output::{Block, Output};
+use crate::stop::StopSignals;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
@@ -33,17 +33,15 @@ pub(crate) async fn run(
     validated.map_err(|error| CommandError::usage(error.to_string()))?;
     let failed = |error: std::io::Error| CommandError::failed("listen", error);
     // Before the first connection, so that no signal is lost.
-    let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut signals = StopSignals::listen().map_err(failed)?;
     let database = Database::connect(connection.service_config("serve")?).await?;
     let state = ServiceState::new(Ledger::new(database), Limits::default());
     let server = Server::bind(address, state).await.map_err(failed)?;
     let bound = server.address().to_owned();
     let _ = writeln!(std::io::stderr().lock(), "listening on {bound}");
     let stop = async {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated.recv() => {}
-        }
+        // Without signals to wait for, the service stops too.
+        let _ = signals.received().await;
     };
     let unfinished = server.run(stop).await;
     let note = format!("stopped; {unfinished} connections did not end in time");

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::encode::Format;
 use super::source::Source;
+use crate::stop::StopSignals;
 
 /// The greatest number of concurrent connections; Prometheus needs one. Further ones wait to be
 /// accepted.
@@ -34,15 +35,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn serve(listener: TcpListener, source: Source) -> std::io::Result<()> {
     let source = Arc::new(source);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut stop = StopSignals::listen()?;
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return Ok(());
         };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            interrupted = tokio::signal::ctrl_c() => return interrupted,
-            _ = terminated.recv() => return Ok(()),
+            stopped = stop.received() => return stopped,
         };
         match accepted {
             Ok((stream, _)) => {

@@ -15,7 +15,7 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_actor text := nullif(current_setting('neobank.actor', true), '');
+    v_actor text := banking.require_actor('closing a period', 'controller:1');
     v_until timestamptz := clock_timestamp() + interval '10 seconds';
     v_first_end timestamptz;
     v_last_end timestamptz;
@@ -24,10 +24,6 @@ DECLARE
     v_ignored text;
     v_lock_timeout text := current_setting('lock_timeout');
 BEGIN
-    IF v_actor IS NULL THEN
-        RAISE EXCEPTION 'closing a period needs an actor'
-            USING ERRCODE = 'NB006', HINT = 'SET LOCAL neobank.actor = ''controller:1''';
-    END IF;
     IF p_currency_code IS NULL OR p_day IS NULL THEN
         RAISE EXCEPTION 'p_currency_code and p_day must not be null'
             USING ERRCODE = 'null_value_not_allowed';

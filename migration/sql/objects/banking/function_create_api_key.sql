@@ -16,12 +16,8 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_actor text := nullif(current_setting('neobank.actor', true), '');
+    v_actor text := banking.require_actor('creating a key', 'controller:1');
 BEGIN
-    IF v_actor IS NULL THEN
-        RAISE EXCEPTION 'creating a key needs an actor'
-            USING ERRCODE = 'NB006', HINT = 'SET LOCAL neobank.actor = ''controller:1''';
-    END IF;
     IF (SELECT count(*) FROM banking.customers AS customer WHERE customer.customer_id = ANY (p_customer_ids))
         IS DISTINCT FROM cardinality(p_customer_ids)::bigint
     THEN

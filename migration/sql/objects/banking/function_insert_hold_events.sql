@@ -163,7 +163,16 @@ BEGIN
         LIMIT 1
     ),
     accepted AS (
-        SELECT * FROM checked WHERE NOT EXISTS (SELECT FROM misfit)
+        SELECT checked.*,
+               CASE
+                   WHEN checked.last_remaining > 0 THEN 'open'
+                   WHEN checked.last_transfer_id IS NOT NULL THEN 'captured'
+                   ELSE checked.last_event_type
+               END AS last_status,
+               CASE WHEN checked.last_remaining = 0 THEN checked.last_occurred_at END
+                   AS last_ended_at
+        FROM checked
+        WHERE NOT EXISTS (SELECT FROM misfit)
     ),
     created AS (
         INSERT INTO banking.holds
@@ -171,14 +180,10 @@ BEGIN
              expires_at, description, actor, metadata, authorised_at, ended_at)
         SELECT event.hold_id, event.account_id, event.to_account_id, event.currency_code,
                event.amount, event.last_remaining,
-               CASE
-                   WHEN event.last_remaining > 0 THEN 'open'
-                   WHEN event.last_transfer_id IS NOT NULL THEN 'captured'
-                   ELSE event.last_event_type
-               END,
+               event.last_status,
                event.expires_at, coalesce(event.description, ''), coalesce(event.actor, v_actor),
                event.metadata, event.occurred_at,
-               CASE WHEN event.last_remaining = 0 THEN event.last_occurred_at END
+               event.last_ended_at
         FROM accepted AS event
         WHERE event.event_type = 'authorised'
         RETURNING 1
@@ -191,13 +196,9 @@ BEGIN
              ended_at)
         SELECT event.hold_id, event.account_id, event.currency_code, event.whole_amount,
                event.last_remaining,
-               CASE
-                   WHEN event.last_remaining > 0 THEN 'open'
-                   WHEN event.last_transfer_id IS NOT NULL THEN 'captured'
-                   ELSE event.last_event_type
-               END,
+               event.last_status,
                event.was_authorised_at,
-               CASE WHEN event.last_remaining = 0 THEN event.last_occurred_at END
+               event.last_ended_at
         FROM accepted AS event
         WHERE event.is_last
           AND NOT event.is_new

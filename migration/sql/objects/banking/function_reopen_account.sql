@@ -9,12 +9,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_status text;
-    v_ignored text;
+    v_ignored text := banking.require_actor('reopening an account', 'teller:42');
 BEGIN
-    IF nullif(current_setting('neobank.actor', true), '') IS NULL THEN
-        RAISE EXCEPTION 'reopening an account needs an actor'
-            USING ERRCODE = 'NB006', HINT = 'SET LOCAL neobank.actor = ''teller:42''';
-    END IF;
     SELECT account.account_status INTO v_status
     FROM banking.accounts AS account WHERE account.account_id = p_account_id
     FOR NO KEY UPDATE;

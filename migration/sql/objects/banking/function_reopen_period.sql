@@ -7,15 +7,11 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_actor text := nullif(current_setting('neobank.actor', true), '');
+    v_actor text := banking.require_actor('reopening a period', 'controller:1');
     v_open_day date;
     v_closing banking.period_closings;
     v_ignored text;
 BEGIN
-    IF v_actor IS NULL THEN
-        RAISE EXCEPTION 'reopening a period needs an actor'
-            USING ERRCODE = 'NB006', HINT = 'SET LOCAL neobank.actor = ''controller:1''';
-    END IF;
     SELECT currency.first_open_day INTO v_open_day
     FROM banking.currencies AS currency WHERE currency.currency_code = p_currency_code
     FOR NO KEY UPDATE;

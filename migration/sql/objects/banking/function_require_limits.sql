@@ -1,8 +1,9 @@
 -- Internal: rejects transfers that exceed a limit of one of their accounts. The caller has written
--- the transfers and updated the accounts, whose locks put all uses of their limits in one order;
--- this function begins a new snapshot behind the locks. Each entry is held against the window that
--- ends at its own time. The last of several entries at one time has the greatest use, so it stands
--- for the others.
+-- the transfers and updated the accounts, whose locks put all uses of their limits in one order.
+-- The statements of this function have snapshots of their own, and so see all earlier uses. The
+-- function compares each entry with the limit over the window that ends at the entry's time. Of
+-- several entries at one time, the last one has the greatest use, so the function compares only
+-- that one.
 -- The callers, the posting functions, pin the planner's settings for the statements of this one.
 CREATE OR REPLACE FUNCTION banking.require_limits(p_transfers banking.new_transfer[]) RETURNS boolean
 LANGUAGE plpgsql

@@ -7,12 +7,8 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_actor text := nullif(current_setting('neobank.actor', true), '');
+    v_actor text := banking.require_actor('revoking a key', 'controller:1');
 BEGIN
-    IF v_actor IS NULL THEN
-        RAISE EXCEPTION 'revoking a key needs an actor'
-            USING ERRCODE = 'NB006', HINT = 'SET LOCAL neobank.actor = ''controller:1''';
-    END IF;
     UPDATE banking.api_keys AS api_key SET revoked_at = clock_timestamp(), revoked_by = v_actor
     WHERE api_key.api_key_id = p_api_key_id AND api_key.revoked_at IS NULL;
     RETURN FOUND;

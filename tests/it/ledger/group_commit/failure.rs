@@ -5,8 +5,8 @@ use std::time::Duration;
 use neobank_db::{Database, ErrorClass, Executor, statement};
 use neobank_domain::{AccountId, LedgerError, TransferRequest};
 
-use super::{as_one_batch, ask, lock, one_worker, until};
-use crate::harness::{CountingProxy, TestBank, czk, single};
+use super::{as_one_batch, ask, one_worker, until};
+use crate::harness::{CountingProxy, TestBank, czk, lock_account, single};
 
 on_both_versions!(
     request_that_the_database_rejects_fails_alone,
@@ -213,7 +213,7 @@ async fn kept_lock_fails_only_requests_that_need_it(bank: TestBank) {
     let ledger = single(Database::connect(config).await.unwrap());
     let grouped = one_worker(&ledger);
     let holder = bank.database.begin().await.unwrap();
-    lock(&holder, locked).await;
+    lock_account(&holder, locked).await;
     let callers: Vec<_> = (0..40)
         .map(|number| {
             let to = if number % 10 == 3 { locked } else { to };

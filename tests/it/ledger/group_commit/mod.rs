@@ -16,7 +16,7 @@ use neobank_domain::ledger::group_commit::GroupCommitOptions;
 use neobank_domain::{AccountId, Ledger, LedgerError, Receipt, TransferRequest};
 use tokio::task::JoinHandle;
 
-use crate::harness::{TestBank, czk};
+use crate::harness::{TestBank, czk, lock_account};
 
 /// A session that holds an account's lock, so that a batch with a request for the account waits.
 struct Gate {
@@ -29,7 +29,7 @@ impl Gate {
     async fn close(bank: &TestBank) -> Self {
         let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
         let holder = bank.database.begin().await.unwrap();
-        lock(&holder, from).await;
+        lock_account(&holder, from).await;
         Self { from, to, holder }
     }
 
@@ -55,14 +55,6 @@ fn one_worker(ledger: &Ledger) -> Ledger {
     let mut options = without_timeouts();
     options.workers = 1;
     ledger.with_group_commit(options).unwrap()
-}
-
-async fn lock(transaction: &Transaction, account: AccountId) {
-    let sql = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
-    transaction
-        .execute(statement(sql, [account.as_uuid().into()]))
-        .await
-        .unwrap();
 }
 
 /// Executes requests as one batch: they wait behind a request that waits for a gate, which opens

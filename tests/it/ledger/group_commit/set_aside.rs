@@ -10,8 +10,8 @@ use neobank_db::{Database, ErrorClass, Executor, statement};
 use neobank_domain::{AccountId, Ledger, LedgerError, Rejection, TransferRequest};
 
 use super::super::concurrency::random::Random;
-use super::{ask, lock, until};
-use crate::harness::{TestBank, czk};
+use super::{ask, until};
+use crate::harness::{TestBank, czk, lock_account};
 
 on_both_versions!(
     locked_account_delays_only_its_own_requests,
@@ -72,7 +72,7 @@ async fn locked_account_delays_only_its_own_requests(bank: TestBank) {
     let others = accounts(&bank, 30).await;
     let grouped = ledger(&bank, HELD).await;
     let holder = bank.database.begin().await.unwrap();
-    lock(&holder, locked).await;
+    lock_account(&holder, locked).await;
     // Each request has a second account that the other callers need.
     let held = {
         let (grouped, others) = (grouped.clone(), Arc::clone(&others));
@@ -101,7 +101,7 @@ async fn request_for_a_locked_account_fails_after_the_lock_timeout(bank: TestBan
     let others = accounts(&bank, 10).await;
     let grouped = ledger(&bank, Duration::from_millis(800)).await;
     let holder = bank.database.begin().await.unwrap();
-    lock(&holder, locked).await;
+    lock_account(&holder, locked).await;
     let over = Arc::new(AtomicBool::new(false));
     let held: Vec<_> = (0..4)
         .map(|number: usize| {
@@ -139,7 +139,7 @@ async fn repeated_request_for_a_locked_account_delays_no_batch(bank: TestBank) {
     let other = bank.account(czk("100")).await;
     let grouped = ledger(&bank, Duration::from_secs(2)).await;
     let holder = bank.database.begin().await.unwrap();
-    lock(&holder, locked).await;
+    lock_account(&holder, locked).await;
     for _ in 0..4 {
         let request = TransferRequest::new(other, locked, czk("1"));
         match grouped.transfer(request).await {

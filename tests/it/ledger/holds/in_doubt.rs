@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use neobank_db::{Database, DatabaseError, Executor, statement};
+use neobank_db::{Database, DatabaseError};
 use neobank_domain::LedgerError;
 use neobank_domain::ledger::{CaptureRequest, HoldRequest, ReleaseRequest};
 
 use super::balances;
-use crate::harness::{CuttingProxy, TestBank, czk, grouped, single};
+use crate::harness::{CuttingProxy, TestBank, czk, grouped, lock_account, single};
 
 on_both_versions!(
     lost_answers_change_holds_once,
@@ -75,9 +75,7 @@ async fn late_statement_of_a_hold_writes_nothing(bank: TestBank) {
         proxy.cut_and_commit_late();
         // The resolution waits for this lock until the deadline has passed.
         let holder = bank.database.begin().await.unwrap();
-        let lock = "SELECT FROM banking.accounts WHERE account_id = $1 FOR UPDATE";
-        let lock = statement(lock, [account.as_uuid().into()]);
-        holder.execute(lock).await.unwrap();
+        lock_account(&holder, account).await;
         let hurried = grouped.with_deadline(Instant::now() + Duration::from_millis(50));
         let late = tokio::spawn(async move { hurried.hold(request()).await });
         tokio::time::sleep(Duration::from_millis(150)).await;
