@@ -1,5 +1,6 @@
 //! The caller of a request, with its permissions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::header::AUTHORIZATION;
@@ -75,15 +76,33 @@ impl Caller {
         ledger.acting_as(self.actor.clone())
     }
 
-    /// Returns an error unless the caller may use the account. The error is the same for an account
-    /// that does not exist.
-    pub(crate) async fn require(
+    /// Returns which of these accounts the caller may use. A request asks before it moves money: what
+    /// follows a commit must not fail.
+    pub(crate) async fn visible(
         &self,
         state: &ServiceState,
         context: &Context,
+        accounts: impl IntoIterator<Item = AccountId>,
+    ) -> Result<Visible, Problem> {
+        let mut visible = Visible::default();
+        let accounts: BTreeSet<_> = accounts.into_iter().collect();
+        for account in accounts {
+            if !self.may_use(state, context, account).await? {
+                visible.foreign.insert(account);
+            }
+        }
+        Ok(visible)
+    }
+
+    /// Returns an error unless the caller may use the account. The error is the same for an account
+    /// that does not exist.
+    pub(crate) fn require(
+        &self,
+        context: &Context,
+        visible: &Visible,
         account: AccountId,
     ) -> Result<(), Problem> {
-        if self.may_use(state, context, account).await? {
+        if visible.has(account) {
             return Ok(());
         }
         let (prefix, request) = (&self.key.prefix, &context.request_id);
@@ -98,8 +117,7 @@ impl Caller {
         ))
     }
 
-    /// Returns true if the caller may use the account.
-    pub(crate) async fn may_use(
+    async fn may_use(
         &self,
         state: &ServiceState,
         context: &Context,
@@ -112,10 +130,27 @@ impl Caller {
         if bindings.customers.is_empty() {
             return Ok(false);
         }
-        let database = context.database(state);
-        let found = accounts::find(&database, account).await?;
+        let found = accounts::find(&context.database(state), account).await?;
         let customer = found.and_then(|account| account.customer_id);
         Ok(customer.is_some_and(|customer| bindings.customers.contains(&customer)))
+    }
+}
+
+/// The accounts of a request or an answer, by whether the caller may use them.
+#[derive(Debug, Default)]
+pub(crate) struct Visible {
+    foreign: BTreeSet<AccountId>,
+}
+
+impl Visible {
+    pub(crate) fn has(&self, account: AccountId) -> bool {
+        !self.foreign.contains(&account)
+    }
+
+    /// Returns true if a text names an account that the caller may not use.
+    pub(crate) fn hides(&self, text: &str) -> bool {
+        let mut foreign = self.foreign.iter();
+        foreign.any(|account| text.contains(&account.to_string()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The address on which the service listens, and the rule that keeps plain HTTP on this machine.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -49,6 +50,15 @@ impl ListenAddress {
                 Err(AddressError::PlainHttp { address: *address })
             }
             Self::Tcp(_) | Self::Unix(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The server: connections, their limits, and the way to stop.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::address::ListenAddress;
@@ -55,9 +55,8 @@ impl Server {
                 (Listener::Tcp(listener), bound)
             }
             ListenAddress::Unix(path) => {
-                let listener = UnixListener::bind(path)?;
-                let bound = format!("unix:{}", path.display());
-                (Listener::Unix(listener, path.clone()), bound)
+                let listener = bind_unix(path).await?;
+                (Listener::Unix(listener, path.clone()), address.to_string())
             }
         };
         Ok(Self {
@@ -136,6 +135,23 @@ impl Drop for Listener {
         if let Self::Unix(_, path) = self {
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// Listens on a path. A process that was killed leaves its path behind, and the system refuses
+/// connections to it.
+async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            match UnixStream::connect(path).await {
+                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path)?;
+                    UnixListener::bind(path)
+                }
+                _ => Err(error),
+            }
+        }
+        bound => bound,
     }
 }
 

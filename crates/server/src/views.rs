@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use neobank_domain::accounts::Account;
-use neobank_domain::ledger::{EntryReceipt, Receipt};
+use neobank_domain::ledger::{EntryReceipt, Receipt, TransferType};
 use neobank_domain::transfers::{Transfer, TransferSide};
 use neobank_domain::{AccountId, Money};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::access::Visible;
 
 /// A posted transfer.
 #[derive(Debug, Serialize)]
@@ -38,12 +40,14 @@ pub(crate) struct TransferView {
     pub(crate) value_date: Option<NaiveDate>,
 }
 
-/// One side of a transfer. The balance is left out where the caller may not read the account.
+/// One side of a transfer. The number and the balance are left out where the caller may not use the
+/// account.
 #[derive(Debug, Serialize)]
 pub(crate) struct SideView {
     pub(crate) account_id: AccountId,
     pub(crate) transaction_id: Uuid,
-    pub(crate) entry_number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) entry_number: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) running_balance: Option<Money>,
 }
@@ -70,12 +74,32 @@ pub(crate) struct AccountView {
     closed_at: Option<DateTime<Utc>>,
 }
 
+impl TransferView {
+    /// Leaves out what a caller that may not use an account must not learn: the account's number of
+    /// entries and balance, and the payer's own data.
+    pub(crate) fn hide(&mut self, visible: &Visible) {
+        let is_of_another_payer = self.transfer_type == TransferType::Transfer.as_str()
+            && !visible.has(self.debit.account_id);
+        if is_of_another_payer {
+            self.idempotency_key = None;
+            self.metadata = None;
+            self.actor = None;
+        }
+        for side in [&mut self.debit, &mut self.credit] {
+            if !visible.has(side.account_id) {
+                side.entry_number = None;
+                side.running_balance = None;
+            }
+        }
+    }
+}
+
 impl From<&Receipt> for TransferView {
     fn from(receipt: &Receipt) -> Self {
         let side = |entry: &EntryReceipt| SideView {
             account_id: entry.account_id,
             transaction_id: entry.transaction_id.as_uuid(),
-            entry_number: entry.entry_number.to_string(),
+            entry_number: Some(entry.entry_number.to_string()),
             running_balance: Some(entry.running_balance),
         };
         Self {
@@ -103,7 +127,7 @@ impl From<Transfer> for TransferView {
         let side = |side: &TransferSide| SideView {
             account_id: side.account_id,
             transaction_id: side.transaction_id.as_uuid(),
-            entry_number: side.entry_number.to_string(),
+            entry_number: Some(side.entry_number.to_string()),
             running_balance: Some(side.running_balance),
         };
         Self {

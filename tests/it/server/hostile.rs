@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use neobank_db::{Executor, statement};
+use neobank_domain::Ledger;
 use neobank_domain::api_keys::Scope;
-use neobank_server::Limits;
+use neobank_server::{Limits, Server, ServiceState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -15,6 +17,9 @@ on_both_versions!(
     requests_and_connections_above_their_limits_are_answered_at_once,
     deadline_ends_a_request_that_waits_for_a_lock,
     stopping_service_is_not_ready_first_and_ends_requests_at_work,
+    service_that_cannot_read_keys_is_not_ready,
+    wrong_members_and_addresses_are_problems,
+    socket_of_a_killed_service_is_taken_over,
 );
 
 async fn slow_endless_and_malformed_requests_end_within_their_limits(bank: TestBank) {
@@ -178,4 +183,64 @@ async fn stopping_service_is_not_ready_first_and_ends_requests_at_work(bank: Tes
     assert_eq!(at_work.await.unwrap().status, 201);
     assert_eq!(service.task.await.unwrap(), 0);
     assert_eq!(bank.balance(to).await, czk("1"));
+}
+
+async fn service_that_cannot_read_keys_is_not_ready(bank: TestBank) {
+    let service = Service::on(&bank, Limits::default()).await;
+    let ready = async || service.send("GET", "/health/ready", &[], "").await.status;
+    assert_eq!(ready().await, 200);
+    let superuser = bank.superuser().await;
+    let sql = "REVOKE SELECT ON banking.api_keys FROM neobank_app";
+    superuser.execute(statement(sql, [])).await.unwrap();
+    assert_eq!(ready().await, 503);
+}
+
+async fn wrong_members_and_addresses_are_problems(bank: TestBank) {
+    let service = Service::on(&bank, Limits::default()).await;
+    let bearer = key(&bank, &[Scope::Admin], |_| {}).await;
+    let account = bank.account(czk("10")).await;
+    for kind in [
+        "null",
+        "1",
+        r#"["deposit"]"#,
+        r#"{"deposit": null}"#,
+        r#""gift""#,
+    ] {
+        let body = format!(
+            r#"{{"account": "{account}", "kind": {kind},
+                "amount": {{"amount": "5", "currency": "CZK"}}}}"#
+        );
+        let k = with_key("k");
+        let answer = service
+            .send("POST", "/v1/postings", &[&bearer, &k], &body)
+            .await;
+        assert_eq!(
+            (answer.status, &answer.body["field"]),
+            (422, &"kind".into()),
+            "{kind}: {answer:?}"
+        );
+    }
+    let answer = service
+        .send("GET", "/v1/accounts/%ff", &[&bearer], "")
+        .await;
+    assert_eq!(
+        (answer.status, &answer.body["field"]),
+        (400, &"account_id".into()),
+        "{answer:?}"
+    );
+    assert_eq!(bank.balance(account).await, czk("10"));
+}
+
+async fn socket_of_a_killed_service_is_taken_over(bank: TestBank) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.sock");
+    let listen = format!("unix:{}", path.display()).parse().unwrap();
+    let state = || ServiceState::new(Ledger::new(bank.database.clone()), Limits::default());
+    // A listener that is dropped leaves its path behind, as a killed process does.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let first = Server::bind(&listen, state()).await.unwrap();
+    let second = Server::bind(&listen, state()).await.unwrap_err();
+    assert_eq!(second.kind(), std::io::ErrorKind::AddrInUse);
+    drop(first);
+    assert!(!path.exists());
 }

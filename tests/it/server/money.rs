@@ -14,7 +14,12 @@ on_both_versions!(
 
 async fn transfer_moves_money_once_and_is_read_back(bank: TestBank) {
     let service = Service::on(&bank, Limits::default()).await;
-    let bearer = key(&bank, &[Scope::TransfersWrite, Scope::AccountsRead], |_| {}).await;
+    let scopes = [
+        Scope::TransfersWrite,
+        Scope::AdjustmentsWrite,
+        Scope::AccountsRead,
+    ];
+    let bearer = key(&bank, &scopes, |_| {}).await;
     let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
     let body = transfer(from, to, "30.50");
     let rent = with_key("rent");

@@ -31,7 +31,8 @@ pub(crate) async fn run(
     let address = &arguments.listen;
     let validated = address.validate(arguments.allow_plain_http);
     validated.map_err(|error| CommandError::usage(error.to_string()))?;
-    let failed = |error: std::io::Error| CommandError::failed("listen", error);
+    let failed =
+        |error: std::io::Error| CommandError::failed("listen", format!("{address}: {error}"));
     // Before the first connection, so that no signal is lost.
     let mut signals = StopSignals::listen().map_err(failed)?;
     let database = Database::connect(connection.service_config("serve")?).await?;

@@ -76,6 +76,7 @@ impl std::fmt::Display for Window {
         match self {
             Self::Transfer => formatter.write_str("transfer"),
             Self::Day => formatter.write_str("day"),
+            Self::Rolling(1) => formatter.write_str("1 hour"),
             Self::Rolling(hours) => write!(formatter, "{hours} hours"),
         }
     }

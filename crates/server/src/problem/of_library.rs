@@ -8,6 +8,7 @@ use neobank_domain::{Error, ErrorKind, LedgerError, Rejection};
 use serde_json::Value;
 
 use super::{Problem, REPEAT};
+use crate::access::Visible;
 
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
@@ -65,6 +66,21 @@ impl From<ApiKeyError> for Problem {
 }
 
 impl Problem {
+    /// Returns the problem as a caller may see it: it tells nothing of an account that the caller
+    /// may not use.
+    pub(crate) fn shown_to(self, visible: &Visible) -> Self {
+        let details = self.details.as_ref().map(ToString::to_string);
+        if !visible.hides(&self.detail) && !details.is_some_and(|text| visible.hides(&text)) {
+            return self;
+        }
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "not_accepted",
+            "The other account does not take this request.",
+        )
+        .with_action("Nothing was changed. Ask the operator for the reason.")
+    }
+
     /// Returns the problem of an error by its kind. The text of a failure is logged and not sent: it
     /// can name hosts and settings.
     fn of_error(name: &'static str, error: &Error) -> Self {

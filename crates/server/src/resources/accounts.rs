@@ -1,5 +1,6 @@
 //! Accounts.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::ETAG;
 use axum::http::{HeaderMap, Uri};
@@ -22,12 +23,13 @@ pub(super) async fn show(
     Extension(context): Extension<Context>,
     headers: HeaderMap,
     uri: Uri,
-    Path(account_id): Path<String>,
+    account_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
     without_parameters(&uri)?;
-    let account_id: AccountId = identifier("account_id", &account_id)?;
-    caller.require(&state, &context, account_id).await?;
+    let account_id: AccountId = identifier("account_id", account_id)?;
+    let visible = caller.visible(&state, &context, [account_id]).await?;
+    caller.require(&context, &visible, account_id)?;
     let database = context.database(&state);
     let Some(account) = accounts::find(&database, account_id).await? else {
         let detail = format!("unknown account: {account_id}");

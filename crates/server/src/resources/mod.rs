@@ -7,6 +7,8 @@ mod postings;
 mod transfers;
 
 use axum::Router;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
@@ -47,7 +49,13 @@ async fn unknown_method() -> impl IntoResponse {
 }
 
 /// Reads an identifier of the address.
-fn identifier<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, Problem> {
-    let wrong = || format!("{:?} is not a UUID.", shortened(text));
+fn identifier<T: std::str::FromStr>(
+    field: &'static str,
+    part: Result<Path<String>, PathRejection>,
+) -> Result<T, Problem> {
+    let Ok(Path(text)) = part else {
+        return Err(Problem::malformed(field, "The address is not UTF-8."));
+    };
+    let wrong = || format!("{:?} is not a UUID.", shortened(&text));
     text.parse().map_err(|_| Problem::malformed(field, wrong()))
 }

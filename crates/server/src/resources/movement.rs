@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use neobank_domain::api_keys::Scope;
 use neobank_domain::ledger::{Attributes, Metadata};
-use neobank_domain::{Currency, Money, MoneyError, Rejection, Request};
+use neobank_domain::{AccountId, Currency, Money, MoneyError, Rejection, Request};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -19,7 +19,7 @@ use crate::body;
 use crate::context::{Context, idempotency_key, without_parameters};
 use crate::problem::Problem;
 use crate::state::ServiceState;
-use crate::views::{SideView, TransferView};
+use crate::views::TransferView;
 
 /// The header that tells the answer of an earlier request from a new one.
 const REPLAYED: &str = "idempotency-replayed";
@@ -113,42 +113,28 @@ pub(super) fn attributes(
     Ok(attributes)
 }
 
-/// Executes a request that makes one transfer, and answers with its receipt.
+/// Executes a request that makes one transfer from or for an account of the caller, and answers with
+/// its receipt.
 pub(super) async fn execute(
     state: &ServiceState,
     context: &Context,
-    caller: &Caller,
+    (caller, key): (Caller, String),
+    own: AccountId,
     request: Request,
-    key: String,
 ) -> Result<Response, Problem> {
-    let outcome = caller.ledger(state, context).outcome(request).await?;
+    let accounts: Vec<_> = request.accounts().collect();
+    let visible = caller.visible(state, context, accounts).await?;
+    caller.require(context, &visible, own)?;
+    let outcome = caller.ledger(state, context).outcome(request).await;
+    let outcome = outcome.map_err(|error| Problem::from(error).shown_to(&visible))?;
     let is_replayed = outcome.is_replayed();
-    let receipt = outcome.into_receipt()?;
+    let receipt = outcome.into_receipt();
+    let receipt = receipt.map_err(|rejection| Problem::from(rejection).shown_to(&visible))?;
     let mut view = TransferView::from(&receipt);
     view.idempotency_key = Some(key);
-    hide_balances(state, context, caller, &mut view).await?;
+    view.hide(&visible);
     let location = format!("/v1/transfers/{}", view.transfer_id);
     let replayed = if is_replayed { "true" } else { "false" };
     let headers = [("location", location), (REPLAYED, replayed.to_owned())];
     Ok((StatusCode::CREATED, headers, Json(view)).into_response())
-}
-
-/// Leaves out the balances of accounts that the caller may not read.
-pub(super) async fn hide_balances(
-    state: &ServiceState,
-    context: &Context,
-    caller: &Caller,
-    view: &mut TransferView,
-) -> Result<(), Problem> {
-    for side in [&mut view.debit, &mut view.credit] {
-        let SideView {
-            account_id,
-            running_balance,
-            ..
-        } = side;
-        if !caller.may_use(state, context, *account_id).await? {
-            *running_balance = None;
-        }
-    }
-    Ok(())
 }

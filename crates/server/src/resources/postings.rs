@@ -5,7 +5,7 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use neobank_domain::api_keys::Scope;
 use neobank_domain::ledger::{EntryType, PostingKind};
-use neobank_domain::{AccountId, PostingRequest};
+use neobank_domain::{AccountId, PostingRequest, shortened};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -28,26 +28,28 @@ struct PostingBody {
 
 /// The kind of a posting, with its direction.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum KindBody {
-    Deposit,
-    Withdrawal,
-    InterestPaid,
-    InterestCharged,
-    Fee,
-    FeeReturned,
-}
+#[serde(try_from = "String")]
+struct KindBody(PostingKind, EntryType);
 
-impl KindBody {
-    const fn parts(self) -> (PostingKind, EntryType) {
-        match self {
-            Self::Deposit => (PostingKind::External, EntryType::Credit),
-            Self::Withdrawal => (PostingKind::External, EntryType::Debit),
-            Self::InterestPaid => (PostingKind::Interest, EntryType::Credit),
-            Self::InterestCharged => (PostingKind::Interest, EntryType::Debit),
-            Self::Fee => (PostingKind::Fee, EntryType::Debit),
-            Self::FeeReturned => (PostingKind::Fee, EntryType::Credit),
-        }
+impl TryFrom<String> for KindBody {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Ok(match name.as_str() {
+            "deposit" => Self(PostingKind::External, EntryType::Credit),
+            "withdrawal" => Self(PostingKind::External, EntryType::Debit),
+            "interest_paid" => Self(PostingKind::Interest, EntryType::Credit),
+            "interest_charged" => Self(PostingKind::Interest, EntryType::Debit),
+            "fee" => Self(PostingKind::Fee, EntryType::Debit),
+            "fee_returned" => Self(PostingKind::Fee, EntryType::Credit),
+            _ => {
+                return Err(format!(
+                    "{:?} is not one of deposit, withdrawal, interest_paid, interest_charged, fee \
+                     and fee_returned",
+                    shortened(&name)
+                ));
+            }
+        })
     }
 }
 
@@ -57,13 +59,19 @@ pub(super) async fn create(
     Extension(context): Extension<Context>,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
-    let received = receive(&state, &context, Scope::TransfersWrite, request).await?;
+    let received = receive(&state, &context, Scope::AdjustmentsWrite, request).await?;
     let Received::<PostingBody> { caller, key, given } = received;
-    let (kind, direction) = given.kind.parts();
+    let KindBody(kind, direction) = given.kind;
     let mut request = PostingRequest::new(given.account, kind, direction, given.amount.read()?)
         .with_description(given.description)
         .with_idempotency_key(&key);
     request.attributes = attributes(given.metadata.as_deref(), given.value_date.as_deref())?;
-    caller.require(&state, &context, given.account).await?;
-    execute(&state, &context, &caller, request.into(), key).await
+    execute(
+        &state,
+        &context,
+        (caller, key),
+        given.account,
+        request.into(),
+    )
+    .await
 }

@@ -1,5 +1,6 @@
 //! Transfers between two customers' accounts.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::identifier;
-use super::movement::{AmountBody, Received, attributes, execute, hide_balances, receive};
+use super::movement::{AmountBody, Received, attributes, execute, receive};
 use crate::access::Caller;
 use crate::context::{Context, without_parameters};
 use crate::problem::Problem;
@@ -47,8 +48,7 @@ pub(super) async fn create(
         request = request.up_to();
     }
     request.attributes = attributes(given.metadata.as_deref(), given.value_date.as_deref())?;
-    caller.require(&state, &context, given.from).await?;
-    execute(&state, &context, &caller, request.into(), key).await
+    execute(&state, &context, (caller, key), given.from, request.into()).await
 }
 
 /// Shows a transfer with both of its entries.
@@ -57,11 +57,11 @@ pub(super) async fn show(
     Extension(context): Extension<Context>,
     headers: HeaderMap,
     uri: Uri,
-    Path(transfer_id): Path<String>,
+    transfer_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<TransferView>, Problem> {
     let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
     without_parameters(&uri)?;
-    let transfer_id: TransferId = identifier("transfer_id", &transfer_id)?;
+    let transfer_id: TransferId = identifier("transfer_id", transfer_id)?;
     let database = context.database(&state);
     let unknown = || {
         Problem::not_found(
@@ -71,13 +71,11 @@ pub(super) async fn show(
     };
     let found = transfers::find(&database, transfer_id).await?;
     let mut view = TransferView::from(found.ok_or_else(unknown)?);
-    hide_balances(&state, &context, &caller, &mut view).await?;
-    let is_foreign = [&view.debit, &view.credit]
-        .iter()
-        .all(|side| side.running_balance.is_none());
-    if is_foreign {
-        Err(unknown())
-    } else {
-        Ok(Json(view))
+    let sides = [view.debit.account_id, view.credit.account_id];
+    let visible = caller.visible(&state, &context, sides).await?;
+    if !sides.into_iter().any(|account| visible.has(account)) {
+        return Err(unknown());
     }
+    view.hide(&visible);
+    Ok(Json(view))
 }

@@ -26,7 +26,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    IF scale(p_amount) > v_minor_units THEN
+    IF scale(trim_scale(p_amount)) > v_minor_units THEN
         RAISE EXCEPTION 'the limit % has more decimals than the account''s currency', p_amount
             USING ERRCODE = 'check_violation';
     END IF;
