@@ -2,7 +2,9 @@
 //! consistent calls.
 
 use neobank_db::{Database, Executor, statement};
+use neobank_domain::accounts::limits::{self, AccountLimit, Window};
 use neobank_domain::accounts::{self, NewAccount};
+use neobank_domain::ledger::EntryType;
 use neobank_domain::{AccountId, AccountType, Currency, TransferRequest};
 
 use super::assert_rejected;
@@ -27,6 +29,7 @@ on_both_versions!(
     database_settings_do_not_change_plans_or_names,
     internal_functions_are_for_their_owner_alone,
     pipelined_call_is_posted_only_while_its_preconditions_hold,
+    call_above_a_limit_is_rejected,
 );
 
 /// The arguments of a consistent call: 5 from `A` to `B`, then 7 back. Each case changes some of
@@ -1165,5 +1168,32 @@ async fn attributes_that_contradict_their_transfer_are_rejected(bank: TestBank) 
         groups(group, group)
     );
     bank.database.execute(statement(&fits, [])).await.unwrap();
+    bank.assert_sound().await;
+}
+
+async fn call_above_a_limit_is_rejected(bank: TestBank) {
+    let (a, b) = two_accounts(&bank).await;
+    let call = Call::of(a, b);
+    let limit = async |window, amount| {
+        let limit = AccountLimit::new(EntryType::Debit, window, czk(amount));
+        limits::set(&bank.database, a, &limit).await.unwrap();
+    };
+    // `A` has paid 10 already, and pays 5 more.
+    limit(Window::Rolling(24), "14.99").await;
+    for sql in [call.sql(), call.first().sql(), call.optimistic("")] {
+        assert_rejected(&bank, &bank.database, &sql, "NB008").await;
+    }
+    let version: i64 = bank.find(a).await.version;
+    let fence = format!("p_fence_account_id => '{a}', p_fence_version => {version}");
+    assert_rejected(&bank, &bank.database, &call.optimistic(&fence), "NB002").await;
+    limit(Window::Rolling(24), "15").await;
+    limit(Window::Transfer, "4.99").await;
+    for sql in [call.sql(), call.first().sql(), call.optimistic("")] {
+        assert_rejected(&bank, &bank.database, &sql, "NB008").await;
+    }
+    limit(Window::Transfer, "5").await;
+    let sql = call.sql();
+    bank.database.execute(statement(&sql, [])).await.unwrap();
+    assert_eq!(bank.balance(a).await, czk("92"));
     bank.assert_sound().await;
 }
