@@ -7,16 +7,32 @@ use neobank_domain::transfers::{Transfer, TransferSide};
 use neobank_domain::{AccountId, Money};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::access::Visible;
 
+/// An amount of a currency.
+#[derive(Debug, ToSchema)]
+#[schema(as = Amount)]
+#[expect(dead_code, reason = "only describes the JSON of an amount")]
+pub(crate) struct AmountView {
+    /// The number, in major units: `"250.00"`.
+    #[schema(pattern = r"^-?[0-9]{1,18}(\.[0-9]+)?$", example = "250.00")]
+    amount: String,
+    /// The code of ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$", example = "CZK")]
+    currency: String,
+}
+
 /// A posted transfer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Transfer)]
 pub(crate) struct TransferView {
     pub(crate) transfer_id: Uuid,
     pub(crate) reference_number: String,
     pub(crate) transfer_type: String,
+    #[schema(value_type = AmountView)]
     pub(crate) amount: Money,
     pub(crate) debit: SideView,
     pub(crate) credit: SideView,
@@ -35,6 +51,7 @@ pub(crate) struct TransferView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) actor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub(crate) metadata: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) value_date: Option<NaiveDate>,
@@ -42,28 +59,37 @@ pub(crate) struct TransferView {
 
 /// One side of a transfer. The number and the balance are left out where the caller may not use the
 /// account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Side)]
 pub(crate) struct SideView {
+    #[schema(value_type = Uuid)]
     pub(crate) account_id: AccountId,
     pub(crate) transaction_id: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) entry_number: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AmountView>)]
     pub(crate) running_balance: Option<Money>,
 }
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 pub(crate) struct AccountView {
+    #[schema(value_type = Uuid)]
     account_id: AccountId,
     customer_id: Option<Uuid>,
     account_number: String,
     account_type: String,
     status: String,
     currency: &'static str,
+    #[schema(value_type = AmountView)]
     current_balance: Money,
+    #[schema(value_type = Option<AmountView>)]
     available_balance: Option<Money>,
+    #[schema(value_type = AmountView)]
     held_balance: Money,
+    #[schema(value_type = Option<AmountView>)]
     overdraft_limit: Option<Money>,
     time_zone: String,
     last_entry_number: String,

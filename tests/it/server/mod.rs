@@ -1,6 +1,7 @@
 //! The service, over real connections.
 
 mod access;
+mod documentation;
 mod hostile;
 mod killed;
 mod money;

@@ -1,5 +1,6 @@
 //! The command `cargo xtask generate`: the shared SQL of the schema's functions and views, and from
-//! migrated databases the entities, the schema reference and the shipped catalogue.
+//! migrated databases the entities, the schema reference and the shipped catalogue. The description
+//! of the HTTP API comes from the service's code.
 
 mod catalogue;
 mod code;
@@ -32,7 +33,7 @@ const SCHEMAS: [&str; 3] = ["banking", "pooling", "concurrency"];
 const DATABASE: &str = "neobank_generate";
 
 /// Writes the entities, the schema reference and the shipped catalogue from migrated scratch
-/// databases.
+/// databases, and the description of the HTTP API.
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArguments {
     /// Write nothing; fail when a file differs from its generated content
@@ -61,6 +62,7 @@ pub(crate) async fn run(arguments: GenerateArguments) -> anyhow::Result<ExitCode
     entities::generate(&url, &database, &enums, &mut files).await?;
     reference::generate(&database, &mut files).await?;
     catalogue::generate(&mut files).await?;
+    files.add("docs/openapi.json", neobank_server::openapi());
     if arguments.check {
         files.check()
     } else {

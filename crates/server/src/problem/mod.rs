@@ -10,9 +10,13 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::openapi::PROBLEM_JSON;
 
 /// An error as a problem document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProblemMembers)]
 pub(crate) struct Problem {
     /// `urn:neobank:problem:` and the kind.
     #[serde(rename = "type")]
@@ -31,6 +35,7 @@ pub(crate) struct Problem {
     field: Option<String>,
     /// The values of a rejection.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     details: Option<Value>,
     #[serde(skip)]
     retry_after: Option<u32>,
@@ -123,13 +128,13 @@ impl Problem {
     /// Writes the problem of a request.
     pub(crate) fn answer(&self, request_id: &str) -> Response {
         let status = self.status_code();
-        let identified = Identified {
+        let identified = ProblemDocument {
             problem: self,
             request_id,
         };
         let mut response = (status, Json(identified)).into_response();
         let headers = response.headers_mut();
-        let json = HeaderValue::from_static("application/problem+json");
+        let json = HeaderValue::from_static(PROBLEM_JSON);
         headers.insert(CONTENT_TYPE, json);
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
@@ -142,9 +147,11 @@ impl Problem {
 }
 
 /// A problem with the identifier of its request.
-#[derive(Serialize)]
-struct Identified<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument<'a> {
     #[serde(flatten)]
+    #[schema(inline)]
     problem: &'a Problem,
     request_id: &'a str,
 }

@@ -18,6 +18,15 @@ use crate::state::ServiceState;
 use crate::views::AccountView;
 
 /// Shows an account, with its version as the `ETag`.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account_id}",
+    operation_id = "showAccount",
+    tag = "accounts",
+    params(("account_id" = Uuid, Path)),
+    responses((status = 200, body = AccountView, description = "The account.",
+        headers(("ETag" = String, description = "The version of the account.")))),
+)]
 pub(super) async fn show(
     State(state): State<ServiceState>,
     Extension(context): Extension<Context>,

@@ -1,6 +1,7 @@
 //! The resources: a file for each.
 
 mod accounts;
+mod documentation;
 mod health;
 mod movement;
 mod postings;
@@ -12,31 +13,61 @@ use axum::extract::rejection::PathRejection;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use neobank_domain::shortened;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::middleware::{identify, limit};
+use crate::openapi::{base, complete};
 use crate::problem::Problem;
 use crate::state::ServiceState;
 
-/// Returns the API.
+/// Returns the API, with its description at `/openapi.json`.
 pub fn router(state: ServiceState) -> Router {
-    let limited = Router::new()
-        .route("/v1/transfers", post(transfers::create))
-        .route("/v1/transfers/{transfer_id}", get(transfers::show))
-        .route("/v1/postings", post(postings::create))
-        .route("/v1/accounts/{account_id}", get(accounts::show))
-        .layer(from_fn_with_state(state.clone(), limit));
-    let unlimited = Router::new()
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/metrics", get(health::metrics));
+    let (limited, api) = limited().split_for_parts();
+    let (unlimited, unlimited_api) = unlimited().split_for_parts();
+    let api = complete(api.merge_from(unlimited_api));
+    let limited = limited.layer(from_fn_with_state(state.clone(), limit));
     limited
         .merge(unlimited)
+        .merge(documentation::router(&api))
         .fallback(unknown_address)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(state.clone(), identify))
         .with_state(state)
+}
+
+/// Returns the description of the API as JSON, which `docs/openapi.json` has too.
+///
+/// # Example
+///
+/// ```
+/// let description = neobank_server::openapi();
+/// assert!(description.contains("/v1/transfers"));
+/// ```
+#[must_use]
+pub fn openapi() -> String {
+    let api = limited()
+        .into_openapi()
+        .merge_from(unlimited().into_openapi());
+    documentation::text(&complete(api))
+}
+
+/// The resources of the ledger.
+fn limited() -> OpenApiRouter<ServiceState> {
+    OpenApiRouter::with_openapi(base())
+        .routes(routes!(transfers::create))
+        .routes(routes!(transfers::show))
+        .routes(routes!(postings::create))
+        .routes(routes!(accounts::show))
+}
+
+/// What is served however many requests are at work.
+fn unlimited() -> OpenApiRouter<ServiceState> {
+    OpenApiRouter::new()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
 }
 
 async fn unknown_address() -> impl IntoResponse {

@@ -13,6 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Caller;
 use crate::body;
@@ -23,6 +24,16 @@ use crate::views::TransferView;
 
 /// The header that tells the answer of an earlier request from a new one.
 const REPLAYED: &str = "idempotency-replayed";
+
+/// The header of every request that moves money.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only describes the header")]
+pub(super) struct IdempotencyKey {
+    /// The caller's own name of the request: the money moves once however often it is sent.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
+    idempotency_key: String,
+}
 
 /// A request that moves money: its caller, its idempotency key and its body.
 pub(super) struct Received<T> {
@@ -47,9 +58,14 @@ pub(super) async fn receive<T: DeserializeOwned>(
 }
 
 /// An amount: a text with the number, and the currency.
-#[derive(Debug)]
+#[derive(Debug, ToSchema)]
+#[schema(as = GivenAmount)]
 pub(super) struct AmountBody {
+    /// The number, in major units, with at most the decimals of the currency.
+    #[schema(example = "250.00")]
     amount: String,
+    /// The code of ISO 4217.
+    #[schema(example = "CZK")]
     currency: String,
 }
 

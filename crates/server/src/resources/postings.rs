@@ -1,5 +1,7 @@
 //! Postings between a customer's account and an account of the bank itself.
 
+use std::borrow::Cow;
+
 use axum::Extension;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
@@ -8,21 +10,31 @@ use neobank_domain::ledger::{EntryType, PostingKind};
 use neobank_domain::{AccountId, PostingRequest, shortened};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
-use super::movement::{AmountBody, Received, attributes, execute, receive};
+use super::movement::{AmountBody, IdempotencyKey, Received, attributes, execute, receive};
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
+use crate::views::TransferView;
 
-#[derive(Debug, Deserialize)]
+/// A posting between a customer's account and one of the bank itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewPosting)]
 #[serde(deny_unknown_fields)]
 struct PostingBody {
+    /// The customer's account.
+    #[schema(value_type = Uuid)]
     account: AccountId,
     kind: KindBody,
     amount: AmountBody,
     #[serde(default)]
     description: String,
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Box<RawValue>>,
+    #[schema(format = Date)]
     value_date: Option<String>,
 }
 
@@ -31,29 +43,70 @@ struct PostingBody {
 #[serde(try_from = "String")]
 struct KindBody(PostingKind, EntryType);
 
+/// The names of the kinds.
+const KINDS: [(&str, KindBody); 6] = [
+    (
+        "deposit",
+        KindBody(PostingKind::External, EntryType::Credit),
+    ),
+    (
+        "withdrawal",
+        KindBody(PostingKind::External, EntryType::Debit),
+    ),
+    (
+        "interest_paid",
+        KindBody(PostingKind::Interest, EntryType::Credit),
+    ),
+    (
+        "interest_charged",
+        KindBody(PostingKind::Interest, EntryType::Debit),
+    ),
+    ("fee", KindBody(PostingKind::Fee, EntryType::Debit)),
+    (
+        "fee_returned",
+        KindBody(PostingKind::Fee, EntryType::Credit),
+    ),
+];
+
 impl TryFrom<String> for KindBody {
     type Error = String;
 
-    fn try_from(name: String) -> Result<Self, String> {
-        Ok(match name.as_str() {
-            "deposit" => Self(PostingKind::External, EntryType::Credit),
-            "withdrawal" => Self(PostingKind::External, EntryType::Debit),
-            "interest_paid" => Self(PostingKind::Interest, EntryType::Credit),
-            "interest_charged" => Self(PostingKind::Interest, EntryType::Debit),
-            "fee" => Self(PostingKind::Fee, EntryType::Debit),
-            "fee_returned" => Self(PostingKind::Fee, EntryType::Credit),
-            _ => {
-                return Err(format!(
-                    "{:?} is not one of deposit, withdrawal, interest_paid, interest_charged, fee \
-                     and fee_returned",
-                    shortened(&name)
-                ));
-            }
+    fn try_from(given: String) -> Result<Self, String> {
+        let found = KINDS.iter().find(|(name, _)| *name == given);
+        found.map(|(_, kind)| *kind).ok_or_else(|| {
+            let names = KINDS.map(|(name, _)| name).join(", ");
+            format!("{:?} is not one of {names}", shortened(&given))
         })
     }
 }
 
+impl utoipa::PartialSchema for KindBody {
+    fn schema() -> RefOr<Schema> {
+        let names = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(KINDS.map(|(name, _)| name)));
+        names.into()
+    }
+}
+
+impl ToSchema for KindBody {
+    fn name() -> Cow<'static, str> {
+        "PostingKind".into()
+    }
+}
+
 /// Posts money into or out of a customer's account.
+#[utoipa::path(
+    post,
+    path = "/v1/postings",
+    operation_id = "createPosting",
+    tag = "transfers",
+    params(IdempotencyKey),
+    request_body = PostingBody,
+    responses((status = 201, body = TransferView, description = "The posted transfer.",
+        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
+            ("Location" = String)))),
+)]
 pub(super) async fn create(
     State(state): State<ServiceState>,
     Extension(context): Extension<Context>,

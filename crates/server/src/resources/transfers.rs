@@ -9,19 +9,26 @@ use neobank_domain::api_keys::Scope;
 use neobank_domain::{AccountId, TransferId, TransferRequest, transfers};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::identifier;
-use super::movement::{AmountBody, Received, attributes, execute, receive};
+use super::movement::{AmountBody, IdempotencyKey, Received, attributes, execute, receive};
 use crate::access::Caller;
 use crate::context::{Context, without_parameters};
 use crate::problem::Problem;
 use crate::state::ServiceState;
 use crate::views::TransferView;
 
-#[derive(Debug, Deserialize)]
+/// A transfer to post.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewTransfer)]
 #[serde(deny_unknown_fields)]
 struct TransferBody {
+    /// The account that pays.
+    #[schema(value_type = Uuid)]
     from: AccountId,
+    /// The account that is paid.
+    #[schema(value_type = Uuid)]
     to: AccountId,
     amount: AmountBody,
     #[serde(default)]
@@ -29,11 +36,24 @@ struct TransferBody {
     /// Moves as much of the amount as the payer has available.
     #[serde(default)]
     up_to: bool,
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Box<RawValue>>,
+    #[schema(format = Date)]
     value_date: Option<String>,
 }
 
 /// Moves an amount from one account to another.
+#[utoipa::path(
+    post,
+    path = "/v1/transfers",
+    operation_id = "createTransfer",
+    tag = "transfers",
+    params(IdempotencyKey),
+    request_body = TransferBody,
+    responses((status = 201, body = TransferView, description = "The posted transfer.",
+        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
+            ("Location" = String)))),
+)]
 pub(super) async fn create(
     State(state): State<ServiceState>,
     Extension(context): Extension<Context>,
@@ -52,6 +72,14 @@ pub(super) async fn create(
 }
 
 /// Shows a transfer with both of its entries.
+#[utoipa::path(
+    get,
+    path = "/v1/transfers/{transfer_id}",
+    operation_id = "showTransfer",
+    tag = "transfers",
+    params(("transfer_id" = Uuid, Path)),
+    responses((status = 200, body = TransferView, description = "The transfer.")),
+)]
 pub(super) async fn show(
     State(state): State<ServiceState>,
     Extension(context): Extension<Context>,
