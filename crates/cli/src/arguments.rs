@@ -76,7 +76,7 @@ pub(crate) enum Command {
     /// Create, show, find and update customers
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
-    /// Open, show, list, freeze, unfreeze, close and reopen accounts, and set their overdraft limits
+    /// Open, show, list, freeze, unfreeze, close and reopen accounts, and set their limits
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// Show, set and unset a customer's preferences

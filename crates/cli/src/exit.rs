@@ -82,8 +82,8 @@ impl Exit {
     pub(crate) fn of_kind(kind: &str) -> Self {
         match kind {
             "usage" | "configuration" | "pool_size" | "pgbouncer" | "pooler" => Self::Usage,
-            "unknown_account" | "unknown_customer" | "unknown_hold" | "unknown_transfer"
-            | "unknown_api_key" => Self::NotFound,
+            "unknown_account" | "unknown_customer" | "unknown_hold" | "unknown_limit"
+            | "unknown_transfer" | "unknown_api_key" => Self::NotFound,
             "outcome_unknown" | "not_replicated" => Self::Unknown,
             "connection" | "unavailable" | "busy" | "lock_timeout" | "statement_timeout"
             | "read_only" => Self::Unavailable,

@@ -1,13 +1,17 @@
 //! Limits of accounts: by transfer, day and hours, under load and against outdated caches.
 
+use neobank_db::{Executor, FromRow, statement};
 use neobank_domain::accounts::limits::{self, AccountLimit, Window};
 use neobank_domain::ledger::{
     CaptureRequest, GroupRequest, HoldRequest, LedgerError, Outcome, Rejection,
 };
 use neobank_domain::{AccountId, Ledger, PostingRequest, Request, TransferRequest};
 use neobank_entity::enums::EntryType;
+use neobank_entity::functions::banking::LimitUses;
+use rust_decimal::Decimal;
 
 use crate::harness::{TestBank, czk, grouped, single};
+use crate::statements::{account_in, post, time};
 
 on_both_versions!(
     limit_of_a_day_is_shared_by_64_callers,
@@ -15,6 +19,9 @@ on_both_versions!(
     group_above_a_limit_posts_nothing,
     capture_counts_and_hold_does_not,
     removed_limit_counts_no_more,
+    day_ends_at_midnight_in_the_zone_of_the_account,
+    day_without_midnight_begins_at_its_first_moment,
+    transfer_obeys_the_limit_in_force,
 );
 
 async fn limited(bank: &TestBank, window: Window, amount: &str) -> [AccountId; 2] {
@@ -153,5 +160,143 @@ async fn removed_limit_counts_no_more(bank: TestBank) {
     assert!(remove().await.unwrap());
     assert!(!remove().await.unwrap());
     assert_posted(&submit(&bank.ledger, withdrawal()).await);
+    bank.assert_sound().await;
+}
+
+/// Sets a limit of 100 a day on what leaves a new account, and returns the account.
+async fn limited_in(bank: &TestBank, zone: &str) -> AccountId {
+    let account = account_in(bank, zone).await;
+    let limit = AccountLimit::new(EntryType::Debit, Window::Day, czk("100"));
+    limits::set(&bank.database, account, &limit).await.unwrap();
+    account
+}
+
+/// Withdraws 60 at each time. The database accepts or rejects each, as expected.
+async fn withdraw_at(bank: &TestBank, account: AccountId, times: &[(&str, bool)]) {
+    for (at, is_accepted) in times {
+        let withdrawal = PostingRequest::withdrawal(account, czk("60")).effective_at(time(at));
+        match bank.ledger.submit_all(&[withdrawal.into()]).await {
+            Ok(outcomes) => {
+                assert_posted(&outcomes[0]);
+                assert!(is_accepted, "{at}");
+            }
+            Err(error) => {
+                assert!(error.to_string().contains("exceeds its limit"), "{error}");
+                assert!(!is_accepted, "{at}: {error}");
+            }
+        }
+    }
+}
+
+#[derive(FromRow)]
+struct UseAt {
+    used: Decimal,
+    ends_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+async fn assert_used(bank: &TestBank, account: AccountId, at: &str, used: &str, ends_at: &str) {
+    let call = LimitUses {
+        account_id: vec![account.as_uuid()],
+        at: time(at),
+    };
+    let found: Option<UseAt> = bank.database.fetch_one(call.statement()).await.unwrap();
+    let found = found.unwrap();
+    assert_eq!(found.used, used.parse().unwrap(), "{at}");
+    assert_eq!(found.ends_at, Some(time(ends_at)), "{at}");
+}
+
+/// A day of 24 hours, one of 25 and one of 23, as the clocks of Prague change.
+async fn day_ends_at_midnight_in_the_zone_of_the_account(bank: TestBank) {
+    for (starts, last, ends) in [
+        (
+            "2025-06-30T22:00:00Z",
+            "2025-07-01T21:59:59.999999Z",
+            "2025-07-01T22:00:00Z",
+        ),
+        (
+            "2025-10-25T22:00:00Z",
+            "2025-10-26T22:59:59.999999Z",
+            "2025-10-26T23:00:00Z",
+        ),
+        (
+            "2026-03-28T23:00:00Z",
+            "2026-03-29T21:59:59.999999Z",
+            "2026-03-29T22:00:00Z",
+        ),
+    ] {
+        let account = limited_in(&bank, "Europe/Prague").await;
+        post(&bank, account, &[(time(starts), czk("-60"))]).await;
+        assert_used(&bank, account, starts, "60", ends).await;
+        assert_used(&bank, account, last, "60", ends).await;
+        withdraw_at(&bank, account, &[(last, false), (ends, true)]).await;
+    }
+    bank.assert_sound().await;
+}
+
+/// Clocks of Santiago go from midnight to one o'clock on 2025-09-07.
+async fn day_without_midnight_begins_at_its_first_moment(bank: TestBank) {
+    let account = limited_in(&bank, "America/Santiago").await;
+    let times = [
+        ("2025-09-06T04:00:00Z", true),
+        ("2025-09-07T03:59:59.999999Z", false),
+        ("2025-09-07T04:00:00Z", true),
+        ("2025-09-08T02:59:59.999999Z", false),
+        ("2025-09-08T03:00:00Z", true),
+    ];
+    withdraw_at(&bank, account, &times).await;
+    let ends = "2025-09-09T03:00:00Z";
+    assert_used(&bank, account, "2025-09-08T03:00:00Z", "60", ends).await;
+    bank.assert_sound().await;
+}
+
+/// Changes the limit while transfers are decided, and adds up what each of them had to obey.
+async fn transfer_obeys_the_limit_in_force(bank: TestBank) {
+    let [from, to] = limited(&bank, Window::Rolling(24), "50").await;
+    let ledgers = [
+        grouped(&bank.ledger),
+        grouped(&single(bank.database.clone())),
+    ];
+    let callers = (0..16_usize).map(|number| {
+        let ledger = ledgers[number % 2].clone();
+        tokio::spawn(async move {
+            let mut posted = 0_u32;
+            for _ in 0..50 {
+                let transfer = TransferRequest::new(from, to, czk("1"));
+                match ledger.submit(transfer).await {
+                    Ok(_) => posted += 1,
+                    Err(LedgerError::Rejected(Rejection::LimitExceeded { .. })) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            posted
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let mut in_force = vec![(0_i64, 50_i64)];
+    for amount in [20, 80, 60, 130, 100, 101, 90, 160, 200] {
+        let change = bank.database.begin().await.unwrap();
+        let limit = czk(&amount.to_string());
+        let limit = AccountLimit::new(EntryType::Debit, Window::Rolling(24), limit);
+        limits::set(&change, from, &limit).await.unwrap();
+        // The change holds the lock of the account until it commits.
+        let sql = "SELECT last_entry_number FROM banking.accounts WHERE account_id = $1";
+        let last = change.fetch_value(statement(sql, [from.as_uuid().into()]));
+        in_force.push((last.await.unwrap(), amount));
+        change.commit().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    }
+    let mut posted = 0;
+    for caller in callers {
+        posted += i64::from(caller.await.unwrap());
+    }
+    // The account's first entry is its deposit; each further one is a debit of 1.
+    let last: i64 = bank.find(from).await.last_entry_number;
+    assert_eq!(last, posted + 1);
+    assert!(posted > 50, "{in_force:?}");
+    for entry in 2..=last {
+        let limit = in_force.iter().rev().find(|(before, _)| *before < entry);
+        assert!(entry - 1 <= limit.unwrap().1, "{entry}: {in_force:?}");
+    }
     bank.assert_sound().await;
 }

@@ -11,6 +11,7 @@ mod environment;
 mod exchange;
 mod hold;
 mod import;
+mod limits;
 mod metadata;
 mod ops;
 mod output;

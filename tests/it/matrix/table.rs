@@ -65,6 +65,9 @@ pub(super) const COMMANDS: &[Row] = &[
     neobank("006660 0 55 00 050", "account freeze {empty}"),
     neobank("006660 0 55 00 050", "account unfreeze {empty}"),
     neobank("006660 0 55 00 050", "account overdraft {empty} 10"),
+    neobank("006660 0 55 00 050", "account limits set {empty} --side debit --window day --amount 10"),
+    neobank("000660 0 00 00 050", "account limits list {empty}"),
+    neobank("006660 0 55 00 050", "account limits remove {empty} --side debit --window day"),
     neobank("006660 0 55 00 050", "account close {empty}"),
     neobank("006660 0 55 00 050", "account reopen {empty} --actor supervisor:7"),
     neobank("006660 0 55 00 050", "preferences set ada@bank.example language=cs"),
@@ -177,7 +180,8 @@ impl Row {
             "ops",
             "migrate",
         ];
-        let count = 1 + usize::from(groups.contains(&words[0]));
+        let is_below = words[..2.min(words.len())] == ["account", "limits"];
+        let count = 1 + usize::from(groups.contains(&words[0])) + usize::from(is_below);
         words[..count].join(" ")
     }
 

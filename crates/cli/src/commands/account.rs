@@ -7,6 +7,7 @@ use neobank_domain::{Account, AccountId, AccountType, Currency, Money, import, s
 use serde_json::json;
 
 use super::customer;
+use super::limits::{self, LimitsCommand};
 use super::views::AccountView;
 use crate::connection::Connection;
 use crate::error::CommandError;
@@ -39,6 +40,9 @@ pub(crate) enum AccountCommand {
         #[arg(value_name = "NUMBER", allow_hyphen_values = true)]
         limit: String,
     },
+    /// List, set and remove limits of what may leave or enter an account
+    #[command(subcommand)]
+    Limits(LimitsCommand),
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +88,7 @@ impl AccountCommand {
             Self::Close(_) => "account close",
             Self::Reopen(_) => "account reopen",
             Self::Overdraft { .. } => "account overdraft",
+            Self::Limits(command) => command.name(),
         }
     }
 }
@@ -92,6 +97,9 @@ pub(crate) async fn run(
     command: &AccountCommand,
     connection: &Connection,
 ) -> Result<Output, CommandError> {
+    if let AccountCommand::Limits(command) = command {
+        return limits::run(command, connection).await;
+    }
     let database = connection.open("account").await?;
     let name = command.name();
     let account = match command {
@@ -114,6 +122,7 @@ async fn changed(command: &AccountCommand, on: &impl Executor) -> Result<Account
         AccountCommand::Open(arguments) => open(on, arguments).await,
         AccountCommand::Show(named) => find(on, &named.account).await,
         AccountCommand::List { customer } => find(on, customer).await,
+        AccountCommand::Limits(command) => find(on, command.account()).await,
         AccountCommand::Freeze(named) => change(on, named, Change::Freeze).await,
         AccountCommand::Unfreeze(named) => change(on, named, Change::Unfreeze).await,
         AccountCommand::Close(named) => change(on, named, Change::Close).await,

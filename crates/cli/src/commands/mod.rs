@@ -17,6 +17,7 @@ pub(crate) mod events;
 pub(crate) mod exchange;
 pub(crate) mod hold;
 pub(crate) mod import;
+mod limits;
 pub(crate) mod man;
 pub(crate) mod migrate;
 mod moment;

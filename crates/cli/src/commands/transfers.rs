@@ -164,7 +164,7 @@ impl ListArguments {
 }
 
 /// Parses a type by its name in the database.
-fn transfer_type() -> impl TypedValueParser<Value = TransferType> {
+pub(super) fn transfer_type() -> impl TypedValueParser<Value = TransferType> {
     PossibleValuesParser::new(TransferType::ALL.map(TransferType::as_str))
         .try_map(|name| name.parse::<TransferType>())
 }

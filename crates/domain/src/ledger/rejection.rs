@@ -6,7 +6,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::accounts::AccountStatus;
-use crate::accounts::limits::AccountLimit;
+use crate::accounts::limits::{AccountLimit, Window};
 use crate::{AccountId, Currency, HoldId, Money, MoneyError, TransferId};
 
 /// The reason why a request was rejected. The request changed nothing.
@@ -333,8 +333,8 @@ pub enum Rejection {
     },
     /// A limit of the account does not allow the amount.
     #[error(
-        "account {account} has used {used} of its limit of {} for {}s in its window ({}), {requested} was asked for{}",
-        .limit.amount, .limit.direction, .limit.window, possible(*.possible_at)
+        "account {account} has {}, {requested} was asked for{}",
+        exceeded(.limit, *.used), possible(*.possible_at)
     )]
     LimitExceeded {
         /// The account with the limit.
@@ -445,8 +445,57 @@ impl Rejection {
     }
 }
 
+/// Returns a limit that a request exceeds, with what its window has used.
+fn exceeded(limit: &AccountLimit, used: Money) -> String {
+    let AccountLimit {
+        direction, amount, ..
+    } = limit;
+    let kind = limit
+        .transfer_type
+        .map(|kind| format!(" of type {kind}"))
+        .unwrap_or_default();
+    let of_window = match limit.window {
+        Window::Transfer => return format!("a limit of {amount} for each {direction}{kind}"),
+        Window::Day => "of a day".to_owned(),
+        Window::Rolling(_) => format!("of {}", limit.window),
+    };
+    format!("used {used} of its limit of {amount} for the {direction}s{kind} {of_window}")
+}
+
 /// Returns the end of a message with the time at which a request becomes possible.
 fn possible(at: Option<DateTime<Utc>>) -> String {
     at.map(|at| format!("; the day ends at {at}"))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use neobank_entity::enums::{EntryType, TransferType};
+
+    use super::*;
+
+    #[test]
+    fn exceeded_limit_is_named_by_its_window() {
+        let money = |text: &str| text.parse::<Money>().unwrap();
+        let said = |window, kind: Option<TransferType>, used: &str| {
+            let limit = AccountLimit::new(EntryType::Debit, window, money("5 CZK"));
+            exceeded(&limit.with_transfer_type(kind), money(used))
+        };
+        assert_eq!(
+            said(Window::Transfer, None, "0 CZK"),
+            "a limit of 5.00 CZK for each debit"
+        );
+        assert_eq!(
+            said(Window::Transfer, Some(TransferType::Withdrawal), "0 CZK"),
+            "a limit of 5.00 CZK for each debit of type withdrawal"
+        );
+        assert_eq!(
+            said(Window::Day, None, "4 CZK"),
+            "used 4.00 CZK of its limit of 5.00 CZK for the debits of a day"
+        );
+        assert_eq!(
+            said(Window::Rolling(24), None, "4 CZK"),
+            "used 4.00 CZK of its limit of 5.00 CZK for the debits of 24 hours"
+        );
+    }
 }

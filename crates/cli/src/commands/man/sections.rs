@@ -52,6 +52,21 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["neobank account overdraft NB000000000001 500.00"],
     ),
     (
+        "neobank account limits list",
+        &["neobank account limits list NB000000000001"],
+    ),
+    (
+        "neobank account limits set",
+        &[
+            "neobank account limits set NB000000000001 --side debit --window day --amount 20000",
+            "neobank account limits set NB000000000001 --side debit --window 24h --type withdrawal --amount 5000",
+        ],
+    ),
+    (
+        "neobank account limits remove",
+        &["neobank account limits remove NB000000000001 --side debit --window day"],
+    ),
+    (
         "neobank preferences show",
         &["neobank preferences show ada@example.org"],
     ),
