@@ -30,19 +30,33 @@ impl Caller {
         scope: Scope,
     ) -> Result<Self, Problem> {
         let caller = Self::authenticated(state, headers, context).await?;
-        let scopes = &caller.key.scopes;
-        if scopes.contains(&scope) || scopes.contains(&Scope::Admin) {
-            return Ok(caller);
+        caller.require_scope(context, &[scope])?;
+        Ok(caller)
+    }
+
+    /// Returns an error unless the key has one of these scopes.
+    pub(crate) fn require_scope(&self, context: &Context, scopes: &[Scope]) -> Result<(), Problem> {
+        let own = &self.key.scopes;
+        if own.contains(&Scope::Admin) || scopes.iter().any(|scope| own.contains(scope)) {
+            return Ok(());
         }
-        let (prefix, request) = (&caller.key.prefix, &context.request_id);
-        tracing::warn!(prefix, request, "denied: the key lacks the scope {scope}");
+        let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+        let names = names.join(" or ");
+        let (prefix, request) = (&self.key.prefix, &context.request_id);
+        tracing::warn!(prefix, request, "denied: the key lacks the scope {names}");
         Err(forbidden(
             "scope",
-            format!("The key lacks the scope {scope}."),
+            format!("The key lacks the scope {names}."),
         ))
     }
 
-    async fn authenticated(
+    /// Returns true if the key is bound to customers or accounts.
+    pub(crate) fn is_bound(&self) -> bool {
+        !self.key.bindings.is_unlimited()
+    }
+
+    /// Returns the caller of a request whose scopes depend on its body.
+    pub(crate) async fn authenticated(
         state: &ServiceState,
         headers: &HeaderMap,
         context: &Context,

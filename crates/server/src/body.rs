@@ -17,7 +17,14 @@ pub(crate) async fn read<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
     limits: &Limits,
+    bytes_max: usize,
 ) -> Result<T, Problem> {
+    require_json(headers)?;
+    parse(&bytes(body, limits, bytes_max).await?)
+}
+
+/// Returns an error unless the body is JSON.
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let content_type = single(headers, CONTENT_TYPE.as_str())?.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
@@ -28,22 +35,22 @@ pub(crate) async fn read<T: DeserializeOwned>(
         )
         .with_field("Content-Type"));
     }
-    parse(&bytes(body, limits).await?)
+    Ok(())
 }
 
-async fn bytes(body: Body, limits: &Limits) -> Result<Bytes, Problem> {
+async fn bytes(body: Body, limits: &Limits, bytes_max: usize) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
-            format!("A body has at most {} bytes.", limits.body_bytes_max),
+            format!("A body has at most {bytes_max} bytes."),
         )
     };
     // A body that says that it is too long is not waited for.
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|size| size > limits.body_bytes_max) {
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|size| size > bytes_max) {
         return Err(too_large());
     }
-    let read = tokio::time::timeout(limits.body_timeout, to_bytes(body, limits.body_bytes_max));
+    let read = tokio::time::timeout(limits.body_timeout, to_bytes(body, bytes_max));
     match read.await {
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,

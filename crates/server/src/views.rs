@@ -1,5 +1,8 @@
 //! The JSON of answers. Amounts and 64-bit numbers are texts, and times are in UTC.
 
+pub(crate) mod groups;
+pub(crate) mod holds;
+
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use neobank_domain::accounts::Account;
 use neobank_domain::ledger::{EntryReceipt, Receipt, TransferType};
@@ -104,9 +107,14 @@ impl TransferView {
     /// Leaves out what a caller that may not use an account must not learn: the account's number of
     /// entries and balance, and the payer's own data.
     pub(crate) fn hide(&mut self, visible: &Visible) {
-        let is_of_another_payer = self.transfer_type == TransferType::Transfer.as_str()
-            && !visible.has(self.debit.account_id);
-        if is_of_another_payer {
+        let is_asked_for_by_the_payer = [
+            TransferType::Transfer,
+            TransferType::Reversal,
+            TransferType::JournalEntry,
+        ]
+        .iter()
+        .any(|kind| self.transfer_type == kind.as_str());
+        if is_asked_for_by_the_payer && !visible.has(self.debit.account_id) {
             self.idempotency_key = None;
             self.metadata = None;
             self.actor = None;

@@ -2,9 +2,11 @@
 
 mod access;
 mod documentation;
+mod holds;
 mod hostile;
 mod killed;
 mod money;
+mod reversals;
 
 use std::time::Duration;
 
@@ -123,6 +125,30 @@ fn transfer(from: impl ToString, to: impl ToString, amount: &str) -> String {
     let (from, to) = (from.to_string(), to.to_string());
     let amount = serde_json::json!({ "amount": amount, "currency": "CZK" });
     serde_json::json!({ "from": from, "to": to, "amount": amount }).to_string()
+}
+
+/// Sends a request that moves money under an idempotency key.
+async fn post(service: &Service, bearer: &str, path: &str, key: &str, body: &Value) -> Answer {
+    let k = with_key(key);
+    let headers = [bearer, k.as_str()];
+    service
+        .send("POST", path, &headers, &body.to_string())
+        .await
+}
+
+fn amount(text: &str) -> Value {
+    serde_json::json!({ "amount": text, "currency": "CZK" })
+}
+
+/// Fails the test unless an answer has a status and a kind.
+#[track_caller]
+fn assert_problem(answer: &Answer, status: u16, kind: &str) {
+    let found = (answer.status, &answer.body["kind"]);
+    assert_eq!(found, (status, &kind.into()), "{answer:?}");
+    assert!(
+        answer.has("content-type: application/problem+json"),
+        "{answer:?}"
+    );
 }
 
 fn with_key(key: &str) -> String {

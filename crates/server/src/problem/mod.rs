@@ -8,6 +8,7 @@ use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use neobank_domain::AccountId;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -76,6 +77,10 @@ impl Problem {
 
     pub(crate) fn not_found(kind: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, kind, detail)
+    }
+
+    pub(crate) fn unknown_account(account: AccountId) -> Self {
+        Self::not_found("unknown_account", format!("unknown account: {account}"))
     }
 
     /// Returns the problem of a request for which the service has no capacity now.

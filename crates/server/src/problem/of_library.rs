@@ -15,6 +15,9 @@ impl From<Rejection> for Problem {
         let status = match rejection {
             Rejection::KeyReused { .. } | Rejection::KeyOfHold { .. } => StatusCode::CONFLICT,
             Rejection::StaleVersion { .. } => StatusCode::PRECONDITION_FAILED,
+            Rejection::UnknownHold { .. } | Rejection::UnknownTransfer { .. } => {
+                StatusCode::NOT_FOUND
+            }
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let action = match rejection {
@@ -26,11 +29,19 @@ impl From<Rejection> for Problem {
             }
             _ => "Nothing was changed. Correct the request before you send it again.",
         };
+        let step = match rejection {
+            Rejection::GroupStep { step, .. } => Some(step),
+            _ => None,
+        };
         let details = serde_json::to_value(&rejection).unwrap_or_default();
         let details = details.get("details").cloned().unwrap_or_default();
-        Self::new(status, rejection.name(), rejection.to_string())
+        let problem = Self::new(status, rejection.name(), rejection.to_string())
             .with_action(action)
-            .with_details(with_numbers_as_texts(details))
+            .with_details(with_numbers_as_texts(details));
+        match step {
+            Some(step) => problem.with_field(format!("steps[{step}]")),
+            None => problem,
+        }
     }
 }
 
@@ -73,12 +84,16 @@ impl Problem {
         if !visible.hides(&self.detail) && !details.is_some_and(|text| visible.hides(&text)) {
             return self;
         }
-        Self::new(
+        let hidden = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "not_accepted",
             "The other account does not take this request.",
         )
-        .with_action("Nothing was changed. Ask the operator for the reason.")
+        .with_action("Nothing was changed. Ask the operator for the reason.");
+        match self.field {
+            Some(field) => hidden.with_field(field),
+            None => hidden,
+        }
     }
 
     /// Returns the problem of an error by its kind. The text of a failure is logged and not sent: it

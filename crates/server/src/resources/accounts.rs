@@ -41,8 +41,7 @@ pub(super) async fn show(
     caller.require(&context, &visible, account_id)?;
     let database = context.database(&state);
     let Some(account) = accounts::find(&database, account_id).await? else {
-        let detail = format!("unknown account: {account_id}");
-        return Err(Problem::not_found("unknown_account", detail));
+        return Err(Problem::unknown_account(account_id));
     };
     let tag = format!("\"{}\"", account.version);
     Ok(([(ETAG, tag)], Json(AccountView::from(account))).into_response())

@@ -3,8 +3,11 @@
 mod accounts;
 mod documentation;
 mod health;
+mod holds;
+mod members;
 mod movement;
 mod postings;
+mod reversals;
 mod transfers;
 
 use axum::Router;
@@ -58,8 +61,14 @@ fn limited() -> OpenApiRouter<ServiceState> {
     OpenApiRouter::with_openapi(base())
         .routes(routes!(transfers::create))
         .routes(routes!(transfers::show))
+        .routes(routes!(reversals::create))
         .routes(routes!(postings::create))
         .routes(routes!(accounts::show))
+        .routes(routes!(holds::create))
+        .routes(routes!(holds::show))
+        .routes(routes!(holds::of_account))
+        .routes(routes!(holds::capture))
+        .routes(routes!(holds::release))
 }
 
 /// What is served however many requests are at work.

@@ -1,29 +1,35 @@
-//! The common part of requests that move money: their start, their members and their answer.
-
-use std::fmt;
+//! The common part of requests that move money: their start, their execution and their answer.
 
 use axum::Json;
 use axum::extract::Request as HttpRequest;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use neobank_domain::api_keys::Scope;
-use neobank_domain::ledger::{Attributes, Metadata};
-use neobank_domain::{AccountId, Currency, Money, MoneyError, Rejection, Request};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-use utoipa::{IntoParams, ToSchema};
+use neobank_domain::ledger::Outcome;
+use neobank_domain::{AccountId, Request};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
-use crate::access::Caller;
+use crate::access::{Caller, Visible};
 use crate::body;
 use crate::context::{Context, idempotency_key, without_parameters};
 use crate::problem::Problem;
 use crate::state::ServiceState;
 use crate::views::TransferView;
+use crate::views::groups::GroupView;
+use crate::views::holds::HoldChangeView;
 
 /// The header that tells the answer of an earlier request from a new one.
-const REPLAYED: &str = "idempotency-replayed";
+pub(super) const REPLAYED: &str = "idempotency-replayed";
+
+/// The service, the request's context and its caller.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call<'a> {
+    pub(super) state: &'a ServiceState,
+    pub(super) context: &'a Context,
+    pub(super) caller: &'a Caller,
+}
 
 /// The header of every request that moves money.
 #[derive(Debug, IntoParams)]
@@ -42,115 +48,205 @@ pub(super) struct Received<T> {
     pub(super) given: T,
 }
 
-/// Reads a request that moves money and needs a scope.
+/// Reads a request that moves money and needs one of these scopes.
 pub(super) async fn receive<T: DeserializeOwned>(
     state: &ServiceState,
     context: &Context,
-    scope: Scope,
+    scopes: &[Scope],
     request: HttpRequest,
 ) -> Result<Received<T>, Problem> {
+    receive_within(
+        state,
+        context,
+        scopes,
+        request,
+        state.limits().body_bytes_max,
+    )
+    .await
+}
+
+/// As [`receive`], with a body of another size.
+pub(super) async fn receive_within<T: DeserializeOwned>(
+    state: &ServiceState,
+    context: &Context,
+    scopes: &[Scope],
+    request: HttpRequest,
+    bytes_max: usize,
+) -> Result<Received<T>, Problem> {
     let (parts, content) = request.into_parts();
-    let caller = Caller::authorised(state, &parts.headers, context, scope).await?;
+    let caller = Caller::authenticated(state, &parts.headers, context).await?;
+    caller.require_scope(context, scopes)?;
     without_parameters(&parts.uri)?;
     let key = idempotency_key(&parts.headers)?;
-    let given = body::read(&parts.headers, content, state.limits()).await?;
+    let given = body::read(&parts.headers, content, state.limits(), bytes_max).await?;
     Ok(Received { caller, key, given })
 }
 
-/// An amount: a text with the number, and the currency.
-#[derive(Debug, ToSchema)]
-#[schema(as = GivenAmount)]
-pub(super) struct AmountBody {
-    /// The number, in major units, with at most the decimals of the currency.
-    #[schema(example = "250.00")]
-    amount: String,
-    /// The code of ISO 4217.
-    #[schema(example = "CZK")]
-    currency: String,
+/// A request that is ready for the ledger.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) request: Request,
+    /// The accounts that the caller has to be bound to.
+    pub(super) own: Vec<AccountId>,
+    /// The accounts of transfers and holds that the request names.
+    pub(super) named: Vec<AccountId>,
 }
 
-/// Reads an object; the derived reader would also take an array.
-impl<'de> Deserialize<'de> for AmountBody {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(AmountVisitor)
+impl Prepared {
+    /// Returns a request whose accounts stand in it.
+    pub(super) fn new(request: impl Into<Request>, own: AccountId) -> Self {
+        Self {
+            request: request.into(),
+            own: vec![own],
+            named: Vec::new(),
+        }
+    }
+
+    /// Executes the request. What the caller may see is decided before: what follows a commit must
+    /// not fail.
+    pub(super) async fn execute(self, call: Call<'_>, key: String) -> Result<Done, Problem> {
+        let Self {
+            request,
+            own,
+            named,
+        } = self;
+        let Call {
+            state,
+            context,
+            caller,
+        } = call;
+        let accounts: Vec<_> = request.accounts().chain(named).collect();
+        let visible = caller.visible(state, context, accounts).await?;
+        for account in own {
+            caller.require(context, &visible, account)?;
+        }
+        let request = with_key(request, &key);
+        let outcome = caller.ledger(state, context).outcome(request).await;
+        match outcome {
+            Ok(outcome) => Ok(Done {
+                outcome,
+                visible,
+                key,
+            }),
+            Err(error) => Err(Problem::from(error).shown_to(&visible)),
+        }
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AmountMembers {
-    amount: String,
-    currency: String,
+/// A request that the ledger has executed.
+#[derive(Debug)]
+pub(super) struct Done {
+    outcome: Outcome,
+    visible: Visible,
+    key: String,
 }
 
-struct AmountVisitor;
+/// The result of a request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Posted {
+    Transfer(TransferView),
+    Hold(HoldChangeView),
+    Group(GroupView),
+}
 
-impl<'de> Visitor<'de> for AmountVisitor {
-    type Value = AmountBody;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object with amount and currency")
+impl Done {
+    /// Returns true for the result of an earlier request with the same key.
+    pub(super) const fn is_replayed(&self) -> bool {
+        self.outcome.is_replayed()
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<AmountBody, A::Error> {
-        let members = AmountMembers::deserialize(MapAccessDeserializer::new(members))?;
-        Ok(AmountBody {
-            amount: members.amount,
-            currency: members.currency,
+    /// Returns the result as the caller may see it.
+    pub(super) fn into_posted(self) -> Result<Posted, Problem> {
+        let Self {
+            outcome,
+            visible,
+            key,
+        } = self;
+        Ok(match outcome {
+            Outcome::Hold(receipt) | Outcome::HoldReplayed(receipt) => {
+                Posted::Hold(HoldChangeView::new(&receipt, key, &visible))
+            }
+            Outcome::GroupPosted(group) | Outcome::GroupReplayed(group) => {
+                Posted::Group(GroupView::new(&group, key, &visible))
+            }
+            single => {
+                let receipt = single.into_receipt()?;
+                let mut view = TransferView::from(&receipt);
+                view.idempotency_key = Some(key);
+                view.hide(&visible);
+                Posted::Transfer(view)
+            }
+        })
+    }
+
+    /// Returns the answer to a request.
+    pub(super) fn answer(self) -> Result<Response, Problem> {
+        let is_replayed = self.is_replayed();
+        let posted = self.into_posted()?;
+        let (status, location) = (posted.status(), posted.location());
+        Ok(match posted {
+            Posted::Transfer(view) => answer(status, location, is_replayed, view),
+            Posted::Hold(view) => answer(status, location, is_replayed, view),
+            Posted::Group(view) => answer(status, location, is_replayed, view),
         })
     }
 }
 
-impl AmountBody {
-    pub(super) fn read(&self) -> Result<Money, Problem> {
-        let problem = |field: &'static str| {
-            move |error: MoneyError| Problem::from(Rejection::from(error)).with_field(field)
-        };
-        let currency = Currency::from_code(&self.currency).map_err(problem("amount.currency"))?;
-        Money::parse(&self.amount, currency).map_err(problem("amount.amount"))
+impl Posted {
+    /// Returns 201 for something new, and 200 for the release of a hold.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Hold(view) if !view.is_new() => StatusCode::OK,
+            _ => StatusCode::CREATED,
+        }
+    }
+
+    pub(super) fn location(&self) -> String {
+        match self {
+            Self::Transfer(view) => format!("/v1/transfers/{}", view.transfer_id),
+            Self::Hold(view) => format!("/v1/holds/{}", view.hold_id),
+            Self::Group(view) => format!("/v1/groups/{}", view.group_id),
+        }
     }
 }
 
-/// Reads metadata and value date.
-pub(super) fn attributes(
-    metadata: Option<&RawValue>,
-    value_date: Option<&str>,
-) -> Result<Attributes, Problem> {
-    let mut attributes = Attributes::default();
-    if let Some(metadata) = metadata.filter(|metadata| metadata.get() != "null") {
-        let read = metadata.get().parse::<Metadata>();
-        let read = read.map_err(|error| Problem::invalid("metadata", error.to_string()))?;
-        attributes.metadata = Some(read);
-    }
-    if let Some(date) = value_date {
-        let wrong = || Problem::invalid("value_date", "A value date is a day such as 2026-11-30.");
-        attributes.value_date = Some(date.parse().map_err(|_| wrong())?);
-    }
-    Ok(attributes)
-}
-
-/// Executes a request that makes one transfer from or for an account of the caller, and answers with
-/// its receipt.
-pub(super) async fn execute(
-    state: &ServiceState,
-    context: &Context,
-    (caller, key): (Caller, String),
-    own: AccountId,
-    request: Request,
-) -> Result<Response, Problem> {
-    let accounts: Vec<_> = request.accounts().collect();
-    let visible = caller.visible(state, context, accounts).await?;
-    caller.require(context, &visible, own)?;
-    let outcome = caller.ledger(state, context).outcome(request).await;
-    let outcome = outcome.map_err(|error| Problem::from(error).shown_to(&visible))?;
-    let is_replayed = outcome.is_replayed();
-    let receipt = outcome.into_receipt();
-    let receipt = receipt.map_err(|rejection| Problem::from(rejection).shown_to(&visible))?;
-    let mut view = TransferView::from(&receipt);
-    view.idempotency_key = Some(key);
-    view.hide(&visible);
-    let location = format!("/v1/transfers/{}", view.transfer_id);
+/// Returns an answer with its address and the sign of a repeated request.
+pub(super) fn answer(
+    status: StatusCode,
+    location: String,
+    is_replayed: bool,
+    view: impl Serialize,
+) -> Response {
     let replayed = if is_replayed { "true" } else { "false" };
     let headers = [("location", location), (REPLAYED, replayed.to_owned())];
-    Ok((StatusCode::CREATED, headers, Json(view)).into_response())
+    (status, headers, Json(view)).into_response()
+}
+
+/// Returns the caller of a read that needs `accounts:read` and takes no parameter.
+pub(super) async fn reader(
+    state: &ServiceState,
+    headers: &axum::http::HeaderMap,
+    context: &Context,
+    uri: &Uri,
+) -> Result<Caller, Problem> {
+    let caller = Caller::authorised(state, headers, context, Scope::AccountsRead).await?;
+    without_parameters(uri)?;
+    Ok(caller)
+}
+
+fn with_key(mut request: Request, key: &str) -> Request {
+    let place = match &mut request {
+        Request::Transfer(one) => &mut one.idempotency_key,
+        Request::Posting(one) => &mut one.idempotency_key,
+        Request::Reversal(one) => &mut one.idempotency_key,
+        Request::Hold(one) => &mut one.idempotency_key,
+        Request::Capture(one) => &mut one.idempotency_key,
+        Request::Release(one) => &mut one.idempotency_key,
+        Request::Group(one) => &mut one.idempotency_key,
+        // The service makes no request of the kinds without a key.
+        _ => return request,
+    };
+    *place = Some(key.to_owned());
+    request
 }

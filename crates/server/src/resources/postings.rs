@@ -14,7 +14,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
-use super::movement::{AmountBody, IdempotencyKey, Received, attributes, execute, receive};
+use super::members::{AmountBody, attributes};
+use super::movement::{Call, IdempotencyKey, Prepared, Received, receive};
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
@@ -24,7 +25,7 @@ use crate::views::TransferView;
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewPosting)]
 #[serde(deny_unknown_fields)]
-struct PostingBody {
+pub(super) struct PostingBody {
     /// The customer's account.
     #[schema(value_type = Uuid)]
     account: AccountId,
@@ -112,19 +113,24 @@ pub(super) async fn create(
     Extension(context): Extension<Context>,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
-    let received = receive(&state, &context, Scope::AdjustmentsWrite, request).await?;
+    let received = receive(&state, &context, &[Scope::AdjustmentsWrite], request).await?;
     let Received::<PostingBody> { caller, key, given } = received;
-    let KindBody(kind, direction) = given.kind;
-    let mut request = PostingRequest::new(given.account, kind, direction, given.amount.read()?)
-        .with_description(given.description)
-        .with_idempotency_key(&key);
-    request.attributes = attributes(given.metadata.as_deref(), given.value_date.as_deref())?;
-    execute(
-        &state,
-        &context,
-        (caller, key),
-        given.account,
-        request.into(),
-    )
-    .await
+    let call = Call {
+        state: &state,
+        context: &context,
+        caller: &caller,
+    };
+    given.prepare(call)?.execute(call, key).await?.answer()
+}
+
+impl PostingBody {
+    pub(super) fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+        call.caller
+            .require_scope(call.context, &[Scope::AdjustmentsWrite])?;
+        let KindBody(kind, direction) = self.kind;
+        let mut request = PostingRequest::new(self.account, kind, direction, self.amount.read()?)
+            .with_description(self.description);
+        request.attributes = attributes(self.metadata.as_deref(), self.value_date.as_deref())?;
+        Ok(Prepared::new(request, self.account))
+    }
 }

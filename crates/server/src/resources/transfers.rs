@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::identifier;
-use super::movement::{AmountBody, IdempotencyKey, Received, attributes, execute, receive};
+use super::members::{AmountBody, attributes};
+use super::movement::{Call, IdempotencyKey, Prepared, Received, receive};
 use crate::access::Caller;
 use crate::context::{Context, without_parameters};
 use crate::problem::Problem;
@@ -23,7 +24,7 @@ use crate::views::TransferView;
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewTransfer)]
 #[serde(deny_unknown_fields)]
-struct TransferBody {
+pub(super) struct TransferBody {
     /// The account that pays.
     #[schema(value_type = Uuid)]
     from: AccountId,
@@ -59,16 +60,28 @@ pub(super) async fn create(
     Extension(context): Extension<Context>,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
-    let received = receive(&state, &context, Scope::TransfersWrite, request).await?;
+    let received = receive(&state, &context, &[Scope::TransfersWrite], request).await?;
     let Received::<TransferBody> { caller, key, given } = received;
-    let mut request = TransferRequest::new(given.from, given.to, given.amount.read()?)
-        .with_description(given.description)
-        .with_idempotency_key(&key);
-    if given.up_to {
-        request = request.up_to();
+    let call = Call {
+        state: &state,
+        context: &context,
+        caller: &caller,
+    };
+    given.prepare(call)?.execute(call, key).await?.answer()
+}
+
+impl TransferBody {
+    pub(super) fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+        call.caller
+            .require_scope(call.context, &[Scope::TransfersWrite])?;
+        let mut request = TransferRequest::new(self.from, self.to, self.amount.read()?)
+            .with_description(self.description);
+        if self.up_to {
+            request = request.up_to();
+        }
+        request.attributes = attributes(self.metadata.as_deref(), self.value_date.as_deref())?;
+        Ok(Prepared::new(request, self.from))
     }
-    request.attributes = attributes(given.metadata.as_deref(), given.value_date.as_deref())?;
-    execute(&state, &context, (caller, key), given.from, request.into()).await
 }
 
 /// Shows a transfer with both of its entries.

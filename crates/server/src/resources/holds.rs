@@ -1,0 +1,407 @@
+//! Holds: reserved amounts, their captures and releases.
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request as HttpRequest, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use neobank_domain::accounts;
+use neobank_domain::api_keys::Scope;
+use neobank_domain::ledger::{
+    CaptureRequest, Hold, HoldCursor, HoldFilter, HoldRequest, HoldStatus, LedgerError,
+    ReleaseRequest, holds,
+};
+use neobank_domain::{AccountId, HoldId, Rejection};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::identifier;
+use super::members::{AmountBody, attributes, optional_amount, time};
+use super::movement::{Call, IdempotencyKey, Prepared, Received, reader, receive};
+use crate::access::{Caller, Visible};
+use crate::context::{Context, parameters};
+use crate::problem::Problem;
+use crate::state::ServiceState;
+use crate::views::TransferView;
+use crate::views::holds::{HoldChangeView, HoldPageView, HoldView};
+
+/// A hold to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewHold)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoldBody {
+    /// The account that has the money.
+    #[schema(value_type = Uuid)]
+    account: AccountId,
+    amount: AmountBody,
+    /// The only account that captures may pay.
+    #[schema(value_type = Option<Uuid>)]
+    to: Option<AccountId>,
+    /// The time at which the hold is over.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    #[serde(default)]
+    description: String,
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+}
+
+/// A capture of a hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewCapture)]
+#[serde(deny_unknown_fields)]
+struct CaptureBody {
+    /// The amount; all that remains where it is left out.
+    amount: Option<AmountBody>,
+    /// The account that is paid, if the hold names none.
+    #[schema(value_type = Option<Uuid>)]
+    to: Option<AccountId>,
+    /// Leaves the rest of the hold to later captures.
+    #[serde(default)]
+    more_to_come: bool,
+    #[serde(default)]
+    description: String,
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+    #[schema(format = Date)]
+    value_date: Option<String>,
+}
+
+/// A capture that names its hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewCaptureOfHold)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CaptureOfHold {
+    #[schema(value_type = Uuid)]
+    hold: HoldId,
+    /// The amount; all that remains where it is left out.
+    amount: Option<AmountBody>,
+    #[schema(value_type = Option<Uuid>)]
+    to: Option<AccountId>,
+    /// Leaves the rest of the hold to later captures.
+    #[serde(default)]
+    more_to_come: bool,
+    #[serde(default)]
+    description: String,
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+    #[schema(format = Date)]
+    value_date: Option<String>,
+}
+
+/// A release of a hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewRelease)]
+#[serde(deny_unknown_fields)]
+struct ReleaseBody {
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+}
+
+/// A release that names its hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewReleaseOfHold)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReleaseOfHold {
+    #[schema(value_type = Uuid)]
+    hold: HoldId,
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+}
+
+/// The most holds on a page.
+const PAGE_MAX: u32 = 1_000;
+/// The holds on a page without a limit of its own.
+const PAGE: u32 = 100;
+
+/// The parameters of a page of holds.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only describes the parameters")]
+struct PageParameters {
+    /// The most holds of the page, 100 where it is left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// Reserves an amount on an account.
+#[utoipa::path(
+    post,
+    path = "/v1/holds",
+    operation_id = "createHold",
+    tag = "holds",
+    params(IdempotencyKey),
+    request_body = HoldBody,
+    responses((status = 201, body = HoldChangeView, description = "The beginning of the hold.",
+        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request made it."),
+            ("Location" = String)))),
+)]
+pub(super) async fn create(
+    State(state): State<ServiceState>,
+    Extension(context): Extension<Context>,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
+    let received = receive(&state, &context, &[Scope::HoldsWrite], request).await?;
+    let Received::<HoldBody> { caller, key, given } = received;
+    let call = Call {
+        state: &state,
+        context: &context,
+        caller: &caller,
+    };
+    given.prepare(call)?.execute(call, key).await?.answer()
+}
+
+/// Transfers an amount that a hold has reserved.
+#[utoipa::path(
+    post,
+    path = "/v1/holds/{hold_id}/capture",
+    operation_id = "captureHold",
+    tag = "holds",
+    params(("hold_id" = Uuid, Path), IdempotencyKey),
+    request_body = CaptureBody,
+    responses((status = 201, body = TransferView, description = "The posted transfer.",
+        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
+            ("Location" = String)))),
+)]
+pub(super) async fn capture(
+    State(state): State<ServiceState>,
+    Extension(context): Extension<Context>,
+    hold: Result<Path<String>, PathRejection>,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
+    let received = receive(&state, &context, &[Scope::HoldsWrite], request).await?;
+    let Received::<CaptureBody> { caller, key, given } = received;
+    let call = Call {
+        state: &state,
+        context: &context,
+        caller: &caller,
+    };
+    let given = CaptureOfHold {
+        hold: identifier("hold_id", hold)?,
+        amount: given.amount,
+        to: given.to,
+        more_to_come: given.more_to_come,
+        description: given.description,
+        metadata: given.metadata,
+        value_date: given.value_date,
+    };
+    given
+        .prepare(call)
+        .await?
+        .execute(call, key)
+        .await?
+        .answer()
+}
+
+/// Makes all that remains of a hold available again.
+#[utoipa::path(
+    post,
+    path = "/v1/holds/{hold_id}/release",
+    operation_id = "releaseHold",
+    tag = "holds",
+    params(("hold_id" = Uuid, Path), IdempotencyKey),
+    request_body = ReleaseBody,
+    responses((status = 200, body = HoldChangeView, description = "The end of the hold.",
+        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request made it."),
+            ("Location" = String)))),
+)]
+pub(super) async fn release(
+    State(state): State<ServiceState>,
+    Extension(context): Extension<Context>,
+    hold: Result<Path<String>, PathRejection>,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
+    let received = receive(&state, &context, &[Scope::HoldsWrite], request).await?;
+    let Received::<ReleaseBody> { caller, key, given } = received;
+    let call = Call {
+        state: &state,
+        context: &context,
+        caller: &caller,
+    };
+    let given = ReleaseOfHold {
+        hold: identifier("hold_id", hold)?,
+        metadata: given.metadata,
+    };
+    given
+        .prepare(call)
+        .await?
+        .execute(call, key)
+        .await?
+        .answer()
+}
+
+/// Shows a hold.
+#[utoipa::path(
+    get,
+    path = "/v1/holds/{hold_id}",
+    operation_id = "showHold",
+    tag = "holds",
+    params(("hold_id" = Uuid, Path)),
+    responses((status = 200, body = HoldView, description = "The hold.")),
+)]
+pub(super) async fn show(
+    State(state): State<ServiceState>,
+    Extension(context): Extension<Context>,
+    headers: HeaderMap,
+    uri: Uri,
+    hold: Result<Path<String>, PathRejection>,
+) -> Result<Json<HoldView>, Problem> {
+    let caller = reader(&state, &headers, &context, &uri).await?;
+    let call = Call {
+        state: &state,
+        context: &context,
+        caller: &caller,
+    };
+    let (hold, visible) = find(call, identifier("hold_id", hold)?).await?;
+    Ok(Json(HoldView::new(hold, &visible)))
+}
+
+/// Lists the open holds of an account, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{account_id}/holds",
+    operation_id = "listOpenHolds",
+    tag = "holds",
+    params(("account_id" = Uuid, Path), PageParameters),
+    responses((status = 200, body = HoldPageView, description = "A page of open holds.")),
+)]
+pub(super) async fn of_account(
+    State(state): State<ServiceState>,
+    Extension(context): Extension<Context>,
+    headers: HeaderMap,
+    uri: Uri,
+    account: Result<Path<String>, PathRejection>,
+) -> Result<Json<HoldPageView>, Problem> {
+    let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
+    let [limit, after] = parameters(&uri, ["limit", "after"])?;
+    let account: AccountId = identifier("account_id", account)?;
+    let visible = caller.visible(&state, &context, [account]).await?;
+    caller.require(&context, &visible, account)?;
+    let limit = page_limit(limit)?;
+    let mut filter = HoldFilter::new()
+        .of_account(account)
+        .with_status(HoldStatus::Open);
+    if let Some(after) = after {
+        let cursor: HoldCursor = after
+            .parse()
+            .map_err(|_| Problem::malformed("after", "after is not a cursor of this list."))?;
+        filter = filter.after(cursor);
+    }
+    let database = context.database(&state);
+    // One more than the page shows whether there are more.
+    let found = holds::list(&database, &filter, limit.saturating_add(1)).await;
+    let found = found.map_err(LedgerError::from)?;
+    if found.is_empty() && accounts::find(&database, account).await?.is_none() {
+        return Err(Problem::unknown_account(account));
+    }
+    let named: Vec<_> = found.iter().filter_map(|hold| hold.to_account_id).collect();
+    let visible = caller
+        .visible(&state, &context, named.into_iter().chain([account]))
+        .await?;
+    Ok(Json(HoldPageView::new(found, limit, &visible)))
+}
+
+impl HoldBody {
+    pub(super) fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+        call.caller
+            .require_scope(call.context, &[Scope::HoldsWrite])?;
+        let mut request =
+            HoldRequest::new(self.account, self.amount.read()?).with_description(self.description);
+        if let Some(to) = self.to {
+            request = request.with_destination(to);
+        }
+        if let Some(end) = time(self.expires_at.as_deref(), "expires_at")? {
+            request = request.with_expiry(end);
+        }
+        if let Some(metadata) = attributes(self.metadata.as_deref(), None)?.metadata {
+            request = request.with_metadata(metadata);
+        }
+        Ok(Prepared::new(request, self.account))
+    }
+}
+
+impl CaptureOfHold {
+    pub(super) async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+        call.caller
+            .require_scope(call.context, &[Scope::HoldsWrite])?;
+        let mut request = CaptureRequest::new(self.hold).with_description(self.description);
+        request.amount = optional_amount(self.amount.as_ref(), "amount")?;
+        request.to = self.to;
+        request.last = !self.more_to_come;
+        request.attributes = attributes(self.metadata.as_deref(), self.value_date.as_deref())?;
+        let (own, mut named) = parties(call, self.hold).await?;
+        named.extend(self.to);
+        Ok(Prepared {
+            request: request.into(),
+            own,
+            named,
+        })
+    }
+}
+
+impl ReleaseOfHold {
+    pub(super) async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+        call.caller
+            .require_scope(call.context, &[Scope::HoldsWrite])?;
+        let mut request = ReleaseRequest::new(self.hold);
+        if let Some(metadata) = attributes(self.metadata.as_deref(), None)?.metadata {
+            request = request.with_metadata(metadata);
+        }
+        let (own, named) = parties(call, self.hold).await?;
+        Ok(Prepared {
+            request: request.into(),
+            own,
+            named,
+        })
+    }
+}
+
+/// Returns the account of a hold, which the caller has to be bound to, and all accounts that the hold
+/// names. A key without bindings may use each, so nothing is looked up.
+async fn parties(
+    call: Call<'_>,
+    hold: HoldId,
+) -> Result<(Vec<AccountId>, Vec<AccountId>), Problem> {
+    if !call.caller.is_bound() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let (hold, _) = find(call, hold).await?;
+    let named = [Some(hold.account_id), hold.to_account_id];
+    Ok((vec![hold.account_id], named.into_iter().flatten().collect()))
+}
+
+/// Returns a hold one of whose accounts the caller may use. The error is the same for a hold that
+/// does not exist.
+async fn find(call: Call<'_>, hold_id: HoldId) -> Result<(Hold, Visible), Problem> {
+    let database = call.context.database(call.state);
+    let unknown = || Problem::from(Rejection::UnknownHold { hold: hold_id });
+    let found = holds::find(&database, hold_id).await;
+    let hold = found.map_err(LedgerError::from)?.ok_or_else(unknown)?;
+    let accounts = [Some(hold.account_id), hold.to_account_id];
+    let accounts = accounts.into_iter().flatten();
+    let visible = call
+        .caller
+        .visible(call.state, call.context, accounts.clone())
+        .await?;
+    if accounts.clone().any(|account| visible.has(account)) {
+        Ok((hold, visible))
+    } else {
+        Err(unknown())
+    }
+}
+
+fn page_limit(text: Option<&str>) -> Result<u32, Problem> {
+    let Some(text) = text else {
+        return Ok(PAGE);
+    };
+    let read = text.parse().ok();
+    read.filter(|limit| (1..=PAGE_MAX).contains(limit))
+        .ok_or_else(|| {
+            let detail = format!("limit is a whole number from 1 to {PAGE_MAX}.");
+            Problem::malformed("limit", detail)
+        })
+}
