@@ -13,6 +13,7 @@
 //! * [`audit`] validates every invariant of the ledger.
 //! * [`chain`] seals the journal in a hash chain and verifies it, and [`events`] reads the sealed
 //!   order.
+//! * [`printable`] makes texts harmless for terminals and pages.
 //! * [`import`] reads a bank's history from CSV files.
 //!
 //! Functions outside the ledger and the import take any [`Executor`](neobank_db::Executor): the
@@ -43,6 +44,7 @@ pub mod ledger;
 mod money;
 pub mod periods;
 pub mod preferences;
+pub mod printable;
 pub mod statements;
 mod text;
 pub mod transfers;

@@ -34,10 +34,26 @@ impl Caller {
         Ok(caller)
     }
 
+    /// Returns the caller with a key that was verified.
+    pub(crate) fn of_key(key: Arc<ApiKey>) -> Result<Self, Problem> {
+        let actor = format!("api-key:{}:{}", key.name, key.prefix);
+        let actor = actor.parse().map_err(|_| unauthorized())?;
+        Ok(Self { key, actor })
+    }
+
+    /// Returns the caller's key, without its secret.
+    pub(crate) fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
+    pub(crate) fn has_scope(&self, scope: Scope) -> bool {
+        let scopes = &self.key.scopes;
+        scopes.contains(&scope) || scopes.contains(&Scope::Admin)
+    }
+
     /// Returns an error unless the key has one of these scopes.
     pub(crate) fn require_scope(&self, context: &Context, scopes: &[Scope]) -> Result<(), Problem> {
-        let own = &self.key.scopes;
-        if own.contains(&Scope::Admin) || scopes.iter().any(|scope| own.contains(scope)) {
+        if scopes.iter().any(|scope| self.has_scope(*scope)) {
             return Ok(());
         }
         let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
@@ -79,9 +95,7 @@ impl Caller {
             tracing::warn!(prefix, request, "denied: a wrong, revoked or expired key");
             return Err(unauthorized());
         };
-        let actor = format!("api-key:{}:{}", key.name, key.prefix);
-        let actor = actor.parse().map_err(|_| unauthorized())?;
-        Ok(Self { key, actor })
+        Self::of_key(key)
     }
 
     /// Returns the ledger for the caller's requests, which end by the request's deadline.

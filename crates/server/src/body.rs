@@ -38,7 +38,8 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn bytes(body: Body, limits: &Limits, bytes_max: usize) -> Result<Bytes, Problem> {
+/// Reads a whole body within the limits.
+pub(crate) async fn bytes(body: Body, limits: &Limits, bytes_max: usize) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,

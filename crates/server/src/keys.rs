@@ -97,14 +97,25 @@ impl KeyCache {
         presented: &ApiKeySecret,
         cache_time: Duration,
     ) -> Result<Option<Arc<ApiKey>>, ApiKeyError> {
-        let found = match self.cached(presented.prefix(), cache_time) {
-            Some(found) => found,
-            None => self.read(database, presented.prefix()).await?,
-        };
         let hash = presented.hash();
+        let prefix = presented.prefix();
+        self.in_force(database, (prefix, &hash), cache_time).await
+    }
+
+    /// Returns the key with a prefix and a hash if it is still in force.
+    pub(crate) async fn in_force(
+        &self,
+        database: &Database,
+        (prefix, hash): (&str, &[u8; 32]),
+        cache_time: Duration,
+    ) -> Result<Option<Arc<ApiKey>>, ApiKeyError> {
+        let found = match self.cached(prefix, cache_time) {
+            Some(found) => found,
+            None => self.read(database, prefix).await?,
+        };
         // A prefix that no key has costs the same comparison.
         let expected = found.as_ref().map_or(&[0_u8; 32][..], |key| &key.hash);
-        let is_equal: bool = expected.ct_eq(&hash).into();
+        let is_equal: bool = expected.ct_eq(hash).into();
         Ok(found.filter(|key| is_equal && key.is_in_force(Utc::now())))
     }
 

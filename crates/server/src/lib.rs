@@ -1,7 +1,7 @@
 //! The bank as a service: an HTTP API in front of the ledger.
 //!
 //! [`router`] returns the API for any server of axum's, and [`Server`] serves it with limits on
-//! connections, headers and slow clients. All callers' transfers meet in one group commit. The API
+//! connections, headers and slow clients. [`console`] returns the pages for people. All callers' transfers meet in one group commit. The API
 //! is described in `docs/service.md`.
 //!
 //! Each resource has a file in `resources`; `views` has the JSON of answers, and `problem` that of
@@ -15,6 +15,7 @@
 mod access;
 mod address;
 mod body;
+mod console;
 mod context;
 mod keys;
 mod limits;
@@ -28,6 +29,7 @@ mod state;
 mod views;
 
 pub use address::{AddressError, ListenAddress};
+pub use console::{ConsoleOptions, console};
 pub use keys::ApiKeySecret;
 pub use limits::Limits;
 pub use resources::{openapi, router};

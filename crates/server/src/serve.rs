@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::address::ListenAddress;
+use crate::console::{ConsoleOptions, console};
 use crate::resources::router;
 use crate::state::ServiceState;
 
@@ -23,6 +24,7 @@ pub struct Server {
     listener: Listener,
     address: String,
     state: ServiceState,
+    console: Option<ConsoleOptions>,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,15 @@ impl Server {
             listener,
             address,
             state,
+            console: None,
         })
+    }
+
+    /// Returns the server with the console at `/console`.
+    #[must_use]
+    pub fn with_console(mut self, options: ConsoleOptions) -> Self {
+        self.console = Some(options);
+        self
     }
 
     /// The address on which the server listens, with the port that the system chose.
@@ -82,7 +92,10 @@ impl Server {
         let limits = self.state.limits().clone();
         let places = Arc::new(Semaphore::new(limits.connections_max));
         let (draining, drain) = watch::channel(false);
-        let service = router(self.state.clone());
+        let mut service = router(self.state.clone());
+        if let Some(options) = self.console {
+            service = service.merge(console(self.state.clone(), options));
+        }
         let state = self.state.clone();
         let stopped = async {
             stop.await;

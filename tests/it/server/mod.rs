@@ -1,6 +1,7 @@
 //! The service, over real connections.
 
 mod access;
+mod console;
 mod documentation;
 mod holds;
 mod hostile;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use neobank_domain::Ledger;
 use neobank_domain::api_keys::{self, NewApiKey, Scope};
-use neobank_server::{ApiKeySecret, Limits, Server, ServiceState};
+use neobank_server::{ApiKeySecret, ConsoleOptions, Limits, Server, ServiceState};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -30,9 +31,14 @@ struct Service {
 
 impl Service {
     async fn on(bank: &TestBank, limits: Limits) -> Self {
+        Self::with_console(bank, limits, ConsoleOptions::default()).await
+    }
+
+    async fn with_console(bank: &TestBank, limits: Limits, options: ConsoleOptions) -> Self {
         let state = ServiceState::new(Ledger::new(bank.database.clone()), limits);
         let listen = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(&listen, state).await.unwrap();
+        let server = server.with_console(options);
         let address = server.address().strip_prefix("http://").unwrap().to_owned();
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async move {

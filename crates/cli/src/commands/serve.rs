@@ -5,7 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 use neobank_db::Database;
 use neobank_domain::Ledger;
-use neobank_server::{Limits, ListenAddress, Server, ServiceState};
+use neobank_server::{ConsoleOptions, Limits, ListenAddress, Server, ServiceState};
 use serde_json::json;
 
 use crate::connection::Connection;
@@ -22,6 +22,9 @@ pub(crate) struct ServeArguments {
     /// encrypts
     #[arg(long)]
     allow_plain_http: bool,
+    /// Serve the API alone, without the console at /console
+    #[arg(long)]
+    no_console: bool,
 }
 
 pub(crate) async fn run(
@@ -37,7 +40,10 @@ pub(crate) async fn run(
     let mut signals = StopSignals::listen().map_err(failed)?;
     let database = Database::connect(connection.service_config("serve")?).await?;
     let state = ServiceState::new(Ledger::new(database), Limits::default());
-    let server = Server::bind(address, state).await.map_err(failed)?;
+    let mut server = Server::bind(address, state).await.map_err(failed)?;
+    if !arguments.no_console {
+        server = server.with_console(ConsoleOptions::default());
+    }
     let bound = server.address().to_owned();
     let _ = writeln!(std::io::stderr().lock(), "listening on {bound}");
     let stop = async {

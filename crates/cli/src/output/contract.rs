@@ -3,8 +3,8 @@
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::printable::is_unsafe;
 use crate::error::CommandError;
+use neobank_domain::printable::is_unsafe;
 
 /// The version of the shapes that the operator's guide documents. It grows when a field is removed
 /// or changes its meaning; new fields may come at any time.

@@ -2,14 +2,13 @@
 
 mod block;
 mod contract;
-mod printable;
 mod redact;
 mod table;
 mod terminal;
 
 pub(crate) use block::{Block, Cell, Column, Style, Table, cell, optional, text};
 pub(crate) use contract::{error_as_json, output_as_json};
-pub(crate) use printable::printable;
+pub(crate) use neobank_domain::printable::printable;
 pub(crate) use redact::redact;
 pub(crate) use table::render;
 pub(crate) use terminal::{Color, Terminal};

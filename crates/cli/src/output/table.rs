@@ -8,7 +8,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Color, ColumnConstraint, Width};
 
 use super::block::{Block, Cell, Style, Table};
-use super::printable::printable;
+use super::printable;
 use super::terminal::Terminal;
 
 /// Renders all blocks, with an empty line between them.

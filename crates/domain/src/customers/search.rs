@@ -20,6 +20,9 @@ use crate::text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CustomerFilter {
+    /// A part of the first name, a space and the last name, without regard to case. `%`, `_` and `\`
+    /// stand for themselves.
+    pub name: Option<String>,
     /// A part of the e-mail address, without regard to case. `%`, `_` and `\` stand for themselves.
     pub email: Option<String>,
     /// A part of either telephone number. `%`, `_` and `\` stand for themselves.
@@ -59,6 +62,13 @@ pub struct CustomerCursor {
 impl CustomerFilter {
     /// The most customers on one page.
     pub const LIMIT_MAX: u32 = 1_000;
+
+    /// Sets the part of the name to find.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Option<String>>) -> Self {
+        self.name = name.into();
+        self
+    }
 
     /// Sets the part of the e-mail address to find.
     #[must_use]
@@ -113,6 +123,7 @@ impl CustomerFilter {
 impl Default for CustomerFilter {
     fn default() -> Self {
         Self {
+            name: None,
             email: None,
             phone: None,
             status: None,
@@ -164,6 +175,12 @@ pub fn search_query(filter: &CustomerFilter) -> SelectStatement {
         .order_by(Column::CreatedAt, Order::Desc)
         .order_by(Column::CustomerId, Order::Desc)
         .limit(u64::from(filter.limit).saturating_add(1));
+    if let Some(name) = &filter.name {
+        let full_name = Expr::col(Column::FirstName)
+            .concatenate(" ")
+            .concatenate(Expr::col(Column::LastName));
+        query.and_where(full_name.ilike(contains(name)));
+    }
     if let Some(email) = &filter.email {
         query.and_where(Expr::col(Column::Email).ilike(contains(email)));
     }
@@ -216,7 +233,11 @@ fn check(filter: &CustomerFilter) -> Result<(), CustomerError> {
             reason: format!("it must lie between 1 and {}", CustomerFilter::LIMIT_MAX),
         });
     }
-    for (field, text) in [("email", &filter.email), ("phone", &filter.phone)] {
+    for (field, text) in [
+        ("name", &filter.name),
+        ("email", &filter.email),
+        ("phone", &filter.phone),
+    ] {
         if let Some(text) = text
             .as_ref()
             .filter(|text| text.as_str().find('\0').is_some())

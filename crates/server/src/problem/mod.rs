@@ -126,7 +126,24 @@ impl IntoResponse for Problem {
 }
 
 impl Problem {
-    fn status_code(&self) -> StatusCode {
+    /// The kind in words.
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) const fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    pub(crate) const fn action(&self) -> &'static str {
+        self.action
+    }
+
+    pub(crate) fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 

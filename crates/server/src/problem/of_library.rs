@@ -98,7 +98,7 @@ impl Problem {
 
     /// Returns the problem of an error by its kind. The text of a failure is logged and not sent: it
     /// can name hosts and settings.
-    fn of_error(name: &'static str, error: &Error) -> Self {
+    pub(crate) fn of_error(name: &'static str, error: &Error) -> Self {
         let kind = error.kind();
         match kind {
             ErrorKind::Invalid => Self::invalid(name, error.to_string()),

@@ -1,8 +1,17 @@
-//! Escapes, so that texts from the database cannot control the terminal.
+//! Escapes, so that texts from the database cannot control a terminal or a page.
 
 /// Returns the text with every character that a terminal would execute, or that would change the
 /// order of the text, written as `\u{1b}`. A line break becomes `\n`, a tab `\t`.
-pub(crate) fn printable(text: &str) -> String {
+///
+/// # Example
+///
+/// ```
+/// use neobank_domain::printable::printable;
+///
+/// assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+/// ```
+#[must_use]
+pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         if is_unsafe(character) {
@@ -16,7 +25,8 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// Returns `true` for control characters of C0 and C1, and for characters of Unicode that change
 /// direction, break lines or are invisible.
-pub(crate) const fn is_unsafe(character: char) -> bool {
+#[must_use]
+pub const fn is_unsafe(character: char) -> bool {
     matches!(
         character,
         '\u{0}'..='\u{1f}'
