@@ -253,6 +253,8 @@ fn objects() -> Vec<Object> {
             "DROP FUNCTION IF EXISTS banking.verify_chain()"),
         object!("banking/function_sealing_lag" since "m20261130_000012_seals",
             "DROP FUNCTION IF EXISTS banking.sealing_lag()"),
+        object!("banking/function_consumer_lags" since "m20261130_000012_seals",
+            "DROP FUNCTION IF EXISTS banking.consumer_lags()"),
         object!("banking/function_read_events" since "m20261130_000012_seals",
             "DROP FUNCTION IF EXISTS banking.read_events(bigint, integer)"),
         object!("banking/function_advance_consumer" since "m20261130_000012_seals",

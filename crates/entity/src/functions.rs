@@ -123,6 +123,23 @@ pub mod banking {
         }
     }
 
+    /// `banking.consumer_lags()`.
+    ///
+    /// Returns `TABLE(consumer_name text, last_position bigint, waiting_events bigint, waiting_seconds double precision, updated_at timestamp with time zone)`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ConsumerLags {}
+
+    impl ConsumerLags {
+        /// The function's name with its schema's.
+        pub const NAME: &'static str = "banking.consumer_lags";
+
+        /// Returns the call: a row with the result's columns, or with the result alone.
+        #[must_use]
+        pub fn statement(self) -> Statement {
+            Call::new(Self::NAME).statement()
+        }
+    }
+
     /// `banking.create_api_key(p_api_key_id uuid, p_key_name text, p_key_prefix text, p_key_hash bytea, p_scopes text, p_customer_ids uuid[], p_account_ids uuid[], p_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)`.
     ///
     /// Returns `void`.

@@ -53,6 +53,7 @@ mod privileges;
 mod readable;
 pub mod replication;
 pub mod schema_sql;
+pub mod sealing;
 mod section;
 mod server_version;
 mod sql;
@@ -62,7 +63,7 @@ pub mod wraparound;
 
 pub use checks::thresholds::{
     BloatThresholds, CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
-    StatementThresholds, Thresholds, TransactionThresholds, VacuumThresholds,
+    SealingThresholds, StatementThresholds, Thresholds, TransactionThresholds, VacuumThresholds,
 };
 pub use error::OpsError;
 pub use monitor::{Monitor, MonitorLimits, build};

@@ -121,6 +121,10 @@ fn strict() -> Thresholds {
         all.vacuum.held_warning_transactions,
         all.vacuum.held_critical_transactions,
     ) = (1, 1);
+    (
+        all.sealing.record_warning_seconds,
+        all.sealing.record_critical_seconds,
+    ) = (0, 0);
     all
 }
 

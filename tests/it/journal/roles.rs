@@ -119,7 +119,7 @@ async fn functions_are_executable_by_granted_roles_only(bank: TestBank) {
         "advance_consumer neobank_app, audit neobank_app, audit neobank_read, audit_guards neobank_app, \
          audit_guards neobank_read, \
          available_balance neobank_app, available_balance neobank_import, available_balance neobank_read, \
-         close_period neobank_app, create_api_key neobank_app, expire_due_holds neobank_app, \
+         close_period neobank_app, consumer_lags neobank_app, consumer_lags neobank_read, create_api_key neobank_app, expire_due_holds neobank_app, \
          is_system_account neobank_app, is_system_account neobank_read, \
          limit_uses neobank_app, limit_uses neobank_import, limit_uses neobank_read, lock_open_days neobank_app, \
          lock_open_days neobank_import, note_api_key_use neobank_app, open_system_accounts neobank_app, \

@@ -117,6 +117,7 @@ pub(super) const COMMANDS: &[Row] = &[
     neobank("000000 0 00 00 050", "ops bloat"),
     neobank("000000 0 00 00 050", "ops indexes"),
     neobank("000000 0 00 00 050", "ops vacuum"),
+    neobank("000010 0 00 00 050", "ops sealing"),
     neobank("0", "ops pool-size --max-connections 100 --mean-hold 5 --transactions-per-second 1000"),
     neobank("0", "ops pgbouncer --target-version 1.18 --database bank --host 127.0.0.1"),
     neobank("000110 0 00 00 050", "ops mvcc banking accounts"),

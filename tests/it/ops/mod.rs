@@ -15,6 +15,7 @@ mod mvcc;
 mod privileges;
 pub(crate) mod queries;
 mod scale;
+mod sealing;
 pub(crate) mod session;
 mod standby;
 mod untracked;

@@ -205,6 +205,7 @@ async fn every_query_has_a_result_or_a_reason(bank: TestBank) {
         (
             "",
             &[
+                ("consumer_lags", Cause::InsufficientPrivilege),
                 ("deadlock_total", Cause::InsufficientPrivilege),
                 ("deadlocks", Cause::InsufficientPrivilege),
                 ("idle_connections", Cause::InsufficientPrivilege),
@@ -215,6 +216,7 @@ async fn every_query_has_a_result_or_a_reason(bank: TestBank) {
                 ("pool_health", Cause::InsufficientPrivilege),
                 ("pool_samples", Cause::InsufficientPrivilege),
                 ("row_versions", Cause::InsufficientPrivilege),
+                ("sealing_lag", Cause::InsufficientPrivilege),
                 ("transaction_totals", Cause::InsufficientPrivilege),
             ][..],
         ),

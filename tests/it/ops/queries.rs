@@ -76,6 +76,8 @@ pub(crate) fn queries<'a>(
         counters(),
         pool_samples(minute),
         replication(),
+        sealing_lag(),
+        consumer_lags(),
     ];
     let named: BTreeSet<String> = queries.iter().map(|one| one.0.to_owned()).collect();
     let known = methods_of_monitor();

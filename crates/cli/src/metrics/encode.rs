@@ -167,6 +167,7 @@ fn register_reading(registry: &mut Registry, reading: &Reading) {
     );
     replicate(registry, &reading.replication);
     pool(registry, &reading.pools);
+    consume(registry, &reading.subjects);
     states(registry, &reading.subjects);
     for measurement in reading
         .subjects
@@ -212,6 +213,48 @@ fn replicate(registry: &mut Registry, rows: &[ReplicationRow]) {
         "replication_lag_seconds",
         "The time by which a standby replays later than its primary commits",
         of(|row| row.lag_seconds),
+    );
+}
+
+/// The greatest number of consumers of events with figures of their own, those with the longest lag.
+const CONSUMERS_MAX: usize = 100;
+
+/// Registers the lag of each consumer of events.
+fn consume(registry: &mut Registry, subjects: &[SubjectView]) {
+    let rows = subjects
+        .iter()
+        .find(|view| view.subject == Subject::Sealing)
+        .and_then(|view| view.data.pointer("/consumers/value")?.as_array());
+    let of = |figure: &str| {
+        let mut longest = BTreeMap::<String, f64>::new();
+        for row in rows.into_iter().flatten().take(CONSUMERS_MAX) {
+            let name = row.get("consumer_name").and_then(serde_json::Value::as_str);
+            let value = row.get(figure).and_then(serde_json::Value::as_f64);
+            let (Some(name), Some(value)) = (name, value) else {
+                continue;
+            };
+            // Two names that are cut to one label share a series; the longer lag counts.
+            let name: String = name.chars().take(LABEL_MAX).collect();
+            let known = longest.entry(name).or_insert(value);
+            *known = known.max(value);
+        }
+        let labels = |name| vec![("consumer", name)];
+        longest
+            .into_iter()
+            .map(move |(name, value)| (labels(name), value))
+            .collect::<Vec<_>>()
+    };
+    labelled(
+        registry,
+        "event_consumer_lag_seconds",
+        "The time since the first event was sealed that a consumer has not processed",
+        of("waiting_seconds"),
+    );
+    labelled(
+        registry,
+        "event_consumer_waiting_events",
+        "Sealed events that a consumer has not processed",
+        of("waiting_events"),
     );
 }
 
@@ -439,7 +482,13 @@ mod tests {
         let missing = Section::<u8>::not_available(Cause::Missing, "not installed");
         let reason = missing.reason().unwrap().clone();
         let missing = SectionVerdict::not_available("bloat", "Bloat", reason);
+        let mut sealing = view(Subject::Sealing, 0.5);
+        sealing.data = serde_json::json!({ "consumers": { "value": [
+            { "consumer_name": "mail", "waiting_events": 4, "waiting_seconds": 1.5 },
+            { "consumer_name": "push", "waiting_events": 0, "waiting_seconds": 0.0 },
+        ] } });
         let subjects = vec![
+            sealing,
             view(Subject::Locks, 2.5),
             of_section(Subject::Bloat, missing),
         ];
@@ -461,6 +510,10 @@ mod tests {
         for line in [
             "neobank_up 1.0",
             "neobank_locks_longest_wait_seconds 2.5",
+            "neobank_sealing_lag_seconds 0.5",
+            "neobank_event_consumer_lag_seconds{consumer=\"mail\"} 1.5",
+            "neobank_event_consumer_waiting_events{consumer=\"mail\"} 4.0",
+            "neobank_event_consumer_waiting_events{consumer=\"push\"} 0.0",
             "neobank_section_state{section=\"locks\"} 1.0",
             "neobank_section_state{section=\"bloat\"} 3.0",
             "neobank_section_available{section=\"bloat\"} 0.0",

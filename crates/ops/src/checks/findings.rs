@@ -10,6 +10,7 @@ use super::health::HealthFindings;
 use super::idle::IdleFindings;
 use super::indexes::IndexFindings;
 use super::locks::LockFindings;
+use super::sealing::SealingFindings;
 use super::statements::StatementFindings;
 use super::transactions::TransactionFindings;
 use super::vacuum::VacuumFindings;
@@ -45,6 +46,8 @@ pub enum Findings {
     Indexes(IndexFindings),
     /// The findings of [`Subject::Vacuum`].
     Vacuum(VacuumFindings),
+    /// The findings of [`Subject::Sealing`].
+    Sealing(SealingFindings),
 }
 
 /// The scope of a check; it covers everything by default.
@@ -93,6 +96,7 @@ impl Findings {
             Self::Bloat(_) => Subject::Bloat,
             Self::Indexes(_) => Subject::Indexes,
             Self::Vacuum(_) => Subject::Vacuum,
+            Self::Sealing(_) => Subject::Sealing,
         }
     }
 
@@ -112,6 +116,7 @@ impl Findings {
             Self::Bloat(found) => found.sections(thresholds),
             Self::Indexes(found) => found.sections(),
             Self::Vacuum(found) => found.sections(thresholds),
+            Self::Sealing(found) => found.sections(thresholds),
         };
         Verdict::new(self.subject(), sections)
     }
@@ -211,6 +216,7 @@ impl Monitor {
             Subject::Bloat => Findings::Bloat(BloatFindings::read(self, schemas).await?),
             Subject::Indexes => Findings::Indexes(IndexFindings::read(self, schemas).await?),
             Subject::Vacuum => Findings::Vacuum(VacuumFindings::read(self).await?),
+            Subject::Sealing => Findings::Sealing(SealingFindings::read(self).await?),
         })
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Serialize, Serializer};
 
 use super::{
-    Metric, bloat, cache, connections, deadlocks, health, idle, indexes, locks, statements,
-    transactions, vacuum,
+    Metric, bloat, cache, connections, deadlocks, health, idle, indexes, locks, sealing,
+    statements, transactions, vacuum,
 };
 use crate::error::OpsError;
 
@@ -95,6 +95,8 @@ subjects! {
         "Indexes that are invalid, duplicate or unused";
     Vacuum: vacuum, "Vacuum: xmin horizon and wraparound",
         "The sessions and slots that hold back vacuum, and transaction ID wraparound";
+    Sealing: sealing, "Sealing and consumers of events",
+        "The lags of the sealer and of the consumers of events";
 }
 
 impl std::fmt::Display for Subject {

@@ -15,6 +15,7 @@ use crate::deadlocks::{DeadlockRisk, DeadlockTotalRow, RiskKind, RiskLevel};
 use crate::health::HealthCheck;
 use crate::horizon::{HorizonHolderRow, HorizonReport};
 use crate::indexes::{IndexFinding, IndexProblem, IndexRow};
+use crate::sealing::{ConsumerLagRow, SealingLagRow};
 use crate::section::{Cause, Section, Unreadable};
 use crate::wraparound::{DatabaseAgeRow, STOP_AGE};
 
@@ -265,6 +266,24 @@ fn vacuum(age: i64, held: i64) -> Findings {
     })
 }
 
+fn sealing(record_seconds: f64, event_seconds: f64) -> Findings {
+    Findings::Sealing(SealingFindings {
+        sealer: Section::available(vec![SealingLagRow {
+            seal_number: 1,
+            last_position: 9,
+            waiting_records: 2,
+            waiting_seconds: record_seconds,
+        }]),
+        consumers: Section::available(vec![ConsumerLagRow {
+            consumer_name: "notifications".to_owned(),
+            last_position: 7,
+            waiting_events: 2,
+            waiting_seconds: event_seconds,
+            updated_at: chrono::DateTime::UNIX_EPOCH,
+        }]),
+    })
+}
+
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap()
 }
@@ -400,6 +419,18 @@ proptest! {
         thresholds.vacuum.held_warning_transactions = edges.0;
         thresholds.vacuum.held_critical_transactions = edges.1;
         expect_edges(&thresholds, edges, 1.0, |held| vacuum(0, signed(whole(held))))?;
+    }
+
+    #[test]
+    fn lags_alert_from_their_thresholds_on(edges in pair(1_000_000)) {
+        let mut thresholds = Thresholds::default();
+        thresholds.sealing.record_warning_seconds = edges.0;
+        thresholds.sealing.record_critical_seconds = edges.1;
+        expect_edges(&thresholds, edges, 0.001, |seconds| sealing(seconds, 0.0))?;
+        let mut thresholds = Thresholds::default();
+        thresholds.sealing.event_warning_seconds = edges.0;
+        thresholds.sealing.event_critical_seconds = edges.1;
+        expect_edges(&thresholds, edges, 0.001, |seconds| sealing(0.0, seconds))?;
     }
 
     /// A verdict's severity is that of its worst figure, and a verdict that alerts has advice.

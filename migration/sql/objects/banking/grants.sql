@@ -70,9 +70,14 @@ GRANT EXECUTE ON FUNCTION
     banking.verify_coverage(),
     banking.limit_uses(uuid[], timestamptz),
     banking.verify_chain(),
-    banking.sealing_lag(),
     banking.read_events(bigint, integer)
     TO neobank_app, neobank_read;
+-- Figures alone: a monitoring role can read no table of the schema.
+GRANT USAGE ON SCHEMA banking TO pg_monitor;
+GRANT EXECUTE ON FUNCTION
+    banking.sealing_lag(),
+    banking.consumer_lags()
+    TO neobank_app, neobank_read, pg_monitor;
 GRANT EXECUTE ON FUNCTION
     banking.audit(),
     banking.audit_guards(),

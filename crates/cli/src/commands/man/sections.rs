@@ -283,6 +283,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("neobank ops vacuum", &["neobank ops vacuum"]),
     (
+        "neobank ops sealing",
+        &["neobank ops sealing --check -w 30 -c 300"],
+    ),
+    (
         "neobank ops pool-size",
         &[
             "neobank ops pool-size --max-connections 100 --mean-hold 5 --transactions-per-second 1000 --cores 8",

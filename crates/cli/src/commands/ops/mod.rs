@@ -17,6 +17,7 @@ mod mvcc;
 mod pgbouncer;
 mod pool_size;
 mod report;
+mod sealing;
 mod skip;
 mod statements;
 mod subject;

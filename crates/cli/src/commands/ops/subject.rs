@@ -5,8 +5,8 @@ use neobank_ops::{Cause, Section, Thresholds};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{bloat, cache, connections, deadlocks, health, idle, indexes, locks, statements};
-use super::{transactions, vacuum};
+use super::{bloat, cache, connections, deadlocks, health, idle, indexes, locks, sealing};
+use super::{statements, transactions, vacuum};
 use crate::error::CommandError;
 use crate::nagios::Check;
 use crate::output::{Block, Output, Style};
@@ -145,6 +145,7 @@ fn shown(findings: &Findings, verdict: &Verdict, thresholds: &Thresholds) -> Vec
         Findings::Bloat(found) => bloat::shown(found, verdict),
         Findings::Indexes(found) => indexes::shown(found),
         Findings::Vacuum(found) => vacuum::shown(found),
+        Findings::Sealing(found) => sealing::shown(found),
     }
 }
 

@@ -63,7 +63,8 @@ const fn kind(subject: Subject) -> Kind {
         | Subject::Transactions
         | Subject::Statements
         | Subject::Cache
-        | Subject::Vacuum => Kind::Plain,
+        | Subject::Vacuum
+        | Subject::Sealing => Kind::Plain,
     }
 }
 
@@ -82,6 +83,7 @@ impl SubjectCommand {
             Subject::Bloat => "ops bloat",
             Subject::Indexes => "ops indexes",
             Subject::Vacuum => "ops vacuum",
+            Subject::Sealing => "ops sealing",
         }
     }
 

@@ -60,6 +60,16 @@ thresholds! {
 }
 
 thresholds! {
+    /// The lags of the sealer and of the consumers of events.
+    SealingThresholds, "sealing" {
+        record_warning_seconds: 60, in 0..=SECONDS_MAX, "Warning if a record has waited to be sealed for at least this long, in seconds.";
+        record_critical_seconds: 600, in 0..=SECONDS_MAX, "Critical if a record has waited to be sealed for at least this long, in seconds.";
+        event_warning_seconds: 300, in 0..=SECONDS_MAX, "Warning if a consumer has not processed an event for at least this long, in seconds.";
+        event_critical_seconds: 3_600, in 0..=SECONDS_MAX, "Critical if a consumer has not processed an event for at least this long, in seconds.";
+    }
+}
+
+thresholds! {
     /// Slow statements.
     StatementThresholds, "statements" {
         mean_warning_milliseconds: 100, in 0..=MILLISECONDS_MAX, "Warning if the mean time of a statement is at least this long, in milliseconds.";

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use groups::{
     BloatThresholds, CacheThresholds, ConnectionThresholds, LockThresholds, PoolHealthThresholds,
-    StatementThresholds, TransactionThresholds, VacuumThresholds,
+    SealingThresholds, StatementThresholds, TransactionThresholds, VacuumThresholds,
 };
 
 use crate::error::OpsError;
@@ -48,6 +48,8 @@ pub struct Thresholds {
     pub locks: LockThresholds,
     /// The verdicts on a pool.
     pub pool_health: PoolHealthThresholds,
+    /// The lags of the sealer and of the consumers of events.
+    pub sealing: SealingThresholds,
     /// Slow statements.
     pub statements: StatementThresholds,
     /// Open transactions.
@@ -77,6 +79,7 @@ impl Thresholds {
             self.connections.bounds(),
             self.locks.bounds(),
             self.pool_health.bounds(),
+            self.sealing.bounds(),
             self.statements.bounds(),
             self.transactions.bounds(),
             self.vacuum.bounds(),
