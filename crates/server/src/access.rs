@@ -7,7 +7,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use neobank_domain::api_keys::{ApiKey, Scope};
 use neobank_domain::ledger::Actor;
-use neobank_domain::{AccountId, Ledger, accounts};
+use neobank_domain::{AccountId, CustomerId, Ledger, accounts};
 
 use crate::context::{Context, single};
 use crate::keys::ApiKeySecret;
@@ -104,6 +104,11 @@ impl Caller {
         ledger.acting_as(self.actor.clone())
     }
 
+    /// The actor that the caller is in every record.
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     /// Returns which of these accounts the caller may use. A request asks before it moves money: what
     /// follows a commit must not fail.
     pub(crate) async fn visible(
@@ -112,14 +117,51 @@ impl Caller {
         context: &Context,
         accounts: impl IntoIterator<Item = AccountId>,
     ) -> Result<Visible, Problem> {
-        let mut visible = Visible::default();
-        let accounts: BTreeSet<_> = accounts.into_iter().collect();
-        for account in accounts {
-            if !self.may_use(state, context, account).await? {
-                visible.foreign.insert(account);
+        let bindings = &self.key.bindings;
+        let is_foreign =
+            |account: &AccountId| !bindings.is_unlimited() && !bindings.accounts.contains(account);
+        let mut foreign: BTreeSet<_> = accounts.into_iter().filter(is_foreign).collect();
+        if !foreign.is_empty() && !bindings.customers.is_empty() {
+            let asked: Vec<_> = foreign.iter().copied().collect();
+            let found = accounts::find_many(&context.database(state), &asked).await?;
+            let own = found.iter().filter(|account| {
+                let customer = account.customer_id;
+                customer.is_some_and(|customer| bindings.customers.contains(&customer))
+            });
+            for account in own {
+                foreign.remove(&account.account_id);
             }
         }
-        Ok(visible)
+        Ok(Visible { foreign })
+    }
+
+    /// Returns an error unless the caller may use a customer's data: the key is bound to the
+    /// customer, or to nothing.
+    pub(crate) fn require_customer(
+        &self,
+        context: &Context,
+        customer: CustomerId,
+    ) -> Result<(), Problem> {
+        let bindings = &self.key.bindings;
+        if bindings.is_unlimited() || bindings.customers.contains(&customer) {
+            return Ok(());
+        }
+        Err(self.denied(context, &format!("customer {customer}")))
+    }
+
+    /// Returns an error unless the key is bound to nothing.
+    pub(crate) fn require_unbound(&self, context: &Context) -> Result<(), Problem> {
+        if self.key.bindings.is_unlimited() {
+            return Ok(());
+        }
+        Err(self.denied(context, "the whole bank"))
+    }
+
+    fn denied(&self, context: &Context, subject: &str) -> Problem {
+        let (prefix, request) = (&self.key.prefix, &context.request_id);
+        tracing::warn!(prefix, request, "denied: the key is not bound to {subject}");
+        let detail = format!("The key is bound to customers or accounts, and not to {subject}.");
+        forbidden("binding", detail)
     }
 
     /// Returns an error unless the caller may use the account. The error is the same for an account
@@ -133,34 +175,7 @@ impl Caller {
         if visible.has(account) {
             return Ok(());
         }
-        let (prefix, request) = (&self.key.prefix, &context.request_id);
-        tracing::warn!(
-            prefix,
-            request,
-            "denied: the key is not bound to account {account}"
-        );
-        Err(forbidden(
-            "binding",
-            format!("The key is bound to customers or accounts, and not to account {account}."),
-        ))
-    }
-
-    async fn may_use(
-        &self,
-        state: &ServiceState,
-        context: &Context,
-        account: AccountId,
-    ) -> Result<bool, Problem> {
-        let bindings = &self.key.bindings;
-        if bindings.is_unlimited() || bindings.accounts.contains(&account) {
-            return Ok(true);
-        }
-        if bindings.customers.is_empty() {
-            return Ok(false);
-        }
-        let found = accounts::find(&context.database(state), account).await?;
-        let customer = found.and_then(|account| account.customer_id);
-        Ok(customer.is_some_and(|customer| bindings.customers.contains(&customer)))
+        Err(self.denied(context, &format!("account {account}")))
     }
 }
 

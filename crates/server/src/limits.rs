@@ -10,6 +10,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// The most requests at work; a further one is answered with 503. Health does not count.
     pub requests_max: usize,
+    /// The most open streams of events; a further one is answered with 503.
+    pub streams_max: usize,
     /// The most bytes of a request's body; a longer one is answered with 413.
     pub body_bytes_max: usize,
     /// The most bytes of a request's line and headers together, from 8,192; a request with more is
@@ -37,6 +39,7 @@ impl Default for Limits {
         Self {
             connections_max: 10_000,
             requests_max: 2_000,
+            streams_max: 100,
             body_bytes_max: 64 * 1024,
             header_bytes_max: 16 * 1024,
             headers_max: 64,

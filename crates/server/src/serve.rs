@@ -17,6 +17,7 @@ use crate::address::ListenAddress;
 use crate::console::{ConsoleOptions, console};
 use crate::resources::router;
 use crate::state::ServiceState;
+use crate::workers::Workers;
 
 /// A server of the API on one address.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub struct Server {
     address: String,
     state: ServiceState,
     console: Option<ConsoleOptions>,
+    workers: Workers,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ impl Server {
             address,
             state,
             console: None,
+            workers: Workers::default(),
         })
     }
 
@@ -73,6 +76,13 @@ impl Server {
     #[must_use]
     pub fn with_console(mut self, options: ConsoleOptions) -> Self {
         self.console = Some(options);
+        self
+    }
+
+    /// Sets the work that the server does beside its requests.
+    #[must_use]
+    pub const fn with_workers(mut self, workers: Workers) -> Self {
+        self.workers = workers;
         self
     }
 
@@ -97,6 +107,7 @@ impl Server {
             service = service.merge(console(self.state.clone(), options));
         }
         let state = self.state.clone();
+        let _workers = self.workers.start(state.ledger());
         let stopped = async {
             stop.await;
             state.begin_to_stop();

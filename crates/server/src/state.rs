@@ -24,6 +24,7 @@ struct Shared {
     limits: Limits,
     keys: KeyCache,
     requests: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     is_stopping: AtomicBool,
     metrics: Metrics,
 }
@@ -33,12 +34,14 @@ impl ServiceState {
     #[must_use]
     pub fn new(ledger: Ledger, limits: Limits) -> Self {
         let requests = Arc::new(Semaphore::new(limits.requests_max));
+        let streams = Arc::new(Semaphore::new(limits.streams_max));
         Self {
             shared: Arc::new(Shared {
                 ledger,
                 limits,
                 keys: KeyCache::default(),
                 requests,
+                streams,
                 is_stopping: AtomicBool::new(false),
                 metrics: Metrics::default(),
             }),
@@ -74,6 +77,10 @@ impl ServiceState {
 
     pub(crate) fn requests(&self) -> &Arc<Semaphore> {
         &self.shared.requests
+    }
+
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.shared.streams
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -206,11 +206,13 @@ impl From<Account> for AccountView {
     }
 }
 
-fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+/// Writes a time in UTC, with microseconds.
+pub(crate) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
-fn optional_time<S: Serializer>(
+/// Writes a time that may be missing.
+pub(crate) fn optional_time<S: Serializer>(
     value: &Option<DateTime<Utc>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

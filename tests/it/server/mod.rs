@@ -7,6 +7,7 @@ mod holds;
 mod hostile;
 mod killed;
 mod money;
+mod reads;
 mod reversals;
 
 use std::time::Duration;
@@ -56,6 +57,34 @@ impl Service {
         send(&self.address, method, path, headers, body)
             .await
             .unwrap()
+    }
+}
+
+impl Service {
+    /// Returns what a stream sends until it has sent a text.
+    async fn stream(&self, path: &str, headers: &[&str], until: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let mut text = format!("GET {path} HTTP/1.1\r\nhost: bank\r\n");
+        for header in headers {
+            text.push_str(&format!("{header}\r\n"));
+        }
+        stream
+            .write_all(format!("{text}\r\n").as_bytes())
+            .await
+            .unwrap();
+        let mut received = Vec::new();
+        let read = async {
+            loop {
+                let seen = String::from_utf8_lossy(&received).into_owned();
+                if seen.contains(until) {
+                    return seen;
+                }
+                assert!(stream.read_buf(&mut received).await.unwrap() > 0, "{seen}");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), read)
+            .await
+            .expect("the stream sends")
     }
 }
 

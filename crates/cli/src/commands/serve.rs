@@ -5,7 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 use neobank_db::Database;
 use neobank_domain::Ledger;
-use neobank_server::{ConsoleOptions, Limits, ListenAddress, Server, ServiceState};
+use neobank_server::{ConsoleOptions, Limits, ListenAddress, Server, ServiceState, Workers};
 use serde_json::json;
 
 use crate::connection::Connection;
@@ -25,6 +25,10 @@ pub(crate) struct ServeArguments {
     /// Serve the API alone, without the console at /console
     #[arg(long)]
     no_console: bool,
+    /// Neither seal records nor record the ends of holds: another process does. Without it, events
+    /// appear within a second
+    #[arg(long)]
+    no_workers: bool,
 }
 
 pub(crate) async fn run(
@@ -43,6 +47,9 @@ pub(crate) async fn run(
     let mut server = Server::bind(address, state).await.map_err(failed)?;
     if !arguments.no_console {
         server = server.with_console(ConsoleOptions::default());
+    }
+    if arguments.no_workers {
+        server = server.with_workers(Workers::none());
     }
     let bound = server.address().to_owned();
     let _ = writeln!(std::io::stderr().lock(), "listening on {bound}");

@@ -7,6 +7,7 @@ use neobank_entity::enums::{AccountStatus, AccountType, HoldStatus};
 use neobank_entity::functions::banking::{OpenSystemAccounts, ReopenAccount};
 use neobank_entity::{FromColumn, FromRow, RowError};
 use rust_decimal::Decimal;
+use sea_query::extension::postgres::PgFunc;
 use sea_query::{
     Asterisk, CommonTableExpression, Condition, Expr, ExprTrait, Func, JoinType, LockType, Order,
     Query, SelectStatement, SubQueryStatement, TableRef, UnionType, UpdateStatement, WithClause,
@@ -83,6 +84,13 @@ fn readable() -> SelectStatement {
 pub(super) fn by_id(account: AccountId) -> Statement {
     let mut query = readable();
     query.and_where(column(Column::AccountId).eq(account.as_uuid()));
+    Statement::from_query(&query)
+}
+
+pub(super) fn by_ids(accounts: &[AccountId]) -> Statement {
+    let identifiers: Vec<Uuid> = accounts.iter().map(|account| account.as_uuid()).collect();
+    let mut query = readable();
+    query.and_where(column(Column::AccountId).eq(PgFunc::any(Expr::val(identifiers))));
     Statement::from_query(&query)
 }
 

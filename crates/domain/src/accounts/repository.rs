@@ -63,6 +63,19 @@ pub async fn find(on: &impl Executor, account: AccountId) -> Result<Option<Accou
     row.map(read).transpose()
 }
 
+/// Returns the accounts with these identifiers, in any order; an unknown one is left out.
+///
+/// # Errors
+///
+/// [`AccountError::Database`].
+pub async fn find_many(
+    on: &impl Executor,
+    accounts: &[AccountId],
+) -> Result<Vec<Account>, AccountError> {
+    let rows = on.fetch_many(query::by_ids(accounts)).await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Returns the account with a number, or `None`.
 ///
 /// # Errors

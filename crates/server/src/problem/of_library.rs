@@ -1,8 +1,14 @@
 //! The library's errors as problems.
 
 use axum::http::StatusCode;
+use neobank_db::DatabaseError;
 use neobank_domain::accounts::AccountError;
 use neobank_domain::api_keys::ApiKeyError;
+use neobank_domain::balances::BalanceError;
+use neobank_domain::customers::CustomerError;
+use neobank_domain::events::EventError;
+use neobank_domain::preferences::PreferenceError;
+use neobank_domain::statements::StatementError;
 use neobank_domain::transfers::TransferQueryError;
 use neobank_domain::{Error, ErrorKind, LedgerError, Rejection};
 use serde_json::Value;
@@ -58,22 +64,31 @@ impl From<LedgerError> for Problem {
     }
 }
 
-impl From<AccountError> for Problem {
-    fn from(error: AccountError) -> Self {
-        Self::of_error("account", &error.into())
-    }
+/// The problems of the library's other errors: their kind, and the kind for what does not exist.
+macro_rules! problem_of {
+    ($($error:ty: $name:literal, $unknown:literal;)*) => {$(
+        impl From<$error> for Problem {
+            fn from(error: $error) -> Self {
+                let error = Error::from(error);
+                match error.kind() {
+                    ErrorKind::NotFound => Self::not_found($unknown, error.to_string()),
+                    _ => Self::of_error($name, &error),
+                }
+            }
+        }
+    )*};
 }
 
-impl From<TransferQueryError> for Problem {
-    fn from(error: TransferQueryError) -> Self {
-        Self::of_error("transfer_query", &error.into())
-    }
-}
-
-impl From<ApiKeyError> for Problem {
-    fn from(error: ApiKeyError) -> Self {
-        Self::of_error("api_key", &error.into())
-    }
+problem_of! {
+    AccountError: "account", "unknown_account";
+    ApiKeyError: "api_key", "unknown_api_key";
+    BalanceError: "balances", "unknown_account";
+    CustomerError: "customer", "unknown_customer";
+    EventError: "events", "unknown_event";
+    PreferenceError: "preferences", "unknown_customer";
+    DatabaseError: "database", "unknown";
+    StatementError: "statement", "unknown_account";
+    TransferQueryError: "transfer_query", "unknown_account";
 }
 
 impl Problem {
@@ -145,7 +160,7 @@ impl Problem {
 }
 
 fn is_deadline(error: &Error) -> bool {
-    use neobank_db::{DatabaseError, HoldsDatabaseError};
+    use neobank_db::HoldsDatabaseError;
     matches!(
         error.database_error(),
         Some(DatabaseError::DeadlineExceeded { .. })

@@ -86,6 +86,12 @@ impl AmountBody {
     }
 }
 
+/// Reads the member `currency` of a body.
+pub(super) fn currency(code: &str) -> Result<Currency, Problem> {
+    let read = Currency::from_code(code);
+    read.map_err(|error| Problem::from(Rejection::from(error)).with_field("currency"))
+}
+
 /// Reads an amount that may be missing.
 pub(super) fn optional_amount(
     amount: Option<&AmountBody>,

@@ -1,7 +1,11 @@
 //! The resources: a file for each.
 
 mod accounts;
+mod balances;
+mod change;
+mod customers;
 mod documentation;
+mod events;
 mod health;
 mod holds;
 mod members;
@@ -59,16 +63,33 @@ pub fn openapi() -> String {
 /// The resources of the ledger.
 fn limited() -> OpenApiRouter<ServiceState> {
     OpenApiRouter::with_openapi(base())
-        .routes(routes!(transfers::create))
+        .routes(routes!(transfers::create, transfers::list::list))
         .routes(routes!(transfers::show))
         .routes(routes!(reversals::create))
         .routes(routes!(postings::create))
+        .routes(routes!(accounts::open::open, accounts::list::list))
         .routes(routes!(accounts::show))
         .routes(routes!(holds::create))
         .routes(routes!(holds::show))
         .routes(routes!(holds::of_account))
         .routes(routes!(holds::capture))
         .routes(routes!(holds::release))
+        .routes(routes!(accounts::statement::show))
+        .routes(routes!(accounts::statement::days))
+        .routes(routes!(accounts::change::freeze))
+        .routes(routes!(accounts::change::unfreeze))
+        .routes(routes!(accounts::change::close))
+        .routes(routes!(accounts::change::reopen))
+        .routes(routes!(accounts::change::set_overdraft_limit))
+        .routes(routes!(customers::create, customers::list))
+        .routes(routes!(customers::show, customers::update))
+        .routes(routes!(
+            customers::preferences::show,
+            customers::preferences::merge
+        ))
+        .routes(routes!(balances::list))
+        .routes(routes!(balances::trial))
+        .routes(routes!(events::list))
 }
 
 /// What is served however many requests are at work.

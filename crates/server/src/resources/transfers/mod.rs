@@ -1,5 +1,7 @@
 //! Transfers between two customers' accounts.
 
+pub(super) mod list;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, Uri};

@@ -1,5 +1,10 @@
 //! Accounts.
 
+pub(super) mod change;
+pub(super) mod list;
+pub(super) mod open;
+pub(super) mod statement;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::ETAG;
@@ -43,6 +48,14 @@ pub(super) async fn show(
     let Some(account) = accounts::find(&database, account_id).await? else {
         return Err(Problem::unknown_account(account_id));
     };
-    let tag = format!("\"{}\"", account.version);
-    Ok(([(ETAG, tag)], Json(AccountView::from(account))).into_response())
+    Ok((
+        [(ETAG, tag(account.version))],
+        Json(AccountView::from(account)),
+    )
+        .into_response())
+}
+
+/// Returns a version as an `ETag`.
+fn tag(version: i64) -> String {
+    format!("\"{version}\"")
 }

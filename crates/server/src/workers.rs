@@ -1,0 +1,86 @@
+//! The workers of a server: sealing, and the record of the ends of holds.
+
+use std::time::Duration;
+
+use neobank_domain::Ledger;
+use neobank_domain::chain;
+use tokio::task::JoinSet;
+
+/// The work that a server does beside its requests. Several servers of a bank may do it at the same
+/// time: one of them seals, and each hold ends once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Workers {
+    /// The pause between two calls that seal records, so that events appear; `None` does not seal.
+    pub seal_interval: Option<Duration>,
+    /// The pause between two calls that record the ends of holds whose time is over; `None` records
+    /// none. Decisions and balances are right without it.
+    pub expiry_interval: Option<Duration>,
+}
+
+/// The most records that one call seals.
+const RECORDS_MAX: u32 = 20_000;
+
+/// The most holds whose end one call records.
+const HOLDS_MAX: usize = 500;
+
+/// The actor of the ends of holds.
+const ACTOR: &str = "service:expiry";
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            seal_interval: Some(Duration::from_secs(1)),
+            expiry_interval: Some(Duration::from_secs(10)),
+        }
+    }
+}
+
+impl Workers {
+    /// Returns workers that do nothing: other processes seal and record the ends of holds.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            seal_interval: None,
+            expiry_interval: None,
+        }
+    }
+
+    /// Starts the work, which ends when the set is dropped.
+    pub(crate) fn start(self, ledger: &Ledger) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        if let Some(pause) = self.seal_interval {
+            tasks.spawn(seal(ledger.clone(), pause));
+        }
+        if let Some(pause) = self.expiry_interval {
+            let ledger = match ACTOR.parse() {
+                Ok(actor) => ledger.acting_as(actor),
+                Err(_) => ledger.clone(),
+            };
+            tasks.spawn(expire(ledger, pause));
+        }
+        tasks
+    }
+}
+
+async fn seal(ledger: Ledger, pause: Duration) {
+    loop {
+        match chain::seal(ledger.database(), RECORDS_MAX).await {
+            Ok(report) if report.has_more => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!("records were not sealed: {error}"),
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn expire(ledger: Ledger, pause: Duration) {
+    loop {
+        match ledger.expire_holds(HOLDS_MAX).await {
+            Ok(ended) if ended.len() == HOLDS_MAX => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!("the ends of holds were not recorded: {error}"),
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
