@@ -206,7 +206,7 @@ fn unauthorized() -> Problem {
     .with_action("Send a key that is neither revoked nor expired.")
 }
 
-fn forbidden(kind: &'static str, detail: String) -> Problem {
+pub(crate) fn forbidden(kind: &'static str, detail: String) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, kind, detail)
         .with_action("Use another key, or ask the operator for one.")
 }

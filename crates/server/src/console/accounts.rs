@@ -140,11 +140,13 @@ fn balances(account: &Account) -> Markup {
 
 fn actions(visit: &Visit, account: &Account) -> Markup {
     let may_pay = visit.caller.has_scope(Scope::TransfersWrite) && account.customer_id.is_some();
+    let account = account.account_id;
     html! {
-        @if may_pay {
-            p.actions {
-                a.button.primary href=(format!("/console/transfer?from={}", account.account_id)) { "Transfer from this account" }
+        p.actions {
+            @if may_pay {
+                a.button.primary href=(format!("/console/transfer?from={account}")) { "Transfer from this account" }
             }
+            a.button href=(format!("/console/holds?account={account}")) { "Holds" }
         }
     }
 }

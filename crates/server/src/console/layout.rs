@@ -7,20 +7,43 @@ use super::form::token;
 use super::parts::text;
 use super::visit::Visit;
 
-/// A page of the navigation, with the scope that it needs.
+/// A page of the navigation, with the scope that it needs, and whether it shows the whole bank.
 struct Entry {
     path: &'static str,
     name: &'static str,
     scope: Scope,
+    is_of_whole_bank: bool,
 }
 
-const ENTRIES: [Entry; 2] = [
+const ENTRIES: [Entry; 8] = [
     of_key("/console/search", "Search", Scope::AccountsRead),
     of_key("/console/transfer", "Transfer", Scope::TransfersWrite),
+    of_key("/console/holds", "Holds", Scope::AccountsRead),
+    of_key("/console/groups", "Groups", Scope::AccountsRead),
+    of_bank(
+        "/console/trial-balance",
+        "Trial balance",
+        Scope::AccountsRead,
+    ),
+    of_bank("/console/events", "Events", Scope::EventsRead),
+    of_bank("/console/database", "Database", Scope::AuditRead),
+    of_bank("/console/audit", "Audit", Scope::AuditRead),
 ];
 
 const fn of_key(path: &'static str, name: &'static str, scope: Scope) -> Entry {
-    Entry { path, name, scope }
+    Entry {
+        path,
+        name,
+        scope,
+        is_of_whole_bank: false,
+    }
+}
+
+const fn of_bank(path: &'static str, name: &'static str, scope: Scope) -> Entry {
+    Entry {
+        is_of_whole_bank: true,
+        ..of_key(path, name, scope)
+    }
 }
 
 /// Writes a page; without a visit, that of a person who is not signed in.
@@ -63,7 +86,9 @@ fn person(visit: &Visit) -> Markup {
 }
 
 fn navigation(visit: &Visit) -> Markup {
-    let may_open = |entry: &&Entry| visit.caller.has_scope(entry.scope);
+    let may_open = |entry: &&Entry| {
+        visit.caller.has_scope(entry.scope) && (visit.is_unbound() || !entry.is_of_whole_bank)
+    };
     html! {
         nav.pages aria-label="Pages" {
             ul {

@@ -6,11 +6,16 @@
 
 mod accounts;
 mod assets;
+mod audit;
 mod csv_file;
 mod customers;
+mod database;
 mod error;
+mod events;
 mod form;
 mod frame;
+mod groups;
+mod holds;
 mod layout;
 mod parts;
 mod search;
@@ -18,6 +23,7 @@ mod session;
 mod sign_in;
 mod transfer_form;
 mod transfers;
+mod trial_balance;
 mod visit;
 
 use std::sync::Arc;
@@ -26,6 +32,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use neobank_ops::Monitor;
+use tokio::sync::OnceCell;
 
 use crate::middleware::{identify, limit};
 use crate::state::ServiceState;
@@ -58,6 +66,8 @@ impl Default for ConsoleOptions {
 struct ConsoleState {
     service: ServiceState,
     sessions: Arc<Sessions>,
+    /// Connected when the page of the database is first opened.
+    monitor: Arc<OnceCell<Monitor>>,
 }
 
 /// Returns the console, to be merged with [`router`](crate::router).
@@ -65,6 +75,7 @@ pub fn console(state: ServiceState, options: ConsoleOptions) -> Router {
     let console = ConsoleState {
         service: state.clone(),
         sessions: Arc::new(Sessions::new(options)),
+        monitor: Arc::default(),
     };
     let pages = Router::new()
         .route("/", get(search::home))
@@ -82,6 +93,16 @@ pub fn console(state: ServiceState, options: ConsoleOptions) -> Router {
         .route("/transfer/edit", post(transfer_form::edit))
         .route("/transfer/confirm", post(transfer_form::confirm))
         .route("/transfers/{transfer_id}", get(transfers::show))
+        .route("/holds", get(holds::list))
+        .route("/holds/{hold_id}", get(holds::show))
+        .route("/holds/{hold_id}/capture", post(holds::capture))
+        .route("/holds/{hold_id}/release", post(holds::release))
+        .route("/groups", get(groups::find))
+        .route("/groups/{group_id}", get(groups::show))
+        .route("/trial-balance", get(trial_balance::show))
+        .route("/events", get(events::show))
+        .route("/database", get(database::show))
+        .route("/audit", get(audit::show).post(audit::run))
         .layer(from_fn_with_state(state.clone(), limit));
     let files = Router::new()
         .route("/style.css", get(assets::style))

@@ -125,6 +125,7 @@ pub(super) struct Field<'a> {
     pub(super) error: Option<&'a str>,
     pub(super) is_required: bool,
     pub(super) length_max: Option<usize>,
+    pub(super) is_long: bool,
 }
 
 impl<'a> Field<'a> {
@@ -138,6 +139,7 @@ impl<'a> Field<'a> {
             error: None,
             is_required: false,
             length_max: None,
+            is_long: false,
         }
     }
 
@@ -166,13 +168,19 @@ impl<'a> Field<'a> {
         self
     }
 
+    /// Gives the field more room in a row of fields.
+    pub(super) const fn long(mut self) -> Self {
+        self.is_long = true;
+        self
+    }
+
     pub(super) fn input(&self) -> Markup {
         let hint = self.hint.map(|_| format!("{}-hint", self.name));
         let error = self.error.map(|_| format!("{}-error", self.name));
         let described: Vec<_> = hint.iter().chain(&error).map(String::as_str).collect();
         let described = (!described.is_empty()).then(|| described.join(" "));
         html! {
-            div.field {
+            div.field.long[self.is_long] {
                 label for=(self.name) { (self.label) }
                 @if let (Some(text), Some(id)) = (self.hint, &hint) { p.hint id=(id) { (text) } }
                 @if let (Some(text), Some(id)) = (self.error, &error) { p.error id=(id) { (text) } }

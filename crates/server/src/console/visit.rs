@@ -16,7 +16,7 @@ use super::ConsoleState;
 use super::error::PageError;
 use super::layout;
 use super::session::Session;
-use crate::access::{Caller, Visible};
+use crate::access::{Caller, Visible, forbidden};
 use crate::context::Context;
 use crate::state::ServiceState;
 
@@ -57,6 +57,17 @@ impl Visit {
         Ok(self.caller.require_scope(&self.context, &[scope])?)
     }
 
+    /// Returns an error unless the key has the scope and is bound to no customer or account.
+    pub(super) fn require_of_whole_bank(&self, scope: Scope) -> Result<(), PageError> {
+        self.require(scope)?;
+        if self.is_unbound() {
+            return Ok(());
+        }
+        let detail =
+            "The page shows the whole bank, and the key is bound to customers or accounts.";
+        Err(forbidden("binding", detail.to_owned()).into())
+    }
+
     pub(super) fn is_unbound(&self) -> bool {
         self.caller.key().bindings.is_unlimited()
     }
@@ -89,6 +100,17 @@ impl Visit {
             return Ok(None);
         }
         Ok(accounts::find(&self.database(), account).await?)
+    }
+
+    /// Returns an account that the caller may see, by its identifier or number.
+    pub(super) async fn account_named(&self, given: &str) -> Result<Option<Account>, PageError> {
+        let given = given.trim();
+        if let Ok(account) = given.parse() {
+            return self.try_account(account).await;
+        }
+        let found = accounts::find_by_number(&self.database(), given).await?;
+        let visible = self.visible(found.iter().map(|one| one.account_id)).await?;
+        Ok(found.filter(|one| visible.has(one.account_id)))
     }
 
     /// Returns the accounts of a bound key, at most a hundred.

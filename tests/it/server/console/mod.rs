@@ -1,8 +1,10 @@
 //! The console, as a browser without a script uses it.
 
+mod holds;
 mod pages;
 mod sessions;
 mod transfers;
+mod whole_bank;
 
 use neobank_domain::api_keys::{NewApiKey, Scope};
 use neobank_server::{ConsoleOptions, Limits};

@@ -2,7 +2,7 @@
 
 use neobank_domain::customers::{self, Customer};
 use neobank_domain::ledger::DESCRIPTION_LENGTH_MAX;
-use neobank_domain::{Account, AccountId, AccountStatus, Money, accounts};
+use neobank_domain::{Account, AccountId, AccountStatus, Money};
 
 use super::Fields;
 use crate::console::error::PageError;
@@ -105,7 +105,7 @@ async fn payer(
         errors.from = Some("Enter the account that pays.".to_owned());
         return Ok(None);
     }
-    let found = find(visit, &fields.from).await?;
+    let found = visit.account_named(&fields.from).await?;
     if found.is_none() {
         errors.from = Some("There is no such account, or the key may not use it.".to_owned());
     }
@@ -122,7 +122,7 @@ async fn payee(
         errors.to = Some("Enter the account that is paid.".to_owned());
         return Ok(None);
     }
-    if let Some(account) = find(visit, given).await? {
+    if let Some(account) = visit.account_named(given).await? {
         return Ok(Some(Payee::Known(Box::new(account))));
     }
     if visit.is_unbound() {
@@ -135,19 +135,6 @@ async fn payee(
     let error = "The key may not look up this number. Enter the account's identifier.";
     errors.to = Some(error.to_owned());
     Ok(None)
-}
-
-/// Finds an account that the caller may see, by its identifier or number.
-async fn find(visit: &Visit, given: &str) -> Result<Option<Account>, PageError> {
-    let given = given.trim();
-    if let Ok(account) = given.parse() {
-        return visit.try_account(account).await;
-    }
-    let found = accounts::find_by_number(&visit.database(), given).await?;
-    let visible = visit
-        .visible(found.iter().map(|one| one.account_id))
-        .await?;
-    Ok(found.filter(|one| visible.has(one.account_id)))
 }
 
 fn amount(fields: &Fields, payer: &Account) -> Result<Money, String> {

@@ -144,14 +144,14 @@ fn side(
                 tbody {
                     tr {
                         th scope="row" { "Balance" }
-                        td.right { (money(account.current_balance)) }
-                        td.right { @if let Some(after) = after { strong { (money(after)) } } }
+                        td.right data-name="Now" { (money(account.current_balance)) }
+                        td.right data-name="Afterwards" { @if let Some(after) = after { strong { (money(after)) } } }
                     }
                     @if let Some((Some(now), after)) = available {
                         tr {
                             th scope="row" { "Available" }
-                            td.right { (money(now)) }
-                            td.right { @if let Some(after) = after { (money(after)) } }
+                            td.right data-name="Now" { (money(now)) }
+                            td.right data-name="Afterwards" { @if let Some(after) = after { (money(after)) } }
                         }
                     }
                 }
