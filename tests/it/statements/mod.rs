@@ -7,6 +7,7 @@ mod pages;
 mod plan;
 mod rejection;
 mod summary;
+mod value_date;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use neobank_domain::accounts::NewAccount;

@@ -25,13 +25,20 @@ pub(crate) async fn run(
     let (first, last) = arguments.range.ends()?;
     let days = arguments.range.calendar();
     let request = StatementRequest::through(first, last);
+    let by_value_date = arguments.range.is_by_value_date()?;
     let database = connection.open("daily-summary").await?;
     let account = account::find(&database, &arguments.account).await?;
     let id = account.account_id;
-    let found = statements::daily_summaries(&database, id, request.from, request.to, days).await?;
+    let (from, to) = (request.from, request.to);
+    let found = if by_value_date {
+        statements::daily_summaries_by_value_date(&database, id, from, to).await?
+    } else {
+        statements::daily_summaries(&database, id, from, to, days).await?
+    };
     let zone = arguments.range.zone(&account);
+    let by = if by_value_date { " by value date" } else { "" };
     let title = format!(
-        "Account {} from {first} to {last}, both included, days of {zone}",
+        "Account {}{by} from {first} to {last}, both included, days of {zone}",
         account.account_number
     );
     let data = json!({
@@ -40,6 +47,7 @@ pub(crate) async fn run(
         "first_day": first,
         "last_day": last,
         "time_zone": zone,
+        "by": arguments.range.by(),
         "days": found.iter().map(view).collect::<Vec<_>>(),
     });
     Output::new(

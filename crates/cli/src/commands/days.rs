@@ -27,6 +27,17 @@ pub(super) struct DayRange {
     /// The time zone of days and times: the account's, or UTC
     #[arg(long, value_enum, default_value = "account")]
     time_zone: Zone,
+    /// The date of an entry that decides; a day of a value date is always one of the account's zone
+    #[arg(long, value_enum, default_value_t, value_name = "TIME")]
+    by: By,
+}
+
+/// The date of an entry that decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum By {
+    #[default]
+    BookingTime,
+    ValueDate,
 }
 
 /// A calendar month: its first and its last day.
@@ -68,6 +79,25 @@ impl DayRange {
             _ => Err(CommandError::usage(
                 "give --day, --month, or --from and --to",
             )),
+        }
+    }
+
+    /// Returns true for days by value date, which are never those of UTC.
+    pub(super) fn is_by_value_date(&self) -> Result<bool, CommandError> {
+        match (self.by, self.time_zone) {
+            (By::BookingTime, _) => Ok(false),
+            (By::ValueDate, Zone::Account) => Ok(true),
+            (By::ValueDate, Zone::Utc) => Err(CommandError::usage(
+                "--by value-date counts days of the account's zone, not of UTC",
+            )),
+        }
+    }
+
+    /// Returns the name of the choice in the contract.
+    pub(super) const fn by(&self) -> &'static str {
+        match self.by {
+            By::BookingTime => "booking-time",
+            By::ValueDate => "value-date",
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) mod seal;
 pub(crate) mod serve;
 pub(crate) mod serve_metrics;
 pub(crate) mod statement;
+mod statement_by_value_date;
 pub(crate) mod submit;
 pub(crate) mod transfer;
 pub(crate) mod transfers;

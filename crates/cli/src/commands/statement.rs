@@ -17,24 +17,27 @@ use crate::output::{Block, Output, Style, Table, cell, text};
 #[derive(Debug, Args)]
 pub(crate) struct StatementArguments {
     /// The account's identifier, its number, or SOURCE/ID of an import
-    account: String,
+    pub(super) account: String,
     #[command(flatten)]
-    range: DayRange,
+    pub(super) range: DayRange,
     /// The greatest number of entries on the page
     #[arg(long, default_value_t = 100)]
-    limit: u32,
+    pub(super) limit: u32,
     /// The cursor that the previous page printed
     #[arg(long, value_name = "CURSOR")]
-    after: Option<String>,
+    pub(super) after: Option<String>,
     /// Print every entry of the range as CSV, newest first, for spreadsheets and programs
     #[arg(long, conflicts_with_all = ["json", "after", "limit"])]
-    csv: bool,
+    pub(super) csv: bool,
 }
 
 pub(crate) async fn run(
     arguments: &StatementArguments,
     connection: &Connection,
 ) -> Result<Output, CommandError> {
+    if arguments.range.is_by_value_date()? {
+        return super::statement_by_value_date::run(arguments, connection).await;
+    }
     let after = arguments
         .after
         .as_deref()
@@ -121,6 +124,7 @@ fn output(
         "from": request.from,
         "to": request.to,
         "time_zone": zone,
+        "by": "booking-time",
         "starts_at": page.starts_at,
         "ends_at": page.ends_at,
         "opening_balance": page.opening_balance,

@@ -35,6 +35,7 @@ use uuid::Uuid;
 pub use error::BalanceError;
 pub use read::{AccountBalance, BalancePage, at, by_value_date, list, list_query};
 pub use trial::{TrialBalance, TrialBalanceLine, trial_balance, trial_balance_query};
+pub(crate) use value_date::{opening_by_value_date, opening_column};
 
 use crate::{AccountId, Currency, text};
 

@@ -7,6 +7,8 @@ use neobank_entity::enums::AccountType;
 use neobank_entity::functions::banking::StartOfDay;
 use sea_query::{Condition, Expr, ExprTrait, Func, JoinType, Query, SelectStatement, UnionType};
 
+use crate::AccountId;
+
 use super::query::{ENTRY, account, computed, last_entry};
 
 /// The end of the day in the account's zone.
@@ -53,6 +55,18 @@ pub(super) fn balances(day: NaiveDate) -> SelectStatement {
         )
         .join_lateral(JoinType::LeftJoin, correction(day), CORRECTION, always());
     query
+}
+
+/// Returns the balance of one account by value date at the end of a day, in [`opening_column`].
+pub(crate) fn opening_by_value_date(of: AccountId, day: NaiveDate) -> SelectStatement {
+    balances(day)
+        .and_where(account(accounts::Column::AccountId).eq(of.as_uuid()))
+        .to_owned()
+}
+
+/// Returns the name of the column with the balance.
+pub(crate) const fn opening_column() -> &'static str {
+    computed::BALANCE_THEN
 }
 
 /// Returns the end of the day in the account's zone.

@@ -111,21 +111,27 @@ pub fn daily_summaries_query(
     to: NaiveDate,
     days: Days,
 ) -> Result<Statement, StatementError> {
-    check_range(from, to)?;
-    let asked = to.signed_duration_since(from).num_days();
-    let count = i32::try_from(asked).unwrap_or(i32::MAX);
-    if count > DailySummary::DAYS_MAX {
-        return Err(StatementError::TooManyDays {
-            days: asked,
-            days_max: DailySummary::DAYS_MAX,
-        });
-    }
+    let count = DailySummary::check_days(from, to)?;
     Ok(query::daily_summaries(account, from, count, days))
 }
 
 impl DailySummary {
     /// The most days of one history: ten years.
     pub const DAYS_MAX: i32 = 3_660;
+
+    /// Returns the number of days of a history.
+    pub(super) fn check_days(from: NaiveDate, to: NaiveDate) -> Result<i32, StatementError> {
+        check_range(from, to)?;
+        let asked = to.signed_duration_since(from).num_days();
+        let count = i32::try_from(asked).unwrap_or(i32::MAX);
+        if count > Self::DAYS_MAX {
+            return Err(StatementError::TooManyDays {
+                days: asked,
+                days_max: Self::DAYS_MAX,
+            });
+        }
+        Ok(count)
+    }
 }
 
 fn summary(

@@ -2,11 +2,16 @@
 //!
 //! [`Days`] selects the calendar: days of the account's own time zone, or of UTC. A range includes
 //! the day `from` and excludes the day `to`.
+//!
+//! These statements are by booking time. [`page_by_value_date`] and
+//! [`daily_summaries_by_value_date`] read the same by value date.
 
 mod daily;
 mod error;
 mod page;
 mod query;
+mod value_date;
+mod value_query;
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +25,10 @@ pub use daily::{
 pub use error::StatementError;
 pub use neobank_entity::enums::EntryType;
 pub use page::{Entry, StatementPage, page, page_query};
+pub use value_date::{
+    ValueDateCursor, ValueDateEntry, ValueDatePage, ValueDateRequest,
+    daily_summaries_by_value_date, page_by_value_date, page_by_value_date_query,
+};
 
 use crate::text;
 

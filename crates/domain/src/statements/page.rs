@@ -143,7 +143,7 @@ struct PageRow {
     entry: Option<EntryRow>,
 }
 
-struct EntryRow {
+pub(super) struct EntryRow {
     transaction_id: Uuid,
     transfer_id: Uuid,
     entry_number: i64,
@@ -198,7 +198,7 @@ fn cut(entries: &mut Vec<Entry>, limit: u32) -> Option<StatementCursor> {
     })
 }
 
-fn entry(row: EntryRow, currency: Currency) -> Result<Entry, DatabaseError> {
+pub(super) fn entry(row: EntryRow, currency: Currency) -> Result<Entry, DatabaseError> {
     Ok(Entry {
         transaction_id: row.transaction_id.into(),
         transfer_id: row.transfer_id.into(),

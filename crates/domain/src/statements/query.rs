@@ -15,22 +15,22 @@ use super::{Days, StatementRequest};
 use crate::AccountId;
 
 /// The account, its currency, and the points in time at both ends of the range.
-const RANGE: &str = "range";
+pub(super) const RANGE: &str = "range";
 /// The last entry before the range.
-const OPENING: &str = "opening";
+pub(super) const OPENING: &str = "opening";
 /// The last entry before the end of the range.
 const CLOSING: &str = "closing";
 /// The entries of the page.
-const ENTRY: &str = "entry";
+pub(super) const ENTRY: &str = "entry";
 /// The count and the sums of the range's entries.
-const TOTALS: &str = "totals";
+pub(super) const TOTALS: &str = "totals";
 /// The name of the time zone whose days the range counts.
-const ZONE_NAME: &str = "zone_name";
+pub(super) const ZONE_NAME: &str = "zone_name";
 /// The numbers of the days of a history, from 0.
-const DAY: &str = "day";
+pub(super) const DAY: &str = "day";
 
 /// The time zone function of the server: a point in time as the zone's clocks show it.
-const TIME_ZONE: &str = "pg_catalog.timezone";
+pub(super) const TIME_ZONE: &str = "pg_catalog.timezone";
 
 /// The names of the columns that are computed and stand in no table.
 pub(super) mod computed {
@@ -55,7 +55,7 @@ pub(super) mod computed {
 }
 
 /// The server's function that counts.
-const COUNT: &str = "pg_catalog.generate_series";
+pub(super) const COUNT: &str = "pg_catalog.generate_series";
 
 use computed::{
     CLOSING_BALANCE, DATE, ENDS_AT, LOCAL_TIME, OPENING_BALANCE, STARTS_AT, TOTAL_CREDITS,
@@ -63,7 +63,7 @@ use computed::{
 };
 
 /// The columns of an entry that a page shows, except its local time.
-const ENTRY_COLUMNS: [Column; 8] = [
+pub(super) const ENTRY_COLUMNS: [Column; 8] = [
     Column::TransactionId,
     Column::TransferId,
     Column::EntryNumber,
@@ -189,7 +189,12 @@ fn zone_of(days: Days) -> Expr {
 }
 
 /// Returns the account with the points in time at which its range of days begins and ends.
-fn range(account: AccountId, from: NaiveDate, to: NaiveDate, days: Days) -> SelectStatement {
+pub(super) fn range(
+    account: AccountId,
+    from: NaiveDate,
+    to: NaiveDate,
+    days: Days,
+) -> SelectStatement {
     use accounts::{Column, Entity};
     let zone = || zone_of(days);
     let start_of_day =
@@ -274,7 +279,7 @@ fn own(column: Column) -> Expr {
 }
 
 /// Returns the condition of a lateral join, whose query itself selects the rows.
-fn always() -> Expr {
+pub(super) fn always() -> Expr {
     Expr::Constant(true.into())
 }
 
