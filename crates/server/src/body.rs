@@ -1,15 +1,25 @@
 //! Reading of JSON bodies: strict, and within the limits of size and time.
 
+mod lines;
+
+use std::time::Duration;
+
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use neobank_domain::shortened;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
+pub(crate) use self::lines::Lines;
 use crate::context::single;
 use crate::limits::Limits;
 use crate::problem::Problem;
+
+const JSON: &str = "application/json";
+/// The media type of a JSON object on each line.
+pub(crate) const JSON_LINES: &str = "application/x-ndjson";
 
 /// Reads a JSON body. An unknown member, a member that occurs twice and a value of a wrong type are
 /// errors that name the member.
@@ -23,19 +33,54 @@ pub(crate) async fn read<T: DeserializeOwned>(
     parse(&bytes(body, limits, bytes_max).await?)
 }
 
+/// Reads a JSON body that is an array. Its elements are read later.
+pub(crate) async fn read_array(body: Body, limits: &Limits) -> Result<Vec<Box<RawValue>>, Problem> {
+    let bytes = bytes(body, limits, limits.batch_bytes_max).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let detail = shortened(&error.to_string());
+        Problem::malformed("body", format!("The body is not a JSON array: {detail}"))
+    })
+}
+
+/// The media type of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MediaType {
+    /// One JSON value.
+    Json,
+    /// A JSON object on each line.
+    JsonLines,
+}
+
+/// Returns the media type of a body that may be JSON or lines of JSON.
+pub(crate) fn media_type(headers: &HeaderMap) -> Result<MediaType, Problem> {
+    let essence = essence(headers)?;
+    if essence.eq_ignore_ascii_case(JSON) {
+        Ok(MediaType::Json)
+    } else if essence.eq_ignore_ascii_case(JSON_LINES) {
+        Ok(MediaType::JsonLines)
+    } else {
+        let detail = format!("The body must be {JSON} or {JSON_LINES}.");
+        Err(unsupported(detail))
+    }
+}
+
 /// Returns an error unless the body is JSON.
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let content_type = single(headers, CONTENT_TYPE.as_str())?.unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "media_type",
-            "The body must be application/json.",
-        )
-        .with_field("Content-Type"));
+    if essence(headers)?.eq_ignore_ascii_case(JSON) {
+        return Ok(());
     }
-    Ok(())
+    Err(unsupported(format!("The body must be {JSON}.")))
+}
+
+/// Returns the media type without its parameters.
+fn essence(headers: &HeaderMap) -> Result<&str, Problem> {
+    let content_type = single(headers, CONTENT_TYPE.as_str())?.unwrap_or_default();
+    Ok(content_type.split(';').next().unwrap_or_default().trim())
+}
+
+fn unsupported(detail: impl Into<String>) -> Problem {
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Problem::new(status, "media_type", detail).with_field("Content-Type")
 }
 
 /// Reads a whole body within the limits.
@@ -53,15 +98,16 @@ pub(crate) async fn bytes(body: Body, limits: &Limits, bytes_max: usize) -> Resu
     }
     let read = tokio::time::timeout(limits.body_timeout, to_bytes(body, bytes_max));
     match read.await {
-        Err(_) => Err(Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_timeout",
-            format!("The body did not arrive within {:?}.", limits.body_timeout),
-        )),
+        Err(_) => Err(too_slow(limits.body_timeout)),
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
         Ok(Err(_)) => Err(Problem::malformed("body", "The body ended early.")),
     }
+}
+
+fn too_slow(limit: Duration) -> Problem {
+    let detail = format!("The body did not arrive within {limit:?}.");
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
 }
 
 fn is_too_long(error: &axum::Error) -> bool {
@@ -69,7 +115,8 @@ fn is_too_long(error: &axum::Error) -> bool {
         .is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads a JSON object.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // The derived readers would also take an array with the members in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::malformed("body", "The body is not a JSON object."));
@@ -100,7 +147,7 @@ mod tests {
     #[expect(dead_code, reason = "only read")]
     struct Order {
         lines: Vec<Line>,
-        note: Option<Box<serde_json::value::RawValue>>,
+        note: Option<Box<RawValue>>,
     }
 
     #[derive(Debug, serde::Deserialize)]

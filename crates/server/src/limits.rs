@@ -14,6 +14,12 @@ pub struct Limits {
     pub streams_max: usize,
     /// The most bytes of a request's body; a longer one is answered with 413.
     pub body_bytes_max: usize,
+    /// The most bytes of the body of a batch or a group; a line of a stream is a body of its own.
+    pub batch_bytes_max: usize,
+    /// The most requests of a batch; a larger one is answered with 413. A stream has no such limit.
+    pub batch_requests_max: usize,
+    /// The most requests of a batch or a stream that are executed at the same time.
+    pub batch_in_flight_max: usize,
     /// The most bytes of a request's line and headers together, from 8,192; a request with more is
     /// answered with 431 or 414.
     pub header_bytes_max: usize,
@@ -21,7 +27,8 @@ pub struct Limits {
     pub headers_max: usize,
     /// The longest time for a request's headers, and of a connection without a request.
     pub header_timeout: Duration,
-    /// The longest time for a request's body; a slower one is answered with 408.
+    /// The longest time for a request's body; a slower one is answered with 408. A stream ends when a
+    /// line takes longer to arrive, or its answer longer to be read.
     pub body_timeout: Duration,
     /// The longest time of a request. `Request-Timeout` can only shorten it.
     pub request_timeout: Duration,
@@ -41,6 +48,9 @@ impl Default for Limits {
             requests_max: 2_000,
             streams_max: 100,
             body_bytes_max: 64 * 1024,
+            batch_bytes_max: 1024 * 1024,
+            batch_requests_max: 1_000,
+            batch_in_flight_max: 256,
             header_bytes_max: 16 * 1024,
             headers_max: 64,
             header_timeout: Duration::from_secs(30),

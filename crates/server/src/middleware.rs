@@ -8,6 +8,7 @@ use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::context::{self, Context, single};
@@ -16,6 +17,12 @@ use crate::state::ServiceState;
 
 /// The header with the request's identifier, the caller's or a new one.
 const REQUEST_ID: &str = "x-request-id";
+
+/// The place of a request among those at work. An answer that goes on after its headers keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestPermit(
+    #[expect(dead_code, reason = "frees the place when it is dropped")] Arc<OwnedSemaphorePermit>,
+);
 
 /// Gives the request its identifier, and answers it with headers of the service.
 pub(crate) async fn identify(
@@ -58,7 +65,7 @@ pub(crate) async fn identify(
 /// Answers a request at once when too many are at work.
 pub(crate) async fn limit(
     State(state): State<ServiceState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let Ok(permit) = Arc::clone(state.requests()).try_acquire_owned() else {
@@ -66,6 +73,8 @@ pub(crate) async fn limit(
         let detail = format!("{limit} requests are at work, and no more may be.");
         return Problem::overloaded(detail).into_response();
     };
+    let permit = RequestPermit(Arc::new(permit));
+    request.extensions_mut().insert(permit.clone());
     let response = next.run(request).await;
     drop(permit);
     response

@@ -1,14 +1,18 @@
 //! The service, over real connections.
 
 mod access;
+mod batches;
 mod console;
 mod documentation;
+mod exchanges;
+mod groups;
 mod holds;
 mod hostile;
 mod killed;
 mod money;
 mod reads;
 mod reversals;
+mod streams;
 
 use std::time::Duration;
 

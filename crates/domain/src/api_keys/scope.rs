@@ -14,11 +14,11 @@ use crate::shortened;
 pub enum Scope {
     /// Reads customers, accounts, transfers, holds and statements.
     AccountsRead,
-    /// Moves money by transfers, postings, reversals, groups and exchanges.
+    /// Moves money from one customer's account to another, and back.
     TransfersWrite,
     /// Creates, captures and releases holds.
     HoldsWrite,
-    /// Corrects balances.
+    /// Makes postings, journal entries and exchanges, and reverses them.
     AdjustmentsWrite,
     /// Creates and changes customers, accounts and preferences.
     CustomersWrite,

@@ -99,6 +99,19 @@ impl Problem {
         self
     }
 
+    /// Returns the problem of a part of the request, whose field then begins with the part's path.
+    pub(crate) fn within(mut self, part: &str) -> Self {
+        // A failure of the service lies in no part of the request.
+        if self.status_code().is_server_error() {
+            return self;
+        }
+        self.field = Some(match self.field {
+            Some(field) => format!("{part}.{field}"),
+            None => part.to_owned(),
+        });
+        self
+    }
+
     pub(crate) const fn with_action(mut self, action: &'static str) -> Self {
         self.action = action;
         self
@@ -147,6 +160,14 @@ impl Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Returns the problem with the identifier of its request.
+    pub(crate) fn identified(self, request_id: &str) -> IdentifiedProblem {
+        IdentifiedProblem {
+            problem: self,
+            request_id: request_id.to_owned(),
+        }
+    }
+
     /// Writes the problem of a request.
     pub(crate) fn answer(&self, request_id: &str) -> Response {
         let status = self.status_code();
@@ -166,6 +187,14 @@ impl Problem {
         }
         response
     }
+}
+
+/// As [`ProblemDocument`], as a part of an answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct IdentifiedProblem {
+    #[serde(flatten)]
+    problem: Problem,
+    request_id: String,
 }
 
 /// A problem with the identifier of its request.

@@ -2,14 +2,19 @@
 
 mod accounts;
 mod balances;
+mod batches;
 mod change;
 mod customers;
 mod documentation;
 mod events;
+mod exchanges;
+mod groups;
 mod health;
 mod holds;
+mod journal;
 mod members;
 mod movement;
+mod operations;
 mod postings;
 mod reversals;
 mod transfers;
@@ -90,6 +95,11 @@ fn limited() -> OpenApiRouter<ServiceState> {
         .routes(routes!(balances::list))
         .routes(routes!(balances::trial))
         .routes(routes!(events::list))
+        .routes(routes!(groups::create))
+        .routes(routes!(groups::show))
+        .routes(routes!(groups::reverse))
+        .routes(routes!(exchanges::create))
+        .routes(routes!(batches::create))
 }
 
 /// What is served however many requests are at work.

@@ -5,7 +5,7 @@ use axum::extract::Request as HttpRequest;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use neobank_domain::api_keys::Scope;
-use neobank_domain::ledger::Outcome;
+use neobank_domain::ledger::{Condition, GroupRequest, Outcome};
 use neobank_domain::{AccountId, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,13 @@ use crate::views::holds::HoldChangeView;
 
 /// The header that tells the answer of an earlier request from a new one.
 pub(super) const REPLAYED: &str = "idempotency-replayed";
+
+/// The scopes one of which every request that moves money needs.
+pub(super) const WRITING: [Scope; 3] = [
+    Scope::TransfersWrite,
+    Scope::HoldsWrite,
+    Scope::AdjustmentsWrite,
+];
 
 /// The service, the request's context and its caller.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +140,50 @@ impl Prepared {
     }
 }
 
+/// A group whose steps are prepared one after the other.
+#[derive(Debug)]
+pub(super) struct PreparedGroup {
+    group: GroupRequest,
+    own: Vec<AccountId>,
+    named: Vec<AccountId>,
+}
+
+impl Prepared {
+    /// Begins a group, which has no step yet.
+    pub(super) const fn group(group: GroupRequest) -> PreparedGroup {
+        PreparedGroup {
+            group,
+            own: Vec::new(),
+            named: Vec::new(),
+        }
+    }
+}
+
+impl PreparedGroup {
+    /// Adds a step.
+    pub(super) fn add(&mut self, step: Prepared) {
+        self.group.steps.push(step.request);
+        self.own.extend(step.own);
+        self.named.extend(step.named);
+    }
+
+    /// Adds a condition after the last step so far.
+    pub(super) fn add_condition(&mut self, condition: Condition) {
+        self.own.push(condition.account);
+        let group = std::mem::take(&mut self.group);
+        self.group = group.with_condition(condition);
+    }
+
+    /// Returns the group with all its steps.
+    pub(super) fn ready(self) -> Prepared {
+        Prepared {
+            request: self.group.into(),
+            own: self.own,
+            named: self.named,
+        }
+    }
+}
+
 /// A request that the ledger has executed.
 #[derive(Debug)]
 pub(super) struct Done {
@@ -142,8 +193,7 @@ pub(super) struct Done {
 }
 
 /// The result of a request.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug)]
 pub(super) enum Posted {
     Transfer(TransferView),
     Hold(HoldChangeView),

@@ -1,6 +1,8 @@
 //! The JSON of groups.
 
+use neobank_domain::GroupId;
 use neobank_domain::ledger::GroupReceipt;
+use neobank_domain::transfers::Transfer;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -8,14 +10,23 @@ use uuid::Uuid;
 use super::TransferView;
 use crate::access::Visible;
 
-/// A posted group.
+/// The result of a group.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Group)]
+#[schema(as = GroupResult)]
 pub(crate) struct GroupView {
     pub(crate) group_id: Uuid,
     idempotency_key: String,
     /// One transfer for each step; `null` for a step that was allowed to move nothing and did.
-    pub(crate) steps: Vec<Option<TransferView>>,
+    steps: Vec<Option<TransferView>>,
+}
+
+/// A posted group.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Group)]
+pub(crate) struct PostedGroupView {
+    group_id: Uuid,
+    /// The transfers, in the order of their steps, without those of other accounts.
+    transfers: Vec<TransferView>,
 }
 
 impl GroupView {
@@ -31,6 +42,26 @@ impl GroupView {
             group_id,
             idempotency_key: key,
             steps: steps.collect(),
+        }
+    }
+}
+
+impl PostedGroupView {
+    pub(crate) fn new(
+        group: GroupId,
+        transfers: impl IntoIterator<Item = Transfer>,
+        visible: &Visible,
+    ) -> Self {
+        let transfers = transfers.into_iter().map(TransferView::from);
+        let transfers = transfers.filter_map(|mut view| {
+            let sides = [view.debit.account_id, view.credit.account_id];
+            let is_visible = sides.into_iter().any(|account| visible.has(account));
+            view.hide(visible);
+            is_visible.then_some(view)
+        });
+        Self {
+            group_id: group.as_uuid(),
+            transfers: transfers.collect(),
         }
     }
 }

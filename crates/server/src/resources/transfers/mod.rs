@@ -39,6 +39,9 @@ pub(super) struct TransferBody {
     /// Moves as much of the amount as the payer has available.
     #[serde(default)]
     up_to: bool,
+    /// With `up_to`, as a step of a group: moves nothing if the payer has nothing available.
+    #[serde(default)]
+    or_nothing: bool,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Box<RawValue>>,
     #[schema(format = Date)]
@@ -78,9 +81,14 @@ impl TransferBody {
             .require_scope(call.context, &[Scope::TransfersWrite])?;
         let mut request = TransferRequest::new(self.from, self.to, self.amount.read()?)
             .with_description(self.description);
-        if self.up_to {
-            request = request.up_to();
-        }
+        request = match (self.up_to, self.or_nothing) {
+            (false, false) => request,
+            (true, false) => request.up_to(),
+            (true, true) => request.up_to_or_nothing(),
+            (false, true) => {
+                return Err(Problem::invalid("or_nothing", "or_nothing needs up_to."));
+            }
+        };
         request.attributes = attributes(self.metadata.as_deref(), self.value_date.as_deref())?;
         Ok(Prepared::new(request, self.from))
     }
