@@ -64,6 +64,9 @@ pub(crate) fn complete(mut api: OpenApi) -> OpenApi {
 fn complete_operation(operation: &mut Operation, path: &str) {
     let has_body = operation.request_body.is_some();
     let parameters = operation.parameters.get_or_insert_default();
+    let expects_version = parameters
+        .iter()
+        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "If-Match"));
     parameters.push(RefOr::T(request_timeout()));
     parameters.push(RefOr::T(request_id()));
     let mut problems = vec![
@@ -83,6 +86,9 @@ fn complete_operation(operation: &mut Operation, path: &str) {
     ];
     if path.contains('{') {
         problems.push(("404", "The key can use nothing with this identifier."));
+    }
+    if expects_version {
+        problems.push(("412", "The account has another version than `If-Match`."));
     }
     if has_body {
         problems.push(("408", "The body came too slowly."));

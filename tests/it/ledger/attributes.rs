@@ -1,9 +1,11 @@
 //! Actors, metadata and value dates.
 
-use chrono::{Days, Utc};
+use chrono::{Days, NaiveDate, Utc};
 use neobank_db::{Executor, statement};
 use neobank_domain::ledger::{Actor, GroupRequest, Metadata, ReversalRequest};
-use neobank_domain::{Ledger, LedgerError, PostingRequest, Receipt, Rejection, TransferRequest};
+use neobank_domain::{
+    AccountId, Ledger, LedgerError, PostingRequest, Receipt, Rejection, TransferRequest,
+};
 
 use crate::harness::{TestBank, czk};
 
@@ -14,6 +16,7 @@ on_both_versions!(
     actor_of_the_session_is_recorded,
     ledger_that_requires_an_actor_rejects_requests_without,
     value_date_outside_the_window_is_rejected,
+    value_date_of_unknown_accounts_is_held_against_the_servers_day,
     group_gives_its_attributes_to_its_steps,
 );
 
@@ -216,6 +219,29 @@ async fn value_date_outside_the_window_is_rejected(bank: TestBank) {
         }
     }
     assert_eq!(bank.balance(shop).await, czk("4"));
+}
+
+async fn value_date_of_unknown_accounts_is_held_against_the_servers_day(bank: TestBank) {
+    let today = Utc::now().date_naive();
+    let unknown = || TransferRequest::new(AccountId::new(), AccountId::new(), czk("1"));
+    let dated = unknown().with_value_date(today);
+    let rejected = bank.ledger.transfer(dated).await;
+    assert!(
+        matches!(
+            rejected,
+            Err(LedgerError::Rejected(Rejection::UnknownAccount { .. }))
+        ),
+        "{rejected:?}"
+    );
+    let far = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap();
+    match bank.ledger.transfer(unknown().with_value_date(far)).await {
+        Err(LedgerError::Rejected(Rejection::ValueDate {
+            earliest, latest, ..
+        })) => {
+            assert!(earliest < today && today < latest, "{earliest} to {latest}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn group_gives_its_attributes_to_its_steps(bank: TestBank) {

@@ -1,7 +1,7 @@
 //! The command `neobank import`.
 
 pub(super) mod files;
-mod progress;
+pub(super) mod progress;
 
 use std::path::PathBuf;
 use std::time::Duration;

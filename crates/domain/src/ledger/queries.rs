@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use neobank_db::Statement;
 use neobank_entity::banking::{accounts, hold_events, holds, transactions, transfers};
 use neobank_entity::enums::{AccountStatus, HoldStatus};
 use sea_query::{
@@ -56,11 +57,19 @@ const ACCOUNT_COLUMNS: [accounts::Column; 12] = {
     ]
 };
 
+/// The server's clock.
+const CLOCK: &str = "pg_catalog.clock_timestamp";
+
+/// Reads the server's clock.
+pub(super) fn server_time() -> Statement {
+    Statement::from_query(Query::select().expr_as(Func::cust(CLOCK), NOW))
+}
+
 /// Locks accounts in the order of their identifiers, and reads them.
 pub(super) static LOCK_ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
     let mut query = account_columns(accounts::Entity.table_ref(), accounts::Entity::NAME);
     query
-        .expr_as(Func::cust("pg_catalog.clock_timestamp"), NOW)
+        .expr_as(Func::cust(CLOCK), NOW)
         .and_where(is_one_of(accounts::Column::AccountId))
         .order_by(accounts::Column::AccountId, Order::Asc)
         .lock(LockType::NoKeyUpdate);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use neobank_db::driver::{FromSql, Row, ToSql, Type};
 use neobank_db::{
-    Autocommit, DatabaseError, Prepared, ServerError, Transaction, Written, pipeline,
+    Autocommit, DatabaseError, Executor as _, Prepared, ServerError, Transaction, Written, pipeline,
 };
 use neobank_entity::banking::{accounts, transfers};
 use neobank_entity::enums::TransferType;
@@ -294,9 +294,11 @@ impl Statements {
             )
             .await?
         };
-        let now = locked
-            .first()
-            .map_or(Ok(DateTime::UNIX_EPOCH), |row| column(row, queries::NOW))?;
+        let now = match locked.first() {
+            Some(row) => column(row, queries::NOW)?,
+            // None of the accounts exists, and a value date is rejected with today's window.
+            None => transaction.fetch_value(queries::server_time()).await?,
+        };
         let mut state = LedgerState::new(now);
         state.rules = rules;
         state.accounts = locked

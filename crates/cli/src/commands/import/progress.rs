@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Returns a bar of this many transactions.
-pub(super) fn bar(transactions: usize, is_hidden: bool) -> ProgressBar {
+pub(in crate::commands) fn bar(transactions: usize, is_hidden: bool) -> ProgressBar {
     if is_hidden {
         return ProgressBar::hidden();
     }

@@ -35,6 +35,7 @@ pub(super) struct StatementParameters {
     through: NaiveDate,
     /// The calendar of these days: `account` counts those of the account's zone, `utc` those of UTC.
     #[serde(default)]
+    #[param(inline)]
     days: Calendar,
     /// The most entries on the page, from 1 to 10,000; 100 without it.
     #[param(minimum = 1, maximum = 10_000)]
@@ -54,6 +55,7 @@ pub(super) struct SummaryParameters {
     through: NaiveDate,
     /// The calendar of these days: `account` counts those of the account's zone, `utc` those of UTC.
     #[serde(default)]
+    #[param(inline)]
     days: Calendar,
 }
 

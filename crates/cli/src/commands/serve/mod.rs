@@ -1,5 +1,8 @@
 //! The command `neobank serve`.
 
+#[cfg(feature = "demo")]
+mod demo;
+
 use std::io::Write as _;
 
 use clap::Args;
@@ -22,6 +25,11 @@ pub(crate) struct ServeArguments {
     /// encrypts
     #[arg(long)]
     allow_plain_http: bool,
+    /// Start a server of PostgreSQL, fill it with a real bank's year, and print how to use the API and
+    /// the console; all of it ends with this program
+    #[cfg(feature = "demo")]
+    #[arg(long)]
+    demo: bool,
     /// Serve the API alone, without the console at /console
     #[arg(long)]
     no_console: bool,
@@ -38,19 +46,46 @@ pub(crate) async fn run(
     let address = &arguments.listen;
     let validated = address.validate(arguments.allow_plain_http);
     validated.map_err(|error| CommandError::usage(error.to_string()))?;
-    let failed =
-        |error: std::io::Error| CommandError::failed("listen", format!("{address}: {error}"));
+    let failed = |error: std::io::Error| not_bound(address, &error);
     // Before the first connection, so that no signal is lost.
     let mut signals = StopSignals::listen().map_err(failed)?;
+    #[cfg(feature = "demo")]
+    if arguments.demo {
+        if let ListenAddress::Tcp(address) = address {
+            // A port in use is told before the work of half a minute.
+            drop(std::net::TcpListener::bind(address).map_err(failed)?);
+        }
+        let demo = demo::start().await?;
+        let server = bind(arguments, demo.database.clone()).await?;
+        demo.introduce(server.address());
+        return run_until(server, &mut signals).await;
+    }
     let database = Database::connect(connection.service_config("serve")?).await?;
+    let server = bind(arguments, database).await?;
+    run_until(server, &mut signals).await
+}
+
+/// Listens on the address.
+async fn bind(arguments: &ServeArguments, database: Database) -> Result<Server, CommandError> {
+    let address = &arguments.listen;
     let state = ServiceState::new(Ledger::new(database), Limits::default());
-    let mut server = Server::bind(address, state).await.map_err(failed)?;
+    let bound = Server::bind(address, state).await;
+    let mut server = bound.map_err(|error| not_bound(address, &error))?;
     if !arguments.no_console {
         server = server.with_console(ConsoleOptions::default());
     }
     if arguments.no_workers {
         server = server.with_workers(Workers::none());
     }
+    Ok(server)
+}
+
+fn not_bound(address: &ListenAddress, error: &std::io::Error) -> CommandError {
+    CommandError::failed("listen", format!("{address}: {error}"))
+}
+
+/// Serves until the program gets a signal to stop.
+async fn run_until(server: Server, signals: &mut StopSignals) -> Result<Output, CommandError> {
     let bound = server.address().to_owned();
     let _ = writeln!(std::io::stderr().lock(), "listening on {bound}");
     let stop = async {
