@@ -15,6 +15,7 @@ on_both_versions!(
     customers_are_found_and_updated,
     statement_of_a_day_uses_the_account_zone,
     rejection_names_the_given_account_numbers,
+    value_dates_replace_booking_days,
 );
 
 fn text(value: &Value) -> &str {
@@ -445,4 +446,59 @@ async fn rejection_names_the_given_account_numbers(bank: TestBank) {
     let emptied = run(bank.url(), &["account", "close", &numbers[1]]).await;
     let named = format!("{} ({to})", numbers[1]);
     assert!(emptied.err.contains(&named), "{}", emptied.err);
+}
+
+async fn value_dates_replace_booking_days(bank: TestBank) {
+    let account = open(&bank, "100").await;
+    let today = chrono::Utc::now().date_naive();
+    let yesterday = today.pred_opt().unwrap().to_string();
+    let today = today.to_string();
+    let deposit = ["deposit", "--account", &account, "--amount", "20 CZK"];
+    let deposit = [&deposit[..], &["--value-date", &yesterday]].concat();
+    data(bank.url(), &deposit).await;
+    let range = ["--from", &yesterday, "--to", &today, "--by", "value-date"];
+    let with = |start: &[&'static str], end: &[&'static str]| -> Vec<String> {
+        let all = start.iter().copied().chain([account.as_str()]);
+        let all = all.chain(range).chain(end.iter().copied());
+        all.map(str::to_owned).collect()
+    };
+    let read = async |arguments: Vec<String>| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        run(bank.url(), &arguments).await
+    };
+    let page = read(with(&["statement"], &["--limit", "1", "--json"]))
+        .await
+        .data();
+    assert_eq!(page["by"], "value-date");
+    assert_eq!(page["entries"][0]["value_date"], today.as_str());
+    assert_eq!(page["entries"][0]["balance"]["amount"], "100.00");
+    assert_eq!(
+        page["entries"][0]["balance_by_value_date"]["amount"],
+        "120.00"
+    );
+    assert_eq!(page["closing_balance"]["amount"], "120.00");
+    let next = format!("{today}.1");
+    assert_eq!(page["next"], next.as_str());
+    let mut following = with(&["statement"], &["--json"]);
+    following.extend(["--after".to_owned(), next]);
+    let page = read(following).await.data();
+    assert_eq!(
+        page["entries"][0]["balance_by_value_date"]["amount"],
+        "20.00"
+    );
+    assert_eq!(page["next"], Value::Null);
+    let days = read(with(&["daily-summary"], &["--json"])).await.data();
+    let closing = |day: usize| text(&days["days"][day]["closing_balance"]["amount"]).to_owned();
+    assert_eq!([closing(0), closing(1)], ["20.00", "120.00"]);
+    let table = read(with(&["statement"], &[])).await;
+    assert!(table.out.contains("by value date"), "{}", table.out);
+    for (command, wrong) in [
+        ("statement", &["--time-zone", "utc"][..]),
+        ("daily-summary", &["--time-zone", "utc"]),
+        ("statement", &["--csv"]),
+        ("statement", &["--after", "1764500000000000.1"]),
+    ] {
+        let failed = read(with(&[command], wrong)).await;
+        assert_eq!(failed.code, 2, "{wrong:?}: {}", failed.err);
+    }
 }

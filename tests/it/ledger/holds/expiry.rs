@@ -5,10 +5,10 @@ use std::time::Duration;
 use neobank_db::{Executor, statement};
 use neobank_domain::accounts::{self, AccountError, AccountStatus};
 use neobank_domain::ledger::{
-    CaptureRequest, Comparison, Condition, GroupRequest, HoldEventType, HoldFilter, HoldRequest,
-    HoldStatus, ReleaseRequest, holds,
+    AdjustmentRequest, CaptureRequest, Comparison, Condition, GroupRequest, HoldEventType,
+    HoldFilter, HoldRequest, HoldStatus, ReleaseRequest, holds,
 };
-use neobank_domain::{AccountId, Rejection, TransferRequest};
+use neobank_domain::{AccountId, PostingRequest, Rejection, TransferRequest};
 use rust_decimal::Decimal;
 
 use super::{balances, fingerprint, hold, over, rejection};
@@ -24,6 +24,7 @@ on_both_versions!(
     holds_are_ended_in_the_order_of_their_ends,
     hold_that_was_ended_by_another_session_is_left_out,
     change_of_an_account_ends_what_is_due,
+    adjustment_of_an_account_with_a_due_hold_is_not_stale,
 );
 
 async fn capture_after_the_end_is_rejected_and_writes_nothing(bank: TestBank) {
@@ -264,4 +265,29 @@ async fn over_with_limit(bank: &TestBank, account: AccountId) {
         .await
         .unwrap();
     over(bank, account, czk("5")).await;
+}
+
+/// The end of a hold's time changes nothing that the caller has seen, and increments the version
+/// where it is recorded.
+async fn adjustment_of_an_account_with_a_due_hold_is_not_stale(bank: TestBank) {
+    let account = bank.account(czk("100")).await;
+    over(&bank, account, czk("70")).await;
+    let seen = bank.find(account).await.version;
+    let stale = AdjustmentRequest::new(account, czk("60"), seen + 1);
+    let rejected = rejection(bank.ledger.submit(stale).await);
+    assert!(matches!(rejected, Rejection::StaleVersion { .. }));
+    let adjustment = AdjustmentRequest::new(account, czk("60"), seen);
+    bank.ledger.submit(adjustment).await.unwrap();
+    assert_eq!(balances(&bank, account).await, (czk("0"), czk("60")));
+    assert_eq!(bank.find(account).await.version, seen + 2);
+
+    over(&bank, account, czk("50")).await;
+    let seen = bank.find(account).await.version;
+    // The version after the step, which the caller computes from the one that it has seen.
+    let group = GroupRequest::new()
+        .with_step(PostingRequest::deposit(account, czk("1")))
+        .with_condition(Condition::version(account, seen + 1));
+    bank.ledger.submit_group(group).await.unwrap();
+    assert_eq!(balances(&bank, account).await, (czk("0"), czk("61")));
+    bank.assert_sound().await;
 }

@@ -89,6 +89,7 @@ impl LedgerState {
                 &mut decision.hold_events,
             )
             .and_then(|()| self.decide_new(identified, key, decision));
+        self.ended.clear();
         if decided.is_err() {
             self.restore(before);
             decision.hold_events.truncate(events);

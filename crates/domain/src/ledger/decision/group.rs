@@ -121,8 +121,8 @@ impl LedgerState {
         let account = self.accounts.get(&account_id).ok_or(unknown)?;
         let (holds, found) = match condition.measure {
             Measure::Version(version) => {
-                let found = format!("version {}", account.version);
-                (account.version == version, found)
+                let own = self.version_without_ends(account);
+                (own == version, format!("version {own}"))
             }
             Measure::Balance(comparison, amount) => {
                 require_currency(account, amount.currency())?;

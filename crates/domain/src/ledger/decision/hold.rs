@@ -156,7 +156,9 @@ impl LedgerState {
         events: &mut Vec<NewHoldEvent>,
     ) -> Result<(), Rejection> {
         for hold in due {
-            self.change_hold(&Change::end_of(hold, request), events)?;
+            let receipt = self.change_hold(&Change::end_of(hold, request), events)?;
+            let ended = self.ended.entry(receipt.account_id).or_default();
+            *ended = ended.saturating_add(1);
         }
         Ok(())
     }

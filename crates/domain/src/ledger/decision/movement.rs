@@ -67,11 +67,12 @@ impl LedgerState {
     pub(super) fn adjustment(&self, request: &AdjustmentRequest) -> Result<Movement, Rejection> {
         let currency = request.new_balance.currency();
         let account = self.customers_account(request.account, currency)?;
-        if account.version != request.expected_version {
+        let version = self.version_without_ends(account);
+        if version != request.expected_version {
             return Err(Rejection::StaleVersion {
                 account: request.account,
                 expected: request.expected_version,
-                found: account.version,
+                found: version,
             });
         }
         let change = request.new_balance.checked_sub(account.balance()?)?;

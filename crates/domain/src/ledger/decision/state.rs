@@ -117,6 +117,8 @@ pub struct LedgerState {
     pub holds: BTreeMap<HoldId, HoldState>,
     /// The holds and releases with the requests' idempotency keys.
     pub completed_holds: HashMap<String, CompletedHold>,
+    /// The holds of each account whose ends the request at hand records before its own decision.
+    pub(super) ended: BTreeMap<AccountId, i64>,
     /// The accounts with closed days; empty if no request has a booking time or a value date of its
     /// own. A closed day has ended, so that no other request can lie in one.
     pub open_days: BTreeMap<AccountId, OpenDays>,
@@ -346,10 +348,18 @@ impl LedgerState {
             originals: BTreeMap::new(),
             holds: BTreeMap::new(),
             completed_holds: HashMap::new(),
+            ended: BTreeMap::new(),
             open_days: BTreeMap::new(),
             now,
             rules: Rules::default(),
         }
+    }
+
+    /// Returns an account's version without the ends of holds that the request at hand records. A
+    /// caller that has read the account compares with this one: the time alone has ended the holds.
+    pub(super) fn version_without_ends(&self, account: &AccountState) -> i64 {
+        let ended = self.ended.get(&account.account_id).copied();
+        account.version.saturating_sub(ended.unwrap_or_default())
     }
 
     /// Notes the key of a posted request, for the requests after it.

@@ -1,6 +1,7 @@
 //! Random histories, compared with a minimal model: whole numbers in a map.
 
 mod groups;
+mod long_history;
 
 use std::collections::{BTreeMap, HashMap};
 
