@@ -16,6 +16,9 @@ use super::visit::Visit;
 /// The events of one page.
 const EVENTS: u32 = 50;
 
+/// The age of a record that is not sealed from which the page says so. A sealer runs every second.
+const LATE_SECONDS: f64 = 10.0;
+
 #[derive(Deserialize)]
 pub(super) struct Query {
     /// The position behind which the page begins; the newest events without it.
@@ -37,9 +40,14 @@ pub(super) async fn show(
     let last = found.last().map_or(after, |event| event.position);
     found.reverse();
     let is_newest = last >= newest;
+    let waiting = chain::lag(&database).await?;
+    let is_late = waiting.waiting_seconds >= LATE_SECONDS;
     let content = html! {
         h1 { "Events" }
         p.spaced { "Posted transfers and changes of holds, in the sealed order." }
+        @if is_late {
+            p.faint { (waiting.waiting_records) " records wait to be sealed, the oldest for " (format!("{:.0} s", waiting.waiting_seconds)) ". They appear when a sealer runs, such as " code { "neobank seal --follow" } "." }
+        }
         div.live id="live" data-after=(last) data-is-newest[is_newest] {}
         (table(&found))
         @if found.is_empty() { p.empty { "No events behind position " (after) "." } }
