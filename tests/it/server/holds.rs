@@ -345,7 +345,12 @@ async fn open_holds_of_an_account_are_listed_in_pages(bank: TestBank) {
             listed.push(one["idempotency_key"].as_str().unwrap().to_owned());
         }
         match page.body["next"].as_str() {
-            Some(next) => after = format!("&after={next}"),
+            Some(next) => {
+                after = format!("&after={next}");
+                let link = format!("/v1/accounts/{account}/holds?limit=2{after}");
+                let link = format!("link: <{link}>; rel=\"next\"");
+                assert!(page.has(&link), "{page:?}");
+            }
             None => break,
         }
     }

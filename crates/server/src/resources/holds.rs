@@ -22,6 +22,7 @@ use super::members::{AmountBody, attributes, optional_amount, time};
 use super::movement::{Call, IdempotencyKey, Prepared, Received, reader, receive};
 use crate::access::{Caller, Visible};
 use crate::context::{Context, parameters};
+use crate::page::page;
 use crate::problem::Problem;
 use crate::state::ServiceState;
 use crate::views::TransferView;
@@ -275,7 +276,7 @@ pub(super) async fn of_account(
     headers: HeaderMap,
     uri: Uri,
     account: Result<Path<String>, PathRejection>,
-) -> Result<Json<HoldPageView>, Problem> {
+) -> Result<Response, Problem> {
     let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
     let [limit, after] = parameters(&uri, ["limit", "after"])?;
     let account: AccountId = identifier("account_id", account)?;
@@ -302,7 +303,9 @@ pub(super) async fn of_account(
     let visible = caller
         .visible(&state, &context, named.into_iter().chain([account]))
         .await?;
-    Ok(Json(HoldPageView::new(found, limit, &visible)))
+    let view = HoldPageView::new(found, limit, &visible);
+    let next = view.next().map(str::to_owned);
+    Ok(page(&uri, view, next))
 }
 
 impl HoldBody {

@@ -147,4 +147,9 @@ impl HoldPageView {
         let holds = holds.map(|hold| HoldView::new(hold, visible)).collect();
         Self { holds, next }
     }
+
+    /// Returns the cursor of the next page.
+    pub(crate) fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
 }
