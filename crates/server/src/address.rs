@@ -26,11 +26,11 @@ pub enum AddressError {
         /// The text that the caller gave.
         text: String,
     },
-    /// Other machines can reach the address, and the service does not encrypt.
+    /// Other machines can reach the address, and the service has no certificate.
     #[error(
         "{address} can be reached from other machines, and the service does not encrypt: \
-         keys and amounts could be read on the way. Put a proxy with TLS in front of it, or \
-         allow plain HTTP explicitly"
+         keys and amounts could be read on the way. Give it a certificate, put a proxy with TLS in \
+         front of it, or allow plain HTTP explicitly"
     )]
     PlainHttp {
         /// The address.

@@ -28,6 +28,7 @@ mod query;
 mod resources;
 mod serve;
 mod state;
+mod tls;
 mod views;
 mod workers;
 
@@ -38,4 +39,5 @@ pub use limits::Limits;
 pub use resources::{openapi, router};
 pub use serve::Server;
 pub use state::ServiceState;
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use workers::Workers;

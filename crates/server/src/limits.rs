@@ -25,6 +25,8 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// The most headers of a request; one with more is answered with 431.
     pub headers_max: usize,
+    /// The longest time of a TLS handshake; a slower one is closed. It counts as a connection.
+    pub handshake_timeout: Duration,
     /// The longest time for a request's headers, and of a connection without a request.
     pub header_timeout: Duration,
     /// The longest time for a request's body; a slower one is answered with 408. A stream ends when a
@@ -53,6 +55,7 @@ impl Default for Limits {
             batch_in_flight_max: 256,
             header_bytes_max: 16 * 1024,
             headers_max: 64,
+            handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),

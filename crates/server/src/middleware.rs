@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -23,6 +23,22 @@ const REQUEST_ID: &str = "x-request-id";
 pub(crate) struct RequestPermit(
     #[expect(dead_code, reason = "frees the place when it is dropped")] Arc<OwnedSemaphorePermit>,
 );
+
+/// The mark of a request on a connection that the service itself encrypts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encrypted;
+
+/// Tells browsers for a year to come by TLS alone.
+const TLS_ALONE: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Marks the requests of encrypted connections, and tells browsers to come by TLS alone.
+pub(crate) async fn encrypted(mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(Encrypted);
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(STRICT_TRANSPORT_SECURITY, TLS_ALONE);
+    response
+}
 
 /// Gives the request its identifier, and answers it with headers of the service.
 pub(crate) async fn identify(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -15,8 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::address::ListenAddress;
 use crate::console::{ConsoleOptions, console};
+use crate::middleware::encrypted;
 use crate::resources::router;
 use crate::state::ServiceState;
+use crate::tls::{Handshake, Tls};
 use crate::workers::Workers;
 
 /// A server of the API on one address.
@@ -26,6 +29,7 @@ pub struct Server {
     address: String,
     state: ServiceState,
     console: Option<ConsoleOptions>,
+    tls: Option<Tls>,
     workers: Workers,
 }
 
@@ -68,6 +72,7 @@ impl Server {
             address,
             state,
             console: None,
+            tls: None,
             workers: Workers::default(),
         })
     }
@@ -76,6 +81,16 @@ impl Server {
     #[must_use]
     pub fn with_console(mut self, options: ConsoleOptions) -> Self {
         self.console = Some(options);
+        self
+    }
+
+    /// Returns the server with TLS: it takes encrypted connections alone.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        if let Some(address) = self.address.strip_prefix("http://") {
+            self.address = format!("https://{address}");
+        }
+        self.tls = Some(tls);
         self
     }
 
@@ -106,6 +121,10 @@ impl Server {
         if let Some(options) = self.console {
             service = service.merge(console(self.state.clone(), options));
         }
+        let (handshake, _watch) = self.tls.map(Tls::watch).unzip();
+        if handshake.is_some() {
+            service = service.layer(from_fn(encrypted));
+        }
         let state = self.state.clone();
         let _workers = self.workers.start(state.ledger());
         let stopped = async {
@@ -122,11 +141,15 @@ impl Server {
             match accepted {
                 Ok(stream) => match Arc::clone(&places).try_acquire_owned() {
                     Ok(place) => {
-                        let connection =
-                            serve(stream, service.clone(), state.clone(), drain.clone(), place);
-                        tokio::spawn(connection);
+                        let connection = Connection {
+                            service: service.clone(),
+                            state: state.clone(),
+                            drain: drain.clone(),
+                            _place: place,
+                        };
+                        tokio::spawn(connection.run(stream, handshake.clone()));
                     }
-                    Err(_) => reject(stream, &state),
+                    Err(_) => reject(stream, &state, handshake.is_some()),
                 },
                 Err(error) => {
                     tracing::warn!("a connection was not accepted: {error}");
@@ -179,37 +202,68 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     }
 }
 
-async fn serve(
-    stream: Box<dyn Stream>,
+/// A connection with its place among the open ones.
+struct Connection {
     service: Router,
     state: ServiceState,
-    mut drain: watch::Receiver<bool>,
-    place: OwnedSemaphorePermit,
-) {
-    let limits = state.limits();
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.header_bytes_max.max(8_192))
-        .max_headers(limits.headers_max)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    tokio::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = &mut connection => outcome,
-        () = async { drop(drain.wait_for(|is_draining| *is_draining).await) } => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!("a connection ended early: {error}");
-    }
-    drop(place);
+    drain: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
 }
 
-/// Answers a connection above the limit, and closes it.
-fn reject(mut stream: Box<dyn Stream>, state: &ServiceState) {
+impl Connection {
+    /// Encrypts the connection if the server has TLS, and serves its requests.
+    async fn run(mut self, stream: Box<dyn Stream>, handshake: Option<Handshake>) {
+        let Some(handshake) = handshake else {
+            return self.serve(stream).await;
+        };
+        let limit = self.state.limits().handshake_timeout;
+        let encrypted = tokio::select! {
+            encrypted = handshake.accept(stream, limit) => encrypted,
+            () = draining(&mut self.drain) => return,
+        };
+        match encrypted {
+            Ok(stream) => self.serve(stream).await,
+            Err(error) => tracing::debug!("a connection was not encrypted: {error}"),
+        }
+    }
+
+    async fn serve(mut self, stream: impl Stream) {
+        let limits = self.state.limits();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(limits.header_bytes_max.max(8_192))
+            .max_headers(limits.headers_max)
+            .serve_connection(
+                TokioIo::new(stream),
+                TowerToHyperService::new(self.service.clone()),
+            );
+        tokio::pin!(connection);
+        let outcome = tokio::select! {
+            outcome = &mut connection => outcome,
+            () = draining(&mut self.drain) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!("a connection ended early: {error}");
+        }
+    }
+}
+
+/// Waits until the server takes no more connections.
+async fn draining(drain: &mut watch::Receiver<bool>) {
+    drop(drain.wait_for(|is_draining| *is_draining).await);
+}
+
+/// Answers a connection above the limit, and closes it. With TLS it is only closed, because an answer
+/// needs a handshake.
+fn reject(mut stream: Box<dyn Stream>, state: &ServiceState, has_tls: bool) {
     state.metrics().connection_rejected();
+    if has_tls {
+        return;
+    }
     tokio::spawn(async move {
         let answer = async {
             stream.write_all(TOO_MANY).await?;

@@ -13,6 +13,7 @@ mod money;
 mod reads;
 mod reversals;
 mod streams;
+mod tls;
 
 use std::time::Duration;
 

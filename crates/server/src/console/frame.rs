@@ -16,6 +16,7 @@ use super::visit::{Found, Visit};
 use super::{ConsoleState, error, layout};
 use crate::access::Caller;
 use crate::context::Context;
+use crate::middleware::Encrypted;
 use crate::problem::Problem;
 
 /// The header of a page that refreshes itself, which is no use by a person.
@@ -60,6 +61,7 @@ pub(super) async fn frame(
         visit: None,
         address: address.to_owned(),
         has_ended: false,
+        is_encrypted: is_encrypted(&request),
     };
     let headers = request.headers().clone();
     let checked = if *request.method() != Method::GET && is_from_another_site(&headers) {
@@ -139,11 +141,13 @@ fn is_from_another_site(headers: &HeaderMap) -> bool {
     site.is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
-/// Returns true if the connection to the browser is encrypted, as a proxy in front says. A false
-/// header only makes the sender's own cookie stricter.
-pub(super) fn is_encrypted(headers: &HeaderMap) -> bool {
-    let forwarded = headers.get("x-forwarded-proto");
-    forwarded.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
+/// Returns true if the service encrypts the connection to the browser, or a proxy in front says that
+/// it does. A false header only makes the sender's own cookie stricter.
+fn is_encrypted(request: &Request) -> bool {
+    let forwarded = request.headers().get("x-forwarded-proto");
+    let is_by_proxy =
+        forwarded.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+    is_by_proxy || request.extensions().get::<Encrypted>().is_some()
 }
 
 fn as_page(response: Response, visit: Option<&Visit>, request_id: &str) -> Response {

@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use super::error::PageError;
 use super::form::{Parameters, Posted, body_of, fields, out_of_date};
-use super::frame::is_encrypted;
 use super::session::{SESSION_COOKIE, SIGN_IN_COOKIE, cookie, is_equal, random_token};
 use super::visit::Found;
 use super::{ConsoleState, layout};
@@ -51,13 +50,22 @@ pub(super) async fn form(
     }
     let notice =
         (!arrival.ended.is_empty()).then_some("The session has ended. Sign in again to continue.");
-    answer(&headers, StatusCode::OK, &arrival.next, notice, None)
+    let is_encrypted = found.is_encrypted;
+    answer(
+        &headers,
+        is_encrypted,
+        StatusCode::OK,
+        &arrival.next,
+        notice,
+        None,
+    )
 }
 
 /// Verifies the key and begins a session.
 pub(super) async fn sign_in(
     State(state): State<ConsoleState>,
     Extension(context): Extension<Context>,
+    Extension(found): Extension<Found>,
     request: Request,
 ) -> Result<Response, PageError> {
     let (parts, content) = request.into_parts();
@@ -75,7 +83,14 @@ pub(super) async fn sign_in(
         let error = "This is no key in force. Check that the whole key was pasted, and that it is \
                      neither revoked nor expired.";
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        answer(&headers, status, &given.next, None, Some(error))
+        answer(
+            &headers,
+            found.is_encrypted,
+            status,
+            &given.next,
+            None,
+            Some(error),
+        )
     };
     let Some(secret) = ApiKeySecret::presented(given.key.trim()) else {
         tracing::warn!(request = context.request_id, "denied: no key");
@@ -101,7 +116,7 @@ pub(super) async fn sign_in(
         request = context.request_id,
         "signed in to the console"
     );
-    let session = cookie(SESSION_COOKIE, identifier, is_encrypted(&headers));
+    let session = cookie(SESSION_COOKIE, identifier, found.is_encrypted);
     let jar = CookieJar::new().add(session);
     Ok((jar, Redirect::to(destination(&given.next))).into_response())
 }
@@ -109,6 +124,7 @@ pub(super) async fn sign_in(
 /// Ends the session.
 pub(super) async fn sign_out(
     State(state): State<ConsoleState>,
+    Extension(found): Extension<Found>,
     jar: CookieJar,
     Posted(visit, Nothing {}): Posted<Nothing>,
 ) -> Response {
@@ -116,7 +132,7 @@ pub(super) async fn sign_out(
         state.sessions.end(session.value());
     }
     tracing::info!(prefix = visit.session.prefix, "signed out of the console");
-    let mut removal = cookie(SESSION_COOKIE, String::new(), false);
+    let mut removal = cookie(SESSION_COOKIE, String::new(), found.is_encrypted);
     removal.make_removal();
     let jar = CookieJar::new().add(removal);
     (jar, Redirect::to("/console/sign-in")).into_response()
@@ -124,6 +140,7 @@ pub(super) async fn sign_out(
 
 fn answer(
     headers: &HeaderMap,
+    is_encrypted: bool,
     status: StatusCode,
     next: &str,
     notice: Option<&str>,
@@ -140,7 +157,7 @@ fn answer(
     };
     let content = content(&token, destination(next), notice, error);
     let page = layout::page(None, "Sign in", &content);
-    let cookie = cookie(SIGN_IN_COOKIE, token, is_encrypted(headers));
+    let cookie = cookie(SIGN_IN_COOKIE, token, is_encrypted);
     Ok((status, CookieJar::new().add(cookie), page).into_response())
 }
 

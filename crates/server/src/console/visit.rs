@@ -42,6 +42,8 @@ pub(super) struct Found {
     pub(super) address: String,
     /// True if the request has the cookie of a session that has ended.
     pub(super) has_ended: bool,
+    /// True if the connection to the browser is encrypted.
+    pub(super) is_encrypted: bool,
 }
 
 impl Visit {

@@ -4,11 +4,14 @@
 mod demo;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use clap::Args;
 use neobank_db::Database;
 use neobank_domain::Ledger;
-use neobank_server::{ConsoleOptions, Limits, ListenAddress, Server, ServiceState, Workers};
+use neobank_server::{
+    ConsoleOptions, Limits, ListenAddress, Server, ServiceState, Tls, TlsFiles, Workers,
+};
 use serde_json::json;
 
 use crate::connection::Connection;
@@ -23,8 +26,15 @@ pub(crate) struct ServeArguments {
     listen: ListenAddress,
     /// Listen on an address that other machines reach, without encryption: only behind a proxy that
     /// encrypts
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tls_certificate")]
     allow_plain_http: bool,
+    /// Encrypt with the certificate of this file, which has those of its issuers behind it, in PEM. A
+    /// changed file is read again within seconds
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The private key of the certificate, in PEM without a passphrase
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// Start a server of PostgreSQL, fill it with a real bank's year, and print how to use the API and
     /// the console; all of it ends with this program
     #[cfg(feature = "demo")]
@@ -44,7 +54,8 @@ pub(crate) async fn run(
     connection: &Connection,
 ) -> Result<Output, CommandError> {
     let address = &arguments.listen;
-    let validated = address.validate(arguments.allow_plain_http);
+    let tls = arguments.tls()?;
+    let validated = address.validate(arguments.allow_plain_http || tls.is_some());
     validated.map_err(|error| CommandError::usage(error.to_string()))?;
     let failed = |error: std::io::Error| not_bound(address, &error);
     // Before the first connection, so that no signal is lost.
@@ -56,23 +67,49 @@ pub(crate) async fn run(
             drop(std::net::TcpListener::bind(address).map_err(failed)?);
         }
         let demo = demo::start().await?;
-        let server = bind(arguments, demo.database.clone()).await?;
+        let server = bind(arguments, tls, demo.database.clone()).await?;
         demo.introduce(server.address());
         return run_until(server, &mut signals).await;
     }
     let database = Database::connect(connection.service_config("serve")?).await?;
-    let server = bind(arguments, database).await?;
+    let server = bind(arguments, tls, database).await?;
     run_until(server, &mut signals).await
 }
 
+impl ServeArguments {
+    /// Reads the certificate and its key.
+    fn tls(&self) -> Result<Option<Tls>, CommandError> {
+        let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) else {
+            return Ok(None);
+        };
+        if let ListenAddress::Unix(_) = self.listen {
+            let message = format!("{} needs no TLS: only this machine reaches it", self.listen);
+            return Err(CommandError::usage(message));
+        }
+        let files = TlsFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        };
+        let loaded = Tls::load(files).map_err(|error| CommandError::invalid("certificate", error));
+        loaded.map(Some)
+    }
+}
+
 /// Listens on the address.
-async fn bind(arguments: &ServeArguments, database: Database) -> Result<Server, CommandError> {
+async fn bind(
+    arguments: &ServeArguments,
+    tls: Option<Tls>,
+    database: Database,
+) -> Result<Server, CommandError> {
     let address = &arguments.listen;
     let state = ServiceState::new(Ledger::new(database), Limits::default());
     let bound = Server::bind(address, state).await;
     let mut server = bound.map_err(|error| not_bound(address, &error))?;
     if !arguments.no_console {
         server = server.with_console(ConsoleOptions::default());
+    }
+    if let Some(tls) = tls {
+        server = server.with_tls(tls);
     }
     if arguments.no_workers {
         server = server.with_workers(Workers::none());
