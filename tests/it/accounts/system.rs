@@ -9,6 +9,7 @@ on_both_versions!(
     system_account_cannot_be_frozen_closed_or_limited,
     system_account_identifiers_match_the_database,
     reserved_identifier_or_number_is_rejected,
+    account_with_a_reserved_identifier_is_not_opened,
     foreign_account_with_a_reserved_identifier_fails_the_deposit,
 );
 
@@ -85,6 +86,36 @@ async fn reserved_identifier_or_number_is_rejected(bank: TestBank) {
             error.unwrap_err().constraint(),
             Some("accounts_identifier_is_reserved")
         );
+    }
+    bank.assert_sound().await;
+}
+
+async fn account_with_a_reserved_identifier_is_not_opened(bank: TestBank) {
+    use super::{opened, wanted};
+    let mut new = wanted(&bank, "CZK").await;
+    let reserved = [
+        SystemAccount::Clearing.id(new.currency),
+        "00000000-0000-8000-8000-000000000000".parse().unwrap(),
+        "00000000-0000-8000-8000-ffffffffffff".parse().unwrap(),
+    ];
+    for account in reserved {
+        new.account_id = account;
+        for on in [&bank.database, &bank.superuser().await] {
+            let rejected = accounts::open(on, &new).await;
+            assert!(
+                matches!(rejected, Err(AccountError::SystemAccount { account: named }) if named == account),
+                "{rejected:?}"
+            );
+        }
+    }
+    for free in [
+        "00000000-0000-0000-0000-000000000000",
+        "00000000-0000-8000-7fff-ffffffffffff",
+        "00000000-0000-8000-8001-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    ] {
+        new.account_id = free.parse().unwrap();
+        assert_eq!(opened(&bank, &new).await.account_id, new.account_id);
     }
     bank.assert_sound().await;
 }

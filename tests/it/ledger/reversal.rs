@@ -1,10 +1,10 @@
 //! Reversals: money of an earlier transfer moves back.
 
 use neobank_db::{Executor, statement};
-use neobank_domain::ledger::{GroupRequest, Outcome, ReversalRequest, TransferType};
+use neobank_domain::ledger::{GroupRequest, JournalLine, Outcome, ReversalRequest, TransferType};
 use neobank_domain::{
-    Ledger, LedgerError, PostingRequest, Receipt, Rejection, Request, TransferId, TransferRequest,
-    transfers,
+    AccountId, Ledger, LedgerError, PostingRequest, Receipt, Rejection, Request, TransferId,
+    TransferRequest, transfers,
 };
 
 use crate::harness::{TestBank, czk};
@@ -19,6 +19,9 @@ on_both_versions!(
     group_is_reversed_as_a_whole,
     of_two_refunds_of_60_of_100_one_wins,
     reversal_in_the_transaction_of_its_original,
+    one_line_of_a_journal_entry_cannot_be_reversed,
+    lines_of_a_journal_entry_are_reversed_in_one_group,
+    wrong_line_of_a_journal_entry_is_replaced_in_one_group,
     database_rejects_what_a_wrong_client_would_reverse,
     auditor_finds_reversals_beyond_their_transfer,
 );
@@ -277,6 +280,123 @@ async fn reversal_in_the_transaction_of_its_original(bank: TestBank) {
     ));
     transaction.commit().await.unwrap();
     assert_eq!(bank.balance(payer).await, czk("10"));
+    bank.assert_sound().await;
+}
+
+/// Posts a journal entry of 1 CZK, and returns its debit and its credit.
+async fn journal_entry(ledger: &Ledger, from: AccountId, to: AccountId) -> [Receipt; 2] {
+    let lines = [
+        JournalLine::debit(from, czk("1")),
+        JournalLine::credit(to, czk("1")),
+    ];
+    let group = GroupRequest::journal_entry(lines);
+    let posted = ledger.submit_group(group).await.unwrap();
+    let lines: Vec<_> = posted.transfers().cloned().collect();
+    lines.try_into().unwrap()
+}
+
+fn unbalanced(sum: &str) -> Rejection {
+    Rejection::Unbalanced {
+        currency: czk("0").currency(),
+        sum: sum.parse().unwrap(),
+    }
+}
+
+async fn one_line_of_a_journal_entry_cannot_be_reversed(bank: TestBank) {
+    for ledger in [bank.ledger.clone(), Ledger::new(bank.database.clone())] {
+        let (from, to) = (bank.account(czk("10")).await, bank.account(czk("0")).await);
+        let [debit, credit] = journal_entry(&ledger, from, to).await;
+        let debit = ReversalRequest::new(debit.transfer_id);
+        let credit = ReversalRequest::new(credit.transfer_id);
+        let partial = GroupRequest::new()
+            .with_step(credit.clone())
+            .with_step(debit.clone().with_amount(czk("0.40")));
+        let of_one = GroupRequest::new().with_step(debit.clone());
+        let single = ledger.submit(debit.clone()).await;
+        assert_eq!(rejection(single), unbalanced("1"));
+        let single = ledger.submit(credit.clone()).await;
+        assert_eq!(rejection(single), unbalanced("-1"));
+        let group = ledger.submit_group(partial.clone()).await;
+        assert_eq!(rejection(group), unbalanced("-0.60"));
+        let group = ledger.submit_group(of_one).await;
+        assert_eq!(rejection(group), unbalanced("1"));
+        // The other requests of a batch and of a transaction are not affected.
+        let requests: [Request; 5] = [
+            TransferRequest::new(from, to, czk("2")).into(),
+            debit.into(),
+            partial.into(),
+            credit.clone().into(),
+            TransferRequest::new(to, from, czk("3")).into(),
+        ];
+        let outcomes = ledger.submit_all(&requests).await.unwrap();
+        assert!(
+            matches!(
+                outcomes.as_slice(),
+                [
+                    Outcome::Posted(_),
+                    Outcome::Rejected(Rejection::Unbalanced { .. }),
+                    Outcome::Rejected(Rejection::Unbalanced { .. }),
+                    Outcome::Rejected(Rejection::Unbalanced { .. }),
+                    Outcome::Posted(_),
+                ]
+            ),
+            "{outcomes:?}"
+        );
+        let mut transaction = bank.database.begin().await.unwrap();
+        // The payee has nothing left, which is not the reason.
+        let rejected = ledger.submit_in(&mut transaction, credit).await;
+        assert_eq!(rejection(rejected), unbalanced("-1"));
+        let transfer = TransferRequest::new(from, to, czk("1"));
+        let transferred = ledger.submit_in(&mut transaction, transfer).await;
+        transferred.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(bank.balance(from).await, czk("9"));
+        assert_eq!(bank.balance(to).await, czk("1"));
+    }
+    bank.assert_sound().await;
+}
+
+async fn lines_of_a_journal_entry_are_reversed_in_one_group(bank: TestBank) {
+    for ledger in [bank.ledger.clone(), Ledger::new(bank.database.clone())] {
+        let (from, to) = (bank.account(czk("1")).await, bank.account(czk("0")).await);
+        let [debit, credit] = journal_entry(&ledger, from, to).await;
+        let reversal = |line: &Receipt| ReversalRequest::new(line.transfer_id);
+        let parts = GroupRequest::new()
+            .with_step(reversal(&credit).with_amount(czk("0.40")))
+            .with_step(reversal(&debit).with_amount(czk("0.40")));
+        ledger.submit_group(parts).await.unwrap();
+        assert_eq!(bank.balance(to).await, czk("0.60"));
+        let whole = GroupRequest::new()
+            .with_step(reversal(&credit))
+            .with_step(reversal(&debit));
+        ledger.submit_group(whole).await.unwrap();
+        assert_eq!(bank.balance(from).await, czk("1"));
+        assert_eq!(bank.balance(to).await, czk("0"));
+        let transfer = debit.transfer_id;
+        let again = ledger.submit(reversal(&debit)).await;
+        assert_eq!(rejection(again), Rejection::AlreadyReversed { transfer });
+    }
+    bank.assert_sound().await;
+}
+
+async fn wrong_line_of_a_journal_entry_is_replaced_in_one_group(bank: TestBank) {
+    for ledger in [bank.ledger.clone(), Ledger::new(bank.database.clone())] {
+        let [from, wrong, right] = [
+            bank.account(czk("1")).await,
+            bank.account(czk("0")).await,
+            bank.account(czk("0")).await,
+        ];
+        let [_, credit] = journal_entry(&ledger, from, wrong).await;
+        let correction = |amount| {
+            GroupRequest::journal_entry([JournalLine::credit(right, czk(amount))])
+                .with_step(ReversalRequest::new(credit.transfer_id))
+        };
+        let rejected = ledger.submit_group(correction("0.99")).await;
+        assert_eq!(rejection(rejected), unbalanced("-0.01"));
+        ledger.submit_group(correction("1")).await.unwrap();
+        assert_eq!(bank.balance(wrong).await, czk("0"));
+        assert_eq!(bank.balance(right).await, czk("1"));
+    }
     bank.assert_sound().await;
 }
 

@@ -2,7 +2,9 @@
 
 use neobank_db::{Executor, statement};
 use neobank_domain::CustomerId;
-use neobank_domain::preferences::{self, CUSTOMERS_MAX, PreferenceError, PreferenceUpdate};
+use neobank_domain::preferences::{
+    self, BYTES_MAX, CUSTOMERS_MAX, PreferenceError, PreferenceUpdate,
+};
 use serde_json::json;
 
 use super::{kept, update};
@@ -14,6 +16,7 @@ on_both_versions!(
     nul_character_is_rejected,
     number_that_would_be_rounded_is_rejected_by_name,
     too_many_updates_are_rejected,
+    preferences_of_more_bytes_than_the_limit_are_rejected,
 );
 
 async fn unknown_customers_are_named(bank: TestBank) {
@@ -129,4 +132,29 @@ async fn too_many_updates_are_rejected(bank: TestBank) {
             .unwrap(),
         1
     );
+}
+
+async fn preferences_of_more_bytes_than_the_limit_are_rejected(bank: TestBank) {
+    let (customer, other) = (bank.customer().await, bank.customer().await);
+    let of_bytes = |bytes: usize| update(customer, json!({"a": "x".repeat(bytes - 9)}));
+    let merge = async |updates: &[PreferenceUpdate]| {
+        let merged = preferences::merge(&bank.database, updates).await;
+        let error = merged.unwrap_err();
+        let PreferenceError::TooLarge { customer, limit } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(*limit, BYTES_MAX);
+        assert!(error.to_string().contains("1000000 bytes"), "{error}");
+        *customer
+    };
+    assert_eq!(merge(&[of_bytes(BYTES_MAX + 1)]).await, Some(customer));
+    let updates = [update(other, json!({"b": 1})), of_bytes(BYTES_MAX + 1)];
+    assert_eq!(merge(&updates).await, None);
+    assert_eq!(bank.count("banking.customer_preferences").await, 0);
+    preferences::merge(&bank.database, &[of_bytes(BYTES_MAX)])
+        .await
+        .unwrap();
+    // The stored preferences count.
+    let more = update(customer, json!({"b": 1}));
+    assert_eq!(merge(&[more]).await, Some(customer));
 }

@@ -129,7 +129,8 @@ pub enum AccountError {
         /// The held part of the book balance.
         held: Money,
     },
-    /// The account is one of the bank's own, which no caller can open, freeze, close or limit.
+    /// The account is one of the bank's own, or its identifier is reserved for them. No caller can
+    /// open, freeze, close or limit such an account.
     #[error("account {account} is one of the bank's own")]
     SystemAccount {
         /// The account's identifier.

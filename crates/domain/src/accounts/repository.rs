@@ -15,6 +15,13 @@ use crate::{AccountId, Currency, CustomerId, Money, shortened};
 /// The SQLSTATE with which PostgreSQL rejects an unknown time zone: `invalid_parameter_value`.
 const INVALID_PARAMETER: &str = "22023";
 
+/// The beginning of the identifiers that the database reserves for the bank's own accounts:
+/// `00000000-0000-8000-8000-`.
+const RESERVED_BEGINNING: u128 = 0x8000_8000;
+
+/// The number of bits behind [`RESERVED_BEGINNING`].
+const RESERVED_BITS: u32 = 48;
+
 /// Opens an account with a balance of zero.
 ///
 /// The first account in a currency also opens the bank's own accounts in that currency.
@@ -23,11 +30,17 @@ const INVALID_PARAMETER: &str = "22023";
 ///
 /// [`AccountError`]: the owner is unknown, suspended or closed; the type or the limit is not
 /// allowed for customers; the currency was withdrawn; the time zone is unknown; the number is
-/// malformed or belongs to another account; or the account exists already.
+/// malformed or belongs to another account; the identifier is reserved for the bank's own accounts;
+/// or the account exists already.
 pub async fn open(on: &impl Executor, new: &NewAccount) -> Result<Account, AccountError> {
     if new.account_type == AccountType::System {
         return Err(AccountError::AccountType {
             account_type: new.account_type,
+        });
+    }
+    if is_reserved(new.account_id) {
+        return Err(AccountError::SystemAccount {
+            account: new.account_id,
         });
     }
     if !new.currency.is_active() {
@@ -327,6 +340,12 @@ fn check_limit(limit: Money, currency: Currency) -> Result<(), AccountError> {
         return Err(AccountError::OverdraftLimit { limit, currency });
     }
     Ok(())
+}
+
+/// Returns true for an identifier in the range that the database reserves for the bank's own
+/// accounts, such as [`SystemAccount::id`](crate::ledger::SystemAccount::id).
+fn is_reserved(account: AccountId) -> bool {
+    account.as_uuid().as_u128() >> RESERVED_BITS == RESERVED_BEGINNING
 }
 
 /// Returns true for a number of a form that the database makes, or reserves for the bank's own

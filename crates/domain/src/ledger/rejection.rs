@@ -57,7 +57,7 @@ pub enum Rejection {
         /// The step's key.
         key: String,
     },
-    /// The lines of a journal entry do not sum to zero.
+    /// The lines of a journal entry, or their reversals, do not sum to zero.
     #[error("the lines of a journal entry in {currency} sum to {sum}, not to zero")]
     Unbalanced {
         /// The currency of the lines.

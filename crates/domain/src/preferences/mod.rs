@@ -9,6 +9,7 @@ mod query;
 use std::collections::BTreeMap;
 
 use neobank_db::{DatabaseError, Executor};
+use neobank_entity::constraints::banking as rules;
 use neobank_entity::{FromColumn, FromRow, RowError};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -19,6 +20,9 @@ use crate::{CustomerId, shortened};
 
 /// The most updates in one call of [`merge`].
 pub const CUSTOMERS_MAX: usize = 50_000;
+
+/// The most bytes of a customer's preferences as a text, as PostgreSQL writes it.
+pub const BYTES_MAX: usize = 1_000_000;
 
 /// Preferences to merge into those of a customer. Each key replaces the stored one; other keys
 /// stay.
@@ -88,6 +92,18 @@ pub enum PreferenceError {
         /// The number of updates that the caller gave.
         customers: usize,
         /// The most updates in one call: [`CUSTOMERS_MAX`].
+        limit: usize,
+    },
+    /// With the update, a customer's preferences would be larger than the database allows.
+    #[error(
+        "the preferences of {} would have more than {limit} bytes",
+        .customer.map_or_else(|| "a customer".to_owned(), |one| format!("customer {one}"))
+    )]
+    TooLarge {
+        /// The customer's identifier; `None` if the call has updates of several customers, because
+        /// the database does not name the customer.
+        customer: Option<CustomerId>,
+        /// The most bytes of a customer's preferences: [`BYTES_MAX`].
         limit: usize,
     },
     /// The preferences contain a NUL character, which PostgreSQL cannot store.
@@ -176,8 +192,9 @@ impl FromRow for Merged {
 ///
 /// # Errors
 ///
-/// [`PreferenceError`]: an unknown customer, more than [`CUSTOMERS_MAX`] updates, a value that
-/// cannot be stored exactly, or a failure of the database.
+/// [`PreferenceError`]: an unknown customer, more than [`CUSTOMERS_MAX`] updates, more than
+/// [`BYTES_MAX`] bytes of a customer, a value that cannot be stored exactly, or a failure of the
+/// database.
 ///
 /// # Example
 ///
@@ -206,11 +223,16 @@ pub async fn merge(
     }
     let merged = merge_in_order(updates)?;
     let ids: Vec<Uuid> = merged.keys().map(|customer| customer.as_uuid()).collect();
-    let values: Vec<Value> = merged.values().cloned().map(Value::Object).collect();
-    let merged: Merged = on
+    let only_customer = match ids.as_slice() {
+        [customer] => Some((*customer).into()),
+        _ => None,
+    };
+    let values: Vec<Value> = merged.into_values().map(Value::Object).collect();
+    let merged: Option<Merged> = on
         .fetch_one(query::merge(ids, values))
-        .await?
-        .ok_or(DatabaseError::NoRow)?;
+        .await
+        .map_err(|error| why_not_merged(only_customer, error))?;
+    let merged = merged.ok_or(DatabaseError::NoRow)?;
     if merged.missing.is_empty() {
         return Ok(u64::try_from(merged.changed).unwrap_or_default());
     }
@@ -248,6 +270,16 @@ pub async fn find(
 ) -> Result<Map<String, Value>, PreferenceError> {
     let stored: Option<Stored> = on.fetch_one(query::find(customer)).await?;
     stored.map_or_else(|| Ok(Map::new()), |Stored(text)| read(customer, &text))
+}
+
+fn why_not_merged(only_customer: Option<CustomerId>, error: DatabaseError) -> PreferenceError {
+    match error.violated() {
+        Some(rules::CUSTOMER_PREFERENCES_SIZE) => PreferenceError::TooLarge {
+            customer: only_customer,
+            limit: BYTES_MAX,
+        },
+        _ => error.into(),
+    }
 }
 
 fn read(customer: CustomerId, text: &str) -> Result<Map<String, Value>, PreferenceError> {

@@ -4,7 +4,7 @@ use neobank_entity::enums::{EntryType, TransferType};
 use rust_decimal::Decimal;
 
 use super::checks::{check_description, check_key};
-use super::group::require_no_clearing;
+use super::group::{require_no_clearing, require_no_line};
 use super::movement::{Movement, require_positive};
 use super::{
     AccountState, Decision, IdentifiedRequest, Identifiers, KeyAndHash, LedgerState, NewHoldEvent,
@@ -136,8 +136,10 @@ impl LedgerState {
             }
             _ => {}
         }
-        if let Request::Posting(posting) = request {
-            require_no_clearing(posting)?;
+        match request {
+            Request::Posting(posting) => require_no_clearing(posting)?,
+            Request::Reversal(reversal) => require_no_line(&self.reversal(reversal)?)?,
+            _ => {}
         }
         let new = self.decide_step(identified, request, identified.identifiers)?;
         let mut new = new.ok_or(Rejection::NothingMoved)?;

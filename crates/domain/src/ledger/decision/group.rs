@@ -10,12 +10,13 @@ use super::{
     OriginalTransfer,
 };
 use crate::ledger::decision::AccountState;
-use crate::ledger::receipt::{GroupReceipt, Outcome};
+use crate::ledger::decision::movement::Movement;
+use crate::ledger::receipt::{GroupReceipt, Outcome, Receipt};
 use crate::ledger::rejection::Rejection;
 use crate::ledger::request::{
-    Condition, GroupRequest, Measure, PostingKind, PostingRequest, Request,
+    Condition, GroupRequest, Measure, PostingKind, PostingRequest, Request, SystemAccount,
 };
-use crate::{AccountId, Currency, GroupId, HoldId, TransferId};
+use crate::{AccountId, Currency, GroupId, HoldId, Money, TransferId};
 
 /// Rejects a line of a journal entry outside a group.
 pub(super) fn require_no_clearing(posting: &PostingRequest) -> Result<(), Rejection> {
@@ -26,6 +27,13 @@ pub(super) fn require_no_clearing(posting: &PostingRequest) -> Result<(), Reject
         });
     }
     Ok(())
+}
+
+/// Rejects the reversal of a line of a journal entry outside a group.
+pub(super) fn require_no_line(reversal: &Movement) -> Result<(), Rejection> {
+    let currency = reversal.amount.currency();
+    let sum = cleared(reversal.from, reversal.to, reversal.amount);
+    require_balanced(BTreeMap::from([(currency, sum)]))
 }
 
 impl LedgerState {
@@ -51,6 +59,9 @@ impl LedgerState {
         let decided = self
             .decide_steps(identified, group, events)
             .and_then(|steps| {
+                if has_reversal(group) {
+                    require_balanced(sums(&steps))?;
+                }
                 let has_moved = steps.iter().any(Option::is_some);
                 has_moved.then_some(steps).ok_or(Rejection::NothingMoved)
             });
@@ -135,7 +146,7 @@ impl LedgerState {
                     account: account_id,
                 })?;
                 let holds = comparison.holds(available, amount.amount());
-                let available = crate::Money::new(available, account.currency)?;
+                let available = Money::new(available, account.currency)?;
                 (holds, format!("available balance {available}"))
             }
         };
@@ -182,7 +193,8 @@ pub(super) struct Part {
     holds: Vec<(HoldId, HoldState)>,
 }
 
-/// Checks what can be known of a group without accounts.
+/// Checks what can be known of a group without accounts. The sum of a journal entry's lines is not
+/// known while a reversal may be one of them.
 fn check_form(group: &GroupRequest) -> Result<(), Rejection> {
     let steps = group.steps.len();
     if steps == 0 || steps > GroupRequest::STEPS_MAX {
@@ -210,7 +222,49 @@ fn check_form(group: &GroupRequest) -> Result<(), Rejection> {
             *sum = sum.saturating_add(signed(posting));
         }
     }
-    match lines.into_iter().find(|(_, sum)| !sum.is_zero()) {
+    if has_reversal(group) {
+        return Ok(());
+    }
+    require_balanced(lines)
+}
+
+fn has_reversal(group: &GroupRequest) -> bool {
+    let mut steps = group.steps.iter();
+    steps.any(|step| matches!(step, Request::Reversal(_)))
+}
+
+/// Returns the sums of the lines of journal entries and of their reversals.
+fn sums(steps: &[Option<NewTransfer>]) -> BTreeMap<Currency, Decimal> {
+    let mut sums: BTreeMap<Currency, Decimal> = BTreeMap::new();
+    for Receipt {
+        amount,
+        debit,
+        credit,
+        ..
+    } in steps.iter().flatten().map(|step| &step.receipt)
+    {
+        let sum = sums.entry(amount.currency()).or_default();
+        // Amounts are below 10^18 and steps few.
+        *sum = sum.saturating_add(cleared(debit.account_id, credit.account_id, *amount));
+    }
+    sums
+}
+
+/// Returns the amount with the sign of the account on the other side of the clearing account; zero
+/// for a transfer between other accounts.
+fn cleared(from: AccountId, to: AccountId, amount: Money) -> Decimal {
+    let clearing = SystemAccount::Clearing.id(amount.currency());
+    if from == clearing {
+        amount.amount()
+    } else if to == clearing {
+        amount.negated().amount()
+    } else {
+        Decimal::ZERO
+    }
+}
+
+fn require_balanced(sums: BTreeMap<Currency, Decimal>) -> Result<(), Rejection> {
+    match sums.into_iter().find(|(_, sum)| !sum.is_zero()) {
         Some((currency, sum)) => Err(Rejection::Unbalanced { currency, sum }),
         None => Ok(()),
     }

@@ -7,7 +7,8 @@ use crate::{AccountId, Money, TransferId};
 ///
 /// The ledger posts a new transfer from the payee to the payer and links it to the original. The
 /// reversals of a transfer never sum to more than its amount. A reversal cannot be reversed, and the
-/// payee must have the money.
+/// payee must have the money. The reversals of the lines of a journal entry must sum to zero in one
+/// group, as the lines themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReversalRequest {
