@@ -105,7 +105,7 @@ fn judge_sealer(rows: &[SealingLagRow], thresholds: &Thresholds) -> Judgement {
     Judgement {
         message,
         advice: Some(
-            "Run neobank seal --follow as a service, and find the session that holds a lock on banking.seals: neobank ops locks."
+            "Run neobank seal --follow as a service, and find the session that locks the seals: neobank ops locks."
                 .to_owned(),
         ),
         measurements: row.map(measure).into_iter().flatten().collect(),

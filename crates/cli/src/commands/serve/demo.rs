@@ -145,7 +145,7 @@ async fn two_accounts(
     found.sort_by_key(|account| account.current_balance.amount());
     let (to, from) = (found.pop(), found.pop());
     from.zip(to)
-        .ok_or_else(|| CommandError::failed("import", "the bank has too few accounts"))
+        .ok_or_else(|| CommandError::failed("runtime", "the bank has too few accounts"))
 }
 
 /// Creates a key that may do everything.
@@ -156,7 +156,7 @@ async fn key(database: &Database) -> Result<ApiKeySecret, CommandError> {
     let new = NewApiKey::new("demo", secret.prefix(), secret.hash(), scopes);
     let ledger = Ledger::new(database.clone());
     let actor = "demo:operator".parse();
-    let actor = actor.map_err(|error| CommandError::failed("actor", error))?;
+    let actor = actor.map_err(|error| CommandError::failed("runtime", error))?;
     let change = ledger.acting_as(actor).begin_change().await?;
     api_keys::create(&change, &new).await?;
     change.commit().await?;
