@@ -72,30 +72,11 @@ pub(crate) fn single<'a>(
 
 /// Returns an error if the address has a parameter: the resource takes none.
 pub(crate) fn without_parameters(uri: &Uri) -> Result<(), Problem> {
-    parameters(uri, []).map(|[]| ())
-}
-
-/// Returns the parameters of the address by their names. Their values need no percent-encoding.
-pub(crate) fn parameters<'a, const COUNT: usize>(
-    uri: &'a Uri,
-    names: [&'static str; COUNT],
-) -> Result<[Option<&'a str>; COUNT], Problem> {
-    let mut found = [None; COUNT];
     let query = uri.query().unwrap_or_default();
-    for one in query.split('&').filter(|one| !one.is_empty()) {
-        let (name, value) = one.split_once('=').unwrap_or((one, ""));
-        let place = names
-            .iter()
-            .zip(&mut found)
-            .find(|(known, _)| **known == name);
-        let Some((_, place)) = place else {
-            let name = neobank_domain::shortened(name);
-            let detail = format!("There is no parameter {name:?} here.");
-            return Err(Problem::malformed(name, detail));
-        };
-        if place.replace(value).is_some() {
-            return Err(Problem::malformed(name, format!("{name} occurs twice.")));
-        }
-    }
-    Ok(found)
+    let Some(first) = query.split('&').find(|one| !one.is_empty()) else {
+        return Ok(());
+    };
+    let name = neobank_domain::shortened(first.split('=').next().unwrap_or(first));
+    let detail = format!("There is no parameter {name:?} here.");
+    Err(Problem::malformed(name, detail))
 }

@@ -1,5 +1,7 @@
 //! Reading of the parameters of an address: strict, as bodies are.
 
+use std::collections::HashSet;
+
 use axum::http::Uri;
 use neobank_domain::{Currency, Money, MoneyError, Rejection, shortened};
 use serde::de::DeserializeOwned;
@@ -11,6 +13,14 @@ use crate::problem::Problem;
 pub(crate) fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     let query = uri.query().unwrap_or_default();
     let pairs = form_urlencoded::parse(query.as_bytes());
+    let mut seen = HashSet::new();
+    for (name, _) in pairs {
+        if !seen.insert(name.clone()) {
+            let name = shortened(&name);
+            let detail = format!("{name} occurs twice.");
+            return Err(Problem::malformed(name, detail));
+        }
+    }
     let parameters = serde_urlencoded::Deserializer::new(pairs);
     serde_path_to_error::deserialize(parameters).map_err(|error| {
         let path = error.path().to_string();

@@ -16,6 +16,8 @@ const PURPLE: RGBColor = RGBColor(0x7b, 0x4f, 0xa3);
 const TEAL: RGBColor = RGBColor(0x1b, 0x9a, 0xaa);
 const OLIVE: RGBColor = RGBColor(0x8a, 0x8d, 0x1e);
 const BROWN: RGBColor = RGBColor(0x8c, 0x56, 0x3b);
+const NAVY: RGBColor = RGBColor(0x1f, 0x2a, 0x60);
+const PINK: RGBColor = RGBColor(0xe3, 0x77, 0xc2);
 const SMALL: (&str, i32) = ("sans-serif", 12);
 /// The margin left and right of a bar, as a fraction of the bar's room.
 const GAP: f64 = 0.08;
@@ -146,5 +148,7 @@ const fn colour(way: Way) -> RGBColor {
         Way::Holds => TEAL,
         Way::Groups => OLIVE,
         Way::Mixture => BROWN,
+        Way::Service => NAVY,
+        Way::ServiceBatch => PINK,
     }
 }

@@ -8,6 +8,7 @@ mod function;
 mod groups;
 mod holds;
 mod mixture;
+mod service;
 
 use clap::ValueEnum;
 use neobank_db::Database;
@@ -42,6 +43,10 @@ pub enum Way {
     /// In group commit, of 100 calls: 60 transfers, 20 holds, 15 captures of open holds, and 5 batches
     /// of ten postings. Each call counts. `--reads` adds reads.
     Mixture,
+    /// The service over HTTP, in this process, with a transfer for each request.
+    Service,
+    /// The service over HTTP with batches of 100 transfers: each transfer counts.
+    ServiceBatch,
     /// Postings in batches of thousands in one call of the ledger.
     Batch,
     /// `COPY` of the same rows into tables with the same indexes and no triggers or foreign keys:
@@ -59,6 +64,8 @@ impl std::fmt::Display for Way {
             Self::Holds => "holds",
             Self::Groups => "groups",
             Self::Mixture => "mixture",
+            Self::Service => "service",
+            Self::ServiceBatch => "service-batch",
             Self::Batch => "batch",
             Self::Copy => "copy",
         })
@@ -90,7 +97,13 @@ pub(crate) async fn measure(
             Some(round_trips::of(way, options, host, bank).await?)
         }
         Way::Function => Some(1.0),
-        Way::Holds | Way::Groups | Way::Mixture | Way::Batch | Way::Copy => None,
+        Way::Holds
+        | Way::Groups
+        | Way::Mixture
+        | Way::Service
+        | Way::ServiceBatch
+        | Way::Batch
+        | Way::Copy => None,
     };
     let mut line = match way {
         Way::Classic => {
@@ -107,9 +120,12 @@ pub(crate) async fn measure(
             database.close();
             finished(way, choice, callers, &loaded, bank).with_ledgers([&ledger])
         }
-        Way::GroupCommit | Way::Holds | Way::Groups | Way::Mixture => {
-            in_group_commit(way, choice, callers, options, host, bank).await?
-        }
+        Way::GroupCommit
+        | Way::Holds
+        | Way::Groups
+        | Way::Mixture
+        | Way::Service
+        | Way::ServiceBatch => in_group_commit(way, choice, callers, options, host, bank).await?,
         Way::Function => function::measure(choice, callers, options, host, bank).await?,
         Way::Batch => batch::measure(choice, options, host, bank).await?,
         Way::Copy => copy::measure(choice, options, host, bank).await?,
@@ -153,6 +169,11 @@ async fn in_group_commit(
         }
         Way::Mixture => {
             let mover = mixture::Mixture::new(mover);
+            load(mover, choice, callers, options, host, database).await?
+        }
+        Way::Service | Way::ServiceBatch => {
+            let is_batched = way == Way::ServiceBatch;
+            let mover = service::Service::start(&mover, options.accounts, is_batched).await?;
             load(mover, choice, callers, options, host, database).await?
         }
         _ => load(mover, choice, callers, options, host, database).await?,

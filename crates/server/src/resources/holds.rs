@@ -21,9 +21,10 @@ use super::identifier;
 use super::members::{AmountBody, attributes, optional_amount, time};
 use super::movement::{Call, IdempotencyKey, Prepared, Received, reader, receive};
 use crate::access::{Caller, Visible};
-use crate::context::{Context, parameters};
+use crate::context::Context;
 use crate::page::page;
 use crate::problem::Problem;
+use crate::query::{self, parsed};
 use crate::state::ServiceState;
 use crate::views::TransferView;
 use crate::views::holds::{HoldChangeView, HoldPageView, HoldView};
@@ -118,9 +119,9 @@ const PAGE_MAX: u32 = 1_000;
 const PAGE: u32 = 100;
 
 /// The parameters of a page of holds.
-#[derive(Debug, utoipa::IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "only describes the parameters")]
+#[serde(deny_unknown_fields)]
 struct PageParameters {
     /// The most holds of the page, 100 where it is left out.
     #[param(minimum = 1, maximum = 1000)]
@@ -278,18 +279,16 @@ pub(super) async fn of_account(
     account: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
-    let [limit, after] = parameters(&uri, ["limit", "after"])?;
+    let given: PageParameters = query::read(&uri)?;
     let account: AccountId = identifier("account_id", account)?;
     let visible = caller.visible(&state, &context, [account]).await?;
     caller.require(&context, &visible, account)?;
-    let limit = page_limit(limit)?;
+    let limit = page_limit(given.limit)?;
     let mut filter = HoldFilter::new()
         .of_account(account)
         .with_status(HoldStatus::Open);
-    if let Some(after) = after {
-        let cursor: HoldCursor = after
-            .parse()
-            .map_err(|_| Problem::malformed("after", "after is not a cursor of this list."))?;
+    let after: Option<HoldCursor> = parsed("after", given.after.as_deref())?;
+    if let Some(cursor) = after {
         filter = filter.after(cursor);
     }
     let database = context.database(&state);
@@ -397,14 +396,11 @@ async fn find(call: Call<'_>, hold_id: HoldId) -> Result<(Hold, Visible), Proble
     }
 }
 
-fn page_limit(text: Option<&str>) -> Result<u32, Problem> {
-    let Some(text) = text else {
-        return Ok(PAGE);
-    };
-    let read = text.parse().ok();
-    read.filter(|limit| (1..=PAGE_MAX).contains(limit))
-        .ok_or_else(|| {
-            let detail = format!("limit is a whole number from 1 to {PAGE_MAX}.");
-            Problem::malformed("limit", detail)
-        })
+fn page_limit(given: Option<u32>) -> Result<u32, Problem> {
+    let limit = given.unwrap_or(PAGE);
+    if (1..=PAGE_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    let detail = format!("limit is a whole number from 1 to {PAGE_MAX}.");
+    Err(Problem::malformed("limit", detail))
 }

@@ -1,0 +1,165 @@
+//! The service over HTTP: one transfer a request, or a hundred.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use neobank_domain::Ledger;
+use neobank_domain::api_keys::{self, NewApiKey, Scope};
+use neobank_server::{ApiKeySecret, Limits, Server, ServiceState};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::engine::GroupCommit;
+use crate::choice::account;
+use crate::error::BenchError;
+use crate::load::{Moved, Mover};
+
+/// The transfers of a batch.
+const BATCH: u32 = 100;
+
+/// A service in this process, and the connections of its clients, which stay open.
+pub(crate) struct Service {
+    address: String,
+    authorization: String,
+    accounts: u32,
+    is_batched: bool,
+    free: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    server: JoinHandle<usize>,
+}
+
+impl Service {
+    /// Starts the service on the first ledger.
+    pub(crate) async fn start(
+        mover: &GroupCommit,
+        accounts: u32,
+        is_batched: bool,
+    ) -> Result<Self, BenchError> {
+        let ledger = mover.ledger();
+        let authorization = format!("Bearer {}", key(ledger).await?);
+        let state = ServiceState::new(ledger.clone(), Limits::default());
+        let listen = "127.0.0.1:0".parse().map_err(failed)?;
+        let server = Server::bind(&listen, state).await.map_err(failed)?;
+        let address = server.address().trim_start_matches("http://").to_owned();
+        let server = tokio::spawn(server.run(std::future::pending()));
+        Ok(Self {
+            address,
+            authorization,
+            accounts,
+            is_batched,
+            free: Mutex::default(),
+            server,
+        })
+    }
+
+    /// Sends a request on a free connection or a new one, and returns the answer.
+    async fn send(&self, path: &str, key: &str, body: &Value) -> Result<Value, BenchError> {
+        let mut connection = match self.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let request = Request::post(path)
+            .header("host", &self.address)
+            .header("authorization", &self.authorization)
+            .header("idempotency-key", key)
+            .header("content-type", "application/json")
+            .body(Full::from(body.to_string()))
+            .map_err(failed)?;
+        connection.ready().await.map_err(failed)?;
+        let answer = connection.send_request(request).await.map_err(failed)?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.map_err(failed)?;
+        let body = body.to_bytes();
+        if !status.is_success() {
+            let text = String::from_utf8_lossy(&body);
+            return Err(failed(format!("{status}: {text}")));
+        }
+        if let Ok(mut free) = self.free.lock() {
+            free.push(connection);
+        }
+        serde_json::from_slice(&body).map_err(failed)
+    }
+
+    fn take(&self) -> Option<SendRequest<Full<Bytes>>> {
+        self.free.lock().ok()?.pop()
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, BenchError> {
+        let stream = TcpStream::connect(&self.address).await.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    fn batch(&self, from: u32, to: u32, key: &str) -> Value {
+        let place = |number: u32, step: u32| (number + step) % self.accounts;
+        let requests = (0..BATCH).map(|step| {
+            let transfer = transfer(place(from, step), place(to, step));
+            json!({ "idempotency_key": format!("{key}/{step}"), "transfer": transfer })
+        });
+        requests.collect()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Mover for Service {
+    async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<Moved, BenchError> {
+        let key = key.unwrap_or_else(|| Uuid::now_v7().simple().to_string());
+        if !self.is_batched {
+            self.send("/v1/transfers", &key, &transfer(from, to))
+                .await?;
+            return Ok(Moved::ONE);
+        }
+        let outcomes = self
+            .send("/v1/batches", &key, &self.batch(from, to, &key))
+            .await?;
+        let is_posted = |outcome: &Value| outcome["status"] == 201;
+        let outcomes = outcomes["outcomes"].as_array().or(outcomes.as_array());
+        let posted = outcomes
+            .into_iter()
+            .flatten()
+            .filter(|one| is_posted(one))
+            .count();
+        if posted != usize::try_from(BATCH).map_err(failed)? {
+            return Err(failed(format!(
+                "{posted} of {BATCH} transfers of a batch were posted"
+            )));
+        }
+        Ok(Moved {
+            counted: BATCH.into(),
+            transfers: BATCH.into(),
+        })
+    }
+}
+
+fn transfer(from: u32, to: u32) -> Value {
+    let amount = json!({ "amount": "0.01", "currency": "CZK" });
+    json!({ "from": account(from), "to": account(to), "amount": amount })
+}
+
+/// Creates a key that may transfer.
+async fn key(ledger: &Ledger) -> Result<String, BenchError> {
+    let secret = ApiKeySecret::generate().map_err(failed)?;
+    let scopes = vec![Scope::TransfersWrite];
+    let new = NewApiKey::new("bench", secret.prefix(), secret.hash(), scopes);
+    let actor = "bench:1".parse().map_err(failed)?;
+    let change = ledger.acting_as(actor).begin_change().await?;
+    api_keys::create(&change, &new).await.map_err(failed)?;
+    change.commit().await?;
+    Ok(secret.reveal().to_owned())
+}
+
+fn failed(error: impl std::fmt::Display) -> BenchError {
+    BenchError::other("service", error.to_string())
+}
