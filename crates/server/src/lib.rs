@@ -17,6 +17,7 @@ mod address;
 mod body;
 mod console;
 mod context;
+mod event_reads;
 mod keys;
 mod limits;
 mod metrics;

@@ -10,6 +10,11 @@ pub struct Limits {
     pub connections_max: usize,
     /// The most requests at work; a further one is answered with 503. Health does not count.
     pub requests_max: usize,
+    /// The most open streams of requests; a further one is answered with 503.
+    pub batch_streams_max: usize,
+    /// The most reads of events at the same time: further ones wait, so that they leave connections
+    /// to the database for requests that move money.
+    pub event_reads_max: usize,
     /// The most open streams of events; a further one is answered with 503.
     pub streams_max: usize,
     /// The most bytes of a request's body; a longer one is answered with 413.
@@ -48,6 +53,8 @@ impl Default for Limits {
         Self {
             connections_max: 10_000,
             requests_max: 2_000,
+            batch_streams_max: 100,
+            event_reads_max: 2,
             streams_max: 100,
             body_bytes_max: 64 * 1024,
             batch_bytes_max: 1024 * 1024,

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::StatusCode;
+use axum::http::header::{
+    CACHE_CONTROL, CONNECTION, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::context::{self, Context, single};
@@ -17,12 +20,6 @@ use crate::state::ServiceState;
 
 /// The header with the request's identifier, the caller's or a new one.
 const REQUEST_ID: &str = "x-request-id";
-
-/// The place of a request among those at work. An answer that goes on after its headers keeps it.
-#[derive(Clone, Debug)]
-pub(crate) struct RequestPermit(
-    #[expect(dead_code, reason = "frees the place when it is dropped")] Arc<OwnedSemaphorePermit>,
-);
 
 /// The mark of a request on a connection that the service itself encrypts.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +46,7 @@ pub(crate) async fn identify(
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let limit = state.limits().request_timeout;
+    let has_body = !request.body().is_end_stream();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = match context::timeout(request.headers(), limit) {
         Ok(timeout) => {
@@ -64,6 +62,10 @@ pub(crate) async fn identify(
     };
     if let Some(problem) = response.extensions().get::<Arc<Problem>>() {
         response = problem.answer(&request_id);
+        if has_body && !is_decided(response.status()) {
+            // The rest of the body is not read, so the connection cannot take another request.
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
     }
     let status = response.status();
     state.metrics().answered(status);
@@ -78,10 +80,23 @@ pub(crate) async fn identify(
     response
 }
 
+/// Closes the connection behind an answer.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// Returns true for the problem of a request whose body was read.
+fn is_decided(status: StatusCode) -> bool {
+    let decided = [
+        StatusCode::CONFLICT,
+        StatusCode::PRECONDITION_FAILED,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    ];
+    decided.contains(&status)
+}
+
 /// Answers a request at once when too many are at work.
 pub(crate) async fn limit(
     State(state): State<ServiceState>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let Ok(permit) = Arc::clone(state.requests()).try_acquire_owned() else {
@@ -89,8 +104,6 @@ pub(crate) async fn limit(
         let detail = format!("{limit} requests are at work, and no more may be.");
         return Problem::overloaded(detail).into_response();
     };
-    let permit = RequestPermit(Arc::new(permit));
-    request.extensions_mut().insert(permit.clone());
     let response = next.run(request).await;
     drop(permit);
     response

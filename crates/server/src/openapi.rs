@@ -84,8 +84,11 @@ fn complete_operation(operation: &mut Operation, path: &str) {
             "Nothing was changed, or the outcome is unknown: `action` says what to do.",
         ),
     ];
-    if path.contains('{') {
-        problems.push(("404", "The key can use nothing with this identifier."));
+    if has_body || path.contains('{') {
+        problems.push((
+            "404",
+            "The key can use nothing with an identifier of the request.",
+        ));
     }
     if expects_version {
         problems.push(("412", "The account has another version than `If-Match`."));

@@ -7,6 +7,7 @@ use neobank_db::Database;
 use neobank_domain::Ledger;
 use tokio::sync::Semaphore;
 
+use crate::event_reads::EventReads;
 use crate::keys::KeyCache;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -25,6 +26,8 @@ struct Shared {
     keys: KeyCache,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    batch_streams: Arc<Semaphore>,
+    event_reads: EventReads,
     is_stopping: AtomicBool,
     metrics: Metrics,
 }
@@ -35,6 +38,8 @@ impl ServiceState {
     pub fn new(ledger: Ledger, limits: Limits) -> Self {
         let requests = Arc::new(Semaphore::new(limits.requests_max));
         let streams = Arc::new(Semaphore::new(limits.streams_max));
+        let batch_streams = Arc::new(Semaphore::new(limits.batch_streams_max));
+        let event_reads = EventReads::new(limits.event_reads_max);
         Self {
             shared: Arc::new(Shared {
                 ledger,
@@ -42,6 +47,8 @@ impl ServiceState {
                 keys: KeyCache::default(),
                 requests,
                 streams,
+                batch_streams,
+                event_reads,
                 is_stopping: AtomicBool::new(false),
                 metrics: Metrics::default(),
             }),
@@ -81,6 +88,14 @@ impl ServiceState {
 
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.shared.streams
+    }
+
+    pub(crate) fn batch_streams(&self) -> &Arc<Semaphore> {
+        &self.shared.batch_streams
+    }
+
+    pub(crate) fn event_reads(&self) -> &EventReads {
+        &self.shared.event_reads
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

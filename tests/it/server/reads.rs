@@ -1,8 +1,12 @@
 //! Lists, statements, balances, customers, accounts and events.
 
-use neobank_domain::api_keys::Scope;
+use std::time::Duration;
+
+use neobank_domain::api_keys::{self, Scope};
 use neobank_server::Limits;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::{Answer, Service, key, transfer, with_key};
 use crate::harness::{TestBank, czk};
@@ -14,6 +18,9 @@ on_both_versions!(
     bound_key_reads_only_its_own_data,
     events_follow_the_sealed_order_and_wait,
     wrong_parameters_are_named,
+    revoked_key_ends_its_stream_of_events,
+    bound_key_finds_nothing_by_what_others_wrote,
+    bound_key_does_not_decide_for_the_bank,
 );
 
 const ALL: [Scope; 4] = [
@@ -318,4 +325,82 @@ async fn wrong_parameters_are_named(bank: TestBank) {
         .send("GET", "/v1/transfers?limit=1&limit=2", &[&bearer], "")
         .await;
     assert_eq!((twice.status, &twice.body["field"]), (400, &"limit".into()));
+}
+
+async fn revoked_key_ends_its_stream_of_events(bank: TestBank) {
+    let mut limits = Limits::default();
+    limits.key_cache_time = Duration::from_millis(200);
+    let service = Service::on(&bank, limits).await;
+    let bearer = key(&bank, &ALL, |_| {}).await;
+    let request = format!(
+        "GET /v1/events HTTP/1.1\r\nhost: bank\r\naccept: text/event-stream\r\nconnection: close\r\n{bearer}\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(&service.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut received = Vec::new();
+    stream.read_buf(&mut received).await.unwrap();
+    assert!(received.starts_with(b"HTTP/1.1 200"), "{received:?}");
+    let admin = bank.ledger.acting_as("admin:1".parse().unwrap());
+    let found = api_keys::list(&bank.database).await.unwrap();
+    let change = admin.begin_change().await.unwrap();
+    api_keys::revoke(&change, found[0].api_key_id)
+        .await
+        .unwrap();
+    change.commit().await.unwrap();
+    let end = stream.read_to_end(&mut received);
+    let end = tokio::time::timeout(Duration::from_secs(30), end).await;
+    end.expect("the stream ends").unwrap();
+}
+
+async fn bound_key_finds_nothing_by_what_others_wrote(bank: TestBank) {
+    let service = Service::on(&bank, Limits::default()).await;
+    let all = key(&bank, &ALL, |_| {}).await;
+    let (from, to) = (bank.account(czk("100")).await, bank.account(czk("0")).await);
+    let idempotency = with_key("secret");
+    let headers = [all.as_str(), idempotency.as_str()];
+    service
+        .send("POST", "/v1/transfers", &headers, &transfer(from, to, "1"))
+        .await;
+    let payer = key(&bank, &ALL, |key| key.bindings.accounts = vec![from]).await;
+    let payee = key(&bank, &ALL, |key| key.bindings.accounts = vec![to]).await;
+    for condition in [
+        "idempotency_key=secret",
+        "actor=a:1",
+        "metadata=%7B%22a%22:1%7D",
+    ] {
+        let path = format!("/v1/transfers?account={to}&{condition}");
+        let denied = service.send("GET", &path, &[&payee], "").await;
+        assert_eq!(denied.status, 400, "{denied:?}");
+        let own = format!("/v1/transfers?account={from}&side=debit&{condition}");
+        let own = service.send("GET", &own, &[&payer], "").await;
+        assert_eq!(own.status, 200, "{own:?}");
+    }
+}
+
+async fn bound_key_does_not_decide_for_the_bank(bank: TestBank) {
+    let service = Service::on(&bank, Limits::default()).await;
+    let account = bank.account(czk("100")).await;
+    let customer = bank.find(account).await.customer_id.unwrap();
+    let bound = key(&bank, &ALL, |key| key.bindings.customers = vec![customer]).await;
+    let limit = r#"{"overdraft_limit": {"amount": "50", "currency": "CZK"}}"#;
+    let path = format!("/v1/accounts/{account}/overdraft-limit");
+    let denied = service.send("PUT", &path, &[&bound], limit).await;
+    assert_eq!(denied.status, 403, "{denied:?}");
+    for change in ["freeze", "unfreeze", "close", "reopen"] {
+        let path = format!("/v1/accounts/{account}/{change}");
+        let denied = service.send("POST", &path, &[&bound], "").await;
+        assert_eq!(denied.status, 403, "{denied:?}");
+    }
+    let path = format!("/v1/customers/{customer}");
+    for (changes, status) in [
+        (r#"{"kyc_status": "verified"}"#, 403),
+        (
+            r#"{"customer_status": "active", "phone_primary": "1"}"#,
+            403,
+        ),
+        (r#"{"phone_primary": "+420 123"}"#, 200),
+    ] {
+        let answer = service.send("PATCH", &path, &[&bound], changes).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
 }

@@ -17,7 +17,8 @@ on_both_versions!(
     long_stream_shares_transactions_and_keeps_its_order,
     stream_ends_at_its_limits_and_keeps_what_it_acknowledged,
     cut_line_is_not_executed,
-    stream_keeps_its_place_among_the_requests,
+    streams_above_their_limit_are_rejected_and_leave_room_for_others,
+    silent_stream_ends_with_the_service,
     revoked_key_ends_its_stream,
     stopping_service_ends_its_streams,
 );
@@ -194,21 +195,44 @@ async fn cut_line_is_not_executed(bank: TestBank) {
     assert_eq!(bank.balance(to).await, czk("1"));
 }
 
-async fn stream_keeps_its_place_among_the_requests(bank: TestBank) {
+async fn streams_above_their_limit_are_rejected_and_leave_room_for_others(bank: TestBank) {
     let mut limits = Limits::default();
+    limits.batch_streams_max = 1;
     limits.requests_max = 1;
     let service = Service::on(&bank, limits).await;
-    let bearer = key(&bank, &[Scope::TransfersWrite], |_| {}).await;
+    let bearer = key(&bank, &[Scope::TransfersWrite, Scope::AccountsRead], |_| {}).await;
     let (from, to) = two_accounts(&bank).await;
     let mut stream = Stream::open(&service, &bearer).await;
     stream.send(&line("k", from, to)).await;
     assert_eq!(stream.outcome().await.unwrap()["status"], 201);
+    let mut rejected = Stream::open(&service, &bearer).await;
+    rejected
+        .connection
+        .read_to_end(&mut rejected.received)
+        .await
+        .unwrap();
+    let rejected = String::from_utf8(rejected.received).unwrap();
+    assert!(rejected.starts_with("HTTP/1.1 503") && rejected.contains("connection: close"));
     let path = format!("/v1/accounts/{to}");
-    let status = async || service.send("GET", &path, &[], "").await.status;
-    assert_eq!(status().await, 503);
+    assert_eq!(service.send("GET", &path, &[&bearer], "").await.status, 200);
     drop(stream);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(status().await, 401);
+    let mut stream = Stream::open(&service, &bearer).await;
+    stream.send(&line("again", from, to)).await;
+    assert_eq!(stream.outcome().await.unwrap()["status"], 201);
+}
+
+async fn silent_stream_ends_with_the_service(bank: TestBank) {
+    let mut limits = Limits::default();
+    limits.drain_delay = Duration::from_millis(100);
+    let mut service = Service::on(&bank, limits).await;
+    let bearer = key(&bank, &[Scope::TransfersWrite], |_| {}).await;
+    let mut stream = Stream::open(&service, &bearer).await;
+    stream.send("\n").await;
+    service.stop.take().unwrap().send(()).unwrap();
+    let last = stream.outcome().await.unwrap();
+    assert_eq!(last["problem"]["kind"], "stopping", "{last}");
+    assert_eq!(service.task.await.unwrap(), 0);
 }
 
 async fn revoked_key_ends_its_stream(bank: TestBank) {

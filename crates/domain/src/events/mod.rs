@@ -16,4 +16,4 @@ mod read;
 pub use consumer::EventConsumer;
 pub use error::EventError;
 pub use event::{Event, EventRecord, EventSide, HoldChange, PostedTransfer};
-pub use read::{LIMIT_MAX, POLL_INTERVAL, read};
+pub use read::{LIMIT_MAX, POLL_INTERVAL, read, validate};

@@ -54,26 +54,32 @@ const LIMIT_OF_STREAM: u32 = 1_000;
 /// [`EventError::Limit`], [`EventError::Position`], [`EventError::Missing`] and
 /// [`EventError::Database`].
 pub async fn read(on: &impl Executor, after: i64, limit: u32) -> Result<Vec<Event>, EventError> {
-    let invalid = || EventError::Limit {
-        limit,
-        limit_max: LIMIT_MAX,
-    };
-    if limit == 0 || limit > LIMIT_MAX {
-        return Err(invalid());
-    }
-    // The server adds the limit to it.
-    if !(0..=i64::MAX / 2).contains(&after) {
-        return Err(EventError::Position { position: after });
-    }
-    let call = ReadEvents {
-        after,
-        limit: i32::try_from(limit).map_err(|_| invalid())?,
-    };
+    let limit = validate(after, limit)?;
+    let call = ReadEvents { after, limit };
     let rows: Vec<EventRow> = on.fetch_many(call.statement()).await?;
     rows.into_iter()
         .zip(after.saturating_add(1)..)
         .map(event)
         .collect()
+}
+
+/// Returns the limit as the server takes it, if [`read`] would take the position and the limit.
+///
+/// # Errors
+///
+/// [`EventError::Limit`] and [`EventError::Position`].
+pub fn validate(after: i64, limit: u32) -> Result<i32, EventError> {
+    // The server adds the limit to it.
+    if !(0..=i64::MAX / 2).contains(&after) {
+        return Err(EventError::Position { position: after });
+    }
+    let valid = i32::try_from(limit).ok();
+    valid
+        .filter(|_| (1..=LIMIT_MAX).contains(&limit))
+        .ok_or(EventError::Limit {
+            limit,
+            limit_max: LIMIT_MAX,
+        })
 }
 
 #[derive(FromRow)]

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 
 use super::too_slow;
 use crate::problem::Problem;
@@ -21,6 +22,8 @@ pub(crate) struct Lines {
     has_ended: bool,
     line_max: usize,
     timeout: Duration,
+    /// The time since which the next line is waited for.
+    waits_since: Option<Instant>,
 }
 
 impl Lines {
@@ -33,16 +36,19 @@ impl Lines {
             has_ended: false,
             line_max,
             timeout,
+            waits_since: None,
         }
     }
 
     /// Returns the next line that is not blank, or `None` at the end. A caller that drops the future
-    /// loses nothing.
+    /// loses nothing. Neither parts of a line nor blank lines prolong the wait.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let until = *self.waits_since.get_or_insert_with(Instant::now) + self.timeout;
         loop {
             while let Some(line) = self.take_line() {
                 self.require_size(line.len())?;
                 if !line.trim_ascii().is_empty() {
+                    self.waits_since = None;
                     return Ok(Some(line));
                 }
             }
@@ -50,7 +56,7 @@ impl Lines {
             if self.has_ended {
                 return Ok(None);
             }
-            self.read_part().await?;
+            self.read_part(until).await?;
         }
     }
 
@@ -71,8 +77,8 @@ impl Lines {
         })
     }
 
-    async fn read_part(&mut self) -> Result<(), Problem> {
-        let frame = tokio::time::timeout(self.timeout, self.body.frame()).await;
+    async fn read_part(&mut self, until: Instant) -> Result<(), Problem> {
+        let frame = tokio::time::timeout_at(until, self.body.frame()).await;
         match frame.map_err(|_| too_slow(self.timeout))? {
             None => self.has_ended = true,
             Some(Ok(frame)) => {
@@ -128,6 +134,20 @@ mod tests {
             let (read, problem) = lines(parts).await;
             assert_eq!(read, ["a", "bb", "ccccc", "d"], "{parts:?}");
             assert!(problem.is_none(), "{problem:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn blank_lines_and_parts_of_lines_do_not_prolong_the_wait() {
+        for part in ["\n", "x"] {
+            let parts = stream::unfold((), move |()| async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Some((Ok::<_, std::io::Error>(part), ()))
+            });
+            let body = Body::from_stream(parts);
+            let mut lines = Lines::new(body, 1_000_000, Duration::from_millis(200));
+            let problem = tokio::time::timeout(Duration::from_secs(30), lines.next()).await;
+            assert_eq!(problem.unwrap().unwrap_err().status_code(), 408);
         }
     }
 

@@ -64,23 +64,28 @@ impl From<LedgerError> for Problem {
     }
 }
 
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let unknown = match error {
+            AccountError::UnknownCustomer { .. } => "unknown_customer",
+            _ => "unknown_account",
+        };
+        Self::of_named(("account", unknown), &error.into())
+    }
+}
+
 /// The problems of the library's other errors: their kind, and the kind for what does not exist.
 macro_rules! problem_of {
     ($($error:ty: $name:literal, $unknown:literal;)*) => {$(
         impl From<$error> for Problem {
             fn from(error: $error) -> Self {
-                let error = Error::from(error);
-                match error.kind() {
-                    ErrorKind::NotFound => Self::not_found($unknown, error.to_string()),
-                    _ => Self::of_error($name, &error),
-                }
+                Self::of_named(($name, $unknown), &error.into())
             }
         }
     )*};
 }
 
 problem_of! {
-    AccountError: "account", "unknown_account";
     ApiKeyError: "api_key", "unknown_api_key";
     BalanceError: "balances", "unknown_account";
     CustomerError: "customer", "unknown_customer";
@@ -108,6 +113,14 @@ impl Problem {
         match self.field {
             Some(field) => hidden.with_field(field),
             None => hidden,
+        }
+    }
+
+    /// Returns the problem of an error with its name, and that for what does not exist.
+    fn of_named((name, unknown): (&'static str, &'static str), error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound => Self::not_found(unknown, error.to_string()),
+            _ => Self::of_error(name, error),
         }
     }
 

@@ -98,16 +98,15 @@ pub(crate) async fn set_overdraft_limit(
     finish(transaction, changed).await
 }
 
-/// Begins the change of an account that the caller may use and that has the expected version.
+/// Begins the change of an account that has the expected version.
 async fn begin<T>(
     state: &ServiceState,
     context: &Context,
     received: &Change<T>,
     account: AccountId,
 ) -> Result<Transaction, Problem> {
-    let caller = &received.caller;
-    let visible = caller.visible(state, context, [account]).await?;
-    caller.require(context, &visible, account)?;
+    // The terms and the status of an account are the bank's decision.
+    received.caller.require_unbound(context)?;
     let transaction = received.transaction(state, context).await?;
     if let Some(expected) = received.expected {
         let found = accounts::find(&transaction, account).await?;

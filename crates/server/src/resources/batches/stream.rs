@@ -20,9 +20,11 @@ use super::outcome::OutcomeView;
 use crate::access::Caller;
 use crate::body::{JSON_LINES, Lines};
 use crate::context::{self, Context};
-use crate::middleware::RequestPermit;
 use crate::problem::Problem;
 use crate::state::ServiceState;
+
+/// The time between two looks at whether the service stops, while a stream waits for a line.
+const STOP_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The lines of the answer that wait for the connection.
 const WAITING_MAX: usize = 16;
@@ -47,7 +49,11 @@ pub(super) fn answer(
     let timeout = context::timeout(&parts.headers, state.limits().request_timeout)?;
     let limits = state.limits();
     let lines = Lines::new(body, limits.body_bytes_max, limits.body_timeout);
-    let permit = parts.extensions.get::<RequestPermit>().cloned();
+    let Ok(place) = Arc::clone(state.batch_streams()).try_acquire_owned() else {
+        let limit = limits.batch_streams_max;
+        let detail = format!("{limit} streams of requests are open, and no more may be.");
+        return Err(Problem::overloaded(detail));
+    };
     let stream = Stream {
         state,
         headers: parts.headers,
@@ -57,7 +63,7 @@ pub(super) fn answer(
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     tokio::spawn(async move {
         Arc::new(stream).run(lines, &sender).await;
-        drop(permit);
+        drop(place);
     });
     let answered = unfold(receiver, |mut receiver| async {
         let line = receiver.recv().await?;
@@ -100,11 +106,16 @@ impl Stream {
 
     /// Returns the next line. A service that stops reads no more.
     async fn next(&self, lines: &mut Lines) -> Result<Option<Bytes>, Problem> {
-        if self.state.is_stopping() {
-            let detail = "The service is about to stop, and has read no further line.";
-            return Err(Problem::unavailable("stopping", detail));
+        loop {
+            if self.state.is_stopping() {
+                let detail = "The service is about to stop, and has read no further line.";
+                return Err(Problem::unavailable("stopping", detail));
+            }
+            tokio::select! {
+                line = lines.next() => return line,
+                () = tokio::time::sleep(STOP_INTERVAL) => {}
+            }
         }
-        lines.next().await
     }
 
     async fn outcome(self: Arc<Self>, line: Bytes) -> OutcomeView {

@@ -141,6 +141,11 @@ pub(super) async fn update(
     let received: Change<CustomerUpdate> = received;
     let customer_id = identifier("customer_id", customer_id)?;
     received.caller.require_customer(&context, customer_id)?;
+    let is_the_banks_decision =
+        received.given.customer_status.is_some() || received.given.kyc_status.is_some();
+    if is_the_banks_decision {
+        received.caller.require_unbound(&context)?;
+    }
     let transaction = received.transaction(&state, &context).await?;
     let customer = customers::update(&transaction, customer_id, &received.given).await?;
     transaction.commit().await?;

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use neobank_db::Database;
 use neobank_domain::api_keys::Scope;
-use neobank_domain::events::{self, Event};
+use neobank_domain::events::Event;
 use serde::Deserialize;
 
 use crate::access::Caller;
@@ -79,7 +79,7 @@ pub(super) async fn list(
     if wants_stream {
         let last = single(&headers, LAST_EVENT_ID)?;
         let after = position(last.unwrap_or(&given.after))?;
-        return stream::answer(&state, after);
+        return stream::answer(&state, &headers, &context, after);
     }
     let after = position(&given.after)?;
     let waits_until = Instant::now() + Duration::from_secs(given.wait.into());
@@ -106,7 +106,7 @@ async fn read_until(
     until: Instant,
 ) -> Result<Vec<Event>, Problem> {
     loop {
-        let found = events::read(database, after, limit).await?;
+        let found = state.event_reads().read(database, after, limit).await?;
         let is_over = Instant::now() + POLL_INTERVAL > until;
         if !found.is_empty() || is_over || state.is_stopping() {
             return Ok(found);

@@ -3,15 +3,19 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use axum::response::sse::{Event as SentEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{Stream, unfold};
+use neobank_domain::api_keys::Scope;
 use neobank_domain::events::{self, Event};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::views::EventView;
+use crate::access::Caller;
+use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
 
@@ -24,9 +28,15 @@ const LIMIT: u32 = 1_000;
 /// The time after which a silent stream sends a comment, so that no proxy closes it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Answers with the events behind a position. The stream ends when the service stops or the database
-/// fails; a client continues with `Last-Event-ID`.
-pub(super) fn answer(state: &ServiceState, after: i64) -> Result<Response, Problem> {
+/// Answers with the events behind a position. The stream ends when the key is revoked or expires, when
+/// the service stops, and when the database fails; a client continues with `Last-Event-ID`.
+pub(super) fn answer(
+    state: &ServiceState,
+    headers: &HeaderMap,
+    context: &Context,
+    after: i64,
+) -> Result<Response, Problem> {
+    events::validate(after, LIMIT)?;
     let Ok(place) = Arc::clone(state.streams()).try_acquire_owned() else {
         let limit = state.limits().streams_max;
         let detail = format!("{limit} streams of events are open, and no more may be.");
@@ -34,6 +44,9 @@ pub(super) fn answer(state: &ServiceState, after: i64) -> Result<Response, Probl
     };
     let reader = Reader {
         state: state.clone(),
+        headers: headers.clone(),
+        request_id: context.request_id.clone(),
+        verified_at: Instant::now(),
         after,
         page: VecDeque::new(),
         _place: place,
@@ -46,6 +59,10 @@ pub(super) fn answer(state: &ServiceState, after: i64) -> Result<Response, Probl
 
 struct Reader {
     state: ServiceState,
+    headers: HeaderMap,
+    request_id: String,
+    /// The time at which the key was verified last.
+    verified_at: Instant,
     after: i64,
     page: VecDeque<Event>,
     /// The stream's place among all, which it gives back when it ends.
@@ -63,14 +80,20 @@ impl Reader {
     /// Returns the next event, or `None` at the end of the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
+            if self.state.is_stopping() || !self.may_read().await {
+                return None;
+            }
             if let Some(event) = self.page.pop_front() {
                 self.after = event.position;
                 return Some(event);
             }
-            if self.state.is_stopping() {
-                return None;
-            }
-            match events::read(self.state.database(), self.after, LIMIT).await {
+            let database = self.state.database();
+            match self
+                .state
+                .event_reads()
+                .read(database, self.after, LIMIT)
+                .await
+            {
                 Ok(page) if page.is_empty() => tokio::time::sleep(POLL_INTERVAL).await,
                 Ok(page) => self.page = page.into(),
                 Err(error) => {
@@ -79,6 +102,23 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+impl Reader {
+    /// Returns true if the key is still valid: it is verified again from time to time.
+    async fn may_read(&mut self) -> bool {
+        if self.verified_at.elapsed() < self.state.limits().key_cache_time {
+            return true;
+        }
+        let context = Context {
+            request_id: self.request_id.clone(),
+            deadline: Instant::now() + self.state.limits().request_timeout,
+        };
+        let scope = Scope::EventsRead;
+        let caller = Caller::authorised(&self.state, &self.headers, &context, scope).await;
+        self.verified_at = Instant::now();
+        caller.is_ok()
     }
 }
 

@@ -5,7 +5,7 @@ mod conditions;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request as HttpRequest, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::{Extension, Json};
 use neobank_domain::GroupId;
@@ -124,13 +124,19 @@ pub(super) async fn reverse(
         context: &context,
         caller: &caller,
     };
-    let transfers = find(call, identifier("group_id", group)?).await?;
+    let group_id = identifier("group_id", group)?;
+    let transfers = find(call, group_id).await?;
     let mut reversal = GroupRequest::new().with_description(given.description);
     reversal.attributes = attributes(given.metadata.as_deref(), given.value_date.as_deref())?;
     let mut all = Prepared::group(reversal);
     for transfer in transfers {
         let step = ReversalRequest::new(transfer.transfer_id);
-        all.add(reversals::prepare(call, &transfer, step).await?);
+        let prepared = reversals::prepare(call, &transfer, step).await;
+        all.add(prepared.map_err(|problem| match problem.status_code() {
+            // The identifier of a step between other accounts is not the caller's to know.
+            StatusCode::NOT_FOUND => unknown(group_id),
+            _ => problem,
+        })?);
     }
     all.ready().execute(call, key).await?.answer()
 }
@@ -151,8 +157,11 @@ async fn find(call: Call<'_>, group: GroupId) -> Result<Vec<Transfer>, Problem> 
     if accounts.into_iter().any(|account| visible.has(account)) {
         return Ok(transfers);
     }
-    let detail = format!("unknown group: {group}");
-    Err(Problem::not_found("unknown_group", detail))
+    Err(unknown(group))
+}
+
+fn unknown(group: GroupId) -> Problem {
+    Problem::not_found("unknown_group", format!("unknown group: {group}"))
 }
 
 fn sides(transfers: &[Transfer]) -> Vec<neobank_domain::AccountId> {

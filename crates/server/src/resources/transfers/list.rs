@@ -110,6 +110,7 @@ pub(crate) async fn list(
         Some(account) => {
             let visible = caller.visible(&state, &context, [account]).await?;
             caller.require(&context, &visible, account)?;
+            require_own_conditions(&caller, &filter)?;
         }
         None => caller.require_unbound(&context)?,
     }
@@ -132,6 +133,23 @@ pub(crate) async fn list(
         next: found.next,
     };
     Ok(page(&uri, body, found.next))
+}
+
+/// Returns an error if a bound key looks for what another payer wrote, which answers leave out.
+fn require_own_conditions(caller: &Caller, filter: &TransferFilter) -> Result<(), Problem> {
+    let conditions = [
+        ("idempotency_key", filter.idempotency_key.is_some()),
+        ("actor", filter.actor.is_some()),
+        ("metadata", filter.metadata.is_some()),
+    ];
+    let given = conditions.into_iter().find(|(_, is_given)| *is_given);
+    match given {
+        Some((field, _)) if caller.is_bound() && filter.side != Some(EntryType::Debit) => {
+            let detail = "A key with a binding needs side=debit beside this condition.";
+            Err(Problem::malformed(field, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn filter(given: Parameters) -> Result<TransferFilter, Problem> {
