@@ -52,7 +52,7 @@ pub(crate) fn complete(mut api: OpenApi) -> OpenApi {
         ];
         for operation in operations.into_iter().flatten() {
             if is_limited {
-                complete_operation(operation, path);
+                complete_operation(operation);
             } else {
                 operation.security = Some(Vec::new());
             }
@@ -61,7 +61,7 @@ pub(crate) fn complete(mut api: OpenApi) -> OpenApi {
     api
 }
 
-fn complete_operation(operation: &mut Operation, path: &str) {
+fn complete_operation(operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
     let parameters = operation.parameters.get_or_insert_default();
     let expects_version = parameters
@@ -74,6 +74,10 @@ fn complete_operation(operation: &mut Operation, path: &str) {
         ("401", "The request has no valid key."),
         ("403", "The key lacks the scope or the binding."),
         (
+            "404",
+            "The key can use nothing with an identifier of the request.",
+        ),
+        (
             "422",
             "A value is invalid, or a rule of the bank rejects the request.",
         ),
@@ -84,12 +88,6 @@ fn complete_operation(operation: &mut Operation, path: &str) {
             "Nothing was changed, or the outcome is unknown: `action` says what to do.",
         ),
     ];
-    if has_body || path.contains('{') {
-        problems.push((
-            "404",
-            "The key can use nothing with an identifier of the request.",
-        ));
-    }
     if expects_version {
         problems.push(("412", "The account has another version than `If-Match`."));
     }
