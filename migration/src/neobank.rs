@@ -270,7 +270,7 @@ fn objects() -> Vec<Object> {
         object!("banking/function_audit" since "m20261123_000002_banking",
             "DROP FUNCTION IF EXISTS banking.audit()"),
         object!("banking/grants" since "m20261130_000017_api_keys",
-            "REVOKE ALL ON ALL TABLES IN SCHEMA banking FROM neobank_app, neobank_read, neobank_import; REVOKE ALL ON ALL SEQUENCES IN SCHEMA banking FROM neobank_app, neobank_import; REVOKE ALL ON ALL FUNCTIONS IN SCHEMA banking FROM neobank_app, neobank_read, neobank_import"),
+            "REVOKE ALL ON ALL TABLES IN SCHEMA banking FROM neobank_app, neobank_read, neobank_import; REVOKE ALL ON ALL SEQUENCES IN SCHEMA banking FROM neobank_app, neobank_import; REVOKE ALL ON ALL FUNCTIONS IN SCHEMA banking FROM neobank_app, neobank_read, neobank_import, pg_monitor; REVOKE USAGE ON SCHEMA banking FROM pg_monitor"),
         object!("pooling/grants" since "m20261123_000003_pooling",
             "REVOKE ALL ON ALL TABLES IN SCHEMA pooling FROM neobank_app, neobank_read"),
         object!("pooling/function_calculate_pool_size" since "m20261123_000003_pooling",
