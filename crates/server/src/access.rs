@@ -135,6 +135,12 @@ impl Caller {
         Ok(Visible { foreign })
     }
 
+    /// Returns true if the key is bound to the customer, or to nothing.
+    pub(crate) fn may_use_customer(&self, customer: CustomerId) -> bool {
+        let bindings = &self.key.bindings;
+        bindings.is_unlimited() || bindings.customers.contains(&customer)
+    }
+
     /// Returns an error unless the caller may use a customer's data: the key is bound to the
     /// customer, or to nothing.
     pub(crate) fn require_customer(
@@ -142,8 +148,7 @@ impl Caller {
         context: &Context,
         customer: CustomerId,
     ) -> Result<(), Problem> {
-        let bindings = &self.key.bindings;
-        if bindings.is_unlimited() || bindings.customers.contains(&customer) {
+        if self.may_use_customer(customer) {
             return Ok(());
         }
         Err(self.denied(context, &format!("customer {customer}")))
@@ -151,7 +156,7 @@ impl Caller {
 
     /// Returns an error unless the key is bound to nothing.
     pub(crate) fn require_unbound(&self, context: &Context) -> Result<(), Problem> {
-        if self.key.bindings.is_unlimited() {
+        if !self.is_bound() {
             return Ok(());
         }
         Err(self.denied(context, "the whole bank"))

@@ -6,7 +6,9 @@
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder, Responses,
+};
 use utoipa::{OpenApi as _, PartialSchema as _, ToSchema as _};
 
 use crate::problem::ProblemDocument;
@@ -64,11 +66,23 @@ pub(crate) fn complete(mut api: OpenApi) -> OpenApi {
 fn complete_operation(operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
     let parameters = operation.parameters.get_or_insert_default();
-    let expects_version = parameters
-        .iter()
-        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "If-Match"));
-    parameters.push(RefOr::T(request_timeout()));
-    parameters.push(RefOr::T(request_id()));
+    let takes = |name| {
+        let mut names = parameters.iter();
+        names.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == name))
+    };
+    let (expects_version, moves_money) = (takes("If-Match"), takes("Idempotency-Key"));
+    let seconds = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(u32::MAX));
+    let description = "The longest time of the request, in seconds.";
+    parameters.push(header("Request-Timeout", description, seconds));
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let description = "The caller's identifier of the request, for logs and problems.";
+    parameters.push(header("X-Request-Id", description, text));
+    if moves_money {
+        describe_repetition(&mut operation.responses);
+    }
     let mut problems = vec![
         ("400", "The request is malformed."),
         ("401", "The request has no valid key."),
@@ -110,29 +124,34 @@ fn complete_operation(operation: &mut Operation) {
     }
 }
 
-fn request_timeout() -> Parameter {
-    let seconds = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1))
-        .maximum(Some(u32::MAX));
-    ParameterBuilder::new()
-        .name("Request-Timeout")
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some("The longest time of the request, in seconds."))
-        .schema(Some(seconds.build()))
-        .build()
+/// Adds the headers of an answer that tell a repeated request from a new one, and what it made.
+fn describe_repetition(responses: &mut Responses) {
+    let of_type = |kind| {
+        let schema = ObjectBuilder::new().schema_type(kind).build();
+        HeaderBuilder::new().schema(Some(schema))
+    };
+    let description = "Whether an earlier request had this result.";
+    let replayed = of_type(Type::Boolean).description(Some(description));
+    let added = [
+        ("Idempotency-Replayed", replayed.build()),
+        ("Location", of_type(Type::String).build()),
+    ];
+    for response in responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            let headers = added.iter().cloned();
+            let headers = headers.map(|(name, header)| (name.to_owned(), RefOr::T(header)));
+            response.headers.extend(headers);
+        }
+    }
 }
 
-fn request_id() -> Parameter {
-    let text = ObjectBuilder::new().schema_type(Type::String);
-    ParameterBuilder::new()
-        .name("X-Request-Id")
+/// Returns a header that a request may have.
+fn header(name: &str, description: &str, schema: ObjectBuilder) -> RefOr<Parameter> {
+    let parameter = ParameterBuilder::new()
+        .name(name)
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
-        .description(Some(
-            "The caller's identifier of the request, for logs and problems.",
-        ))
-        .schema(Some(text.build()))
-        .build()
+        .description(Some(description))
+        .schema(Some(schema.build()));
+    RefOr::T(parameter.build())
 }

@@ -5,25 +5,13 @@ use neobank_db::{Executor, statement};
 use neobank_domain::balances::{self, Balances};
 use neobank_domain::{AccountId, Money, PostingRequest, Request, TransferRequest};
 
-use crate::harness::{TestBank, czk};
+use crate::harness::{Random, TestBank, czk};
 use crate::statements::{account_in, time};
 
 on_both_versions!(
     balance_at_a_random_time_is_the_sum_of_the_entries_until_then,
     balances_of_live_transfers_match_the_journal_at_every_booking_time,
 );
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // Xorshift: the same numbers in every run.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// The time of an entry, and its signed amount.
 type Posted = (DateTime<Utc>, Money);
@@ -36,7 +24,7 @@ fn sum_until(postings: &[Posted], until: DateTime<Utc>) -> (Money, i64) {
 }
 
 async fn balance_at_a_random_time_is_the_sum_of_the_entries_until_then(bank: TestBank) {
-    let mut random = Random(0x00BA_1A9C);
+    let mut random = Random::new(0x00BA_1A9C);
     let mut books: Vec<(AccountId, Vec<Posted>)> = Vec::new();
     for _ in 0..3 {
         books.push((account_in(&bank, "UTC").await, Vec::new()));

@@ -5,7 +5,7 @@ use neobank_db::{Executor, statement};
 use neobank_domain::balances::{self, BalanceError, Balances, list_query};
 use neobank_domain::{AccountId, PostingRequest, Request, TransferRequest};
 
-use crate::harness::{TestBank, czk, explain};
+use crate::harness::{Random, TestBank, czk, explain};
 use crate::statements::account_in;
 
 on_both_versions!(
@@ -66,20 +66,8 @@ async fn entries_count_from_their_value_date(bank: TestBank) {
     assert_eq!((booked.balance, booked.entries), (czk("117"), 3));
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // Xorshift: the same numbers in every run.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 async fn balances_by_value_date_match_the_entries_on_every_day(bank: TestBank) {
-    let mut random = Random(0x5EED_DA7E);
+    let mut random = Random::new(0x5EED_DA7E);
     let mut accounts = Vec::new();
     for zone in [
         "UTC",

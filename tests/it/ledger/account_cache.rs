@@ -8,8 +8,7 @@ use neobank_domain::{
     AccountId, Ledger, LedgerError, Money, PostingRequest, Rejection, Request, TransferRequest,
 };
 
-use super::concurrency::random::Random;
-use crate::harness::{TestBank, czk, single, single_with_cache};
+use crate::harness::{Random, TestBank, czk, single, single_with_cache};
 
 on_both_versions!(
     stale_cached_account_is_decided_again,

@@ -3,6 +3,5 @@
 mod control;
 mod directions;
 mod mixture;
-pub(super) mod random;
 mod storm;
 mod storm_of_keys;

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use neobank_db::{Database, DatabaseConfig, Executor, statement};
 use neobank_domain::{AccountId, Ledger, LedgerError, Receipt, TransferId, TransferRequest};
 
-use super::concurrency::random::Random;
-use crate::harness::{FaultyProxy, TestBank, czk, grouped, single};
+use crate::harness::{FaultyProxy, Random, TestBank, czk, grouped, single};
 
 on_both_versions!(calls_end_in_time_with_true_answers);
 

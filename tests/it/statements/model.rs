@@ -5,21 +5,9 @@ use neobank_domain::Money;
 use neobank_domain::statements::{self, Days, EntryType, StatementRequest};
 
 use super::{account_in, day, post};
-use crate::harness::{TestBank, czk};
+use crate::harness::{Random, TestBank, czk};
 
 on_both_versions!(random_ranges_match_the_model);
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // Xorshift: the same numbers in every run.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 fn sum<'a>(amounts: impl Iterator<Item = &'a Money>) -> Money {
     amounts.fold(czk("0"), |sum, amount| sum.checked_add(*amount).unwrap())
@@ -30,7 +18,7 @@ fn midnight(date: NaiveDate) -> DateTime<Utc> {
 }
 
 async fn random_ranges_match_the_model(bank: TestBank) {
-    let mut random = Random(0x00C0_FFEE);
+    let mut random = Random::new(0x00C0_FFEE);
     // Kolkata has been five and a half hours ahead of UTC all the time, so the test can compute its
     // days.
     for (zone, ahead, year) in [("UTC", 0, 2023), ("Asia/Kolkata", 330, 2024)] {

@@ -7,7 +7,7 @@ use neobank_domain::{AccountId, PostingRequest, Request, TransferRequest};
 use rust_decimal::Decimal;
 
 use super::account_in;
-use crate::harness::{TestBank, czk, explain};
+use crate::harness::{Random, TestBank, czk, explain};
 
 on_both_versions!(
     entries_stand_under_their_value_date,
@@ -95,18 +95,6 @@ async fn entries_stand_under_their_value_date(bank: TestBank) {
     assert!(entries.is_empty());
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // Xorshift: the same numbers in every run.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 #[derive(FromRow)]
 struct Expected {
     value_date: NaiveDate,
@@ -115,7 +103,7 @@ struct Expected {
 }
 
 async fn statements_by_value_date_match_the_entries(bank: TestBank) {
-    let mut random = Random(0x5EED_DA7E);
+    let mut random = Random::new(0x5EED_DA7E);
     let zones = ["UTC", "Europe/Prague", "Pacific/Auckland"];
     let mut accounts = Vec::new();
     for zone in zones {

@@ -44,8 +44,8 @@ pub(crate) struct LimitArguments {
     /// The side that the limit counts: debits leave the account, credits enter it
     #[arg(long, value_name = "SIDE", value_parser = side())]
     side: EntryType,
-    /// What the limit sums up: transfer (each by itself), day (a day in the account's zone), or a
-    /// number of hours up to the transfer, such as 24h
+    /// The transfers that the limit adds up: transfer (each alone), day (those of a day in the
+    /// account's zone), or a number of hours before a transfer, such as 24h
     #[arg(long, value_name = "WINDOW", value_parser = window)]
     window: Window,
     /// Count only this type of transfers; otherwise all but interest, fees, adjustments and

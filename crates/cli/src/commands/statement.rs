@@ -3,8 +3,8 @@
 use chrono::NaiveDate;
 use clap::Args;
 use neobank_db::Executor;
-use neobank_domain::Account;
 use neobank_domain::statements::{self, StatementCursor, StatementPage, StatementRequest};
+use neobank_domain::{Account, Money};
 use serde_json::json;
 
 use super::account;
@@ -132,21 +132,37 @@ fn output(
         "entries": entries,
         "next": next,
     });
+    let title = format!(
+        "Statement of account {} from {first} to {last}, both included, days of {zone}",
+        account.account_number
+    );
+    let balances = (page.opening_balance, page.closing_balance);
+    Output::new(
+        "statement",
+        data,
+        blocks(title, table(page), balances, next),
+    )
+}
+
+/// Returns the blocks of a page: its entries, the balances of the range, and the next page.
+pub(super) fn blocks(
+    title: String,
+    entries: Table,
+    (opening, closing): (Money, Money),
+    next: Option<String>,
+) -> Vec<Block> {
     let mut blocks = vec![
-        Block::Title(format!(
-            "Statement of account {} from {first} to {last}, both included, days of {zone}",
-            account.account_number
-        )),
-        Block::Table(table(page)),
+        Block::Title(title),
+        Block::Table(entries),
         Block::Fields(vec![
-            ("opening balance", cell(page.opening_balance)),
-            ("closing balance", cell(page.closing_balance)),
+            ("opening balance", cell(opening)),
+            ("closing balance", cell(closing)),
         ]),
     ];
-    if let Some(next) = &next {
+    if let Some(next) = next {
         blocks.push(Block::Note(format!("there are more: --after {next}")));
     }
-    Output::new("statement", data, blocks)
+    blocks
 }
 
 fn table(page: &StatementPage) -> Table {

@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::account;
-use super::statement::StatementArguments;
+use super::statement::{StatementArguments, blocks};
 use super::views::EntryView;
 use crate::connection::Connection;
 use crate::error::CommandError;
-use crate::output::{Block, Output, Style, Table, cell, text};
+use crate::output::{Output, Style, Table, cell, text};
 
 /// An entry with its value date, and the balance by value date beside that by booking time.
 #[derive(Debug, Serialize)]
@@ -59,17 +59,8 @@ pub(super) async fn run(
         "Statement of account {} by value date from {first} to {last}, both included, days of {}",
         account.account_number, account.time_zone
     );
-    let mut blocks = vec![
-        Block::Title(title),
-        Block::Table(table(&page)),
-        Block::Fields(vec![
-            ("opening balance", cell(page.opening_balance)),
-            ("closing balance", cell(page.closing_balance)),
-        ]),
-    ];
-    if let Some(next) = &next {
-        blocks.push(Block::Note(format!("there are more: --after {next}")));
-    }
+    let balances = (page.opening_balance, page.closing_balance);
+    let blocks = blocks(title, table(&page), balances, next);
     Output::new("statement", data, blocks)
 }
 

@@ -1,5 +1,7 @@
 //! Texts from the database in one safe line, and short figures.
 
+use neobank_domain::printable::is_unsafe;
+
 /// Returns a text in one line: white space becomes one blank, and every character that a terminal
 /// would execute, or that would change the order of the text, is written as `\u{1b}`.
 pub(super) fn one_line(text: &str) -> String {
@@ -29,24 +31,6 @@ pub(super) fn or_dash(text: Option<&str>) -> String {
         Some(line) if !line.is_empty() => line,
         _ => "-".to_owned(),
     }
-}
-
-/// Returns `true` for control characters of C0 and C1, and for characters of Unicode that change
-/// direction, break lines or are invisible.
-const fn is_unsafe(character: char) -> bool {
-    matches!(
-        character,
-        '\u{0}'..='\u{1f}'
-            | '\u{7f}'..='\u{9f}'
-            | '\u{ad}'
-            | '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
 }
 
 /// Returns an age in at most six characters: `87ms`, `5.2s`, `3m12s`, `4h07m`, `12d3h`.

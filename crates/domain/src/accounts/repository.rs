@@ -344,7 +344,8 @@ fn check_limit(limit: Money, currency: Currency) -> Result<(), AccountError> {
 
 /// Returns true for an identifier in the range that the database reserves for the bank's own
 /// accounts, such as [`SystemAccount::id`](crate::ledger::SystemAccount::id).
-fn is_reserved(account: AccountId) -> bool {
+#[must_use]
+pub fn is_reserved(account: AccountId) -> bool {
     account.as_uuid().as_u128() >> RESERVED_BITS == RESERVED_BEGINNING
 }
 

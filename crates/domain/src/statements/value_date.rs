@@ -67,8 +67,8 @@ pub struct ValueDatePage {
 pub struct ValueDateEntry {
     /// The day from which on the entry counts.
     pub value_date: NaiveDate,
-    /// The balance by value date after the entry: of all entries with an earlier value date, and of
-    /// those of this day up to this entry's number.
+    /// The balance by value date after the entry. It counts the entries with an earlier value date,
+    /// and those with the same value date whose number is not above this entry's.
     pub balance: Money,
     /// The entry, with its balance by booking time.
     #[serde(flatten)]

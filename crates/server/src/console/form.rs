@@ -19,6 +19,14 @@ use crate::problem::Problem;
 /// The parameters of a page's address.
 pub(super) struct Parameters<T>(pub(super) T);
 
+/// The parameter of the page to which a form leads.
+#[derive(Deserialize)]
+pub(super) struct Arrival {
+    /// The result of the form.
+    #[serde(default)]
+    pub(super) done: String,
+}
+
 impl<T: DeserializeOwned> FromRequestParts<ConsoleState> for Parameters<T> {
     type Rejection = PageError;
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::error::PageError;
-use super::form::{Parameters, Posted};
+use super::form::{Arrival, Parameters, Posted};
 use super::visit::Visit;
 use crate::problem::Problem;
 use pages::{CaptureErrors, Forms};
@@ -91,12 +91,6 @@ async fn read(
     found.truncate(HOLDS);
     let next = found.last().filter(|_| has_more).map(HoldCursor::from);
     Ok((found, next))
-}
-
-#[derive(Deserialize)]
-pub(super) struct Arrival {
-    #[serde(default)]
-    done: String,
 }
 
 pub(super) async fn show(

@@ -6,10 +6,9 @@ use maud::{Markup, html};
 use neobank_domain::api_keys::Scope;
 use neobank_domain::transfers::{self, Transfer, TransferFilter};
 use neobank_domain::{Money, TransferId};
-use serde::Deserialize;
 
 use super::error::PageError;
-use super::form::Parameters;
+use super::form::{Arrival, Parameters};
 use super::parts::{account_link, money, notice, scrolling, text, time};
 use super::visit::Visit;
 use crate::views::{SideView, TransferView};
@@ -93,13 +92,6 @@ fn side(side: &SideView, number: Option<&str>) -> Markup {
         Some(number) => account_link(side.account_id, number),
         None => html! { code.short title=(side.account_id) { (side.account_id) } },
     }
-}
-
-#[derive(Deserialize)]
-pub(super) struct Arrival {
-    /// Set by the form that has made the transfer.
-    #[serde(default)]
-    done: String,
 }
 
 /// Shows a transfer with both sides and its reversals.

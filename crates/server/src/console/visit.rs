@@ -34,7 +34,7 @@ pub(super) struct Visit {
     pub(super) path: String,
 }
 
-/// What the frame has found out about a request.
+/// The session, the address and the connection of a request, which the frame reads first.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) visit: Option<Visit>,
@@ -71,11 +71,11 @@ impl Visit {
     }
 
     pub(super) fn is_unbound(&self) -> bool {
-        self.caller.key().bindings.is_unlimited()
+        !self.caller.is_bound()
     }
 
     pub(super) fn may_see_customer(&self, customer: CustomerId) -> bool {
-        self.is_unbound() || self.caller.key().bindings.customers.contains(&customer)
+        self.caller.may_use_customer(customer)
     }
 
     pub(super) async fn visible(

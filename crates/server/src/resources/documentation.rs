@@ -1,10 +1,9 @@
 //! The description of the API for programs, and a page with it for people.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use bytes::Bytes;
 use utoipa::openapi::OpenApi;
 
 /// The address of the description.
@@ -12,9 +11,9 @@ const OPENAPI: &str = "/openapi.json";
 
 /// Returns the addresses of the description, and of the page with the feature.
 pub(super) fn router<S: Clone + Send + Sync + 'static>(api: &OpenApi) -> Router<S> {
-    let text: Arc<str> = text(api).into();
+    let text = Bytes::from(text(api));
     let answer = move || {
-        let text = text.to_string();
+        let text = text.clone();
         async move { ([(CONTENT_TYPE, "application/json")], text) }
     };
     let router = Router::new().route(OPENAPI, get(answer));

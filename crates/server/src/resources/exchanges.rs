@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::members::{AmountBody, Object, attributes, optional_amount, time};
-use super::movement::{Call, IdempotencyKey, Prepared, Received, receive};
+use super::movement::{Call, IdempotencyKey, Prepare, Prepared, receive};
 use super::operations::only;
 use crate::context::Context;
 use crate::problem::Problem;
@@ -85,9 +85,7 @@ struct QuoteBody {
     params(IdempotencyKey),
     request_body = ExchangeBody,
     responses((status = 201, body = GroupView, description = "The group of the exchange: the sold \
-        amount, the bought amount and the spread.",
-        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
-            ("Location" = String)))),
+        amount, the bought amount and the spread.")),
 )]
 pub(super) async fn create(
     State(state): State<ServiceState>,
@@ -95,19 +93,15 @@ pub(super) async fn create(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let received = receive(&state, &context, &[Scope::AdjustmentsWrite], request).await?;
-    let Received::<ExchangeBody> { caller, key, given } = received;
-    let call = Call {
-        state: &state,
-        context: &context,
-        caller: &caller,
-    };
-    given.prepare(call)?.execute(call, key).await?.answer()
+    received
+        .execute(&state, &context, Ok::<ExchangeBody, Problem>)
+        .await
 }
 
-impl ExchangeBody {
+impl Prepare for ExchangeBody {
     /// Prepares the exchange. The caller names the rate, so it needs the scope of postings and a
     /// binding to both accounts.
-    pub(super) fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         let Call {
             context, caller, ..
         } = call;

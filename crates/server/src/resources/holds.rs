@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::identifier;
 use super::members::{AmountBody, attributes, optional_amount, time};
-use super::movement::{Call, IdempotencyKey, Prepared, Received, reader, receive};
+use super::movement::{Call, IdempotencyKey, Prepare, Prepared, reader, receive};
 use crate::access::{Caller, Visible};
 use crate::context::Context;
 use crate::page::page;
@@ -138,9 +138,7 @@ struct PageParameters {
     tag = "holds",
     params(IdempotencyKey),
     request_body = HoldBody,
-    responses((status = 201, body = HoldChangeView, description = "The beginning of the hold.",
-        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request made it."),
-            ("Location" = String)))),
+    responses((status = 201, body = HoldChangeView, description = "The beginning of the hold.")),
 )]
 pub(super) async fn create(
     State(state): State<ServiceState>,
@@ -148,13 +146,9 @@ pub(super) async fn create(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let received = receive(&state, &context, &[Scope::HoldsWrite], request).await?;
-    let Received::<HoldBody> { caller, key, given } = received;
-    let call = Call {
-        state: &state,
-        context: &context,
-        caller: &caller,
-    };
-    given.prepare(call)?.execute(call, key).await?.answer()
+    received
+        .execute(&state, &context, Ok::<HoldBody, Problem>)
+        .await
 }
 
 /// Transfers an amount that a hold has reserved.
@@ -165,9 +159,7 @@ pub(super) async fn create(
     tag = "holds",
     params(("hold_id" = Uuid, Path), IdempotencyKey),
     request_body = CaptureBody,
-    responses((status = 201, body = TransferView, description = "The posted transfer.",
-        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
-            ("Location" = String)))),
+    responses((status = 201, body = TransferView, description = "The posted transfer.")),
 )]
 pub(super) async fn capture(
     State(state): State<ServiceState>,
@@ -176,27 +168,18 @@ pub(super) async fn capture(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let received = receive(&state, &context, &[Scope::HoldsWrite], request).await?;
-    let Received::<CaptureBody> { caller, key, given } = received;
-    let call = Call {
-        state: &state,
-        context: &context,
-        caller: &caller,
+    let capture = |given: CaptureBody| {
+        Ok(CaptureOfHold {
+            hold: identifier("hold_id", hold)?,
+            amount: given.amount,
+            to: given.to,
+            more_to_come: given.more_to_come,
+            description: given.description,
+            metadata: given.metadata,
+            value_date: given.value_date,
+        })
     };
-    let given = CaptureOfHold {
-        hold: identifier("hold_id", hold)?,
-        amount: given.amount,
-        to: given.to,
-        more_to_come: given.more_to_come,
-        description: given.description,
-        metadata: given.metadata,
-        value_date: given.value_date,
-    };
-    given
-        .prepare(call)
-        .await?
-        .execute(call, key)
-        .await?
-        .answer()
+    received.execute(&state, &context, capture).await
 }
 
 /// Makes all that remains of a hold available again.
@@ -207,9 +190,7 @@ pub(super) async fn capture(
     tag = "holds",
     params(("hold_id" = Uuid, Path), IdempotencyKey),
     request_body = ReleaseBody,
-    responses((status = 200, body = HoldChangeView, description = "The end of the hold.",
-        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request made it."),
-            ("Location" = String)))),
+    responses((status = 200, body = HoldChangeView, description = "The end of the hold.")),
 )]
 pub(super) async fn release(
     State(state): State<ServiceState>,
@@ -218,22 +199,13 @@ pub(super) async fn release(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let received = receive(&state, &context, &[Scope::HoldsWrite], request).await?;
-    let Received::<ReleaseBody> { caller, key, given } = received;
-    let call = Call {
-        state: &state,
-        context: &context,
-        caller: &caller,
+    let release = |given: ReleaseBody| {
+        Ok(ReleaseOfHold {
+            hold: identifier("hold_id", hold)?,
+            metadata: given.metadata,
+        })
     };
-    let given = ReleaseOfHold {
-        hold: identifier("hold_id", hold)?,
-        metadata: given.metadata,
-    };
-    given
-        .prepare(call)
-        .await?
-        .execute(call, key)
-        .await?
-        .answer()
+    received.execute(&state, &context, release).await
 }
 
 /// Shows a hold.
@@ -307,8 +279,8 @@ pub(super) async fn of_account(
     Ok(page(&uri, view, next))
 }
 
-impl HoldBody {
-    pub(super) fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+impl Prepare for HoldBody {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         call.caller
             .require_scope(call.context, &[Scope::HoldsWrite])?;
         let mut request =
@@ -326,8 +298,8 @@ impl HoldBody {
     }
 }
 
-impl CaptureOfHold {
-    pub(super) async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+impl Prepare for CaptureOfHold {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         call.caller
             .require_scope(call.context, &[Scope::HoldsWrite])?;
         let mut request = CaptureRequest::new(self.hold).with_description(self.description);
@@ -345,8 +317,8 @@ impl CaptureOfHold {
     }
 }
 
-impl ReleaseOfHold {
-    pub(super) async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+impl Prepare for ReleaseOfHold {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         call.caller
             .require_scope(call.context, &[Scope::HoldsWrite])?;
         let mut request = ReleaseRequest::new(self.hold);

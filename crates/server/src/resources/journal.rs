@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::members::{AmountBody, attributes};
-use super::movement::{Call, Prepared};
+use super::movement::{Call, Prepare, Prepared};
 use crate::problem::Problem;
 
 /// One line of a journal entry. The debits and credits of a group's lines are equal in each currency.
@@ -38,10 +38,10 @@ enum SideBody {
     Credit,
 }
 
-impl JournalLineBody {
+impl Prepare for JournalLineBody {
     /// Prepares the line. The debits pay for the credits, so the caller has to be bound to the
     /// accounts of the debits only, as to the payer of a transfer.
-    pub(super) fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         let Call {
             context, caller, ..
         } = call;

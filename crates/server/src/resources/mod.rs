@@ -102,7 +102,7 @@ fn limited() -> OpenApiRouter<ServiceState> {
         .routes(routes!(batches::create))
 }
 
-/// What is served however many requests are at work.
+/// The resources that the limit on requests at work leaves out.
 fn unlimited() -> OpenApiRouter<ServiceState> {
     OpenApiRouter::new()
         .routes(routes!(health::live))

@@ -55,6 +55,31 @@ pub(super) struct Received<T> {
     pub(super) given: T,
 }
 
+/// The body of a request that moves money.
+pub(super) trait Prepare {
+    /// Makes the ledger's request, if the caller has the scope.
+    fn prepare(self, call: Call<'_>) -> impl Future<Output = Result<Prepared, Problem>> + Send;
+}
+
+impl<T> Received<T> {
+    /// Executes the request that the body and the address make together, and answers it.
+    pub(super) async fn execute<P: Prepare>(
+        self,
+        state: &ServiceState,
+        context: &Context,
+        addressed: impl FnOnce(T) -> Result<P, Problem>,
+    ) -> Result<Response, Problem> {
+        let Self { caller, key, given } = self;
+        let call = Call {
+            state,
+            context,
+            caller: &caller,
+        };
+        let prepared = addressed(given)?.prepare(call).await?;
+        prepared.execute(call, key).await?.answer()
+    }
+}
+
 /// Reads a request that moves money and needs one of these scopes.
 pub(super) async fn receive<T: DeserializeOwned>(
     state: &ServiceState,
@@ -127,7 +152,7 @@ impl Prepared {
         for account in own {
             caller.require(context, &visible, account)?;
         }
-        let request = with_key(request, &key);
+        let request = request.with_idempotency_key(&key);
         let outcome = caller.ledger(state, context).outcome(request).await;
         match outcome {
             Ok(outcome) => Ok(Done {
@@ -283,20 +308,4 @@ pub(super) async fn reader(
     let caller = Caller::authorised(state, headers, context, Scope::AccountsRead).await?;
     without_parameters(uri)?;
     Ok(caller)
-}
-
-fn with_key(mut request: Request, key: &str) -> Request {
-    let place = match &mut request {
-        Request::Transfer(one) => &mut one.idempotency_key,
-        Request::Posting(one) => &mut one.idempotency_key,
-        Request::Reversal(one) => &mut one.idempotency_key,
-        Request::Hold(one) => &mut one.idempotency_key,
-        Request::Capture(one) => &mut one.idempotency_key,
-        Request::Release(one) => &mut one.idempotency_key,
-        Request::Group(one) => &mut one.idempotency_key,
-        // The service makes no request of the kinds without a key.
-        _ => return request,
-    };
-    *place = Some(key.to_owned());
-    request
 }

@@ -5,7 +5,7 @@ use super::groups::GroupBody;
 use super::holds::{CaptureOfHold, HoldBody, ReleaseOfHold};
 use super::journal::JournalLineBody;
 use super::members::Object;
-use super::movement::{Call, Prepared};
+use super::movement::{Call, Prepare as _, Prepared};
 use super::postings::PostingBody;
 use super::reversals::ReversalOfTransfer;
 use super::transfers::TransferBody;
@@ -37,9 +37,9 @@ pub(super) enum Operation {
 impl Step {
     pub(super) async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         let (kind, prepared) = match self {
-            Self::Transfer(body) => ("transfer", body.prepare(call)),
-            Self::Posting(body) => ("posting", body.prepare(call)),
-            Self::JournalLine(body) => ("journal_line", body.prepare(call)),
+            Self::Transfer(body) => ("transfer", body.prepare(call).await),
+            Self::Posting(body) => ("posting", body.prepare(call).await),
+            Self::JournalLine(body) => ("journal_line", body.prepare(call).await),
             Self::Reversal(body) => ("reversal", body.prepare(call).await),
             Self::Capture(body) => ("capture", body.prepare(call).await),
         };
@@ -50,14 +50,14 @@ impl Step {
 impl Operation {
     pub(super) async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         let (kind, prepared) = match self {
-            Self::Transfer(body) => ("transfer", body.prepare(call)),
-            Self::Posting(body) => ("posting", body.prepare(call)),
+            Self::Transfer(body) => ("transfer", body.prepare(call).await),
+            Self::Posting(body) => ("posting", body.prepare(call).await),
             Self::Reversal(body) => ("reversal", body.prepare(call).await),
-            Self::Hold(body) => ("hold", body.prepare(call)),
+            Self::Hold(body) => ("hold", body.prepare(call).await),
             Self::Capture(body) => ("capture", body.prepare(call).await),
             Self::Release(body) => ("release", body.prepare(call).await),
             Self::Group(body) => ("group", body.prepare(call).await),
-            Self::Exchange(body) => ("exchange", body.prepare(call)),
+            Self::Exchange(body) => ("exchange", body.prepare(call).await),
         };
         prepared.map_err(|problem| problem.within(kind))
     }

@@ -15,7 +15,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use super::members::{AmountBody, attributes};
-use super::movement::{Call, IdempotencyKey, Prepared, Received, receive};
+use super::movement::{Call, IdempotencyKey, Prepare, Prepared, receive};
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
@@ -104,9 +104,7 @@ impl ToSchema for KindBody {
     tag = "transfers",
     params(IdempotencyKey),
     request_body = PostingBody,
-    responses((status = 201, body = TransferView, description = "The posted transfer.",
-        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
-            ("Location" = String)))),
+    responses((status = 201, body = TransferView, description = "The posted transfer.")),
 )]
 pub(super) async fn create(
     State(state): State<ServiceState>,
@@ -114,17 +112,13 @@ pub(super) async fn create(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let received = receive(&state, &context, &[Scope::AdjustmentsWrite], request).await?;
-    let Received::<PostingBody> { caller, key, given } = received;
-    let call = Call {
-        state: &state,
-        context: &context,
-        caller: &caller,
-    };
-    given.prepare(call)?.execute(call, key).await?.answer()
+    received
+        .execute(&state, &context, Ok::<PostingBody, Problem>)
+        .await
 }
 
-impl PostingBody {
-    pub(super) fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+impl Prepare for PostingBody {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         call.caller
             .require_scope(call.context, &[Scope::AdjustmentsWrite])?;
         let KindBody(kind, direction) = self.kind;

@@ -5,16 +5,16 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request as HttpRequest, State};
 use axum::response::Response;
 use neobank_domain::api_keys::Scope;
-use neobank_domain::ledger::{ReversalRequest, SystemAccount};
+use neobank_domain::ledger::ReversalRequest;
 use neobank_domain::transfers::{self, Transfer};
-use neobank_domain::{AccountId, Rejection, TransferId};
+use neobank_domain::{Rejection, TransferId, accounts};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::identifier;
 use super::members::{AmountBody, attributes, optional_amount};
-use super::movement::{Call, IdempotencyKey, Prepared, Received, receive};
+use super::movement::{Call, IdempotencyKey, Prepare, Prepared, receive};
 use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
@@ -64,9 +64,7 @@ pub(super) const SCOPES: [Scope; 2] = [Scope::TransfersWrite, Scope::Adjustments
     tag = "transfers",
     params(("transfer_id" = Uuid, Path), IdempotencyKey),
     request_body = ReversalBody,
-    responses((status = 201, body = TransferView, description = "The transfer that moves the money back.",
-        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
-            ("Location" = String)))),
+    responses((status = 201, body = TransferView, description = "The transfer that moves the money back.")),
 )]
 pub(super) async fn create(
     State(state): State<ServiceState>,
@@ -75,29 +73,20 @@ pub(super) async fn create(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let received = receive(&state, &context, &SCOPES, request).await?;
-    let Received::<ReversalBody> { caller, key, given } = received;
-    let call = Call {
-        state: &state,
-        context: &context,
-        caller: &caller,
+    let reversal = |given: ReversalBody| {
+        Ok(ReversalOfTransfer {
+            transfer: identifier("transfer_id", transfer)?,
+            amount: given.amount,
+            description: given.description,
+            metadata: given.metadata,
+            value_date: given.value_date,
+        })
     };
-    let given = ReversalOfTransfer {
-        transfer: identifier("transfer_id", transfer)?,
-        amount: given.amount,
-        description: given.description,
-        metadata: given.metadata,
-        value_date: given.value_date,
-    };
-    given
-        .prepare(call)
-        .await?
-        .execute(call, key)
-        .await?
-        .answer()
+    received.execute(&state, &context, reversal).await
 }
 
-impl ReversalOfTransfer {
-    pub(super) async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+impl Prepare for ReversalOfTransfer {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         call.caller.require_scope(call.context, &SCOPES)?;
         let mut request = ReversalRequest::new(self.transfer).with_description(self.description);
         request.amount = optional_amount(self.amount.as_ref(), "amount")?;
@@ -130,10 +119,9 @@ pub(super) async fn prepare(
         return Err(unknown(original.transfer_id));
     }
     let [payer, payee] = sides;
-    let is_of_bank = |account| is_of_bank(original, account);
-    let (scope, own) = if is_of_bank(payee) {
+    let (scope, own) = if accounts::is_reserved(payee) {
         (Scope::AdjustmentsWrite, payer)
-    } else if is_of_bank(payer) {
+    } else if accounts::is_reserved(payer) {
         (Scope::AdjustmentsWrite, payee)
     } else {
         (Scope::TransfersWrite, payee)
@@ -149,20 +137,3 @@ pub(super) async fn prepare(
 fn unknown(transfer: TransferId) -> Problem {
     Rejection::UnknownTransfer { transfer }.into()
 }
-
-/// Returns true for the bank's own accounts in the currency of a transfer.
-fn is_of_bank(transfer: &Transfer, account: AccountId) -> bool {
-    let currency = transfer.amount.currency();
-    SYSTEM_ACCOUNTS
-        .iter()
-        .any(|system| system.id(currency) == account)
-}
-
-const SYSTEM_ACCOUNTS: [SystemAccount; 6] = [
-    SystemAccount::External,
-    SystemAccount::Interest,
-    SystemAccount::Fees,
-    SystemAccount::Adjustment,
-    SystemAccount::Clearing,
-    SystemAccount::Exchange,
-];

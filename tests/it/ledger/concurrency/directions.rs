@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use neobank_domain::{AccountId, LedgerError, Money, Rejection, TransferRequest};
 
-use super::random::Random;
-use crate::harness::{TestBank, czk};
+use crate::harness::{Random, TestBank, czk};
 
 on_both_versions!(
     transfers_in_all_directions_neither_deadlock_nor_lose_updates,

@@ -8,8 +8,7 @@ use neobank_domain::accounts::{self, AccountError};
 use neobank_domain::ledger::AdjustmentRequest;
 use neobank_domain::{AccountId, LedgerError, PostingRequest, TransferRequest};
 
-use super::random::Random;
-use crate::harness::{TestBank, czk, single};
+use crate::harness::{Random, TestBank, czk, single};
 
 on_both_versions!(mixed_writers_never_deadlock);
 

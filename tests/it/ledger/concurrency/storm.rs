@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 use neobank_db::{Database, ErrorClass, Executor, statement};
 use neobank_domain::{AccountId, Ledger, LedgerError, Money, TransferId, TransferRequest};
 
-use super::random::Random;
-use crate::harness::{TestBank, czk};
+use crate::harness::{Random, TestBank, czk};
 
 on_both_versions!(acknowledged_transfer_exists_once);
 

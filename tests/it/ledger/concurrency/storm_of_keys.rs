@@ -17,8 +17,7 @@ use neobank_domain::{
 };
 use rust_decimal::Decimal;
 
-use super::random::Random;
-use crate::harness::{TestBank, czk, grouped, single};
+use crate::harness::{Random, TestBank, czk, grouped, single};
 
 on_both_versions!(
     same_key_from_all_callers_gives_the_same_receipt,

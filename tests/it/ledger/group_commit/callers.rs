@@ -6,12 +6,11 @@ use neobank_db::{Executor, statement};
 use neobank_domain::{AccountId, LedgerError, TransferRequest};
 
 use super::super::assert_exceeded;
-use super::super::concurrency::random::Random;
 use super::{
     Gate, ask, first_batch, one_worker, queued_callers, until, with_idempotency_key,
     without_timeouts,
 };
-use crate::harness::{TestBank, czk, single};
+use crate::harness::{Random, TestBank, czk, single};
 
 on_both_versions!(
     two_thousand_concurrent_callers_are_answered,

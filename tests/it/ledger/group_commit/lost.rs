@@ -10,9 +10,8 @@ use neobank_db::{Database, DatabaseError, ErrorClass, Executor, statement};
 use neobank_domain::ledger::{HoldRequest, Outcome};
 use neobank_domain::{Ledger, LedgerError, Rejection, TransferId, TransferRequest};
 
-use super::super::concurrency::random::Random;
 use super::{ask, one_worker, until, with_idempotency_key};
-use crate::harness::{CuttingProxy, TestBank, czk, single_with_cache};
+use crate::harness::{CuttingProxy, Random, TestBank, czk, single_with_cache};
 
 on_both_versions!(
     batch_with_a_lost_commit_happens_once,

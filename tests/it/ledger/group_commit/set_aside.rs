@@ -9,9 +9,8 @@ use futures_util::future::join_all;
 use neobank_db::{Database, ErrorClass, Executor, statement};
 use neobank_domain::{AccountId, Ledger, LedgerError, Rejection, TransferRequest};
 
-use super::super::concurrency::random::Random;
 use super::{ask, until};
-use crate::harness::{TestBank, czk, lock_account};
+use crate::harness::{Random, TestBank, czk, lock_account};
 
 on_both_versions!(
     locked_account_delays_only_its_own_requests,

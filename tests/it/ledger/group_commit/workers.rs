@@ -7,9 +7,8 @@ use neobank_db::{Executor, statement};
 use neobank_domain::ledger::group_commit::GroupCommitOptions;
 use neobank_domain::{AccountId, Ledger, LedgerError, TransferRequest};
 
-use super::super::concurrency::random::Random;
 use super::{Gate, ask, first_batch, until, without_timeouts};
-use crate::harness::{TestBank, czk};
+use crate::harness::{Random, TestBank, czk};
 
 on_both_versions!(
     workers_never_deadlock,

@@ -22,8 +22,7 @@ use rust_decimal::Decimal;
 
 use self::model::{Done, Model, Moved, Side, is_euro};
 use self::operation::{ACCOUNTS, End, Kind, Operation, Step, operation};
-use super::concurrency::random::Random;
-use crate::harness::{TestBank, grouped, single, single_with_cache};
+use crate::harness::{Random, TestBank, grouped, single, single_with_cache};
 
 on_both_versions!(histories_of_every_request_equal_the_model);
 

@@ -1,6 +1,6 @@
 //! Random operations of every kind, by the numbers of accounts, transfers and holds.
 
-use super::super::concurrency::random::Random;
+use crate::harness::Random;
 
 /// The accounts of customers: four in koruna, then two in euros.
 pub(super) const ACCOUNTS: u64 = 6;

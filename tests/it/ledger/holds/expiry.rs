@@ -267,8 +267,8 @@ async fn over_with_limit(bank: &TestBank, account: AccountId) {
     over(bank, account, czk("5")).await;
 }
 
-/// The end of a hold's time changes nothing that the caller has seen, and increments the version
-/// where it is recorded.
+/// The ledger increments the account's version when it records the end of a hold. The caller has not
+/// seen that change, so its version is not stale.
 async fn adjustment_of_an_account_with_a_due_hold_is_not_stale(bank: TestBank) {
     let account = bank.account(czk("100")).await;
     over(&bank, account, czk("70")).await;

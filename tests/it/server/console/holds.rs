@@ -46,7 +46,7 @@ async fn capture_that_is_sent_twice_happens_once(bank: TestBank) {
         browser.post(&format!("{path}/capture"), &fields).await
     };
     let number = bank.find(to).await.account_number;
-    for (amount, to, field) in [("x", number.as_str(), "amount"), ("1", "nobody", "to")] {
+    for (amount, to, field) in [("x", number.as_str(), "amount"), ("1", "unknown", "to")] {
         let wrong = send(amount, to, &key).await;
         assert_eq!(wrong.status, 422, "{wrong:?}");
         wrong.assert_has(&format!("id=\"{field}-error\""));

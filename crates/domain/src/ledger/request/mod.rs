@@ -260,6 +260,16 @@ impl AdjustmentRequest {
 }
 
 impl SystemAccount {
+    /// Every account of the bank in a currency.
+    pub const ALL: [Self; 6] = [
+        Self::External,
+        Self::Interest,
+        Self::Fees,
+        Self::Adjustment,
+        Self::Clearing,
+        Self::Exchange,
+    ];
+
     /// Returns the identifier of this account in a currency, as `banking.system_account_id`
     /// computes it.
     #[must_use]
@@ -426,6 +436,23 @@ impl Request {
             Self::Expiry(_) => ExpiryRequest::ATTRIBUTES,
             Self::Group(group) => &group.attributes,
         }
+    }
+
+    /// Sets the caller's idempotency key. An adjustment and the end of a hold have none.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
+        let place = match &mut self {
+            Self::Transfer(transfer) => &mut transfer.idempotency_key,
+            Self::Posting(posting) => &mut posting.idempotency_key,
+            Self::Reversal(reversal) => &mut reversal.idempotency_key,
+            Self::Hold(hold) => &mut hold.idempotency_key,
+            Self::Capture(capture) => &mut capture.idempotency_key,
+            Self::Release(release) => &mut release.idempotency_key,
+            Self::Group(group) => &mut group.idempotency_key,
+            Self::Adjustment(_) | Self::Expiry(_) => return self,
+        };
+        *place = Some(key.into());
+        self
     }
 
     /// Returns the caller's idempotency key.

@@ -13,11 +13,10 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use neobank_domain::AccountId;
 use neobank_domain::accounts;
-use neobank_domain::api_keys::Scope;
 
 use super::identifier;
-use crate::access::Caller;
-use crate::context::{Context, without_parameters};
+use super::movement::reader;
+use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
 use crate::views::AccountView;
@@ -39,8 +38,7 @@ pub(super) async fn show(
     uri: Uri,
     account_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
-    without_parameters(&uri)?;
+    let caller = reader(&state, &headers, &context, &uri).await?;
     let account_id: AccountId = identifier("account_id", account_id)?;
     let visible = caller.visible(&state, &context, [account_id]).await?;
     caller.require(&context, &visible, account_id)?;

@@ -15,8 +15,9 @@ use neobank_domain::customers::{self, CustomerCursor, CustomerFilter, CustomerUp
 
 use super::change::{Change, receive};
 use super::identifier;
+use super::movement::reader;
 use crate::access::Caller;
-use crate::context::{Context, without_parameters};
+use crate::context::Context;
 use crate::page::page;
 use crate::problem::Problem;
 use crate::query::{self, parsed};
@@ -109,8 +110,7 @@ pub(super) async fn show(
     uri: Uri,
     customer_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<CustomerView>, Problem> {
-    let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
-    without_parameters(&uri)?;
+    let caller = reader(&state, &headers, &context, &uri).await?;
     let customer_id: CustomerId = identifier("customer_id", customer_id)?;
     caller.require_customer(&context, customer_id)?;
     let found = customers::find(&context.database(&state), customer_id).await?;

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use super::super::change::{Change, receive};
 use super::super::identifier;
-use crate::access::Caller;
-use crate::context::{Context, without_parameters};
+use super::super::movement::reader;
+use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
 
@@ -33,8 +33,7 @@ pub(crate) async fn show(
     uri: Uri,
     customer_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Map<String, Value>>, Problem> {
-    let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
-    without_parameters(&uri)?;
+    let caller = reader(&state, &headers, &context, &uri).await?;
     let customer_id: CustomerId = identifier("customer_id", customer_id)?;
     caller.require_customer(&context, customer_id)?;
     let database = context.database(&state);

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::super::holds::CaptureOfHold;
 use super::super::journal::JournalLineBody;
 use super::super::members::{Object, attributes, time};
-use super::super::movement::{Call, Prepared};
+use super::super::movement::{Call, Prepare, Prepared};
 use super::super::operations::{Step, kind, only};
 use super::super::postings::PostingBody;
 use super::super::reversals::ReversalOfTransfer;
@@ -73,9 +73,10 @@ impl StepBody {
     }
 }
 
-impl GroupBody {
-    /// Prepares the group. A condition tells of an account, so the caller has to be bound to it.
-    pub(in crate::resources) async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+impl Prepare for GroupBody {
+    /// Prepares the group. The outcome of a condition tells the balance of its account, so the caller
+    /// has to be bound to that account.
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         let steps = self.steps.len();
         if steps == 0 || steps > GroupRequest::STEPS_MAX {
             return Err(Rejection::GroupSize { steps }.into());

@@ -48,9 +48,7 @@ struct ReversalBody {
     tag = "groups",
     params(IdempotencyKey),
     request_body = GroupBody,
-    responses((status = 201, body = GroupView, description = "The posted group.",
-        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
-            ("Location" = String)))),
+    responses((status = 201, body = GroupView, description = "The posted group.")),
 )]
 pub(super) async fn create(
     State(state): State<ServiceState>,
@@ -59,14 +57,9 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let bytes_max = state.limits().batch_bytes_max;
     let received = receive_within(&state, &context, &WRITING, request, bytes_max).await?;
-    let Received::<GroupBody> { caller, key, given } = received;
-    let call = Call {
-        state: &state,
-        context: &context,
-        caller: &caller,
-    };
-    let prepared = given.prepare(call).await?;
-    prepared.execute(call, key).await?.answer()
+    received
+        .execute(&state, &context, Ok::<GroupBody, Problem>)
+        .await
 }
 
 /// Shows the transfers of a group.
@@ -107,9 +100,7 @@ pub(super) async fn show(
     tag = "groups",
     params(("group_id" = Uuid, Path), IdempotencyKey),
     request_body = ReversalBody,
-    responses((status = 201, body = GroupView, description = "The group that moves the money back.",
-        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
-            ("Location" = String)))),
+    responses((status = 201, body = GroupView, description = "The group that moves the money back.")),
 )]
 pub(super) async fn reverse(
     State(state): State<ServiceState>,

@@ -15,9 +15,8 @@ use utoipa::ToSchema;
 
 use super::identifier;
 use super::members::{AmountBody, attributes};
-use super::movement::{Call, IdempotencyKey, Prepared, Received, receive};
-use crate::access::Caller;
-use crate::context::{Context, without_parameters};
+use super::movement::{Call, IdempotencyKey, Prepare, Prepared, reader, receive};
+use crate::context::Context;
 use crate::problem::Problem;
 use crate::state::ServiceState;
 use crate::views::TransferView;
@@ -56,9 +55,7 @@ pub(super) struct TransferBody {
     tag = "transfers",
     params(IdempotencyKey),
     request_body = TransferBody,
-    responses((status = 201, body = TransferView, description = "The posted transfer.",
-        headers(("Idempotency-Replayed" = bool, description = "Whether an earlier request posted it."),
-            ("Location" = String)))),
+    responses((status = 201, body = TransferView, description = "The posted transfer.")),
 )]
 pub(super) async fn create(
     State(state): State<ServiceState>,
@@ -66,17 +63,13 @@ pub(super) async fn create(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let received = receive(&state, &context, &[Scope::TransfersWrite], request).await?;
-    let Received::<TransferBody> { caller, key, given } = received;
-    let call = Call {
-        state: &state,
-        context: &context,
-        caller: &caller,
-    };
-    given.prepare(call)?.execute(call, key).await?.answer()
+    received
+        .execute(&state, &context, Ok::<TransferBody, Problem>)
+        .await
 }
 
-impl TransferBody {
-    pub(super) fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
+impl Prepare for TransferBody {
+    async fn prepare(self, call: Call<'_>) -> Result<Prepared, Problem> {
         call.caller
             .require_scope(call.context, &[Scope::TransfersWrite])?;
         let mut request = TransferRequest::new(self.from, self.to, self.amount.read()?)
@@ -110,8 +103,7 @@ pub(super) async fn show(
     uri: Uri,
     transfer_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<TransferView>, Problem> {
-    let caller = Caller::authorised(&state, &headers, &context, Scope::AccountsRead).await?;
-    without_parameters(&uri)?;
+    let caller = reader(&state, &headers, &context, &uri).await?;
     let transfer_id: TransferId = identifier("transfer_id", transfer_id)?;
     let database = context.database(&state);
     let unknown = || {

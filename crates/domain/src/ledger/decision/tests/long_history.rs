@@ -30,15 +30,6 @@ const STEPS: u64 = 20_000;
 /// The requests with keys that may be repeated.
 const KEYED_MAX: usize = 40;
 
-const SYSTEMS: [SystemAccount; 6] = [
-    SystemAccount::External,
-    SystemAccount::Interest,
-    SystemAccount::Fees,
-    SystemAccount::Adjustment,
-    SystemAccount::Clearing,
-    SystemAccount::Exchange,
-];
-
 #[test]
 fn long_history_equals_the_model() {
     let steps = variable("NEOBANK_MODEL_STEPS", STEPS);
@@ -106,7 +97,7 @@ impl History {
             state.accounts.insert(one.account_id, one);
         }
         for currency in [currency(0), currency(model.accounts.len() - 1)] {
-            for system in SYSTEMS {
+            for system in SystemAccount::ALL {
                 let mut one = AccountState::new(system.id(currency), "SYS", currency);
                 one.overdraft_limit = None;
                 state.accounts.insert(one.account_id, one);
@@ -189,7 +180,7 @@ impl History {
             return;
         };
         if self.random.below(4) == 0 {
-            set_key(&mut request, format!("key {}", self.number));
+            request = request.with_idempotency_key(format!("key {}", self.number));
         }
         self.note_originals();
         let before = (self.state.accounts.clone(), self.state.holds.clone());
@@ -573,20 +564,6 @@ fn assert_moved(receipt: &Receipt, moved: &Moved, said: &impl Fn() -> String) {
     let sides = [receipt.debit.account_id, receipt.credit.account_id];
     let expected = [moved.from, moved.to].map(|party| party.id(moved.is_in_euros));
     assert_eq!(sides, expected, "{}", said());
-}
-
-fn set_key(request: &mut Request, key: String) {
-    let place = match request {
-        Request::Transfer(one) => &mut one.idempotency_key,
-        Request::Posting(one) => &mut one.idempotency_key,
-        Request::Reversal(one) => &mut one.idempotency_key,
-        Request::Hold(one) => &mut one.idempotency_key,
-        Request::Capture(one) => &mut one.idempotency_key,
-        Request::Release(one) => &mut one.idempotency_key,
-        Request::Group(one) => &mut one.idempotency_key,
-        Request::Adjustment(_) | Request::Expiry(_) => return,
-    };
-    *place = Some(key);
 }
 
 fn account(number: usize) -> AccountId {

@@ -80,7 +80,8 @@ pub(super) struct Hold {
     ends: Option<i64>,
 }
 
-/// What a request asks for. Accounts, transfers and holds are numbers.
+/// An operation of the model: a request or a change of an account. Numbers name accounts, transfers
+/// and holds.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Transfer {
@@ -150,8 +151,8 @@ pub(super) enum Operation {
     },
 }
 
-/// What the steps of a request moved; `None` for a step that moved nothing. Empty for a change of a
-/// hold.
+/// The movements of a request's steps, with `None` for a step that moved nothing, or the reason of a
+/// rejection. A change of a hold has no movement.
 type Done = Result<Vec<Option<Moved>>, &'static str>;
 
 #[derive(Clone, Debug)]
