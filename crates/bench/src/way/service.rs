@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::engine::GroupCommit;
+use crate::bank::cent;
 use crate::choice::account;
 use crate::error::BenchError;
 use crate::load::{Moved, Mover};
@@ -58,18 +59,20 @@ impl Service {
     }
 
     /// Sends a request on a free connection or a new one, and returns the answer.
-    async fn send(&self, path: &str, key: &str, body: &Value) -> Result<Value, BenchError> {
+    async fn send(&self, path: &str, key: Option<&str>, body: &Value) -> Result<Value, BenchError> {
         let mut connection = match self.take() {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let request = Request::post(path)
+        let mut request = Request::post(path)
             .header("host", &self.address)
             .header("authorization", &self.authorization)
-            .header("idempotency-key", key)
-            .header("content-type", "application/json")
-            .body(Full::from(body.to_string()))
-            .map_err(failed)?;
+            .header("content-type", "application/json");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let body = Full::from(body.to_string());
+        let request = request.body(body).map_err(failed)?;
         connection.ready().await.map_err(failed)?;
         let answer = connection.send_request(request).await.map_err(failed)?;
         let status = answer.status();
@@ -97,11 +100,11 @@ impl Service {
         Ok(sender)
     }
 
-    fn batch(&self, from: u32, to: u32, key: &str) -> Value {
+    fn batch(&self, from: u32, to: u32, key: &str) -> Result<Value, BenchError> {
         let place = |number: u32, step: u32| (number + step) % self.accounts;
         let requests = (0..BATCH).map(|step| {
-            let transfer = transfer(place(from, step), place(to, step));
-            json!({ "idempotency_key": format!("{key}/{step}"), "transfer": transfer })
+            let transfer = transfer(place(from, step), place(to, step))?;
+            Ok(json!({ "idempotency_key": format!("{key}/{step}"), "transfer": transfer }))
         });
         requests.collect()
     }
@@ -117,12 +120,12 @@ impl Mover for Service {
     async fn transfer(&self, from: u32, to: u32, key: Option<String>) -> Result<Moved, BenchError> {
         let key = key.unwrap_or_else(|| Uuid::now_v7().simple().to_string());
         if !self.is_batched {
-            self.send("/v1/transfers", &key, &transfer(from, to))
+            self.send("/v1/transfers", Some(&key), &transfer(from, to)?)
                 .await?;
             return Ok(Moved::ONE);
         }
         let outcomes = self
-            .send("/v1/batches", &key, &self.batch(from, to, &key))
+            .send("/v1/batches", None, &self.batch(from, to, &key)?)
             .await?;
         let is_posted = |outcome: &Value| outcome["status"] == 201;
         let outcomes = outcomes["outcomes"].as_array().or(outcomes.as_array());
@@ -143,9 +146,9 @@ impl Mover for Service {
     }
 }
 
-fn transfer(from: u32, to: u32) -> Value {
-    let amount = json!({ "amount": "0.01", "currency": "CZK" });
-    json!({ "from": account(from), "to": account(to), "amount": amount })
+/// The body of a transfer of one cent.
+fn transfer(from: u32, to: u32) -> Result<Value, BenchError> {
+    Ok(json!({ "from": account(from), "to": account(to), "amount": cent()? }))
 }
 
 /// Creates a key that may transfer.
