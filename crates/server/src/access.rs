@@ -1,7 +1,9 @@
 //! The caller of a request, with its permissions.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -12,6 +14,7 @@ use neobank_domain::{AccountId, CustomerId, Ledger, accounts};
 use crate::context::{Context, single};
 use crate::keys::ApiKeySecret;
 use crate::problem::Problem;
+use crate::rate::subscriber;
 use crate::state::ServiceState;
 
 /// The authenticated caller of a request.
@@ -71,8 +74,19 @@ impl Caller {
         !self.key.bindings.is_unlimited()
     }
 
-    /// Returns the caller of a request whose scopes depend on its body.
+    /// Returns the caller of a request whose scopes depend on its body, within the caller's rate.
     pub(crate) async fn authenticated(
+        state: &ServiceState,
+        headers: &HeaderMap,
+        context: &Context,
+    ) -> Result<Self, Problem> {
+        let caller = Self::verified(state, headers, context).await?;
+        caller.require_rate(state)?;
+        Ok(caller)
+    }
+
+    /// Returns the caller of a stream that goes on: it is verified again, and no further request.
+    pub(crate) async fn verified(
         state: &ServiceState,
         headers: &HeaderMap,
         context: &Context,
@@ -82,20 +96,45 @@ impl Caller {
             .split_once(' ')
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .and_then(|(_, key)| ApiKeySecret::presented(key.trim()));
-        let Some(presented) = presented else {
-            let request = &context.request_id;
-            tracing::warn!(request, "denied: no key");
-            return Err(unauthorized());
+        match key_in_force(state, context, presented.as_ref()).await? {
+            Some(key) => Self::of_key(key),
+            None => Err(unauthorized()),
+        }
+    }
+
+    /// Takes a token of the caller's rate, or returns the time after which there is one.
+    pub(crate) fn take_token(&self, state: &ServiceState) -> Result<(), Duration> {
+        state.caller_rates().take(self.actor.as_str())
+    }
+
+    /// Takes a token of the caller's rate.
+    pub(crate) fn require_rate(&self, state: &ServiceState) -> Result<(), Problem> {
+        let taken = self.take_token(state);
+        taken.map_err(|wait| self.limited(state, wait))
+    }
+
+    /// Takes the tokens of a batch, whose first request has taken its token before.
+    pub(crate) fn require_rate_of_batch(
+        &self,
+        state: &ServiceState,
+        requests: usize,
+    ) -> Result<(), Problem> {
+        let rates = state.caller_rates();
+        let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+        let burst = rates.burst().map_or(1, NonZeroU32::get);
+        let Some(further) = NonZeroU32::new(requests.min(burst).saturating_sub(1)) else {
+            return Ok(());
         };
-        let database = context.database(state);
-        let cache_time = state.limits().key_cache_time;
-        let keys = state.keys();
-        let Some(key) = keys.verify(&database, &presented, cache_time).await? else {
-            let (prefix, request) = (presented.prefix(), &context.request_id);
-            tracing::warn!(prefix, request, "denied: a wrong, revoked or expired key");
-            return Err(unauthorized());
-        };
-        Self::of_key(key)
+        let taken = rates.take_more(self.actor.as_str(), further);
+        // The batch that comes again takes the token of its first request again.
+        let for_first = rates.pause();
+        taken.map_err(|wait| self.limited(state, wait + for_first))
+    }
+
+    fn limited(&self, state: &ServiceState, wait: Duration) -> Problem {
+        state.metrics().caller_limited();
+        tracing::debug!(prefix = self.key.prefix, "above the rate of the key");
+        Problem::too_many("The key sends more requests than it may.", wait)
     }
 
     /// Returns the ledger for the caller's requests, which end by the request's deadline.
@@ -200,6 +239,50 @@ impl Visible {
         let mut foreign = self.foreign.iter();
         foreign.any(|account| text.contains(&account.to_string()))
     }
+}
+
+/// Returns the key that a caller presents, if it is in force. A denial is logged.
+///
+/// # Errors
+///
+/// [`Problem::too_many`] for an address with too many attempts. A key that was used lately makes no
+/// attempt, so that callers behind one proxy do not shut each other out.
+pub(crate) async fn key_in_force(
+    state: &ServiceState,
+    context: &Context,
+    presented: Option<&ApiKeySecret>,
+) -> Result<Option<Arc<ApiKey>>, Problem> {
+    let request = &context.request_id;
+    let Some(presented) = presented else {
+        require_attempt(state, context)?;
+        tracing::warn!(request, "denied: no key");
+        return Ok(None);
+    };
+    let (keys, prefix) = (state.keys(), presented.prefix());
+    let is_known = keys.is_known(prefix);
+    if !is_known {
+        // Before the database is asked.
+        require_attempt(state, context)?;
+    }
+    let database = context.database(state);
+    let cache_time = state.limits().key_cache_time;
+    let key = keys.verify(&database, presented, cache_time).await?;
+    if key.is_none() {
+        if is_known {
+            require_attempt(state, context)?;
+        }
+        tracing::warn!(prefix, request, "denied: a wrong, revoked or expired key");
+    }
+    Ok(key)
+}
+
+fn require_attempt(state: &ServiceState, context: &Context) -> Result<(), Problem> {
+    let address = subscriber(context.peer);
+    state.attempt_rates().take(&address).map_err(|wait| {
+        state.metrics().attempt_limited();
+        let detail = "The address sends too many requests without a valid key.";
+        Problem::too_many(detail, wait)
+    })
 }
 
 fn unauthorized() -> Problem {

@@ -1,5 +1,6 @@
 //! The context of a request: its identifier, its deadline and its idempotency key.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, Uri};
@@ -8,11 +9,13 @@ use neobank_db::Database;
 use crate::problem::Problem;
 use crate::state::ServiceState;
 
-/// The identifier and the deadline of a request, which the middleware sets.
+/// The identifier, the deadline and the sender of a request, which the middleware sets.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) request_id: String,
     pub(crate) deadline: Instant,
+    /// The address at the other end of the connection; none at a Unix socket.
+    pub(crate) peer: Option<IpAddr>,
 }
 
 impl Context {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -73,14 +73,18 @@ impl ApiKeySecret {
     }
 }
 
-/// The most keys in the cache.
+/// The most keys in the cache, and the most prefixes that no key has.
 const CACHE_MAX: usize = 10_000;
 
-/// The keys that callers presented lately, without their secrets.
+/// The keys that callers presented lately, without their secrets. Prefixes that no key has are kept
+/// apart, so that they push out no key.
 #[derive(Debug, Default)]
 pub(crate) struct KeyCache {
-    keys: Mutex<HashMap<String, CachedKey>>,
+    known: Entries,
+    unknown: Entries,
 }
+
+type Entries = Mutex<HashMap<String, CachedKey>>;
 
 #[derive(Clone, Debug)]
 struct CachedKey {
@@ -119,10 +123,17 @@ impl KeyCache {
         Ok(found.filter(|key| is_equal && key.is_in_force(Utc::now())))
     }
 
+    /// Returns true if a key has the prefix and was presented lately.
+    pub(crate) fn is_known(&self, prefix: &str) -> bool {
+        entries(&self.known).contains_key(prefix)
+    }
+
     fn cached(&self, prefix: &str, cache_time: Duration) -> Option<Option<Arc<ApiKey>>> {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = keys.get(prefix)?;
-        (cached.read_at.elapsed() < cache_time).then(|| cached.key.clone())
+        [&self.known, &self.unknown].into_iter().find_map(|keys| {
+            let keys = entries(keys);
+            let cached = keys.get(prefix)?;
+            (cached.read_at.elapsed() < cache_time).then(|| cached.key.clone())
+        })
     }
 
     async fn read(
@@ -139,7 +150,12 @@ impl KeyCache {
                 note_use(database.clone(), Arc::clone(key));
             }
         }
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of_kind, of_other) = match &key {
+            Some(_) => (&self.known, &self.unknown),
+            None => (&self.unknown, &self.known),
+        };
+        entries(of_other).remove(prefix);
+        let mut keys = entries(of_kind);
         if keys.len() >= CACHE_MAX {
             keys.clear();
         }
@@ -150,6 +166,10 @@ impl KeyCache {
         keys.insert(prefix.to_owned(), cached);
         Ok(key)
     }
+}
+
+fn entries(keys: &Entries) -> MutexGuard<'_, HashMap<String, CachedKey>> {
+    keys.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Notes the use beside the request, which does not wait for it.

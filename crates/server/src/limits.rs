@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rate::RateLimit;
+
 /// The limits of the service. Each keeps a client from using up the memory or the time of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -39,6 +41,13 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// The longest time of a request. `Request-Timeout` can only shorten it.
     pub request_timeout: Duration,
+    /// The most requests of each caller, which is a key: a further one is answered with 429. A batch
+    /// takes a token for each of its requests, and a stream of requests waits for the token of its
+    /// next line. `None` takes all.
+    pub caller_rate: Option<RateLimit>,
+    /// The most attempts from each address without a key that the service knows: a further one is
+    /// answered with 429. A key that was used lately takes no token. `None` takes all.
+    pub attempt_rate: Option<RateLimit>,
     /// The time for which a verified key is not read again: a revocation takes effect within it.
     pub key_cache_time: Duration,
     /// The time after the signal to stop in which the service says that it is not ready and still
@@ -66,6 +75,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
+            caller_rate: None,
+            attempt_rate: Some(RateLimit::new(100, 1_000)),
             key_cache_time: Duration::from_secs(5),
             drain_delay: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(30),

@@ -7,11 +7,14 @@ use axum::http::StatusCode;
 
 use crate::state::ServiceState;
 
-/// Counts of answers by the class of their status, and of rejected connections.
+/// Counts of answers by the class of their status, of rejected connections, and of requests above a
+/// rate.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     answers: [AtomicU64; 5],
     connections_rejected: AtomicU64,
+    callers_limited: AtomicU64,
+    attempts_limited: AtomicU64,
 }
 
 impl Metrics {
@@ -24,6 +27,14 @@ impl Metrics {
 
     pub(crate) fn connection_rejected(&self) {
         self.connections_rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn caller_limited(&self) {
+        self.callers_limited.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn attempt_limited(&self) {
+        self.attempts_limited.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -54,6 +65,18 @@ pub(crate) fn page(state: &ServiceState) -> String {
             "counter",
             "Connections above the limit.",
             metrics.connections_rejected.load(Ordering::Relaxed),
+        ),
+        (
+            "neobank_http_callers_limited_total",
+            "counter",
+            "Requests above the rate of their key.",
+            metrics.callers_limited.load(Ordering::Relaxed),
+        ),
+        (
+            "neobank_http_attempts_limited_total",
+            "counter",
+            "Requests without a known key above the rate of their address.",
+            metrics.attempts_limited.load(Ordering::Relaxed),
         ),
         (
             "neobank_http_requests_at_work",

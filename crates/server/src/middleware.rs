@@ -1,5 +1,6 @@
 //! The layers around every resource: identifier, deadline, limit of requests, headers and log.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +26,10 @@ const REQUEST_ID: &str = "x-request-id";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encrypted;
 
+/// The address at the other end of a request's connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 /// Tells browsers for a year to come by TLS alone.
 const TLS_ALONE: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
@@ -47,6 +52,7 @@ pub(crate) async fn identify(
     let request_id = request_id(request.headers());
     let limit = state.limits().request_timeout;
     let has_body = !request.body().is_end_stream();
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = match context::timeout(request.headers(), limit) {
         Ok(timeout) => {
@@ -55,6 +61,7 @@ pub(crate) async fn identify(
             request.extensions_mut().insert(Context {
                 request_id,
                 deadline,
+                peer,
             });
             next.run(request).await
         }

@@ -95,6 +95,10 @@ fn complete_operation(operation: &mut Operation) {
             "422",
             "A value is invalid, or a rule of the bank rejects the request.",
         ),
+        (
+            "429",
+            "The caller sends too many requests, and may go on after `Retry-After`.",
+        ),
         ("431", "The headers are too large or too many."),
         ("500", "The service failed."),
         (

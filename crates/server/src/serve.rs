@@ -1,13 +1,17 @@
 //! The server: connections, their limits, and the way to stop.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
 use axum::middleware::from_fn;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -16,7 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::address::ListenAddress;
 use crate::console::{ConsoleOptions, console};
-use crate::middleware::encrypted;
+use crate::idle::{Activity, Watched};
+use crate::middleware::{Peer, encrypted};
 use crate::resources::router;
 use crate::state::ServiceState;
 use crate::tls::{Handshake, Tls};
@@ -139,12 +144,13 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok(stream) => match Arc::clone(&places).try_acquire_owned() {
+                Ok((stream, peer)) => match Arc::clone(&places).try_acquire_owned() {
                     Ok(place) => {
                         let connection = Connection {
                             service: service.clone(),
                             state: state.clone(),
                             drain: drain.clone(),
+                            peer,
                             _place: place,
                         };
                         tokio::spawn(connection.run(stream, handshake.clone()));
@@ -164,14 +170,15 @@ impl Server {
 }
 
 impl Listener {
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    /// Returns the next connection, with the address at its other end.
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Option<IpAddr>)> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, peer) = listener.accept().await?;
                 let _ = stream.set_nodelay(true);
-                Ok(Box::new(stream))
+                Ok((Box::new(stream), Some(peer.ip())))
             }
-            Self::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
+            Self::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), None)),
         }
     }
 }
@@ -207,6 +214,7 @@ struct Connection {
     service: Router,
     state: ServiceState,
     drain: watch::Receiver<bool>,
+    peer: Option<IpAddr>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -229,21 +237,32 @@ impl Connection {
 
     async fn serve(mut self, stream: impl Stream) {
         let limits = self.state.limits();
+        let activity = Activity::default();
+        let service = TowerToHyperService::new(self.service.clone());
+        let service = service_fn(|mut request: Request<Incoming>| {
+            if let Some(peer) = self.peer {
+                request.extensions_mut().insert(Peer(peer));
+            }
+            activity.during(service.call(request))
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits.header_bytes_max.max(8_192))
             .max_headers(limits.headers_max)
             .serve_connection(
-                TokioIo::new(stream),
-                TowerToHyperService::new(self.service.clone()),
+                TokioIo::new(Watched::new(stream, activity.clone())),
+                service,
             );
         tokio::pin!(connection);
         let outcome = tokio::select! {
             outcome = &mut connection => outcome,
             () = draining(&mut self.drain) => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    outcome = connection => outcome,
+                    () = activity.ended() => return,
+                }
             }
         };
         if let Err(error) = outcome {

@@ -1,5 +1,6 @@
 //! The state of the service, which all requests share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +12,7 @@ use crate::event_reads::EventReads;
 use crate::keys::KeyCache;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::rate::Buckets;
 
 /// The state of the service: the ledger with its queue, the keys, the limits and the counts. All
 /// requests share it, and clones are cheap.
@@ -24,6 +26,8 @@ struct Shared {
     ledger: Ledger,
     limits: Limits,
     keys: KeyCache,
+    caller_rates: Buckets<String>,
+    attempt_rates: Buckets<IpAddr>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     batch_streams: Arc<Semaphore>,
@@ -39,12 +43,16 @@ impl ServiceState {
         let requests = Arc::new(Semaphore::new(limits.requests_max));
         let streams = Arc::new(Semaphore::new(limits.streams_max));
         let batch_streams = Arc::new(Semaphore::new(limits.batch_streams_max));
+        let caller_rates = Buckets::new(limits.caller_rate);
+        let attempt_rates = Buckets::new(limits.attempt_rate);
         let event_reads = EventReads::new(limits.event_reads_max);
         Self {
             shared: Arc::new(Shared {
                 ledger,
                 limits,
                 keys: KeyCache::default(),
+                caller_rates,
+                attempt_rates,
                 requests,
                 streams,
                 batch_streams,
@@ -80,6 +88,16 @@ impl ServiceState {
 
     pub(crate) fn keys(&self) -> &KeyCache {
         &self.shared.keys
+    }
+
+    /// The buckets of callers, by their actors.
+    pub(crate) fn caller_rates(&self) -> &Buckets<String> {
+        &self.shared.caller_rates
+    }
+
+    /// The buckets of addresses that present no key that the service knows.
+    pub(crate) fn attempt_rates(&self) -> &Buckets<IpAddr> {
+        &self.shared.attempt_rates
     }
 
     pub(crate) fn requests(&self) -> &Arc<Semaphore> {

@@ -17,6 +17,8 @@ on_both_versions!(
     requests_and_connections_above_their_limits_are_answered_at_once,
     deadline_ends_a_request_that_waits_for_a_lock,
     stopping_service_is_not_ready_first_and_ends_requests_at_work,
+    connections_without_a_whole_request_do_not_hold_the_stop_up,
+    slow_reader_gets_its_whole_answer_while_the_service_stops,
     service_that_cannot_read_keys_is_not_ready,
     wrong_members_and_addresses_are_problems,
     socket_of_a_killed_service_is_taken_over,
@@ -183,6 +185,65 @@ async fn stopping_service_is_not_ready_first_and_ends_requests_at_work(bank: Tes
     assert_eq!(at_work.await.unwrap().status, 201);
     assert_eq!(service.task.await.unwrap(), 0);
     assert_eq!(bank.balance(to).await, czk("1"));
+}
+
+/// Neither a silent connection, nor half of a request on a new one or behind an answer.
+async fn connections_without_a_whole_request_do_not_hold_the_stop_up(bank: TestBank) {
+    let mut limits = Limits::default();
+    limits.drain_delay = Duration::from_millis(100);
+    let mut service = Service::on(&bank, limits).await;
+    let whole = "GET /health/live HTTP/1.1\r\nhost: bank\r\n\r\n";
+    let half = "GET /health/live HTTP/1.1\r\nhost: b";
+    let mut open = Vec::new();
+    for (sent, is_answered) in [
+        (String::new(), false),
+        (half.to_owned(), false),
+        (whole.to_owned(), true),
+        (format!("{whole}{half}"), true),
+    ] {
+        let mut stream = TcpStream::connect(&service.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        if is_answered {
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"live\n") {
+                assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+            }
+        }
+        open.push(stream);
+    }
+    let begun = Instant::now();
+    service.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(service.task.await.unwrap(), 0);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{begun:?}");
+}
+
+async fn slow_reader_gets_its_whole_answer_while_the_service_stops(bank: TestBank) {
+    let mut limits = Limits::default();
+    limits.drain_delay = Duration::from_millis(100);
+    let mut service = Service::on(&bank, limits).await;
+    let mut stream = TcpStream::connect(&service.address).await.unwrap();
+    // More answers than the buffers of both ends take.
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: bank\r\n\r\n".repeat(100);
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    service.stop.take().unwrap().send(()).unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!service.task.is_finished());
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
+    let received = String::from_utf8(received).unwrap();
+    // Every answer that has begun is whole.
+    let whole = send_openapi_length();
+    let answers = received.split("HTTP/1.1 200 OK").skip(1);
+    for answer in answers {
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body.len(), whole);
+    }
+    assert_eq!(service.task.await.unwrap(), 0);
+}
+
+fn send_openapi_length() -> usize {
+    neobank_server::openapi().len()
 }
 
 async fn service_that_cannot_read_keys_is_not_ready(bank: TestBank) {

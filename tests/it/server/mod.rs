@@ -10,6 +10,7 @@ mod holds;
 mod hostile;
 mod killed;
 mod money;
+mod rates;
 mod reads;
 mod reversals;
 mod streams;

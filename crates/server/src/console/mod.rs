@@ -47,6 +47,9 @@ pub struct ConsoleOptions {
     pub idle_timeout: Duration,
     /// The time after which every session ends.
     pub session_timeout: Duration,
+    /// The most sessions of one key; a further one ends the one of these that has been unused for
+    /// longest.
+    pub sessions_per_key_max: usize,
     /// The most sessions; a further one ends the session that has been unused for longest.
     pub sessions_max: u64,
 }
@@ -56,6 +59,7 @@ impl Default for ConsoleOptions {
         Self {
             idle_timeout: Duration::from_secs(15 * 60),
             session_timeout: Duration::from_secs(8 * 60 * 60),
+            sessions_per_key_max: 20,
             sessions_max: 1_000,
         }
     }

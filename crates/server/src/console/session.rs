@@ -45,6 +45,10 @@ impl Session {
         is_equal(&self.token, presented)
     }
 
+    fn used_at(&self) -> Instant {
+        *self.used_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns false if the session has been unused for too long; otherwise it is used now, except
     /// by a page that refreshes itself.
     fn note_use(&self, options: &ConsoleOptions, is_by_person: bool) -> bool {
@@ -63,6 +67,8 @@ impl Session {
 pub(super) struct Sessions {
     options: ConsoleOptions,
     sessions: Cache<[u8; 32], Arc<Session>>,
+    /// Held while a session begins, so that two at once do not exceed the limit of their key.
+    beginning: Mutex<()>,
 }
 
 impl fmt::Debug for Sessions {
@@ -78,7 +84,11 @@ impl Sessions {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(options.session_timeout)
             .build();
-        Self { options, sessions }
+        Self {
+            options,
+            sessions,
+            beginning: Mutex::new(()),
+        }
     }
 
     /// Begins a session for a key that was verified, and returns its identifier.
@@ -90,8 +100,28 @@ impl Sessions {
             token: random_token()?,
             used_at: Mutex::new(Instant::now()),
         };
+        let _beginning = self
+            .beginning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.make_room(&session.prefix);
         self.sessions.insert(digest(&identifier), Arc::new(session));
         Ok(identifier)
+    }
+
+    /// Ends the sessions of a key that were unused for longest, until it may have another one.
+    fn make_room(&self, prefix: &str) {
+        let sessions = self.sessions.iter();
+        let mut of_key: Vec<_> = sessions
+            .filter(|(_, session)| session.prefix == prefix)
+            .map(|(identifier, session)| (session.used_at(), *identifier))
+            .collect();
+        let most = self.options.sessions_per_key_max.saturating_sub(1);
+        let ended = of_key.len().saturating_sub(most);
+        of_key.sort_unstable();
+        for (_, identifier) in of_key.iter().take(ended) {
+            self.sessions.invalidate(identifier);
+        }
     }
 
     /// Returns the session with an identifier, unless it has ended.
@@ -180,8 +210,30 @@ mod tests {
     }
 
     #[test]
+    fn further_session_of_a_key_ends_its_own_oldest_one_and_no_other() {
+        let (sessions, key) = sessions(|options| options.sessions_per_key_max = 3);
+        let other = sessions.begin(&ApiKeySecret::generate().unwrap()).unwrap();
+        let own: Vec<_> = (0..3).map(|_| sessions.begin(&key).unwrap()).collect();
+        assert!(sessions.find(&own[0], true).is_some());
+        sessions.begin(&key).unwrap();
+        let is_there = |identifier: &String| sessions.find(identifier, true).is_some();
+        assert_eq!(
+            own.iter().map(is_there).collect::<Vec<_>>(),
+            [true, false, true]
+        );
+        for _ in 0..50 {
+            sessions.begin(&key).unwrap();
+        }
+        assert!(is_there(&other));
+        assert_eq!(sessions.sessions.iter().count(), 4);
+    }
+
+    #[test]
     fn number_of_sessions_is_bounded() {
-        let (sessions, key) = sessions(|options| options.sessions_max = 3);
+        let (sessions, key) = sessions(|options| {
+            options.sessions_max = 3;
+            options.sessions_per_key_max = 100;
+        });
         let first = sessions.begin(&key).unwrap();
         for _ in 0..10 {
             sessions.begin(&key).unwrap();

@@ -13,6 +13,7 @@ use super::form::{Parameters, Posted, body_of, fields, out_of_date};
 use super::session::{SESSION_COOKIE, SIGN_IN_COOKIE, cookie, is_equal, random_token};
 use super::visit::Found;
 use super::{ConsoleState, layout};
+use crate::access::key_in_force;
 use crate::context::Context;
 use crate::keys::ApiKeySecret;
 
@@ -92,20 +93,12 @@ pub(super) async fn sign_in(
             Some(error),
         )
     };
-    let Some(secret) = ApiKeySecret::presented(given.key.trim()) else {
-        tracing::warn!(request = context.request_id, "denied: no key");
+    let secret = ApiKeySecret::presented(given.key.trim());
+    let key = key_in_force(&state.service, &context, secret.as_ref()).await?;
+    let (Some(secret), Some(_)) = (secret, key) else {
         return rejected();
     };
-    let service = &state.service;
-    let database = context.database(service);
-    let cache_time = service.limits().key_cache_time;
-    let verified = service.keys().verify(&database, &secret, cache_time).await;
     let prefix = secret.prefix();
-    if verified.map_err(crate::problem::Problem::from)?.is_none() {
-        let request = &context.request_id;
-        tracing::warn!(prefix, request, "denied: a wrong, revoked or expired key");
-        return rejected();
-    }
     if let Some(old) = jar.get(SESSION_COOKIE) {
         state.sessions.end(old.value());
     }

@@ -148,7 +148,10 @@ impl FromRequestParts<ConsoleState> for Visit {
     ) -> Result<Self, Response> {
         let found = parts.extensions.get::<Found>();
         if let Some(visit) = found.and_then(|found| found.visit.clone()) {
-            return Ok(visit);
+            let within_rate = visit.caller.require_rate(&visit.state);
+            return within_rate
+                .map(|()| visit)
+                .map_err(IntoResponse::into_response);
         }
         let mut target = "/console/sign-in".to_owned();
         let mut separator = '?';

@@ -3,6 +3,7 @@
 mod of_library;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -92,6 +93,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, detail)
             .with_action(LATER)
             .retried_after(1)
+    }
+
+    /// Returns the problem of a caller that sends too many requests, and may go on after a time.
+    pub(crate) fn too_many(detail: &str, wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+            .with_action(LATER)
+            .retried_after(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
     pub(crate) fn with_field(mut self, field: impl Into<String>) -> Self {

@@ -63,6 +63,7 @@ pub(super) async fn create(
         MediaType::Json => {
             let requests = body::read_array(request.into_body(), state.limits()).await?;
             require_size(requests.len(), state.limits())?;
+            caller.require_rate_of_batch(&state, requests.len())?;
             let batch = Batch {
                 state,
                 context,
@@ -70,7 +71,7 @@ pub(super) async fn create(
             };
             Ok(Json(batch.execute(requests).await).into_response())
         }
-        MediaType::JsonLines => stream::answer(state, &context, request),
+        MediaType::JsonLines => stream::answer(state, &context, caller, request),
     }
 }
 

@@ -35,7 +35,9 @@ const WAITING_MAX: usize = 16;
 struct Stream {
     state: ServiceState,
     headers: HeaderMap,
-    request_id: String,
+    /// The caller, whose rate the stream keeps.
+    caller: Caller,
+    context: Context,
     timeout: Duration,
 }
 
@@ -43,6 +45,7 @@ struct Stream {
 pub(super) fn answer(
     state: ServiceState,
     context: &Context,
+    caller: Caller,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     let (parts, body) = Request::into_parts(request);
@@ -57,7 +60,8 @@ pub(super) fn answer(
     let stream = Stream {
         state,
         headers: parts.headers,
-        request_id: context.request_id.clone(),
+        caller,
+        context: context.clone(),
         timeout,
     };
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
@@ -79,9 +83,12 @@ impl Stream {
         let in_flight_max = self.state.limits().batch_in_flight_max.max(1);
         let mut in_flight = FuturesOrdered::<BoxFuture<'static, OutcomeView>>::new();
         let mut is_open = true;
+        // The request itself has taken the token of its first line.
+        let mut has_token = true;
         loop {
             let outcome = tokio::select! {
-                line = self.next(&mut lines), if is_open && in_flight.len() < in_flight_max => {
+                line = self.next(&mut lines, &mut has_token), if is_open && in_flight.len() < in_flight_max => {
+                    has_token = false;
                     match line {
                         Ok(Some(line)) => {
                             let stream = Arc::clone(&self);
@@ -104,13 +111,23 @@ impl Stream {
         }
     }
 
-    /// Returns the next line. A service that stops reads no more.
-    async fn next(&self, lines: &mut Lines) -> Result<Option<Bytes>, Problem> {
+    /// Returns the next line, which is not read before the caller has a token for it. A service that
+    /// stops reads no more.
+    async fn next(
+        &self,
+        lines: &mut Lines,
+        has_token: &mut bool,
+    ) -> Result<Option<Bytes>, Problem> {
         loop {
             if self.state.is_stopping() {
                 let detail = "The service is about to stop, and has read no further line.";
                 return Err(Problem::unavailable("stopping", detail));
             }
+            if !*has_token && let Err(wait) = self.caller.take_token(&self.state) {
+                tokio::time::sleep(wait.min(STOP_INTERVAL)).await;
+                continue;
+            }
+            *has_token = true;
             tokio::select! {
                 line = lines.next() => return line,
                 () = tokio::time::sleep(STOP_INTERVAL) => {}
@@ -120,11 +137,11 @@ impl Stream {
 
     async fn outcome(self: Arc<Self>, line: Bytes) -> OutcomeView {
         let context = Context {
-            request_id: self.request_id.clone(),
             deadline: Instant::now() + self.timeout,
+            ..self.context.clone()
         };
         let state = &self.state;
-        match Caller::authenticated(state, &self.headers, &context).await {
+        match Caller::verified(state, &self.headers, &context).await {
             Ok(caller) => {
                 let call = Call {
                     state,
@@ -138,7 +155,7 @@ impl Stream {
     }
 
     fn failed(&self, problem: Problem) -> OutcomeView {
-        OutcomeView::failed(None, problem, &self.request_id)
+        OutcomeView::failed(None, problem, &self.context.request_id)
     }
 
     /// Sends a line of the answer; false if the client is gone or does not read it in time.

@@ -45,7 +45,7 @@ pub(super) fn answer(
     let reader = Reader {
         state: state.clone(),
         headers: headers.clone(),
-        request_id: context.request_id.clone(),
+        context: context.clone(),
         verified_at: Instant::now(),
         after,
         page: VecDeque::new(),
@@ -60,7 +60,7 @@ pub(super) fn answer(
 struct Reader {
     state: ServiceState,
     headers: HeaderMap,
-    request_id: String,
+    context: Context,
     /// The time at which the key was verified last.
     verified_at: Instant,
     after: i64,
@@ -112,13 +112,12 @@ impl Reader {
             return true;
         }
         let context = Context {
-            request_id: self.request_id.clone(),
             deadline: Instant::now() + self.state.limits().request_timeout,
+            ..self.context.clone()
         };
-        let scope = Scope::EventsRead;
-        let caller = Caller::authorised(&self.state, &self.headers, &context, scope).await;
+        let caller = Caller::verified(&self.state, &self.headers, &context).await;
         self.verified_at = Instant::now();
-        caller.is_ok()
+        caller.is_ok_and(|caller| caller.require_scope(&context, &[Scope::EventsRead]).is_ok())
     }
 }
 
